@@ -15,7 +15,7 @@ import { versionsOf } from "../system/host-files.ts";
 import { kernelFeatures, loginFindings, uchrootFindings } from "./confinement.ts";
 import { FindingList } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
-import { configFindings, notInJailFinding, userFindings } from "./host.ts";
+import { configFindings, leftFindings, notInJailFinding, userFindings } from "./host.ts";
 import { innerJails } from "./inner-jails.ts";
 import { checkJail, type JailCheck, type JailReport } from "./jail.ts";
 import { jailsToCheck, servedSockets } from "./jails.ts";
@@ -110,6 +110,7 @@ export function planCheck(
   const concerned = users.filter(({ jail }) => asked.length === 0 || chosen.has(jail ?? ""));
   servedSockets(problems);
   const findings = new FindingList().add(...configFindings(), ...concerned.flatMap(userFindings));
+  findings.add(...leftFindings(asked.length === 0 ? [] : jails, problems));
   if (confinement) {
     const kernel = kernelFeatures();
     findings.add(...loginFindings(concerned, accounts, kernel, problems));

@@ -11,10 +11,11 @@ import { joinHome } from "../jail/accounts/separator.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { isDirectory, isRegular } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
+import { leftMounts } from "../populate/record/left-mounts.ts";
 import { onlyRootWrites } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
 import { jailSideCommand } from "./accounts.ts";
-import type { CheckFinding } from "./rules.ts";
+import { type CheckFinding, type CheckProblem, unreadable } from "./rules.ts";
 
 const SHELL = "/usr/sbin/jk_chrootsh";
 
@@ -53,6 +54,17 @@ export function notInJailFinding(user: JailedUser, jail: ByteString, missing = f
   const message = `user ${display(user.name)} does not exist in ${display(jail)}/etc/passwd`;
   const remedy = missing ? lostRemedy(jail) : jailSideCommand(jail, user.name);
   return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message, remedy };
+}
+
+/** What the next boot would mount in jails that should not have it: in those of `asked`, or in all. */
+export function leftFindings(asked: readonly ByteString[], problems: CheckProblem[]): CheckFinding[] {
+  const path = "/etc/fstab";
+  try {
+    return leftMounts(asked).map(({ message, remedy }) => ({ rule: "left-mount", path, message, remedy }));
+  } catch (error) {
+    problems.push(unreadable(path, error));
+    return [];
+  }
 }
 
 /** Findings about the configuration directory, its files and drop-ins that users other than root can change. */

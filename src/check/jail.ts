@@ -9,7 +9,7 @@ import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets, mountCommand } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
 import { lackingLinks } from "../populate/apply/live.ts";
-import { hasLiveLines } from "../populate/apply/live-lines.ts";
+import { bootRemedy, hasLiveLines } from "../populate/apply/live-lines.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
@@ -107,7 +107,6 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...(emptied ? [emptiedFinding(root, users)] : incompleteFinding(root, content)),
     ...shells,
     ...liveFindings(root, content),
-    ...(content?.sockets ?? []).flatMap((path) => socketFindings(root, path)),
     ...safetyFindings(root),
     ...closedFindings(
       root,
@@ -180,9 +179,9 @@ function strangerFindings(
   return [{ rule: "unrecorded", path: root.path, message, remedy }];
 }
 
-/** The findings about a live jail: a directory that is not mounted, or in a peer group, or a link that is missing. */
+/** The findings about what a jail shows of the host: a directory that is not mounted, or in a peer group, or a missing link. */
 function liveFindings(root: JailRoot, content: ManifestContent | undefined): CheckFinding[] {
-  const { live = [] } = content ?? {};
+  const { live = [], sockets = [] } = content ?? {};
   const copy = liveCopyProblem(root, content);
   if (copy !== undefined) {
     const { message, remedy } = copy;
@@ -203,13 +202,21 @@ function liveFindings(root: JailRoot, content: ManifestContent | undefined): Che
     if (isPrivate(root, jailPath)) return [];
     return [sharedFinding(path, jailPath)];
   });
-  const boot = live.flatMap((jailPath): CheckFinding[] => {
-    if (hasLiveLines(root.path, [jailPath])) return [];
-    const path = root.path + jailPath;
-    const message = `${display(path)}: the line of /etc/fstab for the host's ${display(jailPath)} is missing, or allows more than that of jailkit, at the next boot`;
-    return [{ rule: "live-mount", path, jailPath, message, remedy: mountCommand(root.path) }];
-  });
-  return [...links, ...mounts, ...boot];
+  const shown = sockets.flatMap((path) => socketFindings(root, path));
+  return [
+    ...links,
+    ...mounts,
+    ...shown,
+    ...[...live, ...sockets].flatMap((path) => bootFindings(root, path)),
+  ];
+}
+
+/** The finding about the line of fstab(5) for a directory of the host, which is mounted now. */
+function bootFindings(root: JailRoot, jailPath: ByteString): CheckFinding[] {
+  if (hasLiveLines(root.path, [jailPath])) return [];
+  const path = root.path + jailPath;
+  const message = `${display(path)}: the line of /etc/fstab for the host's ${display(jailPath)} is missing, or the next boot would mount something else with it, or allow more`;
+  return [{ rule: "live-mount", path, jailPath, message, remedy: bootRemedy(root.path, jailPath) }];
 }
 
 function sharedFinding(path: ByteString, jailPath: ByteString): CheckFinding {

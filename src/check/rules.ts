@@ -27,6 +27,10 @@ export const RULES = {
   "user-not-in-jail": error("host", "a jailed user is missing from the jail's passwd"),
   "wrong-shell": error("host", "a user with a jail has a shell other than jk_chrootsh"),
   "bad-separator": error("host", "a home has the separator /./ but no jail before it"),
+  "left-mount": error(
+    "host",
+    "/etc/fstab would show directories of the host in a jail that was deleted, emptied or created anew",
+  ),
   "registry-unsafe": error("jail", "the record of the jail cannot be used"),
   "above-jail": error("jail", "users other than root can change a directory above the jail"),
   emptied: warning("jail", "somebody removed the contents of the jail, but its record is left"),

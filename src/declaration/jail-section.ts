@@ -4,7 +4,7 @@ import { readKeys } from "../config/keys.ts";
 import type { Fix, IniSection, Problem } from "../config/model.ts";
 import { declaredUserKeys, jailKeys } from "../config/schemas/jails.ts";
 import type { ListItem } from "../config/values.ts";
-import { canBeLive } from "../populate/apply/live-lines.ts";
+import { canBeLive } from "../populate/apply/live-line.ts";
 import type { DeclaredJail } from "./model.ts";
 import {
   itemsOf,

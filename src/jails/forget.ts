@@ -9,10 +9,10 @@ import { dropInName } from "../config/write.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { liveState } from "../jail/fs/live-mounts.ts";
-import { isSocketDirectory } from "../jail/fs/socket-directory.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
+import { mountsOf } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { directoriesInFstab, removeLiveLines } from "../populate/apply/live-lines.ts";
 import { removeProcLine } from "../update/remove-extras.ts";
@@ -103,21 +103,24 @@ function forgetProc(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteS
   if (removeProcLine(jail)) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
 }
 
-/** The host's directories that are mounted in a jail. Its record may be damaged: fstab(5) names those of sockets as well. */
+/** The host's directories that are mounted in a jail. Its record may be damaged: fstab(5) names them as well. */
 function mountedIn(jail: ByteString): ByteString[] {
   using root = answered(() => openJailRoot(jail));
   if (root === undefined) return [];
-  const recorded = answered(() => openManifest(root).content.sockets) ?? [];
-  const sockets = new Set([...recorded, ...directoriesInFstab(jail).filter(isSocketDirectory)]);
+  const recorded = answered(() => mountsOf(openManifest(root).content)) ?? [];
   const isMounted = (path: ByteString) => !["missing", "absent"].includes(liveState(root, path));
-  return [...hostMountsIn(root), ...[...sockets].filter(isMounted)];
+  const named = [...recorded, ...directoriesInFstab(jail)].filter(isMounted);
+  return [...new Set([...hostMountsIn(root), ...named])];
 }
 
 /** The lines of a live jail stay while its directories are mounted. */
 function forgetLive(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteString) => void): void {
   const mounted = mountedIn(jail);
   if (mounted.length === 0) {
-    if (removeLiveLines(jail)) done(`removed the lines for ${display(jail)} from /etc/fstab`);
+    // Those of a jail in it are not its own.
+    const directories = directoriesInFstab(jail);
+    if (removeLiveLines(jail, { directories }))
+      done(`removed the lines for ${display(jail)} from /etc/fstab`);
     return;
   }
   const commands = operands(...mounted.map((path) => jail + path));

@@ -8,7 +8,7 @@ import { BUSY, BUSY_STATUS, DRY_RUN, JSON_OUTPUT, jailsOption, NO_WAIT, VERBOSE 
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool } from "../cli/tool.ts";
-import { type LiveJail, liveJails, type mountJail } from "./live.ts";
+import { type LiveJail, leftJails, liveJails, type mountJail, unmountLeft } from "./live.ts";
 import type { LiveReport } from "./report-schema.ts";
 
 interface LiveToolFacts {
@@ -20,25 +20,28 @@ interface LiveToolFacts {
   readonly done: string;
   readonly success: string;
   readonly notes: string;
+  /** The option --left: what no jail should show. */
+  readonly left?: { readonly description: string };
 }
 
 /** `jailkit mount` or `jailkit unmount`. */
-export function liveTool({ name, summary, act, verb, done, success, notes }: LiveToolFacts) {
-  const run = (jails: readonly ByteString[], options: Parameters<typeof act>[1]) => {
+export function liveTool({ name, summary, act, verb, done, success, notes, left }: LiveToolFacts) {
+  const run = (jails: readonly ByteString[], work: typeof act, options: Parameters<typeof act>[1]) => {
     const results: LiveJail[] = [];
     for (const jail of jails) {
       if (interruption(`not every jail was ${done}`) !== undefined) break;
-      results.push(act(jail, options));
+      results.push(work(jail, options));
     }
     return results;
   };
   const mountLines = (
     { jail, mounts }: LiveJail,
-    { dryRun, verbose }: { dryRun: boolean; verbose: boolean },
+    { dryRun, verbose, left: isLeft }: { dryRun: boolean; verbose: boolean; left?: boolean },
   ) =>
     mounts.flatMap(({ path, changed }) => {
       const shown = display(jail + path);
-      if (changed) return [dryRun ? `would be ${done}: ${shown}` : `${done} ${shown}`];
+      const what = isLeft === true ? "taken out of /etc/fstab:" : done;
+      if (changed) return [dryRun ? `would be ${what.replace(/:$/, "")}: ${shown}` : `${what} ${shown}`];
       return verbose ? [`${shown} is unchanged`] : [];
     });
   return defineTool({
@@ -48,6 +51,7 @@ export function liveTool({ name, summary, act, verb, done, success, notes }: Liv
     options: {
       jail: jailsOption(`${verb} in this jail, as if it were an operand; may be repeated`),
       all: { short: "a", description: "all jails in whose record there are such directories" },
+      ...(left === undefined ? {} : { left }),
       dryRun: DRY_RUN,
       noWait: NO_WAIT,
       json: JSON_OUTPUT,
@@ -66,8 +70,10 @@ export function liveTool({ name, summary, act, verb, done, success, notes }: Liv
       if (options.all === named.length > 0)
         throw new UsageError(options.all ? "name jails, or use --all" : "name a jail, or use --all", 2);
       const how = { ...options, tool: name };
-      const all = options.all ? liveJails() : { jails: named, problems: [] };
-      const jails = holdingSignals(() => run(all.jails, how));
+      const isLeft = options.left === true;
+      const every = isLeft ? leftJails : liveJails;
+      const all = options.all ? every() : { jails: named, problems: [] };
+      const jails = holdingSignals(() => run(all.jails, isLeft ? unmountLeft : act, how));
       const problems = [...all.problems, ...jails.flatMap((one) => one.problems)];
       const busy = problems.length > 0 && problems.every(({ code }) => code === "busy");
       const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : busy ? BUSY : 1);

@@ -1,6 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
-import { problemFrom } from "../cli/error.ts";
+import { answered, problemFrom } from "../cli/error.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hasFilesInPlace, lackingMounts, liveState, mountLive, unmountLive } from "../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../jail/fs/safety.ts";
@@ -10,10 +12,11 @@ import { mountsOf, requireMounted } from "../jail/record/live.ts";
 import { openManifest, readRegistry } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { RecordError } from "../jail/record/record-file.ts";
-import { restoreLinks } from "../populate/apply/live.ts";
+import { hideLeft, restoreLinks } from "../populate/apply/live.ts";
 import { addLiveLines } from "../populate/apply/live-lines.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
+import { leftMounts } from "../populate/record/left-mounts.ts";
 
 /** A directory of a live jail after `jailkit mount` or `jailkit unmount`. */
 export interface LiveMount {
@@ -118,6 +121,27 @@ export function unmountJail(jail: ByteString, options: LiveOptions): LiveJail {
       (path) => (options.dryRun ? !EMPTY.has(liveState(root, path)) : unmountLive(root, path)),
     ),
   );
+}
+
+/** The jails with mounts in fstab(5) that they should not have. */
+export const leftJails = (): { jails: ByteString[]; problems: PopulateProblem[] } => ({
+  jails: leftMounts().map(({ jail }) => jail),
+  problems: [],
+});
+
+/** Unmounts what a jail should not show, which may be missing itself, and takes its lines out of fstab(5). */
+export function unmountLeft(jail: ByteString, options: LiveOptions): LiveJail {
+  try {
+    using _lock = lockJail(jail, { ...options, changes: !options.dryRun });
+    const directories = leftMounts([jail]).flatMap((left) => left.directories);
+    if (directories.length === 0) return { jail, mounts: [], problems: [] };
+    using root = statIfPresent(AT_FDCWD, jail) === undefined ? undefined : answered(() => openJailRoot(jail));
+    if (!options.dryRun) hideLeft(jail, root, directories, () => undefined);
+    const state = (path: ByteString) => (root === undefined ? "missing" : liveState(root, path));
+    return eachMount(jail, directories, state, () => true);
+  } catch (error) {
+    return { jail, mounts: [], problems: [problemFrom(error, "failed", jail)] };
+  }
 }
 
 function inLiveJail(

@@ -30,7 +30,7 @@ import { cacheFor, heldFor } from "./plan-cache/plan-cache.ts";
 import { endFormerLive, formerLive, recordedLive, startOver } from "./record/start-over.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
-import type { PopulateOptions, PopulateRequest } from "./request.ts";
+import { type PopulateOptions, type PopulateRequest, shownDirectories } from "./request.ts";
 import { planFiles, withRequest } from "./request-plan.ts";
 import { type Suggestion, suggestSections } from "./suggest.ts";
 
@@ -130,7 +130,7 @@ function showPlan(
   reporter: LineReporter,
 ): Filled {
   const { jail, accounts } = request;
-  const former = formerLive(jail, root, manifest, request.live?.directories ?? []);
+  const former = formerLive(jail, root, manifest, shownDirectories(request));
   for (const path of [...former.recorded, ...former.left])
     reporter.say(`Removing the line for ${jail}${path} from /etc/fstab`);
   let linking = hardlink;
@@ -151,7 +151,7 @@ function showPlan(
   const { users = [], groups = [] } = accounts ?? {};
   for (const { name } of users) reporter.detail(`writing user ${name} to ${jail}/etc/passwd`);
   for (const { name } of groups) reporter.detail(`writing group ${name} to ${jail}/etc/group`);
-  for (const path of [...(request.live?.directories ?? []), ...(request.sockets ?? [])])
+  for (const path of shownDirectories(request))
     reporter.say(`Mounting ${path} on ${jail}${path}, read-only, with a line in /etc/fstab`);
   if (request.needProc) reporter.say(`Mounting proc on ${jail}/proc, with a line in /etc/fstab`);
   if (request.needLogsocket) reporter.say(`Telling jk_socketd to serve ${jail}/dev/log`);
@@ -235,16 +235,16 @@ function refill(
 /** Takes out what was live in an emptied jail. Returns the problem if it fails. */
 function leaveLive(
   root: JailRoot,
-  { jail, live }: PopulateRequest,
+  request: PopulateRequest,
   manifest: Manifest | undefined,
   reporter: LineReporter,
 ): PopulateProblem | undefined {
   if (manifest === undefined) return undefined;
   try {
-    endFormerLive(root, manifest, live?.directories ?? [], (line) => reporter.say(line));
+    endFormerLive(root, manifest, shownDirectories(request), (line) => reporter.say(line));
     return undefined;
   } catch (error) {
-    const problem = problemFrom(error, "live", jail);
+    const problem = problemFrom(error, "live", request.jail);
     reporter.fail(problem);
     return problem;
   }

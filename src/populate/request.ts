@@ -57,3 +57,9 @@ export interface PopulateOptions {
   /** For a plan of files that go into an empty jail. */
   readonly planCache?: PlanCache | undefined;
 }
+
+/** The directories of the host that a jail gets: of a live one, and with sockets. */
+export const shownDirectories = ({ live, sockets = [] }: PopulateRequest): readonly ByteString[] => [
+  ...(live?.directories ?? []),
+  ...sockets,
+];

@@ -17,6 +17,7 @@ export const FINDING_KINDS = {
   record: "the record of a jail cannot be used",
   unreadable: "a jail cannot be looked at",
   unmounted: "a directory of the host, or the file system of a jail, is not mounted",
+  left: "the next boot would mount directories of the host in a jail that was deleted or emptied",
   incomplete: "a run that fills or updates a jail was stopped",
   missing: "a jail does not exist",
   emptied: "somebody removed the contents of a jail in which users live",
@@ -67,6 +68,12 @@ function jailFindings(list: JailList | Error): StatusFinding[] {
 
 // More do not fit into a command that somebody reads before it is typed.
 const MOST_PIDS = 20;
+
+function leftFindings({ left }: MachineFacts): StatusFinding[] {
+  return left.map(({ jail, message, remedy }) => {
+    return { kind: "left", subject: jail, message, commands: [remedy] };
+  });
+}
 
 function strayFindings({ strays }: MachineFacts): StatusFinding[] {
   return strays.map(({ jail, uid, name, pids }) => {
@@ -148,6 +155,7 @@ export function findingsOf(facts: MachineFacts): StatusFinding[] {
   const all = [
     ...jailFindings(facts.list),
     ...strayFindings(facts),
+    ...leftFindings(facts),
     ...loginFindings(facts.logins),
     ...configFindings(facts.config),
     ...socketFindings(facts),

@@ -17,6 +17,7 @@ import { type JailList, listJails } from "../jails/jails.ts";
 import { ConfigCheck } from "../lint/check.ts";
 import { socketsOfConfiguration } from "../log-socket/monitor/settings.ts";
 import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
+import { type LeftMounts, leftMounts } from "../populate/record/left-mounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
 import { findProgram, runProgram } from "../system/run.ts";
 import { type Strays, strayProcesses } from "./strays.ts";
@@ -36,6 +37,7 @@ export interface MachineFacts {
   readonly logins: readonly (PrivilegeFact & { readonly program: ByteString })[];
   /** What `jailkit list` says: the list, or an error. */
   readonly list: JailList | Error;
+  readonly left: readonly LeftMounts[];
   /** The accounts of /etc/passwd with a jail in their home. */
   readonly users: ReturnType<typeof jailedUsers>;
   /** The time at which the record of a jail was written last, in seconds since the epoch, by the path of the jail. */
@@ -140,6 +142,7 @@ export function gather(): MachineFacts {
     openssh: opensshVersion(),
     logins: loginShells(users),
     list,
+    left: answered(() => leftMounts()) ?? [],
     users,
     written: writtenTimes(list),
     wantedSockets: wantedSockets(),

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { cArgument, check, fail, libc } from "../../ffi/libc.ts";
-import { plainPath } from "../../ffi/paths.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { fileSystemOf } from "../../ffi/statfs.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { hostText } from "./host-files.ts";
@@ -153,14 +153,25 @@ export function mountProc(fd: number): void {
 
 /** The fields of a line of fstab(5); none of a comment or an empty line. */
 export function fstabFields(line: ByteString): ByteString[] {
-  const text = line.trim();
+  // Not trim(): a byte of a name may be a blank of another character set.
+  const text = line.replace(/^[ \t]+|[ \t\r]+$/g, "");
   return text === "" || text.startsWith("#") ? [] : text.split(/[ \t]+/);
 }
 
-/** The directory on which a line of fstab(5) mounts something, which may be written with more slashes, or a dot; undefined for none. */
+/** The directory on which a line of fstab(5) mounts something, which may be written with more slashes, or dots; undefined for none. */
 export function fstabPlace(line: ByteString): ByteString | undefined {
   const [, where] = fstabFields(line);
-  return where?.startsWith("/") ? plainPath(unescaped(where)) : undefined;
+  return where?.startsWith("/") ? normalPath(unescaped(where)) : undefined;
+}
+
+/** True if a boot mounts nothing by options of fstab(5), not even when somebody looks there. */
+export const isByHand = (options: readonly ByteString[]): boolean =>
+  options.includes("noauto") && !options.includes("x-systemd.automount");
+
+/** The command that makes comments of lines of /etc/fstab, which are numbered from 1. */
+export function commentOut(lines: readonly number[]): ByteString {
+  const script = lines.map((line) => `${line}s/^/#/`).join(";");
+  return `sed -i ${shellWord(script)} /etc/fstab`;
 }
 
 /** A field of fstab(5), with blanks and backslashes as octal numbers. */

@@ -15,7 +15,7 @@ import { logSocketSections } from "../populate/apply/log-socket.ts";
 import { changedFstab, changeFstab, LARGEST_FSTAB } from "../populate/apply/proc.ts";
 import { hostText } from "../system/host-files.ts";
 import { below, unescaped } from "../system/mountinfo.ts";
-import { fstabFields, fstabPlace } from "../system/mounts.ts";
+import { commentOut, fstabFields, fstabPlace } from "../system/mounts.ts";
 
 const FSTAB = "/etc/fstab";
 // Something keeps mounting there.
@@ -65,8 +65,7 @@ export function stillMounted(jail: ByteString): string | undefined {
   const left = foreignMounts(hostText(FSTAB, LARGEST_FSTAB) ?? "", jail);
   if (left.length === 0) return undefined;
   const mounts = left.map(({ line, where }) => `${display(unescaped(where))} (line ${line})`).join(", ");
-  const script = left.map(({ line }) => `${line}s/^/#/`).join(";");
-  return `${FSTAB} still mounts something in the jail: ${mounts}; if that is not wanted any more: sed -i ${shellWord(script)} ${FSTAB}`;
+  return `${FSTAB} still mounts something in the jail: ${mounts}; if that is not wanted any more: ${commentOut(left.map(({ line }) => line))}`;
 }
 
 /** Unmounts proc(5) from /proc of the jail, however often it is mounted there. True if it was. Throws JailkitError "proc-busy". */

@@ -81,6 +81,20 @@ test.each([`proc ${J}/proc/ proc defaults 0 0`, `proc //srv//customer/./proc pro
   },
 );
 
+test("a line with which a boot does not mount proc is mended, and its other options stay", () => {
+  declare(`${COPIED}proc = yes\n`);
+  apply();
+  const [line = ""] = fstab();
+  for (const options of ["ro,nosuid,noauto", "noauto"]) {
+    m.must(["sed", "-i", "/srv/d", "/etc/fstab"]);
+    add(`proc ${J}/proc proc ${options} 0 0`);
+    expect(did(m)).toEqual([expect.stringContaining("proc")]);
+    const left = options === "noauto" ? "defaults" : "ro,nosuid";
+    expect([fstab(), did(m)]).toEqual([[`proc ${J}/proc proc ${left} 0 0`], []]);
+  }
+  expect(line).toContain(`proc ${J}/proc proc ro,`);
+});
+
 test("the line of a live directory, too", () => {
   declare(LIVE);
   apply();

@@ -235,6 +235,11 @@ export const FAULTS: readonly Fault[] = [
     "//etc/jailkit/jk_init.d/own.ini",
     `mkdir -p /etc/jailkit/jk_init.d; touch /etc/jailkit/jk_init.d/own.ini; chown ${USER} /etc/jailkit/jk_init.d/own.ini`,
   ),
+  fault(
+    "left-mount",
+    "//etc/fstab",
+    "echo '/usr /srv/gone/usr none bind,ro,nosuid,nodev,private,nofail,x-jailkit 0 0' >>/etc/fstab",
+  ),
   fault("above-jail", "//srv/above", "chmod 0777 /srv/above"),
   fault("above-jail", "//srv/above/farther", `chown ${USER} /srv/above/farther`),
   fault("unsafe-jail", "/opt", `chown ${USER} opt`),

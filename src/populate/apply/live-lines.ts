@@ -1,66 +1,70 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { plainPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
 import { withTree } from "../../jail/fs/look.ts";
-import { isSocketDirectory } from "../../jail/fs/socket-directory.ts";
+import { mountCommand } from "../../jail/record/live.ts";
 import { REGISTRY } from "../../jail/record/manifest.ts";
 import { hostText } from "../../system/host-files.ts";
-import { unescaped } from "../../system/mountinfo.ts";
-import { fstabField, fstabFields, fstabPlace } from "../../system/mounts.ts";
+import { commentOut, fstabPlace } from "../../system/mounts.ts";
+import { isOfDirectory, isOurs, lineOf, shownBy, showsAtBoot } from "./live-line.ts";
 import { changedFstab, changeFstab, LARGEST_FSTAB } from "./proc.ts";
 
-const ALLOWED = /^\/(?:usr|usr\/local|opt|opt\/[^/]+)$/;
-/** Directories that come with /usr; on a host with a merged /usr these are symbolic links. */
-export const BESIDE = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
-const MARK = "x-jailkit";
-const OPTIONS = `bind,ro,nosuid,nodev,private,nofail,${MARK}`;
-// Directories in /run are created at each boot, at the latest by the service itself.
-const SOCKET_OPTIONS = `bind,ro,nosuid,nodev,noexec,private,nofail,${MARK},x-systemd.after=systemd-tmpfiles-setup.service`;
+/** The command that makes comments of the lines of others that mount something else in the place of a directory; "" for none. */
+function freePlace(fstab: ByteString, jail: ByteString, path: ByteString): ByteString {
+  const isOther = (line: ByteString) => fstabPlace(line) === jail + path && !isOfDirectory(line, path);
+  const lines = fstab.split("\n").flatMap((line, index) => (isOther(line) ? [index + 1] : []));
+  return lines.length === 0 ? "" : commentOut(lines);
+}
 
-/** Whether --live takes a path. Pure. */
-export const canBeLive = (path: ByteString): boolean => ALLOWED.test(path) && !/\/\.\.?$/.test(path);
+/** Throws JailkitError "fstab" if a line of others mounts something else in the place of a directory. */
+function requireFree(fstab: ByteString, jail: ByteString, path: ByteString): void {
+  const remedy = freePlace(fstab, jail, path);
+  if (remedy === "") return;
+  const message = `/etc/fstab mounts something else on ${display(jail + path)} than the host's ${display(path)}; if that is not wanted any more: ${remedy}`;
+  throw new JailkitError("fstab", 1, message, undefined, remedy);
+}
 
-const lineOf = (jail: ByteString, path: ByteString) =>
-  `${fstabField(path)} ${fstabField(jail + path)} none ${isSocketDirectory(path) ? SOCKET_OPTIONS : OPTIONS} 0 0`;
-
-/** True for a line that mounts the host's directory without a restriction: ours, with changed options, or another one. */
-function isUnrestricted(line: string, path: ByteString): boolean {
-  const [from = "", , , fourth = ""] = fstabFields(line);
-  const options = fourth.split(",");
-  const needed = ["bind", "ro", "nosuid", "nodev", ...(isSocketDirectory(path) ? ["noexec"] : [])];
-  const undone = ["rw", "suid", "dev"].some((option) => options.includes(option));
-  const isBind = options.includes(MARK) || plainPath(unescaped(from)) === path;
-  return isBind && (undone || !needed.every((option) => options.includes(option)));
+/** The command that lets the next boot show a directory of the host in a jail, where /etc/fstab has no such line. */
+export function bootRemedy(jail: ByteString, path: ByteString): ByteString {
+  const free = freePlace(fstabText(), jail, path);
+  return `${free === "" ? "" : `${free} && `}${mountCommand(jail)}`;
 }
 
 /**
- * The text of fstab(5) with a line for each directory of the host in a jail; undefined if it has them already. A line for
- * it that lacks a restriction is replaced.
+ * The text of fstab(5) with a line for each directory of the host in a jail; undefined if it has them already. One that does
+ * not show it at each boot, or lacks a restriction, is replaced. Throws JailkitError "fstab" for a line of others that mounts
+ * something else there.
  */
 export function withLiveLines(
   fstab: ByteString,
   jail: ByteString,
   directories: readonly ByteString[],
 ): ByteString | undefined {
-  const there = new Set<ByteString>();
-  const kept = fstab.split("\n").map((line) => {
+  for (const path of directories) requireFree(fstab, jail, path);
+  const lines = fstab.split("\n");
+  const pathOf = (line: ByteString) => {
     const where = fstabPlace(line);
-    const path = directories.find((one) => jail + one === where);
-    if (path === undefined) return line;
+    return directories.find((one) => jail + one === where);
+  };
+  const isRight = (line: ByteString, path: ByteString) => pathOf(line) === path && showsAtBoot(line, path);
+  const there = new Set(directories.filter((path) => lines.some((line) => isRight(line, path))));
+  const kept = lines.flatMap((line) => {
+    const path = pathOf(line);
+    if (path === undefined || isRight(line, path)) return [line];
+    // Of two, the next boot may take either.
+    if (there.has(path)) return [];
     there.add(path);
-    return isUnrestricted(line, path) ? lineOf(jail, path) : line;
+    return [lineOf(jail, path, line)];
   });
   const text = kept.join("\n");
-  const lines = directories.filter((path) => !there.has(path)).map((path) => `${lineOf(jail, path)}\n`);
-  if (lines.length === 0) return text === fstab ? undefined : text;
-  return `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${lines.join("")}`;
+  const added = directories.filter((path) => !there.has(path)).map((path) => `${lineOf(jail, path)}\n`);
+  if (added.length === 0) return text === fstab ? undefined : text;
+  return `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${added.join("")}`;
 }
-
-const isOurs = (line: ByteString) => (fstabFields(line)[3] ?? "").split(",").includes(MARK);
 
 /**
  * The text of fstab(5) without our lines for directories of the host in a jail, all or the given ones; undefined if there
- * are none.
+ * are none. A line of others that shows a given one goes too: with it, none of ours was added.
  */
 export function withoutLiveLines(
   fstab: ByteString,
@@ -68,11 +72,13 @@ export function withoutLiveLines(
   directories?: readonly ByteString[],
 ): ByteString | undefined {
   const lines = fstab.split("\n");
-  const places = directories?.map((path) => jail + path);
-  const kept = lines.filter((line) => {
+  const goes = (line: ByteString) => {
     const where = fstabPlace(line) ?? "/";
-    return !(isOurs(line) && (places?.includes(where) ?? where.startsWith(`${jail}/`)));
-  });
+    if (directories === undefined) return isOurs(line) && where.startsWith(`${jail}/`);
+    const path = directories.find((one) => jail + one === where);
+    return path !== undefined && isOfDirectory(line, path);
+  };
+  const kept = lines.filter((line) => !goes(line));
   return kept.length === lines.length ? undefined : kept.join("\n");
 }
 
@@ -96,38 +102,37 @@ export function requireLiveLines(
   }, "/etc");
 }
 
-/** Tells whether the text of fstab(5) has a line for a directory of the host in a jail, which lacks no restriction. Pure. */
+/** Tells whether the text of fstab(5) shows a directory of the host in a jail at each boot, with all restrictions. Pure. */
 export function liveLinesIn(fstab: ByteString): (jail: ByteString, directory: ByteString) => boolean {
   const byPlace = Map.groupBy(fstab.split("\n"), fstabPlace);
   return (jail, directory) => {
     const found = byPlace.get(jail + directory) ?? [];
-    return found.length > 0 && !found.some((line) => isUnrestricted(line, directory));
+    return found.length > 0 && found.every((line) => showsAtBoot(line, directory));
   };
 }
 
 /** True if /etc/fstab has the lines. */
 export function hasLiveLines(jail: ByteString, directories: readonly ByteString[]): boolean {
-  const has = liveLinesIn(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
+  const has = liveLinesIn(fstabText());
   return directories.every((directory) => has(jail, directory));
 }
 
 /** The directories of the host for which the text of fstab(5) has our lines, by the jails that these are in. Pure. */
 export function directoriesByJail(fstab: ByteString): ReadonlyMap<ByteString, readonly ByteString[]> {
   const byJail = new Map<ByteString, ByteString[]>();
-  for (const line of fstab.split("\n")) {
-    const where = isOurs(line) ? fstabPlace(line) : undefined;
-    if (where === undefined) continue;
-    const path = plainPath(unescaped(fstabFields(line)[0] ?? ""));
-    const known = canBeLive(path) || BESIDE.includes(path) || isSocketDirectory(path);
-    if (known && where.endsWith(path))
-      byJail.getOrInsertComputed(where.slice(0, -path.length), () => []).push(path);
+  for (const { jail, path } of fstab.split("\n").flatMap((line) => shownBy(line) ?? [])) {
+    const known = byJail.getOrInsertComputed(jail, () => []);
+    if (!known.includes(path)) known.push(path);
   }
   return byJail;
 }
 
+/** The text of /etc/fstab; none if it is missing. */
+export const fstabText = (): ByteString => hostText("/etc/fstab", LARGEST_FSTAB) ?? "";
+
 /** The directories of the host for which /etc/fstab has our lines in a jail. */
 export const directoriesInFstab = (jail: ByteString): readonly ByteString[] =>
-  directoriesByJail(hostText("/etc/fstab", LARGEST_FSTAB) ?? "").get(jail) ?? [];
+  directoriesByJail(fstabText()).get(jail) ?? [];
 
 /** Removes the lines from /etc/fstab, all or those of the given directories. True if it was changed. */
 export function removeLiveLines(

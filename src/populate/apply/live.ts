@@ -21,7 +21,8 @@ import type { PopulateProblem } from "../entry.ts";
 import { type FileSystem, fileSystemAt } from "../file-system.ts";
 import { liveCopyProblem } from "../live-copy.ts";
 import type { LineReporter } from "../reporter.ts";
-import { addLiveLines, BESIDE, canBeLive, removeLiveLines } from "./live-lines.ts";
+import { BESIDE, canBeLive } from "./live-line.ts";
+import { addLiveLines, removeLiveLines, requireLiveLines } from "./live-lines.ts";
 
 /** The directories of a live jail, and symbolic links that lead there, as the host has them. */
 export interface Live {
@@ -149,6 +150,7 @@ export function showInJail(
   directories: readonly ByteString[],
   say: (line: ByteString) => void,
 ): boolean {
+  requireLiveLines(root.path, { add: directories, remove: [] });
   const manifest = openManifest(root);
   const before = manifest.content[key] ?? [];
   if (directories.some((path) => !before.includes(path))) {

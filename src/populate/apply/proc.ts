@@ -7,7 +7,7 @@ import { hostPath, isRegular, type JailRoot, withDirectory } from "../../jail/fs
 import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 import { hostLocked, REGISTRY } from "../../jail/record/registry.ts";
 import { hostText } from "../../system/host-files.ts";
-import { fstabField, fstabFields, fstabPlace, isProc, mountProc } from "../../system/mounts.ts";
+import { fstabField, fstabFields, fstabPlace, isByHand, isProc, mountProc } from "../../system/mounts.ts";
 
 /** In bytes. */
 export const LARGEST_FSTAB = 1 << 20;
@@ -15,20 +15,31 @@ export const LARGEST_FSTAB = 1 << 20;
 /** The options with which proc is mounted in a jail. */
 export const PROC_OPTIONS = "ro,nosuid,nodev,noexec,hidepid=2,nofail";
 
-/** Where the lines of fstab(5) mount proc, and with which options. */
+/** Where the lines of fstab(5) mount proc at boot, and with which options. */
 export const procTargets = (fstab: ByteString): ReadonlyMap<ByteString, ByteString> =>
   new Map(
     fstab.split("\n").flatMap((line): [ByteString, ByteString][] => {
       const [, , type, options = ""] = fstabFields(line);
       const where = type === "proc" ? fstabPlace(line) : undefined;
-      return where === undefined ? [] : [[where, options]];
+      return where === undefined || isByHand(options.split(",")) ? [] : [[where, options]];
     }),
   );
+
+/** A line of fstab(5) without the option with which a boot does not mount it; the others stay. */
+function atBoot(line: ByteString): ByteString {
+  const [what, where, type, options = "", ...rest] = fstabFields(line);
+  const left = options.split(",").filter((option) => option !== "noauto");
+  return [what, where, type, left.join(",") || "defaults", ...rest].join(" ");
+}
 
 /** The text of fstab(5) with a line for the proc of a jail (an absolute path); undefined if it has one already. */
 export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
   const target = `${jail}/proc`;
   if (procTargets(fstab).has(target)) return undefined;
+  const isTarget = (line: ByteString) => fstabPlace(line) === target && fstabFields(line)[2] === "proc";
+  const lines = fstab.split("\n");
+  // The next boot may take either of two lines.
+  if (lines.some(isTarget)) return lines.map((line) => (isTarget(line) ? atBoot(line) : line)).join("\n");
   const separator = fstab === "" || fstab.endsWith("\n") ? "" : "\n";
   return `${fstab}${separator}proc ${fstabField(target)} proc ${PROC_OPTIONS} 0 0\n`;
 }

@@ -1,7 +1,4 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
-import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
-import { isSocketDirectory } from "../../jail/fs/socket-directory.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { isEmptied } from "../../jail/record/emptied.ts";
 import {
@@ -10,21 +7,22 @@ import {
   type ManifestContent,
   saveManifest,
 } from "../../jail/record/manifest.ts";
+import { mountRemedy } from "../../system/unmounted.ts";
 import { hideFromJail, hideLeft } from "../apply/live.ts";
 import { directoriesInFstab } from "../apply/live-lines.ts";
+import { hasUsr, isGone, leftIn } from "./left-mounts.ts";
 import { asksForFiles } from "./requests.ts";
 
 /** The directories that should be mounted in a live jail. Of an emptied one, nothing is wanted any more. */
 export function recordedLive(root: JailRoot, manifest: Manifest | undefined): readonly ByteString[] {
   const { live = [] } = manifest?.content ?? {};
   if (manifest === undefined || live.length === 0) return [];
-  // As startOver: with its mount point it is still a live jail.
-  return !hasUsr(root) && isEmptied(root, manifest.content) ? [] : live;
+  return isGone(root, manifest.content) ? [] : live;
 }
 
 /**
- * What was live in a jail that was emptied or removed, and is not `wanted` any more: `recorded` directories, and those that
- * only fstab(5) has (`left`), of a jail with another record. `root`: the jail, if it is there.
+ * What was live in a jail that was emptied or removed, and is not `wanted` any more: `recorded` directories, and those
+ * that only fstab(5) has (`left`), of a jail with another record. `root`: the jail, if it is there.
  */
 export function formerLive(
   jail: ByteString,
@@ -33,16 +31,13 @@ export function formerLive(
   wanted: readonly ByteString[],
 ): Record<"recorded" | "left", readonly ByteString[]> {
   if (root !== undefined && recordedLive(root, manifest).length > 0) return { recorded: [], left: [] };
-  const isFormer = (path: ByteString) => !(isSocketDirectory(path) || wanted.includes(path));
+  const isFormer = (path: ByteString) => !wanted.includes(path);
   const recorded = (manifest?.content.live ?? []).filter(isFormer);
   const isNew = root === undefined || (manifest?.content.entries.size === 0 && !hasUsr(root));
-  if (!isNew) return { recorded, left: [] };
-  const mounted = root === undefined ? [] : hostMountsIn(root);
-  const isLeft = (path: ByteString) => isFormer(path) && !mounted.includes(path);
-  return { recorded, left: directoriesInFstab(jail).filter(isLeft) };
+  if (!isNew || (root === undefined && mountRemedy(jail) !== undefined)) return { recorded, left: [] };
+  const named = directoriesInFstab(jail).filter(isFormer);
+  return { recorded, left: root && manifest ? leftIn(root, manifest.content, named) : named };
 }
-
-const hasUsr = (root: JailRoot) => statIfPresent(root.fd, "usr") !== undefined;
 
 /**
  * Takes out what was live in a jail that was emptied or removed, before the record begins anew: the next boot would mount
@@ -67,7 +62,7 @@ export function endFormerLive(
  */
 export function startOver(root: JailRoot, manifest: Manifest): readonly ByteString[] {
   // Before the entries are parsed.
-  if (statIfPresent(root.fd, "usr") !== undefined) return [];
+  if (hasUsr(root)) return [];
   if (!isEmptied(root, manifest.content)) return [];
   const files = ({ requests }: ManifestContent) => JSON.stringify(requests.filter(asksForFiles));
   const seen = files(manifest.content);

@@ -165,8 +165,16 @@ export const JAIL: readonly Mutant[] = [
     ['  hideFromJail(root, "live", recorded, say);\n', ""],
     ["if (directories.length > 0) hideLeft", "if (false) hideLeft"],
   ]),
-  ...within("src/populate/record/start-over.ts", "e2e/apply-fstab.test.ts", [
-    ["isFormer(path) && !mounted.includes(path)", "isFormer(path)"],
+  ...within("src/populate/record/left-mounts.ts", "e2e/live-left.test.ts", [
+    ["!isMounted(path) || hides(path)", "true"],
+    ["!isMounted(path) || hides(path)", "!isMounted(path)"],
+    ["others.length === 0 || mountRemedy(root.path) !== undefined", "others.length === 0"],
+    ["    if (mountRemedy(jail) !== undefined) return undefined;\n", ""],
+    ["    if (liveCopyProblem(root, content) !== undefined) return undefined;\n", ""],
+    ["asked.length === 0 || asked.includes(jail)", "true"],
+  ]),
+  ...within("src/jails/forget.ts", "e2e/live-left.test.ts", [
+    ["removeLiveLines(jail, { directories })", "removeLiveLines(jail)"],
   ]),
   ...within("src/populate/record/start-over.ts", "e2e/emptied.test.ts", [
     ["  if (!isEmptied(root, manifest.content)) return [];\n", ""],
@@ -636,18 +644,34 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/check/finding-list.ts", "e2e/live-mishaps.test.ts", [
     ["(HIDDEN.includes(rule) && places", "(places"],
   ]),
-  ...within("src/populate/apply/live-lines.ts", "e2e/live-mishaps.test.ts", [
-    ["return isUnrestricted(line, path) ? lineOf(jail, path) : line;", "return line;"],
-    ["return isBind && (undone ||", "return isBind && ("],
-    [
-      "const isBind = options.includes(MARK) || plainPath(unescaped(from)) === path;",
-      "const isBind = options.includes(MARK);",
-    ],
+  ...within("src/populate/apply/live-line.ts", "e2e/live-mishaps.test.ts", [
+    ["isOurs(line) || sourceOf(line) === path", "isOurs(line)"],
+    ["rw|suid|dev|rbind", "rbind"],
+  ]),
+  ...within("src/populate/apply/live-line.ts", "e2e/live-boot.test.ts", [
+    ["sourceOf(line) !== path || ", ""],
+    [' || !TYPES.includes(fstabFields(line)[2] ?? "")', ""],
+    ["  if (isByHand(options)) return false;\n", ""],
+    [' && !(sockets && has("exec"))', ""],
+    ["|remount|users?|owner", "|owner"],
+    ["|[xX]-mount\\.(?!mkdir|nocanonicalize).*", ""],
+    ["CHOICES.test(option) && ", ""],
+    ["CHOICES.test(option) && !WRONG.test(option)", "false"],
+  ]),
+  ...within("src/populate/apply/live-lines.ts", "e2e/live-boot.test.ts", [
+    ["    return [lineOf(jail, path, line)];", "    return [line];"],
+    ["    if (there.has(path)) return [];\n", ""],
+    ["  for (const path of directories) requireFree(fstab, jail, path);\n", ""],
+    ["found.every((line)", "found.some((line)"],
+    ["path !== undefined && isOfDirectory(line, path)", "path !== undefined && isOurs(line)"],
+  ]),
+  ...within("src/system/mounts.ts", "e2e/live-boot.test.ts", [
+    [' && !options.includes("x-systemd.automount")', ""],
   ]),
   ...within("src/system/mounts.ts", "e2e/live-mishaps.test.ts", [
-    ["plainPath(unescaped(where))", "unescaped(where)"],
+    ["normalPath(unescaped(where))", "unescaped(where)"],
   ]),
-  ...within("src/populate/apply/live-lines.ts", "e2e/live.test.ts", [
+  ...within("src/populate/apply/live-line.ts", "e2e/live.test.ts", [
     ["=> ALLOWED.test(path) && ", "=> "],
     [" && !/\\/\\.\\.?$/.test(path)", ""],
   ]),
