@@ -68,6 +68,22 @@ function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSe
   return problems;
 }
 
+/** Of a file without any section, which may be none of ours, one problem: no line of it is to be changed. */
+function withoutForeign(problems: readonly Problem[], { sections }: IniFile): Problem[] {
+  const ours = new Set(
+    [...sections, ...problems.filter(({ code }) => code !== "no-section")].map(({ file }) => file),
+  );
+  const foreign = new Set<ByteString>();
+  return problems.flatMap((problem): Problem[] => {
+    const { file } = problem;
+    if (ours.has(file)) return [problem];
+    if (foreign.has(file)) return [];
+    foreign.add(file);
+    const message = "the file has no section: [jail PATH] or [user NAME] is the first line of one";
+    return [{ ...problem, message, fix: { kind: "none" } }];
+  });
+}
+
 /**
  * The jails and users that a file declares, as far as it can be read, and all its problems in their order, those of the
  * scanner included. All of them are errors: with one, nothing may be used. What this machine has does not count. Pure.
@@ -91,7 +107,7 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
   }
   problems.push(...sharedProblems(users));
   // What a login would read with a warning, or in part, is not applied to a machine.
-  const errors = problems.map((one): Problem => ({ ...one, severity: "error" }));
+  const errors = withoutForeign(problems, ini).map((one): Problem => ({ ...one, severity: "error" }));
   const declaration = {
     files: ini.texts.map(({ file }) => file),
     jails,
