@@ -531,6 +531,16 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, "userdel -r in", `rm -r ${J}/data`),
   },
   {
+    what: "a home of before in the jail, without /./, that is not the user's",
+    fails: ["user x"],
+    declared: user("x"),
+    before: (m) => {
+      m.mkdir(`${J}/home/x`);
+      m.addUser("x", { home: `${J}/home/x` });
+    },
+    after: (m) => all(m, "userdel x", `rmdir ${J}/home/x`),
+  },
+  {
     what: "the home of root, in a new jail",
     fails: ["user x"],
     declared: `[jail ${NEW}]\nsections = uidbasics, basicshell\n${user("x", "home = /root\n", NEW)}`,
