@@ -642,18 +642,16 @@ test("a file in UTF-16 is one problem, with the command that converts it", () =>
   }
 });
 
-test("a directory that is named in place of a file is not to be moved away", () => {
+test("what is named in place of a file is not to be moved away", () => {
   const directory = mkdtempSync(join(tmpdir(), "declaration-"));
   try {
-    readDeclaration([directory]);
+    readDeclaration([directory, "/dev/null"]);
     expect.unreachable();
   } catch (error) {
     if (!(error instanceof DeclarationError)) throw error;
-    const [{ error: first }] = error.all as [(typeof error.all)[number]];
-    expect([first.code, first.message, first.remedy]).toEqual([
-      "config-unreadable",
-      `${directory} is a directory: name the files in it`,
-      "",
+    expect(error.all.map(({ error: one }) => [one.code, one.message, one.remedy])).toEqual([
+      ["config-unreadable", `${directory} is a directory: name the files in it`, ""],
+      ["config-unreadable", "cannot read /dev/null: not a regular file", ""],
     ]);
   } finally {
     rmSync(directory, { recursive: true });
