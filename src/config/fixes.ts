@@ -91,7 +91,8 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
       return write(`${comment}\n${text.slice(0, start).trimEnd()}`, at);
     }
     case "comma":
-      return write(`${line.trimEnd()},`);
+      // A line is not continued by a backslash.
+      return write(`${line.replace(/[\s,]*\\?\s*$/, "")},`);
     case "item": {
       const before = line.slice(0, problem.column - 1);
       const after = line.slice(problem.column - 1 + fix.old.length);

@@ -138,8 +138,18 @@ export function withoutConsequences(problems: readonly Problem[], ini: IniFile):
     );
   };
 
+  // The value of the key is at the margin.
+  const isBelow = ({ file, line }: Problem) =>
+    has("stray-text").some(
+      (one) =>
+        one.fix?.kind === "line" && /^\s/.test(one.fix.text) && one.file === file && one.line === line + 1,
+    );
+  const isEmpty = (problem: Problem) =>
+    sections.some(({ entries }) => entries.some((entry) => entry.value === "" && isIn(entry, problem)));
+
   function follows(problem: Problem): boolean {
     const { code, file, line } = problem;
+    if (code === "bad-value" && isEmpty(problem) && isBelow(problem)) return true;
     if (code === "no-section") return headers.some((one) => one.file === file && one.line < line);
     if (code === "stray-text") return doubtful.some((one) => isAt(problem, one));
     if (!inValue.includes(code) && spoilt.some((entry) => isIn(entry, problem))) return true;

@@ -11,6 +11,7 @@ import {
   pathItemProblem,
   plainFault,
   problemAt,
+  quotesProblem,
   type Subject,
   tableProblems,
   twice,
@@ -39,7 +40,8 @@ export function readJail(
   const { name: path, file, line, column } = subject;
   const trimmed = path.trimEnd();
   const fault = trimmed === path ? plainFault(path) : "ends with a blank";
-  if (fault !== undefined) {
+  if (subject.inQuotes) problems.push(quotesProblem(subject, "bad-path", normalPath(trimmed)));
+  else if (fault !== undefined) {
     const plain = path.startsWith("/") ? normalPath(trimmed) : "/";
     const fix: Fix = plain === "/" ? { kind: "none" } : { kind: "line", text: `[jail ${plain}]` };
     problems.push(problemAt(subject, "bad-path", `the path of the jail, ${quoted(path)}, ${fault}`, fix));

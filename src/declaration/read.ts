@@ -68,6 +68,22 @@ function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSe
   return problems;
 }
 
+/** Of a file without any section, which may be none of ours, one problem: no line of it is to be changed. */
+function withoutForeign(problems: readonly Problem[], { sections }: IniFile): Problem[] {
+  const ours = new Set(
+    [...sections, ...problems.filter(({ code }) => code !== "no-section")].map(({ file }) => file),
+  );
+  const foreign = new Set<ByteString>();
+  return problems.flatMap((problem): Problem[] => {
+    const { file } = problem;
+    if (ours.has(file)) return [problem];
+    if (foreign.has(file)) return [];
+    foreign.add(file);
+    const message = "the file has no section: [jail PATH] or [user NAME] is the first line of one";
+    return [{ ...problem, message, fix: { kind: "none" } }];
+  });
+}
+
 /**
  * The jails and users that a file declares, as far as it can be read, and all its problems in their order, those of the
  * scanner included. All of them are errors: with one, nothing may be used. What this machine has does not count. Pure.
@@ -91,7 +107,7 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
   }
   problems.push(...sharedProblems(users));
   // What a login would read with a warning, or in part, is not applied to a machine.
-  const errors = problems.map((one): Problem => ({ ...one, severity: "error" }));
+  const errors = withoutForeign(problems, ini).map((one): Problem => ({ ...one, severity: "error" }));
   const declaration = {
     files: ini.texts.map(({ file }) => file),
     jails,
@@ -108,6 +124,14 @@ const dialect = "plain";
 export const readDeclarationSources = (directory: ByteString = CONFIG_DIRECTORY): ConfigSource[] =>
   readConfigSources(`${directory}/jails.ini`, 1, undefined, undefined, { dialect });
 
+/** Why a file that was named cannot be read. What is no declaration by its name, such as jails.d or /dev/null, stays where it is. */
+function namedFault(file: ByteString, error: JailkitError): JailkitError {
+  if (file.endsWith(".ini")) return error;
+  const isFolder = isDirectory(statIfPresent(AT_FDCWD, file, true) ?? { mode: 0 });
+  const message = isFolder ? `${display(file)} is a directory: name the files in it` : error.message;
+  return new JailkitError(error.code, 1, message);
+}
+
 /**
  * What jails.ini and the files of jails.d in a directory declare, or `files` in their place, without drop-ins. Without any
  * file it declares nothing, and `files` is empty. Throws DeclarationError for problems ("config-invalid"), and for files that
@@ -120,14 +144,7 @@ export function readDeclaration(
   const errors: FileError[] = [];
   const add = (file: ByteString, error: JailkitError) => errors.push({ file, position: undefined, error });
   const onUnsafe = (file: ByteString, unsafe: Unsafe) => add(file, unsafeError(file, unsafe));
-  // A directory such as jails.d is not in the place of a file: it stays where it is.
-  const addNamed = (file: ByteString, error: JailkitError) =>
-    add(
-      file,
-      !file.endsWith(".ini") && isDirectory(statIfPresent(AT_FDCWD, file, true) ?? { mode: 0 })
-        ? new JailkitError(error.code, 1, `${display(file)} is a directory: name the files in it`)
-        : error,
-    );
+  const addNamed = (file: ByteString, error: JailkitError) => add(file, namedFault(file, error));
   const unread: UnreadFile[] = [];
   const aside = [`${directory}/jails.ini${ASIDE}`].filter(
     (file) => statIfPresent(AT_FDCWD, file) !== undefined,

@@ -58,12 +58,14 @@ const changeSchema = z
 
 /** A line about a change, when it is made. */
 export const applyChangeSchema = reportSchema("jailkit apply", { change: changeSchema }).describe(
-  "A change, when it was made.",
+  "A change, when it was made, or with --check would be.",
 );
 
 const applyProblemSchema = problemSchema
   .extend({
-    file: textOrNull.describe("Where what failed is declared; null for what is not declared."),
+    file: textOrNull.describe(
+      "Where what failed is declared, or the first user of a jail that no section declares; null for what is not declared.",
+    ),
     line: z.int().nullable().describe("From 1 on; null for what is not about a line of a file."),
     column: z.int().nullable().describe("In bytes, from 1 on."),
     remedy: textOrNull.describe(

@@ -50,6 +50,8 @@ const changeReport = (
     },
   }) satisfies ApplyChange;
 
+const printNotDone = (change: Change) => printError(`${APPLY}: ${nameOf(change)}: not done: ${change.what}`);
+
 const textOf = (text: Text) => (text === undefined ? null : jsonText(text));
 
 /** Shows a run, in lines or in JSON, and counts. */
@@ -91,8 +93,10 @@ export class ApplyReport implements Shown {
       about.push(key);
       this.#places.set(key, place);
     };
-    for (const { declared, path: name, users } of jails) {
-      if (declared !== undefined) declaredAt("jail", { name, place: declared.place });
+    for (const { declared, path: name, users, fault } of jails) {
+      // A jail that no section declares is as good as declared, unless it cannot be used: then that is due to its users.
+      const place = declared?.place ?? (fault && users[0]?.declared.place);
+      if (place !== undefined) declaredAt("jail", { name, place });
       for (const user of users) declaredAt("user", user.declared);
     }
     this.#count = new Set(about).size;
@@ -111,7 +115,7 @@ export class ApplyReport implements Shown {
     const changes = [...former.map(({ change }) => change), ...usable.flatMap(changesOf)];
     this.#hasWork = changes.length > 0;
     if (!json) for (const change of changes) printLine(planLine(change));
-    if (check) this.#showPlanned(comparison, changes);
+    if (check) this.#showPlanned(comparison);
     else this.#begin([...former, ...jails.flatMap(changesOf)].length);
   }
 
@@ -122,19 +126,23 @@ export class ApplyReport implements Shown {
     if (total > 0) this.#progress.at(0, total);
   }
 
-  /** Shows what would be done, and what cannot be. */
-  #showPlanned({ jails, formerFaults }: Comparison, changes: readonly Change[]): void {
+  /** Shows what would be done, and what would not, in the words of the run. */
+  #showPlanned({ jails, former, formerFaults }: Comparison): void {
     formerFaults.forEach(this.fault);
-    for (const { fault, users: works } of jails)
-      for (const one of [fault, ...works.map((user) => user.fault)]) if (one !== undefined) this.fault(one);
-    for (const { fault, users: works } of jails)
-      if (fault !== undefined)
-        for (const change of works.flatMap((user) => user.changes)) this.#mark(change, "failed");
-    for (const change of changes) {
-      this.#mark(change, "changed");
-      const nothing = { status: "planned", steps: [], warnings: [], errors: [] } as const;
-      if (this.options.json) printJsonLine(changeReport(change, nothing));
+    for (const { change } of former) this.#showChange(change, "planned");
+    for (const jail of jails) {
+      for (const one of [jail.fault, ...jail.users.map((user) => user.fault)])
+        if (one !== undefined) this.fault(one);
+      const status = jail.fault === undefined ? "planned" : "not-done";
+      for (const change of changesOf(jail)) this.#showChange(change, status);
     }
+  }
+
+  #showChange(change: Change, status: "planned" | "not-done"): void {
+    this.#mark(change, status === "planned" ? "changed" : "failed");
+    const shown = { status, steps: [], warnings: [], errors: [] };
+    if (this.options.json) printJsonLine(changeReport(change, shown));
+    else if (status === "not-done") printNotDone(change);
   }
 
   ended = (ended: Ended): void => {
@@ -182,7 +190,7 @@ export class ApplyReport implements Shown {
     for (const line of warnings) printError(`${APPLY}: warning: ${nameOf(change)}: ${line}`);
     for (const line of errors) printError(`${APPLY}: ${nameOf(change)}: ${line}`);
     if (errors.length > 0) this.#printPlace(change);
-    if (status === "not-done") printError(`${APPLY}: ${nameOf(change)}: not done: ${change.what}`);
+    if (status === "not-done") printNotDone(change);
   }
 
   /** Tells of the signal that came, if it left something undone. */

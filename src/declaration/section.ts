@@ -20,8 +20,16 @@ const HEADER = /^(jail|user) (?=[^ \t])/;
 /** What a section is about, and the place of its path or name. */
 export interface Subject extends Place {
   readonly kind: "jail" | "user";
-  /** The path or the name. */
+  /** The path or the name, without quotes around it. */
   readonly name: ByteString;
+  /** There are some, which is an error. */
+  readonly inQuotes: boolean;
+}
+
+/** What a text in quotes has between them; undefined for any other. Pure. */
+export function withoutQuotes(text: ByteString): ByteString | undefined {
+  const [, double, single] = /^(?:"([^"]+)"|'([^']+)')$/.exec(text) ?? [];
+  return double ?? single;
 }
 
 /** The subject of a section [jail PATH] or [user NAME]; undefined for any other. Pure. */
@@ -29,7 +37,12 @@ export function subjectOf({ name, file, line, column }: IniSection): Subject | u
   const kind = HEADER.exec(name)?.[1];
   if (kind !== "jail" && kind !== "user") return undefined;
   const start = kind.length + 1;
-  return { kind, name: name.slice(start), file, line, column: column + 1 + start };
+  const text = name.slice(start);
+  const bare = withoutQuotes(text);
+  return {
+    ...{ kind, name: bare ?? text, inQuotes: bare !== undefined },
+    ...{ file, line, column: column + 1 + start },
+  };
 }
 
 /** What a section of another name was probably meant for; undefined if it is not known. Pure. */
@@ -37,7 +50,9 @@ export function meantSubject({ name, entries }: IniSection): Pick<Subject, "kind
   const [, word, subject] = /^\s*(jail|user)s?(?:\s*[\s:=]\s*|(?=\/))(\S.*?)\s*$/i.exec(name) ?? [];
   if (subject !== undefined) return { kind: word?.toLowerCase() === "jail" ? "jail" : "user", name: subject };
   if (name.startsWith("/")) return { kind: "jail", name };
-  return entries.some(({ key }) => key === "jail") ? { kind: "user", name } : undefined;
+  // [group NAME] is none.
+  const isUser = entries.some(({ key }) => key === "jail") && !/\s/.test(name.trim());
+  return isUser ? { kind: "user", name } : undefined;
 }
 
 /** A problem for which nothing of the declaration may be used. */
@@ -121,6 +136,14 @@ export function tableProblems(
   return problems;
 }
 
+/** The problem of a section whose name is in quotes. `name`: what to write. */
+export function quotesProblem(subject: Subject, code: FindingCode, name = subject.name): Problem {
+  const header = `[${subject.kind} ${name}]`;
+  return problemAt(subject, code, `there is no quoting: write ${display(header)}`, {
+    ...{ kind: "line", text: header },
+  });
+}
+
 /** The items of a list; none for a missing key. */
 export function itemsOf(section: IniSection, key: ByteString): ListItem[] {
   const entry = findEntry(section, key);
@@ -150,11 +173,10 @@ export function plainFault(path: ByteString): string | undefined {
 /** The problem of a value that is no plain path, or that a comment follows; undefined if there is none. */
 export function pathProblem(entry: IniEntry): Problem | undefined {
   if (/\s[#;]/.test(entry.value)) return commentInValue(entry);
-  const [, inQuotes] =
-    /^(?:"(\/.*)"|'(\/.*)')$/.exec(entry.value)?.filter((part) => part !== undefined) ?? [];
-  if (inQuotes !== undefined) {
-    const message = `${quoted(entry.key)}: there is no quoting: write ${display(inQuotes)}`;
-    return problemAt(valuePlace(entry), "bad-path", message, { kind: "value", text: inQuotes });
+  const bare = withoutQuotes(entry.value);
+  if (bare?.startsWith("/")) {
+    const message = `${quoted(entry.key)}: there is no quoting: write ${display(bare)}`;
+    return problemAt(valuePlace(entry), "bad-path", message, { kind: "value", text: bare });
   }
   const fault = plainFault(entry.value);
   if (fault === undefined || entry.value.includes("\n")) return undefined;

@@ -27,9 +27,11 @@ import {
   pathItemProblem,
   pathProblem,
   problemAt,
+  quotesProblem,
   type Subject,
   tableProblems,
   twice,
+  withoutQuotes,
 } from "./section.ts";
 
 /** True for an entry that lets the limited shell do something. Pure. */
@@ -52,7 +54,11 @@ function readKeyLines(entry: IniEntry): { keys: KeyLine[]; problems: Problem[] }
       break;
     }
     if ("problem" in found) {
-      const why = text.startsWith("/") ? "is the name of a file: write the key that is in it" : found.problem;
+      const why = text.startsWith("/")
+        ? "is the name of a file: write the key that is in it"
+        : withoutQuotes(text) === undefined
+          ? found.problem
+          : "there is no quoting: write the key without quotes";
       problems.push(
         problemAt(place, "bad-key", `'authorized_keys', line ${place.line}: ${why}`, {
           kind: "none",
@@ -72,7 +78,8 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
   const { name } = subject;
   const problems: Problem[] = [];
   const bad = nameFault(name) ?? (name === "DEFAULT" ? "it is no name of a user" : undefined);
-  if (bad !== undefined)
+  if (subject.inQuotes) problems.push(quotesProblem(subject, "bad-account"));
+  else if (bad !== undefined)
     problems.push(problemAt(subject, "bad-account", `${quoted(name)} cannot be an account's name: ${bad}`));
   const check = (key: ByteString, fault: (value: ByteString) => string | undefined) => {
     const entry = findEntry(section, key);

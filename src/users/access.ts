@@ -8,8 +8,8 @@ import { SERVICES, type Service } from "../known-programs/services.ts";
 import type { Group } from "../system/accounts.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireGroups } from "./groups.ts";
-import type { KeyLine, KeyMerge } from "./key-lines.ts";
-import { describeKeys, KEYS_FILE, type KeyPlace, readPublicKeys, writeKeys } from "./keys.ts";
+import { describeKeys, type KeyLine, type KeyMerge } from "./key-lines.ts";
+import { KEYS_FILE, type KeyPlace, readPublicKeys, writeKeys } from "./keys.ts";
 import { describePolicy, planPolicy, requireServices, writePolicy } from "./policy.ts";
 
 /** Options of jk_addjailuser and jk_jailuser for groups, keys and services. */

@@ -15,6 +15,8 @@ export interface Advice {
   readonly noJail: (jail: ByteString) => string;
   /** For a shell that the jail lacks. */
   readonly shell: string;
+  /** For the shell of accounts on the machine, in place of one in the jail. */
+  readonly innerShell: string;
   /** What comes before an account is taken out of a group. */
   readonly group: string;
 }
@@ -29,5 +31,6 @@ export const OPTIONS: Advice = {
   key: undefined,
   noJail: () => "create the jail with jk_init first",
   shell: "copy the shell into the jail with jk_cp or jk_init, or choose another with -s",
+  innerShell: "choose one in the jail with -s, such as /bin/sh",
   group: "",
 };

@@ -212,3 +212,14 @@ export function mergeKeys(existing: ByteString, keys: readonly KeyLine[]): KeyMe
     otherOptions: other.length,
   };
 }
+
+/** Printable lines about the keys that were or (`planned`) would be added. `file`: its path on the host. */
+export function describeKeys({ added, present, otherOptions }: KeyMerge, path: ByteString, planned: boolean) {
+  const file = quoted(path);
+  const count = added === 1 ? "1 key" : `${added} keys`;
+  const lines: string[] = [];
+  if (added > 0) lines.push(`${planned ? "would add" : "added"} ${count} to ${file}`);
+  if (present > 0) lines.push(`${present} of the keys ${present === 1 ? "is" : "are"} in ${file} already`);
+  const kept = `${file} has one of the keys with other options: that line is not changed; edit it there`;
+  return { lines, warnings: otherOptions === 0 ? [] : [kept] };
+}

@@ -35,6 +35,7 @@ import {
 import { putFileIn } from "../jail/fs/write.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
+import { endSessions } from "../system/processes.ts";
 import {
   KEYS_LIMIT,
   type KeyLine,
@@ -185,12 +186,23 @@ function readExisting(place: KeyPlace, directory: Directory): { text: ByteString
     );
   }
   requireOwn(place, directory, path, seen);
-  return withFd(openAt(directory.fd, FILE, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY), (fd) => {
+  return withFd(openExisting(place, directory, path), (fd) => {
     const stat = fstat(fd);
     if (!sameFile(stat, seen)) throw changed(root, path);
     if (stat.size > EXISTING_LIMIT) throw refuse(root, path, `is longer than ${EXISTING_LIMIT} bytes`);
     return { text: fromBytes(readAllFd(fd, EXISTING_LIMIT, stat.size)), stat };
   });
+}
+
+function openExisting({ root, user }: KeyPlace, directory: Directory, path: ByteString): number {
+  try {
+    return openAt(directory.fd, FILE, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
+  } catch (error) {
+    if (!isErrno(error, "EAGAIN")) throw error;
+    const why =
+      "is kept from others by a process of its owner (a lease, see fcntl(2)): no key is written there";
+    throw refuse(root, path, `${why}; end it with: ${endSessions(user.uid)}`);
+  }
 }
 
 function changed(root: JailRoot, path: ByteString): JailkitError {
@@ -293,14 +305,3 @@ function writeIn<T extends Pick<KeyMerge, "text">>(
 }
 
 const isSame = (a: Stat, b: Stat) => sameFile(a, b) && a.ctime === b.ctime && a.size === b.size;
-
-/** Printable lines about the keys that were or (`planned`) would be added. `file`: its path on the host. */
-export function describeKeys({ added, present, otherOptions }: KeyMerge, path: ByteString, planned: boolean) {
-  const file = quoted(path);
-  const count = added === 1 ? "1 key" : `${added} keys`;
-  const lines: string[] = [];
-  if (added > 0) lines.push(`${planned ? "would add" : "added"} ${count} to ${file}`);
-  if (present > 0) lines.push(`${present} of the keys ${present === 1 ? "is" : "are"} in ${file} already`);
-  const kept = `${file} has one of the keys with other options: that line is not changed; edit it there`;
-  return { lines, warnings: otherOptions === 0 ? [] : [kept] };
-}

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { absolute } from "../../ffi/guard.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
@@ -47,12 +48,14 @@ export const noAccountFiles = (jail: ByteString, { noJail }: Advice): JailkitErr
   new JailkitError("bad-jail", BAD_JAIL, `${quoted(`${jail}/etc/passwd`)} does not exist: ${noJail(jail)}`);
 
 /** The error for a jail without the shell of a user. */
-export const noShellIn = (jail: ByteString, shell: ByteString, advice: Advice): JailkitError =>
-  new JailkitError(
-    "bad-shell",
-    BAD_JAIL,
-    `${quoted(hostPath({ path: jail }, shell))} does not exist: ${advice.shell}`,
-  );
+export function noShellIn(jail: ByteString, shell: ByteString, advice: Advice): JailkitError {
+  const isOuter = baseName(shell) === "jk_chrootsh";
+  const why = isOuter
+    ? `; it is the shell that the account has on this machine: ${advice.innerShell}`
+    : `: ${advice.shell}`;
+  const message = `${quoted(hostPath({ path: jail }, shell))} does not exist${why}`;
+  return new JailkitError("bad-shell", BAD_JAIL, message);
+}
 
 /** Throws JailkitError if a jail does not have a shell; jk_lsh may be missing, see openJailForUsers. */
 export function requireShell(root: JailRoot, shell: ByteString, advice: Advice): void {

@@ -69,6 +69,13 @@ const CASES: readonly Case[] = [
     after: `${JAIL}files = /usr/bin/rbash\n[user x]\njail = ${J}\nshell = /usr/bin/rbash\n`,
   },
   {
+    what: "the shell of accounts on the machine",
+    declared: `${JAIL}[user x]\njail = ${J}\nshell = /usr/sbin/jk_chrootsh\n`,
+    advice:
+      "it is the shell that the account has on this machine: the key 'shell' declares one in the jail, such as /bin/sh\n",
+    after: `${JAIL}[user x]\njail = ${J}\nshell = /bin/sh\n`,
+  },
+  {
     what: "an account without a password and a key",
     declared: JAIL + user("x"),
     advice: "cannot log in; fix it with: passwd x or: keys in 'authorized_keys'\n",

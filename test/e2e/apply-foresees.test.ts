@@ -531,6 +531,35 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, "userdel -r in", `rm -r ${J}/data`),
   },
   {
+    what: "a home of before in the jail, without /./, that is not the user's",
+    fails: ["user x"],
+    declared: user("x"),
+    before: (m) => {
+      m.mkdir(`${J}/home/x`);
+      m.addUser("x", { home: `${J}/home/x` });
+    },
+    after: (m) => all(m, "userdel x", `rmdir ${J}/home/x`),
+  },
+  {
+    what: "the home of root, in a new jail",
+    fails: ["user x"],
+    declared: `[jail ${NEW}]\nsections = uidbasics, basicshell\n${user("x", "home = /root\n", NEW)}`,
+    after: (m) => all(m, `jailkit delete --yes ${NEW}`),
+  },
+  {
+    what: "the home of an account that a section brings into a jail",
+    fails: ["user x"],
+    declared: `[jail ${J}]\nsections = own\n${user("x", "home = /data/svc\n")}${user("y")}`,
+    before: (m) => {
+      m.addUser("svc", { home: "/data/svc" });
+      m.write(INI, "[own]\nusers = svc\n");
+    },
+    after: (m) => {
+      all(m, "userdel -r y", `sed -i /^svc:/d ${J}/etc/passwd`, "userdel svc");
+      m.remove(INI);
+    },
+  },
+  {
     what: "a home that is there, and is somebody else's",
     fails: ["user x"],
     declared: user("x"),
@@ -584,7 +613,7 @@ test.each(CASES.map((one) => [one.what, one] as const))(
         new Set(run.summary.problems.map(({ message }) => message.split(":")[0]));
       // What is planned is done, and nothing else is begun.
       const texts = ({ changes }: ReturnType<typeof linesOf>) =>
-        changes.filter(({ status }) => status !== "not-done").map(({ text }) => text);
+        changes.map(({ text, status }) => (status === "not-done" ? `not done: ${text}` : text));
       expect({
         changes: texts(done),
         states: new Set(done.changes.map(({ status }) => status)).difference(new Set(["done", "not-done"])),

@@ -65,3 +65,24 @@ describe("no user prevents by the own authorized_keys", () => {
     expect(did(m)).toEqual(["done + user eve: keys 1 of 1 (not in its authorized_keys)"]);
   });
 });
+
+test("a lease of a user on the own authorized_keys keeps nothing waiting, and the message says what ends it", async () => {
+  declare("shell = /bin/bash\n");
+  m.must(["jailkit", "apply"]);
+  const lease = `import fcntl, os, signal, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fcntl.fcntl(os.open("${KEY_FILE}", os.O_RDWR), fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("leased", flush=True)
+time.sleep(100)`;
+  const holder = m.start(["python3", "-c", lease], { user: "eve" });
+  await holder.until(({ stdout }) => (stdout.includes("leased") ? true : undefined));
+  declare(`  ${KEYS[1]}\nshell = /bin/bash\n[user other]\njail = ${J}\nallow = sftp\n`);
+  const { changes, summary } = linesOf(m);
+  expect(changes.map(({ name, status }) => `${status} ${name}`)).toEqual(["done other", "done other"]);
+  const [message] = summary.problems.map((one) => one.message);
+  expect(message).toContain("authorized_keys' is kept from others by a process of its owner");
+  const [, remedy = ""] = /end it with: (.*)$/.exec(message ?? "") ?? [];
+  m.must(remedy.split(" "));
+  await holder.ended;
+  expect(did(m)).toEqual(["done + user eve: keys 1 of 2 (not in its authorized_keys)"]);
+});

@@ -317,3 +317,26 @@ test("a jail in another one goes first, in one run", () => {
   ]);
   expect(m.exists("/srv/outer")).toBe(false);
 });
+
+test("a home that stays is not that of a user who comes in the same run, and the advice helps", () => {
+  linesOf(m, "--prune", "--delete-homes");
+  declare(`${JAIL}${user("old")}`);
+  // The next account does not get its uid.
+  declare(`${JAIL}${user("old")}${user("later")}`);
+  const home = "home = /home/old\n";
+  m.write(FILE, `${JAIL}${user("later")}[user young]\njail = ${J}\nallow = sftp\n${home}`);
+  const { status, changes, summary } = linesOf(m, "--prune");
+  expect([status, changes.map(({ name, status: end }) => `${end} ${name}`)]).toEqual([
+    ...[1, ["done old", "not-done young", "not-done young"]],
+  ]);
+  const [problem] = summary.problems;
+  expect(problem?.code).toBe("foreign-home");
+  // No rights for a name that nobody has.
+  expect(m.run(["grep", "-r", "young", `${J}/etc`]).stdout).toBe("");
+  const [, uid = ""] = /declare '(uid = \d+)' if it is that of this user/.exec(problem?.message ?? "") ?? [];
+  m.write(FILE, `${JAIL}${user("later")}[user young]\njail = ${J}\nallow = sftp\n${home}${uid}\n`);
+  expect(linesOf(m, "--prune").summary).toMatchObject({ failed: 0, exitStatus: 0 });
+  expect(linesOf(m, "--check").summary).toMatchObject({ failed: 0, changed: 0 });
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply", "--prune"]);
+});

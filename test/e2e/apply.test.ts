@@ -385,7 +385,10 @@ sections = nosuch
 sections = uidbasics, basicshell
 `);
     const { changes: plan, summary: planned } = linesOf(m, "--check");
-    expect([new Set(plan.map(({ name }) => name)), planned.failed]).toEqual([new Set([other]), 4]);
+    expect(plan.map(({ name, status: end }) => `${name} ${end}`)).toEqual([
+      ...["broken not-done", `${other} planned`],
+    ]);
+    expect(planned.failed).toBe(4);
     const { status, changes, summary } = linesOf(m);
     expect(changes.map(({ name, status: end }) => `${name} ${end}`)).toEqual([
       ...["broken not-done", `${other} done`],
@@ -443,15 +446,45 @@ files = nosuchprogram
   test("that is neither there nor declared fails with its users, which the plan does not promise", () => {
     more("[user lost]\njail = /srv/nowhere\nshell = /bin/sh\n");
     const { status, changes, stderr, summary } = linesOf(m, "--check");
-    expect([status, changes, stderr, summary.changed, summary.failed]).toEqual([1, [], "", 0, 2]);
-    expect(summary.problems.map(({ message }) => message)).toEqual([
-      "jail /srv/nowhere: it does not exist, and no section [jail /srv/nowhere] declares it",
+    expect([status, stderr, summary.changed, summary.failed]).toEqual([1, "", 0, 2]);
+    expect(changes.map(({ name, status: end }) => `${end} ${name}`)).toEqual(["not-done lost"]);
+    expect(summary.problems.map(({ message, file, line: at }) => [message, file, at])).toEqual([
+      [
+        "jail /srv/nowhere: it does not exist, and no section [jail /srv/nowhere] declares it; users are declared in it (lost)",
+        ...["/etc/jailkit/jails.d/three.ini", 1],
+      ],
     ]);
+    // The machine has more that is as declared.
+    const { unchanged } = summary;
+    more(`[jail ${other}]\nsections = uidbasics, basicshell\n`);
+    expect(linesOf(m, "--check").summary.unchanged).toBe(unchanged + 1);
+    more("[user lost]\njail = /srv/nowhere\nshell = /bin/sh\n");
     expect(m.run(["jailkit", "apply"])).toMatchObject({
       ...{ status: 1, stdout: expect.stringMatching(/^0 changed, 2 failed, /) },
+      stderr: expect.stringContaining("\n  declared in /etc/jailkit/jails.d/three.ini:1:7\n"),
     });
     more(`[jail ${other}]\nsections = uidbasics, basicshell\n`);
     expect(did(m)).toEqual([]);
+  });
+
+  test("that cannot be as declared keeps its users from it, and --check says the same as the run", () => {
+    more(`[jail ${other}]\nsections = uidbasics, basicshell\n[user first]\njail = ${other}\nshell = /bin/bash
+[user lost]\njail = /srv/lost\nallow = sftp\n[jail /srv/lost]\nsections = uidbasics, nosuch\n`);
+    const [planned, done] = [linesOf(m, "--check"), linesOf(m)];
+    const words = ({ changes }: typeof done) =>
+      changes.map(({ text, status }) => `${status === "planned" ? "done" : status} ${text}`);
+    expect(words(planned)).toEqual(words(done));
+    expect(words(done).map((text) => text.replace(/: .*/, ""))).toEqual([
+      ...["done + user first", "not-done + user lost", "not-done + user lost"],
+    ]);
+    expect(planned.summary).toEqual({ ...done.summary, check: true, exitStatus: 10 });
+    const { stdout, stderr } = m.run(["jailkit", "apply", "--check"]);
+    expect(stdout).toMatch(/^0 to change, 2 failed, /);
+    expect(stderr.match(/user lost: not done: \w+/g)).toEqual(
+      m.run(["jailkit", "apply"]).stderr.match(/user lost: not done: \w+/g),
+    );
+    more(`[jail ${other}]\nsections = uidbasics, basicshell\n`);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
   });
 
   test("that users could change is refused", () => {

@@ -7,6 +7,7 @@ import { FINDING_CODES, type FindingCode } from "../../src/config/finding-codes.
 import { type ConfigReport, configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
+import { KEYS } from "./apply-scene.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(300_000);
@@ -265,6 +266,14 @@ const FAULTS: readonly Fault[] = [
   fault("unknown-key", "jails", "[jail /srv/one]\nsectons = basicshell\nshell = /bin/sh\n"),
   fault("unknown-section", "jails", "[jail  /srv/one]\n[USER u]\njail = /srv/one\nshell = /bin/sh\n[x]\n"),
   fault("unknown-section", "jails", "[jail /srv/one]\nsections = basicshel, nosuchthing\n"),
+  fault("unknown-section", "jails", "[group devs]\njail = /srv/one\nshell = /bin/sh\n[jail /srv/one]\n"),
+  fault("bad-path", "jails", "[jail \"/srv/one/\"]\n[user 'u']\njail = '/srv/one'\nshell = \"/bin/sh\"\n"),
+  fault("not-a-list", "jails", "[jail /srv/one]\nsections = uidbasics, \\\n  basicshell\n"),
+  fault(
+    "stray-text",
+    "jails",
+    `[user u]\njail = /srv/one\nshell = /bin/sh\nauthorized_keys =\n${KEYS[0]}\n${KEYS[1]}\n`,
+  ),
 ];
 
 /** Findings that no printed command fixes, and why. */

@@ -282,6 +282,67 @@ describe("a user is refused:", () => {
   });
 });
 
+/** The codes of all problems with their remedies. */
+const remedies = (text: string) => {
+  const ini = scanIni(toBytes(text), "f", "plain");
+  return declarationIn(ini).problems.map((one) => [one.code, fixText(one, ini)]);
+};
+
+test("a name in quotes is an error that shows it without", () => {
+  for (const quote of ['"', "'"]) {
+    const quoted = (text: string) => `${quote}${text}${quote}`;
+    expect(
+      remedies(`[jail ${quoted("/srv/a b/")}]\n[user ${quoted("anna")}]\njail = /srv/a b\nallow = sftp\n`),
+    ).toEqual([
+      ["bad-path", "write in line 1 of f:\n[jail /srv/a b]"],
+      ["bad-account", "write in line 2 of f:\n[user anna]"],
+    ]);
+    const [key] = declarationIn(
+      scanIni(toBytes(user(`shell = /bin/sh\nauthorized_keys = ${quoted(KEY)}`)), "f", "plain"),
+    ).problems;
+    expect([key?.line, key?.code, key?.message]).toEqual([
+      4,
+      "bad-key",
+      expect.stringContaining("no quoting"),
+    ]);
+  }
+});
+
+test("a section of more words than a name has is commented out, and is no user's", () => {
+  expect(remedies("[group devs]\njail = /srv/a\nallow = sftp\n")).toEqual([
+    ["unknown-section", "sed -i '1,3s/^/#/' f"],
+  ]);
+});
+
+test("a key below an empty authorized_keys is indented, and nothing else is to be done", () => {
+  const text = user(`shell = /bin/sh\nauthorized_keys =\n${KEY}\n${OTHER}`);
+  const found = remedies(text);
+  expect(found).toEqual([
+    ["stray-text", `write in line 5 of f:\n  ${KEY}`],
+    ["stray-text", `write in line 6 of f:\n  ${OTHER}`],
+  ]);
+  expect(problems(text.replaceAll(/^ssh/gm, "  ssh"))).toEqual([]);
+  expect(problems(user("authorized_keys =\nshell = /bin/sh"))).toEqual(["3:18 bad-value"]);
+});
+
+test("a backslash at the end of a line of a list goes", () => {
+  for (const line of ["a, \\", "a \\", "a,\\"])
+    expect([line, remedies(`[jail /srv/a]\nsections = ${line}\n  b\n`)]).toEqual([
+      line,
+      [["not-a-list", "write in line 2 of f:\nsections = a,"]],
+    ]);
+});
+
+test("a file without any section is an error for the whole, and none of its lines is to be changed", () => {
+  expect(remedies("root:x:0:0::/root:/bin/sh\n\nbin:x:1:1::/bin:/bin/sh\n")).toEqual([
+    ["no-section", undefined],
+  ]);
+  expect(remedies("x = 1\ny = 2\n[jail /srv/a]\n")).toEqual([
+    ["no-section", "sed -i '1s/^/#/' f"],
+    ["no-section", "sed -i '2s/^/#/' f"],
+  ]);
+});
+
 test("a path in quotes is an error that shows it without", () => {
   for (const quote of ['"', "'"]) {
     const ini = scanIni(toBytes(user(`shell = ${quote}/bin/sh${quote}`)), "f", "plain");
@@ -460,7 +521,7 @@ describe("files", () => {
   };
 
   test("all errors of all files are there, in their order, also beside a file that cannot be read", () => {
-    const first = write("z.ini", "stray\n");
+    const first = write("z.ini", "stray\n[jail /srv/z]\n");
     const second = write("b.ini", "[jail /srv/a]\nproc = 2\n[jail srv]\n");
     const folderInPlace = `${folder}/c.ini`;
     mkdirSync(folderInPlace);
@@ -581,18 +642,16 @@ test("a file in UTF-16 is one problem, with the command that converts it", () =>
   }
 });
 
-test("a directory that is named in place of a file is not to be moved away", () => {
+test("what is named in place of a file is not to be moved away", () => {
   const directory = mkdtempSync(join(tmpdir(), "declaration-"));
   try {
-    readDeclaration([directory]);
+    readDeclaration([directory, "/dev/null"]);
     expect.unreachable();
   } catch (error) {
     if (!(error instanceof DeclarationError)) throw error;
-    const [{ error: first }] = error.all as [(typeof error.all)[number]];
-    expect([first.code, first.message, first.remedy]).toEqual([
-      "config-unreadable",
-      `${directory} is a directory: name the files in it`,
-      "",
+    expect(error.all.map(({ error: one }) => [one.code, one.message, one.remedy])).toEqual([
+      ["config-unreadable", `${directory} is a directory: name the files in it`, ""],
+      ["config-unreadable", "cannot read /dev/null: not a regular file", ""],
     ]);
   } finally {
     rmSync(directory, { recursive: true });

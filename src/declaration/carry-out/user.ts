@@ -1,9 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { closedJailFault, homeFault } from "../../explain/home-fault.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { joinHome } from "../../jail/accounts/separator.ts";
+import { lookUp } from "../../jail/fs/look.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup, setComment } from "../../system/account-tools.ts";
@@ -12,13 +14,14 @@ import { hostUser } from "../../system/name-services.ts";
 import { type Access, NO_ACCESS } from "../../users/access.ts";
 import { AccountRun, type PlannedChange } from "../../users/account-run.ts";
 import { planJailSide, planToJail } from "../../users/changes.ts";
-import { createAccount, foreignHome } from "../../users/create-account.ts";
+import { createAccount } from "../../users/create-account.ts";
 import { homeFor, leaveJailGroups } from "../../users/jail-side.ts";
 import { warnOfLogin } from "../../users/jailing.ts";
 import { removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
 import type { UserWork } from "../compare/compare.ts";
+import { requireOwnHome } from "../compare/foresee-user.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys, uidFault } from "../compare/look-user.ts";
@@ -49,6 +52,7 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
   // Of an account that should have been removed first, and could not be: before a name that nobody has gets rights.
   const taken = uid === undefined || hostUser(name) ? undefined : uidFault(uid, hostUser);
   if (taken !== undefined) throw new JailkitError(taken.code, 1, taken.message);
+  if (!directory && changes.some(isCreation)) requireHome(declared, means);
   return stepsOf(USER_STEPS, changes, {
     limit:
       () =>
@@ -59,8 +63,7 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
     inside: () => (said) => changeSide(declared, root, said, NO_ACCESS),
     account: (some) => (said) => {
       if (directory) changeSide(declared, root, said, sideAccessOf(declared));
-      else if (some.some(({ what, action }) => what === "account" && action === "create"))
-        create(declared, means, said);
+      else if (some.some(isCreation)) create(declared, means, said);
       else changeAccount(declared, means, said);
     },
     comment:
@@ -86,6 +89,16 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
         steps.push(`removed ${keyCount(count)} from its authorized_keys`);
       },
   });
+}
+
+const isCreation = ({ what, action }: UserWork["changes"][number]) =>
+  what === "account" && action === "create";
+
+/** Throws JailkitError for a home that is there and is another one's: that of a user who was removed just now may have stayed. */
+function requireHome(declared: DeclaredUser, { root, once, reserved }: Means): void {
+  if (lookUp(root, normalPath(declared.home)) === undefined) return;
+  const values = valuesOf(declared, unreservedUid(declared, once, hostUser, reserved));
+  requireOwnHome(planNewAccount(root, values, NO_ACCESS, DECLARED), hostUser);
 }
 
 const keyCount = (count: number): string => (count === 1 ? "1 key" : `${count} keys`);
@@ -130,8 +143,8 @@ function create(declared: DeclaredUser, { root, once, reserved, created }: Means
   created({ created: user.uid, createdHome: home });
   run.examine(() => {
     const joins = access.joins.map(({ gid }) => gid);
-    const fault = foreignHome(account, user) ?? homeFault(user);
-    for (const line of [closedJailFault(root, user, joins), fault]) if (line !== undefined) run.warn(line);
+    for (const line of [closedJailFault(root, user, joins), homeFault(user)])
+      if (line !== undefined) run.warn(line);
     warnOfLogin(user, access, run);
     for (const missing of missingOf(account, DECLARED)) run.warn(missingLine(missing));
   });

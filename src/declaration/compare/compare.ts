@@ -195,7 +195,9 @@ function placeFaultOf(
   const from = root && formerPlace(users, path, machine);
   if (from !== undefined) return { ...about, ...movedFault(from, path) };
   if (declared !== undefined || state.exists) return undefined;
-  const message = `it does not exist, and no section [jail ${display(path)}] declares it`;
+  const [first, ...more] = users.map(({ name }) => display(name));
+  const who = more.length === 0 ? first : `${first} and ${more.length} more`;
+  const message = `it does not exist, and no section [jail ${display(path)}] declares it; users are declared in it (${who})`;
   return { ...about, code: "no-such-jail", message };
 }
 

@@ -1,10 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
-import { pathsDownTo } from "../../../ffi/paths.ts";
+import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
 import { jsonText, quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import type { ToolCall } from "../../cli/tool.ts";
+import { homeOfOther } from "../../jail/accounts/home-place.ts";
+import { splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { RootView } from "../../libraries/root-view.ts";
@@ -13,6 +15,7 @@ import { isPassedOver } from "../../populate/passed-over.ts";
 import { holdPlans } from "../../populate/plan-cache/plan-cache.ts";
 import type { PopulateReport } from "../../populate/report-schema.ts";
 import { below } from "../../system/mountinfo.ts";
+import { hostUser } from "../../system/name-services.ts";
 import { foreseeRemovals, leadsToGone } from "../../update/foresee-removal.ts";
 import type { TakenBack } from "../../update/plan/taken-back.ts";
 import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
@@ -30,6 +33,8 @@ interface Brought {
   readonly paths: ReadonlySet<string>;
   readonly live: readonly ByteString[];
   readonly accountFiles: boolean;
+  /** The names of the accounts whose lines etc/passwd gets. */
+  readonly accounts: ReadonlySet<string>;
   /** The directories of the machine that it copies, by their inodes; undefined if one has a name that is not plain. */
   readonly trees: ReadonlySet<string> | undefined;
 }
@@ -76,7 +81,7 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     const brought = isLike ? known : await dryRun(work, means);
     if (isNew && isElsewhere(path, brought)) means.known.set(names.join("\0"), brought);
     using root = isNew ? undefined : openJailRoot(path);
-    const filled = { ...work, users: users.map((user) => foreseeShell(user, path, root, brought)) };
+    const filled = { ...work, users: users.map((user) => foreseeUser(user, path, root, brought)) };
     return removed.length === 0 ? filled : withoutLostShells(filled, removed, means);
   } catch (error) {
     return { ...work, changes: [], fault: faultFrom(error, { of: "jail", name: path, jail: path }) };
@@ -143,6 +148,7 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
   const paths = new Set<string>();
   const view = new RootView();
   const trees: Brought["trees"][] = [];
+  const accounts = new Set<string>();
   let accountFiles = false;
   for (const { tool, names, args } of fillingsOf(path, changes)) {
     const report = (await tools[tool](["--dry-run", "--json", ...args])).report as PopulateReport;
@@ -154,6 +160,7 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
     if (first !== undefined)
       throw new JailkitError(first.code, 1, refused.map(({ message }) => message).join("; "));
     for (const { path: created } of report.actions) paths.add(created);
+    for (const name of report.users) accounts.add(name);
     trees.push(treesOf(report.actions));
     accountFiles ||= tool === "jk_init" || paths.has("/etc/passwd");
   }
@@ -161,20 +168,32 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
   const all = trees.every((each) => each !== undefined)
     ? new Set(trees.flatMap((each) => [...each]))
     : undefined;
-  return { paths, live, accountFiles, trees: all };
+  return { paths, live, accountFiles, accounts, trees: all };
 }
 
-/** With a fault in place of the changes of a user whose account or shell has no place in the jail. */
-function foreseeShell(
+/** Throws JailkitError if a new account would have the home of one that comes into the jail. */
+function requireFreeHome({ declared, changes }: UserWork, jail: ByteString, accounts: Brought["accounts"]) {
+  if (!changes.some(({ what, action }) => what === "account" && action === "create")) return;
+  const home = normalPath(declared.home);
+  for (const name of accounts) {
+    const other = answered(() => hostUser(name));
+    if (other !== undefined && normalPath(splitHome(other.home)?.home ?? other.home) === home)
+      throw homeOfOther({ path: jail }, home, other, DECLARED.home);
+  }
+}
+
+/** With a fault in place of the changes of a user whose account, home or shell has no place in the jail. */
+function foreseeUser(
   user: UserWork,
   jail: ByteString,
   root: JailRoot | undefined,
-  { paths, live, accountFiles }: Brought,
+  { paths, live, accountFiles, accounts }: Brought,
 ): UserWork {
   const { name, shell } = user.declared;
   if (user.changes.length === 0 && user.fault !== undefined) return user;
   const has = (path: ByteString) => root !== undefined && lookUp(root, path, { follow: true }) !== undefined;
   try {
+    requireFreeHome(user, jail, accounts);
     if (!accountFiles && !has("/etc/passwd")) throw noAccountFiles(jail, DECLARED);
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
     else if (!shell.endsWith("/jk_lsh")) {

@@ -191,7 +191,10 @@ export class UserForesight {
 }
 
 /** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
-function requireOwnHome({ root, jailHome, user }: NewAccount, userByUid: Machine["laterByUid"]): void {
+export function requireOwnHome(
+  { root, jailHome, user }: NewAccount,
+  userByUid: (uid: number) => PasswdEntry | undefined,
+): void {
   const stat = lookUp(root, jailHome)?.stat;
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
   const place = hostPath(root, jailHome);

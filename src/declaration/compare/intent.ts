@@ -18,6 +18,7 @@ export const DECLARED: Advice = {
   noJail: (jail) =>
     `the key 'sections' of the jail brings it, with any section of jk_init.ini; if it was removed: jk_update -j ${shellWord(jail)}`,
   shell: "the key 'files' of the jail brings it, and the key 'shell' of the user declares another",
+  innerShell: "the key 'shell' declares one in the jail, such as /bin/sh",
   group: "leave it out of the key 'groups', and ",
 };
 

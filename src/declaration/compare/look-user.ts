@@ -225,13 +225,15 @@ export function hostHomeFault(account: PasswdEntry, jail: ByteString) {
 function homeState({ jail, directory }: DeclaredUser, account: PasswdEntry, { root }: InJail) {
   const split = splitHome(account.home);
   const outside = !directory && (split === undefined || normalPath(split.jail) !== jail);
-  if (root === undefined || outside) {
+  // That of an account in no jail may be there already, and does not move.
+  const inPlace = split === undefined && below(normalPath(account.home), jail) !== undefined;
+  if (root === undefined || (outside && !inPlace)) {
     const fault = outside && split === undefined ? hostHomeFault(account, jail) : undefined;
     return { home: "there", fault } as const;
   }
   const path = homeFor(account, jail);
   const stat = lookUp(root, path)?.stat;
-  if (stat === undefined) return { home: "missing", fault: undefined } as const;
+  if (stat === undefined) return { home: outside ? "there" : "missing", fault: undefined } as const;
   if (stat.uid === account.uid && isDirectory(stat)) return { home: "there", fault: undefined } as const;
   const shown = hostPath(root, path);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";

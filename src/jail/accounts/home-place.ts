@@ -32,12 +32,22 @@ export function requireFreeHome(
   uid: number | undefined,
   { usersOf, advice }: { usersOf: (home: ByteString) => readonly PasswdEntry[]; advice: string },
 ): void {
-  const refuse = (what: ByteString) =>
-    new JailkitError("bad-home", 1, `${quoted(hostPath(root, home))} ${what}: ${advice}`);
-  if (isJailsOwn(home) && lookUp(root, home) !== undefined) throw refuse("is a directory of the jail's own");
+  if (isJailsOwn(home) && lookUp(root, home) !== undefined)
+    throw badHome(root, home, "is a directory of the jail's own", advice);
   const other = usersOf(home).find((one) => one.uid !== uid);
-  if (other !== undefined) throw refuse(`is the home of ${quoted(other.name)}`);
+  if (other !== undefined) throw homeOfOther(root, home, other, advice);
 }
+
+const badHome = (root: Pick<JailRoot, "path">, home: ByteString, what: ByteString, advice: string) =>
+  new JailkitError("bad-home", 1, `${quoted(hostPath(root, home))} ${what}: ${advice}`);
+
+/** The error for the home of another account. */
+export const homeOfOther = (
+  root: Pick<JailRoot, "path">,
+  home: ByteString,
+  { name }: Pick<PasswdEntry, "name">,
+  advice: string,
+): JailkitError => badHome(root, home, `is the home of ${quoted(name)}`, advice);
 
 /** Gives an account the default home in its jail, because its present one is not its own. */
 export function otherHomeRemedy(
