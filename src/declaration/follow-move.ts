@@ -16,6 +16,10 @@ import {
 /** What was declared once, with the new path of a jail that was moved. Pure. */
 export function withMovedJail(once: Once, from: ByteString, to: ByteString): Once {
   const now = (path: ByteString) => (path === from ? to : path);
+  const homeIn = (home: ByteString) => {
+    const split = splitHome(home);
+    return split?.jail === from ? joinHome(to, split.home) : home;
+  };
   const jails = new Map<ByteString, OnceJail>();
   for (const jail of once.jails) {
     const path = now(jail.path);
@@ -33,11 +37,11 @@ export function withMovedJail(once: Once, from: ByteString, to: ByteString): Onc
     // It may have been declared at the new place before this.
     const here = left.get(jail);
     left.delete(jail);
-    const created = splitHome(user.createdHome ?? "");
-    const createdHome = created?.jail === from ? joinHome(to, created.home) : user.createdHome;
+    const createdHome = user.createdHome && homeIn(user.createdHome);
     return { ...withLeft(user, here), jail, createdHome, left: [...left.values()] };
   });
-  return { jails: [...jails.values()], users };
+  const kept = once.kept.map((one) => ({ ...one, home: homeIn(one.home) }));
+  return { jails: [...jails.values()], users, kept };
 }
 
 /** A user with what was declared in the same jail before. */
@@ -60,11 +64,11 @@ const both = (one: OnceJail, other: OnceJail): OnceJail => ({
 export function planDeclaredMove(from: ByteString, to: ByteString) {
   const before = readOnce();
   const names = ({ jail }: { jail: ByteString }) => jail === from;
+  const isIn = (home: ByteString | undefined) => splitHome(home ?? "")?.jail === from;
   const isNamed =
     before.jails.some(({ path }) => path === from) ||
-    before.users.some(
-      (user) => names(user) || user.left.some(names) || splitHome(user.createdHome ?? "")?.jail === from,
-    );
+    before.users.some((user) => names(user) || user.left.some(names) || isIn(user.createdHome)) ||
+    before.kept.some(({ home }) => isIn(home));
   if (!isNamed) return undefined;
   return { path: ONCE_FILE, follow: () => writeOnce(before, withMovedJail(before, from, to)) };
 }

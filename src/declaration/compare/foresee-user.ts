@@ -29,7 +29,7 @@ import type { OnceUser } from "../once.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import type { InJail } from "./look-user.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
-import { unreservedUid } from "./returning.ts";
+import { newUid } from "./returning.ts";
 
 /** What is planned for a user. */
 export interface Planned {
@@ -46,8 +46,8 @@ interface About {
   readonly isFilled: boolean;
   /** Something is removed from the jail first, which may be what is in the way; it brings no shell. */
   readonly isCleared: boolean;
-  /** The uids of declared users. */
-  readonly reserved: ReadonlySet<number>;
+  /** As uidInstead. */
+  readonly uidInstead: () => number | undefined;
 }
 
 const NO_ACCOUNTS = {
@@ -92,7 +92,7 @@ export class UserForesight {
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) this.#requireAccount(account, planned);
     else if (root !== undefined) {
-      const uid = unreservedUid(declared, planned.once, this.machine.laterByUid, this.about.reserved);
+      const uid = newUid(declared, planned.once, this.machine.laterByUid) ?? this.about.uidInstead();
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));

@@ -15,6 +15,8 @@ import { ACCOUNT_FILE_LIMIT, usersIn } from "../../system/flat-accounts.ts";
 import { hostText } from "../../system/host-files.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
+import type { KeptHomes } from "../kept-homes.ts";
+import type { KeptHome } from "../once.ts";
 import { absentFault } from "./absent.ts";
 import type { SectionNeeds } from "./jail.ts";
 
@@ -37,7 +39,7 @@ export function requireOwnDropIn(user: ByteString): void {
 }
 
 /** Calls once, at the first use. */
-function once<T>(make: () => T): () => T {
+export function once<T>(make: () => T): () => T {
   let made: { value: T } | undefined;
   return () => {
     made ??= { value: make() };
@@ -68,8 +70,16 @@ export class Machine extends HostSources {
   absentFault = (jail: ByteString): ReturnType<typeof absentFault> =>
     this.#absent.getOrInsertComputed(jail, () => absentFault(jail));
 
-  /** Says that an account with this uid is removed before any is created. */
-  frees = (uid: number, name: ByteString): void => void this.#freed.set(uid, name);
+  /** `kept`: homes that stay without their accounts. */
+  constructor(readonly kept: KeptHomes) {
+    super();
+  }
+
+  /** Says that an account with this uid is removed before any is created, and which home of it stays. */
+  frees = (uid: number, name: ByteString, stays: KeptHome | undefined): void => {
+    this.#freed.set(uid, name);
+    this.kept.goes(name, uid, stays);
+  };
 
   /** Whether a uid is that of an account which is removed before any is created. */
   isFreed = (uid: number): boolean => this.#freed.has(uid);

@@ -117,7 +117,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/follow-move.ts", MOVES, [
     ["createdHome: move.to }", "createdHome: move.from }"],
-    ["created?.jail === from", "false"],
+    ["split?.jail === from ?", "false ?"],
     ["const jail = now(user.jail);", "const jail = user.jail;"],
     ["const path = now(jail.path);", "const path = jail.path;"],
     ["return { ...withLeft(user, here), jail,", "return { ...user, jail,"],
@@ -267,12 +267,14 @@ export const APPLY: readonly Mutant[] = [
     ["jailUser(account, root, { host, jail, shell, access, move, dryRun: true }, run);", ""],
     ['error.code !== "home-aside"', "true"],
   ]),
+  ...titled("no account gets the uid", "src/system/login-defs.ts", [
+    ["if (usual === undefined || !isReserved(usual)) return undefined;", "if (usual) return undefined;"],
+  ]),
   ...titled("no account gets the uid", "src/declaration/compare/returning.ts", [
-    ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
   ]),
   ...within("src/declaration/compare/compare.ts", LEAVES, [
-    ["machine.frees(one.frees, one.once.name);", ";"],
+    ["machine.frees(one.frees, one.once.name, one.stays);", ";"],
   ]),
   ...within("src/declaration/carry-out/user.ts", LEAVES, [
     ["if (taken !== undefined) throw", "if (false) throw"],
