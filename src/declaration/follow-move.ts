@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { describeError, isReported } from "../cli/error.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import type { AccountRun } from "../users/account-run.ts";
@@ -74,7 +76,7 @@ export function planDeclaredMove(from: ByteString, to: ByteString) {
 }
 
 /** Homes of accounts that moved: where, as the accounts have them. */
-export type MovedHomes = ReadonlyMap<ByteString, NonNullable<AccountRun["moved"]>>;
+type MovedHomes = ReadonlyMap<ByteString, NonNullable<AccountRun["moved"]>>;
 
 /** What was declared once, with the new places of homes that apply created. Pure. */
 export const withMovedHomes = (once: Once, moves: MovedHomes): Once => ({
@@ -87,10 +89,24 @@ export const withMovedHomes = (once: Once, moves: MovedHomes): Once => ({
 });
 
 /**
- * Remembers where homes are that apply created, and somebody moved with their accounts: otherwise they are not its own any
- * more. Throws JailkitError, also "busy" while apply is running.
+ * Remembers where homes are that apply created, and a tool moved with their accounts: otherwise they are not its own any more.
+ * Returns a warning if that is not possible, for example while apply is running; the homes stay then.
  */
-export function followHomes(moves: MovedHomes, tool: string): void {
+export function followHomes(runs: readonly Pick<AccountRun, "name" | "moved">[], tool: string): string[] {
+  const moves = runs.flatMap(({ name, moved }) => (moved === undefined ? [] : [[name, moved] as const]));
+  try {
+    follow(new Map(moves), tool);
+    return [];
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    const which = moves.map(([name]) => quoted(name)).join(", ");
+    const homes = `jailkit apply does not know where the homes of accounts are now (${which}), and leaves them there with --delete-homes`;
+    return [`${homes}: ${describeError(error)}`];
+  }
+}
+
+/** Throws JailkitError, also "busy" while apply is running. */
+function follow(moves: MovedHomes, tool: string): void {
   const names = ({ users }: Once) =>
     users.some(({ name, createdHome: home }) => moves.get(name)?.from === home);
   if (moves.size === 0 || !names(readOnce())) return;

@@ -120,6 +120,33 @@ describe("a home that apply created", () => {
     expect(end(`${B}/home/anna`, false)).toEqual([]);
   });
 
+  test("also if 'jailkit delete' has taken the account out of its jail, whether that is declared again or another one", () => {
+    for (const jail of [B, A, B]) {
+      const from = jail === A ? B : A;
+      m.must(["jailkit", "delete", "--yes", "--unjail", from]);
+      expect([m.exists(from), m.exists("/home/anna")]).toEqual([false, true]);
+      declare(user(jail, SHELL));
+      settle();
+    }
+    expect(end(`${B}/home/anna`, false)).toEqual([]);
+    expect(m.exists("/home/anna")).toBe(false);
+  });
+
+  test("if apply cannot be told, that is a warning, and the home stays", async () => {
+    const hold = `open F, '>>', $ARGV[0]; flock F, 2; $| = 1; print 'held'; sleep 600`;
+    const holder = m.start(["perl", "-e", hold, "/var/lib/jailkit/locks/declarations"]);
+    await holder.until(({ stdout }) => (stdout === "held" ? true : undefined));
+    const { stderr } = m.must(["jailkit", "delete", "--yes", "--unjail", A]);
+    holder.kill();
+    await holder.ended;
+    expect(stderr).toContain(
+      "warning: jailkit apply does not know where the homes of accounts are now ('anna'), and leaves them there with --delete-homes: ",
+    );
+    declare(user(B, SHELL));
+    settle();
+    expect(end(`${B}/home/anna`, true)).toEqual(STAYS);
+  });
+
   test("also if the account never moved, and the file that remembers is an old one", () => {
     declare(user(B, SHELL));
     expect(linesOf(m).status).toBe(1);
