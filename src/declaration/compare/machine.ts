@@ -13,6 +13,7 @@ import { namesIn } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../../system/flat-accounts.ts";
 import { hostText } from "../../system/host-files.ts";
+import { processesByUid } from "../../system/processes.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import type { KeptHomes } from "../kept-homes.ts";
@@ -47,8 +48,16 @@ export function once<T>(make: () => T): () => T {
   };
 }
 
+/** The same of a function that answers questions. */
+const byFirst = <Key, T>(make: () => (key: Key) => T) => {
+  const answer = once(make);
+  return (key: Key) => answer()(key);
+};
+
 /** What jails and users of this machine are compared with; each file is read once. */
 export class Machine extends HostSources {
+  /** The processes of a uid when somebody asked first. */
+  readonly processesOf = byFirst(processesByUid);
   readonly localGroups = once(() => new Set(namesIn("/etc/group")));
   readonly #host = once(fileSystemAt);
   /** The file with the sections that a jail can have; undefined if it is missing or cannot be read. */
