@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { describeError, isReported } from "../cli/error.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import type { AccountRun } from "../users/account-run.ts";
@@ -16,6 +18,10 @@ import {
 /** What was declared once, with the new path of a jail that was moved. Pure. */
 export function withMovedJail(once: Once, from: ByteString, to: ByteString): Once {
   const now = (path: ByteString) => (path === from ? to : path);
+  const homeIn = (home: ByteString) => {
+    const split = splitHome(home);
+    return split?.jail === from ? joinHome(to, split.home) : home;
+  };
   const jails = new Map<ByteString, OnceJail>();
   for (const jail of once.jails) {
     const path = now(jail.path);
@@ -33,11 +39,11 @@ export function withMovedJail(once: Once, from: ByteString, to: ByteString): Onc
     // It may have been declared at the new place before this.
     const here = left.get(jail);
     left.delete(jail);
-    const created = splitHome(user.createdHome ?? "");
-    const createdHome = created?.jail === from ? joinHome(to, created.home) : user.createdHome;
+    const createdHome = user.createdHome && homeIn(user.createdHome);
     return { ...withLeft(user, here), jail, createdHome, left: [...left.values()] };
   });
-  return { jails: [...jails.values()], users };
+  const kept = once.kept.map((one) => ({ ...one, home: homeIn(one.home) }));
+  return { jails: [...jails.values()], users, kept };
 }
 
 /** A user with what was declared in the same jail before. */
@@ -60,17 +66,17 @@ const both = (one: OnceJail, other: OnceJail): OnceJail => ({
 export function planDeclaredMove(from: ByteString, to: ByteString) {
   const before = readOnce();
   const names = ({ jail }: { jail: ByteString }) => jail === from;
+  const isIn = (home: ByteString | undefined) => splitHome(home ?? "")?.jail === from;
   const isNamed =
     before.jails.some(({ path }) => path === from) ||
-    before.users.some(
-      (user) => names(user) || user.left.some(names) || splitHome(user.createdHome ?? "")?.jail === from,
-    );
+    before.users.some((user) => names(user) || user.left.some(names) || isIn(user.createdHome)) ||
+    before.kept.some(({ home }) => isIn(home));
   if (!isNamed) return undefined;
   return { path: ONCE_FILE, follow: () => writeOnce(before, withMovedJail(before, from, to)) };
 }
 
 /** Homes of accounts that moved: where, as the accounts have them. */
-export type MovedHomes = ReadonlyMap<ByteString, NonNullable<AccountRun["moved"]>>;
+type MovedHomes = ReadonlyMap<ByteString, NonNullable<AccountRun["moved"]>>;
 
 /** What was declared once, with the new places of homes that apply created. Pure. */
 export const withMovedHomes = (once: Once, moves: MovedHomes): Once => ({
@@ -83,10 +89,24 @@ export const withMovedHomes = (once: Once, moves: MovedHomes): Once => ({
 });
 
 /**
- * Remembers where homes are that apply created, and somebody moved with their accounts: otherwise they are not its own any
- * more. Throws JailkitError, also "busy" while apply is running.
+ * Remembers where homes are that apply created, and a tool moved with their accounts: otherwise they are not its own any more.
+ * Returns a warning if that is not possible, for example while apply is running; the homes stay then.
  */
-export function followHomes(moves: MovedHomes, tool: string): void {
+export function followHomes(runs: readonly Pick<AccountRun, "name" | "moved">[], tool: string): string[] {
+  const moves = runs.flatMap(({ name, moved }) => (moved === undefined ? [] : [[name, moved] as const]));
+  try {
+    follow(new Map(moves), tool);
+    return [];
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    const which = moves.map(([name]) => quoted(name)).join(", ");
+    const homes = `jailkit apply does not know where the homes of accounts are now (${which}), and leaves them there with --delete-homes`;
+    return [`${homes}: ${describeError(error)}`];
+  }
+}
+
+/** Throws JailkitError, also "busy" while apply is running. */
+function follow(moves: MovedHomes, tool: string): void {
   const names = ({ users }: Once) =>
     users.some(({ name, createdHome: home }) => moves.get(name)?.from === home);
   if (moves.size === 0 || !names(readOnce())) return;

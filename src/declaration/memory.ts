@@ -2,8 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { isLimitedShell } from "../users/access.ts";
 import type { Change } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
+import { createdHomeOf, KeptHomes } from "./kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import {
+  type KeptHome,
   leftJails,
   type Once,
   type OnceJail,
@@ -27,6 +29,7 @@ export class Memory {
   readonly #users: Map<ByteString, OnceUser>;
   /** Users as they were declared before. */
   readonly #before: ReadonlyMap<ByteString, OnceUser>;
+  #kept: readonly KeptHome[];
   #written: Once;
   #changed = true;
 
@@ -39,6 +42,7 @@ export class Memory {
     this.#jails = new Map(before.jails.map((jail) => [jail.path, jail]));
     this.#users = new Map(before.users.map((user) => [user.name, user]));
     this.#before = new Map(this.#users);
+    this.#kept = before.kept;
   }
 
   /**
@@ -54,7 +58,8 @@ export class Memory {
     }
     for (const user of users) this.#addUser(user, this.#users.get(user.name));
     for (const { name, jail } of gone.settledLeft) this.forgetLeft(name, jail);
-    for (const { of, name } of gone.forgotten) this.forget(of, name);
+    for (const { of, name } of gone.forgotten) this.forget(of, name, createdHomeOf(this.#users.get(name)));
+    this.#kept = new KeptHomes(this.#now()).all();
     // What becomes of it now is not of apply.
     for (const name of gone.out)
       if (!this.#users.get(name)?.out)
@@ -111,21 +116,31 @@ export class Memory {
     this.#changed = true;
   }
 
-  /** Forgets a jail or a user. */
-  forget(of: "jail" | "user", name: ByteString): void {
+  /** Forgets a jail or a user. `kept`: the home that stays without its account. */
+  forget(of: "jail" | "user", name: ByteString, kept: KeptHome | undefined): void {
     if (of === "jail") this.#jails.delete(name);
-    else this.#users.delete(name);
+    else {
+      this.#users.delete(name);
+      if (kept !== undefined) this.#kept = [...this.#kept, kept];
+    }
     this.#changed = true;
   }
+
+  /** The homes that have no account now, or may have none any more. */
+  keptHomes = (): KeptHomes => new KeptHomes(this.#now());
 
   /** Writes what has changed. */
   write(): void {
     if (!this.#changed) return;
     this.#changed = false;
-    const now = { jails: [...this.#jails.values()], users: [...this.#users.values()] };
+    const now = this.#now();
     writeOnce(this.#written, now);
     this.#written = now;
   }
+
+  #now = (): Once => ({
+    ...{ jails: [...this.#jails.values()], users: [...this.#users.values()], kept: this.#kept },
+  });
 
   #addJail(declared: DeclaredJail, once: OnceJail | undefined): void {
     const { path, place, sections, files, live } = declared;

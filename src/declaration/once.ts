@@ -16,11 +16,12 @@ const DIRECTORY = "/var/lib/jailkit";
 /** What was declared once, so that --prune removes nothing else. Only root can read it. */
 export const ONCE_FILE = `${DIRECTORY}/declared.json`;
 const DROP_INS = dropInDirectory(DECLARATION_FILE);
-const VERSION = 3;
+const VERSION = 4;
 const LARGEST = 1 << 26;
 
 const text = { kind: "text", longest: 1 << 14 } as const satisfies Shape;
 const many = { kind: "list", of: text, most: 1 << 16 } as const satisfies Shape;
+const uid = { kind: "number", least: 1, most: 0xffff_fffe, whole: true } as const satisfies Shape;
 
 const ONCE = {
   kind: "object",
@@ -53,7 +54,7 @@ const ONCE = {
           jail: text,
           directory: { kind: "flag" },
           // Of the account that apply created; an account of that name with another uid is not it.
-          created: { kind: "nullable", of: { kind: "number", least: 1, most: 0xffff_fffe, whole: true } },
+          created: { kind: "nullable", of: uid },
           // As the account had it when that home was created, or moved last; undefined if apply did not create it.
           createdHome: { kind: "nullable", of: text },
           // Somebody has taken the account out of its jail, and it was told that it stays.
@@ -74,6 +75,16 @@ const ONCE = {
         },
       },
     },
+    // Homes without an account: a new one must not get such a uid by chance.
+    kept: {
+      kind: "list",
+      most: 1 << 20,
+      of: {
+        kind: "object",
+        // Of the account that had it; the home is as passwd(5) had it.
+        fields: { name: text, uid, home: text },
+      },
+    },
   },
 } as const satisfies Shape;
 
@@ -82,8 +93,9 @@ export type Once = ValueOf<typeof ONCE>;
 export type OnceJail = Once["jails"][number];
 export type OnceUser = Once["users"][number];
 export type LeftJail = OnceUser["left"][number];
+export type KeptHome = Once["kept"][number];
 
-const NOTHING: Once = { jails: [], users: [] };
+const NOTHING: Once = { jails: [], users: [], kept: [] };
 
 const bad = (why: string) =>
   new JailkitError(
@@ -98,8 +110,8 @@ export function readOnce(): Once {
   if (bytes === undefined) return NOTHING;
   try {
     const { version, ...rest } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (![1, 2, VERSION].includes(version)) throw bad("is of another version of jailkit");
-    const once = readShape(version === VERSION ? rest : completed(rest), ONCE);
+    if (![1, 2, 3, VERSION].includes(version)) throw bad("is of another version of jailkit");
+    const once = readShape(version < 3 ? completed(rest) : { kept: [], ...rest }, ONCE);
     texts.set(once, fromBytes(bytes));
     return once;
   } catch (error) {
@@ -114,7 +126,7 @@ const records = (value: unknown): readonly Fields[] => (Array.isArray(value) ? v
 
 /** The content of version 1, which did not know all of it, or 2: in both, homes are as the jail sees them. */
 const completed = ({ jails, users, ...rest }: Fields) => ({
-  ...rest,
+  ...{ kept: [], ...rest },
   jails: records(jails).map((jail) => ({ live: [], logSocket: false, proc: false, ...jail })),
   users: records(users).map(({ jail, createdHome: home, ...user }) => ({
     ...{ left: [], out: false, jail, ...user },
@@ -126,16 +138,19 @@ const encode = (_: string, value: unknown) =>
   value === undefined ? null : typeof value === "string" ? jsonText(value) : value;
 
 /** The texts of what was read or written: thousands of users take a while to write down, and are written again for each jail. */
-const texts = new WeakMap<Once | OnceJail | OnceUser, ByteString>();
+const texts = new WeakMap<Once | One, ByteString>();
 
-const textOfOne = (one: OnceJail | OnceUser): ByteString =>
+type One = OnceJail | OnceUser | KeptHome;
+
+const textOfOne = (one: One): ByteString =>
   texts.getOrInsertComputed(one, () => utf8(JSON.stringify(one, encode)));
 
 function textOf(once: Once): ByteString {
-  const listed = (all: readonly (OnceJail | OnceUser)[]) => `[${all.map(textOfOne).join(",")}]`;
+  const listed = (all: readonly One[]) => `[${all.map(textOfOne).join(",")}]`;
   return texts.getOrInsertComputed(
     once,
-    () => `{"version":${VERSION},"jails":${listed(once.jails)},"users":${listed(once.users)}}\n`,
+    () =>
+      `{"version":${VERSION},"jails":${listed(once.jails)},"users":${listed(once.users)},"kept":${listed(once.kept)}}\n`,
   );
 }
 

@@ -35,12 +35,19 @@ export interface DeleteOutcome {
   readonly problems: PopulateProblem[];
 }
 
+/** Tells others of accounts whose homes may have moved; returns warnings. */
+type Follow = (runs: readonly AccountRun[]) => readonly string[];
+
 /**
  * Deletes a jail: takes its users out with their homes, closes its log socket, unmounts file systems in it, removes its
  * tree (by descriptors, and never across a mount) and its records. If a step fails, the later ones are skipped, so that
  * the deletion can be repeated. `report` is called for each step.
  */
-export function deleteJail(plan: DeletePlan, report: (line: ByteString) => void): DeleteOutcome {
+export function deleteJail(
+  plan: DeletePlan,
+  report: (line: ByteString) => void,
+  follow: Follow = () => [],
+): DeleteOutcome {
   const outcome: DeleteOutcome = { steps: [], warnings: [], problems: [] };
   const { jail } = plan;
   const done = (line: ByteString) => {
@@ -50,7 +57,7 @@ export function deleteJail(plan: DeletePlan, report: (line: ByteString) => void)
   let { seen } = plan;
   let records = plan.records;
   const steps = [
-    () => takeOut(plan, outcome, done),
+    () => takeOut(plan, outcome, { done, follow }),
     () => {
       // A jail without a record got one when a user was taken out.
       records = [...new Set([...records, ...recordsOf(jail, [])])];
@@ -89,7 +96,7 @@ export function makeInOrder(
 export function foreseeDeletion(plan: DeletePlan): DeleteOutcome {
   const outcome: DeleteOutcome = { steps: [], warnings: [], problems: [] };
   try {
-    takeOut(plan, outcome, undefined);
+    takeOut(plan, outcome);
     outcome.warnings.push(...settingsLeft(plan.jail));
     warnOfOwnMount(plan, outcome);
   } catch (error) {
@@ -103,12 +110,13 @@ function withoutLogin(name: ByteString, shell: ByteString): string {
   return `${quoted(name)} has no recorded shell outside the jail, so it gets ${shell}; to let it log in: ${other}`;
 }
 
-/** Takes the users out; without `done` that is a dry run. */
+/** Takes the users out; without `means` that is a dry run. */
 function takeOut(
   { jail, users }: DeletePlan,
   outcome: DeleteOutcome,
-  done: ((line: ByteString) => void) | undefined,
+  means?: { readonly done: (line: ByteString) => void; readonly follow: Follow },
 ): void {
+  const { done, follow } = means ?? {};
   using host = openTree("/");
   const accounts = hostAccounts();
   const facts = accountFacts(accounts);
@@ -129,15 +137,19 @@ function takeOut(
     return [{ run, home: user.home, shell, unjail }];
   });
   const stays: ByteString[] = [];
-  for (const { run, home, shell, unjail } of plans) {
-    stopIfInterrupted(`${quoted(run.name)} is still in the jail; run this again`);
-    unjail();
-    // Not of the run, whose warnings say why a home stays.
-    if (shell !== undefined) outcome.warnings.push(withoutLogin(run.name, shell));
-    // A home that could not be removed may have files that are not in the copy.
-    if (done !== undefined && statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...run.warnings);
-    else outcome.warnings.push(...run.warnings);
-    done?.(`took the user ${quoted(run.name)} out, with the home`);
+  try {
+    for (const { run, home, shell, unjail } of plans) {
+      stopIfInterrupted(`${quoted(run.name)} is still in the jail; run this again`);
+      unjail();
+      // Not of the run, whose warnings say why a home stays.
+      if (shell !== undefined) outcome.warnings.push(withoutLogin(run.name, shell));
+      // A home that could not be removed may have files that are not in the copy.
+      if (done !== undefined && statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...run.warnings);
+      else outcome.warnings.push(...run.warnings);
+      done?.(`took the user ${quoted(run.name)} out, with the home`);
+    }
+  } finally {
+    outcome.warnings.push(...(follow?.(plans.map(({ run }) => run)) ?? []));
   }
   if (stays.length > 0) throw refuse("home-stays", stays.join("; "));
 }

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { JailkitError } from "../cli/error.ts";
 import { ACCOUNT_FILE_LIMIT } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
 
@@ -52,6 +53,24 @@ export function nextId(
     for (let id = from; id >= least && id <= most; id += step) if (!used.has(id) && !isUsed(id)) return id;
   }
   return undefined;
+}
+
+/**
+ * The uid for a new account if useradd(8) would give it a reserved one; undefined if it chooses another one itself. Throws
+ * JailkitError "no-id" if all others are used, with the `advice`.
+ */
+export function spareUid(
+  system: boolean,
+  isUsed: (id: number) => boolean,
+  isReserved: (id: number) => boolean,
+  advice: string,
+): number | undefined {
+  const usual = nextId("UID", system, isUsed);
+  if (usual === undefined || !isReserved(usual)) return undefined;
+  const other = nextId("UID", system, (id) => isUsed(id) || isReserved(id));
+  if (other !== undefined) return other;
+  const message = `all uids of the range in /etc/login.defs are used, declared, or those of homes without an account: ${advice}`;
+  throw new JailkitError("no-id", 1, message);
 }
 
 /** The range of ids of users' accounts, or of their groups. Throws SystemError. */

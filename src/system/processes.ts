@@ -36,6 +36,17 @@ export function processesOf(uid: number): number[] {
   return withFd(openProc(), (proc) => pidsIn(proc).filter((pid) => isItsOwn(proc, pid)));
 }
 
+/** The same for many uids: all processes are looked at once, now. */
+export function processesByUid(): (uid: number) => readonly number[] {
+  const found = new Map<string, number[]>();
+  withFd(openProc(), (proc) => {
+    for (const pid of pidsIn(proc))
+      for (const uid of new Set(UIDS.exec(readStatus(proc, pid))?.slice(1)))
+        found.getOrInsertComputed(uid, () => []).push(pid);
+  });
+  return (uid) => found.get(String(uid)) ?? [];
+}
+
 /** The command that ends all processes of a user, for messages: what ends its logins comes before. */
 export const endSessions = (uid: number): string => `pkill -KILL -u ${uid}`;
 

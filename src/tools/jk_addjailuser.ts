@@ -15,15 +15,18 @@ import {
 import { printError } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { KeptHomes, keptFault } from "../declaration/kept-homes.ts";
+import { readOnce } from "../declaration/once.ts";
 import { closedJailFault, createdHome, homeFault } from "../explain/home-fault.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { missingFiles } from "../libraries/missing.ts";
-import type { PasswdEntry } from "../system/accounts.ts";
-import { newHomeMode } from "../system/login-defs.ts";
+import { type PasswdEntry, passwdByUid } from "../system/accounts.ts";
+import { newHomeMode, spareUid } from "../system/login-defs.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, printedOutput } from "../users/account-run.ts";
+import { OPTIONS } from "../users/advice.ts";
 import { createAccount, describeCreation, foreignHome } from "../users/create-account.ts";
 import { warnOfLogin } from "../users/jailing.ts";
 import { inheritedPolicy, missingLine, missingOf } from "../users/login-needs.ts";
@@ -103,7 +106,8 @@ export const tool = defineTool({
     33: "the jail, or the shell in it, cannot be used",
     ...BUSY_STATUS,
   },
-  notes: "Most options are those of useradd(8), which creates the account.",
+  notes:
+    "Most options are those of useradd(8), which creates the account. Without -u it does not get the uid of a home that jailkit-apply(8) has left without its account.",
   root: 5,
   run({ options, operands }) {
     const { jail, name } = jailAndUser(options.jail, operands);
@@ -112,9 +116,12 @@ export const tool = defineTool({
     using root = openJailForUsers(jail, options.shell ?? LIMITED_SHELL);
     const { dryRun } = options;
     const run = new AccountRun(name, printedOutput(NAME, (options.verbose || dryRun) && !options.json));
-    const values = { ...options, name, skel: options.skel && absolute(options.skel) };
+    const kept = new KeptHomes(readOnce());
+    const uid = options.uid ?? uidBeside(kept, options.system);
+    const values = { ...options, name, uid, skel: options.skel && absolute(options.skel) };
     const account = planNewAccount(root, values, access);
     for (const line of newAccountWarnings(values)) run.warn(line);
+    if (options.uid !== undefined && !options.nonUnique) warnOfKept(account, kept, run);
     let { user } = account;
     let accessLines: readonly ByteString[] = account.plan.lines;
     if (dryRun) describeCreation(account, run);
@@ -147,6 +154,19 @@ export const tool = defineTool({
     return { exitStatus: 0, report, print: run.output.end };
   },
 });
+
+/** The uid to give to useradd(8), which would choose that of a home without an account; undefined if it would not. */
+function uidBeside(kept: KeptHomes, system: boolean): ByteString | undefined {
+  const uid = spareUid(system, (id) => passwdByUid(id) !== undefined, kept.has, OPTIONS.uid);
+  return uid === undefined ? undefined : `${uid}`;
+}
+
+/** Warns of a home that apply has left without its account, and that has the uid: who asks for it may want that home. */
+function warnOfKept({ root, user, jailHome }: NewAccount, kept: KeptHomes, run: AccountRun): void {
+  const declared = { name: user.name, jail: root.path, home: jailHome };
+  const fault = keptFault(declared, user.uid, kept, OPTIONS.uid);
+  if (fault !== undefined) run.warn(fault.message);
+}
 
 /** The account that createAccount would make. */
 function planned({ user, group, access, password = "!" }: NewAccount) {

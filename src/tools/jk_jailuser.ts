@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
+import { describeError, JailkitError, UsageError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import {
@@ -166,16 +166,8 @@ export const tool = defineTool({
 
 /** A home that apply created and that moved is still one that it may delete. */
 function tellApply(runs: readonly AccountRun[]): void {
-  const moving = runs.flatMap((run) => (run.moved === undefined ? [] : [[run.name, run.moved] as const]));
-  try {
-    followHomes(new Map(moving), NAME);
-  } catch (error) {
-    if (!isReported(error)) throw error;
-    const [run] = runs.filter(({ moved }) => moved !== undefined);
-    run?.warn(
-      `jailkit apply does not know where the home is, which stays with --delete-homes therefore: ${describeError(error)}`,
-    );
-  }
+  const [run] = runs.filter(({ moved }) => moved !== undefined);
+  for (const line of followHomes(runs, NAME)) run?.warn(line);
 }
 
 function exitStatusOf(runs: readonly AccountRun[], strict: boolean): number {

@@ -60,19 +60,36 @@ interface Local {
   readonly version: string;
   readonly accounts: readonly Housed[];
   readonly uids: ReadonlySet<number>;
+  /** By the place of the home, and each directory above it: made at the second question, since many are the only one. */
+  byPlace?: ReadonlyMap<ByteString, readonly Housed[]>;
 }
 
 let local: Local | undefined;
 
-/** The accounts of /etc/passwd whose homes are there; they are read again when the file has changed. */
-function localAccounts(): readonly Housed[] {
+/**
+ * The accounts of /etc/passwd whose homes are there, and may be at or below a directory; they are read again when the file
+ * has changed.
+ */
+function localAccounts(path: ByteString): readonly Housed[] {
   const version = versionsOf(["/etc/passwd"]);
-  if (local?.version !== version) {
-    const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
-    const accounts = users.flatMap((user) => housed(user, remembered(user.home, realHome)));
-    local = { version, accounts, uids: new Set(users.map(({ uid }) => uid)) };
+  if (local?.version === version) {
+    local.byPlace ??= byPlace(local.accounts);
+    return local.byPlace.get(path) ?? [];
   }
+  const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
+  const accounts = users.flatMap((user) => housed(user, remembered(user.home, realHome)));
+  local = { version, accounts, uids: new Set(users.map(({ uid }) => uid)) };
   return local.accounts;
+}
+
+function byPlace(accounts: readonly Housed[]): ReadonlyMap<ByteString, readonly Housed[]> {
+  const found = new Map<ByteString, Housed[]>();
+  for (const account of accounts)
+    for (let at = account.place; ; at = directoryOf(at)) {
+      found.getOrInsertComputed(at, () => []).push(account);
+      if (at === "/") break;
+    }
+  return found;
 }
 
 const isLocalUid = (uid: number): boolean => local?.uids.has(uid) === true;
@@ -85,7 +102,7 @@ const owners = new Map<number, PasswdEntry | undefined>();
  * them, the owners of directories in it. Throws JailkitError "name-service", "home-too-large".
  */
 function* candidates(path: ByteString, { uid }: Mover): Generator<Housed> {
-  yield* localAccounts();
+  yield* localAccounts(path);
   if (userServices().every((service) => service === "files")) return;
   for (const owner of ownersBelow(path, (one) => one === 0 || one === uid || isLocalUid(one))) {
     const user = owners.getOrInsertComputed(owner, hostUser);

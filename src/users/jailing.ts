@@ -5,7 +5,6 @@ import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
@@ -16,7 +15,6 @@ import { onlyRootExchanges } from "../system/exchange.ts";
 import type { AccountFacts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
 import { type PlannedAccount, seePlanned } from "../system/planned-accounts.ts";
-import { processesOf } from "../system/processes.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { keyWarnings, loginWarnings } from "../system/sshd/warnings.ts";
 import { type Access, type AccessPlan, planAccess, writeAccess } from "./access.ts";
@@ -30,6 +28,7 @@ import { shellsOutside } from "./leaving.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
+import { type Seen, seenNow } from "./seen.ts";
 
 export interface JailingOptions {
   /** The host's root: openTree("/"). */
@@ -43,6 +42,8 @@ export interface JailingOptions {
   dryRun: boolean;
   /** For a run on thousands of accounts; absent: the name services are asked for each. */
   facts?: AccountFacts;
+  /** For plans of as many that are not carried out; absent: the jail is asked for each. */
+  seen?: Seen;
 }
 
 /**
@@ -77,10 +78,13 @@ export function warnOfLogin(
 }
 
 /** The account's groups, the primary one first. Throws JailkitError if that has no name. */
-export function groupsOf(user: PasswdEntry): Group[] {
-  const primary = groupByGid(user.gid);
+export function groupsOf(
+  user: PasswdEntry,
+  facts: Pick<AccountFacts, "groupByGid" | "groupsOf"> = { groupByGid, groupsOf: supplementaryGroups },
+): Group[] {
+  const primary = facts.groupByGid(user.gid);
   if (primary !== undefined)
-    return [primary, ...supplementaryGroups(user).flatMap((gid) => groupByGid(gid) ?? [])];
+    return [primary, ...facts.groupsOf(user).flatMap((gid) => facts.groupByGid(gid) ?? [])];
   const message = `${quoted(user.name)} has gid ${user.gid}, which is not a group: create it`;
   throw new JailkitError("no-group", 1, message);
 }
@@ -105,10 +109,10 @@ function requireHomeToMove(
 function requireLocal(
   { user, home, joins, changeAccount }: JailingPlan,
   root: JailRoot,
-  { shell, access }: JailingOptions,
+  { shell, access, facts }: JailingOptions,
 ): void {
   const { name } = user;
-  if (isLocalUser(name)) return;
+  if ((facts?.isLocal ?? isLocalUser)(name)) return;
   const files = access.keys.length === 0 ? [] : ["FILE"];
   const options = optionsOf(shell, { ...access, joins: [] }, files);
   const words = ["jk_jailuser", "--jail-side-only", ...options, "-j", root.path].map(shellWord).join(" ");
@@ -158,22 +162,22 @@ export function jailUser(
   options: JailingOptions,
   run: AccountRun,
 ): () => void {
-  const { host, access, move, dryRun } = options;
+  const { host, access, move, dryRun, facts, seen = seenNow(root) } = options;
   // Throws if the record is damaged, before anything is changed.
-  const recorded = recall(root, user.name);
+  const recorded = seen.recorded(user.name);
   const before = recorded?.home ?? splitHome(user.home)?.home;
   completeOwnMove(user, host, { root, recorded: () => before }, run, dryRun);
   const plan = planJailing({
     user,
-    groups: groupsOf(user),
+    groups: groupsOf(user, facts),
     joins: access.joins,
     jail: root.path,
-    accounts: readJailAccounts(root),
+    accounts: seen.accounts,
     shell: options.shell,
     move,
     left: homeLeftOutside(user, root),
     shellsIn: shellsOutside,
-    processes: processesOf(user.uid),
+    processes: seen.processesOf(user.uid),
   });
   const { moveFrom, jailHome } = plan;
   if (plan.changeAccount || plan.joins.length > 0) requireLocal(plan, root, options);

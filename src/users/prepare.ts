@@ -2,7 +2,6 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
@@ -20,6 +19,7 @@ import { groupsOf, type JailingOptions, warnOfPolicy } from "./jailing.ts";
 import { planKeys, planSkeletonKeys } from "./keys.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { requireSafePlace, unsafePlace } from "./safe-place.ts";
+import { seenNow } from "./seen.ts";
 
 /** A directory that does not exist: a new home has no keys. */
 const NO_SKELETON = "/nonexistent";
@@ -31,19 +31,19 @@ const NO_SKELETON = "/nonexistent";
 export function prepareJail(
   user: PasswdEntry,
   root: JailRoot,
-  { access, shell, dryRun }: JailingOptions,
+  { access, shell, dryRun, facts, seen = seenNow(root) }: JailingOptions,
   run: AccountRun,
 ): () => void {
   requireAccountName(user.name);
-  const groups = groupsOf(user);
-  const usualShell = recall(root, user.name)?.jailShell;
+  const groups = groupsOf(user, facts);
+  const usualShell = seen.recorded(user.name)?.jailShell;
   const home = homeFor(user, root.path);
-  const isDirectorys = !isLocalUser(user.name);
+  const isDirectorys = !(facts?.isLocal ?? isLocalUser)(user.name);
   const lacksHome =
     livesIn(root, user, isDirectorys) && !isJailsOwn(home) && lookUp(root, home) === undefined;
   const newHome =
     lacksHome && hasSafePlace(root, { user, home }, isDirectorys || access.keys.length > 0, run);
-  const present = readJailAccounts(root).userByName(user.name)?.shell;
+  const present = seen.accounts.userByName(user.name)?.shell;
   const jailShell = shell ?? present ?? usualShell ?? LIMITED_SHELL;
   const place = { root, user, home };
   const plan = planAccess({ root, name: user.name, home, shell: jailShell }, access, (keys) =>

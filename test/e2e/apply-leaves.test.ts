@@ -119,13 +119,13 @@ test("the uid of an account that is removed is free for one that is created in t
   const limited = `[user fred]\njail = ${J}\nallow = sftp\n`;
   m.write(FILE, `${JAIL}${limited}${uid}`);
   const session = m.start(["sleep", "infinity"], { user: "bob" });
-  const codes = linesOf(m, "--prune").summary.problems.map(({ code }) => code);
+  const options = ["--prune", "--delete-homes"];
+  const codes = linesOf(m, ...options).summary.problems.map(({ code }) => code);
   expect(codes).toEqual(["failed", "uid-taken"]);
   // A name that nobody has gets no rights.
   expect(m.run(["grep", "fred", `${J}/etc/jailkit/jk_lsh.ini`]).status).not.toBe(0);
   m.must(["pkill", "-KILL", "-u", "bob"]);
   await session.ended;
-  const options = ["--prune", "--delete-homes"];
   const { changes, status } = linesOf(m, "--check", ...options);
   expect(changes.map(({ action, name }) => `${action} ${name}`)).toEqual([
     ...["remove bob", "create fred", "create fred"],

@@ -79,6 +79,42 @@ test("the homes of the others are looked up once, however many accounts move int
   expect([looked(1, 1), looked(2, 2), looked(3, 9)]).toEqual([1, 1, 1]);
 });
 
+test("the files of accounts are read once for a plan, however many accounts are to be jailed, also into a new jail", () => {
+  const JAIL = "/srv/jailed";
+  const FILES = [
+    ...["/etc/passwd", "/etc/group", "/proc", `${JAIL}/etc/passwd`, `${JAIL}/etc/group`],
+    "manifest.json",
+  ];
+  const read = (users: number) => {
+    const sections = [`[jail ${JAIL}]\nsections = basicshell\n`];
+    for (let number = 0; number < users; number++) {
+      const name = `outsider${number}`;
+      if (m.run(["id", name]).status !== 0) m.addUser(name, { home: `/home/${name}`, createHome: true });
+      sections.push(`[user ${name}]\njail = ${JAIL}\nshell = /bin/bash\ngroups = team\n`);
+    }
+    m.write("/etc/jailkit/jails.d/outsiders.ini", sections.join(""));
+    const trace = ["strace", "-f", "-qq", "-y", "-o", "/root/trace", "-e", "trace=openat,openat2"];
+    m.run([...trace, "jailkit", "apply", "--check", "/etc/jailkit/jails.d/outsiders.ini"]);
+    const lines = m.read("/root/trace").split("\n");
+    return FILES.map((file) => lines.filter((line) => line.endsWith(`${file}>`)).length);
+  };
+  // All are there before: the first plan is to be as large as the second one.
+  read(9);
+  expect(read(9)).toEqual(read(2));
+  m.must(["jk_init", "-j", JAIL, "basicshell"]);
+  const few = read(2);
+  expect(read(9)).toEqual(few);
+  // Of an earlier stay, and made right first.
+  for (const name of ["outsider0", "outsider5"]) {
+    const line = new RegExp(`^${name}:.*$`, "m")
+      .exec(m.read("/etc/passwd"))?.[0]
+      .replace(/:[^:]*$/, ":/bin/sh");
+    m.write(`${JAIL}/etc/passwd`, `${m.read(`${JAIL}/etc/passwd`)}${line}\n`);
+  }
+  expect(read(9)).toEqual(read(2));
+  expect(few.slice(0, 5).includes(0)).toBe(false);
+});
+
 test("what new accounts have in common is looked up once, however many are planned", () => {
   m.must(["jk_init", "-j", "/srv/new", "basicshell"]);
   const opened = (users: number) => {

@@ -2,21 +2,22 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { isReported, problemFrom } from "../../cli/error.ts";
 import { lockJails } from "../../jail/record/jail-lock.ts";
+import { hostUser } from "../../system/name-services.ts";
 import { openJailForUsers } from "../../users/open-jail.ts";
 import type { Change, Fault } from "../change.ts";
 import { type Comparison, changesOf, type JailWork, type UserWork } from "../compare/compare.ts";
 import type { Tools } from "../compare/foresee-jail.ts";
 import type { Former } from "../compare/former.ts";
 import { DECLARED } from "../compare/intent.ts";
-import { reservedUids } from "../compare/returning.ts";
+import { reservedUids, uidInstead } from "../compare/returning.ts";
 import { Memory } from "../memory.ts";
 import type { Declaration } from "../model.ts";
-import type { Once } from "../once.ts";
+import type { KeptHome, Once } from "../once.ts";
 import { jailSteps } from "./jail.ts";
 import { removeFormer } from "./remove.ts";
 import type { Shown } from "./report.ts";
 import { makeSteps } from "./steps.ts";
-import { userSteps } from "./user.ts";
+import { type UserMeans, userSteps } from "./user.ts";
 
 interface Means extends Shown {
   readonly tools: Tools;
@@ -28,10 +29,7 @@ interface Means extends Shown {
   readonly deleteHomes: boolean;
 }
 
-interface MeansForUsers extends Means {
-  /** The uids of declared users. */
-  readonly reserved: ReadonlySet<number>;
-}
+interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept"> {}
 
 /**
  * Makes this machine as it is declared, jail by jail; what fails in one leaves the others alone. A run that is repeated goes
@@ -48,7 +46,9 @@ export async function carryOut(
   for (const fault of comparison.formerFaults) means.fault(fault);
   for (const former of comparison.former) await remove(former, memory, means);
   const reserved = reservedUids(declaration.users, before);
-  for (const work of comparison.jails) await makeJail(work, comparison, memory, { ...means, reserved });
+  const kept = memory.keptHomes();
+  const forUsers = { ...means, kept, uidInstead: () => uidInstead(hostUser, reserved, kept) };
+  for (const work of comparison.jails) await makeJail(work, comparison, memory, forUsers);
   memory.write();
 }
 
@@ -112,7 +112,7 @@ async function makeUser(
     using root = openJailForUsers(jail, shell, DECLARED);
     if (changes.length === 0) return true;
     const steps = userSteps(user, {
-      ...{ root, once: memory.before(name), reserved: means.reserved },
+      ...{ ...means, root, once: memory.before(name) },
       created: (created) => {
         memory.created(name, created);
         // At once: after a run that is killed nothing else tells that it may be removed.
@@ -130,14 +130,15 @@ async function makeUser(
 
 async function remove(former: Former, memory: Memory, means: Means): Promise<void> {
   const { change } = former;
+  let kept: KeptHome | undefined;
   const work = (said: Parameters<typeof removeFormer>[2]) => {
     using _lock = lockJails([change.jail], means);
-    removeFormer(former, means, said);
+    kept = removeFormer(former, means, said);
   };
   if (!(await makeSteps([{ changes: [change], work }], change.jail, means))) return;
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") memory.takenBack(change.name, change.what);
-  else memory.forget(change.of, change.name);
+  else memory.forget(change.of, change.name, kept);
   memory.write();
 }
 

@@ -3,7 +3,7 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { splitHome } from "../../jail/accounts/separator.ts";
+import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { removeTree } from "../../jail/fs/write.ts";
@@ -27,17 +27,26 @@ import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
 import { isOutside } from "../compare/taken-out.ts";
-import { type OnceUser, policiesOf, sumOf } from "../once.ts";
+import { createdHomeOf } from "../kept-homes.ts";
+import { type KeptHome, type OnceUser, policiesOf, sumOf } from "../once.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { requireNoSession, uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
 
-/** Removes what was declared once, by the code of `jailkit delete` and jk_jailuser --unjail. Throws JailkitError. */
-export function removeFormer(former: Former, { deleteHomes }: { deleteHomes: boolean }, said: Said): void {
-  if (former.of === "user") removeUser(former, deleteHomes, said);
-  else if (former.of === "left") removeLeft(former.once, former.left, said);
+/**
+ * Removes what was declared once, by the code of `jailkit delete` and jk_jailuser --unjail. Returns the home that stays without
+ * its account. Throws JailkitError.
+ */
+export function removeFormer(
+  former: Former,
+  { deleteHomes }: { deleteHomes: boolean },
+  said: Said,
+): KeptHome | undefined {
+  if (former.of === "user") return removeUser(former, deleteHomes, said);
+  if (former.of === "left") removeLeft(former.once, former.left, said);
   else if (former.of === "given") takeBack(former.once, former.change, said);
   else removeJail(former.once.path, said);
+  return undefined;
 }
 
 function removeJail(jail: ByteString, { steps, warnings, errors }: Said): void {
@@ -48,20 +57,21 @@ function removeJail(jail: ByteString, { steps, warnings, errors }: Said): void {
   errors.push(...outcome.problems.map(({ message }) => message));
 }
 
-function removeUser({ once, holds }: FormerUser, deleteHomes: boolean, said: Said): void {
+function removeUser({ once, holds }: FormerUser, deleteHomes: boolean, said: Said): KeptHome | undefined {
   const { name, jail } = once;
   const user = hostUser(name);
   using root = openNamedJail(jail);
   // The jail may have lines of an account that its directory has no more.
   if (!(isIn(root, user) || once.directory)) {
     said.steps.push(`${quoted(name)} is not in the jail any more`);
-    return;
+    return createdHomeOf(once);
   }
   const fate = fateOrEnd(root, user, once, deleteHomes, said);
   if (fate.how === "removed" && user !== undefined)
-    removeCreated(root, user, { once, deleteHomes, fate, holds }, said);
-  else if (fate.how === "out" && user !== undefined) takeOut(root, user, once, said);
+    return removeCreated(root, user, { once, deleteHomes, fate, holds }, said);
+  if (fate.how === "out" && user !== undefined) takeOut(root, user, once, said);
   else endLogins(root, user, once, said);
+  return undefined;
 }
 
 /** What becomes of a user. If the user has made too much of the home to find out, logins end, as before sessions do. */
@@ -119,8 +129,16 @@ interface Created {
   readonly holds: ByteString | undefined;
 }
 
-/** Removes the account that apply created: the last step, so that a run that is killed is repeated. */
-function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said: Said) {
+/**
+ * Removes the account that apply created: the last step, so that a run that is killed is repeated. Returns the home that
+ * stays.
+ */
+function removeCreated(
+  root: JailRoot,
+  user: PasswdEntry,
+  created: Created,
+  said: Said,
+): KeptHome | undefined {
   const { once, deleteHomes, fate } = created;
   const { name } = once;
   const holds = created.holds ?? fate.holds;
@@ -131,18 +149,21 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
   const where = hostPath(root, place);
+  let kept: KeptHome | undefined;
   if (home !== undefined && stat !== undefined) {
     removeTree(root, home, stat);
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {
     const notOurs = holds === undefined ? "apply did not create it" : `the home of ${quoted(holds)} is in it`;
     const why = deleteHomes ? notOurs : "this run is without --delete-homes; it also stays in later ones";
-    said.warnings.push(`the home ${quoted(where)} of uid ${user.uid} stays: ${why}`);
-    // Another account may get the uid, and that home.
+    said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays: ${why}`);
+    if (stat.uid === user.uid) kept = { name, uid: user.uid, home: joinHome(root.path, place) };
+    // Somebody may declare the uid, and get that home.
     orWarn(said, () => forgetKeys(root, user, once, said));
   }
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
+  return kept;
 }
 
 /**

@@ -25,7 +25,8 @@ import { requireOwnHome } from "../compare/foresee-user.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys, uidFault } from "../compare/look-user.ts";
-import { returning, unreservedUid } from "../compare/returning.ts";
+import { newUid, returning } from "../compare/returning.ts";
+import { type KeptHomes, keptFault } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
 import { USER_STEPS } from "../order.ts";
@@ -35,22 +36,25 @@ import { changeOne, itemsOf, type Said, type Step, stepsOf, tell } from "./steps
 /** An account that was created, and its home if that is new. */
 export type Created = Pick<OnceUser, "created" | "createdHome">;
 
-interface Means {
+/** What the steps of a user need. */
+export interface UserMeans {
   readonly root: JailRoot;
   /** What was declared before. */
   readonly once: OnceUser | undefined;
-  /** The uids of declared users. */
-  readonly reserved: ReadonlySet<number>;
+  /** As uidInstead. */
+  readonly uidInstead: () => number | undefined;
+  readonly kept: KeptHomes;
   /** Gets an account that was created. */
   readonly created: (created: Created) => void;
 }
 
 /** The steps that make a user as declared. */
-export function userSteps({ declared, changes }: UserWork, means: Means): Step[] {
-  const { root, once } = means;
+export function userSteps({ declared, changes }: UserWork, means: UserMeans): Step[] {
+  const { root, once, kept } = means;
   const { name, shell, directory, uid } = declared;
   // Of an account that should have been removed first, and could not be: before a name that nobody has gets rights.
-  const taken = uid === undefined || hostUser(name) ? undefined : uidFault(uid, hostUser);
+  const isNew = uid !== undefined && hostUser(name) === undefined;
+  const taken = isNew ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, DECLARED.uid)) : undefined;
   if (taken !== undefined) throw new JailkitError(taken.code, 1, taken.message);
   if (!directory && changes.some(isCreation)) requireHome(declared, means);
   return stepsOf(USER_STEPS, changes, {
@@ -103,7 +107,7 @@ function requireHome(declared: DeclaredUser, { root, once, reserved }: Means): v
 
 const keyCount = (count: number): string => (count === 1 ? "1 key" : `${count} keys`);
 
-function changeOptions(declared: DeclaredUser, { root, once }: Means, { steps }: Said): void {
+function changeOptions(declared: DeclaredUser, { root, once }: UserMeans, { steps }: Said): void {
   const { name } = declared;
   const user = hostUser(name) ?? returning(declared, once, root, hostUser) ?? requireUser(name);
   // In the home outside, if it has yet to move: before the account is in the jail.
@@ -129,10 +133,10 @@ function requireUser(name: ByteString): PasswdEntry {
  * Creates an account, as jk_addjailuser does. One that apply created before, and that somebody has removed since, gets its uid
  * again: its home and its line in the jail are there still.
  */
-function create(declared: DeclaredUser, { root, once, reserved, created }: Means, said: Said): void {
+function create(declared: DeclaredUser, { root, once, uidInstead, created }: UserMeans, said: Said): void {
   const { name } = declared;
   const before = once?.jail === root.path ? once : undefined;
-  const values = valuesOf(declared, unreservedUid(declared, once, hostUser, reserved));
+  const values = valuesOf(declared, newUid(declared, once, hostUser) ?? uidInstead());
   const access = accessOf(declared);
   const run = new AccountRun(name, undefined, DECLARED);
   const account = planNewAccount(root, values, access, DECLARED);
@@ -152,7 +156,7 @@ function create(declared: DeclaredUser, { root, once, reserved, created }: Means
 }
 
 /** Jails an account that is outside, and gives one in the jail its login shell, groups and keys, as jk_jailuser does. */
-function changeAccount(declared: DeclaredUser, { root, once, created }: Means, said: Said): void {
+function changeAccount(declared: DeclaredUser, { root, once, created }: UserMeans, said: Said): void {
   const access = accessOf(declared);
   const { moved } = runOne(declared, root, said, (run, options) =>
     planToJail(run, root, { ...options, access, move: false }, movesHome),

@@ -10,6 +10,7 @@ import { insideJail, jailAround } from "../../jail/record/around.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { type Change, changeText, type Fault, listed } from "../change.ts";
+import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once.ts";
 import { fillingOf, requireExtras, requireFillable, requireLivePlace } from "./fillable.ts";
@@ -19,9 +20,9 @@ import type { Gone } from "./former-jails.ts";
 import { compareJail, type JailState } from "./jail.ts";
 import { movedFault, withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
-import { Machine } from "./machine.ts";
+import { Machine, once } from "./machine.ts";
 import { OpenJails } from "./open-jails.ts";
-import { reservedUids } from "./returning.ts";
+import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
 import { compareUser, hasMoved, type UserComparison } from "./user.ts";
 
@@ -85,7 +86,7 @@ export const stopPlanning = (): void => stopIfInterrupted("nothing was changed; 
 export function compare(declaration: Declaration, before: Once, asked: Asked): Comparison {
   return withOneTree(() => {
     const { prune, others } = asked;
-    const machine = new Machine();
+    const machine = new Machine(new KeptHomes(before));
     const undeclared: string[] = [];
     const declared = new Map(declaration.jails.map((jail) => [jail.path, jail]));
     const users = Map.groupBy(declaration.users, ({ jail }) => jail);
@@ -100,15 +101,17 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     // Users first: a jail with users is not deleted.
     const former = [...moved.former, ...(prune ? gone.former : [])];
     for (const one of former)
-      if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees, one.once.name);
+      if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees, one.once.name, one.stays);
     const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
     const cleared = new Set(former.map(({ change }) => change.jail));
+    // All are planned before one is created.
+    const instead = once(() => uidInstead(machine.laterByUid, reserved, machine.kept));
     const jails = [...paths].map((path) => {
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
         ...{ prune, undeclared, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
-        ...{ isCleared: cleared.has(path), leave, reserved },
+        ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
     });
     if (!prune)
@@ -174,8 +177,8 @@ interface Before {
   readonly isCleared: boolean;
   /** Users who are to be removed. */
   readonly leave: ReadonlySet<ByteString>;
-  /** The uids of declared users. */
-  readonly reserved: ReadonlySet<number>;
+  /** As uidInstead. */
+  readonly uidInstead: () => number | undefined;
 }
 
 interface Declared {
@@ -218,7 +221,7 @@ function compareOne(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { prune, undeclared, once, onceUser, isCleared, leave, reserved }: Before,
+  { prune, undeclared, once, onceUser, isCleared, leave, uidInstead }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
@@ -248,7 +251,7 @@ function compareOne(
     const inside = new InJail(root, path);
     // Live directories that are mounted bring files, too.
     const isFilled = fillingOf(changes).length > 0 || changes.some(({ what }) => what === "mounts");
-    const foresight = new UserForesight(inside, machine, { users, isFilled, isCleared, reserved });
+    const foresight = new UserForesight(inside, machine, { users, isFilled, isCleared, uidInstead });
     const works = users.map((user) => {
       stopPlanning();
       const { name } = user;

@@ -8,7 +8,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { recall } from "../../users/account-record.ts";
 import { otherHomeIn } from "../../users/home-along.ts";
-import type { OnceUser } from "../once.ts";
+import type { KeptHome, OnceUser } from "../once.ts";
 
 /** What --prune does with a user of a jail. */
 export interface Fate {
@@ -22,6 +22,8 @@ export interface Fate {
   readonly home: ByteString | undefined;
   /** A user whose home is in that of this one, which stays therefore. */
   readonly holds?: ByteString | undefined;
+  /** The home that stays when the account is removed, and nobody has its uid any more. */
+  readonly stays?: KeptHome | undefined;
 }
 
 /** A user of the jail, by its line there. */
@@ -62,7 +64,10 @@ export function fateOf(
     const isOurs = createdHome === joinHome(root.path, home);
     const goes = deleteHomes && isOurs && stat?.uid === user.uid && isDirectory(stat);
     const holds = goes ? homeIn(root, home, user, others) : undefined;
-    return { how: "removed", home: goes && holds === undefined ? home : undefined, holds };
+    if (goes && holds === undefined) return { how: "removed", home };
+    const stays =
+      stat?.uid === user.uid ? { name, uid: user.uid, home: joinHome(root.path, home) } : undefined;
+    return { how: "removed", home: undefined, holds, stays };
   }
   if (recall(root, name)?.shell === undefined) return { how: "stays", home: undefined };
   return { how: "out", home };

@@ -11,8 +11,8 @@ import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
-import { processesOf } from "../../system/processes.ts";
 import { type Access, isLimitedShell } from "../../users/access.ts";
+import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { groupsOf, jailUser } from "../../users/jailing.ts";
@@ -23,13 +23,14 @@ import { planJailing } from "../../users/plan.ts";
 import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
 import { otherHome, prepareJail } from "../../users/prepare.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
+import type { Seen } from "../../users/seen.ts";
 import type { Change } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import type { InJail } from "./look-user.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
-import { unreservedUid } from "./returning.ts";
+import { newUid } from "./returning.ts";
 
 /** What is planned for a user. */
 export interface Planned {
@@ -46,8 +47,8 @@ interface About {
   readonly isFilled: boolean;
   /** Something is removed from the jail first, which may be what is in the way; it brings no shell. */
   readonly isCleared: boolean;
-  /** The uids of declared users. */
-  readonly reserved: ReadonlySet<number>;
+  /** As uidInstead. */
+  readonly uidInstead: () => number | undefined;
 }
 
 const NO_ACCOUNTS = {
@@ -68,6 +69,7 @@ export class UserForesight {
   readonly #shells = new Set<ByteString>();
   #homes: ReadonlyMap<ByteString, DeclaredUser> | undefined;
   #place: NewAccountPlace | undefined;
+  #seen: Seen | undefined;
 
   constructor(
     private readonly inside: InJail,
@@ -92,7 +94,7 @@ export class UserForesight {
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) this.#requireAccount(account, planned);
     else if (root !== undefined) {
-      const uid = unreservedUid(declared, planned.once, this.machine.laterByUid, this.about.reserved);
+      const uid = newUid(declared, planned.once, this.machine.laterByUid) ?? this.about.uidInstead();
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
@@ -155,6 +157,15 @@ export class UserForesight {
     else if (root !== undefined) requireReplaceable(root, this.inside.policyOf(name));
   }
 
+  #seenIn(root: JailRoot): Seen {
+    this.#seen ??= {
+      accounts: this.inside.accounts ?? readJailAccounts(root),
+      recorded: recallAll(root),
+      processesOf: this.machine.processesOf,
+    };
+    return this.#seen;
+  }
+
   #requireAccount(account: PasswdEntry, { declared, changes }: Planned): void {
     const { root, jail } = this.inside;
     const { shell, directory } = declared;
@@ -163,25 +174,26 @@ export class UserForesight {
     const lines = some(({ what }) => what === "entry" || what === "shell" || what === "home");
     const newKeys = some(({ what, action }) => what === "keys" && action === "create");
     const run = new AccountRun(declared.name);
+    const { facts } = this.machine;
+    const seen = root && this.#seenIn(root);
+    const common = { jail, shell, dryRun: true, facts, ...(seen && { seen }) };
     if (root !== undefined && (lines || (directory && newKeys))) {
       const access = sideAccessOf(declared);
       const home = homeFor(account, jail);
       if (some(({ what }) => what === "home")) requireSafePlace(root, home, otherHome(account, root, home));
-      withTree((host) =>
-        prepareJail(account, root, { host, jail, shell, access, move: false, dryRun: true }, run),
-      );
+      withTree((host) => prepareJail(account, root, { ...common, host, access, move: false }, run));
     }
     if (directory || !(newKeys || some(({ what }) => what === "account" || what === "groups"))) return;
     const move = movesHome(account);
     const access = this.#accessOf(declared);
     // Before it is jailed its lines are made right, which would be in the way.
     if (root === undefined || lines) {
-      requireLeaving(account, jail, { shell, access, move });
+      requireLeaving(account, jail, { shell, access, move }, this.machine);
       return;
     }
     withTree((host) => {
       try {
-        jailUser(account, root, { host, jail, shell, access, move, dryRun: true }, run);
+        jailUser(account, root, { ...common, host, access, move }, run);
       } catch (error) {
         // The run completes what an interrupted one has begun.
         if (!(error instanceof JailkitError) || error.code !== "home-aside") throw error;
@@ -212,9 +224,11 @@ function requireLeaving(
   user: PasswdEntry,
   jail: string,
   { shell, access, move }: Pick<Parameters<typeof jailUser>[2], "shell" | "access" | "move">,
+  { facts, processesOf }: Machine,
 ): void {
+  const groups = groupsOf(user, facts);
   const plan = planJailing({
-    ...{ user, groups: groupsOf(user), joins: access.joins, jail, accounts: NO_ACCOUNTS, shell, move },
+    ...{ user, groups, joins: access.joins, jail, accounts: NO_ACCOUNTS, shell, move },
     processes: processesOf(user.uid),
   });
   if (plan.moveFrom !== undefined) requireHomeToMove(user, plan.moveFrom);

@@ -9,6 +9,7 @@ import { type Change, type Fault, NO_LONGER } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import {
   isInScope,
+  type KeptHome,
   type LeftJail,
   leftJails,
   type Once,
@@ -16,6 +17,7 @@ import {
   policiesOf,
   stillIn,
 } from "../once.ts";
+import type { Fate } from "./fate.ts";
 import { type FormerJail, formerJails, type Gone } from "./former-jails.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
@@ -53,6 +55,8 @@ export interface FormerUser {
   readonly holds: ByteString | undefined;
   /** The uid that nobody has any more after it. */
   readonly frees: number | undefined;
+  /** The home that stays with that uid. */
+  readonly stays: KeptHome | undefined;
 }
 
 const POLICY_FILE = "/etc/jailkit/jk_lsh.ini";
@@ -118,12 +122,7 @@ export function formerOf(
       faults.push({ of: "user", name, jail, ...fault });
       return left;
     }
-    const what = once.created === undefined ? ("entry" as const) : ("account" as const);
-    const change = { action: "remove", of: "user", name, jail, what, why: NO_LONGER, items: [] } as const;
-    const from = what === "entry" ? `in ${display(jail)}` : undefined;
-    const to = what === "entry" && fate?.how === "out" ? "out of it, with its home" : undefined;
-    const frees = fate?.how === "removed" ? once.created : undefined;
-    return [...left, { of: "user", once, change: { ...change, from, to }, holds: fate?.holds, frees }];
+    return [...left, formerUser(once, fate, prune)];
   });
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
   const gone = formerJails(candidates, { prune, leaving: leavers.leaving, inhabitants });
@@ -134,6 +133,22 @@ export function formerOf(
     ...{ settled, out },
   };
 }
+
+function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolean): FormerUser {
+  const { name, jail } = once;
+  const what = once.created === undefined ? ("entry" as const) : ("account" as const);
+  const change = { action: "remove", of: "user", name, jail, what, why: NO_LONGER, items: [] } as const;
+  const from = what === "entry" ? `in ${display(jail)}` : undefined;
+  const goesOut = what === "entry" && fate?.how === "out" ? "out of it, with its home" : undefined;
+  const stays = fate?.stays;
+  const to = prune && stays !== undefined ? staysText(stays) : goesOut;
+  const frees = fate?.how === "removed" ? once.created : undefined;
+  return { of: "user", once, change: { ...change, from, to }, holds: fate?.holds, frees, stays };
+}
+
+/** What is said of an account that is removed, whose home stays. */
+const staysText = ({ home, uid }: KeptHome): string =>
+  `but not its home ${display(normalPath(home))}, which stays with the uid ${uid}`;
 
 /** What declared users have left in jails that they were declared in before, and the jails where that is nothing. */
 export function movedUsers(users: readonly DeclaredUser[], before: Once, machine: Machine, jails: OpenJails) {

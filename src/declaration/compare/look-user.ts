@@ -24,6 +24,7 @@ import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { readPolicies } from "../../users/policy.ts";
 import type { FaultText } from "../change.ts";
+import { keptFault } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
 import { type HomeLine, homeLines } from "./fate.ts";
@@ -135,15 +136,13 @@ export function userState(
 }
 
 /** Why useradd(8) would refuse a new account: known first, so that no right is given to a name that nobody has. */
-function newFault(
-  { name, uid, directory }: DeclaredUser,
-  account: PasswdEntry | undefined,
-  machine: Machine,
-) {
+function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, machine: Machine) {
+  const { name, uid, directory } = declared;
   if (account !== undefined || directory) return undefined;
   const message = newNameFault(name, DECLARED);
   if (message !== undefined) return { code: "bad-name", message };
-  return uid === undefined ? undefined : uidFault(uid, machine.laterByUid);
+  if (uid === undefined) return undefined;
+  return uidFault(uid, machine.laterByUid) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
 }
 
 /** Why no account can be created with a uid. */

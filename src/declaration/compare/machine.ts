@@ -13,8 +13,11 @@ import { namesIn } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../../system/flat-accounts.ts";
 import { hostText } from "../../system/host-files.ts";
+import { processesByUid } from "../../system/processes.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
+import type { KeptHomes } from "../kept-homes.ts";
+import type { KeptHome } from "../once.ts";
 import { absentFault } from "./absent.ts";
 import type { SectionNeeds } from "./jail.ts";
 
@@ -37,7 +40,7 @@ export function requireOwnDropIn(user: ByteString): void {
 }
 
 /** Calls once, at the first use. */
-function once<T>(make: () => T): () => T {
+export function once<T>(make: () => T): () => T {
   let made: { value: T } | undefined;
   return () => {
     made ??= { value: make() };
@@ -45,8 +48,16 @@ function once<T>(make: () => T): () => T {
   };
 }
 
+/** The same of a function that answers questions. */
+const byFirst = <Key, T>(make: () => (key: Key) => T) => {
+  const answer = once(make);
+  return (key: Key) => answer()(key);
+};
+
 /** What jails and users of this machine are compared with; each file is read once. */
 export class Machine extends HostSources {
+  /** The processes of a uid when somebody asked first. */
+  readonly processesOf = byFirst(processesByUid);
   readonly localGroups = once(() => new Set(namesIn("/etc/group")));
   readonly #host = once(fileSystemAt);
   /** The file with the sections that a jail can have; undefined if it is missing or cannot be read. */
@@ -68,8 +79,16 @@ export class Machine extends HostSources {
   absentFault = (jail: ByteString): ReturnType<typeof absentFault> =>
     this.#absent.getOrInsertComputed(jail, () => absentFault(jail));
 
-  /** Says that an account with this uid is removed before any is created. */
-  frees = (uid: number, name: ByteString): void => void this.#freed.set(uid, name);
+  /** `kept`: homes that stay without their accounts. */
+  constructor(readonly kept: KeptHomes) {
+    super();
+  }
+
+  /** Says that an account with this uid is removed before any is created, and which home of it stays. */
+  frees = (uid: number, name: ByteString, stays: KeptHome | undefined): void => {
+    this.#freed.set(uid, name);
+    this.kept.goes(name, uid, stays);
+  };
 
   /** Whether a uid is that of an account which is removed before any is created. */
   isFreed = (uid: number): boolean => this.#freed.has(uid);

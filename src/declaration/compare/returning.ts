@@ -3,10 +3,12 @@ import { joinHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { nextId } from "../../system/login-defs.ts";
+import { spareUid } from "../../system/login-defs.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
+import type { KeptHomes } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { Once, OnceUser } from "../once.ts";
+import { DECLARED } from "./intent.ts";
 
 type UserByUid = (uid: number) => PasswdEntry | undefined;
 
@@ -32,22 +34,20 @@ export function reservedUids(users: readonly DeclaredUser[], { users: before }: 
 }
 
 /**
- * As newUid, but for an account to which useradd(8) would give the uid of another declared user, another one: that user may be
- * created later.
+ * The uid for an account without one, if useradd(8) would give it that of another declared user, who may be created later, or
+ * of a home that stays without an account; undefined if it would not. Throws JailkitError.
  */
-export function unreservedUid(
-  declared: DeclaredUser,
-  once: OnceUser | undefined,
+export const uidInstead = (
   userByUid: UserByUid,
   reserved: ReadonlySet<number>,
-): number | undefined {
-  const uid = newUid(declared, once, userByUid);
-  if (uid !== undefined || reserved.size === 0) return uid;
-  const isUsed = (id: number) => userByUid(id) !== undefined;
-  const usual = nextId("UID", false, isUsed);
-  if (usual === undefined || !reserved.has(usual)) return undefined;
-  return nextId("UID", false, (id) => isUsed(id) || reserved.has(id));
-}
+  kept: KeptHomes,
+): number | undefined =>
+  spareUid(
+    false,
+    (id) => userByUid(id) !== undefined,
+    (id) => reserved.has(id) || kept.has(id),
+    DECLARED.uid,
+  );
 
 /** An account that is to be created and whose home is there still, with its keys. */
 export function returning(

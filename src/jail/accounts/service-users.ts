@@ -20,12 +20,19 @@ const homeOwners = (root: JailRoot): number[] =>
   orNothing(() => {
     // No exception for the many jails that have none.
     if (statIfPresent(root.fd, "home") === undefined) return [];
-    return withDirectory(root, "/home", (home) =>
-      withFd(openAt(home.fd, ".", O_RDONLY | O_DIRECTORY), (fd) =>
-        readDirectory(fd).flatMap(({ name }) => statIfPresent(fd, name)?.uid ?? []),
-      ),
-    );
+    return ownersIn(root, "/home").map(({ uid }) => uid);
   });
+
+/** What is in a directory of a jail, with its owner. Throws SystemError. */
+export const ownersIn = (root: JailRoot, directory: ByteString): { name: ByteString; uid: number }[] =>
+  withDirectory(root, directory, (open) =>
+    withFd(openAt(open.fd, ".", O_RDONLY | O_DIRECTORY), (fd) =>
+      readDirectory(fd).flatMap(({ name }) => {
+        const uid = statIfPresent(fd, name)?.uid;
+        return uid === undefined ? [] : { name, uid };
+      }),
+    ),
+  );
 
 /**
  * The accounts of a jail that are not among `local`, the names of /etc/passwd, but in a name service such as LDAP, which may

@@ -13,6 +13,7 @@ const titled = (title: string, file: string, changes: readonly Change[]): Mutant
 
 const PRUNE = "e2e/apply-prune.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
+const KEPT = "e2e/apply-kept-homes.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
 const LEAVES = "e2e/apply-leaves.test.ts";
 const NESTED = "e2e/apply-nested-homes.test.ts";
@@ -115,9 +116,30 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/look.ts", MOVES, [
     ["if (from !== undefined && mountRemedy(from) === undefined)", "if (false)"],
   ]),
+  ...within("src/tools/jailkit-delete.ts", MOVES, [["followHomes(runs, NAME)", "[]"]]),
+  ...within("src/declaration/kept-homes.ts", KEPT, [
+    ["if (owner?.uid === home.uid)", "if (false)"],
+    ["beside.get(home.uid)", "undefined"],
+    ["isLost && lostRemedy(jail) === undefined", "isLost"],
+    [
+      "const created = once.users.flatMap((user) => createdHomeOf(user) ?? []);",
+      "const created: KeptHome[] = [];",
+    ],
+  ]),
+  ...within("src/declaration/compare/look-user.ts", KEPT, [
+    [" ?? keptFault(declared, uid, machine.kept, DECLARED.uid)", ""],
+  ]),
+  ...within("src/declaration/compare/machine.ts", KEPT, [["this.kept.goes(name, uid, stays);", ""]]),
+  ...within("src/declaration/carry-out/carry-out.ts", KEPT, [
+    ["memory.forget(change.of, change.name, kept)", "memory.forget(change.of, change.name, undefined)"],
+  ]),
+  ...within("src/system/login-defs.ts", KEPT, [["if (other !== undefined) return other;", "return other;"]]),
+  ...within("src/tools/jk_addjailuser.ts", KEPT, [
+    ["options.uid ?? uidBeside(kept, options.system)", "options.uid"],
+  ]),
   ...within("src/declaration/follow-move.ts", MOVES, [
     ["createdHome: move.to }", "createdHome: move.from }"],
-    ["created?.jail === from", "false"],
+    ["split?.jail === from ?", "false ?"],
     ["const jail = now(user.jail);", "const jail = user.jail;"],
     ["const path = now(jail.path);", "const path = jail.path;"],
     ["return { ...withLeft(user, here), jail,", "return { ...user, jail,"],
@@ -267,12 +289,14 @@ export const APPLY: readonly Mutant[] = [
     ["jailUser(account, root, { host, jail, shell, access, move, dryRun: true }, run);", ""],
     ['error.code !== "home-aside"', "true"],
   ]),
+  ...titled("no account gets the uid", "src/system/login-defs.ts", [
+    ["if (usual === undefined || !isReserved(usual)) return undefined;", "if (usual) return undefined;"],
+  ]),
   ...titled("no account gets the uid", "src/declaration/compare/returning.ts", [
-    ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
   ]),
   ...within("src/declaration/compare/compare.ts", LEAVES, [
-    ["machine.frees(one.frees, one.once.name);", ";"],
+    ["machine.frees(one.frees, one.once.name, one.stays);", ";"],
   ]),
   ...within("src/declaration/carry-out/user.ts", LEAVES, [
     ["if (taken !== undefined) throw", "if (false) throw"],

@@ -1,0 +1,128 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { directoryOf, normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { answered, isReported, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { joinHome, splitHome } from "../jail/accounts/separator.ts";
+import { ownersIn } from "../jail/accounts/service-users.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { hostPath, type JailRoot, joinPath, openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { lostRemedy } from "../jail/record/named-jail.ts";
+import { mountRemedy } from "../system/unmounted.ts";
+import type { DeclaredUser } from "./model.ts";
+import type { KeptHome, Once, OnceUser } from "./once.ts";
+
+/** The jail of a home, "/" for none, and its path in there. */
+function placeOf({ home }: KeptHome): { jail: ByteString; path: ByteString } {
+  const split = splitHome(home);
+  return { jail: normalPath(split?.jail ?? "/"), path: normalPath(split?.home ?? home) };
+}
+
+/** A home that is there, or may be. */
+interface Found {
+  readonly home: KeptHome;
+  /** Where it is on the host; undefined if that is not known. */
+  readonly place: ByteString | undefined;
+}
+
+/** The home that apply created for a user, which stays when somebody removes the account; undefined for none. */
+export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined {
+  const { name, created: uid, createdHome: home } = user ?? {};
+  return name === undefined || uid === undefined || home === undefined ? undefined : { name, uid, home };
+}
+
+/**
+ * Homes that stay without their accounts, or would: nobody else gets the uid of one by chance, and with it the files. It is
+ * looked at when somebody asks about a uid, since there may be thousands.
+ */
+export class KeptHomes {
+  readonly #byUid: Map<number, KeptHome[]>;
+  /** By directory. */
+  readonly #beside = new Map<ByteString, ReturnType<typeof namesByOwner>>();
+
+  constructor(private readonly once: Pick<Once, "users" | "kept">) {
+    const created = once.users.flatMap((user) => createdHomeOf(user) ?? []);
+    this.#byUid = Map.groupBy([...once.kept, ...created], ({ uid }) => uid);
+  }
+
+  /** Says that an account goes, and whether its home stays. */
+  goes(name: ByteString, uid: number, stays: KeptHome | undefined): void {
+    const others = (this.#byUid.get(uid) ?? []).filter((one) => one.name !== name);
+    this.#byUid.set(uid, stays === undefined ? others : [...others, stays]);
+  }
+
+  /** The home with a uid that is there, or may be; `besides` those that somebody may have. */
+  of(uid: number, besides: (home: KeptHome) => boolean = () => false): Found | undefined {
+    const found = this.#byUid.get(uid)?.filter((home) => !besides(home)) ?? [];
+    return found.length === 0 ? undefined : this.#there(found)[0];
+  }
+
+  /** Whether there is one. */
+  has = (uid: number): boolean => this.of(uid) !== undefined;
+
+  /** Those without accounts of users that are remembered, and which are there or may be, each once. */
+  all(): readonly KeptHome[] {
+    const all = new Map(this.once.kept.map((one) => [`${one.uid} ${one.home}`, one]));
+    return this.#there([...all.values()]).map(({ home }) => home);
+  }
+
+  #there(homes: readonly KeptHome[]): Found[] {
+    const byJail = Map.groupBy(homes, (home) => placeOf(home).jail);
+    return [...byJail].flatMap(([jail, all]) => {
+      try {
+        using root = jail === "/" ? openTree("/") : openJailRoot(jail);
+        return all.flatMap((home) => this.#find(root, home) ?? []);
+      } catch (error) {
+        if (!isReported(error)) throw error;
+        // What is moved, or on a file system that is not mounted, comes back.
+        const isLost = error instanceof JailkitError && error.code === "no-such-jail";
+        return isLost && lostRemedy(jail) === undefined
+          ? []
+          : all.map((home) => ({ home, place: undefined }));
+      }
+    });
+  }
+
+  /** Looks for a home; what is beside its place may be it, under another name. */
+  #find(root: JailRoot, home: KeptHome): Found | undefined {
+    const { path } = placeOf(home);
+    const above = directoryOf(path);
+    const owner = answered(() => ({ uid: lookUp(root, path)?.stat.uid }));
+    if (owner?.uid === home.uid) return { home, place: hostPath(root, path) };
+    const directory = hostPath(root, above);
+    const beside = owner && this.#beside.getOrInsertComputed(directory, () => namesByOwner(root, above));
+    if (beside === undefined) return { home, place: undefined };
+    const name = beside.get(home.uid);
+    return name === undefined ? undefined : { home, place: joinPath(directory, name) };
+  }
+}
+
+/** For the owners of what is in a directory of a jail, a name each; undefined if that cannot be known. */
+function namesByOwner(root: JailRoot, directory: ByteString): ReadonlyMap<number, ByteString> | undefined {
+  return answered(() => {
+    if (mountRemedy(hostPath(root, directory)) !== undefined) return undefined;
+    if (lookUp(root, directory) !== undefined)
+      return new Map(ownersIn(root, directory).map(({ uid, name }) => [uid, name]));
+    // An empty directory may be the place of a file system.
+    return lookUp(root, "/etc") === undefined ? undefined : new Map();
+  });
+}
+
+/** Why nobody else gets a uid on purpose: the files in a home that stays would be the new account's. */
+export function keptFault(
+  { name, jail, home }: Pick<DeclaredUser, "name" | "jail" | "home">,
+  uid: number,
+  kept: KeptHomes,
+  advice: string,
+) {
+  const own = joinHome(jail, normalPath(home));
+  const found = kept.of(uid, (one) => one.name === name || one.home === own);
+  if (found === undefined) return undefined;
+  const shown = quoted(found.place ?? normalPath(found.home.home));
+  const what = `the uid ${uid} is that of ${shown}, the home that ${quoted(found.home.name)} had, whose files the new account would own`;
+  const give =
+    found.place === undefined
+      ? ""
+      : `, or give them to root, with: chown -hR root:root ${shellWord(found.place)}`;
+  return { code: "kept-home", message: `${what}: ${advice}${give}` };
+}

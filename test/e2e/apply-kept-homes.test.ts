@@ -1,0 +1,206 @@
+/** Homes that stay without their accounts: nobody else gets the uid, and with it the files. */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const HOME = `${J}/home/bob`;
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const user = (name: string, more = "", jail = J) =>
+  `[user ${name}]\njail = ${jail}\nshell = /bin/bash\n${more}`;
+
+let m: Machine;
+
+const uidOf = (name: string): number | undefined => {
+  const found = new RegExp(`^${name}:[^:]*:(\\d+):`, "m").exec(m.read("/etc/passwd"))?.[1];
+  return found === undefined ? undefined : Number(found);
+};
+
+/** Declares something, and makes it so. */
+function declare(text: string, ...options: string[]): void {
+  m.write(FILE, text);
+  m.must(["jailkit", "apply", ...options]);
+}
+
+/** Removes the account that jk_addjailuser has created. */
+function removeHand(jail = J): void {
+  m.must(["userdel", "hand"]);
+  m.must(["jk_jailuser", "--unjail", "--jail-side-only", "-j", jail, "hand"]);
+  m.remove(`${jail}/home/hand`);
+}
+
+/** Leaves the home of bob, who had the highest uid, and returns that. */
+function leaveHome(): number {
+  declare(JAIL + user("bob"));
+  const uid = uidOf("bob") ?? 0;
+  declare(JAIL, "--prune");
+  expect([uidOf("bob"), m.exists(HOME)]).toEqual([undefined, true]);
+  return uid;
+}
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+beforeEach(() => {
+  for (const name of ["bob", "carl", "dan", "hand", "robert"])
+    if (uidOf(name) !== undefined) m.must(["userdel", name]);
+  for (const path of ["/srv", "/var/lib/jailkit"]) m.remove(path);
+  m.mkdir("/srv", { mode: 0o755 });
+  declare(JAIL);
+});
+afterAll(() => m?.close());
+
+test("the plan says that the home stays, and with which uid", () => {
+  declare(JAIL + user("bob"));
+  const uid = uidOf("bob");
+  m.write(FILE, JAIL);
+  const line = `user bob: account but not its home ${HOME}, which stays with the uid ${uid}`;
+  expect(m.run(["jailkit", "apply", "--check", "--prune"]).stdout).toContain(
+    `- ${line} (no longer declared)\n`,
+  );
+  expect(m.run(["jailkit", "apply", "--check", "--prune", "--delete-homes"]).stdout).toContain(
+    "- user bob (no longer declared)\n",
+  );
+  const { changes } = linesOf(m, "--prune");
+  expect(changes.flatMap(({ warnings }) => warnings)).toEqual([
+    `the home '${HOME}' of uid ${uid} stays: this run is without --delete-homes; it also stays in later ones`,
+  ]);
+});
+
+test("no new account gets the uid, in the same run or a later one, from apply or from jk_addjailuser", () => {
+  declare(JAIL + user("bob"));
+  const uid = uidOf("bob") ?? 0;
+  declare(JAIL + user("carl"), "--prune");
+  declare(JAIL + user("carl") + user("dan"));
+  const hand = ["jk_addjailuser", "-s", "/bin/bash", J, "hand"];
+  m.must(hand);
+  expect(["bob", "carl", "dan", "hand"].map(uidOf)).toEqual([undefined, uid + 1, uid + 2, uid + 3]);
+  // With the others free again, useradd(8) would choose that of the home.
+  removeHand();
+  declare(JAIL, "--prune", "--delete-homes");
+  m.must(hand);
+  expect(uidOf("hand")).toBe(uid + 1);
+});
+
+test("as long as it is there, also under the name that a message advises; and not for ever", () => {
+  const uid = leaveHome();
+  m.write(FILE, JAIL + user("bob"));
+  const [problem] = linesOf(m, "--check").summary.problems;
+  const [, aside = ""] = /: (mv -nT \S+ [^\s,]+)/.exec(problem?.message ?? "") ?? [];
+  expect(aside).toContain(`${HOME}.old`);
+  m.must(aside.split(" "));
+  m.must(["jailkit", "apply"]);
+  expect(uidOf("bob")).toBe(uid + 1);
+  declare(JAIL, "--prune", "--delete-homes");
+  m.remove(`${HOME}.old`);
+  declare(JAIL + user("carl"));
+  expect(uidOf("carl")).toBe(uid);
+  expect(JSON.parse(m.read("/var/lib/jailkit/declared.json")).kept).toEqual([]);
+});
+
+test("a jail that has moved keeps them, also until apply knows its place", () => {
+  const uid = leaveHome();
+  const [moved, other] = ["/srv/new/customer", "/srv/other"];
+  m.must(["jk_init", "-j", other, "uidbasics", "basicshell"]);
+  const given = () => {
+    m.must(["jk_addjailuser", "-s", "/bin/bash", other, "hand"]);
+    const found = uidOf("hand");
+    removeHand(other);
+    return found;
+  };
+  m.mkdir("/srv/new");
+  m.rename(J, moved);
+  expect(given()).toBe(uid + 1);
+  m.must(["jailkit", "adopt", "--moved", J, moved]);
+  expect(given()).toBe(uid + 1);
+  m.remove(`${moved}/home/bob`);
+  expect(given()).toBe(uid);
+});
+
+test("the home of an account that somebody has removed, while it was declared and after", () => {
+  declare(JAIL + user("bob"));
+  const uid = uidOf("bob") ?? 0;
+  m.must(["userdel", "bob"]);
+  const hand = ["jk_addjailuser", "-s", "/bin/bash", J, "hand"];
+  m.must(hand);
+  expect(uidOf("hand")).toBe(uid + 1);
+  removeHand();
+  // Forgotten: nothing is to be removed.
+  declare(JAIL, "--prune");
+  m.must(hand);
+  expect(uidOf("hand")).toBe(uid + 1);
+});
+
+test("the uid, declared for somebody else, is a problem whose command helps", () => {
+  const uid = leaveHome();
+  m.write(FILE, JAIL + user("carl", `uid = ${uid}\n`));
+  const problemsOf = (...options: string[]) => {
+    const { status, summary } = linesOf(m, ...options);
+    return [status, summary.problems.map(({ code, message }) => [code, message])];
+  };
+  const problem = [
+    "kept-home",
+    `user carl: the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: the key 'uid' declares another, or give them to root, with: chown -hR root:root ${HOME}`,
+  ];
+  // As it is with --prune in one run.
+  expect([problemsOf("--check"), problemsOf()]).toEqual([
+    [1, [problem]],
+    [1, [problem]],
+  ]);
+  expect(uidOf("carl")).toBeUndefined();
+  // Under another name, too.
+  m.must(["mv", HOME, `${HOME}.old`]);
+  const [, [[, message = ""] = []]] = problemsOf("--check") as [number, string[][]];
+  const [, command = ""] = / with: (chown .*)$/.exec(message) ?? [];
+  expect(command).toBe(`chown -hR root:root ${HOME}.old`);
+  m.must(command.split(" "));
+  expect(did(m)).toContain(
+    `done + user carl: account in ${J}, home /home/carl, shell /bin/bash (it does not exist)`,
+  );
+  expect(uidOf("carl")).toBe(uid);
+});
+
+test("in the run that leaves the home, too, unless it goes", () => {
+  declare(JAIL + user("bob"));
+  const uid = uidOf("bob") ?? 0;
+  m.write(FILE, JAIL + user("carl", `uid = ${uid}\n`));
+  expect(linesOf(m, "--check", "--prune").summary.problems.map(({ code }) => code)).toEqual(["kept-home"]);
+  declare(JAIL + user("carl", `uid = ${uid}\n`), "--prune", "--delete-homes");
+  expect([uidOf("carl"), m.exists(HOME)]).toEqual([uid, false]);
+});
+
+test("who comes back with the uid gets the home, by the name or by the home", () => {
+  const uid = leaveHome();
+  declare(JAIL + user("bob", `uid = ${uid}\n`));
+  expect(uidOf("bob")).toBe(uid);
+  declare(JAIL, "--prune");
+  declare(JAIL + user("robert", `uid = ${uid}\nhome = /home/bob\n`));
+  expect(uidOf("robert")).toBe(uid);
+});
+
+test("jk_addjailuser -u warns, and does as it is told", () => {
+  const uid = leaveHome();
+  const { stderr } = m.must(["jk_addjailuser", "-s", "/bin/bash", "-u", `${uid}`, J, "hand"]);
+  expect(stderr).toContain(`warning: the uid ${uid} is that of '${HOME}', the home that 'bob' had`);
+  expect(uidOf("hand")).toBe(uid);
+});
+
+test("if all other uids are used, nobody gets it", () => {
+  const uid = leaveHome();
+  const defs = m.read("/etc/login.defs");
+  m.write(
+    "/etc/login.defs",
+    defs.replace(/^UID_(MIN|MAX).*$/gm, (_, which) => `UID_${which} ${uid}`),
+  );
+  try {
+    const { status, stderr } = m.run(["jk_addjailuser", "-s", "/bin/bash", J, "hand"]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining(": choose another with -u")]);
+    m.write(FILE, JAIL + user("carl"));
+    expect(linesOf(m).summary.problems.map(({ code }) => code)).toEqual(["no-id"]);
+  } finally {
+    m.write("/etc/login.defs", defs);
+  }
+});
