@@ -43,6 +43,10 @@ export function problemFrom(
   return { code: error instanceof JailkitError ? error.code : code, path, message: describeError(error) };
 }
 
+/** The command to type against an error; undefined if it has none. */
+export const remedyOf = (error: unknown): string | undefined =>
+  error instanceof JailkitError && error.remedy !== "" ? error.remedy : undefined;
+
 /**
  * A mistake in the arguments of a tool: the message says which, and the tool adds where its help is. `exitStatus`
  * does not count where options cannot be read: a tool has one exit status for these.

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
+import { isReported, problemFrom, remedyOf } from "../cli/error.ts";
 
 /** What differs. */
 export type Aspect =
@@ -53,6 +54,21 @@ export interface Fault {
 
 /** The same without what it is about. */
 export type FaultText = Pick<Fault, "code" | "message" | "remedy">;
+
+/** Why a change was not made. */
+export type Failure = Pick<Fault, "message" | "remedy">;
+
+/** What an error says; throws it again if it is none to report. */
+export function faultText(error: unknown): FaultText {
+  if (!isReported(error)) throw error;
+  const { code, message } = problemFrom(error, "failed", "");
+  return { code, message, remedy: remedyOf(error) };
+}
+
+/** Why what is not declared any more stays. */
+export const stays = ({ message, ...why }: FaultText): FaultText => ({
+  ...{ ...why, message: `is not declared any more, and stays: ${message}` },
+});
 
 /** The name of what a change or a fault is about, printable. */
 export const nameOf = ({ of, name }: Pick<Change, "of" | "name">): string => `${of} ${display(name)}`;

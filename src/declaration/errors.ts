@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { FindingCode } from "../config/finding-codes.ts";
 import type { Position } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
 
@@ -8,6 +9,8 @@ export interface FileError {
   readonly file: ByteString;
   /** Undefined for one about the whole file. */
   readonly position: Position | undefined;
+  /** The code that `jailkit config check` gives it; undefined if it is no finding there. */
+  readonly finding: FindingCode | undefined;
   readonly error: JailkitError;
 }
 

@@ -97,12 +97,11 @@ export type KeptHome = Once["kept"][number];
 
 const NOTHING: Once = { jails: [], users: [], kept: [] };
 
-const bad = (why: string) =>
-  new JailkitError(
-    "bad-state",
-    1,
-    `${ONCE_FILE}: ${why}; move it away, and --prune removes nothing of before: mv -nT ${ONCE_FILE} ${ONCE_FILE}.old`,
-  );
+function bad(why: string): JailkitError {
+  const remedy = `mv -nT ${ONCE_FILE} ${ONCE_FILE}.old`;
+  const message = `${ONCE_FILE}: ${why}; move it away, and --prune removes nothing of before: ${remedy}`;
+  return new JailkitError("bad-state", 1, message, undefined, remedy);
+}
 
 /** Reads what was declared once. Throws JailkitError "bad-state". */
 export function readOnce(): Once {

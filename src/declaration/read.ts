@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import type { FindingCode } from "../config/finding-codes.ts";
 import {
   ASIDE,
   CONFIG_DIRECTORY,
@@ -118,6 +119,10 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
   return { declaration, problems: inOrder(withoutConsequences(errors, ini), ini) };
 }
 
+/** The finding that an error about a whole file is: with a remedy, something else is in its place. */
+const wholeFinding = ({ code, remedy }: JailkitError): FindingCode | undefined =>
+  code === "config-unsafe" ? "unsafe-file" : remedy === "" ? undefined : "not-a-file";
+
 const dialect = "plain";
 
 /** jails.ini and the files of jails.d in a directory. Throws as readConfigSources does. */
@@ -142,7 +147,8 @@ export function readDeclaration(
   directory: ByteString = CONFIG_DIRECTORY,
 ): Declaration {
   const errors: FileError[] = [];
-  const add = (file: ByteString, error: JailkitError) => errors.push({ file, position: undefined, error });
+  const add = (file: ByteString, error: JailkitError) =>
+    errors.push({ file, position: undefined, finding: wholeFinding(error), error });
   const onUnsafe = (file: ByteString, unsafe: Unsafe) => add(file, unsafeError(file, unsafe));
   const addNamed = (file: ByteString, error: JailkitError) => add(file, namedFault(file, error));
   const unread: UnreadFile[] = [];
@@ -178,7 +184,7 @@ export function readDeclaration(
     const error = trusted
       ? problemError(one, 1, ini)
       : new JailkitError("config-invalid", 1, problemLine(one, display(one.file)));
-    errors.push({ file: one.file, position: one, error });
+    errors.push({ file: one.file, position: one, finding: one.code, error });
   }
   if (errors.length > 0) throw new DeclarationError(inFileOrder(errors, files ?? [main]), unread);
   return { ...declaration, unread, aside };

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
-import { describeError, type JailkitError, problemFrom } from "../cli/error.ts";
+import { describeError, type JailkitError, problemFrom, remedyOf } from "../cli/error.ts";
 import { excerptLines, remedyLines } from "../cli/excerpt.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
@@ -25,14 +25,14 @@ export function failedSummary(error: JailkitError, path: ByteString, check: bool
   const { all, unread } =
     error instanceof DeclarationError
       ? error
-      : { all: [{ file: path, position: error.place, error }], unread: [] };
+      : { all: [{ file: path, position: error.place, finding: undefined, error }], unread: [] };
   return {
     ...{ version: 1, tool: APPLY, check, changed: 0, failed: 0, unchanged: 0 },
     ...{ undeclared: [], unread: unread.map(unreadReport), warnings: [], directories: [] },
-    problems: all.map(({ file, position, error: one }) => ({
+    problems: all.map(({ file, position, finding = null, error: one }) => ({
       ...problemReport(problemFrom(one, "failed", file)),
       ...{ file: jsonText(file), line: position?.line ?? null, column: position?.column ?? null },
-      remedy: jsonTextOrNull(one.remedy || undefined),
+      ...{ finding, remedy: jsonTextOrNull(remedyOf(one)) },
     })),
     exitStatus: statusAfterSignals<1 | typeof BUSY>(error.code === "busy" ? BUSY : 1),
   };
@@ -56,7 +56,9 @@ export function showErrors({ all, unread }: DeclarationError): number {
   for (const { error } of all.slice(0, MOST_SHOWN)) {
     printError(`${APPLY}: ${describeError(error)}`);
     const excerpt = error.place === undefined ? [] : excerptLines(error.place);
-    [...excerpt, ...remedyLines(error.remedy)].forEach(printError);
+    // Some messages end with it.
+    const remedy = error.message.includes(error.remedy) ? [] : remedyLines(error.remedy);
+    [...excerpt, ...remedy].forEach(printError);
   }
   const more = all.length - MOST_SHOWN;
   if (more > 0) printError(`${APPLY}: and ${more} more error${more === 1 ? "" : "s"}`);

@@ -5,11 +5,13 @@ import {
   count,
   enumOf,
   interruptible,
+  keysOf,
   problemSchema,
   reportSchema,
   textOrNull,
   texts,
 } from "../cli/report-schema.ts";
+import { FINDING_CODES } from "../config/finding-codes.ts";
 import { directorySchema } from "../users/report-schema.ts";
 import type { Ended } from "./carry-out/report.ts";
 import type { Aspect, Change } from "./change.ts";
@@ -68,6 +70,11 @@ const applyProblemSchema = problemSchema
     ),
     line: z.int().nullable().describe("From 1 on; null for what is not about a line of a file."),
     column: z.int().nullable().describe("In bytes, from 1 on."),
+    finding: keysOf(FINDING_CODES)
+      .nullable()
+      .describe(
+        "For a mistake in a file that declares jails and users, its code in the report of jailkit config; null for all else.",
+      ),
     remedy: textOrNull.describe(
       "A command, or the text for a line of the file; null if the message says it, or only the administrator can know.",
     ),

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { SystemError } from "../../ffi/error.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { type JailkitError, problemFrom } from "../cli/error.ts";
+import type { JailkitError } from "../cli/error.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
@@ -17,7 +17,15 @@ import {
   withFile,
 } from "../users/directory.ts";
 import type { Ended, Shown } from "./carry-out/report.ts";
-import { type Change, changeText, type Fault, nameOf, planLine } from "./change.ts";
+import {
+  type Change,
+  changeText,
+  type Fault,
+  type FaultText,
+  faultText,
+  nameOf,
+  planLine,
+} from "./change.ts";
 import { type Comparison, changesOf } from "./compare/compare.ts";
 import { APPLY, showUnread, unreadReport } from "./report-failed.ts";
 import type { ApplyChange, ApplySummary } from "./report-schema.ts";
@@ -46,7 +54,7 @@ const changeReport = (
       ...{ items: change.items.map(jsonText), text: jsonText(planLine(change)), status: ended.status },
       steps: ended.steps.map(jsonText),
       warnings: ended.warnings.map(jsonText),
-      errors: ended.errors.map(jsonText),
+      errors: ended.errors.map(({ message }) => jsonText(message)),
     },
   }) satisfies ApplyChange;
 
@@ -74,7 +82,7 @@ export class ApplyReport implements Shown {
   #progress: Progress | undefined;
   /** Something failed, for another reason than that another tool works on the jail. */
   #failed = false;
-  #broken: ReturnType<typeof problemFrom> | undefined;
+  #broken: FaultText | undefined;
 
   constructor(private readonly options: Options) {}
 
@@ -153,7 +161,8 @@ export class ApplyReport implements Shown {
     this.#progress?.at(++this.#ended, this.#total);
     this.#mark(change, status === "done" ? "changed" : "failed");
     this.#failed ||= status === "failed";
-    for (const message of errors) this.#problems.push({ ...change, code: "failed", message });
+    for (const { message, remedy } of errors)
+      this.#problems.push({ ...change, code: "failed", message, remedy });
   };
 
   fault = (fault: Fault): void => {
@@ -168,7 +177,7 @@ export class ApplyReport implements Shown {
   /** Tells of what ended the whole run: what was made before counts. */
   broken(error: JailkitError | SystemError): void {
     this.#failed = true;
-    this.#broken = problemFrom(error, "failed", APPLY);
+    this.#broken = faultText(error);
     if (!this.options.json) printError(`${APPLY}: ${this.#broken.message}`);
   }
 
@@ -188,7 +197,7 @@ export class ApplyReport implements Shown {
       printLine(`${changeText(change)}: ${status === "done" ? "done" : "not complete"}`);
     for (const line of steps) printLine(`  ${line}`);
     for (const line of warnings) printError(`${APPLY}: warning: ${nameOf(change)}: ${line}`);
-    for (const line of errors) printError(`${APPLY}: ${nameOf(change)}: ${line}`);
+    for (const { message } of errors) printError(`${APPLY}: ${nameOf(change)}: ${message}`);
     if (errors.length > 0) this.#printPlace(change);
     if (status === "not-done") printNotDone(change);
   }
@@ -226,12 +235,8 @@ export class ApplyReport implements Shown {
           attributes: directoryReport(change),
         })),
         problems: [
-          ...this.#problems.map(({ code, name, message, of, remedy }) => ({
-            ...problemReport({ code, path: name, message: `${nameOf({ of, name })}: ${message}` }),
-            ...placeReport(this.#places.get(nameOf({ of, name }))),
-            remedy: jsonTextOrNull(remedy),
-          })),
-          ...(this.#broken === undefined ? [] : [brokenReport(this.#broken)]),
+          ...this.#problems.map((fault) => this.#problemOf(fault)),
+          ...(this.#broken === undefined ? [] : [applyProblem(this.#broken, APPLY, undefined)]),
         ],
         exitStatus,
       } satisfies ApplySummary);
@@ -249,6 +254,12 @@ export class ApplyReport implements Shown {
     return exitStatus;
   }
 
+  #problemOf(fault: Fault) {
+    const about = nameOf(fault);
+    const message = `${about}: ${fault.message}`;
+    return applyProblem({ ...fault, message }, fault.name, this.#places.get(about));
+  }
+
   /** A failure counts, whatever else was done. */
   #mark(about: Pick<Change, "of" | "name">, state: "changed" | "failed"): void {
     const key = nameOf(about);
@@ -256,12 +267,12 @@ export class ApplyReport implements Shown {
   }
 }
 
-const placeReport = (place: Place | undefined) => ({
-  file: place === undefined ? null : jsonText(place.file),
+const applyProblem = ({ code, message, remedy }: FaultText, path: ByteString, place: Place | undefined) => ({
+  ...problemReport({ code, path, message }),
+  file: jsonTextOrNull(place?.file),
   line: place?.line ?? null,
   column: place?.column ?? null,
-});
-
-const brokenReport = (problem: Parameters<typeof problemReport>[0]) => ({
-  ...{ ...problemReport(problem), ...placeReport(undefined), remedy: null },
+  // What cannot be as declared is no mistake in a file.
+  finding: null,
+  remedy: jsonTextOrNull(remedy),
 });

@@ -17,7 +17,7 @@ import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
 import { type DamagedRecord, knownJails, type ManifestEntry, openManifest } from "../jail/record/manifest.ts";
 import { whereMoved } from "../jail/record/moved.ts";
-import { movedHint, nearJail } from "../jail/record/named-jail.ts";
+import { followRemedy, movedHint, nearJail } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
@@ -68,7 +68,8 @@ const MOST_PROCESSES = 20;
 const MOST_OWNERS = 10;
 
 /** An error with exit status 1. */
-export const refuse = (code: string, message: string) => new JailkitError(code, 1, message);
+export const refuse = (code: string, message: string, remedy?: string) =>
+  new JailkitError(code, 1, message, undefined, remedy);
 
 /**
  * Examines a jail that should be deleted. Throws JailkitError if it is not a known jail, or was moved, if users live in it
@@ -125,14 +126,15 @@ function requireFileSystem(jail: ByteString, seen: Stat | undefined): void {
   });
   if (seen !== undefined && isHere !== false) return;
   const gone = "if it no longer exists, take its line out of /etc/fstab first";
-  throw refuse("not-mounted", `${display(jail)}: ${unmountedReason(mount)}; ${gone}`);
+  throw refuse("not-mounted", `${display(jail)}: ${unmountedReason(mount)}; ${gone}`, mount);
 }
 
 /** Throws JailkitError "moved" for a jail that is elsewhere: it needs its record there. */
 function requireNotMoved(jail: ByteString): void {
   const now = whereMoved(jail);
   if (now === undefined) return;
-  throw refuse("moved", `${display(jail)}: no such directory; ${movedHint(jail, now)}`);
+  const message = `${display(jail)}: no such directory; ${movedHint(jail, now)}`;
+  throw refuse("moved", message, followRemedy(jail, now));
 }
 
 function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteString[]): void {
@@ -144,7 +146,7 @@ function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteStri
   const [finding] = withTree((tree) => exchangeFindings(tree, directoryOf(jail), { path: jail, stat: seen }));
   if (finding !== undefined) {
     const message = `${shown}: users other than root could replace it meanwhile: ${finding.message}; fix it with: ${finding.remedy}`;
-    throw refuse("unsafe-parent", message);
+    throw refuse("unsafe-parent", message, finding.remedy);
   }
   const inside = paths.find(
     (path) => path.startsWith(`${jail}/`) && statIfPresent(AT_FDCWD, path) !== undefined,

@@ -60,7 +60,7 @@ function openChecked(path: ByteString, { create, sync, unsafeStatus }: OpenOptio
   } catch (error) {
     if (root) closeJailRoot(root);
     if (!(error instanceof JailkitError) || (create && error.code === "not-a-directory")) throw error;
-    throw new JailkitError(error.code, unsafeStatus, error.message);
+    throw new JailkitError(error.code, unsafeStatus, error.message, error.place, error.remedy);
   }
 }
 

@@ -45,8 +45,14 @@ async function foreseen(compared: Comparison): Promise<Comparison> {
 }
 
 /** Why a run ends before it does anything. */
-const refusal = (code: string, message: string, unread: readonly UnreadFile[], file: ByteString) =>
-  new DeclarationError([{ file, position: undefined, error: new JailkitError(code, 1, message) }], unread);
+function refusal(
+  code: string,
+  message: string,
+  { unread, file, remedy }: { unread: readonly UnreadFile[]; file: ByteString; remedy?: string },
+): DeclarationError {
+  const error = new JailkitError(code, 1, message, undefined, remedy);
+  return new DeclarationError([{ file, position: undefined, finding: undefined, error }], unread);
+}
 
 /** Nothing at all, or no file in jails.d any more, may be a file system that is not mounted, or a copy that failed. */
 function requireSomething(
@@ -65,7 +71,7 @@ function requireSomething(
     if (lost.every(({ file }) => file === DECLARATION_FILE || !isInScope(file, [], true))) return;
     message = `there is no file in jails.d any more: --prune would remove all that such files declared; to do that, create an empty one there`;
   }
-  throw refusal("nothing-declared", message, unread, configDir);
+  throw refusal("nothing-declared", message, { unread, file: configDir });
 }
 
 /** A free name that nothing asks about, for a file that does not count any more. */
@@ -85,7 +91,7 @@ function requireAllRead(
   const others = more.length === 0 ? "" : ` and ${more.length} more`;
   const rename = `mv -nT ${shellWord(first)} ${shellWord(offName(first))}`;
   const message = `--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more: ${rename}`;
-  throw refusal("unread-file", message, unread, first);
+  throw refusal("unread-file", message, { unread, file: first, remedy: rename });
 }
 
 /** What --config-dir leads to. */

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { jsonText, quoted } from "../cli/display.ts";
-import { describeError, isReported, JailkitError } from "../cli/error.ts";
+import { describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
@@ -74,6 +74,8 @@ export class AccountRun {
   /** A home that was moved: where it was and is, as the account had and has it, in normal form. */
   moved: { readonly from: ByteString; readonly to: ByteString } | undefined;
   error: ByteString | undefined;
+  /** The command in it, if one command is the remedy. */
+  remedy: ByteString | undefined;
   exitStatus: number | undefined;
   /** Something is not as requested, which jailkit 2 passed over; there is a warning about it. */
   differs = false;
@@ -102,7 +104,7 @@ export class AccountRun {
   refuse(error: unknown): void {
     this.status = "refused";
     if (error instanceof JailkitError) this.exitStatus = error.exitStatus;
-    this.#fail(describeError(error));
+    this.#fail(describeError(error), remedyOf(error));
     if (!(error instanceof DirectoryError)) return;
     this.directory = error.instead;
     for (const line of directoryWarnings(error.instead)) this.warn(line);
@@ -120,7 +122,8 @@ export class AccountRun {
     } catch (error) {
       this.status = "failed";
       const full = noRoom(error, jail, { left: [], progress: `not all is done for ${quoted(this.name)}` });
-      this.#fail(full?.message ?? describeError(error));
+      if (full === undefined) this.#fail(describeError(error), remedyOf(error));
+      else this.#fail(full.message);
       return error instanceof JailkitError && error.code === "interrupted";
     }
   }
@@ -135,8 +138,9 @@ export class AccountRun {
     }
   }
 
-  #fail(message: ByteString): void {
+  #fail(message: ByteString, remedy?: ByteString): void {
     this.error = message;
+    this.remedy = remedy;
     this.output.error(message);
   }
 

@@ -63,8 +63,11 @@ export function requireGroup(word: ByteString): Group {
   const hint = didYouMean(word, namesIn("/etc/group"));
   const make = word === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${operands(word)}`;
   const create = hint === "" ? "; create it with: " : " Otherwise create it with: ";
-  const remedy = isPlainName(word) ? create + make : "";
-  throw new JailkitError("no-such-group", 1, `there is no group ${quoted(word)}${hint}${remedy}`);
+  const advice = isPlainName(word) ? create + make : "";
+  // Which of the two is meant, only the administrator knows.
+  const remedy = hint === "" && advice !== "" ? make : undefined;
+  const message = `there is no group ${quoted(word)}${hint}${advice}`;
+  throw new JailkitError("no-such-group", 1, message, undefined, remedy);
 }
 
 /**

@@ -85,8 +85,9 @@ export function readPublicKeys(file: ByteString): KeyLine[] {
   return parsePublicKeys(file === "-" ? readStandardInput() : readKeyFile(file, what), what);
 }
 
-function refuse(root: JailRoot, path: ByteString, why: string): JailkitError {
-  return new JailkitError("keys-not-written", 1, `${quoted(hostPath(root, path))} ${why}`);
+function refuse(root: JailRoot, path: ByteString, why: string, remedy?: string): JailkitError {
+  const message = `${quoted(hostPath(root, path))} ${why}`;
+  return new JailkitError("keys-not-written", 1, message, undefined, remedy);
 }
 
 /** The owner of keys, and the home as `root` sees it. */
@@ -124,7 +125,7 @@ function inTheWay({ root, user }: KeyPlace, above: Directory, path: ByteString, 
   const from = shellWord(hostPath(root, path));
   const move = `mv -nT ${from} ${shellWord(`${hostPath(root, path)}.moved`)}`;
   const remedy = above.stat.uid === 0 ? move : asUser(user.name, move);
-  return refuse(root, path, `${why}: no key is written there; move it away with: ${remedy}`);
+  return refuse(root, path, `${why}: no key is written there; move it away with: ${remedy}`, remedy);
 }
 
 /** Throws unless the file belongs to the user: another one may be a link to a file that only root should read. */
@@ -179,11 +180,8 @@ function readExisting(place: KeyPlace, directory: Directory): { text: ByteString
   if (seen.nlink > 1) {
     // sed(1) with -i replaces a file by a copy.
     const copy = asUser(user.name, `sed -i '' ${shellWord(hostPath(root, path))}`);
-    throw refuse(
-      root,
-      path,
-      `has another name elsewhere (a hard link); put a copy in its place with: ${copy}`,
-    );
+    const why = `has another name elsewhere (a hard link); put a copy in its place with: ${copy}`;
+    throw refuse(root, path, why, copy);
   }
   requireOwn(place, directory, path, seen);
   return withFd(openExisting(place, directory, path), (fd) => {

@@ -161,7 +161,8 @@ function requireRoom(place: NewAccountPlace, paths: readonly ByteString[]): void
 // (uid_t) -1 means none.
 const MOST_UIDS = 0xffff_fffe;
 
-const refuse = (code: string, message: ByteString) => new JailkitError(code, 1, message);
+const refuse = (code: string, message: ByteString, remedy?: ByteString) =>
+  new JailkitError(code, 1, message, undefined, remedy);
 
 /** Why a line of passwd(5) cannot hold a value, or useradd(8) would not get it as it is; undefined if neither. Pure. */
 export function fieldFault(what: string, value: ByteString): string | undefined {
@@ -237,7 +238,7 @@ function userExists(
   if (!isHere) return refuse("user-exists", `the user ${quoted(name)} exists already; ${advice.exists}`);
   const complete = jailCommand(root.path, name, shell, access, authorizedKey);
   const message = `the user ${quoted(name)} exists already in this jail; if an earlier run was interrupted, complete it with: ${complete}`;
-  return refuse("user-exists", message);
+  return refuse("user-exists", message, complete);
 }
 
 /** Throws if the jail has a user of that name, from an earlier account. */
@@ -251,7 +252,7 @@ function requireFreeName(
   if (present === undefined || String(present.uid) === `${uid}`) return;
   const remedy = forgetLine(root.path, name);
   const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}), from an earlier account: ${advice.name}, or fix it with: ${remedy}`;
-  throw refuse("user-exists", message);
+  throw refuse("user-exists", message, remedy);
 }
 
 /** False for a text that no password matches, unless it locks the account on purpose (`*`, `!`). */

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError, remedyOf } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { closeJailRoot, hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
@@ -24,7 +24,7 @@ export function openJailForUsers(path: ByteString, shell: ByteString, advice: Ad
   try {
     root = openNamedJail(absolute(path));
   } catch (error) {
-    throw new JailkitError("bad-jail", BAD_JAIL, describeError(error));
+    throw badJail(error);
   }
   try {
     requireReadyJail(root, advice);
@@ -33,9 +33,12 @@ export function openJailForUsers(path: ByteString, shell: ByteString, advice: Ad
   } catch (error) {
     closeJailRoot(root);
     if (error instanceof JailkitError && error.exitStatus === BAD_JAIL) throw error;
-    throw new JailkitError("bad-jail", BAD_JAIL, describeError(error));
+    throw badJail(error);
   }
 }
+
+const badJail = (error: unknown): JailkitError =>
+  new JailkitError("bad-jail", BAD_JAIL, describeError(error), undefined, remedyOf(error));
 
 /** Throws JailkitError if a jail is not safe, or has no account files. */
 export function requireReadyJail(root: JailRoot, advice: Advice): void {

@@ -80,7 +80,7 @@ function homeInJail({ user, jail, move, shellsIn }: JailingFacts): { jailHome: B
     const recorded = shellsIn?.(normalPath(split.jail)) ?? (() => undefined);
     const leave = leaveCommand([user], recorded, { move: move ?? false });
     const message = `${quoted(user.name)} is in another jail already, ${quoted(split.jail)}: take it out first with: ${leave}`;
-    throw new JailkitError("in-another-jail", 1, message);
+    throw new JailkitError("in-another-jail", 1, message, undefined, leave);
   }
   if (split !== undefined) return { jailHome: normalPath(split.home), inside: true };
   const home = normalPath(user.home);
@@ -89,8 +89,8 @@ function homeInJail({ user, jail, move, shellsIn }: JailingFacts): { jailHome: B
   return { jailHome: inside ? normalPath(home.slice(jail.length)) : home, inside };
 }
 
-function refuse(code: string, user: PasswdEntry, why: string): JailkitError {
-  return new JailkitError(code, 1, `${quoted(user.name)} ${why}`);
+function refuse(code: string, user: PasswdEntry, why: string, remedy?: string): JailkitError {
+  return new JailkitError(code, 1, `${quoted(user.name)} ${why}`, undefined, remedy);
 }
 
 const sideCommand = (jail: ByteString, name: ByteString, ...options: readonly string[]): ByteString =>
@@ -101,9 +101,8 @@ export const forgetLine = (jail: ByteString, name: ByteString): ByteString =>
   sideCommand(jail, name, "--unjail");
 
 /** Makes the jail's lines agree with the host. */
-function sideRemedy({ jail, user, isNew = false }: JailingFacts): string {
-  return `fix it with: ${isNew ? forgetLine(jail, user.name) : sideCommand(jail, user.name)}`;
-}
+const sideRemedy = ({ jail, user, isNew = false }: JailingFacts): string =>
+  isNew ? forgetLine(jail, user.name) : sideCommand(jail, user.name);
 
 /** The jail's new entry for the account; undefined if the existing one is right. */
 function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | undefined {
@@ -111,13 +110,14 @@ function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | und
   const present = accounts.userByName(user.name);
   if (present === undefined) return { ...user, password: "x", home: jailHome, shell: shell ?? LIMITED_SHELL };
   const file = quoted(`${jail}/etc/passwd`);
+  const remedy = sideRemedy(facts);
   if (present.uid !== user.uid) {
     const uids = `uid ${present.uid} in ${file}, and ${user.uid} on the host`;
-    throw refuse("jail-entry-differs", user, `has ${uids}: ${sideRemedy(facts)}`);
+    throw refuse("jail-entry-differs", user, `has ${uids}: fix it with: ${remedy}`, remedy);
   }
   if (normalPath(present.home) !== jailHome) {
     const homes = `home ${quoted(present.home)} in ${file}, and would have ${quoted(jailHome)}`;
-    throw refuse("jail-entry-differs", user, `has the ${homes}: ${sideRemedy(facts)}`);
+    throw refuse("jail-entry-differs", user, `has the ${homes}: fix it with: ${remedy}`, remedy);
   }
   return undefined;
 }
@@ -131,8 +131,9 @@ function planGroups(facts: JailingFacts, joins: readonly Group[]): GroupChange[]
       const where = quoted(`${jail}/etc/group`);
       const what = `the group ${quoted(group.name)} has gid ${byName.gid} in ${where}, and ${group.gid} on the host`;
       // No command changes the group of an account that is not there.
-      const remedy = facts.isNew === true ? "write the gid of the host there" : sideRemedy(facts);
-      throw new JailkitError("jail-group-differs", 1, `${what}: ${remedy}`);
+      const remedy = facts.isNew === true ? undefined : sideRemedy(facts);
+      const advice = remedy === undefined ? "write the gid of the host there" : `fix it with: ${remedy}`;
+      throw new JailkitError("jail-group-differs", 1, `${what}: ${advice}`, undefined, remedy);
     }
     const present = byName ?? (primary ? undefined : accounts.groupByGid(group.gid));
     const addMember = !primary && !(present?.members.includes(user.name) ?? false);
@@ -166,8 +167,9 @@ export function planJailing(facts: JailingFacts): JailingPlan {
   if ((changeAccount || moveFrom !== undefined) && processes.length > 0) {
     const pids = processes.slice(0, 20).join(" ");
     const more = processes.length > 20 ? ` and ${processes.length - 20} more` : "";
-    const why = `has running processes (${pids}${more}); nothing was changed; end them first, with: ${endSessions(user.uid)}`;
-    throw refuse("has-processes", user, why);
+    const remedy = endSessions(user.uid);
+    const why = `has running processes (${pids}${more}); nothing was changed; end them first, with: ${remedy}`;
+    throw refuse("has-processes", user, why, remedy);
   }
   const entry = planEntry(facts, jailHome);
   const joins = (facts.joins ?? []).filter(({ gid }) => facts.groups.every((group) => group.gid !== gid));

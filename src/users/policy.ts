@@ -160,8 +160,9 @@ function requirePrograms(root: JailRoot, user: ByteString, services: readonly Se
       ...(names.length > 0 ? [`jk_cp -j ${jail} ${operands(...names)}`] : []),
     ];
     const missing = lacking.flatMap((one) => one.missing).join(", ");
-    const message = `--policy: the jail ${quoted(root.path)} has no ${missing}; add it with: ${commands.join(" && ")}`;
-    throw new JailkitError("program-missing", 1, message);
+    const remedy = commands.join(" && ");
+    const message = `--policy: the jail ${quoted(root.path)} has no ${missing}; add it with: ${remedy}`;
+    throw new JailkitError("program-missing", 1, message, undefined, remedy);
   }
   return [...new Set(found.flatMap(({ paths }) => paths))];
 }

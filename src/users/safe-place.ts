@@ -10,15 +10,17 @@ import { whoseHome } from "../system/home-owner.ts";
 /** The advice for a home in the home of another user, unless there is a better one. */
 const ELSEWHERE = "choose a home outside of it";
 
-/** Why a directory is not safe, and what to do: `elsewhere`, if it may be in the home of another user. Printable. */
-function advice(root: JailRoot, { path, message, remedy, inHome }: Finding, elsewhere: string): string {
+/** Why a directory is not safe, printable, and what to do: `elsewhere`, if it may be in the home of another user. */
+function advice(root: JailRoot, { path, message, remedy, inHome }: Finding, elsewhere: string) {
   const inJail = (uid: number) =>
     readJailAccounts(root).users.flatMap(({ name, uid: its, home }) =>
       its === uid ? [{ name, home: hostPath(root, home) }] : [],
     );
   // The whole jail must leave the home.
   const why = inHome ? undefined : whoseHome(path, inJail)?.why;
-  return why === undefined ? `${message}; fix it with: ${remedy}` : `${message}; ${why}: ${elsewhere}`;
+  return why === undefined
+    ? { text: `${message}; fix it with: ${remedy}`, remedy }
+    : { text: `${message}; ${why}: ${elsewhere}`, remedy: undefined };
 }
 
 /** Throws JailkitError "unsafe-parent" if there is a finding, with advice. `root`: the jail of the home. */
@@ -29,14 +31,15 @@ export function refuseUnsafe(
   elsewhere = ELSEWHERE,
 ): void {
   if (finding === undefined) return;
-  const message = `${what}, because other users could exchange it meanwhile: ${advice(root, finding, elsewhere)}`;
-  throw new JailkitError("unsafe-parent", 1, message);
+  const { text, remedy } = advice(root, finding, elsewhere);
+  const message = `${what}, because other users could exchange it meanwhile: ${text}`;
+  throw new JailkitError("unsafe-parent", 1, message, undefined, remedy);
 }
 
 /** Why a home cannot be created safely, with advice; undefined if it can. `elsewhere`: if another user has the place. */
 export function unsafePlace(root: JailRoot, home: ByteString, elsewhere: string): string | undefined {
   const [finding] = exchangeFindings(root, directoryOf(home));
-  return finding && `because other users could exchange it: ${advice(root, finding, elsewhere)}`;
+  return finding && `because other users could exchange it: ${advice(root, finding, elsewhere).text}`;
 }
 
 /** Throws JailkitError "unsafe-parent" if users other than root could exchange a home while root creates it, by its name. */

@@ -153,8 +153,9 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
   if (home !== user.home || shell !== user.shell) requireLocal(user, jail, shell, isLocal);
   const processes = home === user.home && shell === user.shell ? [] : processesOf(user.uid);
   if (processes.length > 0) {
-    const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first, with: ${endSessions(user.uid)}`;
-    throw new JailkitError("has-processes", 1, message);
+    const remedy = endSessions(user.uid);
+    const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first, with: ${remedy}`;
+    throw new JailkitError("has-processes", 1, message, undefined, remedy);
   }
   requireShell(shell, user, request);
   run.home = home;

@@ -644,18 +644,19 @@ test.each([
 ])("the advice about a home that is there helps: %s", (_, keys) => {
   const place = `${J}/home/back`;
   const refused = () => linesOf(m).summary.problems.map(({ code, message }) => `${code} ${message}`);
-  const aside = (uid: number) =>
-    `foreign-home user back: the account is not created, because its home '${place}' is there already, and belongs to uid ${uid}, and not to it; keep that under another name: mv -nT ${place} ${place}.old`;
+  const command = `mv -nT ${place} ${place}.old`;
+  const aside = (uid: number, otherwise = "") =>
+    `foreign-home user back: the account is not created, because its home '${place}' is there already, and belongs to uid ${uid}, and not to it; ${otherwise}keep it under another name: ${command}`;
   m.mkdir(place, { owner: [7979, 100] });
   m.write(FILE, user("back", keys));
-  expect(refused()).toEqual([`${aside(7979)}, or declare 'uid = 7979' if it is that of this user`]);
+  expect(refused()).toEqual([aside(7979, "declare 'uid = 7979' if it is that of this user, or ")]);
   m.write(FILE, user("back", `uid = 7979\n${keys}`));
   expect(refused()).toEqual([]);
   all(m, "userdel -r back");
   m.mkdir(place);
   m.write(FILE, user("back", keys));
   expect(refused()).toEqual([aside(0)]);
-  all(m, `mv -nT ${place} ${place}.old`);
+  all(m, command);
   expect([refused(), refused()]).toEqual([[], []]);
   all(m, "userdel -r back", `rm -r ${place}.old`, `sed -i /^back:/d ${J}/etc/passwd`);
   for (const file of [FILE, "/var/lib/jailkit/declared.json"]) m.remove(file);

@@ -328,13 +328,13 @@ test("who is to leave a jail that was moved is told by --check, and the command 
   m.write(file, "");
   const run = (...more: string[]) => {
     const { changes, summary } = linesOf(m, "--prune", "--delete-homes", ...more);
-    return [changes.length, summary.problems.map(({ message }) => message)];
+    return [changes.length, summary.problems.map(({ code, message, remedy }) => [code, message, remedy])];
   };
   const command = `jailkit adopt --moved ${old} ${now}`;
   const faults = [
-    `user bob: is not declared any more, and stays: ${old}: no such directory; it is at ${now} now; update its record and accounts with: ${command}`,
-    expect.stringContaining(`jail ${old}: is not declared any more, and stays: `),
-  ];
+    `user bob: is not declared any more, and stays: ${old}: it was moved: ${command}`,
+    `jail ${old}: is not declared any more, and stays: it was moved: ${command}`,
+  ].map((message) => ["moved", message, command]);
   expect([run("--check"), run()]).toEqual([
     [0, faults],
     [0, faults],
@@ -342,6 +342,33 @@ test("who is to leave a jail that was moved is told by --check, and the command 
   m.must(command.split(" "));
   expect(run()).toEqual([2, []]);
   expect(m.exists(now)).toBe(false);
+  m.remove(file);
+});
+
+test("who is to leave a jail that was moved to another file system is told so, too, where another user is declared", () => {
+  const [old, now] = ["/srv/old", "/mnt/now"];
+  const file = "/etc/jailkit/jails.d/moved.ini";
+  const text = (jail: string, ...names: readonly string[]) =>
+    `[jail ${jail}]\nsections = uidbasics, basicshell\n${names.map((name) => `[user ${name}]\njail = ${jail}\nshell = /bin/bash\n`).join("")}`;
+  m.write(file, text(old, "bob", "lim"));
+  m.must(["jailkit", "apply"]);
+  const move = `mkdir ${now} && mount -t tmpfs -o mode=0755 tmpfs ${now} && cp -a ${old}/. ${now} && rm -r ${old}`;
+  m.must(["sh", "-c", move]);
+  m.write(file, text(now, "bob"));
+  const remedy = `jailkit adopt --moved ${old} ${now}`;
+  const { problems } = linesOf(m, "--check", "--prune").summary;
+  expect(problems.map((one) => [one.path, one.code, one.remedy])).toEqual([
+    ["lim", "moved", remedy],
+    [old, "moved", remedy],
+    [now, "moved", remedy],
+    ["bob", "in-another-jail", remedy],
+  ]);
+  m.must(remedy.split(" "));
+  expect(linesOf(m, "--prune", "--delete-homes").summary.problems).toEqual([]);
+  m.write(file, "");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  m.run(["umount", now]);
+  m.remove(now);
   m.remove(file);
 });
 

@@ -89,6 +89,30 @@ describe("a jail", () => {
     m.must(["sh", "-c", "userdel bob; userdel dora"]);
   });
 
+  test.each(["/mnt/disk", "/mnt/disk/jail"])(
+    "whose file system is not mounted (%s) stays with its users, all by the same code, until what it says was typed",
+    (jail) => {
+      const text = `[jail ${jail}]\nsections = uidbasics, basicshell\n[user dora]\njail = ${jail}\nshell = /bin/bash\n`;
+      for (const path of ["/backing", "/mnt/disk"]) m.mkdir(path);
+      m.must(["sh", "-c", "echo '/backing /mnt/disk none bind 0 0' >>/etc/fstab && mount /mnt/disk"]);
+      declare(`${JAIL}${BOB}${text}`);
+      declare(`${JAIL}${BOB}`);
+      m.must(["umount", "/mnt/disk"]);
+      const options = ["--prune", "--delete-homes"] as const;
+      const { problems } = linesOf(m, "--check", ...options).summary;
+      expect(problems.map(({ path, code, remedy }) => [path, code, remedy])).toEqual([
+        ["dora", "not-mounted", "mount /mnt/disk"],
+        [jail, "not-mounted", "mount /mnt/disk"],
+      ]);
+      expect(outcome(...options)).toMatchObject({ status: 1, lines: [] });
+      expect(m.run(["id", "dora"]).status).toBe(0);
+      m.must(`${problems[0]?.remedy}`.split(" "));
+      expect(outcome(...options)).toMatchObject({ status: 0, problems: [] });
+      expect([m.run(["id", "dora"]).status, m.exists(`${jail}/etc`)]).toEqual([1, false]);
+      m.must(["sh", "-c", "umount /mnt/disk; sed -i '/backing/d' /etc/fstab; rm -r /backing"]);
+    },
+  );
+
   test("goes with the homes of its users, which the plan knows", () => {
     expect(outcome("--prune", "--delete-homes")).toEqual({
       ...{ status: 0, problems: [] },

@@ -1,6 +1,8 @@
 /** `jailkit apply`: the first run, the second, drift of each kind, --check, and failures that concern one jail. */
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -519,8 +521,8 @@ test("a broken file fails with its place, and nothing is changed", () => {
   const { summary } = linesOf(m);
   expect(summary).toMatchObject({
     exitStatus: 1,
-    problems: [3, 4].map((line) => ({
-      ...{ code: "config-invalid", path: "/etc/jailkit/jails.d/broken.ini", line },
+    problems: ["no-jail", "unknown-key"].map((finding, index) => ({
+      ...{ code: "config-invalid", finding, path: "/etc/jailkit/jails.d/broken.ini", line: index + 3 },
     })),
   });
   m.remove("/etc/jailkit/jails.d/broken.ini");
@@ -560,20 +562,19 @@ jailkit apply: ${FOLDER}/e3.ini:1:10: error: a control character [control-charac
 `,
     ]);
     const { summary } = linesOf(m);
-    expect(
-      summary.problems.map(({ code, path, line, column, remedy }) => [
-        code,
-        path,
-        line,
-        column,
-        remedy !== null,
-      ]),
-    ).toEqual([
-      ["config-invalid", `${FOLDER}/e1.ini`, 3, 1, true],
-      ["config-invalid", `${FOLDER}/e1.ini`, 4, 1, false],
-      ["config-unreadable", `${FOLDER}/e2.ini`, null, null, true],
-      ["config-invalid", `${FOLDER}/e3.ini`, 1, 10, true],
+    const found = summary.problems.map((one) => [one.code, one.finding, one.file, one.line, one.column]);
+    expect(found).toEqual([
+      ["config-invalid", "unknown-key", `${FOLDER}/e1.ini`, 3, 1],
+      ["config-invalid", "no-jail", `${FOLDER}/e1.ini`, 4, 1],
+      ["config-unreadable", "not-a-file", `${FOLDER}/e2.ini`, null, null],
+      ["config-invalid", "control-character", `${FOLDER}/e3.ini`, 1, 10],
     ]);
+    // With the code and the remedy that jailkit config check gives the same.
+    const { findings } = reportOf(configReportSchema, m.run(["jailkit", "config", "check", "--json"]).stdout);
+    for (const { finding, file, line, column, remedy } of summary.problems)
+      expect(findings.map((one) => [one.code, one.file, one.line, one.column, one.remedy])).toContainEqual([
+        ...[finding, file, line ?? 1, column ?? 1, remedy],
+      ]);
     expect(m.must(["ls", "-la", "/srv", "/var/lib/jailkit"]).stdout).toBe(before);
     // jailkit config check shows the same.
     const checked = m.run(["jailkit", "config", "check"]);

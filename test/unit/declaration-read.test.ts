@@ -516,7 +516,8 @@ describe("files", () => {
     const error = refusal(...files);
     if (!(error instanceof DeclarationError)) throw error;
     return error.all.map((one) => [
-      ...[one.file.slice(folder.length + 1), one.position?.line, one.error.code, one.error.remedy],
+      ...[one.file.slice(folder.length + 1), one.position?.line, one.error.code, one.finding],
+      one.error.remedy,
     ]);
   };
 
@@ -527,13 +528,16 @@ describe("files", () => {
     mkdirSync(folderInPlace);
     const last = write("a.ini", "[jail /srv/a]\nx = 1\n");
     expect(allErrors(first, `${folder}/none.ini`, second, folderInPlace, last)).toEqual([
-      ["z.ini", 1, "config-invalid", `sed -i '1s/^/#/' ${first}`],
-      ["none.ini", undefined, "config-unreadable", ""],
-      ["b.ini", 2, "config-invalid", `sed -i '2s/^/#/' ${second}`],
-      ["b.ini", 3, "config-invalid", ""],
-      ["c.ini", undefined, "config-unreadable", `mv -nT ${folderInPlace} ${folderInPlace}.aside`],
-      ["a.ini", 1, "config-invalid", `sed -i '1,2s/^/#/' ${last}`],
-      ["a.ini", 2, "config-invalid", `sed -i '2s/^/#/' ${last}`],
+      ["z.ini", 1, "config-invalid", "no-section", `sed -i '1s/^/#/' ${first}`],
+      ["none.ini", undefined, "config-unreadable", undefined, ""],
+      ["b.ini", 2, "config-invalid", "bad-value", `sed -i '2s/^/#/' ${second}`],
+      ["b.ini", 3, "config-invalid", "bad-path", ""],
+      [
+        ...["c.ini", undefined, "config-unreadable", "not-a-file"],
+        `mv -nT ${folderInPlace} ${folderInPlace}.aside`,
+      ],
+      ["a.ini", 1, "config-invalid", "duplicate-section", `sed -i '1,2s/^/#/' ${last}`],
+      ["a.ini", 2, "config-invalid", "unknown-key", `sed -i '2s/^/#/' ${last}`],
     ]);
   });
 

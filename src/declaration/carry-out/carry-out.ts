@@ -1,10 +1,8 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
-import { isReported, problemFrom } from "../../cli/error.ts";
 import { lockJails } from "../../jail/record/jail-lock.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { openJailForUsers } from "../../users/open-jail.ts";
-import type { Change, Fault } from "../change.ts";
+import { type Change, faultText } from "../change.ts";
 import { type Comparison, changesOf, type JailWork, type UserWork } from "../compare/compare.ts";
 import type { Tools } from "../compare/foresee-jail.ts";
 import type { Former } from "../compare/former.ts";
@@ -84,18 +82,12 @@ async function makeJail(
     // At the end of all for what was removed: it is repeated without harm.
     memory.write();
   } catch (error) {
-    if (!isReported(error)) throw error;
-    const { code, message } = problem(error, path);
+    const why = faultText(error);
     // The end of the run tells of a signal.
-    if (code !== "interrupted") means.fault({ of: "jail", name: path, jail: path, code, message });
+    if (why.code !== "interrupted") means.fault({ of: "jail", name: path, jail: path, ...why });
     notDone(changes, means);
   }
 }
-
-const problem = (error: unknown, path: ByteString): Pick<Fault, "code" | "message"> => {
-  const { code, message } = problemFrom(error, "failed", path);
-  return { code, message };
-};
 
 /** One user; false if not all is done. */
 async function makeUser(
@@ -121,8 +113,7 @@ async function makeUser(
     });
     return await makeSteps(steps, jail, means);
   } catch (error) {
-    if (!isReported(error)) throw error;
-    means.fault({ of: "user", name, jail, ...problem(error, jail) });
+    means.fault({ of: "user", name, jail, ...faultText(error) });
     notDone(changes, means);
     return false;
   }

@@ -80,7 +80,7 @@ function mountAll(jail: ByteString, { tool, noWait }: Means, { steps, errors }: 
   const { mounts, problems } = mountJail(jail, { tool, noWait, dryRun: false, json: true });
   for (const mount of mounts)
     if (mount.changed) steps.push(`mounted ${display(mount.path)} on ${display(jail + mount.path)}`);
-  errors.push(...problems.map(({ message }) => message));
+  errors.push(...problems);
 }
 
 function serveLog(jail: ByteString, { steps }: Said): void {
@@ -147,7 +147,8 @@ async function fill(
   said.warnings.push(...warnings);
   // There is no jail if nothing could be made.
   const passed = problems.every(isPassedOver) && answered(() => isRecorded(jail, names)) === true;
-  (passed ? said.warnings : said.errors).push(...problems.map(({ message }) => message));
+  if (passed) said.warnings.push(...problems.map(({ message }) => message));
+  else said.errors.push(...problems);
   if (!passed) return;
   using root = openNamedJail(jail);
   // What is not known stays interrupted, and jk_update finishes it.
@@ -167,5 +168,5 @@ async function takeAway(said: Said, call: ToolCall, args: readonly ByteString[])
   const count = actions.filter(({ done }) => done).length;
   if (count > 0) said.steps.push(`removed ${count} files, directories, links and devices`);
   said.warnings.push(...warnings, ...kept.map(({ path, reason }) => `${path}: ${reason}`));
-  said.errors.push(...problems.map(({ message }) => message));
+  said.errors.push(...problems);
 }

@@ -54,7 +54,7 @@ function removeJail(jail: ByteString, { steps, warnings, errors }: Said): void {
   const outcome = deleteJail(plan, () => undefined);
   steps.push(...outcome.steps);
   warnings.push(...outcome.warnings);
-  errors.push(...outcome.problems.map(({ message }) => message));
+  errors.push(...outcome.problems);
 }
 
 function removeUser({ once, holds }: FormerUser, deleteHomes: boolean, said: Said): KeptHome | undefined {
@@ -246,7 +246,7 @@ function leaveFiles(root: JailRoot, name: ByteString, said: Said): void {
   const run = new AccountRun(name);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: false };
   changeOne(planJailSide(run, root, { ...options, remove: true }), root.path, said);
-  if (run.error !== undefined) throw new JailkitError("failed", 1, run.error);
+  if (run.error !== undefined) throw new JailkitError("failed", 1, run.error, undefined, run.remedy);
 }
 
 function forgetPolicy(root: JailRoot, once: OnceUser, { steps }: Said): void {

@@ -1,4 +1,4 @@
-import type { Change, Fault } from "../change.ts";
+import type { Change, Failure, Fault } from "../change.ts";
 
 /** The end of a change. */
 export interface Ended {
@@ -8,8 +8,8 @@ export interface Ended {
   /** What was done, printable. */
   readonly steps: readonly string[];
   readonly warnings: readonly string[];
-  /** Why it failed, each with its remedy; printable. */
-  readonly errors: readonly string[];
+  /** Why it failed. */
+  readonly errors: readonly Failure[];
 }
 
 /** Shows what happens. */

@@ -16,8 +16,9 @@ const MOST_PIDS = 20;
 export function requireNoSession({ name, uid }: PasswdEntry): void {
   const pids = processesOf(uid);
   if (pids.length === 0) return;
-  const message = `${quoted(name)} has running processes (${shown(pids)}): end them first, with: ${endSessions(uid)}`;
-  throw new JailkitError("has-processes", 1, message);
+  const remedy = endSessions(uid);
+  const message = `${quoted(name)} has running processes (${shown(pids)}): end them first, with: ${remedy}`;
+  throw new JailkitError("has-processes", 1, message, undefined, remedy);
 }
 
 /** The uid of a user who leaves a jail: that of the account, or of a line in the jail that is nobody else's on the host. */

@@ -1,9 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
-import { describeError, isReported } from "../../cli/error.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import { type AccountRun, makeChanges, type PlannedChange } from "../../users/account-run.ts";
-import type { Change } from "../change.ts";
+import { type Change, type Failure, faultText } from "../change.ts";
 import { changesByStep, type StepTable } from "../order.ts";
 import type { Ended, Shown } from "./report.ts";
 
@@ -11,7 +10,7 @@ import type { Ended, Shown } from "./report.ts";
 export interface Said {
   readonly steps: string[];
   readonly warnings: string[];
-  readonly errors: string[];
+  readonly errors: Failure[];
 }
 
 /** What a step does. */
@@ -54,9 +53,8 @@ export async function makeSteps(steps: readonly Step[], jail: ByteString, shown:
       try {
         await work(said);
       } catch (error) {
-        if (!isReported(error)) throw error;
-        const full = noRoom(error, jail, { left: [], progress: "not everything is as declared" });
-        said.errors.push(full?.message ?? describeError(error));
+        const why = faultText(error);
+        said.errors.push(noRoom(error, jail, { left: [], progress: "not everything is as declared" }) ?? why);
       }
       if (said.errors.length > 0) status = "failed";
     }
@@ -80,8 +78,8 @@ export function changeOne(
 }
 
 /** Says what a run on an account said. */
-export function tell({ steps, warnings, error }: AccountRun, said: Said): void {
+export function tell({ steps, warnings, error, remedy }: AccountRun, said: Said): void {
   said.steps.push(...steps);
   said.warnings.push(...warnings);
-  if (error !== undefined) said.errors.push(error);
+  if (error !== undefined) said.errors.push({ message: error, remedy });
 }

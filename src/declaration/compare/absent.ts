@@ -18,5 +18,10 @@ export function absentFault(jail: ByteString, places: readonly ByteString[] = []
   // What is missing must not be created below a mount point, nor a jail that moved a second time.
   return mountRemedy(jail) === undefined
     ? { code: "moved", message: `it was moved: ${remedy}`, remedy }
-    : { code: "not-mounted", message: unmountedReason(remedy), remedy };
+    : unmountedFault(remedy);
 }
+
+/** Why nothing is done in a jail whose file system is not mounted. */
+export const unmountedFault = (remedy: ByteString): AbsentFault => ({
+  ...{ code: "not-mounted", message: unmountedReason(remedy), remedy },
+});

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { answered, isReported, problemFrom } from "../../cli/error.ts";
+import { answered } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
@@ -9,7 +9,7 @@ import type { JailRoot } from "../../jail/fs/walk.ts";
 import { insideJail, jailAround } from "../../jail/record/around.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
-import { type Change, changeText, type Fault, listed } from "../change.ts";
+import { type Change, changeText, type Fault, faultText, listed } from "../change.ts";
 import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once.ts";
@@ -146,15 +146,8 @@ function foreseen(compared: UserComparison, planned: Planned, foresight: UserFor
     foresight.require(planned);
     return compared;
   } catch (error) {
-    return { ...compared, changes: [], fault: faultFrom(error, { of: "user", name, jail }) };
+    return { ...compared, changes: [], fault: { of: "user", name, jail, ...faultText(error) } };
   }
-}
-
-/** The fault that an error is; throws it again if it is none to report. */
-export function faultFrom(error: unknown, about: Pick<Fault, "of" | "name" | "jail">): Fault {
-  if (!isReported(error)) throw error;
-  const { code, message } = problemFrom(error, "failed", about.name);
-  return { ...about, code, message };
 }
 
 /** Where a jail was whose users have not followed it: it may have come from another file system, or have no record here. */
@@ -244,7 +237,7 @@ function compareOne(
           if (root !== undefined) requireLivePlace(root, changes, lookUps.liveOf);
         }
       } catch (error) {
-        fault = faultFrom(error, about);
+        fault = { ...about, ...faultText(error) };
         changes = [];
       }
     }

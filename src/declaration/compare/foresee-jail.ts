@@ -19,8 +19,8 @@ import { hostUser } from "../../system/name-services.ts";
 import { foreseeRemovals, leadsToGone } from "../../update/foresee-removal.ts";
 import type { TakenBack } from "../../update/plan/taken-back.ts";
 import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
-import type { Change } from "../change.ts";
-import { type Comparison, faultFrom, type JailWork, stopPlanning, type UserWork } from "./compare.ts";
+import { type Change, faultText } from "../change.ts";
+import { type Comparison, type JailWork, stopPlanning, type UserWork } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
 import { DECLARED } from "./intent.ts";
 
@@ -84,7 +84,7 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     const filled = { ...work, users: users.map((user) => foreseeUser(user, path, root, brought)) };
     return removed.length === 0 ? filled : withoutLostShells(filled, removed, means);
   } catch (error) {
-    return { ...work, changes: [], fault: faultFrom(error, { of: "jail", name: path, jail: path }) };
+    return { ...work, changes: [], fault: { of: "jail", name: path, jail: path, ...faultText(error) } };
   }
 }
 
@@ -204,6 +204,6 @@ function foreseeUser(
     }
     return user;
   } catch (error) {
-    return { ...user, changes: [], fault: faultFrom(error, { of: "user", name, jail }) };
+    return { ...user, changes: [], fault: { of: "user", name, jail, ...faultText(error) } };
   }
 }

@@ -214,9 +214,10 @@ export function requireOwnHome(
   const aside = `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`;
   // As after --prune without --delete-homes.
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
-  const again = isLeft ? `, or declare 'uid = ${stat.uid}' if it is that of this user` : "";
-  const message = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; keep that under another name: ${aside}${again}`;
-  throw new JailkitError("foreign-home", 1, message);
+  const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";
+  const message = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; ${again}keep it under another name: ${aside}`;
+  // Whose it is, only the administrator knows.
+  throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? undefined : aside);
 }
 
 /** What keeps an account from going into a jail that is not there yet, or that has other lines of it. */
@@ -237,9 +238,10 @@ function requireLeaving(
 /** Throws JailkitError if there is no home to move into a jail, which may not be there yet. */
 function requireHomeToMove({ name, uid, gid }: PasswdEntry, from: ByteString): void {
   if (statIfPresent(AT_FDCWD, from) !== undefined) return;
-  const create = commandAt(from, `install -d -o ${uid} -g ${gid} -m 0700 ${shellWord(from)}`);
+  const command = `install -d -o ${uid} -g ${gid} -m 0700 ${shellWord(from)}`;
+  const create = commandAt(from, command);
   const message = `${quoted(from)}, the home of ${quoted(name)}, does not exist; create an empty one, which moves into the jail: ${create}`;
-  throw new JailkitError("no-home", 1, message);
+  throw new JailkitError("no-home", 1, message, undefined, create === command ? command : undefined);
 }
 
 function requireNotReadOnly(root: JailRoot, directory: string, jail: string): void {

@@ -1,10 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
-import { isReported, problemFrom } from "../../cli/error.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { planDelete } from "../../jails/delete-plan.ts";
-import { type Change, type Fault, type FaultText, listed, NO_LONGER } from "../change.ts";
+import { type Change, type Fault, type FaultText, faultText, listed, NO_LONGER, stays } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceJail } from "../once.ts";
 import { absentFault } from "./absent.ts";
@@ -70,25 +69,18 @@ function whyItStays(
   const declared = inhabitants.get(jail) ?? [];
   const isGone = statIfPresent(AT_FDCWD, jail) === undefined;
   const lost = (places: readonly ByteString[]) => (isGone ? absentFault(jail, places) : undefined);
-  const stays = (code: string, why: string, remedy?: ByteString) => ({
-    ...{ code, message: `is not declared any more, and stays: ${why}`, remedy },
-  });
   try {
     // Its record is that of the jail where it is now.
     const moved = lost([]);
-    if (moved !== undefined) return stays(moved.code, moved.message, moved.remedy);
+    if (moved !== undefined) return stays(moved);
     const here = leaving.filter((one) => one.jail === jail);
     planDelete({ jail, unjail: false, userFiles: false, leaving: here });
     if (declared.length === 0) return undefined;
     const names = listed(declared.map(({ name }) => name));
-    return stays(
-      "has-users",
-      `users are declared in it (${names}): declare the jail too, or another one for them`,
-    );
+    const message = `users are declared in it (${names}): declare the jail too, or another one for them`;
+    return stays({ code: "has-users", message });
   } catch (error) {
-    if (!isReported(error)) throw error;
-    const { code, message } = problemFrom(error, "failed", jail);
-    const there = lost([...inhabitants.keys()]);
-    return stays(code, there?.message ?? message, there?.remedy);
+    const why = faultText(error);
+    return stays(lost([...inhabitants.keys()]) ?? why);
   }
 }

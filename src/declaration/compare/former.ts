@@ -96,7 +96,7 @@ export function formerOf(
   const forgotten: Gone[] = [];
   const out: TakenOut[] = [];
   const faults: Fault[] = [];
-  const leavers = new Leavers(machine, opened, deleteHomes);
+  const leavers = new Leavers(machine, opened, deleteHomes, [...inhabitants.keys()]);
   const leaving = before.users.filter((user) => !users.has(user.name) && mayGo(user));
   const former = innerFirst(leaving, machine).flatMap((declared): Former[] => {
     const once = whereItIs(declared, machine);

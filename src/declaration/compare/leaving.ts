@@ -1,9 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
-import { answered, isReported, problemFrom } from "../../cli/error.ts";
+import { display } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
-import { lostRemedy, openNamedJail } from "../../jail/record/named-jail.ts";
+import { openNamedJail } from "../../jail/record/named-jail.ts";
 import type { Leaving } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { NO_ACCESS } from "../../users/access.ts";
@@ -12,9 +13,11 @@ import { HOLDS_HOME, otherHomeIn } from "../../users/home-along.ts";
 import { isTooLarge } from "../../users/home-owners.ts";
 import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
 import { unjailUser } from "../../users/unjail.ts";
-import type { FaultText } from "../change.ts";
+import { type FaultText, faultText, stays } from "../change.ts";
 import type { OnceUser } from "../once.ts";
+import { absentFault } from "./absent.ts";
 import { type Fate, fateOf } from "./fate.ts";
+import type { JailState } from "./jail.ts";
 import type { InJail } from "./look-user.ts";
 import type { Machine } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
@@ -58,6 +61,8 @@ export class Leavers {
     private readonly machine: Machine,
     private readonly jails: OpenJails,
     private readonly deleteHomes: boolean,
+    /** Where jails may be that have moved. */
+    private readonly places: readonly ByteString[],
   ) {}
 
   /** Adds one who is in a jail. */
@@ -65,9 +70,9 @@ export class Leavers {
     const { name, jail } = once;
     const found = answered(() => {
       const account = this.machine.accounts.userByName(name);
-      const { root, inside } = this.jails.get(jail);
+      const { state, root, inside } = this.jails.get(jail);
       if (root !== undefined) return this.#look(root, inside, account, once);
-      const closed = this.#closed.getOrInsertComputed(jail, () => whyNotOpened(jail));
+      const closed = this.#closed.getOrInsertComputed(jail, () => whyNotOpened(jail, state, this.places));
       // No command takes one of a directory out.
       const leaver = once.directory ? undefined : account;
       return { fate: undefined, fault: closed && withWayOut(closed, leaver) };
@@ -102,13 +107,13 @@ export class Leavers {
       withTree((host) => unjailUser(account, { ...options, host }, new AccountRun(account.name)));
       return undefined;
     } catch (error) {
-      if (!isReported(error)) throw error;
-      const { code } = problemFrom(error, "failed", account.name);
+      const why = faultText(error);
+      const { code } = why;
       // Logins end before the sessions do, and the run completes what an interrupted one has begun.
       if (code === "has-processes" || code === "home-aside" || isTooLarge(error)) return undefined;
       const isAlone =
         code === HOLDS_HOME && otherHomeIn(account, hostPath(root, home ?? "/"), this.#left) === undefined;
-      return isAlone ? undefined : stays(error);
+      return isAlone ? undefined : stays(why);
     }
   }
 }
@@ -127,20 +132,25 @@ function withWayOut({ fault, shells }: Closed, account: PasswdEntry | undefined)
   return { ...fault, message: `${fault.message}; if it was deleted: ${leave}` };
 }
 
-/** Undefined if the jail can be opened, after all. */
-function whyNotOpened(jail: ByteString): Closed | undefined {
+/**
+ * Undefined if the jail can be opened, after all. One that is not mounted or was moved has the fault that it has itself;
+ * `places`: as in whereMoved.
+ */
+function whyNotOpened(
+  jail: ByteString,
+  { fault: known }: JailState,
+  places: readonly ByteString[],
+): Closed | undefined {
+  const lost = known ?? absentFault(jail, places);
+  if (lost?.code === "moved" || lost?.code === "not-mounted") {
+    const message = `${display(jail)}: ${lost.message}`;
+    return { fault: stays({ ...lost, message }), shells: undefined };
+  }
   try {
     openNamedJail(jail)[Symbol.dispose]();
     return undefined;
   } catch (error) {
-    if (!isReported(error)) throw error;
-    const fault = stays(error);
-    const isLost = fault.code === "no-such-jail" && lostRemedy(jail) === undefined;
-    return { fault, shells: isLost ? shellsOutside(jail) : undefined };
+    const fault = stays(faultText(error));
+    return { fault, shells: fault.code === "no-such-jail" ? shellsOutside(jail) : undefined };
   }
-}
-
-function stays(why: unknown): NonNullable<Leave["fault"]> {
-  const { code, message } = problemFrom(why, "failed", "");
-  return { code, message: `is not declared any more, and stays: ${message}` };
 }

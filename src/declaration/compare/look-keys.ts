@@ -2,7 +2,6 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
-import { isReported, problemFrom } from "../../cli/error.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -10,7 +9,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
 import { type KeyPlace, keysText } from "../../users/keys.ts";
-import type { FaultText } from "../change.ts";
+import { type FaultText, faultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { type OnceUser, sumOf } from "../once.ts";
 
@@ -52,9 +51,7 @@ export function keyState(...args: Parameters<typeof readKeyState>): KeyState {
   try {
     return readKeyState(...args);
   } catch (error) {
-    if (!isReported(error)) throw error;
-    const { code, message } = problemFrom(error, "failed", args[0].name);
-    return { ...NO_KEYS, fault: { code, message } };
+    return { ...NO_KEYS, fault: faultText(error) };
   }
 }
 

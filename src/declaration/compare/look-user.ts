@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { answered, isReported, problemFrom } from "../../cli/error.ts";
+import { answered } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import type { KeyTable } from "../../config/keys.ts";
 import type { IniEntry, IniSection } from "../../config/model.ts";
@@ -23,7 +23,7 @@ import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { readPolicies } from "../../users/policy.ts";
-import type { FaultText } from "../change.ts";
+import { type FaultText, faultText } from "../change.ts";
 import { keptFault } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
@@ -129,9 +129,7 @@ export function userState(
       },
     };
   } catch (error) {
-    if (!isReported(error)) throw error;
-    const { code, message } = problemFrom(error, "failed", declared.name);
-    return { ...nothing, fault: { code, message } };
+    return { ...nothing, fault: faultText(error) };
   }
 }
 
@@ -177,8 +175,8 @@ function groupState(
   const known = wanted.filter((group) => typeof group !== "string");
   const outside = known.filter(({ gid }) => !gids.has(gid));
   if (directory && outside.length > 0) {
-    const { message } = membershipFault(name, outside);
-    return { lacksGroups: [], hasGroup: true, fault: { code: "not-local", message } };
+    const { message, command: remedy } = membershipFault(name, outside);
+    return { lacksGroups: [], hasGroup: true, fault: { code: "not-local", message, remedy } };
   }
   const { accounts } = inside;
   const split = splitHome(account.home);

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
-import { answered, isReported, problemFrom } from "../../cli/error.ts";
+import { answered } from "../../cli/error.ts";
 import { lackingMounts } from "../../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
 import { type JailRoot, openJailRoot, withDirectory } from "../../jail/fs/walk.ts";
@@ -13,7 +13,9 @@ import { formerPath } from "../../jail/record/moved.ts";
 import { followRemedy } from "../../jail/record/named-jail.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import { isProc } from "../../system/mounts.ts";
-import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
+import { mountRemedy } from "../../system/unmounted.ts";
+import { faultText } from "../change.ts";
+import { unmountedFault } from "./absent.ts";
 import type { JailState } from "./jail.ts";
 import type { Machine } from "./machine.ts";
 
@@ -54,9 +56,7 @@ export function openJailState(
     }
   } catch (error) {
     root?.[Symbol.dispose]();
-    if (!isReported(error)) throw error;
-    const { code, message } = problemFrom(error, "failed", jail);
-    return { state: { ...NOTHING, exists: root !== undefined, fault: { code, message } }, root: undefined };
+    return { state: { ...NOTHING, exists: root !== undefined, fault: faultText(error) }, root: undefined };
   }
   if (state.fault === undefined) return { state, root };
   root?.[Symbol.dispose]();
@@ -85,8 +85,7 @@ function presentState(root: JailRoot, machine: Machine): JailState {
   const requests = content.requests.filter(asksForFiles);
   const emptied = requests.length > 0 && isEmptied(root, content);
   const mount = emptied || requests.length === 0 ? mountRemedy(root.path) : undefined;
-  if (mount !== undefined)
-    return { ...NOTHING, exists: true, fault: { code: "not-mounted", message: unmountedReason(mount) } };
+  if (mount !== undefined) return { ...NOTHING, exists: true, fault: unmountedFault(mount) };
   const [isInFstab, isMounted] = [machine.mountsProc(root.path), hasProc(root)];
   return {
     ...{ exists: true, emptied, fault: undefined, ...requested(requests) },

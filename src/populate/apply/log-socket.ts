@@ -69,9 +69,9 @@ export function requireLogSocketPlace(
   const { path, sections, foreign } = found;
   if (sections.length > 0 || foreign === undefined) return found;
   const file = directory + path;
-  const other = file.replace(/ini$/, "others.ini");
-  const message = `${display(file)}: has a section [${display(foreign.name)}], and is not replaced; move it first: mv -nT ${shellWord(file)} ${shellWord(other)}`;
-  throw new JailkitError("log-socket", 1, message);
+  const remedy = `mv -nT ${shellWord(file)} ${shellWord(file.replace(/ini$/, "others.ini"))}`;
+  const message = `${display(file)}: has a section [${display(foreign.name)}], and is not replaced; move it first: ${remedy}`;
+  throw new JailkitError("log-socket", 1, message, undefined, remedy);
 }
 
 /**

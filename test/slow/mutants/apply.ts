@@ -54,6 +54,12 @@ export const APPLY: readonly Mutant[] = [
     [" || isTooLarge(error)) return undefined;", ") return undefined;"],
     ["code === HOLDS_HOME && ", "false && "],
   ]),
+  ...within("src/declaration/compare/leaving.ts", MOVES, [
+    ["known ?? absentFault(jail, places)", "known ?? absentFault(jail)"],
+  ]),
+  ...within("src/declaration/compare/leaving.ts", STAYS, [
+    ['if (lost?.code === "moved" || lost?.code === "not-mounted") {', "if (false) {"],
+  ]),
   ...within("src/declaration/carry-out/remove.ts", LEAVES, [
     ["\n  forgetGroups(user, once, said);", ""],
     ["\n  forgetKeys(root, user, once, said);", ""],
@@ -107,8 +113,8 @@ export const APPLY: readonly Mutant[] = [
     ["once.createdHome === moved.from", "once.created !== undefined"],
   ]),
   ...within("src/declaration/compare/former-jails.ts", MOVES, [
-    ["if (moved !== undefined) return stays(moved.code, moved.message, moved.remedy);", ""],
-    ["there?.message ??", ""],
+    ["if (moved !== undefined) return stays(moved);", ""],
+    ["lost([...inhabitants.keys()]) ?? why", "why"],
   ]),
   ...within("src/declaration/compare/compare.ts", MOVES, [
     ["if (from !== undefined) return", "if (from === null) return"],
@@ -216,7 +222,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there?.options", "true"]]),
   ...within("src/declaration/compare/look-keys.ts", "e2e/apply-hostile.test.ts", [
-    ["return { ...NO_KEYS, fault: { code, message } };", "throw error;"],
+    ["return { ...NO_KEYS, fault: faultText(error) };", "throw error;"],
   ]),
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [
     ["if (own === undefined || own.file === hostPath(root, FILE)) return;", "return;"],

@@ -1,0 +1,153 @@
+/** The remedy of a problem of `jailkit apply --json` is the command that its message advises, and helps when it is typed. */
+import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { typeRemedy } from "./remedies-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/jail";
+const FOLDER = "/etc/jailkit/jails.d";
+const FILE = `${FOLDER}/one.ini`;
+const MEMORY = "/var/lib/jailkit/declared.json";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const user = (more = "") => `[user x]\njail = ${J}\nshell = /bin/bash\n${more}`;
+
+interface Case {
+  readonly what: string;
+  /** Declared first, and applied. */
+  readonly first?: string;
+  readonly declared: string;
+  /** Of a shell, between the two. */
+  readonly before: string;
+  readonly code: string;
+  readonly remedy: string;
+  /** The end of the message, if it is another one. */
+  readonly end?: string;
+  readonly options?: readonly string[];
+  /** A process of x runs until it is typed. */
+  readonly session?: boolean;
+  /** Only the run finds it, when it has begun. */
+  readonly inRun?: boolean;
+}
+
+const keys = (...some: readonly string[]) => `authorized_keys = ${some.join("\n  ")}\n`;
+
+const CASES: readonly Case[] = [
+  {
+    what: "a jail whose record is damaged",
+    declared: JAIL,
+    before: "for file in /var/lib/jailkit/jails/*/manifest.json; do echo x >$file; done",
+    ...{ code: "bad-manifest", remedy: `jailkit adopt --force ${J}` },
+  },
+  {
+    what: "a configuration that others can write",
+    declared: JAIL + user("confine = 1\n"),
+    before: "chmod o+w /etc/jailkit/jk_chrootsh.ini",
+    code: "config-unsafe",
+    remedy:
+      "read /etc/jailkit/jk_chrootsh.ini first, for others could write it; then: chmod go-w /etc/jailkit/jk_chrootsh.ini",
+    end: "read it first, then chmod go-w it",
+  },
+  {
+    what: "a group that does not exist",
+    declared: JAIL + user("groups = remedied\n"),
+    before: "true",
+    ...{ code: "no-such-group", remedy: "groupadd remedied" },
+  },
+  {
+    what: "a file with the section of another jail in the place of that of a log socket",
+    declared: `${JAIL}log_socket = yes\n`,
+    before:
+      "mkdir -p /etc/jailkit/jk_socketd.d; printf '[/srv/other/dev/log]\\n' >/etc/jailkit/jk_socketd.d/srv-jail.ini",
+    code: "log-socket",
+    remedy: "mv -nT /etc/jailkit/jk_socketd.d/srv-jail.ini /etc/jailkit/jk_socketd.d/srv-jail.others.ini",
+  },
+  {
+    what: "a line of an earlier account in the jail",
+    declared: JAIL + user(),
+    before: `echo x:x:7777:100::/home/x:/bin/bash >>${J}/etc/passwd`,
+    ...{ code: "user-exists", remedy: `jk_jailuser --unjail --jail-side-only -j ${J} x` },
+  },
+  {
+    what: "keys with another name elsewhere",
+    first: JAIL + user(keys(KEYS[0])),
+    declared: JAIL + user(keys(...KEYS)),
+    before: `ln ${J}/home/x/.ssh/authorized_keys ${J}/home/x/other`,
+    code: "keys-not-written",
+    remedy: `runuser -u x -- sed -i '' ${J}/home/x/.ssh/authorized_keys`,
+  },
+  {
+    what: "an account in another jail",
+    declared: JAIL + user(),
+    before: "jk_init -j /srv/else uidbasics basicshell; jk_addjailuser -j /srv/else -s /bin/bash x",
+    ...{ code: "in-another-jail", remedy: "jk_jailuser --unjail -m -s /usr/sbin/nologin x" },
+  },
+  {
+    what: "an account outside with a session",
+    declared: JAIL + user("uid = 7001\n"),
+    before: "useradd -m -u 7001 x",
+    ...{ code: "has-processes", remedy: "pkill -KILL -u 7001", session: true },
+  },
+  {
+    what: "an account that is not declared any more, with a session",
+    first: JAIL + user("uid = 7001\n"),
+    declared: JAIL,
+    before: "true",
+    ...{ code: "failed", remedy: "pkill -KILL -u 7001", session: true, inRun: true, options: ["--prune"] },
+  },
+  {
+    what: "a file that is not read",
+    first: JAIL + user(),
+    declared: JAIL,
+    before: `printf '[user x]\\n' >${FOLDER}/two.INI`,
+    ...{
+      code: "unread-file",
+      remedy: `mv -nT ${FOLDER}/two.INI ${FOLDER}/two.INI.off`,
+      options: ["--prune"],
+    },
+  },
+  {
+    what: "what was declared once, which is damaged",
+    declared: JAIL,
+    before: `echo x >${MEMORY}`,
+    ...{ code: "bad-state", remedy: `mv -nT ${MEMORY} ${MEMORY}.old` },
+  },
+];
+
+let m: Machine;
+let session: ReturnType<Machine["start"]> | undefined;
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.must(["cp", "-a", "/etc/jailkit", "/root/jailkit"]);
+});
+afterAll(() => m?.close());
+afterEach(async () => {
+  session?.end();
+  await session?.ended;
+  session = undefined;
+  for (const jail of [J, "/srv/else"])
+    if (m.exists(jail)) m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", jail]);
+  m.run(["userdel", "-rf", "x"]);
+  m.run(["groupdel", "remedied"]);
+  m.must(["sh", "-c", `rm -rf ${MEMORY}* /etc/jailkit; cp -a /root/jailkit /etc/jailkit`]);
+});
+
+test.each(CASES)("$what", async (one) => {
+  const { first = JAIL, declared, before, code, remedy, end = remedy, options = [] } = one;
+  m.write(FILE, first);
+  m.must(["jailkit", "apply"]);
+  m.must(["sh", "-ec", before]);
+  if (one.session === true) session = m.start(["sleep", "infinity"], { user: "x" });
+  m.write(FILE, declared);
+  for (const words of one.inRun === true ? [[]] : [["--check"], []]) {
+    const { problems } = linesOf(m, ...words, ...options).summary;
+    expect(problems).toMatchObject([{ code, remedy }]);
+    // So that nobody has to cut it out of the text, which ends with it.
+    expect(problems[0]?.message).toEndWith(end);
+  }
+  expect(typeRemedy(m, remedy).status).toBe(0);
+  await session?.ended;
+  expect(linesOf(m, ...options).summary.problems).toEqual([]);
+});
