@@ -99,9 +99,9 @@ const isCreation = ({ what, action }: UserWork["changes"][number]) =>
   what === "account" && action === "create";
 
 /** Throws JailkitError for a home that is there and is another one's: that of a user who was removed just now may have stayed. */
-function requireHome(declared: DeclaredUser, { root, once, reserved }: Means): void {
+function requireHome(declared: DeclaredUser, { root, once, uidInstead }: UserMeans): void {
   if (lookUp(root, normalPath(declared.home)) === undefined) return;
-  const values = valuesOf(declared, unreservedUid(declared, once, hostUser, reserved));
+  const values = valuesOf(declared, newUid(declared, once, hostUser) ?? uidInstead());
   requireOwnHome(planNewAccount(root, values, NO_ACCESS, DECLARED), hostUser);
 }
 
