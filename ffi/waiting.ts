@@ -1,6 +1,7 @@
 import { CFunction, dlopen, FFIType } from "bun:ffi";
 import { type ByteString, toBytes } from "./bytes.ts";
 import { guardFunction, signalWord } from "./guard.ts";
+import { mayEnd, mayNotEnd, yieldToOthers } from "./last-words.ts";
 import { addressOf, syscall, u32At } from "./libc.ts";
 
 // A look-up of the C library may wait for a server for minutes, and JavaScript waits with it. The guard then writes a line
@@ -10,7 +11,6 @@ import { addressOf, syscall, u32At } from "./libc.ts";
 const arm = process.arch === "arm64";
 const SYS_timer_create = arm ? 107 : 222;
 const SYS_timer_settime = arm ? 110 : 223;
-const SYS_sched_yield = arm ? 124 : 24;
 const SYS_tgkill = arm ? 131 : 234;
 const CLOCK_MONOTONIC = 1;
 const SIGEV_THREAD_ID = 4;
@@ -51,7 +51,7 @@ function startThread(): Thread | undefined {
     // SAFETY: what changes in the guard is there until the end.
     const id = u32At(signalWord(), 4);
     if (id !== 0) return { id, join: () => symbols.pthread_join(handle[0] ?? 0n, 0) };
-    syscall(SYS_sched_yield);
+    yieldToOthers();
   }
 }
 
@@ -106,7 +106,7 @@ class Watch {
     // SAFETY: the object keeps both, which have the length of a struct itimerspec.
     syscall(SYS_timer_settime, this.#timer, 0, addressOf(this.#never), addressOf(this.#until));
     // The line is written whole before anything else is.
-    while (Atomics.compareExchange(this.#head, 1, ARMED, IDLE) === WRITING) syscall(SYS_sched_yield);
+    while (Atomics.compareExchange(this.#head, 1, ARMED, IDLE) === WRITING) yieldToOthers();
   }
 
   stop(): void {
@@ -133,10 +133,12 @@ export function writeNotices(fd: number, lineOf: LineOf): void {
 /** Call it before a look-up, and endLookUp after it. */
 export function beginLookUp(call: string, key: ByteString): void {
   watch?.begin(call, key);
+  mayEnd();
 }
 
 /** Ends what beginLookUp began. */
 export function endLookUp(): void {
+  mayNotEnd();
   watch?.end();
 }
 
