@@ -30,6 +30,9 @@ const ARMED = 1;
 const WRITING = 2;
 const LAST = 3;
 
+/** sched_yield(2). */
+export const yieldToOthers = (): number => syscall(SYS_sched_yield);
+
 interface Thread {
   readonly id: number;
   /** Waits for its end. */
@@ -51,7 +54,7 @@ function startThread(): Thread | undefined {
     // SAFETY: what changes in the guard is there until the end.
     const id = u32At(signalWord(), 4);
     if (id !== 0) return { id, join: () => symbols.pthread_join(handle[0] ?? 0n, 0) };
-    syscall(SYS_sched_yield);
+    yieldToOthers();
   }
 }
 
@@ -106,7 +109,7 @@ class Watch {
     // SAFETY: the object keeps both, which have the length of a struct itimerspec.
     syscall(SYS_timer_settime, this.#timer, 0, addressOf(this.#never), addressOf(this.#until));
     // The line is written whole before anything else is.
-    while (Atomics.compareExchange(this.#head, 1, ARMED, IDLE) === WRITING) syscall(SYS_sched_yield);
+    while (Atomics.compareExchange(this.#head, 1, ARMED, IDLE) === WRITING) yieldToOthers();
   }
 
   stop(): void {
@@ -130,13 +133,27 @@ export function writeNotices(fd: number, lineOf: LineOf): void {
   watch.writeTo(fd, lineOf);
 }
 
+/** What is done right before and after a look-up. */
+interface Around {
+  begin(): void;
+  end(): void;
+}
+let around: Around | undefined;
+
+/** From now on this is done around each look-up; nothing if it is undefined. */
+export function doAroundLookUps(what: Around | undefined): void {
+  around = what;
+}
+
 /** Call it before a look-up, and endLookUp after it. */
 export function beginLookUp(call: string, key: ByteString): void {
   watch?.begin(call, key);
+  around?.begin();
 }
 
 /** Ends what beginLookUp began. */
 export function endLookUp(): void {
+  around?.end();
   watch?.end();
 }
 

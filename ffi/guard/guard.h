@@ -77,11 +77,21 @@ struct notice {
   char bytes[];
 };
 
+/* Laid out by ffi/last-words.ts: a line for each of SIGHUP, SIGINT and SIGTERM. */
+enum { WORDS_HELD, WORDS_MAY_END, WORDS_ENDING };
+struct last_words {
+  u32 phase; /* JavaScript goes on only with words that are held */
+  i32 fd;
+  u32 lengths[3];
+  char bytes[3][4096];
+};
+
 /* What changes after the start. */
 struct changing {
   u32 received_signal; /* 0: the first signal that arrived while they were held */
   u32 notices_thread;  /* 4: the id of guard_notices_thread, or 0 */
   struct notice *notice;
+  struct last_words *last_words; /* 16: or null; ffi/last-words.ts writes it */
 };
 
 struct state {

@@ -1,4 +1,6 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import { endBySignal, nameOfSignal, receivedSignal } from "../../ffi/interrupts.ts";
+import { endInLookUps } from "../../ffi/last-words.ts";
 import { JailkitError } from "./error.ts";
 import { printError } from "./output.ts";
 
@@ -12,8 +14,26 @@ export function interruption(how: string): JailkitError | undefined {
   const signal = receivedSignal();
   if (signal === undefined) return undefined;
   reported = true;
-  return new JailkitError("interrupted", 128 + signal, `interrupted by ${nameOfSignal(signal)} (${how})`);
+  return interrupted(signal, how);
 }
+
+/**
+ * Lets a signal that is held back end the process at once if it comes during a look-up of an account, which may wait for
+ * minutes, until waitInLookUps: `how` as for interruption(). `lineOf`: what is printed on `fd`, for the error.
+ */
+export function endInLookUpsWith(
+  how: string,
+  fd: number,
+  lineOf: (error: JailkitError, signal: (typeof SIGNAL_STATUSES)[number]) => ByteString,
+): void {
+  endInLookUps(fd, (signal) => {
+    const status = SIGNAL_STATUSES.find((one) => one - 128 === signal) ?? 130;
+    return lineOf(interrupted(signal, how), status);
+  });
+}
+
+const interrupted = (signal: number, how: string) =>
+  new JailkitError("interrupted", 128 + signal, `interrupted by ${nameOfSignal(signal)} (${how})`);
 
 /** Throws the error of interruption(), if there is one. */
 export function stopIfInterrupted(how: string): void {

@@ -122,8 +122,11 @@ export function printJson(value: unknown): void {
 
 /** Writes a value as one line of JSON to standard output; byte strings in it must have gone through `jsonText`. */
 export function printJsonLine(value: unknown): void {
-  put(1, `${utf8(JSON.stringify(value))}\n`);
+  put(1, jsonLine(value));
 }
+
+/** That line. */
+export const jsonLine = (value: unknown): ByteString => `${utf8(JSON.stringify(value))}\n`;
 
 /** True where standard output is a terminal. */
 export function stdoutIsTerminal(): boolean {

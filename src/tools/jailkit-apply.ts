@@ -1,18 +1,20 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { absolutePath } from "../../ffi/guard.ts";
+import { absolutePath, standardError } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
+import { waitInLookUps } from "../../ffi/last-words.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
+import { endInLookUpsWith } from "../cli/interrupt.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
-import { printJsonLine } from "../cli/output.ts";
+import { jsonLine, printJsonLine } from "../cli/output.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { NO_LONGER, nameOf } from "../declaration/change.ts";
 import type { Comparison } from "../declaration/compare/compare.ts";
-import { compare } from "../declaration/compare/compare.ts";
+import { compare, UNCHANGED } from "../declaration/compare/compare.ts";
 import { withGroupNames } from "../declaration/compare/settle.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
@@ -128,9 +130,24 @@ function compileIf(many: boolean): void {
   if (many) Bun.unsafe.setJITPolicy(20);
 }
 
+/** What the problem of the whole run is about. */
+const subjectOf = (files: readonly string[], { configDir }: Pick<Options, "configDir">): ByteString =>
+  files[0] ?? configDir ?? DECLARATION_FILE;
+
+/** A signal ends a plan also during a look-up of an account, which nobody may answer; it is told as between two steps. */
+function endWhilePlanning(files: readonly string[], options: Options): void {
+  const { json, check } = options;
+  endInLookUpsWith(UNCHANGED, json ? 1 : standardError, (error, exitStatus) =>
+    json
+      ? jsonLine({ ...failedSummary(error, subjectOf(files, options), check), exitStatus })
+      : `${APPLY}: ${error.message}\n`,
+  );
+}
+
 async function apply(files: readonly string[], options: Options): Promise<number> {
   const { check, configDir, prune, deleteHomes, json, noWait } = options;
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
+  endWhilePlanning(files, options);
   const usual = files.length === 0;
   const directory = configDir === undefined ? undefined : requireDeclarations(configDir);
   compileIf((statIfPresent(AT_FDCWD, ONCE_FILE)?.size ?? 0) > MANY * USER_SIZE);
@@ -168,6 +185,7 @@ async function carryOut(
   report: ApplyReport,
 ): Promise<void> {
   const { ended, fault } = report;
+  waitInLookUps();
   if (hasWork(comparison)) {
     const all = await import("../declaration/carry-out/carry-out.ts");
     const means = { ...options, tools: TOOLS, tool: APPLY, ended, fault };
@@ -239,7 +257,7 @@ A user who is declared in another jail than before is an error while the account
       if (!json) throw error;
       const whole =
         error instanceof JailkitError ? error : new JailkitError("failed", 1, describeError(error));
-      const asked = whole.code === "bad-state" ? ONCE_FILE : (operands[0] ?? configDir ?? DECLARATION_FILE);
+      const asked = whole.code === "bad-state" ? ONCE_FILE : subjectOf(operands, options);
       const path = whole.place?.file ?? asked;
       const summary = failedSummary(whole, path, check);
       printJsonLine(summary);

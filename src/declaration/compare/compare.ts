@@ -79,8 +79,11 @@ interface Asked {
   readonly others: Declaration | undefined;
 }
 
+/** How far a plan has come. */
+export const UNCHANGED = "nothing was changed; run this again";
+
 /** Throws JailkitError "interrupted" if a signal was held back. */
-export const stopPlanning = (): void => stopIfInterrupted("nothing was changed; run this again");
+export const stopPlanning = (): void => stopIfInterrupted(UNCHANGED);
 
 /** Compares this machine with a declaration, and changes nothing. Throws JailkitError if the configuration of the machine cannot be read. */
 export function compare(declaration: Declaration, before: Once, asked: Asked): Comparison {
