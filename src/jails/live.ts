@@ -123,9 +123,9 @@ export function unmountJail(jail: ByteString, options: LiveOptions): LiveJail {
   );
 }
 
-/** The jails with mounts in fstab(5) that they should not have. */
+/** The jails with mounts in fstab(5) that they should not have, but those that were moved. */
 export const leftJails = (): { jails: ByteString[]; problems: PopulateProblem[] } => ({
-  jails: leftMounts().map(({ jail }) => jail),
+  jails: leftMounts().flatMap(({ jail, moved }) => (moved ? [] : [jail])),
   problems: [],
 });
 

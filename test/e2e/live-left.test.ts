@@ -138,6 +138,8 @@ describe("a live jail", () => {
   test("that was moved: the lines follow it", () => {
     live();
     shell(`umount ${J}/usr; mv ${J} /srv/other`);
+    m.must(["jailkit", "unmount", "--left", "--all"]);
+    expect(fstab()).toEqual([lineOf(J)]);
     heals("does not exist", `jailkit adopt --moved ${J} /srv/other`);
     expect(fstab()).toEqual([lineOf("/srv/other")]);
   });

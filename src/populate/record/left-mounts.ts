@@ -18,6 +18,8 @@ import { liveCopyProblem } from "../live-copy.ts";
 export interface LeftMounts {
   readonly jail: ByteString;
   readonly directories: readonly ByteString[];
+  /** The jail is elsewhere now, and the lines should follow it. */
+  readonly moved: boolean;
   /** One printable line. */
   readonly message: string;
   /** The command that takes the lines out, or lets them follow a jail that was moved. */
@@ -92,8 +94,7 @@ export function leftMounts(asked: readonly ByteString[] = []): LeftMounts[] {
     const { directories, why } = left;
     const shown = directories.map((path) => display(jail + path)).join(", ");
     const message = `/etc/fstab: the next boot would show directories of the host on ${shown}, though ${display(jail)} ${why}`;
-    return [
-      { jail, directories, message, remedy: left.remedy ?? `jailkit unmount --left ${shellWord(jail)}` },
-    ];
+    const remedy = left.remedy ?? `jailkit unmount --left ${shellWord(jail)}`;
+    return [{ jail, directories, moved: left.remedy !== undefined, message, remedy }];
   });
 }
