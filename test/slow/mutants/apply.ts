@@ -285,7 +285,7 @@ export const APPLY: readonly Mutant[] = [
     ["requireOwnHome(found, this.machine.laterByUid);", ""],
     ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
     ["(root !== undefined && lookUp(root, above) !== undefined)", "false"],
-    ["prepareJail(account, root, { ...common, host, access, move: false }, run),", "undefined,"],
+    ["prepareJail(account, root, { ...common, host, access, move: false }, run)", "undefined"],
     ["requireSafePlace(root, home, otherHome(account, root, home));", ";"],
     ["      requireLeaving(account, jail, { shell, access, move }, this.machine);\n", ""],
     ["jailUser(account, root, { ...common, host, access, move }, run);", ""],
