@@ -48,6 +48,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "also remove what was declared once and is not any more: jails and all that their keys declare, users, groups, keys, rights":
     "what an option does",
   "with --prune, also delete the homes of accounts that apply created": "what an option does",
+  "jailkit apply does not know where the homes of accounts are now (${which}), and leaves them there with --delete-homes":
+    "says what an option leaves",
   "--delete-homes would remove it": "says what an option would do",
   "--delete-homes is for --prune": "a refusal",
   "--delete-homes without --prune, or --config-dir without --check or with FILE": "what an exit status means",

@@ -13,6 +13,7 @@ const titled = (title: string, file: string, changes: readonly Change[]): Mutant
 
 const PRUNE = "e2e/apply-prune.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
+const SILENT = "e2e/interrupted-services.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
 const LEAVES = "e2e/apply-leaves.test.ts";
@@ -123,6 +124,10 @@ export const APPLY: readonly Mutant[] = [
     ["if (from !== undefined && mountRemedy(from) === undefined)", "if (false)"],
   ]),
   ...within("src/tools/jailkit-delete.ts", MOVES, [["followHomes(runs, NAME)", "[]"]]),
+  ...within("src/tools/jailkit-apply.ts", SILENT, [
+    ["  waitInLookUps();\n", ""],
+    ["  endWhilePlanning(files, options);\n", ""],
+  ]),
   ...within("src/declaration/kept-homes.ts", KEPT, [
     ["if (owner?.uid === home.uid)", "if (false)"],
     ["beside.get(home.uid)", "undefined"],
@@ -286,13 +291,10 @@ export const APPLY: readonly Mutant[] = [
     ["requireOwnHome(found, this.machine.laterByUid);", ""],
     ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
     ["(root !== undefined && lookUp(root, above) !== undefined)", "false"],
-    [
-      "prepareJail(account, root, { host, jail, shell, access, move: false, dryRun: true }, run),",
-      "undefined,",
-    ],
+    ["prepareJail(account, root, { ...common, host, access, move: false }, run)", "undefined"],
     ["requireSafePlace(root, home, otherHome(account, root, home));", ";"],
-    ["      requireLeaving(account, jail, { shell, access, move });\n", ""],
-    ["jailUser(account, root, { host, jail, shell, access, move, dryRun: true }, run);", ""],
+    ["      requireLeaving(account, jail, { shell, access, move }, this.machine);\n", ""],
+    ["jailUser(account, root, { ...common, host, access, move }, run);", ""],
     ['error.code !== "home-aside"', "true"],
   ]),
   ...titled("no account gets the uid", "src/system/login-defs.ts", [
