@@ -36,6 +36,9 @@ export function appendCommand(line: ByteString, file: ByteString): ByteString {
   return `${print} ${word} >> ${shellWord(file)}`;
 }
 
+/** Remedies of which each will do, for the end of a sentence: a command ends at its semicolon, or where the text does. */
+export const oneOf = (remedies: readonly ByteString[]): ByteString => remedies.join("; or instead: ");
+
 /** The advice before a command that makes a file trusted again: the lines of users who could write it are still there. */
 export const readFirst = (path: ByteString): ByteString =>
   `read ${shellWord(path)} first, for others could write it; then: `;

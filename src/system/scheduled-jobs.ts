@@ -63,7 +63,7 @@ function permission(
   const remedy =
     lists.allow !== undefined
       ? `take ${user} out of ${allow}`
-      : `touch ${allow} (then only users that it names may), or for this account alone: ${appendCommand(user, deny)}`;
+      : `let only users do so whom ${allow} names: touch ${allow}; or for this account alone: ${appendCommand(user, deny)}`;
   return [{ code: kind, message: `the user may use ${program}(1), whose jobs run ${OUTSIDE}`, remedy }];
 }
 

@@ -22,11 +22,14 @@ import { createLoader } from "../libraries/closure.ts";
 import { serveCopies } from "../populate/apply/threads.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { type FileSystem, fileSystemAt } from "../populate/file-system.ts";
+import { holdsPlans, PlanCache } from "../populate/plan-cache/plan-cache.ts";
+import { Trace, tracedWithSections } from "../populate/plan-cache/trace.ts";
 import { populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
 import { installedCompanions } from "../profile/companions.ts";
 import { copyWant } from "../profile/recipe.ts";
 import { searchPath } from "../profile/search.ts";
+import { SECTIONS_FILE } from "../transfer/sections.ts";
 
 const NAME = "jk_cp";
 const NO_JAIL = 3;
@@ -80,7 +83,10 @@ export const tool = defineTool({
   root: 5,
   async run({ options, operands }) {
     const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
-    const host = fileSystemAt();
+    const unwatched = fileSystemAt();
+    // Of one run of apply, which plans a new jail before it acts. Alone it keeps none: most plans are small.
+    const trace = holdsPlans() ? new Trace() : undefined;
+    const host = trace === undefined ? unwatched : tracedWithSections(unwatched, trace, SECTIONS_FILE);
     if (options.remove && jailPath !== undefined && names.length > 0) {
       const { removeRequested } = await import("../update/remove.ts");
       // The files may be missing on the host by now.
@@ -94,7 +100,7 @@ export const tool = defineTool({
       throw new UsageError(`${lost}need a jail and at least one file`, 2);
     }
     const jail = absolutePath(jailPath);
-    const stat = host.stat(jail);
+    const stat = unwatched.stat(jail);
     if (stat === undefined ? !options.init : !isDirectory(stat))
       throw new JailkitError("no-such-jail", NO_JAIL, `${display(jail)} is not a directory`);
     const problems: PopulateProblem[] = [];
@@ -108,7 +114,9 @@ export const tool = defineTool({
         throw new JailkitError("no-such-file", NO_FILE, `${display(path ?? name)} does not exist`);
       return copyWant(path, options);
     });
-    using loader = createLoader({ dlopen: true });
+    using loader = createLoader({ dlopen: true, watch: (...looked) => trace?.saw(...looked) });
+    const companions = installedCompanions(host, loader);
+    const planCache = trace && new PlanCache(trace, { jail, wants, companions, host: unwatched });
     return await populate(
       {
         tool: NAME,
@@ -129,7 +137,7 @@ export const tool = defineTool({
         create: options.init,
         missingStatus: NO_JAIL,
         unsafeStatus: UNSAFE,
-        companions: installedCompanions(host, loader),
+        ...{ companions, planCache },
       },
       host,
       loader,

@@ -1,5 +1,4 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { attempt } from "../../ffi/error.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
@@ -19,7 +18,7 @@ import {
 import { printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
-import { CONFIG_DIRECTORY, dropInDirectory, loadConfig } from "../config/load.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { socketDirectory } from "../jail/fs/socket-directory.ts";
 import { insideJail, jailAround } from "../jail/record/around.ts";
@@ -30,9 +29,8 @@ import { readSockets } from "../populate/apply/sockets.ts";
 import { serveCopies } from "../populate/apply/threads.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { type FileSystem, fileSystemAt } from "../populate/file-system.ts";
-import { cachedHost } from "../populate/host-cache.ts";
 import { PlanCache, type PlanQuestion } from "../populate/plan-cache/plan-cache.ts";
-import { Trace, tracedHost } from "../populate/plan-cache/trace.ts";
+import { Trace, tracedWithSections } from "../populate/plan-cache/trace.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
 import { createCompanions, installedCompanions } from "../profile/companions.ts";
@@ -106,14 +104,6 @@ function companionsFor(other: ByteString | undefined, ini: IniFile, host: FileSy
 /** Plans are kept for jails with the installed sections only. */
 function planCacheFor(other: ByteString | undefined, trace: Trace, question: PlanQuestion) {
   return other === undefined ? new PlanCache(trace, question) : undefined;
-}
-
-/** The host, with a trace of what is read. A plan depends on all sections, since they decide what scripts bring along. */
-function tracedWithSections(unwatched: FileSystem, trace: Trace, file: ByteString): FileSystem {
-  const host = cachedHost(tracedHost(unwatched, trace));
-  attempt(() => host.stat(file));
-  attempt(() => host.list(dropInDirectory(file) ?? ""));
-  return host;
 }
 
 /** jk_init(8): creates or fills a jail from sections of jk_init.ini. */

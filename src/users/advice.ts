@@ -9,7 +9,7 @@ export interface Advice {
   readonly oddName: string;
   /** For an account that is there already. */
   readonly exists: string;
-  /** A key to log in with; undefined: jk_jailuser adds it. */
+  /** What gives an account a key to log in with; undefined: jk_jailuser does. */
   readonly key: string | undefined;
   /** For a jail without account files. */
   readonly noJail: (jail: ByteString) => string;

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { operands, shellWord } from "../cli/shell-word.ts";
+import { oneOf, operands, shellWord } from "../cli/shell-word.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { type Access, isLimitedShell } from "./access.ts";
 import { type Advice, OPTIONS } from "./advice.ts";
@@ -21,6 +21,9 @@ export interface JailedAccount {
   access: Access;
 }
 
+/** What is missing. `before`: what will do as well, and is no command. */
+type Missing = MissingReport & { readonly before?: string };
+
 type NewJailedAccount = JailedAccount & { hasPassword: boolean; hasKey: boolean };
 
 // The usual purposes of accounts with the limited shell.
@@ -29,12 +32,14 @@ const USUAL = ["sftp", "scp", "rsync", "git"];
 const again = ({ root, name }: JailedAccount, option: string) =>
   `jk_jailuser -n -j ${shellWord(root.path)} ${option} ${operands(name)}`;
 
-function missingLogin(account: NewJailedAccount, advice: Advice): MissingReport[] {
+function missingLogin(account: NewJailedAccount, advice: Advice): Missing[] {
   const { name, access, hasPassword, hasKey } = account;
   if (hasPassword || hasKey || access.keys.length > 0) return [];
   const message = `${quoted(name)} has no password and no key, and cannot log in`;
-  const remedies = [`passwd ${operands(name)}`, advice.key ?? again(account, "--authorized-key FILE")];
-  return [{ code: "password-or-key", message, remedies }];
+  const remedies = [`passwd ${operands(name)}`];
+  if (advice.key !== undefined) return [{ code: "password-or-key", message, remedies, before: advice.key }];
+  const key = again(account, "--authorized-key FILE");
+  return [{ code: "password-or-key", message, remedies: [...remedies, key] }];
 }
 
 /**
@@ -63,13 +68,14 @@ export function missingPolicy(account: JailedAccount): MissingReport[] {
 }
 
 /** The steps that a new account still needs before a user can log in and run something. Throws SystemError. */
-export function missingOf(account: NewJailedAccount, advice: Advice = OPTIONS): MissingReport[] {
+export function missingOf(account: NewJailedAccount, advice: Advice = OPTIONS): Missing[] {
   return [...missingLogin(account, advice), ...missingPolicy(account)];
 }
 
 /** One printable line, with the remedies. */
-export function missingLine({ message, remedies }: MissingReport): string {
-  return remedies.length === 0 ? message : `${message}; fix it with: ${remedies.join(" or: ")}`;
+export function missingLine({ message, remedies, before }: Missing): string {
+  const start = before === undefined ? "" : `${before}, or `;
+  return remedies.length === 0 ? message : `${message}; ${start}fix it with: ${oneOf(remedies)}`;
 }
 
 /**

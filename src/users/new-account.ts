@@ -62,9 +62,13 @@ export interface NewAccount extends JailedAccount {
   plan: AccessPlan;
 }
 
+/** The account and its home, which may be there. */
+export type NewHome = Pick<NewAccount, "root" | "jailHome" | "user">;
+
 /**
  * Checks the values of a new account before anything is created: useradd(8) would accept them, and the jail has a place for
- * the account. Throws JailkitError. `place`: shared by plans of several accounts.
+ * the account. Throws JailkitError. `place`: shared by plans of several accounts. `requireHome`: throws for a home that the
+ * account cannot have, before the keys in it are looked at, which would be refused with less advice.
  */
 export function planNewAccount(
   root: JailRoot,
@@ -72,6 +76,7 @@ export function planNewAccount(
   access: Access,
   advice: Advice = OPTIONS,
   place = new NewAccountPlace(root),
+  requireHome: (account: NewHome) => void = () => undefined,
 ): NewAccount {
   const { name, noCreateHome, password, shell = LIMITED_SHELL } = values;
   const uid = requireNewAccount(root, values, access, advice);
@@ -94,6 +99,7 @@ export function planNewAccount(
   const groups = [...(primary === undefined ? [] : [primary]), ...access.joins];
   // Throws if the jail's passwd and group contradict the account.
   planJailing({ user, isNew: true, groups, jail: root.path, accounts: place.accounts, shell });
+  requireHome({ root, jailHome, user });
   const isThere = lookUp(root, jailHome) !== undefined;
   const skeleton = values.skel ?? place.skeleton;
   const plan = planAccess({ root, name, home: jailHome, shell }, access, (keys) =>

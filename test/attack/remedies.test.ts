@@ -168,7 +168,7 @@ const explained = (): string => {
   const { stdout } = m.run(["jailkit", "explain", "--json", "mal"]);
   const { steps } = reportOf(explainReportSchema, stdout);
   const remedy = steps.find(({ name }) => name === "credentials")?.remedy ?? "";
-  return remedy.replace(/, or: passwd mal$/, "");
+  return remedy.replace(/; or instead: passwd mal$/, "");
 };
 
 test.each<[what: string, plant: string]>([

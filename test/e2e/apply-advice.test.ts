@@ -78,7 +78,7 @@ const CASES: readonly Case[] = [
   {
     what: "an account without a password and a key",
     declared: JAIL + user("x"),
-    advice: "cannot log in; fix it with: passwd x or: keys in 'authorized_keys'\n",
+    advice: "cannot log in; declare a key with 'authorized_keys', or fix it with: passwd x\n",
     after: JAIL + user("x", `authorized_keys = ${KEYS[0]}\n`),
   },
   {

@@ -1,7 +1,7 @@
 /** `jailkit apply` plans the contents of new jails once: what it looked at before it acts counts when it acts. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { openApplyMachine } from "./apply-scene.ts";
+import { KEYS, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -48,6 +48,41 @@ test("a run does not plan again what it planned before it began", () => {
   declare("/srv/new1", "/srv/new2", "/srv/new3");
   expect(planned()).toBe(1);
   expect(m.snapshot("/srv/new1/opt")).toEqual(m.snapshot("/srv/new3/opt"));
+});
+
+test("a jail of files alone is planned once, too", () => {
+  const files = (...jails: readonly string[]) =>
+    m.write(
+      "/etc/jailkit/jails.d/new.ini",
+      jails.map((jail) => `[jail ${jail}]\nfiles = ${TOOL}\n`).join(""),
+    );
+  startOver();
+  files("/srv/new1");
+  expect(planned()).toBe(1);
+  expect(m.read(`/srv/new1${TOOL}`) === m.read(TOOL)).toBe(true);
+  startOver();
+  files("/srv/new1", "/srv/new2", "/srv/new3");
+  expect(planned()).toBe(1);
+  expect(m.snapshot("/srv/new1")).toEqual(m.snapshot("/srv/new3"));
+});
+
+test("a new account is planned once, also with keys and a home that is there", () => {
+  startOver();
+  const text = (more: string) =>
+    `[jail /srv/new1]\nsections = uidbasics, basicshell\n[user x]\njail = /srv/new1\nshell = /bin/bash\nuid = 7001\n${more}`;
+  m.write("/etc/jailkit/jails.d/new.ini", text("").split("[user")[0] ?? "");
+  m.must(["jailkit", "apply"]);
+  m.mkdir("/srv/new1/home/x", { owner: [7001, 100] });
+  /** How often the account is looked up: each plan does so. */
+  const lookUps = (more: string): number => {
+    m.write("/etc/jailkit/jails.d/new.ini", text(more));
+    const trace = ["strace", "-f", "-qq", "-o", "/root/trace", "-P", "/etc/passwd", "-e", "trace=openat"];
+    const { status, stdout } = m.run([...trace, "jailkit", "apply", "--check"]);
+    expect([status, stdout]).toEqual([10, expect.stringContaining("+ user x")]);
+    return m.read("/root/trace").split("\n").length;
+  };
+  expect(lookUps(`authorized_keys = ${KEYS[0]}\n`)).toBe(lookUps(""));
+  m.remove("/etc/jailkit/jails.d/new.ini");
 });
 
 test("--check plans the same sections once, and keeps nothing", () => {

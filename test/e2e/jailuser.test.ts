@@ -1042,7 +1042,7 @@ test("what useradd silently accepts is reported, in a dry run too", () => {
     "jk_addjailuser: warning: the value of -p is not a hash of crypt(3): no password matches it",
     "jk_addjailuser: warning: the date 'tomorrow' is not YYYY-MM-DD: useradd decides what it means",
     "jk_addjailuser: warning: '/nosuch' is not a directory: the new home is empty",
-    "jk_addjailuser: 'silent' has no password and no key, and cannot log in; fix it with: passwd silent or: ",
+    "jk_addjailuser: 'silent' has no password and no key, and cannot log in; fix it with: passwd silent; or instead: ",
   ];
   for (const dry of [["--dry-run"], []]) {
     const { status, stderr } = add(...dry, ...words, "silent");

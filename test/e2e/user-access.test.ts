@@ -499,7 +499,7 @@ describe("what is still missing", () => {
     expect(status).toBe(0);
     const lines = stderr.split("\n").filter((line) => line.startsWith("jk_addjailuser: 'tom'"));
     expect(lines).toEqual([
-      "jk_addjailuser: 'tom' has no password and no key, and cannot log in; fix it with: passwd tom or: " +
+      "jk_addjailuser: 'tom' has no password and no key, and cannot log in; fix it with: passwd tom; or instead: " +
         `jk_jailuser -n -j ${jail} --authorized-key FILE tom`,
       `jk_addjailuser: 'tom' can run nothing: no section of '${policyFile}' is for it; fix it with: ` +
         `jk_jailuser -n -j ${jail} --policy sftp,scp,rsync,git tom`,

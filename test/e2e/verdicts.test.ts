@@ -76,7 +76,7 @@ function isEvident(one: Case, step: StepReport | undefined, words: string): bool
 
 /** Types what is printed first, the command at its end, as it is. */
 function mend(account: Account, one: Case, printed: string): void {
-  const remedy = printed.split(", or: ")[0] ?? "";
+  const remedy = printed.split(/; or (?:instead|for [^:]*): /)[0] ?? "";
   const command = one.mends !== true ? (/^put .* after: (.*)$/.exec(remedy)?.[1] ?? remedy) : remedy;
   const { status, stderr } = typeRemedy(scene.m, command);
   expect([remedy, status, stderr]).toEqual([remedy, 0, ""]);

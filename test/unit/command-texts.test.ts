@@ -46,7 +46,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'kill -KILL ${pids.join(" ")}': "numbers",
   "jailkit delete --unjail ${WORD}; or take them out first: ${leave}": "a command",
   "jailkit adopt --moved ${WORD} NEW${leave}": "the rest of a sentence",
-  "touch ${allow} (": "/etc/cron.allow or /etc/at.allow",
+  "touch ${allow}; or": "/etc/cron.allow or /etc/at.allow",
   'setcap cap_sys_chroot+ep "$(command -v ${tool})"': "the name of a tool",
   "${remedy} ${WORD}": "a command without the path",
   "${command} ${WORD}": "a command without the path",

@@ -16,7 +16,7 @@ import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { groupsOf, jailUser } from "../../users/jailing.ts";
-import { type NewAccount, planNewAccount } from "../../users/new-account.ts";
+import { type NewHome, planNewAccount } from "../../users/new-account.ts";
 import { NewAccountPlace } from "../../users/new-account-place.ts";
 import { requireReadyJail, requireShell } from "../../users/open-jail.ts";
 import { planJailing } from "../../users/plan.ts";
@@ -99,13 +99,9 @@ export class UserForesight {
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
       const values = { ...valuesOf(declared, uid), nonUnique };
-      const access = this.#accessOf(declared);
-      // Whose home it is comes before the keys in it, which would be refused with less advice.
-      const isThere = access.keys.length > 0 && lookUp(root, normalPath(declared.home)) !== undefined;
-      for (const keys of isThere ? [[], access.keys] : [access.keys]) {
-        const found = planNewAccount(root, values, { ...access, keys }, DECLARED, this.#place);
-        requireOwnHome(found, this.machine.laterByUid);
-      }
+      planNewAccount(root, values, this.#accessOf(declared), DECLARED, this.#place, (account) =>
+        requireOwnHome(account, this.machine.laterByUid),
+      );
     }
   }
 
@@ -204,7 +200,7 @@ export class UserForesight {
 
 /** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
 export function requireOwnHome(
-  { root, jailHome, user }: NewAccount,
+  { root, jailHome, user }: NewHome,
   userByUid: (uid: number) => PasswdEntry | undefined,
 ): void {
   const stat = lookUp(root, jailHome)?.stat;

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { operands } from "../../cli/shell-word.ts";
+import { oneOf, operands } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { passwordState, type ShadowEntry } from "../../system/shadow.ts";
 import { CONFIGURATION, isOn, pamService, type SshdSettings, wordsOf } from "../../system/sshd/settings.ts";
@@ -168,6 +168,6 @@ export function authenticationSteps(
   const wanted = methods === "any" ? "" : `sshd needs ${methods}: `;
   const own = [...key.remedies, ...password.remedies];
   const other = `set AuthenticationMethods in ${CONFIGURATION} to methods that the user has, for this user`;
-  const remedy = (own.length > 0 ? own : [other]).join(", or: ");
+  const remedy = oneOf(own.length > 0 ? own : [other]);
   return [step("credentials", "failed", `${wanted}${account.name} cannot authenticate: ${reasons}`, remedy)];
 }

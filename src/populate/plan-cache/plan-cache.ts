@@ -47,6 +47,9 @@ export function holdPlans(): void {
   held ??= new Map();
 }
 
+/** True after holdPlans. */
+export const holdsPlans = (): boolean => held !== undefined;
+
 const sha256 = (bytes: Uint8Array | string): string =>
   new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
 

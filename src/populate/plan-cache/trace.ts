@@ -4,8 +4,10 @@ import * as C from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { openAt, withFd } from "../../../ffi/files.ts";
 import { type Look, STAT_WORDS, statAll, statWords, timesCount } from "../../../ffi/stat-all.ts";
+import { dropInDirectory } from "../../config/load.ts";
 import { keepsTimes, type MountRestrictions } from "../../system/mounts.ts";
 import type { FileSystem } from "../file-system.ts";
+import { cachedHost } from "../host-cache.ts";
 
 /** Paths of the host that a plan depends on, in four lists. Each path ends with NUL. */
 export type Watched = readonly [
@@ -125,6 +127,14 @@ function isSame(a: BasicStat | undefined, b: BasicStat | undefined): boolean {
 function keepsTimesAt([path, follow]: readonly [path: ByteString, follow: boolean]): boolean {
   const flags = C.O_PATH | (follow ? 0 : C.O_NOFOLLOW);
   return attempt(() => withFd(openAt(C.AT_FDCWD, path, flags), keepsTimes)) ?? false;
+}
+
+/** The host, with a trace of what is read. A plan depends on all sections, since they decide what scripts bring along. */
+export function tracedWithSections(unwatched: FileSystem, trace: Trace, file: ByteString): FileSystem {
+  const host = cachedHost(tracedHost(unwatched, trace));
+  attempt(() => host.stat(file));
+  attempt(() => host.list(dropInDirectory(file) ?? ""));
+  return host;
 }
 
 /** A view of the host that notes what is read of it. */

@@ -33,7 +33,7 @@ const unix: Judge = ({ name, shadow, day }, words) => {
       // This only affects users who did not enter a password.
       if (words.includes("no_pass_expiry"))
         return say("unknown", `${what}, but by no_pass_expiry a key will do`);
-      const remedy = `passwd ${user}, or for a user who logs in by a key: chage -d ${day} ${user}`;
+      const remedy = `passwd ${user}; or for a user who logs in by a key: chage -d ${day} ${user}`;
       return say("new_authtok_reqd", what, remedy);
     }
     default:

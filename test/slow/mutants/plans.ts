@@ -101,7 +101,7 @@ export const PLANS: readonly Mutant[] = [
     "uses no plan",
   ),
   ...within(
-    "src/tools/jk_init.ts",
+    "src/populate/plan-cache/trace.ts",
     MACHINE,
     [['  attempt(() => host.list(dropInDirectory(file) ?? ""));\n', ""]],
     "a change of the host .*interpreter has",
