@@ -28,7 +28,8 @@ afterAll(() => m?.close());
 /** What explain says about the keys of kim, and advises. */
 function explained() {
   const { stdout } = m.run(["jailkit", "explain", "kim"]);
-  const [, outcome, advice] = /^ +(\S+) +credentials: .*(?:\n +remedy: (.*); or instead: )?/m.exec(stdout) ?? [];
+  const [, outcome, advice] =
+    /^ +(\S+) +credentials: .*(?:\n +remedy: (.*); or instead: )?/m.exec(stdout) ?? [];
   return { stdout, outcome, advice };
 }
 const logIn = () => {
