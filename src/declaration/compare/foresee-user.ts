@@ -6,6 +6,7 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
+import { joinHome } from "../../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
@@ -86,7 +87,10 @@ export class UserForesight {
       return;
     }
     if (root !== undefined) this.#requireJail(root, declared);
-    if (this.about.isCleared) return;
+    if (this.about.isCleared) {
+      this.#requireNotStaying(planned);
+      return;
+    }
     const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
     if (isOf("policy")) this.#requirePolicy(declared);
     if (isOf("account", "home")) this.#requireOutside(declared);
@@ -103,6 +107,19 @@ export class UserForesight {
         requireOwnHome(account, this.machine.laterByUid),
       );
     }
+  }
+
+  /** Of what is removed first, a home stays for certain. */
+  #requireNotStaying({ declared, once }: Planned): void {
+    const { root, jail } = this.inside;
+    const { userByName } = this.machine.accounts;
+    if (root === undefined || declared.directory || userByName(declared.name) !== undefined) return;
+    const jailHome = normalPath(declared.home);
+    const uid = lookUp(root, jailHome)?.stat.uid;
+    const own = joinHome(jail, jailHome);
+    if (uid === undefined || this.machine.kept.of(uid, ({ home }) => home !== own) === undefined) return;
+    const user = { uid: newUid(declared, once, this.machine.laterByUid) };
+    requireOwnHome({ root, jailHome, user }, this.machine.laterByUid);
   }
 
   /** The jail itself is looked at once. */
@@ -200,7 +217,7 @@ export class UserForesight {
 
 /** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
 export function requireOwnHome(
-  { root, jailHome, user }: NewHome,
+  { root, jailHome, user }: Pick<NewHome, "root" | "jailHome"> & { user: { uid: number | undefined } },
   userByUid: (uid: number) => PasswdEntry | undefined,
 ): void {
   const stat = lookUp(root, jailHome)?.stat;
