@@ -10,6 +10,7 @@ import {
   test,
 } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
+import { sleeperOf } from "../machine/sleeper.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -88,7 +89,7 @@ test("no login begins while sessions of before prevent the rest", async () => {
   m.addUser("gina", { home: "/home/gina", createHome: true, shell: "/bin/bash" });
   declare(`${JAIL}${user("gina")}${user("bob")}`);
   m.write(FILE, JAIL);
-  const sessions = ["gina", "bob"].map((name) => m.start(["sleep", "infinity"], { user: name }));
+  const sessions = await Promise.all(["gina", "bob"].map((name) => sleeperOf(m, name)));
   const { status, summary } = linesOf(m, "--prune");
   expect([status, summary.problems.map(({ message }) => message)]).toEqual([
     ...[1, [expect.stringContaining("running processes"), expect.stringContaining("running processes")]],
@@ -118,7 +119,7 @@ test("the uid of an account that is removed is free for one that is created in t
   m.must(["userdel", "twin"]);
   const limited = `[user fred]\njail = ${J}\nallow = sftp\n`;
   m.write(FILE, `${JAIL}${limited}${uid}`);
-  const session = m.start(["sleep", "infinity"], { user: "bob" });
+  const session = await sleeperOf(m, "bob");
   const options = ["--prune", "--delete-homes"];
   const codes = linesOf(m, ...options).summary.problems.map(({ code }) => code);
   expect(codes).toEqual(["failed", "uid-taken"]);

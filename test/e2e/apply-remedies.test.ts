@@ -1,6 +1,7 @@
 /** The remedy of a problem of `jailkit apply --json` is the command that its message advises, and helps when it is typed. */
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
+import { sleeperOf } from "../machine/sleeper.ts";
 import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
@@ -139,7 +140,7 @@ test.each(CASES)("$what", async (one) => {
   m.write(FILE, first);
   m.must(["jailkit", "apply"]);
   m.must(["sh", "-ec", before]);
-  if (one.session === true) session = m.start(["sleep", "infinity"], { user: "x" });
+  if (one.session === true) session = await sleeperOf(m, "x");
   m.write(FILE, declared);
   for (const words of one.inRun === true ? [[]] : [["--check"], []]) {
     const { problems } = linesOf(m, ...words, ...options).summary;

@@ -1,6 +1,7 @@
 /** `jailkit apply --prune`: what stays, and why, is known before, and sessions that go on are told. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
+import { sleeperOf } from "../machine/sleeper.ts";
 import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -142,7 +143,7 @@ describe("a jail", () => {
 describe("sessions", () => {
   /** Starts a session, and ends it by the command of a message. */
   async function withSession(name: string, told: () => string): Promise<void> {
-    const session = m.start(["sleep", "infinity"], { user: name });
+    const session = await sleeperOf(m, name);
     const text = told();
     const [, command = "false"] = /(pkill -KILL -u \d+)$/.exec(text) ?? [];
     m.must(command.split(" "));

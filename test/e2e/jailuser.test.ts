@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { jailUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { sleeperOf } from "../machine/sleeper.ts";
 import { reportOf } from "../report.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
@@ -65,7 +66,7 @@ test.each([
       stderr: expect.not.stringContaining("its home"),
       stdout: expect.stringContaining(`would move '${above}/${name}' to '${jail}/.${above}/${name}'`),
     });
-    const busy = m.start(["sleep", "1000"], { user: name });
+    const busy = await sleeperOf(m, name);
     expect(run("-n", "-m", "-j", jail, name)).toMatchObject({
       status: 1,
       stderr: expect.stringContaining("has running processes"),
