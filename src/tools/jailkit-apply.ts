@@ -22,6 +22,7 @@ import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
+import { freeName } from "../system/free-name.ts";
 
 /** The tools that it starts, loaded when there is work. */
 const TOOLS = {
@@ -74,12 +75,6 @@ function requireSomething(
   throw refusal("nothing-declared", message, { unread, file: configDir });
 }
 
-/** A free name that nothing asks about, for a file that does not count any more. */
-function offName(file: ByteString): ByteString {
-  const name = `${file}.off`;
-  return statIfPresent(AT_FDCWD, name) === undefined ? name : offName(name);
-}
-
 /** What was declared once may be declared in a file that is not read, for example since somebody has renamed it. */
 function requireAllRead(
   { unread, aside }: Pick<Declaration, "unread" | "aside">,
@@ -89,7 +84,8 @@ function requireAllRead(
   const [gone, ...more] = former.flatMap(({ change }) => (change.why === NO_LONGER ? [change] : []));
   if (first === undefined || gone === undefined) return;
   const others = more.length === 0 ? "" : ` and ${more.length} more`;
-  const rename = `mv -nT ${shellWord(first)} ${shellWord(offName(first))}`;
+  // Nothing asks about a file with such a name.
+  const rename = `mv -nT ${shellWord(first)} ${shellWord(freeName(first, ".off"))}`;
   const message = `--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more: ${rename}`;
   throw refusal("unread-file", message, { unread, file: first, remedy: rename });
 }

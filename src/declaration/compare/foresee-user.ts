@@ -11,6 +11,7 @@ import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
+import { freeName } from "../../system/free-name.ts";
 import { type Access, isLimitedShell } from "../../users/access.ts";
 import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
@@ -94,11 +95,11 @@ export class UserForesight {
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) this.#requireAccount(account, planned);
     else if (root !== undefined) {
-      const uid = newUid(declared, planned.once, this.machine.laterByUid) ?? this.about.uidInstead();
+      const uid = newUid(declared, planned.once, this.machine.laterByUid);
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
-      const values = { ...valuesOf(declared, uid), nonUnique };
+      const values = { ...valuesOf(declared, uid, this.about.uidInstead), nonUnique };
       const access = this.#accessOf(declared);
       // Whose home it is comes before the keys in it, which would be refused with less advice.
       const isThere = access.keys.length > 0 && lookUp(root, normalPath(declared.home)) !== undefined;
@@ -211,7 +212,7 @@ export function requireOwnHome(
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
   const place = hostPath(root, jailHome);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, and not to it` : "is not a directory";
-  const aside = `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`;
+  const aside = `mv -nT ${shellWord(place)} ${shellWord(freeName(place, ".old"))}`;
   // As after --prune without --delete-homes.
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
   const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";

@@ -141,8 +141,10 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/system/login-defs.ts", KEPT, [["if (other !== undefined) return other;", "return other;"]]),
   ...within("src/tools/jk_addjailuser.ts", KEPT, [
-    ["options.uid ?? uidBeside(kept, options.system)", "options.uid"],
+    ["const uidInstead = () => uidBeside(options.system);", "const uidInstead = () => undefined;"],
   ]),
+  ...within("src/users/create-account.ts", KEPT, [["values.uid ?? uidInstead?.()", "values.uid"]]),
+  ...within("src/declaration/once.ts", KEPT, [['["jails", "users", "kept"]', '["jails", "users"]']]),
   ...within("src/declaration/follow-move.ts", MOVES, [
     ["createdHome: move.to }", "createdHome: move.from }"],
     ["split?.jail === from ?", "false ?"],
@@ -286,13 +288,10 @@ export const APPLY: readonly Mutant[] = [
     ["requireOwnHome(found, this.machine.laterByUid);", ""],
     ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
     ["(root !== undefined && lookUp(root, above) !== undefined)", "false"],
-    [
-      "prepareJail(account, root, { host, jail, shell, access, move: false, dryRun: true }, run),",
-      "undefined,",
-    ],
+    ["prepareJail(account, root, { ...common, host, access, move: false }, run)", "undefined"],
     ["requireSafePlace(root, home, otherHome(account, root, home));", ";"],
-    ["      requireLeaving(account, jail, { shell, access, move });\n", ""],
-    ["jailUser(account, root, { host, jail, shell, access, move, dryRun: true }, run);", ""],
+    ["      requireLeaving(account, jail, { shell, access, move }, this.machine);\n", ""],
+    ["jailUser(account, root, { ...common, host, access, move }, run);", ""],
     ['error.code !== "home-aside"', "true"],
   ]),
   ...titled("no account gets the uid", "src/system/login-defs.ts", [
