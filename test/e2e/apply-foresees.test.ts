@@ -436,15 +436,26 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, "jailkit delete --yes /srv/live", "rmdir /opt/tool"),
   },
   {
-    what: "what is removed first and was in the way, with --prune",
+    what: "what is removed first and was in the way, with --prune --delete-homes",
     fails: [],
-    options: ["--prune"],
+    options: ["--prune", "--delete-homes"],
     declared: user("x", "home = /home/old\n"),
     before: (m) => {
       m.write(FILE, user("old"));
       m.must(["jailkit", "apply"]);
     },
     after: (m) => all(m, "userdel x", `sed -i /^x:/d ${J}/etc/passwd`, `rm -r ${J}/home/old`),
+  },
+  {
+    what: "what stays of an account that is removed first, with --prune",
+    fails: ["user x"],
+    options: ["--prune"],
+    declared: user("x", "home = /home/old\n"),
+    before: (m) => {
+      m.write(FILE, user("old"));
+      m.must(["jailkit", "apply"]);
+    },
+    after: (m) => all(m, `rm -r ${J}/home/old`),
   },
   {
     what: "a shell that the jail lacks, from which somebody is removed first, with --prune",

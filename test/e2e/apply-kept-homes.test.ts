@@ -172,6 +172,25 @@ test("the home of an account that somebody has removed, while it was declared an
   expect(uidOf("hand")).toBe(uid + 1);
 });
 
+test("the home, declared for somebody else with another uid, in the run that leaves it: the plan says it", () => {
+  declare(JAIL + user("bob"));
+  const uid = uidOf("bob");
+  m.write(FILE, JAIL + user("carl", "home = /home/bob\n"));
+  const problem = {
+    code: "foreign-home",
+    message: expect.stringContaining(
+      `its home '${HOME}' is there already, and belongs to uid ${uid}, and not to it; declare 'uid = ${uid}'`,
+    ),
+  };
+  const check = linesOf(m, "--check", "--prune");
+  expect([check.status, check.summary.problems]).toEqual([10, [expect.objectContaining(problem)]]);
+  const gone = linesOf(m, "--check", "--prune", "--delete-homes");
+  expect([gone.status, gone.summary.problems]).toEqual([10, []]);
+  expect(linesOf(m, "--prune").summary.problems).toEqual([expect.objectContaining(problem)]);
+  m.write(FILE, JAIL + user("carl", `home = /home/bob\nuid = ${uid}\n`));
+  expect(linesOf(m, "--check").summary.problems).toEqual([]);
+});
+
 test("what a message advises for a home helps each time", () => {
   for (const round of [1, 2, 3]) {
     const uid = leaveHome();

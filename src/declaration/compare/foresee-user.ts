@@ -6,6 +6,7 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
+import { joinHome } from "../../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
@@ -87,7 +88,10 @@ export class UserForesight {
       return;
     }
     if (root !== undefined) this.#requireJail(root, declared);
-    if (this.about.isCleared) return;
+    if (this.about.isCleared) {
+      if (root !== undefined) this.#requireNoneStays(root, planned);
+      return;
+    }
     const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
     if (isOf("policy")) this.#requirePolicy(declared);
     if (isOf("account", "home")) this.#requireOutside(declared);
@@ -108,6 +112,16 @@ export class UserForesight {
         requireOwnHome(found, this.machine.laterByUid);
       }
     }
+  }
+
+  /** Throws JailkitError for a new account whose home is that of one which is removed first, and stays. */
+  #requireNoneStays(root: JailRoot, { declared, changes, once }: Planned): void {
+    const jailHome = normalPath(declared.home);
+    const isNew = changes.some(({ what, action }) => what === "account" && action === "create");
+    if (!isNew || !this.machine.staysThere(joinHome(root.path, jailHome))) return;
+    // One that useradd(8) chooses is not that of the home.
+    const uid = newUid(declared, once, this.machine.laterByUid) ?? this.about.uidInstead() ?? -1;
+    requireOwnHome({ root, jailHome, user: { uid } }, this.machine.laterByUid);
   }
 
   /** The jail itself is looked at once. */
@@ -205,7 +219,7 @@ export class UserForesight {
 
 /** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
 export function requireOwnHome(
-  { root, jailHome, user }: NewAccount,
+  { root, jailHome, user }: Pick<NewAccount, "root" | "jailHome"> & { user: Pick<PasswdEntry, "uid"> },
   userByUid: (uid: number) => PasswdEntry | undefined,
 ): void {
   const stat = lookUp(root, jailHome)?.stat;

@@ -135,7 +135,10 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/look-user.ts", KEPT, [
     [" ?? keptFault(declared, uid, machine.kept, DECLARED.uid)", ""],
   ]),
-  ...within("src/declaration/compare/machine.ts", KEPT, [["this.kept.goes(name, uid, stays);", ""]]),
+  ...within("src/declaration/compare/machine.ts", KEPT, [
+    ["this.kept.goes(name, uid, stays);", ""],
+    ["if (stays !== undefined) this.#stays.add(stays.home);", ""],
+  ]),
   ...within("src/declaration/carry-out/carry-out.ts", KEPT, [
     ["memory.forget(change.of, change.name, kept)", "memory.forget(change.of, change.name, undefined)"],
   ]),
