@@ -59,7 +59,7 @@ test("those that were never declared stay, also where the file that remembers is
   m.write(MEMORY, JSON.stringify({ version: 1, jails: old, users }), { mode: 0o600 });
   expect([did(m, "--prune"), undeclared()]).toEqual([[], [`jail ${J}: sections sftp, needy`]]);
   expect(JSON.parse(m.read(MEMORY))).toMatchObject({
-    version: 3,
+    version: 4,
     jails: [{ path: J, proc: false, live: [] }],
   });
   // A section needs what was declared besides it.
