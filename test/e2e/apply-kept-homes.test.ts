@@ -191,6 +191,33 @@ test("the home, declared for somebody else with another uid, in the run that lea
   expect(linesOf(m, "--check").summary.problems).toEqual([]);
 });
 
+test("jailkit import creates no account with it, unless the account comes back", () => {
+  const uid = leaveHome();
+  const [file, other] = ["/root/export.json", "/srv/other"];
+  const importAs = (name: string, jail: string) => {
+    const exported = JSON.parse(m.must(["jailkit", "export", J]).stdout);
+    const one = {
+      name,
+      uid,
+      gid: 100,
+      group: "users",
+      groups: [],
+      comment: "",
+      home: "/home/bob",
+      shell: "/bin/bash",
+    };
+    m.write(file, JSON.stringify({ ...exported, users: [{ ...one, local: true }] }));
+    return m.run(["jailkit", "import", "--create-users", jail, file]);
+  };
+  const refused = importAs("carl", other);
+  expect([refused.status, m.exists(other)]).toEqual([1, false]);
+  expect(refused.stderr).toContain(
+    `the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: use --without-users, or give them to root, with: chown -hR root:root ${HOME}`,
+  );
+  expect(importAs("bob", other).status).toBe(0);
+  expect(uidOf("bob")).toBe(uid);
+});
+
 test("what a message advises for a home helps each time", () => {
   for (const round of [1, 2, 3]) {
     const uid = leaveHome();

@@ -146,6 +146,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/tools/jk_addjailuser.ts", KEPT, [
     ["const uidInstead = () => uidBeside(options.system);", "const uidInstead = () => undefined;"],
   ]),
+  ...within("src/transfer/accounts.ts", KEPT, [[" ?? facts.keptUid(user)", ""]]),
   ...within("src/users/create-account.ts", KEPT, [["values.uid ?? uidInstead?.()", "values.uid"]]),
   ...within("src/declaration/once.ts", KEPT, [['["jails", "users", "kept"]', '["jails", "users"]']]),
   ...within("src/declaration/follow-move.ts", MOVES, [
