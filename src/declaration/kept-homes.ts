@@ -37,6 +37,7 @@ export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined 
  */
 export class KeptHomes {
   readonly #byUid: Map<number, KeptHome[]>;
+  readonly #found = new Set<number>();
   /** By directory. */
   readonly #beside = new Map<ByteString, ReturnType<typeof namesByOwner>>();
 
@@ -49,6 +50,7 @@ export class KeptHomes {
   goes(name: ByteString, uid: number, stays: KeptHome | undefined): void {
     const others = (this.#byUid.get(uid) ?? []).filter((one) => one.name !== name);
     this.#byUid.set(uid, stays === undefined ? others : [...others, stays]);
+    this.#found.delete(uid);
   }
 
   /** The home with a uid that is there, or may be; `besides` those that somebody may have. */
@@ -57,8 +59,13 @@ export class KeptHomes {
     return found.length === 0 ? undefined : this.#there(found)[0];
   }
 
-  /** Whether there is one. */
-  has = (uid: number): boolean => this.of(uid) !== undefined;
+  /** Whether there is one, or was one when somebody asked first: each new account asks about the uids of all. */
+  has = (uid: number): boolean => {
+    if (this.#found.has(uid)) return true;
+    if (this.of(uid) === undefined) return false;
+    this.#found.add(uid);
+    return true;
+  };
 
   /** Those without accounts of users that are remembered, and which are there or may be, each once. */
   all(): readonly KeptHome[] {

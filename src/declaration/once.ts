@@ -2,11 +2,13 @@ import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { dropInDirectory } from "../config/load.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { readJailFile, withTree } from "../jail/fs/look.ts";
 import { putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
+import { freeName } from "../system/free-name.ts";
 import { readShape, type Shape, type ValueOf } from "../transfer/shape.ts";
 import { isLimitedShell } from "../users/access.ts";
 import type { DeclaredUser } from "./model.ts";
@@ -98,8 +100,10 @@ export type KeptHome = Once["kept"][number];
 const NOTHING: Once = { jails: [], users: [], kept: [] };
 
 function bad(why: string): JailkitError {
-  const remedy = `mv -nT ${ONCE_FILE} ${ONCE_FILE}.old`;
-  const message = `${ONCE_FILE}: ${why}; move it away, and --prune removes nothing of before: ${remedy}`;
+  const remedy = `mv -nT ${ONCE_FILE} ${shellWord(freeName(ONCE_FILE, ".old"))}`;
+  const forgets =
+    "move it away, and --prune removes nothing of before, and the uids of homes that stayed are given again";
+  const message = `${ONCE_FILE}: ${why}; ${forgets}: ${remedy}`;
   return new JailkitError("bad-state", 1, message, undefined, remedy);
 }
 
@@ -161,7 +165,8 @@ const isCurrent = (once: Once): boolean => textOf(once).startsWith(`{"version":$
 
 /** Writes it, by one rename, if it differs from what is there. Throws SystemError, JailkitError. */
 export function writeOnce(before: Once, now: Once): void {
-  if (isSame(before.jails, now.jails) && isSame(before.users, now.users) && isCurrent(before)) return;
+  const lists = ["jails", "users", "kept"] as const;
+  if (lists.every((list) => isSame<One>(before[list], now[list])) && isCurrent(before)) return;
   const content = textOf(now);
   if (content === textOf(before)) return;
   withTree((tree) => {

@@ -130,7 +130,7 @@ function requireFileSystem(jail: ByteString, seen: Stat | undefined): void {
 }
 
 /** Throws JailkitError "moved" for a jail that is elsewhere: it needs its record there. */
-function requireNotMoved(jail: ByteString): void {
+export function requireNotMoved(jail: ByteString): void {
   const now = whereMoved(jail);
   if (now === undefined) return;
   const message = `${display(jail)}: no such directory; ${movedHint(jail, now)}`;

@@ -17,6 +17,7 @@ import { addLiveLines } from "../populate/apply/live-lines.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { leftMounts } from "../populate/record/left-mounts.ts";
+import { requireNotMoved } from "./delete-plan.ts";
 
 /** A directory of a live jail after `jailkit mount` or `jailkit unmount`. */
 export interface LiveMount {
@@ -135,6 +136,8 @@ export function unmountLeft(jail: ByteString, options: LiveOptions): LiveJail {
     using _lock = lockJail(jail, { ...options, changes: !options.dryRun });
     const directories = leftMounts([jail]).flatMap((left) => left.directories);
     if (directories.length === 0) return { jail, mounts: [], problems: [] };
+    // Its lines follow it, with what the administrator has added to them.
+    requireNotMoved(jail);
     using root = statIfPresent(AT_FDCWD, jail) === undefined ? undefined : answered(() => openJailRoot(jail));
     if (!options.dryRun) hideLeft(jail, root, directories, () => undefined);
     const state = (path: ByteString) => (root === undefined ? "missing" : liveState(root, path));

@@ -67,7 +67,7 @@ export function spareUid(
 ): number | undefined {
   const usual = nextId("UID", system, isUsed);
   if (usual === undefined || !isReserved(usual)) return undefined;
-  const other = nextId("UID", system, (id) => isUsed(id) || isReserved(id));
+  const other = nextId("UID", system, (id) => isReserved(id) || isUsed(id));
   if (other !== undefined) return other;
   const message = `all uids of the range in /etc/login.defs are used, declared, or those of homes without an account: ${advice}`;
   throw new JailkitError("no-id", 1, message);

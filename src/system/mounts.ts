@@ -168,9 +168,16 @@ export function fstabPlace(line: ByteString): ByteString | undefined {
 export const isByHand = (options: readonly ByteString[]): boolean =>
   options.includes("noauto") && !options.includes("x-systemd.automount");
 
-/** The command that makes comments of lines of /etc/fstab, which are numbered from 1. */
-export function commentOut(lines: readonly number[]): ByteString {
-  const script = lines.map((line) => `${line}s/^/#/`).join(";");
+/** What a field is in a regular expression of sed(1), between `@`. */
+const literal = (field: ByteString) => field.replace(/[\\.*^$[\]@]/g, "\\$&");
+
+/**
+ * The command that makes comments of lines of /etc/fstab. It knows them by their text: another command, which is typed first,
+ * may take lines out before them.
+ */
+export function commentOut(lines: readonly ByteString[]): ByteString {
+  const texts = new Set(lines.map((line) => fstabFields(line).map(literal).join("\\s\\+")));
+  const script = [...texts].map((text) => `s@^\\s*${text}\\s*$@#&@`).join(";");
   return `sed -i ${shellWord(script)} /etc/fstab`;
 }
 

@@ -24,6 +24,7 @@ import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
+import { freeName } from "../system/free-name.ts";
 
 /** The tools that it starts, loaded when there is work. */
 const TOOLS = {
@@ -76,12 +77,6 @@ function requireSomething(
   throw refusal("nothing-declared", message, { unread, file: configDir });
 }
 
-/** A free name that nothing asks about, for a file that does not count any more. */
-function offName(file: ByteString): ByteString {
-  const name = `${file}.off`;
-  return statIfPresent(AT_FDCWD, name) === undefined ? name : offName(name);
-}
-
 /** What was declared once may be declared in a file that is not read, for example since somebody has renamed it. */
 function requireAllRead(
   { unread, aside }: Pick<Declaration, "unread" | "aside">,
@@ -91,7 +86,8 @@ function requireAllRead(
   const [gone, ...more] = former.flatMap(({ change }) => (change.why === NO_LONGER ? [change] : []));
   if (first === undefined || gone === undefined) return;
   const others = more.length === 0 ? "" : ` and ${more.length} more`;
-  const rename = `mv -nT ${shellWord(first)} ${shellWord(offName(first))}`;
+  // Nothing asks about a file with such a name.
+  const rename = `mv -nT ${shellWord(first)} ${shellWord(freeName(first, ".off"))}`;
   const message = `--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more: ${rename}`;
   throw refusal("unread-file", message, { unread, file: first, remedy: rename });
 }
@@ -237,7 +233,7 @@ A jail is compared by its record: its sections and files, its live directories a
 
 An account that exists outside of jails moves into the jail, with its home; it is an error if that is not its own, or holds the home of another account. Accounts that are not in /etc/passwd are found there by the directories that they own. The uid of an account, and a home that is in the jail already, are not changed: a difference is an error.
 
-What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; a home of it that stays is shown with its uid, which apply and jk_addjailuser(8) give to no new account while something there has it, and which nobody else can be declared with. One that jk_jailuser(8) or apply jailed is taken out of its jail, with its home and its former shell, but without the groups and keys that were declared; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them; those of the others are an error, and no new ones begin; so is a home of which its user has made too much to look for others in it. What has left otherwise, or was deleted, is forgotten: what has its name later stays. An account that somebody has taken out of its jail stays, which a warning says once, and loses the groups and keys that were declared. Whoever has a home in that of another one goes first. A home in which another user still lives is not deleted, and an account of before that cannot take its home along stays, which is an error of --check, too. A jail in which files of users are left, or in which users are declared, is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
+What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; a home of it that stays is shown with its uid, which apply and jk_addjailuser(8) give to no new account while something there has it, and which nobody else can be declared or imported with. One that jk_jailuser(8) or apply jailed is taken out of its jail, with its home and its former shell, but without the groups and keys that were declared; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them; those of the others are an error, and no new ones begin; so is a home of which its user has made too much to look for others in it. What has left otherwise, or was deleted, is forgotten: what has its name later stays. An account that somebody has taken out of its jail stays, which a warning says once, and loses the groups and keys that were declared. Whoever has a home in that of another one goes first. A home in which another user still lives is not deleted, and an account of before that cannot take its home along stays, which is an error of --check, too. A jail in which files of users are left, or in which users are declared, is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
 
 A jail that was moved is an error as long as its record and its accounts have the old path, whether it is declared at that or at the new one; the message has the command that helps, jailkit-adopt(8) with --moved.
 

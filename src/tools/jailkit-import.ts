@@ -11,10 +11,12 @@ import { BUSY, BUSY_STATUS, DRY_RUN, forceOption, JSON_OUTPUT, jailOption, NO_WA
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
+import { KeptHomes, keptFault } from "../declaration/kept-homes.ts";
+import { readOnce } from "../declaration/once.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
-import type { AccountChoice } from "../transfer/accounts.ts";
+import type { AccountChoice, KeptUid } from "../transfer/accounts.ts";
 import { carryOut, IMPORT, type ImportOutcome } from "../transfer/carry-out.ts";
 import { LARGEST_EXPORT, parseTransfer, type Transfer } from "../transfer/document.ts";
 import { type ImportPlan, planImport } from "../transfer/import-plan.ts";
@@ -109,6 +111,15 @@ function ended(
   };
 }
 
+/** As KeptUid, for a jail: what apply remembers is read for a new account. */
+function keptUidIn(jail: ByteString): KeptUid {
+  let kept: KeptHomes | undefined;
+  return (user) => {
+    kept ??= new KeptHomes(readOnce());
+    return keptFault({ ...user, jail }, user.uid, kept, "use --without-users")?.message;
+  };
+}
+
 /** `jailkit import`: makes a jail as it was on another machine. */
 export const tool = defineTool({
   name: IMPORT,
@@ -135,7 +146,7 @@ export const tool = defineTool({
   },
   notes: `FILE is what 'jailkit export' wrote on the other machine; - is standard input. The jail is made from the programs of this machine, as jk_init(8) and jk_cp(8) would make it, and jk_update(8) keeps it up to date.
 
-Everything that prevents it is reported before the first change: a section, program or shell that this machine does not have, a uid or gid that belongs to another account, a place that is not empty. An import that was interrupted goes on when it is repeated.
+Everything that prevents it is reported before the first change: a section, program or shell that this machine does not have, a uid or gid that belongs to another account, the uid of a home that jailkit-apply(8) has left without its account, a place that is not empty. An import that was interrupted goes on when it is repeated.
 
 The file is not trusted: whoever wrote it chooses which files below /usr, /etc and /opt are copied, among those that everybody can read, and with --create-users the names of accounts. It cannot overwrite anything, change an account of this machine that lives elsewhere, or add an account to a group of the system.`,
   root: 5,
@@ -153,7 +164,12 @@ The file is not trusted: whoever wrote it chooses which files below /usr, /etc a
       transfer = readTransfer(file, trusted);
       using lock = lockJail(jail, { tool: IMPORT, noWait, json, changes: !dryRun });
       using loader = createLoader({ dlopen: true });
-      const plan = planImport(transfer, { ...options, jail }, fileSystemAt(), loader);
+      const plan = planImport(
+        transfer,
+        { ...options, jail, keptUid: keptUidIn(jail) },
+        fileSystemAt(),
+        loader,
+      );
       const { problems, warnings } = plan;
       if (dryRun && !json && problems.length === 0) describe(plan);
       if (dryRun || problems.length > 0)

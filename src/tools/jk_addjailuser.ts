@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { jsonText } from "../cli/display.ts";
-import { UsageError } from "../cli/error.ts";
+import { describeError, isReported, UsageError } from "../cli/error.ts";
 import {
   BUSY_STATUS,
   DRY_RUN_WITHOUT_LETTER,
@@ -116,12 +116,11 @@ export const tool = defineTool({
     using root = openJailForUsers(jail, options.shell ?? LIMITED_SHELL);
     const { dryRun } = options;
     const run = new AccountRun(name, printedOutput(NAME, (options.verbose || dryRun) && !options.json));
-    const kept = new KeptHomes(readOnce());
-    const uid = options.uid ?? uidBeside(kept, options.system);
-    const values = { ...options, name, uid, skel: options.skel && absolute(options.skel) };
+    const uidInstead = () => uidBeside(options.system);
+    const values = { ...options, name, uidInstead, skel: options.skel && absolute(options.skel) };
     const account = planNewAccount(root, values, access);
     for (const line of newAccountWarnings(values)) run.warn(line);
-    if (options.uid !== undefined && !options.nonUnique) warnOfKept(account, kept, run);
+    if (options.uid !== undefined && !options.nonUnique) warnOfKept(account, run);
     let { user } = account;
     let accessLines: readonly ByteString[] = account.plan.lines;
     if (dryRun) describeCreation(account, run);
@@ -156,16 +155,22 @@ export const tool = defineTool({
 });
 
 /** The uid to give to useradd(8), which would choose that of a home without an account; undefined if it would not. */
-function uidBeside(kept: KeptHomes, system: boolean): ByteString | undefined {
-  const uid = spareUid(system, (id) => passwdByUid(id) !== undefined, kept.has, OPTIONS.uid);
-  return uid === undefined ? undefined : `${uid}`;
+function uidBeside(system: boolean): number | undefined {
+  const kept = new KeptHomes(readOnce());
+  return spareUid(system, (id) => passwdByUid(id) !== undefined, kept.has, OPTIONS.uid);
 }
 
 /** Warns of a home that apply has left without its account, and that has the uid: who asks for it may want that home. */
-function warnOfKept({ root, user, jailHome }: NewAccount, kept: KeptHomes, run: AccountRun): void {
+function warnOfKept({ root, user, jailHome }: NewAccount, run: AccountRun): void {
   const declared = { name: user.name, jail: root.path, home: jailHome };
-  const fault = keptFault(declared, user.uid, kept, OPTIONS.uid);
-  if (fault !== undefined) run.warn(fault.message);
+  try {
+    const fault = keptFault(declared, user.uid, new KeptHomes(readOnce()), OPTIONS.uid);
+    if (fault !== undefined) run.warn(fault.message);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    // Who gives a uid gets it all the same.
+    run.warn(describeError(error));
+  }
 }
 
 /** The account that createAccount would make. */

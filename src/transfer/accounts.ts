@@ -30,7 +30,11 @@ export interface AccountFacts {
   /** The ids that users and their groups have; others are the system's, or of containers of other users. */
   readonly uids: IdRange;
   readonly gids: IdRange;
+  readonly keptUid: KeptUid;
 }
+
+/** Why a new account cannot have its uid: that of a home which stays without its account. Undefined if it can. */
+export type KeptUid = (user: TransferUser) => string | undefined;
 
 interface AccountOptions {
   /** The new jail. */
@@ -191,12 +195,13 @@ function otherAccount(
 
 /** Why a new account cannot have these ids and groups here; false if it can. */
 function newFault(
-  { uid, gid, group, name, comment, home }: TransferUser,
+  user: TransferUser,
   facts: AccountFacts,
   { trusted }: AccountOptions,
   taken: Taken,
 ): string | false {
-  const bad = fieldFault("comment", comment) ?? fieldFault("home", home);
+  const { uid, gid, group, name, comment, home } = user;
+  const bad = fieldFault("comment", comment) ?? fieldFault("home", home) ?? facts.keptUid(user);
   if (bad !== undefined) return bad;
   const other = taken.homes.get(home);
   if (other !== undefined)

@@ -21,7 +21,13 @@ import { usersRange } from "../system/login-defs.ts";
 import { hostGroup, hostUser } from "../system/name-services.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { shellsOutside } from "../users/leaving.ts";
-import { type AccountChoice, type AccountChoices, type AccountFacts, chooseAccounts } from "./accounts.ts";
+import {
+  type AccountChoice,
+  type AccountChoices,
+  type AccountFacts,
+  chooseAccounts,
+  type KeptUid,
+} from "./accounts.ts";
 import { type Contents, planContents } from "./contents.ts";
 import { digestOf, type Transfer } from "./document.ts";
 import { chooseSettings, policyProblems, type Setting, type SettingChoice } from "./policies.ts";
@@ -36,6 +42,7 @@ export interface ImportOptions {
   readonly force: boolean;
   /** The administrator vouches for the file. */
   readonly trusted: boolean;
+  readonly keptUid: KeptUid;
 }
 
 /** What an import does, decided before the first change. */
@@ -61,7 +68,8 @@ const LSH_FILE = `${CONFIG_DIRECTORY}/jk_lsh.ini`;
 const isTaken = (file: ByteString, text: ByteString): boolean =>
   statIfPresent(AT_FDCWD, file) !== undefined && attempt(() => hostText(file)) !== text;
 
-const FACTS = (): AccountFacts => ({
+const factsOf = ({ keptUid }: ImportOptions): AccountFacts => ({
+  keptUid,
   userByName: hostUser,
   userByUid: hostUser,
   groupByName: hostGroup,
@@ -82,7 +90,7 @@ export function planImport(
   const choice = chooseSections(transfer.sections, asked, here, isTaken);
   const contents = planContents(transfer, choice, options, host, loader);
   const users = withoutUsers ? [] : transfer.users;
-  const accounts = chooseAccounts(users, FACTS(), options);
+  const accounts = chooseAccounts(users, factsOf(options), options);
   const settings = chooseSettings(
     withoutUsers ? [] : transfer.settings,
     users,

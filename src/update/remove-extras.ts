@@ -29,14 +29,20 @@ export function withoutProcLine(fstab: ByteString, jail: ByteString): ByteString
   return kept.length === lines.length ? undefined : kept.join("\n");
 }
 
+interface ForeignMount {
+  readonly line: number;
+  readonly text: ByteString;
+  readonly where: ByteString;
+}
+
 /** The lines of fstab(5), numbered from 1, that mount something in a jail and are not jailkit's. Pure. */
-export function foreignMounts(fstab: ByteString, jail: ByteString): { line: number; where: ByteString }[] {
+export function foreignMounts(fstab: ByteString, jail: ByteString): ForeignMount[] {
   const withoutProc = withoutProcLine(fstab, jail) ?? fstab;
   const others = new Set((withoutLiveLines(withoutProc, jail) ?? withoutProc).split("\n"));
   return fstab.split("\n").flatMap((text, index) => {
     const [, where] = fstabFields(text);
     if (where === undefined || !others.has(text)) return [];
-    return below(fstabPlace(text) ?? "/", jail) === undefined ? [] : [{ line: index + 1, where }];
+    return below(fstabPlace(text) ?? "/", jail) === undefined ? [] : [{ line: index + 1, text, where }];
   });
 }
 
@@ -65,7 +71,7 @@ export function stillMounted(jail: ByteString): string | undefined {
   const left = foreignMounts(hostText(FSTAB, LARGEST_FSTAB) ?? "", jail);
   if (left.length === 0) return undefined;
   const mounts = left.map(({ line, where }) => `${display(unescaped(where))} (line ${line})`).join(", ");
-  return `${FSTAB} still mounts something in the jail: ${mounts}; if that is not wanted any more: ${commentOut(left.map(({ line }) => line))}`;
+  return `${FSTAB} still mounts something in the jail: ${mounts}; if that is not wanted any more: ${commentOut(left.map(({ text }) => text))}`;
 }
 
 /** Unmounts proc(5) from /proc of the jail, however often it is mounted there. True if it was. Throws JailkitError "proc-busy". */

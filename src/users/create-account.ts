@@ -58,14 +58,15 @@ export function createAccount(
       accessLines.push(line);
       run.done(line);
     };
-    return createJailed(account, useraddOptions(account, values), { done, warn: (line) => run.warn(line) });
+    return createJailed(account, values, { done, warn: (line) => run.warn(line) });
   });
   run.done(`created the account ${quoted(name)} with the home ${quoted(home)}`);
   return { user, accessLines };
 }
 
 function useraddOptions({ group, access, password }: NewAccount, values: NewAccountValues): UseraddOptions {
-  const { noCreateHome } = values;
+  const { noCreateHome, uidInstead } = values;
+  const uid = values.uid ?? uidInstead?.();
   const joins = access.joins.map(({ name }) => name).join(",");
   const given: readonly [letter: string, value: ByteString | boolean | undefined][] = [
     ["c", values.comment],
@@ -75,7 +76,7 @@ function useraddOptions({ group, access, password }: NewAccount, values: NewAcco
     ["G", joins === "" ? undefined : joins],
     ["k", noCreateHome ? undefined : values.skel],
     ["p", password],
-    ["u", values.uid],
+    ["u", uid === undefined ? undefined : `${uid}`],
     ["m", !noCreateHome],
     ["M", noCreateHome],
     ["o", values.nonUnique],
@@ -88,7 +89,7 @@ function useraddOptions({ group, access, password }: NewAccount, values: NewAcco
 
 function createJailed(
   account: NewAccount,
-  useradd: UseraddOptions,
+  values: NewAccountValues,
   run: Pick<AccountRun, "done" | "warn">,
 ): PasswdEntry {
   const { root, name, home, jailHome, shell, access } = account;
@@ -102,7 +103,8 @@ function createJailed(
     // Its line in the jail, which has the same uid, would keep its shell and its groups there.
     if (readJailAccounts(root).userByName(name) !== undefined)
       updateJailAccounts(root, (accounts) => accounts.removeUser(name));
-    user = withHostAccounts(() => addAccount(name, home, CHROOT_SHELL, useradd));
+    // The uid is chosen under the lock: another tool may have taken it since the plan, or left a home with it.
+    user = withHostAccounts(() => addAccount(name, home, CHROOT_SHELL, useraddOptions(account, values)));
     const groups = groupsOf(user);
     const plan = planJailing({ user, groups, jail: root.path, accounts: readJailAccounts(root), shell });
     addToJail(root, plan.entry, name, plan.groups);
@@ -114,7 +116,7 @@ function createJailed(
     if (user !== undefined) withHostAccounts(() => removeAccount(name));
     // First, to free room. If another account has the same uid, some of its files may be in the home by now.
     const left = wasThere ? undefined : lookUp(root, jailHome);
-    const stays = left !== undefined && (useradd.has("o") || !removeTree(root, jailHome, left.stat));
+    const stays = left !== undefined && (values.nonUnique || !removeTree(root, jailHome, left.stat));
     if (inJail) updateJailAccounts(root, (accounts) => accounts.removeUser(name));
     const full = noRoom(why, root.path, { left: [], progress: "no account was created" });
     if (user === undefined && full === undefined && !stays) throw error;

@@ -199,7 +199,8 @@ function openExisting({ root, user }: KeyPlace, directory: Directory, path: Byte
     if (!isErrno(error, "EAGAIN")) throw error;
     const why =
       "is kept from others by a process of its owner (a lease, see fcntl(2)): no key is written there";
-    throw refuse(root, path, `${why}; end it with: ${endSessions(user.uid)}`);
+    const remedy = endSessions(user.uid);
+    throw refuse(root, path, `${why}; end it with: ${remedy}`, remedy);
   }
 }
 

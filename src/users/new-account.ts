@@ -39,6 +39,8 @@ export interface NewAccountValues {
   home: ByteString | undefined;
   skel: ByteString | undefined;
   uid: ByteString | undefined;
+  /** The uid in the place of the one that useradd(8) would choose; undefined for that. Asked again when that chooses. */
+  uidInstead?: () => number | undefined;
   gid: ByteString | undefined;
   nonUnique: boolean;
   noCreateHome: boolean;
@@ -120,13 +122,13 @@ export function planNewAccount(
 
 /** The entry of passwd(5) that useradd(8) will write. */
 function futureUser(
-  { name, comment = "", system }: NewAccountValues,
+  { name, comment = "", system, uidInstead }: NewAccountValues,
   place: NewAccountPlace,
   group: ByteString,
   { uid: given, home }: { uid: number | undefined; home: ByteString },
   advice: Advice,
 ): PasswdEntry {
-  const uid = given ?? place.nextUid(system);
+  const uid = given ?? uidInstead?.() ?? place.nextUid(system);
   const gid = place.group(group)?.gid ?? place.nextGid();
   const allUsed = (what: string) => `all ${what} of the range in /etc/login.defs are used`;
   if (uid === undefined) throw refuse("no-id", `${allUsed("uids")}: ${advice.uid}`);

@@ -82,6 +82,7 @@ time.sleep(100)`;
   const [message] = summary.problems.map((one) => one.message);
   expect(message).toContain("authorized_keys' is kept from others by a process of its owner");
   const [, remedy = ""] = /end it with: (.*)$/.exec(message ?? "") ?? [];
+  expect(summary.problems[0]?.remedy).toBe(remedy);
   m.must(remedy.split(" "));
   await holder.ended;
   expect(did(m)).toEqual(["done + user eve: keys 1 of 2 (not in its authorized_keys)"]);

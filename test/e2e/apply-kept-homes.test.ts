@@ -1,6 +1,7 @@
 /** Homes that stay without their accounts: nobody else gets the uid, and with it the files. */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
+import { runWithStops } from "../machine/stops.ts";
 import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -120,6 +121,43 @@ test("a jail that has moved keeps them, also until apply knows its place", () =>
   expect(given()).toBe(uid);
 });
 
+test("a moved jail keeps them, too, if nothing else is remembered", () => {
+  const [here, moved, other] = ["/srv/here", "/srv/moved", "/srv/other"];
+  declare("");
+  declare("", "--prune");
+  for (const jail of [here, other]) m.must(["jk_init", "-j", jail, "uidbasics", "basicshell"]);
+  declare(user("bob", "", here));
+  const uid = uidOf("bob") ?? 0;
+  declare("", "--prune");
+  const once = () => JSON.parse(m.read("/var/lib/jailkit/declared.json"));
+  expect(once()).toMatchObject({ jails: [], users: [], kept: [{ home: `${here}/./home/bob` }] });
+  m.rename(here, moved);
+  m.must(["jailkit", "adopt", "--moved", here, moved]);
+  expect(once().kept).toEqual([{ name: "bob", uid, home: `${moved}/./home/bob` }]);
+  m.must(["jk_addjailuser", "-s", "/bin/bash", other, "hand"]);
+  expect(uidOf("hand")).toBe(uid + 1);
+});
+
+test("the uid is chosen when the account is created: another program may have taken that of the plan", async () => {
+  declare(JAIL + user("bob") + user("carl"));
+  const uid = uidOf("bob") ?? 0;
+  declare(JAIL + user("bob"), "--prune");
+  declare(JAIL, "--prune", "--delete-homes");
+  /** Creates an account in the moment before a command creates its own. */
+  const meanwhile = (words: readonly string[], name: string, given: number) =>
+    runWithStops(m, words, { calls: ["flock"], paths: ["/var/lib/jailkit/locks/accounts"] }, () => {
+      if (uidOf(name) === undefined) m.must(["useradd", "-M", "-u", `${given}`, name]);
+    });
+  // That of bob is free, and the next one is that of carl's home.
+  await meanwhile(["jk_addjailuser", "-s", "/bin/bash", J, "hand"], "dan", uid);
+  expect([uidOf("dan"), uidOf("hand")]).toEqual([uid, uid + 2]);
+  removeHand();
+  // Both would have the one after the home.
+  m.write(FILE, JAIL + user("bob"));
+  const { status } = await meanwhile(["jailkit", "apply"], "robert", uid + 2);
+  expect([status, uidOf("robert"), uidOf("bob")]).toEqual([0, uid + 2, uid + 3]);
+});
+
 test("the home of an account that somebody has removed, while it was declared and after", () => {
   declare(JAIL + user("bob"));
   const uid = uidOf("bob") ?? 0;
@@ -132,6 +170,82 @@ test("the home of an account that somebody has removed, while it was declared an
   declare(JAIL, "--prune");
   m.must(hand);
   expect(uidOf("hand")).toBe(uid + 1);
+});
+
+test("the home, declared for somebody else with another uid, in the run that leaves it: the plan says it", () => {
+  declare(JAIL + user("bob"));
+  const uid = uidOf("bob");
+  m.write(FILE, JAIL + user("carl", "home = /home/bob\n"));
+  const problem = {
+    code: "foreign-home",
+    message: expect.stringContaining(
+      `its home '${HOME}' is there already, and belongs to uid ${uid}, and not to it; declare 'uid = ${uid}'`,
+    ),
+  };
+  const check = linesOf(m, "--check", "--prune");
+  expect([check.status, check.summary.problems]).toEqual([10, [expect.objectContaining(problem)]]);
+  const gone = linesOf(m, "--check", "--prune", "--delete-homes");
+  expect([gone.status, gone.summary.problems]).toEqual([10, []]);
+  expect(linesOf(m, "--prune").summary.problems).toEqual([expect.objectContaining(problem)]);
+  m.write(FILE, JAIL + user("carl", `home = /home/bob\nuid = ${uid}\n`));
+  expect(linesOf(m, "--check").summary.problems).toEqual([]);
+});
+
+test("jailkit import creates no account with it, unless the account comes back", () => {
+  const uid = leaveHome();
+  const [file, other] = ["/root/export.json", "/srv/other"];
+  const importAs = (name: string, jail: string) => {
+    const exported = JSON.parse(m.must(["jailkit", "export", J]).stdout);
+    const one = {
+      name,
+      uid,
+      gid: 100,
+      group: "users",
+      groups: [],
+      comment: "",
+      home: "/home/bob",
+      shell: "/bin/bash",
+    };
+    m.write(file, JSON.stringify({ ...exported, users: [{ ...one, local: true }] }));
+    return m.run(["jailkit", "import", "--create-users", jail, file]);
+  };
+  const refused = importAs("carl", other);
+  expect([refused.status, m.exists(other)]).toEqual([1, false]);
+  expect(refused.stderr).toContain(
+    `the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: use --without-users, or give them to root, with: chown -hR root:root ${HOME}`,
+  );
+  expect(importAs("bob", other).status).toBe(0);
+  expect(uidOf("bob")).toBe(uid);
+});
+
+test("what a message advises for a home helps each time", () => {
+  for (const round of [1, 2, 3]) {
+    const uid = leaveHome();
+    m.write(FILE, JAIL + user("bob"));
+    const [problem] = linesOf(m).summary.problems;
+    expect([round, problem?.code]).toEqual([round, "foreign-home"]);
+    const [, aside = ""] = /keep it under another name: (.*)$/.exec(problem?.message ?? "") ?? [];
+    m.must(["sh", "-ec", aside]);
+    m.must(["jailkit", "apply"]);
+    expect(uidOf("bob")).not.toBe(uid);
+  }
+});
+
+test("what apply remembers is damaged: whoever gives a uid is warned, and the command helps all others, twice", () => {
+  const file = "/var/lib/jailkit/declared.json";
+  for (const _ of [1, 2]) {
+    m.write(file, "{");
+    const given = m.must(["jk_addjailuser", "-s", "/bin/bash", "-u", "31000", J, "hand"]);
+    expect(given.stderr).toContain(`warning: ${file}: is not JSON; move it away`);
+    removeHand();
+    const chosen = ["jk_addjailuser", "-s", "/bin/bash", J, "hand"];
+    const { status, stderr } = m.run(chosen);
+    expect([status, uidOf("hand")]).toEqual([1, undefined]);
+    const [, command = ""] = / given again: (mv .*)$/m.exec(stderr) ?? [];
+    m.must(command.split(" "));
+    m.must(chosen);
+    removeHand();
+  }
 });
 
 test("the uid, declared for somebody else, is a problem whose command helps", () => {

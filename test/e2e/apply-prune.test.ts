@@ -331,7 +331,7 @@ test("a home that stays is not that of a user who comes in the same run, and the
   const home = "home = /home/old\n";
   m.write(FILE, `${JAIL}${user("later")}[user young]\njail = ${J}\nallow = sftp\n${home}`);
   const { status, changes, summary } = linesOf(m, "--prune");
-  expect([status, changes.map(({ name, status: end }) => `${end} ${name}`)]).toEqual([...[1, ["done old"]]]);
+  expect([status, changes.map(({ name, status: end }) => `${end} ${name}`)]).toEqual([1, ["done old"]]);
   const [problem] = summary.problems;
   expect(problem?.code).toBe("foreign-home");
   // No rights for a name that nobody has.

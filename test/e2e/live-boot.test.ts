@@ -101,7 +101,7 @@ test("two lines for it: the one that is not right goes", () => {
 
 test("a line of others that mounts something else there stays, and all tell it with the command that heals", () => {
   const other = `/dev/none ${J}/usr ext4 nofail 0 2`;
-  const free = "sed -i '2s/^/#/' /etc/fstab";
+  const free = `sed -i 's@^\\s*/dev/none\\s\\+${J}/usr\\s\\+ext4\\s\\+nofail\\s\\+0\\s\\+2\\s*$@#&@' /etc/fstab`;
   const message = `/etc/fstab mounts something else on ${J}/usr than the host's /usr; if that is not wanted any more: ${free}`;
   set(other, LINE);
   expect(remedies()).toEqual([["live-mount", `${J}/usr`, `${free} && ${MOUNT}`]]);
@@ -115,6 +115,18 @@ test("a line of others that mounts something else there stays, and all tell it w
   set(other);
   m.must(["sh", "-ec", remedies()[0]?.[2] ?? "false"]);
   expect([fstab(), remedies(), did(m)]).toEqual([[`#${other}`, LINE], [], []]);
+});
+
+test("commands that are printed together heal, one after the other: each knows its lines by their text", () => {
+  const other = `  /dev/no.ne\t${J}/usr ext4 nofail,x-a[1]*$^@\\ 0 2\t`;
+  const mine = `/dev/mine ${J}/data ext4 noauto 0 2`;
+  set(LINE.replaceAll(J, "/srv/deleted"), other, mine, LINE);
+  const report = reportOf(checkReportSchema, m.run(["jk_check", "--json"]).stdout);
+  const findings = [...report.host.findings, ...report.jails.flatMap((jail) => jail.findings)];
+  const commands = findings.map(({ remedy }) => remedy ?? "");
+  expect(commands).toEqual(["jailkit unmount --left /srv/deleted", expect.stringContaining("sed -i ")]);
+  for (const command of commands) m.must(["sh", "-ec", command]);
+  expect([fstab(), remedies()]).toEqual([[`#${other}`, mine, LINE], []]);
 });
 
 test("a directory that goes takes the line of an administrator along that showed it", () => {

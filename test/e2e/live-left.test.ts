@@ -144,6 +144,21 @@ describe("a live jail", () => {
     expect(fstab()).toEqual([lineOf("/srv/other")]);
   });
 
+  test("that was moved: its lines, with what the administrator added, are taken out by nobody", () => {
+    live();
+    const line = lineOf(J).replace("nofail", "nofail,x-systemd.requires=foo.service");
+    m.write("/etc/fstab", `${line}\n`);
+    shell(`umount ${J}/usr; mv ${J} /srv/other`);
+    for (const which of [J, "--all"]) {
+      const { status, stderr } = m.run(["jailkit", "unmount", "--left", which]);
+      expect([status, stderr]).toEqual([1, expect.stringContaining(`jailkit adopt --moved ${J} /srv/other`)]);
+      expect(fstab()).toEqual([line]);
+    }
+    m.must(["jailkit", "adopt", "--moved", J, "/srv/other"]);
+    expect(m.must(["jailkit", "unmount", "--left", "--all"]).stdout).toBe("");
+    expect(fstab()).toEqual([line.replace(J, "/srv/other")]);
+  });
+
   test("whose file system is not mounted has not left them, and jk_init leaves them", () => {
     live();
     deleted();

@@ -262,7 +262,8 @@ describe("jailkit delete", () => {
     const before = m.read("/etc/fstab");
     m.write("/etc/fstab", `${before}/srv/hosts /srv/a\\040jail/mnt none bind,noauto 0 0\n`);
     const line = m.read("/etc/fstab").split("\n").length - 1;
-    const remedy = `sed -i '${line}s/^/#/' /etc/fstab`;
+    const words = ["/srv/hosts", "/srv/a\\\\040jail/mnt", "none", "bind,noauto", "0", "0"].join("\\s\\+");
+    const remedy = `sed -i 's@^\\s*${words}\\s*$@#&@' /etc/fstab`;
     const warning = `jailkit ${command}: warning: /etc/fstab still mounts something in the jail: ${jail}/mnt (line ${line}); if that is not wanted any more: ${remedy}\n`;
     const isDelete = command === "delete";
     if (isDelete) {

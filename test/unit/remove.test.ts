@@ -35,7 +35,9 @@ describe("fstab", () => {
     try {
       const text = `${withProcLine(others, "/srv/j")}/srv/data /srv/j/data none bind 0 0\n`;
       const live = "/usr /srv/j/usr none bind,ro,nosuid,nodev,private,nofail,x-jailkit 0 0\n";
-      expect(foreignMounts(`${live}${text}`, "/srv/j")).toEqual([{ line: 6, where: "/srv/j/data" }]);
+      expect(foreignMounts(`${live}${text}`, "/srv/j")).toEqual([
+        { line: 6, text: "/srv/data /srv/j/data none bind 0 0", where: "/srv/j/data" },
+      ]);
       writeFileSync(`${folder}/fstab`, text);
       chmodSync(`${folder}/fstab`, 0o640);
       const remove = () => removeProcLine("/srv/j", folder, `${folder}/jails`);

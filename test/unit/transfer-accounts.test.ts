@@ -27,6 +27,7 @@ function facts(users = USERS): AccountFacts {
     groupByName: (name) => GROUPS.find((each) => each.name === name),
     groupByGid: (gid) => GROUPS.find((each) => each.gid === gid),
     shellsIn: () => () => undefined,
+    keptUid: () => undefined,
     ...{ uids: { least: 1000, most: 60_000 }, gids: { least: 1000, most: 60_000 } },
   };
 }

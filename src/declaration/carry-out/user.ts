@@ -101,7 +101,7 @@ const isCreation = ({ what, action }: UserWork["changes"][number]) =>
 /** Throws JailkitError for a home that is there and is another one's: that of a user who was removed just now may have stayed. */
 function requireHome(declared: DeclaredUser, { root, once, uidInstead }: UserMeans): void {
   if (lookUp(root, normalPath(declared.home)) === undefined) return;
-  const values = valuesOf(declared, newUid(declared, once, hostUser) ?? uidInstead());
+  const values = valuesOf(declared, newUid(declared, once, hostUser), uidInstead);
   requireOwnHome(planNewAccount(root, values, NO_ACCESS, DECLARED), hostUser);
 }
 
@@ -136,7 +136,7 @@ function requireUser(name: ByteString): PasswdEntry {
 function create(declared: DeclaredUser, { root, once, uidInstead, created }: UserMeans, said: Said): void {
   const { name } = declared;
   const before = once?.jail === root.path ? once : undefined;
-  const values = valuesOf(declared, newUid(declared, once, hostUser) ?? uidInstead());
+  const values = valuesOf(declared, newUid(declared, once, hostUser), uidInstead);
   const access = accessOf(declared);
   const run = new AccountRun(name, undefined, DECLARED);
   const account = planNewAccount(root, values, access, DECLARED);

@@ -12,6 +12,7 @@ import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
+import { freeName } from "../../system/free-name.ts";
 import { type Access, isLimitedShell } from "../../users/access.ts";
 import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
@@ -88,7 +89,7 @@ export class UserForesight {
     }
     if (root !== undefined) this.#requireJail(root, declared);
     if (this.about.isCleared) {
-      this.#requireNotStaying(planned);
+      if (root !== undefined) this.#requireNoneStays(root, planned);
       return;
     }
     const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
@@ -98,28 +99,25 @@ export class UserForesight {
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) this.#requireAccount(account, planned);
     else if (root !== undefined) {
-      const uid = newUid(declared, planned.once, this.machine.laterByUid) ?? this.about.uidInstead();
+      const uid = newUid(declared, planned.once, this.machine.laterByUid);
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
-      const values = { ...valuesOf(declared, uid), nonUnique };
+      const values = { ...valuesOf(declared, uid, this.about.uidInstead), nonUnique };
       planNewAccount(root, values, this.#accessOf(declared), DECLARED, this.#place, (account) =>
         requireOwnHome(account, this.machine.laterByUid),
       );
     }
   }
 
-  /** Of what is removed first, a home stays for certain. */
-  #requireNotStaying({ declared, once }: Planned): void {
-    const { root, jail } = this.inside;
-    const { userByName } = this.machine.accounts;
-    if (root === undefined || declared.directory || userByName(declared.name) !== undefined) return;
+  /** Throws JailkitError for a new account whose home is that of one which is removed first, and stays. */
+  #requireNoneStays(root: JailRoot, { declared, changes, once }: Planned): void {
     const jailHome = normalPath(declared.home);
-    const uid = lookUp(root, jailHome)?.stat.uid;
-    const own = joinHome(jail, jailHome);
-    if (uid === undefined || this.machine.kept.of(uid, ({ home }) => home !== own) === undefined) return;
-    const user = { uid: newUid(declared, once, this.machine.laterByUid) };
-    requireOwnHome({ root, jailHome, user }, this.machine.laterByUid);
+    const isNew = changes.some(({ what, action }) => what === "account" && action === "create");
+    if (!isNew || !this.machine.staysThere(joinHome(root.path, jailHome))) return;
+    // One that useradd(8) chooses is not that of the home.
+    const uid = newUid(declared, once, this.machine.laterByUid) ?? this.about.uidInstead() ?? -1;
+    requireOwnHome({ root, jailHome, user: { uid } }, this.machine.laterByUid);
   }
 
   /** The jail itself is looked at once. */
@@ -217,14 +215,14 @@ export class UserForesight {
 
 /** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
 export function requireOwnHome(
-  { root, jailHome, user }: Pick<NewHome, "root" | "jailHome"> & { user: { uid: number | undefined } },
+  { root, jailHome, user }: Pick<NewHome, "root" | "jailHome"> & { user: Pick<PasswdEntry, "uid"> },
   userByUid: (uid: number) => PasswdEntry | undefined,
 ): void {
   const stat = lookUp(root, jailHome)?.stat;
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
   const place = hostPath(root, jailHome);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, and not to it` : "is not a directory";
-  const aside = `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`;
+  const aside = `mv -nT ${shellWord(place)} ${shellWord(freeName(place, ".old"))}`;
   // As after --prune without --delete-homes.
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
   const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";

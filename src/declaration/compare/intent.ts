@@ -39,10 +39,11 @@ export const movesHome = ({ home }: Pick<PasswdEntry, "home">): boolean => split
 export function valuesOf(
   { name, shell, home, comment }: DeclaredUser,
   uid: number | undefined,
+  uidInstead: () => number | undefined,
 ): NewAccountValues {
   return {
     ...{ name, shell, comment, home, uid: uid === undefined ? undefined : `${uid}`, gid: undefined },
     ...{ authorizedKey: [], password: undefined, expiredate: undefined, inactive: undefined },
-    ...{ skel: undefined, nonUnique: false, noCreateHome: false, system: false },
+    ...{ skel: undefined, nonUnique: false, noCreateHome: false, system: false, uidInstead },
   };
 }

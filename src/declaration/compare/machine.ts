@@ -65,6 +65,7 @@ export class Machine extends HostSources {
   readonly #absent = new Map<ByteString, ReturnType<typeof absentFault>>();
   readonly #needs = new Map<ByteString, SectionNeeds>();
   readonly #freed = new Map<number, ByteString>();
+  readonly #stays = new Set<ByteString>();
   readonly #local = once(() => usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? ""));
   readonly #paths = new Map<ByteString, ByteString | undefined>();
   // Of equal names the first counts.
@@ -88,7 +89,11 @@ export class Machine extends HostSources {
   frees = (uid: number, name: ByteString, stays: KeptHome | undefined): void => {
     this.#freed.set(uid, name);
     this.kept.goes(name, uid, stays);
+    if (stays !== undefined) this.#stays.add(stays.home);
   };
+
+  /** Whether a home, as passwd(5) has it, is that of an account which is removed before any is created, and stays. */
+  staysThere = (home: ByteString): boolean => this.#stays.has(home);
 
   /** Whether a uid is that of an account which is removed before any is created. */
   isFreed = (uid: number): boolean => this.#freed.has(uid);

@@ -12,7 +12,7 @@ import { changedFstab, changeFstab, LARGEST_FSTAB } from "./proc.ts";
 /** The command that makes comments of the lines of others that mount something else in the place of a directory; "" for none. */
 function freePlace(fstab: ByteString, jail: ByteString, path: ByteString): ByteString {
   const isOther = (line: ByteString) => fstabPlace(line) === jail + path && !isOfDirectory(line, path);
-  const lines = fstab.split("\n").flatMap((line, index) => (isOther(line) ? [index + 1] : []));
+  const lines = fstab.split("\n").filter(isOther);
   return lines.length === 0 ? "" : commentOut(lines);
 }
 

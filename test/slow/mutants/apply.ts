@@ -140,14 +140,20 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/look-user.ts", KEPT, [
     [" ?? keptFault(declared, uid, machine.kept, DECLARED.uid)", ""],
   ]),
-  ...within("src/declaration/compare/machine.ts", KEPT, [["this.kept.goes(name, uid, stays);", ""]]),
+  ...within("src/declaration/compare/machine.ts", KEPT, [
+    ["this.kept.goes(name, uid, stays);", ""],
+    ["if (stays !== undefined) this.#stays.add(stays.home);", ""],
+  ]),
   ...within("src/declaration/carry-out/carry-out.ts", KEPT, [
     ["memory.forget(change.of, change.name, kept)", "memory.forget(change.of, change.name, undefined)"],
   ]),
   ...within("src/system/login-defs.ts", KEPT, [["if (other !== undefined) return other;", "return other;"]]),
   ...within("src/tools/jk_addjailuser.ts", KEPT, [
-    ["options.uid ?? uidBeside(kept, options.system)", "options.uid"],
+    ["const uidInstead = () => uidBeside(options.system);", "const uidInstead = () => undefined;"],
   ]),
+  ...within("src/transfer/accounts.ts", KEPT, [[" ?? facts.keptUid(user)", ""]]),
+  ...within("src/users/create-account.ts", KEPT, [["values.uid ?? uidInstead?.()", "values.uid"]]),
+  ...within("src/declaration/once.ts", KEPT, [['["jails", "users", "kept"]', '["jails", "users"]']]),
   ...within("src/declaration/follow-move.ts", MOVES, [
     ["createdHome: move.to }", "createdHome: move.from }"],
     ["split?.jail === from ?", "false ?"],

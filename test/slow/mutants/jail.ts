@@ -173,6 +173,7 @@ export const JAIL: readonly Mutant[] = [
     ["    if (liveCopyProblem(root, content) !== undefined) return undefined;\n", ""],
     ["asked.length === 0 || asked.includes(jail)", "true"],
   ]),
+  ...within("src/jails/live.ts", "e2e/live-left.test.ts", [["    requireNotMoved(jail);\n", ""]]),
   ...within("src/jails/forget.ts", "e2e/live-left.test.ts", [
     ["removeLiveLines(jail, { directories })", "removeLiveLines(jail)"],
   ]),
