@@ -279,7 +279,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (root !== undefined) requireLivePlace(root, changes, lookUps.liveOf);", ""],
   ]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
-    ["if (this.about.isCleared) return;", ""],
+    ["if (this.about.isCleared) {", "if (false) {"],
     [
       "if (root !== undefined) this.#requireJail(root, declared);",
       "if (root !== undefined && !this.about.isCleared) this.#requireJail(root, declared);",
