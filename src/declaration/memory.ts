@@ -70,9 +70,14 @@ export class Memory {
   /** What was declared of a user before this run. */
   before = (name: ByteString): OnceUser | undefined => this.#before.get(name);
 
-  /** Records an account that was created. */
-  created(name: ByteString, created: Pick<OnceUser, "created" | "createdHome">): void {
+  /** Records an account that was created. `left`: the home of the one before it, which is elsewhere. */
+  created(
+    name: ByteString,
+    created: Pick<OnceUser, "created" | "createdHome">,
+    left: KeptHome | undefined,
+  ): void {
     this.#change(name, created);
+    if (left !== undefined) this.#kept = [...this.#kept, left];
   }
 
   /** Forgets what a user has left in a jail of before; for one who is not declared any more, that may be the last one. */

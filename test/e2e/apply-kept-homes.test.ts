@@ -248,6 +248,19 @@ test("what apply remembers is damaged: whoever gives a uid is warned, and the co
   }
 });
 
+test("the home of an account that somebody has removed, and that was declared in another jail meanwhile", () => {
+  const [other, both] = ["/srv/other", `${JAIL}${JAIL.replace(J, "/srv/other")}`];
+  declare(both + user("bob"));
+  const uid = uidOf("bob") ?? 0;
+  m.must(["userdel", "bob"]);
+  declare(both + user("bob", "", other));
+  expect([uidOf("bob"), m.stat(HOME)?.uid]).toEqual([uid + 1, uid]);
+  declare(both, "--prune", "--delete-homes");
+  expect(m.exists(`${other}/home/bob`)).toBe(false);
+  m.must(["jk_addjailuser", "-s", "/bin/bash", J, "hand"]);
+  expect(uidOf("hand")).toBe(uid + 1);
+});
+
 test("the uid, declared for somebody else, is a problem whose command helps", () => {
   const uid = leaveHome();
   m.write(FILE, JAIL + user("carl", `uid = ${uid}\n`));

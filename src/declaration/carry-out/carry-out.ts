@@ -105,8 +105,8 @@ async function makeUser(
     if (changes.length === 0) return true;
     const steps = userSteps(user, {
       ...{ ...means, root, once: memory.before(name) },
-      created: (created) => {
-        memory.created(name, created);
+      created: (created, left) => {
+        memory.created(name, created, left);
         // At once: after a run that is killed nothing else tells that it may be removed.
         memory.write();
       },

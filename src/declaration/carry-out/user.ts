@@ -26,9 +26,9 @@ import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compar
 import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys, uidFault } from "../compare/look-user.ts";
 import { newUid, returning } from "../compare/returning.ts";
-import { type KeptHomes, keptFault } from "../kept-homes.ts";
+import { createdHomeOf, type KeptHomes, keptFault } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
-import { formerPolicies, type OnceUser } from "../once.ts";
+import { formerPolicies, type KeptHome, type OnceUser } from "../once.ts";
 import { USER_STEPS } from "../order.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import { changeOne, itemsOf, type Said, type Step, stepsOf, tell } from "./steps.ts";
@@ -44,8 +44,8 @@ export interface UserMeans {
   /** As uidInstead. */
   readonly uidInstead: () => number | undefined;
   readonly kept: KeptHomes;
-  /** Gets an account that was created. */
-  readonly created: (created: Created) => void;
+  /** Gets an account that was created, and the home that the one before it has left elsewhere. */
+  readonly created: (created: Created, left?: KeptHome) => void;
 }
 
 /** The steps that make a user as declared. */
@@ -144,7 +144,8 @@ function create(declared: DeclaredUser, { root, once, uidInstead, created }: Use
   const { user } = createAccount(account, values, run);
   const stayed = before?.created === user.uid ? before.createdHome : undefined;
   const home = account.createsHome ? joinHome(root.path, account.jailHome) : stayed;
-  created({ created: user.uid, createdHome: home });
+  const left = createdHomeOf(once);
+  created({ created: user.uid, createdHome: home }, left?.home === home ? undefined : left);
   run.examine(() => {
     const joins = access.joins.map(({ gid }) => gid);
     for (const line of [closedJailFault(root, user, joins), homeFault(user)])
