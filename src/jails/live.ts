@@ -4,11 +4,11 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { answered, problemFrom } from "../cli/error.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { hasFilesInPlace, lackingMounts, liveState, mountLive, unmountLive } from "../jail/fs/live-mounts.ts";
+import { lackingMounts, liveState, mountLive, unmountLive } from "../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../jail/fs/safety.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
-import { mountsOf, requireMounted } from "../jail/record/live.ts";
+import { mountsOf, requireMountPlace } from "../jail/record/live.ts";
 import { openManifest, readRegistry } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { RecordError } from "../jail/record/record-file.ts";
@@ -96,8 +96,7 @@ function eachMount(
 export function mountJail(jail: ByteString, options: LiveOptions): LiveJail {
   return inLiveJail(jail, options, (root, live) => {
     const mount = (path: ByteString) => {
-      // Its error has the remedy.
-      if (hasFilesInPlace(root, path)) requireMounted(root, [path]);
+      requireMountPlace(root, path);
       return options.dryRun ? lackingMounts(root, [path]).length > 0 : mountLive(root, path);
     };
     const done = eachMount(jail, live, (path) => liveState(root, path), mount);

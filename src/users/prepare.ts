@@ -17,6 +17,7 @@ import type { AccountRun } from "./account-run.ts";
 import { homeFor, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, warnOfPolicy } from "./jailing.ts";
 import { planKeys, planSkeletonKeys } from "./keys.ts";
+import { completeOwnMove } from "./move-aside.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { requireSafePlace, unsafePlace } from "./safe-place.ts";
 import { seenNow } from "./seen.ts";
@@ -31,7 +32,7 @@ const NO_SKELETON = "/nonexistent";
 export function prepareJail(
   user: PasswdEntry,
   root: JailRoot,
-  { access, shell, dryRun, facts, seen = seenNow(root) }: JailingOptions,
+  { host, access, shell, dryRun, facts, seen = seenNow(root) }: JailingOptions,
   run: AccountRun,
 ): () => void {
   requireAccountName(user.name);
@@ -39,8 +40,12 @@ export function prepareJail(
   const usualShell = seen.recorded(user.name)?.jailShell;
   const home = homeFor(user, root.path);
   const isDirectorys = !(facts?.isLocal ?? isLocalUser)(user.name);
-  const lacksHome =
+  const isMissing = () =>
     livesIn(root, user, isDirectorys) && !isJailsOwn(home) && lookUp(root, home) === undefined;
+  // An empty one would be in the way of the home that an interrupted run has put aside.
+  const recorded = () => seen.recorded(user.name)?.home ?? home;
+  if (!isDirectorys && isMissing()) completeOwnMove(user, host, { root, recorded }, run, dryRun);
+  const lacksHome = isMissing();
   const newHome =
     lacksHome && hasSafePlace(root, { user, home }, isDirectorys || access.keys.length > 0, run);
   const present = seen.accounts.userByName(user.name)?.shell;

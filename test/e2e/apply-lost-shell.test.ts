@@ -69,6 +69,16 @@ test("a section and a file that both bring it go in one run", () => {
   lose(["- jail /srv/customer: files /bin/bash (no longer declared)", GONE]);
 });
 
+test("what comes with live directories keeps it", () => {
+  m.mkdir("/opt/tool");
+  m.must(["ln", "-sfT", "/usr/bin/bash", "/etc/alternatives/bash"]);
+  declare("sections = uidbasics\nlive = /opt/tool\n");
+  keep([expect.stringContaining("+ jail /srv/customer: live /opt/tool"), GONE]);
+  declare(SHELL);
+  m.must(["jailkit", "apply", "--prune"]);
+  m.remove("/etc/alternatives/bash");
+});
+
 test("what is declared instead keeps it", () => {
   declare("sections = uidbasics\nfiles = /bin/bash\n");
   keep(["+ jail /srv/customer: files /bin/bash (not in the jail)", GONE]);

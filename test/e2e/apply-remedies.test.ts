@@ -34,7 +34,34 @@ interface Case {
 
 const keys = (...some: readonly string[]) => `authorized_keys = ${some.join("\n  ")}\n`;
 
+const TOOL = "/opt/tool";
+const LIVE = `${JAIL}live = ${TOOL}\n`;
+
 const CASES: readonly Case[] = [
+  {
+    what: "a symbolic link in the place of a live directory",
+    ...{ first: LIVE, declared: LIVE, code: "live-obstacle" },
+    before: `umount ${J}${TOOL} && rmdir ${J}${TOOL} && ln -s /usr/bin ${J}${TOOL}`,
+    remedy: `mv -nT ${J}${TOOL} ${J}${TOOL}.old && jailkit mount ${J}`,
+  },
+  {
+    what: "a symbolic link above it",
+    ...{ first: LIVE, declared: LIVE, code: "live-obstacle" },
+    before: `umount ${J}${TOOL} && mv ${J}/opt ${J}/other && ln -s other ${J}/opt`,
+    remedy: `mv -nT ${J}/opt ${J}/opt.old && jailkit mount ${J}`,
+  },
+  {
+    what: "another file system in its place",
+    ...{ first: LIVE, declared: LIVE, code: "live-obstacle" },
+    before: `umount ${J}${TOOL} && mount -t tmpfs tmpfs ${J}${TOOL}`,
+    remedy: `umount ${J}${TOOL} && jailkit mount ${J}`,
+  },
+  {
+    what: "files in its place",
+    ...{ first: LIVE, declared: LIVE, code: "not-mounted" },
+    before: `umount ${J}${TOOL} && touch ${J}${TOOL}/file`,
+    remedy: `mv -T ${J}${TOOL} ${J}-opt-tool.old && chmod go= ${J}-opt-tool.old && jailkit mount ${J}`,
+  },
   {
     what: "a jail whose record is damaged",
     declared: JAIL,
@@ -122,6 +149,7 @@ let session: ReturnType<Machine["start"]> | undefined;
 beforeAll(async () => {
   m = await openApplyMachine();
   m.must(["cp", "-a", "/etc/jailkit", "/root/jailkit"]);
+  m.mkdir(TOOL);
 });
 afterAll(() => m?.close());
 afterEach(async () => {

@@ -1,10 +1,12 @@
 /** What `jailkit apply` finds different, from what is declared and what is there. */
 import { describe, expect, test } from "bun:test";
 import { planLine } from "../../src/declaration/change.ts";
-import { compareJail, type JailOnce, type JailState } from "../../src/declaration/compare/jail.ts";
+import { compareJail } from "../../src/declaration/compare/jail.ts";
+import type { JailOnce, JailState } from "../../src/declaration/compare/jail-state.ts";
 import { compareUser, type UserState } from "../../src/declaration/compare/user.ts";
 import type { DeclaredJail, DeclaredUser } from "../../src/declaration/model.ts";
 
+const BASICS = new Set(["a", "b", "livebasics"]);
 const place = { file: "/etc/jailkit/jails.d/a.ini", line: 1, column: 1 };
 const JAIL: DeclaredJail = {
   ...{ path: "/srv/j", place, sections: ["a", "b"], files: ["id"], live: undefined },
@@ -68,11 +70,17 @@ describe("a jail", () => {
       ],
     ],
     ["not live", { live: ["/usr"] }, {}, ["+ jail /srv/j: live /usr (not mounted in the jail)"]],
-    ["live", { live: ["/usr"] }, { live: new Set(["/usr", "/bin"]) }, []],
+    ["live", { live: ["/usr"] }, { live: new Set(["/usr", "/bin"]), sections: BASICS }, []],
+    [
+      "live after a run that was killed",
+      { live: ["/usr"] },
+      { live: new Set(["/usr", "/bin"]) },
+      ["+ jail /srv/j: live /usr (livebasics is not all there)"],
+    ],
     [
       "not mounted",
       { live: ["/usr"] },
-      { live: new Set(["/usr"]), lacking: ["/usr"] },
+      { live: new Set(["/usr"]), lacking: ["/usr"], sections: BASICS },
       ["+ jail /srv/j: mounts /usr (not mounted, or not in /etc/fstab)"],
     ],
     [
@@ -179,13 +187,15 @@ describe("a jail", () => {
       [],
       ["jail /srv/j: sections hand", "jail /srv/j: live /usr, /opt, /opt/x"],
     ]);
-    const copied = [
-      "+ jail /srv/j: sections a, b, hand (copied, without the live directories)",
+    const copiedWith = (sections: string) => [
+      `+ jail /srv/j: sections ${sections} (copied, without the live directories)`,
       "+ jail /srv/j: files id (copied, without the live directories)",
     ];
-    expect(jailLines({ live: ["/opt/x"] }, live, true, ONCE).lines).toEqual([
+    const copied = copiedWith("a, b, hand");
+    const whole = { ...live, sections: new Set([...live.sections, "livebasics"]) };
+    expect(jailLines({ live: ["/opt/x"] }, whole, true, ONCE).lines).toEqual([
       "- jail /srv/j: live /usr, /bin, /opt (no longer declared)",
-      ...copied,
+      ...copiedWith("a, b, hand, livebasics"),
     ]);
     const killed = { ...live, live: new Set<string>() };
     expect(jailLines({}, killed, false, ONCE)).toMatchObject({ lines: copied, taken: ["/usr", "/opt"] });

@@ -13,11 +13,18 @@ import { type Change, changeText, type Fault, faultText, listed } from "../chang
 import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once.ts";
-import { fillingOf, requireExtras, requireFillable, requireLivePlace } from "./fillable.ts";
+import {
+  fillingOf,
+  requireExtras,
+  requireFillable,
+  requireLivePlace,
+  requireMountPlaces,
+} from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
 import type { Gone } from "./former-jails.ts";
-import { compareJail, type JailState } from "./jail.ts";
+import { compareJail } from "./jail.ts";
+import type { JailState } from "./jail-state.ts";
 import { movedFault, withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
 import { Machine, once } from "./machine.ts";
@@ -237,7 +244,10 @@ function compareOne(
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
           requireExtras(declared, changes, state.exists ? [] : machine.liveDirectoriesOf(path));
-          if (root !== undefined) requireLivePlace(root, changes, lookUps.liveOf);
+          if (root !== undefined) {
+            requireLivePlace(root, changes, lookUps.liveOf);
+            requireMountPlaces(root, changes);
+          }
         }
       } catch (error) {
         fault = { ...about, ...faultText(error) };

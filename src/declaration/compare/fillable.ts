@@ -2,7 +2,8 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
-import { requireLivePlaces } from "../../populate/apply/live.ts";
+import { requireMountPlace } from "../../jail/record/live.ts";
+import { LIVE_SECTION, requireLivePlaces } from "../../populate/apply/live.ts";
 import { requireLiveLines } from "../../populate/apply/live-lines.ts";
 import { requireLogSocketPlace } from "../../populate/apply/log-socket.ts";
 import { requireProcLine } from "../../populate/apply/proc.ts";
@@ -20,7 +21,7 @@ const FILLING: readonly Change["what"][] = ["sections", "files", "live"];
 interface Filling {
   readonly tool: "jk_init" | "jk_cp";
   readonly changes: readonly Change[];
-  /** The sections or files, as they are declared. */
+  /** The sections or files, as they are declared, and the section that comes with live directories. */
   readonly names: readonly ByteString[];
   /** Besides the options of a whole run. */
   readonly args: readonly ByteString[];
@@ -35,7 +36,8 @@ export function fillingsOf(path: ByteString, changes: readonly Change[]): Fillin
   const mount = live.length === 0 ? [] : [`--live=${live.join(",")}`];
   const all: Filling[] = [
     {
-      ...{ tool: "jk_init", changes: of("live", "sections"), names: sections },
+      ...{ tool: "jk_init", changes: of("live", "sections") },
+      names: live.length === 0 ? sections : [LIVE_SECTION, ...sections],
       args: [...mount, "-j", path, "--", ...sections],
     },
     { tool: "jk_cp", changes: of("files"), names: files, args: ["--init", "-j", path, "--", ...files] },
@@ -88,6 +90,12 @@ export function requireLivePlace(
   const isApart = (path: ByteString) =>
     goes.every((one) => below(one, path) === undefined && below(path, one) === undefined);
   requireLivePlaces(root, liveOf(comes).filter(isApart));
+}
+
+/** Throws the JailkitError with which recorded directories would not be mounted. */
+export function requireMountPlaces(root: JailRoot, changes: readonly Change[]): void {
+  for (const { what, action, items } of changes)
+    if (what === "mounts" && action === "create") for (const path of items) requireMountPlace(root, path);
 }
 
 /**

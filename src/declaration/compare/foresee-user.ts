@@ -7,6 +7,7 @@ import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { joinHome } from "../../jail/accounts/separator.ts";
+import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
@@ -192,7 +193,9 @@ export class UserForesight {
       const access = sideAccessOf(declared);
       const home = homeFor(account, jail);
       if (some(({ what }) => what === "home")) requireSafePlace(root, home, otherHome(account, root, home));
-      withTree((host) => prepareJail(account, root, { ...common, host, access, move: false }, run));
+      passAside(() =>
+        withTree((host) => prepareJail(account, root, { ...common, host, access, move: false }, run)),
+      );
     }
     if (directory || !(newKeys || some(({ what }) => what === "account" || what === "groups"))) return;
     const move = movesHome(account);
@@ -202,14 +205,16 @@ export class UserForesight {
       requireLeaving(account, jail, { shell, access, move }, this.machine);
       return;
     }
-    withTree((host) => {
-      try {
-        jailUser(account, root, { ...common, host, access, move }, run);
-      } catch (error) {
-        // The run completes what an interrupted one has begun.
-        if (!(error instanceof JailkitError) || error.code !== "home-aside") throw error;
-      }
-    });
+    passAside(() => withTree((host) => jailUser(account, root, { ...common, host, access, move }, run)));
+  }
+}
+
+/** The run completes what an interrupted one has begun. */
+function passAside(look: () => void): void {
+  try {
+    look();
+  } catch (error) {
+    if (!(error instanceof JailkitError) || error.code !== "home-aside") throw error;
   }
 }
 
@@ -248,7 +253,8 @@ function requireLeaving(
 
 /** Throws JailkitError if there is no home to move into a jail, which may not be there yet. */
 function requireHomeToMove({ name, uid, gid }: PasswdEntry, from: ByteString): void {
-  if (statIfPresent(AT_FDCWD, from) !== undefined) return;
+  // An interrupted run has put it aside perhaps, and this one puts it back first.
+  if ([from, asidePath(from)].some((path) => statIfPresent(AT_FDCWD, path) !== undefined)) return;
   const command = `install -d -o ${uid} -g ${gid} -m 0700 ${shellWord(from)}`;
   const create = commandAt(from, command);
   const message = `${quoted(from)}, the home of ${quoted(name)}, does not exist; create an empty one, which moves into the jail: ${create}`;

@@ -1,41 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { comesWith, LIVE_SECTION, namedLive } from "../../populate/apply/live.ts";
-import { below } from "../../system/mountinfo.ts";
-import { type Change, type Fault, type FaultText, listed, NO_LONGER } from "../change.ts";
+import { type Change, type Fault, listed, NO_LONGER } from "../change.ts";
 import type { DeclaredJail } from "../model.ts";
 import { inOrder, JAIL_STEPS } from "../order.ts";
-
-/** What this machine has of a jail. */
-export interface JailState {
-  /** Its directory is there. */
-  readonly exists: boolean;
-  /** Its contents were removed, but the directory is there. */
-  readonly emptied: boolean;
-  /** Why nothing is done in it, a printable line with the remedy, and a code. */
-  readonly fault: FaultText | undefined;
-  /** Sections and operands in its record. */
-  readonly sections: ReadonlySet<ByteString>;
-  readonly files: ReadonlySet<ByteString>;
-  /** Those of both that were interrupted. */
-  readonly unfinished: ReadonlySet<ByteString>;
-  /** Directories of the host that should be mounted, by its record. */
-  readonly live: ReadonlySet<ByteString>;
-  /** Recorded directories of the host that are not mounted as they should be. */
-  readonly lacking: readonly ByteString[];
-  /** Directories of the host for which fstab(5) has our lines, but which its record does not have: of a jail of before. */
-  readonly leftMounts: readonly ByteString[];
-  readonly logSocket: boolean;
-  readonly proc: boolean;
-  /** It is mounted, or in fstab(5): a boot may bring it. */
-  readonly someProc: boolean;
-  /** What its sections do not bring, by its record. */
-  readonly without: ReadonlySet<ByteString>;
-}
-
-/** What an earlier run recorded about a jail, for --prune. */
-export type JailOnce = Readonly<Record<"sections" | "files" | "live", readonly ByteString[]>> &
-  Readonly<Record<"logSocket" | "proc", boolean>>;
+import { formerLive, formerNames, without } from "./former-names.ts";
+import type { JailOnce, JailState } from "./jail-state.ts";
 
 /** What sections need besides files. */
 export interface SectionNeeds {
@@ -158,9 +128,17 @@ class JailDifference {
     const wanted = isThere ? [] : this.lookUps.liveOf(live);
     const lacks = wanted.some((directory) => this.#gone || !state.live.has(directory));
     if (lacks) this.#add("live", live, this.#gone ? this.#missing : "not mounted in the jail");
+    // A run that was killed has recorded the directories, and not what they need besides.
+    else if (live.length > 0 && !this.#has("sections", LIVE_SECTION))
+      this.#add("live", live, `${LIVE_SECTION} is not all there`);
     const lacking = without(state.lacking, this.#leaves);
     if (!this.#gone && !lacks && lacking.length > 0)
       this.#add("mounts", lacking, "not mounted, or not in /etc/fstab");
+  }
+
+  /** True if it is recorded, and no run was stopped that brought it. */
+  #has(which: "sections" | "files", name: ByteString): boolean {
+    return this.state[which].has(name) && !this.state.unfinished.has(name);
   }
 
   /** The next boot would mount these over its files. */
@@ -180,8 +158,7 @@ class JailDifference {
     const { sections, files } = this.declared;
     // What live directories have shown is copied: all that is in the record needs it.
     const copies = !this.#gone && this.#leaves.length + this.#taken.length + this.#leftGo.length > 0;
-    const lacks = (there: ReadonlySet<ByteString>, name: ByteString) =>
-      this.#gone || copies || !there.has(name) || state.unfinished.has(name);
+    const again = this.#gone || copies;
     const why = (names: readonly ByteString[]) => {
       if (this.#gone) return this.#missing;
       if (copies) return "copied, without the live directories";
@@ -192,13 +169,13 @@ class JailDifference {
         (name) => !names.includes(name) && !this.#former[which].includes(name),
       );
     const absent = [
-      ...sections.filter((name) => lacks(state.sections, name)),
+      ...sections.filter((name) => again || !this.#has("sections", name)),
       ...others("sections", sections),
     ];
     if (absent.length > 0) this.#add("sections", absent, why(absent));
     const pathOf = (name: ByteString) => lookUps.pathOf(name) ?? name;
     const copied = [
-      ...files.filter((name) => lacks(state.files, pathOf(name))),
+      ...files.filter((name) => again || !this.#has("files", pathOf(name))),
       ...others("files", this.#paths),
     ];
     if (copied.length > 0) this.#add("files", copied, why(copied.map(pathOf)));
@@ -261,45 +238,4 @@ class JailDifference {
   }
 }
 
-const without = (some: readonly ByteString[], others: readonly ByteString[]) =>
-  some.filter((one) => !others.includes(one));
 const NOTHING = { changes: [], undeclared: [], taken: [] } as const;
-
-/**
- * The live directories that were declared once and not any more: those that are in the record, and those that an earlier run
- * has taken out, without an end. If the jail is gone, it begins anew without them.
- */
-function formerLive(
-  live: readonly ByteString[],
-  state: JailState,
-  once: JailOnce | undefined,
-  isGone: boolean,
-) {
-  const recorded = [...state.live];
-  const names = (once?.live ?? []).filter((directory) => !live.includes(directory));
-  const former = without(comesWith(recorded, names), comesWith(recorded, live));
-  // It is to go still.
-  const isLeft = (directory: ByteString) => state.leftMounts.includes(directory);
-  const isShown = (directory: ByteString) => recorded.some((one) => below(directory, one) !== undefined);
-  return {
-    former,
-    taken: names.filter((directory) => (isGone || !isShown(directory)) && !isLeft(directory)),
-  };
-}
-
-/** The sections and files that were declared once, are there, and go. */
-function formerNames(
-  { sections, files, live }: Readonly<Record<"sections" | "files" | "live", readonly ByteString[]>>,
-  state: JailState,
-  { once, prune, leaves }: { once: JailOnce | undefined; prune: boolean; leaves: readonly ByteString[] },
-) {
-  if (!prune) return { sections: [], files: [] };
-  const isLastLive = leaves.length > 0 && leaves.length === state.live.size;
-  // It came with the live directories.
-  const ours = isLastLive ? [...(once?.sections ?? []), LIVE_SECTION] : (once?.sections ?? []);
-  const whole = live.length === 0 ? sections : [...sections, LIVE_SECTION];
-  return {
-    sections: ours.filter((name) => state.sections.has(name) && !whole.includes(name)),
-    files: (once?.files ?? []).filter((name) => state.files.has(name) && !files.includes(name)),
-  };
-}

@@ -16,7 +16,7 @@ import { isProc } from "../../system/mounts.ts";
 import { mountRemedy } from "../../system/unmounted.ts";
 import { faultText } from "../change.ts";
 import { unmountedFault } from "./absent.ts";
-import type { JailState } from "./jail.ts";
+import type { JailState } from "./jail-state.ts";
 import type { Machine } from "./machine.ts";
 
 const NONE: ReadonlySet<ByteString> = new Set();

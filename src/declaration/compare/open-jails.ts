@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
-import type { JailState } from "./jail.ts";
+import type { JailState } from "./jail-state.ts";
 import { openJailState } from "./look.ts";
 import { InJail } from "./look-user.ts";
 import type { Machine } from "./machine.ts";

@@ -1,11 +1,19 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { pathsDownTo } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
-import { hasFilesInPlace, lackingMounts, liveState, restrictionsOf } from "../fs/live-mounts.ts";
+import {
+  hasFilesInPlace,
+  lackingMounts,
+  liveObstacle,
+  liveState,
+  restrictionsOf,
+} from "../fs/live-mounts.ts";
+import { lookUp } from "../fs/look.ts";
 import { directoryFindings } from "../fs/safety.ts";
-import { hostPath, type JailRoot } from "../fs/walk.ts";
+import { hostPath, isLink, type JailRoot } from "../fs/walk.ts";
 import type { ManifestContent } from "./manifest.ts";
 
 /** The command that mounts what a live jail lacks. */
@@ -56,6 +64,30 @@ export function lackingProblem(root: JailRoot, live: readonly ByteString[] = [])
   const files = inPlace ? ", and files are in its place" : "";
   const message = `${display(at)}: the host's ${display(path)} ${how}${files}; fix it with: ${remedy}`;
   return { code: "not-mounted", path: root.path, message, remedy };
+}
+
+/** Throws JailkitError if a directory of the host cannot be mounted in a jail, with the command that makes place for it. */
+export function requireMountPlace(root: JailRoot, path: ByteString): void {
+  // Its error has the remedy.
+  if (hasFilesInPlace(root, path)) requireMounted(root, [path]);
+  const what = liveState(root, path) === "absent" ? undefined : liveObstacle(root, path);
+  if (what === undefined) return;
+  const clear =
+    liveState(root, path) === "other" ? `umount ${shellWord(hostPath(root, path))}` : linkAside(root, path);
+  const remedy = clear && `${clear} && ${mountCommand(root.path)}`;
+  const fix = remedy === undefined ? "" : `; fix it with: ${remedy}`;
+  throw new JailkitError("live-obstacle", 1, `${what}${fix}`, undefined, remedy);
+}
+
+/** The command that renames a symbolic link of root's on the way to a directory; undefined for none. */
+function linkAside(root: JailRoot, path: ByteString): ByteString | undefined {
+  const link = pathsDownTo(path).find((at) => {
+    const stat = answered(() => lookUp(root, at)?.stat);
+    return stat !== undefined && isLink(stat);
+  });
+  if (link === undefined || directoryFindings(root).length > 0) return undefined;
+  const place = hostPath(root, link);
+  return `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`;
 }
 
 /** Throws JailkitError "not-mounted" for a live jail of which a directory is not mounted as it should be. */

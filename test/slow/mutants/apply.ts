@@ -170,9 +170,15 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/jails/delete-plan.ts", STAYS, [
     ["homes.every((home) => below(path, home) === undefined)", "homes.length === 0"],
   ]),
-  ...within("src/declaration/compare/jail.ts", COMPARE, [
+  ...within("src/declaration/compare/former-names.ts", COMPARE, [
     ["if (!prune) return { sections: [], files: [] };", ""],
     ["(once?.files ?? []).filter", "[...state.files].filter"],
+  ]),
+  ...within("src/users/prepare.ts", "e2e/apply-killed.test.ts", [
+    ["if (!isDirectorys && isMissing())", "if (false)"],
+  ]),
+  ...within("src/declaration/compare/jail.ts", COMPARE, [
+    ["live.length > 0 && !this.#has", "live.length < 0 && !this.#has"],
     ["prune ? former : []", "former"],
     ["this.asked.prune && this.asked.once?.[key] === true", "this.asked.prune"],
     ["if (!isSome || brings(rest) !== false) return;", "if (!isSome) return;"],
@@ -182,9 +188,11 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/open-jails.ts", "e2e/apply-scale.test.ts", [
     ["if (before !== undefined) return before;", ""],
   ]),
+  ...within("src/declaration/compare/former-names.ts", "e2e/apply-fstab.test.ts", [
+    ["&& !isLeft(directory)", ""],
+  ]),
   ...within("src/declaration/compare/jail.ts", "e2e/apply-fstab.test.ts", [
     ["comesWith(left, this.asked.once?.live ?? [])", "left"],
-    ["&& !isLeft(directory)", ""],
     [" + this.#leftGo.length > 0", " > 0"],
   ]),
   ...within("src/update/remove-extras.ts", "e2e/apply-fstab.test.ts", [
@@ -281,7 +289,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (isLike) requireNewJail(path);", ""],
   ]),
   ...within("src/declaration/compare/compare.ts", FORESEES, [
-    ["if (root !== undefined) requireLivePlace(root, changes, lookUps.liveOf);", ""],
+    ["requireLivePlace(root, changes, lookUps.liveOf);", ""],
   ]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
     ["if (this.about.isCleared) {", "if (false) {"],
@@ -300,7 +308,10 @@ export const APPLY: readonly Mutant[] = [
     ["prepareJail(account, root, { ...common, host, access, move: false }, run)", "undefined"],
     ["requireSafePlace(root, home, otherHome(account, root, home));", ";"],
     ["      requireLeaving(account, jail, { shell, access, move }, this.machine);\n", ""],
-    ["jailUser(account, root, { ...common, host, access, move }, run);", ""],
+    [
+      "passAside(() => withTree((host) => jailUser(account, root, { ...common, host, access, move }, run)));",
+      "",
+    ],
     ['error.code !== "home-aside"', "true"],
   ]),
   ...titled("no account gets the uid", "src/system/login-defs.ts", [

@@ -1,0 +1,33 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import type { FaultText } from "../change.ts";
+
+/** What this machine has of a jail. */
+export interface JailState {
+  /** Its directory is there. */
+  readonly exists: boolean;
+  /** Its contents were removed, but the directory is there. */
+  readonly emptied: boolean;
+  /** Why nothing is done in it, a printable line with the remedy, and a code. */
+  readonly fault: FaultText | undefined;
+  /** Sections and operands in its record. */
+  readonly sections: ReadonlySet<ByteString>;
+  readonly files: ReadonlySet<ByteString>;
+  /** Those of both that were interrupted. */
+  readonly unfinished: ReadonlySet<ByteString>;
+  /** Directories of the host that should be mounted, by its record. */
+  readonly live: ReadonlySet<ByteString>;
+  /** Recorded directories of the host that are not mounted as they should be. */
+  readonly lacking: readonly ByteString[];
+  /** Directories of the host for which fstab(5) has our lines, but which its record does not have: of a jail of before. */
+  readonly leftMounts: readonly ByteString[];
+  readonly logSocket: boolean;
+  readonly proc: boolean;
+  /** It is mounted, or in fstab(5): a boot may bring it. */
+  readonly someProc: boolean;
+  /** What its sections do not bring, by its record. */
+  readonly without: ReadonlySet<ByteString>;
+}
+
+/** What an earlier run recorded about a jail, for --prune. */
+export type JailOnce = Readonly<Record<"sections" | "files" | "live", readonly ByteString[]>> &
+  Readonly<Record<"logSocket" | "proc", boolean>>;
