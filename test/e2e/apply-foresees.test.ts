@@ -436,9 +436,20 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, "jailkit delete --yes /srv/live", "rmdir /opt/tool"),
   },
   {
+    what: "the home of one who is removed first, which stays, with --prune",
+    fails: ["user x"],
+    options: ["--prune"],
+    declared: user("x", "home = /home/old\n"),
+    before: (m) => {
+      m.write(FILE, user("old"));
+      m.must(["jailkit", "apply"]);
+    },
+    after: (m) => all(m, `rm -r ${J}/home/old`),
+  },
+  {
     what: "what is removed first and was in the way, with --prune",
     fails: [],
-    options: ["--prune"],
+    options: ["--prune", "--delete-homes"],
     declared: user("x", "home = /home/old\n"),
     before: (m) => {
       m.write(FILE, user("old"));

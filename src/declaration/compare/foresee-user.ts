@@ -87,6 +87,7 @@ export class UserForesight {
       return;
     }
     if (root !== undefined) this.#requireJail(root, declared);
+    if (root !== undefined) this.#requireNoKeptHome(root, planned);
     if (this.about.isCleared) return;
     const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
     if (isOf("policy")) this.#requirePolicy(declared);
@@ -104,6 +105,17 @@ export class UserForesight {
         requireOwnHome(account, this.machine.laterByUid),
       );
     }
+  }
+
+  /** A home that stays without its account is in the way of another one, whatever is removed first. */
+  #requireNoKeptHome(root: JailRoot, { declared, changes, once }: Planned): void {
+    if (!changes.some(({ what, action }) => what === "account" && action === "create")) return;
+    const jailHome = normalPath(declared.home);
+    const owner = lookUp(root, jailHome)?.stat.uid;
+    if (owner === undefined || !this.machine.kept.has(owner)) return;
+    const { laterByUid } = this.machine;
+    const uid = newUid(declared, once, laterByUid) ?? this.about.uidInstead() ?? -1;
+    requireOwnHome({ root, jailHome, user: { uid } }, laterByUid);
   }
 
   /** The jail itself is looked at once. */
@@ -205,7 +217,7 @@ function passAside(look: () => void): void {
 
 /** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
 export function requireOwnHome(
-  { root, jailHome, user }: NewHome,
+  { root, jailHome, user }: Pick<NewHome, "root" | "jailHome"> & { readonly user: Pick<PasswdEntry, "uid"> },
   userByUid: (uid: number) => PasswdEntry | undefined,
 ): void {
   const stat = lookUp(root, jailHome)?.stat;
