@@ -1,5 +1,6 @@
 /** What `jailkit apply` has made of a machine, in a form in which two machines can be compared. */
 import type { Machine } from "../machine/machine.ts";
+import { OTHER_LINES } from "./apply-random-others.ts";
 import { JAILS, NAMES } from "./apply-random-scene.ts";
 
 const lines = (m: Machine, file: string) => (m.exists(file) ? m.read(file).split("\n").filter(Boolean) : []);
@@ -69,6 +70,8 @@ const tree = (m: Machine, jail: string) =>
     // directory of homes after those who lived there.
     .filter(
       (line) =>
+        // Of a run that was killed, as jk_check tells.
+        !/(?:^|\/)\.jk-/.test(line) &&
         !/^(?:proc|opt(?:\/tool)?|lib\w*|sbin|etc\/jailkit(?:\/jk_lsh\.ini)?) |^home d 755$/.test(line),
     )
     .sort();
@@ -98,7 +101,7 @@ export function pictureOf(m: Machine, loose: readonly string[], text: string) {
       }))
       .sort((a: { path: string }, b: { path: string }) => (a.path < b.path ? -1 : 1)),
     fstab: lines(m, "/etc/fstab")
-      .filter((line) => line.includes("/srv/") && isFirm(line))
+      .filter((line) => line.includes("/srv/") && isFirm(line) && !OTHER_LINES.includes(line))
       .sort(),
     mounts: mounts.filter((line) => line.startsWith("/srv/") && isFirm(line)).sort(),
     settings: files(m, "/etc/jailkit/jk_chrootsh.d"),

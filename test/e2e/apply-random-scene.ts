@@ -52,6 +52,9 @@ const user = fc.record({
   keys,
   comment: fc.constantFrom("", "", "A Name", "Other, Name"),
   odd: fc.nat(11).map((n) => n === 0),
+  // The uid of another one, who may have it: often an error.
+  uidOf: maybe(fc.nat(3)),
+  takes: fc.nat(11).map((n) => n === 0),
   // An error for an account that is there: not often.
   away: fc.nat(11).map((n) => n === 0),
 });
@@ -77,7 +80,7 @@ export function textOf({ jails, users }: Wish): string {
   const accounts = users.map((one, nth) => {
     if (one === undefined) return "";
     // A uid that comes and goes is an error for an account that is there: not often.
-    const uid = nth < 2 !== one.odd ? `5001${nth}` : "";
+    const uid = nth < 2 !== one.odd ? `5001${one.takes ? (one.uidOf ?? nth) : nth}` : "";
     // A user whose jail is not declared is an error: not often.
     const place = jails[one.jail] === undefined ? 0 : one.jail;
     const home = one.away ? `/home/${NAMES[nth]}-2` : "";
@@ -131,12 +134,50 @@ const EDITS: Readonly<Record<string, (jail: string, user: string) => string>> = 
   jail: (jail) => `${unmount(jail)} && rm -rf ${jail}`,
   delete: (jail) => `jailkit delete --yes --unjail --user-files ${jail}`,
   out: (_, user) => `jk_jailuser --unjail -m -s /usr/sbin/nologin ${user}`,
+  alone: (_, user) => `jk_jailuser --unjail -n -s /usr/sbin/nologin ${user}`,
+  unjail: (jail) => `jailkit delete --yes --unjail ${jail}`,
+  hand: (jail, user) => `jk_addjailuser -s /bin/bash ${jail} ${user}`,
+  useradd: (_, user) => `useradd -m ${user}`,
+  forget: (jail) => `jailkit forget --with-users ${jail}`,
+  lost: (jail) => `${unmount(jail)} && mv -nT ${jail} ${jail}-aside`,
+  back: (jail) => `test -e ${jail} || mv ${jail}-aside ${jail}`,
+  moved: (jail) =>
+    `${unmount(jail)} && mv -nT ${jail} ${jail}-new && jailkit adopt --moved ${jail} ${jail}-new`,
+  mount: (jail) => `jailkit mount ${jail}`,
+  left: (jail) => `jailkit unmount --left ${jail}`,
+  noauto: (jail) => `sed -Ei '\\|${jail}/|s/(\\S+)( 0 0)?$/noauto,\\1\\2/' /etc/fstab`,
+  ownoptions: (jail) =>
+    `sed -Ei '\\| ${jail}/|s/^(\\S+ \\S+ \\S+) \\S+/\\1 ro,x-systemd.requires=a.mount/' /etc/fstab`,
+  source: (jail) => `sed -Ei '\\| ${jail}/usr |s|^/usr|/var|' /etc/fstab`,
+  doubled: (jail) => `sed -Ei '\\| ${jail}/|p' /etc/fstab`,
+  link: (jail) => `umount ${jail}/opt/tool && rmdir ${jail}/opt/tool && ln -s /usr/bin ${jail}/opt/tool`,
 };
 /** What apply does not put back: it does not read the files of a jail. */
-export const HURTS = new Set(["bash"]);
+export const HURTS = new Set([
+  "bash",
+  "forget",
+  "moved",
+  "back",
+  "lost",
+  "hand",
+  "useradd",
+  "alone",
+  "ownoptions",
+]);
 
 /** What takes proc or the log socket from a jail. */
-export const TAKES = new Set(["umount", "fstab", "socket", "emptied", "jail", "delete"]);
+export const TAKES = new Set([
+  "umount",
+  "fstab",
+  "socket",
+  "emptied",
+  "jail",
+  "delete",
+  "unjail",
+  "lost",
+  "moved",
+  "link",
+]);
 
 const edit = fc.record({
   what: fc.constantFrom(...Object.keys(EDITS), "out", "out"),
@@ -144,6 +185,19 @@ const edit = fc.record({
   user: fc.nat(3),
 });
 export type Edit = typeof edit extends fc.Arbitrary<infer T> ? T : never;
+
+/** Calls of a run that change something. */
+const CALLS = [
+  "renameat2",
+  "renameat",
+  "linkat",
+  "unlinkat",
+  "mkdirat",
+  "fchmod",
+  "fchownat",
+  "mount",
+  "wait4",
+] as const;
 
 /** A declaration, edits after it was written, and the options of the run. */
 const round = fc.record({
@@ -153,11 +207,21 @@ const round = fc.record({
   split: fc.boolean(),
   // The run gets the file with the users, and not the others.
   alone: fc.nat(5).map((n) => n === 0),
-  edits: fc.array(edit, { maxLength: 2 }),
+  edits: fc.array(edit, { maxLength: 3 }),
   options: fc.constantFrom([], [], ["--prune"], ["--prune", "--delete-homes"]),
+  // A run before is killed at this call.
+  kill: fc.option(
+    fc.record({
+      call: fc.constantFrom(...CALLS),
+      nth: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 80 })),
+    }),
+    { nil: undefined, freq: 2 },
+  ),
+  // What errors advise is done, and the run repeated.
+  heed: fc.boolean(),
 });
 export type Round = typeof round extends fc.Arbitrary<infer T> ? T : never;
-export const rounds = fc.array(round, { minLength: 1, maxLength: 4 });
+export const rounds = fc.array(round, { minLength: 2, maxLength: 5, size: "max" });
 
 /** The command of an edit. */
 export const commandOf = ({ what, jail, user }: Edit): string =>

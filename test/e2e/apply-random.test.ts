@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { REPORT_SCHEMAS } from "../../build/schemas.ts";
 import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
+import { addOthers, markHomes, othersOf, requireOwnHomes } from "./apply-random-others.ts";
 import { pictureOf } from "./apply-random-picture.ts";
 import {
   BY_HAND,
@@ -27,12 +28,14 @@ import {
   textOf,
 } from "./apply-random-scene.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { typeRemedy } from "./remedies-scene.ts";
 
 // Longer runs take hours.
 setDefaultTimeout(3_600_000);
 
 const SEED = Number(process.env.JK_RANDOM_SEED ?? 7);
-const RUNS = Number(process.env.JK_RANDOM_RUNS ?? 5);
+const MEMORY = "/var/lib/jailkit/declared.json";
+const RUNS = Number(process.env.JK_RANDOM_RUNS ?? 3);
 
 async function openRandomMachine(): Promise<Machine> {
   const m = await openApplyMachine();
@@ -40,6 +43,7 @@ async function openRandomMachine(): Promise<Machine> {
   m.write("/etc/jailkit/jk_init.d/test.ini", TEST_SECTIONS);
   m.mkdir(TOOL);
   m.write(`${TOOL}/file`, "");
+  addOthers(m);
   return m;
 }
 
@@ -50,6 +54,49 @@ const problems = ({ summary }: Run) => summary.problems.map(({ message }) => mes
 /** The jails from which something is removed before their users are looked at: then the run finds what they lack. */
 const emptied = ({ changes }: Run) =>
   changes.filter(({ of, action, what }) => of === "jail" && action === "remove" && what !== "proc");
+
+const accounts = (m: Machine) =>
+  NAMES.filter((name) => new RegExp(`^${name}:`, "m").test(m.read("/etc/passwd")));
+
+/**
+ * A run that is killed, or ends before that. Returns the accounts that it has created and not recorded, which are as those that
+ * somebody has created by hand.
+ */
+function killAt(m: Machine, { call, nth }: NonNullable<Round["kill"]>, options: readonly string[]): Edit[] {
+  const before = accounts(m);
+  const inject = `inject=${call}:signal=KILL:when=${nth}`;
+  m.run([
+    ...["strace", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", inject],
+    ...["jailkit", "apply", ...options],
+  ]);
+  // What it has started goes on.
+  m.must(["timeout", "60", "sh", "-c", "while pgrep -x 'user(add|del|mod)|gpasswd'; do :; done >/dev/null"]);
+  if (!m.exists(MEMORY)) return [];
+  const { users } = JSON.parse(m.read(MEMORY));
+  const isRecorded = (name: string) =>
+    users.some(
+      (user: { name: string; created: number | null }) => user.name === name && user.created !== null,
+    );
+  return accounts(m)
+    .filter((name) => !(before.includes(name) || isRecorded(name)))
+    .map((name) => ({ what: "hand", jail: 0, user: NAMES.indexOf(name) }));
+}
+
+/** Does what the problems of a run advise: of each, the problem is gone. */
+function healAll(m: Machine, { summary }: Run, options: readonly string[], said: string[]): void {
+  for (const { message, remedy } of summary.problems) {
+    if (remedy === null) continue;
+    said.push(`heed: ${remedy}`);
+    const { status, stderr } = typeRemedy(m, remedy);
+    expect({ step: "remedy", remedy, status, stderr: status === 0 ? "" : stderr }).toEqual({
+      ...{ step: "remedy", remedy, status: 0, stderr: "" },
+    });
+    const left = linesOf(m, "--check", ...options).summary.problems.map((one) => one.message);
+    expect({ step: "heals", remedy, left: left.filter((one) => one === message) }).toEqual({
+      ...{ step: "heals", remedy, left: [] },
+    });
+  }
+}
 
 /** What is planned is done, and after it nothing is left to do. Returns the run. */
 function runTwice(m: Machine, options: readonly string[]): Run {
@@ -94,6 +141,8 @@ function judge(m: Machine, { isHurt, left }: { isHurt: boolean; left: readonly s
   const said = stdout
     .split("\n")
     .filter((line) => /^[A-Z]/.test(line) && !line.endsWith("which no account has"))
+    // A run that was killed.
+    .filter((line) => !line.endsWith("was left by a tool of jailkit that was interrupted"))
     .filter(
       (line) => !left.some((path) => line.includes(` ${path}/`) || line.includes(` ${path} is emptied`)),
     );
@@ -181,7 +230,10 @@ async function runAll(sequence: readonly Round[]): Promise<void> {
   try {
     let text = "";
     let done: Run | undefined;
-    const last = { options: ["--prune", "--delete-homes"], edits: [], split: false, alone: false };
+    const last = {
+      ...{ options: ["--prune", "--delete-homes"], edits: [], split: false, alone: false, heed: true },
+      kill: undefined,
+    };
     for (const round of [...sequence, last, last]) {
       if (round === last && done !== undefined) heed(m, done, stayed(m, text, told));
       if ("wish" in round && !(round.keep && text !== "")) text = textOf(round.wish);
@@ -192,12 +244,26 @@ async function runAll(sequence: readonly Round[]): Promise<void> {
       said.push(
         `--- ${round.edits.map(commandOf).join("\n    ")}\n${text}=> ${round.split ? "(two files) " : ""}${options.join(" ")}`,
       );
+      markHomes(m);
+      const others = othersOf(m);
+      if (round.kill !== undefined) {
+        said.push(`killed at ${round.kill.call} ${round.kill.nth}`);
+        byHand.push(...killAt(m, round.kill, options));
+      }
       done = runTwice(m, options);
+      expect({ step: "others", ...othersOf(m) }).toEqual({ step: "others", ...others });
+      requireOwnHomes(m);
       for (const line of done.summary.warnings) {
         const name = /; userdel (\S+) removes it$/.exec(line)?.[1];
         if (name !== undefined) told.add(name);
       }
-      said.push(texts(done).join("\n"), problems(done).join("\n"));
+      said.push(texts(done).join("\n"), problems(done).join("\n"), ...done.summary.warnings);
+      if (round.heed && done.summary.problems.length > 0) {
+        healAll(m, done, options, said);
+        done = runTwice(m, options);
+        said.push("after it:", texts(done).join("\n"), problems(done).join("\n"));
+        requireOwnHomes(m);
+      }
       // One file mends no jail of the other.
       if (options.length > round.options.length) continue;
       if (done.status === 0) judge(m, { isHurt: isHurt(), left: leftIn(text, byHand) });
