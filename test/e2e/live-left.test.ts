@@ -149,11 +149,10 @@ describe("a live jail", () => {
     const line = lineOf(J).replace("nofail", "nofail,x-systemd.requires=foo.service");
     m.write("/etc/fstab", `${line}\n`);
     shell(`umount ${J}/usr; mv ${J} /srv/other`);
-    for (const which of [J, "--all"]) {
-      const { status, stderr } = m.run(["jailkit", "unmount", "--left", which]);
-      expect([status, stderr]).toEqual([1, expect.stringContaining(`jailkit adopt --moved ${J} /srv/other`)]);
-      expect(fstab()).toEqual([line]);
-    }
+    const { status, stderr } = m.run(["jailkit", "unmount", "--left", J]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining(`jailkit adopt --moved ${J} /srv/other`)]);
+    m.must(["jailkit", "unmount", "--left", "--all"]);
+    expect(fstab()).toEqual([line]);
     m.must(["jailkit", "adopt", "--moved", J, "/srv/other"]);
     expect(m.must(["jailkit", "unmount", "--left", "--all"]).stdout).toBe("");
     expect(fstab()).toEqual([line.replace(J, "/srv/other")]);
