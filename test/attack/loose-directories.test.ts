@@ -214,7 +214,8 @@ test("jk_update and jk_check --fix leave a directory to the user whom somebody g
 
 describe("ldconfig, which reads and writes by name as root", () => {
   const jail = "/srv/loose/l";
-  const update = () => m.run(["jk_cp", "-f", "-j", jail, "/usr/bin/id"]);
+  // If it waits for the FIFO, it does so for ever.
+  const update = () => m.run(["jk_cp", "-f", "-j", jail, "/usr/bin/id"], { timeout: 30_000 });
   const refusal = (path: string) =>
     `jk_cp: ${jail}${path}: must be root's, and so must each directory above it, and writable by nobody else; ` +
     "the cache of libraries is not renewed\n";
