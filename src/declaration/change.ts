@@ -55,6 +55,10 @@ export interface Fault {
 /** The same without what it is about. */
 export type FaultText = Pick<Fault, "code" | "message" | "remedy">;
 
+/** True for one that creates an account. */
+export const isCreation = ({ what, action }: Pick<Change, "what" | "action">): boolean =>
+  what === "account" && action === "create";
+
 /** Why a change was not made. */
 export type Failure = Pick<Fault, "message" | "remedy">;
 
@@ -67,7 +71,8 @@ export function faultText(error: unknown): FaultText {
 
 /** Why what is not declared any more stays. */
 export const stays = ({ message, ...why }: FaultText): FaultText => ({
-  ...{ ...why, message: `is not declared any more, and stays: ${message}` },
+  ...why,
+  message: `is not declared any more, and stays: ${message}`,
 });
 
 /** The name of what a change or a fault is about, printable. */

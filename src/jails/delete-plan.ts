@@ -16,8 +16,7 @@ import { type JailMount, jailMounts } from "../jail/fs/unmount.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
 import { type DamagedRecord, knownJails, type ManifestEntry, openManifest } from "../jail/record/manifest.ts";
-import { whereMoved } from "../jail/record/moved.ts";
-import { followRemedy, movedHint, nearJail } from "../jail/record/named-jail.ts";
+import { nearJail, requireNotMoved } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
@@ -127,14 +126,6 @@ function requireFileSystem(jail: ByteString, seen: Stat | undefined): void {
   if (seen !== undefined && isHere !== false) return;
   const gone = "if it no longer exists, take its line out of /etc/fstab first";
   throw refuse("not-mounted", `${display(jail)}: ${unmountedReason(mount)}; ${gone}`, mount);
-}
-
-/** Throws JailkitError "moved" for a jail that is elsewhere: it needs its record there. */
-export function requireNotMoved(jail: ByteString): void {
-  const now = whereMoved(jail);
-  if (now === undefined) return;
-  const message = `${display(jail)}: no such directory; ${movedHint(jail, now)}`;
-  throw refuse("moved", message, followRemedy(jail, now));
 }
 
 function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteString[]): void {

@@ -8,7 +8,7 @@ import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { dropInName } from "../config/write.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostMountsIn } from "../jail/fs/host-mounts.ts";
-import { liveState } from "../jail/fs/live-mounts.ts";
+import { isMounted } from "../jail/fs/live-mounts.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
@@ -108,8 +108,7 @@ function mountedIn(jail: ByteString): ByteString[] {
   using root = answered(() => openJailRoot(jail));
   if (root === undefined) return [];
   const recorded = answered(() => mountsOf(openManifest(root).content)) ?? [];
-  const isMounted = (path: ByteString) => !["missing", "absent"].includes(liveState(root, path));
-  const named = [...recorded, ...directoriesInFstab(jail)].filter(isMounted);
+  const named = [...recorded, ...directoriesInFstab(jail)].filter((path) => isMounted(root, path));
   return [...new Set([...hostMountsIn(root), ...named])];
 }
 

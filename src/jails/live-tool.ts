@@ -40,8 +40,9 @@ export function liveTool({ name, summary, act, verb, done, success, notes, left 
   ) =>
     mounts.flatMap(({ path, changed }) => {
       const shown = display(jail + path);
-      const what = isLeft === true ? "taken out of /etc/fstab:" : done;
-      if (changed) return [dryRun ? `would be ${what.replace(/:$/, "")}: ${shown}` : `${what} ${shown}`];
+      const what = isLeft === true ? "taken out of /etc/fstab" : done;
+      if (changed && dryRun) return [`would be ${what}: ${shown}`];
+      if (changed) return [`${what}${isLeft === true ? ":" : ""} ${shown}`];
       return verbose ? [`${shown} is unchanged`] : [];
     });
   return defineTool({

@@ -10,14 +10,13 @@ import { openJailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { mountsOf, requireMountPlace } from "../jail/record/live.ts";
 import { openManifest, readRegistry } from "../jail/record/manifest.ts";
-import { openNamedJail } from "../jail/record/named-jail.ts";
+import { openNamedJail, requireNotMoved } from "../jail/record/named-jail.ts";
 import { RecordError } from "../jail/record/record-file.ts";
 import { hideLeft, restoreLinks } from "../populate/apply/live.ts";
 import { addLiveLines } from "../populate/apply/live-lines.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { leftMounts } from "../populate/record/left-mounts.ts";
-import { requireNotMoved } from "./delete-plan.ts";
 
 /** A directory of a live jail after `jailkit mount` or `jailkit unmount`. */
 export interface LiveMount {

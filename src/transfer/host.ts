@@ -11,10 +11,9 @@ import { splitHome } from "../jail/accounts/separator.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { directoriesByJail, liveLinesIn } from "../populate/apply/live-lines.ts";
-import { LARGEST_FSTAB, procTargets } from "../populate/apply/proc.ts";
+import { fstabText, procTargets } from "../populate/apply/proc.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { accountFacts, hostAccounts, hostShadow } from "../system/host-accounts.ts";
-import { hostText } from "../system/host-files.ts";
 
 const sectionsIn = (name: string): readonly IniSection[] =>
   loadConfig(`${CONFIG_DIRECTORY}/${name}`, { dialect: "c" })?.sections ?? [];
@@ -31,6 +30,7 @@ export class HostSources {
   #settings: readonly IniSection[] | undefined;
   #logSockets: ReadonlyMap<ByteString, IniSection> | undefined;
   #guests: readonly { section: IniSection; jails: readonly ByteString[] }[] | undefined;
+  #fstabText: ByteString | undefined;
   #proc: ReadonlyMap<ByteString, ByteString> | undefined;
   #live: ReturnType<typeof liveLinesIn> | undefined;
   #liveDirectories: ReturnType<typeof directoriesByJail> | undefined;
@@ -77,21 +77,26 @@ export class HostSources {
     return [...all.filter(({ name }) => name.startsWith(`${jail}/`) && !name.endsWith("/dev/log"))];
   }
 
+  get #fstab(): ByteString {
+    this.#fstabText ??= fstabText();
+    return this.#fstabText;
+  }
+
   /** With which options fstab(5) mounts proc in a jail; undefined if it does not. */
   procOptionsOf(jail: ByteString): ByteString | undefined {
-    this.#proc ??= procTargets(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
+    this.#proc ??= procTargets(this.#fstab);
     return this.#proc.get(`${jail}/proc`);
   }
 
   /** True if fstab(5) mounts a directory of the host in a jail, with all restrictions. */
   mountsLive(jail: ByteString, directory: ByteString): boolean {
-    this.#live ??= liveLinesIn(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
+    this.#live ??= liveLinesIn(this.#fstab);
     return this.#live(jail, directory);
   }
 
   /** The directories of the host for which fstab(5) has lines of jailkit in a jail. */
   liveDirectoriesOf(jail: ByteString): readonly ByteString[] {
-    this.#liveDirectories ??= directoriesByJail(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
+    this.#liveDirectories ??= directoriesByJail(this.#fstab);
     return this.#liveDirectories.get(jail) ?? [];
   }
 

@@ -5,8 +5,7 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { splitList } from "../config/text.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { LARGEST_FSTAB, PROC_OPTIONS } from "../populate/apply/proc.ts";
-import { hostText } from "../system/host-files.ts";
+import { fstabText, PROC_OPTIONS } from "../populate/apply/proc.ts";
 import { usersRange } from "../system/login-defs.ts";
 import { unescaped } from "../system/mountinfo.ts";
 import { foreignMounts } from "../update/remove-extras.ts";
@@ -26,7 +25,7 @@ export function lostOnHost(jail: ByteString, host: HostSources): string[] {
     ...(proc === undefined || proc === PROC_OPTIONS
       ? []
       : [`the options ${display(proc)} of proc, in /etc/fstab`]),
-    ...foreignMounts(hostText("/etc/fstab", LARGEST_FSTAB) ?? "", jail).map(
+    ...foreignMounts(fstabText(), jail).map(
       ({ where }) => `what /etc/fstab mounts on ${quoted(unescaped(where))}`,
     ),
     ...lostGuests(jail, host),

@@ -12,8 +12,7 @@ import { REGISTRY } from "../jail/record/manifest.ts";
 import { removeDropIn } from "../populate/apply/drop-in.ts";
 import { withoutLiveLines } from "../populate/apply/live-lines.ts";
 import { logSocketSections } from "../populate/apply/log-socket.ts";
-import { changedFstab, changeFstab, LARGEST_FSTAB } from "../populate/apply/proc.ts";
-import { hostText } from "../system/host-files.ts";
+import { changedFstab, changeFstab, fstabText } from "../populate/apply/proc.ts";
 import { below, unescaped } from "../system/mountinfo.ts";
 import { commentOut, fstabFields, fstabPlace } from "../system/mounts.ts";
 
@@ -68,7 +67,7 @@ export function requireNoProcLine(jail: ByteString): void {
 
 /** Says what fstab(5) mounts in a jail by lines of others, with a remedy; undefined for nothing. Throws SystemError. */
 export function stillMounted(jail: ByteString): string | undefined {
-  const left = foreignMounts(hostText(FSTAB, LARGEST_FSTAB) ?? "", jail);
+  const left = foreignMounts(fstabText(), jail);
   if (left.length === 0) return undefined;
   const mounts = left.map(({ line, where }) => `${display(unescaped(where))} (line ${line})`).join(", ");
   return `${FSTAB} still mounts something in the jail: ${mounts}; if that is not wanted any more: ${commentOut(left.map(({ text }) => text))}`;

@@ -20,6 +20,7 @@ import { warnOfLogin } from "../../users/jailing.ts";
 import { removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
+import { isCreation } from "../change.ts";
 import type { UserWork } from "../compare/compare.ts";
 import { requireOwnHome } from "../compare/foresee-user.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
@@ -94,9 +95,6 @@ export function userSteps({ declared, changes }: UserWork, means: UserMeans): St
       },
   });
 }
-
-const isCreation = ({ what, action }: UserWork["changes"][number]) =>
-  what === "account" && action === "create";
 
 /** Throws JailkitError for a home that is there and is another one's: that of a user who was removed just now may have stayed. */
 function requireHome(declared: DeclaredUser, { root, once, uidInstead }: UserMeans): void {

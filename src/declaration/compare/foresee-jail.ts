@@ -19,7 +19,7 @@ import { hostUser } from "../../system/name-services.ts";
 import { foreseeRemovals, leadsToGone } from "../../update/foresee-removal.ts";
 import type { TakenBack } from "../../update/plan/taken-back.ts";
 import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
-import { type Change, faultText } from "../change.ts";
+import { type Change, faultText, isCreation } from "../change.ts";
 import { type Comparison, type JailWork, stopPlanning, type UserWork } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
 import { DECLARED } from "./intent.ts";
@@ -173,7 +173,7 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
 
 /** Throws JailkitError if a new account would have the home of one that comes into the jail. */
 function requireFreeHome({ declared, changes }: UserWork, jail: ByteString, accounts: Brought["accounts"]) {
-  if (!changes.some(({ what, action }) => what === "account" && action === "create")) return;
+  if (!changes.some(isCreation)) return;
   const home = normalPath(declared.home);
   for (const name of accounts) {
     const other = answered(() => hostUser(name));

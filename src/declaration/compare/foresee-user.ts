@@ -27,7 +27,7 @@ import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
 import { otherHome, prepareJail } from "../../users/prepare.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import type { Seen } from "../../users/seen.ts";
-import type { Change } from "../change.ts";
+import { type Change, isCreation } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
@@ -114,8 +114,7 @@ export class UserForesight {
   /** Throws JailkitError for a new account whose home is that of one which is removed first, and stays. */
   #requireNoneStays(root: JailRoot, { declared, changes, once }: Planned): void {
     const jailHome = normalPath(declared.home);
-    const isNew = changes.some(({ what, action }) => what === "account" && action === "create");
-    if (!isNew || !this.machine.staysThere(joinHome(root.path, jailHome))) return;
+    if (!changes.some(isCreation) || !this.machine.staysThere(joinHome(root.path, jailHome))) return;
     // One that useradd(8) chooses is not that of the home.
     const uid = newUid(declared, once, this.machine.laterByUid) ?? this.about.uidInstead() ?? -1;
     requireOwnHome({ root, jailHome, user: { uid } }, this.machine.laterByUid);

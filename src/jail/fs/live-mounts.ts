@@ -45,6 +45,10 @@ export function liveState(root: JailRoot, path: ByteString): LiveState {
   return answered(look) ?? nothing;
 }
 
+/** True if something is mounted in the place of a directory of the host's in a jail. */
+export const isMounted = (root: JailRoot, path: ByteString): boolean =>
+  !["missing", "absent"].includes(liveState(root, path));
+
 /** Those directories of the host's that a jail does not show as it should, of those that the host has. */
 export function lackingMounts(root: JailRoot, directories: readonly ByteString[]): ByteString[] {
   return directories.filter((path) => {

@@ -3,6 +3,7 @@ import { pathsDownTo } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { freeName } from "../../system/free-name.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
 import {
   hasFilesInPlace,
@@ -70,10 +71,10 @@ export function lackingProblem(root: JailRoot, live: readonly ByteString[] = [])
 export function requireMountPlace(root: JailRoot, path: ByteString): void {
   // Its error has the remedy.
   if (hasFilesInPlace(root, path)) requireMounted(root, [path]);
-  const what = liveState(root, path) === "absent" ? undefined : liveObstacle(root, path);
+  const state = liveState(root, path);
+  const what = state === "absent" ? undefined : liveObstacle(root, path);
   if (what === undefined) return;
-  const clear =
-    liveState(root, path) === "other" ? `umount ${shellWord(hostPath(root, path))}` : linkAside(root, path);
+  const clear = state === "other" ? `umount ${shellWord(hostPath(root, path))}` : linkAside(root, path);
   const remedy = clear && `${clear} && ${mountCommand(root.path)}`;
   const fix = remedy === undefined ? "" : `; fix it with: ${remedy}`;
   throw new JailkitError("live-obstacle", 1, `${what}${fix}`, undefined, remedy);
@@ -87,7 +88,7 @@ function linkAside(root: JailRoot, path: ByteString): ByteString | undefined {
   });
   if (link === undefined || directoryFindings(root).length > 0) return undefined;
   const place = hostPath(root, link);
-  return `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`;
+  return `mv -nT ${shellWord(place)} ${shellWord(freeName(place, ".old"))}`;
 }
 
 /** Throws JailkitError "not-mounted" for a live jail of which a directory is not mounted as it should be. */

@@ -40,6 +40,14 @@ export function lostRemedy(path: ByteString, places: readonly ByteString[] = [])
 export const movedHint = (from: ByteString, to: ByteString): string =>
   `it is at ${display(to)} now; update its record and accounts with: ${followRemedy(from, to)}`;
 
+/** Throws JailkitError "moved" for a jail that is elsewhere: it needs its record there. */
+export function requireNotMoved(jail: ByteString): void {
+  const now = whereMoved(jail);
+  if (now === undefined) return;
+  const message = `${display(jail)}: no such directory; ${movedHint(jail, now)}`;
+  throw new JailkitError("moved", 1, message, undefined, followRemedy(jail, now));
+}
+
 /** The end of a message: where the jail of a path is now, or which one was probably meant; undefined if unknown. */
 export function jailHint(path: ByteString): string | undefined {
   const plain = normalPath(path);

@@ -4,10 +4,9 @@ import { JailkitError } from "../../cli/error.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { mountCommand } from "../../jail/record/live.ts";
 import { REGISTRY } from "../../jail/record/manifest.ts";
-import { hostText } from "../../system/host-files.ts";
 import { commentOut, fstabPlace } from "../../system/mounts.ts";
 import { isOfDirectory, isOurs, lineOf, shownBy, showsAtBoot } from "./live-line.ts";
-import { changedFstab, changeFstab, LARGEST_FSTAB } from "./proc.ts";
+import { changedFstab, changeFstab, fstabText } from "./proc.ts";
 
 /** The command that makes comments of the lines of others that mount something else in the place of a directory; "" for none. */
 function freePlace(fstab: ByteString, jail: ByteString, path: ByteString): ByteString {
@@ -126,9 +125,6 @@ export function directoriesByJail(fstab: ByteString): ReadonlyMap<ByteString, re
   }
   return byJail;
 }
-
-/** The text of /etc/fstab; none if it is missing. */
-export const fstabText = (): ByteString => hostText("/etc/fstab", LARGEST_FSTAB) ?? "";
 
 /** The directories of the host for which /etc/fstab has our lines in a jail. */
 export const directoriesInFstab = (jail: ByteString): readonly ByteString[] =>

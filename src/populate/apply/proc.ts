@@ -12,6 +12,9 @@ import { fstabField, fstabFields, fstabPlace, isByHand, isProc, mountProc } from
 /** In bytes. */
 export const LARGEST_FSTAB = 1 << 20;
 
+/** The text of /etc/fstab; none if it is missing. Throws SystemError. */
+export const fstabText = (): ByteString => hostText("/etc/fstab", LARGEST_FSTAB) ?? "";
+
 /** The options with which proc is mounted in a jail. */
 export const PROC_OPTIONS = "ro,nosuid,nodev,noexec,hidepid=2,nofail";
 

@@ -3,7 +3,7 @@ import { statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { liveState } from "../../jail/fs/live-mounts.ts";
+import { isMounted } from "../../jail/fs/live-mounts.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { isEmptied } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
@@ -11,7 +11,8 @@ import { knownJails, type ManifestContent, openManifest } from "../../jail/recor
 import { lostRemedy } from "../../jail/record/named-jail.ts";
 import { below } from "../../system/mountinfo.ts";
 import { mountRemedy } from "../../system/unmounted.ts";
-import { directoriesByJail, fstabText } from "../apply/live-lines.ts";
+import { directoriesByJail } from "../apply/live-lines.ts";
+import { fstabText } from "../apply/proc.ts";
 import { liveCopyProblem } from "../live-copy.ts";
 
 /** Directories of the host for which fstab(5) has our lines in a jail that should not show them. */
@@ -46,10 +47,9 @@ export function leftIn(
   const wanted = named.length === 0 || isGone(root, content) ? [] : mountsOf(content);
   const others = named.filter((path) => !wanted.includes(path));
   if (others.length === 0 || mountRemedy(root.path) !== undefined) return [];
-  const isMounted = (path: ByteString) => !["missing", "absent"].includes(liveState(root, path));
   const hides = (path: ByteString) =>
     content.entries.keys().some((one) => one !== path && below(one, path) !== undefined);
-  return others.filter((path) => !isMounted(path) || hides(path));
+  return others.filter((path) => !isMounted(root, path) || hides(path));
 }
 
 const BEHIND_LINK = "link-in-jail-path";

@@ -166,8 +166,8 @@ export const JAIL: readonly Mutant[] = [
     ["if (directories.length > 0) hideLeft", "if (false) hideLeft"],
   ]),
   ...within("src/populate/record/left-mounts.ts", "e2e/live-left.test.ts", [
-    ["!isMounted(path) || hides(path)", "true"],
-    ["!isMounted(path) || hides(path)", "!isMounted(path)"],
+    ["!isMounted(root, path) || hides(path)", "true"],
+    ["!isMounted(root, path) || hides(path)", "!isMounted(root, path)"],
     ["others.length === 0 || mountRemedy(root.path) !== undefined", "others.length === 0"],
     ["    if (mountRemedy(jail) !== undefined) return undefined;\n", ""],
     ["    if (liveCopyProblem(root, content) !== undefined) return undefined;\n", ""],
