@@ -86,6 +86,21 @@ test("no new account gets the uid, in the same run or a later one, from apply or
   expect(uidOf("hand")).toBe(uid + 1);
 });
 
+test("the problem of who declares the uid names the home, whatever else has that uid", () => {
+  const others = ["aside", "other"].map((name) => `${J}/home/${name}`);
+  const [first = "", second = ""] = others;
+  m.mkdir(first);
+  const uid = leaveHome();
+  m.mkdir(second);
+  for (const path of others) m.chown(path, uid, 100);
+  m.write(FILE, JAIL + user("carl", `uid = ${uid}\n`));
+  const [problem] = linesOf(m, "--check").summary.problems;
+  expect(problem).toMatchObject({
+    code: "kept-home",
+    message: expect.stringContaining(`the uid ${uid} is that of '${HOME}', the home that 'bob' had`),
+  });
+});
+
 test("as long as it is there, also under the name that a message advises; and not for ever", () => {
   const uid = leaveHome();
   m.write(FILE, JAIL + user("bob"));

@@ -68,6 +68,7 @@ export class Leavers {
   /** Adds one who is in a jail. */
   add(once: OnceUser): Leave {
     const { name, jail } = once;
+    // Of a home that is too large the run says it, when logins have ended: what users can bring about must not keep these.
     const found = answered(() => {
       const account = this.machine.accounts.userByName(name);
       const { state, root, inside } = this.jails.get(jail);
@@ -89,15 +90,9 @@ export class Leavers {
 
   #look(root: JailRoot, inside: InJail, account: PasswdEntry | undefined, once: OnceUser): Leave {
     const homes = () => inside.homes;
-    try {
-      const fate = fateOf(root, account, once, this.deleteHomes, { gone: this.#moved, homes });
-      const isOut = fate.how === "out" && account !== undefined;
-      return { fate, fault: isOut ? this.#whyNotOut(root, account, fate.home) : undefined };
-    } catch (error) {
-      if (!isTooLarge(error)) throw error;
-      // The run says it, when logins have ended: what users can bring about must not keep these.
-      return { fate: { how: "removed", home: undefined }, fault: undefined };
-    }
+    const fate = fateOf(root, account, once, this.deleteHomes, { gone: this.#moved, homes });
+    const isOut = fate.how === "out" && account !== undefined;
+    return { fate, fault: isOut ? this.#whyNotOut(root, account, fate.home) : undefined };
   }
 
   /** What the code that takes accounts out of jails would refuse. */
