@@ -93,10 +93,19 @@ test("a shell that is a link, whose target goes", () => {
   expect([status, faults]).toEqual([10, [`bad-shell: user dora: ${LOST.replace("bash'", "custom'")}`]]);
 });
 
-test("whose shell is the limited one loses nothing", () => {
-  const limited = USER.replace("/bin/bash", "/usr/sbin/jk_lsh");
-  declare(SHELL, limited);
-  m.must(["jailkit", "apply"]);
-  declare("sections = uidbasics\n", limited);
-  expect(prune()).toEqual({ status: 0, changes: [GONE], faults: [] });
-});
+test.each([false, true])(
+  "whose shell is the limited one loses nothing, a copy of it in the jail: %p",
+  (copied) => {
+    const limited = USER.replace("/bin/bash", "/usr/sbin/jk_lsh");
+    declare("sections = uidbasics, basicshell, jk_lsh\n", limited);
+    if (copied) m.must(["jk_init", "--copy-shell", "-j", J, "jk_lsh"]);
+    m.must(["jailkit", "apply"]);
+    const inJail = `${J}/usr/sbin/jk_lsh`;
+    expect(m.exists(inJail)).toBe(copied);
+    declare("sections = uidbasics\n", limited);
+    const gone = GONE.replace("basicshell", "basicshell, jk_lsh");
+    expect(prune("--check")).toEqual({ status: 10, changes: [gone], faults: [] });
+    expect(prune()).toEqual({ status: 0, changes: [gone], faults: [] });
+    expect([m.exists(inJail), did(m, "--prune")]).toEqual([false, []]);
+  },
+);
