@@ -35,6 +35,8 @@ interface Case {
 const keys = (...some: readonly string[]) => `authorized_keys = ${some.join("\n  ")}\n`;
 
 const TOOL = "/opt/tool";
+/** A name that the machine has not: /root/jailkit may be a checkout. */
+const CONFIG = "/root/config-before";
 const LIVE = `${JAIL}live = ${TOOL}\n`;
 
 const CASES: readonly Case[] = [
@@ -148,7 +150,7 @@ let session: ReturnType<Machine["start"]> | undefined;
 
 beforeAll(async () => {
   m = await openApplyMachine();
-  m.must(["cp", "-a", "/etc/jailkit", "/root/jailkit"]);
+  m.must(["cp", "-aT", "/etc/jailkit", CONFIG]);
   m.mkdir(TOOL);
 });
 afterAll(() => m?.close());
@@ -160,7 +162,7 @@ afterEach(async () => {
     if (m.exists(jail)) m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", jail]);
   m.run(["userdel", "-rf", "x"]);
   m.run(["groupdel", "remedied"]);
-  m.must(["sh", "-c", `rm -rf ${MEMORY}* /etc/jailkit; cp -a /root/jailkit /etc/jailkit`]);
+  m.must(["sh", "-c", `rm -rf ${MEMORY}* /etc/jailkit; cp -aT ${CONFIG} /etc/jailkit`]);
 });
 
 test.each(CASES)("$what", async (one) => {
