@@ -67,12 +67,7 @@ function whyItStays(
   inhabitants: ReadonlyMap<ByteString, readonly DeclaredUser[]>,
 ): FaultText | undefined {
   const declared = inhabitants.get(jail) ?? [];
-  const isGone = statIfPresent(AT_FDCWD, jail) === undefined;
-  const lost = (places: readonly ByteString[]) => (isGone ? absentFault(jail, places) : undefined);
   try {
-    // Its record is that of the jail where it is now.
-    const moved = lost([]);
-    if (moved !== undefined) return stays(moved);
     const here = leaving.filter((one) => one.jail === jail);
     planDelete({ jail, unjail: false, userFiles: false, leaving: here });
     if (declared.length === 0) return undefined;
@@ -80,7 +75,9 @@ function whyItStays(
     const message = `users are declared in it (${names}): declare the jail too, or another one for them`;
     return stays({ code: "has-users", message });
   } catch (error) {
-    const why = faultText(error);
-    return stays(lost([...inhabitants.keys()]) ?? why);
+    const isGone = statIfPresent(AT_FDCWD, jail) === undefined;
+    // The words of a jail that is declared.
+    const lost = isGone ? absentFault(jail, [...inhabitants.keys()]) : undefined;
+    return stays(lost ?? faultText(error));
   }
 }

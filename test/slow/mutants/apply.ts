@@ -113,8 +113,7 @@ export const APPLY: readonly Mutant[] = [
     ["once.createdHome === moved.from", "once.created !== undefined"],
   ]),
   ...within("src/declaration/compare/former-jails.ts", MOVES, [
-    ["if (moved !== undefined) return stays(moved);", ""],
-    ["lost([...inhabitants.keys()]) ?? why", "why"],
+    ["lost ?? faultText(error)", "faultText(error)"],
   ]),
   ...within("src/declaration/compare/compare.ts", MOVES, [
     ["if (from !== undefined) return", "if (from === null) return"],
