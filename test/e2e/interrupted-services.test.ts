@@ -64,6 +64,8 @@ async function answering() {
 }
 
 describe("jailkit apply, while nobody answers", () => {
+  // One that is not ended waits for ever: a test fails soon.
+  const LIMIT = 30_000;
   const UNCHANGED = "(nothing was changed; run this again)";
   const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
   const GHOST = "[user ghost]\njail = /srv/a\nshell = /bin/bash\ndirectory = yes\n";
@@ -79,14 +81,18 @@ describe("jailkit apply, while nobody answers", () => {
     ["SIGINT", []],
     ["SIGINT", ["--check"]],
     ["SIGTERM", ["--prune"]],
-  ] as const)("%s ends its plan at once: %j", async (signal, options) => {
-    const run = m.start(["jailkit", "apply", ...options]);
-    await run.until(({ stderr }) => stderr.includes(WAITING) || undefined);
-    m.must(["pkill", `-${signal.slice(3)}`, "-x", "jailkit"]);
-    const { stdout, stderr, signal: endedBy } = await run.ended;
-    const line = `jailkit apply: interrupted by ${signal} ${UNCHANGED}\n`;
-    expect([stdout, stderr, endedBy]).toEqual(["", `jailkit apply${WAITING}${line}`, signal]);
-  });
+  ] as const)(
+    "%s ends its plan at once: %j",
+    async (signal, options) => {
+      const run = m.start(["jailkit", "apply", ...options]);
+      await run.until(({ stderr }) => stderr.includes(WAITING) || undefined);
+      m.must(["pkill", `-${signal.slice(3)}`, "-x", "jailkit"]);
+      const { stdout, stderr, signal: endedBy } = await run.ended;
+      const line = `jailkit apply: interrupted by ${signal} ${UNCHANGED}\n`;
+      expect([stdout, stderr, endedBy]).toEqual(["", `jailkit apply${WAITING}${line}`, signal]);
+    },
+    LIMIT,
+  );
 
   test("--json: the interruption is the problem of the summary", async () => {
     const run = m.start(["jailkit", "apply", "--json"]);
