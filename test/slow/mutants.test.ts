@@ -75,7 +75,7 @@ function sourceOf(file: string): string {
 }
 
 /** Disposable machines share the kernel's count of a user's processes: a test that limits it runs alone. */
-const runsAlone = (file: string) => !file.startsWith("unit/") && /nproc/i.test(sourceOf(file));
+const runsAlone = (file: string) => !file.startsWith("unit/") && /(?<!\\)nproc/i.test(sourceOf(file));
 
 interface Run {
   /** Titles of the tests that passed, with those of the groups that they are in. */
@@ -156,8 +156,9 @@ async function judge(copy: string, mutant: Mutant): Promise<Outcome> {
   if (without === undefined) throw new Error(`${mutant.test} was not run without a change`);
   const wanted = new RegExp(mutant.title ?? "");
   const passed = without.passed.filter((title) => wanted.test(title)).length;
-  // Executables that the tests start are built anew.
-  rmSync(join(copy, "dist"), { recursive: true, force: true });
+  // Executables that the tests start are built anew, and so are those after this.
+  const removeBuilt = () => rmSync(join(copy, "dist"), { recursive: true, force: true });
+  removeBuilt();
   writeFileSync(
     path,
     original.replace(mutant.from, () => mutant.to),
@@ -173,6 +174,7 @@ async function judge(copy: string, mutant: Mutant): Promise<Outcome> {
     return { occurrences, passed, without, mutated };
   } finally {
     writeFileSync(path, original);
+    removeBuilt();
   }
 }
 
