@@ -93,6 +93,20 @@ test("every name and path in a command is quoted for a shell", () => {
   expect(found.sort()).toEqual([]);
 });
 
+// What is there keeps its name and its content: without -T a directory takes what is moved, without -n a file is lost.
+const CARELESS = /\bmv (?!-nT\b)/;
+// No commands, and what goes into a directory that the same command makes.
+const NOT_CARELESS = /\bmv: \{|mv\(1\)|mkdir -m 0700 \$\{folder\} && mv -n /;
+
+test("what is moved away replaces nothing, and does not go into a directory", () => {
+  const found: string[] = [];
+  for (const file of new Bun.Glob("**/*.ts").scanSync({ cwd: root }))
+    for (const line of readFileSync(join(root, file), "latin1").split("\n"))
+      if (!/^\s*(?:\/\/|\*|\/\*|import )/.test(line) && CARELESS.test(line) && !NOT_CARELESS.test(line))
+        found.push(`${file}: ${line.trim()}`);
+  expect(found).toEqual([]);
+});
+
 const SAMPLES: Readonly<Record<string, number>> = {
   "`chmod go-w ${path}`": 1,
   "`mend it with: jk_cp -j ${shellWord(`${jail}/x`)} ${copy}`": 1,
