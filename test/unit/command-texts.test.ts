@@ -25,7 +25,7 @@ const HARMLESS = /^(?:WORD|[A-Z][A-Z_]+|(?:\w+\.)*[ug]id|rdevM\w+)$/;
 
 const ALLOWED: Readonly<Record<string, string>> = {
   "sed -i '${index + 1}s/^/#/' ${WORD}": "a number",
-  "sed -i '${index + 1}${expression}' ${WORD}": "a number, and one of three expressions of our own",
+  "chown -hR --from=${uid} ${owner} ${WORD}": "numbers",
   "chmod ${change} ${WORD}": "a mode of our own",
   "mount -o ${options} ": "options of our own, and a word",
   "mv -nT ${WORD} ${WORD} && ${copy}": "a command",

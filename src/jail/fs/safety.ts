@@ -44,7 +44,7 @@ function finding(path: ByteString, rule: SafetyRule, what: string, remedy: strin
 function ownerFinding(path: ByteString, stat: Stat): Finding[] {
   return stat.uid === 0
     ? []
-    : [finding(path, "owner", `belongs to uid ${stat.uid}, not to root`, "chown root")];
+    : [finding(path, "owner", `belongs to uid ${stat.uid}, not to root`, "chown -h root")];
 }
 
 /** One command for both, if both may write. */
