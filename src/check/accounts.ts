@@ -86,9 +86,11 @@ class AccountCheck {
     this.#findings.push({ rule, path, message, remedy });
   }
 
-  /** A command that changes a line of an account file. */
+  /** A command that changes a line of an account file, if it is still the same: another remedy may take lines out. */
   #sed(file: ByteString, index: number, expression = "s/^/#/"): string {
-    return `sed -i '${index + 1}${expression}' ${shellWord(file)}`;
+    const lines = file === this.#passwd ? this.#facts.passwd : this.#facts.group;
+    const start = (/^[ -~]{0,60}/.exec(lines[index] ?? "")?.[0] ?? "").replace(/[\\/.*^$[\]]/g, "\\$&");
+    return `sed -i ${shellWord(`${index + 1}{/^${start}/${expression}}`)} ${shellWord(file)}`;
   }
 
   #checkInvalid(line: ByteString, index: number, file: ByteString, what: string): void {
@@ -267,7 +269,7 @@ class AccountCheck {
       const message = `group ${name} in ${where} does not exist on the real system`;
       this.#report("group-unknown", message, this.#sed(path, index), path);
     } else if (real.gid !== entry.gid) {
-      const remedy = this.#sed(path, index, `s/:[0-9]*:/:${real.gid}:/`);
+      const remedy = this.#sed(path, index, `s/^\\([^:]*:[^:]*\\):[0-9]*:/\\1:${real.gid}:/`);
       this.#report("group-changed", `group ${name} is changed in ${where}`, remedy, path);
     }
   }

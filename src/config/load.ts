@@ -16,6 +16,7 @@ import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
+import { asideCommand } from "../system/free-name.ts";
 import type { Sources } from "./fixes.ts";
 import { type Dialect, type IniFile, largestFile, type Problem } from "./model.ts";
 import { problemError } from "./place.ts";
@@ -91,8 +92,7 @@ function unreadable(file: ByteString, error: SystemError, exitStatus: number): J
   const message = `cannot read ${display(file)}: ${why}`;
   // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.
   const away = isOther || isLink || isErrno(error, "ENOTDIR", "ENOENT");
-  const word = shellWord(file);
-  const remedy = away ? `mv -nT ${word} ${shellWord(file + ASIDE)}` : "";
+  const remedy = away ? asideCommand(file, ASIDE) : "";
   return new JailkitError("config-unreadable", exitStatus, message, undefined, remedy);
 }
 

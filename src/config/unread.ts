@@ -3,6 +3,7 @@ import * as C from "../../ffi/constants.ts";
 import type { DirectoryEntry } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { freeName } from "../system/free-name.ts";
 import { ASIDE, isDropIn } from "./load.ts";
 
 /** A file in a drop-in directory that nothing reads, though somebody may have meant it. */
@@ -72,13 +73,11 @@ export function unreadFiles(
         message: `${quoted(file)} ${why}, and it may not be a symbolic link`,
         remedy: undefined,
       };
-    const aside = `${name}${ASIDE}`;
-    const wanted = [type === C.DT_DIR ? undefined : readName(name), aside].find(
-      (one) => one !== undefined && !taken.has(one),
-    );
-    if (wanted !== undefined) taken.add(wanted);
-    const remedy =
-      wanted === undefined ? undefined : `mv -nT ${shellWord(file)} ${shellWord(`${directory}/${wanted}`)}`;
+    const read = type === C.DT_DIR ? undefined : readName(name);
+    const isTaken = (one: ByteString) => taken.has(one);
+    const wanted = read === undefined || isTaken(read) ? freeName(name, ASIDE, isTaken) : read;
+    taken.add(wanted);
+    const remedy = `mv -nT ${shellWord(file)} ${shellWord(`${directory}/${wanted}`)}`;
     const inside = `has .ini files, which are not read in a directory: ${quoted(directory)} is the place for them`;
     return { file, message: `${quoted(file)} ${type === C.DT_DIR ? inside : why}`, remedy };
   });

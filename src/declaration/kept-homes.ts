@@ -2,12 +2,12 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, isReported, JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { ownersIn } from "../jail/accounts/service-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot, joinPath, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
+import { giveCommand } from "../system/give.ts";
 import { mountRemedy } from "../system/unmounted.ts";
 import type { DeclaredUser } from "./model.ts";
 import type { KeptHome, Once, OnceUser } from "./once.ts";
@@ -127,9 +127,7 @@ export function keptFault(
   if (found === undefined) return undefined;
   const shown = quoted(found.place ?? normalPath(found.home.home));
   const what = `the uid ${uid} is that of ${shown}, the home that ${quoted(found.home.name)} had, whose files the new account would own`;
-  const give =
-    found.place === undefined
-      ? ""
-      : `, or give them to root, with: chown -hR root:root ${shellWord(found.place)}`;
-  return { code: "kept-home", message: `${what}: ${advice}${give}` };
+  const give = found.place && giveCommand(found.place, uid, { uid: 0, gid: 0 });
+  const also = give === undefined ? "" : `, or give them to root, with: ${give}`;
+  return { code: "kept-home", message: `${what}: ${advice}${also}` };
 }

@@ -2,13 +2,12 @@ import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
 import { dropInDirectory } from "../config/load.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { readJailFile, withTree } from "../jail/fs/look.ts";
 import { putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
-import { freeName } from "../system/free-name.ts";
+import { asideCommand } from "../system/free-name.ts";
 import { readShape, type Shape, type ValueOf } from "../transfer/shape.ts";
 import { isLimitedShell } from "../users/access.ts";
 import type { DeclaredUser } from "./model.ts";
@@ -100,7 +99,7 @@ export type KeptHome = Once["kept"][number];
 const NOTHING: Once = { jails: [], users: [], kept: [] };
 
 function bad(why: string): JailkitError {
-  const remedy = `mv -nT ${ONCE_FILE} ${shellWord(freeName(ONCE_FILE, ".old"))}`;
+  const remedy = asideCommand(ONCE_FILE);
   const forgets =
     "move it away, and --prune removes nothing of before, and the uids of homes that stayed are given again";
   const message = `${ONCE_FILE}: ${why}; ${forgets}: ${remedy}`;

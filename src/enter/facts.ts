@@ -87,6 +87,8 @@ export interface LoginFacts extends CallerFacts {
   homeOwner(): PasswdEntry | "unknown" | undefined;
   /** Whether only root can exchange the home. */
   onlyRootExchangesHome(): boolean;
+  /** A path that nothing has yet, for what is in the place of the home. */
+  homeAside(): ByteString;
   /** The home's ACL. */
   homeAcl(): AclReading;
   /** Why the session could not change to the home, and the directory that it cannot enter; undefined if it can. */

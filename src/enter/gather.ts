@@ -2,7 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { attempt, isErrno, SystemError } from "../../ffi/error.ts";
 import { close, openAt, openDirectoryPath, readLink, type Stat, withFd } from "../../ffi/files.ts";
-import { directoryOf } from "../../ffi/paths.ts";
+import { directoryOf, plainPath } from "../../ffi/paths.ts";
 import { describeError, isReported, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
@@ -10,7 +10,7 @@ import type { IniFile } from "../config/model.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { confineProblem } from "../config/schemas/confine.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
-import { lookUp, readJailFile } from "../jail/fs/look.ts";
+import { isIn, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings, jailFindings } from "../jail/fs/safety.ts";
 import {
   closeJailRoot,
@@ -24,6 +24,7 @@ import { groupByGid, type PasswdEntry, userOrUnknown } from "../system/accounts.
 import { aclAt } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "../system/flat-accounts.ts";
+import { freeName } from "../system/free-name.ts";
 import type { Audit } from "./audit.ts";
 import {
   accountOf,
@@ -217,6 +218,8 @@ export function gatherFacts(login: Login): GatheredFacts {
       return there && userOrUnknown(there.uid);
     }),
     onlyRootExchangesHome: memoized(() => onlyRootExchangesIn(root(), home())),
+    // The host's paths mean nothing after chroot(2).
+    homeAside: () => hostPath(root(), freeName(plainPath(home()), ".old", isIn(root()))),
     homeAcl: memoized(() => withDirectory(root(), home(), ({ fd }) => aclAt(fd, "."))),
     homeObstacle: memoized(() => homeObstacle(root(), home())),
     inJail,

@@ -30,11 +30,12 @@ export function atHome(facts: LoginFacts, path: ByteString, command: ByteString)
   return facts.jailFindings().length === 0 && facts.onlyRootExchangesHome() ? command : closeFirst(path);
 }
 
-/** Creates a home; what is in its place is kept under another name. */
-export function homeRemedy(path: ByteString, uid: number, gid: number, isThere: boolean): ByteString {
+/** Creates a home; what is in its place is kept under the free name `aside`. */
+export function homeRemedy(path: ByteString, uid: number, gid: number, aside?: ByteString): ByteString {
   const word = shellWord(path);
-  const make = `install -d -o ${uid} -g ${gid} -m 0700 ${word}`;
-  return isThere ? `mv -nT ${word} ${shellWord(`${path}.old`)} && ${make}` : make;
+  if (aside === undefined) return `install -d -o ${uid} -g ${gid} -m 0700 ${word}`;
+  // Unlike install(1), it does not give away what is there if nothing was moved: mv(1) with -n succeeds nevertheless.
+  return `mv -nT ${word} ${shellWord(aside)} && mkdir -m 0700 ${word} && chown ${uid}:${gid} ${word}`;
 }
 
 /** Copies a program into a jail again. */

@@ -6,11 +6,12 @@ import { baseName, directoryOf } from "../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
 import { answered } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { closedOnTheWay, emptyMountPoint, type Found, lookUp } from "../jail/fs/look.ts";
+import { closedOnTheWay, emptyMountPoint, type Found, isIn, lookUp } from "../jail/fs/look.ts";
 import { jailFindings, onlyRootDecides } from "../jail/fs/safety.ts";
 import { isLoose } from "../jail/fs/strict.ts";
 import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { closeFirst } from "../system/exchange.ts";
+import { freeNumbered } from "../system/free-name.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
 import type { ShellFact, Unsafe } from "./facts.ts";
 import { mountLiveRemedy, NOT_A_FILE, openRemedy, recopyRemedy } from "./remedies.ts";
@@ -82,7 +83,7 @@ export function unmountedRemedy(root: JailRoot, path: ByteString): ByteString | 
 
 /** Copies a program again; something else in its place, at `place` of the jail, is kept in the jail's root directory. */
 function replaceRemedy(root: JailRoot, path: ByteString, place: ByteString): ByteString {
-  const kept = shellWord(hostPath(root, `not-${baseName(path)}`));
+  const kept = shellWord(hostPath(root, freeNumbered(`/not-${baseName(path)}`, isIn(root))));
   const copy = recopyRemedy(root.path, path);
   return stepBefore(root, place) ?? `mv -nT ${shellWord(hostPath(root, place))} ${kept} && ${copy}`;
 }

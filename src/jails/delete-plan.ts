@@ -22,6 +22,7 @@ import { hostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
 import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
+import { shownPids } from "../users/sessions.ts";
 import { addUp, newLedger } from "./disk.ts";
 import { allKnownJails } from "./jails.ts";
 import { collectOwners, type Owner, ownerName } from "./owners.ts";
@@ -63,7 +64,6 @@ export interface DeletePlan {
 }
 
 // A message names no more.
-const MOST_PROCESSES = 20;
 const MOST_OWNERS = 10;
 
 /** An error with exit status 1. */
@@ -102,8 +102,8 @@ export function planDelete(request: DeleteRequest): DeletePlan {
     confinement: false,
   });
   if (processes.length > 0) {
-    const pids = processes.slice(0, MOST_PROCESSES).map(({ pid }) => pid);
-    throw refuse("has-processes", `${shown}: processes run in it (${pids.join(" ")}): end them first`);
+    const pids = processes.map(({ pid }) => pid);
+    throw refuse("has-processes", `${shown}: processes run in it (${shownPids(pids)}): end them first`);
   }
   return withSeenJail(jail, seen, (root) => ({ ...plan, ...measure(root, plan, allUsers) }));
 }

@@ -19,7 +19,7 @@ import { isRecorded } from "../jail/record/moved.ts";
 import { logSocketPath, logSocketSections } from "../populate/apply/log-socket.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
-import { onlyRootExchanges } from "../system/exchange.ts";
+import { commandAt, onlyRootExchanges } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
 import { fstabField } from "../system/mounts.ts";
 import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
@@ -100,8 +100,12 @@ function requireRoots(place: ByteString, old: ByteString): void {
   const { uid } = root.top.stat;
   if (uid === 0 || onlyRootExchanges(old)) return;
   const why = `belongs to uid ${uid}, not to root, so it may be another directory than the jail`;
-  const message = `${display(place)}: ${why}; check its contents, and then type: chown root ${shellWord(place)}`;
-  throw new JailkitError("another-jail", 1, message);
+  const give = commandAt(place, `chown -h root ${shellWord(place)}`);
+  throw new JailkitError(
+    "another-jail",
+    1,
+    `${display(place)}: ${why}; check its contents, and then type: ${give}`,
+  );
 }
 
 /** Replaces the old path of a jail in a text by the new one, also before a slash. */

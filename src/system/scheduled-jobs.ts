@@ -2,7 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { appendCommand, operands } from "../cli/shell-word.ts";
+import { appendCommand, operands, shellWord } from "../cli/shell-word.ts";
+import { freeNumbered } from "./free-name.ts";
 import { hostNames, hostText } from "./host-files.ts";
 import { findProgram } from "./run.ts";
 
@@ -78,16 +79,17 @@ export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): L
     warnings.push({
       code: "crontab",
       message: `the crontab of the user runs ${OUTSIDE}`,
-      remedy: `read it, and move it away from cron: mv ${operands(crontab, `/root/crontab.${name}`)}`,
+      remedy: `read it, and move it away from cron: mv -nT ${operands(crontab, freeNumbered(`/root/crontab.${name}`))}`,
     });
   }
   const jobs = AT_JOBS.flatMap((directory) => filesOf(directory, uid));
   if (jobs.length > 0) {
+    const folder = shellWord(freeNumbered(`/root/at-jobs.${name}`));
     const what = jobs.length === 1 ? "a job" : `${jobs.length} jobs`;
     warnings.push({
       code: "at-jobs",
       message: `${what} of the user, given to at(1), will run ${OUTSIDE}`,
-      remedy: `read them, and move them away from at: mv ${operands(...jobs, "/root")}`,
+      remedy: `read them, and move them away from at: mkdir -m 0700 ${folder} && mv -n ${operands(...jobs)} ${folder}`,
     });
   }
   return [...warnings, ...permission("cron", "crontab", name, true), ...permission("at", "at", name, false)];

@@ -9,7 +9,6 @@ import { describeError, isReported, JailkitError, UsageError } from "../cli/erro
 import { endInLookUpsWith } from "../cli/interrupt.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { jsonLine, printJsonLine } from "../cli/output.ts";
-import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { NO_LONGER, nameOf } from "../declaration/change.ts";
@@ -24,7 +23,7 @@ import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
-import { freeName } from "../system/free-name.ts";
+import { asideCommand } from "../system/free-name.ts";
 
 /** The tools that it starts, loaded when there is work. */
 const TOOLS = {
@@ -87,7 +86,7 @@ function requireAllRead(
   if (first === undefined || gone === undefined) return;
   const others = more.length === 0 ? "" : ` and ${more.length} more`;
   // Nothing asks about a file with such a name.
-  const rename = `mv -nT ${shellWord(first)} ${shellWord(freeName(first, ".off"))}`;
+  const rename = asideCommand(first, ".off");
   const message = `--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more: ${rename}`;
   throw refusal("unread-file", message, { unread, file: first, remedy: rename });
 }

@@ -28,6 +28,7 @@ import { requireNoneAlong } from "./home-along.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe } from "./safe-place.ts";
+import { shownPids } from "./sessions.ts";
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
@@ -54,7 +55,7 @@ function normalHome(home: ByteString): ByteString {
 function requireNoProcesses(user: PasswdEntry): void {
   const processes = processesOf(user.uid);
   if (processes.length === 0) return;
-  const message = `${quoted(user.name)} started processes meanwhile (${processes.join(" ")}); nothing was changed`;
+  const message = `${quoted(user.name)} started processes meanwhile (${shownPids(processes)}); nothing was changed`;
   throw new JailkitError("has-processes", 1, message);
 }
 

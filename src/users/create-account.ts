@@ -7,7 +7,7 @@ import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
-import { lookUp } from "../jail/fs/look.ts";
+import { isIn, lookUp } from "../jail/fs/look.ts";
 import { isNoRoom, noRoom } from "../jail/fs/no-room.ts";
 import { temporaryName } from "../jail/fs/place.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
@@ -16,6 +16,7 @@ import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { addAccount, addGroup, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
+import { freeName } from "../system/free-name.ts";
 import { writeAccess } from "./access.ts";
 import { forgetAccount, recall } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
@@ -134,7 +135,8 @@ export function foreignHome({ root, jailHome }: NewAccount, user: PasswdEntry): 
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return undefined;
   const path = hostPath(root, jailHome);
   const what = `${quoted(path)} existed before and belongs to uid ${stat.uid}, not to the user: logins are refused`;
-  const make = commandAt(path, homeRemedy(path, user.uid, user.gid, true));
+  const aside = hostPath(root, freeName(jailHome, ".old", isIn(root)));
+  const make = commandAt(path, homeRemedy(path, user.uid, user.gid, aside));
   return `${what}; keep it under another name, and create a new one: ${make}`;
 }
 

@@ -18,7 +18,7 @@ import { asUser, shellWord } from "../cli/shell-word.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { chmodPath } from "../jail/fs/attributes.ts";
 import { makeDirectoryIn } from "../jail/fs/directories.ts";
-import { lookUp, readJailFile, withTree } from "../jail/fs/look.ts";
+import { isIn, lookUp, readJailFile, withTree } from "../jail/fs/look.ts";
 import {
   type Directory,
   hostPath,
@@ -35,6 +35,7 @@ import {
 import { putFileIn } from "../jail/fs/write.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
+import { freeName } from "../system/free-name.ts";
 import { endSessions } from "../system/processes.ts";
 import {
   KEYS_LIMIT,
@@ -109,7 +110,8 @@ function withHome<T>({ root, home, user }: KeyPlace, use: (home: Directory) => T
     const { uid } = directory.stat;
     if (uid === user.uid || uid === 0) return use(directory);
     const place = hostPath(root, home);
-    const remedy = commandAt(place, homeRemedy(place, user.uid, user.gid, true));
+    const aside = freeName(home, ".old", isIn(root));
+    const remedy = commandAt(place, homeRemedy(place, user.uid, user.gid, hostPath(root, aside)));
     const why = `belongs to uid ${uid}, not to ${quoted(user.name)}: no key is written there`;
     throw refuse(root, home, `${why}; keep it under another name, and create a new one: ${remedy}`);
   } finally {
@@ -122,9 +124,10 @@ function withHome<T>({ root, home, user }: KeyPlace, use: (home: Directory) => T
  * user, not as root. It never gives the file to the user, who may have moved somebody else's file there.
  */
 function inTheWay({ root, user }: KeyPlace, above: Directory, path: ByteString, why: string): JailkitError {
-  const from = shellWord(hostPath(root, path));
-  const move = `mv -nT ${from} ${shellWord(`${hostPath(root, path)}.moved`)}`;
-  const remedy = above.stat.uid === 0 ? move : asUser(user.name, move);
+  const from = hostPath(root, path);
+  const to = hostPath(root, freeName(path, ".moved", isIn(root)));
+  const move = `mv -nT ${shellWord(from)} ${shellWord(to)}`;
+  const remedy = above.stat.uid === user.uid ? asUser(user.name, move) : commandAt(from, move);
   return refuse(root, path, `${why}: no key is written there; move it away with: ${remedy}`, remedy);
 }
 

@@ -8,9 +8,9 @@ import { usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { nameFault } from "../system/account-name.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
-import { endSessions } from "../system/processes.ts";
 import { leaveCommand, type shellsOutside } from "./leaving.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
+import { requireNoProcesses } from "./sessions.ts";
 
 /** The login shell of a jailed account on the host. */
 export const CHROOT_SHELL = "/usr/sbin/jk_chrootsh";
@@ -164,13 +164,7 @@ export function planJailing(facts: JailingFacts): JailingPlan {
     throw refuse("no-home", user, `has the home ${quoted(user.home)}, which cannot be in a jail`);
   const outside = inside ? facts.left : normalPath(user.home);
   const moveFrom = facts.move ? outside : undefined;
-  if ((changeAccount || moveFrom !== undefined) && processes.length > 0) {
-    const pids = processes.slice(0, 20).join(" ");
-    const more = processes.length > 20 ? ` and ${processes.length - 20} more` : "";
-    const remedy = endSessions(user.uid);
-    const why = `has running processes (${pids}${more}); nothing was changed; end them first, with: ${remedy}`;
-    throw refuse("has-processes", user, why, remedy);
-  }
+  if (changeAccount || moveFrom !== undefined) requireNoProcesses(user, processes);
   const entry = planEntry(facts, jailHome);
   const joins = (facts.joins ?? []).filter(({ gid }) => facts.groups.every((group) => group.gid !== gid));
   const notes: ByteString[] = [];

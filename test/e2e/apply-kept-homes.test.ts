@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from
 import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
 import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { check } from "./check-helper.ts";
 
 setDefaultTimeout(120_000);
 
@@ -227,7 +228,7 @@ test("jailkit import creates no account with it, unless the account comes back",
   const refused = importAs("carl", other);
   expect([refused.status, m.exists(other)]).toEqual([1, false]);
   expect(refused.stderr).toContain(
-    `the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: use --without-users, or give them to root, with: chown -hR root:root ${HOME}`,
+    `the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: use --without-users, or give them to root, with: chown -hR --from=${uid} 0 ${HOME}`,
   );
   expect(importAs("bob", other).status).toBe(0);
   expect(uidOf("bob")).toBe(uid);
@@ -285,7 +286,7 @@ test("the uid, declared for somebody else, is a problem whose command helps", ()
   };
   const problem = [
     "kept-home",
-    `user carl: the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: the key 'uid' declares another, or give them to root, with: chown -hR root:root ${HOME}`,
+    `user carl: the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: the key 'uid' declares another, or give them to root, with: chown -hR --from=${uid} 0 ${HOME}`,
   ];
   // As it is with --prune in one run.
   expect([problemsOf("--check"), problemsOf()]).toEqual([
@@ -297,12 +298,51 @@ test("the uid, declared for somebody else, is a problem whose command helps", ()
   m.must(["mv", HOME, `${HOME}.old`]);
   const [, [[, message = ""] = []]] = problemsOf("--check") as [number, string[][]];
   const [, command = ""] = / with: (chown .*)$/.exec(message) ?? [];
-  expect(command).toBe(`chown -hR root:root ${HOME}.old`);
+  expect(command).toBe(`chown -hR --from=${uid} 0 ${HOME}.old`);
   m.must(command.split(" "));
   expect(did(m)).toContain(
     `done + user carl: account in ${J}, home /home/carl, shell /bin/bash (it does not exist)`,
   );
   expect(uidOf("carl")).toBe(uid);
+});
+
+test("root gets what was the account's alone, by the command that jk_check advises, too", () => {
+  const [web, secret, gone] = [33, `${J}/var/secret`, 54321];
+  const uid = leaveHome();
+  const lines = [
+    `cd ${HOME}; mkdir d; echo x >d/own; echo x >theirs; mkdir -p ${J}/var; echo x >${secret}; ln ${secret} hard; ln -s /etc/shadow soft`,
+    `chown -hR ${uid}:${gone} .; chown ${web}:${web} theirs hard`,
+  ];
+  m.must(["sh", "-ec", lines.join("\n")]);
+  m.write(FILE, JAIL + user("carl", `uid = ${uid}\n`));
+  const [problem] = linesOf(m, "--check").summary.problems;
+  const [, command = "false"] = / with: (chown .*)$/.exec(problem?.message ?? "") ?? [];
+  const { found } = check(m, J);
+  expect(found.flatMap(({ path, remedy }) => (path === HOME ? [remedy] : []))).toEqual([command]);
+  const before = [m.stat("/etc/shadow")?.uid, m.stat("/etc/shadow")?.gid];
+  for (const _ of [1, 2]) m.must(command.split(" "));
+  const owners = Object.fromEntries(
+    ["d", "d/own", "soft", "theirs", "hard"].map((name) => {
+      const stat = m.stat(`${HOME}/${name}`);
+      return [name, [stat?.uid, stat?.gid]];
+    }),
+  );
+  // The group was nobody's any more: carl's could get its number.
+  const roots = [0, 0];
+  const others = [web, web];
+  expect(owners).toEqual({ d: roots, "d/own": roots, soft: roots, theirs: others, hard: others });
+  expect([m.stat("/etc/shadow")?.uid, m.stat("/etc/shadow")?.gid]).toEqual(before);
+  expect(linesOf(m, "--check").summary.problems).toEqual([]);
+});
+
+test("no command names a home whose path a user can lead elsewhere", () => {
+  declare(JAIL + user("bob", "home = /data/sub/bob\n"));
+  const uid = uidOf("bob");
+  declare(JAIL, "--prune");
+  m.chown(`${J}/data`, 33, 33);
+  m.write(FILE, JAIL + user("carl", `uid = ${uid}\n`));
+  const [problem] = linesOf(m, "--check").summary.problems;
+  expect(problem?.message).toEndWith(": the key 'uid' declares another");
 });
 
 test("in the run that leaves the home, too, unless it goes", () => {

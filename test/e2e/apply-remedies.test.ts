@@ -62,7 +62,7 @@ const CASES: readonly Case[] = [
     what: "files in its place",
     ...{ first: LIVE, declared: LIVE, code: "not-mounted" },
     before: `umount ${J}${TOOL} && touch ${J}${TOOL}/file`,
-    remedy: `mv -T ${J}${TOOL} ${J}-opt-tool.old && chmod go= ${J}-opt-tool.old && jailkit mount ${J}`,
+    remedy: `mv -nT ${J}${TOOL} ${J}-opt-tool.old && chmod go= ${J}-opt-tool.old && jailkit mount ${J}`,
   },
   {
     what: "a jail whose record is damaged",

@@ -176,7 +176,7 @@ test("a directory that bob puts in the place of the jail gets no user", () => {
   const typed = m.run(["sh", "-c", remedy]);
   expect(typed).toMatchObject({
     status: 1,
-    stderr: `jailkit adopt: ${NEW}: belongs to uid 4001, not to root, so it may be another directory than the jail; check its contents, and then type: chown root '${NEW}'\n`,
+    stderr: `jailkit adopt: ${NEW}: belongs to uid 4001, not to root, so it may be another directory than the jail; check its contents, and then type: chown -h root '${NEW}'\n`,
   });
   expect(m.read("/etc/passwd")).toContain(`:${J}/./home/anna:`);
   expect(m.run(["jailkit", "adopt", "--moved", J, `${HOME}/old`]).status).toBe(0);
@@ -192,7 +192,7 @@ test("the home of an account with the uid of another, of one in a jail, and of o
   m.write("/etc/passwd", passwd + line("bob", "/home/./bob"));
   expect([above()?.message, above()?.remedy]).toEqual([WHY, MOVE]);
   m.write("/etc/passwd", passwd + line("bob", "/home/bo"));
-  expect(above()?.remedy).toBe(`chown root ${HOME}`);
+  expect(above()?.remedy).toBe(`chown -h root ${HOME}`);
   m.write("/etc/passwd", passwd + line("bob", HOME));
 });
 
@@ -216,13 +216,13 @@ test("a home that is a jail itself stays its owner's, also with --fix", () => {
   m.must(["jk_init", "-j", HOME, "basicshell"]);
   m.must(["jk_addjailuser", "-s", "/bin/bash", "-j", HOME, "--uid", "4002", "anna"]);
   m.chown(HOME, ...BOB);
-  const remedy = `give the account another home, and then type: chown root ${HOME}`;
+  const remedy = `give the account another home, and then type: chown -h root ${HOME}`;
   const printed = () => check(m, HOME).found.flatMap(({ path, remedy }) => (path === HOME ? [remedy] : []));
   expect(printed()).toEqual([remedy]);
   expect(listed(HOME)).toMatchObject({ state: "unsafe", reason: WHY, remedy });
   expect(explained("anna")).toMatchObject({ remedy });
   const { stdout } = m.run(["jailkit", "explain", "anna"]);
-  expect(stdout.match(/chown [^\n]*/g)).toEqual([`chown root ${HOME}`]);
+  expect(stdout.match(/chown [^\n]*/g)).toEqual([`chown -h root ${HOME}`]);
   m.run(["jk_check", "--fix", HOME]);
   expect(owner(HOME)).toBe(4001);
   m.must(["usermod", "-d", "/home/elsewhere", "bob"]);

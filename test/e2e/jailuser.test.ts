@@ -479,6 +479,28 @@ test("nobody leaves a jail that became unsafe, until the printed command was run
   expect(m.exists(`/home/${name}/file`)).toBe(true);
 });
 
+test("the processes of an account are named in one way, and not all of thousands; the command ends them", async () => {
+  const name = newUser();
+  for (const words of [
+    ["-n", "-m", "-j", jail, name],
+    ["-n", "-m", "--unjail", name],
+  ]) {
+    const many = m.start(["sh", "-c", "for i in $(seq 24); do sleep infinity & done; echo; wait"], {
+      user: name,
+    });
+    await many.until(({ stdout }) => (stdout === "" ? undefined : true));
+    const { status, stderr } = run(...words);
+    const text = `jk_jailuser: '${name}' has running processes \\([0-9]+( [0-9]+){19} and 5 more\\): end them first, with: `;
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(new RegExp(`^${text}pkill -KILL -u \\d+\n$`)),
+    ]);
+    typeRemedy(m, stderr.split(" with: ")[1] ?? "false");
+    await many.ended;
+    expect(run(...words).status).toBe(0);
+  }
+});
+
 test("a mount without a directory that only root can write takes no home, and the printed command fixes it", () => {
   const other = "/srv/shared";
   m.mkdir(`${other}/etc`);

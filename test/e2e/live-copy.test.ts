@@ -41,7 +41,7 @@ const findings = (jail: string) =>
 const REMEDIES = {
   "/srv/empty": "jk_init --live -j /srv/empty",
   "/srv/full":
-    "mv -T /srv/full/usr /srv/full-usr.old && chmod go= /srv/full-usr.old && jk_init --live -j /srv/full",
+    "mv -nT /srv/full/usr /srv/full-usr.old && chmod go= /srv/full-usr.old && jk_init --live -j /srv/full",
 };
 
 for (const [jail, remedy] of Object.entries(REMEDIES)) {
@@ -116,7 +116,7 @@ const withNames = (jail: string) =>
 
 test("a system of its own, with the same programs and a database of packages, is no copy", () => {
   withNames("/srv/system");
-  expect(state("/srv/system").remedy).toStartWith("mv -T /srv/system/usr ");
+  expect(state("/srv/system").remedy).toStartWith("mv -nT /srv/system/usr ");
   m.mkdir("/srv/system/var/lib/dpkg");
   expect(state("/srv/system").remedy).toBe("jailkit adopt /srv/system");
   expect(m.run(["jailkit", "adopt", "-n", "/srv/system"]).stderr).not.toContain("live jail");
@@ -131,7 +131,7 @@ test("a directory of the host that is mounted in what is moved is first unmounte
   withNames("/srv/bound");
   sh("mkdir -p '/srv/bound/usr/a b' /opt/kept; mount --bind /opt '/srv/bound/usr/a b'");
   const { remedy } = state("/srv/bound");
-  expect(remedy).toStartWith("umount '/srv/bound/usr/a b' && mv -T /srv/bound/usr /srv/bound-usr.old && ");
+  expect(remedy).toStartWith("umount '/srv/bound/usr/a b' && mv -nT /srv/bound/usr /srv/bound-usr.old && ");
   sh(`${remedy} basicshell`);
   sh("rm -r /srv/bound-usr.old");
   expect([state("/srv/bound").state, m.exists("/opt/kept")]).toEqual(["ready", true]);
@@ -156,7 +156,7 @@ test("no tool prints a command that moves a directory which a user could exchang
       ["jk_update", "-j", jail],
     ]) {
       const { stdout, stderr } = m.run(words);
-      expect(stdout + stderr).not.toContain("mv -T");
+      expect(stdout + stderr).not.toContain(`mv -nT ${jail}/usr `);
     }
 });
 

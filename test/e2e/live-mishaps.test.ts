@@ -62,7 +62,7 @@ test("unmounted: nobody advises copying the shell into the place of the mount", 
 
 test("a backup with /usr was restored over it: the remedy moves those files away and mounts", () => {
   shell(`umount ${jail}/usr; mkdir ${jail}/usr/bin; cp -r /usr/bin/b* /usr/bin/l* ${jail}/usr/bin`);
-  const remedy = `mv -T ${jail}/usr ${jail}-usr.old && chmod go= ${jail}-usr.old && jailkit mount ${jail}`;
+  const remedy = `mv -nT ${jail}/usr ${jail}-usr.old && chmod go= ${jail}-usr.old && jailkit mount ${jail}`;
   expect(findings()).toEqual([{ rule: "live-mount", path: `${jail}/usr`, remedy }]);
   expect(m.run(["jailkit", "list", jail]).stderr).toContain("files are in its place");
   for (const option of ["--dry-run", "--verbose"])

@@ -70,7 +70,9 @@ test("a directory that is nobody's home is given back to root", () => {
   m.mkdir(`${J}/home`, { owner: [4010, 4010] });
   const add = ["jk_addjailuser", "-j", J, "anna"];
   const { stderr } = m.run(add);
-  expect(stderr).toContain(`${J}/home belongs to uid 4010, not to root; fix it with: chown root ${J}/home\n`);
+  expect(stderr).toContain(
+    `${J}/home belongs to uid 4010, not to root; fix it with: chown -h root ${J}/home\n`,
+  );
   m.must(["chown", "root", `${J}/home`]);
   m.must(add);
 });
@@ -110,7 +112,7 @@ test("a jail in the home of a user, that is there or missing", () => {
   m.must(["jk_init", "-j", J, "basicshell"]);
   m.must(["usermod", "-d", `${J}/./home/other`, "other"]);
   m.chown(J, 4010, 4010);
-  expect(m.run(["jk_init", "-j", J, "sftp"]).stderr).toContain(`; fix it with: chown root ${J}`);
+  expect(m.run(["jk_init", "-j", J, "sftp"]).stderr).toContain(`; fix it with: chown -h root ${J}`);
 });
 
 test("several unsafe directories: the command in the message shows the others, also of a jail that is not known yet", () => {

@@ -1,4 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { accountFindings, livesIn } from "../../src/check/accounts.ts";
 import type { GroupEntry, PasswdEntry } from "../../src/system/accounts.ts";
 
@@ -214,4 +217,45 @@ test("the primary group of a jailed user is in the jail, with its name: a login 
   expect(of(u, "old:x:1000:")).toEqual([renamed]);
   expect(of(`${u}\n${u}`, "").filter(([rule]) => rule === "group-not-in-jail")).toEqual([missing]);
   expect(of("u:x:1000:5::/home/u:/bin/sh", "").map(([rule]) => rule)).toEqual(["user-changed"]);
+});
+
+describe("a command that changes a line", () => {
+  const PASSWD = "u:x:1000:1000::/home/u:/bin/sh";
+  // What a pattern of sed, or a shell, could take for something else.
+  const ODD = String.raw`a/b.*[c]^$&'\n{1};"é`;
+  const GROUP = ["root::5:u", "nobody:hash.:7:", "nobody:x:7:", ODD].join("\n");
+  const remedies = findingsOf(PASSWD, GROUP).flatMap(({ path, remedy }) =>
+    path === "/j/etc/group" && remedy?.startsWith("sed ") ? [remedy] : [],
+  );
+
+  /** The lines after a command was typed. */
+  function typed(remedy: string, lines: string): string[] {
+    const file = join(mkdtempSync(join(tmpdir(), "accounts-")), "group");
+    try {
+      writeFileSync(file, `${lines}\n`, "latin1");
+      const { exitCode } = Bun.spawnSync(["/bin/sh", "-c", remedy.replace("/j/etc/group", file)]);
+      expect(exitCode).toBe(0);
+      return readFileSync(file, "latin1").trimEnd().split("\n");
+    } finally {
+      rmSync(dirname(file), { recursive: true });
+    }
+  }
+
+  test.each([
+    ["another gid", 0, "root::0:u"],
+    ["a password", 1, "nobody:x:7:"],
+    ["no such group", 2, "#nobody:x:7:"],
+    ["no group at all", 3, `#${ODD}`],
+  ])("%s", (_what, index, wanted) => {
+    const before = GROUP.split("\n");
+    const after = before.with(index, wanted);
+    const fits = remedies.filter((one) => Bun.deepEquals(typed(one, GROUP), after));
+    expect([remedies, fits.length]).toEqual([remedies, 1]);
+    for (const one of fits) {
+      expect(typed(one, after.join("\n"))).toEqual(after);
+      // Another remedy has taken a line out above it.
+      if (index !== 2) expect(typed(one, `\n${GROUP}`)).toEqual(["", ...before]);
+      expect(typed(one, before.slice(1).join("\n"))).toEqual(before.slice(1));
+    }
+  });
 });

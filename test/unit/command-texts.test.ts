@@ -25,7 +25,7 @@ const HARMLESS = /^(?:WORD|[A-Z][A-Z_]+|(?:\w+\.)*[ug]id|rdevM\w+)$/;
 
 const ALLOWED: Readonly<Record<string, string>> = {
   "sed -i '${index + 1}s/^/#/' ${WORD}": "a number",
-  "sed -i '${index + 1}${expression}' ${WORD}": "a number, and one of three expressions of our own",
+  "chown -hR --from=${uid} ${owner} ${WORD}": "numbers",
   "chmod ${change} ${WORD}": "a mode of our own",
   "mount -o ${options} ": "options of our own, and a word",
   "mv -nT ${WORD} ${WORD} && ${copy}": "a command",
@@ -91,6 +91,20 @@ test("every name and path in a command is quoted for a shell", () => {
       found.push(...openIn(line, isWord).map((text) => `${file}: ${text}`));
   }
   expect(found.sort()).toEqual([]);
+});
+
+// What is there keeps its name and its content: without -T a directory takes what is moved, without -n a file is lost.
+const CARELESS = /\bmv (?!-nT\b)/;
+// No commands, and what goes into a directory that the same command makes.
+const NOT_CARELESS = /\bmv: \{|mv\(1\)|mkdir -m 0700 \$\{folder\} && mv -n /;
+
+test("what is moved away replaces nothing, and does not go into a directory", () => {
+  const found: string[] = [];
+  for (const file of new Bun.Glob("**/*.ts").scanSync({ cwd: root }))
+    for (const line of readFileSync(join(root, file), "latin1").split("\n"))
+      if (!/^\s*(?:\/\/|\*|\/\*|import )/.test(line) && CARELESS.test(line) && !NOT_CARELESS.test(line))
+        found.push(`${file}: ${line.trim()}`);
+  expect(found).toEqual([]);
 });
 
 const SAMPLES: Readonly<Record<string, number>> = {

@@ -88,6 +88,7 @@ function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
     homeOwner: () => account,
     homeAcl: () => "none",
     onlyRootExchangesHome: () => true,
+    homeAside: () => "/srv/j/home/u.old",
     homeObstacle: () => undefined,
     inJail: () => ({ named: inside, numbered: inside, group }),
     shell: () => ({ kind: "file", path: "/bin/sh", canonicalPath: "/bin/sh", unsafe: [] }),

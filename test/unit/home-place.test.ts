@@ -37,7 +37,7 @@ test("no directory is taken from an account of the jail, also if its accounts ca
     mkdirSync(place, { recursive: true });
     chownSync(place, USER, USER);
     const advice = () => unsafePlace(jail.root, "/web/u/v", "name another");
-    expect(advice()).toEndWith(`; fix it with: chown root ${place}`);
+    expect(advice()).toEndWith(`; fix it with: chown -h root ${place}`);
     writeFileSync(`${jail.path}/etc/passwd`, `u:x:${USER}:${USER}::/web/u:/bin/sh\n`);
     expect(advice()).toEndWith("; it is in the home of 'u': name another");
     rmSync(`${jail.path}/etc/passwd`);

@@ -233,7 +233,7 @@ test("accounts are looked up only for a directory that is refused; without an an
   } finally {
     libc.getpwuid_r = getpwuid_r;
   }
-  expect(findings()[0]?.remedy).toBe(`chown root ${jail.base}`);
+  expect(findings()[0]?.remedy).toBe(`chown -h root ${jail.base}`);
 });
 
 test("a directory above a program: root takes none that may be a home", () => {
@@ -346,7 +346,7 @@ test("configDirectoryFindings", () => {
   expect(rules(0o775)).toEqual(["(group-writable)"]);
   expect(rules(0o757)).toEqual(["other-writable"]);
   expect(rules(0o775, USER, USER)).toEqual(["owner", "group", "group-writable"]);
-  expect(configDirectoryFindings(path)[0]?.remedy).toBe(`chown root '${path.replace("'", "'\\''")}'`);
+  expect(configDirectoryFindings(path)[0]?.remedy).toBe(`chown -h root '${path.replace("'", "'\\''")}'`);
   symlinkSync(path, `${jail.base}/link`);
   expect(configDirectoryFindings(`${jail.base}/link`).map(({ rule }) => rule)).toEqual(["link"]);
   expect(configDirectoryFindings(`${jail.base}/none`).map(({ rule }) => rule)).toEqual(["missing"]);

@@ -13,6 +13,7 @@ import { isLoose } from "../../jail/fs/strict.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
+import { giveCommand } from "../../system/give.ts";
 import { isOfKernel } from "../files/counterpart.ts";
 import { isGenerated } from "../files/drift.ts";
 import type { CheckFinding, Rule } from "../rules.ts";
@@ -123,11 +124,9 @@ function socket(one: Case): ByteString | undefined {
   return `add these lines to ${CONFIG_DIRECTORY}/jk_socketd.ini:\n${lines}`;
 }
 
-/** Gives files of an unknown owner to the owner of the directory above. Follows no symbolic link. */
+/** Gives files of an unknown owner to the owner of the directory above. */
 function unknownOwner({ finding, stat, above }: Case): ByteString | undefined {
-  if (stat === undefined || above === undefined) return undefined;
-  if (!onlyRootExchanges(directoryOf(finding.path))) return undefined;
-  return `chown -hR --from=${stat.uid} ${above.uid} ${shellWord(finding.path)}`;
+  return stat && above && giveCommand(finding.path, stat.uid, above);
 }
 
 /** The file is copied again or moved away, since its owner may have changed it; a directory gets another owner. */

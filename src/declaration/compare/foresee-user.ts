@@ -13,7 +13,7 @@ import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
-import { freeName } from "../../system/free-name.ts";
+import { asideCommand } from "../../system/free-name.ts";
 import { type Access, isLimitedShell } from "../../users/access.ts";
 import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
@@ -226,7 +226,7 @@ export function requireOwnHome(
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
   const place = hostPath(root, jailHome);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, and not to it` : "is not a directory";
-  const aside = `mv -nT ${shellWord(place)} ${shellWord(freeName(place, ".old"))}`;
+  const aside = commandAt(place, asideCommand(place));
   // As after --prune without --delete-homes.
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
   const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";

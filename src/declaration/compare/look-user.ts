@@ -12,9 +12,11 @@ import { lshKeys } from "../../config/schemas/lsh.ts";
 import { homeRemedy } from "../../enter/remedies.ts";
 import { type JailAccounts, readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
-import { lookUp } from "../../jail/fs/look.ts";
+import { isIn, lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
+import { commandAt } from "../../system/exchange.ts";
+import { freeName } from "../../system/free-name.ts";
 import { below } from "../../system/mountinfo.ts";
 import { knownKeys } from "../../transfer/sections.ts";
 import { isLimitedShell } from "../../users/access.ts";
@@ -234,7 +236,8 @@ function homeState({ jail, directory }: DeclaredUser, account: PasswdEntry, { ro
   if (stat.uid === account.uid && isDirectory(stat)) return { home: "there", fault: undefined } as const;
   const shown = hostPath(root, path);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";
-  const remedy = homeRemedy(shown, account.uid, account.gid, true);
+  const aside = hostPath(root, freeName(path, ".old", isIn(root)));
+  const remedy = commandAt(shown, homeRemedy(shown, account.uid, account.gid, aside));
   const fault: FaultText = {
     code: "foreign-home",
     message: `${quoted(shown)} ${what}: logins are refused; keep it under another name, and create a new one: ${remedy}`,

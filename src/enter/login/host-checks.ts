@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import type { Stat } from "../../../ffi/files.ts";
-import { directoryOf } from "../../../ffi/paths.ts";
+import { directoryOf, plainPath } from "../../../ffi/paths.ts";
 import { describeError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
@@ -89,7 +89,8 @@ function judgeHome(facts: LoginFacts): Verdict {
   const type = home === undefined ? 0 : home.mode & S_IFMT;
   // A file is refused by the check home-entry; all other types here, above all a symbolic link.
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
-    const make = homeRemedy(path, facts.uid, facts.gid, home !== undefined);
+    const aside = home && facts.homeAside();
+    const make = homeRemedy(plainPath(path), facts.uid, facts.gid, aside);
     return failed(`abort, path ${path} is not a directory`, ownHomeRemedy(facts, atHome(facts, path, make)));
   }
   if ((home.mode & (S_ISUID | S_ISGID)) === 0) return passed(`${path} is there`);

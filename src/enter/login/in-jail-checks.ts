@@ -38,7 +38,7 @@ function judgeHomeEntry(facts: LoginFacts): Verdict {
   const path = `${jail}${home}`;
   const remedy =
     closed === undefined
-      ? ownHomeRemedy(facts, atHome(facts, path, homeRemedy(path, facts.uid, facts.gid, true)))
+      ? ownHomeRemedy(facts, atHome(facts, path, homeRemedy(path, facts.uid, facts.gid, facts.homeAside())))
       : atHome(facts, closed, openRemedy(closed, facts));
   const what = `chdir(${home}) failed inside the jail ${jail}: ${reason}`;
   return failed(`abort, ${what}, check the permissions for ${path}`, remedy);

@@ -11,6 +11,7 @@ import { hostPath, isRegular, type JailRoot } from "../../jail/fs/walk.ts";
 import { type JailkitVersion, jailkitVersionOf } from "../../known-programs/jailkit-version.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
+import { asideCommand } from "../../system/free-name.ts";
 import { isNoexec, remountCommand } from "../../system/mounts.ts";
 import type { Subject } from "../account.ts";
 import { reinstallRemedy } from "../installed.ts";
@@ -36,7 +37,7 @@ export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteStr
   const there = statIfPresent(AT_FDCWD, ours) !== undefined;
   if (stat !== undefined && there && sameContent(root, path, ours, stat)) return undefined;
   const place = hostPath(root, path);
-  const move = commandAt(place, `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`);
+  const move = commandAt(place, asideCommand(place));
   const isOurs = make === "jailkit-2" || make === "jailkit-3";
   const remedy = isOurs ? `jk_update -j ${shellWord(root.path)}` : `if it is not wanted: ${move}`;
   return stepsOf(LIMITED_SHELL)(OWN_SHELL, "unknown", `${place} ${whatOf(make)}`, remedy);

@@ -6,6 +6,7 @@ import { asUser, operands, shellWord } from "../../cli/shell-word.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
+import { asideCommand } from "../../system/free-name.ts";
 import { firstLink } from "../../system/sshd/strict-modes.ts";
 import { KEYS_FILE } from "../../users/keys.ts";
 
@@ -33,6 +34,6 @@ export function readRemedy(file: ByteString, { name, home }: Account): ByteStrin
   if (!file.startsWith(`${home}/`))
     return `let the user read ${display(file)}, or let AuthorizedKeysFile name another file`;
   const link = attempt(() => firstLink(home, file.slice(home.length)));
-  if (link !== undefined) return asUser(name, `mv -nT ${operands(link, `${link}.moved`)}`);
+  if (link !== undefined) return asUser(name, asideCommand(link, ".moved"));
   return asUser(name, `chmod u+rwX ${operands(directoryOf(file), file)}`);
 }

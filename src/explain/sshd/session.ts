@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { asideCommand } from "../../system/free-name.ts";
 import { accountAge, today } from "../../system/shadow.ts";
 import { firstOf, isOn, isSet, withTokens } from "../../system/sshd/settings.ts";
 import type { ReportStep } from "../report.ts";
@@ -19,7 +20,7 @@ export function sessionSteps({ settings, account, shadow }: Connection): ReportS
   }
   if (isOn(settings, "usepam")) return steps;
   if (statIfPresent(AT_FDCWD, "/etc/nologin", true) !== undefined) {
-    const remedy = "when users may log in again: mv /etc/nologin /etc/nologin.old";
+    const remedy = `when users may log in again: ${asideCommand("/etc/nologin")}`;
     steps.push(step("nologin", "failed", "/etc/nologin exists: only root may log in", remedy));
   }
   const age = shadow && accountAge(shadow, today());

@@ -9,6 +9,7 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { freeName, freeNumbered } from "../../system/free-name.ts";
 import { grantsRights } from "../../system/grants.ts";
 import { type Attributes, chmodPath, setOwnerAndTimes } from "./attributes.ts";
 import { NOTHING_MOVED } from "./home-copy.ts";
@@ -254,11 +255,11 @@ export function nameError(error: unknown, home: ByteString, path: ByteString): u
   if (isErrno(error, "EXDEV") && error.call === "openat2") return mountPoint(home, path);
   if (!(error instanceof SystemError) || error.call !== "flistxattr" || error.code !== "E2BIG")
     return namedError(error, whole);
-  const [word, copy] = [shellWord(whole), shellWord(`${whole}.new`)];
-  const aside = shellWord(`/var/tmp/${baseName(whole)}`);
+  const [word, copy] = [shellWord(whole), shellWord(freeName(whole, ".new"))];
+  const aside = shellWord(freeNumbered(`/var/tmp/${baseName(whole)}`));
   const message =
     `${quoted(whole)} has more extended attributes than a program can list: its owner can put a copy without them ` +
-    `in its place: cp -r ${word} ${copy} && mv -nT ${word} ${aside} && mv -nT ${copy} ${word}`;
+    `in its place: cp -rT ${word} ${copy} && mv -nT ${word} ${aside} && mv -nT ${copy} ${word}`;
   return new JailkitError("home-not-movable", 1, message);
 }
 

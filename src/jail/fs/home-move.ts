@@ -15,9 +15,8 @@ import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { lookAt } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
-import { shellWord } from "../../cli/shell-word.ts";
 import { commandAt } from "../../system/exchange.ts";
-import { freeName } from "../../system/free-name.ts";
+import { asideCommand } from "../../system/free-name.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
 import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
@@ -78,7 +77,7 @@ export function requireMovable(
 /** The error for a new home that exists. */
 export function homeExists(root: JailRoot, to: ByteString): JailkitError {
   const place = hostPath(root, to);
-  const aside = commandAt(place, `mv -nT ${shellWord(place)} ${shellWord(freeName(place, ".old"))}`);
+  const aside = commandAt(place, asideCommand(place));
   const message = `${quoted(place)} exists already: keep it under another name: ${aside}`;
   return new JailkitError("home-exists", 1, message);
 }

@@ -13,7 +13,9 @@ import {
   withFd,
 } from "../../../ffi/files.ts";
 import { normalPath, pathComponents } from "../../../ffi/paths.ts";
+import { answered } from "../../cli/error.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
+import type { IsThere } from "../../system/free-name.ts";
 import { mayFollow } from "./strict.ts";
 import {
   type Directory,
@@ -119,6 +121,12 @@ function withPlace<T>(
 export function lookUp(root: JailRoot, path: ByteString, { follow = false } = {}): Found | undefined {
   return withPlace(root, path, follow, ({ stat, canonicalPath }) => ({ stat, canonicalPath }));
 }
+
+/** Whether something has a path of a jail, for freeName. */
+export const isIn =
+  (root: JailRoot): IsThere =>
+  (path) =>
+    answered(() => lookUp(root, path)) !== undefined;
 
 /**
  * The last directory that can be reached on the way to `path`, as the jail sees both, and why it goes no further: this

@@ -9,8 +9,10 @@ import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { toleratesGroup } from "../../system/exchange.ts";
+import { freeName, freeNumbered } from "../../system/free-name.ts";
 import { type Place, sparingHomes } from "./elsewhere.ts";
 import type { Finding, SafetyRule } from "./finding.ts";
+import { isIn } from "./look.ts";
 import { isOfKernel, isStrict } from "./strict.ts";
 import {
   type Ancestor,
@@ -42,7 +44,7 @@ function finding(path: ByteString, rule: SafetyRule, what: string, remedy: strin
 function ownerFinding(path: ByteString, stat: Stat): Finding[] {
   return stat.uid === 0
     ? []
-    : [finding(path, "owner", `belongs to uid ${stat.uid}, not to root`, "chown root")];
+    : [finding(path, "owner", `belongs to uid ${stat.uid}, not to root`, "chown -h root")];
 }
 
 /** One command for both, if both may write. */
@@ -222,7 +224,8 @@ export function jailFindings(root: JailRoot): Finding[] {
       if (!mounted) findings.push(...strictFindings(path, stat));
     } else if (DIRECTORIES.test(name)) {
       const found = finding(path, "not-a-directory", "is not a directory", "mv -nT");
-      findings.push({ ...found, remedy: `${found.remedy} ${shellWord(hostPath(root, `/not-${name}`))}` });
+      const aside = hostPath(root, freeNumbered(`/not-${name}`, isIn(root)));
+      findings.push({ ...found, remedy: `${found.remedy} ${shellWord(aside)}` });
     }
   }
   if (findings.length === 0) return findings;
@@ -277,9 +280,9 @@ export function configDirectoryFindings(path: ByteString): (Finding & { tolerate
     return [grave(finding(path, "missing", "does not exist", "install -d -o root -g root -m 0755"))];
   if (isLink(stat)) {
     // A directory with copies of the files; the symbolic link is kept beside it.
-    const [word, kept] = [shellWord(path), shellWord(`${path}.link`)];
+    const [word, kept] = [shellWord(path), shellWord(freeName(path, ".link"))];
     const found = finding(path, "link", "is a symbolic link", "mv -nT");
-    return [grave({ ...found, remedy: `mv -nT ${word} ${kept} && cp -rL ${kept}/ ${word}` })];
+    return [grave({ ...found, remedy: `mv -nT ${word} ${kept} && cp -rnTL ${kept}/ ${word}` })];
   }
   const findings: ReturnType<typeof grave>[] = [];
   for (const found of ownerFinding(path, stat)) findings.push(grave(found));

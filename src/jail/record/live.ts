@@ -3,7 +3,7 @@ import { pathsDownTo } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { freeName } from "../../system/free-name.ts";
+import { asideCommand, freeName } from "../../system/free-name.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
 import {
   hasFilesInPlace,
@@ -42,12 +42,12 @@ export function lackingSockets(root: JailRoot, sockets: readonly ByteString[] = 
 export function moveAway(root: JailRoot, path: ByteString): ByteString | undefined {
   if (directoryFindings(root).length > 0) return undefined;
   const from = hostPath(root, path);
-  const away = `${root.path}${path.replaceAll("/", "-")}.old`;
+  const away = shellWord(freeName(`${root.path}${path.replaceAll("/", "-")}`, ".old"));
   // Later ones may be in earlier ones. Otherwise mv (to another file system), or rm later, would remove the host's files.
   const mounts = ownMounts().filter(({ mountPoint }) => below(mountPoint, from));
   const unmount = mounts.reverse().map(({ mountPoint }) => `umount ${shellWord(mountPoint)} && `);
   // It may have setuid programs that nothing updates.
-  return `${unmount.join("")}mv -T ${shellWord(from)} ${shellWord(away)} && chmod go= ${shellWord(away)}`;
+  return `${unmount.join("")}mv -nT ${shellWord(from)} ${away} && chmod go= ${away}`;
 }
 
 /** A problem of a live jail of which a directory is not mounted as it should be; undefined for all others. */
@@ -88,7 +88,7 @@ function linkAside(root: JailRoot, path: ByteString): ByteString | undefined {
   });
   if (link === undefined || directoryFindings(root).length > 0) return undefined;
   const place = hostPath(root, link);
-  return `mv -nT ${shellWord(place)} ${shellWord(freeName(place, ".old"))}`;
+  return asideCommand(place);
 }
 
 /** Throws JailkitError "not-mounted" for a live jail of which a directory is not mounted as it should be. */

@@ -6,6 +6,7 @@ import { sectionsAround } from "../../config/known-sections.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import type { IniSection } from "../../config/model.ts";
 import { dropInName, dropInText } from "../../config/write.ts";
+import { freeName, isOnHost } from "../../system/free-name.ts";
 import { putDropIn } from "./drop-in.ts";
 
 const DROP_INS = "/jk_socketd.d";
@@ -69,7 +70,9 @@ export function requireLogSocketPlace(
   const { path, sections, foreign } = found;
   if (sections.length > 0 || foreign === undefined) return found;
   const file = directory + path;
-  const remedy = `mv -nT ${shellWord(file)} ${shellWord(file.replace(/ini$/, "others.ini"))}`;
+  const stem = file.replace(/\.ini$/, "");
+  const to = `${freeName(stem, ".others", (one) => isOnHost(`${one}.ini`))}.ini`;
+  const remedy = `mv -nT ${shellWord(file)} ${shellWord(to)}`;
   const message = `${display(file)}: has a section [${display(foreign.name)}], and is not replaced; move it first: ${remedy}`;
   throw new JailkitError("log-socket", 1, message, undefined, remedy);
 }

@@ -9,6 +9,7 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { mayFollow } from "../../jail/fs/strict.ts";
 import { isDirectory, isLink } from "../../jail/fs/walk.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
+import { freeNumbered } from "../../system/free-name.ts";
 import { type Entry, KEEP_OWNER, type Keeps, type PopulateProblem } from "../entry.ts";
 import { linkTarget } from "../file-system.ts";
 import { addEntry, type PlanContext } from "./draft.ts";
@@ -124,7 +125,7 @@ export class JailPaths {
 
   /** The problem of a symbolic link in the place of a system directory that leads to a planned directory of users. */
   unsafeLink(): PopulateProblem | undefined {
-    const { draft, jailPath } = this.context;
+    const { draft, jail, jailPath } = this.context;
     const isNew = (path: ByteString) => draft.planned.get(path)?.action === "create";
     // A link of the jail first: it may be the reason why a planned one is unsafe.
     const links = [...SYSTEM_DIRECTORIES].sort((a, b) => Number(isNew(a)) - Number(isNew(b)));
@@ -132,7 +133,9 @@ export class JailPaths {
       const entry = this.openedBy(link);
       if (entry === undefined) continue;
       const path = jailPath + link;
-      const away = `mv -nT ${shellWord(path)} ${shellWord(`${jailPath}/not-${baseName(link)}`)}`;
+      const isThere = (at: ByteString) => jail.lstat(at) !== undefined;
+      const aside = freeNumbered(`/not-${baseName(link)}`, isThere);
+      const away = `mv -nT ${shellWord(path)} ${shellWord(jailPath + aside)}`;
       const remedy = isNew(link) ? "" : `; move the link away: ${away}`;
       const which = `which users could change (owner ${entry.uid}, mode ${octal(entry.mode)})`;
       const message = `${display(path)}: leads to ${display(jailPath + entry.path)}, ${which}: nothing was changed${remedy}`;

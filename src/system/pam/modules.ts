@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { appendCommand, operands, shellWord } from "../../cli/shell-word.ts";
+import { asideCommand } from "../free-name.ts";
 import { accountAge, passwordState } from "../shadow.ts";
 import { judgeAccess } from "./access.ts";
 import { optionOf, type PamKind, type PamRule } from "./rules.ts";
@@ -54,7 +55,7 @@ const nologin: Judge = ({ uid, read }, words) => {
   const there = files.find((file) => read(file) !== undefined);
   if (there === undefined) return IGNORE;
   if (uid === 0) return SUCCESS;
-  const remedy = `to let users in again: mv ${shellWord(there)} ${shellWord(`${there}.old`)}`;
+  const remedy = `to let users in again: ${asideCommand(there)}`;
   return say("auth_err", `${there} exists: only root may log in (pam_nologin)`, remedy);
 };
 

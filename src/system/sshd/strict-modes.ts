@@ -8,6 +8,7 @@ import { asUser, operands, readFirst } from "../../cli/shell-word.ts";
 import { type PasswdEntry, wholeGroup } from "../accounts.ts";
 import { onlyRootExchanges } from "../exchange.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
+import { asideCommand } from "../free-name.ts";
 import { whoseHome } from "../home-owner.ts";
 import { hostText } from "../host-files.ts";
 
@@ -101,11 +102,10 @@ const WHAT: Readonly<Record<Fault, (place: WayStep) => ByteString>> = {
  * exchange the end, the move is done as the user: of the end, or of the nearest path above it in a directory of theirs.
  */
 function makeRoom(way: readonly WayStep[], { name, uid }: Account): ByteString {
-  const move = (path: ByteString) => `mv -nT ${operands(path, `${path}.old`)}`;
   const end = way.at(-1)?.path ?? "/";
-  if (onlyRootExchanges(end)) return move(end);
+  if (onlyRootExchanges(end)) return asideCommand(end);
   const theirs = way.findLast((_, index) => way[index - 1]?.stat.uid === uid);
-  if (theirs !== undefined) return asUser(name, move(theirs.path));
+  if (theirs !== undefined) return asUser(name, asideCommand(theirs.path));
   const open = way.findIndex(({ path }) => !onlyRootExchanges(path));
   return `let root alone write ${display(way[open - 1]?.path ?? "/")}`;
 }

@@ -63,7 +63,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/remove.ts", LEAVES, [
     ["\n  forgetGroups(user, once, said);", ""],
     ["\n  forgetKeys(root, user, once, said);", ""],
-    ["leaveJail(root, once, said);\n  requireNoSession(user);\n  forget", "forget"],
+    ["leaveJail(root, once, said);\n  requireNoProcesses(user, processesOf(user.uid));\n  forget", "forget"],
   ]),
   ...within("src/declaration/compare/former-jails.ts", LEAVES, [
     ["if (declared.length === 0) return undefined;", "return undefined;"],
@@ -90,8 +90,8 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/memory.ts", LEAVES, [
     ["{ out: true, created: undefined, createdHome: undefined }", "{ out: true }"],
   ]),
-  ...within("src/declaration/carry-out/sessions.ts", PRUNE, [
-    ["const pids = processesOf(uid);", "const pids: number[] = [];"],
+  ...within("src/declaration/carry-out/remove.ts", PRUNE, [
+    ["requireNoProcesses(user, processesOf(user.uid));\n  const place", "const place"],
   ]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
     ["...(prune ? gone.former : [])", "...gone.former"],

@@ -695,7 +695,7 @@ export const JAIL: readonly Mutant[] = [
     ["lookUp(root, path) !== undefined) ?? true)", 'root.path === "") ?? true)'],
   ]),
   ...within("src/jail/record/live.ts", "e2e/live-copy.test.ts", [
-    [" && chmod go= ${shellWord(away)}", ""],
+    [" && chmod go= ${away}", ""],
     ["if (directoryFindings(root).length > 0) return undefined;", ""],
   ]),
   ...within("src/users/safe-place.ts", "e2e/unsafe-home.test.ts", [
