@@ -118,3 +118,33 @@ os.mkfifo("${KEY_FILE}")`;
     "done ~ user eve: keys 1 of 1 (with other options in its authorized_keys)",
   ]);
 });
+
+test("a process that keeps the jail from being as declared keeps nobody in a group, and no shell", async () => {
+  const declared = (jail: string, eve: string, more = "") =>
+    m.write(
+      FILE,
+      `${JAIL}${jail}[user eve]\njail = ${J}\nshell = /bin/bash\n${eve}[user fred]\njail = ${J}\nallow = sftp\n${more}`,
+    );
+  declared("proc = yes\n", "groups = team\n");
+  m.must(["jailkit", "apply", "--prune"]);
+  const stays = m.start(["sh", "-c", `cd ${J}/proc && echo there && exec sleep 1000`], { user: "fred" });
+  await stays.until(({ stdout }) => (stdout.includes("there") ? true : undefined));
+  declared("proc = no\n", "", `[user late]\njail = ${J}\nallow = sftp\n`);
+  const { changes, status } = linesOf(m, "--prune");
+  expect([status, changes.map(({ text, status: end }) => `${end} ${text}`)]).toEqual([
+    ...[
+      1,
+      [
+        `failed - jail ${J}: proc (declared to be off)`,
+        "done - user eve: groups team (no longer declared)",
+        "not-done + user late: policy allow (it has no section)",
+        `not-done + user late: account in ${J}, home /home/late, shell /usr/sbin/jk_lsh (it does not exist)`,
+      ],
+    ],
+  ]);
+  expect(m.must(["id", "-Gn", "eve"]).stdout).not.toContain("team");
+  m.must(["pkill", "-KILL", "-u", "fred"]);
+  await stays.ended;
+  expect(did(m, "--prune")).toHaveLength(3);
+  expect(linesOf(m, "--check", "--prune").status).toBe(0);
+});
