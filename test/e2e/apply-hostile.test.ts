@@ -148,3 +148,39 @@ test("a process that keeps the jail from being as declared keeps nobody in a gro
   expect(did(m, "--prune")).toHaveLength(3);
   expect(linesOf(m, "--check", "--prune").status).toBe(0);
 });
+
+describe("no user who may write above the own home prevents", () => {
+  const home = `${J}/srv/www/site/home`;
+  const scenes = {
+    "is writable by its group": `mv ${home} ${home}.old`,
+    "is not a directory": `mv ${home} ${home}.old && ln -s /etc ${home}`,
+    "is a symbolic link in a directory": `mv ${J}/srv/www/site ${J}/srv/www/old && ln -s old ${J}/srv/www/site`,
+  };
+  const has = (more: string) =>
+    m.write(FILE, `${JAIL}[user gina]\njail = ${J}\nhome = /srv/www/site/home\ngroups = site${more}\n`);
+
+  beforeAll(() => m.must(["groupadd", "site"]));
+
+  test.each(Object.entries(scenes))(
+    "that less is allowed, or that the user is removed: %s",
+    (what, scene) => {
+      m.must(["sh", "-c", `userdel -f gina; sed -i /^gina:/d ${J}/etc/passwd; rm -rf ${J}/srv/www`]);
+      has(`, team\nallow = sftp, scp upload\nauthorized_keys = ${KEYS[0]}`);
+      m.must(["jailkit", "apply"]);
+      const share = `chgrp site ${J}/srv/www ${J}/srv/www/site && chmod 2775 ${J}/srv/www ${J}/srv/www/site`;
+      m.must(["sh", "-c", share]);
+      m.must(["sh", "-c", scene], { user: "gina" });
+      has("\nallow = rsync download");
+      const { changes, summary } = linesOf(m, "--prune");
+      expect(changes.map(({ text, status }) => `${status} ${text}`)).toEqual([
+        "done ~ user gina: policy differs in allow",
+        "done - user gina: groups team (no longer declared)",
+      ]);
+      expect(summary.problems.map(({ message }) => message)).toEqual([expect.stringContaining(what)]);
+      m.write(FILE, JAIL);
+      linesOf(m, "--prune", "--delete-homes");
+      expect(m.read(`${J}/etc/passwd`)).not.toContain("gina:");
+      expect(m.read(`${J}/etc/jailkit/jk_lsh.ini`)).not.toContain("[gina]");
+    },
+  );
+});

@@ -5,7 +5,7 @@ import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
-import { hostPath, type JailRoot, openTree } from "../../jail/fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { removeTree } from "../../jail/fs/write.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
@@ -18,7 +18,6 @@ import { hostUser } from "../../system/name-services.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide, planToUnjail } from "../../users/changes.ts";
-import { isTooLarge } from "../../users/home-owners.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText, removeKeys } from "../../users/keys.ts";
@@ -74,7 +73,7 @@ function removeUser({ once, holds }: FormerUser, deleteHomes: boolean, said: Sai
   return undefined;
 }
 
-/** What becomes of a user. If the user has made too much of the home to find out, logins end, as before sessions do. */
+/** What becomes of a user. If that cannot be found out, as users can bring about, logins end, as before sessions do. */
 function fateOrEnd(
   root: JailRoot,
   user: PasswdEntry | undefined,
@@ -85,7 +84,7 @@ function fateOrEnd(
   try {
     return fateOf(root, user, once, deleteHomes);
   } catch (error) {
-    if (isTooLarge(error)) leaveJail(root, once, said);
+    if (isReported(error)) leaveJail(root, once, said);
     throw error;
   }
 }
@@ -150,7 +149,8 @@ function removeCreated(
   const stat = lookUp(root, place)?.stat;
   const where = hostPath(root, place);
   let kept: KeptHome | undefined;
-  if (home !== undefined && stat !== undefined) {
+  // Who may write above it may have put another one there since.
+  if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
     removeTree(root, home, stat);
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {

@@ -265,7 +265,7 @@ function compareOne(
       const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
       const now = userState(whole, inside, machine, onceUser(name));
       const compared = compareUser(whole, now);
-      const done = now.keysFault === undefined ? whole : { ...whole, keys: undefined };
+      const done = now.homeFault === undefined ? whole : { ...whole, keys: undefined };
       if (!prune)
         // A key that is not declared any more still lets somebody in.
         for (const change of compared.changes)

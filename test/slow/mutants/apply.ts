@@ -45,7 +45,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/carry-out/remove.ts", NESTED, [
     ["created.holds ?? fate.holds", "fate.holds"],
-    ["if (isTooLarge(error)) leaveJail(root, once, said);", ""],
+    ["if (isReported(error)) leaveJail(root, once, said);", ""],
   ]),
   ...within("src/declaration/compare/leaving.ts", NESTED, [
     ["if (places.has(path)) count++;", ""],
