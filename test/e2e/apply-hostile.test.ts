@@ -1,6 +1,7 @@
 /** `jailkit apply` in jails whose users work against it. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
+import { runWithStops } from "../machine/stops.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -183,4 +184,21 @@ describe("no user who may write above the own home prevents", () => {
       expect(m.read(`${J}/etc/jailkit/jk_lsh.ini`)).not.toContain("[gina]");
     },
   );
+});
+
+test("a home that somebody puts in the place of the one that goes is not removed", async () => {
+  const both = `[user hans]\njail = ${J}\nhome = /srv/www/hans\nshell = /bin/bash\n`;
+  const one = `${JAIL}[user ines]\njail = ${J}\nhome = /srv/www/ines\nshell = /bin/bash\n`;
+  m.must(["rm", "-rf", `${J}/srv/www`]);
+  m.write(FILE, one + both);
+  m.must(["jailkit", "apply"]);
+  m.must(["sh", "-c", `touch ${J}/srv/www/ines/work && chmod 777 ${J}/srv/www`]);
+  m.write(FILE, one);
+  const stops = { calls: ["renameat", "renameat2"], paths: [`${J}/etc`, `${J}/etc/passwd`] };
+  const swap = `cd ${J}/srv/www && [ -d hans ] && mv hans old && mv ines hans`;
+  const { status } = await runWithStops(m, ["jailkit", "apply", "--prune", "--delete-homes"], stops, () => {
+    m.run(["sh", "-c", swap], { user: "ines" });
+  });
+  expect([status, m.exists(`${J}/srv/www/hans/work`)]).toEqual([0, true]);
+  m.must(["chmod", "755", `${J}/srv/www`]);
 });
