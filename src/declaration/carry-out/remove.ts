@@ -26,7 +26,7 @@ import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
 import { isOutside } from "../compare/taken-out.ts";
-import { createdHomeOf } from "../kept-homes.ts";
+import { createdHomeOf, wholeJail } from "../kept-homes.ts";
 import { type KeptHome, type OnceUser, policiesOf, sumOf } from "../once.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { requireNoSession, uidOf, warnOfSessions } from "./sessions.ts";
@@ -129,15 +129,10 @@ interface Created {
 }
 
 /**
- * Removes the account that apply created: the last step, so that a run that is killed is repeated. Returns the home that
- * stays.
+ * Removes the account that apply created: the last step, so that a run that is killed is repeated. Returns what may have its
+ * uid: the home that stays, or else the whole jail.
  */
-function removeCreated(
-  root: JailRoot,
-  user: PasswdEntry,
-  created: Created,
-  said: Said,
-): KeptHome | undefined {
+function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said: Said): KeptHome {
   const { once, deleteHomes, fate } = created;
   const { name } = once;
   const holds = created.holds ?? fate.holds;
@@ -148,7 +143,7 @@ function removeCreated(
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
   const where = hostPath(root, place);
-  let kept: KeptHome | undefined;
+  let kept = wholeJail(once, user.uid);
   // Who may write above it may have put another one there since.
   if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
     removeTree(root, home, stat);
