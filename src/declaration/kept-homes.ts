@@ -32,6 +32,17 @@ export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined 
 }
 
 /**
+ * For a home that is gone with the account: the jail as a whole, since other files in it may have the uid, such as a setuid
+ * program in /tmp, which would be the next one's.
+ */
+export const wholeJail = ({ name, jail }: Pick<OnceUser, "name" | "jail">, uid: number): KeptHome => ({
+  ...{ name, uid },
+  home: joinHome(jail, "/"),
+});
+
+const isWholeJail = (home: KeptHome): boolean => placeOf(home).path === "/";
+
+/**
  * Homes that stay without their accounts, or would: nobody else gets the uid of one by chance, and with it the files. It is
  * looked at when somebody asks about a uid, since there may be thousands.
  */
@@ -92,6 +103,7 @@ export class KeptHomes {
 
   /** Looks for a home; what is beside its place may be it, under another name. */
   #find(root: JailRoot, home: KeptHome): Found | undefined {
+    if (isWholeJail(home)) return { home, place: undefined };
     const { path } = placeOf(home);
     const above = directoryOf(path);
     const owner = answered(() => ({ uid: lookUp(root, path)?.stat.uid }));
@@ -123,7 +135,7 @@ export function keptFault(
   advice: string,
 ) {
   const own = joinHome(jail, normalPath(home));
-  const found = kept.of(uid, (one) => one.name === name || one.home === own);
+  const found = kept.of(uid, (one) => one.name === name || one.home === own || isWholeJail(one));
   if (found === undefined) return undefined;
   const shown = quoted(found.place ?? normalPath(found.home.home));
   const what = `the uid ${uid} is that of ${shown}, the home that ${quoted(found.home.name)} had, whose files the new account would own`;

@@ -69,7 +69,7 @@ export function spareUid(
   if (usual === undefined || !isReserved(usual)) return undefined;
   const other = nextId("UID", system, (id) => isReserved(id) || isUsed(id));
   if (other !== undefined) return other;
-  const message = `all uids of the range in /etc/login.defs are used, declared, or those of homes without an account: ${advice}`;
+  const message = `all uids of the range in /etc/login.defs are used, declared, or were those of accounts that are removed: ${advice}`;
   throw new JailkitError("no-id", 1, message);
 }
 

@@ -1,6 +1,7 @@
 /** `jailkit apply` in jails whose users work against it. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
+import { runWithStops } from "../machine/stops.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -86,4 +87,118 @@ time.sleep(100)`;
   m.must(remedy.split(" "));
   await holder.ended;
   expect(did(m)).toEqual(["done + user eve: keys 1 of 2 (not in its authorized_keys)"]);
+});
+
+test("a file of keys that its user exchanges after the plan prevents nothing else", async () => {
+  declare("shell = /bin/bash\ngroups = team\n");
+  m.must(["jailkit", "apply", "--prune"]);
+  const swap = `import ctypes, os
+libc = ctypes.CDLL(None)
+fd = libc.inotify_init()
+libc.inotify_add_watch(fd, b"${KEY_FILE}", 0x20)
+print("waits", flush=True)
+os.read(fd, 4096)
+os.rename("${KEY_FILE}", "${KEY_FILE}.old")
+os.mkfifo("${KEY_FILE}")`;
+  const watcher = m.start(["python3", "-c", swap], { user: "eve" });
+  await watcher.until(({ stdout }) => (stdout.includes("waits") ? true : undefined));
+  m.write(
+    FILE,
+    `${JAIL}[user eve]\njail = ${J}\nauthorized_keys = restrict ${KEYS[0]}\nallow = sftp\nconfine = 1\n`,
+  );
+  const { changes } = linesOf(m, "--prune");
+  expect(changes.map(({ text, status }) => `${status} ${text}`)).toEqual([
+    "done + user eve: policy allow, confine (it has no section)",
+    "failed ~ user eve: keys 1 of 1 (with other options in its authorized_keys)",
+    "done ~ user eve: shell /bin/bash -> /usr/sbin/jk_lsh",
+    "done - user eve: groups team (no longer declared)",
+  ]);
+  expect(m.must(["id", "-Gn", "eve"]).stdout).not.toContain("team");
+  m.must(["mv", "-T", `${KEY_FILE}.old`, KEY_FILE]);
+  expect(did(m, "--prune")).toEqual([
+    "done ~ user eve: keys 1 of 1 (with other options in its authorized_keys)",
+  ]);
+});
+
+test("a process that keeps the jail from being as declared keeps nobody in a group, and no shell", async () => {
+  const declared = (jail: string, eve: string, more = "") =>
+    m.write(
+      FILE,
+      `${JAIL}${jail}[user eve]\njail = ${J}\nshell = /bin/bash\n${eve}[user fred]\njail = ${J}\nallow = sftp\n${more}`,
+    );
+  declared("proc = yes\n", "groups = team\n");
+  m.must(["jailkit", "apply", "--prune"]);
+  const stays = m.start(["sh", "-c", `cd ${J}/proc && echo there && exec sleep 1000`], { user: "fred" });
+  await stays.until(({ stdout }) => (stdout.includes("there") ? true : undefined));
+  declared("proc = no\n", "", `[user late]\njail = ${J}\nallow = sftp\n`);
+  const { changes, status } = linesOf(m, "--prune");
+  expect([status, changes.map(({ text, status: end }) => `${end} ${text}`)]).toEqual([
+    ...[
+      1,
+      [
+        `failed - jail ${J}: proc (declared to be off)`,
+        "done - user eve: groups team (no longer declared)",
+        "not-done + user late: policy allow (it has no section)",
+        `not-done + user late: account in ${J}, home /home/late, shell /usr/sbin/jk_lsh (it does not exist)`,
+      ],
+    ],
+  ]);
+  expect(m.must(["id", "-Gn", "eve"]).stdout).not.toContain("team");
+  m.must(["pkill", "-KILL", "-u", "fred"]);
+  await stays.ended;
+  expect(did(m, "--prune")).toHaveLength(3);
+  expect(linesOf(m, "--check", "--prune").status).toBe(0);
+});
+
+describe("no user who may write above the own home prevents", () => {
+  const home = `${J}/srv/www/site/home`;
+  const scenes = {
+    "is writable by its group": `mv ${home} ${home}.old`,
+    "is not a directory": `mv ${home} ${home}.old && ln -s /etc ${home}`,
+    "is a symbolic link in a directory": `mv ${J}/srv/www/site ${J}/srv/www/old && ln -s old ${J}/srv/www/site`,
+  };
+  const has = (more: string) =>
+    m.write(FILE, `${JAIL}[user gina]\njail = ${J}\nhome = /srv/www/site/home\ngroups = site${more}\n`);
+
+  beforeAll(() => m.must(["groupadd", "site"]));
+
+  test.each(Object.entries(scenes))(
+    "that less is allowed, or that the user is removed: %s",
+    (what, scene) => {
+      m.must(["sh", "-c", `userdel -f gina; sed -i /^gina:/d ${J}/etc/passwd; rm -rf ${J}/srv/www`]);
+      has(`, team\nallow = sftp, scp upload\nauthorized_keys = ${KEYS[0]}`);
+      m.must(["jailkit", "apply"]);
+      const share = `chgrp site ${J}/srv/www ${J}/srv/www/site && chmod 2775 ${J}/srv/www ${J}/srv/www/site`;
+      m.must(["sh", "-c", share]);
+      m.must(["sh", "-c", scene], { user: "gina" });
+      has("\nallow = rsync download");
+      const { changes, summary } = linesOf(m, "--prune");
+      expect(changes.map(({ text, status }) => `${status} ${text}`)).toEqual([
+        "done ~ user gina: policy differs in allow",
+        "done - user gina: groups team (no longer declared)",
+      ]);
+      expect(summary.problems.map(({ message }) => message)).toEqual([expect.stringContaining(what)]);
+      m.write(FILE, JAIL);
+      linesOf(m, "--prune", "--delete-homes");
+      expect(m.read(`${J}/etc/passwd`)).not.toContain("gina:");
+      expect(m.read(`${J}/etc/jailkit/jk_lsh.ini`)).not.toContain("[gina]");
+    },
+  );
+});
+
+test("a home that somebody puts in the place of the one that goes is not removed", async () => {
+  const both = `[user hans]\njail = ${J}\nhome = /srv/www/hans\nshell = /bin/bash\n`;
+  const one = `${JAIL}[user ines]\njail = ${J}\nhome = /srv/www/ines\nshell = /bin/bash\n`;
+  m.must(["rm", "-rf", `${J}/srv/www`]);
+  m.write(FILE, one + both);
+  m.must(["jailkit", "apply"]);
+  m.must(["sh", "-c", `touch ${J}/srv/www/ines/work && chmod 777 ${J}/srv/www`]);
+  m.write(FILE, one);
+  const stops = { calls: ["renameat", "renameat2"], paths: [`${J}/etc`, `${J}/etc/passwd`] };
+  const swap = `cd ${J}/srv/www && [ -d hans ] && mv hans old && mv ines hans`;
+  const { status } = await runWithStops(m, ["jailkit", "apply", "--prune", "--delete-homes"], stops, () => {
+    m.run(["sh", "-c", swap], { user: "ines" });
+  });
+  expect([status, m.exists(`${J}/srv/www/hans/work`)]).toEqual([0, true]);
+  m.must(["chmod", "755", `${J}/srv/www`]);
 });

@@ -84,7 +84,7 @@ test("no new account gets the uid, in the same run or a later one, from apply or
   removeHand();
   declare(JAIL, "--prune", "--delete-homes");
   m.must(hand);
-  expect(uidOf("hand")).toBe(uid + 1);
+  expect(uidOf("hand")).toBe(uid + 3);
 });
 
 test("the problem of who declares the uid names the home, whatever else has that uid", () => {
@@ -115,7 +115,8 @@ test("as long as it is there, also under the name that a message advises; and no
   m.remove(`${HOME}.old`);
   declare(JAIL + user("carl"));
   expect(uidOf("carl")).toBe(uid);
-  expect(JSON.parse(m.read("/var/lib/jailkit/declared.json")).kept).toEqual([]);
+  const { kept } = JSON.parse(m.read("/var/lib/jailkit/declared.json"));
+  expect(kept).toEqual([{ name: "bob", uid: uid + 1, home: `${J}/./` }]);
 });
 
 test("a jail that has moved keeps them, also until apply knows its place", () => {
@@ -274,7 +275,7 @@ test("the home of an account that somebody has removed, and that was declared in
   declare(both, "--prune", "--delete-homes");
   expect(m.exists(`${other}/home/bob`)).toBe(false);
   m.must(["jk_addjailuser", "-s", "/bin/bash", J, "hand"]);
-  expect(uidOf("hand")).toBe(uid + 1);
+  expect(uidOf("hand")).toBe(uid + 2);
 });
 
 test("the uid, declared for somebody else, is a problem whose command helps", () => {
@@ -385,4 +386,29 @@ test("if all other uids are used, nobody gets it", () => {
   } finally {
     m.write("/etc/login.defs", defs);
   }
+});
+
+test("nobody gets the uid of an account whose home is deleted as long as its jail is there, unless somebody declares it", () => {
+  const other = "/srv/other";
+  const [jail, rest] = [JAIL, `[jail ${other}]\nsections = uidbasics, basicshell\n`];
+  declare(jail + rest + user("bob"));
+  const uid = uidOf("bob") ?? 0;
+  // Whoever has the uid can be anybody who starts this.
+  m.must([
+    "sh",
+    "-c",
+    `mkdir -p ${J}/tmp && cd ${J}/tmp && touch left && chown bob: left && chmod 4755 left`,
+  ]);
+  declare(jail + rest, "--prune", "--delete-homes");
+  expect([uidOf("bob"), m.exists(HOME)]).toEqual([undefined, false]);
+  declare(jail + rest + user("carl", "", other) + user("dan"), "--prune");
+  m.must(["jk_addjailuser", "-s", "/bin/bash", J, "hand"]);
+  expect([uidOf("dan"), uidOf("carl"), uidOf("hand")]).toEqual([uid + 1, uid + 2, uid + 3]);
+  removeHand();
+  declare(jail + rest + user("robert", `uid = ${uid}\n`), "--prune", "--delete-homes");
+  expect([uidOf("robert"), uidOf("carl"), uidOf("dan")]).toEqual([uid, undefined, undefined]);
+  m.remove(`${J}/tmp/left`);
+  declare(rest, "--prune", "--delete-homes");
+  declare(rest + user("bob", "", other), "--prune");
+  expect([uidOf("bob"), m.exists(J)]).toEqual([uid, false]);
 });

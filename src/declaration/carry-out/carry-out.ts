@@ -71,14 +71,12 @@ async function makeJail(
   try {
     using _lock = lockJails([path], means);
     const done = await makeSteps(jailSteps(work, { ...means, pathOf }), path, means);
-    if (!done)
-      return notDone(
-        changes.filter(({ of }) => of === "user"),
-        means,
-      );
     // Whatever becomes of its users, the jail is as declared.
-    settleJail(work, means, memory);
-    for (const user of users) if (await makeUser(user, work, memory, means)) settleUser(user, means, memory);
+    if (done) settleJail(work, means, memory);
+    for (const user of users) {
+      if (!done && !isIn(user)) notDone(user.changes, means);
+      else if (await makeUser(user, work, memory, means)) settleUser(user, means, memory);
+    }
     // At the end of all for what was removed: it is repeated without harm.
     memory.write();
   } catch (error) {
@@ -88,6 +86,13 @@ async function makeJail(
     notDone(changes, means);
   }
 }
+
+/**
+ * True for a user who is in the jail, with something to change: what keeps the jail from being as declared, as a process in its
+ * proc, may be the work of a user, and must not keep a right, a group or a key with anybody. Who is not in it has to wait.
+ */
+const isIn = ({ changes }: UserWork): boolean =>
+  changes.length > 0 && changes.every(({ what }) => what !== "account");
 
 /** One user; false if not all is done. */
 async function makeUser(

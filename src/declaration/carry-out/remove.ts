@@ -5,7 +5,7 @@ import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
-import { hostPath, type JailRoot, openTree } from "../../jail/fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { removeTree } from "../../jail/fs/write.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
@@ -19,7 +19,6 @@ import { processesOf } from "../../system/processes.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide, planToUnjail } from "../../users/changes.ts";
-import { isTooLarge } from "../../users/home-owners.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText, removeKeys } from "../../users/keys.ts";
@@ -29,7 +28,7 @@ import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
 import { isOutside } from "../compare/taken-out.ts";
-import { createdHomeOf } from "../kept-homes.ts";
+import { createdHomeOf, wholeJail } from "../kept-homes.ts";
 import { type KeptHome, type OnceUser, policiesOf, sumOf } from "../once.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
@@ -76,7 +75,7 @@ function removeUser({ once, holds }: FormerUser, deleteHomes: boolean, said: Sai
   return undefined;
 }
 
-/** What becomes of a user. If the user has made too much of the home to find out, logins end, as before sessions do. */
+/** What becomes of a user. If that cannot be found out, as users can bring about, logins end, as before sessions do. */
 function fateOrEnd(
   root: JailRoot,
   user: PasswdEntry | undefined,
@@ -87,7 +86,7 @@ function fateOrEnd(
   try {
     return fateOf(root, user, once, deleteHomes);
   } catch (error) {
-    if (isTooLarge(error)) leaveJail(root, once, said);
+    if (isReported(error)) leaveJail(root, once, said);
     throw error;
   }
 }
@@ -132,15 +131,10 @@ interface Created {
 }
 
 /**
- * Removes the account that apply created: the last step, so that a run that is killed is repeated. Returns the home that
- * stays.
+ * Removes the account that apply created: the last step, so that a run that is killed is repeated. Returns what may have its
+ * uid: the home that stays, or else the whole jail.
  */
-function removeCreated(
-  root: JailRoot,
-  user: PasswdEntry,
-  created: Created,
-  said: Said,
-): KeptHome | undefined {
+function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said: Said): KeptHome {
   const { once, deleteHomes, fate } = created;
   const { name } = once;
   const holds = created.holds ?? fate.holds;
@@ -151,8 +145,9 @@ function removeCreated(
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
   const where = hostPath(root, place);
-  let kept: KeptHome | undefined;
-  if (home !== undefined && stat !== undefined) {
+  let kept = wholeJail(once, user.uid);
+  // Who may write above it may have put another one there since.
+  if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
     removeTree(root, home, stat);
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {

@@ -53,12 +53,13 @@ export interface UserMeans {
 export function userSteps({ declared, changes }: UserWork, means: UserMeans): Step[] {
   const { root, once, kept } = means;
   const { name, shell, directory, uid } = declared;
+  const isCreated = changes.some(isCreation);
   // Of an account that should have been removed first, and could not be: before a name that nobody has gets rights.
   const isNew = uid !== undefined && hostUser(name) === undefined;
   const taken = isNew ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, DECLARED.uid)) : undefined;
   if (taken !== undefined) throw new JailkitError(taken.code, 1, taken.message);
-  if (!directory && changes.some(isCreation)) requireHome(declared, means);
-  return stepsOf(USER_STEPS, changes, {
+  if (!directory && isCreated) requireHome(declared, means);
+  const works: Parameters<typeof stepsOf<keyof typeof USER_STEPS>>[2] = {
     limit:
       () =>
       ({ steps }) => {
@@ -93,7 +94,14 @@ export function userSteps({ declared, changes }: UserWork, means: UserMeans): St
         const count = removeKeys({ root, user, home: homeFor(user, root.path) }, new Set(itemsOf(some)));
         steps.push(`removed ${keyCount(count)} from its authorized_keys`);
       },
-  });
+  };
+  // Whoever is here prevents by nothing in the own home that less is allowed. Who comes gets no key with other options.
+  const apart = {
+    changeKeys: { mayFail: !isCreated },
+    leaveGroups: { always: true },
+    removeKeys: { always: true },
+  };
+  return stepsOf(USER_STEPS, changes, works, apart);
 }
 
 /** Throws JailkitError for a home that is there and is another one's: that of a user who was removed just now may have stayed. */

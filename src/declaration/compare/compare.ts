@@ -10,7 +10,7 @@ import { insideJail, jailAround } from "../../jail/record/around.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { type Change, changeText, type Fault, faultText, listed } from "../change.ts";
-import { KeptHomes } from "../kept-homes.ts";
+import { KeptHomes, wholeJail } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once.ts";
 import {
@@ -111,7 +111,8 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     // Users first: a jail with users is not deleted.
     const former = [...moved.former, ...(prune ? gone.former : [])];
     for (const one of former)
-      if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees, one.once.name, one.stays);
+      if (one.of === "user" && one.frees !== undefined)
+        machine.frees(one.frees, one.once.name, one.stays ?? wholeJail(one.once, one.frees));
     const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
     const cleared = new Set(former.map(({ change }) => change.jail));
     // All are planned before one is created.
@@ -265,7 +266,7 @@ function compareOne(
       const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
       const now = userState(whole, inside, machine, onceUser(name));
       const compared = compareUser(whole, now);
-      const done = now.keysFault === undefined ? whole : { ...whole, keys: undefined };
+      const done = now.homeFault === undefined ? whole : { ...whole, keys: undefined };
       if (!prune)
         // A key that is not declared any more still lets somebody in.
         for (const change of compared.changes)

@@ -17,15 +17,13 @@ import { asideCommand } from "../../system/free-name.ts";
 import { type Access, isLimitedShell } from "../../users/access.ts";
 import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
-import { homeFor } from "../../users/jail-side.ts";
 import { groupsOf, jailUser } from "../../users/jailing.ts";
 import { type NewHome, planNewAccount } from "../../users/new-account.ts";
 import { NewAccountPlace } from "../../users/new-account-place.ts";
 import { requireReadyJail, requireShell } from "../../users/open-jail.ts";
 import { planJailing } from "../../users/plan.ts";
 import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
-import { otherHome, prepareJail } from "../../users/prepare.ts";
-import { requireSafePlace } from "../../users/safe-place.ts";
+import { prepareJail } from "../../users/prepare.ts";
 import type { Seen } from "../../users/seen.ts";
 import { type Change, isCreation } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
@@ -190,8 +188,6 @@ export class UserForesight {
     const common = { jail, shell, dryRun: true, facts, ...(seen && { seen }) };
     if (root !== undefined && (lines || (directory && newKeys))) {
       const access = sideAccessOf(declared);
-      const home = homeFor(account, jail);
-      if (some(({ what }) => what === "home")) requireSafePlace(root, home, otherHome(account, root, home));
       passAside(() =>
         withTree((host) => prepareJail(account, root, { ...common, host, access, move: false }, run)),
       );

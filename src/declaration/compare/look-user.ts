@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { answered } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import type { KeyTable } from "../../config/keys.ts";
 import type { IniEntry, IniSection } from "../../config/model.ts";
@@ -25,6 +25,8 @@ import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { readPolicies } from "../../users/policy.ts";
+import { otherHome } from "../../users/prepare.ts";
+import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { keptFault } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
@@ -112,14 +114,16 @@ export function userState(
     if (fault !== undefined) return { ...nothing, fault };
     const owner = account ?? returning(declared, once, inside.root, machine.laterByUid);
     const keys =
-      owner === undefined ? NO_KEYS : keyState(declared, owner, inside.root, home?.home ?? "there", once);
+      owner === undefined || home?.ownFault !== undefined
+        ? NO_KEYS
+        : keyState(declared, owner, inside.root, home?.home ?? "there", once);
     const { table, section } = policyState(declared, inside, machine);
     const policy = section && knownKeys(section, table);
     return {
       ...{ ...nothing, ...groups, home: home?.home ?? "there" },
       inJail: account && inside.accounts?.userByName(declared.name),
       lacksKeys: keys.lacking,
-      keysFault: keys.fault,
+      homeFault: home?.ownFault ?? keys.fault,
       otherOptions: keys.otherOptions,
       // A key that the table does not know is not declared.
       policy: policy && new Map([...policy.keys, ...policy.others.map((key) => [key, ""] as const)]),
@@ -220,30 +224,51 @@ export function hostHomeFault(account: PasswdEntry, jail: ByteString) {
   return { code: "not-their-home", message } as const;
 }
 
-/** The home of an account in the jail, and why it cannot be used. */
-function homeState({ jail, directory }: DeclaredUser, account: PasswdEntry, { root }: InJail) {
+interface HomeState extends Pick<UserState, "home"> {
+  /** Why nothing can be changed. */
+  readonly fault?: FaultText | undefined;
+  /** Why it cannot be used. */
+  readonly ownFault?: FaultText;
+}
+
+/**
+ * The home of an account in the jail, and why it cannot be used. Who can write above it may do anything with it: of an account
+ * that is in the jail, that prevents nothing else.
+ */
+function homeState({ jail, directory }: DeclaredUser, account: PasswdEntry, { root }: InJail): HomeState {
   const split = splitHome(account.home);
   const outside = !directory && (split === undefined || normalPath(split.jail) !== jail);
   // That of an account in no jail may be there already, and does not move.
   const inPlace = split === undefined && below(normalPath(account.home), jail) !== undefined;
-  if (root === undefined || (outside && !inPlace)) {
-    const fault = outside && split === undefined ? hostHomeFault(account, jail) : undefined;
-    return { home: "there", fault } as const;
+  if (root === undefined || (outside && !inPlace))
+    return {
+      home: "there",
+      fault: outside && split === undefined ? hostHomeFault(account, jail) : undefined,
+    };
+  try {
+    return { home: ownHome(root, account, outside) };
+  } catch (error) {
+    const why = faultText(error);
+    return outside ? { home: "foreign", fault: why } : { home: "foreign", ownFault: why };
   }
-  const path = homeFor(account, jail);
+}
+
+/** Throws JailkitError for a home that is not the user's, or cannot be created. */
+function ownHome(root: JailRoot, account: PasswdEntry, outside: boolean): "there" | "missing" {
+  const path = homeFor(account, root.path);
   const stat = lookUp(root, path)?.stat;
-  if (stat === undefined) return { home: outside ? "there" : "missing", fault: undefined } as const;
-  if (stat.uid === account.uid && isDirectory(stat)) return { home: "there", fault: undefined } as const;
+  if (stat === undefined && outside) return "there";
+  if (stat === undefined) {
+    requireSafePlace(root, path, otherHome(account, root, path));
+    return "missing";
+  }
+  if (stat.uid === account.uid && isDirectory(stat)) return "there";
   const shown = hostPath(root, path);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";
   const aside = hostPath(root, freeName(path, ".old", isIn(root)));
   const remedy = commandAt(shown, homeRemedy(shown, account.uid, account.gid, aside));
-  const fault: FaultText = {
-    code: "foreign-home",
-    message: `${quoted(shown)} ${what}: logins are refused; keep it under another name, and create a new one: ${remedy}`,
-    remedy,
-  };
-  return { home: "foreign", fault } as const;
+  const message = `${quoted(shown)} ${what}: logins are refused; keep it under another name, and create a new one: ${remedy}`;
+  throw new JailkitError("foreign-home", 1, message, undefined, remedy);
 }
 
 function policyState({ name, shell, policy }: DeclaredUser, inside: InJail, machine: Machine) {

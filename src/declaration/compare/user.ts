@@ -34,8 +34,8 @@ export interface UserState {
   readonly home: "there" | "missing" | "foreign";
   /** How many declared keys its authorized_keys lacks. */
   readonly lacksKeys: number;
-  /** Why they cannot be read or written, which prevents nothing else. */
-  readonly keysFault?: FaultText | undefined;
+  /** Why the home cannot be used, or the keys in it not be read or written, which prevents nothing else. */
+  readonly homeFault?: FaultText | undefined;
   /** How many declared keys have other options there. */
   readonly otherOptions: number;
   /** Keys of its own section of jk_lsh.ini or jk_chrootsh.ini; undefined if it has none. */
@@ -54,7 +54,7 @@ export interface UserState {
 /** What differs for a user. */
 export interface UserComparison {
   readonly changes: readonly Change[];
-  /** Why nothing is changed; or, with changes, why the keys are not. */
+  /** Why nothing is changed; or, with changes, why the home and the keys are not. */
   readonly fault: Fault | undefined;
   /** What the directory that has the account should say; undefined if it does, or if there is none. */
   readonly directory: { readonly home: ByteString; readonly shell: ByteString } | undefined;
@@ -82,8 +82,8 @@ export function compareUser(declared: DeclaredUser, state: UserState): UserCompa
   if (account === undefined) addOptions(declared, state, add);
   else addAccess(declared, state, add);
   addFormer(state, add);
-  const { keysFault } = state;
-  const fault = keysFault && { ...about, ...keysFault };
+  const { homeFault } = state;
+  const fault = homeFault && { ...about, ...homeFault };
   return { changes: inOrder(USER_STEPS, changes), fault, directory: attributesOf(declared, account) };
 }
 

@@ -43,9 +43,24 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/fate.ts", NESTED, [
     ["(line ?? otherHomeIn(user, hostPath(root, directory), gone))", "line"],
   ]),
+  ...within("src/declaration/carry-out/user.ts", "e2e/apply-hostile.test.ts", [
+    ["changeKeys: { mayFail: !isCreated },", ""],
+    ["leaveGroups: { always: true },", ""],
+  ]),
+  ...within("src/declaration/carry-out/carry-out.ts", "e2e/apply-hostile.test.ts", [
+    ["if (!done && !isIn(user))", "if (!done)"],
+    ["if (!done && !isIn(user))", "if (false)"],
+  ]),
+  ...within("src/declaration/compare/look-user.ts", "e2e/apply-hostile.test.ts", [
+    ["return outside ? { home: ", "return true ? { home: "],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", "e2e/apply-hostile.test.ts", [
+    ["stat?.uid === user.uid && isDirectory(stat)", "stat !== undefined"],
+    ["if (isReported(error)) leaveJail(root, once, said);", ""],
+  ]),
   ...within("src/declaration/carry-out/remove.ts", NESTED, [
     ["created.holds ?? fate.holds", "fate.holds"],
-    ["if (isTooLarge(error)) leaveJail(root, once, said);", ""],
+    ["if (isReported(error)) leaveJail(root, once, said);", ""],
   ]),
   ...within("src/declaration/compare/leaving.ts", NESTED, [
     ["if (places.has(path)) count++;", ""],
@@ -127,6 +142,8 @@ export const APPLY: readonly Mutant[] = [
     ["  endWhilePlanning(files, options);\n", ""],
   ]),
   ...within("src/declaration/kept-homes.ts", KEPT, [
+    ["if (isWholeJail(home)) return { home, place: undefined };", ""],
+    [" || isWholeJail(one));", ");"],
     ["if (owner?.uid === home.uid)", "if (false)"],
     ["beside.get(home.uid)", "undefined"],
     ["isLost && lostRemedy(jail) === undefined", "isLost"],
