@@ -33,10 +33,11 @@ export class Memory {
   #written: Once;
   #changed = true;
 
-  /** `pathOf`: the path that an operand of jk_cp means. */
+  /** `pathOf`: the path that an operand of jk_cp means. `beside`: what other files declare, and goes on to be so. */
   constructor(
     before: Once,
     private readonly pathOf: (operand: ByteString) => ByteString,
+    private readonly beside?: Declaration,
   ) {
     this.#written = before;
     this.#jails = new Map(before.jails.map((jail) => [jail.path, jail]));
@@ -102,14 +103,18 @@ export class Memory {
 
   /** Forgets what was removed from a jail, or of a user. */
   settleJail(jail: DeclaredJail): void {
-    this.#addJail(jail, undefined);
+    const other = this.beside?.jails.find(({ path }) => path === jail.path);
+    if (other !== undefined) this.#addJail(other, undefined);
+    this.#addJail(jail, other && this.#jails.get(jail.path));
     this.#changed = true;
   }
 
   /** The same of a user. */
   settleUser(user: DeclaredUser): void {
     const { created, createdHome, left = [] } = this.#users.get(user.name) ?? {};
-    this.#addUser(user, undefined);
+    const other = this.beside?.users.find(({ name, jail }) => name === user.name && jail === user.jail);
+    if (other !== undefined) this.#addUser(other, undefined);
+    this.#addUser(user, other && this.#users.get(user.name));
     this.#change(user.name, { created, createdHome, left });
   }
 

@@ -191,21 +191,22 @@ export function readDeclaration(
 }
 
 /**
- * What `files` declare, and what the usual files do beside them. Throws DeclarationError with the errors of all, each of
- * them once.
+ * What `files` declare, and what the usual files do beside them, or why that is not known. Throws DeclarationError; with
+ * `needed` also for the usual files: with the errors of all, each of them once.
  */
-export function readWithOthers(files: readonly ByteString[]): {
-  declaration: Declaration;
-  others: Declaration;
-} {
+export function readWithOthers(
+  files: readonly ByteString[],
+  needed: boolean,
+): { declaration: Declaration; others: Declaration | DeclarationError } {
   const declaration = readOrError(files);
   const others = readOrError();
-  if (!(declaration instanceof DeclarationError || others instanceof DeclarationError))
-    return { declaration, others };
-  const found = [declaration, others].flatMap((one) => (one instanceof DeclarationError ? one.all : []));
+  const errors = [declaration, ...(needed ? [others] : [])].flatMap((one) =>
+    one instanceof DeclarationError ? one.all : [],
+  );
+  if (!(declaration instanceof DeclarationError) && errors.length === 0) return { declaration, others };
   const once = new Map<string, FileError>();
-  for (const one of found) once.getOrInsert(describeError(one.error), one);
-  throw new DeclarationError([...once.values()], others.unread);
+  for (const one of errors) once.getOrInsert(describeError(one.error), one);
+  throw new DeclarationError([...once.values()], needed ? others.unread : declaration.unread);
 }
 
 function readOrError(files?: readonly ByteString[]): Declaration | DeclarationError {

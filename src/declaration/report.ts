@@ -37,6 +37,8 @@ interface Options {
   readonly json: boolean;
   readonly verbose: boolean;
   readonly unread: readonly UnreadFile[];
+  /** About no jail and no user; printable. */
+  readonly warnings: readonly string[];
 }
 
 type Text = string | undefined;
@@ -92,13 +94,14 @@ export class ApplyReport implements Shown {
     const { jails, former, formerFaults, undeclared } = comparison;
     if (!json) showUnread(unread);
     this.#undeclared = undeclared;
-    this.#warnings = comparison.warnings.map((one) => `${nameOf(one)}: ${one.message}`);
+    const about = comparison.warnings.map((one) => `${nameOf(one)}: ${one.message}`);
+    this.#warnings = [...this.options.warnings, ...about];
     if (!json) for (const line of this.#warnings) printError(`${APPLY}: warning: ${line}`);
     // What a user has left in another jail is about that user, too.
-    const about = [...former.map(({ change }) => change), ...formerFaults].map(nameOf);
+    const counted = [...former.map(({ change }) => change), ...formerFaults].map(nameOf);
     const declaredAt = (of: "jail" | "user", { name, place }: { name: ByteString; place: Place }) => {
       const key = nameOf({ of, name });
-      about.push(key);
+      counted.push(key);
       this.#places.set(key, place);
     };
     for (const { declared, path: name, users, fault } of jails) {
@@ -107,7 +110,7 @@ export class ApplyReport implements Shown {
       if (place !== undefined) declaredAt("jail", { name, place });
       for (const user of users) declaredAt("user", user.declared);
     }
-    this.#count = new Set(about).size;
+    this.#count = new Set(counted).size;
     const users = jails.flatMap((jail) => jail.users);
     this.#directories = users.flatMap(({ declared, directory }) =>
       directory === undefined

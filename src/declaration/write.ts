@@ -21,13 +21,15 @@ export interface DeclarationText {
 
 /**
  * A declaration as text that can be in one file or in several. What would not read back the same is left out, and a comment says
- * so: a user as a whole if the rest would mean another home, another shell or fewer limits. Pure.
+ * so: a user as a whole if the rest would mean another home, another shell or fewer limits. `others`: users of other files, whose
+ * homes and uids are taken. Pure.
  */
 export function declarationText(
   { jails, users }: Pick<Declaration, "jails" | "users">,
   comments: Comments = new Map(),
+  others: readonly DeclaredUser[] = [],
 ): DeclarationText {
-  const shared = sharedBy(users);
+  const shared = sharedBy([...others, ...users]);
   const leftOut: string[] = [];
   const byJail = new Map<ByteString, ByteString[]>();
   const add = (path: ByteString, section: SectionText) => {

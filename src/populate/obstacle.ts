@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { parentOf } from "../../ffi/paths.ts";
-import { answered } from "../cli/error.ts";
+import { answered, problemFrom } from "../cli/error.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
@@ -8,6 +8,7 @@ import { REGISTRY } from "../jail/record/manifest.ts";
 import { findProgram } from "../system/run.ts";
 import { lacksAccounts } from "./apply/accounts.ts";
 import { concernsLibraries, lacksCache } from "./apply/library-cache.ts";
+import { requireLiveLines } from "./apply/live-lines.ts";
 import type { Plan, PopulateProblem } from "./entry.ts";
 import type { PopulateRequest } from "./request.ts";
 
@@ -22,8 +23,21 @@ export function obstacleTo(
 ): PopulateProblem | undefined {
   if (plan.unsafe !== undefined) return plan.unsafe;
   const { jail } = request;
+  const lines = linesProblem(request);
+  if (lines !== undefined) return lines;
   const inJail = root && readOnlyProblem(root, placesToChange(root, request, plan), jail);
   return inJail ?? withTree((host) => readOnlyProblem(host, [REGISTRY], jail));
+}
+
+/** What keeps the lines of a live jail out of fstab(5): without them nothing is copied. */
+function linesProblem({ jail, live }: PopulateRequest): PopulateProblem | undefined {
+  if (live === undefined) return undefined;
+  try {
+    requireLiveLines(jail, { add: live.directories, remove: [] });
+    return undefined;
+  } catch (error) {
+    return problemFrom(error, "live", jail);
+  }
 }
 
 /** The directories of the jail in which a name would be created or replaced. */

@@ -3,7 +3,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { readLink } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
-import { requireJailToFill } from "../jail/fs/host-directories.ts";
+import { heldDirectory } from "../jail/fs/held.ts";
+import { requireFileSystem, requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { requireSafeAbove } from "../jail/fs/safety.ts";
 import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
@@ -67,9 +68,12 @@ function openChecked(path: ByteString, { create, sync, unsafeStatus }: OpenOptio
 /** Looks whether a jail can be created, before the first directory is. */
 function requirePlace(path: ByteString, unsafeStatus: number): void {
   using above = openNearest(path);
+  requireFileSystem(above, 1);
   requireSafeAbove(above, path, unsafeStatus);
   const problem = readOnlyProblem(above, ["/"], path);
   if (problem !== undefined) throw new JailkitError(problem.code, 1, problem.message);
+  const held = heldDirectory(above.path);
+  if (held !== undefined) throw held;
 }
 
 function openNearest(path: ByteString): JailRoot {

@@ -14,7 +14,7 @@ import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { CopyAhead } from "./apply/ahead.ts";
 import { type Applied, type ApplyOptions, applyPlan } from "./apply/apply.ts";
-import { ALL_FILES, addExtras } from "./apply/extras.ts";
+import { ALL_FILES, addExtras, foreseeExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
 import { liveDirectories, liveProblem, setUpLive } from "./apply/live.ts";
 import { OBSTACLE, removeSockets } from "./apply/sockets.ts";
@@ -155,8 +155,9 @@ function showPlan(
     reporter.say(`Mounting ${path} on ${jail}${path}, read-only, with a line in /etc/fstab`);
   if (request.needProc) reporter.say(`Mounting proc on ${jail}/proc, with a line in /etc/fstab`);
   if (request.needLogsocket) reporter.say(`Telling jk_socketd to serve ${jail}/dev/log`);
+  const problems = foreseeExtras(request, reporter);
   if (plan.entries.length > 0) reporter.say("(dry run: nothing was changed)");
-  return { present: plan.entries, problems: [] };
+  return { present: plan.entries, problems };
 }
 
 async function fillJail(

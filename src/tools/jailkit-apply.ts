@@ -139,6 +139,12 @@ function endWhilePlanning(files: readonly string[], options: Options): void {
   );
 }
 
+/** The warning that the usual files, beside the named ones, have errors. */
+const notCompared = (others: Declaration | DeclarationError | undefined): string[] =>
+  others instanceof DeclarationError
+    ? [`the usual files have errors, so that these are not compared with them: ${others.message}`]
+    : [];
+
 async function apply(files: readonly string[], options: Options): Promise<number> {
   const { check, configDir, prune, deleteHomes, json, noWait } = options;
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
@@ -148,23 +154,23 @@ async function apply(files: readonly string[], options: Options): Promise<number
   compileIf((statIfPresent(AT_FDCWD, ONCE_FILE)?.size ?? 0) > MANY * USER_SIZE);
   const before = readOnce();
   const named = usual ? undefined : files.map(absolutePath);
-  // A user may have moved from one file to another one.
   const read =
-    named !== undefined && prune
-      ? readWithOthers(named)
-      : { declaration: readDeclaration(named, directory), others: undefined };
+    named === undefined
+      ? { declaration: readDeclaration(undefined, directory), others: undefined }
+      : readWithOthers(named, prune);
   compileIf(read.declaration.users.length > MANY);
   const declaration = withGroupNames(read.declaration);
-  const others = read.others && withGroupNames(read.others);
+  const others = read.others instanceof DeclarationError ? undefined : read.others;
   requireSomething(declaration, before, options);
-  const compared = compare(declaration, before, { prune, deleteHomes, usual, others });
-  const { unread } = others ?? declaration;
+  const beside = others && withGroupNames(others);
+  const compared = compare(declaration, before, { prune, deleteHomes, usual, others: beside });
+  const { unread } = (prune ? others : undefined) ?? declaration;
   if (prune) requireAllRead(others ?? declaration, compared);
   const comparison = hasWork(compared) ? await foreseen(compared) : compared;
-  const report = new ApplyReport({ ...options, unread });
+  const report = new ApplyReport({ ...options, unread, warnings: notCompared(read.others) });
   report.plan(comparison);
   try {
-    if (!check) await carryOut(declaration, comparison, before, options, report);
+    if (!check) await carryOut({ declaration, beside }, comparison, before, options, report);
   } catch (error) {
     if (!isReported(error)) throw error;
     report.broken(error);
@@ -173,7 +179,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
 }
 
 async function carryOut(
-  declaration: Declaration,
+  { declaration, beside }: { declaration: Declaration; beside: Declaration | undefined },
   comparison: Comparison,
   before: Once,
   options: Options,
@@ -183,7 +189,7 @@ async function carryOut(
   waitInLookUps();
   if (hasWork(comparison)) {
     const all = await import("../declaration/carry-out/carry-out.ts");
-    const means = { ...options, tools: TOOLS, tool: APPLY, ended, fault };
+    const means = { ...options, beside, tools: TOOLS, tool: APPLY, ended, fault };
     await all.carryOut(declaration, comparison, before, means);
     return;
   }

@@ -1,15 +1,16 @@
 import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { readLink, statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
+import { answered, describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
 import { LIMITS } from "../config/model.ts";
 import { dropInName } from "../config/write.ts";
+import { declaredBeside, withoutDeclared } from "../declaration/elsewhere.ts";
 import { gatherDeclaration } from "../declaration/gather.ts";
 import { declarationText } from "../declaration/write.ts";
 import { withTree } from "../jail/fs/look.ts";
@@ -57,16 +58,25 @@ function importRefusal(document: object): string | undefined {
 
 const HEADING = `# Written by '${NAME} --declaration'; without passwords and files. See jails.ini(5).\n`;
 
+/** False for comments alone, about what others declare. */
+const hasSection = ({ text }: { readonly text: ByteString }): boolean =>
+  text.split("\n").some((line) => line.startsWith("["));
+
 /** Writes a declaration of jails, all that are known if none is named; returns the exit status. */
 function exportDeclaration(named: readonly ByteString[], keys: boolean, output?: ByteString): number {
-  const gathered = gatherDeclaration(named.map(absolutePath), { keys });
-  const { jails, leftOut } = declarationText(gathered, gathered.comments);
+  // Standard output may be a file there, too, or a pipe, which has no path.
+  const target = output ?? answered(() => readLink(AT_FDCWD, "/proc/self/fd/1"));
+  const beside = target?.startsWith("/") ? declaredBeside(target, output !== undefined) : undefined;
+  const found = gatherDeclaration(named.map(absolutePath), { keys });
+  const { rest: gathered, leftOut: declared } = withoutDeclared(found, beside);
+  const { jails, leftOut } = declarationText(gathered, gathered.comments, beside?.users);
   const problems = [...gathered.problems];
   const stat = output === undefined ? undefined : statIfPresent(AT_FDCWD, output, true);
   if (output !== undefined && stat !== undefined && isDirectory(stat)) {
-    for (const { path, text } of jails) {
+    for (const { path, text } of jails.filter(hasSection)) {
       const fault = newFileFault(`${output}/${dropInName(path)}`, `${HEADING}\n${text}`);
-      if (fault !== undefined) problems.push(`left out: jail ${quoted(path)}: ${fault}`);
+      const other = beside === undefined ? "" : "; name a new file for it with -o";
+      if (fault !== undefined) problems.push(`left out: jail ${quoted(path)}: ${fault}${other}`);
     }
   } else {
     const head = HEADING + problems.map((problem) => `# ${problem}\n`).join("");
@@ -78,7 +88,7 @@ function exportDeclaration(named: readonly ByteString[], keys: boolean, output?:
     if (output === undefined) printLine(text.slice(0, -1));
     else replaceFile(output, text);
   }
-  for (const line of [...gathered.warnings, ...leftOut]) printError(`${NAME}: warning: ${line}`);
+  for (const line of [...declared, ...gathered.warnings, ...leftOut]) printError(`${NAME}: warning: ${line}`);
   for (const line of problems) printError(`${NAME}: ${line}`);
   return problems.length === 0 ? 0 : 1;
 }
@@ -112,7 +122,7 @@ export const tool = defineTool({
 
 'jailkit import' makes the same jail from the programs of another machine. Homes and other files of users are moved with rsync(1).
 
-With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt'. What a declaration cannot say is left out; a comment and a warning name it.`,
+With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. Where the file is one of /etc/jailkit/jails.d, the jails and users that other files there declare are left out, which a warning tells: 'jailkit apply' refuses all if one is declared twice, and what somebody has written by hand counts. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt'. What a declaration cannot say is left out; a comment and a warning name it.`,
   root: 5,
   run({ options, operands }) {
     const output =

@@ -147,6 +147,51 @@ const CASES: readonly Case[] = [
     fails: [`jail /srv/${"n".repeat(300)}`],
     declared: `[jail /srv/${"n".repeat(300)}]\nsections = uidbasics\n`,
   },
+  ...["/proc/jail", "/proc/sys/jail", "/sys/jail", "/sys/kernel/jail", "/dev/pts/jail"].map((path) => ({
+    what: `a place in a file system of the kernel, ${path}`,
+    fails: [`jail ${path}`],
+    declared: `[jail ${path}]\nsections = uidbasics\n`,
+  })),
+  {
+    what: "a directory of the kernel's that is there",
+    fails: ["jail /sys/kernel"],
+    declared: "[jail /sys/kernel]\nsections = uidbasics\n",
+  },
+  {
+    what: "a file system of the kernel that is mounted elsewhere",
+    fails: ["jail /srv/groups/jail"],
+    declared: "[jail /srv/groups/jail]\nsections = uidbasics\n",
+    before: (m) => all(m, "mkdir /srv/groups; mount -t cgroup2 none /srv/groups"),
+    after: (m) => all(m, "umount /srv/groups; rmdir /srv/groups"),
+  },
+  {
+    what: "a place in /dev/shm, which is none",
+    fails: [],
+    declared: "[jail /dev/shm/jail]\nsections = uidbasics\n",
+    after: (m) => all(m, "jailkit delete --yes /dev/shm/jail"),
+  },
+  {
+    what: "an immutable directory, for a new jail",
+    fails: ["jail /srv/held/more/jail"],
+    declared: "[jail /srv/held/more/jail]\nsections = uidbasics\n",
+    before: (m) => all(m, "mkdir /srv/held; chattr +i /srv/held"),
+    after: (m) => all(m, "chattr -i /srv/held; rmdir /srv/held"),
+  },
+  {
+    what: "a directory that is append-only, which lets new ones in",
+    fails: [],
+    declared: "[jail /srv/held/jail]\nsections = uidbasics\n",
+    before: (m) => all(m, "mkdir /srv/held; chattr +a /srv/held"),
+    after: (m) => all(m, "chattr -a /srv/held; jailkit delete --yes /srv/held/jail; rmdir /srv/held"),
+  },
+  {
+    what: "a place behind a symbolic link to nothing, and to itself",
+    fails: ["jail /srv/dangling/jail", "jail /srv/loop/jail"],
+    declared:
+      "[jail /srv/dangling/jail]\nsections = uidbasics\n[jail /srv/loop/jail]\nsections = uidbasics\n",
+    before: (m) => all(m, "ln -s nothing /srv/dangling; ln -s loop /srv/loop"),
+    after: (m) => all(m, "rm /srv/dangling /srv/loop"),
+  },
   {
     what: "a directory of the machine",
     fails: ["jail /var/lib", "user x"],

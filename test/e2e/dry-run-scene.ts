@@ -4,7 +4,7 @@ import type { Machine, RunResult } from "../machine/machine.ts";
 
 /** What a scene may change of the host: it is put back before the next. */
 const HOST = [
-  ...["cron.allow", "at.allow", "at.deny", "cron.deny", "login.defs", "nsswitch.conf", "shells"],
+  ...["cron.allow", "at.allow", "at.deny", "cron.deny", "fstab", "login.defs", "nsswitch.conf", "shells"],
   ...["passwd", "group", "shadow", "gshadow", "subuid", "subgid"],
 ].map((name) => `/etc/${name}`);
 const TREES = ["/etc/ssh", "/etc/jailkit", "/etc/pam.d", "/etc/default"];

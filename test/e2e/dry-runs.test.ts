@@ -31,6 +31,8 @@ interface Situation {
 
 const JAIL = "jk_init -j J one > J.said 2>&1; jk_cp -j J /usr/local/bin/changing > J.said 2>&1";
 const USER = "useradd -m -d H -s /bin/sh N";
+const needs = (key: string) =>
+  `printf '[needs]\\npaths = cat\\n${key}\\n' > /etc/jailkit/jk_init.d/needs.ini`;
 const READ_ONLY = "mount --bind J J; mount -o remount,bind,ro J";
 const READ_ONLY_RECORDS =
   "mount --bind /var/lib/jailkit /var/lib/jailkit; mount -o remount,bind,ro /var/lib/jailkit";
@@ -120,6 +122,31 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
   "jk_cp: hard links, but a file gets another mode": {
     scene: `${JAIL}; cp /bin/true /usr/local/bin/N; chmod 4755 /usr/local/bin/N`,
     command: "jk_cp -k -j J /usr/local/bin/N",
+  },
+  "jk_init --live: a line of others for the same place": {
+    scene: "echo '/opt J/usr none bind 0 0' >> /etc/fstab",
+    command: "jk_init --live -j J",
+    status: 1,
+  },
+  "jk_init --live: a line of others, and a jail that is there": {
+    scene: "jk_init -j J one > J.said 2>&1; rm -r J; mkdir J; echo '/opt J/usr none bind 0 0' >> /etc/fstab",
+    command: "jk_init --live -j J",
+    status: 1,
+  },
+  "jk_init: proc, and an fstab that is a symbolic link": {
+    scene: `mv /etc/fstab /etc/fstab.N; ln -s fstab.N /etc/fstab; ${needs("need_proc = 1")}`,
+    command: "jk_init -j J needs",
+    status: 1,
+  },
+  "jk_init: a log socket, and a file in the place of its section": {
+    scene: `${needs("need_logsocket = 1")}; mkdir -p /etc/jailkit/jk_socketd.d; echo "[/srv/x]" > /etc/jailkit/jk_socketd.d/srv-jail%2d"N".ini`,
+    command: "jk_init -j J needs",
+    status: 1,
+  },
+  "jk_init: sockets, and a line of others for their place": {
+    scene: `echo '/opt J/run/gamesd none bind 0 0' >> /etc/fstab; install -d -o games /run/gamesd; ${needs("sockets = /run/gamesd/socket")}`,
+    command: "jk_init -j J needs",
+    status: 1,
   },
   "jk_init: hard links": { command: "jk_init -k -j J one" },
   "jk_init: a link in the way": {

@@ -436,6 +436,72 @@ describe("-o", () => {
     ]);
   });
 
+  test("into jails.d, what other files there declare is left out, so that apply takes all of them", () => {
+    const D = "/etc/jailkit/jails.d";
+    const run = (...args: string[]) => m.run(["jailkit", "export", "--declaration", ...args]);
+    const twice = () => m.run(["jailkit", "apply", "--check"]).stderr.match(/duplicate-section|\[taken/g);
+    const left = (what: string, file: string) =>
+      `jailkit export: warning: left out: ${what} that '${D}/${file}' declares already\n`;
+    m.mkdir(D, { mode: 0o755 });
+    const own = "[jail /srv/old]\nsections = one\n\n[user anna]\njail = /srv/a\nshell = /usr/bin/sh\n";
+    m.write(`${D}/hand.ini`, own);
+    expect(twice()).toBeNull();
+    m.write(`${D}/twin.ini`, own);
+    expect(twice()).toEqual(["duplicate-section", "duplicate-section"]);
+    m.remove(`${D}/twin.ini`);
+    // What is not as declared: somebody else has this uid.
+    m.write(`${D}/zed.ini`, "[user zed]\njail = /srv/a\nshell = /usr/bin/sh\nuid = 5003\n");
+    // A file for each jail.
+    const jails = ["/srv/a", "/srv/old"];
+    const all = run("-o", D, ...jails);
+    expect([all.status, all.stderr]).toEqual([
+      0,
+      expect.stringContaining(left("1 jail and 1 user", "hand.ini")),
+    ]);
+    expect(m.read(`${D}/srv-a.ini`)).not.toContain("[user anna]");
+    expect(m.read(`${D}/srv-a.ini`)).toContain("[user bob]");
+    expect(m.read(`${D}/srv-a.ini`)).toContain("# left out: user 'carl': its uid, 5003, is that of 'zed'\n");
+    expect(m.read(`${D}/srv-old.ini`)).toBe(
+      `${HEADING}\n[user old]\n${m.read(`${D}/srv-old.ini`).split("[user old]\n")[1]}`,
+    );
+    expect(twice()).toBeNull();
+    // Again: there is nothing to add, and nothing in the way.
+    const again = run("-o", D, ...jails);
+    expect([again.status, again.stderr]).toEqual([0, expect.stringContaining(left("1 user", "srv-old.ini"))]);
+    // One file for all, replaced by itself.
+    m.must(["rm", `${D}/srv-a.ini`, `${D}/srv-old.ini`]);
+    for (const path of [`${D}/all.ini`, `${D}/all.ini`, "/etc/jailkit/../jailkit/jails.d/all.ini"]) {
+      expect(run("-o", path, ...jails).status).toBe(0);
+      expect(m.read(`${D}/all.ini`)).toContain("[user bob]");
+      expect(twice()).toBeNull();
+    }
+    m.remove(`${D}/all.ini`);
+    m.must(["sh", "-c", `jailkit export --declaration ${jails.join(" ")} >${D}/all.ini`]);
+    expect(m.read(`${D}/all.ini`)).toContain("[user bob]");
+    expect(twice()).toBeNull();
+    m.must(["sh", "-c", `jailkit export --declaration ${jails.join(" ")} >>${D}/all.ini`]);
+    expect(twice()).toBeNull();
+    // Elsewhere it is whole.
+    expect(run(...jails).stdout).toContain("[user anna]");
+    // A new user of a jail whose file is there.
+    m.remove(`${D}/all.ini`);
+    m.write(`${D}/srv-a.ini`, "[jail /srv/a]\nsections = one\n");
+    const { status, stderr } = run("-o", D, "/srv/a");
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining(
+        `left out: jail '/srv/a': ${D}/srv-a.ini exists already; name a new file for it with -o\n`,
+      ),
+    ]);
+    expect(run("-o", `${D}/more.ini`, "/srv/a").status).toBe(0);
+    expect(twice()).toBeNull();
+    // What cannot be read is no reason to write what may be there twice.
+    m.must(["chown", "nobody", `${D}/hand.ini`]);
+    m.remove(`${D}/more.ini`);
+    expect([run("-o", `${D}/more.ini`, "/srv/a").status, m.exists(`${D}/more.ini`)]).toEqual([1, false]);
+    m.must(["rm", "-r", D]);
+  });
+
   test.each([
     [["--without-keys", "/srv/a"], "--without-keys is for --declaration"],
     [["--declaration", "--json", "/srv/a"], "--declaration is not JSON: omit --json"],

@@ -25,6 +25,8 @@ interface Means extends Shown {
   readonly json: boolean;
   readonly prune: boolean;
   readonly deleteHomes: boolean;
+  /** What the usual files declare, if the declaration is another one. */
+  readonly beside: Declaration | undefined;
 }
 
 interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept"> {}
@@ -39,7 +41,7 @@ export async function carryOut(
   before: Once,
   means: Means,
 ): Promise<void> {
-  const memory = new Memory(before, comparison.pathOf);
+  const memory = new Memory(before, comparison.pathOf, means.beside);
   memory.declare(declaration, comparison);
   for (const fault of comparison.formerFaults) means.fault(fault);
   for (const former of comparison.former) await remove(former, memory, means);

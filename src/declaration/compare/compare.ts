@@ -9,6 +9,7 @@ import type { JailRoot } from "../../jail/fs/walk.ts";
 import { insideJail, jailAround } from "../../jail/record/around.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
+import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed } from "../change.ts";
 import { KeptHomes, wholeJail } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
@@ -27,7 +28,7 @@ import { compareJail } from "./jail.ts";
 import type { JailState } from "./jail-state.ts";
 import { movedFault, withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
-import { Machine, once } from "./machine.ts";
+import { once as firstOf, Machine } from "./machine.ts";
 import { OpenJails } from "./open-jails.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
@@ -82,7 +83,7 @@ interface Asked {
   readonly deleteHomes: boolean;
   /** The declaration is that of the usual files. */
   readonly usual: boolean;
-  /** What the usual files declare, if the declaration is another one: it is not removed. */
+  /** What the usual files declare, if the declaration is another one and they can be read: it is not removed. */
   readonly others: Declaration | undefined;
 }
 
@@ -100,8 +101,8 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const undeclared: string[] = [];
     const declared = new Map(declaration.jails.map((jail) => [jail.path, jail]));
     const users = Map.groupBy(declaration.users, ({ jail }) => jail);
-    const onceJails = new Map(before.jails.map((jail) => [jail.path, jail]));
-    const onceUsers = new Map(before.users.map((user) => [user.name, user]));
+    const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
+    const once = onceBeside(before, others, pathOf);
     const paths = new Set([...declared.keys(), ...users.keys()]);
     const reserved = reservedUids(declaration.users, before);
     using opened = new OpenJails(machine);
@@ -116,18 +117,17 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
     const cleared = new Set(former.map(({ change }) => change.jail));
     // All are planned before one is created.
-    const instead = once(() => uidInstead(machine.laterByUid, reserved, machine.kept));
+    const instead = firstOf(() => uidInstead(machine.laterByUid, reserved, machine.kept));
     const jails = [...paths].map((path) => {
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
-        ...{ prune, undeclared, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
+        ...{ prune, undeclared, once: once.jails.get(path), onceUser: (name) => once.users.get(name) },
         ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
     });
     if (!prune)
       for (const { change } of gone.former) undeclared.push(`${changeText(change)} (${change.why})`);
-    const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
     const isJail = (path: ByteString) => declared.has(path) || machine.byJail.has(path);
     // Without --prune it may have moved to a file that is not compared.
     const isWhole = asked.usual || prune;
@@ -143,7 +143,12 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       settledLeft: [...moved.settled, ...gone.settled],
       forgotten: isWhole ? gone.forgotten : [],
       out: out.map(({ name }) => name),
-      warnings: [...insides, ...out.flatMap(({ note }) => note ?? [])],
+      warnings: [
+        ...insides,
+        ...(others === undefined ? [] : contradictions(declaration, others, pathOf)),
+        ...(asked.usual ? declaredElsewhere(jails.flatMap(changesOf), before) : []),
+        ...out.flatMap(({ note }) => note ?? []),
+      ],
       ...{ undeclared, pathOf },
     };
   });

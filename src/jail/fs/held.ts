@@ -24,3 +24,7 @@ export function heldError(path: ByteString): JailkitError | undefined {
   }
   return undefined;
 }
+
+/** The same for a directory in which nothing can be created. */
+export const heldDirectory = (path: ByteString): JailkitError | undefined =>
+  (attempt(() => holdingFlags(path)) ?? "").startsWith("i") ? heldError(path) : undefined;

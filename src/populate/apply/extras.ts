@@ -1,3 +1,4 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { problemFrom } from "../../cli/error.ts";
 import { endsRun, noRoom, type Work } from "../../jail/fs/no-room.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -6,21 +7,16 @@ import type { LineReporter } from "../reporter.ts";
 import type { PopulateRequest } from "../request.ts";
 import { addAccounts, lacksAccounts, type WantedAccounts } from "./accounts.ts";
 import { concernsLibraries, lacksCache, renewLibraryCache } from "./library-cache.ts";
-import { registerLogSocket } from "./log-socket.ts";
-import { addProcLine, mountJailProc } from "./proc.ts";
+import { requireLiveLines } from "./live-lines.ts";
+import { registerLogSocket, requireLogSocketPlace } from "./log-socket.ts";
+import { addProcLine, mountJailProc, requireProcLine } from "./proc.ts";
 import { setUpSockets } from "./sockets.ts";
 
 /** The progress when all files are copied. */
 export const ALL_FILES: Work = { left: [], progress: "what was copied is in place" };
 
-/** Adds everything besides files that a request asks for. Every step is tried, and each failure is a problem. */
-export function addExtras(
-  root: JailRoot,
-  request: PopulateRequest,
-  entries: readonly Entry[],
-  reporter: LineReporter,
-): PopulateProblem[] {
-  const { jail, accounts } = request;
+/** Collects the problems of steps of which every one is tried. */
+function stepsOf(jail: ByteString, reporter: LineReporter) {
   const problems: PopulateProblem[] = [];
   const attempt = (code: string, step: () => void) => {
     if (problems.some(endsRun)) return;
@@ -32,6 +28,30 @@ export function addExtras(
       reporter.fail(problem);
     }
   };
+  return { problems, attempt };
+}
+
+/** The problems that addExtras would have with the configuration of the machine. */
+export function foreseeExtras(
+  { jail, needProc, needLogsocket, sockets = [] }: PopulateRequest,
+  reporter: LineReporter,
+): PopulateProblem[] {
+  const { problems, attempt } = stepsOf(jail, reporter);
+  if (needProc) attempt("proc", () => requireProcLine(jail));
+  attempt("sockets", () => requireLiveLines(jail, { add: sockets, remove: [] }));
+  if (needLogsocket) attempt("log-socket", () => requireLogSocketPlace(jail));
+  return problems;
+}
+
+/** Adds everything besides files that a request asks for. Every step is tried, and each failure is a problem. */
+export function addExtras(
+  root: JailRoot,
+  request: PopulateRequest,
+  entries: readonly Entry[],
+  reporter: LineReporter,
+): PopulateProblem[] {
+  const { jail, accounts } = request;
+  const { problems, attempt } = stepsOf(jail, reporter);
   if (accounts) attempt("accounts", () => addWantedAccounts(root, accounts, reporter));
   if (request.needProc) {
     attempt("proc", () => {

@@ -1,0 +1,129 @@
+/** `jailkit apply FILE` beside the files of /etc/jailkit/jails.d: what they declare otherwise is told, and what they declare stays. */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/a";
+const USUAL = "/etc/jailkit/jails.d/a.ini";
+const FILE = "/root/f.ini";
+
+const declared = (shell: string, more = "", ofJail = "") =>
+  `[jail ${J}]\nsections = uidbasics, basicshell\n${ofJail}\n[user anna]\njail = ${J}\nshell = ${shell}\n${more}`;
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+beforeEach(() => {
+  m.write(USUAL, declared("/bin/bash"));
+  expect(linesOf(m).status).toBe(0);
+});
+afterAll(() => m?.close());
+
+const warnings = (...options: string[]) => linesOf(m, ...options).summary.warnings;
+
+test("a contradiction is a warning of each run, with both places, and the run of the usual files names the other one", () => {
+  m.write(FILE, `\n${declared("/bin/sh")}`);
+  const what = `declared in ${FILE}:5 with shell '/bin/sh', and in ${USUAL}:4 with shell '/bin/bash'`;
+  const then = `'jailkit apply' without FILE changes that back, or refuses it; declare it in one of the two, or the same in both`;
+  const message = `user anna: ${what}: ${then}`;
+  expect(warnings("--check", FILE)).toEqual([message]);
+  const { status, stderr } = m.run(["jailkit", "apply", FILE]);
+  expect([status, stderr]).toEqual([0, `jailkit apply: warning: ${message}\n`]);
+  // Also when nothing is left to do.
+  expect([did(m, FILE), warnings(FILE)]).toEqual([[], [message]]);
+  expect(warnings("--check")).toEqual([
+    `user anna: was declared last in '${FILE}', which does not count here`,
+  ]);
+  expect(did(m)).toEqual(["done ~ user anna: shell /bin/sh -> /bin/bash"]);
+  expect([warnings("--check"), warnings()]).toEqual([[], []]);
+});
+
+test("what is the same, said in one place alone, or in a file of jails.d, is no contradiction", () => {
+  m.write(USUAL, declared("/bin/bash", "groups = team\ncomment = Anna\n", "proc = no\n"));
+  expect(linesOf(m).status).toBe(0);
+  m.write(FILE, declared("/bin/bash"));
+  m.must(["ln", "-s", USUAL, "/root/link.ini"]);
+  for (const file of [FILE, USUAL, "/root/link.ini"])
+    for (const more of [[], ["--prune"]]) expect(warnings("--check", ...more, file)).toEqual([]);
+  m.write(FILE, "[jail /srv/other]\nsections = uidbasics\n");
+  expect(warnings("--check", FILE)).toEqual([]);
+});
+
+test("--prune with FILE leaves what the usual files declare, and goes on to know that", () => {
+  m.write(
+    USUAL,
+    declared(
+      "/bin/bash",
+      `groups = team\nauthorized_keys = ${KEYS[0]}\nnetwork = none\n`,
+      "files = id\nlog_socket = yes\n",
+    ),
+  );
+  expect(linesOf(m).status).toBe(0);
+  m.write(FILE, declared("/bin/bash", `authorized_keys = ${KEYS[1]}\n`, "files = who\n"));
+  const more = `'jailkit apply --prune' without FILE removes that; declare it there too`;
+  expect(warnings("--prune", FILE)).toEqual([
+    `jail ${J}: ${FILE}:1 declares files /usr/bin/who, and ${USUAL}:1 does not: ${more}`,
+    `user anna: ${FILE}:5 declares 1 of authorized_keys, and ${USUAL}:6 does not: ${more}`,
+  ]);
+  expect([did(m, "--prune", FILE), did(m)]).toEqual([[], []]);
+  m.write(FILE, declared("/bin/bash"));
+  expect(did(m, "--prune", FILE)).toEqual([
+    `done - jail ${J}: files /usr/bin/who (no longer declared)`,
+    "done - user anna: keys 1 (no longer declared)",
+  ]);
+  m.write(USUAL, declared("/bin/bash"));
+  expect(did(m, "--prune").map((line) => line.replace(/^done - | \(.*/g, ""))).toEqual([
+    `jail ${J}: log-socket`,
+    `jail ${J}: files /usr/bin/id`,
+    "user anna: groups team",
+    "user anna: policy",
+    "user anna: keys 1",
+  ]);
+});
+
+test("usual files with errors do not prevent FILE, but are not compared, which is told; --prune needs them", () => {
+  m.write(USUAL, "[jail /srv/x\n");
+  m.write(FILE, declared("/bin/bash"));
+  const { status, stderr } = m.run(["jailkit", "apply", FILE]);
+  expect([status, stderr.replace(/(not compared with them: ).*/, "$1")]).toEqual([
+    0,
+    "jailkit apply: warning: the usual files have errors, so that these are not compared with them: \n",
+  ]);
+  expect(stderr).toContain(USUAL);
+  expect(m.run(["jailkit", "apply", "--prune", FILE]).status).toBe(1);
+});
+
+test.each([
+  [
+    "rights",
+    "shell = /bin/bash\nnetwork = none\n",
+    "shell = /bin/bash\nscope = 1\n",
+    "network 'none', no scope",
+    "no network, scope '1'",
+  ],
+  [
+    "a comment",
+    "shell = /bin/bash\ncomment = A\n",
+    "shell = /bin/bash\ncomment = B\n",
+    "comment 'A'",
+    "comment 'B'",
+  ],
+  [
+    "options of a key",
+    `shell = /bin/bash\nauthorized_keys = no-pty ${KEYS[0]}\n`,
+    `shell = /bin/bash\nauthorized_keys = ${KEYS[0]}\n`,
+    "the options of a key 'no-pty'",
+    "the options of a key ''",
+  ],
+])("a contradiction of %s", (_, here, there, mine, other) => {
+  const user = (text: string) => `[user anna]\njail = ${J}\n${text}`;
+  m.write(USUAL, `[jail ${J}]\nproc = no\n${user(there)}`);
+  m.write(FILE, `[jail ${J}]\nproc = yes\n${user(here)}`);
+  expect(warnings("--check", FILE).map((line) => line.replace(/: 'jailkit apply'.*/, ""))).toEqual([
+    `jail ${J}: declared in ${FILE}:1 with proc yes, and in ${USUAL}:1 with proc no`,
+    `user anna: declared in ${FILE}:3 with ${mine}, and in ${USUAL}:3 with ${other}`,
+  ]);
+});
