@@ -10,6 +10,7 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
 import { LIMITS } from "../config/model.ts";
 import { dropInName } from "../config/write.ts";
+import { declaredAlready } from "../declaration/declared-already.ts";
 import { gatherDeclaration } from "../declaration/gather.ts";
 import { declarationText } from "../declaration/write.ts";
 import { withTree } from "../jail/fs/look.ts";
@@ -64,8 +65,10 @@ function exportDeclaration(named: readonly ByteString[], keys: boolean, output?:
   const problems = [...gathered.problems];
   const stat = output === undefined ? undefined : statIfPresent(AT_FDCWD, output, true);
   if (output !== undefined && stat !== undefined && isDirectory(stat)) {
+    const already = declaredAlready(gathered, output);
     for (const { path, text } of jails) {
-      const fault = newFileFault(`${output}/${dropInName(path)}`, `${HEADING}\n${text}`);
+      const file = `${output}/${dropInName(path)}`;
+      const fault = already.get(path) ?? newFileFault(file, `${HEADING}\n${text}`);
       if (fault !== undefined) problems.push(`left out: jail ${quoted(path)}: ${fault}`);
     }
   } else {
@@ -99,7 +102,7 @@ export const tool = defineTool({
       short: "o",
       value: "FILE",
       description:
-        "write to FILE, which only root can read, instead of standard output; with --declaration, if FILE is a directory, a new file for each jail",
+        "write to FILE, which only root can read, instead of standard output; with --declaration, if FILE is a directory, a new file for each jail; if that is named jails.d, for those that no other file there declares",
     },
     json: JSON_OUTPUT,
   },

@@ -419,21 +419,38 @@ describe("-o", () => {
   });
 
   test("writes a file for each jail into a directory, and replaces none", () => {
-    m.mkdir("/root/jails.d");
+    m.mkdir("/root/fresh/jails.d");
     const run = (...jails: string[]) =>
-      m.run(["jailkit", "export", "--declaration", "-o", "/root/jails.d", ...jails]);
+      m.run(["jailkit", "export", "--declaration", "-o", "/root/fresh/jails.d", ...jails]);
     expect(run("/srv/a")).toMatchObject({ status: 0, stdout: "" });
-    expect(m.read("/root/jails.d/srv-a.ini")).toBe(`${HEADING}\n${declare("/srv/a").text}`);
-    m.write("/root/jails.d/srv-a.ini", "mine\n");
+    expect(m.read("/root/fresh/jails.d/srv-a.ini")).toBe(`${HEADING}\n${declare("/srv/a").text}`);
+    m.write("/root/fresh/jails.d/srv-a.ini", "mine\n");
     const { status, stderr } = run("/srv/a", "/srv/live");
     expect([status, stderr]).toEqual([
       1,
-      expect.stringContaining("left out: jail '/srv/a': /root/jails.d/srv-a.ini exists already\n"),
+      expect.stringContaining("left out: jail '/srv/a': /root/fresh/jails.d/srv-a.ini exists already\n"),
     ]);
-    expect([m.read("/root/jails.d/srv-a.ini"), m.read("/root/jails.d/srv-live.ini")]).toEqual([
+    expect([m.read("/root/fresh/jails.d/srv-a.ini"), m.read("/root/fresh/jails.d/srv-live.ini")]).toEqual([
       "mine\n",
       `${HEADING}\n[jail /srv/live]\nsections = one\nlive = /usr\n`,
     ]);
+  });
+
+  // With two sections of one name, nothing of jails.d would be applied any more.
+  test("leaves out what another file of the same jails.d declares", () => {
+    m.write("/root/fleet/jails.ini", "[jail /srv/live]\n");
+    m.write("/root/fleet/jails.d/anna.ini", "# ours\n[user anna]\njail = /srv/elsewhere\nshell = /bin/sh\n");
+    const { status, stderr } = m.run(
+      ["jailkit", "export", "--declaration", "-o", ".", "/srv/a", "/srv/live", "/srv/gone"],
+      { cwd: "/root/fleet/jails.d" },
+    );
+    const errors = stderr.split("\n").filter((line) => line.startsWith("jailkit export: left out: jail"));
+    expect([status, ...errors]).toEqual([
+      1,
+      "jailkit export: left out: jail '/srv/a': /root/fleet/jails.d/anna.ini:2 declares its user 'anna'",
+      "jailkit export: left out: jail '/srv/live': /root/fleet/jails.ini:1 declares it",
+    ]);
+    expect(m.list("/root/fleet/jails.d").toSorted()).toEqual(["anna.ini", "srv-gone.ini"]);
   });
 
   test.each([
