@@ -36,7 +36,7 @@ describe("without the word", () => {
       ...[0, []],
       [`jail ${J}: users bob`, "user bob (no longer declared)"],
     ]);
-    expect(has("bob")).toBe(true);
+    expect([has("bob"), summary.noLongerDeclared]).toEqual([true, ["user bob"]]);
     expect(did(m, "--prune", "--delete-homes")).toEqual(["done - user bob (no longer declared)"]);
   });
 
@@ -154,6 +154,14 @@ describe("--prune", () => {
         "user bob: keys 1 (no longer declared)",
       ],
     ]);
+    expect(summary.noLongerDeclared).toEqual([
+      ...[`jail ${J}: files /usr/bin/id`, `jail ${J}: sections sftp`],
+      ...["user bob: groups team", "user bob: policy", "user bob: keys 1"],
+    ]);
+    expect(m.run(["jailkit", "apply"]).stdout).toBe(
+      `no longer declared, and still there: jail ${J}: files /usr/bin/id and 4 more; --prune removes this\n0 changed, 0 failed, 2 as declared\n`,
+    );
+    expect(linesOf(m, "--check", "--prune").summary.noLongerDeclared).toEqual([]);
     expect(did(m, "--prune")).toEqual([
       `done - jail ${J}: files /usr/bin/id (no longer declared)`,
       `done - jail ${J}: sections sftp (no longer declared)`,

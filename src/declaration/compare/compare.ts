@@ -23,7 +23,7 @@ import {
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
 import type { Gone } from "./former-jails.ts";
-import { compareJail } from "./jail.ts";
+import { compareJail, formerIn } from "./jail.ts";
 import type { JailState } from "./jail-state.ts";
 import { movedFault, withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
@@ -71,6 +71,8 @@ export interface Comparison {
   readonly out: readonly ByteString[];
   /** What is there and not declared, printable. */
   readonly undeclared: readonly string[];
+  /** What of that was declared once, so that --prune would remove it. */
+  readonly noLonger: readonly Change[];
   /** Declared jails at places where they should not be, though they can be, and accounts that stay. */
   readonly warnings: readonly Pick<Fault, "of" | "name" | "message">[];
   /** The path that an operand of jk_cp means, as it is recorded. */
@@ -98,6 +100,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const { prune, others } = asked;
     const machine = new Machine(new KeptHomes(before));
     const undeclared: string[] = [];
+    const noLonger: Change[] = [];
     const declared = new Map(declaration.jails.map((jail) => [jail.path, jail]));
     const users = Map.groupBy(declaration.users, ({ jail }) => jail);
     const onceJails = new Map(before.jails.map((jail) => [jail.path, jail]));
@@ -120,12 +123,12 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
-        ...{ prune, undeclared, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
+        ...{ prune, undeclared, noLonger, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
         ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
     });
-    if (!prune)
-      for (const { change } of gone.former) undeclared.push(`${changeText(change)} (${change.why})`);
+    const told = { undeclared, noLonger };
+    if (!prune) for (const { change } of gone.former) tellFormer(change, told);
     const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
     const isJail = (path: ByteString) => declared.has(path) || machine.byJail.has(path);
     // Without --prune it may have moved to a file that is not compared.
@@ -143,7 +146,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       forgotten: isWhole ? gone.forgotten : [],
       out: out.map(({ name }) => name),
       warnings: [...insides, ...out.flatMap(({ note }) => note ?? [])],
-      ...{ undeclared, pathOf },
+      ...{ undeclared, noLonger, pathOf },
     };
   });
 }
@@ -174,6 +177,8 @@ interface Before {
   readonly prune: boolean;
   /** Gets what is not declared. */
   readonly undeclared: string[];
+  /** Gets what --prune would remove. */
+  readonly noLonger: Change[];
   readonly once: OnceJail | undefined;
   readonly onceUser: (name: ByteString) => OnceUser | undefined;
   /** Something is removed from the jail before. */
@@ -182,6 +187,12 @@ interface Before {
   readonly leave: ReadonlySet<ByteString>;
   /** As uidInstead. */
   readonly uidInstead: () => number | undefined;
+}
+
+/** What was declared once and stays. */
+function tellFormer(change: Change, { undeclared, noLonger }: Pick<Before, "undeclared" | "noLonger">): void {
+  noLonger.push(change);
+  undeclared.push(`${changeText(change)} (${change.why})`);
 }
 
 interface Declared {
@@ -224,7 +235,7 @@ function compareOne(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { prune, undeclared, once, onceUser, isCleared, leave, uidInstead }: Before,
+  { prune, undeclared, noLonger, once, onceUser, isCleared, leave, uidInstead }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
@@ -241,6 +252,7 @@ function compareOne(
         const compared = compareJail(declared, state, lookUps, { once, prune });
         ({ changes, fault, taken } = compared);
         undeclared.push(...compared.undeclared);
+        if (!prune) noLonger.push(...formerIn(declared, state, lookUps, once));
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
           requireExtras(declared, changes, state.exists ? [] : machine.liveDirectoriesOf(path));
@@ -269,7 +281,7 @@ function compareOne(
       if (!prune)
         // A key that is not declared any more still lets somebody in.
         for (const change of compared.changes)
-          if (change.action === "remove") undeclared.push(`${changeText(change)} (${change.why})`);
+          if (change.action === "remove") tellFormer(change, { undeclared, noLonger });
       const asked = prune ? compared.changes : compared.changes.filter(({ action }) => action !== "remove");
       const planned = { declared: done, changes: asked, once: onceUser(name) };
       return { declared: done, ...foreseen({ ...compared, changes: asked }, planned, foresight) };

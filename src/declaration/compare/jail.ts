@@ -53,6 +53,18 @@ export function compareJail(
   return new JailDifference(declared, state, lookUps, asked).compare();
 }
 
+/** What --prune would remove from a jail. Pure. */
+export function formerIn(
+  declared: DeclaredJail,
+  state: JailState,
+  lookUps: JailLookUps,
+  once: JailOnce | undefined,
+): Change[] {
+  if (once === undefined) return [];
+  const { changes } = compareJail(declared, state, lookUps, { once, prune: true });
+  return changes.filter(({ why }) => why === NO_LONGER);
+}
+
 class JailDifference {
   readonly #changes: Change[] = [];
   readonly #undeclared: string[] = [];
