@@ -29,7 +29,8 @@ export function declaredAlready(
   const usersThere = new Map(declaration.users.map((user) => [user.name, user.place]));
   const faults = new Map<ByteString, string>();
   const add = (path: ByteString, what: string, there: Place | undefined) => {
-    if (there !== undefined) faults.getOrInsert(path, `${display(there.file)}:${there.line} declares ${what}`);
+    if (there !== undefined)
+      faults.getOrInsert(path, `${display(there.file)}:${there.line} declares ${what}`);
   };
   for (const { path } of jails) add(path, "it", jailsThere.get(path));
   for (const { name, jail } of users) add(jail, `its user ${quoted(name)}`, usersThere.get(name));

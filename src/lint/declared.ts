@@ -76,7 +76,8 @@ function fixInSection(fix: Fix | undefined, { name }: DeclaredUser): Fix {
 /** What fits the line there fits the same line here. */
 function atEntry(problem: Problem, there: IniEntry, entry: IniEntry, user: DeclaredUser): Problem {
   const { file, line, valueColumn } = entry;
-  if (entry.value !== there.value) return { ...problem, file, line, column: valueColumn, fix: { kind: "none" } };
+  if (entry.value !== there.value)
+    return { ...problem, file, line, column: valueColumn, fix: { kind: "none" } };
   const isInValue = problem.column >= there.valueColumn;
   const column = isInValue ? problem.column - there.valueColumn + valueColumn : entry.column;
   const fix = problem.fix && fixInSection(problem.fix, user);

@@ -123,7 +123,13 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
-        ...{ prune, undeclared, noLonger, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
+        ...{
+          prune,
+          undeclared,
+          noLonger,
+          once: onceJails.get(path),
+          onceUser: (name) => onceUsers.get(name),
+        },
         ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
     });
