@@ -1,45 +1,61 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
-import { baseName, parentOf } from "../../ffi/paths.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { baseName, directoryOf, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { CONFIG_DIRECTORY, dropInDirectory, isDropIn, mergeFiles } from "../config/load.ts";
+import {
+  CONFIG_DIRECTORY,
+  type ConfigSource,
+  dropInDirectory,
+  isDropIn,
+  mergeFiles,
+} from "../config/load.ts";
 import { scanIni } from "../config/scan.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
+import { RootView } from "../libraries/root-view.ts";
 import type { Declaration } from "./model.ts";
 import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "./read.ts";
 
-const DROP_INS = dropInDirectory(DECLARATION_FILE) ?? "";
+/** A configuration directory, and a file of its declarations by the path with which it is read; "" for their directory. */
+interface Written {
+  readonly config: ByteString;
+  readonly file: ByteString;
+}
 
-const statOf = (path: ByteString) => statIfPresent(AT_FDCWD, path, true);
-const isSame = (stat: Stat | undefined, other: Stat | undefined) =>
-  stat !== undefined && other !== undefined && sameFile(stat, other);
-
-/** The usual file that a path names, by whatever way; "" for their directory, undefined for anything else. */
-function usualFile(path: ByteString): ByteString | undefined {
-  const [stat, place] = [statOf(path), statOf(DROP_INS)];
-  if (stat !== undefined && isDirectory(stat)) return isSame(stat, place) ? "" : undefined;
-  const name = baseName(path);
-  const above = statOf(parentOf(path) || "/");
-  if (isDropIn(name) && isSame(above, place)) return `${DROP_INS}/${name}`;
-  return name === baseName(DECLARATION_FILE) && isSame(above, statOf(CONFIG_DIRECTORY))
-    ? DECLARATION_FILE
-    : undefined;
+/** What a path names, by whatever way; undefined if `jailkit apply` reads nothing there. */
+function writtenTo(path: ByteString): Written | undefined {
+  const stat = statIfPresent(AT_FDCWD, path, true);
+  const isFolder = stat !== undefined && isDirectory(stat);
+  using host = new RootView();
+  const folder = isFolder ? path : parentOf(path) || "/";
+  const place = host.realPath(folder);
+  if (place === undefined) return undefined;
+  const name = isFolder ? "" : baseName(path);
+  // The usual one may be a link to another name.
+  for (const config of [CONFIG_DIRECTORY, directoryOf(place)]) {
+    const dropIns = dropInDirectory(`${config}/jails.ini`) ?? "";
+    if (host.realPath(dropIns) !== place) continue;
+    if (isFolder || isDropIn(name)) return { config, file: isFolder ? "" : `${dropIns}/${name}` };
+  }
+  const file = `${place}/jails.ini`;
+  return name === baseName(file) ? { config: place, file } : undefined;
 }
 
 /**
- * What the usual files declare beside a file or directory to write to, whose own text counts unless it `replaces` that:
- * `jailkit apply` refuses what is declared twice. Undefined for a path that is none of theirs. As far as they can be
+ * What `jailkit apply` reads together with a file or directory to write to, whose own text counts unless that is replaced
+ * (`replaces`): what is declared twice is an error. Undefined for a path that is none of theirs. As far as they can be
  * understood; throws JailkitError if one cannot be read.
  */
 export function declaredBeside(
   path: ByteString,
   replaces: boolean,
 ): Pick<Declaration, "jails" | "users"> | undefined {
-  const written = usualFile(path);
+  const written = writtenTo(path);
   if (written === undefined) return undefined;
-  const others = readDeclarationSources().filter(({ file }) => !(replaces && file === written));
-  const parts = others.map(({ bytes, file }) => scanIni(bytes, file, "plain"));
+  const isOther = ({ file }: ConfigSource) => !(replaces && file === written.file);
+  const parts = readDeclarationSources(written.config)
+    .filter(isOther)
+    .map(({ bytes, file }) => scanIni(bytes, file, "plain"));
   return declarationIn(mergeFiles(parts, DECLARATION_FILE, "plain")).declaration;
 }
 

@@ -28,7 +28,13 @@ export function failedSummary(error: JailkitError, path: ByteString, check: bool
       : { all: [{ file: path, position: error.place, finding: undefined, error }], unread: [] };
   return {
     ...{ version: 1, tool: APPLY, check, changed: 0, failed: 0, unchanged: 0 },
-    ...{ undeclared: [], unread: unread.map(unreadReport), warnings: [], directories: [] },
+    ...{
+      undeclared: [],
+      noLongerDeclared: [],
+      unread: unread.map(unreadReport),
+      warnings: [],
+      directories: [],
+    },
     problems: all.map(({ file, position, finding = null, error: one }) => ({
       ...problemReport(problemFrom(one, "failed", file)),
       ...{ file: jsonText(file), line: position?.line ?? null, column: position?.column ?? null },

@@ -88,6 +88,9 @@ export const applySummarySchema = reportSchema("jailkit apply", {
   failed: count.describe("Jails and users that are not as declared, since something failed."),
   unchanged: count,
   undeclared: texts.describe("What is there and not declared, one printable line each."),
+  noLongerDeclared: texts.describe(
+    "What of it was declared once, one printable line each: --prune removes it. A key in it still lets somebody in.",
+  ),
   unread: z
     .array(z.strictObject({ file: z.string(), message: z.string(), remedy: textOrNull }))
     .describe(

@@ -71,6 +71,7 @@ export class ApplyReport implements Shown {
   #count = 0;
   #hasWork = false;
   #undeclared: readonly string[] = [];
+  #noLonger: readonly string[] = [];
   #warnings: readonly string[] = [];
   #directories: readonly DirectoryChange[] = [];
   /** Where jails and users are declared, by nameOf. */
@@ -94,6 +95,7 @@ export class ApplyReport implements Shown {
     const { jails, former, formerFaults, undeclared } = comparison;
     if (!json) showUnread(unread);
     this.#undeclared = undeclared;
+    this.#noLonger = comparison.noLonger.map(changeText);
     const about = comparison.warnings.map((one) => `${nameOf(one)}: ${one.message}`);
     this.#warnings = [...this.options.warnings, ...about];
     if (!json) for (const line of this.#warnings) printError(`${APPLY}: warning: ${line}`);
@@ -231,6 +233,7 @@ export class ApplyReport implements Shown {
       printJsonLine({
         ...{ version: 1, tool: APPLY, check, changed, failed, unchanged },
         undeclared: this.#undeclared.map(jsonText),
+        noLongerDeclared: this.#noLonger.map(jsonText),
         unread: unread.map(unreadReport),
         warnings: this.#warnings.map(jsonText),
         directories: this.#directories.map((change) => ({
@@ -252,9 +255,18 @@ export class ApplyReport implements Shown {
       // It ends a record of LDIF.
       printLine("");
     }
+    this.#printNoLonger();
     const would = check ? "to change" : "changed";
     printLine(`${changed} ${would}, ${failed} failed, ${unchanged} as declared`);
     return exitStatus;
+  }
+
+  /** A key that is taken out of a file still lets somebody in. */
+  #printNoLonger(): void {
+    const [first, ...more] = this.#noLonger;
+    if (first === undefined) return;
+    const others = more.length === 0 ? "" : ` and ${more.length} more`;
+    printLine(`no longer declared, and still there: ${first}${others}; --prune removes this`);
   }
 
   #problemOf(fault: Fault) {

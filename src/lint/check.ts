@@ -17,6 +17,7 @@ import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalog
 import { inUnsafeDirectory, type Unsafe } from "../config/trusted.ts";
 import { unreadFiles } from "../config/unread.ts";
 import { lintDeclaration } from "./declaration.ts";
+import { DeclaredSections } from "./declared.ts";
 import { lint } from "./lint.ts";
 import { jailOf, knownPaths, openWorld } from "./world.ts";
 
@@ -34,6 +35,7 @@ export class ConfigCheck {
   readonly files: ByteString[] = [];
   /** Files that cannot be read, and why; printable. */
   readonly failures: ByteString[] = [];
+  readonly #declared = new DeclaredSections();
 
   /** Checks a file that the user has named. Throws SystemError if it is relative to a removed directory. */
   named(file: ByteString): void {
@@ -131,13 +133,15 @@ export class ConfigCheck {
     const parts = sources.map((source) => scanIni(source.bytes, source.file, kind.dialect));
     const merged = mergeFiles(parts, file, kind.dialect);
     try {
-      for (const problem of problemsOf(merged, kind, complete)) {
+      for (const found of problemsOf(merged, kind, complete)) {
         // It follows from a finding that is there already.
-        if (reported.has(problem.file)) continue;
+        if (reported.has(found.file)) continue;
+        const { problem, ini } =
+          trusted && isWritten(kind) ? this.#declared.placed(found, merged) : { problem: found, ini: merged };
         // The lines of a file that somebody else may have put there are not shown.
-        const place = trusted ? placeOf(merged, problem) : undefined;
+        const place = trusted ? placeOf(ini, problem) : undefined;
         const aboutLines = sources.some((one) => one.file === problem.file);
-        const remedy = trusted || !aboutLines ? fixText(problem, merged) : undefined;
+        const remedy = trusted || !aboutLines ? fixText(problem, ini) : undefined;
         const finding: Finding = { ...problem, remedy };
         this.findings.push(finding);
         if (place !== undefined) this.places.set(finding, place);
@@ -170,6 +174,9 @@ interface Content {
   /** Directories that are reported already. */
   readonly reported: ReadonlySet<ByteString>;
 }
+
+/** Whether `jailkit apply` writes sections of such files. */
+const isWritten = ({ name }: ConfigKind) => name === "jk_lsh" || name === "jk_chrootsh";
 
 function problemsOf(ini: IniFile, kind: ConfigKind, complete: boolean): Problem[] {
   if (kind.sections === "declaration") return lintDeclaration(ini, complete);

@@ -160,7 +160,8 @@ export function pageLines(
   numbers: StatusNumbers,
   findings: readonly StatusFinding[],
 ): ByteString[] {
-  const { declarations } = facts;
+  const { declarations = 0 } = facts;
+  const declared = number(declarations, `${declarations === 1 ? "file" : "files"} in /etc/jailkit/jails.d`);
   return [
     ...row("jailkit", versionItems(facts)),
     ...row("Logins", loginItems(facts)),
@@ -171,12 +172,11 @@ export function pageLines(
     ...row("Requested", spanItems(numbers.requested)),
     ...row("Changed", spanItems(numbers.written)),
     ...row("Configuration", configItems(numbers)),
-    ...(declarations === undefined
-      ? []
-      : row("Declarations", [number(declarations, "in /etc/jailkit/jails.d")])),
+    ...(facts.declarations === undefined ? [] : row("Declarations", [declared])),
     "",
     ...findingLines(findings),
     "",
     "jk_check looks at the contents of jails.",
+    ...(declarations === 0 ? [] : ["'jailkit apply --check' compares the machine with its declarations."]),
   ];
 }

@@ -9,6 +9,7 @@ import { describeError, isReported, JailkitError, UsageError } from "../cli/erro
 import { endInLookUpsWith } from "../cli/interrupt.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { jsonLine, printJsonLine } from "../cli/output.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { NO_LONGER, nameOf } from "../declaration/change.ts";
@@ -91,6 +92,16 @@ function requireAllRead(
   throw refusal("unread-file", message, { unread, file: first, remedy: rename });
 }
 
+/** A file may have been deleted to remove what it declared; others of that name are misspelt. */
+function requireFiles(named: readonly ByteString[], { jails, users }: Once): void {
+  const declared = new Set([...jails, ...users].map(({ file }) => file));
+  const file = named.find((one) => declared.has(one) && statIfPresent(AT_FDCWD, one) === undefined);
+  if (file === undefined) return;
+  const remedy = `touch ${shellWord(file)}`;
+  const message = `${display(file)}: no such file; to remove what it declared once, create an empty one: ${remedy}`;
+  throw refusal("config-unreadable", message, { unread: [], file, remedy });
+}
+
 /** What --config-dir leads to. */
 const NAMES = ["jails.ini", "jails.d"] as const;
 
@@ -154,6 +165,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   compileIf((statIfPresent(AT_FDCWD, ONCE_FILE)?.size ?? 0) > MANY * USER_SIZE);
   const before = readOnce();
   const named = usual ? undefined : files.map(absolutePath);
+  if (named !== undefined && prune) requireFiles(named, before);
   const read =
     named === undefined
       ? { declaration: readDeclaration(undefined, directory), others: undefined }

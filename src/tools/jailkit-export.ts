@@ -65,7 +65,8 @@ const hasSection = ({ text }: { readonly text: ByteString }): boolean =>
 /** Writes a declaration of jails, all that are known if none is named; returns the exit status. */
 function exportDeclaration(named: readonly ByteString[], keys: boolean, output?: ByteString): number {
   // Standard output may be a file there, too, or a pipe, which has no path.
-  const target = output ?? answered(() => readLink(AT_FDCWD, "/proc/self/fd/1"));
+  const target =
+    output === undefined ? answered(() => readLink(AT_FDCWD, "/proc/self/fd/1")) : absolutePath(output);
   const beside = target?.startsWith("/") ? declaredBeside(target, output !== undefined) : undefined;
   const found = gatherDeclaration(named.map(absolutePath), { keys });
   const { rest: gathered, leftOut: declared } = withoutDeclared(found, beside);
@@ -109,7 +110,7 @@ export const tool = defineTool({
       short: "o",
       value: "FILE",
       description:
-        "write to FILE, which only root can read, instead of standard output; with --declaration, if FILE is a directory, a new file for each jail",
+        "write to FILE, which only root can read, instead of standard output; with --declaration, if FILE is a directory, a new file for each jail; if that is named jails.d, for those that no other file there declares",
     },
     json: JSON_OUTPUT,
   },

@@ -64,7 +64,7 @@ test("the plan says that the home stays, and with which uid", () => {
     `- ${line} (no longer declared)\n`,
   );
   expect(m.run(["jailkit", "apply", "--check", "--prune", "--delete-homes"]).stdout).toContain(
-    "- user bob (no longer declared)\n",
+    `- user bob: account and its home ${HOME} (no longer declared)\n`,
   );
   const { changes } = linesOf(m, "--prune");
   expect(changes.flatMap(({ warnings }) => warnings)).toEqual([

@@ -265,7 +265,7 @@ describe("who was taken out by hand, and is not declared any more", () => {
     m.write(FILE, JAIL);
     expect(did(m, "--prune", "--delete-homes")).toEqual([
       `done ${TAKEN[1]}`,
-      "done - user gina (no longer declared)",
+      `done - user gina: account and its home ${J}/home/gina (no longer declared)`,
     ]);
     expect(m.read("/home/web/bob/.ssh/authorized_keys")).toBe(`${KEYS[1]}\n`);
     m.remove("/home/web");
@@ -324,7 +324,9 @@ test("nobody is removed because all files of jails.d are gone, though jails.ini 
   expect(lineOf("carl")).toContain(`:${J}/./home/carl:`);
   // The remedy.
   m.write(FILE, "");
-  expect(did(m, "--prune", "--delete-homes")).toContain("done - user carl (no longer declared)");
+  expect(did(m, "--prune", "--delete-homes")).toContain(
+    `done - user carl: account and its home ${J}/home/carl (no longer declared)`,
+  );
   m.remove(main);
 });
 

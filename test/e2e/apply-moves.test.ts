@@ -196,7 +196,9 @@ test.each([
   declare("");
   expect(undeclared("--check")).toContain(`jail ${A}: users anna`);
   expect(undeclared("--check", "--prune")).toEqual([]);
-  expect(settle("--prune", "--delete-homes")).toEqual(["- user anna (no longer declared)"]);
+  expect(settle("--prune", "--delete-homes")).toEqual([
+    `- user anna: account and its home ${A}/home/anna (no longer declared)`,
+  ]);
   expect(m.exists(`${A}/home/anna`)).toBe(false);
 });
 
@@ -308,7 +310,8 @@ test("a jail that was moved is still that of apply", () => {
   expect(m.read(MEMORY)).not.toContain(old);
   expect(did(m)).toEqual([]);
   m.write(file, "");
-  const gone = ["user bob", "user lim", `jail ${now}`].map((what) => `- ${what} (no longer declared)`);
+  const home = (name: string) => `user ${name}: account and its home ${now}/home/${name}`;
+  const gone = [home("bob"), home("lim"), `jail ${now}`].map((what) => `- ${what} (no longer declared)`);
   const { changes, summary } = linesOf(m, "--check", "--prune", "--delete-homes");
   expect([changes.map(({ text }) => text), summary.problems]).toEqual([gone, []]);
   expect(did(m, "--prune", "--delete-homes")).toEqual(gone.map((line) => `done ${line}`));

@@ -99,8 +99,8 @@ test("two of apply leave together, the inner one first, also with the jail", () 
   );
   m.write(FILE, "");
   const plan = [
-    "- user sub (no longer declared)",
-    "- user web (no longer declared)",
+    `- user sub: account and its home ${J}/home/web/sub (no longer declared)`,
+    `- user web: account and its home ${J}/home/web (no longer declared)`,
     `- jail ${J} (no longer declared)`,
   ];
   expect(planned("--check", ...ALL)).toEqual({ plan, faults: [] });

@@ -36,8 +36,10 @@ describe("without the word", () => {
       ...[0, []],
       [`jail ${J}: users bob`, "user bob (no longer declared)"],
     ]);
-    expect(has("bob")).toBe(true);
-    expect(did(m, "--prune", "--delete-homes")).toEqual(["done - user bob (no longer declared)"]);
+    expect([has("bob"), summary.noLongerDeclared]).toEqual([true, ["user bob"]]);
+    expect(did(m, "--prune", "--delete-homes")).toEqual([
+      `done - user bob: account and its home ${J}/home/bob (no longer declared)`,
+    ]);
   });
 
   test("--delete-homes is refused", () => {
@@ -154,6 +156,14 @@ describe("--prune", () => {
         "user bob: keys 1 (no longer declared)",
       ],
     ]);
+    expect(summary.noLongerDeclared).toEqual([
+      ...[`jail ${J}: files /usr/bin/id`, `jail ${J}: sections sftp`],
+      ...["user bob: groups team", "user bob: policy", "user bob: keys 1"],
+    ]);
+    expect(m.run(["jailkit", "apply"]).stdout).toBe(
+      `no longer declared, and still there: jail ${J}: files /usr/bin/id and 4 more; --prune removes this\n0 changed, 0 failed, 2 as declared\n`,
+    );
+    expect(linesOf(m, "--check", "--prune").summary.noLongerDeclared).toEqual([]);
     expect(did(m, "--prune")).toEqual([
       `done - jail ${J}: files /usr/bin/id (no longer declared)`,
       `done - jail ${J}: sections sftp (no longer declared)`,
@@ -179,6 +189,27 @@ describe("--prune", () => {
     m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
   });
 
+  test("of a file that was deleted says how it removes what that declared", () => {
+    declare(JAIL);
+    const file = "/etc/jailkit/jails.d/bob.ini";
+    m.write(file, user("bob"));
+    m.must(["jailkit", "apply", file]);
+    m.remove(file);
+    const { status, summary } = linesOf(m, "--prune", file);
+    expect([status, summary.problems.map(({ remedy }) => remedy)]).toEqual([1, [`touch ${file}`]]);
+    const { stderr } = m.run(["jailkit", "apply", "--prune", file]);
+    expect(stderr).toBe(
+      `jailkit apply: ${file}: no such file; to remove what it declared once, create an empty one: touch ${file}\n`,
+    );
+    // It is for those that were there.
+    expect(m.run(["jailkit", "apply", "--prune", `${file}.ini`]).stderr).toEndWith(": no such file\n");
+    m.must(["touch", file]);
+    expect(did(m, "--prune", "--delete-homes", file)).toEqual([
+      `done - user bob: account and its home ${J}/home/bob (no longer declared)`,
+    ]);
+    m.remove(file);
+  });
+
   test("removes the rights of a former shell, also after runs without it, and those of a former user", () => {
     const file = "/etc/jailkit/jk_chrootsh.d/bob.ini";
     const limited = `[user bob]\njail = ${J}\nallow = sftp\n`;
@@ -192,7 +223,9 @@ describe("--prune", () => {
     declare(`${JAIL}${limited}`);
     declare(`${JAIL}${limited}umask = 027\n`);
     m.write(FILE, JAIL);
-    expect(did(m, "--prune", "--delete-homes")).toEqual(["done - user bob (no longer declared)"]);
+    expect(did(m, "--prune", "--delete-homes")).toEqual([
+      `done - user bob: account and its home ${J}/home/bob (no longer declared)`,
+    ]);
     expect(m.exists(file)).toBe(false);
     expect(m.read(`${J}/etc/jailkit/jk_lsh.ini`)).not.toContain("[bob]");
   });
@@ -237,7 +270,9 @@ describe("--prune", () => {
     m.write(now, user("bob"));
     expect(did(m, "--prune", old)).toEqual([]);
     m.write(now, "");
-    expect(did(m, "--prune", "--delete-homes", old)).toEqual(["done - user bob (no longer declared)"]);
+    expect(did(m, "--prune", "--delete-homes", old)).toEqual([
+      `done - user bob: account and its home ${J}/home/bob (no longer declared)`,
+    ]);
     for (const file of [old, now]) m.remove(file);
   });
 

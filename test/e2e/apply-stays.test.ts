@@ -117,7 +117,10 @@ describe("a jail", () => {
   test("goes with the homes of its users, which the plan knows", () => {
     expect(outcome("--prune", "--delete-homes")).toEqual({
       ...{ status: 0, problems: [] },
-      lines: ["- user bob (no longer declared)", `- jail ${J} (no longer declared)`],
+      lines: [
+        `- user bob: account and its home ${J}/home/bob (no longer declared)`,
+        `- jail ${J} (no longer declared)`,
+      ],
     });
     expect(m.exists(J)).toBe(false);
   });
@@ -167,7 +170,9 @@ describe("sessions", () => {
   test("of one that is removed or taken out prevent it, with what ends them", async () => {
     m.write(FILE, OTHER + JAIL);
     await withSession("bob", () => linesOf(m, "--prune").summary.problems[0]?.message ?? "");
-    expect(did(m, "--prune", "--delete-homes")).toEqual(["done - user bob (no longer declared)"]);
+    expect(did(m, "--prune", "--delete-homes")).toEqual([
+      `done - user bob: account and its home ${J}/home/bob (no longer declared)`,
+    ]);
     m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
     declare(`${JAIL}[user dora]\njail = ${J}\nshell = /bin/bash\n`);
     m.write(FILE, OTHER + JAIL);

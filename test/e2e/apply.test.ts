@@ -123,15 +123,15 @@ const DRIFT: Readonly<Record<string, { scene: string; does: readonly string[] }>
   },
   "the log socket": {
     scene: "rm /etc/jailkit/jk_socketd.d/srv-customer.ini",
-    does: [`+ jail ${J}: log-socket (not so: jk_socketd serves it)`],
+    does: [`+ jail ${J}: log-socket (jk_socketd does not serve it)`],
   },
   "proc, unmounted": {
     scene: `umount ${J}/proc`,
-    does: [`+ jail ${J}: proc (not so: proc is mounted)`],
+    does: [`+ jail ${J}: proc (not mounted, or not in /etc/fstab)`],
   },
   "proc, without its line": {
     scene: `sed -i '\\|${J}/proc|d' /etc/fstab`,
-    does: [`+ jail ${J}: proc (not so: proc is mounted)`],
+    does: [`+ jail ${J}: proc (not mounted, or not in /etc/fstab)`],
   },
   "a live directory": {
     scene: "umount /srv/live/usr",
@@ -148,7 +148,7 @@ const DRIFT: Readonly<Record<string, { scene: string; does: readonly string[] }>
       `+ jail ${J}: files id (its contents were removed)`,
       `+ jail ${J}: proc (its contents were removed)`,
       "+ user anna: entry /bin/bash (it is not in the jail's etc/passwd)",
-      "+ user anna: groups jailed, team (it is not a member)",
+      "+ user anna: groups jailed, team (it is not a member in the jail)",
       "+ user files: policy allow, read (it has no section)",
       "+ user files: entry /usr/sbin/jk_lsh (it is not in the jail's etc/passwd)",
       "+ user closed: entry /bin/bash (it is not in the jail's etc/passwd)",
@@ -182,7 +182,7 @@ const DRIFT: Readonly<Record<string, { scene: string; does: readonly string[] }>
   },
   "a group in the jail": {
     scene: `sed -i '/^team:/s/anna//' ${J}/etc/group`,
-    does: ["+ user anna: groups team (it is not a member)"],
+    does: ["+ user anna: groups team (it is not a member in the jail)"],
   },
   "a key": {
     scene: `sed -i '/ two$/d' ${HOME}/.ssh/authorized_keys`,
@@ -462,7 +462,7 @@ files = nosuchprogram
     expect(linesOf(m, "--check").summary.unchanged).toBe(unchanged + 1);
     more("[user lost]\njail = /srv/nowhere\nshell = /bin/sh\n");
     expect(m.run(["jailkit", "apply"])).toMatchObject({
-      ...{ status: 1, stdout: expect.stringMatching(/^0 changed, 2 failed, /) },
+      ...{ status: 1, stdout: expect.stringMatching(/^0 changed, 2 failed, /m) },
       stderr: expect.stringContaining("\n  declared in /etc/jailkit/jails.d/three.ini:1:7\n"),
     });
     more(`[jail ${other}]\nsections = uidbasics, basicshell\n`);
@@ -481,7 +481,7 @@ files = nosuchprogram
     ]);
     expect(planned.summary).toEqual({ ...done.summary, check: true, exitStatus: 10 });
     const { stdout, stderr } = m.run(["jailkit", "apply", "--check"]);
-    expect(stdout).toMatch(/^0 to change, 2 failed, /);
+    expect(stdout).toMatch(/^0 to change, 2 failed, /m);
     expect(stderr.match(/user lost: not done: \w+/g)).toEqual(
       m.run(["jailkit", "apply"]).stderr.match(/user lost: not done: \w+/g),
     );
@@ -492,7 +492,7 @@ files = nosuchprogram
   test("that users could change is refused", () => {
     m.must(["chmod", "o+w", `${other}/etc`]);
     const { status, stdout, stderr } = m.run(["jailkit", "apply"]);
-    expect([status, stdout]).toEqual([1, expect.stringMatching(/^0 changed, 1 failed/)]);
+    expect([status, stdout]).toEqual([1, expect.stringMatching(/^0 changed, 1 failed/m)]);
     expect(stderr).toContain(`${other}/etc`);
     m.must(["chmod", "o-w", `${other}/etc`]);
   });

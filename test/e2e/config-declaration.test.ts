@@ -234,3 +234,39 @@ describe("what apply refuses by the state of the machine, config check reports, 
     expect(findings[0]?.message).toEndWith(said);
   });
 });
+
+/** `jailkit apply` would write it again: only a change of the declaration lasts. */
+describe("a finding in a section that apply has written is reported where it is declared, and its remedy lasts", () => {
+  const user = (lines: string) => `# ours\n[user carl]\njail = /srv/ours\n${lines}\n`;
+  beforeAll(() => {
+    m.write(FILE, "[jail /srv/ours]\nsections = sftp, uidbasics\nfiles = sh\n");
+    m.must(["jailkit", "apply"]);
+  });
+  beforeEach(() => m.write(`${FOLDER}/carl.ini`, user("allow = sftp")));
+
+  test.each([
+    ["in the jail", "allow = sftp\nwrite = /srv/none,/home/carl", 5, "write = /home/carl"],
+    ["on the host", "shell = /usr/bin/sh\nconfine = 1\nexecute = /srv/none, system", 6, "execute = system"],
+  ])("%s", (_where, keys, line, remedy) => {
+    m.write(`${FOLDER}/carl.ini`, user(keys));
+    m.must(["jailkit", "apply"]);
+    const { findings } = reportOf(configReportSchema, check("--json").stdout);
+    expect(findings.map((one) => [one.file, one.line, one.remedy])).toEqual([
+      [`${FOLDER}/carl.ini`, line, `write in line ${line} of ${FOLDER}/carl.ini:\n${remedy}`],
+    ]);
+    const lines = m.read(`${FOLDER}/carl.ini`).split("\n");
+    m.write(`${FOLDER}/carl.ini`, lines.with(line - 1, remedy).join("\n"));
+    m.must(["jailkit", "apply"]);
+    expect(check()).toMatchObject({ status: 0, stdout: "" });
+  });
+
+  test("but one that somebody has written in is reported there", () => {
+    m.must(["jailkit", "apply"]);
+    const file = "/srv/ours/etc/jailkit/jk_lsh.ini";
+    m.write(file, m.read(file).replace("allow = sftp", "allow = sftp\nwrite = /srv/none"));
+    const { findings } = reportOf(configReportSchema, check("--json").stdout);
+    expect(findings.map((one) => one.file)).toEqual([file]);
+    m.must(["jailkit", "apply"]);
+    expect(check()).toMatchObject({ status: 0, stdout: "" });
+  });
+});

@@ -419,18 +419,20 @@ describe("-o", () => {
   });
 
   test("writes a file for each jail into a directory, and replaces none", () => {
-    m.mkdir("/root/jails.d");
+    m.mkdir("/root/fresh/jails.d");
     const run = (...jails: string[]) =>
-      m.run(["jailkit", "export", "--declaration", "-o", "/root/jails.d", ...jails]);
+      m.run(["jailkit", "export", "--declaration", "-o", "/root/fresh/jails.d", ...jails]);
     expect(run("/srv/a")).toMatchObject({ status: 0, stdout: "" });
-    expect(m.read("/root/jails.d/srv-a.ini")).toBe(`${HEADING}\n${declare("/srv/a").text}`);
-    m.write("/root/jails.d/srv-a.ini", "mine\n");
+    expect(m.read("/root/fresh/jails.d/srv-a.ini")).toBe(`${HEADING}\n${declare("/srv/a").text}`);
+    m.write("/root/fresh/jails.d/srv-a.ini", "mine\n");
     const { status, stderr } = run("/srv/a", "/srv/live");
     expect([status, stderr]).toEqual([
       1,
-      expect.stringContaining("left out: jail '/srv/a': /root/jails.d/srv-a.ini exists already\n"),
+      expect.stringContaining(
+        "left out: jail '/srv/a': /root/fresh/jails.d/srv-a.ini exists already; name a new file for it with -o\n",
+      ),
     ]);
-    expect([m.read("/root/jails.d/srv-a.ini"), m.read("/root/jails.d/srv-live.ini")]).toEqual([
+    expect([m.read("/root/fresh/jails.d/srv-a.ini"), m.read("/root/fresh/jails.d/srv-live.ini")]).toEqual([
       "mine\n",
       `${HEADING}\n[jail /srv/live]\nsections = one\nlive = /usr\n`,
     ]);
@@ -500,6 +502,21 @@ describe("-o", () => {
     m.remove(`${D}/more.ini`);
     expect([run("-o", `${D}/more.ini`, "/srv/a").status, m.exists(`${D}/more.ini`)]).toEqual([1, false]);
     m.must(["rm", "-r", D]);
+  });
+
+  test("and so in another directory that has a jails.d, by a relative path", () => {
+    m.write("/root/fleet/jails.ini", "[jail /srv/live]\n");
+    m.write("/root/fleet/jails.d/anna.ini", "[user anna]\njail = /srv/elsewhere\nshell = /bin/sh\n");
+    const { status, stderr } = m.run(
+      ["jailkit", "export", "--declaration", "-o", ".", "/srv/a", "/srv/live", "/srv/gone"],
+      { cwd: "/root/fleet/jails.d" },
+    );
+    const left = (what: string, file: string) =>
+      `jailkit export: warning: left out: ${what} that '/root/fleet/${file}' declares already`;
+    const told = stderr.split("\n").filter((line) => line.includes("declares already"));
+    expect([status, ...told]).toEqual([0, left("1 jail", "jails.ini"), left("1 user", "jails.d/anna.ini")]);
+    expect(m.list("/root/fleet/jails.d").toSorted()).toEqual(["anna.ini", "srv-a.ini", "srv-gone.ini"]);
+    expect(m.read("/root/fleet/jails.d/srv-a.ini")).not.toContain("anna");
   });
 
   test.each([

@@ -75,7 +75,10 @@ describe("a machine without jails", () => {
   test("counts the declarations", () => {
     for (const name of ["a.ini", "b.ini", "b.ini~", ".c.ini"]) m.write(`/etc/jailkit/jails.d/${name}`, "");
     expect(report().declarations).toBe(2);
-    expect(page().stdout).toMatch(/^Declarations +2 in \/etc\/jailkit\/jails\.d$/m);
+    expect(page().stdout).toMatch(/^Declarations +2 files in \/etc\/jailkit\/jails\.d$/m);
+    expect(page().stdout).toEndWith(
+      "\n'jailkit apply --check' compares the machine with its declarations.\n",
+    );
     m.remove("/etc/jailkit/jails.d");
   });
 });

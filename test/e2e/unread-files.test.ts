@@ -142,7 +142,9 @@ describe("--prune", () => {
     m.must(["sh", "-c", summary.unread[0]?.remedy ?? "false"]);
     expect(did(m, "--prune")).toEqual([]);
     m.must(["mv", file, "/root/bob.ini"]);
-    expect(did(m, "--prune", "--delete-homes")).toEqual(["done - user bob (no longer declared)"]);
+    expect(did(m, "--prune", "--delete-homes")).toEqual([
+      `done - user bob: account and its home ${J}/home/bob (no longer declared)`,
+    ]);
   });
 
   test("has a free name for each file that does not count any more", () => {
@@ -199,7 +201,9 @@ describe("what a remedy does to a file leaves --prune nothing to remove", () => 
     // Without anything to remove it is no hindrance, and no warning.
     expect(m.run(["jailkit", "apply"])).toMatchObject({ status: 0, stderr: "" });
     typeRemedy(m, stderr.split("any more: ")[1]?.trim() ?? "false");
-    expect(did(m, "--prune", "--delete-homes")).toEqual(["done - user bob (no longer declared)"]);
+    expect(did(m, "--prune", "--delete-homes")).toEqual([
+      `done - user bob: account and its home ${J}/home/bob (no longer declared)`,
+    ]);
     expect(m.run(["jailkit", "apply", "--prune"])).toMatchObject({ status: 0, stderr: "" });
     m.must(["rm", "-r", `${file}.off`]);
   };

@@ -24,11 +24,11 @@ import {
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
 import type { Gone } from "./former-jails.ts";
-import { compareJail } from "./jail.ts";
+import { compareJail, formerIn } from "./jail.ts";
 import type { JailState } from "./jail-state.ts";
 import { movedFault, withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
-import { once as firstOf, Machine } from "./machine.ts";
+import { once as firstOf, Machine, othersIn } from "./machine.ts";
 import { OpenJails } from "./open-jails.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
@@ -72,6 +72,8 @@ export interface Comparison {
   readonly out: readonly ByteString[];
   /** What is there and not declared, printable. */
   readonly undeclared: readonly string[];
+  /** What of that was declared once, so that --prune would remove it. */
+  readonly noLonger: readonly Change[];
   /** Declared jails at places where they should not be, though they can be, and accounts that stay. */
   readonly warnings: readonly Pick<Fault, "of" | "name" | "message">[];
   /** The path that an operand of jk_cp means, as it is recorded. */
@@ -99,6 +101,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const { prune, others } = asked;
     const machine = new Machine(new KeptHomes(before));
     const undeclared: string[] = [];
+    const noLonger: Change[] = [];
     const declared = new Map(declaration.jails.map((jail) => [jail.path, jail]));
     const users = Map.groupBy(declaration.users, ({ jail }) => jail);
     const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
@@ -122,12 +125,16 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
-        ...{ prune, undeclared, once: once.jails.get(path), onceUser: (name) => once.users.get(name) },
+        ...{ prune, undeclared, noLonger },
+        ...{ once: once.jails.get(path), onceUser: (name: ByteString) => once.users.get(name) },
         ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
     });
     if (!prune)
-      for (const { change } of gone.former) undeclared.push(`${changeText(change)} (${change.why})`);
+      tellFormer(
+        gone.former.map(({ change }) => change),
+        { undeclared, noLonger },
+      );
     const isJail = (path: ByteString) => declared.has(path) || machine.byJail.has(path);
     // Without --prune it may have moved to a file that is not compared.
     const isWhole = asked.usual || prune;
@@ -149,7 +156,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
         ...(asked.usual ? declaredElsewhere(jails.flatMap(changesOf), before) : []),
         ...out.flatMap(({ note }) => note ?? []),
       ],
-      ...{ undeclared, pathOf },
+      ...{ undeclared, noLonger, pathOf },
     };
   });
 }
@@ -180,6 +187,8 @@ interface Before {
   readonly prune: boolean;
   /** Gets what is not declared. */
   readonly undeclared: string[];
+  /** Gets what --prune would remove. */
+  readonly noLonger: Change[];
   readonly once: OnceJail | undefined;
   readonly onceUser: (name: ByteString) => OnceUser | undefined;
   /** Something is removed from the jail before. */
@@ -188,6 +197,12 @@ interface Before {
   readonly leave: ReadonlySet<ByteString>;
   /** As uidInstead. */
   readonly uidInstead: () => number | undefined;
+}
+
+/** What was declared once and stays. */
+function tellFormer(changes: readonly Change[], to: Pick<Before, "undeclared" | "noLonger">): void {
+  to.noLonger.push(...changes);
+  to.undeclared.push(...changes.map((change) => `${changeText(change)} (${change.why})`));
 }
 
 interface Declared {
@@ -213,24 +228,11 @@ function placeFaultOf(
   return { ...about, code: "no-such-jail", message };
 }
 
-/** The names of those who live in a jail and are not declared in it; without those who `leave`. */
-function othersIn(
-  path: ByteString,
-  users: readonly DeclaredUser[],
-  machine: Machine,
-  leave: ReadonlySet<ByteString>,
-): ByteString[] {
-  const names = new Set(users.map(({ name }) => name));
-  return (machine.byJail.get(path) ?? [])
-    .map(({ name }) => name)
-    .filter((name) => !(names.has(name) || leave.has(name)));
-}
-
 function compareOne(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { prune, undeclared, once, onceUser, isCleared, leave, uidInstead }: Before,
+  { prune, undeclared, noLonger, once, onceUser, isCleared, leave, uidInstead }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
@@ -247,6 +249,7 @@ function compareOne(
         const compared = compareJail(declared, state, lookUps, { once, prune });
         ({ changes, fault, taken } = compared);
         undeclared.push(...compared.undeclared);
+        noLonger.push(...formerIn(declared, state, lookUps, { once, prune }));
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
           requireExtras(declared, changes, state.exists ? [] : machine.liveDirectoriesOf(path));
@@ -272,11 +275,10 @@ function compareOne(
       const now = userState(whole, inside, machine, onceUser(name));
       const compared = compareUser(whole, now);
       const done = now.homeFault === undefined ? whole : { ...whole, keys: undefined };
-      if (!prune)
-        // A key that is not declared any more still lets somebody in.
-        for (const change of compared.changes)
-          if (change.action === "remove") undeclared.push(`${changeText(change)} (${change.why})`);
-      const asked = prune ? compared.changes : compared.changes.filter(({ action }) => action !== "remove");
+      const removed = compared.changes.filter(({ action }) => action === "remove");
+      // A key that is not declared any more still lets somebody in.
+      if (!prune) tellFormer(removed, { undeclared, noLonger });
+      const asked = prune ? compared.changes : compared.changes.filter((one) => !removed.includes(one));
       const planned = { declared: done, changes: asked, once: onceUser(name) };
       return { declared: done, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
     });

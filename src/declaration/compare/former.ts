@@ -141,10 +141,15 @@ function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolean): For
   const from = what === "entry" ? `in ${display(jail)}` : undefined;
   const goesOut = what === "entry" && fate?.how === "out" ? "out of it, with its home" : undefined;
   const stays = fate?.stays;
-  const to = prune && stays !== undefined ? staysText(stays) : goesOut;
+  const goes = fate?.how === "removed" ? fate.home : undefined;
+  const ofHome = stays === undefined ? goes && goesText(`${jail}${goes}`) : staysText(stays);
+  const to = (prune ? ofHome : undefined) ?? goesOut;
   const frees = fate?.how === "removed" ? once.created : undefined;
   return { of: "user", once, change: { ...change, from, to }, holds: fate?.holds, frees, stays };
 }
+
+/** What is said of an account that is removed with its home. */
+const goesText = (home: ByteString): string => `and its home ${display(normalPath(home))}`;
 
 /** What is said of an account that is removed, whose home stays. */
 const staysText = ({ home, uid }: KeptHome): string =>

@@ -19,6 +19,8 @@ export interface SectionNeeds {
 export const EMPTY_JAIL =
   "it does not exist, and no sections, files or live directories are declared to create it";
 
+const UNMOUNTED = "not mounted, or not in /etc/fstab";
+
 /** What differs in a jail. */
 export interface JailComparison {
   readonly changes: readonly Change[];
@@ -51,6 +53,18 @@ export function compareJail(
   const about = { of: "jail", name: declared.path, jail: declared.path } as const;
   if (state.fault !== undefined) return { ...NOTHING, fault: { ...about, ...state.fault } };
   return new JailDifference(declared, state, lookUps, asked).compare();
+}
+
+/** What --prune would remove from a jail, and stays without it. Pure. */
+export function formerIn(
+  declared: DeclaredJail,
+  state: JailState,
+  lookUps: JailLookUps,
+  { once, prune }: { once: JailOnce | undefined; prune: boolean },
+): Change[] {
+  if (prune || once === undefined) return [];
+  const { changes } = compareJail(declared, state, lookUps, { once, prune: true });
+  return changes.filter(({ why }) => why === NO_LONGER);
 }
 
 class JailDifference {
@@ -99,8 +113,8 @@ class JailDifference {
       return { ...NOTHING, fault: { ...about, code: "empty-jail", message: EMPTY_JAIL } };
     }
     this.#tellUndeclared();
-    this.#compareSwitch("log-socket", "logSocket", "jk_socketd serves it", added);
-    this.#compareSwitch("proc", "proc", "proc is mounted", added);
+    this.#compareSwitch("log-socket", "logSocket", "jk_socketd does not serve it", added);
+    this.#compareSwitch("proc", "proc", UNMOUNTED, added);
     for (const what of ["sections", "files"] as const)
       if (this.#former[what].length > 0) this.#add(what, this.#former[what], NO_LONGER, "remove");
     const changes = inOrder(JAIL_STEPS, this.#changes);
@@ -132,8 +146,7 @@ class JailDifference {
     else if (live.length > 0 && !this.#has("sections", LIVE_SECTION))
       this.#add("live", live, `${LIVE_SECTION} is not all there`);
     const lacking = without(state.lacking, this.#leaves);
-    if (!this.#gone && !lacks && lacking.length > 0)
-      this.#add("mounts", lacking, "not mounted, or not in /etc/fstab");
+    if (!this.#gone && !lacks && lacking.length > 0) this.#add("mounts", lacking, UNMOUNTED);
   }
 
   /** True if it is recorded, and no run was stopped that brought it. */
@@ -185,12 +198,12 @@ class JailDifference {
   #compareSwitch(
     what: "log-socket" | "proc",
     key: "logSocket" | "proc",
-    then: string,
+    lacking: string,
     added: readonly ByteString[],
   ): void {
     const [want, is] = [this.declared[key], this.state[key]];
     if (want === true) {
-      if (!is) this.#add(what, [], this.#gone ? this.#missing : `not so: ${then}`);
+      if (!is) this.#add(what, [], this.#gone ? this.#missing : lacking);
       return;
     }
     const brings = (sections: readonly ByteString[]) => {

@@ -170,7 +170,7 @@ function groupState(
   account: PasswdEntry | undefined,
   inside: InJail,
   machine: Machine,
-): Pick<UserState, "lacksGroups" | "hasGroup" | "fault"> {
+): Pick<UserState, "lacksGroups" | "lacksInside" | "hasGroup" | "fault"> {
   const local = machine.localGroups();
   const wanted = groups.map((word) => groupOf(word, machine.accounts) ?? word);
   const isUsable = (group: Group) => local.has(group.name) && groupNameFault(group) === undefined;
@@ -202,6 +202,7 @@ function groupState(
   );
   return {
     lacksGroups: directory ? [] : lacking.map((group) => group.name),
+    lacksInside: lacking.every(({ gid }) => gids.has(gid)),
     hasGroup:
       accounts.groupByGid(account.gid) !== undefined && !contradicts && !(directory && lacking.length > 0),
     fault: undefined,

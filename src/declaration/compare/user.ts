@@ -26,6 +26,8 @@ export interface UserState {
   readonly fault: FaultText | undefined;
   /** Declared groups that it is not in, on the host or in the jail. */
   readonly lacksGroups: readonly ByteString[];
+  /** On the host the account is in all of these. */
+  readonly lacksInside?: boolean | undefined;
   /** Its line in the jail's etc/passwd. */
   readonly inJail: PasswdEntry | undefined;
   /** Its primary group is in the jail's etc/group. */
@@ -250,11 +252,11 @@ function addEntry({ jail, shell }: DeclaredUser, account: PasswdEntry, state: Us
 
 /** Groups and keys of an account that exists. */
 function addAccess(declared: DeclaredUser, state: UserState, add: Add): void {
-  const { lacksGroups, lacksKeys } = state;
+  const { lacksGroups, lacksInside, lacksKeys } = state;
   if (lacksGroups.length > 0)
     add({
       ...{ action: "create", what: "groups", to: listed(lacksGroups), items: lacksGroups },
-      why: "it is not a member",
+      why: lacksInside ? "it is not a member in the jail" : "it is not a member",
     });
   addOptions(declared, state, add);
   if (lacksKeys > 0) {

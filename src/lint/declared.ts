@@ -1,0 +1,85 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { answered } from "../cli/error.ts";
+import { mergeFiles } from "../config/load.ts";
+import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
+import { scanIni } from "../config/scan.ts";
+import type { DeclaredUser } from "../declaration/model.ts";
+import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
+import { isLimitedShell } from "../users/access.ts";
+import { jailOf } from "./world.ts";
+
+/** A problem, and the file that it is in. */
+interface Placed {
+  readonly problem: Problem;
+  readonly ini: IniFile;
+}
+
+interface Declared {
+  readonly ini: IniFile;
+  readonly users: ReadonlyMap<ByteString, DeclaredUser>;
+}
+
+/** None if a file cannot be read, or is not root's alone: what it says is no reason to change it. */
+function readDeclared(): Declared | undefined {
+  const sources = answered(readDeclarationSources);
+  if (sources === undefined) return undefined;
+  const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, "plain"));
+  const ini = mergeFiles(parts, DECLARATION_FILE, "plain");
+  const { users } = declarationIn(ini).declaration;
+  return { ini, users: new Map(users.map((user) => [user.name, user])) };
+}
+
+/**
+ * Where problems in jk_lsh.ini and jk_chrootsh.ini are to be fixed: `jailkit apply` writes the sections of declared users,
+ * and would write there again what somebody has changed.
+ */
+export class DeclaredSections {
+  #read: { readonly declared: Declared | undefined } | undefined;
+
+  /** The same problem in the declaration, with a fix for that, if its line comes from there. */
+  placed(problem: Problem, ini: IniFile): Placed {
+    const section = ini.sections.find(
+      ({ file, line, entries }) =>
+        file === problem.file &&
+        (line === problem.line || entries.some((entry) => entry.line === problem.line)),
+    );
+    const found = section && this.#userOf(section.name, ini.file);
+    if (section === undefined || found === undefined) return { problem, ini };
+    const { user, declared } = found;
+    if (section.line === problem.line) {
+      const fix = fixInSection(problem.fix, user);
+      return { problem: { ...problem, ...user.place, fix }, ini: declared };
+    }
+    const there = section.entries.find(({ line }) => line === problem.line);
+    const entry = user.policy?.find(({ key }) => key === there?.key);
+    if (there === undefined || entry === undefined) return { problem, ini };
+    return { problem: atEntry(problem, there, entry, user), ini: declared };
+  }
+
+  /** The user whose section it is, if rights are declared that are in this file. */
+  #userOf(name: ByteString, file: ByteString): { user: DeclaredUser; declared: IniFile } | undefined {
+    this.#read ??= { declared: readDeclared() };
+    const { declared } = this.#read;
+    const user = declared?.users.get(name);
+    if (declared === undefined || user?.policy === undefined) return undefined;
+    const jail = isLimitedShell(user.shell) ? user.jail : undefined;
+    return jailOf(file) === jail ? { user, declared: declared.ini } : undefined;
+  }
+}
+
+/** Without the whole section the user would be gone. */
+function fixInSection(fix: Fix | undefined, { name }: DeclaredUser): Fix {
+  if (fix?.kind === "in-section") return { ...fix, section: `user ${name}` };
+  return fix === undefined || fix.kind === "disable-section" ? { kind: "none" } : fix;
+}
+
+/** What fits the line there fits the same line here. */
+function atEntry(problem: Problem, there: IniEntry, entry: IniEntry, user: DeclaredUser): Problem {
+  const { file, line, valueColumn } = entry;
+  if (entry.value !== there.value)
+    return { ...problem, file, line, column: valueColumn, fix: { kind: "none" } };
+  const isInValue = problem.column >= there.valueColumn;
+  const column = isInValue ? problem.column - there.valueColumn + valueColumn : entry.column;
+  const fix = problem.fix && fixInSection(problem.fix, user);
+  return { ...problem, file, line, column, fix };
+}
