@@ -12,7 +12,7 @@ import { fileSystemAt } from "../../populate/file-system.ts";
 import { type Change, changeText, type Fault, faultText, listed } from "../change.ts";
 import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
-import type { Once, OnceJail, OnceUser } from "../once.ts";
+import type { Once, OnceJail, OnceUser } from "../once-shape.ts";
 import {
   fillingOf,
   requireExtras,

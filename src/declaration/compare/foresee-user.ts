@@ -29,7 +29,7 @@ import { requireSafePlace } from "../../users/safe-place.ts";
 import type { Seen } from "../../users/seen.ts";
 import { type Change, isCreation } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
-import type { OnceUser } from "../once.ts";
+import type { OnceUser } from "../once-shape.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import type { InJail } from "./look-user.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
