@@ -3,7 +3,7 @@ import { answered } from "../cli/error.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { setPassword } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { ACCOUNT_FILE_LIMIT, usersIn } from "../system/flat-accounts.ts";
+import { ACCOUNT_FILE_LIMIT, flatAccounts, named } from "../system/flat-accounts.ts";
 import { hostText } from "../system/host-files.ts";
 import { hostUser } from "../system/name-services.ts";
 import { shadowEntry } from "../system/shadow.ts";
@@ -21,20 +21,12 @@ const randomDigits = (count: number): string =>
 /** A password field that no other account has: locked, and in the form of a hash, which shadow may ask for; of no password. */
 export const newMark = (): ByteString => `!$6$${randomDigits(16)}$${randomDigits(86)}`;
 
-/** The password fields of the accounts in the files of the host. */
-function passwordFields(): (account: PasswdEntry) => ByteString | undefined {
-  const lines = (hostText("/etc/shadow", ACCOUNT_FILE_LIMIT) ?? "").split("\n");
-  const entries = lines.flatMap((line) => shadowEntry(line) ?? []);
-  const fields = new Map(entries.toReversed().map(({ name, password }) => [name, password]));
-  return ({ name, password }) => (password === "x" ? fields.get(name) : password);
-}
-
-const localUsers = (): PasswdEntry[] => usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
-
 /** The account that useradd(8) has created for a run, and that has no other password field yet; undefined if there is none. */
 export function markedAccount({ name, mark }: Creating): PasswdEntry | undefined {
-  const account = localUsers().find((user) => user.name === name);
-  return account !== undefined && passwordFields()(account) === mark ? account : undefined;
+  const account = flatAccounts.userByName(name);
+  const shadow = () => named(hostText("/etc/shadow", ACCOUNT_FILE_LIMIT) ?? "", name, shadowEntry);
+  const field = account?.password === "x" ? shadow()?.password : account?.password;
+  return field === mark ? account : undefined;
 }
 
 /**

@@ -22,9 +22,12 @@ export function creating(
     const user = create(intent.mark);
     memory.created(name, user.uid, createdHome);
     unmark(intent);
+    memory.settled(name);
     return user;
-  } finally {
+  } catch (error) {
+    // The next run ends what has begun.
     if (markedAccount(intent) === undefined) memory.settled(name);
+    throw error;
   }
 }
 
