@@ -4,7 +4,8 @@ import type { Place } from "../config/model.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { type Change, type Fault, listed, nameOf } from "./change.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { isInScope, type Once, type OnceJail, type OnceUser, sumOf } from "./once.ts";
+import { isInScope, sumOf } from "./once.ts";
+import type { Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 type PathOf = (operand: ByteString) => ByteString;
 type Warning = Pick<Fault, "of" | "name" | "message">;

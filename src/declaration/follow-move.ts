@@ -4,16 +4,8 @@ import { describeError, isReported } from "../cli/error.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import type { AccountRun } from "../users/account-run.ts";
-import {
-  type LeftJail,
-  ONCE_FILE,
-  type Once,
-  type OnceJail,
-  type OnceUser,
-  readOnce,
-  union,
-  writeOnce,
-} from "./once.ts";
+import { ONCE_FILE, readOnce, union, writeOnce } from "./once.ts";
+import type { Creating, LeftJail, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What was declared once, with the new path of a jail that was moved. Pure. */
 export function withMovedJail(once: Once, from: ByteString, to: ByteString): Once {
@@ -43,7 +35,11 @@ export function withMovedJail(once: Once, from: ByteString, to: ByteString): Onc
     return { ...withLeft(user, here), jail, createdHome, left: [...left.values()] };
   });
   const kept = once.kept.map((one) => ({ ...one, home: homeIn(one.home) }));
-  return { jails: [...jails.values()], users, kept };
+  const creating = once.creating.map((one) => ({
+    ...one,
+    createdHome: one.createdHome && homeIn(one.createdHome),
+  }));
+  return { jails: [...jails.values()], users, kept, creating };
 }
 
 /** A user with what was declared in the same jail before. */
@@ -79,14 +75,14 @@ export function planDeclaredMove(from: ByteString, to: ByteString) {
 type MovedHomes = ReadonlyMap<ByteString, NonNullable<AccountRun["moved"]>>;
 
 /** What was declared once, with the new places of homes that apply created. Pure. */
-export const withMovedHomes = (once: Once, moves: MovedHomes): Once => ({
-  ...once,
-  users: once.users.map((user) => {
-    const move = moves.get(user.name);
-    const isOurs = move !== undefined && move.from === user.createdHome;
-    return isOurs ? { ...user, createdHome: move.to } : user;
-  }),
-});
+export function withMovedHomes(once: Once, moves: MovedHomes): Once {
+  const now = <T extends OnceUser | Creating>(one: T): T => {
+    const move = moves.get(one.name);
+    const isOurs = move !== undefined && move.from === one.createdHome;
+    return isOurs ? { ...one, createdHome: move.to } : one;
+  };
+  return { ...once, users: once.users.map(now), creating: once.creating.map(now) };
+}
 
 /**
  * Remembers where homes are that apply created, and a tool moved with their accounts: otherwise they are not its own any more.

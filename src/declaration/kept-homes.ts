@@ -10,10 +10,10 @@ import { lostRemedy } from "../jail/record/named-jail.ts";
 import { giveCommand } from "../system/give.ts";
 import { mountRemedy } from "../system/unmounted.ts";
 import type { DeclaredUser } from "./model.ts";
-import type { KeptHome, Once, OnceUser } from "./once.ts";
+import type { KeptHome, Once, OnceUser } from "./once-shape.ts";
 
 /** The jail of a home, "/" for none, and its path in there. */
-function placeOf({ home }: KeptHome): { jail: ByteString; path: ByteString } {
+function placeOf({ home }: Pick<KeptHome, "home">): { jail: ByteString; path: ByteString } {
   const split = splitHome(home);
   return { jail: normalPath(split?.jail ?? "/"), path: normalPath(split?.home ?? home) };
 }
@@ -115,6 +115,14 @@ export class KeptHomes {
     return name === undefined ? undefined : { home, place: joinPath(directory, name) };
   }
 }
+
+/** The owner of a home, as passwd(5) has that; undefined if it is not there, or if that is not known. */
+export const ownerOf = (home: ByteString): number | undefined =>
+  answered(() => {
+    const { jail, path } = placeOf({ home });
+    using root = jail === "/" ? openTree("/") : openJailRoot(jail);
+    return lookUp(root, path)?.stat.uid;
+  });
 
 /** For the owners of what is in a directory of a jail, a name each; undefined if that cannot be known. */
 function namesByOwner(root: JailRoot, directory: ByteString): ReadonlyMap<number, ByteString> | undefined {

@@ -2,19 +2,11 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { isLimitedShell } from "../users/access.ts";
 import type { Change } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
+import { asCreated } from "./creating.ts";
 import { createdHomeOf, KeptHomes } from "./kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import {
-  type KeptHome,
-  leftJails,
-  type Once,
-  type OnceJail,
-  type OnceUser,
-  policiesIn,
-  sumOf,
-  union,
-  writeOnce,
-} from "./once.ts";
+import { leftJails, policiesIn, sumOf, union, writeOnce } from "./once.ts";
+import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
 type Compared = Pick<Comparison, "jails" | "settledLeft" | "forgotten" | "out">;
@@ -30,6 +22,8 @@ export class Memory {
   /** Users as they were declared before. */
   readonly #before: ReadonlyMap<ByteString, OnceUser>;
   #kept: readonly KeptHome[];
+  #isTidy = false;
+  #creating: readonly Creating[];
   #written: Once;
   #changed = true;
 
@@ -44,6 +38,7 @@ export class Memory {
     this.#users = new Map(before.users.map((user) => [user.name, user]));
     this.#before = new Map(this.#users);
     this.#kept = before.kept;
+    this.#creating = before.creating;
   }
 
   /**
@@ -59,8 +54,12 @@ export class Memory {
     }
     for (const user of users) this.#addUser(user, this.#users.get(user.name));
     for (const { name, jail } of gone.settledLeft) this.forgetLeft(name, jail);
-    for (const { of, name } of gone.forgotten) this.forget(of, name, createdHomeOf(this.#users.get(name)));
-    this.#kept = new KeptHomes(this.#now()).all();
+    for (const { of, name } of gone.forgotten) {
+      const home = of === "user" ? createdHomeOf(this.#users.get(name)) : undefined;
+      if (home !== undefined) this.#keep(home);
+      this.forget(of, name);
+    }
+    if (this.#kept.length > this.#written.kept.length) this.#tidy();
     // What becomes of it now is not of apply.
     for (const name of gone.out)
       if (!this.#users.get(name)?.out)
@@ -71,14 +70,55 @@ export class Memory {
   /** What was declared of a user before this run. */
   before = (name: ByteString): OnceUser | undefined => this.#before.get(name);
 
-  /** Records an account that was created. `left`: the home of the one before it, which is elsewhere. */
-  created(
-    name: ByteString,
-    created: Pick<OnceUser, "created" | "createdHome">,
-    left: KeptHome | undefined,
-  ): void {
-    this.#change(name, created);
-    if (left !== undefined) this.#kept = [...this.#kept, left];
+  /** Accounts that were about to be created when a run was killed, and are there. */
+  creating = (): readonly Creating[] => this.#creating;
+
+  /** Records that an account is about to be created: at once, as all of these, since a run may be killed in between. */
+  intend(one: Creating): void {
+    this.#tidy();
+    this.settled(one.name);
+    this.#creating = [...this.#creating, one];
+    this.write();
+  }
+
+  /** Records an account that was created. */
+  created(name: ByteString, uid: number, home: ByteString | undefined): void {
+    const user = this.#users.get(name);
+    if (user === undefined) return;
+    const { now, left } = asCreated(user, uid, home);
+    this.#change(name, now);
+    for (const home of left) this.#keep(home);
+    this.write();
+  }
+
+  /** Forgets that an account was about to be created. */
+  settled(name: ByteString): void {
+    this.#creating = this.#creating.filter((one) => one.name !== name);
+    this.#changed = true;
+  }
+
+  /** Records where the home is that apply created for a user. */
+  moved(name: ByteString, createdHome: ByteString): void {
+    this.#change(name, { createdHome });
+    this.write();
+  }
+
+  /** Records a home that is about to stay without its account: at once, unless the user is remembered with it. */
+  stays(home: KeptHome): void {
+    this.#keep(home);
+    if (createdHomeOf(this.#users.get(home.name))?.home !== home.home) this.write();
+  }
+
+  #keep(home: KeptHome): void {
+    const isSame = ({ uid, home: place }: KeptHome) => uid === home.uid && place === home.home;
+    this.#kept = [...this.#kept.filter((one) => !isSame(one)), home];
+    this.#changed = true;
+  }
+
+  /** Forgets homes that are not there any more: once in a run that creates accounts, since there may be thousands. */
+  #tidy(): void {
+    if (!this.#isTidy) this.#kept = new KeptHomes(this.#now()).all();
+    this.#isTidy = true;
   }
 
   /** Forgets what a user has left in a jail of before; for one who is not declared any more, that may be the last one. */
@@ -126,14 +166,11 @@ export class Memory {
     this.#changed = true;
   }
 
-  /** Forgets a jail or a user. `kept`: the home that stays without its account. */
-  forget(of: "jail" | "user", name: ByteString, kept: KeptHome | undefined): void {
+  /** Forgets a jail or a user. */
+  forget(of: "jail" | "user", name: ByteString): void {
     if (of === "jail") this.#jails.delete(name);
-    else {
-      this.#users.delete(name);
-      if (kept !== undefined) this.#kept = [...this.#kept, kept];
-    }
-    this.#changed = true;
+    else this.#users.delete(name);
+    this.settled(name);
   }
 
   /** The homes that have no account now, or may have none any more. */
@@ -150,6 +187,7 @@ export class Memory {
 
   #now = (): Once => ({
     ...{ jails: [...this.#jails.values()], users: [...this.#users.values()], kept: this.#kept },
+    creating: this.#creating,
   });
 
   #addJail(declared: DeclaredJail, once: OnceJail | undefined): void {

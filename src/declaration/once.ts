@@ -8,95 +8,31 @@ import { readJailFile, withTree } from "../jail/fs/look.ts";
 import { putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
 import { asideCommand } from "../system/free-name.ts";
-import { readShape, type Shape, type ValueOf } from "../transfer/shape.ts";
+import { readShape } from "../transfer/shape.ts";
 import { isLimitedShell } from "../users/access.ts";
+import { withCreated } from "./creating.ts";
 import type { DeclaredUser } from "./model.ts";
+import {
+  type Creating,
+  type KeptHome,
+  type LeftJail,
+  ONCE,
+  type Once,
+  type OnceJail,
+  type OnceUser,
+} from "./once-shape.ts";
 import { DECLARATION_FILE } from "./read.ts";
 
 const DIRECTORY = "/var/lib/jailkit";
 /** What was declared once, so that --prune removes nothing else. Only root can read it. */
 export const ONCE_FILE = `${DIRECTORY}/declared.json`;
 const DROP_INS = dropInDirectory(DECLARATION_FILE);
+/** That of a file without accounts that are about to be created, which a run that ends writes. */
 const VERSION = 4;
+const WITH_CREATING = 5;
 const LARGEST = 1 << 26;
 
-const text = { kind: "text", longest: 1 << 14 } as const satisfies Shape;
-const many = { kind: "list", of: text, most: 1 << 16 } as const satisfies Shape;
-const uid = { kind: "number", least: 1, most: 0xffff_fffe, whole: true } as const satisfies Shape;
-
-const ONCE = {
-  kind: "object",
-  fields: {
-    jails: {
-      kind: "list",
-      most: 1 << 16,
-      of: {
-        kind: "object",
-        fields: {
-          path: text,
-          // The one that declares it.
-          file: text,
-          sections: many,
-          files: many,
-          live: many,
-          logSocket: { kind: "flag" },
-          proc: { kind: "flag" },
-        },
-      },
-    },
-    users: {
-      kind: "list",
-      most: 1 << 20,
-      of: {
-        kind: "object",
-        fields: {
-          name: text,
-          file: text,
-          jail: text,
-          directory: { kind: "flag" },
-          // Of the account that apply created; an account of that name with another uid is not it.
-          created: { kind: "nullable", of: uid },
-          // As the account had it when that home was created, or moved last; undefined if apply did not create it.
-          createdHome: { kind: "nullable", of: text },
-          // Somebody has taken the account out of its jail, and it was told that it stays.
-          out: { kind: "flag" },
-          limited: { kind: "flag" },
-          policy: { kind: "flag" },
-          // The same for the other shell, from before it was exchanged.
-          otherPolicy: { kind: "flag" },
-          groups: many,
-          // Of each a sum.
-          keys: many,
-          // Jails that it was declared in before; `policy`: apply wrote its section of jk_lsh.ini there.
-          left: {
-            kind: "list",
-            most: 1 << 10,
-            of: { kind: "object", fields: { jail: text, policy: { kind: "flag" } } },
-          },
-        },
-      },
-    },
-    // Homes without an account: a new one must not get such a uid by chance.
-    kept: {
-      kind: "list",
-      most: 1 << 20,
-      of: {
-        kind: "object",
-        // Of the account that had it; the home is as passwd(5) had it.
-        fields: { name: text, uid, home: text },
-      },
-    },
-  },
-} as const satisfies Shape;
-
-/** What was declared once. */
-export type Once = ValueOf<typeof ONCE>;
-export type OnceJail = Once["jails"][number];
-export type OnceUser = Once["users"][number];
-export type LeftJail = OnceUser["left"][number];
-export type KeptHome = Once["kept"][number];
-
-const NOTHING: Once = { jails: [], users: [], kept: [] };
+const NOTHING: Once = { jails: [], users: [], kept: [], creating: [] };
 
 function bad(why: string): JailkitError {
   const remedy = asideCommand(ONCE_FILE);
@@ -106,14 +42,15 @@ function bad(why: string): JailkitError {
   return new JailkitError("bad-state", 1, message, undefined, remedy);
 }
 
-/** Reads what was declared once. Throws JailkitError "bad-state". */
+/** Reads what was declared once, as it is after a run that was killed. Throws JailkitError "bad-state". */
 export function readOnce(): Once {
   const bytes = withTree((tree) => readJailFile(tree, ONCE_FILE, LARGEST));
   if (bytes === undefined) return NOTHING;
   try {
     const { version, ...rest } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (![1, 2, 3, VERSION].includes(version)) throw bad("is of another version of jailkit");
-    const once = readShape(version < 3 ? completed(rest) : { kept: [], ...rest }, ONCE);
+    if (![1, 2, 3, VERSION, WITH_CREATING].includes(version)) throw bad("is of another version of jailkit");
+    const written = readShape(version < 3 ? completed(rest) : { kept: [], ...rest }, ONCE);
+    const once = withCreated(written);
     texts.set(once, fromBytes(bytes));
     return once;
   } catch (error) {
@@ -142,29 +79,31 @@ const encode = (_: string, value: unknown) =>
 /** The texts of what was read or written: thousands of users take a while to write down, and are written again for each jail. */
 const texts = new WeakMap<Once | One, ByteString>();
 
-type One = OnceJail | OnceUser | KeptHome;
+type One = OnceJail | OnceUser | KeptHome | Creating;
 
 const textOfOne = (one: One): ByteString =>
   texts.getOrInsertComputed(one, () => utf8(JSON.stringify(one, encode)));
 
 function textOf(once: Once): ByteString {
   const listed = (all: readonly One[]) => `[${all.map(textOfOne).join(",")}]`;
-  return texts.getOrInsertComputed(
-    once,
-    () =>
-      `{"version":${VERSION},"jails":${listed(once.jails)},"users":${listed(once.users)},"kept":${listed(once.kept)}}\n`,
-  );
+  return texts.getOrInsertComputed(once, () => {
+    const { jails, users, kept, creating } = once;
+    const [version, last] =
+      creating.length === 0 ? [VERSION, ""] : [WITH_CREATING, `,"creating":${listed(creating)}`];
+    const lists = `"jails":${listed(jails)},"users":${listed(users)},"kept":${listed(kept)}`;
+    return `{"version":${version},${lists}${last}}\n`;
+  });
 }
 
 const isSame = <T>(before: readonly T[], now: readonly T[]): boolean =>
   before.length === now.length && before.every((one, index) => one === now[index]);
 
-/** True unless it was read from the file of a former version. */
+/** True unless the file is of a former version, or has accounts that were about to be created. */
 const isCurrent = (once: Once): boolean => textOf(once).startsWith(`{"version":${VERSION},`);
 
 /** Writes it, by one rename, if it differs from what is there. Throws SystemError, JailkitError. */
 export function writeOnce(before: Once, now: Once): void {
-  const lists = ["jails", "users", "kept"] as const;
+  const lists = ["jails", "users", "kept", "creating"] as const;
   if (lists.every((list) => isSame<One>(before[list], now[list])) && isCurrent(before)) return;
   const content = textOf(now);
   if (content === textOf(before)) return;

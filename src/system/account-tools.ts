@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { didYouMean } from "../cli/suggest.ts";
+import { keptLock } from "./account-lock.ts";
 import { requireAccountName } from "./account-name.ts";
 import { type Group, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
 import { hostText } from "./host-files.ts";
@@ -26,7 +27,7 @@ function runAccountTool(
   if (path === undefined) {
     throw new JailkitError("no-account-tool", 1, `${name} is not installed (Debian: package passwd)`);
   }
-  const result = runProgram(path, words);
+  const result = runProgram(path, words, {}, Number.POSITIVE_INFINITY, keptLock());
   if (result.status === 0) return;
   const lines = result.stderr.trim().split("\n");
   const reason = lines.find((line) => !line.includes(": Warning: ")) ?? lines[0] ?? "";
@@ -114,6 +115,12 @@ export function addAccount(
 export function addGroup(name: ByteString, gid?: number): void {
   requireAccountName(name);
   runAccountTool("groupadd", [...(gid === undefined ? [] : ["-g", `${gid}`]), "--", name]);
+}
+
+/** Gives an account another password field of shadow(5). Throws JailkitError. */
+export function setPassword(name: ByteString, field: ByteString): void {
+  requireAccountName(name);
+  runAccountTool("usermod", ["-p", field, "--", name]);
 }
 
 /** Gives an account another comment. Throws JailkitError. */

@@ -55,7 +55,7 @@ export function groupsIn(text: ByteString): GroupEntry[] {
 }
 
 /** The first line with `name` as its first field that `parse` accepts as an entry. */
-function named<T>(text: ByteString, name: ByteString, parse: (line: ByteString) => T | undefined) {
+export function named<T>(text: ByteString, name: ByteString, parse: (line: ByteString) => T | undefined) {
   if (name === "" || name.includes(":") || name.includes("\n")) return undefined;
   // No pattern: a name may have bytes with a meaning in one.
   const whole = `\n${text}`;

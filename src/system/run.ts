@@ -25,7 +25,7 @@ export function findProgram(name: ByteString): ByteString | undefined {
 /**
  * Runs a program to its end: by absolute path, with an argument array (without argv[0]) and an environment of
  * PATH, LC_ALL=C and `env`; no shell. Its standard input is empty, its directory is `/`, and it has a session of its own,
- * without a terminal. It is killed after about `mostOutput` bytes of output (`cutOff`). The status is 128 plus the number of
+ * without a terminal, and `keeps` as its next descriptors. It is killed after about `mostOutput` bytes of output (`cutOff`). The status is 128 plus the number of
  * the signal if one ended it.
  */
 export function runProgram(
@@ -33,6 +33,7 @@ export function runProgram(
   programArguments: readonly ByteString[],
   env: Readonly<Record<string, ByteString>> = {},
   mostOutput = Number.POSITIVE_INFINITY,
+  keeps: readonly number[] = [],
 ) {
   // Not Bun.spawn: it passes arguments as UTF-8, and changes others.
   const streams = [makePipe(), makePipe()] as const;
@@ -46,6 +47,7 @@ export function runProgram(
           [nothing, 0],
           [stdout.in, 1],
           [stderr.in, 2],
+          ...keeps.map((fd, index) => [fd, 3 + index] as const),
         ],
         blocked: 0n,
         // Signals of the terminal come to this process alone.

@@ -12,13 +12,15 @@ import { jsonLine, printJsonLine } from "../cli/output.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
+import { endCreations } from "../declaration/carry-out/creations.ts";
 import { NO_LONGER, nameOf } from "../declaration/change.ts";
 import type { Comparison } from "../declaration/compare/compare.ts";
 import { compare, UNCHANGED } from "../declaration/compare/compare.ts";
 import { withGroupNames } from "../declaration/compare/settle.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
-import { isInScope, ONCE_FILE, type Once, readOnce } from "../declaration/once.ts";
+import { isInScope, ONCE_FILE, readOnce } from "../declaration/once.ts";
+import type { Once } from "../declaration/once-shape.ts";
 import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaration/read.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
@@ -208,6 +210,7 @@ async function carryOut(
   const { Memory } = await import("../declaration/memory.ts");
   const memory = new Memory(before, comparison.pathOf);
   memory.declare(declaration, comparison);
+  endCreations(memory, fault);
 }
 
 /** `jailkit apply`: makes jails and users as files declare them. */

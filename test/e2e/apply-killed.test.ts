@@ -67,3 +67,38 @@ test("a jail that has become live, and got nothing else yet", () => {
     { sections: expect.arrayContaining(["livebasics", "basicshell"]) },
   ]);
 });
+
+test.each([
+  { call: "mkdirat", least: 1, step: 1 },
+  { call: "linkat", least: 1, step: 4 },
+  { call: "renameat2", least: 1, step: 1 },
+])(
+  "a new jail that gets its files: killed at each $call, it is known, whether it is declared then or not",
+  ({ call, least, step }) => {
+    const NEW = "/srv/new";
+    const sections = `sections = uidbasics\nfiles = ${TOOL}\n`;
+    const listed = () => {
+      const { jails } = JSON.parse(m.must(["jailkit", "list", "--json"]).stdout);
+      return jails.filter(({ path }: { path: string }) => path === NEW);
+    };
+    const gone = () => {
+      declare(JAIL);
+      m.must(["jailkit", "apply", "--prune"]);
+      // Before it has a record, it is an empty directory, which may be somebody's.
+      expect([m.run(["find", NEW, "-mindepth", "1"]).stdout, listed()]).toEqual(["", []]);
+      m.remove(NEW);
+    };
+    m.write(`${TOOL}/tool`, "one");
+    for (let nth = least; ; nth += step) {
+      declare(`${JAIL}[jail ${NEW}]\n${sections}`);
+      const { signal } = killAt(call, nth);
+      goesOn(NEW);
+      expect(listed()).toMatchObject([{ path: NEW, sections: ["uidbasics"] }]);
+      gone();
+      if (signal !== "SIGKILL") break;
+      declare(`${JAIL}[jail ${NEW}]\n${sections}`);
+      killAt(call, nth);
+      gone();
+    }
+  },
+);

@@ -10,7 +10,8 @@ import { DECLARED } from "../compare/intent.ts";
 import { reservedUids, uidInstead } from "../compare/returning.ts";
 import { Memory } from "../memory.ts";
 import type { Declaration } from "../model.ts";
-import type { KeptHome, Once } from "../once.ts";
+import type { Once } from "../once-shape.ts";
+import { endCreations } from "./creations.ts";
 import { jailSteps } from "./jail.ts";
 import { removeFormer } from "./remove.ts";
 import type { Shown } from "./report.ts";
@@ -43,6 +44,7 @@ export async function carryOut(
 ): Promise<void> {
   const memory = new Memory(before, comparison.pathOf, means.beside);
   memory.declare(declaration, comparison);
+  endCreations(memory, means.fault);
   for (const fault of comparison.formerFaults) means.fault(fault);
   for (const former of comparison.former) await remove(former, memory, means);
   const reserved = reservedUids(declaration.users, before);
@@ -111,12 +113,7 @@ async function makeUser(
     using root = openJailForUsers(jail, shell, DECLARED);
     if (changes.length === 0) return true;
     const steps = userSteps(user, {
-      ...{ ...means, root, once: memory.before(name) },
-      created: (created, left) => {
-        memory.created(name, created, left);
-        // At once: after a run that is killed nothing else tells that it may be removed.
-        memory.write();
-      },
+      ...{ ...means, root, memory, once: memory.before(name) },
     });
     return await makeSteps(steps, jail, means);
   } catch (error) {
@@ -128,15 +125,14 @@ async function makeUser(
 
 async function remove(former: Former, memory: Memory, means: Means): Promise<void> {
   const { change } = former;
-  let kept: KeptHome | undefined;
   const work = (said: Parameters<typeof removeFormer>[2]) => {
     using _lock = lockJails([change.jail], means);
-    kept = removeFormer(former, means, said);
+    removeFormer(former, { ...means, stays: (home) => memory.stays(home) }, said);
   };
   if (!(await makeSteps([{ changes: [change], work }], change.jail, means))) return;
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") memory.takenBack(change.name, change.what);
-  else memory.forget(change.of, change.name, kept);
+  else memory.forget(change.of, change.name);
   memory.write();
 }
 

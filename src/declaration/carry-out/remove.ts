@@ -29,25 +29,26 @@ import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
 import { isOutside } from "../compare/taken-out.ts";
 import { createdHomeOf, wholeJail } from "../kept-homes.ts";
-import { type KeptHome, type OnceUser, policiesOf, sumOf } from "../once.ts";
+import { policiesOf, sumOf } from "../once.ts";
+import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
 
+interface Means {
+  readonly deleteHomes: boolean;
+  /** Gets a home that stays, before its account goes: of a run that is killed after that, nothing else tells it. */
+  readonly stays: (home: KeptHome) => void;
+}
+
 /**
- * Removes what was declared once, by the code of `jailkit delete` and jk_jailuser --unjail. Returns the home that stays without
- * its account. Throws JailkitError.
+ * Removes what was declared once, by the code of `jailkit delete` and jk_jailuser --unjail. Throws JailkitError.
  */
-export function removeFormer(
-  former: Former,
-  { deleteHomes }: { deleteHomes: boolean },
-  said: Said,
-): KeptHome | undefined {
-  if (former.of === "user") return removeUser(former, deleteHomes, said);
-  if (former.of === "left") removeLeft(former.once, former.left, said);
+export function removeFormer(former: Former, means: Means, said: Said): void {
+  if (former.of === "user") removeUser(former, means, said);
+  else if (former.of === "left") removeLeft(former.once, former.left, said);
   else if (former.of === "given") takeBack(former.once, former.change, said);
   else removeJail(former.once.path, said);
-  return undefined;
 }
 
 function removeJail(jail: ByteString, { steps, warnings, errors }: Said): void {
@@ -58,21 +59,22 @@ function removeJail(jail: ByteString, { steps, warnings, errors }: Said): void {
   errors.push(...outcome.problems);
 }
 
-function removeUser({ once, holds }: FormerUser, deleteHomes: boolean, said: Said): KeptHome | undefined {
+function removeUser({ once, holds }: FormerUser, means: Means, said: Said): void {
   const { name, jail } = once;
   const user = hostUser(name);
   using root = openNamedJail(jail);
   // The jail may have lines of an account that its directory has no more.
   if (!(isIn(root, user) || once.directory)) {
     said.steps.push(`${quoted(name)} is not in the jail any more`);
-    return createdHomeOf(once);
+    const home = createdHomeOf(once);
+    if (home !== undefined) means.stays(home);
+    return;
   }
-  const fate = fateOrEnd(root, user, once, deleteHomes, said);
+  const fate = fateOrEnd(root, user, once, means.deleteHomes, said);
   if (fate.how === "removed" && user !== undefined)
-    return removeCreated(root, user, { once, deleteHomes, fate, holds }, said);
-  if (fate.how === "out" && user !== undefined) takeOut(root, user, once, said);
+    removeCreated(root, user, { ...means, once, fate, holds }, said);
+  else if (fate.how === "out" && user !== undefined) takeOut(root, user, once, said);
   else endLogins(root, user, once, said);
-  return undefined;
 }
 
 /** What becomes of a user. If that cannot be found out, as users can bring about, logins end, as before sessions do. */
@@ -122,20 +124,16 @@ function takeBack(once: OnceUser, { what }: Change, said: Said): void {
   else withTree((host) => forgetKeys(host, user, once, said));
 }
 
-interface Created {
+interface Created extends Means {
   readonly once: OnceUser;
-  readonly deleteHomes: boolean;
   readonly fate: Fate;
   /** As planned: of that user nothing may tell any more. */
   readonly holds: ByteString | undefined;
 }
 
-/**
- * Removes the account that apply created: the last step, so that a run that is killed is repeated. Returns what may have its
- * uid: the home that stays, or else the whole jail.
- */
-function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said: Said): KeptHome {
-  const { once, deleteHomes, fate } = created;
+/** Removes the account that apply created: the last step, so that a run that is killed is repeated. */
+function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said: Said): void {
+  const { once, deleteHomes, fate, stays } = created;
   const { name } = once;
   const holds = created.holds ?? fate.holds;
   const home = holds === undefined ? fate.home : undefined;
@@ -145,6 +143,7 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
   const where = hostPath(root, place);
+  // What may have its uid: the home that stays, or else the whole jail.
   let kept = wholeJail(once, user.uid);
   // Who may write above it may have put another one there since.
   if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
@@ -158,9 +157,9 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
     // Somebody may declare the uid, and get that home.
     orWarn(said, () => forgetKeys(root, user, once, said));
   }
+  stays(kept);
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
-  return kept;
 }
 
 /**

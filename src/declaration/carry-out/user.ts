@@ -27,15 +27,18 @@ import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compar
 import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys, uidFault } from "../compare/look-user.ts";
 import { newUid, returning } from "../compare/returning.ts";
-import { createdHomeOf, type KeptHomes, keptFault } from "../kept-homes.ts";
+import { type KeptHomes, keptFault } from "../kept-homes.ts";
+import type { Memory } from "../memory.ts";
 import type { DeclaredUser } from "../model.ts";
-import { formerPolicies, type KeptHome, type OnceUser } from "../once.ts";
+import { formerPolicies } from "../once.ts";
+import type { OnceUser } from "../once-shape.ts";
 import { USER_STEPS } from "../order.ts";
+import { creating } from "./creations.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import { changeOne, itemsOf, type Said, type Step, stepsOf, tell } from "./steps.ts";
 
-/** An account that was created, and its home if that is new. */
-export type Created = Pick<OnceUser, "created" | "createdHome">;
+/** As useradd(8) without a password. */
+const LOCKED = "!";
 
 /** What the steps of a user need. */
 export interface UserMeans {
@@ -45,8 +48,7 @@ export interface UserMeans {
   /** As uidInstead. */
   readonly uidInstead: () => number | undefined;
   readonly kept: KeptHomes;
-  /** Gets an account that was created, and the home that the one before it has left elsewhere. */
-  readonly created: (created: Created, left?: KeptHome) => void;
+  readonly memory: Memory;
 }
 
 /** The steps that make a user as declared. */
@@ -139,7 +141,7 @@ function requireUser(name: ByteString): PasswdEntry {
  * Creates an account, as jk_addjailuser does. One that apply created before, and that somebody has removed since, gets its uid
  * again: its home and its line in the jail are there still.
  */
-function create(declared: DeclaredUser, { root, once, uidInstead, created }: UserMeans, said: Said): void {
+function create(declared: DeclaredUser, { root, once, uidInstead, memory }: UserMeans, said: Said): void {
   const { name } = declared;
   const before = once?.jail === root.path ? once : undefined;
   const values = valuesOf(declared, newUid(declared, once, hostUser), uidInstead);
@@ -147,11 +149,14 @@ function create(declared: DeclaredUser, { root, once, uidInstead, created }: Use
   const run = new AccountRun(name, undefined, DECLARED);
   const account = planNewAccount(root, values, access, DECLARED);
   for (const line of newAccountWarnings(values)) run.warn(line);
-  const { user } = createAccount(account, values, run);
-  const stayed = before?.created === user.uid ? before.createdHome : undefined;
-  const home = account.createsHome ? joinHome(root.path, account.jailHome) : stayed;
-  const left = createdHomeOf(once);
-  created({ created: user.uid, createdHome: home }, left?.home === home ? undefined : left);
+  const stayed = before?.created === account.user.uid ? before.createdHome : undefined;
+  const createdHome = account.createsHome ? joinHome(root.path, account.jailHome) : stayed;
+  const { password = LOCKED } = account;
+  const user = creating(
+    { name, password, createdHome },
+    memory,
+    (mark) => createAccount({ ...account, password: mark }, values, run).user,
+  );
   run.examine(() => {
     const joins = access.joins.map(({ gid }) => gid);
     for (const line of [closedJailFault(root, user, joins), homeFault(user)])
@@ -163,13 +168,13 @@ function create(declared: DeclaredUser, { root, once, uidInstead, created }: Use
 }
 
 /** Jails an account that is outside, and gives one in the jail its login shell, groups and keys, as jk_jailuser does. */
-function changeAccount(declared: DeclaredUser, { root, once, created }: UserMeans, said: Said): void {
+function changeAccount(declared: DeclaredUser, { root, once, memory }: UserMeans, said: Said): void {
   const access = accessOf(declared);
   const { moved } = runOne(declared, root, said, (run, options) =>
     planToJail(run, root, { ...options, access, move: false }, movesHome),
   );
   if (moved !== undefined && once !== undefined && once.createdHome === moved.from)
-    created({ created: once.created, createdHome: moved.to });
+    memory.moved(declared.name, moved.to);
 }
 
 /** Makes the jail's side, as jk_jailuser --jail-side-only does, and gives the access. */

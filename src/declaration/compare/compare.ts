@@ -13,7 +13,7 @@ import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed } from "../change.ts";
 import { KeptHomes, wholeJail } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
-import type { Once, OnceJail, OnceUser } from "../once.ts";
+import type { Once, OnceJail, OnceUser } from "../once-shape.ts";
 import {
   fillingOf,
   requireExtras,

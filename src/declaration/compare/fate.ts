@@ -8,7 +8,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { recall } from "../../users/account-record.ts";
 import { otherHomeIn } from "../../users/home-along.ts";
-import type { KeptHome, OnceUser } from "../once.ts";
+import type { KeptHome, OnceUser } from "../once-shape.ts";
 
 /** What --prune does with a user of a jail. */
 export interface Fate {

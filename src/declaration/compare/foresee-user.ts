@@ -27,7 +27,7 @@ import { prepareJail } from "../../users/prepare.ts";
 import type { Seen } from "../../users/seen.ts";
 import { type Change, isCreation } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
-import type { OnceUser } from "../once.ts";
+import type { OnceUser } from "../once-shape.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import type { InJail } from "./look-user.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";

@@ -5,7 +5,7 @@ import { readRegistry } from "../../jail/record/registry.ts";
 import { planDelete } from "../../jails/delete-plan.ts";
 import { type Change, type Fault, type FaultText, faultText, listed, NO_LONGER, stays } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
-import type { OnceJail } from "../once.ts";
+import type { OnceJail } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
 import type { Leavers } from "./leaving.ts";
 

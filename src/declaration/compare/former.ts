@@ -7,16 +7,8 @@ import { hostPath } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { type Change, type Fault, NO_LONGER } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
-import {
-  isInScope,
-  type KeptHome,
-  type LeftJail,
-  leftJails,
-  type Once,
-  type OnceUser,
-  policiesOf,
-  stillIn,
-} from "../once.ts";
+import { isInScope, leftJails, policiesOf, stillIn } from "../once.ts";
+import type { KeptHome, LeftJail, Once, OnceUser } from "../once-shape.ts";
 import type { Fate } from "./fate.ts";
 import { type FormerJail, formerJails, type Gone } from "./former-jails.ts";
 import { innerFirst, Leavers } from "./leaving.ts";

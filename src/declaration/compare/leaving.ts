@@ -14,7 +14,7 @@ import { isTooLarge } from "../../users/home-owners.ts";
 import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
 import { unjailUser } from "../../users/unjail.ts";
 import { type FaultText, faultText, stays } from "../change.ts";
-import type { OnceUser } from "../once.ts";
+import type { OnceUser } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
 import { type Fate, fateOf } from "./fate.ts";
 import type { JailState } from "./jail-state.ts";

@@ -11,7 +11,8 @@ import { keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
 import { type KeyPlace, keysText } from "../../users/keys.ts";
 import { type FaultText, faultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
-import { type OnceUser, sumOf } from "../once.ts";
+import { sumOf } from "../once.ts";
+import type { OnceUser } from "../once-shape.ts";
 
 /** The keys of an account. */
 interface KeyState {

@@ -18,7 +18,7 @@ import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import type { KeptHomes } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
-import type { KeptHome } from "../once.ts";
+import type { KeptHome } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
 import type { SectionNeeds } from "./jail.ts";
 

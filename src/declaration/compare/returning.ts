@@ -7,7 +7,7 @@ import { spareUid } from "../../system/login-defs.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import type { KeptHomes } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
-import type { Once, OnceUser } from "../once.ts";
+import type { Once, OnceUser } from "../once-shape.ts";
 import { DECLARED } from "./intent.ts";
 
 type UserByUid = (uid: number) => PasswdEntry | undefined;

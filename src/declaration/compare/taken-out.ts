@@ -11,7 +11,8 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText } from "../../users/keys.ts";
 import { type Change, type Fault, listed } from "../change.ts";
-import { type OnceUser, sumOf } from "../once.ts";
+import { sumOf } from "../once.ts";
+import type { OnceUser } from "../once-shape.ts";
 import type { Machine } from "./machine.ts";
 
 /** An account that is in no jail any more, since somebody has taken it out, with what apply gave it and it still has. */

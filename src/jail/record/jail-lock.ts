@@ -9,6 +9,7 @@ import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { BUSY } from "../../cli/options.ts";
 import { printNotice } from "../../cli/output.ts";
+import { withKeptLock } from "../../system/account-lock.ts";
 import { lockName, releaseName } from "../fs/lock.ts";
 import { withTree } from "../fs/look.ts";
 import { withDirectory } from "../fs/walk.ts";
@@ -107,7 +108,7 @@ export function withHostAccounts<T>(use: () => T): T {
     ...{ tool: "", noWait: false, json: true, patient: true },
   });
   locks.take(["accounts"]);
-  return use();
+  return withKeptLock(locks.descriptorOf("accounts"), use);
 }
 
 /** Lets one process at a time carry out declarations of jails; waits as lockJails does. Take it before all others. */
@@ -115,6 +116,8 @@ export function lockDeclarations(options: LockOptions): Disposable {
   const held = new HeldLocks(openLocks(), "what is declared", options);
   try {
     held.take(["declarations"]);
+    // What a run that was killed has started may still be at work, and keeps this one.
+    withHostAccounts(() => undefined);
     return held;
   } catch (error) {
     held[Symbol.dispose]();
@@ -152,6 +155,11 @@ class HeldLocks implements JailLock {
         if (!isErrno(error, "EROFS", "ENOSPC", "EDQUOT")) throw error;
       }
     }
+  }
+
+  /** The descriptor of a lock; undefined if this object does not hold it. */
+  descriptorOf(name: ByteString): number | undefined {
+    return this.#held.get(name);
   }
 
   /** Unlocks names that this object has locked. */

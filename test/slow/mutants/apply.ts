@@ -11,10 +11,15 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
 const titled = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
   within(file, ONE_RUN, changes).map((one) => ({ ...one, title }));
 
+/** Of tests of KILLED. */
+const killed = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
+  within(file, KILLED, changes).map((one) => ({ ...one, title }));
+
 const PRUNE = "e2e/apply-prune.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const SILENT = "e2e/interrupted-services.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
+const KILLED = "e2e/apply-killed-accounts.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
 const LEAVES = "e2e/apply-leaves.test.ts";
 const NESTED = "e2e/apply-nested-homes.test.ts";
@@ -160,7 +165,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (stays !== undefined) this.#stays.add(stays.home);", ""],
   ]),
   ...within("src/declaration/carry-out/carry-out.ts", KEPT, [
-    ["memory.forget(change.of, change.name, kept)", "memory.forget(change.of, change.name, undefined)"],
+    ["stays: (home) => memory.stays(home)", "stays: () => undefined"],
   ]),
   ...within("src/system/login-defs.ts", KEPT, [["if (other !== undefined) return other;", "return other;"]]),
   ...within("src/tools/jk_addjailuser.ts", KEPT, [
@@ -168,7 +173,31 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/transfer/accounts.ts", KEPT, [[" ?? facts.keptUid(user)", ""]]),
   ...within("src/users/create-account.ts", KEPT, [["values.uid ?? uidInstead?.()", "values.uid"]]),
-  ...within("src/declaration/once.ts", KEPT, [['["jails", "users", "kept"]', '["jails", "users"]']]),
+  ...within("src/declaration/once.ts", KEPT, [['"users", "kept", "creating"]', '"users", "creating"]']]),
+  ...killed("each renameat$", "src/declaration/carry-out/creations.ts", [
+    ["memory.intend(intent);", ""],
+    ["unmark(intent);", ""],
+    ["unmark(one);", ""],
+  ]),
+  ...killed("each renameat$", "src/declaration/memory.ts", [
+    ["if (createdHomeOf(this.#users.get(home.name))?.home !== home.home) this.write();", ""],
+  ]),
+  ...killed("stays$", "src/declaration/creating.ts", [["field === mark", "true"]]),
+  ...killed("is removed again", "src/declaration/creating.ts", [
+    ["kept.push(...homeWithoutAccount(one));", ""],
+  ]),
+  ...killed("still at work", "src/jail/record/jail-lock.ts", [["withHostAccounts(() => undefined);", ""]]),
+  ...killed("still at work", "src/system/account-lock.ts", [["held === undefined ? [] : [held]", "[]"]]),
+  ...killed("moves before", "src/declaration/follow-move.ts", [
+    ["one.createdHome && homeIn(one.createdHome)", "one.createdHome"],
+    ["creating: once.creating.map(now)", "creating: once.creating"],
+  ]),
+  ...killed("appears between", "src/declaration/carry-out/user.ts", [
+    ["if (!directory && changes.some(isCreation)) requireHome(declared, means);", ""],
+  ]),
+  ...killed("looked at only", "src/declaration/memory.ts", [
+    ["if (this.#kept.length > this.#written.kept.length) this.#tidy();", "this.#tidy();"],
+  ]),
   ...within("src/declaration/follow-move.ts", MOVES, [
     ["createdHome: move.to }", "createdHome: move.from }"],
     ["split?.jail === from ?", "false ?"],

@@ -1,0 +1,74 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { answered } from "../cli/error.ts";
+import { withHostAccounts } from "../jail/record/jail-lock.ts";
+import { setPassword } from "../system/account-tools.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { ACCOUNT_FILE_LIMIT, flatAccounts, named } from "../system/flat-accounts.ts";
+import { hostText } from "../system/host-files.ts";
+import { hostUser } from "../system/name-services.ts";
+import { shadowEntry } from "../system/shadow.ts";
+import { createdHomeOf, ownerOf } from "./kept-homes.ts";
+import type { Creating, KeptHome, Once, OnceUser } from "./once-shape.ts";
+
+// A run may be killed while useradd(8) creates an account, and before it is known which uid that has. An account of this
+// name that somebody has made by hand meanwhile may be the same in all that passwd(5) says, and is never apply's own. So
+// useradd(8) gets a password field that nobody else knows, and the account is apply's own if it has this one still.
+
+const DIGITS = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const randomDigits = (count: number): string =>
+  [...crypto.getRandomValues(new Uint8Array(count))].map((byte) => DIGITS[byte & 63]).join("");
+
+/** A password field that no other account has: locked, and in the form of a hash, which shadow may ask for; of no password. */
+export const newMark = (): ByteString => `!$6$${randomDigits(16)}$${randomDigits(86)}`;
+
+/** The account that useradd(8) has created for a run, and that has no other password field yet; undefined if there is none. */
+export function markedAccount({ name, mark }: Creating): PasswdEntry | undefined {
+  const account = flatAccounts.userByName(name);
+  const shadow = () => named(hostText("/etc/shadow", ACCOUNT_FILE_LIMIT) ?? "", name, shadowEntry);
+  const field = account?.password === "x" ? shadow()?.password : account?.password;
+  return field === mark ? account : undefined;
+}
+
+/**
+ * What was declared once, with the accounts that a run which was killed has created. Those stay in `creating` which have
+ * their first password field still.
+ */
+export function withCreated(once: Once): Once {
+  if (once.creating.length === 0) return once;
+  const users = new Map(once.users.map((user) => [user.name, user]));
+  const kept = [...once.kept];
+  const creating = once.creating.filter((one) => {
+    const user = users.get(one.name);
+    const account = user?.directory === false ? markedAccount(one) : undefined;
+    if (user === undefined || account === undefined) {
+      kept.push(...homeWithoutAccount(one));
+      return false;
+    }
+    const { now, left } = asCreated(user, account.uid, one.createdHome);
+    users.set(user.name, now);
+    kept.push(...left);
+    return true;
+  });
+  return { ...once, users: [...users.values()], kept, creating };
+}
+
+/** A user whose account was created; `left`: the home of the one before it, which is elsewhere. */
+export function asCreated(user: OnceUser, uid: number, createdHome: ByteString | undefined) {
+  const before = createdHomeOf(user);
+  const left = before === undefined || before.home === createdHome ? [] : [before];
+  return { now: { ...user, created: uid, createdHome }, left };
+}
+
+/** The home of an account that was created, and removed again before its home was. */
+function homeWithoutAccount({ name, createdHome: home }: Creating): readonly KeptHome[] {
+  const uid = home === undefined ? undefined : ownerOf(home);
+  if (home === undefined || uid === undefined || uid === 0) return [];
+  return answered(() => hostUser(uid)) === undefined ? [{ name, uid, home }] : [];
+}
+
+/** Gives an account that was created the password field that it should have. Throws JailkitError. */
+export function unmark(one: Creating): void {
+  withHostAccounts(() => {
+    if (markedAccount(one) !== undefined) setPassword(one.name, one.password);
+  });
+}

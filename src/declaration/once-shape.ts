@@ -1,0 +1,90 @@
+import type { Shape, ValueOf } from "../transfer/shape.ts";
+
+const text = { kind: "text", longest: 1 << 14 } as const satisfies Shape;
+const many = { kind: "list", of: text, most: 1 << 16 } as const satisfies Shape;
+const uid = { kind: "number", least: 1, most: 0xffff_fffe, whole: true } as const satisfies Shape;
+
+/** The form of what is remembered of declarations. */
+export const ONCE = {
+  kind: "object",
+  fields: {
+    jails: {
+      kind: "list",
+      most: 1 << 16,
+      of: {
+        kind: "object",
+        fields: {
+          path: text,
+          // The one that declares it.
+          file: text,
+          sections: many,
+          files: many,
+          live: many,
+          logSocket: { kind: "flag" },
+          proc: { kind: "flag" },
+        },
+      },
+    },
+    users: {
+      kind: "list",
+      most: 1 << 20,
+      of: {
+        kind: "object",
+        fields: {
+          name: text,
+          file: text,
+          jail: text,
+          directory: { kind: "flag" },
+          // Of the account that apply created; an account of that name with another uid is not it.
+          created: { kind: "nullable", of: uid },
+          // As the account had it when that home was created, or moved last; undefined if apply did not create it.
+          createdHome: { kind: "nullable", of: text },
+          // Somebody has taken the account out of its jail, and it was told that it stays.
+          out: { kind: "flag" },
+          limited: { kind: "flag" },
+          policy: { kind: "flag" },
+          // The same for the other shell, from before it was exchanged.
+          otherPolicy: { kind: "flag" },
+          groups: many,
+          // Of each a sum.
+          keys: many,
+          // Jails that it was declared in before; `policy`: apply wrote its section of jk_lsh.ini there.
+          left: {
+            kind: "list",
+            most: 1 << 10,
+            of: { kind: "object", fields: { jail: text, policy: { kind: "flag" } } },
+          },
+        },
+      },
+    },
+    // Homes without an account: a new one must not get such a uid by chance.
+    kept: {
+      kind: "list",
+      most: 1 << 20,
+      of: {
+        kind: "object",
+        // Of the account that had it; the home is as passwd(5) had it.
+        fields: { name: text, uid, home: text },
+      },
+    },
+    // Accounts that useradd(8) is about to create, or that one of a run which was killed has created.
+    creating: {
+      kind: "list",
+      most: 1 << 20,
+      optional: true,
+      of: {
+        kind: "object",
+        // `mark`: its first password field, which no other account has; `password`: the one that it gets then.
+        fields: { name: text, mark: text, password: text, createdHome: { kind: "nullable", of: text } },
+      },
+    },
+  },
+} as const satisfies Shape;
+
+/** What was declared once. */
+export type Once = ValueOf<typeof ONCE>;
+export type OnceJail = Once["jails"][number];
+export type OnceUser = Once["users"][number];
+export type LeftJail = OnceUser["left"][number];
+export type KeptHome = Once["kept"][number];
+export type Creating = Once["creating"][number];
