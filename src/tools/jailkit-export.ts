@@ -106,7 +106,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "everything was written, except for what a warning names",
     1: "nothing was written; with --declaration, a jail was left out, or the file is too large; the message says why",
-    2: "no jail was named, or more than one, without --declaration",
+    2: "no jail was named, or more than one, without --declaration; --json with it, or --without-keys without it",
   },
   notes: `The output is a JSON object (--json prints it also with -o): the sections and files that were requested for the jail, sections of the administrator, the users of the jail with their uids and groups, what the limited shell allows them, the limits of the log socket, and what the jail does without. It has no passwords and no files. A warning names what else the machine has for the jail: other sockets and mounts, options of proc, sections of jk_uchroot.ini, jk_check.ini and jk_update.ini, and lines and sections in the jail for others than its users.
 

@@ -237,11 +237,12 @@ function homeState({ jail, directory }: DeclaredUser, account: PasswdEntry, { ro
   const shown = hostPath(root, path);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";
   const aside = hostPath(root, freeName(path, ".old", isIn(root)));
-  const remedy = commandAt(shown, homeRemedy(shown, account.uid, account.gid, aside));
+  const command = homeRemedy(shown, account.uid, account.gid, aside);
+  const advice = commandAt(shown, command);
   const fault: FaultText = {
     code: "foreign-home",
-    message: `${quoted(shown)} ${what}: logins are refused; keep it under another name, and create a new one: ${remedy}`,
-    remedy,
+    message: `${quoted(shown)} ${what}: logins are refused; keep it under another name, and create a new one: ${advice}`,
+    remedy: advice === command ? command : undefined,
   };
   return { home: "foreign", fault } as const;
 }
