@@ -31,7 +31,15 @@ function writeFile(file: ByteString, text: ByteString, replace: boolean): boolea
   return withTree((tree) => putFile(tree, file, toBytes(text), attributes, { replace })) !== "kept";
 }
 
+function isFolder(path: ByteString): boolean {
+  const stat = statIfPresent(AT_FDCWD, path, true);
+  return stat !== undefined && isDirectory(stat);
+}
+
 function replaceFile(file: ByteString, text: ByteString): void {
+  // What would be in the way of a file elsewhere is not to be moved away here.
+  if (isFolder(file))
+    throw new JailkitError("output", 1, `${display(file)} is a directory: name a file in it`);
   if (!writeFile(file, text, true)) throw new JailkitError("output", 1, `${display(file)} is not a file`);
 }
 
@@ -62,8 +70,7 @@ function exportDeclaration(named: readonly ByteString[], keys: boolean, output?:
   const gathered = gatherDeclaration(named.map(absolutePath), { keys });
   const { jails, leftOut } = declarationText(gathered, gathered.comments);
   const problems = [...gathered.problems];
-  const stat = output === undefined ? undefined : statIfPresent(AT_FDCWD, output, true);
-  if (output !== undefined && stat !== undefined && isDirectory(stat)) {
+  if (output !== undefined && isFolder(output)) {
     for (const { path, text } of jails) {
       const fault = newFileFault(`${output}/${dropInName(path)}`, `${HEADING}\n${text}`);
       if (fault !== undefined) problems.push(`left out: jail ${quoted(path)}: ${fault}`);

@@ -233,7 +233,13 @@ export function requireOwnHome(
   const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";
   const message = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; ${again}keep it under another name: ${aside}`;
   // Whose it is, only the administrator knows.
-  throw new JailkitError("foreign-home", 1, message, undefined, isLeft || aside !== command ? undefined : command);
+  throw new JailkitError(
+    "foreign-home",
+    1,
+    message,
+    undefined,
+    isLeft || aside !== command ? undefined : command,
+  );
 }
 
 /** What keeps an account from going into a jail that is not there yet, or that has other lines of it. */
