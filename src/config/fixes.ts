@@ -1,6 +1,6 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { freeName } from "../system/free-name.ts";
+import { asideCommand, freeName } from "../system/free-name.ts";
 import type { FindingCode } from "./finding-codes.ts";
 import type { Dialect, Fix, IniFile, Place, Problem } from "./model.ts";
 import { isUtf16 } from "./scan.ts";
@@ -56,9 +56,8 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
   const file = shellWord(problem.file);
   const source = problem.code === "nul-byte" ? sourceOf(sources, problem.file) : undefined;
   if (source !== undefined && isUtf16(source.bytes)) {
-    // Typed again, it writes the same.
-    const whole = shellWord(freeName(problem.file, ".orig"));
-    return `mv -nT ${file} ${whole} && iconv -f UTF-16 -t UTF-8 ${whole} > ${file}`;
+    const whole = shellWord(freeName(problem.file, ".new"));
+    return `iconv -f UTF-16 -t UTF-8 ${file} > ${whole} && ${asideCommand(problem.file, ".orig")} && mv -nT ${whole} ${file}`;
   }
   const write = (text: ByteString, number = problem.line) =>
     `write in line ${number} of ${problem.file}:\n${text.replaceAll("\t", " ")}`;

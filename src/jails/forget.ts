@@ -3,7 +3,6 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
-import { operands } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { dropInName } from "../config/write.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -15,6 +14,8 @@ import { isEmptied } from "../jail/record/emptied.ts";
 import { mountsOf } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { directoriesInFstab, removeLiveLines } from "../populate/apply/live-lines.ts";
+import { fstabText } from "../populate/apply/proc.ts";
+import { unmountForGood } from "../system/mounts.ts";
 import { removeProcLine } from "../update/remove-extras.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { closeLogSocket, type DeleteOutcome, makeInOrder, removeRecords, settingsLeft } from "./delete.ts";
@@ -94,9 +95,9 @@ export function forgetJail(
 /** The line stays while proc is mounted: otherwise nothing would know of the mount after the next boot. */
 function forgetProc(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteString) => void): void {
   if (jailMounts(jail).some(({ path, type }) => path === "/proc" && type === "proc")) {
-    const again = "unmount it, and run this again";
+    const remedy = unmountForGood([`${jail}/proc`], fstabText());
     outcome.warnings.push(
-      `proc is mounted on ${display(jail)}/proc, so its line in /etc/fstab stays: ${again}`,
+      `proc is mounted on ${display(jail)}/proc, so its line in /etc/fstab stays; to unmount it for good: ${remedy}`,
     );
     return;
   }
@@ -122,9 +123,10 @@ function forgetLive(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteS
       done(`removed the lines for ${display(jail)} from /etc/fstab`);
     return;
   }
-  const commands = operands(...mounted.map((path) => jail + path));
+  const places = mounted.map((path) => jail + path);
+  const remedy = unmountForGood(places, fstabText());
   outcome.warnings.push(
-    `the host's directories stay mounted in ${display(jail)}; to unmount them: umount ${commands}`,
+    `the host's directories stay mounted in ${display(jail)}, and so do their lines in /etc/fstab; to unmount them for good: ${remedy}`,
   );
 }
 

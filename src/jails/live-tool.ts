@@ -61,7 +61,7 @@ export function liveTool({ name, summary, act, verb, done, success, notes, left 
     exitStatus: {
       0: success,
       1: "something could not be done, or the options are wrong",
-      2: "no jail was named",
+      2: "no jail was named, or jails and --all",
       ...BUSY_STATUS,
     },
     notes,

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { cArgument, check, fail, libc } from "../../ffi/libc.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { fileSystemOf } from "../../ffi/statfs.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { hostText } from "./host-files.ts";
 import { unescaped } from "./mountinfo.ts";
 
@@ -179,6 +179,14 @@ export function commentOut(lines: readonly ByteString[]): ByteString {
   const texts = new Set(lines.map((line) => fstabFields(line).map(literal).join("\\s\\+")));
   const script = [...texts].map((text) => `s@^\\s*${text}\\s*$@#&@`).join(";");
   return `sed -i ${shellWord(script)} /etc/fstab`;
+}
+
+/** The command that unmounts what is on some directories, and keeps the next boot from mounting it by the text of fstab(5). */
+export function unmountForGood(places: readonly ByteString[], fstab: ByteString): ByteString {
+  const lines = fstab.split("\n").filter((line) => places.includes(fstabPlace(line) ?? ""));
+  // One may be in another.
+  const unmount = `umount ${operands(...places.toSorted().reverse())}`;
+  return lines.length === 0 ? unmount : `${unmount} && ${commentOut(lines)}`;
 }
 
 /** A field of fstab(5), with blanks and backslashes as octal numbers. */

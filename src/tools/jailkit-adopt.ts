@@ -214,7 +214,7 @@ export const tool = defineTool({
     "[OPTION...] JAIL",
     "[OPTION...] -j JAIL",
     "[OPTION...] --all",
-    "[--dry-run] [--json] --moved OLD [JAIL]",
+    "[--dry-run] [--no-wait] [--json] --moved OLD [JAIL]",
   ],
   options: {
     jail: jailOption("the jail"),
@@ -239,7 +239,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "the jail, or each known one, has a record; files without an explanation were listed",
     1: "it has none, or something could not be read; the message says why",
-    2: "no jail was named, or more than one",
+    2: "no jail was named, or more than one; or --all with a jail, --force or --moved",
     ...BUSY_STATUS,
   },
   notes: `A jail of jailkit 2, or one that was filled by hand, has no record. jailkit adopt compares its files with the host's files of the same paths. Sections whose programs are all in the jail count as requested, and other files as copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.

@@ -245,7 +245,7 @@ export const tool = defineTool({
     10: "something is not as declared (with --check; even if something else cannot be made so)",
     ...BUSY_STATUS,
   },
-  notes: `Without FILE, /etc/jailkit/jails.ini is read, and then the files of /etc/jailkit/jails.d; jails.ini(5) describes them. If these files have errors, all of them are printed, and nothing is done. Otherwise a plan is printed: + is added, ~ is changed, - is removed. Then it is carried out, with the code of jk_init(8), jk_cp(8), jk_addjailuser(8), jk_jailuser(8) and the other tools, whose messages are printed. What fails in one jail, or for one user, leaves the others alone. A run that was interrupted goes on when it is repeated.
+  notes: `Without FILE, /etc/jailkit/jails.ini is read, and then the files of /etc/jailkit/jails.d; jails.ini(5) describes them. If these files have errors, these are printed (up to 100, and all with --json), and nothing is done. Otherwise a plan is printed: + is added, ~ is changed, - is removed. Then it is carried out, with the code of jk_init(8), jk_cp(8), jk_addjailuser(8), jk_jailuser(8) and the other tools, whose messages are printed. What fails in one jail, or for one user, leaves the others alone. A run that was interrupted goes on when it is repeated.
 
 Before anything is done for a jail or a user, dry runs of jk_init(8), jk_cp(8) and the code that jails accounts show what would be refused: that is an error, with the line of the declaration, and nothing of it is begun. --check and the run say the same, unless something is removed from the jail first, or its live directories change: then the run finds it.
 

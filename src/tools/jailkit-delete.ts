@@ -123,7 +123,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "the jail was deleted",
     1: "it was not, or not completely; the message says why",
-    2: "no jail was named, or more than one, or the answer was no",
+    2: "no jail was named, or more than one, the answer was no, or --json without --yes and --dry-run",
     ...BUSY_STATUS,
   },
   notes: `Only a jail that 'jailkit list' shows is deleted, and only while no process runs in it. Files of users other than root prevent it, unless they are as jailkit put them there, or their owner is taken out; the message names the owners, as the name services of the host know them. File systems that are mounted in the jail are unmounted, never emptied.

@@ -32,7 +32,15 @@ function writeFile(file: ByteString, text: ByteString, replace: boolean): boolea
   return withTree((tree) => putFile(tree, file, toBytes(text), attributes, { replace })) !== "kept";
 }
 
+function isFolder(path: ByteString): boolean {
+  const stat = statIfPresent(AT_FDCWD, path, true);
+  return stat !== undefined && isDirectory(stat);
+}
+
 function replaceFile(file: ByteString, text: ByteString): void {
+  // What would be in the way of a file elsewhere is not to be moved away here.
+  if (isFolder(file))
+    throw new JailkitError("output", 1, `${display(file)} is a directory: name a file in it`);
   if (!writeFile(file, text, true)) throw new JailkitError("output", 1, `${display(file)} is not a file`);
 }
 
@@ -72,8 +80,7 @@ function exportDeclaration(named: readonly ByteString[], keys: boolean, output?:
   const { rest: gathered, leftOut: declared } = withoutDeclared(found, beside);
   const { jails, leftOut } = declarationText(gathered, gathered.comments, beside?.users);
   const problems = [...gathered.problems];
-  const stat = output === undefined ? undefined : statIfPresent(AT_FDCWD, output, true);
-  if (output !== undefined && stat !== undefined && isDirectory(stat)) {
+  if (output !== undefined && isFolder(output)) {
     for (const { path, text } of jails.filter(hasSection)) {
       const fault = newFileFault(`${output}/${dropInName(path)}`, `${HEADING}\n${text}`);
       const other = beside === undefined ? "" : "; name a new file for it with -o";
@@ -117,7 +124,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "everything was written, except for what a warning names",
     1: "nothing was written; with --declaration, a jail was left out, or the file is too large; the message says why",
-    2: "no jail was named, or more than one, without --declaration",
+    2: "no jail was named, or more than one, without --declaration; --json with it, or --without-keys without it",
   },
   notes: `The output is a JSON object (--json prints it also with -o): the sections and files that were requested for the jail, sections of the administrator, the users of the jail with their uids and groups, what the limited shell allows them, the limits of the log socket, and what the jail does without. It has no passwords and no files. A warning names what else the machine has for the jail: other sockets and mounts, options of proc, sections of jk_uchroot.ini, jk_check.ini and jk_update.ini, and lines and sections in the jail for others than its users.
 

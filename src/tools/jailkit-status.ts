@@ -20,7 +20,7 @@ export const tool = defineTool({
     0: "nothing needs attention",
     1: "there are findings, or the options are wrong",
   },
-  notes: `The page has some 25 lines of at most 80 columns, however many jails there are. "Requested" is the day of the last request of jk_init or jk_cp, and "Changed" that of the last change of the record, by jk_update or another tool, for the jails for which they are first and last (UTC). At most ten findings are shown, the worst first, and at least one of each kind; --json has all of them, with their reasons. COMMAND fixes the finding, or shows the ways to do so. The kinds of findings: ${kinds.join("; ")}.`,
+  notes: `The page has some 25 lines of at most 80 columns, however many jails there are. "Requested" is the day of the last request of jk_init or jk_cp, and "Changed" that of the last change of the record, by jk_update or another tool, for the jails for which they are first and last (UTC). At most ten findings are shown, the worst first, of as many kinds as there is room for; --json has all of them, with their reasons. COMMAND fixes the finding, or shows the ways to do so. The kinds of findings: ${kinds.join("; ")}.`,
   root: 5,
   run({ operands }) {
     if (operands.length > 0) throw new UsageError("takes no arguments");

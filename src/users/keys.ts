@@ -127,8 +127,10 @@ function inTheWay({ root, user }: KeyPlace, above: Directory, path: ByteString, 
   const from = hostPath(root, path);
   const to = hostPath(root, freeName(path, ".moved", isIn(root)));
   const move = `mv -nT ${shellWord(from)} ${shellWord(to)}`;
-  const remedy = above.stat.uid === user.uid ? asUser(user.name, move) : commandAt(from, move);
-  return refuse(root, path, `${why}: no key is written there; move it away with: ${remedy}`, remedy);
+  const command = above.stat.uid === user.uid ? asUser(user.name, move) : move;
+  const advice = command === move ? commandAt(from, move) : command;
+  const remedy = advice === command ? command : undefined;
+  return refuse(root, path, `${why}: no key is written there; move it away with: ${advice}`, remedy);
 }
 
 /** Throws unless the file belongs to the user: another one may be a link to a file that only root should read. */

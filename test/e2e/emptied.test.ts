@@ -171,14 +171,19 @@ describe("jailkit forget", () => {
     expect([records(), m.exists(DROP_IN)]).toEqual([[], false]);
   });
 
-  test("keeps the line in fstab while proc is mounted, and says so", () => {
+  test("keeps the line in fstab while proc is mounted, and says what unmounts it, for the next boot, too", () => {
     m.write("/etc/fstab", `proc ${J}/proc proc ro 0 0\n`);
     m.mkdir(`${J}/proc`);
     m.must(["mount", "-t", "proc", "proc", `${J}/proc`]);
-    expect(m.must(["jailkit", "forget", J]).stderr).toBe(
-      `jailkit forget: warning: proc is mounted on ${J}/proc, so its line in /etc/fstab stays: unmount it, and run this again\n`,
-    );
+    const { stderr } = m.must(["jailkit", "forget", J]);
+    const warning = `jailkit forget: warning: proc is mounted on ${J}/proc, so its line in /etc/fstab stays; to unmount it for good: `;
+    expect(stderr).toStartWith(warning);
     expect([m.read("/etc/fstab"), records()]).toEqual([`proc ${J}/proc proc ro 0 0\n`, []]);
+    m.must(["sh", "-ec", stderr.slice(warning.length)]);
+    expect([m.read("/etc/fstab"), m.run(["mountpoint", `${J}/proc`]).status]).toEqual([
+      `#proc ${J}/proc proc ro 0 0\n`,
+      32,
+    ]);
   });
 
   test("refuses a jail with its contents and users; warns of them if it is emptied", () => {

@@ -404,6 +404,12 @@ directory = 1
 });
 
 describe("-o", () => {
+  test("a directory, without --declaration, is to get a name, and nobody is told to move it away", () => {
+    expect(m.run(["jailkit", "export", "-o", "/etc", "/srv/a"])).toMatchObject({
+      status: 1,
+      stderr: "jailkit export: /etc is a directory: name a file in it\n",
+    });
+  });
   test("writes one file, which only root can read", () => {
     m.write("/root/jails.ini", "old", { mode: 0o644 });
     const { status, stdout } = m.run([

@@ -39,6 +39,7 @@ const fstab = () =>
     .read("/etc/fstab")
     .split("\n")
     .filter((line) => line.includes("/srv/"));
+const active = () => fstab().filter((line) => !line.startsWith("#"));
 const add = (...lines: string[]) => m.write("/etc/fstab", `${m.read("/etc/fstab")}${lines.join("\n")}\n`);
 const live = (jail = J) => m.must(["jk_init", "--live", "-j", jail, "uidbasics"]);
 const copied = (jail = J) => m.must(["jk_init", "-j", jail, "uidbasics", "basicshell"]);
@@ -316,8 +317,25 @@ test("jailkit forget leaves the line of what is mounted, whatever it is", () => 
   m.mkdir(`${J}/opt/tool`);
   add(lineOf(J, "/opt/tool"));
   m.must(["mount", `${J}/opt/tool`]);
-  expect(m.must(["jailkit", "forget", J]).stderr).toContain(`to unmount them: umount ${J}/opt/tool\n`);
+  const { stderr } = m.must(["jailkit", "forget", J]);
   expect([fstab(), mounts()]).toEqual([[lineOf(J), lineOf(J, "/opt/tool")], [`${J}/opt/tool`]]);
+  shell(/ to unmount them for good: (.*)$/m.exec(stderr)?.[1] ?? "false");
+  expect([active(), mounts()]).toEqual([[lineOf(J)], []]);
+});
+
+test("the command that jailkit forget prints for a live jail unmounts all of it, and for the next boot", () => {
+  live();
+  for (const path of ["/opt", "/opt/tool"]) {
+    add(lineOf(J, path));
+    shell(`mkdir -p ${J}${path}; mount ${J}${path}`);
+  }
+  const { stderr } = m.must(["jailkit", "forget", J]);
+  expect([fstab(), mounts()]).toEqual([
+    [lineOf(J), lineOf(J, "/opt"), lineOf(J, "/opt/tool")],
+    [`${J}/opt/tool`, `${J}/opt`, `${J}/usr`],
+  ]);
+  shell(/ to unmount them for good: (.*)$/m.exec(stderr)?.[1] ?? "false");
+  expect([active(), mounts()]).toEqual([[], []]);
 });
 
 test("jailkit forget leaves the lines of a jail in it", () => {

@@ -39,7 +39,7 @@ const explains = (what: string, plant: string, taken: string, name: string, user
 /** At the end of a line of standard error. */
 const says = (what: string, plant: string, taken: string, ask: readonly string[]): Case => ({
   ...{ what, plant, taken, ask },
-  command: /(mv -nT .*)$/m,
+  command: /((?:iconv .* && )?mv -nT .*)$/m,
 });
 const utf16 = (text: string, file: string) => `printf '${text}' | iconv -t UTF-16 >${file}`;
 const declared = (more: string) => `printf '[jail ${JAIL}]\\n${more}' >${FOLDER}/one.ini`;
@@ -156,6 +156,13 @@ test.each(CASES)("$what", (one) => {
   if (remedy === undefined) throw new Error(text);
   const [, from = "", to = ""] = /mv -nT (\S+) ([^\s;]+)/.exec(remedy) ?? [];
   const moved = m.stat(from);
+  // Something has got the name since.
+  const is = () => m.must(["find", from, "-maxdepth", "0", "-printf", "%i %U %s"]).stdout;
+  const was = is();
+  m.mkdir(to);
+  typeRemedy(m, remedy);
+  expect([remedy, is(), m.list(to)]).toEqual([remedy, was, []]);
+  m.remove(to);
   for (const _ of [1, 2]) {
     typeRemedy(m, remedy);
     expect([remedy, asked(one).remedy, state()]).toEqual([remedy, undefined, before]);

@@ -34,7 +34,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "setfacl -m u:${uid}:${letters} ${word}": "letters of a mode",
   "chmod a+${letters} ${word}": "letters of a mode",
   "mknod -m ${bits} ${WORD} c ${rdevMajor} ${rdevMinor}": "a mode",
-  "run this outside it: mknod ${WORD} ${numbers}": "b or c, and numbers",
+  "run this outside it: mknod -m ${octal(entry.mode & 0o777)} ${WORD} ${numbers}": "b or c, and numbers",
   'chown ${owner === 0 ? "root" : owner} ${word}': "a number",
   '; chown ${owner === 0 ? "root" : owner} it': "a number",
   "or for a user who logs in by a key: chage -d ${day} ${user}": "a number",

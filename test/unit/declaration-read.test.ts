@@ -641,7 +641,7 @@ test("a file in UTF-16 is one problem, with the command that converts it", () =>
     const found = declarationIn(ini).problems;
     expect(found.map(({ line, column, code }) => [line, column, code])).toEqual([[1, 1, "nul-byte"]]);
     expect(found.map((one) => fixText(one, ini))).toEqual([
-      "mv -nT f f.orig && iconv -f UTF-16 -t UTF-8 f.orig > f",
+      "iconv -f UTF-16 -t UTF-8 f > f.new && mv -nT f f.orig && mv -nT f.new f",
     ]);
   }
 });

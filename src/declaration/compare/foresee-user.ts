@@ -222,13 +222,20 @@ export function requireOwnHome(
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
   const place = hostPath(root, jailHome);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, and not to it` : "is not a directory";
-  const aside = commandAt(place, asideCommand(place));
+  const command = asideCommand(place);
+  const aside = commandAt(place, command);
   // As after --prune without --delete-homes.
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
   const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";
   const message = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; ${again}keep it under another name: ${aside}`;
   // Whose it is, only the administrator knows.
-  throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? undefined : aside);
+  throw new JailkitError(
+    "foreign-home",
+    1,
+    message,
+    undefined,
+    isLeft || aside !== command ? undefined : command,
+  );
 }
 
 /** What keeps an account from going into a jail that is not there yet, or that has other lines of it. */

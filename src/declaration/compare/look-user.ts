@@ -268,9 +268,10 @@ function ownHome(root: JailRoot, account: PasswdEntry, outside: boolean): "there
   const shown = hostPath(root, path);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";
   const aside = hostPath(root, freeName(path, ".old", isIn(root)));
-  const remedy = commandAt(shown, homeRemedy(shown, account.uid, account.gid, aside));
-  const message = `${quoted(shown)} ${what}: logins are refused; keep it under another name, and create a new one: ${remedy}`;
-  throw new JailkitError("foreign-home", 1, message, undefined, remedy);
+  const command = homeRemedy(shown, account.uid, account.gid, aside);
+  const advice = commandAt(shown, command);
+  const message = `${quoted(shown)} ${what}: logins are refused; keep it under another name, and create a new one: ${advice}`;
+  throw new JailkitError("foreign-home", 1, message, undefined, advice === command ? command : undefined);
 }
 
 function policyState({ name, shell, policy }: DeclaredUser, inside: InJail, machine: Machine) {

@@ -4,6 +4,7 @@ import { close, withFd } from "../../../ffi/files.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { Spot } from "../../jail/fs/look.ts";
 import { interrupted, isNoRoom, noRoom } from "../../jail/fs/no-room.ts";
@@ -237,7 +238,7 @@ function putDevice(spot: Spot, entry: Entry): Placement {
     const to = spot.root.path + path;
     const numbers = `${device.type === "char" ? "c" : "b"} ${device.major} ${device.minor}`;
     const why = `${display(to)}: mknod: ${error.reason}; a container may not create devices`;
-    const remedy = `bind-mount ${display(source)} there, or run this outside it: mknod ${shellWord(to)} ${numbers}`;
+    const remedy = `bind-mount ${display(source)} there, or run this outside it: mknod -m ${octal(entry.mode & 0o777)} ${shellWord(to)} ${numbers}`;
     throw new JailkitError("device-refused", 1, `${why}: ${remedy}`);
   }
 }

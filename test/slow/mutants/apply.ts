@@ -110,6 +110,17 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/memory.ts", LEAVES, [
     ["{ out: true, created: undefined, createdHome: undefined }", "{ out: true }"],
   ]),
+  ...within("src/system/give.ts", KEPT, [
+    ["  if (!onlyRootExchanges(directoryOf(path))) return undefined;\n", ""],
+    [" --from=${uid}", ""],
+    ["found.group === undefined ?", "false ?"],
+  ]),
+  ...within("src/enter/remedies.ts", "e2e/moved-aside.test.ts", [
+    ["mkdir -m 0700 ${word} && chown", "mkdir -p -m 0700 ${word} && chown"],
+  ]),
+  ...within("src/system/free-name.ts", "e2e/moved-aside.test.ts", [
+    ["return isThere(name) ? freeName(name, ending, isThere) : name;", "return name;"],
+  ]),
   ...within("src/declaration/carry-out/remove.ts", PRUNE, [
     ["requireNoProcesses(user, processesOf(user.uid));\n  const place", "const place"],
   ]),
