@@ -91,13 +91,13 @@ function badValues(options: ByteString): string | undefined {
     : undefined;
 }
 
-/** Why sshd would reject an option of that name with such a value. */
-function notAnOption(name: ByteString, value: ByteString | undefined): string {
+/** Why sshd would reject an option of that name with such a value. `hints`: also what was meant, perhaps. */
+function notAnOption(name: ByteString, value: ByteString | undefined, hints: boolean): string {
   const word = name.toLowerCase();
   const all = [...FLAGS, ...VALUED];
   if (all.includes(word))
     return `the option ${quoted(word)} is written ${value === undefined ? `${word}="..."` : `${word} alone`}`;
-  return `${quoted(name)} is not an option of sshd${didYouMean(name, all)}`;
+  return `${quoted(name)} is not an option of sshd${hints ? didYouMean(name, all) : ""}`;
 }
 
 /** Why sshd would reject these options; undefined if it would not. Unless `exact`, an option may be missing between commas. */
@@ -108,7 +108,8 @@ export function badOptions(options: ByteString, exact: boolean): string | undefi
     const { name = "", value, end = at } = optionAt(options, at) ?? {};
     const word = name.toLowerCase();
     const known = value === undefined ? FLAGS : VALUED;
-    if (!known.includes(word)) return notAnOption(name || options.slice(at, at + 40), value);
+    // A user's own file may have thousands of lines that are wrong.
+    if (!known.includes(word)) return notAnOption(name || options.slice(at, at + 40), value, exact);
     at = end;
     if (at === options.length)
       return exact && options.endsWith(",")

@@ -160,7 +160,11 @@ describe("no user who may write above the own home prevents", () => {
   const has = (more: string) =>
     m.write(FILE, `${JAIL}[user gina]\njail = ${J}\nhome = /srv/www/site/home\ngroups = site${more}\n`);
 
-  beforeAll(() => m.must(["groupadd", "site"]));
+  beforeAll(() => {
+    m.must(["groupadd", "site"]);
+    m.write(FILE, JAIL);
+    m.must(["jailkit", "apply", "--prune"]);
+  });
 
   test.each(Object.entries(scenes))(
     "that less is allowed, or that the user is removed: %s",

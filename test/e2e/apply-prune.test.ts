@@ -378,3 +378,32 @@ test("a home that stays is not that of a user who comes in the same run, and the
   m.write(FILE, JAIL);
   m.must(["jailkit", "apply", "--prune"]);
 });
+
+test("a directory with other things in it does not become a jail, with which they would go", () => {
+  const place = "/srv/backup";
+  const jail = (path: string) => `[jail ${path}]\nsections = uidbasics\n`;
+  m.write("/etc/jailkit/jails.d/backup.ini", `${jail(place)}${jail("/etc/ssh")}${jail("/srv/back")}`);
+  m.must([
+    "sh",
+    "-c",
+    `mkdir -p ${place}/db /srv/back/home/x /srv/back/lost+found && touch ${place}/db/dump`,
+  ]);
+  const { changes, summary } = linesOf(m);
+  expect(changes.map(({ name }) => name)).toEqual(["/srv/back"]);
+  expect(summary.problems.map(({ code, message }) => [code, message.replace(/^.*such as/, "")])).toEqual([
+    ["no-jail", ` 'db': name a directory of its own; or, if it is a jail: jailkit adopt ${place}`],
+    ["no-jail", expect.stringContaining("jailkit adopt /etc/ssh")],
+  ]);
+  m.write("/etc/jailkit/jails.d/backup.ini", "");
+  m.must(["jailkit", "apply", "--prune"]);
+  expect([m.exists(`${place}/db/dump`), m.exists("/etc/ssh"), m.exists("/srv/back")]).toEqual([
+    ...[true, true, false],
+  ]);
+  // One that jailkit 2 has filled.
+  m.must(["jk_init", "-j", place, "uidbasics", "basicshell"]);
+  m.must(["rm", "-r", "/var/lib/jailkit/jails"]);
+  m.write("/etc/jailkit/jails.d/backup.ini", jail(place));
+  m.must(["sh", "-c", linesOf(m).summary.problems[0]?.message.replace(/^.*is a jail: /, "") ?? ""]);
+  expect(did(m)).toEqual([expect.stringContaining("done ")]);
+  m.remove(place);
+});

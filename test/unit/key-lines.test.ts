@@ -131,6 +131,12 @@ describe("options", () => {
   ])("%s are not", (options, reason) => {
     expect(readKeyLine(`${options} ${ed25519}`)).toMatchObject({ problem: expect.stringContaining(reason) });
   });
+
+  test("of a user's own file are not compared with those that were meant, line by line", () => {
+    expect(readKeyLine(`restrit ${ed25519}`, false)).toEqual({
+      problem: "'restrit' is not an option of sshd",
+    });
+  });
 });
 
 test("comments, blanks, line ends of other systems and a byte order mark are ignored; a key counts once", () => {

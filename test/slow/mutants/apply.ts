@@ -48,6 +48,10 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/fate.ts", NESTED, [
     ["(line ?? otherHomeIn(user, hostPath(root, directory), gone))", "line"],
   ]),
+  ...within("src/declaration/compare/own-place.ts", PRUNE, [
+    ["if (other === undefined) return;", "return;"],
+    ["!isStrict(name) && !OF_JAILS.includes(name)", "!isStrict(name)"],
+  ]),
   ...within("src/declaration/carry-out/user.ts", "e2e/apply-hostile.test.ts", [
     ["changeKeys: { mayFail: !isCreated },", ""],
     ["leaveGroups: { always: true },", ""],
