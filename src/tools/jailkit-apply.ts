@@ -22,11 +22,13 @@ import type { Declaration } from "../declaration/model.ts";
 import { isInScope, ONCE_FILE, readOnce } from "../declaration/once.ts";
 import type { Once } from "../declaration/once-shape.ts";
 import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaration/read.ts";
+import { withRenamed } from "../declaration/renamed.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { asideCommand } from "../system/free-name.ts";
+import { hostUser } from "../system/name-services.ts";
 
 /** The tools that it starts, loaded when there is work. */
 const TOOLS = {
@@ -66,6 +68,8 @@ function requireSomething(
   { prune, configDir = DECLARATION_FILE }: Pick<Options, "prune" | "configDir">,
 ): void {
   if (!prune || files.some((file) => file !== DECLARATION_FILE)) return;
+  // As on a machine that has no customer yet, or none any more.
+  if (![...before.jails, ...before.users].some(({ file }) => isInScope(file, [], true))) return;
   let message = `nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there`;
   if (jails.length + users.length > 0) {
     const names = new Set([...jails.map(({ path }) => path), ...users.map(({ name }) => name)]);
@@ -165,9 +169,9 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const usual = files.length === 0;
   const directory = configDir === undefined ? undefined : requireDeclarations(configDir);
   compileIf((statIfPresent(AT_FDCWD, ONCE_FILE)?.size ?? 0) > MANY * USER_SIZE);
-  const before = readOnce();
+  const known = readOnce();
   const named = usual ? undefined : files.map(absolutePath);
-  if (named !== undefined && prune) requireFiles(named, before);
+  if (named !== undefined && prune) requireFiles(named, known);
   const read =
     named === undefined
       ? { declaration: readDeclaration(undefined, directory), others: undefined }
@@ -175,8 +179,9 @@ async function apply(files: readonly string[], options: Options): Promise<number
   compileIf(read.declaration.users.length > MANY);
   const declaration = withGroupNames(read.declaration);
   const others = read.others instanceof DeclarationError ? undefined : read.others;
-  requireSomething(declaration, before, options);
+  requireSomething(declaration, known, options);
   const beside = others && withGroupNames(others);
+  const before = withRenamed(known, beside === undefined ? [declaration] : [declaration, beside], hostUser);
   const compared = compare(declaration, before, { prune, deleteHomes, usual, others: beside });
   const { unread } = (prune ? others : undefined) ?? declaration;
   if (prune) requireAllRead(others ?? declaration, compared);
