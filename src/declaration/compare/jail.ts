@@ -99,8 +99,8 @@ class JailDifference {
       return { ...NOTHING, fault: { ...about, code: "empty-jail", message: EMPTY_JAIL } };
     }
     this.#tellUndeclared();
-    this.#compareSwitch("log-socket", "logSocket", "jk_socketd serves it", added);
-    this.#compareSwitch("proc", "proc", "proc is mounted", added);
+    this.#compareSwitch("log-socket", "logSocket", "not so: jk_socketd serves it", added);
+    this.#compareSwitch("proc", "proc", this.state.lacksProc, added);
     for (const what of ["sections", "files"] as const)
       if (this.#former[what].length > 0) this.#add(what, this.#former[what], NO_LONGER, "remove");
     const changes = inOrder(JAIL_STEPS, this.#changes);
@@ -131,9 +131,9 @@ class JailDifference {
     // A run that was killed has recorded the directories, and not what they need besides.
     else if (live.length > 0 && !this.#has("sections", LIVE_SECTION))
       this.#add("live", live, `${LIVE_SECTION} is not all there`);
-    const lacking = without(state.lacking, this.#leaves);
-    if (!this.#gone && !lacks && lacking.length > 0)
-      this.#add("mounts", lacking, "not mounted, or not in /etc/fstab");
+    const lacking = without([...state.lacking.keys()], this.#leaves);
+    const why = new Set(lacking.map((one) => state.lacking.get(one)));
+    if (!this.#gone && !lacks && lacking.length > 0) this.#add("mounts", lacking, [...why].join("; "));
   }
 
   /** True if it is recorded, and no run was stopped that brought it. */
@@ -185,12 +185,12 @@ class JailDifference {
   #compareSwitch(
     what: "log-socket" | "proc",
     key: "logSocket" | "proc",
-    then: string,
+    why: string,
     added: readonly ByteString[],
   ): void {
     const [want, is] = [this.declared[key], this.state[key]];
     if (want === true) {
-      if (!is) this.#add(what, [], this.#gone ? this.#missing : `not so: ${then}`);
+      if (!is) this.#add(what, [], this.#gone ? this.#missing : why);
       return;
     }
     const brings = (sections: readonly ByteString[]) => {
