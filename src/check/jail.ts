@@ -9,7 +9,7 @@ import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets, mountCommand } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
 import { lackingLinks } from "../populate/apply/live.ts";
-import { bootRemedy, hasLiveLines } from "../populate/apply/live-lines.ts";
+import { bootFaultOf, bootRemedy } from "../populate/apply/live-lines.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
@@ -213,9 +213,10 @@ function liveFindings(root: JailRoot, content: ManifestContent | undefined): Che
 
 /** The finding about the line of fstab(5) for a directory of the host, which is mounted now. */
 function bootFindings(root: JailRoot, jailPath: ByteString): CheckFinding[] {
-  if (hasLiveLines(root.path, [jailPath])) return [];
+  const fault = bootFaultOf(root.path, jailPath);
+  if (fault === undefined) return [];
   const path = root.path + jailPath;
-  const message = `${display(path)}: the line of /etc/fstab for the host's ${display(jailPath)} is missing, or the next boot would mount something else with it, or allow more`;
+  const message = `${display(path)}: the next boot would not mount the host's ${display(jailPath)} there as it should be: ${fault}`;
   return [{ rule: "live-mount", path, jailPath, message, remedy: bootRemedy(root.path, jailPath) }];
 }
 

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { answered } from "../cli/error.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
-import type { Once, OnceUser } from "./once.ts";
+import type { Once, OnceUser } from "./once-shape.ts";
 
 type UserByName = (name: ByteString) => PasswdEntry | undefined;
 

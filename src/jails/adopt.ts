@@ -5,6 +5,7 @@ import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
 import { hostMountsIn } from "../jail/fs/host-mounts.ts";
+import { hasMountPlace } from "../jail/fs/live-mounts.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { isSocketDirectory } from "../jail/fs/socket-directory.ts";
 import { isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
@@ -49,6 +50,10 @@ export interface Adoption {
   /** The number of entries whose mode in the jail gives less than the recorded one. */
   readonly closed: number;
   readonly problems: readonly PopulateProblem[];
+  /** The directories of the host, and those of sockets, that the jail shows or should show. */
+  readonly mounts: Record<"live" | "sockets", readonly ByteString[]>;
+  /** Those of lines of fstab(5) that a jail of before has left. */
+  readonly left: readonly ByteString[];
 }
 
 /** What explains the contents of a jail. */
@@ -80,7 +85,8 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
   const { host, loader, ini, configfile, known } = sources;
   // With --force, a damaged record is replaced.
   if (!again) requireNoRecord(root);
-  const { live, sockets } = shownDirectories(root);
+  const { mounts, left } = mountsByLines(root);
+  const live = [...new Set([...hostMountsIn(root), ...mounts.live])];
   const { matched, problems } = matchJail(root);
   // No request explains the links of a live jail into /usr.
   const asked = matched.filter(({ path, stat }) => !(isLink(stat) && isSystemLink(path, live)));
@@ -94,7 +100,7 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
   };
   const sections = [
     ...guessSections(ini, host, loader, isHere, live.includes("/usr") ? shownIn(live) : undefined, known),
-    ...socketSections(ini, sockets).map((name) => ({ name, lacking: [] })),
+    ...socketSections(ini, mounts.sockets).map((name) => ({ name, lacking: [] })),
   ];
   const names = sections.map(({ name }) => name);
   const init = names.length === 0 ? [] : [request("jk_init", names, { configfile, hardlink })];
@@ -111,15 +117,19 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
     requests: [...init, ...copyRequests(files, hardlink)],
     unexplained: asked.flatMap((file) => unexplainedOf(file, recorded)),
     closed: entries.filter(({ path, mode }) => (mode & ~(byPath.get(path)?.stat.mode ?? mode)) !== 0).length,
-    problems,
+    ...{ problems, mounts, left },
   };
 }
 
-/** The directories of the host that are mounted in a jail, or should be by fstab(5), and those of sockets. */
-function shownDirectories(root: JailRoot) {
+/** What the lines of fstab(5) show in a jail, or would, and what a jail of before has left: this one has no place for that. */
+function mountsByLines(root: JailRoot): Pick<Adoption, "mounts" | "left"> {
   const named = directoriesInFstab(root.path);
-  const live = named.filter((path) => !isSocketDirectory(path));
-  return { live: [...new Set([...hostMountsIn(root), ...live])], sockets: named.filter(isSocketDirectory) };
+  const shown = named.filter((path) => hasMountPlace(root, path));
+  const [live, sockets] = [false, true].map((is) => shown.filter((path) => isSocketDirectory(path) === is));
+  return {
+    mounts: { live: live ?? [], sockets: sockets ?? [] },
+    left: named.filter((path) => !shown.includes(path)),
+  };
 }
 
 /** Tells whether a path of the host is in one of the directories, which say nothing about a jail that has them mounted. */
@@ -135,16 +145,18 @@ function shownIn(directories: readonly ByteString[]): (path: ByteString) => bool
 }
 
 /** Writes the record of an adopted jail. */
-export function adoptJail(root: JailRoot, { entries, requests }: Adoption): void {
+export function adoptJail(root: JailRoot, { entries, requests, mounts, left }: Adoption): void {
   const manifest = openManifest(root);
   // Requests about accounts stay.
   removeRequests(manifest, asksForFiles);
-  const mounts = directoriesInFstab(root.path);
-  const [live, sockets] = [false, true].map((is) => mounts.filter((path) => isSocketDirectory(path) === is));
   changeManifest(manifest, (content) => {
     content.entries.clear();
-    if (live?.length) content.live = live;
-    if (sockets?.length) content.sockets = sockets;
+    for (const key of ["live", "sockets"] as const) {
+      // Somebody may have taken the lines out of fstab(5).
+      const before = (content[key] ?? []).filter((path) => !left.includes(path));
+      const now = mounts[key].length > 0 ? mounts[key] : before;
+      content[key] = now.length > 0 ? now : undefined;
+    }
   });
   for (const request of requests) recordRequest(manifest, request);
   updateEntries(manifest, entries);

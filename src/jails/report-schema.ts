@@ -197,6 +197,9 @@ export const adoptionReportSchema = reportSchema("jailkit adopt", {
     .array(damagedSchema.extend({ keptAs: z.string().describe("The name that it has now, or would have.") }))
     .describe("Damaged records of the jail that --force replaces."),
   unexplained: z.array(z.strictObject({ path: jailPath, reason: z.string() })),
+  left: texts.describe(
+    "Directories of the host for which a jail of before has left lines in /etc/fstab: this one has no place for them.",
+  ),
   problems: z.array(problemSchema),
   exitStatus: successOrFailure,
 });

@@ -44,7 +44,7 @@ function lines(jail: ByteString, adoption: Adoption): string[] {
 }
 
 function adopted({ jail, adoption, damaged }: AdoptedJail, dryRun: boolean): ToolOutput {
-  const { sections, files, hardlink, entries, unexplained, problems } = adoption;
+  const { sections, files, hardlink, entries, unexplained, problems, left } = adoption;
   const exitStatus = problems.length === 0 ? 0 : 1;
   return {
     exitStatus,
@@ -65,10 +65,17 @@ function adopted({ jail, adoption, damaged }: AdoptedJail, dryRun: boolean): Too
         keptAs: jsonText(keptAs),
       })),
       unexplained: unexplained.map(({ path, reason }) => ({ path: jsonText(path), reason })),
+      left: left.map(jsonText),
       problems: problems.map(problemReport),
       exitStatus,
     }),
     print() {
+      if (left.length > 0) {
+        const places = left.map((path) => display(jail + path)).join(", ");
+        printError(
+          `${NAME}: warning: /etc/fstab has lines for ${places}, which a jail of before has left; after this: jailkit unmount --left ${shellWord(jail)}`,
+        );
+      }
       for (const { error, keptAs } of damaged) {
         const kept = `${dryRun ? "would be" : "is"} kept as ${display(keptAs)}`;
         printLine(`${display(error.file)} ${error.reason}: it ${kept}`);
@@ -250,7 +257,7 @@ With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted
 
 A damaged record (cut off, not readable, of a newer version, or not root's alone) is an error of every command that needs it: none replaces it. With --force it gets another name beside it, and a new record is created; former homes and shells of the jail's users, which only the record has, are not in it.
 
-Files that the host does not have, and files that were written in the jail, are listed but not recorded, so that jailkit never changes them. Nothing in the jail is changed.`,
+Files that the host does not have, and files that were written in the jail, are listed but not recorded, so that jailkit never changes them. Lines of /etc/fstab that show directories of the host in the jail count for its record if these are mounted, or have an empty directory there; others are of a jail of before, and a warning names them. Nothing in the jail is changed.`,
   root: 5,
   run({ options, operands }) {
     const { moved } = options;

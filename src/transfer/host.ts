@@ -10,7 +10,7 @@ import { jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users
 import { splitHome } from "../jail/accounts/separator.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { directoriesByJail, liveLinesIn } from "../populate/apply/live-lines.ts";
+import { bootFaultsIn, directoriesByJail } from "../populate/apply/live-lines.ts";
 import { fstabText, procTargets } from "../populate/apply/proc.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { accountFacts, hostAccounts, hostShadow } from "../system/host-accounts.ts";
@@ -32,7 +32,7 @@ export class HostSources {
   #guests: readonly { section: IniSection; jails: readonly ByteString[] }[] | undefined;
   #fstabText: ByteString | undefined;
   #proc: ReadonlyMap<ByteString, ByteString> | undefined;
-  #live: ReturnType<typeof liveLinesIn> | undefined;
+  #live: ReturnType<typeof bootFaultsIn> | undefined;
   #liveDirectories: ReturnType<typeof directoriesByJail> | undefined;
 
   /** As hostShadow. */
@@ -88,9 +88,9 @@ export class HostSources {
     return this.#proc.get(`${jail}/proc`);
   }
 
-  /** True if fstab(5) mounts a directory of the host in a jail, with all restrictions. */
-  mountsLive(jail: ByteString, directory: ByteString): boolean {
-    this.#live ??= liveLinesIn(this.#fstab);
+  /** Why fstab(5) does not mount a directory of the host in a jail, with all restrictions; undefined if it does. */
+  bootFaultOf(jail: ByteString, directory: ByteString): string | undefined {
+    this.#live ??= bootFaultsIn(this.#fstab);
     return this.#live(jail, directory);
   }
 

@@ -127,19 +127,33 @@ const DRIFT: Readonly<Record<string, { scene: string; does: readonly string[] }>
   },
   "proc, unmounted": {
     scene: `umount ${J}/proc`,
-    does: [`+ jail ${J}: proc (not mounted, or not in /etc/fstab)`],
+    does: [`+ jail ${J}: proc (not mounted)`],
   },
   "proc, without its line": {
     scene: `sed -i '\\|${J}/proc|d' /etc/fstab`,
-    does: [`+ jail ${J}: proc (not mounted, or not in /etc/fstab)`],
+    does: [`+ jail ${J}: proc (no line of /etc/fstab mounts it at boot)`],
+  },
+  "proc, with a line for no boot": {
+    scene: `sed -i '\\|${J}/proc|s/ ro,/ noauto,ro,/' /etc/fstab`,
+    does: [`+ jail ${J}: proc (no line of /etc/fstab mounts it at boot)`],
   },
   "a live directory": {
     scene: "umount /srv/live/usr",
-    does: ["+ jail /srv/live: mounts /usr (not mounted, or not in /etc/fstab)"],
+    does: ["+ jail /srv/live: mounts /usr (not mounted)"],
   },
   "a live directory, without its line": {
     scene: "sed -i '\\|/srv/live/usr|d' /etc/fstab",
-    does: ["+ jail /srv/live: mounts /usr (not mounted, or not in /etc/fstab)"],
+    does: ["+ jail /srv/live: mounts /usr (not in /etc/fstab)"],
+  },
+  "a live directory, neither mounted nor in a line for each boot": {
+    scene: "umount /srv/live/usr; sed -i '\\|/srv/live/usr|s/bind,/bind,noauto,/' /etc/fstab",
+    does: [
+      "+ jail /srv/live: mounts /usr (not mounted, and its line in /etc/fstab has 'noauto', so that no boot mounts it)",
+    ],
+  },
+  "a live directory, in a line that allows more": {
+    scene: "sed -i '\\|/srv/live/usr|s/nodev,/suid,/' /etc/fstab",
+    does: ["+ jail /srv/live: mounts /usr (its line in /etc/fstab lacks 'nodev')"],
   },
   "a jail that was emptied": {
     scene: `umount ${J}/proc; cd ${J} && rm -rf usr lib* bin sbin etc`,

@@ -1,7 +1,7 @@
 /** What a live jail leaves in fstab(5) when somebody deletes or empties it by hand: jk_check and jailkit status tell it, and what they print heals. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";
-import { listReportSchema } from "../../src/jails/report-schema.ts";
+import { adoptionReportSchema, listReportSchema } from "../../src/jails/report-schema.ts";
 import { statusReportSchema } from "../../src/status/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -345,4 +345,46 @@ test("jailkit forget leaves the lines of a jail in it", () => {
   emptied();
   m.must(["jailkit", "forget", J]);
   expect(fstab()).toEqual(inner.map((jail) => lineOf(jail)));
+});
+
+describe("jailkit adopt does not take what a jail of before has left for its own", () => {
+  const adopt = (...options: string[]) => m.run(["jailkit", "adopt", ...options, J]);
+  const recorded = () => {
+    const file = m.must(["grep", "-rl", `"${J}"`, RECORDS]).stdout.trim();
+    return JSON.parse(m.read(file)) as { live?: string[]; sockets?: string[] };
+  };
+
+  test.each([
+    ["files where it would be mounted", "true"],
+    [
+      "no place for it",
+      `mkdir ${J}/own; mv ${J}/usr/* ${J}/own; rmdir ${J}/usr; find ${J} -maxdepth 1 -type l -delete; mv ${J}/own/* ${J}`,
+    ],
+  ])("%s", (_, change) => {
+    add(lineOf(J), lineOf(J, "/opt/tool"));
+    m.must(["jk_init", "-j", J, "uidbasics", "basicshell"]);
+    add(...[lineOf(J), lineOf(J, "/opt/tool")].filter((line) => !fstab().includes(line)));
+    shell(`${change}; mkdir -p ${J}/opt/tool`);
+    unrecorded();
+    const said = `jailkit adopt: warning: /etc/fstab has lines for ${J}/usr, which a jail of before has left; after this: ${LEFT}\n`;
+    expect(adopt("--dry-run").stderr).toBe(said);
+    const { status, stderr } = adopt();
+    expect([status, stderr]).toEqual([0, said]);
+    // An empty directory may be the place of one that is not mounted now.
+    expect(recorded()).toMatchObject({ live: ["/opt/tool"] });
+    expect(left(J)).toMatchObject([{ remedy: LEFT }]);
+    shell(LEFT);
+    expect(fstab()).toEqual([lineOf(J, "/opt/tool")]);
+    expect(left(J)).toEqual([]);
+  });
+
+  test("one with --force, of a damaged record", () => {
+    copied();
+    add(lineOf(J));
+    const file = m.must(["grep", "-rl", `"${J}"`, RECORDS]).stdout.trim();
+    m.write(file, "{");
+    const { stdout } = m.must(["jailkit", "adopt", "--force", "--json", J]);
+    expect(reportOf(adoptionReportSchema, stdout).left).toEqual(["/usr"]);
+    expect(recorded().live).toBeUndefined();
+  });
 });

@@ -16,7 +16,8 @@ const THERE: JailState = {
   ...{ exists: true, emptied: false, fault: undefined, unfinished: new Set<string>() },
   ...{ sections: new Set(["a", "b"]), files: new Set(["/usr/bin/id"]), live: new Set<string>() },
   ...{
-    lacking: [],
+    lacking: new Map(),
+    lacksProc: "not mounted",
     leftMounts: [],
     logSocket: false,
     proc: false,
@@ -80,8 +81,8 @@ describe("a jail", () => {
     [
       "not mounted",
       { live: ["/usr"] },
-      { live: new Set(["/usr"]), lacking: ["/usr"], sections: BASICS },
-      ["+ jail /srv/j: mounts /usr (not mounted, or not in /etc/fstab)"],
+      { live: new Set(["/usr"]), lacking: new Map([["/usr", "not mounted"]]), sections: BASICS },
+      ["+ jail /srv/j: mounts /usr (not mounted)"],
     ],
     [
       "switched off",

@@ -16,14 +16,16 @@ export interface JailState {
   readonly unfinished: ReadonlySet<ByteString>;
   /** Directories of the host that should be mounted, by its record. */
   readonly live: ReadonlySet<ByteString>;
-  /** Recorded directories of the host that are not mounted as they should be. */
-  readonly lacking: readonly ByteString[];
+  /** Recorded directories of the host that are not mounted as they should be, and why, printable. */
+  readonly lacking: ReadonlyMap<ByteString, string>;
   /** Directories of the host for which fstab(5) has our lines, but which its record does not have: of a jail of before. */
   readonly leftMounts: readonly ByteString[];
   readonly logSocket: boolean;
   readonly proc: boolean;
   /** It is mounted, or in fstab(5): a boot may bring it. */
   readonly someProc: boolean;
+  /** Why it is not as it should be, printable. */
+  readonly lacksProc: string;
   /** What its sections do not bring, by its record. */
   readonly without: ReadonlySet<ByteString>;
 }

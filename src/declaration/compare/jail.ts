@@ -19,7 +19,6 @@ export interface SectionNeeds {
 export const EMPTY_JAIL =
   "it does not exist, and no sections, files or live directories are declared to create it";
 
-const UNMOUNTED = "not mounted, or not in /etc/fstab";
 
 /** What differs in a jail. */
 export interface JailComparison {
@@ -114,7 +113,7 @@ class JailDifference {
     }
     this.#tellUndeclared();
     this.#compareSwitch("log-socket", "logSocket", "jk_socketd does not serve it", added);
-    this.#compareSwitch("proc", "proc", UNMOUNTED, added);
+    this.#compareSwitch("proc", "proc", this.state.lacksProc, added);
     for (const what of ["sections", "files"] as const)
       if (this.#former[what].length > 0) this.#add(what, this.#former[what], NO_LONGER, "remove");
     const changes = inOrder(JAIL_STEPS, this.#changes);
@@ -145,8 +144,9 @@ class JailDifference {
     // A run that was killed has recorded the directories, and not what they need besides.
     else if (live.length > 0 && !this.#has("sections", LIVE_SECTION))
       this.#add("live", live, `${LIVE_SECTION} is not all there`);
-    const lacking = without(state.lacking, this.#leaves);
-    if (!this.#gone && !lacks && lacking.length > 0) this.#add("mounts", lacking, UNMOUNTED);
+    const lacking = without([...state.lacking.keys()], this.#leaves);
+    const why = new Set(lacking.map((one) => state.lacking.get(one)));
+    if (!this.#gone && !lacks && lacking.length > 0) this.#add("mounts", lacking, [...why].join("; "));
   }
 
   /** True if it is recorded, and no run was stopped that brought it. */
@@ -198,12 +198,12 @@ class JailDifference {
   #compareSwitch(
     what: "log-socket" | "proc",
     key: "logSocket" | "proc",
-    lacking: string,
+    why: string,
     added: readonly ByteString[],
   ): void {
     const [want, is] = [this.declared[key], this.state[key]];
     if (want === true) {
-      if (!is) this.#add(what, [], this.#gone ? this.#missing : lacking);
+      if (!is) this.#add(what, [], this.#gone ? this.#missing : why);
       return;
     }
     const brings = (sections: readonly ByteString[]) => {

@@ -23,8 +23,8 @@ const NONE: ReadonlySet<ByteString> = new Set();
 
 const NOTHING: JailState = {
   ...{ exists: false, emptied: false, fault: undefined, sections: NONE, files: NONE, unfinished: NONE },
-  ...{ live: NONE, lacking: [], leftMounts: [], without: NONE },
-  ...{ logSocket: false, proc: false, someProc: false },
+  ...{ live: NONE, lacking: new Map(), leftMounts: [], without: NONE },
+  ...{ logSocket: false, proc: false, someProc: false, lacksProc: "" },
 };
 
 /**
@@ -90,19 +90,31 @@ function presentState(root: JailRoot, machine: Machine): JailState {
   return {
     ...{ exists: true, emptied, fault: undefined, ...requested(requests) },
     live: new Set(content.live),
-    lacking: emptied ? [] : lackingOf(root, mountsOf(content), machine),
+    lacking: emptied ? new Map() : lackingOf(root, mountsOf(content), machine),
     leftMounts: machine.liveDirectoriesOf(root.path).filter((one) => !mountsOf(content).includes(one)),
     logSocket: machine.logSocketOf(root.path) !== undefined,
     proc: isInFstab && isMounted,
     someProc: isInFstab || isMounted,
+    lacksProc: [
+      ...(isMounted ? [] : ["not mounted"]),
+      ...(isInFstab ? [] : ["no line of /etc/fstab mounts it at boot"]),
+    ].join(", and "),
     without: new Set(content.without),
   };
 }
 
-/** The directories that are not mounted, or that the next boot would not mount. */
-function lackingOf(root: JailRoot, directories: readonly ByteString[], machine: Machine): ByteString[] {
+/** The directories that are not mounted, or that the next boot would not mount, and why. */
+function lackingOf(root: JailRoot, directories: readonly ByteString[], machine: Machine) {
   const unmounted = lackingMounts(root, directories);
-  return directories.filter((one) => unmounted.includes(one) || !machine.mountsLive(root.path, one));
+  return new Map(
+    directories.flatMap((one): [ByteString, string][] => {
+      const fault = machine.bootFaultOf(root.path, one);
+      const why = [unmounted.includes(one) ? "not mounted" : undefined, fault].filter(
+        (part) => part !== undefined,
+      );
+      return why.length === 0 ? [] : [[one, why.join(", and ")]];
+    }),
+  );
 }
 
 function requested(requests: ManifestContent["requests"]) {

@@ -88,6 +88,17 @@ export function liveObstacle(root: JailRoot, path: ByteString): string | undefin
   }
 }
 
+/**
+ * True if a directory of the host's is mounted in a jail, or could be at once: there is an empty directory for it, or its
+ * service, which brings the one of sockets, does not run.
+ */
+export function hasMountPlace(root: JailRoot, path: ByteString): boolean {
+  if (liveState(root, path) !== "missing") return true;
+  return (
+    answered(() => withDirectory(root, path, (at) => at.path === path && isEmptyDirectory(at.fd))) ?? false
+  );
+}
+
 /** True if a live jail has files of its own where one of the host's directories should be mounted. */
 export function hasFilesInPlace(root: JailRoot, path: ByteString): boolean {
   if (isSocketDirectory(path) || liveState(root, path) !== "missing") return false;

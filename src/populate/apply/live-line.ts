@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { plainPath } from "../../../ffi/paths.ts";
+import { quoted } from "../../cli/display.ts";
 import { isSocketDirectory } from "../../jail/fs/socket-directory.ts";
 import { unescaped } from "../../system/mountinfo.ts";
 import { fstabField, fstabFields, fstabPlace, isByHand } from "../../system/mounts.ts";
@@ -35,16 +36,27 @@ export const isOurs = (line: ByteString): boolean => optionsOf(line).includes(MA
 export const isOfDirectory = (line: ByteString, path: ByteString): boolean =>
   isOurs(line) || sourceOf(line) === path;
 
-/** True if a line shows a directory of the host at each boot, with all restrictions. */
-export function showsAtBoot(line: ByteString, path: ByteString): boolean {
+/**
+ * Why a line of fstab(5) for the place of a directory of the host does not show it there at each boot, with all
+ * restrictions; undefined if it does. Pure.
+ */
+export function bootFault(line: ByteString, path: ByteString): string | undefined {
   const options = optionsOf(line);
   const has = (option: ByteString) => options.includes(option);
   const sockets = isSocketDirectory(path);
   const needed = ["bind", "ro", "nosuid", "nodev", ...(sockets ? ["noexec"] : [])];
-  if (sourceOf(line) !== path || !TYPES.includes(fstabFields(line)[2] ?? "")) return false;
-  if (isByHand(options)) return false;
-  return needed.every(has) && !options.some((option) => WRONG.test(option)) && !(sockets && has("exec"));
+  if (sourceOf(line) !== path || !TYPES.includes(fstabFields(line)[2] ?? ""))
+    return "/etc/fstab mounts something else there";
+  if (isByHand(options)) return "its line in /etc/fstab has 'noauto', so that no boot mounts it";
+  const missing = needed.find((option) => !has(option));
+  if (missing !== undefined) return `its line in /etc/fstab lacks '${missing}'`;
+  const wrong = options.find((option) => WRONG.test(option) || (sockets && option === "exec"));
+  return wrong === undefined ? undefined : `its line in /etc/fstab has ${quoted(wrong)}`;
 }
+
+/** True if there is no such reason. Pure. */
+export const showsAtBoot = (line: ByteString, path: ByteString): boolean =>
+  bootFault(line, path) === undefined;
 
 /** The line of fstab(5) for a directory of the host in a jail; `instead` of one whose other options stay. */
 export function lineOf(jail: ByteString, path: ByteString, instead: ByteString = ""): ByteString {

@@ -5,7 +5,7 @@ import { withTree } from "../../jail/fs/look.ts";
 import { mountCommand } from "../../jail/record/live.ts";
 import { REGISTRY } from "../../jail/record/manifest.ts";
 import { commentOut, fstabPlace } from "../../system/mounts.ts";
-import { isOfDirectory, isOurs, lineOf, shownBy, showsAtBoot } from "./live-line.ts";
+import { bootFault, isOfDirectory, isOurs, lineOf, shownBy, showsAtBoot } from "./live-line.ts";
 import { changedFstab, changeFstab, fstabText } from "./proc.ts";
 
 /** The command that makes comments of the lines of others that mount something else in the place of a directory; "" for none. */
@@ -101,20 +101,24 @@ export function requireLiveLines(
   }, "/etc");
 }
 
-/** Tells whether the text of fstab(5) shows a directory of the host in a jail at each boot, with all restrictions. Pure. */
-export function liveLinesIn(fstab: ByteString): (jail: ByteString, directory: ByteString) => boolean {
+/**
+ * Tells why the text of fstab(5) does not show a directory of the host in a jail at each boot, with all restrictions;
+ * undefined if it does. Pure.
+ */
+export function bootFaultsIn(
+  fstab: ByteString,
+): (jail: ByteString, directory: ByteString) => string | undefined {
   const byPlace = Map.groupBy(fstab.split("\n"), fstabPlace);
   return (jail, directory) => {
     const found = byPlace.get(jail + directory) ?? [];
-    return found.length > 0 && found.every((line) => showsAtBoot(line, directory));
+    if (found.length === 0) return "not in /etc/fstab";
+    return found.map((line) => bootFault(line, directory)).find((fault) => fault !== undefined);
   };
 }
 
-/** True if /etc/fstab has the lines. */
-export function hasLiveLines(jail: ByteString, directories: readonly ByteString[]): boolean {
-  const has = liveLinesIn(fstabText());
-  return directories.every((directory) => has(jail, directory));
-}
+/** The same of /etc/fstab. */
+export const bootFaultOf = (jail: ByteString, directory: ByteString): string | undefined =>
+  bootFaultsIn(fstabText())(jail, directory);
 
 /** The directories of the host for which the text of fstab(5) has our lines, by the jails that these are in. Pure. */
 export function directoriesByJail(fstab: ByteString): ReadonlyMap<ByteString, readonly ByteString[]> {

@@ -14,7 +14,7 @@ import { makeDirectories, putSymlink } from "../../jail/fs/write.ts";
 import { mountCommand } from "../../jail/record/live.ts";
 import type { PopulateProblem } from "../entry.ts";
 import { hideFromJail, showInJail } from "./live.ts";
-import { hasLiveLines } from "./live-lines.ts";
+import { bootFaultOf } from "./live-lines.ts";
 
 /** The sockets that sections name, on this machine. */
 interface Sockets {
@@ -109,7 +109,7 @@ export function socketChanges(
 ) {
   if (sockets.length + recorded.length === 0) return { lacking: [], unused: [] };
   const lacking = readSockets(sockets, root.path).directories.filter((path) => {
-    if (!recorded.includes(path) || !hasLiveLines(root.path, [path])) return true;
+    if (!recorded.includes(path) || bootFaultOf(root.path, path) !== undefined) return true;
     return lackingMounts(root, [path]).length > 0;
   });
   const asked = sockets.map(socketDirectory);

@@ -208,7 +208,7 @@ export const APPLY: readonly Mutant[] = [
     ["creating: once.creating.map(now)", "creating: once.creating"],
   ]),
   ...killed("appears between", "src/declaration/carry-out/user.ts", [
-    ["if (!directory && changes.some(isCreation)) requireHome(declared, means);", ""],
+    ["if (!directory && isCreated) requireHome(declared, means);", ""],
   ]),
   ...killed("looked at only", "src/declaration/memory.ts", [
     ["if (this.#kept.length > this.#written.kept.length) this.#tidy();", "this.#tidy();"],
@@ -380,7 +380,7 @@ export const APPLY: readonly Mutant[] = [
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
   ]),
   ...within("src/declaration/compare/compare.ts", LEAVES, [
-    ["machine.frees(one.frees, one.once.name, one.stays);", ";"],
+    ["machine.frees(one.frees, one.once.name, one.stays ?? wholeJail(one.once, one.frees));", ";"],
   ]),
   ...within("src/declaration/carry-out/user.ts", LEAVES, [
     ["if (taken !== undefined) throw", "if (false) throw"],
