@@ -1,17 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
-import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { ToolCall } from "../../cli/tool.ts";
-import {
-  type ManifestRequest,
-  openManifest,
-  recordRequest,
-  removeRequests,
-  saveManifest,
-} from "../../jail/record/manifest.ts";
+import { openManifest, recordRequest, saveManifest } from "../../jail/record/manifest.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { isRefused, type Refusable, setRefused } from "../../jail/record/without.ts";
 import { mountJail } from "../../jails/live.ts";
@@ -52,11 +45,10 @@ export function jailSteps(jail: JailWork, means: Means): Step[] {
   const bring = (some: readonly Change[]) => async (said: Said) => {
     for (const { tool, names, args } of fillingsOf(path, some)) {
       const recorded = tool === "jk_cp" ? names.map(means.pathOf) : names;
-      const isNew = statIfPresent(AT_FDCWD, path) === undefined;
       // A live one is recorded by jk_init before it gets anything.
-      if (isNew && !some.some(({ what }) => what === "live")) beginJail(path, tool, recorded);
+      const isLive = some.some(({ what }) => what === "live");
+      if (!isLive && statIfPresent(AT_FDCWD, path) === undefined) beginJail(path, tool, recorded);
       await fill(path, recorded, said, tools[tool], [...options, ...args]);
-      if (isNew) endBegun(path);
     }
   };
   return stepsOf(JAIL_STEPS, changes, {
@@ -152,18 +144,6 @@ function beginJail(path: ByteString, tool: ByteString, names: readonly ByteStrin
   const [sections, operands] = tool === "jk_init" ? [[...names], []] : [[], [...names]];
   const time = Math.floor(Date.now() / 1000);
   recordRequest(manifest, { tool, sections, operands, options: {}, time, unfinished: true });
-  saveManifest(manifest);
-}
-
-/** What a tool has not brought, it has told: it is not recorded, unless nothing is, or a signal came. */
-function endBegun(path: ByteString): void {
-  if (receivedSignal() !== undefined) return;
-  using root = openNamedJail(path);
-  const manifest = openManifest(root);
-  const isBegun = (request: ManifestRequest) => request.unfinished === true;
-  const { requests } = manifest.content;
-  if (!requests.some(isBegun) || requests.every(isBegun)) return;
-  removeRequests(manifest, isBegun);
   saveManifest(manifest);
 }
 

@@ -189,12 +189,12 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/transfer/accounts.ts", KEPT, [[" ?? facts.keptUid(user)", ""]]),
   ...within("src/users/create-account.ts", KEPT, [["values.uid ?? uidInstead?.()", "values.uid"]]),
   ...within("src/declaration/once.ts", KEPT, [['"users", "kept", "creating"]', '"users", "creating"]']]),
-  ...killed("each renameat$", "src/declaration/carry-out/creations.ts", [
+  ...killed("in a group: killed at each wait4", "src/declaration/carry-out/creations.ts", [
     ["memory.intend(intent);", ""],
     ["unmark(intent);", ""],
     ["unmark(one);", ""],
   ]),
-  ...killed("each renameat$", "src/declaration/memory.ts", [
+  ...killed("removed.*each renameat$", "src/declaration/memory.ts", [
     ["if (createdHomeOf(this.#users.get(home.name))?.home !== home.home) this.write();", ""],
   ]),
   ...killed("stays$", "src/declaration/creating.ts", [["field === mark", "true"]]),
@@ -210,6 +210,10 @@ export const APPLY: readonly Mutant[] = [
   ...killed("appears between", "src/declaration/carry-out/user.ts", [
     ["if (!directory && isCreated) requireHome(declared, means);", ""],
   ]),
+  {
+    ...{ file: "src/declaration/carry-out/jail.ts", from: "beginJail(path, tool, recorded);", to: ";" },
+    ...{ test: "e2e/apply-killed.test.ts", title: "files: killed at each linkat" },
+  },
   ...killed("looked at only", "src/declaration/memory.ts", [
     ["if (this.#kept.length > this.#written.kept.length) this.#tidy();", "this.#tidy();"],
   ]),
