@@ -19,7 +19,6 @@ export interface SectionNeeds {
 export const EMPTY_JAIL =
   "it does not exist, and no sections, files or live directories are declared to create it";
 
-
 /** What differs in a jail. */
 export interface JailComparison {
   readonly changes: readonly Change[];

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
 /** What `jailkit apply` removes is what it made, and a user is limited before the account is there. */
 
 import type { Mutant } from "./mutant.ts";
@@ -69,7 +70,6 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/carry-out/remove.ts", NESTED, [
     ["created.holds ?? fate.holds", "fate.holds"],
-    ["if (isReported(error)) leaveJail(root, once, said);", ""],
   ]),
   ...within("src/declaration/compare/leaving.ts", NESTED, [
     ["if (places.has(path)) count++;", ""],
@@ -309,6 +309,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [
     ["if (own === undefined || own.file === hostPath(root, FILE)) return;", "return;"],
   ]),
+  ...within("src/declaration/compare/look-user.ts", FORESEES, [
+    ["requireSafePlace(root, path, otherHome(account, root, path));", ";"],
+  ]),
   ...within("src/declaration/compare/machine.ts", "e2e/apply.test.ts", [
     ["if (other === undefined) return;", "return;"],
   ]),
@@ -369,7 +372,6 @@ export const APPLY: readonly Mutant[] = [
     ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
     ["(root !== undefined && lookUp(root, above) !== undefined)", "false"],
     ["prepareJail(account, root, { ...common, host, access, move: false }, run)", "undefined"],
-    ["requireSafePlace(root, home, otherHome(account, root, home));", ";"],
     ["      requireLeaving(account, jail, { shell, access, move }, this.machine);\n", ""],
     [
       "passAside(() => withTree((host) => jailUser(account, root, { ...common, host, access, move }, run)));",
