@@ -4,6 +4,7 @@ import { openAt, readDirectory, withFd } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { requireJailToFill } from "../../jail/fs/host-directories.ts";
 import { isStrict } from "../../jail/fs/strict.ts";
 import { type JailRoot, namedError } from "../../jail/fs/walk.ts";
 import type { Change } from "../change.ts";
@@ -26,6 +27,8 @@ export function requireOwnPlace(
 ): void {
   if (sections.size + files.size + live.size > 0 || byJail.has(root.path)) return;
   if (fillingOf(changes).length === 0) return;
+  // What can be no jail at all has an error of its own.
+  requireJailToFill(root, 1);
   const other = namesIn(root).find((name) => !isStrict(name) && !OF_JAILS.includes(name));
   if (other === undefined) return;
   const adopt = `jailkit adopt ${operands(root.path)}`;

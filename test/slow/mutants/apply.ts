@@ -68,9 +68,7 @@ export const APPLY: readonly Mutant[] = [
     ["stat?.uid === user.uid && isDirectory(stat)", "stat !== undefined"],
     ["if (isReported(error)) leaveJail(root, once, said);", ""],
   ]),
-  ...within("src/declaration/carry-out/remove.ts", NESTED, [
-    ["created.holds ?? fate.holds", "fate.holds"],
-  ]),
+  ...within("src/declaration/carry-out/remove.ts", NESTED, [["created.holds ?? fate.holds", "fate.holds"]]),
   ...within("src/declaration/compare/leaving.ts", NESTED, [
     ["if (places.has(path)) count++;", ""],
     ["if (fate.home !== undefined) this.#moved.add(name);", ""],
