@@ -216,7 +216,7 @@ function bootFindings(root: JailRoot, jailPath: ByteString): CheckFinding[] {
   const fault = bootFaultOf(root.path, jailPath);
   if (fault === undefined) return [];
   const path = root.path + jailPath;
-  const message = `${display(path)}: the next boot would not mount the host's ${display(jailPath)} there as it should be: ${fault}`;
+  const message = `${display(path)}: the next boot would not show the host's ${display(jailPath)} there as it should be: ${fault}`;
   return [{ rule: "live-mount", path, jailPath, message, remedy: bootRemedy(root.path, jailPath) }];
 }
 

@@ -182,6 +182,8 @@ export interface CheckProblem {
   readonly path: ByteString;
   /** One printable line. */
   readonly message: string;
+  /** The command in it, if one command is the remedy. */
+  readonly remedy?: string | undefined;
   /** The line of a configuration file with the error. */
   readonly place?: ErrorPlace | undefined;
 }

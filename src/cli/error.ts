@@ -39,8 +39,9 @@ export function problemFrom(
   error: unknown,
   code: string,
   path: ByteString,
-): { code: string; path: ByteString; message: string } {
-  return { code: error instanceof JailkitError ? error.code : code, path, message: describeError(error) };
+): { code: string; path: ByteString; message: string; remedy?: string | undefined } {
+  const own = error instanceof JailkitError ? error.code : code;
+  return { code: own, path, message: describeError(error), remedy: remedyOf(error) };
 }
 
 /** The command to type against an error; undefined if it has none. */

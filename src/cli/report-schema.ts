@@ -49,6 +49,9 @@ export const problemSchema = z
     code: z.string().describe("A stable name of what went wrong."),
     path: z.string().describe("Bytes that are not UTF-8 are U+DC80 to U+DCFF."),
     message: z.string().describe("One printable line."),
+    remedy: textOrNull.describe(
+      "The command in the message, if one command is the remedy; null if the message says it, or only the administrator can know.",
+    ),
   })
   .meta({ id: "problem", description: "Something that failed." });
 

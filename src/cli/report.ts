@@ -7,8 +7,20 @@ export const jsonTextOrNull = (value: ByteString | undefined): string | null =>
   value === undefined ? null : jsonText(value);
 
 /** A problem in a report. */
-export const problemReport = ({ code, path, message }: ProblemReport): ProblemReport => ({
+export const problemReport = ({
+  code,
+  path,
+  message,
+  remedy,
+}: Omit<ProblemReport, "remedy"> & { remedy?: ByteString | undefined }): ProblemReport => ({
   code,
   path: jsonText(path),
   message: jsonText(message),
+  remedy: jsonTextOrNull(remedy),
+});
+
+/** A problem of a report, as it was before. */
+export const reportedProblem = ({ remedy, ...problem }: ProblemReport) => ({
+  ...problem,
+  remedy: remedy ?? undefined,
 });

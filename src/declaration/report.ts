@@ -288,11 +288,10 @@ export class ApplyReport implements Shown {
 }
 
 const applyProblem = ({ code, message, remedy }: FaultText, path: ByteString, place: Place | undefined) => ({
-  ...problemReport({ code, path, message }),
+  ...problemReport({ code, path, message, remedy }),
   file: jsonTextOrNull(place?.file),
   line: place?.line ?? null,
   column: place?.column ?? null,
   // What cannot be as declared is no mistake in a file.
   finding: null,
-  remedy: jsonTextOrNull(remedy),
 });

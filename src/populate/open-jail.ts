@@ -71,7 +71,8 @@ function requirePlace(path: ByteString, unsafeStatus: number): void {
   requireFileSystem(above, 1);
   requireSafeAbove(above, path, unsafeStatus);
   const problem = readOnlyProblem(above, ["/"], path);
-  if (problem !== undefined) throw new JailkitError(problem.code, 1, problem.message);
+  if (problem !== undefined)
+    throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
   const held = heldDirectory(above.path);
   if (held !== undefined) throw held;
 }

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError, problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
+import { reportedProblem } from "../cli/report.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { readSocketdSection } from "../config/schemas/socketd.ts";
@@ -261,7 +262,8 @@ class Import {
     this.outcome.warnings.push(...warnings);
     // As of jk_init in a container, which may not mount proc.
     this.outcome.warnings.push(...problems.filter(isPassedOver).map(({ message }) => message));
-    this.outcome.problems.push(...problems.filter((problem) => !isPassedOver(problem)));
+    const failed = problems.filter((problem) => !isPassedOver(problem));
+    this.outcome.problems.push(...failed.map(reportedProblem));
   }
 
   private writeDropIn(file: ByteString, text: ByteString): void {

@@ -131,5 +131,6 @@ export function removeJournal(id: ByteString): void {
 /** Throws JailkitError "read-only" if the record of that id cannot be written: a dry run does not take its lock. */
 export function requireWritableRecord(id: ByteString, jail: ByteString, progress?: string): void {
   const problem = withTree((tree) => readOnlyProblem(tree, [recordDirectory(id)], jail, progress));
-  if (problem !== undefined) throw new JailkitError(problem.code, 1, problem.message);
+  if (problem !== undefined)
+    throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
 }

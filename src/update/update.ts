@@ -107,7 +107,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   } catch (error) {
     const problem = noRoom(error, options.jail, { left: [], progress: "nothing was changed" });
     if (problem === undefined) throw error;
-    throw new JailkitError(problem.code, 1, problem.message);
+    throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
   } finally {
     context.reporter.flush();
     closeJailRoot(root);

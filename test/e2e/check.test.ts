@@ -661,7 +661,7 @@ describe("--fix and --run", () => {
     expect(status).toBe(2);
     expect(summary(found)).toContain(`file-writable-for-others ${cat}`);
     const message = `no test was run in ${jail}: ${passwd}: not a regular file: Invalid argument`;
-    expect(jails[0]?.problems).toContainEqual({ code: "not-run", path: jail, message });
+    expect(jails[0]?.problems).toContainEqual({ code: "not-run", path: jail, message, remedy: null });
   });
 
   test("a program that does not work is found", () => {

@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
+import { reportedProblem } from "../../cli/report.ts";
 import type { ToolCall } from "../../cli/tool.ts";
 import { openManifest, recordRequest, saveManifest } from "../../jail/record/manifest.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
@@ -165,7 +166,7 @@ async function fill(
   // There is no jail if nothing could be made.
   const passed = problems.every(isPassedOver) && answered(() => isRecorded(jail, names)) === true;
   if (passed) said.warnings.push(...problems.map(({ message }) => message));
-  else said.errors.push(...problems);
+  else said.errors.push(...problems.map(reportedProblem));
   if (!passed) return;
   using root = openNamedJail(jail);
   // What is not known stays interrupted, and jk_update finishes it.
@@ -185,5 +186,5 @@ async function takeAway(said: Said, call: ToolCall, args: readonly ByteString[])
   const count = actions.filter(({ done }) => done).length;
   if (count > 0) said.steps.push(`removed ${count} files, directories, links and devices`);
   said.warnings.push(...warnings, ...kept.map(({ path, reason }) => `${path}: ${reason}`));
-  said.errors.push(...problems);
+  said.errors.push(...problems.map(reportedProblem));
 }

@@ -156,9 +156,17 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
     const asked = tool === "jk_cp" ? names.map(pathOf) : names;
     const named = new Set(asked.flatMap((name) => [name, view.realPath(name) ?? name]).map(jsonText));
     const refused = report.problems.filter((one) => !isPassedOver(one) || named.has(one.path));
-    const [first] = refused;
-    if (first !== undefined)
-      throw new JailkitError(first.code, 1, refused.map(({ message }) => message).join("; "));
+    const [first, ...more] = refused;
+    if (first !== undefined) {
+      const remedy = (more.length === 0 ? first.remedy : undefined) ?? "";
+      throw new JailkitError(
+        first.code,
+        1,
+        refused.map(({ message }) => message).join("; "),
+        undefined,
+        remedy,
+      );
+    }
     for (const { path: created } of report.actions) paths.add(created);
     for (const name of report.users) accounts.add(name);
     trees.push(treesOf(report.actions));

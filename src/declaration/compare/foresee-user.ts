@@ -265,5 +265,6 @@ function requireHomeToMove({ name, uid, gid }: PasswdEntry, from: ByteString): v
 
 function requireNotReadOnly(root: JailRoot, directory: string, jail: string): void {
   const problem = readOnlyProblem(root, [directory], jail);
-  if (problem !== undefined) throw new JailkitError(problem.code, 1, problem.message);
+  if (problem !== undefined)
+    throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
 }

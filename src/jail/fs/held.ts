@@ -17,10 +17,9 @@ export function heldError(path: ByteString): JailkitError | undefined {
     if (flags === "") continue;
     const what = flags.startsWith("i") ? "immutable" : "append-only";
     // Nobody can exchange the file itself, as long as it is so.
-    const command = onlyRootExchanges(directoryOf(held))
-      ? `first type chattr -${flags} ${shellWord(held)}`
-      : "chattr(1) changes that";
-    return new JailkitError("immutable", 1, `${display(held)} is ${what}; ${command}`);
+    const remedy = onlyRootExchanges(directoryOf(held)) ? `chattr -${flags} ${shellWord(held)}` : "";
+    const how = remedy === "" ? "chattr(1) changes that" : `first type ${remedy}`;
+    return new JailkitError("immutable", 1, `${display(held)} is ${what}; ${how}`, undefined, remedy);
   }
   return undefined;
 }

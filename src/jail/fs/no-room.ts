@@ -34,6 +34,8 @@ export interface Failure {
   readonly path: ByteString;
   /** One printable line. */
   readonly message: string;
+  /** The command in it, if one command is the remedy. */
+  readonly remedy?: string | undefined;
   /** The exit status if there is no worse problem; 1 if not given. */
   readonly exitStatus?: number;
 }
@@ -121,11 +123,10 @@ export function noRoom(error: unknown, jail: ByteString, { left, progress }: Wor
       return { code: "read-only", path, message };
     }
     // Where users can write above it, they could put a symbolic link in its place.
-    const remedy = trusted
-      ? remountCommand("rw", path, isWritableFileSystem(stat.mountId))
-      : "make it writable, as mount(8) says";
-    const message = `${display(path)}: its file system is read-only (${how}): ${remedy}, and run this again`;
-    return { code: "read-only", path, message };
+    const remedy = trusted ? remountCommand("rw", path, isWritableFileSystem(stat.mountId)) : undefined;
+    const fix = remedy ?? "make it writable, as mount(8) says";
+    const message = `${display(path)}: its file system is read-only (${how}): ${fix}, and run this again`;
+    return { code: "read-only", path, message, remedy };
   });
 }
 

@@ -266,7 +266,7 @@ function refuse({ path, stat }: Place, findings: readonly Finding[], exitStatus:
   const stays = first.inHome && (stat === undefined || first.path === path);
   const fix = stays ? "" : `; fix it with: ${first.remedy}${others}`;
   const message = `${display(path)}: not a safe jail: ${first.message}${elsewhere}${fix}`;
-  throw new JailkitError("unsafe-jail", exitStatus, message);
+  throw new JailkitError("unsafe-jail", exitStatus, message, undefined, stays ? "" : first.remedy);
 }
 
 /**

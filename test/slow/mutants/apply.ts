@@ -318,8 +318,19 @@ export const APPLY: readonly Mutant[] = [
     ["const otherPolicy = policiesOf(once).includes(false);", "const otherPolicy = false;"],
   ]),
   ...within("src/declaration/compare/look.ts", "e2e/apply.test.ts", [
-    [" || !machine.mountsLive(root.path, one)", ""],
+    ["const fault = machine.bootFaultOf(root.path, one);", "const fault = undefined;"],
   ]),
+  ...within("src/declaration/beside.ts", "e2e/apply-beside.test.ts", [
+    ["once.logSocket && beside.logSocket !== true", "once.logSocket"],
+    ["once.policy && (policy === undefined || !isSame)", "once.policy"],
+    ["missingIn(once.groups, groups)", "once.groups"],
+    [" && mine !== other", " && false"],
+  ]),
+  ...within("src/populate/open-jail.ts", FORESEES, [
+    ["  requireFileSystem(above, 1);\n", ""],
+    ["  if (held !== undefined) throw held;\n", ""],
+  ]),
+  ...within("src/jail/fs/host-directories.ts", FORESEES, [["  requireFileSystem(root, exitStatus);\n", ""]]),
   ...within("src/declaration/compare/fillable.ts", FORESEES, [
     ["if (unknown !== undefined && ini !== undefined)", "if (false)"],
     ["if (missing !== undefined) throw", "if (false) throw"],

@@ -652,8 +652,8 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/populate/apply/live-line.ts", "e2e/live-boot.test.ts", [
     ["sourceOf(line) !== path || ", ""],
     [' || !TYPES.includes(fstabFields(line)[2] ?? "")', ""],
-    ["  if (isByHand(options)) return false;\n", ""],
-    [' && !(sockets && has("exec"))', ""],
+    ["if (isByHand(options))", "if (false)"],
+    [' || (sockets && option === "exec")', ""],
     ["|remount|users?|owner", "|owner"],
     ["|[xX]-mount\\.(?!mkdir|nocanonicalize).*", ""],
     ["CHOICES.test(option) && ", ""],
@@ -663,7 +663,10 @@ export const JAIL: readonly Mutant[] = [
     ["    return [lineOf(jail, path, line)];", "    return [line];"],
     ["    if (there.has(path)) return [];\n", ""],
     ["  for (const path of directories) requireFree(fstab, jail, path);\n", ""],
-    ["found.every((line)", "found.some((line)"],
+    [
+      "    return found.map(",
+      "    if (found.some((line) => bootFault(line, directory) === undefined)) return undefined;\n    return found.map(",
+    ],
     ["path !== undefined && isOfDirectory(line, path)", "path !== undefined && isOurs(line)"],
   ]),
   ...within("src/system/mounts.ts", "e2e/live-boot.test.ts", [
@@ -762,7 +765,12 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
     ["host !== undefined && host.mtime > found.stat.mtime", "host === undefined"],
   ]),
-  ...within("src/jails/adopt.ts", "e2e/live.test.ts", [["    if (live?.length) content.live = live;\n", ""]]),
+  ...within("src/jails/adopt.ts", "e2e/live.test.ts", [
+    ["      content[key] = now.length > 0 ? now : undefined;\n", ""],
+  ]),
+  ...within("src/jails/adopt.ts", "e2e/live-left.test.ts", [
+    ["named.filter((path) => hasMountPlace(root, path))", "named"],
+  ]),
   ...within("ffi/mounts.ts", "attack/live.test.ts", [
     ["MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NOSUID"],
     ["MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_NODEV"],
