@@ -1,3 +1,5 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
+
 /** What `jailkit apply` removes is what it made, and a user is limited before the account is there. */
 
 import type { Mutant } from "./mutant.ts";
