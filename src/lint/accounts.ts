@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
@@ -19,6 +20,7 @@ import { hooksWarning, isHooksPair } from "../known-programs/hooks.ts";
 import { recognise } from "../known-programs/recognise.ts";
 import { USUAL_PROGRAMS } from "../known-programs/services.ts";
 import { carriesCode } from "../known-programs/starters.ts";
+import { onlyRootExchanges } from "../system/exchange.ts";
 import { lintAllow } from "./allow.ts";
 import { lintCommands, readPrograms } from "./commands.ts";
 import { lintConfine, lintExecuteDirectories } from "./confine.ts";
@@ -144,7 +146,8 @@ function reportPieces(
     for (const item of items.slice(at, at + pieces.length)) found.add(item);
     const others = [items.slice(0, at), items.slice(at + pieces.length)] as const;
     const plain = jail.replace(/,\s*/g, "_");
-    const isFree = isListItem(plain) && world.lookUp(plain) === undefined;
+    const isBeside = directoryOf(plain) === directoryOf(jail) && onlyRootExchanges(jail);
+    const isFree = isListItem(plain) && isBeside && world.lookUp(plain) === undefined;
     const message = `${quoted(jail)} cannot be in a list, which is split at the comma: move the jail to a path without one, and write that here`;
     const [from, to] = [shellWord(jail), shellWord(plain)];
     const all = [...others[0].map(({ value }) => value), plain, ...others[1].map(({ value }) => value)];

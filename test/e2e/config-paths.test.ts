@@ -86,6 +86,13 @@ describe("a jail with a comma in its path, which no list can name", () => {
     expect(m.must(["jailkit", "list", "/srv/a_b"]).stdout).toContain("/srv/a_b");
   });
 
+  test("in its directory alone: no command that could not move it", () => {
+    const inner = "/srv/c, d/jail";
+    m.must(["jk_init", "-j", inner, "uidbasics"]);
+    m.write(UCHROOT, `[anna]\nallowed_jails = ${inner}\n`);
+    expect(checked().map((one) => [one.message, one.remedy])).toEqual([[message.replace(jail, inner), null]]);
+  });
+
   test("is not what somebody is told to have meant", () => {
     m.must(["jk_init", "-j", "/srv/customer,x", "uidbasics"]);
     m.write(UCHROOT, "[anna]\nallowed_jails = /srv/customerx\n");
