@@ -55,12 +55,14 @@ export const APPLY: readonly Mutant[] = [
     ["if (!done && !isIn(user))", "if (!done)"],
     ["if (!done && !isIn(user))", "if (false)"],
   ]),
+  ...within("src/declaration/compare/look-user.ts", FORESEES, [
+    ["requireSafePlace(root, path, otherHome(account, root, path));", ""],
+  ]),
   ...within("src/declaration/compare/look-user.ts", "e2e/apply-hostile.test.ts", [
     ["return outside ? { home: ", "return true ? { home: "],
   ]),
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-hostile.test.ts", [
     ["stat?.uid === user.uid && isDirectory(stat)", "stat !== undefined"],
-    ["if (isReported(error)) leaveJail(root, once, said);", ""],
   ]),
   ...within("src/declaration/carry-out/remove.ts", NESTED, [
     ["created.holds ?? fate.holds", "fate.holds"],
@@ -326,7 +328,6 @@ export const APPLY: readonly Mutant[] = [
     ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
     ["(root !== undefined && lookUp(root, above) !== undefined)", "false"],
     ["prepareJail(account, root, { ...common, host, access, move: false }, run)", "undefined"],
-    ["requireSafePlace(root, home, otherHome(account, root, home));", ";"],
     ["      requireLeaving(account, jail, { shell, access, move }, this.machine);\n", ""],
     [
       "passAside(() => withTree((host) => jailUser(account, root, { ...common, host, access, move }, run)));",
@@ -341,7 +342,7 @@ export const APPLY: readonly Mutant[] = [
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
   ]),
   ...within("src/declaration/compare/compare.ts", LEAVES, [
-    ["machine.frees(one.frees, one.once.name, one.stays);", ";"],
+    ["machine.frees(one.frees, one.once.name, one.stays ?? wholeJail(one.once, one.frees));", ";"],
   ]),
   ...within("src/declaration/carry-out/user.ts", LEAVES, [
     ["if (taken !== undefined) throw", "if (false) throw"],
