@@ -43,6 +43,10 @@ const USUAL_FIXES: Readonly<Partial<Record<FindingCode, Fix>>> = {
   "too-long": disable,
 };
 
+// A longer line is not written again for each problem in it: of a list there may be thousands.
+const LONGEST = 4096;
+const REWRITES: readonly Fix["kind"][] = ["key", "comment", "comma", "item"];
+
 /**
  * What to type to fix a finding: a command, or the text of a line. Undefined if only the administrator can know what is
  * meant.
@@ -53,6 +57,7 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
   const line = lines[problem.line - 1] ?? "";
   const fix = problem.fix ?? (isHeader(problem, line) ? headerFix(line, dialect) : USUAL_FIXES[problem.code]);
   if (fix === undefined) return undefined;
+  if (line.length > LONGEST && REWRITES.includes(fix.kind)) return undefined;
   const file = shellWord(problem.file);
   const source = problem.code === "nul-byte" ? sourceOf(sources, problem.file) : undefined;
   if (source !== undefined && isUtf16(source.bytes)) {
@@ -140,7 +145,9 @@ function lastLineOf(lines: readonly ByteString[], first: number, dialect: Dialec
 /** The last line that belongs to the one at `first`, before one that `ends` them. */
 function lastLine(lines: readonly ByteString[], first: number, ends: RegExp, belongs: RegExp): number {
   let last = first;
-  for (const [index, line] of lines.entries().drop(first)) {
+  // Not from the first line on: a file may have thousands of problems.
+  for (let index = first; index < lines.length; index++) {
+    const line = lines[index] ?? "";
     if (ends.test(line)) break;
     if (belongs.test(line)) last = index + 1;
   }

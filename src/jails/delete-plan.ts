@@ -65,6 +65,8 @@ export interface DeletePlan {
 
 // A message names no more.
 const MOST_OWNERS = 10;
+// Of users who would lose their files: one is enough, and they may have made millions.
+const MOST_FILES = 10_000;
 
 /** An error with exit status 1. */
 export const refuse = (code: string, message: string, remedy?: string) =>
@@ -225,6 +227,7 @@ function ownersIn(
   return collectOwners(
     root,
     (path, usage) => !leaving.has(usage.uid) && stays(path) && !isAsPut(entries.get(path), usage),
+    request.userFiles ? undefined : MOST_FILES,
   );
 }
 
@@ -248,7 +251,9 @@ function requireNobodyElse(root: JailRoot, owners: readonly Owner[], unread: num
   const each = owners
     .slice(0, MOST_OWNERS)
     .map((owner) => `${ownerName(owner)}: ${owner.objects}, as ${display(root.path + owner.example)}`);
-  const more = owners.length > MOST_OWNERS ? `; and ${owners.length - MOST_OWNERS} others` : "";
+  const others = owners.length > MOST_OWNERS ? `; and ${owners.length - MOST_OWNERS} others` : "";
+  const isMost = owners.reduce((sum, { objects }) => sum + objects, 0) >= MOST_FILES;
+  const more = `${others}${isMost ? "; no more were counted" : ""}`;
   const message = `${shown}: has files of users other than root (${each.join("; ")}${more}): ${remedy}`;
   throw refuse("user-files", message);
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { type Extent, extentsOf, type Usage, usageAt } from "../../ffi/extents.ts";
-import { openAt, readDirectory, withFd } from "../../ffi/files.ts";
+import { type DirectoryEntry, openAt, readEntries, withFd } from "../../ffi/files.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import type { DiskReport } from "./report-schema.ts";
 
@@ -30,17 +30,18 @@ export const inodeKey = ({ devMajor, devMinor, ino }: Usage) => `${devMajor}:${d
 
 /**
  * All inodes of a jail, by descriptors and never through a link, without other file systems. `each` is called for every
- * name below the jail's root, with its path as the jail sees it.
+ * name below the jail's root, with its path as the jail sees it; "enough" ends it.
  */
 export function collectInodes(
   root: JailRoot,
-  each: (path: ByteString, usage: Usage) => void = () => undefined,
+  each: (path: ByteString, usage: Usage) => "enough" | undefined = () => undefined,
 ) {
   const inodes = new Map<string, Inode>();
   const mounts: ByteString[] = [];
   // File systems that do not report extents.
   const silent = new Set<string>();
   let unread = 0;
+  let ended = false;
 
   function extents(fd: number, name: ByteString, usage: Usage): Extent[] | undefined {
     const device = `${usage.devMajor}:${usage.devMinor}`;
@@ -60,21 +61,28 @@ export function collectInodes(
     const known = inodes.get(inodeKey(usage));
     if (known !== undefined) known.names++;
     else inodes.set(inodeKey(usage), { usage, names: 1, extents: extents(fd, name, usage) });
-    each(path, usage);
-    if (isType(usage, C.S_IFDIR)) enter(fd, name, path);
+    ended = each(path, usage) === "enough";
+    if (!ended && isType(usage, C.S_IFDIR)) enter(fd, name, path);
   }
 
   function enter(parent: number, name: ByteString, path: ByteString): void {
     withFd(openAt(parent, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK), (fd) => {
-      for (const entry of readDirectory(fd)) {
-        try {
-          visit(fd, entry.name, `${path}/${entry.name}`);
-        } catch (error) {
-          // A user may have removed it meanwhile.
-          if (!isErrno(error, "ENOENT")) unread++;
-        }
+      for (let more = true; more && !ended; ) {
+        // In pieces: a user may have made millions.
+        const piece: DirectoryEntry[] = [];
+        more = readEntries(fd, piece);
+        for (const entry of piece) visitOne(fd, entry.name, path);
       }
     });
+  }
+
+  function visitOne(fd: number, name: ByteString, above: ByteString): void {
+    try {
+      if (!ended) visit(fd, name, `${above}/${name}`);
+    } catch (error) {
+      // A user may have removed it meanwhile.
+      if (!isErrno(error, "ENOENT")) unread++;
+    }
   }
 
   const top = usageAt(root.fd, ".");

@@ -21,23 +21,29 @@ export interface Owner {
   readonly example: ByteString;
 }
 
-/** As collectInodes, and the owners of the files except root; only files for which `counts` is true count. */
+/**
+ * As collectInodes, and the owners of the files except root; only files for which `counts` is true count, and `most` of them
+ * are enough.
+ */
 export function collectOwners(
   root: JailRoot,
   counts: (path: ByteString, usage: Usage) => boolean = () => true,
+  most = Number.POSITIVE_INFINITY,
 ) {
+  let count = 0;
   const sums = new Map<number, { objects: number; bytes: number; example: ByteString }>();
   const linked = new Set<string>();
   const collected = collectInodes(root, (path, usage) => {
     const { uid, nlink, allocated } = usage;
-    if (uid === 0 || !counts(path, usage)) return;
+    if (uid === 0 || !counts(path, usage)) return undefined;
     if (nlink > 1) {
-      if (linked.has(inodeKey(usage))) return;
+      if (linked.has(inodeKey(usage))) return undefined;
       linked.add(inodeKey(usage));
     }
     const sum = sums.getOrInsert(uid, { objects: 0, bytes: 0, example: path });
     sum.objects++;
     sum.bytes += allocated;
+    return ++count >= most ? "enough" : undefined;
   });
   // If a name service does not answer, only the name is unknown.
   const { userByUid } = hostAccounts();

@@ -206,3 +206,19 @@ test("a home that somebody puts in the place of the one that goes is not removed
   expect([status, m.exists(`${J}/srv/www/hans/work`)]).toEqual([0, true]);
   m.must(["chmod", "755", `${J}/srv/www`]);
 });
+
+test("a jail that stays because of a user's files is not looked at for longer than it takes to find some", () => {
+  const place = "/srv/former";
+  m.write(FILE, `${JAIL}[jail ${place}]\nsections = uidbasics, basicshell\n`);
+  m.must(["jailkit", "apply", "--prune"]);
+  m.must(["install", "-d", "-o", "nobody", `${place}/srv/many`]);
+  const make = `import os\nos.chdir("${place}/srv/many")\nfor i in range(11000): os.mknod(str(i))`;
+  m.must(["python3", "-c", make], { user: "nobody" });
+  m.write(FILE, JAIL);
+  const [problem] = linesOf(m, "--check", "--prune").summary.problems;
+  expect(problem?.message).toMatch(
+    /has files of users other than root \(nobody \(uid \d+\): 10000, as .*; no more were counted\)/,
+  );
+  m.must(["rm", "-r", `${place}/srv/many`]);
+  expect(did(m, "--prune")).toEqual([`done - jail ${place} (no longer declared)`]);
+});

@@ -61,12 +61,14 @@ export const APPLY: readonly Mutant[] = [
     ["if (!done && !isIn(user))", "if (!done)"],
     ["if (!done && !isIn(user))", "if (false)"],
   ]),
+  ...within("src/declaration/compare/look-user.ts", FORESEES, [
+    ["requireSafePlace(root, path, otherHome(account, root, path));", ""],
+  ]),
   ...within("src/declaration/compare/look-user.ts", "e2e/apply-hostile.test.ts", [
     ["return outside ? { home: ", "return true ? { home: "],
   ]),
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-hostile.test.ts", [
     ["stat?.uid === user.uid && isDirectory(stat)", "stat !== undefined"],
-    ["if (isReported(error)) leaveJail(root, once, said);", ""],
   ]),
   ...within("src/declaration/carry-out/remove.ts", NESTED, [["created.holds ?? fate.holds", "fate.holds"]]),
   ...within("src/declaration/compare/leaving.ts", NESTED, [
