@@ -41,13 +41,26 @@ export const damagedReport = ({ file, jail, reason }: RecordError): DamagedRepor
   reason,
 });
 
-/** The jails as a table, with a heading. */
-export function jailLines(jails: readonly JailFacts[]): string[] {
-  const text = (list: readonly ByteString[]) => (list.length === 0 ? "-" : list.map(display).join(","));
+/** As many names as are shown of the users of a jail among others: a table has a place for the longest. */
+const FEW = 5;
+
+function userText(names: readonly ByteString[], all: boolean): string {
+  const shown = all || names.length <= FEW ? names : names.slice(0, FEW - 1);
+  const more = names.length - shown.length;
+  return `${text(shown)}${more === 0 ? "" : ` and ${more} more`}`;
+}
+
+const text = (list: readonly ByteString[]) => (list.length === 0 ? "-" : list.map(display).join(","));
+
+/** The jails as a table, with a heading. `all`: with all users. */
+export function jailLines(jails: readonly JailFacts[], all: boolean): string[] {
   const rows = jails.map(({ path, condition, users, sections, files }) => [
     display(path),
     condition,
-    text(users.map(({ name }) => name)),
+    userText(
+      users.map(({ name }) => name),
+      all,
+    ),
     text([...sections, ...files]),
   ]);
   return table([["JAIL", "STATE", "USERS", "SECTIONS AND FILES"], ...rows]);

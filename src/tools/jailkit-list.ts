@@ -20,10 +20,11 @@ export const tool = defineTool({
     1: "a jail is missing, unsafe, not mounted, partly updated or unreadable, a record is damaged, or the options are wrong",
   },
   notes:
-    'Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "unmounted" (a directory of a live jail, or the file system of a jail that is a mount point of /etc/fstab, is not mounted), "incomplete" (a run that fills or updates it was stopped), "emptied" (somebody, such as a hosting panel, removed its programs, libraries and configuration, but not its directory), "missing" or "unreadable" (such as a jail with a damaged record).',
+    'Of more than five users in a jail, four are shown, unless JAIL is given; --json has all. Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "unmounted" (a directory of a live jail, or the file system of a jail that is a mount point of /etc/fstab, is not mounted), "incomplete" (a run that fills or updates it was stopped), "emptied" (somebody, such as a hosting panel, removed its programs, libraries and configuration, but not its directory), "missing" or "unreadable" (such as a jail with a damaged record).',
   root: 5,
   run({ options, operands }) {
-    const list = listJails([...options.jail, ...operands].map(absolutePath));
+    const named = [...options.jail, ...operands];
+    const list = listJails(named.map(absolutePath));
     const { jails, damaged } = list;
     const good = damaged.length === 0 && jails.every(isInOrder);
     return {
@@ -31,7 +32,7 @@ export const tool = defineTool({
       report: () => listReport(list),
       print() {
         if (jails.length === 0) printLine("No jail is known");
-        else jailLines(jails).forEach(printLine);
+        else jailLines(jails, named.length > 0).forEach(printLine);
         for (const more of new Set(jails.flatMap(({ moreUsers }) => moreUsers ?? [])))
           printError(`jailkit list: warning: users may be missing: ${more}`);
         for (const { path, reason } of jails) {

@@ -27,7 +27,7 @@ import { compareJail, formerIn } from "./jail.ts";
 import type { JailState } from "./jail-state.ts";
 import { movedFault, withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
-import { Machine, once } from "./machine.ts";
+import { Machine, once, othersIn } from "./machine.ts";
 import { OpenJails } from "./open-jails.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
@@ -133,8 +133,11 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
         ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
     });
-    const told = { undeclared, noLonger };
-    if (!prune) for (const { change } of gone.former) tellFormer(change, told);
+    if (!prune)
+      tellFormer(
+        gone.former.map(({ change }) => change),
+        { undeclared, noLonger },
+      );
     const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
     const isJail = (path: ByteString) => declared.has(path) || machine.byJail.has(path);
     // Without --prune it may have moved to a file that is not compared.
@@ -196,9 +199,9 @@ interface Before {
 }
 
 /** What was declared once and stays. */
-function tellFormer(change: Change, { undeclared, noLonger }: Pick<Before, "undeclared" | "noLonger">): void {
-  noLonger.push(change);
-  undeclared.push(`${changeText(change)} (${change.why})`);
+function tellFormer(changes: readonly Change[], to: Pick<Before, "undeclared" | "noLonger">): void {
+  to.noLonger.push(...changes);
+  to.undeclared.push(...changes.map((change) => `${changeText(change)} (${change.why})`));
 }
 
 interface Declared {
@@ -224,19 +227,6 @@ function placeFaultOf(
   return { ...about, code: "no-such-jail", message };
 }
 
-/** The names of those who live in a jail and are not declared in it; without those who `leave`. */
-function othersIn(
-  path: ByteString,
-  users: readonly DeclaredUser[],
-  machine: Machine,
-  leave: ReadonlySet<ByteString>,
-): ByteString[] {
-  const names = new Set(users.map(({ name }) => name));
-  return (machine.byJail.get(path) ?? [])
-    .map(({ name }) => name)
-    .filter((name) => !(names.has(name) || leave.has(name)));
-}
-
 function compareOne(
   path: ByteString,
   { declared, users }: Declared,
@@ -258,7 +248,7 @@ function compareOne(
         const compared = compareJail(declared, state, lookUps, { once, prune });
         ({ changes, fault, taken } = compared);
         undeclared.push(...compared.undeclared);
-        if (!prune) noLonger.push(...formerIn(declared, state, lookUps, once));
+        noLonger.push(...formerIn(declared, state, lookUps, { once, prune }));
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
           requireExtras(declared, changes, state.exists ? [] : machine.liveDirectoriesOf(path));
@@ -284,11 +274,10 @@ function compareOne(
       const now = userState(whole, inside, machine, onceUser(name));
       const compared = compareUser(whole, now);
       const done = now.keysFault === undefined ? whole : { ...whole, keys: undefined };
-      if (!prune)
-        // A key that is not declared any more still lets somebody in.
-        for (const change of compared.changes)
-          if (change.action === "remove") tellFormer(change, { undeclared, noLonger });
-      const asked = prune ? compared.changes : compared.changes.filter(({ action }) => action !== "remove");
+      const removed = compared.changes.filter(({ action }) => action === "remove");
+      // A key that is not declared any more still lets somebody in.
+      if (!prune) tellFormer(removed, { undeclared, noLonger });
+      const asked = prune ? compared.changes : compared.changes.filter((one) => !removed.includes(one));
       const planned = { declared: done, changes: asked, once: onceUser(name) };
       return { declared: done, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
     });

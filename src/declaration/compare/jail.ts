@@ -55,14 +55,14 @@ export function compareJail(
   return new JailDifference(declared, state, lookUps, asked).compare();
 }
 
-/** What --prune would remove from a jail. Pure. */
+/** What --prune would remove from a jail, and stays without it. Pure. */
 export function formerIn(
   declared: DeclaredJail,
   state: JailState,
   lookUps: JailLookUps,
-  once: JailOnce | undefined,
+  { once, prune }: { once: JailOnce | undefined; prune: boolean },
 ): Change[] {
-  if (once === undefined) return [];
+  if (prune || once === undefined) return [];
   const { changes } = compareJail(declared, state, lookUps, { once, prune: true });
   return changes.filter(({ why }) => why === NO_LONGER);
 }

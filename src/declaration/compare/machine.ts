@@ -17,6 +17,7 @@ import { processesByUid } from "../../system/processes.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import type { KeptHomes } from "../kept-homes.ts";
+import type { DeclaredUser } from "../model.ts";
 import type { KeptHome } from "../once.ts";
 import { absentFault } from "./absent.ts";
 import type { SectionNeeds } from "./jail.ts";
@@ -128,4 +129,17 @@ export class Machine extends HostSources {
     operand.includes("/")
       ? normalPath(operand)
       : this.#paths.getOrInsertComputed(operand, () => searchPath(this.#host(), operand));
+}
+
+/** The names of those who live in a jail and are not declared in it; without those who `leave`. */
+export function othersIn(
+  path: ByteString,
+  users: readonly DeclaredUser[],
+  machine: Machine,
+  leave: ReadonlySet<ByteString>,
+): ByteString[] {
+  const names = new Set(users.map(({ name }) => name));
+  return (machine.byJail.get(path) ?? [])
+    .map(({ name }) => name)
+    .filter((name) => !(names.has(name) || leave.has(name)));
 }
