@@ -29,6 +29,7 @@ import {
 import { type Comparison, changesOf } from "./compare/compare.ts";
 import { APPLY, showUnread, unreadReport } from "./report-failed.ts";
 import type { ApplyChange, ApplySummary } from "./report-schema.ts";
+import { Warnings } from "./warnings.ts";
 
 const WORK_TO_DO = 10;
 
@@ -81,11 +82,14 @@ export class ApplyReport implements Shown {
   /** The first change that was not made because something before it failed, or a signal came. */
   #left: Change | undefined;
   #progress: Progress | undefined;
+  readonly #printed: Warnings;
   /** Something failed, for another reason than that another tool works on the jail. */
   #failed = false;
   #broken: FaultText | undefined;
 
-  constructor(private readonly options: Options) {}
+  constructor(private readonly options: Options) {
+    this.#printed = new Warnings(options.verbose);
+  }
 
   /** Shows the plan; with --check that is all. */
   plan(comparison: Comparison): void {
@@ -198,7 +202,7 @@ export class ApplyReport implements Shown {
     if (status !== "not-done" && steps.length + (status === "done" ? 1 : 0) > 0)
       printLine(`${changeText(change)}: ${status === "done" ? "done" : "not complete"}`);
     for (const line of steps) printLine(`  ${line}`);
-    for (const line of warnings) printError(`${APPLY}: warning: ${nameOf(change)}: ${line}`);
+    for (const line of warnings) this.#printed.add(nameOf(change), line);
     for (const { message } of errors) printError(`${APPLY}: ${nameOf(change)}: ${message}`);
     if (errors.length > 0) this.#printPlace(change);
     if (status === "not-done") printNotDone(change);
@@ -245,6 +249,7 @@ export class ApplyReport implements Shown {
       } satisfies ApplySummary);
       return exitStatus;
     }
+    this.#printed.end();
     if (verbose) for (const line of this.#undeclared) printLine(`not declared: ${line}`);
     for (const change of this.#directories) {
       printLine(`# The directory of user ${display(change.name)}:`);

@@ -176,7 +176,8 @@ export function pageLines(
     "",
     ...findingLines(findings),
     "",
-    "jk_check looks at the contents of jails.",
-    ...(declarations === 0 ? [] : ["'jailkit apply --check' compares the machine with its declarations."]),
+    declarations === 0
+      ? "jk_check looks at the contents of jails."
+      : "jk_check looks into jails, and 'jailkit apply --check' at their declarations.",
   ];
 }

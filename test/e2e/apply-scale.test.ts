@@ -34,7 +34,7 @@ const declare = (first: number, last: number) => {
 /** Runs apply, and counts the times that it opened each drop-in, and that it asked sshd. */
 function counted() {
   const trace = ["strace", "-f", "-qq", "-y", "-o", "/root/trace", "-e", "trace=openat,openat2,execve"];
-  const { stderr } = m.must([...trace, "jailkit", "apply"]);
+  const { stderr } = m.must([...trace, "jailkit", "apply", "--verbose"]);
   const lines = m.read("/root/trace").split("\n");
   const opened = DROP_INS.map((path) => lines.filter((line) => line.endsWith(`<${path}>`)).length);
   const asked = lines.filter((line) => /execve\(.*"-T"/.test(line)).length;
@@ -162,4 +162,16 @@ test("a jail is looked at once, however many users leave it, or have left it", (
   expect(both(6)).toEqual(few);
   // In these runs something was read.
   expect(few.left).not.toContain(0);
+});
+
+test("a warning that is the same for many users is printed once, and then their number", () => {
+  declare(13, 15);
+  const { stderr } = m.must(["jailkit", "apply"]);
+  const lines = stderr.split("\n").filter((line) => line.includes("local sockets"));
+  const said =
+    "sshd forwards connections to local sockets for this user, from outside the jail; set 'AllowStreamLocalForwarding no' in a block 'Match Group jailed' of /etc/ssh/sshd_config";
+  expect(lines).toEqual([
+    `jailkit apply: warning: user u13: ${said}`,
+    `jailkit apply: warning: user u13 and 2 more: ${said}`,
+  ]);
 });

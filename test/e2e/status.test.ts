@@ -77,7 +77,7 @@ describe("a machine without jails", () => {
     expect(report().declarations).toBe(2);
     expect(page().stdout).toMatch(/^Declarations +2 files in \/etc\/jailkit\/jails\.d$/m);
     expect(page().stdout).toEndWith(
-      "\n'jailkit apply --check' compares the machine with its declarations.\n",
+      "\njk_check looks into jails, and 'jailkit apply --check' at their declarations.\n",
     );
     m.remove("/etc/jailkit/jails.d");
   });

@@ -166,6 +166,14 @@ describe("sshd's settings", () => {
     expect(codes(text)).toEqual(expected);
   });
 
+  test("one block is enough for all members of the group that is for it", () => {
+    const remedies = (...groups: string[]) =>
+      sshdWarnings(parseSshdSettings("permittunnel yes\n"), "u", { groups }).map(({ remedy }) => remedy);
+    const inBlock = (match: string) => `set 'PermitTunnel no' in a block '${match}' of /etc/ssh/sshd_config`;
+    expect(remedies("users")).toEqual([inBlock("Match User u")]);
+    expect(remedies("users", "jailed")).toEqual([inBlock("Match Group jailed")]);
+  });
+
   test("without xauth no display is forwarded, and with the user's variables it runs the user's code", () => {
     const of = (text: string, more?: Parameters<typeof sshdWarnings>[2]) =>
       sshdWarnings(parseSshdSettings(`permituserrc no\nx11forwarding yes\n${text}`), "u", more).map(

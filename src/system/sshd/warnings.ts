@@ -5,6 +5,7 @@ import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { nameFault, userPattern } from "../account-name.ts";
+import { JAILED_GROUP } from "../account-tools.ts";
 import type { PasswdEntry } from "../accounts.ts";
 import { flattened, type PamRule, pamRules, readsUserEnvironment } from "../pam/rules.ts";
 import { serviceText } from "../pam/service.ts";
@@ -129,17 +130,26 @@ function forwardingWarnings(
   return warnings;
 }
 
+interface Around {
+  readonly byPam?: ByteString | undefined;
+  readonly xauth?: boolean;
+  readonly groups?: readonly ByteString[];
+}
+
 /**
  * Warnings about settings that give a jailed user more than the jail. `byPam`: the PAM service that reads the user's
- * ~/.pam_environment. `xauth`: the program of XAuthLocation is there, without which sshd forwards no display. Pure.
+ * ~/.pam_environment. `xauth`: the program of XAuthLocation is there, without which sshd forwards no display. `groups`: of
+ * the user: one block is enough for all members of the group that is for it. Pure.
  */
 export function sshdWarnings(
   settings: SshdSettings,
   user: ByteString,
-  { byPam, xauth = true }: { byPam?: ByteString | undefined; xauth?: boolean } = {},
+  { byPam, xauth = true, groups = [] }: Around = {},
 ): LoginWarning[] {
   const allows = (keyword: string) => isAllowed(settings, keyword);
-  const match = `in a block 'Match User ${userPattern(user, "Match")}' of ${CONFIGURATION}`;
+  const isMember = groups.includes(JAILED_GROUP);
+  const who = isMember ? `Group ${JAILED_GROUP}` : `User ${userPattern(user, "Match")}`;
+  const match = `in a block 'Match ${who}' of ${CONFIGURATION}`;
   const commands = [sftpSubsystem(settings) ?? "", firstOf(settings, "forcecommand")];
   const internal = commands.some((command) => /^internal-sftp(\s|$)/.test(command));
   const loads = wordsOf(settings, "acceptenv").some(coversLoader) || allows("permituserenvironment");
@@ -292,7 +302,7 @@ export function loginWarnings(
   const ruled = service !== undefined && serviceText(service) === undefined ? "other" : service;
   const byPam = ruled !== undefined && readsUserEnvironment(ruled, serviceText) ? ruled : undefined;
   const xauth = statIfPresent(AT_FDCWD, firstOf(settings, "xauthlocation"), true) !== undefined;
-  const warnings = sshdWarnings(settings, user.name, { byPam, xauth });
+  const warnings = sshdWarnings(settings, user.name, { byPam, xauth, groups: user.groups });
   if (ruled !== undefined && startsUserManager(user, ruled)) {
     const message =
       "a login starts the user's own systemd manager on the host (pam_systemd), which runs the unit files in the home's .config/systemd/user outside the jail";
