@@ -29,7 +29,16 @@ export const FILES: Readonly<Record<string, Scene>> = {
   "jails.ini.5": {
     prepare: ({ m }) => m.must(["groupadd", "-f", "jailed"]),
     steps: {
-      "[jail /srv/customers/c1]": { file: "/etc/jailkit/jails.d/c1.ini", after: checked },
+      "[jail /srv/customers/c1]": {
+        file: "/etc/jailkit/jails.d/c1.ini",
+        after: async (stage) => {
+          await checked(stage);
+          await stage.must("jailkit apply");
+          // Who may read something by the limited shell must be able to by the modes of files, too.
+          const [, place] = /^read = (.*)$/m.exec(stage.m.read("/etc/jailkit/jails.d/c1.ini")) ?? [];
+          await stage.must(`runuser -u mirror -- ls /srv/customers/c1${place}`);
+        },
+      },
       "[user bert]": { file: "/etc/jailkit/jails.d/c1.ini", append: true, after: checked },
     },
   },
