@@ -20,11 +20,13 @@ import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, ONCE_FILE, type Once, readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaration/read.ts";
+import { withRenamed } from "../declaration/renamed.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { freeName } from "../system/free-name.ts";
+import { hostUser } from "../system/name-services.ts";
 
 /** The tools that it starts, loaded when there is work. */
 const TOOLS = {
@@ -157,9 +159,9 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const usual = files.length === 0;
   const directory = configDir === undefined ? undefined : requireDeclarations(configDir);
   compileIf((statIfPresent(AT_FDCWD, ONCE_FILE)?.size ?? 0) > MANY * USER_SIZE);
-  const before = readOnce();
+  const known = readOnce();
   const named = usual ? undefined : files.map(absolutePath);
-  if (named !== undefined && prune) requireFiles(named, before);
+  if (named !== undefined && prune) requireFiles(named, known);
   // A user may have moved from one file to another one.
   const read =
     named !== undefined && prune
@@ -168,7 +170,8 @@ async function apply(files: readonly string[], options: Options): Promise<number
   compileIf(read.declaration.users.length > MANY);
   const declaration = withGroupNames(read.declaration);
   const others = read.others && withGroupNames(read.others);
-  requireSomething(declaration, before, options);
+  requireSomething(declaration, known, options);
+  const before = withRenamed(known, others === undefined ? [declaration] : [declaration, others], hostUser);
   const compared = compare(declaration, before, { prune, deleteHomes, usual, others });
   const { unread } = others ?? declaration;
   if (prune) requireAllRead(others ?? declaration, compared);

@@ -13,6 +13,21 @@ function checkJson(_stage: Stage, outputs: readonly string[], lines: readonly st
 
 const json: Step = { after: checkJson };
 
+const SHOP = "/etc/jailkit/jails.d/shop.ini";
+
+/** Each line of apply is JSON of its schema, and then nothing is left to do. */
+const applied: Step = {
+  after({ m }, outputs, lines) {
+    lines.forEach((line, index) => {
+      if (!line.startsWith("jailkit apply")) return;
+      const printed = (outputs[index] ?? "").split("\n").filter((one) => one.startsWith("{"));
+      expect(printed.length).toBeGreaterThan(1);
+      for (const one of printed) reportOf(REPORT_SCHEMAS["jailkit apply"], one);
+    });
+    expect(m.run(["jailkit", "apply", "--check", "--prune"]).status).toBe(0);
+  },
+};
+
 /** docs/panels.md: every command, in order; test/e2e/panels.test.ts has what goes wrong. */
 export const PANELS: Scene = {
   prepare({ m }) {
@@ -27,6 +42,36 @@ export const PANELS: Scene = {
     // There is no sshd that could be asked.
     "jailkit explain --json customer1": { ...json, status: { "jailkit explain --json customer1": 2 } },
     "jk_jailuser --json --unjail --move -- customer2": json,
+    "[jail /srv/shop]": { file: SHOP },
+    "jailkit apply --json --check --prune /etc/jailkit/jails.d/shop.ini": {
+      ...applied,
+      status: { "jailkit apply --json --check --prune /etc/jailkit/jails.d/shop.ini": 10 },
+    },
+    "jailkit config check --json /etc/jailkit/jails.d/shop.ini": json,
+    "usermod -l store shop": {
+      after(stage, outputs, lines) {
+        applied.after?.(stage, outputs, lines);
+        expect(stage.m.read("/srv/shop/etc/passwd")).toMatch(/^store:x:\d+:100::\/home\/shop:\/bin\/bash$/m);
+      },
+    },
+    "mkdir -p /srv/disk2": {
+      after({ m }) {
+        expect(m.run(["jailkit", "apply", "--check", "--prune"]).status).toBe(0);
+        expect(m.read("/etc/passwd")).toContain(":/srv/disk2/shop/./home/shop:");
+      },
+    },
+    "cp /etc/jailkit/jails.d/shop.ini /root/shop.ini": {
+      async after(stage, outputs, lines) {
+        applied.after?.(stage, outputs, lines);
+        const { m } = stage;
+        expect([m.exists("/srv/disk2/shop"), m.run(["id", "store"]).status]).toEqual([false, 1]);
+        m.write(SHOP, m.read("/root/shop.ini"));
+        m.must(["jailkit", "apply", SHOP]);
+        m.write(SHOP, "");
+        m.must(["jailkit", "apply", "--prune", "--delete-homes", SHOP]);
+        m.remove(SHOP);
+      },
+    },
     "jk_update --json --check --all": json,
     "jk_check --json --run /srv/customer": {
       ...json,

@@ -1,0 +1,71 @@
+/** `jailkit apply` for a user whose account somebody has renamed: apply has created it, whatever its name is. */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const HOME = `${J}/home/anna`;
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const RIGHTS = `${J}/etc/jailkit/jk_lsh.ini`;
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell, sftp\n`;
+const user = (name: string, key: string, more = "") =>
+  `[user ${name}]\njail = ${J}\nallow = sftp\nauthorized_keys = ${key}\n${more}`;
+
+let m: Machine;
+const declare = (text: string) => m.write(FILE, JAIL + text);
+const has = (name: string) => m.run(["id", name]).status === 0;
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+beforeEach(() => {
+  declare("");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  for (const name of ["anna", "nora"]) m.run(["userdel", name]);
+  m.remove(`${J}/home`);
+  declare(user("anna", KEYS[0], "groups = team\n"));
+  m.must(["jailkit", "apply"]);
+});
+afterAll(() => m?.close());
+
+test("it loses the rights, groups and keys of before, and goes with its home", () => {
+  m.must(["usermod", "-l", "nora", "anna"]);
+  declare(user("nora", KEYS[1], "home = /home/anna\n"));
+  expect(linesOf(m, "--prune").summary.problems).toEqual([]);
+  expect([did(m, "--prune"), did(m)]).toEqual([[], []]);
+  expect(m.read(RIGHTS)).toBe("\n[nora]\nallow = sftp\n");
+  expect(m.read(`${HOME}/.ssh/authorized_keys`)).toBe(`${KEYS[1]}\n`);
+  expect(m.must(["id", "-Gn", "nora"]).stdout).toBe("users\n");
+  declare("");
+  expect(did(m, "--prune", "--delete-homes")).toEqual([
+    `done - user nora: account and its home ${HOME} (no longer declared)`,
+  ]);
+  expect([has("nora"), m.exists(HOME)]).toEqual([false, false]);
+});
+
+test("so it is after a run without --prune, and after one that was for this file", () => {
+  m.must(["usermod", "-l", "nora", "anna"]);
+  declare(user("nora", KEYS[0], "home = /home/anna\n"));
+  m.must(["jailkit", "apply", FILE]);
+  declare("");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes", FILE]);
+  expect([has("nora"), m.exists(HOME), m.read(RIGHTS)]).toEqual([false, false, ""]);
+});
+
+test.each([
+  ["while the other name is there, too", "useradd -o -u UID -g users -d /nowhere -M nora"],
+  ["with another home", "usermod -l nora -d /srv/customer/./home/nora -m anna"],
+  ["with another uid", "usermod -l nora -u 7777 anna"],
+])("an account is not that of apply %s", (_, command) => {
+  const { uid } = m.ids("anna");
+  m.must(command.replace("UID", `${uid}`).split(" "));
+  if (has("anna")) m.must(["usermod", "-d", `${J}/./home/anna`, "-s", "/usr/sbin/jk_chrootsh", "nora"]);
+  const home = m.exists(`${J}/home/nora`) ? "/home/nora" : "/home/anna";
+  declare(user("nora", KEYS[0], `home = ${home}\n`));
+  m.run(["jailkit", "apply"]);
+  declare("");
+  m.run(["jailkit", "apply", "--prune", "--delete-homes"]);
+  expect(has("nora")).toBe(true);
+});
