@@ -66,6 +66,8 @@ function requireSomething(
   { prune, configDir = DECLARATION_FILE }: Pick<Options, "prune" | "configDir">,
 ): void {
   if (!prune || files.some((file) => file !== DECLARATION_FILE)) return;
+  // As on a machine that has no customer yet, or none any more.
+  if (![...before.jails, ...before.users].some(({ file }) => isInScope(file, [], true))) return;
   let message = `nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there`;
   if (jails.length + users.length > 0) {
     const names = new Set([...jails.map(({ path }) => path), ...users.map(({ name }) => name)]);

@@ -250,6 +250,20 @@ describe("--prune", () => {
     expect(did(m, "--prune")).toEqual([]);
   });
 
+  test("has nothing to do without a file, if nothing was declared", async () => {
+    const fresh = await openApplyMachine();
+    const run = () => fresh.run(["jailkit", "apply", "--prune"]);
+    expect(run()).toMatchObject({ status: 0, stdout: "0 changed, 0 failed, 0 as declared\n", stderr: "" });
+    // The last one has left.
+    fresh.write(FILE, JAIL);
+    fresh.must(["jailkit", "apply"]);
+    fresh.write(FILE, "");
+    fresh.must(["jailkit", "apply", "--prune"]);
+    fresh.remove(FILE);
+    expect(run().status).toBe(0);
+    await fresh.close();
+  });
+
   test("removes nothing if there is no file at all, nor what another file declared", () => {
     m.remove(FILE);
     const { status, stderr } = m.run(["jailkit", "apply", "--prune"]);
