@@ -346,3 +346,18 @@ test("if all other uids are used, nobody gets it", () => {
     m.write("/etc/login.defs", defs);
   }
 });
+
+test("--check tells of a home that has stayed, also if another one leaves with its own", () => {
+  const uid = leaveHome();
+  declare(JAIL + user("carl"));
+  m.write(FILE, JAIL + user("bob") + user("dan", "home = /home/carl\n"));
+  const outcome = (...options: string[]) => {
+    const { changes, summary } = linesOf(m, "--prune", "--delete-homes", ...options);
+    return [changes.map(({ text }) => text), summary.problems.map(({ message }) => message)];
+  };
+  const planned = outcome("--check");
+  expect(planned[1]).toEqual([expect.stringContaining(`declare 'uid = ${uid}' if it is that of this user`)]);
+  expect(outcome()).toEqual(planned);
+  expect([uidOf("bob"), uidOf("carl"), m.exists(`${J}/home/carl`)]).toEqual([undefined, undefined, true]);
+  expect(uidOf("dan")).toBeGreaterThan(0);
+});
