@@ -412,3 +412,18 @@ test("nobody gets the uid of an account whose home is deleted as long as its jai
   declare(rest + user("bob", "", other), "--prune");
   expect([uidOf("bob"), m.exists(J)]).toEqual([uid, false]);
 });
+
+test("--check tells of a home that has stayed, also if another one leaves with its own", () => {
+  const uid = leaveHome();
+  declare(JAIL + user("carl"));
+  m.write(FILE, JAIL + user("bob") + user("dan", "home = /home/carl\n"));
+  const outcome = (...options: string[]) => {
+    const { changes, summary } = linesOf(m, "--prune", "--delete-homes", ...options);
+    return [changes.map(({ text }) => text), summary.problems.map(({ message }) => message)];
+  };
+  const planned = outcome("--check");
+  expect(planned[1]).toEqual([expect.stringContaining(`declare 'uid = ${uid}' if it is that of this user`)]);
+  expect(outcome()).toEqual(planned);
+  expect([uidOf("bob"), uidOf("carl"), m.exists(`${J}/home/carl`)]).toEqual([undefined, undefined, true]);
+  expect(uidOf("dan")).toBeGreaterThan(0);
+});

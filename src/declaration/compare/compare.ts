@@ -268,7 +268,7 @@ function compareOne(
     const inside = new InJail(root, path);
     // Live directories that are mounted bring files, too.
     const isFilled = fillingOf(changes).length > 0 || changes.some(({ what }) => what === "mounts");
-    const foresight = new UserForesight(inside, machine, { users, isFilled, isCleared, uidInstead });
+    const foresight = new UserForesight(inside, machine, { users, isFilled, isCleared, leave, uidInstead });
     const works = users.map((user) => {
       stopPlanning();
       const { name } = user;

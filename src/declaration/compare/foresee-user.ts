@@ -48,6 +48,8 @@ interface About {
   readonly isFilled: boolean;
   /** Something is removed from the jail first, which may be what is in the way; it brings no shell. */
   readonly isCleared: boolean;
+  /** Users who leave before, perhaps with their homes. */
+  readonly leave: ReadonlySet<ByteString>;
   /** As uidInstead. */
   readonly uidInstead: () => number | undefined;
 }
@@ -109,13 +111,24 @@ export class UserForesight {
     }
   }
 
-  /** Throws JailkitError for a new account whose home is that of one which is removed first, and stays. */
+  /** Throws JailkitError for a new account whose home is there, and is not that of one which leaves first with its home. */
   #requireNoneStays(root: JailRoot, { declared, changes, once }: Planned): void {
     const jailHome = normalPath(declared.home);
-    if (!changes.some(isCreation) || !this.machine.staysThere(joinHome(root.path, jailHome))) return;
+    if (!changes.some(isCreation)) return;
+    if (!this.machine.staysThere(joinHome(root.path, jailHome)) && this.#mayLeave(root, jailHome)) return;
     // One that useradd(8) chooses is not that of the home.
     const uid = newUid(declared, once, this.machine.laterByUid) ?? this.about.uidInstead() ?? -1;
     requireOwnHome({ root, jailHome, user: { uid } }, this.machine.laterByUid);
+  }
+
+  /** Whether a home is, or is in, that of a user who leaves. */
+  #mayLeave(root: JailRoot, home: ByteString): boolean {
+    for (let path = home; path !== ""; path = parentOf(path)) {
+      const uid = lookUp(root, path)?.stat.uid;
+      const owner = uid === undefined ? undefined : this.machine.accounts.userByUid(uid);
+      if (owner !== undefined && this.about.leave.has(owner.name)) return true;
+    }
+    return false;
   }
 
   /** The jail itself is looked at once. */

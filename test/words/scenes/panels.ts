@@ -47,7 +47,9 @@ export const PANELS: Scene = {
       ...applied,
       status: { "jailkit apply --json --check --prune /etc/jailkit/jails.d/shop.ini": 10 },
     },
-    "jailkit config check --json /etc/jailkit/jails.d/shop.ini": json,
+    "cp /etc/jailkit/jails.d/shop.ini /etc/jailkit/jails.d/shop.ini.tmp": {
+      after: (_, outputs) => void reportOf(REPORT_SCHEMAS["jailkit apply"], outputs[1] ?? ""),
+    },
     "usermod -l store shop": {
       after(stage, outputs, lines) {
         applied.after?.(stage, outputs, lines);
