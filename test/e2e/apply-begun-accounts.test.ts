@@ -103,6 +103,15 @@ test("what was begun and never ran is forgotten, without any other change, and -
   expect(at.lineIn("/etc/shadow", "bob")).toStartWith("bob:!:");
 });
 
+test("what is begun is on the disk before useradd(8) begins", () => {
+  at.declare(JAIL + BOB);
+  m.must(["strace", "-y", "-qq", "-o", "/root/trace", "-e", "trace=fsync,clone3", "jailkit", "apply"]);
+  const calls = m.read("/root/trace").split("\n");
+  const synced = calls.findIndex((line) => line.startsWith("fsync(") && line.includes("</var/lib/jailkit/"));
+  const started = calls.findIndex((line) => line.includes("CLONE_VFORK"));
+  expect([synced >= 0, synced < started]).toEqual([true, true]);
+});
+
 test("the jail or the home moves before the next run: the account is still its own", () => {
   killBy("useradd", [WORK, KILL]);
   const moved = "/srv/moved";
