@@ -5,6 +5,7 @@ import { JailkitError } from "../cli/error.ts";
 import { dropInDirectory } from "../config/load.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { readJailFile, withTree } from "../jail/fs/look.ts";
+import { openTree } from "../jail/fs/walk.ts";
 import { putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
 import { asideCommand } from "../system/free-name.ts";
@@ -107,11 +108,11 @@ export function writeOnce(before: Once, now: Once): void {
   if (lists.every((list) => isSame<One>(before[list], now[list])) && isCurrent(before)) return;
   const content = textOf(now);
   if (content === textOf(before)) return;
-  withTree((tree) => {
-    makeOwnDirectory(tree, `${DIRECTORY}/jails`);
-    const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
-    putFile(tree, ONCE_FILE, toBytes(content), attributes, { replace: true });
-  });
+  // As useradd(8), which writes to the disk what it does.
+  using tree = openTree("/", { sync: now.creating.length > 0 });
+  makeOwnDirectory(tree, `${DIRECTORY}/jails`);
+  const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
+  putFile(tree, ONCE_FILE, toBytes(content), attributes, { replace: true });
 }
 
 /** For which sections apply wrote rights of a user: true for jk_lsh.ini of the jail, false for jk_chrootsh.ini. */

@@ -12,15 +12,15 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
 const titled = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
   within(file, ONE_RUN, changes).map((one) => ({ ...one, title }));
 
-/** Of tests of KILLED. */
-const killed = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
-  within(file, KILLED, changes).map((one) => ({ ...one, title }));
+/** Of tests of BEGUN. */
+const begun = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
+  within(file, BEGUN, changes).map((one) => ({ ...one, title }));
 
 const PRUNE = "e2e/apply-prune.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const SILENT = "e2e/interrupted-services.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
-const KILLED = "e2e/apply-killed-accounts.test.ts";
+const BEGUN = "e2e/apply-begun-accounts.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
 const LEAVES = "e2e/apply-leaves.test.ts";
 const NESTED = "e2e/apply-nested-homes.test.ts";
@@ -189,32 +189,32 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/transfer/accounts.ts", KEPT, [[" ?? facts.keptUid(user)", ""]]),
   ...within("src/users/create-account.ts", KEPT, [["values.uid ?? uidInstead?.()", "values.uid"]]),
   ...within("src/declaration/once.ts", KEPT, [['"users", "kept", "creating"]', '"users", "creating"]']]),
-  ...killed("in a group: killed at each wait4", "src/declaration/carry-out/creations.ts", [
+  ...begun("never ran", "src/declaration/carry-out/creations.ts", [
     ["memory.intend(intent);", ""],
-    ["unmark(intent);", ""],
     ["unmark(one);", ""],
   ]),
-  ...killed("removed.*each renameat$", "src/declaration/memory.ts", [
+  ...begun("before its account goes", "src/declaration/carry-out/creations.ts", [["unmark(intent);", ""]]),
+  ...begun("before its account goes", "src/declaration/memory.ts", [
     ["if (createdHomeOf(this.#users.get(home.name))?.home !== home.home) this.write();", ""],
   ]),
-  ...killed("stays$", "src/declaration/creating.ts", [["field === mark", "true"]]),
-  ...killed("is removed again", "src/declaration/creating.ts", [
+  ...begun("stays$", "src/declaration/creating.ts", [["field === mark", "true"]]),
+  ...begun("is removed again", "src/declaration/creating.ts", [
     ["kept.push(...homeWithoutAccount(one));", ""],
   ]),
-  ...killed("still at work", "src/jail/record/jail-lock.ts", [["withHostAccounts(() => undefined);", ""]]),
-  ...killed("still at work", "src/system/account-lock.ts", [["held === undefined ? [] : [held]", "[]"]]),
-  ...killed("moves before", "src/declaration/follow-move.ts", [
+  ...begun("still at work", "src/jail/record/jail-lock.ts", [["withHostAccounts(() => undefined);", ""]]),
+  ...begun("still at work", "src/system/account-lock.ts", [["held === undefined ? [] : [held]", "[]"]]),
+  ...begun("moves before", "src/declaration/follow-move.ts", [
     ["one.createdHome && homeIn(one.createdHome)", "one.createdHome"],
     ["creating: once.creating.map(now)", "creating: once.creating"],
   ]),
-  ...killed("appears between", "src/declaration/carry-out/user.ts", [
+  ...begun("appears between", "src/declaration/carry-out/user.ts", [
     ["if (!directory && isCreated) requireHome(declared, means);", ""],
   ]),
   {
     ...{ file: "src/declaration/carry-out/jail.ts", from: "beginJail(path, tool, recorded);", to: ";" },
     ...{ test: "e2e/apply-killed.test.ts", title: "files: killed at each linkat" },
   },
-  ...killed("looked at only", "src/declaration/memory.ts", [
+  ...begun("looked at only", "src/declaration/memory.ts", [
     ["if (this.#kept.length > this.#written.kept.length) this.#tidy();", "this.#tidy();"],
   ]),
   ...within("src/declaration/follow-move.ts", MOVES, [

@@ -1,0 +1,193 @@
+/** What `jailkit apply` knows of an account that a run which was killed has begun to create. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { runWithStops } from "../machine/stops.ts";
+import { BOB, HOME, J, JAIL, openKilledMachine } from "./apply-killed-scene.ts";
+import { did } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const USERADD = "/usr/sbin/useradd";
+const LOCK = "/var/lib/jailkit/locks/accounts";
+const BY_HAND = ["jk_addjailuser", "-s", "/bin/bash", "-j", J, "bob"];
+
+let at: Awaited<ReturnType<typeof openKilledMachine>>;
+let m: Machine;
+
+beforeAll(async () => {
+  at = await openKilledMachine();
+  ({ m } = at);
+});
+beforeEach(() => at.prune());
+afterEach(() => at.clear());
+afterAll(() => m?.close());
+
+const KILL = "kill -KILL $PPID";
+/** What the program would do. */
+const WORK = 'real "$@"';
+
+/** Runs apply with lines of sh(1) in the place of a program, which kill it. */
+function killBy(
+  program: "useradd" | "userdel",
+  lines: readonly string[],
+  declared = JAIL + BOB,
+  ...options: readonly string[]
+): void {
+  const path = `/usr/sbin/${program}`;
+  m.rename(path, `${path}.real`);
+  m.write(path, ["#!/bin/sh", ...lines, ""].join("\n").replace("real", `${path}.real`), { mode: 0o755 });
+  at.declare(declared);
+  const { signal } = m.run(["jailkit", "apply", ...options]);
+  m.rename(`${path}.real`, path);
+  expect(signal).toBe("SIGKILL");
+}
+
+test("useradd(8) that is still at work when the next run begins: that waits for it", async () => {
+  m.must(["mkfifo", "/run/go"]);
+  m.must(["cp", "-p", USERADD, "/run/useradd"]);
+  killBy("useradd", [KILL, "read go < /run/go", 'exec /run/useradd "$@"']);
+  let waited = false;
+  const { status } = await runWithStops(m, ["jailkit", "apply"], { calls: ["flock"], paths: [LOCK] }, () => {
+    if (!waited) m.must(["sh", "-c", "echo go > /run/go"]);
+    waited = true;
+  });
+  expect([status, at.memory().users[0].created]).toEqual([0, at.uidOf("bob")]);
+  m.remove("/run/go");
+  at.prune();
+  expect(at.uidOf("bob")).toBeNaN();
+});
+
+test.each([
+  ["jk_addjailuser", BY_HAND],
+  [
+    "useradd(8)",
+    ["useradd", "-g", "users", "-m", "-d", `${J}/./home/bob`, "-s", "/usr/sbin/jk_chrootsh", "bob"],
+  ],
+])(
+  "the account that somebody has made with %s meanwhile, with all that it would have, stays",
+  (_, byHand) => {
+    at.declare(JAIL + BOB);
+    m.must(["jailkit", "apply"]);
+    const account = at.lineIn("/etc/passwd", "bob");
+    at.prune();
+    killBy("useradd", [KILL]);
+    expect(at.uidOf("bob")).toBeNaN();
+    m.must(byHand);
+    expect(at.lineIn("/etc/passwd", "bob")).toBe(account);
+    m.must(["jailkit", "apply"]);
+    expect([at.memory().version, at.memory().users[0].created]).toEqual([4, null]);
+    at.prune();
+    expect([at.lineIn("/etc/passwd", "bob"), m.exists(HOME)]).toEqual([account, true]);
+  },
+);
+
+test("the same for one that had the password of that run, and got another one", () => {
+  killBy("useradd", [WORK, KILL]);
+  const account = at.lineIn("/etc/passwd", "bob");
+  m.must(["usermod", "-p", "*", "bob"]);
+  at.prune();
+  expect(at.lineIn("/etc/passwd", "bob")).toBe(account);
+});
+
+test("what was begun and never ran is forgotten, without any other change, and --check sees it as it is", () => {
+  killBy("useradd", [KILL]);
+  expect([at.memory().version, at.memory().creating.length]).toEqual([5, 1]);
+  at.declare(JAIL);
+  m.must(["jailkit", "apply"]);
+  expect([at.memory().version, at.memory().creating]).toEqual([4, undefined]);
+  killBy("useradd", [WORK, KILL]);
+  at.declare(JAIL);
+  expect(did(m, "--check", "--prune", "--delete-homes")).toEqual(["planned - user bob (no longer declared)"]);
+  m.must(["jailkit", "apply"]);
+  expect([at.memory().version, at.memory().users[0].created]).toEqual([4, at.uidOf("bob")]);
+  expect(at.lineIn("/etc/shadow", "bob")).toStartWith("bob:!:");
+});
+
+test("what is begun is on the disk before useradd(8) begins", () => {
+  at.declare(JAIL + BOB);
+  m.must(["strace", "-y", "-qq", "-o", "/root/trace", "-e", "trace=fsync,clone3", "jailkit", "apply"]);
+  const calls = m.read("/root/trace").split("\n");
+  const synced = calls.findIndex((line) => line.startsWith("fsync(") && line.includes("</var/lib/jailkit/"));
+  const started = calls.findIndex((line) => line.includes("CLONE_VFORK"));
+  expect([synced >= 0, synced < started]).toEqual([true, true]);
+});
+
+test("the jail or the home moves before the next run: the account is still its own", () => {
+  killBy("useradd", [WORK, KILL]);
+  const moved = "/srv/moved";
+  m.rename(J, moved);
+  m.must(["jailkit", "adopt", "--moved", J, moved]);
+  at.declare(JAIL.replace(J, moved));
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  expect([at.uidOf("bob"), m.exists(`${moved}/home/bob`)]).toEqual([Number.NaN, false]);
+  m.must(["jailkit", "apply"]);
+  m.rename(moved, J);
+  m.must(["jailkit", "adopt", "--moved", moved, J]);
+  killBy("useradd", [WORK, KILL]);
+  m.must(["jk_init", "-j", moved, "uidbasics", "basicshell"]);
+  m.must(["jk_jailuser", "--unjail", "-m", "-s", "/bin/bash", "bob"]);
+  m.must(["jk_jailuser", "-m", "-s", "/bin/bash", "-j", moved, "bob"]);
+  at.declare(`${JAIL}${JAIL.replace(J, moved)}${BOB.replace(J, moved)}`);
+  m.must(["jailkit", "apply"]);
+  at.declare("");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  expect([at.uidOf("bob"), m.exists(moved)]).toEqual([Number.NaN, false]);
+});
+
+test("a home that stays when the account that was begun is removed again: nobody gets its uid", () => {
+  killBy("useradd", [WORK, KILL]);
+  const uid = at.uidOf("bob");
+  m.must(["userdel", "bob"]);
+  at.declare(JAIL + BOB.replace("bob", "carl"));
+  m.must(["jailkit", "apply"]);
+  expect([at.uidOf("carl"), at.memory().kept]).toEqual([
+    uid + 1,
+    [{ name: "bob", uid, home: `${J}/./home/bob` }],
+  ]);
+});
+
+test("a home that was there before is remembered before its account goes", () => {
+  m.mkdir(HOME, { mode: 0o700 });
+  m.chown(HOME, 31000, 100);
+  at.declare(`${JAIL}${BOB}uid = 31000\n`);
+  m.must(["jailkit", "apply"]);
+  expect(at.lineIn("/etc/shadow", "bob")).toStartWith("bob:!:");
+  killBy("userdel", [WORK, KILL], JAIL, "--prune");
+  expect(at.uidOf("bob")).toBeNaN();
+  m.must(["jailkit", "apply"]);
+  expect(at.memory()).toMatchObject({
+    users: [],
+    kept: [{ name: "bob", uid: 31000, home: `${J}/./home/bob` }],
+  });
+});
+
+test("a home that appears between the plan and the run: nothing is created, and no right is given", async () => {
+  at.declare(`${JAIL}${BOB.replace("/bin/bash", "/usr/sbin/jk_lsh")}allow = sftp\n`);
+  const lock = `/var/lib/jailkit/locks/path-${new Bun.CryptoHasher("sha256").update(J).digest("hex").slice(0, 32)}`;
+  const { status, stderr } = await runWithStops(
+    m,
+    ["jailkit", "apply"],
+    { calls: ["flock"], paths: [lock] },
+    () => {
+      if (m.exists(HOME)) return;
+      m.mkdir(HOME);
+      m.chown(HOME, 31000, 100);
+    },
+  );
+  expect(status).toBe(1);
+  expect(stderr).toContain(
+    `the account is not created, because its home '${HOME}' is there already, and belongs to uid 31000`,
+  );
+  const policies = m.run(["grep", "-r", "bob", `${J}/etc`]).stdout;
+  expect([at.uidOf("bob"), policies]).toEqual([Number.NaN, ""]);
+});
+
+test("homes that stay are looked at only by a run that creates or removes an account", () => {
+  at.declare(JAIL + BOB);
+  m.must(["jailkit", "apply"]);
+  at.declare(JAIL);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(at.memory().kept).toHaveLength(1);
+  m.must(["strace", "-f", "-qq", "-o", "/root/trace", "-e", "trace=%file", "jailkit", "apply"]);
+  expect(m.read("/root/trace")).not.toContain('"bob"');
+});
