@@ -97,7 +97,9 @@ test("what was begun and never ran is forgotten, without any other change, and -
   expect([at.memory().version, at.memory().creating]).toEqual([4, undefined]);
   killBy("useradd", [WORK, KILL]);
   at.declare(JAIL);
-  expect(did(m, "--check", "--prune", "--delete-homes")).toEqual(["planned - user bob (no longer declared)"]);
+  expect(did(m, "--check", "--prune", "--delete-homes")).toEqual([
+    `planned - user bob: account and its home ${HOME} (no longer declared)`,
+  ]);
   m.must(["jailkit", "apply"]);
   expect([at.memory().version, at.memory().users[0].created]).toEqual([4, at.uidOf("bob")]);
   expect(at.lineIn("/etc/shadow", "bob")).toStartWith("bob:!:");

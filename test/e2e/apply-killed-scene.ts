@@ -5,6 +5,7 @@ export const J = "/srv/customer";
 export const HOME = `${J}/home/bob`;
 export const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
 export const BOB = `[user bob]\njail = ${J}\nshell = /bin/bash\n`;
+const MEMORY = "/var/lib/jailkit/declared.json";
 
 /** A machine on which apply is killed at work on an account. */
 export async function openKilledMachine() {
@@ -13,17 +14,19 @@ export async function openKilledMachine() {
   /** The line of a name in an account file. */
   const lineIn = (file: string, name: string): string =>
     new RegExp(`^${name}:.*$`, "m").exec(m.read(file))?.[0] ?? "";
+  const memory = () => JSON.parse(m.read(MEMORY));
   return {
     m,
     declare,
     lineIn,
     uidOf: (name: string) => Number(lineIn("/etc/passwd", name).split(":")[2] || Number.NaN),
     /** What apply remembers. */
-    memory: () => JSON.parse(m.read("/var/lib/jailkit/declared.json")),
-    /** Ends with nothing but the jail. */
+    memory,
+    /** Ends with nothing but the jail, and with the uids of before free again. */
     prune() {
       declare(JAIL);
       m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+      m.write(MEMORY, JSON.stringify({ ...memory(), kept: [] }));
     },
     /** Removes all that a test has left. */
     clear() {
