@@ -69,8 +69,8 @@ test("a jail that has become live, and got nothing else yet", () => {
 });
 
 test.each([
-  { call: "mkdirat", least: 1, step: 1 },
-  { call: "linkat", least: 1, step: 4 },
+  { call: "mkdirat", least: 1, step: 2 },
+  { call: "linkat", least: 1, step: 6 },
   { call: "renameat2", least: 1, step: 1 },
 ])(
   "a new jail that gets its files: killed at each $call, it is known, whether it is declared then or not",
