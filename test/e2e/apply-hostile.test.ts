@@ -89,10 +89,29 @@ time.sleep(100)`;
   expect(did(m)).toEqual(["done + user eve: keys 1 of 2 (not in its authorized_keys)"]);
 });
 
-test("a file of keys that its user exchanges after the plan prevents nothing else", async () => {
-  declare("shell = /bin/bash\ngroups = team\n");
-  m.must(["jailkit", "apply", "--prune"]);
-  const swap = `import ctypes, os
+test.each<[string, string, string[]]>([
+  [
+    "gets other options",
+    `restrict ${KEYS[0]}`,
+    [
+      "failed ~ user eve: keys 1 of 1 (with other options in its authorized_keys)",
+      "done ~ user eve: shell /bin/bash -> /usr/sbin/jk_lsh",
+    ],
+  ],
+  [
+    "gets another key",
+    `${KEYS[0]}\n  ${KEYS[1]}`,
+    [
+      "done ~ user eve: shell /bin/bash -> /usr/sbin/jk_lsh",
+      "failed + user eve: keys 1 of 2 (not in its authorized_keys)",
+    ],
+  ],
+])(
+  "a file of keys that its user exchanges after the plan, and that %s, prevents nothing else",
+  async (_, keys, expected) => {
+    declare("shell = /bin/bash\ngroups = team\n");
+    m.must(["jailkit", "apply", "--prune"]);
+    const swap = `import ctypes, os
 libc = ctypes.CDLL(None)
 fd = libc.inotify_init()
 libc.inotify_add_watch(fd, b"${KEY_FILE}", 0x20)
@@ -100,25 +119,22 @@ print("waits", flush=True)
 os.read(fd, 4096)
 os.rename("${KEY_FILE}", "${KEY_FILE}.old")
 os.mkfifo("${KEY_FILE}")`;
-  const watcher = m.start(["python3", "-c", swap], { user: "eve" });
-  await watcher.until(({ stdout }) => (stdout.includes("waits") ? true : undefined));
-  m.write(
-    FILE,
-    `${JAIL}[user eve]\njail = ${J}\nauthorized_keys = restrict ${KEYS[0]}\nallow = sftp\nconfine = 1\n`,
-  );
-  const { changes } = linesOf(m, "--prune");
-  expect(changes.map(({ text, status }) => `${status} ${text}`)).toEqual([
-    "done + user eve: policy allow, confine (it has no section)",
-    "failed ~ user eve: keys 1 of 1 (with other options in its authorized_keys)",
-    "done ~ user eve: shell /bin/bash -> /usr/sbin/jk_lsh",
-    "done - user eve: groups team (no longer declared)",
-  ]);
-  expect(m.must(["id", "-Gn", "eve"]).stdout).not.toContain("team");
-  m.must(["mv", "-T", `${KEY_FILE}.old`, KEY_FILE]);
-  expect(did(m, "--prune")).toEqual([
-    "done ~ user eve: keys 1 of 1 (with other options in its authorized_keys)",
-  ]);
-});
+    const watcher = m.start(["python3", "-c", swap], { user: "eve" });
+    await watcher.until(({ stdout }) => (stdout.includes("waits") ? true : undefined));
+    const rights = "allow = sftp\nconfine = 1\n";
+    m.write(FILE, `${JAIL}[user eve]\njail = ${J}\nauthorized_keys = ${keys}\n${rights}`);
+    const { changes } = linesOf(m, "--prune");
+    expect(changes.map(({ text, status }) => `${status} ${text}`)).toEqual([
+      "done + user eve: policy allow, confine (it has no section)",
+      ...expected,
+      "done - user eve: groups team (no longer declared)",
+    ]);
+    expect(m.must(["id", "-Gn", "eve"]).stdout).not.toContain("team");
+    await watcher.ended;
+    m.must(["mv", "-T", `${KEY_FILE}.old`, KEY_FILE]);
+    expect(did(m, "--prune")).toEqual([expect.stringMatching(/^done . user eve: keys /)]);
+  },
+);
 
 test("a process that keeps the jail from being as declared keeps nobody in a group, and no shell", async () => {
   const declared = (jail: string, eve: string, more = "") =>

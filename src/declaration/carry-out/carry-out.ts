@@ -96,7 +96,8 @@ async function makeJail(
  * proc, may be the work of a user, and must not keep a right, a group or a key with anybody. Who is not in it has to wait.
  */
 const isIn = ({ changes }: UserWork): boolean =>
-  changes.length > 0 && changes.every(({ what }) => what !== "account");
+  changes.length > 0 &&
+  changes.every(({ what, action }) => what !== "account" && !(what === "entry" && action === "create"));
 
 /** One user; false if not all is done. */
 async function makeUser(

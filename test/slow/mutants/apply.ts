@@ -67,6 +67,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/look-user.ts", "e2e/apply-hostile.test.ts", [
     ["return outside ? { home: ", "return true ? { home: "],
   ]),
+  ...within("src/jails/owners.ts", "e2e/apply-hostile.test.ts", [
+    ['"enough" : undefined', "undefined : undefined"],
+  ]),
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-hostile.test.ts", [
     ["stat?.uid === user.uid && isDirectory(stat)", "stat !== undefined"],
   ]),
