@@ -96,6 +96,10 @@ export const APPLY: readonly Mutant[] = [
     ["if (declared.length === 0) return undefined;", "return undefined;"],
     ["if (damaged.length === 0)", "if (false)"],
   ]),
+  ...within("src/declaration/renamed.ts", "e2e/apply-renamed.test.ts", [
+    [" && once.createdHome === account?.home", ""],
+    ["if (answered(() => userByName(once.name) === undefined) !== true) return [];", ""],
+  ]),
   ...within("src/declaration/compare/former.ts", LEAVES, [
     ["if (isSettled) forgotten", "if (false) forgotten"],
     [
