@@ -178,9 +178,13 @@ test("a warning that is the same for many users is printed once, and then their 
 
 test("a list of jails names a few of the users of each, and that of one jail all", () => {
   const names = ["v1", "v2", "v3", "v4", "v5", "v6"];
-  for (const name of names) m.addUser(name, { home: `/srv/many/./home/${name}`, shell: "/usr/sbin/jk_chrootsh" });
+  for (const name of names)
+    m.addUser(name, { home: `/srv/many/./home/${name}`, shell: "/usr/sbin/jk_chrootsh" });
   const line = (...jails: string[]) =>
-    m.run(["jailkit", "list", ...jails]).stdout.split("\n").find((one) => one.startsWith("/srv/many "));
+    m
+      .run(["jailkit", "list", ...jails])
+      .stdout.split("\n")
+      .find((one) => one.startsWith("/srv/many "));
   expect(line()).toMatch(/ missing +v1,v2,v3,v4 and 2 more +-$/);
   expect(line("/srv/many")).toMatch(/ missing +v1,v2,v3,v4,v5,v6 +-$/);
   m.must(["userdel", "v6"]);
