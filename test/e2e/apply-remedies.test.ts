@@ -59,6 +59,18 @@ const CASES: readonly Case[] = [
     remedy: `umount ${J}${TOOL} && jailkit mount ${J}`,
   },
   {
+    what: "a symbolic link in the place of one that is not declared any more, while the jail gets more files",
+    ...{ first: LIVE, declared: `${JAIL}files = id\n`, code: "not-mounted" },
+    before: `umount ${J}${TOOL} && rmdir ${J}${TOOL} && ln -s /usr/bin ${J}${TOOL}`,
+    remedy: `mv -nT ${J}${TOOL} ${J}${TOOL}.old && jailkit mount ${J}`,
+  },
+  {
+    what: "another file system in the place of one that is not declared any more, while the jail gets more files",
+    ...{ first: LIVE, declared: `${JAIL}files = id\n`, code: "not-mounted" },
+    before: `umount ${J}${TOOL} && mount -t tmpfs tmpfs ${J}${TOOL}`,
+    remedy: `umount ${J}${TOOL} && jailkit mount ${J}`,
+  },
+  {
     what: "files in its place",
     ...{ first: LIVE, declared: LIVE, code: "not-mounted" },
     before: `umount ${J}${TOOL} && touch ${J}${TOOL}/file`,

@@ -59,22 +59,29 @@ export function lackingProblem(root: JailRoot, live: readonly ByteString[] = [])
     liveState(root, path) === "open"
       ? `is mounted there, but not ${restrictionsOf(path)}`
       : "is not mounted there, as it should be in this live jail";
-  const inPlace = hasFilesInPlace(root, path);
-  const away = inPlace ? moveAway(root, path) : undefined;
-  const remedy = `${away === undefined ? "" : `${away} && `}${mountCommand(root.path)}`;
-  const files = inPlace ? ", and files are in its place" : "";
-  const message = `${display(at)}: the host's ${display(path)} ${how}${files}; fix it with: ${remedy}`;
+  const { what, clear } = inTheWay(root, path);
+  const remedy = `${clear === undefined ? "" : `${clear} && `}${mountCommand(root.path)}`;
+  const also = what === undefined ? "" : `, and ${what}`;
+  const message = `${display(at)}: the host's ${display(path)} ${how}${also}; fix it with: ${remedy}`;
   return { code: "not-mounted", path: root.path, message, remedy };
+}
+
+/** What is in the place of a mount, and the command that makes place for it; undefined for nothing, and if nothing can. */
+function inTheWay(root: JailRoot, path: ByteString): { what?: string; clear?: ByteString | undefined } {
+  if (hasFilesInPlace(root, path)) return { what: "files are in its place", clear: moveAway(root, path) };
+  if (liveState(root, path) === "other")
+    return { what: "something else is mounted there", clear: `umount ${shellWord(hostPath(root, path))}` };
+  const clear = linkAside(root, path);
+  return clear === undefined ? {} : { what: "a symbolic link is in its place", clear };
 }
 
 /** Throws JailkitError if a directory of the host cannot be mounted in a jail, with the command that makes place for it. */
 export function requireMountPlace(root: JailRoot, path: ByteString): void {
   // Its error has the remedy.
   if (hasFilesInPlace(root, path)) requireMounted(root, [path]);
-  const state = liveState(root, path);
-  const what = state === "absent" ? undefined : liveObstacle(root, path);
+  const what = liveState(root, path) === "absent" ? undefined : liveObstacle(root, path);
   if (what === undefined) return;
-  const clear = state === "other" ? `umount ${shellWord(hostPath(root, path))}` : linkAside(root, path);
+  const { clear } = inTheWay(root, path);
   const remedy = clear && `${clear} && ${mountCommand(root.path)}`;
   const fix = remedy === undefined ? "" : `; fix it with: ${remedy}`;
   throw new JailkitError("live-obstacle", 1, `${what}${fix}`, undefined, remedy);
