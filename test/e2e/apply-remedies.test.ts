@@ -59,14 +59,14 @@ const CASES: readonly Case[] = [
     remedy: `umount ${J}${TOOL} && jailkit mount ${J}`,
   },
   {
-    what: "a symbolic link in the place of one that is not declared any more, while the jail gets more files",
-    ...{ first: LIVE, declared: `${JAIL}files = id\n`, code: "not-mounted" },
+    what: "a symbolic link in the place of one that is not declared any more, while another one becomes live",
+    ...{ first: LIVE, declared: `${JAIL}live = /opt/more\n`, code: "not-mounted" },
     before: `umount ${J}${TOOL} && rmdir ${J}${TOOL} && ln -s /usr/bin ${J}${TOOL}`,
     remedy: `mv -nT ${J}${TOOL} ${J}${TOOL}.old && jailkit mount ${J}`,
   },
   {
-    what: "another file system in the place of one that is not declared any more, while the jail gets more files",
-    ...{ first: LIVE, declared: `${JAIL}files = id\n`, code: "not-mounted" },
+    what: "another file system in the place of one that is not declared any more, while another one becomes live",
+    ...{ first: LIVE, declared: `${JAIL}live = /opt/more\n`, code: "not-mounted" },
     before: `umount ${J}${TOOL} && mount -t tmpfs tmpfs ${J}${TOOL}`,
     remedy: `umount ${J}${TOOL} && jailkit mount ${J}`,
   },
@@ -163,7 +163,7 @@ let session: ReturnType<Machine["start"]> | undefined;
 beforeAll(async () => {
   m = await openApplyMachine();
   m.must(["cp", "-aT", "/etc/jailkit", CONFIG]);
-  m.mkdir(TOOL);
+  for (const directory of [TOOL, "/opt/more"]) m.mkdir(directory);
 });
 afterAll(() => m?.close());
 afterEach(async () => {
