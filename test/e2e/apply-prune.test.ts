@@ -405,8 +405,8 @@ test("a directory with other things in it does not become a jail, with which the
   const { changes, summary } = linesOf(m);
   expect(changes.map(({ name }) => name)).toEqual(["/srv/back"]);
   expect(summary.problems.map(({ code, message }) => [code, message.replace(/^.*such as/, "")])).toEqual([
-    ["no-jail", ` 'db': name a directory of its own; or, if it is a jail: jailkit adopt ${place}`],
-    ["no-jail", expect.stringContaining("jailkit adopt /etc/ssh")],
+    ["holds-other-things", ` 'db': name a directory of its own; or, if it is a jail: jailkit adopt ${place}`],
+    ["holds-other-things", expect.stringContaining("jailkit adopt /etc/ssh")],
   ]);
   m.write("/etc/jailkit/jails.d/backup.ini", "");
   m.must(["jailkit", "apply", "--prune"]);

@@ -33,7 +33,7 @@ export function requireOwnPlace(
   if (other === undefined) return;
   const adopt = `jailkit adopt ${operands(root.path)}`;
   const message = `${display(root.path)} is not known as a jail, and holds other things, such as ${quoted(other)}: name a directory of its own; or, if it is a jail: ${adopt}`;
-  throw new JailkitError("no-jail", 1, message);
+  throw new JailkitError("holds-other-things", 1, message);
 }
 
 function namesIn(root: JailRoot): ByteString[] {
