@@ -27,13 +27,17 @@ export class Memory {
   #written: Once;
   #changed = true;
 
-  /** `pathOf`: the path that an operand of jk_cp means. `beside`: what other files declare, and goes on to be so. */
+  /**
+   * `written`: what the file has, without what was found out since, as of renamed accounts. `pathOf`: the path that an operand
+   * of jk_cp means. `beside`: what other files declare, and goes on to be so.
+   */
   constructor(
     before: Once,
+    written: Once,
     private readonly pathOf: (operand: ByteString) => ByteString,
     private readonly beside?: Declaration,
   ) {
-    this.#written = before;
+    this.#written = written;
     this.#jails = new Map(before.jails.map((jail) => [jail.path, jail]));
     this.#users = new Map(before.users.map((user) => [user.name, user]));
     this.#before = new Map(this.#users);

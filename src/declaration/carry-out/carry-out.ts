@@ -28,6 +28,8 @@ interface Means extends Shown {
   readonly deleteHomes: boolean;
   /** What the usual files declare, if the declaration is another one. */
   readonly beside: Declaration | undefined;
+  /** What the file has of what was declared once. */
+  readonly written: Once;
 }
 
 interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept"> {}
@@ -42,7 +44,7 @@ export async function carryOut(
   before: Once,
   means: Means,
 ): Promise<void> {
-  const memory = new Memory(before, comparison.pathOf, means.beside);
+  const memory = new Memory(before, means.written, comparison.pathOf, means.beside);
   memory.declare(declaration, comparison);
   endCreations(memory, means.fault);
   for (const fault of comparison.formerFaults) means.fault(fault);
