@@ -189,7 +189,8 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const report = new ApplyReport({ ...options, unread, warnings: notCompared(read.others) });
   report.plan(comparison);
   try {
-    if (!check) await carryOut({ declaration, beside }, comparison, { before, written: known }, options, report);
+    if (!check)
+      await carryOut({ declaration, beside }, comparison, { before, written: known }, options, report);
   } catch (error) {
     if (!isReported(error)) throw error;
     report.broken(error);

@@ -208,7 +208,7 @@ export const APPLY: readonly Mutant[] = [
   ...begun("is removed again", "src/declaration/creating.ts", [
     ["kept.push(...homeWithoutAccount(one));", ""],
   ]),
-  ...begun("still at work", "src/jail/record/jail-lock.ts", [["withHostAccounts(() => undefined);", ""]]),
+  ...begun("still at work", "src/jail/record/jail-lock.ts", [['accounts.take(["accounts"]);', ""]]),
   ...begun("still at work", "src/system/account-lock.ts", [["held === undefined ? [] : [held]", "[]"]]),
   ...begun("moves before", "src/declaration/follow-move.ts", [
     ["one.createdHome && homeIn(one.createdHome)", "one.createdHome"],
