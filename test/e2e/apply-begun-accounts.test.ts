@@ -83,6 +83,16 @@ test("what useradd(8) has started keeps the lock of a run that was killed: who w
   m.remove("/run/go");
 });
 
+test("one that is taken out of the jail by hand, and is not declared any more, gets its password field first", () => {
+  killBy("useradd", [WORK, KILL]);
+  m.must(["jk_jailuser", "--unjail", "-m", "-s", "/bin/sh", "bob"]);
+  at.declare(JAIL);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(at.lineIn("/etc/shadow", "bob").split(":")[1]).toBe("!");
+  expect(at.memory()).toMatchObject({ version: 4, users: [] });
+  m.remove("/home/bob");
+});
+
 test.each([
   ["jk_addjailuser", BY_HAND],
   [
