@@ -89,8 +89,12 @@ class AccountCheck {
   /** A command that changes a line of an account file, if it is still the same: another remedy may take lines out. */
   #sed(file: ByteString, index: number, expression = "s/^/#/"): string {
     const lines = file === this.#passwd ? this.#facts.passwd : this.#facts.group;
-    const start = (/^[ -~]{0,60}/.exec(lines[index] ?? "")?.[0] ?? "").replace(/[\\/.*^$[\]]/g, "\\$&");
-    return `sed -i ${shellWord(`${index + 1}{/^${start}/${expression}}`)} ${shellWord(file)}`;
+    const line = lines[index] ?? "";
+    const start = /^[ -~]{0,60}/.exec(line)?.[0] ?? "";
+    const pattern = start.replace(/[\\/.*^$[\]]/g, "\\$&") + (start === line ? "$" : "");
+    // Bytes that are no characters match no pattern of sed(1).
+    const same = start === "" ? "/^[ -~]/!" : `/^${pattern}/`;
+    return `sed -i ${shellWord(`${index + 1}{${same}${expression}}`)} ${shellWord(file)}`;
   }
 
   #checkInvalid(line: ByteString, index: number, file: ByteString, what: string): void {

@@ -27,13 +27,17 @@ export class Memory {
   #written: Once;
   #changed = true;
 
-  /** `pathOf`: the path that an operand of jk_cp means. `beside`: what other files declare, and goes on to be so. */
+  /**
+   * `written`: what the file has, without what was found out since, as of renamed accounts. `pathOf`: the path that an operand
+   * of jk_cp means. `beside`: what other files declare, and goes on to be so.
+   */
   constructor(
     before: Once,
+    written: Once,
     private readonly pathOf: (operand: ByteString) => ByteString,
     private readonly beside?: Declaration,
   ) {
-    this.#written = before;
+    this.#written = written;
     this.#jails = new Map(before.jails.map((jail) => [jail.path, jail]));
     this.#users = new Map(before.users.map((user) => [user.name, user]));
     this.#before = new Map(this.#users);
@@ -57,7 +61,8 @@ export class Memory {
     for (const { of, name } of gone.forgotten) {
       const home = of === "user" ? createdHomeOf(this.#users.get(name)) : undefined;
       if (home !== undefined) this.#keep(home);
-      this.forget(of, name);
+      // One that was begun has still to get its password field.
+      this.#drop(of, name);
     }
     if (this.#kept.length > this.#written.kept.length) this.#tidy();
     // What becomes of it now is not of apply.
@@ -168,9 +173,14 @@ export class Memory {
 
   /** Forgets a jail or a user. */
   forget(of: "jail" | "user", name: ByteString): void {
+    this.#drop(of, name);
+    if (of === "user") this.settled(name);
+  }
+
+  #drop(of: "jail" | "user", name: ByteString): void {
     if (of === "jail") this.#jails.delete(name);
     else this.#users.delete(name);
-    this.settled(name);
+    this.#changed = true;
   }
 
   /** The homes that have no account now, or may have none any more. */

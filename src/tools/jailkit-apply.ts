@@ -189,7 +189,8 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const report = new ApplyReport({ ...options, unread, warnings: notCompared(read.others) });
   report.plan(comparison);
   try {
-    if (!check) await carryOut({ declaration, beside }, comparison, before, options, report);
+    if (!check)
+      await carryOut({ declaration, beside }, comparison, { before, written: known }, options, report);
   } catch (error) {
     if (!isReported(error)) throw error;
     report.broken(error);
@@ -200,7 +201,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
 async function carryOut(
   { declaration, beside }: { declaration: Declaration; beside: Declaration | undefined },
   comparison: Comparison,
-  before: Once,
+  { before, written }: Record<"before" | "written", Once>,
   options: Options,
   report: ApplyReport,
 ): Promise<void> {
@@ -208,12 +209,12 @@ async function carryOut(
   waitInLookUps();
   if (hasWork(comparison)) {
     const all = await import("../declaration/carry-out/carry-out.ts");
-    const means = { ...options, beside, tools: TOOLS, tool: APPLY, ended, fault };
+    const means = { ...options, beside, written, tools: TOOLS, tool: APPLY, ended, fault };
     await all.carryOut(declaration, comparison, before, means);
     return;
   }
   const { Memory } = await import("../declaration/memory.ts");
-  const memory = new Memory(before, comparison.pathOf);
+  const memory = new Memory(before, written, comparison.pathOf);
   memory.declare(declaration, comparison);
   endCreations(memory, fault);
 }

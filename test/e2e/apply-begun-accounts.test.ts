@@ -62,6 +62,37 @@ test("useradd(8) that is still at work when the next run begins: that waits for 
   expect(at.uidOf("bob")).toBeNaN();
 });
 
+test("what useradd(8) has started keeps the lock of a run that was killed: who waits says how to find it", async () => {
+  m.must(["mkfifo", "/run/go"]);
+  killBy("useradd", ["setsid sh -c 'read go < /run/go' < /dev/null > /dev/null 2>&1 &", WORK, KILL]);
+  const busy = m.run(["jailkit", "apply", "--no-wait"]);
+  expect([busy.status, busy.stderr]).toEqual([75, expect.stringContaining("try again later")]);
+  const waiting = m.start(["jailkit", "apply"]);
+  await waiting.until(({ stderr }) => stderr.includes("waiting for") || undefined);
+  waiting.kill("SIGINT");
+  const { signal, stderr } = await waiting.ended;
+  expect([signal, stderr]).toEqual([
+    "SIGINT",
+    expect.stringContaining("nothing was changed; run this again"),
+  ]);
+  const [, see = "no command"] = /what has the lock: (.*)\n/.exec(busy.stderr) ?? [];
+  expect(m.must(["sh", "-c", `${see} 2>&1`]).stdout).toContain(" sh\n");
+  m.must(["sh", "-c", "echo go > /run/go"]);
+  m.must(["jailkit", "apply"]);
+  expect(at.memory().users[0].created).toBe(at.uidOf("bob"));
+  m.remove("/run/go");
+});
+
+test("one that is taken out of the jail by hand, and is not declared any more, gets its password field first", () => {
+  killBy("useradd", [WORK, KILL]);
+  m.must(["jk_jailuser", "--unjail", "-m", "-s", "/bin/sh", "bob"]);
+  at.declare(JAIL);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(at.lineIn("/etc/shadow", "bob").split(":")[1]).toBe("!");
+  expect(at.memory()).toMatchObject({ version: 4, users: [] });
+  m.remove("/home/bob");
+});
+
 test.each([
   ["jk_addjailuser", BY_HAND],
   [

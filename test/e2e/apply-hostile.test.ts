@@ -136,6 +136,26 @@ os.mkfifo("${KEY_FILE}")`;
   },
 );
 
+test("a process that keeps the jail from being as declared: nobody gets a shell without limits before it is", async () => {
+  const declared = (jail: string, eve: string) =>
+    m.write(FILE, `${JAIL}${jail}[user eve]\njail = ${J}\n${eve}[user fred]\njail = ${J}\nallow = sftp\n`);
+  declared("proc = yes\n", "allow = sftp\ngroups = team\n");
+  m.must(["jailkit", "apply", "--prune"]);
+  const stays = m.start(["sh", "-c", `cd ${J}/proc && echo there && exec sleep 1000`], { user: "fred" });
+  await stays.until(({ stdout }) => (stdout.includes("there") ? true : undefined));
+  declared("proc = no\n", "shell = /bin/bash\n");
+  expect(did(m, "--prune")).toEqual([
+    `failed - jail ${J}: proc (declared to be off)`,
+    "done - user eve: groups team (no longer declared)",
+    "not-done ~ user eve: shell /usr/sbin/jk_lsh -> /bin/bash",
+    "not-done - user eve: policy (no longer declared)",
+  ]);
+  m.must(["pkill", "-KILL", "-u", "fred"]);
+  await stays.ended;
+  expect(did(m, "--prune")).toHaveLength(3);
+  expect(linesOf(m, "--check", "--prune").status).toBe(0);
+});
+
 test("a process that keeps the jail from being as declared keeps nobody in a group, and no shell", async () => {
   const declared = (jail: string, eve: string, more = "") =>
     m.write(

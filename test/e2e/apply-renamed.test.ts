@@ -54,6 +54,20 @@ test("so it is after a run without --prune, and after one that was for this file
   expect([has("nora"), m.exists(HOME), m.read(RIGHTS)]).toEqual([false, false, ""]);
 });
 
+test("so it is if nothing but the name is declared otherwise", () => {
+  const plain = (name: string) => `[user ${name}]\njail = ${J}\nshell = /bin/bash\nhome = /home/anna\n`;
+  declare("");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  declare(plain("anna"));
+  m.must(["jailkit", "apply"]);
+  m.must(["usermod", "-l", "nora", "anna"]);
+  declare(plain("nora"));
+  m.must(["jailkit", "apply"]);
+  declare("");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  expect([has("nora"), m.exists(HOME)]).toEqual([false, false]);
+});
+
 test.each([
   ["while the other name is there, too", "useradd -o -u UID -g users -d /nowhere -M nora"],
   ["with another home", "usermod -l nora -d /srv/customer/./home/nora -m anna"],

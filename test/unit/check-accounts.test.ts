@@ -241,6 +241,15 @@ describe("a command that changes a line", () => {
     }
   }
 
+  test.each(["x", "\xe9y", "\t"])("a line of which little can be shown: %j", (odd) => {
+    const group = ["gone", odd, "xavier:x:0:"];
+    const found = findingsOf(PASSWD, group.join("\n")).flatMap(({ message, remedy }) =>
+      message.includes(": line 2 is not a group") ? (remedy ?? []) : [],
+    );
+    const results = found.map((one) => [typed(one, group.join("\n")), typed(one, group.slice(1).join("\n"))]);
+    expect(results).toEqual([[["gone", `#${odd}`, "xavier:x:0:"], group.slice(1)]]);
+  });
+
   test.each([
     ["another gid", 0, "root::0:u"],
     ["a password", 1, "nobody:x:7:"],

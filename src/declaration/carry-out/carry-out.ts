@@ -1,6 +1,7 @@
 import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { lockJails } from "../../jail/record/jail-lock.ts";
 import { hostUser } from "../../system/name-services.ts";
+import { isLimitedShell } from "../../users/access.ts";
 import { openJailForUsers } from "../../users/open-jail.ts";
 import { type Change, faultText } from "../change.ts";
 import { type Comparison, changesOf, type JailWork, type UserWork } from "../compare/compare.ts";
@@ -28,6 +29,8 @@ interface Means extends Shown {
   readonly deleteHomes: boolean;
   /** What the usual files declare, if the declaration is another one. */
   readonly beside: Declaration | undefined;
+  /** What the file has of what was declared once. */
+  readonly written: Once;
 }
 
 interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept"> {}
@@ -42,7 +45,7 @@ export async function carryOut(
   before: Once,
   means: Means,
 ): Promise<void> {
-  const memory = new Memory(before, comparison.pathOf, means.beside);
+  const memory = new Memory(before, means.written, comparison.pathOf, means.beside);
   memory.declare(declaration, comparison);
   endCreations(memory, means.fault);
   for (const fault of comparison.formerFaults) means.fault(fault);
@@ -78,8 +81,14 @@ async function makeJail(
     // Whatever becomes of its users, the jail is as declared.
     if (done) settleJail(work, means, memory);
     for (const user of users) {
-      if (!done && !isIn(user)) notDone(user.changes, means);
-      else if (await makeUser(user, work, memory, means)) settleUser(user, means, memory);
+      const waits = done ? [] : user.changes.filter(waitsIn(user));
+      const now = user.changes.filter((change) => !waits.includes(change));
+      const isAll = now.length === user.changes.length;
+      if (now.length > 0 || isAll) {
+        const isMade = await makeUser({ ...user, changes: now }, work, memory, means);
+        if (isMade && isAll) settleUser(user, means, memory);
+      }
+      notDone(waits, means);
     }
     // At the end of all for what was removed: it is repeated without harm.
     memory.write();
@@ -92,12 +101,18 @@ async function makeJail(
 }
 
 /**
- * True for a user who is in the jail, with something to change: what keeps the jail from being as declared, as a process in its
- * proc, may be the work of a user, and must not keep a right, a group or a key with anybody. Who is not in it has to wait.
+ * Tells which changes of a user have to wait for the jail. What keeps that from being as declared, as a process in its proc,
+ * may be the work of a user, and must not keep a right, a group or a key with anybody who is in it. Who is not in it has to
+ * wait, and who gets a shell without limits: the old one has kept the rest of the jail from that user. Groups and keys go.
  */
-const isIn = ({ changes }: UserWork): boolean =>
-  changes.length > 0 &&
-  changes.every(({ what, action }) => what !== "account" && !(what === "entry" && action === "create"));
+function waitsIn({ declared, changes }: UserWork): (change: Change) => boolean {
+  const comes = changes.some(
+    ({ what, action }) => what === "account" || (what === "entry" && action === "create"),
+  );
+  if (comes) return () => true;
+  if (isLimitedShell(declared.shell) || !changes.some(({ what }) => what === "shell")) return () => false;
+  return ({ what, action }) => action !== "remove" || (what !== "groups" && what !== "keys");
+}
 
 /** One user; false if not all is done. */
 async function makeUser(

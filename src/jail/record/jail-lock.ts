@@ -37,6 +37,10 @@ export interface LockOptions {
   readonly json: boolean;
   /** Wait also after a signal: for a lock that is held for a moment, and is needed to undo a change. */
   readonly patient?: boolean;
+  /** Others have it for a moment only: even with `noWait` it is waited for as long as that takes. */
+  readonly brief?: boolean;
+  /** How to find out what holds it. */
+  readonly see?: string;
 }
 
 /** The lock of one or more jails; leaving the scope of a `using` unlocks them. */
@@ -48,6 +52,12 @@ export interface JailLock extends Disposable {
 /** What this process holds: one tool may call another's code. */
 const mine = new Set<ByteString>();
 
+const ACCOUNTS = "the accounts";
+/** Whoever took their lock may have ended, and a program that it started still have it, which no file names. */
+const SEE = `; what has the lock: fuser -v ${LOCKS}/accounts`;
+/** How this process waits for other locks, and says so. */
+let asked: Pick<LockOptions, "tool" | "json"> = { tool: "", json: true };
+
 const nameOfPath = (path: ByteString): ByteString =>
   `path-${new Bun.CryptoHasher("sha256").update(toBytes(path)).digest("hex").slice(0, 32)}`;
 const nameOfInode = ({ devMajor, devMinor, ino }: Stat): ByteString => `inode-${devMajor}-${devMinor}-${ino}`;
@@ -58,6 +68,7 @@ const nameOfInode = ({ devMajor, devMinor, ino }: Stat): ByteString => `inode-${
  * Throws JailkitError "busy", or "interrupted" if a signal was held back.
  */
 export function lockJails(jails: readonly ByteString[], options: LockOptions): JailLock {
+  asked = options;
   const held = new HeldLocks(openLocks(), jails.map(display).join(", "), options);
   try {
     const paths = jails.map(normalPath);
@@ -104,8 +115,11 @@ function openLocks(): number | undefined {
  * give up after some seconds.
  */
 export function withHostAccounts<T>(use: () => T): T {
-  using locks = new HeldLocks(openLocks(), "the accounts", {
-    ...{ tool: "", noWait: false, json: true, patient: true },
+  const { tool, json } = asked;
+  using locks = new HeldLocks(openLocks(), ACCOUNTS, {
+    ...{ tool, json, see: SEE },
+    noWait: false,
+    patient: true,
   });
   locks.take(["accounts"]);
   return withKeptLock(locks.descriptorOf("accounts"), use);
@@ -113,11 +127,13 @@ export function withHostAccounts<T>(use: () => T): T {
 
 /** Lets one process at a time carry out declarations of jails; waits as lockJails does. Take it before all others. */
 export function lockDeclarations(options: LockOptions): Disposable {
+  asked = options;
   const held = new HeldLocks(openLocks(), "what is declared", options);
   try {
     held.take(["declarations"]);
     // What a run that was killed has started may still be at work, and keeps this one.
-    withHostAccounts(() => undefined);
+    using accounts = new HeldLocks(openLocks(), ACCOUNTS, { ...options, brief: true, see: SEE });
+    accounts.take(["accounts"]);
     return held;
   } catch (error) {
     held[Symbol.dispose]();
@@ -181,15 +197,18 @@ class HeldLocks implements JailLock {
   #wait(holder: ByteString | undefined): "again" | "block" {
     const [pid, ...words] = holder?.split(" ") ?? [];
     const who = pid === undefined ? "another tool" : `${words.join(" ")} (pid ${pid})`;
-    const { tool, noWait, json, patient = false } = this.options;
-    if (noWait) throw new JailkitError("busy", BUSY, `${who} is working on ${this.jail}; try again later`);
+    const { tool, noWait, json, patient = false, brief = false, see = "" } = this.options;
+    const isLong = Date.now() - this.#since >= PATIENCE;
+    if (noWait && (isLong || !brief))
+      throw new JailkitError("busy", BUSY, `${who} is working on ${this.jail}; try again later${see}`);
     const mayStop = !patient && holdsSignals();
-    if (mayStop) stopIfInterrupted(`${this.jail} is as it was; run this again`);
-    if (Date.now() - this.#since < PATIENCE) {
+    const unchanged = brief ? "nothing was changed" : `${this.jail} is as it was`;
+    if (mayStop) stopIfInterrupted(`${unchanged}; run this again`);
+    if (!isLong) {
       Bun.sleepSync(PAUSE);
       return "again";
     }
-    if (!json && !this.#told) printNotice(`${tool}: waiting for ${who} to finish with ${this.jail}`);
+    if (!json && !this.#told) printNotice(`${tool}: waiting for ${who} to finish with ${this.jail}${see}`);
     this.#told = true;
     // A signal that is held back does not end flock(2).
     if (!mayStop) return "block";
