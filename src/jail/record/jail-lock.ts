@@ -54,7 +54,7 @@ const mine = new Set<ByteString>();
 
 const ACCOUNTS = "the accounts";
 /** Whoever took their lock may have ended, and a program that it started still have it, which no file names. */
-const SEE = `; what has the lock: fuser -v ${LOCKS}/accounts`;
+const SEE = `; what has the lock: find /proc/[0-9]*/fd -lname ${LOCKS}/accounts`;
 /** How this process waits for other locks, and says so. */
 let asked: Pick<LockOptions, "tool" | "json"> = { tool: "", json: true };
 
