@@ -393,31 +393,31 @@ test("a home that stays is not that of a user who comes in the same run, and the
   m.must(["jailkit", "apply", "--prune"]);
 });
 
-test("a directory with other things in it does not become a jail, with which they would go", () => {
-  const place = "/srv/backup";
-  const jail = (path: string) => `[jail ${path}]\nsections = uidbasics\n`;
-  m.write("/etc/jailkit/jails.d/backup.ini", `${jail(place)}${jail("/etc/ssh")}${jail("/srv/back")}`);
-  m.must([
-    "sh",
-    "-c",
-    `mkdir -p ${place}/db /srv/back/home/x /srv/back/lost+found && touch ${place}/db/dump`,
-  ]);
-  const { changes, summary } = linesOf(m);
-  expect(changes.map(({ name }) => name)).toEqual(["/srv/back"]);
-  expect(summary.problems.map(({ code, message }) => [code, message.replace(/^.*such as/, "")])).toEqual([
-    ["holds-other-things", ` 'db': name a directory of its own; or, if it is a jail: jailkit adopt ${place}`],
-    ["holds-other-things", expect.stringContaining("jailkit adopt /etc/ssh")],
-  ]);
-  m.write("/etc/jailkit/jails.d/backup.ini", "");
-  m.must(["jailkit", "apply", "--prune"]);
-  expect([m.exists(`${place}/db/dump`), m.exists("/etc/ssh"), m.exists("/srv/back")]).toEqual([
-    ...[true, true, false],
-  ]);
-  // One that jailkit 2 has filled.
-  m.must(["jk_init", "-j", place, "uidbasics", "basicshell"]);
-  m.must(["rm", "-r", "/var/lib/jailkit/jails"]);
-  m.write("/etc/jailkit/jails.d/backup.ini", jail(place));
-  m.must(["sh", "-c", linesOf(m).summary.problems[0]?.message.replace(/^.*is a jail: /, "") ?? ""]);
-  expect(did(m)).toEqual([expect.stringContaining("done ")]);
-  m.remove(place);
+test("a jail in a directory with other things is not deleted with them, and what the error advises keeps them", () => {
+  const place = "/srv/site";
+  const file = "/etc/jailkit/jails.d/site.ini";
+  const jail = (path: string) => `[jail ${path}]\nsections = uidbasics\nfiles = /data/tool\n`;
+  m.must(["sh", "-c", "mkdir /data && cp /usr/bin/id /data/tool"]);
+  m.must(["sh", "-c", `mkdir -p ${place}/htdocs /srv/back/home/x /srv/back/lost+found`]);
+  m.write(`${place}/htdocs/index.html`, "mine");
+  m.write(file, jail(place) + jail("/srv/back"));
+  expect(did(m)).toHaveLength(4);
+  m.write(file, "");
+  const prune = (...options: string[]) => {
+    const { changes, summary } = linesOf(m, "--prune", ...options);
+    return [changes.map(({ name }) => name), summary.problems.map(({ code, message }) => [code, message])];
+  };
+  const told = [
+    ["holds-other-things", expect.stringContaining("it holds other things, such as 'htdocs'; to keep")],
+  ];
+  expect(prune("--check")).toEqual([["/srv/back"], told]);
+  expect(prune()).toEqual([["/srv/back"], told]);
+  expect([m.read(`${place}/htdocs/index.html`), m.exists("/srv/back")]).toEqual(["mine", false]);
+  const [, forget = "false"] =
+    /to keep them: (jailkit forget [^;]*)/.exec(String(linesOf(m, "--prune").summary.problems[0]?.message)) ??
+    [];
+  m.must(["sh", "-c", forget]);
+  expect(prune()).toEqual([[], []]);
+  expect(m.read(`${place}/htdocs/index.html`)).toBe("mine");
+  for (const path of [place, "/data"]) m.remove(path);
 });

@@ -33,7 +33,12 @@ test.each<[string, string, string, string]>([
     "jk_init --live --json -j /srv/live",
     "sed -i",
   ],
-  ["jailkit mount", "umount /srv/live/usr; touch /srv/live/usr/x", "jailkit mount --json /srv/live", "mv -nT"],
+  [
+    "jailkit mount",
+    "umount /srv/live/usr; touch /srv/live/usr/x",
+    "jailkit mount --json /srv/live",
+    "mv -nT",
+  ],
   [
     "jk_update",
     `mount --bind ${J} ${J}; mount -o remount,bind,ro ${J}; echo '# x' >>/etc/ld.so.conf`,

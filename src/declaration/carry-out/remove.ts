@@ -31,6 +31,7 @@ import { isOutside } from "../compare/taken-out.ts";
 import { createdHomeOf, wholeJail } from "../kept-homes.ts";
 import { policiesOf, sumOf } from "../once.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
+import { requireNothingElse } from "../other-things.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
@@ -53,6 +54,7 @@ export function removeFormer(former: Former, means: Means, said: Said): void {
 
 function removeJail(jail: ByteString, { steps, warnings, errors }: Said): void {
   const plan = planDelete({ jail, unjail: false, userFiles: false });
+  if (plan.seen !== undefined) requireNothingElse(jail);
   const outcome = deleteJail(plan, () => undefined);
   steps.push(...outcome.steps);
   warnings.push(...outcome.warnings);

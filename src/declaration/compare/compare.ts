@@ -30,7 +30,6 @@ import { movedFault, withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
 import { once as firstOf, Machine, othersIn } from "./machine.ts";
 import { OpenJails } from "./open-jails.ts";
-import { requireOwnPlace } from "./own-place.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
 import { compareUser, hasMoved, type UserComparison } from "./user.ts";
@@ -255,7 +254,6 @@ function compareOne(
           requireFillable(declared, changes, machine);
           requireExtras(declared, changes, state.exists ? [] : machine.liveDirectoriesOf(path));
           if (root !== undefined) {
-            requireOwnPlace(root, changes, state, machine);
             requireLivePlace(root, changes, lookUps.liveOf);
             requireMountPlaces(root, changes);
           }

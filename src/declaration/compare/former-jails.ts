@@ -6,6 +6,7 @@ import { planDelete } from "../../jails/delete-plan.ts";
 import { type Change, type Fault, type FaultText, faultText, listed, NO_LONGER, stays } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceJail } from "../once-shape.ts";
+import { requireNothingElse } from "../other-things.ts";
 import { absentFault } from "./absent.ts";
 import type { Leavers } from "./leaving.ts";
 
@@ -69,7 +70,8 @@ function whyItStays(
   const declared = inhabitants.get(jail) ?? [];
   try {
     const here = leaving.filter((one) => one.jail === jail);
-    planDelete({ jail, unjail: false, userFiles: false, leaving: here });
+    const { seen } = planDelete({ jail, unjail: false, userFiles: false, leaving: here });
+    if (seen !== undefined) requireNothingElse(jail);
     if (declared.length === 0) return undefined;
     const names = listed(declared.map(({ name }) => name));
     const message = `users are declared in it (${names}): declare the jail too, or another one for them`;

@@ -49,9 +49,10 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/fate.ts", NESTED, [
     ["(line ?? otherHomeIn(user, hostPath(root, directory), gone))", "line"],
   ]),
-  ...within("src/declaration/compare/own-place.ts", PRUNE, [
+  ...within("src/declaration/other-things.ts", PRUNE, [
     ["if (other === undefined) return;", "return;"],
-    ["!isStrict(name) && !OF_JAILS.includes(name)", "!isStrict(name)"],
+    ["!OF_JAILS.includes(name) &&", ""],
+    ["&& !known.has(name)", ""],
   ]),
   ...within("src/declaration/carry-out/user.ts", "e2e/apply-hostile.test.ts", [
     ["changeKeys: { mayFail: !isCreated },", ""],
