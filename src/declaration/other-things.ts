@@ -22,7 +22,7 @@ export function requireNothingElse(jail: ByteString): void {
   const other = namesIn(root).find((name) => !isStrict(name) && !OF_JAILS.includes(name) && !known.has(name));
   if (other === undefined) return;
   const shown = operands(jail);
-  const message = `it holds other things, such as ${quoted(other)}; to keep them: jailkit forget ${shown}; or, to delete all: jailkit delete ${shown}`;
+  const message = `it holds other things, such as ${quoted(other)}; keep all of it as it is with: jailkit forget ${shown}`;
   throw new JailkitError("holds-other-things", 1, message);
 }
 
