@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
-import { openAt, readDirectory, withFd } from "../../ffi/files.ts";
+import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
+import { isEmptyDirectory, openAt, readDirectory, withFd } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
@@ -19,7 +19,8 @@ const OF_JAILS: readonly ByteString[] = ["boot", "home", "lost+found", "media", 
 export function requireNothingElse(jail: ByteString): void {
   using root = openNamedJail(jail);
   const known = recordedNames(root);
-  const other = namesIn(root).find((name) => !isStrict(name) && !OF_JAILS.includes(name) && !known.has(name));
+  const isKnown = (name: ByteString) => isStrict(name) || OF_JAILS.includes(name) || known.has(name);
+  const other = namesIn(root).find((name) => !isKnown(name) && !isEmpty(root, name));
   if (other === undefined) return;
   const shown = operands(jail);
   const message = `it holds other things, such as ${quoted(other)}; keep all of it as it is with: jailkit forget ${shown}`;
@@ -32,6 +33,10 @@ function recordedNames(root: JailRoot): ReadonlySet<ByteString> {
   const paths = [...(content?.entries.keys() ?? []), ...(content?.live ?? []), ...(content?.sockets ?? [])];
   return new Set(paths.map((path) => path.split("/")[1] ?? ""));
 }
+
+const isEmpty = (root: JailRoot, name: ByteString): boolean =>
+  answered(() => withFd(openAt(root.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), isEmptyDirectory)) ??
+  false;
 
 function namesIn(root: JailRoot): ByteString[] {
   try {

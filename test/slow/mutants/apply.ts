@@ -51,9 +51,10 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/other-things.ts", PRUNE, [
     ["if (other === undefined) return;", "return;"],
-    ["!OF_JAILS.includes(name) &&", ""],
-    ["&& !known.has(name)", ""],
+    ["OF_JAILS.includes(name) ||", ""],
+    [" || known.has(name)", ""],
   ]),
+  ...within("src/declaration/other-things.ts", MOVES, [[" && !isEmpty(root, name)", ""]]),
   ...within("src/declaration/carry-out/user.ts", "e2e/apply-hostile.test.ts", [
     ["changeKeys: { mayFail: !isCreated },", ""],
     ["leaveGroups: { always: true },", ""],
