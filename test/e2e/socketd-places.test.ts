@@ -214,7 +214,8 @@ describe("a socket", () => {
     await told("is the host's /dev");
     expect(m.stat("/dev/log")).toEqual(before);
     m.must(["umount", "/srv/bound/dev"]);
-  });
+    // What is never told would be waited for without end.
+  }, 30_000);
 
   test("of this machine's own log daemon is never used", async () => {
     start(`[/dev/log]\n[/dev/./log]\n[${socket}]\n`);
