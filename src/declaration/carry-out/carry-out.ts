@@ -128,9 +128,7 @@ async function makeUser(
     // Its shell may have gone with a section.
     using root = openJailForUsers(jail, shell, DECLARED);
     if (changes.length === 0) return true;
-    const steps = userSteps(user, {
-      ...{ ...means, root, memory, once: memory.before(name) },
-    });
+    const steps = userSteps(user, { ...means, root, memory, once: memory.before(name) });
     return await makeSteps(steps, jail, means);
   } catch (error) {
     means.fault({ of: "user", name, jail, ...faultText(error) });
