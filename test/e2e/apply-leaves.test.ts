@@ -223,6 +223,16 @@ describe("who was taken out by hand, and is not declared any more", () => {
     ]);
   });
 
+  test("and who is declared again, has an account that is not of apply any more", () => {
+    takeOut();
+    m.must(["jailkit", "apply"]);
+    declare(`${JAIL}${user("bob")}`);
+    expect(lineOf("bob")).toContain(`:${J}/./home/bob:`);
+    m.write(FILE, JAIL);
+    expect(did(m, "--prune")).not.toEqual([]);
+    expect(lineOf("bob")).toContain(":/home/bob:");
+  });
+
   test("and another account that has the name now, is not touched", () => {
     takeOut();
     m.must(["sh", "-c", "userdel bob && useradd -u 4242 -G team -d /home/bob bob && chown -R bob /home/bob"]);
