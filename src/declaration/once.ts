@@ -24,9 +24,10 @@ import {
 } from "./once-shape.ts";
 import { DECLARATION_FILE } from "./read.ts";
 
-const DIRECTORY = "/var/lib/jailkit";
+/** Of root alone. */
+export const STATE_DIRECTORY = "/var/lib/jailkit";
 /** What was declared once, so that --prune removes nothing else. Only root can read it. */
-export const ONCE_FILE = `${DIRECTORY}/declared.json`;
+export const ONCE_FILE = `${STATE_DIRECTORY}/declared.json`;
 const DROP_INS = dropInDirectory(DECLARATION_FILE);
 /** That of a file without accounts that are about to be created, which a run that ends writes. */
 const VERSION = 4;
@@ -110,7 +111,7 @@ export function writeOnce(before: Once, now: Once): void {
   if (content === textOf(before)) return;
   // As useradd(8), which writes to the disk what it does.
   using tree = openTree("/", { sync: now.creating.length > 0 });
-  makeOwnDirectory(tree, `${DIRECTORY}/jails`);
+  makeOwnDirectory(tree, `${STATE_DIRECTORY}/jails`);
   const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
   putFile(tree, ONCE_FILE, toBytes(content), attributes, { replace: true });
 }

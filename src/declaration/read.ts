@@ -137,14 +137,27 @@ function namedFault(file: ByteString, error: JailkitError): JailkitError {
   return new JailkitError(error.code, 1, message);
 }
 
+/** What follows from the bytes of files alone. */
+export type Parsed = Pick<Declaration, "files" | "jails" | "users">;
+
+/** Keeps what files without an error declare, for the next run. */
+export interface ParsedCache {
+  /** What these sources declare; undefined if others were read last. */
+  readonly find: (sources: readonly ConfigSource[]) => Parsed | undefined;
+  /** Keeps it, unless nothing is to be changed. A failure has no effect but the time that the next run takes. */
+  readonly keep?: (sources: readonly ConfigSource[], parsed: Parsed) => void;
+}
+
 /**
  * What jails.ini and the files of jails.d in a directory declare, or `files` in their place, without drop-ins. Without any
  * file it declares nothing, and `files` is empty. Throws DeclarationError for problems ("config-invalid"), and for files that
- * are missing, cannot be read ("config-unreadable"), or that users other than root can change ("config-unsafe").
+ * are missing, cannot be read ("config-unreadable"), or that users other than root can change ("config-unsafe"). `cache`: for
+ * the same files at the next run.
  */
 export function readDeclaration(
   files?: readonly ByteString[],
   directory: ByteString = CONFIG_DIRECTORY,
+  cache?: ParsedCache,
 ): Declaration {
   const errors: FileError[] = [];
   const add = (file: ByteString, error: JailkitError) =>
@@ -175,6 +188,8 @@ export function readDeclaration(
             add(file, new JailkitError("config-unreadable", 1, `${display(file)}: no such file`));
           return found;
         });
+  const known = errors.length === 0 ? cache?.find(sources) : undefined;
+  if (known !== undefined) return { ...known, unread, aside };
   const trusted = !errors.some(({ error }) => error.code === "config-unsafe");
   const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, dialect));
   const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, dialect);
@@ -187,6 +202,8 @@ export function readDeclaration(
     errors.push({ file: one.file, position: one, finding: one.code, error });
   }
   if (errors.length > 0) throw new DeclarationError(inFileOrder(errors, files ?? [main]), unread);
+  const { jails, users } = declaration;
+  cache?.keep?.(sources, { files: declaration.files, jails, users });
   return { ...declaration, unread, aside };
 }
 

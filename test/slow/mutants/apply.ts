@@ -128,6 +128,18 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/memory.ts", LEAVES, [
     ["{ out: true, created: undefined, createdHome: undefined }", "{ out: true }"],
   ]),
+  ...within("src/declaration/parsed.ts", "e2e/apply-parsed.test.ts", [
+    ["uid === libc.geteuid() && (mode", "(mode"],
+    [" && (mode & 0o022) === 0", ""],
+    ["    hash.update(bytes);\n", ""],
+    ["    hash.update(JSON.stringify([file, bytes.length]));\n", ""],
+    ["`${ino}`, ", ""],
+    ["{ follow: false }", "{}"],
+    ["if (error instanceof SyntaxError) return undefined;", ""],
+  ]),
+  ...within("src/declaration/read.ts", "e2e/apply-parsed.test.ts", [
+    ["errors.length === 0 ? cache?.find(sources) : undefined", "cache?.find(sources)"],
+  ]),
   ...within("src/system/give.ts", KEPT, [
     ["  if (!onlyRootExchanges(directoryOf(path))) return undefined;\n", ""],
     [" --from=${uid}", ""],
