@@ -9,7 +9,7 @@ import { leftJails, policiesIn, sumOf, union, writeOnce } from "./once.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
-type Compared = Pick<Comparison, "jails" | "settledLeft" | "forgotten" | "out">;
+type Compared = Pick<Comparison, "jails" | "settledLeft" | "forgotten" | "letGo" | "out">;
 
 /** What is as it was stays the same object, which writeOnce need not write down. */
 const sameOr = <T>(before: T | undefined, now: T): T =>
@@ -64,6 +64,7 @@ export class Memory {
       // One that was begun has still to get its password field.
       this.#drop(of, name);
     }
+    this.letGo(gone.letGo);
     if (this.#kept.length > this.#written.kept.length) this.#tidy();
     // What becomes of it now is not of apply.
     for (const name of gone.out)
@@ -115,8 +116,17 @@ export class Memory {
   }
 
   #keep(home: KeptHome): void {
-    const isSame = ({ uid, home: place }: KeptHome) => uid === home.uid && place === home.home;
-    this.#kept = [...this.#kept.filter((one) => !isSame(one)), home];
+    this.letGo([home]);
+    this.#kept = [...this.#kept, home];
+    this.#changed = true;
+  }
+
+  /** Forgets what had uids without an account, and has them no more. */
+  letGo(homes: readonly KeptHome[]): void {
+    if (homes.length === 0) return;
+    const keyOf = ({ uid, home }: KeptHome) => `${uid} ${home}`;
+    const keys = new Set(homes.map(keyOf));
+    this.#kept = this.#kept.filter((one) => !keys.has(keyOf(one)));
     this.#changed = true;
   }
 
