@@ -129,11 +129,11 @@ export const APPLY: readonly Mutant[] = [
     ["if (found !== undefined && !", "if (!"],
   ]),
   ...within("src/declaration/memory.ts", LEAVES, [
-    ["{ out: true, created: undefined, createdHome: undefined }", "{ out: true }"],
+    ["{ out: true, ...createdOf(undefined) }", "{ out: true }"],
   ]),
   ...within("src/system/give.ts", KEPT, [
     ["  if (!onlyRootExchanges(directoryOf(path))) return undefined;\n", ""],
-    [" --from=${uid}", ""],
+    [" --from=${uid} ${owner}", " ${owner}"],
     ["found.group === undefined ?", "false ?"],
   ]),
   ...within("src/enter/remedies.ts", "e2e/moved-aside.test.ts", [
@@ -238,6 +238,7 @@ export const APPLY: readonly Mutant[] = [
     ["this.#requireTimes(fd);\n    return true;", "return true;"],
     ["if (now.ctime >= this.since", "if (false"],
   ]),
+  ...within("src/system/give.ts", LEFT, [[" --from=${uid} 0", " 0"]]),
   ...within("src/declaration/left-uids.ts", LEFT, [
     ["const holders = holdersOf(uids);", "const holders = new Map<number, number>();"],
   ]),
@@ -443,7 +444,7 @@ export const APPLY: readonly Mutant[] = [
     ['error.code !== "home-aside"', "true"],
   ]),
   ...titled("no account gets the uid", "src/system/login-defs.ts", [
-    ["if (usual === undefined || !isReserved(usual)) return undefined;", "if (usual) return undefined;"],
+    ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
   ]),
   ...titled("no account gets the uid", "src/declaration/compare/returning.ts", [
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
