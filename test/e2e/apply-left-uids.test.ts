@@ -78,11 +78,12 @@ function removeBob(): void {
 
 test("nothing has it: the next account gets it, and it is not reserved any more", () => {
   removeBob();
+  m.mkdir(`${J}/data`, { mode: 0o755 });
   expect(linesOf(m, "--check").summary.problems).toEqual([]);
   expect(kept()).toHaveLength(1);
   m.must(["strace", "-y", "-qq", "-o", "/root/trace", "-e", "trace=getdents64", "jailkit", "apply"]);
   // Once: there are its names, and the end.
-  expect(m.read("/root/trace").split(`<${J}/etc/jailkit>`)).toHaveLength(3);
+  expect(m.read("/root/trace").split(`<${J}/data>`)).toHaveLength(3);
   expect([uidOf("carl"), kept()]).toEqual([uid, []]);
 });
 
@@ -94,9 +95,10 @@ test("jk_addjailuser looks, too", () => {
 
 test("only if no other is left, since a jail may be large", () => {
   removeBob();
+  m.mkdir(`${J}/data`, { mode: 0o755 });
   m.write(DEFS, defs);
   m.must(["strace", "-f", "-y", "-qq", "-o", "/root/trace", "-e", "trace=getdents64", "jailkit", "apply"]);
-  expect(m.read("/root/trace")).not.toContain(`<${J}/etc/jailkit>`);
+  expect(m.read("/root/trace")).not.toContain(`<${J}/data>`);
   expect([uidOf("carl"), kept().length]).toEqual([uid + 1, 1]);
 });
 
