@@ -5,6 +5,7 @@ import { addressOf, cArgument, check, errno, fail, libc, syscall } from "./libc.
 import {
   STATX_BASIC_STATS,
   STATX_MNT_ID,
+  STATX_UID,
   statx,
   statxIfPresent,
   statxLong,
@@ -69,6 +70,11 @@ export function statAt(dirfd: number, path: ByteString, follow = false): Stat {
 /** As statAt, but undefined if there is nothing at `path` (ENOENT, ENOTDIR). */
 export function statIfPresent(dirfd: number, path: ByteString, follow = false): Stat | undefined {
   return statxIfPresent(dirfd, path, follow, STAT) ? decodeStat() : undefined;
+}
+
+/** The owner of a name below `dirfd`, by the least work, since there may be millions; undefined if there is nothing. */
+export function ownerAt(dirfd: number, path: ByteString, follow = false): number | undefined {
+  return statxIfPresent(dirfd, path, follow, STATX_UID) ? statxWord(20) : undefined;
 }
 
 /** What identifies a file. */

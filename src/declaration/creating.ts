@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { answered } from "../cli/error.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { setPassword } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
@@ -7,7 +8,8 @@ import { ACCOUNT_FILE_LIMIT, flatAccounts, named } from "../system/flat-accounts
 import { hostText } from "../system/host-files.ts";
 import { hostUser } from "../system/name-services.ts";
 import { shadowEntry } from "../system/shadow.ts";
-import { createdHomeOf, ownerOf } from "./kept-homes.ts";
+import { CHROOT_SHELL } from "../users/plan.ts";
+import { createdHomeOf, homeIdOf, ownerOf } from "./kept-homes.ts";
 import type { Creating, KeptHome, Once, OnceUser } from "./once-shape.ts";
 
 // A run may be killed while useradd(8) creates an account, and before it is known which uid that has. An account of this
@@ -21,12 +23,38 @@ const randomDigits = (count: number): string =>
 /** A password field that no other account has: locked, and in the form of a hash, which shadow may ask for; of no password. */
 export const newMark = (): ByteString => `!$6$${randomDigits(16)}$${randomDigits(86)}`;
 
-/** The account that useradd(8) has created for a run, and that has no other password field yet; undefined if there is none. */
-export function markedAccount({ name, mark }: Creating): PasswdEntry | undefined {
-  const account = flatAccounts.userByName(name);
-  const shadow = () => named(hostText("/etc/shadow", ACCOUNT_FILE_LIMIT) ?? "", name, shadowEntry);
-  const field = account?.password === "x" ? shadow()?.password : account?.password;
-  return field === mark ? account : undefined;
+/**
+ * The account that useradd(8) has created for a run, and that has no other password field yet, whatever its name is now.
+ * Undefined if there is none, or more is not as it was: somebody may have copied the field by hand.
+ */
+export function markedAccount({ name, mark, createdHome }: Creating): PasswdEntry | undefined {
+  const texts = [shadowText(), hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? ""];
+  const lines = texts.flatMap((text) => (text.includes(mark) ? text.split("\n") : []));
+  const names = new Set(
+    lines.flatMap((line) => (line.split(":")[1] === mark ? (line.split(":")[0] ?? "") : [])),
+  );
+  const marked = [...names].flatMap((one) => flatAccounts.userByName(one) ?? []);
+  const own = marked.find((account) => account.name === name);
+  if (own !== undefined) return own;
+  const [renamed, ...more] = marked;
+  const jail = splitHome(renamed?.home ?? "")?.jail;
+  const isInJail = jail !== undefined && (createdHome === undefined || splitHome(createdHome)?.jail === jail);
+  return more.length === 0 && renamed?.shell === CHROOT_SHELL && isInJail ? renamed : undefined;
+}
+
+const shadowText = (): ByteString => hostText("/etc/shadow", ACCOUNT_FILE_LIMIT) ?? "";
+const shadowOf = (name: ByteString) => named(shadowText(), name, shadowEntry);
+
+/** The day on which the password field of an account was changed last, in days since 1970; undefined if that is not known. */
+export function dayOf(name: ByteString): number | undefined {
+  const day = shadowOf(name)?.lastChange ?? -1;
+  return day < 0 ? undefined : day;
+}
+
+/** Whether an account has had no password since it was created on a day. One that somebody makes later has another day. */
+export function isUntouched(name: ByteString, day: number | undefined): boolean {
+  const entry = shadowOf(name);
+  return entry !== undefined && ["!", "*"].includes(entry.password) && entry.lastChange === day;
 }
 
 /**
@@ -39,12 +67,14 @@ export function withCreated(once: Once): Once {
   const kept = [...once.kept];
   const creating = once.creating.filter((one) => {
     const user = users.get(one.name);
-    const account = user?.directory === false ? markedAccount(one) : undefined;
-    if (user === undefined || account === undefined) {
+    const account = user?.directory === true ? undefined : markedAccount(one);
+    if (account === undefined) {
       kept.push(...homeWithoutAccount(one));
       return false;
     }
-    const { now, left } = asCreated(user, account.uid, one.createdHome);
+    // Of one that is forgotten there is still the password field.
+    if (user === undefined) return true;
+    const { now, left } = asCreated(user, account, one.createdHome);
     users.set(user.name, now);
     kept.push(...left);
     return true;
@@ -53,10 +83,15 @@ export function withCreated(once: Once): Once {
 }
 
 /** A user whose account was created; `left`: the home of the one before it, which is elsewhere. */
-export function asCreated(user: OnceUser, uid: number, createdHome: ByteString | undefined) {
+export function asCreated(
+  user: OnceUser,
+  { name, uid }: Pick<PasswdEntry, "name" | "uid">,
+  createdHome: ByteString | undefined,
+) {
   const before = createdHomeOf(user);
   const left = before === undefined || before.home === createdHome ? [] : [before];
-  return { now: { ...user, created: uid, createdHome }, left };
+  const homeId = createdHome === undefined ? undefined : homeIdOf(createdHome, uid);
+  return { now: { ...user, created: uid, createdDay: dayOf(name), createdHome, homeId }, left };
 }
 
 /** The home of an account that was created, and removed again before its home was. */
@@ -69,6 +104,7 @@ function homeWithoutAccount({ name, createdHome: home }: Creating): readonly Kep
 /** Gives an account that was created the password field that it should have. Throws JailkitError. */
 export function unmark(one: Creating): void {
   withHostAccounts(() => {
-    if (markedAccount(one) !== undefined) setPassword(one.name, one.password);
+    const account = markedAccount(one);
+    if (account !== undefined) setPassword(account.name, one.password);
   });
 }

@@ -1,14 +1,18 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { usageAt } from "../../ffi/extents.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { ownersIn } from "../jail/accounts/service-users.ts";
-import { lookUp } from "../jail/fs/look.ts";
-import { hostPath, type JailRoot, joinPath, openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { atSpot, lookUp } from "../jail/fs/look.ts";
+import { hostPath, isDirectory, type JailRoot, joinPath, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
 import { giveCommand } from "../system/give.ts";
+import type { ReservedUids } from "../system/login-defs.ts";
+import { hostUser } from "../system/name-services.ts";
 import { mountRemedy } from "../system/unmounted.ts";
+import { type LeftUid, uidsLeftIn, whyHome, whyLeft } from "./left-uids.ts";
 import type { DeclaredUser } from "./model.ts";
 import type { KeptHome, Once, OnceUser } from "./once-shape.ts";
 
@@ -46,9 +50,11 @@ const isWholeJail = (home: KeptHome): boolean => placeOf(home).path === "/";
  * Homes that stay without their accounts, or would: nobody else gets the uid of one by chance, and with it the files. It is
  * looked at when somebody asks about a uid, since there may be thousands.
  */
-export class KeptHomes {
+export class KeptHomes implements ReservedUids {
   readonly #byUid: Map<number, KeptHome[]>;
   readonly #found = new Set<number>();
+  #left: LeftUid[] | undefined;
+  readonly #let: KeptHome[] = [];
   /** By directory. */
   readonly #beside = new Map<ByteString, ReturnType<typeof namesByOwner>>();
 
@@ -77,6 +83,42 @@ export class KeptHomes {
     this.#found.add(uid);
     return true;
   };
+
+  /** Looks, once, which uids nothing has any more in the jails of accounts whose homes are gone, and lets these go. */
+  letGo(isWanted: (uid: number) => boolean): ReturnType<ReservedUids["letGo"]> {
+    this.#left ??= this.#letGo();
+    return whyLeft(this.#left, isWanted) ?? this.#whyHome(isWanted);
+  }
+
+  /** What had uids that were let go. */
+  gone = (): readonly KeptHome[] => this.#let;
+
+  #letGo(): LeftUid[] {
+    const whole = [...this.#byUid.values()].flat().filter(isWholeJail);
+    const byJail = Map.groupBy(whole, (home) => placeOf(home).jail);
+    return [...byJail].flatMap(([jail, homes]) => {
+      const left = uidsLeftIn(jail, new Set(homes.map(({ uid }) => uid)));
+      const stay = new Set(left.map(({ uid }) => uid));
+      for (const home of homes) if (!(stay.has(home.uid) || stay.has(undefined))) this.#letOne(home);
+      return left;
+    });
+  }
+
+  #letOne(home: KeptHome): void {
+    this.#byUid.set(home.uid, this.#byUid.get(home.uid)?.filter((one) => one !== home) ?? []);
+    this.#found.delete(home.uid);
+    this.#let.push(home);
+  }
+
+  /** Why a uid stays reserved that is wanted: by a home. */
+  #whyHome(isWanted: (uid: number) => boolean) {
+    for (const uid of this.#byUid.keys()) {
+      const found = isWanted(uid) ? this.of(uid, isWholeJail) : undefined;
+      const isNobodys = found !== undefined && answered(() => hostUser(uid) === undefined) === true;
+      if (isNobodys && found.place !== undefined) return whyHome(found.home, found.place);
+    }
+    return undefined;
+  }
 
   /** Those without accounts of users that are remembered, and which are there or may be, each once. */
   all(): readonly KeptHome[] {
@@ -122,6 +164,21 @@ export const ownerOf = (home: ByteString): number | undefined =>
     const { jail, path } = placeOf({ home });
     using root = jail === "/" ? openTree("/") : openJailRoot(jail);
     return lookUp(root, path)?.stat.uid;
+  });
+
+/**
+ * Identifies a directory that is the home of a uid, under whatever name it is later: no other one of its file system has the
+ * same number, and was created in the same moment. The number of the device is that of a machine which has not started again.
+ * Undefined if it is not there, or that is not known.
+ */
+export const homeIdOf = (home: ByteString, uid: number): ByteString | undefined =>
+  answered(() => {
+    const { jail, path } = placeOf({ home });
+    if (jail === "/" || path === "/") return undefined;
+    using root = openJailRoot(jail);
+    const found = atSpot(root, path, ({ parent, name }) => usageAt(parent.fd, name));
+    const isHome = found?.uid === uid && isDirectory(found);
+    return isHome && found.birth !== undefined ? `${found.ino} ${found.birth}` : undefined;
   });
 
 /** For the owners of what is in a directory of a jail, a name each; undefined if that cannot be known. */

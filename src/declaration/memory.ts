@@ -3,17 +3,25 @@ import { isLimitedShell } from "../users/access.ts";
 import type { Change } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
 import { asCreated } from "./creating.ts";
-import { createdHomeOf, KeptHomes } from "./kept-homes.ts";
+import { createdHomeOf, homeIdOf, KeptHomes } from "./kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { leftJails, policiesIn, sumOf, union, writeOnce } from "./once.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
-type Compared = Pick<Comparison, "jails" | "settledLeft" | "forgotten" | "out">;
+type Compared = Pick<Comparison, "jails" | "settledLeft" | "forgotten" | "letGo" | "out">;
 
 /** What is as it was stays the same object, which writeOnce need not write down. */
 const sameOr = <T>(before: T | undefined, now: T): T =>
   before !== undefined && Bun.deepEquals(before, now) ? before : now;
+
+/** What is remembered of an account that apply created. */
+const createdOf = (user: OnceUser | undefined) => ({
+  created: user?.created,
+  createdDay: user?.createdDay,
+  createdHome: user?.createdHome,
+  homeId: user?.homeId,
+});
 
 /** What was declared once, while a declaration is carried out. */
 export class Memory {
@@ -64,11 +72,11 @@ export class Memory {
       // One that was begun has still to get its password field.
       this.#drop(of, name);
     }
+    this.letGo(gone.letGo);
     if (this.#kept.length > this.#written.kept.length) this.#tidy();
     // What becomes of it now is not of apply.
     for (const name of gone.out)
-      if (!this.#users.get(name)?.out)
-        this.#change(name, { out: true, created: undefined, createdHome: undefined });
+      if (!this.#users.get(name)?.out) this.#change(name, { out: true, ...createdOf(undefined) });
     this.write();
   }
 
@@ -81,8 +89,8 @@ export class Memory {
   /** Records that an account is about to be created: at once, as all of these, since a run may be killed in between. */
   intend(one: Creating): void {
     this.#tidy();
-    this.settled(one.name);
     this.#creating = [...this.#creating, one];
+    this.#changed = true;
     this.write();
   }
 
@@ -90,21 +98,22 @@ export class Memory {
   created(name: ByteString, uid: number, home: ByteString | undefined): void {
     const user = this.#users.get(name);
     if (user === undefined) return;
-    const { now, left } = asCreated(user, uid, home);
+    const { now, left } = asCreated(user, { name, uid }, home);
     this.#change(name, now);
     for (const home of left) this.#keep(home);
     this.write();
   }
 
   /** Forgets that an account was about to be created. */
-  settled(name: ByteString): void {
-    this.#creating = this.#creating.filter((one) => one.name !== name);
+  settled({ mark }: Pick<Creating, "mark">): void {
+    this.#creating = this.#creating.filter((one) => one.mark !== mark);
     this.#changed = true;
   }
 
   /** Records where the home is that apply created for a user. */
   moved(name: ByteString, createdHome: ByteString): void {
-    this.#change(name, { createdHome });
+    const uid = this.#users.get(name)?.created;
+    this.#change(name, { createdHome, homeId: uid === undefined ? undefined : homeIdOf(createdHome, uid) });
     this.write();
   }
 
@@ -115,8 +124,17 @@ export class Memory {
   }
 
   #keep(home: KeptHome): void {
-    const isSame = ({ uid, home: place }: KeptHome) => uid === home.uid && place === home.home;
-    this.#kept = [...this.#kept.filter((one) => !isSame(one)), home];
+    this.letGo([home]);
+    this.#kept = [...this.#kept, home];
+    this.#changed = true;
+  }
+
+  /** Forgets what had uids without an account, and has them no more. */
+  letGo(homes: readonly KeptHome[]): void {
+    if (homes.length === 0) return;
+    const keyOf = ({ uid, home }: KeptHome) => `${uid} ${home}`;
+    const keys = new Set(homes.map(keyOf));
+    this.#kept = this.#kept.filter((one) => !keys.has(keyOf(one)));
     this.#changed = true;
   }
 
@@ -156,11 +174,11 @@ export class Memory {
 
   /** The same of a user. */
   settleUser(user: DeclaredUser): void {
-    const { created, createdHome, left = [] } = this.#users.get(user.name) ?? {};
+    const before = this.#users.get(user.name);
     const other = this.beside?.users.find(({ name, jail }) => name === user.name && jail === user.jail);
     if (other !== undefined) this.#addUser(other, undefined);
     this.#addUser(user, other && this.#users.get(user.name));
-    this.#change(user.name, { created, createdHome, left });
+    this.#change(user.name, { ...createdOf(before), left: before?.left ?? [] });
   }
 
   /** Forgets live directories that are not in a jail any more. */
@@ -174,7 +192,7 @@ export class Memory {
   /** Forgets a jail or a user. */
   forget(of: "jail" | "user", name: ByteString): void {
     this.#drop(of, name);
-    if (of === "user") this.settled(name);
+    if (of === "user") this.#creating = this.#creating.filter((one) => one.name !== name);
   }
 
   #drop(of: "jail" | "user", name: ByteString): void {
@@ -221,8 +239,7 @@ export class Memory {
     const now = {
       ...{ name, file: place.file, jail, directory },
       // One of a directory is another account, whatever its uid.
-      created: directory ? undefined : once?.created,
-      createdHome: directory ? undefined : once?.createdHome,
+      ...createdOf(directory ? undefined : once),
       out: false,
       limited,
       policy: policy !== undefined || before.includes(limited),

@@ -4,6 +4,8 @@ const text = { kind: "text", longest: 1 << 14 } as const satisfies Shape;
 const many = { kind: "list", of: text, most: 1 << 16 } as const satisfies Shape;
 const uid = { kind: "number", least: 1, most: 0xffff_fffe, whole: true } as const satisfies Shape;
 
+const day = { kind: "number", least: 0, most: 1_000_000_000, whole: true } as const satisfies Shape;
+
 /** The form of what is remembered of declarations. */
 export const ONCE = {
   kind: "object",
@@ -37,8 +39,12 @@ export const ONCE = {
           directory: { kind: "flag" },
           // Of the account that apply created; an account of that name with another uid is not it.
           created: { kind: "nullable", of: uid },
+          // The day of its password field, in days since 1970; undefined if that is not known.
+          createdDay: { kind: "nullable", of: day, optional: true },
           // As the account had it when that home was created, or moved last; undefined if apply did not create it.
           createdHome: { kind: "nullable", of: text },
+          // Which directory that was, as homeIdOf; undefined if that is not known.
+          homeId: { kind: "nullable", of: text, optional: true },
           // Somebody has taken the account out of its jail, and it was told that it stays.
           out: { kind: "flag" },
           limited: { kind: "flag" },

@@ -1,6 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
+import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { isUntouched, markedAccount } from "./creating.ts";
+import { homeIdOf } from "./kept-homes.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
 import type { Once, OnceUser } from "./once-shape.ts";
 
@@ -9,8 +13,8 @@ type UserByName = (name: ByteString) => PasswdEntry | undefined;
 /**
  * What was declared once, also of users whose accounts somebody has renamed since, such as with usermod(8), under the names
  * that are declared now: apply has created these accounts, whatever their names are. What it knows of the former names stays,
- * since lines and rights of these may be left. An account counts as renamed if it has the uid and the home of one that is not
- * there any more.
+ * since lines and rights of these may be left. An account counts as renamed if it has the uid of one that is not there any
+ * more, and its home, which may be at another place in the jail.
  */
 export function withRenamed(
   before: Once,
@@ -28,12 +32,40 @@ export function withRenamed(
     if (known.has(user.name) || user.directory) return [];
     const account = answered(() => userByName(user.name));
     const once = account && former.get(account.uid);
-    const isSame = once?.jail === user.jail && once.createdHome === account?.home;
-    if (once === undefined || !isSame) return [];
+    if (account === undefined || once === undefined || once.jail !== user.jail) return [];
+    const createdHome = once.createdHome === account.home ? account.home : movedHome(once, account);
+    if (createdHome === undefined && !isMarked(before, once, account)) return [];
     // If a name service is silent, it may be there.
     if (answered(() => userByName(once.name) === undefined) !== true) return [];
-    return [{ ...once, name: user.name, file: user.place.file, policy: false, otherPolicy: false, left: [] }];
+    return [
+      {
+        ...once,
+        createdHome,
+        name: user.name,
+        file: user.place.file,
+        policy: false,
+        otherPolicy: false,
+        left: [],
+      },
+    ];
   };
   const more = declared.flatMap(renamed);
   return more.length === 0 ? before : { ...before, users: [...before.users, ...more] };
 }
+
+/** Where the home is now that apply created, if somebody has moved it in its jail; undefined for another one. */
+function movedHome(
+  { jail, createdDay, homeId }: OnceUser,
+  { name, uid, home }: PasswdEntry,
+): ByteString | undefined {
+  const split = splitHome(home);
+  if (homeId === undefined || split === undefined || normalPath(split.jail) !== jail) return undefined;
+  // Somebody may have made an account for that home, with its uid.
+  if (!isUntouched(name, createdDay)) return undefined;
+  const place = joinHome(jail, normalPath(split.home));
+  return homeIdOf(place, uid) === homeId ? place : undefined;
+}
+
+/** Whether an account has the password field that a run which was killed gave to useradd(8). */
+const isMarked = ({ creating }: Once, { name }: OnceUser, account: PasswdEntry): boolean =>
+  creating.some((one) => one.name === name && markedAccount(one)?.name === account.name);

@@ -4,7 +4,7 @@ import { attempt } from "../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { onlyRootExchanges } from "./exchange.ts";
 import { hostGroup } from "./name-services.ts";
 
@@ -26,3 +26,9 @@ export function giveCommand(
   const owner = found !== undefined && found.group === undefined ? `${to.uid}:${to.gid}` : to.uid;
   return `chown -hR --from=${uid} ${owner} ${shellWord(path)}`;
 }
+
+/** The command that gives to root all that has a uid at some paths, and below. Undefined as with giveCommand. */
+export const giveAllCommand = (paths: readonly ByteString[], uid: number): ByteString | undefined =>
+  paths.every((path) => onlyRootExchanges(directoryOf(path)))
+    ? `chown -hR --from=${uid} 0 ${operands(...paths)}`
+    : undefined;

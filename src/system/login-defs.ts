@@ -41,9 +41,7 @@ export function nextId(
   system: boolean,
   isUsed: (id: number) => boolean,
 ): number | undefined {
-  const users = usersRange(kind);
-  const least = system ? numberOf(`SYS_${kind}_MIN`, 101) : users.least;
-  const most = system ? numberOf(`SYS_${kind}_MAX`, users.least - 1) : users.most;
+  const { least, most } = idRange(kind, system);
   const used = new Set(idsIn(kind === "UID" ? "/etc/passwd" : "/etc/group"));
   const inRange = [...used].filter((id) => id >= least && id <= most);
   const step = system ? -1 : 1;
@@ -55,6 +53,20 @@ export function nextId(
   return undefined;
 }
 
+/** The range of ids of new accounts or groups. */
+function idRange(kind: "UID" | "GID", system: boolean): { least: number; most: number } {
+  const users = usersRange(kind);
+  if (!system) return users;
+  return { least: numberOf(`SYS_${kind}_MIN`, 101), most: numberOf(`SYS_${kind}_MAX`, users.least - 1) };
+}
+
+/** The uids that no new account gets. */
+export interface ReservedUids {
+  has(uid: number): boolean;
+  /** Called if no other is left: lets those go that nobody needs. Says why the others stay which are wanted. */
+  letGo(isWanted: (uid: number) => boolean): { message: string; remedy?: ByteString | undefined } | undefined;
+}
+
 /**
  * The uid for a new account if useradd(8) would give it a reserved one; undefined if it chooses another one itself. Throws
  * JailkitError "no-id" if all others are used, with the `advice`.
@@ -62,15 +74,21 @@ export function nextId(
 export function spareUid(
   system: boolean,
   isUsed: (id: number) => boolean,
-  isReserved: (id: number) => boolean,
+  reserved: ReservedUids,
   advice: string,
 ): number | undefined {
   const usual = nextId("UID", system, isUsed);
-  if (usual === undefined || !isReserved(usual)) return undefined;
-  const other = nextId("UID", system, (id) => isReserved(id) || isUsed(id));
-  if (other !== undefined) return other;
+  if (usual === undefined || !reserved.has(usual)) return undefined;
+  const other = () => nextId("UID", system, (id) => reserved.has(id) || isUsed(id));
+  const before = other();
+  if (before !== undefined) return before;
+  const { least, most } = idRange("UID", system);
+  const stay = reserved.letGo((uid) => uid >= least && uid <= most && !isUsed(uid));
+  const now = other();
+  if (now !== undefined) return now;
   const message = `all uids of the range in /etc/login.defs are used, declared, or were those of accounts that are removed: ${advice}`;
-  throw new JailkitError("no-id", 1, message);
+  const why = stay === undefined ? "" : `; ${stay.message}`;
+  throw new JailkitError("no-id", 1, `${message}${why}`, undefined, stay?.remedy);
 }
 
 /** The range of ids of users' accounts, or of their groups. Throws SystemError. */

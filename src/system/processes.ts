@@ -1,13 +1,15 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, openAt, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
+import { close, openAt, ownerAt, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { noProc } from "./mountinfo.ts";
 import { isProc } from "./mounts.ts";
 
 /** Real, effective and saved user id of a process (proc(5), the `Uid:` line of status). */
 const UIDS = /^Uid:\t(\d+)\t(\d+)\t(\d+)/m;
+/** Its number of threads, each of which has ids of its own. */
+const THREADS = /^Threads:\t(\d+)/m;
 
 /** Opens /proc. Throws JailkitError "no-proc" if proc(5) is not mounted there. */
 export function openProc(): number {
@@ -31,9 +33,7 @@ const pidsIn = (proc: number) =>
  * JailkitError if /proc is not mounted.
  */
 export function processesOf(uid: number): number[] {
-  const isItsOwn = (proc: number, pid: number) =>
-    UIDS.exec(readStatus(proc, pid))?.slice(1).includes(String(uid));
-  return withFd(openProc(), (proc) => pidsIn(proc).filter((pid) => isItsOwn(proc, pid)));
+  return withFd(openProc(), (proc) => pidsIn(proc).filter((pid) => uidsOf(proc, pid).has(String(uid))));
 }
 
 /** The same for many uids: all processes are looked at once, now. */
@@ -41,10 +41,63 @@ export function processesByUid(): (uid: number) => readonly number[] {
   const found = new Map<string, number[]>();
   withFd(openProc(), (proc) => {
     for (const pid of pidsIn(proc))
-      for (const uid of new Set(UIDS.exec(readStatus(proc, pid))?.slice(1)))
-        found.getOrInsertComputed(uid, () => []).push(pid);
+      for (const uid of uidsOf(proc, pid)) found.getOrInsertComputed(uid, () => []).push(pid);
   });
   return (uid) => found.get(String(uid)) ?? [];
+}
+
+/** The user ids of a process, of all its threads: one may have kept what the others have given up. */
+function uidsOf(proc: number, pid: number): ReadonlySet<string> {
+  const status = readStatus(proc, pid);
+  const uids = new Set(UIDS.exec(status)?.slice(1));
+  if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;
+  for (const thread of namesIn(proc, `${pid}/task`))
+    for (const uid of UIDS.exec(readStatus(proc, `${pid}/task/${thread}`))?.slice(1) ?? []) uids.add(uid);
+  return uids;
+}
+
+/** The names in a directory of an open /proc; none if the process has ended. */
+function namesIn(proc: number, directory: ByteString): ByteString[] {
+  try {
+    return withFd(openAt(proc, directory, O_RDONLY | O_DIRECTORY), (fd) =>
+      readDirectory(fd).map(({ name }) => name),
+    );
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ESRCH")) return [];
+    throw error;
+  }
+}
+
+/**
+ * For each of `uids` that a process has, or can get by a setuid program that it executes or has open, which need have no name
+ * any more, such a process. Throws SystemError, and JailkitError if /proc is not mounted.
+ */
+export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
+  const note = (uid: number | undefined, pid: number) => {
+    if (uid !== undefined && uids.has(uid)) found.getOrInsert(uid, pid);
+  };
+  withFd(openProc(), (proc) => {
+    for (const pid of pidsIn(proc)) {
+      const own = uidsOf(proc, pid);
+      for (const uid of own) note(Number(uid), pid);
+      // Root has no need of it.
+      if (own.size === 1 && own.has("0")) continue;
+      const open = namesIn(proc, `${pid}/fd`).map((name) => `${pid}/fd/${name}`);
+      for (const path of [`${pid}/exe`, ...open]) note(ownerOfOpen(proc, path), pid);
+    }
+  });
+  return found;
+}
+
+/** The owner of what a link of proc(5) is; undefined if it is not there any more. */
+function ownerOfOpen(proc: number, path: ByteString): number | undefined {
+  try {
+    return ownerAt(proc, path, true);
+  } catch (error) {
+    if (isErrno(error, "ESRCH")) return undefined;
+    throw error;
+  }
 }
 
 /** The command that ends all processes of a user, for messages: what ends its logins comes before. */

@@ -157,7 +157,7 @@ export const tool = defineTool({
 /** The uid to give to useradd(8), which would choose that of a home without an account; undefined if it would not. */
 function uidBeside(system: boolean): number | undefined {
   const kept = new KeptHomes(readOnce());
-  return spareUid(system, (id) => passwdByUid(id) !== undefined, kept.has, OPTIONS.uid);
+  return spareUid(system, (id) => passwdByUid(id) !== undefined, kept, OPTIONS.uid);
 }
 
 /** Warns of a home that apply has left without its account, and that has the uid: who asks for it may want that home. */

@@ -45,7 +45,8 @@ const fieldsOf = (fields: Readonly<Record<string, Shape>>): Record<string, z.Zod
   Object.fromEntries(
     Object.entries(fields).map(([name, field]) => {
       const schema = schemaOf(field);
-      return [name, field.kind === "list" && field.optional === true ? schema.optional() : schema];
+      const isOptional = (field.kind === "list" || field.kind === "nullable") && field.optional === true;
+      return [name, isOptional ? schema.optional() : schema];
     }),
   );
 

@@ -23,7 +23,13 @@ export type Shape =
   | { readonly kind: "object"; readonly fields: Readonly<Record<string, Shape>>; readonly about?: string }
   /** An object with any names, and texts. */
   | { readonly kind: "texts"; readonly most: number; readonly longest: number; readonly about?: string }
-  | { readonly kind: "nullable"; readonly of: Shape; readonly about?: string };
+  | {
+      readonly kind: "nullable";
+      readonly of: Shape;
+      readonly about?: string;
+      /** It may be missing. */
+      readonly optional?: boolean;
+    };
 
 /** The value of a shape, as it is read. */
 export type ValueOf<S extends Shape> = S extends { kind: "text" }
@@ -117,6 +123,7 @@ function readObject(value: unknown, shapes: Readonly<Record<string, Shape>>, pla
   return Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => {
       if (!fields.has(name) && shape.kind === "list" && shape.optional === true) return [name, []];
+      if (!fields.has(name) && shape.kind === "nullable" && shape.optional === true) return [name, undefined];
       if (!fields.has(name)) refuse(`${prefix}${name}`, "is missing");
       return [name, read(fields.get(name), shape, `${prefix}${name}`)];
     }),

@@ -126,6 +126,65 @@ test("the same for one that had the password of that run, and got another one", 
   expect(at.lineIn("/etc/passwd", "bob")).toBe(account);
 });
 
+test("the account was renamed meanwhile: it is still its own, and gets its password field", () => {
+  for (const isDeclared of [true, false]) {
+    killBy("useradd", [WORK, KILL]);
+    m.must(["usermod", "-l", "carl", "bob"]);
+    expect(at.lineIn("/etc/shadow", "carl")).toStartWith("carl:!$6$");
+    at.declare(isDeclared ? `${JAIL}${BOB.replace("bob", "carl")}home = /home/bob\n` : JAIL);
+    m.must(["jailkit", "apply"]);
+    expect(at.lineIn("/etc/shadow", "carl")).toStartWith("carl:!:");
+    expect(at.memory()).toMatchObject({ version: 4 });
+    at.prune();
+    expect([at.uidOf("carl") > 0, m.exists(HOME)]).toEqual([!isDeclared, !isDeclared]);
+  }
+  m.must(["userdel", "-r", "carl"]);
+});
+
+test.each([
+  ["whose home was there before", "true", "/home/bob", true],
+  ["whose home was renamed, too", `usermod -d ${J}/./home/carl -m carl`, "/home/carl", false],
+])("a renamed one %s is its own; the home stays", (_, command, home, isThere) => {
+  if (isThere) {
+    m.mkdir(HOME, { mode: 0o700 });
+    m.chown(HOME, 31000, 100);
+  }
+  killBy("useradd", [WORK, KILL], `${JAIL}${BOB}uid = 31000\n`);
+  m.must(["usermod", "-l", "carl", "bob"]);
+  m.must(["sh", "-ec", command]);
+  at.declare(`${JAIL}${BOB.replace("bob", "carl")}home = ${home}\n`);
+  m.must(["jailkit", "apply"]);
+  expect(at.lineIn("/etc/shadow", "carl")).toStartWith("carl:!:");
+  at.prune();
+  expect([at.uidOf("carl"), m.exists(J + home)]).toEqual([Number.NaN, true]);
+});
+
+test("the same with its home, and while somebody has made another one of its name", () => {
+  killBy("useradd", [WORK, KILL]);
+  m.must(["usermod", "-l", "carl", "-d", `${J}/./home/carl`, "-m", "bob"]);
+  m.must(BY_HAND);
+  const account = at.lineIn("/etc/passwd", "bob");
+  m.must(["jailkit", "apply"]);
+  expect(at.lineIn("/etc/shadow", "carl")).toStartWith("carl:!:");
+  at.prune();
+  expect([at.lineIn("/etc/passwd", "bob"), m.exists(HOME)]).toEqual([account, true]);
+});
+
+test.each([
+  ["the shell of the machine", "usermod -s /bin/sh -d /home/carl carl"],
+  ["no home in the jail", `usermod -d /srv/other/./home/bob carl`],
+  ["a copy of its password field", `useradd -M -d ${HOME} -p "$(getent shadow carl | cut -d: -f2)" dan`],
+])("a renamed one with %s is not changed", (_, command) => {
+  killBy("useradd", [WORK, KILL]);
+  m.must(["usermod", "-l", "carl", "bob"]);
+  m.must(["sh", "-ec", command]);
+  const before = m.read("/etc/shadow");
+  at.declare(JAIL);
+  m.must(["jailkit", "apply"]);
+  expect([m.read("/etc/shadow"), at.memory().creating]).toEqual([before, undefined]);
+  m.run(["userdel", "dan"]);
+});
+
 test("what was begun and never ran is forgotten, without any other change, and --check sees it as it is", () => {
   killBy("useradd", [KILL]);
   expect([at.memory().version, at.memory().creating.length]).toEqual([5, 1]);

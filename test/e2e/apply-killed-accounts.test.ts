@@ -31,7 +31,22 @@ const state = () => ({
   inside: at.lineIn(`${J}/etc/passwd`, "bob"),
   home: m.stat(HOME)?.uid,
   keys: m.exists(`${HOME}/.ssh/authorized_keys`),
-  memory: at.memory(),
+  memory: memoryOf(at.memory()),
+});
+
+interface Memory {
+  version: number;
+  creating?: unknown[];
+  users: { homeId: string | null }[];
+}
+
+/** What apply remembers, which is the same for each home of bob but for which directory that is. */
+const memoryOf = (memory: Memory) => ({
+  ...memory,
+  users: memory.users.map((user) => ({
+    ...user,
+    homeId: user.homeId?.startsWith(`${m.stat(HOME)?.ino} `) ?? null,
+  })),
 });
 
 /** Runs apply, which is killed at its nth such call; false if it has fewer. */

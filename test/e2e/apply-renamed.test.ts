@@ -9,6 +9,7 @@ const J = "/srv/customer";
 const HOME = `${J}/home/anna`;
 const FILE = "/etc/jailkit/jails.d/one.ini";
 const RIGHTS = `${J}/etc/jailkit/jk_lsh.ini`;
+const MEMORY = "/var/lib/jailkit/declared.json";
 const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell, sftp\n`;
 const user = (name: string, key: string, more = "") =>
   `[user ${name}]\njail = ${J}\nallow = sftp\nauthorized_keys = ${key}\n${more}`;
@@ -23,7 +24,7 @@ beforeAll(async () => {
 beforeEach(() => {
   declare("");
   m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
-  for (const name of ["anna", "nora"]) m.run(["userdel", name]);
+  for (const name of ["anna", "nora", "dora"]) m.run(["userdel", name]);
   m.remove(`${J}/home`);
   declare(user("anna", KEYS[0], "groups = team\n"));
   m.must(["jailkit", "apply"]);
@@ -68,13 +69,86 @@ test("so it is if nothing but the name is declared otherwise", () => {
   expect([has("nora"), m.exists(HOME)]).toEqual([false, false]);
 });
 
+/** Renames the account, and moves its home, by hand. */
+const moveToNora = () => m.must(["usermod", "-l", "nora", "-d", `${J}/./home/nora`, "-m", "anna"]);
+
+test("so it is if its home was renamed with it", () => {
+  moveToNora();
+  declare(user("nora", KEYS[1]));
+  expect(linesOf(m, "--prune").summary.problems).toEqual([]);
+  expect([did(m, "--prune"), did(m)]).toEqual([[], []]);
+  expect(m.read(RIGHTS)).toBe("\n[nora]\nallow = sftp\n");
+  expect(m.read(`${J}/home/nora/.ssh/authorized_keys`)).toBe(`${KEYS[1]}\n`);
+  declare("");
+  expect(did(m, "--prune", "--delete-homes")).toEqual([
+    `done - user nora: account and its home ${J}/home/nora (no longer declared)`,
+  ]);
+  expect([has("nora"), m.exists(`${J}/home/nora`)]).toEqual([false, false]);
+});
+
+test("also if it is renamed and moved once more", () => {
+  moveToNora();
+  declare(user("nora", KEYS[1]));
+  m.must(["jailkit", "apply"]);
+  m.must(["usermod", "-l", "dora", "-d", `${J}/./home/dora`, "-m", "nora"]);
+  declare(user("dora", KEYS[1]));
+  m.must(["jailkit", "apply", "--prune"]);
+  declare("");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  expect([has("dora"), m.exists(`${J}/home/dora`)]).toEqual([false, false]);
+});
+
+test("not if another directory has the number of its home, which a file system gives again", () => {
+  moveToNora();
+  const memory = JSON.parse(m.read(MEMORY));
+  const [anna] = memory.users;
+  const [number = "", birth = ""] = anna.homeId.split(" ");
+  expect(number).toBe(m.must(["stat", "-c", "%i", `${J}/home/nora`]).stdout.trim());
+  anna.homeId = `${number} ${BigInt(birth) - 1n}`;
+  m.write(MEMORY, JSON.stringify(memory));
+  declare(user("nora", KEYS[0]));
+  m.must(["jailkit", "apply"]);
+  declare("");
+  m.run(["jailkit", "apply", "--prune", "--delete-homes"]);
+  expect([has("nora"), m.exists(`${J}/home/nora`)]).toEqual([true, true]);
+});
+
+test("a file that does not tell which directory a home is, as former versions wrote it, is read", () => {
+  const memory = JSON.parse(m.read(MEMORY));
+  for (const one of memory.users) delete one.homeId;
+  m.write(MEMORY, JSON.stringify(memory));
+  expect(linesOf(m).status).toBe(0);
+  moveToNora();
+  declare(user("nora", KEYS[0]));
+  m.must(["jailkit", "apply"]);
+  declare("");
+  m.run(["jailkit", "apply", "--prune", "--delete-homes"]);
+  expect(has("nora")).toBe(true);
+});
+
 test.each([
   ["while the other name is there, too", "useradd -o -u UID -g users -d /nowhere -M nora"],
-  ["with another home", "usermod -l nora -d /srv/customer/./home/nora -m anna"],
+  [
+    "with a copy of its home",
+    "usermod -l nora -d /srv/customer/./home/nora anna; cp -a HOME/anna HOME/nora; rm -r HOME/anna",
+  ],
+  [
+    "that somebody has made with its uid",
+    "userdel -r anna; useradd -o -u UID -g users -m -d /srv/customer/./home/nora nora",
+  ],
+  [
+    "that somebody has made for its home on another day",
+    "userdel anna; mv HOME/anna HOME/nora; useradd -o -u UID -g users -d /srv/customer/./home/nora nora; chage -d 2020-02-02 nora",
+  ],
+  [
+    "that has a password of its own and another home",
+    "usermod -l nora -d /srv/customer/./home/nora -m -p '$6$salt$sum' anna",
+  ],
+  ["that was out of the jail", "usermod -l nora -d /home/nora -m anna; usermod -s /bin/sh nora"],
   ["with another uid", "usermod -l nora -u 7777 anna"],
-])("an account is not that of apply %s", (_, command) => {
+])("an account is not that of apply %s", (_, commands) => {
   const { uid } = m.ids("anna");
-  m.must(command.replace("UID", `${uid}`).split(" "));
+  m.must(["sh", "-ec", commands.replace("UID", `${uid}`).replaceAll("HOME", `${J}/home`)]);
   if (has("anna")) m.must(["usermod", "-d", `${J}/./home/anna`, "-s", "/usr/sbin/jk_chrootsh", "nora"]);
   const home = m.exists(`${J}/home/nora`) ? "/home/nora" : "/home/anna";
   declare(user("nora", KEYS[0], `home = ${home}\n`));

@@ -44,6 +44,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "jk_jailuser -n -j ${WORD} ${option} ${WORD}": "an option of our own",
   "jk_jailuser --unjail ${out}": "words",
   'kill -KILL ${pids.join(" ")}': "numbers",
+  "kill -KILL ${pid}": "a number",
   "jailkit delete --unjail ${WORD}; or take them out first: ${leave}": "a command",
   "jailkit adopt --moved ${WORD} NEW${leave}": "the rest of a sentence",
   "touch ${allow}; or": "/etc/cron.allow or /etc/at.allow",

@@ -54,6 +54,7 @@ export async function carryOut(
   const kept = memory.keptHomes();
   const forUsers = { ...means, kept, uidInstead: () => uidInstead(hostUser, reserved, kept) };
   for (const work of comparison.jails) await makeJail(work, comparison, memory, forUsers);
+  memory.letGo(kept.gone());
   memory.write();
 }
 

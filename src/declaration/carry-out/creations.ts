@@ -22,11 +22,11 @@ export function creating(
     const user = create(intent.mark);
     memory.created(name, user.uid, createdHome);
     unmark(intent);
-    memory.settled(name);
+    memory.settled(intent);
     return user;
   } catch (error) {
     // The next run ends what has begun.
-    if (markedAccount(intent) === undefined) memory.settled(name);
+    if (markedAccount(intent) === undefined) memory.settled(intent);
     throw error;
   }
 }
@@ -37,7 +37,7 @@ export function endCreations(memory: Memory, fault: Shown["fault"]): void {
     const { name } = one;
     try {
       unmark(one);
-      memory.settled(name);
+      memory.settled(one);
     } catch (error) {
       fault({ of: "user", name, jail: memory.before(name)?.jail ?? "", ...faultText(error) });
     }

@@ -13,7 +13,7 @@ import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed } from "../change.ts";
 import { KeptHomes, wholeJail } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
-import type { Once, OnceJail, OnceUser } from "../once-shape.ts";
+import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import {
   fillingOf,
   requireExtras,
@@ -68,6 +68,8 @@ export interface Comparison {
   readonly settledLeft: readonly LeftIn[];
   /** Users and jails that are neither declared nor there. */
   readonly forgotten: readonly Gone[];
+  /** What had uids that nothing has any more. */
+  readonly letGo: readonly KeptHome[];
   /** Users who are not declared, and whose accounts somebody has taken out of their jails. */
   readonly out: readonly ByteString[];
   /** What is there and not declared, printable. */
@@ -149,6 +151,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       formerFaults: gone.faults,
       settledLeft: [...moved.settled, ...gone.settled],
       forgotten: isWhole ? gone.forgotten : [],
+      letGo: machine.kept.gone(),
       out: out.map(({ name }) => name),
       warnings: [
         ...insides,

@@ -45,7 +45,10 @@ export const uidInstead = (
   spareUid(
     false,
     (id) => userByUid(id) !== undefined,
-    (id) => reserved.has(id) || kept.has(id),
+    {
+      has: (id) => reserved.has(id) || kept.has(id),
+      letGo: (isWanted) => kept.letGo((id) => isWanted(id) && !reserved.has(id)),
+    },
     DECLARED.uid,
   );
 

@@ -19,6 +19,7 @@ const begun = (title: string, file: string, changes: readonly Change[]): Mutant[
 const PRUNE = "e2e/apply-prune.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const SILENT = "e2e/interrupted-services.test.ts";
+const LEFT = "e2e/apply-left-uids.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
 const BEGUN = "e2e/apply-begun-accounts.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
@@ -104,7 +105,9 @@ export const APPLY: readonly Mutant[] = [
     ["if (damaged.length === 0)", "if (false)"],
   ]),
   ...within("src/declaration/renamed.ts", "e2e/apply-renamed.test.ts", [
-    [" && once.createdHome === account?.home", ""],
+    ["once.createdHome === account.home ? account.home : movedHome(once, account)", "account.home"],
+    ["homeIdOf(place, uid) === homeId ? place : undefined", "place"],
+    ["if (!isUntouched(name, createdDay)) return undefined;", ""],
     ["if (answered(() => userByName(once.name) === undefined) !== true) return [];", ""],
   ]),
   ...within("src/declaration/compare/former.ts", LEAVES, [
@@ -126,7 +129,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (found !== undefined && !", "if (!"],
   ]),
   ...within("src/declaration/memory.ts", LEAVES, [
-    ["{ out: true, created: undefined, createdHome: undefined }", "{ out: true }"],
+    ["{ out: true, ...createdOf(undefined) }", "{ out: true }"],
   ]),
   ...within("src/declaration/parsed.ts", "e2e/apply-parsed.test.ts", [
     ["uid === libc.geteuid() && (mode", "(mode"],
@@ -142,7 +145,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/system/give.ts", KEPT, [
     ["  if (!onlyRootExchanges(directoryOf(path))) return undefined;\n", ""],
-    [" --from=${uid}", ""],
+    [" --from=${uid} ${owner}", " ${owner}"],
     ["found.group === undefined ?", "false ?"],
   ]),
   ...within("src/enter/remedies.ts", "e2e/moved-aside.test.ts", [
@@ -208,7 +211,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/carry-out.ts", KEPT, [
     ["stays: (home) => memory.stays(home)", "stays: () => undefined"],
   ]),
-  ...within("src/system/login-defs.ts", KEPT, [["if (other !== undefined) return other;", "return other;"]]),
+  ...within("src/system/login-defs.ts", KEPT, [["if (now !== undefined) return now;", "return now;"]]),
   ...within("src/tools/jk_addjailuser.ts", KEPT, [
     ["const uidInstead = () => uidBeside(options.system);", "const uidInstead = () => undefined;"],
   ]),
@@ -223,7 +226,43 @@ export const APPLY: readonly Mutant[] = [
   ...begun("before its account goes", "src/declaration/memory.ts", [
     ["if (createdHomeOf(this.#users.get(home.name))?.home !== home.home) this.write();", ""],
   ]),
-  ...begun("stays$", "src/declaration/creating.ts", [["field === mark", "true"]]),
+  ...within("src/declaration/creating.ts", "e2e/apply-renamed.test.ts", [
+    [" && entry.lastChange === day", ""],
+    ['["!", "*"].includes(entry.password) && ', ""],
+  ]),
+  ...begun("renamed one", "src/declaration/creating.ts", [
+    ["more.length === 0 && ", ""],
+    ["renamed?.shell === CHROOT_SHELL && ", ""],
+    ["splitHome(createdHome)?.jail === jail", "true"],
+  ]),
+  ...begun("renamed one", "src/declaration/renamed.ts", [["!isMarked(before, once, account)", "true"]]),
+  ...begun("renamed meanwhile", "src/declaration/creating.ts", [['line.split(":")[1] === mark', "true"]]),
+  ...within("src/jail/fs/owned.ts", "unit/owned.test.ts", [
+    ["now.ctime >= this.since && ", ""],
+    ["!(onlyRootWrites(here.stat) && onlyRootWrites(now))", "false"],
+    ["tops.add(this.#levels[1]?.name ?? name);", ""],
+    ['this.#note(here.stat.uid, "");', ""],
+  ]),
+  ...within("src/jail/fs/owned.ts", LEFT, [
+    ["if (kernelFileSystem(fd) !== undefined) return false;", ""],
+    ["if (isReadOnly(fd) && !this.#hasOthersBelow()) return false;", ""],
+    [" && !this.#hasOthersBelow()", ""],
+    ["this.#requireTimes(fd);\n    return true;", "return true;"],
+    ["if (now.ctime >= this.since", "if (false"],
+  ]),
+  ...within("src/system/give.ts", LEFT, [[" --from=${uid} 0", " 0"]]),
+  ...within("src/declaration/left-uids.ts", LEFT, [
+    ["const holders = holdersOf(uids);", "const holders = new Map<number, number>();"],
+  ]),
+  ...within("src/declaration/kept-homes.ts", LEFT, [
+    ["if (!(stay.has(home.uid) || stay.has(undefined))) ", ""],
+    [" || stay.has(undefined)", ""],
+  ]),
+  ...within("src/declaration/compare/compare.ts", LEFT, [["letGo: machine.kept.gone()", "letGo: []"]]),
+  ...within("src/system/processes.ts", "unit/processes.test.ts", [
+    ['if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;', "return uids;"],
+  ]),
+  ...within("src/system/processes.ts", LEFT, [["note(ownerOfOpen(proc, path), pid);", ""]]),
   ...begun("is removed again", "src/declaration/creating.ts", [
     ["kept.push(...homeWithoutAccount(one));", ""],
   ]),
@@ -417,7 +456,7 @@ export const APPLY: readonly Mutant[] = [
     ['error.code !== "home-aside"', "true"],
   ]),
   ...titled("no account gets the uid", "src/system/login-defs.ts", [
-    ["if (usual === undefined || !isReserved(usual)) return undefined;", "if (usual) return undefined;"],
+    ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
   ]),
   ...titled("no account gets the uid", "src/declaration/compare/returning.ts", [
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],

@@ -1,0 +1,121 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
+import { CHANGES, type Owned, ownedIn } from "../jail/fs/owned.ts";
+import { hostPath, joinPath, openJailRoot } from "../jail/fs/walk.ts";
+import { giveAllCommand, giveCommand } from "../system/give.ts";
+import { hostUser } from "../system/name-services.ts";
+import { holdersOf } from "../system/processes.ts";
+import { listed } from "./change.ts";
+import type { KeptHome } from "./once-shape.ts";
+
+// The uid of an account that was removed stays reserved as long as its jail is there, since files in that may have it. Nobody
+// tells when the last one goes. So they are looked for when no other uid is left, and only then: a jail may have millions.
+
+// The ctime of a file is that of the last tick of a clock, which may be 10 ms ago.
+const TICK = 10;
+const ATTEMPTS = 3;
+
+/** Why a uid stays reserved. */
+export interface LeftUid {
+  readonly jail: ByteString;
+  /** Undefined for all of the jail. */
+  readonly uid: number | undefined;
+  readonly why: () => Left;
+}
+
+/** Printable. */
+interface Left {
+  readonly what: string;
+  /** What to do, as the end of the sentence. */
+  readonly advice: string;
+  /** The command in that. */
+  readonly remedy?: ByteString | undefined;
+}
+
+/** Which of the uids, each that of an account which had its home in a jail, files in that or processes still have. */
+export function uidsLeftIn(jail: ByteString, uids: ReadonlySet<number>): readonly LeftUid[] {
+  try {
+    const { holders, owned } = lookThrough(jail, uids);
+    return [
+      ...[...owned].map(([uid, files]) => ({ jail, uid, why: () => ofFiles(jail, uid, files) })),
+      ...[...holders].map(([uid, pid]) => ({ jail, uid, why: () => ofProcess(uid, pid) })),
+    ];
+  } catch (error) {
+    if (!isReported(error) || (error instanceof JailkitError && error.code === "interrupted")) throw error;
+    return [{ jail, uid: undefined, why: () => unknown(error) }];
+  }
+}
+
+function lookThrough(jail: ByteString, uids: ReadonlySet<number>) {
+  using root = openJailRoot(jail);
+  for (let attempt = 1; ; attempt++) {
+    const since = BigInt(Date.now() - TICK) * 1_000_000n;
+    try {
+      // Before the files: what a process has open may get a name, and lose it when it has been looked for there.
+      const holders = holdersOf(uids);
+      return { holders, owned: ownedIn(root, uids, since) };
+    } catch (error) {
+      const isBusy = error instanceof JailkitError && error.code === CHANGES;
+      if (!isBusy || attempt === ATTEMPTS) throw error;
+      Bun.sleepSync(2 * TICK);
+    }
+  }
+}
+
+function unknown(error: unknown): Left {
+  const isBusy = error instanceof JailkitError && error.code === CHANGES;
+  const what = `what may have the uids of accounts that were in a jail is not known: ${describeError(error)}`;
+  return {
+    what,
+    advice: isBusy ? "end the sessions in this jail, and run this again" : "",
+    remedy: remedyOf(error),
+  };
+}
+
+function ofFiles(jail: ByteString, uid: number, { path, tops }: Owned): Left {
+  const what = `${quoted(hostPath({ path: jail }, path))} has the uid ${uid}, which is that of no account any more`;
+  const all = [...tops].map((name) => joinPath(jail, name));
+  const remedy = giveAllCommand(all, uid);
+  return {
+    what,
+    advice: remedy === undefined ? "" : `give all that has it to root, and run this again: ${remedy}`,
+    remedy,
+  };
+}
+
+function ofProcess(uid: number, pid: number): Left {
+  const remedy = `kill -KILL ${pid}`;
+  const what = `the process ${pid} has the uid ${uid}, which is that of no account any more, or a file with it open`;
+  return { what, advice: `end it, and run this again: ${remedy}`, remedy };
+}
+
+/** Why the uid of a home stays reserved that is at a place of the host. */
+export function whyHome(
+  { name, uid }: KeptHome,
+  place: ByteString,
+): { message: string; remedy: ByteString | undefined } {
+  const remedy = giveCommand(place, uid, { uid: 0, gid: 0 });
+  const give = remedy === undefined ? "" : `; give it to root, and run this again: ${remedy}`;
+  return {
+    message: `${quoted(place)}, the home that ${quoted(name)} had, has the uid ${uid}${give}`,
+    remedy,
+  };
+}
+
+const MOST_SHOWN = 3;
+
+/** Why those of them stay reserved that are wanted: one as an example, and the jails of others. Undefined if there are none. */
+export function whyLeft(left: readonly LeftUid[], isWanted: (uid: number) => boolean) {
+  const wanted = left.filter(({ uid }) => uid === undefined || isWanted(uid));
+  // Whoever has an account owns these files.
+  const isNobodys = ({ uid }: LeftUid) =>
+    uid !== undefined && answered(() => hostUser(uid) === undefined) === true;
+  const first = wanted.find(isNobodys) ?? wanted.find(({ uid }) => uid === undefined);
+  if (first === undefined) return undefined;
+  const others = [...new Set(wanted.map(({ jail }) => jail))].filter((jail) => jail !== first.jail);
+  const more = others.length > MOST_SHOWN ? ` and ${others.length - MOST_SHOWN} more` : "";
+  const also = others.length === 0 ? "" : ` (it is so in ${listed(others.slice(0, MOST_SHOWN))}${more}, too)`;
+  const { what, advice, remedy } = first.why();
+  return { message: `${what}${also}${advice === "" ? "" : `; ${advice}`}`, remedy };
+}

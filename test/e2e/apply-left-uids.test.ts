@@ -1,0 +1,193 @@
+/** The uids of accounts that are gone with their homes: they are free again when nothing has them, if no other is left. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { runWithStops } from "../machine/stops.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const MEMORY = "/var/lib/jailkit/declared.json";
+const DEFS = "/etc/login.defs";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const user = (name: string, more = "") => `[user ${name}]\njail = ${J}\nshell = /bin/bash\n${more}`;
+const CARL = JAIL + user("carl");
+const HAND = ["jk_addjailuser", "-s", "/bin/bash", J, "hand"];
+
+let m: Machine;
+let defs = "";
+/** That of bob, who is gone. */
+let uid = 0;
+
+const uidOf = (name: string): number | undefined => {
+  const found = new RegExp(`^${name}:[^:]*:(\\d+):`, "m").exec(m.read("/etc/passwd"))?.[1];
+  return found === undefined ? undefined : Number(found);
+};
+const kept = () => JSON.parse(m.read(MEMORY)).kept;
+const sh = (text: string) => m.must(["sh", "-ec", text]);
+/** What a run says that creates no account. */
+function problemOf(...options: string[]) {
+  const { summary } = linesOf(m, ...options);
+  expect(summary.problems.map(({ code }) => code)).toEqual(["no-id"]);
+  return summary.problems[0];
+}
+/** Does what a problem advises, until carl has the uid; returns what it says each time. */
+function heal(): string[] {
+  const said: string[] = [];
+  while (said.length < 5) {
+    const { status, summary } = linesOf(m);
+    if (status === 0) break;
+    const { message = "", remedy = "" } = summary.problems[0] ?? {};
+    said.push(message);
+    expect(message).toEndWith(`: ${remedy}`);
+    m.must(["sh", "-ec", remedy ?? ""]);
+  }
+  expect(uidOf("carl")).toBe(uid);
+  return said;
+}
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  defs = m.read(DEFS);
+});
+beforeEach(() => {
+  m.mkdir("/srv", { mode: 0o755 });
+  m.write(FILE, JAIL + user("bob"));
+  m.must(["jailkit", "apply"]);
+  uid = uidOf("bob") ?? 0;
+  m.write(FILE, JAIL);
+});
+afterEach(() => {
+  m.write(DEFS, defs);
+  for (const name of ["bob", "carl", "dan", "hand"]) if (uidOf(name) !== undefined) m.must(["userdel", name]);
+  for (const path of ["/srv", "/var/lib/jailkit", "/root/data"]) m.remove(path);
+});
+afterAll(() => m?.close());
+
+/** Removes bob with his home; then his uid is the only one. */
+function removeBob(): void {
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  expect(kept()).toEqual([{ name: "bob", uid, home: `${J}/./` }]);
+  m.write(
+    DEFS,
+    defs.replace(/^UID_(MIN|MAX).*$/gm, (_, which) => `UID_${which} ${uid}`),
+  );
+  m.write(FILE, CARL);
+}
+
+test("nothing has it: the next account gets it, and it is not reserved any more", () => {
+  removeBob();
+  m.mkdir(`${J}/data`, { mode: 0o755 });
+  expect(linesOf(m, "--check").summary.problems).toEqual([]);
+  expect(kept()).toHaveLength(1);
+  m.must(["strace", "-y", "-qq", "-o", "/root/trace", "-e", "trace=getdents64", "jailkit", "apply"]);
+  // Once: there are its names, and the end.
+  expect(m.read("/root/trace").split(`<${J}/data>`)).toHaveLength(3);
+  expect([uidOf("carl"), kept()]).toEqual([uid, []]);
+});
+
+test("jk_addjailuser looks, too", () => {
+  removeBob();
+  m.must(HAND);
+  expect(uidOf("hand")).toBe(uid);
+});
+
+test("only if no other is left, since a jail may be large", () => {
+  removeBob();
+  m.mkdir(`${J}/data`, { mode: 0o755 });
+  m.write(DEFS, defs);
+  m.must(["strace", "-f", "-y", "-qq", "-o", "/root/trace", "-e", "trace=getdents64", "jailkit", "apply"]);
+  expect(m.read("/root/trace")).not.toContain(`<${J}/data>`);
+  expect([uidOf("carl"), kept().length]).toEqual([uid + 1, 1]);
+});
+
+test("files in the jail have it: nobody gets it until the command that is shown has given them to root", () => {
+  sh(
+    `mkdir -p ${J}/tmp ${J}/data/deep/er; cp /bin/true ${J}/tmp/left; touch ${J}/data/deep/er/too; chown bob: ${J}/tmp/left ${J}/data/deep/er/too; chmod 4755 ${J}/tmp/left`,
+  );
+  removeBob();
+  for (const options of [["--check"], []]) {
+    const problem = problemOf(...options);
+    expect(problem?.message).toMatch(new RegExp(`'${J}/(tmp/left|data/deep/er/too)' has the uid ${uid}`));
+    expect(problem?.remedy).toMatch(
+      new RegExp(`^chown -hR --from=${uid} 0 ${J}/(data ${J}/tmp|tmp ${J}/data)$`),
+    );
+  }
+  expect(m.run(HAND)).toMatchObject({ status: 1, stderr: expect.stringContaining("chown -hR") });
+  expect(heal()).toHaveLength(1);
+  const left = m.stat(`${J}/tmp/left`);
+  expect([left?.uid, (left?.mode ?? 0) & 0o7777]).toEqual([0, 0o755]);
+});
+
+test("so it is on what is mounted in the jail, unless nobody can write there", () => {
+  sh(`mkdir -p ${J}/proc ${J}/ro /root/data/in; touch /root/data/x; mount -t proc proc ${J}/proc`);
+  sh(`mount -t tmpfs none /root/data/in; touch /root/data/in/x; chown bob: /root/data/x /root/data/in/x`);
+  sh(`mount --rbind /root/data ${J}/ro; mount -o remount,bind,ro ${J}/ro`);
+  removeBob();
+  expect(problemOf()?.message).toMatch(new RegExp(`'${J}/ro/(in/)?x' has the uid ${uid}`));
+  m.must(["umount", `${J}/ro/in`]);
+  expect(linesOf(m).status).toBe(0);
+  expect(uidOf("carl")).toBe(uid);
+  sh(`umount ${J}/ro ${J}/proc /root/data/in`);
+});
+
+test("a process has it, or a file without a name: it is free when that has ended", async () => {
+  removeBob();
+  sh(`cp /bin/true ${J}/left; chown ${uid} ${J}/left; chmod 4755 ${J}/left`);
+  const open = m.start(["sh", "-c", `exec 5<${J}/left; echo there; exec sleep infinity`], { user: "nobody" });
+  await open.until(({ stdout }) => stdout.includes("there") || undefined);
+  m.remove(`${J}/left`);
+  const run = [
+    "setpriv",
+    "--reuid",
+    `${uid}`,
+    "--clear-groups",
+    "sh",
+    "-c",
+    "echo there; exec sleep infinity",
+  ];
+  const own = m.start(run);
+  await own.until(({ stdout }) => stdout.includes("there") || undefined);
+  const said = heal();
+  expect(said).toHaveLength(2);
+  for (const line of said) expect(line).toContain(`has the uid ${uid}, which is that of no account any more`);
+  await Promise.all([open.ended, own.ended]);
+});
+
+test("a home that stays has it: the command that is shown helps", () => {
+  m.must(["jailkit", "apply", "--prune"]);
+  m.write(
+    DEFS,
+    defs.replace(/^UID_(MIN|MAX).*$/gm, (_, which) => `UID_${which} ${uid}`),
+  );
+  m.write(FILE, CARL);
+  const [said, ...more] = heal();
+  expect(said).toContain(`'${J}/home/bob', the home that 'bob' had, has the uid ${uid}`);
+  expect(more).toEqual([]);
+});
+
+test("who moves a file to where it was looked for already does not hide it", async () => {
+  sh(`mkdir -p ${J}/data/a ${J}/data/b; touch ${J}/data/a/x; chown bob: ${J}/data/a/x`);
+  sh(`chown nobody ${J}/data ${J}/data/a ${J}/data/b`);
+  removeBob();
+  const [a, b] = [`${J}/data/a`, `${J}/data/b`];
+  const stops = { calls: ["getdents64"], paths: [a, b] };
+  const { stderr } = await runWithStops(m, ["jailkit", "apply"], stops, (call) => {
+    const [here, there] = call.includes(`<${a}>`) ? [a, b] : [b, a];
+    // It has just been looked for here.
+    if (m.exists(`${there}/x`) && /= 0$/.test(call)) m.must(["mv", `${there}/x`, here]);
+  });
+  expect(uidOf("carl")).toBeUndefined();
+  expect(stderr).toMatch(/'\/srv\/customer\/data\/(a\/x|b\/x)' has the uid|changes while it is looked at/);
+  expect(problemOf()?.message).toContain("/x' has the uid");
+});
+
+test("what cannot be looked through keeps it, and says so", () => {
+  removeBob();
+  m.mkdir(`${J}/data`, { mode: 0o755 });
+  m.must(["mount", "-t", "ramfs", "none", `${J}/data`]);
+  expect(problemOf()?.message).toContain(`'${J}/data' is on a file system whose files may change unseen`);
+  m.must(["umount", `${J}/data`]);
+  expect(linesOf(m).status).toBe(0);
+});
