@@ -112,7 +112,10 @@ export const tool = defineTool({
       description:
         "write jails and their users as 'jailkit apply' reads them: the named ones, or all that are known",
     },
-    withoutKeys: { description: "with --declaration: without the keys in authorized_keys of the homes" },
+    withoutKeys: {
+      description: "with --declaration: without the keys in authorized_keys of the homes",
+      needs: "declaration",
+    },
     output: {
       short: "o",
       value: "FILE",
@@ -140,7 +143,6 @@ With --declaration the output is an ini file for /etc/jailkit/jails.d, so that n
       const named = options.jail === undefined ? operands : [options.jail, ...operands];
       return exportDeclaration(named, !options.withoutKeys, output);
     }
-    if (options.withoutKeys) throw new UsageError("--without-keys is for --declaration", 2);
     const { transfer, warnings } = gather(absolutePath(onlyJail(options.jail, operands, 2)));
     const document = documentOf(transfer);
     const refusal = importRefusal(document);
