@@ -42,7 +42,7 @@ export const asideFiles = (directory: ByteString, entries: readonly DirectoryEnt
   entries.filter(({ name }) => isAside(name)).map(({ name }) => `${directory}/${name}`);
 
 /** The name under which a file is read; undefined if nothing is left of its own. */
-function readName(name: ByteString): ByteString | undefined {
+export function readName(name: ByteString): ByteString | undefined {
   const stem = name
     .replace(/^\.+/, "")
     .replace(/\.ini(?![a-z\d]).*$/is, "")

@@ -25,9 +25,9 @@ import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaratio
 import { withRenamed } from "../declaration/renamed.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
-import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { asideCommand } from "../system/free-name.ts";
+import { isHostDirectory } from "../system/host-files.ts";
 import { hostUser } from "../system/name-services.ts";
 
 /** The tools that it starts, loaded when there is work. */
@@ -130,8 +130,7 @@ interface Options {
 function requireDeclarations(configDir: string): ByteString {
   const unreadable = (why: string) =>
     new JailkitError("config-unreadable", 1, `${display(configDir)}: ${why}`);
-  const place = statIfPresent(AT_FDCWD, configDir, true);
-  if (place === undefined || !isDirectory(place)) throw unreadable("no such directory");
+  if (!isHostDirectory(configDir)) throw unreadable("no such directory");
   if (NAMES.every((name) => statIfPresent(AT_FDCWD, `${configDir}/${name}`) === undefined))
     throw unreadable(`has neither ${NAMES.join(" nor ")}`);
   return absolutePath(configDir);
