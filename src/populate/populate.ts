@@ -80,7 +80,7 @@ export async function populate(
     const { openRecord } = await import("./record/record.ts");
     const { manifest, damage } = root === undefined ? {} : openRecord(root);
     const notLive = root && liveProblem(root, request.live, recordedLive(root, manifest), manifest?.content);
-    const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan);
+    const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan, options);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
       obstacle !== undefined
