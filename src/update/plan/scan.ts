@@ -167,8 +167,8 @@ class JailScanner implements Scan {
   }
 
   private fail(path: ByteString, error: unknown): void {
-    const { message } = problemFrom(error, "unreadable", path);
-    this.problems.push({ code: "unreadable", path: this.root.path + path, message });
+    const code = "unreadable";
+    this.problems.push({ ...problemFrom(error, code, this.root.path + path), code });
   }
 }
 
