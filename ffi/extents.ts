@@ -35,8 +35,8 @@ function readBirth(dirfd: number, path: ByteString, mask: number): Birth | undef
 }
 
 /** Flags of chattr(1) that forbid changes, as its letters: "i" immutable, "a" append-only. Empty if it is missing. */
-export function holdingFlags(path: ByteString): string {
-  if (!statxIfPresent(C.AT_FDCWD, path, false, 0)) return "";
+export function holdingFlags(path: ByteString, dirfd: number = C.AT_FDCWD): string {
+  if (!statxIfPresent(dirfd, path, false, 0)) return "";
   const attributes = statxBuffer.readUInt32LE(8);
   return `${attributes & STATX_ATTR_IMMUTABLE ? "i" : ""}${attributes & STATX_ATTR_APPEND ? "a" : ""}`;
 }

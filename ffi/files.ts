@@ -244,9 +244,12 @@ export function readEntries(fd: number, entries: DirectoryEntry[]): boolean {
   return count > 0;
 }
 
+/** As readDirectory, of an open directory that may be O_PATH. */
+export const entriesOf = (directory: number, limit?: number): DirectoryEntry[] =>
+  withFd(openAt(directory, ".", C.O_RDONLY | C.O_DIRECTORY), (fd) => readDirectory(fd, limit));
+
 /** True if an open directory, which may be O_PATH, has no names. */
-export const isEmptyDirectory = (directory: number): boolean =>
-  withFd(openAt(directory, ".", C.O_RDONLY | C.O_DIRECTORY), (fd) => readDirectory(fd, 1)).length === 0;
+export const isEmptyDirectory = (directory: number): boolean => entriesOf(directory, 1).length === 0;
 
 let linkBuffer: Buffer | undefined;
 

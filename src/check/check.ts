@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
-import { answered, describeError, JailkitError, problemFrom } from "../cli/error.ts";
+import { answered, describeError, JailkitError, problemFrom, remedyOf } from "../cli/error.ts";
 import { BUSY } from "../cli/options.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
@@ -175,10 +175,14 @@ export class JailChecker {
 }
 
 /** The result for a jail whose check was not completed; printable. */
-export function notChecked(path: ByteString, reason: string, code = "failed"): CheckedJail {
+export function notChecked(
+  path: ByteString,
+  reason: string,
+  { code = "failed", remedy }: Partial<Pick<CheckProblem, "code" | "remedy">> = {},
+): CheckedJail {
   const message = `${display(path)}: cannot be checked: ${reason}`;
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
-  return { ...nothing, findings: [], problems: [{ code, path, message }] };
+  return { ...nothing, findings: [], problems: [{ code, path, message, remedy }] };
 }
 
 function readIni(file: ByteString, warnings: string[], problems: CheckProblem[]): IniFile | undefined {
@@ -190,7 +194,7 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
   } catch (error) {
     // A file that others can write must neither hide anything nor prevent the check.
     if (!(error instanceof JailkitError) || error.code !== "config-unsafe") throw error;
-    problems.push({ code: error.code, path: file, message: error.message });
+    problems.push(problemFrom(error, error.code, file));
     return undefined;
   }
 }
@@ -228,7 +232,7 @@ async function checkOne(
     const problems = [...report.problems, ...(smoke?.problems ?? [])];
     return { path, report, findings, problems, fixes, fixed, tests: smoke?.results ?? [] };
   } catch (error) {
-    return notChecked(path, describeError(error));
+    return notChecked(path, describeError(error), { remedy: remedyOf(error) });
   }
 }
 
@@ -254,9 +258,9 @@ async function fix(path: ByteString, report: JailReport, how: Omit<JailCheck, "r
 function openProblem(path: ByteString, error: unknown, missing: boolean): CheckProblem {
   const problem = problemFrom(error, "unreadable", path);
   const hint = missing ? jailHint(path) : undefined;
-  const gone = `, it does not exist${hint === undefined ? "" : `; ${hint}`}`;
+  const gone = `, it does not exist${hint === undefined ? "" : `; ${hint.text}`}`;
   const message = `cannot check files in ${display(path)}/${missing ? gone : `: ${problem.message}`}`;
-  return { ...problem, message };
+  return { ...problem, message, remedy: missing ? hint?.remedy : problem.remedy };
 }
 
 /** Whether another tool was working on a jail, and nothing else prevented the check. */

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
+import { problemFrom } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { isPrivate, lackingMounts, liveState, restrictionsOf } from "../jail/fs/live-mounts.ts";
@@ -81,7 +81,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     try {
       return step();
     } catch (error) {
-      problems.push({ code, path: root.path, message: what + describeError(error) });
+      problems.push({ ...problemFrom(error, code, root.path, what), code });
       return [];
     }
   };

@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
+import { problemFrom } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type IniFile, problemLine } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
@@ -75,7 +75,7 @@ export function servedSockets(problems: CheckProblem[]): PathTest {
     const served = new Set(sections.map(({ name }) => plainPath(name)));
     return (path) => served.has(path);
   } catch (error) {
-    problems.push({ code: "config-unreadable", path: file, message: describeError(error) });
+    problems.push({ ...problemFrom(error, "config-unreadable", file), code: "config-unreadable" });
     return () => false;
   }
 }

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { JailkitError, problemFrom } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { type ManifestContent, openManifest, REGISTRY } from "../jail/record/manifest.ts";
@@ -58,7 +58,7 @@ export function keepVerified(record: JailRecord, files: VerifiedFiles): CheckPro
     saveVerified(REGISTRY, record.id, files);
     return [];
   } catch (error) {
-    const message = `the verified files cannot be saved for the next check: ${describeError(error)}`;
-    return [{ code: "not-kept", path: REGISTRY, message }];
+    const before = "the verified files cannot be saved for the next check: ";
+    return [{ ...problemFrom(error, "not-kept", REGISTRY, before), code: "not-kept" }];
   }
 }

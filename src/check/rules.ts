@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
-import { describeError, type ErrorPlace } from "../cli/error.ts";
+import { type ErrorPlace, problemFrom } from "../cli/error.ts";
 
 /** "error": wrong, or not as it was installed. "warning": a danger that may be intended. */
 export const LEVELS = ["error", "warning"] as const;
@@ -190,5 +190,5 @@ export interface CheckProblem {
 
 /** The problem of a path that cannot be read. `what` begins the message. */
 export function unreadable(path: ByteString, error: unknown, what = ""): CheckProblem {
-  return { code: "unreadable", path, message: what + describeError(error) };
+  return { ...problemFrom(error, "unreadable", path, what), code: "unreadable" };
 }

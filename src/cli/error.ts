@@ -34,14 +34,15 @@ export class JailkitError extends Error {
   }
 }
 
-/** An error as reports have it. `code`: of one that has no code of its own. */
+/** An error as reports have it. `code`: of one that has no code of its own. `before`: begins the message. */
 export function problemFrom(
   error: unknown,
   code: string,
   path: ByteString,
+  before = "",
 ): { code: string; path: ByteString; message: string; remedy?: string | undefined } {
   const own = error instanceof JailkitError ? error.code : code;
-  return { code: own, path, message: describeError(error), remedy: remedyOf(error) };
+  return { code: own, path, message: before + describeError(error), remedy: remedyOf(error) };
 }
 
 /** The command to type against an error; undefined if it has none. */

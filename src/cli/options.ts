@@ -15,6 +15,10 @@ export interface OptionSpec {
   /** The option may be repeated, and all its values count. */
   readonly repeat?: boolean;
   readonly description: string;
+  /** The key of the option without which this one would have no effect: alone it is a mistake. */
+  readonly needs?: string;
+  /** The keys of options beside which this one, or they, would have no effect: both are a mistake. */
+  readonly excludes?: readonly string[];
   /** Accepted, but not shown: for scripts written for jailkit 2. */
   readonly hidden?: boolean;
   /** Other letters and long names, accepted but not shown: those of jailkit 2. */

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { printAbout } from "./about.ts";
+import { requireCombination } from "./combinations.ts";
 import { JailkitError, UsageError } from "./error.ts";
 import { type GivenArguments, getopt } from "./getopt.ts";
 import type { HelpSource } from "./help.ts";
@@ -87,6 +88,7 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
     try {
       if (root !== undefined && libc.geteuid() !== 0 && !asked.includes(withoutRoot))
         throw new JailkitError("not-root", root, "must be run as root");
+      requireCombination(asked, options);
       if (!asked.includes("json")) tellOfWaiting(name);
       const output = await definition.run({ options: values, operands: given.operands });
       if (typeof output === "number") return output;

@@ -18,7 +18,7 @@ export interface UnreadFile {
 /** What editors, package managers and programs that are writing leave behind, and what somebody has put aside. */
 const LEFT: readonly RegExp[] = [
   /~$|^#|,v$/,
-  /\.(?:bak|dist|disabled|new|off|old|orig|rej|save|saved|tmp)$/i,
+  /\.(?:bak|dist|disabled|new|off|old|orig|rej|save|saved|tmp)\d*$/i,
   /\.(?:apk|dpkg|ucf)-[a-z]+$/,
   /\.(?:pac|rpm)(?:new|orig|save)$/,
 ];
@@ -35,14 +35,15 @@ function isMeant({ name, type }: DirectoryEntry): boolean {
   return !TEXT_ABOUT.test(name) && !LEFT.some((pattern) => pattern.test(name));
 }
 
-const isAside = (name: ByteString): boolean => name.endsWith(ASIDE);
+// With a number, where the name is taken.
+const isAside = (name: ByteString): boolean => name.replace(/\d+$/, "").endsWith(ASIDE);
 
 /** What a remedy has put aside in a drop-in directory: no finding, and no decision about what it says. Pure. */
 export const asideFiles = (directory: ByteString, entries: readonly DirectoryEntry[]): ByteString[] =>
   entries.filter(({ name }) => isAside(name)).map(({ name }) => `${directory}/${name}`);
 
 /** The name under which a file is read; undefined if nothing is left of its own. */
-function readName(name: ByteString): ByteString | undefined {
+export function readName(name: ByteString): ByteString | undefined {
   const stem = name
     .replace(/^\.+/, "")
     .replace(/\.ini(?![a-z\d]).*$/is, "")

@@ -2,7 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { baseName, directoryOf, parentOf } from "../../ffi/paths.ts";
-import { quoted } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { operands } from "../cli/shell-word.ts";
 import {
   CONFIG_DIRECTORY,
   type ConfigSource,
@@ -11,35 +13,79 @@ import {
   mergeFiles,
 } from "../config/load.ts";
 import { scanIni } from "../config/scan.ts";
-import { isDirectory } from "../jail/fs/walk.ts";
+import { readName } from "../config/unread.ts";
 import { RootView } from "../libraries/root-view.ts";
+import { asideCommand } from "../system/free-name.ts";
+import { isHostDirectory } from "../system/host-files.ts";
+import { below } from "../system/mountinfo.ts";
 import type { Declaration } from "./model.ts";
 import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "./read.ts";
 
-/** A configuration directory, and a file of its declarations by the path with which it is read; "" for their directory. */
+const DROP_INS = dropInDirectory(DECLARATION_FILE) ?? "";
+const isDropIns = (path: ByteString) => baseName(path) === baseName(DROP_INS);
+
+/** A configuration directory, and a place among its declarations. */
 interface Written {
   readonly config: ByteString;
-  readonly file: ByteString;
+  /** The path with which a file is read; "" for their directory, and undefined for what `jailkit apply` does not read. */
+  readonly file: ByteString | undefined;
 }
 
-/** What a path names, by whatever way; undefined if `jailkit apply` reads nothing there. */
+/** What a path names, by whatever way; undefined if that is not among declarations. */
 function writtenTo(path: ByteString): Written | undefined {
-  const stat = statIfPresent(AT_FDCWD, path, true);
-  const isFolder = stat !== undefined && isDirectory(stat);
+  const isFolder = isHostDirectory(path);
   using host = new RootView();
-  const folder = isFolder ? path : parentOf(path) || "/";
-  const place = host.realPath(folder);
+  const place = host.realPath(isFolder ? path : parentOf(path) || "/");
   if (place === undefined) return undefined;
   const name = isFolder ? "" : baseName(path);
   // The usual one may be a link to another name.
   for (const config of [CONFIG_DIRECTORY, directoryOf(place)]) {
-    const dropIns = dropInDirectory(`${config}/jails.ini`) ?? "";
+    const dropIns = `${config}/${baseName(DROP_INS)}`;
     if (host.realPath(dropIns) !== place) continue;
-    if (isFolder || isDropIn(name)) return { config, file: isFolder ? "" : `${dropIns}/${name}` };
+    return { config, file: isFolder ? "" : isDropIn(name) ? `${dropIns}/${name}` : undefined };
   }
+  const usual = host.realPath(DROP_INS);
+  if (usual !== undefined && below(place, usual) !== undefined)
+    return { config: CONFIG_DIRECTORY, file: undefined };
   const file = `${place}/jails.ini`;
   return name === baseName(file) ? { config: place, file } : undefined;
 }
+
+const outputError = (message: string) => new JailkitError("output", 1, message);
+
+/** What is missing where a directory is meant, and the command that creates it. */
+function noFolder(path: ByteString): JailkitError {
+  const make = `mkdir -p -m 0755 ${operands(path)}`;
+  if (statIfPresent(AT_FDCWD, path) === undefined)
+    return outputError(`${display(path)}: no such directory; create it with: ${make}`);
+  const why = "is not a directory; keep it under another name, and create one with";
+  return outputError(`${display(path)} ${why}: ${asideCommand(path)} && ${make}`);
+}
+
+/**
+ * Throws JailkitError for a place where a declaration would not be read, or would keep `jailkit apply` from reading others: in
+ * the way of jails.d, or with another name in it than it reads. `asFolder`: the path was typed as that of a directory.
+ */
+export function requireReadThere(path: ByteString, asFolder: boolean): void {
+  const written = writtenTo(path);
+  if (written === undefined) {
+    if ((asFolder || isDropIns(path)) && !isHostDirectory(path)) throw noFolder(path);
+    return;
+  }
+  if (written.file !== undefined) return;
+  const [folder, name] = [directoryOf(path), readName(baseName(path))];
+  if (isHostDirectory(path) || writtenTo(folder)?.file !== "")
+    throw outputError(
+      `${display(path)}: 'jailkit apply' reads no directory in ${quoted(DROP_INS)}: name that`,
+    );
+  const other = name === undefined ? "" : `, such as ${quoted(`${folder}/${name}`)}`;
+  const why = "the name must end with '.ini', and not begin with a dot";
+  throw outputError(`${display(path)}: 'jailkit apply' would not read this: ${why}${other}`);
+}
+
+/** Whether a path is a place for declarations, and for nothing else, also while jails.d is missing. */
+export const isForDeclarations = (path: ByteString): boolean =>
+  isDropIns(path) || writtenTo(path) !== undefined;
 
 /**
  * What `jailkit apply` reads together with a file or directory to write to, whose own text counts unless that is replaced
@@ -51,7 +97,7 @@ export function declaredBeside(
   replaces: boolean,
 ): Pick<Declaration, "jails" | "users"> | undefined {
   const written = writtenTo(path);
-  if (written === undefined) return undefined;
+  if (written?.file === undefined) return undefined;
   const isOther = ({ file }: ConfigSource) => !(replaces && file === written.file);
   const parts = readDeclarationSources(written.config)
     .filter(isOther)

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
-import { isEmptyDirectory, openAt, readDirectory, withFd } from "../../ffi/files.ts";
+import { entriesOf, isEmptyDirectory, openAt, withFd } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
@@ -40,8 +40,7 @@ const isEmpty = (root: JailRoot, name: ByteString): boolean =>
 
 function namesIn(root: JailRoot): ByteString[] {
   try {
-    const fd = openAt(root.fd, ".", O_RDONLY | O_DIRECTORY);
-    return withFd(fd, readDirectory)
+    return entriesOf(root.fd)
       .map(({ name }) => name)
       .sort();
   } catch (error) {

@@ -19,7 +19,7 @@ import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { Unsafe } from "../config/trusted.ts";
 import { asideFiles, type UnreadFile, unreadFiles } from "../config/unread.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
-import { isDirectory } from "../jail/fs/walk.ts";
+import { isHostDirectory } from "../system/host-files.ts";
 import { DeclarationError, type FileError } from "./errors.ts";
 import { readJail } from "./jail-section.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
@@ -132,8 +132,9 @@ export const readDeclarationSources = (directory: ByteString = CONFIG_DIRECTORY)
 /** Why a file that was named cannot be read. What is no declaration by its name, such as jails.d or /dev/null, stays where it is. */
 function namedFault(file: ByteString, error: JailkitError): JailkitError {
   if (file.endsWith(".ini")) return error;
-  const isFolder = isDirectory(statIfPresent(AT_FDCWD, file, true) ?? { mode: 0 });
-  const message = isFolder ? `${display(file)} is a directory: name the files in it` : error.message;
+  const message = isHostDirectory(file)
+    ? `${display(file)} is a directory: name the files in it`
+    : error.message;
   return new JailkitError(error.code, 1, message);
 }
 

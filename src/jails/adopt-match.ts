@@ -6,7 +6,7 @@ import { isGenerated } from "../check/files/drift.ts";
 import { createSpaces } from "../check/files/spaces.ts";
 import { type WalkEntry, walkJail } from "../check/files/walk.ts";
 import { servedSockets } from "../check/jails.ts";
-import { describeError } from "../cli/error.ts";
+import { problemFrom } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { sameContent } from "../jail/fs/compare.ts";
 import { hostSystemOf, outsidePathOf } from "../jail/fs/host-mounts.ts";
@@ -35,7 +35,7 @@ export function matchJail(root: JailRoot): { matched: MatchedFile[]; problems: P
   const homes = readJailAccounts(root).users.map(({ home }) => ({ path: home, confirmed: false }));
   const served = servedSockets([]);
   const fail = (path: ByteString, error: unknown) =>
-    problems.push({ code: "unreadable", path: root.path + path, message: describeError(error) });
+    problems.push({ ...problemFrom(error, "unreadable", root.path + path), code: "unreadable" });
   walkJail(root, createSpaces(homes), {
     ignored: () => false,
     hostDirectory: () => undefined,

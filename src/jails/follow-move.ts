@@ -176,7 +176,13 @@ export function followMove(
   for (const file of move.files) {
     attempt("file", file.path, () => {
       if (unsafe !== undefined && file.path.startsWith(`${CONFIG_DIRECTORY}/`))
-        throw new JailkitError("config-unsafe", 1, `${unsafe.message}; fix it with: ${unsafe.remedy}`);
+        throw new JailkitError(
+          "config-unsafe",
+          1,
+          `${unsafe.message}; fix it with: ${unsafe.remedy}`,
+          undefined,
+          unsafe.remedy,
+        );
       return moveFile(file, move);
     });
   }

@@ -157,9 +157,9 @@ function inLiveJail(
     const { content } = openManifest(root);
     const mounts = mountsOf(content);
     if (mounts.length > 0) return act(root, mounts);
-    const copy = liveCopyProblem(root, content)?.message;
     const not = `${display(jail)}: is not a live jail, and has no sockets of the host; 'jk_init --live' makes a live one`;
-    return { jail, mounts: [], problems: [{ code: "not-live", path: jail, message: copy ?? not }] };
+    const { message, remedy } = liveCopyProblem(root, content) ?? { message: not };
+    return { jail, mounts: [], problems: [{ code: "not-live", path: jail, message, remedy }] };
   } catch (error) {
     return { jail, mounts: [], problems: [problemFrom(error, "failed", jail)] };
   }

@@ -2,15 +2,19 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { parentOf } from "../../ffi/paths.ts";
 import { answered, problemFrom } from "../cli/error.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
+import { roomProblem } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { readOnlyProblem } from "../jail/fs/writable.ts";
+import { heldPlace, readOnlyProblem } from "../jail/fs/writable.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import { findProgram } from "../system/run.ts";
 import { lacksAccounts } from "./apply/accounts.ts";
 import { concernsLibraries, lacksCache } from "./apply/library-cache.ts";
 import { requireLiveLines } from "./apply/live-lines.ts";
 import type { Plan, PopulateProblem } from "./entry.ts";
-import type { PopulateRequest } from "./request.ts";
+import { openNearest } from "./open-jail.ts";
+import type { PopulateOptions, PopulateRequest } from "./request.ts";
+
+type HowToFill = Pick<PopulateOptions, "dryRun" | "hardlink">;
 
 /**
  * What keeps a plan from being carried out at all: a dry run reports it, and a real run before its first change.
@@ -20,13 +24,44 @@ export function obstacleTo(
   root: JailRoot | undefined,
   request: PopulateRequest,
   plan: Plan,
+  options: HowToFill,
 ): PopulateProblem | undefined {
   if (plan.unsafe !== undefined) return plan.unsafe;
   const { jail } = request;
   const lines = linesProblem(request);
   if (lines !== undefined) return lines;
-  const inJail = root && readOnlyProblem(root, placesToChange(root, request, plan), jail);
-  return inJail ?? withTree((host) => readOnlyProblem(host, [REGISTRY], jail));
+  const places = root === undefined ? [] : placesToChange(root, request, plan);
+  const inJail = root && readOnlyProblem(root, places, jail);
+  const onHost = () => withTree((host) => readOnlyProblem(host, [REGISTRY], jail));
+  const held = () => root && heldProblem(root, places, plan);
+  return inJail ?? onHost() ?? held() ?? (options.dryRun ? lackOfRoom(root, jail, plan, options) : undefined);
+}
+
+/** The problem of a place that chattr(1) protects. */
+function heldProblem(
+  root: JailRoot,
+  places: Iterable<ByteString>,
+  { entries }: Plan,
+): PopulateProblem | undefined {
+  const replaced = entries.filter(({ action }) => action === "replace").map(({ path }) => path);
+  const held = heldPlace(root, places, replaced);
+  return held && problemFrom(held, "immutable", root.path);
+}
+
+/**
+ * What a dry run tells of a file system that has certainly too little room for a plan; the run fills it, and goes on when there
+ * is more. `hardlink`: files may become links, which need none.
+ */
+function lackOfRoom(
+  root: JailRoot | undefined,
+  jail: ByteString,
+  { entries }: Plan,
+  { hardlink }: HowToFill,
+): PopulateProblem | undefined {
+  const made = entries.filter(({ action, type }) => action === "create" && !(hardlink && type === "file"));
+  if (root !== undefined) return roomProblem(root, jail, made);
+  using above = openNearest(jail);
+  return roomProblem(above, jail, made);
 }
 
 /** What keeps the lines of a live jail out of fstab(5): without them nothing is copied. */

@@ -77,7 +77,8 @@ function requirePlace(path: ByteString, unsafeStatus: number): void {
   if (held !== undefined) throw held;
 }
 
-function openNearest(path: ByteString): JailRoot {
+/** The nearest directory that is there, at or above a path of the host. Close it. */
+export function openNearest(path: ByteString): JailRoot {
   for (let at = path; ; at = directoryOf(at)) {
     try {
       return openTree(at);

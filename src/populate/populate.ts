@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
-import { describeError, JailkitError, problemFrom } from "../cli/error.ts";
+import { JailkitError, problemFrom } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
@@ -14,7 +14,7 @@ import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { CopyAhead } from "./apply/ahead.ts";
 import { type Applied, type ApplyOptions, applyPlan } from "./apply/apply.ts";
-import { ALL_FILES, addExtras, foreseeExtras } from "./apply/extras.ts";
+import { addExtras, foreseeExtras, notRecorded } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
 import { liveDirectories, liveProblem, setUpLive } from "./apply/live.ts";
 import { OBSTACLE, removeSockets } from "./apply/sockets.ts";
@@ -80,7 +80,7 @@ export async function populate(
     const { openRecord } = await import("./record/record.ts");
     const { manifest, damage } = root === undefined ? {} : openRecord(root);
     const notLive = root && liveProblem(root, request.live, recordedLive(root, manifest), manifest?.content);
-    const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan);
+    const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan, options);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
       obstacle !== undefined
@@ -192,9 +192,7 @@ async function fillJail(
     recordJail(manifest ?? openManifest(root), done, options.hardlink, applied);
   } catch (error) {
     if (!applied.stopped && !extras.some(endsRun)) {
-      const message = `the record of the jail is not written: ${describeError(error)}`;
-      const full = noRoom(error, request.jail, ALL_FILES);
-      const problem = full ?? { code: "manifest", path: request.jail, message };
+      const problem = notRecorded(error, request.jail);
       reporter.fail(problem);
       problems.push(problem);
     }
@@ -226,8 +224,7 @@ function refill(
   } catch (error) {
     // A damaged record is reported at the end.
     if (error instanceof JailkitError) return undefined;
-    const message = `the record of the jail is not written: ${describeError(error)}`;
-    const problem = noRoom(error, jail, ALL_FILES) ?? { code: "manifest", path: jail, message };
+    const problem = notRecorded(error, jail);
     reporter.fail(problem);
     return problem;
   }

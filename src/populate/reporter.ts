@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { print, printError } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
 import type { Entry, PopulateProblem } from "./entry.ts";
@@ -132,5 +132,5 @@ export function problemAt(path: ByteString, error: unknown, code: string): Popul
   // An immutable directory is one reason for many files.
   const named = text.includes(display(path)) || (error instanceof JailkitError && error.code === "immutable");
   const message = named ? text : `${display(path)}: ${text}`;
-  return { code: error instanceof JailkitError ? error.code : code, path, message };
+  return { ...problemFrom(error, code, path), message };
 }

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { JailkitError, problemFrom } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import type { ManifestRequest } from "../jail/record/manifest.ts";
@@ -85,8 +85,9 @@ class RecipeReader {
       else if (request.tool === "jk_cp") this.addOperands(request);
     } catch (error) {
       const asked = request.sections.map(quoted).join(", ");
-      const message = `what was asked for as ${asked} cannot be read again: ${describeError(error)}`;
-      this.problems.push({ code: "request", path: request.sections[0] ?? "", message });
+      const before = `what was asked for as ${asked} cannot be read again: `;
+      const problem = problemFrom(error, "request", request.sections[0] ?? "", before);
+      this.problems.push({ ...problem, code: "request" });
     }
   }
 

@@ -1,5 +1,5 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { openAt, readDirectory, readFileIfPresent, statIfPresent, withFd } from "../../ffi/files.ts";
 
@@ -10,6 +10,10 @@ export function hostText(path: ByteString, limit = LARGEST_FILE): ByteString | u
   const bytes = readFileIfPresent(path, limit);
   return bytes === undefined ? undefined : fromBytes(bytes);
 }
+
+/** Whether there is a directory of the host, or a link to one. Throws SystemError. */
+export const isHostDirectory = (path: ByteString): boolean =>
+  ((statIfPresent(AT_FDCWD, path, true)?.mode ?? 0) & S_IFMT) === S_IFDIR;
 
 /** The names in a directory of the host, in the order of their bytes; none if it is missing. */
 export function hostNames(path: ByteString): ByteString[] {

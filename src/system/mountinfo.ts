@@ -52,8 +52,11 @@ export function parseMounts(text: ByteString): Mount[] {
 }
 
 /** The error "no-proc" for what only proc(5) shows. */
-export const noProc = (what: string) =>
-  new JailkitError("no-proc", 1, `/proc is not mounted, so ${what} cannot be seen: mount -t proc proc /proc`);
+export const noProc = (what: string): JailkitError => {
+  const remedy = "mount -t proc proc /proc";
+  const message = `/proc is not mounted, so ${what} cannot be seen: ${remedy}`;
+  return new JailkitError("no-proc", 1, message, undefined, remedy);
+};
 
 /**
  * The present mounts of this process, in the order in which they were mounted. Throws SystemError, and JailkitError

@@ -103,17 +103,13 @@ function lineOf({ jail, adoption }: AdoptedJail): string {
 }
 
 interface AllOptions extends AdoptOptions {
-  readonly jail: ByteString | undefined;
-  readonly moved: ByteString | undefined;
   readonly configfile: ByteString | undefined;
 }
 
 /** --all: a line for each jail, as soon as it is done, and the problems at the end. */
 function adoptedAll(options: AllOptions, operands: readonly ByteString[]): ToolOutput {
   const { dryRun, json } = options;
-  if (options.jail !== undefined || operands.length > 0) throw new UsageError("name a jail, or use --all", 2);
-  if (options.moved !== undefined || options.force)
-    throw new UsageError("--moved and --force are for one jail", 2);
+  if (operands.length > 0) throw new UsageError("name a jail, or use --all", 2);
   using means = openMeans(options.configfile);
   const done: AdoptAllReport["jails"] = [];
   const problems = holdingSignals(() =>
@@ -228,6 +224,7 @@ export const tool = defineTool({
     all: {
       short: "a",
       description: "all known jails that have no record, with a line for each, and the problems at the end",
+      excludes: ["jail", "moved", "force"],
     },
     configfile: {
       short: "c",
@@ -238,6 +235,7 @@ export const tool = defineTool({
     moved: {
       value: "OLD",
       description: "the jail was moved from OLD: update its record, its accounts and the configuration",
+      excludes: ["force", "configfile"],
     },
     noWait: NO_WAIT,
     dryRun: DRY_RUN,
@@ -246,7 +244,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "the jail, or each known one, has a record; files without an explanation were listed",
     1: "it has none, or something could not be read; the message says why",
-    2: "no jail was named, or more than one; or --all with a jail, --force or --moved",
+    2: "no jail was named, or more than one; --all with a jail, --force or --moved; or --moved with --force or --configfile",
     ...BUSY_STATUS,
   },
   notes: `A jail of jailkit 2, or one that was filled by hand, has no record. jailkit adopt compares its files with the host's files of the same paths. Sections whose programs are all in the jail count as requested, and other files as copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
@@ -262,7 +260,7 @@ Files that the host does not have, and files that were written in the jail, are 
   run({ options, operands }) {
     const { moved } = options;
     // Without a jail, it is searched for.
-    if (moved !== undefined && !options.all && options.jail === undefined && operands.length === 0) {
+    if (moved !== undefined && options.jail === undefined && operands.length === 0) {
       return follow(absolutePath(moved), undefined, options);
     }
     if (options.all) return adoptedAll(options, operands);

@@ -26,9 +26,9 @@ import { DECLARATION_FILE, type ParsedCache, readDeclaration, readWithOthers } f
 import { withRenamed } from "../declaration/renamed.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
-import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { asideCommand } from "../system/free-name.ts";
+import { isHostDirectory } from "../system/host-files.ts";
 import { hostUser } from "../system/name-services.ts";
 
 /** The tools that it starts, loaded when there is work. */
@@ -131,8 +131,7 @@ interface Options {
 function requireDeclarations(configDir: string): ByteString {
   const unreadable = (why: string) =>
     new JailkitError("config-unreadable", 1, `${display(configDir)}: ${why}`);
-  const place = statIfPresent(AT_FDCWD, configDir, true);
-  if (place === undefined || !isDirectory(place)) throw unreadable("no such directory");
+  if (!isHostDirectory(configDir)) throw unreadable("no such directory");
   if (NAMES.every((name) => statIfPresent(AT_FDCWD, `${configDir}/${name}`) === undefined))
     throw unreadable(`has neither ${NAMES.join(" nor ")}`);
   return absolutePath(configDir);
@@ -233,6 +232,7 @@ export const tool = defineTool({
     configDir: {
       value: "DIR",
       description: "with --check, read jails.ini and jails.d in this directory instead of /etc/jailkit",
+      needs: "check",
     },
     prune: {
       description:
@@ -240,6 +240,7 @@ export const tool = defineTool({
     },
     deleteHomes: {
       description: "with --prune, also delete the homes of accounts that apply created",
+      needs: "prune",
     },
     noWait: NO_WAIT,
     json: {
@@ -270,9 +271,8 @@ A jail that was moved is an error as long as its record and its accounts have th
 A user who is declared in another jail than before is an error while the account is in the first one; the message has the command that takes it out. Then apply puts it into the other one, and takes away its lines and its section of jk_lsh.ini in the first one, also without --prune. A home that apply created is still its own, for --delete-homes, where apply or jk_jailuser(8) with -m has moved it.`,
   root: 5,
   async run({ options, operands }) {
-    const { json, check, configDir, prune, deleteHomes } = options;
-    if (deleteHomes && !prune) throw new UsageError("--delete-homes is for --prune", 2);
-    if (configDir !== undefined && (!check || operands.length > 0))
+    const { json, check, configDir } = options;
+    if (configDir !== undefined && operands.length > 0)
       throw new UsageError("--config-dir is for --check without FILE", 2);
     try {
       // A signal ends it between two steps, and is told.

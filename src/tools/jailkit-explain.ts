@@ -39,6 +39,10 @@ function showReport(report: LoginReport, paint: Paint): ToolOutput {
 }
 
 const misused = (what: string) => new UsageError(what, 2);
+const noLogin = () => misused("--su and --from are only for logins");
+
+/** The options that say how somebody logs in. */
+const OF_LOGINS = ["su", "from"];
 
 /** What jk_chrootlaunch would do with these arguments; its name may precede them. */
 function launchReport(words: readonly ByteString[]): LoginReport {
@@ -64,9 +68,7 @@ interface Question {
 }
 
 function requireSensible({ words, jail, mail, su, from }: Question): void {
-  if ((jail !== undefined || mail) && (su || from !== undefined))
-    throw misused("--su and --from are only for logins");
-  if (su && from !== undefined) throw misused("--from is only for sshd");
+  if (jail !== undefined && (su || from !== undefined)) throw noLogin();
   if (jail !== undefined && words.length === 0) throw misused("no program for jk_uchroot");
   if (mail && (jail !== undefined || words.length > 0)) throw misused("--mail needs only a user");
 }
@@ -100,10 +102,22 @@ export const tool = defineTool({
       description:
         "the address from which the user connects; without it, checks that depend on it are unknown",
     },
-    su: { description: "show a login by 'su - USER', run by root, instead of sshd" },
-    jail: jailOption("instead of a login, show what jk_uchroot -j JAIL -x PROGRAM would do for the user"),
-    mail: { description: "instead of a login, show how jk_procmailwrapper would deliver mail for the user" },
-    launch: { description: "instead of a login, show what jk_chrootlaunch would do with these arguments" },
+    su: {
+      description: "show a login by 'su - USER', run by root, instead of sshd",
+      excludes: ["from"],
+    },
+    jail: {
+      ...jailOption("instead of a login, show what jk_uchroot -j JAIL -x PROGRAM would do for the user"),
+      excludes: OF_LOGINS,
+    },
+    mail: {
+      description: "instead of a login, show how jk_procmailwrapper would deliver mail for the user",
+      excludes: ["jail", ...OF_LOGINS],
+    },
+    launch: {
+      description: "instead of a login, show what jk_chrootlaunch would do with these arguments",
+      excludes: ["jail", "mail", ...OF_LOGINS],
+    },
     json: JSON_OUTPUT,
     color: COLOR,
   },
@@ -130,7 +144,10 @@ With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procma
     const question = { user, words, jail, mail, su, from };
     requireSensible(question);
     const plain = jail === undefined && !mail && words.length === 0;
-    if (plain && isErrorId(user) && answered(() => hostUser(user)) === undefined) return showId(user);
+    if (plain && isErrorId(user) && answered(() => hostUser(user)) === undefined) {
+      if (su || from !== undefined) throw noLogin();
+      return showId(user);
+    }
     return showReport(explain(question), paint);
   },
 });

@@ -1,6 +1,6 @@
 import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { readLink, statIfPresent } from "../../ffi/files.ts";
+import { readLink } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
@@ -10,12 +10,17 @@ import { printError, printJson, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
 import { LIMITS } from "../config/model.ts";
 import { dropInName } from "../config/write.ts";
-import { declaredBeside, withoutDeclared } from "../declaration/elsewhere.ts";
+import {
+  declaredBeside,
+  isForDeclarations,
+  requireReadThere,
+  withoutDeclared,
+} from "../declaration/elsewhere.ts";
 import { gatherDeclaration } from "../declaration/gather.ts";
 import { declarationText } from "../declaration/write.ts";
 import { withTree } from "../jail/fs/look.ts";
-import { isDirectory } from "../jail/fs/walk.ts";
 import { putFile } from "../jail/fs/write.ts";
+import { isHostDirectory } from "../system/host-files.ts";
 import { documentOf, parseTransfer } from "../transfer/document.ts";
 import { gather } from "../transfer/gather.ts";
 
@@ -32,16 +37,22 @@ function writeFile(file: ByteString, text: ByteString, replace: boolean): boolea
   return withTree((tree) => putFile(tree, file, toBytes(text), attributes, { replace })) !== "kept";
 }
 
-function isFolder(path: ByteString): boolean {
-  const stat = statIfPresent(AT_FDCWD, path, true);
-  return stat !== undefined && isDirectory(stat);
-}
+const isNoFile = (file: ByteString) =>
+  new JailkitError("output", 1, `${display(file)} is a directory: name a file in it`);
 
 function replaceFile(file: ByteString, text: ByteString): void {
   // What would be in the way of a file elsewhere is not to be moved away here.
-  if (isFolder(file))
-    throw new JailkitError("output", 1, `${display(file)} is a directory: name a file in it`);
+  if (isHostDirectory(file)) throw isNoFile(file);
   if (!writeFile(file, text, true)) throw new JailkitError("output", 1, `${display(file)} is not a file`);
+}
+
+/** Throws JailkitError for what is no file for `jailkit import`: a directory, or a place of declarations, all of which count. */
+function requireNotDeclared(file: ByteString, asFolder: boolean): void {
+  if (isForDeclarations(file)) {
+    const message = `${display(file)} is a place for declarations: name a file elsewhere, or add --declaration`;
+    throw new JailkitError("output", 1, message);
+  }
+  if (asFolder) throw isNoFile(`${file}/`);
 }
 
 /** Why a new file is not written; undefined if it is. */
@@ -73,14 +84,13 @@ const hasSection = ({ text }: { readonly text: ByteString }): boolean =>
 /** Writes a declaration of jails, all that are known if none is named; returns the exit status. */
 function exportDeclaration(named: readonly ByteString[], keys: boolean, output?: ByteString): number {
   // Standard output may be a file there, too, or a pipe, which has no path.
-  const target =
-    output === undefined ? answered(() => readLink(AT_FDCWD, "/proc/self/fd/1")) : absolutePath(output);
+  const target = output === undefined ? answered(() => readLink(AT_FDCWD, "/proc/self/fd/1")) : output;
   const beside = target?.startsWith("/") ? declaredBeside(target, output !== undefined) : undefined;
   const found = gatherDeclaration(named.map(absolutePath), { keys });
   const { rest: gathered, leftOut: declared } = withoutDeclared(found, beside);
   const { jails, leftOut } = declarationText(gathered, gathered.comments, beside?.users);
   const problems = [...gathered.problems];
-  if (output !== undefined && isFolder(output)) {
+  if (output !== undefined && isHostDirectory(output)) {
     for (const { path, text } of jails.filter(hasSection)) {
       const fault = newFileFault(`${output}/${dropInName(path)}`, `${HEADING}\n${text}`);
       const other = beside === undefined ? "" : "; name a new file for it with -o";
@@ -112,7 +122,10 @@ export const tool = defineTool({
       description:
         "write jails and their users as 'jailkit apply' reads them: the named ones, or all that are known",
     },
-    withoutKeys: { description: "with --declaration: without the keys in authorized_keys of the homes" },
+    withoutKeys: {
+      description: "with --declaration: without the keys in authorized_keys of the homes",
+      needs: "declaration",
+    },
     output: {
       short: "o",
       value: "FILE",
@@ -130,17 +143,19 @@ export const tool = defineTool({
 
 'jailkit import' makes the same jail from the programs of another machine. Homes and other files of users are moved with rsync(1).
 
-With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. Where the file is one of /etc/jailkit/jails.d, the jails and users that other files there declare are left out, which a warning tells: 'jailkit apply' refuses all if one is declared twice, and what somebody has written by hand counts. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt'. What a declaration cannot say is left out; a comment and a warning name it.`,
+With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. Where the file is one of /etc/jailkit/jails.d, the jails and users that other files there declare are left out, which a warning tells: 'jailkit apply' refuses all if one is declared twice, and what somebody has written by hand counts. A name that 'jailkit apply' would not read there is an error, and so is a directory that does not exist: the message has the name, or the command that creates it. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt'. What a declaration cannot say is left out; a comment and a warning name it.`,
   root: 5,
   run({ options, operands }) {
-    const output =
-      options.output === undefined || options.output === "-" ? undefined : absolutePath(options.output);
+    const given = options.output === "-" ? undefined : options.output;
+    const output = given === undefined ? undefined : absolutePath(given);
+    const asFolder = given?.endsWith("/") ?? false;
     if (options.declaration) {
       if (options.json) throw new UsageError("--declaration is not JSON: omit --json", 2);
       const named = options.jail === undefined ? operands : [options.jail, ...operands];
+      if (output !== undefined) requireReadThere(output, asFolder);
       return exportDeclaration(named, !options.withoutKeys, output);
     }
-    if (options.withoutKeys) throw new UsageError("--without-keys is for --declaration", 2);
+    if (output !== undefined) requireNotDeclared(output, asFolder);
     const { transfer, warnings } = gather(absolutePath(onlyJail(options.jail, operands, 2)));
     const document = documentOf(transfer);
     const refusal = importRefusal(document);

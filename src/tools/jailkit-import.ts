@@ -127,7 +127,10 @@ export const tool = defineTool({
   synopsis: ["[OPTION...] -j JAIL FILE", "[OPTION...] JAIL FILE"],
   options: {
     jail: jailOption("the new jail, which must be missing or empty; the file does not decide where it is"),
-    createUsers: { description: "also create the accounts that this machine lacks, without passwords" },
+    createUsers: {
+      description: "also create the accounts that this machine lacks, without passwords",
+      excludes: ["withoutUsers"],
+    },
     withoutUsers: { description: "leave the accounts in the file alone" },
     force: forceOption("leave out sections and files that this machine does not have"),
     trusted: {
@@ -141,7 +144,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "the jail is there; accounts that are missing are a warning",
     1: "it is not, or not completely; the message says why",
-    2: "the jail or the file was not named",
+    2: "the jail or the file was not named; or --create-users with --without-users",
     ...BUSY_STATUS,
   },
   notes: `FILE is what 'jailkit export' wrote on the other machine; - is standard input. The jail is made from the programs of this machine, as jk_init(8) and jk_cp(8) would make it, and jk_update(8) keeps it up to date.
@@ -155,8 +158,6 @@ The file is not trusted: whoever wrote it chooses which files below /usr, /etc a
     const [file] = rest;
     if (named === undefined || file === undefined || rest.length > 1)
       throw new UsageError("name a jail and one file", 2);
-    if (options.createUsers && options.withoutUsers)
-      throw new UsageError("give --create-users or --without-users, not both", 2);
     const { dryRun, json, noWait, trusted } = options;
     const jail = absolutePath(named);
     let transfer: Transfer | undefined;

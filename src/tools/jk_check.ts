@@ -114,7 +114,7 @@ class CheckRun {
         setup: (worker) => ({ ...this.#setup, number: worker + 1, processes }),
         ended: (end, index) => {
           const lost = (reason: string) =>
-            endOf(notChecked(jobs[index]?.path ?? "", reason, "lost"), this.#setup);
+            endOf(notChecked(jobs[index]?.path ?? "", reason, { code: "lost" }), this.#setup);
           ended(end.kind === "lost" ? lost(end.reason) : printedResult(end));
         },
       }));

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { S_ISGID, S_ISUID } from "../../ffi/constants.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
+import { problemFrom } from "../cli/error.ts";
 import type { ManifestRequest } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Live, liveOf } from "../populate/apply/live.ts";
@@ -124,7 +124,7 @@ function liveIn(
     // No name at all would mean /usr.
     return liveOf(named.join(",") || directories.join(","), host, jail);
   } catch (error) {
-    problems.push({ code: "live-source", path: named[0] ?? "", message: describeError(error) });
+    problems.push({ ...problemFrom(error, "live-source", named[0] ?? ""), code: "live-source" });
     return undefined;
   }
 }
@@ -184,7 +184,7 @@ function readRequests(
       needProc ||= profile.needProc;
       needLogsocket ||= profile.needLogsocket;
     } catch (error) {
-      problems.push({ code: "bad-section", path: request.names[0] ?? "", message: describeError(error) });
+      problems.push({ ...problemFrom(error, "bad-section", request.names[0] ?? ""), code: "bad-section" });
     }
   }
   return { wants, needFiles, sections, warnings, sockets, needProc, needLogsocket };

@@ -3,7 +3,7 @@ import { ENOSPC } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { directoryOf } from "../../ffi/paths.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { JailkitError, problemFrom } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
@@ -281,8 +281,8 @@ function begin(
     writeJournal(root, manifest.id, journalOf(plan.changes, journal));
     return true;
   } catch (error) {
-    const message = `nothing was changed: ${describeError(error)}`;
-    failures.add(noRoom(error, root.path, work) ?? { code: "journal", path: root.path, message });
+    const why = problemFrom(error, "journal", root.path, "nothing was changed: ");
+    failures.add(noRoom(error, root.path, work) ?? { ...why, code: "journal" });
     return false;
   }
 }

@@ -1,7 +1,6 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
-import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { openAt, readAllFd, readDirectory, withFd } from "../../ffi/files.ts";
+import { entriesOf, readAllFd } from "../../ffi/files.ts";
 import { directoryOf, parentOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -61,9 +60,7 @@ function readOne(root: JailRoot, path: ByteString) {
 
 function dropIns(root: JailRoot): ByteString[] {
   try {
-    const entries = withDirectory(root, DROP_INS, ({ fd }) =>
-      withFd(openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory),
-    );
+    const entries = withDirectory(root, DROP_INS, ({ fd }) => entriesOf(fd));
     return entries
       .map(({ name }) => name)
       .filter(isDropIn)

@@ -27,6 +27,10 @@ const user = (name: string, more = "", jail = J) =>
 const all = (m: Machine, ...commands: readonly string[]) => {
   for (const command of commands) m.must(["sh", "-ec", command]);
 };
+/** A file system of its own, and its end. */
+const small = (name: string, limits: string) =>
+  `mkdir /srv/${name}; mount -t tmpfs -o mode=755,${limits} none /srv/${name}`;
+const gone = (name: string) => `umount /srv/${name}; rmdir /srv/${name}`;
 const CASES: readonly Case[] = [
   {
     what: "a section that does not exist",
@@ -183,6 +187,71 @@ const CASES: readonly Case[] = [
     declared: "[jail /srv/held/jail]\nsections = uidbasics\n",
     before: (m) => all(m, "mkdir /srv/held; chattr +a /srv/held"),
     after: (m) => all(m, "chattr -a /srv/held; jailkit delete --yes /srv/held/jail; rmdir /srv/held"),
+  },
+  {
+    what: "an immutable directory of a jail that is there",
+    fails: [`jail ${J}`],
+    declared: `[jail ${J}]\nfiles = /opt/kept/tool\n`,
+    before: (m) =>
+      all(m, `mkdir -p /opt/kept ${J}/opt; echo x > /opt/kept/tool; chmod 755 ${J}/opt; chattr +i ${J}/opt`),
+    after: (m) => all(m, `chattr -i ${J}/opt; rm -r /opt/kept ${J}/opt`),
+  },
+  {
+    what: "an append-only directory of a jail that is there, which lets a new file in",
+    fails: [],
+    declared: `[jail ${J}]\nfiles = /opt/kept\n`,
+    before: (m) =>
+      all(m, `mkdir -p /opt/kept ${J}/opt/kept; echo x > /opt/kept/tool`, `chattr +a ${J}/opt/kept`),
+    after: (m) => all(m, `chattr -a ${J}/opt/kept; rm -r /opt/kept ${J}/opt`),
+  },
+  {
+    what: "an immutable etc of a jail that gets accounts, while another one gets what it lacks",
+    fails: ["jail /srv/held"],
+    declared: `[jail /srv/held]\nsections = uidbasics\n[jail ${NEW}]\nsections = uidbasics\n`,
+    before: (m) => all(m, "mkdir -p /srv/held/etc; chattr +i /srv/held/etc"),
+    after: (m) => all(m, `chattr -i /srv/held/etc; rm -r /srv/held; jailkit delete --yes ${NEW}`),
+  },
+  {
+    what: "an immutable directory of a jail in which all is there, which is none",
+    fails: [],
+    declared: "[jail /srv/held]\nfiles = /usr/bin/true\n",
+    before: (m) => all(m, "mkdir -p /srv/held/opt; chattr +i /srv/held/opt"),
+    after: (m) => all(m, "chattr -i /srv/held/opt; jailkit delete --yes /srv/held"),
+  },
+  {
+    what: "a file system with too few free inodes, and one with enough, for a new jail",
+    fails: ["jail /srv/few/jail"],
+    declared: "[jail /srv/few/jail]\nsections = basicshell\n[jail /srv/more/jail]\nsections = basicshell\n",
+    before: (m) => all(m, small("few", "nr_inodes=20"), small("more", "nr_inodes=2000")),
+    after: (m) => all(m, gone("few"), "jailkit delete --yes /srv/more/jail", gone("more")),
+  },
+  {
+    what: "a file system with too few free inodes, after one with enough for the same contents",
+    fails: ["jail /srv/few/jail"],
+    declared: "[jail /srv/more/jail]\nsections = basicshell\n[jail /srv/few/jail]\nsections = basicshell\n",
+    before: (m) => all(m, small("few", "nr_inodes=20"), small("more", "nr_inodes=2000")),
+    after: (m) => all(m, gone("few"), "jailkit delete --yes /srv/more/jail", gone("more")),
+  },
+  {
+    what: "a file system with too few free inodes, for a jail that is there",
+    fails: ["jail /srv/few/jail"],
+    declared: "[jail /srv/few/jail]\nsections = basicshell\n",
+    before: (m) => all(m, small("few", "nr_inodes=20"), "mkdir /srv/few/jail"),
+    after: (m) => all(m, gone("few")),
+  },
+  {
+    what: "a file system with too little space",
+    fails: ["jail /srv/few/jail"],
+    declared: "[jail /srv/few/jail]\nsections = basicshell\n",
+    before: (m) => all(m, small("few", "size=1m")),
+    after: (m) => all(m, gone("few")),
+  },
+  {
+    what: "a file with a hole that is larger than the file system, which is none",
+    fails: [],
+    declared: "[jail /srv/few/jail]\nfiles = /opt/hole\n",
+    before: (m) => all(m, small("few", "size=1m"), "truncate -s 8m /opt/hole"),
+    after: (m) => all(m, "jailkit delete --yes /srv/few/jail; rm /opt/hole", gone("few")),
   },
   {
     what: "a place behind a symbolic link to nothing, and to itself",

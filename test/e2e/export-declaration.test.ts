@@ -534,6 +534,92 @@ describe("-o", () => {
   });
 });
 
+describe("where a declaration would not be read", () => {
+  const D = "/etc/jailkit/jails.d";
+  const write = (...words: string[]) =>
+    m.run(["jailkit", "export", "--declaration", "-o", ...words, "/srv/a"]);
+  const told = (...words: string[]) => {
+    const { status, stdout, stderr } = write(...words);
+    expect([status, stdout]).toEqual([1, ""]);
+    return stderr;
+  };
+  const heal = (stderr: string, before: string) => m.must(["sh", "-c", stderr.split(before)[1] ?? ""]);
+
+  test("a missing directory is created by the command in the message, and is no file", () => {
+    m.must(["rm", "-rf", D]);
+    for (const words of [D, `${D}/`]) {
+      expect(told(words)).toBe(
+        `jailkit export: ${D}: no such directory; create it with: mkdir -p -m 0755 ${D}\n`,
+      );
+      expect(m.exists(D)).toBe(false);
+    }
+    heal(told(D), "create it with: ");
+    expect([write(D).status, m.list(D)]).toEqual([0, ["srv-a.ini"]]);
+    // It reads the file, whatever it says about the jail.
+    expect(m.run(["jailkit", "apply", "--check"]).stdout).toContain("/srv/a");
+    expect(told("/root/new/")).toContain("create it with: mkdir -p -m 0755 /root/new\n");
+    heal(told("/root/new/"), "create it with: ");
+    expect([write("/root/new/").status, m.list("/root/new")]).toEqual([0, ["srv-a.ini"]]);
+    m.must(["rm", "-r", "/root/new"]);
+  });
+
+  test("a file or a link in its way is put aside by the command in the message", () => {
+    for (const make of [
+      ["touch", D],
+      ["ln", "-s", "/root/nowhere", D],
+    ]) {
+      m.must(["rm", "-rf", D]);
+      m.must(make);
+      const stderr = told(D);
+      expect(stderr).toContain(
+        `${D} is not a directory; keep it under another name, and create one with: mv`,
+      );
+      heal(stderr, "create one with: ");
+      expect([write(D).status, m.list(D)]).toEqual([0, ["srv-a.ini"]]);
+      m.must(["rm", `${D}.old`]);
+    }
+  });
+
+  test("a name that is not read in jails.d is an error with one that is", () => {
+    m.must(["rm", "-rf", D]);
+    m.must(["mkdir", "-p", `${D}/sub`]);
+    m.must(["ln", "-s", D, "/root/link"]);
+    for (const [name, other] of [
+      ["all", "all.ini"],
+      ["all.conf", "all.ini"],
+      [".all.ini", "all.ini"],
+      ["all.INI", "all.ini"],
+    ] as const)
+      for (const folder of [D, "/root/link"]) {
+        const why = "the name must end with '.ini', and not begin with a dot";
+        expect(told(`${folder}/${name}`)).toBe(
+          `jailkit export: ${folder}/${name}: 'jailkit apply' would not read this: ${why}, such as '${folder}/${other}'\n`,
+        );
+      }
+    for (const path of [`${D}/sub`, `${D}/sub/`, `${D}/sub/a.ini`])
+      expect(told(path)).toContain(`'jailkit apply' reads no directory in '${D}': name that`);
+    expect(m.list(D)).toEqual(["sub"]);
+    expect(m.list(`${D}/sub`)).toEqual([]);
+    m.must(["rm", "-r", `${D}/sub`, "/root/link"]);
+    expect(write(`${D}/all.ini`).status).toBe(0);
+    m.must(["rm", `${D}/all.ini`]);
+    // Elsewhere any name will do.
+    expect([write("/root/all").status, write("/root/jails.ini").status]).toEqual([0, 0]);
+    m.must(["rm", "/root/all", "/root/jails.ini"]);
+  });
+
+  test("what is for an import is not written there", () => {
+    for (const file of [D, `${D}/a.ini`, `${D}/a.json`, "/etc/jailkit/jails.ini", "/root/jails.d"]) {
+      const { status, stderr } = m.run(["jailkit", "export", "-o", file, "/srv/a"]);
+      const why = "is a place for declarations: name a file elsewhere, or add --declaration";
+      expect([status, stderr]).toEqual([1, `jailkit export: ${file} ${why}\n`]);
+    }
+    const { stderr } = m.run(["jailkit", "export", "-o", "/root/new/", "/srv/a"]);
+    expect(stderr).toBe("jailkit export: /root/new/ is a directory: name a file in it\n");
+    expect(m.list(D)).toEqual([]);
+  });
+});
+
 describe("jailkit apply", () => {
   test("has nothing to do on the same machine", () => {
     m.must(["jailkit", "mount", "/srv/live"]);

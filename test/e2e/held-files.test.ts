@@ -68,6 +68,22 @@ test.each(cases)("%s, after %s, with +%s of %s", (command, first, flag, held) =>
   expect(check(m, JAIL).found).toEqual([]);
 });
 
+test.each(cases.filter(([command]) => / -f /.test(command)))(
+  "%s: a dry run, after %s, with +%s of %s, and the run say the same, and change nothing",
+  (command, _, flag, held) => {
+    const words = command.split(" ");
+    const state = () => m.snapshot(JAIL);
+    const before = state();
+    m.must(["chattr", `+${flag}`, held]);
+    const [dry, done] = [m.run([...words, "--dry-run"]), m.run(words)];
+    m.must(["chattr", `-${flag}`, held]);
+    const told = ({ stderr }: typeof dry) => stderr.split("\n").filter((line) => line.includes("chattr"));
+    expect([dry.status, told(dry)]).toEqual([1, told(done)]);
+    expect(told(dry)).toHaveLength(1);
+    expect(state()).toEqual(before);
+  },
+);
+
 test("no command names a file in a directory that a user could exchange", () => {
   m.addUser("anna", { uid: 5001, createHome: true, home: "/home/anna" });
   m.must(["jk_jailuser", "-n", "-m", "-j", JAIL, "-s", "/bin/bash", "anna"]);

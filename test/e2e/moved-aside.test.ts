@@ -170,3 +170,21 @@ test.each(CASES)("$what", (one) => {
     expect([remedy, ino, uid]).toEqual([remedy, moved?.ino, moved?.uid]);
   }
 });
+
+test("names of 255 bytes, and what was moved away often, get a name that the file system has", () => {
+  onTestFinished(() => {
+    m.must(["sh", "-c", `rm -rf ${FOLDER}/*`]);
+  });
+  m.mkdir(FOLDER);
+  const long = "x".repeat(251);
+  const command = () => /remedy: (mv -nT .*)/.exec(m.run(["jailkit", "config", "check"]).stdout)?.[1];
+  for (const [round, kept] of [`${"x".repeat(249)}.aside`, `${"x".repeat(248)}.aside2`].entries()) {
+    // Nothing is left of its own name.
+    m.write(`${FOLDER}/${long}.ini`, "");
+    m.write(`${FOLDER}/${long}.INI`, `${round}`);
+    const remedy = command();
+    if (remedy === undefined) throw new Error("no remedy");
+    typeRemedy(m, remedy);
+    expect([remedy, m.read(`${FOLDER}/${kept}`), command()]).toEqual([remedy, `${round}`, undefined]);
+  }
+});

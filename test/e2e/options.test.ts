@@ -190,3 +190,24 @@ describe("an empty name, as of an unset variable, is not a name", () => {
     expect(m.run(["jk_chrootlaunch", ...words.filter((word) => word !== "--")]).stdout).toBe("<><x>");
   });
 });
+
+describe("no option is ignored without a word", () => {
+  const both = (one: string, other: string) => `give ${one} or ${other}, not both`;
+
+  test.each([
+    [["adopt", "--moved", J, "--force", "/srv/new"], both("--moved", "--force")],
+    [["adopt", "-c", "/dev/null", "--moved", J], both("--moved", "--configfile")],
+    [["adopt", "--all", "-j", J], both("--all", "--jail")],
+    [["explain", "--launch", "--mail", "--", J, "/usr/bin/true"], both("--launch", "--mail")],
+    [["explain", "--launch", "-j", J, "--", J, "/usr/bin/true"], both("--launch", "--jail")],
+    [["explain", "--su", "--launch", "--", J, "/usr/bin/true"], both("--launch", "--su")],
+    [["explain", "--mail", "--from", "192.0.2.1", "u"], both("--mail", "--from")],
+    [["explain", "--su", J, "u", "--", "/usr/bin/true"], "--su and --from are only for logins"],
+    [["explain", "--from", "192.0.2.1", "JK-AAAAAAAA"], "--su and --from are only for logins"],
+    [["apply", "--config-dir", "/etc/jailkit"], "--config-dir is for --check"],
+  ])("jailkit %p", ([command = "", ...words], message) => {
+    const { status, stdout, stderr } = m.run(["jailkit", command, ...words]);
+    const told = `jailkit ${command}: ${message}; see 'jailkit ${command} --help'\n`;
+    expect([status, stdout, stderr]).toEqual([2, "", told]);
+  });
+});

@@ -159,7 +159,7 @@ describe("--prune", () => {
       typeRemedy(m, remedy);
       expect(m.exists(file)).toBe(false);
     }
-    expect(m.read(`${renamed}.off.off`)).toBe(user("bob"));
+    expect(m.read(`${renamed}.off2`)).toBe(user("bob"));
     expect(did(m, "--prune", "--delete-homes")).toHaveLength(2);
   });
 

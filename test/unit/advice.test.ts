@@ -51,7 +51,6 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "jailkit apply does not know where the homes of accounts are now (${which}), and leaves them there with --delete-homes":
     "says what an option leaves",
   "--delete-homes would remove it": "says what an option would do",
-  "--delete-homes is for --prune": "a refusal",
   "--delete-homes without --prune, or --config-dir without --check or with FILE": "what an exit status means",
   "nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there":
     "a refusal, so that a lost file removes nothing",

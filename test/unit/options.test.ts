@@ -1,6 +1,7 @@
 /** One spelling for one thing, over the tables of all programs and commands. */
 import { describe, expect, test } from "bun:test";
 import { documentedTools } from "../../build/documented.ts";
+import { requireCombination } from "../../src/cli/combinations.ts";
 import { UsageError } from "../../src/cli/error.ts";
 import { getopt } from "../../src/cli/getopt.ts";
 import { jailBeforeUsers, jailOrFirst, onlyJail } from "../../src/cli/jail-operand.ts";
@@ -103,6 +104,65 @@ describe("names", () => {
       const names = Object.entries(options).map(([key, spec]) => longName(key, spec));
       expect([name, names]).toEqual([name, expect.arrayContaining(["help", "version"])]);
     }
+  });
+});
+
+describe("options that need or exclude others", () => {
+  const rules = tools.flatMap(({ name, options }) =>
+    Object.entries(options).map(([key, { needs, excludes }]) => ({ name, options, key, needs, excludes })),
+  );
+
+  test("name options of the same tool", () => {
+    for (const { name, options, needs, excludes = [] } of rules)
+      for (const key of [...(needs === undefined ? [] : [needs]), ...excludes])
+        expect([name, key, Object.hasOwn(options, key)]).toEqual([name, key, true]);
+  });
+
+  test("are what is known to have no effect otherwise", () => {
+    const lines = rules.flatMap(({ name, options, key, needs, excludes = [] }) => {
+      const long = (one: string) => `--${longName(one, options[one] ?? { description: "" })}`;
+      return [
+        ...(needs === undefined ? [] : [`${name} ${long(key)} needs ${long(needs)}`]),
+        ...excludes.map((other) => `${name} ${long(key)} excludes ${long(other)}`),
+      ];
+    });
+    expect(lines).toEqual([
+      "jailkit adopt --all excludes --jail",
+      "jailkit adopt --all excludes --moved",
+      "jailkit adopt --all excludes --force",
+      "jailkit adopt --moved excludes --force",
+      "jailkit adopt --moved excludes --configfile",
+      "jailkit apply --config-dir needs --check",
+      "jailkit apply --delete-homes needs --prune",
+      "jailkit explain --su excludes --from",
+      "jailkit explain --jail excludes --su",
+      "jailkit explain --jail excludes --from",
+      "jailkit explain --mail excludes --jail",
+      "jailkit explain --mail excludes --su",
+      "jailkit explain --mail excludes --from",
+      "jailkit explain --launch excludes --jail",
+      "jailkit explain --launch excludes --mail",
+      "jailkit explain --launch excludes --su",
+      "jailkit explain --launch excludes --from",
+      "jailkit export --without-keys needs --declaration",
+      "jailkit import --create-users excludes --without-users",
+    ]);
+  });
+
+  test("are refused in any order, and allowed where they have an effect", () => {
+    const table: Record<string, OptionSpec> = {
+      moved: { description: "", excludes: ["force"] },
+      force: { description: "" },
+      prune: { description: "" },
+      deleteHomes: { description: "", needs: "prune" },
+    };
+    const both = "give --moved or --force, not both";
+    expect(() => requireCombination(["moved", "force"], table)).toThrow(new UsageError(both, 2));
+    expect(() => requireCombination(["force", "moved"], table)).toThrow(new UsageError(both, 2));
+    const alone = "--delete-homes is for --prune";
+    expect(() => requireCombination(["deleteHomes", "force"], table)).toThrow(new UsageError(alone, 2));
+    for (const given of [[], ["moved", "moved"], ["force", "deleteHomes", "prune"]])
+      expect(requireCombination(given, table)).toBeUndefined();
   });
 });
 

@@ -2,7 +2,7 @@ import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { type Stat, statAt } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
-import { describeError, JailkitError } from "../../cli/error.ts";
+import { describeError, JailkitError, problemFrom } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { requireJailToFill } from "../../jail/fs/host-directories.ts";
@@ -52,8 +52,8 @@ export async function runSmokeTests(
     }
   } catch (error) {
     const what = results.length === 0 ? "no test was run" : "not every test was run";
-    const message = `${what} in ${display(root.path)}: ${describeError(error)}`;
-    problems.push({ code: "not-run", path: root.path, message });
+    const before = `${what} in ${display(root.path)}: `;
+    problems.push({ ...problemFrom(error, "not-run", root.path, before), code: "not-run" });
   }
   const failed = results.filter(({ outcome }) => outcome === "failed");
   const findings = failed.map(({ shows, reason = "" }): CheckFinding => {
@@ -72,7 +72,7 @@ function launcherFor(root: JailRoot): ByteString {
   requireJailToFill(root, 2);
   if (isNoexec(root.fd)) {
     const remedy = remountCommand("exec", root.path);
-    throw new JailkitError("noexec", 2, `its file system is mounted noexec: ${remedy}`);
+    throw new JailkitError("noexec", 2, `its file system is mounted noexec: ${remedy}`, undefined, remedy);
   }
   return launcher;
 }

@@ -74,12 +74,14 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   try {
     const isNew = statIfPresent(AT_FDCWD, path) === undefined;
     const names = fillings.flatMap((one) => [one.tool, ...one.names, ...one.args.filter(isLiveOption)]);
-    const known = isNew ? means.known.get(names.join("\0")) : undefined;
+    // The same may have no room on another file system.
+    const key = isNew ? [fileSystemFor(path), ...names].join("\0") : "";
+    const known = means.known.get(key);
     const isLike = known !== undefined && isElsewhere(path, known);
     // The place is its own.
     if (isLike) requireNewJail(path);
     const brought = isLike ? known : await dryRun(work, means);
-    if (isNew && isElsewhere(path, brought)) means.known.set(names.join("\0"), brought);
+    if (isNew && isElsewhere(path, brought)) means.known.set(key, brought);
     using root = isNew ? undefined : openJailRoot(path);
     const filled = { ...work, users: users.map((user) => foreseeUser(user, path, root, brought)) };
     return removed.length === 0 ? filled : withoutLostShells(filled, removed, means);
@@ -120,6 +122,13 @@ function withoutLostShells(work: JailWork, removed: readonly TakenBack[], { path
       return { ...user, changes: [], fault: { of: "user", name, jail: path, code: "bad-shell", message } };
     }),
   };
+}
+
+/** The file system that a new jail would be on. */
+function fileSystemFor(path: ByteString): string {
+  const above = pathsDownTo(path).flatMap((one) => statIfPresent(AT_FDCWD, one, true) ?? []);
+  const { devMajor, devMinor } = above.at(-1) ?? {};
+  return `${devMajor}:${devMinor}`;
 }
 
 /** True for a jail in none of the directories that are copied into one like it: no jail gets a directory that it is in. */

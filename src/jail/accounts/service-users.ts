@@ -1,6 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { O_DIRECTORY, O_RDONLY } from "../../../ffi/constants.ts";
-import { openAt, readDirectory, statIfPresent, withFd } from "../../../ffi/files.ts";
+import { entriesOf, statIfPresent } from "../../../ffi/files.ts";
 import { plainPath } from "../../../ffi/paths.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
@@ -25,13 +24,11 @@ const homeOwners = (root: JailRoot): number[] =>
 
 /** What is in a directory of a jail, with its owner. Throws SystemError. */
 export const ownersIn = (root: JailRoot, directory: ByteString): { name: ByteString; uid: number }[] =>
-  withDirectory(root, directory, (open) =>
-    withFd(openAt(open.fd, ".", O_RDONLY | O_DIRECTORY), (fd) =>
-      readDirectory(fd).flatMap(({ name }) => {
-        const uid = statIfPresent(fd, name)?.uid;
-        return uid === undefined ? [] : { name, uid };
-      }),
-    ),
+  withDirectory(root, directory, ({ fd }) =>
+    entriesOf(fd).flatMap(({ name }) => {
+      const uid = statIfPresent(fd, name)?.uid;
+      return uid === undefined ? [] : { name, uid };
+    }),
   );
 
 /**

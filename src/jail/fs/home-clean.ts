@@ -3,10 +3,10 @@ import { makeLink, renameAt, unlinkIfPresent } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import {
+  entriesOf,
   fstat,
   openAt,
   openAt2,
-  readDirectory,
   type Stat,
   sameFile,
   statAt,
@@ -77,7 +77,7 @@ export function replaceFiles(home: OpenHome, box: Directory, replacements: reado
 
 /** Removes copies that an interrupted run has prepared: all that is in the box besides `home`. */
 export function sweepReplacements(box: Directory, home: ByteString): void {
-  const names = withFd(openAt(box.fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory);
+  const names = entriesOf(box.fd);
   // Also under temporary names.
   for (const { name } of names) if (name !== home) unlinkIfPresent(box.fd, name);
 }

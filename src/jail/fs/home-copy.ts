@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, readDirectory, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
+import { close, entriesOf, fstat, openAt, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { makeDirectoryIn } from "./directories.ts";
@@ -69,7 +69,7 @@ export function whyNotCopied(
 }
 
 function sweepCopies(root: JailRoot, stage: Directory): void {
-  const entries = withFd(openAt(stage.fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory);
+  const entries = entriesOf(stage.fd);
   for (const { name, type } of entries) {
     if (!name.startsWith(PREFIX) || (type !== C.DT_DIR && type !== C.DT_UNKNOWN)) continue;
     try {

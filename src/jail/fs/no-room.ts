@@ -1,15 +1,17 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, EDQUOT, ENOSPC, EROFS } from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { birthAt } from "../../../ffi/extents.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
-import { directoryOf } from "../../../ffi/paths.ts";
+import { directoryOf, parentOf } from "../../../ffi/paths.ts";
 import { fileSystemOf } from "../../../ffi/statfs.ts";
 import { display } from "../../cli/display.ts";
-import { isReported } from "../../cli/error.ts";
+import { answered, isReported } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { isWritableFileSystem, remountCommand } from "../../system/mounts.ts";
 import { undeletableDirectory } from "./host-directories.ts";
 import { withTree } from "./look.ts";
+import { nearestDirectory } from "./safety.ts";
 import { type Directory, type JailRoot, release, walk } from "./walk.ts";
 
 // struct statfs (statfs(2)) on 64-bit Linux
@@ -49,6 +51,7 @@ function roomAt(fd: number) {
   const number = (offset: number) => Number(view.getBigUint64(offset, true));
   const block = number(BLOCK_SIZE);
   return {
+    type: Number(view.getBigUint64(0, true)),
     block,
     /** Bytes: for root, and for users, who do not get the reserved blocks. */
     free: number(BLOCKS_FREE) * block,
@@ -68,6 +71,52 @@ function bytesOf(entries: readonly Entry[], block: number): number {
 export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
   const room = roomAt(root.fd);
   return room !== undefined && bytesOf(entries, room.block) > room.free;
+}
+
+// Of these one knows what a file takes: none compresses, or shares what is copied (statfs(2)).
+const PLAIN_SYSTEMS = [0x01021994 /* tmpfs */, 0xef53 /* ext4 */];
+
+/** The least that entries take on a plain file system: neither holes of their sources nor small contents in an inode. */
+function leastBytes(entries: readonly RoomEntry[], block: number): number {
+  const least = ({ size, source }: RoomEntry) => {
+    if (size < block || source === undefined) return 0;
+    return Math.ceil(Math.min(size, birthAt(AT_FDCWD, source)?.allocated ?? 0) / block) * block;
+  };
+  return entries.reduce((sum, entry) => sum + least(entry), 0);
+}
+
+/** An entry of a plan. */
+interface RoomEntry extends Entry {
+  readonly path: ByteString;
+  readonly source: ByteString | undefined;
+}
+
+/**
+ * The problem that new entries of a jail certainly have too little room on its file system, in files or bytes; undefined if
+ * there may be enough. `root`: the jail, or the nearest directory above it. What is on other file systems does not count.
+ */
+export function roomProblem(
+  root: JailRoot,
+  jail: ByteString,
+  entries: readonly RoomEntry[],
+): Failure | undefined {
+  const room = roomAt(root.fd);
+  if (room === undefined) return undefined;
+  const isPlain = PLAIN_SYSTEMS.includes(room.type);
+  const lacks = (some: readonly RoomEntry[], bytes: () => number) =>
+    (room.files ?? some.length) < some.length || (isPlain && bytes() > room.free);
+  if (!lacks(entries, () => bytesOf(entries, room.block))) return undefined;
+  const own = root.path === jail ? entries.filter(({ path }) => isOnMount(root, path)) : entries;
+  if (!lacks(own, () => leastBytes(own, room.block))) return undefined;
+  return full("ENOSPC", jail, own, `0 of ${entries.length} objects are in place`, room);
+}
+
+/** Whether a path of a jail is on the same mount as its root. */
+function isOnMount(root: JailRoot, path: ByteString): boolean {
+  const directory = answered(() => nearestDirectory(root, parentOf(path)));
+  if (directory === undefined) return false;
+  release(directory);
+  return directory.stat.mountId === root.top.stat.mountId;
 }
 
 /** True if a file system is full or cannot be written. */

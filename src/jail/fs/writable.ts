@@ -1,12 +1,16 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { EROFS } from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
+import { holdingFlags } from "../../../ffi/extents.ts";
+import { baseName, parentOf } from "../../../ffi/paths.ts";
+import { answered, type JailkitError } from "../../cli/error.ts";
 import { isReadOnly } from "../../system/mounts.ts";
+import { heldError } from "./held.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
 import { withTree } from "./look.ts";
 import { type Failure, noRoom } from "./no-room.ts";
 import { nearestDirectory } from "./safety.ts";
-import { hostPath, type JailRoot, release } from "./walk.ts";
+import { type Directory, hostPath, type JailRoot, release } from "./walk.ts";
 
 /**
  * Throws SystemError EROFS if one of these directories of a jail, or the nearest above it, is on a read-only mount, and
@@ -44,6 +48,38 @@ export function readOnlyProblem(
       const problem = noRoom(error, jail, { left: [], progress });
       if (problem !== undefined) return problem;
     }
+  }
+  return undefined;
+}
+
+/**
+ * The error for the first of these places of a jail that chattr(1) protects: a directory, or the nearest above it, in which
+ * nothing can be made, or a file that cannot be replaced. New names in an append-only directory are left to the run.
+ */
+export function heldPlace(
+  root: JailRoot,
+  directories: Iterable<ByteString>,
+  replaced: Iterable<ByteString>,
+): JailkitError | undefined {
+  const flagsIn = (path: ByteString, use: (directory: Directory) => string) =>
+    answered(() => {
+      const directory = nearestDirectory(root, path);
+      try {
+        return use(directory);
+      } finally {
+        release(directory);
+      }
+    }) ?? "";
+  for (const path of directories) {
+    const held = flagsIn(path, ({ fd, path: real }) => (holdingFlags(".", fd).startsWith("i") ? real : ""));
+    if (held !== "") return heldError(hostPath(root, held));
+  }
+  for (const path of replaced) {
+    const held = flagsIn(
+      parentOf(path),
+      ({ fd }) => holdingFlags(".", fd) + holdingFlags(baseName(path), fd),
+    );
+    if (held !== "") return heldError(hostPath(root, path));
   }
   return undefined;
 }

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
-import { lookUp, withTree } from "../fs/look.ts";
+import { freeNumbered } from "../../system/free-name.ts";
+import { isIn, lookUp, withTree } from "../fs/look.ts";
 import { renameNew } from "../fs/place.ts";
 import { isDirectory, type JailRoot, withDirectory } from "../fs/walk.ts";
 import { RecordError } from "./record-file.ts";
@@ -28,15 +29,8 @@ export function damagedRecordsOf(root: JailRoot, registry: ByteString = REGISTRY
         errors.push(error);
       }
     }
-    return errors.map((error) => ({ error, keptAs: unusedName(tree, error.file) }));
+    return errors.map((error) => ({ error, keptAs: freeNumbered(`${error.file}.damaged`, isIn(tree)) }));
   });
-}
-
-function unusedName(tree: JailRoot, file: ByteString): ByteString {
-  const first = `${file}.damaged`;
-  let name = first;
-  for (let number = 2; lookUp(tree, name) !== undefined; number++) name = `${first}-${number}`;
-  return name;
 }
 
 /** Renames damaged records, so that a new one can be created. */

@@ -48,23 +48,29 @@ export function requireNotMoved(jail: ByteString): void {
   throw new JailkitError("moved", 1, message, undefined, followRemedy(jail, now));
 }
 
-/** The end of a message: where the jail of a path is now, or which one was probably meant; undefined if unknown. */
-export function jailHint(path: ByteString): string | undefined {
+/** The end of a message about a jail that is missing, and the command in it that helps, if there is one. */
+interface JailHint {
+  readonly text: string;
+  readonly remedy?: ByteString;
+}
+
+/** Where the jail of a path is now, or which one was probably meant; undefined if unknown. */
+export function jailHint(path: ByteString): JailHint | undefined {
   const plain = normalPath(path);
   const mount = mountRemedy(plain);
-  if (mount !== undefined) return unmountedReason(mount);
+  if (mount !== undefined) return { text: unmountedReason(mount), remedy: mount };
   // Users other than root cannot read the records.
   return answered(() => {
     const lost = lostJail(plain);
     if (lost !== undefined) {
       const now = findMoved(lost);
-      return now === undefined
-        ? `the jail is no longer there; if it was moved: jailkit adopt --moved ${shellWord(plain)} NEW`
-        : movedHint(plain, now);
+      if (now !== undefined) return { text: movedHint(plain, now), remedy: followRemedy(plain, now) };
+      const text = `the jail is no longer there; if it was moved: jailkit adopt --moved ${shellWord(plain)} NEW`;
+      return { text };
     }
     const known = knownJails().map(({ jail }) => jail.path);
     const near = nearJail(plain, known);
-    return near === undefined ? undefined : `did you mean ${display(near)}?`;
+    return near === undefined ? undefined : { text: `did you mean ${display(near)}?` };
   });
 }
 
@@ -73,8 +79,9 @@ export function jailError(path: ByteString, error: unknown): unknown {
   if (!(error instanceof JailkitError) || error.code !== "no-such-jail") return error;
   const shown = shellWord(normalPath(path));
   const other = `'jailkit list' shows the jails, and this creates one: jk_init -j ${shown} SECTION`;
-  const message = `${display(normalPath(path))}: no such directory; ${jailHint(path) ?? other}`;
-  return new JailkitError("no-such-jail", error.exitStatus, message);
+  const { text, remedy } = jailHint(path) ?? { text: other };
+  const message = `${display(normalPath(path))}: no such directory; ${text}`;
+  return new JailkitError("no-such-jail", error.exitStatus, message, undefined, remedy);
 }
 
 /** As openJailRoot, for a jail that was named: the error says where it is now, or which one was probably meant. */

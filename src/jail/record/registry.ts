@@ -2,7 +2,7 @@ import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { openAt, readDirectory, withFd } from "../../../ffi/files.ts";
+import { entriesOf, openAt, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
@@ -67,9 +67,7 @@ export function readRegistry(paths: readonly ByteString[] = [], registry: ByteSt
 export const knownJails = (registry: ByteString = REGISTRY): KnownJail[] => readRegistry([], registry).jails;
 
 function recordsIn(tree: JailRoot, registry: ByteString, paths: readonly ByteString[]): Registry {
-  const names = withDirectory(tree, registry, ({ fd }) =>
-    withFd(openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory),
-  );
+  const names = withDirectory(tree, registry, ({ fd }) => entriesOf(fd));
   const byId = new Map(paths.map((path) => [idFor(path), path]));
   const jails: KnownJail[] = [];
   const damaged: DamagedRecord[] = [];

@@ -13,7 +13,14 @@ import { addProcLine, mountJailProc, requireProcLine } from "./proc.ts";
 import { setUpSockets } from "./sockets.ts";
 
 /** The progress when all files are copied. */
-export const ALL_FILES: Work = { left: [], progress: "what was copied is in place" };
+const ALL_FILES: Work = { left: [], progress: "what was copied is in place" };
+
+/** The problem of a jail that is filled, and whose record cannot be written. */
+export function notRecorded(error: unknown, jail: ByteString): PopulateProblem {
+  const code = "manifest";
+  const why = problemFrom(error, code, jail, "the record of the jail is not written: ");
+  return noRoom(error, jail, ALL_FILES) ?? { ...why, code };
+}
 
 /** Collects the problems of steps of which every one is tried. */
 function stepsOf(jail: ByteString, reporter: LineReporter) {

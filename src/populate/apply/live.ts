@@ -130,8 +130,8 @@ export function liveProblem(
   if (lacking !== undefined || live === undefined) return lacking;
   const what = live.directories.map((path) => liveObstacle(root, path)).find((each) => each !== undefined);
   if (what === undefined) return undefined;
-  const copy = liveCopyProblem(root, content)?.message;
-  return { code: "live-obstacle", path: root.path, message: copy ?? `${what}; ${OTHER_WAY}` };
+  const { message, remedy } = liveCopyProblem(root, content) ?? { message: `${what}; ${OTHER_WAY}` };
+  return { code: "live-obstacle", path: root.path, message, remedy };
 }
 
 /** Throws JailkitError if a directory of a jail cannot become live. */

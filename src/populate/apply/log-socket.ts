@@ -70,8 +70,7 @@ export function requireLogSocketPlace(
   const { path, sections, foreign } = found;
   if (sections.length > 0 || foreign === undefined) return found;
   const file = directory + path;
-  const stem = file.replace(/\.ini$/, "");
-  const to = `${freeName(stem, ".others", (one) => isOnHost(`${one}.ini`))}.ini`;
+  const to = freeName(file.replace(/\.ini$/, ""), ".others", isOnHost, ".ini");
   const remedy = `mv -nT ${shellWord(file)} ${shellWord(to)}`;
   const message = `${display(file)}: has a section [${display(foreign.name)}], and is not replaced; move it first: ${remedy}`;
   throw new JailkitError("log-socket", 1, message, undefined, remedy);

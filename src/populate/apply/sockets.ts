@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { openAt, readDirectory, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
+import { entriesOf, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError, problemFrom } from "../../cli/error.ts";
@@ -85,10 +85,7 @@ function lookInto(directory: ByteString, names: ReadonlySet<ByteString>): string
       if (stat === undefined || (stat.mode & C.S_IFMT) === C.S_IFSOCK) continue;
       throw new JailkitError("socket", 1, `${display(`${directory}/${name}`)}: is not a socket`);
     }
-    const all = withFd(openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY), (list) =>
-      readDirectory(list, MOST_NAMES),
-    );
-    const others = all.filter(({ name, type }) => type === DT_SOCK && !names.has(name));
+    const others = entriesOf(fd, MOST_NAMES).filter(({ name, type }) => type === DT_SOCK && !names.has(name));
     if (others.length === 0) return [];
     const shown = others.slice(0, MOST_SHOWN).map(({ name }) => display(name));
     const more = others.length > MOST_SHOWN ? ` and ${others.length - MOST_SHOWN} more` : "";

@@ -1,7 +1,6 @@
 import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
-import * as C from "../../../ffi/constants.ts";
 import { attempt, SystemError } from "../../../ffi/error.ts";
-import { openAt, readAllFd, readDirectory, readFile, withFd } from "../../../ffi/files.ts";
+import { entriesOf, isEmptyDirectory, readAllFd, readFile } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { VERSION } from "../../cli/version.ts";
@@ -232,9 +231,7 @@ export class PlanCache {
 
   /** Makes room for one more. */
   #removeOldest(tree: JailRoot): void {
-    const names = withDirectory(tree, this.#directory, ({ fd }) =>
-      withFd(openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory),
-    );
+    const names = withDirectory(tree, this.#directory, ({ fd }) => entriesOf(fd));
     const files = names.flatMap(({ name }) => {
       const path = `${this.#directory}/${name}`;
       const found = path === this.#file ? undefined : lookUp(tree, path);
@@ -253,8 +250,7 @@ export function cacheFor(
   plans: PlanCache | undefined,
 ): PlanCache | undefined {
   if (root === undefined || live.length > 0 || plans === undefined) return undefined;
-  const names = withFd(openAt(root.fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory);
-  return names.length === 0 ? plans : undefined;
+  return isEmptyDirectory(root.fd) ? plans : undefined;
 }
 
 /** Those of dry runs of this process, for a dry run about a jail that does not exist, and is not to be live. */

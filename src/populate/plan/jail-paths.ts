@@ -136,10 +136,11 @@ export class JailPaths {
       const isThere = (at: ByteString) => jail.lstat(at) !== undefined;
       const aside = freeNumbered(`/not-${baseName(link)}`, isThere);
       const away = `mv -nT ${shellWord(path)} ${shellWord(jailPath + aside)}`;
-      const remedy = isNew(link) ? "" : `; move the link away: ${away}`;
+      const remedy = isNew(link) ? undefined : away;
+      const advice = remedy === undefined ? "" : `; move the link away: ${remedy}`;
       const which = `which users could change (owner ${entry.uid}, mode ${octal(entry.mode)})`;
-      const message = `${display(path)}: leads to ${display(jailPath + entry.path)}, ${which}: nothing was changed${remedy}`;
-      return { code: "unsafe-jail", path, message };
+      const message = `${display(path)}: leads to ${display(jailPath + entry.path)}, ${which}: nothing was changed${advice}`;
+      return { code: "unsafe-jail", path, message, remedy };
     }
     return undefined;
   }

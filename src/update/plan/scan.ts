@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { openAt, readDirectory, withFd } from "../../../ffi/files.ts";
+import { entriesOf } from "../../../ffi/files.ts";
 import { answered, problemFrom } from "../../cli/error.ts";
 import { hostSystemOf, outsidePathOf } from "../../jail/fs/host-mounts.ts";
 import {
@@ -167,15 +167,16 @@ class JailScanner implements Scan {
   }
 
   private fail(path: ByteString, error: unknown): void {
-    const { message } = problemFrom(error, "unreadable", path);
-    this.problems.push({ code: "unreadable", path: this.root.path + path, message });
+    const code = "unreadable";
+    this.problems.push({ ...problemFrom(error, code, this.root.path + path), code });
   }
 }
 
 /** The names in an open directory, in the order of their bytes. */
 export function namesIn(directory: Directory): ByteString[] {
-  const entries = withFd(openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory);
-  return entries.map(({ name }) => name).sort();
+  return entriesOf(directory.fd)
+    .map(({ name }) => name)
+    .sort();
 }
 
 /** The names in a directory of a jail; none if there is no such directory. */

@@ -34,7 +34,7 @@ const COMPARE = "unit/declaration-compare.test.ts";
 export const APPLY: readonly Mutant[] = [
   ...within("src/tools/jailkit-apply.ts", PRUNE, [
     ["if (!prune || files.some", "if (true || files.some"],
-    ["if (deleteHomes && !prune)", "if (false)"],
+    ['      needs: "prune",\n', ""],
   ]),
   ...within("src/tools/jailkit-apply.ts", LEAVES, [["if (jails.length + users.length > 0) {", "{ return;"]]),
   ...within("src/declaration/once.ts", PRUNE, [
@@ -152,7 +152,12 @@ export const APPLY: readonly Mutant[] = [
     ["mkdir -m 0700 ${word} && chown", "mkdir -p -m 0700 ${word} && chown"],
   ]),
   ...within("src/system/free-name.ts", "e2e/moved-aside.test.ts", [
-    ["return isThere(name) ? freeName(name, ending, isThere) : name;", "return name;"],
+    ["while (isTaken(free)) [taken, free] = [free, 2 * free];\n", ""],
+  ]),
+  ...within("src/system/free-name.ts", "unit/free-name.test.ts", [
+    ["if (isTaken(middle)) taken = middle;", "if (!isTaken(middle)) taken = middle;"],
+    ["(isWhole ? cut : cut", "(isWhole ? path : cut"],
+    ["NAME_MAX = 255", "NAME_MAX = 256"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", PRUNE, [
     ["requireNoProcesses(user, processesOf(user.uid));\n  const place", "const place"],

@@ -80,7 +80,7 @@ export const PLANS: readonly Mutant[] = [
     CACHE,
     MACHINE,
     [
-      ["return names.length === 0 ? plans : undefined;", "return plans;"],
+      ["return isEmptyDirectory(root.fd) ? plans : undefined;", "return plans;"],
       ["live.length > 0 || ", ""],
     ],
     "uses no plan",
