@@ -33,29 +33,7 @@ import { OpenJails } from "./open-jails.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
 import { compareUser, hasMoved, type UserComparison } from "./user.ts";
-
-/** What is to be done for a declared user. */
-export interface UserWork extends UserComparison {
-  readonly declared: DeclaredUser;
-}
-
-/** What is to be done in a jail, and for the declared users of it. */
-export interface JailWork {
-  readonly path: ByteString;
-  /** Undefined for a jail that only users name. */
-  readonly declared: DeclaredJail | undefined;
-  readonly changes: readonly Change[];
-  readonly fault: Fault | undefined;
-  /** As in JailComparison. */
-  readonly taken: readonly ByteString[];
-  readonly users: readonly UserWork[];
-}
-
-/** All changes of a jail and its users. */
-export const changesOf = ({ changes, users }: JailWork): Change[] => [
-  ...changes,
-  ...users.flatMap((user) => user.changes),
-];
+import { changesOf, type JailWork, withJailFault } from "./work.ts";
 
 /** How the machine differs from a declaration. */
 export interface Comparison {
@@ -286,6 +264,7 @@ function compareOne(
       const others = othersIn(path, users, machine, leave);
       if (others.length > 0) undeclared.push(`jail ${display(path)}: users ${listed(others)}`);
     }
-    return { path, declared, changes, fault, taken, users: works };
+    const work = { path, declared, changes, fault, taken, users: works };
+    return fault === undefined ? work : withJailFault(work, fault);
   });
 }

@@ -120,10 +120,19 @@ export function formerOf(
   const gone = formerJails(candidates, { prune, leaving: leavers.leaving, inhabitants });
   return {
     former: [...former, ...gone.former],
-    faults: [...faults, ...gone.faults],
+    faults: causesFirst(gone.faults, faults),
     forgotten: [...forgotten, ...gone.forgotten],
     ...{ settled, out },
   };
+}
+
+/** Faults of users and then of jails, but first those of jails that users wait for. Pure. */
+function causesFirst(ofJails: readonly Fault[], ofUsers: readonly Fault[]): Fault[] {
+  const causes = new Set(ofUsers.map(({ cause }) => cause?.name));
+  const { first = [], last = [] } = Object.groupBy(ofJails, ({ name }) =>
+    causes.has(name) ? "first" : "last",
+  );
+  return [...first, ...ofUsers, ...last];
 }
 
 function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolean): FormerUser {
