@@ -30,7 +30,7 @@ import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, showUnread, unreadReport } from "./report-failed.ts";
 import { applyProblem, changeReport } from "./report-json.ts";
 import type { ApplySummary } from "./report-schema.ts";
-import { Warnings } from "./warnings.ts";
+import { type Doubt, Warnings } from "./warnings.ts";
 
 const WORK_TO_DO = 10;
 
@@ -78,7 +78,7 @@ export class ApplyReport implements Shown {
   }
 
   /** Shows the plan; with --check that is all. */
-  plan(comparison: Comparison): void {
+  plan(comparison: Comparison, doubts: readonly Doubt[]): void {
     const { check, json, unread } = this.options;
     const { jails, former, formerFaults, undeclared } = comparison;
     if (!json) showUnread(unread);
@@ -87,6 +87,7 @@ export class ApplyReport implements Shown {
     const about = comparison.warnings.map((one) => `${nameOf(one)}: ${one.message}`);
     this.#warnings = [...this.options.warnings, ...about];
     if (!json) for (const line of this.#warnings) printError(`${APPLY}: warning: ${line}`);
+    this.#doubt(doubts);
     // What a user has left in another jail is about that user, too.
     const counted = [...former.map(({ change }) => change), ...formerFaults].map(nameOf);
     this.#count = new Set([...counted, ...this.#places.add(jails)]).size;
@@ -107,6 +108,16 @@ export class ApplyReport implements Shown {
     if (!json) for (const change of changes) printLine(planLine(change));
     if (check) this.#showPlanned(comparison);
     else this.#begin([...former, ...jails.flatMap(changesOf)].length);
+  }
+
+  /** Warns of what users get. */
+  #doubt(doubts: readonly Doubt[]): void {
+    const lines = doubts.map(({ user, problem }) => {
+      const about = nameOf({ of: "user", name: user });
+      if (!this.options.json && this.#printed.add(about, problem.message)) this.#printPlace(problem);
+      return `${about}: ${problem.message} (declared in ${placeText(problem)})`;
+    });
+    this.#warnings = [...this.#warnings, ...lines];
   }
 
   /** Begins to count what is done. */

@@ -25,6 +25,7 @@ import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaratio
 import { withRenamed } from "../declaration/renamed.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
+import type { Doubt } from "../declaration/warnings.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { asideCommand } from "../system/free-name.ts";
@@ -49,6 +50,12 @@ const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
 async function foreseen(compared: Comparison): Promise<Comparison> {
   const { foreseeFilling } = await import("../declaration/compare/foresee-jail.ts");
   return foreseeFilling(compared, TOOLS);
+}
+
+/** What `jailkit config check` says of what is given: a run that gives nothing does not load its modules. */
+async function doubtful({ jails }: Comparison, check: boolean): Promise<readonly Doubt[]> {
+  const given = check || jails.some(({ users }) => users.some(({ changes }) => changes.length > 0));
+  return given ? (await import("../lint/given.ts")).doubtsIn(jails, check) : [];
 }
 
 /** Why a run ends before it does anything. */
@@ -187,7 +194,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   if (prune) requireAllRead(others ?? declaration, compared);
   const comparison = hasWork(compared) ? await foreseen(compared) : compared;
   const report = new ApplyReport({ ...options, unread, warnings: notCompared(read.others) });
-  report.plan(comparison);
+  report.plan(comparison, await doubtful(comparison, check));
   try {
     if (!check)
       await carryOut({ declaration, beside }, comparison, { before, written: known }, options, report);
