@@ -181,8 +181,8 @@ test("an account that is in another jail, or has another home, or one that does 
 
 test("an account of a directory has its home there, and joins groups by hand", () => {
   expect(look(user("luser", "directory = 1\ngroups = users, jailed\nhome = /data/luser"))).toEqual([
-    ["error 6:8 home-differs", "write in line 6 of f:\nhome = /home/luser"],
     ["error 5:17 not-a-member", "gpasswd -a luser jailed"],
+    ["error 6:8 home-differs", "write in line 6 of f:\nhome = /home/luser"],
   ]);
   expect(codes(user("luser", "directory = 1\nhome = /home/luser"))).toEqual([]);
 });
