@@ -35,7 +35,7 @@ const SHELL = "shell = /bin/bash\n";
 const CASES: readonly { title: string; declared: string; isOld?: boolean; before?: string }[] = [
   { title: "a section", declared: `[jail ${J}.2]\nsections = uidbasics,\n  @nosuch, sftp\n` },
   { title: "a file", declared: `[jail ${J}.2]\nsections = uidbasics\nfiles = id, @/no/such\n` },
-  { title: "a live directory", declared: `[jail ${J}.2]\nlive = @/opt/none\n` },
+  { title: "a live directory", declared: `[jail ${J}.2]\nlive = /usr, @/opt/none\n` },
   { title: "a jail that is not there", declared: user(SHELL).replace(J, "@/srv/none") },
   { title: "another jail", declared: user(SHELL, "old").replace(J, `@${OTHER}`), isOld: true },
   { title: "a shell", declared: user("groups = team\nshell = @/bin/none") },

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { answered } from "../../cli/error.ts";
+import { answered, isReported } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
@@ -11,6 +11,7 @@ import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed } from "../change.ts";
+import { withDue } from "../due.ts";
 import { KeptHomes, wholeJail } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once-shape.ts";
@@ -206,6 +207,17 @@ function placeFaultOf(
   return { ...about, code: "no-such-jail", message };
 }
 
+/** All directories of a live jail. What it throws is due to the first one that would not do alone. */
+function liveDirectories(live: readonly ByteString[], jail: ByteString): readonly ByteString[] {
+  const of = (...some: readonly ByteString[]) => liveOf(some.join(","), fileSystemAt(), jail).directories;
+  try {
+    return of(...live);
+  } catch (error) {
+    const item = live.find((one) => answered(() => of(one)) === undefined);
+    throw isReported(error) ? withDue(error, { key: "live", item }) : error;
+  }
+}
+
 function compareOne(
   path: ByteString,
   { declared, users }: Declared,
@@ -222,7 +234,7 @@ function compareOne(
         const lookUps = {
           pathOf: machine.pathOf,
           needsOf: machine.needsOf,
-          liveOf: (live: readonly ByteString[]) => liveOf(live.join(","), fileSystemAt(), path).directories,
+          liveOf: (live: readonly ByteString[]) => liveDirectories(live, path),
         };
         const compared = compareJail(declared, state, lookUps, { once, prune });
         ({ changes, fault, taken } = compared);
