@@ -52,13 +52,16 @@ type Wrong = Partial<Pick<Fault, "code" | "due">> & { readonly what?: Change["wh
 /** The place of the key, or of the item, that is at fault; of the header if none is, or the section has no such key. Pure. */
 export function placeOfFault(place: DeclaredPlace, { code = "", due, what }: Wrong): Place {
   const { file, line, column, section } = place;
-  const key = due?.key ?? BY_CODE[code] ?? (what === undefined ? undefined : BY_ASPECT[what]);
   const rights = section?.entries.filter((one) => typeof describedBy(policyKeys, one.key) === "object") ?? [];
   // Of several rights no one is to blame.
-  const [right] = what === "policy" && rights.length === 1 ? rights : [];
-  const entry = key === undefined ? right : findEntry(section, key);
+  const right = what === "policy" && rights.length === 1 ? rights[0]?.key : undefined;
+  const keys = [due?.key, BY_CODE[code], what && BY_ASPECT[what], right];
+  const entry = keys.map((key) => key && findEntry(section, key)).find((one) => typeof one === "object");
   if (entry === undefined) return { file, line, column };
-  const item = due?.item === undefined ? undefined : listItems(entry).find(({ value }) => value === due.item);
+  const item =
+    due?.item !== undefined && due.key === entry.key
+      ? listItems(entry).find(({ value }) => value === due.item)
+      : undefined;
   return item === undefined ? valuePlace(entry) : { file: item.file, line: item.line, column: item.column };
 }
 
