@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { display } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import { isReported, problemFrom, remedyOf } from "../cli/error.ts";
+import { type DueKey, dueOf } from "./due.ts";
 
 /** What differs. */
 export type Aspect =
@@ -50,23 +51,39 @@ export interface Fault {
   readonly message: string;
   /** The command in it, if one command is the remedy. */
   readonly remedy?: ByteString | undefined;
+  /** The key that it is due to, if its code does not say it. */
+  readonly due?: DueKey | undefined;
+  /** Of a user who waits for a jail: the fault of the jail. */
+  readonly cause?: Fault | undefined;
 }
 
 /** The same without what it is about. */
-export type FaultText = Pick<Fault, "code" | "message" | "remedy">;
+export type FaultText = Omit<Fault, "of" | "name" | "jail">;
+
+/** The code of what waits for a jail. */
+export const WAITS = "waits-for-jail";
+
+/** The fault of a user who waits for a jail, because of a fault of that. */
+export const waitsFor = (jail: ByteString, why: FaultText): FaultText => ({
+  ...{ code: WAITS, message: `waits for the jail ${quoted(jail)}` },
+  cause: { of: "jail", name: jail, jail, ...why },
+});
 
 /** True for one that creates an account. */
 export const isCreation = ({ what, action }: Pick<Change, "what" | "action">): boolean =>
   what === "account" && action === "create";
 
 /** Why a change was not made. */
-export type Failure = Pick<Fault, "message" | "remedy">;
+export type Failure = Pick<Fault, "message" | "remedy" | "due"> & Partial<Pick<Fault, "code">>;
 
-/** What an error says; throws it again if it is none to report. */
+/** What an error says, of one that is due to a jail that its user waits for it; throws it again if it is none to report. */
 export function faultText(error: unknown): FaultText {
   if (!isReported(error)) throw error;
   const { code, message } = problemFrom(error, "failed", "");
-  return { code, message, remedy: remedyOf(error) };
+  const text = { code, message, remedy: remedyOf(error) };
+  const due = dueOf(error);
+  if (due === undefined) return text;
+  return "key" in due ? { ...text, due } : waitsFor(due.jail, text);
 }
 
 /** Why what is not declared any more stays. */

@@ -57,6 +57,6 @@ export function readJail(
   problems.push(...itemsOf(section, "files").flatMap(fileProblem));
   problems.push(...itemsOf(section, "live").flatMap(liveProblem));
   const { sections, files, live, logSocket, proc } = values;
-  const place = { file, line, column };
+  const place = { file, line, column, section };
   return { declared: { path, place, sections, files, live, logSocket, proc }, problems };
 }

@@ -26,7 +26,7 @@ import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
 import { uidFault } from "../transfer/accounts.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
-import { groupNameFault, groupOf, isAdministrators, noSuchGid } from "../users/groups.ts";
+import { groupNameFault, groupOf, noSuchGid } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
 import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
@@ -109,10 +109,6 @@ function reportGroups(section: IniSection, { facts, report }: FactContext): void
     const found = answered(() => ({ group: groupOf(value, facts) }));
     if (names === undefined || found === undefined) continue;
     const name = found.group?.name ?? value;
-    if (isAdministrators(name)) {
-      const message = `a member of the group ${quoted(name)} can become root on most machines`;
-      report(item, "warning", "doubtful-value", message, { kind: "item", old: value });
-    }
     const isHere = (one: ByteString) => names.includes(one);
     const fault = found.group === undefined ? noSuchGid(value) : groupNameFault(found.group);
     if (fault === undefined && (isHere(name) || reportSeparators(item, isHere, report))) continue;

@@ -1,13 +1,18 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { IniEntry, Place } from "../config/model.ts";
+import type { IniEntry, IniSection, Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import type { KeyLine } from "../users/key-lines.ts";
+
+/** The place of the path or name in the header of a section; of a file also the section itself, with the places of its keys. */
+export interface DeclaredPlace extends Place {
+  readonly section?: IniSection | undefined;
+}
 
 /** A section [jail PATH] of /etc/jailkit/jails.d. A key that is missing is undefined: nothing is wanted, nothing refused. */
 export interface DeclaredJail {
   /** Absolute and plain. */
   readonly path: ByteString;
-  readonly place: Place;
+  readonly place: DeclaredPlace;
   /** Sections of jk_init.ini, in their order. */
   readonly sections: readonly ByteString[];
   /** Operands of jk_cp: absolute paths, or names of programs. */
@@ -21,7 +26,7 @@ export interface DeclaredJail {
 /** A section [user NAME] of /etc/jailkit/jails.d. */
 export interface DeclaredUser {
   readonly name: ByteString;
-  readonly place: Place;
+  readonly place: DeclaredPlace;
   /** A declared jail, or one that the machine has. */
   readonly jail: ByteString;
   /** As the jail sees it: the limited shell, if a key of jk_lsh.ini is declared and no shell. */

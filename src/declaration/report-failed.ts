@@ -38,7 +38,7 @@ export function failedSummary(error: JailkitError, path: ByteString, check: bool
     problems: all.map(({ file, position, finding = null, error: one }) => ({
       ...problemReport(problemFrom(one, "failed", file)),
       ...{ file: jsonText(file), line: position?.line ?? null, column: position?.column ?? null },
-      ...{ finding, remedy: jsonTextOrNull(remedyOf(one)) },
+      ...{ finding, remedy: jsonTextOrNull(remedyOf(one)), waitsFor: null },
     })),
     exitStatus: statusAfterSignals<1 | typeof BUSY>(error.code === "busy" ? BUSY : 1),
   };

@@ -66,9 +66,14 @@ export const applyChangeSchema = reportSchema("jailkit apply", { change: changeS
 const applyProblemSchema = problemSchema
   .extend({
     file: textOrNull.describe(
-      "Where what failed is declared, or the first user of a jail that no section declares; null for what is not declared.",
+      "Where what failed is declared; of a jail that no section declares, by its first user; null for what is not declared.",
     ),
-    line: z.int().nullable().describe("From 1 on; null for what is not about a line of a file."),
+    line: z
+      .int()
+      .nullable()
+      .describe(
+        "From 1 on; that of the key, or of the item of its list, if one is the cause, else of the header of the section; null for what is not about a line of a file.",
+      ),
     column: z.int().nullable().describe("In bytes, from 1 on."),
     finding: keysOf(FINDING_CODES)
       .nullable()
@@ -77,6 +82,9 @@ const applyProblemSchema = problemSchema
       ),
     remedy: textOrNull.describe(
       "A command, or the text for a line of the file; null if the message says it, or only the administrator can know.",
+    ),
+    waitsFor: textOrNull.describe(
+      'With the code "waits-for-jail": the jail that the user waits for, whose own problem says why; else null.',
     ),
   })
   .meta({ id: "apply-problem", description: "Something that failed." });

@@ -1,4 +1,3 @@
-import type { ByteString } from "../../ffi/bytes.ts";
 import type { SystemError } from "../../ffi/error.ts";
 import { display, jsonText } from "../cli/display.ts";
 import type { JailkitError } from "../cli/error.ts";
@@ -6,7 +5,6 @@ import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
-import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import {
@@ -26,10 +24,13 @@ import {
   nameOf,
   planLine,
 } from "./change.ts";
-import { type Comparison, changesOf } from "./compare/compare.ts";
+import type { Comparison } from "./compare/compare.ts";
+import { changesOf } from "./compare/work.ts";
+import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, showUnread, unreadReport } from "./report-failed.ts";
-import type { ApplyChange, ApplySummary } from "./report-schema.ts";
-import { Warnings } from "./warnings.ts";
+import { applyProblem, changeReport } from "./report-json.ts";
+import type { ApplySummary } from "./report-schema.ts";
+import { type Doubt, Warnings } from "./warnings.ts";
 
 const WORK_TO_DO = 10;
 
@@ -42,41 +43,24 @@ interface Options {
   readonly warnings: readonly string[];
 }
 
-type Text = string | undefined;
-
-const changeReport = (
-  change: Change,
-  ended: Omit<Ended, "change" | "status"> & { status: Ended["status"] | "planned" },
-) =>
-  ({
-    version: 1,
-    tool: APPLY,
-    change: {
-      ...{ action: change.action, of: change.of, name: jsonText(change.name), jail: jsonText(change.jail) },
-      ...{ what: change.what, from: textOf(change.from), to: textOf(change.to), why: jsonText(change.why) },
-      ...{ items: change.items.map(jsonText), text: jsonText(planLine(change)), status: ended.status },
-      steps: ended.steps.map(jsonText),
-      warnings: ended.warnings.map(jsonText),
-      errors: ended.errors.map(({ message }) => jsonText(message)),
-    },
-  }) satisfies ApplyChange;
-
-const printNotDone = (change: Change) => printError(`${APPLY}: ${nameOf(change)}: not done: ${change.what}`);
-
-const textOf = (text: Text) => (text === undefined ? null : jsonText(text));
+/** A fault, and where what it is due to is declared. */
+type Problem = Fault & { readonly at: Place | undefined };
 
 /** Shows a run, in lines or in JSON, and counts. */
 export class ApplyReport implements Shown {
   readonly #states = new Map<string, "changed" | "failed">();
-  readonly #problems: Fault[] = [];
+  readonly #problems: Problem[] = [];
   #count = 0;
   #hasWork = false;
   #undeclared: readonly string[] = [];
   #noLonger: readonly string[] = [];
   #warnings: readonly string[] = [];
   #directories: readonly DirectoryChange[] = [];
-  /** Where jails and users are declared, by nameOf. */
-  readonly #places = new Map<string, Place>();
+  readonly #places = new Places();
+  /** Faults that were shown. */
+  readonly #shown = new Set<string>();
+  /** Users who wait for a jail, by nameOf. */
+  readonly #waiting = new Set<string>();
   /** Of the changes of the run. */
   #total = 0;
   #ended = 0;
@@ -94,7 +78,7 @@ export class ApplyReport implements Shown {
   }
 
   /** Shows the plan; with --check that is all. */
-  plan(comparison: Comparison): void {
+  plan(comparison: Comparison, doubts: readonly Doubt[]): void {
     const { check, json, unread } = this.options;
     const { jails, former, formerFaults, undeclared } = comparison;
     if (!json) showUnread(unread);
@@ -103,20 +87,10 @@ export class ApplyReport implements Shown {
     const about = comparison.warnings.map((one) => `${nameOf(one)}: ${one.message}`);
     this.#warnings = [...this.options.warnings, ...about];
     if (!json) for (const line of this.#warnings) printError(`${APPLY}: warning: ${line}`);
+    this.#doubt(doubts);
     // What a user has left in another jail is about that user, too.
     const counted = [...former.map(({ change }) => change), ...formerFaults].map(nameOf);
-    const declaredAt = (of: "jail" | "user", { name, place }: { name: ByteString; place: Place }) => {
-      const key = nameOf({ of, name });
-      counted.push(key);
-      this.#places.set(key, place);
-    };
-    for (const { declared, path: name, users, fault } of jails) {
-      // A jail that no section declares is as good as declared, unless it cannot be used: then that is due to its users.
-      const place = declared?.place ?? (fault && users[0]?.declared.place);
-      if (place !== undefined) declaredAt("jail", { name, place });
-      for (const user of users) declaredAt("user", user.declared);
-    }
-    this.#count = new Set(counted).size;
+    this.#count = new Set([...counted, ...this.#places.add(jails)]).size;
     const users = jails.flatMap((jail) => jail.users);
     this.#directories = users.flatMap(({ declared, directory }) =>
       directory === undefined
@@ -134,6 +108,16 @@ export class ApplyReport implements Shown {
     if (!json) for (const change of changes) printLine(planLine(change));
     if (check) this.#showPlanned(comparison);
     else this.#begin([...former, ...jails.flatMap(changesOf)].length);
+  }
+
+  /** Warns of what users get. */
+  #doubt(doubts: readonly Doubt[]): void {
+    const lines = doubts.map(({ user, problem }) => {
+      const about = nameOf({ of: "user", name: user });
+      if (!this.options.json && this.#printed.add(about, problem.message)) this.#printPlace(problem);
+      return `${about}: ${problem.message} (declared in ${placeText(problem)})`;
+    });
+    this.#warnings = [...this.#warnings, ...lines];
   }
 
   /** Begins to count what is done. */
@@ -159,7 +143,13 @@ export class ApplyReport implements Shown {
     this.#mark(change, status === "planned" ? "changed" : "failed");
     const shown = { status, steps: [], warnings: [], errors: [] };
     if (this.options.json) printJsonLine(changeReport(change, shown));
-    else if (status === "not-done") printNotDone(change);
+    else if (status === "not-done") this.#showNotDone(change);
+  }
+
+  /** Of a user who waits for a jail, its fault has said it. */
+  #showNotDone(change: Change): void {
+    const about = nameOf(change);
+    if (!this.#waiting.has(about)) printError(`${APPLY}: ${about}: not done: ${change.what}`);
   }
 
   ended = (ended: Ended): void => {
@@ -170,18 +160,39 @@ export class ApplyReport implements Shown {
     this.#progress?.at(++this.#ended, this.#total);
     this.#mark(change, status === "done" ? "changed" : "failed");
     this.#failed ||= status === "failed";
-    for (const { message, remedy } of errors)
-      this.#problems.push({ ...change, code: "failed", message, remedy });
+    for (const failure of errors)
+      this.#problems.push({
+        ...change,
+        ...failure,
+        code: "failed",
+        at: this.#places.of({ ...change, ...failure }),
+      });
   };
 
   fault = (fault: Fault): void => {
+    const { cause } = fault;
     this.#mark(fault, "failed");
-    this.#failed ||= fault.code !== "busy";
-    this.#problems.push(fault);
-    if (this.options.json) return;
-    printError(`${APPLY}: ${nameOf(fault)}: ${fault.message}`);
-    this.#printPlace(fault);
+    this.#failed ||= (cause ?? fault).code !== "busy";
+    if (cause !== undefined) {
+      this.#waiting.add(nameOf(fault));
+      this.#tell(cause);
+    }
+    this.#tell(fault);
   };
+
+  /** Shows a fault; that of a jail once, though each of its users waits for it. */
+  #tell(fault: Fault): void {
+    const { of, message, remedy = message, cause } = fault;
+    const about = nameOf(fault);
+    const shown = `${about}\0${remedy}`;
+    if (of === "jail" && this.#shown.has(shown)) return;
+    this.#shown.add(shown);
+    const at = this.#places.of(fault);
+    this.#problems.push({ ...fault, at });
+    if (this.options.json) return;
+    printError(`${APPLY}: ${about}: ${message}`);
+    if (cause === undefined) this.#printPlace(at);
+  }
 
   /** Tells of what ended the whole run: what was made before counts. */
   broken(error: JailkitError | SystemError): void {
@@ -191,9 +202,8 @@ export class ApplyReport implements Shown {
   }
 
   /** A line below an error, with the place of what it is about. */
-  #printPlace(about: Pick<Fault, "of" | "name">): void {
-    const place = this.#places.get(nameOf(about));
-    if (place !== undefined) printError(`  declared in ${display(place.file)}:${place.line}:${place.column}`);
+  #printPlace(place: Place | undefined): void {
+    if (place !== undefined) printError(`  declared in ${placeText(place)}`);
   }
 
   #show(ended: Ended): void {
@@ -207,8 +217,9 @@ export class ApplyReport implements Shown {
     for (const line of steps) printLine(`  ${line}`);
     for (const line of warnings) this.#printed.add(nameOf(change), line);
     for (const { message } of errors) printError(`${APPLY}: ${nameOf(change)}: ${message}`);
-    if (errors.length > 0) this.#printPlace(change);
-    if (status === "not-done") printNotDone(change);
+    const [first] = errors;
+    if (first !== undefined) this.#printPlace(this.#places.of({ ...change, ...first }));
+    if (status === "not-done") this.#showNotDone(change);
   }
 
   /** Tells of the signal that came, if it left something undone. */
@@ -216,7 +227,8 @@ export class ApplyReport implements Shown {
     const left = this.#left;
     const stop = left && interruption(`${this.#done} of ${this.#total} changes are made; run this again`);
     if (left === undefined || stop === undefined) return;
-    this.#problems.push({ ...left, code: stop.code, message: stop.message });
+    const at = this.#places.of({ of: left.of, name: left.name });
+    this.#problems.push({ ...left, code: stop.code, message: stop.message, at });
     if (!this.options.json) printError(`${APPLY}: ${stop.message}`);
   }
 
@@ -274,10 +286,9 @@ export class ApplyReport implements Shown {
     printLine(`no longer declared, and still there: ${first}${others}; --prune removes this`);
   }
 
-  #problemOf(fault: Fault) {
-    const about = nameOf(fault);
-    const message = `${about}: ${fault.message}`;
-    return applyProblem({ ...fault, message }, fault.name, this.#places.get(about));
+  #problemOf(fault: Problem) {
+    const message = `${nameOf(fault)}: ${fault.message}`;
+    return applyProblem({ ...fault, message }, fault.name, fault.at);
   }
 
   /** A failure counts, whatever else was done. */
@@ -286,12 +297,3 @@ export class ApplyReport implements Shown {
     if (this.#states.get(key) !== "failed") this.#states.set(key, state);
   }
 }
-
-const applyProblem = ({ code, message, remedy }: FaultText, path: ByteString, place: Place | undefined) => ({
-  ...problemReport({ code, path, message, remedy }),
-  file: jsonTextOrNull(place?.file),
-  line: place?.line ?? null,
-  column: place?.column ?? null,
-  // What cannot be as declared is no mistake in a file.
-  finding: null,
-});

@@ -212,7 +212,7 @@ export function readUser(
   const { jail = "", shell = LIMITED_SHELL, home = usualHome(name), uid, comment, groups } = values;
   const declared: DeclaredUser = {
     name,
-    place: { file, line, column },
+    place: { file, line, column, section },
     ...{ jail, shell, home, comment, groups },
     uid: uid === undefined ? undefined : uidIn(uid),
     keys: keys?.keys,

@@ -1,5 +1,13 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import { printError } from "../cli/output.ts";
+import type { Place } from "../config/model.ts";
 import { APPLY } from "./report-failed.ts";
+
+/** What a user gets, and should not, perhaps. The message is printable. */
+export interface Doubt {
+  readonly user: ByteString;
+  readonly problem: Place & { readonly message: string };
+}
 
 /** Prints warnings. Of thousands of users each may have the same, such as one about sshd: it is printed twice. */
 export class Warnings {
@@ -9,11 +17,13 @@ export class Warnings {
   /** `whole`: each is printed. */
   constructor(private readonly whole: boolean) {}
 
-  /** Prints a warning about a jail or user, unless another one had the same. */
-  add(about: string, line: string): void {
+  /** Prints a warning about a jail or user, unless another one had the same; true if it was printed. */
+  add(about: string, line: string): boolean {
     const said = this.#said.getOrInsertComputed(line, () => ({ first: about, all: new Set<string>() }));
-    if (this.whole || said.all.size === 0) printError(`${APPLY}: warning: ${about}: ${line}`);
+    const isFirst = this.whole || said.all.size === 0;
+    if (isFirst) printError(`${APPLY}: warning: ${about}: ${line}`);
     said.all.add(about);
+    return isFirst;
   }
 
   /** Prints how many had the same. */

@@ -29,6 +29,7 @@ import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts"
 import { librarySteps } from "./libraries.ts";
 import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
+import { closedSteps } from "./programs/closed-places.ts";
 import { confinedProgramSteps } from "./programs/confined-program.ts";
 import { confinementSteps, notRequired } from "./programs/confinement.ts";
 import { explainLimited } from "./programs/limited.ts";
@@ -83,6 +84,7 @@ function explainConfined(
       ...{ stage: JK_CHROOTSH, root: jail, rootFd, notExecuted: EXEC_FAILED },
       ...{ program: started?.path, confinement, settings: `section [${section}] of ${configFile}` },
     }),
+    ...closedSteps(confined, accountOf(facts).uid),
     ...stoppedSteps({ ...confined, program: started }),
     ...(isLimited ? [] : noexecSteps(confined)),
   );

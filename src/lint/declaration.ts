@@ -23,7 +23,7 @@ import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
 import { hostGroup } from "../system/name-services.ts";
-import { lintEnvironment, lintNames } from "./accounts.ts";
+import { lintGiven } from "./given.ts";
 import { knownPaths } from "./world.ts";
 
 /** The answer of `ask`, which is asked once. */
@@ -102,10 +102,7 @@ export function lintDeclaration(ini: IniFile, complete: boolean): Problem[] {
   const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
     more.push({ file, line, column, severity, code, message, ...(fix && { fix }) });
   };
-  for (const section of ini.sections) {
-    lintEnvironment(section, { report });
-    lintNames(section, { report });
-  }
+  for (const section of ini.sections) lintGiven(section, report, facts);
   // What cannot be read need not be there.
   const fresh = more.filter((one) => !problems.some((other) => isAt(one, other)));
   return inOrder(withoutConsequences([...problems, ...fresh], ini), ini);

@@ -48,7 +48,8 @@ export class DeclaredSections {
     const { user, declared } = found;
     if (section.line === problem.line) {
       const fix = fixInSection(problem.fix, user);
-      return { problem: { ...problem, ...user.place, fix }, ini: declared };
+      const { file, line, column } = user.place;
+      return { problem: { ...problem, file, line, column, fix }, ini: declared };
     }
     const there = section.entries.find(({ line }) => line === problem.line);
     const entry = user.policy?.find(({ key }) => key === there?.key);

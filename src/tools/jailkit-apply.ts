@@ -26,6 +26,7 @@ import { DECLARATION_FILE, type ParsedCache, readDeclaration, readWithOthers } f
 import { withRenamed } from "../declaration/renamed.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
+import type { Doubt } from "../declaration/warnings.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { asideCommand } from "../system/free-name.ts";
 import { isHostDirectory } from "../system/host-files.ts";
@@ -50,6 +51,12 @@ const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
 async function foreseen(compared: Comparison): Promise<Comparison> {
   const { foreseeFilling } = await import("../declaration/compare/foresee-jail.ts");
   return foreseeFilling(compared, TOOLS);
+}
+
+/** What `jailkit config check` says of what is given: a run that gives nothing does not load its modules. */
+async function doubtful({ jails }: Comparison, check: boolean): Promise<readonly Doubt[]> {
+  const given = check || jails.some(({ users }) => users.some(({ changes }) => changes.length > 0));
+  return given ? (await import("../lint/given.ts")).doubtsIn(jails, check) : [];
 }
 
 /** Why a run ends before it does anything. */
@@ -190,7 +197,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   if (prune) requireAllRead(others ?? declaration, compared);
   const comparison = hasWork(compared) ? await foreseen(compared) : compared;
   const report = new ApplyReport({ ...options, unread, warnings: notCompared(read.others) });
-  report.plan(comparison);
+  report.plan(comparison, await doubtful(comparison, check));
   try {
     if (!check)
       await carryOut({ declaration, beside }, comparison, { before, written: known }, options, report);
@@ -258,7 +265,7 @@ export const tool = defineTool({
   },
   notes: `Without FILE, /etc/jailkit/jails.ini is read, and then the files of /etc/jailkit/jails.d; jails.ini(5) describes them. If these files have errors, these are printed (up to 100, and all with --json), and nothing is done. Otherwise a plan is printed: + is added, ~ is changed, - is removed. Then it is carried out, with the code of jk_init(8), jk_cp(8), jk_addjailuser(8), jk_jailuser(8) and the other tools, whose messages are printed. What fails in one jail, or for one user, leaves the others alone. A run that was interrupted goes on when it is repeated.
 
-Before anything is done for a jail or a user, dry runs of jk_init(8), jk_cp(8) and the code that jails accounts show what would be refused: that is an error, with the line of the declaration, and nothing of it is begun. --check and the run say the same, unless something is removed from the jail first, or its live directories change: then the run finds it.
+Before anything is done for a jail or a user, dry runs of jk_init(8), jk_cp(8) and the code that jails accounts show what would be refused: that is an error, with the line of the declaration, that of the key if one is the cause, and nothing of it is begun. The error of a jail that cannot be used is told once; each of its users waits for it (with --json a problem with the code waits-for-jail). --check and the run say the same, unless something is removed from the jail first, or its live directories change: then the run finds it. What jailkit-config(8) warns of in the section of a user, such as a group by which one becomes root, is a warning of --check, and of a run that changes anything for that user; a run that has nothing to do does not repeat it.
 
 A jail is compared by its record: its sections and files, its live directories and whether they are mounted, its log socket and proc. jk_update(8) keeps the files in it up to date, and jk_check(8) checks them. A user is compared by the account, its groups, its lines in the jail, its home, its keys, and its section of jk_lsh.ini or jk_chrootsh.ini; it is an error if the jail lacks its shell.
 

@@ -99,7 +99,7 @@ test("--json: the interruption is a problem of the summary, and the exit status 
       code: "interrupted",
       path: "ann",
       message: "user ann: interrupted by SIGTERM (4 of 16 changes are made; run this again)",
-      ...{ file: "/etc/jailkit/jails.ini", line: 9, column: 7, finding: null, remedy: null },
+      ...{ file: "/etc/jailkit/jails.ini", line: 9, column: 7, finding: null, remedy: null, waitsFor: null },
     },
   ]);
   expect(stderr).toBe("");

@@ -297,6 +297,8 @@ test("a jail that was moved is still that of apply", () => {
   const { problems } = linesOf(m, "--check").summary;
   expect(problems.map(({ code, message }) => [code, message])).toEqual([
     ["moved", `jail ${old}: it was moved: jailkit adopt --moved ${old} ${now}`],
+    ["waits-for-jail", `user bob: waits for the jail '${old}'`],
+    ["waits-for-jail", `user lim: waits for the jail '${old}'`],
   ]);
   const findings = JSON.parse(m.run(["jailkit", "config", "check", "--json", file]).stdout).findings;
   expect(findings.map(({ code }: { code: string }) => code)).toEqual(["moved"]);
@@ -335,9 +337,9 @@ test("who is to leave a jail that was moved is told by --check, and the command 
   };
   const command = `jailkit adopt --moved ${old} ${now}`;
   const faults = [
-    `user bob: is not declared any more, and stays: ${old}: it was moved: ${command}`,
-    `jail ${old}: is not declared any more, and stays: it was moved: ${command}`,
-  ].map((message) => ["moved", message, command]);
+    ["moved", `jail ${old}: is not declared any more, and stays: it was moved: ${command}`, command],
+    ["waits-for-jail", `user bob: is not declared any more, and stays: waits for the jail '${old}'`, null],
+  ];
   expect([run("--check"), run()]).toEqual([
     [0, faults],
     [0, faults],
@@ -361,10 +363,10 @@ test("who is to leave a jail that was moved to another file system is told so, t
   const remedy = `jailkit adopt --moved ${old} ${now}`;
   const { problems } = linesOf(m, "--check", "--prune").summary;
   expect(problems.map((one) => [one.path, one.code, one.remedy])).toEqual([
-    ["lim", "moved", remedy],
     [old, "moved", remedy],
+    ["lim", "waits-for-jail", null],
     [now, "moved", remedy],
-    ["bob", "in-another-jail", remedy],
+    ["bob", "waits-for-jail", null],
   ]);
   m.must(remedy.split(" "));
   expect(linesOf(m, "--prune", "--delete-homes").summary.problems).toEqual([]);
@@ -384,17 +386,18 @@ describe("a jail that was moved, and is declared at its new path already, is tol
   const users = (jail: string) =>
     `[user bob]\njail = ${jail}\nshell = /bin/bash\n[user lim]\njail = ${jail}\nallow = sftp\n`;
   const ofJail = `jail ${now}: it was moved, from '${old}': let its record, its accounts and the configuration follow, with: ${command}`;
-  const ofUser = (name: string) =>
-    `user ${name}: is in the jail '${old}', which is not there any more: it was moved; let all follow it, with: ${command}`;
+  const ofUser = (name: string) => `user ${name}: waits for the jail '${now}'`;
+  const finding = (name: string) =>
+    `the account '${name}' is in the jail '${old}', which is not there any more: it was moved; let all follow it, with: ${command}`;
 
   test.each([
-    ["with users", "", users, ["mv", old, now], [ofUser("bob"), ofUser("lim")]],
+    ["with users", "", users, ["mv", old, now], ["bob", "lim"]],
     [
       "with a user who is new",
       "",
       (jail: string) => (jail === now ? users(now) : (users(old).split("[user lim]")[0] ?? "")),
       ["mv", old, now],
-      [ofUser("bob")],
+      ["bob", "lim"],
     ],
     ["without", "", () => "", ["mv", old, now], []],
     [
@@ -406,9 +409,9 @@ describe("a jail that was moved, and is declared at its new path already, is tol
         "-c",
         `cp -a ${old} /elsewhere/now && rm -r ${old} && mkdir ${now} && mount --move /elsewhere ${now} && mv ${now}/now/* ${now}`,
       ],
-      [ofUser("bob"), ofUser("lim")],
+      ["bob", "lim"],
     ],
-  ])("%s", (_, first, declared, move, faults) => {
+  ])("%s", (_, first, declared, move, waiting) => {
     m.mkdir("/elsewhere");
     if (first !== "") m.must(first.split(" "));
     m.write(file, text(old, declared(old)));
@@ -420,13 +423,16 @@ describe("a jail that was moved, and is declared at its new path already, is tol
       expect(changes.filter(({ status }) => status === "done")).toEqual([]);
       const said = summary.problems.map(({ message }) => message);
       const ofOld = said.filter((line) => line.startsWith(`jail ${old}:`));
-      expect(said.filter((line) => !ofOld.includes(line))).toEqual([ofJail, ...faults]);
+      expect(said.filter((line) => !ofOld.includes(line))).toEqual([ofJail, ...waiting.map(ofUser)]);
       for (const line of ofOld) expect(line).toEndWith(`it was moved: ${command}`);
       // So that nobody has to cut it out of the text.
-      for (const { remedy } of summary.problems) expect(remedy).toBe(command);
+      for (const { remedy, waitsFor } of summary.problems)
+        expect([remedy, waitsFor]).toEqual(remedy === null ? [null, now] : [command, null]);
     }
     const { stdout } = m.run(["jailkit", "config", "check", file]);
-    for (const fault of faults) expect(stdout).toContain(fault.replace(/^user (\w+): /, "the account '$1' "));
+    // One of them may be new.
+    for (const name of waiting.filter((one) => m.run(["id", one]).status === 0))
+      expect(stdout).toContain(finding(name));
     expect(stdout).not.toContain("--unjail");
     m.must(command.split(" "));
     if (declared(now) !== declared(old).replaceAll(old, now)) m.must(["jailkit", "apply"]);
@@ -488,7 +494,7 @@ describe("a jail that was moved, and is declared at its new place, waits until t
     m.must(["jailkit", "apply"]);
     m.must(["mv", old, now]);
     m.write(file, text(now, "shell = /bin/bash"));
-    const fault = `user bob: is in the jail '${old}', which is not there any more: it was moved; let all follow it, with: ${command}`;
+    const fault = `user bob: waits for the jail '${now}'`;
     expect([problems("--check"), problems()]).toEqual([
       [waits, fault],
       [waits, fault],

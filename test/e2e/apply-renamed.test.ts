@@ -157,3 +157,29 @@ test.each([
   m.run(["jailkit", "apply", "--prune", "--delete-homes"]);
   expect(has("nora")).toBe(true);
 });
+
+test("its line, which the run gives the other name, is not told to be there still", () => {
+  const plain = (name: string) => `[user ${name}]\njail = ${J}\nshell = /bin/bash\nhome = /home/anna\n`;
+  const told = (...options: string[]) => linesOf(m, ...options).summary.noLongerDeclared;
+  declare("");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  declare(plain("anna"));
+  m.must(["jailkit", "apply"]);
+  m.must(["usermod", "-l", "nora", "anna"]);
+  declare(plain("nora"));
+  expect([told("--check"), told(), told()]).toEqual([[], [], []]);
+  expect(m.read(`${J}/etc/passwd`)).toMatch(/^nora:/m);
+  expect(m.read(`${J}/etc/passwd`)).not.toMatch(/^anna:/m);
+});
+
+test("with --prune, too, its line is not taken away first", () => {
+  m.must(["usermod", "-l", "nora", "anna"]);
+  declare(user("nora", KEYS[0], "home = /home/anna\ngroups = team\n"));
+  expect(did(m, "--prune")).toEqual([
+    "done - user anna: policy in /srv/customer (no longer declared)",
+    "done + user nora: policy allow (it has no section)",
+    "done + user nora: entry /usr/sbin/jk_lsh (it is not in the jail's etc/passwd)",
+    "done + user nora: groups team (it is not a member in the jail)",
+  ]);
+  expect([did(m, "--prune"), m.read(RIGHTS)]).toEqual([[], "\n[nora]\nallow = sftp\n"]);
+});

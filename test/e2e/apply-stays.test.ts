@@ -102,8 +102,8 @@ describe("a jail", () => {
       const options = ["--prune", "--delete-homes"] as const;
       const { problems } = linesOf(m, "--check", ...options).summary;
       expect(problems.map(({ path, code, remedy }) => [path, code, remedy])).toEqual([
-        ["dora", "not-mounted", "mount /mnt/disk"],
         [jail, "not-mounted", "mount /mnt/disk"],
+        ["dora", "waits-for-jail", null],
       ]);
       expect(outcome(...options)).toMatchObject({ status: 1, lines: [] });
       expect(m.run(["id", "dora"]).status).toBe(0);

@@ -4,8 +4,10 @@ import { pathsDownTo } from "../../ffi/paths.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { fixText } from "../../src/config/fixes.ts";
 import { scanIni } from "../../src/config/scan.ts";
+import { inOrder } from "../../src/config/section-problems.ts";
 import { machineProblems } from "../../src/declaration/machine.ts";
 import type { DeclarationFacts } from "../../src/declaration/machine-facts.ts";
+import { lintGiven } from "../../src/lint/given.ts";
 import type { PasswdEntry } from "../../src/system/accounts.ts";
 
 const account = (name: string, uid: number, home: string): PasswdEntry => ({
@@ -54,7 +56,16 @@ const facts: DeclarationFacts = {
 /** Problems as "error 2:1 code", with the remedy of each. */
 function look(text: string, given: Partial<DeclarationFacts> = {}, others: readonly string[] = []) {
   const ini = scanIni(toBytes(text), "f", "plain");
-  return machineProblems(ini, { ...facts, ...given }, others).map((one) => [
+  const asked = { ...facts, ...given };
+  const problems = machineProblems(ini, asked, others);
+  for (const section of ini.sections)
+    lintGiven(
+      section,
+      ({ file, line, column }, severity, code, message, fix) =>
+        problems.push({ file, line, column, severity, code, message, ...(fix && { fix }) }),
+      asked,
+    );
+  return inOrder(problems, ini).map((one) => [
     `${one.severity} ${one.line}:${one.column} ${one.code}`,
     fixText(one, ini),
   ]);
@@ -170,8 +181,8 @@ test("an account that is in another jail, or has another home, or one that does 
 
 test("an account of a directory has its home there, and joins groups by hand", () => {
   expect(look(user("luser", "directory = 1\ngroups = users, jailed\nhome = /data/luser"))).toEqual([
-    ["error 6:8 home-differs", "write in line 6 of f:\nhome = /home/luser"],
     ["error 5:17 not-a-member", "gpasswd -a luser jailed"],
+    ["error 6:8 home-differs", "write in line 6 of f:\nhome = /home/luser"],
   ]);
   expect(codes(user("luser", "directory = 1\nhome = /home/luser"))).toEqual([]);
 });

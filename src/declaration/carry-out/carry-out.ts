@@ -3,12 +3,13 @@ import { lockJails } from "../../jail/record/jail-lock.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { isLimitedShell } from "../../users/access.ts";
 import { openJailForUsers } from "../../users/open-jail.ts";
-import { type Change, faultText } from "../change.ts";
-import { type Comparison, changesOf, type JailWork, type UserWork } from "../compare/compare.ts";
+import { type Change, faultText, waitsFor } from "../change.ts";
+import type { Comparison } from "../compare/compare.ts";
 import type { Tools } from "../compare/foresee-jail.ts";
 import type { Former } from "../compare/former.ts";
 import { DECLARED } from "../compare/intent.ts";
 import { reservedUids, uidInstead } from "../compare/returning.ts";
+import { changesOf, type JailWork, type UserWork } from "../compare/work.ts";
 import { Memory } from "../memory.ts";
 import type { Declaration } from "../model.ts";
 import type { Once } from "../once-shape.ts";
@@ -132,7 +133,8 @@ async function makeUser(
     const steps = userSteps(user, { ...means, root, memory, once: memory.before(name) });
     return await makeSteps(steps, jail, means);
   } catch (error) {
-    means.fault({ of: "user", name, jail, ...faultText(error) });
+    const why = faultText(error);
+    means.fault({ of: "user", name, jail, ...(why.code === "bad-jail" ? waitsFor(jail, why) : why) });
     notDone(changes, means);
     return false;
   }

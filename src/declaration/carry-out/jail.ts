@@ -24,9 +24,9 @@ import {
 } from "../../update/remove-extras.ts";
 import type { RemoveReport } from "../../update/report-schema.ts";
 import type { Change } from "../change.ts";
-import type { JailWork } from "../compare/compare.ts";
 import { fillingsOf } from "../compare/fillable.ts";
 import type { Tools } from "../compare/foresee-jail.ts";
+import type { JailWork } from "../compare/work.ts";
 import { JAIL_STEPS } from "../order.ts";
 import { settleInterrupted } from "./interrupted.ts";
 import { itemsOf, type Said, type Step, stepsOf } from "./steps.ts";

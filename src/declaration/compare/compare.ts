@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { answered } from "../../cli/error.ts";
+import { answered, isReported } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
@@ -11,6 +11,7 @@ import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed } from "../change.ts";
+import { withDue } from "../due.ts";
 import { KeptHomes, wholeJail } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
@@ -33,29 +34,7 @@ import { OpenJails } from "./open-jails.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
 import { compareUser, hasMoved, type UserComparison } from "./user.ts";
-
-/** What is to be done for a declared user. */
-export interface UserWork extends UserComparison {
-  readonly declared: DeclaredUser;
-}
-
-/** What is to be done in a jail, and for the declared users of it. */
-export interface JailWork {
-  readonly path: ByteString;
-  /** Undefined for a jail that only users name. */
-  readonly declared: DeclaredJail | undefined;
-  readonly changes: readonly Change[];
-  readonly fault: Fault | undefined;
-  /** As in JailComparison. */
-  readonly taken: readonly ByteString[];
-  readonly users: readonly UserWork[];
-}
-
-/** All changes of a jail and its users. */
-export const changesOf = ({ changes, users }: JailWork): Change[] => [
-  ...changes,
-  ...users.flatMap((user) => user.changes),
-];
+import { changesOf, type JailWork, withJailFault } from "./work.ts";
 
 /** How the machine differs from a declaration. */
 export interface Comparison {
@@ -231,6 +210,17 @@ function placeFaultOf(
   return { ...about, code: "no-such-jail", message };
 }
 
+/** All directories of a live jail. What it throws is due to the first one that would not do alone. */
+function liveDirectories(live: readonly ByteString[], jail: ByteString): readonly ByteString[] {
+  const of = (...some: readonly ByteString[]) => liveOf(some.join(","), fileSystemAt(), jail).directories;
+  try {
+    return of(...live);
+  } catch (error) {
+    const item = live.find((one) => answered(() => of(one)) === undefined);
+    throw isReported(error) ? withDue(error, { key: "live", item }) : error;
+  }
+}
+
 function compareOne(
   path: ByteString,
   { declared, users }: Declared,
@@ -247,7 +237,7 @@ function compareOne(
         const lookUps = {
           pathOf: machine.pathOf,
           needsOf: machine.needsOf,
-          liveOf: (live: readonly ByteString[]) => liveOf(live.join(","), fileSystemAt(), path).directories,
+          liveOf: (live: readonly ByteString[]) => liveDirectories(live, path),
         };
         const compared = compareJail(declared, state, lookUps, { once, prune });
         ({ changes, fault, taken } = compared);
@@ -289,6 +279,7 @@ function compareOne(
       const others = othersIn(path, users, machine, leave);
       if (others.length > 0) undeclared.push(`jail ${display(path)}: users ${listed(others)}`);
     }
-    return { path, declared, changes, fault, taken, users: works };
+    const work = { path, declared, changes, fault, taken, users: works };
+    return fault === undefined ? work : withJailFault(work, fault);
   });
 }

@@ -12,6 +12,7 @@ import { below } from "../../system/mountinfo.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import { requireNoProcLine } from "../../update/remove-extras.ts";
 import type { Change } from "../change.ts";
+import { dueTo, withDue } from "../due.ts";
 import type { DeclaredJail } from "../model.ts";
 import type { Machine } from "./machine.ts";
 
@@ -64,9 +65,13 @@ export function requireFillable(
     (name) => sections.includes(name) && ini?.sections.every((section) => section.name !== name),
   );
   if (unknown !== undefined && ini !== undefined)
-    throw new JailkitError("no-such-section", 1, noSuchSection(unknown, sectionNames(ini), SECTIONS_FILE));
+    throw withDue(
+      new JailkitError("no-such-section", 1, noSuchSection(unknown, sectionNames(ini), SECTIONS_FILE)),
+      { key: "sections", item: unknown },
+    );
   const missing = added("files").find((operand) => files.includes(operand) && !machine.has(operand));
-  if (missing !== undefined) throw new JailkitError("no-such-path", 1, missingFile(missing));
+  if (missing !== undefined)
+    throw withDue(new JailkitError("no-such-path", 1, missingFile(missing)), { key: "files", item: missing });
 }
 
 const missingFile = (operand: ByteString): string =>
@@ -95,7 +100,8 @@ export function requireLivePlace(
 /** Throws the JailkitError with which recorded directories would not be mounted. */
 export function requireMountPlaces(root: JailRoot, changes: readonly Change[]): void {
   for (const { what, action, items } of changes)
-    if (what === "mounts" && action === "create") for (const path of items) requireMountPlace(root, path);
+    if (what === "mounts" && action === "create")
+      for (const item of items) dueTo({ key: "live", item }, () => requireMountPlace(root, item));
 }
 
 /**
@@ -110,11 +116,12 @@ export function requireExtras(
   const those = (action: Change["action"], ...which: readonly Change["what"][]) =>
     changes.filter((one) => one.action === action && which.includes(one.what));
   const items = (action: Change["action"]) => those(action, "live", "mounts").flatMap((one) => one.items);
-  if (those("create", "log-socket").length > 0) requireLogSocketPlace(path);
-  if (those("create", "proc").length > 0) requireProcLine(path);
-  if (those("remove", "proc").length > 0) requireNoProcLine(path);
+  const required = (key: string, require: (jail: ByteString) => void) => dueTo({ key }, () => require(path));
+  if (those("create", "log-socket").length > 0) required("log_socket", requireLogSocketPlace);
+  if (those("create", "proc").length > 0) required("proc", requireProcLine);
+  if (those("remove", "proc").length > 0) required("proc", requireNoProcLine);
   const goes = left.filter((one) => !live.includes(one));
   const lines = { add: items("create"), remove: [...items("remove"), ...goes] };
   // Nearly always nothing: the file is not read again for each jail.
-  if (lines.add.length + lines.remove.length > 0) requireLiveLines(path, lines);
+  if (lines.add.length + lines.remove.length > 0) required("live", (jail) => requireLiveLines(jail, lines));
 }

@@ -20,9 +20,11 @@ import { foreseeRemovals, leadsToGone } from "../../update/foresee-removal.ts";
 import type { TakenBack } from "../../update/plan/taken-back.ts";
 import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
 import { type Change, faultText, isCreation } from "../change.ts";
-import { type Comparison, type JailWork, stopPlanning, type UserWork } from "./compare.ts";
+import { withDue } from "../due.ts";
+import { type Comparison, stopPlanning } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
 import { DECLARED } from "./intent.ts";
+import { type JailWork, type UserWork, withJailFault } from "./work.ts";
 
 /** The tools that fill a jail. */
 export type Tools = Readonly<Record<"jk_init" | "jk_cp", ToolCall>>;
@@ -86,7 +88,7 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     const filled = { ...work, users: users.map((user) => foreseeUser(user, path, root, brought)) };
     return removed.length === 0 ? filled : withoutLostShells(filled, removed, means);
   } catch (error) {
-    return { ...work, changes: [], fault: { of: "jail", name: path, jail: path, ...faultText(error) } };
+    return withJailFault({ ...work, changes: [] }, faultText(error));
   }
 }
 
@@ -163,18 +165,19 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
     const report = (await tools[tool](["--dry-run", "--json", ...args])).report as PopulateReport;
     // As the run: what it passes over, and has in the record afterwards, is a warning.
     const asked = tool === "jk_cp" ? names.map(pathOf) : names;
-    const named = new Set(asked.flatMap((name) => [name, view.realPath(name) ?? name]).map(jsonText));
+    const pathsOf = (name: ByteString) => [name, view.realPath(name) ?? name].map(jsonText);
+    const named = new Set(asked.flatMap(pathsOf));
     const refused = report.problems.filter((one) => !isPassedOver(one) || named.has(one.path));
     const [first, ...more] = refused;
     if (first !== undefined) {
       const remedy = (more.length === 0 ? first.remedy : undefined) ?? "";
-      throw new JailkitError(
-        first.code,
-        1,
-        refused.map(({ message }) => message).join("; "),
-        undefined,
-        remedy,
-      );
+      const message = refused.map((one) => one.message).join("; ");
+      const error = new JailkitError(first.code, 1, message, undefined, remedy);
+      const item =
+        more.length > 0
+          ? undefined
+          : names.find((_, index) => pathsOf(asked[index] ?? "").includes(first.path));
+      throw tool === "jk_cp" ? withDue(error, { key: "files", item }) : error;
     }
     for (const { path: created } of report.actions) paths.add(created);
     for (const name of report.users) accounts.add(name);
@@ -211,7 +214,7 @@ function foreseeUser(
   const has = (path: ByteString) => root !== undefined && lookUp(root, path, { follow: true }) !== undefined;
   try {
     requireFreeHome(user, jail, accounts);
-    if (!accountFiles && !has("/etc/passwd")) throw noAccountFiles(jail, DECLARED);
+    if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED), { jail });
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
     else if (!shell.endsWith("/jk_lsh")) {
       const real = new RootView().realPath(shell);

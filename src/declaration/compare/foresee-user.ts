@@ -26,6 +26,7 @@ import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
 import { prepareJail } from "../../users/prepare.ts";
 import type { Seen } from "../../users/seen.ts";
 import { type Change, isCreation } from "../change.ts";
+import { dueTo } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
@@ -134,8 +135,10 @@ export class UserForesight {
   /** The jail itself is looked at once. */
   #requireJail(root: JailRoot, { shell }: DeclaredUser): void {
     if (!this.#isReady) {
-      if (!this.about.isFilled) requireReadyJail(root, DECLARED);
-      requireNotReadOnly(root, "/etc", root.path);
+      dueTo({ jail: root.path }, () => {
+        if (!this.about.isFilled) requireReadyJail(root, DECLARED);
+        requireNotReadOnly(root, "/etc", root.path);
+      });
       this.#isReady = true;
     }
     this.#requireShell(root, shell);

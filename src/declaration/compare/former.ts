@@ -51,12 +51,16 @@ export interface FormerUser {
   readonly stays: KeptHome | undefined;
 }
 
+const jailsOf = (users: readonly DeclaredUser[]) => new Map(users.map(({ name, jail }) => [name, jail]));
+
 const POLICY_FILE = "/etc/jailkit/jk_lsh.ini";
 
 /** Where users are looked up. */
 interface Places {
   readonly machine: Machine;
   readonly jails: OpenJails;
+  /** The jails of the users who are declared now. */
+  readonly declared: ReadonlyMap<ByteString, ByteString>;
 }
 
 interface Scope {
@@ -84,6 +88,7 @@ export function formerOf(
     declarations.flatMap((one) => one.users),
     ({ jail }) => jail,
   );
+  const places = { machine, jails: opened, declared: jailsOf(declarations[0]?.users ?? []) };
   const settled: LeftIn[] = [];
   const forgotten: Gone[] = [];
   const out: TakenOut[] = [];
@@ -94,7 +99,7 @@ export function formerOf(
     const once = whereItIs(declared, machine);
     const isIn = isStillIn(once, machine, opened);
     const before = isIn ? once.left : leftJails("", once);
-    const found = before.map((one) => formerLeft(once, one, { machine, jails: opened }, NO_LONGER));
+    const found = before.map((one) => formerLeft(once, one, places, NO_LONGER));
     const nothing = before.filter((_, index) => found[index] === "nothing");
     // With the jail of now, rights would be forgotten that it has in the other one.
     const isOld = ({ jail }: LeftJail) => !isIn || jail !== declared.jail;
@@ -120,10 +125,19 @@ export function formerOf(
   const gone = formerJails(candidates, { prune, leaving: leavers.leaving, inhabitants });
   return {
     former: [...former, ...gone.former],
-    faults: [...faults, ...gone.faults],
+    faults: causesFirst(gone.faults, faults),
     forgotten: [...forgotten, ...gone.forgotten],
     ...{ settled, out },
   };
+}
+
+/** Faults of users and then of jails, but first those of jails that users wait for. Pure. */
+function causesFirst(ofJails: readonly Fault[], ofUsers: readonly Fault[]): Fault[] {
+  const causes = new Set(ofUsers.map(({ cause }) => cause?.name));
+  const { first = [], last = [] } = Object.groupBy(ofJails, ({ name }) =>
+    causes.has(name) ? "first" : "last",
+  );
+  return [...first, ...ofUsers, ...last];
 }
 
 function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolean): FormerUser {
@@ -150,13 +164,14 @@ const staysText = ({ home, uid }: KeptHome): string =>
 /** What declared users have left in jails that they were declared in before, and the jails where that is nothing. */
 export function movedUsers(users: readonly DeclaredUser[], before: Once, machine: Machine, jails: OpenJails) {
   const onceUsers = new Map(before.users.map((user) => [user.name, user]));
+  const places = { machine, jails, declared: jailsOf(users) };
   const former: Former[] = [];
   const settled: LeftIn[] = [];
   for (const { name, jail } of users) {
     const once = onceUsers.get(name);
     for (const one of once === undefined ? [] : leftJails(jail, once)) {
       if (once === undefined) continue;
-      const found = formerLeft(once, one, { machine, jails }, "it has another jail now");
+      const found = formerLeft(once, one, places, "it has another jail now");
       if (found === undefined) continue;
       if (found === "nothing") settled.push({ name, jail: one.jail });
       else former.push(found);
@@ -191,7 +206,7 @@ function formerLeft(
 function leftoversOf(
   once: OnceUser,
   { jail, policy }: LeftJail,
-  { machine, jails }: Places,
+  { machine, jails, declared }: Places,
   isGone: boolean,
 ): Leftovers | undefined {
   const { name, created } = once;
@@ -207,12 +222,15 @@ function leftoversOf(
     return state.exists || state.fault ? undefined : { jail, line: false, policy: false, settings };
   const line = inside.accounts?.userByName(name);
   const uid = account?.uid ?? created ?? line?.uid;
-  return {
-    jail,
-    line: line !== undefined && line.uid === uid,
-    policy: policy && inside.policyOf(name)?.file === hostPath(root, POLICY_FILE),
-    settings,
-  };
+  const isOwn = line !== undefined && line.uid === uid;
+  const heir = isOwn && account === undefined ? machine.accounts.userByUid(uid) : undefined;
+  // Of an account that has another name now, and no line yet: that one gets it.
+  const isNamed =
+    heir !== undefined && declared.get(heir.name) === jail && !inside.accounts?.userByName(heir.name);
+  const isRight = policy && inside.policyOf(name)?.file === hostPath(root, POLICY_FILE);
+  // If that fails, the line is of the other name.
+  if (isNamed && !(isRight || settings)) return undefined;
+  return { jail, line: isOwn && !isNamed, policy: isRight, settings };
 }
 
 /** As one of the jail that the account is in, if it was declared there before, and has not moved since. */

@@ -1,6 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
-import { display } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
@@ -13,7 +12,7 @@ import { HOLDS_HOME, otherHomeIn } from "../../users/home-along.ts";
 import { isTooLarge } from "../../users/home-owners.ts";
 import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
 import { unjailUser } from "../../users/unjail.ts";
-import { type FaultText, faultText, stays } from "../change.ts";
+import { type FaultText, faultText, stays, waitsFor } from "../change.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
 import { type Fate, fateOf } from "./fate.ts";
@@ -138,14 +137,14 @@ function whyNotOpened(
 ): Closed | undefined {
   const lost = known ?? absentFault(jail, places);
   if (lost?.code === "moved" || lost?.code === "not-mounted") {
-    const message = `${display(jail)}: ${lost.message}`;
-    return { fault: stays({ ...lost, message }), shells: undefined };
+    return { fault: stays(waitsFor(jail, lost)), shells: undefined };
   }
   try {
     openNamedJail(jail)[Symbol.dispose]();
     return undefined;
   } catch (error) {
-    const fault = stays(faultText(error));
-    return { fault, shells: fault.code === "no-such-jail" ? shellsOutside(jail) : undefined };
+    const why = faultText(error);
+    if (why.code !== "no-such-jail") return { fault: stays(waitsFor(jail, why)), shells: undefined };
+    return { fault: stays(why), shells: shellsOutside(jail) };
   }
 }

@@ -52,7 +52,7 @@ export function keyState(...args: Parameters<typeof readKeyState>): KeyState {
   try {
     return readKeyState(...args);
   } catch (error) {
-    return { ...NO_KEYS, fault: faultText(error) };
+    return { ...NO_KEYS, fault: { ...faultText(error), due: { key: "authorized_keys" } } };
   }
 }
 

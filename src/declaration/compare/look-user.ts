@@ -28,6 +28,7 @@ import { readPolicies } from "../../users/policy.ts";
 import { otherHome } from "../../users/prepare.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
+import { dueTo } from "../due.ts";
 import { keptFault } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies } from "../once.ts";
@@ -52,7 +53,8 @@ export class InJail {
 
   /** Throws SystemError. */
   get accounts(): JailAccounts | undefined {
-    this.#accounts ??= this.root && fixed(readJailAccounts(this.root));
+    const { root, jail } = this;
+    this.#accounts ??= root && dueTo({ jail }, () => fixed(readJailAccounts(root)));
     return this.#accounts;
   }
 
@@ -64,10 +66,10 @@ export class InJail {
 
   /** The section of jk_lsh.ini for one user; of equal names the first counts. Throws JailkitError. */
   policyOf(name: ByteString): IniSection | undefined {
-    const { root } = this;
+    const { root, jail } = this;
     this.#policies ??= new Map(
       root &&
-        readPolicies(root)
+        dueTo({ jail }, () => readPolicies(root))
           .ini.sections.toReversed()
           .map((section) => [section.name, section]),
     );
@@ -176,14 +178,17 @@ function groupState(
   const wanted = groups.map((word) => groupOf(word, machine.accounts) ?? word);
   const isUsable = (group: Group) => local.has(group.name) && groupNameFault(group) === undefined;
   const unusable = wanted.findIndex((group) => typeof group === "string" || !isUsable(group));
-  if (unusable >= 0) requireGroups(groups[unusable] ?? "");
+  const item = groups[unusable];
+  if (item !== undefined) dueTo({ key: "groups", item }, () => requireGroups(item));
   if (account === undefined) return { lacksGroups: groups, hasGroup: true, fault: undefined };
   const gids = new Set([account.gid, ...machine.facts.groupsOf(account)]);
   const known = wanted.filter((group) => typeof group !== "string");
   const outside = known.filter(({ gid }) => !gids.has(gid));
   if (directory && outside.length > 0) {
     const { message, command: remedy } = membershipFault(name, outside);
-    return { lacksGroups: [], hasGroup: true, fault: { code: "not-local", message, remedy } };
+    const lacks = groups.filter((_, index) => outside.some((group) => group === wanted[index]));
+    const due = { key: "groups", item: lacks.length === 1 ? lacks[0] : undefined };
+    return { lacksGroups: [], hasGroup: true, fault: { code: "not-local", message, remedy, due } };
   }
   const { accounts } = inside;
   const split = splitHome(account.home);

@@ -11,7 +11,7 @@ import { sameKeys } from "../../transfer/sections.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { leaveWithoutLogin } from "../../users/leaving.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
-import { type Change, type Fault, type FaultText, listed, NO_LONGER } from "../change.ts";
+import { type Change, type Fault, type FaultText, listed, NO_LONGER, waitsFor } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { inOrder, USER_STEPS } from "../order.ts";
 import { absentFault } from "./absent.ts";
@@ -123,12 +123,21 @@ function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefine
     const message = "is not in /etc/passwd, but in a directory: declare it with 'directory = yes'";
     return { code: "not-local", message };
   }
-  return placeFault(declared, account);
+  const found = placeFault(declared, account);
+  const lost = found?.code === "in-another-jail" ? found.lost : undefined;
+  // Each of its users would say the same.
+  return lost === undefined ? found : waitsFor(lost.jail, lost.fault);
 }
 
-/** Why an account cannot be where it is declared: with the command that helps, or the home that it would have. */
+/**
+ * Why an account cannot be where it is declared: with the command that helps, or the home that it would have. `lost`: the jail
+ * that it is in, and why that is not there.
+ */
 type PlaceFault =
-  | { readonly code: "in-another-jail"; readonly message: string; readonly remedy: string }
+  | (Readonly<Record<"message" | "remedy", string>> & {
+      readonly code: "in-another-jail";
+      readonly lost: { readonly jail: ByteString; readonly fault: FaultText } | undefined;
+    })
   | { readonly code: "home-differs"; readonly message: string; readonly home: ByteString };
 
 /**
@@ -147,7 +156,7 @@ export function placeFault(
       lost === undefined
         ? `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: ${remedy}`
         : `is in the jail ${quoted(there)}, which is not there any more: ${lost.why}${lost.remedy}`;
-    return { code: "in-another-jail", message, remedy: lost?.remedy ?? remedy };
+    return { code: "in-another-jail", message, remedy: lost?.remedy ?? remedy, lost: lost?.of };
   }
   // The directory says where it is.
   const future = directory ? homeFor(account, jail) : futureHome(account, jail);
@@ -159,17 +168,22 @@ export function placeFault(
   return { code: "home-differs", message, home: now };
 }
 
-const lostJails = new Map<string, { readonly why: string; readonly remedy: string } | undefined>();
+/** The command that brings back a jail that is missing, or lets all follow it to where it is now. */
+function findLost(there: ByteString, jail: ByteString) {
+  if (statIfPresent(AT_FDCWD, there) !== undefined) return undefined;
+  const fault = absentFault(there, [jail]);
+  if (fault === undefined) return undefined;
+  const why = fault.code === "moved" ? "it was moved; let all follow it, with: " : "mount it, with: ";
+  // The new place has that fault, in the words of its own.
+  const isHere = fault.remedy === followRemedy(there, jail);
+  return { why, remedy: fault.remedy, of: { jail: isHere ? jail : there, fault } };
+}
 
-/** The command that brings back a jail that is missing, or lets all follow it to where it is now; asked once in a run. */
+const lostJails = new Map<string, ReturnType<typeof findLost>>();
+
+/** The same, asked once in a run. */
 const remedyOfLost = (there: ByteString, jail: ByteString) =>
-  lostJails.getOrInsertComputed(`${there}\0${jail}`, () => {
-    if (statIfPresent(AT_FDCWD, there) !== undefined) return undefined;
-    const fault = absentFault(there, [jail]);
-    if (fault === undefined) return undefined;
-    const why = fault.code === "moved" ? "it was moved; let all follow it, with: " : "mount it, with: ";
-    return { why, remedy: fault.remedy };
-  });
+  lostJails.getOrInsertComputed(`${there}\0${jail}`, () => findLost(there, jail));
 
 /** True if a jail that is not at its old path any more is at another one. */
 export const hasMoved = (from: ByteString, to: ByteString): boolean =>

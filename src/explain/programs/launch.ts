@@ -17,6 +17,7 @@ import { commandAt } from "../../system/exchange.ts";
 import { librarySteps } from "../libraries.ts";
 import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
+import { closedSteps } from "./closed-places.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps } from "./confinement.ts";
 import { noexecSteps } from "./noexec.ts";
@@ -95,6 +96,7 @@ function confinedSteps(request: LaunchRequest, launch: Launch): ReportStep[] {
       ...{ program: path, settings: "the options" },
     }),
     ...noexecSteps(session),
+    ...withRightsOf(ids, () => closedSteps(session, ids.uid)),
     ...stoppedSteps({
       ...{ ...session, directory: "/" },
       program: { path, args: request.programArguments },

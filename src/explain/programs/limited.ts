@@ -29,6 +29,7 @@ import { closedAbove, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 import { allowSteps, wordPrograms, wordRemedy } from "./allow.ts";
+import { closedSteps } from "./closed-places.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps, notRequired } from "./confinement.ts";
 import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
@@ -160,7 +161,7 @@ function reachable(limits: ExecuteLimits | "any", { report, session, add }: Shel
 
 /** Adds what the kernel stops of a command, by this section and by that of jk_chrootsh.ini. */
 function explainStopped(
-  { report, place, add }: Shell,
+  { report, session, place, add }: Shell,
   { section, file }: LimitedPolicy,
   plan: LimitedPlan,
   confinement: Confinement,
@@ -183,7 +184,7 @@ function explainStopped(
     remedy: (lines) =>
       byWord && /^(?:read|write) /.test(lines[0] ?? "") ? "" : sectionLinesRemedy(file, section, lines),
   };
-  add(...stoppedSteps(inner));
+  add(...closedSteps(inner, session.account.uid), ...stoppedSteps(inner));
   // A known server starts no dynamic linker by hand, if the kernel limits it to its row.
   if (plan.allowed && (plan.starts === undefined || !held)) add(...noexecSteps(inner));
   if (outer !== undefined && program !== undefined) add(...stoppedSteps({ ...outer, program }));

@@ -19,6 +19,7 @@ import { librarySteps } from "../libraries.ts";
 import { MAIL_CHECKS } from "../login-checks.ts";
 import type { LoginReport } from "../report.ts";
 import { addChecks, stepsOf } from "../steps.ts";
+import { closedSteps } from "./closed-places.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps, notRequired } from "./confinement.ts";
 import { noexecSteps } from "./noexec.ts";
@@ -62,6 +63,7 @@ function explainConfined(report: LoginReport, login: Login, root: JailRoot, home
       ...{ settings: `section [${section}] of ${CONFIG_FILE}`, notExecuted: EXEC_FAILED },
     }),
     ...noexecSteps(session),
+    ...closedSteps(session, report.uid ?? 0),
     ...stoppedSteps({
       ...{ ...session, directory: home },
       program: { path: PROCMAIL, args: [] },

@@ -17,6 +17,7 @@ import { addressSpaceOf } from "../../libraries/address-space.ts";
 import { executedFiles } from "../../libraries/closure.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
+import { closedAt } from "./closed-places.ts";
 
 /** A program, and its arguments without its name. */
 export interface Command {
@@ -175,7 +176,8 @@ function pathSteps(
   const step = stepsOf(stage);
   const view = attempt(() => new AccessView(rootFd, root, confinement, program?.path));
   if (view === undefined) return [];
-  const steps: ReportStep[] = view.useless.map(({ key, path, why }) =>
+  const useless = view.useless.filter(({ key, path }) => closedAt(rootFd, path, key) === undefined);
+  const steps: ReportStep[] = useless.map(({ key, path, why }) =>
     step("paths", "warned", `${key} = ${path} allows nothing: ${why}`),
   );
   const given = { read: read === "all" ? [] : read, write: write === "all" ? [] : write };

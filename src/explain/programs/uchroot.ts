@@ -18,6 +18,7 @@ import { limitSteps } from "../limits.ts";
 import { UCHROOT_CHECKS } from "../login-checks.ts";
 import type { LoginReport } from "../report.ts";
 import { addChecks, stepsOf } from "../steps.ts";
+import { closedSteps } from "./closed-places.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps, notRequired } from "./confinement.ts";
 import { noexecSteps } from "./noexec.ts";
@@ -69,6 +70,7 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
   const session = { stage: TOOL, root: jail, rootFd: facts.root().fd, confinement, home: inHome } as const;
   report.steps.push(
     ...noexecSteps(session),
+    ...closedSteps(session, report.uid ?? 0),
     ...stoppedSteps({
       ...{ ...session, directory: "/", program: { path: program, args: programArguments } },
       remedy: (lines) => sectionLinesRemedy(configFile, report.uchrootSection ?? "DEFAULT", lines),

@@ -50,6 +50,19 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/fate.ts", NESTED, [
     ["(line ?? otherHomeIn(user, hostPath(root, directory), gone))", "line"],
   ]),
+  ...within("src/declaration/compare/former.ts", "e2e/apply-renamed.test.ts", [
+    ["declared.get(heir.name) === jail &&", ""],
+    ["if (isNamed && !(isRight || settings)) return undefined;", ""],
+    ["line: isOwn && !isNamed", "line: isOwn"],
+  ]),
+  ...within("src/declaration/compare/work.ts", "e2e/apply-waits.test.ts", [
+    ["fault.cause?.jail === jail", "false"],
+    ["changes.length > 0", "false"],
+  ]),
+  ...within("src/declaration/report.ts", "e2e/apply-waits.test.ts", [
+    ['if (of === "jail" && this.#shown.has(shown)) return;', ""],
+    ["if (!this.#waiting.has(about))", ""],
+  ]),
   ...within("src/declaration/other-things.ts", PRUNE, [
     ["if (other === undefined) return;", "return;"],
     ["OF_JAILS.includes(name) ||", ""],
@@ -169,7 +182,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/former.ts", MOVES, [
     ["const once = whereItIs(declared, machine);", "const once = declared;"],
     ["if (split !== undefined && normalPath(split.jail) === jail) return undefined;", ""],
-    ["policy: policy && inside", "policy: inside"],
+    ["const isRight = policy && inside", "const isRight = inside"],
   ]),
   ...within("src/declaration/memory.ts", MOVES, [
     ["before.includes(!limited)", "false"],
@@ -374,7 +387,10 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there?.options", "true"]]),
   ...within("src/declaration/compare/look-keys.ts", "e2e/apply-hostile.test.ts", [
-    ["return { ...NO_KEYS, fault: faultText(error) };", "throw error;"],
+    [
+      'return { ...NO_KEYS, fault: { ...faultText(error), due: { key: "authorized_keys" } } };',
+      "throw error;",
+    ],
   ]),
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [
     ["if (own === undefined || own.file === hostPath(root, FILE)) return;", "return;"],
@@ -405,7 +421,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/jail/fs/host-directories.ts", FORESEES, [["  requireFileSystem(root, exitStatus);\n", ""]]),
   ...within("src/declaration/compare/fillable.ts", FORESEES, [
     ["if (unknown !== undefined && ini !== undefined)", "if (false)"],
-    ["if (missing !== undefined) throw", "if (false) throw"],
+    ["if (missing !== undefined)", "if (false)"],
     ['if (those("create", "log-socket").length > 0)', "if (false)"],
     ['if (those("create", "proc").length > 0)', "if (false)"],
   ]),

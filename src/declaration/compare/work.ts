@@ -1,0 +1,43 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { type Change, type Fault, type FaultText, waitsFor } from "../change.ts";
+import type { DeclaredJail, DeclaredUser } from "../model.ts";
+import type { UserComparison } from "./user.ts";
+
+/** What is to be done for a declared user. */
+export interface UserWork extends UserComparison {
+  readonly declared: DeclaredUser;
+}
+
+/** What is to be done in a jail, and for the declared users of it. */
+export interface JailWork {
+  readonly path: ByteString;
+  /** Undefined for a jail that only users name. */
+  readonly declared: DeclaredJail | undefined;
+  readonly changes: readonly Change[];
+  readonly fault: Fault | undefined;
+  /** As in JailComparison. */
+  readonly taken: readonly ByteString[];
+  readonly users: readonly UserWork[];
+}
+
+/** A jail that cannot be as declared; those of its users who need anything, or whose own fault it is, wait for it. */
+export function withJailFault(work: JailWork, why: FaultText): JailWork {
+  const { path: jail, users } = work;
+  const about = { of: "jail", name: jail, jail } as const;
+  return {
+    ...work,
+    fault: { ...about, ...why },
+    users: users.map((user): UserWork => {
+      const { fault, changes, declared } = user;
+      const waits = fault === undefined ? changes.length > 0 : fault.cause?.jail === jail;
+      if (!waits) return user;
+      return { ...user, fault: { of: "user", name: declared.name, jail, ...waitsFor(jail, why) } };
+    }),
+  };
+}
+
+/** All changes of a jail and its users. */
+export const changesOf = ({ changes, users }: JailWork): Change[] => [
+  ...changes,
+  ...users.flatMap((user) => user.changes),
+];

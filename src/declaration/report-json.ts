@@ -1,0 +1,43 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { jsonText } from "../cli/display.ts";
+import { jsonTextOrNull, problemReport } from "../cli/report.ts";
+import type { Place } from "../config/model.ts";
+import type { Ended } from "./carry-out/report.ts";
+import { type Change, type FaultText, planLine } from "./change.ts";
+import { APPLY } from "./report-failed.ts";
+import type { ApplyChange } from "./report-schema.ts";
+
+const textOf = (text: string | undefined) => (text === undefined ? null : jsonText(text));
+
+/** The line of a change in a report. */
+export const changeReport = (
+  change: Change,
+  ended: Omit<Ended, "change" | "status"> & { status: Ended["status"] | "planned" },
+) =>
+  ({
+    version: 1,
+    tool: APPLY,
+    change: {
+      ...{ action: change.action, of: change.of, name: jsonText(change.name), jail: jsonText(change.jail) },
+      ...{ what: change.what, from: textOf(change.from), to: textOf(change.to), why: jsonText(change.why) },
+      ...{ items: change.items.map(jsonText), text: jsonText(planLine(change)), status: ended.status },
+      steps: ended.steps.map(jsonText),
+      warnings: ended.warnings.map(jsonText),
+      errors: ended.errors.map(({ message }) => jsonText(message)),
+    },
+  }) satisfies ApplyChange;
+
+/** A problem of the summary. `place`: where what it is about is declared. */
+export const applyProblem = (
+  { code, message, remedy, cause }: FaultText,
+  path: ByteString,
+  place: Place | undefined,
+) => ({
+  ...problemReport({ code, path, message, remedy }),
+  file: jsonTextOrNull(place?.file),
+  line: place?.line ?? null,
+  column: place?.column ?? null,
+  // What cannot be as declared is no mistake in a file.
+  finding: null,
+  waitsFor: jsonTextOrNull(cause?.jail),
+});

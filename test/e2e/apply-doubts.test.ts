@@ -1,0 +1,76 @@
+/** `jailkit apply` warns of what `jailkit config check` warns of, when it gives it, and says nothing in a run without work. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const ADMIN = "a member of the group 'sudo' can become root on most machines";
+const CODE = "'BASH_ENV' can make programs run other code";
+
+let m: Machine;
+const user = (name: string, more = "") => `[user ${name}]\njail = ${J}\n${more}`;
+const declare = (...users: string[]) =>
+  m.write(FILE, `[jail ${J}]\nsections = uidbasics, basicshell, sftp\n${users.join("")}`);
+const BOB = user("bob", "allow = sftp\nenvironment = BASH_ENV=/x\n");
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.must(["groupadd", "-f", "sudo"]);
+  declare(user("anna", "shell = /bin/bash\ngroups = team, sudo\n"), BOB);
+});
+afterAll(() => m?.close());
+
+/** The warnings of a run, without what they are about. */
+const warned = (...options: string[]) => {
+  const { changes, summary } = linesOf(m, ...options);
+  return [...summary.warnings, ...changes.flatMap(({ warnings }) => warnings)].filter((line) =>
+    [ADMIN, CODE].some((one) => line.includes(one)),
+  );
+};
+const PLANNED = [
+  `user anna: ${ADMIN} (declared in ${FILE}:6:16)`,
+  `user bob: ${CODE} (declared in ${FILE}:10:15)`,
+];
+
+test("of what is declared, in --check, as the check of the configuration", () => {
+  expect(warned("--check")).toEqual(PLANNED);
+  const { stdout } = m.run(["jailkit", "config", "check", FILE]);
+  expect(stdout).toContain(`${FILE}:6:16: warning: ${ADMIN} [doubtful-value]`);
+  expect(stdout).toContain(`${FILE}:10:15: warning: ${CODE} [code-variable]`);
+  expect(m.run(["jailkit", "apply", "--check"]).stderr).toBe(
+    `jailkit apply: warning: user anna: ${ADMIN}\n  declared in ${FILE}:6:16\njailkit apply: warning: user bob: ${CODE}\n  declared in ${FILE}:10:15\n`,
+  );
+});
+
+test("of what a run gives, once; and no more when it is there", () => {
+  expect(warned()).toEqual([PLANNED[1] ?? "", expect.stringContaining(ADMIN)]);
+  expect(m.run(["jailkit", "apply"])).toMatchObject({ status: 0, stderr: "" });
+  expect(warned("--check")).toEqual(PLANNED);
+});
+
+test.each([
+  ["a key", `shell = /bin/bash\nauthorized_keys = ${KEYS[0]}\n`],
+  ["a shell", "shell = /bin/sh\n"],
+  ["limits", "shell = /bin/sh\nnetwork = none\n"],
+  ["a comment", "shell = /bin/sh\nnetwork = none\ncomment = Anna\n"],
+])("of a user who gets %s, once", (_, more) => {
+  declare(user("anna", `groups = team, sudo\n${more}`), BOB);
+  expect(warned()).toEqual([expect.stringContaining(ADMIN)]);
+  expect(warned()).toEqual([]);
+});
+
+test("of a group that is named by its gid, and of many users with the same, once", () => {
+  const { gid } = m.ids("anna");
+  const [, , sudo = ""] = m.must(["getent", "group", "sudo"]).stdout.split(":");
+  expect(`${gid}`).not.toBe(sudo);
+  const names = ["u1", "u2", "u3"];
+  declare(...names.map((name) => user(name, `shell = /bin/bash\ngroups = ${sudo}\n`)));
+  const { stderr } = m.run(["jailkit", "apply", "--check"]);
+  expect(stderr.split("\n").filter((line) => line.includes(ADMIN))).toEqual([
+    `jailkit apply: warning: user u1: ${ADMIN}`,
+    `jailkit apply: warning: user u1 and 2 more: ${ADMIN}`,
+  ]);
+});

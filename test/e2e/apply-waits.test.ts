@@ -1,0 +1,112 @@
+/** `jailkit apply` for a jail that cannot be used: its error is told once, and each of its users waits for it. */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const [J, NOW] = ["/srv/customer", "/srv/now"];
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const NAMES = ["ann", "bob", "cyd"];
+const SHELL = "shell = /bin/bash";
+
+let m: Machine;
+const declare = (jail: string, access = SHELL, more = "") =>
+  m.write(
+    FILE,
+    `[jail ${jail}]\nsections = uidbasics, basicshell${more}\n${NAMES.map((name) => `[user ${name}]\njail = ${jail}\n${access}\n`).join("")}`,
+  );
+const problems = (...options: string[]) =>
+  linesOf(m, ...options).summary.problems.map(({ code, path, waitsFor }) => [path, code, waitsFor]);
+const waiting = (jail: string, names = NAMES) => names.map((name) => [name, "waits-for-jail", jail]);
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+beforeEach(() => {
+  declare(J);
+  m.must(["jailkit", "apply"]);
+});
+afterAll(() => m?.close());
+
+test.each([
+  ["that was moved, and is declared at its old place", `mv ${J} ${NOW}`, J, "moved", 4, `mv ${NOW} ${J}`],
+  ["that was moved, and is declared at its new one", `mv ${J} ${NOW}`, NOW, "moved", 4, `mv ${NOW} ${J}`],
+  ["that is not safe", `chmod 777 ${J}`, J, "unsafe-jail", 4, `chmod 755 ${J}`],
+  [
+    "that lacks its account files",
+    `mv ${J}/etc/passwd /root/p`,
+    J,
+    "bad-jail",
+    3,
+    `mv /root/p ${J}/etc/passwd`,
+  ],
+])("a jail %s", (_, damage, jail, code, failed, mend) => {
+  m.must(damage.split(" "));
+  declare(jail);
+  const all = [[jail, code, null], ...waiting(jail)];
+  expect([problems("--check"), problems()]).toEqual([all, all]);
+  const { status, stdout, stderr } = m.run(["jailkit", "apply"]);
+  const lines = stderr.trimEnd().split("\n");
+  expect([status, stdout]).toEqual([
+    1,
+    expect.stringContaining(`0 changed, ${failed} failed, ${4 - failed} as declared\n`),
+  ]);
+  expect(lines.slice(0, 2)).toEqual([
+    expect.stringContaining(`jailkit apply: jail ${jail}: `),
+    `  declared in ${FILE}:1:7`,
+  ]);
+  expect(lines.slice(2)).toEqual(
+    NAMES.map((name) => `jailkit apply: user ${name}: waits for the jail '${jail}'`),
+  );
+  m.must(mend.split(" "));
+  declare(J);
+  expect(problems()).toEqual([]);
+});
+
+test("a jail whose policies cannot be read", () => {
+  declare(J, "allow = sftp", ", sftp");
+  m.must(["jailkit", "apply"]);
+  const file = `${J}/etc/jailkit/jk_lsh.ini`;
+  const before = m.read(file);
+  m.write(file, "[ann\n");
+  expect(problems("--check")).toEqual([[J, "config-invalid", null], ...waiting(J)]);
+  expect(problems()).toEqual([[J, "config-invalid", null], ...waiting(J)]);
+  m.write(file, before);
+  expect(problems()).toEqual([]);
+});
+
+test("who is as declared does not wait, nor has an error who has another one", () => {
+  m.must(["jailkit", "apply"]);
+  const [ann = "", bob = "", cyd = ""] = NAMES;
+  m.write(
+    FILE,
+    `[jail ${J}]\nsections = uidbasics, basicshell, nosuch\n[user ${ann}]\njail = ${J}\n${SHELL}\n[user ${bob}]\njail = ${J}\n${SHELL}\ngroups = team\n[user ${cyd}]\njail = ${J}\n${SHELL}\nuid = 7777\n`,
+  );
+  const all = [
+    [J, "no-such-section", null],
+    [bob, "waits-for-jail", J],
+    [cyd, "uid-differs", null],
+  ];
+  expect([problems("--check"), problems()]).toEqual([all, all]);
+  expect(linesOf(m).summary).toMatchObject({ changed: 0, failed: 3, unchanged: 1, exitStatus: 1 });
+});
+
+test("a jail that has no place for a user, when the run comes to it", () => {
+  m.must(["userdel", "ann"]);
+  m.must(["mv", `${J}/etc/passwd`, "/root/p"]);
+  // The dry run of jk_cp finds nothing wrong with it.
+  m.write(FILE, `${m.read(FILE).replace("basicshell", "basicshell\nfiles = /usr/bin/id")}`);
+  expect(problems("--check")).toEqual([[J, "bad-jail", null], ...waiting(J)]);
+  expect(problems()).toEqual([[J, "bad-jail", null], ...waiting(J)]);
+  m.must(["mv", "/root/p", `${J}/etc/passwd`]);
+  expect(problems()).toEqual([]);
+});
+
+test("users who are to leave a jail that was moved", () => {
+  m.must(["mv", J, NOW]);
+  m.write(FILE, "");
+  const all = [[J, "moved", null], ...waiting(J)];
+  expect([problems("--check", "--prune"), problems("--prune")]).toEqual([all, all]);
+  m.must(["mv", NOW, J]);
+});
