@@ -6,7 +6,6 @@ import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
-import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import {
@@ -26,8 +25,8 @@ import {
   nameOf,
   planLine,
 } from "./change.ts";
-import { type Comparison, changesOf } from "./compare/compare.ts";
-import { APPLY, showUnread, unreadReport } from "./report-failed.ts";
+import { type Comparison, changesOf, type JailWork } from "./compare/compare.ts";
+import { APPLY, applyProblem, showUnread, unreadReport } from "./report-failed.ts";
 import type { ApplyChange, ApplySummary } from "./report-schema.ts";
 import { Warnings } from "./warnings.ts";
 
@@ -55,13 +54,20 @@ const changeReport = (
       ...{ action: change.action, of: change.of, name: jsonText(change.name), jail: jsonText(change.jail) },
       ...{ what: change.what, from: textOf(change.from), to: textOf(change.to), why: jsonText(change.why) },
       ...{ items: change.items.map(jsonText), text: jsonText(planLine(change)), status: ended.status },
+      waits: textOf(ended.waits),
       steps: ended.steps.map(jsonText),
       warnings: ended.warnings.map(jsonText),
       errors: ended.errors.map(({ message }) => jsonText(message)),
     },
   }) satisfies ApplyChange;
 
-const printNotDone = (change: Change) => printError(`${APPLY}: ${nameOf(change)}: not done: ${change.what}`);
+const printNotDone = (change: Change, waits: Text) =>
+  printError(
+    `${APPLY}: ${nameOf(change)}: not done: ${change.what}${waits === undefined ? "" : `; it waits for ${waits}`}`,
+  );
+
+/** Where a jail cannot be used, only what takes something away is made. */
+const isMade = ({ fault }: JailWork, { takes }: Change): boolean => fault === undefined || takes === "all";
 
 const textOf = (text: Text) => (text === undefined ? null : jsonText(text));
 
@@ -127,9 +133,8 @@ export class ApplyReport implements Shown {
       for (const change of this.#directories)
         for (const line of directoryWarnings(change))
           printError(`${APPLY}: warning: user ${display(change.name)}: ${line}`);
-    // Where a jail cannot be used, nothing is done in it.
-    const usable = jails.filter((jail) => jail.fault === undefined);
-    const changes = [...former.map(({ change }) => change), ...usable.flatMap(changesOf)];
+    const planned = jails.flatMap((jail) => changesOf(jail).filter((one) => isMade(jail, one)));
+    const changes = [...former.map(({ change }) => change), ...planned];
     this.#hasWork = changes.length > 0;
     if (!json) for (const change of changes) printLine(planLine(change));
     if (check) this.#showPlanned(comparison);
@@ -150,16 +155,19 @@ export class ApplyReport implements Shown {
     for (const jail of jails) {
       for (const one of [jail.fault, ...jail.users.map((user) => user.fault)])
         if (one !== undefined) this.fault(one);
-      const status = jail.fault === undefined ? "planned" : "not-done";
-      for (const change of changesOf(jail)) this.#showChange(change, status);
+      const waits = nameOf({ of: "jail", name: jail.path });
+      const changes = changesOf(jail);
+      // As in the run.
+      for (const change of changes) if (isMade(jail, change)) this.#showChange(change, "planned");
+      for (const change of changes) if (!isMade(jail, change)) this.#showChange(change, "not-done", waits);
     }
   }
 
-  #showChange(change: Change, status: "planned" | "not-done"): void {
+  #showChange(change: Change, status: "planned" | "not-done", waits?: string): void {
     this.#mark(change, status === "planned" ? "changed" : "failed");
-    const shown = { status, steps: [], warnings: [], errors: [] };
+    const shown = { status, waits, steps: [], warnings: [], errors: [] };
     if (this.options.json) printJsonLine(changeReport(change, shown));
-    else if (status === "not-done") printNotDone(change);
+    else if (status === "not-done") printNotDone(change, waits);
   }
 
   ended = (ended: Ended): void => {
@@ -202,13 +210,13 @@ export class ApplyReport implements Shown {
       printJsonLine(changeReport(change, ended));
       return;
     }
-    if (status !== "not-done" && steps.length + (status === "done" ? 1 : 0) > 0)
+    if (steps.length + (status === "done" ? 1 : 0) > 0)
       printLine(`${changeText(change)}: ${status === "done" ? "done" : "not complete"}`);
     for (const line of steps) printLine(`  ${line}`);
     for (const line of warnings) this.#printed.add(nameOf(change), line);
     for (const { message } of errors) printError(`${APPLY}: ${nameOf(change)}: ${message}`);
     if (errors.length > 0) this.#printPlace(change);
-    if (status === "not-done") printNotDone(change);
+    if (status === "not-done") printNotDone(change, ended.waits);
   }
 
   /** Tells of the signal that came, if it left something undone. */
@@ -286,12 +294,3 @@ export class ApplyReport implements Shown {
     if (this.#states.get(key) !== "failed") this.#states.set(key, state);
   }
 }
-
-const applyProblem = ({ code, message, remedy }: FaultText, path: ByteString, place: Place | undefined) => ({
-  ...problemReport({ code, path, message, remedy }),
-  file: jsonTextOrNull(place?.file),
-  line: place?.line ?? null,
-  column: place?.column ?? null,
-  // What cannot be as declared is no mistake in a file.
-  finding: null,
-});

@@ -10,7 +10,7 @@ import { insideJail, jailAround } from "../../jail/record/around.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
-import { type Change, changeText, type Fault, faultText, listed } from "../change.ts";
+import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
 import { KeptHomes, wholeJail } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once-shape.ts";
@@ -24,15 +24,17 @@ import {
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
 import type { Gone } from "./former-jails.ts";
+import { InJail } from "./in-jail.ts";
 import { compareJail, formerIn } from "./jail.ts";
 import type { JailState } from "./jail-state.ts";
 import { movedFault, withJailState } from "./look.ts";
-import { InJail, userState } from "./look-user.ts";
+import { userState } from "./look-user.ts";
 import { once as firstOf, Machine, othersIn } from "./machine.ts";
 import { OpenJails } from "./open-jails.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
-import { compareUser, hasMoved, type UserComparison } from "./user.ts";
+import { compareUser, hasMoved } from "./user.ts";
+import type { UserComparison } from "./user-state.ts";
 
 /** What is to be done for a declared user. */
 export interface UserWork extends UserComparison {
@@ -169,9 +171,14 @@ function foreseen(compared: UserComparison, planned: Planned, foresight: UserFor
     foresight.require(planned);
     return compared;
   } catch (error) {
-    return { ...compared, changes: [], fault: { of: "user", name, jail, ...faultText(error) } };
+    return withFault(compared, { of: "user", name, jail, ...faultText(error) });
   }
 }
+
+/** With a fault in place of what gives something: what takes something away rests on nothing. */
+export const withFault = <T extends UserComparison>(compared: T, fault: Fault): T => ({
+  ...{ ...compared, changes: taking(compared.changes), fault, onlyTakes: true },
+});
 
 /** Where a jail was whose users have not followed it: it may have come from another file system, or have no record here. */
 function formerPlace(users: readonly DeclaredUser[], jail: ByteString, machine: Machine) {
@@ -260,7 +267,7 @@ function compareOne(
         }
       } catch (error) {
         fault = { ...about, ...faultText(error) };
-        changes = [];
+        changes = taking(changes);
       }
     }
     const inside = new InJail(root, path);

@@ -28,8 +28,8 @@ import type { Seen } from "../../users/seen.ts";
 import { type Change, isCreation } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
+import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
-import type { InJail } from "./look-user.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
 import { newUid } from "./returning.ts";
 
