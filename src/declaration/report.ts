@@ -156,10 +156,11 @@ export class ApplyReport implements Shown {
       for (const one of [jail.fault, ...jail.users.map((user) => user.fault)])
         if (one !== undefined) this.fault(one);
       const waits = nameOf({ of: "jail", name: jail.path });
-      const changes = changesOf(jail);
-      // As in the run.
-      for (const change of changes) if (isMade(jail, change)) this.#showChange(change, "planned");
-      for (const change of changes) if (!isMade(jail, change)) this.#showChange(change, "not-done", waits);
+      // In the order of the run.
+      for (const { changes } of [jail, ...jail.users]) {
+        for (const change of changes) if (isMade(jail, change)) this.#showChange(change, "planned");
+        for (const change of changes) if (!isMade(jail, change)) this.#showChange(change, "not-done", waits);
+      }
     }
   }
 

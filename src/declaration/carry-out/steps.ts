@@ -64,6 +64,7 @@ export async function makeSteps(
   let left = waits;
   const later: Ended[] = [];
   for (const step of steps) {
+    if (step.changes.length === 0) continue;
     for (const ended of await makeStep(step, jail, failed)) {
       const { change, status } = ended;
       const what = `${nameOf(change)}: ${change.what}`;
