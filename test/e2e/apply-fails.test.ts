@@ -203,3 +203,121 @@ describe("something of the jail fails", () => {
     expectRest();
   });
 });
+
+/** One user, who has groups, keys and rules that go, and others that come. */
+const ONE = {
+  before: user("one", "allow = sftp, scp upload", "groups = team", keys(...KEYS)),
+  after: user("one", SFTP, "groups = other", keys(KEYS[0])),
+};
+const TAKEN = ["done ~policy", "done -groups", "done -keys"];
+
+const ofOne = ({ changes }: Pick<Run, "changes">) =>
+  changes.flatMap(({ name, status, action, what }) => (name === "one" ? [`${status} ${SIGNS[action]}${what}`] : []));
+
+const isTaken = () => {
+  expect(m.must(["id", "-Gn", "one"]).stdout.trim().split(" ")).not.toContain("team");
+  expect(m.read(`${J}/etc/group`)).not.toMatch(/^team:.*one/m);
+  expect(m.read(`${J}/home/one/.ssh/authorized_keys`).trim()).toBe(KEYS[0]);
+};
+
+describe("the jail of a user cannot be opened", () => {
+  beforeAll(() => {
+    m.must(["groupadd", "-f", "other"]);
+  });
+
+  const has = (one: string) => m.write(FILE, jail(`sections = ${SECTIONS}`) + one);
+
+  beforeEach(() => {
+    has(ONE.before);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  });
+
+  test("it lacks the shell: what is taken away is taken all the same, and the error is told once", () => {
+    m.must(["mv", `${J}/bin/sh`, `${J}/bin/sh.off`]);
+    has(ONE.after.replace(SFTP, "shell = /bin/sh").replace("groups", "confine = 1\ngroups"));
+    const [planned, done] = [linesOf(m, "--check", "--prune"), linesOf(m, "--prune")];
+    m.must(["mv", `${J}/bin/sh.off`, `${J}/bin/sh`]);
+    expect(ofOne(planned)).toEqual(["planned -groups", "planned -keys"]);
+    expect([done.status, ofOne(done)]).toEqual([1, ["done -groups", "done -keys"]]);
+    expect(done.summary.problems.map(({ message }) => message)).toEqual([
+      expect.stringContaining(`${J}/bin/sh' does not exist`),
+    ]);
+    isTaken();
+    expect(ofOne(linesOf(m, "--prune"))).toEqual([
+      ...["done +policy", "done ~shell", "done +groups", "done -policy"],
+    ]);
+    expect(linesOf(m, "--check", "--prune").status).toBe(0);
+  });
+
+  test("it has no account files any more", () => {
+    m.must(["mv", `${J}/etc/passwd`, `${J}/etc/passwd.off`]);
+    has(ONE.after);
+    const done = linesOf(m, "--prune");
+    m.must(["mv", `${J}/etc/passwd.off`, `${J}/etc/passwd`]);
+    expect([done.status, ofOne(done)]).toEqual([1, TAKEN]);
+    isTaken();
+    expect(ofOne(linesOf(m, "--prune"))).toEqual(["done +groups"]);
+    expect(linesOf(m, "--check", "--prune").status).toBe(0);
+  });
+
+  test("users could change it: what is on this machine goes, and the rest when it is safe", () => {
+    m.must(["chmod", "o+w", `${J}/etc`]);
+    has(ONE.after);
+    const [planned, done] = [linesOf(m, "--check", "--prune"), linesOf(m, "--prune")];
+    m.must(["chmod", "o-w", `${J}/etc`]);
+    expect(done.status).toBe(1);
+    expect(planned.summary.problems).toEqual(done.summary.problems);
+    expect(ofOne(planned)).toEqual(ofOne(done).map((text) => text.replace(/^done/, "planned")));
+    expect(ofOne(done).slice(0, 1)).toEqual(["done -keys"]);
+    expect(ofOne(done)).toContain("not-done -groups");
+    expect(m.must(["id", "-Gn", "one"]).stdout.trim().split(" ")).not.toContain("team");
+    linesOf(m, "--prune");
+    isTaken();
+    expect(linesOf(m, "--check", "--prune").status).toBe(0);
+  });
+});
+
+describe("something of a user fails", () => {
+  const has = (one: string) => m.write(FILE, jail(`sections = ${SECTIONS}`) + one);
+
+  beforeEach(() => {
+    has(ONE.before);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  });
+
+  test.each([
+    ["a group does not exist", ONE.after.replace("groups = other", "groups = nosuch")],
+    ["it has another home", ONE.after.replace("groups", "home = /home/another\ngroups")],
+  ])("that is foreseen: %s", (_, after) => {
+    has(after);
+    const [planned, done] = [linesOf(m, "--check", "--prune"), linesOf(m, "--prune")];
+    expect(ofOne(planned)).toEqual(TAKEN.map((text) => text.replace("done", "planned")));
+    expect([done.status, ofOne(done)]).toEqual([1, TAKEN]);
+    expect(planned.summary.problems).toEqual(done.summary.problems);
+    isTaken();
+    has(ONE.after);
+    expect(ofOne(linesOf(m, "--prune"))).toEqual(["done +groups"]);
+    expect(linesOf(m, "--check", "--prune").status).toBe(0);
+  });
+
+  test("an account that may be another one loses nothing", () => {
+    has(ONE.after.replace("groups", "uid = 4242\ngroups"));
+    const { status, changes } = linesOf(m, "--prune");
+    expect([status, changes]).toEqual([1, []]);
+    expect(m.must(["id", "-Gn", "one"]).stdout.trim().split(" ")).toContain("team");
+  });
+
+  test("a group that cannot be left keeps it in no other one, and with no key", () => {
+    has(ONE.before.replace("groups = team", "groups = team, other"));
+    m.must(["jailkit", "apply"]);
+    has(user("one", SFTP));
+    // Of two calls the first fails.
+    m.must(["sh", "-c", "cp /usr/bin/gpasswd /usr/bin/gpasswd.real"]);
+    m.write("/usr/bin/gpasswd", '#!/bin/sh\n[ "$3" = team ] && exit 3\nexec /usr/bin/gpasswd.real "$@"\n', { mode: 0o755 });
+    const done = linesOf(m, "--prune");
+    m.must(["mv", "/usr/bin/gpasswd.real", "/usr/bin/gpasswd"]);
+    expect([done.status, ofOne(done)]).toEqual([1, ["done ~policy", "failed -groups", "done -keys"]]);
+    expect(m.must(["id", "-Gn", "one"]).stdout.trim().split(" ")).not.toContain("other");
+    expect(ofOne(linesOf(m, "--prune"))).toEqual(["done -groups"]);
+  });
+});

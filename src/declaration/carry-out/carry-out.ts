@@ -119,6 +119,11 @@ async function makeUser(
   if (changes.length === 0 && (fault !== undefined || ofJail.length === 0)) return fault === undefined;
   const about = { of: "user", name, jail } as const;
   let why = waits ?? (onlyTakes ? nameOf(about) : undefined);
+  const isAsked = () => changes.length === 0 || why === undefined || taking(changes).length > 0;
+  if (receivedSignal() !== undefined || !isAsked()) {
+    notDone(changes, means, receivedSignal() === undefined ? why : undefined);
+    return false;
+  }
   const opened = openForUser(user);
   using root = opened.root;
   if (opened.fault !== undefined) {
@@ -127,14 +132,14 @@ async function makeUser(
     why ??= nameOf(about);
   }
   if (changes.length === 0) return opened.fault === undefined;
-  if (why !== undefined && taking(changes).length === 0) {
+  if (!isAsked()) {
     notDone(changes, means, why);
     return false;
   }
   try {
     const all = { ...means, memory, once: memory.before(name) };
     const steps =
-      root === undefined ? hostSteps(user, opened.fault?.message ?? "") : userSteps(user, { ...all, root });
+      root === undefined ? hostSteps(user, opened.fault ?? { message: "" }) : userSteps(user, { ...all, root });
     return (await makeSteps(steps, jail, means, why)) === undefined;
   } catch (error) {
     means.fault({ ...about, ...faultText(error) });

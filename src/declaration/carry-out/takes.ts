@@ -13,12 +13,12 @@ import { leaveJailGroups } from "../../users/jail-side.ts";
 import { byStrictness } from "../../users/key-lines.ts";
 import { keysText, removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
-import { type Change, faultText } from "../change.ts";
+import { type Change, type Failure, faultText } from "../change.ts";
 import type { UserWork } from "../compare/compare.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-policy.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
-import { type Apart, itemsOf, type Said, type Step } from "./steps.ts";
+import type { Apart, Said, Step } from "./steps.ts";
 
 type Way = NonNullable<Apart["alone"]>;
 
@@ -35,7 +35,7 @@ export function requireUser(name: ByteString): PasswdEntry {
 /** What takes something away from a user, each by itself: it rests on nothing that gives something, and on no other of these. */
 export function takingWays(
   { declared, meanwhile = new Map() }: UserWork,
-  { root }: { root: JailRoot },
+  rootOf: () => JailRoot,
 ): Readonly<Record<"rules" | "options" | "shell" | "loginShell", Way>> {
   const { name, shell, jail } = declared;
   return {
@@ -44,8 +44,8 @@ export function takingWays(
       const wanted = policyKeys(declared.policy ?? [], shell);
       const isWhole = takes === "all";
       return ({ steps }) => {
-        if (isWhole && action === "remove") steps.push(removePolicy(root, name, isLimitedShell(shell)));
-        else steps.push(putPolicy(root, name, shell, isWhole ? wanted : meanwhile));
+        if (isWhole && action === "remove") steps.push(removePolicy(rootOf(), name, isLimitedShell(shell)));
+        else steps.push(putPolicy(rootOf(), name, shell, isWhole ? wanted : meanwhile));
         if (!isWhole) steps.push("it has what both the rules of before and the declared ones allow");
       };
     },
@@ -54,7 +54,7 @@ export function takingWays(
         ? undefined
         : ({ steps }) => {
             const user = requireUser(name);
-            withKeyPlace(declared, user, root, (place) => {
+            withKeyPlace(declared, user, rootOf(), (place) => {
               const { less, unclear } = byStrictness(keysText(place), declared.keys ?? []);
               const limited = less.length === 0 ? 0 : setKeyOptions(place, less);
               if (limited > 0)
@@ -71,7 +71,7 @@ export function takingWays(
       what !== "shell"
         ? undefined
         : ({ steps }) => {
-            const isChanged = updateJailAccounts(root, (accounts) => accounts.changeUser(name, { shell }));
+            const isChanged = updateJailAccounts(rootOf(), (accounts) => accounts.changeUser(name, { shell }));
             if (isChanged)
               steps.push(`gave ${quoted(name)} the shell ${quoted(shell)} in the jail's etc/passwd`);
           },
@@ -115,15 +115,26 @@ export function leaveGroups(
   if (root !== undefined) attempt(() => leaveJailGroups(root, name, groups));
 }
 
+/** Takes an account out of groups on this machine, where its jail cannot be used. */
+export const leaveOnHost =
+  (name: ByteString): Way =>
+  ({ items }) =>
+  (said) =>
+    leaveGroups(name, items, said, undefined);
+
 /** The steps for a user whose jail cannot be opened: what is on this machine. `why`: why it cannot. */
-export function hostSteps({ declared, changes }: UserWork, why: string): Step[] {
-  const isOfHost = ({ what, action }: Change) => what === "groups" && action === "remove";
-  return changes.map((change) => ({
-    changes: [change],
-    always: isOfHost(change),
-    work: (said) => {
-      leaveGroups(declared.name, itemsOf([change]), said, undefined);
-      said.errors.push({ message: `in the jail nothing was changed: ${why}` });
-    },
+export function hostSteps(user: UserWork, { message, remedy }: Failure): Step[] {
+  const { name } = user.declared;
+  const { loginShell, rules } = takingWays(user, () => {
+    throw new JailkitError("bad-jail", 1, message, undefined, remedy);
+  });
+  const groups: Way = (change) => (said) => {
+    leaveGroups(name, change.items, said, undefined);
+    if (change.takes === "all") said.errors.push({ message, remedy });
+  };
+  const ways: Readonly<Partial<Record<Change["what"], Way>>> = { account: loginShell, policy: rules, groups };
+  return user.changes.map((change) => ({
+    ...{ changes: [change], work: () => undefined },
+    alone: ways[change.what] ?? (() => undefined),
   }));
 }

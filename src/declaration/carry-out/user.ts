@@ -36,7 +36,7 @@ import { USER_STEPS } from "../order.ts";
 import { creating } from "./creations.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import { changeOne, itemsOf, type Said, type Step, stepsOf, tell } from "./steps.ts";
-import { keyCount, leaveGroups, requireUser, takingWays } from "./takes.ts";
+import { keyCount, leaveGroups, leaveOnHost, requireUser, takingWays } from "./takes.ts";
 
 /** As useradd(8) without a password. */
 const LOCKED = "!";
@@ -99,14 +99,15 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
         steps.push(`removed ${keyCount(count)} from its authorized_keys`);
       },
   };
-  const ways = takingWays(user, means);
+  const ways = takingWays(user, () => root);
+  const isUsable = changes.every(({ what, takes }) => what !== "groups" || takes !== "part");
   // Whoever is here prevents by nothing in the own home that less is allowed. Who comes gets no key with other options.
   const apart = {
     limit: { alone: ways.rules },
     changeKeys: { mayFail: !isCreated, alone: ways.options },
     inside: { alone: ways.shell },
     account: { alone: ways.loginShell },
-    leaveGroups: { always: true },
+    leaveGroups: isUsable ? { always: true } : { alone: leaveOnHost(name) },
     endLimits: { alone: ways.rules },
     removeKeys: { always: true },
   };

@@ -5,7 +5,7 @@ import { answered } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
-import type { JailRoot } from "../../jail/fs/walk.ts";
+import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { insideJail, jailAround } from "../../jail/record/around.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
@@ -120,7 +120,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       if (one.of === "user" && one.frees !== undefined)
         machine.frees(one.frees, one.once.name, one.stays ?? wholeJail(one.once, one.frees));
     const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
-    const cleared = new Set(former.map(({ change }) => change.jail));
+    const cleared = new Set(former.flatMap(({ of, change }) => (of === "given" ? [] : change.jail)));
     // All are planned before one is created.
     const instead = firstOf(() => uidInstead(machine.laterByUid, reserved, machine.kept));
     const jails = [...paths].map((path) => {
@@ -174,6 +174,10 @@ function foreseen(compared: UserComparison, planned: Planned, foresight: UserFor
     return withFault(compared, { of: "user", name, jail, ...faultText(error) });
   }
 }
+
+/** Where a jail cannot be used, a group on this machine is a part. */
+const onHost = (changes: readonly Change[]): Change[] =>
+  changes.map((one) => (one.what === "groups" && one.takes === "all" ? { ...one, takes: "part" } : one));
 
 /** With a fault in place of what gives something: what takes something away rests on nothing. */
 export const withFault = <T extends UserComparison>(compared: T, fault: Fault): T => ({
@@ -270,7 +274,8 @@ function compareOne(
         changes = taking(changes);
       }
     }
-    const inside = new InJail(root, path);
+    using damaged = root === undefined ? answered(() => openJailRoot(path)) : undefined;
+    const inside = new InJail(root, path, damaged);
     // Live directories that are mounted bring files, too.
     const isFilled = fillingOf(changes).length > 0 || changes.some(({ what }) => what === "mounts");
     const foresight = new UserForesight(inside, machine, { users, isFilled, isCleared, leave, uidInstead });
@@ -280,7 +285,8 @@ function compareOne(
       // What it cannot find out is a fault of userState.
       const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
       const now = userState(whole, inside, machine, onceUser(name));
-      const compared = compareUser(whole, now);
+      const all = compareUser(whole, now);
+      const compared = root === undefined ? { ...all, changes: onHost(all.changes) } : all;
       const done = now.homeFault === undefined ? whole : { ...whole, keys: undefined };
       const removed = compared.changes.filter(({ action }) => action === "remove");
       // A key that is not declared any more still lets somebody in.

@@ -15,6 +15,8 @@ export class InJail {
   constructor(
     readonly root: JailRoot | undefined,
     readonly jail: ByteString,
+    /** The same if users could change it, so that nothing in it counts but homes. */
+    readonly damaged?: JailRoot | undefined,
   ) {}
 
   /** Throws SystemError. */

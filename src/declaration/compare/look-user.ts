@@ -46,7 +46,7 @@ export function userState(
   try {
     const account = machine.accounts.userByName(declared.name);
     nothing = { ...nothing, account, local: account !== undefined && machine.facts.isLocal(declared.name) };
-    const groups = groupState(declared, account, inside, machine);
+    const groups = groupsOrFault(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside);
     const fault = groups.fault ?? home?.fault ?? newFault(declared, account, machine);
     // Of an account that is there, something may have to be taken away all the same.
@@ -55,7 +55,7 @@ export function userState(
     const keys =
       owner === undefined || home?.ownFault !== undefined
         ? NO_KEYS
-        : keyState(declared, owner, inside.root, home?.home ?? "there", once);
+        : keyState(declared, owner, inside.root ?? inside.damaged, home?.home ?? "there", once);
     const { policy, wantedPolicy } = policyState(declared, inside, machine);
     const formerPolicy = once !== undefined && hasFormerPolicy(declared, once, inside, machine);
     return {
@@ -100,6 +100,15 @@ export function membershipFault(name: ByteString, groups: readonly { readonly na
   const shown = groups.map((group) => quoted(group.name)).join(", ");
   const message = `is not in ${shown}, and the account is in a directory; add it with: ${command}`;
   return { message, command };
+}
+
+/** A group that does not exist keeps nothing from being taken away. */
+function groupsOrFault(...args: Parameters<typeof groupState>): ReturnType<typeof groupState> {
+  try {
+    return groupState(...args);
+  } catch (error) {
+    return { lacksGroups: [], hasGroup: true, fault: faultText(error) };
+  }
 }
 
 /** Throws JailkitError for a group that does not exist, with the command that creates it. */
