@@ -2,7 +2,16 @@
  * `jailkit apply` where something fails: what takes something away is made all the same, what gives something waits for all
  * that it rests on, the report says which and why, and the next run does the rest.
  */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import { REPORT_SCHEMAS } from "../../build/schemas.ts";
 import type { Machine, MachineProcess } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -43,13 +52,21 @@ const CASES: readonly { name: string; before: readonly string[]; after: readonly
   },
   {
     ...{ name: "elsewhere", did: "not-done ~keys" },
-    ...{ before: [SFTP, keys(`from="10.0.0.1" ${KEYS[0]}`)], after: [SFTP, keys(`from="10.0.0.2" ${KEYS[0]}`)] },
+    ...{
+      before: [SFTP, keys(`from="10.0.0.1" ${KEYS[0]}`)],
+      after: [SFTP, keys(`from="10.0.0.2" ${KEYS[0]}`)],
+    },
   },
   { name: "closes", before: [BASH], after: [SFTP], did: "done +policy, done ~shell" },
   { name: "opens", before: [SFTP], after: [BASH], did: "not-done ~shell, not-done -policy" },
   { name: "outer", before: [BASH], after: [BASH], did: "done ~account" },
   { name: "locked", before: [BASH], after: [BASH], did: "not-done ~account" },
-  { name: "renamed", before: [SFTP, "comment = One"], after: [SFTP, "comment = Another"], did: "not-done ~comment" },
+  {
+    name: "renamed",
+    before: [SFTP, "comment = One"],
+    after: [SFTP, "comment = Another"],
+    did: "not-done ~comment",
+  },
   { name: "comes", before: [], after: [SFTP], did: "not-done +policy, not-done +account" },
 ];
 
@@ -95,14 +112,18 @@ const ofUsers = ({ changes }: Pick<Run, "changes">) =>
       name,
       changes
         .filter((change) => change.of === "user" && change.name === name)
-        .map(({ status, action, what }) => `${status === "planned" ? "done" : status} ${SIGNS[action]}${what}`)
+        .map(
+          ({ status, action, what }) => `${status === "planned" ? "done" : status} ${SIGNS[action]}${what}`,
+        )
         .join(", "),
     ]),
   );
 
 /** The lines of a jail's changes. */
 const ofJail = ({ changes }: Pick<Run, "changes">) =>
-  changes.flatMap(({ of, status, action, what }) => (of === "jail" ? `${status} ${SIGNS[action]}${what}` : []));
+  changes.flatMap(({ of, status, action, what }) =>
+    of === "jail" ? `${status} ${SIGNS[action]}${what}` : [],
+  );
 
 const EXPECTED = Object.fromEntries(CASES.map(({ name, did }) => [name, did]));
 
@@ -110,7 +131,12 @@ const EXPECTED = Object.fromEntries(CASES.map(({ name, did }) => [name, did]));
 function expectNoGifts(): void {
   const lsh = m.read(`${J}/etc/jailkit/jk_lsh.ini`);
   const rules = (name: string) => lsh.split(`[${name}]\n`)[1]?.split("\n[")[0]?.trim();
-  expect({ stricter: rules("stricter"), wider: rules("wider"), closes: rules("closes"), comes: rules("comes") }).toEqual({
+  expect({
+    stricter: rules("stricter"),
+    wider: rules("wider"),
+    closes: rules("closes"),
+    comes: rules("comes"),
+  }).toEqual({
     ...{ stricter: SFTP, wider: SFTP, closes: SFTP, comes: undefined },
   });
   // What both allow.
@@ -212,7 +238,9 @@ const ONE = {
 const TAKEN = ["done ~policy", "done -groups", "done -keys"];
 
 const ofOne = ({ changes }: Pick<Run, "changes">) =>
-  changes.flatMap(({ name, status, action, what }) => (name === "one" ? [`${status} ${SIGNS[action]}${what}`] : []));
+  changes.flatMap(({ name, status, action, what }) =>
+    name === "one" ? [`${status} ${SIGNS[action]}${what}`] : [],
+  );
 
 const isTaken = () => {
   expect(m.must(["id", "-Gn", "one"]).stdout.trim().split(" ")).not.toContain("team");
@@ -313,11 +341,38 @@ describe("something of a user fails", () => {
     has(user("one", SFTP));
     // Of two calls the first fails.
     m.must(["sh", "-c", "cp /usr/bin/gpasswd /usr/bin/gpasswd.real"]);
-    m.write("/usr/bin/gpasswd", '#!/bin/sh\n[ "$3" = team ] && exit 3\nexec /usr/bin/gpasswd.real "$@"\n', { mode: 0o755 });
+    m.write("/usr/bin/gpasswd", '#!/bin/sh\n[ "$3" = team ] && exit 3\nexec /usr/bin/gpasswd.real "$@"\n', {
+      mode: 0o755,
+    });
     const done = linesOf(m, "--prune");
     m.must(["mv", "/usr/bin/gpasswd.real", "/usr/bin/gpasswd"]);
     expect([done.status, ofOne(done)]).toEqual([1, ["done ~policy", "failed -groups", "done -keys"]]);
     expect(m.must(["id", "-Gn", "one"]).stdout.trim().split(" ")).not.toContain("other");
     expect(ofOne(linesOf(m, "--prune"))).toEqual(["done -groups"]);
+  });
+});
+
+describe("a user who is not declared any more cannot leave", () => {
+  const has = (text: string) => m.write(FILE, jail(`sections = ${SECTIONS}`) + text);
+
+  test.each([
+    ["an account that apply created", user("gone", BASH, "groups = team", keys(...KEYS)), "account"],
+    ["one of before", user("older", BASH, "groups = team", keys(...KEYS)), "entry"],
+  ])("a session goes on: groups and keys go all the same: %s", async (_, declared, what) => {
+    const [, name = ""] = /\[user (\w+)\]/.exec(declared) ?? [];
+    if (what === "entry") m.addUser(name, { createHome: true, home: `/home/${name}` });
+    has(declared);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    session = m.start(["sh", "-c", "echo there && exec cat"], { user: name });
+    await session.until(({ stdout }) => (stdout.includes("there") ? true : undefined));
+    has("");
+    const { status, changes } = linesOf(m, "--prune");
+    expect([status, changes.map((one) => `${one.status} ${one.what}`)]).toEqual([1, [`failed ${what}`]]);
+    expect(m.must(["id", "-Gn", name]).stdout.trim().split(" ")).not.toContain("team");
+    expect(m.read(`${J}/home/${name}/.ssh/authorized_keys`)).toBe("");
+    session.end();
+    await session.ended;
+    expect(linesOf(m, "--prune").status).toBe(0);
+    expect(linesOf(m, "--check", "--prune").status).toBe(0);
   });
 });

@@ -139,7 +139,9 @@ async function makeUser(
   try {
     const all = { ...means, memory, once: memory.before(name) };
     const steps =
-      root === undefined ? hostSteps(user, opened.fault ?? { message: "" }) : userSteps(user, { ...all, root });
+      root === undefined
+        ? hostSteps(user, opened.fault ?? { message: "" })
+        : userSteps(user, { ...all, root });
     return (await makeSteps(steps, jail, means, why)) === undefined;
   } catch (error) {
     means.fault({ ...about, ...faultText(error) });

@@ -186,11 +186,8 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
   const run = new AccountRun(once.name);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
   // First: no login begins while somebody ends the sessions. The record still knows the shell.
-  loseAll(root, user, once, said);
+  loseAll(root, user, once, said, false);
   requireNoProcesses(user, processesOf(user.uid));
-  // What is left of these would let somebody in.
-  forgetGroups(user, once, said);
-  forgetKeys(root, user, once, said);
   changeOne(planToUnjail(run, options), root.path, said);
 }
 
@@ -247,16 +244,32 @@ function orWarn({ warnings }: Said, work: () => void): void {
   }
 }
 
-/** Takes everything from a user who leaves: each thing whatever becomes of the others. What is in the home is a warning. */
-function loseAll(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser, said: Said): void {
-  try {
-    leaveJail(root, once, said);
-  } finally {
-    if (user !== undefined) {
-      orWarn(said, () => forgetGroups(user, once, said));
-      orWarn(said, () => forgetKeys(root, user, once, said));
+/**
+ * Takes everything from a user who leaves: each thing whatever becomes of the others. `mayKeep`: groups and keys that cannot be
+ * taken away are a warning.
+ */
+function loseAll(
+  root: JailRoot,
+  user: PasswdEntry | undefined,
+  once: OnceUser,
+  said: Said,
+  mayKeep = true,
+): void {
+  const errors: unknown[] = [];
+  const attempt = (work: () => void) => {
+    try {
+      work();
+    } catch (error) {
+      if (!isReported(error)) throw error;
+      errors.push(error);
     }
-  }
+  };
+  attempt(() => leaveJail(root, once, said));
+  if (user !== undefined)
+    for (const work of [() => forgetGroups(user, once, said), () => forgetKeys(root, user, once, said)])
+      if (mayKeep) orWarn(said, work);
+      else attempt(work);
+  if (errors.length > 0) throw errors[0];
 }
 
 /** Takes a user out of the jail's account files and of the files that say what it may do. */

@@ -71,7 +71,9 @@ export function takingWays(
       what !== "shell"
         ? undefined
         : ({ steps }) => {
-            const isChanged = updateJailAccounts(rootOf(), (accounts) => accounts.changeUser(name, { shell }));
+            const isChanged = updateJailAccounts(rootOf(), (accounts) =>
+              accounts.changeUser(name, { shell }),
+            );
             if (isChanged)
               steps.push(`gave ${quoted(name)} the shell ${quoted(shell)} in the jail's etc/passwd`);
           },

@@ -33,6 +33,7 @@ import { once as firstOf, Machine, othersIn } from "./machine.ts";
 import { OpenJails } from "./open-jails.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
+import { onHost, withFault } from "./takes.ts";
 import { compareUser, hasMoved } from "./user.ts";
 import type { UserComparison } from "./user-state.ts";
 
@@ -174,15 +175,6 @@ function foreseen(compared: UserComparison, planned: Planned, foresight: UserFor
     return withFault(compared, { of: "user", name, jail, ...faultText(error) });
   }
 }
-
-/** Where a jail cannot be used, a group on this machine is a part. */
-const onHost = (changes: readonly Change[]): Change[] =>
-  changes.map((one) => (one.what === "groups" && one.takes === "all" ? { ...one, takes: "part" } : one));
-
-/** With a fault in place of what gives something: what takes something away rests on nothing. */
-export const withFault = <T extends UserComparison>(compared: T, fault: Fault): T => ({
-  ...{ ...compared, changes: taking(compared.changes), fault, onlyTakes: true },
-});
 
 /** Where a jail was whose users have not followed it: it may have come from another file system, or have no record here. */
 function formerPlace(users: readonly DeclaredUser[], jail: ByteString, machine: Machine) {

@@ -20,9 +20,10 @@ import { foreseeRemovals, leadsToGone } from "../../update/foresee-removal.ts";
 import type { TakenBack } from "../../update/plan/taken-back.ts";
 import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
 import { type Change, faultText, isCreation, taking } from "../change.ts";
-import { type Comparison, type JailWork, stopPlanning, type UserWork, withFault } from "./compare.ts";
+import { type Comparison, type JailWork, stopPlanning, type UserWork } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
 import { DECLARED } from "./intent.ts";
+import { withFault } from "./takes.ts";
 
 /** The tools that fill a jail. */
 export type Tools = Readonly<Record<"jk_init" | "jk_cp", ToolCall>>;

@@ -57,8 +57,7 @@ export function keptInside(
 ): readonly Change[] {
   const account = answered(() => machine.accounts.userByName(once.name));
   if (account === undefined || !isSame(once, account) || !machine.facts.isLocal(once.name)) return [];
-  const text =
-    root && answered(() => keysText({ root, user: account, home: homeFor(account, root.path) }));
+  const text = root && answered(() => keysText({ root, user: account, home: homeFor(account, root.path) }));
   const keys = text === undefined ? [] : keysIn(text, once);
   return changesOf(once, groupsLeft(once, account, machine), keys, why);
 }
@@ -71,7 +70,9 @@ function changesOf(
 ): readonly Change[] {
   const about = { action: "remove", of: "user", name, jail, why } as const;
   return [
-    ...(groups.length > 0 ? [{ ...about, what: "groups", from: listed(groups), items: groups } as const] : []),
+    ...(groups.length > 0
+      ? [{ ...about, what: "groups", from: listed(groups), items: groups } as const]
+      : []),
     ...(keys.length > 0 ? [{ ...about, what: "keys", from: `${keys.length}`, items: keys } as const] : []),
   ];
 }

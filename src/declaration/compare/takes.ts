@@ -36,3 +36,12 @@ export function onlyTaking(fault: Fault, state: UserState, all: () => readonly C
   );
   return { ...nothing, changes, onlyTakes: true, meanwhile: state.commonPolicy?.keys };
 }
+
+/** Where a jail cannot be used, a group on this machine is a part. */
+export const onHost = (changes: readonly Change[]): Change[] =>
+  changes.map((one) => (one.what === "groups" && one.takes === "all" ? { ...one, takes: "part" } : one));
+
+/** With a fault in place of what gives something: what takes something away rests on nothing. */
+export const withFault = <T extends UserComparison>(compared: T, fault: Fault): T => ({
+  ...{ ...compared, changes: taking(compared.changes), fault, onlyTakes: true },
+});
