@@ -375,4 +375,29 @@ describe("a user who is not declared any more cannot leave", () => {
     expect(linesOf(m, "--prune").status).toBe(0);
     expect(linesOf(m, "--check", "--prune").status).toBe(0);
   });
+
+  test("another one has a home in its home: groups and keys go, and the account stays", () => {
+    m.addUser("holder", { createHome: true, home: "/home/holder" });
+    has(user("holder", BASH, "groups = team", keys(...KEYS)));
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    m.must(["useradd", "-M", "-d", `${J}/./home/holder/inner`, "-s", "/usr/sbin/jk_chrootsh", "inner"]);
+    m.must(["install", "-d", "-o", "inner", `${J}/home/holder/inner`]);
+    has("");
+    const planned = linesOf(m, "--check", "--prune");
+    const run = linesOf(m, "--prune");
+    m.must(["userdel", "inner"]);
+    expect([run.status, run.changes.map((one) => `${one.status} ${one.what}`)]).toEqual([
+      ...[1, ["done groups", "done keys"]],
+    ]);
+    expect(planned.changes.map(({ text }) => text)).toEqual(run.changes.map(({ text }) => text));
+    expect(run.summary.problems.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^user holder: is not declared any more, and stays: /),
+    ]);
+    expect(m.must(["id", "-Gn", "holder"]).stdout.trim().split(" ")).not.toContain("team");
+    expect(m.read(`${J}/home/holder/.ssh/authorized_keys`)).toBe("");
+    expect(m.read("/etc/passwd")).toMatch(new RegExp(`^holder:.*:${J}/\\./home/holder:`, "m"));
+    m.must(["rm", "-r", `${J}/home/holder/inner`]);
+    expect(linesOf(m, "--prune").status).toBe(0);
+    expect(linesOf(m, "--check", "--prune").status).toBe(0);
+  });
 });
