@@ -36,7 +36,16 @@ export interface Change {
   readonly why: string;
   /** What is added or removed, of a list. */
   readonly items: readonly ByteString[];
+  /**
+   * It takes something away and gives nothing ("all"), or may be made in part so that this is so; undefined if it gives
+   * something, and waits if anything that it rests on has failed.
+   */
+  readonly takes?: "all" | "part" | undefined;
 }
+
+/** Those that are made, at least in part, whatever else failed. */
+export const taking = (changes: readonly Change[]): Change[] =>
+  changes.filter(({ takes }) => takes !== undefined);
 
 /** Why what was declared once is removed. */
 export const NO_LONGER = "no longer declared";

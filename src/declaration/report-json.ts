@@ -21,6 +21,7 @@ export const changeReport = (
       ...{ action: change.action, of: change.of, name: jsonText(change.name), jail: jsonText(change.jail) },
       ...{ what: change.what, from: textOf(change.from), to: textOf(change.to), why: jsonText(change.why) },
       ...{ items: change.items.map(jsonText), text: jsonText(planLine(change)), status: ended.status },
+      waits: textOf(ended.waits),
       steps: ended.steps.map(jsonText),
       warnings: ended.warnings.map(jsonText),
       errors: ended.errors.map(({ message }) => jsonText(message)),

@@ -52,6 +52,9 @@ const changeSchema = z
     }).describe(
       '"planned": with --check. "not-done": something before it failed, or the run was interrupted.',
     ),
+    waits: textOrNull.describe(
+      'For "not-done", what has failed before and keeps this waiting; null if a signal came.',
+    ),
     steps: texts.describe("What was done, one printable line each."),
     warnings: texts,
     errors: texts.describe("Why it failed."),

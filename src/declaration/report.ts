@@ -25,7 +25,7 @@ import {
   planLine,
 } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
-import { changesOf } from "./compare/work.ts";
+import { changesOf, type JailWork } from "./compare/work.ts";
 import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, showUnread, unreadReport } from "./report-failed.ts";
 import { applyProblem, changeReport } from "./report-json.ts";
@@ -45,6 +45,9 @@ interface Options {
 
 /** A fault, and where what it is due to is declared. */
 type Problem = Fault & { readonly at: Place | undefined };
+
+/** Where a jail cannot be used, only what takes something away is made. */
+const isMade = ({ fault }: JailWork, { takes }: Change): boolean => fault === undefined || takes === "all";
 
 /** Shows a run, in lines or in JSON, and counts. */
 export class ApplyReport implements Shown {
@@ -101,9 +104,8 @@ export class ApplyReport implements Shown {
       for (const change of this.#directories)
         for (const line of directoryWarnings(change))
           printError(`${APPLY}: warning: user ${display(change.name)}: ${line}`);
-    // Where a jail cannot be used, nothing is done in it.
-    const usable = jails.filter((jail) => jail.fault === undefined);
-    const changes = [...former.map(({ change }) => change), ...usable.flatMap(changesOf)];
+    const planned = jails.flatMap((jail) => changesOf(jail).filter((one) => isMade(jail, one)));
+    const changes = [...former.map(({ change }) => change), ...planned];
     this.#hasWork = changes.length > 0;
     if (!json) for (const change of changes) printLine(planLine(change));
     if (check) this.#showPlanned(comparison);
@@ -134,22 +136,27 @@ export class ApplyReport implements Shown {
     for (const jail of jails) {
       for (const one of [jail.fault, ...jail.users.map((user) => user.fault)])
         if (one !== undefined) this.fault(one);
-      const status = jail.fault === undefined ? "planned" : "not-done";
-      for (const change of changesOf(jail)) this.#showChange(change, status);
+      const waits = nameOf({ of: "jail", name: jail.path });
+      // In the order of the run.
+      for (const { changes } of [jail, ...jail.users]) {
+        for (const change of changes) if (isMade(jail, change)) this.#showChange(change, "planned");
+        for (const change of changes) if (!isMade(jail, change)) this.#showChange(change, "not-done", waits);
+      }
     }
   }
 
-  #showChange(change: Change, status: "planned" | "not-done"): void {
+  #showChange(change: Change, status: "planned" | "not-done", waits?: string): void {
     this.#mark(change, status === "planned" ? "changed" : "failed");
-    const shown = { status, steps: [], warnings: [], errors: [] };
+    const shown = { status, waits, steps: [], warnings: [], errors: [] };
     if (this.options.json) printJsonLine(changeReport(change, shown));
-    else if (status === "not-done") this.#showNotDone(change);
+    else if (status === "not-done") this.#showNotDone(change, waits);
   }
 
   /** Of a user who waits for a jail, its fault has said it. */
-  #showNotDone(change: Change): void {
+  #showNotDone(change: Change, waits: string | undefined): void {
     const about = nameOf(change);
-    if (!this.#waiting.has(about)) printError(`${APPLY}: ${about}: not done: ${change.what}`);
+    const why = waits === undefined ? "" : `; it waits for ${waits}`;
+    if (!this.#waiting.has(about)) printError(`${APPLY}: ${about}: not done: ${change.what}${why}`);
   }
 
   ended = (ended: Ended): void => {
@@ -212,14 +219,14 @@ export class ApplyReport implements Shown {
       printJsonLine(changeReport(change, ended));
       return;
     }
-    if (status !== "not-done" && steps.length + (status === "done" ? 1 : 0) > 0)
+    if (steps.length + (status === "done" ? 1 : 0) > 0)
       printLine(`${changeText(change)}: ${status === "done" ? "done" : "not complete"}`);
     for (const line of steps) printLine(`  ${line}`);
     for (const line of warnings) this.#printed.add(nameOf(change), line);
     for (const { message } of errors) printError(`${APPLY}: ${nameOf(change)}: ${message}`);
     const [first] = errors;
     if (first !== undefined) this.#printPlace(this.#places.of({ ...change, ...first }));
-    if (status === "not-done") this.#showNotDone(change);
+    if (status === "not-done") this.#showNotDone(change, ended.waits);
   }
 
   /** Tells of the signal that came, if it left something undone. */

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { badOptions } from "./key-options.ts";
+import { allowsNoMore, badOptions } from "./key-options.ts";
 
 /** A line of authorized_keys that holds a key. */
 export interface KeyLine {
@@ -185,6 +185,23 @@ export function withLinesOf(text: ByteString, keys: readonly KeyLine[]) {
     return one.line;
   });
   return { text: count === 0 ? undefined : lines.join("\n"), count };
+}
+
+/**
+ * Of the keys that have other options in the text of an authorized_keys: those that may do less with the ones that are given
+ * here, those that may do more, and those of which neither is certain. Pure.
+ */
+export function byStrictness(text: ByteString, keys: readonly KeyLine[]) {
+  const there = Map.groupBy(keyLinesIn(text), ({ key }) => key);
+  const found = { less: [] as KeyLine[], more: [] as KeyLine[], unclear: [] as KeyLine[] };
+  for (const one of keys) {
+    const others = (there.get(one.key) ?? []).filter(({ options }) => options !== one.options);
+    if (others.length === 0) continue;
+    if (others.every(({ options }) => allowsNoMore(one.options, options))) found.less.push(one);
+    else if (others.every(({ options }) => allowsNoMore(options, one.options))) found.more.push(one);
+    else found.unclear.push(one);
+  }
+  return found;
 }
 
 /** The result of adding keys to a file. */

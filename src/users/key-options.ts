@@ -138,3 +138,40 @@ function optionList(options: ByteString): [string, ByteString][] {
     at = found.end;
   }
 }
+
+const PERMITS = ["agent-forwarding", "port-forwarding", "pty", "user-rc", "x11-forwarding"];
+const LIMITING = ["command", "expiry-time", "from", "permitlisten", "permitopen", "principals"];
+const GIVING = ["environment", "tunnel"];
+
+/** What a key may do with some options: what is permitted, and what is asked or given beyond the key. */
+function effectOf(options: ByteString) {
+  const list = optionList(options);
+  const permits = new Set(PERMITS);
+  const flags = new Set<string>();
+  for (const [name] of list) {
+    const isOff = name.startsWith("no-");
+    const flag = isOff ? name.slice(3) : name;
+    if (name === "restrict") permits.clear();
+    else if (PERMITS.includes(flag) && !isOff) permits.add(flag);
+    else if (isOff && PERMITS.includes(flag)) permits.delete(flag);
+    else if (isOff) flags.delete(flag);
+    else flags.add(flag);
+    if (name === "no-touch-required") permits.add("no-touch");
+    else if (name === "touch-required") permits.delete("no-touch");
+  }
+  const valuesOf = (wanted: string) =>
+    list.flatMap(([name, value]) => (name === wanted ? [value] : [])).join("\n");
+  return { permits, flags, valuesOf };
+}
+
+/** True if a key may certainly do no more with some options than with others. Pure. */
+export function allowsNoMore(options: ByteString, than: ByteString): boolean {
+  const [one, other] = [effectOf(options), effectOf(than)];
+  return (
+    one.permits.isSubsetOf(other.permits) &&
+    (one.flags.has("verify-required") || !other.flags.has("verify-required")) &&
+    one.flags.has("cert-authority") === other.flags.has("cert-authority") &&
+    LIMITING.every((name) => ["", one.valuesOf(name)].includes(other.valuesOf(name))) &&
+    GIVING.every((name) => ["", other.valuesOf(name)].includes(one.valuesOf(name)))
+  );
+}

@@ -25,7 +25,8 @@ const NO_LOGIN = ["/usr/sbin/nologin", "/sbin/nologin", "/bin/false"] as const;
 export const noLoginShell = (): ByteString =>
   NO_LOGIN.find((path) => statIfPresent(AT_FDCWD, path, true) !== undefined) ?? NO_LOGIN[0];
 
-const isClosed = (shell: ByteString): boolean => ["nologin", "false"].includes(baseName(shell));
+/** True for a shell that lets nobody in. */
+export const isClosed = (shell: ByteString): boolean => ["nologin", "false"].includes(baseName(shell));
 
 /** A login shell of the host that lets an account in: that of new accounts, if it does. */
 export function openShell(): ByteString {

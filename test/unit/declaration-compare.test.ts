@@ -3,7 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { planLine } from "../../src/declaration/change.ts";
 import { compareJail } from "../../src/declaration/compare/jail.ts";
 import type { JailOnce, JailState } from "../../src/declaration/compare/jail-state.ts";
-import { compareUser, type UserState } from "../../src/declaration/compare/user.ts";
+import { compareUser } from "../../src/declaration/compare/user.ts";
+import type { UserState } from "../../src/declaration/compare/user-state.ts";
 import type { DeclaredJail, DeclaredUser } from "../../src/declaration/model.ts";
 
 const BASICS = new Set(["a", "b", "livebasics"]);

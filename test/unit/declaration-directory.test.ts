@@ -3,7 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { settled } from "../../src/declaration/compare/settle.ts";
-import { compareUser, type UserState } from "../../src/declaration/compare/user.ts";
+import { compareUser } from "../../src/declaration/compare/user.ts";
+import type { UserState } from "../../src/declaration/compare/user-state.ts";
 import { declarationIn } from "../../src/declaration/read.ts";
 import type { PasswdEntry } from "../../src/system/accounts.ts";
 

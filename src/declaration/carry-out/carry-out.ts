@@ -1,9 +1,11 @@
 import { receivedSignal } from "../../../ffi/interrupts.ts";
+import { answered } from "../../cli/error.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
 import { lockJails } from "../../jail/record/jail-lock.ts";
+import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { isLimitedShell } from "../../users/access.ts";
 import { openJailForUsers } from "../../users/open-jail.ts";
-import { type Change, faultText, waitsFor } from "../change.ts";
+import { type Change, type FaultText, faultText, nameOf, taking, waitsFor } from "../change.ts";
 import type { Comparison } from "../compare/compare.ts";
 import type { Tools } from "../compare/foresee-jail.ts";
 import type { Former } from "../compare/former.ts";
@@ -18,6 +20,7 @@ import { jailSteps } from "./jail.ts";
 import { removeFormer } from "./remove.ts";
 import type { Shown } from "./report.ts";
 import { makeSteps } from "./steps.ts";
+import { hostSteps } from "./takes.ts";
 import { type UserMeans, userSteps } from "./user.ts";
 
 interface Means extends Shown {
@@ -59,7 +62,7 @@ export async function carryOut(
   memory.write();
 }
 
-/** A jail with its users. */
+/** A jail with its users. What fails in it, or before, keeps what gives something waiting. */
 async function makeJail(
   work: JailWork,
   { pathOf }: Comparison,
@@ -70,73 +73,99 @@ async function makeJail(
   if (fault !== undefined) means.fault(fault);
   for (const user of users) if (user.fault !== undefined) means.fault(user.fault);
   const changes = changesOf(work);
-  if (fault !== undefined || (changes.length > 0 && receivedSignal() !== undefined))
-    return notDone(changes, means);
+  const waits = fault && nameOf(fault);
+  if (changes.length > 0 && receivedSignal() !== undefined) return notDone(changes, means, undefined);
+  if (fault !== undefined && taking(changes).length === 0) return notDone(changes, means, waits);
   if (changes.length === 0) {
     settleJail(work, means, memory);
     for (const user of users) settleUser(user, means, memory);
     return;
   }
+  const left = new Set(changes);
+  const shown: MeansForUsers = {
+    ...means,
+    ended: (one) => {
+      left.delete(one.change);
+      means.ended(one);
+    },
+  };
   try {
     using _lock = lockJails([path], means);
-    const done = await makeSteps(jailSteps(work, { ...means, pathOf }), path, means);
+    const why = await makeSteps(jailSteps(work, { ...means, pathOf }), path, shown, waits);
     // Whatever becomes of its users, the jail is as declared.
-    if (done) settleJail(work, means, memory);
+    if (why === undefined) settleJail(work, means, memory);
     for (const user of users) {
-      const waits = done ? [] : user.changes.filter(waitsIn(user));
-      const now = user.changes.filter((change) => !waits.includes(change));
-      const isAll = now.length === user.changes.length;
-      if (now.length > 0 || isAll) {
-        const isMade = await makeUser({ ...user, changes: now }, work, memory, means);
-        if (isMade && isAll) settleUser(user, means, memory);
-      }
-      notDone(waits, means);
+      const isMade = await makeUser(user, work, memory, shown, why);
+      if (isMade && (why === undefined || user.changes.length === 0)) settleUser(user, means, memory);
     }
     // At the end of all for what was removed: it is repeated without harm.
     memory.write();
   } catch (error) {
-    const why = faultText(error);
+    const text = faultText(error);
     // The end of the run tells of a signal.
-    if (why.code !== "interrupted") means.fault({ of: "jail", name: path, jail: path, ...why });
-    notDone(changes, means);
+    if (text.code !== "interrupted") means.fault({ of: "jail", name: path, jail: path, ...text });
+    notDone([...left], means, nameOf({ of: "jail", name: path }));
+  }
+}
+
+/** One user; false if not all is done. `waits`: what has failed before, printable. */
+async function makeUser(
+  user: UserWork,
+  { path: jail, changes: ofJail, fault: faultOfJail }: JailWork,
+  memory: Memory,
+  means: MeansForUsers,
+  waits: string | undefined,
+): Promise<boolean> {
+  const { changes, declared, fault, onlyTakes = false } = user;
+  const { name } = declared;
+  if (changes.length === 0 && (fault !== undefined || ofJail.length === 0)) return fault === undefined;
+  const about = { of: "user", name, jail } as const;
+  let why = waits ?? (onlyTakes ? nameOf(about) : undefined);
+  const isAsked = () => changes.length === 0 || why === undefined || taking(changes).length > 0;
+  if (receivedSignal() !== undefined || !isAsked()) {
+    notDone(changes, means, receivedSignal() === undefined ? why : undefined);
+    return false;
+  }
+  const opened = openForUser(user);
+  using root = opened.root;
+  if (opened.fault !== undefined) {
+    // Of one that is known already there is a fault.
+    const found = opened.fault;
+    if (!onlyTakes && faultOfJail === undefined)
+      means.fault({ ...about, ...(found.code === "bad-jail" ? waitsFor(jail, found) : found) });
+    why ??= nameOf(about);
+  }
+  if (changes.length === 0) return opened.fault === undefined;
+  if (!isAsked()) {
+    notDone(changes, means, why);
+    return false;
+  }
+  try {
+    const all = { ...means, memory, once: memory.before(name) };
+    const steps =
+      root === undefined
+        ? hostSteps(user, opened.fault ?? { message: "" })
+        : userSteps(user, { ...all, root });
+    return (await makeSteps(steps, jail, means, why)) === undefined;
+  } catch (error) {
+    means.fault({ ...about, ...faultText(error) });
+    notDone(changes, means, nameOf(about));
+    return false;
   }
 }
 
 /**
- * Tells which changes of a user have to wait for the jail. What keeps that from being as declared, as a process in its proc,
- * may be the work of a user, and must not keep a right, a group or a key with anybody who is in it. Who is not in it has to
- * wait, and who gets a shell without limits: the old one has kept the rest of the jail from that user. Groups and keys go.
+ * Opens the jail of a user. One that lacks the shell, which may have gone with a section, is open all the same for what is
+ * taken away.
  */
-function waitsIn({ declared, changes }: UserWork): (change: Change) => boolean {
-  const comes = changes.some(
-    ({ what, action }) => what === "account" || (what === "entry" && action === "create"),
-  );
-  if (comes) return () => true;
-  if (isLimitedShell(declared.shell) || !changes.some(({ what }) => what === "shell")) return () => false;
-  return ({ what, action }) => action !== "remove" || (what !== "groups" && what !== "keys");
-}
-
-/** One user; false if not all is done. */
-async function makeUser(
-  user: UserWork,
-  { path: jail, changes: ofJail }: JailWork,
-  memory: Memory,
-  means: MeansForUsers,
-): Promise<boolean> {
-  const { changes, declared, fault } = user;
-  const { name, shell } = declared;
-  if (changes.length === 0 && (fault !== undefined || ofJail.length === 0)) return fault === undefined;
+function openForUser({ declared: { jail, shell } }: UserWork): {
+  readonly root: JailRoot | undefined;
+  readonly fault: FaultText | undefined;
+} {
   try {
-    // Its shell may have gone with a section.
-    using root = openJailForUsers(jail, shell, DECLARED);
-    if (changes.length === 0) return true;
-    const steps = userSteps(user, { ...means, root, memory, once: memory.before(name) });
-    return await makeSteps(steps, jail, means);
+    return { root: openJailForUsers(jail, shell, DECLARED), fault: undefined };
   } catch (error) {
-    const why = faultText(error);
-    means.fault({ of: "user", name, jail, ...(why.code === "bad-jail" ? waitsFor(jail, why) : why) });
-    notDone(changes, means);
-    return false;
+    return { root: answered(() => openNamedJail(jail)), fault: faultText(error) };
   }
 }
 
@@ -146,15 +175,17 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<voi
     using _lock = lockJails([change.jail], means);
     removeFormer(former, { ...means, stays: (home) => memory.stays(home) }, said);
   };
-  if (!(await makeSteps([{ changes: [change], work }], change.jail, means))) return;
+  if ((await makeSteps([{ changes: [change], work }], change.jail, means)) !== undefined) return;
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") memory.takenBack(change.name, change.what);
   else memory.forget(change.of, change.name);
   memory.write();
 }
 
-function notDone(changes: readonly Change[], { ended }: Means): void {
-  for (const change of changes) ended({ change, status: "not-done", steps: [], warnings: [], errors: [] });
+/** `waits`: for what, printable; undefined for a signal. */
+function notDone(changes: readonly Change[], { ended }: Means, waits: string | undefined): void {
+  for (const change of changes)
+    ended({ change, status: "not-done", waits, steps: [], warnings: [], errors: [] });
 }
 
 /** What is declared no longer is not in a jail any more. */

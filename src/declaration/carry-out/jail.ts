@@ -10,8 +10,8 @@ import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { isRefused, type Refusable, setRefused } from "../../jail/record/without.ts";
 import { mountJail } from "../../jails/live.ts";
 import { hideFromJail, hideLeft } from "../../populate/apply/live.ts";
-import { registerLogSocket } from "../../populate/apply/log-socket.ts";
-import { addProcLine, mountJailProc } from "../../populate/apply/proc.ts";
+import { logSocketSections, registerLogSocket } from "../../populate/apply/log-socket.ts";
+import { addProcLine, fstabText, mountJailProc, procTargets } from "../../populate/apply/proc.ts";
 import { openSafeJail } from "../../populate/open-jail.ts";
 import { isPassedOver } from "../../populate/passed-over.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
@@ -52,7 +52,7 @@ export function jailSteps(jail: JailWork, means: Means): Step[] {
       await fill(path, recorded, said, tools[tool], [...options, ...args]);
     }
   };
-  return stepsOf(JAIL_STEPS, changes, {
+  const works: Parameters<typeof stepsOf<keyof typeof JAIL_STEPS>>[2] = {
     hide:
       (some) =>
       ({ steps }) => {
@@ -75,13 +75,23 @@ export function jailSteps(jail: JailWork, means: Means): Step[] {
     removeFiles: (some) => (said) =>
       takeAway(said, tools.jk_cp, [...options, "--remove", "-j", path, "--", ...itemsOf(some)]),
     removeSections: (some) => async (said) => {
+      // What waits does not come in this way.
+      const isServed = logSocketSections(path).sections.length > 0;
+      const isMounted = procTargets(fstabText()).has(`${path}/proc`);
       await takeAway(said, tools.jk_init, [...options, "--remove", "-j", path, "--", ...itemsOf(some)]);
       // What only these sections needed has gone with them, also if it is declared.
-      if (declared?.logSocket === true) registerLogSocket(path);
-      if (declared?.proc === true) mountProcIn(path);
+      if (declared?.logSocket === true && isServed) registerLogSocket(path);
+      if (declared?.proc === true && isMounted) mountProcIn(path);
     },
-  });
+  };
+  return stepsOf(JAIL_STEPS, changes, works, TAKING);
 }
+
+const ALWAYS = { always: true } as const;
+const TAKING = {
+  ...{ hide: ALWAYS, hideLeft: ALWAYS, endLog: ALWAYS, unmountProc: ALWAYS },
+  ...{ removeFiles: ALWAYS, removeSections: ALWAYS },
+};
 
 function mountAll(jail: ByteString, { tool, noWait }: Means, { steps, errors }: Said): void {
   const { mounts, problems } = mountJail(jail, { tool, noWait, dryRun: false, json: true });

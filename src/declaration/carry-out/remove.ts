@@ -27,7 +27,7 @@ import { requireNoProcesses } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
-import { isOutside } from "../compare/taken-out.ts";
+import { isOutside, isSame } from "../compare/taken-out.ts";
 import { createdHomeOf, wholeJail } from "../kept-homes.ts";
 import { policiesOf, sumOf } from "../once.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
@@ -64,7 +64,7 @@ function removeJail(jail: ByteString, { steps, warnings, errors }: Said): void {
 function removeUser({ once, holds }: FormerUser, means: Means, said: Said): void {
   const { name, jail } = once;
   const user = hostUser(name);
-  using root = openNamedJail(jail);
+  using root = openOrForget(jail, user, once, said);
   // The jail may have lines of an account that its directory has no more.
   if (!(isIn(root, user) || once.directory)) {
     said.steps.push(`${quoted(name)} is not in the jail any more`);
@@ -79,6 +79,16 @@ function removeUser({ once, holds }: FormerUser, means: Means, said: Said): void
   else endLogins(root, user, once, said);
 }
 
+/** Opens the jail of a user. If that cannot be, the account is in no declared group any more all the same. */
+function openOrForget(jail: ByteString, user: PasswdEntry | undefined, once: OnceUser, said: Said): JailRoot {
+  try {
+    return openNamedJail(jail);
+  } catch (error) {
+    if (isReported(error) && user !== undefined && isIn({ path: jail }, user)) forgetGroups(user, once, said);
+    throw error;
+  }
+}
+
 /** What becomes of a user. If that cannot be found out, as users can bring about, logins end, as before sessions do. */
 function fateOrEnd(
   root: JailRoot,
@@ -90,12 +100,12 @@ function fateOrEnd(
   try {
     return fateOf(root, user, once, deleteHomes);
   } catch (error) {
-    if (isReported(error)) leaveJail(root, once, said);
+    if (isReported(error)) loseAll(root, isIn(root, user) ? user : undefined, once, said);
     throw error;
   }
 }
 
-function isIn(root: JailRoot, user: PasswdEntry | undefined): boolean {
+function isIn(root: Pick<JailRoot, "path">, user: PasswdEntry | undefined): boolean {
   const split = user && splitHome(user.home);
   return split !== undefined && normalPath(split.jail) === root.path;
 }
@@ -117,13 +127,18 @@ function removeLeft({ name }: OnceUser, { jail, line, policy, settings }: Leftov
   if (settings) said.steps.push(removeSettings(name));
 }
 
-/** Takes groups or keys back from an account that somebody has taken out of its jail. */
+/** Takes groups or keys back from an account that somebody has taken out of its jail, or that cannot leave it. */
 function takeBack(once: OnceUser, { what }: Change, said: Said): void {
   const user = hostUser(once.name);
-  if (user === undefined || !isOutside(once, user))
-    said.steps.push(`the account ${quoted(once.name)} is not outside of jails any more`);
+  const stays = user !== undefined && isSame(once, user) && isIn({ path: once.jail }, user);
+  if (user === undefined || !(stays || isOutside(once, user)))
+    said.steps.push(`the account ${quoted(once.name)} is neither in the jail nor outside of jails any more`);
   else if (what === "groups") forgetGroups(user, once, said);
-  else withTree((host) => forgetKeys(host, user, once, said));
+  else if (!stays) withTree((host) => forgetKeys(host, user, once, said));
+  else {
+    using root = openNamedJail(once.jail);
+    forgetKeys(root, user, once, said);
+  }
 }
 
 interface Created extends Means {
@@ -140,7 +155,7 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
   const holds = created.holds ?? fate.holds;
   const home = holds === undefined ? fate.home : undefined;
   // First: without a line in the jail no login begins, while somebody ends the sessions.
-  leaveJail(root, once, said);
+  loseAll(root, user, once, said);
   requireNoProcesses(user, processesOf(user.uid));
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
@@ -156,8 +171,6 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
     const why = deleteHomes ? notOurs : "this run is without --delete-homes; it also stays in later ones";
     said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays: ${why}`);
     if (stat.uid === user.uid) kept = { name, uid: user.uid, home: joinHome(root.path, place) };
-    // Somebody may declare the uid, and get that home.
-    orWarn(said, () => forgetKeys(root, user, once, said));
   }
   stays(kept);
   withHostAccounts(() => removeAccount(name));
@@ -173,10 +186,8 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
   const run = new AccountRun(once.name);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
   // First: no login begins while somebody ends the sessions. The record still knows the shell.
-  leaveJail(root, once, said);
+  loseAll(root, user, once, said, false);
   requireNoProcesses(user, processesOf(user.uid));
-  forgetGroups(user, once, said);
-  forgetKeys(root, user, once, said);
   changeOne(planToUnjail(run, options), root.path, said);
 }
 
@@ -233,9 +244,38 @@ function orWarn({ warnings }: Said, work: () => void): void {
   }
 }
 
+/**
+ * Takes everything from a user who leaves: each thing whatever becomes of the others. `mayKeep`: groups and keys that cannot be
+ * taken away are a warning.
+ */
+function loseAll(
+  root: JailRoot,
+  user: PasswdEntry | undefined,
+  once: OnceUser,
+  said: Said,
+  mayKeep = true,
+): void {
+  const errors: unknown[] = [];
+  const attempt = (work: () => void) => {
+    try {
+      work();
+    } catch (error) {
+      if (!isReported(error)) throw error;
+      errors.push(error);
+    }
+  };
+  attempt(() => leaveJail(root, once, said));
+  if (user !== undefined)
+    for (const work of [() => forgetGroups(user, once, said), () => forgetKeys(root, user, once, said)])
+      if (mayKeep) orWarn(said, work);
+      else attempt(work);
+  if (errors.length > 0) throw errors[0];
+}
+
 /** Takes a user out of the jail's account files and of the files that say what it may do. */
 function leaveJail(root: JailRoot, once: OnceUser, said: Said): void {
   leaveFiles(root, once.name, said);
+  // Not before: it may be what limits logins.
   forgetPolicy(root, once, said);
 }
 

@@ -5,6 +5,8 @@ export interface Ended {
   readonly change: Change;
   /** "not-done": something before it failed, or a signal came. */
   readonly status: "done" | "failed" | "not-done";
+  /** For what it waits if it is not done, printable; undefined for a signal. */
+  readonly waits?: string | undefined;
   /** What was done, printable. */
   readonly steps: readonly string[];
   readonly warnings: readonly string[];

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import { type AccountRun, makeChanges, type PlannedChange } from "../../users/account-run.ts";
-import { type Change, type Failure, faultText } from "../change.ts";
+import { type Change, type Failure, faultText, nameOf } from "../change.ts";
 import { changesByStep, type StepTable } from "../order.ts";
 import type { Ended, Shown } from "./report.ts";
 
@@ -24,10 +24,12 @@ export interface Step extends Apart {
 
 /** How a step is apart from the others of its table. */
 export interface Apart {
-  /** It is made also after another one has failed. */
+  /** It takes something away: it is made also after another one has failed. */
   readonly always?: boolean;
   /** If it fails, the others are made all the same. */
   readonly mayFail?: boolean;
+  /** Makes one of its changes without the others, as far as that takes something away; undefined if that is what has failed. */
+  readonly alone?: (change: Change, hasFailed: boolean) => Work | undefined;
 }
 
 /** The items of all changes. */
@@ -48,34 +50,93 @@ export function stepsOf<Name extends string>(
 }
 
 /**
- * Makes steps in their order, and shows each change when it is done. The first failure ends them, but for those that are
- * apart, and a signal ends all. True if all are done. `jail`: where there may be no room.
+ * Makes steps in their order, and shows each change when it is done. After the first failure nothing more is given, and what
+ * takes something away is still made; a signal ends all. Returns undefined if all are done, else what was the first that is
+ * not, printable. `jail`: where there may be no room. `waits`: what has failed before, printable.
  */
-export async function makeSteps(steps: readonly Step[], jail: ByteString, shown: Shown): Promise<boolean> {
-  let failed = false;
-  let allDone = true;
-  for (const { changes, work, always = false, mayFail = false } of steps) {
-    if (changes.length === 0) continue;
-    const said: Said = { steps: [], warnings: [], errors: [] };
-    // The end of the run tells of a signal, once for all that is not done.
-    const skipped: boolean = (failed && !always) || receivedSignal() !== undefined;
-    let status: Ended["status"] = skipped ? "not-done" : "done";
-    if (!skipped) {
-      try {
-        await work(said);
-      } catch (error) {
-        const why = faultText(error);
-        said.errors.push(noRoom(error, jail, { left: [], progress: "not everything is as declared" }) ?? why);
-      }
-      if (said.errors.length > 0) status = "failed";
+export async function makeSteps(
+  steps: readonly Step[],
+  jail: ByteString,
+  shown: Shown,
+  waits?: string,
+): Promise<string | undefined> {
+  let failed = waits;
+  let left = waits;
+  const later: Ended[] = [];
+  for (const step of steps) {
+    if (step.changes.length === 0) continue;
+    for (const ended of await makeStep(step, jail, failed)) {
+      const { change, status } = ended;
+      const what = `${nameOf(change)}: ${change.what}`;
+      if (status !== "done") left ??= what;
+      if (status === "failed" && step.mayFail !== true) failed ??= what;
+      if (status === "not-done" && waits !== undefined) later.push(ended);
+      else shown.ended(ended);
     }
-    allDone &&= status === "done";
-    failed ||= status === "failed" && !mayFail;
-    // What was said is about all of them: it is shown once.
-    for (const [index, change] of changes.entries())
-      shown.ended({ change, status, ...(index === 0 ? said : { steps: [], warnings: [], errors: [] }) });
   }
-  return allDone;
+  later.forEach(shown.ended);
+  return left;
+}
+
+/** Makes one step, or of one that has to wait for something what takes something away. */
+async function makeStep(step: Step, jail: ByteString, failed: string | undefined): Promise<Ended[]> {
+  const { changes, work, always = false } = step;
+  // The end of the run tells of a signal, once for all that is not done.
+  const isSkipped = (failed !== undefined && !always) || receivedSignal() !== undefined;
+  const said = isSkipped ? NOTHING_SAID : await attempt(work, jail);
+  const status = isSkipped ? "not-done" : said.errors.length > 0 ? "failed" : "done";
+  const waits = status === "not-done" ? failed : undefined;
+  const ended: Ended[] = [];
+  for (const change of changes) {
+    const whole: Ended = { ...NOTHING_SAID, change, status, waits };
+    ended.push(status === "done" ? whole : await makeAlone(step, whole, jail));
+  }
+  return isSkipped ? ended : withSaid(ended, said);
+}
+
+/** Makes what takes something away of a change that was not done, or returns it as it is. */
+async function makeAlone({ alone }: Step, whole: Ended, jail: ByteString): Promise<Ended> {
+  const { change, status } = whole;
+  const way = change.takes === undefined ? undefined : alone?.(change, status === "failed");
+  if (way === undefined || receivedSignal() !== undefined) return whole;
+  const said = await attempt(way, jail);
+  if (said.errors.length > 0) return { ...said, change, status: "failed" };
+  return change.takes === "all" ? { ...said, change, status: "done" } : { ...whole, ...said };
+}
+
+/** What was said is about all changes of a step: it is shown once, with one that failed if any did. */
+function withSaid(ended: readonly Ended[], said: Said): Ended[] {
+  const at = Math.max(
+    0,
+    ended.findIndex(({ status }) => status === "failed"),
+  );
+  return ended.map((one, index) => {
+    if (index !== at) return one;
+    const { steps, warnings, errors } = said;
+    const messages = new Set(one.errors.map(({ message }) => message));
+    const others = errors.filter(({ message }) => !messages.has(message));
+    // All that it was for has been made in another way.
+    const isMade = one.status !== "failed";
+    return {
+      ...one,
+      steps: [...steps, ...one.steps],
+      warnings: [...warnings, ...(isMade ? others.map(({ message }) => message) : []), ...one.warnings],
+      errors: [...(isMade ? [] : others), ...one.errors],
+    };
+  });
+}
+
+const NOTHING_SAID: Said = { steps: [], warnings: [], errors: [] };
+
+async function attempt(work: Work, jail: ByteString): Promise<Said> {
+  const said: Said = { steps: [], warnings: [], errors: [] };
+  try {
+    await work(said);
+  } catch (error) {
+    const why = faultText(error);
+    said.errors.push(noRoom(error, jail, { left: [], progress: "not everything is as declared" }) ?? why);
+  }
+  return said;
 }
 
 /** Makes one change of an account, and says what it did. `after`: as for makeChanges. */

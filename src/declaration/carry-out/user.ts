@@ -1,6 +1,5 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
-import { display, quoted } from "../../cli/display.ts";
+import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { closedJailFault, homeFault } from "../../explain/home-fault.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
@@ -8,14 +7,14 @@ import { joinHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
-import { leaveGroup, setComment } from "../../system/account-tools.ts";
-import { type PasswdEntry, passwdByName } from "../../system/accounts.ts";
+import { setComment } from "../../system/account-tools.ts";
+import { passwdByName } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { type Access, NO_ACCESS } from "../../users/access.ts";
 import { AccountRun, type PlannedChange } from "../../users/account-run.ts";
 import { planJailSide, planToJail } from "../../users/changes.ts";
 import { createAccount } from "../../users/create-account.ts";
-import { homeFor, leaveJailGroups } from "../../users/jail-side.ts";
+import { homeFor } from "../../users/jail-side.ts";
 import { warnOfLogin } from "../../users/jailing.ts";
 import { removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
@@ -24,7 +23,8 @@ import { isCreation } from "../change.ts";
 import { requireOwnHome } from "../compare/foresee-user.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
-import { policyKeys, uidFault } from "../compare/look-user.ts";
+import { policyKeys } from "../compare/look-policy.ts";
+import { uidFault } from "../compare/look-user.ts";
 import { newUid, returning } from "../compare/returning.ts";
 import type { UserWork } from "../compare/work.ts";
 import { type KeptHomes, keptFault } from "../kept-homes.ts";
@@ -36,6 +36,7 @@ import { USER_STEPS } from "../order.ts";
 import { creating } from "./creations.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import { changeOne, itemsOf, type Said, type Step, stepsOf, tell } from "./steps.ts";
+import { keyCount, leaveGroups, leaveOnHost, requireUser, takingWays } from "./takes.ts";
 
 /** As useradd(8) without a password. */
 const LOCKED = "!";
@@ -52,7 +53,8 @@ export interface UserMeans {
 }
 
 /** The steps that make a user as declared. */
-export function userSteps({ declared, changes }: UserWork, means: UserMeans): Step[] {
+export function userSteps(user: UserWork, means: UserMeans): Step[] {
+  const { declared, changes } = user;
   const { root, once, kept } = means;
   const { name, shell, directory, uid } = declared;
   const isCreated = changes.some(isCreation);
@@ -82,7 +84,7 @@ export function userSteps({ declared, changes }: UserWork, means: UserMeans): St
         updateJailAccounts(root, (accounts) => accounts.changeUser(name, { gecos: comment }));
         steps.push(`the account ${quoted(name)} has the comment ${quoted(comment)}`);
       },
-    leaveGroups: (some) => (said) => leaveGroups(root, name, itemsOf(some), said),
+    leaveGroups: (some) => (said) => leaveGroups(name, itemsOf(some), said, root),
     endLimits:
       () =>
       ({ steps }) => {
@@ -97,10 +99,16 @@ export function userSteps({ declared, changes }: UserWork, means: UserMeans): St
         steps.push(`removed ${keyCount(count)} from its authorized_keys`);
       },
   };
+  const ways = takingWays(user, () => root);
+  const isUsable = changes.every(({ what, takes }) => what !== "groups" || takes !== "part");
   // Whoever is here prevents by nothing in the own home that less is allowed. Who comes gets no key with other options.
   const apart = {
-    changeKeys: { mayFail: !isCreated },
-    leaveGroups: { always: true },
+    limit: { alone: ways.rules },
+    changeKeys: { mayFail: !isCreated, alone: ways.options },
+    inside: { alone: ways.shell },
+    account: { alone: ways.loginShell },
+    leaveGroups: isUsable ? { always: true } : { alone: leaveOnHost(name) },
+    endLimits: { alone: ways.rules },
     removeKeys: { always: true },
   };
   return stepsOf(USER_STEPS, changes, works, apart);
@@ -113,28 +121,12 @@ function requireHome(declared: DeclaredUser, { root, once, uidInstead }: UserMea
   requireOwnHome(planNewAccount(root, values, NO_ACCESS, DECLARED), hostUser);
 }
 
-const keyCount = (count: number): string => (count === 1 ? "1 key" : `${count} keys`);
-
 function changeOptions(declared: DeclaredUser, { root, once }: UserMeans, { steps }: Said): void {
   const { name } = declared;
   const user = hostUser(name) ?? returning(declared, once, root, hostUser) ?? requireUser(name);
   // In the home outside, if it has yet to move: before the account is in the jail.
   const count = withKeyPlace(declared, user, root, (place) => setKeyOptions(place, declared.keys ?? [])) ?? 0;
   steps.push(`changed the options of ${keyCount(count)} in its authorized_keys`);
-}
-
-function leaveGroups(root: JailRoot, name: ByteString, groups: readonly ByteString[], { steps }: Said): void {
-  for (const group of groups) {
-    withHostAccounts(() => leaveGroup(name, group));
-    steps.push(`took ${quoted(name)} out of the group ${quoted(group)}`);
-  }
-  leaveJailGroups(root, name, groups);
-}
-
-function requireUser(name: ByteString): PasswdEntry {
-  const user = hostUser(name);
-  if (user !== undefined) return user;
-  throw new JailkitError("no-such-user", 1, `user ${display(name)} does not exist any more`);
 }
 
 /**

@@ -5,12 +5,12 @@ import { answered, isReported } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
-import type { JailRoot } from "../../jail/fs/walk.ts";
+import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { insideJail, jailAround } from "../../jail/record/around.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
-import { type Change, changeText, type Fault, faultText, listed } from "../change.ts";
+import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
 import { withDue } from "../due.ts";
 import { KeptHomes, wholeJail } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
@@ -25,15 +25,18 @@ import {
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
 import type { Gone } from "./former-jails.ts";
+import { InJail } from "./in-jail.ts";
 import { compareJail, formerIn } from "./jail.ts";
 import type { JailState } from "./jail-state.ts";
 import { movedFault, withJailState } from "./look.ts";
-import { InJail, userState } from "./look-user.ts";
+import { userState } from "./look-user.ts";
 import { once as firstOf, Machine, othersIn } from "./machine.ts";
 import { OpenJails } from "./open-jails.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
-import { compareUser, hasMoved, type UserComparison } from "./user.ts";
+import { onHost, withFault } from "./takes.ts";
+import { compareUser, hasMoved } from "./user.ts";
+import type { UserComparison } from "./user-state.ts";
 import { changesOf, type JailWork, withJailFault } from "./work.ts";
 
 /** How the machine differs from a declaration. */
@@ -99,7 +102,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       if (one.of === "user" && one.frees !== undefined)
         machine.frees(one.frees, one.once.name, one.stays ?? wholeJail(one.once, one.frees));
     const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
-    const cleared = new Set(former.map(({ change }) => change.jail));
+    const cleared = new Set(former.flatMap(({ of, change }) => (of === "given" ? [] : change.jail)));
     // All are planned before one is created.
     const instead = firstOf(() => uidInstead(machine.laterByUid, reserved, machine.kept));
     const jails = [...paths].map((path) => {
@@ -151,7 +154,7 @@ function foreseen(compared: UserComparison, planned: Planned, foresight: UserFor
     foresight.require(planned);
     return compared;
   } catch (error) {
-    return { ...compared, changes: [], fault: { of: "user", name, jail, ...faultText(error) } };
+    return withFault(compared, { of: "user", name, jail, ...faultText(error) });
   }
 }
 
@@ -253,10 +256,11 @@ function compareOne(
         }
       } catch (error) {
         fault = { ...about, ...faultText(error) };
-        changes = [];
+        changes = taking(changes);
       }
     }
-    const inside = new InJail(root, path);
+    using damaged = root === undefined ? answered(() => openJailRoot(path)) : undefined;
+    const inside = new InJail(root, path, damaged);
     // Live directories that are mounted bring files, too.
     const isFilled = fillingOf(changes).length > 0 || changes.some(({ what }) => what === "mounts");
     const foresight = new UserForesight(inside, machine, { users, isFilled, isCleared, leave, uidInstead });
@@ -266,7 +270,8 @@ function compareOne(
       // What it cannot find out is a fault of userState.
       const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
       const now = userState(whole, inside, machine, onceUser(name));
-      const compared = compareUser(whole, now);
+      const all = compareUser(whole, now);
+      const compared = root === undefined ? { ...all, changes: onHost(all.changes) } : all;
       const done = now.homeFault === undefined ? whole : { ...whole, keys: undefined };
       const removed = compared.changes.filter(({ action }) => action === "remove");
       // A key that is not declared any more still lets somebody in.

@@ -19,11 +19,12 @@ import { hostUser } from "../../system/name-services.ts";
 import { foreseeRemovals, leadsToGone } from "../../update/foresee-removal.ts";
 import type { TakenBack } from "../../update/plan/taken-back.ts";
 import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
-import { type Change, faultText, isCreation } from "../change.ts";
+import { type Change, faultText, isCreation, taking } from "../change.ts";
 import { withDue } from "../due.ts";
 import { type Comparison, stopPlanning } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
 import { DECLARED } from "./intent.ts";
+import { withFault } from "./takes.ts";
 import { type JailWork, type UserWork, withJailFault } from "./work.ts";
 
 /** The tools that fill a jail. */
@@ -88,7 +89,7 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     const filled = { ...work, users: users.map((user) => foreseeUser(user, path, root, brought)) };
     return removed.length === 0 ? filled : withoutLostShells(filled, removed, means);
   } catch (error) {
-    return withJailFault({ ...work, changes: [] }, faultText(error));
+    return withJailFault({ ...work, changes: taking(changes) }, faultText(error));
   }
 }
 
@@ -121,7 +122,7 @@ function withoutLostShells(work: JailWork, removed: readonly TakenBack[], { path
       const { name, shell } = user.declared;
       if ((user.changes.length === 0 && user.fault !== undefined) || !isLost(shell)) return user;
       const message = `its shell ${quoted(hostPath(root, shell))} goes with what is not declared any more: declare what brings it, or another shell`;
-      return { ...user, changes: [], fault: { of: "user", name, jail: path, code: "bad-shell", message } };
+      return withFault(user, { of: "user", name, jail: path, code: "bad-shell", message });
     }),
   };
 }
@@ -224,6 +225,6 @@ function foreseeUser(
     }
     return user;
   } catch (error) {
-    return { ...user, changes: [], fault: { of: "user", name, jail, ...faultText(error) } };
+    return withFault(user, { of: "user", name, jail, ...faultText(error) });
   }
 }

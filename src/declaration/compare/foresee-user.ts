@@ -29,8 +29,8 @@ import { type Change, isCreation } from "../change.ts";
 import { dueTo } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
+import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
-import type { InJail } from "./look-user.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
 import { newUid } from "./returning.ts";
 

@@ -14,7 +14,7 @@ import { type FormerJail, formerJails, type Gone } from "./former-jails.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
-import { type TakenOut, takenOut } from "./taken-out.ts";
+import { keptInside, type TakenOut, takenOut } from "./taken-out.ts";
 
 /** What a user who is not in a jail has left there: lines in its account files, and rights that apply wrote. */
 export interface Leftovers {
@@ -117,7 +117,8 @@ export function formerOf(
     const { fate, fault } = leavers.add(once);
     if (prune && fault !== undefined) {
       faults.push({ of: "user", name, jail, ...fault });
-      return left;
+      const taken = keptInside(once, machine, opened.get(jail).root, NO_LONGER);
+      return [...left, ...taken.map((change) => ({ of: "given", once, change }) as const)];
     }
     return [...left, formerUser(once, fate, prune)];
   });

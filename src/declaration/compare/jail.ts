@@ -128,7 +128,11 @@ class JailDifference {
     const { path } = this.declared;
     const value =
       items.length === 0 ? {} : action === "remove" ? { from: listed(items) } : { to: listed(items) };
-    this.#changes.push({ ...{ of: "jail", name: path, jail: path, action, what, items, why }, ...value });
+    const takes = action === "remove" ? ({ takes: "all" } as const) : {};
+    this.#changes.push({
+      ...{ of: "jail", name: path, jail: path, action, what, items, why },
+      ...{ ...value, ...takes },
+    });
   }
 
   #compareLive(): void {

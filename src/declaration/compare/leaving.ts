@@ -16,8 +16,8 @@ import { type FaultText, faultText, stays, waitsFor } from "../change.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
 import { type Fate, fateOf } from "./fate.ts";
+import type { InJail } from "./in-jail.ts";
 import type { JailState } from "./jail-state.ts";
-import type { InJail } from "./look-user.ts";
 import type { Machine } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
 

@@ -7,9 +7,9 @@ import { withTree } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import { keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
+import { byStrictness, type KeyLine, keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
 import { type KeyPlace, keysText } from "../../users/keys.ts";
-import { type FaultText, faultText } from "../change.ts";
+import { type Change, type FaultText, faultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
@@ -19,6 +19,8 @@ interface KeyState {
   readonly lacking: number;
   readonly former: readonly ByteString[];
   readonly otherOptions: number;
+  /** What of these options is stricter, as in Change. */
+  readonly stricterOptions?: Change["takes"];
   readonly fault?: FaultText;
 }
 
@@ -84,5 +86,12 @@ function readKeyState(
     lacking: merge?.added ?? 0,
     former: [...new Set(former)],
     otherOptions: merge?.otherOptions ?? 0,
+    stricterOptions: merge && merge.otherOptions > 0 ? strictness(text, keys) : undefined,
   };
+}
+
+function strictness(text: ByteString, keys: readonly KeyLine[]): Change["takes"] {
+  const { less, more, unclear } = byStrictness(text, keys);
+  if (less.length + unclear.length === 0) return undefined;
+  return more.length + unclear.length === 0 ? "all" : "part";
 }

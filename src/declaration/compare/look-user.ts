@@ -5,12 +5,7 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
-import type { KeyTable } from "../../config/keys.ts";
-import type { IniEntry, IniSection } from "../../config/model.ts";
-import { chrootshKeys } from "../../config/schemas/chrootsh.ts";
-import { lshKeys } from "../../config/schemas/lsh.ts";
 import { homeRemedy } from "../../enter/remedies.ts";
-import { type JailAccounts, readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { isIn, lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
@@ -18,83 +13,24 @@ import type { Group, PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { freeName } from "../../system/free-name.ts";
 import { below } from "../../system/mountinfo.ts";
-import { knownKeys } from "../../transfer/sections.ts";
-import { isLimitedShell } from "../../users/access.ts";
 import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
-import { readPolicies } from "../../users/policy.ts";
 import { otherHome } from "../../users/prepare.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";
 import { keptFault } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
-import { formerPolicies } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
-import { type HomeLine, homeLines } from "./fate.ts";
+import type { InJail } from "./in-jail.ts";
 import { DECLARED } from "./intent.ts";
 import { keyState, NO_KEYS } from "./look-keys.ts";
+import { commonPolicy, hasFormerPolicy, policyState } from "./look-policy.ts";
 import type { Machine } from "./machine.ts";
 import { returning } from "./returning.ts";
-import type { UserState } from "./user.ts";
-
-/** The accounts and policies in a jail, each read once; empty for one that does not exist. */
-export class InJail {
-  #accounts: JailAccounts | undefined;
-  #homes: readonly HomeLine[] | undefined;
-  #policies: ReadonlyMap<ByteString, IniSection> | undefined;
-
-  constructor(
-    readonly root: JailRoot | undefined,
-    readonly jail: ByteString,
-  ) {}
-
-  /** Throws SystemError. */
-  get accounts(): JailAccounts | undefined {
-    const { root, jail } = this;
-    this.#accounts ??= root && dueTo({ jail }, () => fixed(readJailAccounts(root)));
-    return this.#accounts;
-  }
-
-  /** The homes by its lines. Throws SystemError. */
-  get homes(): readonly HomeLine[] {
-    this.#homes ??= this.accounts === undefined ? [] : homeLines(this.accounts);
-    return this.#homes;
-  }
-
-  /** The section of jk_lsh.ini for one user; of equal names the first counts. Throws JailkitError. */
-  policyOf(name: ByteString): IniSection | undefined {
-    const { root, jail } = this;
-    this.#policies ??= new Map(
-      root &&
-        dueTo({ jail }, () => readPolicies(root))
-          .ini.sections.toReversed()
-          .map((section) => [section.name, section]),
-    );
-    return this.#policies.get(name);
-  }
-}
-
-/** The same accounts, by maps. */
-function fixed({ users, groups }: JailAccounts): JailAccounts {
-  const byName = new Map(users.toReversed().map((user) => [user.name, user]));
-  const byUid = new Map(users.toReversed().map((user) => [user.uid, user]));
-  const groupNames = new Map(groups.toReversed().map((group) => [group.name, group]));
-  const gids = new Map(groups.toReversed().map((group) => [group.gid, group]));
-  return {
-    ...{ users, groups, userByName: (name) => byName.get(name), userByUid: (uid) => byUid.get(uid) },
-    ...{ groupByName: (name) => groupNames.get(name), groupByGid: (gid) => gids.get(gid) },
-  };
-}
-
-/** The key table for what a user may do. */
-export const policyTable = (shell: ByteString): KeyTable => (isLimitedShell(shell) ? lshKeys : chrootshKeys);
-
-/** The keys of a declared policy, as they are written. */
-export const policyKeys = (entries: readonly IniEntry[], shell: ByteString) =>
-  knownKeys({ entries: [...entries] }, policyTable(shell)).keys;
+import type { UserState } from "./user-state.ts";
 
 /** What this machine has of a user. `once`: what was declared before. */
 export function userState(
@@ -111,30 +47,30 @@ export function userState(
   try {
     const account = machine.accounts.userByName(declared.name);
     nothing = { ...nothing, account, local: account !== undefined && machine.facts.isLocal(declared.name) };
-    const groups = groupState(declared, account, inside, machine);
+    const groups = groupsOrFault(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside);
     const fault = groups.fault ?? home?.fault ?? newFault(declared, account, machine);
-    if (fault !== undefined) return { ...nothing, fault };
+    // Of an account that is there, something may have to be taken away all the same.
+    if (fault !== undefined && account === undefined) return { ...nothing, fault };
     const owner = account ?? returning(declared, once, inside.root, machine.laterByUid);
     const keys =
       owner === undefined || home?.ownFault !== undefined
         ? NO_KEYS
-        : keyState(declared, owner, inside.root, home?.home ?? "there", once);
-    const { table, section } = policyState(declared, inside, machine);
-    const policy = section && knownKeys(section, table);
+        : keyState(declared, owner, inside.root ?? inside.damaged, home?.home ?? "there", once);
+    const { policy, wantedPolicy } = policyState(declared, inside, machine);
+    const formerPolicy = once !== undefined && hasFormerPolicy(declared, once, inside, machine);
     return {
-      ...{ ...nothing, ...groups, home: home?.home ?? "there" },
+      ...{ ...nothing, ...groups, home: home?.home ?? "there", fault },
       inJail: account && inside.accounts?.userByName(declared.name),
       lacksKeys: keys.lacking,
       homeFault: home?.ownFault ?? keys.fault,
-      otherOptions: keys.otherOptions,
-      // A key that the table does not know is not declared.
-      policy: policy && new Map([...policy.keys, ...policy.others.map((key) => [key, ""] as const)]),
-      wantedPolicy: declared.policy && policyKeys(declared.policy, declared.shell),
+      ...{ otherOptions: keys.otherOptions, stricterOptions: keys.stricterOptions, policy, wantedPolicy },
+      commonPolicy:
+        account === undefined ? undefined : commonPolicy(declared, account, inside, machine, once),
       former: {
-        groups: once && account ? formerGroups(declared, once, account, machine) : [],
+        groups: once && account ? formerGroups(declared, once, account, inside, machine) : [],
         keys: keys.former,
-        policy: once !== undefined && hasFormerPolicy(declared, once, inside, machine),
+        policy: formerPolicy,
       },
     };
   } catch (error) {
@@ -165,6 +101,15 @@ export function membershipFault(name: ByteString, groups: readonly { readonly na
   const shown = groups.map((group) => quoted(group.name)).join(", ");
   const message = `is not in ${shown}, and the account is in a directory; add it with: ${command}`;
   return { message, command };
+}
+
+/** A group that does not exist keeps nothing from being taken away. */
+function groupsOrFault(...args: Parameters<typeof groupState>): ReturnType<typeof groupState> {
+  try {
+    return groupState(...args);
+  } catch (error) {
+    return { lacksGroups: [], hasGroup: true, fault: faultText(error) };
+  }
 }
 
 /** Throws JailkitError for a group that does not exist, with the command that creates it. */
@@ -279,26 +224,19 @@ function ownHome(root: JailRoot, account: PasswdEntry, outside: boolean): "there
   throw new JailkitError("foreign-home", 1, message, undefined, advice === command ? command : undefined);
 }
 
-function policyState({ name, shell, policy }: DeclaredUser, inside: InJail, machine: Machine) {
-  const table = policyTable(shell);
-  if (policy === undefined) return { table, section: undefined };
-  return { table, section: isLimitedShell(shell) ? inside.policyOf(name) : machine.settingsOf(name) };
-}
-
-const hasFormerPolicy = (declared: DeclaredUser, once: OnceUser, inside: InJail, machine: Machine): boolean =>
-  formerPolicies(declared, once).some(
-    (limited) => (limited ? inside.policyOf(declared.name) : machine.settingsOf(declared.name)) !== undefined,
-  );
-
 function formerGroups(
   { groups }: DeclaredUser,
   once: OnceUser,
   account: PasswdEntry,
+  inside: InJail,
   machine: Machine,
 ): ByteString[] {
   const gids = new Set(machine.facts.groupsOf(account));
+  // A jail that could not be opened has its members still.
+  const isInside = (name: ByteString) =>
+    inside.accounts?.groupByName(name)?.members.includes(account.name) === true;
   return once.groups.filter((name) => {
     const group = groups.includes(name) ? undefined : answered(() => machine.accounts.groupByName(name));
-    return group !== undefined && gids.has(group.gid);
+    return group !== undefined && (gids.has(group.gid) || (group.gid !== account.gid && isInside(name)));
   });
 }

@@ -1,8 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
+import { InJail } from "./in-jail.ts";
 import type { JailState } from "./jail-state.ts";
 import { openJailState } from "./look.ts";
-import { InJail } from "./look-user.ts";
 import type { Machine } from "./machine.ts";
 
 // Users are nearly always listed jail by jail.

@@ -4,7 +4,7 @@ import { recall } from "../../users/account-record.ts";
 import { isNumber, namedGroups } from "../../users/groups.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
-import type { InJail } from "./look-user.ts";
+import type { InJail } from "./in-jail.ts";
 
 /**
  * The declaration of an account of a directory with the shell and home that it has, where it keeps them: the shell of its

@@ -7,7 +7,9 @@ import { answered } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { withTree } from "../../jail/fs/look.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText } from "../../users/keys.ts";
 import { type Change, type Fault, listed } from "../change.ts";
@@ -24,30 +26,60 @@ export interface TakenOut {
   readonly changes: readonly Change[];
 }
 
-/** True for an account outside of jails that may be the one which was declared. */
-export const isOutside = ({ created }: OnceUser, { uid, home }: PasswdEntry): boolean =>
-  splitHome(home) === undefined && (created === undefined || created === uid);
+/** True for an account that may be the one which was declared. */
+export const isSame = ({ created }: OnceUser, { uid }: PasswdEntry): boolean =>
+  created === undefined || created === uid;
+
+/** The same for one outside of jails. */
+export const isOutside = (once: OnceUser, user: PasswdEntry): boolean =>
+  splitHome(user.home) === undefined && isSame(once, user);
 
 /** Looks for it; undefined if the account is not there, or somewhere else. `why`: the reason of the changes. */
 export function takenOut(once: OnceUser, machine: Machine, why: string): TakenOut | undefined {
   const { name, jail, created, directory, out } = once;
   const account = directory ? undefined : answered(() => machine.accounts.userByName(name));
   if (account === undefined || !isOutside(once, account) || !machine.facts.isLocal(name)) return undefined;
-  const about = { action: "remove", of: "user", name, jail, why } as const;
-  const groups = groupsLeft(once, account, machine);
-  const keys = keysLeft(once, account);
+  const changes = changesOf(once, groupsLeft(once, account, machine), keysLeft(once, account), why);
   const stays = `the account stays, as it was taken out of ${display(jail)} by hand; userdel ${operands(name)} removes it`;
   return {
     name,
     note: created === undefined || out ? undefined : { of: "user", name, message: stays },
-    changes: [
-      ...(groups.length > 0
-        ? [{ ...about, what: "groups", from: listed(groups), items: groups } as const]
-        : []),
-      ...(keys.length > 0 ? [{ ...about, what: "keys", from: `${keys.length}`, items: keys } as const] : []),
-    ],
+    changes,
   };
 }
+
+/** What takes groups and keys back from an account that cannot leave its jail, as far as it is known to be the one. */
+export function keptInside(
+  once: OnceUser,
+  machine: Machine,
+  root: JailRoot | undefined,
+  why: string,
+): readonly Change[] {
+  const account = answered(() => machine.accounts.userByName(once.name));
+  if (account === undefined || !isSame(once, account) || !machine.facts.isLocal(once.name)) return [];
+  const text = root && answered(() => keysText({ root, user: account, home: homeFor(account, root.path) }));
+  const keys = text === undefined ? [] : keysIn(text, once);
+  return changesOf(once, groupsLeft(once, account, machine), keys, why);
+}
+
+function changesOf(
+  { name, jail }: OnceUser,
+  groups: readonly ByteString[],
+  keys: readonly ByteString[],
+  why: string,
+): readonly Change[] {
+  const about = { action: "remove", of: "user", name, jail, why } as const;
+  return [
+    ...(groups.length > 0
+      ? [{ ...about, what: "groups", from: listed(groups), items: groups } as const]
+      : []),
+    ...(keys.length > 0 ? [{ ...about, what: "keys", from: `${keys.length}`, items: keys } as const] : []),
+  ];
+}
+
+const keysIn = (text: ByteString, { keys }: OnceUser): ByteString[] => [
+  ...new Set(keyLinesIn(text).flatMap(({ key }) => (keys.includes(sumOf(key)) ? key : []))),
+];
 
 /** Declared groups that the account is in, besides the primary one. */
 function groupsLeft({ groups }: OnceUser, account: PasswdEntry, machine: Machine): ByteString[] {
@@ -60,7 +92,8 @@ function groupsLeft({ groups }: OnceUser, account: PasswdEntry, machine: Machine
 }
 
 /** Declared keys in its home. All of them if these cannot be read: then the run says why. */
-function keysLeft({ keys }: OnceUser, user: PasswdEntry): readonly ByteString[] {
+function keysLeft(once: OnceUser, user: PasswdEntry): readonly ByteString[] {
+  const { keys } = once;
   const home = normalPath(user.home);
   if (keys.length === 0) return [];
   // Who can change a directory above it may have put a loop of links there.
@@ -69,5 +102,5 @@ function keysLeft({ keys }: OnceUser, user: PasswdEntry): readonly ByteString[] 
   if (found !== undefined && ![user.uid, 0].includes(found.stat?.uid ?? -1)) return [];
   const text = answered(() => withTree((root) => keysText({ root, user, home })));
   if (text === undefined) return keys;
-  return [...new Set(keyLinesIn(text).flatMap(({ key }) => (keys.includes(sumOf(key)) ? key : [])))];
+  return keysIn(text, once);
 }

@@ -9,73 +9,42 @@ import { followRemedy } from "../../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { sameKeys } from "../../transfer/sections.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import { leaveWithoutLogin } from "../../users/leaving.ts";
+import { isClosed, leaveWithoutLogin } from "../../users/leaving.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
-import { type Change, type Fault, type FaultText, listed, NO_LONGER, waitsFor } from "../change.ts";
+import { type Change, type FaultText, listed, NO_LONGER, waitsFor } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { inOrder, USER_STEPS } from "../order.ts";
 import { absentFault } from "./absent.ts";
-
-/** What this machine has of a user. */
-export interface UserState {
-  /** As the name services have it. */
-  readonly account: PasswdEntry | undefined;
-  /** It is in /etc/passwd. */
-  readonly local: boolean;
-  /** Why its declaration cannot be used, such as a group that does not exist. */
-  readonly fault: FaultText | undefined;
-  /** Declared groups that it is not in, on the host or in the jail. */
-  readonly lacksGroups: readonly ByteString[];
-  /** On the host the account is in all of these. */
-  readonly lacksInside?: boolean | undefined;
-  /** Its line in the jail's etc/passwd. */
-  readonly inJail: PasswdEntry | undefined;
-  /** Its primary group is in the jail's etc/group. */
-  readonly hasGroup: boolean;
-  /** Its home in the jail. */
-  readonly home: "there" | "missing" | "foreign";
-  /** How many declared keys its authorized_keys lacks. */
-  readonly lacksKeys: number;
-  /** Why the home cannot be used, or the keys in it not be read or written, which prevents nothing else. */
-  readonly homeFault?: FaultText | undefined;
-  /** How many declared keys have other options there. */
-  readonly otherOptions: number;
-  /** Keys of its own section of jk_lsh.ini or jk_chrootsh.ini; undefined if it has none. */
-  readonly policy: ReadonlyMap<ByteString, ByteString> | undefined;
-  /** The declared keys, in the same form; undefined if none are declared. */
-  readonly wantedPolicy: ReadonlyMap<ByteString, ByteString> | undefined;
-  /** Declared before and not any more, and still there. */
-  readonly former: {
-    readonly groups: readonly ByteString[];
-    /** The keys to remove, and the section. */
-    readonly keys: readonly ByteString[];
-    readonly policy: boolean;
-  };
-}
-
-/** What differs for a user. */
-export interface UserComparison {
-  readonly changes: readonly Change[];
-  /** Why nothing is changed; or, with changes, why the home and the keys are not. */
-  readonly fault: Fault | undefined;
-  /** What the directory that has the account should say; undefined if it does, or if there is none. */
-  readonly directory: { readonly home: ByteString; readonly shell: ByteString } | undefined;
-}
+import { becomesLimited, isStricter, onlyTaking, policyTakes } from "./takes.ts";
+import type { UserComparison, UserState } from "./user-state.ts";
 
 /** Compares a user with the declaration. Pure, but for the commands in remedies. */
 export function compareUser(declared: DeclaredUser, state: UserState): UserComparison {
   const { name, jail } = declared;
   const about = { of: "user", name, jail } as const;
   const found = state.fault ?? faultOf(declared, state);
-  if (found !== undefined) return { changes: [], fault: { ...about, ...found }, directory: undefined };
+  if (found !== undefined) return onlyTaking({ ...about, ...found }, state, () => changesOf(declared, state));
+  const changes = changesOf(declared, state);
+  const { homeFault, account } = state;
+  const fault = homeFault && { ...about, ...homeFault };
+  return {
+    ...{ changes, fault, meanwhile: state.commonPolicy?.keys },
+    directory: attributesOf(declared, account),
+  };
+}
+
+function changesOf(declared: DeclaredUser, state: UserState): readonly Change[] {
+  const { name, jail } = declared;
+  const about = { of: "user", name, jail } as const;
   const changes: Change[] = [];
   const add = (change: Omit<Change, keyof typeof about | "items"> & { items?: readonly ByteString[] }) =>
     changes.push({ ...about, items: [], ...change });
   const { policy, wantedPolicy } = state;
+  const rules = { what: "policy", takes: policyTakes(declared, state) } as const;
   if (wantedPolicy !== undefined && policy === undefined)
-    add({ action: "create", what: "policy", to: listed([...wantedPolicy.keys()]), why: "it has no section" });
+    add({ ...rules, action: "create", to: listed([...wantedPolicy.keys()]), why: "it has no section" });
   else if (wantedPolicy !== undefined && policy !== undefined && !sameKeys(policy, wantedPolicy))
-    add({ action: "change", what: "policy", to: `differs in ${differing(policy, wantedPolicy)}`, why: "" });
+    add({ ...rules, action: "change", to: `differs in ${differing(policy, wantedPolicy)}`, why: "" });
   const { account } = state;
   if (account === undefined) addAccount(declared, add);
   else if (declared.directory) addSide(declared, account, state, add);
@@ -83,10 +52,8 @@ export function compareUser(declared: DeclaredUser, state: UserState): UserCompa
   else addDrift(declared, account, state, add);
   if (account === undefined) addOptions(declared, state, add);
   else addAccess(declared, state, add);
-  addFormer(state, add);
-  const { homeFault } = state;
-  const fault = homeFault && { ...about, ...homeFault };
-  return { changes: inOrder(USER_STEPS, changes), fault, directory: attributesOf(declared, account) };
+  addFormer(declared, state, add);
+  return inOrder(USER_STEPS, changes);
 }
 
 type Add = (
@@ -221,7 +188,7 @@ function addDrift(declared: DeclaredUser, account: PasswdEntry, state: UserState
   if (account.shell !== CHROOT_SHELL)
     add({
       ...{ action: "change", what: "account", from: display(account.shell), to: CHROOT_SHELL },
-      why: "its login shell on the host",
+      ...{ why: "its login shell on the host", takes: isClosed(account.shell) ? undefined : "all" },
     });
   addSide(declared, account, state, add);
   addComment(declared, account, add);
@@ -252,7 +219,10 @@ function addEntry({ jail, shell }: DeclaredUser, account: PasswdEntry, state: Us
     add({ action: "create", what: "entry", to: display(shell), why: "it is not in the jail's etc/passwd" });
   } else {
     if (inJail.shell !== shell)
-      add({ action: "change", what: "shell", from: display(inJail.shell), to: display(shell), why: "" });
+      add({
+        ...{ action: "change", what: "shell", from: display(inJail.shell), to: display(shell), why: "" },
+        takes: isStricter(shell) ? "all" : undefined,
+      });
     const same = inJail.uid === account.uid && inJail.gid === account.gid && normalPath(inJail.home) === seen;
     if (!same || !hasGroup)
       add({
@@ -280,20 +250,27 @@ function addAccess(declared: DeclaredUser, state: UserState, add: Add): void {
 }
 
 /** Also of an account that is to be created, whose home is there. */
-function addOptions({ keys = [] }: DeclaredUser, { otherOptions }: UserState, add: Add): void {
+function addOptions(
+  { keys = [] }: DeclaredUser,
+  { account, otherOptions, stricterOptions }: UserState,
+  add: Add,
+): void {
   if (otherOptions === 0) return;
   const to = `${otherOptions} of ${keys.length}`;
-  add({ action: "change", what: "keys", to, why: "with other options in its authorized_keys" });
+  const takes = account && stricterOptions;
+  add({ action: "change", what: "keys", to, why: "with other options in its authorized_keys", takes });
 }
 
 /** What was declared once. */
-function addFormer({ former }: UserState, add: Add): void {
-  const why = NO_LONGER;
-  if (former.groups.length > 0)
-    add({ action: "remove", what: "groups", from: listed(former.groups), items: former.groups, why });
-  if (former.keys.length > 0)
-    add({ action: "remove", what: "keys", from: `${former.keys.length}`, items: former.keys, why });
-  if (former.policy) add({ action: "remove", what: "policy", why });
+function addFormer(declared: DeclaredUser, state: UserState, add: Add): void {
+  const { groups, keys, policy } = state.former;
+  const taken = { action: "remove", why: NO_LONGER, takes: "all" } as const;
+  if (groups.length > 0) add({ ...taken, what: "groups", from: listed(groups), items: groups });
+  if (keys.length > 0) add({ ...taken, what: "keys", from: `${keys.length}`, items: keys });
+  // Those of a former shell stay until there is another one.
+  const takes =
+    state.wantedPolicy === undefined && !becomesLimited(declared, state) && policyTakes(declared, state);
+  if (policy) add({ ...taken, what: "policy", takes: takes || undefined });
 }
 
 /** What the directory should say about an account. */

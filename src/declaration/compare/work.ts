@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { type Change, type Fault, type FaultText, waitsFor } from "../change.ts";
 import type { DeclaredJail, DeclaredUser } from "../model.ts";
-import type { UserComparison } from "./user.ts";
+import type { UserComparison } from "./user-state.ts";
 
 /** What is to be done for a declared user. */
 export interface UserWork extends UserComparison {

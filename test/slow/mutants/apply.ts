@@ -29,6 +29,7 @@ const OFF = "e2e/apply-off.test.ts";
 const ONE_RUN = "e2e/apply-one-run.test.ts";
 const LOST_SHELL = "e2e/apply-lost-shell.test.ts";
 const FORESEES = "e2e/apply-foresees.test.ts";
+const FAILS = "e2e/apply-fails.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
 
 export const APPLY: readonly Mutant[] = [
@@ -70,17 +71,48 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/other-things.ts", MOVES, [[" && !isEmpty(root, name)", ""]]),
   ...within("src/declaration/carry-out/user.ts", "e2e/apply-hostile.test.ts", [
-    ["changeKeys: { mayFail: !isCreated },", ""],
-    ["leaveGroups: { always: true },", ""],
+    ["mayFail: !isCreated, ", ""],
+    ["isUsable ? { always: true } : ", ""],
   ]),
-  ...within("src/declaration/carry-out/carry-out.ts", "e2e/apply-hostile.test.ts", [
-    [
-      "const waits = done ? [] : user.changes.filter(waitsIn(user));",
-      "const waits = done ? [] : user.changes;",
-    ],
-    ["if (comes) return () => true;", ""],
-    ['if (isLimitedShell(declared.shell) || !changes.some(({ what }) => what === "shell"))', "if (true)"],
-    ['action !== "remove" || (what !== "groups" && what !== "keys")', "true"],
+  ...within("src/declaration/carry-out/user.ts", FAILS, [
+    ["limit: { alone: ways.rules },", ""],
+    [", alone: ways.options", ""],
+    ["inside: { alone: ways.shell },", ""],
+    ["account: { alone: ways.loginShell },", ""],
+    ["removeKeys: { always: true },", ""],
+    [": { alone: leaveOnHost(name) }", ": {}"],
+  ]),
+  ...within("src/declaration/carry-out/carry-out.ts", FAILS, [
+    ["path, shown, waits);", "path, shown);"],
+    ["memory, shown, why);", "memory, shown, undefined);"],
+    ["answered(() => openNamedJail(jail))", "undefined"],
+    ["if (fault !== undefined && taking(changes).length === 0)", "if (fault !== undefined)"],
+  ]),
+  ...within("src/declaration/carry-out/jail.ts", FAILS, [
+    ["endLog: ALWAYS, ", ""],
+    [", unmountProc: ALWAYS", ""],
+  ]),
+  ...within("src/declaration/carry-out/steps.ts", FAILS, [
+    ["let failed = waits;", "let failed: string | undefined;"],
+    ["(failed !== undefined && !always)", "failed !== undefined"],
+    ['return change.takes === "all" ? ', "return true ? "],
+  ]),
+  ...within("src/declaration/compare/compare.ts", FAILS, [
+    ["changes = taking(changes);", "changes = [];"],
+    ["using damaged = root === undefined ?", "using damaged = false ?"],
+  ]),
+  ...within("src/declaration/compare/takes.ts", FAILS, [
+    ["changes: taking(compared.changes), fault", "changes: [], fault"],
+    ["isLimitedShell(shell) || isClosed(shell)", "true"],
+    ["|| OTHERS.includes(fault.code)", ""],
+    ["wasLimited && !isLimitedShell(declared.shell) ? undefined : ", ""],
+  ]),
+  ...within("src/declaration/compare/user.ts", FAILS, [
+    ['isClosed(account.shell) ? undefined : "all"', '"all"'],
+  ]),
+  ...within("src/declaration/compare/look-user.ts", FAILS, [
+    [" && isInside(name))", " && false)"],
+    ["groupsOrFault(declared", "groupState(declared"],
   ]),
   ...within("src/declaration/compare/look-user.ts", FORESEES, [
     ["requireSafePlace(root, path, otherHome(account, root, path));", ""],
@@ -109,9 +141,10 @@ export const APPLY: readonly Mutant[] = [
     ['if (lost?.code === "moved" || lost?.code === "not-mounted") {', "if (false) {"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", LEAVES, [
-    ["\n  forgetGroups(user, once, said);", ""],
-    ["\n  forgetKeys(root, user, once, said);", ""],
-    ["leaveJail(root, once, said);\n  requireNoProcesses(user, processesOf(user.uid));\n  forget", "forget"],
+    ["() => forgetGroups(user, once, said), ()", "()"],
+    [", () => forgetKeys(root, user, once, said)])", "])"],
+    ["attempt(() => leaveJail(root, once, said));", ""],
+    ["once, said, false);", "once, said);"],
   ]),
   ...within("src/declaration/compare/former-jails.ts", LEAVES, [
     ["if (declared.length === 0) return undefined;", "return undefined;"],
@@ -133,7 +166,7 @@ export const APPLY: readonly Mutant[] = [
     ["split === undefined || once.out ? once", "split === undefined ? once"],
   ]),
   ...within("src/declaration/compare/taken-out.ts", LEAVES, [
-    ["splitHome(home) === undefined && (", "("],
+    ["splitHome(user.home) === undefined && ", ""],
     ["created === undefined || created === uid", "true"],
     ["created === undefined || out ?", "created === undefined ?"],
     ["if (text === undefined) return keys;", "if (text === undefined) return [];"],
@@ -358,8 +391,10 @@ export const APPLY: readonly Mutant[] = [
     ["if (!declared.directory && !state.local)", "if (false)"],
     ["!sameKeys(policy, wantedPolicy)", "false"],
   ]),
+  ...within("src/declaration/compare/look-policy.ts", "e2e/apply.test.ts", [
+    ['...found.others.map((key) => [key, ""] as const)', ""],
+  ]),
   ...within("src/declaration/compare/look-user.ts", "e2e/apply.test.ts", [
-    ['...policy.others.map((key) => [key, ""] as const)', ""],
     [" ?? newFault(declared, account, machine);", ";"],
     ["outside && split === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
   ]),

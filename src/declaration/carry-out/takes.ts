@@ -1,0 +1,142 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import { withHostAccounts } from "../../jail/record/jail-lock.ts";
+import { leaveGroup, modifyAccount } from "../../system/account-tools.ts";
+import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
+import { askedFacts } from "../../system/host-accounts.ts";
+import { hostUser } from "../../system/name-services.ts";
+import { isLimitedShell } from "../../users/access.ts";
+import { leaveJailGroups } from "../../users/jail-side.ts";
+import { byStrictness } from "../../users/key-lines.ts";
+import { keysText, removeKeys, setKeyOptions } from "../../users/keys.ts";
+import { CHROOT_SHELL } from "../../users/plan.ts";
+import { type Change, type Failure, faultText } from "../change.ts";
+import type { UserWork } from "../compare/work.ts";
+import { withKeyPlace } from "../compare/look-keys.ts";
+import { policyKeys } from "../compare/look-policy.ts";
+import { putPolicy, removePolicy } from "./policy.ts";
+import type { Apart, Said, Step } from "./steps.ts";
+
+type Way = NonNullable<Apart["alone"]>;
+
+/** "1 key", "2 keys". */
+export const keyCount = (count: number): string => (count === 1 ? "1 key" : `${count} keys`);
+
+/** The account of a user. Throws JailkitError if there is none. */
+export function requireUser(name: ByteString): PasswdEntry {
+  const user = hostUser(name);
+  if (user !== undefined) return user;
+  throw new JailkitError("no-such-user", 1, `user ${display(name)} does not exist any more`);
+}
+
+/** What takes something away from a user, each by itself: it rests on nothing that gives something, and on no other of these. */
+export function takingWays(
+  { declared, meanwhile = new Map() }: UserWork,
+  rootOf: () => JailRoot,
+): Readonly<Record<"rules" | "options" | "shell" | "loginShell", Way>> {
+  const { name, shell, jail } = declared;
+  return {
+    rules: ({ action, takes }, hasFailed) => {
+      if (hasFailed) return undefined;
+      const wanted = policyKeys(declared.policy ?? [], shell);
+      const isWhole = takes === "all";
+      return ({ steps }) => {
+        if (isWhole && action === "remove") steps.push(removePolicy(rootOf(), name, isLimitedShell(shell)));
+        else steps.push(putPolicy(rootOf(), name, shell, isWhole ? wanted : meanwhile));
+        if (!isWhole) steps.push("it has what both the rules of before and the declared ones allow");
+      };
+    },
+    options: (_, hasFailed) =>
+      hasFailed
+        ? undefined
+        : ({ steps }) => {
+            const user = requireUser(name);
+            withKeyPlace(declared, user, rootOf(), (place) => {
+              const { less, unclear } = byStrictness(keysText(place), declared.keys ?? []);
+              const limited = less.length === 0 ? 0 : setKeyOptions(place, less);
+              if (limited > 0)
+                steps.push(`changed the options of ${keyCount(limited)} in its authorized_keys`);
+              const others = new Set(unclear.map(({ key }) => key));
+              const gone = others.size === 0 ? 0 : removeKeys(place, others);
+              if (gone > 0)
+                steps.push(
+                  `removed ${keyCount(gone)} from its authorized_keys, whose options allow less and more`,
+                );
+            });
+          },
+    shell: ({ what }) =>
+      what !== "shell"
+        ? undefined
+        : ({ steps }) => {
+            const isChanged = updateJailAccounts(rootOf(), (accounts) =>
+              accounts.changeUser(name, { shell }),
+            );
+            if (isChanged)
+              steps.push(`gave ${quoted(name)} the shell ${quoted(shell)} in the jail's etc/passwd`);
+          },
+    loginShell:
+      () =>
+      ({ steps }) => {
+        const user = requireUser(name);
+        const { home } = user;
+        withHostAccounts(() => modifyAccount(user, { home, shell: CHROOT_SHELL, groups: [] }));
+        steps.push(
+          `the account ${quoted(name)} has the shell ${quoted(CHROOT_SHELL)}; its jail is ${quoted(jail)}`,
+        );
+      },
+  };
+}
+
+/** Takes an account out of groups, on this machine and in the jail, each whatever becomes of the others. */
+export function leaveGroups(
+  name: ByteString,
+  groups: readonly ByteString[],
+  { steps, errors }: Said,
+  root: JailRoot | undefined,
+): void {
+  const attempt = (work: () => void) => {
+    try {
+      work();
+    } catch (error) {
+      errors.push(faultText(error));
+    }
+  };
+  const user = requireUser(name);
+  const gids = new Set(askedFacts.groupsOf(user));
+  for (const group of groups)
+    attempt(() => {
+      const gid = groupByName(group)?.gid;
+      // Who has lost the account in between may be a member in the jail still.
+      if (gid === undefined || !gids.has(gid)) return;
+      withHostAccounts(() => leaveGroup(name, group));
+      steps.push(`took ${quoted(name)} out of the group ${quoted(group)}`);
+    });
+  if (root !== undefined) attempt(() => leaveJailGroups(root, name, groups));
+}
+
+/** Takes an account out of groups on this machine, where its jail cannot be used. */
+export const leaveOnHost =
+  (name: ByteString): Way =>
+  ({ items }) =>
+  (said) =>
+    leaveGroups(name, items, said, undefined);
+
+/** The steps for a user whose jail cannot be opened: what is on this machine. `why`: why it cannot. */
+export function hostSteps(user: UserWork, { message, remedy }: Failure): Step[] {
+  const { name } = user.declared;
+  const { loginShell, rules } = takingWays(user, () => {
+    throw new JailkitError("bad-jail", 1, message, undefined, remedy);
+  });
+  const groups: Way = (change) => (said) => {
+    leaveGroups(name, change.items, said, undefined);
+    if (change.takes === "all") said.errors.push({ message, remedy });
+  };
+  const ways: Readonly<Partial<Record<Change["what"], Way>>> = { account: loginShell, policy: rules, groups };
+  return user.changes.map((change) => ({
+    ...{ changes: [change], work: () => undefined },
+    alone: ways[change.what] ?? (() => undefined),
+  }));
+}

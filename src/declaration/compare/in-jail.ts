@@ -1,0 +1,60 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import type { IniSection } from "../../config/model.ts";
+import { type JailAccounts, readJailAccounts } from "../../jail/accounts/accounts.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import { readPolicies } from "../../users/policy.ts";
+import { dueTo } from "../due.ts";
+import { type HomeLine, homeLines } from "./fate.ts";
+
+/** The accounts and policies in a jail, each read once; empty for one that does not exist. */
+export class InJail {
+  #accounts: JailAccounts | undefined;
+  #homes: readonly HomeLine[] | undefined;
+  #policies: ReadonlyMap<ByteString, IniSection> | undefined;
+  #sections: readonly IniSection[] | undefined;
+
+  constructor(
+    readonly root: JailRoot | undefined,
+    readonly jail: ByteString,
+    /** The same if users could change it, so that nothing in it counts but homes. */
+    readonly damaged?: JailRoot | undefined,
+  ) {}
+
+  /** Throws SystemError. */
+  get accounts(): JailAccounts | undefined {
+    const { root, jail } = this;
+    this.#accounts ??= root && dueTo({ jail }, () => fixed(readJailAccounts(root)));
+    return this.#accounts;
+  }
+
+  /** The homes by its lines. Throws SystemError. */
+  get homes(): readonly HomeLine[] {
+    this.#homes ??= this.accounts === undefined ? [] : homeLines(this.accounts);
+    return this.#homes;
+  }
+
+  /** The section of jk_lsh.ini for one user; of equal names the first counts. Throws JailkitError. */
+  policyOf(name: ByteString): IniSection | undefined {
+    this.#policies ??= new Map(this.policies.toReversed().map((section) => [section.name, section]));
+    return this.#policies.get(name);
+  }
+
+  /** All sections of jk_lsh.ini. Throws JailkitError. */
+  get policies(): readonly IniSection[] {
+    const { root, jail } = this;
+    this.#sections ??= root === undefined ? [] : dueTo({ jail }, () => readPolicies(root)).ini.sections;
+    return this.#sections;
+  }
+}
+
+/** The same accounts, by maps. */
+function fixed({ users, groups }: JailAccounts): JailAccounts {
+  const byName = new Map(users.toReversed().map((user) => [user.name, user]));
+  const byUid = new Map(users.toReversed().map((user) => [user.uid, user]));
+  const groupNames = new Map(groups.toReversed().map((group) => [group.name, group]));
+  const gids = new Map(groups.toReversed().map((group) => [group.gid, group]));
+  return {
+    ...{ users, groups, userByName: (name) => byName.get(name), userByUid: (uid) => byUid.get(uid) },
+    ...{ groupByName: (name) => groupNames.get(name), groupByGid: (gid) => gids.get(gid) },
+  };
+}

@@ -1,0 +1,87 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import type { KeyTable } from "../../config/keys.ts";
+import type { IniEntry, IniSection } from "../../config/model.ts";
+import { selectSection } from "../../config/scan.ts";
+import { chrootshKeys } from "../../config/schemas/chrootsh.ts";
+import { lshKeys } from "../../config/schemas/lsh.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { knownKeys, sameKeys } from "../../transfer/sections.ts";
+import { isLimitedShell } from "../../users/access.ts";
+import type { DeclaredUser } from "../model.ts";
+import { formerPolicies } from "../once.ts";
+import type { OnceUser } from "../once-shape.ts";
+import { commonRules, type Rules } from "./common-rules.ts";
+import type { InJail } from "./in-jail.ts";
+import type { Machine } from "./machine.ts";
+import type { UserState } from "./user-state.ts";
+
+/** The key table for what a user may do. */
+export const policyTable = (shell: ByteString): KeyTable => (isLimitedShell(shell) ? lshKeys : chrootshKeys);
+
+/** The keys of a declared policy, as they are written. */
+export const policyKeys = (entries: readonly IniEntry[], shell: ByteString) =>
+  knownKeys({ entries: [...entries] }, policyTable(shell)).keys;
+
+const ownPolicy = ({ name, shell }: DeclaredUser, inside: InJail, machine: Machine) =>
+  isLimitedShell(shell) ? inside.policyOf(name) : machine.settingsOf(name);
+
+/** The keys of a section; one that the table does not know is not declared. */
+function keysOf(section: IniSection | undefined, shell: ByteString): Rules | undefined {
+  const found = section && knownKeys(section, policyTable(shell));
+  return found && new Map([...found.keys, ...found.others.map((key) => [key, ""] as const)]);
+}
+
+/** What a user may do, and what is declared of it. */
+export function policyState(declared: DeclaredUser, inside: InJail, machine: Machine) {
+  const { shell, policy } = declared;
+  if (policy === undefined) return { policy: undefined, wantedPolicy: undefined };
+  return {
+    policy: keysOf(ownPolicy(declared, inside, machine), shell),
+    wantedPolicy: policyKeys(policy, shell),
+  };
+}
+
+/** As in UserState; undefined if the section neither differs nor goes. */
+export function commonPolicy(
+  declared: DeclaredUser,
+  account: PasswdEntry,
+  inside: InJail,
+  machine: Machine,
+  once: OnceUser | undefined,
+): UserState["commonPolicy"] {
+  const { shell } = declared;
+  const { policy, wantedPolicy } = policyState(declared, inside, machine);
+  const [goes, hasOther] = [isLimitedShell(shell), !isLimitedShell(shell)].map(
+    (limited) => once !== undefined && former(declared, once, inside, machine).includes(limited),
+  );
+  if (wantedPolicy === undefined ? !goes : policy !== undefined && sameKeys(policy, wantedPolicy))
+    return undefined;
+  const groups = new Set(machine.facts.groupsOf(account).map((gid) => machine.facts.groupByGid(gid)?.name));
+  const primary = machine.accounts.groupByGid(account.gid)?.name ?? "";
+  const sections = isLimitedShell(shell) ? inside.policies : machine.settings;
+  // What counts without a section of its own.
+  const others = sections.filter(({ name }) => name !== account.name);
+  const instead = keysOf(
+    selectSection(
+      { sections: others },
+      account.name,
+      primary,
+      (name) => name === primary || groups.has(name),
+    ),
+    shell,
+  );
+  const now = keysOf(ownPolicy(declared, inside, machine), shell) ?? instead ?? new Map();
+  const wanted = wantedPolicy ?? instead ?? new Map();
+  const keys = commonRules(now, wanted, policyTable(shell));
+  const isWhole = sameKeys(keys, wanted) && !hasOther;
+  return { takes: isWhole ? "all" : sameKeys(keys, now) ? undefined : "part", keys };
+}
+
+/** Whether a section is there that was declared once. */
+export const hasFormerPolicy = (...args: Parameters<typeof former>): boolean => former(...args).length > 0;
+
+/** Those of them that are there, as formerPolicies has them. */
+const former = (declared: DeclaredUser, once: OnceUser, inside: InJail, machine: Machine): boolean[] =>
+  formerPolicies(declared, once).filter(
+    (limited) => (limited ? inside.policyOf(declared.name) : machine.settingsOf(declared.name)) !== undefined,
+  );

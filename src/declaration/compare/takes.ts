@@ -1,0 +1,47 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { isLimitedShell } from "../../users/access.ts";
+import { isClosed } from "../../users/leaving.ts";
+import { type Change, type Fault, taking } from "../change.ts";
+import type { DeclaredUser } from "../model.ts";
+import type { UserComparison, UserState } from "./user-state.ts";
+
+/** The limited shell, or one that lets nobody in. */
+export const isStricter = (shell: ByteString): boolean => isLimitedShell(shell) || isClosed(shell);
+
+/**
+ * What takes something away of a change of the rules. Those of a shell without limits wait for it, and those of the limited
+ * shell are less than what the user has had without.
+ */
+export function policyTakes(declared: DeclaredUser, state: UserState): Change["takes"] {
+  if (state.account === undefined) return undefined;
+  if (becomesLimited(declared, state)) return "all";
+  const wasLimited = isLimitedShell(state.inJail?.shell ?? declared.shell);
+  return wasLimited && !isLimitedShell(declared.shell) ? undefined : state.commonPolicy?.takes;
+}
+
+/** The account in the jail gets limits. */
+export const becomesLimited = ({ shell }: DeclaredUser, { inJail }: UserState): boolean =>
+  inJail !== undefined && isLimitedShell(shell) && !isLimitedShell(inJail.shell);
+
+/** Why it is not known that the account is the one that was declared before. */
+const OTHERS = ["root", "uid-differs", "local", "not-local", "no-such-user"];
+
+/** What is made of changes in spite of a fault. Of an account in another jail that is what is on the machine. */
+export function onlyTaking(fault: Fault, state: UserState, all: () => readonly Change[]): UserComparison {
+  const nothing = { changes: [], fault, directory: undefined };
+  if (state.account === undefined || OTHERS.includes(fault.code)) return nothing;
+  const isElsewhere = fault.code === "in-another-jail";
+  const changes = taking(all()).filter(
+    ({ what, action }) => !isElsewhere || (what === "groups" && action === "remove"),
+  );
+  return { ...nothing, changes, onlyTakes: true, meanwhile: state.commonPolicy?.keys };
+}
+
+/** Where a jail cannot be used, a group on this machine is a part. */
+export const onHost = (changes: readonly Change[]): Change[] =>
+  changes.map((one) => (one.what === "groups" && one.takes === "all" ? { ...one, takes: "part" } : one));
+
+/** With a fault in place of what gives something: what takes something away rests on nothing. */
+export const withFault = <T extends UserComparison>(compared: T, fault: Fault): T => ({
+  ...{ ...compared, changes: taking(compared.changes), fault, onlyTakes: true },
+});

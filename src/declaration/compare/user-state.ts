@@ -1,0 +1,58 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import type { Change, Fault, FaultText } from "../change.ts";
+import type { Rules } from "./common-rules.ts";
+
+/** What this machine has of a user. */
+export interface UserState {
+  /** As the name services have it. */
+  readonly account: PasswdEntry | undefined;
+  /** It is in /etc/passwd. */
+  readonly local: boolean;
+  /** Why its declaration cannot be used, such as a group that does not exist. */
+  readonly fault: FaultText | undefined;
+  /** Declared groups that it is not in, on the host or in the jail. */
+  readonly lacksGroups: readonly ByteString[];
+  /** On the host the account is in all of these. */
+  readonly lacksInside?: boolean | undefined;
+  /** Its line in the jail's etc/passwd. */
+  readonly inJail: PasswdEntry | undefined;
+  /** Its primary group is in the jail's etc/group. */
+  readonly hasGroup: boolean;
+  /** Its home in the jail. */
+  readonly home: "there" | "missing" | "foreign";
+  /** How many declared keys its authorized_keys lacks. */
+  readonly lacksKeys: number;
+  /** Why the home cannot be used, or the keys in it not be read or written, which prevents nothing else. */
+  readonly homeFault?: FaultText | undefined;
+  /** How many declared keys have other options there. */
+  readonly otherOptions: number;
+  /** What of these options is stricter, as in Change. */
+  readonly stricterOptions?: Change["takes"];
+  /** Keys of its own section of jk_lsh.ini or jk_chrootsh.ini; undefined if it has none. */
+  readonly policy: ReadonlyMap<ByteString, ByteString> | undefined;
+  /** The declared keys, in the same form; undefined if none are declared. */
+  readonly wantedPolicy: ReadonlyMap<ByteString, ByteString> | undefined;
+  /** If the section differs or goes: what both allow, the one of now and the one that will count. */
+  readonly commonPolicy?: { readonly takes: Change["takes"]; readonly keys: Rules } | undefined;
+  /** Declared before and not any more, and still there. */
+  readonly former: {
+    readonly groups: readonly ByteString[];
+    /** The keys to remove, and the section. */
+    readonly keys: readonly ByteString[];
+    readonly policy: boolean;
+  };
+}
+
+/** What differs for a user. */
+export interface UserComparison {
+  readonly changes: readonly Change[];
+  /** Why nothing is changed; or, with changes, why the home and the keys are not. */
+  readonly fault: Fault | undefined;
+  /** Of the changes, only what takes something away is made: the fault prevents the rest. */
+  readonly onlyTakes?: boolean;
+  /** What the rules of the user are as long as a change of these waits that is made in part. */
+  readonly meanwhile?: Rules | undefined;
+  /** What the directory that has the account should say; undefined if it does, or if there is none. */
+  readonly directory: { readonly home: ByteString; readonly shell: ByteString } | undefined;
+}
