@@ -44,8 +44,8 @@ export class NewDirectories implements Disposable {
     this.#made = other.#made;
   }
 
-  keep(): void {
-    this.#made = [];
+  keep(when = true): void {
+    if (when) this.#made = [];
   }
 
   /** True if an open jail is one of them. */

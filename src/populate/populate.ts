@@ -81,7 +81,7 @@ export async function populate(
     const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle);
     // What heals that record wants to see the jail.
-    if (damage !== undefined) fresh.keep();
+    fresh.keep(damage !== undefined);
     const filled =
       obstacle !== undefined
         ? { present: [], problems: [obstacle] }

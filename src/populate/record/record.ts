@@ -96,8 +96,10 @@ export class JailRecord {
     changeManifest(manifest, withdraw);
     if (asked.length > 0) recordRequest(manifest, this.#asks(asked, stopped));
     // Who asks for such a section now wants what it brings.
-    if (asked.length + ours.length > 0 && needLogsocket) setRefused(manifest, "log-socket", false);
-    if (asked.length + ours.length > 0 && needProc) setRefused(manifest, "proc", false);
+    if (asked.length + ours.length > 0) {
+      if (needLogsocket) setRefused(manifest, "log-socket", false);
+      if (needProc) setRefused(manifest, "proc", false);
+    }
     updateEntries(
       manifest,
       ours.map((entry) => manifestEntry(entry, links.has(entry))),
