@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
 import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import type { Place } from "../config/model.ts";
+import { type DirectoryChange, directoryReport } from "../users/directory.ts";
 import type { Ended } from "./carry-out/report.ts";
 import { type Change, type FaultText, planLine } from "./change.ts";
 import { APPLY } from "./report-failed.ts";
@@ -41,4 +42,10 @@ export const applyProblem = (
   // What cannot be as declared is no mistake in a file.
   finding: null,
   waitsFor: jsonTextOrNull(cause?.jail),
+});
+
+/** What the directory of an account should have. */
+export const directoryOfUser = (change: DirectoryChange) => ({
+  user: jsonText(change.name),
+  attributes: directoryReport(change),
 });

@@ -7,13 +7,7 @@ import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
 import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
-import {
-  type DirectoryChange,
-  directoryLines,
-  directoryReport,
-  directoryWarnings,
-  withFile,
-} from "../users/directory.ts";
+import { type DirectoryChange, directoryLines, directoryWarnings, withFile } from "../users/directory.ts";
 import type { Ended, Shown } from "./carry-out/report.ts";
 import {
   type Change,
@@ -25,10 +19,10 @@ import {
   planLine,
 } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
-import { changesOf, type JailWork } from "./compare/work.ts";
+import { changesOf, isMade } from "./compare/work.ts";
 import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, showUnread, unreadReport } from "./report-failed.ts";
-import { applyProblem, changeReport } from "./report-json.ts";
+import { applyProblem, changeReport, directoryOfUser } from "./report-json.ts";
 import type { ApplySummary } from "./report-schema.ts";
 import { type Doubt, Warnings } from "./warnings.ts";
 
@@ -45,9 +39,6 @@ interface Options {
 
 /** A fault, and where what it is due to is declared. */
 type Problem = Fault & { readonly at: Place | undefined };
-
-/** Where a jail cannot be used, only what takes something away is made. */
-const isMade = ({ fault }: JailWork, { takes }: Change): boolean => fault === undefined || takes === "all";
 
 /** Shows a run, in lines or in JSON, and counts. */
 export class ApplyReport implements Shown {
@@ -259,10 +250,7 @@ export class ApplyReport implements Shown {
         noLongerDeclared: this.#noLonger.map(jsonText),
         unread: unread.map(unreadReport),
         warnings: this.#warnings.map(jsonText),
-        directories: this.#directories.map((change) => ({
-          user: jsonText(change.name),
-          attributes: directoryReport(change),
-        })),
+        directories: this.#directories.map(directoryOfUser),
         problems: [
           ...this.#problems.map((fault) => this.#problemOf(fault)),
           ...(this.#broken === undefined ? [] : [applyProblem(this.#broken, APPLY, undefined)]),

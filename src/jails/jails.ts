@@ -15,6 +15,7 @@ import { withOneTree, withTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
+import { isInterrupted } from "../jail/record/journal.ts";
 import { lackingProblem, lackingSockets, mountsOf } from "../jail/record/live.ts";
 import {
   type DamagedRecord,
@@ -29,7 +30,6 @@ import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
-import { isInterrupted } from "../update/journal.ts";
 import { missingJail } from "./missing.ts";
 import type { JailCondition } from "./report-schema.ts";
 

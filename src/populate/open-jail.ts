@@ -1,8 +1,8 @@
 import { basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
-import { readLink } from "../../ffi/files.ts";
+import { readLink, type Stat, sameFile } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { heldDirectory } from "../jail/fs/held.ts";
 import { requireFileSystem, requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
@@ -22,6 +22,46 @@ interface OpenOptions {
   readonly sync: boolean;
   /** The exit status for a jail that is not safe. */
   readonly unsafeStatus: number;
+  /** Gets the directories that are created. */
+  readonly fresh?: NewDirectories;
+}
+
+/** Directories that a run has created for a jail. Unless they are kept, leaving the scope removes those that are empty. */
+export class NewDirectories implements Disposable {
+  #made: readonly { readonly path: ByteString; readonly stat: Stat }[] = [];
+
+  make(path: ByteString): void {
+    this.#made = withTree((tree) => {
+      const made = makeDirectories(tree, path, () => ({ mode: 0o755, uid: 0, gid: 0 }));
+      return made
+        .flatMap((one) => lookUp(tree, one) ?? [])
+        .map(({ canonicalPath, stat }) => ({ path: canonicalPath, stat }));
+    });
+  }
+
+  /** Takes over what another one has made. */
+  take(other: NewDirectories): void {
+    this.#made = other.#made;
+  }
+
+  keep(when = true): void {
+    if (when) this.#made = [];
+  }
+
+  /** True if an open jail is one of them. */
+  hasMade({ top }: JailRoot): boolean {
+    return this.#made.some(({ stat }) => sameFile(stat, top.stat));
+  }
+
+  [Symbol.dispose](): void {
+    // Once one is in use, so are those above it.
+    answered(() => {
+      withTree((tree) => {
+        for (const { path, stat } of this.#made.toReversed())
+          if (stat.uid === 0) removePath(tree, path, stat);
+      });
+    });
+  }
 }
 
 /**
@@ -38,13 +78,12 @@ export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot |
   if (!create) return undefined;
   requirePlace(path, unsafeStatus);
   if (dryRun) return undefined;
-  const made = withTree((tree) => makeDirectories(tree, path, () => ({ mode: 0o755, uid: 0, gid: 0 })));
-  try {
-    return openChecked(path, options);
-  } catch (error) {
-    unmake(made);
-    throw error;
-  }
+  using made = new NewDirectories();
+  made.make(path);
+  const root = openChecked(path, options);
+  options.fresh?.take(made);
+  made.keep();
+  return root;
 }
 
 /** Throws JailkitError if a jail that does not exist cannot be created safely at its place. */
@@ -86,15 +125,6 @@ export function openNearest(path: ByteString): JailRoot {
       if (!isMissing(error)) throw error;
     }
   }
-}
-
-function unmake(made: readonly ByteString[]): void {
-  withTree((tree) => {
-    for (const path of made.toReversed()) {
-      const found = lookUp(tree, path);
-      if (found?.stat.uid === 0) removePath(tree, path, found.stat);
-    }
-  });
 }
 
 /** The view of a jail for planning. Paths must not lead through symbolic links: see JailPaths. */

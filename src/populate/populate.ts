@@ -2,32 +2,29 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
-import { JailkitError, problemFrom } from "../cli/error.ts";
+import { JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
-import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
-import { type Manifest, openManifest } from "../jail/record/manifest.ts";
+import type { Manifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { CopyAhead } from "./apply/ahead.ts";
-import { type Applied, type ApplyOptions, applyPlan } from "./apply/apply.ts";
-import { addExtras, foreseeExtras, notRecorded } from "./apply/extras.ts";
+import { foreseeExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
-import { liveDirectories, liveProblem, setUpLive } from "./apply/live.ts";
-import { OBSTACLE, removeSockets } from "./apply/sockets.ts";
+import { liveDirectories, liveProblem } from "./apply/live.ts";
 import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
+import type { Filled, fillJail as FillJail } from "./fill.ts";
 import { obstacleTo } from "./obstacle.ts";
-import { jailFileSystem, openSafeJail } from "./open-jail.ts";
+import { jailFileSystem, NewDirectories, openSafeJail } from "./open-jail.ts";
 import { countedProblems } from "./passed-over.ts";
-import { copiedOf } from "./plan/copied.ts";
 import type { PlannerInput } from "./plan/draft.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
 import { cacheFor, heldFor } from "./plan-cache/plan-cache.ts";
-import { endFormerLive, formerLive, recordedLive, startOver } from "./record/start-over.ts";
+import { formerLive, recordedLive } from "./record/start-over.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
 import { type PopulateOptions, type PopulateRequest, shownDirectories } from "./request.ts";
@@ -44,7 +41,8 @@ export async function populate(
   const { tool, jail } = request;
   const { why, verbose, json, force, companions } = options;
   using lock = lockJail(jail, { tool, ...options, changes: !options.dryRun && why === undefined });
-  using root = openSafeJail(jail, { ...options, create: options.create && why === undefined });
+  using fresh = new NewDirectories();
+  using root = openSafeJail(jail, { ...options, create: options.create && why === undefined, fresh });
   // It was there, but another tool has deleted it meanwhile.
   if (root === undefined && !options.create)
     throw new JailkitError("no-such-jail", options.missingStatus ?? 1, `${display(jail)} is not a directory`);
@@ -82,19 +80,17 @@ export async function populate(
     const notLive = root && liveProblem(root, request.live, recordedLive(root, manifest), manifest?.content);
     const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan, options);
     if (obstacle !== undefined) reporter.fail(obstacle);
+    // What heals that record wants to see the jail.
+    fresh.keep(damage !== undefined);
     const filled =
       obstacle !== undefined
         ? { present: [], problems: [obstacle] }
         : root === undefined || options.dryRun
           ? showPlan(request, plan, { root, manifest }, options.hardlink, reporter)
-          : await holdingSignals(() =>
-              fillJail(root, request, options, plan, {
-                manifest,
-                reporter,
-                ahead,
-                meanwhile: () => cache?.save(files),
-              }),
-            );
+          : await fill(root, request, options, plan, {
+              ...{ manifest, reporter, ahead, fresh },
+              meanwhile: () => cache?.save(files),
+            });
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
     const done = { dryRun: options.dryRun, entries: filled.present, problems, suggestions, exitStatus };
@@ -105,7 +101,11 @@ export async function populate(
   }
 }
 
-type Filled = Pick<Applied, "present" | "problems">;
+async function fill(...args: Parameters<typeof FillJail>): Promise<Filled> {
+  // Not before here: a dry run changes nothing.
+  const { fillJail } = await import("./fill.ts");
+  return holdingSignals(() => fillJail(...args));
+}
 
 function reportPlan(
   { warnings, notes, problems }: Plan,
@@ -158,111 +158,6 @@ function showPlan(
   const problems = foreseeExtras(request, reporter);
   if (plan.entries.length > 0) reporter.say("(dry run: nothing was changed)");
   return { present: plan.entries, problems };
-}
-
-async function fillJail(
-  root: JailRoot,
-  request: PopulateRequest,
-  options: PopulateOptions,
-  plan: Plan,
-  {
-    manifest,
-    reporter,
-    ahead,
-    meanwhile,
-  }: Pick<ApplyOptions, "reporter" | "ahead" | "meanwhile"> & { manifest: Manifest | undefined },
-): Promise<Filled> {
-  const former = leaveLive(root, request, manifest, reporter);
-  if (former !== undefined) return { present: [], problems: [former] };
-  const unwritten = refill(root, request, manifest, reporter);
-  if (unwritten !== undefined) return { present: [], problems: [unwritten] };
-  const notLive = makeLive(root, request, reporter);
-  if (notLive !== undefined) return { present: [], problems: [notLive] };
-  const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter, ahead, meanwhile });
-  const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
-  const problems = [...applied.problems, ...extras];
-  try {
-    // Recorded also after a failure, so that the next run continues.
-    const { recordJail } = await import("./record/record.ts");
-    const shown = extras.some(({ code }) => code === OBSTACLE)
-      ? openManifest(root).content.sockets
-      : request.sockets;
-    const asked = copiedOf(request, plan, applied).filter((name) => !isRefused(request, name, shown ?? []));
-    const done = { ...request, asked };
-    recordJail(manifest ?? openManifest(root), done, options.hardlink, applied);
-  } catch (error) {
-    if (!applied.stopped && !extras.some(endsRun)) {
-      const problem = notRecorded(error, request.jail);
-      reporter.fail(problem);
-      problems.push(problem);
-    }
-  }
-  return { present: applied.present, problems };
-}
-
-/** True for a section that asks for sockets alone, none of which is shown in the jail: each update would try it again. */
-function isRefused(
-  { onlySockets }: PopulateRequest,
-  name: ByteString,
-  shown: readonly ByteString[],
-): boolean {
-  const directories = onlySockets?.get(name);
-  return directories !== undefined && !directories.some((path) => shown.includes(path));
-}
-
-/** Begins the record of an emptied jail anew. Returns the problem if it cannot be written. */
-function refill(
-  root: JailRoot,
-  { jail, sockets = [] }: PopulateRequest,
-  manifest: Manifest | undefined,
-  reporter: LineReporter,
-): PopulateProblem | undefined {
-  try {
-    const unused = startOver(root, manifest ?? openManifest(root)).filter((path) => !sockets.includes(path));
-    removeSockets(root, unused, (line) => reporter.say(line));
-    return undefined;
-  } catch (error) {
-    // A damaged record is reported at the end.
-    if (error instanceof JailkitError) return undefined;
-    const problem = notRecorded(error, jail);
-    reporter.fail(problem);
-    return problem;
-  }
-}
-
-/** Takes out what was live in an emptied jail. Returns the problem if it fails. */
-function leaveLive(
-  root: JailRoot,
-  request: PopulateRequest,
-  manifest: Manifest | undefined,
-  reporter: LineReporter,
-): PopulateProblem | undefined {
-  if (manifest === undefined) return undefined;
-  try {
-    endFormerLive(root, manifest, shownDirectories(request), (line) => reporter.say(line));
-    return undefined;
-  } catch (error) {
-    const problem = problemFrom(error, "live", request.jail);
-    reporter.fail(problem);
-    return problem;
-  }
-}
-
-/** Makes the jail live, if that is requested. Returns the problem if it fails. */
-function makeLive(
-  root: JailRoot,
-  { live, jail }: PopulateRequest,
-  reporter: LineReporter,
-): PopulateProblem | undefined {
-  try {
-    if (live !== undefined) setUpLive(root, live, reporter);
-    return undefined;
-  } catch (error) {
-    const problem = noRoom(error, jail, { left: [], progress: "nothing was copied" });
-    const failed = problem ?? problemFrom(error, "live", jail);
-    reporter.fail(failed);
-    return failed;
-  }
 }
 
 /** The exit status for problems that count: 0 without any; 1, unless all of them ask for another status. */

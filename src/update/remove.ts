@@ -10,6 +10,7 @@ import { socketDirectory } from "../jail/fs/socket-directory.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { readJournal, removeJournal } from "../jail/record/journal.ts";
 import { requireMounted } from "../jail/record/live.ts";
 import {
   changeManifest,
@@ -19,6 +20,7 @@ import {
   removeEntries,
   saveManifest,
 } from "../jail/record/manifest.ts";
+import { sweep } from "../jail/record/sweep.ts";
 import { createLoader, type Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
@@ -109,6 +111,7 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
   const goes = readRecipe(removed, host, loader);
   const warnings = [...stays.warnings, ...stays.problems.map(({ message }) => message)];
   for (const warning of warnings) reporter.warn(warning);
+  if (!dryRun) warnings.push(...sweepLeft(run));
   const decided = decideTakenBack(root, manifest, request.names, { stays, goes }, loader);
   const { removals, kept } = decided;
   for (const each of kept) reporter.say(keptMessage(root, each));
@@ -124,6 +127,14 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
   const { problems, done } = holdingSignals(() => takeAway(run, { stays, goes }, decided));
   const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
   return { removals, removed: new Set(done), kept, warnings, problems, exitStatus };
+}
+
+/** Removes the temporary files of a run of jk_init or jk_cp that was killed: their directories would stay. Returns warnings. */
+function sweepLeft({ root, manifest, reporter }: Run): string[] {
+  const left = readJournal(manifest.id, "fill.json");
+  const warnings = left === undefined ? [] : sweep(root, left, manifest.content.entries);
+  for (const warning of warnings) reporter.warn(warning);
+  return warnings;
 }
 
 /** The directories of the jail in which a name is removed or replaced. */
@@ -176,6 +187,7 @@ function takeAway(
       forget(manifest, request, stays.resolved);
       removeEntries(manifest, [...removed, ...forgotten]);
       saveManifest(manifest);
+      removeJournal(manifest.id, "fill.json");
     });
   }
   return { problems, done: removed };

@@ -1,13 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { FOUND_SECTION } from "../jail/record/journal.ts";
 import { type Manifest, type ManifestEntry, removeEntries, updateEntries } from "../jail/record/manifest.ts";
 import type { Entry } from "../populate/entry.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
 import { manifestEntry } from "../populate/record/record.ts";
 import { modeBesideAcl } from "../system/acl.ts";
 import type { UpdatePlan } from "./plan/plan.ts";
-import { FOUND_SECTION, isFound } from "./plan/scan.ts";
+import { isFound } from "./plan/scan.ts";
 
 /** The entry of the record for an entry of a plan. */
 export function recordOf(entry: Entry, hardlink: boolean): ManifestEntry {

@@ -15,6 +15,7 @@ import {
   walk,
   withDirectory,
 } from "../jail/fs/walk.ts";
+import { isAsRecorded } from "../jail/record/as-recorded.ts";
 import type { ManifestEntry } from "../jail/record/manifest.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
@@ -41,24 +42,6 @@ export interface JailState {
   recordsOf(path: ByteString): readonly ManifestEntry[];
   /** The file at a path; undefined if there is none. Read once, so this is the jail before the update. */
   at(path: ByteString): JailObject | undefined;
-}
-
-/** True if a file matches an entry of the record: type, owner, and size and time, text or device numbers. */
-export function isAsRecorded(entry: ManifestEntry, stat: Stat, target: ByteString | undefined): boolean {
-  if (stat.uid !== entry.uid) return false;
-  switch (entry.type) {
-    case "file":
-      return isRegular(stat) && stat.size === entry.size && stat.mtime === (entry.mtime ?? stat.mtime);
-    case "link":
-      return isLink(stat) && target === entry.target;
-    case "directory":
-      return isDirectory(stat);
-    default: {
-      const type = { char: C.S_IFCHR, block: C.S_IFBLK }[entry.type];
-      const same = stat.rdevMajor === (entry.major ?? 0) && stat.rdevMinor === (entry.minor ?? 0);
-      return (stat.mode & C.S_IFMT) === type && same;
-    }
-  }
 }
 
 /** Configuration is edited on purpose, so its changes stay. */

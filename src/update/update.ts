@@ -10,6 +10,7 @@ import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { type Journal, readJournal, removeJournal, writeJournal } from "../jail/record/journal.ts";
 import { requireMounted } from "../jail/record/live.ts";
 import {
   type Manifest,
@@ -19,6 +20,7 @@ import {
   updateEntries,
 } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
+import { sweep, sweepRegistry } from "../jail/record/sweep.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { renewLibraryCache } from "../populate/apply/library-cache.ts";
@@ -28,17 +30,9 @@ import type { LineReporter } from "../populate/reporter.ts";
 import { mountRemedy } from "../system/unmounted.ts";
 import { applyChanges, workLeft } from "./apply/apply.ts";
 import { applyRemovals } from "./apply/removals.ts";
-import { sweep, sweepRegistry } from "./apply/sweep.ts";
 import { eventsFor, Failures } from "./events.ts";
 import { addExtras, missingExtras } from "./extras.ts";
-import {
-  type Journal,
-  journalOf,
-  readJournal,
-  removeJournal,
-  requireWritableRecord,
-  writeJournal,
-} from "./journal.ts";
+import { journalOf, requireWritableRecord } from "./journal.ts";
 import type { JailLogins } from "./logins.ts";
 import type { HostMemory } from "./memory.ts";
 import { KnownContents } from "./plan/known-contents.ts";
@@ -82,6 +76,10 @@ export interface UpdateContext {
   readonly full: Set<string>;
 }
 
+/** The journal of jk_update, and that of a run of jk_init or jk_cp that was killed. */
+const UPDATE = "update.json";
+const FILL = "fill.json";
+
 /**
  * Updates one jail. With a record, it becomes equal to a new jail, except for files of users. Without a record, only
  * files that changed or are missing on the host are updated. Throws JailkitError if the jail is missing or not safe;
@@ -102,7 +100,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
     requireMounted(root, manifest.content.live);
     if (!options.checkOnly) requireWritableRecord(id, options.jail);
     if (options.dryRun)
-      return prepare({ root, manifest, journal: readJournal(id) }, options, context).outcome;
+      return prepare({ root, manifest, journal: readJournal(id, UPDATE) }, options, context).outcome;
     return updateLocked(root, manifest, options, context);
   } catch (error) {
     const problem = noRoom(error, options.jail, { left: [], progress: "nothing was changed" });
@@ -120,10 +118,10 @@ function updateLocked(
   options: UpdateOptions,
   context: UpdateContext,
 ): UpdateOutcome {
-  const jail: OpenJail = { root, manifest, journal: readJournal(manifest.id) };
-  const { journal } = jail;
-  const swept = journal === undefined ? [] : sweep(root, journal, manifest.content.entries);
-  if (journal !== undefined) sweepRegistry(manifest.id);
+  const jail: OpenJail = { root, manifest, journal: readJournal(manifest.id, UPDATE) };
+  const left = [jail.journal, readJournal(manifest.id, FILL)].filter((one) => one !== undefined);
+  const swept = left.flatMap((one) => sweep(root, one, manifest.content.entries));
+  if (left.length > 0) sweepRegistry(manifest.id);
   for (const warning of swept) context.reporter.warn(warning);
   const prepared = prepare(jail, options, context);
   const outcome = { ...prepared.outcome, warnings: [...swept, ...prepared.outcome.warnings] };
@@ -225,7 +223,7 @@ function change(
   { plan, recorded, whole, outcome }: Prepared,
   context: UpdateContext,
 ): UpdateOutcome {
-  const { root, manifest, journal } = jail;
+  const { root, manifest } = jail;
   const { reporter, full, loader } = context;
   const failures = new Failures(root.path, outcome.problems, reporter);
   const { problems } = failures;
@@ -244,7 +242,7 @@ function change(
   const nothing = { removed: [], incomplete: true, stopped: false };
   const removal = certain ? applyRemovals(root, plan.removals, events) : nothing;
   const libraries = removal.removed.some(isLibraryName);
-  if (!removal.stopped && (libraries || (journal !== undefined && !incomplete)))
+  if (!removal.stopped && (libraries || (outcome.resumed && !incomplete)))
     failures.attempt("library-cache", progress, () => renewLibraryCache(root));
   const isWhole = !incomplete && !removal.incomplete;
   if (recorded) {
@@ -258,7 +256,9 @@ function change(
   }
   // The journal stays if the next run must complete this one.
   if (!failures.unfinished && isWhole)
-    failures.attempt("journal", progress, () => removeJournal(manifest.id));
+    failures.attempt("journal", progress, () => {
+      for (const name of [UPDATE, FILL] as const) removeJournal(manifest.id, name);
+    });
   const paths = [...done.map(({ entry }) => entry.path), ...removal.removed];
   return { ...outcome, done: new Set(paths), problems };
 }
@@ -278,7 +278,7 @@ function begin(
     return false;
   }
   try {
-    writeJournal(root, manifest.id, journalOf(plan.changes, journal));
+    writeJournal(root, manifest.id, UPDATE, journalOf(plan.changes, journal));
     return true;
   } catch (error) {
     const why = problemFrom(error, "journal", root.path, "nothing was changed: ");

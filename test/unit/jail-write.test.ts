@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
+  chmodSync,
   chownSync,
   closeSync,
   linkSync,
@@ -14,6 +15,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
+import { lockFile } from "../../ffi/changes.ts";
+import { LOCK_EX } from "../../ffi/constants.ts";
 import { readDirectory } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { closeJailRoot, openDirectory, openJailRoot, release, walk } from "../../src/jail/fs/walk.ts";
@@ -260,4 +263,45 @@ test("with sync the result is the same", () => {
   expect(putSymlink(root, "/usr/a/l", "g", { replace: true })).toBe("replaced");
   expect(removeTree(root, "/usr/a", seen(root, "/usr/a"))).toBe(true);
   closeJailRoot(root);
+});
+
+describe("temporary files of data that a run which was killed has left", () => {
+  const replace = (path: string) => putFile(jail.root, path, text("new"), attributes, { replace: true });
+  const LEFT = ".jk-put-0123456789aB";
+
+  test("go when the next file is put there", () => {
+    writeFileSync(at(`/etc/${LEFT}`), "half");
+    writeFileSync(at("/etc/file"), "old");
+    replace("/etc/file");
+    expect([readFileSync(at("/etc/file"), "utf8"), readdirSync(at("/etc"))]).toEqual(["new", ["file"]]);
+  });
+
+  test("stay while their maker lives", () => {
+    writeFileSync(at(`/etc/${LEFT}`), "half");
+    const maker = openSync(at(`/etc/${LEFT}`), "r");
+    expect(lockFile(maker, LOCK_EX)).toBe(true);
+    replace("/etc/file");
+    closeSync(maker);
+    expect(readdirSync(at("/etc")).sort()).toEqual([LEFT, "file"]);
+  });
+
+  test("stay if they are no files of root, or have another name", () => {
+    const others = [".jk-put-short", ".jk-0123456789aB", "jk-put-0123456789aB"];
+    for (const name of others) writeFileSync(at(`/etc/${name}`), "other");
+    mkdirSync(at("/etc/.jk-put-directory0aB"));
+    symlinkSync("file", at("/etc/.jk-put-symlink000aB"));
+    writeFileSync(at(`/etc/${LEFT}`), "user's");
+    chownSync(at(`/etc/${LEFT}`), USER, USER);
+    const before = readdirSync(at("/etc"));
+    replace("/etc/file");
+    expect(readdirSync(at("/etc")).sort()).toEqual([...before, "file"].sort());
+  });
+
+  test("stay where users can write", () => {
+    mkdirSync(at("/tmp"));
+    chmodSync(at("/tmp"), 0o1777);
+    writeFileSync(at(`/tmp/${LEFT}`), "half");
+    replace("/tmp/file");
+    expect(readdirSync(at("/tmp")).sort()).toEqual([LEFT, "file"]);
+  });
 });

@@ -14,6 +14,7 @@ import {
 import { lookUp } from "../../src/jail/fs/look.ts";
 import { moveInPlace } from "../../src/jail/fs/place.ts";
 import { release, walk } from "../../src/jail/fs/walk.ts";
+import { isAsRecorded } from "../../src/jail/record/as-recorded.ts";
 import type { ManifestEntry } from "../../src/jail/record/manifest.ts";
 import type { Loader } from "../../src/libraries/closure.ts";
 import type { Dependency } from "../../src/libraries/dependency.ts";
@@ -21,7 +22,7 @@ import type { Entry } from "../../src/populate/entry.ts";
 import { ChangeOrder } from "../../src/update/plan/order.ts";
 import { decideRemovals } from "../../src/update/plan/removals.ts";
 import { inJail, pathSet } from "../../src/update/plan/scope.ts";
-import { blockedByUsers, isAsRecorded, jailState, mayReplace } from "../../src/update/state.ts";
+import { blockedByUsers, jailState, mayReplace } from "../../src/update/state.ts";
 import { codeOf, makeJail, seen, type TestJail, USER } from "./jail-helper.ts";
 
 let jail: TestJail;

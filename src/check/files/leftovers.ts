@@ -10,7 +10,7 @@ import type { CheckFinding } from "../rules.ts";
 import type { WalkEntry } from "./walk.ts";
 
 // Temporary names of files, homes, tests of jk_check and log sockets, each with random bits.
-const TEMPORARY = /\/\.jk(?:-(?:home-|check-)?[\w-]{12}|[0-9a-f]{16})$/;
+const TEMPORARY = /\/\.jk(?:-(?:home-|check-|put-)?[\w-]{12}|[0-9a-f]{16})$/;
 const MAKERS = new Set("jailkit jk_addjailuser jk_check jk_cp jk_init jk_jailuser jk_update".split(" "));
 
 /**

@@ -1,18 +1,15 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { reportedProblem } from "../../cli/report.ts";
 import type { ToolCall } from "../../cli/tool.ts";
-import { openManifest, recordRequest, saveManifest } from "../../jail/record/manifest.ts";
+import { openManifest, saveManifest } from "../../jail/record/manifest.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { isRefused, type Refusable, setRefused } from "../../jail/record/without.ts";
 import { mountJail } from "../../jails/live.ts";
 import { hideFromJail, hideLeft } from "../../populate/apply/live.ts";
 import { logSocketSections, registerLogSocket } from "../../populate/apply/log-socket.ts";
 import { addProcLine, fstabText, mountJailProc, procTargets } from "../../populate/apply/proc.ts";
-import { openSafeJail } from "../../populate/open-jail.ts";
 import { isPassedOver } from "../../populate/passed-over.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import type { PopulateReport } from "../../populate/report-schema.ts";
@@ -46,9 +43,6 @@ export function jailSteps(jail: JailWork, means: Means): Step[] {
   const bring = (some: readonly Change[]) => async (said: Said) => {
     for (const { tool, names, args } of fillingsOf(path, some)) {
       const recorded = tool === "jk_cp" ? names.map(means.pathOf) : names;
-      // A live one is recorded by jk_init before it gets anything.
-      const isLive = some.some(({ what }) => what === "live");
-      if (!isLive && statIfPresent(AT_FDCWD, path) === undefined) beginJail(path, tool, recorded);
       await fill(path, recorded, said, tools[tool], [...options, ...args]);
     }
   };
@@ -145,17 +139,6 @@ function mountProcIn(jail: ByteString): void {
   using root = openNamedJail(jail);
   addProcLine(jail);
   mountJailProc(root);
-}
-
-/** Creates a jail, and records what it gets: otherwise nothing would know the files that a run which is killed has made. */
-function beginJail(path: ByteString, tool: ByteString, names: readonly ByteString[]): void {
-  using root = openSafeJail(path, { create: true, sync: false, unsafeStatus: 1 });
-  if (root === undefined) return;
-  const manifest = openManifest(root);
-  const [sections, operands] = tool === "jk_init" ? [[...names], []] : [[], [...names]];
-  const time = Math.floor(Date.now() / 1000);
-  recordRequest(manifest, { tool, sections, operands, options: {}, time, unfinished: true });
-  saveManifest(manifest);
 }
 
 /**

@@ -14,9 +14,9 @@ import { byStrictness } from "../../users/key-lines.ts";
 import { keysText, removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import { type Change, type Failure, faultText } from "../change.ts";
-import type { UserWork } from "../compare/work.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-policy.ts";
+import type { UserWork } from "../compare/work.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import type { Apart, Said, Step } from "./steps.ts";
 

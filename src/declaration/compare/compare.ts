@@ -224,6 +224,16 @@ function liveDirectories(live: readonly ByteString[], jail: ByteString): readonl
   }
 }
 
+/** Throws JailkitError for something in a jail that is in the way of live directories. */
+function requirePlaces(
+  root: JailRoot,
+  changes: readonly Change[],
+  liveOf: (live: readonly ByteString[]) => readonly ByteString[],
+): void {
+  requireLivePlace(root, changes, liveOf);
+  requireMountPlaces(root, changes);
+}
+
 function compareOne(
   path: ByteString,
   { declared, users }: Declared,
@@ -249,10 +259,7 @@ function compareOne(
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
           requireExtras(declared, changes, state.exists ? [] : machine.liveDirectoriesOf(path));
-          if (root !== undefined) {
-            requireLivePlace(root, changes, lookUps.liveOf);
-            requireMountPlaces(root, changes);
-          }
+          if (root !== undefined) requirePlaces(root, changes, lookUps.liveOf);
         }
       } catch (error) {
         fault = { ...about, ...faultText(error) };

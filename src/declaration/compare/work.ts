@@ -36,6 +36,10 @@ export function withJailFault(work: JailWork, why: FaultText): JailWork {
   };
 }
 
+/** Where a jail cannot be used, only what takes something away is made. */
+export const isMade = ({ fault }: JailWork, { takes }: Change): boolean =>
+  fault === undefined || takes === "all";
+
 /** All changes of a jail and its users. */
 export const changesOf = ({ changes, users }: JailWork): Change[] => [
   ...changes,

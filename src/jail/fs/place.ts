@@ -80,9 +80,9 @@ export function requireStage(root: JailRoot, parent: Directory): Directory {
 }
 
 /** Calls `make` with new random names until one is free, and returns that. */
-export function withTemporaryName(make: (name: ByteString) => void): ByteString {
+export function withTemporaryName(make: (name: ByteString) => void, newName = temporaryName): ByteString {
   for (let attempt = 1; ; attempt++) {
-    const name = temporaryName();
+    const name = newName();
     try {
       make(name);
       return name;
@@ -130,12 +130,13 @@ export function renameNew(
 /**
  * Puts a file (not a directory) at a spot: `make` prepares it under a random name, and it appears by one rename(2). A file
  * of that name is not opened, followed or changed. `make` must create exclusively (O_EXCL), and reports its file as soon as
- * it exists. Throws JailkitError "directory-in-the-way", SystemError with the path.
+ * it exists. `newName`: of the temporary names. Throws JailkitError "directory-in-the-way", SystemError with the path.
  */
 export function place(
   spot: Spot,
   { replace = false, absent = false }: PutOptions,
   make: (stage: Directory, temporary: ByteString, made: (stat: Stat) => void) => void,
+  newName?: () => ByteString,
 ): Placement {
   const { root, parent, name } = spot;
   try {
@@ -152,7 +153,7 @@ export function place(
         make(stage, candidate, (stat) => {
           made = stat;
         });
-      });
+      }, newName);
       if (temporary === undefined || made === undefined) return "kept";
       const placement = settle(spot, stage, temporary, existing !== undefined, replace);
       // Without a trusted directory, it may have been exchanged between two steps.

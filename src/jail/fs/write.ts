@@ -2,7 +2,17 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { makeLink, makeNode, makeSymlink } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { fstat, openAt, readLink, sameFile, statAt, statIfPresent, withFd } from "../../../ffi/files.ts";
+import {
+  close,
+  fstat,
+  openAt,
+  readLink,
+  type Stat,
+  sameFile,
+  statAt,
+  statIfPresent,
+  withFd,
+} from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { setXattr } from "../../../ffi/xattrs.ts";
 import { display } from "../../cli/display.ts";
@@ -10,10 +20,11 @@ import { JailkitError } from "../../cli/error.ts";
 import { dropInheritedAclOfPath, hasDefaultAcl } from "../../system/acl.ts";
 import { type Attributes, chmodPath, setOwnerAndTimes, verifyNew } from "./attributes.ts";
 import { hostSystemOf } from "./host-mounts.ts";
+import { createHeld, heldName } from "./left.ts";
 import { atSpot, type CopySpot, type Spot, spotPath } from "./look.ts";
 import { fill, finish, isBornAs, putNameless, type Source } from "./new-file.ts";
-import { type Placement, type PutOptions, place, syncDirectory } from "./place.ts";
-import { type JailRoot, namedError } from "./walk.ts";
+import { type Placement, type PutOptions, place, syncDirectory, temporaryName } from "./place.ts";
+import { type Directory, type JailRoot, namedError } from "./walk.ts";
 
 export { type Attributes, setAttributes } from "./attributes.ts";
 export { makeDirectories, makeDirectoryIn } from "./directories.ts";
@@ -45,14 +56,29 @@ const byPath =
 export function putFileIn(spot: Spot, source: Source, attributes: Attributes, options: PutOptions = {}) {
   const placement = options.absent ? putNameless(spot, source, attributes) : undefined;
   if (placement !== undefined) return placement;
-  return place(spot, options, (stage, temporary, made) => {
-    withFd(openAt(stage.fd, temporary, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600), (fd) => {
+  // The kernel starts no program that is open for writing, as a file is that is held until it has its name.
+  const isData = (attributes.mode & 0o111) === 0;
+  let held: number | undefined;
+  const make = (stage: Directory, temporary: ByteString, made: (stat: Stat) => void) => {
+    const fd = isData ? createHeld(stage, temporary) : createNew(stage, temporary);
+    try {
       made(fstat(fd));
       fill(fd, source);
       finish(spot.root, stage, fd, attributes);
-    });
-  });
+    } finally {
+      if (isData) held = fd;
+      else close(fd);
+    }
+  };
+  try {
+    return place(spot, options, make, isData ? () => heldName(temporaryName()) : undefined);
+  } finally {
+    if (held !== undefined) close(held);
+  }
 }
+
+const createNew = ({ fd }: Directory, name: ByteString): number =>
+  openAt(fd, name, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600);
 
 /**
  * Creates a regular file in a directory that nobody but root can reach, and that has no default ACL: there it needs no

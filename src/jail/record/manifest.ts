@@ -11,6 +11,7 @@ import {
   type ManifestRequest,
 } from "./manifest-text.ts";
 import { manifestPath } from "./record-file.ts";
+import { recovered } from "./recover.ts";
 import { contentOf, findManifest, identityOf, type KnownJail, locked, REGISTRY } from "./registry.ts";
 
 export type { ManifestContent, ManifestEntry, ManifestRequest } from "./manifest-text.ts";
@@ -41,7 +42,8 @@ function empty(jail: JailIdentity): ManifestContent {
 
 /**
  * The manifest of a jail, empty if it has none. A jail that moved on its file system is found by device and inode, one
- * that was copied to the same path by its content; nothing that the jail says about itself is trusted. Writes nothing.
+ * that was copied to the same path by its content; nothing that the jail says about itself is trusted. What a run that was
+ * killed has put into the jail is in it. Writes nothing.
  * `from`: the record to use if there is none, of a jail that was copied from elsewhere; see isRecorded. Throws
  * JailkitError "bad-manifest", "unsafe-registry".
  */
@@ -58,7 +60,10 @@ export function openManifest(
   const jail = identityOf(root);
   if (content !== undefined) {
     content.jail = jail;
-    return { id, registry, content, pending: [] };
+    const manifest: Manifest = { id, registry, content, pending: [] };
+    updateEntries(manifest, recovered(root, manifest));
+    if (manifest.pending.length > 0) content.lines = content.entries.size;
+    return manifest;
   }
   // The first save removes entries of an earlier jail at this path.
   const start: Change = (old) => {
@@ -120,6 +125,7 @@ export function updateEntries(
   { replaceSections = false } = {},
 ): void {
   const list = [...entries];
+  if (list.length === 0) return;
   changeManifest(manifest, (content) => {
     for (const entry of list) {
       const there = content.entries.get(entry.path);

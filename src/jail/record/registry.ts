@@ -232,7 +232,8 @@ export function removeOwn(tree: JailRoot, path: ByteString): boolean {
 export function forgetJail(id: ByteString, registry: ByteString = REGISTRY): boolean {
   return withTree((tree) => {
     const removed = removeOwn(tree, manifestPath(registry, id));
-    removeOwn(tree, `${registry}/${id}/verified.json`);
+    for (const name of ["verified.json", "fill.json", "update.json"])
+      removeOwn(tree, `${registry}/${id}/${name}`);
     removeIfEmpty(tree, joinPath(registry, id));
     return removed;
   });

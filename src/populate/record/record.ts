@@ -1,20 +1,28 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { SystemError } from "../../../ffi/error.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { JailkitError, problemFrom } from "../../cli/error.ts";
+import { answered, JailkitError, problemFrom } from "../../cli/error.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
+import { readJournal, removeJournal, writeJournal } from "../../jail/record/journal.ts";
 import {
+  changeManifest,
+  forgetJail,
+  keyOf,
   type Manifest,
+  type ManifestContent,
   type ManifestEntry,
+  type ManifestRequest,
   openManifest,
   recordRequest,
   saveManifest,
   updateEntries,
 } from "../../jail/record/manifest.ts";
 import { RecordError } from "../../jail/record/record-file.ts";
+import { sweep } from "../../jail/record/sweep.ts";
 import { setRefused } from "../../jail/record/without.ts";
 import type { Applied } from "../apply/apply.ts";
-import type { Entry, PopulateProblem } from "../entry.ts";
+import type { Entry, Plan, PopulateProblem } from "../entry.ts";
 import { bySource, type Explanation, type Step } from "../plan/why.ts";
 import type { PopulateRequest } from "../request.ts";
 
@@ -30,33 +38,103 @@ export function openRecord(root: JailRoot): { manifest?: Manifest; damage?: Popu
   }
 }
 
-/** Records the request and its entries that are in the jail. */
-export function recordJail(
-  manifest: Manifest,
-  { tool, asked, recordedOptions, needLogsocket, needProc }: PopulateRequest,
-  hardlink: boolean,
-  { present, links, stopped }: Omit<Applied, "problems">,
-): void {
-  // A file that the administrator put there instead is not ours.
-  const ours = present.filter(({ differs }) => !differs);
-  if (asked.length + ours.length === 0) return;
-  const init = tool === "jk_init";
-  const request = {
-    tool,
-    sections: init ? [...asked] : [],
-    operands: init ? [] : [...asked],
-    options: { ...recordedOptions, ...(hardlink ? { hardlink } : {}) },
-    time: Math.floor(Date.now() / 1000),
-    unfinished: stopped || undefined,
-  };
-  if (asked.length > 0) recordRequest(manifest, request);
-  // Who asks for such a section now wants what it brings.
-  if (needLogsocket) setRefused(manifest, "log-socket", false);
-  if (needProc) setRefused(manifest, "proc", false);
-  const records = ours.map((entry) => manifestEntry(entry, links.has(entry)));
-  updateEntries(manifest, records);
-  saveManifest(manifest);
+const JOURNAL = "fill.json";
+
+/**
+ * The record of a jail while a request is carried out. It has the request from the beginning on, as one that was stopped, and
+ * a journal beside it the entries that are about to come: if the run is killed, openManifest finds those that are there.
+ */
+export class JailRecord {
+  #begun: { readonly manifest: Manifest; readonly withdraw: (content: ManifestContent) => void } | undefined;
+
+  constructor(
+    private readonly root: JailRoot,
+    private readonly request: PopulateRequest,
+    private readonly hardlink: boolean,
+  ) {}
+
+  /** Before the first file. Returns warnings: what a run that was killed has left. Throws JailkitError, SystemError. */
+  begin(known: Manifest | undefined, { entries }: Plan): string[] {
+    const { root, request, hardlink } = this;
+    const manifest = known ?? openManifest(root);
+    const asked = this.#asks(request.asked, true);
+    const key = keyOf(asked);
+    const former = manifest.content.requests.find((one) => keyOf(one) === key);
+    const withdraw = ({ requests }: ManifestContent) => {
+      const others = requests.filter((one) => keyOf(one) !== key);
+      requests.splice(0, requests.length, ...others, ...(former === undefined ? [] : [{ ...former }]));
+    };
+    const left = readJournal(manifest.id, JOURNAL);
+    const warnings = left === undefined ? [] : sweep(root, left, manifest.content.entries);
+    const coming = entries.filter(({ action }) => action !== "keep");
+    const changes = coming.length > 0 || former === undefined || former.unfinished === true;
+    this.#begun = { manifest, withdraw: changes ? withdraw : () => {} };
+    if (!changes) return warnings;
+    try {
+      recordRequest(manifest, asked);
+      saveManifest(manifest);
+      const records = coming.map((entry) => manifestEntry(entry, hardlink && entry.type === "file"));
+      writeJournal(root, manifest.id, JOURNAL, {
+        put: new Map(records.map((one) => [one.path, one])),
+        directories: coming.map(({ path }) => directoryOf(path)),
+        exchanged: [],
+      });
+    } catch (error) {
+      answered(() => this.#withdraw());
+      throw error;
+    }
+    return warnings;
+  }
+
+  /** Records what was `asked` for, and its entries that are in the jail. No record remains if it would have nothing. */
+  end(asked: readonly ByteString[], { present, links, stopped }: Omit<Applied, "problems">): void {
+    if (this.#begun === undefined) return;
+    const { manifest, withdraw } = this.#begun;
+    const { needLogsocket, needProc } = this.request;
+    // A file that the administrator put there instead is not ours.
+    const ours = present.filter(({ differs }) => !differs);
+    changeManifest(manifest, withdraw);
+    if (asked.length > 0) recordRequest(manifest, this.#asks(asked, stopped));
+    // Who asks for such a section now wants what it brings.
+    if (asked.length + ours.length > 0) {
+      if (needLogsocket) setRefused(manifest, "log-socket", false);
+      if (needProc) setRefused(manifest, "proc", false);
+    }
+    updateEntries(
+      manifest,
+      ours.map((entry) => manifestEntry(entry, links.has(entry))),
+    );
+    saveManifest(manifest);
+    removeJournal(manifest.id, JOURNAL);
+    if (isBlank(manifest.content)) forgetJail(manifest.id, manifest.registry);
+  }
+
+  #withdraw(): void {
+    if (this.#begun === undefined) return;
+    const { manifest, withdraw } = this.#begun;
+    changeManifest(manifest, withdraw);
+    // On a full disk nothing more can be written.
+    if (isBlank(manifest.content)) forgetJail(manifest.id, manifest.registry);
+    else saveManifest(manifest);
+  }
+
+  #asks(asked: readonly ByteString[], unfinished: boolean): ManifestRequest {
+    const { tool, recordedOptions } = this.request;
+    const init = tool === "jk_init";
+    return {
+      tool,
+      sections: init ? [...asked] : [],
+      operands: init ? [] : [...asked],
+      options: { ...recordedOptions, ...(this.hardlink ? { hardlink: true } : {}) },
+      time: Math.floor(Date.now() / 1000),
+      unfinished: unfinished || undefined,
+    };
+  }
 }
+
+/** True for the content of a record that says nothing about its jail. */
+const isBlank = ({ requests, entries, live, sockets, without, imported }: ManifestContent): boolean =>
+  requests.length + entries.size === 0 && !live && !sockets && !without && imported === undefined;
 
 /** Converts an entry of a plan for the record. `hardLink`: it is the file of the host. */
 export function manifestEntry(entry: Entry, hardLink = false): ManifestEntry {

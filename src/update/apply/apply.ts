@@ -7,6 +7,7 @@ import { JailkitError } from "../../cli/error.ts";
 import { interrupted, isNoRoom, noRoom, type Work } from "../../jail/fs/no-room.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
+import { putFor } from "../../jail/record/sweep.ts";
 import type { Entry } from "../../populate/entry.ts";
 import { manifestEntry } from "../../populate/record/record.ts";
 import { problemAt } from "../../populate/reporter.ts";
@@ -14,7 +15,6 @@ import type { ApplyEvents } from "../events.ts";
 import type { Change } from "../plan/compare.ts";
 import type { ChangeOrder } from "../plan/order.ts";
 import { commit, discard, discardDirectories, type Staged, stage } from "./stage.ts";
-import { putFor } from "./sweep.ts";
 
 interface Done {
   readonly entry: Entry;

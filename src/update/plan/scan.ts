@@ -1,9 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { entriesOf } from "../../../ffi/files.ts";
 import { answered, problemFrom } from "../../cli/error.ts";
 import { hostSystemOf, outsidePathOf } from "../../jail/fs/host-mounts.ts";
+import { namesIn } from "../../jail/fs/names.ts";
 import {
   type Directory,
   isDirectory,
@@ -15,15 +15,13 @@ import {
   openDirectory,
   release,
 } from "../../jail/fs/walk.ts";
+import { FOUND_SECTION } from "../../jail/record/journal.ts";
 import type { Entry, PopulateProblem, Want } from "../../populate/entry.ts";
 import type { FileSystem } from "../../populate/file-system.ts";
 import type { JailObject, JailState } from "../state.ts";
 import type { KnownContents } from "./known-contents.ts";
 import type { PathSet } from "./scope.ts";
 import { isOurRuntime } from "./shell.ts";
-
-/** The section of files that are updated though nobody requested them. */
-export const FOUND_SECTION = "jk_update";
 
 /** True for an entry that nobody requested: it was found in the jail. */
 export function isFound({ because }: Entry): boolean {
@@ -170,13 +168,6 @@ class JailScanner implements Scan {
     const code = "unreadable";
     this.problems.push({ ...problemFrom(error, code, this.root.path + path), code });
   }
-}
-
-/** The names in an open directory, in the order of their bytes. */
-export function namesIn(directory: Directory): ByteString[] {
-  return entriesOf(directory.fd)
-    .map(({ name }) => name)
-    .sort();
 }
 
 /** The names in a directory of a jail; none if there is no such directory. */

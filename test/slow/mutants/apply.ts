@@ -327,8 +327,20 @@ export const APPLY: readonly Mutant[] = [
     ["if (!directory && isCreated) requireHome(declared, means);", ""],
   ]),
   {
-    ...{ file: "src/declaration/carry-out/jail.ts", from: "beginJail(path, tool, recorded);", to: ";" },
+    ...{
+      file: "src/populate/record/record.ts",
+      from: "recordRequest(manifest, asked);\n      saveManifest(manifest);",
+      to: ";",
+    },
     ...{ test: "e2e/apply-killed.test.ts", title: "files: killed at each linkat" },
+  },
+  {
+    ...{
+      file: "src/jail/record/recover.ts",
+      from: "if (!isAsRecorded(entry, found.stat, target)) return undefined;",
+      to: "",
+    },
+    ...{ test: "unit/recover.test.ts", title: "is not the jail's" },
   },
   ...begun("looked at only", "src/declaration/memory.ts", [
     ["if (this.#kept.length > this.#written.kept.length) this.#tidy();", "this.#tidy();"],

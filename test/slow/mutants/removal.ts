@@ -13,7 +13,7 @@ const inFile =
   });
 
 const exchange = inFile("src/update/apply/stage.ts", "attack/update-links.test.ts");
-const sweep = inFile("src/update/apply/sweep.ts", "attack/update-exchange.test.ts");
+const sweep = inFile("src/jail/record/sweep.ts", "attack/update-exchange.test.ts");
 const pidfile = inFile("src/enter/launch/pidfile.ts", "attack/chrootlaunch.test.ts");
 const remove = inFile("src/jail/fs/remove.ts", "unit/jail-remove.test.ts");
 const move = inFile("src/jail/fs/place.ts", "unit/update.test.ts");

@@ -4,8 +4,9 @@ import { type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { lookUp, readJailLink, withTree } from "../../jail/fs/look.ts";
-import { moveInPlace } from "../../jail/fs/place.ts";
+import { lookUp, readJailLink, withTree } from "../fs/look.ts";
+import { namesIn } from "../fs/names.ts";
+import { moveInPlace } from "../fs/place.ts";
 import {
   type Directory,
   hostPath,
@@ -15,14 +16,13 @@ import {
   joinPath,
   openDirectory,
   release,
-} from "../../jail/fs/walk.ts";
-import { type Among, removePath, removeTree } from "../../jail/fs/write.ts";
-import type { ManifestEntry } from "../../jail/record/manifest.ts";
-import { type Journal, recordDirectory } from "../journal.ts";
-import { namesIn } from "../plan/scan.ts";
-import { isAsRecorded } from "../state.ts";
+} from "../fs/walk.ts";
+import { type Among, removePath, removeTree } from "../fs/write.ts";
+import { isAsRecorded } from "./as-recorded.ts";
+import { type Journal, recordDirectory } from "./journal.ts";
+import type { ManifestEntry } from "./manifest-text.ts";
 
-const TEMPORARY = /^\.jk-[\w-]{12}$/;
+const TEMPORARY = /^\.jk-(?:put-)?[\w-]{12}$/;
 
 type Entries = ReadonlyMap<ByteString, ManifestEntry>;
 
