@@ -226,10 +226,11 @@ function liveDirectories(live: readonly ByteString[], jail: ByteString): readonl
 
 /** Throws JailkitError for something in a jail that is in the way of live directories. */
 function requirePlaces(
-  root: JailRoot,
+  root: JailRoot | undefined,
   changes: readonly Change[],
   liveOf: (live: readonly ByteString[]) => readonly ByteString[],
 ): void {
+  if (root === undefined) return;
   requireLivePlace(root, changes, liveOf);
   requireMountPlaces(root, changes);
 }
@@ -259,7 +260,7 @@ function compareOne(
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
           requireExtras(declared, changes, state.exists ? [] : machine.liveDirectoriesOf(path));
-          if (root !== undefined) requirePlaces(root, changes, lookUps.liveOf);
+          requirePlaces(root, changes, lookUps.liveOf);
         }
       } catch (error) {
         fault = { ...about, ...faultText(error) };
