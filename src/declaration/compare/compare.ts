@@ -11,7 +11,7 @@ import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
-import { withDue } from "../due.ts";
+import { dueOf, withDue } from "../due.ts";
 import { KeptHomes, wholeJail } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
@@ -224,6 +224,20 @@ function liveDirectories(live: readonly ByteString[], jail: ByteString): readonl
   }
 }
 
+/** What the changes of a jail do that is not made because of the key that an error is due to. */
+const OF_KEY: Readonly<Record<string, readonly Change["what"][]>> = {
+  proc: ["proc"],
+  // Sections may be those of the directories.
+  live: ["live", "mounts", "sections", "files"],
+};
+
+/** Those of some changes which do not fail themselves by an error. */
+function possible(changes: readonly Change[], error: unknown): Change[] {
+  const due = error instanceof Error ? dueOf(error) : undefined;
+  const failing = due !== undefined && "key" in due ? (OF_KEY[due.key] ?? []) : [];
+  return changes.filter(({ what }) => !failing.includes(what));
+}
+
 /** Throws JailkitError for something in a jail that is in the way of live directories. */
 function requirePlaces(
   root: JailRoot | undefined,
@@ -264,7 +278,7 @@ function compareOne(
         }
       } catch (error) {
         fault = { ...about, ...faultText(error) };
-        changes = taking(changes);
+        changes = possible(taking(changes), error);
       }
     }
     using damaged = root === undefined ? answered(() => openJailRoot(path)) : undefined;

@@ -499,7 +499,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (isLike) requireNewJail(path);", ""],
   ]),
   ...within("src/declaration/compare/compare.ts", FORESEES, [
-    ["requireLivePlace(root, changes, lookUps.liveOf);", ""],
+    ["requireLivePlace(root, changes, liveOf);", ""],
   ]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
     ["if (this.about.isCleared) {", "if (false) {"],
