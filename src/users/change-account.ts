@@ -22,13 +22,13 @@ import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { processesOf } from "../system/processes.ts";
+import { endSessions } from "../system/processes.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireNoneAlong } from "./home-along.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe } from "./safe-place.ts";
-import { shownPids } from "./sessions.ts";
+import { whatRuns } from "./sessions.ts";
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
@@ -53,10 +53,11 @@ function normalHome(home: ByteString): ByteString {
 }
 
 function requireNoProcesses(user: PasswdEntry): void {
-  const processes = processesOf(user.uid);
-  if (processes.length === 0) return;
-  const message = `${quoted(user.name)} started processes meanwhile (${shownPids(processes)}); nothing was changed`;
-  throw new JailkitError("has-processes", 1, message);
+  const runs = whatRuns(user.uid);
+  if (runs === undefined) return;
+  const remedy = endSessions(user.uid);
+  const message = `${quoted(user.name)} started processes meanwhile (${runs}), and nothing was changed: end them first, with: ${remedy}`;
+  throw new JailkitError("has-processes", 1, message, undefined, remedy);
 }
 
 /**
@@ -145,7 +146,7 @@ function removeCopy(source: HomeSource, move: HomeMove, copy: number, run: Accou
 function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, run: AccountRun): void {
   const where = quoted(hostPath(move.from, move.fromPath));
   try {
-    if (!isUnchanged(source) || processesOf(user.uid).length > 0) {
+    if (!isUnchanged(source) || whatRuns(user.uid) !== undefined) {
       run.warn(`${where} was changed after it was copied: it stays; compare the two`);
       return;
     }

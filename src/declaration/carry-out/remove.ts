@@ -15,7 +15,6 @@ import { leaveGroup, removeAccount } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { processesOf } from "../../system/processes.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide, planToUnjail } from "../../users/changes.ts";
@@ -23,7 +22,7 @@ import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText, removeKeys } from "../../users/keys.ts";
 import { openShell } from "../../users/leaving.ts";
-import { requireNoProcesses } from "../../users/sessions.ts";
+import { requireNothingRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
@@ -141,7 +140,7 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
   const home = holds === undefined ? fate.home : undefined;
   // First: without a line in the jail no login begins, while somebody ends the sessions.
   leaveJail(root, once, said);
-  requireNoProcesses(user, processesOf(user.uid));
+  requireNothingRuns(user);
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
   const where = hostPath(root, place);
@@ -174,7 +173,7 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
   // First: no login begins while somebody ends the sessions. The record still knows the shell.
   leaveJail(root, once, said);
-  requireNoProcesses(user, processesOf(user.uid));
+  requireNothingRuns(user);
   forgetGroups(user, once, said);
   forgetKeys(root, user, once, said);
   changeOne(planToUnjail(run, options), root.path, said);

@@ -17,6 +17,7 @@ const begun = (title: string, file: string, changes: readonly Change[]): Mutant[
   within(file, BEGUN, changes).map((one) => ({ ...one, title }));
 
 const PRUNE = "e2e/apply-prune.test.ts";
+const HIDDEN = "e2e/hidden-processes.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const SILENT = "e2e/interrupted-services.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
@@ -68,6 +69,10 @@ export const APPLY: readonly Mutant[] = [
     ['if (isLimitedShell(declared.shell) || !changes.some(({ what }) => what === "shell"))', "if (true)"],
     ['action !== "remove" || (what !== "groups" && what !== "keys")', "true"],
   ]),
+  ...within("src/users/sessions.ts", HIDDEN, [["isProcessOf(uid) ?", "false ?"]]),
+  ...within("src/system/processes.ts", HIDDEN, [
+    [' || (uid !== 0 && ids[0] !== "0" && isInNamespaceOf(proc, pid, uid))', ""],
+  ]),
   ...within("src/declaration/compare/look-user.ts", FORESEES, [
     ["requireSafePlace(root, path, otherHome(account, root, path));", ""],
   ]),
@@ -97,7 +102,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/remove.ts", LEAVES, [
     ["\n  forgetGroups(user, once, said);", ""],
     ["\n  forgetKeys(root, user, once, said);", ""],
-    ["leaveJail(root, once, said);\n  requireNoProcesses(user, processesOf(user.uid));\n  forget", "forget"],
+    ["leaveJail(root, once, said);\n  requireNothingRuns(user);\n  forget", "forget"],
   ]),
   ...within("src/declaration/compare/former-jails.ts", LEAVES, [
     ["if (declared.length === 0) return undefined;", "return undefined;"],
@@ -140,7 +145,7 @@ export const APPLY: readonly Mutant[] = [
     ["return isThere(name) ? freeName(name, ending, isThere) : name;", "return name;"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", PRUNE, [
-    ["requireNoProcesses(user, processesOf(user.uid));\n  const place", "const place"],
+    ["requireNothingRuns(user);\n  const place", "const place"],
   ]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
     ["...(prune ? gone.former : [])", "...gone.former"],
