@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { isProcessOf } from "../../../ffi/process.ts";
 import { quoted } from "../../cli/display.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -27,6 +28,21 @@ export function warnOfSessions(
   const runs = jail === undefined ? whatRuns(uid) : whatRunsIn(jail, uid);
   if (runs === undefined) return;
   warnings.push(`processes of ${quoted(name)} go on (${runs}); end them with: ${endSessions(uid)}`);
+}
+
+/** Warns of processes of a user that keep what this step has taken away, once for several steps. */
+export function warnOfFormerRights(name: ByteString): (said: Said) => void {
+  let told: string | undefined;
+  return ({ warnings }) => {
+    const uid = hostUser(name)?.uid;
+    if (uid === undefined || !isProcessOf(uid)) return;
+    const runs = whatRuns(uid);
+    if (runs === undefined || runs === told) return;
+    told = runs;
+    warnings.push(
+      `processes of ${quoted(name)} go on as they were allowed before (${runs}); end them with: ${endSessions(uid)}`,
+    );
+  };
 }
 
 function whatRunsIn(jail: ByteString, uid: number): string | undefined {

@@ -11,7 +11,7 @@ import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup, setComment } from "../../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { type Access, NO_ACCESS } from "../../users/access.ts";
+import { type Access, isLimitedShell, NO_ACCESS } from "../../users/access.ts";
 import { AccountRun, type PlannedChange } from "../../users/account-run.ts";
 import { planJailSide, planToJail } from "../../users/changes.ts";
 import { createAccount } from "../../users/create-account.ts";
@@ -20,7 +20,7 @@ import { warnOfLogin } from "../../users/jailing.ts";
 import { removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
-import { isCreation } from "../change.ts";
+import { type Change, isCreation } from "../change.ts";
 import type { UserWork } from "../compare/compare.ts";
 import { requireOwnHome } from "../compare/foresee-user.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
@@ -35,6 +35,7 @@ import type { OnceUser } from "../once-shape.ts";
 import { USER_STEPS } from "../order.ts";
 import { creating } from "./creations.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
+import { warnOfFormerRights } from "./sessions.ts";
 import { changeOne, itemsOf, type Said, type Step, stepsOf, tell } from "./steps.ts";
 
 /** As useradd(8) without a password. */
@@ -103,7 +104,29 @@ export function userSteps({ declared, changes }: UserWork, means: UserMeans): St
     leaveGroups: { always: true },
     removeKeys: { always: true },
   };
-  return stepsOf(USER_STEPS, changes, works, apart);
+  const steps = stepsOf(USER_STEPS, changes, works, apart);
+  return isCreated ? steps : steps.map(tellingOfSessions(name));
+}
+
+/** True for a change that takes something away, which processes that run already keep. */
+function takesAway({ what, action, from = "" }: Change): boolean {
+  if (what === "groups") return action === "remove";
+  if (what === "keys") return action !== "create";
+  if (what === "policy") return action !== "remove";
+  return what === "shell" && !isLimitedShell(from);
+}
+
+/** Steps after which it is told what goes on of the user. */
+function tellingOfSessions(name: ByteString): (step: Step) => Step {
+  const warn = warnOfFormerRights(name);
+  return (step) => {
+    if (!step.changes.some(takesAway)) return step;
+    const work = async (said: Said) => {
+      await step.work(said);
+      warn(said);
+    };
+    return { ...step, work };
+  };
 }
 
 /** Throws JailkitError for a home that is there and is another one's: that of a user who was removed just now may have stayed. */
