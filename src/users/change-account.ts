@@ -128,8 +128,19 @@ function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void
   if (moved) requireNoProcesses(user);
   withHostAccounts(() => modifyAccount(user, change));
   const name = quoted(user.name);
+  if (moved) warnOfNewProcesses(user, run);
   if (moved) run.done(`the account ${name} has the home ${quoted(home)} and the shell ${quoted(shell)}`);
   for (const group of groups) run.done(`the account ${name} is in the group ${quoted(group.name)}`);
+}
+
+/** Who logs in just before the account is changed is where its home and shell were until then. */
+function warnOfNewProcesses({ name, uid }: PasswdEntry, run: AccountRun): void {
+  run.examine(() => {
+    const runs = whatRuns(uid);
+    if (runs === undefined) return;
+    const what = `${quoted(name)} started processes while the account was changed (${runs})`;
+    run.warn(`${what}, perhaps where it is not any more; end them with: ${endSessions(uid)}`);
+  });
 }
 
 /** Removes the copy of a home, except files that the original lacks: the user may have added them. */

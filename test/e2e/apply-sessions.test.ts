@@ -28,13 +28,15 @@ async function told(before: string, after: string) {
   declare(after);
   const { changes, status } = linesOf(m, "--prune");
   const warnings = changes.flatMap((change) => change.warnings);
-  const goOn = warnings.filter((line) => line.startsWith("processes of 'rex' go on as they were allowed before ("));
+  const goOn = warnings.filter((line) =>
+    line.startsWith("processes of 'rex' go on as they were allowed before ("),
+  );
   const [, command = "true"] = /; end them with: (.*)$/.exec(goOn[0] ?? "") ?? [];
   expect(typeRemedy(m, command)).toMatchObject({ status: 0 });
   if (goOn.length === 0) session.end();
   if (goOn.length === 0) m.must(["pkill", "-KILL", "-u", "rex"]);
   await session.ended;
-  return { status, changes: changes.map(({ what }) => what), told: goOn.length };
+  return { status, changes: changes.map(({ what }) => `${what}`), told: goOn.length };
 }
 
 const SHELL = "shell = /bin/bash\n";
@@ -42,10 +44,25 @@ const SFTP = "allow = sftp\n";
 
 test.each<[string, string, string, string[]]>([
   ["a group is taken away", `${SHELL}groups = team\n`, SHELL, ["groups"]],
-  ["a shell becomes a limited one, and a group goes", `${SHELL}groups = team\n`, SFTP, ["policy", "shell", "groups"]],
+  [
+    "a shell becomes a limited one, and a group goes",
+    `${SHELL}groups = team\n`,
+    SFTP,
+    ["policy", "shell", "groups"],
+  ],
   ["the rules become other ones", "allow = sftp, scp upload\n", SFTP, ["policy"]],
-  ["a key is taken away", `${SFTP}authorized_keys = ${KEYS[0]}\n  ${KEYS[1]}\n`, `${SFTP}authorized_keys = ${KEYS[0]}\n`, ["keys"]],
-  ["a key gets other options", `${SFTP}authorized_keys = ${KEYS[0]}\n`, `${SFTP}authorized_keys = restrict ${KEYS[0]}\n`, ["keys"]],
+  [
+    "a key is taken away",
+    `${SFTP}authorized_keys = ${KEYS[0]}\n  ${KEYS[1]}\n`,
+    `${SFTP}authorized_keys = ${KEYS[0]}\n`,
+    ["keys"],
+  ],
+  [
+    "a key gets other options",
+    `${SFTP}authorized_keys = ${KEYS[0]}\n`,
+    `${SFTP}authorized_keys = restrict ${KEYS[0]}\n`,
+    ["keys"],
+  ],
 ])("once, when %s", async (_, before, after, changes) => {
   expect(await told(before, after)).toEqual({ status: 0, changes, told: 1 });
 });

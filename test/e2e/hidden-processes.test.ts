@@ -43,7 +43,7 @@ async function besideRelay(user: string, argv: readonly string[]) {
 }
 
 function typeAndWait(user: string, text: string): void {
-  const [, command = "false"] = /(?:first|end them), with: (.*)$/m.exec(text) ?? [];
+  const [, command = "false"] = /end them(?: first,)? with: (.*)$/m.exec(text) ?? [];
   expect(typeRemedy(m, command)).toMatchObject({ status: 0 });
   untilGone(user);
 }
@@ -75,6 +75,21 @@ test("nor is one jailed, or taken out of its jail", async () => {
     m.must(command);
     expect(m.read("/etc/passwd")).toContain(`:${done}:`);
   }
+});
+
+test("who logs in while the account is being changed may be outside, and it is told what ends that", async () => {
+  m.addUser("lea", { home: "/home/lea", createHome: true, shell: "/bin/sh" });
+  const sleep = "sleep infinity </dev/null >/dev/null 2>&1 &";
+  // After usermod(8) has looked for processes.
+  const stops = { calls: ["openat", "open"], paths: ["/etc/passwd+"] };
+  const { status, stderr } = await runWithStops(m, ["jk_jailuser", "-m", "-j", J, "lea"], stops, () => {
+    m.must(["sh", "-c", sleep], { user: "lea" });
+  });
+  expect([status, stderr]).toEqual([
+    0,
+    expect.stringContaining("'lea' started processes while the account was changed ("),
+  ]);
+  typeAndWait("lea", stderr);
 });
 
 test("the command that ends processes also ends those that never stay the same", () => {

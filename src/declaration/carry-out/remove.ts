@@ -22,7 +22,7 @@ import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText, removeKeys } from "../../users/keys.ts";
 import { openShell } from "../../users/leaving.ts";
-import { requireNothingRuns } from "../../users/sessions.ts";
+import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
@@ -31,6 +31,7 @@ import { createdHomeOf, wholeJail } from "../kept-homes.ts";
 import { policiesOf, sumOf } from "../once.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNothingElse } from "../other-things.ts";
+import { doneOrClosed, isIn, tellingOfSessions } from "./close-login.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
@@ -89,14 +90,11 @@ function fateOrEnd(
   try {
     return fateOf(root, user, once, deleteHomes);
   } catch (error) {
-    if (isReported(error)) leaveJail(root, once, said);
+    if (!isReported(error)) throw error;
+    const failure = leaveOrClose(root, user, once, said);
+    if (failure !== undefined) said.warnings.push(failure.message);
     throw error;
   }
-}
-
-function isIn(root: JailRoot, user: PasswdEntry | undefined): boolean {
-  const split = user && splitHome(user.home);
-  return split !== undefined && normalPath(split.jail) === root.path;
 }
 
 /** Removes what a user has left in a jail of before. */
@@ -139,7 +137,9 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
   const holds = created.holds ?? fate.holds;
   const home = holds === undefined ? fate.home : undefined;
   // First: without a line in the jail no login begins, while somebody ends the sessions.
-  leaveJail(root, once, said);
+  const failure = leaveOrClose(root, user, once, said);
+  const isFinal = home === undefined || whatRuns(user.uid) !== undefined;
+  if (failure !== undefined && isFinal) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
@@ -158,6 +158,8 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
     // Somebody may declare the uid, and get that home.
     orWarn(said, () => forgetKeys(root, user, once, said));
   }
+  // Without the home there may be room.
+  if (failure !== undefined) leaveJail(root, once, said);
   stays(kept);
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
@@ -172,7 +174,8 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
   const run = new AccountRun(once.name);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
   // First: no login begins while somebody ends the sessions. The record still knows the shell.
-  leaveJail(root, once, said);
+  const failure = leaveOrClose(root, user, once, said);
+  if (failure !== undefined) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
   forgetGroups(user, once, said);
   forgetKeys(root, user, once, said);
@@ -205,7 +208,8 @@ function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { steps }
 function endLogins(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser, said: Said): void {
   const { name, directory } = once;
   const uid = uidOf(user, root, name);
-  leaveJail(root, once, said);
+  const failure = leaveOrClose(root, user, once, said);
+  if (failure !== undefined) throw tellingOfSessions(failure, { name, uid }, said);
   if (user !== undefined && isIn(root, user)) {
     orWarn(said, () => forgetGroups(user, once, said));
     orWarn(said, () => forgetKeys(root, user, once, said));
@@ -231,6 +235,9 @@ function orWarn({ warnings }: Said, work: () => void): void {
     warnings.push(describeError(error));
   }
 }
+
+const leaveOrClose = (root: JailRoot, user: PasswdEntry | undefined, once: OnceUser, said: Said) =>
+  doneOrClosed((tried) => leaveJail(root, once, tried), root, user, once, said);
 
 /** Takes a user out of the jail's account files and of the files that say what it may do. */
 function leaveJail(root: JailRoot, once: OnceUser, said: Said): void {

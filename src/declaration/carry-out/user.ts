@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
 import { closedJailFault, homeFault } from "../../explain/home-fault.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { joinHome } from "../../jail/accounts/separator.ts";
@@ -18,6 +19,7 @@ import { createAccount } from "../../users/create-account.ts";
 import { homeFor, leaveJailGroups } from "../../users/jail-side.ts";
 import { warnOfLogin } from "../../users/jailing.ts";
 import { removeKeys, setKeyOptions } from "../../users/keys.ts";
+import { noLoginShell } from "../../users/leaving.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
 import { type Change, isCreation } from "../change.ts";
@@ -105,7 +107,7 @@ export function userSteps({ declared, changes }: UserWork, means: UserMeans): St
     removeKeys: { always: true },
   };
   const steps = stepsOf(USER_STEPS, changes, works, apart);
-  return isCreated ? steps : steps.map(tellingOfSessions(name));
+  return isCreated ? steps : steps.map(tellingOfSessions(declared));
 }
 
 /** True for a change that takes something away, which processes that run already keep. */
@@ -116,13 +118,22 @@ function takesAway({ what, action, from = "" }: Change): boolean {
   return what === "shell" && !isLimitedShell(from);
 }
 
-/** Steps after which it is told what goes on of the user. */
-function tellingOfSessions(name: ByteString): (step: Step) => Step {
+/** Steps with which it is told what goes on of the user. */
+function tellingOfSessions({ name, directory }: DeclaredUser): (step: Step) => Step {
   const warn = warnOfFormerRights(name);
+  const close = `usermod -s ${shellWord(noLoginShell())} ${operands(name)}`;
+  const end = directory ? "" : `; end its logins until a run of jailkit apply can do it, with: ${close}`;
   return (step) => {
     if (!step.changes.some(takesAway)) return step;
     const work = async (said: Said) => {
-      await step.work(said);
+      let isDone = false;
+      try {
+        await step.work(said);
+        isDone = said.errors.length === 0;
+      } finally {
+        // The user may have brought that about, by filling the file system.
+        if (!isDone) said.warnings.push(`${quoted(name)} is still allowed what it was before${end}`);
+      }
       warn(said);
     };
     return { ...step, work };

@@ -69,6 +69,18 @@ export const APPLY: readonly Mutant[] = [
     ['if (isLimitedShell(declared.shell) || !changes.some(({ what }) => what === "shell"))', "if (true)"],
     ['action !== "remove" || (what !== "groups" && what !== "keys")', "true"],
   ]),
+  ...within("src/declaration/carry-out/close-login.ts", "e2e/apply-full.test.ts", [
+    ["if (user.shell !== shell) {", "if (false) {"],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", "e2e/apply-full.test.ts", [
+    ["if (failure !== undefined) leaveJail(root, once, said);", ""],
+  ]),
+  ...within("src/declaration/carry-out/user.ts", "e2e/apply-full.test.ts", [["if (!isDone)", "if (false)"]]),
+  ...within("src/declaration/carry-out/user.ts", "e2e/apply-sessions.test.ts", [
+    ['return action !== "create";', "return false;"],
+    ["&& !isLimitedShell(from)", ""],
+  ]),
+  ...within("src/users/change-account.ts", HIDDEN, [["if (moved) warnOfNewProcesses(user, run);", ""]]),
   ...within("src/users/sessions.ts", HIDDEN, [["isProcessOf(uid) ?", "false ?"]]),
   ...within("src/system/processes.ts", HIDDEN, [
     [' || (uid !== 0 && ids[0] !== "0" && isInNamespaceOf(proc, pid, uid))', ""],
@@ -102,7 +114,10 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/remove.ts", LEAVES, [
     ["\n  forgetGroups(user, once, said);", ""],
     ["\n  forgetKeys(root, user, once, said);", ""],
-    ["leaveJail(root, once, said);\n  requireNothingRuns(user);\n  forget", "forget"],
+    [
+      "const failure = leaveOrClose(root, user, once, said);\n  if (failure !== undefined) throw tellingOfSessions(failure, user, said);\n  requireNothingRuns(user);\n  forget",
+      "forget",
+    ],
   ]),
   ...within("src/declaration/compare/former-jails.ts", LEAVES, [
     ["if (declared.length === 0) return undefined;", "return undefined;"],
