@@ -13,6 +13,9 @@ const SYS_capset = arm ? 91 : 126;
 const CAPABILITY_VERSION_3 = 0x20080522;
 const HIGHEST = 63;
 
+const SYS_getpriority = arm ? 141 : 140;
+const PRIO_USER = 2;
+
 const CLONE_THREAD = 0x10000;
 const SAME = 0xffffffff;
 
@@ -152,6 +155,17 @@ export function userIds(): [real: number, effective: number, saved: number] {
 /** getresgid(2): real, effective and saved group id. */
 export function groupIds(): [real: number, effective: number, saved: number] {
   return threeIds("getresgid");
+}
+
+/**
+ * Whether there is a process whose real user id is `uid`, zombies included. The kernel looks at all of them at once, where
+ * one that reads proc(5) misses processes that end as soon as they have started another. Throws `SystemError`.
+ */
+export function isProcessOf(uid: number): boolean {
+  // 0 would mean the user of this process.
+  if (uid === 0 || syscall(SYS_getpriority, PRIO_USER, uid) >= 0) return true;
+  if (errno() !== C.ESRCH) fail("getpriority");
+  return false;
 }
 
 /** setresuid(2) with one id for all three, checked. Throws `SystemError`. */

@@ -29,12 +29,21 @@ const pidsIn = (proc: number) =>
   readDirectory(proc).flatMap(({ name }) => (/^\d+$/.test(name) ? [Number(name)] : []));
 
 /**
- * The pids of all processes that run as `uid` (real, effective or saved), without those that end meanwhile. Throws
- * JailkitError if /proc is not mounted.
+ * The pids of all processes that run as `uid` (real, effective or saved) or can come back to it, without those that end
+ * meanwhile, so that some may be hidden: see isProcessOf. Throws JailkitError if /proc is not mounted.
  */
 export function processesOf(uid: number): number[] {
-  return withFd(openProc(), (proc) => pidsIn(proc).filter((pid) => uidsOf(proc, pid).has(String(uid))));
+  const isItsOwn = (proc: number, pid: number) => {
+    const ids = uidsOf(proc, pid);
+    const [real] = ids;
+    return ids.has(String(uid)) || (uid !== 0 && real !== "0" && isInNamespaceOf(proc, pid, uid));
+  };
+  return withFd(openProc(), (proc) => pidsIn(proc).filter((pid) => isItsOwn(proc, pid)));
 }
+
+/** True for a process in a user namespace that maps this one id: there it may have one of subuid(5), and can take this one. */
+const isInNamespaceOf = (proc: number, pid: number, uid: number): boolean =>
+  new RegExp(`^ *\\d+ +${uid} +1$`, "m").test(readOf(proc, pid, "uid_map"));
 
 /** The same for many uids: all processes are looked at once, now. */
 export function processesByUid(): (uid: number) => readonly number[] {
@@ -100,8 +109,12 @@ function ownerOfOpen(proc: number, path: ByteString): number | undefined {
   }
 }
 
-/** The command that ends all processes of a user, for messages: what ends its logins comes before. */
-export const endSessions = (uid: number): string => `pkill -KILL -u ${uid}`;
+/**
+ * The command that ends all processes of a user, for messages: what ends its logins comes before. It does so as the user, by
+ * one kill(2), which the kernel makes at once: pkill(1) would miss processes that end as soon as they have started another.
+ */
+export const endSessions = (uid: number): string =>
+  `setpriv --reuid=${uid} --regid=65534 --clear-groups kill -KILL -- -1`;
 
 /** True if all user ids of a process are `uid`. Throws SystemError. */
 export function isRunBy(pid: number, uid: number): boolean {
@@ -122,9 +135,11 @@ export function rootRuns(names: ReadonlySet<ByteString>): boolean {
 }
 
 /** The text of proc_pid_status(5); "" if the process has ended. */
-function readStatus(proc: number, pid: number | ByteString): ByteString {
+const readStatus = (proc: number, pid: number | ByteString): ByteString => readOf(proc, pid, "status");
+
+function readOf(proc: number, pid: number | ByteString, name: "status" | "uid_map"): ByteString {
   try {
-    return fromBytes(readFileIfPresent(`${pid}/status`, 1 << 16, proc) ?? new Uint8Array(0));
+    return fromBytes(readFileIfPresent(`${pid}/${name}`, 1 << 16, proc) ?? new Uint8Array(0));
   } catch (error) {
     if (isErrno(error, "ESRCH")) return "";
     throw error;

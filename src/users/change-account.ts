@@ -22,13 +22,13 @@ import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { processesOf } from "../system/processes.ts";
+import { endSessions } from "../system/processes.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireNoneAlong } from "./home-along.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe } from "./safe-place.ts";
-import { shownPids } from "./sessions.ts";
+import { whatRuns } from "./sessions.ts";
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
@@ -53,10 +53,11 @@ function normalHome(home: ByteString): ByteString {
 }
 
 function requireNoProcesses(user: PasswdEntry): void {
-  const processes = processesOf(user.uid);
-  if (processes.length === 0) return;
-  const message = `${quoted(user.name)} started processes meanwhile (${shownPids(processes)}); nothing was changed`;
-  throw new JailkitError("has-processes", 1, message);
+  const runs = whatRuns(user.uid);
+  if (runs === undefined) return;
+  const remedy = endSessions(user.uid);
+  const message = `${quoted(user.name)} started processes meanwhile (${runs}), and nothing was changed: end them first, with: ${remedy}`;
+  throw new JailkitError("has-processes", 1, message, undefined, remedy);
 }
 
 /**
@@ -127,8 +128,19 @@ function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void
   if (moved) requireNoProcesses(user);
   withHostAccounts(() => modifyAccount(user, change));
   const name = quoted(user.name);
+  if (moved) warnOfNewProcesses(user, run);
   if (moved) run.done(`the account ${name} has the home ${quoted(home)} and the shell ${quoted(shell)}`);
   for (const group of groups) run.done(`the account ${name} is in the group ${quoted(group.name)}`);
+}
+
+/** Who logs in just before the account is changed is where its home and shell were until then. */
+function warnOfNewProcesses({ name, uid }: PasswdEntry, run: AccountRun): void {
+  run.examine(() => {
+    const runs = whatRuns(uid);
+    if (runs === undefined) return;
+    const what = `${quoted(name)} started processes while the account was changed (${runs})`;
+    run.warn(`${what}, perhaps where it is not any more; end them with: ${endSessions(uid)}`);
+  });
 }
 
 /** Removes the copy of a home, except files that the original lacks: the user may have added them. */
@@ -145,7 +157,7 @@ function removeCopy(source: HomeSource, move: HomeMove, copy: number, run: Accou
 function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, run: AccountRun): void {
   const where = quoted(hostPath(move.from, move.fromPath));
   try {
-    if (!isUnchanged(source) || processesOf(user.uid).length > 0) {
+    if (!isUnchanged(source) || whatRuns(user.uid) !== undefined) {
       run.warn(`${where} was changed after it was copied: it stays; compare the two`);
       return;
     }

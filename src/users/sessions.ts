@@ -1,7 +1,8 @@
+import { isProcessOf } from "../../ffi/process.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { endSessions } from "../system/processes.ts";
+import { endSessions, processesOf } from "../system/processes.ts";
 
 // A user may have thousands.
 const MOST_PIDS = 20;
@@ -12,13 +13,31 @@ export function shownPids(pids: readonly number[]): string {
   return `${pids.slice(0, MOST_PIDS).join(" ")}${more}`;
 }
 
+/**
+ * What runs as a user, for a message; undefined only if nothing does. It is asked before what must not be done beside a process.
+ * Not seen is, of processes that end as soon as they have started another, one with a uid of subuid(5) alone.
+ */
+export function whatRuns(uid: number): string | undefined {
+  const pids = processesOf(uid);
+  if (pids.length > 0) return shownPids(pids);
+  return isProcessOf(uid) ? "each ends as soon as it has started another one" : undefined;
+}
+
+type Owner = Pick<PasswdEntry, "name" | "uid">;
+
 /** Throws JailkitError "has-processes" with what ends them, if an account has processes. */
-export function requireNoProcesses(
-  { name, uid }: Pick<PasswdEntry, "name" | "uid">,
-  pids: readonly number[],
-): void {
-  if (pids.length === 0) return;
+export function requireNoProcesses(user: Owner, pids: readonly number[]): void {
+  if (pids.length > 0) throw hasProcesses(user, shownPids(pids));
+}
+
+/** The same, as whatRuns finds them now. */
+export function requireNothingRuns(user: Owner): void {
+  const runs = whatRuns(user.uid);
+  if (runs !== undefined) throw hasProcesses(user, runs);
+}
+
+function hasProcesses({ name, uid }: Owner, runs: string): JailkitError {
   const remedy = endSessions(uid);
-  const message = `${quoted(name)} has running processes (${shownPids(pids)}): end them first, with: ${remedy}`;
-  throw new JailkitError("has-processes", 1, message, undefined, remedy);
+  const message = `${quoted(name)} has running processes (${runs}): end them first, with: ${remedy}`;
+  return new JailkitError("has-processes", 1, message, undefined, remedy);
 }

@@ -24,7 +24,6 @@ import { knownJails, REGISTRY } from "../jail/record/registry.ts";
 import { isLocalUser, JAILED_GROUP, modifyAccount } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
-import { processesOf } from "../system/processes.ts";
 import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
@@ -32,7 +31,7 @@ import { DirectoryError } from "./directory.ts";
 import type { JailingOptions } from "./jailing.ts";
 import { noShell, shellAfter, shellGone } from "./leaving.ts";
 import { completeOwnMove } from "./move-aside.ts";
-import { requireNoProcesses } from "./sessions.ts";
+import { requireNothingRuns } from "./sessions.ts";
 
 /** The plan to take an account out of a jail. */
 interface Release {
@@ -152,7 +151,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
   const { jail, jailHome, home, shell, move, isMounted } = plan;
   const { groupsOf, groupByGid, isLocal } = request.facts ?? askedFacts;
   if (home !== user.home || shell !== user.shell) requireLocal(user, jail, shell, isLocal);
-  if (home !== user.home || shell !== user.shell) requireNoProcesses(user, processesOf(user.uid));
+  if (home !== user.home || shell !== user.shell) requireNothingRuns(user);
   requireShell(shell, user, request);
   run.home = home;
   run.shell = shell;

@@ -12,6 +12,7 @@ const FOLDER = "/etc/jailkit/jails.d";
 const FILE = `${FOLDER}/one.ini`;
 const MEMORY = "/var/lib/jailkit/declared.json";
 const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const END_SESSIONS = "setpriv --reuid=7001 --regid=65534 --clear-groups kill -KILL -- -1";
 const user = (more = "") => `[user x]\njail = ${J}\nshell = /bin/bash\n${more}`;
 
 interface Case {
@@ -129,14 +130,14 @@ const CASES: readonly Case[] = [
     what: "an account outside with a session",
     declared: JAIL + user("uid = 7001\n"),
     before: "useradd -m -u 7001 x",
-    ...{ code: "has-processes", remedy: "pkill -KILL -u 7001", session: true },
+    ...{ code: "has-processes", remedy: END_SESSIONS, session: true },
   },
   {
     what: "an account that is not declared any more, with a session",
     first: JAIL + user("uid = 7001\n"),
     declared: JAIL,
     before: "true",
-    ...{ code: "failed", remedy: "pkill -KILL -u 7001", session: true, inRun: true, options: ["--prune"] },
+    ...{ code: "failed", remedy: END_SESSIONS, session: true, inRun: true, options: ["--prune"] },
   },
   {
     what: "a file that is not read",

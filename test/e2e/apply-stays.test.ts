@@ -148,7 +148,7 @@ describe("sessions", () => {
   async function withSession(name: string, told: () => string): Promise<void> {
     const session = await sleeperOf(m, name);
     const text = told();
-    const [, command = "false"] = /(pkill -KILL -u \d+)$/.exec(text) ?? [];
+    const [, command = "false"] = /(setpriv .*)$/.exec(text) ?? [];
     m.must(command.split(" "));
     await session.ended;
   }
@@ -161,7 +161,9 @@ describe("sessions", () => {
       const { status, changes } = linesOf(m, "--prune");
       const warnings = changes[0]?.warnings ?? [];
       expect([status, warnings.length]).toEqual([0, 2]);
-      expect(warnings[1]).toMatch(/^processes of 'guest' go on \(\d+\); end them with: pkill -KILL -u \d+$/);
+      expect(warnings[1]).toMatch(
+        /^processes of 'guest' go on \(\d+\); end them with: setpriv --reuid=\d+ .*$/,
+      );
       return warnings[1] ?? "";
     });
     m.must(["sh", "-c", `userdel guest; rm -r ${J}/home/guest`]);

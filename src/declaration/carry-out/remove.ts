@@ -15,7 +15,6 @@ import { leaveGroup, removeAccount } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { processesOf } from "../../system/processes.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide, planToUnjail } from "../../users/changes.ts";
@@ -23,7 +22,7 @@ import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText, removeKeys } from "../../users/keys.ts";
 import { openShell } from "../../users/leaving.ts";
-import { requireNoProcesses } from "../../users/sessions.ts";
+import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
@@ -32,6 +31,7 @@ import { createdHomeOf, wholeJail } from "../kept-homes.ts";
 import { policiesOf, sumOf } from "../once.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNothingElse } from "../other-things.ts";
+import { doneOrClosed, isIn, tellingOfSessions } from "./close-login.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
@@ -100,14 +100,11 @@ function fateOrEnd(
   try {
     return fateOf(root, user, once, deleteHomes);
   } catch (error) {
-    if (isReported(error)) loseAll(root, isIn(root, user) ? user : undefined, once, said);
+    if (!isReported(error)) throw error;
+    const failure = loseAll(root, user, once, said);
+    if (failure !== undefined) said.warnings.push(failure.message);
     throw error;
   }
-}
-
-function isIn(root: Pick<JailRoot, "path">, user: PasswdEntry | undefined): boolean {
-  const split = user && splitHome(user.home);
-  return split !== undefined && normalPath(split.jail) === root.path;
 }
 
 /** Removes what a user has left in a jail of before. */
@@ -155,8 +152,10 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
   const holds = created.holds ?? fate.holds;
   const home = holds === undefined ? fate.home : undefined;
   // First: without a line in the jail no login begins, while somebody ends the sessions.
-  loseAll(root, user, once, said);
-  requireNoProcesses(user, processesOf(user.uid));
+  const failure = loseAll(root, user, once, said);
+  const isFinal = home === undefined || whatRuns(user.uid) !== undefined;
+  if (failure !== undefined && isFinal) throw tellingOfSessions(failure, user, said);
+  requireNothingRuns(user);
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
   const where = hostPath(root, place);
@@ -172,6 +171,8 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
     said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays: ${why}`);
     if (stat.uid === user.uid) kept = { name, uid: user.uid, home: joinHome(root.path, place) };
   }
+  // Without the home there may be room.
+  if (failure !== undefined) leaveJail(root, once, said);
   stays(kept);
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
@@ -186,8 +187,9 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
   const run = new AccountRun(once.name);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
   // First: no login begins while somebody ends the sessions. The record still knows the shell.
-  loseAll(root, user, once, said, false);
-  requireNoProcesses(user, processesOf(user.uid));
+  const failure = loseAll(root, user, once, said, false);
+  if (failure !== undefined) throw tellingOfSessions(failure, user, said);
+  requireNothingRuns(user);
   changeOne(planToUnjail(run, options), root.path, said);
 }
 
@@ -217,11 +219,8 @@ function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { steps }
 function endLogins(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser, said: Said): void {
   const { name, directory } = once;
   const uid = uidOf(user, root, name);
-  leaveJail(root, once, said);
-  if (user !== undefined && isIn(root, user)) {
-    orWarn(said, () => forgetGroups(user, once, said));
-    orWarn(said, () => forgetKeys(root, user, once, said));
-  }
+  const failure = loseAll(root, user, once, said);
+  if (failure !== undefined) throw tellingOfSessions(failure, { name, uid }, said);
   if (!directory) {
     const word = operands(name);
     said.warnings.push(
@@ -246,7 +245,7 @@ function orWarn({ warnings }: Said, work: () => void): void {
 
 /**
  * Takes everything from a user who leaves: each thing whatever becomes of the others. `mayKeep`: groups and keys that cannot be
- * taken away are a warning.
+ * taken away are a warning. Returns the failure if the user cannot be taken out of the files of the jail.
  */
 function loseAll(
   root: JailRoot,
@@ -254,22 +253,21 @@ function loseAll(
   once: OnceUser,
   said: Said,
   mayKeep = true,
-): void {
+): JailkitError | undefined {
+  const failure = doneOrClosed((tried) => leaveJail(root, once, tried), root, user, once, said);
+  if (user === undefined || !isIn(root, user)) return failure;
   const errors: unknown[] = [];
-  const attempt = (work: () => void) => {
+  for (const work of [() => forgetGroups(user, once, said), () => forgetKeys(root, user, once, said)]) {
     try {
-      work();
+      if (mayKeep) orWarn(said, work);
+      else work();
     } catch (error) {
       if (!isReported(error)) throw error;
       errors.push(error);
     }
-  };
-  attempt(() => leaveJail(root, once, said));
-  if (user !== undefined)
-    for (const work of [() => forgetGroups(user, once, said), () => forgetKeys(root, user, once, said)])
-      if (mayKeep) orWarn(said, work);
-      else attempt(work);
+  }
   if (errors.length > 0) throw errors[0];
+  return failure;
 }
 
 /** Takes a user out of the jail's account files and of the files that say what it may do. */

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { isProcessOf } from "../../../ffi/process.ts";
 import { quoted } from "../../cli/display.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -6,7 +7,7 @@ import { listProcesses } from "../../processes/list.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { endSessions, processesOf } from "../../system/processes.ts";
-import { shownPids } from "../../users/sessions.ts";
+import { shownPids, whatRuns } from "../../users/sessions.ts";
 import type { Said } from "./steps.ts";
 
 /** The uid of a user who leaves a jail: that of the account, or of a line in the jail that is nobody else's on the host. */
@@ -24,14 +25,31 @@ export function warnOfSessions(
   jail?: ByteString,
 ): void {
   if (uid === undefined) return;
-  let pids = processesOf(uid);
-  if (jail !== undefined && pids.length > 0) {
-    const details = { containers: true, parents: false, confinement: false };
-    const inside = new Set(listProcesses({ jails: [jail], ...details }).processes.map(({ pid }) => pid));
-    pids = pids.filter((pid) => inside.has(pid));
-  }
-  if (pids.length === 0) return;
-  warnings.push(
-    `processes of ${quoted(name)} go on (${shownPids(pids)}); end them with: ${endSessions(uid)}`,
-  );
+  const runs = jail === undefined ? whatRuns(uid) : whatRunsIn(jail, uid);
+  if (runs === undefined) return;
+  warnings.push(`processes of ${quoted(name)} go on (${runs}); end them with: ${endSessions(uid)}`);
+}
+
+/** Warns of processes of a user that keep what this step has taken away, once for several steps. */
+export function warnOfFormerRights(name: ByteString): (said: Said) => void {
+  let told: string | undefined;
+  return ({ warnings }) => {
+    const uid = hostUser(name)?.uid;
+    if (uid === undefined || !isProcessOf(uid)) return;
+    const runs = whatRuns(uid);
+    if (runs === undefined || runs === told) return;
+    told = runs;
+    warnings.push(
+      `processes of ${quoted(name)} go on as they were allowed before (${runs}); end them with: ${endSessions(uid)}`,
+    );
+  };
+}
+
+function whatRunsIn(jail: ByteString, uid: number): string | undefined {
+  const pids = processesOf(uid);
+  if (pids.length === 0) return undefined;
+  const details = { containers: true, parents: false, confinement: false };
+  const inside = new Set(listProcesses({ jails: [jail], ...details }).processes.map(({ pid }) => pid));
+  const seen = pids.filter((pid) => inside.has(pid));
+  return seen.length === 0 ? undefined : shownPids(seen);
 }

@@ -1,6 +1,7 @@
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
 import { closedJailFault, homeFault } from "../../explain/home-fault.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { joinHome } from "../../jail/accounts/separator.ts";
@@ -10,16 +11,17 @@ import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { setComment } from "../../system/account-tools.ts";
 import { passwdByName } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { type Access, NO_ACCESS } from "../../users/access.ts";
+import { type Access, isLimitedShell, NO_ACCESS } from "../../users/access.ts";
 import { AccountRun, type PlannedChange } from "../../users/account-run.ts";
 import { planJailSide, planToJail } from "../../users/changes.ts";
 import { createAccount } from "../../users/create-account.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { warnOfLogin } from "../../users/jailing.ts";
 import { removeKeys, setKeyOptions } from "../../users/keys.ts";
+import { noLoginShell } from "../../users/leaving.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
-import { isCreation } from "../change.ts";
+import { type Change, isCreation } from "../change.ts";
 import { requireOwnHome } from "../compare/foresee-user.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
@@ -35,6 +37,7 @@ import type { OnceUser } from "../once-shape.ts";
 import { USER_STEPS } from "../order.ts";
 import { creating } from "./creations.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
+import { warnOfFormerRights } from "./sessions.ts";
 import { changeOne, itemsOf, type Said, type Step, stepsOf, tell } from "./steps.ts";
 import { keyCount, leaveGroups, leaveOnHost, requireUser, takingWays } from "./takes.ts";
 
@@ -111,7 +114,38 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
     endLimits: { alone: ways.rules },
     removeKeys: { always: true },
   };
-  return stepsOf(USER_STEPS, changes, works, apart);
+  const steps = stepsOf(USER_STEPS, changes, works, apart);
+  return isCreated ? steps : steps.map(tellingOfSessions(declared));
+}
+
+/** True for a change that takes something away, which processes that run already keep. */
+function takesAway({ what, action, from = "" }: Change): boolean {
+  if (what === "groups") return action === "remove";
+  if (what === "keys") return action !== "create";
+  if (what === "policy") return action !== "remove";
+  return what === "shell" && !isLimitedShell(from);
+}
+
+/** Steps with which it is told what goes on of the user. */
+function tellingOfSessions({ name, directory }: DeclaredUser): (step: Step) => Step {
+  const warn = warnOfFormerRights(name);
+  const close = `usermod -s ${shellWord(noLoginShell())} ${operands(name)}`;
+  const end = directory ? "" : `; end its logins until a run of jailkit apply can do it, with: ${close}`;
+  return (step) => {
+    if (!step.changes.some(takesAway)) return step;
+    const work = async (said: Said) => {
+      let isDone = false;
+      try {
+        await step.work(said);
+        isDone = said.errors.length === 0;
+      } finally {
+        // The user may have brought that about, by filling the file system.
+        if (!isDone) said.warnings.push(`${quoted(name)} is still allowed what it was before${end}`);
+      }
+      warn(said);
+    };
+    return { ...step, work };
+  };
 }
 
 /** Throws JailkitError for a home that is there and is another one's: that of a user who was removed just now may have stayed. */

@@ -17,6 +17,7 @@ const begun = (title: string, file: string, changes: readonly Change[]): Mutant[
   within(file, BEGUN, changes).map((one) => ({ ...one, title }));
 
 const PRUNE = "e2e/apply-prune.test.ts";
+const HIDDEN = "e2e/hidden-processes.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const SILENT = "e2e/interrupted-services.test.ts";
 const LEFT = "e2e/apply-left-uids.test.ts";
@@ -114,6 +115,22 @@ export const APPLY: readonly Mutant[] = [
     [" && isInside(name))", " && false)"],
     ["groupsOrFault(declared", "groupState(declared"],
   ]),
+  ...within("src/declaration/carry-out/close-login.ts", "e2e/apply-full.test.ts", [
+    ["if (user.shell !== shell) {", "if (false) {"],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", "e2e/apply-full.test.ts", [
+    ["if (failure !== undefined) leaveJail(root, once, said);", ""],
+  ]),
+  ...within("src/declaration/carry-out/user.ts", "e2e/apply-full.test.ts", [["if (!isDone)", "if (false)"]]),
+  ...within("src/declaration/carry-out/user.ts", "e2e/apply-sessions.test.ts", [
+    ['return action !== "create";', "return false;"],
+    ["&& !isLimitedShell(from)", ""],
+  ]),
+  ...within("src/users/change-account.ts", HIDDEN, [["if (moved) warnOfNewProcesses(user, run);", ""]]),
+  ...within("src/users/sessions.ts", HIDDEN, [["isProcessOf(uid) ?", "false ?"]]),
+  ...within("src/system/processes.ts", HIDDEN, [
+    [' || (uid !== 0 && ids[0] !== "0" && isInNamespaceOf(proc, pid, uid))', ""],
+  ]),
   ...within("src/declaration/compare/look-user.ts", FORESEES, [
     ["requireSafePlace(root, path, otherHome(account, root, path));", ""],
   ]),
@@ -143,8 +160,8 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/remove.ts", LEAVES, [
     ["() => forgetGroups(user, once, said), ()", "()"],
     [", () => forgetKeys(root, user, once, said)])", "])"],
-    ["attempt(() => leaveJail(root, once, said));", ""],
     ["once, said, false);", "once, said);"],
+    ["  if (failure !== undefined) throw tellingOfSessions(failure, user, said);\n", ""],
   ]),
   ...within("src/declaration/compare/former-jails.ts", LEAVES, [
     ["if (declared.length === 0) return undefined;", "return undefined;"],
@@ -206,7 +223,7 @@ export const APPLY: readonly Mutant[] = [
     ["NAME_MAX = 255", "NAME_MAX = 256"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", PRUNE, [
-    ["requireNoProcesses(user, processesOf(user.uid));\n  const place", "const place"],
+    ["requireNothingRuns(user);\n  const place", "const place"],
   ]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
     ["...(prune ? gone.former : [])", "...gone.former"],

@@ -1,0 +1,108 @@
+/** `jailkit apply`, where a user has filled the file system of the jail: no less is taken away for that. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { typeRemedy } from "./remedies-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/small/jail";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell, sftp\n`;
+const eve = (more: string) => `${JAIL}[user eve]\njail = ${J}\n${more}`;
+const SHELL = "shell = /bin/bash\n";
+
+let m: Machine;
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.mkdir("/srv/small");
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=100m,nr_inodes=3000", "tmpfs", "/srv/small"]);
+});
+afterAll(() => m?.close());
+
+function declare(text: string): void {
+  m.write(FILE, text);
+  m.must(["jailkit", "apply", "--prune"]);
+}
+
+/** The user creates files until no more can be. */
+const fill = (user: string) =>
+  m.run(
+    ["sh", "-c", `cd ${J}/home/${user} && mkdir many && cd many && i=0; while : >$i; do i=$((i+1)); done`],
+    { user },
+  );
+const empty = (user: string) => m.must(["rm", "-r", `${J}/home/${user}/many`]);
+const canLogIn = (user: string) => m.run(["su", "-", user, "-c", "echo in"]).stdout === "in\n";
+const messages = ({ summary }: ReturnType<typeof linesOf>) => summary.problems.map(({ message }) => message);
+
+test("an account that is not declared any more is removed with the home that fills it", () => {
+  declare(eve(SHELL));
+  fill("eve");
+  m.write(FILE, JAIL);
+  const { changes } = linesOf(m, "--prune", "--delete-homes");
+  expect(changes.map(({ text, status, errors }) => [status, text, errors])).toEqual([
+    ["done", `- user eve: account and its home ${J}/home/eve (no longer declared)`, []],
+  ]);
+  expect([m.run(["id", "eve"]).status, m.read(`${J}/etc/passwd`)]).toEqual([
+    1,
+    expect.not.stringContaining("eve:"),
+  ]);
+});
+
+test("one that keeps its home cannot log in, and the message says so; with room it goes, or comes back", () => {
+  declare(eve(SHELL));
+  expect(canLogIn("eve")).toBe(true);
+  fill("eve");
+  m.write(FILE, JAIL);
+  for (let run = 0; run < 2; run++) {
+    expect(messages(linesOf(m, "--prune"))).toEqual([
+      expect.stringMatching(
+        /no more files can be created.*; 'eve' cannot log in meanwhile, with the shell '.*\/nologin'$/,
+      ),
+    ]);
+    expect(canLogIn("eve")).toBe(false);
+  }
+  empty("eve");
+  declare(eve(SHELL));
+  expect(canLogIn("eve")).toBe(true);
+  fill("eve");
+  m.write(FILE, JAIL);
+  linesOf(m, "--prune");
+  empty("eve");
+  expect(linesOf(m, "--prune").status).toBe(0);
+  expect(m.run(["id", "eve"]).status).toBe(1);
+  m.must(["rm", "-r", `${J}/home/eve`]);
+});
+
+test("one that was there before cannot log in either, and gets its shell back when it can be taken out", () => {
+  m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
+  declare(`${JAIL}[user dora]\njail = ${J}\n${SHELL}`);
+  fill("dora");
+  m.write(FILE, JAIL);
+  expect(messages(linesOf(m, "--prune"))[0]).toMatch(/; 'dora' cannot log in meanwhile/);
+  expect(canLogIn("dora")).toBe(false);
+  empty("dora");
+  expect(linesOf(m, "--prune").status).toBe(0);
+  expect(m.read("/etc/passwd")).toMatch(/^dora:.*:\/home\/dora:\/bin\/sh$/m);
+});
+
+test("who is allowed less keeps what was allowed before, and is told to, with what ends the logins until there is room", () => {
+  declare(eve(`uid = 7001\n${SHELL}groups = team\n`));
+  fill("eve");
+  m.write(FILE, eve("uid = 7001\nallow = sftp\n"));
+  const { changes, status } = linesOf(m, "--prune");
+  const [warning = ""] = changes.flatMap(({ warnings }) => warnings);
+  expect([status, warning]).toEqual([
+    1,
+    expect.stringContaining("'eve' is still allowed what it was before; "),
+  ]);
+  expect(m.must(["id", "-Gn", "eve"]).stdout).not.toContain("team");
+  expect(canLogIn("eve")).toBe(true);
+  expect(typeRemedy(m, warning.split(", with: ")[1] ?? "false")).toMatchObject({ status: 0 });
+  expect(canLogIn("eve")).toBe(false);
+  empty("eve");
+  expect(linesOf(m, "--prune").status).toBe(0);
+  expect(m.read("/etc/passwd")).toMatch(/^eve:.*\/jk_chrootsh$/m);
+  expect(m.read(`${J}/etc/passwd`)).toMatch(/^eve:.*\/jk_lsh$/m);
+});
