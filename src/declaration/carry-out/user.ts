@@ -110,7 +110,7 @@ export function userSteps({ declared, changes }: UserWork, means: UserMeans): St
 function requireHome(declared: DeclaredUser, { root, once, uidInstead }: UserMeans): void {
   if (lookUp(root, normalPath(declared.home)) === undefined) return;
   const values = valuesOf(declared, newUid(declared, once, hostUser), uidInstead);
-  requireOwnHome(planNewAccount(root, values, NO_ACCESS, DECLARED), hostUser);
+  requireOwnHome(planNewAccount(root, values, NO_ACCESS, DECLARED), declared, hostUser);
 }
 
 const keyCount = (count: number): string => (count === 1 ? "1 key" : `${count} keys`);
