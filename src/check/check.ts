@@ -3,6 +3,7 @@ import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { BUSY } from "../cli/options.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
@@ -175,7 +176,7 @@ export class JailChecker {
 }
 
 /** The result for a jail whose check was not completed; printable. */
-export function notChecked(path: ByteString, reason: string, code = "failed"): CheckedJail {
+export function notChecked(path: ByteString, reason: string, code: ProblemCode = "failed"): CheckedJail {
   const message = `${display(path)}: cannot be checked: ${reason}`;
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
   return { ...nothing, findings: [], problems: [{ code, path, message }] };

@@ -4,7 +4,7 @@ import { landlockVersion, WITH_FILES, WITH_SCOPES } from "../../ffi/landlock.ts"
 import { plainPath } from "../../ffi/paths.ts";
 import { hasFilters } from "../../ffi/seccomp.ts";
 import { display } from "../cli/display.ts";
-import { answered, describeError, isReported } from "../cli/error.ts";
+import { answered, isReported, problemFrom } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig, requireNoErrors } from "../config/load.ts";
 import { findEntry, type IniFile, type IniSection } from "../config/model.ts";
@@ -201,7 +201,7 @@ function findingsOf(
     return find(loadConfig(file, { dialect: "c" }));
   } catch (error) {
     if (!isReported(error)) throw error;
-    problems.push({ code: error.code, path: file, message: describeError(error) });
+    problems.push(problemFrom(error, "unreadable", file));
     return [];
   }
 }

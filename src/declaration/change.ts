@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { isReported, problemFrom, remedyOf } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 
 /** What differs. */
 export type Aspect =
@@ -45,7 +46,7 @@ export interface Fault {
   readonly of: "jail" | "user";
   readonly name: ByteString;
   readonly jail: ByteString;
-  readonly code: string;
+  readonly code: ProblemCode;
   /** One printable line, with the remedy. */
   readonly message: string;
   /** The command in it, if one command is the remedy. */

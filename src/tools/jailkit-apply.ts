@@ -9,6 +9,7 @@ import { describeError, isReported, JailkitError, UsageError } from "../cli/erro
 import { endInLookUpsWith } from "../cli/interrupt.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { jsonLine, printJsonLine } from "../cli/output.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
@@ -53,7 +54,7 @@ async function foreseen(compared: Comparison): Promise<Comparison> {
 
 /** Why a run ends before it does anything. */
 function refusal(
-  code: string,
+  code: ProblemCode,
   message: string,
   { unread, file, remedy }: { unread: readonly UnreadFile[]; file: ByteString; remedy?: string },
 ): DeclarationError {

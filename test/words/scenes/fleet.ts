@@ -101,7 +101,9 @@ export const FLEET_SCENE: Scene = {
       after: async (stage, outputs) => {
         changing(...MACHINES).after?.(stage, outputs, []);
         const login = "-o BatchMode=yes emma@web1 pwd";
-        expect(await stage.shell.type(`ssh -i keys/emma.new ${login}`)).toMatchObject({ output: "/home/emma" });
+        expect(await stage.shell.type(`ssh -i keys/emma.new ${login}`)).toMatchObject({
+          output: "/home/emma",
+        });
         expect((await stage.shell.type(`ssh -i keys/emma -o IdentitiesOnly=yes ${login}`)).status).toBe(255);
       },
     },
