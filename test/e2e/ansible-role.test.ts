@@ -82,7 +82,8 @@ test("a key that still lets somebody in, warnings, and what a directory should s
 });
 
 test("a mistake is reported with the line of the control machine, and the remedy", () => {
-  const before = m.read(THERE);
+  const before = declared(user("anna"));
+  m.write(THERE, before);
   m.write(`${FLEET}/${DECLARED}`, declared(user("anna", "grups = team\n")));
   const { status, shown } = play({ here: {} });
   expect([status, m.read(THERE)]).toEqual([2, before]);
