@@ -87,7 +87,8 @@ export const REPORT_SCHEMAS = {
 
 export type ReportTool = keyof typeof REPORT_SCHEMAS;
 
-const STABILITY = "New fields and codes may be added; the version changes where old ones change their meaning.";
+const STABILITY =
+  "New fields and codes may be added; the version changes where old ones change their meaning.";
 
 /** The name of a file of docs/schemas/. */
 export const schemaFileOf = (tool: ReportTool): string => `${tool.replace(" ", "-")}.schema.json`;
