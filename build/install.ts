@@ -53,8 +53,7 @@ function capabilityXattr(): Uint8Array {
 
 function places(prefix: string, sysconfdir: string) {
   for (const [option, path] of Object.entries({ prefix, sysconfdir }))
-    if (!path.startsWith("/"))
-      throw new JailkitError("bad-option", 1, `--${option}: ${path} is not absolute`);
+    if (!path.startsWith("/")) throw new JailkitError("usage", 1, `--${option}: ${path} is not absolute`);
   return {
     prefix,
     sbin: join(prefix, "sbin"),
@@ -153,7 +152,7 @@ async function install(tree: Tree, to: Places, shellName: string, withProcmail: 
   const programs = ["jailkit", ...privileged.map(([name]) => name)];
   const missing = programs.find((name) => !fs.existsSync(join(bin, name)));
   if (missing !== undefined)
-    throw new JailkitError("not-built", 1, `dist/bin/${missing} is missing: run 'npm run build' first`);
+    throw new JailkitError("missing", 1, `dist/bin/${missing} is missing: run 'npm run build' first`);
   try {
     const shared = join(to.sbin, "jailkit");
     put(tree, shared, { copyOf: join(bin, "jailkit") }, 0o755);
@@ -237,7 +236,7 @@ export const tool = defineTool({
   exitStatus: { 0: "done", 1: "not done; the message says why" },
   async run({ options, operands }) {
     if (operands.length > 0)
-      throw new JailkitError("bad-option", 1, `${operands[0]}: unexpected argument; see --help`);
+      throw new JailkitError("usage", 1, `${operands[0]}: unexpected argument; see --help`);
     if (process.getuid?.() !== 0) throw new JailkitError("not-root", 1, "must be run as root");
     const text = (bytes: string | undefined, otherwise: string) =>
       bytes === undefined ? otherwise : Buffer.from(bytes, "latin1").toString("utf8");

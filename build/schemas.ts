@@ -1,8 +1,12 @@
-/** npm run schemas: docs/schemas/, the JSON Schema of what each tool prints with --json, of lines of the log, and of declarations. */
-import { writeFileSync } from "node:fs";
+/**
+ * npm run schemas: docs/schemas/, the JSON Schema of what each tool prints with --json, of lines of the log, and of
+ * declarations; and the table of codes in docs/panels.md.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
 import { checkLineSchema, checkReportSchema, checkSummarySchema } from "../src/check/report/report-schema.ts";
+import { PROBLEM_CODES } from "../src/cli/problem-codes.ts";
 import { applyChangeSchema, applySummarySchema } from "../src/declaration/report-schema.ts";
 import { explainReportsSchema } from "../src/explain/report-schema.ts";
 import {
@@ -83,7 +87,8 @@ export const REPORT_SCHEMAS = {
 
 export type ReportTool = keyof typeof REPORT_SCHEMAS;
 
-const STABILITY = "New fields may be added; the version changes where old ones change their meaning.";
+const STABILITY =
+  "New fields and codes may be added; the version changes where old ones change their meaning.";
 
 /** The name of a file of docs/schemas/. */
 export const schemaFileOf = (tool: ReportTool): string => `${tool.replace(" ", "-")}.schema.json`;
@@ -116,7 +121,18 @@ export function schemaFiles(): Map<string, string> {
   return files;
 }
 
+/** A page with the table of the codes of problems, in the place of the one that it has. */
+export function withCodes(page: string): string {
+  const rows = Object.entries(PROBLEM_CODES).map(([code, phrase]) => `| \`${code}\` | ${phrase} |`);
+  const table = ["| code | problem |", "|---|---|", ...rows].join("\n");
+  return page.replace(/(?<=<!-- codes -->\n)[\s\S]*(?=<!-- end of codes -->)/, () => `${table}\n`);
+}
+
+/** The page that has it. */
+export const CODES_PAGE = join(import.meta.dir, "../docs/panels.md");
+
 if (import.meta.main) {
+  writeFileSync(CODES_PAGE, withCodes(readFileSync(CODES_PAGE, "utf8")));
   for (const [name, text] of schemaFiles())
     writeFileSync(join(import.meta.dir, "../docs/schemas", name), text);
 }

@@ -201,7 +201,7 @@ function findingsOf(
     return find(loadConfig(file, { dialect: "c" }));
   } catch (error) {
     if (!isReported(error)) throw error;
-    problems.push(problemFrom(error, error.code, file));
+    problems.push(problemFrom(error, "unreadable", file));
     return [];
   }
 }

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { isPrivate, lackingMounts, liveState, restrictionsOf } from "../jail/fs/live-mounts.ts";
@@ -77,7 +78,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const content = emptied ? undefined : record.content;
   const files = new AccountFiles(root, accounts);
   const problems = [...record.problems, ...files.problems];
-  const orProblem = (code: string, step: () => CheckFinding[], what = ""): CheckFinding[] => {
+  const orProblem = (code: ProblemCode, step: () => CheckFinding[], what = ""): CheckFinding[] => {
     try {
       return step();
     } catch (error) {

@@ -32,7 +32,12 @@ export function jailsToCheck(
     for (const problem of jailSettings(sectionOf(ini, path)).problems) {
       if (problem.severity !== "error") continue;
       const message = problemLine(problem, display(problem.file));
-      problems.push({ code: problem.code, path: problem.file, message, place: ini && placeOf(ini, problem) });
+      problems.push({
+        code: "config-invalid",
+        path: problem.file,
+        message,
+        place: ini && placeOf(ini, problem),
+      });
     }
   }
   return { jails: [...paths], problems };

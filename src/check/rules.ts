@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { type ErrorPlace, problemFrom } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 
 /** "error": wrong, or not as it was installed. "warning": a danger that may be intended. */
 export const LEVELS = ["error", "warning"] as const;
@@ -178,7 +179,7 @@ export interface CheckFinding {
 /** A check that failed. */
 export interface CheckProblem {
   /** A stable name, such as "unreadable". */
-  readonly code: string;
+  readonly code: ProblemCode;
   readonly path: ByteString;
   /** One printable line. */
   readonly message: string;

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { display, displayAgain } from "./display.ts";
+import type { ProblemCode } from "./problem-codes.ts";
 
 /** The place of an error in a file. */
 export interface ErrorPlace {
@@ -22,7 +23,7 @@ export class JailkitError extends Error {
 
   constructor(
     /** A stable name, such as "unsafe-jail", for JSON. */
-    readonly code: string,
+    readonly code: ProblemCode,
     readonly exitStatus: number,
     message: string,
     /** The line of a file that the error is about; shown below the message. */
@@ -37,10 +38,10 @@ export class JailkitError extends Error {
 /** An error as reports have it. `code`: of one that has no code of its own. `before`: begins the message. */
 export function problemFrom(
   error: unknown,
-  code: string,
+  code: ProblemCode,
   path: ByteString,
   before = "",
-): { code: string; path: ByteString; message: string; remedy?: string | undefined } {
+): { code: ProblemCode; path: ByteString; message: string; remedy?: string | undefined } {
   const own = error instanceof JailkitError ? error.code : code;
   return { code: own, path, message: before + describeError(error), remedy: remedyOf(error) };
 }

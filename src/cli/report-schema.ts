@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import { SIGNAL_STATUSES } from "./interrupt.ts";
+import { PROBLEM_CODES } from "./problem-codes.ts";
 
 /** A report: the version of its shape, the name of the tool, and its own fields. No others. */
 export function reportSchema<T extends string, F extends z.core.$ZodShape>(tool: T, fields: F) {
@@ -46,7 +47,7 @@ export const interruptible = <const T extends readonly number[]>(...statuses: T)
 
 export const problemSchema = z
   .strictObject({
-    code: z.string().describe("A stable name of what went wrong."),
+    code: keysOf(PROBLEM_CODES).describe("A stable name of what went wrong."),
     path: z.string().describe("Bytes that are not UTF-8 are U+DC80 to U+DCFF."),
     message: z.string().describe("One printable line."),
     remedy: textOrNull.describe(

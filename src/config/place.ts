@@ -1,5 +1,6 @@
 import { display } from "../cli/display.ts";
 import { type ErrorPlace, JailkitError } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { fixText, linesOf, type Sources } from "./fixes.ts";
 import { type Place, type Problem, problemLine } from "./model.ts";
 
@@ -14,7 +15,7 @@ export function problemError(
   problem: Problem,
   exitStatus: number,
   sources: Sources = { texts: [], dialect: "c" },
-  code = "config-invalid",
+  code: ProblemCode = "config-invalid",
 ): JailkitError {
   const line = problemLine(problem, display(problem.file));
   const place = placeOf(sources, problem);

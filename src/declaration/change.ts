@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { isReported, problemFrom, remedyOf } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { type DueKey, dueOf } from "./due.ts";
 
 /** What differs. */
@@ -55,7 +56,7 @@ export interface Fault {
   readonly of: "jail" | "user";
   readonly name: ByteString;
   readonly jail: ByteString;
-  readonly code: string;
+  readonly code: ProblemCode;
   /** One printable line, with the remedy. */
   readonly message: string;
   /** The command in it, if one command is the remedy. */

@@ -206,5 +206,5 @@ export function keptFault(
   const what = `the uid ${uid} is that of ${shown}, the home that ${quoted(found.home.name)} had, whose files the new account would own`;
   const give = found.place && giveCommand(found.place, uid, { uid: 0, gid: 0 });
   const also = give === undefined ? "" : `, or give them to root, with: ${give}`;
-  return { code: "kept-home", message: `${what}: ${advice}${also}` };
+  return { code: "kept-home", message: `${what}: ${advice}${also}` } as const;
 }

@@ -50,12 +50,12 @@ const BY_ASPECT: Readonly<Record<Change["what"], string | undefined>> = {
 type Wrong = Partial<Pick<Fault, "code" | "due">> & { readonly what?: Change["what"] };
 
 /** The place of the key, or of the item, that is at fault; of the header if none is, or the section has no such key. Pure. */
-export function placeOfFault(place: DeclaredPlace, { code = "", due, what }: Wrong): Place {
+export function placeOfFault(place: DeclaredPlace, { code, due, what }: Wrong): Place {
   const { file, line, column, section } = place;
   const rights = section?.entries.filter((one) => typeof describedBy(policyKeys, one.key) === "object") ?? [];
   // Of several rights no one is to blame.
   const right = what === "policy" && rights.length === 1 ? rights[0]?.key : undefined;
-  const keys = [due?.key, BY_CODE[code], what && BY_ASPECT[what], right];
+  const keys = [due?.key, code && BY_CODE[code], what && BY_ASPECT[what], right];
   const entry = keys.map((key) => key && findEntry(section, key)).find((one) => typeof one === "object");
   if (entry === undefined) return { file, line, column };
   const item =

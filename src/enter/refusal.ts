@@ -19,7 +19,8 @@ export function errorId(): string {
 /** A refused login: the log gets the reason, the user a short message. */
 export class Refusal extends JailkitError {
   constructor(
-    code: string,
+    /** A stable name of the check, for the log. */
+    readonly check: string,
     exitStatus: number,
     /** The full reason, for the log. */
     readonly reason: ByteString,
@@ -27,7 +28,7 @@ export class Refusal extends JailkitError {
     readonly shown: string,
     remedy: ByteString = "",
   ) {
-    super(code, exitStatus, display(reason), undefined, remedy);
+    super("refused", exitStatus, display(reason), undefined, remedy);
   }
 }
 
@@ -39,7 +40,7 @@ export function refuse(refusal: Refusal, tool: string, log: Audit, about: Partia
   const id = errorId();
   // A log has one line; a remedy may have several.
   const remedy = refusal.remedy.split("\n").join(" | ");
-  const { code, reason, exitStatus } = refusal;
+  const { check: code, reason, exitStatus } = refusal;
   const message = `${id}: ${reason} (check ${code}, uid ${libc.getuid()})`;
   // `jailkit explain` finds the line by its id.
   log.write("err", remedy === "" ? message : `${message}; remedy: ${remedy}`, {

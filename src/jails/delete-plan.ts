@@ -5,6 +5,7 @@ import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
 import { serviceUsers } from "../jail/accounts/service-users.ts";
@@ -69,7 +70,7 @@ const MOST_OWNERS = 10;
 const MOST_FILES = 10_000;
 
 /** An error with exit status 1. */
-export const refuse = (code: string, message: string, remedy?: string) =>
+export const refuse = (code: ProblemCode, message: string, remedy?: string) =>
   new JailkitError(code, 1, message, undefined, remedy);
 
 /**

@@ -5,6 +5,7 @@ import { normalPath } from "../../ffi/paths.ts";
 import type { CheckProblem } from "../check/rules.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError, problemFrom } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -162,7 +163,7 @@ export function followMove(
   done: (line: string) => void,
   failed: (problem: CheckProblem) => void,
 ): void {
-  const attempt = (what: string, path: ByteString, step: () => string | undefined) => {
+  const attempt = (what: ProblemCode, path: ByteString, step: () => string | undefined) => {
     try {
       const line = step();
       if (line !== undefined) done(line);

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { type Budget, MAXIMUM_DEPTH } from "./budget.ts";
-import { wordError } from "./refusal.ts";
+import { WordError } from "./refusal.ts";
 
 /** Variables that an expression reads, and may assign. */
 export type Variables = Map<ByteString, ByteString>;
@@ -55,7 +55,7 @@ function binary(operator: string): Binary | undefined {
 const ASSIGNMENT = /^(?:[-+*/%&^|]|<<|>>)?=$/;
 
 function arithmeticError(what: string) {
-  return wordError("arithmetic", `arithmetic expression: ${what}`);
+  return new WordError("arithmetic", `arithmetic expression: ${what}`);
 }
 
 /** An integer constant as in C: decimal, octal with 0, hexadecimal with 0x; 64 bits, two's complement. */

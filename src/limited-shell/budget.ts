@@ -1,4 +1,4 @@
-import { wordError } from "./refusal.ts";
+import { WordError } from "./refusal.ts";
 
 /** The limits of one command line: generous for people, and used up in well under a second. */
 export const DEFAULT_LIMITS = {
@@ -31,7 +31,7 @@ export function createBudget(limits: Readonly<Limits> = DEFAULT_LIMITS, subject 
     spend(what, amount) {
       rest[what] -= amount;
       if (rest[what] < 0) {
-        throw wordError("expansion-too-large", `${subject} needs more than ${limits[what]} ${what}`);
+        throw new WordError("expansion-too-large", `${subject} needs more than ${limits[what]} ${what}`);
       }
     },
     left: (what) => Math.max(0, rest[what]),

@@ -10,7 +10,7 @@ import { type CommandPattern, literalsOf, mismatch } from "./command-pattern.ts"
 import { expandWords } from "./expand.ts";
 import type { FileView } from "./files.ts";
 import { findProgram, isFor } from "./programs.ts";
-import { type RefusalCode, WORDS_EXIT_STATUS } from "./refusal.ts";
+import { type RefusalCode, WORDS_EXIT_STATUS, WordError } from "./refusal.ts";
 import { splitWords } from "./split.ts";
 
 // Exit statuses of a refusal, as in jailkit 2.23.
@@ -59,7 +59,7 @@ interface Allowed {
 interface Refused {
   allowed: false;
   exitStatus: number;
-  /** A stable name for programs: a RefusalCode, or a code of wordError. */
+  /** A stable name for programs: a RefusalCode, or that of a WordError. */
   code: string;
   /** For the log: everything. */
   reason: string;
@@ -105,7 +105,8 @@ export function decide(request: CommandRequest): Decision {
     });
   } catch (error) {
     if (!(error instanceof JailkitError)) throw error;
-    const { exitStatus, code, message } = error;
+    const { exitStatus, message } = error;
+    const code = error instanceof WordError ? error.what : error.code;
     const shown = shorten(message, LONGEST_SHOWN);
     return refused(commandLine, exitStatus, code, shorten(message, LONGEST_LOGGED), shown);
   }

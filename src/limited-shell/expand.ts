@@ -7,7 +7,7 @@ import type { FileView } from "./files.ts";
 import { expandPath } from "./glob.ts";
 import { type Operator, type Part, parseWords } from "./parse.ts";
 import { compilePattern, matchEnd } from "./pattern.ts";
-import { wordError } from "./refusal.ts";
+import { WordError } from "./refusal.ts";
 
 /** The data that expansions use. */
 interface ExpansionContext {
@@ -111,7 +111,10 @@ function evaluateParameter(part: Part & { kind: "parameter" }, evaluation: Evalu
     }
     case "fail": {
       const text = plainText(evaluate(part.word, evaluation));
-      throw wordError("parameter-not-set", `${name}: ${display(text === "" ? "parameter not set" : text)}`);
+      throw new WordError(
+        "parameter-not-set",
+        `${name}: ${display(text === "" ? "parameter not set" : text)}`,
+      );
     }
     case undefined:
   }

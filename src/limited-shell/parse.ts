@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { MAXIMUM_DEPTH } from "./budget.ts";
-import { refuseControlBytes, wordError } from "./refusal.ts";
+import { refuseControlBytes, WordError } from "./refusal.ts";
 
 /** The operator after the name in `${NAME...}`; "length" is `${#NAME}`. */
 export type Operator = "length" | "-" | ":-" | "=" | ":=" | "?" | ":?" | "+" | ":+" | "#" | "##" | "%" | "%%";
@@ -45,16 +45,17 @@ function peek(cursor: Cursor, ahead = 0): ByteString {
 }
 
 function syntaxError(what: string) {
-  return wordError("syntax-error", `shell syntax error: ${what}`);
+  return new WordError("syntax-error", `shell syntax error: ${what}`);
 }
 
 function commandSubstitution() {
-  return wordError("command-substitution", "command substitution not allowed");
+  return new WordError("command-substitution", "command substitution not allowed");
 }
 
 /** Runs `parse` one level deeper. */
 function nested<T>(cursor: Cursor, parse: () => T): T {
-  if (++cursor.depth > MAXIMUM_DEPTH) throw wordError("expansion-too-large", "the command nests too deeply");
+  if (++cursor.depth > MAXIMUM_DEPTH)
+    throw new WordError("expansion-too-large", "the command nests too deeply");
   const result = parse();
   cursor.depth--;
   return result;
@@ -92,7 +93,7 @@ function isAtEnd(cursor: Cursor, where: "command" | "brace"): boolean {
   }
   if (byte === "" || byte === " " || byte === "\t") return true;
   if (!ILLEGAL.includes(byte)) return false;
-  throw wordError("illegal-word", `illegal word expansion: unquoted ${quoted(byte)}`);
+  throw new WordError("illegal-word", `illegal word expansion: unquoted ${quoted(byte)}`);
 }
 
 function parseBackslash(cursor: Cursor, parts: Part[]): void {
@@ -159,7 +160,7 @@ function parseDollar(cursor: Cursor, parts: Part[], isQuoted: boolean): void {
     if (name !== "") parts.push({ kind: "parameter", name, operator: undefined, word: [], quoted: isQuoted });
     else if (/[0-9@*#?$!-]/.test(byte)) {
       // wordexp(3) would show its own process here.
-      throw wordError("special-parameter", `the parameter ${quoted(`$${byte}`)} has no value here`);
+      throw new WordError("special-parameter", `the parameter ${quoted(`$${byte}`)} has no value here`);
     } else addText(parts, "$", isQuoted);
   }
 }

@@ -6,8 +6,14 @@ import { JailkitError } from "../cli/error.ts";
 export const WORDS_EXIT_STATUS = 6;
 
 /** The error for a command line that cannot be split into words. */
-export function wordError(code: string, message: string): JailkitError {
-  return new JailkitError(code, WORDS_EXIT_STATUS, message);
+export class WordError extends JailkitError {
+  constructor(
+    /** A stable name, for the log. */
+    readonly what: string,
+    message: string,
+  ) {
+    super("bad-command-line", WORDS_EXIT_STATUS, message);
+  }
 }
 
 /**
@@ -18,11 +24,11 @@ export function refuseControlBytes(line: ByteString): void {
   for (let at = 0; at < line.length; at++) {
     const code = line.charCodeAt(at);
     if ((code < 0x20 && code !== 0x09) || code === 0x7f)
-      throw wordError("control-character", `control character ${quoted(line.charAt(at))} in the command`);
+      throw new WordError("control-character", `control character ${quoted(line.charAt(at))} in the command`);
   }
 }
 
-/** Why the limited shell refuses a command, by stable names. wordError has names of its own. */
+/** Why the limited shell refuses a command, by stable names. WordError has names of its own. */
 export const REFUSALS = {
   "unknown-user": "the account is not known where the shell runs",
   "unknown-group": "the group of the account is not known there",

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { type MarkedText, marksFor } from "./fields.ts";
-import { refuseControlBytes, wordError } from "./refusal.ts";
+import { refuseControlBytes, WordError } from "./refusal.ts";
 
 /** A word of a command line, and where it starts there. */
 export interface MarkedWord extends MarkedText {
@@ -39,13 +39,13 @@ export function markedWords(line: ByteString): MarkedWord[] {
       at++;
     } else if (byte === "'") {
       const end = line.indexOf("'", at + 1);
-      if (end < 0) throw wordError("unbalanced-quote", "a single quote is not closed");
+      if (end < 0) throw new WordError("unbalanced-quote", "a single quote is not closed");
       add(line.slice(at + 1, end), "q", end + 1);
     } else if (byte === '"') {
       const inner = doubleQuoted(line, at + 1);
       add(inner.text, "q", inner.end);
     } else if (byte === "\\") {
-      if (at + 1 === line.length) throw wordError("unbalanced-quote", "a backslash ends the command");
+      if (at + 1 === line.length) throw new WordError("unbalanced-quote", "a backslash ends the command");
       add(line.charAt(at + 1), "b", at + 2);
     } else add(byte, "u", at + 1);
   }
@@ -66,5 +66,5 @@ function doubleQuoted(line: ByteString, start: number): { text: ByteString; end:
       at++;
     } else text += byte;
   }
-  throw wordError("unbalanced-quote", "a double quote is not closed");
+  throw new WordError("unbalanced-quote", "a double quote is not closed");
 }

@@ -74,5 +74,5 @@ export function liveCopyProblem(
   const away = place === "copy" ? moveAway(root, USR) : undefined;
   const remedy = away === undefined ? init : `${away} && ${init}`;
   const message = `${shown}: ${what}, and the jail has no record, as in a copy of a live jail; to make it live (name its sections too): ${remedy}`;
-  return { code: "live-copy", path: root.path, message, remedy };
+  return { code: "live-copy", path: root.path, message, remedy } as const;
 }

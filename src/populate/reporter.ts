@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { print, printError } from "../cli/output.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { startProgress } from "../cli/progress.ts";
 import type { Entry, PopulateProblem } from "./entry.ts";
 import { isPassedOver } from "./passed-over.ts";
@@ -127,7 +128,7 @@ export function strippedMessage(to: ByteString): ByteString {
 }
 
 /** An error about a path of the host, which the message names. `code`: if the error has none of its own. */
-export function problemAt(path: ByteString, error: unknown, code: string): PopulateProblem {
+export function problemAt(path: ByteString, error: unknown, code: ProblemCode): PopulateProblem {
   const text = describeError(error);
   // An immutable directory is one reason for many files.
   const named = text.includes(display(path)) || (error instanceof JailkitError && error.code === "immutable");

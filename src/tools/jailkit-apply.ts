@@ -9,6 +9,7 @@ import { describeError, isReported, JailkitError, UsageError } from "../cli/erro
 import { endInLookUpsWith } from "../cli/interrupt.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { jsonLine, printJsonLine } from "../cli/output.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
@@ -61,7 +62,7 @@ async function doubtful({ jails }: Comparison, check: boolean): Promise<readonly
 
 /** Why a run ends before it does anything. */
 function refusal(
-  code: string,
+  code: ProblemCode,
   message: string,
   { unread, file, remedy }: { unread: readonly UnreadFile[]; file: ByteString; remedy?: string },
 ): DeclarationError {

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath, pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { isJailsOwn } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
@@ -56,7 +57,7 @@ export interface AccountChoice {
 
 export interface AccountChoices {
   readonly choices: readonly AccountChoice[];
-  readonly problems: readonly { code: string; path: ByteString; message: string }[];
+  readonly problems: readonly { code: ProblemCode; path: ByteString; message: string }[];
   readonly warnings: readonly string[];
 }
 
@@ -93,7 +94,7 @@ export function chooseAccounts(
   const names = new Set<ByteString>();
   const uids = new Set<number>();
   const taken: Taken = { groups: new Map(), gids: new Map(), homes: new Map() };
-  const refuse = (user: TransferUser, code: string, message: string) => {
+  const refuse = (user: TransferUser, code: ProblemCode, message: string) => {
     problems.push({ code, path: user.name, message: `user ${quoted(user.name)}: ${message}` });
   };
   for (const user of users) {

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import type { KeyTable } from "../config/keys.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { IniSection } from "../config/model.ts";
@@ -39,7 +40,7 @@ export function sharedSettings(
   );
 }
 
-type Problems = readonly { code: string; path: ByteString; message: string }[];
+type Problems = readonly { code: ProblemCode; path: ByteString; message: string }[];
 
 /**
  * Reasons not to use the sections of jk_lsh.ini: each must be for users of the jail, and all must fit into `room` bytes.
@@ -53,7 +54,7 @@ export function policyProblems(
   const own = sectionsOfUsers(users);
   const seen = new Set<ByteString>();
   let left = room;
-  const problems = policies.flatMap((policy) => {
+  const problems = policies.flatMap((policy): Problems => {
     const shown = `section [${display(policy.name)}]`;
     const twice = seen.has(policy.name);
     seen.add(policy.name);

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { toBytes } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { describedBy, type KeyTable, readKeys, type SectionValues } from "../config/keys.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { Dialect, IniFile, IniSection } from "../config/model.ts";
@@ -53,7 +54,7 @@ export interface SectionChoice {
   readonly ini: IniFile;
   /** Names of sections that nothing defines here. */
   readonly lacking: ReadonlySet<ByteString>;
-  readonly problems: readonly { code: string; path: ByteString; message: string }[];
+  readonly problems: readonly { code: ProblemCode; path: ByteString; message: string }[];
   readonly warnings: readonly string[];
 }
 

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { concernsLibraries, renewLibraryCache } from "../populate/apply/library-cache.ts";
@@ -32,7 +33,7 @@ export class Failures {
   }
 
   /** Runs a step besides the files; a failure becomes a problem with that code. `progress`: how far the work is. */
-  attempt(code: string, progress: string, step: () => void): void {
+  attempt(code: ProblemCode, progress: string, step: () => void): void {
     try {
       step();
     } catch (error) {

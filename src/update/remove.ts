@@ -4,6 +4,7 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { problemReport } from "../cli/report.ts";
 import type { ToolOutput } from "../cli/tool.ts";
 import { socketDirectory } from "../jail/fs/socket-directory.ts";
@@ -162,7 +163,7 @@ function takeAway(
   const failures = new Failures(root.path, [], reporter);
   const { problems } = failures;
   let count = 0;
-  const attempt = (code: string, step: () => void) =>
+  const attempt = (code: ProblemCode, step: () => void) =>
     failures.attempt(code, `${count} of ${removals.length} objects are removed`, step);
   if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
   const unused = unusedSockets(manifest.content.sockets ?? [], { stays, goes });

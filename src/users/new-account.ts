@@ -4,6 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { directoryOf, normalPath, pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { operands } from "../cli/shell-word.ts";
 import { requireFreeHome, usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
@@ -169,7 +170,7 @@ function requireRoom(place: NewAccountPlace, paths: readonly ByteString[]): void
 // (uid_t) -1 means none.
 const MOST_UIDS = 0xffff_fffe;
 
-const refuse = (code: string, message: ByteString, remedy?: ByteString) =>
+const refuse = (code: ProblemCode, message: ByteString, remedy?: ByteString) =>
   new JailkitError(code, 1, message, undefined, remedy);
 
 /** Why a line of passwd(5) cannot hold a value, or useradd(8) would not get it as it is; undefined if neither. Pure. */

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
@@ -89,7 +90,7 @@ function homeInJail({ user, jail, move, shellsIn }: JailingFacts): { jailHome: B
   return { jailHome: inside ? normalPath(home.slice(jail.length)) : home, inside };
 }
 
-function refuse(code: string, user: PasswdEntry, why: string, remedy?: string): JailkitError {
+function refuse(code: ProblemCode, user: PasswdEntry, why: string, remedy?: string): JailkitError {
   return new JailkitError(code, 1, `${quoted(user.name)} ${why}`, undefined, remedy);
 }
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as z from "zod";
+import type { ProblemCode } from "../../src/cli/problem-codes.ts";
 import { problemSchema } from "../../src/cli/report-schema.ts";
 import { type Machine, openMachine, underTest } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -34,7 +35,7 @@ interface Row {
   /** A pattern in what is printed, or nothing at all. */
   says?: Expected<RegExp | "nothing">;
   /** The status with --strict, if it is another, and the codes of the problems with --json. */
-  strict?: { status: number; codes: readonly string[] };
+  strict?: { status: number; codes: readonly ProblemCode[] };
   /** A capability that the tool does not have, as in a container. */
   without?: string;
 }

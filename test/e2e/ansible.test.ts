@@ -7,7 +7,7 @@ import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { smallRpm } from "./packages-scene.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(600_000);
 
 const read = (path: string) => readFileSync(join(checkout, "ansible", path), "utf8");
 const ROLE = "roles/jailkit";

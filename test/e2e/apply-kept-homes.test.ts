@@ -4,6 +4,7 @@ import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
 import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
 import { check } from "./check-helper.ts";
+import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -206,6 +207,25 @@ test("the home, declared for somebody else with another uid, in the run that lea
   expect(linesOf(m, "--prune").summary.problems).toEqual([expect.objectContaining(problem)]);
   m.write(FILE, JAIL + user("carl", `home = /home/bob\nuid = ${uid}\n`));
   expect(linesOf(m, "--check").summary.problems).toEqual([]);
+});
+
+test("a customer who returns gets the home back by the line that the remedy names", () => {
+  const uid = leaveHome();
+  m.write(FILE, JAIL + user("bob"));
+  for (const options of [["--check"], []]) {
+    const [problem] = linesOf(m, ...options).summary.problems;
+    expect(problem).toMatchObject({
+      ...{ code: "foreign-home", remedy: `in section [user bob] of ${FILE} write:\nuid = ${uid}` },
+    });
+    if (options.length === 0) expect(typeRemedy(m, problem?.remedy ?? "").status).toBe(0);
+  }
+  expect(linesOf(m)).toMatchObject({ status: 0, summary: { problems: [] } });
+  expect([uidOf("bob"), m.stat(HOME)?.uid]).toEqual([uid, uid]);
+  // Another number is there on purpose, and a second line would not count.
+  m.must(["userdel", "bob"]);
+  m.must(["jk_jailuser", "--unjail", "--jail-side-only", "-j", J, "bob"]);
+  m.write(FILE, `${JAIL}${user("bob")}uid = ${uid + 7}\n`);
+  expect(linesOf(m).summary.problems).toMatchObject([{ code: "foreign-home", remedy: null }]);
 });
 
 test("jailkit import creates no account with it, unless the account comes back", () => {

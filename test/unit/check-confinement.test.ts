@@ -114,7 +114,7 @@ test("an account that cannot be looked up is a problem, and no end of the check"
   const user = { name: "u", jail: "/srv/j", home: "/home/u", shell: "/usr/sbin/jk_chrootsh" };
   const problems: CheckProblem[] = [];
   expect(loginFindings([user], host, ALL, problems)).toEqual([]);
-  expect(problems).toMatchObject([{ code: "EIO", path: "/etc/jailkit/jk_chrootsh.ini" }]);
+  expect(problems).toMatchObject([{ code: "unreadable", path: "/etc/jailkit/jk_chrootsh.ini" }]);
 });
 
 test("the shell of an account is that of its first line", () => {

@@ -129,7 +129,7 @@ describe("display", () => {
 
   test("an error message is not escaped twice, and no control byte reaches a terminal", () => {
     const message = `${display("/a\nb\\c\xff")}: is \x1b[31m`;
-    expect(describeError(new JailkitError("x", 1, message))).toBe("/a\\nb\\\\c\\xff: is \\x1b[31m");
+    expect(describeError(new JailkitError("failed", 1, message))).toBe("/a\\nb\\\\c\\xff: is \\x1b[31m");
     expect(describeError(new SystemError(2, "open", "/a\nb"))).toBe(
       "/a\\nb: open: No such file or directory",
     );

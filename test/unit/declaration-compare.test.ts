@@ -205,7 +205,7 @@ describe("a jail", () => {
   });
 
   test("nothing is done in one with a fault, nor to one that nothing creates", () => {
-    const fault = { code: "unsafe-jail", message: "is not safe" };
+    const fault = { code: "unsafe-jail", message: "is not safe" } as const;
     expect(jailLines({ proc: true }, { fault, sections: new Set() })).toMatchObject({
       ...{ lines: [], fault: { ...fault, name: "/srv/j" } },
     });

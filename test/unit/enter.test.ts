@@ -264,7 +264,7 @@ test("error ids are JK- and eight base-32 digits, and differ", () => {
 
 test("a limit that cannot be set is a refusal, whose remedy names the key", () => {
   const refusal = limitRefusal(new SystemError(1, "prlimit", "/bin/ls"));
-  expect(refusal).toMatchObject({ code: "confinement", exitStatus: 106, remedy: "change limits" });
+  expect(refusal).toMatchObject({ check: "confinement", exitStatus: 106, remedy: "change limits" });
   expect(limitRefusal(new SystemError(1, "execve", "/bin/ls"))).toBeUndefined();
 });
 
@@ -448,8 +448,8 @@ describe("the plan of the limited shell", () => {
 
   test("the policy alone", () => {
     expect(limitedPolicy(request([], ini))).toMatchObject({ section: "u" });
-    expect(limitedPolicy(request([], undefined))).toMatchObject({ code: "config-missing", exitStatus: 1 });
-    expect(limitedPolicy(request([], ini, lost))).toMatchObject({ code: "unknown-user", exitStatus: 2 });
+    expect(limitedPolicy(request([], undefined))).toMatchObject({ check: "config-missing", exitStatus: 1 });
+    expect(limitedPolicy(request([], ini, lost))).toMatchObject({ check: "unknown-user", exitStatus: 2 });
   });
 });
 

@@ -6,6 +6,7 @@ import { createBudget, DEFAULT_LIMITS, type Limits } from "../../src/limited-she
 import { expandWords } from "../../src/limited-shell/expand.ts";
 import type { FileView } from "../../src/limited-shell/files.ts";
 import { compilePattern, matches } from "../../src/limited-shell/pattern.ts";
+import { WordError } from "../../src/limited-shell/refusal.ts";
 
 const TREE: Record<string, string[]> = {
   ".": ["b", "a", ".h", "B", "-x", "d", "f"],
@@ -41,9 +42,9 @@ function result(line: string, environment?: Record<string, string>): string[] | 
   try {
     return words(line, environment);
   } catch (error) {
-    if (!(error instanceof JailkitError)) throw error;
+    if (!(error instanceof WordError)) throw error;
     expect(error.exitStatus).toBe(6);
-    return error.code;
+    return error.what;
   }
 }
 

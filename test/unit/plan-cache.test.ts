@@ -564,7 +564,7 @@ describe.skipIf(!isRoot)("PlanCache", () => {
     expect(kept()).toEqual([]);
   });
 
-  const problem = { code: "c", path: "/p", message: "m" };
+  const problem = { code: "failed", path: "/p", message: "m" } as const;
   test.each<[string, (plan: Draft) => Partial<Draft>]>([
     ["a problem", () => ({ problems: [problem] })],
     ["not safe", () => ({ unsafe: problem })],

@@ -5,12 +5,15 @@ import { join } from "node:path";
 import { DECLARATION_SCHEMA_FILE } from "../../build/declaration-schema.ts";
 import { documentedTools } from "../../build/documented.ts";
 import {
+  CODES_PAGE,
   LOG_SCHEMA_FILE,
   REPORT_SCHEMAS,
   type ReportTool,
   schemaFileOf,
   schemaFiles,
+  withCodes,
 } from "../../build/schemas.ts";
+import { PROBLEM_CODES } from "../../src/cli/problem-codes.ts";
 
 const folder = join(import.meta.dir, "../../docs/schemas");
 
@@ -20,6 +23,20 @@ test("docs/schemas/ is the output of npm run schemas", () => {
   );
   expect([...written.keys()].sort()).toEqual([...schemaFiles().keys()].sort());
   for (const [name, text] of schemaFiles()) expect([name, written.get(name)]).toEqual([name, text]);
+});
+
+test("the table of codes in docs/panels.md is that of the reports, and the code has each of them", () => {
+  const page = readFileSync(CODES_PAGE, "utf8");
+  expect(withCodes(page)).toBe(page);
+  const codes = Object.keys(PROBLEM_CODES);
+  for (const code of codes) expect(page).toContain(`\n| \`${code}\` | `);
+  const root = join(import.meta.dir, "../../src");
+  const others = ["cli/problem-codes.ts", "config/finding-codes.ts"];
+  const sources = readdirSync(root, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts") && !others.includes(name))
+    .map((name) => readFileSync(join(root, name), "utf8"))
+    .join("\n");
+  expect(codes.filter((code) => !sources.includes(`"${code}"`))).toEqual([]);
 });
 
 test("each tool with --json has a schema, and no other", async () => {

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
+import type { ProblemCode } from "../../cli/problem-codes.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { isSettled, nanosecondsNow, stampOf, type VerifiedFiles } from "../../jail/record/verified.ts";
 import type { Collected } from "../collect.ts";
@@ -112,7 +113,7 @@ class ContentComparison {
     };
   }
 
-  #addProblem(path: ByteString, source: ByteString, code: string, reason = "no answer"): void {
+  #addProblem(path: ByteString, source: ByteString, code: ProblemCode, reason = "no answer"): void {
     const pair = `${display(path)} or ${display(source)}`;
     const message =
       code === "changed" ? `${pair} changed during the comparison` : `cannot read ${pair} ! (${reason})`;

@@ -6,6 +6,7 @@ import { display } from "../../cli/display.ts";
 import { answered, describeError, JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { octal } from "../../cli/octal.ts";
+import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { exchanged, isSameInode } from "../../jail/fs/attributes.ts";
 import { hostDirectory } from "../../jail/fs/host-directories.ts";
@@ -122,7 +123,7 @@ function makeRepair(root: JailRoot, content: ManifestContent | undefined, findin
 }
 
 /** The reason why a file is not repaired. */
-const refusal = (root: JailRoot, path: ByteString, code: string, why: string) =>
+const refusal = (root: JailRoot, path: ByteString, code: ProblemCode, why: string) =>
   new JailkitError(code, 1, `${display(hostPath(root, path))}: ${why}`);
 
 function changeAttributes(

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { lookUp, withJailFile, withTree } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import { type Attributes, makeDirectories, putDevice, putFile, putSymlink } from "../../jail/fs/write.ts";
@@ -65,7 +66,7 @@ function restoreOne(
 /** Requires that only root can change the source: otherwise a user would choose what root copies. */
 function restoreFile(root: JailRoot, entry: ManifestEntry): void {
   const { path, source, mtime } = entry;
-  const refusal = (code: string, why: string) =>
+  const refusal = (code: ProblemCode, why: string) =>
     new JailkitError(code, 1, `${display(root.path + path)}: ${why}`);
   if (source === undefined) throw refusal("no-source", "was not copied from the host");
   const distrusted = (why: string) => refusal("source-not-trusted", `${display(source)} ${why}`);

@@ -152,7 +152,7 @@ function tellingOfSessions({ name, directory }: DeclaredUser): (step: Step) => S
 function requireHome(declared: DeclaredUser, { root, once, uidInstead }: UserMeans): void {
   if (lookUp(root, normalPath(declared.home)) === undefined) return;
   const values = valuesOf(declared, newUid(declared, once, hostUser), uidInstead);
-  requireOwnHome(planNewAccount(root, values, NO_ACCESS, DECLARED), hostUser);
+  requireOwnHome(planNewAccount(root, values, NO_ACCESS, DECLARED), declared, hostUser);
 }
 
 function changeOptions(declared: DeclaredUser, { root, once }: UserMeans, { steps }: Said): void {

@@ -107,7 +107,7 @@ export class UserForesight {
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
       const values = { ...valuesOf(declared, uid, this.about.uidInstead), nonUnique };
       planNewAccount(root, values, this.#accessOf(declared), DECLARED, this.#place, (account) =>
-        requireOwnHome(account, this.machine.laterByUid),
+        requireOwnHome(account, declared, this.machine.laterByUid),
       );
     }
   }
@@ -119,7 +119,7 @@ export class UserForesight {
     if (!this.machine.staysThere(joinHome(root.path, jailHome)) && this.#mayLeave(root, jailHome)) return;
     // One that useradd(8) chooses is not that of the home.
     const uid = newUid(declared, once, this.machine.laterByUid) ?? this.about.uidInstead() ?? -1;
-    requireOwnHome({ root, jailHome, user: { uid } }, this.machine.laterByUid);
+    requireOwnHome({ root, jailHome, user: { uid } }, declared, this.machine.laterByUid);
   }
 
   /** Whether a home is, or is in, that of a user who leaves. */
@@ -232,6 +232,7 @@ function passAside(look: () => void): void {
 /** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
 export function requireOwnHome(
   { root, jailHome, user }: Pick<NewHome, "root" | "jailHome"> & { user: Pick<PasswdEntry, "uid"> },
+  { name, uid, place: { file } }: Pick<DeclaredUser, "name" | "uid" | "place">,
   userByUid: (uid: number) => PasswdEntry | undefined,
 ): void {
   const stat = lookUp(root, jailHome)?.stat;
@@ -244,14 +245,11 @@ export function requireOwnHome(
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
   const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";
   const message = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; ${again}keep it under another name: ${aside}`;
-  // Whose it is, only the administrator knows.
-  throw new JailkitError(
-    "foreign-home",
-    1,
-    message,
-    undefined,
-    isLeft || aside !== command ? undefined : command,
-  );
+  // Of a user who returns; another uid is declared on purpose.
+  const line =
+    uid === undefined ? `in section [user ${name}] of ${file} write:\nuid = ${stat.uid}` : undefined;
+  const moved = aside === command ? command : undefined;
+  throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : moved);
 }
 
 /** What keeps an account from going into a jail that is not there yet, or that has other lines of it. */

@@ -83,7 +83,7 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   const { name, uid, directory } = declared;
   if (account !== undefined || directory) return undefined;
   const message = newNameFault(name, DECLARED);
-  if (message !== undefined) return { code: "bad-name", message };
+  if (message !== undefined) return { code: "bad-name", message } as const;
   if (uid === undefined) return undefined;
   return uidFault(uid, machine.laterByUid) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
 }
@@ -92,7 +92,8 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
 export function uidFault(uid: number, userByUid: (uid: number) => PasswdEntry | undefined) {
   const owner = userByUid(uid);
   if (owner === undefined) return undefined;
-  return { code: "uid-taken", message: `the uid ${uid} belongs to ${quoted(owner.name)}: ${DECLARED.uid}` };
+  const message = `the uid ${uid} belongs to ${quoted(owner.name)}: ${DECLARED.uid}`;
+  return { code: "uid-taken", message } as const;
 }
 
 /** Why an account of a directory is not made a member of groups, and the commands that do so. Pure. */

@@ -42,7 +42,7 @@ function numericId(text: ByteString, what: string): number | undefined {
   throw new JailkitError("bad-id", 1, `${quoted(text)} is too large for a ${what} id`);
 }
 
-const unknown = (what: string, text: ByteString) =>
+const unknown = (what: "user" | "group", text: ByteString) =>
   new JailkitError(`unknown-${what}`, 1, `there is no ${what} ${quoted(text)} on this machine`);
 
 /**

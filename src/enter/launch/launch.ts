@@ -15,6 +15,7 @@ import { stopNotices } from "../../../ffi/waiting.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { tryPrintError } from "../../cli/output.ts";
+import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { NO_FILTERS, refuseTerminalInput } from "../../confine/calls.ts";
 import { looseFile } from "../../confine/handed-files.ts";
 import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
@@ -75,7 +76,7 @@ function preparePidfile(path: ByteString, notify: Notify): PidWriter | undefined
   }
 }
 
-function step(code: string, exitStatus: number, action: () => void): void {
+function step(code: ProblemCode, exitStatus: number, action: () => void): void {
   try {
     action();
   } catch (error) {

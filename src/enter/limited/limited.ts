@@ -227,7 +227,7 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
     return planCommand(request, user, asked, policyFor(request, user, group, asked));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    const { exitStatus, code, reason, shown, remedy } = error;
+    const { exitStatus, check: code, reason, shown, remedy } = error;
     return { allowed: false, exitStatus, code, reason, shown, remedy, notes: [] };
   }
 }

@@ -132,9 +132,9 @@ export function runLimitedShell(
     ...allowed,
     outcome: "allowed",
   });
-  const notConfined = ({ code, reason, shown, remedy: change }: Refusal, place: ByteString) =>
+  const notConfined = ({ check, reason, shown, remedy: change }: Refusal, place: ByteString) =>
     refuse(
-      new Refusal(code, NOT_EXECUTABLE, `${reason} (${who})`, shown, `${change} in ${place}`),
+      new Refusal(check, NOT_EXECUTABLE, `${reason} (${who})`, shown, `${change} in ${place}`),
       TOOL,
       log,
       allowed,

@@ -131,8 +131,8 @@ function explainPolicy(shell: Shell): LimitedPolicy | undefined {
   const check = `jailkit config check ${shellWord(configFile)}`;
   const policy = limitedPolicy(request);
   if (policy instanceof Refusal) {
-    const { code, reason, exitStatus } = policy;
-    const isMissing = code === "no-section" || code === "config-missing";
+    const { check: name, reason, exitStatus } = policy;
+    const isMissing = name === "no-section" || name === "config-missing";
     const { sections = [] } = (isMissing && answered(request.loadConfig)) || {};
     const remedy = isMissing ? ownSection(shell, sections) : undefined;
     const other = (isMissing && bringRemedy(configFile)) || check;

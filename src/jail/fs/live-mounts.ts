@@ -4,6 +4,7 @@ import { close, fstat, isEmptyDirectory, type Stat, sameFile } from "../../../ff
 import { attachMount, cloneMountOf, limitMount } from "../../../ffi/mounts.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
+import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { ownMounts } from "../../system/mountinfo.ts";
 import { isLimited } from "../../system/mounts.ts";
@@ -62,7 +63,7 @@ export function lackingMounts(root: JailRoot, directories: readonly ByteString[]
 export const restrictionsOf = (path: ByteString): string =>
   isSocketDirectory(path) ? "read-only, nosuid, nodev and noexec" : "read-only, nosuid and nodev";
 
-const refuse = (code: string, path: ByteString, what: string) =>
+const refuse = (code: ProblemCode, path: ByteString, what: string) =>
   new JailkitError(code, 1, `${display(path)}: ${what}`);
 
 /**

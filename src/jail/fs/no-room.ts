@@ -8,6 +8,7 @@ import { fileSystemOf } from "../../../ffi/statfs.ts";
 import { display } from "../../cli/display.ts";
 import { answered, isReported } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
+import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { isWritableFileSystem, remountCommand } from "../../system/mounts.ts";
 import { undeletableDirectory } from "./host-directories.ts";
 import { withTree } from "./look.ts";
@@ -32,7 +33,7 @@ interface Entry {
 /** A failure, for the report of a tool. */
 export interface Failure {
   /** A stable name, such as "no-room". */
-  readonly code: string;
+  readonly code: ProblemCode;
   readonly path: ByteString;
   /** One printable line. */
   readonly message: string;

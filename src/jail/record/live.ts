@@ -32,7 +32,7 @@ export function lackingSockets(root: JailRoot, sockets: readonly ByteString[] = 
   if (path === undefined) return undefined;
   const remedy = mountCommand(root.path);
   const message = `${display(hostPath(root, path))}: the host's ${display(path)}, with its sockets, is not mounted there as it should be; fix it with: ${remedy}`;
-  return { code: "sockets", path: root.path, message, remedy };
+  return { code: "sockets", path: root.path, message, remedy } as const;
 }
 
 /**
@@ -63,7 +63,7 @@ export function lackingProblem(root: JailRoot, live: readonly ByteString[] = [])
   const remedy = `${clear === undefined ? "" : `${clear} && `}${mountCommand(root.path)}`;
   const also = what === undefined ? "" : `, and ${what}`;
   const message = `${display(at)}: the host's ${display(path)} ${how}${also}; fix it with: ${remedy}`;
-  return { code: "not-mounted", path: root.path, message, remedy };
+  return { code: "not-mounted", path: root.path, message, remedy } as const;
 }
 
 /** What is in the place of a mount, and the command that makes place for it; undefined for nothing, and if nothing can. */

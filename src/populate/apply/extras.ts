@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { problemFrom } from "../../cli/error.ts";
+import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { endsRun, noRoom, type Work } from "../../jail/fs/no-room.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Entry, PopulateProblem } from "../entry.ts";
@@ -25,7 +26,7 @@ export function notRecorded(error: unknown, jail: ByteString): PopulateProblem {
 /** Collects the problems of steps of which every one is tried. */
 function stepsOf(jail: ByteString, reporter: LineReporter) {
   const problems: PopulateProblem[] = [];
-  const attempt = (code: string, step: () => void) => {
+  const attempt = (code: ProblemCode, step: () => void) => {
     if (problems.some(endsRun)) return;
     try {
       step();

@@ -1,6 +1,7 @@
 import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
+import type { ProblemCode } from "../../cli/problem-codes.ts";
 import type { Loader } from "../../libraries/closure.ts";
 import type { Attribution, Entry, Keeps, Plan, PopulateProblem, Reason } from "../entry.ts";
 import type { FileSystem } from "../file-system.ts";
@@ -129,7 +130,7 @@ function nanoseconds(seconds: number, rest: number): bigint {
 /** Adds an error about `path` of the host. `prefix`: the start of the message. */
 export function addProblem(
   draft: Draft,
-  code: string,
+  code: ProblemCode,
   path: ByteString,
   message: string,
   prefix = `${display(path)} `,

@@ -529,7 +529,7 @@ export const APPLY: readonly Mutant[] = [
     ["requireShell(root, shell, DECLARED);\n    this.#shells", "this.#shells"],
     ["if (!isLimitedShell(shell)) requireOwnDropIn(name);", "if (!isLimitedShell(shell)) return;"],
     ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
-    ["requireOwnHome(account, this.machine.laterByUid),", "undefined,"],
+    ["requireOwnHome(account, declared, this.machine.laterByUid),", "undefined,"],
     ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
     ["(root !== undefined && lookUp(root, above) !== undefined)", "false"],
     ["prepareJail(account, root, { ...common, host, access, move: false }, run)", "undefined"],

@@ -45,7 +45,7 @@ export const SHELL: readonly Mutant[] = [
   { ...split(" || code === 0x7f)", ")"), file: "src/limited-shell/refusal.ts" },
   split('byte === " " || byte === "\\t"', 'byte === " "'),
   split(
-    'if (end < 0) throw wordError("unbalanced-quote", "a single quote is not closed");',
+    'if (end < 0) throw new WordError("unbalanced-quote", "a single quote is not closed");',
     "if (end < 0) return words;",
   ),
   split('next !== "" && \'$`"\\\\\'.includes(next)', 'next !== ""'),

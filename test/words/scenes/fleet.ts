@@ -97,6 +97,16 @@ export const FLEET_SCENE: Scene = {
         }
       },
     },
+    "ssh-keygen -q -t ed25519 -N '' -C emma -f keys/emma.new": {
+      after: async (stage, outputs) => {
+        changing(...MACHINES).after?.(stage, outputs, []);
+        const login = "-o BatchMode=yes emma@web1 pwd";
+        expect(await stage.shell.type(`ssh -i keys/emma.new ${login}`)).toMatchObject({
+          output: "/home/emma",
+        });
+        expect((await stage.shell.type(`ssh -i keys/emma -o IdentitiesOnly=yes ${login}`)).status).toBe(255);
+      },
+    },
     "ssh root@web4 true": changing(NEW),
     "ssh-keygen -R web2": {
       before: async ({ others: [, web2], shell }) => {

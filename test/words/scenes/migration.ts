@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import type { Scene, Stage } from "../scene.ts";
 
 /** Makes the accounts that the page moves, as their programs have them; shells that Debian has no more are empty. */
@@ -17,4 +18,27 @@ async function makeAccounts({ m, must, allowKey }: Stage): Promise<void> {
   await must("git init -q --bare -b main /srv/git/project.git && chown -R erin: /srv/git/project.git");
 }
 
-export const MIGRATION: Scene = { boot: true, prepare: makeAccounts };
+const OLD = "/srv/old";
+const PROGRAM = `${OLD}/usr/bin/cp`;
+
+/** A jail of an account, as jailkit 2 leaves it: without a record; its section has a program now that it lacks. */
+async function makeOldJail({ m, must }: Stage): Promise<void> {
+  await must(`jk_init -j ${OLD} uidbasics basicshell && rm ${PROGRAM}`);
+  await must(`jk_addjailuser -s /bin/bash ${OLD} hans`);
+  m.remove("/var/lib/jailkit");
+}
+
+export const MIGRATION: Scene = {
+  boot: true,
+  prepare: makeAccounts,
+  steps: {
+    "jailkit adopt --all --dry-run": {
+      before: makeOldJail,
+      after: async ({ m, must }, [, , output = ""]) => {
+        expect(output).toContain(PROGRAM);
+        await must(`jailkit delete --yes --unjail ${OLD} && userdel hans`);
+        m.remove(OLD);
+      },
+    },
+  },
+};

@@ -1,0 +1,115 @@
+/** What the Ansible role tells: on one machine, which it reaches without ssh; fleet.test.ts has it at work on three. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { checkout } from "../machine/helper.ts";
+import type { Machine } from "../machine/machine.ts";
+import { KEYS, openApplyMachine } from "./apply-scene.ts";
+import { installNssSystemd } from "./archives.ts";
+
+setDefaultTimeout(600_000);
+
+const J = "/srv/customer";
+const FLEET = "/root/fleet";
+const DECLARED = "jails.d/customers.ini";
+const THERE = "/etc/jailkit/jails.d/customers.ini";
+const PROGRAM = "/usr/sbin/jailkit";
+const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", LC_ALL: "C.UTF-8", NO_COLOR: "1" };
+
+const user = (name: string, more = "") => `[user ${name}]\njail = ${J}\nshell = /bin/bash\n${more}`;
+const declared = (...users: string[]) => `[jail ${J}]\nsections = uidbasics, basicshell\n${users.join("")}`;
+const anna = (key: string) => user("anna", `authorized_keys = ${key}\n`);
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.must(["ansible-galaxy", "collection", "install", join(checkout, "ansible")], { env });
+  m.write(
+    `${FLEET}/play.yml`,
+    "- hosts: all\n  gather_facts: false\n  roles:\n    - role: jailkit.fleet.jailkit\n",
+  );
+});
+afterAll(() => m?.close());
+
+/** Runs the role here under each of these names, with the variables of the name: status, changed tasks, and what was shown. */
+function play(names: Readonly<Record<string, object>>, ...options: string[]) {
+  const vars = {
+    ...{ ansible_connection: "local", ansible_python_interpreter: "/usr/bin/python3" },
+    jailkit_declarations: [DECLARED],
+  };
+  m.write(`${FLEET}/hosts.yml`, JSON.stringify({ all: { vars, hosts: names } }));
+  const words = ["ansible-playbook", "-i", "hosts.yml", ...options, "play.yml"];
+  const { status, stdout, stderr } = m.run(words, { env, cwd: FLEET, timeout: 500_000 });
+  // Without the escapes of JSON.
+  const shown = (stdout + stderr).replaceAll("\\n", "\n").replaceAll('\\"', '"');
+  return { status, changed: Number(/ changed=(\d+) /.exec(stdout)?.[1]), shown };
+}
+
+test("a key that still lets somebody in, warnings, and what a directory should say are shown, in check mode too", () => {
+  installNssSystemd(m);
+  const services = "$1: files extrausers systemd";
+  m.write(
+    "/etc/nsswitch.conf",
+    m.read("/etc/nsswitch.conf").replace(/^(passwd|group|shadow):.*$/gm, services),
+  );
+  m.write("/var/lib/extrausers/passwd", "carla:x:6001:6001::/home/carla:/bin/sh\n");
+  m.write("/var/lib/extrausers/group", "carla:x:6001:\n");
+  const carla = user("carla", "directory = yes\n");
+  const more = [carla, user("kim", "comment = K\n")];
+  m.write(THERE, declared(anna(KEYS[0]), user("bob"), ...more));
+  m.must(["jailkit", "apply"]);
+  m.write("/root/other.ini", declared(user("kim", "comment = Kim\n")));
+  m.must(["jailkit", "apply", "/root/other.ini"]);
+  m.write(`${FLEET}/${DECLARED}`, declared(anna(KEYS[1]), ...more));
+
+  const keys = () => m.read(`${J}/home/anna/.ssh/authorized_keys`);
+  for (const { options, changes } of [
+    { options: ["--check"], changes: 2 },
+    { options: [], changes: 2 },
+  ]) {
+    const { status, changed, shown } = play({ here: {} }, ...options);
+    expect([status, changed]).toEqual([0, changes]);
+    expect(shown).toMatch(/"user anna: keys/);
+    expect(shown).toContain("jailkit_prune=true removes this");
+    expect(shown).toContain("user kim: was declared last in '/root/other.ini'");
+    expect(shown).toContain(`${J}/./home/carla`);
+    expect(keys()).toContain(KEYS[0]);
+  }
+
+  const { status, changed, shown } = play({ here: { jailkit_prune: true } });
+  expect([status, changed, keys()]).toEqual([0, 1, `${KEYS[1]}\n`]);
+  expect(shown).toMatch(/"- user bob: .*: the home '\/srv\/customer\/home\/bob' of uid \d+ stays: /);
+  expect(shown).not.toContain("jailkit_prune=true");
+});
+
+test("a mistake is reported with the line of the control machine, and the remedy", () => {
+  const before = declared(user("anna"));
+  m.write(THERE, before);
+  m.write(`${FLEET}/${DECLARED}`, declared(user("anna", "grups = team\n")));
+  const { status, shown } = play({ here: {} });
+  expect([status, m.read(THERE)]).toEqual([2, before]);
+  expect(shown).toContain(`"msg": "${DECLARED}:6:1: `);
+  expect(shown).toContain(`\n  remedy: write in line 6 of ${DECLARED}:\n    groups = team`);
+  expect(shown).not.toContain(`${THERE}:`);
+  expect(shown).not.toMatch(/\/run\/jailkit-\w+\/jails/);
+});
+
+test("variables that cannot be meant, and a machine without jailkit 3, are refused with the reason", () => {
+  const aside = `${PROGRAM}.aside`;
+  m.must(["mv", PROGRAM, aside]);
+  const several = play({
+    one: { jailkit_declarations: DECLARED },
+    homes: { jailkit_delete_homes: true },
+    missing: {},
+  });
+  expect(several.status).toBe(2);
+  for (const [name, why] of Object.entries({
+    one: "jailkit_declarations: must be a list of files; for one file: \\[jails\\.d/customers\\.ini\\]",
+    homes: "jailkit_delete_homes: deletes nothing without jailkit_prune",
+    missing: "jailkit 3 is not installed here: set jailkit_package",
+  }))
+    expect(several.shown).toMatch(new RegExp(`^fatal: \\[${name}\\]: .*"${why}`, "m"));
+  m.write(PROGRAM, "#!/bin/sh\necho 'jailkit: there is no command apply' >&2\nexit 1\n", { mode: 0o755 });
+  const old = play({ here: {} }, "--check");
+  expect([old.status, old.shown]).toEqual([2, expect.stringContaining("is too old for declarations: set")]);
+  m.must(["mv", aside, PROGRAM]);
+});
