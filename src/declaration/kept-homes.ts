@@ -5,7 +5,7 @@ import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { ownersIn } from "../jail/accounts/service-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { hostPath, type JailRoot, joinPath, openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot, joinPath, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
 import { giveCommand } from "../system/give.ts";
 import { mountRemedy } from "../system/unmounted.ts";
@@ -114,6 +114,31 @@ export class KeptHomes {
     const name = beside.get(home.uid);
     return name === undefined ? undefined : { home, place: joinPath(directory, name) };
   }
+}
+
+/** A home without its account. */
+export interface LeftHome {
+  readonly uid: number;
+  /** As the jail sees it. */
+  readonly path: ByteString;
+}
+
+/** Those of some homes that are in a jail, and there, with the owner of before: each once. */
+export function leftIn(jail: ByteString, homes: readonly KeptHome[]): readonly LeftHome[] {
+  const here = homes.filter((home) => placeOf(home).jail === jail && !isWholeJail(home));
+  if (here.length === 0) return [];
+  const found = answered(() => {
+    using root = openJailRoot(jail);
+    const all = here.map((home) => ({ uid: home.uid, path: placeOf(home).path }));
+    return all.filter((home) => isStillThere(root, home));
+  });
+  return [...new Map((found ?? []).map((home) => [home.path, home])).values()];
+}
+
+/** Whether a home is a directory of its owner. */
+export function isStillThere(root: JailRoot, { uid, path }: LeftHome): boolean {
+  const stat = answered(() => lookUp(root, path)?.stat);
+  return stat?.uid === uid && isDirectory(stat);
 }
 
 /** The owner of a home, as passwd(5) has that; undefined if it is not there, or if that is not known. */

@@ -23,8 +23,8 @@ import {
 } from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
-import type { Gone } from "./former-jails.ts";
-import { compareJail, formerIn } from "./jail.ts";
+import type { Gone, Note } from "./former-jails.ts";
+import { compareJail, formerIn, lostText } from "./jail.ts";
 import type { JailState } from "./jail-state.ts";
 import { movedFault, withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
@@ -75,7 +75,7 @@ export interface Comparison {
   /** What of that was declared once, so that --prune would remove it. */
   readonly noLonger: readonly Change[];
   /** Declared jails at places where they should not be, though they can be, and accounts that stay. */
-  readonly warnings: readonly Pick<Fault, "of" | "name" | "message">[];
+  readonly warnings: readonly Note[];
   /** The path that an operand of jk_cp means, as it is recorded. */
   readonly pathOf: (operand: ByteString) => ByteString;
 }
@@ -102,6 +102,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const machine = new Machine(new KeptHomes(before));
     const undeclared: string[] = [];
     const noLonger: Change[] = [];
+    const warnings: Note[] = [];
     const declared = new Map(declaration.jails.map((jail) => [jail.path, jail]));
     const users = Map.groupBy(declaration.users, ({ jail }) => jail);
     const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
@@ -125,7 +126,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
-        ...{ prune, undeclared, noLonger },
+        ...{ prune, undeclared, noLonger, warnings },
         ...{ once: once.jails.get(path), onceUser: (name: ByteString) => once.users.get(name) },
         ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
@@ -152,9 +153,11 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       out: out.map(({ name }) => name),
       warnings: [
         ...insides,
+        ...warnings,
         ...(others === undefined ? [] : contradictions(declaration, others, pathOf)),
         ...(asked.usual ? declaredElsewhere(jails.flatMap(changesOf), before) : []),
         ...out.flatMap(({ note }) => note ?? []),
+        ...gone.notes,
       ],
       ...{ undeclared, noLonger, pathOf },
     };
@@ -189,6 +192,7 @@ interface Before {
   readonly undeclared: string[];
   /** Gets what --prune would remove. */
   readonly noLonger: Change[];
+  readonly warnings: Note[];
   readonly once: OnceJail | undefined;
   readonly onceUser: (name: ByteString) => OnceUser | undefined;
   /** Something is removed from the jail before. */
@@ -232,7 +236,7 @@ function compareOne(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { prune, undeclared, noLonger, once, onceUser, isCleared, leave, uidInstead }: Before,
+  { prune, undeclared, noLonger, warnings, once, onceUser, isCleared, leave, uidInstead }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
@@ -248,6 +252,8 @@ function compareOne(
         };
         const compared = compareJail(declared, state, lookUps, { once, prune });
         ({ changes, fault, taken } = compared);
+        if (state.lost && changes.length > 0)
+          warnings.push({ of: "jail", name: path, message: lostText(path) });
         undeclared.push(...compared.undeclared);
         noLonger.push(...formerIn(declared, state, lookUps, { once, prune }));
         if (fault === undefined) {
