@@ -162,6 +162,16 @@ const notCompared = (others: Declaration | DeclarationError | undefined): string
     ? [`the usual files have errors, so that these are not compared with them: ${others.message}`]
     : [];
 
+/** The warnings that a named file declares nothing, and never did: it may be another one that was meant, or was moved. */
+function emptyFiles(declaration: Declaration, { jails, users }: Once, usual: boolean): string[] {
+  const declared = [...declaration.jails, ...declaration.users].map(({ place }) => place.file);
+  const known = new Set([...declared, ...[...jails, ...users].map(({ file }) => file)]);
+  const empty = usual ? [] : declaration.files.filter((file) => !known.has(file));
+  return empty.map(
+    (file) => `${quoted(file)} declares nothing, and nothing that is remembered was declared by it`,
+  );
+}
+
 async function apply(files: readonly string[], options: Options): Promise<number> {
   const { check, configDir, prune, deleteHomes, json, noWait } = options;
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
@@ -186,7 +196,8 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const { unread } = (prune ? others : undefined) ?? declaration;
   if (prune) requireAllRead(others ?? declaration, compared);
   const comparison = hasWork(compared) ? await foreseen(compared) : compared;
-  const report = new ApplyReport({ ...options, unread, warnings: notCompared(read.others) });
+  const warnings = [...notCompared(read.others), ...emptyFiles(declaration, known, usual)];
+  const report = new ApplyReport({ ...options, unread, warnings });
   report.plan(comparison);
   try {
     if (!check)

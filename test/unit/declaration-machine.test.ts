@@ -33,6 +33,7 @@ const facts: DeclarationFacts = {
   groupNames: () => GROUPS,
   jailedUsers: () => [{ name: "bert", home: "/srv/a/./home/bert/", shell: "/bin/sh", jail: "/srv/a" }],
   jails: () => ["/srv/a"],
+  declaredOnce: () => undefined,
   profiles: () => ["basicshell", "sftp"],
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
   exists: (path) => ["/usr/bin/tool", "/usr/bin/a b", "/link", "/srv/a"].includes(path),

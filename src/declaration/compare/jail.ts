@@ -54,9 +54,12 @@ export function compareJail(
   return new JailDifference(declared, state, lookUps, asked).compare();
 }
 
+/** Why a jail is made that has a record. */
+export const LOST = "it was here, and is missing";
+
 /** The warning that a jail which is missing is made anew, without the homes that were in it. */
 export const lostText = (path: ByteString): string =>
-  `it was here, and is missing: it is made anew, without what users had in it; if it was moved: jailkit adopt --moved ${shellWord(path)} NEW; if it is on another file system: mount that first`;
+  `${LOST}: it is made anew, without what users had in it; if it was moved: jailkit adopt --moved ${shellWord(path)} NEW; if it is on another file system: mount that first`;
 
 /** What --prune would remove from a jail, and stays without it. Pure. */
 export function formerIn(
@@ -259,5 +262,5 @@ const NOTHING = { changes: [], undeclared: [], taken: [] } as const;
 
 function missingText({ exists, lost }: JailState): string {
   if (exists) return "its contents were removed";
-  return lost ? "it was here, and is missing" : "it does not exist";
+  return lost ? LOST : "it does not exist";
 }
