@@ -91,12 +91,12 @@ function whyNotDeclared(
   jail: ByteString,
   facts: DeclarationFacts,
   files: readonly ByteString[],
-): readonly ["error" | "warning", string] | undefined {
-  if (answered(() => facts.exists(jail)) === false) return ["error", "does not exist"];
+): { readonly severity: "error" | "warning"; readonly what: string } | undefined {
+  if (answered(() => facts.exists(jail)) === false) return { severity: "error", what: "does not exist" };
   const once = answered(() => facts.declaredOnce(jail));
   // Of another file that is there, this one need not know.
   const isOwn = once !== undefined && (files.includes(once) || answered(() => facts.exists(once)) === false);
-  return isOwn ? ["warning", `was once, in ${quoted(once)}`] : undefined;
+  return isOwn ? { severity: "warning", what: `was once, in ${quoted(once)}` } : undefined;
 }
 
 function reportUserJail(
@@ -109,10 +109,10 @@ function reportUserJail(
   const known = answered(facts.jails);
   if (known === undefined) return;
   if (known.includes(jail)) {
-    const what = whyNotDeclared(jail, facts, files);
-    if (what === undefined) return;
-    const [severity, why] = what;
-    const message = `the jail ${quoted(jail)} is not declared, and ${why}: declare it with [jail ${display(jail)}], or name another one`;
+    const why = whyNotDeclared(jail, facts, files);
+    if (why === undefined) return;
+    const { severity, what } = why;
+    const message = `the jail ${quoted(jail)} is not declared, and ${what}: declare it with [jail ${display(jail)}], or name another one`;
     report(keyPlace(section, "jail"), severity, "unknown-jail", message, { kind: "none" });
     return;
   }

@@ -121,7 +121,7 @@ test("a jail with a new name in the files is not made beside the old one, and wh
   m.write(FILE, jail(A) + user("bob", A));
   m.must(["jailkit", "apply"]);
   m.write(FILE, jail(B) + user("bob", B));
-  const remedy = `mv ${A} ${B} && jailkit adopt --moved ${A} ${B}`;
+  const remedy = `mv -nT ${A} ${B} && jailkit adopt --moved ${A} ${B}`;
   for (const options of [["--check"], [], ["--prune"]] as const) {
     const { exitStatus, problems } = summary(...options);
     expect([exitStatus, problems.find(({ path }) => path === B)]).toMatchObject([

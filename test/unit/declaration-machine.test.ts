@@ -156,7 +156,7 @@ test("a jail that nothing is declared to create, or that a record has and no dir
 });
 
 test("an account that is in another jail, or has another home, or one that does not move", () => {
-  expect(look("[user bert]\njail = /srv/b\nshell = /bin/sh\n", { jails: () => ["/srv/b"] })).toEqual([
+  expect(look("[user bert]\njail = /srv/b\nshell = /bin/sh\n", { jails: () => ["/srv/b"], exists: () => true })).toEqual([
     ["error 2:8 in-another-jail", "jk_jailuser --unjail -m -s /usr/sbin/nologin bert"],
   ]);
   expect(look(user("bert", "home = /home/b"))).toEqual([
@@ -181,6 +181,7 @@ test("a home that a directory server refuses is warned of, until the directory h
   const at = (jail: string, home = "") =>
     codes(`[user luser]\njail = ${jail}\nshell = /bin/sh\ndirectory = 1\n${home}`, {
       jails: () => [jail],
+      exists: () => true,
     });
   expect(at("/srv/\xc3\xa4")).toEqual(["warning 2:8 not-ascii"]);
   expect(at("/srv/a", "home = /data/\xc3\xa4\n")).toEqual([

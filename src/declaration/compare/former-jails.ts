@@ -122,9 +122,12 @@ function leftText({ path }: OnceJail, homes: readonly LeftHome[], prunes: string
   return `is not declared any more, and stays with what earlier runs left in it (${what}): to delete both: ${remove}; to keep them as they are: jailkit forget ${operands(path)}`;
 }
 
-/** The command that removes what a file does not declare any more, with homes; `usual`: the run has no FILE. */
+/** Removes what is not declared any more, with homes. */
+const PRUNES = "jailkit apply --prune --delete-homes";
+
+/** The command that does so for what a file declared; `usual`: the run has no FILE. */
 export const prunesWithHomes = ({ file }: OnceJail, usual: boolean): string =>
-  `jailkit apply --prune --delete-homes${usual ? "" : ` ${shellWord(file)}`}`;
+  usual ? PRUNES : `${PRUNES} ${shellWord(file)}`;
 
 /** Why a jail would not be deleted after these users have left, and homes have gone: by what its deletion says. */
 function whyItStays(

@@ -110,7 +110,7 @@ function renamedJails(
     const from = split === undefined ? undefined : normalPath(split.jail);
     if (from === undefined || !former.has(from) || statIfPresent(AT_FDCWD, from) === undefined) continue;
     const [old, now] = [shellWord(from), shellWord(jail)];
-    const remedy = `mv ${old} ${now} && jailkit adopt --moved ${old} ${now}`;
+    const remedy = `mv -nT ${old} ${now} && jailkit adopt --moved ${old} ${now}`;
     const message = `it does not exist, and ${quoted(name)} is in ${quoted(from)}, which is not declared any more: if that has a new name: ${remedy}; else declare it too, until its users have left it`;
     renamed.set(jail, { of: "jail", name: jail, jail, code: "in-another-jail", message, remedy });
   }
