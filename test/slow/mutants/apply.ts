@@ -111,9 +111,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (isHere && declared.length > 0) {", "if (false) {"],
     ["prune && deleteHomes && !isTaken ? left", "prune && deleteHomes ? left"],
   ]),
-  ...within("src/declaration/compare/former-jails.ts", LEAVES, [
-    ["if (damaged.length === 0)", "if (false)"],
-  ]),
+  ...within("src/declaration/compare/former-jails.ts", LEAVES, [["if (damaged.length === 0)", "if (false)"]]),
   ...within("src/declaration/renamed.ts", "e2e/apply-renamed.test.ts", [
     [" && once.createdHome === account?.home", ""],
     ["if (answered(() => userByName(once.name) === undefined) !== true) return [];", ""],
