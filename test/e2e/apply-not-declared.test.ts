@@ -57,6 +57,25 @@ describe("what a file declared that is gone", () => {
     for (const file of [OLD, NEW]) m.remove(file);
   });
 
+  test("is named though homes that were left keep its jail, and what the run says removes it", () => {
+    m.write(OLD, jail(A) + user("bob", A));
+    m.must(["jailkit", "apply", OLD]);
+    m.write(OLD, "");
+    m.must(["jailkit", "apply", "--prune", OLD]);
+    const left = (file: string) =>
+      `jail ${A}: is not declared any more, and stays with what earlier runs left in it ('${A}/home/bob'): to delete both: jailkit apply --prune --delete-homes${file}; to keep them as they are: jailkit forget ${A}`;
+    expect([summary("--check", OLD).warnings, m.exists(A)]).toEqual([[left(` ${OLD}`)], true]);
+    m.remove(OLD);
+    expect(summary().warnings).toEqual([left(` ${OLD}`)]);
+    const [, remove = "false"] = /to delete both: (.*); to keep/.exec(left(` ${OLD}`)) ?? [];
+    // The first thing that this says.
+    const [, touch = "false"] = /create an empty one: (.*)\n/.exec(m.run(remove.split(" ")).stderr) ?? [];
+    sh(touch);
+    sh(remove);
+    expect([m.exists(A), summary().warnings]).toEqual([false, []]);
+    m.remove(OLD);
+  });
+
   test("is kept by a file that declares it", () => {
     m.write(OLD, jail(A) + user("bob", A));
     m.must(["jailkit", "apply", OLD]);

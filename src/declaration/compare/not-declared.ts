@@ -21,6 +21,8 @@ import type { OpenJails } from "./open-jails.ts";
 interface Orphans {
   readonly file: ByteString;
   readonly changes: readonly Change[];
+  /** Why jails of it stay. */
+  readonly notes: readonly Note[];
 }
 
 /** The files, besides the usual ones and those of this run, that declared something once and are gone. */
@@ -41,8 +43,8 @@ function orphansOf(
   const gone = goneFiles(before, declarations[0]?.files ?? []);
   return gone.flatMap((file): Orphans[] => {
     const scope = { files: [file], usual: false, prune: false, deleteHomes: false };
-    const { former } = formerOf(declarations, before, machine, opened, scope);
-    return former.length === 0 ? [] : [{ file, changes: former.map(({ change }: Former) => change) }];
+    const { former, notes } = formerOf(declarations, before, machine, opened, scope);
+    return [{ file, changes: former.map(({ change }: Former) => change), notes }];
   });
 }
 
@@ -58,11 +60,10 @@ const orphanLines = (orphans: readonly Orphans[]): string[] =>
 const orphanNotes = (orphans: readonly Orphans[]): Note[] =>
   orphans.flatMap((one) => {
     const [first, ...more] = one.changes;
-    if (first === undefined) return [];
+    if (first === undefined) return one.notes;
     const others = more.length === 0 ? "" : ` (and ${listed([...new Set(more.map(nameOf))])})`;
-    return [
-      { of: first.of, name: first.name, message: `is not declared any more${others}: ${orphanText(one)}` },
-    ];
+    const message = `is not declared any more${others}: ${orphanText(one)}`;
+    return [{ of: first.of, name: first.name, message }, ...one.notes];
   });
 
 /** The warnings that jails are made anew which were there. */
