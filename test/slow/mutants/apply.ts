@@ -60,7 +60,6 @@ export const APPLY: readonly Mutant[] = [
     [" || this.homes.includes(path)", ""],
     ["if (depth > DEEPEST) return path;", ""],
     ["this.known.has(path) || ", ""],
-    ["isGenerated(path) || ", ""],
   ]),
   ...within("src/declaration/other-things.ts", MOVES, [[" && !isEmpty(root, name)", ""]]),
   ...within("src/declaration/carry-out/user.ts", "e2e/apply-hostile.test.ts", [
