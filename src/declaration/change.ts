@@ -113,7 +113,7 @@ export const signOf = ({ action }: Pick<Change, "action">) => SIGNS[action];
 /** A change without its reason, printable: `user anna: shell /bin/sh -> /bin/bash`. */
 export function changeText(change: Change): string {
   const { what, from, to } = change;
-  const whole = what === "jail" || (what === "account" && to === undefined);
+  const whole = (what === "jail" || what === "account") && to === undefined;
   if (whole) return nameOf(change);
   const values = [from, to].filter((value) => value !== undefined).join(" -> ");
   return `${nameOf(change)}: ${[what, values].filter((part) => part !== "").join(" ")}`;

@@ -158,6 +158,31 @@ export class KeptHomes implements ReservedUids {
   }
 }
 
+/** A home without its account. */
+export interface LeftHome {
+  readonly uid: number;
+  /** As the jail sees it. */
+  readonly path: ByteString;
+}
+
+/** Those of some homes that are in a jail, and there, with the owner of before: each once. */
+export function leftIn(jail: ByteString, homes: readonly KeptHome[]): readonly LeftHome[] {
+  const here = homes.filter((home) => placeOf(home).jail === jail && !isWholeJail(home));
+  if (here.length === 0) return [];
+  const found = answered(() => {
+    using root = openJailRoot(jail);
+    const all = here.map((home) => ({ uid: home.uid, path: placeOf(home).path }));
+    return all.filter((home) => isStillThere(root, home));
+  });
+  return [...new Map((found ?? []).map((home) => [home.path, home])).values()];
+}
+
+/** Whether a home is a directory of its owner. */
+export function isStillThere(root: JailRoot, { uid, path }: LeftHome): boolean {
+  const stat = answered(() => lookUp(root, path)?.stat);
+  return stat?.uid === uid && isDirectory(stat);
+}
+
 /** The owner of a home, as passwd(5) has that; undefined if it is not there, or if that is not known. */
 export const ownerOf = (home: ByteString): number | undefined =>
   answered(() => {

@@ -19,6 +19,8 @@ export interface DeclarationFacts {
   jailedUsers(): readonly JailedUser[];
   /** The paths of known jails. */
   jails(): readonly ByteString[];
+  /** The file that declared a jail once. */
+  declaredOnce(jail: ByteString): ByteString | undefined;
   /** The names of the sections of jk_init.ini. */
   profiles(): readonly ByteString[];
   /** The host's own directory that is at a path, and cannot be a jail. */

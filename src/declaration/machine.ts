@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
-import { quoted } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
@@ -86,14 +86,36 @@ function reportAbsent(section: IniSection, subject: Subject, { facts, report }: 
     report(subject, "error", "empty-jail", `${shown}: ${EMPTY_JAIL}`, { kind: "none" });
 }
 
+/** What is wrong with a known jail that nothing declares; undefined for one that others take care of. */
+function whyNotDeclared(
+  jail: ByteString,
+  facts: DeclarationFacts,
+  files: readonly ByteString[],
+): { readonly severity: "error" | "warning"; readonly what: string } | undefined {
+  if (answered(() => facts.exists(jail)) === false) return { severity: "error", what: "does not exist" };
+  const once = answered(() => facts.declaredOnce(jail));
+  // Of another file that is there, this one need not know.
+  const isOwn = once !== undefined && (files.includes(once) || answered(() => facts.exists(once)) === false);
+  return isOwn ? { severity: "warning", what: `was once, in ${quoted(once)}` } : undefined;
+}
+
 function reportUserJail(
   section: IniSection,
   jail: ByteString,
   { facts, report, declared }: FactContext,
+  files: readonly ByteString[],
 ): void {
   if (declared.includes(jail)) return;
   const known = answered(facts.jails);
-  if (known === undefined || known.includes(jail)) return;
+  if (known === undefined) return;
+  if (known.includes(jail)) {
+    const why = whyNotDeclared(jail, facts, files);
+    if (why === undefined) return;
+    const { severity, what } = why;
+    const message = `the jail ${quoted(jail)} is not declared, and ${what}: declare it with [jail ${display(jail)}], or name another one`;
+    report(keyPlace(section, "jail"), severity, "unknown-jail", message, { kind: "none" });
+    return;
+  }
   const all = [...declared, ...known];
   const near = suggest(jail, all);
   const message = `the jail ${quoted(jail)} is neither declared nor known${didYouMean(jail, all)}`;
@@ -222,6 +244,7 @@ export function machineProblems(
   const users = new Set(
     subjects.filter(({ subject }) => subject.kind === "user").map(({ subject }) => subject.name),
   );
+  const files = ini.texts.map(({ file }) => file);
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
   for (const { section, subject } of subjects) {
     if (subject.kind === "jail") {
@@ -229,7 +252,7 @@ export function machineProblems(
       continue;
     }
     const jail = findEntry(section, "jail")?.value ?? "";
-    if (jail !== "") reportUserJail(section, jail, context);
+    if (jail !== "") reportUserJail(section, jail, context, files);
     reportGroups(section, context);
     reportAccount(section, subject, context);
     reportPlace(section, subject, context);

@@ -1,37 +1,114 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
-import { entriesOf, isEmptyDirectory, openAt, withFd } from "../../ffi/files.ts";
+import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import {
+  type DirectoryEntry,
+  entriesOf,
+  isEmptyDirectory,
+  openAt,
+  readEntries,
+  statIfPresent,
+  withFd,
+} from "../../ffi/files.ts";
+import { isGenerated } from "../check/files/drift.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { isStrict } from "../jail/fs/strict.ts";
-import { type JailRoot, namedError } from "../jail/fs/walk.ts";
+import { isDirectory, isRegular, type JailRoot, namedError } from "../jail/fs/walk.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 
 // Besides the strict ones: what a jail may have that nothing has put there.
 const OF_JAILS: readonly ByteString[] = ["boot", "home", "lost+found", "media", "mnt", "srv", "tmp", "var"];
+// Of the system, of which a jail of 2.23 may have earlier versions that nothing tells of; and what programs leave.
+const NOT_LOOKED_AT =
+  /^\/(?:bin|sbin|lib[^/]*|usr\/(?!local$)[^/]+|dev|proc|run|sys|tmp|var\/(?:cache|lock|log|run|tmp))$/;
+// As jk_cp copied them, by hand or in a jail of 2.23.
+const COPIED = /^\/(?:etc|opt|root|usr)\//;
+const LEFT_BY_PROGRAMS =
+  /\/\.(?:(?:a|ba|k|z)?sh_history|lesshst|viminfo|python_history|wget-hsts)$|^\/etc\/ld\.so\.cache~$/;
+// Each level needs a descriptor, and users may nest without limit.
+const DEEPEST = 256;
 
 /**
- * Throws JailkitError for a jail that has at its top what no jail has and no record tells of, such as the dumps in a directory
- * that became a jail: it is deleted on purpose only, since all of it goes. Files of users are not looked for.
+ * Throws JailkitError for a jail that has what neither its record nor a rule for jails tells of, such as the dumps in a
+ * directory that became a jail, or a repository in its /srv: it is deleted on purpose only, since all of it goes. Files of
+ * users are not looked for, nor what is in `homes`, which go as well.
  */
-export function requireNothingElse(jail: ByteString): void {
+export function requireNothingElse(jail: ByteString, homes: readonly ByteString[] = []): void {
   using root = openNamedJail(jail);
-  const known = recordedNames(root);
-  const isKnown = (name: ByteString) => isStrict(name) || OF_JAILS.includes(name) || known.has(name);
-  const other = namesIn(root).find((name) => !isKnown(name) && !isEmpty(root, name));
+  const other = otherThing(root, homes);
   if (other === undefined) return;
   const shown = operands(jail);
   const message = `it holds other things, such as ${quoted(other)}; keep all of it as it is with: jailkit forget ${shown}`;
   throw new JailkitError("holds-other-things", 1, message);
 }
 
-/** The names at the top of a jail that its record tells of; none if it cannot be read. */
-function recordedNames(root: JailRoot): ReadonlySet<ByteString> {
+function otherThing(root: JailRoot, homes: readonly ByteString[]): ByteString | undefined {
+  const known = recordedPaths(root);
+  const tops = new Set([...known].map((path) => path.split("/")[1] ?? ""));
+  const isKnown = (name: ByteString) =>
+    isStrict(name) || OF_JAILS.includes(name) || tops.has(name) || LEFT_BY_PROGRAMS.test(`/${name}`);
+  const names = namesIn(root);
+  const other = names.find((name) => !isKnown(name) && !isEmpty(root, name));
+  if (other !== undefined) return other;
+  const search = new Search(root, known, homes);
+  for (const name of names) {
+    const found = search.at(root.fd, name, `/${name}`, 0);
+    if (found !== undefined) return found.slice(1);
+  }
+  return undefined;
+}
+
+/** The paths that the record of a jail tells of; none if it cannot be read. */
+function recordedPaths(root: JailRoot): ReadonlySet<ByteString> {
   const content = answered(() => openManifest(root).content);
-  const paths = [...(content?.entries.keys() ?? []), ...(content?.live ?? []), ...(content?.sockets ?? [])];
-  return new Set(paths.map((path) => path.split("/")[1] ?? ""));
+  return new Set([...(content?.entries.keys() ?? []), ...(content?.live ?? []), ...(content?.sockets ?? [])]);
+}
+
+/** Looks for a file that nothing tells of: by descriptors, never through a link, and not in other file systems. */
+class Search {
+  constructor(
+    private readonly root: JailRoot,
+    private readonly known: ReadonlySet<ByteString>,
+    private readonly homes: readonly ByteString[],
+  ) {}
+
+  /** The first one at or below a name in an open directory. */
+  at(fd: number, name: ByteString, path: ByteString, depth: number): ByteString | undefined {
+    if (NOT_LOOKED_AT.test(path) || this.homes.includes(path)) return undefined;
+    const stat = statIfPresent(fd, name);
+    if (stat === undefined || stat.mountId !== this.root.top.stat.mountId) return undefined;
+    if (!isDirectory(stat)) return isRegular(stat) && this.#isOther(path) ? path : undefined;
+    if (depth > DEEPEST) return path;
+    try {
+      return withFd(openAt(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK), (inner) =>
+        this.#in(inner, path, depth + 1),
+      );
+    } catch (error) {
+      // A user may have removed it meanwhile.
+      return isErrno(error, "ENOENT") ? undefined : path;
+    }
+  }
+
+  #in(fd: number, path: ByteString, depth: number): ByteString | undefined {
+    for (let more = true; more; ) {
+      // In pieces: the first find is enough.
+      const piece: DirectoryEntry[] = [];
+      more = readEntries(fd, piece);
+      for (const { name } of piece) {
+        const found = this.at(fd, name, `${path}/${name}`, depth);
+        if (found !== undefined) return found;
+      }
+    }
+    return undefined;
+  }
+
+  #isOther(path: ByteString): boolean {
+    if (this.known.has(path) || isGenerated(path) || LEFT_BY_PROGRAMS.test(path)) return false;
+    return !(COPIED.test(path) && statIfPresent(AT_FDCWD, path) !== undefined);
+  }
 }
 
 const isEmpty = (root: JailRoot, name: ByteString): boolean =>

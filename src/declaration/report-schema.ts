@@ -100,7 +100,7 @@ export const applySummarySchema = reportSchema("jailkit apply", {
   unchanged: count,
   undeclared: texts.describe("What is there and not declared, one printable line each."),
   noLongerDeclared: texts.describe(
-    "What of it was declared once, one printable line each: --prune removes it. A key in it still lets somebody in.",
+    "What of it was declared once, one printable line each: --prune removes it, or for a file that is gone what the line says. A key in it still lets somebody in.",
   ),
   unread: z
     .array(z.strictObject({ file: z.string(), message: z.string(), remedy: textOrNull }))

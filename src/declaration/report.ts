@@ -48,6 +48,8 @@ export class ApplyReport implements Shown {
   #hasWork = false;
   #undeclared: readonly string[] = [];
   #noLonger: readonly string[] = [];
+  /** The same of files that are gone. */
+  #orphans: readonly string[] = [];
   #warnings: readonly string[] = [];
   #directories: readonly DirectoryChange[] = [];
   readonly #places = new Places();
@@ -78,6 +80,7 @@ export class ApplyReport implements Shown {
     if (!json) showUnread(unread);
     this.#undeclared = undeclared;
     this.#noLonger = comparison.noLonger.map(changeText);
+    this.#orphans = comparison.orphans;
     const about = comparison.warnings.map((one) => `${nameOf(one)}: ${one.message}`);
     this.#warnings = [...this.options.warnings, ...about];
     if (!json) for (const line of this.#warnings) printError(`${APPLY}: warning: ${line}`);
@@ -247,7 +250,7 @@ export class ApplyReport implements Shown {
       printJsonLine({
         ...{ version: 1, tool: APPLY, check, changed, failed, unchanged },
         undeclared: this.#undeclared.map(jsonText),
-        noLongerDeclared: this.#noLonger.map(jsonText),
+        noLongerDeclared: [...this.#noLonger, ...this.#orphans].map(jsonText),
         unread: unread.map(unreadReport),
         warnings: this.#warnings.map(jsonText),
         directories: this.#directories.map(directoryOfUser),

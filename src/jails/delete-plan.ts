@@ -36,6 +36,8 @@ export interface DeleteRequest {
   readonly userFiles: boolean;
   /** Users who will have left before; nobody else by default. */
   readonly leaving?: readonly Leaving[];
+  /** Directories that will have gone before, as the jail sees them. */
+  readonly gone?: readonly ByteString[];
 }
 
 /** A user who will have left a jail. */
@@ -223,7 +225,8 @@ function ownersIn(
   // A damaged record counts as empty.
   const entries = answered(() => openManifest(root).content.entries) ?? new Map<ByteString, ManifestEntry>();
   const leaving = new Set(users.flatMap(({ name }) => userByName(name)?.uid ?? []));
-  const homes = (request.leaving ?? []).flatMap(({ home }) => home ?? []);
+  const { leaving: left = [], gone = [] } = request;
+  const homes = [...left.flatMap(({ home }) => home ?? []), ...gone];
   const stays = (path: ByteString) => homes.every((home) => below(path, home) === undefined);
   return collectOwners(
     root,
@@ -239,7 +242,8 @@ function isAsPut(entry: ManifestEntry | undefined, { uid, size, mtime }: Usage):
 }
 
 /** The command that deletes files of users, too. */
-const withUserFiles = ({ path }: JailRoot) => `jailkit delete --user-files ${shellWord(path)}`;
+export const withUserFiles = ({ path }: Pick<JailRoot, "path">) =>
+  `jailkit delete --user-files ${shellWord(path)}`;
 
 function requireNobodyElse(root: JailRoot, owners: readonly Owner[], unread: number): void {
   const shown = display(root.path);

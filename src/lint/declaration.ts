@@ -12,6 +12,7 @@ import { absentFault } from "../declaration/compare/absent.ts";
 import { hostHomeFault } from "../declaration/compare/look-user.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
+import { readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { subjectOf } from "../declaration/section.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -36,6 +37,7 @@ function once<T>(ask: () => T): () => T {
 export function machineFacts(): DeclarationFacts {
   const accounts = once(hostAccounts);
   const memberships = once(() => accountFacts(accounts()));
+  const remembered = once(() => new Map(readOnce().jails.map(({ path, file }) => [path, file])));
   const host = fileSystemAt();
   return {
     userByName: (name) => accounts().userByName(name),
@@ -52,6 +54,7 @@ export function machineFacts(): DeclarationFacts {
         throw error;
       });
     }),
+    declaredOnce: (jail) => remembered().get(jail),
     profiles: once(() => {
       const file = loadConfig(`${CONFIG_DIRECTORY}/jk_init.ini`, { dialect: "py" });
       return (file?.sections ?? []).map(({ name }) => name);

@@ -173,6 +173,16 @@ const notCompared = (others: Declaration | DeclarationError | undefined): string
     ? [`the usual files have errors, so that these are not compared with them: ${others.message}`]
     : [];
 
+/** The warnings that a named file declares nothing, and never did: it may be another one that was meant, or was moved. */
+function emptyFiles(declaration: Declaration, { jails, users }: Once, usual: boolean): string[] {
+  const declared = [...declaration.jails, ...declaration.users].map(({ place }) => place.file);
+  const known = new Set([...declared, ...[...jails, ...users].map(({ file }) => file)]);
+  const empty = usual ? [] : declaration.files.filter((file) => !known.has(file));
+  return empty.map(
+    (file) => `${quoted(file)} declares nothing, and nothing that is remembered was declared by it`,
+  );
+}
+
 async function apply(files: readonly string[], options: Options): Promise<number> {
   const { check, configDir, prune, deleteHomes, json, noWait } = options;
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
@@ -197,7 +207,8 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const { unread } = (prune ? others : undefined) ?? declaration;
   if (prune) requireAllRead(others ?? declaration, compared);
   const comparison = hasWork(compared) ? await foreseen(compared) : compared;
-  const report = new ApplyReport({ ...options, unread, warnings: notCompared(read.others) });
+  const warnings = [...notCompared(read.others), ...emptyFiles(declaration, known, usual)];
+  const report = new ApplyReport({ ...options, unread, warnings });
   report.plan(comparison, await doubtful(comparison, check));
   try {
     if (!check)
@@ -272,7 +283,7 @@ A jail is compared by its record: its sections and files, its live directories a
 
 An account that exists outside of jails moves into the jail, with its home; it is an error if that is not its own, or holds the home of another account. Accounts that are not in /etc/passwd are found there by the directories that they own. The uid of an account, and a home that is in the jail already, are not changed: a difference is an error.
 
-What is there and not declared stays, and is shown with --verbose; a line before the last one tells of what was declared once. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; a home of it that stays is shown with its uid, which apply and jk_addjailuser(8) give to no new account while something there has it, and which nobody else can be declared or imported with. Nor do they give the uid of one whose home is deleted to a new account as long as its jail is there, where other files may have it. One that jk_jailuser(8) or apply jailed is taken out of its jail, with its home and its former shell, but without the groups and keys that were declared; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them; those of the others are an error, and no new ones begin; so is a home of which its user has made too much to look for others in it. What has left otherwise, or was deleted, is forgotten: what has its name later stays. An account that somebody has taken out of its jail stays, which a warning says once, and loses the groups and keys that were declared. Whoever has a home in that of another one goes first. A home in which another user still lives is not deleted, and an account of before that cannot take its home along stays, which is an error of --check, too. A jail in which files of users are left, or in which users are declared, is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
+What is there and not declared stays, and is shown with --verbose (without FILE also jails); a line before the last one tells of what was declared once. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; a home of it that stays is shown with its uid, which apply and jk_addjailuser(8) give to no new account while something there has it, and which nobody else can be declared or imported with. Nor do they give the uid of one whose home is deleted to a new account as long as its jail is there, where other files may have it. One that jk_jailuser(8) or apply jailed is taken out of its jail, with its home and its former shell, but without the groups and keys that were declared; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them; those of the others are an error, and no new ones begin; so is a home of which its user has made too much to look for others in it. What has left otherwise, or was deleted, is forgotten: what has its name later stays. An account that somebody has taken out of its jail stays, which a warning says once, and loses the groups and keys that were declared. Whoever has a home in that of another one goes first. A home in which another user still lives is not deleted, and an account of before that cannot take its home along stays, which is an error of --check, too. A jail in which users are declared, or in which files of users or of root are left that are no part of a jail, is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
 
 A jail that was moved is an error as long as its record and its accounts have the old path, whether it is declared at that or at the new one; the message has the command that helps, jailkit-adopt(8) with --moved.
 

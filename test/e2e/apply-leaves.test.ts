@@ -311,7 +311,7 @@ test("a jail that only a user names, who is to come, is not deleted", () => {
   declare(`${JAIL}[jail /srv/t]\nsections = uidbasics, basicshell\n`);
   m.write(FILE, `${JAIL}[user bob]\njail = /srv/t\nshell = /bin/bash\n`);
   const stays =
-    "jail /srv/t: is not declared any more, and stays: users are declared in it (bob): declare the jail too, or another one for them";
+    "jail /srv/t: is not declared any more, and stays: users are declared in it: declare the jail again, or move [user bob] (/etc/jailkit/jails.d/one.ini:3) to another jail";
   for (const options of [["--check", "--prune"], ["--prune"]]) {
     const { changes, summary } = linesOf(m, ...options);
     expect([changes.map(({ of }) => of), summary.problems.map(({ message }) => message)]).toEqual([

@@ -124,7 +124,7 @@ function deleteByHand(): void {
 test("what a jail that was deleted by hand has left goes, when it is declared to be off", () => {
   deleteByHand();
   declare(OFF, "uidbasics");
-  expect(did(m)).toEqual([`done + jail ${J}: sections uidbasics (it does not exist)`, ...REMOVED]);
+  expect(did(m)).toEqual([`done + jail ${J}: sections uidbasics (it was here, and is missing)`, ...REMOVED]);
   agree(ALL_OFF);
 });
 

@@ -40,27 +40,64 @@ afterAll(() => m?.close());
 
 describe("a jail", () => {
   test("in which a home is left stays, by the plan and the run, until somebody takes the files out", () => {
-    const stays = [
-      "user-files",
-      expect.stringMatching(
-        /^jail \/srv\/customer: is not declared any more, and stays: .*: 1, as \/srv\/customer\/home\/bob/,
-      ),
-    ];
-    m.must(["sh", "-c", `rm -rf ${J}/home/bob/* ${J}/home/bob/.[a-z]*`]);
-    expect(outcome("--prune")).toEqual({
-      ...{
-        status: 1,
+    const stays = `jail ${J}: is not declared any more, and stays with what earlier runs left in it ('${J}/home/bob'): to delete both: jailkit apply --prune --delete-homes; to keep them as they are: jailkit forget ${J}`;
+    const warnings = (...options: readonly string[]) => linesOf(m, ...options).summary.warnings;
+    expect([warnings("--check", "--prune"), outcome("--prune")]).toEqual([
+      [stays],
+      {
+        ...{ status: 0, problems: [] },
         lines: [expect.stringMatching(/^- user bob: account but not its home .* \(no longer declared\)$/)],
-        problems: [stays],
       },
-    });
-    for (let run = 0; run < 2; run++)
-      expect(outcome("--prune")).toEqual({ status: 1, lines: [], problems: [stays] });
-    const [, remedy = "false"] =
-      /with: (jailkit delete --user-files .*)/.exec(`${outcome("--prune").problems[0]?.[1]}`) ?? [];
-    m.must(["sh", "-c", `yes | ${remedy}`]);
+    ]);
+    for (const options of [[], ["--prune"], ["--check", "--prune"], ["--prune"]] as const) {
+      const { status, changes, summary } = linesOf(m, ...options);
+      expect([status, changes, summary.warnings, summary.noLongerDeclared]).toEqual([0, [], [stays], []]);
+    }
+    const [, remove = "false", forget = "false"] =
+      /: (jailkit apply .*); to keep them as they are: (.*)$/.exec(stays) ?? [];
+    // Not what is beside the home, nor the home of an account that has the uid by now.
+    m.must([
+      "install",
+      "-o",
+      m.must(["stat", "-c", "%u", `${J}/home/bob`]).stdout.trim(),
+      "/etc/hostname",
+      `${J}/srv-of-bob`,
+    ]);
+    expect(linesOf(m, "--prune", "--delete-homes").summary.problems).toMatchObject([{ code: "user-files" }]);
+    expect(m.exists(`${J}/home/bob`)).toBe(true);
+    m.remove(`${J}/srv-of-bob`);
+    m.must(["sh", "-c", `useradd -M -u $(stat -c %u ${J}/home/bob) late`]);
+    expect(outcome("--prune", "--delete-homes")).toMatchObject({ status: 0, lines: [], problems: [] });
+    expect(warnings("--prune")[0]).toContain(`to delete both: jailkit delete --user-files ${J};`);
+    m.must(["userdel", "late"]);
+    const planned = `- jail ${J}: jail and the homes that stayed in it: ${J}/home/bob (no longer declared)`;
+    expect(linesOf(m, "--check", "--prune", "--delete-homes").changes.map(({ text }) => text)).toEqual([
+      planned,
+    ]);
+    m.must(["sh", "-c", remove]);
+    expect([m.exists(J), outcome("--prune"), warnings("--prune")]).toEqual([
+      ...[false, { status: 0, lines: [], problems: [] }, []],
+    ]);
+    // The other way, with the same jail again.
+    declare(`${JAIL}${BOB}`);
+    m.write(FILE, OTHER);
+    expect(outcome("--prune")).toMatchObject({ status: 0, problems: [] });
+    m.must(["sh", "-c", forget]);
+    expect([outcome("--prune"), warnings("--prune"), m.exists(`${J}/home/bob`)]).toEqual([
+      ...[{ status: 0, lines: [], problems: [] }, [], true],
+    ]);
+    m.remove(J);
+  });
+
+  test("in which a user is declared stays, and what the message says heals", () => {
+    m.write(FILE, `${OTHER}${BOB}`);
+    const text = `jail ${J}: is not declared any more, and stays: users are declared in it: declare the jail again, or move [user bob] (${FILE}:3) to another jail`;
+    const plain = linesOf(m);
+    expect([plain.status, plain.summary.warnings, plain.summary.noLongerDeclared]).toEqual([0, [text], []]);
+    const keeps = { status: 1, lines: [], problems: [["has-users", text]] };
+    for (let run = 0; run < 2; run++) expect(outcome("--prune")).toEqual(keeps);
+    m.write(FILE, `${OTHER}${JAIL}${BOB}`);
     expect(outcome("--prune")).toEqual({ status: 0, lines: [], problems: [] });
-    expect(m.exists(J)).toBe(false);
   });
 
   test("that somebody has deleted stays with its users, until what the messages say was typed", () => {

@@ -73,6 +73,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "take their files out, or delete these with: ${withUserFiles(root)}": "where a jail is being deleted",
   "${shown}: users live in it (${names}): use: jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}":
     "where a jail is being deleted",
+  "jailkit apply --prune --delete-homes":
+    "of homes whose users have gone, beside the command that keeps them",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
   "${shown}: another jail is in it, ${display(inside)}: delete that first": "where a jail is being deleted",
   "${display(path)} is missing: 'jailkit forget' drops its record; if it was moved: ${followRemedy(path, \"NEW\")}":

@@ -14,7 +14,7 @@ const JAIL: DeclaredJail = {
   ...{ logSocket: undefined, proc: undefined },
 };
 const THERE: JailState = {
-  ...{ exists: true, emptied: false, fault: undefined, unfinished: new Set<string>() },
+  ...{ exists: true, lost: false, emptied: false, fault: undefined, unfinished: new Set<string>() },
   ...{ sections: new Set(["a", "b"]), files: new Set(["/usr/bin/id"]), live: new Set<string>() },
   ...{
     lacking: new Map(),

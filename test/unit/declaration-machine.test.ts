@@ -35,9 +35,10 @@ const facts: DeclarationFacts = {
   groupNames: () => GROUPS,
   jailedUsers: () => [{ name: "bert", home: "/srv/a/./home/bert/", shell: "/bin/sh", jail: "/srv/a" }],
   jails: () => ["/srv/a"],
+  declaredOnce: () => undefined,
   profiles: () => ["basicshell", "sftp"],
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
-  exists: (path) => ["/usr/bin/tool", "/usr/bin/a b", "/link", "/srv/a"].includes(path),
+  exists: (path) => ["/usr/bin/tool", "/usr/bin/a b", "/link", "/srv/a", "/srv/\xc3\xa4"].includes(path),
   isDirectory: (path) => path === "/usr",
   isProgram: (name) => name === "less",
   groupsOf: ({ name }) => (name === "luser" ? [101] : []),
@@ -166,9 +167,9 @@ test("a jail that nothing is declared to create, or that a record has and no dir
 });
 
 test("an account that is in another jail, or has another home, or one that does not move", () => {
-  expect(look("[user bert]\njail = /srv/b\nshell = /bin/sh\n", { jails: () => ["/srv/b"] })).toEqual([
-    ["error 2:8 in-another-jail", "jk_jailuser --unjail -m -s /usr/sbin/nologin bert"],
-  ]);
+  expect(
+    look("[user bert]\njail = /srv/b\nshell = /bin/sh\n", { jails: () => ["/srv/b"], exists: () => true }),
+  ).toEqual([["error 2:8 in-another-jail", "jk_jailuser --unjail -m -s /usr/sbin/nologin bert"]]);
   expect(look(user("bert", "home = /home/b"))).toEqual([
     ["error 4:8 home-differs", "write in line 4 of f:\nhome = /home/bert"],
   ]);

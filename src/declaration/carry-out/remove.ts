@@ -26,8 +26,9 @@ import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
+import type { FormerJail } from "../compare/former-jails.ts";
 import { isOutside, isSame } from "../compare/taken-out.ts";
-import { createdHomeOf, wholeJail } from "../kept-homes.ts";
+import { createdHomeOf, type LeftHome, wholeJail } from "../kept-homes.ts";
 import { policiesOf, sumOf } from "../once.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNothingElse } from "../other-things.ts";
@@ -49,16 +50,34 @@ export function removeFormer(former: Former, means: Means, said: Said): void {
   if (former.of === "user") removeUser(former, means, said);
   else if (former.of === "left") removeLeft(former.once, former.left, said);
   else if (former.of === "given") takeBack(former.once, former.change, said);
-  else removeJail(former.once.path, said);
+  else removeJail(former, said);
 }
 
-function removeJail(jail: ByteString, { steps, warnings, errors }: Said): void {
-  const plan = planDelete({ jail, unjail: false, userFiles: false });
-  if (plan.seen !== undefined) requireNothingElse(jail);
+function removeJail({ once: { path: jail }, homes }: FormerJail, { steps, warnings, errors }: Said): void {
+  const request = { jail, unjail: false, userFiles: false };
+  const gone = homes.map(({ path }) => path);
+  let plan = planDelete({ ...request, gone });
+  if (plan.seen !== undefined) requireNothingElse(jail, gone);
+  if (homes.length > 0) {
+    removeLeftHomes(jail, homes, steps);
+    plan = planDelete(request);
+  }
   const outcome = deleteJail(plan, () => undefined);
   steps.push(...outcome.steps);
   warnings.push(...outcome.warnings);
   errors.push(...outcome.problems);
+}
+
+/** Removes homes that earlier runs have left: with the jail, and only when nothing else prevents that. */
+function removeLeftHomes(jail: ByteString, homes: readonly LeftHome[], steps: Said["steps"]): void {
+  using root = openNamedJail(jail);
+  for (const { uid, path } of homes) {
+    const stat = lookUp(root, path)?.stat;
+    // Who may write above it may have put another one there since.
+    if (stat?.uid !== uid || !isDirectory(stat)) continue;
+    removeTree(root, path, stat);
+    steps.push(`removed the home ${quoted(hostPath(root, path))}`);
+  }
 }
 
 function removeUser({ once, holds }: FormerUser, means: Means, said: Said): void {
@@ -167,7 +186,9 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {
     const notOurs = holds === undefined ? "apply did not create it" : `the home of ${quoted(holds)} is in it`;
-    const why = deleteHomes ? notOurs : "this run is without --delete-homes; it also stays in later ones";
+    const why = deleteHomes
+      ? notOurs
+      : "this run is without --delete-homes; it also stays in later ones, as long as the jail is declared";
     said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays: ${why}`);
     if (stat.uid === user.uid) kept = { name, uid: user.uid, home: joinHome(root.path, place) };
   }

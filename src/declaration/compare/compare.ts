@@ -1,9 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered, isReported } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
-import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { insideJail, jailAround } from "../../jail/record/around.ts";
@@ -13,7 +11,7 @@ import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
 import { dueOf, withDue } from "../due.ts";
 import { KeptHomes, wholeJail } from "../kept-homes.ts";
-import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
+import type { Declaration } from "../model.ts";
 import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import {
   fillingOf,
@@ -24,18 +22,19 @@ import {
 } from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
-import type { Gone } from "./former-jails.ts";
+import type { Gone, Note } from "./former-jails.ts";
 import { InJail } from "./in-jail.ts";
 import { compareJail, formerIn } from "./jail.ts";
-import type { JailState } from "./jail-state.ts";
-import { movedFault, withJailState } from "./look.ts";
+import { withJailState } from "./look.ts";
 import { userState } from "./look-user.ts";
 import { once as firstOf, Machine, othersIn } from "./machine.ts";
+import { notDeclared } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
+import { type Declared, placeFaultOf } from "./place-fault.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
 import { onHost, withFault } from "./takes.ts";
-import { compareUser, hasMoved } from "./user.ts";
+import { compareUser } from "./user.ts";
 import type { UserComparison } from "./user-state.ts";
 import { changesOf, type JailWork, withJailFault } from "./work.ts";
 
@@ -58,8 +57,10 @@ export interface Comparison {
   readonly undeclared: readonly string[];
   /** What of that was declared once, so that --prune would remove it. */
   readonly noLonger: readonly Change[];
+  /** The same of files that are gone, printable, with what removes it. */
+  readonly orphans: readonly string[];
   /** Declared jails at places where they should not be, though they can be, and accounts that stay. */
-  readonly warnings: readonly Pick<Fault, "of" | "name" | "message">[];
+  readonly warnings: readonly Note[];
   /** The path that an operand of jk_cp means, as it is recorded. */
   readonly pathOf: (operand: ByteString) => ByteString;
 }
@@ -95,6 +96,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     using opened = new OpenJails(machine);
     const moved = movedUsers(declaration.users, before, machine, opened);
     const all = [declaration, ...(others === undefined ? [] : [others])];
+    const rest = notDeclared(all, before, machine, opened, asked.usual);
     const gone = formerOf(all, before, machine, opened, { ...asked, files: declaration.files });
     // Users first: a jail with users is not deleted.
     const former = [...moved.former, ...(prune ? gone.former : [])];
@@ -109,7 +111,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
-        ...{ prune, undeclared, noLonger },
+        ...{ prune, undeclared, noLonger, renamed: rest.renamed.get(path) },
         ...{ once: once.jails.get(path), onceUser: (name: ByteString) => once.users.get(name) },
         ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
@@ -137,11 +139,13 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       out: out.map(({ name }) => name),
       warnings: [
         ...insides,
+        ...rest.notes(jails),
         ...(others === undefined ? [] : contradictions(declaration, others, pathOf)),
         ...(asked.usual ? declaredElsewhere(jails.flatMap(changesOf), before) : []),
         ...out.flatMap(({ note }) => note ?? []),
+        ...gone.notes,
       ],
-      ...{ undeclared, noLonger, pathOf },
+      ...{ undeclared: [...undeclared, ...rest.undeclared], noLonger, orphans: rest.orphans, pathOf },
     };
   });
 }
@@ -158,22 +162,14 @@ function foreseen(compared: UserComparison, planned: Planned, foresight: UserFor
   }
 }
 
-/** Where a jail was whose users have not followed it: it may have come from another file system, or have no record here. */
-function formerPlace(users: readonly DeclaredUser[], jail: ByteString, machine: Machine) {
-  const places = users.flatMap(({ name, directory }) => {
-    const home = directory ? undefined : answered(() => machine.accounts.userByName(name)?.home);
-    const split = splitHome(home ?? "");
-    return split === undefined ? [] : normalPath(split.jail);
-  });
-  return places.find((place) => place !== jail && hasMoved(place, jail));
-}
-
 interface Before {
   readonly prune: boolean;
   /** Gets what is not declared. */
   readonly undeclared: string[];
   /** Gets what --prune would remove. */
   readonly noLonger: Change[];
+  /** As renamedJails. */
+  readonly renamed: Fault | undefined;
   readonly once: OnceJail | undefined;
   readonly onceUser: (name: ByteString) => OnceUser | undefined;
   /** Something is removed from the jail before. */
@@ -188,29 +184,6 @@ interface Before {
 function tellFormer(changes: readonly Change[], to: Pick<Before, "undeclared" | "noLonger">): void {
   to.noLonger.push(...changes);
   to.undeclared.push(...changes.map((change) => `${changeText(change)} (${change.why})`));
-}
-
-interface Declared {
-  readonly declared: DeclaredJail | undefined;
-  readonly users: readonly DeclaredUser[];
-}
-
-/** Why nothing can be done in a jail: it cannot be used, has moved, or is neither declared nor there. */
-function placeFaultOf(
-  path: ByteString,
-  { declared, users }: Declared,
-  machine: Machine,
-  { state, root }: { state: JailState; root: JailRoot | undefined },
-): Fault | undefined {
-  const about = { of: "jail", name: path, jail: path } as const;
-  if (state.fault !== undefined) return { ...about, ...state.fault };
-  const from = root && formerPlace(users, path, machine);
-  if (from !== undefined) return { ...about, ...movedFault(from, path) };
-  if (declared !== undefined || state.exists) return undefined;
-  const [first, ...more] = users.map(({ name }) => display(name));
-  const who = more.length === 0 ? first : `${first} and ${more.length} more`;
-  const message = `it does not exist, and no section [jail ${display(path)}] declares it; users are declared in it (${who})`;
-  return { ...about, code: "no-such-jail", message };
 }
 
 /** All directories of a live jail. What it throws is due to the first one that would not do alone. */
@@ -253,13 +226,13 @@ function compareOne(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { prune, undeclared, noLonger, once, onceUser, isCleared, leave, uidInstead }: Before,
+  { prune, undeclared, noLonger, renamed, once, onceUser, isCleared, leave, uidInstead }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
     let changes: readonly Change[] = [];
     let taken: readonly ByteString[] = [];
-    let fault = placeFaultOf(path, { declared, users }, machine, { state, root });
+    let fault = placeFaultOf(path, { declared, users }, machine, { state, root, renamed });
     if (fault === undefined && declared !== undefined) {
       try {
         const lookUps = {

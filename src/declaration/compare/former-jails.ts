@@ -1,11 +1,15 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
+import type { KnownJail } from "../../jail/record/registry.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
-import { planDelete } from "../../jails/delete-plan.ts";
+import { planDelete, withUserFiles } from "../../jails/delete-plan.ts";
 import { type Change, type Fault, type FaultText, faultText, listed, NO_LONGER, stays } from "../change.ts";
+import { type LeftHome, leftIn } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
-import type { OnceJail } from "../once-shape.ts";
+import type { KeptHome, OnceJail } from "../once-shape.ts";
 import { requireNothingElse } from "../other-things.ts";
 import { absentFault } from "./absent.ts";
 import type { Leavers } from "./leaving.ts";
@@ -15,28 +19,40 @@ export interface FormerJail {
   readonly of: "jail";
   readonly once: OnceJail;
   readonly change: Change;
+  /** Homes that earlier runs have left in it, and that go with it. */
+  readonly homes: readonly LeftHome[];
 }
 
 /** What is to be forgotten: it is neither declared nor there, and what gets its name later is something else. */
 export type Gone = Pick<Change, "of" | "name">;
 
+/** Something about a jail or user that is no error. */
+export type Note = Pick<Fault, "of" | "name" | "message">;
+
 const NO_RECORDS: ReturnType<typeof readRegistry> = { jails: [], damaged: [] };
 
 interface Means {
   readonly prune: boolean;
+  readonly deleteHomes: boolean;
   /** Users who will have left. */
   readonly leaving: Leavers["leaving"];
   /** The declared users of each jail. */
   readonly inhabitants: ReadonlyMap<ByteString, readonly DeclaredUser[]>;
+  /** Homes that stay without their accounts, or will. */
+  readonly kept: readonly KeptHome[];
+  readonly hasAccount: (uid: number) => boolean;
+  /** What --prune is typed with. */
+  readonly prunes: (once: OnceJail) => string;
 }
 
 /** Of jails that are not declared any more, those that are there or are to be forgotten; with `prune` also why some stay. */
-export function formerJails(candidates: readonly OnceJail[], { prune, leaving, inhabitants }: Means) {
+export function formerJails(candidates: readonly OnceJail[], means: Means) {
   const former: FormerJail[] = [];
   const faults: Fault[] = [];
+  const notes: Note[] = [];
   const forgotten: Gone[] = [];
   const { jails: known, damaged } = candidates.length === 0 ? NO_RECORDS : readRegistry();
-  const recorded = new Set(known.map(({ jail }) => jail.path));
+  const recorded = new Set(known.map(({ jail }: KnownJail) => jail.path));
   const going = new Set<ByteString>();
   // A jail in another one first, which is not deleted before.
   for (const once of candidates.toSorted((a, b) => b.path.length - a.path.length)) {
@@ -46,36 +62,87 @@ export function formerJails(candidates: readonly OnceJail[], { prune, leaving, i
     }
     const about = { of: "jail", name: once.path, jail: once.path } as const;
     const inside = [...recorded].filter((path) => path.startsWith(`${once.path}/`));
-    const found = prune ? whyItStays(once.path, leaving, inhabitants) : undefined;
     const isEmptiedFirst = inside.length > 0 && inside.every((path) => going.has(path));
-    const fault = found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
-    if (fault !== undefined) faults.push({ ...about, ...fault });
+    const { homes, fault, note } = fateOfJail(once, means, isEmptiedFirst);
+    if (note !== undefined) notes.push({ ...about, message: note });
+    else if (fault !== undefined) faults.push({ ...about, ...fault });
     else {
       going.add(once.path);
-      former.push({
-        ...{ of: "jail", once },
-        change: { ...about, action: "remove", what: "jail", why: NO_LONGER, items: [] },
-      });
+      const to = homes.length === 0 ? undefined : goesText(once.path, homes);
+      const change = { ...about, action: "remove", what: "jail", to, why: NO_LONGER, items: [] } as const;
+      former.push({ of: "jail", once, change, homes });
     }
   }
-  return { former, faults, forgotten };
+  return { former, faults, notes, forgotten };
 }
 
-/** Why a jail would not be deleted after these users have left: by what its deletion says, or for `declared` users. */
+interface JailFate {
+  /** That go with it. */
+  readonly homes: readonly LeftHome[];
+  readonly fault?: FaultText | undefined;
+  /** Why it stays, if that is no error. */
+  readonly note?: string | undefined;
+}
+
+/** Whether a jail is deleted, and with which homes. */
+function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): JailFate {
+  const { path } = once;
+  const { prune, deleteHomes, inhabitants, kept, hasAccount } = means;
+  const isHere = statIfPresent(AT_FDCWD, path) !== undefined;
+  const declared = inhabitants.get(path) ?? [];
+  if (isHere && declared.length > 0) {
+    const fault = stays({ code: "has-users", message: declareAgain(declared) });
+    return prune ? { homes: [], fault } : { homes: [], note: fault.message };
+  }
+  const left = leftIn(path, kept);
+  const isTaken = left.some(({ uid }) => hasAccount(uid));
+  const homes = prune && deleteHomes && !isTaken ? left : [];
+  const fault = prune ? whyItStays(path, homes, means) : undefined;
+  if (left.length > homes.length && (!prune || fault?.code === "user-files"))
+    return { homes: [], note: leftText(once, left, isTaken ? undefined : means.prunes(once)) };
+  return { homes, fault: fault?.code === "holds-a-jail" && isEmptiedFirst ? undefined : fault };
+}
+
+/** What heals that users are declared in a jail that is not. */
+function declareAgain([first, ...more]: readonly DeclaredUser[]): string {
+  if (first === undefined) return "";
+  const { name, place } = first;
+  const others = more.length === 0 ? "" : ` and ${more.length} more`;
+  return `users are declared in it: declare the jail again, or move [user ${display(name)}] (${display(place.file)}:${place.line})${others} to another jail`;
+}
+
+const goesText = (jail: ByteString, homes: readonly LeftHome[]): string =>
+  `and the homes that stayed in it: ${listed(homes.map(({ path }) => jail + path))}`;
+
+/** Homes stay by the rules of apply, so that a jail with some is no error. */
+function leftText({ path }: OnceJail, homes: readonly LeftHome[], prunes: string | undefined): string {
+  const [first, ...more] = homes.map((home) => quoted(path + home.path));
+  const what = more.length === 0 ? first : `${first} and ${more.length} more`;
+  const remove = prunes ?? withUserFiles({ path });
+  return `is not declared any more, and stays with what earlier runs left in it (${what}): to delete both: ${remove}; to keep them as they are: jailkit forget ${operands(path)}`;
+}
+
+/** Removes what is not declared any more, with homes. */
+const PRUNES = "jailkit apply --prune --delete-homes";
+
+/** The command that does so for what a file declared; `usual`: the run has no FILE. */
+export const prunesWithHomes = ({ file }: OnceJail, usual: boolean): string =>
+  usual ? PRUNES : `${PRUNES} ${shellWord(file)}`;
+
+/** Why a jail would not be deleted after these users have left, and homes have gone: by what its deletion says. */
 function whyItStays(
   jail: ByteString,
-  leaving: Leavers["leaving"],
-  inhabitants: ReadonlyMap<ByteString, readonly DeclaredUser[]>,
+  left: readonly LeftHome[],
+  { leaving, inhabitants }: Means,
 ): FaultText | undefined {
   const declared = inhabitants.get(jail) ?? [];
+  const gone = left.map(({ path }) => path);
   try {
     const here = leaving.filter((one) => one.jail === jail);
-    const { seen } = planDelete({ jail, unjail: false, userFiles: false, leaving: here });
-    if (seen !== undefined) requireNothingElse(jail);
-    if (declared.length === 0) return undefined;
-    const names = listed(declared.map(({ name }) => name));
-    const message = `users are declared in it (${names}): declare the jail too, or another one for them`;
-    return stays({ code: "has-users", message });
+    const { seen } = planDelete({ jail, unjail: false, userFiles: false, leaving: here, gone });
+    const homes = here.flatMap(({ home }) => home ?? []);
+    if (seen !== undefined) requireNothingElse(jail, [...homes, ...gone]);
+    return declared.length === 0 ? undefined : stays({ code: "has-users", message: declareAgain(declared) });
   } catch (error) {
     const isGone = statIfPresent(AT_FDCWD, jail) === undefined;
     // The words of a jail that is declared.

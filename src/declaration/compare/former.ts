@@ -10,7 +10,7 @@ import type { Declaration, DeclaredUser } from "../model.ts";
 import { isInScope, leftJails, policiesOf, stillIn } from "../once.ts";
 import type { KeptHome, LeftJail, Once, OnceUser } from "../once-shape.ts";
 import type { Fate } from "./fate.ts";
-import { type FormerJail, formerJails, type Gone } from "./former-jails.ts";
+import { type FormerJail, formerJails, type Gone, type Note, prunesWithHomes } from "./former-jails.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
@@ -70,6 +70,16 @@ interface Scope {
   readonly deleteHomes: boolean;
 }
 
+interface Formers {
+  readonly former: Former[];
+  readonly faults: Fault[];
+  /** Why jails stay, where that is no error. */
+  readonly notes: Note[];
+  readonly settled: LeftIn[];
+  readonly forgotten: Gone[];
+  readonly out: TakenOut[];
+}
+
 /**
  * What was declared once by the files of the scope, is not in any declaration, and is there, or is to be forgotten; with
  * `prune` also why jails and users of these stay.
@@ -80,7 +90,7 @@ export function formerOf(
   machine: Machine,
   opened: OpenJails,
   { files, usual, prune, deleteHomes }: Scope,
-): { former: Former[]; faults: Fault[]; settled: LeftIn[]; forgotten: Gone[]; out: TakenOut[] } {
+): Formers {
   const mayGo = ({ file }: { file: ByteString }) => isInScope(file, files, usual);
   const jails = new Set(declarations.flatMap((one) => one.jails.map(({ path }) => path)));
   const users = new Set(declarations.flatMap((one) => one.users.map(({ name }) => name)));
@@ -123,12 +133,18 @@ export function formerOf(
     return [...left, formerUser(once, fate, prune)];
   });
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
-  const gone = formerJails(candidates, { prune, leaving: leavers.leaving, inhabitants });
+  const stay = prune ? former.flatMap((one) => (one.of === "user" ? (one.stays ?? []) : [])) : [];
+  const goes = new Set(stay.map(({ uid }) => uid));
+  const gone = formerJails(candidates, {
+    ...{ prune, deleteHomes, leaving: leavers.leaving, inhabitants, kept: [...before.kept, ...stay] },
+    hasAccount: (uid) => !goes.has(uid) && answered(() => machine.accounts.userByUid(uid)) !== undefined,
+    prunes: (once) => prunesWithHomes(once, usual),
+  });
   return {
     former: [...former, ...gone.former],
     faults: causesFirst(gone.faults, faults),
     forgotten: [...forgotten, ...gone.forgotten],
-    ...{ settled, out },
+    ...{ settled, out, notes: gone.notes },
   };
 }
 

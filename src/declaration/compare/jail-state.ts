@@ -5,6 +5,8 @@ import type { FaultText } from "../change.ts";
 export interface JailState {
   /** Its directory is there. */
   readonly exists: boolean;
+  /** It is not there, though there is a record of it. */
+  readonly lost: boolean;
   /** Its contents were removed, but the directory is there. */
   readonly emptied: boolean;
   /** Why nothing is done in it, a printable line with the remedy, and a code. */

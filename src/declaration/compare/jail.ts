@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
+import { shellWord } from "../../cli/shell-word.ts";
 import { comesWith, LIVE_SECTION, namedLive } from "../../populate/apply/live.ts";
 import { type Change, type Fault, listed, NO_LONGER } from "../change.ts";
 import type { DeclaredJail } from "../model.ts";
@@ -53,6 +54,13 @@ export function compareJail(
   return new JailDifference(declared, state, lookUps, asked).compare();
 }
 
+/** Why a jail is made that has a record. */
+export const LOST = "it was here, and is missing";
+
+/** The warning that a jail which is missing is made anew, without the homes that were in it. */
+export const lostText = (path: ByteString): string =>
+  `${LOST}: it is made anew, without what users had in it; if it was moved: jailkit adopt --moved ${shellWord(path)} NEW; if it is on another file system: mount that first`;
+
 /** What --prune would remove from a jail, and stays without it. Pure. */
 export function formerIn(
   declared: DeclaredJail,
@@ -90,7 +98,7 @@ class JailDifference {
   ) {
     const { sections, files, live = [] } = declared;
     this.#gone = !state.exists || state.emptied;
-    this.#missing = state.exists ? "its contents were removed" : "it does not exist";
+    this.#missing = missingText(state);
     this.#paths = files.map((name) => lookUps.pathOf(name) ?? name);
     this.#live = live;
     const { former, taken } = formerLive(live, state, asked.once, this.#gone);
@@ -255,3 +263,8 @@ class JailDifference {
 }
 
 const NOTHING = { changes: [], undeclared: [], taken: [] } as const;
+
+function missingText({ exists, lost }: JailState): string {
+  if (exists) return "its contents were removed";
+  return lost ? LOST : "it does not exist";
+}

@@ -9,7 +9,7 @@ import { type JailRoot, openJailRoot, withDirectory } from "../../jail/fs/walk.t
 import { isEmptied } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
 import { type ManifestContent, type ManifestRequest, openManifest } from "../../jail/record/manifest.ts";
-import { formerPath } from "../../jail/record/moved.ts";
+import { formerPath, lostJail } from "../../jail/record/moved.ts";
 import { followRemedy } from "../../jail/record/named-jail.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import { isProc } from "../../system/mounts.ts";
@@ -22,7 +22,15 @@ import type { Machine } from "./machine.ts";
 const NONE: ReadonlySet<ByteString> = new Set();
 
 const NOTHING: JailState = {
-  ...{ exists: false, emptied: false, fault: undefined, sections: NONE, files: NONE, unfinished: NONE },
+  ...{
+    exists: false,
+    lost: false,
+    emptied: false,
+    fault: undefined,
+    sections: NONE,
+    files: NONE,
+    unfinished: NONE,
+  },
   ...{ live: NONE, lacking: new Map(), leftMounts: [], without: NONE },
   ...{ logSocket: false, proc: false, someProc: false, lacksProc: "" },
 };
@@ -65,7 +73,7 @@ export function openJailState(
 
 /** A jail of before may have left its log socket and its line of proc; jk_init takes the lines of live directories away. */
 const absentState = (jail: ByteString, machine: Machine): JailState => ({
-  ...{ ...NOTHING, fault: machine.absentFault(jail) },
+  ...{ ...NOTHING, fault: machine.absentFault(jail), lost: answered(() => lostJail(jail)) !== undefined },
   ...{ logSocket: machine.logSocketOf(jail) !== undefined, someProc: machine.mountsProc(jail) },
 });
 
@@ -88,7 +96,7 @@ function presentState(root: JailRoot, machine: Machine): JailState {
   if (mount !== undefined) return { ...NOTHING, exists: true, fault: unmountedFault(mount) };
   const [isInFstab, isMounted] = [machine.mountsProc(root.path), hasProc(root)];
   return {
-    ...{ exists: true, emptied, fault: undefined, ...requested(requests) },
+    ...{ exists: true, lost: false, emptied, fault: undefined, ...requested(requests) },
     live: new Set(content.live),
     lacking: emptied ? new Map() : lackingOf(root, mountsOf(content), machine),
     leftMounts: machine.liveDirectoriesOf(root.path).filter((one) => !mountsOf(content).includes(one)),

@@ -18,6 +18,7 @@ const begun = (title: string, file: string, changes: readonly Change[]): Mutant[
 
 const PRUNE = "e2e/apply-prune.test.ts";
 const HIDDEN = "e2e/hidden-processes.test.ts";
+const OTHER_THINGS = "e2e/apply-other-things.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const SILENT = "e2e/interrupted-services.test.ts";
 const LEFT = "e2e/apply-left-uids.test.ts";
@@ -68,7 +69,13 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/other-things.ts", PRUNE, [
     ["if (other === undefined) return;", "return;"],
     ["OF_JAILS.includes(name) ||", ""],
-    [" || known.has(name)", ""],
+    [" || tops.has(name)", ""],
+  ]),
+  ...within("src/declaration/other-things.ts", OTHER_THINGS, [
+    ["if (found !== undefined) return found.slice(1);", ""],
+    [" || this.homes.includes(path)", ""],
+    ["if (depth > DEEPEST) return path;", ""],
+    ["this.known.has(path) || ", ""],
   ]),
   ...within("src/declaration/other-things.ts", MOVES, [[" && !isEmpty(root, name)", ""]]),
   ...within("src/declaration/carry-out/user.ts", "e2e/apply-hostile.test.ts", [
@@ -163,10 +170,11 @@ export const APPLY: readonly Mutant[] = [
     ["once, said, false);", "once, said);"],
     ["  if (failure !== undefined) throw tellingOfSessions(failure, user, said);\n", ""],
   ]),
-  ...within("src/declaration/compare/former-jails.ts", LEAVES, [
-    ["if (declared.length === 0) return undefined;", "return undefined;"],
-    ["if (damaged.length === 0)", "if (false)"],
+  ...within("src/declaration/compare/former-jails.ts", STAYS, [
+    ["if (isHere && declared.length > 0) {", "if (false) {"],
+    ["prune && deleteHomes && !isTaken ? left", "prune && deleteHomes ? left"],
   ]),
+  ...within("src/declaration/compare/former-jails.ts", LEAVES, [["if (damaged.length === 0)", "if (false)"]]),
   ...within("src/declaration/renamed.ts", "e2e/apply-renamed.test.ts", [
     ["once.createdHome === account.home ? account.home : movedHome(once, account)", "account.home"],
     ["homeIdOf(place, uid) === homeId ? place : undefined", "place"],
@@ -247,7 +255,10 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/former-jails.ts", MOVES, [
     ["lost ?? faultText(error)", "faultText(error)"],
   ]),
-  ...within("src/declaration/compare/compare.ts", MOVES, [
+  ...within("src/declaration/compare/place-fault.ts", "e2e/apply-not-declared.test.ts", [
+    ["if (renamed !== undefined) return renamed;", ""],
+  ]),
+  ...within("src/declaration/compare/place-fault.ts", MOVES, [
     ["if (from !== undefined) return", "if (from === null) return"],
   ]),
   ...within("src/declaration/compare/look.ts", MOVES, [

@@ -1,0 +1,141 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { splitHome } from "../../jail/accounts/separator.ts";
+import { knownJails } from "../../jail/record/registry.ts";
+import { type Change, changeText, type Fault, listed, nameOf } from "../change.ts";
+import type { Declaration } from "../model.ts";
+import { isInScope } from "../once.ts";
+import type { Once } from "../once-shape.ts";
+import { type Former, formerOf } from "./former.ts";
+import type { Note } from "./former-jails.ts";
+import { LOST, lostText } from "./jail.ts";
+import type { Machine } from "./machine.ts";
+import type { OpenJails } from "./open-jails.ts";
+
+/** What a file declared once that is not there any more, and that nothing declares now. */
+interface Orphans {
+  readonly file: ByteString;
+  readonly changes: readonly Change[];
+  /** Why jails of it stay. */
+  readonly notes: readonly Note[];
+}
+
+/** The files, besides the usual ones and those of this run, that declared something once and are gone. */
+function goneFiles({ jails, users }: Once, files: readonly ByteString[]): ByteString[] {
+  const all = new Set([...jails, ...users].map(({ file }) => file));
+  return [...all].filter(
+    (file) => !isInScope(file, files, true) && statIfPresent(AT_FDCWD, file) === undefined,
+  );
+}
+
+/** What such files have left on this machine, file by file. `declarations`: all of this run, and the usual ones. */
+function orphansOf(
+  declarations: readonly Declaration[],
+  before: Once,
+  machine: Machine,
+  opened: OpenJails,
+): Orphans[] {
+  const gone = goneFiles(before, declarations[0]?.files ?? []);
+  return gone.flatMap((file): Orphans[] => {
+    const scope = { files: [file], usual: false, prune: false, deleteHomes: false };
+    const { former, notes } = formerOf(declarations, before, machine, opened, scope);
+    return [{ file, changes: former.map(({ change }: Former) => change), notes }];
+  });
+}
+
+/** How what a missing file declared is removed, or kept. */
+const orphanText = ({ file }: Orphans): string =>
+  `${quoted(file)} declared it once, and is gone: to remove it: touch ${shellWord(file)} && jailkit apply --prune ${shellWord(file)}; to keep it, declare it in a file of /etc/jailkit/jails.d`;
+
+/** A line for each of these things, printable. */
+const orphanLines = (orphans: readonly Orphans[]): string[] =>
+  orphans.flatMap((one) => one.changes.map((change) => `${changeText(change)}: ${orphanText(one)}`));
+
+/** A warning for each such file. */
+const orphanNotes = (orphans: readonly Orphans[]): Note[] =>
+  orphans.flatMap((one) => {
+    const [first, ...more] = one.changes;
+    if (first === undefined) return one.notes;
+    const others = more.length === 0 ? "" : ` (and ${listed([...new Set(more.map(nameOf))])})`;
+    const message = `is not declared any more${others}: ${orphanText(one)}`;
+    return [{ of: first.of, name: first.name, message }, ...one.notes];
+  });
+
+/** The warnings that jails are made anew which were there. */
+const lostNotes = (jails: readonly { path: ByteString; changes: readonly Change[] }[]): Note[] =>
+  jails.flatMap(({ path, changes }) =>
+    changes.some(({ why }) => why === LOST) ? [{ of: "jail", name: path, message: lostText(path) }] : [],
+  );
+
+/** Known jails that no file declares, besides those that were declared once; printable, with the users in them. */
+function undeclaredJails(
+  declarations: readonly Declaration[],
+  before: Once,
+  { byJail }: Pick<Machine, "byJail">,
+): string[] {
+  const told = new Set([
+    ...declarations.flatMap(({ jails }) => jails.map(({ path }) => path)),
+    ...before.jails.map(({ path }) => path),
+  ]);
+  const recorded = answered(() => knownJails().map(({ jail }) => jail.path)) ?? [];
+  return [...new Set([...recorded, ...[...byJail.keys()].flatMap((path) => path ?? [])])]
+    .filter((path) => !told.has(path))
+    .sort()
+    .map((path) => {
+      const users = (byJail.get(path) ?? []).map(({ name }) => name);
+      return `jail ${display(path)}${users.length === 0 ? "" : `: users ${listed(users)}`}`;
+    });
+}
+
+/**
+ * Declared jails that do not exist, and whose users are in a jail that was declared once and is not any more: it has got
+ * another name in the files alone, perhaps, and a new one would be in the way of it.
+ */
+function renamedJails(
+  declarations: readonly Declaration[],
+  before: Once,
+  { accounts }: Pick<Machine, "accounts">,
+): ReadonlyMap<ByteString, Fault> {
+  const declared = new Set(declarations.flatMap(({ jails }) => jails.map(({ path }) => path)));
+  const former = new Set(before.jails.flatMap(({ path }) => (declared.has(path) ? [] : path)));
+  const renamed = new Map<ByteString, Fault>();
+  if (former.size === 0) return renamed;
+  for (const { name, jail } of declarations.flatMap(({ users }) => users)) {
+    if (!declared.has(jail) || renamed.has(jail) || statIfPresent(AT_FDCWD, jail) !== undefined) continue;
+    const split = splitHome(answered(() => accounts.userByName(name)?.home) ?? "");
+    const from = split === undefined ? undefined : normalPath(split.jail);
+    if (from === undefined || !former.has(from) || statIfPresent(AT_FDCWD, from) === undefined) continue;
+    const [old, now] = [shellWord(from), shellWord(jail)];
+    const remedy = `mv -nT ${old} ${now} && jailkit adopt --moved ${old} ${now}`;
+    const message = `it does not exist, and ${quoted(name)} is in ${quoted(from)}, which is not declared any more: if that has a new name: ${remedy}; else declare it too, until its users have left it`;
+    renamed.set(jail, { of: "jail", name: jail, jail, code: "in-another-jail", message, remedy });
+  }
+  return renamed;
+}
+
+/**
+ * What a comparison says besides of what no file declares, or a file that is gone. `declarations`: that of this run, and that
+ * of the usual files, which may be unknown in a run of others.
+ */
+export function notDeclared(
+  declarations: readonly Declaration[],
+  before: Once,
+  machine: Machine,
+  opened: OpenJails,
+  usual: boolean,
+) {
+  const isAll = usual || declarations.length > 1;
+  const orphans = isAll ? orphansOf(declarations, before, machine, opened) : [];
+  return {
+    /** As renamedJails. */
+    renamed: isAll ? renamedJails(declarations, before, machine) : new Map<ByteString, Fault>(),
+    undeclared: usual ? undeclaredJails(declarations, before, machine) : [],
+    orphans: orphanLines(orphans),
+    notes: (jails: Parameters<typeof lostNotes>[0]) => [...lostNotes(jails), ...orphanNotes(orphans)],
+  };
+}

@@ -1,0 +1,47 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
+import { splitHome } from "../../jail/accounts/separator.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import type { Fault } from "../change.ts";
+import type { DeclaredJail, DeclaredUser } from "../model.ts";
+import type { JailState } from "./jail-state.ts";
+import { movedFault } from "./look.ts";
+import type { Machine } from "./machine.ts";
+import { hasMoved } from "./user.ts";
+
+/** What is declared of a jail. */
+export interface Declared {
+  readonly declared: DeclaredJail | undefined;
+  readonly users: readonly DeclaredUser[];
+}
+
+/** Where a jail was whose users have not followed it: it may have come from another file system, or have no record here. */
+function formerPlace(users: readonly DeclaredUser[], jail: ByteString, machine: Machine) {
+  const places = users.flatMap(({ name, directory }) => {
+    const home = directory ? undefined : answered(() => machine.accounts.userByName(name)?.home);
+    const split = splitHome(home ?? "");
+    return split === undefined ? [] : normalPath(split.jail);
+  });
+  return places.find((place) => place !== jail && hasMoved(place, jail));
+}
+
+/** Why nothing can be done in a jail: it cannot be used, has moved, or is neither declared nor there. */
+export function placeFaultOf(
+  path: ByteString,
+  { declared, users }: Declared,
+  machine: Machine,
+  { state, root, renamed }: { state: JailState; root: JailRoot | undefined; renamed: Fault | undefined },
+): Fault | undefined {
+  const about = { of: "jail", name: path, jail: path } as const;
+  if (state.fault !== undefined) return { ...about, ...state.fault };
+  const from = root && formerPlace(users, path, machine);
+  if (from !== undefined) return { ...about, ...movedFault(from, path) };
+  if (renamed !== undefined) return renamed;
+  if (declared !== undefined || state.exists) return undefined;
+  const [first, ...more] = users.map(({ name }) => display(name));
+  const who = more.length === 0 ? first : `${first} and ${more.length} more`;
+  const message = `it does not exist, and no section [jail ${display(path)}] declares it; users are declared in it (${who})`;
+  return { ...about, code: "no-such-jail", message };
+}

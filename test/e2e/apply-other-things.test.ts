@@ -1,0 +1,99 @@
+/** `jailkit apply --prune`: a jail in which root has put something stays, wherever in it that is. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(240_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+
+let m: Machine;
+
+/** The codes and messages of a run, after the same of --check. */
+function prune(...options: readonly string[]) {
+  const problems = (...more: readonly string[]) =>
+    linesOf(m, "--prune", ...options, ...more).summary.problems.map(({ code, message }) => [code, message]);
+  const check = problems("--check");
+  const done = problems();
+  expect(check).toEqual(done);
+  return done;
+}
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+afterAll(() => m?.close());
+
+describe("a jail that is not declared any more", () => {
+  test.each([
+    ["a repository", "srv/git/site.git/HEAD"],
+    ["a site", "var/www/html/index.html"],
+    ["a note", "home/README"],
+    ["a backup", "mnt/backup/2026/dump.sql"],
+    ["a program", "opt/app/server"],
+    ["settings", "etc/app.d/customer.ini"],
+    ["a script", "usr/local/bin/nightly"],
+    ["root's own file", "root/notes"],
+  ])("stays with %s of root, until somebody takes it out", (_, path) => {
+    m.write(FILE, JAIL);
+    m.must(["jailkit", "apply"]);
+    m.must(["install", "-D", "/etc/hostname", `${J}/${path}`]);
+    m.write(FILE, "");
+    const message = `jail ${J}: is not declared any more, and stays: it holds other things, such as '${path}'; keep all of it as it is with: jailkit forget ${J}`;
+    expect(prune()).toEqual([["holds-other-things", message]]);
+    expect(m.exists(`${J}/${path}`)).toBe(true);
+    m.remove(`${J}/${path}`);
+    expect([prune(), m.exists(J)]).toEqual([[], false]);
+  });
+
+  test("stays as it is after what the error advises", () => {
+    m.write(FILE, JAIL);
+    m.must(["jailkit", "apply"]);
+    m.must(["install", "-D", "/etc/hostname", `${J}/srv/git/HEAD`]);
+    m.write(FILE, "");
+    const [, forget = "false"] = /with: (jailkit forget .*)$/.exec(`${prune()[0]?.[1]}`) ?? [];
+    m.must(["sh", "-c", forget]);
+    expect([prune(), m.exists(`${J}/srv/git/HEAD`), m.exists(`${J}/etc/passwd`)]).toEqual([[], true, true]);
+    m.remove(J);
+  });
+
+  test("goes with what its record knows, and with the homes of its users, whoever has made files there", () => {
+    m.write("/srv/tool", "copied");
+    m.write(FILE, `${JAIL}files = /srv/tool\n[user bob]\njail = ${J}\nshell = /bin/bash\n`);
+    m.must(["jailkit", "apply"]);
+    m.must(["sh", "-c", `echo root >${J}/home/bob/of-root`]);
+    expect(m.exists(`${J}/srv/tool`)).toBe(true);
+    m.write(FILE, "");
+    expect([prune("--delete-homes"), m.exists(J)]).toEqual([[], false]);
+    m.remove("/srv/tool");
+  });
+
+  test("goes though it was one of 2.23, which jailkit adopt has taken over", () => {
+    m.must(["jk_init", "-j", J, "uidbasics", "basicshell", "scp"]);
+    m.must(["jailkit", "forget", J]);
+    m.must(["jailkit", "adopt", J]);
+    m.write(FILE, JAIL);
+    m.must(["jailkit", "apply"]);
+    m.write(FILE, "");
+    expect([prune(), m.exists(J)]).toEqual([[], false]);
+  });
+
+  test("stays if somebody has nested directories without end, and a link leads nowhere", () => {
+    m.write(FILE, JAIL);
+    m.must(["jailkit", "apply"]);
+    m.must(["mkdir", "/precious"]);
+    m.write("/precious/file", "mine");
+    m.must([
+      "sh",
+      "-c",
+      `mkdir ${J}/srv; ln -s /precious ${J}/srv/link; cd ${J}/srv; i=0; while [ $i -lt 300 ]; do mkdir d; cd -P d; i=$((i+1)); done`,
+    ]);
+    m.write(FILE, "");
+    expect(prune()).toMatchObject([["holds-other-things", expect.stringContaining("such as 'srv/d/d/d")]]);
+    m.must(["rm", "-rf", `${J}/srv/d`]);
+    expect([prune(), m.exists(J), m.read("/precious/file")]).toEqual([[], false, "mine"]);
+    m.remove("/precious");
+  });
+});
