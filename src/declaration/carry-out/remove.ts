@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
-import { describeError, isReported, JailkitError } from "../../cli/error.ts";
+import { isReported } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
@@ -11,16 +11,12 @@ import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { deleteJail } from "../../jails/delete.ts";
 import { planDelete } from "../../jails/delete-plan.ts";
-import { leaveGroup, removeAccount } from "../../system/account-tools.ts";
-import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
-import { askedFacts } from "../../system/host-accounts.ts";
+import { removeAccount } from "../../system/account-tools.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
-import { planJailSide, planToUnjail } from "../../users/changes.ts";
-import { homeFor } from "../../users/jail-side.ts";
-import { keyLinesIn } from "../../users/key-lines.ts";
-import { keysText, removeKeys } from "../../users/keys.ts";
+import { planToUnjail } from "../../users/changes.ts";
 import { openShell } from "../../users/leaving.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
@@ -29,10 +25,10 @@ import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
 import type { FormerJail } from "../compare/former-jails.ts";
 import { isOutside, isSame } from "../compare/taken-out.ts";
 import { createdHomeOf, type LeftHome, wholeJail } from "../kept-homes.ts";
-import { policiesOf, sumOf } from "../once.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNothingElse } from "../other-things.ts";
-import { doneOrClosed, isIn, tellingOfSessions } from "./close-login.ts";
+import { isIn, tellingOfSessions } from "./close-login.ts";
+import { forgetGroups, forgetKeys, leaveFiles, leaveJail, loseAll } from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
@@ -214,28 +210,6 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
   changeOne(planToUnjail(run, options), root.path, said);
 }
 
-/** Takes an account out of the groups that were declared. */
-function forgetGroups(user: PasswdEntry, { groups }: OnceUser, { steps }: Said): void {
-  const gids = new Set(askedFacts.groupsOf(user));
-  for (const name of groups) {
-    const group = groupByName(name);
-    if (group === undefined || group.gid === user.gid || !gids.has(group.gid)) continue;
-    withHostAccounts(() => leaveGroup(user.name, name));
-    steps.push(`took ${quoted(user.name)} out of the group ${quoted(name)}`);
-  }
-}
-
-/** Removes the keys that were declared from the home in the jail, or on the host. Throws JailkitError if they may be left. */
-function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { steps }: Said): void {
-  const home = homeFor(user, root.path);
-  if (once.keys.length === 0 || lookUp(root, home) === undefined) return;
-  const place = { root, user, home };
-  const keys = keyLinesIn(keysText(place)).flatMap(({ key }) => (once.keys.includes(sumOf(key)) ? key : []));
-  if (keys.length === 0) return;
-  const count = removeKeys(place, new Set(keys));
-  steps.push(`removed ${count === 1 ? "1 key" : `${count} keys`} from its authorized_keys`);
-}
-
 /** Ends the logins of an account that stays where it is: one of a directory, or without a life outside. */
 function endLogins(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser, said: Said): void {
   const { name, directory } = once;
@@ -252,60 +226,4 @@ function endLogins(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser
       `the directory still says that ${quoted(name)} has the home ${quoted(user?.home ?? "")}`,
     );
   warnOfSessions(name, uid, said);
-}
-
-/** What cannot be removed of an account that cannot log in is a warning. */
-function orWarn({ warnings }: Said, work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if (!isReported(error)) throw error;
-    warnings.push(describeError(error));
-  }
-}
-
-/**
- * Takes everything from a user who leaves: each thing whatever becomes of the others. `mayKeep`: groups and keys that cannot be
- * taken away are a warning. Returns the failure if the user cannot be taken out of the files of the jail.
- */
-function loseAll(
-  root: JailRoot,
-  user: PasswdEntry | undefined,
-  once: OnceUser,
-  said: Said,
-  mayKeep = true,
-): JailkitError | undefined {
-  const failure = doneOrClosed((tried) => leaveJail(root, once, tried), root, user, once, said);
-  if (user === undefined || !isIn(root, user)) return failure;
-  const errors: unknown[] = [];
-  for (const work of [() => forgetGroups(user, once, said), () => forgetKeys(root, user, once, said)]) {
-    try {
-      if (mayKeep) orWarn(said, work);
-      else work();
-    } catch (error) {
-      if (!isReported(error)) throw error;
-      errors.push(error);
-    }
-  }
-  if (errors.length > 0) throw errors[0];
-  return failure;
-}
-
-/** Takes a user out of the jail's account files and of the files that say what it may do. */
-function leaveJail(root: JailRoot, once: OnceUser, said: Said): void {
-  leaveFiles(root, once.name, said);
-  // Not before: it may be what limits logins.
-  forgetPolicy(root, once, said);
-}
-
-function leaveFiles(root: JailRoot, name: ByteString, said: Said): void {
-  using host = openTree("/");
-  const run = new AccountRun(name);
-  const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: false };
-  changeOne(planJailSide(run, root, { ...options, remove: true }), root.path, said);
-  if (run.error !== undefined) throw new JailkitError("failed", 1, run.error, undefined, run.remedy);
-}
-
-function forgetPolicy(root: JailRoot, once: OnceUser, { steps }: Said): void {
-  for (const limited of policiesOf(once)) steps.push(removePolicy(root, once.name, limited));
 }

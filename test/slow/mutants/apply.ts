@@ -106,7 +106,7 @@ export const APPLY: readonly Mutant[] = [
     ['return change.takes === "all" ? ', "return true ? "],
   ]),
   ...within("src/declaration/compare/compare.ts", FAILS, [
-    ["changes = taking(changes);", "changes = [];"],
+    ["changes = possible(taking(changes), error);", "changes = [];"],
     ["using damaged = root === undefined ?", "using damaged = false ?"],
   ]),
   ...within("src/declaration/compare/takes.ts", FAILS, [
@@ -136,7 +136,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/users/change-account.ts", HIDDEN, [["if (moved) warnOfNewProcesses(user, run);", ""]]),
   ...within("src/users/sessions.ts", HIDDEN, [["isProcessOf(uid) ?", "false ?"]]),
   ...within("src/system/processes.ts", HIDDEN, [
-    [' || (uid !== 0 && ids[0] !== "0" && isInNamespaceOf(proc, pid, uid))', ""],
+    [' || (uid !== 0 && real !== "0" && isInNamespaceOf(proc, pid, uid))', ""],
   ]),
   ...within("src/declaration/compare/look-user.ts", FORESEES, [
     ["requireSafePlace(root, path, otherHome(account, root, path));", ""],
@@ -164,9 +164,14 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/leaving.ts", STAYS, [
     ['if (lost?.code === "moved" || lost?.code === "not-mounted") {', "if (false) {"],
   ]),
-  ...within("src/declaration/carry-out/remove.ts", LEAVES, [
+  ...within("src/declaration/carry-out/lose.ts", LEAVES, [
     ["() => forgetGroups(user, once, said), ()", "()"],
     [", () => forgetKeys(root, user, once, said)])", "])"],
+  ]),
+  ...within("src/declaration/compare/compare.ts", "e2e/apply-fstab.test.ts", [
+    ["possible(taking(changes), error)", "taking(changes)"],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", LEAVES, [
     ["once, said, false);", "once, said);"],
     ["  if (failure !== undefined) throw tellingOfSessions(failure, user, said);\n", ""],
   ]),
