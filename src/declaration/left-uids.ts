@@ -117,5 +117,6 @@ export function whyLeft(left: readonly LeftUid[], isWanted: (uid: number) => boo
   const more = others.length > MOST_SHOWN ? ` and ${others.length - MOST_SHOWN} more` : "";
   const also = others.length === 0 ? "" : ` (it is so in ${listed(others.slice(0, MOST_SHOWN))}${more}, too)`;
   const { what, advice, remedy } = first.why();
-  return { message: `${what}${also}${advice === "" ? "" : `; ${advice}`}`, remedy };
+  const all = `${what}${also}`;
+  return { what: all, message: `${all}${advice === "" ? "" : `; ${advice}`}`, remedy };
 }

@@ -165,7 +165,7 @@ function warnOfKept({ root, user, jailHome }: NewAccount, run: AccountRun): void
   const declared = { name: user.name, jail: root.path, home: jailHome };
   try {
     const fault = keptFault(declared, user.uid, new KeptHomes(readOnce()), OPTIONS.uid);
-    if (fault !== undefined) run.warn(fault.message);
+    if (fault !== undefined) run.warn(fault.told ?? fault.message);
   } catch (error) {
     if (!isReported(error)) throw error;
     // Who gives a uid gets it all the same.

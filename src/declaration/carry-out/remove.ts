@@ -28,7 +28,7 @@ import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
 import { isOutside } from "../compare/taken-out.ts";
-import { createdHomeOf, wholeJail } from "../kept-homes.ts";
+import { createdHomeOf } from "../kept-homes.ts";
 import { policiesOf, sumOf } from "../once.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNothingElse } from "../other-things.ts";
@@ -145,8 +145,6 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
   const where = hostPath(root, place);
-  // What may have its uid: the home that stays, or else the whole jail.
-  let kept = wholeJail(once, user.uid);
   // Who may write above it may have put another one there since.
   if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
     removeTree(root, home, stat);
@@ -155,11 +153,10 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
     const notOurs = holds === undefined ? "apply did not create it" : `the home of ${quoted(holds)} is in it`;
     const why = deleteHomes ? notOurs : "this run is without --delete-homes; it also stays in later ones";
     said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays: ${why}`);
-    if (stat.uid === user.uid) kept = { name, uid: user.uid, home: joinHome(root.path, place) };
+    if (stat.uid === user.uid) stays({ name, uid: user.uid, home: joinHome(root.path, place) });
     // Somebody may declare the uid, and get that home.
     orWarn(said, () => forgetKeys(root, user, once, said));
   }
-  stays(kept);
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
 }

@@ -20,7 +20,7 @@ import { warnOfLogin } from "../../users/jailing.ts";
 import { removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
-import { isCreation } from "../change.ts";
+import { type FaultText, isCreation } from "../change.ts";
 import type { UserWork } from "../compare/compare.ts";
 import { requireOwnHome } from "../compare/foresee-user.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
@@ -58,8 +58,10 @@ export function userSteps({ declared, changes }: UserWork, means: UserMeans): St
   const isCreated = changes.some(isCreation);
   // Of an account that should have been removed first, and could not be: before a name that nobody has gets rights.
   const isNew = uid !== undefined && hostUser(name) === undefined;
-  const taken = isNew ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, DECLARED.uid)) : undefined;
-  if (taken !== undefined) throw new JailkitError(taken.code, 1, taken.message);
+  const taken: FaultText | undefined = isNew
+    ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, DECLARED.uid))
+    : undefined;
+  if (taken !== undefined) throw new JailkitError(taken.code, 1, taken.message, undefined, taken.remedy);
   if (!directory && isCreated) requireHome(declared, means);
   const works: Parameters<typeof stepsOf<keyof typeof USER_STEPS>>[2] = {
     limit:

@@ -11,7 +11,7 @@ import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed } from "../change.ts";
-import { KeptHomes, wholeJail } from "../kept-homes.ts";
+import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import {
@@ -117,8 +117,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     // Users first: a jail with users is not deleted.
     const former = [...moved.former, ...(prune ? gone.former : [])];
     for (const one of former)
-      if (one.of === "user" && one.frees !== undefined)
-        machine.frees(one.frees, one.once.name, one.stays ?? wholeJail(one.once, one.frees));
+      if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees, one.once.name, one.stays);
     const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
     const cleared = new Set(former.map(({ change }) => change.jail));
     // All are planned before one is created.
