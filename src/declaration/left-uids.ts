@@ -9,8 +9,9 @@ import { holdersOf } from "../system/processes.ts";
 import { listed } from "./change.ts";
 import type { KeptHome } from "./once-shape.ts";
 
-// The uid of an account that was removed stays reserved as long as its jail is there, since files in that may have it. Nobody
-// tells when the last one goes. So they are looked for when no other uid is left, and only then: a jail may have millions.
+// The uid of an account that was removed stays reserved as long as a jail is there that it was in, since files in that may
+// have it. Nobody tells when the last one goes. So they are looked for when no other uid is left, or somebody wants this one,
+// and only then: a jail may have millions.
 
 // The ctime of a file is that of the last tick of a clock, which may be 10 ms ago.
 const TICK = 10;

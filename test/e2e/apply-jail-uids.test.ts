@@ -133,7 +133,7 @@ describe("nobody gets it by chance", () => {
       leave(B);
       m.must(UNJAIL);
       declare(section(B), "--prune");
-      m.must(["userdel", "evil"]);
+      m.must(["userdel", "-r", "evil"]);
       expect(m.exists(A)).toBe(false);
       expect(given(B)).toEqual([uid + 1, uid + 2]);
     },
