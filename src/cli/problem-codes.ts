@@ -94,6 +94,7 @@ export const PROBLEM_CODES = {
   "kernel-file-system": "a directory is on a file system of the kernel",
   "keys-not-written": "keys could not be written",
   ldconfig: "ldconfig(8) failed",
+  "left-uid": "the uid was that of an account that is removed, and files may still have it",
   libraries: "it is not known which libraries programs need",
   "library-cache": "the cache of libraries could not be made",
   "link-in-jail-path": "the path of a jail leads through a symbolic link",

@@ -9,7 +9,7 @@ import { hostText } from "../system/host-files.ts";
 import { hostUser } from "../system/name-services.ts";
 import { shadowEntry } from "../system/shadow.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
-import { createdHomeOf, homeIdOf, ownerOf } from "./kept-homes.ts";
+import { createdHomeOf, homeIdOf, jailsForgotten, ownerOf } from "./kept-homes.ts";
 import type { Creating, KeptHome, Once, OnceUser } from "./once-shape.ts";
 
 // A run may be killed while useradd(8) creates an account, and before it is known which uid that has. An account of this
@@ -82,16 +82,17 @@ export function withCreated(once: Once): Once {
   return { ...once, users: [...users.values()], kept, creating };
 }
 
-/** A user whose account was created; `left`: the home of the one before it, which is elsewhere. */
+/** A user whose account was created; `left`: the home of the one before it, which is elsewhere, and its jails. */
 export function asCreated(
   user: OnceUser,
   { name, uid }: Pick<PasswdEntry, "name" | "uid">,
   createdHome: ByteString | undefined,
 ) {
   const before = createdHomeOf(user);
-  const left = before === undefined || before.home === createdHome ? [] : [before];
+  const home = before === undefined || before.home === createdHome ? [] : [before];
   const homeId = createdHome === undefined ? undefined : homeIdOf(createdHome, uid);
-  return { now: { ...user, created: uid, createdDay: dayOf(name), createdHome, homeId }, left };
+  const now = { ...user, created: uid, createdDay: dayOf(name), createdHome, homeId };
+  return { now, left: [...home, ...jailsForgotten(user, now)] };
 }
 
 /** The home of an account that was created, and removed again before its home was. */

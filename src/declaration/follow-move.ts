@@ -4,6 +4,7 @@ import { describeError, isReported } from "../cli/error.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import type { AccountRun } from "../users/account-run.ts";
+import { createdIn, jailsForgotten, keptKey } from "./kept-homes.ts";
 import { ONCE_FILE, readOnce, union, writeOnce } from "./once.ts";
 import type { Creating, LeftJail, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
@@ -71,43 +72,58 @@ export function planDeclaredMove(from: ByteString, to: ByteString) {
   return { path: ONCE_FILE, follow: () => writeOnce(before, withMovedJail(before, from, to)) };
 }
 
-/** Homes of accounts that moved: where, as the accounts have them. */
-type MovedHomes = ReadonlyMap<ByteString, NonNullable<AccountRun["moved"]>>;
+type Run = Pick<AccountRun, "name" | "status" | "home" | "moved">;
 
-/** What was declared once, with the new places of homes that apply created. Pure. */
-export function withMovedHomes(once: Once, moves: MovedHomes): Once {
+/**
+ * What was declared once, with the new places of homes that apply created, and the jails that its accounts are in since. The
+ * same object if it knew all of it.
+ */
+export function withFollowed(once: Once, runs: readonly Run[]): Once {
+  const byName = new Map(runs.map((run) => [run.name, run]));
   const now = <T extends OnceUser | Creating>(one: T): T => {
-    const move = moves.get(one.name);
+    const move = byName.get(one.name)?.moved;
     const isOurs = move !== undefined && move.from === one.createdHome;
     return isOurs ? { ...one, createdHome: move.to } : one;
   };
-  return { ...once, users: once.users.map(now), creating: once.creating.map(now) };
+  const users = once.users.map(now);
+  const jails = users.flatMap((user, index) => {
+    const run = byName.get(user.name);
+    const here = run?.status === "done" ? createdIn(user, run.home) : undefined;
+    return [...jailsForgotten(once.users[index], user), ...(here === undefined ? [] : [here])];
+  });
+  const kept = new Set(once.kept.map(keptKey));
+  const more = jails.filter((jail) => !kept.has(keptKey(jail)));
+  const isSame = more.length === 0 && users.every((user, index) => user === once.users[index]);
+  return isSame ? once : { ...once, users, creating: once.creating.map(now), kept: [...once.kept, ...more] };
 }
 
 /**
- * Remembers where homes are that apply created, and a tool moved with their accounts: otherwise they are not its own any more.
- * Returns a warning if that is not possible, for example while apply is running; the homes stay then.
+ * Remembers where homes are that apply created, and a tool moved with their accounts, which otherwise are not its own any
+ * more, and in which jails the accounts are. Returns a warning if that is not possible, for example while apply is running.
  */
-export function followHomes(runs: readonly Pick<AccountRun, "name" | "moved">[], tool: string): string[] {
-  const moves = runs.flatMap(({ name, moved }) => (moved === undefined ? [] : [[name, moved] as const]));
+export function followAccounts(runs: readonly Run[], tool: string): string[] {
   try {
-    follow(new Map(moves), tool);
+    follow(runs, tool);
     return [];
   } catch (error) {
     if (!isReported(error)) throw error;
-    const which = moves.map(([name]) => quoted(name)).join(", ");
-    const homes = `jailkit apply does not know where the homes of accounts are now (${which}), and leaves them there with --delete-homes`;
-    return [`${homes}: ${describeError(error)}`];
+    const moved = runs.filter((run) => run.moved !== undefined);
+    const which = (moved.length > 0 ? moved : runs).map(({ name }) => quoted(name)).join(", ");
+    const what =
+      moved.length > 0
+        ? `jailkit apply does not know where the homes of accounts are now (${which}), and leaves them there with --delete-homes`
+        : `jailkit apply does not know which jails accounts are in now (${which}), and may give their uids to others when they are removed`;
+    return [`${what}: ${describeError(error)}`];
   }
 }
 
 /** Throws JailkitError, also "busy" while apply is running. */
-function follow(moves: MovedHomes, tool: string): void {
-  const names = ({ users }: Once) =>
-    users.some(({ name, createdHome: home }) => moves.get(name)?.from === home);
-  if (moves.size === 0 || !names(readOnce())) return;
+function follow(runs: readonly Run[], tool: string): void {
+  if (!runs.some(({ status, moved }) => status === "done" || moved !== undefined)) return;
+  const read = readOnce();
+  if (withFollowed(read, runs) === read) return;
   // It may wait for the jails that this run has locked.
   using _lock = lockDeclarations({ tool, noWait: true, json: true });
   const before = readOnce();
-  writeOnce(before, withMovedHomes(before, moves));
+  writeOnce(before, withFollowed(before, runs));
 }

@@ -12,6 +12,7 @@ import { giveCommand } from "../system/give.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
 import { mountRemedy } from "../system/unmounted.ts";
+import type { FaultText } from "./change.ts";
 import { type LeftUid, uidsLeftIn, whyHome, whyLeft } from "./left-uids.ts";
 import type { DeclaredUser } from "./model.ts";
 import type { KeptHome, Once, OnceUser } from "./once-shape.ts";
@@ -36,15 +37,40 @@ export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined 
 }
 
 /**
- * For a home that is gone with the account: the jail as a whole, since other files in it may have the uid, such as a setuid
+ * The jails that an account which apply created was in, each as a whole: files in them may have its uid, such as a setuid
  * program in /tmp, which would be the next one's.
  */
-export const wholeJail = ({ name, jail }: Pick<OnceUser, "name" | "jail">, uid: number): KeptHome => ({
-  ...{ name, uid },
-  home: joinHome(jail, "/"),
-});
+function wholeJails(user: OnceUser | undefined): KeptHome[] {
+  const { name, created: uid, createdHome: home } = user ?? {};
+  if (user === undefined || name === undefined || uid === undefined) return [];
+  const jails = new Set([user.jail, ...user.left.map(({ jail }) => jail)]);
+  // Somebody may have moved it by hand.
+  if (home !== undefined) jails.add(placeOf({ home }).jail);
+  jails.delete("/");
+  return [...jails].map((jail) => ({ name, uid, home: joinHome(jail, "/") }));
+}
+
+/** The jails of an account that what is known of its user does not tell any more; `now`: undefined if nothing is. */
+export function jailsForgotten(before: OnceUser | undefined, now: OnceUser | undefined): KeptHome[] {
+  if (before === now) return [];
+  const known = new Set(wholeJails(now).map(keptKey));
+  return wholeJails(before).filter((one) => !known.has(keptKey(one)));
+}
+
+/** The jail of an account that apply created, by its home, unless what is known of the user tells it. */
+export function createdIn(user: OnceUser, home: ByteString | undefined): KeptHome | undefined {
+  const { name, created: uid } = user;
+  const split = splitHome(home ?? "");
+  if (uid === undefined || split === undefined) return undefined;
+  const here = { name, uid, home: joinHome(normalPath(split.jail), "/") };
+  const isKnown = wholeJails(user).some((one) => keptKey(one) === keptKey(here));
+  return isKnown || answered(() => hostUser(name)?.uid) !== uid ? undefined : here;
+}
 
 const isWholeJail = (home: KeptHome): boolean => placeOf(home).path === "/";
+
+/** Equal for what is kept once. */
+export const keptKey = ({ uid, home }: KeptHome): string => `${uid} ${home}`;
 
 /**
  * Homes that stay without their accounts, or would: nobody else gets the uid of one by chance, and with it the files. It is
@@ -53,21 +79,25 @@ const isWholeJail = (home: KeptHome): boolean => placeOf(home).path === "/";
 export class KeptHomes implements ReservedUids {
   readonly #byUid: Map<number, KeptHome[]>;
   readonly #found = new Set<number>();
-  #left: LeftUid[] | undefined;
+  /** The uids of accounts that go. */
+  readonly #going = new Set<number>();
+  /** What was found in jails. */
+  readonly #left = new Map<ByteString, readonly LeftUid[]>();
   readonly #let: KeptHome[] = [];
   /** By directory. */
   readonly #beside = new Map<ByteString, ReturnType<typeof namesByOwner>>();
 
   constructor(private readonly once: Pick<Once, "users" | "kept">) {
-    const created = once.users.flatMap((user) => createdHomeOf(user) ?? []);
+    const created = once.users.flatMap((user) => [createdHomeOf(user) ?? [], wholeJails(user)].flat());
     this.#byUid = Map.groupBy([...once.kept, ...created], ({ uid }) => uid);
   }
 
-  /** Says that an account goes, and whether its home stays. */
+  /** Says that an account goes, and whether its home stays. What its jails have of it then is not known yet. */
   goes(name: ByteString, uid: number, stays: KeptHome | undefined): void {
-    const others = (this.#byUid.get(uid) ?? []).filter((one) => one.name !== name);
+    const others = (this.#byUid.get(uid) ?? []).filter((one) => one.name !== name || isWholeJail(one));
     this.#byUid.set(uid, stays === undefined ? others : [...others, stays]);
     this.#found.delete(uid);
+    this.#going.add(uid);
   }
 
   /** The home with a uid that is there, or may be; `besides` those that somebody may have. */
@@ -84,24 +114,42 @@ export class KeptHomes implements ReservedUids {
     return true;
   };
 
-  /** Looks, once, which uids nothing has any more in the jails of accounts whose homes are gone, and lets these go. */
+  /**
+   * Looks, once in each jail that they were in, which uids of accounts without homes nothing has any more there, and lets
+   * these go.
+   */
   letGo(isWanted: (uid: number) => boolean): ReturnType<ReservedUids["letGo"]> {
-    this.#left ??= this.#letGo();
-    return whyLeft(this.#left, isWanted) ?? this.#whyHome(isWanted);
+    // As long as a home is there, nothing else matters.
+    const wanted = this.#jails(({ uid }) => isWanted(uid) && this.of(uid, isWholeJail) === undefined);
+    return whyLeft(this.#leftIn(wanted), isWanted) ?? this.#whyHome(isWanted);
+  }
+
+  /** Why a uid stays reserved that somebody wants on purpose: by what is in jails, besides those where some names had it. */
+  whyLeft(uid: number, besides: readonly (ByteString | undefined)[]): ReturnType<typeof whyLeft> {
+    const jails = (this.#byUid.get(uid) ?? []).filter(isWholeJail);
+    const theirs = new Set(jails.flatMap(({ name, home }) => (besides.includes(name) ? home : [])));
+    const others = jails.filter(({ home }) => !theirs.has(home));
+    return whyLeft(this.#leftIn(others), (one) => one === uid);
   }
 
   /** What had uids that were let go. */
   gone = (): readonly KeptHome[] => this.#let;
 
-  #letGo(): LeftUid[] {
-    const whole = [...this.#byUid.values()].flat().filter(isWholeJail);
-    const byJail = Map.groupBy(whole, (home) => placeOf(home).jail);
-    return [...byJail].flatMap(([jail, homes]) => {
-      const left = uidsLeftIn(jail, new Set(homes.map(({ uid }) => uid)));
-      const stay = new Set(left.map(({ uid }) => uid));
-      for (const home of homes) if (!(stay.has(home.uid) || stay.has(undefined))) this.#letOne(home);
-      return left;
-    });
+  #jails = (isWanted: (jail: KeptHome) => boolean): readonly KeptHome[] =>
+    [...this.#byUid.values()].flat().filter((one) => isWholeJail(one) && isWanted(one));
+
+  /** What has uids of accounts in some jails. */
+  #leftIn(wanted: readonly KeptHome[]): LeftUid[] {
+    const jails = new Set(this.#there(wanted).map(({ home }) => placeOf(home).jail));
+    return [...jails].flatMap((jail) => this.#left.getOrInsertComputed(jail, () => this.#lookThrough(jail)));
+  }
+
+  #lookThrough(jail: ByteString): readonly LeftUid[] {
+    const homes = this.#jails((home) => placeOf(home).jail === jail && !this.#going.has(home.uid));
+    const left = uidsLeftIn(jail, new Set(homes.map(({ uid }) => uid)));
+    const stay = new Set(left.map(({ uid }) => uid));
+    for (const home of homes) if (!(stay.has(home.uid) || stay.has(undefined))) this.#letOne(home);
+    return left;
   }
 
   #letOne(home: KeptHome): void {
@@ -122,7 +170,7 @@ export class KeptHomes implements ReservedUids {
 
   /** Those without accounts of users that are remembered, and which are there or may be, each once. */
   all(): readonly KeptHome[] {
-    const all = new Map(this.once.kept.map((one) => [`${one.uid} ${one.home}`, one]));
+    const all = new Map(this.once.kept.map((one) => [keptKey(one), one]));
     return this.#there([...all.values()]).map(({ home }) => home);
   }
 
@@ -217,19 +265,44 @@ function namesByOwner(root: JailRoot, directory: ByteString): ReadonlyMap<number
   });
 }
 
-/** Why nobody else gets a uid on purpose: the files in a home that stays would be the new account's. */
+/**
+ * Why nobody else gets a uid on purpose: the files in a home that stays, or in a jail, would be the new account's. Who has the
+ * name or the home of before may be who comes back.
+ */
 export function keptFault(
-  { name, jail, home }: Pick<DeclaredUser, "name" | "jail" | "home">,
+  declared: Pick<DeclaredUser, "name" | "jail" | "home">,
   uid: number,
   kept: KeptHomes,
   advice: string,
-) {
+): KeptFault | undefined {
+  const { name, jail, home } = declared;
   const own = joinHome(jail, normalPath(home));
   const found = kept.of(uid, (one) => one.name === name || one.home === own || isWholeJail(one));
-  if (found === undefined) return undefined;
+  if (found === undefined) return leftFault(name, own, uid, kept, advice);
   const shown = quoted(found.place ?? normalPath(found.home.home));
   const what = `the uid ${uid} is that of ${shown}, the home that ${quoted(found.home.name)} had, whose files the new account would own`;
   const give = found.place && giveCommand(found.place, uid, { uid: 0, gid: 0 });
   const also = give === undefined ? "" : `, or give them to root, with: ${give}`;
-  return { code: "kept-home", message: `${what}: ${advice}${also}` } as const;
+  return { code: "kept-home", message: `${what}: ${advice}${also}`, remedy: undefined };
+}
+
+/** Why a uid is not given that files in jails may have. Printable. */
+interface KeptFault extends FaultText {
+  /** The message, for who gives it all the same: then the command in it would take from the new account, too. */
+  readonly told?: string;
+}
+
+function leftFault(
+  name: ByteString,
+  own: ByteString,
+  uid: number,
+  kept: KeptHomes,
+  advice: string,
+): KeptFault | undefined {
+  const former = kept.of(uid, (one) => one.home !== own)?.home.name;
+  const why = kept.whyLeft(uid, [name, former]);
+  if (why === undefined) return undefined;
+  const what = `the uid ${uid} was that of an account which is removed, whose files the new account would own: ${advice}`;
+  const told = `${what}; ${why.what}`;
+  return { code: "left-uid", message: `${what}; ${why.message}`, remedy: why.remedy, told };
 }

@@ -9,8 +9,9 @@ import { holdersOf } from "../system/processes.ts";
 import { listed } from "./change.ts";
 import type { KeptHome } from "./once-shape.ts";
 
-// The uid of an account that was removed stays reserved as long as its jail is there, since files in that may have it. Nobody
-// tells when the last one goes. So they are looked for when no other uid is left, and only then: a jail may have millions.
+// The uid of an account that was removed stays reserved as long as a jail is there that it was in, since files in that may
+// have it. Nobody tells when the last one goes. So they are looked for when no other uid is left, or somebody wants this one,
+// and only then: a jail may have millions.
 
 // The ctime of a file is that of the last tick of a clock, which may be 10 ms ago.
 const TICK = 10;
@@ -117,5 +118,6 @@ export function whyLeft(left: readonly LeftUid[], isWanted: (uid: number) => boo
   const more = others.length > MOST_SHOWN ? ` and ${others.length - MOST_SHOWN} more` : "";
   const also = others.length === 0 ? "" : ` (it is so in ${listed(others.slice(0, MOST_SHOWN))}${more}, too)`;
   const { what, advice, remedy } = first.why();
-  return { message: `${what}${also}${advice === "" ? "" : `; ${advice}`}`, remedy };
+  const all = `${what}${also}`;
+  return { what: all, message: `${all}${advice === "" ? "" : `; ${advice}`}`, remedy };
 }

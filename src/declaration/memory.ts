@@ -3,7 +3,7 @@ import { isLimitedShell } from "../users/access.ts";
 import type { Change } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
 import { asCreated } from "./creating.ts";
-import { createdHomeOf, homeIdOf, KeptHomes } from "./kept-homes.ts";
+import { createdHomeOf, homeIdOf, jailsForgotten, KeptHomes, keptKey } from "./kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { leftJails, policiesIn, sumOf, union, writeOnce } from "./once.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
@@ -64,7 +64,7 @@ export class Memory {
       const made = refused.has(jail.path) ? { ...jail, live: undefined } : jail;
       this.#addJail(made, this.#jails.get(jail.path));
     }
-    for (const user of users) this.#addUser(user, this.#users.get(user.name));
+    for (const user of users) this.#put(user.name, onceOf(user, this.#users.get(user.name)));
     for (const { name, jail } of gone.settledLeft) this.forgetLeft(name, jail);
     for (const { of, name } of gone.forgotten) {
       const home = of === "user" ? createdHomeOf(this.#users.get(name)) : undefined;
@@ -132,9 +132,8 @@ export class Memory {
   /** Forgets what had uids without an account, and has them no more. */
   letGo(homes: readonly KeptHome[]): void {
     if (homes.length === 0) return;
-    const keyOf = ({ uid, home }: KeptHome) => `${uid} ${home}`;
-    const keys = new Set(homes.map(keyOf));
-    this.#kept = this.#kept.filter((one) => !keys.has(keyOf(one)));
+    const keys = new Set(homes.map(keptKey));
+    this.#kept = this.#kept.filter((one) => !keys.has(keptKey(one)));
     this.#changed = true;
   }
 
@@ -160,8 +159,15 @@ export class Memory {
   #change(name: ByteString, to: Partial<OnceUser>): void {
     const user = this.#users.get(name);
     if (user === undefined) return;
-    this.#users.set(name, { ...user, ...to });
+    this.#put(name, { ...user, ...to });
     this.#changed = true;
+  }
+
+  /** Each change of a user: what does not tell any more in which jails an account was goes to what is kept. */
+  #put(name: ByteString, now: OnceUser | undefined): void {
+    for (const jail of jailsForgotten(this.#users.get(name), now)) this.#keep(jail);
+    if (now === undefined) this.#users.delete(name);
+    else this.#users.set(name, now);
   }
 
   /** Forgets what was removed from a jail, or of a user. */
@@ -176,9 +182,9 @@ export class Memory {
   settleUser(user: DeclaredUser): void {
     const before = this.#users.get(user.name);
     const other = this.beside?.users.find(({ name, jail }) => name === user.name && jail === user.jail);
-    if (other !== undefined) this.#addUser(other, undefined);
-    this.#addUser(user, other && this.#users.get(user.name));
-    this.#change(user.name, { ...createdOf(before), left: before?.left ?? [] });
+    const now = onceOf(user, other && onceOf(other, undefined));
+    this.#put(user.name, { ...now, ...createdOf(before), left: before?.left ?? [] });
+    this.#changed = true;
   }
 
   /** Forgets live directories that are not in a jail any more. */
@@ -197,7 +203,7 @@ export class Memory {
 
   #drop(of: "jail" | "user", name: ByteString): void {
     if (of === "jail") this.#jails.delete(name);
-    else this.#users.delete(name);
+    else this.#put(name, undefined);
     this.#changed = true;
   }
 
@@ -230,27 +236,28 @@ export class Memory {
     };
     this.#jails.set(path, sameOr(once, now));
   }
+}
 
-  #addUser(user: DeclaredUser, once: OnceUser | undefined): void {
-    const { name, place, jail, directory, groups, keys = [], policy, shell } = user;
-    const isSame = once?.jail === jail;
-    const limited = policy === undefined && isSame ? once.limited : isLimitedShell(shell);
-    const before = once === undefined ? [] : policiesIn(jail, once);
-    const now = {
-      ...{ name, file: place.file, jail, directory },
-      // One of a directory is another account, whatever its uid.
-      ...createdOf(directory ? undefined : once),
-      out: false,
-      limited,
-      policy: policy !== undefined || before.includes(limited),
-      otherPolicy: before.includes(!limited),
-      groups: union(once?.groups, groups),
-      keys: union(
-        once?.keys,
-        keys.map(({ key }) => sumOf(key)),
-      ),
-      left: once === undefined ? [] : leftJails(jail, once),
-    };
-    this.#users.set(name, sameOr(once, now));
-  }
+/** A user who is declared. `once`: as it was before. */
+function onceOf(user: DeclaredUser, once: OnceUser | undefined): OnceUser {
+  const { name, place, jail, directory, groups, keys = [], policy, shell } = user;
+  const isSame = once?.jail === jail;
+  const limited = policy === undefined && isSame ? once.limited : isLimitedShell(shell);
+  const before = once === undefined ? [] : policiesIn(jail, once);
+  const now = {
+    ...{ name, file: place.file, jail, directory },
+    // One of a directory is another account, whatever its uid.
+    ...createdOf(directory ? undefined : once),
+    out: false,
+    limited,
+    policy: policy !== undefined || before.includes(limited),
+    otherPolicy: before.includes(!limited),
+    groups: union(once?.groups, groups),
+    keys: union(
+      once?.keys,
+      keys.map(({ key }) => sumOf(key)),
+    ),
+    left: once === undefined ? [] : leftJails(jail, once),
+  };
+  return sameOr(once, now);
 }

@@ -11,7 +11,7 @@ import { BUSY, BUSY_STATUS, DRY_RUN, jailOption, NO_WAIT, VERBOSE } from "../cli
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
-import { followHomes } from "../declaration/follow-move.ts";
+import { followAccounts } from "../declaration/follow-move.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { type DeleteOutcome, deleteJail, foreseeDeletion, settingsLeft } from "../jails/delete.ts";
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
@@ -154,7 +154,7 @@ After an error or an interruption the command can be repeated. 'jailkit forget' 
       const say = options.verbose && !json ? printLine : () => undefined;
       return ended(
         plan,
-        holdingSignals(() => deleteJail(plan, say, (runs) => followHomes(runs, NAME))),
+        holdingSignals(() => deleteJail(plan, say, (runs) => followAccounts(runs, NAME))),
         dryRun,
       );
     } catch (error) {

@@ -149,7 +149,7 @@ export const tool = defineTool({
   },
   notes: `FILE is what 'jailkit export' wrote on the other machine; - is standard input. The jail is made from the programs of this machine, as jk_init(8) and jk_cp(8) would make it, and jk_update(8) keeps it up to date.
 
-Everything that prevents it is reported before the first change: a section, program or shell that this machine does not have, a uid or gid that belongs to another account, the uid of a home that jailkit-apply(8) has left without its account, a place that is not empty. An import that was interrupted goes on when it is repeated.
+Everything that prevents it is reported before the first change: a section, program or shell that this machine does not have, a uid or gid that belongs to another account, a uid that files have still of an account which jailkit-apply(8) created, a place that is not empty. An import that was interrupted goes on when it is repeated.
 
 The file is not trusted: whoever wrote it chooses which files below /usr, /etc and /opt are copied, among those that everybody can read, and with --create-users the names of accounts. It cannot overwrite anything, change an account of this machine that lives elsewhere, or add an account to a group of the system.`,
   root: 5,

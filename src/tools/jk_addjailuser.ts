@@ -107,7 +107,7 @@ export const tool = defineTool({
     ...BUSY_STATUS,
   },
   notes:
-    "Most options are those of useradd(8), which creates the account. Without -u it does not get the uid of a home that jailkit-apply(8) has left without its account.",
+    "Most options are those of useradd(8), which creates the account. Without -u it does not get the uid of an account that jailkit-apply(8) created and that is gone, as long as its home or other files in jails may have it.",
   root: 5,
   run({ options, operands }) {
     const { jail, name } = jailAndUser(options.jail, operands);
@@ -165,7 +165,7 @@ function warnOfKept({ root, user, jailHome }: NewAccount, run: AccountRun): void
   const declared = { name: user.name, jail: root.path, home: jailHome };
   try {
     const fault = keptFault(declared, user.uid, new KeptHomes(readOnce()), OPTIONS.uid);
-    if (fault !== undefined) run.warn(fault.message);
+    if (fault !== undefined) run.warn(fault.told ?? fault.message);
   } catch (error) {
     if (!isReported(error)) throw error;
     // Who gives a uid gets it all the same.

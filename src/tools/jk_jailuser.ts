@@ -18,7 +18,7 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { followHomes } from "../declaration/follow-move.ts";
+import { followAccounts } from "../declaration/follow-move.ts";
 import { closedJailFault, homeFault, movedHome } from "../explain/home-fault.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { serveHomes } from "../jail/fs/home-thread.ts";
@@ -164,10 +164,10 @@ export const tool = defineTool({
   },
 });
 
-/** A home that apply created and that moved is still one that it may delete. */
+/** A home that apply created and that moved is still one that it may delete, and files in a jail are its account's. */
 function tellApply(runs: readonly AccountRun[]): void {
-  const [run] = runs.filter(({ moved }) => moved !== undefined);
-  for (const line of followHomes(runs, NAME)) run?.warn(line);
+  const [run] = runs.filter(({ status, moved }) => status === "done" || moved !== undefined);
+  for (const line of followAccounts(runs, NAME)) run?.warn(line);
 }
 
 function exitStatusOf(runs: readonly AccountRun[], strict: boolean): number {

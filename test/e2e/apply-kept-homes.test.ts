@@ -103,7 +103,7 @@ test("the problem of who declares the uid names the home, whatever else has that
   });
 });
 
-test("as long as it is there, also under the name that a message advises; and not for ever", () => {
+test("as long as it is there, also under the name that a message advises; then it is its jails that keep the uid", () => {
   const uid = leaveHome();
   m.write(FILE, JAIL + user("bob"));
   const [problem] = linesOf(m, "--check").summary.problems;
@@ -115,9 +115,10 @@ test("as long as it is there, also under the name that a message advises; and no
   declare(JAIL, "--prune", "--delete-homes");
   m.remove(`${HOME}.old`);
   declare(JAIL + user("carl"));
-  expect(uidOf("carl")).toBe(uid);
+  expect(uidOf("carl")).toBe(uid + 2);
   const { kept } = JSON.parse(m.read("/var/lib/jailkit/declared.json"));
-  expect(kept).toEqual([{ name: "bob", uid: uid + 1, home: `${J}/./` }]);
+  const of = (one: number) => ({ name: "bob", uid: one, home: `${J}/./` });
+  expect(kept).toEqual([of(uid), of(uid + 1)]);
 });
 
 test("a jail that has moved keeps them, also until apply knows its place", () => {
@@ -136,6 +137,8 @@ test("a jail that has moved keeps them, also until apply knows its place", () =>
   m.must(["jailkit", "adopt", "--moved", J, moved]);
   expect(given()).toBe(uid + 1);
   m.remove(`${moved}/home/bob`);
+  expect(given()).toBe(uid + 1);
+  m.remove(moved);
   expect(given()).toBe(uid);
 });
 
@@ -148,10 +151,12 @@ test("a moved jail keeps them, too, if nothing else is remembered", () => {
   const uid = uidOf("bob") ?? 0;
   declare("", "--prune");
   const once = () => JSON.parse(m.read("/var/lib/jailkit/declared.json"));
-  expect(once()).toMatchObject({ jails: [], users: [], kept: [{ home: `${here}/./home/bob` }] });
+  const kept = (jail: string) =>
+    ["home/bob", ""].map((path) => ({ name: "bob", uid, home: `${jail}/./${path}` }));
+  expect(once()).toMatchObject({ jails: [], users: [], kept: kept(here) });
   m.rename(here, moved);
   m.must(["jailkit", "adopt", "--moved", here, moved]);
-  expect(once().kept).toEqual([{ name: "bob", uid, home: `${moved}/./home/bob` }]);
+  expect(once().kept).toEqual(kept(moved));
   m.must(["jk_addjailuser", "-s", "/bin/bash", other, "hand"]);
   expect(uidOf("hand")).toBe(uid + 1);
 });
@@ -408,7 +413,7 @@ test("if all other uids are used, nobody gets it", () => {
   }
 });
 
-test("nobody gets the uid of an account whose home is deleted as long as its jail is there, unless somebody declares it", () => {
+test("nobody gets the uid of an account whose home is deleted as long as its jail is there, unless somebody declares it when nothing has it", () => {
   const other = "/srv/other";
   const [jail, rest] = [JAIL, `[jail ${other}]\nsections = uidbasics, basicshell\n`];
   declare(jail + rest + user("bob"));
@@ -425,9 +430,13 @@ test("nobody gets the uid of an account whose home is deleted as long as its jai
   m.must(["jk_addjailuser", "-s", "/bin/bash", J, "hand"]);
   expect([uidOf("dan"), uidOf("carl"), uidOf("hand")]).toEqual([uid + 1, uid + 2, uid + 3]);
   removeHand();
-  declare(jail + rest + user("robert", `uid = ${uid}\n`), "--prune", "--delete-homes");
-  expect([uidOf("robert"), uidOf("carl"), uidOf("dan")]).toEqual([uid, undefined, undefined]);
+  const [robert, options] = [user("robert", `uid = ${uid}\n`), ["--prune", "--delete-homes"]];
+  m.write(FILE, jail + rest + robert);
+  expect(linesOf(m, ...options).summary.problems.map(({ code }) => code)).toEqual(["left-uid"]);
+  expect(uidOf("robert")).toBeUndefined();
   m.remove(`${J}/tmp/left`);
+  declare(jail + rest + robert, ...options);
+  expect([uidOf("robert"), uidOf("carl"), uidOf("dan")]).toEqual([uid, undefined, undefined]);
   declare(rest, "--prune", "--delete-homes");
   declare(rest + user("bob", "", other), "--prune");
   expect([uidOf("bob"), m.exists(J)]).toEqual([uid, false]);

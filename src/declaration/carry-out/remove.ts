@@ -24,7 +24,7 @@ import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
 import type { FormerJail } from "../compare/former-jails.ts";
 import { isOutside, isSame } from "../compare/taken-out.ts";
-import { createdHomeOf, type LeftHome, wholeJail } from "../kept-homes.ts";
+import { createdHomeOf, type LeftHome } from "../kept-homes.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNothingElse } from "../other-things.ts";
 import { isIn, tellingOfSessions } from "./close-login.ts";
@@ -174,8 +174,6 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
   const where = hostPath(root, place);
-  // What may have its uid: the home that stays, or else the whole jail.
-  let kept = wholeJail(once, user.uid);
   // Who may write above it may have put another one there since.
   if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
     removeTree(root, home, stat);
@@ -186,11 +184,10 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
       ? notOurs
       : "this run is without --delete-homes; it also stays in later ones, as long as the jail is declared";
     said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays: ${why}`);
-    if (stat.uid === user.uid) kept = { name, uid: user.uid, home: joinHome(root.path, place) };
+    if (stat.uid === user.uid) stays({ name, uid: user.uid, home: joinHome(root.path, place) });
   }
   // Without the home there may be room.
   if (failure !== undefined) leaveJail(root, once, said);
-  stays(kept);
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
 }

@@ -21,7 +21,7 @@ import { removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { noLoginShell } from "../../users/leaving.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
-import { type Change, isCreation } from "../change.ts";
+import { type Change, type FaultText, isCreation } from "../change.ts";
 import { requireOwnHome } from "../compare/foresee-user.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
@@ -63,8 +63,10 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
   const isCreated = changes.some(isCreation);
   // Of an account that should have been removed first, and could not be: before a name that nobody has gets rights.
   const isNew = uid !== undefined && hostUser(name) === undefined;
-  const taken = isNew ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, DECLARED.uid)) : undefined;
-  if (taken !== undefined) throw new JailkitError(taken.code, 1, taken.message);
+  const taken: FaultText | undefined = isNew
+    ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, DECLARED.uid))
+    : undefined;
+  if (taken !== undefined) throw new JailkitError(taken.code, 1, taken.message, undefined, taken.remedy);
   if (!directory && isCreated) requireHome(declared, means);
   const works: Parameters<typeof stepsOf<keyof typeof USER_STEPS>>[2] = {
     limit:

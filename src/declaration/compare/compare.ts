@@ -10,7 +10,7 @@ import { fileSystemAt } from "../../populate/file-system.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
 import { dueOf, withDue } from "../due.ts";
-import { KeptHomes, wholeJail } from "../kept-homes.ts";
+import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration } from "../model.ts";
 import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import {
@@ -101,8 +101,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     // Users first: a jail with users is not deleted.
     const former = [...moved.former, ...(prune ? gone.former : [])];
     for (const one of former)
-      if (one.of === "user" && one.frees !== undefined)
-        machine.frees(one.frees, one.once.name, one.stays ?? wholeJail(one.once, one.frees));
+      if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees, one.once.name, one.stays);
     const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
     const cleared = new Set(former.flatMap(({ of, change }) => (of === "given" ? [] : change.jail)));
     // All are planned before one is created.

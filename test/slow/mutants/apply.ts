@@ -22,6 +22,7 @@ const OTHER_THINGS = "e2e/apply-other-things.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const SILENT = "e2e/interrupted-services.test.ts";
 const LEFT = "e2e/apply-left-uids.test.ts";
+const JAIL_UIDS = "e2e/apply-jail-uids.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
 const BEGUN = "e2e/apply-begun-accounts.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
@@ -269,22 +270,49 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/look.ts", MOVES, [
     ["if (from !== undefined && mountRemedy(from) === undefined)", "if (false)"],
   ]),
-  ...within("src/tools/jailkit-delete.ts", MOVES, [["followHomes(runs, NAME)", "[]"]]),
+  ...within("src/tools/jailkit-delete.ts", MOVES, [["followAccounts(runs, NAME)", "[]"]]),
   ...within("src/tools/jailkit-apply.ts", SILENT, [
     ["  waitInLookUps();\n", ""],
     ["  endWhilePlanning(files, options);\n", ""],
   ]),
   ...within("src/declaration/kept-homes.ts", KEPT, [
     ["if (isWholeJail(home)) return { home, place: undefined };", ""],
-    [" || isWholeJail(one));", ");"],
+    ["one.home === own || isWholeJail(one));", "one.home === own);"],
     ["if (owner?.uid === home.uid)", "if (false)"],
     ["beside.get(home.uid)", "undefined"],
     ["isLost && lostRemedy(jail) === undefined", "isLost"],
-    [
-      "const created = once.users.flatMap((user) => createdHomeOf(user) ?? []);",
-      "const created: KeptHome[] = [];",
-    ],
+    ["[createdHomeOf(user) ?? [], wholeJails(user)].flat());", "wholeJails(user));"],
   ]),
+  ...within("src/declaration/kept-homes.ts", JAIL_UIDS, [
+    ["[createdHomeOf(user) ?? [], wholeJails(user)].flat());", "createdHomeOf(user) ?? []);"],
+    [", ...user.left.map(({ jail }) => jail)]);", "]);"],
+    ["if (home !== undefined) jails.add(placeOf({ home }).jail);", ""],
+    ["return isKnown ||", "return true ||"],
+    [
+      "if (found === undefined) return leftFault(name, own, uid, kept, advice);",
+      "if (!found) return undefined;",
+    ],
+    ["kept.whyLeft(uid, [name, former])", "kept.whyLeft(uid, [former])"],
+    ["one.name !== name || isWholeJail(one));", "one.name !== name);"],
+    ["    this.#going.add(uid);\n", ""],
+  ]),
+  ...within("src/declaration/kept-homes.ts", KEPT, [
+    ["kept.whyLeft(uid, [name, former])", "kept.whyLeft(uid, [name])"],
+  ]),
+  ...within("src/declaration/kept-homes.ts", LEFT, [
+    ["isWanted(uid) && this.of(uid, isWholeJail) === undefined)", "isWanted(uid))"],
+  ]),
+  ...within("src/declaration/memory.ts", JAIL_UIDS, [
+    ["for (const jail of jailsForgotten(this.#users.get(name), now)) this.#keep(jail);", ""],
+  ]),
+  ...within("src/declaration/creating.ts", JAIL_UIDS, [["[...home, ...jailsForgotten(user, now)]", "home"]]),
+  ...within("src/declaration/carry-out/user.ts", JAIL_UIDS, [
+    ["?? keptFault(declared, uid, kept, DECLARED.uid)", "?? undefined"],
+  ]),
+  ...within("src/declaration/follow-move.ts", JAIL_UIDS, [
+    ["return [...jailsForgotten(once.users[index], user), ", "return ["],
+  ]),
+  ...within("src/tools/jk_addjailuser.ts", JAIL_UIDS, [["fault.told ?? fault.message", "fault.message"]]),
   ...within("src/declaration/compare/look-user.ts", KEPT, [
     [" ?? keptFault(declared, uid, machine.kept, DECLARED.uid)", ""],
   ]),
@@ -563,7 +591,7 @@ export const APPLY: readonly Mutant[] = [
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
   ]),
   ...within("src/declaration/compare/compare.ts", LEAVES, [
-    ["machine.frees(one.frees, one.once.name, one.stays ?? wholeJail(one.once, one.frees));", ";"],
+    ["machine.frees(one.frees, one.once.name, one.stays);", ";"],
   ]),
   ...within("src/declaration/carry-out/user.ts", LEAVES, [
     ["if (taken !== undefined) throw", "if (false) throw"],
