@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { SystemError, UnansweredMount } from "../../ffi/error.ts";
 import { display, displayAgain } from "./display.ts";
+import { operands } from "./shell-word.ts";
 
 /** The place of an error in a file. */
 export interface ErrorPlace {
@@ -46,8 +47,13 @@ export function problemFrom(
 }
 
 /** The command to type against an error; undefined if it has none. */
-export const remedyOf = (error: unknown): string | undefined =>
-  error instanceof JailkitError && error.remedy !== "" ? error.remedy : undefined;
+export function remedyOf(error: unknown): string | undefined {
+  if (error instanceof UnansweredMount) return unmountNow(error);
+  return error instanceof JailkitError && error.remedy !== "" ? error.remedy : undefined;
+}
+
+/** It does not ask the server, as umount(8) does without -l. */
+const unmountNow = ({ mountPoint }: UnansweredMount) => `umount -l ${operands(mountPoint)}`;
 
 /**
  * A mistake in the arguments of a tool: the message says which, and the tool adds where its help is. `exitStatus`
@@ -75,6 +81,10 @@ export function answered<T>(call: () => T): T | undefined {
 
 /** Any error as one printable line. */
 export function describeError(error: unknown): string {
+  if (error instanceof UnansweredMount) {
+    const why = "a program of a user serves the file system that is mounted here, and may never answer";
+    return `${display(error.mountPoint)}: ${why}; unmount it with: ${unmountNow(error)}`;
+  }
   if (error instanceof SystemError) {
     const what = error.path === undefined ? "" : `${display(error.path)}: `;
     return `${what}${error.call}: ${error.reason}`;
