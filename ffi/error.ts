@@ -48,7 +48,13 @@ export class SystemError extends Error {
 
 /** A file system of which nothing is asked, since a program of a user answers, or may never do so: see served.ts. */
 export class UnansweredMount extends SystemError {
-  constructor(readonly mountPoint: ByteString) {
+  constructor(
+    readonly mountPoint: ByteString,
+    /** Whose program it is. */
+    readonly uid: number,
+    /** Only root can lead the path of the mount elsewhere. */
+    readonly isInPlace: boolean,
+  ) {
     super(EACCES, "mounted by a user", mountPoint);
   }
 }

@@ -19,10 +19,10 @@ const FUSE = /^fuse(?:blk|\..*)?$/;
 // 5,000 mounts take 0.75 MB.
 const LIMIT = 1 << 26;
 
-/** "closed": its server must not be asked. */
-type Answers = "kernel" | "served" | "closed";
+/** The error: its server must not be asked. */
+type Answers = "kernel" | "served" | UnansweredMount;
 
-const known = new Map<bigint, { answers: Answers; at: ByteString }>();
+const known = new Map<bigint, Answers>();
 
 /** Looks at the mounts of this process. A mount is in the text before those in it. */
 function look(): void {
@@ -39,22 +39,26 @@ function look(): void {
     const [id = "", , , , point = ""] = before.split(" ");
     const [type = "", , options = ""] = after.split(" ");
     if (id === "") continue;
-    const at = unescaped(point);
     let answers: Answers = SERVED.test(type) ? "served" : "kernel";
-    if (FUSE.test(type) && (!/(?:^|,)user_id=0(?:,|$)/.test(options) || isOfUsers(at, closed))) {
-      answers = "closed";
-      closed.push(at);
+    if (FUSE.test(type)) {
+      const at = unescaped(point);
+      const uid = Number(/(?:^|,)user_id=(\d+)/.exec(options)?.[1] ?? 0);
+      const isInPlace = isRoots(at, closed);
+      if (uid !== 0 || !isInPlace) {
+        answers = new UnansweredMount(at, uid, isInPlace);
+        closed.push(at);
+      }
     }
-    known.set(BigInt(id), { answers, at });
+    known.set(BigInt(id), answers);
   }
   statxBuffer.set(kept);
 }
 
-/** True if others than root could have chosen the place of a mount: a program of root's serves none there. */
-function isOfUsers(at: ByteString, closed: readonly ByteString[]): boolean {
+/** True if only root could choose the place of a mount: a program of root's serves none elsewhere. */
+function isRoots(at: ByteString, closed: readonly ByteString[]): boolean {
   // Even the way there leads through what may never answer.
-  if (closed.some((above) => at.startsWith(`${above}/`))) return true;
-  return !["/", ...pathsDownTo(directoryOf(at))].every((path) => {
+  if (closed.some((above) => at.startsWith(`${above}/`))) return false;
+  return ["/", ...pathsDownTo(directoryOf(at))].every((path) => {
     const seen = statxKnown(C.AT_FDCWD, path, C.AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS);
     return seen && statxWord(20) === 0 && (statxWord(28) & 0o022) === 0;
   });
@@ -63,8 +67,10 @@ function isOfUsers(at: ByteString, closed: readonly ByteString[]): boolean {
 function mayAsk(mountId: bigint): boolean {
   if (!known.has(mountId)) look();
   // Of a mount of other processes, what the kernel knows of it has to do.
-  const { answers, at } = known.getOrInsertComputed(mountId, () => ({ answers: "kernel", at: "" }));
-  if (answers === "closed") throw new UnansweredMount(at);
+  const answers = known.getOrInsertComputed(mountId, () => "kernel");
+  if (answers instanceof UnansweredMount) {
+    throw new UnansweredMount(answers.mountPoint, answers.uid, answers.isInPlace);
+  }
   return answers === "served";
 }
 

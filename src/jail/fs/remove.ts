@@ -162,7 +162,13 @@ function holdDirectory(fd: number, isFirst: boolean): void {
 // Of one directory: enough for any that others cannot fill meanwhile.
 const MOST_PASSES = 1 << 20;
 
-function emptyDirectory(root: JailRoot, parent: Directory, name: ByteString, seen: Stat, among: Among | "all") {
+function emptyDirectory(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  seen: Stat,
+  among: Among | "all",
+) {
   const path = joinPath(parent.path, name);
   const top = openLevel(parent.fd, name, seen, parent.stat, hostPath(root, path));
   const empty = (fd: number, at: ByteString, depth: number): void => {
