@@ -10,6 +10,7 @@ export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_EACCESS = 0x200;
 export const AT_REMOVEDIR = 0x200;
 export const AT_EMPTY_PATH = 0x1000;
+export const AT_STATX_DONT_SYNC = 0x4000;
 
 // open(2): the first two differ between the architectures
 export const O_DIRECTORY = arm ? 0x4000 : 0x10000;

@@ -1,4 +1,5 @@
 import type { ByteString } from "./bytes.ts";
+import { EACCES } from "./constants.ts";
 import { cstring, dlopen, i32 } from "./native.ts";
 
 // Not in ffi/libc.ts, since most runs end without an error. Null for an unknown number.
@@ -42,6 +43,19 @@ export class SystemError extends Error {
     super(path === undefined ? `${call}: ${reason}` : `${path}: ${call}: ${reason}`);
     this.code = code;
     this.reason = reason;
+  }
+}
+
+/** A file system of which nothing is asked, since a program of a user answers, or may never do so: see served.ts. */
+export class UnansweredMount extends SystemError {
+  constructor(
+    readonly mountPoint: ByteString,
+    /** Whose program it is. */
+    readonly uid: number,
+    /** Only root can lead the path of the mount elsewhere. */
+    readonly isInPlace: boolean,
+  ) {
+    super(EACCES, "mounted by a user", mountPoint);
   }
 }
 

@@ -1,7 +1,8 @@
 import { type ByteString, fromBytes } from "./bytes.ts";
 import * as C from "./constants.ts";
 import { isErrno, SystemError } from "./error.ts";
-import { addressOf, cArgument, check, errno, fail, libc, syscall } from "./libc.ts";
+import { cArgument, check, errno, fail, libc } from "./libc.ts";
+import { openAt, openAt2 } from "./open.ts";
 import {
   STATX_BASIC_STATS,
   STATX_MNT_ID,
@@ -12,6 +13,8 @@ import {
   statxTime,
   statxWord,
 } from "./statx.ts";
+
+export { openAt, openAt2 } from "./open.ts";
 
 /** Attributes of a file, from statx(2). Times are nanoseconds since the epoch. */
 export interface Stat {
@@ -83,34 +86,6 @@ export type FileIdentity = Pick<Stat, "ino" | "devMajor" | "devMinor">;
 /** Whether both describe the same inode of the same device. */
 export function sameFile(a: FileIdentity, b: FileIdentity): boolean {
   return a.ino === b.ino && a.devMajor === b.devMajor && a.devMinor === b.devMinor;
-}
-
-/** openat(2). O_CLOEXEC is always set. `dirfd` may be AT_FDCWD. Returns the descriptor. */
-export function openAt(dirfd: number, path: ByteString, flags: number, mode = 0): number {
-  return check(libc.openat(dirfd, cArgument(path), flags | C.O_CLOEXEC, mode), "open", path);
-}
-
-const howBuffer = new BigUint64Array(3);
-// SAFETY: struct open_how is three words, which this module holds.
-const howAddress = addressOf(howBuffer);
-const HOW_SIZE = 24;
-const MOST_ATTEMPTS = 64;
-
-/**
- * openat2(2) with `resolve` (RESOLVE_*). O_CLOEXEC is always set. After EAGAIN (a rename raced the walk) it is tried
- * again. EXDEV and ELOOP mean that `path` left `dirfd` or contains a forbidden symbolic link.
- */
-export function openAt2(dirfd: number, path: ByteString, flags: number, resolve: number, mode = 0): number {
-  for (let attempt = 1; ; attempt++) {
-    howBuffer[0] = BigInt(flags | C.O_CLOEXEC);
-    howBuffer[1] = BigInt(mode);
-    howBuffer[2] = BigInt(resolve);
-    const fd = syscall(C.SYS_openat2, dirfd, addressOf(cArgument(path)), howAddress, HOW_SIZE);
-    if (fd >= 0) return fd;
-    const number = errno();
-    if ((number !== C.EAGAIN && number !== C.EINTR) || attempt === MOST_ATTEMPTS)
-      throw new SystemError(number, "openat2", path);
-  }
 }
 
 /** close(2). */

@@ -1,5 +1,5 @@
 import type { ByteString } from "./bytes.ts";
-import { AT_SYMLINK_NOFOLLOW, ENOENT, ENOTDIR } from "./constants.ts";
+import { AT_STATX_DONT_SYNC, AT_SYMLINK_NOFOLLOW, EACCES, ENOENT, ENOTDIR } from "./constants.ts";
 import { cArgument, errno, fail, libc } from "./libc.ts";
 
 /** struct statx of the last successful call. */
@@ -28,10 +28,39 @@ export const STATX_MNT_ID = 0x1000;
 export const STATX_ATTR_IMMUTABLE = 0x10;
 export const STATX_ATTR_APPEND = 0x20;
 
-/** statx(2) of a name below `dirfd` into statxBuffer; false, with errno, if it fails. */
-export function statx(dirfd: number, path: ByteString, flags: number, mask: number): boolean {
+function call(dirfd: number, path: ByteString, flags: number, mask: number): boolean {
   // SAFETY: this module holds the buffer, and struct statx has 256 bytes.
   return libc.statx(dirfd, cArgument(path), flags, mask, statxBuffer) === 0;
+}
+
+/** As statx, but of what the kernel knows: no server of a file system is asked for the file itself. */
+export function statxKnown(dirfd: number, path: ByteString, flags: number, mask: number): boolean {
+  return call(dirfd, path, flags | AT_STATX_DONT_SYNC, mask);
+}
+
+/** True for a mount (stx_mnt_id) whose server may be asked, and knows more than the kernel. Throws if it must not be asked. */
+export type MayAsk = (mountId: bigint) => boolean;
+let mayAsk: MayAsk | undefined;
+
+/** From now on nothing is asked of the server of a mount that `rule` does not allow: see neverWait of served.ts. */
+export function setMayAsk(rule: MayAsk): void {
+  mayAsk = rule;
+}
+
+/** True if setMayAsk was called. */
+export const asksFirst = (): boolean => mayAsk !== undefined;
+
+/** statx(2) of a name below `dirfd` into statxBuffer; false, with errno, if it fails. Throws what the rule of setMayAsk throws. */
+export function statx(dirfd: number, path: ByteString, flags: number, mask: number): boolean {
+  if (mayAsk === undefined) return call(dirfd, path, flags, mask);
+  if (statxKnown(dirfd, path, flags, mask)) {
+    // What is on a block device of its own is the kernel's.
+    return statxWord(136) !== 0 || !mayAsk(statxLong(144)) || call(dirfd, path, flags, mask);
+  }
+  if (errno() !== EACCES) return false;
+  // FUSE refuses root too, but tells which mount it is.
+  if (statxKnown(dirfd, path, flags, 0)) mayAsk(statxLong(144));
+  return statxKnown(dirfd, path, flags, mask);
 }
 
 /** As statx, of a name that may be missing (ENOENT, ENOTDIR): false then, while other failures throw SystemError. */

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { UnansweredMount } from "../../ffi/error.ts";
 import { parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
@@ -178,6 +179,15 @@ class AccountCheck {
 
   /** `real`: the host's account, with its home as the jail sees it. */
   #checkHome(real: PasswdEntry): void {
+    try {
+      this.#checkHomeThere(real);
+    } catch (error) {
+      // Of such a mount the rules about files tell.
+      if (!(error instanceof UnansweredMount)) throw error;
+    }
+  }
+
+  #checkHomeThere(real: PasswdEntry): void {
     const { jail, inJail, verbose } = this.#facts;
     const { uid, gid, home } = real;
     const path = jail + home;

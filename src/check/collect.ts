@@ -157,7 +157,9 @@ export class Collected implements WalkHandlers {
   /** Adds the findings that need the whole walk. */
   finish(): void {
     const { content, root } = this.#context;
-    this.findings.add(...hardLinkFindings(this.#context, this.#hardLinks), ...this.#leftovers.findings(root));
+    // One by one: there may be millions.
+    for (const one of hardLinkFindings(this.#context, this.#hardLinks)) this.findings.add(one);
+    this.findings.add(...this.#leftovers.findings(root));
     if (content === undefined) return;
     const wasSeen = (path: ByteString) =>
       this.#present.has(path) ||
@@ -222,7 +224,8 @@ export class Collected implements WalkHandlers {
   }
 
   #add({ seen }: Item, findings: readonly CheckFinding[]): void {
-    if (seen.space === "user") this.findings.addOf(seen.stat.uid, findings);
+    const { uid } = seen.stat;
+    if (seen.space === "user") this.findings.addOf(this.#context.knownUid(uid) ? uid : "unknown", findings);
     else this.findings.add(...findings);
   }
 

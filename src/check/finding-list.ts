@@ -11,10 +11,13 @@ const rank = ({ rule, first }: CheckFinding) =>
 const sortKey = (finding: CheckFinding) => (RULES[finding.rule].subject === "accounts" ? "" : finding.path);
 const compare = (a: ByteString, b: ByteString) => (a < b ? -1 : a > b ? 1 : 0);
 
+/** Who owns files: a uid, or all uids without an account, of which a user may have thousands (subuid(5)). */
+type Owner = number | "unknown";
+
 /** Findings, of which only so many are kept for each rule. */
 export class FindingList {
   readonly #kept: CheckFinding[] = [];
-  readonly #counts = new Map<string, { rule: Rule; uid: number | undefined; count: number }>();
+  readonly #counts = new Map<string, { rule: Rule; uid: Owner | undefined; count: number }>();
 
   add(...findings: readonly CheckFinding[]): this {
     return this.addOf(undefined, findings);
@@ -24,7 +27,7 @@ export class FindingList {
    * Adds findings about files that `uid` owns in directories of users: they are counted by owner, so that they hide no
    * others.
    */
-  addOf(uid: number | undefined, findings: readonly CheckFinding[]): this {
+  addOf(uid: Owner | undefined, findings: readonly CheckFinding[]): this {
     for (const finding of findings) {
       const { rule } = finding;
       const counted = this.#counts.getOrInsertComputed(`${rule} ${uid}`, () => ({ rule, uid, count: 0 }));
@@ -38,7 +41,8 @@ export class FindingList {
     const sorted = this.#kept.toSorted((a, b) => rank(a) - rank(b) || compare(sortKey(a), sortKey(b)));
     for (const { rule, uid, count } of this.#counts.values()) {
       if (count <= MOST_OF_A_RULE) continue;
-      const owner = uid === undefined ? "" : `, about files of uid ${uid},`;
+      const whose = uid === "unknown" ? "uids without an account" : `uid ${uid}`;
+      const owner = uid === undefined ? "" : `, about files of ${whose},`;
       const message = `${count - MOST_OF_A_RULE} more findings of the rule ${rule}${owner} are not shown`;
       sorted.push({ rule: "too-many", path, message });
     }

@@ -51,6 +51,10 @@ export const RULES = {
   "dangerous-mount": error("jail", "a file system of the kernel is mounted in the jail"),
   "proc-writable": warning("jail", "proc is mounted writable in the jail"),
   "kernel-files": error("jail", "/proc or /sys of the jail contains files, but is not mounted"),
+  "user-mount": warning(
+    "files",
+    "a program of a user serves a file system in the jail, which was not checked",
+  ),
   "too-deep": warning("files", "directories are nested too deep to be checked"),
   "writable-for-others": warning("files", "everybody can write a directory"),
   "writable-for-group": warning("files", "a group can write a directory"),

@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { SystemError, UnansweredMount } from "../../ffi/error.ts";
 import { display, displayAgain } from "./display.ts";
 import type { ProblemCode } from "./problem-codes.ts";
+import { operands } from "./shell-word.ts";
 
 /** The place of an error in a file. */
 export interface ErrorPlace {
@@ -47,8 +48,20 @@ export function problemFrom(
 }
 
 /** The command to type against an error; undefined if it has none. */
-export const remedyOf = (error: unknown): string | undefined =>
-  error instanceof JailkitError && error.remedy !== "" ? error.remedy : undefined;
+export function remedyOf(error: unknown): string | undefined {
+  if (error instanceof UnansweredMount) return unmountNow(error);
+  return error instanceof JailkitError && error.remedy !== "" ? error.remedy : undefined;
+}
+
+/**
+ * How to unmount it without asking its server; undefined if nothing can be typed as it is. The user may have led the path
+ * to a mount of the machine's by then: so the command has the user's rights, if it is not root's place.
+ */
+function unmountNow({ mountPoint, uid, isInPlace }: UnansweredMount): string | undefined {
+  if (isInPlace) return `umount -l ${operands(mountPoint)}`;
+  const user = `setpriv --reuid=${uid} --regid=65534 --clear-groups`;
+  return uid === 0 ? undefined : `${user} fusermount3 -uz ${operands(mountPoint)}`;
+}
 
 /**
  * A mistake in the arguments of a tool: the message says which, and the tool adds where its help is. `exitStatus`
@@ -76,6 +89,15 @@ export function answered<T>(call: () => T): T | undefined {
 
 /** Any error as one printable line. */
 export function describeError(error: unknown): string {
+  if (error instanceof UnansweredMount) {
+    const remedy = unmountNow(error);
+    const how =
+      remedy === undefined
+        ? "first let root alone write the directories above it, and then unmount it with umount -l"
+        : `unmount it with: ${remedy}`;
+    const why = "a program of a user serves the file system that is mounted here, and may never answer";
+    return `${display(error.mountPoint)}: ${why}; ${how}`;
+  }
   if (error instanceof SystemError) {
     const what = error.path === undefined ? "" : `${display(error.path)}: `;
     return `${what}${error.call}: ${error.reason}`;

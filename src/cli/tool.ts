@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
+import { neverWait } from "../../ffi/served.ts";
 import { printAbout } from "./about.ts";
 import { requireCombination } from "./combinations.ts";
 import { JailkitError, UsageError } from "./error.ts";
@@ -72,6 +73,7 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
   const { name, posix, operandsOfProgram, badOptionStatus = 1, root, withoutRoot = "" } = definition;
 
   async function main(args: readonly ByteString[]): Promise<number> {
+    neverWait();
     let given: GivenArguments;
     try {
       given = readArguments(args, options, posix ?? operandsOfProgram, posix);

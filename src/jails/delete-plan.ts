@@ -270,8 +270,8 @@ function requireNobodyElse(root: JailRoot, owners: readonly Owner[], unread: num
 export function requireStillDeletable(
   root: JailRoot,
   { request, users }: DeletePlan,
-): (stat: Stat) => boolean {
-  if (request.userFiles) return () => true;
+): ((stat: Stat) => boolean) | undefined {
+  if (request.userFiles) return undefined;
   const own = users.filter(({ fromService }) => !fromService);
   const { inodes, owners, unread } = ownersIn(root, { request, users: own });
   requireNobodyElse(root, owners, unread);

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
+import { isErrno, UnansweredMount } from "../../ffi/error.ts";
 import { type Extent, extentsOf, type Usage, usageAt } from "../../ffi/extents.ts";
 import { type DirectoryEntry, openAt, readEntries, withFd } from "../../ffi/files.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
@@ -80,8 +80,9 @@ export function collectInodes(
     try {
       if (!ended) visit(fd, name, `${above}/${name}`);
     } catch (error) {
+      if (error instanceof UnansweredMount) mounts.push(`${above}/${name}`);
       // A user may have removed it meanwhile.
-      if (!isErrno(error, "ENOENT")) unread++;
+      else if (!isErrno(error, "ENOENT")) unread++;
     }
   }
 

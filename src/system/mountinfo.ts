@@ -1,5 +1,6 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
+import { unescaped } from "../../ffi/served.ts";
 import { JailkitError } from "../cli/error.ts";
 
 /** A line of /proc/PID/mountinfo: proc_pid_mountinfo(5). */
@@ -20,14 +21,6 @@ export interface Mount {
 
 // 5,000 mounts take 0.75 MB.
 const LIMIT = 1 << 26;
-
-/** Decodes the octal escapes of blanks, tabs, newlines and backslashes. */
-export function unescaped(field: ByteString): ByteString {
-  if (!field.includes("\\")) return field;
-  return field.replace(/\\([0-3][0-7]{2})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
-}
 
 /** The mounts in the text of mountinfo. */
 export function parseMounts(text: ByteString): Mount[] {

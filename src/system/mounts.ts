@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { cArgument, check, fail, libc } from "../../ffi/libc.ts";
 import { normalPath } from "../../ffi/paths.ts";
+import { unescaped } from "../../ffi/served.ts";
 import { fileSystemOf } from "../../ffi/statfs.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { hostText } from "./host-files.ts";
-import { unescaped } from "./mountinfo.ts";
 
 // statfs(2), mount(2)
 const PROC_SUPER_MAGIC = 0x9fa0;

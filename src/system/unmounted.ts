@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
+import { unescaped } from "../../ffi/served.ts";
 import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { hostText } from "./host-files.ts";
-import { below, unescaped } from "./mountinfo.ts";
+import { below } from "./mountinfo.ts";
 import { fstabFields, mountsText, mountTypes } from "./mounts.ts";
 
 /**

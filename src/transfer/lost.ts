@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { unescaped } from "../../ffi/served.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
@@ -7,7 +8,6 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { fstabText, PROC_OPTIONS } from "../populate/apply/proc.ts";
 import { usersRange } from "../system/login-defs.ts";
-import { unescaped } from "../system/mountinfo.ts";
 import { foreignMounts } from "../update/remove-extras.ts";
 import { readPolicies } from "../users/policy.ts";
 import type { TransferSection, TransferUser } from "./document.ts";

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
+import { unescaped } from "../../ffi/served.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -13,7 +14,7 @@ import { removeDropIn } from "../populate/apply/drop-in.ts";
 import { withoutLiveLines } from "../populate/apply/live-lines.ts";
 import { logSocketSections } from "../populate/apply/log-socket.ts";
 import { changedFstab, changeFstab, fstabText } from "../populate/apply/proc.ts";
-import { below, unescaped } from "../system/mountinfo.ts";
+import { below } from "../system/mountinfo.ts";
 import { commentOut, fstabFields, fstabPlace } from "../system/mounts.ts";
 
 const FSTAB = "/etc/fstab";

@@ -323,6 +323,7 @@ export const NO_FAULT: Readonly<Partial<Record<Rule, string>>> = {
   "smoke-test": "e2e/remedies-check.test.ts",
   // Only with --confinement.
   "not-confined": "e2e/remedies-check.test.ts",
+  "user-mount": "attack/user-mounts.test.ts",
   "inner-jail": "e2e/nested-jails.test.ts",
   "too-many": "unit/check-judge.test.ts",
 };

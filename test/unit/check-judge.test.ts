@@ -386,7 +386,15 @@ test("files with names that were not all seen count as hard links", () => {
   links.add("/d", stat(FILE, { ino: 2n, nlink: 3 }));
   links.add("/e", stat(FILE, { ino: 2n, nlink: 3, devMinor: 2 }));
   links.add("/f", stat(FILE, { ino: 3n, nlink: 1 }));
-  expect(links.outside().map(({ paths }) => paths)).toEqual([["/c", "/d"], ["/e"]]);
+  expect([...links.outside()].map(({ paths }) => paths)).toEqual([["/c", "/d"], ["/e"]]);
+  // Of a file that is seen twice, all names were.
+  links.add("/again/a", stat(FILE, { ino: 1n, nlink: 2 }));
+  for (let i = 0; i < 60_000; i++) links.add(`/n${i}`, stat(FILE, { ino: 4n, nlink: 65_000 }));
+  expect([...links.outside()].map(({ paths, count }) => [paths.length, count])).toEqual([
+    [2, 2],
+    [1, 1],
+    [1001, 60_000],
+  ]);
 });
 
 test("paths of jk_check.ini are compared by component", () => {
@@ -464,4 +472,15 @@ test("too many findings of one user hide none of other users", () => {
   expect(all[1002]?.message).toBe(
     "1000 more findings of the rule setuid-for-others, about files of uid 1000, are not shown",
   );
+});
+
+test("findings about files of uids without an account are counted together", () => {
+  const list = new FindingList();
+  const about = (path: string) => [{ rule: "unknown-owner", path, message: "x" } as const];
+  for (let i = 0; i < 3000; i++) list.addOf("unknown", about(`/j/home/u/${i}`));
+  const all = list.inOrder("/j");
+  expect([all.length, all[1000]?.message]).toEqual([
+    1001,
+    "2000 more findings of the rule unknown-owner, about files of uids without an account, are not shown",
+  ]);
 });

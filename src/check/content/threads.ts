@@ -1,3 +1,4 @@
+import { neverWait } from "../../../ffi/served.ts";
 import { type Comparison, createComparer, type Job } from "./compare.ts";
 
 /** The input of a thread. Threads share descriptors, so `rootFd` is the jail's root there too. */
@@ -79,6 +80,7 @@ function inThread(order: WorkOrder): Promise<Comparison[]> {
 
 /** Makes this thread a worker that compares the files it receives; it leaves other orders alone. */
 export function serveComparisons(): void {
+  neverWait();
   const scope = globalThis as unknown as {
     addEventListener(type: "message", listener: (event: { data: WorkOrder }) => void): void;
     postMessage(answer: Comparison[]): void;

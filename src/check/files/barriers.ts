@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
+import { remedyOf } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { insideJail } from "../../jail/record/around.ts";
 import type { CheckFinding, Rule } from "../rules.ts";
@@ -45,6 +46,10 @@ export function barrierFindings(
       if (barrier.limited) return found("host-mount", `${what}: its contents were not checked`, umount);
       const limit = `mount -o remount,bind,ro,nosuid,nodev ${shellWord(path)}`;
       return found("live-mount", `${what}, and is not read-only, nosuid and nodev`, limit);
+    }
+    case "user": {
+      const what = "is a file system that a program of a user serves: its contents were not checked";
+      return found("user-mount", what, remedyOf(barrier.error));
     }
     // The host's business: --fix must not change anything there.
     case "outside":

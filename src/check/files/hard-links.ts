@@ -7,19 +7,32 @@ import type { CheckFinding } from "../rules.ts";
 import type { JailSettings } from "../settings.ts";
 import { statOnHost } from "./counterpart.ts";
 
+// Of one file: a user may make tens of thousands, and no more findings are shown.
+const MOST_NAMES = 1001;
+
+/** A file with several names: those that were seen, of which the first ones are kept. */
+interface Names {
+  readonly stat: Stat;
+  readonly paths: ByteString[];
+  count: number;
+}
+
 /** Counts the names of files that have more than one. */
 export class HardLinks {
-  readonly #seen = new Map<string, { readonly stat: Stat; readonly paths: ByteString[] }>();
+  readonly #seen = new Map<string, Names | "all">();
 
   add(path: ByteString, stat: Stat): void {
     if (stat.nlink < 2) return;
     const key = `${stat.devMajor}:${stat.devMinor}:${stat.ino}`;
-    this.#seen.getOrInsertComputed(key, () => ({ stat, paths: [] })).paths.push(path);
+    const names = this.#seen.getOrInsertComputed(key, () => ({ stat, paths: [], count: 0 }));
+    if (names === "all") return;
+    if (names.paths.length < MOST_NAMES) names.paths.push(path);
+    if (++names.count >= names.stat.nlink) this.#seen.set(key, "all");
   }
 
   /** Files with more names than were seen: the others are outside the jail, or in a part that was not checked. */
-  outside() {
-    return [...this.#seen.values()].filter(({ stat, paths }) => paths.length < stat.nlink);
+  *outside(): Generator<Names> {
+    for (const names of this.#seen.values()) if (names !== "all") yield names;
   }
 }
 
@@ -30,39 +43,39 @@ interface HardLinkContext {
 }
 
 /** Files with names outside the jail, which share content, owner and mode with the files in it. */
-export function hardLinkFindings(context: HardLinkContext, links: HardLinks): CheckFinding[] {
+export function* hardLinkFindings(context: HardLinkContext, links: HardLinks): Generator<CheckFinding> {
   const { root, content, settings } = context;
   // Of the host's files, in a jail without a record.
-  const unexplained: ByteString[] = [];
+  let unexplained = 0;
+  let example: ByteString = "/";
   // By -k.
   const requested = content?.requests.some(({ options }) => options.hardlink === true);
-  const findings = links.outside().flatMap(({ stat, paths }) => {
+  for (const { stat, paths, count } of links.outside()) {
     const first = paths[0] ?? "";
     const entry = content?.entries.get(first);
     const source = entry?.source ?? first;
     const original = statOnHost(source);
     const shared = original !== undefined && sameFile(original, stat);
-    if (shared && (requested || entry?.hardLink === true)) return [];
+    if (shared && (requested || entry?.hardLink === true)) continue;
     if (shared && content === undefined) {
-      unexplained.push(...paths);
-      return [];
+      if (unexplained === 0) example = first;
+      unexplained += count;
+      continue;
     }
     const other = shared
       ? `is the same file as the host's ${display(source)}`
       : "has a name outside the jail";
-    return paths.flatMap((jailPath): CheckFinding[] => {
+    for (const jailPath of paths) {
       const path = hostPath(root, jailPath);
-      if (settings.compare(path)) return [];
+      if (settings.compare(path)) continue;
       const message = `${display(path)} ${other}, which nothing asked for`;
-      return [{ rule: "hard-link", path, jailPath, message, repair: { kind: "own-copy" } }];
-    });
-  });
-  if (unexplained.length === 0) return findings;
+      yield { rule: "hard-link", path, jailPath, message, repair: { kind: "own-copy" } };
+    }
+  }
+  if (unexplained === 0) return;
   const [files, verb] =
-    unexplained.length === 1
-      ? ["1 file", "is a hard link"]
-      : [`${unexplained.length} files`, "are hard links"];
-  const first = display(hostPath(root, unexplained[0] ?? "/"));
-  const message = `${files} in ${display(root.path)} ${verb} to the host's, such as ${first}, and no record shows that hard links were requested (-k)`;
-  return [...findings, { rule: "hard-link", path: root.path, message }];
+    unexplained === 1 ? ["1 file", "is a hard link"] : [`${unexplained} files`, "are hard links"];
+  const such = display(hostPath(root, example));
+  const message = `${files} in ${display(root.path)} ${verb} to the host's, such as ${such}, and no record shows that hard links were requested (-k)`;
+  yield { rule: "hard-link", path: root.path, message };
 }

@@ -1,9 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
+import { UnansweredMount } from "../../../ffi/error.ts";
 import {
+  type DirectoryEntry,
   fstat,
   openAt,
   readDirectory,
+  readEntries,
   readLink,
   type Stat,
   statIfPresent,
@@ -35,6 +38,8 @@ export type Barrier =
   | { readonly kind: "kernel"; readonly type: string; readonly readOnly: boolean }
   | { readonly kind: "host"; readonly what: ByteString }
   | { readonly kind: "fuse" }
+  /** FUSE of which nothing may be asked. */
+  | { readonly kind: "user"; readonly error: UnansweredMount }
   /** A directory of the host's own, such as /usr; `limited`: read-only, nosuid and nodev. */
   | { readonly kind: "mounted"; readonly what: ByteString; readonly limited: boolean }
   /** A directory of the host from outside the jail, such as the home of a user. */
@@ -67,6 +72,8 @@ export interface WalkHandlers {
 const OF_THE_KERNEL: readonly ByteString[] = ["/proc", "/sys"];
 // A user's own program answers there, or hangs.
 const FUSE = 0x65735546;
+// Names of a directory: a user may make millions.
+const MOST_SORTED = 20_000;
 // Each level needs a descriptor, and users may nest without limit.
 const DEEPEST = 256;
 
@@ -82,8 +89,8 @@ interface NameInDirectory {
 }
 
 /**
- * Walks a jail from its root, by descriptors and never through a link, in the byte order of names. Other file systems
- * are entered, except those of the kernel and FUSE.
+ * Walks a jail from its root, by descriptors and never through a link, in the byte order of names (of each piece of a
+ * very large directory). Other file systems are entered, except those of the kernel and FUSE.
  */
 export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers): void {
   function describe({ fd, name, path, parent, depth, space: above }: NameInDirectory): void {
@@ -114,16 +121,23 @@ export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers)
   }
 
   function list(fd: number, above: ByteString, parent: Stat, space: Space, depth: number): void {
-    const entries = readDirectory(fd).sort((a, b) => (a.name < b.name ? -1 : 1));
-    for (const { name, type } of entries) {
-      const path = joinPath(above, name);
-      if (handlers.ignored(path)) continue;
-      try {
-        const directory =
-          type === C.DT_DIR || (type === C.DT_UNKNOWN && isDirectory(statIfPresent(fd, name) ?? parent));
-        (directory ? enter : describe)({ fd, name, path, parent, space, depth });
-      } catch (error) {
-        handlers.failed(path, error);
+    for (let more = true; more; ) {
+      const piece: DirectoryEntry[] = [];
+      while (more && piece.length < MOST_SORTED) more = readEntries(fd, piece);
+      visit(piece.sort((a, b) => (a.name < b.name ? -1 : 1)));
+    }
+    function visit(entries: readonly DirectoryEntry[]): void {
+      for (const { name, type } of entries) {
+        const path = joinPath(above, name);
+        if (handlers.ignored(path)) continue;
+        try {
+          const directory =
+            type === C.DT_DIR || (type === C.DT_UNKNOWN && isDirectory(statIfPresent(fd, name) ?? parent));
+          (directory ? enter : describe)({ fd, name, path, parent, space, depth });
+        } catch (error) {
+          if (error instanceof UnansweredMount) handlers.barrier(path, { kind: "user", error });
+          else handlers.failed(path, error);
+        }
       }
     }
   }

@@ -220,7 +220,8 @@ const lookAt = (path: ByteString, follow = false): Stat | undefined =>
 const CAREFUL = /^(?:jk_\w+|jailkit) /;
 
 function ownRemedy(one: Case, remedy: ByteString): ByteString | undefined {
-  if (CAREFUL.test(remedy)) return remedy;
+  // That of a mount has the user's rights, where users could lead its path elsewhere.
+  if (CAREFUL.test(remedy) || one.finding.rule === "user-mount") return remedy;
   return remedy.startsWith("setfacl ") ? safely(one, remedy) : byName(one, remedy);
 }
 

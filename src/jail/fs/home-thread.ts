@@ -1,6 +1,7 @@
 import { unlinkIfPresent } from "../../../ffi/changes.ts";
 import { attempt, isErrno } from "../../../ffi/error.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
+import { neverWait } from "../../../ffi/served.ts";
 import { lookAt } from "../../../ffi/stat-keys.ts";
 import { copyRegular, openCopy, withOriginal } from "./home-fill.ts";
 import type { HomeOrder } from "./home-pass.ts";
@@ -73,6 +74,7 @@ class Work {
 
 /** Makes this thread one that does its part of the work on a home; it leaves other orders alone. */
 export function serveHomes(): void {
+  neverWait();
   const scope = globalThis as unknown as {
     addEventListener(type: "message", listener: (event: { data: HomeOrder }) => void): void;
   };

@@ -1,20 +1,23 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { renameAt, unlinkAt } from "../../../ffi/changes.ts";
+import { chmodFd, chownFd, renameAt, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
 import {
   close,
+  type DirectoryEntry,
   fstat,
   openAt,
-  readDirectory,
+  readEntries,
   type Stat,
   sameFile,
+  seek,
   statAt,
   statIfPresent,
   withFd,
 } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 import { exchanged } from "./attributes.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
 import { splitPath } from "./look.ts";
@@ -43,11 +46,12 @@ export const removePath = (root: JailRoot, path: ByteString, seen: Stat): boolea
 /**
  * Removes a name, and for a directory all that is in it, if it is still the file `seen`; by descriptor, never through a
  * symbolic link. (A caller with an open descriptor of it makes sure that its inode is not used again.) With `among`, only
- * files that it accepts are removed: another one stays, and throws JailkitError "appeared". Does not enter other file
- * systems: EBUSY with the mount point. False if it does not exist. Throws JailkitError "exchanged".
+ * files that it accepts are removed: another one stays, and throws JailkitError "appeared". Without, each directory becomes
+ * root's alone before it is emptied, so that nobody can fill it meanwhile. Does not enter other file systems: EBUSY with the
+ * mount point. False if it does not exist. Throws JailkitError "exchanged".
  */
-export function removeTree(root: JailRoot, path: ByteString, seen: Stat, among: Among = () => true): boolean {
-  return removeSeen(root, path, seen, among);
+export function removeTree(root: JailRoot, path: ByteString, seen: Stat, among?: Among): boolean {
+  return removeSeen(root, path, seen, among ?? "all");
 }
 
 /** True if a file (with its path in the jail) may be removed. */
@@ -70,7 +74,7 @@ export function isOneOf(all: Iterable<Seen>): (stat: Stat) => boolean {
   return (stat) => keys.has(key(stat));
 }
 
-function removeSeen(root: JailRoot, path: ByteString, seen: Stat, among?: Among): boolean {
+function removeSeen(root: JailRoot, path: ByteString, seen: Stat, among?: Among | "all"): boolean {
   const { above, name } = splitPath(root, path);
   let parent: Directory;
   try {
@@ -140,23 +144,61 @@ function openLevel(parentFd: number, name: ByteString, seen: Stat, mount: Stat, 
   throw new SystemError(C.EBUSY, "a file system is mounted here; unmount it first", path);
 }
 
-function emptyDirectory(root: JailRoot, parent: Directory, name: ByteString, seen: Stat, among: Among): void {
+/**
+ * Keeps others from creating names in an open directory, also through descriptors that they have. Its owner stays if it is
+ * the first one: by that a removal that was interrupted is known again.
+ */
+function holdDirectory(fd: number, isFirst: boolean): void {
+  const stat = fstat(fd);
+  if (onlyRootWrites(stat)) return;
+  // Not every file system allows it.
+  attempt(() => {
+    if (!isFirst) chownFd(fd, 0, 0);
+    // The group's bits are the mask of an ACL, which so gives nothing any more.
+    if ((stat.mode & 0o7777) !== 0o700) chmodFd(fd, 0o700);
+  });
+}
+
+// Of one directory: enough for any that others cannot fill meanwhile.
+const MOST_PASSES = 1 << 20;
+
+function emptyDirectory(
+  root: JailRoot,
+  parent: Directory,
+  name: ByteString,
+  seen: Stat,
+  among: Among | "all",
+) {
   const path = joinPath(parent.path, name);
   const top = openLevel(parent.fd, name, seen, parent.stat, hostPath(root, path));
-  const descend = (fd: number, at: ByteString, depth: number): void => {
-    for (const entry of readDirectory(fd)) {
-      const here = joinPath(at, entry.name);
-      try {
-        removeEntry(fd, entry.name, here, depth);
-      } catch (error) {
-        throw namedError(error, hostPath(root, here));
+  const empty = (fd: number, at: ByteString, depth: number): void => {
+    if (among === "all") holdDirectory(fd, depth === 0);
+    // Again for what a pass did not see, such as directories that were moved up.
+    for (let pass = 0, count = 1; count > 0 && pass < MOST_PASSES; pass++) count = emptyOnce(fd, at, depth);
+  };
+  /** Removes what is in a directory, and returns how many names there were. In pieces: a user may have made millions. */
+  const emptyOnce = (fd: number, at: ByteString, depth: number): number => {
+    let count = 0;
+    seek(fd, 0, C.SEEK_SET);
+    for (let more = true; more; ) {
+      const piece: DirectoryEntry[] = [];
+      more = readEntries(fd, piece);
+      count += piece.length;
+      for (const entry of piece) {
+        const here = joinPath(at, entry.name);
+        try {
+          removeEntry(fd, entry.name, here, depth);
+        } catch (error) {
+          throw namedError(error, hostPath(root, here));
+        }
       }
     }
+    return count;
   };
   const removeEntry = (fd: number, entry: ByteString, at: ByteString, depth: number): void => {
     const stat = statIfPresent(fd, entry);
     if (stat === undefined) return;
-    if (!among(stat, at)) {
+    if (among !== "all" && !among(stat, at)) {
       const message = `${display(hostPath(root, at))}: appeared after the rest was looked at, and stays`;
       throw new JailkitError("appeared", 1, message);
     }
@@ -169,13 +211,10 @@ function emptyDirectory(root: JailRoot, parent: Directory, name: ByteString, see
       return;
     }
     const child = openLevel(fd, entry, stat, parent.stat, hostPath(root, at));
-    withFd(child, () => descend(child, at, depth + 1));
+    withFd(child, () => empty(child, at, depth + 1));
     unlinkAt(fd, entry, C.AT_REMOVEDIR);
   };
-  withFd(top, () => {
-    // Again for directories that were moved up. If a user keeps adding files, this gives up (ENOTEMPTY).
-    for (let round = 0; round < 4096 && readDirectory(top).length > 0; round++) descend(top, path, 0);
-  });
+  withFd(top, () => empty(top, path, 0));
 }
 
 /** Moves a deep directory to the top of the tree being emptied. If another one got its name, it is moved back. */

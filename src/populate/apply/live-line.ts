@@ -1,8 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { plainPath } from "../../../ffi/paths.ts";
+import { unescaped } from "../../../ffi/served.ts";
 import { quoted } from "../../cli/display.ts";
 import { isSocketDirectory } from "../../jail/fs/socket-directory.ts";
-import { unescaped } from "../../system/mountinfo.ts";
 import { fstabField, fstabFields, fstabPlace, isByHand } from "../../system/mounts.ts";
 
 const ALLOWED = /^\/(?:usr|usr\/local|opt|opt\/[^/]+)$/;

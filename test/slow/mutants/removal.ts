@@ -126,8 +126,8 @@ export const REMOVAL: readonly Mutant[] = [
     test: "attack/remove-exchange.test.ts",
   }),
   remove(
-    "    if (!among(stat, at)) {",
-    "    if (among === undefined) {",
+    'if (among !== "all" && !among(stat, at)) {',
+    "if (among === undefined) {",
     "nor a file that came into a directory after the check",
   ),
   remove(

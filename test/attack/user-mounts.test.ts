@@ -1,0 +1,133 @@
+/** A file system whose program never answers, in the home of a user: no tool waits for it, and the others are served. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { KEYS, openApplyMachine } from "../e2e/apply-scene.ts";
+import { compiledC } from "../machine/helper.ts";
+import type { Machine, MachineProcess } from "../machine/machine.ts";
+
+setDefaultTimeout(180_000);
+
+const jail = "/srv/customer";
+const home = `${jail}/home/pia`;
+const SILENT = "/usr/local/bin/silent-mount";
+const canMount = /\bfuse$/m.test(readFileSync("/proc/filesystems", "latin1"));
+let m: Machine;
+let uid = "";
+
+/** Declares the jail, with something to change of the second user. */
+function declare(of: string, pia = true): void {
+  const first = `[user pia]\njail = ${jail}\nshell = /bin/bash\nauthorized_keys = ${KEYS[0]}\n`;
+  const text = `[jail ${jail}]\nsections = uidbasics, basicshell\n${pia ? first : ""}[user quin]\njail = ${jail}\nallow = sftp\n${of}`;
+  m.write("/etc/jailkit/jails.d/one.ini", text);
+}
+
+beforeAll(async () => {
+  if (!canMount) return;
+  m = await openApplyMachine();
+  m.write(SILENT, readFileSync(compiledC(join(import.meta.dir, "silent-mount.c"))), { mode: 0o755 });
+  m.run(["mknod", "/dev/fuse", "c", "10", "229"]);
+  declare("");
+  m.must(["jailkit", "apply"]);
+  uid = m.must(["id", "-u", "pia"]).stdout.trim();
+  m.mkdir(`${home}/mnt`, { owner: [Number(uid), Number(uid)] });
+});
+afterAll(async () => m?.close());
+
+/** The run of a tool that would wait for ever; it is ended long after any that does not. */
+const run = (...words: string[]) => m.run(["timeout", "-s", "KILL", "60", ...words]);
+
+async function mounted(at: string, user: string, options: string): Promise<MachineProcess> {
+  const silent = m.start([SILENT, at, user, options]);
+  await silent.until(({ stdout }) => (stdout.includes("mounted") ? true : undefined));
+  return silent;
+}
+
+const CASES = ["", ",allow_other"].flatMap((options) =>
+  ["/.ssh", "/mnt", ""].map((name) => [name, options, "a user"] as const),
+);
+
+describe.skipIf(!canMount)("a mount that never answers", () => {
+  test.each([...CASES, ["/.ssh", ",allow_other", "root"] as const])(
+    "on the home%s, with the options '%s', of %s",
+    async (name, options, whose) => {
+      const at = home + name;
+      const silent = await mounted(at, whose === "root" ? "0" : uid, options);
+      try {
+        // What a user could lead elsewhere is unmounted with the rights of that user.
+        const advice =
+          name === ""
+            ? `umount -l ${at}`
+            : whose === "root"
+              ? "first let root"
+              : `--reuid=${uid} --regid=65534 --clear-groups fusermount3 -uz ${at}`;
+        const isMount = (text: string) => text.includes(advice);
+        declare("confine = 1\n");
+        const applied = run("jailkit", "apply");
+        // What keys need cannot be seen; the other user gets what is declared.
+        expect([applied.status, isMount(applied.stderr)]).toEqual(name === "/mnt" ? [0, false] : [1, true]);
+        expect(m.read(`${jail}/etc/jailkit/jk_lsh.ini`)).toContain("confine");
+        declare("");
+        expect(run("jailkit", "apply", "--check").status).toBe(10);
+        expect(run("jailkit", "list").status).toBe(0);
+        expect(run("jailkit", "disk").status).toBe(0);
+        expect(run("jailkit", "export", "--declaration").status).toBe(0);
+        // Killed by timeout(1): 137.
+        expect(run("jailkit", "explain", "pia").status).toBeLessThan(3);
+        expect(run("jailkit", "adopt", "--force", "--dry-run", jail).status).toBe(0);
+        const deleted = run("jailkit", "delete", "--dry-run", "--unjail", jail);
+        expect(deleted.status).toBeLessThan(2);
+        expect(deleted.stderr).not.toContain("cannot be examined");
+        const checked = run("jk_check", "--json", "-j", jail);
+        expect(checked.status).toBeLessThan(2);
+        expect(checked.stdout).toMatch(/"rule": ?"user-mount"/);
+        if (whose !== "root") expect(isMount(checked.stdout)).toBe(true);
+        // What is advised heals.
+        m.must(["umount", "-l", at]);
+        expect(run("jailkit", "apply").status).toBe(0);
+        expect(run("jk_check", "--json", "-j", jail).stdout).not.toContain("user-mount");
+      } finally {
+        silent.kill();
+        m.run(["umount", "-l", at]);
+        await silent.ended;
+      }
+    },
+  );
+});
+
+describe("whoever fills a home while it is removed", () => {
+  const busy = `
+import os, sys
+os.chdir(sys.argv[1])
+print("ready", flush=True)
+count = 0
+while True:
+    count += 1
+    try:
+        if sys.argv[2] == "files": open("b%d" % count, "w").close()
+        else:
+            os.makedirs("d%d/x" % count)
+            os.rename("d%d" % count, "e%d" % (count % 50))
+    except OSError: pass
+`;
+  test.each(["files", "directories"])("keeps neither it nor the account: %s", async (what) => {
+    const machine = m ?? (await openApplyMachine());
+    m = machine;
+    declare("", false);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    declare("[user kim]\njail = /srv/customer\nshell = /bin/bash\n", false);
+    m.must(["jailkit", "apply"]);
+    const kims = `${jail}/home/kim`;
+    const open = `cd ${kims} && mkdir shared && chmod 711 . && chmod 777 shared && cd shared && mkdir $(seq 500)`;
+    m.must(["runuser", "-u", "kim", "--", "sh", "-c", open]);
+    m.write("/run/busy.py", busy, { mode: 0o644 });
+    const writer = m.start(["python3", "/run/busy.py", `${kims}/shared`, what], { user: "quin" });
+    await writer.until(({ stdout }) => (stdout.includes("ready") ? true : undefined));
+    declare("", false);
+    const { status, stderr } = run("jailkit", "apply", "--prune", "--delete-homes");
+    writer.kill();
+    await writer.ended;
+    expect([status, stderr]).toEqual([0, ""]);
+    expect([m.run(["id", "kim"]).status, m.exists(kims)]).toEqual([1, false]);
+  });
+});
