@@ -10,6 +10,7 @@ import {
   statIfPresent,
   withFd,
 } from "../../ffi/files.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { isGenerated } from "../check/files/drift.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
@@ -18,6 +19,7 @@ import { isStrict } from "../jail/fs/strict.ts";
 import { isDirectory, isRegular, type JailRoot, namedError } from "../jail/fs/walk.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
+import { isTemporaryName } from "../jail/record/sweep.ts";
 
 // Besides the strict ones: what a jail may have that nothing has put there.
 const OF_JAILS: readonly ByteString[] = ["boot", "home", "lost+found", "media", "mnt", "srv", "tmp", "var"];
@@ -28,6 +30,8 @@ const NOT_LOOKED_AT =
 const COPIED = /^\/(?:etc|opt|root|usr)\//;
 const LEFT_BY_PROGRAMS =
   /\/\.(?:(?:a|ba|k|z)?sh_history|lesshst|viminfo|python_history|wget-hsts)$|^\/etc\/ld\.so\.cache~$/;
+/** Left by programs, or by a run of ours that was killed. */
+const isLeft = (path: ByteString): boolean => LEFT_BY_PROGRAMS.test(path) || isTemporaryName(baseName(path));
 // Each level needs a descriptor, and users may nest without limit.
 const DEEPEST = 256;
 
@@ -49,7 +53,7 @@ function otherThing(root: JailRoot, homes: readonly ByteString[]): ByteString | 
   const known = recordedPaths(root);
   const tops = new Set([...known].map((path) => path.split("/")[1] ?? ""));
   const isKnown = (name: ByteString) =>
-    isStrict(name) || OF_JAILS.includes(name) || tops.has(name) || LEFT_BY_PROGRAMS.test(`/${name}`);
+    isStrict(name) || OF_JAILS.includes(name) || tops.has(name) || isLeft(`/${name}`);
   const names = namesIn(root);
   const other = names.find((name) => !isKnown(name) && !isEmpty(root, name));
   if (other !== undefined) return other;
@@ -106,7 +110,7 @@ class Search {
   }
 
   #isOther(path: ByteString): boolean {
-    if (this.known.has(path) || isGenerated(path) || LEFT_BY_PROGRAMS.test(path)) return false;
+    if (this.known.has(path) || isGenerated(path) || isLeft(path)) return false;
     return !(COPIED.test(path) && statIfPresent(AT_FDCWD, path) !== undefined);
   }
 }

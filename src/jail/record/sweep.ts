@@ -24,6 +24,9 @@ import type { ManifestEntry } from "./manifest-text.ts";
 
 const TEMPORARY = /^\.jk-(?:put-)?[\w-]{12}$/;
 
+/** True for the name of a file that has yet to get its real one, or that a run which was killed has left. Pure. */
+export const isTemporaryName = (name: ByteString): boolean => TEMPORARY.test(name);
+
 type Entries = ReadonlyMap<ByteString, ManifestEntry>;
 
 /**
@@ -38,7 +41,7 @@ export function putFor(
 ): Among {
   return (stat, path) => {
     // Created by root, and not yet renamed.
-    if (stat.uid === 0 && TEMPORARY.test(baseName(path))) return true;
+    if (stat.uid === 0 && isTemporaryName(baseName(path))) return true;
     const rest = path.slice(from.length);
     const recorded = places.flatMap((place) => entries.flatMap((all) => all.get(place + rest) ?? []));
     return recorded.some((entry) => isAsRecorded(entry, stat, targetOf(root, path, stat)));
@@ -84,7 +87,7 @@ function inTrusted(
   try {
     if (!directory.trusted || !isDirectory(directory.stat)) return [];
     return namesIn(directory).flatMap((name) => {
-      const stat = TEMPORARY.test(name) ? statIfPresent(directory.fd, name) : undefined;
+      const stat = isTemporaryName(name) ? statIfPresent(directory.fd, name) : undefined;
       return stat === undefined ? [] : use(joinPath(directory.path, name), stat);
     });
   } finally {
