@@ -4,7 +4,7 @@ import { describeError, isReported } from "../cli/error.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import type { AccountRun } from "../users/account-run.ts";
-import { createdIn, jailsForgotten, keptKey } from "./kept-homes.ts";
+import { createdIn, keptKey } from "./kept-homes.ts";
 import { ONCE_FILE, readOnce, union, writeOnce } from "./once.ts";
 import type { Creating, LeftJail, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
@@ -86,10 +86,9 @@ export function withFollowed(once: Once, runs: readonly Run[]): Once {
     return isOurs ? { ...one, createdHome: move.to } : one;
   };
   const users = once.users.map(now);
-  const jails = users.flatMap((user, index) => {
+  const jails = users.flatMap((user) => {
     const run = byName.get(user.name);
-    const here = run?.status === "done" ? createdIn(user, run.home) : undefined;
-    return [...jailsForgotten(once.users[index], user), ...(here === undefined ? [] : [here])];
+    return run?.status === "done" ? (createdIn(user, run.home) ?? []) : [];
   });
   const kept = new Set(once.kept.map(keptKey));
   const more = jails.filter((jail) => !kept.has(keptKey(jail)));

@@ -41,12 +41,9 @@ export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined 
  * program in /tmp, which would be the next one's.
  */
 function wholeJails(user: OnceUser | undefined): KeptHome[] {
-  const { name, created: uid, createdHome: home } = user ?? {};
+  const { name, created: uid } = user ?? {};
   if (user === undefined || name === undefined || uid === undefined) return [];
   const jails = new Set([user.jail, ...user.left.map(({ jail }) => jail)]);
-  // Somebody may have moved it by hand.
-  if (home !== undefined) jails.add(placeOf({ home }).jail);
-  jails.delete("/");
   return [...jails].map((jail) => ({ name, uid, home: joinHome(jail, "/") }));
 }
 

@@ -286,7 +286,6 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/kept-homes.ts", JAIL_UIDS, [
     ["[createdHomeOf(user) ?? [], wholeJails(user)].flat());", "createdHomeOf(user) ?? []);"],
     [", ...user.left.map(({ jail }) => jail)]);", "]);"],
-    ["if (home !== undefined) jails.add(placeOf({ home }).jail);", ""],
     ["return isKnown ||", "return true ||"],
     [
       "if (found === undefined) return leftFault(name, own, uid, kept, advice);",
@@ -308,9 +307,6 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/creating.ts", JAIL_UIDS, [["[...home, ...jailsForgotten(user, now)]", "home"]]),
   ...within("src/declaration/carry-out/user.ts", JAIL_UIDS, [
     ["?? keptFault(declared, uid, kept, DECLARED.uid)", "?? undefined"],
-  ]),
-  ...within("src/declaration/follow-move.ts", JAIL_UIDS, [
-    ["return [...jailsForgotten(once.users[index], user), ", "return ["],
   ]),
   ...within("src/tools/jk_addjailuser.ts", JAIL_UIDS, [["fault.told ?? fault.message", "fault.message"]]),
   ...within("src/declaration/compare/look-user.ts", KEPT, [
