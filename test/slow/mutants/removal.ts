@@ -16,6 +16,7 @@ const exchange = inFile("src/update/apply/stage.ts", "attack/update-links.test.t
 const sweep = inFile("src/jail/record/sweep.ts", "attack/update-exchange.test.ts");
 const pidfile = inFile("src/enter/launch/pidfile.ts", "attack/chrootlaunch.test.ts");
 const remove = inFile("src/jail/fs/remove.ts", "unit/jail-remove.test.ts");
+const served = inFile("ffi/served.ts", "attack/user-mounts.test.ts");
 const move = inFile("src/jail/fs/place.ts", "unit/update.test.ts");
 const place = inFile("src/jail/fs/place.ts", "unit/jail-remove.test.ts");
 const home = inFile("src/jail/fs/home-move.ts", "attack/home-move.test.ts");
@@ -135,6 +136,16 @@ export const REMOVAL: readonly Mutant[] = [
     "removeSeen(root, path, seen, () => true);",
     "removes one name, never the target of a symbolic link",
   ),
+  remove(
+    '    if (among === "all") holdDirectory(fd, depth === 0);\n',
+    "",
+    "keeps neither it nor the account",
+    {
+      test: "attack/user-mounts.test.ts",
+    },
+  ),
+  served("if (uid !== 0 || !isInPlace) {", "if (uid !== 0) {", "of root"),
+  served("if (uid !== 0 || !isInPlace) {", "if (!isInPlace) {", "on the home, with"),
   remove("const DEPTH_LIMIT = 64;", "const DEPTH_LIMIT = 1 << 20;", "a deep tree needs few descriptors"),
   remove(
     "    if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);\n",
