@@ -5,6 +5,8 @@ import {
   adoptAllReportSchema,
   adoptionReportSchema,
 } from "../../src/jails/report-schema.ts";
+import { statusReportSchema } from "../../src/status/report-schema.ts";
+import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { installTools } from "../machine/tools.ts";
 import { reportOf } from "../report.ts";
@@ -330,5 +332,47 @@ describe.skipIf(!existsSync("/usr/share/jailkit/jk_lib.py"))("a jail of jailkit 
     } finally {
       await m.close();
     }
+  });
+});
+
+describe("records that are lost", () => {
+  let m: Machine;
+  beforeAll(async () => {
+    m = await openMachine({ under: "ours" });
+  });
+  afterAll(async () => m.close());
+
+  const update = (...args: string[]) => m.run(["jk_update", "--all", ...args]);
+
+  test("are told by jailkit status and jk_update --all, until the advised commands were typed", () => {
+    m.remove("/var/lib/jailkit");
+    const jails = ["/srv/lost one", "/srv/lost2", "/srv/kept"];
+    for (const [index, jail] of jails.entries()) {
+      m.must(["jk_init", "-j", jail, "uidbasics"]);
+      m.addUser(`lost${index}`, { home: `${jail}/./home/lost${index}`, shell: "/usr/sbin/jk_chrootsh" });
+    }
+    // For sshd's own sftp: nothing of the host is in it.
+    m.mkdir("/srv/bare/etc");
+    m.addUser("bare", { home: "/srv/bare/./home/bare", shell: "/usr/sbin/jk_chrootsh" });
+    m.remove("/var/lib/jailkit");
+    m.must(["jailkit", "adopt", "/srv/kept"]);
+    const what = "have no record of the contents, so that this does not update them: run jailkit adopt --all";
+    const warning = `/srv/lost one and 1 more ${what}`;
+    for (const more of [[], ["--check"], ["--dry-run"], ["--jobs", "2"]])
+      expect(update(...more)).toMatchObject({ status: 0, stderr: `jk_update: warning: ${warning}\n` });
+    expect(reportOf(updateReportSchema, update("--json").stdout).warnings).toEqual([warning]);
+    const unrecorded = () => {
+      const { findings } = reportOf(statusReportSchema, m.run(["jailkit", "status", "--json"]).stdout);
+      return findings.flatMap(({ kind, subject, command }) =>
+        kind === "unrecorded" ? [[subject, command]] : [],
+      );
+    };
+    expect(unrecorded()).toEqual(jails.slice(0, 2).map((jail) => [jail, "jailkit adopt --all"]));
+    m.must(["jailkit", "adopt", "/srv/lost2"]);
+    expect(unrecorded()).toEqual([["/srv/lost one", "jailkit adopt '/srv/lost one'"]]);
+    const one = update().stderr;
+    expect(one).toEndWith(" does not update it: run jailkit adopt '/srv/lost one'\n");
+    m.must(["sh", "-ec", one.split(": run ")[1] ?? "false"]);
+    expect([unrecorded(), update("--check").stderr]).toEqual([[], ""]);
   });
 });
