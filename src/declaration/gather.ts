@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -10,6 +12,9 @@ import { type ManifestContent, type ManifestRequest, openManifest } from "../jai
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { isRefused } from "../jail/record/without.ts";
 import { type JailSection, jailSections, namedOrKnown } from "../jails/jails.ts";
+import { withoutBrought } from "../libraries/brought.ts";
+import { createLoader, type Loader } from "../libraries/closure.ts";
+import { isLibraryName } from "../libraries/dependency.ts";
 import { LIVE_SECTION, namedLive } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { namesIn } from "../system/account-tools.ts";
@@ -45,6 +50,7 @@ interface Shared extends Pick<UserSources, "host" | "localGroups" | "keys"> {
   readonly sections: ReadonlySet<ByteString>;
   /** Sections of jk_update.ini and jk_check.ini. */
   readonly settings: readonly JailSection[];
+  readonly loader: Loader;
 }
 
 /**
@@ -60,7 +66,8 @@ export function gatherDeclaration(
     const ini = loadConfig(SECTIONS_FILE, { dialect: "py" });
     const sections = new Set(ini?.sections.map(({ name }) => name));
     const settings = jailSections();
-    const shared = { host, sections, settings, localGroups: new Set(namesIn("/etc/group")), keys };
+    using loader = createLoader({ dlopen: true });
+    const shared = { loader, host, sections, settings, localGroups: new Set(namesIn("/etc/group")), keys };
     const { paths, damaged } = namedOrKnown(named, host.users);
     const found: GatheredJail[] = [];
     const problems: string[] = [];
@@ -146,7 +153,7 @@ function gatherSafely<T>(gather: () => T): T | string {
 function contentsOf(
   root: JailRoot,
   { requests, live }: ManifestContent,
-  { sections: known }: Shared,
+  { sections: known, loader }: Shared,
   warn: (what: string) => void,
 ): Pick<DeclaredJail, "sections" | "files" | "live"> {
   const wanted = requests.filter(asksForFiles);
@@ -157,11 +164,30 @@ function contentsOf(
   for (const name of missing)
     warn(`left out: section ${quoted(name)}, which is not in ${display(SECTIONS_FILE)}`);
   for (const what of lostRequests(wanted, known)) warn(`left out: ${what}`);
+  const files = [...new Set(wanted.flatMap(({ tool, operands }) => (tool === "jk_cp" ? operands : [])))];
   return {
     sections: [...new Set(sections)].filter((name) => known.has(name)),
-    files: [...new Set(wanted.flatMap(({ tool, operands }) => (tool === "jk_cp" ? operands : [])))],
+    files: withoutVersions(files, loader, warn),
     live: live === undefined ? undefined : namedLive(live),
   };
+}
+
+/**
+ * Without libraries that other files bring along, and those that this machine has no longer: of a jail that was adopted, the
+ * record may name each version of a library.
+ */
+function withoutVersions(
+  files: readonly ByteString[],
+  loader: Loader,
+  warn: (what: string) => void,
+): readonly ByteString[] {
+  const libraries = files.filter((path) => path.startsWith("/") && isLibraryName(path));
+  if (libraries.length === 0) return files;
+  const isHere = (path: ByteString) => statIfPresent(AT_FDCWD, path) !== undefined;
+  for (const path of libraries)
+    if (!isHere(path)) warn(`left out: file ${quoted(path)}, which this machine does not have`);
+  const own = new Set(withoutBrought(libraries.filter(isHere), loader, files.filter(isHere)));
+  return files.filter((path) => !libraries.includes(path) || own.has(path));
 }
 
 function sectionsOf({ tool, sections }: ManifestRequest, isLive: boolean): readonly ByteString[] {

@@ -19,6 +19,7 @@ import {
   saveManifest,
   updateEntries,
 } from "../jail/record/manifest.ts";
+import { withoutBrought } from "../libraries/brought.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { isSystemLink } from "../populate/apply/live.ts";
@@ -106,7 +107,7 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
   const init = names.length === 0 ? [] : [request("jk_init", names, { configfile, hardlink })];
   const planned = (wants: readonly Want[]) => planOf(root, sources, wants);
   const base = readRecipe(init, host, loader).wants;
-  const { files, plan } = leftOver(asked, base, planned, host, byPath);
+  const { files, plan } = leftOver(asked, base, planned, sources, byPath);
   const entries = recordedEntries(plan, byPath, hardlink, host);
   const recorded = new Set(entries.map(({ path }) => path));
   return {
@@ -209,7 +210,7 @@ function leftOver(
   matched: readonly MatchedFile[],
   base: readonly Want[],
   planned: (wants: readonly Want[]) => Draft,
-  host: FileSystem,
+  { host, loader }: Pick<AdoptSources, "host" | "loader">,
   byPath: ReadonlyMap<ByteString, MatchedFile>,
 ): { files: Adoption["files"]; plan: Draft } {
   const files: Adoption["files"][number][] = [];
@@ -228,6 +229,7 @@ function leftOver(
     matching.flatMap((file) => (!plan.planned.has(file.path) && is(file) ? [file.path] : []));
   add(rest(({ path, stat }) => isRegular(stat) && (stat.mode & 0o111) !== 0 && !isLibraryName(path)));
   add(wholeDirectories(rest(), matching, host));
+  add(withoutBrought(rest(), loader));
   add(rest());
   return { files, plan };
 }

@@ -335,6 +335,52 @@ describe.skipIf(!existsSync("/usr/share/jailkit/jk_lib.py"))("a jail of jailkit 
   });
 });
 
+describe("libraries of the host that no recorded program needs", () => {
+  const LIB = "/usr/lib/x86_64-linux-gnu";
+  const SOURCES = { "libinner.so.1.2.3": "", "libouter.so.2.0.1": "-lc -l:libinner.so.1" };
+
+  test("are recorded and declared by the names that stay when their versions change", async () => {
+    const m = await openMachine({ under: "ours" });
+    try {
+      for (const [file, needs] of Object.entries(SOURCES)) {
+        const soname = file.split(".").slice(0, 3).join(".");
+        const flags = `-shared -nostdlib -Wl,--no-as-needed -Wl,-soname,${soname} -L${LIB}`;
+        m.must([
+          "sh",
+          "-ec",
+          `echo 'int x;' | cc ${flags} -o ${LIB}/${file} -x c - ${needs && `-x none ${needs}`}`,
+        ]);
+        m.must(["ln", "-s", file, `${LIB}/${soname}`]);
+      }
+      m.must(["jk_init", "-j", "/srv/j", "uidbasics"]);
+      m.must(["sh", "-ec", `cp -a ${LIB}/libinner* ${LIB}/libouter* /srv/j${LIB}`]);
+      m.remove(REGISTRY);
+      const { files, unexplained } = adopt(m, "/srv/j");
+      expect([files.map(({ path }) => path), unexplained]).toEqual([[`${LIB}/libouter.so.2`], []]);
+      // As earlier versions of this recorded it.
+      m.must([
+        "jk_cp",
+        "-j",
+        "/srv/j",
+        ...["libinner.so.1", "libinner.so.1.2.3"].map((one) => `${LIB}/${one}`),
+      ]);
+      m.mkdir("/etc/jailkit/jails.d", { mode: 0o755 });
+      m.must(["jailkit", "export", "--declaration", "-o", "/etc/jailkit/jails.d"]);
+      m.must([
+        "sh",
+        "-ec",
+        `cd ${LIB}; mv libinner.so.1.2.3 libinner.so.1.2.4; ln -sf libinner.so.1.2.4 libinner.so.1`,
+      ]);
+      expect(m.run(["jailkit", "config", "check"])).toMatchObject({ status: 0, stdout: "" });
+      expect(m.run(["jailkit", "apply", "--check"]).status).toBe(0);
+      m.must(["jk_update", "-j", "/srv/j"]);
+      expect(m.exists(`/srv/j${LIB}/libinner.so.1.2.4`)).toBe(true);
+    } finally {
+      await m.close();
+    }
+  });
+});
+
 describe("records that are lost", () => {
   let m: Machine;
   beforeAll(async () => {
