@@ -3,6 +3,7 @@ import { baseName, parentOf } from "../../ffi/paths.ts";
 import { SPECIAL } from "../check/files/item.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { wantsHardLinks } from "../config/hard-links.ts";
 import type { IniFile } from "../config/model.ts";
 import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { hasMountPlace } from "../jail/fs/live-mounts.ts";
@@ -108,7 +109,9 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
   const planned = (wants: readonly Want[]) => planOf(root, sources, wants);
   const base = readRecipe(init, host, loader).wants;
   const { files, plan } = leftOver(asked, base, planned, sources, byPath);
-  const entries = recordedEntries(plan, byPath, hardlink, host);
+  // Only some may have been updated since jk_update.ini has it.
+  const linking = hardlink || wantsHardLinks(root.path);
+  const entries = recordedEntries(plan, byPath, linking, host);
   const recorded = new Set(entries.map(({ path }) => path));
   return {
     sections,

@@ -381,6 +381,42 @@ describe("libraries of the host that no recorded program needs", () => {
   });
 });
 
+describe("a jail with some hard links whose record was lost", () => {
+  test("jk_check tells of them in one line, and of none that jk_update.ini asks for", async () => {
+    const m = await openMachine({ under: "ours" });
+    try {
+      m.must(["jk_init", "-j", "/srv/j", "basicshell", "sftp"]);
+      const linked = "cd /srv/j/usr/bin; for i in *; do [ -h $i ] || ln -f /usr/bin/$i $i; done; ls | wc -l";
+      expect(Number(m.must(["sh", "-ec", linked]).stdout)).toBeGreaterThan(15);
+      m.remove(REGISTRY);
+      adopt(m, "/srv/j");
+      const lines = () =>
+        m
+          .run(["jk_check", "/srv/j"])
+          .stdout.split("\n")
+          .filter((line) => /nothing asked for|no record shows/.test(line));
+      expect(lines()).toEqual([
+        expect.stringMatching(
+          /^WARNING: .* is the same file as the host's .*; this is so of \d+ files in the jail$/,
+        ),
+      ]);
+      m.write("/etc/jailkit/jk_update.ini", "[/srv/j/]\nhardlinks = 1\n");
+      expect(lines()).toEqual([]);
+      m.remove(REGISTRY);
+      expect(lines()).toEqual([]);
+      adopt(m, "/srv/j");
+      const { entries } = openManifestFile(m, "/srv/j");
+      expect(entries.filter(({ hardLink }) => hardLink).length).toBeGreaterThan(15);
+      expect(m.run(["jk_update", "--all", "--check"])).toMatchObject({ status: 0, stderr: "" });
+      m.write("/etc/jailkit/jk_update.ini", "");
+      expect(lines()).toEqual([]);
+      m.must(["jk_check", "--fix", "/srv/j"]);
+    } finally {
+      await m.close();
+    }
+  });
+});
+
 describe("records that are lost", () => {
   let m: Machine;
   beforeAll(async () => {

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { type Stat, sameFile } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
+import { wantsHardLinks } from "../../config/hard-links.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import type { CheckFinding } from "../rules.ts";
@@ -34,9 +35,12 @@ export function hardLinkFindings(context: HardLinkContext, links: HardLinks): Ch
   const { root, content, settings } = context;
   // Of the host's files, in a jail without a record.
   const unexplained: ByteString[] = [];
-  // By -k.
-  const requested = content?.requests.some(({ options }) => options.hardlink === true);
-  const findings = links.outside().flatMap(({ stat, paths }) => {
+  const outside = links.outside();
+  // By -k, or in jk_update.ini.
+  const requested =
+    content?.requests.some(({ options }) => options.hardlink === true) ||
+    (outside.length > 0 && wantsHardLinks(root.path));
+  const findings = outside.flatMap(({ stat, paths }) => {
     const first = paths[0] ?? "";
     const entry = content?.entries.get(first);
     const source = entry?.source ?? first;
