@@ -20,6 +20,7 @@ import { asksForFiles } from "../populate/record/requests.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { HostSources, residentsOf } from "../transfer/host.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
+import { DEFAULT_GROUP } from "../users/new-account.ts";
 import { readPolicies } from "../users/policy.ts";
 import { lostRequests, lostSettings } from "./gather-lost.ts";
 import { gatherUser, type UserSources } from "./gather-user.ts";
@@ -42,6 +43,8 @@ interface GatheredJail {
   readonly users: readonly DeclaredUser[];
   readonly comments: ReadonlyMap<DeclaredJail | DeclaredUser, readonly string[]>;
   readonly warnings: readonly string[];
+  /** Users whose own primary group is left out. */
+  readonly ownGroups: readonly ByteString[];
 }
 
 /** What all jails have in common. */
@@ -86,10 +89,23 @@ export function gatherDeclaration(
       jails: found.map(({ jail }) => jail),
       users: found.flatMap(({ users }) => users),
       comments: new Map(found.flatMap(({ comments }) => [...comments])),
-      warnings: found.flatMap(({ warnings }) => warnings),
+      warnings: [
+        ...found.flatMap(({ warnings }) => warnings),
+        ...ownGroupsWarning(found.flatMap(({ ownGroups }) => ownGroups)),
+      ],
       problems,
     };
   });
+}
+
+/** One line about all users whose primary group has their own name, as jailkit 2 gave it. */
+function ownGroupsWarning([first, ...others]: readonly ByteString[]): string[] {
+  if (first === undefined) return [];
+  const who = others.length === 0 ? "" : ` and ${others.length} more users`;
+  const group = quoted(DEFAULT_GROUP);
+  return [
+    `user ${quoted(first)}${who}: left out: the primary group, which has the name of the user; an account that 'jailkit apply' creates gets ${group}`,
+  ];
 }
 
 function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
@@ -113,6 +129,7 @@ function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
   const policies = () => (read ??= readPolicies(root).ini);
   const more: string[] = [];
   const users: DeclaredUser[] = [];
+  const ownGroups: ByteString[] = [];
   const residents = residentsOf(root, host, more);
   const names = new Set(residents.map(({ user }) => user.name));
   for (const what of lostSettings(root.path, { ...shared, policies, names })) warn(`left out: ${what}`, said);
@@ -129,11 +146,12 @@ function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
       lines.push(`left out: ${what}`);
     }
     users.push(gathered.user);
+    if (gathered.ownGroup) ownGroups.push(name);
     comments.set(gathered.user, lines);
   }
   for (const line of more) warn(line, said);
   comments.set(jail, said);
-  return { jail, users, comments, warnings };
+  return { jail, users, comments, warnings, ownGroups };
 }
 
 /** What is neither there nor refused is not declared. */
