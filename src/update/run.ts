@@ -189,9 +189,9 @@ function unrecordedWarning([first, ...others]: readonly ByteString[]): string[] 
   if (first === undefined) return [];
   const [which, have, them] =
     others.length === 0 ? ["", "has", "it"] : [` and ${others.length} more`, "have", "them"];
-  const remedy = others.length === 0 ? shellWord(first) : "--all";
+  const remedy = others.length === 0 ? `jailkit adopt ${shellWord(first)}` : "jailkit adopt --all";
   return [
-    `${display(first)}${which} ${have} no record of the contents, so that this does not update ${them}: run jailkit adopt ${remedy}`,
+    `${display(first)}${which} ${have} no record of the contents, so that this does not update ${them}: run ${remedy}`,
   ];
 }
 
