@@ -16,7 +16,7 @@ import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
-import { asideCommand } from "../system/free-name.ts";
+import { asideCommand, freeName } from "../system/free-name.ts";
 import type { Sources } from "./fixes.ts";
 import { type Dialect, type IniFile, largestFile, type Problem } from "./model.ts";
 import { problemError } from "./place.ts";
@@ -83,11 +83,24 @@ function attempt<T>(file: ByteString, { exitStatus, onUnreadable }: Reading, act
   }
 }
 
+/** The error of a symbolic link in place of a drop-in directory, whose remedy keeps what it leads to; undefined for other errors. */
+function linkedDirectory(file: ByteString, error: SystemError, exitStatus: number): JailkitError | undefined {
+  const stat = isErrno(error, "ENOTDIR") ? statIfPresent(C.AT_FDCWD, file) : undefined;
+  if (stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK) return undefined;
+  const leads = statIfPresent(C.AT_FDCWD, file, true) !== undefined;
+  const copy = `cp -R ${shellWord(`${freeName(file, ASIDE)}/.`)} ${shellWord(file)}`;
+  const remedy = asideCommand(file, ASIDE) + (leads ? ` && ${copy}` : "");
+  const message = `${display(file)} is a symbolic link, which it may not be: a directory of files is wanted, not a link to one`;
+  return new JailkitError("config-unreadable", exitStatus, message, undefined, remedy);
+}
+
 function unreadable(file: ByteString, error: SystemError, exitStatus: number): JailkitError {
   const { call, reason } = error;
   // A socket cannot even be opened.
   const isOther = call === NOT_A_FILE || isErrno(error, "ENXIO");
   const isLink = isErrno(error, "ELOOP");
+  const folder = linkedDirectory(file, error, exitStatus);
+  if (folder !== undefined) return folder;
   const why = isOther ? NOT_A_FILE : isLink ? A_LINK : `${call}: ${reason}`;
   const message = `cannot read ${display(file)}: ${why}`;
   // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.

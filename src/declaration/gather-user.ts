@@ -35,6 +35,8 @@ export interface GatheredUser {
   readonly comments: readonly string[];
   /** What a declaration cannot say, or should not. */
   readonly leftOut: readonly string[];
+  /** Its primary group, which is left out, too, is one of its own, as most accounts of before have. */
+  readonly ownGroup: boolean;
 }
 
 /** Describes a user of a jail; or why that user is left out, printable, since a declaration would change who can log in. */
@@ -48,7 +50,9 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
   const leftOut: string[] = [];
   const expiry = expiryOf(user.name, host);
   if (expiry !== undefined) leftOut.push(`its expiry date, ${expiry}`);
-  leftOut.push(...(local ? lostGroup(user, host) : lostGroups(user, sources)));
+  const ownGroup = local && host.facts.groupByGid(user.gid)?.name === user.name;
+  if (ownGroup) comments.push(`left out: its primary group, ${quoted(user.name)}`);
+  else leftOut.push(...(local ? lostGroup(user, host) : lostGroups(user, sources)));
   const place = { file: user.name, line: 0, column: 0 };
   const ofAccount = local
     ? { uid: user.uid, comment: commentOf(user, leftOut), groups: groupsOf(user, sources, leftOut) }
@@ -72,7 +76,7 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
     },
     ...{ keys: keys.length === 0 ? undefined : keys, policy: policy.length === 0 ? undefined : policy },
   };
-  return { user: declared, comments, leftOut };
+  return { user: declared, comments, leftOut, ownGroup };
 }
 
 /** The primary group, unless a new account gets it. */

@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -10,11 +12,15 @@ import { type ManifestContent, type ManifestRequest, openManifest } from "../jai
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { isRefused } from "../jail/record/without.ts";
 import { type JailSection, jailSections, namedOrKnown } from "../jails/jails.ts";
+import { withoutBrought } from "../libraries/brought.ts";
+import { createLoader, type Loader } from "../libraries/closure.ts";
+import { isLibraryName } from "../libraries/dependency.ts";
 import { LIVE_SECTION, namedLive } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { HostSources, residentsOf } from "../transfer/host.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
+import { DEFAULT_GROUP } from "../users/new-account.ts";
 import { readPolicies } from "../users/policy.ts";
 import { lostRequests, lostSettings } from "./gather-lost.ts";
 import { gatherUser, type UserSources } from "./gather-user.ts";
@@ -37,6 +43,8 @@ interface GatheredJail {
   readonly users: readonly DeclaredUser[];
   readonly comments: ReadonlyMap<DeclaredJail | DeclaredUser, readonly string[]>;
   readonly warnings: readonly string[];
+  /** Users whose own primary group is left out. */
+  readonly ownGroups: readonly ByteString[];
 }
 
 /** What all jails have in common. */
@@ -45,6 +53,7 @@ interface Shared extends Pick<UserSources, "host" | "localGroups" | "keys"> {
   readonly sections: ReadonlySet<ByteString>;
   /** Sections of jk_update.ini and jk_check.ini. */
   readonly settings: readonly JailSection[];
+  readonly loader: Loader;
 }
 
 /**
@@ -60,7 +69,8 @@ export function gatherDeclaration(
     const ini = loadConfig(SECTIONS_FILE, { dialect: "py" });
     const sections = new Set(ini?.sections.map(({ name }) => name));
     const settings = jailSections();
-    const shared = { host, sections, settings, localGroups: new Set(namesIn("/etc/group")), keys };
+    using loader = createLoader({ dlopen: true });
+    const shared = { loader, host, sections, settings, localGroups: new Set(namesIn("/etc/group")), keys };
     const { paths, damaged } = namedOrKnown(named, host.users);
     const found: GatheredJail[] = [];
     const problems: string[] = [];
@@ -79,10 +89,23 @@ export function gatherDeclaration(
       jails: found.map(({ jail }) => jail),
       users: found.flatMap(({ users }) => users),
       comments: new Map(found.flatMap(({ comments }) => [...comments])),
-      warnings: found.flatMap(({ warnings }) => warnings),
+      warnings: [
+        ...found.flatMap(({ warnings }) => warnings),
+        ...ownGroupsWarning(found.flatMap(({ ownGroups }) => ownGroups)),
+      ],
       problems,
     };
   });
+}
+
+/** One line about all users whose primary group has their own name, as jailkit 2 gave it. */
+function ownGroupsWarning([first, ...others]: readonly ByteString[]): string[] {
+  if (first === undefined) return [];
+  const who = others.length === 0 ? "" : ` and ${others.length} more users`;
+  const group = quoted(DEFAULT_GROUP);
+  return [
+    `user ${quoted(first)}${who}: left out: the primary group, which has the name of the user; an account that 'jailkit apply' creates gets ${group}`,
+  ];
 }
 
 function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
@@ -106,6 +129,7 @@ function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
   const policies = () => (read ??= readPolicies(root).ini);
   const more: string[] = [];
   const users: DeclaredUser[] = [];
+  const ownGroups: ByteString[] = [];
   const residents = residentsOf(root, host, more);
   const names = new Set(residents.map(({ user }) => user.name));
   for (const what of lostSettings(root.path, { ...shared, policies, names })) warn(`left out: ${what}`, said);
@@ -122,11 +146,12 @@ function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
       lines.push(`left out: ${what}`);
     }
     users.push(gathered.user);
+    if (gathered.ownGroup) ownGroups.push(name);
     comments.set(gathered.user, lines);
   }
   for (const line of more) warn(line, said);
   comments.set(jail, said);
-  return { jail, users, comments, warnings };
+  return { jail, users, comments, warnings, ownGroups };
 }
 
 /** What is neither there nor refused is not declared. */
@@ -146,7 +171,7 @@ function gatherSafely<T>(gather: () => T): T | string {
 function contentsOf(
   root: JailRoot,
   { requests, live }: ManifestContent,
-  { sections: known }: Shared,
+  { sections: known, loader }: Shared,
   warn: (what: string) => void,
 ): Pick<DeclaredJail, "sections" | "files" | "live"> {
   const wanted = requests.filter(asksForFiles);
@@ -157,11 +182,30 @@ function contentsOf(
   for (const name of missing)
     warn(`left out: section ${quoted(name)}, which is not in ${display(SECTIONS_FILE)}`);
   for (const what of lostRequests(wanted, known)) warn(`left out: ${what}`);
+  const files = [...new Set(wanted.flatMap(({ tool, operands }) => (tool === "jk_cp" ? operands : [])))];
   return {
     sections: [...new Set(sections)].filter((name) => known.has(name)),
-    files: [...new Set(wanted.flatMap(({ tool, operands }) => (tool === "jk_cp" ? operands : [])))],
+    files: withoutVersions(files, loader, warn),
     live: live === undefined ? undefined : namedLive(live),
   };
+}
+
+/**
+ * Without libraries that other files bring along, and those that this machine has no longer: of a jail that was adopted, the
+ * record may name each version of a library.
+ */
+function withoutVersions(
+  files: readonly ByteString[],
+  loader: Loader,
+  warn: (what: string) => void,
+): readonly ByteString[] {
+  const libraries = files.filter((path) => path.startsWith("/") && isLibraryName(path));
+  if (libraries.length === 0) return files;
+  const isHere = (path: ByteString) => statIfPresent(AT_FDCWD, path) !== undefined;
+  for (const path of libraries)
+    if (!isHere(path)) warn(`left out: file ${quoted(path)}, which this machine does not have`);
+  const own = new Set(withoutBrought(libraries.filter(isHere), loader, files.filter(isHere)));
+  return files.filter((path) => !libraries.includes(path) || own.has(path));
 }
 
 function sectionsOf({ tool, sections }: ManifestRequest, isLive: boolean): readonly ByteString[] {

@@ -21,6 +21,7 @@ import { usualHome } from "../jail/accounts/home-place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
 import { insideJail } from "../jail/record/around.ts";
+import { isLibraryName } from "../libraries/dependency.ts";
 import { noSuchSection } from "../profile/sections.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
@@ -65,7 +66,9 @@ function reportJail(section: IniSection, subject: Subject, context: FactContext)
     if (answered(() => isThere(value)) !== false) continue;
     if (reportSeparators(item, (one) => facts.exists(one), report)) continue;
     const what = value.includes("/") ? "does not exist" : "is no program of this machine";
-    report(item, "error", "no-such-path", `${quoted(value)} ${what}`, { kind: "item", old: value });
+    // The name of one changes with its version. Jails that have it keep it, until the host has another.
+    const severity = isLibraryName(value) ? "warning" : "error";
+    report(item, severity, "no-such-path", `${quoted(value)} ${what}`, takenOut(item));
   }
   for (const item of itemsOf(section, "live")) {
     if (answered(() => facts.isDirectory(item.value)) !== false) continue;
@@ -73,6 +76,12 @@ function reportJail(section: IniSection, subject: Subject, context: FactContext)
     report(item, "error", "not-a-directory", message, { kind: "item", old: item.value });
   }
 }
+
+/** Of a long list, the line is not written again. */
+const takenOut = ({ value, file, line }: ListItem): Fix =>
+  isLibraryName(value)
+    ? { kind: "command", text: `take ${quoted(value)} out of 'files' in line ${line} of ${display(file)}` }
+    : { kind: "item", old: value };
 
 /** A jail that does not exist, and cannot be created. */
 function reportAbsent(section: IniSection, subject: Subject, { facts, report }: FactContext): void {

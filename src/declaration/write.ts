@@ -1,5 +1,6 @@
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
-import { quoted } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
+import type { IniEntry } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
@@ -129,9 +130,16 @@ const meaningOfUser = ({ keys = [], policy = [], keeps = [], ...user }: Declared
   ]);
 
 /** Why a text does not declare one jail or user, and the same; undefined if it does. */
-function faultOf(text: ByteString, meaning: string): string | undefined {
-  const { declaration, problems } = declarationIn(scanIni(toBytes(text), "", "plain"));
-  if (problems[0] !== undefined) return problems[0].message;
+function faultOf(text: ByteString, meaning: string, policy: readonly IniEntry[] = []): string | undefined {
+  const ini = scanIni(toBytes(text), "", "plain");
+  const { declaration, problems } = declarationIn(ini);
+  const [problem] = problems;
+  if (problem !== undefined) {
+    const entries = ini.sections.flatMap((section) => section.entries);
+    const key = entries.findLast(({ line }) => line <= problem.line)?.key;
+    const from = policy.find((entry) => entry.key === key);
+    return from === undefined ? problem.message : `${problem.message} (${display(from.file)}:${from.line})`;
+  }
   const { jails, users } = declaration;
   const same =
     jails.length + users.length === 1 &&
@@ -140,7 +148,7 @@ function faultOf(text: ByteString, meaning: string): string | undefined {
 }
 
 const jailFault = (jail: DeclaredJail) => faultOf(textOfJail(jail), meaningOfJail(jail));
-const userFault = (user: DeclaredUser) => faultOf(textOfUser(user), meaningOfUser(user));
+const userFault = (user: DeclaredUser) => faultOf(textOfUser(user), meaningOfUser(user), user.policy);
 
 /** A part of a section, without which the rest means the same. */
 interface Part<T> {

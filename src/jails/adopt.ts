@@ -3,6 +3,7 @@ import { baseName, parentOf } from "../../ffi/paths.ts";
 import { SPECIAL } from "../check/files/item.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { wantsHardLinks } from "../config/hard-links.ts";
 import type { IniFile } from "../config/model.ts";
 import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { hasMountPlace } from "../jail/fs/live-mounts.ts";
@@ -19,6 +20,7 @@ import {
   saveManifest,
   updateEntries,
 } from "../jail/record/manifest.ts";
+import { withoutBrought } from "../libraries/brought.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { isSystemLink } from "../populate/apply/live.ts";
@@ -106,8 +108,10 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
   const init = names.length === 0 ? [] : [request("jk_init", names, { configfile, hardlink })];
   const planned = (wants: readonly Want[]) => planOf(root, sources, wants);
   const base = readRecipe(init, host, loader).wants;
-  const { files, plan } = leftOver(asked, base, planned, host, byPath);
-  const entries = recordedEntries(plan, byPath, hardlink, host);
+  const { files, plan } = leftOver(asked, base, planned, sources, byPath);
+  // Only some may have been updated since jk_update.ini has it.
+  const linking = hardlink || wantsHardLinks(root.path);
+  const entries = recordedEntries(plan, byPath, linking, host);
   const recorded = new Set(entries.map(({ path }) => path));
   return {
     sections,
@@ -209,7 +213,7 @@ function leftOver(
   matched: readonly MatchedFile[],
   base: readonly Want[],
   planned: (wants: readonly Want[]) => Draft,
-  host: FileSystem,
+  { host, loader }: Pick<AdoptSources, "host" | "loader">,
   byPath: ReadonlyMap<ByteString, MatchedFile>,
 ): { files: Adoption["files"]; plan: Draft } {
   const files: Adoption["files"][number][] = [];
@@ -228,6 +232,7 @@ function leftOver(
     matching.flatMap((file) => (!plan.planned.has(file.path) && is(file) ? [file.path] : []));
   add(rest(({ path, stat }) => isRegular(stat) && (stat.mode & 0o111) !== 0 && !isLibraryName(path)));
   add(wholeDirectories(rest(), matching, host));
+  add(withoutBrought(rest(), loader));
   add(rest());
   return { files, plan };
 }

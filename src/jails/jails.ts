@@ -14,7 +14,7 @@ import { lackingMounts } from "../jail/fs/live-mounts.ts";
 import { withOneTree, withTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
-import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
+import { emptiedMessage, hasPrograms, isEmptied } from "../jail/record/emptied.ts";
 import { isInterrupted } from "../jail/record/journal.ts";
 import { lackingProblem, lackingSockets, mountsOf } from "../jail/record/live.ts";
 import {
@@ -238,6 +238,8 @@ function conditionOf(
   if (recorded) return { condition: "ready", reason: undefined };
   const copy = liveCopyProblem(root, content);
   if (copy !== undefined) return { condition: "unrecorded", reason: copy.message, remedy: copy.remedy };
+  if (!hasPrograms(root))
+    return { condition: "unrecorded", reason: "has no record of its contents, and no programs" };
   const remedy = `jailkit adopt ${shellWord(path)}`;
   const reason = `has no record of its contents; to create one: ${remedy}`;
   return { condition: "unrecorded", reason, remedy };

@@ -3,6 +3,7 @@ import { answered } from "../cli/error.ts";
 import { mergeFiles } from "../config/load.ts";
 import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
+import { adviceInstead, declaredJails } from "../declaration/bring.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
 import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { isLimitedShell } from "../users/access.ts";
@@ -34,6 +35,7 @@ function readDeclared(): Declared | undefined {
  * and would write there again what somebody has changed.
  */
 export class DeclaredSections {
+  #jails: ReturnType<typeof declaredJails> | undefined;
   #read: { readonly declared: Declared | undefined } | undefined;
 
   /** The same problem in the declaration, with a fix for that, if its line comes from there. */
@@ -44,7 +46,7 @@ export class DeclaredSections {
         (line === problem.line || entries.some((entry) => entry.line === problem.line)),
     );
     const found = section && this.#userOf(section.name, ini.file);
-    if (section === undefined || found === undefined) return { problem, ini };
+    if (section === undefined || found === undefined) return { problem: this.#brought(problem), ini };
     const { user, declared } = found;
     if (section.line === problem.line) {
       const fix = fixInSection(problem.fix, user);
@@ -54,7 +56,16 @@ export class DeclaredSections {
     const there = section.entries.find(({ line }) => line === problem.line);
     const entry = user.policy?.find(({ key }) => key === there?.key);
     if (there === undefined || entry === undefined) return { problem, ini };
-    return { problem: atEntry(problem, there, entry, user), ini: declared };
+    return { problem: this.#brought(atEntry(problem, there, entry, user)), ini: declared };
+  }
+
+  /** With the line of the declaration instead of a command that brings a program into its jail. */
+  #brought(problem: Problem): Problem {
+    const { fix } = problem;
+    if (fix?.kind !== "command") return problem;
+    this.#jails ??= declaredJails();
+    const text = adviceInstead(fix.text, this.#jails);
+    return text === undefined ? problem : { ...problem, fix: { kind: "command", text } };
   }
 
   /** The user whose section it is, if rights are declared that are in this file. */

@@ -1,12 +1,16 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import type { IniSection } from "../config/model.ts";
 import type { ReportFinding } from "../config/separators.ts";
+import { bringAdvice, lackingWords, wantedFor } from "../declaration/bring.ts";
 import { signOf } from "../declaration/change.ts";
 import type { JailWork } from "../declaration/compare/work.ts";
 import { USER_STEPS } from "../declaration/order.ts";
 import { itemsOf } from "../declaration/section.ts";
 import type { Doubt } from "../declaration/warnings.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { isRegular, openJailRoot } from "../jail/fs/walk.ts";
 import { hostGroup } from "../system/name-services.ts";
 import { groupOf, isAdministrators, isNumber } from "../users/groups.ts";
 import { lintEnvironment, lintNames } from "./accounts.ts";
@@ -33,6 +37,28 @@ export function lintGiven(
 
 const ADMINISTRATORS = "doubtful-value";
 
+/** The users of a jail who may run programs that it lacks, and will lack. */
+function lackingIn({ path, declared, changes, fault, users }: JailWork, check: boolean): Doubt[] {
+  const some = users.filter((user) => user.fault === undefined && (check || user.changes.length > 0));
+  if (declared === undefined || fault !== undefined || some.length === 0) return [];
+  using root = changes.length > 0 ? undefined : openJailRoot(path);
+  const isFile = (file: ByteString) => {
+    const found = root && answered(() => lookUp(root, file, { follow: true }));
+    return found !== undefined && isRegular(found.stat);
+  };
+  return some.flatMap((user) =>
+    // Unless dry runs could foresee what the jail gets, nothing is known.
+    (user.lacks ?? (root === undefined ? [] : lackingWords(user.declared, isFile))).map(
+      ({ item, service, programs }) => {
+        const { file, line, column } = item;
+        const lack = `${quoted(item.value)} needs ${programs.map(quoted).join(", ")}, which the jail lacks`;
+        const message = `${lack}: ${bringAdvice(declared, wantedFor(service, programs[0]))}`;
+        return { user: user.declared.name, problem: { file, line, column, message } };
+      },
+    ),
+  );
+}
+
 /** The steps after which a run looks at all groups of an account, and says what these let it do. */
 const LOOKED_AT: ReadonlySet<string> = new Set([...USER_STEPS.inside, ...USER_STEPS.account]);
 
@@ -42,6 +68,7 @@ const LOOKED_AT: ReadonlySet<string> = new Set([...USER_STEPS.inside, ...USER_ST
  */
 export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
   const doubts: Doubt[] = [];
+  for (const work of jails) doubts.push(...lackingIn(work, check));
   for (const { declared, changes } of jails.flatMap(({ users }) => users)) {
     const { section } = declared.place;
     if (section === undefined || !(check || changes.length > 0)) continue;

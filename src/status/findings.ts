@@ -20,6 +20,8 @@ export const FINDING_KINDS = {
   left: "the next boot would mount directories of the host in a jail that was deleted or emptied",
   incomplete: "a run that fills or updates a jail was stopped",
   missing: "a jail does not exist",
+  unrecorded:
+    "a jail has programs, but no record of its contents, so that jk_update --all does not update them",
   emptied: "somebody removed the contents of a jail in which users live",
   "log-socket": "a log socket is not served",
   "no-jail": "the home of an account names no jail",
@@ -39,6 +41,8 @@ export interface StatusFinding {
 }
 
 const LIST = "jailkit list";
+const ADOPT = "jailkit adopt ";
+const ADOPT_ALL = `${ADOPT}--all`;
 const LOG_SOCKETS = "jailkit log-sockets";
 const CONFIG_CHECK = "jailkit config check";
 const PROCESSES = "jk_list";
@@ -47,11 +51,19 @@ const PROCESSES = "jk_list";
 const HAS_CHOICE: ReadonlySet<JailFacts["condition"]> = new Set(["missing", "emptied", "unreadable"]);
 
 function jailFinding({ path, condition, reason = condition, remedy }: JailFacts): StatusFinding[] {
-  if (condition === "ready" || condition === "unrecorded") return [];
+  if (condition === "ready" || (condition === "unrecorded" && remedy === undefined)) return [];
   const show = `${LIST} ${operands(path)}`;
   const commands = [...(remedy === undefined || HAS_CHOICE.has(condition) ? [] : [remedy]), show, LIST];
   const [first = LIST, ...more] = commands;
   return [{ kind: condition, subject: path, message: displayAgain(reason), commands: [first, ...more] }];
+}
+
+/** If several jails have no record, one command is for all of them. */
+function withAdoptAll(findings: readonly StatusFinding[]): StatusFinding[] {
+  const lacks = ({ kind, commands: [first] }: StatusFinding) =>
+    kind === "unrecorded" && first.startsWith(ADOPT);
+  if (findings.filter(lacks).length < 2) return [...findings];
+  return findings.map((one) => (lacks(one) ? { ...one, commands: [ADOPT_ALL, ...one.commands] } : one));
 }
 
 function jailFindings(list: JailList | Error): StatusFinding[] {
@@ -63,7 +75,8 @@ function jailFindings(list: JailList | Error): StatusFinding[] {
   const damaged = list.damaged.flatMap(({ error: { message, jail, file } }): StatusFinding[] =>
     said.has(message) ? [] : [{ kind: "record", subject: jail ?? file, message, commands: [LIST] }],
   );
-  return [...list.jails.filter((jail) => !isInOrder(jail)).flatMap(jailFinding), ...damaged];
+  const wanted = list.jails.filter((jail) => !isInOrder(jail) || jail.condition === "unrecorded");
+  return [...withAdoptAll(wanted.flatMap(jailFinding)), ...damaged];
 }
 
 // More do not fit into a command that somebody reads before it is typed.

@@ -7,6 +7,7 @@ import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { printLine } from "../cli/output.ts";
 import { defineTool, parseArguments, type ToolOutput } from "../cli/tool.ts";
+import { adviceInstead, declaredJails } from "../declaration/bring.ts";
 import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch/options.ts";
 import { explainId, idLines, idReport, idStatus, isErrorId } from "../explain/error-id.ts";
 import { explainLogin } from "../explain/explain.ts";
@@ -33,7 +34,18 @@ function showId(id: ByteString): ToolOutput {
   return { exitStatus: idStatus(found), report: () => idReport(found), print };
 }
 
-function showReport(report: LoginReport, paint: Paint): ToolOutput {
+/** With the lines of the declaration instead of commands that bring programs into its jail. */
+function declared(report: LoginReport): LoginReport {
+  if (report.steps.every(({ remedy }) => !/\bjk_(?:init|cp) -j/.test(remedy))) return report;
+  const jails = declaredJails();
+  const steps = report.steps.map((step) => {
+    return { ...step, remedy: adviceInstead(step.remedy, jails) ?? step.remedy };
+  });
+  return { ...report, steps };
+}
+
+function showReport(asked: LoginReport, paint: Paint): ToolOutput {
+  const report = declared(asked);
   const print = () => reportLines(report, paint).forEach(printLine);
   return { exitStatus: reportStatus(report), report: () => explainReport(report), print };
 }

@@ -31,6 +31,8 @@ export interface UpdateOutcome {
   readonly gone?: boolean;
   /** The jail is recorded, but somebody removed its contents, and it stays so. */
   readonly emptied?: boolean;
+  /** The jail has programs and no record, and its programs were not looked at. */
+  readonly unrecorded?: boolean;
 }
 
 /** The result for a jail that could not be updated, or is missing. */

@@ -8,6 +8,7 @@ import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
 import { problemReport } from "../cli/report.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import type { ToolOutput } from "../cli/tool.ts";
 import type { KeyValues } from "../config/keys.ts";
 import type { updateKeys } from "../config/schemas/update.ts";
@@ -104,11 +105,14 @@ export class UpdateRun {
     // A jail that failed has an error message of its own.
     const status = pending ? WORK_TO_DO : failures.length > 0 ? failure : 0;
     const exitStatus = statusAfterSignals<0 | 1 | 10 | typeof BUSY>(status);
+    const unrecorded = unrecordedWarning(
+      results.flatMap((one) => (one.unrecorded === true ? [one.jail] : [])),
+    );
     const report = (): UpdateReport | UpdateSummary =>
       ({
         ...{ version: 1, tool: TOOL, dryRun: dryRun || check },
         jails: json === "lines" ? this.#done : results.flatMap((result) => result.report ?? []),
-        warnings: results.flatMap(({ warnings = [] }) => warnings.map(jsonText)),
+        warnings: [...results.flatMap(({ warnings = [] }) => warnings), ...unrecorded].map(jsonText),
         problems: problems.map(problemReport),
         exitStatus,
       }) as UpdateReport | UpdateSummary;
@@ -118,6 +122,7 @@ export class UpdateRun {
       print() {
         for (const { jail } of all && check ? results.filter(({ work }) => work) : [])
           printLine(`${display(jail)}: there is something to do`);
+        for (const warning of unrecorded) printError(`${TOOL}: warning: ${warning}`);
       },
     };
   }
@@ -177,6 +182,17 @@ export class UpdateRun {
       checkOnly: check,
     };
   }
+}
+
+/** A warning that some jails are not updated. */
+function unrecordedWarning([first, ...others]: readonly ByteString[]): string[] {
+  if (first === undefined) return [];
+  const [which, have, them] =
+    others.length === 0 ? ["", "has", "it"] : [` and ${others.length} more`, "have", "them"];
+  const remedy = others.length === 0 ? `jailkit adopt ${shellWord(first)}` : "jailkit adopt --all";
+  return [
+    `${display(first)}${which} ${have} no record of the contents, so that this does not update ${them}: run ${remedy}`,
+  ];
 }
 
 /** Does updates for another process of this tool; see runJobs. */

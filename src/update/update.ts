@@ -8,7 +8,7 @@ import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
-import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
+import { emptiedMessage, hasPrograms, isEmptied } from "../jail/record/emptied.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { type Journal, readJournal, removeJournal, writeJournal } from "../jail/record/journal.ts";
 import { requireMounted } from "../jail/record/live.ts";
@@ -25,6 +25,7 @@ import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
+import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, finishRequests, unfinishedMessage } from "../populate/record/requests.ts";
 import type { LineReporter } from "../populate/reporter.ts";
 import { mountRemedy } from "../system/unmounted.ts";
@@ -183,6 +184,8 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
     extras: recipe === undefined || directories.length > 0 ? [] : missingExtras(root, recipe, manifest),
     done: new Set(),
     ...{ changes, removals, kept, skipped, warnings, problems },
+    unrecorded:
+      options.shellsOnly && hasPrograms(root) && liveCopyProblem(root, manifest.content) === undefined,
   };
   reportPlan(root, plan, reporter);
   const obstacle = options.checkOnly ? undefined : closedPlace(root, outcome);

@@ -47,6 +47,8 @@ export interface UpdateResult {
   readonly problem?: PopulateProblem;
   /** A file system was full; perhaps of files that other processes were preparing. */
   readonly noRoom?: boolean;
+  /** As in UpdateOutcome. */
+  readonly unrecorded?: boolean;
   /** About a jail that is missing or emptied. */
   readonly warnings?: readonly string[];
 }
@@ -102,12 +104,14 @@ export class Updater implements Disposable {
       for (const { message } of checkOnly ? outcome.problems : [])
         this.#show(message.includes(display(jail)) ? message : `${display(jail)}: ${message}`);
       const work = hasWork(outcome);
+      const { unrecorded = false } = outcome;
       // If only its shells were compared, a jail is not known to be up to date.
       if (shellsOnly && !work && outcome.kept.length === 0)
-        return { jail, work, failures: [], report: undefined };
+        return { jail, work, failures: [], report: undefined, unrecorded };
       const failures = this.#failures(outcome.problems);
       const noRoom = failures.includes(NO_ROOM);
-      return { jail, work, failures, noRoom, warnings, report: this.#reportOf(outcome, request) };
+      const report = this.#reportOf(outcome, request);
+      return { jail, work, failures, noRoom, warnings, unrecorded, report };
     } catch (error) {
       if (request.everyJail && error instanceof JailkitError && error.code === "no-such-jail") {
         // It was there when this run began. Who deletes a jail with jailkit deletes its record, too.

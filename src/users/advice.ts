@@ -11,6 +11,8 @@ export interface Advice {
   readonly exists: string;
   /** What gives an account a key to log in with; undefined: jk_jailuser does. */
   readonly key: string | undefined;
+  /** What lets an account with the limited shell run something; undefined: jk_jailuser does. */
+  readonly policy: string | undefined;
   /** For a jail without account files. */
   readonly noJail: (jail: ByteString) => string;
   /** For a shell that the jail lacks. */
@@ -29,6 +31,7 @@ export const OPTIONS: Advice = {
   oddName: "to jail an account that has such a name already, use jk_jailuser",
   exists: "jk_jailuser jails it",
   key: undefined,
+  policy: undefined,
   noJail: () => "create the jail with jk_init first",
   shell: "copy the shell into the jail with jk_cp or jk_init, or choose another with -s",
   innerShell: "choose one in the jail with -s, such as /bin/sh",

@@ -272,7 +272,7 @@ export function warnOfPolicy(
 ): void {
   const group = groupByGid(user.gid)?.name ?? "";
   const account = { root, name: user.name, group, groups: groupNamesOf(user), shell: jailShell, access };
-  for (const missing of missingPolicy(account)) run.warn(missingLine(missing));
+  for (const missing of missingPolicy(account, run.advice)) run.warn(missingLine(missing));
 }
 
 /** An interrupted or refused move has left the original home. */

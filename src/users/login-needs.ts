@@ -3,6 +3,8 @@ import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { oneOf, operands, shellWord } from "../cli/shell-word.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { isLocalUser } from "../system/account-tools.ts";
+import { hostUser } from "../system/name-services.ts";
 import { type Access, isLimitedShell } from "./access.ts";
 import { type Advice, OPTIONS } from "./advice.ts";
 import { ownSection, policyFor, servicesIn } from "./policy.ts";
@@ -29,8 +31,11 @@ type NewJailedAccount = JailedAccount & { hasPassword: boolean; hasKey: boolean 
 // The usual purposes of accounts with the limited shell.
 const USUAL = ["sftp", "scp", "rsync", "git"];
 
-const again = ({ root, name }: JailedAccount, option: string) =>
-  `jk_jailuser -n -j ${shellWord(root.path)} ${option} ${operands(name)}`;
+function again({ root, name }: JailedAccount, option: string) {
+  // Of an account of a directory, jk_jailuser can change the jail's side alone. A new account has yet to be.
+  const side = isLocalUser(name) || hostUser(name) === undefined ? "" : " --jail-side-only";
+  return `jk_jailuser -n${side} -j ${shellWord(root.path)} ${option} ${operands(name)}`;
+}
 
 function missingLogin(account: NewJailedAccount, advice: Advice): Missing[] {
   const { name, access, hasPassword, hasKey } = account;
@@ -46,7 +51,7 @@ function missingLogin(account: NewJailedAccount, advice: Advice): Missing[] {
  * Reports that an account with the limited shell has no section of jk_lsh.ini, so that it can run nothing. Throws
  * SystemError.
  */
-export function missingPolicy(account: JailedAccount): MissingReport[] {
+export function missingPolicy(account: JailedAccount, advice: Advice = OPTIONS): MissingReport[] {
   const { root, name, group, groups = [], shell, access } = account;
   if (access.services.length > 0 || !isLimitedShell(shell)) return [];
   const nothing = `${quoted(name)} can run nothing`;
@@ -62,6 +67,8 @@ export function missingPolicy(account: JailedAccount): MissingReport[] {
   const none = services.length === 0;
   const why = none ? `, and none of ${USUAL.join(", ")} is in the jail` : "";
   const message = `${nothing}: no section of ${file} is for it${why}`;
+  if (advice.policy !== undefined)
+    return [{ code: "policy", message: `${message}; ${advice.policy}`, remedies: [] }];
   const wanted = none ? ["sftp"] : services;
   const first = none ? `jk_init -j ${shellWord(root.path)} sftp && ` : "";
   return [{ code: "policy", message, remedies: [first + again(account, `--policy ${wanted.join(",")}`)] }];
@@ -69,7 +76,7 @@ export function missingPolicy(account: JailedAccount): MissingReport[] {
 
 /** The steps that a new account still needs before a user can log in and run something. Throws SystemError. */
 export function missingOf(account: NewJailedAccount, advice: Advice = OPTIONS): Missing[] {
-  return [...missingLogin(account, advice), ...missingPolicy(account)];
+  return [...missingLogin(account, advice), ...missingPolicy(account, advice)];
 }
 
 /** One printable line, with the remedies. */

@@ -5,6 +5,8 @@ import {
   adoptAllReportSchema,
   adoptionReportSchema,
 } from "../../src/jails/report-schema.ts";
+import { statusReportSchema } from "../../src/status/report-schema.ts";
+import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { installTools } from "../machine/tools.ts";
 import { reportOf } from "../report.ts";
@@ -330,5 +332,129 @@ describe.skipIf(!existsSync("/usr/share/jailkit/jk_lib.py"))("a jail of jailkit 
     } finally {
       await m.close();
     }
+  });
+});
+
+describe("libraries of the host that no recorded program needs", () => {
+  const LIB = "/usr/lib/x86_64-linux-gnu";
+  const SOURCES = { "libinner.so.1.2.3": "", "libouter.so.2.0.1": "-lc -l:libinner.so.1" };
+
+  test("are recorded and declared by the names that stay when their versions change", async () => {
+    const m = await openMachine({ under: "ours" });
+    try {
+      for (const [file, needs] of Object.entries(SOURCES)) {
+        const soname = file.split(".").slice(0, 3).join(".");
+        const flags = `-shared -nostdlib -Wl,--no-as-needed -Wl,-soname,${soname} -L${LIB}`;
+        m.must([
+          "sh",
+          "-ec",
+          `echo 'int x;' | cc ${flags} -o ${LIB}/${file} -x c - ${needs && `-x none ${needs}`}`,
+        ]);
+        m.must(["ln", "-s", file, `${LIB}/${soname}`]);
+      }
+      m.must(["jk_init", "-j", "/srv/j", "uidbasics"]);
+      m.must(["sh", "-ec", `cp -a ${LIB}/libinner* ${LIB}/libouter* /srv/j${LIB}`]);
+      m.remove(REGISTRY);
+      const { files, unexplained } = adopt(m, "/srv/j");
+      expect([files.map(({ path }) => path), unexplained]).toEqual([[`${LIB}/libouter.so.2`], []]);
+      // As earlier versions of this recorded it.
+      m.must([
+        "jk_cp",
+        "-j",
+        "/srv/j",
+        ...["libinner.so.1", "libinner.so.1.2.3"].map((one) => `${LIB}/${one}`),
+      ]);
+      m.mkdir("/etc/jailkit/jails.d", { mode: 0o755 });
+      m.must(["jailkit", "export", "--declaration", "-o", "/etc/jailkit/jails.d"]);
+      m.must([
+        "sh",
+        "-ec",
+        `cd ${LIB}; mv libinner.so.1.2.3 libinner.so.1.2.4; ln -sf libinner.so.1.2.4 libinner.so.1`,
+      ]);
+      expect(m.run(["jailkit", "config", "check"])).toMatchObject({ status: 0, stdout: "" });
+      expect(m.run(["jailkit", "apply", "--check"]).status).toBe(0);
+      m.must(["jk_update", "-j", "/srv/j"]);
+      expect(m.exists(`/srv/j${LIB}/libinner.so.1.2.4`)).toBe(true);
+    } finally {
+      await m.close();
+    }
+  });
+});
+
+describe("a jail with some hard links whose record was lost", () => {
+  test("jk_check tells of them in one line, and of none that jk_update.ini asks for", async () => {
+    const m = await openMachine({ under: "ours" });
+    try {
+      m.must(["jk_init", "-j", "/srv/j", "basicshell", "sftp"]);
+      const linked = "cd /srv/j/usr/bin; for i in *; do [ -h $i ] || ln -f /usr/bin/$i $i; done; ls | wc -l";
+      expect(Number(m.must(["sh", "-ec", linked]).stdout)).toBeGreaterThan(15);
+      m.remove(REGISTRY);
+      adopt(m, "/srv/j");
+      const lines = () =>
+        m
+          .run(["jk_check", "/srv/j"])
+          .stdout.split("\n")
+          .filter((line) => /nothing asked for|no record shows/.test(line));
+      expect(lines()).toEqual([
+        expect.stringMatching(
+          /^WARNING: .* is the same file as the host's .*; this is so of \d+ files in the jail$/,
+        ),
+      ]);
+      m.write("/etc/jailkit/jk_update.ini", "[/srv/j/]\nhardlinks = 1\n");
+      expect(lines()).toEqual([]);
+      m.remove(REGISTRY);
+      expect(lines()).toEqual([]);
+      adopt(m, "/srv/j");
+      const { entries } = openManifestFile(m, "/srv/j");
+      expect(entries.filter(({ hardLink }) => hardLink).length).toBeGreaterThan(15);
+      expect(m.run(["jk_update", "--all", "--check"])).toMatchObject({ status: 0, stderr: "" });
+      m.write("/etc/jailkit/jk_update.ini", "");
+      expect(lines()).toEqual([]);
+      m.must(["jk_check", "--fix", "/srv/j"]);
+    } finally {
+      await m.close();
+    }
+  });
+});
+
+describe("records that are lost", () => {
+  let m: Machine;
+  beforeAll(async () => {
+    m = await openMachine({ under: "ours" });
+  });
+  afterAll(async () => m.close());
+
+  const update = (...args: string[]) => m.run(["jk_update", "--all", ...args]);
+
+  test("are told by jailkit status and jk_update --all, until the advised commands were typed", () => {
+    m.remove("/var/lib/jailkit");
+    const jails = ["/srv/lost one", "/srv/lost2", "/srv/kept"];
+    for (const [index, jail] of jails.entries()) {
+      m.must(["jk_init", "-j", jail, "uidbasics"]);
+      m.addUser(`lost${index}`, { home: `${jail}/./home/lost${index}`, shell: "/usr/sbin/jk_chrootsh" });
+    }
+    // For sshd's own sftp: nothing of the host is in it.
+    m.mkdir("/srv/bare/etc");
+    m.addUser("bare", { home: "/srv/bare/./home/bare", shell: "/usr/sbin/jk_chrootsh" });
+    m.remove("/var/lib/jailkit");
+    m.must(["jailkit", "adopt", "/srv/kept"]);
+    const what = "have no record of the contents, so that this does not update them: run jailkit adopt --all";
+    const warning = `/srv/lost one and 1 more ${what}`;
+    for (const more of [[], ["--check"], ["--dry-run"], ["--jobs", "2"]])
+      expect(update(...more)).toMatchObject({ status: 0, stderr: `jk_update: warning: ${warning}\n` });
+    expect(reportOf(updateReportSchema, update("--json").stdout).warnings).toEqual([warning]);
+    const unrecorded = () => {
+      const { findings } = reportOf(statusReportSchema, m.run(["jailkit", "status", "--json"]).stdout);
+      return findings.flatMap(({ kind, subject, command }) =>
+        kind === "unrecorded" ? [[subject, command]] : [],
+      );
+    };
+    expect(unrecorded()).toEqual(jails.slice(0, 2).map((jail) => [jail, "jailkit adopt --all"]));
+    m.must(["jailkit", "adopt", "/srv/lost2"]);
+    expect(unrecorded()).toEqual([["/srv/lost one", "jailkit adopt '/srv/lost one'"]]);
+    const one = update().stderr;
+    expect(one).toEndWith(" does not update it: run jailkit adopt '/srv/lost one'\n");
+    m.must(["sh", "-ec", one.split(": run ")[1] ?? "false"]);
+    expect([unrecorded(), update("--check").stderr]).toEqual([[], ""]);
   });
 });

@@ -270,3 +270,19 @@ describe("a finding in a section that apply has written is reported where it is 
     expect(check()).toMatchObject({ status: 0, stdout: "" });
   });
 });
+
+test("a link in place of jails.d is named as one, and what it leads to is declared after the remedy", () => {
+  m.remove(FOLDER);
+  m.mkdir("/srv/checkout/jails.d");
+  m.write("/srv/checkout/jails.d/c.ini", "[user bert]\njail = /srv/one\ngroups = jailed\nshell = /bin/no\n");
+  m.must(["ln", "-s", "/srv/checkout/jails.d", FOLDER]);
+  const { findings } = reportOf(configReportSchema, check("--json").stdout);
+  expect(findings.map(({ code, message }) => [code, message])).toEqual([
+    ["not-a-file", expect.stringContaining(`${FOLDER} is a symbolic link, which it may not be`)],
+  ]);
+  expect(m.run(["jailkit", "apply"]).stderr).toContain(`${FOLDER} is a symbolic link, which it may not be`);
+  m.must(["sh", "-ec", findings[0]?.remedy ?? "false"]);
+  expect(check()).toMatchObject({ status: 0, stdout: "" });
+  expect(m.run(["jailkit", "apply", "--check"]).stderr).toContain(`${FOLDER}/c.ini:4`);
+  m.remove(`${FOLDER}.aside`);
+});

@@ -333,6 +333,27 @@ describe("users", () => {
     m.remove("/etc/jailkit/jk_chrootsh.d/gwen.ini");
   });
 
+  test("groups of users of before are told in one line, and a fault in a section with its file and line", () => {
+    const jails = ["hans", "ivo"].map((name, index) => jailOf(name, 5170 + index).jail);
+    for (const name of ["hans", "ivo"]) {
+      m.must(["groupadd", name]);
+      m.must(["usermod", "-g", name, "-s", "/usr/sbin/jk_chrootsh", name]);
+    }
+    const own = declare(...jails);
+    expect(own.stderr).toBe(
+      "jailkit export: warning: user 'hans' and 1 more users: left out: the primary group, which has the name of the user; an account that 'jailkit apply' creates gets 'users'\n",
+    );
+    expect(own.text).toContain("# left out: its primary group, 'ivo'\n[user ivo]");
+    for (const name of ["hans", "ivo"]) m.must(["usermod", "-g", "users", name]);
+    m.must(["sed", "-i", "s#:/usr/bin/sh$#:/usr/sbin/jk_lsh#", `${jails[0]}/etc/passwd`]);
+    m.write(`${jails[0]}/etc/jailkit/jk_lsh.ini`, "\n[hans]\nexecutables = /usr/bin/env\npaths = /usr/lib/\n");
+    expect(declare(jails[0] ?? "").stderr).toContain(
+      `left out: user 'hans': what it may do: '/usr/lib/' is not a plain path: write '/usr/lib' (${jails[0]}/etc/jailkit/jk_lsh.ini:4)`,
+    );
+    m.must(["sed", "-i", "s#:/usr/sbin/jk_lsh$#:/usr/bin/sh#", `${jails[0]}/etc/passwd`]);
+    m.remove(`${jails[0]}/etc/jailkit/jk_lsh.ini`);
+  });
+
   test("what they write themselves misleads nobody", () => {
     const { jail, home, user } = jailOf("eve", 5301);
     const owner: [number, number] = [5301, 100];

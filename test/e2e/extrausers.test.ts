@@ -173,3 +173,26 @@ test("--unjail says what to write back, and what to do then", () => {
   expect([status, reportOf(deleteReportSchema, stdout).warnings]).toEqual([0, []]);
   expect(m.exists(J)).toBe(false);
 });
+
+test("an account without rights: the advice is a command that gives them, or a key of the declaration", () => {
+  const jail = "/srv/rights";
+  m.must(["jk_init", "-j", jail, "sftp"]);
+  const { stderr } = run("jk_jailuser", "--jail-side-only", "-j", jail, "annabel");
+  const advised = `jk_jailuser -n --jail-side-only -j ${jail} --policy sftp annabel`;
+  expect(stderr).toContain(
+    `'annabel' can run nothing: no section of '${jail}/etc/jailkit/jk_lsh.ini' is for it`,
+  );
+  expect(stderr).toContain(`fix it with: ${advised}\n`);
+  expect(run("sh", "-ec", advised)).toMatchObject({ status: 0, stderr: "" });
+  expect(m.read(`${jail}/etc/jailkit/jk_lsh.ini`)).toContain("[annabel]");
+  m.remove(jail);
+  m.remove("/var/lib/jailkit");
+  const declared = `[jail ${jail}]\nsections = sftp\n\n[user annabel]\njail = ${jail}\ndirectory = 1\n`;
+  m.write("/etc/jailkit/jails.ini", declared);
+  const applied = run("jailkit", "apply").stderr;
+  expect(applied).toContain(" is for it; declare what it may do with 'allow'\n");
+  expect(applied).not.toContain("--policy");
+  m.write("/etc/jailkit/jails.ini", `${declared}allow = sftp\n`);
+  expect(run("jailkit", "apply").stderr).not.toContain("can run nothing");
+  expect(m.read(`${jail}/etc/jailkit/jk_lsh.ini`)).toContain("[annabel]");
+});

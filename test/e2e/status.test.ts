@@ -320,7 +320,7 @@ describe("a jail in each condition", () => {
     expect([told.requested?.oldest.time, told.requested?.newest.time]).toEqual([times[0], times.at(-1)]);
   });
 
-  test("is a finding, the worst first, unless it is ready or only has no record", () => {
+  test("is a finding, the worst first, unless it is ready, or has no record and no programs", () => {
     const findings = report().findings.map(({ kind, subject }) => [kind, subject]);
     const ranks = findings.map(([kind = ""]) => Object.keys(FINDING_KINDS).indexOf(kind));
     expect(ranks).toEqual([...ranks].sort((a, b) => a - b));

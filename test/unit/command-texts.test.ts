@@ -41,7 +41,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "sed -i '${line}s/^/#/' ${WORD}": "a number",
   "jk_init -j ${WORD} ${section}": "a section of the table of services",
   'jk_jailuser --unjail ${move ? "-m " : ""}${WORD}': "an option",
-  "jk_jailuser -n -j ${WORD} ${option} ${WORD}": "an option of our own",
+  "jk_jailuser -n${side} -j ${WORD} ${option} ${WORD}": "options of our own",
   "jk_jailuser --unjail ${out}": "words",
   'kill -KILL ${pids.join(" ")}': "numbers",
   "kill -KILL ${pid}": "a number",

@@ -119,6 +119,11 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     put(file, "[a]\n");
     writeFileSync(`${directory}/jk_lsh.d`, "");
     expect(refusal(`${directory}/jk_lsh.d: open: Not a directory`)).toBe("config-unreadable");
+    rmSync(`${directory}/jk_lsh.d`);
+    symlinkSync(`${directory}`, `${directory}/jk_lsh.d`);
+    expect(refusal(`${directory}/jk_lsh.d is a symbolic link, which it may not be`)).toBe(
+      "config-unreadable",
+    );
   });
 
   test("a symbolic link to another file is followed", () => {

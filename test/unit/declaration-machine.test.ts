@@ -102,6 +102,14 @@ test("files, programs and directories that are missing", () => {
   ]);
 });
 
+test("a library that is missing, whose name changes with its version", () => {
+  const old = "/usr/lib/libtirpc.so.3.0.0";
+  expect(look(`[jail /srv/n]\nfiles = /usr/bin/nosuch,\n  ${old}\n`)).toEqual([
+    ["error 2:9 no-such-path", "write in line 2 of f:\nfiles = "],
+    ["warning 3:3 no-such-path", `take '${old}' out of 'files' in line 3 of f`],
+  ]);
+});
+
 test("a jail that is neither declared nor known", () => {
   const text = "[jail /srv/new]\nproc = 1\nlive = /usr\n[user n]\njail = /srv/nwe\nshell = /bin/sh\n";
   expect(look(text)).toEqual([["error 5:8 unknown-jail", "write in line 5 of f:\njail = /srv/new"]]);

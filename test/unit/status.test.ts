@@ -128,10 +128,26 @@ describe("findings", () => {
   test("a jail that is in order for jailkit list is none", () => {
     const jails = [
       jailOf("/srv/a"),
-      jailOf("/srv/b", { condition: "unrecorded", remedy: "jailkit adopt /srv/b" }),
+      jailOf("/srv/b", { condition: "unrecorded" }),
       jailOf("/srv/c", { condition: "emptied", remedy: "jk_update -j /srv/c" }),
     ];
     expect(found(machine({ list: { jails, damaged: [] } }))).toEqual([]);
+  });
+
+  test("a jail with programs and no record is one, and one command is for several", () => {
+    const lost = (path: string, remedy = `jailkit adopt ${path}`) =>
+      jailOf(path, { condition: "unrecorded", remedy });
+    const of = (...jails: JailFacts[]) => found(machine({ list: { jails, damaged: [] } }));
+    const copy = lost("/srv/c", "jk_init --live -j /srv/c");
+    expect(of(lost("/srv/a"), copy)).toEqual([
+      ["unrecorded", "/srv/a", "jailkit adopt /srv/a"],
+      ["unrecorded", "/srv/c", "jk_init --live -j /srv/c"],
+    ]);
+    expect(of(lost("/srv/a"), lost("/srv/b"), copy)).toEqual([
+      ["unrecorded", "/srv/a", "jailkit adopt --all"],
+      ["unrecorded", "/srv/b", "jailkit adopt --all"],
+      ["unrecorded", "/srv/c", "jk_init --live -j /srv/c"],
+    ]);
   });
 
   test("where what is meant decides, the command shows the ways", () => {

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { type Stat, sameFile } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
+import { wantsHardLinks } from "../../config/hard-links.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import type { CheckFinding } from "../rules.ts";
@@ -48,9 +49,10 @@ export function* hardLinkFindings(context: HardLinkContext, links: HardLinks): G
   // Of the host's files, in a jail without a record.
   let unexplained = 0;
   let example: ByteString = "/";
-  // By -k.
-  const requested = content?.requests.some(({ options }) => options.hardlink === true);
+  // By -k, or in jk_update.ini, which is read only if there are any.
+  let requested = content?.requests.some(({ options }) => options.hardlink === true) || undefined;
   for (const { stat, paths, count } of links.outside()) {
+    requested ??= wantsHardLinks(root.path);
     const first = paths[0] ?? "";
     const entry = content?.entries.get(first);
     const source = entry?.source ?? first;

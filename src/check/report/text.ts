@@ -26,10 +26,22 @@ export function hostLines({ findings, problems, warnings }: HostReport, paint: P
   return { out: [...lines, ...findings.flatMap((finding) => findingLines(finding, paint))], err: problems };
 }
 
+// More have one reason: nobody made so many one by one.
+const MOST_LINKS = 10;
+
+/** With one finding about many hard links in a jail, as those of a jail whose record was lost. */
+function withSummary(findings: CheckedJail["findings"]): CheckedJail["findings"] {
+  const links = findings.filter(({ rule }) => rule === "hard-link");
+  const [first] = links;
+  if (first === undefined || links.length <= MOST_LINKS) return findings;
+  const summary = { ...first, message: `${first.message}; this is so of ${links.length} files in the jail` };
+  return findings.flatMap((one) => (one === first ? [summary] : one.rule === "hard-link" ? [] : [one]));
+}
+
 /** The lines about a jail: findings on standard output, problems on standard error. */
 export function jailLines({ findings, problems, fixes, fixed }: CheckedJail, paint: Paint): Lines {
   const outcome = (done: boolean) => (done ? paint("good", "Fixed") : paint("bad", "Not fixed"));
-  const out = findings.flatMap((finding) => findingLines(finding, paint));
+  const out = withSummary(findings).flatMap((finding) => findingLines(finding, paint));
   out.push(...fixes.map(({ done, message }) => `${outcome(done)}: ${message}`));
   const counted = fixed.size === 1 ? "1 finding is" : `${fixed.size} findings are`;
   const left = findings.length - fixed.size;

@@ -19,6 +19,7 @@ import { hostUser } from "../../system/name-services.ts";
 import { foreseeRemovals, leadsToGone } from "../../update/foresee-removal.ts";
 import type { TakenBack } from "../../update/plan/taken-back.ts";
 import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
+import { lackingWords } from "../bring.ts";
 import { type Change, faultText, isCreation, taking } from "../change.ts";
 import { withDue } from "../due.ts";
 import { type Comparison, stopPlanning } from "./compare.ts";
@@ -213,17 +214,17 @@ function foreseeUser(
   const { name, shell } = user.declared;
   if (user.changes.length === 0 && user.fault !== undefined) return user;
   const has = (path: ByteString) => root !== undefined && lookUp(root, path, { follow: true }) !== undefined;
+  const comes = (path: ByteString) => {
+    const real = new RootView().realPath(path);
+    const isLive = real !== undefined && live.some((directory) => below(real, directory) !== undefined);
+    return isLive || [path, ...(real === undefined ? [] : [real])].some((one) => paths.has(jsonText(one)));
+  };
   try {
     requireFreeHome(user, jail, accounts);
     if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED), { jail });
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
-    else if (!shell.endsWith("/jk_lsh")) {
-      const real = new RootView().realPath(shell);
-      const isLive = real !== undefined && live.some((directory) => below(real, directory) !== undefined);
-      const comes = [shell, ...(real === undefined ? [] : [real])].some((one) => paths.has(jsonText(one)));
-      if (!isLive && !comes) throw noShellIn(jail, shell, DECLARED);
-    }
-    return user;
+    else if (!shell.endsWith("/jk_lsh") && !comes(shell)) throw noShellIn(jail, shell, DECLARED);
+    return { ...user, lacks: lackingWords(user.declared, (path) => has(path) || comes(path)) };
   } catch (error) {
     return withFault(user, { of: "user", name, jail, ...faultText(error) });
   }

@@ -15,6 +15,7 @@ export const DECLARED: Advice = {
   oddName: "an account that has such a name already may be declared",
   exists: "run this again",
   key: "declare a key with 'authorized_keys'",
+  policy: "declare what it may do with 'allow'",
   noJail: (jail) =>
     `the key 'sections' of the jail brings it, with any section of jk_init.ini; if it was removed: jk_update -j ${shellWord(jail)}`,
   shell: "the key 'files' of the jail brings it, and the key 'shell' of the user declares another",

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { lackingWords } from "../bring.ts";
 import { type Change, type Fault, type FaultText, waitsFor } from "../change.ts";
 import type { DeclaredJail, DeclaredUser } from "../model.ts";
 import type { UserComparison } from "./user-state.ts";
@@ -6,6 +7,8 @@ import type { UserComparison } from "./user-state.ts";
 /** What is to be done for a declared user. */
 export interface UserWork extends UserComparison {
   readonly declared: DeclaredUser;
+  /** The words of `allow` whose programs the jail will lack, if it is to be filled first. */
+  readonly lacks?: ReturnType<typeof lackingWords>;
 }
 
 /** What is to be done in a jail, and for the declared users of it. */

@@ -8,6 +8,10 @@ import type { ManifestContent } from "./manifest.ts";
 // Without these no program runs and no account is found.
 const NEEDED = /^\/(etc|usr|bin|lib[^/]*)(?:\/|$)/;
 
+/** True if a jail has a place of programs. One for sshd's own sftp has none, and nothing in it comes from the host. */
+export const hasPrograms = (root: JailRoot): boolean =>
+  ["usr", "bin", "lib"].some((name) => statIfPresent(root.fd, name) !== undefined);
+
 /**
  * True if somebody removed the contents of a recorded jail but kept its directory, as a panel does that keeps the site in
  * it: the record has directories that a jail needs, and none of them is left. Also true of a mount point of fstab(5) on

@@ -539,7 +539,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/foresee-jail.ts", LOST_SHELL, [
     ["removed.length === 0 ? filled :", "true ? filled :"],
     ["foreseeRemovals(root, added, removed)", "foreseeRemovals(root, [], removed)"],
-    ['!shell.endsWith("/jk_lsh") &&', "true &&"],
+    ['!shell.endsWith("/jk_lsh") &&\n', "true &&\n"],
   ]),
   ...within("src/update/foresee-removal.ts", LOST_SHELL, [
     ["remaining = parts.remaining;", ""],
@@ -551,7 +551,7 @@ export const APPLY: readonly Mutant[] = [
     ["!isPassedOver(one) || named.has(one.path)", "named.has(one.path)"],
     ["if (first !== undefined)", "if (false)"],
     ['if (!accountFiles && !has("/etc/passwd"))', "if (false)"],
-    ["if (!isLive && !comes)", "if (false)"],
+    ["&& !comes(shell)) throw", "&& false) throw"],
     ["known !== undefined && isElsewhere(path, known)", "known !== undefined"],
     ["if (isLike) requireNewJail(path);", ""],
   ]),

@@ -25,7 +25,7 @@ export const EXPORT: readonly Mutant[] = [
     ['isPlain(plain.replaceAll("\\t", " ")) ? readKeyLine(plain)', "true ? readKeyLine(plain)"],
   ]),
   ...within("write.ts", "unit/declaration-write.test.ts", [
-    ["if (problems[0] !== undefined) return problems[0].message;", ""],
+    ["if (problem !== undefined) {", "if (false) {"],
     ["return same ? undefined", "return true ? undefined"],
     ["policy: isLimited ? undefined : policy,", "policy: undefined,"],
     ["if (other !== user) shared.set", "if (false) shared.set"],

@@ -1,0 +1,78 @@
+/** Users who are declared with rights to run what their jail lacks: who is told, where, and that the advice heals. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
+import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const FILE = "/etc/jailkit/jails.d/c.ini";
+const NEEDS = "'sftp' needs 'sftp-server', which the jail lacks";
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+afterAll(async () => m.close());
+
+const declaration = (jail: string, sections: string, name: string, allow = "sftp") =>
+  `[jail ${jail}]\n${sections}\n[user ${name}]\njail = ${jail}\nauthorized_keys = ${KEYS[0]}\nallow = ${allow}\n`;
+const warnings = (...options: string[]) => linesOf(m, ...options).summary.warnings;
+const found = (jail: string) => {
+  const file = `${jail}/etc/jailkit/jk_lsh.ini`;
+  const { findings } = reportOf(
+    configReportSchema,
+    m.run(["jailkit", "config", "check", "--json", file]).stdout,
+  );
+  return findings.map(({ file, line, message, remedy }) => [`${file}:${line}`, message, remedy]);
+};
+
+test("a jail without sftp-server: the line of 'allow' is told, and the line of 'sections' that heals", () => {
+  m.write(FILE, declaration("/srv/c", "sections = uidbasics", "anna"));
+  const remedy = `add 'sftp' to 'sections', line 2 of ${FILE}, and type: jailkit apply`;
+  const warning = `user anna: ${NEEDS}: ${remedy} (declared in ${FILE}:6:9)`;
+  expect(warnings("--check").filter((line) => line.includes("needs"))).toEqual([warning]);
+  const { stderr, status } = m.run(["jailkit", "apply"]);
+  expect([status, stderr]).toEqual([
+    0,
+    expect.stringContaining(`warning: user anna: ${NEEDS}: ${remedy}\n`),
+  ]);
+  // It is as declared, and lacks it still.
+  expect(linesOf(m, "--check").summary).toMatchObject({ exitStatus: 0, warnings: [warning] });
+  expect(m.run(["jailkit", "apply"]).stderr).not.toContain("needs");
+  expect(found("/srv/c")).toEqual([[`${FILE}:6`, "'sftp' needs 'sftp-server', which is not here", remedy]]);
+  const { steps } = reportOf(
+    explainReportSchema,
+    m.run(["jailkit", "explain", "--json", "anna", "--", "/usr/lib/openssh/sftp-server"]).stdout,
+  ) as { steps: { remedy: string | null }[] };
+  const advised = steps.map((step) => step.remedy).filter((one) => one !== null);
+  expect(advised).toContain(remedy);
+  expect(advised.filter((one) => /jk_(?:init|cp) -j/.test(one))).toEqual([]);
+  m.write(FILE, m.read(FILE).replace("sections = uidbasics", "sections = uidbasics, sftp"));
+  expect(warnings()).toEqual([]);
+  expect([warnings("--check"), found("/srv/c")]).toEqual([[], []]);
+});
+
+test("a jail without the key, with the section, and with the program as a file", () => {
+  m.write(FILE, declaration("/srv/d", "files = /etc/passwd, /etc/group", "bert"));
+  const below = `write 'sections = sftp' below [jail /srv/d], line 1 of ${FILE}, and type: jailkit apply`;
+  expect(warnings("--check")).toEqual([expect.stringContaining(below)]);
+  m.write(FILE, declaration("/srv/d", "sections = sftp", "bert"));
+  expect(warnings("--check")).toEqual([]);
+  m.must(["jailkit", "apply"]);
+  m.remove("/srv/d/usr/lib/openssh/sftp-server");
+  expect(warnings("--check")).toEqual([expect.stringContaining(`${NEEDS}: type: jk_update -j /srv/d (`)]);
+  m.must(["jk_update", "-j", "/srv/d"]);
+  expect(warnings("--check")).toEqual([]);
+  m.must(["mv", "/usr/bin/borg", "/usr/bin/borg.off"]);
+  m.write(FILE, declaration("/srv/d", "sections = sftp", "bert", "sftp, borg"));
+  const install = `install borg on this machine; write 'files = borg' below [jail /srv/d], line 1 of ${FILE}`;
+  expect(warnings("--check")).toEqual([expect.stringContaining(install)]);
+});
+
+test("a live jail lacks nothing that the machine has", () => {
+  m.write(FILE, declaration("/srv/live", "live = /usr", "carl"));
+  expect([warnings("--check"), warnings(), warnings("--check")]).toEqual([[], [], []]);
+});
