@@ -35,10 +35,7 @@ test("a jail without sftp-server: the line of 'allow' is told, and the line of '
   const warning = `user anna: ${NEEDS}: ${remedy} (declared in ${FILE}:6:9)`;
   expect(warnings("--check").filter((line) => line.includes("needs"))).toEqual([warning]);
   const { stderr, status } = m.run(["jailkit", "apply"]);
-  expect([status, stderr]).toEqual([
-    0,
-    expect.stringContaining(`warning: user anna: ${NEEDS}: ${remedy}\n`),
-  ]);
+  expect([status, stderr]).toEqual([0, expect.stringContaining(`warning: user anna: ${NEEDS}: ${remedy}\n`)]);
   // It is as declared, and lacks it still.
   expect(linesOf(m, "--check").summary).toMatchObject({ exitStatus: 0, warnings: [warning] });
   expect(m.run(["jailkit", "apply"]).stderr).not.toContain("needs");

@@ -346,7 +346,10 @@ describe("users", () => {
     expect(own.text).toContain("# left out: its primary group, 'ivo'\n[user ivo]");
     for (const name of ["hans", "ivo"]) m.must(["usermod", "-g", "users", name]);
     m.must(["sed", "-i", "s#:/usr/bin/sh$#:/usr/sbin/jk_lsh#", `${jails[0]}/etc/passwd`]);
-    m.write(`${jails[0]}/etc/jailkit/jk_lsh.ini`, "\n[hans]\nexecutables = /usr/bin/env\npaths = /usr/lib/\n");
+    m.write(
+      `${jails[0]}/etc/jailkit/jk_lsh.ini`,
+      "\n[hans]\nexecutables = /usr/bin/env\npaths = /usr/lib/\n",
+    );
     expect(declare(jails[0] ?? "").stderr).toContain(
       `left out: user 'hans': what it may do: '/usr/lib/' is not a plain path: write '/usr/lib' (${jails[0]}/etc/jailkit/jk_lsh.ini:4)`,
     );

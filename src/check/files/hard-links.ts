@@ -50,7 +50,8 @@ export function* hardLinkFindings(context: HardLinkContext, links: HardLinks): G
   let unexplained = 0;
   let example: ByteString = "/";
   // By -k, or in jk_update.ini, which is read only if there are any.
-  let requested = content?.requests.some(({ options }) => options.hardlink === true) || undefined;
+  let requested: boolean | undefined =
+    content?.requests.some(({ options }) => options.hardlink === true) || undefined;
   for (const { stat, paths, count } of links.outside()) {
     requested ??= wantsHardLinks(root.path);
     const first = paths[0] ?? "";
