@@ -265,7 +265,8 @@ function compareOne(
       const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
       const now = userState(whole, inside, machine, onceUser(name));
       const all = compareUser(whole, now);
-      const compared = root === undefined ? { ...all, changes: onHost(all.changes) } : all;
+      const isClosed = root === undefined && state.fault !== undefined;
+      const compared = isClosed ? { ...all, changes: onHost(all.changes) } : all;
       const done = now.homeFault === undefined ? whole : { ...whole, keys: undefined };
       const removed = compared.changes.filter(({ action }) => action === "remove");
       // A key that is not declared any more still lets somebody in.
