@@ -203,7 +203,10 @@ async function apply(files: readonly string[], options: Options): Promise<number
   requireSomething(declaration, known, options);
   const beside = others && withGroupNames(others);
   const before = withRenamed(known, beside === undefined ? [declaration] : [declaration, beside], hostUser);
-  const compared = compare(declaration, before, { prune, deleteHomes, usual, others: beside });
+  const compared = compare(declaration, before, {
+    ...{ prune, deleteHomes, usual, others: beside },
+    namesAll: options.verbose || json,
+  });
   const { unread } = (prune ? others : undefined) ?? declaration;
   if (prune) requireAllRead(others ?? declaration, compared);
   const comparison = hasWork(compared) ? await foreseen(compared) : compared;

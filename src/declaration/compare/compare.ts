@@ -72,6 +72,8 @@ interface Asked {
   readonly usual: boolean;
   /** What the usual files declare, if the declaration is another one and they can be read: it is not removed. */
   readonly others: Declaration | undefined;
+  /** Jails that are not declared are named, for which all records are read. */
+  readonly namesAll?: boolean;
 }
 
 /** How far a plan has come. */
@@ -96,7 +98,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     using opened = new OpenJails(machine);
     const moved = movedUsers(declaration.users, before, machine, opened);
     const all = [declaration, ...(others === undefined ? [] : [others])];
-    const rest = notDeclared(all, before, machine, opened, asked.usual);
+    const rest = notDeclared(all, before, machine, opened, asked);
     const gone = formerOf(all, before, machine, opened, { ...asked, files: declaration.files });
     // Users first: a jail with users is not deleted.
     const former = [...moved.former, ...(prune ? gone.former : [])];

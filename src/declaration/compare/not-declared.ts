@@ -127,14 +127,14 @@ export function notDeclared(
   before: Once,
   machine: Machine,
   opened: OpenJails,
-  usual: boolean,
+  { usual, namesAll = false }: { readonly usual: boolean; readonly namesAll?: boolean },
 ) {
   const isAll = usual || declarations.length > 1;
   const orphans = isAll ? orphansOf(declarations, before, machine, opened) : [];
   return {
     /** As renamedJails. */
     renamed: isAll ? renamedJails(declarations, before, machine) : new Map<ByteString, Fault>(),
-    undeclared: usual ? undeclaredJails(declarations, before, machine) : [],
+    undeclared: usual && namesAll ? undeclaredJails(declarations, before, machine) : [],
     orphans: orphanLines(orphans),
     notes: (jails: Parameters<typeof lostNotes>[0]) => [...lostNotes(jails), ...orphanNotes(orphans)],
   };
