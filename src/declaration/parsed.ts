@@ -18,21 +18,23 @@ const LARGEST = 1 << 26;
 
 /**
  * That of this machine: thousands of sections are checked once, and not every quarter of an hour. The content of the files is
- * compared, as are their names and this program; their times are not trusted.
+ * compared, as are their names and this program; their times are not trusted. `keeps`: the run may change something.
  */
-export const parsedCache: ParsedCache = {
+export const parsedCache = (keeps: boolean): ParsedCache => ({
   find: (sources) => answered(() => read(headOf(sources))),
-  keep: (sources, parsed) =>
-    answered(() => {
-      const content = headOf(sources) + parsedText(parsed);
-      if (content.length > LARGEST) return;
-      const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
-      withTree((tree) => {
-        makeOwnDirectory(tree, `${STATE_DIRECTORY}/jails`);
-        putFile(tree, PARSED_FILE, toBytes(content), attributes, { replace: true });
-      });
-    }),
-};
+  ...(keeps && { keep }),
+});
+
+const keep: ParsedCache["keep"] = (sources, parsed) =>
+  answered(() => {
+    const content = headOf(sources) + parsedText(parsed);
+    if (content.length > LARGEST) return;
+    const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
+    withTree((tree) => {
+      makeOwnDirectory(tree, `${STATE_DIRECTORY}/jails`);
+      putFile(tree, PARSED_FILE, toBytes(content), attributes, { replace: true });
+    });
+  });
 
 /** The first line of the file. */
 function headOf(sources: readonly ConfigSource[]): ByteString {

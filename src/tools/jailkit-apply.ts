@@ -23,7 +23,7 @@ import type { Declaration } from "../declaration/model.ts";
 import { isInScope, ONCE_FILE, readOnce } from "../declaration/once.ts";
 import type { Once } from "../declaration/once-shape.ts";
 import { parsedCache } from "../declaration/parsed.ts";
-import { DECLARATION_FILE, type ParsedCache, readDeclaration, readWithOthers } from "../declaration/read.ts";
+import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaration/read.ts";
 import { withRenamed } from "../declaration/renamed.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
@@ -154,9 +154,6 @@ function compileIf(many: boolean): void {
 const subjectOf = (files: readonly string[], { configDir }: Pick<Options, "configDir">): ByteString =>
   files[0] ?? configDir ?? DECLARATION_FILE;
 
-/** A run that changes nothing does not keep what it has read. */
-const cacheFor = (check: boolean): ParsedCache => (check ? { find: parsedCache.find } : parsedCache);
-
 /** A signal ends a plan also during a look-up of an account, which nobody may answer; it is told as between two steps. */
 function endWhilePlanning(files: readonly string[], options: Options): void {
   const { json, check } = options;
@@ -195,7 +192,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   if (named !== undefined && prune) requireFiles(named, known);
   const read =
     named === undefined
-      ? { declaration: readDeclaration(undefined, directory, cacheFor(check)), others: undefined }
+      ? { declaration: readDeclaration(undefined, directory, parsedCache(!check)), others: undefined }
       : readWithOthers(named, prune);
   compileIf(read.declaration.users.length > MANY);
   const declaration = withGroupNames(read.declaration);
