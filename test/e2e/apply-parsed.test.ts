@@ -20,7 +20,7 @@ const annas = () => m.must(["getent", "passwd", "anna"]).stdout;
 /** What nobody does: the file that apply keeps says something else than the declarations. */
 function forge(): void {
   const before = m.read(KEPT);
-  m.write(KEPT, before.replace('"Anna"', '"Otto"'));
+  m.write(KEPT, before.replaceAll('"Anna"', '"Otto"'));
   expect(m.read(KEPT)).not.toBe(before);
 }
 
