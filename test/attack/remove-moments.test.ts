@@ -23,6 +23,8 @@ interface Moment {
   readonly call: string;
   /** strace's line of the call, after which the user acts. */
   readonly line: (home: string) => string;
+  /** Which of these calls; the first one if it is not given. */
+  readonly nth?: number;
   readonly says: string;
   /** Root has the directory open, and empties it: its copy is all that is left. */
   readonly open?: true;
@@ -48,8 +50,10 @@ const MOMENTS: readonly (readonly [string, Moment])[] = [
   [
     "when it was opened",
     {
-      call: "openat",
+      call: "openat2",
       line: (home) => `${home}>, "d"`,
+      // The first one was the last look.
+      nth: 2,
       says: "/d: unlink: Directory not empty",
       open: true,
     },
@@ -65,17 +69,19 @@ const MOMENTS: readonly (readonly [string, Moment])[] = [
   ],
 ];
 
-/** Runs a command, and calls `act` once, while it is stopped after that call: the first one since the account has changed. */
+/** Runs a command, and calls `act` once, while it is stopped after that call since the account has changed. */
 async function actAfter(
   argv: readonly string[],
   home: string,
-  { call, line }: Moment,
+  { call, line, nth = 1 }: Moment,
   act: () => void,
 ): Promise<RunResult> {
   const accounts = m.read("/etc/passwd");
   let acted = false;
+  let count = 0;
   const result = await runWithStops(m, argv, { calls: [call], paths: [home, `${home}/d`] }, (text) => {
     if (acted || !text.includes(line(home)) || m.read("/etc/passwd") === accounts) return;
+    if (++count < nth) return;
     act();
     acted = true;
   });
