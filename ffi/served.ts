@@ -1,6 +1,6 @@
 import { type ByteString, fromBytes } from "./bytes.ts";
 import * as C from "./constants.ts";
-import { UnansweredMount } from "./error.ts";
+import { isErrno, UnansweredMount } from "./error.ts";
 import { openAt, readAllFd, withFd } from "./files.ts";
 import { directoryOf, pathsDownTo } from "./paths.ts";
 import { STATX_BASIC_STATS, setMayAsk, statxBuffer, statxKnown, statxWord } from "./statx.ts";
@@ -65,7 +65,14 @@ function isRoots(at: ByteString, closed: readonly ByteString[]): boolean {
 }
 
 function mayAsk(mountId: bigint): boolean {
-  if (!known.has(mountId)) look();
+  if (!known.has(mountId)) {
+    try {
+      look();
+    } catch (error) {
+      // Without proc(5) nothing tells; who needs it says so.
+      if (!isErrno(error, "ENOENT")) throw error;
+    }
+  }
   // Of a mount of other processes, what the kernel knows of it has to do.
   const answers = known.getOrInsertComputed(mountId, () => "kernel");
   if (answers instanceof UnansweredMount) {

@@ -237,6 +237,7 @@ export class ApplyReport implements Shown {
   end(): number {
     const { check, json, verbose, unread } = this.options;
     this.#progress?.clear();
+    if (!json) this.#printed.end();
     this.#tellOfSignal();
     const states = [...this.#states.values()];
     const changed = states.filter((state) => state === "changed").length;
@@ -262,7 +263,6 @@ export class ApplyReport implements Shown {
       } satisfies ApplySummary);
       return exitStatus;
     }
-    this.#printed.end();
     if (verbose) for (const line of this.#undeclared) printLine(`not declared: ${line}`);
     for (const change of this.#directories) {
       printLine(`# The directory of user ${display(change.name)}:`);
