@@ -238,11 +238,11 @@ describe("what apply refuses by the state of the machine, config check reports, 
 /** `jailkit apply` would write it again: only a change of the declaration lasts. */
 describe("a finding in a section that apply has written is reported where it is declared, and its remedy lasts", () => {
   const user = (lines: string) => `# ours\n[user carl]\njail = /srv/ours\n${lines}\n`;
-  beforeAll(() => {
-    m.write(FILE, "[jail /srv/ours]\nsections = sftp, uidbasics\nfiles = sh\n");
+  beforeEach(() => {
+    m.write(`${FOLDER}/ours.ini`, "[jail /srv/ours]\nsections = sftp, uidbasics\nfiles = sh\n");
+    m.write(`${FOLDER}/carl.ini`, user("allow = sftp"));
     m.must(["jailkit", "apply"]);
   });
-  beforeEach(() => m.write(`${FOLDER}/carl.ini`, user("allow = sftp")));
 
   test.each([
     ["in the jail", "allow = sftp\nwrite = /srv/none,/home/carl", 5, "write = /home/carl"],
