@@ -34,6 +34,7 @@ const NO_COMMAND: Readonly<Partial<Record<Rule, string>>> = {
   "dangerous-program": "the program was asked for: whether it is to go is the administrator's to say",
   "inner-jail": "where one of the two is to be is the administrator's to say",
   "too-many": "it stands for more findings of another rule",
+  "user-mount": "a user's program has to serve it: test/attack/user-mounts.test.ts types the command",
 };
 /** What a remedy has to change, though none else may. */
 const SHELL_IS_THE_FAULT = new Set<Rule>(["wrong-shell", "shell-missing"]);

@@ -9,6 +9,7 @@ import {
   readEntries,
   readLink,
   type Stat,
+  seek,
   statIfPresent,
   withFd,
 } from "../../../ffi/files.ts";
@@ -121,6 +122,8 @@ export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers)
   }
 
   function list(fd: number, above: ByteString, parent: Stat, space: Space, depth: number): void {
+    // /proc has been read for what was copied there.
+    seek(fd, 0, C.SEEK_SET);
     for (let more = true; more; ) {
       const piece: DirectoryEntry[] = [];
       while (more && piece.length < MOST_SORTED) more = readEntries(fd, piece);
