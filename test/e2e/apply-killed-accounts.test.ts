@@ -108,10 +108,10 @@ test.each(["renameat", "unlinkat", "clone3", "wait4"])(
       expect(did(m, "--prune")).toEqual([]);
       const ended = state();
       m.remove(HOME);
-      // The home is forgotten when somebody asks.
+      // The home is forgotten when somebody asks; the jail may have more of that uid.
       at.declare(`${JAIL}${BOB}`);
       m.must(["jailkit", "apply"]);
-      expect(at.memory().kept).toEqual([]);
+      expect(at.memory().kept.map(({ home }: { home: string }) => home)).toEqual(["/srv/customer/./"]);
       at.prune();
       return ended;
     };
@@ -119,7 +119,10 @@ test.each(["renameat", "unlinkat", "clone3", "wait4"])(
     const wanted = end();
     expect(wanted).toMatchObject({
       account: "",
-      memory: { users: [], kept: [{ name: "bob", uid: 31000, home: `${J}/./home/bob` }] },
+      memory: {
+        users: [],
+        kept: ["/home/bob", "/"].map((place) => ({ name: "bob", uid: 31000, home: `${J}/.${place}` })),
+      },
     });
     for (let nth = 1; ; nth++) {
       begin();
