@@ -6,9 +6,7 @@ import { statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError } from "../cli/output.ts";
 import { jsonTextOrNull, problemReport } from "../cli/report.ts";
-import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
-import type { FaultText } from "./change.ts";
 import { DeclarationError } from "./errors.ts";
 import type { ApplySummary } from "./report-schema.ts";
 
@@ -72,17 +70,3 @@ export function showErrors({ all, unread }: DeclarationError): number {
   if (more > 0) printError(`${APPLY}: and ${more} more error${more === 1 ? "" : "s"}`);
   return 1;
 }
-
-/** A problem of a run, and where it is declared. */
-export const applyProblem = (
-  { code, message, remedy }: FaultText,
-  path: ByteString,
-  place: Place | undefined,
-) => ({
-  ...problemReport({ code, path, message, remedy }),
-  file: jsonTextOrNull(place?.file),
-  line: place?.line ?? null,
-  column: place?.column ?? null,
-  // What cannot be as declared is no mistake in a file.
-  finding: null,
-});
