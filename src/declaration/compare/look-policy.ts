@@ -31,13 +31,26 @@ function keysOf(section: IniSection | undefined, shell: ByteString): Rules | und
   return found && new Map([...found.keys, ...found.others.map((key) => [key, ""] as const)]);
 }
 
-/** What a user may do, and what is declared of it. */
-export function policyState(declared: DeclaredUser, inside: InJail, machine: Machine) {
-  const { shell, policy } = declared;
-  if (policy === undefined) return { policy: undefined, wantedPolicy: undefined };
+/** What a user may do, what is declared of it, and which sections are there that were declared once. */
+export function policyState(
+  declared: DeclaredUser,
+  inside: InJail,
+  machine: Machine,
+  once: OnceUser | undefined,
+) {
+  const { name, shell, policy } = declared;
+  // As formerPolicies has them.
+  const former =
+    once === undefined
+      ? []
+      : formerPolicies(declared, once).filter(
+          (limited) => (limited ? inside.policyOf(name) : machine.settingsOf(name)) !== undefined,
+        );
+  if (policy === undefined) return { policy: undefined, wantedPolicy: undefined, former };
   return {
     policy: keysOf(ownPolicy(declared, inside, machine), shell),
     wantedPolicy: policyKeys(policy, shell),
+    former,
   };
 }
 
@@ -47,12 +60,11 @@ export function commonPolicy(
   account: PasswdEntry,
   inside: InJail,
   machine: Machine,
-  once: OnceUser | undefined,
+  { policy, wantedPolicy, former }: ReturnType<typeof policyState>,
 ): UserState["commonPolicy"] {
   const { shell } = declared;
-  const { policy, wantedPolicy } = policyState(declared, inside, machine);
-  const [goes, hasOther] = [isLimitedShell(shell), !isLimitedShell(shell)].map(
-    (limited) => once !== undefined && former(declared, once, inside, machine).includes(limited),
+  const [goes, hasOther] = [isLimitedShell(shell), !isLimitedShell(shell)].map((limited) =>
+    former.includes(limited),
   );
   if (wantedPolicy === undefined ? !goes : policy !== undefined && sameKeys(policy, wantedPolicy))
     return undefined;
@@ -76,12 +88,3 @@ export function commonPolicy(
   const isWhole = sameKeys(keys, wanted) && !hasOther;
   return { takes: isWhole ? "all" : sameKeys(keys, now) ? undefined : "part", keys };
 }
-
-/** Whether a section is there that was declared once. */
-export const hasFormerPolicy = (...args: Parameters<typeof former>): boolean => former(...args).length > 0;
-
-/** Those of them that are there, as formerPolicies has them. */
-const former = (declared: DeclaredUser, once: OnceUser, inside: InJail, machine: Machine): boolean[] =>
-  formerPolicies(declared, once).filter(
-    (limited) => (limited ? inside.policyOf(declared.name) : machine.settingsOf(declared.name)) !== undefined,
-  );

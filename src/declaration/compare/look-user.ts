@@ -27,7 +27,7 @@ import type { OnceUser } from "../once-shape.ts";
 import type { InJail } from "./in-jail.ts";
 import { DECLARED } from "./intent.ts";
 import { keyState, NO_KEYS } from "./look-keys.ts";
-import { commonPolicy, hasFormerPolicy, policyState } from "./look-policy.ts";
+import { commonPolicy, policyState } from "./look-policy.ts";
 import type { Machine } from "./machine.ts";
 import { returning } from "./returning.ts";
 import type { UserState } from "./user-state.ts";
@@ -57,8 +57,8 @@ export function userState(
       owner === undefined || home?.ownFault !== undefined
         ? NO_KEYS
         : keyState(declared, owner, inside.root ?? inside.damaged, home?.home ?? "there", once);
-    const { policy, wantedPolicy } = policyState(declared, inside, machine);
-    const formerPolicy = once !== undefined && hasFormerPolicy(declared, once, inside, machine);
+    const policies = policyState(declared, inside, machine, once);
+    const { policy, wantedPolicy } = policies;
     return {
       ...{ ...nothing, ...groups, home: home?.home ?? "there", fault },
       inJail: account && inside.accounts?.userByName(declared.name),
@@ -66,11 +66,11 @@ export function userState(
       homeFault: home?.ownFault ?? keys.fault,
       ...{ otherOptions: keys.otherOptions, stricterOptions: keys.stricterOptions, policy, wantedPolicy },
       commonPolicy:
-        account === undefined ? undefined : commonPolicy(declared, account, inside, machine, once),
+        account === undefined ? undefined : commonPolicy(declared, account, inside, machine, policies),
       former: {
         groups: once && account ? formerGroups(declared, once, account, inside, machine) : [],
         keys: keys.former,
-        policy: formerPolicy,
+        policy: policies.former.length > 0,
       },
     };
   } catch (error) {
