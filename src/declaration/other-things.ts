@@ -3,7 +3,6 @@ import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "../../f
 import { isErrno } from "../../ffi/error.ts";
 import {
   type DirectoryEntry,
-  entriesOf,
   isEmptyDirectory,
   openAt,
   readEntries,
@@ -15,6 +14,7 @@ import { isGenerated } from "../check/files/drift.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
+import { namesIn } from "../jail/fs/names.ts";
 import { isStrict } from "../jail/fs/strict.ts";
 import { isDirectory, isRegular, type JailRoot, namedError } from "../jail/fs/walk.ts";
 import { openManifest } from "../jail/record/manifest.ts";
@@ -54,7 +54,7 @@ function otherThing(root: JailRoot, homes: readonly ByteString[]): ByteString | 
   const tops = new Set([...known].map((path) => path.split("/")[1] ?? ""));
   const isKnown = (name: ByteString) =>
     isStrict(name) || OF_JAILS.includes(name) || tops.has(name) || isLeft(`/${name}`);
-  const names = namesIn(root);
+  const names = namesOf(root);
   const other = names.find((name) => !isKnown(name) && !isEmpty(root, name));
   if (other !== undefined) return other;
   const search = new Search(root, known, homes);
@@ -119,11 +119,9 @@ const isEmpty = (root: JailRoot, name: ByteString): boolean =>
   answered(() => withFd(openAt(root.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), isEmptyDirectory)) ??
   false;
 
-function namesIn(root: JailRoot): ByteString[] {
+function namesOf(root: JailRoot): ByteString[] {
   try {
-    return entriesOf(root.fd)
-      .map(({ name }) => name)
-      .sort();
+    return namesIn(root.top);
   } catch (error) {
     throw namedError(error, root.path);
   }
