@@ -18,6 +18,7 @@ import type { OnceUser } from "../once-shape.ts";
 import { doneOrClosed, isIn } from "./close-login.ts";
 import { removePolicy } from "./policy.ts";
 import { changeOne, type Said } from "./steps.ts";
+import { keyCount } from "./takes.ts";
 
 /** Takes an account out of the groups that were declared. */
 export function forgetGroups(user: PasswdEntry, { groups }: OnceUser, { steps }: Said): void {
@@ -37,8 +38,7 @@ export function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { 
   const place = { root, user, home };
   const keys = keyLinesIn(keysText(place)).flatMap(({ key }) => (once.keys.includes(sumOf(key)) ? key : []));
   if (keys.length === 0) return;
-  const count = removeKeys(place, new Set(keys));
-  steps.push(`removed ${count === 1 ? "1 key" : `${count} keys`} from its authorized_keys`);
+  steps.push(`removed ${keyCount(removeKeys(place, new Set(keys)))} from its authorized_keys`);
 }
 
 /** What cannot be removed of an account that cannot log in is a warning. */

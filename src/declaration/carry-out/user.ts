@@ -117,7 +117,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
     removeKeys: { always: true },
   };
   const steps = stepsOf(USER_STEPS, changes, works, apart);
-  return isCreated ? steps : steps.map(tellingOfSessions(declared));
+  return isCreated ? steps : steps.map(namingSessions(declared));
 }
 
 /** True for a change that takes something away, which processes that run already keep. */
@@ -129,7 +129,7 @@ function takesAway({ what, action, from = "" }: Change): boolean {
 }
 
 /** Steps with which it is told what goes on of the user. */
-function tellingOfSessions({ name, directory }: DeclaredUser): (step: Step) => Step {
+function namingSessions({ name, directory }: DeclaredUser): (step: Step) => Step {
   const warn = warnOfFormerRights(name);
   const close = `usermod -s ${shellWord(noLoginShell())} ${operands(name)}`;
   const end = directory ? "" : `; end its logins until a run of jailkit apply can do it, with: ${close}`;

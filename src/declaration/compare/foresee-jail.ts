@@ -130,16 +130,17 @@ function withoutLostShells(work: JailWork, removed: readonly TakenBack[], { path
 
 /** The file system that a new jail would be on. */
 function fileSystemFor(path: ByteString): string {
-  const above = pathsDownTo(path).flatMap((one) => statIfPresent(AT_FDCWD, one, true) ?? []);
-  const { devMajor, devMinor } = above.at(-1) ?? {};
+  const { devMajor, devMinor } = statsDownTo(path).at(-1) ?? {};
   return `${devMajor}:${devMinor}`;
 }
 
 /** True for a jail in none of the directories that are copied into one like it: no jail gets a directory that it is in. */
 function isElsewhere(path: ByteString, { trees }: Brought): boolean {
-  const above = pathsDownTo(path).flatMap((one) => statIfPresent(AT_FDCWD, one, true) ?? []);
-  return trees !== undefined && !above.some((stat) => trees.has(inodeOf(stat)));
+  return trees !== undefined && !statsDownTo(path).some((stat) => trees.has(inodeOf(stat)));
 }
+
+const statsDownTo = (path: ByteString): Stat[] =>
+  pathsDownTo(path).flatMap((one) => statIfPresent(AT_FDCWD, one, true) ?? []);
 
 const inodeOf = ({ devMajor, devMinor, ino }: Stat): string => `${devMajor}:${devMinor}:${ino}`;
 

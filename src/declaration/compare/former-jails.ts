@@ -3,7 +3,6 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import type { KnownJail } from "../../jail/record/registry.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { planDelete, withUserFiles } from "../../jails/delete-plan.ts";
 import { type Change, type Fault, type FaultText, faultText, listed, NO_LONGER, stays } from "../change.ts";
@@ -52,7 +51,7 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
   const notes: Note[] = [];
   const forgotten: Gone[] = [];
   const { jails: known, damaged } = candidates.length === 0 ? NO_RECORDS : readRegistry();
-  const recorded = new Set(known.map(({ jail }: KnownJail) => jail.path));
+  const recorded = new Set(known.map(({ jail }) => jail.path));
   const going = new Set<ByteString>();
   // A jail in another one first, which is not deleted before.
   for (const once of candidates.toSorted((a, b) => b.path.length - a.path.length)) {
