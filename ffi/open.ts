@@ -4,9 +4,12 @@ import { SystemError } from "./error.ts";
 import { addressOf, cArgument, check, errno, fail, libc, syscall } from "./libc.ts";
 import { asksFirst, STATX_BASIC_STATS, statx, statxWord } from "./statx.ts";
 
+// O_TMPFILE has the bit of O_DIRECTORY, which creates nothing.
+const CREATES = C.O_CREAT | (C.O_TMPFILE & ~C.O_DIRECTORY);
+
 /** openat(2). O_CLOEXEC is always set. `dirfd` may be AT_FDCWD. Returns the descriptor. */
 export function openAt(dirfd: number, path: ByteString, flags: number, mode = 0): number {
-  if (asksFirst() && (flags & (C.O_PATH | C.O_CREAT)) === 0) return openAsked(dirfd, path, flags);
+  if (asksFirst() && (flags & (C.O_PATH | CREATES)) === 0) return openAsked(dirfd, path, flags);
   return check(libc.openat(dirfd, cArgument(path), flags | C.O_CLOEXEC, mode), "open", path);
 }
 

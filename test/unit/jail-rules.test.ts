@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
+import { afterEach, beforeAll, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
@@ -14,6 +14,7 @@ import { toBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { fstat, type Stat, statAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { neverWait } from "../../ffi/served.ts";
 import { hasXattr } from "../../ffi/xattrs.ts";
 import { verifyNew } from "../../src/jail/fs/attributes.ts";
 import {
@@ -82,6 +83,9 @@ const TABLE: readonly (readonly [
   ["a user's by default ACL", { acl: "d:u:4711:rwx,d:g:4711:rwx" }, true, [], [], []],
 ];
 
+// As in the tools.
+beforeAll(neverWait);
+
 let jail: TestJail;
 let umask: number;
 beforeEach(() => {
@@ -95,7 +99,6 @@ afterEach(() => {
 
 const at = (path: string) => jail.path + path;
 
-/** Gives a directory, made if it is missing, these rights. */
 /** Types a command. Root types nothing here that is about anything else than what is below `base`: this is no other machine. */
 function typed(command: string, base: string) {
   const paths = command.match(/(?<![\w/])\/[^\s';&]*/g) ?? [];
@@ -104,6 +107,7 @@ function typed(command: string, base: string) {
   return Bun.spawnSync(["sh", "-c", command]);
 }
 
+/** Gives a directory, made if it is missing, these rights. */
 function give(path: string, { uid = 0, gid = 0, mode = 0o755, acl }: Rights): void {
   mkdirSync(path, { recursive: true });
   chownSync(path, uid, gid);
@@ -112,6 +116,8 @@ function give(path: string, { uid = 0, gid = 0, mode = 0o755, acl }: Rights): vo
   const { exitCode, stderr } = Bun.spawnSync(["setfacl", "-m", acl, path]);
   if (exitCode !== 0) throw new Error(`setfacl: ${stderr}`);
 }
+
+const SYS_getxattrat = 464;
 
 /** The rules that a freshly opened jail breaks, of its directories above and itself alone or of all that it has. */
 function broken(path: string, judge: typeof jailFindings): string[] {
@@ -364,7 +370,7 @@ describe("an ACL", () => {
       expect(read).toEqual([]);
       give(jail.base, { mode: 0o775 });
       closeJailRoot(openJailRoot(jail.path));
-      expect(new Set(read)).toEqual(new Set([464]));
+      expect(new Set(read)).toEqual(new Set([SYS_getxattrat]));
     } finally {
       watch.mockRestore();
     }
@@ -376,7 +382,8 @@ describe("an ACL", () => {
     give(config, { mode: 0o775 });
     give(jail.base, { mode: 0o775 });
     // EBADF and ENOENT: neither says that there is none.
-    libc.syscall = ((number, _, ...rest) => syscall(number, -1, ...rest)) as typeof syscall;
+    libc.syscall = ((number, directory, ...rest) =>
+      syscall(number, number === SYS_getxattrat ? -1 : directory, ...rest)) as typeof syscall;
     libc.lgetxattr = ((_, ...rest) => lgetxattr(toBytes("\0"), ...rest)) as typeof lgetxattr;
     try {
       expect(broken(jail.path, jailFindings)).toEqual([G]);
