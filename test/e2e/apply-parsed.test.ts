@@ -83,8 +83,8 @@ describe("it does not count", () => {
 
   test("for another program, which may check otherwise", () => {
     forge();
-    m.must(["cp", "-p", "/usr/sbin/jailkit", "/root/jailkit"]);
-    m.must(["mv", "/root/jailkit", "/usr/sbin/jailkit"]);
+    m.must(["cp", "-p", "/usr/sbin/jailkit", "/root/other-jailkit"]);
+    m.must(["mv", "/root/other-jailkit", "/usr/sbin/jailkit"]);
     expect(planned()).toEqual([]);
   });
 

@@ -463,8 +463,10 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/look-policy.ts", "e2e/apply.test.ts", [
     ['...found.others.map((key) => [key, ""] as const)', ""],
   ]),
-  ...within("src/declaration/compare/look-user.ts", "e2e/apply.test.ts", [
+  ...within("src/declaration/compare/look-user.ts", "e2e/apply-leaves.test.ts", [
     [" ?? newFault(declared, account, machine);", ";"],
+  ]),
+  ...within("src/declaration/compare/look-user.ts", "e2e/apply.test.ts", [
     ["outside && split === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
   ]),
   ...within("src/declaration/compare/look-user.ts", "e2e/home-of-another.test.ts", [
