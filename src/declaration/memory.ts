@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Place } from "../config/model.ts";
 import { isLimitedShell } from "../users/access.ts";
 import type { Change } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
@@ -15,6 +16,10 @@ type Compared = Pick<Comparison, "jails" | "settledLeft" | "forgotten" | "letGo"
 const sameOr = <T>(before: T | undefined, now: T): T =>
   before !== undefined && Bun.deepEquals(before, now) ? before : now;
 
+/** The same, declared by another file. */
+const declaredIn = <T extends OnceJail | OnceUser>({ file }: Place, once: T): T =>
+  once.file === file ? once : { ...once, file };
+
 /** What is remembered of an account that apply created. */
 const createdOf = (user: OnceUser | undefined) => ({
   created: user?.created,
@@ -29,6 +34,8 @@ export class Memory {
   readonly #users: Map<ByteString, OnceUser>;
   /** Users as they were declared before. */
   readonly #before: ReadonlyMap<ByteString, OnceUser>;
+  /** Jails that were declared before. */
+  readonly #wereJails: ReadonlySet<ByteString>;
   #kept: readonly KeptHome[];
   #isTidy = false;
   #creating: readonly Creating[];
@@ -49,6 +56,7 @@ export class Memory {
     this.#jails = new Map(before.jails.map((jail) => [jail.path, jail]));
     this.#users = new Map(before.users.map((user) => [user.name, user]));
     this.#before = new Map(this.#users);
+    this.#wereJails = new Set(this.#jails.keys());
     this.#kept = before.kept;
     this.#creating = before.creating;
   }
@@ -58,13 +66,20 @@ export class Memory {
    * has it.
    */
   declare({ jails, users }: Declaration, gone: Compared): void {
+    // Of what is refused, nothing is made: what is there is of others, and --prune must leave it to them.
     const refused = new Set(gone.jails.flatMap(({ path, fault }) => (fault === undefined ? [] : path)));
+    const works = new Map(gone.jails.flatMap((jail) => jail.users.map((one) => [one.declared.name, one])));
     for (const jail of jails) {
-      // What a run cannot mount has shown nothing that would have to be copied later.
-      const made = refused.has(jail.path) ? { ...jail, live: undefined } : jail;
-      this.#addJail(made, this.#jails.get(jail.path));
+      const once = this.#jails.get(jail.path);
+      if (!refused.has(jail.path)) this.#addJail(jail, once);
+      else if (once !== undefined) this.#jails.set(jail.path, declaredIn(jail.place, once));
     }
-    for (const user of users) this.#put(user.name, onceOf(user, this.#users.get(user.name)));
+    for (const user of users) {
+      const once = this.#users.get(user.name);
+      const { fault, onlyTakes } = works.get(user.name) ?? {};
+      if (onlyTakes) this.#put(user.name, once && declaredIn(user.place, once));
+      else this.#put(user.name, onceOf(fault === undefined ? user : { ...user, keys: undefined }, once));
+    }
     for (const { name, jail } of gone.settledLeft) this.forgetLeft(name, jail);
     for (const { of, name } of gone.forgotten) {
       const home = of === "user" ? createdHomeOf(this.#users.get(name)) : undefined;
@@ -185,6 +200,23 @@ export class Memory {
     const now = onceOf(user, other && onceOf(other, undefined));
     this.#put(user.name, { ...now, ...createdOf(before), left: before?.left ?? [] });
     this.#changed = true;
+  }
+
+  /**
+   * Forgets again what is declared of a jail or user, was not remembered before, and could not be made: what is there of it is
+   * of others. `made`: what was.
+   */
+  unmade(of: "jail" | "user", name: ByteString, made: ReadonlySet<Change["what"]>): void {
+    const isNew = of === "jail" ? !this.#wereJails.has(name) : !this.#before.has(name);
+    if (isNew && made.size === 0) this.#drop(of, name);
+    const user = of === "user" ? this.#users.get(name) : undefined;
+    if (user === undefined || made.has("account")) return;
+    const { groups = [], keys = [], policy = false } = this.#before.get(name) ?? {};
+    this.#change(name, {
+      policy: made.has("policy") ? user.policy : policy,
+      groups: made.has("groups") ? user.groups : groups,
+      keys: made.has("keys") ? user.keys : keys,
+    });
   }
 
   /** Forgets live directories that are not in a jail any more. */

@@ -9,7 +9,7 @@ import { defaultPath } from "../machine/request.ts";
 import { screenOf } from "../machine/screen.ts";
 import { openTerminal } from "../machine/terminal.ts";
 import { reportOf } from "../report.ts";
-import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { holdLock, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(180_000);
 
@@ -175,22 +175,9 @@ test("a run that is killed: the accounts that it created are removed by --prune,
   }
 });
 
-/** Holds the lock of a jail until it is killed. */
-async function holdLock(jail: string) {
-  m.mkdir("/var/lib/jailkit", { mode: 0o755 });
-  m.mkdir("/var/lib/jailkit/jails", { mode: 0o700 });
-  m.mkdir("/var/lib/jailkit/locks", { mode: 0o700 });
-  const hash = new Bun.CryptoHasher("sha256").update(jail).digest("hex").slice(0, 32);
-  m.write(`/var/lib/jailkit/locks/path-${hash}`, "", { mode: 0o600 });
-  const lines = `open F, '<', '/var/lib/jailkit/locks/path-${hash}'; flock F, 2; $| = 1; print 'held'; sleep 600`;
-  const holder = m.start(["perl", "-e", lines]);
-  await holder.until(({ stdout }) => (stdout === "held" ? true : undefined));
-  return holder;
-}
-
 test("on a terminal it counts the changes, and Ctrl-C ends it while it waits for another tool", async () => {
   signalAt("nobody", "INT");
-  const holder = await holdLock("/srv/b");
+  const holder = await holdLock(m, "/srv/b");
   try {
     // The first file takes longer than what is too short for a counter.
     const slow = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=linkat:delay_enter=700000:when=1"];

@@ -34,3 +34,16 @@ export function linesOf(m: Machine, ...options: readonly string[]) {
 /** What a run did, in the words of the plan. */
 export const did = (m: Machine, ...options: readonly string[]) =>
   linesOf(m, ...options).changes.map(({ text, status }) => `${status} ${text}`);
+
+/** Holds the lock of a jail until it is killed. */
+export async function holdLock(m: Machine, jail: string) {
+  m.mkdir("/var/lib/jailkit", { mode: 0o755 });
+  m.mkdir("/var/lib/jailkit/jails", { mode: 0o700 });
+  m.mkdir("/var/lib/jailkit/locks", { mode: 0o700 });
+  const hash = new Bun.CryptoHasher("sha256").update(jail).digest("hex").slice(0, 32);
+  m.write(`/var/lib/jailkit/locks/path-${hash}`, "", { mode: 0o600 });
+  const lines = `open F, '<', '/var/lib/jailkit/locks/path-${hash}'; flock F, 2; $| = 1; print 'held'; sleep 600`;
+  const holder = m.start(["perl", "-e", lines]);
+  await holder.until(({ stdout }) => (stdout === "held" ? true : undefined));
+  return holder;
+}

@@ -56,10 +56,39 @@ export async function carryOut(
   for (const former of comparison.former) await remove(former, memory, means);
   const reserved = reservedUids(declaration.users, before);
   const kept = memory.keptHomes();
-  const forUsers = { ...means, kept, uidInstead: () => uidInstead(hostUser, reserved, kept) };
+  const made = new Made();
+  const ended: Shown["ended"] = (one) => {
+    made.add(one);
+    means.ended(one);
+  };
+  const forUsers = { ...means, ended, kept, uidInstead: () => uidInstead(hostUser, reserved, kept) };
   for (const work of comparison.jails) await makeJail(work, comparison, memory, forUsers);
+  made.forgetUnmade(memory);
   memory.letGo(kept.gone());
   memory.write();
+}
+
+/** What has become of changes that give something. */
+class Made {
+  readonly #done = new Map<string, { readonly change: Change; readonly whats: Set<Change["what"]> }>();
+  readonly #undone = new Set<string>();
+
+  add({ change, status }: Parameters<Shown["ended"]>[0]): void {
+    if (change.action === "remove") return;
+    const key = `${change.of} ${change.name}`;
+    const { whats } = this.#done.getOrInsertComputed(key, () => ({ change, whats: new Set() }));
+    // A jail that could not be made whole is there.
+    const isBegun = change.of === "jail" && change.action === "create" && status === "failed";
+    if (status === "done" || isBegun) whats.add(change.what);
+    if (status !== "done") this.#undone.add(key);
+  }
+
+  forgetUnmade(memory: Memory): void {
+    for (const key of this.#undone) {
+      const one = this.#done.get(key);
+      if (one !== undefined) memory.unmade(one.change.of, one.change.name, one.whats);
+    }
+  }
 }
 
 /** A jail with its users. What fails in it, or before, keeps what gives something waiting. */

@@ -28,13 +28,13 @@ const OTHERS = ["root", "uid-differs", "local", "not-local", "no-such-user"];
 
 /** What is made of changes in spite of a fault. Of an account in another jail that is what is on the machine. */
 export function onlyTaking(fault: Fault, state: UserState, all: () => readonly Change[]): UserComparison {
-  const nothing = { changes: [], fault, directory: undefined };
+  const nothing = { changes: [], fault, directory: undefined, onlyTakes: true };
   if (state.account === undefined || OTHERS.includes(fault.code)) return nothing;
   const isElsewhere = fault.code === "in-another-jail";
   const changes = taking(all()).filter(
     ({ what, action }) => !isElsewhere || (what === "groups" && action === "remove"),
   );
-  return { ...nothing, changes, onlyTakes: true, meanwhile: state.commonPolicy?.keys };
+  return { ...nothing, changes, meanwhile: state.commonPolicy?.keys };
 }
 
 /** Where a jail cannot be used, a group on this machine is a part. */

@@ -49,7 +49,7 @@ export interface UserComparison {
   readonly changes: readonly Change[];
   /** Why nothing is changed; or, with changes, why the home and the keys are not. */
   readonly fault: Fault | undefined;
-  /** Of the changes, only what takes something away is made: the fault prevents the rest. */
+  /** Nothing is given, and only what takes something away is made: the fault prevents the rest. */
   readonly onlyTakes?: boolean;
   /** What the rules of the user are as long as a change of these waits that is made in part. */
   readonly meanwhile?: Rules | undefined;

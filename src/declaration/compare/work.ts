@@ -34,7 +34,8 @@ export function withJailFault(work: JailWork, why: FaultText): JailWork {
       const { fault, changes, declared } = user;
       const waits = fault === undefined ? changes.length > 0 : fault.cause?.jail === jail;
       if (!waits) return user;
-      return { ...user, fault: { of: "user", name: declared.name, jail, ...waitsFor(jail, why) } };
+      const of = { of: "user", name: declared.name, jail } as const;
+      return { ...user, onlyTakes: true, fault: { ...of, ...waitsFor(jail, why) } };
     }),
   };
 }
