@@ -4,6 +4,7 @@ import { display, quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
+import { misspeltHeaders } from "../config/fixes.ts";
 import { readKeys } from "../config/keys.ts";
 import {
   type Fix,
@@ -33,7 +34,7 @@ import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import { reportPlace } from "./machine-place.ts";
-import { itemsOf, meantSubject, type Subject, subjectOf } from "./section.ts";
+import { itemsOf, meantSubject, type Subject, subjectOf, withoutQuotes } from "./section.ts";
 
 function reportProfile(item: ListItem, known: readonly ByteString[], { report }: FactContext): void {
   const { value } = item;
@@ -220,6 +221,23 @@ function reportHome(
   report(keyPlace(section, "home"), "error", "taken", message, { kind: "none" });
 }
 
+/** The jails and users that a file declares, also by headers with a mistake, which is an error of its own. Pure. */
+export function meantSubjects(ini: IniFile): {
+  readonly jails: ReadonlySet<ByteString>;
+  readonly users: ReadonlySet<ByteString>;
+} {
+  const jails = new Set<ByteString>();
+  const users = new Set<ByteString>();
+  const headers = misspeltHeaders(ini).map((name) => ({ name, entries: [] }));
+  for (const section of [...ini.sections, ...headers]) {
+    const { kind, name = "" } = meantSubject(section) ?? {};
+    const bare = name.replace(/[ \t][#;].*$/, "").trimEnd();
+    if (kind === "jail") jails.add(normalPath(withoutQuotes(bare) ?? bare));
+    else if (kind === "user") users.add(withoutQuotes(bare) ?? bare);
+  }
+  return { jails, users };
+}
+
 /**
  * Where a declaration does not fit this machine: sections, files, groups, jails and accounts that it lacks or that are other
  * ones. `others`: jails that files besides this one declare. What the text itself shows is declarationIn's. Pure but for the
@@ -238,21 +256,14 @@ export function machineProblems(
     const subject = subjectOf(section);
     return subject === undefined ? [] : [{ section, subject }];
   });
-  // Also those whose header has a mistake, which is an error of its own.
-  const jails = ini.sections.flatMap((section) => {
-    const meant = subjectOf(section) ?? meantSubject(section);
-    return meant?.kind === "jail" ? [normalPath(meant.name.trimEnd())] : [];
-  });
-  const declared = new Set([...others, ...jails]);
+  const meant = meantSubjects(ini);
+  const declared = new Set([...others, ...meant.jails]);
   let known: ReadonlySet<ByteString> | undefined;
   const isJail = (path: ByteString) => {
     known ??= new Set(answered(facts.jails));
     return declared.has(path) || known.has(path);
   };
   const context: FactContext = { facts, report, declared: [...declared], isJail };
-  const users = new Set(
-    subjects.filter(({ subject }) => subject.kind === "user").map(({ subject }) => subject.name),
-  );
   const files = ini.texts.map(({ file }) => file);
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
   for (const { section, subject } of subjects) {
@@ -265,7 +276,7 @@ export function machineProblems(
     reportGroups(section, context);
     reportAccount(section, subject, context);
     reportPlace(section, subject, context);
-    reportHome(section, subject, byJail.get(jail) ?? [], users, context);
+    reportHome(section, subject, byJail.get(jail) ?? [], meant.users, context);
   }
   return problems;
 }

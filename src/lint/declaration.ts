@@ -10,11 +10,10 @@ import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
 import { hostHomeFault } from "../declaration/compare/look-user.ts";
-import { machineProblems } from "../declaration/machine.ts";
+import { machineProblems, meantSubjects } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
 import { readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
-import { subjectOf } from "../declaration/section.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostDirectory } from "../jail/fs/host-directories.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
@@ -77,12 +76,9 @@ export function machineFacts(): DeclarationFacts {
 function declaredBeside(file: ByteString): ByteString[] | undefined {
   const isOne = file.startsWith(`${dropInDirectory(DECLARATION_FILE)}/`);
   const sources = isOne ? answered(readDeclarationSources) : [];
-  return sources?.flatMap((source) =>
-    scanIni(source.bytes, source.file, "plain").sections.flatMap((section) => {
-      const subject = subjectOf(section);
-      return subject?.kind === "jail" ? [subject.name] : [];
-    }),
-  );
+  return sources?.flatMap(({ bytes, file: other }) => [
+    ...meantSubjects(scanIni(bytes, other, "plain")).jails,
+  ]);
 }
 
 const isAt = (one: Place, other: Place) =>

@@ -32,6 +32,27 @@ test("a comment in a list is one finding, and its remedy keeps what is right", (
   expect(stdout).not.toContain("one item here");
 });
 
+test("two wrong items of one line have one remedy, and words without a comma are told apart", () => {
+  m.write(
+    FILE,
+    "[jail /srv/new] # mine\nsections = nine, uidbasics, ten\n[user anna]\njail = /srv/new\nallow = rsync sftp\n",
+  );
+  const { findings } = reportOf(configReportSchema, check("--json").stdout);
+  expect(findings.map(({ line, code, remedy }) => [line, code, remedy])).toEqual([
+    [1, "bad-header", `write in line 1 of ${FILE}:\n[jail /srv/new]`],
+    [5, "bad-value", `write in line 5 of ${FILE}:\nallow = rsync, sftp`],
+  ]);
+  expect(findings[1]?.message).toContain(
+    "'rsync sftp' is one item here: commas separate the items of a list",
+  );
+  m.write(FILE, "[jail /srv/new]\nsections = nine, uidbasics, ten\n");
+  const remedy = `write in line 2 of ${FILE}:\nsections = uidbasics`;
+  expect(reportOf(configReportSchema, check("--json").stdout).findings.map((one) => one.remedy)).toEqual([
+    remedy,
+    remedy,
+  ]);
+});
+
 test("a key that begins at the margin gets its indentation", () => {
   m.write(
     FILE,

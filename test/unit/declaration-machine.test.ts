@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
 import { pathsDownTo } from "../../ffi/paths.ts";
 import { JailkitError } from "../../src/cli/error.ts";
-import { fixText } from "../../src/config/fixes.ts";
+import { fixText, itemChanges } from "../../src/config/fixes.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { inOrder } from "../../src/config/section-problems.ts";
 import { machineProblems } from "../../src/declaration/machine.ts";
@@ -74,6 +74,29 @@ function look(text: string, given: Partial<DeclarationFacts> = {}, others: reado
 const codes = (text: string, given: Partial<DeclarationFacts> = {}, others: readonly string[] = []) =>
   look(text, given, others).map(([code]) => code);
 const user = (name: string, lines = "") => `[user ${name}]\njail = /srv/a\nshell = /bin/sh\n${lines}\n`;
+
+test("a jail or a user of a header with a mistake is not missing", () => {
+  for (const header of [
+    "[jail /srv/new] # x",
+    "[jail /srv/new",
+    "[jail /srv/new # x]",
+    '[jail "/srv/new"]',
+    "[jail:/srv/new]",
+  ]) {
+    const text = `${header}\nsections = sftp\n[user anna]\njail = /srv/new\nshell = /bin/sh\n`;
+    expect(codes(text, { exists: () => true })).toEqual([]);
+  }
+  expect(codes(`[user bert] # x\n${user("anna", "home = /home/bert")}`)).toEqual([]);
+});
+
+test("remedies of one line keep what the others change", () => {
+  const ini = scanIni(toBytes("[jail /srv/new]\nsections = one, sftpp, sftp, two\n"), "f", "plain");
+  const found = machineProblems(ini, facts);
+  const items = itemChanges(found);
+  expect(found.map((one) => fixText(one, { ...ini, items }))).toEqual([
+    ...Array(3).fill("write in line 2 of f:\nsections = sftp, sftp"),
+  ]);
+});
 
 test("what fits is not reported", () => {
   const jail =
