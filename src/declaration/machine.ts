@@ -1,10 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
-import { misspeltHeaders } from "../config/fixes.ts";
 import { readKeys } from "../config/keys.ts";
 import {
   type Fix,
@@ -12,6 +10,7 @@ import {
   type IniFile,
   type IniSection,
   keyPlace,
+  type Place,
   type Problem,
 } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
@@ -34,7 +33,8 @@ import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import { reportPlace } from "./machine-place.ts";
-import { itemsOf, meantSubject, type Subject, subjectOf, withoutQuotes } from "./section.ts";
+import { type Meant, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
+import { itemsOf, type Subject, subjectOf } from "./section.ts";
 
 function reportProfile(item: ListItem, known: readonly ByteString[], { report }: FactContext): void {
   const { value } = item;
@@ -221,32 +221,15 @@ function reportHome(
   report(keyPlace(section, "home"), "error", "taken", message, { kind: "none" });
 }
 
-/** The jails and users that a file declares, also by headers with a mistake, which is an error of its own. Pure. */
-export function meantSubjects(ini: IniFile): {
-  readonly jails: ReadonlySet<ByteString>;
-  readonly users: ReadonlySet<ByteString>;
-} {
-  const jails = new Set<ByteString>();
-  const users = new Set<ByteString>();
-  const headers = misspeltHeaders(ini).map((name) => ({ name, entries: [] }));
-  for (const section of [...ini.sections, ...headers]) {
-    const { kind, name = "" } = meantSubject(section) ?? {};
-    const bare = name.replace(/[ \t][#;].*$/, "").trimEnd();
-    if (kind === "jail") jails.add(normalPath(withoutQuotes(bare) ?? bare));
-    else if (kind === "user") users.add(withoutQuotes(bare) ?? bare);
-  }
-  return { jails, users };
-}
-
 /**
  * Where a declaration does not fit this machine: sections, files, groups, jails and accounts that it lacks or that are other
- * ones. `others`: jails that files besides this one declare. What the text itself shows is declarationIn's. Pure but for the
+ * ones. `others`: what files besides this one declare. What the text itself shows is declarationIn's. Pure but for the
  * facts.
  */
 export function machineProblems(
   ini: IniFile,
   facts: DeclarationFacts,
-  others: readonly ByteString[] = [],
+  others: readonly (Meant & Pick<Place, "file">)[] = [],
 ): Problem[] {
   const problems: Problem[] = [];
   const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
@@ -257,7 +240,7 @@ export function machineProblems(
     return subject === undefined ? [] : [{ section, subject }];
   });
   const meant = meantSubjects(ini);
-  const declared = new Set([...others, ...meant.jails]);
+  const declared = namesOfKind([...meant, ...others], "jail");
   let known: ReadonlySet<ByteString> | undefined;
   const isJail = (path: ByteString) => {
     known ??= new Set(answered(facts.jails));
@@ -266,7 +249,8 @@ export function machineProblems(
   const context: FactContext = { facts, report, declared: [...declared], isJail };
   const files = ini.texts.map(({ file }) => file);
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
-  for (const { section, subject } of subjects) {
+  const users = namesOfKind(meant, "user");
+  for (const { section, subject } of withoutRepeated(subjects, others, report)) {
     if (subject.kind === "jail") {
       reportJail(section, subject, context);
       continue;
@@ -276,7 +260,7 @@ export function machineProblems(
     reportGroups(section, context);
     reportAccount(section, subject, context);
     reportPlace(section, subject, context);
-    reportHome(section, subject, byJail.get(jail) ?? [], meant.users, context);
+    reportHome(section, subject, byJail.get(jail) ?? [], users, context);
   }
   return problems;
 }

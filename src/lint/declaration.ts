@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, dropInDirectory, loadConfig } from "../config/load.ts";
 import type { IniFile, Place, Problem } from "../config/model.ts";
@@ -10,8 +11,9 @@ import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
 import { hostHomeFault } from "../declaration/compare/look-user.ts";
-import { machineProblems, meantSubjects } from "../declaration/machine.ts";
+import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
+import { type Meant, meantSubjects } from "../declaration/meant.ts";
 import { readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -72,13 +74,15 @@ export function machineFacts(): DeclarationFacts {
   };
 }
 
-/** The jails that the other files of /etc/jailkit declare, if `file` is one of these; undefined if one cannot be read. */
-function declaredBeside(file: ByteString): ByteString[] | undefined {
+/** What the other files of /etc/jailkit declare, if `file` is one of these; undefined if one cannot be read. */
+function declaredBeside(file: ByteString): (Meant & Pick<Place, "file">)[] | undefined {
   const isOne = file.startsWith(`${dropInDirectory(DECLARATION_FILE)}/`);
   const sources = isOne ? answered(readDeclarationSources) : [];
-  return sources?.flatMap(({ bytes, file: other }) => [
-    ...meantSubjects(scanIni(bytes, other, "plain")).jails,
-  ]);
+  return sources?.flatMap(({ bytes, file: other }) =>
+    other === normalPath(file)
+      ? []
+      : meantSubjects(scanIni(bytes, other, "plain")).map((one) => ({ ...one, file: other })),
+  );
 }
 
 const isAt = (one: Place, other: Place) =>

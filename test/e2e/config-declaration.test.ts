@@ -256,6 +256,25 @@ describe("what apply refuses by the state of the machine, config check reports, 
   });
 });
 
+test("of a user who is declared twice, only that is told: no command takes a working user out of the jail", () => {
+  const [a, b] = [`${FOLDER}/a.ini`, `${FOLDER}/b.ini`];
+  // The account of bert is in /srv/one.
+  m.write(a, "[jail /srv/one]\nsections = uidbasics\n[user bert]\njail = /srv/one\nshell = /bin/sh\n");
+  m.write(b, "[jail /srv/new]\nsections = uidbasics\n[user bert]\njail = /srv/new\nshell = /bin/sh\n");
+  const told = (...words: string[]) =>
+    reportOf(configReportSchema, check("--json", ...words).stdout).findings.map(
+      ({ file, line, code, remedy }) => [file, line, code, remedy],
+    );
+  expect(told()).toEqual([[b, 3, "duplicate-section", `sed -i '3,5s/^/#/' ${b}`]]);
+  for (const [file, line] of [
+    [a, 3],
+    [b, 3],
+  ] as const)
+    expect(told(file)).toEqual([[file, line, "duplicate-section", null]]);
+  m.remove(a);
+  expect(told(b)[0]).toEqual([b, 4, "in-another-jail", expect.stringContaining("jk_jailuser --unjail")]);
+});
+
 /** `jailkit apply` would write it again: only a change of the declaration lasts. */
 describe("a finding in a section that apply has written is reported where it is declared, and its remedy lasts", () => {
   const user = (lines: string) => `# ours\n[user carl]\njail = /srv/ours\n${lines}\n`;
@@ -280,6 +299,36 @@ describe("a finding in a section that apply has written is reported where it is 
     m.must(["jailkit", "apply"]);
     expect(check()).toMatchObject({ status: 0, stdout: "" });
   });
+
+  test.each([
+    ["the jail", "/srv/ours/etc/passwd", "allow = sftp", "sed -i /^carl:/d /srv/ours/etc/passwd"],
+    [
+      "the jail and the host",
+      "/srv/ours/etc/passwd",
+      "allow = sftp",
+      "userdel carl; sed -i /^carl:/d /srv/ours/etc/passwd",
+    ],
+    ["the host", "/etc/passwd", "shell = /usr/bin/sh\nconfine = 1", "userdel carl"],
+  ])(
+    "a user whom %s lacks is no fault of the declaration, and apply heals it",
+    (_where, passwd, keys, harm) => {
+      m.write(`${FOLDER}/carl.ini`, user(keys));
+      m.must(["jailkit", "apply"]);
+      expect(check()).toMatchObject({ status: 0, stdout: "" });
+      m.must(["sh", "-ec", harm]);
+      const { findings } = reportOf(configReportSchema, check("--json").stdout);
+      expect(findings.at(-1)).toEqual({
+        ...{ file: `${FOLDER}/carl.ini`, line: 2, column: 7, severity: "warning", code: "unknown-user" },
+        message: `the user 'carl' is declared, and '${passwd}' lacks the account`,
+        remedy: "jailkit apply",
+      });
+      // Another section may be left of what was declared before.
+      for (const { severity, remedy } of findings)
+        expect([severity, remedy]).toEqual(["warning", "jailkit apply"]);
+      m.must(["jailkit", "apply"]);
+      expect(check()).toMatchObject({ status: 0, stdout: "" });
+    },
+  );
 
   test("but one that somebody has written in is reported there", () => {
     m.must(["jailkit", "apply"]);

@@ -58,7 +58,8 @@ const facts: DeclarationFacts = {
 function look(text: string, given: Partial<DeclarationFacts> = {}, others: readonly string[] = []) {
   const ini = scanIni(toBytes(text), "f", "plain");
   const asked = { ...facts, ...given };
-  const problems = machineProblems(ini, asked, others);
+  const beside = others.map((name) => ({ kind: "jail", name, file: "other.ini" }) as const);
+  const problems = machineProblems(ini, asked, beside);
   for (const section of ini.sections)
     lintGiven(
       section,
@@ -87,6 +88,21 @@ test("a jail or a user of a header with a mistake is not missing", () => {
     expect(codes(text, { exists: () => true })).toEqual([]);
   }
   expect(codes(`[user bert] # x\n${user("anna", "home = /home/bert")}`)).toEqual([]);
+});
+
+test("what only follows from a second declaration is not told", () => {
+  // The machine has bert in /srv/a.
+  const other = "[user bert]\njail = /srv/b\nshell = /bin/sh\nuid = 7\n";
+  expect(codes(other, {}, ["/srv/b"])).toEqual(["error 2:8 in-another-jail", "error 4:7 taken"]);
+  expect(codes(`${user("bert")}${other}`, {}, ["/srv/b"])).toEqual([]);
+  const ini = scanIni(toBytes(other), "f", "plain");
+  const beside = [
+    { kind: "jail", name: "/srv/b", file: "b.ini" },
+    { kind: "user", name: "bert", file: "a.ini" },
+  ] as const;
+  expect(
+    machineProblems(ini, facts, beside).map((one) => [one.code, one.message, fixText(one, ini)]),
+  ).toEqual([["duplicate-section", "section 'user bert' is there already, in a.ini", undefined]]);
 });
 
 test("remedies of one line keep what the others change", () => {
