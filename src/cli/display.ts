@@ -4,13 +4,15 @@ import { type ByteString, toBytes } from "../../ffi/bytes.ts";
 let decoder: TextDecoder | undefined;
 
 function decodeUtf8(text: ByteString): string {
-  decoder ??= new TextDecoder("utf-8", { fatal: true });
+  // U+FEFF is kept, so that it is seen, and survives in JSON.
+  decoder ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   return decoder.decode(toBytes(text));
 }
 
-// C0, DEL, C1, the backslash (so that nobody can forge an escape), and characters that turn or hide text: bidirectional
-// controls, zero-width characters, line separators.
-const unsafe = /[\u0000-\u001f\u007f-\u009f\\\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/u;
+// Controls, the backslash (so that nobody can forge an escape), line separators, and what turns or hides text: format
+// characters, which all bidirectional controls are, and those that are shown as nothing, such as fillers and tags. It costs
+// a login without such text nothing: the pattern is compiled at its first use, after ASCII.
+const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\\]/u;
 
 const hex = (code: number) => `\\x${code.toString(16).padStart(2, "0")}`;
 
@@ -31,7 +33,7 @@ const pieces = (text: ByteString) => text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\
 
 /**
  * Makes a byte string safe for a terminal or a log line. Printable ASCII and UTF-8 stay; control bytes, escape
- * sequences, bidirectional controls and invalid UTF-8 become `\n`, `\t` and `\xHH`. Everything that a jailed user can
+ * sequences, characters that turn or hide text, and invalid UTF-8 become `\n`, `\t` and `\xHH`. Everything that a jailed user can
  * influence goes through this before it is shown or logged.
  */
 export function display(text: ByteString): ByteString {

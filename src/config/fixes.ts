@@ -6,8 +6,34 @@ import type { Dialect, Fix, IniFile, Place, Problem } from "./model.ts";
 import { isUtf16 } from "./scan.ts";
 import { splitLines } from "./text.ts";
 
-/** The files that problems are in. */
-export type Sources = Pick<IniFile, "texts" | "dialect">;
+/** The files that problems are in. `items`: what their findings change in lists. */
+export type Sources = Pick<IniFile, "texts" | "dialect"> & { readonly items?: ItemChanges };
+
+interface ItemChange {
+  readonly old: ByteString;
+  readonly with?: ByteString | undefined;
+}
+
+/** The changes of one line, by their columns. */
+type LineChanges = ReadonlyMap<number, ItemChange>;
+type ItemChanges = ReadonlyMap<string, LineChanges>;
+
+const lineKey = ({ file, line }: Place) => `${line} ${file}`;
+
+/** What findings change in lists: the remedy of each writes the whole line, and without the others it would undo theirs. */
+export function itemChanges(problems: readonly Problem[]): ItemChanges {
+  const changes = new Map<string, Map<number, ItemChange>>();
+  for (const { fix, ...place } of problems) {
+    if (fix?.kind !== "item") continue;
+    const ofLine = changes.getOrInsert(lineKey(place), new Map());
+    // What is to go need not be written in another way.
+    if (fix.with === undefined || !ofLine.has(place.column)) ofLine.set(place.column, fix);
+  }
+  return changes;
+}
+
+/** Lines with all their changes: one may have thousands of problems. */
+const changed = new WeakMap<LineChanges, ByteString>();
 
 /** Of files that were split: one may have thousands of problems. */
 const split = new WeakMap<IniFile["texts"][number], ByteString[]>();
@@ -100,20 +126,29 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
       // A line is not continued by a backslash.
       return write(`${line.replace(/[\s,]*\\?\s*$/, "")},`);
     case "item": {
-      const before = line.slice(0, problem.column - 1);
-      const after = line.slice(problem.column - 1 + fix.old.length);
-      if (fix.with !== undefined) return write(`${before}${fix.with}${after}`);
-      const rest = /,\s*$/.test(before)
-        ? `${before.replace(/\s*,\s*$/, "")}${after}`
-        : `${before}${after.replace(/^\s*,\s*/, "")}`;
+      const all = sources.items?.get(lineKey(problem)) ?? new Map([[problem.column, fix]]);
+      const text = changed.getOrInsertComputed(all, () => withChanges(line, all));
       // Without its only item the key has no effect.
-      if (/[=:]\s*$/.test(rest) && lastLineOf(lines, problem.line, dialect) === problem.line)
+      if (/[=:]\s*$/.test(text) && lastLineOf(lines, problem.line, dialect) === problem.line)
         return off(problem.line, problem.line);
-      return write(rest);
+      return write(text);
     }
     case "in-section":
       return `in section [${fix.section}] of ${problem.file} write:\n${fix.lines.join("\n")}`;
   }
+}
+
+/** A line in which items of lists are replaced, or removed with their commas; from the end, so that columns stay. */
+function withChanges(line: ByteString, changes: LineChanges): ByteString {
+  let text = line;
+  for (const [column, { old, with: meant }] of [...changes].sort(([a], [b]) => b - a)) {
+    const before = text.slice(0, column - 1);
+    const after = text.slice(column - 1 + old.length);
+    if (meant !== undefined) text = `${before}${meant}${after}`;
+    else if (/,\s*$/.test(before)) text = `${before.replace(/\s*,\s*$/, "")}${after}`;
+    else text = `${before}${after.replace(/^\s*,\s*/, "")}`;
+  }
+  return text;
 }
 
 /** The command that makes lines of a file comments. */
@@ -125,6 +160,15 @@ export function disableSection({ file, line }: Place, sources: Sources): ByteStr
   return commentOut(file, line, lastLine(linesOf(sources, file), line, /^\s*\[/, /\S/));
 }
 
+/** The name of the section that a line begins, as far as it can be read, with a mistake in it too; undefined if there is none. */
+const headerName = (line: ByteString): ByteString | undefined => /^\s*\[([^\][]+)/.exec(line)?.[1]?.trimEnd();
+
+/** The names of sections whose headers are problems, so that none of them counts. */
+export const misspeltHeaders = (ini: IniFile): ByteString[] =>
+  ini.problems.flatMap(({ code, file, line }) =>
+    code === "bad-header" ? (headerName(linesOf(ini, file)[line - 1] ?? "") ?? []) : [],
+  );
+
 /** The header stays; text after it is removed. */
 function isHeader({ code }: Problem, line: ByteString): boolean {
   return code === "bad-header" || (code === "stray-text" && /^\s*\[/.test(line));
@@ -132,9 +176,9 @@ function isHeader({ code }: Problem, line: ByteString): boolean {
 
 /** What follows a header without a name counts for the section before it where a login reads it; elsewhere it must not. */
 function headerFix(line: ByteString, dialect: Dialect): Fix {
-  const name = /^\s*\[([^\][]+)/.exec(line)?.[1];
+  const name = headerName(line);
   const nameless: Fix = dialect === "plain" ? { kind: "disable-section" } : disable;
-  return name === undefined ? nameless : { kind: "line", text: `[${name.trimEnd()}]` };
+  return name === undefined ? nameless : { kind: "line", text: `[${name}]` };
 }
 
 /** The last line of the entry that begins in a line; in dialect "py" it includes indented and empty lines. */

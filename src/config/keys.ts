@@ -8,8 +8,10 @@ import {
   type Place,
   type Problem,
   type Reading,
+  type Unreadable,
   valuePlace,
 } from "./model.ts";
+import { splitList } from "./text.ts";
 import {
   type KeyDescription,
   listItems,
@@ -45,9 +47,9 @@ export function camelCase(key: ByteString): string {
   return name;
 }
 
-/** The whole line, because a login has not kept its text. */
-const lineFix = (key: ByteString, value: string): Fix =>
-  value === "" ? { kind: "none" } : { kind: "line", text: `${key} = ${value}` };
+/** The whole line, because a login has not kept its text; none for a value of several lines. */
+const lineFix = ({ key, value }: IniEntry, meant: ByteString): Fix =>
+  meant === "" || value.includes("\n") ? { kind: "none" } : { kind: "line", text: `${key} = ${meant}` };
 
 /** The place of an item of a list, or of the whole value. */
 function placeOfItem(entry: IniEntry, item: number | undefined): Place {
@@ -57,28 +59,54 @@ function placeOfItem(entry: IniEntry, item: number | undefined): Place {
   return { file, line, column };
 }
 
-/** The problem that a reading of an entry makes, if any. */
-function readingProblem(
-  entry: IniEntry,
-  { security, kind, strictest }: KeyDescription,
-  reading: Reading,
-): Problem | undefined {
-  const { file, line, valueColumn: column, key } = entry;
+/** Why a value cannot be read, and after one item that cannot, why each other one of its list cannot. */
+function allUnreadable(value: ByteString, description: KeyDescription, first: Unreadable): Unreadable[] {
+  const found = [first];
+  const items = splitList(value);
+  for (let last = first; last.item !== undefined; ) {
+    const after = last.item + 1;
+    const rest = items.slice(after);
+    const next = rest.length === 0 ? undefined : readValue(rest.join(","), description);
+    if (next === undefined || !("reason" in next) || next.item === undefined) break;
+    last = { ...next, item: after + next.item };
+    found.push(last);
+  }
+  return found;
+}
+
+/** The value with what was meant in place of its items; undefined if that is known of none. */
+function meantValue(value: ByteString, unreadable: readonly Unreadable[]): ByteString | undefined {
+  const items = splitList(value);
+  let isKnown = false;
+  for (const { item, instead } of unreadable) {
+    if (item === undefined || instead === undefined) continue;
+    items[item] = instead;
+    isKnown = true;
+  }
+  return isKnown ? items.join(", ") : undefined;
+}
+
+/** The problems that a reading of an entry makes. */
+function readingProblems(entry: IniEntry, description: KeyDescription, reading: Reading): Problem[] {
+  const { file, line, valueColumn: column, key, value } = entry;
   if ("reason" in reading) {
-    const place = placeOfItem(entry, reading.item);
+    const { security, kind, strictest } = description;
     const severity = security ? "error" : "warning";
     // Without a line of this kind, which the usual fix takes out, more could be allowed.
     const code = kind === "line" ? "bad-command" : "bad-value";
-    const { meant = strictest } = reading;
-    const fix = meant === undefined ? undefined : lineFix(key, meant);
-    const message = `${quoted(key)}: ${reading.reason}`;
-    return { ...place, severity, code, message, ...(fix && { fix }) };
+    const all = allUnreadable(value, description, reading);
+    const whole = meantValue(value, all);
+    return all.map(({ reason, item, instead, meant = instead === undefined ? strictest : whole }) => {
+      const fix = meant === undefined ? undefined : lineFix(entry, meant);
+      const message = `${quoted(key)}: ${reason}`;
+      return { ...placeOfItem(entry, item), severity, code, message, ...(fix && { fix }) };
+    });
   }
-  if (reading.doubt === undefined) return undefined;
+  if (reading.doubt === undefined) return [];
   const message = `${quoted(key)}: ${reading.doubt}`;
   const { meant = "" } = reading;
   const fix: Fix = meant === "" ? { kind: "disable" } : { kind: "value", text: meant };
-  return { file, line, column, severity: "warning", code: "doubtful-value", message, fix };
+  return [{ file, line, column, severity: "warning", code: "doubtful-value", message, fix }];
 }
 
 const LONGEST_NAME = 64;
@@ -135,8 +163,7 @@ function readFamily(
       problems.push({ file, line, column, severity: "error", code: "unknown-key", message });
       continue;
     }
-    const problem = readingProblem(entry, description, readValue(value, description));
-    if (problem !== undefined) problems.push(problem);
+    problems.push(...readingProblems(entry, description, readValue(value, description)));
     found.push({ name, value, place: valuePlace(entry) });
   }
   return found;
@@ -170,8 +197,7 @@ export function readKeys<T extends KeyTable>(section: IniSection | undefined, ta
     const entry = findEntry(section, key);
     if (entry === undefined) continue;
     const reading = readValue(entry.value, description);
-    const problem = readingProblem(entry, description, reading);
-    if (problem !== undefined) problems.push(problem);
+    problems.push(...readingProblems(entry, description, reading));
     if ("value" in reading) values[name] = reading.value;
   }
   // The readers give the type that goes with the kind of the key.

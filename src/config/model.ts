@@ -66,11 +66,12 @@ export type Reading = { value: unknown; doubt?: ByteString; meant?: ByteString }
 
 /**
  * Why a value cannot be read. `item`: which item of a list is to blame, from 0; undefined for the value as a whole. `meant`:
- * the value that was meant, if its form shows it.
+ * the value that was meant, if its form shows it; `instead`: the same of that item.
  */
 export interface Unreadable {
   reason: ByteString;
   item?: number;
+  instead?: ByteString;
   meant?: ByteString | undefined;
 }
 

@@ -37,11 +37,11 @@ function keyHint(
     : `; did you mean ${quoted(near)}?`;
 }
 
-/** The kinds of values of which a comment would be a part, without an error at a login. */
-const TAKES_COMMENTS: readonly KeyDescription["kind"][] = ["list", "pairs", "line", "paths", "execute"];
-
-const takesComment = (kind: KeyDescription["kind"], dialect: Dialect): boolean =>
-  TAKES_COMMENTS.includes(kind) || (dialect === "plain" && kind === "yesno");
+/** The kinds of values of which a comment would be a part: all but numbers, and texts, which may look like one. */
+const TAKES_COMMENTS: readonly KeyDescription["kind"][] = [
+  ...(["list", "pairs", "line", "paths", "execute"] as const),
+  ...(["allow", "ports", "limits", "choice", "yesno"] as const),
+];
 
 /** The key of a section that is not in its table, and the one that was probably meant. */
 function unknownKey(entry: IniEntry, section: IniSection, table: KeyTable, dialect: Dialect): Problem {
@@ -67,7 +67,7 @@ export function keyProblems(section: IniSection, table: KeyTable, dialect: Diale
     else if (entry.value === "" && facts.kind !== "line" && !facts.filled) {
       const message = `${quoted(entry.key)} is empty, which is the same as missing`;
       problems.push({ file, line, column, severity: "warning", code: "empty-value", message });
-    } else if (takesComment(facts.kind, dialect) && /\s[#;]/.test(entry.value)) {
+    } else if (TAKES_COMMENTS.includes(facts.kind) && /\s[#;]/.test(entry.value)) {
       problems.push(commentInValue(entry));
     } else if (facts.onlyDefault && section.name !== "DEFAULT") {
       const message = `${quoted(entry.key)} counts only in [DEFAULT], for the users of all sections`;

@@ -14,7 +14,8 @@ import type { Creating, KeptHome, Once, OnceUser } from "./once-shape.ts";
 
 // A run may be killed while useradd(8) creates an account, and before it is known which uid that has. An account of this
 // name that somebody has made by hand meanwhile may be the same in all that passwd(5) says, and is never apply's own. So
-// useradd(8) gets a password field that nobody else knows, and the account is apply's own if it has this one still.
+// useradd(8) gets a password field that nobody else gives, and the account is apply's own if it has this one still. Who sees
+// the field in /proc while useradd runs can do nothing with it: only root can give it to an account.
 
 const DIGITS = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const randomDigits = (count: number): string =>

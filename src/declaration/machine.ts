@@ -1,5 +1,4 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
@@ -11,6 +10,7 @@ import {
   type IniFile,
   type IniSection,
   keyPlace,
+  type Place,
   type Problem,
 } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
@@ -33,7 +33,8 @@ import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import { reportPlace } from "./machine-place.ts";
-import { itemsOf, meantSubject, type Subject, subjectOf } from "./section.ts";
+import { type Meant, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
+import { itemsOf, type Subject, subjectOf } from "./section.ts";
 
 function reportProfile(item: ListItem, known: readonly ByteString[], { report }: FactContext): void {
   const { value } = item;
@@ -222,13 +223,13 @@ function reportHome(
 
 /**
  * Where a declaration does not fit this machine: sections, files, groups, jails and accounts that it lacks or that are other
- * ones. `others`: jails that files besides this one declare. What the text itself shows is declarationIn's. Pure but for the
+ * ones. `others`: what files besides this one declare. What the text itself shows is declarationIn's. Pure but for the
  * facts.
  */
 export function machineProblems(
   ini: IniFile,
   facts: DeclarationFacts,
-  others: readonly ByteString[] = [],
+  others: readonly (Meant & Pick<Place, "file">)[] = [],
 ): Problem[] {
   const problems: Problem[] = [];
   const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
@@ -238,24 +239,18 @@ export function machineProblems(
     const subject = subjectOf(section);
     return subject === undefined ? [] : [{ section, subject }];
   });
-  // Also those whose header has a mistake, which is an error of its own.
-  const jails = ini.sections.flatMap((section) => {
-    const meant = subjectOf(section) ?? meantSubject(section);
-    return meant?.kind === "jail" ? [normalPath(meant.name.trimEnd())] : [];
-  });
-  const declared = new Set([...others, ...jails]);
+  const meant = meantSubjects(ini);
+  const declared = namesOfKind([...meant, ...others], "jail");
   let known: ReadonlySet<ByteString> | undefined;
   const isJail = (path: ByteString) => {
     known ??= new Set(answered(facts.jails));
     return declared.has(path) || known.has(path);
   };
   const context: FactContext = { facts, report, declared: [...declared], isJail };
-  const users = new Set(
-    subjects.filter(({ subject }) => subject.kind === "user").map(({ subject }) => subject.name),
-  );
   const files = ini.texts.map(({ file }) => file);
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
-  for (const { section, subject } of subjects) {
+  const users = namesOfKind(meant, "user");
+  for (const { section, subject } of withoutRepeated(subjects, others, report)) {
     if (subject.kind === "jail") {
       reportJail(section, subject, context);
       continue;

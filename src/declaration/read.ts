@@ -4,6 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
+import { itemChanges } from "../config/fixes.ts";
 import {
   ASIDE,
   CONFIG_DIRECTORY,
@@ -195,10 +196,11 @@ export function readDeclaration(
   const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, dialect));
   const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, dialect);
   const { declaration, problems } = declarationIn(ini);
+  const items = itemChanges(problems);
   for (const one of problems) {
     // The lines of a file that somebody else may have put there are not shown, and no remedy is known.
     const error = trusted
-      ? problemError(one, 1, ini)
+      ? problemError(one, 1, { ...ini, items })
       : new JailkitError("config-invalid", 1, problemLine(one, display(one.file)));
     errors.push({ file: one.file, position: one, finding: one.code, error });
   }

@@ -46,7 +46,10 @@ export function subjectOf({ name, file, line, column }: IniSection): Subject | u
 }
 
 /** What a section of another name was probably meant for; undefined if it is not known. Pure. */
-export function meantSubject({ name, entries }: IniSection): Pick<Subject, "kind" | "name"> | undefined {
+export function meantSubject({
+  name,
+  entries,
+}: Pick<IniSection, "name" | "entries">): Pick<Subject, "kind" | "name"> | undefined {
   const [, word, subject] = /^\s*(jail|user)s?(?:\s*[\s:=]\s*|(?=\/))(\S.*?)\s*$/i.exec(name) ?? [];
   if (subject !== undefined) return { kind: word?.toLowerCase() === "jail" ? "jail" : "user", name: subject };
   if (name.startsWith("/")) return { kind: "jail", name };

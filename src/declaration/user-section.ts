@@ -12,6 +12,7 @@ import {
 } from "../config/model.ts";
 import { confineKeys, confineProblem } from "../config/schemas/confine.ts";
 import { declaredUserKeys, jailKeys, policyKeys, userKeys } from "../config/schemas/jails.ts";
+import { commentInValue } from "../config/section-problems.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { readCommands } from "../limited-shell/command-pattern.ts";
@@ -99,6 +100,8 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
     else check(key, jailFault);
   }
   check("comment", (comment) => fieldFault("comment", comment));
+  const uidEntry = findEntry(section, "uid");
+  if (uidEntry !== undefined && /\s[#;]/.test(uidEntry.value)) problems.push(commentInValue(uidEntry));
   check("uid", (text) => {
     const uid = uidIn(text);
     return uid === undefined ? `${quoted(text)} is not a uid` : uidFault(uid);

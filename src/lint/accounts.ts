@@ -9,6 +9,7 @@ import { groupOfSection } from "../config/scan.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
+import { commentInValue } from "../config/section-problems.ts";
 import { type ReportFinding, reportSeparators } from "../config/separators.ts";
 import { isListItem, splitList } from "../config/text.ts";
 import { type ListItem, leadingInteger } from "../config/values.ts";
@@ -210,9 +211,13 @@ const isExchangeableInAll = (jails: readonly ByteString[], path: ByteString, wor
 
 /** Checks a section of jk_chrootsh.ini. */
 export function lintChrootsh(section: IniSection, context: LintContext): void {
-  const shell = findEntry(section, "injail_shell")?.value ?? "";
+  const entry = findEntry(section, "injail_shell");
+  const shell = entry?.value ?? "";
   const fault = shell === "" ? undefined : pathFault(shell);
-  if (fault !== undefined) {
+  if (entry !== undefined && /\s[#;]/.test(shell)) {
+    const { severity, code, message, fix, ...place } = commentInValue(entry);
+    context.report(place, severity, code, message, fix);
+  } else if (fault !== undefined) {
     const plain = plainForm(shell);
     const fix: Fix = plain === undefined ? { kind: "disable" } : { kind: "value", text: plain };
     const place = keyPlace(section, "injail_shell");

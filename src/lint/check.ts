@@ -8,7 +8,7 @@ import { display, quoted } from "../cli/display.ts";
 import { describeError, type ErrorPlace, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
-import { fixText } from "../config/fixes.ts";
+import { fixText, itemChanges } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, type ConfigSource, mergeFiles, readConfigSources } from "../config/load.ts";
 import type { IniFile, Problem } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
@@ -133,15 +133,17 @@ export class ConfigCheck {
     const parts = sources.map((source) => scanIni(source.bytes, source.file, kind.dialect));
     const merged = mergeFiles(parts, file, kind.dialect);
     try {
-      for (const found of problemsOf(merged, kind, complete)) {
-        // It follows from a finding that is there already.
-        if (reported.has(found.file)) continue;
-        const { problem, ini } =
-          trusted && isWritten(kind) ? this.#declared.placed(found, merged) : { problem: found, ini: merged };
+      // What follows from a finding that is there already is left out.
+      const found = problemsOf(merged, kind, complete).filter(({ file: one }) => !reported.has(one));
+      const placed = found.map((problem) =>
+        trusted && isWritten(kind) ? this.#declared.placed(problem, merged) : { problem, ini: merged },
+      );
+      const items = itemChanges(placed.map(({ problem }) => problem));
+      for (const { problem, ini } of placed) {
         // The lines of a file that somebody else may have put there are not shown.
         const place = trusted ? placeOf(ini, problem) : undefined;
         const aboutLines = sources.some((one) => one.file === problem.file);
-        const remedy = trusted || !aboutLines ? fixText(problem, ini) : undefined;
+        const remedy = trusted || !aboutLines ? fixText(problem, { ...ini, items }) : undefined;
         const finding: Finding = { ...problem, remedy };
         this.findings.push(finding);
         if (place !== undefined) this.places.set(finding, place);

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, dropInDirectory, loadConfig } from "../config/load.ts";
 import type { IniFile, Place, Problem } from "../config/model.ts";
@@ -12,9 +13,9 @@ import { absentFault } from "../declaration/compare/absent.ts";
 import { hostHomeFault } from "../declaration/compare/look-user.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
+import { type Meant, meantSubjects } from "../declaration/meant.ts";
 import { readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
-import { subjectOf } from "../declaration/section.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostDirectory } from "../jail/fs/host-directories.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
@@ -73,15 +74,14 @@ export function machineFacts(): DeclarationFacts {
   };
 }
 
-/** The jails that the other files of /etc/jailkit declare, if `file` is one of these; undefined if one cannot be read. */
-function declaredBeside(file: ByteString): ByteString[] | undefined {
+/** What the other files of /etc/jailkit declare, if `file` is one of these; undefined if one cannot be read. */
+function declaredBeside(file: ByteString): (Meant & Pick<Place, "file">)[] | undefined {
   const isOne = file.startsWith(`${dropInDirectory(DECLARATION_FILE)}/`);
   const sources = isOne ? answered(readDeclarationSources) : [];
-  return sources?.flatMap((source) =>
-    scanIni(source.bytes, source.file, "plain").sections.flatMap((section) => {
-      const subject = subjectOf(section);
-      return subject?.kind === "jail" ? [subject.name] : [];
-    }),
+  return sources?.flatMap(({ bytes, file: other }) =>
+    other === normalPath(file)
+      ? []
+      : meantSubjects(scanIni(bytes, other, "plain")).map((one) => ({ ...one, file: other })),
   );
 }
 

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { mergeFiles } from "../config/load.ts";
 import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
@@ -6,6 +7,7 @@ import { scanIni } from "../config/scan.ts";
 import { adviceInstead, declaredJails } from "../declaration/bring.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
 import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
+import { hostUser } from "../system/name-services.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { jailOf } from "./world.ts";
 
@@ -20,6 +22,12 @@ interface Declared {
   readonly users: ReadonlyMap<ByteString, DeclaredUser>;
 }
 
+/** A declared user, and the files that declare it. */
+interface Found {
+  readonly user: DeclaredUser;
+  readonly declared: IniFile;
+}
+
 /** None if a file cannot be read, or is not root's alone: what it says is no reason to change it. */
 function readDeclared(): Declared | undefined {
   const sources = answered(readDeclarationSources);
@@ -29,6 +37,9 @@ function readDeclared(): Declared | undefined {
   const { users } = declarationIn(ini).declaration;
   return { ini, users: new Map(users.map((user) => [user.name, user])) };
 }
+
+/** The users whom the files of this machine declare, by name; none if one cannot be read. */
+export const declaredUsers = (): Declared["users"] => readDeclared()?.users ?? new Map();
 
 /**
  * Where problems in jk_lsh.ini and jk_chrootsh.ini are to be fixed: `jailkit apply` writes the sections of declared users,
@@ -45,11 +56,14 @@ export class DeclaredSections {
         file === problem.file &&
         (line === problem.line || entries.some((entry) => entry.line === problem.line)),
     );
+    const absent = section && problem.code === "unknown-user" && this.#absent(section.name, ini.file);
+    if (absent) return { problem: lacking(problem, absent.user, ini.file), ini: absent.declared };
     const found = section && this.#userOf(section.name, ini.file);
     if (section === undefined || found === undefined) return { problem: this.#brought(problem), ini };
     const { user, declared } = found;
     if (section.line === problem.line) {
-      const fix = fixInSection(problem.fix, user);
+      // The header of a declaration has another form.
+      const fix: Fix = problem.fix?.kind === "line" ? { kind: "none" } : fixInSection(problem.fix, user);
       const { file, line, column } = user.place;
       return { problem: { ...problem, file, line, column, fix }, ini: declared };
     }
@@ -68,15 +82,40 @@ export class DeclaredSections {
     return text === undefined ? problem : { ...problem, fix: { kind: "command", text } };
   }
 
-  /** The user whose section it is, if rights are declared that are in this file. */
-  #userOf(name: ByteString, file: ByteString): { user: DeclaredUser; declared: IniFile } | undefined {
+  /** The declared user of a name. */
+  #declared(name: ByteString): Found | undefined {
     this.#read ??= { declared: readDeclared() };
     const { declared } = this.#read;
     const user = declared?.users.get(name);
-    if (declared === undefined || user?.policy === undefined) return undefined;
-    const jail = isLimitedShell(user.shell) ? user.jail : undefined;
-    return jailOf(file) === jail ? { user, declared: declared.ini } : undefined;
+    return declared === undefined || user === undefined ? undefined : { user, declared: declared.ini };
   }
+
+  /** A declared user whom this machine, or the jail that the file is in, lacks until `jailkit apply` runs. */
+  #absent(name: ByteString, file: ByteString): Found | undefined {
+    const found = this.#declared(name);
+    const jail = jailOf(file) ?? found?.user.jail;
+    return found !== undefined && jail === found.user.jail && comesBack(found.user) ? found : undefined;
+  }
+
+  /** The user whose section it is, if rights are declared that are in this file. */
+  #userOf(name: ByteString, file: ByteString): Found | undefined {
+    const found = this.#declared(name);
+    if (found?.user.policy === undefined) return undefined;
+    const jail = isLimitedShell(found.user.shell) ? found.user.jail : undefined;
+    return jailOf(file) === jail ? found : undefined;
+  }
+}
+
+/** Whether `jailkit apply` makes the account, or its line in the jail: what a directory lacks it does not. */
+const comesBack = ({ name, directory }: DeclaredUser): boolean =>
+  !directory || answered(() => hostUser(name)) !== undefined;
+
+/** The declaration is right: it is the machine that lacks the user. */
+function lacking(problem: Problem, { name, place }: DeclaredUser, of: ByteString): Problem {
+  const { file, line, column } = place;
+  const message = `the user ${quoted(name)} is declared, and ${quoted(`${jailOf(of) ?? ""}/etc/passwd`)} lacks the account`;
+  const fix: Fix = { kind: "command", text: "jailkit apply" };
+  return { ...problem, ...{ file, line, column, message, fix }, severity: "warning" };
 }
 
 /** Without the whole section the user would be gone. */

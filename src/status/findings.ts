@@ -3,6 +3,7 @@ import { display, displayAgain, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
+import { ONCE_FILE } from "../declaration/once.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
 import { isInOrder, type JailFacts, type JailList } from "../jails/jails.ts";
 import { socketState } from "../log-socket/monitor/status.ts";
@@ -12,12 +13,15 @@ import type { MachineFacts } from "./gather.ts";
 export const FINDING_KINDS = {
   unsafe: "users other than root can change what they must not in a jail",
   stray: "processes run in a jail for a user who is not in it any more",
+  shell: "a user with a jail has another shell than jk_chrootsh, so that a login is outside the jail",
   login: "jk_chrootsh lacks its privilege, so that nobody can log in",
   config: "a configuration file has an error, or cannot be read",
   record: "the record of a jail cannot be used",
+  declared: "what was declared once cannot be read, so that jailkit apply does nothing",
   unreadable: "a jail cannot be looked at",
   unmounted: "a directory of the host, or the file system of a jail, is not mounted",
   left: "the next boot would mount directories of the host in a jail that was deleted or emptied",
+  "not-in-jail": "a user is missing from the passwd of the jail, and cannot log in",
   incomplete: "a run that fills or updates a jail was stopped",
   missing: "a jail does not exist",
   unrecorded:
@@ -46,6 +50,7 @@ const ADOPT_ALL = `${ADOPT}--all`;
 const LOG_SOCKETS = "jailkit log-sockets";
 const CONFIG_CHECK = "jailkit config check";
 const PROCESSES = "jk_list";
+const APPLY_CHECK = "jailkit apply --check";
 
 /** What a jail in this condition needs depends on what is meant, so that its reason names several commands. */
 const HAS_CHOICE: ReadonlySet<JailFacts["condition"]> = new Set(["missing", "emptied", "unreadable"]);
@@ -153,6 +158,20 @@ function socketFindings({ sockets, wantedSockets = [], startSocketd }: MachineFa
   ];
 }
 
+function accountFindings({ accounts }: MachineFacts): StatusFinding[] {
+  return accounts.map(({ kind, name, message, remedy }) => {
+    const explain = `jailkit explain ${operands(name)}`;
+    const commands = remedy === undefined ? ([explain] as const) : ([remedy, explain] as const);
+    return { kind, subject: name, message, commands };
+  });
+}
+
+function onceFindings({ once }: MachineFacts): StatusFinding[] {
+  if (once === undefined) return [];
+  const remedy = once instanceof JailkitError && once.remedy !== "" ? once.remedy : APPLY_CHECK;
+  return [{ kind: "declared", subject: ONCE_FILE, message: describeError(once), commands: [remedy] }];
+}
+
 function userFindings(users: MachineFacts["users"]): StatusFinding[] {
   return users.flatMap(({ name, home, jail }): StatusFinding[] => {
     if (jail !== undefined) return [];
@@ -172,6 +191,8 @@ export function findingsOf(facts: MachineFacts): StatusFinding[] {
     ...loginFindings(facts.logins),
     ...configFindings(facts.config),
     ...socketFindings(facts),
+    ...accountFindings(facts),
+    ...onceFindings(facts),
     ...userFindings(facts.users),
   ];
   return all.sort((a, b) => RANKS.indexOf(a.kind) - RANKS.indexOf(b.kind));

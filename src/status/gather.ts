@@ -8,6 +8,7 @@ import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { VERSION } from "../cli/version.ts";
 import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
+import { readOnce } from "../declaration/once.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
 import { installedPrivilege } from "../explain/installed.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -20,6 +21,7 @@ import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
 import { type LeftMounts, leftMounts } from "../populate/record/left-mounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
 import { findProgram, runProgram } from "../system/run.ts";
+import { type AccountFault, accountFaults } from "./accounts.ts";
 import { type Strays, strayProcesses } from "./strays.ts";
 
 /** What a machine says about itself, without the contents of its jails. */
@@ -50,6 +52,10 @@ export interface MachineFacts {
   readonly startSocketd: ByteString;
   readonly config: Pick<ConfigCheck, "files" | "findings" | "failures">;
   readonly strays: readonly Strays[];
+  /** Users who are not in their jail as they should be. */
+  readonly accounts: readonly AccountFault[];
+  /** Why what was declared once cannot be read, without which nothing is applied; undefined if it can. */
+  readonly once: Error | undefined;
   /** The number of declarations; undefined if there is no directory for them. */
   readonly declarations: number | undefined;
 }
@@ -125,6 +131,16 @@ function checkedConfig(): MachineFacts["config"] {
   return check;
 }
 
+function onceFault(): MachineFacts["once"] {
+  try {
+    readOnce();
+  } catch (error) {
+    if (isReported(error)) return error;
+    throw error;
+  }
+  return undefined;
+}
+
 function declarations(): number | undefined {
   const directory = `${CONFIG_DIRECTORY}/jails.d`;
   if (!exists(directory)) return undefined;
@@ -150,6 +166,8 @@ export function gather(): MachineFacts {
     startSocketd: startSocketd(),
     config: checkedConfig(),
     strays: list instanceof Error ? [] : strayProcesses(list.jails.map(({ path }) => path)),
+    accounts: list instanceof Error ? [] : accountFaults(list.jails),
+    once: onceFault(),
     declarations: declarations(),
   };
 }

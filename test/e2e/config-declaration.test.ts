@@ -32,6 +32,27 @@ test("a comment in a list is one finding, and its remedy keeps what is right", (
   expect(stdout).not.toContain("one item here");
 });
 
+test("two wrong items of one line have one remedy, and words without a comma are told apart", () => {
+  m.write(
+    FILE,
+    "[jail /srv/new] # mine\nsections = nine, uidbasics, ten\n[user anna]\njail = /srv/new\nallow = rsync sftp\n",
+  );
+  const { findings } = reportOf(configReportSchema, check("--json").stdout);
+  expect(findings.map(({ line, code, remedy }) => [line, code, remedy])).toEqual([
+    [1, "bad-header", `write in line 1 of ${FILE}:\n[jail /srv/new]`],
+    [5, "bad-value", `write in line 5 of ${FILE}:\nallow = rsync, sftp`],
+  ]);
+  expect(findings[1]?.message).toContain(
+    "'rsync sftp' is one item here: commas separate the items of a list",
+  );
+  m.write(FILE, "[jail /srv/new]\nsections = nine, uidbasics, ten\n");
+  const remedy = `write in line 2 of ${FILE}:\nsections = uidbasics`;
+  expect(reportOf(configReportSchema, check("--json").stdout).findings.map((one) => one.remedy)).toEqual([
+    remedy,
+    remedy,
+  ]);
+});
+
 test("a key that begins at the margin gets its indentation", () => {
   m.write(
     FILE,
@@ -235,6 +256,25 @@ describe("what apply refuses by the state of the machine, config check reports, 
   });
 });
 
+test("of a user who is declared twice, only that is told: no command takes a working user out of the jail", () => {
+  const [a, b] = [`${FOLDER}/a.ini`, `${FOLDER}/b.ini`];
+  // The account of bert is in /srv/one.
+  m.write(a, "[jail /srv/one]\nsections = uidbasics\n[user bert]\njail = /srv/one\nshell = /bin/sh\n");
+  m.write(b, "[jail /srv/new]\nsections = uidbasics\n[user bert]\njail = /srv/new\nshell = /bin/sh\n");
+  const told = (...words: string[]) =>
+    reportOf(configReportSchema, check("--json", ...words).stdout).findings.map(
+      ({ file, line, code, remedy }) => [file, line, code, remedy],
+    );
+  expect(told()).toEqual([[b, 3, "duplicate-section", `sed -i '3,5s/^/#/' ${b}`]]);
+  for (const [file, line] of [
+    [a, 3],
+    [b, 3],
+  ] as const)
+    expect(told(file)).toEqual([[file, line, "duplicate-section", null]]);
+  m.remove(a);
+  expect(told(b)[0]).toEqual([b, 4, "in-another-jail", expect.stringContaining("jk_jailuser --unjail")]);
+});
+
 /** `jailkit apply` would write it again: only a change of the declaration lasts. */
 describe("a finding in a section that apply has written is reported where it is declared, and its remedy lasts", () => {
   const user = (lines: string) => `# ours\n[user carl]\njail = /srv/ours\n${lines}\n`;
@@ -259,6 +299,36 @@ describe("a finding in a section that apply has written is reported where it is 
     m.must(["jailkit", "apply"]);
     expect(check()).toMatchObject({ status: 0, stdout: "" });
   });
+
+  test.each([
+    ["the jail", "/srv/ours/etc/passwd", "allow = sftp", "sed -i /^carl:/d /srv/ours/etc/passwd"],
+    [
+      "the jail and the host",
+      "/srv/ours/etc/passwd",
+      "allow = sftp",
+      "userdel carl; sed -i /^carl:/d /srv/ours/etc/passwd",
+    ],
+    ["the host", "/etc/passwd", "shell = /usr/bin/sh\nconfine = 1", "userdel carl"],
+  ])(
+    "a user whom %s lacks is no fault of the declaration, and apply heals it",
+    (_where, passwd, keys, harm) => {
+      m.write(`${FOLDER}/carl.ini`, user(keys));
+      m.must(["jailkit", "apply"]);
+      expect(check()).toMatchObject({ status: 0, stdout: "" });
+      m.must(["sh", "-ec", harm]);
+      const { findings } = reportOf(configReportSchema, check("--json").stdout);
+      expect(findings.at(-1)).toEqual({
+        ...{ file: `${FOLDER}/carl.ini`, line: 2, column: 7, severity: "warning", code: "unknown-user" },
+        message: `the user 'carl' is declared, and '${passwd}' lacks the account`,
+        remedy: "jailkit apply",
+      });
+      // Another section may be left of what was declared before.
+      for (const { severity, remedy } of findings)
+        expect([severity, remedy]).toEqual(["warning", "jailkit apply"]);
+      m.must(["jailkit", "apply"]);
+      expect(check()).toMatchObject({ status: 0, stdout: "" });
+    },
+  );
 
   test("but one that somebody has written in is reported there", () => {
     m.must(["jailkit", "apply"]);

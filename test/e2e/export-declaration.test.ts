@@ -373,6 +373,19 @@ describe("users", () => {
     m.mkdir(`${home}/.ssh`, { mode: 0o700 });
     m.chown(`${home}/.ssh`, ...owner);
     m.write(`${home}/.ssh/authorized_keys`, lines.join("\n"), { owner, mode: 0o600 });
+    // An Arabic mark, a soft hyphen, fillers, and a tag.
+    for (const hidden of [
+      "\xd8\x9c",
+      "\xc2\xad",
+      "\xe3\x85\xa4",
+      "\xe1\x85\x9f",
+      "\xe1\xa0\x8e",
+      "\xf3\xa0\x81\x81",
+    ]) {
+      m.must(["sed", "-i", `s/^eve:x:5301:100:[^:]*/eve:x:5301:100:a${hidden}b/`, "/etc/passwd"]);
+      const escapes = [...hidden].map((byte) => `\\x${byte.charCodeAt(0).toString(16)}`).join("");
+      expect(declare(jail).text).toContain(`# left out: the comment 'a${escapes}b'\n`);
+    }
     m.must(["sed", "-i", "s/^eve:x:5301:100:[^:]*/eve:x:5301:100:\xe2\x80\xae/", "/etc/passwd"]);
     const { text, stderr } = declare(jail);
     expect(text).toBe(`[jail ${jail}]

@@ -190,6 +190,11 @@ describe("what else needs attention", () => {
         message: count(`processes of uid ${uid}, which no account has`),
         command: `kill -KILL ${gone.pid}`,
       },
+      {
+        ...{ kind: "not-in-jail", subject: "leaves" },
+        message: `user leaves does not exist in ${jail}/etc/passwd`,
+        command: `jk_jailuser --jail-side-only -j ${jail} leaves`,
+      },
     ]);
     expect(page().stdout).toMatch(new RegExp(`^stray +${jail} +kill -KILL ${pid}$`, "m"));
     for (const { command } of findings) m.must(["sh", "-c", command]);
@@ -256,6 +261,49 @@ describe("what else needs attention", () => {
     m.remove("/etc/jailkit/jk_socketd.ini");
   });
 
+  test("an account that is not in its jail, or whose shell leads out of it, in the words of jk_check", () => {
+    const jail = "/srv/users";
+    m.must(["jk_init", "-j", jail, "one"]);
+    const file = "/etc/jailkit/jails.d/users.ini";
+    m.write(file, `[jail ${jail}]\nsections = one\n[user declared]\njail = ${jail}\nallow = sftp\n`);
+    m.must(["groupadd", "-f", "-r", "jailed"]);
+    m.must(["jailkit", "apply"]);
+    for (const name of ["byhand", "closed"]) {
+      m.addUser(name, { createHome: true });
+      m.must(["jk_jailuser", "-n", "-m", "-j", jail, name]);
+    }
+    m.must(["usermod", "-s", "/usr/sbin/nologin", "closed"]);
+    expect(found()).toEqual([]);
+    const said = () => m.run(["jk_check", jail]).stdout;
+    m.must(["usermod", "-s", "/bin/bash", "byhand"]);
+    expect(found()).toEqual([["shell", "byhand", `usermod -s ${SHELL} byhand`]]);
+    expect(said()).toContain(report().findings[0]?.message ?? "?");
+    mend();
+    m.must(["sed", "-i", "/^declared:/d; /^byhand:/d", `${jail}/etc/passwd`]);
+    expect(found()).toEqual([
+      ["not-in-jail", "declared", "jailkit apply"],
+      ["not-in-jail", "byhand", `jk_jailuser --jail-side-only -j ${jail} byhand`],
+    ]);
+    for (const { message } of report().findings) expect(said()).toContain(message);
+    for (const { command } of report().findings) m.must(["sh", "-ec", command]);
+    expect(found()).toEqual([]);
+    m.remove("/etc/jailkit/jails.d");
+    for (const name of ["declared", "byhand", "closed"])
+      m.must(["jk_jailuser", "--unjail", "-m", "-s", "/bin/sh", name]);
+    m.must(["jailkit", "delete", "--yes", jail]);
+    for (const name of ["declared", "byhand", "closed"]) m.must(["userdel", "-r", name]);
+  });
+
+  test("what was declared once, if it cannot be read", () => {
+    const file = "/var/lib/jailkit/declared.json";
+    m.write(file, "{", { mode: 0o600 });
+    const { kind, subject, message } = report().findings[0] ?? {};
+    expect({ kind, subject }).toEqual({ kind: "declared", subject: file });
+    expect(m.run(["jailkit", "apply"]).stderr).toBe(`jailkit apply: ${message}\n`);
+    mend();
+    m.remove(`${file}.old`);
+  });
+
   test("accounts of no jail", () => {
     m.addUser("stray", { home: "/./home/stray", shell: SHELL });
     m.addUser("lost", { home: "/srv/none/./home/lost", shell: "/opt/jk_chrootsh" });
@@ -293,6 +341,20 @@ describe("a jail in each condition", () => {
       m.addUser(state, { home: `${at(state)}/./home/${state}`, shell: SHELL });
     m.mkdir(`${at("unrecorded")}/etc`);
     m.addUser("old", { home: `${at("unrecorded")}/./home/old`, shell: SHELL });
+    for (const [state, name] of [
+      ["ready", "ready"],
+      ["unrecorded", "old"],
+    ] as const) {
+      const { uid, gid } = m.ids(name);
+      m.must([
+        "sh",
+        "-c",
+        'echo "$1" >> "$2"',
+        "sh",
+        `${name}:x:${uid}:${gid}::/home/${name}:/bin/sh`,
+        `${at(state)}/etc/passwd`,
+      ]);
+    }
     m.must(["jk_init", "--live", "-j", at("unmounted"), "one"]);
     m.must(["umount", `${at("unmounted")}/usr`]);
     m.chmod(`${at("unsafe")}/etc`, 0o777);

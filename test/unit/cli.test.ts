@@ -127,6 +127,17 @@ describe("display", () => {
     expect(display(given)).toBe(expected);
   });
 
+  test("no character that turns text or is shown as nothing is left as it is", () => {
+    const left: string[] = [];
+    for (let code = 0x80; code <= 0x10ffff; code++) {
+      const character = String.fromCodePoint(code);
+      if (!/[\p{Cf}\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Zl}\p{Zp}\p{Cc}]/u.test(character))
+        continue;
+      if (!/^(?:\\x[0-9a-f]{2}){2,4}$/.test(display(utf8(character)))) left.push(code.toString(16));
+    }
+    expect(left).toEqual([]);
+  });
+
   test("an error message is not escaped twice, and no control byte reaches a terminal", () => {
     const message = `${display("/a\nb\\c\xff")}: is \x1b[31m`;
     expect(describeError(new JailkitError("failed", 1, message))).toBe("/a\\nb\\\\c\\xff: is \\x1b[31m");
@@ -137,6 +148,7 @@ describe("display", () => {
 
   test("JSON keeps every byte", () => {
     expect(jsonText(utf8("\u20ac"))).toBe("\u20ac");
+    expect(jsonText(utf8("a\ufeffb"))).toBe("a\ufeffb");
     expect(JSON.stringify(jsonText("a\xff"))).toBe('"a\\udcff"');
   });
 });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
 import { pathsDownTo } from "../../ffi/paths.ts";
 import { JailkitError } from "../../src/cli/error.ts";
-import { fixText } from "../../src/config/fixes.ts";
+import { fixText, itemChanges } from "../../src/config/fixes.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { inOrder } from "../../src/config/section-problems.ts";
 import { machineProblems } from "../../src/declaration/machine.ts";
@@ -58,7 +58,8 @@ const facts: DeclarationFacts = {
 function look(text: string, given: Partial<DeclarationFacts> = {}, others: readonly string[] = []) {
   const ini = scanIni(toBytes(text), "f", "plain");
   const asked = { ...facts, ...given };
-  const problems = machineProblems(ini, asked, others);
+  const beside = others.map((name) => ({ kind: "jail", name, file: "other.ini" }) as const);
+  const problems = machineProblems(ini, asked, beside);
   for (const section of ini.sections)
     lintGiven(
       section,
@@ -74,6 +75,44 @@ function look(text: string, given: Partial<DeclarationFacts> = {}, others: reado
 const codes = (text: string, given: Partial<DeclarationFacts> = {}, others: readonly string[] = []) =>
   look(text, given, others).map(([code]) => code);
 const user = (name: string, lines = "") => `[user ${name}]\njail = /srv/a\nshell = /bin/sh\n${lines}\n`;
+
+test("a jail or a user of a header with a mistake is not missing", () => {
+  for (const header of [
+    "[jail /srv/new] # x",
+    "[jail /srv/new",
+    "[jail /srv/new # x]",
+    '[jail "/srv/new"]',
+    "[jail:/srv/new]",
+  ]) {
+    const text = `${header}\nsections = sftp\n[user anna]\njail = /srv/new\nshell = /bin/sh\n`;
+    expect(codes(text, { exists: () => true })).toEqual([]);
+  }
+  expect(codes(`[user bert] # x\n${user("anna", "home = /home/bert")}`)).toEqual([]);
+});
+
+test("what only follows from a second declaration is not told", () => {
+  // The machine has bert in /srv/a.
+  const other = "[user bert]\njail = /srv/b\nshell = /bin/sh\nuid = 7\n";
+  expect(codes(other, {}, ["/srv/b"])).toEqual(["error 2:8 in-another-jail", "error 4:7 taken"]);
+  expect(codes(`${user("bert")}${other}`, {}, ["/srv/b"])).toEqual([]);
+  const ini = scanIni(toBytes(other), "f", "plain");
+  const beside = [
+    { kind: "jail", name: "/srv/b", file: "b.ini" },
+    { kind: "user", name: "bert", file: "a.ini" },
+  ] as const;
+  expect(
+    machineProblems(ini, facts, beside).map((one) => [one.code, one.message, fixText(one, ini)]),
+  ).toEqual([["duplicate-section", "section 'user bert' is there already, in a.ini", undefined]]);
+});
+
+test("remedies of one line keep what the others change", () => {
+  const ini = scanIni(toBytes("[jail /srv/new]\nsections = one, sftpp, sftp, two\n"), "f", "plain");
+  const found = machineProblems(ini, facts);
+  const items = itemChanges(found);
+  expect(found.map((one) => fixText(one, { ...ini, items }))).toEqual([
+    ...Array(3).fill("write in line 2 of f:\nsections = sftp, sftp"),
+  ]);
+});
 
 test("what fits is not reported", () => {
   const jail =

@@ -198,7 +198,14 @@ describe("a user is refused:", () => {
       ["5:16 contradiction"],
     ],
     ["with an unknown word", user("allow = rsync downlod"), ["3:9 bad-value"]],
-    ["with a word and a comment", user("allow = sftp # x"), ["3:9 bad-value"]],
+    ["with a word and a comment", user("allow = sftp # x"), ["3:9 comment-in-value"]],
+    ["with a uid and a comment", user("allow = sftp\nuid = 2000 # x"), ["4:7 comment-in-value"]],
+    ["with two unknown words", user("allow = foo, sftp, bar"), ["3:9 bad-value", "3:20 bad-value"]],
+    [
+      "with two wrong ports",
+      user("allow = sftp\ntcp_bind = 1, x,\n  y"),
+      ["4:15 bad-value", "5:3 bad-value"],
+    ],
     [
       "with a value that a login would read in part",
       user("allow = sftp\numask = 022 x"),
@@ -287,6 +294,26 @@ const remedies = (text: string) => {
   const ini = scanIni(toBytes(text), "f", "plain");
   return declarationIn(ini).problems.map((one) => [one.code, fixText(one, ini)]);
 };
+
+test("words without a comma, or with other signs in them, have a remedy; a guess has none", () => {
+  const line = (value: string) => [["bad-value", `write in line 3 of f:\nallow = ${value}`]];
+  for (const [given, meant] of [
+    ["rsync sftp", "rsync, sftp"],
+    ["scp, rsync download sftp; git read", "scp, rsync download, sftp, git read"],
+    ["rsync-download", "rsync download"],
+    ["'Sftp Read-Only'", "sftp read-only"],
+    ["SFTP", "sftp"],
+  ] as const)
+    expect(remedies(user(`allow = ${given}`))).toEqual(line(meant));
+  for (const guess of ["rsync downlod", "sftpp", "rsync\n  sftp"])
+    expect(remedies(user(`allow = ${guess}`)).map(([, remedy]) => remedy)).not.toContain(
+      expect.stringContaining("allow = "),
+    );
+  expect(remedies(user("allow = foo, rsync-download"))).toEqual([
+    ["bad-value", undefined],
+    ...line("foo, rsync download"),
+  ]);
+});
 
 test("a name in quotes is an error that shows it without", () => {
   for (const quote of ['"', "'"]) {

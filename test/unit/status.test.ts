@@ -40,7 +40,7 @@ const machine = (given: Partial<MachineFacts> = {}): MachineFacts => ({
   ...{
     startSocketd: "jk_socketd",
     config: { files: [], findings: [], failures: [] },
-    strays: [],
+    ...{ strays: [], accounts: [], once: undefined },
     declarations: undefined,
   },
   ...given,

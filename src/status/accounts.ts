@@ -1,0 +1,57 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
+import { notInJailFinding, userFindings } from "../check/host.ts";
+import { answered } from "../cli/error.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
+import { withOneTree } from "../jail/fs/look.ts";
+import { openJailRoot } from "../jail/fs/walk.ts";
+import { isInOrder, type JailFacts } from "../jails/jails.ts";
+import { declaredUsers } from "../lint/declared.ts";
+import { isClosed } from "../users/leaving.ts";
+
+/** Why an account is not in its jail as it should be. */
+export interface AccountFault {
+  readonly kind: "shell" | "not-in-jail";
+  readonly name: ByteString;
+  /** What jk_check says, printable. */
+  readonly message: ByteString;
+  /** Undefined for an account that no command of this machine changes. */
+  readonly remedy: ByteString | undefined;
+}
+
+/** The users of a jail whom its passwd lacks; none if it cannot be read. */
+function lackingIn({ path, users }: JailFacts): JailedUser[] {
+  const accounts = answered(() => {
+    using root = openJailRoot(path);
+    return readJailAccounts(root);
+  });
+  const there = accounts && namesOf(accounts.users);
+  return there === undefined ? [] : users.filter(({ name }) => !there.has(name));
+}
+
+/**
+ * The users with a shell that leads out of their jail, and those whom a jail lacks, unless its own condition is a finding.
+ * One whose login was closed, as by a shell nologin, is none of the first, and of each jk_chrootsh its own finding tells.
+ */
+export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
+  const isOther = ({ shell }: JailedUser) => !isClosed(shell) && baseName(shell) !== "jk_chrootsh";
+  const others = jails.flatMap(({ users }) => users.filter(isOther));
+  const ofShells = others.flatMap((user) =>
+    userFindings(user).flatMap(({ rule, message, remedy }): AccountFault[] =>
+      rule === "wrong-shell" ? [{ kind: "shell", name: user.name, message, remedy }] : [],
+    ),
+  );
+  const wanted = jails.filter((jail) => isInOrder(jail) && jail.users.length > 0);
+  const lacking = withOneTree(() => wanted.map((jail) => ({ jail: jail.path, users: lackingIn(jail) })));
+  if (lacking.every(({ users }) => users.length === 0)) return ofShells;
+  const declared = declaredUsers();
+  const ofJails = lacking.flatMap(({ jail, users }) =>
+    users.map((user): AccountFault => {
+      const { message, remedy } = notInJailFinding(user, jail);
+      const isDeclared = declared.get(user.name)?.jail === jail;
+      return { kind: "not-in-jail", name: user.name, message, remedy: isDeclared ? "jailkit apply" : remedy };
+    }),
+  );
+  return [...ofShells, ...ofJails];
+}
