@@ -287,7 +287,7 @@ What is there and not declared stays, and is shown with --verbose (without FILE 
 
 A jail that was moved is an error as long as its record and its accounts have the old path, whether it is declared at that or at the new one; the message has the command that helps, jailkit-adopt(8) with --moved.
 
-A user who is declared in another jail than before is an error while the account is in the first one; the message has the command that takes it out. Then apply puts it into the other one, and takes away its lines and its section of jk_lsh.ini in the first one, also without --prune. A home that apply created is still its own, for --delete-homes, where apply or jk_jailuser(8) with -m has moved it.`,
+A user who is declared in another jail than before is an error while the account is in the first one; the message has the command that takes it out. Groups and keys that are not declared any more are taken away there all the same. Then apply puts it into the other one, and takes away its lines and its section of jk_lsh.ini in the first one, also without --prune. A home that apply created is still its own, for --delete-homes, where apply or jk_jailuser(8) with -m has moved it.`,
   root: 5,
   async run({ options, operands }) {
     const { json, check, configDir } = options;

@@ -84,6 +84,18 @@ test("--prune with FILE leaves what the usual files declare, and goes on to know
   ]);
 });
 
+test("nor does it take a key or a group that these declare in another jail, before the user is there", () => {
+  const more = `groups = team\nauthorized_keys = ${KEYS[0]}\n`;
+  const elsewhere = (text: string) => text.replaceAll(J, "/srv/b");
+  m.write(USUAL, declared("/bin/bash", more));
+  expect(linesOf(m).status).toBe(0);
+  m.write(USUAL, elsewhere(declared("/bin/bash", more)));
+  m.write(FILE, elsewhere(declared("/bin/bash")));
+  const { changes, summary } = linesOf(m, "--check", "--prune", FILE);
+  expect(changes.map(({ of }) => of)).not.toContain("user");
+  expect(summary.problems.map(({ code }) => code)).toContain("in-another-jail");
+});
+
 test("usual files with errors do not prevent FILE, but are not compared, which is told; --prune needs them", () => {
   m.write(USUAL, "[jail /srv/x\n");
   m.write(FILE, declared("/bin/bash"));
