@@ -4,8 +4,9 @@ import { mergeFiles } from "../config/load.ts";
 import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { adviceInstead, declaredJails } from "../declaration/bring.ts";
+import { DECLARATION_FILE } from "../declaration/known-file.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
-import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
+import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { jailOf } from "./world.ts";
 

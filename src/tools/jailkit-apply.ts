@@ -15,15 +15,15 @@ import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { endCreations } from "../declaration/carry-out/creations.ts";
 import { NO_LONGER, nameOf } from "../declaration/change.ts";
-import type { Comparison } from "../declaration/compare/compare.ts";
-import { compare, UNCHANGED } from "../declaration/compare/compare.ts";
+import { type Comparison, compare, UNCHANGED } from "../declaration/compare/compare.ts";
 import { withGroupNames } from "../declaration/compare/settle.ts";
 import { DeclarationError } from "../declaration/errors.ts";
+import { DECLARATION_FILE, isUsual, knownAs } from "../declaration/known-file.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, ONCE_FILE, readOnce } from "../declaration/once.ts";
 import type { Once } from "../declaration/once-shape.ts";
 import { parsedCache } from "../declaration/parsed.ts";
-import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaration/read.ts";
+import { readDeclaration, readWithOthers } from "../declaration/read.ts";
 import { withRenamed } from "../declaration/renamed.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
@@ -187,9 +187,9 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const usual = files.length === 0;
   const directory = configDir === undefined ? undefined : requireDeclarations(configDir);
   compileIf((statIfPresent(AT_FDCWD, ONCE_FILE)?.size ?? 0) > MANY * USER_SIZE);
-  const known = readOnce();
+  const known = readOnce((file) => (isUsual(file) ? file : knownAs(file)));
   const named = usual ? undefined : files.map(absolutePath);
-  if (named !== undefined && prune) requireFiles(named, known);
+  if (named !== undefined && prune) requireFiles(named.map(knownAs), known);
   const read =
     named === undefined
       ? { declaration: readDeclaration(undefined, directory, parsedCache(!check)), others: undefined }
