@@ -26,11 +26,12 @@ function withoutJail(once: OnceJail, beside: DeclaredJail | undefined, pathOf: P
   };
 }
 
-/** The same of a user in the same jail. Pure. */
+/** The same of a user: groups and keys are the account's in whatever jail, and rights those in one. Pure. */
 function withoutUser(once: OnceUser, beside: DeclaredUser | undefined): OnceUser {
-  if (beside === undefined || beside.jail !== once.jail) return once;
-  const { groups, keys = [], policy, shell } = beside;
-  const isSame = isLimitedShell(shell) === once.limited;
+  if (beside === undefined) return once;
+  const { jail, groups, keys = [], policy, shell } = beside;
+  const lacksRights = (limited: boolean) =>
+    jail !== once.jail || policy === undefined || isLimitedShell(shell) !== limited;
   return {
     ...once,
     groups: missingIn(once.groups, groups),
@@ -38,8 +39,8 @@ function withoutUser(once: OnceUser, beside: DeclaredUser | undefined): OnceUser
       once.keys,
       keys.map(({ key }) => sumOf(key)),
     ),
-    policy: once.policy && (policy === undefined || !isSame),
-    otherPolicy: once.otherPolicy && (policy === undefined || isSame),
+    policy: once.policy && lacksRights(once.limited),
+    otherPolicy: once.otherPolicy && lacksRights(!once.limited),
   };
 }
 

@@ -14,8 +14,9 @@ import type { ListItem } from "../config/values.ts";
 import { serviceOf, wordFiles } from "../known-programs/allow/table.ts";
 import { SERVICES, type Service } from "../known-programs/services.ts";
 import { isLimitedShell } from "../users/access.ts";
+import { DECLARATION_FILE } from "./known-file.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
-import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "./read.ts";
+import { declarationIn, readDeclarationSources } from "./read.ts";
 import { itemsOf } from "./section.ts";
 
 /** A word of the key `allow`, with the programs of it that are missing. */

@@ -5,23 +5,17 @@ import { baseName, directoryOf, parentOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
-import {
-  CONFIG_DIRECTORY,
-  type ConfigSource,
-  dropInDirectory,
-  isDropIn,
-  mergeFiles,
-} from "../config/load.ts";
+import { CONFIG_DIRECTORY, type ConfigSource, isDropIn, mergeFiles } from "../config/load.ts";
 import { scanIni } from "../config/scan.ts";
 import { readName } from "../config/unread.ts";
 import { RootView } from "../libraries/root-view.ts";
 import { asideCommand } from "../system/free-name.ts";
 import { isHostDirectory } from "../system/host-files.ts";
 import { below } from "../system/mountinfo.ts";
+import { DECLARATION_FILE, DROP_INS } from "./known-file.ts";
 import type { Declaration } from "./model.ts";
-import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "./read.ts";
+import { declarationIn, readDeclarationSources } from "./read.ts";
 
-const DROP_INS = dropInDirectory(DECLARATION_FILE) ?? "";
 const isDropIns = (path: ByteString) => baseName(path) === baseName(DROP_INS);
 
 /** A configuration directory, and a place among its declarations. */

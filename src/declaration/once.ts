@@ -2,7 +2,6 @@ import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { dropInDirectory } from "../config/load.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { readJailFile, withTree } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
@@ -12,6 +11,7 @@ import { asideCommand } from "../system/free-name.ts";
 import { readShape } from "../transfer/shape.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { withCreated } from "./creating.ts";
+import { isUsual } from "./known-file.ts";
 import type { DeclaredUser } from "./model.ts";
 import {
   type Creating,
@@ -22,13 +22,11 @@ import {
   type OnceJail,
   type OnceUser,
 } from "./once-shape.ts";
-import { DECLARATION_FILE } from "./read.ts";
 
 /** Of root alone. */
 export const STATE_DIRECTORY = "/var/lib/jailkit";
 /** What was declared once, so that --prune removes nothing else. Only root can read it. */
 export const ONCE_FILE = `${STATE_DIRECTORY}/declared.json`;
-const DROP_INS = dropInDirectory(DECLARATION_FILE);
 /** That of a file without accounts that are about to be created, which a run that ends writes. */
 const VERSION = 4;
 const WITH_CREATING = 5;
@@ -44,15 +42,27 @@ function bad(why: string): JailkitError {
   return new JailkitError("bad-state", 1, message, undefined, remedy);
 }
 
-/** Reads what was declared once, as it is after a run that was killed. Throws JailkitError "bad-state". */
-export function readOnce(): Once {
+/** With other paths of the files that declared it. */
+function withFiles(once: Once, fileOf: (file: ByteString) => ByteString): Once {
+  const of = <T extends OnceJail | OnceUser>(one: T): T => {
+    const file = fileOf(one.file);
+    return file === one.file ? one : { ...one, file };
+  };
+  return { ...once, jails: once.jails.map(of), users: once.users.map(of) };
+}
+
+/**
+ * Reads what was declared once, as it is after a run that was killed. `fileOf`: the paths of the files that declared it, which
+ * an earlier version may have written as they were named. Throws JailkitError "bad-state".
+ */
+export function readOnce(fileOf: (file: ByteString) => ByteString = (file) => file): Once {
   const bytes = withTree((tree) => readJailFile(tree, ONCE_FILE, LARGEST));
   if (bytes === undefined) return NOTHING;
   try {
     const { version, ...rest } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     if (![1, 2, 3, VERSION, WITH_CREATING].includes(version)) throw bad("is of another version of jailkit");
     const written = readShape(version < 3 ? completed(rest) : { kept: [], ...rest }, ONCE);
-    const once = withCreated(written);
+    const once = withFiles(withCreated(written), fileOf);
     texts.set(once, fromBytes(bytes));
     return once;
   } catch (error) {
@@ -172,4 +182,4 @@ export const sumOf = (key: ByteString): ByteString =>
  * may be gone.
  */
 export const isInScope = (file: ByteString, files: readonly ByteString[], usual: boolean): boolean =>
-  files.includes(file) || (usual && (file === DECLARATION_FILE || file.startsWith(`${DROP_INS}/`)));
+  files.includes(file) || (usual && isUsual(file));

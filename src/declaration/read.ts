@@ -23,12 +23,10 @@ import { joinHome } from "../jail/accounts/separator.ts";
 import { isHostDirectory } from "../system/host-files.ts";
 import { DeclarationError, type FileError } from "./errors.ts";
 import { readJail } from "./jail-section.ts";
+import { DECLARATION_FILE, knownAs } from "./known-file.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { meantSubject, problemAt, subjectOf } from "./section.ts";
 import { readUser } from "./user-section.ts";
-
-/** The file that declares jails and users; its drop-in directory is jails.d. */
-export const DECLARATION_FILE = `${CONFIG_DIRECTORY}/jails.ini`;
 
 function unknownSection(section: IniSection): Problem {
   const message = `there is no section ${quoted(`[${section.name}]`)}: write [jail PATH] or [user NAME], with one blank`;
@@ -151,8 +149,8 @@ export interface ParsedCache {
 }
 
 /**
- * What jails.ini and the files of jails.d in a directory declare, or `files` in their place, without drop-ins. Without any
- * file it declares nothing, and `files` is empty. Throws DeclarationError for problems ("config-invalid"), and for files that
+ * What jails.ini and the files of jails.d in a directory declare, or `files` in their place, without drop-ins and with the
+ * paths that they are known as. Without any file it declares nothing, and `files` is empty. Throws DeclarationError for problems ("config-invalid"), and for files that
  * are missing, cannot be read ("config-unreadable"), or that users other than root can change ("config-unsafe"). `cache`: for
  * the same files at the next run.
  */
@@ -183,12 +181,12 @@ export function readDeclaration(
   const sources =
     files === undefined
       ? read(main, false)
-      : [...new Set(files)].flatMap((file) => {
+      : [...new Map(files.map((file) => [knownAs(file), file]))].flatMap(([known, file]) => {
           const before = errors.length;
           const found = read(file, true);
           if (found.length === 0 && errors.length === before)
             add(file, new JailkitError("config-unreadable", 1, `${display(file)}: no such file`));
-          return found;
+          return found.map((source) => ({ ...source, file: known }));
         });
   const known = errors.length === 0 ? cache?.find(sources) : undefined;
   if (known !== undefined) return { ...known, unread, aside };
@@ -204,7 +202,11 @@ export function readDeclaration(
       : new JailkitError("config-invalid", 1, problemLine(one, display(one.file)));
     errors.push({ file: one.file, position: one, finding: one.code, error });
   }
-  if (errors.length > 0) throw new DeclarationError(inFileOrder(errors, files ?? [main]), unread);
+  if (errors.length > 0)
+    throw new DeclarationError(
+      inFileOrder(errors, files?.flatMap((file) => [file, knownAs(file)]) ?? [main]),
+      unread,
+    );
   const { jails, users } = declaration;
   cache?.keep?.(sources, { files: declaration.files, jails, users });
   return { ...declaration, unread, aside };

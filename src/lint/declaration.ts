@@ -4,18 +4,19 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { answered, JailkitError } from "../cli/error.ts";
-import { CONFIG_DIRECTORY, dropInDirectory, loadConfig } from "../config/load.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile, Place, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
 import { hostHomeFault } from "../declaration/compare/look-user.ts";
+import { DROP_INS } from "../declaration/known-file.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
 import { type Meant, meantSubjects } from "../declaration/meant.ts";
 import { readOnce } from "../declaration/once.ts";
-import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
+import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostDirectory } from "../jail/fs/host-directories.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
@@ -76,7 +77,7 @@ export function machineFacts(): DeclarationFacts {
 
 /** What the other files of /etc/jailkit declare, if `file` is one of these; undefined if one cannot be read. */
 function declaredBeside(file: ByteString): (Meant & Pick<Place, "file">)[] | undefined {
-  const isOne = file.startsWith(`${dropInDirectory(DECLARATION_FILE)}/`);
+  const isOne = file.startsWith(`${DROP_INS}/`);
   const sources = isOne ? answered(readDeclarationSources) : [];
   return sources?.flatMap(({ bytes, file: other }) =>
     other === normalPath(file)

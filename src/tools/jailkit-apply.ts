@@ -15,15 +15,15 @@ import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { endCreations } from "../declaration/carry-out/creations.ts";
 import { NO_LONGER, nameOf } from "../declaration/change.ts";
-import type { Comparison } from "../declaration/compare/compare.ts";
-import { compare, UNCHANGED } from "../declaration/compare/compare.ts";
+import { type Comparison, compare, UNCHANGED } from "../declaration/compare/compare.ts";
 import { withGroupNames } from "../declaration/compare/settle.ts";
 import { DeclarationError } from "../declaration/errors.ts";
+import { DECLARATION_FILE, isUsual, knownAs } from "../declaration/known-file.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, ONCE_FILE, readOnce } from "../declaration/once.ts";
 import type { Once } from "../declaration/once-shape.ts";
 import { parsedCache } from "../declaration/parsed.ts";
-import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaration/read.ts";
+import { readDeclaration, readWithOthers } from "../declaration/read.ts";
 import { withRenamed } from "../declaration/renamed.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
@@ -187,9 +187,9 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const usual = files.length === 0;
   const directory = configDir === undefined ? undefined : requireDeclarations(configDir);
   compileIf((statIfPresent(AT_FDCWD, ONCE_FILE)?.size ?? 0) > MANY * USER_SIZE);
-  const known = readOnce();
+  const known = readOnce((file) => (isUsual(file) ? file : knownAs(file)));
   const named = usual ? undefined : files.map(absolutePath);
-  if (named !== undefined && prune) requireFiles(named, known);
+  if (named !== undefined && prune) requireFiles(named.map(knownAs), known);
   const read =
     named === undefined
       ? { declaration: readDeclaration(undefined, directory, parsedCache(!check)), others: undefined }
@@ -287,7 +287,7 @@ What is there and not declared stays, and is shown with --verbose (without FILE 
 
 A jail that was moved is an error as long as its record and its accounts have the old path, whether it is declared at that or at the new one; the message has the command that helps, jailkit-adopt(8) with --moved.
 
-A user who is declared in another jail than before is an error while the account is in the first one; the message has the command that takes it out. Then apply puts it into the other one, and takes away its lines and its section of jk_lsh.ini in the first one, also without --prune. A home that apply created is still its own, for --delete-homes, where apply or jk_jailuser(8) with -m has moved it.`,
+A user who is declared in another jail than before is an error while the account is in the first one; the message has the command that takes it out. Groups and keys that are not declared any more are taken away there all the same. Then apply puts it into the other one, and takes away its lines and its section of jk_lsh.ini in the first one, also without --prune. A home that apply created is still its own, for --delete-homes, where apply or jk_jailuser(8) with -m has moved it.`,
   root: 5,
   async run({ options, operands }) {
     const { json, check, configDir } = options;

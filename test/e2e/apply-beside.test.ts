@@ -1,5 +1,14 @@
 /** `jailkit apply FILE` beside the files of /etc/jailkit/jails.d: what they declare otherwise is told, and what they declare stays. */
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
@@ -84,6 +93,18 @@ test("--prune with FILE leaves what the usual files declare, and goes on to know
   ]);
 });
 
+test("nor does it take a key or a group that these declare in another jail, before the user is there", () => {
+  const more = `groups = team\nauthorized_keys = ${KEYS[0]}\n`;
+  const elsewhere = (text: string) => text.replaceAll(J, "/srv/b");
+  m.write(USUAL, declared("/bin/bash", more));
+  expect(linesOf(m).status).toBe(0);
+  m.write(USUAL, elsewhere(declared("/bin/bash", more)));
+  m.write(FILE, elsewhere(declared("/bin/bash")));
+  const { changes, summary } = linesOf(m, "--check", "--prune", FILE);
+  expect(changes.map(({ of }) => of)).not.toContain("user");
+  expect(summary.problems.map(({ code }) => code)).toContain("in-another-jail");
+});
+
 test("usual files with errors do not prevent FILE, but are not compared, which is told; --prune needs them", () => {
   m.write(USUAL, "[jail /srv/x\n");
   m.write(FILE, declared("/bin/bash"));
@@ -94,6 +115,76 @@ test("usual files with errors do not prevent FILE, but are not compared, which i
   ]);
   expect(stderr).toContain(USUAL);
   expect(m.run(["jailkit", "apply", "--prune", FILE]).status).toBe(1);
+});
+
+describe("a file is the same by whatever way it is named:", () => {
+  const own = "/etc/jailkit/jails.d/b.ini";
+  const dora = `[jail /srv/b]\nsections = uidbasics, basicshell\n[user dora]\njail = /srv/b\nshell = /bin/bash\ngroups = team\nauthorized_keys = ${KEYS[0]}\n`;
+  const memory = "/var/lib/jailkit/declared.json";
+  const removed = expect.stringMatching(/^done - user dora: account /);
+
+  const isIn = () => /^dora:/m.test(m.read("/etc/passwd"));
+
+  beforeEach(() => {
+    m.must(["jailkit", "apply", "--prune"]);
+    m.mkdir("/root/links");
+    m.must(["ln", "-sT", "/etc/jailkit/jails.d", "/root/links/decl"]);
+    m.must(["ln", "-s", "decl/b.ini", "/root/links/f"]);
+    m.write(own, dora);
+  });
+  afterEach(() => {
+    m.remove("/root/links");
+    m.write(own, "");
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    m.remove(own);
+  });
+
+  test.each([
+    ["behind a link to its directory", "/root/links/decl/b.ini", []],
+    ["by a link to it", "/root/links/f", []],
+    ["by its own name", own, ["/root/links/decl/b.ini"]],
+    ["by a link, twice", own, ["/root/links/f", own]],
+  ])("%s", (_, first, then) => {
+    expect(linesOf(m, first)).toMatchObject({ status: 0, summary: { problems: [], warnings: [] } });
+    expect(m.read(memory)).not.toContain("/root/links");
+    m.write(own, dora.replace(/\[user(.|\n)*/, ""));
+    expect(linesOf(m, ...then).summary.noLongerDeclared).toEqual(["user dora"]);
+    expect(did(m, "--prune", ...then)).toEqual([removed]);
+    expect(isIn()).toBe(false);
+  });
+
+  test("also if it was remembered as it was named", () => {
+    m.must(["jailkit", "apply", own]);
+    m.write(memory, m.read(memory).replaceAll(own, "/root/links/decl/b.ini"));
+    m.write(own, dora.replace(/\[user(.|\n)*/, ""));
+    expect(did(m, "--prune", own)).toEqual([removed]);
+  });
+
+  test("and if it is gone, it may be named in each way to remove what it declared", () => {
+    m.must(["jailkit", "apply", own]);
+    m.remove(own);
+    expect(m.run(["jailkit", "apply", "--prune", "/root/links/decl/b.ini"]).stderr).toContain(
+      `${own}: no such file; to remove what it declared once, create an empty one: touch ${own}\n`,
+    );
+    m.must(["touch", own]);
+    expect(did(m, "--prune", "/root/links/decl/b.ini")).toContainEqual(removed);
+  });
+
+  test("also if the directory of the configuration is a link", () => {
+    m.must(["sh", "-c", "mv /etc/jailkit /srv/checkout && ln -s /srv/checkout /etc/jailkit"]);
+    m.must(["jailkit", "apply", "/srv/checkout/jails.d/b.ini"]);
+    m.write(own, dora.replace(/\[user(.|\n)*/, ""));
+    const done = did(m, "--prune");
+    m.must(["sh", "-c", "rm /etc/jailkit && mv /srv/checkout /etc/jailkit"]);
+    expect(done).toEqual([removed]);
+  });
+
+  test("but a link that a user can change is refused", () => {
+    m.addUser("linker", { createHome: true, home: "/home/linker" });
+    m.must(["ln", "-s", own, "/home/linker/f.ini"]);
+    const { status, summary } = linesOf(m, "--check", "/home/linker/f.ini");
+    expect([status, summary.problems.map(({ code }) => code)]).toEqual([1, ["config-unsafe"]]);
+  });
 });
 
 test.each([

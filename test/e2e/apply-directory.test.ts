@@ -77,6 +77,26 @@ test("it cannot join a group of this machine, but is told how", () => {
   expect(did(m)).toEqual([]);
 });
 
+test("a key that is not declared any more goes from the jail that the directory still says", () => {
+  const other = "/srv/other";
+  const keys = `${J}/home/luser/.ssh/authorized_keys`;
+  const moved = declared("groups = team\n")
+    .replaceAll(J, other)
+    .replace(/^authorized_keys.*\n/m, "");
+  const file = "/etc/jailkit/jails.d/one.ini";
+  m.write(file, declared(`groups = team\n[jail ${other}]\nsections = uidbasics, basicshell\n`));
+  m.must(["jailkit", "apply"]);
+  m.write(file, `[jail ${J}]\nsections = uidbasics, basicshell\n${moved}`);
+  const gone = "- user luser: keys 1 (no longer declared)";
+  expect(linesOf(m, "--check", "--prune").changes.map(({ text }) => text)).toContain(gone);
+  expect(did(m, "--prune")).toContain(`done ${gone}`);
+  expect(m.read(keys)).toBe("");
+  expect(linesOf(m, "--prune").changes.map(({ what }) => what)).not.toContain("keys");
+  m.write(file, declared("groups = team\n"));
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(m.read(keys)).toBe(`${KEYS[0]}\n`);
+});
+
 test("--prune takes it out of the jail, and out of nothing else", () => {
   m.write("/etc/jailkit/jails.d/one.ini", `[jail ${J}]\nsections = uidbasics, basicshell\n`);
   const { status, changes } = linesOf(m, "--prune", "--delete-homes");

@@ -59,6 +59,79 @@ test("its rights stay while the account is in the first jail, and go with it", (
   expect(m.read(rights(B))).toContain("# of ours\n[other]\nallow = scp\n");
 });
 
+describe("a key that was taken out of the declaration goes from the jail that the account is in still", () => {
+  const GONE = "- user anna: keys 1 (no longer declared)";
+  const keysFile = (jail: string) => `${jail}/home/anna/.ssh/authorized_keys`;
+  const lines = (...keys: readonly string[]) => `shell = /bin/bash\nauthorized_keys = ${keys.join("\n  ")}\n`;
+  const has = (...keys: readonly string[]) => keys.map((key) => `${key}\n`).join("");
+
+  beforeEach(() => {
+    declare(user(A, `${lines(...KEYS)}groups = team\n`));
+    m.must(["jailkit", "apply"]);
+    m.must(["sed", "-i", "$a# of hers", keysFile(A)], { user: "anna" });
+  });
+
+  test("as the plan says, and no key is given there", () => {
+    const [first, second] = KEYS;
+    declare(user(B, lines(second.replace("two", "other"))));
+    expect(linesOf(m).summary.noLongerDeclared).toContain("user anna: keys 1");
+    expect(m.read(keysFile(A))).toContain(first);
+    const planned = linesOf(m, "--check", "--prune");
+    const done = linesOf(m, "--prune");
+    for (const { changes, summary } of [planned, done]) {
+      expect(changes.map(({ text }) => text)).toEqual([
+        "- user anna: groups team (no longer declared)",
+        GONE,
+      ]);
+      expect(summary.problems.map(({ code }) => code)).toEqual(["in-another-jail"]);
+    }
+    expect(done.changes.map(({ status }) => status)).toEqual(["done", "done"]);
+    expect(m.read(keysFile(A))).toBe(`${has(second)}# of hers\n`);
+    expect(m.exists(`${B}/home/anna`)).toBe(false);
+    expect(did(m, "--prune")).toEqual([]);
+  });
+
+  test("also if the other jail cannot be used", () => {
+    declare(user(B, lines(KEYS[1])));
+    m.must(["chmod", "o+w", B]);
+    const { changes } = linesOf(m, "--prune");
+    m.must(["chmod", "o-w", B]);
+    expect(changes.map(({ text, status }) => [text, status])).toContainEqual([GONE, "done"]);
+    expect(m.read(keysFile(A))).not.toContain(KEYS[0]);
+  });
+
+  test("also if the other jail is a file", () => {
+    const c = "/srv/c";
+    m.write(c, "");
+    declare(`[jail ${c}]\nsections = basicshell\n${user(c, lines(KEYS[1]))}`);
+    const { changes } = linesOf(m, "--prune");
+    m.remove(c);
+    expect(changes.map(({ text, status }) => [text, status])).toContainEqual([GONE, "done"]);
+    expect(m.read(keysFile(A))).not.toContain(KEYS[0]);
+  });
+
+  test("and one whose options allow less has these there", () => {
+    const less = `restrict ${KEYS[0]}`;
+    declare(user(B, lines(less)));
+    expect(linesOf(m, "--prune").status).toBe(1);
+    expect(m.read(keysFile(A))).toBe(`${has(less)}# of hers\n`);
+    declare(user(B, lines(...KEYS)));
+    expect(linesOf(m, "--prune").changes).toEqual([]);
+    expect(m.read(keysFile(A))).toBe(`${has(less)}# of hers\n`);
+  });
+
+  test("or the run says why it stays", () => {
+    m.must(["mv", `${A}/home/anna/.ssh`, `${A}/home/anna/.keys`]);
+    m.must(["ln", "-s", ".keys", `${A}/home/anna/.ssh`]);
+    declare(user(B, lines(KEYS[1])));
+    const { status, changes } = linesOf(m, "--prune");
+    expect([status, changes.find(({ what }) => what === "keys")]).toMatchObject([
+      ...[1, { status: "failed", errors: [expect.stringContaining("is a symbolic link")] }],
+    ]);
+    expect(m.read(`${A}/home/anna/.keys/authorized_keys`)).toContain(KEYS[0]);
+  });
+});
+
 describe("who was declared in another jail, never moved, and is not declared any more, leaves the first one", () => {
   test.each([
     ["with rights in the jail", "allow = sftp\n", "allow = scp\n"],

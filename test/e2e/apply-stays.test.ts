@@ -1,5 +1,14 @@
 /** `jailkit apply --prune`: what stays, and why, is known before, and sessions that go on are told. */
-import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { sleeperOf } from "../machine/sleeper.ts";
 import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
@@ -40,10 +49,12 @@ afterAll(() => m?.close());
 
 describe("a jail", () => {
   test("in which a home is left stays, by the plan and the run, until somebody takes the files out", () => {
-    const stays = `jail ${J}: is not declared any more, and stays with what earlier runs left in it ('${J}/home/bob'): to delete both: jailkit apply --prune --delete-homes; to keep them as they are: jailkit forget ${J}`;
+    const text = (forget: string) =>
+      `jail ${J}: is not declared any more, and stays with what earlier runs left in it ('${J}/home/bob'): to delete both: jailkit apply --prune --delete-homes; to keep them as they are: ${forget}jailkit forget ${J}`;
+    const [stays, leaves] = [text(""), text("jailkit apply --prune && ")];
     const warnings = (...options: readonly string[]) => linesOf(m, ...options).summary.warnings;
     expect([warnings("--check", "--prune"), outcome("--prune")]).toEqual([
-      [stays],
+      [leaves],
       {
         ...{ status: 0, problems: [] },
         lines: [expect.stringMatching(/^- user bob: account but not its home .* \(no longer declared\)$/)],
@@ -87,6 +98,91 @@ describe("a jail", () => {
       ...[{ status: 0, lines: [], problems: [] }, [], true],
     ]);
     m.remove(J);
+  });
+
+  describe("with a home that was left", () => {
+    const NOTE = /: to delete both: (.*); to keep them as they are: (.*)$/;
+    const COMMANDS = ["to delete both", "to keep them"];
+    const notes = (...options: readonly string[]) => linesOf(m, ...options).summary.warnings;
+    // The deletion of files of users asks.
+    const type = (command: string) => m.must(["sh", "-c", `yes | { ${command}; }`]);
+    const live = `[user vera]\njail = ${J}\nshell = /bin/bash\n`;
+    const makeHome = (path: string, uid: string) => m.must(["install", "-d", "-o", uid, `${J}/${path}`]);
+
+    beforeEach(() => {
+      m.must(["jailkit", "apply", "--prune"]);
+    });
+    afterEach(() => {
+      m.run(["userdel", "vera"]);
+      m.run(["jailkit", "forget", "--with-users", J]);
+      m.remove(J);
+    });
+
+    test.each([
+      ["of a user", () => makeHome("home/other", "4242"), "user-files", `${J}/home/other`],
+      [
+        "of root",
+        () => m.must(["install", "-D", "/etc/hostname", `${J}/srv/repo/f`]),
+        "holds-other-things",
+        "'srv/repo/f'",
+      ],
+    ])("and something else, %s, stays, which is an error that names it", (_, make, code, what) => {
+      expect(notes("--check", "--prune")[0]).toMatch(NOTE);
+      make();
+      for (const options of [["--prune"], ["--prune", "--delete-homes"]]) {
+        const { status, problems } = outcome(...options);
+        expect([status, problems, notes("--check", ...options)]).toEqual([
+          ...[1, [[code, expect.stringContaining(what)]], []],
+        ]);
+      }
+      const { status, summary } = linesOf(m);
+      expect([status, summary.warnings, summary.noLongerDeclared]).toEqual([0, [], [`jail ${J}`]]);
+      expect(m.exists(`${J}/home/bob`)).toBe(true);
+    });
+
+    test.each([[0], [1]])(
+      "and a user who is not declared any more: what the plan says is accepted (%d)",
+      (which) => {
+        m.write(FILE, `${OTHER}${JAIL}${live}`);
+        m.must(["jailkit", "apply"]);
+        m.write(FILE, OTHER);
+        const plain = linesOf(m).summary;
+        expect([plain.warnings, plain.noLongerDeclared]).toEqual([[], ["user vera", `jail ${J}`]]);
+        const command = NOTE.exec(notes("--check", "--prune")[0] ?? "")?.[which + 1] ?? "false";
+        type(command);
+        expect([m.exists(`${J}/home/vera`), notes("--prune"), m.run(["id", "vera"]).status]).toEqual([
+          ...[which === 1, [], 1],
+        ]);
+      },
+    );
+
+    test.each(COMMANDS.map((title, which) => ({ title, which })))(
+      "and one whose uid somebody has by now, in a file of its own: $title",
+      ({ which }) => {
+        const [ofJail, ofUser] = ["/root/jail.ini", "/root/user.ini"];
+        m.write(ofJail, JAIL);
+        m.write(ofUser, live);
+        m.must(["jailkit", "apply", ofJail, ofUser]);
+        for (const file of [ofJail, ofUser]) m.write(file, "");
+        m.must(["sh", "-c", `useradd -M -u $(stat -c %u ${J}/home/bob) late`]);
+        const said = notes("--check", "--prune", ofJail, ofUser).find((line) => NOTE.test(line)) ?? "";
+        const leave = `jailkit apply --prune ${ofJail} ${ofUser} && `;
+        const commands = [`${leave}jailkit delete --user-files ${J}`, `${leave}jailkit forget ${J}`];
+        expect(NOTE.exec(said)?.slice(1)).toEqual(commands);
+        type(`${commands[which]}`);
+        expect([m.exists(J), m.run(["id", "vera"]).status]).toEqual([which === 1, 1]);
+        m.must(["userdel", "late"]);
+        for (const file of [ofJail, ofUser]) m.remove(file);
+      },
+    );
+
+    test("and a user who was made by a command: nothing is advised that is refused", () => {
+      m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "vera"]);
+      const plain = linesOf(m).summary;
+      expect([plain.warnings, plain.noLongerDeclared]).toEqual([[], [`jail ${J}`]]);
+      const { status, problems } = outcome("--prune");
+      expect([status, problems.map(([code]) => code)]).toEqual([1, ["has-users"]]);
+    });
   });
 
   test("in which a user is declared stays, and what the message says heals", () => {

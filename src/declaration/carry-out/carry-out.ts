@@ -1,3 +1,4 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { answered } from "../../cli/error.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -10,6 +11,7 @@ import type { Comparison } from "../compare/compare.ts";
 import type { Tools } from "../compare/foresee-jail.ts";
 import type { Former } from "../compare/former.ts";
 import { DECLARED } from "../compare/intent.ts";
+import { otherJailOf } from "../compare/look-keys.ts";
 import { reservedUids, uidInstead } from "../compare/returning.ts";
 import { changesOf, type JailWork, type UserWork } from "../compare/work.ts";
 import { Memory } from "../memory.ts";
@@ -119,7 +121,7 @@ async function makeJail(
     },
   };
   try {
-    using _lock = lockJails([path], means);
+    using _lock = lockJails([path, ...otherJailsOf(users)], means);
     const why = await makeSteps(jailSteps(work, { ...means, pathOf }), path, shown, waits);
     // Whatever becomes of its users, the jail is as declared.
     if (why === undefined) settleJail(work, means, memory);
@@ -136,6 +138,14 @@ async function makeJail(
     notDone([...left], means, nameOf({ of: "jail", name: path }));
   }
 }
+
+/** Other jails, in which users are still that lose keys there. */
+const otherJailsOf = (users: readonly UserWork[]): ByteString[] =>
+  users.flatMap(({ declared, changes }) => {
+    const losesKeys = changes.some(({ what, takes }) => what === "keys" && takes !== undefined);
+    const account = losesKeys ? answered(() => hostUser(declared.name)) : undefined;
+    return (account && otherJailOf(declared, account)) ?? [];
+  });
 
 /** One user; false if not all is done. `waits`: what has failed before, printable. */
 async function makeUser(

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
+import { lookUp } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup, modifyAccount } from "../../system/account-tools.ts";
@@ -11,12 +12,13 @@ import { hostUser } from "../../system/name-services.ts";
 import { isLimitedShell } from "../../users/access.ts";
 import { leaveJailGroups } from "../../users/jail-side.ts";
 import { byStrictness } from "../../users/key-lines.ts";
-import { keysText, removeKeys, setKeyOptions } from "../../users/keys.ts";
+import { type KeyPlace, keysText, removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import { type Change, type Failure, faultText } from "../change.ts";
-import { withKeyPlace } from "../compare/look-keys.ts";
+import { withKeyPlace, withKeysElsewhere } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-policy.ts";
 import type { UserWork } from "../compare/work.ts";
+import type { DeclaredUser } from "../model.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import type { Apart, Said, Step } from "./steps.ts";
 
@@ -54,7 +56,7 @@ export function takingWays(
         ? undefined
         : ({ steps }) => {
             const user = requireUser(name);
-            withKeyPlace(declared, user, rootOf(), (place) => {
+            const limit = (place: KeyPlace) => {
               const { less, unclear } = byStrictness(keysText(place), declared.keys ?? []);
               const limited = less.length === 0 ? 0 : setKeyOptions(place, less);
               if (limited > 0)
@@ -65,7 +67,9 @@ export function takingWays(
                 steps.push(
                   `removed ${keyCount(gone)} from its authorized_keys, whose options allow less and more`,
                 );
-            });
+            };
+            withKeysElsewhere(declared, user, limit);
+            withKeyPlace(declared, user, rootOf, limit);
           },
     shell: ({ what }) =>
       what !== "shell"
@@ -88,6 +92,21 @@ export function takingWays(
         );
       },
   };
+}
+
+/** Removes keys from where an account has them: its jail, which `rootOf` opens, or the one that it is in still. */
+export function takeKeys(
+  declared: DeclaredUser,
+  items: readonly ByteString[],
+  { steps }: Said,
+  rootOf: () => JailRoot,
+): void {
+  const user = requireUser(declared.name);
+  const remove = (place: KeyPlace) =>
+    lookUp(place.root, place.home) === undefined ? 0 : removeKeys(place, new Set(items));
+  const there = withKeysElsewhere(declared, user, remove) ?? 0;
+  const count = there + (withKeyPlace(declared, user, rootOf, remove) ?? 0);
+  steps.push(`removed ${keyCount(count)} from its authorized_keys`);
 }
 
 /** Takes an account out of groups, on this machine and in the jail, each whatever becomes of the others. */
@@ -124,17 +143,25 @@ export const leaveOnHost =
   (said) =>
     leaveGroups(name, items, said, undefined);
 
-/** The steps for a user whose jail cannot be opened: what is on this machine. `why`: why it cannot. */
+/** The steps for a user whose jail cannot be opened: what is on this machine, or in another jail. `why`: why it cannot. */
 export function hostSteps(user: UserWork, { message, remedy }: Failure): Step[] {
-  const { name } = user.declared;
-  const { loginShell, rules } = takingWays(user, () => {
+  const { declared } = user;
+  const { name } = declared;
+  const noRoot = () => {
     throw new JailkitError("bad-jail", 1, message, undefined, remedy);
-  });
+  };
+  const { loginShell, rules, options } = takingWays(user, noRoot);
   const groups: Way = (change) => (said) => {
     leaveGroups(name, change.items, said, undefined);
     if (change.takes === "all") said.errors.push({ message, remedy });
   };
-  const ways: Readonly<Partial<Record<Change["what"], Way>>> = { account: loginShell, policy: rules, groups };
+  const keys: Way = (change, hasFailed) =>
+    change.action === "remove"
+      ? (said) => takeKeys(declared, change.items, said, noRoot)
+      : options(change, hasFailed);
+  const ways: Readonly<Partial<Record<Change["what"], Way>>> = {
+    ...{ account: loginShell, policy: rules, groups, keys },
+  };
   return user.changes.map((change) => ({
     ...{ changes: [change], work: () => undefined },
     alone: ways[change.what] ?? (() => undefined),

@@ -15,9 +15,8 @@ import { type Access, isLimitedShell, NO_ACCESS } from "../../users/access.ts";
 import { AccountRun, type PlannedChange } from "../../users/account-run.ts";
 import { planJailSide, planToJail } from "../../users/changes.ts";
 import { createAccount } from "../../users/create-account.ts";
-import { homeFor } from "../../users/jail-side.ts";
 import { warnOfLogin } from "../../users/jailing.ts";
-import { removeKeys, setKeyOptions } from "../../users/keys.ts";
+import { setKeyOptions } from "../../users/keys.ts";
 import { noLoginShell } from "../../users/leaving.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
@@ -39,7 +38,7 @@ import { creating } from "./creations.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import { warnOfFormerRights } from "./sessions.ts";
 import { changeOne, itemsOf, type Said, type Step, stepsOf, tell } from "./steps.ts";
-import { keyCount, leaveGroups, leaveOnHost, requireUser, takingWays } from "./takes.ts";
+import { keyCount, leaveGroups, leaveOnHost, requireUser, takeKeys, takingWays } from "./takes.ts";
 
 /** As useradd(8) without a password. */
 const LOCKED = "!";
@@ -96,13 +95,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
         const former = once === undefined ? [] : formerPolicies(declared, once);
         for (const limited of former) steps.push(removePolicy(root, name, limited));
       },
-    removeKeys:
-      (some) =>
-      ({ steps }) => {
-        const user = requireUser(name);
-        const count = removeKeys({ root, user, home: homeFor(user, root.path) }, new Set(itemsOf(some)));
-        steps.push(`removed ${keyCount(count)} from its authorized_keys`);
-      },
+    removeKeys: (some) => (said) => takeKeys(declared, itemsOf(some), said, () => root),
   };
   const ways = takingWays(user, () => root);
   const isUsable = changes.every(({ what, takes }) => what !== "groups" || takes !== "part");
@@ -161,7 +154,13 @@ function changeOptions(declared: DeclaredUser, { root, once }: UserMeans, { step
   const { name } = declared;
   const user = hostUser(name) ?? returning(declared, once, root, hostUser) ?? requireUser(name);
   // In the home outside, if it has yet to move: before the account is in the jail.
-  const count = withKeyPlace(declared, user, root, (place) => setKeyOptions(place, declared.keys ?? [])) ?? 0;
+  const count =
+    withKeyPlace(
+      declared,
+      user,
+      () => root,
+      (place) => setKeyOptions(place, declared.keys ?? []),
+    ) ?? 0;
   steps.push(`changed the options of ${keyCount(count)} in its authorized_keys`);
 }
 

@@ -40,8 +40,8 @@ interface Means {
   /** Homes that stay without their accounts, or will. */
   readonly kept: readonly KeptHome[];
   readonly hasAccount: (uid: number) => boolean;
-  /** What --prune is typed with. */
-  readonly prunes: (once: OnceJail) => string;
+  /** The files that --prune is typed with for a jail. */
+  readonly filesOf: (once: OnceJail) => readonly ByteString[];
 }
 
 /** Of jails that are not declared any more, those that are there or are to be forgotten; with `prune` also why some stay. */
@@ -96,10 +96,14 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
   const left = leftIn(path, kept);
   const isTaken = left.some(({ uid }) => hasAccount(uid));
   const homes = prune && deleteHomes && !isTaken ? left : [];
-  const fault = prune ? whyItStays(path, homes, means) : undefined;
-  if (left.length > homes.length && (!prune || fault?.code === "user-files"))
-    return { homes: [], note: leftText(once, left, isTaken ? undefined : means.prunes(once)) };
-  return { homes, fault: fault?.code === "holds-a-jail" && isEmptiedFirst ? undefined : fault };
+  const isKept = left.length > homes.length;
+  // Who has to leave first keeps the jail from being forgotten.
+  const leaving = prune ? means.leaving.filter((one) => one.jail === path) : [];
+  // Of homes that are kept, whether these alone are the reason.
+  const found = prune || isKept ? whyItStays(path, left, { ...means, leaving }) : undefined;
+  const fault = found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
+  if (!isKept || fault !== undefined) return { homes, fault: prune ? fault : undefined };
+  return { homes: [], note: leftText(left, isTaken, leaving.length > 0, once, means) };
 }
 
 /** What heals that users are declared in a jail that is not. */
@@ -113,26 +117,38 @@ function declareAgain([first, ...more]: readonly DeclaredUser[]): string {
 const goesText = (jail: ByteString, homes: readonly LeftHome[]): string =>
   `and the homes that stayed in it: ${listed(homes.map(({ path }) => jail + path))}`;
 
-/** Homes stay by the rules of apply, so that a jail with some is no error. */
-function leftText({ path }: OnceJail, homes: readonly LeftHome[], prunes: string | undefined): string {
+/** Removes what is not declared any more. */
+const PRUNES = "jailkit apply --prune";
+const PRUNES_WITH_HOMES = "jailkit apply --prune --delete-homes";
+
+/**
+ * Homes stay by the rules of apply, so that a jail with some is no error. `isTaken`: somebody has the uid of one by now.
+ * `isLeft`: users leave it before.
+ */
+function leftText(
+  homes: readonly LeftHome[],
+  isTaken: boolean,
+  isLeft: boolean,
+  once: OnceJail,
+  { filesOf }: Means,
+): string {
+  const { path } = once;
   const [first, ...more] = homes.map((home) => quoted(path + home.path));
   const what = more.length === 0 ? first : `${first} and ${more.length} more`;
-  const remove = prunes ?? withUserFiles({ path });
-  return `is not declared any more, and stays with what earlier runs left in it (${what}): to delete both: ${remove}; to keep them as they are: jailkit forget ${operands(path)}`;
+  const files = filesOf(once).map((file) => ` ${shellWord(file)}`);
+  const prunes = [PRUNES, ...files].join("");
+  const removes = [PRUNES_WITH_HOMES, ...files].join("");
+  // As long as users live there, it is neither forgotten nor deleted.
+  const leave = isLeft ? `${prunes} && ` : "";
+  const remove = isTaken ? leave + withUserFiles({ path }) : removes;
+  return `is not declared any more, and stays with what earlier runs left in it (${what}): to delete both: ${remove}; to keep them as they are: ${leave}jailkit forget ${operands(path)}`;
 }
-
-/** Removes what is not declared any more, with homes. */
-const PRUNES = "jailkit apply --prune --delete-homes";
-
-/** The command that does so for what a file declared; `usual`: the run has no FILE. */
-export const prunesWithHomes = ({ file }: OnceJail, usual: boolean): string =>
-  usual ? PRUNES : `${PRUNES} ${shellWord(file)}`;
 
 /** Why a jail would not be deleted after these users have left, and homes have gone: by what its deletion says. */
 function whyItStays(
   jail: ByteString,
   left: readonly LeftHome[],
-  { leaving, inhabitants }: Means,
+  { leaving, inhabitants }: Pick<Means, "leaving" | "inhabitants">,
 ): FaultText | undefined {
   const declared = inhabitants.get(jail) ?? [];
   const gone = left.map(({ path }) => path);

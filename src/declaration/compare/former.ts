@@ -7,10 +7,10 @@ import { hostPath } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { type Change, type Fault, NO_LONGER } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
-import { isInScope, leftJails, policiesOf, stillIn } from "../once.ts";
+import { isInScope, leftJails, policiesOf, stillIn, union } from "../once.ts";
 import type { KeptHome, LeftJail, Once, OnceUser } from "../once-shape.ts";
 import type { Fate } from "./fate.ts";
-import { type FormerJail, formerJails, type Gone, type Note, prunesWithHomes } from "./former-jails.ts";
+import { type FormerJail, formerJails, type Gone, type Note } from "./former-jails.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
@@ -135,10 +135,17 @@ export function formerOf(
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
   const stay = prune ? former.flatMap((one) => (one.of === "user" ? (one.stays ?? []) : [])) : [];
   const goes = new Set(stay.map(({ uid }) => uid));
+  const goers = former.flatMap((one) => (one.of === "user" ? one.once : []));
   const gone = formerJails(candidates, {
     ...{ prune, deleteHomes, leaving: leavers.leaving, inhabitants, kept: [...before.kept, ...stay] },
     hasAccount: (uid) => !goes.has(uid) && answered(() => machine.accounts.userByUid(uid)) !== undefined,
-    prunes: (once) => prunesWithHomes(once, usual),
+    filesOf: ({ path, file }) =>
+      usual
+        ? []
+        : union(
+            [file],
+            goers.flatMap((one) => (one.jail === path ? one.file : [])),
+          ),
   });
   return {
     former: [...former, ...gone.former],

@@ -2,16 +2,17 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
+import { answered } from "../../cli/error.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
-import { withTree } from "../../jail/fs/look.ts";
-import type { JailRoot } from "../../jail/fs/walk.ts";
+import { lookUp, withTree } from "../../jail/fs/look.ts";
+import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { byStrictness, type KeyLine, keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
 import { type KeyPlace, keysText } from "../../users/keys.ts";
 import { type Change, type FaultText, faultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
-import { sumOf } from "../once.ts";
+import { sumOf, union } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 
 /** The keys of an account. */
@@ -28,22 +29,46 @@ interface KeyState {
 export const NO_KEYS: KeyState = { lacking: 0, former: [], otherOptions: 0 };
 
 /**
- * Calls `use` with the place of the keys of a declared account: its home in the jail, or outside as long as it is in no jail
- * and has yet to move. Undefined if it is in another jail.
+ * Calls `use` with the place of the keys of a declared account: its home in the jail, which `rootOf` opens, or outside as long
+ * as it is in no jail and has yet to move. Undefined if it is in another jail.
  */
 export function withKeyPlace<T>(
   { jail, directory }: Pick<DeclaredUser, "jail" | "directory">,
   user: PasswdEntry,
-  root: JailRoot | undefined,
+  rootOf: () => JailRoot | undefined,
   use: (place: KeyPlace) => T,
 ): T | undefined {
   const split = splitHome(user.home);
   const home = normalPath(split?.home ?? user.home);
   const isOutside = split === undefined && home !== jail && !home.startsWith(`${jail}/`);
   if (isOutside && !directory) return withTree((tree) => use({ root: tree, user, home }));
-  if (root === undefined || (split !== undefined && !directory && normalPath(split.jail) !== jail))
-    return undefined;
-  return use({ root, user, home: homeFor(user, jail) });
+  if (split !== undefined && !directory && normalPath(split.jail) !== jail) return undefined;
+  const root = rootOf();
+  return root && use({ root, user, home: homeFor(user, jail) });
+}
+
+/** The jail that an account is in, if that is another one than the declared one. */
+export function otherJailOf({ jail }: Pick<DeclaredUser, "jail">, user: PasswdEntry): ByteString | undefined {
+  const split = splitHome(user.home);
+  const there = split && normalPath(split.jail);
+  return there === jail ? undefined : there;
+}
+
+/**
+ * The same for the keys in another jail, where sshd(8) reads them as long as the account is there: some may have to be taken
+ * away, and none is given. Undefined if it is in none, or has no home there. Throws JailkitError as openJailRoot does.
+ */
+export function withKeysElsewhere<T>(
+  declared: Pick<DeclaredUser, "jail">,
+  user: PasswdEntry,
+  use: (place: KeyPlace) => T,
+): T | undefined {
+  const there = otherJailOf(declared, user);
+  // One that was moved, or is not mounted, is a fault of the user.
+  if (there === undefined || statIfPresent(AT_FDCWD, there) === undefined) return undefined;
+  using root = openJailRoot(there);
+  const home = homeFor(user, there);
+  return lookUp(root, home) && use({ root, user, home });
 }
 
 /**
@@ -70,25 +95,32 @@ function readKeyState(
   const wanted = new Set(once === undefined ? [] : keys.map(({ key }) => sumOf(key)));
   const sums = new Set((once?.keys ?? []).filter((sum) => !wanted.has(sum)));
   if (keys.length + sums.size === 0) return NO_KEYS;
-  const none = { ...NO_KEYS, lacking: keys.length };
+  const elsewhere = answered(() => ({ text: withKeysElsewhere(declared, account, keysText) }));
+  // All of them if these cannot be read: then the run says why.
+  const formerThere = elsewhere === undefined ? [...sums] : formerIn(elsewhere.text, sums);
+  const none = { ...NO_KEYS, lacking: keys.length, former: formerThere };
   // That a home outside is missing is a failure of the move.
   const isMissing =
     splitHome(account.home) === undefined && statIfPresent(AT_FDCWD, account.home) === undefined;
   if (home !== "there" || (isMissing && !declared.directory)) return none;
-  const text = withKeyPlace(declared, account, root, keysText);
+  const text = withKeyPlace(declared, account, () => root, keysText) ?? elsewhere?.text;
   if (text === undefined) return none;
-  const former =
-    sums.size === 0 ? [] : keyLinesIn(text).flatMap(({ key }) => (sums.has(sumOf(key)) ? key : []));
   const lines = new Set(text.split("\n"));
   // Nearly always; to read thousands of files would take a second.
   const merge = keys.every(({ line }) => lines.has(line)) ? undefined : mergeKeys(text, keys);
   return {
     lacking: merge?.added ?? 0,
-    former: [...new Set(former)],
+    former: union(formerThere, formerIn(text, sums)),
     otherOptions: merge?.otherOptions ?? 0,
     stricterOptions: merge && merge.otherOptions > 0 ? strictness(text, keys) : undefined,
   };
 }
+
+/** Those keys of a file whose sums these are. */
+const formerIn = (text: ByteString | undefined, sums: ReadonlySet<ByteString>): readonly ByteString[] =>
+  text === undefined || sums.size === 0
+    ? []
+    : keyLinesIn(text).flatMap(({ key }) => (sums.has(sumOf(key)) ? key : []));
 
 function strictness(text: ByteString, keys: readonly KeyLine[]): Change["takes"] {
   const { less, more, unclear } = byStrictness(text, keys);

@@ -26,13 +26,13 @@ export const becomesLimited = ({ shell }: DeclaredUser, { inJail }: UserState): 
 /** Why it is not known that the account is the one that was declared before. */
 const OTHERS = ["root", "uid-differs", "local", "not-local", "no-such-user"];
 
-/** What is made of changes in spite of a fault. Of an account in another jail that is what is on the machine. */
+/** What is made of changes in spite of a fault. Of an account in another jail that is what is on the machine, and its keys. */
 export function onlyTaking(fault: Fault, state: UserState, all: () => readonly Change[]): UserComparison {
   const nothing = { changes: [], fault, directory: undefined, onlyTakes: true };
   if (state.account === undefined || OTHERS.includes(fault.code)) return nothing;
   const isElsewhere = fault.code === "in-another-jail";
   const changes = taking(all()).filter(
-    ({ what, action }) => !isElsewhere || (what === "groups" && action === "remove"),
+    ({ what, action }) => !isElsewhere || what === "keys" || (what === "groups" && action === "remove"),
   );
   return { ...nothing, changes, meanwhile: state.commonPolicy?.keys };
 }

@@ -516,7 +516,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/beside.ts", "e2e/apply-beside.test.ts", [
     ["once.logSocket && beside.logSocket !== true", "once.logSocket"],
-    ["once.policy && (policy === undefined || !isSame)", "once.policy"],
+    ["once.policy && lacksRights(once.limited)", "once.policy"],
     ["missingIn(once.groups, groups)", "once.groups"],
     [" && mine !== other", " && false"],
   ]),

@@ -64,7 +64,10 @@ export const DECLARATION: readonly Mutant[] = [
     ['jail !== "" && !keeps.includes("home")', "false"],
     ["if (owner !== undefined) {", "if (false) {"],
     ['.map((one): Problem => ({ ...one, severity: "error" }))', ""],
-    ["[...new Set(files)]", "files"],
+    [
+      "[...new Map(files.map((file) => [knownAs(file), file]))]",
+      "files.map((file) => [knownAs(file), file])",
+    ],
     ["read(file, true)", "read(file, false)"],
   ]),
   ...within("src/declaration/machine.ts", MACHINE, [
