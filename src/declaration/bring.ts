@@ -3,20 +3,15 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { answered } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { readKeys } from "../config/keys.ts";
-import { mergeFiles } from "../config/load.ts";
 import { findEntry } from "../config/model.ts";
-import { scanIni } from "../config/scan.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import type { ListItem } from "../config/values.ts";
 import { serviceOf, wordFiles } from "../known-programs/allow/table.ts";
 import { SERVICES, type Service } from "../known-programs/services.ts";
 import { isLimitedShell } from "../users/access.ts";
-import { DECLARATION_FILE } from "./known-file.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
-import { declarationIn, readDeclarationSources } from "./read.ts";
 import { itemsOf } from "./section.ts";
 
 /** A word of the key `allow`, with the programs of it that are missing. */
@@ -77,20 +72,12 @@ export function bringAdvice(jail: DeclaredJail, { key, item, places }: Wanted): 
   return `${install}${edit}, and type: jailkit apply`;
 }
 
-/** The jails that this machine's files declare; none if one cannot be read, or is not root's alone. */
-export function declaredJails(): ReadonlyMap<ByteString, DeclaredJail> {
-  const sources = answered(readDeclarationSources) ?? [];
-  const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, "plain"));
-  const { jails } = declarationIn(mergeFiles(parts, DECLARATION_FILE, "plain")).declaration;
-  return new Map(jails.map((jail) => [jail.path, jail]));
-}
-
 /** What to do instead of a command of ours that brings one section or file into a declared jail; undefined for another text. */
 export function adviceInstead(
   command: ByteString,
-  jails: ReadonlyMap<ByteString, DeclaredJail>,
+  jails: ReadonlyMap<ByteString, DeclaredJail> | undefined,
 ): ByteString | undefined {
-  for (const jail of jails.values()) {
+  for (const jail of jails?.values() ?? []) {
     for (const tool of ["jk_init", "jk_cp"]) {
       const start = `${tool} -j ${shellWord(jail.path)} `;
       const word = command.slice(start.length);

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { answered, describeError, JailkitError } from "../cli/error.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { itemChanges } from "../config/fixes.ts";
 import {
@@ -127,6 +127,30 @@ const dialect = "plain";
 /** jails.ini and the files of jails.d in a directory. Throws as readConfigSources does. */
 export const readDeclarationSources = (directory: ByteString = CONFIG_DIRECTORY): ConfigSource[] =>
   readConfigSources(`${directory}/jails.ini`, 1, undefined, undefined, { dialect });
+
+/** What the files of this machine declare, by paths and names. */
+export interface Declared {
+  readonly ini: IniFile;
+  readonly jails: ReadonlyMap<ByteString, DeclaredJail>;
+  readonly users: ReadonlyMap<ByteString, DeclaredUser>;
+}
+
+/**
+ * The same, for advice, also with errors in them. Undefined if a file cannot be read, or is not root's alone: what it says is
+ * no reason to change it.
+ */
+export function declaredHere(): Declared | undefined {
+  const sources = answered(readDeclarationSources);
+  if (sources === undefined) return undefined;
+  const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, dialect));
+  const ini = mergeFiles(parts, DECLARATION_FILE, dialect);
+  const { jails, users } = declarationIn(ini).declaration;
+  return {
+    ini,
+    jails: new Map(jails.map((jail) => [jail.path, jail])),
+    users: new Map(users.map((user) => [user.name, user])),
+  };
+}
 
 /** Why a file that was named cannot be read. What is no declaration by its name, such as jails.d or /dev/null, stays where it is. */
 function namedFault(file: ByteString, error: JailkitError): JailkitError {

@@ -69,12 +69,19 @@ function findAccount(user: ByteString): { account?: PasswdEntry; silence?: ByteS
   }
 }
 
-/** usermod(8) cannot change an account that is not in /etc/passwd. */
+/** The command that shows what an account of a directory should have. */
+export const directoryCommand = (name: ByteString): ByteString =>
+  `jk_jailuser --dry-run -j JAIL ${operands(name)}`;
+
+/** usermod(8) cannot change an account that is not in /etc/passwd, and jk_jailuser refuses to. */
 function tellOfDirectory(report: LoginReport, name: ByteString): void {
-  const set = `set its home and shell where the account is kept, which 'jk_jailuser --dry-run -j JAIL ${operands(name)}' shows`;
-  report.steps = report.steps.map((step) =>
-    /^usermod -[ds] /.test(step.remedy) ? { ...step, remedy: set } : step,
-  );
+  const set = `set its home and shell where the account is kept, which '${directoryCommand(name)}' shows`;
+  report.steps = report.steps.map((step) => {
+    return {
+      ...step,
+      remedy: step.remedy.replace(/(?:^usermod -[ds] |\bjk_jailuser -m -j JAIL ).*$/, () => set),
+    };
+  });
 }
 
 /** Calls `explain`; if it throws, a step says so. */

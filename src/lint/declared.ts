@@ -1,13 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
-import { mergeFiles } from "../config/load.ts";
 import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
-import { scanIni } from "../config/scan.ts";
-import { adviceInstead, declaredJails } from "../declaration/bring.ts";
-import { DECLARATION_FILE } from "../declaration/known-file.ts";
+import { adviceInstead } from "../declaration/bring.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
-import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
+import { type Declared, declaredHere } from "../declaration/read.ts";
 import { hostUser } from "../system/name-services.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { jailOf } from "./world.ts";
@@ -18,36 +15,17 @@ interface Placed {
   readonly ini: IniFile;
 }
 
-interface Declared {
-  readonly ini: IniFile;
-  readonly users: ReadonlyMap<ByteString, DeclaredUser>;
-}
-
 /** A declared user, and the files that declare it. */
 interface Found {
   readonly user: DeclaredUser;
   readonly declared: IniFile;
 }
 
-/** None if a file cannot be read, or is not root's alone: what it says is no reason to change it. */
-function readDeclared(): Declared | undefined {
-  const sources = answered(readDeclarationSources);
-  if (sources === undefined) return undefined;
-  const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, "plain"));
-  const ini = mergeFiles(parts, DECLARATION_FILE, "plain");
-  const { users } = declarationIn(ini).declaration;
-  return { ini, users: new Map(users.map((user) => [user.name, user])) };
-}
-
-/** The users whom the files of this machine declare, by name; none if one cannot be read. */
-export const declaredUsers = (): Declared["users"] => readDeclared()?.users ?? new Map();
-
 /**
  * Where problems in jk_lsh.ini and jk_chrootsh.ini are to be fixed: `jailkit apply` writes the sections of declared users,
  * and would write there again what somebody has changed.
  */
 export class DeclaredSections {
-  #jails: ReturnType<typeof declaredJails> | undefined;
   #read: { readonly declared: Declared | undefined } | undefined;
 
   /** The same problem in the declaration, with a fix for that, if its line comes from there. */
@@ -78,29 +56,32 @@ export class DeclaredSections {
   #brought(problem: Problem): Problem {
     const { fix } = problem;
     if (fix?.kind !== "command") return problem;
-    this.#jails ??= declaredJails();
-    const text = adviceInstead(fix.text, this.#jails);
+    const text = adviceInstead(fix.text, this.#declared()?.jails);
     return text === undefined ? problem : { ...problem, fix: { kind: "command", text } };
   }
 
+  #declared(): Declared | undefined {
+    this.#read ??= { declared: declaredHere() };
+    return this.#read.declared;
+  }
+
   /** The declared user of a name. */
-  #declared(name: ByteString): Found | undefined {
-    this.#read ??= { declared: readDeclared() };
-    const { declared } = this.#read;
+  #named(name: ByteString): Found | undefined {
+    const declared = this.#declared();
     const user = declared?.users.get(name);
     return declared === undefined || user === undefined ? undefined : { user, declared: declared.ini };
   }
 
   /** A declared user whom this machine, or the jail that the file is in, lacks until `jailkit apply` runs. */
   #absent(name: ByteString, file: ByteString): Found | undefined {
-    const found = this.#declared(name);
+    const found = this.#named(name);
     const jail = jailOf(file) ?? found?.user.jail;
     return found !== undefined && jail === found.user.jail && comesBack(found.user) ? found : undefined;
   }
 
   /** The user whose section it is, if rights are declared that are in this file. */
   #userOf(name: ByteString, file: ByteString): Found | undefined {
-    const found = this.#declared(name);
+    const found = this.#named(name);
     if (found?.user.policy === undefined) return undefined;
     const jail = isLimitedShell(found.user.shell) ? found.user.jail : undefined;
     return jailOf(file) === jail ? found : undefined;

@@ -2,12 +2,12 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
 import { answered } from "../cli/error.ts";
+import { declaredHere } from "../declaration/read.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { withOneTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
-import { declaredUsers } from "../lint/declared.ts";
 import { isClosed } from "../users/leaving.ts";
 
 /** Why an account is not in its jail as it should be. */
@@ -45,11 +45,11 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   const wanted = jails.filter((jail) => isInOrder(jail) && jail.users.length > 0);
   const lacking = withOneTree(() => wanted.map((jail) => ({ jail: jail.path, users: lackingIn(jail) })));
   if (lacking.every(({ users }) => users.length === 0)) return ofShells;
-  const declared = declaredUsers();
+  const declared = declaredHere()?.users;
   const ofJails = lacking.flatMap(({ jail, users }) =>
     users.map((user): AccountFault => {
       const { message, remedy } = notInJailFinding(user, jail);
-      const isDeclared = declared.get(user.name)?.jail === jail;
+      const isDeclared = declared?.get(user.name)?.jail === jail;
       return { kind: "not-in-jail", name: user.name, message, remedy: isDeclared ? "jailkit apply" : remedy };
     }),
   );

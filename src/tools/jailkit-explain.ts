@@ -7,8 +7,10 @@ import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { printLine } from "../cli/output.ts";
 import { defineTool, parseArguments, type ToolOutput } from "../cli/tool.ts";
-import { adviceInstead, declaredJails } from "../declaration/bring.ts";
+import { adviceInstead } from "../declaration/bring.ts";
+import { declaredHere } from "../declaration/read.ts";
 import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch/options.ts";
+import { directoryCommand } from "../explain/account.ts";
 import { explainId, idLines, idReport, idStatus, isErrorId } from "../explain/error-id.ts";
 import { explainLogin } from "../explain/explain.ts";
 import { explainLaunch } from "../explain/programs/launch.ts";
@@ -34,10 +36,21 @@ function showId(id: ByteString): ToolOutput {
   return { exitStatus: idStatus(found), report: () => idReport(found), print };
 }
 
+/** Of a declared account of a directory, `jailkit apply` shows what that should have. */
+function withDirectory(report: LoginReport): LoginReport {
+  const show = directoryCommand(report.user);
+  if (report.steps.every(({ remedy }) => !remedy.includes(show))) return report;
+  if (declaredHere()?.users.get(report.user)?.directory !== true) return report;
+  const steps = report.steps.map((step) => {
+    return { ...step, remedy: step.remedy.replace(show, "jailkit apply --check") };
+  });
+  return { ...report, steps };
+}
+
 /** With the lines of the declaration instead of commands that bring programs into its jail. */
-function declared(report: LoginReport): LoginReport {
+function withLines(report: LoginReport): LoginReport {
   if (report.steps.every(({ remedy }) => !/\bjk_(?:init|cp) -j/.test(remedy))) return report;
-  const jails = declaredJails();
+  const jails = declaredHere()?.jails;
   const steps = report.steps.map((step) => {
     return { ...step, remedy: adviceInstead(step.remedy, jails) ?? step.remedy };
   });
@@ -45,7 +58,7 @@ function declared(report: LoginReport): LoginReport {
 }
 
 function showReport(asked: LoginReport, paint: Paint): ToolOutput {
-  const report = declared(asked);
+  const report = withLines(withDirectory(asked));
   const print = () => reportLines(report, paint).forEach(printLine);
   return { exitStatus: reportStatus(report), report: () => explainReport(report), print };
 }

@@ -58,6 +58,17 @@ test("the jail's side is made, and the directory is told what it should say unti
       attributes: { homeDirectory: `${J}/./home/luser`, loginShell: "/usr/sbin/jk_chrootsh" },
     },
   ]);
+  for (const shell of ["/bin/sh", "/usr/sbin/jk_chrootsh"]) {
+    m.write(ACCOUNTS, `luser:x:6001:6001::/home/luser:${shell}\n`);
+    const { stdout } = m.run(["jailkit", "explain", "--su", "luser"]);
+    const advice = /set its home and shell where the account is kept, which '(.*)' shows\n/.exec(stdout)?.[1];
+    expect(advice).toBe("jailkit apply --check");
+    expect(stdout).not.toContain("jk_jailuser -m");
+    expect(m.run((advice ?? "false").split(" ")).stdout).toContain(
+      `${J}/./home/luser:/usr/sbin/jk_chrootsh\n`,
+    );
+  }
+  m.write(ACCOUNTS, "luser:x:6001:6001::/home/luser:/bin/sh\n");
   const again = m.run(["jailkit", "apply"]);
   expect(again.status).toBe(0);
   expect(again.stdout).toContain("# The directory of user luser:\n");
