@@ -9,7 +9,7 @@ import { runChecks } from "../enter/checks.ts";
 import { splitOf } from "../enter/facts.ts";
 import { CONFIG_FILE, type GatheredFacts, gatherFacts } from "../enter/gather.ts";
 import { HOST_CHECKS } from "../enter/login/host-checks.ts";
-import { nearestDirectory } from "../jail/fs/safety.ts";
+import { nearestDirectory } from "../jail/fs/nearest.ts";
 import { type JailRoot, release } from "../jail/fs/walk.ts";
 import { groupIdsOf, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";

@@ -5,6 +5,7 @@ import { JailkitError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { exchangeFindings, type Finding } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { commandAt } from "../system/exchange.ts";
 import { whoseHome } from "../system/home-owner.ts";
 
 /** The advice for a home in the home of another user, unless there is a better one. */
@@ -17,10 +18,13 @@ function advice(root: JailRoot, { path, message, remedy, inHome }: Finding, else
       its === uid ? [{ name, home: hostPath(root, home) }] : [],
     );
   // The whole jail must leave the home.
-  const why = inHome ? undefined : whoseHome(path, inJail)?.why;
-  return why === undefined
+  if (inHome) return { text: `${message}; fix it with: ${remedy}`, remedy };
+  const why = whoseHome(path, inJail)?.why;
+  if (why !== undefined) return { text: `${message}; ${why}: ${elsewhere}`, remedy: undefined };
+  // Only in a sticky directory, where its owner can exchange it: those above have no finding.
+  return commandAt(path, remedy) === remedy
     ? { text: `${message}; fix it with: ${remedy}`, remedy }
-    : { text: `${message}; ${why}: ${elsewhere}`, remedy: undefined };
+    : { text: `${message}: ${elsewhere}`, remedy: undefined };
 }
 
 /** Throws JailkitError "unsafe-parent" if there is a finding, with advice. `root`: the jail of the home. */

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { openAt, readDirectory, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
-import { directoryOf, pathComponents } from "../../../ffi/paths.ts";
+import { pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
@@ -13,6 +13,7 @@ import { freeName, freeNumbered } from "../../system/free-name.ts";
 import { type Place, sparingHomes } from "./elsewhere.ts";
 import type { Finding, SafetyRule } from "./finding.ts";
 import { isIn } from "./look.ts";
+import { nearest } from "./nearest.ts";
 import { isOfKernel, isStrict } from "./strict.ts";
 import {
   type Ancestor,
@@ -168,21 +169,22 @@ export function onlyRootDecides(root: JailRoot, path: ByteString): boolean {
   }
 }
 
-/** Opens the directory at `path` of a tree, or if it is missing the nearest one above. Pass it to release. */
-export function nearestDirectory(root: JailRoot, path: ByteString): Directory {
-  for (let at = path; ; at = directoryOf(at)) {
-    try {
-      return walk(root, at);
-    } catch (error) {
-      if (!isErrno(error, "ENOENT")) throw error;
-    }
-  }
+/** Who could create `missing` in a sticky directory before root does: it would stay theirs. */
+function creatorFindings(root: JailRoot, { path, stat, fd }: Directory, missing: ByteString): Finding[] {
+  const [at, first] = [hostPath(root, path), hostPath(root, missing)];
+  const findings: Finding[] = [];
+  if (stat.mode & 0o020 && stat.gid !== 0) findings.push(groupWriteFinding(at, stat));
+  else if (stat.mode & 0o020) findings.push(...aclFindings(at, stat, aclAt(fd, ".")));
+  if (stat.mode & 0o002) findings.push(otherWriteFinding(at, stat));
+  const remedy = `mkdir -m 0755 ${shellWord(first)}`;
+  const why = `, and others could create ${display(first)} first`;
+  return findings.map((found) => ({ ...found, message: found.message + why, remedy }));
 }
 
 /**
  * Why users other than root could exchange a name in the directory at `path` of a tree, or in one above it: it belongs to
- * another user, or others can write it and it is not sticky. If it is missing, the nearest one above counts. `jail`: the
- * one that must leave the home of a user.
+ * another user, or others can write it and it is not sticky. If it is missing, the nearest one above counts, which others
+ * must not write at all: who creates the missing one first owns it. `jail`: the one that must leave the home of a user.
  */
 export function exchangeFindings(
   root: JailRoot,
@@ -192,12 +194,14 @@ export function exchangeFindings(
   const found = (one: Ancestor) =>
     one.stat.mode & C.S_ISVTX ? ownerFinding(one.path, one.stat) : parentFindings(one);
   const findings = root.ancestors.flatMap(found);
-  const directory = nearestDirectory(root, path);
+  const { directory, missing } = nearest(root, path);
   release(directory);
   const parts = pathComponents(directory.path);
   for (let count = 0; count <= parts.length; count++) {
     withDirectory(root, parts.slice(0, count).join("/"), (one) => {
       findings.push(...found(ancestorAt(hostPath(root, one.path), one)));
+      if (missing !== undefined && count === parts.length && one.stat.mode & C.S_ISVTX)
+        findings.push(...creatorFindings(root, one, missing));
     });
   }
   return jail === undefined ? findings : sparingHomes(findings, jail);
