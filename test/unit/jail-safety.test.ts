@@ -220,11 +220,18 @@ test("accounts are looked up only for a directory that is refused; without an an
     expect([findings(), exchangeFindings(jail.root, "/home"), asked]).toEqual([[], [], 0]);
     // A login to it is refused.
     chmodSync(jail.path, 0o775);
-    directory("/etc", 0o755, USER);
+    directory("/etc", 0o775);
     expect([findings().length, asked]).toEqual([2, 0]);
+    directory("/etc", 0o755, USER);
+    const [, own] = findings();
+    expect([own?.remedy, asked]).toEqual([
+      `give the account another home, and then type: chown -h root ${at("/etc")}`,
+      1,
+    ]);
+    directory("/etc");
     chownSync(jail.base, USER, USER);
     const [first] = findings();
-    expect(asked).toBe(1);
+    expect(asked).toBe(2);
     expect(first?.message).toContain("; it may be in the home of its owner (");
     expect(first?.remedy).toContain("jailkit adopt --moved ");
     // For a login, nslcd(8) knows no such account while its server is down; here that is no answer.

@@ -10,7 +10,7 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { toleratesGroup } from "../../system/exchange.ts";
 import { freeName, freeNumbered } from "../../system/free-name.ts";
-import { type Place, sparingHomes } from "./elsewhere.ts";
+import { type Place, sparingHomes, sparingHomesInside } from "./elsewhere.ts";
 import type { Finding, SafetyRule } from "./finding.ts";
 import { isIn } from "./look.ts";
 import { nearest } from "./nearest.ts";
@@ -172,9 +172,9 @@ export function onlyRootDecides(root: JailRoot, path: ByteString): boolean {
 /** Who could create `missing` in a sticky directory before root does: it would stay theirs. */
 function creatorFindings(root: JailRoot, { path, stat, fd }: Directory, missing: ByteString): Finding[] {
   const [at, first] = [hostPath(root, path), hostPath(root, missing)];
-  const findings: Finding[] = [];
-  if (stat.mode & 0o020 && stat.gid !== 0) findings.push(groupWriteFinding(at, stat));
-  else if (stat.mode & 0o020) findings.push(...aclFindings(at, stat, aclAt(fd, ".")));
+  const ofGroup = () =>
+    stat.gid === 0 ? aclFindings(at, stat, aclAt(fd, ".")) : [groupWriteFinding(at, stat)];
+  const findings = (stat.mode & 0o020) === 0 ? [] : ofGroup();
   if (stat.mode & 0o002) findings.push(otherWriteFinding(at, stat));
   const remedy = `mkdir -m 0755 ${shellWord(first)}`;
   const why = `, and others could create ${display(first)} first`;
@@ -218,20 +218,22 @@ export function exchangeFindings(
  */
 export function jailFindings(root: JailRoot): Finding[] {
   const findings = directoryFindings(root);
+  const inside: Finding[] = [];
   for (const name of topLevel(root)) {
     const stat = statIfPresent(root.fd, name);
     if (stat === undefined) continue;
     const path = hostPath(root, joinPath("/", name));
-    if (isLink(stat)) findings.push(...linkFindings(root, name));
+    if (isLink(stat)) inside.push(...linkFindings(root, name));
     else if (isDirectory(stat)) {
       const mounted = isOfKernel(name) && !onSameMount(root.top.stat, stat);
-      if (!mounted) findings.push(...strictFindings(path, stat));
+      if (!mounted) inside.push(...strictFindings(path, stat));
     } else if (DIRECTORIES.test(name)) {
       const found = finding(path, "not-a-directory", "is not a directory", "mv -nT");
       const aside = hostPath(root, freeNumbered(`/not-${name}`, isIn(root)));
-      findings.push({ ...found, remedy: `${found.remedy} ${shellWord(aside)}` });
+      inside.push({ ...found, remedy: `${found.remedy} ${shellWord(aside)}` });
     }
   }
+  if (inside.length > 0) findings.push(...sparingHomesInside(inside));
   if (findings.length === 0) return findings;
   // A directory on the way also makes each symbolic link through it unsafe; nobody should remove these.
   const causes = findings.filter(({ rule }) => rule !== "link-through-untrusted");
