@@ -3,12 +3,13 @@ import { answered } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
 import { type Fix, type IniSection, keyPlace } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
-import { usualHome } from "../jail/accounts/home-place.ts";
+import { neverHome, usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { homeDirectoryFault } from "../users/directory.ts";
 import { groupOf } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
+import { otherHome } from "../users/own-home.ts";
 import { membershipFault } from "./compare/look-user.ts";
 import { placeFault } from "./compare/user.ts";
 import type { FactContext } from "./machine-facts.ts";
@@ -37,14 +38,22 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
   } else if (fault !== undefined) {
     const { code, message, home: now } = fault;
     const fix: Fix =
-      home === undefined
-        ? { kind: "in-section", section: section.name, lines: [`home = ${now}`] }
-        : { kind: "value", text: now };
+      now === undefined
+        ? { kind: "none" }
+        : home === undefined
+          ? { kind: "in-section", section: section.name, lines: [`home = ${now}`] }
+          : { kind: "value", text: now };
     report(keyPlace(section, "home"), "error", code, `${shown} ${message}`, fix);
   }
   if (!directory) return;
+  const seen = home ?? homeFor(account, jail);
+  const never = home === undefined ? neverHome(seen) : undefined;
+  if (never !== undefined) {
+    const message = `${shown} would have the home ${quoted(seen)} in the jail, which ${never}: ${otherHome(account, { path: jail }, seen)}`;
+    report(section, "error", "bad-account", message, { kind: "none" });
+  }
   reportMembership(section, account, { facts, report });
-  const whole = joinHome(jail, home ?? homeFor(account, jail));
+  const whole = joinHome(jail, seen);
   const refused = account.home === whole ? undefined : homeDirectoryFault(whole);
   if (refused !== undefined) {
     const isJail = homeDirectoryFault(jail) !== undefined;

@@ -9,7 +9,7 @@ import { runChecks } from "../enter/checks.ts";
 import { splitOf } from "../enter/facts.ts";
 import { CONFIG_FILE, type GatheredFacts, gatherFacts } from "../enter/gather.ts";
 import { HOST_CHECKS } from "../enter/login/host-checks.ts";
-import { nearestDirectory } from "../jail/fs/safety.ts";
+import { nearestDirectory } from "../jail/fs/nearest.ts";
 import { type JailRoot, release } from "../jail/fs/walk.ts";
 import { groupIdsOf, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
@@ -61,7 +61,9 @@ export function homeFault(
   const fault = results.find((one) => one.name.startsWith("home-") && one.outcome === "failed");
   if (fault === undefined) return undefined;
   const why = fault.message.replace(/^abort, /, "");
-  return `${display(name)} cannot log in, ${why}; fix it with: ${fault.remedy ?? ""}`;
+  // What cannot be looked at, such as the target of a user's symbolic link, has none.
+  const fix = fault.remedy ? `; fix it with: ${fault.remedy}` : "";
+  return `${display(name)} cannot log in, ${why}${fix}`;
 }
 
 /** The facts of a login after the home has come to its path, where nothing exists yet. */

@@ -3,7 +3,7 @@ import { normalPath, pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { isJailsOwn } from "../jail/accounts/home-place.ts";
+import { isJailsOwn, neverHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { isPlainName, nameFault } from "../system/account-name.ts";
 import { JAILED_GROUP } from "../system/account-tools.ts";
@@ -168,7 +168,8 @@ export function homeFault(home: ByteString): string | undefined {
     return `the home ${quoted(home)} has a name of more than ${LONGEST_COMPONENT} bytes`;
   const plain = home.startsWith("/") && normalPath(home) === home;
   if (!plain || isJailsOwn(home)) return `the home ${quoted(home)} is a directory of the jail's own`;
-  return undefined;
+  const why = neverHome(home);
+  return why && `the home ${quoted(home)} ${why}`;
 }
 
 /** Why a path cannot be that of a shell; undefined if it can. Pure. */

@@ -15,9 +15,10 @@ import {
   requireMovable,
 } from "../jail/fs/home-move.ts";
 import { removeHome } from "../jail/fs/home-remove.ts";
+import { nearestDirectory } from "../jail/fs/nearest.ts";
 import { requireStage } from "../jail/fs/place.ts";
 import { removeTree } from "../jail/fs/remove.ts";
-import { exchangeFindings, nearestDirectory } from "../jail/fs/safety.ts";
+import { exchangeFindings } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type AccountChange, modifyAccount } from "../system/account-tools.ts";

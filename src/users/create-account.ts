@@ -4,10 +4,9 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError, remedyOf } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
-import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
-import { isIn, lookUp } from "../jail/fs/look.ts";
+import { lookUp } from "../jail/fs/look.ts";
 import { isNoRoom, noRoom } from "../jail/fs/no-room.ts";
 import { temporaryName } from "../jail/fs/place.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
@@ -15,8 +14,6 @@ import { makeDirectories, removePath, removeTree } from "../jail/fs/write.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { addAccount, addGroup, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
-import { commandAt } from "../system/exchange.ts";
-import { freeName } from "../system/free-name.ts";
 import { writeAccess } from "./access.ts";
 import { forgetAccount, recall } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
@@ -24,6 +21,7 @@ import { addToJail } from "./change-account.ts";
 import { groupsOf } from "./jailing.ts";
 import { DEFAULT_GROUP, type NewAccount, type NewAccountValues } from "./new-account.ts";
 import { BAD_JAIL } from "./open-jail.ts";
+import { inPlaceOfOther, otherHome } from "./own-home.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
 
 /** Shows the steps of createAccount. */
@@ -135,9 +133,7 @@ export function foreignHome({ root, jailHome }: NewAccount, user: PasswdEntry): 
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return undefined;
   const path = hostPath(root, jailHome);
   const what = `${quoted(path)} existed before and belongs to uid ${stat.uid}, not to the user: logins are refused`;
-  const aside = hostPath(root, freeName(jailHome, ".old", isIn(root)));
-  const make = commandAt(path, homeRemedy(path, user.uid, user.gid, aside));
-  return `${what}; keep it under another name, and create a new one: ${make}`;
+  return `${what}; ${inPlaceOfOther(root, user, jailHome, otherHome(user, root, jailHome)).advice}`;
 }
 
 /** useradd(8) does not report why it cannot create a home: the error of creating something there, if that fails too. */

@@ -15,7 +15,6 @@ import { absolute } from "../../ffi/guard.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { asUser, shellWord } from "../cli/shell-word.ts";
-import { homeRemedy } from "../enter/remedies.ts";
 import { chmodPath } from "../jail/fs/attributes.ts";
 import { makeDirectoryIn } from "../jail/fs/directories.ts";
 import { isIn, lookUp, readJailFile, withTree } from "../jail/fs/look.ts";
@@ -47,6 +46,7 @@ import {
   withLinesOf,
   withoutKeys,
 } from "./key-lines.ts";
+import { inPlaceOfOther, otherHome } from "./own-home.ts";
 
 const DIRECTORY = ".ssh";
 const FILE = "authorized_keys";
@@ -109,11 +109,10 @@ function withHome<T>({ root, home, user }: KeyPlace, use: (home: Directory) => T
   try {
     const { uid } = directory.stat;
     if (uid === user.uid || uid === 0) return use(directory);
-    const place = hostPath(root, home);
-    const aside = freeName(home, ".old", isIn(root));
-    const remedy = commandAt(place, homeRemedy(place, user.uid, user.gid, hostPath(root, aside)));
+    const elsewhere = root.isJail ? otherHome(user, root, home) : "give the account another home";
+    const { advice } = inPlaceOfOther(root, user, home, elsewhere);
     const why = `belongs to uid ${uid}, not to ${quoted(user.name)}: no key is written there`;
-    throw refuse(root, home, `${why}; keep it under another name, and create a new one: ${remedy}`);
+    throw refuse(root, home, `${why}; ${advice}`);
   } finally {
     release(directory);
   }

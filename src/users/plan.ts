@@ -5,7 +5,7 @@ import { JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
-import { usualHome } from "../jail/accounts/home-place.ts";
+import { neverHome, usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { nameFault } from "../system/account-name.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
@@ -165,6 +165,11 @@ export function planJailing(facts: JailingFacts): JailingPlan {
     throw refuse("no-home", user, `has the home ${quoted(user.home)}, which cannot be in a jail`);
   const outside = inside ? facts.left : normalPath(user.home);
   const moveFrom = facts.move ? outside : undefined;
+  const never = moveFrom === undefined ? undefined : neverHome(jailHome);
+  if (never !== undefined) {
+    const why = `would have the home ${quoted(jailHome)} in the jail, which ${never}: give the account another home first`;
+    throw refuse("bad-home", user, why);
+  }
   if (changeAccount || moveFrom !== undefined) requireNoProcesses(user, processes);
   const entry = planEntry(facts, jailHome);
   const joins = (facts.joins ?? []).filter(({ gid }) => facts.groups.every((group) => group.gid !== gid));

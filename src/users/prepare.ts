@@ -1,9 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { operands, shellWord } from "../cli/shell-word.ts";
-import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
-import { joinHome, splitHome } from "../jail/accounts/separator.ts";
+import { neverHome } from "../jail/accounts/home-place.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable } from "../jail/fs/writable.ts";
@@ -19,6 +18,7 @@ import { groupsOf, type JailingOptions, warnOfPolicy } from "./jailing.ts";
 import { planKeys, planSkeletonKeys } from "./keys.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
+import { otherHome } from "./own-home.ts";
 import { requireSafePlace, unsafePlace } from "./safe-place.ts";
 import { seenNow } from "./seen.ts";
 
@@ -40,8 +40,8 @@ export function prepareJail(
   const usualShell = seen.recorded(user.name)?.jailShell;
   const home = homeFor(user, root.path);
   const isDirectorys = !(facts?.isLocal ?? isLocalUser)(user.name);
-  const isMissing = () =>
-    livesIn(root, user, isDirectorys) && !isJailsOwn(home) && lookUp(root, home) === undefined;
+  const isFit = neverHome(home, true) === undefined;
+  const isMissing = () => livesIn(root, user, isDirectorys) && isFit && lookUp(root, home) === undefined;
   // An empty one would be in the way of the home that an interrupted run has put aside.
   const recorded = () => seen.recorded(user.name)?.home ?? home;
   if (!isDirectorys && isMissing()) completeOwnMove(user, host, { root, recorded }, run, dryRun);
@@ -88,14 +88,6 @@ function hasSafePlace(
   if (needed) requireSafePlace(root, home, elsewhere);
   run.warn(`the home ${quoted(hostPath(root, home))} is not created, ${why}`);
   return false;
-}
-
-/** How an account gets the usual home, where its own is in the home of another user. */
-export function otherHome({ name }: PasswdEntry, { path }: JailRoot, home: ByteString): string {
-  const usual = usualHome(name);
-  if (!isLocalUser(name) || home === usual) return "give the account a home outside of it";
-  const give = `usermod -d ${shellWord(joinHome(path, usual))} ${operands(name)}`;
-  return `give the account another home: ${give} && jk_jailuser --jail-side-only -j ${shellWord(path)} ${operands(name)}`;
 }
 
 /** Whether an account lives in a jail, or only its directory can move it there. */

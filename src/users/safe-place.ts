@@ -2,25 +2,24 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { exchangeFindings, type Finding } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
-import { whoseHome } from "../system/home-owner.ts";
+import { commandAt } from "../system/exchange.ts";
+import { whoseHomeIn } from "./own-home.ts";
 
 /** The advice for a home in the home of another user, unless there is a better one. */
 const ELSEWHERE = "choose a home outside of it";
 
 /** Why a directory is not safe, printable, and what to do: `elsewhere`, if it may be in the home of another user. */
 function advice(root: JailRoot, { path, message, remedy, inHome }: Finding, elsewhere: string) {
-  const inJail = (uid: number) =>
-    readJailAccounts(root).users.flatMap(({ name, uid: its, home }) =>
-      its === uid ? [{ name, home: hostPath(root, home) }] : [],
-    );
   // The whole jail must leave the home.
-  const why = inHome ? undefined : whoseHome(path, inJail)?.why;
-  return why === undefined
+  if (inHome) return { text: `${message}; fix it with: ${remedy}`, remedy };
+  const why = whoseHomeIn(root, path)?.why;
+  if (why !== undefined) return { text: `${message}; ${why}: ${elsewhere}`, remedy: undefined };
+  // Only in a sticky directory, where its owner can exchange it: those above have no finding.
+  return commandAt(path, remedy) === remedy
     ? { text: `${message}; fix it with: ${remedy}`, remedy }
-    : { text: `${message}; ${why}: ${elsewhere}`, remedy: undefined };
+    : { text: `${message}: ${elsewhere}`, remedy: undefined };
 }
 
 /** Throws JailkitError "unsafe-parent" if there is a finding, with advice. `root`: the jail of the home. */

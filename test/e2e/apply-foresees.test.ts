@@ -674,10 +674,14 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, "userdel x", `rmdir ${J}/home/x`),
   },
   {
-    what: "the home of root, in a new jail",
+    what: "the home of an account that a section brings, in a new jail",
     fails: ["user x"],
-    declared: `[jail ${NEW}]\nsections = uidbasics, basicshell\n${user("x", "home = /root\n", NEW)}`,
-    after: (m) => all(m, `jailkit delete --yes ${NEW}`),
+    declared: `[jail ${NEW}]\nsections = uidbasics, basicshell, own\n${user("x", "home = /data/svc\n", NEW)}`,
+    before: (m) => {
+      m.addUser("svc", { home: "/data/svc" });
+      m.write(INI, "[own]\nusers = svc\n");
+    },
+    after: (m) => all(m, `jailkit delete --yes ${NEW}`, "userdel svc", `rm ${INI}`),
   },
   {
     what: "the home of an account that a section brings into a jail",

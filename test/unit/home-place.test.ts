@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { isJailsOwn, otherHomeRemedy } from "../../src/jail/accounts/home-place.ts";
+import { isJailsOwn, neverHome, otherHomeRemedy } from "../../src/jail/accounts/home-place.ts";
+import { isStrict } from "../../src/jail/fs/strict.ts";
+import { homeFault } from "../../src/transfer/accounts.ts";
 import { unsafePlace } from "../../src/users/safe-place.ts";
 import { makeJail, USER } from "./jail-helper.ts";
 
@@ -18,9 +20,37 @@ test.each([
   ["/home/u", false],
   ["/var/www", false],
   ["/web", false],
-  ["/library", false],
+  ["/library", true],
+  ["/library/u", false],
+  ["/root", true],
 ])("a home %p is the jail's own: %p", (home, own) => {
   expect(isJailsOwn(home)).toBe(own);
+});
+
+test.each("dev etc lib lib32 lib64 libx32 libbob librarian usr bin sbin opt run root proc sys".split(" "))(
+  "%s, of which the safety of a jail depends, is nobody's home; one in it may be",
+  (name) => {
+    expect(isStrict(name)).toBe(true);
+    for (const home of [`/${name}`, `/${name}/`, `/home/../${name}/.`]) {
+      expect([home, isJailsOwn(home), neverHome(home)]).toEqual([
+        ...[home, true, "is a directory of the jail's own"],
+      ]);
+      expect(homeFault(home)).toContain("is a directory of the jail's own");
+    }
+    expect(neverHome(`/${name}/u`)).toBeUndefined();
+  },
+);
+
+test.each([
+  ["/home/.jk-put-Dikq3yIBWv64", true],
+  ["/home/.jk-move-anna/x", true],
+  ["/.jk-", true],
+  ["/home/.jkx", false],
+  ["/home/a.jk-b", false],
+])("a home %p has a name of jailkit's own: %p", (home, own) => {
+  const why = "has a name of jailkit's temporary files (.jk-...)";
+  expect(neverHome(home)).toBe(own ? why : undefined);
+  expect(homeFault(home)).toBe(own ? `the home '${home}' ${why}` : undefined);
 });
 
 test("another home, also for names that a shell would split", () => {

@@ -158,6 +158,7 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, abov
     // Sticky, names are its owner's and root's to exchange.
     const sticky = ((rights.mode ?? 0) & 0o1000) !== 0;
     const rules = sticky ? above.filter((rule) => rule === O) : above;
+    give(at("/srv"), {});
     for (const path of [jail.base, jail.path, at("/srv")]) {
       give(path, rights);
       const root = openJailRoot(jail.path);

@@ -220,11 +220,18 @@ test("accounts are looked up only for a directory that is refused; without an an
     expect([findings(), exchangeFindings(jail.root, "/home"), asked]).toEqual([[], [], 0]);
     // A login to it is refused.
     chmodSync(jail.path, 0o775);
-    directory("/etc", 0o755, USER);
+    directory("/etc", 0o775);
     expect([findings().length, asked]).toEqual([2, 0]);
+    directory("/etc", 0o755, USER);
+    const [, own] = findings();
+    expect([own?.remedy, asked]).toEqual([
+      `give the account another home, and then type: chown -h root ${at("/etc")}`,
+      1,
+    ]);
+    directory("/etc");
     chownSync(jail.base, USER, USER);
     const [first] = findings();
-    expect(asked).toBe(1);
+    expect(asked).toBe(2);
     expect(first?.message).toContain("; it may be in the home of its owner (");
     expect(first?.remedy).toContain("jailkit adopt --moved ");
     // For a login, nslcd(8) knows no such account while its server is down; here that is no answer.
@@ -264,26 +271,56 @@ describe("directories in which others could exchange a name", () => {
   };
 
   test.each([
-    [0o755, 0, 0, []],
-    [0o2755, 0, USER, []],
-    [0o1777, 0, 0, []],
-    [0o1775, 0, USER, []],
-    [0o755, USER, 0, ["owner"]],
-    [0o1777, USER, 0, ["owner"]],
-    [0o1755, USER, 0, ["owner"]],
-    [0o775, 0, USER, ["group-writable"]],
-    [0o2775, 0, USER, ["group-writable"]],
-    [0o757, 0, 0, ["other-writable"]],
-    [0o4757, 0, 0, ["other-writable"]],
-    [0o777, USER, USER, ["owner", "group-writable", "other-writable"]],
-  ])("%o of %i:%i: %j", (mode, uid, gid, expected) => {
+    [0o755, 0, 0, [], []],
+    [0o2755, 0, USER, [], []],
+    [0o1777, 0, 0, [], ["other-writable"]],
+    [0o1775, 0, USER, [], ["group-writable"]],
+    [0o1775, 0, 0, [], []],
+    [0o1757, 0, 0, [], ["other-writable"]],
+    [0o755, USER, 0, ["owner"], ["owner"]],
+    [0o1777, USER, 0, ["owner"], ["owner", "other-writable"]],
+    [0o1755, USER, 0, ["owner"], ["owner"]],
+    [0o775, 0, USER, ["group-writable"], ["group-writable"]],
+    [0o2775, 0, USER, ["group-writable"], ["group-writable"]],
+    [0o757, 0, 0, ["other-writable"], ["other-writable"]],
+    [0o4757, 0, 0, ["other-writable"], ["other-writable"]],
+    [
+      0o777,
+      USER,
+      USER,
+      ["owner", "group-writable", "other-writable"],
+      ["owner", "group-writable", "other-writable"],
+    ],
+  ])("%o of %i:%i: %j; where one is missing: %j", (mode, uid, gid, expected, missing) => {
     directory("/home/a", mode, uid, gid);
     directory("/home/a/b");
-    const told = expected.map((rule) => `${rule} /jail/home/a`);
+    symlinkSync("home/a/none", at("/dangling"));
+    const told = (list: readonly string[]) => list.map((rule) => `${rule} /jail/home/a`);
     // The directory itself, one above, and one that is not there yet.
-    for (const path of ["/home/a", "/home/a/b", "/home/a/none", "/home/a/b/c/d"])
-      expect([path, rules(path)]).toEqual([path, told]);
+    for (const path of ["/home/a", "/home/a/b", "/home/a/b/c/d"])
+      expect([path, rules(path)]).toEqual([path, told(expected)]);
+    for (const path of ["/home/a/none", "/home/a/none/c", "/dangling", "/dangling/c"])
+      expect([path, rules(path)]).toEqual([path, told(missing)]);
     expect(rules("/home")).toEqual([]);
+  });
+
+  test("who could create what is missing in a sticky directory, also by its ACL; root creates it first", () => {
+    directory("/tmp", 0o1775);
+    Bun.spawnSync(["setfacl", "-m", `u:${USER}:rwx`, at("/tmp")]);
+    expect(rules("/tmp/it's/b")).toEqual(["acl-writable /jail/tmp"]);
+    chmodSync(at("/tmp"), 0o1777);
+    const [, found] = exchangeFindings(jail.root, "/tmp/it's/b");
+    expect(found).toEqual({
+      path: at("/tmp"),
+      rule: "other-writable",
+      message: `${at("/tmp")} is writable by everyone (mode 1777), and others could create ${at("/tmp/it's")} first`,
+      remedy: `mkdir -m 0755 '${at("/tmp/it'\\''s")}'`,
+    });
+    Bun.spawnSync(["sh", "-c", found?.remedy ?? "false"]);
+    expect(rules("/tmp/it's/b")).toEqual([]);
+    rmdirSync(at("/tmp/it's"));
+    symlinkSync("/etc", at("/tmp/it's"));
+    expect(Bun.spawnSync(["sh", "-c", found?.remedy ?? "true"]).exitCode).toBe(1);
   });
 
   test("the jail itself, the directories above it, and the target of a symbolic link", () => {

@@ -21,6 +21,7 @@ import { groupsOf, jailUser } from "../../users/jailing.ts";
 import { type NewHome, planNewAccount } from "../../users/new-account.ts";
 import { NewAccountPlace } from "../../users/new-account-place.ts";
 import { requireReadyJail, requireShell } from "../../users/open-jail.ts";
+import { whoseHomeIn } from "../../users/own-home.ts";
 import { planJailing } from "../../users/plan.ts";
 import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
 import { prepareJail } from "../../users/prepare.ts";
@@ -243,8 +244,12 @@ export function requireOwnHome(
   const aside = commandAt(place, command);
   // As after --prune without --delete-homes.
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
+  const whose = isLeft ? undefined : whoseHomeIn(root, place)?.why;
+  const there = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; `;
+  // No command takes it from its user.
+  if (whose !== undefined) throw new JailkitError("foreign-home", 1, `${there}${whose}: ${DECLARED.home}`);
   const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";
-  const message = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; ${again}keep it under another name: ${aside}`;
+  const message = `${there}${again}keep it under another name: ${aside}`;
   // Of a user who returns; another uid is declared on purpose.
   const line =
     uid === undefined ? `in section [user ${name}] of ${file} write:\nuid = ${stat.uid}` : undefined;

@@ -5,19 +5,17 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { homeRemedy } from "../../enter/remedies.ts";
-import { splitHome } from "../../jail/accounts/separator.ts";
-import { isIn, lookUp } from "../../jail/fs/look.ts";
+import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
+import { dirsEqual, splitHome } from "../../jail/accounts/separator.ts";
+import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
-import { commandAt } from "../../system/exchange.ts";
-import { freeName } from "../../system/free-name.ts";
 import { below } from "../../system/mountinfo.ts";
 import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
-import { otherHome } from "../../users/prepare.ts";
+import { inPlaceOfOther, otherHome } from "../../users/own-home.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";
@@ -48,7 +46,7 @@ export function userState(
     const account = machine.accounts.userByName(declared.name);
     nothing = { ...nothing, account, local: account !== undefined && machine.facts.isLocal(declared.name) };
     const groups = groupsOrFault(declared, account, inside, machine);
-    const home = account === undefined ? undefined : homeState(declared, account, inside);
+    const home = account === undefined ? undefined : homeState(declared, account, inside, machine);
     const fault = groups.fault ?? home?.fault ?? newFault(declared, account, machine);
     // Of an account that is there, something may have to be taken away all the same.
     if (fault !== undefined && account === undefined) return { ...nothing, fault };
@@ -188,41 +186,65 @@ interface HomeState extends Pick<UserState, "home"> {
  * The home of an account in the jail, and why it cannot be used. Who can write above it may do anything with it: of an account
  * that is in the jail, that prevents nothing else.
  */
-function homeState({ jail, directory }: DeclaredUser, account: PasswdEntry, { root }: InJail): HomeState {
+function homeState(
+  { jail, directory }: DeclaredUser,
+  account: PasswdEntry,
+  inside: InJail,
+  machine: Machine,
+): HomeState {
   const split = splitHome(account.home);
   const outside = !directory && (split === undefined || normalPath(split.jail) !== jail);
   // That of an account in no jail may be there already, and does not move.
   const inPlace = split === undefined && below(normalPath(account.home), jail) !== undefined;
-  if (root === undefined || (outside && !inPlace))
-    return {
-      home: "there",
-      fault: outside && split === undefined ? hostHomeFault(account, jail) : undefined,
-    };
+  if (outside && !inPlace)
+    return { home: "there", fault: split === undefined ? hostHomeFault(account, jail) : undefined };
   try {
-    return { home: ownHome(root, account, outside) };
+    const { root } = inside;
+    const isThere = ({ name, uid }: PasswdEntry) =>
+      uid !== account.uid && machine.accounts.userByName(name)?.uid === uid;
+    const otherOf = (home: ByteString) =>
+      inside.accounts?.users.find((one) => dirsEqual(one.home, home) && isThere(one));
+    if (root !== undefined) return { home: ownHome(root, account, outside, otherOf) };
+    requireOwnable({ path: jail }, account, false);
+    return { home: "there" };
   } catch (error) {
     const why = faultText(error);
-    return outside ? { home: "foreign", fault: why } : { home: "foreign", ownFault: why };
+    // The directory must say another home: before there is anything of the account in the jail.
+    const isFault = outside || (directory && why.code === "bad-home");
+    return isFault ? { home: "foreign", fault: why } : { home: "foreign", ownFault: why };
   }
 }
 
-/** Throws JailkitError for a home that is not the user's, or cannot be created. */
-function ownHome(root: JailRoot, account: PasswdEntry, outside: boolean): "there" | "missing" {
+/** Throws JailkitError "bad-home" for a home that no account can have; `isOwn`: it belongs to this one. */
+function requireOwnable(root: Pick<JailRoot, "path">, account: PasswdEntry, isOwn: boolean): void {
+  const home = homeFor(account, root.path);
+  const why = neverHome(home, !isOwn);
+  if (why !== undefined) throw badHome(root, home, why, otherHome(account, root, home));
+}
+
+/** Throws JailkitError for a home that is not the user's, or cannot be created. `otherOf`: who else has it in the jail. */
+function ownHome(
+  root: JailRoot,
+  account: PasswdEntry,
+  outside: boolean,
+  otherOf: (home: ByteString) => PasswdEntry | undefined,
+): "there" | "missing" {
   const path = homeFor(account, root.path);
   const stat = lookUp(root, path)?.stat;
-  if (stat === undefined && outside) return "there";
+  const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
+  requireOwnable(root, account, isOwn);
+  if (isOwn || (stat === undefined && outside)) return "there";
   if (stat === undefined) {
+    const other = otherOf(path);
+    if (other !== undefined) throw homeOfOther(root, path, other, otherHome(account, root, path));
     requireSafePlace(root, path, otherHome(account, root, path));
     return "missing";
   }
-  if (stat.uid === account.uid && isDirectory(stat)) return "there";
   const shown = hostPath(root, path);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";
-  const aside = hostPath(root, freeName(path, ".old", isIn(root)));
-  const command = homeRemedy(shown, account.uid, account.gid, aside);
-  const advice = commandAt(shown, command);
-  const message = `${quoted(shown)} ${what}: logins are refused; keep it under another name, and create a new one: ${advice}`;
-  throw new JailkitError("foreign-home", 1, message, undefined, advice === command ? command : undefined);
+  const { advice, remedy, stays } = inPlaceOfOther(root, account, path, otherHome(account, root, path));
+  const message = `${quoted(shown)} ${what}: logins are refused; ${advice}`;
+  throw new JailkitError(stays ? "bad-home" : "foreign-home", 1, message, undefined, remedy);
 }
 
 function formerGroups(

@@ -7,6 +7,7 @@ import { operands } from "../../cli/shell-word.ts";
 import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import { followRemedy } from "../../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { homeFault } from "../../transfer/accounts.ts";
 import { sameKeys } from "../../transfer/sections.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { isClosed, leaveWithoutLogin } from "../../users/leaving.ts";
@@ -97,7 +98,8 @@ function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefine
 }
 
 /**
- * Why an account cannot be where it is declared: with the command that helps, or the home that it would have. `lost`: the jail
+ * Why an account cannot be where it is declared: with the command that helps, or the home that it would have, if that can be
+ * declared. `lost`: the jail
  * that it is in, and why that is not there.
  */
 type PlaceFault =
@@ -105,7 +107,7 @@ type PlaceFault =
       readonly code: "in-another-jail";
       readonly lost: { readonly jail: ByteString; readonly fault: FaultText } | undefined;
     })
-  | { readonly code: "home-differs"; readonly message: string; readonly home: ByteString };
+  | { readonly code: "home-differs"; readonly message: string; readonly home: ByteString | undefined };
 
 /**
  * Why an account cannot have the declared home in the declared jail, and the home that it would have; undefined if it can.
@@ -130,9 +132,14 @@ export function placeFault(
   const now = split === undefined ? future : normalPath(split.home);
   if (now === normalPath(home)) return undefined;
   const has = split === undefined ? "would have" : "has";
-  const set = `, or set homeDirectory to ${quoted(at(jail, home))} in the directory first`;
-  const message = `${has} the home ${quoted(now)} in the jail, and ${quoted(home)} is declared: declare 'home = ${display(now)}'${directory ? set : ""}`;
-  return { code: "home-differs", message, home: now };
+  const set = directory
+    ? `set homeDirectory to ${quoted(at(jail, home))} in the directory first`
+    : `give the account the home ${quoted(home)} first`;
+  const why = homeFault(now);
+  const declare = `declare 'home = ${display(now)}'${directory ? `, or ${set}` : ""}`;
+  const what = `${has} the home ${quoted(now)} in the jail, and ${quoted(home)} is declared`;
+  const message = why === undefined ? `${what}: ${declare}` : `${what}; ${why}: ${set}`;
+  return { code: "home-differs", message, home: why === undefined ? now : undefined };
 }
 
 /** The command that brings back a jail that is missing, or lets all follow it to where it is now. */

@@ -6,7 +6,7 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { Confinement } from "../../confine/policy.ts";
 import { lookUp } from "../../jail/fs/look.ts";
-import { nearestDirectory } from "../../jail/fs/safety.ts";
+import { nearestDirectory } from "../../jail/fs/nearest.ts";
 import {
   type Directory,
   hostPath,

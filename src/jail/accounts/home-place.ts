@@ -1,10 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
+import { normalPath, pathComponents } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { lookUp } from "../fs/look.ts";
+import { isStrict } from "../fs/strict.ts";
 import { hostPath, type JailRoot } from "../fs/walk.ts";
 import { joinHome } from "./separator.ts";
 
@@ -15,15 +16,30 @@ const SHARED = /^(?:boot|home|media|mnt|opt|run|srv|tmp|var)$/;
 /** True for a directory of the jail's own (as the jail sees it), which no account can have as its home. */
 export function isJailsOwn(home: ByteString): boolean {
   const [, first = "", second] = normalPath(home).split("/");
-  return first === "" || SYSTEM.test(first) || (second === undefined && SHARED.test(first));
+  const isAlone = second === undefined && (SHARED.test(first) || isStrict(first));
+  return first === "" || SYSTEM.test(first) || isAlone;
+}
+
+/**
+ * Why no account can have a home (as the jail sees it), whether or not it exists; undefined if one can. At the top of a
+ * jail, a user's directory with such a name makes the jail unsafe; and what has a name of jailkit's own counts as left over.
+ * `all`: all of the jail's own directories count.
+ */
+export function neverHome(home: ByteString, all = false): string | undefined {
+  const parts = pathComponents(normalPath(home));
+  const isAtTop = parts.length === 1 && isStrict(parts[0] ?? "");
+  if (isAtTop || (all && isJailsOwn(home))) return "is a directory of the jail's own";
+  if (parts.some((part) => part.startsWith(".jk-")))
+    return "has a name of jailkit's temporary files (.jk-...)";
+  return undefined;
 }
 
 /** The default home of an account, as the jail sees it. */
 export const usualHome = (name: ByteString): ByteString => `/home/${name}`;
 
 /**
- * Throws JailkitError "bad-home" for a home (as the jail sees it) that a new account cannot have: an existing directory of
- * the jail's own, or the home of another account. `uid`: that of the new account, if known; `usersOf`: the accounts of the jail
+ * Throws JailkitError "bad-home" for a home (as the jail sees it) that a new account cannot have: see neverHome; an existing
+ * directory of the jail's own, or the home of another account. `uid`: that of the new account, if known; `usersOf`: the accounts of the jail
  * with a home; `advice`: what to do.
  */
 export function requireFreeHome(
@@ -32,13 +48,14 @@ export function requireFreeHome(
   uid: number | undefined,
   { usersOf, advice }: { usersOf: (home: ByteString) => readonly PasswdEntry[]; advice: string },
 ): void {
-  if (isJailsOwn(home) && lookUp(root, home) !== undefined)
-    throw badHome(root, home, "is a directory of the jail's own", advice);
+  const why = neverHome(home, isJailsOwn(home) && lookUp(root, home) !== undefined);
+  if (why !== undefined) throw badHome(root, home, why, advice);
   const other = usersOf(home).find((one) => one.uid !== uid);
   if (other !== undefined) throw homeOfOther(root, home, other, advice);
 }
 
-const badHome = (root: Pick<JailRoot, "path">, home: ByteString, what: ByteString, advice: string) =>
+/** The error for a home; `what`: why nobody, or not this account, can have it. */
+export const badHome = (root: Pick<JailRoot, "path">, home: ByteString, what: ByteString, advice: string) =>
   new JailkitError("bad-home", 1, `${quoted(hostPath(root, home))} ${what}: ${advice}`);
 
 /** The error for the home of another account. */

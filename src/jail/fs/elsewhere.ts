@@ -71,7 +71,19 @@ export function sparingHomes(findings: readonly Finding[], place: Place): Findin
     if (mustMove && rule === "owner" && isAbove(path))
       return { ...found, message: said, remedy: move, inHome: true };
     if (why === undefined || home !== path) return found;
-    const remedy = `give the account another home, and then type: ${found.remedy}`;
-    return { ...found, message: said, remedy, inHome: true };
+    return { ...homeFirst(found, why), inHome: true };
   });
 }
+
+const homeFirst = (found: Finding, why: string): Finding => ({
+  ...found,
+  message: `${found.message}; ${why}`,
+  remedy: `give the account another home, and then type: ${found.remedy}`,
+});
+
+/** The same for the jail's own directories: such a home must be elsewhere, not the jail. */
+export const sparingHomesInside = (findings: readonly Finding[]): Finding[] =>
+  findings.map((found) => {
+    const why = found.rule === "owner" ? whoseHome(found.path)?.why : undefined;
+    return why === undefined ? found : homeFirst(found, why);
+  });

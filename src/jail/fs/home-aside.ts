@@ -10,8 +10,8 @@ import { makeDirectories, makeDirectoryIn } from "./directories.ts";
 import { prepareReplacements, type Replacement, replaceFiles, sweepReplacements } from "./home-clean.ts";
 import { homeExists } from "./home-move.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
+import { nearestDirectory } from "./nearest.ts";
 import { renameNew } from "./place.ts";
-import { nearestDirectory } from "./safety.ts";
 import {
   type Directory,
   forgetDirectories,

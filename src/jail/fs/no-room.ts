@@ -12,7 +12,7 @@ import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { isWritableFileSystem, remountCommand } from "../../system/mounts.ts";
 import { undeletableDirectory } from "./host-directories.ts";
 import { withTree } from "./look.ts";
-import { nearestDirectory } from "./safety.ts";
+import { nearestDirectory } from "./nearest.ts";
 import { type Directory, type JailRoot, release, walk } from "./walk.ts";
 
 // struct statfs (statfs(2)) on 64-bit Linux

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { openAt, readDirectory, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
-import { directoryOf, pathComponents } from "../../../ffi/paths.ts";
+import { pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
@@ -10,9 +10,10 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { toleratesGroup } from "../../system/exchange.ts";
 import { freeName, freeNumbered } from "../../system/free-name.ts";
-import { type Place, sparingHomes } from "./elsewhere.ts";
+import { type Place, sparingHomes, sparingHomesInside } from "./elsewhere.ts";
 import type { Finding, SafetyRule } from "./finding.ts";
 import { isIn } from "./look.ts";
+import { nearest } from "./nearest.ts";
 import { isOfKernel, isStrict } from "./strict.ts";
 import {
   type Ancestor,
@@ -168,21 +169,22 @@ export function onlyRootDecides(root: JailRoot, path: ByteString): boolean {
   }
 }
 
-/** Opens the directory at `path` of a tree, or if it is missing the nearest one above. Pass it to release. */
-export function nearestDirectory(root: JailRoot, path: ByteString): Directory {
-  for (let at = path; ; at = directoryOf(at)) {
-    try {
-      return walk(root, at);
-    } catch (error) {
-      if (!isErrno(error, "ENOENT")) throw error;
-    }
-  }
+/** Who could create `missing` in a sticky directory before root does: it would stay theirs. */
+function creatorFindings(root: JailRoot, { path, stat, fd }: Directory, missing: ByteString): Finding[] {
+  const [at, first] = [hostPath(root, path), hostPath(root, missing)];
+  const ofGroup = () =>
+    stat.gid === 0 ? aclFindings(at, stat, aclAt(fd, ".")) : [groupWriteFinding(at, stat)];
+  const findings = (stat.mode & 0o020) === 0 ? [] : ofGroup();
+  if (stat.mode & 0o002) findings.push(otherWriteFinding(at, stat));
+  const remedy = `mkdir -m 0755 ${shellWord(first)}`;
+  const why = `, and others could create ${display(first)} first`;
+  return findings.map((found) => ({ ...found, message: found.message + why, remedy }));
 }
 
 /**
  * Why users other than root could exchange a name in the directory at `path` of a tree, or in one above it: it belongs to
- * another user, or others can write it and it is not sticky. If it is missing, the nearest one above counts. `jail`: the
- * one that must leave the home of a user.
+ * another user, or others can write it and it is not sticky. If it is missing, the nearest one above counts, which others
+ * must not write at all: who creates the missing one first owns it. `jail`: the one that must leave the home of a user.
  */
 export function exchangeFindings(
   root: JailRoot,
@@ -192,12 +194,14 @@ export function exchangeFindings(
   const found = (one: Ancestor) =>
     one.stat.mode & C.S_ISVTX ? ownerFinding(one.path, one.stat) : parentFindings(one);
   const findings = root.ancestors.flatMap(found);
-  const directory = nearestDirectory(root, path);
+  const { directory, missing } = nearest(root, path);
   release(directory);
   const parts = pathComponents(directory.path);
   for (let count = 0; count <= parts.length; count++) {
     withDirectory(root, parts.slice(0, count).join("/"), (one) => {
       findings.push(...found(ancestorAt(hostPath(root, one.path), one)));
+      if (missing !== undefined && count === parts.length && one.stat.mode & C.S_ISVTX)
+        findings.push(...creatorFindings(root, one, missing));
     });
   }
   return jail === undefined ? findings : sparingHomes(findings, jail);
@@ -214,20 +218,22 @@ export function exchangeFindings(
  */
 export function jailFindings(root: JailRoot): Finding[] {
   const findings = directoryFindings(root);
+  const inside: Finding[] = [];
   for (const name of topLevel(root)) {
     const stat = statIfPresent(root.fd, name);
     if (stat === undefined) continue;
     const path = hostPath(root, joinPath("/", name));
-    if (isLink(stat)) findings.push(...linkFindings(root, name));
+    if (isLink(stat)) inside.push(...linkFindings(root, name));
     else if (isDirectory(stat)) {
       const mounted = isOfKernel(name) && !onSameMount(root.top.stat, stat);
-      if (!mounted) findings.push(...strictFindings(path, stat));
+      if (!mounted) inside.push(...strictFindings(path, stat));
     } else if (DIRECTORIES.test(name)) {
       const found = finding(path, "not-a-directory", "is not a directory", "mv -nT");
       const aside = hostPath(root, freeNumbered(`/not-${name}`, isIn(root)));
-      findings.push({ ...found, remedy: `${found.remedy} ${shellWord(aside)}` });
+      inside.push({ ...found, remedy: `${found.remedy} ${shellWord(aside)}` });
     }
   }
+  if (inside.length > 0) findings.push(...sparingHomesInside(inside));
   if (findings.length === 0) return findings;
   // A directory on the way also makes each symbolic link through it unsafe; nobody should remove these.
   const causes = findings.filter(({ rule }) => rule !== "link-through-untrusted");

@@ -8,8 +8,8 @@ import { isReadOnly } from "../../system/mounts.ts";
 import { heldError } from "./held.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
 import { withTree } from "./look.ts";
+import { nearestDirectory } from "./nearest.ts";
 import { type Failure, noRoom } from "./no-room.ts";
-import { nearestDirectory } from "./safety.ts";
 import { type Directory, hostPath, type JailRoot, release } from "./walk.ts";
 
 /**

@@ -6,7 +6,7 @@ import { fstat, type Stat, withFd } from "../../../ffi/files.ts";
 import { parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { withTree } from "../../jail/fs/look.ts";
-import { nearestDirectory } from "../../jail/fs/safety.ts";
+import { nearestDirectory } from "../../jail/fs/nearest.ts";
 import { openSource } from "../../jail/fs/source.ts";
 import { release } from "../../jail/fs/walk.ts";
 import { grantsOf, namesAnyone } from "../../system/grants.ts";

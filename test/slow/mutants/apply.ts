@@ -143,7 +143,7 @@ export const APPLY: readonly Mutant[] = [
     ["requireSafePlace(root, path, otherHome(account, root, path));", ""],
   ]),
   ...within("src/declaration/compare/look-user.ts", "e2e/apply-hostile.test.ts", [
-    ["return outside ? { home: ", "return true ? { home: "],
+    ["return isFault ? { home: ", "return true ? { home: "],
   ]),
   ...within("src/jails/owners.ts", "e2e/apply-hostile.test.ts", [
     ['"enough" : undefined', "undefined : undefined"],
@@ -467,7 +467,7 @@ export const APPLY: readonly Mutant[] = [
     [" ?? newFault(declared, account, machine);", ";"],
   ]),
   ...within("src/declaration/compare/look-user.ts", "e2e/apply.test.ts", [
-    ["outside && split === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
+    ["split === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
   ]),
   ...within("src/declaration/compare/look-user.ts", "e2e/home-of-another.test.ts", [
     ["along === undefined ? undefined", "true ? undefined"],

@@ -702,9 +702,9 @@ export const JAIL: readonly Mutant[] = [
     ["if (directoryFindings(root).length > 0) return undefined;", ""],
   ]),
   ...within("src/users/safe-place.ts", "e2e/unsafe-home.test.ts", [
-    ["return why === undefined", "return why !== null"],
-    ["its === uid ?", "its === -1 ?"],
+    ["if (why !== undefined)", "if (why === null)"],
   ]),
+  ...within("src/users/own-home.ts", "e2e/unsafe-home.test.ts", [["its === uid ?", "its === -1 ?"]]),
   ...within("src/transfer/carry-out.ts", "e2e/unsafe-home.test.ts", [
     ["a.user.home < b.user.home ? -1 : 1", "0"],
   ]),

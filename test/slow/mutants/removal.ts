@@ -360,8 +360,8 @@ export const REMOVAL: readonly Mutant[] = [
     "others could exchange",
   ),
   parents(
-    "  const findings = root.ancestors.flatMap(found);\n  const directory",
-    "  const findings: Finding[] = [];\n  const directory",
+    "  const findings = root.ancestors.flatMap(found);\n  const { directory",
+    "  const findings: Finding[] = [];\n  const { directory",
     "others could exchange",
   ),
   parents("count <= parts.length; count++", "count < parts.length; count++", "others could exchange"),

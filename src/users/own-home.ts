@@ -1,0 +1,66 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { answered } from "../cli/error.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
+import { homeRemedy } from "../enter/remedies.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
+import { dirsEqual, joinHome } from "../jail/accounts/separator.ts";
+import { isIn } from "../jail/fs/look.ts";
+import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { isLocalUser } from "../system/account-tools.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { commandAt } from "../system/exchange.ts";
+import { freeName } from "../system/free-name.ts";
+import { whoseHome } from "../system/home-owner.ts";
+
+/** As whoseHome, of a path of the host; accounts that only the jail has count, too. */
+export const whoseHomeIn = (root: JailRoot, path: ByteString): ReturnType<typeof whoseHome> =>
+  whoseHome(path, (uid) =>
+    readJailAccounts(root).users.flatMap(({ name, uid: its, home }) =>
+      its === uid ? [{ name, home: hostPath(root, home) }] : [],
+    ),
+  );
+
+/** How an account gets the usual home, where its own is not for it alone. */
+export function otherHome(
+  { name }: Pick<PasswdEntry, "name">,
+  { path }: Pick<JailRoot, "path">,
+  home: ByteString,
+): string {
+  const usual = usualHome(name);
+  if (home === usual) return "give the account a home outside of it";
+  const whole = joinHome(path, usual);
+  if (!isLocalUser(name))
+    return `give the account another home in its directory, such as ${shellWord(whole)}`;
+  const give = `usermod -d ${shellWord(whole)} ${operands(name)}`;
+  return `give the account another home: ${give} && jk_jailuser --jail-side-only -j ${shellWord(path)} ${operands(name)}`;
+}
+
+/** What to do about a home that belongs to somebody else. */
+interface InPlaceOfOther {
+  readonly advice: string;
+  /** The command, if the advice is one. */
+  readonly remedy: ByteString | undefined;
+  /** It is another account's, or the jail's own, and stays. */
+  readonly stays: boolean;
+}
+
+/** How an account gets a home in place of what is at `home`, which is not its own; `elsewhere`: if that stays. */
+export function inPlaceOfOther(
+  root: JailRoot,
+  { uid, gid }: Pick<PasswdEntry, "uid" | "gid">,
+  home: ByteString,
+  elsewhere: string,
+): InPlaceOfOther {
+  const shown = hostPath(root, home);
+  const isTheirs = () =>
+    readJailAccounts(root).users.some((one) => one.uid !== uid && dirsEqual(one.home, home));
+  const why = whoseHomeIn(root, shown)?.why;
+  if (why !== undefined) return { advice: `${why}: ${elsewhere}`, remedy: undefined, stays: true };
+  if (isJailsOwn(home) || (answered(isTheirs) ?? true))
+    return { advice: elsewhere, remedy: undefined, stays: true };
+  const command = homeRemedy(shown, uid, gid, hostPath(root, freeName(home, ".old", isIn(root))));
+  const step = commandAt(shown, command);
+  const remedy = step === command ? command : undefined;
+  return { advice: `keep it under another name, and create a new one: ${step}`, remedy, stays: false };
+}
