@@ -10,7 +10,7 @@ import { splitHome } from "../../jail/accounts/separator.ts";
 import { isIn, lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
-import { commandAt } from "../../system/exchange.ts";
+import { adviceAt } from "../../system/exchange.ts";
 import { freeName } from "../../system/free-name.ts";
 import { below } from "../../system/mountinfo.ts";
 import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
@@ -219,10 +219,9 @@ function ownHome(root: JailRoot, account: PasswdEntry, outside: boolean): "there
   const shown = hostPath(root, path);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";
   const aside = hostPath(root, freeName(path, ".old", isIn(root)));
-  const command = homeRemedy(shown, account.uid, account.gid, aside);
-  const advice = commandAt(shown, command);
+  const { advice, remedy } = adviceAt(shown, homeRemedy(shown, account.uid, account.gid, aside));
   const message = `${quoted(shown)} ${what}: logins are refused; keep it under another name, and create a new one: ${advice}`;
-  throw new JailkitError("foreign-home", 1, message, undefined, advice === command ? command : undefined);
+  throw new JailkitError("foreign-home", 1, message, undefined, remedy);
 }
 
 function formerGroups(
