@@ -160,14 +160,11 @@ export class ApplyReport implements Shown {
     this.#show(ended);
     this.#progress?.at(++this.#ended, this.#total);
     this.#mark(change, status === "done" ? "changed" : "failed");
-    this.#failed ||= status === "failed";
-    for (const failure of errors)
-      this.#problems.push({
-        ...change,
-        ...failure,
-        code: "failed",
-        at: this.#places.of({ ...change, ...failure }),
-      });
+    this.#failed ||= errors.some(({ code }) => code !== "busy");
+    for (const failure of errors) {
+      const whole = { ...change, ...failure };
+      this.#problems.push({ ...whole, at: this.#places.of(whole) });
+    }
   };
 
   fault = (fault: Fault): void => {

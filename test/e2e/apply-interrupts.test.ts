@@ -158,6 +158,18 @@ test("while a jail is filled: its files are in place or not there, and its users
   goesOn();
 });
 
+test("--json, while a jail is filled: all that the signal has stopped has the same code", () => {
+  signalAt("nobody", "INT");
+  const inject = ["-o", "/root/trace", "-e", "inject=linkat:signal=INT:when=2"];
+  const { stdout } = m.run(["strace", ...inject, "jailkit", "apply", "--json"]);
+  const { problems } = reportOf(applySummarySchema, stdout.trimEnd().split("\n").at(-1) ?? "");
+  expect(problems.map(({ code, path }) => [code, path])).toEqual([
+    ["interrupted", "/srv/a"],
+    ["interrupted", "/srv/a"],
+  ]);
+  goesOn();
+});
+
 test("a run that is killed: the accounts that it created are removed by --prune, with their homes", () => {
   signalAt("ben", "KILL");
   expect(m.run(["jailkit", "apply"]).signal).toBe("SIGKILL");
@@ -211,6 +223,25 @@ test("on a terminal it counts the changes, and Ctrl-C ends it while it waits for
     await holder.ended;
   }
   goesOn();
+});
+
+test("--no-wait: a removal that another tool keeps waiting is to be tried again, by its code and the exit status", async () => {
+  signalAt("nobody", "INT");
+  m.must(["jailkit", "apply"]);
+  const text = m.read("/etc/jailkit/jails.ini");
+  m.write("/etc/jailkit/jails.ini", text.replace(/\[user cho\][^[]*/, ""));
+  m.write("/etc/jailkit/jails.d/x.ini", "");
+  const holder = await holdLock("/srv/c");
+  try {
+    const { changes, summary } = linesOf(m, "--prune", "--no-wait");
+    expect(changes.map(({ name, status }) => [name, status])).toEqual([["cho", "failed"]]);
+    expect(summary).toMatchObject({ failed: 1, exitStatus: 75, problems: [{ code: "busy", path: "cho" }] });
+  } finally {
+    holder.kill();
+    await holder.ended;
+    m.remove("/etc/jailkit/jails.d/x.ini");
+    m.write("/etc/jailkit/jails.ini", text);
+  }
 });
 
 test("a run that cannot write down what was declared says so in its last line, and what it did before", () => {

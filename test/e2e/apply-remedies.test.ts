@@ -137,7 +137,7 @@ const CASES: readonly Case[] = [
     first: JAIL + user("uid = 7001\n"),
     declared: JAIL,
     before: "true",
-    ...{ code: "failed", remedy: END_SESSIONS, session: true, inRun: true, options: ["--prune"] },
+    ...{ code: "has-processes", remedy: END_SESSIONS, session: true, inRun: true, options: ["--prune"] },
   },
   {
     what: "a file that is not read",

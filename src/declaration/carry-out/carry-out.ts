@@ -19,7 +19,7 @@ import { endCreations } from "./creations.ts";
 import { jailSteps } from "./jail.ts";
 import { removeFormer } from "./remove.ts";
 import type { Shown } from "./report.ts";
-import { makeSteps } from "./steps.ts";
+import { failureIn, makeSteps } from "./steps.ts";
 import { hostSteps } from "./takes.ts";
 import { type UserMeans, userSteps } from "./user.ts";
 
@@ -101,7 +101,7 @@ async function makeJail(
     // At the end of all for what was removed: it is repeated without harm.
     memory.write();
   } catch (error) {
-    const text = faultText(error);
+    const text = failureIn(path, error);
     // The end of the run tells of a signal.
     if (text.code !== "interrupted") means.fault({ of: "jail", name: path, jail: path, ...text });
     notDone([...left], means, nameOf({ of: "jail", name: path }));
@@ -144,11 +144,11 @@ async function makeUser(
     const all = { ...means, memory, once: memory.before(name) };
     const steps =
       root === undefined
-        ? hostSteps(user, opened.fault ?? { message: "" })
+        ? hostSteps(user, opened.fault ?? { code: "bad-jail", message: "" })
         : userSteps(user, { ...all, root });
     return (await makeSteps(steps, jail, means, why)) === undefined;
   } catch (error) {
-    means.fault({ ...about, ...faultText(error) });
+    means.fault({ ...about, ...failureIn(jail, error) });
     notDone(changes, means, nameOf(about));
     return false;
   }

@@ -1,4 +1,4 @@
-import type { Change, Failure, Fault } from "../change.ts";
+import type { Change, Fault, FaultText } from "../change.ts";
 
 /** The end of a change. */
 export interface Ended {
@@ -11,7 +11,7 @@ export interface Ended {
   readonly steps: readonly string[];
   readonly warnings: readonly string[];
   /** Why it failed. */
-  readonly errors: readonly Failure[];
+  readonly errors: readonly FaultText[];
 }
 
 /** Shows what happens. */
