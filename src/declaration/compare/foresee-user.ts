@@ -211,12 +211,15 @@ export class UserForesight {
     if (directory || !(newKeys || some(({ what }) => what === "account" || what === "groups"))) return;
     const move = movesHome(account);
     const access = this.#accessOf(declared);
-    // Before it is jailed its lines are made right, which would be in the way.
-    if (root === undefined || lines) {
+    if (root === undefined || seen === undefined || (lines && !move)) {
       requireLeaving(account, jail, { shell, access, move }, this.machine);
       return;
     }
-    passAside(() => withTree((host) => jailUser(account, root, { ...common, host, access, move }, run)));
+    // Before it is jailed its lines are made right, which would be in the way.
+    const then = lines ? { ...seen, accounts: NO_ACCOUNTS } : seen;
+    passAside(() =>
+      withTree((host) => jailUser(account, root, { ...common, host, access, move, seen: then }, run)),
+    );
   }
 }
 

@@ -577,8 +577,8 @@ export const APPLY: readonly Mutant[] = [
     ["prepareJail(account, root, { ...common, host, access, move: false }, run)", "undefined"],
     ["      requireLeaving(account, jail, { shell, access, move }, this.machine);\n", ""],
     [
-      "passAside(() => withTree((host) => jailUser(account, root, { ...common, host, access, move }, run)));",
-      "",
+      "withTree((host) => jailUser(account, root, { ...common, host, access, move, seen: then }, run)),",
+      "undefined,",
     ],
     ['error.code !== "home-aside"', "true"],
   ]),
