@@ -1,4 +1,5 @@
 import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
+import { isErrno } from "../../ffi/error.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -44,9 +45,19 @@ function bad(why: string): JailkitError {
   return new JailkitError("bad-state", 1, message, undefined, remedy);
 }
 
+/** The bytes of the file; undefined if there is none. Throws JailkitError "bad-state" for something else, or too much of it. */
+function readBytes(): Uint8Array | undefined {
+  try {
+    return withTree((tree) => readJailFile(tree, ONCE_FILE, LARGEST));
+  } catch (error) {
+    if (isErrno(error, "EFBIG")) throw bad("is too large");
+    throw isErrno(error, "EINVAL", "ELOOP") ? bad("is not a regular file") : error;
+  }
+}
+
 /** Reads what was declared once, as it is after a run that was killed. Throws JailkitError "bad-state". */
 export function readOnce(): Once {
-  const bytes = withTree((tree) => readJailFile(tree, ONCE_FILE, LARGEST));
+  const bytes = readBytes();
   if (bytes === undefined) return NOTHING;
   try {
     const { version, ...rest } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));

@@ -152,7 +152,7 @@ function compileIf(many: boolean): void {
 
 /** What the problem of the whole run is about. */
 const subjectOf = (files: readonly string[], { configDir }: Pick<Options, "configDir">): ByteString =>
-  files[0] ?? configDir ?? DECLARATION_FILE;
+  absolutePath(files[0] ?? configDir ?? DECLARATION_FILE);
 
 /** A signal ends a plan also during a look-up of an account, which nobody may answer; it is told as between two steps. */
 function endWhilePlanning(files: readonly string[], options: Options): void {

@@ -18,6 +18,7 @@ type Signal = keyof typeof SIGNALS;
 const signals = Object.keys(SIGNALS) as Signal[];
 const JAILS = { "/srv/a": ["ada", "ann"], "/srv/b": ["bea", "ben"], "/srv/c": ["cho"] } as const;
 const USERS = Object.values(JAILS).flat();
+const MEMORY = "/var/lib/jailkit/declared.json";
 const USERADD = "/usr/sbin/useradd";
 let m: Machine;
 
@@ -138,6 +139,10 @@ test("--json, while it still plans: the interruption is the problem of the summa
   const message = `interrupted by SIGTERM ${UNCHANGED}`;
   expect(problems).toMatchObject([{ code: "interrupted", message }]);
   expect([stderr, exitStatus, status]).toEqual(["", 143, 143]);
+  const other = [...planning("TERM"), "jailkit", "apply", "--json", "jails.ini"];
+  const named = reportOf(applySummarySchema, m.run(other, { cwd: "/etc/jailkit" }).stdout);
+  const file = "/etc/jailkit/jails.ini";
+  expect(named.problems).toMatchObject([{ code: "interrupted", path: file, file }]);
 });
 
 test("while a jail is filled: its files are in place or not there, and its users come with the next run", () => {
@@ -225,25 +230,6 @@ test("on a terminal it counts the changes, and Ctrl-C ends it while it waits for
   goesOn();
 });
 
-test("--no-wait: a removal that another tool keeps waiting is to be tried again, by its code and the exit status", async () => {
-  signalAt("nobody", "INT");
-  m.must(["jailkit", "apply"]);
-  const text = m.read("/etc/jailkit/jails.ini");
-  m.write("/etc/jailkit/jails.ini", text.replace(/\[user cho\][^[]*/, ""));
-  m.write("/etc/jailkit/jails.d/x.ini", "");
-  const holder = await holdLock("/srv/c");
-  try {
-    const { changes, summary } = linesOf(m, "--prune", "--no-wait");
-    expect(changes.map(({ name, status }) => [name, status])).toEqual([["cho", "failed"]]);
-    expect(summary).toMatchObject({ failed: 1, exitStatus: 75, problems: [{ code: "busy", path: "cho" }] });
-  } finally {
-    holder.kill();
-    await holder.ended;
-    m.remove("/etc/jailkit/jails.d/x.ini");
-    m.write("/etc/jailkit/jails.ini", text);
-  }
-});
-
 test("a run that cannot write down what was declared says so in its last line, and what it did before", () => {
   signalAt("nobody else", "KILL");
   m.must(["jailkit", "apply"]);
@@ -278,11 +264,36 @@ test("a run that cannot write down what was declared says so in its last line, a
   }
 });
 
+test("--no-wait: a removal that another tool keeps waiting is to be tried again, by its code and the exit status", async () => {
+  signalAt("nobody", "INT");
+  m.must(["jailkit", "apply"]);
+  const text = m.read("/etc/jailkit/jails.ini");
+  m.write("/etc/jailkit/jails.ini", text.replace(/\[user cho\][^[]*/, ""));
+  m.write("/etc/jailkit/jails.d/x.ini", "");
+  const holder = await holdLock("/srv/c");
+  try {
+    const { changes, summary } = linesOf(m, "--prune", "--no-wait");
+    expect(changes.map(({ name, status }) => [name, status])).toEqual([["cho", "failed"]]);
+    expect(summary).toMatchObject({ failed: 1, exitStatus: 75, problems: [{ code: "busy", path: "cho" }] });
+  } finally {
+    holder.kill();
+    await holder.ended;
+    m.remove("/etc/jailkit/jails.d/x.ini");
+    m.write("/etc/jailkit/jails.ini", text);
+  }
+});
+
 test("a run that cannot read what was declared ends with that in its last line", () => {
-  m.mkdir("/var/lib/jailkit/declared.json");
+  m.remove(MEMORY);
+  m.mkdir(MEMORY);
   const { status, summary } = linesOf(m, "--check");
   expect([status, summary.problems]).toMatchObject([
     1,
-    [{ code: "failed", message: expect.stringContaining("declared.json: not a regular file") }],
+    [
+      {
+        ...{ code: "bad-state", path: MEMORY, file: MEMORY, remedy: `mv -nT ${MEMORY} ${MEMORY}.old` },
+        message: expect.stringContaining("declared.json: is not a regular file; move it away"),
+      },
+    ],
   ]);
 });
