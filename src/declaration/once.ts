@@ -114,17 +114,21 @@ const isSame = <T>(before: readonly T[], now: readonly T[]): boolean =>
 /** True unless the file is of a former version, or has accounts that were about to be created. */
 const isCurrent = (once: Once): boolean => textOf(once).startsWith(`{"version":${VERSION},`);
 
+/** True if what is there need not be written again. */
+export function isWritten(before: Once, now: Once): boolean {
+  const lists = ["jails", "users", "kept", "creating"] as const;
+  if (lists.every((list) => isSame<One>(before[list], now[list])) && isCurrent(before)) return true;
+  return textOf(now) === textOf(before);
+}
+
 /** Writes it, by one rename, if it differs from what is there. Throws SystemError, JailkitError. */
 export function writeOnce(before: Once, now: Once): void {
-  const lists = ["jails", "users", "kept", "creating"] as const;
-  if (lists.every((list) => isSame<One>(before[list], now[list])) && isCurrent(before)) return;
-  const content = textOf(now);
-  if (content === textOf(before)) return;
+  if (isWritten(before, now)) return;
   // As useradd(8), which writes to the disk what it does.
   using tree = openTree("/", { sync: now.creating.length > 0 });
   makeOwnDirectory(tree, `${STATE_DIRECTORY}/jails`);
   const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
-  putFile(tree, ONCE_FILE, toBytes(content), attributes, { replace: true });
+  putFile(tree, ONCE_FILE, toBytes(textOf(now)), attributes, { replace: true });
 }
 
 /** For which sections apply wrote rights of a user: true for jk_lsh.ini of the jail, false for jk_chrootsh.ini. */

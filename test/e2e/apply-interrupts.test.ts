@@ -230,40 +230,6 @@ test("on a terminal it counts the changes, and Ctrl-C ends it while it waits for
   goesOn();
 });
 
-test("a run that cannot write down what was declared says so in its last line, and what it did before", () => {
-  signalAt("nobody else", "KILL");
-  m.must(["jailkit", "apply"]);
-  const text = m.read("/etc/jailkit/jails.ini");
-  const registry = "/var/lib/jailkit";
-  m.must(["sh", "-c", `mount --bind ${registry} ${registry} && mount -o remount,bind,ro ${registry}`]);
-  try {
-    const more = "[user dan]\njail = /srv/a\nallow = sftp\n";
-    m.write("/etc/jailkit/jails.d/x.ini", more);
-    const first = linesOf(m);
-    expect([first.status, first.changes, isThere("dan")]).toEqual([1, [], false]);
-    m.remove("/etc/jailkit/jails.d/x.ini");
-    m.write("/etc/jailkit/jails.ini", text.replace(/\[user cho\][^[]*/, ""));
-    m.write("/etc/jailkit/jails.d/x.ini", "");
-    const second = linesOf(m, "--prune");
-    expect(second.changes.map(({ name, status }) => [name, status])).toEqual([["cho", "done"]]);
-    expect([first, second].map(({ summary }) => [summary.changed, summary.problems])).toMatchObject([
-      [
-        0,
-        [{ code: "failed", message: expect.stringContaining("declared.json: open: Read-only file system") }],
-      ],
-      [
-        1,
-        [{ code: "failed", message: expect.stringContaining("declared.json: open: Read-only file system") }],
-      ],
-    ]);
-    expect(second.summary.exitStatus).toBe(1);
-  } finally {
-    m.must(["umount", registry]);
-    m.remove("/etc/jailkit/jails.d/x.ini");
-    m.write("/etc/jailkit/jails.ini", text);
-  }
-});
-
 test("--no-wait: a removal that another tool keeps waiting is to be tried again, by its code and the exit status", async () => {
   signalAt("nobody", "INT");
   m.must(["jailkit", "apply"]);

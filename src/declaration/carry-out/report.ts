@@ -14,6 +14,9 @@ export interface Ended {
   readonly errors: readonly FaultText[];
 }
 
+/** Of a change of which there is nothing to say. */
+export const NOTHING_SAID = { steps: [], warnings: [], errors: [] };
+
 /** Shows what happens. */
 export interface Shown {
   readonly ended: (change: Ended) => void;

@@ -4,7 +4,7 @@ import { noRoom } from "../../jail/fs/no-room.ts";
 import { type AccountRun, makeChanges, type PlannedChange } from "../../users/account-run.ts";
 import { type Change, type FaultText, faultText, nameOf } from "../change.ts";
 import { changesByStep, type StepTable } from "../order.ts";
-import type { Ended, Shown } from "./report.ts";
+import { type Ended, NOTHING_SAID, type Shown } from "./report.ts";
 
 /** What a step says while it works. */
 export interface Said {
@@ -126,8 +126,6 @@ function withSaid(ended: readonly Ended[], said: Said): Ended[] {
   });
 }
 
-const NOTHING_SAID: Said = { steps: [], warnings: [], errors: [] };
-
 async function attempt(work: Work, jail: ByteString): Promise<Said> {
   const said: Said = { steps: [], warnings: [], errors: [] };
   try {
@@ -136,11 +134,11 @@ async function attempt(work: Work, jail: ByteString): Promise<Said> {
     said.errors.push(failureIn(jail, error));
   }
   return said;
+}
+
 /** What an error in a jail says; throws it again if it is none to report. */
 export const failureIn = (jail: ByteString, error: unknown): FaultText =>
   noRoom(error, jail, { left: [], progress: "not everything is as declared" }) ?? faultText(error);
-
-}
 
 /** Makes one change of an account, and says what it did. `after`: as for makeChanges. */
 export function changeOne(

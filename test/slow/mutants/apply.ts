@@ -95,7 +95,7 @@ export const APPLY: readonly Mutant[] = [
     ["path, shown, waits);", "path, shown);"],
     ["memory, shown, why);", "memory, shown, undefined);"],
     ["answered(() => openNamedJail(jail))", "undefined"],
-    ["if (fault !== undefined && taking(changes).length === 0)", "if (fault !== undefined)"],
+    ["if (waits !== undefined && taking(changes).length === 0)", "if (waits !== undefined)"],
   ]),
   ...within("src/declaration/carry-out/jail.ts", FAILS, [
     ["endLog: ALWAYS, ", ""],
