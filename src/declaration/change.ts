@@ -83,9 +83,6 @@ export const waitsFor = (jail: ByteString, why: FaultText): FaultText => ({
 export const isCreation = ({ what, action }: Pick<Change, "what" | "action">): boolean =>
   what === "account" && action === "create";
 
-/** Why a change was not made. */
-export type Failure = Pick<Fault, "message" | "remedy" | "due"> & Partial<Pick<Fault, "code">>;
-
 /** What an error says, of one that is due to a jail that its user waits for it; throws it again if it is none to report. */
 export function faultText(error: unknown): FaultText {
   if (!isReported(error)) throw error;

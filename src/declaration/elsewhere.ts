@@ -45,15 +45,17 @@ function writtenTo(path: ByteString): Written | undefined {
   return name === baseName(file) ? { config: place, file } : undefined;
 }
 
-const outputError = (message: string) => new JailkitError("output", 1, message);
+const outputError = (message: string, remedy?: string) =>
+  new JailkitError("output", 1, message, undefined, remedy);
 
 /** What is missing where a directory is meant, and the command that creates it. */
 function noFolder(path: ByteString): JailkitError {
   const make = `mkdir -p -m 0755 ${operands(path)}`;
   if (statIfPresent(AT_FDCWD, path) === undefined)
-    return outputError(`${display(path)}: no such directory; create it with: ${make}`);
+    return outputError(`${display(path)}: no such directory; create it with: ${make}`, make);
   const why = "is not a directory; keep it under another name, and create one with";
-  return outputError(`${display(path)} ${why}: ${asideCommand(path)} && ${make}`);
+  const remedy = `${asideCommand(path)} && ${make}`;
+  return outputError(`${display(path)} ${why}: ${remedy}`, remedy);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { answered } from "../cli/error.ts";
 import type { Place } from "../config/model.ts";
 import { isLimitedShell } from "../users/access.ts";
 import type { Change } from "./change.ts";
@@ -6,7 +7,7 @@ import type { Comparison } from "./compare/compare.ts";
 import { asCreated } from "./creating.ts";
 import { createdHomeOf, homeIdOf, jailsForgotten, KeptHomes, keptKey } from "./kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { leftJails, policiesIn, sumOf, union, writeOnce } from "./once.ts";
+import { isWritten, leftJails, policiesIn, sumOf, union, writeOnce } from "./once.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
@@ -61,10 +62,7 @@ export class Memory {
     this.#creating = before.creating;
   }
 
-  /**
-   * Adds all that is declared, forgets what is not there, and writes it: before the first change, so that a run that is killed
-   * has it.
-   */
+  /** Adds all that is declared, and forgets what is not there. Write it before the first change: a run that is killed has it. */
   declare({ jails, users }: Declaration, gone: Compared): void {
     // Of what is refused, nothing is made: what is there is of others, and --prune must leave it to them.
     const refused = new Set(gone.jails.flatMap(({ path, fault }) => (fault === undefined ? [] : path)));
@@ -92,7 +90,6 @@ export class Memory {
     // What becomes of it now is not of apply.
     for (const name of gone.out)
       if (!this.#users.get(name)?.out) this.#change(name, { out: true, ...createdOf(undefined) });
-    this.write();
   }
 
   /** What was declared of a user before this run. */
@@ -242,13 +239,21 @@ export class Memory {
   /** The homes that have no account now, or may have none any more. */
   keptHomes = (): KeptHomes => new KeptHomes(this.#now());
 
-  /** Writes what has changed. */
+  /** True if the file has all of it. */
+  isWritten = (): boolean => isWritten(this.#written, this.#now());
+
+  /** Writes what has changed. Throws SystemError, JailkitError. */
   write(): void {
     if (!this.#changed) return;
-    this.#changed = false;
     const now = this.#now();
     writeOnce(this.#written, now);
     this.#written = now;
+    this.#changed = false;
+  }
+
+  /** The same between two changes that do not need it: where it fails, the last one does too, and tells it. */
+  save(): void {
+    answered(() => this.write());
   }
 
   #now = (): Once => ({

@@ -1,4 +1,5 @@
 import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
+import { isErrno } from "../../ffi/error.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -42,6 +43,16 @@ function bad(why: string): JailkitError {
   return new JailkitError("bad-state", 1, message, undefined, remedy);
 }
 
+/** The bytes of the file; undefined if there is none. Throws JailkitError "bad-state" for something else, or too much of it. */
+function readBytes(): Uint8Array | undefined {
+  try {
+    return withTree((tree) => readJailFile(tree, ONCE_FILE, LARGEST));
+  } catch (error) {
+    if (isErrno(error, "EFBIG")) throw bad("is too large");
+    throw isErrno(error, "EINVAL", "ELOOP") ? bad("is not a regular file") : error;
+  }
+}
+
 /** With other paths of the files that declared it. */
 function withFiles(once: Once, fileOf: (file: ByteString) => ByteString): Once {
   const of = <T extends OnceJail | OnceUser>(one: T): T => {
@@ -56,7 +67,7 @@ function withFiles(once: Once, fileOf: (file: ByteString) => ByteString): Once {
  * an earlier version may have written as they were named. Throws JailkitError "bad-state".
  */
 export function readOnce(fileOf: (file: ByteString) => ByteString = (file) => file): Once {
-  const bytes = withTree((tree) => readJailFile(tree, ONCE_FILE, LARGEST));
+  const bytes = readBytes();
   if (bytes === undefined) return NOTHING;
   try {
     const { version, ...rest } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -113,17 +124,21 @@ const isSame = <T>(before: readonly T[], now: readonly T[]): boolean =>
 /** True unless the file is of a former version, or has accounts that were about to be created. */
 const isCurrent = (once: Once): boolean => textOf(once).startsWith(`{"version":${VERSION},`);
 
+/** True if what is there need not be written again. */
+export function isWritten(before: Once, now: Once): boolean {
+  const lists = ["jails", "users", "kept", "creating"] as const;
+  if (lists.every((list) => isSame<One>(before[list], now[list])) && isCurrent(before)) return true;
+  return textOf(now) === textOf(before);
+}
+
 /** Writes it, by one rename, if it differs from what is there. Throws SystemError, JailkitError. */
 export function writeOnce(before: Once, now: Once): void {
-  const lists = ["jails", "users", "kept", "creating"] as const;
-  if (lists.every((list) => isSame<One>(before[list], now[list])) && isCurrent(before)) return;
-  const content = textOf(now);
-  if (content === textOf(before)) return;
+  if (isWritten(before, now)) return;
   // As useradd(8), which writes to the disk what it does.
   using tree = openTree("/", { sync: now.creating.length > 0 });
   makeOwnDirectory(tree, `${STATE_DIRECTORY}/jails`);
   const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
-  putFile(tree, ONCE_FILE, toBytes(content), attributes, { replace: true });
+  putFile(tree, ONCE_FILE, toBytes(textOf(now)), attributes, { replace: true });
 }
 
 /** For which sections apply wrote rights of a user: true for jk_lsh.ini of the jail, false for jk_chrootsh.ini. */

@@ -44,9 +44,9 @@ export function requireNothingElse(jail: ByteString, homes: readonly ByteString[
   using root = openNamedJail(jail);
   const other = otherThing(root, homes);
   if (other === undefined) return;
-  const shown = operands(jail);
-  const message = `it holds other things, such as ${quoted(other)}; keep all of it as it is with: jailkit forget ${shown}`;
-  throw new JailkitError("holds-other-things", 1, message);
+  const remedy = `jailkit forget ${operands(jail)}`;
+  const message = `it holds other things, such as ${quoted(other)}; keep all of it as it is with: ${remedy}`;
+  throw new JailkitError("holds-other-things", 1, message, undefined, remedy);
 }
 
 function otherThing(root: JailRoot, homes: readonly ByteString[]): ByteString | undefined {

@@ -1,6 +1,4 @@
-import type { SystemError } from "../../ffi/error.ts";
 import { display, jsonText } from "../cli/display.ts";
-import type { JailkitError } from "../cli/error.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
@@ -8,25 +6,21 @@ import { type Progress, startProgress } from "../cli/progress.ts";
 import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { type DirectoryChange, directoryLines, directoryWarnings, withFile } from "../users/directory.ts";
-import type { Ended, Shown } from "./carry-out/report.ts";
-import {
-  type Change,
-  changeText,
-  type Fault,
-  type FaultText,
-  faultText,
-  nameOf,
-  planLine,
-} from "./change.ts";
+import { type Ended, NOTHING_SAID, type Shown } from "./carry-out/report.ts";
+import { type Change, changeText, type Fault, type FaultText, nameOf, planLine } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
 import { changesOf, isMade } from "./compare/work.ts";
+import { ONCE_FILE } from "./once.ts";
 import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, showUnread, unreadReport } from "./report-failed.ts";
 import { applyProblem, changeReport, directoryOfUser } from "./report-json.ts";
 import type { ApplySummary } from "./report-schema.ts";
+import { isRemoved } from "./unkept.ts";
 import { type Doubt, Warnings } from "./warnings.ts";
 
 const WORK_TO_DO = 10;
+/** For what changes wait if what is declared cannot be kept. */
+const UNKEPT = display(ONCE_FILE);
 
 interface Options {
   readonly check: boolean;
@@ -68,13 +62,15 @@ export class ApplyReport implements Shown {
   /** Something failed, for another reason than that another tool works on the jail. */
   #failed = false;
   #broken: FaultText | undefined;
+  /** Changes of the run of which nothing is known yet. */
+  readonly #pending = new Set<Change>();
 
   constructor(private readonly options: Options) {
     this.#printed = new Warnings(options.verbose);
   }
 
-  /** Shows the plan; with --check that is all. */
-  plan(comparison: Comparison, doubts: readonly Doubt[]): void {
+  /** Shows the plan; with --check that is all. `unkept`: why what is declared cannot be kept. */
+  plan(comparison: Comparison, doubts: readonly Doubt[], unkept: FaultText | undefined): void {
     const { check, json, unread } = this.options;
     const { jails, former, formerFaults, undeclared } = comparison;
     if (!json) showUnread(unread);
@@ -98,12 +94,15 @@ export class ApplyReport implements Shown {
       for (const change of this.#directories)
         for (const line of directoryWarnings(change))
           printError(`${APPLY}: warning: user ${display(change.name)}: ${line}`);
-    const planned = jails.flatMap((jail) => changesOf(jail).filter((one) => isMade(jail, one)));
-    const changes = [...former.map(({ change }) => change), ...planned];
+    if (unkept !== undefined) this.broken(unkept);
+    const removed = former.map(({ change }) => change);
+    const all = [...removed, ...jails.flatMap(changesOf)];
+    const planned = jails.flatMap((jail) => changesOf(jail).filter((one) => isMade(jail, one, unkept)));
+    const changes = [...(isRemoved(unkept) ? removed : []), ...planned];
     this.#hasWork = changes.length > 0;
     if (!json) for (const change of changes) printLine(planLine(change));
-    if (check) this.#showPlanned(comparison);
-    else this.#begin([...former, ...jails.flatMap(changesOf)].length);
+    if (check) this.#showPlanned(comparison, new Set(changes));
+    else this.#begin(all);
   }
 
   /** Warns of what users get. */
@@ -117,25 +116,28 @@ export class ApplyReport implements Shown {
   }
 
   /** Begins to count what is done. */
-  #begin(total: number): void {
+  #begin(changes: readonly Change[]): void {
+    const total = changes.length;
     this.#total = total;
+    for (const change of changes) this.#pending.add(change);
     this.#progress = startProgress(APPLY, "changes");
     if (total > 0) this.#progress.at(0, total);
   }
 
   /** Shows what would be done, and what would not, in the words of the run. */
-  #showPlanned({ jails, former, formerFaults }: Comparison): void {
+  #showPlanned({ jails, former, formerFaults }: Comparison, planned: ReadonlySet<Change>): void {
     formerFaults.forEach(this.fault);
-    for (const { change } of former) this.#showChange(change, "planned");
+    const show = (change: Change, waits: string) =>
+      planned.has(change) ? this.#showChange(change, "planned") : this.#showChange(change, "not-done", waits);
+    for (const { change } of former) show(change, UNKEPT);
     for (const jail of jails) {
       for (const one of [jail.fault, ...jail.users.map((user) => user.fault)])
         if (one !== undefined) this.fault(one);
-      const waits = nameOf({ of: "jail", name: jail.path });
+      const waits = this.#broken === undefined ? nameOf({ of: "jail", name: jail.path }) : UNKEPT;
       // In the order of the run.
-      for (const { changes } of [jail, ...jail.users]) {
-        for (const change of changes) if (isMade(jail, change)) this.#showChange(change, "planned");
-        for (const change of changes) if (!isMade(jail, change)) this.#showChange(change, "not-done", waits);
-      }
+      for (const { changes } of [jail, ...jail.users])
+        for (const isPlanned of [true, false])
+          for (const change of changes) if (planned.has(change) === isPlanned) show(change, waits);
     }
   }
 
@@ -155,19 +157,17 @@ export class ApplyReport implements Shown {
 
   ended = (ended: Ended): void => {
     const { change, status, errors } = ended;
+    this.#pending.delete(change);
     if (status === "done") this.#done++;
     if (status === "not-done") this.#left ??= change;
     this.#show(ended);
     this.#progress?.at(++this.#ended, this.#total);
     this.#mark(change, status === "done" ? "changed" : "failed");
-    this.#failed ||= status === "failed";
-    for (const failure of errors)
-      this.#problems.push({
-        ...change,
-        ...failure,
-        code: "failed",
-        at: this.#places.of({ ...change, ...failure }),
-      });
+    this.#failed ||= errors.some(({ code }) => code !== "busy");
+    for (const failure of errors) {
+      const whole = { ...change, ...failure };
+      this.#problems.push({ ...whole, at: this.#places.of(whole) });
+    }
   };
 
   fault = (fault: Fault): void => {
@@ -195,12 +195,13 @@ export class ApplyReport implements Shown {
     if (cause === undefined) this.#printPlace(at);
   }
 
-  /** Tells of what ended the whole run: what was made before counts. */
-  broken(error: JailkitError | SystemError): void {
+  /** Tells, once, why what is declared cannot be kept: what is made counts. */
+  broken = (problem: FaultText): void => {
+    if (this.#broken !== undefined) return;
     this.#failed = true;
-    this.#broken = faultText(error);
-    if (!this.options.json) printError(`${APPLY}: ${this.#broken.message}`);
-  }
+    this.#broken = problem;
+    if (!this.options.json) printError(`${APPLY}: ${problem.message}`);
+  };
 
   /** A line below an error, with the place of what it is about. */
   #printPlace(place: Place | undefined): void {
@@ -236,6 +237,8 @@ export class ApplyReport implements Shown {
   /** Shows the end, and returns the exit status. */
   end(): number {
     const { check, json, verbose, unread } = this.options;
+    for (const change of this.#pending)
+      this.ended({ ...NOTHING_SAID, change, status: "not-done", waits: this.#broken && UNKEPT });
     this.#progress?.clear();
     if (!json) this.#printed.end();
     this.#tellOfSignal();
@@ -257,7 +260,7 @@ export class ApplyReport implements Shown {
         directories: this.#directories.map(directoryOfUser),
         problems: [
           ...this.#problems.map((fault) => this.#problemOf(fault)),
-          ...(this.#broken === undefined ? [] : [applyProblem(this.#broken, APPLY, undefined)]),
+          ...(this.#broken === undefined ? [] : [applyProblem(this.#broken, ONCE_FILE, undefined)]),
         ],
         exitStatus,
       } satisfies ApplySummary);

@@ -20,7 +20,7 @@ import { isRecorded } from "../jail/record/moved.ts";
 import { logSocketPath, logSocketSections } from "../populate/apply/log-socket.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
-import { commandAt, onlyRootExchanges } from "../system/exchange.ts";
+import { adviceAt, onlyRootExchanges } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
 import { fstabField } from "../system/mounts.ts";
 import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
@@ -55,7 +55,8 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
     throw new JailkitError("not-moved", 1, `${shown}: still exists, so it was not moved`);
   }
   const mount = mountRemedy(old);
-  if (mount !== undefined) throw new JailkitError("not-mounted", 1, `${shown}: ${unmountedReason(mount)}`);
+  if (mount !== undefined)
+    throw new JailkitError("not-mounted", 1, `${shown}: ${unmountedReason(mount)}`, undefined, mount);
   const search = to !== undefined || record === undefined ? undefined : searchMoved(record);
   const found = to ?? search?.found;
   const leaving = jailedUsers().filter(({ jail }) => jail === old);
@@ -101,12 +102,9 @@ function requireRoots(place: ByteString, old: ByteString): void {
   const { uid } = root.top.stat;
   if (uid === 0 || onlyRootExchanges(old)) return;
   const why = `belongs to uid ${uid}, not to root, so it may be another directory than the jail`;
-  const give = commandAt(place, `chown -h root ${shellWord(place)}`);
-  throw new JailkitError(
-    "another-jail",
-    1,
-    `${display(place)}: ${why}; check its contents, and then type: ${give}`,
-  );
+  const { advice, remedy } = adviceAt(place, `chown -h root ${shellWord(place)}`);
+  const message = `${display(place)}: ${why}; check its contents, and then type: ${advice}`;
+  throw new JailkitError("another-jail", 1, message, undefined, remedy);
 }
 
 /** Replaces the old path of a jail in a text by the new one, also before a slash. */

@@ -62,7 +62,13 @@ export function onlyRootExchanges(path: ByteString): boolean {
 export const closeFirst = (path: ByteString): ByteString =>
   `first let root alone write the directories above ${display(path)}`;
 
-/** `command`, which names `path`, if root may type it; else the step before it. */
-export function commandAt(path: ByteString, command: ByteString): ByteString {
-  return withRightsOf(undefined, () => onlyRootExchanges(path)) ? command : closeFirst(path);
+/** What to advise for `path`, which `command` names: that if root may type it, also as the remedy; else the step before it. */
+export function adviceAt(path: ByteString, command: ByteString) {
+  return withRightsOf(undefined, () => onlyRootExchanges(path))
+    ? { advice: command, remedy: command }
+    : { advice: closeFirst(path), remedy: undefined };
 }
+
+/** The same without the remedy, for what is only a message. */
+export const commandAt = (path: ByteString, command: ByteString): ByteString =>
+  adviceAt(path, command).advice;

@@ -13,11 +13,11 @@ import type { ProblemCode } from "../cli/problem-codes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
-import { endCreations } from "../declaration/carry-out/creations.ts";
-import { NO_LONGER, nameOf } from "../declaration/change.ts";
-import { type Comparison, compare, UNCHANGED } from "../declaration/compare/compare.ts";
+import { type FaultText, NO_LONGER, nameOf } from "../declaration/change.ts";
+import { type Comparison, compare, hasWork, UNCHANGED } from "../declaration/compare/compare.ts";
 import { withGroupNames } from "../declaration/compare/settle.ts";
 import { DeclarationError } from "../declaration/errors.ts";
+import type { Remembered } from "../declaration/keep.ts";
 import { DECLARATION_FILE, isUsual, knownAs } from "../declaration/known-file.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, ONCE_FILE, readOnce } from "../declaration/once.ts";
@@ -27,6 +27,7 @@ import { readDeclaration, readWithOthers } from "../declaration/read.ts";
 import { withRenamed } from "../declaration/renamed.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
+import { unkeptBy, whyUnkept } from "../declaration/unkept.ts";
 import type { Doubt } from "../declaration/warnings.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { asideCommand } from "../system/free-name.ts";
@@ -38,15 +39,6 @@ const TOOLS = {
   jk_init: (async (args) => (await import("./jk_init.ts")).tool.call(args)) satisfies ToolCall,
   jk_cp: (async (args) => (await import("./jk_cp.ts")).tool.call(args)) satisfies ToolCall,
 };
-
-const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
-  former.length + formerFaults.length > 0 ||
-  jails.some(
-    ({ fault, changes, users }) =>
-      fault !== undefined ||
-      changes.length > 0 ||
-      users.some((user) => user.fault !== undefined || user.changes.length > 0),
-  );
 
 /** With the answers of dry runs: a run without work does not load their modules. */
 async function foreseen(compared: Comparison): Promise<Comparison> {
@@ -152,7 +144,7 @@ function compileIf(many: boolean): void {
 
 /** What the problem of the whole run is about. */
 const subjectOf = (files: readonly string[], { configDir }: Pick<Options, "configDir">): ByteString =>
-  files[0] ?? configDir ?? DECLARATION_FILE;
+  absolutePath(files[0] ?? configDir ?? DECLARATION_FILE);
 
 /** A signal ends a plan also during a look-up of an account, which nobody may answer; it is told as between two steps. */
 function endWhilePlanning(files: readonly string[], options: Options): void {
@@ -206,39 +198,36 @@ async function apply(files: readonly string[], options: Options): Promise<number
   });
   const { unread } = (prune ? others : undefined) ?? declaration;
   if (prune) requireAllRead(others ?? declaration, compared);
-  const comparison = hasWork(compared) ? await foreseen(compared) : compared;
+  const remembered = { declaration, beside, before, written: known };
+  const unkept = await whyUnkept(remembered, compared);
+  // Dry runs of what is not given would say the same for each jail.
+  const comparison = hasWork(compared) && unkept === undefined ? await foreseen(compared) : compared;
   const warnings = [...notCompared(read.others), ...emptyFiles(declaration, known, usual)];
   const report = new ApplyReport({ ...options, unread, warnings });
-  report.plan(comparison, await doubtful(comparison, check));
+  report.plan(comparison, await doubtful(comparison, check), unkept);
   try {
-    if (!check)
-      await carryOut({ declaration, beside }, comparison, { before, written: known }, options, report);
+    if (!check) await carryOut(remembered, comparison, unkept, options, report);
   } catch (error) {
-    if (!isReported(error)) throw error;
-    report.broken(error);
+    report.broken(unkeptBy(error));
   }
   return report.end();
 }
 
 async function carryOut(
-  { declaration, beside }: { declaration: Declaration; beside: Declaration | undefined },
+  remembered: Remembered,
   comparison: Comparison,
-  { before, written }: Record<"before" | "written", Once>,
+  unkept: FaultText | undefined,
   options: Options,
   report: ApplyReport,
 ): Promise<void> {
-  const { ended, fault } = report;
+  const { ended, fault, broken } = report;
   waitInLookUps();
   if (hasWork(comparison)) {
     const all = await import("../declaration/carry-out/carry-out.ts");
-    const means = { ...options, beside, written, tools: TOOLS, tool: APPLY, ended, fault };
-    await all.carryOut(declaration, comparison, before, means);
-    return;
-  }
-  const { Memory } = await import("../declaration/memory.ts");
-  const memory = new Memory(before, written, comparison.pathOf);
-  memory.declare(declaration, comparison);
-  endCreations(memory, fault);
+    const means = { ...options, unkept, tools: TOOLS, tool: APPLY, ended, fault, broken };
+    await all.carryOut(remembered, comparison, means);
+  } else if (unkept === undefined)
+    (await import("../declaration/keep.ts")).keep(remembered, comparison, report);
 }
 
 /** `jailkit apply`: makes jails and users as files declare them. */
@@ -277,7 +266,7 @@ export const tool = defineTool({
   },
   notes: `Without FILE, /etc/jailkit/jails.ini is read, and then the files of /etc/jailkit/jails.d; jails.ini(5) describes them. If these files have errors, these are printed (up to 100, and all with --json), and nothing is done. Otherwise a plan is printed: + is added, ~ is changed, - is removed. Then it is carried out, with the code of jk_init(8), jk_cp(8), jk_addjailuser(8), jk_jailuser(8) and the other tools, whose messages are printed. What fails in one jail, or for one user, leaves the others alone. After a failure in a jail, nothing more is given to its users, and after one of a user nothing more to this one: the message says what is not done, and for what it waits. What takes something away is done all the same: groups, keys, a shell without limits, a login shell outside of the jail, and rights. Of rules that allow less and more at once, what both the old and the new ones allow stays until then; a key whose options do so is taken out until then. A run that was interrupted, or in which something failed, goes on when it is repeated.
 
-Before anything is done for a jail or a user, dry runs of jk_init(8), jk_cp(8) and the code that jails accounts show what would be refused: that is an error, with the line of the declaration, that of the key if one is the cause, and nothing of it is begun but what takes something away. The error of a jail that cannot be used is told once; each of its users waits for it (with --json a problem with the code waits-for-jail). --check and the run say the same, unless something is removed from the jail first, or its live directories change: then the run finds it. What jailkit-config(8) warns of in the section of a user, such as a group by which one becomes root, is a warning of --check, and of a run that changes anything for that user; a run that has nothing to do does not repeat it.
+Before anything is done for a jail or a user, dry runs of jk_init(8), jk_cp(8) and the code that jails accounts show what would be refused: that is an error, with the line of the declaration, that of the key if one is the cause, and nothing of it is begun but what takes something away. The error of a jail that cannot be used is told once; each of its users waits for it (with --json a problem with the code waits-for-jail). --check and the run say the same, unless something is removed from the jail first, or its live directories change: then the run finds it. If /var/lib/jailkit is read-only, full or immutable, what is declared cannot be written down, and --prune could not take it back later: that is one error, and everything that gives something waits. What --prune removes waits, too, unless the file system is full, which users may bring about. What jailkit-config(8) warns of in the section of a user, such as a group by which one becomes root, is a warning of --check, and of a run that changes anything for that user; a run that has nothing to do does not repeat it.
 
 A jail is compared by its record: its sections and files, its live directories and whether they are mounted, its log socket and proc. jk_update(8) keeps the files in it up to date, and jk_check(8) checks them. A user is compared by the account, its groups, its lines in the jail, its home, its keys, and its section of jk_lsh.ini or jk_chrootsh.ini; it is an error if the jail lacks its shell.
 

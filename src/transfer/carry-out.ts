@@ -251,8 +251,8 @@ class Import {
     );
     for (const step of run.steps) this.done(`${quoted(user.name)}: ${step}`);
     this.outcome.warnings.push(...run.warnings.map((line) => `${quoted(user.name)}: ${line}`));
-    if (run.error !== undefined)
-      this.outcome.problems.push({ code: "account", path: user.name, message: run.error });
+    const { failure } = run;
+    if (failure !== undefined) this.outcome.problems.push({ ...failure, code: "account", path: user.name });
   }
 
   private addReport({ changes, warnings, problems }: UpdatedJailReport): void {

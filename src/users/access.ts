@@ -116,7 +116,7 @@ function requireStart(root: JailRoot, program: ByteString, lacking: FindLacking)
   if (lack === undefined) return;
   const bring = `jk_cp -j ${shellWord(root.path)} ${operands(...lack.copy)}`;
   const message = `--policy: in the jail ${quoted(root.path)} ${display(lack.message)}; add it with: ${bring}`;
-  throw new JailkitError("program-missing", 1, message);
+  throw new JailkitError("program-missing", 1, message, undefined, bring);
 }
 
 /** Writes the keys into the home in the jail, and the services into its jk_lsh.ini. Throws as planAccess does. */

@@ -1,12 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { jsonText, quoted } from "../cli/display.ts";
-import { describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
+import { describeError, isReported, JailkitError, problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
-import { noRoom } from "../jail/fs/no-room.ts";
+import { type Failure, noRoom } from "../jail/fs/no-room.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { type Advice, OPTIONS } from "./advice.ts";
 import {
@@ -73,9 +73,8 @@ export class AccountRun {
   moveFrom: ByteString | undefined;
   /** A home that was moved: where it was and is, as the account had and has it, in normal form. */
   moved: { readonly from: ByteString; readonly to: ByteString } | undefined;
-  error: ByteString | undefined;
-  /** The command in it, if one command is the remedy. */
-  remedy: ByteString | undefined;
+  /** Why it failed; `remedy`: the command in the message, if one command is the remedy. */
+  failure: Pick<Failure, "code" | "message" | "remedy"> | undefined;
   exitStatus: number | undefined;
   /** Something is not as requested, which jailkit 2 passed over; there is a warning about it. */
   differs = false;
@@ -104,7 +103,7 @@ export class AccountRun {
   refuse(error: unknown): void {
     this.status = "refused";
     if (error instanceof JailkitError) this.exitStatus = error.exitStatus;
-    this.#fail(describeError(error), remedyOf(error));
+    this.#fail(problemFrom(error, "failed", ""));
     if (!(error instanceof DirectoryError)) return;
     this.directory = error.instead;
     for (const line of directoryWarnings(error.instead)) this.warn(line);
@@ -122,8 +121,7 @@ export class AccountRun {
     } catch (error) {
       this.status = "failed";
       const full = noRoom(error, jail, { left: [], progress: `not all is done for ${quoted(this.name)}` });
-      if (full === undefined) this.#fail(describeError(error), remedyOf(error));
-      else this.#fail(full.message);
+      this.#fail(full ?? problemFrom(error, "failed", ""));
       return error instanceof JailkitError && error.code === "interrupted";
     }
   }
@@ -138,10 +136,9 @@ export class AccountRun {
     }
   }
 
-  #fail(message: ByteString, remedy?: ByteString): void {
-    this.error = message;
-    this.remedy = remedy;
-    this.output.error(message);
+  #fail(failure: NonNullable<AccountRun["failure"]>): void {
+    this.failure = failure;
+    this.output.error(failure.message);
   }
 
   toReport(): JailedUserReport {
@@ -152,7 +149,7 @@ export class AccountRun {
       shell: jsonTextOrNull(this.shell),
       steps: this.steps.map(jsonText),
       warnings: this.warnings.map(jsonText),
-      error: jsonTextOrNull(this.error),
+      error: jsonTextOrNull(this.failure?.message),
       directory: this.directory === undefined ? null : directoryReport(this.directory),
     };
   }
@@ -185,6 +182,6 @@ export function makeChanges(
       continue;
     }
     stopped = run.change(apply, jailOf(user));
-    if (user !== undefined && run.error === undefined) run.examine(() => after(user, run));
+    if (user !== undefined && run.failure === undefined) run.examine(() => after(user, run));
   }
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { answered, describeError, JailkitError, remedyOf } from "../cli/error.ts";
+import { answered, describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
@@ -123,7 +123,8 @@ function createJailed(
     const rest = stays ? `, its home ${quoted(home)} was left` : "";
     const status = error instanceof JailkitError ? error.exitStatus : BAD_JAIL;
     const message = `${full?.message ?? describeError(why)}${again}${rest}`;
-    throw new JailkitError("not-jailed", status, message, undefined, full ? undefined : remedyOf(why));
+    const { code, remedy } = full ?? problemFrom(why, "not-jailed", "");
+    throw new JailkitError(code, status, message, undefined, remedy);
   }
 }
 

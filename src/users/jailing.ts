@@ -102,7 +102,7 @@ function requireHomeToMove(
   const install = `install -d -o ${user.uid} -g ${user.gid} -m 0700 ${shellWord(place)}`;
   const make = onlyRootExchanges(place) ? `${jailing} && ${install}` : jailing;
   const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist; jail the account without it, and create one: ${make}`;
-  throw new JailkitError("no-home", 1, message);
+  throw new JailkitError("no-home", 1, message, undefined, make);
 }
 
 /** Throws DirectoryError for an account that usermod(8) cannot change. */

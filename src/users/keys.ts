@@ -33,7 +33,7 @@ import {
 } from "../jail/fs/walk.ts";
 import { putFileIn } from "../jail/fs/write.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { commandAt } from "../system/exchange.ts";
+import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { endSessions } from "../system/processes.ts";
 import {
@@ -110,9 +110,9 @@ function withHome<T>({ root, home, user }: KeyPlace, use: (home: Directory) => T
     const { uid } = directory.stat;
     if (uid === user.uid || uid === 0) return use(directory);
     const elsewhere = root.isJail ? otherHome(user, root, home) : "give the account another home";
-    const { advice } = inPlaceOfOther(root, user, home, elsewhere);
+    const { advice, remedy } = inPlaceOfOther(root, user, home, elsewhere);
     const why = `belongs to uid ${uid}, not to ${quoted(user.name)}: no key is written there`;
-    throw refuse(root, home, `${why}; ${advice}`);
+    throw refuse(root, home, `${why}; ${advice}`, remedy);
   } finally {
     release(directory);
   }
@@ -127,8 +127,7 @@ function inTheWay({ root, user }: KeyPlace, above: Directory, path: ByteString, 
   const to = hostPath(root, freeName(path, ".moved", isIn(root)));
   const move = `mv -nT ${shellWord(from)} ${shellWord(to)}`;
   const command = above.stat.uid === user.uid ? asUser(user.name, move) : move;
-  const advice = command === move ? commandAt(from, move) : command;
-  const remedy = advice === command ? command : undefined;
+  const { advice, remedy } = command === move ? adviceAt(from, move) : { advice: command, remedy: command };
   return refuse(root, path, `${why}: no key is written there; move it away with: ${advice}`, remedy);
 }
 

@@ -163,7 +163,7 @@ function requireRoom(place: NewAccountPlace, paths: readonly ByteString[]): void
     place.requireWritable(paths);
   } catch (error) {
     const problem = noRoom(error, place.root.path, { left: [], progress: "no account was created" });
-    throw problem === undefined ? error : refuse(problem.code, problem.message);
+    throw problem === undefined ? error : refuse(problem.code, problem.message, problem.remedy);
   }
 }
 

@@ -66,6 +66,9 @@ test("what useradd(8) has started keeps the lock of a run that was killed: who w
   m.must(["mkfifo", "/run/go"]);
   killBy("useradd", ["setsid sh -c 'read go < /run/go' < /dev/null > /dev/null 2>&1 &", WORK, KILL]);
   const busy = m.run(["jailkit", "apply", "--no-wait"]);
+  const named = m.run(["jailkit", "apply", "--no-wait", "--json", "x.ini"], { cwd: "/root" });
+  const problems = [{ code: "busy", path: "/root/x.ini", file: "/root/x.ini" }];
+  expect(JSON.parse(named.stdout)).toMatchObject({ exitStatus: 75, problems });
   expect([busy.status, busy.stderr]).toEqual([75, expect.stringContaining("try again later")]);
   const waiting = m.start(["jailkit", "apply"]);
   await waiting.until(({ stderr }) => stderr.includes("waiting for") || undefined);

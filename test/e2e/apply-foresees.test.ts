@@ -488,6 +488,33 @@ const CASES: readonly Case[] = [
     },
     after: (m) => all(m, "umount /home/mover/disk; userdel -r mover"),
   },
+  ...["its new home", "a mount in the old one"].map((what, index) => ({
+    what: `the same of an account that an earlier stay has left a line of, with ${what}`,
+    fails: ["user mover"],
+    declared: `[user mover]\njail = ${J}\nallow = sftp\n`,
+    before: (m: Machine) => {
+      m.addUser("mover", { home: "/home/mover", createHome: true });
+      const fault = [`mkdir ${J}/home/mover`, "mkdir /home/mover/disk; mount -t tmpfs none /home/mover/disk"][
+        index
+      ];
+      all(m, `echo mover:x:9999:100::/home/mover:/usr/sbin/jk_lsh >>${J}/etc/passwd`, fault ?? "");
+    },
+    after: (m: Machine) => {
+      all(m, "umount /home/mover/disk || true", "userdel -r mover", `rm -rf ${J}/home/mover`);
+      all(m, `sed -i /^mover:/d ${J}/etc/passwd`);
+      expect(m.read(`${J}/etc/jailkit/jk_lsh.ini`)).not.toContain("[mover]");
+    },
+  })),
+  {
+    what: "an account outside of which an earlier stay has left a line, which is made right",
+    fails: [],
+    declared: user("mover"),
+    before: (m) => {
+      m.addUser("mover", { home: "/home/mover", createHome: true });
+      all(m, `echo mover:x:9999:100::/home/mover:/bin/bash >>${J}/etc/passwd`);
+    },
+    after: (m) => all(m, "userdel mover", `rm -r ${J}/home/mover`, `sed -i /^mover:/d ${J}/etc/passwd`),
+  },
   {
     what: "an account whose primary group is gone",
     fails: ["user mover"],

@@ -34,7 +34,8 @@ const fill = (user: string) =>
   );
 const empty = (user: string) => m.must(["rm", "-r", `${J}/home/${user}/many`]);
 const canLogIn = (user: string) => m.run(["su", "-", user, "-c", "echo in"]).stdout === "in\n";
-const messages = ({ summary }: ReturnType<typeof linesOf>) => summary.problems.map(({ message }) => message);
+const messages = ({ summary }: ReturnType<typeof linesOf>) =>
+  summary.problems.map(({ code, message }) => `${code} ${message}`);
 
 test("an account that is not declared any more is removed with the home that fills it", () => {
   declare(eve(SHELL));
@@ -58,7 +59,7 @@ test("one that keeps its home cannot log in, and the message says so; with room 
   for (let run = 0; run < 2; run++) {
     expect(messages(linesOf(m, "--prune"))).toEqual([
       expect.stringMatching(
-        /no more files can be created.*; 'eve' cannot log in meanwhile, with the shell '.*\/nologin'$/,
+        /^no-room .*no more files can be created.*; 'eve' cannot log in meanwhile, with the shell '.*\/nologin'$/,
       ),
     ]);
     expect(canLogIn("eve")).toBe(false);
@@ -80,7 +81,7 @@ test("one that was there before cannot log in either, and gets its shell back wh
   declare(`${JAIL}[user dora]\njail = ${J}\n${SHELL}`);
   fill("dora");
   m.write(FILE, JAIL);
-  expect(messages(linesOf(m, "--prune"))[0]).toMatch(/; 'dora' cannot log in meanwhile/);
+  expect(messages(linesOf(m, "--prune"))[0]).toMatch(/^no-room .*; 'dora' cannot log in meanwhile/);
   expect(canLogIn("dora")).toBe(false);
   empty("dora");
   expect(linesOf(m, "--prune").status).toBe(0);
@@ -91,7 +92,8 @@ test("who is allowed less keeps what was allowed before, and is told to, with wh
   declare(eve(`uid = 7001\n${SHELL}groups = team\n`));
   fill("eve");
   m.write(FILE, eve("uid = 7001\nallow = sftp\n"));
-  const { changes, status } = linesOf(m, "--prune");
+  const { changes, status, summary } = linesOf(m, "--prune");
+  expect(new Set(summary.problems.map(({ code }) => code))).toEqual(new Set(["no-room"]));
   const [warning = ""] = changes.flatMap(({ warnings }) => warnings);
   expect([status, warning]).toEqual([
     1,

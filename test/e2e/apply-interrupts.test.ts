@@ -18,6 +18,7 @@ type Signal = keyof typeof SIGNALS;
 const signals = Object.keys(SIGNALS) as Signal[];
 const JAILS = { "/srv/a": ["ada", "ann"], "/srv/b": ["bea", "ben"], "/srv/c": ["cho"] } as const;
 const USERS = Object.values(JAILS).flat();
+const MEMORY = "/var/lib/jailkit/declared.json";
 const USERADD = "/usr/sbin/useradd";
 let m: Machine;
 
@@ -138,6 +139,10 @@ test("--json, while it still plans: the interruption is the problem of the summa
   const message = `interrupted by SIGTERM ${UNCHANGED}`;
   expect(problems).toMatchObject([{ code: "interrupted", message }]);
   expect([stderr, exitStatus, status]).toEqual(["", 143, 143]);
+  const other = [...planning("TERM"), "jailkit", "apply", "--json", "jails.ini"];
+  const named = reportOf(applySummarySchema, m.run(other, { cwd: "/etc/jailkit" }).stdout);
+  const file = "/etc/jailkit/jails.ini";
+  expect(named.problems).toMatchObject([{ code: "interrupted", path: file, file }]);
 });
 
 test("while a jail is filled: its files are in place or not there, and its users come with the next run", () => {
@@ -155,6 +160,18 @@ test("while a jail is filled: its files are in place or not there, and its users
   const [place, ...rest] = more;
   expect(place).toStartWith("  declared in /etc/jailkit/jails.ini:");
   expect(rest.slice(0, -1).every((line) => line.includes(": not done: "))).toBe(true);
+  goesOn();
+});
+
+test("--json, while a jail is filled: all that the signal has stopped has the same code", () => {
+  signalAt("nobody", "INT");
+  const inject = ["-o", "/root/trace", "-e", "inject=linkat:signal=INT:when=2"];
+  const { stdout } = m.run(["strace", ...inject, "jailkit", "apply", "--json"]);
+  const { problems } = reportOf(applySummarySchema, stdout.trimEnd().split("\n").at(-1) ?? "");
+  expect(problems.map(({ code, path }) => [code, path])).toEqual([
+    ["interrupted", "/srv/a"],
+    ["interrupted", "/srv/a"],
+  ]);
   goesOn();
 });
 
@@ -200,45 +217,36 @@ test("on a terminal it counts the changes, and Ctrl-C ends it while it waits for
   goesOn();
 });
 
-test("a run that cannot write down what was declared says so in its last line, and what it did before", () => {
-  signalAt("nobody else", "KILL");
+test("--no-wait: a removal that another tool keeps waiting is to be tried again, by its code and the exit status", async () => {
+  signalAt("nobody", "INT");
   m.must(["jailkit", "apply"]);
   const text = m.read("/etc/jailkit/jails.ini");
-  const registry = "/var/lib/jailkit";
-  m.must(["sh", "-c", `mount --bind ${registry} ${registry} && mount -o remount,bind,ro ${registry}`]);
+  m.write("/etc/jailkit/jails.ini", text.replace(/\[user cho\][^[]*/, ""));
+  m.write("/etc/jailkit/jails.d/x.ini", "");
+  const holder = await holdLock(m, "/srv/c");
   try {
-    const more = "[user dan]\njail = /srv/a\nallow = sftp\n";
-    m.write("/etc/jailkit/jails.d/x.ini", more);
-    const first = linesOf(m);
-    expect([first.status, first.changes, isThere("dan")]).toEqual([1, [], false]);
-    m.remove("/etc/jailkit/jails.d/x.ini");
-    m.write("/etc/jailkit/jails.ini", text.replace(/\[user cho\][^[]*/, ""));
-    m.write("/etc/jailkit/jails.d/x.ini", "");
-    const second = linesOf(m, "--prune");
-    expect(second.changes.map(({ name, status }) => [name, status])).toEqual([["cho", "done"]]);
-    expect([first, second].map(({ summary }) => [summary.changed, summary.problems])).toMatchObject([
-      [
-        0,
-        [{ code: "failed", message: expect.stringContaining("declared.json: open: Read-only file system") }],
-      ],
-      [
-        1,
-        [{ code: "failed", message: expect.stringContaining("declared.json: open: Read-only file system") }],
-      ],
-    ]);
-    expect(second.summary.exitStatus).toBe(1);
+    const { changes, summary } = linesOf(m, "--prune", "--no-wait");
+    expect(changes.map(({ name, status }) => [name, status])).toEqual([["cho", "failed"]]);
+    expect(summary).toMatchObject({ failed: 1, exitStatus: 75, problems: [{ code: "busy", path: "cho" }] });
   } finally {
-    m.must(["umount", registry]);
+    holder.kill();
+    await holder.ended;
     m.remove("/etc/jailkit/jails.d/x.ini");
     m.write("/etc/jailkit/jails.ini", text);
   }
 });
 
 test("a run that cannot read what was declared ends with that in its last line", () => {
-  m.mkdir("/var/lib/jailkit/declared.json");
+  m.remove(MEMORY);
+  m.mkdir(MEMORY);
   const { status, summary } = linesOf(m, "--check");
   expect([status, summary.problems]).toMatchObject([
     1,
-    [{ code: "failed", message: expect.stringContaining("declared.json: not a regular file") }],
+    [
+      {
+        ...{ code: "bad-state", path: MEMORY, file: MEMORY, remedy: `mv -nT ${MEMORY} ${MEMORY}.old` },
+        message: expect.stringContaining("declared.json: is not a regular file; move it away"),
+      },
+    ],
   ]);
 });

@@ -122,7 +122,7 @@ test("the uid of an account that is removed is free for one that is created in t
   const session = await sleeperOf(m, "bob");
   const options = ["--prune", "--delete-homes"];
   const codes = linesOf(m, ...options).summary.problems.map(({ code }) => code);
-  expect(codes).toEqual(["failed", "uid-taken"]);
+  expect(codes).toEqual(["has-processes", "uid-taken"]);
   // A name that nobody has gets no rights.
   expect(m.run(["grep", "fred", `${J}/etc/jailkit/jk_lsh.ini`]).status).not.toBe(0);
   m.must(["pkill", "-KILL", "-u", "bob"]);

@@ -96,7 +96,7 @@ test("an error of a change", async () => {
   await holder.until(({ stdout }) => (stdout === "" ? undefined : stdout));
   const { changes, summary } = linesOf(m);
   expect(changes.map(({ what, status }) => `${what} ${status}`)).toEqual(["proc failed"]);
-  expect(summary.problems).toMatchObject([{ code: "failed", file: BASE, ...place }]);
+  expect(summary.problems).toMatchObject([{ code: "proc-busy", file: BASE, ...place }]);
   holder.kill();
   await holder.ended;
   m.must(["jailkit", "apply"]);

@@ -137,7 +137,7 @@ const CASES: readonly Case[] = [
     first: JAIL + user("uid = 7001\n"),
     declared: JAIL,
     before: "true",
-    ...{ code: "failed", remedy: END_SESSIONS, session: true, inRun: true, options: ["--prune"] },
+    ...{ code: "has-processes", remedy: END_SESSIONS, session: true, inRun: true, options: ["--prune"] },
   },
   {
     what: "a file that is not read",
@@ -149,6 +149,25 @@ const CASES: readonly Case[] = [
       remedy: `mv -nT ${FOLDER}/two.INI ${FOLDER}/two.INI.off`,
       options: ["--prune"],
     },
+  },
+  {
+    what: "a directory in the place of the home of an account that is outside",
+    declared: JAIL + user(),
+    before: `useradd -m x; mkdir -p ${J}/home/x`,
+    ...{ code: "home-exists", remedy: `mv -nT ${J}/home/x ${J}/home/x.old` },
+  },
+  {
+    what: "an account outside without a home",
+    declared: JAIL + user(),
+    before: "useradd -u 7001 -g users x",
+    code: "no-home",
+    remedy: `jk_jailuser -n -s /bin/bash -j ${J} x && install -d -o 7001 -g 100 -m 0700 ${J}/home/x`,
+  },
+  {
+    what: "a directory in the place of what was declared once",
+    declared: JAIL,
+    before: `rm ${MEMORY}; mkdir ${MEMORY}`,
+    ...{ code: "bad-state", remedy: `mv -nT ${MEMORY} ${MEMORY}.old` },
   },
   {
     what: "what was declared once, which is damaged",
@@ -176,6 +195,25 @@ afterEach(async () => {
   m.run(["userdel", "-rf", "x"]);
   m.run(["groupdel", "remedied"]);
   m.must(["sh", "-c", `rm -rf ${MEMORY}* /etc/jailkit; cp -aT ${CONFIG} /etc/jailkit`]);
+});
+
+test.each([
+  ["uid = 3333", "uid-differs", "write in line 4 of FILE:\nuid = 4444", "uid = 4444"],
+  ["home = /home/r1", "home-differs", "write in line 4 of FILE:\nhome = /home/x", "home = /home/x"],
+  ["", "home-differs", "in section [user x] of FILE write:\nhome = /home/r1", "home = /home/r1"],
+])("the remedy of a line of the file: %s, %s, %s", (line, code, remedy, other) => {
+  const home = line === "" ? "/home/r1" : "/home/x";
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+  m.must(["jk_addjailuser", "-j", J, "-u", "4444", "-d", home, "-s", "/bin/bash", "x"]);
+  const declared = (more: string) => `[user x]\njail = ${J}\nshell = /bin/bash\n${more}\n${JAIL}`;
+  m.write(FILE, declared(line));
+  for (const words of [["--check"], []])
+    expect(linesOf(m, ...words).summary.problems).toMatchObject([
+      { code, remedy: remedy.replace("FILE", FILE) },
+    ]);
+  m.write(FILE, declared(other));
+  expect(linesOf(m).summary.problems).toEqual([]);
 });
 
 test.each(CASES)("$what", async (one) => {

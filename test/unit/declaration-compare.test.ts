@@ -297,9 +297,20 @@ describe("a user", () => {
     ["home-differs", { home: "/home/other" }, {}],
     ["home-differs", {}, { account: { ...ACCOUNT, home: "/data/u" } }],
     ["not-local", {}, { local: false }],
+    ["local", { directory: true }, { local: true }],
     ["no-such-user", { directory: true }, { account: undefined }],
   ])("%s is a fault, and nothing is changed", (code, declared, state) => {
     expect(userLines({ comment: "new", ...declared }, state)).toMatchObject({ lines: [], fault: { code } });
+  });
+
+  test.each<[string, Partial<DeclaredUser>, Partial<UserState>]>([
+    ["uid = 1000", { uid: 1001 }, {}],
+    ["home = /home/u", { home: "/home/other" }, {}],
+    ["directory = yes", {}, { local: false }],
+    ["directory = no", { directory: true }, { local: true }],
+  ])("the remedy is the line '%s'", (line, declared, state) => {
+    const remedy = `in section [user u] of /etc/jailkit/jails.d/a.ini write:\n${line}`;
+    expect(userLines(declared, state).fault?.remedy).toBe(remedy);
   });
 
   test("the directory is told what it should say until it does", () => {

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
+import { display } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { lockJails } from "../../jail/record/jail-lock.ts";
@@ -14,14 +15,15 @@ import { DECLARED } from "../compare/intent.ts";
 import { otherJailOf } from "../compare/look-keys.ts";
 import { reservedUids, uidInstead } from "../compare/returning.ts";
 import { changesOf, type JailWork, type UserWork } from "../compare/work.ts";
-import { Memory } from "../memory.ts";
-import type { Declaration } from "../model.ts";
-import type { Once } from "../once-shape.ts";
+import { memoryOf, type Remembered } from "../keep.ts";
+import type { Memory } from "../memory.ts";
+import { ONCE_FILE } from "../once.ts";
+import { isRemoved, unkeptBy } from "../unkept.ts";
 import { endCreations } from "./creations.ts";
 import { jailSteps } from "./jail.ts";
 import { removeFormer } from "./remove.ts";
-import type { Shown } from "./report.ts";
-import { makeSteps } from "./steps.ts";
+import { NOTHING_SAID, type Shown } from "./report.ts";
+import { failureIn, makeSteps } from "./steps.ts";
 import { hostSteps } from "./takes.ts";
 import { type UserMeans, userSteps } from "./user.ts";
 
@@ -33,29 +35,32 @@ interface Means extends Shown {
   readonly json: boolean;
   readonly prune: boolean;
   readonly deleteHomes: boolean;
-  /** What the usual files declare, if the declaration is another one. */
-  readonly beside: Declaration | undefined;
-  /** What the file has of what was declared once. */
-  readonly written: Once;
+  /** Why the file cannot be written, if that is known and told. */
+  readonly unkept: FaultText | undefined;
+  /** Tells it. */
+  readonly broken: (problem: FaultText) => void;
 }
 
-interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept"> {}
+interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept"> {
+  /** For what all waits that gives something, printable. */
+  readonly waits: string | undefined;
+}
 
 /**
  * Makes this machine as it is declared, jail by jail; what fails in one leaves the others alone. A run that is repeated goes
- * on. Throws only if what was declared once cannot be written.
+ * on. If what is declared cannot be written, only what takes something away is made. Throws if it cannot be at the end.
  */
-export async function carryOut(
-  declaration: Declaration,
-  comparison: Comparison,
-  before: Once,
-  means: Means,
-): Promise<void> {
-  const memory = new Memory(before, means.written, comparison.pathOf, means.beside);
-  memory.declare(declaration, comparison);
-  endCreations(memory, means.fault);
+export async function carryOut(remembered: Remembered, comparison: Comparison, means: Means): Promise<void> {
+  const { declaration, before } = remembered;
+  const memory = memoryOf(remembered, comparison);
+  const unkept = means.unkept ?? written(memory, means);
+  const waits = unkept && display(ONCE_FILE);
+  // An account is apply's own by its password field, until the file says so.
+  if (unkept === undefined) endCreations(memory, means.fault);
   for (const fault of comparison.formerFaults) means.fault(fault);
-  for (const former of comparison.former) await remove(former, memory, means);
+  for (const former of comparison.former)
+    if (isRemoved(unkept)) await remove(former, memory, means);
+    else notDone([former.change], means, waits);
   const reserved = reservedUids(declaration.users, before);
   const kept = memory.keptHomes();
   const made = new Made();
@@ -63,11 +68,24 @@ export async function carryOut(
     made.add(one);
     means.ended(one);
   };
-  const forUsers = { ...means, ended, kept, uidInstead: () => uidInstead(hostUser, reserved, kept) };
+  const forUsers = { ...means, ended, waits, kept, uidInstead: () => uidInstead(hostUser, reserved, kept) };
   for (const work of comparison.jails) await makeJail(work, comparison, memory, forUsers);
   made.forgetUnmade(memory);
   memory.letGo(kept.gone());
-  memory.write();
+  if (unkept === undefined) memory.write();
+  else memory.save();
+}
+
+/** Why what is declared cannot be written before the first change, which is told; undefined if it was written. */
+function written(memory: Memory, { broken }: Means): FaultText | undefined {
+  try {
+    memory.write();
+    return undefined;
+  } catch (error) {
+    const problem = unkeptBy(error);
+    broken(problem);
+    return problem;
+  }
 }
 
 /** What has become of changes that give something. */
@@ -104,9 +122,9 @@ async function makeJail(
   if (fault !== undefined) means.fault(fault);
   for (const user of users) if (user.fault !== undefined) means.fault(user.fault);
   const changes = changesOf(work);
-  const waits = fault && nameOf(fault);
+  const waits = means.waits ?? (fault && nameOf(fault));
   if (changes.length > 0 && receivedSignal() !== undefined) return notDone(changes, means, undefined);
-  if (fault !== undefined && taking(changes).length === 0) return notDone(changes, means, waits);
+  if (waits !== undefined && taking(changes).length === 0) return notDone(changes, means, waits);
   if (changes.length === 0) {
     settleJail(work, means, memory);
     for (const user of users) settleUser(user, means, memory);
@@ -130,9 +148,9 @@ async function makeJail(
       if (isMade && (why === undefined || user.changes.length === 0)) settleUser(user, means, memory);
     }
     // At the end of all for what was removed: it is repeated without harm.
-    memory.write();
+    memory.save();
   } catch (error) {
-    const text = faultText(error);
+    const text = failureIn(path, error);
     // The end of the run tells of a signal.
     if (text.code !== "interrupted") means.fault({ of: "jail", name: path, jail: path, ...text });
     notDone([...left], means, nameOf({ of: "jail", name: path }));
@@ -170,7 +188,7 @@ async function makeUser(
   if (opened.fault !== undefined) {
     // Of one that is known already there is a fault.
     const found = opened.fault;
-    if (!onlyTakes && faultOfJail === undefined)
+    if (!onlyTakes && faultOfJail === undefined && means.waits === undefined)
       means.fault({ ...about, ...(found.code === "bad-jail" ? waitsFor(jail, found) : found) });
     why ??= nameOf(about);
   }
@@ -183,11 +201,11 @@ async function makeUser(
     const all = { ...means, memory, once: memory.before(name) };
     const steps =
       root === undefined
-        ? hostSteps(user, opened.fault ?? { message: "" })
+        ? hostSteps(user, opened.fault ?? { code: "bad-jail", message: "" })
         : userSteps(user, { ...all, root });
     return (await makeSteps(steps, jail, means, why)) === undefined;
   } catch (error) {
-    means.fault({ ...about, ...faultText(error) });
+    means.fault({ ...about, ...failureIn(jail, error) });
     notDone(changes, means, nameOf(about));
     return false;
   }
@@ -218,13 +236,12 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<voi
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") memory.takenBack(change.name, change.what);
   else memory.forget(change.of, change.name);
-  memory.write();
+  memory.save();
 }
 
 /** `waits`: for what, printable; undefined for a signal. */
 function notDone(changes: readonly Change[], { ended }: Means, waits: string | undefined): void {
-  for (const change of changes)
-    ended({ change, status: "not-done", waits, steps: [], warnings: [], errors: [] });
+  for (const change of changes) ended({ ...NOTHING_SAID, change, status: "not-done", waits });
 }
 
 /** What is declared no longer is not in a jail any more. */

@@ -4,16 +4,14 @@ import { quoted } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
-import { noRoom } from "../../jail/fs/no-room.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { modifyAccount } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { noLoginShell } from "../../users/leaving.ts";
-import { faultText } from "../change.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { warnOfSessions } from "./sessions.ts";
-import type { Said } from "./steps.ts";
+import { failureIn, type Said } from "./steps.ts";
 
 /** True for an account that is in this jail. */
 export function isIn(root: Pick<JailRoot, "path">, user: PasswdEntry | undefined): boolean {
@@ -36,11 +34,9 @@ export function doneOrClosed(
     leave({ ...said, errors: [] });
     return undefined;
   } catch (error) {
-    if (!isReported(error)) throw error;
-    const full = noRoom(error, root.path, { left: [], progress: "not everything is as declared" });
-    const { message, remedy } = full ?? faultText(error);
+    const { code, message, remedy } = failureIn(root.path, error);
     const login = closeLogin(root, user, once, said);
-    return new JailkitError("failed", 1, `${message}; ${login}`, undefined, remedy);
+    return new JailkitError(code, 1, `${message}; ${login}`, undefined, remedy);
   }
 }
 

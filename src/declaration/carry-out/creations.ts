@@ -17,8 +17,8 @@ export function creating(
 ): PasswdEntry {
   const { name, createdHome } = one;
   const intent = { ...one, mark: newMark() };
-  memory.intend(intent);
   try {
+    memory.intend(intent);
     const user = create(intent.mark);
     memory.created(name, user.uid, createdHome);
     unmark(intent);

@@ -90,7 +90,9 @@ export function leaveFiles(root: JailRoot, name: ByteString, said: Said): void {
   const run = new AccountRun(name);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: false };
   changeOne(planJailSide(run, root, { ...options, remove: true }), root.path, said);
-  if (run.error !== undefined) throw new JailkitError("failed", 1, run.error, undefined, run.remedy);
+  if (run.failure === undefined) return;
+  const { code, message, remedy } = run.failure;
+  throw new JailkitError(code, 1, message, undefined, remedy);
 }
 
 function forgetPolicy(root: JailRoot, once: OnceUser, { steps }: Said): void {

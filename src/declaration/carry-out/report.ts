@@ -1,4 +1,4 @@
-import type { Change, Failure, Fault } from "../change.ts";
+import type { Change, Fault, FaultText } from "../change.ts";
 
 /** The end of a change. */
 export interface Ended {
@@ -11,8 +11,11 @@ export interface Ended {
   readonly steps: readonly string[];
   readonly warnings: readonly string[];
   /** Why it failed. */
-  readonly errors: readonly Failure[];
+  readonly errors: readonly FaultText[];
 }
+
+/** Of a change of which there is nothing to say. */
+export const NOTHING_SAID = { steps: [], warnings: [], errors: [] };
 
 /** Shows what happens. */
 export interface Shown {

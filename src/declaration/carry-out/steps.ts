@@ -2,15 +2,15 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import { type AccountRun, makeChanges, type PlannedChange } from "../../users/account-run.ts";
-import { type Change, type Failure, faultText, nameOf } from "../change.ts";
+import { type Change, type FaultText, faultText, nameOf } from "../change.ts";
 import { changesByStep, type StepTable } from "../order.ts";
-import type { Ended, Shown } from "./report.ts";
+import { type Ended, NOTHING_SAID, type Shown } from "./report.ts";
 
 /** What a step says while it works. */
 export interface Said {
   readonly steps: string[];
   readonly warnings: string[];
-  readonly errors: Failure[];
+  readonly errors: FaultText[];
 }
 
 /** What a step does. */
@@ -126,18 +126,19 @@ function withSaid(ended: readonly Ended[], said: Said): Ended[] {
   });
 }
 
-const NOTHING_SAID: Said = { steps: [], warnings: [], errors: [] };
-
 async function attempt(work: Work, jail: ByteString): Promise<Said> {
   const said: Said = { steps: [], warnings: [], errors: [] };
   try {
     await work(said);
   } catch (error) {
-    const why = faultText(error);
-    said.errors.push(noRoom(error, jail, { left: [], progress: "not everything is as declared" }) ?? why);
+    said.errors.push(failureIn(jail, error));
   }
   return said;
 }
+
+/** What an error in a jail says; throws it again if it is none to report. */
+export const failureIn = (jail: ByteString, error: unknown): FaultText =>
+  noRoom(error, jail, { left: [], progress: "not everything is as declared" }) ?? faultText(error);
 
 /** Makes one change of an account, and says what it did. `after`: as for makeChanges. */
 export function changeOne(
@@ -151,8 +152,8 @@ export function changeOne(
 }
 
 /** Says what a run on an account said. */
-export function tell({ steps, warnings, error, remedy }: AccountRun, said: Said): void {
+export function tell({ steps, warnings, failure }: AccountRun, said: Said): void {
   said.steps.push(...steps);
   said.warnings.push(...warnings);
-  if (error !== undefined) said.errors.push({ message: error, remedy });
+  if (failure !== undefined) said.errors.push(failure);
 }

@@ -14,13 +14,13 @@ import { leaveJailGroups } from "../../users/jail-side.ts";
 import { byStrictness } from "../../users/key-lines.ts";
 import { type KeyPlace, keysText, removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
-import { type Change, type Failure, faultText } from "../change.ts";
+import type { Change, FaultText } from "../change.ts";
 import { withKeyPlace, withKeysElsewhere } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-policy.ts";
 import type { UserWork } from "../compare/work.ts";
 import type { DeclaredUser } from "../model.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
-import type { Apart, Said, Step } from "./steps.ts";
+import { type Apart, failureIn, type Said, type Step } from "./steps.ts";
 
 type Way = NonNullable<Apart["alone"]>;
 
@@ -120,7 +120,7 @@ export function leaveGroups(
     try {
       work();
     } catch (error) {
-      errors.push(faultText(error));
+      errors.push(failureIn(root?.path ?? "/etc", error));
     }
   };
   const user = requireUser(name);
@@ -144,16 +144,16 @@ export const leaveOnHost =
     leaveGroups(name, items, said, undefined);
 
 /** The steps for a user whose jail cannot be opened: what is on this machine, or in another jail. `why`: why it cannot. */
-export function hostSteps(user: UserWork, { message, remedy }: Failure): Step[] {
+export function hostSteps(user: UserWork, why: FaultText): Step[] {
   const { declared } = user;
   const { name } = declared;
   const noRoot = () => {
-    throw new JailkitError("bad-jail", 1, message, undefined, remedy);
+    throw new JailkitError(why.code, 1, why.message, undefined, why.remedy);
   };
   const { loginShell, rules, options } = takingWays(user, noRoot);
   const groups: Way = (change) => (said) => {
     leaveGroups(name, change.items, said, undefined);
-    if (change.takes === "all") said.errors.push({ message, remedy });
+    if (change.takes === "all") said.errors.push(why);
   };
   const keys: Way = (change, hasFailed) =>
     change.action === "remove"

@@ -65,6 +65,16 @@ export interface Comparison {
   readonly pathOf: (operand: ByteString) => ByteString;
 }
 
+/** True if a run has anything to do, or to report. */
+export const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
+  former.length + formerFaults.length > 0 ||
+  jails.some(
+    ({ fault, changes, users }) =>
+      fault !== undefined ||
+      changes.length > 0 ||
+      users.some((user) => user.fault !== undefined || user.changes.length > 0),
+  );
+
 interface Asked {
   readonly prune: boolean;
   readonly deleteHomes: boolean;

@@ -12,7 +12,7 @@ import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { commandAt } from "../../system/exchange.ts";
+import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { type Access, isLimitedShell } from "../../users/access.ts";
 import { recallAll } from "../../users/account-record.ts";
@@ -31,7 +31,7 @@ import { dueTo } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import type { InJail } from "./in-jail.ts";
-import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
+import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf, wantedLine } from "./intent.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
 import { newUid } from "./returning.ts";
 
@@ -212,12 +212,15 @@ export class UserForesight {
     if (directory || !(newKeys || some(({ what }) => what === "account" || what === "groups"))) return;
     const move = movesHome(account);
     const access = this.#accessOf(declared);
-    // Before it is jailed its lines are made right, which would be in the way.
-    if (root === undefined || lines) {
+    if (root === undefined || seen === undefined || (lines && !move)) {
       requireLeaving(account, jail, { shell, access, move }, this.machine);
       return;
     }
-    passAside(() => withTree((host) => jailUser(account, root, { ...common, host, access, move }, run)));
+    // Before it is jailed its lines are made right, which would be in the way.
+    const then = lines ? { ...seen, accounts: NO_ACCOUNTS } : seen;
+    passAside(() =>
+      withTree((host) => jailUser(account, root, { ...common, host, access, move, seen: then }, run)),
+    );
   }
 }
 
@@ -233,15 +236,14 @@ function passAside(look: () => void): void {
 /** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
 export function requireOwnHome(
   { root, jailHome, user }: Pick<NewHome, "root" | "jailHome"> & { user: Pick<PasswdEntry, "uid"> },
-  { name, uid, place: { file } }: Pick<DeclaredUser, "name" | "uid" | "place">,
+  declared: Pick<DeclaredUser, "name" | "uid" | "place">,
   userByUid: (uid: number) => PasswdEntry | undefined,
 ): void {
   const stat = lookUp(root, jailHome)?.stat;
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
   const place = hostPath(root, jailHome);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, and not to it` : "is not a directory";
-  const command = asideCommand(place);
-  const aside = commandAt(place, command);
+  const { advice, remedy } = adviceAt(place, asideCommand(place));
   // As after --prune without --delete-homes.
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
   const whose = isLeft ? undefined : whoseHomeIn(root, place)?.why;
@@ -249,12 +251,10 @@ export function requireOwnHome(
   // No command takes it from its user.
   if (whose !== undefined) throw new JailkitError("foreign-home", 1, `${there}${whose}: ${DECLARED.home}`);
   const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";
-  const message = `${there}${again}keep it under another name: ${aside}`;
+  const message = `${there}${again}keep it under another name: ${advice}`;
   // Of a user who returns; another uid is declared on purpose.
-  const line =
-    uid === undefined ? `in section [user ${name}] of ${file} write:\nuid = ${stat.uid}` : undefined;
-  const moved = aside === command ? command : undefined;
-  throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : moved);
+  const line = declared.uid === undefined ? wantedLine(declared, "uid", `${stat.uid}`) : undefined;
+  throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : remedy);
 }
 
 /** What keeps an account from going into a jail that is not there yet, or that has other lines of it. */
@@ -277,9 +277,9 @@ function requireHomeToMove({ name, uid, gid }: PasswdEntry, from: ByteString): v
   // An interrupted run has put it aside perhaps, and this one puts it back first.
   if ([from, asidePath(from)].some((path) => statIfPresent(AT_FDCWD, path) !== undefined)) return;
   const command = `install -d -o ${uid} -g ${gid} -m 0700 ${shellWord(from)}`;
-  const create = commandAt(from, command);
-  const message = `${quoted(from)}, the home of ${quoted(name)}, does not exist; create an empty one, which moves into the jail: ${create}`;
-  throw new JailkitError("no-home", 1, message, undefined, create === command ? command : undefined);
+  const { advice, remedy } = adviceAt(from, command);
+  const message = `${quoted(from)}, the home of ${quoted(name)}, does not exist; create an empty one, which moves into the jail: ${advice}`;
+  throw new JailkitError("no-home", 1, message, undefined, remedy);
 }
 
 function requireNotReadOnly(root: JailRoot, directory: string, jail: string): void {

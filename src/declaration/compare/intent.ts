@@ -1,4 +1,6 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { findEntry } from "../../config/model.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { type Access, NO_ACCESS } from "../../users/access.ts";
@@ -22,6 +24,20 @@ export const DECLARED: Advice = {
   innerShell: "the key 'shell' declares one in the jail, such as /bin/sh",
   group: "leave it out of the key 'groups', and ",
 };
+
+/** What the section of a user should have, in the words of `jailkit config check`: the line of a key, or a new one. */
+export function wantedLine(
+  { name, place: { file, section } }: Pick<DeclaredUser, "name" | "place">,
+  key: "directory" | "home" | "uid",
+  value: ByteString,
+): ByteString {
+  const entry = findEntry(section, key);
+  const where =
+    entry === undefined
+      ? `in section [user ${name}] of ${file} write`
+      : `write in line ${entry.line} of ${entry.file}`;
+  return `${where}:\n${key} = ${value}`;
+}
 
 /** The groups and keys that an account gets with its place in the jail. Throws JailkitError for a group that is not there. */
 export function accessOf({ groups, keys }: Pick<DeclaredUser, "groups" | "keys">): Access {

@@ -16,6 +16,7 @@ import { type Change, type FaultText, listed, NO_LONGER, waitsFor } from "../cha
 import type { DeclaredUser } from "../model.ts";
 import { inOrder, USER_STEPS } from "../order.ts";
 import { absentFault } from "./absent.ts";
+import { wantedLine } from "./intent.ts";
 import { becomesLimited, isStricter, onlyTaking, policyTakes } from "./takes.ts";
 import type { UserComparison, UserState } from "./user-state.ts";
 
@@ -81,26 +82,29 @@ function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefine
   if (account.uid === 0) return { code: "root", message: "has uid 0: a jail cannot hold root" };
   if (uid !== undefined && account.uid !== uid) {
     const message = `has the uid ${account.uid}, and ${uid} is declared: files would keep the old one, so change one of the two by hand`;
-    return { code: "uid-differs", message };
+    return { code: "uid-differs", message, remedy: wantedLine(declared, "uid", `${account.uid}`) };
   }
   if (declared.directory && state.local) {
     const message = "is in /etc/passwd, and in no directory: declare it without 'directory'";
-    return { code: "local", message };
+    return { code: "local", message, remedy: wantedLine(declared, "directory", "no") };
   }
   if (!declared.directory && !state.local) {
     const message = "is not in /etc/passwd, but in a directory: declare it with 'directory = yes'";
-    return { code: "not-local", message };
+    return { code: "not-local", message, remedy: wantedLine(declared, "directory", "yes") };
   }
   const found = placeFault(declared, account);
-  const lost = found?.code === "in-another-jail" ? found.lost : undefined;
+  if (found?.code === "home-differs") {
+    const { home } = found;
+    return { ...found, remedy: home === undefined ? undefined : wantedLine(declared, "home", home) };
+  }
+  const lost = found?.lost;
   // Each of its users would say the same.
   return lost === undefined ? found : waitsFor(lost.jail, lost.fault);
 }
 
 /**
  * Why an account cannot be where it is declared: with the command that helps, or the home that it would have, if that can be
- * declared. `lost`: the jail
- * that it is in, and why that is not there.
+ * declared. `lost`: the jail that it is in, and why that is not there.
  */
 type PlaceFault =
   | (Readonly<Record<"message" | "remedy", string>> & {

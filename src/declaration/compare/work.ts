@@ -40,9 +40,9 @@ export function withJailFault(work: JailWork, why: FaultText): JailWork {
   };
 }
 
-/** Where a jail cannot be used, only what takes something away is made. */
-export const isMade = ({ fault }: JailWork, { takes }: Change): boolean =>
-  fault === undefined || takes === "all";
+/** Where a jail cannot be used, or what is declared not be kept, only what takes something away is made. */
+export const isMade = ({ fault }: JailWork, { takes }: Change, unkept: FaultText | undefined): boolean =>
+  (fault ?? unkept) === undefined || takes === "all";
 
 /** All changes of a jail and its users. */
 export const changesOf = ({ changes, users }: JailWork): Change[] => [

@@ -15,7 +15,7 @@ import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { lookAt } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
-import { commandAt } from "../../system/exchange.ts";
+import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
 import { makeDirectories } from "./directories.ts";
@@ -77,9 +77,9 @@ export function requireMovable(
 /** The error for a new home that exists. */
 export function homeExists(root: JailRoot, to: ByteString): JailkitError {
   const place = hostPath(root, to);
-  const aside = commandAt(place, asideCommand(place));
-  const message = `${quoted(place)} exists already: keep it under another name: ${aside}`;
-  return new JailkitError("home-exists", 1, message);
+  const { advice, remedy } = adviceAt(place, asideCommand(place));
+  const message = `${quoted(place)} exists already: keep it under another name: ${advice}`;
+  return new JailkitError("home-exists", 1, message, undefined, remedy);
 }
 
 /**

@@ -112,6 +112,25 @@ export function roomProblem(
   return full("ENOSPC", jail, own, `0 of ${entries.length} objects are in place`, room);
 }
 
+/**
+ * The problem that a file of at least `size` bytes certainly has no room in a directory, or in the nearest above it; undefined
+ * if there may be enough. `progress`: as for noRoom.
+ */
+export function fullProblem(
+  tree: JailRoot,
+  directory: ByteString,
+  size: number,
+  progress: string,
+): Failure | undefined {
+  const place = nearest(tree, directory);
+  const room = roomAt(place.fd);
+  release(place);
+  if (room === undefined) return undefined;
+  const needed = PLAIN_SYSTEMS.includes(room.type) ? Math.ceil(size / room.block) * room.block : 0;
+  const lacks = room.files === 0 || needed > room.free;
+  return lacks ? full("ENOSPC", directory, [{ size }], progress, room) : undefined;
+}
+
 /** Whether a path of a jail is on the same mount as its root. */
 function isOnMount(root: JailRoot, path: ByteString): boolean {
   const directory = answered(() => nearestDirectory(root, parentOf(path)));

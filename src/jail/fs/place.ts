@@ -73,10 +73,12 @@ export function requireStage(root: JailRoot, parent: Directory): Directory {
   }
   const where = quoted(hostPath(root, parent.path));
   const what = `no home can be copied to ${where}, because users can write every directory on its mount`;
-  const remedy = sticky
-    ? "choose a home that is not below a directory that everybody can write"
-    : `fix it with: chmod go-w ${operands(...names)}`;
-  throw new JailkitError("no-safe-place", 1, `${what}; ${remedy}`);
+  const remedy = sticky ? undefined : `chmod go-w ${operands(...names)}`;
+  const advice =
+    remedy === undefined
+      ? "choose a home that is not below a directory that everybody can write"
+      : `fix it with: ${remedy}`;
+  throw new JailkitError("no-safe-place", 1, `${what}; ${advice}`, undefined, remedy);
 }
 
 /** Calls `make` with new random names until one is free, and returns that. */

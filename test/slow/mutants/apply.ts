@@ -95,7 +95,7 @@ export const APPLY: readonly Mutant[] = [
     ["path, shown, waits);", "path, shown);"],
     ["memory, shown, why);", "memory, shown, undefined);"],
     ["answered(() => openNamedJail(jail))", "undefined"],
-    ["if (fault !== undefined && taking(changes).length === 0)", "if (fault !== undefined)"],
+    ["if (waits !== undefined && taking(changes).length === 0)", "if (waits !== undefined)"],
   ]),
   ...within("src/declaration/carry-out/jail.ts", FAILS, [
     ["endLog: ALWAYS, ", ""],
@@ -577,8 +577,8 @@ export const APPLY: readonly Mutant[] = [
     ["prepareJail(account, root, { ...common, host, access, move: false }, run)", "undefined"],
     ["      requireLeaving(account, jail, { shell, access, move }, this.machine);\n", ""],
     [
-      "passAside(() => withTree((host) => jailUser(account, root, { ...common, host, access, move }, run)));",
-      "",
+      "withTree((host) => jailUser(account, root, { ...common, host, access, move, seen: then }, run)),",
+      "undefined,",
     ],
     ['error.code !== "home-aside"', "true"],
   ]),

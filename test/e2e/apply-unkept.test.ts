@@ -1,0 +1,167 @@
+/**
+ * `jailkit apply`, where what is declared cannot be written down: nothing is given that --prune could not take back later, and
+ * --check says the same.
+ */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { typeRemedy } from "./remedies-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const STATE = "/var/lib/jailkit";
+const MEMORY = `${STATE}/declared.json`;
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const J = "/srv/jail";
+const NEW = "/srv/new";
+const JAIL = "sections = uidbasics, basicshell, sftp\n";
+const HERE = `[jail ${J}]\n${JAIL}`;
+const user = (name: string, jail = J, more = "shell = /bin/bash\n") =>
+  `[user ${name}]\njail = ${jail}\n${more}`;
+const MOUNT = `findmnt -no VFS-OPTIONS -T ${STATE}`;
+const REMOUNT = `mount -o "remount,bind,$(${MOUNT}),rw" "$(findmnt -no TARGET -T ${STATE})"`;
+const READ_ONLY = { code: "read-only", path: MEMORY, remedy: REMOUNT };
+
+let m: Machine;
+
+const sh = (...lines: string[]) => m.must(["sh", "-ec", lines.join("\n")]);
+const isUser = (name: string) => m.run(["id", name]).status === 0;
+
+/** The state on a mount that cannot be written. */
+const close = () => sh(`mount --bind ${STATE} ${STATE}; mount -o remount,ro,bind ${STATE}`);
+/** The same on a file system that has this much room, which something else takes. */
+const fill = () =>
+  sh(
+    `cp -aT ${STATE} /root/state; mount -t tmpfs -o mode=700,size=1m tmpfs ${STATE}; cp -aT /root/state ${STATE}`,
+    `dd if=/dev/zero of=${STATE}/other bs=4k status=none || true`,
+  );
+/** As it was before; what was written meanwhile is lost. */
+const open = () => sh(`while mountpoint -q ${STATE}; do umount ${STATE}; done; rm -rf /root/state`);
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.write(FILE, HERE);
+});
+afterAll(() => m?.close());
+beforeEach(() => {
+  m.write(FILE, HERE + user("old", J, `shell = /bin/bash\nauthorized_keys = ${KEYS.join("\n  ")}\n`));
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+});
+afterEach(() => {
+  m.run(["chattr", "-i", STATE]);
+  open();
+  m.write(FILE, HERE);
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+});
+
+/** What a run and --check say, which is the same. */
+function bothOf(...options: string[]) {
+  const [planned, done] = [linesOf(m, "--check", ...options), linesOf(m, ...options)];
+  const seen = ({ changes, summary }: typeof done) => ({
+    changes: changes.map(({ text, status, waits }) => [status === "planned" ? "done" : status, text, waits]),
+    counts: [summary.changed, summary.failed, summary.unchanged],
+    problems: summary.problems,
+  });
+  expect(seen(done)).toEqual(seen(planned));
+  return { ...seen(done), statuses: [planned.status, done.status] };
+}
+
+const states = ({ changes }: ReturnType<typeof bothOf>) => changes.map(([status]) => status);
+
+test("a new jail with users waits for a file system that is read-only, and comes when it is not any more", () => {
+  m.write(FILE, `[jail ${NEW}]\n${JAIL}${user("one", NEW)}${user("two", NEW)}`);
+  close();
+  const both = bothOf();
+  expect(both).toMatchObject({ counts: [0, 3, 0], problems: [READ_ONLY], statuses: [1, 1] });
+  expect(new Set(both.changes.map(([status, , waits]) => `${status} ${waits}`))).toEqual(
+    new Set([`not-done ${MEMORY}`]),
+  );
+  expect([m.exists(NEW), isUser("one"), isUser("two")]).toEqual([false, false, false]);
+  expect(typeRemedy(m, REMOUNT).status).toBe(0);
+  expect(linesOf(m).summary).toMatchObject({ changed: 3, failed: 0, problems: [] });
+});
+
+test("the lines say what waits, and count it", () => {
+  m.write(FILE, HERE + user("one"));
+  close();
+  for (const options of [["--check"], []]) {
+    const { stdout, stderr, status } = m.run(["jailkit", "apply", ...options]);
+    const would = options.length > 0 ? "to change" : "changed";
+    expect([stdout, status]).toEqual([expect.stringContaining(`0 ${would}, 1 failed, 1 as declared\n`), 1]);
+    expect(stderr.split("\n").filter((line) => line.startsWith("jailkit apply: "))).toEqual([
+      `jailkit apply: ${STATE}: its file system is read-only (what is declared cannot be kept): ${REMOUNT}, and run this again`,
+      `jailkit apply: user one: not done: account; it waits for ${MEMORY}`,
+    ]);
+  }
+});
+
+test("a new user of a jail that is there waits, and an account that is not declared any more stays", () => {
+  m.write(FILE, HERE + user("one"));
+  close();
+  const both = bothOf("--prune", "--delete-homes");
+  expect(both).toMatchObject({ counts: [0, 2, 1], problems: [READ_ONLY], statuses: [1, 1] });
+  expect(states(both)).toEqual(["not-done", "not-done"]);
+  expect([isUser("one"), isUser("old")]).toEqual([false, true]);
+});
+
+test("what takes something away is made all the same", () => {
+  m.write(FILE, HERE + user("old", J, `shell = /bin/bash\nauthorized_keys = ${KEYS[0]}\n`) + user("one"));
+  close();
+  const both = bothOf("--prune");
+  expect(both).toMatchObject({ counts: [1, 1, 1], problems: [READ_ONLY], statuses: [10, 1] });
+  expect(states(both).toSorted()).toEqual(["done", "not-done"]);
+  expect(m.read(`${J}/home/old/.ssh/authorized_keys`)).not.toContain(KEYS[1]);
+});
+
+test("what is there already, and is declared for the first time, cannot be kept either; the rest needs nothing", () => {
+  close();
+  m.write(FILE, HERE + user("old"));
+  expect(bothOf()).toMatchObject({ counts: [0, 0, 2], problems: [], statuses: [0, 0] });
+  open();
+  m.must(["jk_init", "-j", NEW, "uidbasics"]);
+  m.write(FILE, `${HERE + user("old")}[jail ${NEW}]\nsections = uidbasics\n`);
+  close();
+  expect(bothOf()).toMatchObject({ counts: [0, 0, 3], problems: [READ_ONLY], statuses: [1, 1] });
+});
+
+test("a file system that is full keeps new ones waiting, and prevents no removal", () => {
+  m.write(FILE, HERE + user("full"));
+  fill();
+  const both = bothOf("--prune", "--delete-homes");
+  const message = expect.stringContaining(`${STATE}: its file system is full`);
+  expect(both).toMatchObject({
+    ...{ counts: [1, 1, 1], statuses: [10, 1] },
+    problems: [{ code: "no-room", path: MEMORY, message, remedy: null }],
+  });
+  expect(states(both)).toEqual(["done", "not-done"]);
+  expect([isUser("full"), isUser("old")]).toEqual([false, false]);
+  m.remove(`${STATE}/other`);
+  expect(linesOf(m, "--prune", "--delete-homes").summary).toMatchObject({
+    changed: 1,
+    failed: 0,
+    problems: [],
+  });
+});
+
+test("the same of a directory that chattr(1) protects, also where something is only removed", () => {
+  m.write(FILE, HERE);
+  m.must(["chattr", "+i", STATE]);
+  const remedy = `chattr -i ${STATE}`;
+  expect(bothOf("--prune", "--delete-homes")).toMatchObject({
+    ...{ counts: [0, 1, 1], problems: [{ code: "immutable", path: MEMORY, remedy }], statuses: [1, 1] },
+  });
+  expect(isUser("old")).toBe(true);
+  expect(typeRemedy(m, remedy).status).toBe(0);
+  expect(linesOf(m, "--prune", "--delete-homes").summary).toMatchObject({ changed: 1, problems: [] });
+});
+
+test("a quota that only the run finds: nothing is given then either, and is counted", () => {
+  m.write(FILE, HERE + user("one") + user("two"));
+  const used = ["strace", "-qq", "-o", "/root/trace", "-e", "inject=renameat,renameat2:error=EDQUOT"];
+  const { stdout, stderr, status } = m.run([...used, "jailkit", "apply"]);
+  expect([stdout, status]).toEqual([expect.stringContaining("0 changed, 2 failed, 1 as declared\n"), 1]);
+  expect(stderr).toContain(`jailkit apply: ${STATE}: the quota is used up (what is declared cannot be kept)`);
+  expect(stderr.match(/quota/g)).toHaveLength(1);
+  expect(stderr).toContain(`jailkit apply: user two: not done: account; it waits for ${MEMORY}\n`);
+  expect([isUser("one"), isUser("two")]).toEqual([false, false]);
+});
