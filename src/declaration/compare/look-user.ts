@@ -205,7 +205,8 @@ function homeState(
     const otherOf = (home: ByteString) =>
       inside.accounts?.users.find((one) => dirsEqual(one.home, home) && isThere(one));
     if (root !== undefined) return { home: ownHome(root, account, outside, otherOf) };
-    requireOwnable({ path: jail }, account, false);
+    // In one that users could change, nothing is done.
+    if (inside.damaged === undefined) requireOwnable({ path: jail }, account, false);
     return { home: "there" };
   } catch (error) {
     const why = faultText(error);
