@@ -86,7 +86,9 @@ function meantValue(value: ByteString, unreadable: readonly Unreadable[]): ByteS
   return isKnown ? items.join(", ") : undefined;
 }
 
-/** The problems that a reading of an entry makes. */
+const isFaulty = (reading: Reading): boolean => "reason" in reading || reading.doubt !== undefined;
+
+/** The problems that a faulty reading of an entry makes. */
 function readingProblems(entry: IniEntry, description: KeyDescription, reading: Reading): Problem[] {
   const { file, line, valueColumn: column, key, value } = entry;
   if ("reason" in reading) {
@@ -163,7 +165,8 @@ function readFamily(
       problems.push({ file, line, column, severity: "error", code: "unknown-key", message });
       continue;
     }
-    problems.push(...readingProblems(entry, description, readValue(value, description)));
+    const reading = readValue(value, description);
+    if (isFaulty(reading)) problems.push(...readingProblems(entry, description, reading));
     found.push({ name, value, place: valuePlace(entry) });
   }
   return found;
@@ -197,7 +200,7 @@ export function readKeys<T extends KeyTable>(section: IniSection | undefined, ta
     const entry = findEntry(section, key);
     if (entry === undefined) continue;
     const reading = readValue(entry.value, description);
-    problems.push(...readingProblems(entry, description, reading));
+    if (isFaulty(reading)) problems.push(...readingProblems(entry, description, reading));
     if ("value" in reading) values[name] = reading.value;
   }
   // The readers give the type that goes with the kind of the key.
