@@ -157,6 +157,14 @@ const CASES: readonly Case[] = [
     ...{ code: "home-exists", remedy: `mv -nT ${J}/home/x ${J}/home/x.old` },
   },
   {
+    what: "the same in a jail from which somebody is removed first, as only the run finds it",
+    first: JAIL + user().replace("[user x]", "[user y]"),
+    declared: JAIL + user(),
+    before: `useradd -m x; mkdir -p ${J}/home/x`,
+    ...{ code: "home-exists", remedy: `mv -nT ${J}/home/x ${J}/home/x.old` },
+    ...{ inRun: true, options: ["--prune"] },
+  },
+  {
     what: "an account outside without a home",
     declared: JAIL + user(),
     before: "useradd -u 7001 -g users x",
