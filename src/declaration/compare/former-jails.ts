@@ -99,10 +99,16 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
   const isKept = left.length > homes.length;
   // Who has to leave first keeps the jail from being forgotten.
   const leaving = prune ? means.leaving.filter((one) => one.jail === path) : [];
+  const without = (gone: readonly LeftHome[]) => {
+    const found = whyItStays(path, gone, { ...means, leaving });
+    return found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
+  };
+  const fault = prune ? without(homes) : undefined;
+  // A home that stayed may be that of a user who leaves now.
+  if (!isKept || (prune && fault === undefined)) return { homes, fault };
   // Of homes that are kept, whether these alone are the reason.
-  const found = prune || isKept ? whyItStays(path, left, { ...means, leaving }) : undefined;
-  const fault = found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
-  if (!isKept || fault !== undefined) return { homes, fault: prune ? fault : undefined };
+  const other = without(left);
+  if (other !== undefined) return { homes, fault: prune ? other : undefined };
   return { homes: [], note: leftText(left, isTaken, leaving.length > 0, once, means) };
 }
 
