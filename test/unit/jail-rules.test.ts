@@ -272,6 +272,7 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, abov
     try {
       putFile(jail.root, "/srv/f", bytes, { mode: 0o640, uid: 0, gid: 5 });
       putFile(jail.root, "/srv/f", bytes, { mode: 0o664, uid: 0, gid: 5 }, { replace: true });
+      putFile(jail.root, "/srv/x", bytes, { mode: 0o755, uid: 0, gid: 0 });
       putFile(jail.root, "/srv/g", bytes, { mode: 0o4755, uid: 3, gid: 5 }, { absent: true });
     } finally {
       watch.mockRestore();
@@ -279,6 +280,7 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, abov
     // Nobody but root can get at it before it is finished: not by its mode, and not by its place.
     const place = trusted ? at("/srv") : jail.path;
     expect(made.map(([directory, mode]) => [directory, mode])).toEqual([
+      [place, 0o600],
       [place, 0o600],
       [place, 0o600],
       // Without a name there is no place.
