@@ -9,7 +9,7 @@ import { isIn } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { commandAt } from "../system/exchange.ts";
+import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { whoseHome } from "../system/home-owner.ts";
 
@@ -60,7 +60,6 @@ export function inPlaceOfOther(
   if (isJailsOwn(home) || (answered(isTheirs) ?? true))
     return { advice: elsewhere, remedy: undefined, stays: true };
   const command = homeRemedy(shown, uid, gid, hostPath(root, freeName(home, ".old", isIn(root))));
-  const step = commandAt(shown, command);
-  const remedy = step === command ? command : undefined;
-  return { advice: `keep it under another name, and create a new one: ${step}`, remedy, stays: false };
+  const { advice, remedy } = adviceAt(shown, command);
+  return { advice: `keep it under another name, and create a new one: ${advice}`, remedy, stays: false };
 }

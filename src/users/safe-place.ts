@@ -4,7 +4,7 @@ import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { exchangeFindings, type Finding } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
-import { commandAt } from "../system/exchange.ts";
+import { adviceAt } from "../system/exchange.ts";
 import { whoseHomeIn } from "./own-home.ts";
 
 /** The advice for a home in the home of another user, unless there is a better one. */
@@ -17,9 +17,9 @@ function advice(root: JailRoot, { path, message, remedy, inHome }: Finding, else
   const why = whoseHomeIn(root, path)?.why;
   if (why !== undefined) return { text: `${message}; ${why}: ${elsewhere}`, remedy: undefined };
   // Only in a sticky directory, where its owner can exchange it: those above have no finding.
-  return commandAt(path, remedy) === remedy
-    ? { text: `${message}; fix it with: ${remedy}`, remedy }
-    : { text: `${message}: ${elsewhere}`, remedy: undefined };
+  return adviceAt(path, remedy).remedy === undefined
+    ? { text: `${message}: ${elsewhere}`, remedy: undefined }
+    : { text: `${message}; fix it with: ${remedy}`, remedy };
 }
 
 /** Throws JailkitError "unsafe-parent" if there is a finding, with advice. `root`: the jail of the home. */
