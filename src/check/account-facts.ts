@@ -34,5 +34,7 @@ export interface AccountFacts {
   readonly mayBeHome: (path: ByteString) => boolean;
   /** Where an interrupted run of jk_jailuser has put the home of a user aside. `home`: as the jail sees it. */
   readonly homeAside: (user: Pick<PasswdEntry, "name" | "home">) => ByteString | undefined;
+  /** The command that gives an account another home in the jail; undefined for one that usermod(8) cannot change. */
+  readonly otherHome: (user: PasswdEntry) => ByteString | undefined;
   readonly verbose: (line: ByteString) => void;
 }

@@ -11,12 +11,14 @@ import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts/accounts.ts";
+import { otherHomeRemedy } from "../jail/accounts/home-place.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { asidePath } from "../jail/fs/home-aside.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { mayHaveMoved } from "../jail/record/moved.ts";
+import { namesIn } from "../system/account-tools.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
@@ -115,6 +117,7 @@ export class AccountFiles {
     const shells = new Map<ByteString, Stat | undefined>();
     const shellAt = (path: ByteString) =>
       shells.getOrInsertComputed(path, () => lookInJail(root, path, true));
+    let local: ReadonlySet<ByteString> | undefined;
     let recalled: ReturnType<typeof recallAll> | undefined;
     return {
       jail: root.path,
@@ -137,6 +140,10 @@ export class AccountFiles {
         recalled ??= recallAll(root);
         const aside = asidePath(recalled(name)?.home ?? home);
         return statIfPresent(AT_FDCWD, aside) && aside;
+      },
+      otherHome(user) {
+        local ??= new Set(namesIn("/etc/passwd"));
+        return local.has(user.name) ? otherHomeRemedy(root.path, user) : undefined;
       },
       mayBeHome: (path) => whoseHome(path) !== undefined,
       mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),

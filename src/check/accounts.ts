@@ -4,7 +4,7 @@ import { parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
-import { isJailsOwn, otherHomeRemedy, usualHome } from "../jail/accounts/home-place.ts";
+import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
 import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
@@ -199,7 +199,7 @@ class AccountCheck {
       this.#report("home-missing", message, jailSideCommand(jail, real.name, "-n -m"), path);
     } else if (owner === undefined) {
       const create = `install -d -o ${uid} -g ${gid} -m 0700 ${shellWord(path)}`;
-      const remedy = isJailsOwn(home) ? otherHomeRemedy(jail, real) : create;
+      const remedy = isJailsOwn(home) ? this.#facts.otherHome(real) : create;
       this.#report("home-missing", `${what} does not exist`, remedy, path);
     } else if (owner !== uid && this.#facts.relaxed(real).relaxHomeOwner) {
       verbose(`${what} belongs to uid ${owner}, which jk_chrootsh.ini allows`);
@@ -210,7 +210,7 @@ class AccountCheck {
         this.#users.some((one) => one?.uid === owner && dirsEqual(one.home, home)) ||
         this.#facts.mayBeHome(path);
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
-      const remedy = own ? `chown -h ${uid}:${gid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
+      const remedy = own ? `chown -h ${uid}:${gid} ${shellWord(path)}` : this.#facts.otherHome(real);
       this.#report("home-owner", `${what} belongs to uid ${owner}`, remedy, path);
     } else this.#checkHomeGroup(real, path, what);
     this.#checkAboveHome(real, what);
@@ -218,13 +218,13 @@ class AccountCheck {
 
   /** As jk_chrootsh checks it; other login shells do not. */
   #checkHomeGroup(real: PasswdEntry, path: ByteString, what: string): void {
-    const { jail, inJail, relaxed } = this.#facts;
+    const { inJail, relaxed } = this.#facts;
     const { gid, home, shell } = real;
     const stat = inJail(home);
     if (stat === undefined || !isDirectory(stat) || stat.gid === gid) return;
     if (!shell.endsWith("/jk_chrootsh") || relaxed(real).relaxHomeGroup) return;
     const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
-    const remedy = own ? `chgrp -h ${gid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
+    const remedy = own ? `chgrp -h ${gid} ${shellWord(path)}` : this.#facts.otherHome(real);
     this.#report("home-group", `${what} has group ${stat.gid}, so that the login is refused`, remedy, path);
   }
 
@@ -243,7 +243,7 @@ class AccountCheck {
         this.#users.some((one) => one?.uid === owner && isAround(one.home, at)) ||
         this.#facts.mayBeHome(path);
       const moves = isTheirs && !dirsEqual(home, usualHome(name));
-      const remedy = moves ? otherHomeRemedy(jail, real) : `chown -h root ${shellWord(path)}`;
+      const remedy = moves ? this.#facts.otherHome(real) : `chown -h root ${shellWord(path)}`;
       this.#report("home-exchangeable", message, remedy, path);
     }
   }

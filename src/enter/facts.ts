@@ -77,13 +77,18 @@ export interface CallerFacts {
 export interface LoginFacts extends CallerFacts {
   /** The settings, the name of their section (undefined: built-in settings), and warnings about it. */
   settings(): { values: ChrootshSettings; section: ByteString | undefined; warnings: ByteString[] };
+  /** Whether the account is in /etc/passwd, where usermod(8) can change it. */
+  isLocal(): boolean;
   /** The home split at its last separator; undefined if it has none. */
   split(): { jail: ByteString; home: ByteString } | undefined;
   jail(): JailFact;
   jailFindings(): Unsafe[];
   /** The home in the jail; a symbolic link at the end is not followed. Undefined if it does not exist. */
   home(): Stat | undefined;
-  /** The account on the host whose uid owns the home; "unknown" if a name service does not answer. */
+  /**
+   * Another account of the jail that has the same home, if that does not belong to this one; else the account on the host
+   * whose uid owns the home; "unknown" if a name service does not answer, or the jail's etc/passwd cannot be read.
+   */
   homeOwner(): PasswdEntry | "unknown" | undefined;
   /** Whether only root can exchange the home. */
   onlyRootExchangesHome(): boolean;

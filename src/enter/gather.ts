@@ -9,7 +9,7 @@ import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { confineProblem } from "../config/schemas/confine.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
+import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
 import { isIn, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings, jailFindings } from "../jail/fs/safety.ts";
 import {
@@ -23,8 +23,15 @@ import {
 import { groupByGid, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { aclAt } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
-import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "../system/flat-accounts.ts";
+import {
+  ACCOUNT_FILE_LIMIT,
+  groupNumbered,
+  userNamed,
+  userNumbered,
+  usersIn,
+} from "../system/flat-accounts.ts";
 import { freeName } from "../system/free-name.ts";
+import { hostText } from "../system/host-files.ts";
 import type { Audit } from "./audit.ts";
 import {
   accountOf,
@@ -177,10 +184,30 @@ function homeObstacle(root: JailRoot, home: ByteString): ReturnType<LoginFacts["
   });
 }
 
+/** Whether /etc/passwd has an account; if it cannot be read, as most have it. */
+const isLocal = (name: ByteString): boolean =>
+  attempt(() => userNamed(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "", name) !== undefined) ?? true;
+
 /** The text of an account file of the jail; empty if it is missing. Throws SystemError (EFBIG, EINVAL). */
 function accountFile(root: JailRoot, path: ByteString): ByteString {
   const bytes = readJailFile(root, path, ACCOUNT_FILE_LIMIT);
   return bytes === undefined ? "" : fromBytes(bytes);
+}
+
+/** As LoginFacts says of homeOwner; `there`: the home, if it exists. */
+function homeOwner(
+  root: JailRoot,
+  account: PasswdEntry,
+  home: ByteString,
+  there: Stat | undefined,
+): ReturnType<LoginFacts["homeOwner"]> {
+  if (there?.uid === account.uid) return account;
+  const users = attempt(() => usersIn(accountFile(root, "/etc/passwd")));
+  if (users === undefined) return "unknown";
+  for (const one of users)
+    if (one.uid !== account.uid && one.name !== account.name && dirsEqual(one.home, home))
+      return { ...one, home: account.home };
+  return there && userOrUnknown(there.uid);
 }
 
 /** The facts of a login, each gathered once, when it is needed. */
@@ -209,14 +236,12 @@ export function gatherFacts(login: Login): GatheredFacts {
   return {
     ...caller,
     settings,
+    isLocal: memoized(() => isLocal(accountOf(caller).name)),
     split,
     jail: () => opened().fact,
     jailFindings: memoized(() => jailFindings(root())),
     home: homeStat,
-    homeOwner: memoized(() => {
-      const there = homeStat();
-      return there && userOrUnknown(there.uid);
-    }),
+    homeOwner: memoized(() => homeOwner(root(), accountOf(caller), home(), homeStat())),
     onlyRootExchangesHome: memoized(() => onlyRootExchangesIn(root(), home())),
     // The host's paths mean nothing after chroot(2).
     homeAside: () => hostPath(root(), freeName(plainPath(home()), ".old", isIn(root()))),

@@ -3,6 +3,7 @@ import { SystemError } from "../../ffi/error.ts";
 import { args, callerIds } from "../../ffi/guard.ts";
 import { CAP_SYS_CHROOT, capabilities, supplementaryGroups } from "../../ffi/process.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { isDirectory } from "../jail/fs/walk.ts";
 import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { type Audit, openAudit } from "./audit.ts";
 import { type Check, isPassed, runCheck } from "./checks.ts";
@@ -66,12 +67,17 @@ export function enterLogin(
 ): void {
   const { uid, gid } = facts;
   const { home } = splitOf(facts);
-  const checkedHome = facts.home();
+  const checkedHome = required(facts.home(), "the home");
   facts.hostShell();
+  if (!isDirectory(checkedHome)) {
+    // The login is refused inside, where the host's account files are not seen.
+    facts.isLocal();
+    facts.homeOwner();
+  }
   enterJail(facts.root(), { uid, gid, groups: facts.groups() }, noNewPrivs, log);
   // From here on the process has only the user's rights, and sees only the jail.
   requireChecks(facts, inJail, log);
-  enterHome(home, required(checkedHome, "the home"));
+  enterHome(home, checkedHome);
 }
 
 /** The refusal for a program that execve(2) did not start; throws `error` if it is another one. */

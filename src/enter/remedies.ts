@@ -15,6 +15,14 @@ export const NOT_A_FILE = "it is not a regular file";
  * Remedies: a command for a root shell, or lines for a file. The only placeholder is JAIL, used if the jail is unknown.
  */
 
+/** The command that shows what an account of a directory should have. */
+export const directoryCommand = (name: ByteString): ByteString =>
+  `jk_jailuser --dry-run -j JAIL ${operands(name)}`;
+
+/** In place of a command that changes an account which usermod(8) cannot change. */
+export const setInDirectory = (name: ByteString): ByteString =>
+  `set its home and shell where the account is kept, which '${directoryCommand(name)}' shows`;
+
 /** Makes an account's lines in the jail's passwd and group agree with the host. */
 export function jailSideRemedy(jail: ByteString, user: ByteString): ByteString {
   return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user)}`;

@@ -3,10 +3,9 @@ import { supplementaryGroups } from "../../ffi/process.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { operands } from "../cli/shell-word.ts";
 import { suggest } from "../cli/suggest.ts";
 import type { Login } from "../enter/gather.ts";
-import { isLocalUser, namesIn } from "../system/account-tools.ts";
+import { namesIn } from "../system/account-tools.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { installedPrivilege } from "./installed.ts";
@@ -52,7 +51,6 @@ export function explainUser(
     report.loginShell = shell;
     const groups = onBehalf ? groupIdsOf(name, gid) : supplementaryGroups();
     explain(report, { account, who: { uid, gid, groups }, onBehalf });
-    if (!isLocalUser(name)) tellOfDirectory(report, name);
   }
   judgeReport(report);
   return report;
@@ -67,21 +65,6 @@ function findAccount(user: ByteString): { account?: PasswdEntry; silence?: ByteS
     if (error instanceof JailkitError && error.code === "name-service") return { silence: error.message };
     throw error;
   }
-}
-
-/** The command that shows what an account of a directory should have. */
-export const directoryCommand = (name: ByteString): ByteString =>
-  `jk_jailuser --dry-run -j JAIL ${operands(name)}`;
-
-/** usermod(8) cannot change an account that is not in /etc/passwd, and jk_jailuser refuses to. */
-function tellOfDirectory(report: LoginReport, name: ByteString): void {
-  const set = `set its home and shell where the account is kept, which '${directoryCommand(name)}' shows`;
-  report.steps = report.steps.map((step) => {
-    return {
-      ...step,
-      remedy: step.remedy.replace(/(?:^usermod -[ds] |\bjk_jailuser -m -j JAIL ).*$/, () => set),
-    };
-  });
 }
 
 /** Calls `explain`; if it throws, a step says so. */

@@ -11,7 +11,7 @@ import { type GatheredFacts, gatherFacts } from "../enter/gather.ts";
 import { LIMITED_CONFIG_FILE } from "../enter/limited/limited.ts";
 import { chrootshConfinement } from "../enter/login/chrootsh.ts";
 import { loginEnvironment, shellArguments } from "../enter/login/start-shell.ts";
-import { copyRemedy, sectionLinesRemedy } from "../enter/remedies.ts";
+import { copyRemedy, sectionLinesRemedy, setInDirectory } from "../enter/remedies.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
@@ -22,6 +22,7 @@ import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import type { Missing } from "../libraries/dependency.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
+import { isLocalUser } from "../system/account-tools.ts";
 import { answeredGroup, groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { mountRemedy } from "../system/unmounted.ts";
@@ -162,7 +163,8 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   report.home = home;
   if (splitHome(home) !== undefined) {
     const message = `the home ${home} names a jail, but the login shell is not jk_chrootsh: jk_lsh does not enter a jail`;
-    const remedy = `usermod -s ${shellWord(`${parentOf(shell)}/${JK_CHROOTSH}`)} ${operands(name)}`;
+    const change = `usermod -s ${shellWord(`${parentOf(shell)}/${JK_CHROOTSH}`)} ${operands(name)}`;
+    const remedy = isLocalUser(name) ? change : setInDirectory(name);
     report.steps.push(stepsOf("account")("not-jailed", "warned", message, remedy));
   }
   explainLimited(report, session, place, [shell, ...session.arguments], given);

@@ -12,6 +12,7 @@ import { isRootsProgram } from "../enter/remedies.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import { isRegular } from "../jail/fs/walk.ts";
 import { isJailkit3 } from "../known-programs/jailkit-version.ts";
+import { isLocalUser } from "../system/account-tools.ts";
 import { closeFirst, commandAt } from "../system/exchange.ts";
 import { remountCommand } from "../system/mounts.ts";
 import { findProgram } from "../system/run.ts";
@@ -47,7 +48,9 @@ export interface InstalledPrivilege extends PrivilegeFact {
 export function reinstallRemedy(program: ByteString, user: ByteString | undefined, what = ""): ByteString {
   const other = user === undefined ? undefined : findProgram(baseName(program));
   if (user !== undefined && other !== undefined && other !== program && works(other))
-    return `usermod -s ${shellWord(other)} ${operands(user)}`;
+    return isLocalUser(user)
+      ? `usermod -s ${shellWord(other)} ${operands(user)}`
+      : `give the account the shell ${shellWord(other)} in its directory`;
   return `${what}install jailkit again`;
 }
 

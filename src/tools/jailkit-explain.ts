@@ -10,7 +10,7 @@ import { defineTool, parseArguments, type ToolOutput } from "../cli/tool.ts";
 import { adviceInstead } from "../declaration/bring.ts";
 import { declaredHere } from "../declaration/read.ts";
 import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch/options.ts";
-import { directoryCommand } from "../explain/account.ts";
+import { directoryCommand } from "../enter/remedies.ts";
 import { explainId, idLines, idReport, idStatus, isErrorId } from "../explain/error-id.ts";
 import { explainLogin } from "../explain/explain.ts";
 import { explainLaunch } from "../explain/programs/launch.ts";

@@ -3,7 +3,7 @@ import { answered } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
+import { isJailsOwn, otherHomeInDirectory, usualHome } from "../jail/accounts/home-place.ts";
 import { dirsEqual, joinHome } from "../jail/accounts/separator.ts";
 import { isIn } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
@@ -29,10 +29,8 @@ export function otherHome(
 ): string {
   const usual = usualHome(name);
   if (home === usual) return "give the account a home outside of it";
-  const whole = joinHome(path, usual);
-  if (!isLocalUser(name))
-    return `give the account another home in its directory, such as ${shellWord(whole)}`;
-  const give = `usermod -d ${shellWord(whole)} ${operands(name)}`;
+  if (!isLocalUser(name)) return otherHomeInDirectory(path, name);
+  const give = `usermod -d ${shellWord(joinHome(path, usual))} ${operands(name)}`;
   return `give the account another home: ${give} && jk_jailuser --jail-side-only -j ${shellWord(path)} ${operands(name)}`;
 }
 

@@ -93,7 +93,7 @@ function hasSafePlace(
 /** Whether an account lives in a jail, or only its directory can move it there. */
 function livesIn(root: JailRoot, { home }: PasswdEntry, isDirectorys: boolean): boolean {
   const split = splitHome(home);
-  return split === undefined ? isDirectorys : normalPath(split.jail) === root.path;
+  return isDirectorys || (split !== undefined && normalPath(split.jail) === root.path);
 }
 
 function describe({ lines, warnings }: AccessPlan, run: AccountRun): void {

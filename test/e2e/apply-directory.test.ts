@@ -103,6 +103,8 @@ test("a key that is not declared any more goes from the jail that the directory 
   expect(did(m, "--prune")).toContain(`done ${gone}`);
   expect(m.read(keys)).toBe("");
   expect(linesOf(m, "--prune").changes.map(({ what }) => what)).not.toContain("keys");
+  // The jail would stay with it.
+  m.remove(`${other}/home/luser`);
   m.write(file, declared("groups = team\n"));
   m.must(["jailkit", "apply", "--prune"]);
   expect(m.read(keys)).toBe(`${KEYS[0]}\n`);
@@ -151,6 +153,50 @@ test("one that moves into the files of this machine, and back, is the same in th
   text(declared());
   settled("~ user luser: shell /usr/sbin/jk_lsh -> /bin/bash");
 });
+
+test.each([
+  ["is there", "/srv/next", KEYS[0]],
+  ["is made in the same run", "/srv/new", KEYS[0]],
+  ["is made in the same run, with other options of the key", "/srv/newer", `restrict ${KEYS[0]}`],
+])(
+  "one that is declared in another jail, which %s, has all there after one run, and its old home stays",
+  (_, next, key) => {
+    const jail = (path: string) => `[jail ${path}]\nsections = uidbasics, basicshell, sftp\n`;
+    const luser = (path: string, line: string = KEYS[0]) =>
+      `[user luser]\njail = ${path}\ndirectory = yes\nshell = /bin/bash\nauthorized_keys = ${line}\n`;
+    const write = (...parts: string[]) => m.write("/etc/jailkit/jails.d/one.ini", parts.join(""));
+    const isThere = next === "/srv/next";
+    m.write(ACCOUNTS, `luser:x:6001:6001::${J}/./home/luser:/usr/sbin/jk_chrootsh\n`);
+    write(jail(J), luser(J), isThere ? jail(next) : "");
+    m.must(["jailkit", "apply"]);
+    const filesIn = (home: string) => m.must(["find", home, "-printf", "%p %U %m %C@\n"]).stdout;
+    const before = filesIn(`${J}/home`);
+    write(jail(J), jail(next), luser(next, key));
+    const wanted = [
+      ...(isThere ? [] : [`+ jail ${next}: sections uidbasics, basicshell, sftp (it does not exist)`]),
+      "+ user luser: entry /bin/bash (it is not in the jail's etc/passwd)",
+      "+ user luser: home /home/luser (it is missing)",
+      "+ user luser: keys 1 of 1 (not in its authorized_keys)",
+    ];
+    const attributes = { homeDirectory: `${next}/./home/luser`, loginShell: "/usr/sbin/jk_chrootsh" };
+    const runs = [["--check"], [], []].map((options) => linesOf(m, ...options));
+    expect(runs.map(({ changes }) => changes.map(({ text }) => text))).toEqual([wanted, wanted, []]);
+    expect(runs.map(({ status, summary }) => [status, summary.problems])).toEqual([
+      [10, []],
+      [0, []],
+      [0, []],
+    ]);
+    for (const { summary } of runs)
+      expect(summary.directories).toMatchObject([{ user: "luser", attributes }]);
+    expect(m.read(`${next}/etc/passwd`)).toMatch(/^luser:x:6001:6001::\/home\/luser:\/bin\/bash$/m);
+    expect(m.read(`${next}/home/luser/.ssh/authorized_keys`)).toBe(`${key}\n`);
+    expect(m.stat(`${next}/home/luser`)).toMatchObject({ uid: 6001, gid: 6001 });
+    expect(filesIn(`${J}/home`)).toBe(before);
+    m.write(ACCOUNTS, `luser:x:6001:6001::${next}/./home/luser:/usr/sbin/jk_chrootsh\n`);
+    expect(linesOf(m).summary).toMatchObject({ exitStatus: 0, directories: [], problems: [] });
+    write(jail(J), luser(J));
+  },
+);
 
 test("a home that is not ASCII, which slapd refuses, is warned of before the LDIF", () => {
   m.remove("/etc/jailkit/jails.d/one.ini");

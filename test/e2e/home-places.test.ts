@@ -311,4 +311,59 @@ describe("an account of a directory", () => {
     expect(m.stat(`${J}/home/luser`)?.uid).toBe(6001);
     expect(m.read(`${J}/etc/passwd`)).toContain("luser:");
   });
+
+  const muser = (jail: string, name = "muser") =>
+    `[user ${name}]\njail = ${jail}\ndirectory = yes\nshell = /bin/bash\n`;
+  /** Runs with two users of a jail; one has a problem, and nothing of it is made, nor is a directory told. */
+  function refuses(
+    jail: string,
+    users: readonly string[],
+    name: string,
+    code: string,
+    message: RegExp,
+  ): void {
+    m.write(FILE, `[jail ${jail}]\nsections = uidbasics, basicshell\n${users.join("")}`);
+    const [check, run, again] = [["--check"], [], []].map((options) => linesOf(m, ...options));
+    for (const one of [check, run]) {
+      expect(one?.summary.problems).toMatchObject([
+        { path: name, code, message: expect.stringMatching(message) },
+      ]);
+      expect(one?.changes.filter(({ status }) => status !== "planned" && status !== "done")).toEqual([]);
+      expect(one?.changes.map((change) => change.name)).not.toContain(name);
+      expect(one?.summary.directories.map((change) => change.user)).not.toContain(name);
+    }
+    expect(again?.changes).toEqual([]);
+    expect(again?.summary.problems.map(({ path }) => path)).toEqual([name]);
+    expect(m.read(`${jail}/etc/passwd`)).not.toContain(`${name}:`);
+  }
+
+  test.each([
+    ["/srv/c3", "first"],
+    ["/srv/c4", "last"],
+  ])("in %s has its home, which a new user wants in the same run, also if it is declared %s", (jail, at) => {
+    m.write(ACCOUNTS, "muser:x:6002:6002::/home/muser:/bin/sh\n");
+    m.write("/var/lib/extrausers/group", "muser:x:6002:\nnuser:x:6003:\nouser:x:6004:\n");
+    const name = newName();
+    const users = [muser(jail), user(name, "/home/muser").replace(J, jail)];
+    const theirs = /^.*\/home\/muser' is the home of 'muser': name another home with the key 'home'$/;
+    refuses(jail, at === "first" ? users : users.toReversed(), name, "bad-home", theirs);
+    expect([exists(name), m.stat(`${jail}/home/muser`)?.uid]).toEqual([false, 6002]);
+  });
+
+  test("does not get the home of another one that the same run puts into the jail", () => {
+    m.write(ACCOUNTS, "muser:x:6002:6002::/home/muser:/bin/sh\nnuser:x:6003:6003::/home/muser:/bin/sh\n");
+    const theirs =
+      /is the home of 'muser': give the account another home in its directory, such as \/srv\/c5\/\.\/home\/nuser$/;
+    refuses("/srv/c5", [muser("/srv/c5"), muser("/srv/c5", "nuser")], "nuser", "bad-home", theirs);
+    expect(m.stat("/srv/c5/home/muser")?.uid).toBe(6002);
+  });
+
+  test("gets no home in that of a user whom the same run creates", () => {
+    const name = newName();
+    m.write(ACCOUNTS, `ouser:x:6004:6004::/home/${name}/sub:/bin/sh\n`);
+    const theirs = /who could exchange it: give the account another home in its directory, such as /;
+    const users = [muser("/srv/c6", "ouser"), user(name, `/home/${name}`).replace(J, "/srv/c6")];
+    refuses("/srv/c6", users, "ouser", "unsafe-parent", theirs);
+    expect(m.stat(`/srv/c6/home/${name}`)?.uid).toBe(m.ids(name).uid);
+  });
 });

@@ -80,7 +80,7 @@ describe("lists of users", () => {
     expect(remedy("denyusers v\ndenyusers u*\n", ["u"])).toBe("take u* out of DenyUsers");
   });
   test("no group is advised that may allow more than a login", () => {
-    const join = "groupadd -f -r jailed && usermod -aG jailed u";
+    const join = "groupadd -f -r jailed && gpasswd -a u jailed";
     const line = "add the group jailed to the line in sshd_config(5): AllowGroups";
     const two = "allowgroups sudo\nallowgroups my friends\n";
     expect(remedy(two, ["u"])).toBe(`${line} sudo "my friends" jailed; and type: ${join}`);

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { accountFindings, livesIn } from "../../src/check/accounts.ts";
+import { otherHomeRemedy } from "../../src/jail/accounts/home-place.ts";
 import type { GroupEntry, PasswdEntry } from "../../src/system/accounts.ts";
 
 const user = (name: string, uid: number, gid: number, home: string): PasswdEntry => ({
@@ -79,6 +80,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     isGuest: ({ name }) => name === "guest",
     mayBeHome: (path) => path === "/j/outside" || path === "/j/outside/u",
     mayHaveMovedHere: (jail) => jail === "/was",
+    otherHome: (user) => otherHomeRemedy("/j", user),
     homeAside: ({ name }) => (name === "aside" ? "/home/.jk-move-aside/home" : undefined),
     verbose: (line) => told.push(line),
   });

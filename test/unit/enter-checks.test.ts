@@ -81,6 +81,7 @@ function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
     groups: () => [gid],
     configFindings: () => [],
     settings: () => ({ values, section: undefined, warnings: [] }),
+    isLocal: () => true,
     split: () => ({ jail: "/srv/j", home: "/home/u" }),
     jail: () => ({ kind: "opened" }),
     jailFindings: () => [],
@@ -340,6 +341,39 @@ describe("each check", () => {
     expect([undefined, owner].map(remedy)).toEqual(Array(2).fill(`chown -h ${uid} ${text}`));
     for (const whose of ["unknown", { ...owner, home: text }] as const)
       expect(remedy(whose)).toStartWith("usermod -d /srv/j/./home/u u && ");
+  });
+
+  test.each<[what: string, check: string, change: Partial<LoginFacts>, words: string]>([
+    [
+      "a home without a jail",
+      "separator",
+      { split: () => undefined },
+      "'jk_jailuser --dry-run -j JAIL u' shows",
+    ],
+    [
+      "no home",
+      "home-set",
+      { account: () => ({ ...account, home: "" }) },
+      "'jk_jailuser --dry-run -j JAIL u' shows",
+    ],
+    [
+      "a link to the jail",
+      "jail-path",
+      { jail: () => ({ kind: "not-plain", reason: "", real: "/r r" }) },
+      "give the account the home '/r r/./home/u' in its directory",
+    ],
+    [
+      "a home of the jail's own",
+      "home-owner",
+      { ...home({ uid: 5 }), split: () => ({ jail: "/srv/j", home: "/etc" }) },
+      "give the account another home in its directory, such as /srv/j/./home/u",
+    ],
+  ])("an account that usermod cannot change gets no such command: %s", (_, check, change, words) => {
+    const remedy = (isLocal: boolean) =>
+      failures(change, { isLocal: () => isLocal }).find(({ name }) => name === check)?.remedy ?? "";
+    expect(remedy(true)).toMatch(/^(?:usermod|jk_jailuser) -/);
+    expect(remedy(false)).toEndWith(words);
+    expect(remedy(false)).not.toMatch(/usermod|-m /);
   });
 
   test("tolerated faults are noted", () => {

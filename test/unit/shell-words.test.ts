@@ -61,7 +61,7 @@ const NAMES = [
   "zero\u00e2\u0080\u008bwidth",
 ];
 const STUBS = (
-  "chage chgrp chmod chown faillock groupadd install jk_cp jk_jailuser jk_update jailkit mkdir mount mv passwd runuser " +
+  "chage chgrp chmod chown faillock gpasswd groupadd install jk_cp jk_jailuser jk_update jailkit mkdir mount mv passwd runuser " +
   "setcap systemctl usermod"
 ).split(" ");
 
@@ -141,7 +141,8 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
   };
   const host = (check: string, facts: Partial<LoginFacts>): string => {
     const judge = HOST_CHECKS.find((one) => one.name === check)?.judge;
-    const all = { account: () => account, uid: 7, gid: 8, configFile: "/a b/c.ini", ...facts };
+    const own = { account: () => account, isLocal: () => true, uid: 7, gid: 8 };
+    const all = { ...own, configFile: "/a b/c.ini", ...facts };
     return judge?.(all as LoginFacts).remedy ?? "";
   };
   const settings = parseSshdSettings("passwordauthentication yes\nusepam no\nallowgroups friends\n");
@@ -199,7 +200,7 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
     [
       userRule(settings, { name, groups: [] }, undefined)?.remedy.split("type: ")[1] ?? "",
       ["groupadd", "-f", "-r", "jailed"],
-      ["usermod", "-aG", "jailed", ...rest],
+      ["gpasswd", "-a", ...rest, "jailed"],
     ],
     [
       keyWarnings(settings, name, "x", true)[0]?.remedy.split("no password: ")[1] ?? "",

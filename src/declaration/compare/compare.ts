@@ -237,7 +237,7 @@ function compareOne(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { prune, undeclared, noLonger, renamed, once, onceUser, isCleared, leave, uidInstead }: Before,
+  { prune, undeclared, noLonger, renamed, once, onceUser, ...before }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
@@ -269,12 +269,15 @@ function compareOne(
     const inside = new InJail(root, path, damaged);
     // Live directories that are mounted bring files, too.
     const isFilled = fillingOf(changes).length > 0 || changes.some(({ what }) => what === "mounts");
-    const foresight = new UserForesight(inside, machine, { users, isFilled, isCleared, leave, uidInstead });
-    const works = users.map((user) => {
+    const wholes = users.map((user) => {
       stopPlanning();
-      const { name } = user;
       // What it cannot find out is a fault of userState.
-      const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
+      return answered(() => settled(user, machine.accounts.userByName(user.name), inside)) ?? user;
+    });
+    const foresight = new UserForesight(inside, machine, { ...before, users: wholes, isFilled });
+    const works = wholes.map((whole) => {
+      stopPlanning();
+      const { name } = whole;
       const now = userState(whole, inside, machine, onceUser(name));
       const all = compareUser(whole, now);
       const isClosed = root === undefined && state.fault !== undefined;
@@ -288,7 +291,7 @@ function compareOne(
       return { declared: done, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
     });
     if (declared !== undefined) {
-      const others = othersIn(path, users, machine, leave);
+      const others = othersIn(path, users, machine, before.leave);
       if (others.length > 0) undeclared.push(`jail ${display(path)}: users ${listed(others)}`);
     }
     const work = { path, declared, changes, fault, taken, users: works };

@@ -6,6 +6,7 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
+import { homeOfOther } from "../../jail/accounts/home-place.ts";
 import { joinHome } from "../../jail/accounts/separator.ts";
 import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
@@ -21,7 +22,7 @@ import { groupsOf, jailUser } from "../../users/jailing.ts";
 import { type NewHome, planNewAccount } from "../../users/new-account.ts";
 import { NewAccountPlace } from "../../users/new-account-place.ts";
 import { requireReadyJail, requireShell } from "../../users/open-jail.ts";
-import { whoseHomeIn } from "../../users/own-home.ts";
+import { otherHome, whoseHomeIn } from "../../users/own-home.ts";
 import { planJailing } from "../../users/plan.ts";
 import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
 import { prepareJail } from "../../users/prepare.ts";
@@ -44,7 +45,7 @@ export interface Planned {
 
 /** What counts besides the jail and the machine. */
 interface About {
-  /** All who are declared in the jail. */
+  /** All who are declared in the jail, with the homes that they keep. */
   readonly users: readonly DeclaredUser[];
   /** Files are brought into the jail first, such as a shell. */
   readonly isFilled: boolean;
@@ -91,13 +92,13 @@ export class UserForesight {
       return;
     }
     if (root !== undefined) this.#requireJail(root, declared);
+    const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
+    if (isOf("account", "home")) this.#requireOutside(declared);
     if (this.about.isCleared) {
       if (root !== undefined) this.#requireNoneStays(root, planned);
       return;
     }
-    const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
     if (isOf("policy")) this.#requirePolicy(declared);
-    if (isOf("account", "home")) this.#requireOutside(declared);
     if (isOf("account", "groups", "comment")) this.#requireHost(jail);
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) this.#requireAccount(account, planned);
@@ -162,15 +163,24 @@ export class UserForesight {
     this.#shells.add(shell);
   }
 
-  /** A home is not created in one that is there only after this. */
-  #requireOutside({ home, keeps = [] }: DeclaredUser): void {
-    if (keeps.includes("home")) return;
-    const { root } = this.inside;
-    this.#homes ??= new Map(this.about.users.map((user) => [normalPath(user.home), user]));
-    for (let above = parentOf(normalPath(home)); above !== ""; above = parentOf(above)) {
+  /** A home is not created in one that is there only after this, nor for two. */
+  #requireOutside({ name, home, directory }: DeclaredUser): void {
+    const { root, jail } = this.inside;
+    const own = normalPath(home);
+    this.#homes ??= new Map(
+      this.about.users
+        .toReversed()
+        .toSorted(keptLast)
+        .map((user) => [normalPath(user.home), user]),
+    );
+    const advice = () => (directory ? otherHome({ name }, { path: jail }, own) : DECLARED.home);
+    const same = this.#homes.get(own);
+    if (same !== undefined && same.name !== name && this.inside.accounts?.userByName(name) === undefined)
+      throw homeOfOther({ path: jail }, own, same, advice());
+    for (let above = parentOf(own); above !== ""; above = parentOf(above)) {
       const outer = this.#homes.get(above);
       if (outer === undefined || (root !== undefined && lookUp(root, above) !== undefined)) continue;
-      const message = `its home ${quoted(home)} is not created in that of ${quoted(outer.name)}, who could exchange it: ${DECLARED.home}`;
+      const message = `its home ${quoted(home)} is not created in that of ${quoted(outer.name)}, who could exchange it: ${advice()}`;
       throw new JailkitError("unsafe-parent", 1, message);
     }
   }
@@ -223,6 +233,10 @@ export class UserForesight {
     );
   }
 }
+
+/** An account that keeps its home goes before others: no declaration gives it another one. */
+const keptLast = (one: DeclaredUser, other: DeclaredUser): number =>
+  Number(one.keeps?.includes("home") === true) - Number(other.keeps?.includes("home") === true);
 
 /** The run completes what an interrupted one has begun. */
 function passAside(look: () => void): void {

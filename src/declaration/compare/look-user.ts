@@ -206,8 +206,9 @@ function homeState(
       inside.accounts?.users.find((one) => dirsEqual(one.home, home) && isThere(one));
     if (root !== undefined) return { home: ownHome(root, account, outside, otherOf) };
     // In one that users could change, nothing is done.
-    if (inside.damaged === undefined) requireOwnable({ path: jail }, account, false);
-    return { home: "there" };
+    if (inside.damaged !== undefined) return { home: "there" };
+    requireOwnable({ path: jail }, account, false);
+    return { home: outside ? "there" : "missing" };
   } catch (error) {
     const why = faultText(error);
     // The directory must say another home: before there is anything of the account in the jail.

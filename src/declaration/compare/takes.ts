@@ -41,7 +41,7 @@ export function onlyTaking(fault: Fault, state: UserState, all: () => readonly C
 export const onHost = (changes: readonly Change[]): Change[] =>
   changes.map((one) => (one.what === "groups" && one.takes === "all" ? { ...one, takes: "part" } : one));
 
-/** With a fault in place of what gives something: what takes something away rests on nothing. */
+/** With a fault in place of what gives something, also in a directory: what takes something away rests on nothing. */
 export const withFault = <T extends UserComparison>(compared: T, fault: Fault): T => ({
-  ...{ ...compared, changes: taking(compared.changes), fault, onlyTakes: true },
+  ...{ ...compared, changes: taking(compared.changes), fault, directory: undefined, onlyTakes: true },
 });

@@ -6,7 +6,12 @@ import { directoryOf, plainPath } from "../../../ffi/paths.ts";
 import { describeError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { isJailsOwn, otherHomeRemedy, usualHome } from "../../jail/accounts/home-place.ts";
+import {
+  isJailsOwn,
+  otherHomeInDirectory,
+  otherHomeRemedy,
+  usualHome,
+} from "../../jail/accounts/home-place.ts";
 import { dirsEqual, joinHome } from "../../jail/accounts/separator.ts";
 import { type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
@@ -23,7 +28,7 @@ import {
   warned,
 } from "../checks.ts";
 import { accountOf, type LoginFacts, required, splitOf } from "../facts.ts";
-import { atHome, homeRemedy, passRemedy } from "../remedies.ts";
+import { atHome, homeRemedy, passRemedy, setInDirectory } from "../remedies.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) uses its own name.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -42,7 +47,10 @@ function judgeSeparator(facts: LoginFacts): Verdict {
   const split = facts.split();
   if (split !== undefined) return passed(`jail ${split.jail}, home ${split.home}`);
   const what = `homedir '${home}' for user ${name} (${uid}) does not contain the jail separator <jail>/./<home>`;
-  return failed(`abort, ${what}`, `jk_jailuser -m -j JAIL ${operands(name)}`);
+  return failed(
+    `abort, ${what}`,
+    facts.isLocal() ? `jk_jailuser -m -j JAIL ${operands(name)}` : setInDirectory(name),
+  );
 }
 
 function judgeJail(kind: "unreachable" | "not-plain") {
@@ -53,7 +61,12 @@ function judgeJail(kind: "unreachable" | "not-plain") {
       return passed(kind === "not-plain" ? `${jail} is a plain path` : `${jail} is there`);
     if (fact.kind === "unreachable") return unreachable(jail, fact);
     const real = shellWord(joinHome(fact.real ?? "JAIL", home));
-    return notPlain(jail, fact, `usermod -d ${real} ${operands(accountOf(facts).name)}`);
+    const change = `usermod -d ${real} ${operands(accountOf(facts).name)}`;
+    return notPlain(
+      jail,
+      fact,
+      facts.isLocal() ? change : `give the account the home ${real} in its directory`,
+    );
   };
 }
 
@@ -71,7 +84,9 @@ export function ownHomeRemedy(facts: LoginFacts, give: ByteString): ByteString {
   const owner = facts.homeOwner();
   const others =
     owner === "unknown" || (owner !== undefined && owner.uid !== facts.uid && dirsEqual(owner.home, text));
-  return others || isJailsOwn(home) ? otherHomeRemedy(jail, { name, uid: facts.uid, gid: facts.gid }) : give;
+  if (!others && !isJailsOwn(home)) return give;
+  if (!facts.isLocal()) return otherHomeInDirectory(jail, name);
+  return otherHomeRemedy(jail, { name, uid: facts.uid, gid: facts.gid });
 }
 
 function judgeHome(facts: LoginFacts): Verdict {
@@ -157,7 +172,8 @@ function judgeHomeSet(facts: LoginFacts): Verdict {
   const { name, uid, home } = accountOf(facts);
   if (home !== "") return passed(`home ${home}`);
   const remedy = `usermod -d ${shellWord(joinHome("JAIL", `/home/${name}`))} ${operands(name)}`;
-  return failed(`abort, got an empty home directory for user ${name} (${uid})`, remedy);
+  const message = `abort, got an empty home directory for user ${name} (${uid})`;
+  return failed(message, facts.isLocal() ? remedy : setInDirectory(name));
 }
 
 const judgeHomeOwner = homeRule(

@@ -4,11 +4,13 @@ import { openAt, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
+import { setInDirectory } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
 import { sameContent } from "../../jail/fs/compare.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot } from "../../jail/fs/walk.ts";
 import { type JailkitVersion, jailkitVersionOf } from "../../known-programs/jailkit-version.ts";
+import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
@@ -79,7 +81,9 @@ export function shellStep(shell: ByteString, { name, uid }: PasswdEntry): Report
 export function otherShell(subject: Subject, by: "ssh" | "su", from: ByteString | undefined): ReportStep {
   const { account, who, onBehalf } = subject;
   const shell = account.shell === "" ? "/bin/sh" : account.shell;
-  const remedy = `to jail the account: jk_jailuser -m -j JAIL ${operands(account.name)}`;
+  const { name } = account;
+  const jailing = isLocalUser(name) ? `jk_jailuser -m -j JAIL ${operands(name)}` : setInDirectory(name);
+  const remedy = `to jail the account: ${jailing}`;
   const message = `the login shell is ${shell}: this login does not use jailkit`;
   const other = stepsOf("account")("login-shell", "unknown", message, remedy);
   if (!onBehalf) return other;

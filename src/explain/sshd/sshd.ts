@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
+import { isLocalUser } from "../../system/account-tools.ts";
 import { groupNamesOf } from "../../system/accounts.ts";
 import { accountAge, passwordState, shadowOf, today } from "../../system/shadow.ts";
 import { undecidedMatches } from "../../system/sshd/match.ts";
@@ -77,7 +78,10 @@ function admissionSteps({ settings, account: { name }, groups, from, shadow }: C
   if (passwordState(shadow.password) === "locked") {
     const message =
       "the account is locked (a ! before the password), and sshd without PAM accepts no key either";
-    const remedy = `give it a password that matches nothing: usermod -p '*' ${operands(name)}`;
+    const how = isLocalUser(name)
+      ? `: usermod -p '*' ${operands(name)}`
+      : ", such as *, where the account is kept";
+    const remedy = `give it a password that matches nothing${how}`;
     steps.push(step("account-locked", "failed", message, remedy));
   }
   if (accountAge(shadow, today()) === "account-expired")

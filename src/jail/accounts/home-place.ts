@@ -66,6 +66,10 @@ export const homeOfOther = (
   advice: string,
 ): JailkitError => badHome(root, home, `is the home of ${quoted(name)}`, advice);
 
+/** How an account that usermod(8) cannot change gets the default home in its jail. */
+export const otherHomeInDirectory = (jail: ByteString, name: ByteString): ByteString =>
+  `give the account another home in its directory, such as ${shellWord(joinHome(jail, usualHome(name)))}`;
+
 /** Gives an account the default home in its jail, because its present one is not its own. */
 export function otherHomeRemedy(
   jail: ByteString,

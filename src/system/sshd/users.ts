@@ -75,7 +75,8 @@ export function userRule(
   if (listed("AllowGroups").length > 0 && !namesGroup("AllowGroups")) {
     // Do not suggest other groups of the line: they may allow more, as sudo does.
     const there = listed("AllowGroups").includes(JAILED_GROUP);
-    const join = `groupadd -f -r ${JAILED_GROUP} && usermod -aG ${JAILED_GROUP} ${operands(name)}`;
+    // Which knows accounts of a directory, unlike usermod(8).
+    const join = `groupadd -f -r ${JAILED_GROUP} && gpasswd -a ${operands(name, JAILED_GROUP)}`;
     const add = `add the group ${JAILED_GROUP} to the line in sshd_config(5): ${line("AllowGroups", JAILED_GROUP)}`;
     const remedy = there ? join : groups.includes(JAILED_GROUP) ? add : `${add}; and type: ${join}`;
     return refused("AllowGroups", "names no group of the user", remedy);
