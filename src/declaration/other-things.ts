@@ -38,13 +38,13 @@ const DEEPEST = 256;
 /**
  * Throws JailkitError for a jail that has what neither its record nor a rule for jails tells of, such as the dumps in a
  * directory that became a jail, or a repository in its /srv: it is deleted on purpose only, since all of it goes. Files of
- * users are not looked for, nor what is in `homes`, which go as well.
+ * users are not looked for, nor what is in `homes`, which go as well. `first`: as for DeleteRequest.
  */
-export function requireNothingElse(jail: ByteString, homes: readonly ByteString[] = []): void {
+export function requireNothingElse(jail: ByteString, homes: readonly ByteString[] = [], first = ""): void {
   using root = openNamedJail(jail);
   const other = otherThing(root, homes);
   if (other === undefined) return;
-  const remedy = `jailkit forget ${operands(jail)}`;
+  const remedy = `${first}jailkit forget ${operands(jail)}`;
   const message = `it holds other things, such as ${quoted(other)}; keep all of it as it is with: ${remedy}`;
   throw new JailkitError("holds-other-things", 1, message, undefined, remedy);
 }

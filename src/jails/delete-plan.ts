@@ -38,6 +38,8 @@ export interface DeleteRequest {
   readonly leaving?: readonly Leaving[];
   /** Directories that will have gone before, as the jail sees them. */
   readonly gone?: readonly ByteString[];
+  /** What is typed first if those have still to leave, up to the command that is advised. */
+  readonly first?: ByteString;
 }
 
 /** A user who will have left a jail. */
@@ -195,23 +197,23 @@ function measure(
     const message =
       `${display(root.path)}: users live in it whose accounts are not in /etc/passwd (${names}): ` +
       "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and " +
-      `take their files out, or delete these with: ${withUserFiles(root)}`;
+      `take their files out, or delete these with: ${withUserFiles(plan.request)}`;
     throw refuse("has-users", message);
   }
-  if (!userFiles) requireNobodyElse(root, owners, unread);
+  if (!userFiles) requireNobodyElse(plan.request, owners, unread);
   const { files, allocated: bytes, users: userBytes } = addUp(inodes, newLedger());
   const users = [...plan.users, ...services];
   return { users, mounts: jailMounts(root.path), files, bytes, userBytes, owners };
 }
 
 /** The users of name services. Throws JailkitError if one does not answer, unless their files are deleted as well. */
-function servicesOrNone(root: JailRoot, { userFiles }: DeleteRequest, ask: () => JailedUser[]): JailedUser[] {
+function servicesOrNone(root: JailRoot, request: DeleteRequest, ask: () => JailedUser[]): JailedUser[] {
   try {
     return ask();
   } catch (error) {
     if (!(error instanceof JailkitError) || error.code !== "name-service") throw error;
-    if (userFiles) return [];
-    const remedy = `start it and run this again, or use: ${withUserFiles(root)}`;
+    if (request.userFiles) return [];
+    const remedy = `start it and run this again, or use: ${withUserFiles(request)}`;
     throw refuse("name-service", `${display(root.path)}: users may live in it: ${error.message}; ${remedy}`);
   }
 }
@@ -242,12 +244,16 @@ function isAsPut(entry: ManifestEntry | undefined, { uid, size, mtime }: Usage):
 }
 
 /** The command that deletes files of users, too. */
-export const withUserFiles = ({ path }: Pick<JailRoot, "path">) =>
-  `jailkit delete --user-files ${shellWord(path)}`;
+export const withUserFiles = ({
+  jail,
+  unjail,
+  first = "",
+}: Pick<DeleteRequest, "jail" | "unjail" | "first">) =>
+  `${first}jailkit delete${unjail ? " --unjail" : ""} --user-files ${shellWord(jail)}`;
 
-function requireNobodyElse(root: JailRoot, owners: readonly Owner[], unread: number): void {
-  const shown = display(root.path);
-  const remedy = `take them out, or delete them with: ${withUserFiles(root)}`;
+function requireNobodyElse(request: DeleteRequest, owners: readonly Owner[], unread: number): void {
+  const shown = display(request.jail);
+  const remedy = `take them out, or delete them with: ${withUserFiles(request)}`;
   if (unread > 0) {
     const message = `${shown}: ${unread} files in it cannot be examined, so their owners are unknown: ${remedy}`;
     throw refuse("user-files", message);
@@ -255,7 +261,7 @@ function requireNobodyElse(root: JailRoot, owners: readonly Owner[], unread: num
   if (owners.length === 0) return;
   const each = owners
     .slice(0, MOST_OWNERS)
-    .map((owner) => `${ownerName(owner)}: ${owner.objects}, as ${display(root.path + owner.example)}`);
+    .map((owner) => `${ownerName(owner)}: ${owner.objects}, as ${display(request.jail + owner.example)}`);
   const others = owners.length > MOST_OWNERS ? `; and ${owners.length - MOST_OWNERS} others` : "";
   const isMost = owners.reduce((sum, { objects }) => sum + objects, 0) >= MOST_FILES;
   const more = `${others}${isMost ? "; no more were counted" : ""}`;
@@ -274,7 +280,7 @@ export function requireStillDeletable(
   if (request.userFiles) return undefined;
   const own = users.filter(({ fromService }) => !fromService);
   const { inodes, owners, unread } = ownersIn(root, { request, users: own });
-  requireNobodyElse(root, owners, unread);
+  requireNobodyElse(request, owners, unread);
   const seen = isOneOf([...inodes.values()].map(({ usage }) => usage));
   return (stat) => stat.uid === 0 || seen(stat);
 }

@@ -185,6 +185,30 @@ describe("a jail", () => {
     });
   });
 
+  describe("that a user is still to leave, with something else in it", () => {
+    const type = (command: string) => m.must(["sh", "-c", `yes | { ${command}; }`]);
+
+    test.each([
+      ["of root", "root", "holds-other-things"],
+      ["of another user", "4242", "user-files"],
+    ])("(%s): what --check advises is accepted, before and after the run", (_, owner, code) => {
+      for (const options of [["--check"], []]) {
+        declare(`${JAIL}${BOB}`);
+        m.must(["install", "-D", "-o", owner, "/etc/hostname", `${J}/srv/dumps/one`]);
+        m.write(FILE, OTHER);
+        const [problem] = linesOf(m, "--prune", "--delete-homes", ...options).summary.problems;
+        expect(problem?.code).toBe(code as "user-files");
+        const message = problem?.message ?? "";
+        const [, command = "false"] = / with: (jailkit apply --prune; jailkit \w+ .*)$/.exec(message) ?? [];
+        if (owner === "root") expect(problem?.remedy).toBe(command);
+        type(command);
+        expect([m.exists(`${J}/srv/dumps/one`), m.run(["id", "bob"]).status]).toEqual([owner === "root", 1]);
+        expect(outcome("--prune", "--delete-homes")).toEqual({ status: 0, lines: [], problems: [] });
+        m.remove(J);
+      }
+    });
+  });
+
   test("in which a user is declared stays, and what the message says heals", () => {
     m.write(FILE, `${OTHER}${BOB}`);
     const text = `jail ${J}: is not declared any more, and stays: users are declared in it: declare the jail again, or move [user bob] (${FILE}:3) to another jail`;

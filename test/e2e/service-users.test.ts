@@ -83,6 +83,17 @@ describe("jailkit delete", () => {
     expect(m.read(`${jail}/home/elsewhere/work`)).toBe("a year's work");
   });
 
+  test("advises what is accepted while a user is to be taken out", () => {
+    const jail = jailOf("nobodys", LDAP, false);
+    m.addUser("lisa", { home: `${jail}/./home/lisa`, shell: "/usr/sbin/jk_chrootsh" });
+    const { status, stderr } = jailkit("delete", "--yes", "--unjail", jail);
+    const [, command = "false"] = / delete these with: (.*)\n$/.exec(stderr) ?? [];
+    expect([status, command]).toEqual([1, `jailkit delete --unjail --user-files ${jail}`]);
+    m.must(["sh", "-c", `yes | ${command}`]);
+    expect(m.exists(jail)).toBe(false);
+    m.must(["userdel", "lisa"]);
+  });
+
   test("sees what is below a mount after it was unmounted", () => {
     const jail = jailOf("covered", LDAP, false);
     m.must(["mount", "-t", "tmpfs", "tmpfs", `${jail}/home`]);

@@ -68,9 +68,11 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "options that remove files are not allowed in a download": "a refusal",
   // Advice.
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
-  "jailkit delete --user-files ${shellWord(path)}": "where a jail is being deleted",
-  "take them out, or delete them with: ${withUserFiles(root)}": "where a jail is being deleted",
-  "take their files out, or delete these with: ${withUserFiles(root)}": "where a jail is being deleted",
+  '${first}jailkit delete${unjail ? " --unjail" : ""} --user-files ${shellWord(jail)}':
+    "where a jail is being deleted",
+  "take them out, or delete them with: ${withUserFiles(request)}": "where a jail is being deleted",
+  "take their files out, or delete these with: ${withUserFiles(plan.request)}":
+    "where a jail is being deleted",
   "${shown}: users live in it (${names}): use: jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}":
     "where a jail is being deleted",
   "jailkit apply --prune --delete-homes":

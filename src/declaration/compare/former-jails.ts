@@ -99,8 +99,10 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
   const isKept = left.length > homes.length;
   // Who has to leave first keeps the jail from being forgotten.
   const leaving = prune ? means.leaving.filter((one) => one.jail === path) : [];
+  // That run ends with 1 for this jail.
+  const first = leaving.length > 0 ? `${pruneCommand(PRUNES, once, means)}; ` : "";
   const without = (gone: readonly LeftHome[]) => {
-    const found = whyItStays(path, gone, { ...means, leaving });
+    const found = whyItStays(path, gone, { ...means, leaving, first });
     return found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
   };
   const fault = prune ? without(homes) : undefined;
@@ -127,6 +129,9 @@ const goesText = (jail: ByteString, homes: readonly LeftHome[]): string =>
 const PRUNES = "jailkit apply --prune";
 const PRUNES_WITH_HOMES = "jailkit apply --prune --delete-homes";
 
+const pruneCommand = (command: string, once: OnceJail, { filesOf }: Pick<Means, "filesOf">): ByteString =>
+  [command, ...filesOf(once).map((file) => ` ${shellWord(file)}`)].join("");
+
 /**
  * Homes stay by the rules of apply, so that a jail with some is no error. `isTaken`: somebody has the uid of one by now.
  * `isLeft`: users leave it before.
@@ -136,17 +141,15 @@ function leftText(
   isTaken: boolean,
   isLeft: boolean,
   once: OnceJail,
-  { filesOf }: Means,
+  means: Means,
 ): string {
   const { path } = once;
   const [first, ...more] = homes.map((home) => quoted(path + home.path));
   const what = more.length === 0 ? first : `${first} and ${more.length} more`;
-  const files = filesOf(once).map((file) => ` ${shellWord(file)}`);
-  const prunes = [PRUNES, ...files].join("");
-  const removes = [PRUNES_WITH_HOMES, ...files].join("");
   // As long as users live there, it is neither forgotten nor deleted.
-  const leave = isLeft ? `${prunes} && ` : "";
-  const remove = isTaken ? leave + withUserFiles({ path }) : removes;
+  const leave = isLeft ? `${pruneCommand(PRUNES, once, means)} && ` : "";
+  const deletes = withUserFiles({ jail: path, unjail: false, first: leave });
+  const remove = isTaken ? deletes : pruneCommand(PRUNES_WITH_HOMES, once, means);
   return `is not declared any more, and stays with what earlier runs left in it (${what}): to delete both: ${remove}; to keep them as they are: ${leave}jailkit forget ${operands(path)}`;
 }
 
@@ -154,15 +157,15 @@ function leftText(
 function whyItStays(
   jail: ByteString,
   left: readonly LeftHome[],
-  { leaving, inhabitants }: Pick<Means, "leaving" | "inhabitants">,
+  { leaving, inhabitants, first }: Pick<Means, "leaving" | "inhabitants"> & { readonly first: ByteString },
 ): FaultText | undefined {
   const declared = inhabitants.get(jail) ?? [];
   const gone = left.map(({ path }) => path);
   try {
     const here = leaving.filter((one) => one.jail === jail);
-    const { seen } = planDelete({ jail, unjail: false, userFiles: false, leaving: here, gone });
+    const { seen } = planDelete({ jail, unjail: false, userFiles: false, leaving: here, gone, first });
     const homes = here.flatMap(({ home }) => home ?? []);
-    if (seen !== undefined) requireNothingElse(jail, [...homes, ...gone]);
+    if (seen !== undefined) requireNothingElse(jail, [...homes, ...gone], first);
     return declared.length === 0 ? undefined : stays({ code: "has-users", message: declareAgain(declared) });
   } catch (error) {
     const isGone = statIfPresent(AT_FDCWD, jail) === undefined;

@@ -51,7 +51,7 @@ export const REMOVAL: readonly Mutant[] = [
     "while the directory is down",
   ),
   directory("src/jails/delete-plan.ts")(
-    "if (userFiles) return [];",
+    "if (request.userFiles) return [];",
     "return [];",
     "while the directory is down",
   ),
@@ -379,7 +379,7 @@ export const REMOVAL: readonly Mutant[] = [
     "refuses while a user of a name service",
   ),
   plan(
-    "  if (!userFiles) requireNobodyElse(root, owners, unread);\n",
+    "  if (!userFiles) requireNobodyElse(plan.request, owners, unread);\n",
     "",
     "refuses while files of any other uid",
   ),
