@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { readFileIfPresent, readLink } from "../../ffi/files.ts";
 import { below, type Mount, parseMounts } from "../system/mountinfo.ts";
-import { identify, type RootIdentity, sameDirectory } from "./scan.ts";
+import { identify, type ProcessPath, type RootIdentity, sameDirectory } from "./scan.ts";
 
 /** The root directory of a process. */
 export interface Root {
@@ -107,12 +107,12 @@ export class RootReader {
     this.ownPidNamespace = readProcLink(proc, "self/ns/pid");
   }
 
-  /** The root of process `pid`, which has this identity; undefined if the process ended in the meantime. */
-  read(pid: number, identity: RootIdentity | undefined): Root | undefined {
+  /** The root of a process, which has this identity; undefined if the process ended in the meantime. */
+  read(process: ProcessPath, identity: RootIdentity | undefined): Root | undefined {
     const { proc } = this;
-    const text = readProcLink(proc, `${pid}/root`);
+    const text = readProcLink(proc, `${process}/root`);
     if (text === undefined) return undefined;
-    const namespace = readProcLink(proc, `${pid}/ns/mnt`);
+    const namespace = readProcLink(proc, `${process}/ns/mnt`);
     const mountNamespace = namespace === this.ownMountNamespace ? undefined : namespace;
     const isHere = (path: ByteString) => {
       const here = identify(AT_FDCWD, path);
@@ -125,16 +125,16 @@ export class RootReader {
       removed,
       isHostRoot: identity !== undefined && this.hostRoots.some((root) => sameDirectory(root, identity)),
       mountNamespace,
-      otherPidNamespace: readProcLink(proc, `${pid}/ns/pid`) !== this.ownPidNamespace,
+      otherPidNamespace: readProcLink(proc, `${process}/ns/pid`) !== this.ownPidNamespace,
       textIsHere: () => isHere(text),
-      nameByMount: () => identity && this.namesOfMount(pid, identity.mountId).find(isHere),
+      nameByMount: () => identity && this.namesOfMount(process, identity.mountId).find(isHere),
     });
     return { kind, name, text, removed, mountNamespace, identity };
   }
 
   /** The paths by which the own mounts may lead to a mount of a process. */
-  private namesOfMount(pid: number, mountId: bigint): ByteString[] {
-    const mount = this.readMounts(String(pid)).find(({ id }) => id === mountId);
+  private namesOfMount(process: ProcessPath, mountId: bigint): ByteString[] {
+    const mount = this.readMounts(process).find(({ id }) => id === mountId);
     if (mount === undefined) return [];
     this.ownMounts ??= this.readMounts("self");
     return nameOfMount(mount, this.ownMounts);

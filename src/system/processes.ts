@@ -56,13 +56,52 @@ export function processesByUid(): (uid: number) => readonly number[] {
 }
 
 /** The user ids of a process, of all its threads: one may have kept what the others have given up. */
-function uidsOf(proc: number, pid: number): ReadonlySet<string> {
+function uidsOf(proc: number, pid: number | ByteString): ReadonlySet<string> {
   const status = readStatus(proc, pid);
   const uids = new Set(UIDS.exec(status)?.slice(1));
   if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;
   for (const thread of namesIn(proc, `${pid}/task`))
     for (const uid of UIDS.exec(readStatus(proc, `${pid}/task/${thread}`))?.slice(1) ?? []) uids.add(uid);
   return uids;
+}
+
+// What has ended when it is looked at may have started another one before, so all are listed again, so often.
+const MOST_PASSES = 100;
+
+/**
+ * Calls `examine` with the path, in an open /proc, of each thread of a process: each can have a root and descriptors of its
+ * own, and the first one can end before the others, and has neither then. `examine` returns false for a thread that has ended.
+ * Returns "ended" if all have, and "unknown" if they end all the time before they are examined. Throws what `examine` throws.
+ */
+export function examineThreads(
+  proc: number,
+  pid: number | ByteString,
+  examine: (thread: ByteString) => boolean,
+): "examined" | "ended" | "unknown" {
+  const examined = new Set<ByteString>();
+  const ended = new Set<ByteString>();
+  for (let pass = 0; pass < MOST_PASSES; pass++) {
+    let isMissed = false;
+    for (const tid of namesIn(proc, `${pid}/task`)) {
+      if (examined.has(tid)) continue;
+      // Also if it had ended: one that executes a program takes the place of the first one.
+      if (examine(`${pid}/task/${tid}`)) examined.add(tid);
+      else if (!ended.has(tid)) {
+        ended.add(tid);
+        isMissed = true;
+      }
+    }
+    if (isMissed) continue;
+    if (examined.size > 0) return "examined";
+    if (hasEnded(proc, pid)) return "ended";
+  }
+  return "unknown";
+}
+
+/** True if a process has no thread any more that runs, and could start another one: it has no memory then. */
+function hasEnded(proc: number, pid: number | ByteString): boolean {
+  const status = readStatus(proc, pid);
+  return status === "" || (!/^VmSize:/m.test(status) && THREADS.exec(status)?.[1] === "1");
 }
 
 /** The names in a directory of an open /proc; none if the process has ended. */
@@ -118,8 +157,8 @@ export const endSessions = (uid: number): string =>
 
 /** True if all user ids of a process are `uid`. Throws SystemError. */
 export function isRunBy(pid: number, uid: number): boolean {
-  const ids = UIDS.exec(readStatus(AT_FDCWD, `/proc/${pid}`))?.slice(1);
-  return ids?.every((id) => id === String(uid)) ?? false;
+  const ids = uidsOf(AT_FDCWD, `/proc/${pid}`);
+  return ids.size === 1 && ids.has(String(uid));
 }
 
 /** True if root has another process with one of these names (proc(5), `Name:`). Throws SystemError. */

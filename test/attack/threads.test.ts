@@ -1,0 +1,111 @@
+/**
+ * No thread hides a process: each can have a root, a working directory and descriptors of its own, and goes on when the first
+ * thread of its process has ended.
+ */
+import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { processesReportSchema } from "../../src/processes/report-schema.ts";
+import { linesOf, openApplyMachine } from "../e2e/apply-scene.ts";
+import { compiledC } from "../machine/helper.ts";
+import type { Machine, MachineProcess, RunOptions } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+
+setDefaultTimeout(120_000);
+
+const A = "/srv/a";
+const B = "/srv/b";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const JAILS = [A, B].map((jail) => `[jail ${jail}]\nsections = uidbasics, basicshell\n`);
+const FRED = `[user fred]\njail = ${A}\nshell = /bin/bash\n`;
+const THREADS = "/usr/local/bin/threads";
+
+let m: Machine;
+let running: MachineProcess[] = [];
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  const program = readFileSync(compiledC(join(import.meta.dir, "threads.c"), ["-static", "-pthread"]));
+  m.write(THREADS, program, { mode: 0o755 });
+});
+afterEach(async () => {
+  for (const one of running) one.end();
+  await Promise.all(running.map(({ ended }) => ended));
+  running = [];
+  m.write(FILE, JAILS.join(""));
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+});
+afterAll(() => m?.close());
+
+function declare(...texts: readonly string[]): void {
+  m.write(FILE, texts.join(""));
+  m.must(["jailkit", "apply"]);
+}
+
+/** A process of test/attack/threads.c, and its pid. */
+async function threads(words: readonly string[], options: RunOptions = {}) {
+  const started = m.start([THREADS, ...words], options);
+  running.push(started);
+  await started.until(({ stdout }) => stdout.includes("there\n") || undefined);
+  return { process: started, pid: Number(m.must(["pgrep", "-n", "-x", "threads"]).stdout) };
+}
+
+const listed = (...words: readonly string[]) =>
+  reportOf(processesReportSchema, m.must(["jk_list", "--json", ...words]).stdout).processes;
+
+/** What the other thread lists when it has gone up as far as it gets. */
+async function climb(one: MachineProcess): Promise<string> {
+  one.write("\n");
+  return one.until(({ stdout }) => /^there\n(.*)\n/.exec(stdout)?.[1]);
+}
+
+test("a process whose first thread has ended is in its jail: it is listed, and nothing deletes the jail", async () => {
+  declare(...JAILS, FRED);
+  const { uid } = m.ids("fred");
+  const words = [`root=${A}`, `uid=${uid}`, "end"];
+  const { pid } = await threads(words);
+  const process = { pid, uid, jail: A, exe: THREADS, arguments: [THREADS, ...words] };
+  expect(listed(A)).toMatchObject([process]);
+  expect(m.run(["jailkit", "delete", "--unjail", A])).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining(`processes run in it (${pid})`),
+  });
+  m.write(FILE, JAILS[1] ?? "");
+  const { status, summary } = linesOf(m, "--prune", "--delete-homes");
+  expect([status, m.exists(A)]).toEqual([1, true]);
+  expect(JSON.stringify(summary.problems)).toContain(`(${pid})`);
+});
+
+test("so is one of which another thread alone has its root there", async () => {
+  declare(...JAILS);
+  const { pid } = await threads(["--", `root=${A}`]);
+  expect(listed()).toMatchObject([{ pid, jail: A }]);
+  expect(m.run(["jailkit", "delete", A]).stderr).toContain(`processes run in it (${pid})`);
+});
+
+test("one whose threads have roots in two jails is in both, and once in a jail that both have", async () => {
+  declare(...JAILS);
+  const { pid } = await threads(["root=/srv", "--", "root=/a"]);
+  const other = await threads([`root=${B}`, "--"]);
+  expect(listed()).toMatchObject([
+    { pid, jail: "/srv" },
+    { pid, jail: A },
+    { pid: other.pid, jail: B },
+  ]);
+  expect(listed()).toHaveLength(3);
+});
+
+test.each([
+  ["hugo", "whose first thread has ended", [`root=${A}`, "cwd=/home/hugo", "end"]],
+  ["lea", "of which another thread alone is in its jail", ["--", `root=${A}`, "cwd=/home/lea"]],
+])("a home that moves (%s) takes no process along %s", async (name, _, words) => {
+  declare(...JAILS);
+  m.write("/host-only", "");
+  m.addUser(name, { home: `${A}/home/${name}`, createHome: true });
+  const { process } = await threads(words);
+  expect(m.run(["jk_jailuser", "-m", "-j", B, "-s", "/bin/bash", name]).status).toBe(0);
+  expect(m.exists(`${B}${A}/home/${name}`)).toBe(true);
+  expect(await climb(process)).not.toContain("host-only");
+  m.must(["userdel", name]);
+  m.must(["rm", "-rf", `${B}/srv`]);
+});
