@@ -3,6 +3,7 @@ import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt, ownerAt, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { JailkitError } from "../cli/error.ts";
 import { noProc } from "./mountinfo.ts";
 import { isProc } from "./mounts.ts";
 
@@ -118,7 +119,8 @@ function namesIn(proc: number, directory: ByteString): ByteString[] {
 
 /**
  * For each of `uids` that a process has, or can get by a setuid program that it executes or has open, which need have no name
- * any more, such a process. Throws SystemError, and JailkitError if /proc is not mounted.
+ * any more, such a process. Throws SystemError, and JailkitError if /proc is not mounted, or if processes end all the time
+ * before they can be looked at.
  */
 export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, number> {
   const found = new Map<number, number>();
@@ -126,16 +128,38 @@ export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, number
     if (uid !== undefined && uids.has(uid)) found.getOrInsert(uid, pid);
   };
   withFd(openProc(), (proc) => {
-    for (const pid of pidsIn(proc)) {
-      const own = uidsOf(proc, pid);
-      for (const uid of own) note(Number(uid), pid);
-      // Root has no need of it.
-      if (own.size === 1 && own.has("0")) continue;
-      const open = namesIn(proc, `${pid}/fd`).map((name) => `${pid}/fd/${name}`);
-      for (const path of [`${pid}/exe`, ...open]) note(ownerOfOpen(proc, path), pid);
+    const seen = new Set<number>();
+    for (let pass = 0; pass < MOST_PASSES; pass++) {
+      let isMissed = false;
+      for (const pid of pidsIn(proc)) {
+        if (seen.has(pid)) continue;
+        seen.add(pid);
+        if (!holdsOf(proc, pid, (uid) => note(uid, pid))) isMissed = true;
+      }
+      if (!isMissed) return;
     }
+    throw passing("processes");
   });
   return found;
+}
+
+const passing = (what: string) => new JailkitError("failed", 1, `${what} end before they can be looked at`);
+
+/** Notes the uids that a process has or can get, as holdersOf. False if it has ended. Throws SystemError and JailkitError. */
+function holdsOf(proc: number, pid: number, note: (uid: number | undefined) => void): boolean {
+  const own = uidsOf(proc, pid);
+  for (const uid of own) note(Number(uid));
+  // Root has no need of it.
+  if (own.size === 1 && own.has("0")) return true;
+  const seen = examineThreads(proc, pid, (thread) => {
+    const open = namesIn(proc, `${thread}/fd`).map((name) => `${thread}/fd/${name}`);
+    // The program comes last: a thread that has ended executes none, and what it had open was not seen.
+    const owners = [...open, `${thread}/exe`].map((path) => ownerOfOpen(proc, path));
+    for (const uid of owners) note(uid);
+    return owners.at(-1) !== undefined;
+  });
+  if (seen === "unknown") throw passing(`threads of the process ${pid}`);
+  return seen === "examined";
 }
 
 /** The owner of what a link of proc(5) is; undefined if it is not there any more. */

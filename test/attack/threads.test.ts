@@ -2,12 +2,14 @@
  * No thread hides a process: each can have a root, a working directory and descriptors of its own, and goes on when the first
  * thread of its process has ended.
  */
-import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { processesReportSchema } from "../../src/processes/report-schema.ts";
+import { endSessions } from "../../src/system/processes.ts";
 import { linesOf, openApplyMachine } from "../e2e/apply-scene.ts";
-import { compiledC } from "../machine/helper.ts";
+import { typeRemedy } from "../e2e/remedies-scene.ts";
+import { checkout, compiledC } from "../machine/helper.ts";
 import type { Machine, MachineProcess, RunOptions } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 
@@ -43,11 +45,11 @@ function declare(...texts: readonly string[]): void {
 }
 
 /** A process of test/attack/threads.c, and its pid. */
-async function threads(words: readonly string[], options: RunOptions = {}) {
-  const started = m.start([THREADS, ...words], options);
+async function threads(words: readonly string[], options: RunOptions = {}, program = THREADS) {
+  const started = m.start([program, ...words], options);
   running.push(started);
   await started.until(({ stdout }) => stdout.includes("there\n") || undefined);
-  return { process: started, pid: Number(m.must(["pgrep", "-n", "-x", "threads"]).stdout) };
+  return { process: started, pid: Number(m.must(["pgrep", "-n", "-x", "threads|left"]).stdout) };
 }
 
 const listed = (...words: readonly string[]) =>
@@ -108,4 +110,48 @@ test.each([
   expect(await climb(process)).not.toContain("host-only");
   m.must(["userdel", name]);
   m.must(["rm", "-rf", `${B}/srv`]);
+});
+
+describe("the uid of an account that was removed", () => {
+  const BOB = FRED.replace("fred", "bob");
+  const left = `${A}/tmp/left`;
+  let uid: number;
+
+  /** Bob leaves a file, with his uid, and goes; `start` is called before the file goes, too. Returns what then wants his uid. */
+  async function wants(start: () => Promise<unknown>) {
+    declare(...JAILS, BOB);
+    ({ uid } = m.ids("bob"));
+    declare(...JAILS);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    m.mkdir(`${A}/tmp`, { mode: 0o755 });
+    m.must(["cp", THREADS, left]);
+    m.must(["chown", `${uid}`, left]);
+    await start();
+    m.remove(left);
+    m.write(FILE, [...JAILS, `${FRED.replace("fred", "nina")}uid = ${uid}\n`].join(""));
+    return linesOf(m);
+  }
+  const nobody = { user: { uid: 65534, gid: 65534 } };
+
+  test.each([
+    ["of which one thread has a file of it open", [THREADS, "--", `open=${left}`]],
+    ["of which one has, and the first one has ended", [THREADS, "end", "--", `open=${left}`]],
+    ["that executes a file of it, and whose first thread has ended", [left, "end"]],
+  ])("stays reserved beside a process %s", async (_, [program = "", ...words]) => {
+    let pid = 0;
+    const { status, summary } = await wants(async () => ({ pid } = await threads(words, nobody, program)));
+    expect(JSON.stringify(summary.problems)).toContain(`the process ${pid} has the uid ${uid}`);
+    expect([status, m.run(["id", "nina"]).status]).toEqual([1, 1]);
+  });
+
+  test("stays reserved beside processes that end as soon as they have started another one", async () => {
+    m.must(["install", compiledC(join(checkout, "test/e2e/hidden-process.c")), "/usr/local/bin/hidden"]);
+    const script = `exec 5<${left}; /usr/local/bin/hidden </dev/null >/dev/null 2>&1 &`;
+    try {
+      const { status } = await wants(async () => m.must(["sh", "-c", script], nobody));
+      expect([status, m.run(["id", "nina"]).status]).toEqual([1, 1]);
+    } finally {
+      typeRemedy(m, endSessions(nobody.user.uid));
+    }
+  });
 });
