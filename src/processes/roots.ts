@@ -1,8 +1,9 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
+import { AT_FDCWD, O_PATH } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { readFileIfPresent, readLink } from "../../ffi/files.ts";
+import { openAt, readFileIfPresent, readLink, withFd } from "../../ffi/files.ts";
 import { below, type Mount, parseMounts } from "../system/mountinfo.ts";
+import { examineThreads } from "../system/processes.ts";
 import { identify, type ProcessPath, type RootIdentity, sameDirectory } from "./scan.ts";
 
 /** The root directory of a process. */
@@ -107,10 +108,21 @@ export class RootReader {
     this.ownPidNamespace = readProcLink(proc, "self/ns/pid");
   }
 
-  /** The root of a process, which has this identity; undefined if the process ended in the meantime. */
+  /** The root of a process, which has this identity; undefined if the process ended in the meantime, or has it no more. */
   read(process: ProcessPath, identity: RootIdentity | undefined): Root | undefined {
+    let root = this.readAt(process, identity);
+    if (root !== undefined) return root;
+    const [pid = process] = process.split("/");
+    examineThreads(this.proc, pid, (thread) => {
+      root ??= this.readAt(thread, identity);
+      return root !== undefined;
+    });
+    return root;
+  }
+
+  private readAt(process: ProcessPath, identity: RootIdentity | undefined): Root | undefined {
     const { proc } = this;
-    const text = readProcLink(proc, `${process}/root`);
+    const text = this.textOf(process, identity);
     if (text === undefined) return undefined;
     const namespace = readProcLink(proc, `${process}/ns/mnt`);
     const mountNamespace = namespace === this.ownMountNamespace ? undefined : namespace;
@@ -130,6 +142,20 @@ export class RootReader {
       nameByMount: () => identity && this.namesOfMount(process, identity.mountId).find(isHere),
     });
     return { kind, name, text, removed, mountNamespace, identity };
+  }
+
+  /** The text of the root of a process, if that is still the one which was examined: others are to get its name. */
+  private textOf(process: ProcessPath, identity: RootIdentity | undefined): ByteString | undefined {
+    const { proc } = this;
+    if (identity === undefined) return readProcLink(proc, `${process}/root`);
+    return attempt(() =>
+      withFd(openAt(proc, `${process}/root`, O_PATH), (fd) => {
+        const held = `/proc/self/fd/${fd}`;
+        const now = identify(AT_FDCWD, held);
+        const isSame = now !== undefined && now.mountId === identity.mountId && sameDirectory(now, identity);
+        return isSame ? readLink(AT_FDCWD, held) : undefined;
+      }),
+    );
   }
 
   /** The paths by which the own mounts may lead to a mount of a process. */

@@ -1,6 +1,6 @@
 /*
  * A process of two threads that share no root, working directory or descriptors. Words before `--` are for the first thread,
- * which then waits, or with `end` ends; those behind it are for the other one:
+ * which then waits for SIGUSR1 and ends, or with `end` ends at once; those behind it are for the other one:
  *   root=DIR    a root of its own (root of the machine alone may)
  *   cwd=DIR     the working directory
  *   open=FILE   a descriptor
@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,9 @@ static void list(void)
 
 static void *other(void *unused)
 {
+	sigset_t all;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, 0);
 	try(unshare(CLONE_FS | CLONE_FILES), "unshare");
 	if (*words)
 		obey(words + 1);
@@ -77,15 +81,18 @@ static void *other(void *unused)
 	exit(0);
 }
 
+static void nothing(int unused) {}
+
 int main(int argc, char **argv)
 {
 	pthread_t second;
 	(void)argc;
 	words = obey(argv + 1);
 	first = pthread_self();
+	signal(SIGUSR1, nothing);
 	pthread_create(&second, 0, other, 0);
-	if (ends)
-		syscall(SYS_exit, 0);
-	for (;;)
+	if (!ends)
 		pause();
+	syscall(SYS_exit, 0);
+	return 0;
 }

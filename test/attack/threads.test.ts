@@ -11,6 +11,7 @@ import { linesOf, openApplyMachine } from "../e2e/apply-scene.ts";
 import { typeRemedy } from "../e2e/remedies-scene.ts";
 import { checkout, compiledC } from "../machine/helper.ts";
 import type { Machine, MachineProcess, RunOptions } from "../machine/machine.ts";
+import { runWithStops } from "../machine/stops.ts";
 import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
@@ -95,6 +96,40 @@ test("one whose threads have roots in two jails is in both, and once in a jail t
     { pid: other.pid, jail: B },
   ]);
   expect(listed()).toHaveLength(3);
+});
+
+test("a process whose first thread ends while it is looked at is listed", async () => {
+  declare(...JAILS);
+  const { pid } = await threads([`root=${A}`, "--"]);
+  const stops = { calls: ["statx"], paths: [`${pid}/root`] };
+  const { stdout } = await runWithStops(m, ["jk_list"], stops, () =>
+    m.must(["sh", "-c", `kill -USR1 ${pid}; until grep -q ^State:.Z /proc/${pid}/status; do :; done`]),
+  );
+  expect(stdout).toMatch(new RegExp(`^${pid} +root +${A} `, "m"));
+});
+
+test("who leaves a root while it is looked at hides no other process that has it", async () => {
+  declare(...JAILS);
+  const script = `import os
+out = os.open("/", os.O_RDONLY)
+os.chroot("${A}")
+print("there", flush=True)
+input()
+os.fchdir(out); os.chroot(".")
+print("left", flush=True)
+input()`;
+  const leaving = m.start(["python3", "-c", script]);
+  running.push(leaving);
+  await leaving.until(({ stdout }) => stdout.includes("there") || undefined);
+  const first = m.must(["pgrep", "-n", "-x", "python3"]).stdout.trim();
+  const { pid } = await threads([`root=${A}`, "--"]);
+  const stops = { calls: ["statx"], paths: [`${first}/root`] };
+  const { stdout } = await runWithStops(m, ["jk_list", A], stops, () => {
+    leaving.write("\n");
+    m.must(["sh", "-c", `until [ "$(readlink /proc/${first}/root)" = / ]; do :; done`]);
+  });
+  expect(stdout).toMatch(new RegExp(`^${pid} +root +${A} `, "m"));
+  expect(stdout.split("\n")).toHaveLength(3);
 });
 
 test.each([
