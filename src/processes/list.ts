@@ -7,7 +7,7 @@ import { flatFirstAccounts } from "../system/flat-accounts.ts";
 import { openProc } from "../system/processes.ts";
 import { describeProcess, isKernelThread, type JailedProcess, type ProcessDetails } from "./process.ts";
 import { type Root, RootReader } from "./roots.ts";
-import { identify, ownRoot, type RootIdentity, sameDirectory, scanRoots } from "./scan.ts";
+import { identify, ownRoot, type ProcessPath, type RootIdentity, sameDirectory, scanRoots } from "./scan.ts";
 
 interface ListRequest extends ProcessDetails {
   /** Only processes in these jails; all jails if it is empty. */
@@ -53,25 +53,25 @@ export function listProcesses({ jails, containers, ...details }: ListRequest): P
     const isHidden = (root: Root) =>
       root.kind === "container" && !containers && (jails.length === 0 || !isWanted(root));
     /** Adds processes with the same root. */
-    const add = (pids: readonly number[], identity: RootIdentity | undefined) => {
+    const add = (paths: readonly ProcessPath[], identity: RootIdentity | undefined) => {
       let root: Root | undefined;
-      for (const pid of pids) {
+      for (const path of paths) {
         // Any of them shows the root, unless it ends just then or is a kernel thread.
-        if (root === undefined && isKernelThread(proc, pid)) continue;
-        root ??= roots.read(pid, identity);
+        if (root === undefined && isKernelThread(proc, path)) continue;
+        root ??= roots.read(path, identity);
         if (root === undefined) {
           list[identity === undefined ? "unreadable" : "ended"]++;
           continue;
         }
-        if (isHidden(root)) list.containers += pids.length;
+        if (isHidden(root)) list.containers += paths.length;
         if (isHidden(root) || root.kind === "host" || !isWanted(root)) return;
-        const found = describeProcess(proc, pid, root, details);
+        const found = describeProcess(proc, path, root, details);
         if (found === undefined) list.ended++;
         else list.processes.push(found);
       }
     };
-    for (const { pids, identity } of scan.groups) add(pids, identity);
-    for (const pid of scan.unexamined) add([pid], undefined);
+    for (const { processes, identity } of scan.groups) add(processes, identity);
+    for (const path of scan.unexamined) add([path], undefined);
     list.processes.sort((a, b) =>
       a.root.name < b.root.name ? -1 : a.root.name > b.root.name ? 1 : a.pid - b.pid,
     );

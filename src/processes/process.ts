@@ -1,10 +1,10 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { ENOENT, O_CLOEXEC, O_RDONLY } from "../../ffi/constants.ts";
-import { cArgument, errno, libc } from "../../ffi/libc.ts";
+import { O_CLOEXEC, O_RDONLY } from "../../ffi/constants.ts";
+import { cArgument, libc } from "../../ffi/libc.ts";
 import { below } from "../system/mountinfo.ts";
 import { confinementFromStatus, type ProcessConfinement } from "./confinement.ts";
 import { type Root, readProcFile, readProcLink, withoutDeleted } from "./roots.ts";
-import { identify, ownerOf } from "./scan.ts";
+import { identify, ownerOf, type ProcessPath } from "./scan.ts";
 
 /** A process with another root directory than this one. */
 export interface JailedProcess {
@@ -56,10 +56,10 @@ export function parentFromStat(text: ByteString): number {
 }
 
 /** The program's path on the host: the root's name replaces the root's text at its beginning. */
-function exeOf(proc: number, pid: number, root: Root): Pick<JailedProcess, "exe" | "exeRemoved"> {
-  const link = readProcLink(proc, `${pid}/exe`);
+function exeOf(proc: number, process: ProcessPath, root: Root): Pick<JailedProcess, "exe" | "exeRemoved"> {
+  const link = readProcLink(proc, `${process}/exe`);
   if (link === undefined) return { exe: undefined, exeRemoved: false };
-  const exeRemoved = link !== withoutDeleted(link) && identify(proc, `${pid}/exe`)?.removed !== false;
+  const exeRemoved = link !== withoutDeleted(link) && identify(proc, `${process}/exe`)?.removed !== false;
   const path = exeRemoved ? withoutDeleted(link) : link;
   const text = root.removed ? withoutDeleted(root.text) : root.text;
   // A path in a container stays as it is.
@@ -67,36 +67,37 @@ function exeOf(proc: number, pid: number, root: Root): Pick<JailedProcess, "exe"
   return { exe: rest === undefined ? path : `${root.name.replace(/\/$/, "")}${rest}`, exeRemoved };
 }
 
-/**
- * Whether a process is a kernel thread, which executes no file. Some, such as that of devtmpfs, have a root and a mount
- * namespace of their own, but are in no jail.
- */
-export function isKernelThread(proc: number, pid: number): boolean {
-  // SAFETY: one byte.
-  return libc.readlinkat(proc, cArgument(`${pid}/exe`), buffer, 1) < 0 && errno() === ENOENT;
+// In the field `flags` of proc_pid_stat(5).
+const PF_KTHREAD = 0x200000;
+
+/** Whether a process is a kernel thread. Some, such as that of devtmpfs, have a root of their own, but are in no jail. */
+export function isKernelThread(proc: number, process: ProcessPath): boolean {
+  const stat = readProcFile(proc, `${process}/stat`, STAT_LIMIT) ?? "";
+  const flags = /^ \S (?:-?\d+ ){5}(\d+) /.exec(stat.slice(stat.lastIndexOf(")") + 1))?.[1];
+  return (Number(flags ?? 0) & PF_KTHREAD) !== 0;
 }
 
 /** Describes a process with this root; undefined if it ended in the meantime. */
 export function describeProcess(
   proc: number,
-  pid: number,
+  process: ProcessPath,
   root: Root,
   { parents, confinement }: ProcessDetails,
 ): JailedProcess | undefined {
-  const uid = ownerOf(proc, pid);
+  const uid = ownerOf(proc, process);
   if (uid === undefined) return undefined;
-  const program = exeOf(proc, pid, root);
-  const start = readStart(proc, `${pid}/cmdline`);
+  const program = exeOf(proc, process, root);
+  const start = readStart(proc, `${process}/cmdline`);
   if (start === undefined) return undefined;
-  const stat = parents ? readProcFile(proc, `${pid}/stat`, STAT_LIMIT) : undefined;
-  const status = confinement ? readProcFile(proc, `${pid}/status`, STATUS_LIMIT) : undefined;
+  const stat = parents ? readProcFile(proc, `${process}/stat`, STAT_LIMIT) : undefined;
+  const status = confinement ? readProcFile(proc, `${process}/status`, STATUS_LIMIT) : undefined;
   // It ended, unless its directory is still there: then the file is refused.
-  if (confinement && status === undefined && ownerOf(proc, pid) === undefined) return undefined;
+  if (confinement && status === undefined && ownerOf(proc, process) === undefined) return undefined;
   const words = start.text === "" ? [] : start.text.split("\0");
   // Each argument ends with a NUL, unless the program overwrote it.
   if (words.length > 0 && words[words.length - 1] === "" && !start.cut) words.pop();
   return {
-    pid,
+    pid: Number.parseInt(process, 10),
     parent: stat === undefined ? 0 : parentFromStat(stat),
     uid,
     root,

@@ -1,9 +1,10 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
+import { AT_FDCWD, O_PATH } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { readFileIfPresent, readLink } from "../../ffi/files.ts";
+import { openAt, readFileIfPresent, readLink, withFd } from "../../ffi/files.ts";
 import { below, type Mount, parseMounts } from "../system/mountinfo.ts";
-import { identify, type RootIdentity, sameDirectory } from "./scan.ts";
+import { examineThreads } from "../system/processes.ts";
+import { identify, type ProcessPath, type RootIdentity, sameDirectory } from "./scan.ts";
 
 /** The root directory of a process. */
 export interface Root {
@@ -107,12 +108,23 @@ export class RootReader {
     this.ownPidNamespace = readProcLink(proc, "self/ns/pid");
   }
 
-  /** The root of process `pid`, which has this identity; undefined if the process ended in the meantime. */
-  read(pid: number, identity: RootIdentity | undefined): Root | undefined {
+  /** The root of a process, which has this identity; undefined if the process ended in the meantime, or has it no more. */
+  read(process: ProcessPath, identity: RootIdentity | undefined): Root | undefined {
+    let root = this.readAt(process, identity);
+    if (root !== undefined) return root;
+    const [pid = process] = process.split("/");
+    examineThreads(this.proc, pid, (thread) => {
+      root ??= this.readAt(thread, identity);
+      return root !== undefined;
+    });
+    return root;
+  }
+
+  private readAt(process: ProcessPath, identity: RootIdentity | undefined): Root | undefined {
     const { proc } = this;
-    const text = readProcLink(proc, `${pid}/root`);
+    const text = this.textOf(process, identity);
     if (text === undefined) return undefined;
-    const namespace = readProcLink(proc, `${pid}/ns/mnt`);
+    const namespace = readProcLink(proc, `${process}/ns/mnt`);
     const mountNamespace = namespace === this.ownMountNamespace ? undefined : namespace;
     const isHere = (path: ByteString) => {
       const here = identify(AT_FDCWD, path);
@@ -125,16 +137,30 @@ export class RootReader {
       removed,
       isHostRoot: identity !== undefined && this.hostRoots.some((root) => sameDirectory(root, identity)),
       mountNamespace,
-      otherPidNamespace: readProcLink(proc, `${pid}/ns/pid`) !== this.ownPidNamespace,
+      otherPidNamespace: readProcLink(proc, `${process}/ns/pid`) !== this.ownPidNamespace,
       textIsHere: () => isHere(text),
-      nameByMount: () => identity && this.namesOfMount(pid, identity.mountId).find(isHere),
+      nameByMount: () => identity && this.namesOfMount(process, identity.mountId).find(isHere),
     });
     return { kind, name, text, removed, mountNamespace, identity };
   }
 
+  /** The text of the root of a process, if that is still the one which was examined: others are to get its name. */
+  private textOf(process: ProcessPath, identity: RootIdentity | undefined): ByteString | undefined {
+    const { proc } = this;
+    if (identity === undefined) return readProcLink(proc, `${process}/root`);
+    return attempt(() =>
+      withFd(openAt(proc, `${process}/root`, O_PATH), (fd) => {
+        const held = `/proc/self/fd/${fd}`;
+        const now = identify(AT_FDCWD, held);
+        const isSame = now !== undefined && now.mountId === identity.mountId && sameDirectory(now, identity);
+        return isSame ? readLink(AT_FDCWD, held) : undefined;
+      }),
+    );
+  }
+
   /** The paths by which the own mounts may lead to a mount of a process. */
-  private namesOfMount(pid: number, mountId: bigint): ByteString[] {
-    const mount = this.readMounts(String(pid)).find(({ id }) => id === mountId);
+  private namesOfMount(process: ProcessPath, mountId: bigint): ByteString[] {
+    const mount = this.readMounts(process).find(({ id }) => id === mountId);
     if (mount === undefined) return [];
     this.ownMounts ??= this.readMounts("self");
     return nameOfMount(mount, this.ownMounts);

@@ -1,7 +1,16 @@
 import { type ByteString, cString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, EACCES, ENOENT, EPERM, ESRCH } from "../../ffi/constants.ts";
 import { errno, fail, libc } from "../../ffi/libc.ts";
-import { STATX_INO, STATX_MNT_ID, STATX_NLINK, STATX_UID, statx, statxBuffer } from "../../ffi/statx.ts";
+import {
+  STATX_INO,
+  STATX_MNT_ID,
+  STATX_NLINK,
+  STATX_UID,
+  statx,
+  statxBuffer,
+  statxKnown,
+} from "../../ffi/statx.ts";
+import { examineThreads } from "../system/processes.ts";
 
 /** The identity of a directory. Equal fields mean the same directory on the same mount. */
 export interface RootIdentity {
@@ -14,9 +23,15 @@ export interface RootIdentity {
   removed: boolean;
 }
 
+/**
+ * Where an open /proc has a process: PID, or, for a root that the first thread has not, PID/task/TID. A process is there once
+ * for each root of its threads.
+ */
+export type ProcessPath = ByteString;
+
 interface RootGroup {
   identity: RootIdentity;
-  pids: number[];
+  processes: ProcessPath[];
 }
 
 interface Scan {
@@ -29,7 +44,7 @@ interface Scan {
   /** Processes of other users that this process may not examine. */
   unreadable: number;
   /** Processes with a root that cannot be examined, for example on a file system that only its owner may access. */
-  unexamined: number[];
+  unexamined: ProcessPath[];
 }
 
 // struct statx in words of 32 bits: stx_mask, stx_nlink, stx_uid, stx_ino, stx_dev_major and stx_dev_minor, stx_mnt_id.
@@ -65,17 +80,23 @@ export function identify(dirfd: number, path: ByteString): RootIdentity | undefi
 }
 
 /** The effective uid of a process, from the owner of its directory in /proc; undefined if the process has ended. */
-export function ownerOf(proc: number, pid: number): number | undefined {
-  return statx(proc, String(pid), AT_STATX_DONT_SYNC, STATX_UID) ? word(UID) : undefined;
+export function ownerOf(proc: number, process: ProcessPath): number | undefined {
+  return statx(proc, process, AT_STATX_DONT_SYNC, STATX_UID) ? word(UID) : undefined;
 }
 
 const LOW = 0xffffffffn;
-const SUFFIX = cString("/root");
+const ROOT = cString("/root");
+const THREADS = cString("/task");
+// Its links: for itself, in the directory above, and one for each thread.
+const LINKS_OF_ONE = 3;
 const ZERO = 48;
 const NINE = 57;
 // struct dirent64: the length of the entry, and its name with a NUL.
 const RECORD_LENGTH = 16;
 const NAME = 19;
+
+/** What tells the root in the statx buffer from others. */
+const rootKey = () => [MOUNT, MOUNT + 1, DEVICE, DEVICE + 1, INO, INO + 1].map(word).join(".");
 
 /** Sorts processes by their root directories. */
 class RootGroups {
@@ -83,27 +104,55 @@ class RootGroups {
   private readonly byRoot = new Map<string, RootGroup>();
   private readonly isRoot = libc.geteuid() === 0;
 
+  constructor(
+    private readonly proc: number,
+    private readonly ownKey: string,
+  ) {}
+
   /** A process whose root could not be examined, with the errno. */
-  failed(pid: number, number: number): void {
+  failed(process: ProcessPath, number: number): void {
     const { scan } = this;
-    if (number === ENOENT || number === ESRCH) scan.ended++;
+    // Its other threads may go on.
+    if (isGone(number)) this.addThreads(process, new Set());
     // Root may read every link, so the file system of the directory refused.
-    else if (this.isRoot || (number !== EACCES && number !== EPERM)) scan.unexamined.push(pid);
+    else if (this.isRoot || (number !== EACCES && number !== EPERM)) scan.unexamined.push(process);
     else scan.unreadable++;
   }
 
-  /** A process whose root is in the statx buffer. */
-  add(pid: number): void {
-    const key = [MOUNT, MOUNT + 1, DEVICE, DEVICE + 1, INO, INO + 1].map(word).join(".");
+  /** A process whose root is in the statx buffer, and not that of this process. Returns the key of the root. */
+  add(process: ProcessPath): string {
+    const key = rootKey();
     let group = this.byRoot.get(key);
     if (group === undefined) {
-      group = { identity: decode(), pids: [] };
+      group = { identity: decode(), processes: [] };
       this.byRoot.set(key, group);
       this.scan.groups.push(group);
     }
-    group.pids.push(pid);
+    group.processes.push(process);
+    return key;
+  }
+
+  /** Looks for roots of a process other than those with these keys: each thread can have its own. */
+  addThreads(pid: ByteString, known: Set<string>): void {
+    const { scan } = this;
+    const seen = examineThreads(this.proc, pid, (thread) => {
+      const isSeen = statxKnown(this.proc, `${thread}/root`, 0, ROOT_MASK);
+      const number = isSeen ? 0 : errno();
+      if (isGone(number)) return false;
+      const key = isSeen ? rootKey() : "unexamined";
+      if (known.has(key)) return true;
+      known.add(key);
+      if (!isSeen) this.failed(thread, number);
+      else if (key === this.ownKey) scan.unjailed++;
+      else this.add(thread);
+      return true;
+    });
+    if (seen === "ended" && known.size === 0) scan.ended++;
+    else if (seen === "unknown") scan.unexamined.push(pid);
   }
 }
+
+const isGone = (number: number) => number === ENOENT || number === ESRCH;
 
 /** Copies the digits that a name begins with, and returns how many there are. */
 function copyDigits(from: Uint8Array, at: number, to: Uint8Array): number {
@@ -116,15 +165,12 @@ function copyDigits(from: Uint8Array, at: number, to: Uint8Array): number {
   return length;
 }
 
-const numberOf = (digits: Uint8Array, length: number) => Number(fromBytes(digits, 0, length));
-
 /**
- * Examines the root directory of every process, with one system call for each: statx(2) of /proc/PID/root. It identifies
- * the directory and its mount, so only one process of each root needs a closer look. `proc` is an open /proc, `own` the
- * root of this process.
+ * Examines the root directory of every process, with two system calls for each that has one thread: statx(2) of
+ * /proc/PID/root identifies the directory and its mount, so only one process of each root needs a closer look; that of
+ * /proc/PID/task tells the number of threads. `proc` is an open /proc, `own` the root of this process.
  */
 export function scanRoots(proc: number, own: RootIdentity): Scan {
-  const groups = new RootGroups();
   // The loop runs for every process of the host in an interpreter, so it uses local names and few calls.
   const { statx: examine, getdents64 } = libc;
   const stat = statxBuffer;
@@ -133,9 +179,11 @@ export function scanRoots(proc: number, own: RootIdentity): Scan {
   const inoHigh = Number(own.ino >> 32n);
   const mount = Number(own.mountId & LOW);
   const { devMajor, devMinor } = own;
+  const ownKey = [mount, Number(own.mountId >> 32n), devMajor, devMinor, ino, inoHigh].join(".");
+  const groups = new RootGroups(proc, ownKey);
   const entries = new Uint8Array(1 << 15);
   const path = new Uint8Array(32);
-  const suffix = SUFFIX;
+  const [root, threads] = [ROOT, THREADS];
   let unjailed = 0;
   for (;;) {
     // SAFETY: at most the buffer's own length; each entry holds its length, and a name with a NUL.
@@ -149,11 +197,14 @@ export function scanRoots(proc: number, own: RootIdentity): Scan {
     ) {
       const length = copyDigits(entries, at + NAME, path);
       if (length === 0) continue;
-      path.set(suffix, length);
+      path.set(root, length);
       // SAFETY: the path ends with the suffix's NUL; the buffer is ffi/statx.ts's.
-      if (examine(proc, path, AT_STATX_DONT_SYNC, ROOT_MASK, stat) !== 0)
-        groups.failed(numberOf(path, length), errno());
-      else if (
+      if (examine(proc, path, AT_STATX_DONT_SYNC, ROOT_MASK, stat) !== 0) {
+        groups.failed(fromBytes(path, 0, length), errno());
+        continue;
+      }
+      let key = ownKey;
+      if (
         fields[INO] === ino &&
         fields[MOUNT] === mount &&
         fields[DEVICE] === devMajor &&
@@ -161,7 +212,12 @@ export function scanRoots(proc: number, own: RootIdentity): Scan {
         fields[INO + 1] === inoHigh
       )
         unjailed++;
-      else groups.add(numberOf(path, length));
+      else key = groups.add(fromBytes(path, 0, length));
+      path.set(threads, length);
+      // SAFETY: as above.
+      const failed = examine(proc, path, AT_STATX_DONT_SYNC, STATX_NLINK, stat) !== 0;
+      if (failed || fields[NLINK] !== LINKS_OF_ONE)
+        groups.addThreads(fromBytes(path, 0, length), new Set([key]));
     }
   }
   groups.scan.unjailed = unjailed;

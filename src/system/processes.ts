@@ -3,6 +3,7 @@ import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt, ownerAt, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { JailkitError } from "../cli/error.ts";
 import { noProc } from "./mountinfo.ts";
 import { isProc } from "./mounts.ts";
 
@@ -56,13 +57,52 @@ export function processesByUid(): (uid: number) => readonly number[] {
 }
 
 /** The user ids of a process, of all its threads: one may have kept what the others have given up. */
-function uidsOf(proc: number, pid: number): ReadonlySet<string> {
+function uidsOf(proc: number, pid: number | ByteString): ReadonlySet<string> {
   const status = readStatus(proc, pid);
   const uids = new Set(UIDS.exec(status)?.slice(1));
   if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;
   for (const thread of namesIn(proc, `${pid}/task`))
     for (const uid of UIDS.exec(readStatus(proc, `${pid}/task/${thread}`))?.slice(1) ?? []) uids.add(uid);
   return uids;
+}
+
+// What has ended when it is looked at may have started another one before, so all are listed again, so often.
+const MOST_PASSES = 100;
+
+/**
+ * Calls `examine` with the path, in an open /proc, of each thread of a process: each can have a root and descriptors of its
+ * own, and the first one can end before the others, and has neither then. `examine` returns false for a thread that has ended.
+ * Returns "ended" if all have, and "unknown" if they end all the time before they are examined. Throws what `examine` throws.
+ */
+export function examineThreads(
+  proc: number,
+  pid: number | ByteString,
+  examine: (thread: ByteString) => boolean,
+): "examined" | "ended" | "unknown" {
+  const examined = new Set<ByteString>();
+  const ended = new Set<ByteString>();
+  for (let pass = 0; pass < MOST_PASSES; pass++) {
+    let isMissed = false;
+    for (const tid of namesIn(proc, `${pid}/task`)) {
+      if (examined.has(tid)) continue;
+      // Also if it had ended: one that executes a program takes the place of the first one.
+      if (examine(`${pid}/task/${tid}`)) examined.add(tid);
+      else if (!ended.has(tid)) {
+        ended.add(tid);
+        isMissed = true;
+      }
+    }
+    if (isMissed) continue;
+    if (examined.size > 0) return "examined";
+    if (hasEnded(proc, pid)) return "ended";
+  }
+  return "unknown";
+}
+
+/** True if a process has no thread any more that runs, and could start another one: it has no memory then. */
+function hasEnded(proc: number, pid: number | ByteString): boolean {
+  const status = readStatus(proc, pid);
+  return status === "" || (!/^VmSize:/m.test(status) && THREADS.exec(status)?.[1] === "1");
 }
 
 /** The names in a directory of an open /proc; none if the process has ended. */
@@ -79,7 +119,8 @@ function namesIn(proc: number, directory: ByteString): ByteString[] {
 
 /**
  * For each of `uids` that a process has, or can get by a setuid program that it executes or has open, which need have no name
- * any more, such a process. Throws SystemError, and JailkitError if /proc is not mounted.
+ * any more, such a process. Throws SystemError, and JailkitError if /proc is not mounted, or if processes end all the time
+ * before they can be looked at.
  */
 export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, number> {
   const found = new Map<number, number>();
@@ -87,16 +128,38 @@ export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, number
     if (uid !== undefined && uids.has(uid)) found.getOrInsert(uid, pid);
   };
   withFd(openProc(), (proc) => {
-    for (const pid of pidsIn(proc)) {
-      const own = uidsOf(proc, pid);
-      for (const uid of own) note(Number(uid), pid);
-      // Root has no need of it.
-      if (own.size === 1 && own.has("0")) continue;
-      const open = namesIn(proc, `${pid}/fd`).map((name) => `${pid}/fd/${name}`);
-      for (const path of [`${pid}/exe`, ...open]) note(ownerOfOpen(proc, path), pid);
+    const seen = new Set<number>();
+    for (let pass = 0; pass < MOST_PASSES; pass++) {
+      let isMissed = false;
+      for (const pid of pidsIn(proc)) {
+        if (seen.has(pid)) continue;
+        seen.add(pid);
+        if (!holdsOf(proc, pid, (uid) => note(uid, pid))) isMissed = true;
+      }
+      if (!isMissed) return;
     }
+    throw passing("processes");
   });
   return found;
+}
+
+const passing = (what: string) => new JailkitError("failed", 1, `${what} end before they can be looked at`);
+
+/** Notes the uids that a process has or can get, as holdersOf. False if it has ended. Throws SystemError and JailkitError. */
+function holdsOf(proc: number, pid: number, note: (uid: number | undefined) => void): boolean {
+  const own = uidsOf(proc, pid);
+  for (const uid of own) note(Number(uid));
+  // Root has no need of it.
+  if (own.size === 1 && own.has("0")) return true;
+  const seen = examineThreads(proc, pid, (thread) => {
+    const open = namesIn(proc, `${thread}/fd`).map((name) => `${thread}/fd/${name}`);
+    // The program comes last: a thread that has ended executes none, and what it had open was not seen.
+    const owners = [...open, `${thread}/exe`].map((path) => ownerOfOpen(proc, path));
+    for (const uid of owners) note(uid);
+    return owners.at(-1) !== undefined;
+  });
+  if (seen === "unknown") throw passing(`threads of the process ${pid}`);
+  return seen === "examined";
 }
 
 /** The owner of what a link of proc(5) is; undefined if it is not there any more. */
@@ -118,8 +181,8 @@ export const endSessions = (uid: number): string =>
 
 /** True if all user ids of a process are `uid`. Throws SystemError. */
 export function isRunBy(pid: number, uid: number): boolean {
-  const ids = UIDS.exec(readStatus(AT_FDCWD, `/proc/${pid}`))?.slice(1);
-  return ids?.every((id) => id === String(uid)) ?? false;
+  const ids = uidsOf(AT_FDCWD, `/proc/${pid}`);
+  return ids.size === 1 && ids.has(String(uid));
 }
 
 /** True if root has another process with one of these names (proc(5), `Name:`). Throws SystemError. */

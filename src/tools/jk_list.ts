@@ -116,7 +116,7 @@ export const tool = defineTool({
     1: "/proc is not mounted, or the options are wrong",
   },
   notes:
-    "A process is in a jail if its root directory is not that of the host, in any mount namespace. " +
+    "A process is in a jail if the root directory of one of its threads is not that of the host, in any mount namespace. " +
     "Only root sees the processes of other users.",
   run({ options, operands }) {
     const { jail, all, tree, json, wide, confinement } = options;

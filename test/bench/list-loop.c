@@ -1,5 +1,6 @@
 /*
- * What a list of jailed processes cannot do without: the names in /proc, and the root directory of each process.
+ * What a list of jailed processes cannot do without: the names in /proc, and the root directory of each process, and the
+ * number of its threads, each of which can have another one.
  * With arguments, `N J DIR`: makes N processes that wait, J of them with the root DIR, says so, and waits for the end
  * of its standard input.
  */
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int crowd(int count, int jailed, const char *jail)
@@ -40,7 +42,7 @@ int main(int argc, char **argv)
 	DIR *proc = opendir("/proc");
 	if (!proc)
 		return 1;
-	int jailed = 0;
+	int jailed = 0, threaded = 0;
 	for (struct dirent *entry; (entry = readdir(proc));) {
 		char path[300], root[4096];
 		if (!isdigit((unsigned char)entry->d_name[0]))
@@ -49,7 +51,11 @@ int main(int argc, char **argv)
 		ssize_t length = readlink(path, root, sizeof(root));
 		if (length > 0 && !(length == 1 && root[0] == '/'))
 			jailed++;
+		struct stat threads;
+		snprintf(path, sizeof(path), "/proc/%s/task", entry->d_name);
+		if (stat(path, &threads) == 0 && threads.st_nlink != 3)
+			threaded++;
 	}
-	printf("%d\n", jailed);
+	printf("%d %d\n", jailed, threaded);
 	return 0;
 }

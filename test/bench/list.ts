@@ -8,8 +8,8 @@ const jail = "/srv/jail";
 const PROCESSES = 5000;
 
 /**
- * jk_list among 5,000 processes, against a loop in C that reads the names in /proc and the root of each, and against
- * 2.23; with few and with half of the processes in a jail, of which much more has to be read.
+ * jk_list among 5,000 processes, against a loop in C that reads the names in /proc, and the root and the number of threads
+ * of each, and against 2.23; with few and with half of the processes in a jail, of which much more has to be read.
  */
 export async function benchList(): Promise<void> {
   const m = await openMachine({ under: "ours", only: ["jk_list"] });

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openDirectoryPath, withFd } from "../../ffi/files.ts";
 import { confinementFromStatus, seccompText } from "../../src/processes/confinement.ts";
-import { type JailedProcess, parentFromStat } from "../../src/processes/process.ts";
+import { isKernelThread, type JailedProcess, parentFromStat } from "../../src/processes/process.ts";
 import { classifyRoot, nameOfMount, type RootFacts, withoutDeleted } from "../../src/processes/roots.ts";
 import { commandOf, type Row, rowsOf, tableLines, treeOrder } from "../../src/processes/text.ts";
 import { parseMounts } from "../../src/system/mountinfo.ts";
@@ -90,6 +94,22 @@ test("the parent in proc_pid_stat(5), whatever the program is called", () => {
   expect(parentFromStat("12 (a) S 1 (b)) R 42 12 12 0 -1")).toBe(42);
   expect(parentFromStat("12 (\n) S 3 ) S 9 12")).toBe(9);
   expect(parentFromStat("")).toBe(0);
+});
+
+test("a kernel thread is told by its flags, whatever a process is called", () => {
+  const proc = fs.mkdtempSync(join(tmpdir(), "list-"));
+  fs.mkdirSync(join(proc, "7"));
+  const isOne = (text: string) => {
+    fs.writeFileSync(join(proc, "7/stat"), text);
+    return withFd(openDirectoryPath(proc), (fd) => isKernelThread(fd, "7"));
+  };
+  expect(isOne("7 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0")).toBe(true);
+  expect(isOne("7 (kdevtmpfs) S 2 0 0 0 -1 2097216 0 0 0 0")).toBe(true);
+  expect(isOne("7 (sh) S 1 7 7 34816 7 4194304 0 0 0 0")).toBe(false);
+  expect(isOne("7 (sh) S 2 0 0 0 -1 2129984 (x) S 1 7 7 0 -1 4194304 0 0 0 0")).toBe(false);
+  expect(isOne("")).toBe(false);
+  fs.rmSync(proc, { recursive: true });
+  expect(withFd(openDirectoryPath("/proc"), (fd) => isKernelThread(fd, "self"))).toBe(false);
 });
 
 describe("confinementFromStatus", () => {

@@ -370,7 +370,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/system/processes.ts", "unit/processes.test.ts", [
     ['if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;', "return uids;"],
   ]),
-  ...within("src/system/processes.ts", LEFT, [["note(ownerOfOpen(proc, path), pid);", ""]]),
+  ...within("src/system/processes.ts", LEFT, [["for (const uid of owners) note(uid);", ""]]),
   ...begun("is removed again", "src/declaration/creating.ts", [
     ["kept.push(...homeWithoutAccount(one));", ""],
   ]),
