@@ -18,7 +18,7 @@ import { type Comparison, compare, hasWork, UNCHANGED } from "../declaration/com
 import { withGroupNames } from "../declaration/compare/settle.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Remembered } from "../declaration/keep.ts";
-import { DECLARATION_FILE, isUsual, knownAs } from "../declaration/known-file.ts";
+import { DECLARATION_FILE, knownAs, rememberedAs } from "../declaration/known-file.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, ONCE_FILE, readOnce } from "../declaration/once.ts";
 import type { Once } from "../declaration/once-shape.ts";
@@ -179,7 +179,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const usual = files.length === 0;
   const directory = configDir === undefined ? undefined : requireDeclarations(configDir);
   compileIf((statIfPresent(AT_FDCWD, ONCE_FILE)?.size ?? 0) > MANY * USER_SIZE);
-  const known = readOnce((file) => (isUsual(file) ? file : knownAs(file)));
+  const known = readOnce(rememberedAs);
   const named = usual ? undefined : files.map(absolutePath);
   if (named !== undefined && prune) requireFiles(named.map(knownAs), known);
   const read =
