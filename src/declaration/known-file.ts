@@ -4,6 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { baseName, directoryOf } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, dropInDirectory } from "../config/load.ts";
+import { lookUp, withTree } from "../jail/fs/look.ts";
 import { isLink, joinPath } from "../jail/fs/walk.ts";
 import { RootView } from "../libraries/root-view.ts";
 
@@ -16,24 +17,43 @@ export const DROP_INS: ByteString = dropInDirectory(DECLARATION_FILE) ?? "";
 export const isUsual = (file: ByteString): boolean =>
   file === DECLARATION_FILE || file.startsWith(`${DROP_INS}/`);
 
-// For thousands of files in one directory.
-const real = new Map<ByteString, ByteString>();
+/** Finds the path without symbolic links; undefined if it is missing or cannot be followed. */
+type Follow = (path: ByteString) => ByteString | undefined;
 
-/** A path of the host without symbolic links; as it is, if it is missing or cannot be followed. */
-const realPath = (path: ByteString): ByteString =>
-  real.getOrInsertComputed(path, () => {
-    using host = new RootView();
-    return answered(() => host.realPath(path)) ?? path;
-  });
+/** Paths as they are where they cannot be followed; each once, for thousands of files in one directory. */
+function following(follow: Follow): (path: ByteString) => ByteString {
+  const known = new Map<ByteString, ByteString>();
+  return (path) => known.getOrInsertComputed(path, () => answered(() => follow(path)) ?? path);
+}
 
-/**
- * The path of a declaration, the same by whatever way it was named: without symbolic links, and that of the usual files as
- * they are read without a name. It may be missing.
- */
-export function knownAs(file: ByteString): ByteString {
-  const place = joinPath(realPath(directoryOf(file)), baseName(file));
+/** Through all links: root names the path, and reading it refuses those that others may have made. */
+const realPath = following((path) => {
+  using host = new RootView();
+  return host.realPath(path);
+});
+
+/** Through links that nobody but root can have made. */
+const trustedPath = following((path) =>
+  withTree((host) => lookUp(host, path, { follow: true })?.canonicalPath),
+);
+
+function pathBy(follow: (path: ByteString) => ByteString, file: ByteString): ByteString {
+  const place = joinPath(follow(directoryOf(file)), baseName(file));
   const stat = answered(() => statIfPresent(AT_FDCWD, place));
-  const path = stat !== undefined && isLink(stat) ? realPath(place) : place;
+  const path = stat !== undefined && isLink(stat) ? follow(place) : place;
   if (directoryOf(path) === realPath(DROP_INS)) return joinPath(DROP_INS, baseName(path));
   return path === realPath(DECLARATION_FILE) ? DECLARATION_FILE : path;
 }
+
+/**
+ * The path of a declaration that root names now, the same by whatever way: without symbolic links, and that of the usual files
+ * as they are read without a name. It may be missing.
+ */
+export const knownAs = (file: ByteString): ByteString => pathBy(realPath, file);
+
+/**
+ * The same of one that root named at any time. Whoever may write above it can have put a link there since, to a file that never
+ * declared what this one did.
+ */
+export const rememberedAs = (file: ByteString): ByteString =>
+  isUsual(file) ? file : pathBy(trustedPath, file);

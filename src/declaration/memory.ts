@@ -201,18 +201,20 @@ export class Memory {
 
   /**
    * Forgets again what is declared of a jail or user, was not remembered before, and could not be made: what is there of it is
-   * of others. `made`: what was.
+   * of others. `made`: what was. `begun`: changes that failed, and may have given what this machine did not have.
    */
-  unmade(of: "jail" | "user", name: ByteString, made: ReadonlySet<Change["what"]>): void {
+  unmade({ of, name }: Change, made: ReadonlySet<Change["what"]>, begun: readonly Change[]): void {
     const isNew = of === "jail" ? !this.#wereJails.has(name) : !this.#before.has(name);
-    if (isNew && made.size === 0) this.#drop(of, name);
+    if (isNew && made.size + begun.length === 0) this.#drop(of, name);
     const user = of === "user" ? this.#users.get(name) : undefined;
     if (user === undefined || made.has("account")) return;
     const { groups = [], keys = [], policy = false } = this.#before.get(name) ?? {};
+    const has = (what: Change["what"]) => made.has(what) || begun.some((change) => change.what === what);
+    const joined = begun.flatMap(({ what, items }) => (what === "groups" ? items : []));
     this.#change(name, {
-      policy: made.has("policy") ? user.policy : policy,
-      groups: made.has("groups") ? user.groups : groups,
-      keys: made.has("keys") ? user.keys : keys,
+      policy: has("policy") ? user.policy : policy,
+      groups: made.has("groups") ? user.groups : union(groups, joined),
+      keys: has("keys") ? user.keys : keys,
     });
   }
 

@@ -128,6 +128,11 @@ const dialect = "plain";
 export const readDeclarationSources = (directory: ByteString = CONFIG_DIRECTORY): ConfigSource[] =>
   readConfigSources(`${directory}/jails.ini`, 1, undefined, undefined, { dialect });
 
+/** Whether a file can be read that is named, and only root can have put it there. */
+export const isReadable = (file: ByteString): boolean =>
+  answered(() => readConfigSources(file, 1, undefined, undefined, { dialect, alone: true }).length > 0) ===
+  true;
+
 /** What the files of this machine declare, by paths and names. */
 export interface Declared {
   readonly ini: IniFile;

@@ -25,7 +25,7 @@ import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { endSessions } from "../system/processes.ts";
 import type { AccountRun } from "./account-run.ts";
-import { requireNoneAlong } from "./home-along.ts";
+import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe } from "./safe-place.ts";
@@ -99,7 +99,8 @@ export function changeAccount(
   };
   try {
     const moved = { from: normalHome(user.home), to: normalHome(change.home) };
-    if (moveWithoutCopy(source, move, run, { change: changeBoth, undo })) {
+    const examine = (fd: number) => requireNoneInside(user, hostPath(move.from, move.fromPath), fd);
+    if (moveWithoutCopy(source, move, run, { examine, change: changeBoth, undo })) {
       run.moved = moved;
       return;
     }
@@ -109,6 +110,7 @@ export function changeAccount(
         `copied ${quoted(hostPath(move.from, source.path))} to ${quoted(hostPath(move.to, move.toPath))}`,
       );
       try {
+        examine(copy);
         changeBoth();
       } catch (error) {
         removeCopy(source, move, copy, run);

@@ -1,13 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { openAt, readLink, statIfPresent } from "../../ffi/files.ts";
 import { baseName, directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { isLink, joinPath } from "../jail/fs/walk.ts";
 import { RootView } from "../libraries/root-view.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { onlyRootExchanges } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../system/flat-accounts.ts";
 import { hostText, versionsOf } from "../system/host-files.ts";
 import { below } from "../system/mountinfo.ts";
@@ -37,7 +38,18 @@ function realPath(path: ByteString): ByteString | undefined {
   return (attempt(() => ({ path: host.realPath(path) })) ?? { path }).path;
 }
 
-/** The same for a home, most of which are directories in the same one. */
+/** The same of a path that is missing: as far as it is there. Whoever owns a directory above it may have moved it away. */
+function missingPath(path: ByteString, links = 0): ByteString {
+  if (path === "/" || links > C.MOST_LINKS) return path;
+  const [above, name] = [directoryOf(path), baseName(path)];
+  const stat = attempt(() => statIfPresent(C.AT_FDCWD, path));
+  if (stat === undefined || !isLink(stat))
+    return joinPath(remembered(above, realPath) ?? missingPath(above, links), name);
+  const target = attempt(() => readLink(C.AT_FDCWD, path)) ?? "/";
+  return missingPath(normalPath(target.startsWith("/") ? target : `${above}/${target}`), links + 1);
+}
+
+/** The same for a home that is there, most of which are directories in the same one. */
 function realHome(home: ByteString): ByteString | undefined {
   const path = normalPath(home);
   const stat = attempt(() => ({ found: statIfPresent(C.AT_FDCWD, path) }));
@@ -48,13 +60,12 @@ function realHome(home: ByteString): ByteString | undefined {
   return above && joinPath(above, baseName(path));
 }
 
-/** An account, and the place of its home: the path without symbolic links. */
+/** An account, and the place of its home: the path without symbolic links, also while nothing is there. */
 interface Housed extends Pick<PasswdEntry, "name" | "home"> {
   readonly place: ByteString;
 }
 
-const housed = ({ name, home }: PasswdEntry, place = realHome(home)): Housed[] =>
-  place === undefined ? [] : [{ name, home, place }];
+const placeOf = (home: ByteString): ByteString => remembered(home, realHome) ?? missingPath(normalPath(home));
 
 interface Local {
   readonly version: string;
@@ -66,10 +77,7 @@ interface Local {
 
 let local: Local | undefined;
 
-/**
- * The accounts of /etc/passwd whose homes are there, and may be at or below a directory; they are read again when the file
- * has changed.
- */
+/** The accounts of /etc/passwd whose homes may be at or below a directory; they are read again when the file has changed. */
 function localAccounts(path: ByteString): readonly Housed[] {
   const version = versionsOf(["/etc/passwd"]);
   if (local?.version === version) {
@@ -77,7 +85,7 @@ function localAccounts(path: ByteString): readonly Housed[] {
     return local.byPlace.get(path) ?? [];
   }
   const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
-  const accounts = users.flatMap((user) => housed(user, remembered(user.home, realHome)));
+  const accounts = users.map(({ name, home }) => ({ name, home, place: placeOf(home) }));
   local = { version, accounts, uids: new Set(users.map(({ uid }) => uid)) };
   return local.accounts;
 }
@@ -92,45 +100,82 @@ function byPlace(accounts: readonly Housed[]): ReadonlyMap<ByteString, readonly 
   return found;
 }
 
-const isLocalUid = (uid: number): boolean => local?.uids.has(uid) === true;
-
 /** The accounts of the owners of directories, asked once: a name service may take a while for each. */
 const owners = new Map<number, PasswdEntry | undefined>();
 
-/**
- * Accounts whose homes may be at or below a directory: those of /etc/passwd, and of other name services, which may not list
- * them, the owners of directories in it. Throws JailkitError "name-service", "home-too-large".
- */
-function* candidates(path: ByteString, { uid }: Mover): Generator<Housed> {
-  yield* localAccounts(path);
-  if (userServices().every((service) => service === "files")) return;
-  for (const owner of ownersBelow(path, (one) => one === 0 || one === uid || isLocalUid(one))) {
-    const user = owners.getOrInsertComputed(owner, hostUser);
-    if (user !== undefined) yield* housed(user);
-  }
-}
+const isLocalUid = (uid: number): boolean => local?.uids.has(uid) === true;
 
-/** The home of an account as it names it; `rest`: its path below the other one, empty if it is the same. */
+/** The home of another account as it names it; `rest`: its path below the one that goes, empty if it is the same. */
 interface OtherHome {
   readonly name: ByteString;
   readonly home: ByteString;
   readonly rest: ByteString;
+  /** A directory of the account in the one that goes, if its home is another one. */
+  readonly directory?: ByteString;
 }
 
 const NOBODY: ReadonlySet<ByteString> = new Set();
 
+/** What becomes of a home: the home of another account must not go with it; if it is deleted, no directory of one. */
+interface Going {
+  /** Accounts whose homes will have gone before. */
+  readonly except?: ReadonlySet<ByteString>;
+  readonly deletes?: boolean;
+}
+
+/** True if a home is not where its account has it, and others than root can have moved it from there. */
+const isAway = (place: ByteString, uid: number): boolean =>
+  attempt(() => statIfPresent(C.AT_FDCWD, place))?.uid !== uid && !onlyRootExchanges(place);
+
 /**
- * The home of another account, besides those `except`, that is at or below a path of the host. Throws JailkitError if that
- * cannot be known.
+ * The account of another owner of a directory in a home that is deleted; undefined for root, for nobody, and for accounts
+ * `except`. Throws JailkitError "name-service".
  */
-export function otherHomeIn(user: Mover, path: ByteString, except = NOBODY): OtherHome | undefined {
-  const place = realHome(path);
-  if (place === undefined) return undefined;
-  for (const { name, home, place: there } of candidates(place, user)) {
-    const rest = name === user.name || except.has(name) ? undefined : below(there, place);
+export function otherOwner(user: Mover, uid: number, except = NOBODY): PasswdEntry | undefined {
+  if (uid === 0 || uid === user.uid) return undefined;
+  const owner = owners.getOrInsertComputed(uid, hostUser);
+  return owner === undefined || owner.name === user.name || except.has(owner.name) ? undefined : owner;
+}
+
+/**
+ * By the directories below `place`, which `open` opens: the home of an account that is in another name service, which may not
+ * list it, or that has been moved there. Throws JailkitError "name-service", "home-too-large".
+ */
+function otherByOwner(
+  user: Mover,
+  place: ByteString,
+  { except, deletes = false }: Going,
+  open?: () => number,
+): OtherHome | undefined {
+  localAccounts(place);
+  const onlyFiles = userServices().every((service) => service === "files");
+  const isNobodys = (uid: number) => onlyFiles && !isLocalUid(uid);
+  const skips = (uid: number) => uid === 0 || uid === user.uid || isNobodys(uid);
+  for (const { uid, path } of ownersBelow(place, skips, undefined, open)) {
+    const owner = otherOwner(user, uid, except);
+    if (owner === undefined) continue;
+    const { name, home } = owner;
+    const there = placeOf(home);
+    const rest = below(there, place);
     if (rest !== undefined) return { name, home, rest };
+    if (deletes || isAway(there, uid))
+      return { name, home, rest: path, directory: joinPath(normalPath(place), path) };
   }
   return undefined;
+}
+
+/**
+ * The home of another account that is at or below a path of the host, by what that account says or by what is there. Throws
+ * JailkitError if that cannot be known.
+ */
+export function otherHomeIn(user: Mover, path: ByteString, going: Going = {}): OtherHome | undefined {
+  const place = realHome(path);
+  if (place === undefined) return undefined;
+  for (const { name, home, place: there } of localAccounts(place)) {
+    const rest = name === user.name || going.except?.has(name) ? undefined : below(there, place);
+    if (rest !== undefined) return { name, home, rest };
+  }
+  return otherByOwner(user, place, going);
 }
 
 /**
@@ -138,17 +183,36 @@ export function otherHomeIn(user: Mover, path: ByteString, except = NOBODY): Oth
  * would move along, into a jail or out of one. A printable text after the name of the account; undefined if there is none.
  * Throws JailkitError if that cannot be known.
  */
-export function homeAlong(user: Mover, path: ByteString): string | undefined {
-  const found = otherHomeIn(user, path);
+export const homeAlong = (user: Mover, path: ByteString): string | undefined =>
+  alongText(path, otherHomeIn(user, path));
+
+function alongText(path: ByteString, found: OtherHome | undefined): string | undefined {
   if (found === undefined) return undefined;
   const [other, has] = [quoted(found.name), `has the home ${quoted(path)}`];
+  if (found.directory !== undefined)
+    return `${has}, which holds ${quoted(found.directory)} of ${other}, whose home ${quoted(found.home)} is not there: it would move along; move it out of the home first`;
   return found.rest === ""
     ? `${has}, which is that of ${other}, too: it would move along; give ${other} another home first`
     : `${has}, which holds that of ${other}, ${quoted(found.home)}: it would move along; give ${other} another home first, outside of it`;
 }
 
+/** What of another account is in a home that is not deleted therefore, printable. */
+export const holdsText = ({ name, directory }: Pick<OtherHome, "name" | "directory">): string =>
+  directory === undefined
+    ? `the home of ${quoted(name)} is in it`
+    : `the directory ${quoted(directory)} of ${quoted(name)} is in it`;
+
 /** Throws JailkitError for a home with which that of another account would move: see homeAlong. */
 export function requireNoneAlong(user: Mover, path: ByteString): void {
-  const why = homeAlong(user, path);
-  if (why !== undefined) throw new JailkitError(HOLDS_HOME, 1, `${quoted(user.name)} ${why}`);
+  refuseAlong(user, homeAlong(user, path));
+}
+
+/** The same of an open directory, to which the home has come from its path, and where nobody exchanges anything any more. */
+export function requireNoneInside(user: Mover, path: ByteString, fd: number): void {
+  const open = () => openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY);
+  refuseAlong(user, alongText(path, otherByOwner(user, placeOf(path), {}, open)));
+}
+
+function refuseAlong({ name }: Mover, why: string | undefined): void {
+  if (why !== undefined) throw new JailkitError(HOLDS_HOME, 1, `${quoted(name)} ${why}`);
 }

@@ -20,18 +20,26 @@ const OPEN = C.O_DIRECTORY | C.O_NOFOLLOW;
 // No account can have a home with a longer path.
 const LONGEST = C.PATH_MAX;
 
+/** The owner of directories below one, and the path of the first of them, from there. */
+interface Owner {
+  readonly uid: number;
+  readonly path: ByteString;
+}
+
 /**
  * The owners of the directories below one, besides those `except`, each once and as soon as it is found. Symbolic links are not
- * followed, and other mounts not entered: with one in it, no home is moved. Throws JailkitError "home-too-large".
+ * followed, and other mounts not entered: with one in it, no home is moved. `open`: opens it, if not by its path. Throws
+ * JailkitError "home-too-large".
  */
 export function* ownersBelow(
   path: ByteString,
   except: (uid: number) => boolean,
   most = MOST,
-): Generator<number> {
+  open = () => openAt(C.AT_FDCWD, path, C.O_RDONLY | C.O_DIRECTORY),
+): Generator<Owner> {
   const owners = new Set<number>();
   const count = new Count(path, most);
-  const top = attempted(() => openAt(C.AT_FDCWD, path, C.O_RDONLY | C.O_DIRECTORY));
+  const top = attempted(open);
   if (top === undefined) return;
   try {
     const left: ByteString[] = ["."];
@@ -44,7 +52,7 @@ export function* ownersBelow(
       if (next === "." || uid === undefined || except(uid) || owners.has(uid)) continue;
       owners.add(uid);
       count.owners(owners.size);
-      yield uid;
+      yield { uid, path: next };
     }
   } finally {
     close(top);
@@ -109,12 +117,11 @@ class Count {
   }
 
   owners(owners: number): void {
-    if (owners > this.most.owners)
-      throw this.#error(`directories of more than ${this.most.owners} uids that are not in /etc/passwd`);
+    if (owners > this.most.owners) throw this.#error(`directories of more than ${this.most.owners} uids`);
   }
 
   #error(what: string): JailkitError {
-    const message = `${quoted(this.path)} holds ${what}: too many to look for homes of accounts of other name services, which would go along; put some of them elsewhere first`;
+    const message = `${quoted(this.path)} holds ${what}: too many to look for homes of other accounts, which would go along; put some of them elsewhere first`;
     return new JailkitError(TOO_LARGE, 1, message);
   }
 }

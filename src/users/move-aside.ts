@@ -34,6 +34,8 @@ export interface HomeMove {
 
 /** Steps of a move, besides those on the home. */
 interface Steps {
+  /** Gets the home, which only root can reach, and throws if it does not move after all. */
+  readonly examine: (fd: number) => void;
   /** Throws if the user has processes. */
   readonly change: () => void;
   readonly undo: () => void;
@@ -83,6 +85,7 @@ function moveAside(
     putBack(aside);
     return false;
   }
+  steps.examine(aside.fd);
   const replacements = prepareHome(aside);
   makeDirectoriesAbove(to, toPath);
   steps.change();

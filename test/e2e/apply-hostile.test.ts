@@ -136,6 +136,58 @@ os.mkfifo("${KEY_FILE}")`;
   },
 );
 
+/** Lets the user put a FIFO in the place of the own keys when a run first writes below `watched`. */
+async function swapKeys(user: string, watched: string, file: string) {
+  const swap = `import ctypes, os
+libc = ctypes.CDLL(None)
+fd = libc.inotify_init()
+libc.inotify_add_watch(fd, b"${watched}", 0x80)
+print("waits", flush=True)
+os.read(fd, 4096)
+os.rename("${file}", "${file}.old")
+os.mkfifo("${file}")`;
+  const watcher = m.start(["python3", "-c", swap], { user });
+  await watcher.until(({ stdout }) => (stdout.includes("waits") ? true : undefined));
+  return watcher;
+}
+
+test("a group that a user got, and the new keys not, goes when it is not declared any more", async () => {
+  declare("shell = /bin/bash\n");
+  m.must(["jailkit", "apply", "--prune"]);
+  const watcher = await swapKeys("eve", `${J}/etc`, KEY_FILE);
+  declare(`  ${KEYS[1]}\nshell = /bin/bash\ngroups = team\n`);
+  expect(did(m)).toEqual([
+    "failed + user eve: groups team (it is not a member)",
+    "failed + user eve: keys 1 of 2 (not in its authorized_keys)",
+  ]);
+  await watcher.ended;
+  expect(m.must(["id", "-Gn", "eve"]).stdout).toContain("team");
+  m.must(["mv", "-T", `${KEY_FILE}.old`, KEY_FILE]);
+  declare("shell = /bin/bash\n");
+  expect(did(m, "--prune")).toEqual(["done - user eve: groups team (no longer declared)"]);
+  expect(m.must(["id", "-Gn", "eve"]).stdout).not.toContain("team");
+});
+
+test("also of an account that commands jailed", async () => {
+  declare("shell = /bin/bash\n");
+  m.must(["jailkit", "apply"]);
+  m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "fay"]);
+  const file = `${J}/home/fay/.ssh/authorized_keys`;
+  m.must(["install", "-d", "-o", "fay", "-m", "0700", `${J}/home/fay/.ssh`]);
+  m.must(["install", "-o", "fay", "/dev/null", file]);
+  const watcher = await swapKeys("fay", `${J}/etc`, file);
+  const rights = `groups = team\nauthorized_keys = ${KEYS[0]}\n`;
+  declare(`shell = /bin/bash\n[user fay]\njail = ${J}\nshell = /bin/bash\n${rights}`);
+  expect(did(m)).toEqual([
+    "failed + user fay: groups team (it is not a member)",
+    "failed + user fay: keys 1 of 1 (not in its authorized_keys)",
+  ]);
+  await watcher.ended;
+  declare("shell = /bin/bash\n");
+  expect(did(m, "--prune")).toEqual([expect.stringMatching(/^done - user fay: entry /)]);
+  expect(m.must(["id", "-Gn", "fay"]).stdout).not.toContain("team");
+});
+
 test("a process that keeps the jail from being as declared: nobody gets a shell without limits before it is", async () => {
   const declared = (jail: string, eve: string) =>
     m.write(FILE, `${JAIL}${jail}[user eve]\njail = ${J}\n${eve}[user fred]\njail = ${J}\nallow = sftp\n`);

@@ -1,6 +1,7 @@
 /** `jailkit apply` where homes are in homes: who leaves takes no home of another one along, and the plan knows. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
+import { runWithStops } from "../machine/stops.ts";
 import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -73,6 +74,46 @@ test("nor is that of an account that has no line in the jail", () => {
   expect(changes[0]?.warnings).toEqual([expect.stringMatching(/stays: the home of 'other' is in it$/)]);
   expect(m.exists(`${J}/home/web/other/.bashrc`)).toBe(true);
   m.must(["sh", "-c", `userdel other; rm -r ${J}/home/web`]);
+});
+
+test("nor is one that its owner's neighbour has hidden in the own home, whether or not that was its place", () => {
+  for (const place of ["/srv/web/other", "/srv/shared/other"]) {
+    declare(user("web", "/srv/web"));
+    m.must(["install", "-d", "-m", "0777", `${J}/srv/shared`]);
+    m.must(["useradd", "-m", "-d", J + place, "other"]);
+    declare();
+    // By its mode, web may move it to another directory, too.
+    m.must(["chmod", "0777", `${J}/srv/web`, J + place]);
+    m.must(["mv", J + place, `${J}/srv/web/.x`], { user: "web" });
+    const { changes } = linesOf(m, ...ALL);
+    const what = place.startsWith("/srv/web/")
+      ? "the home of 'other' is in it"
+      : `the directory '${J}/srv/web/.x' of 'other' is in it`;
+    expect(changes[0]?.warnings).toEqual([expect.stringMatching(/stays: /)]);
+    expect(changes[0]?.warnings[0]?.replace(/.* stays: /, "")).toBe(what);
+    expect([exists("web"), m.exists(`${J}/srv/web/.x/.bashrc`)]).toEqual([false, true]);
+    m.must(["sh", "-c", `userdel other; rm -r ${J}/srv/web ${J}/srv/shared`]);
+  }
+});
+
+test("nor is one that comes into the home while that is removed", async () => {
+  declare(user("web", "/srv/web"));
+  m.must(["install", "-d", "-m", "0777", `${J}/srv/shared`]);
+  m.must(["useradd", "-m", "-d", `${J}/srv/shared/other`, "other"]);
+  m.must(["sh", "-c", `cd ${J}/srv/web && mkdir a b && touch a/file b/file`]);
+  declare();
+  // Into the one of the two that is still there.
+  const swap = `cd ${J}/srv/web && { [ -e a/file ] || mv ../shared/other b; [ -e b/file ] || mv ../shared/other a; }`;
+  const stops = { calls: ["unlinkat"], paths: [] };
+  const { status, stderr } = await runWithStops(m, ["jailkit", "apply", ...ALL], stops, () => {
+    m.run(["sh", "-c", swap]);
+  });
+  expect([status, stderr]).toEqual([1, expect.stringContaining("of 'other' is in it")]);
+  const found = ["a", "b"].some((name) => m.exists(`${J}/srv/web/${name}/other/.bashrc`));
+  expect([exists("web"), found]).toEqual([true, true]);
+  const { changes } = linesOf(m, ...ALL);
+  expect(changes[0]?.warnings).toEqual([expect.stringContaining("of 'other' is in it")]);
+  m.must(["sh", "-c", `userdel other; rm -r ${J}/srv/web ${J}/srv/shared`]);
 });
 
 test("nor is one that stays though its account is removed", () => {
@@ -169,7 +210,7 @@ test("nor is that of another name service, however deep it is; too much in a hom
   const faults = ["web", "dora"].map((name) =>
     expect.stringMatching(
       new RegExp(
-        `^user ${name}: '${J}/home/${name}' holds directories of more than 1000 uids .*; put some of them elsewhere first$`,
+        `^user ${name}: '${J}/home/${name}' holds directories of more than 1000 uids: .*; put some of them elsewhere first$`,
       ),
     ),
   );

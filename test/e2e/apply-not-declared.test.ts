@@ -17,6 +17,7 @@ const sh = (line: string) => m.must(["sh", "-c", line]);
 
 beforeAll(async () => {
   m = await openApplyMachine();
+  m.addUser("mallory");
 });
 afterEach(() => {
   m.write(FILE, "");
@@ -74,6 +75,50 @@ describe("what a file declared that is gone", () => {
     sh(remove);
     expect([m.exists(A), summary().warnings]).toEqual([false, []]);
     m.remove(OLD);
+  });
+
+  test.each([
+    ["a link to a file of jails.d", `ln -s ${NEW}`],
+    ["a link to a usual file", "ln -s /etc/jailkit/jails.ini"],
+    ["a link that leads nowhere", "ln -s /etc/jailkit/jails.d/none.ini"],
+    ["a link to a directory of root's", "ln -s /etc/jailkit"],
+    ["a file", "touch"],
+  ])("is named, and stays, while a user has put in its place %s", (_, put) => {
+    const open = "/tmp/old.ini";
+    m.write(NEW, "");
+    m.write(open, jail(A) + user("bob", A));
+    m.must(["jailkit", "apply", open]);
+    m.remove(open);
+    m.must([...put.split(" "), open], { user: "mallory" });
+    const warning = `user bob: is not declared any more (and jail ${A}): '${open}' declared it once, and what is there now is not read: jailkit apply --check ${open} says why; to keep it, declare it in a file of /etc/jailkit/jails.d`;
+    for (const options of [["--check"], ["--prune", "--delete-homes"]] as const) {
+      const { changes, summary: all } = linesOf(m, ...options);
+      expect([changes, all.warnings]).toEqual([[], [warning]]);
+    }
+    expect(linesOf(m, "--check", open).summary.problems.map(({ code }) => code)).toEqual([
+      put.includes("none") || put.endsWith("jailkit") ? "config-unreadable" : "config-unsafe",
+    ]);
+    m.remove(open);
+    m.write(open, "");
+    m.must(["jailkit", "apply", "--prune", "--delete-homes", open]);
+    for (const file of [open, NEW]) m.remove(file);
+  });
+
+  test("is that of the file behind a directory which a user has made a link", () => {
+    const open = "/tmp/d/old.ini";
+    m.mkdir("/tmp/d", { mode: 0o755 });
+    m.write(open, jail(A) + user("bob", A));
+    m.must(["jailkit", "apply", open]);
+    sh("rm -r /tmp/d");
+    m.must(["ln", "-s", "/etc/jailkit/jails.d", "/tmp/d"], { user: "mallory" });
+    expect(summary("--prune").warnings.map((line) => line.replace(/ and is gone.*/, ""))).toEqual([
+      `user bob: is not declared any more (and jail ${A}): '${open}' declared it once,`,
+    ]);
+    sh("rm /tmp/d");
+    m.mkdir("/tmp/d", { mode: 0o755 });
+    m.write(open, "");
+    m.must(["jailkit", "apply", "--prune", "--delete-homes", open]);
+    m.remove("/tmp/d");
   });
 
   test("is kept by a file that declares it", () => {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
+import { runWithStops } from "../machine/stops.ts";
 import { reportOf } from "../report.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
 
@@ -158,7 +159,7 @@ describe("jk_jailuser -m", () => {
       const { status, stderr } = m.run(["jk_jailuser", "-n", "-m", "-j", JAIL, outer]);
       expect([status, stderr]).toEqual([
         1,
-        `jk_jailuser: '${home}' holds directories of more than 1000 uids that are not in /etc/passwd: too many to look for homes of accounts of other name services, which would go along; put some of them elsewhere first\n`,
+        `jk_jailuser: '${home}' holds directories of more than 1000 uids: too many to look for homes of other accounts, which would go along; put some of them elsewhere first\n`,
       ]);
       m.write(FILE, `[user ${outer}]\njail = ${JAIL}\nshell = /bin/bash\nhome = ${home}\n`);
       const { changes, summary } = linesOf(m, "--check");
@@ -170,11 +171,76 @@ describe("jk_jailuser -m", () => {
     });
   });
 
-  test("homes that only look alike, and those that are missing, do not count", () => {
+  describe("a home that somebody moved from its place", () => {
+    const moves = (two: Pair, said: string) => {
+      for (const more of [["--dry-run"], []]) {
+        const { status, stderr } = m.run(["jk_jailuser", "-n", "-m", ...more, "-j", JAIL, two.outer]);
+        expect([status, stderr]).toEqual([1, `jk_jailuser: '${two.outer}' ${said}\n`]);
+      }
+    };
+
+    test.each<[string, (two: Pair) => void]>([
+      ["in the other one", () => undefined],
+      [
+        "in the other one, into which a symbolic link leads",
+        ({ inner, innerHome }) => {
+          m.must(["ln", "-s", innerHome, `/home/${inner}`]);
+          m.must(["usermod", "-d", `/home/${inner}`, inner]);
+        },
+      ],
+    ])("%s, counts", (_, name) => {
+      const two = pair("/home", { inside: "/inner" });
+      name(two);
+      m.must(["mv", two.innerHome, `${two.home}/.x`], { user: two.outer });
+      moves(two, along({ ...two, named: homeOf(two.inner) ?? "" }));
+      expect(m.read(`${two.home}/.x/of-${two.inner}`)).toBe(two.inner);
+    });
+
+    test.each(["/home", "/elsewhere"])(
+      "from a directory of both into the other one counts, in %s",
+      (above) => {
+        const two = pair(above, { inside: "/inner" });
+        const shared = `${above}/shared${two.outer}`;
+        m.mkdir(shared, { mode: 0o777 });
+        m.rename(two.innerHome, `${shared}/${two.inner}`);
+        m.must(["usermod", "-d", `${shared}/${two.inner}`, two.inner]);
+        // By its mode, others may move it to another directory, too.
+        m.must(["chmod", "0777", `${shared}/${two.inner}`]);
+        m.must(["mv", `${shared}/${two.inner}`, `${two.home}/.x`], { user: two.outer });
+        moves(
+          two,
+          `has the home '${two.home}', which holds '${two.home}/.x' of '${two.inner}', whose home '${shared}/${two.inner}' is not there: it would move along; move it out of the home first`,
+        );
+        // As it says. Another directory of that account moves along, as what a server has written there.
+        m.rename(`${two.home}/.x`, `${shared}/${two.inner}`);
+        m.mkdir(`${two.home}/uploads`, { owner: [Number(m.must(["id", "-u", two.inner]).stdout), 0] });
+        expect(m.run(["jk_jailuser", "-n", "-m", "-j", JAIL, two.outer]).status).toBe(0);
+        expect(m.exists(`${JAIL}${two.home}/uploads`)).toBe(true);
+      },
+    );
+
+    test.each(["/home", "/elsewhere"])("into the other one during the run counts, in %s", async (above) => {
+      const two = pair(above, { inside: "/inner" });
+      const shared = `${above}/shared${two.outer}`;
+      m.mkdir(shared, { mode: 0o777 });
+      m.rename(two.innerHome, `${shared}/${two.inner}`);
+      m.must(["usermod", "-d", `${shared}/${two.inner}`, two.inner]);
+      const stops = { calls: ["mkdirat"], paths: [] };
+      const swap = `[ -d ${two.home} ] && mv ${shared}/${two.inner} ${two.home}/.x`;
+      const argv = ["jk_jailuser", "-n", "-m", "-j", JAIL, two.outer];
+      const { status, stderr } = await runWithStops(m, argv, stops, () => {
+        m.run(["sh", "-c", swap]);
+      });
+      expect([status, stderr]).toEqual([1, expect.stringContaining(`of '${two.inner}', whose home`)]);
+      expect(homeOf(two.outer)).toBe(two.home);
+      expect(m.read(`${two.home}/.x/of-${two.inner}`)).toBe(two.inner);
+    });
+  });
+
+  test("homes that only look alike do not count", () => {
     const number = next++;
     add(`a${number}`, `/home/a${number}`, number);
     add(`aa${number}`, `/home/a${number}-more`, number + 1000);
-    m.must(["useradd", "-M", "-d", `/home/a${number}/missing`, `gone${number}`]);
     expect(m.run(["jk_jailuser", "-n", "-m", "-j", JAIL, `a${number}`]).status).toBe(0);
     expect(m.exists(`/home/a${number}-more/of-aa${number}`)).toBe(true);
   });

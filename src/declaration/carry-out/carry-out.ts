@@ -5,6 +5,7 @@ import { answered } from "../../cli/error.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { lockJails } from "../../jail/record/jail-lock.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
+import { passwdByName } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { openJailForUsers } from "../../users/open-jail.ts";
 import { type Change, type FaultText, faultText, nameOf, taking, waitsFor } from "../change.ts";
@@ -14,11 +15,13 @@ import type { Former } from "../compare/former.ts";
 import { DECLARED } from "../compare/intent.ts";
 import { otherJailOf } from "../compare/look-keys.ts";
 import { reservedUids, uidInstead } from "../compare/returning.ts";
+import { IN_NO_JAIL } from "../compare/user.ts";
 import { changesOf, type JailWork, type UserWork } from "../compare/work.ts";
 import { memoryOf, type Remembered } from "../keep.ts";
 import type { Memory } from "../memory.ts";
 import { ONCE_FILE } from "../once.ts";
 import { isRemoved, unkeptBy } from "../unkept.ts";
+import { isIn } from "./close-login.ts";
 import { endCreations } from "./creations.ts";
 import { jailSteps } from "./jail.ts";
 import { removeFormer } from "./remove.ts";
@@ -90,25 +93,42 @@ function written(memory: Memory, { broken }: Means): FaultText | undefined {
 
 /** What has become of changes that give something. */
 class Made {
-  readonly #done = new Map<string, { readonly change: Change; readonly whats: Set<Change["what"]> }>();
+  readonly #done = new Map<
+    string,
+    { readonly change: Change; readonly whats: Set<Change["what"]>; readonly begun: Change[] }
+  >();
   readonly #undone = new Set<string>();
 
   add({ change, status }: Parameters<Shown["ended"]>[0]): void {
     if (change.action === "remove") return;
     const key = `${change.of} ${change.name}`;
-    const { whats } = this.#done.getOrInsertComputed(key, () => ({ change, whats: new Set() }));
+    const nothing = () => ({ change, whats: new Set<Change["what"]>(), begun: [] });
+    const { whats, begun } = this.#done.getOrInsertComputed(key, nothing);
     // A jail that could not be made whole is there.
     const isBegun = change.of === "jail" && change.action === "create" && status === "failed";
     if (status === "done" || isBegun) whats.add(change.what);
+    if (status === "failed" && mayHaveGiven(change)) begun.push(change);
     if (status !== "done") this.#undone.add(key);
   }
 
   forgetUnmade(memory: Memory): void {
     for (const key of this.#undone) {
       const one = this.#done.get(key);
-      if (one !== undefined) memory.unmade(one.change.of, one.change.name, one.whats);
+      if (one !== undefined) memory.unmade(one.change, one.whats, one.begun);
     }
   }
+}
+
+const RIGHTS: readonly Change["what"][] = ["entry", "groups", "keys", "policy"];
+
+/**
+ * True for a change that may have given rights to a user before it failed, which the user may have brought about: with a file
+ * that is no file of keys, the groups of the same step are given. What creates an account removes it again.
+ */
+function mayHaveGiven({ of, what, action, name, jail, why }: Change): boolean {
+  if (of !== "user") return false;
+  if (what === "account") return why === IN_NO_JAIL && isIn({ path: jail }, passwdByName(name));
+  return action === "create" && RIGHTS.includes(what);
 }
 
 /** A jail with its users. What fails in it, or before, keeps what gives something waiting. */

@@ -1,7 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { Stat } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
-import { isReported } from "../../cli/error.ts";
+import { isReported, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
@@ -17,6 +18,7 @@ import { hostUser } from "../../system/name-services.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planToUnjail } from "../../users/changes.ts";
+import { HOLDS_HOME, holdsText, otherOwner } from "../../users/home-along.ts";
 import { openShell } from "../../users/leaving.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
@@ -74,6 +76,22 @@ function removeLeftHomes(jail: ByteString, homes: readonly LeftHome[], steps: Sa
     removeTree(root, path, stat);
     steps.push(`removed the home ${quoted(hostPath(root, path))}`);
   }
+}
+
+/** Removes a home, but no directory of another account, wherever it comes from: throws JailkitError "holds-home" then. */
+function removeOwn(
+  root: JailRoot,
+  home: ByteString,
+  user: Pick<PasswdEntry, "name" | "uid">,
+  seen: Stat,
+): void {
+  removeTree(root, home, seen, undefined, ({ uid }, path) => {
+    const owner = otherOwner(user, uid);
+    if (owner === undefined) return;
+    const directory = hostPath(root, path);
+    const message = `${quoted(hostPath(root, home))} is not removed: ${holdsText({ ...owner, directory })}`;
+    throw new JailkitError(HOLDS_HOME, 1, message);
+  });
 }
 
 function removeUser({ once, holds }: FormerUser, means: Means, said: Said): void {
@@ -156,7 +174,7 @@ function takeBack(once: OnceUser, { what }: Change, said: Said): void {
 interface Created extends Means {
   readonly once: OnceUser;
   readonly fate: Fate;
-  /** As planned: of that user nothing may tell any more. */
+  /** As planned, printable: of that user nothing may tell any more. */
   readonly holds: ByteString | undefined;
 }
 
@@ -164,22 +182,24 @@ interface Created extends Means {
 function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said: Said): void {
   const { once, deleteHomes, fate, stays } = created;
   const { name } = once;
-  const holds = created.holds ?? fate.holds;
-  const home = holds === undefined ? fate.home : undefined;
+  const planned = created.holds ?? fate.holds;
   // First: without a line in the jail no login begins, while somebody ends the sessions.
   const failure = loseAll(root, user, once, said);
-  const isFinal = home === undefined || whatRuns(user.uid) !== undefined;
+  const isFinal = fate.home === undefined || planned !== undefined || whatRuns(user.uid) !== undefined;
   if (failure !== undefined && isFinal) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
+  // Again, since nobody works in it any more: until now it could be filled.
+  const holds = planned ?? fateOf(root, user, once, deleteHomes).holds;
+  const home = holds === undefined ? fate.home : undefined;
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
   const where = hostPath(root, place);
   // Who may write above it may have put another one there since.
   if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
-    removeTree(root, home, stat);
+    removeOwn(root, home, user, stat);
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {
-    const notOurs = holds === undefined ? "apply did not create it" : `the home of ${quoted(holds)} is in it`;
+    const notOurs = holds === undefined ? "apply did not create it" : holds;
     const why = deleteHomes
       ? notOurs
       : "this run is without --delete-homes; it also stays in later ones, as long as the jail is declared";

@@ -7,7 +7,7 @@ import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { recall } from "../../users/account-record.ts";
-import { otherHomeIn } from "../../users/home-along.ts";
+import { holdsText, otherHomeIn } from "../../users/home-along.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 
 /** What --prune does with a user of a jail. */
@@ -20,7 +20,7 @@ export interface Fate {
   readonly how: "removed" | "out" | "line" | "stays";
   /** The directory that goes with it, as the jail sees it. */
   readonly home: ByteString | undefined;
-  /** A user whose home is in that of this one, which stays therefore. */
+  /** What of another user is in the home, which stays therefore; printable. */
   readonly holds?: ByteString | undefined;
   /** The home that stays when the account is removed, and nobody has its uid any more. */
   readonly stays?: KeptHome | undefined;
@@ -73,16 +73,19 @@ export function fateOf(
   return { how: "out", home };
 }
 
-/** Another user whose home is in a directory of the jail, or is it: by a line of the jail, or as the machine knows it. */
+/**
+ * What of another user is in a directory of the jail, printable: a home by a line of the jail, or as the machine knows it, or
+ * any directory. Who owns the one above may have moved a home away from its place, to get rid of it.
+ */
 function homeIn(
   root: JailRoot,
   directory: ByteString,
   user: PasswdEntry,
   { gone, homes }: Others,
 ): ByteString | undefined {
-  const line = homes().find(({ name, home }) => {
-    const isOther = name !== user.name && !gone.has(name) && below(home, directory) !== undefined;
-    return isOther && lookUp(root, home) !== undefined;
-  });
-  return (line ?? otherHomeIn(user, hostPath(root, directory), gone))?.name;
+  const isOther = ({ name, home }: HomeLine) =>
+    name !== user.name && !gone.has(name) && below(home, directory) !== undefined;
+  const going = { except: gone, deletes: true };
+  const found = homes().find(isOther) ?? otherHomeIn(user, hostPath(root, directory), going);
+  return found && holdsText(found);
 }

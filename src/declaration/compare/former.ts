@@ -43,7 +43,7 @@ export interface FormerUser {
   readonly of: "user";
   readonly once: OnceUser;
   readonly change: Change;
-  /** Another user whose home is in that of this one, and stays: so does this home. */
+  /** What of another user is in the home, and stays: so does this home. Printable. */
   readonly holds: ByteString | undefined;
   /** The uid that nobody has any more after it. */
   readonly frees: number | undefined;

@@ -11,6 +11,7 @@ import { type Change, changeText, type Fault, listed, nameOf } from "../change.t
 import type { Declaration } from "../model.ts";
 import { isInScope } from "../once.ts";
 import type { Once } from "../once-shape.ts";
+import { isReadable } from "../read.ts";
 import { type Former, formerOf } from "./former.ts";
 import type { Note } from "./former-jails.ts";
 import { LOST, lostText } from "./jail.ts";
@@ -25,12 +26,13 @@ interface Orphans {
   readonly notes: readonly Note[];
 }
 
-/** The files, besides the usual ones and those of this run, that declared something once and are gone. */
+/**
+ * The files, besides the usual ones and those of this run, that declared something once and are not there to be read: what
+ * others than root may have put there since is not the file that root named.
+ */
 function goneFiles({ jails, users }: Once, files: readonly ByteString[]): ByteString[] {
   const all = new Set([...jails, ...users].map(({ file }) => file));
-  return [...all].filter(
-    (file) => !isInScope(file, files, true) && statIfPresent(AT_FDCWD, file) === undefined,
-  );
+  return [...all].filter((file) => !isInScope(file, files, true) && !isReadable(file));
 }
 
 /** What such files have left on this machine, file by file. `declarations`: all of this run, and the usual ones. */
@@ -49,8 +51,14 @@ function orphansOf(
 }
 
 /** How what a missing file declared is removed, or kept. */
-const orphanText = ({ file }: Orphans): string =>
-  `${quoted(file)} declared it once, and is gone: to remove it: touch ${shellWord(file)} && jailkit apply --prune ${shellWord(file)}; to keep it, declare it in a file of /etc/jailkit/jails.d`;
+function orphanText({ file }: Orphans): string {
+  const word = shellWord(file);
+  const isGone = answered(() => statIfPresent(AT_FDCWD, file) === undefined) ?? false;
+  const why = isGone
+    ? `is gone: to remove it: touch ${word} && jailkit apply --prune ${word}`
+    : `what is there now is not read: jailkit apply --check ${word} says why`;
+  return `${quoted(file)} declared it once, and ${why}; to keep it, declare it in a file of /etc/jailkit/jails.d`;
+}
 
 /** A line for each of these things, printable. */
 const orphanLines = (orphans: readonly Orphans[]): string[] =>

@@ -183,6 +183,9 @@ function addAccount({ jail, shell, home, groups, keys }: DeclaredUser, add: Add)
   add({ action: "create", what: "account", to, why: "it does not exist" });
 }
 
+/** Why an account is put into its jail. */
+export const IN_NO_JAIL = "it is in no jail";
+
 function addJailing(declared: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
   const { jail, home, shell } = declared;
   // Before it is there: jailing keeps a line that an earlier stay has left, and its shell.
@@ -190,7 +193,7 @@ function addJailing(declared: DeclaredUser, account: PasswdEntry, state: UserSta
     addEntry(declared, account, state, add);
   const moves = account.home.startsWith(`${jail}/`) || account.home === jail ? "" : ", with its home";
   const to = `in ${display(at(jail, home))}, shell ${display(shell)}${moves}`;
-  add({ action: "change", what: "account", from: display(account.home), to, why: "it is in no jail" });
+  add({ action: "change", what: "account", from: display(account.home), to, why: IN_NO_JAIL });
   addComment(declared, account, add);
 }
 

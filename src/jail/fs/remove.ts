@@ -48,10 +48,23 @@ export const removePath = (root: JailRoot, path: ByteString, seen: Stat): boolea
  * symbolic link. (A caller with an open descriptor of it makes sure that its inode is not used again.) With `among`, only
  * files that it accepts are removed: another one stays, and throws JailkitError "appeared". Without, each directory becomes
  * root's alone before it is emptied, so that nobody can fill it meanwhile. Does not enter other file systems: EBUSY with the
- * mount point. False if it does not exist. Throws JailkitError "exchanged".
+ * mount point. `require`: gets each directory in it before that is emptied, and throws if it stays. False if it does not
+ * exist. Throws JailkitError "exchanged".
  */
-export function removeTree(root: JailRoot, path: ByteString, seen: Stat, among?: Among): boolean {
-  return removeSeen(root, path, seen, among ?? "all");
+export function removeTree(
+  root: JailRoot,
+  path: ByteString,
+  seen: Stat,
+  among?: Among,
+  require?: (directory: Stat, path: ByteString) => void,
+): boolean {
+  return removeSeen(root, path, seen, { among: among ?? "all", require });
+}
+
+/** What of a directory is removed. */
+interface Within {
+  readonly among: Among | "all";
+  readonly require: Parameters<typeof removeTree>[4];
 }
 
 /** True if a file (with its path in the jail) may be removed. */
@@ -74,7 +87,7 @@ export function isOneOf(all: Iterable<Seen>): (stat: Stat) => boolean {
   return (stat) => keys.has(key(stat));
 }
 
-function removeSeen(root: JailRoot, path: ByteString, seen: Stat, among?: Among | "all"): boolean {
+function removeSeen(root: JailRoot, path: ByteString, seen: Stat, within?: Within): boolean {
   const { above, name } = splitPath(root, path);
   let parent: Directory;
   try {
@@ -92,7 +105,7 @@ function removeSeen(root: JailRoot, path: ByteString, seen: Stat, among?: Among 
     if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);
     if (!isDirectory(stat)) removeFile(root, parent, name, seen);
     else {
-      if (among !== undefined) emptyDirectory(root, parent, name, seen, among);
+      if (within !== undefined) emptyDirectory(root, parent, name, seen, within);
       // If another file has the name by now: rmdir(2) removes only an empty directory.
       unlinkAt(parent.fd, name, C.AT_REMOVEDIR);
     }
@@ -167,7 +180,7 @@ function emptyDirectory(
   parent: Directory,
   name: ByteString,
   seen: Stat,
-  among: Among | "all",
+  { among, require }: Within,
 ) {
   const path = joinPath(parent.path, name);
   const top = openLevel(parent.fd, name, seen, parent.stat, hostPath(root, path));
@@ -206,6 +219,7 @@ function emptyDirectory(
       unlinkAt(fd, entry);
       return;
     }
+    require?.(stat, at);
     if (depth >= DEPTH_LIMIT) {
       moveUp(fd, entry, top, stat, hostPath(root, at));
       return;

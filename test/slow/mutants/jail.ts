@@ -539,9 +539,9 @@ export const JAIL: readonly Mutant[] = [
     ["const place = realHome(path);", "const place = path;"],
     ["if (isLink(stat.found)) return realPath(path);", ""],
     ["const above = remembered(directoryOf(path), realPath);", "const above = directoryOf(path);"],
-    ["if (user !== undefined) yield* housed(user);", ""],
+    ["if (owner === undefined) continue;", "continue;"],
     ['.every((service) => service === "files")', ".length > 0"],
-    ["name === user.name || except", "except"],
+    ["name === user.name || going", "going"],
   ]),
   ...within("src/users/home-owners.ts", "unit/home-owners.test.ts", [
     ["if (path.length + at.length < LONGEST) left.push(at);", ""],
