@@ -217,7 +217,7 @@ export function gatherFacts(login: Login): GatheredFacts {
       const there = homeStat();
       return there && userOrUnknown(there.uid);
     }),
-    onlyRootExchangesHome: memoized(() => onlyRootExchangesIn(root(), home())),
+    onlyRootExchanges: (place) => onlyRootExchangesIn(root(), place),
     // The host's paths mean nothing after chroot(2).
     homeAside: () => hostPath(root(), freeName(plainPath(home()), ".old", isIn(root()))),
     homeAcl: memoized(() => withDirectory(root(), home(), ({ fd }) => aclAt(fd, "."))),

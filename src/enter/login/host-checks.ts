@@ -71,7 +71,10 @@ export function ownHomeRemedy(facts: LoginFacts, give: ByteString): ByteString {
   const owner = facts.homeOwner();
   const others =
     owner === "unknown" || (owner !== undefined && owner.uid !== facts.uid && dirsEqual(owner.home, text));
-  return others || isJailsOwn(home) ? otherHomeRemedy(jail, { name, uid: facts.uid, gid: facts.gid }) : give;
+  if (!others && !isJailsOwn(home)) return give;
+  return otherHomeRemedy(jail, { name, uid: facts.uid, gid: facts.gid }, (path, command) =>
+    atHome(facts, path, command, { home: usualHome(name) }),
+  );
 }
 
 function judgeHome(facts: LoginFacts): Verdict {
