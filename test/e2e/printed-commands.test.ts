@@ -64,3 +64,23 @@ test("nobody makes root open a file of the host by a link in the place of a conf
   expect(m.stat("/etc/shadow")?.mode).toBe(bits ?? 0);
   expect(typed).toStartWith(`first let root alone write the directories above ${path}`);
 });
+
+test("a file that only a removed user could read is given to root, wherever another user has moved it", () => {
+  const uid = m.must(["id", "-u", "hans"]).stdout.trim();
+  sh(`mkdir -p ${J}/srv/www; chgrp web ${J}/srv/www; chmod 2775 ${J}/srv/www`);
+  sh(`umask 077; cd ${J}/srv/www; echo mine >mine; echo ours >ours`, "hans");
+  // A group of that account's, which is no more.
+  sh(`groupadd own; chgrp own ${J}/srv/www/ours; chmod 0640 ${J}/srv/www/ours; groupdel own`);
+  m.write(FILE, JAIL + user("eve"));
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  sh(`mv ${J}/srv/www/mine ${J}/home/eve/mine`, "eve");
+  const remedies = remediesOf("unknown-owner").sort();
+  const wanted = [
+    `chown -hR --from=${uid} 0 ${J}/home/eve/mine`,
+    `chown -hR --from=${uid} 0:0 ${J}/srv/www/ours`,
+  ];
+  for (const one of remedies) type(one);
+  for (const path of [`${J}/home/eve/mine`, `${J}/srv/www/ours`])
+    expect([path, m.stat(path)?.uid, m.run(["cat", path], { user: "eve" }).status]).toEqual([path, 0, 1]);
+  expect([remedies, remediesOf("unknown-owner")]).toEqual([wanted, []]);
+});
