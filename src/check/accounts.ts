@@ -9,7 +9,6 @@ import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
-import { commandAt } from "../system/exchange.ts";
 import { remountCommand } from "../system/mounts.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { AccountFacts } from "./account-facts.ts";
@@ -200,7 +199,7 @@ class AccountCheck {
       this.#report("home-missing", message, jailSideCommand(jail, real.name, "-n -m"), path);
     } else if (owner === undefined) {
       const create = `install -d -o ${uid} -g ${gid} -m 0700 ${shellWord(path)}`;
-      const remedy = isJailsOwn(home) ? otherHomeRemedy(jail, real, commandAt) : create;
+      const remedy = isJailsOwn(home) ? otherHomeRemedy(jail, real) : create;
       this.#report("home-missing", `${what} does not exist`, remedy, path);
     } else if (owner !== uid && this.#facts.relaxed(real).relaxHomeOwner) {
       verbose(`${what} belongs to uid ${owner}, which jk_chrootsh.ini allows`);
@@ -211,9 +210,7 @@ class AccountCheck {
         this.#users.some((one) => one?.uid === owner && dirsEqual(one.home, home)) ||
         this.#facts.mayBeHome(path);
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
-      const remedy = own
-        ? `chown -h ${uid}:${gid} ${shellWord(path)}`
-        : otherHomeRemedy(jail, real, commandAt);
+      const remedy = own ? `chown -h ${uid}:${gid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
       this.#report("home-owner", `${what} belongs to uid ${owner}`, remedy, path);
     } else this.#checkHomeGroup(real, path, what);
     this.#checkAboveHome(real, what);
@@ -227,7 +224,7 @@ class AccountCheck {
     if (stat === undefined || !isDirectory(stat) || stat.gid === gid) return;
     if (!shell.endsWith("/jk_chrootsh") || relaxed(real).relaxHomeGroup) return;
     const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
-    const remedy = own ? `chgrp -h ${gid} ${shellWord(path)}` : otherHomeRemedy(jail, real, commandAt);
+    const remedy = own ? `chgrp -h ${gid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
     this.#report("home-group", `${what} has group ${stat.gid}, so that the login is refused`, remedy, path);
   }
 
@@ -246,7 +243,7 @@ class AccountCheck {
         this.#users.some((one) => one?.uid === owner && isAround(one.home, at)) ||
         this.#facts.mayBeHome(path);
       const moves = isTheirs && !dirsEqual(home, usualHome(name));
-      const remedy = moves ? otherHomeRemedy(jail, real, commandAt) : `chown -h root ${shellWord(path)}`;
+      const remedy = moves ? otherHomeRemedy(jail, real) : `chown -h root ${shellWord(path)}`;
       this.#report("home-exchangeable", message, remedy, path);
     }
   }

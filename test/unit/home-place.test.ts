@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { isJailsOwn, neverHome, otherHomeRemedy } from "../../src/jail/accounts/home-place.ts";
 import { isStrict } from "../../src/jail/fs/strict.ts";
-import { closeFirst, commandAt } from "../../src/system/exchange.ts";
+import { closeFirst } from "../../src/system/exchange.ts";
 import { homeFault } from "../../src/transfer/accounts.ts";
 import { unsafePlace } from "../../src/users/safe-place.ts";
 import { makeJail, USER } from "./jail-helper.ts";
@@ -67,9 +67,9 @@ test("no other home is created where users can put a link", () => {
     const account = { name: "u", uid: USER, gid: USER };
     mkdirSync(`${jail.path}/home`, { recursive: true });
     chmodSync(`${jail.path}/home`, 0o777);
-    expect(otherHomeRemedy(jail.path, account, commandAt)).toBe(closeFirst(`${jail.path}/home/u`));
+    expect(otherHomeRemedy(jail.path, account)).toBe(closeFirst(`${jail.path}/home/u`));
     chmodSync(`${jail.path}/home`, 0o755);
-    expect(otherHomeRemedy(jail.path, account, commandAt)).toStartWith("usermod -d ");
+    expect(otherHomeRemedy(jail.path, account)).toStartWith("usermod -d ");
   } finally {
     jail.close();
   }

@@ -4,7 +4,7 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import type { commandAt } from "../../system/exchange.ts";
+import { commandAt } from "../../system/exchange.ts";
 import { lookUp } from "../fs/look.ts";
 import { isStrict } from "../fs/strict.ts";
 import { hostPath, type JailRoot } from "../fs/walk.ts";
@@ -68,13 +68,13 @@ export const homeOfOther = (
 ): JailkitError => badHome(root, home, `is the home of ${quoted(name)}`, advice);
 
 /**
- * Gives an account the default home in its jail, because its present one is not its own. `advise`: commandAt, or what says
- * the same of the path of a home: install(1) follows a link there, and gives the account what that leads to.
+ * Gives an account the default home in its jail, because its present one is not its own. `advise`: what says the same
+ * as commandAt of the path of a home: install(1) follows a link there, and gives the account what that leads to.
  */
 export function otherHomeRemedy(
   jail: ByteString,
   { name, uid, gid }: { name: ByteString; uid: number; gid: number },
-  advise: typeof commandAt,
+  advise = commandAt,
 ): ByteString {
   const home = usualHome(name);
   const place = `${jail}${home}`;
