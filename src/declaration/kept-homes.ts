@@ -278,7 +278,7 @@ export function keptFault(
   if (found === undefined) return leftFault(name, own, uid, kept, advice);
   const shown = quoted(found.place ?? normalPath(found.home.home));
   const what = `the uid ${uid} is that of ${shown}, the home that ${quoted(found.home.name)} had, whose files the new account would own`;
-  const give = found.place && giveCommand(found.place, uid, { uid: 0, gid: 0 });
+  const give = found.place && giveCommand(found.place, uid);
   const also = give === undefined ? "" : `, or give them to root, with: ${give}`;
   return { code: "kept-home", message: `${what}: ${advice}${also}`, remedy: undefined };
 }

@@ -96,7 +96,7 @@ export function whyHome(
   { name, uid }: KeptHome,
   place: ByteString,
 ): { message: string; remedy: ByteString | undefined } {
-  const remedy = giveCommand(place, uid, { uid: 0, gid: 0 });
+  const remedy = giveCommand(place, uid);
   const give = remedy === undefined ? "" : `; give it to root, and run this again: ${remedy}`;
   return {
     message: `${quoted(place)}, the home that ${quoted(name)} had, has the uid ${uid}${give}`,

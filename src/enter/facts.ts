@@ -90,8 +90,8 @@ export interface LoginFacts extends CallerFacts {
    * whose uid owns the home; "unknown" if a name service does not answer, or the jail's etc/passwd cannot be read.
    */
   homeOwner(): PasswdEntry | "unknown" | undefined;
-  /** Whether only root can exchange the home. */
-  onlyRootExchangesHome(): boolean;
+  /** Whether only root can exchange a home, as the jail sees it. */
+  onlyRootExchanges(home: ByteString): boolean;
   /** A path that nothing has yet, for what is in the place of the home. */
   homeAside(): ByteString;
   /** The home's ACL. */

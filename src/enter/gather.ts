@@ -242,7 +242,7 @@ export function gatherFacts(login: Login): GatheredFacts {
     jailFindings: memoized(() => jailFindings(root())),
     home: homeStat,
     homeOwner: memoized(() => homeOwner(root(), accountOf(caller), home(), homeStat())),
-    onlyRootExchangesHome: memoized(() => onlyRootExchangesIn(root(), home())),
+    onlyRootExchanges: (place) => onlyRootExchangesIn(root(), place),
     // The host's paths mean nothing after chroot(2).
     homeAside: () => hostPath(root(), freeName(plainPath(home()), ".old", isIn(root()))),
     homeAcl: memoized(() => withDirectory(root(), home(), ({ fd }) => aclAt(fd, "."))),

@@ -6,7 +6,7 @@ import { pathComponents } from "../../ffi/paths.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { nameFault } from "../system/account-name.ts";
 import { closeFirst } from "../system/exchange.ts";
-import type { LoginFacts } from "./facts.ts";
+import { type LoginFacts, splitOf } from "./facts.ts";
 
 /** The reason why a path is not a program. */
 export const NOT_A_FILE = "it is not a regular file";
@@ -33,9 +33,17 @@ export function copyRemedy(jail: ByteString, ...paths: readonly ByteString[]): B
   return `jk_cp -j ${shellWord(jail)} ${operands(...paths)}`;
 }
 
-/** A command that names a home, if only root can exchange that; else the step before it. */
-export function atHome(facts: LoginFacts, path: ByteString, command: ByteString): ByteString {
-  return facts.jailFindings().length === 0 && facts.onlyRootExchangesHome() ? command : closeFirst(path);
+/**
+ * As commandAt, for a login, to which paths of the host mean nothing after chroot(2): a command that names a home, if only
+ * root can exchange that; else the step before it. `home`: as the jail sees it.
+ */
+export function atHome(
+  facts: LoginFacts,
+  path: ByteString,
+  command: ByteString,
+  { home }: { home: ByteString } = splitOf(facts),
+): ByteString {
+  return facts.jailFindings().length === 0 && facts.onlyRootExchanges(home) ? command : closeFirst(path);
 }
 
 /** Creates a home; what is in its place is kept under the free name `aside`. */

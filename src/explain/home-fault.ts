@@ -6,7 +6,6 @@ import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { knownConfig } from "../config/known-sections.ts";
 import { runChecks } from "../enter/checks.ts";
-import { splitOf } from "../enter/facts.ts";
 import { CONFIG_FILE, type GatheredFacts, gatherFacts } from "../enter/gather.ts";
 import { HOST_CHECKS } from "../enter/login/host-checks.ts";
 import { nearestDirectory } from "../jail/fs/nearest.ts";
@@ -74,9 +73,9 @@ function withHome(facts: GatheredFacts, account: PasswdEntry, { stat, acl }: Fut
     home: () => facts.home() ?? stat,
     homeOwner: () => stat && (stat.uid === account.uid ? account : userOrUnknown(stat.uid)),
     homeAcl: () => acl,
-    onlyRootExchangesHome() {
+    onlyRootExchanges(home) {
       // Missing directories will belong to root.
-      const above = nearestDirectory(facts.root(), directoryOf(splitOf(facts).home));
+      const above = nearestDirectory(facts.root(), directoryOf(home));
       release(above);
       return above.trusted;
     },

@@ -16,6 +16,7 @@ import { scanIni } from "../config/scan.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
 import { inUnsafeDirectory, type Unsafe } from "../config/trusted.ts";
 import { unreadFiles } from "../config/unread.ts";
+import { commandAt } from "../system/exchange.ts";
 import { lintDeclaration } from "./declaration.ts";
 import { DeclaredSections } from "./declared.ts";
 import { lint } from "./lint.ts";
@@ -116,13 +117,13 @@ export class ConfigCheck {
     const closed = closedDirectory(file);
     const refused = "users who cannot are refused";
     if (closed !== undefined) {
-      const remedy = `chmod a+x ${shellWord(closed)}`;
+      const remedy = commandAt(closed, `chmod a+x ${shellWord(closed)}`);
       const message = `${quoted(closed)} cannot be passed by everybody: ${refused}; fix it with: ${remedy}`;
       this.#whole(closed, "unreadable-file", message, remedy);
     }
     for (const { file: path, stat } of sources) {
       if ((stat.mode & 0o004) !== 0) continue;
-      const remedy = `chmod a+r ${shellWord(path)}`;
+      const remedy = commandAt(path, `chmod a+r ${shellWord(path)}`);
       const message = `${quoted(path)} cannot be read by everybody: ${refused}; fix it with: ${remedy}`;
       this.#whole(path, "unreadable-file", message, remedy);
     }

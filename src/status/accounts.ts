@@ -2,6 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
 import { answered } from "../cli/error.ts";
+import { operands } from "../cli/shell-word.ts";
+import { isUsual } from "../declaration/known-file.ts";
+import { readOnce } from "../declaration/once.ts";
 import { declaredHere } from "../declaration/read.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
@@ -31,6 +34,22 @@ function lackingIn({ path, users }: JailFacts): JailedUser[] {
 }
 
 /**
+ * The run of `jailkit apply` that puts a user into a jail, or removes one that is not declared there any more: that has begun
+ * perhaps, and failed. Undefined for a user who was never declared there.
+ */
+function applying(): (user: JailedUser, jail: ByteString) => ByteString | undefined {
+  const declared = declaredHere()?.users;
+  const known = answered(() => readOnce().users) ?? [];
+  return ({ name }, jail) => {
+    if (declared?.get(name)?.jail === jail) return "jailkit apply";
+    const file = known.find((one) => one.name === name && one.jail === jail)?.file;
+    if (file === undefined || declared === undefined) return undefined;
+    // What a named file declares now is not known here; its run says how the rest is removed.
+    return isUsual(file) ? "jailkit apply --prune" : `jailkit apply ${operands(file)}`;
+  };
+}
+
+/**
  * The users with a shell that leads out of their jail, and those whom a jail lacks, unless its own condition is a finding.
  * One whose login was closed, as by a shell nologin, is none of the first, and of each jk_chrootsh its own finding tells.
  */
@@ -45,12 +64,11 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   const wanted = jails.filter((jail) => isInOrder(jail) && jail.users.length > 0);
   const lacking = withOneTree(() => wanted.map((jail) => ({ jail: jail.path, users: lackingIn(jail) })));
   if (lacking.every(({ users }) => users.length === 0)) return ofShells;
-  const declared = declaredHere()?.users;
+  const applied = applying();
   const ofJails = lacking.flatMap(({ jail, users }) =>
     users.map((user): AccountFault => {
       const { message, remedy } = notInJailFinding(user, jail);
-      const isDeclared = declared?.get(user.name)?.jail === jail;
-      return { kind: "not-in-jail", name: user.name, message, remedy: isDeclared ? "jailkit apply" : remedy };
+      return { kind: "not-in-jail", name: user.name, message, remedy: applied(user, jail) ?? remedy };
     }),
   );
   return [...ofShells, ...ofJails];

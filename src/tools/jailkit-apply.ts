@@ -10,11 +10,11 @@ import { endInLookUpsWith } from "../cli/interrupt.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { jsonLine, printJsonLine } from "../cli/output.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
-import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { type FaultText, NO_LONGER, nameOf } from "../declaration/change.ts";
 import { type Comparison, compare, hasWork, UNCHANGED } from "../declaration/compare/compare.ts";
+import { ELSEWHERE, emptyFile } from "../declaration/compare/not-declared.ts";
 import { withGroupNames } from "../declaration/compare/settle.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Remembered } from "../declaration/keep.ts";
@@ -56,7 +56,7 @@ async function doubtful({ jails }: Comparison, check: boolean): Promise<readonly
 function refusal(
   code: ProblemCode,
   message: string,
-  { unread, file, remedy }: { unread: readonly UnreadFile[]; file: ByteString; remedy?: string },
+  { unread, file, remedy }: { unread: readonly UnreadFile[]; file: ByteString; remedy?: string | undefined },
 ): DeclarationError {
   const error = new JailkitError(code, 1, message, undefined, remedy);
   return new DeclarationError([{ file, position: undefined, finding: undefined, error }], unread);
@@ -104,8 +104,9 @@ function requireFiles(named: readonly ByteString[], { jails, users }: Once): voi
   const declared = new Set([...jails, ...users].map(({ file }) => file));
   const file = named.find((one) => declared.has(one) && statIfPresent(AT_FDCWD, one) === undefined);
   if (file === undefined) return;
-  const remedy = `touch ${shellWord(file)}`;
-  const message = `${display(file)}: no such file; to remove what it declared once, create an empty one: ${remedy}`;
+  const remedy = emptyFile(file);
+  const how = remedy === undefined ? ELSEWHERE : `create an empty one: ${remedy}`;
+  const message = `${display(file)}: no such file; to remove what it declared once, ${how}`;
   throw refusal("config-unreadable", message, { unread: [], file, remedy });
 }
 

@@ -121,6 +121,36 @@ describe("what a file declared that is gone", () => {
     m.remove("/tmp/d");
   });
 
+  test.each([
+    ["was in a sticky directory that everybody can write", "/tmp", ""],
+    ["was in a directory that is gone, in such a one", "/tmp/d", "rm -r /tmp/d"],
+    ["was in a directory of a user", "/srv/user", "chown nobody /srv/user"],
+  ])("is removed without a name that a user can make a link when it %s", (_what, directory, after) => {
+    const old = `${directory}/old.ini`;
+    sh(`mkdir -p ${directory}`);
+    m.write(old, jail(A) + user("bob", A));
+    m.must(["jailkit", "apply", old]);
+    sh(`rm ${old}; ${after}`);
+    const how =
+      "declare it in a file of /etc/jailkit/jails.d, run jailkit apply, take it out of there, and run jailkit apply --prune";
+    const warning = `user bob: is not declared any more (and jail ${A}): '${old}' declared it once, and is gone: to remove it: ${how}; to keep it, declare it in a file of /etc/jailkit/jails.d`;
+    expect(summary("--check").warnings).toEqual([warning]);
+    const refused = linesOf(m, "--check", "--prune", old).summary.problems;
+    expect(refused).toMatchObject([
+      {
+        message: expect.stringContaining(`no such file; to remove what it declared once, ${how}`),
+        remedy: null,
+      },
+    ]);
+    // As it says.
+    m.write(NEW, jail(A) + user("bob", A));
+    expect(did(m)).toEqual([]);
+    m.write(NEW, "");
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    expect([m.exists(A), m.run(["id", "bob"]).status, summary().warnings]).toEqual([false, 1, []]);
+    m.remove(NEW);
+  });
+
   test("is kept by a file that declares it", () => {
     m.write(OLD, jail(A) + user("bob", A));
     m.must(["jailkit", "apply", OLD]);

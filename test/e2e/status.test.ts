@@ -285,6 +285,15 @@ describe("what else needs attention", () => {
       ["not-in-jail", "byhand", `jk_jailuser --jail-side-only -j ${jail} byhand`],
     ]);
     for (const { message } of report().findings) expect(said()).toContain(message);
+    // One that is not declared any more is not put back.
+    m.write(file, m.read(file).replace(/\[user (.|\n)*/, ""));
+    expect(found()[0]).toEqual(["not-in-jail", "declared", "jailkit apply --prune"]);
+    m.must(["sh", "-ec", `${found()[0]?.[2]} --delete-homes`]);
+    expect([m.run(["id", "declared"]).status, found().map(([, name]) => name)]).toEqual([1, ["byhand"]]);
+    m.write("/root/named.ini", `[user declared]\njail = ${jail}\nallow = sftp\n`);
+    m.must(["jailkit", "apply", "/root/named.ini"]);
+    m.must(["sed", "-i", "/^declared:/d", `${jail}/etc/passwd`]);
+    expect(found()).toContainEqual(["not-in-jail", "declared", "jailkit apply /root/named.ini"]);
     for (const { command } of report().findings) m.must(["sh", "-ec", command]);
     expect(found()).toEqual([]);
     m.remove("/etc/jailkit/jails.d");

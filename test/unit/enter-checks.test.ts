@@ -88,7 +88,7 @@ function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
     home: () => directory,
     homeOwner: () => account,
     homeAcl: () => "none",
-    onlyRootExchangesHome: () => true,
+    onlyRootExchanges: () => true,
     homeAside: () => "/srv/j/home/u.old",
     homeObstacle: () => undefined,
     inJail: () => ({ named: inside, numbered: inside, group }),
@@ -331,16 +331,26 @@ describe("each check", () => {
 
   test("a home is not taken from its owner, also if a name service does not answer whose it is", () => {
     const text = "/srv/j/./web/x";
-    const remedy = (owner: ReturnType<LoginFacts["homeOwner"]>) =>
+    const remedy = (
+      owner: ReturnType<LoginFacts["homeOwner"]>,
+      onlyRootExchanges: LoginFacts["onlyRootExchanges"] = () => true,
+    ) =>
       failures(home({ uid: 5 }), {
+        onlyRootExchanges,
         account: () => ({ ...account, home: text }),
         split: () => ({ jail: "/srv/j", home: "/web/x" }),
         homeOwner: () => owner,
       }).find(({ name }) => name === "home-owner")?.remedy;
     const owner = { ...account, name: "v", uid: 5 };
-    expect([undefined, owner].map(remedy)).toEqual(Array(2).fill(`chown -h ${uid} ${text}`));
-    for (const whose of ["unknown", { ...owner, home: text }] as const)
+    expect([undefined, owner].map((one) => remedy(one))).toEqual(Array(2).fill(`chown -h ${uid} ${text}`));
+    for (const whose of ["unknown", { ...owner, home: text }] as const) {
       expect(remedy(whose)).toStartWith("usermod -d /srv/j/./home/u u && ");
+      expect(remedy(whose, () => false)).toBe(
+        "first let root alone write the directories above /srv/j/home/u",
+      );
+      // It is the place of the other home that counts.
+      expect(remedy(whose, (home) => home === "/home/u")).toStartWith("usermod ");
+    }
   });
 
   test.each<[what: string, check: string, change: Partial<LoginFacts>, words: string]>([

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
-import { chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { isJailsOwn, neverHome, otherHomeRemedy } from "../../src/jail/accounts/home-place.ts";
 import { isStrict } from "../../src/jail/fs/strict.ts";
+import { closeFirst } from "../../src/system/exchange.ts";
 import { homeFault } from "../../src/transfer/accounts.ts";
 import { unsafePlace } from "../../src/users/safe-place.ts";
 import { makeJail, USER } from "./jail-helper.ts";
@@ -54,10 +55,24 @@ test.each([
 });
 
 test("another home, also for names that a shell would split", () => {
-  expect(otherHomeRemedy("/srv/a b", { name: "u$", uid: 7, gid: 8 })).toBe(
+  expect(otherHomeRemedy("/srv/a b", { name: "u$", uid: 7, gid: 8 }, (_path, command) => command)).toBe(
     "usermod -d '/srv/a b/./home/u$' 'u$' && jk_jailuser --jail-side-only -j '/srv/a b' 'u$' && " +
       "install -d -o 7 -g 8 -m 0700 '/srv/a b/home/u$'",
   );
+});
+
+test("no other home is created where users can put a link", () => {
+  const jail = makeJail();
+  try {
+    const account = { name: "u", uid: USER, gid: USER };
+    mkdirSync(`${jail.path}/home`, { recursive: true });
+    chmodSync(`${jail.path}/home`, 0o777);
+    expect(otherHomeRemedy(jail.path, account)).toBe(closeFirst(`${jail.path}/home/u`));
+    chmodSync(`${jail.path}/home`, 0o755);
+    expect(otherHomeRemedy(jail.path, account)).toStartWith("usermod -d ");
+  } finally {
+    jail.close();
+  }
 });
 
 test("no directory is taken from an account of the jail, also if its accounts cannot be read", () => {

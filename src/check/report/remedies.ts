@@ -2,7 +2,7 @@ import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFMT, S_ISVTX } from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
-import { baseName, directoryOf } from "../../../ffi/paths.ts";
+import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { asUser, operands, readFirst, shellWord } from "../../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
@@ -33,9 +33,8 @@ interface RemedyContext {
 
 interface Case extends RemedyContext {
   readonly finding: CheckFinding;
-  /** lstat(2) of the file that the finding is about, and of its directory. */
+  /** lstat(2) of the file that the finding is about. */
   readonly stat: Stat | undefined;
-  readonly above: Stat | undefined;
 }
 
 const fix = ({ jail }: Case) => `jk_check --fix ${shellWord(jail)}`;
@@ -124,10 +123,8 @@ function socket(one: Case): ByteString | undefined {
   return `add these lines to ${CONFIG_DIRECTORY}/jk_socketd.ini:\n${lines}`;
 }
 
-/** Gives files of an unknown owner to the owner of the directory above. */
-function unknownOwner({ finding, stat, above }: Case): ByteString | undefined {
-  return stat && above && giveCommand(finding.path, stat.uid, above);
-}
+/** Gives files of an unknown owner to root. */
+const unknownOwner = ({ finding, stat }: Case) => stat && giveCommand(finding.path, stat.uid);
 
 /** The file is copied again or moved away, since its owner may have changed it; a directory gets another owner. */
 function foreignOwner(one: Case): ByteString | undefined {
@@ -254,8 +251,7 @@ export function freePaths(number = 1, processes = 1): RemedyContext["freePath"] 
 export function withRemedy(found: CheckFinding, context: RemedyContext): CheckFinding {
   const { remedy: own, ...finding } = found;
   const stat = lookAt(finding.path);
-  const above = lookAt(directoryOf(finding.path), true);
-  const one = { ...context, finding, stat, above };
+  const one = { ...context, finding, stat };
   const general = () => (finding.repair === undefined ? REMEDIES[finding.rule]?.(one) : fix(one));
   const remedy = own === undefined ? general() : ownRemedy(one, own);
   if (remedy === undefined) return finding;

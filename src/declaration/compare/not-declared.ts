@@ -7,6 +7,7 @@ import { answered } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { knownJails } from "../../jail/record/registry.ts";
+import { adviceAt } from "../../system/exchange.ts";
 import { type Change, changeText, type Fault, listed, nameOf } from "../change.ts";
 import type { Declaration } from "../model.ts";
 import { isInScope } from "../once.ts";
@@ -50,12 +51,22 @@ function orphansOf(
   });
 }
 
+/** What removes all that a missing file declared, where others could put a link in its place: touch(1) would follow that. */
+export const ELSEWHERE =
+  "declare it in a file of /etc/jailkit/jails.d, run jailkit apply, take it out of there, and run jailkit apply --prune";
+
+/** The command that creates an empty file in the place of a missing one; undefined if others could exchange that place. */
+export const emptyFile = (file: ByteString): ByteString | undefined =>
+  adviceAt(file, `touch ${shellWord(file)}`).remedy;
+
 /** How what a missing file declared is removed, or kept. */
 function orphanText({ file }: Orphans): string {
+  const touch = emptyFile(file);
   const word = shellWord(file);
+  const remove = touch === undefined ? ELSEWHERE : `${touch} && jailkit apply --prune ${word}`;
   const isGone = answered(() => statIfPresent(AT_FDCWD, file) === undefined) ?? false;
   const why = isGone
-    ? `is gone: to remove it: touch ${word} && jailkit apply --prune ${word}`
+    ? `is gone: to remove it: ${remove}`
     : `what is there now is not read: jailkit apply --check ${word} says why`;
   return `${quoted(file)} declared it once, and ${why}; to keep it, declare it in a file of /etc/jailkit/jails.d`;
 }
@@ -119,8 +130,9 @@ function renamedJails(
     const from = split === undefined ? undefined : normalPath(split.jail);
     if (from === undefined || !former.has(from) || statIfPresent(AT_FDCWD, from) === undefined) continue;
     const [old, now] = [shellWord(from), shellWord(jail)];
-    const remedy = `mv -nT ${old} ${now} && jailkit adopt --moved ${old} ${now}`;
-    const message = `it does not exist, and ${quoted(name)} is in ${quoted(from)}, which is not declared any more: if that has a new name: ${remedy}; else declare it too, until its users have left it`;
+    const move = adviceAt(from, `mv -nT ${old} ${now} && jailkit adopt --moved ${old} ${now}`);
+    const { advice, remedy } = move.remedy === undefined ? move : adviceAt(jail, move.remedy);
+    const message = `it does not exist, and ${quoted(name)} is in ${quoted(from)}, which is not declared any more: if that has a new name: ${advice}; else declare it too, until its users have left it`;
     renamed.set(jail, { of: "jail", name: jail, jail, code: "in-another-jail", message, remedy });
   }
   return renamed;

@@ -86,7 +86,9 @@ export function ownHomeRemedy(facts: LoginFacts, give: ByteString): ByteString {
     owner === "unknown" || (owner !== undefined && owner.uid !== facts.uid && dirsEqual(owner.home, text));
   if (!others && !isJailsOwn(home)) return give;
   if (!facts.isLocal()) return otherHomeInDirectory(jail, name);
-  return otherHomeRemedy(jail, { name, uid: facts.uid, gid: facts.gid });
+  return otherHomeRemedy(jail, { name, uid: facts.uid, gid: facts.gid }, (path, command) =>
+    atHome(facts, path, command, { home: usualHome(name) }),
+  );
 }
 
 function judgeHome(facts: LoginFacts): Verdict {

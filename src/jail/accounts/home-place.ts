@@ -4,6 +4,7 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { commandAt } from "../../system/exchange.ts";
 import { lookUp } from "../fs/look.ts";
 import { isStrict } from "../fs/strict.ts";
 import { hostPath, type JailRoot } from "../fs/walk.ts";
@@ -70,16 +71,21 @@ export const homeOfOther = (
 export const otherHomeInDirectory = (jail: ByteString, name: ByteString): ByteString =>
   `give the account another home in its directory, such as ${shellWord(joinHome(jail, usualHome(name)))}`;
 
-/** Gives an account the default home in its jail, because its present one is not its own. */
+/**
+ * Gives an account the default home in its jail, because its present one is not its own. `advise`: what says the same
+ * as commandAt of the path of a home: install(1) follows a link there, and gives the account what that leads to.
+ */
 export function otherHomeRemedy(
   jail: ByteString,
   { name, uid, gid }: { name: ByteString; uid: number; gid: number },
+  advise = commandAt,
 ): ByteString {
   const home = usualHome(name);
+  const place = `${jail}${home}`;
   const commands = [
     ["usermod", "-d", joinHome(jail, home), name],
     ["jk_jailuser", "--jail-side-only", "-j", jail, name],
-    ["install", "-d", "-o", `${uid}`, "-g", `${gid}`, "-m", "0700", `${jail}${home}`],
+    ["install", "-d", "-o", `${uid}`, "-g", `${gid}`, "-m", "0700", place],
   ];
-  return commands.map((words) => words.map(shellWord).join(" ")).join(" && ");
+  return advise(place, commands.map((words) => words.map(shellWord).join(" ")).join(" && "));
 }

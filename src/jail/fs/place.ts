@@ -7,7 +7,7 @@ import { pathComponents } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { onlyRootWrites } from "../../system/exchange.ts";
+import { commandAt, onlyRootWrites } from "../../system/exchange.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
 import { atSpot, type Spot, splitPath, spotPath } from "./look.ts";
 import {
@@ -62,18 +62,19 @@ export function requireStage(root: JailRoot, parent: Directory): Directory {
   const stage = stageFor(root, parent);
   if (stage.trusted) return stage;
   const parts = pathComponents(parent.path);
-  const names: ByteString[] = [];
+  let open: ByteString | undefined;
   let sticky = false;
   for (let count = 0; count <= parts.length; count++) {
     withDirectory(root, parts.slice(0, count).join("/"), ({ path, stat }) => {
       if (onlyRootWrites(stat)) return;
-      names.push(hostPath(root, path));
+      open ??= hostPath(root, path);
       sticky ||= (stat.mode & C.S_ISVTX) !== 0;
     });
   }
   const where = quoted(hostPath(root, parent.path));
   const what = `no home can be copied to ${where}, because users can write every directory on its mount`;
-  const remedy = sticky ? undefined : `chmod go-w ${operands(...names)}`;
+  // Users can exchange those below it.
+  const remedy = sticky || open === undefined ? undefined : commandAt(open, `chmod go-w ${operands(open)}`);
   const advice =
     remedy === undefined
       ? "choose a home that is not below a directory that everybody can write"

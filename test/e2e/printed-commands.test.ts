@@ -1,0 +1,86 @@
+/** Root types what is printed some time later: meanwhile a user exchanges what it names, and gains nothing by it. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { openApplyMachine } from "./apply-scene.ts";
+import { check } from "./check-helper.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/jail";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const user = (name: string) => `[user ${name}]\njail = ${J}\nshell = /bin/bash\ngroups = web\n`;
+
+let m: Machine;
+
+const sh = (line: string, name?: string) =>
+  m.must(["sh", "-ec", line], name === undefined ? {} : { user: name });
+/** Types what a message advises, which may be words. */
+const type = (command: string) => m.run(["sh", "-c", command]);
+const remediesOf = (rule: string) =>
+  check(m, J).found.flatMap((one) => (one.rule === rule ? [(one as { remedy?: string }).remedy ?? ""] : []));
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.must(["groupadd", "web"]);
+  m.write(FILE, JAIL + user("eve") + user("hans"));
+  m.must(["jailkit", "apply"]);
+});
+afterAll(() => m?.close());
+
+test("another home is created only where no user can put a link to a directory of the host", () => {
+  const first = `first let root alone write the directories above ${J}/home/carl`;
+  const command = `usermod -d ${J}/./home/carl carl && jk_jailuser --jail-side-only -j ${J} carl && install -d -o `;
+  sh(`chgrp web ${J}/home; chmod 2775 ${J}/home; mkdir -p ${J}/srv`);
+  sh(`useradd -M -d ${J}/./srv -s /usr/sbin/jk_chrootsh carl`);
+  sh(`jk_jailuser --jail-side-only -s /bin/bash -j ${J} carl`);
+  const told = () => [
+    /fix it with: (.*)/.exec(m.run(["jk_jailuser", "-j", J, "carl"]).stderr)?.[1],
+    /remedy: (usermod .*|first .*)/.exec(m.run(["jailkit", "explain", "carl"]).stdout)?.[1],
+    ...remediesOf("home-owner"),
+  ];
+  const before = told();
+  sh("ln -s /etc /srv/jail/home/carl", "eve");
+  for (const one of before) type(one ?? "false");
+  expect([m.stat("/etc")?.uid, (m.stat("/etc")?.mode ?? 0) & 0o7777]).toEqual([0, 0o755]);
+  expect(before).toEqual([first, first, first]);
+  // As it says.
+  sh(`rm ${J}/home/carl; chmod 0755 ${J}/home`);
+  const then = told();
+  expect(then).toEqual(Array(3).fill(expect.stringContaining(command)));
+  sh(then[0] ?? "false");
+  expect(m.stat(`${J}/home/carl`)?.uid).toBe(Number(m.must(["id", "-u", "carl"]).stdout));
+  expect(remediesOf("home-owner")).toEqual([]);
+});
+
+test("nobody makes root open a file of the host by a link in the place of a config file", () => {
+  const path = `${J}/home/eve/jk_lsh.ini`;
+  sh(`umask 077; printf '[eve]\nexecutables = /usr/bin/id\n' >${path}`, "eve");
+  const { stderr, stdout } = m.run(["jailkit", "config", "check", path]);
+  const typed = /cannot be read by everybody: .*; fix it with: (.*)/.exec(stdout + stderr)?.[1];
+  const bits = m.stat("/etc/shadow")?.mode;
+  sh(`rm ${path}; ln -s /etc/shadow ${path}`, "eve");
+  type(typed ?? "false");
+  expect(m.stat("/etc/shadow")?.mode).toBe(bits ?? 0);
+  expect(typed).toStartWith(`first let root alone write the directories above ${path}`);
+});
+
+test("a file that only a removed user could read is given to root, wherever another user has moved it", () => {
+  const uid = m.must(["id", "-u", "hans"]).stdout.trim();
+  sh(`mkdir -p ${J}/srv/www; chgrp web ${J}/srv/www; chmod 2775 ${J}/srv/www`);
+  sh(`umask 077; cd ${J}/srv/www; echo mine >mine; echo ours >ours`, "hans");
+  // A group of that account's, which is no more.
+  sh(`groupadd own; chgrp own ${J}/srv/www/ours; chmod 0640 ${J}/srv/www/ours; groupdel own`);
+  m.write(FILE, JAIL + user("eve"));
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  sh(`mv ${J}/srv/www/mine ${J}/home/eve/mine`, "eve");
+  const remedies = remediesOf("unknown-owner").sort();
+  const wanted = [
+    `chown -hR --from=${uid} 0 ${J}/home/eve/mine`,
+    `chown -hR --from=${uid} 0:0 ${J}/srv/www/ours`,
+  ];
+  for (const one of remedies) type(one);
+  for (const path of [`${J}/home/eve/mine`, `${J}/srv/www/ours`])
+    expect([path, m.stat(path)?.uid, m.run(["cat", path], { user: "eve" }).status]).toEqual([path, 0, 1]);
+  expect([remedies, remediesOf("unknown-owner")]).toEqual([wanted, []]);
+});
