@@ -100,7 +100,7 @@ export function asCreated(
 function homeWithoutAccount({ name, createdHome: home }: Creating): readonly KeptHome[] {
   const uid = home === undefined ? undefined : ownerOf(home);
   if (home === undefined || uid === undefined || uid === 0) return [];
-  return answered(() => hostUser(uid)) === undefined ? [{ name, uid, home }] : [];
+  return answered(() => hostUser(uid)) === undefined ? [{ name, uid, home, created: true }] : [];
 }
 
 /** Gives an account that was created the password field that it should have. Throws JailkitError. */

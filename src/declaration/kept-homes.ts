@@ -33,7 +33,8 @@ interface Found {
 /** The home that apply created for a user, which stays when somebody removes the account; undefined for none. */
 export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined {
   const { name, created: uid, createdHome: home } = user ?? {};
-  return name === undefined || uid === undefined || home === undefined ? undefined : { name, uid, home };
+  if (name === undefined || uid === undefined || home === undefined) return undefined;
+  return { name, uid, home, created: true };
 }
 
 /**
@@ -44,7 +45,7 @@ function wholeJails(user: OnceUser | undefined): KeptHome[] {
   const { name, created: uid } = user ?? {};
   if (user === undefined || name === undefined || uid === undefined) return [];
   const jails = new Set([user.jail, ...user.left.map(({ jail }) => jail)]);
-  return [...jails].map((jail) => ({ name, uid, home: joinHome(jail, "/") }));
+  return [...jails].map((jail) => ({ name, uid, home: joinHome(jail, "/"), created: undefined }));
 }
 
 /** The jails of an account that what is known of its user does not tell any more; `now`: undefined if nothing is. */
@@ -59,7 +60,7 @@ export function createdIn(user: OnceUser, home: ByteString | undefined): KeptHom
   const { name, created: uid } = user;
   const split = splitHome(home ?? "");
   if (uid === undefined || split === undefined) return undefined;
-  const here = { name, uid, home: joinHome(normalPath(split.jail), "/") };
+  const here = { name, uid, home: joinHome(normalPath(split.jail), "/"), created: undefined };
   const isKnown = wholeJails(user).some((one) => keptKey(one) === keptKey(here));
   return isKnown || answered(() => hostUser(name)?.uid) !== uid ? undefined : here;
 }
@@ -208,6 +209,8 @@ export interface LeftHome {
   readonly uid: number;
   /** As the jail sees it. */
   readonly path: ByteString;
+  /** By apply. */
+  readonly isCreated: boolean;
 }
 
 /** Those of some homes that are in a jail, and there, with the owner of before: each once. */
@@ -216,7 +219,10 @@ export function leftIn(jail: ByteString, homes: readonly KeptHome[]): readonly L
   if (here.length === 0) return [];
   const found = answered(() => {
     using root = openJailRoot(jail);
-    const all = here.map((home) => ({ uid: home.uid, path: placeOf(home).path }));
+    const all = here.map((home) => {
+      const { uid, created } = home;
+      return { uid, path: placeOf(home).path, isCreated: created === true };
+    });
     return all.filter((home) => isStillThere(root, home));
   });
   return [...new Map((found ?? []).map((home) => [home.path, home])).values()];

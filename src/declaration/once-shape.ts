@@ -69,8 +69,12 @@ export const ONCE = {
       most: 1 << 20,
       of: {
         kind: "object",
-        // Of the account that had it; the home is as passwd(5) had it.
-        fields: { name: text, uid, home: text },
+        fields: {
+          // Of the account that had it; the home is as passwd(5) had it.
+          ...{ name: text, uid, home: text },
+          // Apply created it, so that it may go with its jail; undefined if it did not, or if that is not known.
+          created: { kind: "nullable", of: { kind: "flag" }, optional: true },
+        },
       },
     },
     // Accounts that useradd(8) is about to create, or that one of a run which was killed has created.

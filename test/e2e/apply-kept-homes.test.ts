@@ -118,7 +118,7 @@ test("as long as it is there, also under the name that a message advises; then i
   expect(uidOf("carl")).toBe(uid + 2);
   const { kept } = JSON.parse(m.read("/var/lib/jailkit/declared.json"));
   const of = (one: number) => ({ name: "bob", uid: one, home: `${J}/./` });
-  expect(kept).toEqual([of(uid), of(uid + 1)]);
+  expect(kept).toMatchObject([of(uid), of(uid + 1)]);
 });
 
 test("a jail that has moved keeps them, also until apply knows its place", () => {
@@ -156,7 +156,7 @@ test("a moved jail keeps them, too, if nothing else is remembered", () => {
   expect(once()).toMatchObject({ jails: [], users: [], kept: kept(here) });
   m.rename(here, moved);
   m.must(["jailkit", "adopt", "--moved", here, moved]);
-  expect(once().kept).toEqual(kept(moved));
+  expect(once().kept).toMatchObject(kept(moved));
   m.must(["jk_addjailuser", "-s", "/bin/bash", other, "hand"]);
   expect(uidOf("hand")).toBe(uid + 1);
 });

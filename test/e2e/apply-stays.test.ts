@@ -209,6 +209,57 @@ describe("a jail", () => {
     });
   });
 
+  describe("with a home from a backup, which apply did not create,", () => {
+    const CARL = `[user carl]\njail = ${J}\nshell = /bin/bash\nuid = 31000\n`;
+    const home = `${J}/home/carl`;
+    const prunes = ["--prune", "--delete-homes"] as const;
+    /** The user leaves, and the jail. */
+    const leave = (...options: readonly string[]) => {
+      m.write(FILE, OTHER);
+      return linesOf(m, ...options);
+    };
+
+    beforeEach(() => {
+      declare(JAIL);
+      m.must(["jailkit", "apply", ...prunes]);
+      m.must(["install", "-d", "-o", "31000", "-g", "100", home]);
+      m.must(["install", "-o", "31000", "-g", "100", "/etc/hostname", `${home}/saved`]);
+      declare(JAIL + CARL);
+    });
+    afterEach(() => {
+      m.run(["jailkit", "forget", "--with-users", J]);
+      m.remove(J);
+    });
+
+    test.each([
+      ["whose user leaves in the same run", () => undefined],
+      ["whose user has left before", () => leave("--prune")],
+      [
+        "whose user has left, come back, and left again",
+        () => {
+          for (const options of [["--prune"], prunes]) {
+            leave(...options);
+            declare(JAIL + CARL);
+          }
+        },
+      ],
+    ])("stays: one %s", (_, before) => {
+      before();
+      m.write(FILE, OTHER);
+      expect(outcome(...prunes)).toMatchObject({ status: 0, problems: [] });
+      expect([m.run(["id", "carl"]).status, m.exists(`${home}/saved`)]).toEqual([1, true]);
+      const { status, changes, summary } = linesOf(m, ...prunes);
+      const note = `stays with what earlier runs left in it ('${home}'): to delete both: jailkit delete --user-files ${J};`;
+      expect([status, changes, summary.warnings]).toEqual([0, [], [expect.stringContaining(note)]]);
+    });
+
+    test("stays without --delete-homes for the reason that is true", () => {
+      const { changes } = leave("--prune");
+      const stays = `the home '${home}' of uid 31000 stays: apply did not create it`;
+      expect(changes.flatMap(({ warnings }) => warnings)).toEqual([stays]);
+    });
+  });
+
   test("in which a user is declared stays, and what the message says heals", () => {
     m.write(FILE, `${OTHER}${BOB}`);
     const text = `jail ${J}: is not declared any more, and stays: users are declared in it: declare the jail again, or move [user bob] (${FILE}:3) to another jail`;

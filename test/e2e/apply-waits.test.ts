@@ -1,5 +1,14 @@
 /** `jailkit apply` for a jail that cannot be used: its error is told once, and each of its users waits for it. */
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
 
@@ -8,6 +17,7 @@ setDefaultTimeout(120_000);
 const [J, NOW] = ["/srv/customer", "/srv/now"];
 const FILE = "/etc/jailkit/jails.d/one.ini";
 const NAMES = ["ann", "bob", "cyd"];
+const RECORDS = "/var/lib/jailkit/jails/*/manifest.json";
 const SHELL = "shell = /bin/bash";
 
 let m: Machine;
@@ -62,6 +72,57 @@ test.each([
   m.must(mend.split(" "));
   declare(J);
   expect(problems()).toEqual([]);
+});
+
+describe.each([
+  ["whose record is damaged", J, `sed -i 1s/^/x/ ${RECORDS}`, `sed -i 1s/^x// ${RECORDS}`],
+  ["that was moved, and is declared at its new place", NOW, `mv ${J} ${NOW}`, `mv ${NOW} ${J}`],
+  ["that everybody can write", J, `chmod 777 ${J}`, `chmod 755 ${J}`],
+])("what is in a jail %s is not known", (_, jail, damage, mend) => {
+  const RULES = "allow = sftp, scp upload\numask = 027";
+  const file = `${jail}/etc/jailkit/jk_lsh.ini`;
+
+  beforeEach(() => {
+    declare(J, RULES, ", sftp, scp");
+    m.must(["jailkit", "apply"]);
+    m.must(["sh", "-c", damage]);
+  });
+  const mended = () => {
+    m.run(["sh", "-c", mend]);
+    declare(J, RULES, ", sftp, scp");
+    return linesOf(m);
+  };
+  afterEach(() => {
+    expect(mended().status).toBe(0);
+  });
+
+  test("and not absent: nobody loses a right, and nothing is planned", () => {
+    declare(jail, RULES, ", sftp, scp");
+    const before = m.read(file);
+    for (const options of [["--check"], [], []]) {
+      const { status, changes, summary } = linesOf(m, ...options);
+      expect([status, changes]).toEqual([1, []]);
+      expect(summary.problems.slice(1).map(({ path, code }) => [path, code])).toEqual(
+        NAMES.map((name) => [name, "waits-for-jail"]),
+      );
+      expect(m.read(file)).toBe(before);
+    }
+    expect(mended()).toMatchObject({ status: 0, changes: [] });
+  });
+
+  test("but where only root can have written them, rules that allow less are written", () => {
+    declare(jail, "allow = sftp\numask = 027", ", sftp, scp");
+    const isSafe = !damage.startsWith("chmod");
+    const done = (one: string) => (isSafe ? NAMES.map(() => `${one} policy`) : []);
+    for (const [options, one] of [
+      [["--check"], "planned"],
+      [[], "done"],
+    ] as const) {
+      const { changes } = linesOf(m, ...options);
+      expect(changes.map(({ status, what }) => `${status} ${what}`)).toEqual(done(one));
+    }
+    expect(m.read(file).split("[ann]\n")[1]).toStartWith(isSafe ? "allow = sftp\n" : RULES);
+  });
 });
 
 test("a jail whose policies cannot be read", () => {

@@ -199,12 +199,15 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
     removeOwn(root, home, user, stat);
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {
-    const notOurs = holds === undefined ? "apply did not create it" : holds;
-    const why = deleteHomes
-      ? notOurs
-      : "this run is without --delete-homes; it also stays in later ones, as long as the jail is declared";
+    const isOurs = once.createdHome === joinHome(root.path, place);
+    const notOurs = holds ?? "apply did not create it";
+    const why =
+      deleteHomes || !isOurs
+        ? notOurs
+        : "this run is without --delete-homes; it also stays in later ones, as long as the jail is declared";
     said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays: ${why}`);
-    if (stat.uid === user.uid) stays({ name, uid: user.uid, home: joinHome(root.path, place) });
+    if (stat.uid === user.uid)
+      stays({ name, uid: user.uid, home: joinHome(root.path, place), created: isOurs });
   }
   // Without the home there may be room.
   if (failure !== undefined) leaveJail(root, once, said);

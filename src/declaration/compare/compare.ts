@@ -266,7 +266,8 @@ function compareOne(
       }
     }
     using damaged = root === undefined ? answered(() => openJailRoot(path)) : undefined;
-    const inside = new InJail(root, path, damaged);
+    const isClosed = root === undefined && state.fault !== undefined;
+    const inside = new InJail(root, path, isClosed, damaged);
     // Live directories that are mounted bring files, too.
     const isFilled = fillingOf(changes).length > 0 || changes.some(({ what }) => what === "mounts");
     const wholes = users.map((user) => {
@@ -280,7 +281,6 @@ function compareOne(
       const { name } = whole;
       const now = userState(whole, inside, machine, onceUser(name));
       const all = compareUser(whole, now);
-      const isClosed = root === undefined && state.fault !== undefined;
       const compared = isClosed ? { ...all, changes: onHost(all.changes) } : all;
       const done = now.homeFault === undefined ? whole : { ...whole, keys: undefined };
       const removed = compared.changes.filter(({ action }) => action === "remove");
@@ -295,6 +295,6 @@ function compareOne(
       if (others.length > 0) undeclared.push(`jail ${display(path)}: users ${listed(others)}`);
     }
     const work = { path, declared, changes, fault, taken, users: works };
-    return fault === undefined ? work : withJailFault(work, fault);
+    return fault === undefined ? work : withJailFault(work, fault, isClosed);
   });
 }

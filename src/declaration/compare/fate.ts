@@ -65,8 +65,8 @@ export function fateOf(
     const goes = deleteHomes && isOurs && stat?.uid === user.uid && isDirectory(stat);
     const holds = goes ? homeIn(root, home, user, others) : undefined;
     if (goes && holds === undefined) return { how: "removed", home };
-    const stays =
-      stat?.uid === user.uid ? { name, uid: user.uid, home: joinHome(root.path, home) } : undefined;
+    const kept = { name, uid: user.uid, home: joinHome(root.path, home), created: isOurs };
+    const stays = stat?.uid === user.uid ? kept : undefined;
     return { how: "removed", home: undefined, holds, stays };
   }
   if (recall(root, name)?.shell === undefined) return { how: "stays", home: undefined };

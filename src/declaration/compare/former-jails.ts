@@ -94,7 +94,7 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
     return prune ? { homes: [], fault } : { homes: [], note: fault.message };
   }
   const left = leftIn(path, kept);
-  const isTaken = left.some(({ uid }) => hasAccount(uid));
+  const isTaken = left.some(({ uid, isCreated }) => !isCreated || hasAccount(uid));
   const homes = prune && deleteHomes && !isTaken ? left : [];
   const isKept = left.length > homes.length;
   // Who has to leave first keeps the jail from being forgotten.
@@ -133,7 +133,7 @@ const pruneCommand = (command: string, once: OnceJail, { filesOf }: Pick<Means, 
   [command, ...filesOf(once).map((file) => ` ${shellWord(file)}`)].join("");
 
 /**
- * Homes stay by the rules of apply, so that a jail with some is no error. `isTaken`: somebody has the uid of one by now.
+ * Homes stay by the rules of apply, so that a jail with some is no error. `isTaken`: apply did not create one of them, or somebody has its uid by now.
  * `isLeft`: users leave it before.
  */
 function leftText(

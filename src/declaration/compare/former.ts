@@ -138,7 +138,9 @@ export function formerOf(
   const goers = former.flatMap((one) => (one.of === "user" ? one.once : []));
   const gone = formerJails(candidates, {
     ...{ prune, deleteHomes, leaving: leavers.leaving, inhabitants, kept: [...before.kept, ...stay] },
-    hasAccount: (uid) => !goes.has(uid) && answered(() => machine.accounts.userByUid(uid)) !== undefined,
+    // While a name service is silent, somebody may have it.
+    hasAccount: (uid) =>
+      !goes.has(uid) && answered(() => machine.accounts.userByUid(uid) === undefined) !== true,
     filesOf: ({ path, file }) =>
       usual
         ? []

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { answered } from "../../cli/error.ts";
 import type { IniSection } from "../../config/model.ts";
 import { type JailAccounts, readJailAccounts } from "../../jail/accounts/accounts.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -6,17 +7,22 @@ import { readPolicies } from "../../users/policy.ts";
 import { dueTo } from "../due.ts";
 import { type HomeLine, homeLines } from "./fate.ts";
 
-/** The accounts and policies in a jail, each read once; empty for one that does not exist. */
+/**
+ * The accounts and policies in a jail, each read once; empty for one that does not exist. `isClosed`: it cannot be used, so
+ * that what it has is not known.
+ */
 export class InJail {
   #accounts: JailAccounts | undefined;
   #homes: readonly HomeLine[] | undefined;
   #policies: ReadonlyMap<ByteString, IniSection> | undefined;
   #sections: readonly IniSection[] | undefined;
+  #hasPolicies: boolean | undefined;
 
   constructor(
     readonly root: JailRoot | undefined,
     readonly jail: ByteString,
-    /** The same if users could change it, so that nothing in it counts but homes. */
+    readonly isClosed: boolean,
+    /** The same if it is closed: users may have changed it, so that nothing in it counts but homes, and rules of root alone. */
     readonly damaged?: JailRoot | undefined,
   ) {}
 
@@ -39,9 +45,17 @@ export class InJail {
     return this.#policies.get(name);
   }
 
+  /** Whether the sections of jk_lsh.ini are known: what could not be read is not absent. */
+  get hasPolicies(): boolean {
+    this.#hasPolicies ??=
+      !this.isClosed || (this.damaged !== undefined && answered(() => this.policies) !== undefined);
+    return this.#hasPolicies;
+  }
+
   /** All sections of jk_lsh.ini. Throws JailkitError. */
   get policies(): readonly IniSection[] {
-    const { root, jail } = this;
+    const { jail } = this;
+    const root = this.root ?? this.damaged;
     this.#sections ??= root === undefined ? [] : dueTo({ jail }, () => readPolicies(root)).ini.sections;
     return this.#sections;
   }

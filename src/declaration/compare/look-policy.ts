@@ -39,14 +39,17 @@ export function policyState(
   once: OnceUser | undefined,
 ) {
   const { name, shell, policy } = declared;
+  const isKnown = (limited: boolean) => !limited || inside.hasPolicies;
+  const sectionOf = (limited: boolean) => (limited ? inside.policyOf(name) : machine.settingsOf(name));
   // As formerPolicies has them.
   const former =
     once === undefined
       ? []
       : formerPolicies(declared, once).filter(
-          (limited) => (limited ? inside.policyOf(name) : machine.settingsOf(name)) !== undefined,
+          (limited) => isKnown(limited) && sectionOf(limited) !== undefined,
         );
-  if (policy === undefined) return { policy: undefined, wantedPolicy: undefined, former };
+  if (policy === undefined || !isKnown(isLimitedShell(shell)))
+    return { policy: undefined, wantedPolicy: undefined, former };
   return {
     policy: keysOf(ownPolicy(declared, inside, machine), shell),
     wantedPolicy: policyKeys(policy, shell),

@@ -51,16 +51,18 @@ export function userState(
     // Of an account that is there, something may have to be taken away all the same.
     if (fault !== undefined && account === undefined) return { ...nothing, fault };
     const owner = account ?? returning(declared, once, inside.root, machine.laterByUid);
+    const place = inside.root ?? inside.damaged;
     const keys =
       owner === undefined || home?.ownFault !== undefined
         ? NO_KEYS
-        : keyState(declared, owner, inside.root ?? inside.damaged, home?.home ?? "there", once);
+        : keyState(declared, owner, place, home?.home ?? "there", once);
     const policies = policyState(declared, inside, machine, once);
     const { policy, wantedPolicy } = policies;
     return {
       ...{ ...nothing, ...groups, home: home?.home ?? "there", fault },
       inJail: account && inside.accounts?.userByName(declared.name),
-      lacksKeys: keys.lacking,
+      isUnknown: inside.isClosed,
+      lacksKeys: inside.isClosed && place === undefined ? 0 : keys.lacking,
       homeFault: home?.ownFault ?? keys.fault,
       ...{ otherOptions: keys.otherOptions, stricterOptions: keys.stricterOptions, policy, wantedPolicy },
       commonPolicy:

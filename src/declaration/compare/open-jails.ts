@@ -31,7 +31,11 @@ export class OpenJails implements Disposable {
       this.#open.delete(oldest);
     }
     const { state, root } = openJailState(jail, this.machine);
-    const found = { state, root, inside: new InJail(root, jail) };
+    const found = {
+      state,
+      root,
+      inside: new InJail(root, jail, root === undefined && state.fault !== undefined),
+    };
     this.#open.set(jail, found);
     return found;
   }

@@ -15,6 +15,8 @@ export interface UserState {
   readonly lacksGroups: readonly ByteString[];
   /** On the host the account is in all of these. */
   readonly lacksInside?: boolean | undefined;
+  /** The jail cannot be used, so that it is not known what the account files in it have. */
+  readonly isUnknown?: boolean;
   /** Its line in the jail's etc/passwd. */
   readonly inJail: PasswdEntry | undefined;
   /** Its primary group is in the jail's etc/group. */

@@ -227,7 +227,8 @@ function addSide(declared: DeclaredUser, account: PasswdEntry, state: UserState,
 
 /** What differs in the account files of the jail. */
 function addEntry({ jail, shell }: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
-  const { inJail, hasGroup } = state;
+  const { inJail, hasGroup, isUnknown } = state;
+  if (isUnknown) return;
   const seen = homeFor(account, jail);
   if (inJail === undefined) {
     add({ action: "create", what: "entry", to: display(shell), why: "it is not in the jail's etc/passwd" });

@@ -23,8 +23,11 @@ export interface JailWork {
   readonly users: readonly UserWork[];
 }
 
-/** A jail that cannot be as declared; those of its users who need anything, or whose own fault it is, wait for it. */
-export function withJailFault(work: JailWork, why: FaultText): JailWork {
+/**
+ * A jail that cannot be as declared; those of its users who need anything, or whose own fault it is, wait for it. So do all if
+ * it is closed: what they need is not known.
+ */
+export function withJailFault(work: JailWork, why: FaultText, isClosed = false): JailWork {
   const { path: jail, users } = work;
   const about = { of: "jail", name: jail, jail } as const;
   return {
@@ -32,7 +35,7 @@ export function withJailFault(work: JailWork, why: FaultText): JailWork {
     fault: { ...about, ...why },
     users: users.map((user): UserWork => {
       const { fault, changes, declared } = user;
-      const waits = fault === undefined ? changes.length > 0 : fault.cause?.jail === jail;
+      const waits = fault === undefined ? isClosed || changes.length > 0 : fault.cause?.jail === jail;
       if (!waits) return user;
       const of = { of: "user", name: declared.name, jail } as const;
       return { ...user, onlyTakes: true, fault: { ...of, ...waitsFor(jail, why) } };
