@@ -121,6 +121,28 @@ test("--prune takes it out of the jail, and out of nothing else", () => {
   expect(m.read(ACCOUNTS)).toContain("luser");
 });
 
+test("a jail that stays, since the directory still names it, has the command that shows what the directory should say", () => {
+  const file = "/etc/jailkit/jails.d/one.ini";
+  const account = (fields: string) =>
+    m.write(ACCOUNTS, `luser:x:6001:6001::/home/luser:/bin/sh\nfresh:x:6003:6001::${fields}\n`);
+  account("/srv/fresh/./home/fresh:/usr/sbin/jk_chrootsh");
+  m.write(
+    file,
+    "[jail /srv/fresh]\nsections = uidbasics, basicshell\n[user fresh]\njail = /srv/fresh\ndirectory = yes\n",
+  );
+  m.must(["jailkit", "apply"]);
+  m.write(file, `[jail ${J}]\nsections = uidbasics, basicshell\n`);
+  const { status, stderr } = m.run(["jailkit", "apply", "--prune"]);
+  const shows = /are kept \((jk_jailuser .*) shows how\)/.exec(stderr)?.[1] ?? "";
+  expect([status, shows]).toEqual([1, "jk_jailuser --unjail --dry-run -s /usr/sbin/nologin fresh"]);
+  const { stdout } = m.run(["sh", "-c", shows]);
+  const [, fields = "", then = "false"] = /:\n(.*)\n\n# Then on this machine:\n(.*)\n/.exec(stdout) ?? [];
+  account(fields);
+  m.must(["sh", "-c", then]);
+  m.remove("/srv/fresh/home/fresh");
+  expect(did(m, "--prune")).toEqual(["done - jail /srv/fresh (no longer declared)"]);
+});
+
 test("one that moves into the files of this machine, and back, is the same in the jail, in one run each", () => {
   const local = declared().replace("directory = yes\n", "").replace("shell = /bin/bash", "allow = sftp");
   const text = (more: string) =>
