@@ -1,7 +1,7 @@
 /** `jailkit apply` for an account that is in no local file: it makes the jail's side, and says what the directory should have. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { did, FINGERPRINTS, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 import { installNssSystemd } from "./archives.ts";
 
 setDefaultTimeout(120_000);
@@ -98,7 +98,7 @@ test("a key that is not declared any more goes from the jail that the directory 
   m.write(file, declared(`groups = team\n[jail ${other}]\nsections = uidbasics, basicshell\n`));
   m.must(["jailkit", "apply"]);
   m.write(file, `[jail ${J}]\nsections = uidbasics, basicshell\n${moved}`);
-  const gone = "- user luser: keys 1 (no longer declared)";
+  const gone = `- user luser: keys ${FINGERPRINTS[0]} (no longer declared)`;
   expect(linesOf(m, "--check", "--prune").changes.map(({ text }) => text)).toContain(gone);
   expect(did(m, "--prune")).toContain(`done ${gone}`);
   expect(m.read(keys)).toBe("");
