@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { isReported, problemFrom, remedyOf } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
+import { fingerprintOf } from "../users/key-lines.ts";
 import { type DueKey, dueOf } from "./due.ts";
 
 /** What differs. */
@@ -124,3 +125,13 @@ export function planLine(change: Change): string {
 
 /** A list, printable. */
 export const listed = (items: readonly ByteString[]): string => items.map(display).join(", ");
+
+/** Keys that are taken away, printable. Of some that cannot be read nothing is known but their number. */
+export function listedKeys(keys: readonly ByteString[]): string {
+  const known = keys.filter((key) => key.includes(" "));
+  const others = keys.length - known.length;
+  return [
+    ...known.map((key) => fingerprintOf({ key })),
+    ...(others === 0 ? [] : [`${others} that cannot be read`]),
+  ].join(", ");
+}

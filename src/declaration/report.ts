@@ -10,6 +10,7 @@ import { type Ended, NOTHING_SAID, type Shown } from "./carry-out/report.ts";
 import { type Change, changeText, type Fault, type FaultText, nameOf, planLine } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
 import { changesOf, isMade } from "./compare/work.ts";
+import { noLongerLines } from "./no-longer.ts";
 import { ONCE_FILE } from "./once.ts";
 import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, showUnread, unreadReport } from "./report-failed.ts";
@@ -41,7 +42,7 @@ export class ApplyReport implements Shown {
   #count = 0;
   #hasWork = false;
   #undeclared: readonly string[] = [];
-  #noLonger: readonly string[] = [];
+  #noLonger: readonly Change[] = [];
   /** The same of files that are gone. */
   #orphans: readonly string[] = [];
   #warnings: readonly string[] = [];
@@ -75,7 +76,7 @@ export class ApplyReport implements Shown {
     const { jails, former, formerFaults, undeclared } = comparison;
     if (!json) showUnread(unread);
     this.#undeclared = undeclared;
-    this.#noLonger = comparison.noLonger.map(changeText);
+    this.#noLonger = comparison.noLonger;
     this.#orphans = comparison.orphans;
     const about = comparison.warnings.map((one) => `${nameOf(one)}: ${one.message}`);
     this.#warnings = [...this.options.warnings, ...about];
@@ -254,7 +255,7 @@ export class ApplyReport implements Shown {
       printJsonLine({
         ...{ version: 1, tool: APPLY, check, changed, failed, unchanged },
         undeclared: this.#undeclared.map(jsonText),
-        noLongerDeclared: [...this.#noLonger, ...this.#orphans].map(jsonText),
+        noLongerDeclared: [...this.#noLonger.map(changeText), ...this.#orphans].map(jsonText),
         unread: unread.map(unreadReport),
         warnings: this.#warnings.map(jsonText),
         directories: this.#directories.map(directoryOfUser),
@@ -273,18 +274,10 @@ export class ApplyReport implements Shown {
       // It ends a record of LDIF.
       printLine("");
     }
-    this.#printNoLonger();
+    noLongerLines(this.#noLonger).forEach(printLine);
     const would = check ? "to change" : "changed";
     printLine(`${changed} ${would}, ${failed} failed, ${unchanged} as declared`);
     return exitStatus;
-  }
-
-  /** A key that is taken out of a file still lets somebody in. */
-  #printNoLonger(): void {
-    const [first, ...more] = this.#noLonger;
-    if (first === undefined) return;
-    const others = more.length === 0 ? "" : ` and ${more.length} more`;
-    printLine(`no longer declared, and still there: ${first}${others}; --prune removes this`);
   }
 
   #problemOf(fault: Problem) {

@@ -194,9 +194,10 @@ function measure(
   );
   if (services.length > 0 && !userFiles) {
     const names = services.map(({ name }) => display(name)).join(", ");
+    const shows = leaveCommand(services, shellsOutside(root.path), { move: false, dryRun: true });
     const message =
       `${display(root.path)}: users live in it whose accounts are not in /etc/passwd (${names}): ` +
-      "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and " +
+      `change their homes where the accounts are kept (${shows} shows how), and ` +
       `take their files out, or delete these with: ${withUserFiles(plan.request)}`;
     throw refuse("has-users", message);
   }

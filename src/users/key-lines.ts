@@ -57,6 +57,10 @@ function endOfWord(line: ByteString): number {
   return line.length;
 }
 
+/** The fingerprint of a key, as ssh-keygen(1) with -l and the log of sshd(8) show it. */
+export const fingerprintOf = ({ key }: Pick<KeyLine, "key">): string =>
+  `SHA256:${Bun.CryptoHasher.hash("sha256", Buffer.from(splitWord(key)[1], "base64"), "base64").replace(/=+$/, "")}`;
+
 /** The type of a KeyLine. */
 export const keyType = ({ key }: KeyLine): ByteString => key.slice(0, key.indexOf(" "));
 

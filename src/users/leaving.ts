@@ -58,9 +58,15 @@ export const shellsAmong =
 export const shellAfter = ({ name, shell }: Leaver, recorded: RecordedShell): ByteString | undefined =>
   recorded(name) ?? [shell, usualShell()].find(isClosed);
 
-const command = (move: boolean, shell: ByteString | undefined, names: readonly ByteString[]): ByteString =>
+const command = (
+  move: boolean,
+  shell: ByteString | undefined,
+  names: readonly ByteString[],
+  dryRun = false,
+): ByteString =>
   [
     "jk_jailuser --unjail",
+    dryRun ? "--dry-run" : [],
     move ? "-m" : [],
     shell === undefined ? [] : `-s ${shellWord(shell)}`,
     operands(...names),
@@ -68,11 +74,14 @@ const command = (move: boolean, shell: ByteString | undefined, names: readonly B
     .flat()
     .join(" ");
 
-/** The commands that take accounts out of their jail, each with the shell of shellAfter, or else one that lets nobody in. */
+/**
+ * The commands that take accounts out of their jail, or with `dryRun` show how, each with the shell of shellAfter, or else one
+ * that lets nobody in.
+ */
 export function leaveCommand(
   users: readonly Leaver[],
   recorded: RecordedShell,
-  { move }: { move: boolean },
+  { move, dryRun = false }: { move: boolean; dryRun?: boolean },
 ): ByteString {
   const { known = [], unknown = [] } = Object.groupBy(users, (user) =>
     shellAfter(user, recorded) === undefined ? "unknown" : "known",
@@ -85,9 +94,11 @@ export function leaveCommand(
             move,
             shell,
             some.map(({ name }) => name),
+            dryRun,
           ),
         ];
-  return [...part(known), ...part(unknown, noLoginShell())].join(" && ");
+  // A dry run fails for an account that only a directory can change.
+  return [...part(known), ...part(unknown, noLoginShell())].join(dryRun ? "; " : " && ");
 }
 
 /** The command that takes an account out of its jail, with its home and without a login: for one that goes into another jail. */

@@ -10,7 +10,7 @@ import {
   test,
 } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { did, FINGERPRINTS, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -81,7 +81,7 @@ test("--prune with FILE leaves what the usual files declare, and goes on to know
   m.write(FILE, declared("/bin/bash"));
   expect(did(m, "--prune", FILE)).toEqual([
     `done - jail ${J}: files /usr/bin/who (no longer declared)`,
-    "done - user anna: keys 1 (no longer declared)",
+    `done - user anna: keys ${FINGERPRINTS[1]} (no longer declared)`,
   ]);
   m.write(USUAL, declared("/bin/bash"));
   expect(did(m, "--prune").map((line) => line.replace(/^done - | \(.*/g, ""))).toEqual([
@@ -89,7 +89,7 @@ test("--prune with FILE leaves what the usual files declare, and goes on to know
     `jail ${J}: files /usr/bin/id`,
     "user anna: groups team",
     "user anna: policy",
-    "user anna: keys 1",
+    `user anna: keys ${FINGERPRINTS[0]}`,
   ]);
 });
 

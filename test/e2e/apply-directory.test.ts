@@ -1,7 +1,7 @@
 /** `jailkit apply` for an account that is in no local file: it makes the jail's side, and says what the directory should have. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { did, FINGERPRINTS, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 import { installNssSystemd } from "./archives.ts";
 
 setDefaultTimeout(120_000);
@@ -98,7 +98,7 @@ test("a key that is not declared any more goes from the jail that the directory 
   m.write(file, declared(`groups = team\n[jail ${other}]\nsections = uidbasics, basicshell\n`));
   m.must(["jailkit", "apply"]);
   m.write(file, `[jail ${J}]\nsections = uidbasics, basicshell\n${moved}`);
-  const gone = "- user luser: keys 1 (no longer declared)";
+  const gone = `- user luser: keys ${FINGERPRINTS[0]} (no longer declared)`;
   expect(linesOf(m, "--check", "--prune").changes.map(({ text }) => text)).toContain(gone);
   expect(did(m, "--prune")).toContain(`done ${gone}`);
   expect(m.read(keys)).toBe("");
@@ -121,6 +121,28 @@ test("--prune takes it out of the jail, and out of nothing else", () => {
   expect(m.read(`${J}/etc/passwd`)).not.toContain("luser");
   expect(m.exists(`${J}/home/luser`)).toBe(true);
   expect(m.read(ACCOUNTS)).toContain("luser");
+});
+
+test("a jail that stays, since the directory still names it, has the command that shows what the directory should say", () => {
+  const file = "/etc/jailkit/jails.d/one.ini";
+  const account = (fields: string) =>
+    m.write(ACCOUNTS, `luser:x:6001:6001::/home/luser:/bin/sh\nfresh:x:6003:6001::${fields}\n`);
+  account("/srv/fresh/./home/fresh:/usr/sbin/jk_chrootsh");
+  m.write(
+    file,
+    "[jail /srv/fresh]\nsections = uidbasics, basicshell\n[user fresh]\njail = /srv/fresh\ndirectory = yes\n",
+  );
+  m.must(["jailkit", "apply"]);
+  m.write(file, `[jail ${J}]\nsections = uidbasics, basicshell\n`);
+  const { status, stderr } = m.run(["jailkit", "apply", "--prune"]);
+  const shows = /are kept \((jk_jailuser .*) shows how\)/.exec(stderr)?.[1] ?? "";
+  expect([status, shows]).toEqual([1, "jk_jailuser --unjail --dry-run -s /usr/sbin/nologin fresh"]);
+  const { stdout } = m.run(["sh", "-c", shows]);
+  const [, fields = "", then = "false"] = /:\n(.*)\n\n# Then on this machine:\n(.*)\n/.exec(stdout) ?? [];
+  account(fields);
+  m.must(["sh", "-c", then]);
+  m.remove("/srv/fresh/home/fresh");
+  expect(did(m, "--prune")).toEqual(["done - jail /srv/fresh (no longer declared)"]);
 });
 
 test("one that moves into the files of this machine, and back, is the same in the jail, in one run each", () => {

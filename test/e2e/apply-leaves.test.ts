@@ -11,7 +11,7 @@ import {
 } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { sleeperOf } from "../machine/sleeper.ts";
-import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { did, FINGERPRINTS, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -152,7 +152,10 @@ test("a home in which another user lives is not deleted with the account that it
 });
 
 describe("who was taken out by hand, and is not declared any more", () => {
-  const TAKEN = ["- user bob: groups team (no longer declared)", "- user bob: keys 1 (no longer declared)"];
+  const TAKEN = [
+    "- user bob: groups team (no longer declared)",
+    `- user bob: keys ${FINGERPRINTS[0]} (no longer declared)`,
+  ];
   const out = (...more: string[]) => m.must(["jk_jailuser", "--unjail", "-m", ...more]);
   const warnings = (...options: string[]) => linesOf(m, ...options).summary.warnings;
   const stays = (name: string) =>
@@ -182,7 +185,7 @@ describe("who was taken out by hand, and is not declared any more", () => {
     expect(linesOf(m).summary.undeclared).toEqual(
       expect.arrayContaining([
         "user bob: groups team (no longer declared)",
-        "user bob: keys 1 (no longer declared)",
+        `user bob: keys ${FINGERPRINTS[0]} (no longer declared)`,
       ]),
     );
     expect([inTeam("bob"), keysOf("bob")]).toEqual([true, `${KEYS[0]}\n${KEYS[1]}\n`]);

@@ -233,6 +233,35 @@ test("a jail with a new name in the files is not made beside the old one, and wh
   expect(m.read("/etc/passwd")).toContain(`:${B}/./home/bob:`);
 });
 
+describe("--prune is not advised for what it does not remove", () => {
+  test("a jail that was moved, and its user: what the warning says moves both, and --prune then removes them", () => {
+    m.write(FILE, jail(A) + user("bob", A));
+    m.must(["jailkit", "apply"]);
+    m.write(FILE, "");
+    sh(`mv ${A} ${B}`);
+    const remedy = `jailkit adopt --moved ${A} ${B}`;
+    const { warnings, noLongerDeclared } = summary();
+    expect([noLongerDeclared, warnings]).toEqual([
+      [],
+      [
+        `jail ${A}: is not declared any more, and stays: it was moved: ${remedy}`,
+        `user bob: is not declared any more, and stays: waits for the jail '${A}': it was moved: ${remedy}`,
+      ],
+    ]);
+    expect(m.run(["jailkit", "apply"]).stdout).toBe("0 changed, 0 failed, 0 as declared\n");
+    sh(remedy);
+    expect(summary()).toMatchObject({ noLongerDeclared: ["user bob", `jail ${B}`], warnings: [] });
+  });
+
+  test("a jail in which a user is declared no more, but by a new name of the jail", () => {
+    m.write(FILE, jail(A) + user("bob", A));
+    m.must(["jailkit", "apply"]);
+    m.write(FILE, jail(B) + user("bob", B));
+    const note = `jail ${A}: is not declared any more, and stays: users live in it whom --prune does not take out (bob)`;
+    expect(summary()).toMatchObject({ noLongerDeclared: [], warnings: [note] });
+  });
+});
+
 test("config check reports a user in a jail that is declared no more, or is not there", () => {
   const findings = () => m.run(["jailkit", "config", "check"]).stdout;
   m.write(FILE, jail(A) + user("bob", A));

@@ -8,6 +8,12 @@ export const KEYS = [
   "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA9qZBzgqsp6yFdaZZuxVPZ8nQnbIDL9cQ1PpDIYhzmB two",
 ] as const;
 
+/** What `ssh-keygen -l` calls them. */
+export const FINGERPRINTS = [
+  "SHA256:7t/Xr141xSq3HpPs3hhkbERjl/AnPL9daJK79xZWWos",
+  "SHA256:ZJ1n6jcHNJtvUj9sh2h14OowyOvhFGMSCxY/mX9D3zI",
+] as const;
+
 /** A machine for `jailkit apply`, which declares nothing yet. */
 export async function openApplyMachine(): Promise<Machine> {
   const m = await openMachine({ under: "ours" });

@@ -179,7 +179,8 @@ describe("a jail", () => {
     test("and a user who was made by a command: nothing is advised that is refused", () => {
       m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "vera"]);
       const plain = linesOf(m).summary;
-      expect([plain.warnings, plain.noLongerDeclared]).toEqual([[], [`jail ${J}`]]);
+      const text = `jail ${J}: is not declared any more, and stays: users live in it whom --prune does not take out (vera)`;
+      expect([plain.warnings, plain.noLongerDeclared]).toEqual([[text], []]);
       const { status, problems } = outcome("--prune");
       expect([status, problems.map(([code]) => code)]).toEqual([1, ["has-users"]]);
     });

@@ -136,7 +136,7 @@ test("list, jk_list, check and update see the account; delete refuses, and does 
   for (const options of [["--dry-run"], ["--yes"], ["--yes", "--unjail"], ["--dry-run", "--unjail"]]) {
     const { status, stderr } = run("jailkit", "delete", ...options, J);
     expect([status, stderr]).toEqual([1, expect.stringContaining("not in /etc/passwd (anna)")]);
-    expect(stderr).toContain("jk_jailuser --unjail --dry-run shows how");
+    expect(stderr).toContain("jk_jailuser --unjail --dry-run anna shows how");
   }
   expect(m.snapshot(J)).toEqual(before);
   expect(login().status).toBe(0);

@@ -275,7 +275,7 @@ describe("a user", () => {
       [
         "- user u: groups g (no longer declared)",
         "- user u: policy (no longer declared)",
-        "- user u: keys 1 (no longer declared)",
+        "- user u: keys 1 that cannot be read (no longer declared)",
       ],
     ],
   ])("%s", (_, declared, state, lines) => {

@@ -39,12 +39,14 @@ interface Means {
   readonly inhabitants: ReadonlyMap<ByteString, readonly DeclaredUser[]>;
   /** Homes that stay without their accounts, or will. */
   readonly kept: readonly KeptHome[];
+  /** The local accounts in a jail. */
+  readonly namesIn: (jail: ByteString) => readonly ByteString[];
   readonly hasAccount: (uid: number) => boolean;
   /** The files that --prune is typed with for a jail. */
   readonly filesOf: (once: OnceJail) => readonly ByteString[];
 }
 
-/** Of jails that are not declared any more, those that are there or are to be forgotten; with `prune` also why some stay. */
+/** Of jails that are not declared any more, those that are there or are to be forgotten; and why some stay, all of them with `prune`. */
 export function formerJails(candidates: readonly OnceJail[], means: Means) {
   const former: FormerJail[] = [];
   const faults: Fault[] = [];
@@ -93,6 +95,8 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
     const fault = stays({ code: "has-users", message: declareAgain(declared) });
     return prune ? { homes: [], fault } : { homes: [], note: fault.message };
   }
+  const known = prune ? undefined : whyNotPruned(path, isHere, means);
+  if (known !== undefined) return { homes: [], note: stays(known).message };
   const left = leftIn(path, kept);
   const isTaken = left.some(({ uid, isCreated }) => !isCreated || hasAccount(uid));
   const homes = prune && deleteHomes && !isTaken ? left : [];
@@ -112,6 +116,19 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
   const other = without(left);
   if (other !== undefined) return { homes, fault: prune ? other : undefined };
   return { homes: [], note: leftText(left, isTaken, leaving.length > 0, once, means) };
+}
+
+/** Why --prune would not remove a jail, as far as that is known without a search of its files. */
+function whyNotPruned(
+  jail: ByteString,
+  isHere: boolean,
+  { inhabitants, leaving, namesIn }: Means,
+): FaultText | undefined {
+  if (!isHere) return absentFault(jail, [...inhabitants.keys()]);
+  const leave = new Set(leaving.map(({ name }) => name));
+  const names = namesIn(jail).filter((name) => !leave.has(name));
+  if (names.length === 0) return undefined;
+  return { code: "has-users", message: `users live in it whom --prune does not take out (${listed(names)})` };
 }
 
 /** What heals that users are declared in a jail that is not. */

@@ -73,7 +73,7 @@ interface Scope {
 interface Formers {
   readonly former: Former[];
   readonly faults: Fault[];
-  /** Why jails stay, where that is no error. */
+  /** Why jails stay, where that is no error, and without `prune` why users would. */
   readonly notes: Note[];
   readonly settled: LeftIn[];
   readonly forgotten: Gone[];
@@ -81,8 +81,8 @@ interface Formers {
 }
 
 /**
- * What was declared once by the files of the scope, is not in any declaration, and is there, or is to be forgotten; with
- * `prune` also why jails and users of these stay.
+ * What was declared once by the files of the scope, is not in any declaration, and is there, or is to be forgotten; and why
+ * jails and users of these stay, as far as that is known without `prune`.
  */
 export function formerOf(
   declarations: readonly Declaration[],
@@ -125,7 +125,7 @@ export function formerOf(
     }
     const { name, jail } = once;
     const { fate, fault } = leavers.add(once);
-    if (prune && fault !== undefined) {
+    if (fault !== undefined) {
       faults.push({ of: "user", name, jail, ...fault });
       const taken = keptInside(once, machine, opened.get(jail).root, NO_LONGER);
       return [...left, ...taken.map((change) => ({ of: "given", once, change }) as const)];
@@ -138,6 +138,7 @@ export function formerOf(
   const goers = former.flatMap((one) => (one.of === "user" ? one.once : []));
   const gone = formerJails(candidates, {
     ...{ prune, deleteHomes, leaving: leavers.leaving, inhabitants, kept: [...before.kept, ...stay] },
+    namesIn: (jail) => (machine.byJail.get(jail) ?? []).map(({ name }) => name),
     // While a name service is silent, somebody may have it.
     hasAccount: (uid) =>
       !goes.has(uid) && answered(() => machine.accounts.userByUid(uid) === undefined) !== true,
@@ -151,11 +152,18 @@ export function formerOf(
   });
   return {
     former: [...former, ...gone.former],
-    faults: causesFirst(gone.faults, faults),
+    faults: prune ? causesFirst(gone.faults, faults) : [],
     forgotten: [...forgotten, ...gone.forgotten],
-    ...{ settled, out, notes: gone.notes },
+    ...{ settled, out, notes: prune ? gone.notes : [...gone.notes, ...faults.map(asNote)] },
   };
 }
+
+/** Why a user would stay, with why its jail cannot be used. */
+const asNote = ({ of, name, message, cause }: Fault): Note => ({
+  of,
+  name,
+  message: cause === undefined ? message : `${message}: ${cause.message}`,
+});
 
 /** Faults of users and then of jails, but first those of jails that users wait for. Pure. */
 function causesFirst(ofJails: readonly Fault[], ofUsers: readonly Fault[]): Fault[] {

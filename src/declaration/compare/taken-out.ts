@@ -12,7 +12,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText } from "../../users/keys.ts";
-import { type Change, type Fault, listed } from "../change.ts";
+import { type Change, type Fault, listed, listedKeys } from "../change.ts";
 import { sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import type { Machine } from "./machine.ts";
@@ -73,7 +73,7 @@ function changesOf(
     ...(groups.length > 0
       ? [{ ...about, what: "groups", from: listed(groups), items: groups } as const]
       : []),
-    ...(keys.length > 0 ? [{ ...about, what: "keys", from: `${keys.length}`, items: keys } as const] : []),
+    ...(keys.length > 0 ? [{ ...about, what: "keys", from: listedKeys(keys), items: keys } as const] : []),
   ];
 }
 

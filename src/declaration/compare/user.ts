@@ -12,7 +12,7 @@ import { sameKeys } from "../../transfer/sections.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { isClosed, leaveWithoutLogin } from "../../users/leaving.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
-import { type Change, type FaultText, listed, NO_LONGER, waitsFor } from "../change.ts";
+import { type Change, type FaultText, listed, listedKeys, NO_LONGER, waitsFor } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { inOrder, USER_STEPS } from "../order.ts";
 import { absentFault } from "./absent.ts";
@@ -281,7 +281,7 @@ function addFormer(declared: DeclaredUser, state: UserState, add: Add): void {
   const { groups, keys, policy } = state.former;
   const taken = { action: "remove", why: NO_LONGER, takes: "all" } as const;
   if (groups.length > 0) add({ ...taken, what: "groups", from: listed(groups), items: groups });
-  if (keys.length > 0) add({ ...taken, what: "keys", from: `${keys.length}`, items: keys });
+  if (keys.length > 0) add({ ...taken, what: "keys", from: listedKeys(keys), items: keys });
   // Those of a former shell stay until there is another one.
   const takes =
     state.wantedPolicy === undefined && !becomesLimited(declared, state) && policyTakes(declared, state);
