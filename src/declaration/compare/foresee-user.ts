@@ -11,6 +11,7 @@ import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
+import { jailWithin } from "../../jail/record/registry.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
@@ -246,7 +247,9 @@ export function requireOwnHome(
   const { advice, remedy } = adviceAt(place, asideCommand(place));
   // As after --prune without --delete-homes.
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
-  const whose = isLeft ? undefined : whoseHomeIn(root, place)?.why;
+  const inner = jailWithin(place);
+  const holds = inner && (inner === place ? "it is a jail" : `it holds the jail ${quoted(inner)}`);
+  const whose = holds ?? (isLeft ? undefined : whoseHomeIn(root, place)?.why);
   const there = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; `;
   // No command takes it from its user.
   if (whose !== undefined) throw new JailkitError("foreign-home", 1, `${there}${whose}: ${DECLARED.home}`);
