@@ -21,7 +21,7 @@ import { AccountRun } from "../../users/account-run.ts";
 import { groupsOf, jailUser } from "../../users/jailing.ts";
 import { type NewHome, planNewAccount } from "../../users/new-account.ts";
 import { NewAccountPlace } from "../../users/new-account-place.ts";
-import { requireReadyJail, requireShell } from "../../users/open-jail.ts";
+import { requireNoOldShell, requireReadyJail, requireShell } from "../../users/open-jail.ts";
 import { whoseHomeIn } from "../../users/own-home.ts";
 import { planJailing } from "../../users/plan.ts";
 import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
@@ -158,7 +158,10 @@ export class UserForesight {
   }
 
   #requireShell(root: JailRoot, shell: ByteString): void {
-    if (this.about.isFilled || this.#shells.has(shell)) return;
+    if (this.#shells.has(shell)) return;
+    // No filling replaces it.
+    dueTo({ jail: root.path }, () => requireNoOldShell(root, shell));
+    if (this.about.isFilled) return;
     requireShell(root, shell, DECLARED);
     this.#shells.add(shell);
   }
