@@ -15,12 +15,14 @@ import {
   requireMovable,
 } from "../jail/fs/home-move.ts";
 import { removeHome } from "../jail/fs/home-remove.ts";
+import { lookUp } from "../jail/fs/look.ts";
 import { nearestDirectory } from "../jail/fs/nearest.ts";
 import { requireStage } from "../jail/fs/place.ts";
 import { removeTree } from "../jail/fs/remove.ts";
 import { exchangeFindings } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
+import { jailWithin } from "../jail/record/registry.ts";
 import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { endSessions } from "../system/processes.ts";
@@ -43,8 +45,22 @@ export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, user: 
   const parent = nearestDirectory(to, directoryOf(toPath));
   requireStage(to, parent);
   release(parent);
+  requireNoJailAt(to, toPath);
   requireMovable(from, fromPath, user.uid, to, toPath);
   requireNoneAlong(user, hostPath(from, fromPath));
+}
+
+/** Throws JailkitError for a new home that is a jail or holds one, which no command moves away. */
+function requireNoJailAt(to: JailRoot, toPath: ByteString): void {
+  const place = hostPath(to, toPath);
+  const jail = lookUp(to, toPath) === undefined ? undefined : jailWithin(place);
+  if (jail === undefined) return;
+  const what = jail === place ? "is a jail" : `holds the jail ${quoted(jail)}`;
+  throw new JailkitError(
+    "home-exists",
+    1,
+    `${quoted(place)} ${what}, and stays: give the account another home`,
+  );
 }
 
 /** A home of passwd(5), with the separator if it is in a jail. */

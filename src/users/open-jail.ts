@@ -3,10 +3,12 @@ import { absolute } from "../../ffi/guard.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError, remedyOf } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
-import { lookUp } from "../jail/fs/look.ts";
+import { lookUp, withJailFile } from "../jail/fs/look.ts";
 import { closeJailRoot, hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
+import { jailkitVersionOf } from "../known-programs/jailkit-version.ts";
 import { type Advice, OPTIONS } from "./advice.ts";
 
 /** The exit status for an unusable jail, as in jailkit 2. */
@@ -70,4 +72,21 @@ export function requireShell(root: JailRoot, shell: ByteString, advice: Advice):
   }
   if (!isRegular(found.stat) || (found.stat.mode & 0o111) === 0)
     throw new JailkitError("bad-shell", BAD_JAIL, `${where} is not a program`);
+}
+
+/**
+ * Throws JailkitError for a limited shell of jailkit 2 in a jail, which runs instead of the one in jk_chrootsh: it knows neither
+ * confinement nor services, so that what limits a user would be written down, and not be so.
+ */
+export function requireNoOldShell(root: JailRoot, shell: ByteString): void {
+  const found = shell.endsWith("/jk_lsh") ? lookUp(root, shell, { follow: true }) : undefined;
+  if (found === undefined || !isRegular(found.stat)) return;
+  const path = found.canonicalPath;
+  const version = withJailFile(root, path, (fd, { stat }) => jailkitVersionOf(fd, stat.size), {
+    follow: false,
+  });
+  if (version !== "jailkit-2") return;
+  const remedy = `jk_update -j ${shellWord(root.path)}`;
+  const message = `${quoted(hostPath(root, path))} is the jk_lsh of jailkit 2, and runs instead of the limited shell in jk_chrootsh: it does not confine users as declared; remove it with: ${remedy}`;
+  throw new JailkitError("bad-shell", 1, message, undefined, remedy);
 }

@@ -7,6 +7,7 @@ import { isJailsOwn, otherHomeInDirectory, usualHome } from "../jail/accounts/ho
 import { dirsEqual, joinHome } from "../jail/accounts/separator.ts";
 import { isIn } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { jailWithin } from "../jail/record/registry.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { adviceAt } from "../system/exchange.ts";
@@ -39,7 +40,7 @@ interface InPlaceOfOther {
   readonly advice: string;
   /** The command, if the advice is one. */
   readonly remedy: ByteString | undefined;
-  /** It is another account's, or the jail's own, and stays. */
+  /** It is another account's, the jail's own, or holds a jail, and stays. */
   readonly stays: boolean;
 }
 
@@ -55,7 +56,8 @@ export function inPlaceOfOther(
     readJailAccounts(root).users.some((one) => one.uid !== uid && dirsEqual(one.home, home));
   const why = whoseHomeIn(root, shown)?.why;
   if (why !== undefined) return { advice: `${why}: ${elsewhere}`, remedy: undefined, stays: true };
-  if (isJailsOwn(home) || (answered(isTheirs) ?? true))
+  const holdsJail = () => jailWithin(shown) !== undefined;
+  if (isJailsOwn(home) || (answered(isTheirs) ?? true) || (answered(holdsJail) ?? true))
     return { advice: elsewhere, remedy: undefined, stays: true };
   const command = homeRemedy(shown, uid, gid, hostPath(root, freeName(home, ".old", isIn(root))));
   const { advice, remedy } = adviceAt(shown, command);

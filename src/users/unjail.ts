@@ -20,7 +20,7 @@ import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
 import { readContent } from "../jail/record/record-file.ts";
-import { knownJails, REGISTRY } from "../jail/record/registry.ts";
+import { jailWithin, knownJails, REGISTRY } from "../jail/record/registry.ts";
 import { isLocalUser, JAILED_GROUP, modifyAccount } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
@@ -81,6 +81,24 @@ function shellFor(
   return known;
 }
 
+/** Where a home goes: to its former place, unless a jail is there that would have to make room. */
+function homeOutside(
+  former: ByteString | undefined,
+  jailHome: ByteString,
+  host: JailRoot,
+  run: AccountRun,
+): ByteString {
+  if (former === undefined) return jailHome;
+  const place = normalPath(former);
+  const jail = lookUp(host, place) === undefined ? undefined : jailWithin(place);
+  if (jail === undefined) return place;
+  const what = jail === place ? "is a jail" : `holds the jail ${quoted(jail)}`;
+  run.warn(
+    `${quoted(place)}, the former home of the account, ${what}: the home is ${quoted(jailHome)} instead`,
+  );
+  return jailHome;
+}
+
 /** Plans for an account whose home is in the jail. */
 function planRelease(
   user: PasswdEntry,
@@ -93,7 +111,9 @@ function planRelease(
   using root = openJailRoot(jail);
   const before = recall(root, user.name);
   completeOwnMove(user, request.host, { root, recorded: () => before?.home }, run, request.dryRun);
-  const target = request.move ? normalPath(before?.home ?? jailHome) : normalPath(`${jail}${jailHome}`);
+  const target = request.move
+    ? homeOutside(before?.home, jailHome, request.host, run)
+    : normalPath(`${jail}${jailHome}`);
   const there = request.move ? lookUp(root, jailHome)?.stat : undefined;
   const isMounted = there !== undefined && isSame(there, lookUp(request.host, target)?.stat);
   const move = there !== undefined && !isMounted;
@@ -136,8 +156,8 @@ function decide(user: PasswdEntry, request: JailingOptions, run: AccountRun): Re
 
 /**
  * Plans to take an account out of its jail: removes its line there, and gives it the requested shell, or that of
- * shellAfter. With `move` the home moves back, or to the same path on the host; else it stays. Also removes what an
- * interrupted run left in a jail. Calling the result does it. Throws JailkitError, also if the move is not safe.
+ * shellAfter. With `move` the home moves back, or to the same path on the host, if it was elsewhere before or a jail is there
+ * now; else it stays. Also removes what an interrupted run left in a jail. Calling the result does it. Throws JailkitError, also if the move is not safe.
  */
 export function unjailUser(user: PasswdEntry, request: JailingOptions, run: AccountRun): () => void {
   let plan: Release;

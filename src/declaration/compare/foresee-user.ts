@@ -12,6 +12,7 @@ import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
+import { jailWithin } from "../../jail/record/registry.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
@@ -21,7 +22,7 @@ import { AccountRun } from "../../users/account-run.ts";
 import { groupsOf, jailUser } from "../../users/jailing.ts";
 import { type NewHome, planNewAccount } from "../../users/new-account.ts";
 import { NewAccountPlace } from "../../users/new-account-place.ts";
-import { requireReadyJail, requireShell } from "../../users/open-jail.ts";
+import { requireNoOldShell, requireReadyJail, requireShell } from "../../users/open-jail.ts";
 import { otherHome, whoseHomeIn } from "../../users/own-home.ts";
 import { planJailing } from "../../users/plan.ts";
 import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
@@ -158,7 +159,10 @@ export class UserForesight {
   }
 
   #requireShell(root: JailRoot, shell: ByteString): void {
-    if (this.about.isFilled || this.#shells.has(shell)) return;
+    if (this.#shells.has(shell)) return;
+    // No filling replaces it.
+    dueTo({ jail: root.path }, () => requireNoOldShell(root, shell));
+    if (this.about.isFilled) return;
     requireShell(root, shell, DECLARED);
     this.#shells.add(shell);
   }
@@ -260,7 +264,9 @@ export function requireOwnHome(
   const { advice, remedy } = adviceAt(place, asideCommand(place));
   // As after --prune without --delete-homes.
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
-  const whose = isLeft ? undefined : whoseHomeIn(root, place)?.why;
+  const inner = jailWithin(place);
+  const holds = inner && (inner === place ? "it is a jail" : `it holds the jail ${quoted(inner)}`);
+  const whose = holds ?? (isLeft ? undefined : whoseHomeIn(root, place)?.why);
   const there = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; `;
   // No command takes it from its user.
   if (whose !== undefined) throw new JailkitError("foreign-home", 1, `${there}${whose}: ${DECLARED.home}`);

@@ -7,6 +7,7 @@ import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { below } from "../../system/mountinfo.ts";
 import { lookUp, readJailFile, withTree } from "../fs/look.ts";
 import { isDirectory, type JailRoot, joinPath, withDirectory } from "../fs/walk.ts";
 import { makeDirectories, removePath } from "../fs/write.ts";
@@ -65,6 +66,10 @@ export function readRegistry(paths: readonly ByteString[] = [], registry: ByteSt
 
 /** The jails of the registry, in no order, without those whose record is damaged. */
 export const knownJails = (registry: ByteString = REGISTRY): KnownJail[] => readRegistry([], registry).jails;
+
+/** The path of a known jail that is at a path of the host or below it: what is there must not be moved away. */
+export const jailWithin = (path: ByteString): ByteString | undefined =>
+  knownJails().find(({ jail }) => below(jail.path, path) !== undefined)?.jail.path;
 
 function recordsIn(tree: JailRoot, registry: ByteString, paths: readonly ByteString[]): Registry {
   const names = withDirectory(tree, registry, ({ fd }) => entriesOf(fd));

@@ -1,0 +1,78 @@
+/** `jailkit apply` and accounts that were there before, with homes where none should be. */
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/odd";
+const FILE = "/etc/jailkit/jails.d/odd.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const user = (name: string, more = "") => `[user ${name}]\njail = ${J}\nshell = /bin/bash\n${more}`;
+
+let m: Machine;
+
+const homeOf = (name: string) => m.must(["getent", "passwd", name]).stdout.split(":")[5];
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+beforeEach(() => {
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+});
+afterAll(() => m?.close());
+
+describe("a home that is a jail", () => {
+  test("is no place to go back to, and no command moves the jail away", () => {
+    m.must(["useradd", "-M", "-d", J, "-s", "/bin/bash", "topa"]);
+    m.write(FILE, `${JAIL}${user("topa")}`);
+    m.run(["jailkit", "apply"]);
+    m.must(["jailkit", "apply"]);
+    expect(homeOf("topa")).toBe(`${J}/./home/topa`);
+    m.write(FILE, JAIL);
+    const foreseen = linesOf(m, "--prune", "--check");
+    expect(JSON.stringify(foreseen)).not.toContain("mv -nT");
+    const { status, changes } = linesOf(m, "--prune");
+    expect([status, changes.map((one) => one.status)]).toEqual([0, ["done"]]);
+    expect(changes[0]?.warnings).toContainEqual(
+      expect.stringContaining(
+        `'${J}', the former home of the account, is a jail: the home is '/home/topa' instead`,
+      ),
+    );
+    expect([homeOf("topa"), m.exists(`${J}/home/topa`), m.exists("/home/topa")]).toEqual([
+      ...["/home/topa", false, true],
+    ]);
+    expect(did(m, "--prune")).toEqual([]);
+    m.must(["userdel", "-r", "topa"]);
+  });
+
+  test("is neither moved away for the home of an account that leaves", () => {
+    m.must(["jk_addjailuser", "-j", J, "-s", "/bin/bash", "tess"]);
+    m.must(["jk_init", "-j", "/home/tess", "uidbasics"]);
+    expect(m.run(["jk_jailuser", "--unjail", "-m", "-s", "/bin/sh", "tess"])).toMatchObject({
+      ...{
+        status: 1,
+        stderr: expect.stringContaining("'/home/tess' is a jail, and stays: give the account"),
+      },
+    });
+    expect(homeOf("tess")).toBe(`${J}/./home/tess`);
+    m.must(["userdel", "-r", "tess"]);
+    m.must(["jailkit", "delete", "--yes", "/home/tess"]);
+  });
+
+  test("is not moved away for that of a new account, or one whose home it is in the jail", () => {
+    m.must(["jk_init", "-j", `${J}/home/nest`, "uidbasics"]);
+    m.write(FILE, `${JAIL}${user("nest")}`);
+    expect(linesOf(m).summary.problems).toEqual([
+      expect.objectContaining({
+        ...{ code: "foreign-home", remedy: null, message: expect.stringContaining("; it is a jail: ") },
+      }),
+    ]);
+    m.must(["useradd", "-M", "-d", `${J}/./home/nest`, "-s", "/usr/sbin/jk_chrootsh", "nest"]);
+    const lines = JSON.stringify(linesOf(m));
+    expect([lines.includes("mv -nT"), lines.includes("give the account")]).toEqual([false, true]);
+    m.must(["userdel", "nest"]);
+    m.must(["jailkit", "delete", "--yes", `${J}/home/nest`]);
+  });
+});

@@ -1,0 +1,56 @@
+/** `jailkit apply` and a jail that has the limited shell of jailkit 2.23, which does not confine anybody. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { installTools, type Machine, openMachine } from "../machine/machine.ts";
+import { did, linesOf } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/old";
+const OLD = "/root/jk_lsh-2.23";
+const FILE = "/etc/jailkit/jails.d/old.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const user = (name: string, shell: string, more: string) =>
+  `[user ${name}]\njail = ${J}\nshell = ${shell}\n${more}`;
+const LIMITED = user("lisa", "/usr/sbin/jk_lsh", "executables = /bin/bash\nnetwork = none\n");
+const OTHER = user("otto", "/bin/bash", "");
+
+let m: Machine;
+
+beforeAll(async () => {
+  m = await openMachine({ under: "debian" });
+  m.must(["groupadd", "-f", "-r", "jailed"]);
+  m.mkdir(J);
+  for (const section of ["uidbasics", "basicshell", "jk_lsh"]) m.must(["jk_init", "-j", J, section]);
+  m.must(["cp", "-a", `${J}/usr/sbin/jk_lsh`, OLD]);
+  installTools(m, "ours");
+  m.mkdir("/etc/jailkit/jails.d", { mode: 0o755 });
+});
+afterAll(() => m?.close());
+
+test("nobody gets rights that it would not limit, until jk_update has removed it", () => {
+  m.write(FILE, JAIL + LIMITED + OTHER);
+  const problem = expect.objectContaining({
+    ...{ code: "bad-shell", remedy: `jk_update -j ${J}` },
+    message: expect.stringContaining(`'${J}/usr/sbin/jk_lsh' is the jk_lsh of jailkit 2`),
+  });
+  const waits = expect.objectContaining({ path: "lisa", waitsFor: J });
+  for (const [status, ...options] of [[10, "--check"], [1], [1]] as const) {
+    const { summary } = linesOf(m, ...options);
+    expect([summary.exitStatus, summary.problems]).toEqual([status, [problem, waits]]);
+  }
+  const accounts = m.read("/etc/passwd");
+  expect([accounts.includes("\nlisa:"), accounts.includes("\notto:")]).toEqual([false, true]);
+  m.must(["jk_update", "-j", J]);
+  expect(did(m)).toEqual(expect.arrayContaining([expect.stringMatching(/^done \+ user lisa: account/)]));
+  expect(did(m)).toEqual([]);
+});
+
+test("what is taken away is taken away all the same, and nothing is reported as it should be", () => {
+  m.write(FILE, JAIL + LIMITED.replace("executables", "groups = audio\nexecutables") + OTHER);
+  m.must(["jailkit", "apply"]);
+  m.must(["cp", "-a", OLD, `${J}/usr/sbin/jk_lsh`]);
+  m.write(FILE, JAIL + LIMITED + OTHER);
+  expect(linesOf(m)).toMatchObject({ status: 1, changes: [] });
+  expect(did(m, "--prune")).toEqual([expect.stringMatching(/^done - user lisa: groups audio/)]);
+  expect(linesOf(m).summary.problems).toHaveLength(2);
+});
