@@ -2,7 +2,7 @@ import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { isReported, JailkitError } from "../cli/error.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { readJailFile, withTree } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
@@ -82,6 +82,17 @@ export function readOnce(fileOf: (file: ByteString) => ByteString = (file) => fi
     if (error instanceof JailkitError && error.code === "bad-state") throw error;
     throw bad(error instanceof JailkitError ? error.message : "is not JSON");
   }
+}
+
+/** Why what was declared once cannot be read, without which nothing is applied; undefined if it can. */
+export function onceFault(): Error | undefined {
+  try {
+    readOnce();
+  } catch (error) {
+    if (isReported(error)) return error;
+    throw error;
+  }
+  return undefined;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
