@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { AT_FDCWD, MOST_LINKS } from "../../ffi/constants.ts";
+import { readLink, statIfPresent } from "../../ffi/files.ts";
 import { baseName, directoryOf } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, dropInDirectory } from "../config/load.ts";
@@ -26,14 +26,23 @@ const realPath = (path: ByteString): ByteString =>
     return answered(() => host.realPath(path)) ?? path;
   });
 
+/** What a path leads to, whose last name may be a symbolic link, also to what is not there any more. */
+function targetOf(path: ByteString, links = 0): ByteString {
+  const place = joinPath(realPath(directoryOf(path)), baseName(path));
+  const stat = answered(() => statIfPresent(AT_FDCWD, place));
+  if (stat === undefined || !isLink(stat) || links === MOST_LINKS) return place;
+  const real = realPath(place);
+  const text = real === place ? answered(() => readLink(AT_FDCWD, place)) : undefined;
+  if (text === undefined) return real;
+  return targetOf(text.startsWith("/") ? text : joinPath(directoryOf(place), text), links + 1);
+}
+
 /**
  * The path of a declaration, the same by whatever way it was named: without symbolic links, and that of the usual files as
  * they are read without a name. It may be missing.
  */
 export function knownAs(file: ByteString): ByteString {
-  const place = joinPath(realPath(directoryOf(file)), baseName(file));
-  const stat = answered(() => statIfPresent(AT_FDCWD, place));
-  const path = stat !== undefined && isLink(stat) ? realPath(place) : place;
+  const path = targetOf(file);
   if (directoryOf(path) === realPath(DROP_INS)) return joinPath(DROP_INS, baseName(path));
   return path === realPath(DECLARATION_FILE) ? DECLARATION_FILE : path;
 }
