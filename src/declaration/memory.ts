@@ -2,12 +2,14 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { answered } from "../cli/error.ts";
 import type { Place } from "../config/model.ts";
 import { isLimitedShell } from "../users/access.ts";
+import { Begun } from "./begun.ts";
 import type { Change } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
+import { changesOf } from "./compare/work.ts";
 import { asCreated } from "./creating.ts";
 import { createdHomeOf, homeIdOf, jailsForgotten, KeptHomes, keptKey } from "./kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { isWritten, leftJails, policiesIn, sumOf, union, writeOnce } from "./once.ts";
+import { addOnce, createdOf, isWritten, leftJails, policiesIn, sumOf, union, writeOnce } from "./once.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
@@ -21,26 +23,21 @@ const sameOr = <T>(before: T | undefined, now: T): T =>
 const declaredIn = <T extends OnceJail | OnceUser>({ file }: Place, once: T): T =>
   once.file === file ? once : { ...once, file };
 
-/** What is remembered of an account that apply created. */
-const createdOf = (user: OnceUser | undefined) => ({
-  created: user?.created,
-  createdDay: user?.createdDay,
-  createdHome: user?.createdHome,
-  homeId: user?.homeId,
-});
-
 /** What was declared once, while a declaration is carried out. */
 export class Memory {
   readonly #jails: Map<ByteString, OnceJail>;
   readonly #users: Map<ByteString, OnceUser>;
   /** Users as they were declared before. */
   readonly #before: ReadonlyMap<ByteString, OnceUser>;
-  /** Jails that were declared before. */
-  readonly #wereJails: ReadonlySet<ByteString>;
+  /** The same of jails. */
+  readonly #wereJails: ReadonlyMap<ByteString, OnceJail>;
+  #begun: Begun;
   #kept: readonly KeptHome[];
   #isTidy = false;
   #creating: readonly Creating[];
   #written: Once;
+  /** The file has lines about what was begun. */
+  #hasMore = false;
   #changed = true;
 
   /**
@@ -57,13 +54,15 @@ export class Memory {
     this.#jails = new Map(before.jails.map((jail) => [jail.path, jail]));
     this.#users = new Map(before.users.map((user) => [user.name, user]));
     this.#before = new Map(this.#users);
-    this.#wereJails = new Set(this.#jails.keys());
+    this.#wereJails = new Map(this.#jails);
+    this.#begun = new Begun([], { jail: this.#wereJails, user: this.#before });
     this.#kept = before.kept;
     this.#creating = before.creating;
   }
 
-  /** Adds all that is declared, and forgets what is not there. Write it before the first change: a run that is killed has it. */
+  /** Adds all that is declared, and forgets what is not there. What is to be given counts when it is begun. */
   declare({ jails, users }: Declaration, gone: Compared): void {
+    this.#begun = new Begun(gone.jails.flatMap(changesOf), { jail: this.#wereJails, user: this.#before });
     // Of what is refused, nothing is made: what is there is of others, and --prune must leave it to them.
     const refused = new Set(gone.jails.flatMap(({ path, fault }) => (fault === undefined ? [] : path)));
     const works = new Map(gone.jails.flatMap((jail) => jail.users.map((one) => [one.declared.name, one])));
@@ -199,23 +198,19 @@ export class Memory {
     this.#changed = true;
   }
 
-  /**
-   * Forgets again what is declared of a jail or user, was not remembered before, and could not be made: what is there of it is
-   * of others. `made`: what was. `begun`: changes that failed, and may have given what this machine did not have.
-   */
-  unmade({ of, name }: Change, made: ReadonlySet<Change["what"]>, begun: readonly Change[]): void {
-    const isNew = of === "jail" ? !this.#wereJails.has(name) : !this.#before.has(name);
-    if (isNew && made.size + begun.length === 0) this.#drop(of, name);
-    const user = of === "user" ? this.#users.get(name) : undefined;
-    if (user === undefined || made.has("account")) return;
-    const { groups = [], keys = [], policy = false } = this.#before.get(name) ?? {};
-    const has = (what: Change["what"]) => made.has(what) || begun.some((change) => change.what === what);
-    const joined = begun.flatMap(({ what, items }) => (what === "groups" ? items : []));
-    this.#change(name, {
-      policy: has("policy") ? user.policy : policy,
-      groups: made.has("groups") ? user.groups : union(groups, joined),
-      keys: has("keys") ? user.keys : keys,
-    });
+  /** Records changes of a jail or user that are about to be made: at once, since a run may be killed. Throws as write does. */
+  begin(changes: readonly Change[]): void {
+    const begun = changes.filter((change) => this.#begun.begin(change));
+    const names = (which: Change["of"]) =>
+      new Set(begun.flatMap(({ of, name }) => (of === which ? name : [])));
+    if (begun.length === 0) return;
+    this.#hasMore = true;
+    addOnce(this.#counting(names("jail"), names("user")));
+  }
+
+  /** Gets what has become of a change. */
+  ended(change: Change, status: Parameters<Begun["end"]>[1]): void {
+    if (this.#begun.end(change, status)) this.#changed = true;
   }
 
   /** Forgets live directories that are not in a jail any more. */
@@ -244,13 +239,13 @@ export class Memory {
   /** True if the file has all of it. */
   isWritten = (): boolean => isWritten(this.#written, this.#now());
 
-  /** Writes what has changed. Throws SystemError, JailkitError. */
-  write(): void {
-    if (!this.#changed) return;
+  /** Writes what has changed, or all. Throws SystemError, JailkitError. */
+  write(all = false): void {
+    if (!(this.#changed || all)) return;
     const now = this.#now();
-    writeOnce(this.#written, now);
+    writeOnce(this.#written, now, all || this.#hasMore);
     this.#written = now;
-    this.#changed = false;
+    this.#changed = this.#hasMore = false;
   }
 
   /** The same between two changes that do not need it: where it fails, the last one does too, and tells it. */
@@ -258,9 +253,14 @@ export class Memory {
     answered(() => this.write());
   }
 
+  #counting = (jails: Iterable<ByteString>, users: Iterable<ByteString>): Pick<Once, "jails" | "users"> => ({
+    jails: this.#begun.counting("jail", jails, this.#jails),
+    users: this.#begun.counting("user", users, this.#users),
+  });
+
   #now = (): Once => ({
-    ...{ jails: [...this.#jails.values()], users: [...this.#users.values()], kept: this.#kept },
-    creating: this.#creating,
+    ...this.#counting(this.#jails.keys(), this.#users.keys()),
+    ...{ kept: this.#kept, creating: this.#creating },
   });
 
   #addJail(declared: DeclaredJail, once: OnceJail | undefined): void {

@@ -2,11 +2,11 @@ import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { isReported, JailkitError } from "../cli/error.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { readJailFile, withTree } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
-import { putFile } from "../jail/fs/write.ts";
+import { appendToFile, putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
 import { asideCommand } from "../system/free-name.ts";
 import { readShape } from "../transfer/shape.ts";
@@ -70,10 +70,12 @@ export function readOnce(fileOf: (file: ByteString) => ByteString = (file) => fi
   const bytes = readBytes();
   if (bytes === undefined) return NOTHING;
   try {
-    const { version, ...rest } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (![1, 2, 3, VERSION, WITH_CREATING].includes(version)) throw bad("is of another version of jailkit");
+    const [whole, ...added] = documentsIn(bytes);
+    const { version, ...rest } = whole as Fields;
+    if (typeof version !== "number" || ![1, 2, 3, VERSION, WITH_CREATING].includes(version))
+      throw bad("is of another version of jailkit");
     const written = readShape(version < 3 ? completed(rest) : { kept: [], ...rest }, ONCE);
-    const once = withFiles(withCreated(written), fileOf);
+    const once = withFiles(withCreated(withAdded(written, added)), fileOf);
     texts.set(once, fromBytes(bytes));
     return once;
   } catch (error) {
@@ -82,7 +84,54 @@ export function readOnce(fileOf: (file: ByteString) => ByteString = (file) => fi
   }
 }
 
+/** Why what was declared once cannot be read, without which nothing is applied; undefined if it can. */
+export function onceFault(): Error | undefined {
+  try {
+    readOnce();
+  } catch (error) {
+    if (isReported(error)) return error;
+    throw error;
+  }
+  return undefined;
+}
+
 type Fields = Readonly<Record<string, unknown>>;
+
+/** The content of the file, and of the lines that addOnce has added to it. Throws SyntaxError, TypeError. */
+function documentsIn(bytes: Uint8Array): readonly unknown[] {
+  const whole = (part: Uint8Array): unknown =>
+    JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(part));
+  const end = bytes.indexOf(10) + 1;
+  if (end === 0 || end === bytes.length) return [whole(bytes)];
+  const first = answeredJson(() => whole(bytes.subarray(0, end)));
+  // Somebody may have written it with more lines.
+  if (first === undefined) return [whole(bytes)];
+  const lines = new TextDecoder().decode(bytes.subarray(end)).split("\n");
+  // One that was not written to its end says nothing: what it tells was not begun.
+  return [first, ...lines.flatMap((line) => answeredJson(() => JSON.parse(line)) ?? [])];
+}
+
+function answeredJson(parse: () => unknown): unknown {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
+/** With what a run that was killed has begun. */
+function withAdded(once: Once, added: readonly unknown[]): Once {
+  if (added.length === 0) return once;
+  const jails = new Map(once.jails.map((jail) => [jail.path, jail]));
+  const users = new Map(once.users.map((user) => [user.name, user]));
+  for (const line of added) {
+    const begun = readShape({ ...(line as Fields), kept: [] }, ONCE);
+    for (const jail of begun.jails) jails.set(jail.path, jail);
+    for (const user of begun.users) users.set(user.name, user);
+  }
+  return { ...once, jails: [...jails.values()], users: [...users.values()] };
+}
 
 const records = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value : []);
 
@@ -107,8 +156,9 @@ type One = OnceJail | OnceUser | KeptHome | Creating;
 const textOfOne = (one: One): ByteString =>
   texts.getOrInsertComputed(one, () => utf8(JSON.stringify(one, encode)));
 
+const listed = (all: readonly One[]): ByteString => `[${all.map(textOfOne).join(",")}]`;
+
 function textOf(once: Once): ByteString {
-  const listed = (all: readonly One[]) => `[${all.map(textOfOne).join(",")}]`;
   return texts.getOrInsertComputed(once, () => {
     const { jails, users, kept, creating } = once;
     const [version, last] =
@@ -121,8 +171,11 @@ function textOf(once: Once): ByteString {
 const isSame = <T>(before: readonly T[], now: readonly T[]): boolean =>
   before.length === now.length && before.every((one, index) => one === now[index]);
 
-/** True unless the file is of a former version, or has accounts that were about to be created. */
-const isCurrent = (once: Once): boolean => textOf(once).startsWith(`{"version":${VERSION},`);
+/** True unless the file is of a former version, or a run that was killed has begun anything. */
+function isCurrent(once: Once): boolean {
+  const text = textOf(once);
+  return text.startsWith(`{"version":${VERSION},`) && text.indexOf("\n") === text.length - 1;
+}
 
 /** True if what is there need not be written again. */
 export function isWritten(before: Once, now: Once): boolean {
@@ -131,15 +184,33 @@ export function isWritten(before: Once, now: Once): boolean {
   return textOf(now) === textOf(before);
 }
 
-/** Writes it, by one rename, if it differs from what is there. Throws SystemError, JailkitError. */
-export function writeOnce(before: Once, now: Once): void {
-  if (isWritten(before, now)) return;
+/** Writes it, by one rename, if it differs from what is there, or always. Throws SystemError, JailkitError. */
+export function writeOnce(before: Once, now: Once, always = false): void {
+  if (!always && isWritten(before, now)) return;
   // As useradd(8), which writes to the disk what it does.
   using tree = openTree("/", { sync: now.creating.length > 0 });
   makeOwnDirectory(tree, `${STATE_DIRECTORY}/jails`);
   const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
   putFile(tree, ONCE_FILE, toBytes(textOf(now)), attributes, { replace: true });
 }
+
+/**
+ * Adds a line with some of what is declared now to the file, which must be there: thousands of users, each of whom is begun,
+ * take too long to write down again and again. Throws SystemError, JailkitError.
+ */
+export function addOnce({ jails, users }: Pick<Once, "jails" | "users">): void {
+  // A line may follow one that was not written to its end.
+  const line = `\n{"jails":${listed(jails)},"users":${listed(users)}}\n`;
+  withTree((tree) => appendToFile(tree, ONCE_FILE, toBytes(line)));
+}
+
+/** What is remembered of an account that apply created. */
+export const createdOf = (user: OnceUser | undefined) => ({
+  created: user?.created,
+  createdDay: user?.createdDay,
+  createdHome: user?.createdHome,
+  homeId: user?.homeId,
+});
 
 /** For which sections apply wrote rights of a user: true for jk_lsh.ini of the jail, false for jk_chrootsh.ini. */
 export const policiesOf = ({ limited, policy, otherPolicy }: OnceUser): boolean[] => [

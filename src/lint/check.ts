@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
+import { libc } from "../../ffi/libc.ts";
 import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, type ErrorPlace, JailkitError } from "../cli/error.ts";
@@ -16,6 +17,7 @@ import { scanIni } from "../config/scan.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
 import { inUnsafeDirectory, type Unsafe } from "../config/trusted.ts";
 import { unreadFiles } from "../config/unread.ts";
+import { onceFault } from "../declaration/once.ts";
 import { commandAt } from "../system/exchange.ts";
 import { lintDeclaration } from "./declaration.ts";
 import { DeclaredSections } from "./declared.ts";
@@ -44,6 +46,7 @@ export class ConfigCheck {
     const kind = kindOf(file);
     if (kind !== undefined) {
       this.#file(file, kind, true);
+      if (kind.sections === "declaration") this.#once();
       return;
     }
     const known = CONFIG_KINDS.map((one) => `${one.name}.ini`).join(", ");
@@ -60,10 +63,17 @@ export class ConfigCheck {
   /** Checks the files of the host, and those of the limited shell in known jails. */
   all(): void {
     this.host();
+    this.#once();
     const shell = CONFIG_KINDS.find(({ name }) => name === "jk_lsh");
     if (shell === undefined) return;
     const jails = knownPaths((error) => this.failures.push(describeError(error))).sort();
     for (const jail of jails) this.#file(`${jail}${CONFIG_DIRECTORY}/jk_lsh.ini`, shell, false);
+  }
+
+  /** Without what was declared once, which only root can read, no declaration is carried out. */
+  #once(): void {
+    const fault = libc.geteuid() === 0 ? onceFault() : undefined;
+    if (fault !== undefined) this.failures.push(describeError(fault));
   }
 
   #file(file: ByteString, kind: ConfigKind, required: boolean): void {

@@ -8,7 +8,7 @@ import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { VERSION } from "../cli/version.ts";
 import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
-import { readOnce } from "../declaration/once.ts";
+import { onceFault } from "../declaration/once.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
 import { installedPrivilege } from "../explain/installed.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -129,16 +129,6 @@ function checkedConfig(): MachineFacts["config"] {
   const check = new ConfigCheck();
   check.host();
   return check;
-}
-
-function onceFault(): MachineFacts["once"] {
-  try {
-    readOnce();
-  } catch (error) {
-    if (isReported(error)) return error;
-    throw error;
-  }
-  return undefined;
 }
 
 function declarations(): number | undefined {

@@ -52,7 +52,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "there are no findings",
     1: "there are findings",
-    2: "FILE does not exist, or the caller may not read a file; or wrong arguments",
+    2: "FILE does not exist, or a file cannot be read, such as /var/lib/jailkit/declared.json; or wrong arguments",
   },
   badOptionStatus: 2,
   notes: `Without FILE it checks all of ${CONFIG_DIRECTORY}, and jk_lsh.ini in each jail that has a record or that an account of /etc/passwd lives in. Drop-ins (${CONFIG_DIRECTORY}/jk_lsh.d/*.ini for jk_lsh.ini) are checked with their file; a file there that is not read because of its name, such as own.conf, is a warning. A FILE in etc/jailkit of a jail is checked against the jail: its users, groups and programs. A finding is printed as

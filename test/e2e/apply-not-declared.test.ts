@@ -151,6 +151,40 @@ describe("what a file declared that is gone", () => {
     m.remove(NEW);
   });
 
+  test.each([
+    ["", ""],
+    [" of an earlier version, which knew it by the link", "earlier"],
+  ])("is named, and removed, also if it was read by a link that leads nowhere now%s", (_, version) => {
+    const [link, memory] = ["/root/link.ini", "/var/lib/jailkit/declared.json"];
+    sh(`mkdir -p /root/dir && ln -s ../tmp.ini /root/dir/second.ini && ln -s dir/second.ini ${link}`);
+    m.write(OLD, jail(A));
+    m.must(["jailkit", "apply", link]);
+    if (version !== "") {
+      expect(m.read(memory)).toContain(OLD);
+      m.write(memory, m.read(memory).replaceAll(OLD, link), { mode: 0o600 });
+    }
+    expect([did(m, link), summary().warnings]).toEqual([[], []]);
+    if (version !== "") m.write(memory, m.read(memory).replaceAll(OLD, link), { mode: 0o600 });
+    m.remove(OLD);
+    expect(summary("--check").warnings).toEqual([told(`jail ${A}: is not declared any more`)]);
+    const { status, stderr } = m.run(["jailkit", "apply", "--prune", link]);
+    const [, touch = "false"] = /create an empty one: (.*)\n/.exec(stderr) ?? [];
+    expect([status, touch]).toEqual([1, `touch ${OLD}`]);
+    sh(`${touch} && jailkit apply --prune ${link}`);
+    expect([m.exists(A), summary().warnings]).toEqual([false, []]);
+    sh(`rm -r ${OLD} ${link} /root/dir`);
+  });
+
+  test("through links in a circle is known by its name", () => {
+    const link = "/root/circle.ini";
+    m.write(link, jail(A));
+    m.must(["jailkit", "apply", link]);
+    sh(`ln -sf circle2.ini ${link} && ln -s circle.ini /root/circle2.ini`);
+    expect(m.run(["jailkit", "apply", "--prune", link]).status).toBe(1);
+    expect(m.exists(A)).toBe(true);
+    sh(`rm ${link} /root/circle2.ini && touch ${link} && jailkit apply --prune ${link} && rm ${link}`);
+  });
+
   test("is kept by a file that declares it", () => {
     m.write(OLD, jail(A) + user("bob", A));
     m.must(["jailkit", "apply", OLD]);

@@ -72,11 +72,13 @@ function killAt(m: Machine, { call, nth }: NonNullable<Round["kill"]>, options: 
   // What it has started goes on.
   m.must(["timeout", "60", "sh", "-c", "while pgrep -x 'user(add|del|mod)|gpasswd'; do :; done >/dev/null"]);
   if (!m.exists(MEMORY)) return [];
-  const { users } = JSON.parse(m.read(MEMORY));
-  const isRecorded = (name: string) =>
-    users.some(
-      (user: { name: string; created: number | null }) => user.name === name && user.created !== null,
-    );
+  // What was begun is in lines behind the rest.
+  const users = m
+    .read(MEMORY)
+    .split("\n")
+    .filter((line) => line !== "")
+    .flatMap((line) => JSON.parse(line).users as { name: string; created: number | null }[]);
+  const isRecorded = (name: string) => users.some((user) => user.name === name && user.created !== null);
   return accounts(m)
     .filter((name) => !(before.includes(name) || isRecorded(name)))
     .map((name) => ({ what: "hand", jail: 0, user: NAMES.indexOf(name) }));

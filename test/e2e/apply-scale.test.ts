@@ -164,6 +164,32 @@ test("a jail is looked at once, however many users leave it, or have left it", (
   expect(few.left).not.toContain(0);
 });
 
+test("what was declared is written as often, however many users are changed", () => {
+  const JAIL = "/srv/changed";
+  const declare = (users: number, shell: string) => {
+    const sections = Array.from(
+      { length: users },
+      (_, number) => `[user changed${number}]\njail = ${JAIL}\nshell = ${shell}\n`,
+    );
+    m.write(
+      "/etc/jailkit/jails.d/changed.ini",
+      `[jail ${JAIL}]\nsections = basicshell\n${sections.join("")}`,
+    );
+  };
+  const written = (users: number) => {
+    declare(users, "/bin/bash");
+    m.must(["jailkit", "apply", "--prune"]);
+    declare(users, "/bin/sh");
+    const trace = ["strace", "-f", "-qq", "-o", "/root/trace", "-e", "trace=renameat,renameat2"];
+    const { stdout } = m.must([...trace, "jailkit", "apply"]);
+    expect(stdout).toContain(`${users} changed, 0 failed`);
+    return m.read("/root/trace").match(/declared\.json/g)?.length;
+  };
+  const few = written(2);
+  expect(written(9)).toBe(few);
+  expect(few).toBeGreaterThan(0);
+});
+
 test("a warning that is the same for many users is printed once, and then their number", () => {
   declare(13, 15);
   const { stderr } = m.must(["jailkit", "apply"]);

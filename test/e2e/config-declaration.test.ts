@@ -356,3 +356,22 @@ test("a link in place of jails.d is named as one, and what it leads to is declar
   expect(m.run(["jailkit", "apply", "--check"]).stderr).toContain(`${FOLDER}/c.ini:4`);
   m.remove(`${FOLDER}.aside`);
 });
+
+test("what was declared once is damaged: the check fails as apply does, and what it says heals", () => {
+  const memory = "/var/lib/jailkit/declared.json";
+  m.write(FILE, "[jail /srv/one]\nsections = uidbasics\n");
+  m.must(["jailkit", "apply"]);
+  expect(check()).toMatchObject({ status: 0, stdout: "", stderr: "" });
+  m.write(memory, "{", { mode: 0o600 });
+  for (const words of [[], [FILE]]) {
+    const { status, stdout, stderr } = check(...words);
+    expect([status, stdout, stderr]).toEqual([
+      ...[2, "", expect.stringContaining(`jailkit config: ${memory}: is not JSON; move it away, `)],
+    ]);
+  }
+  expect(check("/etc/jailkit/jk_init.ini").status).toBe(0);
+  const { failures } = reportOf(configReportSchema, check("--json").stdout);
+  const [, command = "false"] = /: (mv -nT .*)$/.exec(`${failures[0]}`) ?? [];
+  m.must(command.split(" "));
+  expect(check()).toMatchObject({ status: 0, stdout: "", stderr: "" });
+});

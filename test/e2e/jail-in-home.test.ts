@@ -212,6 +212,38 @@ test("a directory of www-data in the home, above the jail", () => {
   m.remove(`${HOME}/www`);
 });
 
+test("a directory that its owner can exchange in a sticky one: root takes nothing there by name, and the jail moves", () => {
+  const theirs = "/tmp/theirs";
+  const jail = `${theirs}/jail`;
+  m.mkdir(theirs);
+  m.must(["jk_init", "-j", jail, "basicshell"]);
+  m.must(["jk_addjailuser", "-s", "/bin/bash", "-j", jail, "--uid", "4002", "anna"]);
+  m.chown(theirs, 4009, 4009);
+  m.chmod(theirs, 0o775);
+  const words = WORDS.replace(`'${J}'`, jail);
+  // What jk_check prints can be typed.
+  const remedies = check(m, jail).found.flatMap(({ rule, remedy }) =>
+    rule === "above-jail" ? [remedy] : [],
+  );
+  expect(remedies).toEqual([undefined, undefined]);
+  expect(listed(jail)).toMatchObject({ state: "unsafe", remedy: words });
+  for (const argv of [
+    ["jailkit", "delete", "--yes", "--unjail", jail],
+    ["jk_update", "--strict", "-j", jail],
+    ["jk_init", "-j", `${theirs}/new`, "basicshell"],
+  ]) {
+    const { status, stderr } = m.run(argv);
+    expect([status === 0, stderr.match(/ch(?:own|mod) .*/g)]).toEqual([false, null]);
+    expect(stderr).toContain(
+      `${theirs} belongs to uid 4009, not to root; its owner can put another one in its place at any time`,
+    );
+  }
+  m.must(["mv", "-nT", jail, NEW]);
+  m.must(["jailkit", "adopt", "--moved", jail, NEW]);
+  expect(login()).toMatchObject({ status: 0, stdout: "/home/anna\n", stderr: "" });
+  m.remove(theirs);
+});
+
 test("a home that is a jail itself stays its owner's, also with --fix", () => {
   m.must(["jk_init", "-j", HOME, "basicshell"]);
   m.must(["jk_addjailuser", "-s", "/bin/bash", "-j", HOME, "--uid", "4002", "anna"]);

@@ -56,7 +56,8 @@ interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept"> {
 export async function carryOut(remembered: Remembered, comparison: Comparison, means: Means): Promise<void> {
   const { declaration, before } = remembered;
   const memory = memoryOf(remembered, comparison);
-  const unkept = means.unkept ?? written(memory, means);
+  // Also if it is as it was: what is begun is added to it.
+  const unkept = means.unkept ?? unkeptIn(() => memory.write(true), means);
   const waits = unkept && display(ONCE_FILE);
   // An account is apply's own by its password field, until the file says so.
   if (unkept === undefined) endCreations(memory, means.fault);
@@ -66,56 +67,35 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
     else notDone([former.change], means, waits);
   const reserved = reservedUids(declaration.users, before);
   const kept = memory.keptHomes();
-  const made = new Made();
   const ended: Shown["ended"] = (one) => {
-    made.add(one);
+    memory.ended(one.change, one.status === "failed" && mayHaveGiven(one.change) ? "in-part" : one.status);
     means.ended(one);
   };
-  const forUsers = { ...means, ended, waits, kept, uidInstead: () => uidInstead(hostUser, reserved, kept) };
+  const begins: Shown["begins"] = (changes) =>
+    unkeptIn(() => memory.begin(changes), means) && display(ONCE_FILE);
+  const forUsers = {
+    ...means,
+    ended,
+    begins,
+    waits,
+    kept,
+    uidInstead: () => uidInstead(hostUser, reserved, kept),
+  };
   for (const work of comparison.jails) await makeJail(work, comparison, memory, forUsers);
-  made.forgetUnmade(memory);
   memory.letGo(kept.gone());
-  if (unkept === undefined) memory.write();
+  if (unkept === undefined) memory.write(true);
   else memory.save();
 }
 
-/** Why what is declared cannot be written before the first change, which is told; undefined if it was written. */
-function written(memory: Memory, { broken }: Means): FaultText | undefined {
+/** Why what is declared cannot be written, which is told; undefined if it was. */
+function unkeptIn(write: () => void, { broken }: Means): FaultText | undefined {
   try {
-    memory.write();
+    write();
     return undefined;
   } catch (error) {
     const problem = unkeptBy(error);
     broken(problem);
     return problem;
-  }
-}
-
-/** What has become of changes that give something. */
-class Made {
-  readonly #done = new Map<
-    string,
-    { readonly change: Change; readonly whats: Set<Change["what"]>; readonly begun: Change[] }
-  >();
-  readonly #undone = new Set<string>();
-
-  add({ change, status }: Parameters<Shown["ended"]>[0]): void {
-    if (change.action === "remove") return;
-    const key = `${change.of} ${change.name}`;
-    const nothing = () => ({ change, whats: new Set<Change["what"]>(), begun: [] });
-    const { whats, begun } = this.#done.getOrInsertComputed(key, nothing);
-    // A jail that could not be made whole is there.
-    const isBegun = change.of === "jail" && change.action === "create" && status === "failed";
-    if (status === "done" || isBegun) whats.add(change.what);
-    if (status === "failed" && mayHaveGiven(change)) begun.push(change);
-    if (status !== "done") this.#undone.add(key);
-  }
-
-  forgetUnmade(memory: Memory): void {
-    for (const key of this.#undone) {
-      const one = this.#done.get(key);
-      if (one !== undefined) memory.unmade(one.change, one.whats, one.begun);
-    }
   }
 }
 

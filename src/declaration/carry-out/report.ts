@@ -21,4 +21,6 @@ export const NOTHING_SAID = { steps: [], warnings: [], errors: [] };
 export interface Shown {
   readonly ended: (change: Ended) => void;
   readonly fault: (fault: Fault) => void;
+  /** Hears of changes before they are made; for what they wait, printable, or undefined. */
+  readonly begins?: (changes: readonly Change[]) => string | undefined;
 }

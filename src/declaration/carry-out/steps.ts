@@ -65,6 +65,7 @@ export async function makeSteps(
   const later: Ended[] = [];
   for (const step of steps) {
     if (step.changes.length === 0) continue;
+    if (failed === undefined && receivedSignal() === undefined) failed = shown.begins?.(step.changes);
     for (const ended of await makeStep(step, jail, failed)) {
       const { change, status } = ended;
       const what = `${nameOf(change)}: ${change.what}`;

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { AT_FDCWD, S_ISVTX } from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { baseName, directoryOf, pathsDownTo } from "../../../ffi/paths.ts";
@@ -53,22 +53,40 @@ function moveRemedy({ path, stat }: Place): ByteString {
 }
 
 /**
- * The findings, with another remedy for a directory above `place`, or itself, that is somebody's home or in one: root would
- * take it from its user. Such a jail must be elsewhere. Looks up accounts, so only for what is refused.
+ * Why root cannot take a directory from its owner by name, printable: in a sticky one the owner can put something else in its
+ * place until root types that, also a link, whoever owns the directories above. Undefined if root can.
+ */
+function whyExchanged(path: ByteString): { why: string; home: undefined } | undefined {
+  const above = attempt(() => withRightsOf(undefined, () => statIfPresent(AT_FDCWD, directoryOf(path))));
+  const mode = above?.mode ?? 0;
+  if ((mode & S_ISVTX) === 0 || (mode & 0o022) === 0) return undefined;
+  return { why: "its owner can put another one in its place at any time", home: undefined };
+}
+
+/**
+ * The findings, with another remedy for a directory above `place`, or itself, that is somebody's home or in one, as root would
+ * take it from its user, and for one above that its owner can exchange, or in such a one. Such a jail must be elsewhere. Looks
+ * up accounts, so only for what is refused.
  */
 export function sparingHomes(findings: readonly Finding[], place: Place): Finding[] {
   const isAbove = (path: ByteString) => place.path.startsWith(joinPath(path, ""));
-  const whose = findings.map(({ rule, path }) =>
-    rule === "owner" && (isAbove(path) || path === place.path) ? whoseHome(path) : undefined,
+  const whose = findings.map(({ rule, path }) => {
+    if (rule !== "owner" || !(isAbove(path) || path === place.path)) return undefined;
+    return whoseHome(path) ?? (isAbove(path) ? whyExchanged(path) : undefined);
+  });
+  const theirs = findings.flatMap(({ path }, index) =>
+    whose[index] !== undefined && isAbove(path) ? path : [],
   );
-  const mustMove = findings.some(({ path }, index) => whose[index] !== undefined && isAbove(path));
+  const isTheirs = (path: ByteString) =>
+    theirs.some((one) => path === one || path.startsWith(joinPath(one, "")));
+  const mustMove = theirs.length > 0;
   const move = mustMove ? moveRemedy(place) : "";
   return findings.map((found, index) => {
     const { path, rule, message } = found;
     const { why, home = path } = whose[index] ?? {};
     const said = why === undefined ? message : `${message}; ${why}`;
     // The jail leaves all directories above it.
-    if (mustMove && rule === "owner" && isAbove(path))
+    if (mustMove && isAbove(path) && (rule === "owner" || isTheirs(path)))
       return { ...found, message: said, remedy: move, inHome: true };
     if (why === undefined || home !== path) return found;
     return { ...homeFirst(found, why), inHome: true };

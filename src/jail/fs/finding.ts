@@ -22,6 +22,6 @@ export interface Finding {
   message: ByteString;
   /** The shell command that fixes it, or words if no command does. */
   remedy: ByteString;
-  /** Root should not take the directory: it is in somebody's home. */
+  /** Root should not take the directory: it is in somebody's home, or its owner can exchange it. */
   inHome?: true;
 }

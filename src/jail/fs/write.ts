@@ -12,6 +12,7 @@ import {
   statAt,
   statIfPresent,
   withFd,
+  writeAll,
 } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { setXattr } from "../../../ffi/xattrs.ts";
@@ -197,3 +198,15 @@ export const putHardLink = byPath(putHardLinkIn);
 export const putSymlink = byPath(putSymlinkIn);
 /** As putDeviceIn, at a path. */
 export const putDevice = byPath(putDeviceIn);
+
+/**
+ * Adds bytes at the end of a regular file (ENOENT) that only root can write, which keeps its inode: whoever reads it may see a
+ * part of them. Throws SystemError, JailkitError.
+ */
+export function appendToFile(root: JailRoot, path: ByteString, bytes: Uint8Array): void {
+  atSpot(root, path, ({ parent, name }) =>
+    withFd(openAt(parent.fd, name, C.O_WRONLY | C.O_APPEND | C.O_NOFOLLOW | C.O_NONBLOCK), (fd) =>
+      writeAll(fd, bytes),
+    ),
+  );
+}
