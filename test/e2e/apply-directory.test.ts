@@ -220,6 +220,13 @@ test.each([
   },
 );
 
+test("jk_jailuser --jail-side-only makes the home of one that its directory says in another jail, too", () => {
+  m.write(ACCOUNTS, `luser:x:6001:6001::${J}/./home/luser:/usr/sbin/jk_chrootsh\n`);
+  m.must(["jk_init", "-j", "/srv/by-hand", "uidbasics", "basicshell"]);
+  m.must(["jk_jailuser", "--jail-side-only", "-j", "/srv/by-hand", "luser"]);
+  expect(m.stat("/srv/by-hand/home/luser")).toMatchObject({ uid: 6001, gid: 6001 });
+});
+
 test("a home that is not ASCII, which slapd refuses, is warned of before the LDIF", () => {
   m.remove("/etc/jailkit/jails.d/one.ini");
   const nss = m.read("/etc/nsswitch.conf");
