@@ -8,6 +8,7 @@ import { ownersIn } from "../jail/accounts/service-users.ts";
 import { atSpot, lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, joinPath, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
+import type { LeftHome } from "../jails/delete-plan.ts";
 import { giveCommand } from "../system/give.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
@@ -201,13 +202,6 @@ export class KeptHomes implements ReservedUids {
     const name = beside.get(home.uid);
     return name === undefined ? undefined : { home, place: joinPath(directory, name) };
   }
-}
-
-/** A home without its account. */
-export interface LeftHome {
-  readonly uid: number;
-  /** As the jail sees it. */
-  readonly path: ByteString;
 }
 
 /** Those of some homes that are in a jail, and there, with the owner of before: each once. */
