@@ -8,6 +8,7 @@ import { ownersIn } from "../jail/accounts/service-users.ts";
 import { atSpot, lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, joinPath, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
+import type { LeftHome } from "../jails/delete-plan.ts";
 import { giveCommand } from "../system/give.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
@@ -204,17 +205,13 @@ export class KeptHomes implements ReservedUids {
   }
 }
 
-/** A home without its account. */
-export interface LeftHome {
-  readonly uid: number;
-  /** As the jail sees it. */
-  readonly path: ByteString;
-  /** By apply. */
+/** One of which it is known whether apply created it. */
+interface KnownLeftHome extends LeftHome {
   readonly isCreated: boolean;
 }
 
 /** Those of some homes that are in a jail, and there, with the owner of before: each once. */
-export function leftIn(jail: ByteString, homes: readonly KeptHome[]): readonly LeftHome[] {
+export function leftIn(jail: ByteString, homes: readonly KeptHome[]): readonly KnownLeftHome[] {
   const here = homes.filter((home) => placeOf(home).jail === jail && !isWholeJail(home));
   if (here.length === 0) return [];
   const found = answered(() => {

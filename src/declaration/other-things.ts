@@ -20,6 +20,8 @@ import { isDirectory, isRegular, type JailRoot, namedError } from "../jail/fs/wa
 import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { isTemporaryName } from "../jail/record/sweep.ts";
+import type { LeftHome } from "../jails/delete-plan.ts";
+import { HOLDS_HOME, holdsText, otherHomeIn } from "../users/home-along.ts";
 
 // Besides the strict ones: what a jail may have that nothing has put there.
 const OF_JAILS: readonly ByteString[] = ["boot", "home", "lost+found", "media", "mnt", "srv", "tmp", "var"];
@@ -47,6 +49,25 @@ export function requireNothingElse(jail: ByteString, homes: readonly ByteString[
   const remedy = `${first}jailkit forget ${operands(jail)}`;
   const message = `it holds other things, such as ${quoted(other)}; keep all of it as it is with: ${remedy}`;
   throw new JailkitError("holds-other-things", 1, message, undefined, remedy);
+}
+
+/**
+ * Throws JailkitError "holds-home" for homes without accounts, in a jail, in one of which another account has its own, or any
+ * directory. `leaving`: users who will have left before.
+ */
+export function requireNoHomeIn(
+  jail: ByteString,
+  homes: readonly LeftHome[],
+  leaving: readonly { readonly name: ByteString }[] = [],
+): void {
+  const going = { except: new Set(leaving.map(({ name }) => name)), deletes: true };
+  for (const { uid, path } of homes) {
+    // Of that uid there is no account.
+    const found = otherHomeIn({ name: "", uid }, jail + path, going);
+    if (found === undefined) continue;
+    const message = `${quoted(jail + path)}, which earlier runs left, stays: ${holdsText(found)}; move that out of it first`;
+    throw new JailkitError(HOLDS_HOME, 1, message);
+  }
 }
 
 function otherThing(root: JailRoot, homes: readonly ByteString[]): ByteString | undefined {

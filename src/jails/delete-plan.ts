@@ -36,10 +36,17 @@ export interface DeleteRequest {
   readonly userFiles: boolean;
   /** Users who will have left before; nobody else by default. */
   readonly leaving?: readonly Leaving[];
-  /** Directories that will have gone before, as the jail sees them. */
-  readonly gone?: readonly ByteString[];
+  /** Homes without accounts that will have gone before. */
+  readonly gone?: readonly LeftHome[];
   /** What is typed first if those have still to leave, up to the command that is advised. */
   readonly first?: ByteString;
+}
+
+/** A home without its account, and its uid. */
+export interface LeftHome {
+  readonly uid: number;
+  /** As the jail sees it. */
+  readonly path: ByteString;
 }
 
 /** A user who will have left a jail. */
@@ -229,11 +236,15 @@ function ownersIn(
   const entries = answered(() => openManifest(root).content.entries) ?? new Map<ByteString, ManifestEntry>();
   const leaving = new Set(users.flatMap(({ name }) => userByName(name)?.uid ?? []));
   const { leaving: left = [], gone = [] } = request;
-  const homes = [...left.flatMap(({ home }) => home ?? []), ...gone];
-  const stays = (path: ByteString) => homes.every((home) => below(path, home) === undefined);
+  const homes = left.flatMap(({ home }) => home ?? []);
+  // What somebody else has in a home without an account is nobody's to give up.
+  const isGone = (path: ByteString, uid: number) =>
+    homes.some((home) => below(path, home) !== undefined) ||
+    gone.some((home) => uid === home.uid && below(path, home.path) !== undefined);
   return collectOwners(
     root,
-    (path, usage) => !leaving.has(usage.uid) && stays(path) && !isAsPut(entries.get(path), usage),
+    (path, usage) =>
+      !leaving.has(usage.uid) && !isGone(path, usage.uid) && !isAsPut(entries.get(path), usage),
     request.userFiles ? undefined : MOST_FILES,
   );
 }

@@ -266,6 +266,55 @@ describe("who was taken out by hand, and is not declared any more", () => {
     m.remove("/home/real");
   });
 
+  test.each([
+    [
+      "is hidden by who may write above it",
+      "mv /home/team/bob /home/team/.b",
+      "mv /home/team/.b /home/team/bob",
+    ],
+    [
+      "is exchanged for one without keys",
+      "mv /home/team/bob /home/team/.b && mv /home/team/roots /home/team/bob",
+      "mv /home/team/bob /home/team/roots && mv /home/team/.b /home/team/bob",
+    ],
+  ])("loses its keys when the home is there again, which %s", (_, hide, back) => {
+    takeOut();
+    m.addUser("mallory");
+    m.must(["sh", "-c", "mkdir -p /home/team/roots; mv /home/bob /home/team/bob; chown mallory /home/team"]);
+    m.must(["usermod", "-d", "/home/team/bob", "bob"]);
+    m.must(["sh", "-c", hide]);
+    expect(did(m, "--prune")).toEqual([`done ${TAKEN[0]}`, `failed ${TAKEN[1]}`]);
+    for (let count = 0; count < 2; count++) {
+      const { status, summary } = linesOf(m, "--prune");
+      expect([status, summary.problems.map(({ code, message }) => [code, message])]).toEqual([
+        1,
+        [
+          [
+            "unsafe-parent",
+            "user bob: the keys that were declared are not in '/home/team/bob', which others than root can exchange, and may come back with the home: first let root alone write the directories above /home/team/bob",
+          ],
+        ],
+      ]);
+    }
+    m.must(["sh", "-c", back]);
+    expect(did(m, "--prune")).toEqual([`done ${TAKEN[1]}`]);
+    expect(m.read("/home/team/bob/.ssh/authorized_keys")).toBe(`${KEYS[1]}\n`);
+    expect([did(m, "--prune"), warnings("--prune")]).toEqual([[], []]);
+    m.must(["sh", "-c", "userdel mallory; rm -r /home/team"]);
+  });
+
+  test("is forgotten with keys that are gone when nobody else can bring them back", () => {
+    takeOut();
+    m.addUser("mallory");
+    m.must(["sh", "-c", "mkdir -p /home/team; mv /home/bob /home/team/.b; chown mallory /home/team"]);
+    m.must(["usermod", "-d", "/home/team/bob", "bob"]);
+    expect(linesOf(m, "--prune").status).toBe(1);
+    // As it says.
+    m.must(["chown", "root", "/home/team"]);
+    expect([did(m, "--prune"), warnings("--prune")]).toEqual([[], []]);
+    m.must(["sh", "-c", "userdel mallory; rm -r /home/team"]);
+  });
+
   test("is the only error if somebody has put a loop of links above the home", () => {
     takeOut();
     m.must(["sh", "-c", "mkdir /home/web; mv /home/bob /home/web/bob; usermod -d /home/web/bob bob"]);

@@ -229,3 +229,33 @@ test("nor is that of another name service, however deep it is; too much in a hom
   m.must(["userdel", "-r", "dora"]);
   m.write("/etc/nsswitch.conf", nsswitch);
 });
+
+test("a home that stayed does not go with its jail while somebody has a home, or anything, in it", () => {
+  m.remove(`${J}/home`);
+  declare(user("web", "/srv/web"));
+  m.must(["useradd", "-m", "-d", `${J}/srv/web/other`, "other"]);
+  declare();
+  linesOf(m, ...ALL);
+  m.write(FILE, "");
+  const faults = (what: string) => {
+    for (const options of [["--check", ...ALL], ALL])
+      expect(planned(...options)).toEqual({ plan: [], faults: [expect.stringMatching(new RegExp(what))] });
+    expect([m.exists(`${J}/srv/web`), m.exists(`${J}/etc/passwd`)]).toEqual([true, true]);
+  };
+  const stays = `^jail ${J}: is not declared any more, and stays: `;
+  faults(
+    `${stays}'${J}/srv/web', which earlier runs left, stays: the home of 'other' is in it; move that out`,
+  );
+  m.must(["sh", "-c", `cd ${J}/srv/web && mv other .x`]);
+  faults(`${stays}.*the home of 'other' is in it`);
+  m.must(["usermod", "-d", "/home/other", "other"]);
+  faults(`${stays}.*the directory '${J}/srv/web/.x' of 'other' is in it`);
+  m.must(["sh", "-c", `cd ${J}/srv/web && mv .x/.bashrc work && rm -r .x`]);
+  faults(
+    `${stays}${J}: has files of users other than root \\(other \\(uid \\d+\\): 1, as ${J}/srv/web/work\\)`,
+  );
+  m.remove(`${J}/srv/web/work`);
+  expect(planned(...ALL)).toMatchObject({ faults: [] });
+  expect(m.exists(J)).toBe(false);
+  m.must(["userdel", "other"]);
+});

@@ -31,14 +31,18 @@ export function forgetGroups(user: PasswdEntry, { groups }: OnceUser, { steps }:
   }
 }
 
-/** Removes the keys that were declared from the home in the jail, or on the host. Throws JailkitError if they may be left. */
-export function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { steps }: Said): void {
+/**
+ * Removes the keys that were declared from the home in the jail, or on the host. True if there were some. Throws JailkitError if
+ * they may be left.
+ */
+export function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { steps }: Said): boolean {
   const home = homeFor(user, root.path);
-  if (once.keys.length === 0 || lookUp(root, home) === undefined) return;
+  if (once.keys.length === 0 || lookUp(root, home) === undefined) return false;
   const place = { root, user, home };
   const keys = keyLinesIn(keysText(place)).flatMap(({ key }) => (once.keys.includes(sumOf(key)) ? key : []));
-  if (keys.length === 0) return;
+  if (keys.length === 0) return false;
   steps.push(`removed ${keyCount(removeKeys(place, new Set(keys)))} from its authorized_keys`);
+  return true;
 }
 
 /** What cannot be removed of an account that cannot log in is a warning. */

@@ -11,9 +11,10 @@ import { removeTree } from "../../jail/fs/write.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { deleteJail } from "../../jails/delete.ts";
-import { planDelete } from "../../jails/delete-plan.ts";
+import { type LeftHome, planDelete } from "../../jails/delete-plan.ts";
 import { removeAccount } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { closeFirst } from "../../system/exchange.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
@@ -25,10 +26,10 @@ import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
 import type { FormerJail } from "../compare/former-jails.ts";
-import { isOutside, isSame } from "../compare/taken-out.ts";
-import { createdHomeOf, type LeftHome } from "../kept-homes.ts";
+import { isExchangeable, isOutside, isSame } from "../compare/taken-out.ts";
+import { createdHomeOf } from "../kept-homes.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
-import { requireNothingElse } from "../other-things.ts";
+import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
 import { isIn, tellingOfSessions } from "./close-login.ts";
 import { forgetGroups, forgetKeys, leaveFiles, leaveJail, loseAll } from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
@@ -54,7 +55,8 @@ export function removeFormer(former: Former, means: Means, said: Said): void {
 function removeJail({ once: { path: jail }, homes }: FormerJail, { steps, warnings, errors }: Said): void {
   const request = { jail, unjail: false, userFiles: false };
   const gone = homes.map(({ path }) => path);
-  let plan = planDelete({ ...request, gone });
+  requireNoHomeIn(jail, homes);
+  let plan = planDelete({ ...request, gone: homes });
   if (plan.seen !== undefined) requireNothingElse(jail, gone);
   if (homes.length > 0) {
     removeLeftHomes(jail, homes, steps);
@@ -73,7 +75,7 @@ function removeLeftHomes(jail: ByteString, homes: readonly LeftHome[], steps: Sa
     const stat = lookUp(root, path)?.stat;
     // Who may write above it may have put another one there since.
     if (stat?.uid !== uid || !isDirectory(stat)) continue;
-    removeTree(root, path, stat);
+    removeOwn(root, path, { name: "", uid }, stat);
     steps.push(`removed the home ${quoted(hostPath(root, path))}`);
   }
 }
@@ -164,11 +166,19 @@ function takeBack(once: OnceUser, { what }: Change, said: Said): void {
   if (user === undefined || !(stays || isOutside(once, user)))
     said.steps.push(`the account ${quoted(once.name)} is neither in the jail nor outside of jails any more`);
   else if (what === "groups") forgetGroups(user, once, said);
-  else if (!stays) withTree((host) => forgetKeys(host, user, once, said));
+  else if (!stays) takeKeysOutside(user, once, said);
   else {
     using root = openNamedJail(once.jail);
     forgetKeys(root, user, once, said);
   }
+}
+
+/** Takes keys from a home outside of jails. Throws JailkitError if others may have hidden it, and bring it back. */
+function takeKeysOutside(user: PasswdEntry, once: OnceUser, said: Said): void {
+  const home = normalPath(user.home);
+  if (withTree((host) => forgetKeys(host, user, once, said)) || !isExchangeable(home)) return;
+  const message = `the keys that were declared are not in ${quoted(home)}, which others than root can exchange, and may come back with the home: ${closeFirst(home)}`;
+  throw new JailkitError("unsafe-parent", 1, message);
 }
 
 interface Created extends Means {

@@ -4,12 +4,12 @@ import { statIfPresent } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
-import { planDelete, withUserFiles } from "../../jails/delete-plan.ts";
+import { type LeftHome, planDelete, withUserFiles } from "../../jails/delete-plan.ts";
 import { type Change, type Fault, type FaultText, faultText, listed, NO_LONGER, stays } from "../change.ts";
-import { type LeftHome, leftIn } from "../kept-homes.ts";
+import { leftIn } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { KeptHome, OnceJail } from "../once-shape.ts";
-import { requireNothingElse } from "../other-things.ts";
+import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
 import { absentFault } from "./absent.ts";
 import type { Leavers } from "./leaving.ts";
 
@@ -180,7 +180,8 @@ function whyItStays(
   const gone = left.map(({ path }) => path);
   try {
     const here = leaving.filter((one) => one.jail === jail);
-    const { seen } = planDelete({ jail, unjail: false, userFiles: false, leaving: here, gone, first });
+    requireNoHomeIn(jail, left, here);
+    const { seen } = planDelete({ jail, unjail: false, userFiles: false, leaving: here, gone: left, first });
     const homes = here.flatMap(({ home }) => home ?? []);
     if (seen !== undefined) requireNothingElse(jail, [...homes, ...gone], first);
     return declared.length === 0 ? undefined : stays({ code: "has-users", message: declareAgain(declared) });

@@ -6,9 +6,10 @@ import { display } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
-import { withTree } from "../../jail/fs/look.ts";
+import { lookUp, withTree } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { onlyRootExchanges } from "../../system/exchange.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText } from "../../users/keys.ts";
@@ -91,16 +92,28 @@ function groupsLeft({ groups }: OnceUser, account: PasswdEntry, machine: Machine
   });
 }
 
-/** Declared keys in its home. All of them if these cannot be read: then the run says why. */
+/**
+ * True if others than root can exchange a home outside of jails: what is in it now tells nothing of what was there before, and
+ * may be there later.
+ */
+export function isExchangeable(home: ByteString): boolean {
+  const path = normalPath(home);
+  const real = answered(() => withTree((tree) => lookUp(tree, path, { follow: true })?.canonicalPath));
+  return !onlyRootExchanges(real ?? path);
+}
+
+/** Declared keys in its home. All of them if these cannot be read, or found: then the run says why. */
 function keysLeft(once: OnceUser, user: PasswdEntry): readonly ByteString[] {
   const { keys } = once;
   const home = normalPath(user.home);
   if (keys.length === 0) return [];
+  const unfound = () => (isExchangeable(home) ? keys : []);
   // Who can change a directory above it may have put a loop of links there.
   const found = answered(() => ({ stat: statIfPresent(AT_FDCWD, home, true) }));
   // As sshd(8), which accepts keys in a home of the user or of root.
-  if (found !== undefined && ![user.uid, 0].includes(found.stat?.uid ?? -1)) return [];
+  if (found !== undefined && ![user.uid, 0].includes(found.stat?.uid ?? -1)) return unfound();
   const text = answered(() => withTree((root) => keysText({ root, user, home })));
   if (text === undefined) return keys;
-  return keysIn(text, once);
+  const there = keysIn(text, once);
+  return there.length > 0 ? there : unfound();
 }
