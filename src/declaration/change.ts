@@ -49,6 +49,12 @@ export interface Change {
 export const taking = (changes: readonly Change[]): Change[] =>
   changes.filter(({ takes }) => takes !== undefined);
 
+/** What is done of a change that is made in part. */
+export const partText = ({ what }: Pick<Change, "what">): string =>
+  what === "policy"
+    ? "it has what both the rules of before and the declared ones allow"
+    : "what takes something away is made";
+
 /** Why what was declared once is removed. */
 export const NO_LONGER = "no longer declared";
 

@@ -65,6 +65,13 @@ export function placeOfFault(place: DeclaredPlace, { code, due, what }: Wrong): 
   return item === undefined ? valuePlace(entry) : { file: item.file, line: item.line, column: item.column };
 }
 
+/** What a user waits for because of a fault: the jail, or the key with the item of its list, else the code. Printable. */
+export function waitsBy({ of, name, code, due, cause }: Fault): string {
+  if (cause !== undefined) return nameOf(cause);
+  const item = due?.item === undefined ? "" : ` ${display(due.item)}`;
+  return `${nameOf({ of, name })}: ${due?.key ?? BY_CODE[code] ?? code}${item}`;
+}
+
 /** A place, printable. */
 export const placeText = ({ file, line, column }: Place): string => `${display(file)}:${line}:${column}`;
 

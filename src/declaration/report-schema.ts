@@ -55,7 +55,9 @@ const changeSchema = z
     waits: textOrNull.describe(
       'For "not-done", what has failed before and keeps this waiting; null if a signal came.',
     ),
-    steps: texts.describe("What was done, one printable line each."),
+    steps: texts.describe(
+      "What was done, one printable line each; with --check, what would be of what is not done.",
+    ),
     warnings: texts,
     errors: texts.describe("Why it failed."),
   })

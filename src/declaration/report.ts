@@ -9,14 +9,14 @@ import { type DirectoryChange, directoryLines, directoryWarnings, withFile } fro
 import { type Ended, NOTHING_SAID, type Shown } from "./carry-out/report.ts";
 import { type Change, changeText, type Fault, type FaultText, nameOf, planLine } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
-import { changesOf, isMade } from "./compare/work.ts";
+import { changesOf } from "./compare/work.ts";
+import { type Foretold, foretell, makingOf } from "./foretell.ts";
 import { noLongerLines } from "./no-longer.ts";
 import { ONCE_FILE } from "./once.ts";
 import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, showUnread, unreadReport } from "./report-failed.ts";
 import { applyProblem, changeReport, directoryOfUser } from "./report-json.ts";
 import type { ApplySummary } from "./report-schema.ts";
-import { isRemoved } from "./unkept.ts";
 import { type Doubt, Warnings } from "./warnings.ts";
 
 const WORK_TO_DO = 10;
@@ -98,11 +98,13 @@ export class ApplyReport implements Shown {
     if (unkept !== undefined) this.broken(unkept);
     const removed = former.map(({ change }) => change);
     const all = [...removed, ...jails.flatMap(changesOf)];
-    const planned = jails.flatMap((jail) => changesOf(jail).filter((one) => isMade(jail, one, unkept)));
-    const changes = [...(isRemoved(unkept) ? removed : []), ...planned];
-    this.#hasWork = changes.length > 0;
-    if (!json) for (const change of changes) printLine(planLine(change));
-    if (check) this.#showPlanned(comparison, new Set(changes));
+    const making = makingOf(comparison, unkept);
+    this.#hasWork = making.size > 0;
+    if (!json)
+      for (const [change, how] of making) printLine(planLine(change) + (how === "part" ? ", in part" : ""));
+    const { fault } = this;
+    const waits = this.#broken && UNKEPT;
+    if (check) foretell(comparison, making, waits, { fault, foretold: this.#foretold });
     else this.#begin(all);
   }
 
@@ -125,29 +127,13 @@ export class ApplyReport implements Shown {
     if (total > 0) this.#progress.at(0, total);
   }
 
-  /** Shows what would be done, and what would not, in the words of the run. */
-  #showPlanned({ jails, former, formerFaults }: Comparison, planned: ReadonlySet<Change>): void {
-    formerFaults.forEach(this.fault);
-    const show = (change: Change, waits: string) =>
-      planned.has(change) ? this.#showChange(change, "planned") : this.#showChange(change, "not-done", waits);
-    for (const { change } of former) show(change, UNKEPT);
-    for (const jail of jails) {
-      for (const one of [jail.fault, ...jail.users.map((user) => user.fault)])
-        if (one !== undefined) this.fault(one);
-      const waits = this.#broken === undefined ? nameOf({ of: "jail", name: jail.path }) : UNKEPT;
-      // In the order of the run.
-      for (const { changes } of [jail, ...jail.users])
-        for (const isPlanned of [true, false])
-          for (const change of changes) if (planned.has(change) === isPlanned) show(change, waits);
-    }
-  }
-
-  #showChange(change: Change, status: "planned" | "not-done", waits?: string): void {
+  /** Shows what would be done, or not, in the words of the run. */
+  #foretold = (one: Foretold): void => {
+    const { change, status } = one;
     this.#mark(change, status === "planned" ? "changed" : "failed");
-    const shown = { status, waits, steps: [], warnings: [], errors: [] };
-    if (this.options.json) printJsonLine(changeReport(change, shown));
-    else if (status === "not-done") this.#showNotDone(change, waits);
-  }
+    if (status !== "planned") this.#show({ ...one, status });
+    else if (this.options.json) printJsonLine(changeReport(change, one));
+  };
 
   /** Of a user who waits for a jail, its fault has said it. */
   #showNotDone(change: Change, waits: string | undefined): void {

@@ -55,9 +55,11 @@ function putJailSide(
     } else if (own === undefined) {
       own = { ...entry, name };
       accounts.replaceUser(entry, own);
+      renameMember(accounts, entry.name, name);
       say(`named ${quoted(entry.name)} ${quoted(name)} in the jail's etc/passwd`);
     } else {
       accounts.replaceUser(entry);
+      renameMember(accounts, entry.name, name);
       say(`removed the line of ${quoted(entry.name)} (uid ${entry.uid}) from the jail's etc/passwd`);
     }
   }
@@ -76,6 +78,15 @@ function putJailSide(
       say(`made ${quoted(name)} a member of ${quoted(group.name)} in the jail's etc/group`);
   });
   return steps;
+}
+
+/** Gives the memberships of a name that the host does not know any more to the present one. */
+function renameMember(accounts: AccountsEditor, old: ByteString, name: ByteString): void {
+  for (const group of accounts.groups) {
+    if (!group.members.includes(old)) continue;
+    const members = group.members.map((member) => (member === old ? name : member));
+    accounts.replaceGroup(group, { ...group, members: [...new Set(members)] });
+  }
 }
 
 function putGroup(accounts: AccountsEditor, { name, gid }: Group, say: (what: string) => void): void {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -182,4 +183,32 @@ test("with --prune, too, its line is not taken away first", () => {
     "done + user nora: groups team (it is not a member in the jail)",
   ]);
   expect([did(m, "--prune"), m.read(RIGHTS)]).toEqual([[], "\n[nora]\nallow = sftp\n"]);
+  expect(m.read(`${J}/etc/group`)).toMatch(/^team:.*:nora$/m);
+});
+
+test("while the file has the old name, the remedy is the new one with the home, and the account is not touched", () => {
+  m.must(["usermod", "-l", "nora", "anna"]);
+  const remedy = `write in line 3 of ${FILE}:\n[user nora]\nhome = /home/anna`;
+  const message =
+    /^user anna: the account is 'nora' now, .*: write '\[user nora\]' and 'home = \/home\/anna' in place of '\[user anna\]'$/;
+  for (const options of [["--check"], []]) {
+    const { status, changes, summary } = linesOf(m, ...options);
+    expect([status, changes]).toEqual([1, []]);
+    expect(summary.problems).toMatchObject([
+      { code: "user-exists", remedy, line: 3, message: expect.stringMatching(message) },
+    ]);
+  }
+  typeRemedy(m, remedy);
+  expect(linesOf(m)).toMatchObject({ status: 0, summary: { problems: [] } });
+  expect(m.read(`${J}/etc/passwd`)).toMatch(/^nora:/m);
+  const gone = `done - user anna: policy in ${J} (no longer declared)`;
+  expect([did(m, "--prune"), did(m, "--prune")]).toEqual([[gone], []]);
+});
+
+test("an account that has got another uid stays, and the plan does not say that it goes", () => {
+  m.must(["usermod", "-u", "31000", "anna"]);
+  declare("");
+  const text = `- user anna: entry in ${J} (no longer declared)`;
+  expect([did(m, "--check", "--prune"), did(m, "--prune")]).toEqual([[`planned ${text}`], [`done ${text}`]]);
+  expect(has("anna")).toBe(true);
 });

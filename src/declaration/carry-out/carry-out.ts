@@ -20,6 +20,7 @@ import { changesOf, type JailWork, type UserWork } from "../compare/work.ts";
 import { memoryOf, type Remembered } from "../keep.ts";
 import type { Memory } from "../memory.ts";
 import { ONCE_FILE } from "../once.ts";
+import { waitsBy } from "../place-of-fault.ts";
 import { isRemoved, unkeptBy } from "../unkept.ts";
 import { isIn } from "./close-login.ts";
 import { endCreations } from "./creations.ts";
@@ -177,7 +178,7 @@ async function makeUser(
   const { name } = declared;
   if (changes.length === 0 && (fault !== undefined || ofJail.length === 0)) return fault === undefined;
   const about = { of: "user", name, jail } as const;
-  let why = waits ?? (onlyTakes ? nameOf(about) : undefined);
+  let why = waits ?? (onlyTakes && fault !== undefined ? waitsBy(fault) : undefined);
   const isAsked = () => changes.length === 0 || why === undefined || taking(changes).length > 0;
   if (receivedSignal() !== undefined || !isAsked()) {
     notDone(changes, means, receivedSignal() === undefined ? why : undefined);
@@ -187,10 +188,10 @@ async function makeUser(
   using root = opened.root;
   if (opened.fault !== undefined) {
     // Of one that is known already there is a fault.
-    const found = opened.fault;
-    if (!onlyTakes && faultOfJail === undefined && means.waits === undefined)
-      means.fault({ ...about, ...(found.code === "bad-jail" ? waitsFor(jail, found) : found) });
-    why ??= nameOf(about);
+    const { code } = opened.fault;
+    const found = { ...about, ...(code === "bad-jail" ? waitsFor(jail, opened.fault) : opened.fault) };
+    if (!onlyTakes && faultOfJail === undefined && means.waits === undefined) means.fault(found);
+    why ??= waitsBy(found);
   }
   if (changes.length === 0) return opened.fault === undefined;
   if (!isAsked()) {
@@ -205,8 +206,9 @@ async function makeUser(
         : userSteps(user, { ...all, root });
     return (await makeSteps(steps, jail, means, why)) === undefined;
   } catch (error) {
-    means.fault({ ...about, ...failureIn(jail, error) });
-    notDone(changes, means, nameOf(about));
+    const failure = { ...about, ...failureIn(jail, error) };
+    means.fault(failure);
+    notDone(changes, means, waitsBy(failure));
     return false;
   }
 }

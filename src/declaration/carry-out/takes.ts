@@ -14,7 +14,7 @@ import { leaveJailGroups } from "../../users/jail-side.ts";
 import { byStrictness } from "../../users/key-lines.ts";
 import { type KeyPlace, keysText, removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
-import type { Change, FaultText } from "../change.ts";
+import { type Change, type FaultText, partText } from "../change.ts";
 import { withKeyPlace, withKeysElsewhere } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-policy.ts";
 import type { UserWork } from "../compare/work.ts";
@@ -41,14 +41,14 @@ export function takingWays(
 ): Readonly<Record<"rules" | "options" | "shell" | "loginShell", Way>> {
   const { name, shell, jail } = declared;
   return {
-    rules: ({ action, takes }, hasFailed) => {
+    rules: ({ what, action, takes }, hasFailed) => {
       if (hasFailed) return undefined;
       const wanted = policyKeys(declared.policy ?? [], shell);
       const isWhole = takes === "all";
       return ({ steps }) => {
         if (isWhole && action === "remove") steps.push(removePolicy(rootOf(), name, isLimitedShell(shell)));
         else steps.push(putPolicy(rootOf(), name, shell, isWhole ? wanted : meanwhile));
-        if (!isWhole) steps.push("it has what both the rules of before and the declared ones allow");
+        if (!isWhole) steps.push(partText({ what }));
       };
     },
     options: (_, hasFailed) =>

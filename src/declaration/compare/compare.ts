@@ -164,7 +164,8 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
 /** With a fault in place of changes that could not be made. */
 function foreseen(compared: UserComparison, planned: Planned, foresight: UserForesight): UserComparison {
   const { name, jail } = planned.declared;
-  if (compared.changes.length === 0 && compared.fault !== undefined) return compared;
+  const asked = compared.onlyTakes ? taking(compared.changes) : compared.changes;
+  if (asked.length === 0 && compared.fault !== undefined) return compared;
   try {
     foresight.require(planned);
     return compared;

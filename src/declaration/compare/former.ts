@@ -176,7 +176,9 @@ function causesFirst(ofJails: readonly Fault[], ofUsers: readonly Fault[]): Faul
 
 function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolean): FormerUser {
   const { name, jail } = once;
-  const what = once.created === undefined ? ("entry" as const) : ("account" as const);
+  // One with another uid than apply gave it stays.
+  const isRemoved = fate === undefined ? once.created !== undefined : fate.how === "removed";
+  const what = isRemoved ? ("account" as const) : ("entry" as const);
   const change = { action: "remove", of: "user", name, jail, what, why: NO_LONGER, items: [] } as const;
   const from = what === "entry" ? `in ${display(jail)}` : undefined;
   const goesOut = what === "entry" && fate?.how === "out" ? "out of it, with its home" : undefined;

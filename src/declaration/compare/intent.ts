@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { findEntry } from "../../config/model.ts";
+import { usualHome } from "../../jail/accounts/home-place.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { type Access, NO_ACCESS } from "../../users/access.ts";
@@ -37,6 +38,17 @@ export function wantedLine(
       ? `in section [user ${name}] of ${file} write`
       : `write in line ${entry.line} of ${entry.file}`;
   return `${where}:\n${key} = ${value}`;
+}
+
+/** The same for an account that has another name now: the header, and its home, if that is not the usual one of the name. */
+export function renamedLines(
+  { place: { file, line, section } }: Pick<DeclaredUser, "place">,
+  name: ByteString,
+  home: ByteString,
+): { readonly lines: readonly ByteString[]; readonly remedy: ByteString } {
+  const isKept = home === usualHome(name) || findEntry(section, "home") !== undefined;
+  const lines = [`[user ${name}]`, ...(isKept ? [] : [`home = ${home}`])];
+  return { lines, remedy: `write in line ${line} of ${file}:\n${lines.join("\n")}` };
 }
 
 /** The groups and keys that an account gets with its place in the jail. Throws JailkitError for a group that is not there. */

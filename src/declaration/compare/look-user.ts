@@ -23,7 +23,7 @@ import { keptFault } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import type { InJail } from "./in-jail.ts";
-import { DECLARED } from "./intent.ts";
+import { DECLARED, renamedLines } from "./intent.ts";
 import { keyState, NO_KEYS } from "./look-keys.ts";
 import { commonPolicy, policyState } from "./look-policy.ts";
 import type { Machine } from "./machine.ts";
@@ -47,7 +47,8 @@ export function userState(
     nothing = { ...nothing, account, local: account !== undefined && machine.facts.isLocal(declared.name) };
     const groups = groupsOrFault(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside, machine);
-    const fault = groups.fault ?? home?.fault ?? newFault(declared, account, machine);
+    const renamed = account === undefined ? renamedFault(declared, inside, machine) : undefined;
+    const fault = groups.fault ?? home?.fault ?? renamed ?? newFault(declared, account, machine);
     // Of an account that is there, something may have to be taken away all the same.
     if (fault !== undefined && account === undefined) return { ...nothing, fault };
     const owner = account ?? returning(declared, once, inside.root, machine.laterByUid);
@@ -76,6 +77,25 @@ export function userState(
   } catch (error) {
     return { ...nothing, fault: faultText(error) };
   }
+}
+
+/**
+ * Why no account is created for a name that somebody has changed with usermod(8): the account has another one now, by the uid of
+ * the line in the jail, and its home there.
+ */
+function renamedFault(declared: DeclaredUser, { accounts }: InJail, machine: Machine): FaultText | undefined {
+  const { name, jail, directory } = declared;
+  const line = directory ? undefined : accounts?.userByName(name);
+  const owner = line && machine.accounts.userByUid(line.uid);
+  const split = splitHome(owner?.home ?? "");
+  if (owner === undefined || split === undefined || normalPath(split.jail) !== jail) return undefined;
+  // With a line of its own it is another account.
+  if (accounts?.userByName(owner.name) !== undefined || newNameFault(owner.name, DECLARED) !== undefined)
+    return undefined;
+  const { lines, remedy } = renamedLines(declared, owner.name, normalPath(split.home));
+  const shown = lines.map(quoted).join(" and ");
+  const message = `the account is ${quoted(owner.name)} now, by its uid ${owner.uid} and its home: write ${shown} in place of ${quoted(`[user ${name}]`)}`;
+  return { code: "user-exists", message, remedy };
 }
 
 /** Why useradd(8) would refuse a new account: known first, so that no right is given to a name that nobody has. */

@@ -31,11 +31,24 @@ export function onlyTaking(fault: Fault, state: UserState, all: () => readonly C
   const nothing = { changes: [], fault, directory: undefined, onlyTakes: true };
   if (state.account === undefined || OTHERS.includes(fault.code)) return nothing;
   const isElsewhere = fault.code === "in-another-jail";
-  const changes = taking(all()).filter(
+  const changes = inSpite(all()).filter(
     ({ what, action }) => !isElsewhere || what === "keys" || (what === "groups" && action === "remove"),
   );
   return { ...nothing, changes, meanwhile: state.commonPolicy?.keys };
 }
+
+/**
+ * What is told of changes that a fault prevents: what takes something away, and rules, as long as they are not as declared, of
+ * who needs neither the account nor another shell before.
+ */
+const inSpite = (changes: readonly Change[]): Change[] => {
+  const comes = changes.some(
+    ({ what, takes }) => takes === undefined && (what === "account" || what === "shell"),
+  );
+  return comes
+    ? taking(changes)
+    : changes.filter(({ what, takes }) => what === "policy" || takes !== undefined);
+};
 
 /** Where a jail cannot be used, a group on this machine is a part. */
 export const onHost = (changes: readonly Change[]): Change[] =>
@@ -43,5 +56,5 @@ export const onHost = (changes: readonly Change[]): Change[] =>
 
 /** With a fault in place of what gives something, also in a directory: what takes something away rests on nothing. */
 export const withFault = <T extends UserComparison>(compared: T, fault: Fault): T => ({
-  ...{ ...compared, changes: taking(compared.changes), fault, directory: undefined, onlyTakes: true },
+  ...{ ...compared, changes: inSpite(compared.changes), fault, directory: undefined, onlyTakes: true },
 });

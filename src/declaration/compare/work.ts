@@ -43,9 +43,17 @@ export function withJailFault(work: JailWork, why: FaultText, isClosed = false):
   };
 }
 
-/** Where a jail cannot be used, or what is declared not be kept, only what takes something away is made. */
-export const isMade = ({ fault }: JailWork, { takes }: Change, unkept: FaultText | undefined): boolean =>
-  (fault ?? unkept) === undefined || takes === "all";
+/**
+ * How each change is made: as a whole, in part, or not at all. Where a jail cannot be used, what is declared not be kept, or a
+ * user has a fault, only what takes something away is made.
+ */
+export function howMade({ fault, changes, users }: JailWork, unkept: FaultText | undefined) {
+  const waits = (fault ?? unkept) !== undefined;
+  const of = (some: readonly Change[], isWaiting: boolean) =>
+    some.map((one): [Change, Change["takes"]] => [one, isWaiting ? one.takes : "all"]);
+  const ofUsers = users.flatMap((user) => of(user.changes, waits || user.onlyTakes === true));
+  return [...of(changes, waits), ...ofUsers];
+}
 
 /** All changes of a jail and its users. */
 export const changesOf = ({ changes, users }: JailWork): Change[] => [

@@ -111,7 +111,7 @@ export const APPLY: readonly Mutant[] = [
     ["using damaged = root === undefined ?", "using damaged = false ?"],
   ]),
   ...within("src/declaration/compare/takes.ts", FAILS, [
-    ["changes: taking(compared.changes), fault", "changes: [], fault"],
+    ["changes: inSpite(compared.changes), fault", "changes: [], fault"],
     ["isLimitedShell(shell) || isClosed(shell)", "true"],
     ["|| OTHERS.includes(fault.code)", ""],
     ["wasLimited && !isLimitedShell(declared.shell) ? undefined : ", ""],

@@ -1,0 +1,48 @@
+import { type Ended, NOTHING_SAID } from "./carry-out/report.ts";
+import { type Change, type Fault, nameOf, partText } from "./change.ts";
+import type { Comparison } from "./compare/compare.ts";
+import { howMade } from "./compare/work.ts";
+import { waitsBy } from "./place-of-fault.ts";
+import { isRemoved } from "./unkept.ts";
+
+/** What would become of a change, in the form of a run. */
+export type Foretold = Omit<Ended, "status"> & { readonly status: Ended["status"] | "planned" };
+
+/** The changes that a run would make, and whether as a whole. */
+export type Making = ReadonlyMap<Change, NonNullable<Change["takes"]>>;
+
+/** Finds them. `unkept`: why what is declared cannot be kept. Pure. */
+export const makingOf = ({ jails, former }: Comparison, unkept: Parameters<typeof isRemoved>[0]): Making =>
+  new Map([
+    ...(isRemoved(unkept) ? former.map(({ change }) => [change, "all"] as const) : []),
+    ...jails.flatMap((jail) =>
+      howMade(jail, unkept).flatMap(([change, how]) => (how === undefined ? [] : [[change, how] as const])),
+    ),
+  ]);
+
+/** Tells what a run would do, and what it would not, in its order. `waits`: for what all of that would wait, printable. */
+export function foretell(
+  { jails, former, formerFaults }: Comparison,
+  making: Making,
+  waits: string | undefined,
+  { fault, foretold }: { fault: (one: Fault) => void; foretold: (one: Foretold) => void },
+): void {
+  const tell = (change: Change, why: string | undefined) => {
+    const how = making.get(change);
+    const steps = how === "part" ? [partText(change)] : [];
+    if (how === "all") foretold({ ...NOTHING_SAID, change, status: "planned" });
+    else foretold({ ...NOTHING_SAID, change, status: "not-done", waits: why, steps });
+  };
+  formerFaults.forEach(fault);
+  for (const { change } of former) tell(change, waits);
+  for (const jail of jails) {
+    for (const one of [jail.fault, ...jail.users.map((user) => user.fault)])
+      if (one !== undefined) fault(one);
+    const ofAll = waits ?? (jail.fault && nameOf(jail.fault));
+    for (const { changes, fault: own } of [jail, ...jail.users]) {
+      const why = ofAll ?? (own && waitsBy(own));
+      for (const isWhole of [true, false])
+        for (const change of changes) if ((making.get(change) === "all") === isWhole) tell(change, why);
+    }
+  }
+}
