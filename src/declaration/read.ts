@@ -65,7 +65,7 @@ function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSe
     // A user who is declared twice is an error already.
     if (other === name) continue;
     if (other !== undefined) {
-      const message = `${quoted(home)} is the home of ${quoted(other)} in this jail: 'home' names another`;
+      const message = `${quoted(home)} is the home of ${quoted(other)} in this jail: name another one with the key 'home'`;
       problems.push(problemAt(placeOf(section, "home"), "taken", message, { kind: "none" }));
     } else if (isKnown) homes.set(whole, name);
     const owner = uid === undefined ? undefined : uids.get(uid);

@@ -153,17 +153,17 @@ function choiceProblems(
   const problems: Problem[] = [];
   const shell = findEntry(section, "shell")?.value || undefined;
   if (findEntry(section, "jail") === undefined) {
-    const message = `the user ${quoted(subject.name)} has no jail: the key 'jail' names one`;
+    const message = `the user ${quoted(subject.name)} has no jail: name one with the key 'jail'`;
     problems.push(problemAt(section, "no-jail", message));
   }
   // An account of a directory may be declared by name only: its line in the jail and its groups' rights stay.
   const byName = directory && policy.length === 0;
   if (shell === undefined && !byName && !policy.some(isAllowing)) {
-    const message = `the user ${quoted(subject.name)} has neither a shell nor rights: 'shell' names a shell, or 'allow' says what the limited shell allows`;
+    const message = `the user ${quoted(subject.name)} has neither a shell nor rights: name a shell with 'shell', or say what the limited shell allows with 'allow'`;
     problems.push(problemAt(section, "no-shell", message));
   } else if (isLimitedShell(shell ?? LIMITED_SHELL)) {
     if (policy.length > 0 && !policy.some(isAllowing)) {
-      const message = `the limited shell would allow ${quoted(subject.name)} nothing: 'allow' says what it allows`;
+      const message = `the limited shell would allow ${quoted(subject.name)} nothing: say what it allows with 'allow'`;
       problems.push(problemAt(section, "no-shell", message));
     }
   } else {
