@@ -81,10 +81,22 @@ function meantItems(items: readonly ByteString[], readItem: ReadItem): ByteStrin
 
 type ReadItem = (item: ByteString) => ByteString | number | undefined;
 
+/** The absolute path that was meant, if only its first slash is missing. One word may be anything. */
+const withSlash = (item: ByteString): ByteString | undefined =>
+  /^\w.*\//.test(item) ? plainPath(`/${item}`) : undefined;
+
 /** Why an item cannot be read. Apart from readItems, as all texts of errors here: a login has no time to load them. */
 function badItem(items: readonly ByteString[], at: number, what: string, readItem: ReadItem): Reading {
-  const reason = `${quoted(items[at] ?? "")} is not ${what}, nor all or none alone`;
-  return { reason, item: at, meant: meantItems(items, readItem) };
+  const item = items[at] ?? "";
+  const reason = `${quoted(item)} is not ${what}, nor all or none alone`;
+  const instead = readItem === plainPath ? withSlash(item) : undefined;
+  const meant = meantItems(items, readItem);
+  return {
+    reason,
+    item: at,
+    ...(meant !== undefined && { meant }),
+    ...(instead !== undefined && { instead }),
+  };
 }
 
 /** Reads a list whose items are `what`; `readItem` returns undefined for another one. "all" and "none" stand alone. */

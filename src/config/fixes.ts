@@ -161,7 +161,7 @@ export function disableSection({ file, line }: Place, sources: Sources): ByteStr
 }
 
 /** The name of the section that a line begins, as far as it can be read, with a mistake in it too; undefined if there is none. */
-const headerName = (line: ByteString): ByteString | undefined => /^\s*\[([^\][]+)/.exec(line)?.[1]?.trimEnd();
+const headerName = (line: ByteString): ByteString | undefined => /^\s*\[([^\][]*[^\][ \t])/.exec(line)?.[1];
 
 /** The names of sections whose headers are problems, so that none of them counts. */
 export const misspeltHeaders = (ini: IniFile): ByteString[] =>

@@ -48,7 +48,7 @@ export const isDropIn = (name: ByteString): boolean => name.endsWith(".ini") && 
 export const ASIDE = ".aside";
 
 const NOT_A_FILE = "not a regular file";
-const A_LINK = "a symbolic link, which may not be one, or leads nowhere";
+const A_LINK = "a symbolic link, which is not followed here, or leads nowhere";
 
 type OnUnsafe = (path: ByteString, problem: Unsafe) => void;
 

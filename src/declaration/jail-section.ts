@@ -15,6 +15,7 @@ import {
   type Subject,
   tableProblems,
   twice,
+  withoutLastBlanks,
 } from "./section.ts";
 
 /** An operand of jk_cp: a plain absolute path, or the name of a program, which begins with no dash. */
@@ -38,7 +39,7 @@ export function readJail(
 ): { declared: DeclaredJail; problems: Problem[] } {
   const problems = tableProblems(section, "jail", jailKeys, declaredUserKeys);
   const { name: path, file, line, column } = subject;
-  const trimmed = path.trimEnd();
+  const trimmed = withoutLastBlanks(path);
   const fault = trimmed === path ? plainFault(path) : "ends with a blank";
   if (subject.inQuotes) problems.push(quotesProblem(subject, "bad-path", normalPath(trimmed)));
   else if (fault !== undefined) {

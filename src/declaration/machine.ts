@@ -217,7 +217,7 @@ function reportHome(
     (one) => !declaredUsers.has(one.name) && dirsEqual(splitHome(one.home)?.home ?? "", home),
   );
   if (other === undefined) return;
-  const message = `${quoted(home)} is the home of ${quoted(other.name)} in this jail: 'home' names another`;
+  const message = `${quoted(home)} is the home of ${quoted(other.name)} in this jail: name another one with the key 'home'`;
   report(keyPlace(section, "home"), "error", "taken", message, { kind: "none" });
 }
 

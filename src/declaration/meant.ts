@@ -4,7 +4,7 @@ import { display, quoted } from "../cli/display.ts";
 import { misspeltHeaders } from "../config/fixes.ts";
 import type { IniFile, Place } from "../config/model.ts";
 import type { ReportFinding } from "../config/separators.ts";
-import { meantSubject, type Subject, withoutQuotes } from "./section.ts";
+import { meantSubject, type Subject, withoutLastBlanks, withoutQuotes } from "./section.ts";
 
 /** A jail or a user that a file declares. */
 export type Meant = Pick<Subject, "kind" | "name">;
@@ -15,7 +15,7 @@ export function meantSubjects(ini: IniFile): Meant[] {
   return [...ini.sections, ...headers].flatMap((section) => {
     const { kind, name = "" } = meantSubject(section) ?? {};
     if (kind === undefined) return [];
-    const bare = name.replace(/[ \t][#;].*$/, "").trimEnd();
+    const bare = withoutLastBlanks(name.replace(/[ \t][#;].*$/, ""));
     const plain = withoutQuotes(bare) ?? bare;
     return [{ kind, name: kind === "jail" ? normalPath(plain) : plain }];
   });

@@ -13,7 +13,14 @@ import {
   readConfigSources,
   unsafeError,
 } from "../config/load.ts";
-import { type IniFile, type IniSection, type Place, type Problem, problemLine } from "../config/model.ts";
+import {
+  type Fix,
+  type IniFile,
+  type IniSection,
+  type Place,
+  type Problem,
+  problemLine,
+} from "../config/model.ts";
 import { problemError } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
@@ -25,17 +32,19 @@ import { DeclarationError, type FileError } from "./errors.ts";
 import { readJail } from "./jail-section.ts";
 import { DECLARATION_FILE, knownAs } from "./known-file.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { meantSubject, problemAt, subjectOf } from "./section.ts";
+import { isNameless, meantSubject, problemAt, subjectOf } from "./section.ts";
 import { readUser } from "./user-section.ts";
 
 function unknownSection(section: IniSection): Problem {
   const message = `there is no section ${quoted(`[${section.name}]`)}: write [jail PATH] or [user NAME], with one blank`;
+  return problemAt(section, "unknown-section", message, fixOf(section));
+}
+
+/** Nobody but who wrote it knows a name that is missing: without the section its user or jail would not be declared. */
+function fixOf(section: IniSection): Fix {
   const meant = meantSubject(section);
-  return problemAt(section, "unknown-section", message, {
-    ...(meant === undefined
-      ? { kind: "disable-section" }
-      : { kind: "line", text: `[${meant.kind} ${meant.name}]` }),
-  });
+  if (meant !== undefined) return { kind: "line", text: `[${meant.kind} ${meant.name}]` };
+  return { kind: isNameless(section.name) ? "none" : "disable-section" };
 }
 
 /** Homes and uids that two declared users share. */
@@ -56,7 +65,7 @@ function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSe
     // A user who is declared twice is an error already.
     if (other === name) continue;
     if (other !== undefined) {
-      const message = `${quoted(home)} is the home of ${quoted(other)} in this jail: 'home' names another`;
+      const message = `${quoted(home)} is the home of ${quoted(other)} in this jail: name another one with the key 'home'`;
       problems.push(problemAt(placeOf(section, "home"), "taken", message, { kind: "none" }));
     } else if (isKnown) homes.set(whole, name);
     const owner = uid === undefined ? undefined : uids.get(uid);

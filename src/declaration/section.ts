@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
+import { editDistance } from "../cli/suggest.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { describedBy, type KeyTable } from "../config/keys.ts";
 import {
@@ -32,6 +33,9 @@ export function withoutQuotes(text: ByteString): ByteString | undefined {
   return double ?? single;
 }
 
+/** A text without blanks at its end. One byte of a letter is none, as it is for trimEnd. Pure. */
+export const withoutLastBlanks = (text: ByteString): ByteString => text.replace(/[ \t]+$/, "");
+
 /** The subject of a section [jail PATH] or [user NAME]; undefined for any other. Pure. */
 export function subjectOf({ name, file, line, column }: IniSection): Subject | undefined {
   const kind = HEADER.exec(name)?.[1];
@@ -45,16 +49,34 @@ export function subjectOf({ name, file, line, column }: IniSection): Subject | u
   };
 }
 
+const KINDS = ["jail", "user"] as const;
+
+/** The kind of section that a word was probably meant for, such as `Jail`, `users` and `usr`. */
+function kindOf(word: ByteString): Subject["kind"] | undefined {
+  const bare = word
+    .toLowerCase()
+    .replace(/s?[ \t]*$/, "")
+    .trimStart();
+  return KINDS.find((kind) => editDistance(bare, kind) <= 1);
+}
+
+/** Whether the name of a section is that of a kind alone, so that the path or name is missing. Pure. */
+export const isNameless = (name: ByteString): boolean =>
+  /^[ \t]*[a-z]+[ \t]*$/i.test(name) && kindOf(name) !== undefined;
+
 /** What a section of another name was probably meant for; undefined if it is not known. Pure. */
 export function meantSubject({
   name,
   entries,
 }: Pick<IniSection, "name" | "entries">): Pick<Subject, "kind" | "name"> | undefined {
-  const [, word, subject] = /^\s*(jail|user)s?(?:\s*[\s:=]\s*|(?=\/))(\S.*?)\s*$/i.exec(name) ?? [];
-  if (subject !== undefined) return { kind: word?.toLowerCase() === "jail" ? "jail" : "user", name: subject };
+  const [, word = "", subject] =
+    /^[ \t]*([a-z]+)(?:[ \t]*[ \t:=][ \t]*|(?=\/))([^ \t].*?)[ \t]*$/i.exec(name) ?? [];
+  const kind = kindOf(word);
+  if (kind !== undefined && subject !== undefined) return { kind, name: subject };
   if (name.startsWith("/")) return { kind: "jail", name };
   // [group NAME] is none.
-  const isUser = entries.some(({ key }) => key === "jail") && !/\s/.test(name.trim());
+  const isUser =
+    entries.some(({ key }) => key === "jail") && /^[ \t]*[^ \t]+[ \t]*$/.test(name) && !isNameless(name);
   return isUser ? { kind: "user", name } : undefined;
 }
 
@@ -175,7 +197,7 @@ export function plainFault(path: ByteString): string | undefined {
 
 /** The problem of a value that is no plain path, or that a comment follows; undefined if there is none. */
 export function pathProblem(entry: IniEntry): Problem | undefined {
-  if (/\s[#;]/.test(entry.value)) return commentInValue(entry);
+  if (/[ \t\n][#;]/.test(entry.value)) return commentInValue(entry);
   const bare = withoutQuotes(entry.value);
   if (bare?.startsWith("/")) {
     const message = `${quoted(entry.key)}: there is no quoting: write ${display(bare)}`;

@@ -32,6 +32,7 @@ import {
   type Subject,
   tableProblems,
   twice,
+  withoutLastBlanks,
   withoutQuotes,
 } from "./section.ts";
 
@@ -77,9 +78,16 @@ function readKeyLines(entry: IniEntry): { keys: KeyLine[]; problems: Problem[] }
 /** The problems of the account: its name, home, shell, uid, comment and groups. */
 function accountProblems(section: IniSection, subject: Subject): Problem[] {
   const { name } = subject;
+  const bare = withoutLastBlanks(name);
   const problems: Problem[] = [];
   const bad = nameFault(name) ?? (name === "DEFAULT" ? "it is no name of a user" : undefined);
   if (subject.inQuotes) problems.push(quotesProblem(subject, "bad-account"));
+  else if (bare !== name)
+    problems.push(
+      problemAt(subject, "bad-account", `the name of the user, ${quoted(name)}, ends with a blank`, {
+        ...{ kind: "line", text: `[user ${bare}]` },
+      }),
+    );
   else if (bad !== undefined)
     problems.push(problemAt(subject, "bad-account", `${quoted(name)} cannot be an account's name: ${bad}`));
   const check = (key: ByteString, fault: (value: ByteString) => string | undefined) => {
@@ -122,7 +130,7 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
 /** The problem of a home that is written as the machine sees it, with the path of the jail. */
 function outerHome(section: IniSection, home: IniEntry | undefined): Problem | undefined {
   const jail = normalPath(findEntry(section, "jail")?.value ?? "");
-  if (home === undefined || !home.value.startsWith("/") || /\s[#;]/.test(home.value) || jail === "/")
+  if (home === undefined || !home.value.startsWith("/") || /[ \t\n][#;]/.test(home.value) || jail === "/")
     return undefined;
   const plain = normalPath(home.value);
   if (!plain.startsWith(`${jail}/`)) return undefined;
@@ -145,17 +153,17 @@ function choiceProblems(
   const problems: Problem[] = [];
   const shell = findEntry(section, "shell")?.value || undefined;
   if (findEntry(section, "jail") === undefined) {
-    const message = `the user ${quoted(subject.name)} has no jail: the key 'jail' names one`;
+    const message = `the user ${quoted(subject.name)} has no jail: name one with the key 'jail'`;
     problems.push(problemAt(section, "no-jail", message));
   }
   // An account of a directory may be declared by name only: its line in the jail and its groups' rights stay.
   const byName = directory && policy.length === 0;
   if (shell === undefined && !byName && !policy.some(isAllowing)) {
-    const message = `the user ${quoted(subject.name)} has neither a shell nor rights: 'shell' names a shell, or 'allow' says what the limited shell allows`;
+    const message = `the user ${quoted(subject.name)} has neither a shell nor rights: name a shell with 'shell', or say what the limited shell allows with 'allow'`;
     problems.push(problemAt(section, "no-shell", message));
   } else if (isLimitedShell(shell ?? LIMITED_SHELL)) {
     if (policy.length > 0 && !policy.some(isAllowing)) {
-      const message = `the limited shell would allow ${quoted(subject.name)} nothing: 'allow' says what it allows`;
+      const message = `the limited shell would allow ${quoted(subject.name)} nothing: say what it allows with 'allow'`;
       problems.push(problemAt(section, "no-shell", message));
     }
   } else {
@@ -193,8 +201,9 @@ function policyProblems(section: IniSection): Problem[] {
 /** A section [user NAME], and what is wrong with it as far as its text shows. Pure. */
 export function readUser(
   section: IniSection,
-  subject: Subject,
+  written: Subject,
 ): { declared: DeclaredUser; problems: Problem[] } {
+  const subject = { ...written, name: withoutLastBlanks(written.name) };
   const problems = tableProblems(section, "user", declaredUserKeys, jailKeys);
   const { problems: unread, ...values } = readKeys(section, userKeys);
   const policy = section.entries.filter(({ key }) => typeof describedBy(policyKeys, key) === "object");
@@ -205,7 +214,7 @@ export function readUser(
   problems.push(
     ...unread,
     ...policyProblems(section),
-    ...accountProblems(section, subject),
+    ...accountProblems(section, written),
     ...choiceProblems(section, subject, directory, policy),
     ...(keys?.problems ?? []),
   );
@@ -235,8 +244,8 @@ const kept = (
   ...(home === undefined ? (["home"] as const) : []),
 ];
 
+const linesOf = ({ value }: IniEntry) => value.split("\n").filter((line) => line !== "");
+
 /** The entry as files without continuation lines have it. */
 const inOneLine = (entry: IniEntry): IniEntry =>
-  entry.value.includes("\n")
-    ? { ...entry, value: entry.value.split("\n").join(" ").trim(), pieces: undefined }
-    : entry;
+  entry.value.includes("\n") ? { ...entry, value: linesOf(entry).join(" "), pieces: undefined } : entry;

@@ -163,8 +163,9 @@ function takeAway(
   const failures = new Failures(root.path, [], reporter);
   const { problems } = failures;
   let count = 0;
-  const attempt = (code: ProblemCode, step: () => void) =>
-    failures.attempt(code, `${count} of ${removals.length} objects are removed`, step);
+  const progress = () =>
+    removals.length === 0 ? "nothing was removed" : `${count} of ${removals.length} objects are removed`;
+  const attempt = (code: ProblemCode, step: () => void) => failures.attempt(code, progress(), step);
   if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
   const unused = unusedSockets(manifest.content.sockets ?? [], { stays, goes });
   attempt("sockets", () => removeSockets(root, unused, (line) => reporter.say(line)));

@@ -31,13 +31,13 @@ const CASES: readonly Case[] = [
     what: "no uid is left",
     declared: JAIL + user("x"),
     before: "sed -i 's/^UID_M.*/# &/' /etc/login.defs; printf 'UID_MIN 33\\nUID_MAX 33\\n' >>/etc/login.defs",
-    advice: "all uids of the range in /etc/login.defs are used: the key 'uid' declares another\n",
+    advice: "all uids of the range in /etc/login.defs are used: declare another uid with the key 'uid'\n",
     after: JAIL + user("x", "uid = 7001\n"),
   },
   {
     what: "a uid that is taken",
     declared: JAIL + user("x", "uid = 33\n"),
-    advice: "belongs to 'www-data': the key 'uid' declares another\n",
+    advice: "belongs to 'www-data': declare another uid with the key 'uid'\n",
     after: JAIL + user("x", "uid = 7001\n"),
   },
   {
@@ -51,7 +51,7 @@ const CASES: readonly Case[] = [
   {
     what: "a jail without account files",
     declared: `[jail ${NEW}]\nfiles = /bin/bash\n${user("x", "", NEW)}`,
-    advice: "the key 'sections' of the jail brings it, with any section of jk_init.ini; ",
+    advice: "declare any section of jk_init.ini with the key 'sections' of the jail, which brings it; ",
     after: `[jail ${NEW}]\nfiles = /bin/bash\nsections = uidbasics\n${user("x", "", NEW)}`,
   },
   {
@@ -65,14 +65,14 @@ const CASES: readonly Case[] = [
   {
     what: "a shell that the jail lacks, brought by 'files'",
     declared: `${JAIL}[user x]\njail = ${J}\nshell = /usr/bin/rbash\n`,
-    advice: "the key 'files' of the jail brings it, and the key 'shell' of the user declares another\n",
+    advice: "bring it with the key 'files' of the jail, or declare another with the key 'shell' of the user\n",
     after: `${JAIL}files = /usr/bin/rbash\n[user x]\njail = ${J}\nshell = /usr/bin/rbash\n`,
   },
   {
     what: "the shell of accounts on the machine",
     declared: `${JAIL}[user x]\njail = ${J}\nshell = /usr/sbin/jk_chrootsh\n`,
     advice:
-      "it is the shell that the account has on this machine: the key 'shell' declares one in the jail, such as /bin/sh\n",
+      "it is the shell that the account has on this machine: declare one in the jail with the key 'shell', such as /bin/sh\n",
     after: `${JAIL}[user x]\njail = ${J}\nshell = /bin/sh\n`,
   },
   {

@@ -312,7 +312,7 @@ test("the uid, declared for somebody else, is a problem whose command helps", ()
   };
   const problem = [
     "kept-home",
-    `user carl: the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: the key 'uid' declares another, or give them to root, with: chown -hR --from=${uid} 0 ${HOME}`,
+    `user carl: the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: declare another uid with the key 'uid', or give them to root, with: chown -hR --from=${uid} 0 ${HOME}`,
   ];
   // As it is with --prune in one run.
   expect([problemsOf("--check"), problemsOf()]).toEqual([
@@ -368,7 +368,7 @@ test("no command names a home whose path a user can lead elsewhere", () => {
   m.chown(`${J}/data`, 33, 33);
   m.write(FILE, JAIL + user("carl", `uid = ${uid}\n`));
   const [problem] = linesOf(m, "--check").summary.problems;
-  expect(problem?.message).toEndWith(": the key 'uid' declares another");
+  expect(problem?.message).toEndWith(": declare another uid with the key 'uid'");
 });
 
 test("in the run that leaves the home, too, unless it goes", () => {

@@ -182,7 +182,7 @@ test.each([
 
 describe("a shell that the jail lacks", () => {
   const lacks = (name: string) =>
-    `user ${name}: '${J}/bin/bash' does not exist: the key 'files' of the jail brings it`;
+    `user ${name}: '${J}/bin/bash' does not exist: bring it with the key 'files' of the jail`;
   const text = `[jail ${J}]\nsections = uidbasics\n${user("shelled", "shell = /bin/bash\n")}`;
   const problems = (...options: readonly string[]) =>
     linesOf(m, ...options).summary.problems.map(({ message }) => message);

@@ -565,10 +565,10 @@ describe("files with errors", () => {
     3 | sectons = x
       | ^
   remedy: sed -i '3s/^/#/' ${FOLDER}/e1.ini
-jailkit apply: ${FOLDER}/e1.ini:4:1: error: the user 'x' has no jail: the key 'jail' names one [no-jail]
+jailkit apply: ${FOLDER}/e1.ini:4:1: error: the user 'x' has no jail: name one with the key 'jail' [no-jail]
     4 | [user x]
       | ^
-jailkit apply: cannot read ${FOLDER}/e2.ini: a symbolic link, which may not be one, or leads nowhere
+jailkit apply: cannot read ${FOLDER}/e2.ini: a symbolic link, which is not followed here, or leads nowhere
   remedy: mv -nT ${FOLDER}/e2.ini ${FOLDER}/e2.ini.aside
 jailkit apply: ${FOLDER}/e3.ini:1:10: error: a control character [control-character]
     1 | [jail srv\\x1b]

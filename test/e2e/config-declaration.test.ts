@@ -154,7 +154,7 @@ FILE:16:7: error: 'bert' has the uid 4002 on this machine [taken]
       |       ^
   remedy: write in line 16 of FILE:
     uid = 4002
-FILE:20:8: error: '/home/bert' is the home of 'bert' in this jail: 'home' names another [taken]
+FILE:20:8: error: '/home/bert' is the home of 'bert' in this jail: name another one with the key 'home' [taken]
    20 | home = /home/bert
       |        ^
 `.replaceAll("FILE", `${FOLDER}/bad.ini`),

@@ -114,7 +114,7 @@ describe("jailkit config check", () => {
     [
       "a link to itself",
       (path: string) => symlinkSync("jk_lsh.ini", path),
-      "a symbolic link, which may not be one, or leads nowhere",
+      "a symbolic link, which is not followed here, or leads nowhere",
     ],
     [
       "a link that leads nowhere",

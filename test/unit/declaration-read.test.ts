@@ -648,6 +648,13 @@ describe("a remedy of a line says what was meant", () => {
     ["[/srv/a]\nproc = 1\n", "[jail /srv/a]"],
     ["[jail/srv/a]\nproc = 1\n", "[jail /srv/a]"],
     ["[jailer]\nproc = 1\n", undefined],
+    ["[usr anna]\njail = /srv/a\nshell = /bin/sh\n", "[user anna]"],
+    ["[jial /srv/a]\nproc = 1\n", "[jail /srv/a]"],
+    ["[user anna ]\njail = /srv/a\nshell = /bin/sh\n", "[user anna]"],
+    ["[Jail /srv/caf\xc3\xa0]\nproc = 1\n", "[jail /srv/caf\xc3\xa0]"],
+    ["[user u]\njail = /srv/a\nallow = rsync download\nread = home/u\n", "read = /home/u"],
+    ["[user u]\njail = /srv/a\nallow = rsync upload\nwrite = ~, srv/data/\n", "write = ~, /srv/data"],
+    ["[user u]\njail = /srv/a\nallow = rsync download\nread = data\n", "read = none"],
     ["[jail /srv/a]\nproc : 1\n", "proc = 1"],
     ["[jail /srv/a]\nsections = sftp,\n  scp,\nC: x\n", "  C: x"],
   ])("%j", (text, expected) => {
@@ -696,4 +703,18 @@ test("a long line is not written again for each of its problems", () => {
   };
   expect(remedies(1)).toEqual(["write in line 2 of f:\nfiles = c"]);
   expect(new Set(remedies(5000))).toEqual(new Set([undefined]));
+});
+
+test.each(["[user]", "[User ]", "[users]", "[usr]", "[jail]", "[Jail ]"])(
+  "%s has no remedy: nobody else knows the name, and without the section --prune would remove what it declares",
+  (header) => {
+    expect(remedies(`${header}\njail = /srv/a\nshell = /bin/sh\n`)).toEqual([["unknown-section", undefined]]);
+  },
+);
+
+test("a name and a path may end with any letter, and a blank at the end is one error", () => {
+  const named = (name: string) => `[jail /srv/${name}]\nproc = 1\n[user ${name}]\njail = /srv/${name}\n`;
+  for (const letter of ["\xc3\xa0", "\xc2\x85x\xc4\xa0"])
+    expect(problems(`${named(`caf${letter}`)}shell = /bin/sh\n`)).toEqual([]);
+  expect(problems(`[user anna ]\njail = /srv/a\nallow = sftp\n`)).toEqual(["1:7 bad-account"]);
 });

@@ -13,16 +13,16 @@ import type { DeclaredUser } from "../model.ts";
 /** The keys of a declaration. */
 export const DECLARED: Advice = {
   home: "name another home with the key 'home'",
-  uid: "the key 'uid' declares another",
+  uid: "declare another uid with the key 'uid'",
   name: "declare another name",
   oddName: "an account that has such a name already may be declared",
   exists: "run this again",
   key: "declare a key with 'authorized_keys'",
   policy: "declare what it may do with 'allow'",
   noJail: (jail) =>
-    `the key 'sections' of the jail brings it, with any section of jk_init.ini; if it was removed: jk_update -j ${shellWord(jail)}`,
-  shell: "the key 'files' of the jail brings it, and the key 'shell' of the user declares another",
-  innerShell: "the key 'shell' declares one in the jail, such as /bin/sh",
+    `declare any section of jk_init.ini with the key 'sections' of the jail, which brings it; if it was removed: jk_update -j ${shellWord(jail)}`,
+  shell: "bring it with the key 'files' of the jail, or declare another with the key 'shell' of the user",
+  innerShell: "declare one in the jail with the key 'shell', such as /bin/sh",
   group: "leave it out of the key 'groups', and ",
 };
 
