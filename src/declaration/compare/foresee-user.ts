@@ -15,6 +15,7 @@ import { jailWithin } from "../../jail/record/registry.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
+import { below } from "../../system/mountinfo.ts";
 import { type Access, isLimitedShell } from "../../users/access.ts";
 import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
@@ -214,7 +215,7 @@ export class UserForesight {
       );
     }
     if (directory || !(newKeys || some(({ what }) => what === "account" || what === "groups"))) return;
-    const move = movesHome(account);
+    const move = movesHome(account) && below(normalPath(account.home), jail) === undefined;
     const access = this.#accessOf(declared);
     if (root === undefined || seen === undefined || (lines && !move)) {
       requireLeaving(account, jail, { shell, access, move }, this.machine);
