@@ -7,6 +7,7 @@ import {
   tryJailAccounts,
   updateJailAccounts,
 } from "../jail/accounts/change-accounts.ts";
+import { usualHome } from "../jail/accounts/home-place.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { requireAccountName } from "../system/account-name.ts";
@@ -23,9 +24,14 @@ interface JailSideRequest {
   dryRun: boolean;
 }
 
-/** The home of an account as a jail sees it: the part after the separator or below the jail, or the same path. */
-export function homeFor(user: PasswdEntry, jail: ByteString): ByteString {
-  const home = normalPath(splitHome(user.home)?.home ?? user.home);
+/**
+ * The home of an account as a jail sees it: the part after the separator or below the jail, or the same path. If the jail itself
+ * is the home, as that of a site in hosting panels, which give another one later: the usual home.
+ */
+export function homeFor(user: Pick<PasswdEntry, "name" | "home">, jail: ByteString): ByteString {
+  const split = splitHome(user.home);
+  const home = normalPath(split?.home ?? user.home);
+  if (split === undefined && home === jail) return usualHome(user.name);
   return home.startsWith(`${jail}/`) ? home.slice(jail.length) : home;
 }
 

@@ -5,10 +5,12 @@ import { JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
-import { neverHome, usualHome } from "../jail/accounts/home-place.ts";
+import { neverHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { nameFault } from "../system/account-name.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
+import { below } from "../system/mountinfo.ts";
+import { homeFor } from "./jail-side.ts";
 import { leaveCommand, type shellsOutside } from "./leaving.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { requireNoProcesses } from "./sessions.ts";
@@ -71,10 +73,7 @@ export interface JailingPlan {
   notes: ByteString[];
 }
 
-/**
- * The account's home in the jail: the part after the separator or below the jail, or the same path. If the jail itself is
- * the home, as that of a site in hosting panels, which give another one later: the usual home.
- */
+/** The account's home in the jail: that of homeFor. */
 function homeInJail({ user, jail, move, shellsIn }: JailingFacts): { jailHome: ByteString; inside: boolean } {
   const split = splitHome(user.home);
   if (split !== undefined && normalPath(split.jail) !== jail) {
@@ -84,10 +83,7 @@ function homeInJail({ user, jail, move, shellsIn }: JailingFacts): { jailHome: B
     throw new JailkitError("in-another-jail", 1, message, undefined, leave);
   }
   if (split !== undefined) return { jailHome: normalPath(split.home), inside: true };
-  const home = normalPath(user.home);
-  if (home === jail) return { jailHome: usualHome(user.name), inside: true };
-  const inside = home.startsWith(`${jail}/`);
-  return { jailHome: inside ? normalPath(home.slice(jail.length)) : home, inside };
+  return { jailHome: homeFor(user, jail), inside: below(normalPath(user.home), jail) !== undefined };
 }
 
 function refuse(code: ProblemCode, user: PasswdEntry, why: string, remedy?: string): JailkitError {

@@ -10,6 +10,7 @@ import { makeDirectories } from "../jail/fs/write.ts";
 import { requireAccountName } from "../system/account-name.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { below } from "../system/mountinfo.ts";
 import { type AccessPlan, planAccess, writeAccess } from "./access.ts";
 import { recall, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
@@ -90,10 +91,12 @@ function hasSafePlace(
   return false;
 }
 
-/** Whether an account lives in a jail, or only its directory can move it there. */
+/** Whether the home of an account is in a jail, or only its directory can move it there. */
 function livesIn(root: JailRoot, { home }: PasswdEntry, isDirectorys: boolean): boolean {
   const split = splitHome(home);
-  return isDirectorys || (split !== undefined && normalPath(split.jail) === root.path);
+  if (isDirectorys) return true;
+  if (split === undefined) return below(normalPath(home), root.path) !== undefined;
+  return normalPath(split.jail) === root.path;
 }
 
 function describe({ lines, warnings }: AccessPlan, run: AccountRun): void {

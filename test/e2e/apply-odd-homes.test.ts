@@ -1,7 +1,7 @@
 /** `jailkit apply` and accounts that were there before, with homes where none should be. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -74,5 +74,36 @@ describe("a home that is a jail", () => {
     expect([lines.includes("mv -nT"), lines.includes("give the account")]).toEqual([false, true]);
     m.must(["userdel", "nest"]);
     m.must(["jailkit", "delete", "--yes", `${J}/home/nest`]);
+  });
+});
+
+describe("a home in the jail that is not there", () => {
+  const none = `${J}/home/none`;
+  test.each([
+    ["a path", none, false],
+    ["a path", none, true],
+    ["the jail itself", J, false],
+    ["the jail itself", J, true],
+  ])("%s (%s, with the jail: %p) is created by the first run", (_, home, withJail) => {
+    if (withJail) {
+      m.write(FILE, "");
+      m.must(["jailkit", "delete", "--yes", J]);
+    }
+    m.must(["useradd", "-M", "-d", home, "-s", "/bin/bash", "none"]);
+    m.write(FILE, `${JAIL}${user("none", `authorized_keys = ${KEYS[0]}\n`)}`);
+    const plan = linesOf(m, "--check").changes.map(({ text }) => text);
+    expect(plan).toContain("+ user none: home /home/none (it is missing)");
+    const { status, changes } = linesOf(m);
+    expect([status, changes.map(({ text }) => text)]).toEqual([0, plan]);
+    expect(changes.flatMap(({ warnings }) => warnings).join()).not.toContain("cannot log in");
+    expect([homeOf("none"), m.read(`${none}/.ssh/authorized_keys`)]).toEqual([
+      `${J}/./home/none`,
+      `${KEYS[0]}\n`,
+    ]);
+    expect(did(m)).toEqual([]);
+    m.must(["userdel", "none"]);
+    m.remove(none);
+    m.run(["jk_jailuser", "--unjail", "--jail-side-only", "-j", J, "none"]);
+    m.remove("/var/lib/jailkit/declared.json");
   });
 });

@@ -10,20 +10,19 @@ import { homeOfOther } from "../../jail/accounts/home-place.ts";
 import { joinHome } from "../../jail/accounts/separator.ts";
 import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
-import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
-import { jailWithin } from "../../jail/record/registry.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
-import { asideCommand } from "../../system/free-name.ts";
+import { below } from "../../system/mountinfo.ts";
 import { type Access, isLimitedShell } from "../../users/access.ts";
 import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { groupsOf, jailUser } from "../../users/jailing.ts";
-import { type NewHome, planNewAccount } from "../../users/new-account.ts";
+import { planNewAccount } from "../../users/new-account.ts";
 import { NewAccountPlace } from "../../users/new-account-place.ts";
 import { requireNoOldShell, requireReadyJail, requireShell } from "../../users/open-jail.ts";
-import { otherHome, whoseHomeIn } from "../../users/own-home.ts";
+import { otherHome } from "../../users/own-home.ts";
 import { planJailing } from "../../users/plan.ts";
 import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
 import { prepareJail } from "../../users/prepare.ts";
@@ -33,8 +32,9 @@ import { dueTo } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import type { InJail } from "./in-jail.ts";
-import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf, wantedLine } from "./intent.ts";
+import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
+import { requireOwnHome } from "./new-home.ts";
 import { newUid } from "./returning.ts";
 
 /** What is planned for a user. */
@@ -224,7 +224,7 @@ export class UserForesight {
       );
     }
     if (directory || !(newKeys || some(({ what }) => what === "account" || what === "groups"))) return;
-    const move = movesHome(account);
+    const move = movesHome(account) && below(normalPath(account.home), jail) === undefined;
     const access = this.#accessOf(declared);
     if (root === undefined || seen === undefined || (lines && !move)) {
       requireLeaving(account, jail, { shell, access, move }, this.machine);
@@ -249,32 +249,6 @@ function passAside(look: () => void): void {
   } catch (error) {
     if (!(error instanceof JailkitError) || error.code !== "home-aside") throw error;
   }
-}
-
-/** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
-export function requireOwnHome(
-  { root, jailHome, user }: Pick<NewHome, "root" | "jailHome"> & { user: Pick<PasswdEntry, "uid"> },
-  declared: Pick<DeclaredUser, "name" | "uid" | "place">,
-  userByUid: (uid: number) => PasswdEntry | undefined,
-): void {
-  const stat = lookUp(root, jailHome)?.stat;
-  if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
-  const place = hostPath(root, jailHome);
-  const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, and not to it` : "is not a directory";
-  const { advice, remedy } = adviceAt(place, asideCommand(place));
-  // As after --prune without --delete-homes.
-  const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
-  const inner = jailWithin(place);
-  const holds = inner && (inner === place ? "it is a jail" : `it holds the jail ${quoted(inner)}`);
-  const whose = holds ?? (isLeft ? undefined : whoseHomeIn(root, place)?.why);
-  const there = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; `;
-  // No command takes it from its user.
-  if (whose !== undefined) throw new JailkitError("foreign-home", 1, `${there}${whose}: ${DECLARED.home}`);
-  const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";
-  const message = `${there}${again}keep it under another name: ${advice}`;
-  // Of a user who returns; another uid is declared on purpose.
-  const line = declared.uid === undefined ? wantedLine(declared, "uid", `${stat.uid}`) : undefined;
-  throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : remedy);
 }
 
 /** What keeps an account from going into a jail that is not there yet, or that has other lines of it. */

@@ -226,11 +226,12 @@ function homeState(
       uid !== account.uid && machine.accounts.userByName(name)?.uid === uid;
     const otherOf = (home: ByteString) =>
       inside.accounts?.users.find((one) => dirsEqual(one.home, home) && isThere(one));
-    if (root !== undefined) return { home: ownHome(root, account, outside, otherOf) };
+    if (root !== undefined) return { home: ownHome(root, account, otherOf) };
     // In one that users could change, nothing is done.
     if (inside.damaged !== undefined) return { home: "there" };
     requireOwnable({ path: jail }, account, false);
-    return { home: outside ? "there" : "missing" };
+    // In a jail that is yet to be made, there is none.
+    return { home: inside.isClosed ? "there" : "missing" };
   } catch (error) {
     const why = faultText(error);
     // The directory must say another home: before there is anything of the account in the jail.
@@ -250,14 +251,13 @@ function requireOwnable(root: Pick<JailRoot, "path">, account: PasswdEntry, isOw
 function ownHome(
   root: JailRoot,
   account: PasswdEntry,
-  outside: boolean,
   otherOf: (home: ByteString) => PasswdEntry | undefined,
 ): "there" | "missing" {
   const path = homeFor(account, root.path);
   const stat = lookUp(root, path)?.stat;
   const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
   requireOwnable(root, account, isOwn);
-  if (isOwn || (stat === undefined && outside)) return "there";
+  if (isOwn) return "there";
   if (stat === undefined) {
     const other = otherOf(path);
     if (other !== undefined) throw homeOfOther(root, path, other, otherHome(account, root, path));

@@ -132,7 +132,7 @@ export function placeFault(
     return { code: "in-another-jail", message, remedy: lost?.remedy ?? remedy, lost: lost?.of };
   }
   // The directory says where it is.
-  const future = directory ? homeFor(account, jail) : futureHome(account, jail);
+  const future = homeFor(account, jail);
   const now = split === undefined ? future : normalPath(split.home);
   if (now === normalPath(home)) return undefined;
   const has = split === undefined ? "would have" : "has";
@@ -167,12 +167,6 @@ const remedyOfLost = (there: ByteString, jail: ByteString) =>
 export const hasMoved = (from: ByteString, to: ByteString): boolean =>
   remedyOfLost(from, to)?.remedy === followRemedy(from, to);
 
-/** The home in the jail of an account that is jailed, as planJailing has it. */
-function futureHome(account: PasswdEntry, jail: ByteString): ByteString {
-  const home = homeFor(account, jail);
-  return home === jail ? `/home/${account.name}` : home;
-}
-
 function addAccount({ jail, shell, home, groups, keys }: DeclaredUser, add: Add): void {
   const count = keys?.length ?? 0;
   const more = [
@@ -189,8 +183,8 @@ export const IN_NO_JAIL = "it is in no jail";
 function addJailing(declared: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
   const { jail, home, shell } = declared;
   // Before it is there: jailing keeps a line that an earlier stay has left, and its shell.
-  if (state.inJail !== undefined && normalPath(account.home) !== jail)
-    addEntry(declared, account, state, add);
+  if (state.inJail !== undefined) addEntry(declared, account, state, add);
+  if (state.home === "missing") addHome(declared, account, add);
   const moves = account.home.startsWith(`${jail}/`) || account.home === jail ? "" : ", with its home";
   const to = `in ${display(at(jail, home))}, shell ${display(shell)}${moves}`;
   add({ action: "change", what: "account", from: display(account.home), to, why: IN_NO_JAIL });
@@ -216,13 +210,11 @@ function addComment({ comment }: DeclaredUser, { gecos }: PasswdEntry, add: Add)
 /** What differs in the jail. */
 function addSide(declared: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
   addEntry(declared, account, state, add);
-  if (state.home === "missing")
-    add({
-      action: "create",
-      what: "home",
-      to: display(homeFor(account, declared.jail)),
-      why: "it is missing",
-    });
+  if (state.home === "missing") addHome(declared, account, add);
+}
+
+function addHome({ jail }: DeclaredUser, account: PasswdEntry, add: Add): void {
+  add({ action: "create", what: "home", to: display(homeFor(account, jail)), why: "it is missing" });
 }
 
 /** What differs in the account files of the jail. */

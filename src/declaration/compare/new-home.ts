@@ -1,0 +1,38 @@
+import { quoted } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { lookUp } from "../../jail/fs/look.ts";
+import { hostPath, isDirectory } from "../../jail/fs/walk.ts";
+import { jailWithin } from "../../jail/record/registry.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { adviceAt } from "../../system/exchange.ts";
+import { asideCommand } from "../../system/free-name.ts";
+import type { NewHome } from "../../users/new-account.ts";
+import { whoseHomeIn } from "../../users/own-home.ts";
+import type { DeclaredUser } from "../model.ts";
+import { DECLARED, wantedLine } from "./intent.ts";
+
+/** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
+export function requireOwnHome(
+  { root, jailHome, user }: Pick<NewHome, "root" | "jailHome"> & { user: Pick<PasswdEntry, "uid"> },
+  declared: Pick<DeclaredUser, "name" | "uid" | "place">,
+  userByUid: (uid: number) => PasswdEntry | undefined,
+): void {
+  const stat = lookUp(root, jailHome)?.stat;
+  if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
+  const place = hostPath(root, jailHome);
+  const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, and not to it` : "is not a directory";
+  const { advice, remedy } = adviceAt(place, asideCommand(place));
+  // As after --prune without --delete-homes.
+  const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
+  const inner = jailWithin(place);
+  const holds = inner && (inner === place ? "it is a jail" : `it holds the jail ${quoted(inner)}`);
+  const whose = holds ?? (isLeft ? undefined : whoseHomeIn(root, place)?.why);
+  const there = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; `;
+  // No command takes it from its user.
+  if (whose !== undefined) throw new JailkitError("foreign-home", 1, `${there}${whose}: ${DECLARED.home}`);
+  const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";
+  const message = `${there}${again}keep it under another name: ${advice}`;
+  // Of a user who returns; another uid is declared on purpose.
+  const line = declared.uid === undefined ? wantedLine(declared, "uid", `${stat.uid}`) : undefined;
+  throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : remedy);
+}
