@@ -65,7 +65,8 @@ const CASES: readonly Case[] = [
   {
     what: "a shell that the jail lacks, brought by 'files'",
     declared: `${JAIL}[user x]\njail = ${J}\nshell = /usr/bin/rbash\n`,
-    advice: "bring it with the key 'files' of the jail, or declare another with the key 'shell' of the user\n",
+    advice:
+      "bring it with the key 'files' of the jail, or declare another with the key 'shell' of the user\n",
     after: `${JAIL}files = /usr/bin/rbash\n[user x]\njail = ${J}\nshell = /usr/bin/rbash\n`,
   },
   {

@@ -215,7 +215,9 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
 
     test("a loop of symbolic links is refused", () => {
       symlinkSync("jk_lsh.ini", file);
-      expect(refusal("a symbolic link, which is not followed here, or leads nowhere")).toBe("config-unreadable");
+      expect(refusal("a symbolic link, which is not followed here, or leads nowhere")).toBe(
+        "config-unreadable",
+      );
     });
 
     test("a symbolic link of a user is refused, and chown -h root fixes it", () => {
