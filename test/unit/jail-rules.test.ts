@@ -176,7 +176,13 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, abov
     for (const path of [jail.base, at("/etc"), at("/srv")]) {
       give(path, rights);
       const root = openJailRoot(jail.path);
-      for (const { remedy } of jailFindings(root)) {
+      for (const { remedy, inHome } of jailFindings(root)) {
+        if (inHome) {
+          // The jail moves: what is above is sticky, and the owner could exchange this one before root types its name.
+          expect([path, remedy]).toEqual([jail.base, expect.stringContaining("jailkit adopt --moved ")]);
+          chownSync(path, 0, 0);
+          continue;
+        }
         const { exitCode, stderr } = typed(remedy, jail.base);
         expect([remedy, exitCode, String(stderr)]).toEqual([remedy, 0, ""]);
       }
