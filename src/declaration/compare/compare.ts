@@ -291,10 +291,8 @@ function compareOne(
       const planned = { declared: done, changes: asked, once: onceUser(name) };
       return { declared: done, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
     });
-    if (declared !== undefined) {
-      const others = othersIn(path, users, machine, before.leave);
-      if (others.length > 0) undeclared.push(`jail ${display(path)}: users ${listed(others)}`);
-    }
+    const others = declared === undefined ? [] : othersIn(path, users, machine, before.leave);
+    if (others.length > 0) undeclared.push(`jail ${display(path)}: users ${listed(others)}`);
     const work = { path, declared, changes, fault, taken, users: works };
     return fault === undefined ? work : withJailFault(work, fault, isClosed);
   });
