@@ -1,7 +1,8 @@
 /** `jailkit apply`: what a run makes in part is foretold in its words, and told as long as it is so. */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { BUSY } from "../../src/cli/options.ts";
 import type { Machine } from "../machine/machine.ts";
-import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { holdLock, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -75,6 +76,19 @@ test.each([
     expect(rules()).toBe(AFTER.trim());
   },
 );
+
+test("another tool works on the jail: its changes do not wait for the jail itself", async () => {
+  declare(BEFORE, "groups = team\n", "sftp, git");
+  const holder = await holdLock(m, J);
+  const { status, stderr } = m.run(["jailkit", "apply", "--no-wait"]);
+  holder.kill();
+  await holder.ended;
+  expect([status, stderr]).toEqual([
+    BUSY,
+    expect.stringContaining(`jail ${J}: not done: sections; it waits for jail ${J}: busy\n`),
+  ]);
+  expect(stderr).toContain(`user ann: not done: groups; it waits for jail ${J}: busy\n`);
+});
 
 test("what is declared cannot be kept: the same", () => {
   declare(AFTER, "groups = team\n");

@@ -151,10 +151,10 @@ async function makeJail(
     // At the end of all for what was removed: it is repeated without harm.
     memory.save();
   } catch (error) {
-    const text = failureIn(path, error);
+    const failure = { of: "jail", name: path, jail: path, ...failureIn(path, error) } as const;
     // The end of the run tells of a signal.
-    if (text.code !== "interrupted") means.fault({ of: "jail", name: path, jail: path, ...text });
-    notDone([...left], means, nameOf({ of: "jail", name: path }));
+    if (failure.code !== "interrupted") means.fault(failure);
+    notDone([...left], means, waitsBy(failure));
   }
 }
 
