@@ -1,7 +1,7 @@
 /** Root types what is printed some time later: meanwhile a user exchanges what it names, and gains nothing by it. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { openApplyMachine } from "./apply-scene.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 import { check } from "./check-helper.ts";
 
 setDefaultTimeout(120_000);
@@ -64,6 +64,39 @@ test("nobody makes root open a file of the host by a link in the place of a conf
   expect(m.stat("/etc/shadow")?.mode).toBe(bits ?? 0);
   expect(typed).toStartWith(`first let root alone write the directories above ${path}`);
 });
+
+test.each(["basicshell", "sftp"])(
+  "nothing runs outside of a jail with proc, with the uid of its user, who could leave through it: %s",
+  (section) => {
+    const jail = `/srv/${section}`;
+    const name = `of${section}`;
+    const file = `/etc/jailkit/jails.d/${section}.ini`;
+    const declare = (more = "") =>
+      m.write(
+        file,
+        `[jail ${jail}]\nsections = uidbasics, ${section}\nproc = yes\n[user ${name}]\njail = ${jail}\n` +
+          `allow = sftp\nauthorized_keys = ${KEYS[0]}\n${more}`,
+      );
+    declare();
+    m.must(["jailkit", "apply"]);
+    const keys = `${jail}/home/${name}/.ssh/authorized_keys`;
+    sh(`ln ${keys} ${jail}/home/${name}/x; cd ${jail}/home/${name}; echo x >open; chmod 0666 open`, name);
+    declare(`  ${KEYS[1]}\n`);
+    const { problems } = linesOf(m).summary;
+    const path = `/home/${name}/.ssh/authorized_keys`;
+    const run = `jk_chrootlaunch -j ${jail} -u ${name} -x /usr/bin/sed -- -i '' ${path}`;
+    const copied = `jk_cp -j ${jail} /usr/bin/sed && ${run} && jk_cp --remove -j ${jail} /usr/bin/sed`;
+    const remedy = section === "sftp" ? copied : run;
+    expect(problems).toMatchObject([{ code: "keys-not-written", remedy }]);
+    sh(remedy);
+    expect([linesOf(m).summary.problems, m.read(keys).includes(KEYS[1])]).toEqual([[], true]);
+    expect(m.exists(`${jail}/usr/bin/sed`)).toBe(section !== "sftp");
+    const found = () => check(m, jail).found.filter(({ path }) => path.endsWith("/open"));
+    const [open] = found();
+    sh((open as { remedy?: string } | undefined)?.remedy ?? "false");
+    expect([JSON.stringify(open).includes("runuser"), found()]).toEqual([false, []]);
+  },
+);
 
 test("a file that only a removed user could read is given to root, wherever another user has moved it", () => {
   const uid = m.must(["id", "-u", "hans"]).stdout.trim();
