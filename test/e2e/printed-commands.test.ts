@@ -81,6 +81,7 @@ test.each(["basicshell", "sftp"])(
     m.must(["jailkit", "apply"]);
     const keys = `${jail}/home/${name}/.ssh/authorized_keys`;
     sh(`ln ${keys} ${jail}/home/${name}/x; cd ${jail}/home/${name}; echo x >open; chmod 0666 open`, name);
+    sh(`cd ${jail}/home/${name}; echo x >named; setfacl -m u:daemon:rw named`, name);
     declare(`  ${KEYS[1]}\n`);
     const { problems } = linesOf(m).summary;
     const path = `/home/${name}/.ssh/authorized_keys`;
@@ -91,10 +92,15 @@ test.each(["basicshell", "sftp"])(
     sh(remedy);
     expect([linesOf(m).summary.problems, m.read(keys).includes(KEYS[1])]).toEqual([[], true]);
     expect(m.exists(`${jail}/usr/bin/sed`)).toBe(section !== "sftp");
-    const found = () => check(m, jail).found.filter(({ path }) => path.endsWith("/open"));
-    const [open] = found();
-    sh((open as { remedy?: string } | undefined)?.remedy ?? "false");
-    expect([JSON.stringify(open).includes("runuser"), found()]).toEqual([false, []]);
+    const found = () =>
+      check(m, jail).found.flatMap((one) =>
+        /\/(?:open|named)$/.test(one.path) ? [(one as { remedy?: string }).remedy ?? "none"] : [],
+      );
+    const typed = found();
+    expect(typed).toHaveLength(2);
+    expect(typed.filter((one) => /runuser|^none$/.test(one))).toEqual([]);
+    for (const one of typed) sh(one);
+    expect([typed, found()]).toEqual([typed, []]);
   },
 );
 
