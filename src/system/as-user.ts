@@ -63,7 +63,7 @@ export function asUser(
     };
   const word = shellWord(jail);
   const run = `jk_chrootlaunch -j ${word} -u ${shellWord(name)} -x ${place} -- ${words}`;
-  const remedy =
-    there === undefined ? `jk_cp -j ${word} ${place} && ${run} && jk_cp --remove -j ${word} ${place}` : run;
+  // It stays: of a jail without a record it is not known what was there before.
+  const remedy = there === undefined ? `jk_cp -j ${word} ${place} && ${run}` : run;
   return { advice: remedy, remedy };
 }

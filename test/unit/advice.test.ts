@@ -67,8 +67,6 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "Downloads with rsync(1); as rsync, without options that remove files.": "what a word of jk_lsh.ini allows",
   "options that remove files are not allowed in a download": "a refusal",
   // Advice.
-  "jk_cp -j ${word} ${place} && ${run} && jk_cp --remove -j ${word} ${place}":
-    "of a program that the same command has put there",
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
   "jailkit delete --user-files ${shellWord(path)}": "where a jail is being deleted",
   "take them out, or delete them with: ${withUserFiles(root)}": "where a jail is being deleted",
