@@ -24,11 +24,6 @@ export function operands(...texts: readonly ByteString[]): ByteString {
   return (texts.some((text) => text.startsWith("-")) ? ["--", ...words] : words).join(" ");
 }
 
-/** The command that root types to run another with the rights of a user. */
-export function asUser(name: ByteString, command: ByteString): ByteString {
-  return `runuser -u ${shellWord(name)} -- ${command}`;
-}
-
 /** The command that appends a line to a file; echo(1) takes some lines for options, and changes others. */
 export function appendCommand(line: ByteString, file: ByteString): ByteString {
   const word = shellWord(line);

@@ -14,7 +14,7 @@ import {
 import { absolute } from "../../ffi/guard.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { asUser, shellWord } from "../cli/shell-word.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { chmodPath } from "../jail/fs/attributes.ts";
 import { makeDirectoryIn } from "../jail/fs/directories.ts";
 import { isIn, lookUp, readJailFile, withTree } from "../jail/fs/look.ts";
@@ -33,6 +33,7 @@ import {
 } from "../jail/fs/walk.ts";
 import { putFileIn } from "../jail/fs/write.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { asUser } from "../system/as-user.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { endSessions } from "../system/processes.ts";
@@ -118,16 +119,19 @@ function withHome<T>({ root, home, user }: KeyPlace, use: (home: Directory) => T
   }
 }
 
+const actor = ({ root, user }: KeyPlace) => ({ name: user.name, jail: root.isJail ? root.path : undefined });
+
 /**
- * The error for an unsuitable file in the open directory `above`. If the user could exchange it, the remedy runs as the
- * user, not as root. It never gives the file to the user, who may have moved somebody else's file there.
+ * The error for an unsuitable file in the open directory `above`. If the user could exchange it, the remedy has the rights of
+ * the user, not those of root. It never gives the file to the user, who may have moved somebody else's file there.
  */
-function inTheWay({ root, user }: KeyPlace, above: Directory, path: ByteString, why: string): JailkitError {
-  const from = hostPath(root, path);
-  const to = hostPath(root, freeName(path, ".moved", isIn(root)));
-  const move = `mv -nT ${shellWord(from)} ${shellWord(to)}`;
-  const command = above.stat.uid === user.uid ? asUser(user.name, move) : move;
-  const { advice, remedy } = command === move ? adviceAt(from, move) : { advice: command, remedy: command };
+function inTheWay(place: KeyPlace, above: Directory, path: ByteString, why: string): JailkitError {
+  const { root, user } = place;
+  const [from, to] = [hostPath(root, path), hostPath(root, freeName(path, ".moved", isIn(root)))];
+  const { advice, remedy } =
+    above.stat.uid === user.uid
+      ? asUser(actor(place), "mv -nT", from, to)
+      : adviceAt(from, `mv -nT ${shellWord(from)} ${shellWord(to)}`);
   return refuse(root, path, `${why}: no key is written there; move it away with: ${advice}`, remedy);
 }
 
@@ -171,7 +175,7 @@ function inKeyDirectory<T>({ root }: KeyPlace, directory: Directory, use: () => 
 
 /** Reads the authorized_keys in an open directory; undefined if missing. */
 function readExisting(place: KeyPlace, directory: Directory): { text: ByteString; stat: Stat } | undefined {
-  const { root, user } = place;
+  const { root } = place;
   const path = joinPath(directory.path, FILE);
   const seen = statIfPresent(directory.fd, FILE);
   if (seen === undefined) return undefined;
@@ -182,9 +186,9 @@ function readExisting(place: KeyPlace, directory: Directory): { text: ByteString
   // A file with another name may hold what this user may not read.
   if (seen.nlink > 1) {
     // sed(1) with -i replaces a file by a copy.
-    const copy = asUser(user.name, `sed -i '' ${shellWord(hostPath(root, path))}`);
-    const why = `has another name elsewhere (a hard link); put a copy in its place with: ${copy}`;
-    throw refuse(root, path, why, copy);
+    const { advice, remedy } = asUser(actor(place), "sed -i ''", hostPath(root, path));
+    const why = `has another name elsewhere (a hard link); put a copy in its place with: ${advice}`;
+    throw refuse(root, path, why, remedy);
   }
   requireOwn(place, directory, path, seen);
   return withFd(openExisting(place, directory, path), (fd) => {

@@ -19,7 +19,10 @@ let mine: [number, number];
 let key = "";
 
 beforeAll(async () => {
-  m = await openMachine({ under: "ours", only: ["jk_jailuser", "jk_addjailuser"] });
+  m = await openMachine({
+    under: "ours",
+    only: ["jk_jailuser", "jk_addjailuser", "jk_cp", "jk_chrootlaunch"],
+  });
   m.write(RACER, readFileSync(compiledC(join(import.meta.dir, "exchange-racer.c"))), { mode: 0o755 });
   m.mkdir(`${jail}/etc`);
   m.write(`${jail}/etc/passwd`, "");

@@ -39,7 +39,7 @@ const explains = (what: string, plant: string, taken: string, name: string, user
 /** At the end of a line of standard error. */
 const says = (what: string, plant: string, taken: string, ask: readonly string[]): Case => ({
   ...{ what, plant, taken, ask },
-  command: /((?:iconv .* && )?mv -nT .*)$/m,
+  command: /((?:iconv .* && )?(?:jk_chrootlaunch .*\/)?mv (?:-- )?-nT .*)$/m,
 });
 const utf16 = (text: string, file: string) => `printf '${text}' | iconv -t UTF-16 >${file}`;
 const declared = (more: string) => `printf '[jail ${JAIL}]\\n${more}' >${FOLDER}/one.ini`;
@@ -129,6 +129,9 @@ beforeAll(async () => {
 });
 afterAll(() => m?.close());
 
+// With the rights of a jailed user, in the jail.
+const MOVE = /mv (?:-- )?-nT (\S+) ([^\s;]+)/;
+
 /** What a command prints, and the command in it that moves something. */
 function asked({ ask, command }: Case) {
   const { stdout, stderr } = m.run(ask);
@@ -137,7 +140,7 @@ function asked({ ask, command }: Case) {
     .exec(text)?.[1]
     ?.replace(BEFORE, "")
     .replace(/^.*: (?=\w+ -)/, "");
-  return { text, remedy: found?.includes("mv -nT ") ? found : undefined };
+  return { text, remedy: found !== undefined && MOVE.test(found) ? found : undefined };
 }
 
 test.each(CASES)("$what", (one) => {
@@ -154,7 +157,8 @@ test.each(CASES)("$what", (one) => {
   const before = state();
   const { text, remedy } = asked(one);
   if (remedy === undefined) throw new Error(text);
-  const [, from = "", to = ""] = /mv -nT (\S+) ([^\s;]+)/.exec(remedy) ?? [];
+  const inside = remedy.startsWith("jk_chrootlaunch ") ? JAIL : "";
+  const [from = "", to = ""] = (MOVE.exec(remedy) ?? []).slice(1).map((path) => inside + path);
   const moved = m.stat(from);
   // Something has got the name since.
   const is = () => m.must(["find", from, "-maxdepth", "0", "-printf", "%i %U %s"]).stdout;

@@ -1,7 +1,7 @@
 /** Root types what is printed some time later: meanwhile a user exchanges what it names, and gains nothing by it. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { openApplyMachine } from "./apply-scene.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 import { check } from "./check-helper.ts";
 
 setDefaultTimeout(120_000);
@@ -64,6 +64,43 @@ test("nobody makes root open a file of the host by a link in the place of a conf
   expect(m.stat("/etc/shadow")?.mode).toBe(bits ?? 0);
   expect(typed).toStartWith(`first let root alone write the directories above ${path}`);
 });
+
+test.each(["basicshell", "sftp"])(
+  "nothing runs outside of a jail with proc, with the uid of its user, who could leave through it: %s",
+  (section) => {
+    const jail = `/srv/${section}`;
+    const name = `of${section}`;
+    const file = `/etc/jailkit/jails.d/${section}.ini`;
+    const declare = (more = "") =>
+      m.write(
+        file,
+        `[jail ${jail}]\nsections = uidbasics, ${section}\nproc = yes\n[user ${name}]\njail = ${jail}\n` +
+          `allow = sftp\nauthorized_keys = ${KEYS[0]}\n${more}`,
+      );
+    declare();
+    m.must(["jailkit", "apply"]);
+    const keys = `${jail}/home/${name}/.ssh/authorized_keys`;
+    sh(`ln ${keys} ${jail}/home/${name}/x; cd ${jail}/home/${name}; echo x >open; chmod 0666 open`, name);
+    sh(`cd ${jail}/home/${name}; echo x >named; setfacl -m u:daemon:rw named`, name);
+    declare(`  ${KEYS[1]}\n`);
+    const { problems } = linesOf(m).summary;
+    const path = `/home/${name}/.ssh/authorized_keys`;
+    const run = `jk_chrootlaunch -j ${jail} -u ${name} -x /usr/bin/sed -- -i '' ${path}`;
+    const remedy = section === "sftp" ? `jk_cp -j ${jail} /usr/bin/sed && ${run}` : run;
+    expect(problems).toMatchObject([{ code: "keys-not-written", remedy }]);
+    sh(remedy);
+    expect([linesOf(m).summary.problems, m.read(keys).includes(KEYS[1])]).toEqual([[], true]);
+    const found = () =>
+      check(m, jail).found.flatMap((one) =>
+        /\/(?:open|named)$/.test(one.path) ? [(one as { remedy?: string }).remedy ?? "none"] : [],
+      );
+    const typed = found();
+    expect(typed).toHaveLength(2);
+    expect(typed.filter((one) => /runuser|^none$/.test(one))).toEqual([]);
+    for (const one of typed) sh(one);
+    expect([typed, found()]).toEqual([typed, []]);
+  },
+);
 
 test("a file that only a removed user could read is given to root, wherever another user has moved it", () => {
   const uid = m.must(["id", "-u", "hans"]).stdout.trim();

@@ -18,7 +18,7 @@ const WITH_OPTION = "find \\S+|install|jk_\\w+|ln|ls|sed|stat";
 const COMMAND = new RegExp(
   `(?:^|[\\s\`'"(])(?:(?:${NAMES}) |(?:${WITH_OPTION}) -)|^\`\\$\\{(?:\\w+\\.)?(?:command|remedy)\\} `,
 );
-const MAKES_WORDS = "(?:shellWord|operands|appendCommand|asUser)\\(";
+const MAKES_WORDS = "(?:shellWord|operands|appendCommand)\\(";
 /** A call that makes words, with what is between its parentheses. */
 const CALL = new RegExp(`\\b${MAKES_WORDS}(?:[^()\`]|\\((?:[^()\`]|\`[^\`]*\`)*\\)|\`[^\`]*\`)*\\)`, "g");
 const HARMLESS = /^(?:WORD|[A-Z][A-Z_]+|(?:\w+\.)*[ug]id|rdevM\w+)$/;
@@ -26,7 +26,7 @@ const HARMLESS = /^(?:WORD|[A-Z][A-Z_]+|(?:\w+\.)*[ug]id|rdevM\w+)$/;
 const ALLOWED: Readonly<Record<string, string>> = {
   "sed -i '${index + 1}s/^/#/' ${WORD}": "a number",
   "chown -hR --from=${uid} ${owner} ${WORD}": "numbers",
-  "chmod ${change} ${WORD}": "a mode of our own",
+  "chmod ${change}": "a mode of our own",
   "mount -o ${options} ": "options of our own, and a word",
   "mv -nT ${WORD} ${WORD} && ${copy}": "a command",
   "mv -nT ${word} ${WORD} && ${make}": "a command",
@@ -60,7 +60,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "${command} needs ${blocked}": "a sentence",
   "did neither find a section": "a sentence",
   '"$(printf ': "what makes the words",
-  "runuser -u ${WORD} -- ${command}": "a command",
+  "runuser -u ${WORD} -- ${command} ${WORD}": "a command without its paths",
+  "jk_chrootlaunch -j ${word} -u ${WORD} -x ${place} -- ${words}": "the path of a program, and words",
+  "jk_cp -j ${word} ${place} && ${run}": "the path of a program, and a command",
   'chown -h ${inHome ? account.uid : "root"} ${WORD}': "a number",
 };
 

@@ -61,8 +61,8 @@ const NAMES = [
   "zero\u00e2\u0080\u008bwidth",
 ];
 const STUBS = (
-  "chage chgrp chmod chown faillock gpasswd groupadd install jk_cp jk_jailuser jk_update jailkit mkdir mount mv passwd runuser " +
-  "setcap systemctl usermod"
+  "chage chgrp chmod chown faillock gpasswd groupadd install jk_chrootlaunch jk_cp jk_jailuser jk_update jailkit mkdir mount " +
+  "mv passwd runuser setcap systemctl usermod"
 ).split(" ");
 
 let base: string;

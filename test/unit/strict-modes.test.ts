@@ -19,6 +19,7 @@ import {
 import * as C from "../../ffi/constants.ts";
 import { libc } from "../../ffi/libc.ts";
 import { passwdByUid } from "../../src/system/accounts.ts";
+import { asUser } from "../../src/system/as-user.ts";
 import { strictFinding } from "../../src/system/sshd/strict-modes.ts";
 
 // An account of every machine, so that runuser(1) knows it.
@@ -48,7 +49,7 @@ beforeEach(() => {
   make(`${home}/`, uid, 0o755);
   make(`${home}/.ssh/`, uid, 0o755);
   make(`${home}/.ssh/authorized_keys`, uid, 0o644);
-  account = { name, uid, home: `${base}/jail/./home/u` };
+  account = { name, uid, home };
   file = `${account.home}/.ssh/authorized_keys`;
 });
 afterEach(() => rmSync(base, { recursive: true }));
@@ -76,11 +77,11 @@ const linkOut = (path: () => string) => () => {
 };
 
 const quoted = (path: string) => `'${path.replaceAll("'", "'\\''")}'`;
-const asUser = (command: string) => `runuser -u ${name} -- ${command}`;
+const byUser = (command: string) => `runuser -u ${name} -- ${command}`;
 const close = (path: () => string) => () => `chmod go-w ${quoted(path())}`;
 const give = (owner: number | "root", path: () => string) => () => `chown -h ${owner} ${quoted(path())}`;
 const aside = (path: () => string) => () => `mv -nT ${quoted(path())} ${quoted(`${path()}.old`)}`;
-const theirs = (command: () => string) => () => asUser(command());
+const theirs = (command: () => string) => () => byUser(command());
 const anew = (command: () => string) => () => `put the keys into ${file} anew, after: ${command()}`;
 const noLink = (command: () => string) => () =>
   `put a regular file of keys in the place of ${file}, after: ${command()}`;
@@ -169,6 +170,42 @@ describe("the printed commands fix the fault", () => {
       make(KEYS(), uid, 0o600);
     }
     expect(seen).toHaveLength(expected.length);
+  });
+});
+
+describe("nothing runs outside of the jail with the uid of a user who is jailed", () => {
+  beforeEach(() => {
+    account = { name, uid, home: `${base}/jail/./home/u` };
+    file = `${account.home}/.ssh/authorized_keys`;
+    make(`${base}/jail/usr/`, 0, 0o755);
+    make(`${base}/jail/usr/bin/`, 0, 0o755);
+    mode(KEYS, 0o666)();
+  });
+  const launch = () => `jk_chrootlaunch -j ${quoted(`${base}/jail`)} -u ${name} -x /usr/bin/`;
+
+  test("a program of the jail does it", () => {
+    for (const program of ["chmod", "mv"]) make(`${base}/jail/usr/bin/${program}`, 0, 0o755);
+    expect(found()?.remedy).toEndWith(`; then: ${launch()}chmod -- go-w /home/u/.ssh/authorized_keys`);
+    own(KEYS, STRANGER)();
+    expect(found()?.remedy).toEndWith(
+      `, after: ${launch()}mv -- -nT /home/u/.ssh/authorized_keys /home/u/.ssh/authorized_keys.old`,
+    );
+  });
+
+  test("one that is missing in it goes there", () => {
+    const copy = `jk_cp -j ${quoted(`${base}/jail`)} /usr/bin/chmod`;
+    expect(found()?.remedy).toEndWith(
+      `; then: ${copy} && ${launch()}chmod -- go-w /home/u/.ssh/authorized_keys`,
+    );
+  });
+
+  test("what is outside is not reached from it: no command is printed as long as the user can exchange it", () => {
+    make(`${base}/keys/`, uid, 0o755);
+    const outside = `${base}/keys/u`;
+    expect(asUser({ name, jail: `${base}/jail` }, "chmod go-w", outside)).toEqual({
+      advice: `first let root alone write the directories above ${outside}`,
+      remedy: undefined,
+    });
   });
 });
 

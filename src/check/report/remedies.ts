@@ -4,7 +4,7 @@ import { attempt } from "../../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { asUser, operands, readFirst, shellWord } from "../../cli/shell-word.ts";
+import { operands, readFirst, shellWord } from "../../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { findEntry, type IniSection } from "../../config/model.ts";
 import { scanIni } from "../../config/scan.ts";
@@ -12,6 +12,7 @@ import { splitList } from "../../config/text.ts";
 import { isLoose } from "../../jail/fs/strict.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
+import { asUser } from "../../system/as-user.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { giveCommand } from "../../system/give.ts";
 import { isOfKernel } from "../files/counterpart.ts";
@@ -48,17 +49,16 @@ const and = (first: ByteString | undefined, second: ByteString) => first && `${f
 const byName = ({ finding }: Case, command: ByteString): ByteString | undefined =>
   onlyRootExchanges(finding.path) ? command : undefined;
 
-/** The command, run as the file's owner if a user might replace the file meanwhile. */
+/** The command, without its path; with the rights of the file's owner if a user might replace the file meanwhile. */
 function safely(one: Case, command: ByteString): ByteString | undefined {
-  const { stat, nameOf } = one;
-  const asRoot = byName(one, command);
+  const { finding, stat, nameOf, jail } = one;
+  const asRoot = byName(one, `${command} ${shellWord(finding.path)}`);
   if (asRoot !== undefined || stat === undefined || stat.uid === 0) return asRoot;
   const name = nameOf(stat.uid);
-  return name === undefined ? undefined : asUser(name, command);
+  return name === undefined ? undefined : asUser({ name, jail }, command, finding.path).advice;
 }
 
-const chmod = (change: string) => (one: Case) =>
-  safely(one, `chmod ${change} ${shellWord(one.finding.path)}`);
+const chmod = (change: string) => (one: Case) => safely(one, `chmod ${change}`);
 
 /** Moves a file, so that nothing is lost. Undefined if a user could replace it by a file of root's. */
 function moved(one: Case, wanted: ByteString): ByteString | undefined {
@@ -219,7 +219,9 @@ const CAREFUL = /^(?:jk_\w+|jailkit) /;
 function ownRemedy(one: Case, remedy: ByteString): ByteString | undefined {
   // That of a mount has the user's rights, where users could lead its path elsewhere.
   if (CAREFUL.test(remedy) || one.finding.rule === "user-mount") return remedy;
-  return remedy.startsWith("setfacl ") ? safely(one, remedy) : byName(one, remedy);
+  const word = ` ${shellWord(one.finding.path)}`;
+  const isAcl = remedy.startsWith("setfacl ") && remedy.endsWith(word);
+  return isAcl ? safely(one, remedy.slice(0, -word.length)) : byName(one, remedy);
 }
 
 const OPEN: readonly Rule[] = ["file-writable-for-others", "file-writable-for-group", "acl-entry"];

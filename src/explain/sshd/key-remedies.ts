@@ -2,11 +2,12 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { asUser, operands, shellWord } from "../../cli/shell-word.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { asUser } from "../../system/as-user.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
-import { asideCommand } from "../../system/free-name.ts";
+import { freeName } from "../../system/free-name.ts";
 import { firstLink } from "../../system/sshd/strict-modes.ts";
 import { KEYS_FILE } from "../../users/keys.ts";
 
@@ -24,7 +25,9 @@ export function addRemedy(file: ByteString, account: Account): ByteString {
   // jk_jailuser checks the files that it opens.
   if (jail !== undefined && file === `${home}/${KEYS_FILE}`)
     return `jk_jailuser -n -j ${shellWord(jail)} --authorized-key FILE.pub ${operands(name)}`;
-  return `let the user put a public key there, or do it with the user's rights: ${asUser(name, `tee -a ${shellWord(file)}`)} < FILE.pub`;
+  const put = "let the user put a public key there";
+  if (jail !== undefined) return put;
+  return `${put}, or do it with the user's rights: ${asUser({ name, jail }, "tee -a", file).advice} < FILE.pub`;
 }
 
 /** The remedy that lets the user read a file. */
@@ -33,7 +36,8 @@ export function readRemedy(file: ByteString, { name, home }: Account): ByteStrin
   // Where somebody else decides, the user's rights change nothing, and root must not act on a name.
   if (!file.startsWith(`${home}/`))
     return `let the user read ${display(file)}, or let AuthorizedKeysFile name another file`;
+  const acting = { name, jail: splitHome(home)?.jail };
   const link = attempt(() => firstLink(home, file.slice(home.length)));
-  if (link !== undefined) return asUser(name, asideCommand(link, ".moved"));
-  return asUser(name, `chmod u+rwX ${operands(directoryOf(file), file)}`);
+  if (link !== undefined) return asUser(acting, "mv -nT", link, freeName(link, ".moved")).advice;
+  return asUser(acting, "chmod u+rwX", directoryOf(file), file).advice;
 }

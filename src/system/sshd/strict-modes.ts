@@ -4,11 +4,12 @@ import { SystemError } from "../../../ffi/error.ts";
 import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { parentOf, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { asUser, operands, readFirst } from "../../cli/shell-word.ts";
+import { operands, readFirst } from "../../cli/shell-word.ts";
 import { type PasswdEntry, wholeGroup } from "../accounts.ts";
+import { asUser, jailIn } from "../as-user.ts";
 import { onlyRootExchanges } from "../exchange.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
-import { asideCommand } from "../free-name.ts";
+import { asideCommand, freeName } from "../free-name.ts";
 import { whoseHome } from "../home-owner.ts";
 import { hostText } from "../host-files.ts";
 
@@ -101,11 +102,12 @@ const WHAT: Readonly<Record<Fault, (place: WayStep) => ByteString>> = {
  * The step that makes room for new keys at the end of a path, without losing anything. If users other than root could
  * exchange the end, the move is done as the user: of the end, or of the nearest path above it in a directory of theirs.
  */
-function makeRoom(way: readonly WayStep[], { name, uid }: Account): ByteString {
+function makeRoom(way: readonly WayStep[], { name, uid, home }: Account): ByteString {
   const end = way.at(-1)?.path ?? "/";
   if (onlyRootExchanges(end)) return asideCommand(end);
   const theirs = way.findLast((_, index) => way[index - 1]?.stat.uid === uid);
-  if (theirs !== undefined) return asUser(name, asideCommand(theirs.path));
+  if (theirs !== undefined)
+    return asUser({ name, jail: jailIn(home) }, "mv -nT", theirs.path, freeName(theirs.path, ".old")).advice;
   const open = way.findIndex(({ path }) => !onlyRootExchanges(path));
   return `let root alone write ${display(way[open - 1]?.path ?? "/")}`;
 }
@@ -130,7 +132,6 @@ function remedyFor(
   keyword: Keyword,
 ): ByteString {
   const { path = "/", stat } = way.at(-1) ?? {};
-  const close = `chmod go-w ${operands(path)}`;
   // What root would take from the user whose home it is in, or whose home it may be.
   const whose = fault === "owner" && !isFile ? whoseHome(path)?.why : undefined;
   if (inHome && whose !== undefined)
@@ -141,8 +142,9 @@ function remedyFor(
   // Such as /tmp.
   if (!inHome && isShared) return elsewhere;
   const first = isFile ? readFirst(path) : "";
-  if (fault === "mode" && onlyRootExchanges(path)) return first + close;
-  if (fault === "mode" && stat?.uid === account.uid) return first + asUser(account.name, close);
+  if (fault === "mode" && onlyRootExchanges(path)) return `${first}chmod go-w ${operands(path)}`;
+  if (fault === "mode" && stat?.uid === account.uid)
+    return first + asUser({ name: account.name, jail: jailIn(account.home) }, "chmod go-w", path).advice;
   if (fault === "owner" && onlyRootExchanges(path) && !isFile)
     return `chown -h ${inHome ? account.uid : "root"} ${operands(path)}`;
   return `put the ${CONTENTS[keyword]} into ${file} anew, after: ${makeRoom(way, account)}`;

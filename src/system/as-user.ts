@@ -1,0 +1,69 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { plainPath } from "../../ffi/paths.ts";
+import { withRightsOf } from "../../ffi/rights.ts";
+import { display } from "../cli/display.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
+import { closeFirst } from "./exchange.ts";
+
+/** Whose rights a command has: `jail` is that of the user, and of the files; undefined for a user who is not jailed. */
+interface Acting {
+  readonly name: ByteString;
+  readonly jail: ByteString | undefined;
+}
+
+/** The jail of an account by its home, as it is written there; undefined for one that is not jailed. */
+export function jailIn(home: ByteString): ByteString | undefined {
+  const separator = home.lastIndexOf("/./");
+  return separator > 0 ? home.slice(0, separator) : undefined;
+}
+
+const PLACES = ["/usr/bin", "/bin"];
+
+/** Where a program is, below the root directory of a jail or, with "", of the host. */
+const placeOf = (program: string, jail: ByteString): ByteString | undefined =>
+  withRightsOf(undefined, () =>
+    PLACES.map((place) => `${place}/${program}`).find(
+      (path) => attempt(() => statIfPresent(AT_FDCWD, jail + path)) !== undefined,
+    ),
+  );
+
+/**
+ * What to advise for files that their user can exchange: `command`, without `paths`, with the user's rights, which root types.
+ * With the uid of a jailed user nothing may run outside of the jail: processes in it could trace that, and leave by its root
+ * directory in /proc. So the program is that of the jail, in the jail, and goes there before if it is missing; jk_chrootlaunch
+ * and jk_cp check what they find. `remedy`: the command, if there is one.
+ */
+export function asUser(
+  { name, jail: text }: Acting,
+  command: ByteString,
+  ...paths: readonly ByteString[]
+): { advice: ByteString; remedy: ByteString | undefined } {
+  if (text === undefined) {
+    const remedy = `runuser -u ${shellWord(name)} -- ${command} ${operands(...paths)}`;
+    return { advice: remedy, remedy };
+  }
+  const jail = plainPath(text);
+  const inside: ByteString[] = [];
+  for (const path of paths.map(plainPath)) {
+    // No process in the jail reaches it.
+    if (!path.startsWith(`${jail}/`)) return { advice: closeFirst(path), remedy: undefined };
+    inside.push(path.slice(jail.length));
+  }
+  const [program = "", ...options] = command.split(" ");
+  const words = [...options, operands(...inside)].join(" ");
+  const there = placeOf(program, jail);
+  const place = there ?? placeOf(program, "");
+  if (place === undefined)
+    return {
+      advice: `let ${display(name)} do in the jail what this does: ${program} ${words}`,
+      remedy: undefined,
+    };
+  const word = shellWord(jail);
+  const run = `jk_chrootlaunch -j ${word} -u ${shellWord(name)} -x ${place} -- ${words}`;
+  // It stays: of a jail without a record it is not known what was there before.
+  const remedy = there === undefined ? `jk_cp -j ${word} ${place} && ${run}` : run;
+  return { advice: remedy, remedy };
+}
