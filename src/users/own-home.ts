@@ -1,12 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
 import { dirsEqual, joinHome } from "../jail/accounts/separator.ts";
-import { isIn } from "../jail/fs/look.ts";
-import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { isIn, lookUp } from "../jail/fs/look.ts";
+import { hostPath, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { jailWithin } from "../jail/record/registry.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
@@ -35,6 +36,25 @@ export function otherHome(
     return `give the account another home in its directory, such as ${shellWord(whole)}`;
   const give = `usermod -d ${shellWord(whole)} ${operands(name)}`;
   return `give the account another home: ${give} && jk_jailuser --jail-side-only -j ${shellWord(path)} ${operands(name)}`;
+}
+
+/**
+ * Why a home at a path of a tree is not moved: it is a symbolic link, and what it leads to would stay. A printable text after the
+ * name of the account, with the command that names the real home, if root alone decides where the link leads; undefined for
+ * another home.
+ */
+export function linkedHome({ name }: Pick<PasswdEntry, "name">, root: JailRoot, home: ByteString) {
+  const found = lookUp(root, home);
+  if (found === undefined || !isLink(found.stat)) return undefined;
+  const is = `has the home ${quoted(hostPath(root, home))}, which is a symbolic link and is not moved`;
+  const target = answered(() => lookUp(root, home, { follow: true })?.canonicalPath);
+  if (target === undefined) return { message: `${is}: put the home itself there`, remedy: undefined };
+  const side = root.isJail
+    ? ` && jk_jailuser --jail-side-only -j ${shellWord(root.path)} ${operands(name)}`
+    : "";
+  const real = root.isJail ? joinHome(root.path, target) : target;
+  const remedy = `usermod -d ${shellWord(real)} ${operands(name)}${side}`;
+  return { message: `${is}: give the account the home where it leads: ${remedy}`, remedy };
 }
 
 /** What to do about a home that belongs to somebody else. */

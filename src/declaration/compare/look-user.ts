@@ -7,7 +7,7 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import { dirsEqual, splitHome } from "../../jail/accounts/separator.ts";
-import { lookUp } from "../../jail/fs/look.ts";
+import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -15,7 +15,7 @@ import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
-import { inPlaceOfOther, otherHome } from "../../users/own-home.ts";
+import { inPlaceOfOther, linkedHome, otherHome } from "../../users/own-home.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";
@@ -161,11 +161,14 @@ function groupState(
 
 /**
  * Why the home of an account in no jail would not move, as that of many system accounts, and one that holds the home of
- * another account: known before it gets rights.
+ * another account or is a symbolic link: known before it gets rights.
  */
 export function hostHomeFault(account: PasswdEntry, jail: ByteString) {
   const { home, uid } = account;
-  const stat = below(normalPath(home), jail) === undefined ? statIfPresent(AT_FDCWD, home, true) : undefined;
+  const isOutside = below(normalPath(home), jail) === undefined;
+  const linked = isOutside ? withTree((host) => linkedHome(account, host, normalPath(home))) : undefined;
+  if (linked !== undefined) return { code: "not-their-home", ...linked } as const;
+  const stat = isOutside ? statIfPresent(AT_FDCWD, home, true) : undefined;
   if (stat === undefined) return undefined;
   if (stat.uid === uid) {
     const along = homeAlong(account, normalPath(home));
