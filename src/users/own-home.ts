@@ -23,20 +23,25 @@ export const whoseHomeIn = (root: JailRoot, path: ByteString): ReturnType<typeof
     ),
   );
 
-/** How an account gets the usual home, where its own is not for it alone. */
-export function otherHome(
+/** How an account gets the usual home, where its own is not for it alone, and the command if there is one. */
+export function otherHomeAdvice(
   { name }: Pick<PasswdEntry, "name">,
   { path }: Pick<JailRoot, "path">,
   home: ByteString,
-): string {
+): { readonly advice: string; readonly remedy: ByteString | undefined } {
   const usual = usualHome(name);
-  if (home === usual) return "give the account a home outside of it";
-  const whole = joinHome(path, usual);
+  if (home === usual) return { advice: "give the account a home outside of it", remedy: undefined };
+  const whole = shellWord(joinHome(path, usual));
   if (!isLocalUser(name))
-    return `give the account another home in its directory, such as ${shellWord(whole)}`;
-  const give = `usermod -d ${shellWord(whole)} ${operands(name)}`;
-  return `give the account another home: ${give} && jk_jailuser --jail-side-only -j ${shellWord(path)} ${operands(name)}`;
+    return { advice: `give the account another home in its directory, such as ${whole}`, remedy: undefined };
+  const give = `usermod -d ${whole} ${operands(name)}`;
+  const remedy = `${give} && jk_jailuser --jail-side-only -j ${shellWord(path)} ${operands(name)}`;
+  return { advice: `give the account another home: ${remedy}`, remedy };
 }
+
+/** The same advice without the command. */
+export const otherHome = (...args: Parameters<typeof otherHomeAdvice>): string =>
+  otherHomeAdvice(...args).advice;
 
 /**
  * Why a home at a path of a tree is not moved: it is a symbolic link, and what it leads to would stay. A printable text after the
@@ -71,16 +76,16 @@ export function inPlaceOfOther(
   root: JailRoot,
   { uid, gid }: Pick<PasswdEntry, "uid" | "gid">,
   home: ByteString,
-  elsewhere: string,
+  elsewhere: ReturnType<typeof otherHomeAdvice>,
 ): InPlaceOfOther {
   const shown = hostPath(root, home);
   const isTheirs = () =>
     readJailAccounts(root).users.some((one) => one.uid !== uid && dirsEqual(one.home, home));
   const why = whoseHomeIn(root, shown)?.why;
-  if (why !== undefined) return { advice: `${why}: ${elsewhere}`, remedy: undefined, stays: true };
+  if (why !== undefined) return { ...elsewhere, advice: `${why}: ${elsewhere.advice}`, stays: true };
   const holdsJail = () => jailWithin(shown) !== undefined;
   if (isJailsOwn(home) || (answered(isTheirs) ?? true) || (answered(holdsJail) ?? true))
-    return { advice: elsewhere, remedy: undefined, stays: true };
+    return { ...elsewhere, stays: true };
   const command = homeRemedy(shown, uid, gid, hostPath(root, freeName(home, ".old", isIn(root))));
   const { advice, remedy } = adviceAt(shown, command);
   return { advice: `keep it under another name, and create a new one: ${advice}`, remedy, stays: false };

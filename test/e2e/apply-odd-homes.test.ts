@@ -140,3 +140,17 @@ describe("a home that is a symbolic link of root's", () => {
     m.remove("/var/lib/jailkit/declared.json");
   });
 });
+
+test("a home that is another account's has the command that gives another one as its remedy", () => {
+  m.must(["jk_addjailuser", "-j", J, "-s", "/bin/bash", "anna"]);
+  m.must(["useradd", "-M", "-d", `${J}/./home/anna`, "-s", "/usr/sbin/jk_chrootsh", "bob"]);
+  m.write(FILE, `${JAIL}${user("bob", "home = /home/anna\n")}`);
+  const remedy = `usermod -d ${J}/./home/bob bob && jk_jailuser --jail-side-only -j ${J} bob`;
+  expect(linesOf(m, "--check").summary.problems).toEqual([
+    expect.objectContaining({ code: "bad-home", message: expect.stringContaining(remedy), remedy }),
+  ]);
+  m.must(["sh", "-c", remedy]);
+  m.write(FILE, `${JAIL}${user("bob")}`);
+  m.must(["jailkit", "apply"]);
+  expect(did(m)).toEqual([]);
+});

@@ -15,7 +15,7 @@ import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
-import { inPlaceOfOther, linkedHome, otherHome } from "../../users/own-home.ts";
+import { inPlaceOfOther, linkedHome, otherHome, otherHomeAdvice } from "../../users/own-home.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";
@@ -224,7 +224,7 @@ function homeState(
 function requireOwnable(root: Pick<JailRoot, "path">, account: PasswdEntry, isOwn: boolean): void {
   const home = homeFor(account, root.path);
   const why = neverHome(home, !isOwn);
-  if (why !== undefined) throw badHome(root, home, why, otherHome(account, root, home));
+  if (why !== undefined) throw badHome(root, home, why, otherHomeAdvice(account, root, home));
 }
 
 /** Throws JailkitError for a home that is not the user's, or cannot be created. `otherOf`: who else has it in the jail. */
@@ -240,13 +240,14 @@ function ownHome(
   if (isOwn) return "there";
   if (stat === undefined) {
     const other = otherOf(path);
-    if (other !== undefined) throw homeOfOther(root, path, other, otherHome(account, root, path));
+    if (other !== undefined) throw homeOfOther(root, path, other, otherHomeAdvice(account, root, path));
     requireSafePlace(root, path, otherHome(account, root, path));
     return "missing";
   }
   const shown = hostPath(root, path);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";
-  const { advice, remedy, stays } = inPlaceOfOther(root, account, path, otherHome(account, root, path));
+  const elsewhere = otherHomeAdvice(account, root, path);
+  const { advice, remedy, stays } = inPlaceOfOther(root, account, path, elsewhere);
   const message = `${quoted(shown)} ${what}: logins are refused; ${advice}`;
   throw new JailkitError(stays ? "bad-home" : "foreign-home", 1, message, undefined, remedy);
 }
