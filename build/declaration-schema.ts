@@ -20,6 +20,9 @@ const oneOf = (words: readonly string[]) => words.map((one) => one.replaceAll(".
 
 const COMPONENT = `(?!\\.{1,2}(?:[/,\\s]|$))[^/,\\n${CONTROLS}]+`;
 const PORT = "0*(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+// Up to 4294967294, in at most 10 digits.
+const UID =
+  "(?:[0-3]?[0-9]{1,9}|4[01][0-9]{8}|42[0-8][0-9]{7}|429[0-3][0-9]{6}|4294[0-8][0-9]{5}|42949[0-5][0-9]{4}|429496[0-6][0-9]{3}|4294967[01][0-9]{2}|42949672[0-8][0-9]|429496729[0-4])";
 const BOOLEAN = ["yes", "true", "on", "no", "false", "off"].map((text) =>
   [...text].map((letter) => `[${letter}${letter.toUpperCase()}]`).join(""),
 );
@@ -61,8 +64,10 @@ const OWN: Readonly<Record<string, string>> = {
   jail: PATH,
   shell: PATH,
   home: PATH,
-  uid: "(?!0+$|0*6553[45]$)[0-9]{1,10}",
-  comment: `[^\\s:${CONTROLS}](?:[^\\n:${CONTROLS}]*[^\\s:${CONTROLS}])?`,
+  uid: `(?!0+$|0*6553[45]$)${UID}`,
+  comment: `[^\\s:${CONTROLS}](?:[^\\n\\t:${CONTROLS}]*[^\\s:${CONTROLS}])?`,
+  // A line that is no comment.
+  authorized_keys: `(?=(?:[\\s\\S]*\\n)?[ \\t]*[^\\s#])(?:${PATTERNS.lines})`,
   groups: NO_COMMENT + list(NAME.replaceAll("$", "\\s*(?:,|$)")),
   live: NO_COMMENT + list(LIVE),
 };

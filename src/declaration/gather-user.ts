@@ -9,7 +9,7 @@ import { confineKeys } from "../config/schemas/confine.ts";
 import { policyKeys } from "../config/schemas/jails.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { expiryOf, type HostSources, type Resident } from "../transfer/host.ts";
+import { expiryOf, type HostSources, isExpired, type Resident } from "../transfer/host.ts";
 import { knownKeys } from "../transfer/sections.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { KEYS_LIMIT, type KeyLine, keyLinesIn, readKeyLine } from "../users/key-lines.ts";
@@ -49,6 +49,8 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
   const comments: string[] = [];
   const leftOut: string[] = [];
   const expiry = expiryOf(user.name, host);
+  if (expiry !== undefined && isExpired(user.name, host))
+    return `the account has expired (${expiry}), and one that 'jailkit apply' creates would not`;
   if (expiry !== undefined) leftOut.push(`its expiry date, ${expiry}`);
   const ownGroup = local && host.facts.groupByGid(user.gid)?.name === user.name;
   if (ownGroup) comments.push(`left out: its primary group, ${quoted(user.name)}`);

@@ -140,6 +140,12 @@ export function residentsOf(root: JailRoot, host: HostSources, warnings: string[
   });
 }
 
+/** True for an account that has expired, as one that is suspended: see shadow(5). */
+export const isExpired = (name: ByteString, host: HostSources): boolean => {
+  const { expire = -1 } = host.shadowOf(name) ?? {};
+  return expire >= 0 && expire * 86_400_000 <= Date.now();
+};
+
 /** The date on which an account expires, as usermod(8) wants it, which takes 1 for long ago; undefined for never. */
 export function expiryOf(name: ByteString, host: HostSources): string | undefined {
   const { expire = -1 } = host.shadowOf(name) ?? {};

@@ -29,6 +29,7 @@ import { endSessions } from "../system/processes.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
+import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe } from "./safe-place.ts";
 import { whatRuns } from "./sessions.ts";
@@ -36,7 +37,7 @@ import { whatRuns } from "./sessions.ts";
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
  * it, "no-safe-place" if no directory is safe for the copy, "holds-home" if the home of another account would move along;
- * also if the old home does not belong to the user, or the new one exists.
+ * also if the old home does not belong to the user or is a symbolic link, or the new one exists.
  */
 export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, user: PasswdEntry): void {
   const what = `${quoted(hostPath(from, fromPath))} is not moved to ${quoted(hostPath(to, toPath))}`;
@@ -46,6 +47,11 @@ export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, user: 
   requireStage(to, parent);
   release(parent);
   requireNoJailAt(to, toPath);
+  const linked = linkedHome(user, from, fromPath);
+  if (linked !== undefined) {
+    const { message, remedy } = linked;
+    throw new JailkitError("not-their-home", 1, `${quoted(user.name)} ${message}`, undefined, remedy);
+  }
   requireMovable(from, fromPath, user.uid, to, toPath);
   requireNoneAlong(user, hostPath(from, fromPath));
 }

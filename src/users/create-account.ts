@@ -21,7 +21,7 @@ import { addToJail } from "./change-account.ts";
 import { groupsOf } from "./jailing.ts";
 import { DEFAULT_GROUP, type NewAccount, type NewAccountValues } from "./new-account.ts";
 import { BAD_JAIL } from "./open-jail.ts";
-import { inPlaceOfOther, otherHome } from "./own-home.ts";
+import { inPlaceOfOther, otherHomeAdvice } from "./own-home.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
 
 /** Shows the steps of createAccount. */
@@ -134,7 +134,7 @@ export function foreignHome({ root, jailHome }: NewAccount, user: PasswdEntry): 
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return undefined;
   const path = hostPath(root, jailHome);
   const what = `${quoted(path)} existed before and belongs to uid ${stat.uid}, not to the user: logins are refused`;
-  return `${what}; ${inPlaceOfOther(root, user, jailHome, otherHome(user, root, jailHome)).advice}`;
+  return `${what}; ${inPlaceOfOther(root, user, jailHome, otherHomeAdvice(user, root, jailHome)).advice}`;
 }
 
 /** useradd(8) does not report why it cannot create a home: the error of creating something there, if that fails too. */

@@ -47,7 +47,7 @@ import {
   withLinesOf,
   withoutKeys,
 } from "./key-lines.ts";
-import { inPlaceOfOther, otherHome } from "./own-home.ts";
+import { inPlaceOfOther, otherHomeAdvice } from "./own-home.ts";
 
 const DIRECTORY = ".ssh";
 const FILE = "authorized_keys";
@@ -99,6 +99,8 @@ export interface KeyPlace {
   user: Pick<PasswdEntry, "name" | "uid" | "gid">;
 }
 
+const ANOTHER_HOME = { advice: "give the account another home", remedy: undefined };
+
 function withHome<T>({ root, home, user }: KeyPlace, use: (home: Directory) => T): T {
   let directory: Directory;
   try {
@@ -110,7 +112,7 @@ function withHome<T>({ root, home, user }: KeyPlace, use: (home: Directory) => T
   try {
     const { uid } = directory.stat;
     if (uid === user.uid || uid === 0) return use(directory);
-    const elsewhere = root.isJail ? otherHome(user, root, home) : "give the account another home";
+    const elsewhere = root.isJail ? otherHomeAdvice(user, root, home) : ANOTHER_HOME;
     const { advice, remedy } = inPlaceOfOther(root, user, home, elsewhere);
     const why = `belongs to uid ${uid}, not to ${quoted(user.name)}: no key is written there`;
     throw refuse(root, home, `${why}; ${advice}`, remedy);

@@ -1,12 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { isJailsOwn, otherHomeInDirectory, usualHome } from "../jail/accounts/home-place.ts";
 import { dirsEqual, joinHome } from "../jail/accounts/separator.ts";
-import { isIn } from "../jail/fs/look.ts";
-import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { isIn, lookUp } from "../jail/fs/look.ts";
+import { hostPath, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { jailWithin } from "../jail/record/registry.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
@@ -22,17 +23,41 @@ export const whoseHomeIn = (root: JailRoot, path: ByteString): ReturnType<typeof
     ),
   );
 
-/** How an account gets the usual home, where its own is not for it alone. */
-export function otherHome(
+/** How an account gets the usual home, where its own is not for it alone, and the command if there is one. */
+export function otherHomeAdvice(
   { name }: Pick<PasswdEntry, "name">,
   { path }: Pick<JailRoot, "path">,
   home: ByteString,
-): string {
+): { readonly advice: string; readonly remedy: ByteString | undefined } {
   const usual = usualHome(name);
-  if (home === usual) return "give the account a home outside of it";
-  if (!isLocalUser(name)) return otherHomeInDirectory(path, name);
+  if (home === usual) return { advice: "give the account a home outside of it", remedy: undefined };
+  if (!isLocalUser(name)) return { advice: otherHomeInDirectory(path, name), remedy: undefined };
   const give = `usermod -d ${shellWord(joinHome(path, usual))} ${operands(name)}`;
-  return `give the account another home: ${give} && jk_jailuser --jail-side-only -j ${shellWord(path)} ${operands(name)}`;
+  const remedy = `${give} && jk_jailuser --jail-side-only -j ${shellWord(path)} ${operands(name)}`;
+  return { advice: `give the account another home: ${remedy}`, remedy };
+}
+
+/** The same advice without the command. */
+export const otherHome = (...args: Parameters<typeof otherHomeAdvice>): string =>
+  otherHomeAdvice(...args).advice;
+
+/**
+ * Why a home at a path of a tree is not moved: it is a symbolic link, and what it leads to would stay. A printable text after the
+ * name of the account, with the command that names the real home, if root alone decides where the link leads; undefined for
+ * another home.
+ */
+export function linkedHome({ name }: Pick<PasswdEntry, "name">, root: JailRoot, home: ByteString) {
+  const found = lookUp(root, home);
+  if (found === undefined || !isLink(found.stat)) return undefined;
+  const is = `has the home ${quoted(hostPath(root, home))}, which is a symbolic link and is not moved`;
+  const target = answered(() => lookUp(root, home, { follow: true })?.canonicalPath);
+  if (target === undefined) return { message: `${is}: put the home itself there`, remedy: undefined };
+  const side = root.isJail
+    ? ` && jk_jailuser --jail-side-only -j ${shellWord(root.path)} ${operands(name)}`
+    : "";
+  const real = root.isJail ? joinHome(root.path, target) : target;
+  const remedy = `usermod -d ${shellWord(real)} ${operands(name)}${side}`;
+  return { message: `${is}: give the account the home where it leads: ${remedy}`, remedy };
 }
 
 /** What to do about a home that belongs to somebody else. */
@@ -49,16 +74,16 @@ export function inPlaceOfOther(
   root: JailRoot,
   { uid, gid }: Pick<PasswdEntry, "uid" | "gid">,
   home: ByteString,
-  elsewhere: string,
+  elsewhere: ReturnType<typeof otherHomeAdvice>,
 ): InPlaceOfOther {
   const shown = hostPath(root, home);
   const isTheirs = () =>
     readJailAccounts(root).users.some((one) => one.uid !== uid && dirsEqual(one.home, home));
   const why = whoseHomeIn(root, shown)?.why;
-  if (why !== undefined) return { advice: `${why}: ${elsewhere}`, remedy: undefined, stays: true };
+  if (why !== undefined) return { ...elsewhere, advice: `${why}: ${elsewhere.advice}`, stays: true };
   const holdsJail = () => jailWithin(shown) !== undefined;
   if (isJailsOwn(home) || (answered(isTheirs) ?? true) || (answered(holdsJail) ?? true))
-    return { advice: elsewhere, remedy: undefined, stays: true };
+    return { ...elsewhere, stays: true };
   const command = homeRemedy(shown, uid, gid, hostPath(root, freeName(home, ".old", isIn(root))));
   const { advice, remedy } = adviceAt(shown, command);
   return { advice: `keep it under another name, and create a new one: ${advice}`, remedy, stays: false };

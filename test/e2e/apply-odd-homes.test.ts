@@ -16,6 +16,7 @@ const homeOf = (name: string) => m.must(["getent", "passwd", name]).stdout.split
 
 beforeAll(async () => {
   m = await openApplyMachine();
+  m.must(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
 });
 beforeEach(() => {
   m.write(FILE, JAIL);
@@ -106,4 +107,50 @@ describe("a home in the jail that is not there", () => {
     m.run(["jk_jailuser", "--unjail", "--jail-side-only", "-j", J, "none"]);
     m.remove("/var/lib/jailkit/declared.json");
   });
+});
+
+describe("a home that is a symbolic link of root's", () => {
+  test.each(["/home/.real", "/mnt/.real"])("to %s is named as what it is, and its end moves", (real) => {
+    m.must(["useradd", "-m", "-d", real, "-s", "/bin/bash", "hlink"]);
+    m.write(`${real}/kept`, "kept");
+    m.symlink(real, "/home/hlink");
+    m.must(["usermod", "-d", "/home/hlink", "hlink"]);
+    m.write(FILE, `${JAIL}${user("hlink", "groups = team\n")}`);
+    const remedy = `usermod -d ${real} hlink`;
+    const problem = {
+      ...{ code: "not-their-home", path: "hlink", remedy },
+      message: expect.stringContaining("'/home/hlink', which is a symbolic link and is not moved: "),
+    };
+    for (const options of [["--check"], []]) {
+      const { status, changes, summary } = linesOf(m, ...options);
+      expect([status, changes, summary.problems]).toEqual([1, [], [expect.objectContaining(problem)]]);
+    }
+    expect(m.run(["jk_jailuser", "-m", "-j", J, "hlink"])).toMatchObject({
+      ...{ status: 1, stderr: expect.stringContaining(remedy) },
+    });
+    expect([homeOf("hlink"), m.must(["id", "-Gn", "hlink"]).stdout]).toEqual(["/home/hlink", "hlink\n"]);
+    m.must(remedy.split(" "));
+    m.write(FILE, `${JAIL}${user("hlink", `home = ${real}\n`)}`);
+    expect(linesOf(m).status).toBe(0);
+    expect([homeOf("hlink"), m.read(`${J}${real}/kept`)]).toEqual([`${J}/.${real}`, "kept"]);
+    expect(did(m)).toEqual([]);
+    m.must(["userdel", "hlink"]);
+    for (const path of ["/home/hlink", `${J}${real}`]) m.remove(path);
+    m.run(["jk_jailuser", "--unjail", "--jail-side-only", "-j", J, "hlink"]);
+    m.remove("/var/lib/jailkit/declared.json");
+  });
+});
+
+test("a home that is another account's has the command that gives another one as its remedy", () => {
+  m.must(["jk_addjailuser", "-j", J, "-s", "/bin/bash", "anna"]);
+  m.must(["useradd", "-M", "-d", `${J}/./home/anna`, "-s", "/usr/sbin/jk_chrootsh", "bob"]);
+  m.write(FILE, `${JAIL}${user("bob", "home = /home/anna\n")}`);
+  const remedy = `usermod -d ${J}/./home/bob bob && jk_jailuser --jail-side-only -j ${J} bob`;
+  expect(linesOf(m, "--check").summary.problems).toEqual([
+    expect.objectContaining({ code: "bad-home", message: expect.stringContaining(remedy), remedy }),
+  ]);
+  m.must(["sh", "-c", remedy]);
+  m.write(FILE, `${JAIL}${user("bob")}`);
+  m.must(["jailkit", "apply"]);
+  expect(did(m)).toEqual([]);
 });

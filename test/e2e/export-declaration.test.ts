@@ -141,6 +141,20 @@ function jailOf(name: string, uid: number): { jail: string; home: string; user: 
   return { jail, home: `${jail}/home/${name}`, user: name };
 }
 
+test("a user who is suspended is left out, who would be let in again where the account is created", () => {
+  const { jail, user } = jailOf("paused", 5191);
+  m.must(["usermod", "-L", "-e", "1", user]);
+  const what = `the account has expired (1), and one that 'jailkit apply' creates would not`;
+  const { text, stderr } = declare(jail);
+  expect(text).toContain(`# left out: user '${user}': ${what}\n`);
+  expect(text).not.toContain(`[user ${user}]`);
+  expect(stderr).toContain(`jailkit export: warning: jail '${jail}': left out: user '${user}': ${what}\n`);
+  m.must(["usermod", "-e", "2031-02-03", user]);
+  expect(declare(jail).text).toContain(`# left out: its expiry date, 2031-02-03\n[user ${user}]`);
+  m.must(["userdel", "-f", user]);
+  m.must(["jailkit", "delete", "--yes", "--user-files", jail]);
+});
+
 describe("jails", () => {
   test("one of jailkit 2.23 has no record, and is there with its users", () => {
     const { jail } = jailOf("old", 5101);

@@ -89,15 +89,18 @@ const VALUES: Readonly<Record<string, readonly [good: readonly string[], bad: re
     ["", "home", "/home/x/", "/home/../x"],
   ],
   "user uid": [
-    ["1000", "01000"],
-    ["", "0", "000", "65534", "65535", "-1", "1e3", "12345678901"],
+    ["1000", "01000", "3999999999", "4294967294"],
+    ["", "0", "000", "65534", "65535", "-1", "1e3", "4294967295", "4294967296", "9999999999", "12345678901"],
   ],
-  "user comment": [["Anna Smith, 1; # x"], ["", "a:b", "a\nb"]],
+  "user comment": [["Anna Smith, 1; # x"], ["", "a:b", "a\nb", "a\tb"]],
   "user groups": [
     ["a, b", "domain users,\nx.y"],
     ["", "a:b", "-a", ".", "a, ..", "a\nb"],
   ],
-  "user authorized_keys": [[KEY, `${KEY} a\nno-pty ${KEY.replace("OZQ", "OZP")} b # c`], [""]],
+  "user authorized_keys": [
+    [KEY, `${KEY} a\nno-pty ${KEY.replace("OZQ", "OZP")} b # c`, `# of a\n${KEY}`],
+    ["", "# of a", "# of a\n  # and b"],
+  ],
   "user directory": [["yes", "1"], NO_BOOLEAN],
   "user executables": [["/bin/ls, /bin/cat"], ["", "/bin/ls # x"]],
   "user allow": [

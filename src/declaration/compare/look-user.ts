@@ -7,7 +7,7 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import { dirsEqual, splitHome } from "../../jail/accounts/separator.ts";
-import { lookUp } from "../../jail/fs/look.ts";
+import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -15,7 +15,7 @@ import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
-import { inPlaceOfOther, otherHome } from "../../users/own-home.ts";
+import { inPlaceOfOther, linkedHome, otherHome, otherHomeAdvice } from "../../users/own-home.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";
@@ -183,11 +183,14 @@ function groupState(
 
 /**
  * Why the home of an account in no jail would not move, as that of many system accounts, and one that holds the home of
- * another account: known before it gets rights.
+ * another account or is a symbolic link: known before it gets rights.
  */
 export function hostHomeFault(account: PasswdEntry, jail: ByteString) {
   const { home, uid } = account;
-  const stat = below(normalPath(home), jail) === undefined ? statIfPresent(AT_FDCWD, home, true) : undefined;
+  const isOutside = below(normalPath(home), jail) === undefined;
+  const linked = isOutside ? withTree((host) => linkedHome(account, host, normalPath(home))) : undefined;
+  if (linked !== undefined) return { code: "not-their-home", ...linked } as const;
+  const stat = isOutside ? statIfPresent(AT_FDCWD, home, true) : undefined;
   if (stat === undefined) return undefined;
   if (stat.uid === uid) {
     const along = homeAlong(account, normalPath(home));
@@ -244,7 +247,7 @@ function homeState(
 function requireOwnable(root: Pick<JailRoot, "path">, account: PasswdEntry, isOwn: boolean): void {
   const home = homeFor(account, root.path);
   const why = neverHome(home, !isOwn);
-  if (why !== undefined) throw badHome(root, home, why, otherHome(account, root, home));
+  if (why !== undefined) throw badHome(root, home, why, otherHomeAdvice(account, root, home));
 }
 
 /** Throws JailkitError for a home that is not the user's, or cannot be created. `otherOf`: who else has it in the jail. */
@@ -260,13 +263,14 @@ function ownHome(
   if (isOwn) return "there";
   if (stat === undefined) {
     const other = otherOf(path);
-    if (other !== undefined) throw homeOfOther(root, path, other, otherHome(account, root, path));
+    if (other !== undefined) throw homeOfOther(root, path, other, otherHomeAdvice(account, root, path));
     requireSafePlace(root, path, otherHome(account, root, path));
     return "missing";
   }
   const shown = hostPath(root, path);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";
-  const { advice, remedy, stays } = inPlaceOfOther(root, account, path, otherHome(account, root, path));
+  const elsewhere = otherHomeAdvice(account, root, path);
+  const { advice, remedy, stays } = inPlaceOfOther(root, account, path, elsewhere);
   const message = `${quoted(shown)} ${what}: logins are refused; ${advice}`;
   throw new JailkitError(stays ? "bad-home" : "foreign-home", 1, message, undefined, remedy);
 }

@@ -55,16 +55,27 @@ export function requireFreeHome(
   if (other !== undefined) throw homeOfOther(root, home, other, advice);
 }
 
-/** The error for a home; `what`: why nobody, or not this account, can have it. */
-export const badHome = (root: Pick<JailRoot, "path">, home: ByteString, what: ByteString, advice: string) =>
-  new JailkitError("bad-home", 1, `${quoted(hostPath(root, home))} ${what}: ${advice}`);
+/** The error for a home; `what`: why nobody, or not this account, can have it; `advice`: with the command, if it is one. */
+export function badHome(root: Pick<JailRoot, "path">, home: ByteString, what: ByteString, advice: Advised) {
+  const { advice: text, remedy } = typeof advice === "string" ? { advice, remedy: undefined } : advice;
+  return new JailkitError(
+    "bad-home",
+    1,
+    `${quoted(hostPath(root, home))} ${what}: ${text}`,
+    undefined,
+    remedy,
+  );
+}
+
+/** What to do about a home, and the command that does it. */
+type Advised = string | { readonly advice: string; readonly remedy: ByteString | undefined };
 
 /** The error for the home of another account. */
 export const homeOfOther = (
   root: Pick<JailRoot, "path">,
   home: ByteString,
   { name }: Pick<PasswdEntry, "name">,
-  advice: string,
+  advice: Advised,
 ): JailkitError => badHome(root, home, `is the home of ${quoted(name)}`, advice);
 
 /** How an account that usermod(8) cannot change gets the default home in its jail. */
