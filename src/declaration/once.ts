@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { libc } from "../../ffi/libc.ts";
-import { jsonText } from "../cli/display.ts";
+import { jsonText, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { readJailFile, withTree } from "../jail/fs/look.ts";
@@ -32,6 +32,9 @@ export const ONCE_FILE = `${STATE_DIRECTORY}/declared.json`;
 const VERSION = 4;
 const WITH_CREATING = 5;
 const LARGEST = 1 << 26;
+
+/** Begins why what is declared waits. */
+export const UNKEPT = "what is declared cannot be kept";
 
 const NOTHING: Once = { jails: [], users: [], kept: [], creating: [] };
 
@@ -104,17 +107,38 @@ const texts = new WeakMap<Once | One, ByteString>();
 
 type One = OnceJail | OnceUser | KeptHome | Creating;
 
-const textOfOne = (one: One): ByteString =>
-  texts.getOrInsertComputed(one, () => utf8(JSON.stringify(one, encode)));
+/** Throws JailkitError "state-full": what would not be read again is not written. */
+function full(why: string): never {
+  const remedy = "jailkit apply --prune";
+  const message = `${UNKEPT}: ${why}; what is not declared any more is forgotten with: ${remedy}; declare what is new after that`;
+  throw new JailkitError("state-full", 1, message, undefined, remedy);
+}
+
+function textOfOne(one: One, list: keyof typeof ONCE.fields): ByteString {
+  return texts.getOrInsertComputed(one, () => {
+    const text = JSON.stringify(one, encode);
+    try {
+      readShape(JSON.parse(text), ONCE.fields[list].of);
+    } catch (error) {
+      if (!(error instanceof JailkitError)) throw error;
+      full(`${quoted("path" in one ? one.path : one.name)}: ${error.message}`);
+    }
+    return utf8(text);
+  });
+}
 
 function textOf(once: Once): ByteString {
-  const listed = (all: readonly One[]) => `[${all.map(textOfOne).join(",")}]`;
+  const listed = (list: keyof typeof ONCE.fields) => {
+    if (once[list].length > ONCE.fields[list].most)
+      full(`${list} has more than ${ONCE.fields[list].most} items`);
+    return `[${once[list].map((one) => textOfOne(one, list)).join(",")}]`;
+  };
   return texts.getOrInsertComputed(once, () => {
-    const { jails, users, kept, creating } = once;
     const [version, last] =
-      creating.length === 0 ? [VERSION, ""] : [WITH_CREATING, `,"creating":${listed(creating)}`];
-    const lists = `"jails":${listed(jails)},"users":${listed(users)},"kept":${listed(kept)}`;
-    return `{"version":${version},${lists}${last}}\n`;
+      once.creating.length === 0 ? [VERSION, ""] : [WITH_CREATING, `,"creating":${listed("creating")}`];
+    const lists = `"jails":${listed("jails")},"users":${listed("users")},"kept":${listed("kept")}`;
+    const text = `{"version":${version},${lists}${last}}\n`;
+    return text.length > LARGEST ? full(`it is longer than ${LARGEST} bytes`) : text;
   });
 }
 
@@ -124,7 +148,7 @@ const isSame = <T>(before: readonly T[], now: readonly T[]): boolean =>
 /** True unless the file is of a former version, or has accounts that were about to be created. */
 const isCurrent = (once: Once): boolean => textOf(once).startsWith(`{"version":${VERSION},`);
 
-/** True if what is there need not be written again. */
+/** True if what is there need not be written again. Throws JailkitError "state-full" for what would not be read again. */
 export function isWritten(before: Once, now: Once): boolean {
   const lists = ["jails", "users", "kept", "creating"] as const;
   if (lists.every((list) => isSame<One>(before[list], now[list])) && isCurrent(before)) return true;
