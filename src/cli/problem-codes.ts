@@ -191,6 +191,7 @@ export const PROBLEM_CODES = {
   socket: "a socket of a service cannot be shown in a jail",
   sockets: "the sockets of a service are not shown in a jail as they should be",
   "source-not-trusted": "others than root can change the source of a file",
+  "state-full": "the file that keeps what was declared once can take no more",
   terminal: "the terminal could not be guarded",
   "two-sections": "two files have a section with the same name",
   "uid-differs": "an account has another uid than the declared one",

@@ -194,7 +194,7 @@ export class Memory {
     const before = this.#users.get(user.name);
     const other = this.beside?.users.find(({ name, jail }) => name === user.name && jail === user.jail);
     const now = onceOf(user, other && onceOf(other, undefined));
-    this.#put(user.name, { ...now, ...createdOf(before), left: before?.left ?? [] });
+    this.#put(user.name, sameOr(before, { ...now, ...createdOf(before), left: before?.left ?? [] }));
     this.#changed = true;
   }
 
@@ -273,7 +273,7 @@ export class Memory {
       logSocket: declared.logSocket ?? once?.logSocket ?? false,
       proc: declared.proc ?? once?.proc ?? false,
     };
-    this.#jails.set(path, sameOr(once, now));
+    this.#jails.set(path, sameOr(this.#jails.get(path), now));
   }
 }
 

@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { libc } from "../../ffi/libc.ts";
-import { jsonText } from "../cli/display.ts";
+import { jsonText, quoted } from "../cli/display.ts";
 import { isReported, JailkitError } from "../cli/error.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { readJailFile, withTree } from "../jail/fs/look.ts";
@@ -32,6 +32,9 @@ export const ONCE_FILE = `${STATE_DIRECTORY}/declared.json`;
 const VERSION = 4;
 const WITH_CREATING = 5;
 const LARGEST = 1 << 26;
+
+/** Begins why what is declared waits. */
+export const UNKEPT = "what is declared cannot be kept";
 
 const NOTHING: Once = { jails: [], users: [], kept: [], creating: [] };
 
@@ -153,18 +156,41 @@ const texts = new WeakMap<Once | One, ByteString>();
 
 type One = OnceJail | OnceUser | KeptHome | Creating;
 
-const textOfOne = (one: One): ByteString =>
-  texts.getOrInsertComputed(one, () => utf8(JSON.stringify(one, encode)));
+/** Throws JailkitError "state-full": what would not be read again is not written. */
+function full(why: string): never {
+  const remedy = "jailkit apply --prune";
+  const message = `${UNKEPT}: ${why}; what is not declared any more is forgotten with: ${remedy}; declare what is new after that`;
+  throw new JailkitError("state-full", 1, message, undefined, remedy);
+}
 
-const listed = (all: readonly One[]): ByteString => `[${all.map(textOfOne).join(",")}]`;
+function textOfOne(one: One, list: keyof typeof ONCE.fields): ByteString {
+  return texts.getOrInsertComputed(one, () => {
+    const text = JSON.stringify(one, encode);
+    try {
+      readShape(JSON.parse(text), ONCE.fields[list].of);
+    } catch (error) {
+      if (!(error instanceof JailkitError)) throw error;
+      full(`${quoted("path" in one ? one.path : one.name)}: ${error.message}`);
+    }
+    return utf8(text);
+  });
+}
+
+function listed(all: readonly One[], list: keyof typeof ONCE.fields): ByteString {
+  const { most } = ONCE.fields[list];
+  if (all.length > most) full(`${list} has more than ${most} items`);
+  return `[${all.map((one) => textOfOne(one, list)).join(",")}]`;
+}
 
 function textOf(once: Once): ByteString {
   return texts.getOrInsertComputed(once, () => {
-    const { jails, users, kept, creating } = once;
     const [version, last] =
-      creating.length === 0 ? [VERSION, ""] : [WITH_CREATING, `,"creating":${listed(creating)}`];
-    const lists = `"jails":${listed(jails)},"users":${listed(users)},"kept":${listed(kept)}`;
-    return `{"version":${version},${lists}${last}}\n`;
+      once.creating.length === 0
+        ? [VERSION, ""]
+        : [WITH_CREATING, `,"creating":${listed(once.creating, "creating")}`];
+    const lists = `"jails":${listed(once.jails, "jails")},"users":${listed(once.users, "users")},"kept":${listed(once.kept, "kept")}`;
+    const text = `{"version":${version},${lists}${last}}\n`;
+    return text.length > LARGEST ? full(`it is longer than ${LARGEST} bytes`) : text;
   });
 }
 
@@ -177,7 +203,7 @@ function isCurrent(once: Once): boolean {
   return text.startsWith(`{"version":${VERSION},`) && text.indexOf("\n") === text.length - 1;
 }
 
-/** True if what is there need not be written again. */
+/** True if what is there need not be written again. Throws JailkitError "state-full" for what would not be read again. */
 export function isWritten(before: Once, now: Once): boolean {
   const lists = ["jails", "users", "kept", "creating"] as const;
   if (lists.every((list) => isSame<One>(before[list], now[list])) && isCurrent(before)) return true;
@@ -198,9 +224,9 @@ export function writeOnce(before: Once, now: Once, always = false): void {
  * Adds a line with some of what is declared now to the file, which must be there: thousands of users, each of whom is begun,
  * take too long to write down again and again. Throws SystemError, JailkitError.
  */
-export function addOnce({ jails, users }: Pick<Once, "jails" | "users">): void {
+export function addOnce(begun: Pick<Once, "jails" | "users">): void {
   // A line may follow one that was not written to its end.
-  const line = `\n{"jails":${listed(jails)},"users":${listed(users)}}\n`;
+  const line = `\n{"jails":${listed(begun.jails, "jails")},"users":${listed(begun.users, "users")}}\n`;
   withTree((tree) => appendToFile(tree, ONCE_FILE, toBytes(line)));
 }
 

@@ -6,11 +6,9 @@ import { heldPlace, readOnlyProblem } from "../jail/fs/writable.ts";
 import { type FaultText, faultText } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
 import type { Remembered } from "./keep.ts";
-import { ONCE_FILE, STATE_DIRECTORY } from "./once.ts";
+import { ONCE_FILE, STATE_DIRECTORY, UNKEPT } from "./once.ts";
 
 // What is given, and cannot be written down, would be nobody's later: --prune would not take it back. So it waits.
-
-const UNKEPT = "what is declared cannot be kept";
 
 /** Why what is declared cannot be kept, if that is certain before any change, and anything has to be. */
 export async function whyUnkept(
@@ -26,15 +24,22 @@ export async function whyUnkept(
       fullProblem(tree, STATE_DIRECTORY, size, UNKEPT)
     );
   });
-  if (problem === undefined) return undefined;
-  const { mustKeep } = await import("./keep.ts");
-  return mustKeep(remembered, compared) ? problem : undefined;
+  const { memoryOf, mustKeep } = await import("./keep.ts");
+  try {
+    if (problem === undefined) memoryOf(remembered, compared).isWritten();
+    else if (mustKeep(remembered, compared)) return problem;
+    return undefined;
+  } catch (error) {
+    return faultText(error);
+  }
 }
 
 /** The same for an error of writing it. */
 export const unkeptBy = (error: unknown): FaultText =>
   noRoom(error, STATE_DIRECTORY, { left: [], progress: UNKEPT }) ?? faultText(error);
 
-/** What has to be forgotten is not removed then, unless there is no room: users may have brought that about. */
+/**
+ * What has to be forgotten is not removed then, unless there is no room: users may have brought that about, and less makes room.
+ */
 export const isRemoved = (unkept: FaultText | undefined): boolean =>
-  unkept === undefined || unkept.code === "no-room";
+  unkept === undefined || unkept.code === "no-room" || unkept.code === "state-full";

@@ -223,7 +223,8 @@ async function carryOut(
 ): Promise<void> {
   const { ended, fault, broken } = report;
   waitInLookUps();
-  if (hasWork(comparison)) {
+  // Also forgets what is neither declared nor there any more.
+  if (hasWork(comparison) || options.prune) {
     const all = await import("../declaration/carry-out/carry-out.ts");
     const means = { ...options, unkept, tools: TOOLS, tool: APPLY, ended, fault, broken };
     await all.carryOut(remembered, comparison, means);

@@ -1,4 +1,5 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { readInto } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { allowsNoMore, badOptions } from "./key-options.ts";
@@ -15,6 +16,15 @@ export interface KeyLine {
 
 /** The largest accepted file of keys, in bytes: some hundred keys. */
 export const KEYS_LIMIT = 1 << 16;
+
+/** What standard input has, up to one byte more than that. */
+export function readStandardInput(): ByteString {
+  const buffer = new Uint8Array(KEYS_LIMIT + 1);
+  let used = 0;
+  for (let count = -1; count !== 0 && used < buffer.length; used += count)
+    count = readInto(0, buffer.subarray(used));
+  return fromBytes(buffer.subarray(0, used));
+}
 
 // The types that sshd(8) accepts; no longer DSA.
 const TYPES = [

@@ -1,16 +1,7 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import {
-  fstat,
-  openAt,
-  readAllFd,
-  readInto,
-  type Stat,
-  sameFile,
-  statIfPresent,
-  withFd,
-} from "../../ffi/files.ts";
+import { fstat, openAt, readAllFd, type Stat, sameFile, statIfPresent, withFd } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
@@ -43,6 +34,7 @@ import {
   type KeyMerge,
   mergeKeys,
   parsePublicKeys,
+  readStandardInput,
   tooLong,
   withLinesOf,
   withoutKeys,
@@ -56,14 +48,6 @@ export const KEYS_FILE: ByteString = `${DIRECTORY}/${FILE}`;
 
 // A user may have made theirs as large as they like.
 const EXISTING_LIMIT = 1 << 20;
-
-function readStandardInput(): ByteString {
-  const buffer = new Uint8Array(KEYS_LIMIT + 1);
-  let used = 0;
-  for (let count = -1; count !== 0 && used < buffer.length; used += count)
-    count = readInto(0, buffer.subarray(used));
-  return fromBytes(buffer.subarray(0, used));
-}
 
 function readKeyFile(file: ByteString, what: ByteString): ByteString {
   try {
@@ -222,7 +206,13 @@ function changed(root: JailRoot, path: ByteString): JailkitError {
  * impossible: no home, a symbolic link, or a file that is not the user's own.
  */
 export const planKeys = (place: KeyPlace, keys: readonly KeyLine[]): KeyMerge =>
-  mergeKeys(keysText(place), keys);
+  readable(place, mergeKeys(keysText(place), keys));
+
+/** The same, unless the file would not be read again: no key could be taken out of it later. */
+function readable<T extends Pick<KeyMerge, "text">>({ root, home }: KeyPlace, merge: T): T {
+  if ((merge.text ?? "").length <= EXISTING_LIMIT) return merge;
+  throw refuse(root, joinPath(home, KEYS_FILE), `would be longer than ${EXISTING_LIMIT} bytes`);
+}
 
 /** The text of the authorized_keys of a home, "" if it is missing. Throws as planKeys does. */
 export function keysText(place: KeyPlace): ByteString {
@@ -295,7 +285,7 @@ function writeIn<T extends Pick<KeyMerge, "text">>(
 ): T {
   const { root, user } = place;
   const existing = readExisting(place, directory);
-  const merge = change(existing?.text ?? "");
+  const merge = readable(place, change(existing?.text ?? ""));
   if (merge.text === undefined) return merge;
   // sshd(8) ignores keys in a directory that others can write.
   if ((directory.stat.mode & 0o7777) !== 0o700) chmodPath(directory.fd, 0o700);

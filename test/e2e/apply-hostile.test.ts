@@ -238,6 +238,23 @@ test("a process that keeps the jail from being as declared keeps nobody in a gro
   expect(linesOf(m, "--check", "--prune").status).toBe(0);
 });
 
+test("a file of keys that its user has made long gets no key that could not be taken out again", () => {
+  const longest = 1 << 20;
+  declare("shell = /bin/bash\n");
+  m.must(["jailkit", "apply", "--prune"]);
+  const more = longest - m.read(KEY_FILE).length;
+  const fill = `printf '%0${more - 50}d\\n' 0 | sed s/^0/#/ >>${KEY_FILE}`;
+  m.must(["sh", "-c", fill], { user: "eve" });
+  declare(`  ${KEYS[1]}\nshell = /bin/bash\n`);
+  expect(linesOf(m).summary.problems.map(({ message }) => message)).toEqual([
+    expect.stringContaining(`authorized_keys' would be longer than ${longest} bytes`),
+  ]);
+  m.write(FILE, `${JAIL}[user eve]\njail = ${J}\nshell = /bin/bash\n`);
+  expect(did(m, "--prune")).toEqual(["done - user eve: keys 1 (no longer declared)"]);
+  expect(m.read(KEY_FILE)).toStartWith("#0");
+  m.remove(KEY_FILE);
+});
+
 describe("no user who may write above the own home prevents", () => {
   const home = `${J}/srv/www/site/home`;
   const scenes = {

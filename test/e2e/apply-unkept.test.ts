@@ -165,3 +165,40 @@ test("a quota that only the run finds: nothing is given then either, and is coun
   expect(stderr).toContain(`jailkit apply: user two: not done: account; it waits for ${MEMORY}\n`);
   expect([isUser("one"), isUser("two")]).toEqual([false, false]);
 });
+
+test("more than is read again is not written: it is told first, nothing is given, and --prune makes room", () => {
+  const keys = (text: string) => user("old", J, `shell = /bin/bash\nauthorized_keys = ${text}\n`);
+  m.write(FILE, HERE + keys(KEYS[0]));
+  m.must(["jailkit", "apply", "--prune"]);
+  const once = JSON.parse(m.read(MEMORY));
+  const old = once.users.find(({ name }: { name: string }) => name === "old");
+  old.keys.push(...Array.from({ length: 65_535 }, (_, at) => `${at}`.padStart(64, "0")));
+  m.write(MEMORY, JSON.stringify(once), { mode: 0o600 });
+  m.write(FILE, HERE + keys(`${KEYS[0]}\n  ${KEYS[1]}`));
+  const remedy = "jailkit apply --prune";
+  for (let count = 0; count < 2; count++) {
+    const both = bothOf();
+    const message = `what is declared cannot be kept: 'old': keys has more than 65536 items; what is not declared any more is forgotten with: ${remedy}; declare what is new after that`;
+    expect(both.problems.map((one) => [one.code, one.message, one.remedy])).toEqual([
+      ["state-full", expect.stringContaining(message), remedy],
+    ]);
+    expect(states(both)).toEqual(["not-done"]);
+  }
+  expect(m.read(`${J}/home/old/.ssh/authorized_keys`)).toBe(`${KEYS[0]}\n`);
+  // As it says.
+  m.write(FILE, HERE + keys(KEYS[0]));
+  m.must(remedy.split(" "));
+  m.write(FILE, HERE + keys(`${KEYS[0]}\n  ${KEYS[1]}`));
+  m.must(["jailkit", "apply"]);
+  expect(m.read(`${J}/home/old/.ssh/authorized_keys`)).toBe(`${KEYS.join("\n")}\n`);
+});
+
+test("nor is a FILE whose name would not be read again", () => {
+  const file = "/root/a\nb.ini";
+  m.write(file, user("eve"));
+  const { status, summary } = linesOf(m, file);
+  expect([status, summary.problems.map(({ code }) => code)]).toEqual([1, ["state-full"]]);
+  expect(isUser("eve")).toBe(false);
+  m.remove(file);
+  expect(linesOf(m).status).toBe(0);
+});

@@ -9,7 +9,7 @@ import { passwdByName } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { openJailForUsers } from "../../users/open-jail.ts";
 import { type Change, type FaultText, faultText, nameOf, taking, waitsFor } from "../change.ts";
-import type { Comparison } from "../compare/compare.ts";
+import { type Comparison, hasWork } from "../compare/compare.ts";
 import type { Tools } from "../compare/foresee-jail.ts";
 import type { Former } from "../compare/former.ts";
 import { DECLARED } from "../compare/intent.ts";
@@ -58,7 +58,8 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
   const { declaration, before } = remembered;
   const memory = memoryOf(remembered, comparison);
   // Also if it is as it was: what is begun is added to it.
-  const unkept = means.unkept ?? unkeptIn(() => memory.write(true), means);
+  const adds = hasWork(comparison);
+  const unkept = means.unkept ?? unkeptIn(() => memory.write(adds), means);
   const waits = unkept && display(ONCE_FILE);
   // An account is apply's own by its password field, until the file says so.
   if (unkept === undefined) endCreations(memory, means.fault);
@@ -84,7 +85,7 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
   };
   for (const work of comparison.jails) await makeJail(work, comparison, memory, forUsers);
   memory.letGo(kept.gone());
-  if (unkept === undefined) memory.write(true);
+  if (unkept === undefined) memory.write(adds);
   else memory.save();
 }
 
