@@ -6,6 +6,7 @@ import { splitHome } from "../../jail/accounts/separator.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Fault } from "../change.ts";
 import type { DeclaredJail, DeclaredUser } from "../model.ts";
+import { systemFault } from "../other-things.ts";
 import type { JailState } from "./jail-state.ts";
 import { movedFault } from "./look.ts";
 import type { Machine } from "./machine.ts";
@@ -39,6 +40,12 @@ export function placeFaultOf(
   const from = root && formerPlace(users, path, machine);
   if (from !== undefined) return { ...about, ...movedFault(from, path) };
   if (renamed !== undefined) return renamed;
+  const isKnown = state.sections.size + state.files.size + state.live.size > 0 || machine.byJail.has(path);
+  const ofSystem = isKnown ? undefined : root && systemFault(root);
+  if (ofSystem !== undefined) {
+    const message = `it ${ofSystem}: name a directory of its own, such as /srv/jail`;
+    return { ...about, code: "holds-other-things", message };
+  }
   if (declared !== undefined || state.exists) return undefined;
   const [first, ...more] = users.map(({ name }) => display(name));
   const who = more.length === 0 ? first : `${first} and ${more.length} more`;
