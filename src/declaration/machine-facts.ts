@@ -25,6 +25,8 @@ export interface DeclarationFacts {
   profiles(): readonly ByteString[];
   /** The host's own directory that is at a path, and cannot be a jail. */
   hostDirectory(path: ByteString): ByteString | undefined;
+  /** As systemFault, of the directory at a path. */
+  systemFault(path: ByteString): string | undefined;
   /** Whether there is a file, or a directory, at a path. */
   exists(path: ByteString): boolean;
   isDirectory(path: ByteString): boolean;

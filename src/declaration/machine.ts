@@ -52,6 +52,10 @@ function reportJail(section: IniSection, subject: Subject, context: FactContext)
     const message = `${quoted(subject.name)} is the host's ${own}, which cannot be a jail`;
     report(subject, "error", "bad-path", message, { kind: "none" });
   }
+  const isNew = answered(() => !facts.jails().includes(subject.name)) ?? false;
+  const ofSystem = own === undefined && isNew ? answered(() => facts.systemFault(subject.name)) : undefined;
+  if (ofSystem !== undefined)
+    report(subject, "error", "bad-path", `${quoted(subject.name)} ${ofSystem}`, { kind: "none" });
   const outer = answered(() => facts.jailAround(subject.name, context.isJail));
   if (outer !== undefined) {
     const message = `the jail ${quoted(subject.name)} ${insideJail(outer)}`;

@@ -70,6 +70,21 @@ export function requireNoHomeIn(
   }
 }
 
+// What packages have put there is theirs, and no jail's.
+const OF_SYSTEM = /^\/(?:boot|etc|usr|var\/(?:cache|lib|log|spool))\/./;
+const OF_ADMINISTRATORS = /^\/(?:usr\/local|var\/lib\/machines)(?:\/|$)/;
+
+/**
+ * Why a directory of the system is to be no jail, as the end of a sentence: it has things which neither its record nor a rule
+ * for jails tells of, such as those of /etc/ssh. Undefined for any other directory. Throws SystemError.
+ */
+export function systemFault(root: JailRoot): string | undefined {
+  const { path } = root;
+  const isOfSystem = OF_SYSTEM.test(path) && !OF_ADMINISTRATORS.test(path);
+  const other = isOfSystem ? otherThing(root, []) : undefined;
+  return other && `is a directory of the system with other things in it, such as ${quoted(other)}`;
+}
+
 function otherThing(root: JailRoot, homes: readonly ByteString[]): ByteString | undefined {
   const known = recordedPaths(root);
   const tops = new Set([...known].map((path) => path.split("/")[1] ?? ""));

@@ -38,6 +38,8 @@ export interface JailFacts {
   /** The id of its record; undefined if it has none. */
   readonly id: ByteString | undefined;
   readonly condition: JailCondition;
+  /** It is missing because its file system is not mounted. */
+  readonly unmounted?: boolean;
   /** The directories of the host that are mounted in it. */
   readonly live: readonly ByteString[];
   /** The same, for sockets. */

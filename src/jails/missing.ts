@@ -56,7 +56,11 @@ export function repeatCommand(
 export function missingJail({ path, content, users, files, mount }: MissingJail) {
   // Another jail below the mount point would hide until the next unmount.
   if (mount !== undefined)
-    return { reason: `${display(path)} is missing: ${unmountedReason(mount)}`, remedy: mount };
+    return {
+      reason: `${display(path)} is missing: ${unmountedReason(mount)}`,
+      remedy: mount,
+      unmounted: true,
+    };
   const word = shellWord(path);
   const remedy = content === undefined ? undefined : repeatCommand(path, content);
   const again = remedy ?? `jk_init -j ${word} SECTION`;
@@ -69,5 +73,5 @@ export function missingJail({ path, content, users, files, mount }: MissingJail)
   const unneeded = [...(drop.length === 0 ? [] : [drop.join(" && ")]), ...settings].join("; and ");
   const moved = content === undefined ? "" : `; if it was moved: jailkit adopt --moved ${word} NEW`;
   const reason = `${display(path)} is missing; to create it again: ${again}; if it is not needed: ${unneeded}${moved}`;
-  return { reason, remedy };
+  return { reason, remedy, unmounted: false };
 }

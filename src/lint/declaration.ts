@@ -16,10 +16,11 @@ import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
 import { type Meant, meantSubjects } from "../declaration/meant.ts";
 import { readOnce } from "../declaration/once.ts";
+import { systemFault } from "../declaration/other-things.ts";
 import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostDirectory } from "../jail/fs/host-directories.ts";
-import { isDirectory } from "../jail/fs/walk.ts";
+import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { jailAround } from "../jail/record/around.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { searchPath } from "../profile/search.ts";
@@ -64,6 +65,10 @@ export function machineFacts(): DeclarationFacts {
     hostDirectory(path) {
       const stat = statIfPresent(AT_FDCWD, path, true);
       return stat === undefined ? undefined : hostDirectory(stat);
+    },
+    systemFault(path) {
+      using root = openJailRoot(path);
+      return systemFault(root);
     },
     exists: (path) => host.stat(path) !== undefined,
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),

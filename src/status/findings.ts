@@ -55,12 +55,18 @@ const APPLY_CHECK = "jailkit apply --check";
 /** What a jail in this condition needs depends on what is meant, so that its reason names several commands. */
 const HAS_CHOICE: ReadonlySet<JailFacts["condition"]> = new Set(["missing", "emptied", "unreadable"]);
 
-function jailFinding({ path, condition, reason = condition, remedy }: JailFacts): StatusFinding[] {
+/** `unusable`: the errors of records that cannot be used. */
+function jailFinding(
+  { path, condition, reason = condition, remedy, unmounted }: JailFacts,
+  unusable: ReadonlySet<string>,
+): StatusFinding[] {
   if (condition === "ready" || (condition === "unrecorded" && remedy === undefined)) return [];
+  const kind = unmounted ? "unmounted" : unusable.has(reason) ? "record" : condition;
   const show = `${LIST} ${operands(path)}`;
-  const commands = [...(remedy === undefined || HAS_CHOICE.has(condition) ? [] : [remedy]), show, LIST];
+  const hasChoice = HAS_CHOICE.has(condition) && kind !== "unmounted";
+  const commands = [...(remedy === undefined || hasChoice ? [] : [remedy]), show, LIST];
   const [first = LIST, ...more] = commands;
-  return [{ kind: condition, subject: path, message: displayAgain(reason), commands: [first, ...more] }];
+  return [{ kind, subject: path, message: displayAgain(reason), commands: [first, ...more] }];
 }
 
 /** If several jails have no record, one command is for all of them. */
@@ -81,7 +87,8 @@ function jailFindings(list: JailList | Error): StatusFinding[] {
     said.has(message) ? [] : [{ kind: "record", subject: jail ?? file, message, commands: [LIST] }],
   );
   const wanted = list.jails.filter((jail) => !isInOrder(jail) || jail.condition === "unrecorded");
-  return [...withAdoptAll(wanted.flatMap(jailFinding)), ...damaged];
+  const unusable = new Set(list.damaged.map(({ error }) => error.message));
+  return [...withAdoptAll(wanted.flatMap((jail) => jailFinding(jail, unusable))), ...damaged];
 }
 
 // More do not fit into a command that somebody reads before it is typed.

@@ -1,5 +1,5 @@
 /** `jailkit apply --prune`: a jail in which root has put something stays, wherever in it that is. */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
 
@@ -95,5 +95,48 @@ describe("a jail that is not declared any more", () => {
     m.must(["rm", "-rf", `${J}/srv/d`]);
     expect([prune(), m.exists(J), m.read("/precious/file")]).toEqual([[], false, "mine"]);
     m.remove("/precious");
+  });
+});
+
+describe("a directory of the system", () => {
+  afterEach(() => m.write(FILE, ""));
+
+  test.each([
+    ["/etc/ssh", "moduli"],
+    ["/usr/share/perl5", undefined],
+    ["/var/lib/dpkg", undefined],
+  ])("with other things in it, %s, becomes no jail, by apply and config check", (path, other) => {
+    m.write(FILE, `[jail ${path}]\nsections = uidbasics, basicshell\n`);
+    const before = m.list(path);
+    for (const options of [["--check"], []]) {
+      const { status, changes, summary } = linesOf(m, ...options);
+      expect([status, changes, summary.problems.map(({ code }) => code)]).toEqual([
+        1,
+        [],
+        ["holds-other-things"],
+      ]);
+      expect(summary.problems[0]?.message).toContain(
+        `jail ${path}: it is a directory of the system with other things in it, such as '${other ?? ""}`,
+      );
+      expect(summary.problems[0]?.line).toBe(1);
+    }
+    expect(m.list(path)).toEqual(before);
+    expect(m.run(["jailkit", "config", "check"]).stdout).toContain(
+      `1:7: error: '${path}' is a directory of the system with other things in it, such as '`,
+    );
+  });
+
+  test("is a jail if it is empty, and stays one; so is another directory with other things in it", () => {
+    m.write("/srv/site/index.html", "");
+    for (const path of ["/var/lib/customer", "/srv/site"]) {
+      m.write(FILE, `[jail ${path}]\nsections = uidbasics, basicshell\n`);
+      m.must(["jailkit", "apply"]);
+      m.write(`${path}/note`, "");
+      expect(linesOf(m)).toMatchObject({ status: 0, changes: [] });
+      expect(m.run(["jailkit", "config", "check"]).stdout).not.toContain("directory of the system");
+      m.write(FILE, "");
+      m.must(["jailkit", "forget", path]);
+      m.remove(path);
+    }
   });
 });

@@ -241,3 +241,15 @@ test.each(CASES)("$what", async (one) => {
   await session?.ended;
   expect(linesOf(m, ...options).summary.problems).toEqual([]);
 });
+
+test("a user in a misspelt jail: the line with the declared one", () => {
+  m.write(FILE, JAIL + user().replace(`jail = ${J}`, "jail = /srv/jial"));
+  for (const words of [["--check"], []]) {
+    const [problem] = linesOf(m, ...words).summary.problems;
+    const remedy = `write in line 4 of ${FILE}:\njail = ${J}`;
+    expect(problem).toMatchObject({ code: "no-such-jail", remedy });
+    expect(problem?.message).toEndWith(`users are declared in it (x); did you mean '${J}'?`);
+    if (words.length === 0) expect(typeRemedy(m, remedy).status).toBe(0);
+  }
+  expect(linesOf(m).summary.problems).toEqual([]);
+});

@@ -313,6 +313,34 @@ describe("what else needs attention", () => {
     m.remove(`${file}.old`);
   });
 
+  test("a jail whose record is damaged, by the kind of other records", () => {
+    init("/srv/damaged");
+    m.addUser("inside", { home: "/srv/damaged/./home/inside", shell: SHELL });
+    const file = recordOf("/srv/damaged");
+    const before = m.read(file);
+    m.write(file, "{", { mode: 0o600 });
+    const records = report().findings.filter(({ kind }) => ["record", "unreadable"].includes(kind));
+    expect(records.map(({ kind, subject }) => [kind, subject])).toEqual([["record", "/srv/damaged"]]);
+    m.write(file, before, { mode: 0o600 });
+    m.must(["userdel", "inside"]);
+    m.must(["jailkit", "delete", "--yes", "/srv/damaged"]);
+  });
+
+  test("a jail below a file system that is not mounted, and the command mounts it", () => {
+    const before = m.read("/etc/fstab");
+    for (const path of ["/root/disk", "/srv/disk"]) m.mkdir(path);
+    m.write("/etc/fstab", `${before}/root/disk /srv/disk none bind,nofail 0 0\n`);
+    m.must(["mount", "/srv/disk"]);
+    init("/srv/disk/j");
+    m.must(["umount", "/srv/disk"]);
+    expect(found()).toEqual([["unmounted", "/srv/disk/j", "mount /srv/disk"]]);
+    mend();
+    m.must(["jailkit", "delete", "--yes", "/srv/disk/j"]);
+    m.must(["umount", "/srv/disk"]);
+    m.write("/etc/fstab", before);
+    expect(found()).toEqual([]);
+  });
+
   test("accounts of no jail", () => {
     m.addUser("stray", { home: "/./home/stray", shell: SHELL });
     m.addUser("lost", { home: "/srv/none/./home/lost", shell: "/opt/jk_chrootsh" });
@@ -395,7 +423,7 @@ describe("a jail in each condition", () => {
     const findings = report().findings.map(({ kind, subject }) => [kind, subject]);
     const ranks = findings.map(([kind = ""]) => Object.keys(FINDING_KINDS).indexOf(kind));
     expect(ranks).toEqual([...ranks].sort((a, b) => a - b));
-    const own = findings.filter(([kind]) => kind !== "record" && kind !== "unreadable");
+    const own = findings.filter(([kind]) => kind !== "record");
     expect(own.map(([, subject]) => subject)).toEqual(
       ["unsafe", "unmounted", "incomplete", "missing", "emptied"].map(at),
     );

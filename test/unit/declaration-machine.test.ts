@@ -38,6 +38,7 @@ const facts: DeclarationFacts = {
   declaredOnce: () => undefined,
   profiles: () => ["basicshell", "sftp"],
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
+  systemFault: () => undefined,
   exists: (path) => ["/usr/bin/tool", "/usr/bin/a b", "/link", "/srv/a", "/srv/\xc3\xa4"].includes(path),
   isDirectory: (path) => path === "/usr",
   isProgram: (name) => name === "less",

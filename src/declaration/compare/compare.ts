@@ -122,7 +122,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
-        ...{ prune, undeclared, noLonger, renamed: rest.renamed.get(path) },
+        ...{ prune, undeclared, noLonger, renamed: rest.renamed.get(path), places: [...declared.keys()] },
         ...{ once: once.jails.get(path), onceUser: (name: ByteString) => once.users.get(name) },
         ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
@@ -182,6 +182,8 @@ interface Before {
   readonly noLonger: Change[];
   /** As renamedJails. */
   readonly renamed: Fault | undefined;
+  /** The declared jails. */
+  readonly places: readonly ByteString[];
   readonly once: OnceJail | undefined;
   readonly onceUser: (name: ByteString) => OnceUser | undefined;
   /** Something is removed from the jail before. */
@@ -238,13 +240,13 @@ function compareOne(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { prune, undeclared, noLonger, renamed, once, onceUser, ...before }: Before,
+  { prune, undeclared, noLonger, renamed, places, once, onceUser, ...before }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
     let changes: readonly Change[] = [];
     let taken: readonly ByteString[] = [];
-    let fault = placeFaultOf(path, { declared, users }, machine, { state, root, renamed });
+    let fault = placeFaultOf(path, { declared, users }, machine, { state, root, renamed, places });
     if (fault === undefined && declared !== undefined) {
       try {
         const lookUps = {

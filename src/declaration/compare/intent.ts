@@ -29,7 +29,7 @@ export const DECLARED: Advice = {
 /** What the section of a user should have, in the words of `jailkit config check`: the line of a key, or a new one. */
 export function wantedLine(
   { name, place: { file, section } }: Pick<DeclaredUser, "name" | "place">,
-  key: "directory" | "home" | "uid",
+  key: "directory" | "home" | "jail" | "uid",
   value: ByteString,
 ): ByteString {
   const entry = findEntry(section, key);

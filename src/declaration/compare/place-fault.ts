@@ -2,10 +2,13 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
+import { didYouMean, suggest } from "../../cli/suggest.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Fault } from "../change.ts";
 import type { DeclaredJail, DeclaredUser } from "../model.ts";
+import { systemFault } from "../other-things.ts";
+import { wantedLine } from "./intent.ts";
 import type { JailState } from "./jail-state.ts";
 import { movedFault } from "./look.ts";
 import type { Machine } from "./machine.ts";
@@ -27,21 +30,41 @@ function formerPlace(users: readonly DeclaredUser[], jail: ByteString, machine: 
   return places.find((place) => place !== jail && hasMoved(place, jail));
 }
 
+/** What is known of a jail. */
+interface Found {
+  readonly state: JailState;
+  readonly root: JailRoot | undefined;
+  /** As renamedJails. */
+  readonly renamed: Fault | undefined;
+  /** The declared jails. */
+  readonly places: readonly ByteString[];
+}
+
 /** Why nothing can be done in a jail: it cannot be used, has moved, or is neither declared nor there. */
 export function placeFaultOf(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { state, root, renamed }: { state: JailState; root: JailRoot | undefined; renamed: Fault | undefined },
+  { state, root, renamed, places }: Found,
 ): Fault | undefined {
   const about = { of: "jail", name: path, jail: path } as const;
   if (state.fault !== undefined) return { ...about, ...state.fault };
   const from = root && formerPlace(users, path, machine);
   if (from !== undefined) return { ...about, ...movedFault(from, path) };
   if (renamed !== undefined) return renamed;
+  const isKnown = state.sections.size + state.files.size + state.live.size > 0 || machine.byJail.has(path);
+  const ofSystem = isKnown ? undefined : root && systemFault(root);
+  if (ofSystem !== undefined) {
+    const message = `it ${ofSystem}: name a directory of its own, such as /srv/jail`;
+    return { ...about, code: "holds-other-things", message };
+  }
   if (declared !== undefined || state.exists) return undefined;
   const [first, ...more] = users.map(({ name }) => display(name));
   const who = more.length === 0 ? first : `${first} and ${more.length} more`;
-  const message = `it does not exist, and no section [jail ${display(path)}] declares it; users are declared in it (${who})`;
-  return { ...about, code: "no-such-jail", message };
+  const near = suggest(path, places);
+  const message = `it does not exist, and no section [jail ${display(path)}] declares it; users are declared in it (${who})${didYouMean(path, places)}`;
+  const [user] = users;
+  const isOne = near !== undefined && user !== undefined && users.length === 1;
+  const remedy = isOne ? wantedLine(user, "jail", near) : undefined;
+  return { ...about, code: "no-such-jail", message, remedy };
 }

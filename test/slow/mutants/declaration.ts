@@ -40,7 +40,7 @@ export const DECLARATION: readonly Mutant[] = [
     ["if (!LISTS.includes(kind)) {", "if (false) {"],
     ['filter(({ value }) => value.includes("\\n"))', "filter(() => false)"],
     ["plain === path ? undefined", "true ? undefined"],
-    ["if (/\\s[#;]/.test(entry.value)) return", "if (false) return"],
+    ["if (/[ \\t\\n][#;]/.test(entry.value)) return", "if (false) return"],
   ]),
   ...within("src/declaration/jail-section.ts", READ, [
     ["trimmed === path ? plainFault(path)", "true ? plainFault(path)"],
