@@ -1,30 +1,23 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
-import { answered, isReported } from "../../cli/error.ts";
+import { answered } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
-import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
+import { openJailRoot } from "../../jail/fs/walk.ts";
 import { insideJail, jailAround } from "../../jail/record/around.ts";
-import { liveOf } from "../../populate/apply/live.ts";
-import { fileSystemAt } from "../../populate/file-system.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
-import { dueOf, withDue } from "../due.ts";
+import { dueOf } from "../due.ts";
 import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration } from "../model.ts";
 import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
-import {
-  fillingOf,
-  requireExtras,
-  requireFillable,
-  requireLivePlace,
-  requireMountPlaces,
-} from "./fillable.ts";
+import { fillingOf, requireExtras, requireFillable } from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
 import type { Gone, Note } from "./former-jails.ts";
 import { InJail } from "./in-jail.ts";
 import { compareJail, formerIn } from "./jail.ts";
+import { liveDirectories, requirePlaces } from "./live.ts";
 import { withJailState } from "./look.ts";
 import { userState } from "./look-user.ts";
 import { once as firstOf, Machine, othersIn } from "./machine.ts";
@@ -200,17 +193,6 @@ function tellFormer(changes: readonly Change[], to: Pick<Before, "undeclared" | 
   to.undeclared.push(...changes.map((change) => `${changeText(change)} (${change.why})`));
 }
 
-/** All directories of a live jail. What it throws is due to the first one that would not do alone. */
-function liveDirectories(live: readonly ByteString[], jail: ByteString): readonly ByteString[] {
-  const of = (...some: readonly ByteString[]) => liveOf(some.join(","), fileSystemAt(), jail).directories;
-  try {
-    return of(...live);
-  } catch (error) {
-    const item = live.find((one) => answered(() => of(one)) === undefined);
-    throw isReported(error) ? withDue(error, { key: "live", item }) : error;
-  }
-}
-
 /** What the changes of a jail do that is not made because of the key that an error is due to. */
 const OF_KEY: Readonly<Record<string, readonly Change["what"][]>> = {
   proc: ["proc"],
@@ -223,17 +205,6 @@ function possible(changes: readonly Change[], error: unknown): Change[] {
   const due = error instanceof Error ? dueOf(error) : undefined;
   const failing = due !== undefined && "key" in due ? (OF_KEY[due.key] ?? []) : [];
   return changes.filter(({ what }) => !failing.includes(what));
-}
-
-/** Throws JailkitError for something in a jail that is in the way of live directories. */
-function requirePlaces(
-  root: JailRoot | undefined,
-  changes: readonly Change[],
-  liveOf: (live: readonly ByteString[]) => readonly ByteString[],
-): void {
-  if (root === undefined) return;
-  requireLivePlace(root, changes, liveOf);
-  requireMountPlaces(root, changes);
 }
 
 function compareOne(

@@ -1,0 +1,30 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { answered, isReported } from "../../cli/error.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import { liveOf } from "../../populate/apply/live.ts";
+import { fileSystemAt } from "../../populate/file-system.ts";
+import type { Change } from "../change.ts";
+import { withDue } from "../due.ts";
+import { requireLivePlace, requireMountPlaces } from "./fillable.ts";
+
+/** All directories of a live jail. What it throws is due to the first one that would not do alone. */
+export function liveDirectories(live: readonly ByteString[], jail: ByteString): readonly ByteString[] {
+  const of = (...some: readonly ByteString[]) => liveOf(some.join(","), fileSystemAt(), jail).directories;
+  try {
+    return of(...live);
+  } catch (error) {
+    const item = live.find((one) => answered(() => of(one)) === undefined);
+    throw isReported(error) ? withDue(error, { key: "live", item }) : error;
+  }
+}
+
+/** Throws JailkitError for something in a jail that is in the way of live directories. */
+export function requirePlaces(
+  root: JailRoot | undefined,
+  changes: readonly Change[],
+  liveOf: (live: readonly ByteString[]) => readonly ByteString[],
+): void {
+  if (root === undefined) return;
+  requireLivePlace(root, changes, liveOf);
+  requireMountPlaces(root, changes);
+}
