@@ -87,6 +87,6 @@ export function requireNoOldShell(root: JailRoot, shell: ByteString): void {
   });
   if (version !== "jailkit-2") return;
   const remedy = `jk_update -j ${shellWord(root.path)}`;
-  const message = `${quoted(hostPath(root, path))} is the jk_lsh of jailkit 2, and runs instead of the limited shell in jk_chrootsh: it does not confine users as declared; remove it with: ${remedy}`;
+  const message = `${quoted(hostPath(root, path))} is the jk_lsh of jailkit 2, and runs instead of the limited shell in jk_chrootsh: it does not confine users as declared; fix it with: ${remedy}`;
   throw new JailkitError("bad-shell", 1, message, undefined, remedy);
 }

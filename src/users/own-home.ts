@@ -52,11 +52,11 @@ export function linkedHome({ name }: Pick<PasswdEntry, "name">, root: JailRoot, 
   const is = `has the home ${quoted(hostPath(root, home))}, which is a symbolic link and is not moved`;
   const target = answered(() => lookUp(root, home, { follow: true })?.canonicalPath);
   if (target === undefined) return { message: `${is}: put the home itself there`, remedy: undefined };
-  const side = root.isJail
-    ? ` && jk_jailuser --jail-side-only -j ${shellWord(root.path)} ${operands(name)}`
-    : "";
   const real = root.isJail ? joinHome(root.path, target) : target;
-  const remedy = `usermod -d ${shellWord(real)} ${operands(name)}${side}`;
+  const give = `usermod -d ${shellWord(real)} ${operands(name)}`;
+  const remedy = root.isJail
+    ? `${give} && jk_jailuser --jail-side-only -j ${shellWord(root.path)} ${operands(name)}`
+    : give;
   return { message: `${is}: give the account the home where it leads: ${remedy}`, remedy };
 }
 

@@ -166,8 +166,8 @@ describe("findings", () => {
     const jails = [jailOf("/srv/a", { condition: "unreadable", reason: error.message })];
     const damaged = [error, lost].map((one, index) => ({ id: `${index}`, error: one }));
     expect(found(machine({ list: { jails, damaged } }))).toEqual([
+      ["record", "/srv/a", "jailkit list /srv/a"],
       ["record", lost.file, "jailkit list"],
-      ["unreadable", "/srv/a", "jailkit list /srv/a"],
     ]);
   });
 

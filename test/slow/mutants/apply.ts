@@ -52,7 +52,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/fate.ts", LEAVES, [["goes && holds === undefined", "goes"]]),
   ...within("src/declaration/compare/fate.ts", NESTED, [
-    ["(line ?? otherHomeIn(user, hostPath(root, directory), gone))", "line"],
+    ["find(isOther) ?? otherHomeIn(user, hostPath(root, directory), going)", "find(isOther)"],
   ]),
   ...within("src/declaration/compare/former.ts", "e2e/apply-renamed.test.ts", [
     ["declared.get(heir.name) === jail &&", ""],
@@ -157,7 +157,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (fate.home !== undefined) this.#moved.add(name);", ""],
     ["return isAlone ? undefined :", "return true ? undefined :"],
     [" || isTooLarge(error)) return undefined;", ") return undefined;"],
-    ["code === HOLDS_HOME && ", "false && "],
+    ["code === HOLDS_HOME &&", "false &&"],
   ]),
   ...within("src/declaration/compare/leaving.ts", MOVES, [
     ["known ?? absentFault(jail, places)", "known ?? absentFault(jail)"],
@@ -237,7 +237,7 @@ export const APPLY: readonly Mutant[] = [
     ["NAME_MAX = 255", "NAME_MAX = 256"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", PRUNE, [
-    ["requireNothingRuns(user);\n  const place", "const place"],
+    ["requireNothingRuns(user);\n  // Again", "// Again"],
   ]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
     ["...(prune ? gone.former : [])", "...gone.former"],
@@ -416,7 +416,7 @@ export const APPLY: readonly Mutant[] = [
     ],
   ]),
   ...within("src/jails/delete-plan.ts", STAYS, [
-    ["homes.every((home) => below(path, home) === undefined)", "homes.length === 0"],
+    ["homes.some((home) => below(path, home) !== undefined)", "homes.length > 0"],
   ]),
   ...within("src/declaration/compare/former-names.ts", COMPARE, [
     ["if (!prune) return { sections: [], files: [] };", ""],
@@ -557,9 +557,7 @@ export const APPLY: readonly Mutant[] = [
     ["known !== undefined && isElsewhere(path, known)", "known !== undefined"],
     ["if (isLike) requireNewJail(path);", ""],
   ]),
-  ...within("src/declaration/compare/compare.ts", FORESEES, [
-    ["requireLivePlace(root, changes, liveOf);", ""],
-  ]),
+  ...within("src/declaration/compare/live.ts", FORESEES, [["requireLivePlace(root, changes, liveOf);", ""]]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
     ["if (this.about.isCleared) {", "if (false) {"],
     [
