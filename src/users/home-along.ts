@@ -13,7 +13,7 @@ import { ACCOUNT_FILE_LIMIT, usersIn } from "../system/flat-accounts.ts";
 import { hostText, versionsOf } from "../system/host-files.ts";
 import { below } from "../system/mountinfo.ts";
 import { hostUser, userServices } from "../system/name-services.ts";
-import { ownersBelow } from "./home-owners.ts";
+import { isTooLarge, ownersBelow } from "./home-owners.ts";
 
 type Mover = Pick<PasswdEntry, "name" | "uid">;
 
@@ -61,7 +61,7 @@ function realHome(home: ByteString): ByteString | undefined {
 }
 
 /** An account, and the place of its home: the path without symbolic links, also while nothing is there. */
-interface Housed extends Pick<PasswdEntry, "name" | "home"> {
+interface Housed extends Pick<PasswdEntry, "name" | "uid" | "home"> {
   readonly place: ByteString;
 }
 
@@ -85,7 +85,7 @@ function localAccounts(path: ByteString): readonly Housed[] {
     return local.byPlace.get(path) ?? [];
   }
   const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
-  const accounts = users.map(({ name, home }) => ({ name, home, place: placeOf(home) }));
+  const accounts = users.map(({ name, uid, home }) => ({ name, uid, home, place: placeOf(home) }));
   local = { version, accounts, uids: new Set(users.map(({ uid }) => uid)) };
   return local.accounts;
 }
@@ -137,6 +137,12 @@ export function otherOwner(user: Mover, uid: number, except = NOBODY): PasswdEnt
   return owner === undefined || owner.name === user.name || except.has(owner.name) ? undefined : owner;
 }
 
+/** True if the home of another local account may be anywhere. */
+const isAnyAway = (user: Mover, except = NOBODY): boolean =>
+  local?.accounts.some(
+    ({ name, uid, place }) => name !== user.name && !except.has(name) && isAway(place, uid),
+  ) !== false;
+
 /**
  * By the directories below `place`, which `open` opens: the home of an account that is in another name service, which may not
  * list it, or that has been moved there. Throws JailkitError "name-service", "home-too-large".
@@ -150,18 +156,26 @@ function otherByOwner(
   localAccounts(place);
   const onlyFiles = userServices().every((service) => service === "files");
   const isNobodys = (uid: number) => onlyFiles && !isLocalUid(uid);
+  // Most homes need not be searched, which takes a while for large ones.
+  if (onlyFiles && !deletes && !isAnyAway(user, except)) return undefined;
   const skips = (uid: number) => uid === 0 || uid === user.uid || isNobodys(uid);
-  for (const { uid, path } of ownersBelow(place, skips, undefined, open)) {
-    const owner = otherOwner(user, uid, except);
-    if (owner === undefined) continue;
-    const { name, home } = owner;
-    const there = placeOf(home);
-    const rest = below(there, place);
-    if (rest !== undefined) return { name, home, rest };
-    if (deletes || isAway(there, uid))
-      return { name, home, rest: path, directory: joinPath(normalPath(place), path) };
+  try {
+    for (const { uid, path } of ownersBelow(place, skips, undefined, open)) {
+      const owner = otherOwner(user, uid, except);
+      if (owner === undefined) continue;
+      const { name, home } = owner;
+      const there = placeOf(home);
+      const rest = below(there, place);
+      if (rest !== undefined) return { name, home, rest };
+      if (deletes || isAway(there, uid))
+        return { name, home, rest: path, directory: joinPath(normalPath(place), path) };
+    }
+    return undefined;
+  } catch (error) {
+    // It stops at each directory of another account, whose home is known to be elsewhere.
+    if (deletes && onlyFiles && isTooLarge(error)) return undefined;
+    throw error;
   }
-  return undefined;
 }
 
 /**
