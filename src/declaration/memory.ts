@@ -1,7 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { answered } from "../cli/error.ts";
 import type { Place } from "../config/model.ts";
-import { isLimitedShell } from "../users/access.ts";
 import { Begun } from "./begun.ts";
 import type { Change } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
@@ -9,15 +8,12 @@ import { changesOf } from "./compare/work.ts";
 import { asCreated } from "./creating.ts";
 import { createdHomeOf, homeIdOf, jailsForgotten, KeptHomes, keptKey } from "./kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { addOnce, createdOf, isWritten, leftJails, policiesIn, sumOf, union, writeOnce } from "./once.ts";
+import { addOnce, createdOf, isWritten, union, writeOnce } from "./once.ts";
+import { onceOf, sameOr } from "./once-of.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
 type Compared = Pick<Comparison, "jails" | "settledLeft" | "forgotten" | "letGo" | "out">;
-
-/** What is as it was stays the same object, which writeOnce need not write down. */
-const sameOr = <T>(before: T | undefined, now: T): T =>
-  before !== undefined && Bun.deepEquals(before, now) ? before : now;
 
 /** The same, declared by another file. */
 const declaredIn = <T extends OnceJail | OnceUser>({ file }: Place, once: T): T =>
@@ -239,6 +235,14 @@ export class Memory {
   /** True if the file has all of it. */
   isWritten = (): boolean => isWritten(this.#written, this.#now());
 
+  /** Throws JailkitError "state-full" if the file cannot keep all that is declared, when that is made. */
+  requireRoom(): void {
+    isWritten(this.#written, {
+      ...{ jails: [...this.#jails.values()], users: [...this.#users.values()] },
+      ...{ kept: this.#kept, creating: this.#creating },
+    });
+  }
+
   /** Writes what has changed, or all. Throws SystemError, JailkitError. */
   write(all = false): void {
     if (!(this.#changed || all)) return;
@@ -275,28 +279,4 @@ export class Memory {
     };
     this.#jails.set(path, sameOr(this.#jails.get(path), now));
   }
-}
-
-/** A user who is declared. `once`: as it was before. */
-function onceOf(user: DeclaredUser, once: OnceUser | undefined): OnceUser {
-  const { name, place, jail, directory, groups, keys = [], policy, shell } = user;
-  const isSame = once?.jail === jail;
-  const limited = policy === undefined && isSame ? once.limited : isLimitedShell(shell);
-  const before = once === undefined ? [] : policiesIn(jail, once);
-  const now = {
-    ...{ name, file: place.file, jail, directory },
-    // One of a directory is another account, whatever its uid.
-    ...createdOf(directory ? undefined : once),
-    out: false,
-    limited,
-    policy: policy !== undefined || before.includes(limited),
-    otherPolicy: before.includes(!limited),
-    groups: union(once?.groups, groups),
-    keys: union(
-      once?.keys,
-      keys.map(({ key }) => sumOf(key)),
-    ),
-    left: once === undefined ? [] : leftJails(jail, once),
-  };
-  return sameOr(once, now);
 }

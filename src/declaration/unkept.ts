@@ -26,7 +26,7 @@ export async function whyUnkept(
   });
   const { memoryOf, mustKeep } = await import("./keep.ts");
   try {
-    if (problem === undefined) memoryOf(remembered, compared).isWritten();
+    if (problem === undefined) memoryOf(remembered, compared).requireRoom();
     else if (mustKeep(remembered, compared)) return problem;
     return undefined;
   } catch (error) {

@@ -248,7 +248,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (split !== undefined && normalPath(split.jail) === jail) return undefined;", ""],
     ["const isRight = policy && inside", "const isRight = inside"],
   ]),
-  ...within("src/declaration/memory.ts", MOVES, [
+  ...within("src/declaration/once-of.ts", MOVES, [
     ["before.includes(!limited)", "false"],
     ["left: once === undefined ? [] : leftJails(jail, once)", "left: []"],
   ]),
