@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
+import { followRemedy } from "../../jail/record/named-jail.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { type LeftHome, planDelete, withUserFiles } from "../../jails/delete-plan.ts";
 import { type Change, type Fault, type FaultText, faultText, listed, NO_LONGER, stays } from "../change.ts";
@@ -64,7 +65,8 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
     const about = { of: "jail", name: once.path, jail: once.path } as const;
     const inside = [...recorded].filter((path) => path.startsWith(`${once.path}/`));
     const isEmptiedFirst = inside.length > 0 && inside.every((path) => going.has(path));
-    const { homes, fault, note } = fateOfJail(once, means, isEmptiedFirst);
+    const { homes, fault, note, isTold } = fateOfJail(once, means, isEmptiedFirst);
+    if (isTold) continue;
     if (note !== undefined) notes.push({ ...about, message: note });
     else if (fault !== undefined) faults.push({ ...about, ...fault });
     else {
@@ -83,6 +85,8 @@ interface JailFate {
   readonly fault?: FaultText | undefined;
   /** Why it stays, if that is no error. */
   readonly note?: string | undefined;
+  /** It was moved to where users are declared: the error of that place says so. */
+  readonly isTold?: boolean;
 }
 
 /** Whether a jail is deleted, and with which homes. */
@@ -96,7 +100,9 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
     return prune ? { homes: [], fault } : { homes: [], note: fault.message };
   }
   const known = prune ? undefined : whyNotPruned(path, isHere, means);
-  if (known !== undefined) return { homes: [], note: stays(known).message };
+  const isAt = (place: ByteString) => known?.remedy === followRemedy(path, place);
+  if (known !== undefined)
+    return { homes: [], note: stays(known).message, isTold: [...inhabitants.keys()].some(isAt) };
   const left = leftIn(path, kept);
   const isTaken = left.some(({ uid, isCreated }) => !isCreated || hasAccount(uid));
   const homes = prune && deleteHomes && !isTaken ? left : [];
