@@ -69,7 +69,7 @@ test("the plan says that the home stays, and with which uid", () => {
   );
   const { changes } = linesOf(m, "--prune");
   expect(changes.flatMap(({ warnings }) => warnings)).toEqual([
-    `the home '${HOME}' of uid ${uid} stays: this run is without --delete-homes; it also stays in later ones, as long as the jail is declared`,
+    `the home '${HOME}' of uid ${uid} stays: this run is without --delete-homes; a later one deletes it only together with the jail`,
   ]);
 });
 

@@ -205,7 +205,7 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
     const why =
       deleteHomes || !isOurs
         ? notOurs
-        : "this run is without --delete-homes; it also stays in later ones, as long as the jail is declared";
+        : "this run is without --delete-homes; a later one deletes it only together with the jail";
     said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays: ${why}`);
     if (stat.uid === user.uid)
       stays({ name, uid: user.uid, home: joinHome(root.path, place), created: isOurs });
