@@ -135,7 +135,8 @@ function namingSessions({ name, directory }: DeclaredUser): (step: Step) => Step
         isDone = said.errors.length === 0;
       } finally {
         // The user may have brought that about, by filling the file system.
-        if (!isDone) said.warnings.push(`${quoted(name)} is still allowed what it was before${end}`);
+        const what = said.steps.length === 0 ? "what" : "the rest of what";
+        if (!isDone) said.warnings.push(`${quoted(name)} is still allowed ${what} it was before${end}`);
       }
       warn(said);
     };
