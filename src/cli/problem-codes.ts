@@ -30,7 +30,7 @@ export const PROBLEM_CODES = {
   "bad-section": "a section has a name or contents that cannot be used",
   "bad-setting": "a setting in a file of jailkit export cannot be used",
   "bad-shell": "a shell cannot be used",
-  "bad-state": "the file that keeps what was declared once is damaged",
+  "bad-state": "the file that keeps what was declared once is damaged, or others than root can write it",
   "bad-uid": "an account cannot have such a uid",
   "bad-user": "a user in a file of jailkit export cannot be created",
   "bad-value": "an account cannot have such a value",

@@ -90,6 +90,9 @@ export const waitsFor = (jail: ByteString, why: FaultText): FaultText => ({
 export const isCreation = ({ what, action }: Pick<Change, "what" | "action">): boolean =>
   what === "account" && action === "create";
 
+/** How far a run has come, if something that it needs cannot be written. */
+export const PROGRESS = "not everything is as declared";
+
 /** What an error says, of one that is due to a jail that its user waits for it; throws it again if it is none to report. */
 export function faultText(error: unknown): FaultText {
   if (!isReported(error)) throw error;

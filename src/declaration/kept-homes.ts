@@ -113,6 +113,12 @@ export class KeptHomes implements ReservedUids {
     return true;
   };
 
+  /** True for a home that apply created for a user of that name and uid, and left without its account. */
+  hasCreated({ name, uid, home }: Omit<KeptHome, "created">): boolean {
+    const isIt = (one: KeptHome) => one.name === name && one.home === home && one.created === true;
+    return this.#byUid.get(uid)?.some(isIt) ?? false;
+  }
+
   /**
    * Looks, once in each jail that they were in, which uids of accounts without homes nothing has any more there, and lets
    * these go.

@@ -1,10 +1,11 @@
 import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
+import { readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText, quoted } from "../cli/display.ts";
 import { isReported, JailkitError } from "../cli/error.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
-import { readJailFile, withTree } from "../jail/fs/look.ts";
+import { withJailFile, withTree } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
 import { appendToFile, putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
@@ -23,9 +24,8 @@ import {
   type OnceJail,
   type OnceUser,
 } from "./once-shape.ts";
+import { isOwn, requireOwnState, STATE_DIRECTORY } from "./state.ts";
 
-/** Of root alone. */
-export const STATE_DIRECTORY = "/var/lib/jailkit";
 /** What was declared once, so that --prune removes nothing else. Only root can read it. */
 export const ONCE_FILE = `${STATE_DIRECTORY}/declared.json`;
 /** That of a file without accounts that are about to be created, which a run that ends writes. */
@@ -46,10 +46,19 @@ function bad(why: string): JailkitError {
   return new JailkitError("bad-state", 1, message, undefined, remedy);
 }
 
-/** The bytes of the file; undefined if there is none. Throws JailkitError "bad-state" for something else, or too much of it. */
+/**
+ * The bytes of the file; undefined if there is none. Throws JailkitError "bad-state" for something else, too much of it, or what
+ * others than root may have written.
+ */
 function readBytes(): Uint8Array | undefined {
+  requireOwnState();
   try {
-    return withTree((tree) => readJailFile(tree, ONCE_FILE, LARGEST));
+    return withTree((tree) =>
+      withJailFile(tree, ONCE_FILE, (fd, { stat }) => {
+        if (!isOwn(stat)) throw bad("users other than root can write it, and so change what --prune removes");
+        return readAllFd(fd, LARGEST, stat.size);
+      }),
+    );
   } catch (error) {
     if (isErrno(error, "EFBIG")) throw bad("is too large");
     throw isErrno(error, "EINVAL", "ELOOP") ? bad("is not a regular file") : error;

@@ -6,7 +6,8 @@ import { heldPlace, readOnlyProblem } from "../jail/fs/writable.ts";
 import { type FaultText, faultText } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
 import type { Remembered } from "./keep.ts";
-import { ONCE_FILE, STATE_DIRECTORY, UNKEPT } from "./once.ts";
+import { ONCE_FILE, UNKEPT } from "./once.ts";
+import { STATE_DIRECTORY } from "./state.ts";
 
 // What is given, and cannot be written down, would be nobody's later: --prune would not take it back. So it waits.
 

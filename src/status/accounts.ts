@@ -11,6 +11,7 @@ import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { withOneTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
+import { isLocalUser } from "../system/account-tools.ts";
 import { isClosed } from "../users/leaving.ts";
 
 /** Why an account is not in its jail as it should be. */
@@ -67,8 +68,13 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   const applied = applying();
   const ofJails = lacking.flatMap(({ jail, users }) =>
     users.map((user): AccountFault => {
+      const { name } = user;
       const { message, remedy } = notInJailFinding(user, jail);
-      return { kind: "not-in-jail", name: user.name, message, remedy: applied(user, jail) ?? remedy };
+      const run = applied(user, jail);
+      // Such as one of before that --prune has taken out of the files of the jail: nothing tells that any more.
+      const other =
+        run === undefined && isLocalUser(name) ? `; if the account is to go: userdel ${operands(name)}` : "";
+      return { kind: "not-in-jail", name, message: message + other, remedy: run ?? remedy };
     }),
   );
   return [...ofShells, ...ofJails];

@@ -27,6 +27,7 @@ import { readDeclaration, readWithOthers } from "../declaration/read.ts";
 import { withRenamed } from "../declaration/renamed.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
+import { requireOwnState } from "../declaration/state.ts";
 import { unkeptBy, whyUnkept } from "../declaration/unkept.ts";
 import type { Doubt } from "../declaration/warnings.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
@@ -175,6 +176,8 @@ function emptyFiles(declaration: Declaration, { jails, users }: Once, usual: boo
 
 async function apply(files: readonly string[], options: Options): Promise<number> {
   const { check, configDir, prune, deleteHomes, json, noWait } = options;
+  // Before its lock is taken there.
+  requireOwnState();
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
   endWhilePlanning(files, options);
   const usual = files.length === 0;

@@ -744,6 +744,30 @@ const CASES: readonly Case[] = [
     before: (m) => all(m, `mv ${J}/home/guest ${J}/home/away; chown 7777 ${J}/home`),
     after: (m) => all(m, `chown 0 ${J}/home; mv ${J}/home/away ${J}/home/guest`),
   },
+  {
+    what: "a read-only /etc, for one who leaves, two who lose a group, and one who comes",
+    fails: ["user goes", "user loses", "user outside", "user x"],
+    declared: user("loses") + user("x"),
+    options: ["--prune"],
+    before: (m) => {
+      m.write(FILE, ["goes", "loses", "outside"].map((name) => user(name, "groups = team\n")).join(""));
+      const mounts = ["/etc", "/etc/jailkit"].map((path) => `mount --bind ${path} ${path}`);
+      all(
+        m,
+        "jailkit apply",
+        "jk_jailuser --unjail -m -s /bin/sh outside",
+        ...mounts,
+        "mount -o remount,bind,ro /etc",
+      );
+    },
+    after: (m) => {
+      all(
+        m,
+        "umount /etc/jailkit; umount /etc; userdel -r goes; userdel -r loses; userdel -r outside",
+        `sed -i '/^goes:/d;/^loses:/d;/^team:/d' ${J}/etc/passwd ${J}/etc/group`,
+      );
+    },
+  },
 ];
 
 let m: Machine;

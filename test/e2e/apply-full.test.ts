@@ -100,6 +100,12 @@ test("who is allowed less keeps what was allowed before, and is told to, with wh
     expect.stringContaining("'eve' is still allowed what it was before; "),
   ]);
   expect(m.must(["id", "-Gn", "eve"]).stdout).not.toContain("team");
+  // In the jail it is a member still.
+  expect(changes.find(({ what }) => what === "groups")).toMatchObject({
+    status: "failed",
+    steps: ["took 'eve' out of the group 'team'"],
+    warnings: [expect.stringContaining("'eve' is still allowed the rest of what it was before; ")],
+  });
   expect(canLogIn("eve")).toBe(true);
   expect(typeRemedy(m, warning.split(", with: ")[1] ?? "false")).toMatchObject({ status: 0 });
   expect(canLogIn("eve")).toBe(false);

@@ -1,5 +1,14 @@
 /** `jailkit apply` in jails whose users work against it. */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
 import { did, FINGERPRINTS, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
@@ -326,4 +335,71 @@ test("a jail that stays because of a user's files is not looked at for longer th
   );
   m.must(["rm", "-r", `${place}/srv/many`]);
   expect(did(m, "--prune")).toEqual([`done - jail ${place} (no longer declared)`]);
+});
+
+describe("a home that who may write above it takes away keeps a key remembered, for the run after it is back", () => {
+  const home = `${J}/srv/h/hal`;
+  const hidden = `${J}/srv/h/.hal`;
+  const keys = () => m.read(`${home}/.ssh/authorized_keys`);
+  const GONE = `- user hal: keys ${FINGERPRINTS[0]} (no longer declared)`;
+  const fault =
+    "the keys that were declared are not in '/srv/customer/srv/h/hal', which others than root can exchange";
+  const declareHal = (rights: string) =>
+    m.write(FILE, `${JAIL}[user hal]\njail = ${J}\nhome = /srv/h/hal\n${rights}`);
+
+  beforeAll(() => {
+    m.addUser("mallory");
+  });
+  beforeEach(() => {
+    m.must(["sh", "-c", `mkdir -p ${J}/srv/h && chown root ${J}/srv/h`]);
+    declareHal(`shell = /bin/bash\nauthorized_keys = ${KEYS[0]}\n`);
+    m.must(["jailkit", "apply", "--prune"]);
+    m.must(["chown", "mallory", `${J}/srv/h`]);
+  });
+  afterEach(() => {
+    m.must(["chown", "root", `${J}/srv/h`]);
+    expect([did(m, "--prune"), keys()]).toEqual([[], ""]);
+  });
+
+  test("between the plan and the step", async () => {
+    const hide = `import ctypes, os
+libc = ctypes.CDLL(None)
+fd = libc.inotify_init()
+libc.inotify_add_watch(fd, b"${J}/etc", 0x180)
+print("waits", flush=True)
+os.read(fd, 4096)
+os.rename("${home}", "${hidden}")`;
+    const watcher = m.start(["python3", "-c", hide], { user: "mallory" });
+    await watcher.until(({ stdout }) => (stdout.includes("waits") ? true : undefined));
+    declareHal("allow = sftp\n");
+    const { changes, status } = linesOf(m, "--prune");
+    await watcher.ended;
+    expect([status, changes.at(-1)]).toMatchObject([
+      ...[1, { text: GONE, status: "failed", errors: [expect.stringContaining(fault)] }],
+    ]);
+    // Missing when the plan is made.
+    expect(linesOf(m, "--prune").status).toBe(1);
+    m.must(["mv", "-T", hidden, home]);
+    expect(did(m, "--prune")).toEqual([`done ${GONE}`]);
+  });
+
+  test("before the plan, with another one in its place", () => {
+    m.must(["sh", "-c", `mv -T ${home} ${hidden} && install -d -o hal ${home}`]);
+    declareHal("shell = /bin/bash\n");
+    for (let count = 0; count < 2; count++) {
+      const { changes, status } = linesOf(m, "--prune");
+      expect([status, changes]).toMatchObject([
+        1,
+        [
+          {
+            text: "- user hal: keys 1 that cannot be read (no longer declared)",
+            status: "failed",
+            errors: [expect.stringContaining(fault)],
+          },
+        ],
+      ]);
+    }
+    m.must(["sh", "-c", `rmdir ${home} && mv -T ${hidden} ${home}`]);
+    expect(did(m, "--prune")).toEqual([`done ${GONE}`]);
+  });
 });

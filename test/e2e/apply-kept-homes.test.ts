@@ -69,7 +69,7 @@ test("the plan says that the home stays, and with which uid", () => {
   );
   const { changes } = linesOf(m, "--prune");
   expect(changes.flatMap(({ warnings }) => warnings)).toEqual([
-    `the home '${HOME}' of uid ${uid} stays: this run is without --delete-homes; it also stays in later ones, as long as the jail is declared`,
+    `the home '${HOME}' of uid ${uid} stays: this run is without --delete-homes; a later one deletes it only together with the jail`,
   ]);
 });
 
@@ -86,6 +86,29 @@ test("no new account gets the uid, in the same run or a later one, from apply or
   declare(JAIL, "--prune", "--delete-homes");
   m.must(hand);
   expect(uidOf("hand")).toBe(uid + 3);
+});
+
+test("who comes back with the uid has the home of before, which is deleted with --delete-homes as before", () => {
+  const uid = leaveHome();
+  for (const times of [1, 2]) {
+    declare(JAIL + user("bob", `uid = ${uid}\n`));
+    expect([times, uidOf("bob")]).toEqual([times, uid]);
+    declare(JAIL, ...(times === 1 ? ["--prune"] : ["--prune", "--delete-homes"]));
+    expect([uidOf("bob"), m.exists(HOME)]).toEqual([undefined, times === 1]);
+  }
+});
+
+test("not one that apply did not create, nor one of another name", () => {
+  const uid = leaveHome();
+  declare(JAIL + user("carl", `uid = ${uid}\nhome = /home/bob\n`));
+  declare(JAIL, "--prune", "--delete-homes");
+  expect(m.exists(HOME)).toBe(true);
+  m.mkdir(`${J}/home/dan`, { owner: [4711, 100] });
+  for (const options of [["--prune"], ["--prune", "--delete-homes"]]) {
+    declare(JAIL + user("dan", "uid = 4711\n"));
+    declare(JAIL, ...options);
+    expect([uidOf("dan"), m.exists(`${J}/home/dan`)]).toEqual([undefined, true]);
+  }
 });
 
 test("the problem of who declares the uid names the home, whatever else has that uid", () => {

@@ -10,7 +10,8 @@ setDefaultTimeout(120_000);
 const J = "/srv/jail";
 const FOLDER = "/etc/jailkit/jails.d";
 const FILE = `${FOLDER}/one.ini`;
-const MEMORY = "/var/lib/jailkit/declared.json";
+const STATE = "/var/lib/jailkit";
+const MEMORY = `${STATE}/declared.json`;
 const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
 const END_SESSIONS = "setpriv --reuid=7001 --regid=65534 --clear-groups kill -KILL -- -1";
 const user = (more = "") => `[user x]\njail = ${J}\nshell = /bin/bash\n${more}`;
@@ -182,6 +183,36 @@ const CASES: readonly Case[] = [
     declared: JAIL,
     before: `echo x >${MEMORY}`,
     ...{ code: "bad-state", remedy: `mv -nT ${MEMORY} ${MEMORY}.old` },
+  },
+  {
+    what: "what was declared once, which everybody can write",
+    declared: JAIL,
+    before: `chmod 0666 ${MEMORY}`,
+    ...{ code: "bad-state", remedy: `mv -nT ${MEMORY} ${MEMORY}.old` },
+  },
+  {
+    what: "what was declared once, which another one has put there",
+    declared: JAIL,
+    before: `chown 7001 ${MEMORY}`,
+    ...{ code: "bad-state", remedy: `mv -nT ${MEMORY} ${MEMORY}.old`, options: ["--prune"] },
+  },
+  {
+    what: "a directory of it that everybody can write",
+    declared: JAIL,
+    before: `chmod 0777 ${STATE}`,
+    ...{ code: "bad-state", remedy: `chown 0:0 ${STATE} && chmod 0755 ${STATE}`, options: ["--prune"] },
+  },
+  {
+    what: "a directory of it that is another one's",
+    declared: JAIL,
+    before: `chown 7001 ${STATE}`,
+    ...{ code: "bad-state", remedy: `chown 0:0 ${STATE} && chmod 0755 ${STATE}` },
+  },
+  {
+    what: "a file in the place of its directory",
+    declared: JAIL,
+    before: `jailkit delete --yes ${J}; rm -r ${STATE}; touch ${STATE}`,
+    ...{ code: "bad-state", remedy: `mv -nT ${STATE} ${STATE}.old` },
   },
 ];
 

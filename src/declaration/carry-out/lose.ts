@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { quoted } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { lookUp } from "../../jail/fs/look.ts";
-import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
+import { hostPath, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
@@ -18,7 +18,7 @@ import type { OnceUser } from "../once-shape.ts";
 import { doneOrClosed, isIn } from "./close-login.ts";
 import { removePolicy } from "./policy.ts";
 import { changeOne, type Said } from "./steps.ts";
-import { keyCount } from "./takes.ts";
+import { keyCount, requireNotHidden } from "./takes.ts";
 
 /** Takes an account out of the groups that were declared. */
 export function forgetGroups(user: PasswdEntry, { groups }: OnceUser, { steps }: Said): void {
@@ -31,18 +31,15 @@ export function forgetGroups(user: PasswdEntry, { groups }: OnceUser, { steps }:
   }
 }
 
-/**
- * Removes the keys that were declared from the home in the jail, or on the host. True if there were some. Throws JailkitError if
- * they may be left.
- */
-export function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { steps }: Said): boolean {
+/** Removes the keys that were declared from the home in the jail, or on the host. Throws JailkitError if they may be left. */
+export function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { steps }: Said): void {
+  if (once.keys.length === 0) return;
   const home = homeFor(user, root.path);
-  if (once.keys.length === 0 || lookUp(root, home) === undefined) return false;
   const place = { root, user, home };
-  const keys = keyLinesIn(keysText(place)).flatMap(({ key }) => (once.keys.includes(sumOf(key)) ? key : []));
-  if (keys.length === 0) return false;
-  steps.push(`removed ${keyCount(removeKeys(place, new Set(keys)))} from its authorized_keys`);
-  return true;
+  const lines = lookUp(root, home) === undefined ? [] : keyLinesIn(keysText(place));
+  const keys = lines.flatMap(({ key }) => (once.keys.includes(sumOf(key)) ? key : []));
+  if (keys.length === 0) requireNotHidden(hostPath(root, home));
+  else steps.push(`removed ${keyCount(removeKeys(place, new Set(keys)))} from its authorized_keys`);
 }
 
 /** What cannot be removed of an account that cannot log in is a warning. */

@@ -14,7 +14,6 @@ import { deleteJail } from "../../jails/delete.ts";
 import { type LeftHome, planDelete } from "../../jails/delete-plan.ts";
 import { removeAccount } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { closeFirst } from "../../system/exchange.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
@@ -26,7 +25,7 @@ import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
 import type { FormerJail } from "../compare/former-jails.ts";
-import { isExchangeable, isOutside, isSame } from "../compare/taken-out.ts";
+import { isOutside, isSame } from "../compare/taken-out.ts";
 import { createdHomeOf } from "../kept-homes.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
@@ -166,19 +165,11 @@ function takeBack(once: OnceUser, { what }: Change, said: Said): void {
   if (user === undefined || !(stays || isOutside(once, user)))
     said.steps.push(`the account ${quoted(once.name)} is neither in the jail nor outside of jails any more`);
   else if (what === "groups") forgetGroups(user, once, said);
-  else if (!stays) takeKeysOutside(user, once, said);
+  else if (!stays) withTree((host) => forgetKeys(host, user, once, said));
   else {
     using root = openNamedJail(once.jail);
     forgetKeys(root, user, once, said);
   }
-}
-
-/** Takes keys from a home outside of jails. Throws JailkitError if others may have hidden it, and bring it back. */
-function takeKeysOutside(user: PasswdEntry, once: OnceUser, said: Said): void {
-  const home = normalPath(user.home);
-  if (withTree((host) => forgetKeys(host, user, once, said)) || !isExchangeable(home)) return;
-  const message = `the keys that were declared are not in ${quoted(home)}, which others than root can exchange, and may come back with the home: ${closeFirst(home)}`;
-  throw new JailkitError("unsafe-parent", 1, message);
 }
 
 interface Created extends Means {
@@ -214,7 +205,7 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
     const why =
       deleteHomes || !isOurs
         ? notOurs
-        : "this run is without --delete-homes; it also stays in later ones, as long as the jail is declared";
+        : "this run is without --delete-homes; a later one deletes it only together with the jail";
     said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays: ${why}`);
     if (stat.uid === user.uid)
       stays({ name, uid: user.uid, home: joinHome(root.path, place), created: isOurs });

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import { type AccountRun, makeChanges, type PlannedChange } from "../../users/account-run.ts";
-import { type Change, type FaultText, faultText, nameOf } from "../change.ts";
+import { type Change, type FaultText, faultText, nameOf, PROGRESS } from "../change.ts";
 import { changesByStep, type StepTable } from "../order.ts";
 import { type Ended, NOTHING_SAID, type Shown } from "./report.ts";
 
@@ -139,7 +139,7 @@ async function attempt(work: Work, jail: ByteString): Promise<Said> {
 
 /** What an error in a jail says; throws it again if it is none to report. */
 export const failureIn = (jail: ByteString, error: unknown): FaultText =>
-  noRoom(error, jail, { left: [], progress: "not everything is as declared" }) ?? faultText(error);
+  noRoom(error, jail, { left: [], progress: PROGRESS }) ?? faultText(error);
 
 /** Makes one change of an account, and says what it did. `after`: as for makeChanges. */
 export function changeOne(

@@ -7,6 +7,7 @@ import type { JailRoot } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup, modifyAccount } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
+import { closeFirst } from "../../system/exchange.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { isLimitedShell } from "../../users/access.ts";
@@ -15,8 +16,9 @@ import { byStrictness } from "../../users/key-lines.ts";
 import { type KeyPlace, keysText, removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import { type Change, type FaultText, partText } from "../change.ts";
-import { withKeyPlace, withKeysElsewhere } from "../compare/look-keys.ts";
+import { keyHome, withKeyPlace, withKeysElsewhere } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-policy.ts";
+import { isExchangeable } from "../compare/taken-out.ts";
 import type { UserWork } from "../compare/work.ts";
 import type { DeclaredUser } from "../model.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
@@ -94,7 +96,20 @@ export function takingWays(
   };
 }
 
-/** Removes keys from where an account has them: its jail, which `rootOf` opens, or the one that it is in still. */
+/**
+ * Throws JailkitError "unsafe-parent" if keys that are not in a home of the host may come back: others than root can have hidden
+ * or exchanged it.
+ */
+export function requireNotHidden(home: ByteString): void {
+  if (!isExchangeable(home)) return;
+  const message = `the keys that were declared are not in ${quoted(home)}, which others than root can exchange, and may come back with the home: ${closeFirst(home)}`;
+  throw new JailkitError("unsafe-parent", 1, message);
+}
+
+/**
+ * Removes keys from where an account has them: its jail, which `rootOf` opens, or the one that it is in still. Throws
+ * JailkitError if they may be left.
+ */
 export function takeKeys(
   declared: DeclaredUser,
   items: readonly ByteString[],
@@ -106,6 +121,7 @@ export function takeKeys(
     lookUp(place.root, place.home) === undefined ? 0 : removeKeys(place, new Set(items));
   const there = withKeysElsewhere(declared, user, remove) ?? 0;
   const count = there + (withKeyPlace(declared, user, rootOf, remove) ?? 0);
+  if (count === 0) requireNotHidden(keyHome(declared, user));
   steps.push(`removed ${keyCount(count)} from its authorized_keys`);
 }
 

@@ -135,7 +135,8 @@ function namingSessions({ name, directory }: DeclaredUser): (step: Step) => Step
         isDone = said.errors.length === 0;
       } finally {
         // The user may have brought that about, by filling the file system.
-        if (!isDone) said.warnings.push(`${quoted(name)} is still allowed what it was before${end}`);
+        const what = said.steps.length === 0 ? "what" : "the rest of what";
+        if (!isDone) said.warnings.push(`${quoted(name)} is still allowed ${what} it was before${end}`);
       }
       warn(said);
     };
@@ -166,9 +167,13 @@ function changeOptions(declared: DeclaredUser, { root, once }: UserMeans, { step
 
 /**
  * Creates an account, as jk_addjailuser does. One that apply created before, and that somebody has removed since, gets its uid
- * again: its home and its line in the jail are there still.
+ * again: its home and its line in the jail are there still. So is, for who comes back with the uid, a home that stayed.
  */
-function create(declared: DeclaredUser, { root, once, uidInstead, memory }: UserMeans, said: Said): void {
+function create(
+  declared: DeclaredUser,
+  { root, once, uidInstead, memory, kept }: UserMeans,
+  said: Said,
+): void {
   const { name } = declared;
   const before = once?.jail === root.path ? once : undefined;
   const values = valuesOf(declared, newUid(declared, once, hostUser), uidInstead);
@@ -177,7 +182,9 @@ function create(declared: DeclaredUser, { root, once, uidInstead, memory }: User
   const account = planNewAccount(root, values, access, DECLARED);
   for (const line of newAccountWarnings(values)) run.warn(line);
   const stayed = before?.created === account.user.uid ? before.createdHome : undefined;
-  const createdHome = account.createsHome ? joinHome(root.path, account.jailHome) : stayed;
+  const home = joinHome(root.path, account.jailHome);
+  const isOurs = account.createsHome || kept.hasCreated({ name, uid: account.user.uid, home });
+  const createdHome = isOurs ? home : stayed;
   const { password = LOCKED } = account;
   const user = creating(
     { name, password, createdHome },

@@ -11,6 +11,7 @@ import { dueOf } from "../due.ts";
 import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration } from "../model.ts";
 import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
+import { besideAccounts } from "./closed-accounts.ts";
 import { fillingOf, requireExtras, requireFillable } from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
@@ -157,13 +158,16 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
 /** With a fault in place of changes that could not be made. */
 function foreseen(compared: UserComparison, planned: Planned, foresight: UserForesight): UserComparison {
   const { name, jail } = planned.declared;
+  const about = { of: "user", name, jail } as const;
+  const open = besideAccounts(compared, about);
+  if (open !== compared) return open;
   const asked = compared.onlyTakes ? taking(compared.changes) : compared.changes;
   if (asked.length === 0 && compared.fault !== undefined) return compared;
   try {
     foresight.require(planned);
     return compared;
   } catch (error) {
-    return withFault(compared, { of: "user", name, jail, ...faultText(error) });
+    return withFault(compared, { ...about, ...faultText(error) });
   }
 }
 

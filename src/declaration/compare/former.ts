@@ -119,8 +119,8 @@ export function formerOf(
       const outside = takenOut(once, machine, NO_LONGER);
       if (outside !== undefined) out.push(outside);
       const given = (outside?.changes ?? []).map((change) => ({ of: "given", once, change }) as const);
-      const isSettled = nothing.length === before.length && given.length === 0;
-      if (isSettled) forgotten.push({ of: "user", name: once.name });
+      const isLeft = given.length > 0 || outside?.fault !== undefined;
+      if (nothing.length === before.length && !isLeft) forgotten.push({ of: "user", name: once.name });
       return [...left, ...given];
     }
     const { name, jail } = once;
@@ -152,11 +152,13 @@ export function formerOf(
   });
   return {
     former: [...former, ...gone.former],
-    faults: prune ? causesFirst(gone.faults, faults) : [],
+    faults: prune ? causesFirst(gone.faults, [...faults, ...faultsOf(out)]) : [],
     forgotten: [...forgotten, ...gone.forgotten],
     ...{ settled, out, notes: prune ? gone.notes : [...gone.notes, ...faults.map(asNote)] },
   };
 }
+
+const faultsOf = (out: readonly TakenOut[]): Fault[] => out.flatMap(({ fault }) => fault ?? []);
 
 /** Why a user would stay, with why its jail cannot be used. */
 const asNote = ({ of, name, message, cause }: Fault): Note => ({

@@ -15,6 +15,7 @@ import { unjailUser } from "../../users/unjail.ts";
 import { type FaultText, faultText, stays, waitsFor } from "../change.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
+import { closedAccounts } from "./closed-accounts.ts";
 import { type Fate, fateOf } from "./fate.ts";
 import type { InJail } from "./in-jail.ts";
 import type { JailState } from "./jail-state.ts";
@@ -91,7 +92,9 @@ export class Leavers {
     const homes = () => inside.homes;
     const fate = fateOf(root, account, once, this.deleteHomes, { gone: this.#moved, homes });
     const isOut = fate.how === "out" && account !== undefined;
-    return { fate, fault: isOut ? this.#whyNotOut(root, account, fate.home) : undefined };
+    if (isOut) return { fate, fault: this.#whyNotOut(root, account, fate.home) };
+    const why = fate.how === "removed" && account !== undefined ? closedAccounts(root.path) : undefined;
+    return { fate, fault: why && stays(why) };
   }
 
   /** What the code that takes accounts out of jails would refuse. */

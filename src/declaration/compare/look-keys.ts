@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
-import { splitHome } from "../../jail/accounts/separator.ts";
+import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
@@ -14,6 +14,7 @@ import { type Change, type FaultText, faultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { sumOf, union } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
+import { isExchangeable } from "./taken-out.ts";
 
 /** The keys of an account. */
 interface KeyState {
@@ -45,6 +46,13 @@ export function withKeyPlace<T>(
   if (split !== undefined && !directory && normalPath(split.jail) !== jail) return undefined;
   const root = rootOf();
   return root && use({ root, user, home: homeFor(user, jail) });
+}
+
+/** The path on the host of the home that has the keys of a declared account, wherever it is. */
+export function keyHome({ jail, directory }: Pick<DeclaredUser, "jail" | "directory">, user: PasswdEntry) {
+  const home = normalPath(user.home);
+  const isInside = directory || home === jail || home.startsWith(`${jail}/`);
+  return isInside ? normalPath(joinHome(jail, homeFor(user, jail))) : home;
 }
 
 /** The jail that an account is in, if that is another one than the declared one. */
@@ -107,10 +115,13 @@ function readKeyState(
   if (text === undefined) return none;
   const lines = new Set(text.split("\n"));
   // Nearly always; to read thousands of files would take a second.
+  const former = union(formerThere, formerIn(text, sums));
   const merge = keys.every(({ line }) => lines.has(line)) ? undefined : mergeKeys(text, keys);
   return {
     lacking: merge?.added ?? 0,
-    former: union(formerThere, formerIn(text, sums)),
+    // All of them if others may have exchanged the home for one without keys: then the run says so.
+    former:
+      former.length === 0 && sums.size > 0 && isExchangeable(keyHome(declared, account)) ? [...sums] : former,
     otherOptions: merge?.otherOptions ?? 0,
     stricterOptions: merge && merge.otherOptions > 0 ? strictness(text, keys) : undefined,
   };

@@ -16,6 +16,7 @@ import { keysText } from "../../users/keys.ts";
 import { type Change, type Fault, listed, listedKeys } from "../change.ts";
 import { sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
+import { closedAccounts } from "./closed-accounts.ts";
 import type { Machine } from "./machine.ts";
 
 /** An account that is in no jail any more, since somebody has taken it out, with what apply gave it and it still has. */
@@ -25,6 +26,8 @@ export interface TakenOut {
   readonly note: Pick<Fault, "of" | "name" | "message"> | undefined;
   /** What takes back the groups and keys: outside, these let somebody in on the machine. */
   readonly changes: readonly Change[];
+  /** Why groups are not taken back. */
+  readonly fault: Fault | undefined;
 }
 
 /** True for an account that may be the one which was declared. */
@@ -40,12 +43,15 @@ export function takenOut(once: OnceUser, machine: Machine, why: string): TakenOu
   const { name, jail, created, directory, out } = once;
   const account = directory ? undefined : answered(() => machine.accounts.userByName(name));
   if (account === undefined || !isOutside(once, account) || !machine.facts.isLocal(name)) return undefined;
-  const changes = changesOf(once, groupsLeft(once, account, machine), keysLeft(once, account), why);
+  const groups = groupsLeft(once, account, machine);
+  const changes = changesOf(once, groups, keysLeft(once, account), why);
+  const closed = groups.length > 0 ? closedAccounts(jail) : undefined;
   const stays = `the account stays, as it was taken out of ${display(jail)} by hand; userdel ${operands(name)} removes it`;
   return {
     name,
     note: created === undefined || out ? undefined : { of: "user", name, message: stays },
     changes,
+    fault: closed && { of: "user", name, jail, ...closed },
   };
 }
 
@@ -63,6 +69,7 @@ export function keptInside(
   return changesOf(once, groupsLeft(once, account, machine), keys, why);
 }
 
+/** Of the groups nothing, if that would fail. */
 function changesOf(
   { name, jail }: OnceUser,
   groups: readonly ByteString[],
@@ -71,7 +78,7 @@ function changesOf(
 ): readonly Change[] {
   const about = { action: "remove", of: "user", name, jail, why } as const;
   return [
-    ...(groups.length > 0
+    ...(groups.length > 0 && closedAccounts(jail) === undefined
       ? [{ ...about, what: "groups", from: listed(groups), items: groups } as const]
       : []),
     ...(keys.length > 0 ? [{ ...about, what: "keys", from: listedKeys(keys), items: keys } as const] : []),

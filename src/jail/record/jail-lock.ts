@@ -13,6 +13,7 @@ import { withKeptLock } from "../../system/account-lock.ts";
 import { lockName, releaseName } from "../fs/lock.ts";
 import { withTree } from "../fs/look.ts";
 import { withDirectory } from "../fs/walk.ts";
+import { requireWritableAccounts } from "../fs/writable.ts";
 import { makeOwnDirectory } from "./registry.ts";
 
 // One tool at a time changes a jail. Whoever needs more than one lock takes them in this order, so that no two tools wait
@@ -112,9 +113,10 @@ function openLocks(): number | undefined {
 
 /**
  * Calls `use` while no other tool of ours changes accounts of the host. usermod(8) and the like have locks of their own, but
- * give up after some seconds.
+ * give up after some seconds. Throws SystemError EROFS where these would say that a lock is taken.
  */
 export function withHostAccounts<T>(use: () => T): T {
+  requireWritableAccounts();
   const { tool, json } = asked;
   using locks = new HeldLocks(openLocks(), ACCOUNTS, {
     ...{ tool, json, see: SEE },

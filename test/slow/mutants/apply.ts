@@ -188,10 +188,10 @@ export const APPLY: readonly Mutant[] = [
     ["if (answered(() => userByName(once.name) === undefined) !== true) return [];", ""],
   ]),
   ...within("src/declaration/compare/former.ts", LEAVES, [
-    ["if (isSettled) forgotten", "if (false) forgotten"],
+    ["if (nothing.length === before.length && !isLeft) forgotten", "if (false) forgotten"],
     [
-      "const isSettled = nothing.length === before.length && given.length === 0;",
-      "const isSettled = nothing.length === before.length;",
+      "const isLeft = given.length > 0 || outside?.fault !== undefined;",
+      "const isLeft = outside?.fault !== undefined;",
     ],
     ["if (out) return false;", ""],
     ["split === undefined || once.out ? once", "split === undefined ? once"],
