@@ -11,7 +11,7 @@ import {
 } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
-import { did, FINGERPRINTS, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { did, FINGERPRINTS, KEYS, linesIn, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -26,6 +26,17 @@ beforeAll(async () => {
   m = await openApplyMachine();
 });
 afterAll(() => m?.close());
+
+/** The lines of a run of --prune, during which users act once: when it first writes below the jail's etc, after the plan. */
+async function prunedWhile(act: () => void) {
+  let isDone = false;
+  const stops = { calls: ["renameat", "renameat2"], paths: [`${J}/etc`, `${J}/etc/jailkit`] };
+  const result = await runWithStops(m, ["jailkit", "apply", "--json", "--prune"], stops, () => {
+    if (!isDone) act();
+    isDone = true;
+  });
+  return linesIn(result);
+}
 
 /** Declares the user, whose rights are these. */
 const declare = (more: string) =>
@@ -120,56 +131,40 @@ test.each<[string, string, string[]]>([
   async (_, keys, expected) => {
     declare("shell = /bin/bash\ngroups = team\n");
     m.must(["jailkit", "apply", "--prune"]);
-    const swap = `import ctypes, os
-libc = ctypes.CDLL(None)
-fd = libc.inotify_init()
-libc.inotify_add_watch(fd, b"${KEY_FILE}", 0x20)
-print("waits", flush=True)
-os.read(fd, 4096)
-os.rename("${KEY_FILE}", "${KEY_FILE}.old")
-os.mkfifo("${KEY_FILE}")`;
-    const watcher = m.start(["python3", "-c", swap], { user: "eve" });
-    await watcher.until(({ stdout }) => (stdout.includes("waits") ? true : undefined));
     const rights = "allow = sftp\nconfine = 1\n";
     m.write(FILE, `${JAIL}[user eve]\njail = ${J}\nauthorized_keys = ${keys}\n${rights}`);
-    const { changes } = linesOf(m, "--prune");
+    const swap = `mv ${KEY_FILE} ${KEY_FILE}.old && mkfifo ${KEY_FILE}`;
+    const { changes } = await prunedWhile(() => m.must(["sh", "-c", swap], { user: "eve" }));
     expect(changes.map(({ text, status }) => `${status} ${text}`)).toEqual([
       "done + user eve: policy allow, confine (it has no section)",
       ...expected,
       "done - user eve: groups team (no longer declared)",
     ]);
     expect(m.must(["id", "-Gn", "eve"]).stdout).not.toContain("team");
-    await watcher.ended;
     m.must(["mv", "-T", `${KEY_FILE}.old`, KEY_FILE]);
     expect(did(m, "--prune")).toEqual([expect.stringMatching(/^done . user eve: keys /)]);
   },
 );
 
-/** Lets the user put a FIFO in the place of the own keys when a run first writes below `watched`. */
-async function swapKeys(user: string, watched: string, file: string) {
-  const swap = `import ctypes, os
-libc = ctypes.CDLL(None)
-fd = libc.inotify_init()
-libc.inotify_add_watch(fd, b"${watched}", 0x80)
-print("waits", flush=True)
-os.read(fd, 4096)
-os.rename("${file}", "${file}.old")
-os.mkfifo("${file}")`;
-  const watcher = m.start(["python3", "-c", swap], { user });
-  await watcher.until(({ stdout }) => (stdout.includes("waits") ? true : undefined));
-  return watcher;
+/** What a run did in which a user puts a FIFO in the place of the own keys, between the groups and the keys that it gives. */
+function didWhileSwapped(user: string, file: string): string[] {
+  const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
+  m.rename(usermod, real);
+  const swap = `exec runuser -u ${user} -- sh -c 'mv ${file} ${file}.old && mkfifo ${file}'`;
+  m.write(usermod, `#!/bin/sh\n${real} "$@" || exit\n${swap}\n`, { mode: 0o755 });
+  const lines = did(m);
+  m.rename(real, usermod);
+  return lines;
 }
 
-test("a group that a user got, and the new keys not, goes when it is not declared any more", async () => {
+test("a group that a user got, and the new keys not, goes when it is not declared any more", () => {
   declare("shell = /bin/bash\n");
   m.must(["jailkit", "apply", "--prune"]);
-  const watcher = await swapKeys("eve", `${J}/etc`, KEY_FILE);
   declare(`  ${KEYS[1]}\nshell = /bin/bash\ngroups = team\n`);
-  expect(did(m)).toEqual([
+  expect(didWhileSwapped("eve", KEY_FILE)).toEqual([
     "failed + user eve: groups team (it is not a member)",
     "failed + user eve: keys 1 of 2 (not in its authorized_keys)",
   ]);
-  await watcher.ended;
   expect(m.must(["id", "-Gn", "eve"]).stdout).toContain("team");
   m.must(["mv", "-T", `${KEY_FILE}.old`, KEY_FILE]);
   declare("shell = /bin/bash\n");
@@ -177,21 +172,19 @@ test("a group that a user got, and the new keys not, goes when it is not declare
   expect(m.must(["id", "-Gn", "eve"]).stdout).not.toContain("team");
 });
 
-test("also of an account that commands jailed", async () => {
+test("also of an account that commands jailed", () => {
   declare("shell = /bin/bash\n");
   m.must(["jailkit", "apply"]);
   m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "fay"]);
   const file = `${J}/home/fay/.ssh/authorized_keys`;
   m.must(["install", "-d", "-o", "fay", "-m", "0700", `${J}/home/fay/.ssh`]);
   m.must(["install", "-o", "fay", "/dev/null", file]);
-  const watcher = await swapKeys("fay", `${J}/etc`, file);
   const rights = `groups = team\nauthorized_keys = ${KEYS[0]}\n`;
   declare(`shell = /bin/bash\n[user fay]\njail = ${J}\nshell = /bin/bash\n${rights}`);
-  expect(did(m)).toEqual([
+  expect(didWhileSwapped("fay", file)).toEqual([
     "failed + user fay: groups team (it is not a member)",
     "failed + user fay: keys 1 of 1 (not in its authorized_keys)",
   ]);
-  await watcher.ended;
   declare("shell = /bin/bash\n");
   expect(did(m, "--prune")).toEqual([expect.stringMatching(/^done - user fay: entry /)]);
   expect(m.must(["id", "-Gn", "fay"]).stdout).not.toContain("team");
@@ -362,18 +355,9 @@ describe("a home that who may write above it takes away keeps a key remembered, 
   });
 
   test("between the plan and the step", async () => {
-    const hide = `import ctypes, os
-libc = ctypes.CDLL(None)
-fd = libc.inotify_init()
-libc.inotify_add_watch(fd, b"${J}/etc", 0x180)
-print("waits", flush=True)
-os.read(fd, 4096)
-os.rename("${home}", "${hidden}")`;
-    const watcher = m.start(["python3", "-c", hide], { user: "mallory" });
-    await watcher.until(({ stdout }) => (stdout.includes("waits") ? true : undefined));
     declareHal("allow = sftp\n");
-    const { changes, status } = linesOf(m, "--prune");
-    await watcher.ended;
+    const hide = () => m.must(["mv", "-T", home, hidden], { user: "mallory" });
+    const { changes, status } = await prunedWhile(hide);
     expect([status, changes.at(-1)]).toMatchObject([
       ...[1, { text: GONE, status: "failed", errors: [expect.stringContaining(fault)] }],
     ]);

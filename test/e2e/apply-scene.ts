@@ -1,5 +1,5 @@
 import { REPORT_SCHEMAS } from "../../build/schemas.ts";
-import { type Machine, openMachine } from "../machine/machine.ts";
+import { type Machine, openMachine, type RunResult } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 
 /** A key that ssh-keygen made. */
@@ -25,8 +25,11 @@ export async function openApplyMachine(): Promise<Machine> {
 }
 
 /** The lines of a run with --json: its changes, and the summary. */
-export function linesOf(m: Machine, ...options: readonly string[]) {
-  const { stdout, stderr, status } = m.run(["jailkit", "apply", "--json", ...options]);
+export const linesOf = (m: Machine, ...options: readonly string[]) =>
+  linesIn(m.run(["jailkit", "apply", "--json", ...options]));
+
+/** The same of a run that has ended. */
+export function linesIn({ stdout, stderr, status }: Pick<RunResult, "stdout" | "stderr" | "status">) {
   const lines = stdout
     .trimEnd()
     .split("\n")
