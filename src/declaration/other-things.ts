@@ -52,18 +52,18 @@ export function requireNothingElse(jail: ByteString, homes: readonly ByteString[
 }
 
 /**
- * Throws JailkitError "holds-home" for homes without accounts, in a jail, in one of which another account has its own, or any
- * directory. `leaving`: users who will have left before.
+ * Throws JailkitError "holds-home" for homes without accounts, in a jail, in one of which another account has its own.
+ * `leaving`: users who will have left before.
  */
 export function requireNoHomeIn(
   jail: ByteString,
   homes: readonly LeftHome[],
   leaving: readonly { readonly name: ByteString }[] = [],
 ): void {
-  const going = { except: new Set(leaving.map(({ name }) => name)), deletes: true };
+  const gone = new Set(leaving.map(({ name }) => name));
   for (const { uid, path } of homes) {
     // Of that uid there is no account.
-    const found = otherHomeIn({ name: "", uid }, jail + path, going);
+    const found = otherHomeIn({ name: "", uid }, jail + path, gone);
     if (found === undefined) continue;
     const message = `${quoted(jail + path)}, which earlier runs left, stays: ${holdsText(found)}; move that out of it first`;
     throw new JailkitError(HOLDS_HOME, 1, message);

@@ -116,48 +116,52 @@ interface OtherHome {
 
 const NOBODY: ReadonlySet<ByteString> = new Set();
 
-/** What becomes of a home: the home of another account must not go with it; if it is deleted, no directory of one. */
-interface Going {
-  /** Accounts whose homes will have gone before. */
-  readonly except?: ReadonlySet<ByteString>;
-  readonly deletes?: boolean;
-}
-
 /** True if a home is not where its account has it, and others than root can have moved it from there. */
 const isAway = (place: ByteString, uid: number): boolean =>
   attempt(() => statIfPresent(C.AT_FDCWD, place))?.uid !== uid && !onlyRootExchanges(place);
 
-/**
- * The account of another owner of a directory in a home that is deleted; undefined for root, for nobody, and for accounts
- * `except`. Throws JailkitError "name-service".
- */
-export function otherOwner(user: Mover, uid: number, except = NOBODY): PasswdEntry | undefined {
+/** The account of another owner of a directory in a home; undefined for root, for nobody, and for accounts `except`. */
+function otherOwner(user: Mover, uid: number, except = NOBODY): PasswdEntry | undefined {
   if (uid === 0 || uid === user.uid) return undefined;
   const owner = owners.getOrInsertComputed(uid, hostUser);
   return owner === undefined || owner.name === user.name || except.has(owner.name) ? undefined : owner;
 }
 
+/**
+ * The account of another owner of a directory in a home that is deleted, if it may be the home of that one. Throws JailkitError
+ * "name-service".
+ */
+export function ownerOfHidden(user: Mover, uid: number): PasswdEntry | undefined {
+  const owner = otherOwner(user, uid);
+  return owner !== undefined && isAway(placeOf(owner.home), uid) ? owner : undefined;
+}
+
+// Looked at once: thousands of accounts move in one run.
+const seenAway = new Map<string, boolean>();
+const wasAway = (place: ByteString, uid: number): boolean =>
+  seenAway.getOrInsertComputed(`${uid} ${place}`, () => isAway(place, uid));
+
 /** True if the home of another local account may be anywhere. */
-const isAnyAway = (user: Mover, except = NOBODY): boolean =>
+const isAnyAway = (user: Mover, except: ReadonlySet<ByteString>, is: typeof isAway): boolean =>
   local?.accounts.some(
-    ({ name, uid, place }) => name !== user.name && !except.has(name) && isAway(place, uid),
+    ({ name, uid, place }) => name !== user.name && !except.has(name) && is(place, uid),
   ) !== false;
 
 /**
- * By the directories below `place`, which `open` opens: the home of an account that is in another name service, which may not
- * list it, or that has been moved there. Throws JailkitError "name-service", "home-too-large".
+ * By the directories below `place`, which `open` opens, as it is now: the home of an account that is in another name service,
+ * which may not list it, or that has been moved there. Throws JailkitError "name-service", "home-too-large".
  */
 function otherByOwner(
   user: Mover,
   place: ByteString,
-  { except, deletes = false }: Going,
+  except: ReadonlySet<ByteString>,
   open?: () => number,
 ): OtherHome | undefined {
   localAccounts(place);
   const onlyFiles = userServices().every((service) => service === "files");
   const isNobodys = (uid: number) => onlyFiles && !isLocalUid(uid);
   // Most homes need not be searched, which takes a while for large ones.
-  if (onlyFiles && !deletes && !isAnyAway(user, except)) return undefined;
+  if (onlyFiles && open === undefined && !isAnyAway(user, except, wasAway)) return undefined;
   const skips = (uid: number) => uid === 0 || uid === user.uid || isNobodys(uid);
   try {
     for (const { uid, path } of ownersBelow(place, skips, undefined, open)) {
@@ -167,13 +171,11 @@ function otherByOwner(
       const there = placeOf(home);
       const rest = below(there, place);
       if (rest !== undefined) return { name, home, rest };
-      if (deletes || isAway(there, uid))
-        return { name, home, rest: path, directory: joinPath(normalPath(place), path) };
+      if (isAway(there, uid)) return { name, home, rest: path, directory: joinPath(normalPath(place), path) };
     }
     return undefined;
   } catch (error) {
-    // It stops at each directory of another account, whose home is known to be elsewhere.
-    if (deletes && onlyFiles && isTooLarge(error)) return undefined;
+    if (onlyFiles && isTooLarge(error) && !isAnyAway(user, except, isAway)) return undefined;
     throw error;
   }
 }
@@ -182,14 +184,14 @@ function otherByOwner(
  * The home of another account that is at or below a path of the host, by what that account says or by what is there. Throws
  * JailkitError if that cannot be known.
  */
-export function otherHomeIn(user: Mover, path: ByteString, going: Going = {}): OtherHome | undefined {
+export function otherHomeIn(user: Mover, path: ByteString, except = NOBODY): OtherHome | undefined {
   const place = realHome(path);
   if (place === undefined) return undefined;
   for (const { name, home, place: there } of localAccounts(place)) {
-    const rest = name === user.name || going.except?.has(name) ? undefined : below(there, place);
+    const rest = name === user.name || except.has(name) ? undefined : below(there, place);
     if (rest !== undefined) return { name, home, rest };
   }
-  return otherByOwner(user, place, going);
+  return otherByOwner(user, place, except);
 }
 
 /**
@@ -224,7 +226,7 @@ export function requireNoneAlong(user: Mover, path: ByteString): void {
 /** The same of an open directory, to which the home has come from its path, and where nobody exchanges anything any more. */
 export function requireNoneInside(user: Mover, path: ByteString, fd: number): void {
   const open = () => openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY);
-  refuseAlong(user, alongText(path, otherByOwner(user, placeOf(path), {}, open)));
+  refuseAlong(user, alongText(path, otherByOwner(user, placeOf(path), NOBODY, open)));
 }
 
 function refuseAlong({ name }: Mover, why: string | undefined): void {

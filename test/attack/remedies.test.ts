@@ -200,7 +200,12 @@ test.each<[what: string, plant: string]>([
     .replace(/^put a public key into (.*)$/, "cat /FILE.pub >> $1")
     .replace(/^let the user read (.*)$/, "chmod a+r $1");
   m.run(["bash", "-c", command], { cwd: "/", env: { PATH: "/usr/sbin:/usr/bin", HOME: "/root" } });
-  expect({ remedy, changed: changed(before) }).toEqual({ remedy, changed: [] });
+  // What a program that goes into the jail needs there.
+  const own = remedy.startsWith("jk_cp ") ? ["/srv/j/etc/ld.so.cache"] : [];
+  expect({ remedy, changed: changed(before).filter((path) => !own.includes(path)) }).toEqual({
+    remedy,
+    changed: [],
+  });
   expect(["/RAN", "/root/RAN", `${home}/RAN`].filter((path) => m.exists(path))).toEqual([]);
 });
 

@@ -18,7 +18,7 @@ import { hostUser } from "../../system/name-services.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planToUnjail } from "../../users/changes.ts";
-import { HOLDS_HOME, holdsText, otherOwner } from "../../users/home-along.ts";
+import { HOLDS_HOME, holdsText, ownerOfHidden } from "../../users/home-along.ts";
 import { openShell } from "../../users/leaving.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
@@ -79,7 +79,7 @@ function removeLeftHomes(jail: ByteString, homes: readonly LeftHome[], steps: Sa
   }
 }
 
-/** Removes a home, but no directory of another account, wherever it comes from: throws JailkitError "holds-home" then. */
+/** Removes a home, but not the home of another account that has come there: throws JailkitError "holds-home" then. */
 function removeOwn(
   root: JailRoot,
   home: ByteString,
@@ -87,7 +87,7 @@ function removeOwn(
   seen: Stat,
 ): void {
   removeTree(root, home, seen, undefined, ({ uid }, path) => {
-    const owner = otherOwner(user, uid);
+    const owner = ownerOfHidden(user, uid);
     if (owner === undefined) return;
     const directory = hostPath(root, path);
     const message = `${quoted(hostPath(root, home))} is not removed: ${holdsText({ ...owner, directory })}`;

@@ -74,8 +74,8 @@ export function fateOf(
 }
 
 /**
- * What of another user is in a directory of the jail, printable: a home by a line of the jail, or as the machine knows it, or
- * any directory. Who owns the one above may have moved a home away from its place, to get rid of it.
+ * What of another user is in a directory of the jail, printable: a home by a line of the jail, or as the machine knows it. Who
+ * owns the one above may have moved a home away from its place, to get rid of it.
  */
 function homeIn(
   root: JailRoot,
@@ -85,7 +85,6 @@ function homeIn(
 ): ByteString | undefined {
   const isOther = ({ name, home }: HomeLine) =>
     name !== user.name && !gone.has(name) && below(home, directory) !== undefined;
-  const going = { except: gone, deletes: true };
-  const found = homes().find(isOther) ?? otherHomeIn(user, hostPath(root, directory), going);
+  const found = homes().find(isOther) ?? otherHomeIn(user, hostPath(root, directory), gone);
   return found && holdsText(found);
 }

@@ -109,8 +109,7 @@ export class Leavers {
       // Logins end before the sessions do, and the run completes what an interrupted one has begun.
       if (code === "has-processes" || code === "home-aside" || isTooLarge(error)) return undefined;
       const isAlone =
-        code === HOLDS_HOME &&
-        otherHomeIn(account, hostPath(root, home ?? "/"), { except: this.#left }) === undefined;
+        code === HOLDS_HOME && otherHomeIn(account, hostPath(root, home ?? "/"), this.#left) === undefined;
       return isAlone ? undefined : stays(why);
     }
   }

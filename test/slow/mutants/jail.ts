@@ -541,7 +541,7 @@ export const JAIL: readonly Mutant[] = [
     ["const above = remembered(directoryOf(path), realPath);", "const above = directoryOf(path);"],
     ["if (owner === undefined) continue;", "continue;"],
     ['.every((service) => service === "files")', ".length > 0"],
-    ["name === user.name || going", "going"],
+    ["const rest = name === user.name || except", "const rest = except"],
   ]),
   ...within("src/users/home-owners.ts", "unit/home-owners.test.ts", [
     ["if (path.length + at.length < LONGEST) left.push(at);", ""],
