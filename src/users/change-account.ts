@@ -22,7 +22,7 @@ import { removeTree } from "../jail/fs/remove.ts";
 import { exchangeFindings } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
-import { jailWithin } from "../jail/record/registry.ts";
+import { holdsJail } from "../jail/record/registry.ts";
 import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { endSessions } from "../system/processes.ts";
@@ -59,9 +59,8 @@ export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, user: 
 /** Throws JailkitError for a new home that is a jail or holds one, which no command moves away. */
 function requireNoJailAt(to: JailRoot, toPath: ByteString): void {
   const place = hostPath(to, toPath);
-  const jail = lookUp(to, toPath) === undefined ? undefined : jailWithin(place);
-  if (jail === undefined) return;
-  const what = jail === place ? "is a jail" : `holds the jail ${quoted(jail)}`;
+  const what = lookUp(to, toPath) && holdsJail(place);
+  if (what === undefined) return;
   throw new JailkitError(
     "home-exists",
     1,

@@ -157,7 +157,6 @@ function otherByOwner(
   except: ReadonlySet<ByteString>,
   open?: () => number,
 ): OtherHome | undefined {
-  localAccounts(place);
   const onlyFiles = userServices().every((service) => service === "files");
   const isNobodys = (uid: number) => onlyFiles && !isLocalUid(uid);
   // Most homes need not be searched, which takes a while for large ones.
@@ -226,7 +225,10 @@ export function requireNoneAlong(user: Mover, path: ByteString): void {
 /** The same of an open directory, to which the home has come from its path, and where nobody exchanges anything any more. */
 export function requireNoneInside(user: Mover, path: ByteString, fd: number): void {
   const open = () => openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY);
-  refuseAlong(user, alongText(path, otherByOwner(user, placeOf(path), NOBODY, open)));
+  const place = placeOf(path);
+  // Those of now.
+  localAccounts(place);
+  refuseAlong(user, alongText(path, otherByOwner(user, place, NOBODY, open)));
 }
 
 function refuseAlong({ name }: Mover, why: string | undefined): void {

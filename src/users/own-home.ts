@@ -8,7 +8,7 @@ import { isJailsOwn, otherHomeInDirectory, usualHome } from "../jail/accounts/ho
 import { dirsEqual, joinHome } from "../jail/accounts/separator.ts";
 import { isIn, lookUp } from "../jail/fs/look.ts";
 import { hostPath, isLink, type JailRoot } from "../jail/fs/walk.ts";
-import { jailWithin } from "../jail/record/registry.ts";
+import { holdsJail } from "../jail/record/registry.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { adviceAt } from "../system/exchange.ts";
@@ -81,8 +81,8 @@ export function inPlaceOfOther(
     readJailAccounts(root).users.some((one) => one.uid !== uid && dirsEqual(one.home, home));
   const why = whoseHomeIn(root, shown)?.why;
   if (why !== undefined) return { ...elsewhere, advice: `${why}: ${elsewhere.advice}`, stays: true };
-  const holdsJail = () => jailWithin(shown) !== undefined;
-  if (isJailsOwn(home) || (answered(isTheirs) ?? true) || (answered(holdsJail) ?? true))
+  const hasJail = () => holdsJail(shown) !== undefined;
+  if (isJailsOwn(home) || (answered(isTheirs) ?? true) || (answered(hasJail) ?? true))
     return { ...elsewhere, stays: true };
   const command = homeRemedy(shown, uid, gid, hostPath(root, freeName(home, ".old", isIn(root))));
   const { advice, remedy } = adviceAt(shown, command);

@@ -20,7 +20,7 @@ import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
 import { readContent } from "../jail/record/record-file.ts";
-import { jailWithin, knownJails, REGISTRY } from "../jail/record/registry.ts";
+import { holdsJail, knownJails, REGISTRY } from "../jail/record/registry.ts";
 import { isLocalUser, JAILED_GROUP, modifyAccount } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
@@ -90,9 +90,8 @@ function homeOutside(
 ): ByteString {
   if (former === undefined) return jailHome;
   const place = normalPath(former);
-  const jail = lookUp(host, place) === undefined ? undefined : jailWithin(place);
-  if (jail === undefined) return place;
-  const what = jail === place ? "is a jail" : `holds the jail ${quoted(jail)}`;
+  const what = lookUp(host, place) && holdsJail(place);
+  if (what === undefined) return place;
   run.warn(
     `${quoted(place)}, the former home of the account, ${what}: the home is ${quoted(jailHome)} instead`,
   );

@@ -2,7 +2,7 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory } from "../../jail/fs/walk.ts";
-import { jailWithin } from "../../jail/record/registry.ts";
+import { holdsJail } from "../../jail/record/registry.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
@@ -24,9 +24,8 @@ export function requireOwnHome(
   const { advice, remedy } = adviceAt(place, asideCommand(place));
   // As after --prune without --delete-homes.
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
-  const inner = jailWithin(place);
-  const holds = inner && (inner === place ? "it is a jail" : `it holds the jail ${quoted(inner)}`);
-  const whose = holds ?? (isLeft ? undefined : whoseHomeIn(root, place)?.why);
+  const holds = holdsJail(place);
+  const whose = (holds && `it ${holds}`) ?? (isLeft ? undefined : whoseHomeIn(root, place)?.why);
   const there = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; `;
   // No command takes it from its user.
   if (whose !== undefined) throw new JailkitError("foreign-home", 1, `${there}${whose}: ${DECLARED.home}`);

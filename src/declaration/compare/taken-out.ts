@@ -44,8 +44,8 @@ export function takenOut(once: OnceUser, machine: Machine, why: string): TakenOu
   const account = directory ? undefined : answered(() => machine.accounts.userByName(name));
   if (account === undefined || !isOutside(once, account) || !machine.facts.isLocal(name)) return undefined;
   const groups = groupsLeft(once, account, machine);
-  const changes = changesOf(once, groups, keysLeft(once, account), why);
-  const closed = groups.length > 0 ? closedAccounts(jail) : undefined;
+  const closed = closedFor(groups, jail);
+  const changes = changesOf(once, closed === undefined ? groups : [], keysLeft(once, account), why);
   const stays = `the account stays, as it was taken out of ${display(jail)} by hand; userdel ${operands(name)} removes it`;
   return {
     name,
@@ -66,10 +66,14 @@ export function keptInside(
   if (account === undefined || !isSame(once, account) || !machine.facts.isLocal(once.name)) return [];
   const text = root && answered(() => keysText({ root, user: account, home: homeFor(account, root.path) }));
   const keys = text === undefined ? [] : keysIn(text, once);
-  return changesOf(once, groupsLeft(once, account, machine), keys, why);
+  const groups = groupsLeft(once, account, machine);
+  return changesOf(once, closedFor(groups, once.jail) === undefined ? groups : [], keys, why);
 }
 
-/** Of the groups nothing, if that would fail. */
+/** Why an account cannot leave groups; undefined if it can. */
+const closedFor = (groups: readonly ByteString[], jail: ByteString) =>
+  groups.length > 0 ? closedAccounts(jail) : undefined;
+
 function changesOf(
   { name, jail }: OnceUser,
   groups: readonly ByteString[],
@@ -78,7 +82,7 @@ function changesOf(
 ): readonly Change[] {
   const about = { action: "remove", of: "user", name, jail, why } as const;
   return [
-    ...(groups.length > 0 && closedAccounts(jail) === undefined
+    ...(groups.length > 0
       ? [{ ...about, what: "groups", from: listed(groups), items: groups } as const]
       : []),
     ...(keys.length > 0 ? [{ ...about, what: "keys", from: listedKeys(keys), items: keys } as const] : []),

@@ -4,7 +4,7 @@ import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { entriesOf, openAt, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
-import { display } from "../../cli/display.ts";
+import { display, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -67,9 +67,12 @@ export function readRegistry(paths: readonly ByteString[] = [], registry: ByteSt
 /** The jails of the registry, in no order, without those whose record is damaged. */
 export const knownJails = (registry: ByteString = REGISTRY): KnownJail[] => readRegistry([], registry).jails;
 
-/** The path of a known jail that is at a path of the host or below it: what is there must not be moved away. */
-export const jailWithin = (path: ByteString): ByteString | undefined =>
-  knownJails().find(({ jail }) => below(jail.path, path) !== undefined)?.jail.path;
+/** What a path of the host has to do with a known jail that is there or below it, which must not be moved away; printable. */
+export function holdsJail(path: ByteString): string | undefined {
+  const found = knownJails().find(({ jail }) => below(jail.path, path) !== undefined)?.jail.path;
+  if (found === undefined) return undefined;
+  return found === path ? "is a jail" : `holds the jail ${quoted(found)}`;
+}
 
 function recordsIn(tree: JailRoot, registry: ByteString, paths: readonly ByteString[]): Registry {
   const names = withDirectory(tree, registry, ({ fd }) => entriesOf(fd));
