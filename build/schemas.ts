@@ -32,7 +32,11 @@ import {
   updateReportSchema,
   updateSummarySchema,
 } from "../src/update/report-schema.ts";
-import { jailUserReportSchema, newUserReportSchema } from "../src/users/report-schema.ts";
+import {
+  jailUserReportSchema,
+  newUserReportSchema,
+  terminateReportSchema,
+} from "../src/users/report-schema.ts";
 import { DECLARATION_SCHEMA_FILE, declarationSchema } from "./declaration-schema.ts";
 
 const copied = z
@@ -75,6 +79,7 @@ export const REPORT_SCHEMAS = {
   "jailkit log-sockets": logSocketsReportSchema,
   "jailkit mount": mountReportSchema,
   "jailkit status": statusReportSchema,
+  "jailkit terminate-user": terminateReportSchema,
   "jailkit unmount": unmountReportSchema,
   jk_addjailuser: newUserReportSchema,
   jk_check: checked,

@@ -168,6 +168,23 @@ export function isProcessOf(uid: number): boolean {
   return false;
 }
 
+/**
+ * Ends all processes of a user, but for this one, by one kill(2), which the kernel makes at once: who sends signals one by one
+ * misses processes that end as soon as they have started another. `spare` is a uid that has no process. Only its effective id
+ * is the user's meanwhile: so the user can neither signal this process nor trace it or enter its /proc/PID/root, which is
+ * outside of the jail. Needs root. Throws `SystemError`, "kill" with ESRCH if there was none.
+ */
+export function killAllOf(uid: number, spare: number): void {
+  if (uid === 0 || spare === 0) throw new SystemError(C.EINVAL, "kill", undefined);
+  check(libc.setresuid(spare, uid, 0), "setresuid");
+  try {
+    if (userIds().join() !== `${spare},${uid},0`) throw new SystemError(C.EPERM, "setresuid", undefined);
+    check(libc.kill(-1, C.SIGKILL), "kill");
+  } finally {
+    becomeUser(0);
+  }
+}
+
 /** setresuid(2) with one id for all three, checked. Throws `SystemError`. */
 export function becomeUser(uid: number): void {
   check(libc.setresuid(uid, uid, uid), "setresuid");

@@ -172,12 +172,8 @@ function ownerOfOpen(proc: number, path: ByteString): number | undefined {
   }
 }
 
-/**
- * The command that ends all processes of a user, for messages: what ends its logins comes before. It does so as the user, by
- * one kill(2), which the kernel makes at once: pkill(1) would miss processes that end as soon as they have started another.
- */
-export const endSessions = (uid: number): string =>
-  `setpriv --reuid=${uid} --regid=65534 --clear-groups kill -KILL -- -1`;
+/** The command that ends all processes of a user, for messages: what ends its logins comes before. */
+export const endSessions = (uid: number): string => `jailkit terminate-user --uid=${uid}`;
 
 /** True if all user ids of a process are `uid`. Throws SystemError. */
 export function isRunBy(pid: number, uid: number): boolean {

@@ -90,6 +90,10 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     summary: "show the state of all jails on one page, and what needs attention",
     load: () => import("./jailkit-status.ts"),
   },
+  "terminate-user": {
+    summary: "end all processes of a user at once",
+    load: () => import("./jailkit-terminate-user.ts"),
+  },
   unmount: {
     summary: "unmount the host's directories from jails",
     load: () => import("./jailkit-unmount.ts"),

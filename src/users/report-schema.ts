@@ -1,6 +1,13 @@
-/** The reports of jk_addjailuser and jk_jailuser. */
+/** The reports of jk_addjailuser, jk_jailuser and jailkit terminate-user. */
 import * as z from "zod";
-import { reportSchema, textOrNull, texts } from "../cli/report-schema.ts";
+import {
+  count,
+  problemSchema,
+  reportSchema,
+  successOrFailure,
+  textOrNull,
+  texts,
+} from "../cli/report-schema.ts";
 
 const missingSchema = z
   .strictObject({
@@ -81,3 +88,19 @@ export const jailUserReportSchema = reportSchema("jk_jailuser", {
 /** What `jk_jailuser --json` prints. */
 export type JailUserReport = z.infer<typeof jailUserReportSchema>;
 export type JailedUserReport = z.infer<typeof jailedUserSchema>;
+
+export const terminateReportSchema = reportSchema("jailkit terminate-user", {
+  dryRun: z.boolean(),
+  users: z.array(
+    z.strictObject({
+      user: z.string().describe("As it was given: a name, or a uid."),
+      uid: count,
+      pids: z.array(count).describe("The processes that it had, and that were or would be ended."),
+    }),
+  ),
+  problems: z.array(problemSchema),
+  exitStatus: successOrFailure,
+}).describe("Whose processes were ended.");
+
+/** What `jailkit terminate-user --json` prints. */
+export type TerminateReport = z.infer<typeof terminateReportSchema>;

@@ -13,7 +13,7 @@ const FILE = `${FOLDER}/one.ini`;
 const STATE = "/var/lib/jailkit";
 const MEMORY = `${STATE}/declared.json`;
 const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
-const END_SESSIONS = "setpriv --reuid=7001 --regid=65534 --clear-groups kill -KILL -- -1";
+const END_SESSIONS = "jailkit terminate-user --uid=7001";
 const user = (more = "") => `[user x]\njail = ${J}\nshell = /bin/bash\n${more}`;
 
 interface Case {

@@ -357,7 +357,7 @@ describe("sessions", () => {
   async function withSession(name: string, told: () => string): Promise<void> {
     const session = await sleeperOf(m, name);
     const text = told();
-    const [, command = "false"] = /(setpriv .*)$/.exec(text) ?? [];
+    const [, command = "false"] = /(jailkit terminate-user .*)$/.exec(text) ?? [];
     m.must(command.split(" "));
     await session.ended;
   }
@@ -371,7 +371,7 @@ describe("sessions", () => {
       const warnings = changes[0]?.warnings ?? [];
       expect([status, warnings.length]).toEqual([0, 2]);
       expect(warnings[1]).toMatch(
-        /^processes of 'guest' go on \(\d+\); end them with: setpriv --reuid=\d+ .*$/,
+        /^processes of 'guest' go on \(\d+\); end them with: jailkit terminate-user --uid=\d+$/,
       );
       return warnings[1] ?? "";
     });

@@ -54,6 +54,7 @@ const COMMANDS = [
   ["jailkit", "explain", "u"],
   ["jailkit", "log-sockets"],
   ["jailkit", "status"],
+  ["jailkit", "terminate-user", "u"],
   ["jailkit", "mount", J],
   ["jailkit", "unmount", "--all"],
   ["jailkit", "config", "check"],

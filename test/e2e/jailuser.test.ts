@@ -493,7 +493,7 @@ test("the processes of an account are named in one way, and not all of thousands
     const text = `jk_jailuser: '${name}' has running processes \\([0-9]+( [0-9]+){19} and 5 more\\): end them first, with: `;
     expect([status, stderr]).toEqual([
       1,
-      expect.stringMatching(new RegExp(`^${text}setpriv --reuid=\\d+ .*\n$`)),
+      expect.stringMatching(new RegExp(`^${text}jailkit terminate-user --uid=\\d+\n$`)),
     ]);
     typeRemedy(m, stderr.split(" with: ")[1] ?? "false");
     await many.ended;

@@ -83,6 +83,8 @@ jailkit import --dry-run --without-users -j /srv/imported /root/export.json
 jailkit import --without-users -j /srv/imported /root/export.json
 jailkit import -j /srv/other /root/export.json
 jailkit import -j /srv/other /etc/passwd
+jailkit terminate-user --dry-run bin
+jailkit terminate-user --uid 4711
 jailkit forget --dry-run ${J}
 jailkit forget ${J}
 jailkit forget --with-users ${J}

@@ -114,6 +114,9 @@ describe("operands and values", () => {
     ["jailkit import"],
     ["jailkit import", J],
     ["jailkit import", J, "/etc/passwd"],
+    ["jailkit terminate-user"],
+    ["jailkit terminate-user", "none"],
+    ["jailkit terminate-user", "root"],
     ["jailkit forget"],
     ["jailkit forget", "/srv/none"],
     ["jailkit forget", J, "-j", J],
@@ -189,6 +192,7 @@ describe("users other than root", () => {
     const words: Record<string, readonly string[]> = {
       "jailkit log-sockets": [],
       "jailkit status": [],
+      "jailkit terminate-user": ["u"],
       jk_socketd: [],
       jk_chrootlaunch: ["-j", J, "-x", "/bin/true"],
       jk_update: ["-j", J],

@@ -12,7 +12,7 @@ const root = join(import.meta.dir, "../../src");
 const NAMES =
   "chage|chgrp|chmod|chown|cp|echo|faillock|getent|gpasswd|groupadd|groupdel|groupmod|kill|mkdir|mknod|mount|mv|passwd|" +
   "printf|rm|runuser|setcap|setfacl|systemctl|touch|umount|useradd|userdel|usermod|" +
-  "jailkit (?:adopt|config|delete|disk|explain|list|log-sockets|status)";
+  "jailkit (?:adopt|config|delete|disk|explain|list|log-sockets|status|terminate-user)";
 // Of these, only with an option: the rest of the time they are words of a sentence.
 const WITH_OPTION = "find \\S+|install|jk_\\w+|ln|ls|sed|stat";
 const COMMAND = new RegExp(

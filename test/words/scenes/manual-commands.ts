@@ -136,6 +136,10 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
       },
     },
   },
+  "jailkit-terminate-user.8": {
+    prepare: ({ m }) => m.addUser("customer1"),
+    steps: {},
+  },
   "jailkit-log-sockets.8": {
     boot: true,
     async prepare(stage) {

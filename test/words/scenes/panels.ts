@@ -41,6 +41,9 @@ export const PANELS: Scene = {
     "jk_addjailuser --json -j /srv/customer -s /bin/bash customer1": json,
     // There is no sshd that could be asked.
     "jailkit explain --json customer1": { ...json, status: { "jailkit explain --json customer1": 2 } },
+    "usermod -e 1 customer1": {
+      after: (_, outputs) => void reportOf(REPORT_SCHEMAS["jailkit terminate-user"], outputs[1] ?? ""),
+    },
     "jk_jailuser --json --unjail --move -- customer2": json,
     "[jail /srv/shop]": { file: SHOP },
     "jailkit apply --json --check --prune /etc/jailkit/jails.d/shop.ini": {

@@ -1,0 +1,44 @@
+import { isErrno } from "../../ffi/error.ts";
+import { isProcessOf, killAllOf } from "../../ffi/process.ts";
+import { JailkitError } from "../cli/error.ts";
+import { hostUser } from "../system/name-services.ts";
+import { processesOf } from "../system/processes.ts";
+import { whatRuns } from "./sessions.ts";
+
+// What is killed needs a moment to end: this long, in milliseconds, so often.
+const PAUSE = 20;
+const MOST_PASSES = 250;
+
+/** The uids of which one has no process, the highest ones that every user namespace of a container has. */
+const HIGHEST_SPARE = 65533;
+
+/** A uid that no account and no process has: see killAllOf. */
+function spareUid(uid: number): number {
+  for (let spare = HIGHEST_SPARE; spare > 0; spare--)
+    if (spare !== uid && !isProcessOf(spare) && hostUser(spare) === undefined) return spare;
+  throw new JailkitError("failed", 1, "all user ids are in use");
+}
+
+/**
+ * Ends all processes of a user, also those with ids of subuid(5) in user namespaces of its own, and waits until they have ended. Returns the pids
+ * that it had, as proc(5) showed them. Throws JailkitError "has-processes" if some go on, or others start all the time. Needs
+ * root.
+ */
+export function terminate(uid: number): readonly number[] {
+  const pids = processesOf(uid);
+  const spare = spareUid(uid);
+  for (let pass = 0; whatRuns(uid) !== undefined; pass++) {
+    if (pass === MOST_PASSES) {
+      const runs = whatRuns(uid);
+      throw new JailkitError("has-processes", 1, `processes with the uid ${uid} go on (${runs})`);
+    }
+    if (pass > 0) Bun.sleepSync(PAUSE);
+    try {
+      killAllOf(uid, spare);
+    } catch (error) {
+      // None is left that it may signal.
+      if (!isErrno(error, "ESRCH")) throw error;
+    }
+  }
+  return pids;
+}

@@ -1,0 +1,115 @@
+/** `jailkit terminate-user` ends all processes of a user and no other one, and opens no way out of a jail meanwhile. */
+import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { endSessions } from "../../src/system/processes.ts";
+import { terminateReportSchema } from "../../src/users/report-schema.ts";
+import { checkout, compiledC } from "../machine/helper.ts";
+import { type Machine, type MachineProcess, openMachine } from "../machine/machine.ts";
+import { runWithStops } from "../machine/stops.ts";
+import { reportOf } from "../report.ts";
+
+setDefaultTimeout(120_000);
+
+let m: Machine;
+let running: MachineProcess[] = [];
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  for (const name of ["eve", "ines"]) m.addUser(name);
+});
+afterEach(async () => {
+  for (const one of running) one.end();
+  await Promise.all(running.map(({ ended }) => ended));
+  running = [];
+});
+afterAll(() => m?.close());
+
+const terminate = (...words: readonly string[]) => m.run(["jailkit", "terminate-user", ...words]);
+
+async function sleeper(user?: string): Promise<MachineProcess> {
+  const started = m.start(
+    ["sh", "-c", "echo there; read x; echo still; read x"],
+    user === undefined ? {} : { user },
+  );
+  running.push(started);
+  await started.until(({ stdout }) => (stdout === "" ? undefined : true));
+  return started;
+}
+
+const pidsOf = (user: string) =>
+  m.run(["pgrep", "-u", user]).stdout.trim().split("\n").filter(Boolean).map(Number);
+
+test("all processes of the user end, and no other one", async () => {
+  const [first, second] = [await sleeper("eve"), await sleeper("eve")];
+  await sleeper("ines");
+  const other = await sleeper();
+  const pids = pidsOf("eve");
+  expect(pids).toHaveLength(2);
+  const { uid } = m.ids("eve");
+  const planned = terminate("--dry-run", "--json", "eve");
+  expect(reportOf(terminateReportSchema, planned.stdout).users).toEqual([{ user: "eve", uid, pids }]);
+  expect(terminate("--dry-run", "eve").stdout).toBe(`eve: would end ${pids.join(" ")}\n`);
+  expect(pidsOf("eve")).toEqual(pids);
+  const done = terminate("-v", "eve");
+  expect(done).toMatchObject({ status: 0, stdout: `eve: ended ${pids.join(" ")}\n`, stderr: "" });
+  expect(pidsOf("eve")).toEqual([]);
+  await Promise.all([first.ended, second.ended]);
+  expect(pidsOf("ines")).toHaveLength(1);
+  other.write("\n");
+  expect(await other.until(({ stdout }) => (stdout.includes("still") ? true : undefined))).toBe(true);
+  expect(terminate("-v", "eve")).toMatchObject({ status: 0, stdout: "", stderr: "" });
+});
+
+test("so do those of a uid without an account, and those that end as soon as they have started another one", async () => {
+  m.must(["install", compiledC(join(checkout, "test/e2e/hidden-process.c")), "/usr/local/bin/hidden"]);
+  m.must(["sh", "-c", "/usr/local/bin/hidden </dev/null >/dev/null 2>&1 &"], {
+    user: { uid: 4321, gid: 4321 },
+  });
+  m.must(endSessions(4321).split(" "));
+  expect(m.run(["pgrep", "-U", "4321"])).toMatchObject({ status: 1, stdout: "" });
+});
+
+test("the user can neither signal the process that ends the others, nor enter its root directory", async () => {
+  const seen: unknown[] = [];
+  const { uid } = m.ids("eve");
+  await sleeper("eve");
+  const asEve = (words: readonly string[]) => m.run(words, { user: "eve" });
+  const control = String(pidsOf("eve")[0]);
+  expect(asEve(["readlink", `/proc/${control}/root`]).status).toBe(0);
+  const { status } = await runWithStops(
+    m,
+    ["jailkit", "terminate-user", "eve"],
+    { calls: ["setresuid"] },
+    (call) => {
+      const pid = m.must(["pgrep", "-o", "-x", "jailkit"]).stdout.trim();
+      const ids = /^Uid:\t(.*)/m.exec(m.read(`/proc/${pid}/status`))?.[1] ?? "";
+      if (!call.includes(`, ${uid}, 0`)) return;
+      seen.push({
+        ids: ids.split("\t").slice(1, 3),
+        root: asEve(["readlink", `/proc/${pid}/root`]).status,
+        memory: asEve(["cat", `/proc/${pid}/mem`]).stderr.includes("Permission denied"),
+        signal: asEve(["kill", "-STOP", pid]).status,
+      });
+    },
+  );
+  expect(status).toBe(0);
+  expect(seen.length).toBeGreaterThan(0);
+  expect(seen).toContainEqual({ ids: [String(uid), "0"], root: 1, memory: true, signal: 1 });
+  for (const one of seen) expect(one).toMatchObject({ root: 1, memory: true, signal: 1 });
+  expect(pidsOf("eve")).toEqual([]);
+});
+
+test.each([
+  [["root"], "processes of root are not ended"],
+  [["--uid", "0"], "processes of root are not ended"],
+  [["eve", "--uid=0"], "processes of root are not ended"],
+  [["eve", "nobody-here"], "there is no user 'nobody-here'"],
+  [["--uid", "1e3"], "'1e3' is not a uid"],
+  [["--uid", "4294967295"], "'4294967295' is not a uid"],
+  [[], "no user is given"],
+])("%j is refused, and nothing ends", async (words, message) => {
+  await sleeper("eve");
+  const { status, stderr } = terminate(...words);
+  expect([status, stderr]).toEqual([2, expect.stringContaining(message)]);
+  expect(pidsOf("eve")).toHaveLength(1);
+});
