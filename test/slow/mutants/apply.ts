@@ -17,6 +17,7 @@ const begun = (title: string, file: string, changes: readonly Change[]): Mutant[
   within(file, BEGUN, changes).map((one) => ({ ...one, title }));
 
 const PRUNE = "e2e/apply-prune.test.ts";
+const TERMINATE = "attack/terminate-user.test.ts";
 const HIDDEN = "e2e/hidden-processes.test.ts";
 const OTHER_THINGS = "e2e/apply-other-things.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
@@ -601,4 +602,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/jail/fs/home-move.ts", FORESEES, [
     ["if (inside && statIfPresent", "if (false && statIfPresent"],
   ]),
+  ...within("ffi/process.ts", TERMINATE, [
+    ["check(libc.setresuid(spare, uid, 0)", "check(libc.setresuid(uid, uid, 0)"],
+    ["  } finally {\n    becomeUser(0);\n  }", "  } finally {\n  }"],
+  ]),
+  ...within("src/tools/jailkit-terminate-user.ts", TERMINATE, [["({ uid }) => uid === 0", "() => false"]]),
 ];
