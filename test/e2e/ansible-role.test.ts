@@ -93,6 +93,19 @@ test("a mistake is reported with the line of the control machine, and the remedy
   expect(shown).not.toMatch(/\/run\/jailkit-\w+\/jails/);
 });
 
+test("a remedy that changes a line of the declaration is typed on the control machine, and heals", () => {
+  const before = declared(user("anna"));
+  m.write(THERE, before);
+  m.write(`${FLEET}/${DECLARED}`, declared(user("anna", "comment = A\nbogus = 1\n")));
+  const { status, shown } = play({ here: {} });
+  expect([status, m.read(THERE)]).toEqual([2, before]);
+  const [, remedy = ""] = /\n {2}remedy: (sed .*?)"?$/m.exec(shown) ?? [];
+  expect(remedy).toBe(`sed -i '7s/^/#/' ${DECLARED}`);
+  m.must(["sh", "-c", `cd ${FLEET} && ${remedy}`]);
+  expect(play({ here: {} })).toMatchObject({ status: 0 });
+  expect(m.read(THERE)).toBe(declared(user("anna", "comment = A\n#bogus = 1\n")));
+});
+
 test("variables that cannot be meant, and a machine without jailkit 3, are refused with the reason", () => {
   const aside = `${PROGRAM}.aside`;
   m.must(["mv", PROGRAM, aside]);
