@@ -8,6 +8,9 @@ import type { ToolCall } from "../../cli/tool.ts";
 import { homeOfOther } from "../../jail/accounts/home-place.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
+import { isOnMount } from "../../jail/fs/no-room.ts";
+import { allocatedAt, type SizedEntry } from "../../jail/fs/room.ts";
+import { RoomOfRun } from "../../jail/fs/room-of-run.ts";
 import { hostPath, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { RootView } from "../../libraries/root-view.ts";
 import { requireNewJail } from "../../populate/open-jail.ts";
@@ -24,6 +27,7 @@ import { type Change, faultText, isCreation, taking } from "../change.ts";
 import { withDue } from "../due.ts";
 import { type Comparison, stopPlanning } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
+import { mayMakeRoom, requireRoom, withRoomForHomes } from "./foresee-room.ts";
 import { DECLARED } from "./intent.ts";
 import { withFault } from "./takes.ts";
 import { type JailWork, type UserWork, withJailFault } from "./work.ts";
@@ -41,6 +45,8 @@ interface Brought {
   readonly accounts: ReadonlySet<string>;
   /** The directories of the machine that it copies, by their inodes; undefined if one has a name that is not plain. */
   readonly trees: ReadonlySet<string> | undefined;
+  /** What is created on the file system of the jail. */
+  readonly sizes: readonly SizedEntry[];
 }
 
 /**
@@ -51,11 +57,12 @@ export async function foreseeFilling(comparison: Comparison, tools: Tools): Prom
   // What is planned here need not be planned again for the run.
   holdPlans();
   // New jails with the same contents get the same files.
-  const means = { pathOf: comparison.pathOf, tools, known: new Map<string, Brought>() };
+  const room = mayMakeRoom(comparison) ? undefined : new RoomOfRun();
+  const means = { pathOf: comparison.pathOf, tools, known: new Map<string, Brought>(), room };
   const jails: JailWork[] = [];
   for (const work of comparison.jails) {
     stopPlanning();
-    jails.push(await foreseeJail(work, means));
+    jails.push(withRoomForHomes(await foreseeJail(work, means), room));
   }
   stopPlanning();
   return { ...comparison, jails };
@@ -64,6 +71,8 @@ export async function foreseeFilling(comparison: Comparison, tools: Tools): Prom
 interface Means extends Pick<Comparison, "pathOf"> {
   readonly tools: Tools;
   readonly known: Map<string, Brought>;
+  /** Undefined if it is not known what is free before something is made. */
+  readonly room: RoomOfRun | undefined;
 }
 
 async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
@@ -86,6 +95,8 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     if (isLike) requireNewJail(path);
     const brought = isLike ? known : await dryRun(work, means);
     if (isNew && isElsewhere(path, brought)) means.known.set(key, brought);
+    const progress = `0 of ${brought.sizes.length} objects are in place`;
+    requireRoom(means.room, path, path, brought.sizes, progress);
     using root = isNew ? undefined : openJailRoot(path);
     const filled = { ...work, users: users.map((user) => foreseeUser(user, path, root, brought)) };
     return removed.length === 0 ? filled : withoutLostShells(filled, removed, means);
@@ -153,6 +164,19 @@ function treesOf(actions: PopulateReport["actions"]): Brought["trees"] {
   return new Set(paths.flatMap((path) => statIfPresent(AT_FDCWD, path, true) ?? []).map(inodeOf));
 }
 
+/** By their paths, without what is on another file system in a jail that is there. */
+function sizesOf(jail: ByteString, actions: PopulateReport["actions"]): [string, SizedEntry][] {
+  using root = statIfPresent(AT_FDCWD, jail) === undefined ? undefined : openJailRoot(jail);
+  const made = actions.filter(
+    ({ action, path }) =>
+      action === "create" && PLAIN.test(path) && (root === undefined || isOnMount(root, path)),
+  );
+  return made.map(({ path, source, size = 0 }) => [
+    path,
+    { size, allocated: size === 0 ? 0 : allocatedAt(source) },
+  ]);
+}
+
 const PLAIN = /^[ -[\]-~]+$/;
 
 const isLiveOption = (argument: ByteString) => argument.startsWith("--live=");
@@ -163,6 +187,8 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
   const view = new RootView();
   const trees: Brought["trees"][] = [];
   const accounts = new Set<string>();
+  // A call may bring what one before it has brought.
+  const sizes = new Map<string, SizedEntry>();
   let accountFiles = false;
   for (const { tool, names, args } of fillingsOf(path, changes)) {
     const report = (await tools[tool](["--dry-run", "--json", ...args])).report as PopulateReport;
@@ -184,6 +210,7 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
     }
     for (const { path: created } of report.actions) paths.add(created);
     for (const name of report.users) accounts.add(name);
+    for (const [created, size] of sizesOf(path, report.actions)) sizes.set(created, size);
     trees.push(treesOf(report.actions));
     accountFiles ||= tool === "jk_init" || paths.has("/etc/passwd");
   }
@@ -191,7 +218,7 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
   const all = trees.every((each) => each !== undefined)
     ? new Set(trees.flatMap((each) => [...each]))
     : undefined;
-  return { paths, live, accountFiles, accounts, trees: all };
+  return { paths, live, accountFiles, accounts, trees: all, sizes: [...sizes.values()] };
 }
 
 /** Throws JailkitError if a new account would have the home of one that comes into the jail. */

@@ -55,6 +55,8 @@ export interface UserComparison {
   readonly onlyTakes?: boolean;
   /** What the rules of the user are as long as a change of these waits that is made in part. */
   readonly meanwhile?: Rules | undefined;
+  /** The account, if its home moves into the jail. */
+  readonly moves?: PasswdEntry | undefined;
   /** What the directory that has the account should say; undefined if it does, or if there is none. */
   readonly directory: { readonly home: ByteString; readonly shell: ByteString } | undefined;
 }

@@ -573,7 +573,7 @@ export const APPLY: readonly Mutant[] = [
     ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
     ["(root !== undefined && lookUp(root, above) !== undefined)", "false"],
     ["prepareJail(account, root, { ...common, host, access, move: false }, run)", "undefined"],
-    ["      requireLeaving(account, jail, { shell, access, move }, this.machine);\n", ""],
+    ["return requireLeaving(account, jail, { shell, access, move }, this.machine);", "return undefined;"],
     [
       "withTree((host) => jailUser(account, root, { ...common, host, access, move, seen: then }, run)),",
       "undefined,",
