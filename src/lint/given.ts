@@ -44,7 +44,8 @@ const ADMINISTRATORS = "doubtful-value";
 
 /** The users of a jail who may run programs that it lacks, and will lack. */
 function lackingIn({ path, declared, changes, fault, users }: JailWork, check: boolean): Doubt[] {
-  const some = users.filter((user) => user.fault === undefined && (check || user.changes.length > 0));
+  const isAsked = check || changes.some(({ action }) => action === "remove");
+  const some = users.filter((user) => user.fault === undefined && (isAsked || user.changes.length > 0));
   if (declared === undefined || fault !== undefined || some.length === 0) return [];
   using root = changes.length > 0 ? undefined : openJailRoot(path);
   const isFile = (file: ByteString) => {

@@ -16,6 +16,7 @@ import { type FaultText, NO_LONGER, nameOf } from "../declaration/change.ts";
 import { type Comparison, compare, hasWork, UNCHANGED } from "../declaration/compare/compare.ts";
 import { ELSEWHERE, emptyFile } from "../declaration/compare/not-declared.ts";
 import { withGroupNames } from "../declaration/compare/settle.ts";
+import { changesOf } from "../declaration/compare/work.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Remembered } from "../declaration/keep.ts";
 import { DECLARATION_FILE, knownAs, rememberedAs } from "../declaration/known-file.ts";
@@ -49,7 +50,7 @@ async function foreseen(compared: Comparison): Promise<Comparison> {
 
 /** What `jailkit config check` says of what is given: a run that gives nothing does not load its modules. */
 async function doubtful({ jails }: Comparison, check: boolean): Promise<readonly Doubt[]> {
-  const given = check || jails.some(({ users }) => users.some(({ changes }) => changes.length > 0));
+  const given = check || jails.some((work) => changesOf(work).length > 0);
   return given ? (await import("../lint/given.ts")).doubtsIn(jails, check) : [];
 }
 

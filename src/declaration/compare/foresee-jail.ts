@@ -98,8 +98,9 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     const progress = `0 of ${brought.sizes.length} objects are in place`;
     requireRoom(means.room, path, path, brought.sizes, progress);
     using root = isNew ? undefined : openJailRoot(path);
-    const filled = { ...work, users: users.map((user) => foreseeUser(user, path, root, brought)) };
-    return removed.length === 0 ? filled : withoutLostShells(filled, removed, means);
+    const isTaken = root !== undefined && removed.length > 0;
+    const gone = isTaken ? goneFrom(root, work, removed, means) : new Set<ByteString>();
+    return { ...work, users: users.map((user) => foreseeUser(user, path, root, { ...brought, gone })) };
   } catch (error) {
     return withJailFault({ ...work, changes: taking(changes) }, faultText(error));
   }
@@ -116,27 +117,17 @@ function takenBack(changes: readonly Change[]): TakenBack[] {
   return all.filter((one) => one.names.length > 0);
 }
 
-/** With a fault in place of the changes of a user whose shell goes. */
-function withoutLostShells(work: JailWork, removed: readonly TakenBack[], { pathOf }: Means): JailWork {
-  const { path, changes, users } = work;
+/** What goes of a jail that is there, as it will be then. */
+function goneFrom(
+  root: JailRoot,
+  { path, changes }: JailWork,
+  removed: readonly TakenBack[],
+  { pathOf }: Means,
+): ReadonlySet<ByteString> {
   const added = fillingsOf(path, changes).map(({ tool, names }) => ({
     ...{ tool, names: tool === "jk_cp" ? names.map(pathOf) : names },
   }));
-  using root = openJailRoot(path);
-  const gone = foreseeRemovals(root, added, removed);
-  const isLost = (shell: ByteString) =>
-    lookUp(root, shell, { follow: true }) !== undefined &&
-    !shell.endsWith("/jk_lsh") &&
-    leadsToGone(root, shell, gone);
-  return {
-    ...work,
-    users: users.map((user) => {
-      const { name, shell } = user.declared;
-      if ((user.changes.length === 0 && user.fault !== undefined) || !isLost(shell)) return user;
-      const message = `its shell ${quoted(hostPath(root, shell))} goes with what is not declared any more: declare what brings it, or another shell`;
-      return withFault(user, { of: "user", name, jail: path, code: "bad-shell", message });
-    }),
-  };
+  return foreseeRemovals(root, added, removed);
 }
 
 /** The file system that a new jail would be on. */
@@ -232,16 +223,22 @@ function requireFreeHome({ declared, changes }: UserWork, jail: ByteString, acco
   }
 }
 
+const lostShell = (shell: ByteString): JailkitError => {
+  const message = `its shell ${quoted(shell)} goes with what is not declared any more: declare what brings it, or another shell`;
+  return new JailkitError("bad-shell", 1, message);
+};
+
 /** With a fault in place of the changes of a user whose account, home or shell has no place in the jail. */
 function foreseeUser(
   user: UserWork,
   jail: ByteString,
   root: JailRoot | undefined,
-  { paths, live, accountFiles, accounts }: Brought,
+  { paths, live, accountFiles, accounts, gone }: Brought & { readonly gone: ReadonlySet<ByteString> },
 ): UserWork {
   const { name, shell } = user.declared;
   if (user.changes.length === 0 && user.fault !== undefined) return user;
   const has = (path: ByteString) => root !== undefined && lookUp(root, path, { follow: true }) !== undefined;
+  const goes = (path: ByteString) => root !== undefined && gone.size > 0 && leadsToGone(root, path, gone);
   const comes = (path: ByteString) => {
     const real = new RootView().realPath(path);
     const isLive = real !== undefined && live.some((directory) => below(real, directory) !== undefined);
@@ -252,7 +249,10 @@ function foreseeUser(
     if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED), { jail });
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
     else if (!shell.endsWith("/jk_lsh") && !comes(shell)) throw noShellIn(jail, shell, DECLARED);
-    return { ...user, lacks: lackingWords(user.declared, (path) => has(path) || comes(path)) };
+    if (root !== undefined && has(shell) && !shell.endsWith("/jk_lsh") && goes(shell))
+      throw lostShell(hostPath(root, shell));
+    const stays = (path: ByteString) => (has(path) && !goes(path)) || comes(path);
+    return { ...user, lacks: lackingWords(user.declared, stays) };
   } catch (error) {
     return withFault(user, { of: "user", name, jail, ...faultText(error) });
   }

@@ -539,9 +539,9 @@ export const APPLY: readonly Mutant[] = [
     ["someProc: machine.mountsProc(jail)", "someProc: false"],
   ]),
   ...within("src/declaration/compare/foresee-jail.ts", LOST_SHELL, [
-    ["removed.length === 0 ? filled :", "true ? filled :"],
+    ["root !== undefined && removed.length > 0;", "false;"],
     ["foreseeRemovals(root, added, removed)", "foreseeRemovals(root, [], removed)"],
-    ['!shell.endsWith("/jk_lsh") &&\n', "true &&\n"],
+    ['has(shell) && !shell.endsWith("/jk_lsh") &&', "has(shell) &&"],
   ]),
   ...within("src/update/foresee-removal.ts", LOST_SHELL, [
     ["remaining = parts.remaining;", ""],
