@@ -38,14 +38,27 @@ export function createdHome({ top }: JailRoot, mode: number, { uid, gid }: Passw
   return { stat: { ...top.stat, mode: S_IFDIR | mode, uid, gid }, acl: "none" };
 }
 
+/** True if jk_chrootsh may refuse a home because of its owner, group or mode; homeRefusal knows whether it does. */
+export const isDoubtfulHome = (
+  { uid, gid, mode }: Pick<Stat, "uid" | "gid" | "mode">,
+  account: Pick<PasswdEntry, "uid" | "gid">,
+): boolean => uid !== account.uid || gid !== account.gid || (mode & 0o022) !== 0;
+
+/** Why jk_chrootsh refuses a home: a printable line, and the command that helps. */
+interface HomeRefusal {
+  readonly message: ByteString;
+  /** Undefined for what cannot be looked at, such as the target of a user's symbolic link. */
+  readonly remedy: ByteString | undefined;
+}
+
 /**
- * The reason why jk_chrootsh would refuse the home of an account, as a printable line with the remedy; undefined if it
- * would not. Makes the checks of jk_chrootsh with the user's rights, which only root can do.
+ * The reason why jk_chrootsh would refuse the home of an account; undefined if it would not. Makes the checks of jk_chrootsh
+ * with the user's rights, which only root can do.
  */
-export function homeFault(
+export function homeRefusal(
   account: PasswdEntry,
   { joins, home }: PlannedChange = { joins: [], home: undefined },
-): ByteString | undefined {
+): HomeRefusal | undefined {
   const { name, uid, gid } = account;
   const groups = [...groupIdsOf(name, gid), ...joins];
   const now = gatherFacts({
@@ -60,9 +73,15 @@ export function homeFault(
   const fault = results.find((one) => one.name.startsWith("home-") && one.outcome === "failed");
   if (fault === undefined) return undefined;
   const why = fault.message.replace(/^abort, /, "");
-  // What cannot be looked at, such as the target of a user's symbolic link, has none.
-  const fix = fault.remedy ? `; fix it with: ${fault.remedy}` : "";
-  return `${display(name)} cannot log in, ${why}${fix}`;
+  return { message: `${display(name)} cannot log in, ${why}`, remedy: fault.remedy || undefined };
+}
+
+/** The same as one line. */
+export function homeFault(account: PasswdEntry, planned?: PlannedChange): ByteString | undefined {
+  const refusal = homeRefusal(account, planned);
+  if (refusal === undefined) return undefined;
+  const { message, remedy } = refusal;
+  return remedy === undefined ? message : `${message}; fix it with: ${remedy}`;
 }
 
 /** The facts of a login after the home has come to its path, where nothing exists yet. */

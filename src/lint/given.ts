@@ -1,18 +1,23 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import type { IniSection } from "../config/model.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { bringAdvice, lackingWords, wantedFor } from "../declaration/bring.ts";
 import { signOf } from "../declaration/change.ts";
-import type { JailWork } from "../declaration/compare/work.ts";
+import type { JailWork, UserWork } from "../declaration/compare/work.ts";
 import { USER_STEPS } from "../declaration/order.ts";
 import { itemsOf } from "../declaration/section.ts";
 import type { Doubt } from "../declaration/warnings.ts";
+import { homeFault, isDoubtfulHome, movedHome } from "../explain/home-fault.ts";
+import { joinHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isRegular, openJailRoot } from "../jail/fs/walk.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
 import { hostGroup } from "../system/name-services.ts";
 import { groupOf, isAdministrators, isNumber } from "../users/groups.ts";
+import { homeFor } from "../users/jail-side.ts";
 import { lintEnvironment, lintNames } from "./accounts.ts";
 
 /**
@@ -39,7 +44,8 @@ const ADMINISTRATORS = "doubtful-value";
 
 /** The users of a jail who may run programs that it lacks, and will lack. */
 function lackingIn({ path, declared, changes, fault, users }: JailWork, check: boolean): Doubt[] {
-  const some = users.filter((user) => user.fault === undefined && (check || user.changes.length > 0));
+  const isAsked = check || changes.some(({ action }) => action === "remove");
+  const some = users.filter((user) => user.fault === undefined && (isAsked || user.changes.length > 0));
   if (declared === undefined || fault !== undefined || some.length === 0) return [];
   using root = changes.length > 0 ? undefined : openJailRoot(path);
   const isFile = (file: ByteString) => {
@@ -59,7 +65,23 @@ function lackingIn({ path, declared, changes, fault, users }: JailWork, check: b
   );
 }
 
-/** The steps after which a run looks at all groups of an account, and says what these let it do. */
+/** Why jk_chrootsh will refuse a home that moves into the jail, as it is. */
+function faultOfMoved(account: PasswdEntry, jail: ByteString): ByteString | undefined {
+  const home = movedHome(normalPath(account.home));
+  if (home.stat === undefined || !isDoubtfulHome(home.stat, account)) return undefined;
+  return homeFault({ ...account, home: joinHome(jail, homeFor(account, jail)) }, { joins: [], home });
+}
+
+/** Why a user cannot log in because of the home, whose owner, group and mode stay as they are. */
+function refusedHome({ declared, doubtful, moves }: UserWork): Doubt[] {
+  const { name, jail, place } = declared;
+  const find = () => (moves === undefined ? doubtful && homeFault(doubtful) : faultOfMoved(moves, jail));
+  const message = answered(find);
+  const { file, line, column } = place;
+  return message === undefined ? [] : [{ user: name, problem: { file, line, column, message } }];
+}
+
+/** The steps after which a run looks at all groups and the home of an account, and says what these let it do. */
 const LOOKED_AT: ReadonlySet<string> = new Set([...USER_STEPS.inside, ...USER_STEPS.account]);
 
 /**
@@ -69,10 +91,13 @@ const LOOKED_AT: ReadonlySet<string> = new Set([...USER_STEPS.inside, ...USER_ST
 export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
   const doubts: Doubt[] = [];
   for (const work of jails) doubts.push(...lackingIn(work, check));
-  for (const { declared, changes } of jails.flatMap(({ users }) => users)) {
-    const { section } = declared.place;
-    if (section === undefined || !(check || changes.length > 0)) continue;
+  for (const user of jails.flatMap(({ users }) => users)) {
+    const { declared, changes } = user;
+    if (!(check || changes.length > 0)) continue;
     const isLookedAt = changes.some((one) => LOOKED_AT.has(`${signOf(one)}${one.what}`));
+    if (check || !isLookedAt) doubts.push(...refusedHome(user));
+    const { section } = declared.place;
+    if (section === undefined) continue;
     const report: ReportFinding = ({ file, line, column }, _severity, code, message) => {
       if (code === ADMINISTRATORS && isLookedAt && !check) return;
       doubts.push({ user: declared.name, problem: { file, line, column, message } });

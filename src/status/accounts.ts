@@ -1,37 +1,61 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { baseName } from "../../ffi/paths.ts";
+import { baseName, normalPath } from "../../ffi/paths.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
 import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { isUsual } from "../declaration/known-file.ts";
 import { readOnce } from "../declaration/once.ts";
 import { declaredHere } from "../declaration/read.ts";
+import { homeRefusal, isDoubtfulHome } from "../explain/home-fault.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
-import { withOneTree } from "../jail/fs/look.ts";
+import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import { lookUp, withOneTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { isLocalUser } from "../system/account-tools.ts";
+import { hostUser } from "../system/name-services.ts";
 import { isClosed } from "../users/leaving.ts";
 
 /** Why an account is not in its jail as it should be. */
 export interface AccountFault {
-  readonly kind: "shell" | "not-in-jail";
+  readonly kind: "shell" | "not-in-jail" | "home";
   readonly name: ByteString;
-  /** What jk_check says, printable. */
+  /** Printable. */
   readonly message: ByteString;
   /** Undefined for an account that no command of this machine changes. */
   readonly remedy: ByteString | undefined;
 }
 
-/** The users of a jail whom its passwd lacks; none if it cannot be read. */
-function lackingIn({ path, users }: JailFacts): JailedUser[] {
-  const accounts = answered(() => {
-    using root = openJailRoot(path);
-    return readJailAccounts(root);
+interface InJail {
+  readonly jail: ByteString;
+  /** The users whom its passwd lacks. */
+  readonly lacking: readonly JailedUser[];
+  /** Those whose home jk_chrootsh may refuse. */
+  readonly doubtful: readonly JailedUser[];
+}
+
+/** Looks at the users of a jail; at none if its passwd cannot be read. */
+function lookIn({ path: jail, users }: JailFacts): InJail {
+  const found = answered(() => {
+    using root = openJailRoot(jail);
+    const there = new Map(readJailAccounts(root).users.map((user) => [user.name, user]));
+    const isDoubtful = ({ name, home, shell }: JailedUser) => {
+      const line = there.get(name);
+      if (line === undefined || isClosed(shell)) return false;
+      const stat = answered(() => lookUp(root, normalPath(splitHome(home)?.home ?? "/")))?.stat;
+      return stat !== undefined && isDoubtfulHome(stat, line);
+    };
+    return { lacking: users.filter(({ name }) => !there.has(name)), doubtful: users.filter(isDoubtful) };
   });
-  const there = accounts && namesOf(accounts.users);
-  return there === undefined ? [] : users.filter(({ name }) => !there.has(name));
+  return { jail, lacking: [], doubtful: [], ...found };
+}
+
+/** A user whose home jk_chrootsh refuses, in the words of the other tools. */
+function homeFaultOf({ name }: JailedUser): AccountFault[] {
+  const account = answered(() => hostUser(name));
+  const refusal = account && answered(() => homeRefusal(account));
+  return refusal === undefined ? [] : [{ kind: "home", name, ...refusal }];
 }
 
 /**
@@ -51,7 +75,8 @@ function applying(): (user: JailedUser, jail: ByteString) => ByteString | undefi
 }
 
 /**
- * The users with a shell that leads out of their jail, and those whom a jail lacks, unless its own condition is a finding.
+ * The users with a shell that leads out of their jail, those whom a jail lacks, and those who cannot log in because of their
+ * homes, unless the condition of the jail is a finding itself.
  * One whose login was closed, as by a shell nologin, is none of the first, and of each jk_chrootsh its own finding tells.
  */
 export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
@@ -63,11 +88,13 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
     ),
   );
   const wanted = jails.filter((jail) => isInOrder(jail) && jail.users.length > 0);
-  const lacking = withOneTree(() => wanted.map((jail) => ({ jail: jail.path, users: lackingIn(jail) })));
-  if (lacking.every(({ users }) => users.length === 0)) return ofShells;
+  const found = withOneTree(() => wanted.map(lookIn));
+  const doubtful = found.flatMap((one) => one.doubtful).filter((user) => !others.includes(user));
+  const ofHomes = doubtful.flatMap(homeFaultOf);
+  if (found.every(({ lacking }) => lacking.length === 0)) return [...ofShells, ...ofHomes];
   const applied = applying();
-  const ofJails = lacking.flatMap(({ jail, users }) =>
-    users.map((user): AccountFault => {
+  const ofJails = found.flatMap(({ jail, lacking }) =>
+    lacking.map((user): AccountFault => {
       const { name } = user;
       const { message, remedy } = notInJailFinding(user, jail);
       const run = applied(user, jail);
@@ -77,5 +104,5 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
       return { kind: "not-in-jail", name, message: message + other, remedy: run ?? remedy };
     }),
   );
-  return [...ofShells, ...ofJails];
+  return [...ofShells, ...ofJails, ...ofHomes];
 }

@@ -22,6 +22,7 @@ export const FINDING_KINDS = {
   unmounted: "a directory of the host, or the file system of a jail, is not mounted",
   left: "the next boot would mount directories of the host in a jail that was deleted or emptied",
   "not-in-jail": "a user is missing from the passwd of the jail, and cannot log in",
+  home: "jk_chrootsh refuses the home of a user, who cannot log in, because of its owner, group or mode",
   incomplete: "a run that fills or updates a jail was stopped",
   missing: "a jail does not exist",
   unrecorded:

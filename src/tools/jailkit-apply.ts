@@ -16,6 +16,7 @@ import { type FaultText, NO_LONGER, nameOf } from "../declaration/change.ts";
 import { type Comparison, compare, hasWork, UNCHANGED } from "../declaration/compare/compare.ts";
 import { ELSEWHERE, emptyFile } from "../declaration/compare/not-declared.ts";
 import { withGroupNames } from "../declaration/compare/settle.ts";
+import { changesOf } from "../declaration/compare/work.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Remembered } from "../declaration/keep.ts";
 import { DECLARATION_FILE, knownAs, rememberedAs } from "../declaration/known-file.ts";
@@ -49,7 +50,7 @@ async function foreseen(compared: Comparison): Promise<Comparison> {
 
 /** What `jailkit config check` says of what is given: a run that gives nothing does not load its modules. */
 async function doubtful({ jails }: Comparison, check: boolean): Promise<readonly Doubt[]> {
-  const given = check || jails.some(({ users }) => users.some(({ changes }) => changes.length > 0));
+  const given = check || jails.some((work) => changesOf(work).length > 0);
   return given ? (await import("../lint/given.ts")).doubtsIn(jails, check) : [];
 }
 
@@ -271,7 +272,7 @@ export const tool = defineTool({
   },
   notes: `Without FILE, /etc/jailkit/jails.ini is read, and then the files of /etc/jailkit/jails.d; jails.ini(5) describes them. If these files have errors, these are printed (up to 100, and all with --json), and nothing is done. Otherwise a plan is printed: + is added, ~ is changed, - is removed. Then it is carried out, with the code of jk_init(8), jk_cp(8), jk_addjailuser(8), jk_jailuser(8) and the other tools, whose messages are printed. What fails in one jail, or for one user, leaves the others alone. After a failure in a jail, nothing more is given to its users, and after one of a user nothing more to this one: the message says what is not done, and for what it waits. What takes something away is done all the same: groups, keys, a shell without limits, a login shell outside of the jail, and rights. Of rules that allow less and more at once, what both the old and the new ones allow stays until then; a key whose options do so is taken out until then. The plan marks such a change as made in part, and it counts as not done. A run that was interrupted, or in which something failed, goes on when it is repeated.
 
-Before anything is done for a jail or a user, dry runs of jk_init(8), jk_cp(8) and the code that jails accounts show what would be refused: that is an error, with the line of the declaration, that of the key if one is the cause, and nothing of it is begun but what takes something away. The error of a jail that cannot be used is told once; each of its users waits for it (with --json a problem with the code waits-for-jail). --check and the run say the same, unless something is removed from the jail first, or its live directories change: then the run finds it. If /var/lib/jailkit is read-only, full or immutable, what is declared cannot be written down, and --prune could not take it back later: that is one error, and everything that gives something waits. What --prune removes waits, too, unless the file system is full, which users may bring about. What jailkit-config(8) warns of in the section of a user, such as a group by which one becomes root, is a warning of --check, and of a run that changes anything for that user; a run that has nothing to do does not repeat it.
+Before anything is done for a jail or a user, dry runs of jk_init(8), jk_cp(8) and the code that jails accounts show what would be refused: that is an error, with the line of the declaration, that of the key if one is the cause, and nothing of it is begun but what takes something away. The error of a jail that cannot be used is told once; each of its users waits for it (with --json a problem with the code waits-for-jail). Jails and homes that come to one file system have to fit there together: those that have certainly too little room are errors, in the order of the run. --check and the run say the same, unless something is removed first, or its live directories change: then the run finds it. If /var/lib/jailkit is read-only, full or immutable, what is declared cannot be written down, and --prune could not take it back later: that is one error, and everything that gives something waits. What --prune removes waits, too, unless the file system is full, which users may bring about. What jailkit-config(8) warns of in the section of a user, such as a group by which one becomes root, is a warning of --check, and of a run that changes anything for that user; a run that has nothing to do does not repeat it. So is a home that jk_chrootsh(8) refuses, such as one that its group can write: its mode is the user's, and is not changed.
 
 A jail is compared by its record: its sections and files, its live directories and whether they are mounted, its log socket and proc. jk_update(8) keeps the files in it up to date, and jk_check(8) checks them. A user is compared by the account, its groups, its lines in the jail, its home, its keys, and its section of jk_lsh.ini or jk_chrootsh.ini; it is an error if the jail lacks its shell.
 

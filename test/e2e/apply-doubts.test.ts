@@ -74,3 +74,52 @@ test("of a group that is named by its gid, and of many users with the same, once
     `jailkit apply: warning: user u1 and 2 more: ${ADMIN}`,
   ]);
 });
+
+test("of a home with which nobody can log in, with what helps", () => {
+  const home = `${J}/./home/anna`;
+  declare(user("anna", "shell = /bin/bash\n"));
+  m.must(["jailkit", "apply"]);
+  const said = (...options: string[]) =>
+    m.run(["jailkit", "apply", ...options]).stderr.match(/anna cannot log in, .*/g) ?? [];
+  const login = () => m.run(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "anna" }).status;
+  expect([said("--check"), login()]).toEqual([[], 0]);
+  for (const [mode, what, command] of [
+    ["0770", "group writable", `chmod g-w ${home}`],
+    ["0707", "writable for other", `chmod o-w ${home}`],
+  ] as const) {
+    m.must(["chmod", mode, `${J}/home/anna`]);
+    expect(login()).toBe(53);
+    const [line = "", ...more] = said("--check");
+    expect([line, more]).toEqual([expect.stringContaining(`path ${home} is ${what}, set option`), []]);
+    expect(line).toEndWith(`; fix it with: ${command}`);
+    // A run that has nothing to do does not repeat it.
+    expect(said()).toEqual([]);
+    m.must(["sh", "-ec", command]);
+    expect([said("--check"), login()]).toEqual([[], 0]);
+  }
+  m.must(["chgrp", "daemon", `${J}/home/anna`]);
+  expect([said("--check"), login()]).toEqual([[expect.stringContaining("does not have group owner")], 53]);
+  // Each run that changes the user tells it once.
+  for (const more of ["comment = Other\n", "groups = daemon\ncomment = Other\n"]) {
+    declare(user("anna", `shell = /bin/bash\n${more}`));
+    expect(said()).toHaveLength(1);
+  }
+});
+
+test("of such a home that is to move into the jail", () => {
+  m.addUser("mover", { createHome: true, home: "/home/mover" });
+  m.must(["chmod", "0770", "/home/mover"]);
+  declare(user("mover", "shell = /bin/bash\n"));
+  const said = (...options: string[]) =>
+    m.run(["jailkit", "apply", ...options]).stderr.match(/mover cannot log in, .*/g) ?? [];
+  const planned = said("--check");
+  expect(planned).toEqual([
+    expect.stringMatching(/group writable, .*; fix it with: chmod g-w \/srv\/customer\//),
+  ]);
+  expect(said()).toEqual(planned);
+  expect(said("--check")).toEqual(planned);
+  m.write("/etc/jailkit/jk_chrootsh.ini", "[mover]\nrelax_home_group_permissions = 1\n");
+  expect(said("--check")).toEqual([]);
+  expect(m.run(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "mover" }).status).toBe(0);
+  m.remove("/etc/jailkit/jk_chrootsh.ini");
+});

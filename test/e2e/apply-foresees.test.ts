@@ -1,6 +1,8 @@
 /** What `jailkit apply --check` says is what the run does: each thing that can be refused is told before anything is done. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { REPORT_SCHEMAS } from "../../build/schemas.ts";
 import type { Machine, MachineProcess } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -32,6 +34,20 @@ const all = (m: Machine, ...commands: readonly string[]) => {
 /** A file system of its own, and its end. */
 const small = (name: string, limits: string) =>
   `mkdir /srv/${name}; mount -t tmpfs -o mode=755,${limits} none /srv/${name}`;
+/** How many files, directories and links a section brings into a new jail. */
+function objectsOf(m: Machine, section: string): number {
+  const { stdout } = m.must(["jk_init", "--dry-run", "--json", "-j", NEW, section]);
+  const report = reportOf(REPORT_SCHEMAS.jk_init, stdout);
+  return "actions" in report ? report.actions.length : 0;
+}
+/** Accounts with as much in their homes. */
+function addHomes(m: Machine, sizes: Readonly<Record<string, string>>) {
+  for (const [name, size] of Object.entries(sizes)) {
+    m.addUser(name, { home: `/home/${name}`, createHome: true });
+    all(m, `head -c ${size} /dev/zero >/home/${name}/data; chown ${name} /home/${name}/data`);
+  }
+}
+const clear = (name: string) => `sed -i /^${name}:/d ${J}/etc/passwd ${J}/etc/group`;
 const gone = (name: string) => `umount /srv/${name}; rmdir /srv/${name}`;
 const CASES: readonly Case[] = [
   {
@@ -254,6 +270,94 @@ const CASES: readonly Case[] = [
     declared: "[jail /srv/few/jail]\nfiles = /opt/hole\n",
     before: (m) => all(m, small("few", "size=1m"), "truncate -s 8m /opt/hole"),
     after: (m) => all(m, "jailkit delete --yes /srv/few/jail; rm /opt/hole", gone("few")),
+  },
+  {
+    what: "two new jails on a file system with room for one",
+    fails: ["jail /srv/few/two"],
+    declared: "[jail /srv/few/one]\nsections = basicshell\n[jail /srv/few/two]\nsections = basicshell\n",
+    before: (m) => all(m, small("few", `nr_inodes=${Math.floor(objectsOf(m, "basicshell") * 1.5)}`)),
+    after: (m) => all(m, "jailkit delete --yes /srv/few/one", gone("few")),
+  },
+  {
+    what: "two new jails with other contents on a file system with too little space for both",
+    fails: ["jail /srv/few/two"],
+    declared: "[jail /srv/few/one]\nfiles = /opt/one\n[jail /srv/few/two]\nfiles = /opt/two\n",
+    before: (m) =>
+      all(m, small("few", "size=4m"), "for f in one two; do head -c 2500k /dev/zero >/opt/$f; done"),
+    after: (m) => all(m, "jailkit delete --yes /srv/few/one; rm /opt/one /opt/two", gone("few")),
+  },
+  {
+    what: "two new jails on a file system with room for one, where another one is removed first, with --prune",
+    fails: [],
+    declared: "[jail /srv/few/one]\nfiles = /opt/one\n[jail /srv/few/two]\nfiles = /opt/two\n",
+    options: ["--prune"],
+    before: (m) => {
+      all(m, small("few", "size=6m"), "for f in one two; do head -c 2500k /dev/zero >/opt/$f; done");
+      m.write(FILE, "[jail /srv/few/gone]\nfiles = /opt/two\n");
+      all(m, "jailkit apply");
+    },
+    after: (m) =>
+      all(
+        m,
+        "jailkit delete --yes /srv/few/one; jailkit delete --yes /srv/few/two; rm /opt/one /opt/two",
+        gone("few"),
+      ),
+  },
+  {
+    what: "a home that has too little room in the jail, and one that has enough",
+    fails: ["user large"],
+    declared: user("large") + user("little"),
+    before: (m) => {
+      addHomes(m, { large: "5m", little: "1m" });
+      all(m, `mkdir ${J}/home/large.disk; mount -t tmpfs -o mode=755,size=4m none ${J}/home`);
+    },
+    after: (m) =>
+      all(
+        m,
+        `userdel -r large; userdel little; umount ${J}/home; rmdir ${J}/home/large.disk`,
+        clear("little"),
+      ),
+  },
+  {
+    what: "the same in a jail that is made by the run",
+    fails: ["user large"],
+    declared: `[jail /srv/few/jail]\nsections = uidbasics\nfiles = bash\n${user("large", "", "/srv/few/jail")}`,
+    before: (m) => {
+      addHomes(m, { large: "40m" });
+      all(m, small("few", "size=40m"));
+    },
+    after: (m) => all(m, "jailkit delete --yes /srv/few/jail; userdel -r large", gone("few")),
+  },
+  {
+    what: "two homes that have too little room together",
+    fails: ["user second"],
+    declared: user("first") + user("second"),
+    before: (m) => {
+      addHomes(m, { first: "3m", second: "3m" });
+      all(m, `mount -t tmpfs -o mode=755,size=4m none ${J}/home`);
+    },
+    after: (m) => all(m, `userdel first; userdel -r second; umount ${J}/home`, clear("first")),
+  },
+  {
+    what: "a jail of sections and files that have objects in common, which fits",
+    fails: [],
+    declared: "[jail /srv/few/jail]\nsections = basicshell\nfiles = bash, cat, ls\n",
+    before: (m) => all(m, small("few", `nr_inodes=${Math.floor(objectsOf(m, "basicshell") * 1.2)}`)),
+    after: (m) => all(m, "jailkit delete --yes /srv/few/jail", gone("few")),
+  },
+  {
+    what: "a home with a hole, and with two names of one file, which fits",
+    fails: [],
+    declared: user("first"),
+    before: (m) => {
+      addHomes(m, { first: "3m" });
+      all(
+        m,
+        "truncate -s 20m /home/first/hole; ln /home/first/data /home/first/again; chown -R first /home/first",
+      );
+      all(m, `mount -t tmpfs -o mode=755,size=4m none ${J}/home`);
+    },
+    after: (m) => all(m, `userdel first; umount ${J}/home`, clear("first")),
   },
   {
     what: "a place behind a symbolic link to nothing, and to itself",

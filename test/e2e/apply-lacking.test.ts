@@ -73,3 +73,28 @@ test("a live jail lacks nothing that the machine has", () => {
   m.write(FILE, declaration("/srv/live", "live = /usr", "carl"));
   expect([warnings("--check"), warnings(), warnings("--check")]).toEqual([[], [], []]);
 });
+
+test("a section that goes with --prune takes the program of a user who may run it still", () => {
+  const lacking = (...options: string[]) => warnings(...options).filter((line) => line.includes("needs"));
+  m.write(FILE, declaration("/srv/e", "sections = uidbasics, sftp, scp", "emma"));
+  expect([lacking("--check"), lacking()]).toEqual([[], []]);
+  const { ino } = m.stat("/srv/e/usr/lib/openssh/sftp-server") ?? {};
+  m.write(FILE, declaration("/srv/e", "sections = uidbasics, scp", "emma"));
+  // It stays without --prune.
+  expect([lacking("--check"), lacking()]).toEqual([[], []]);
+  expect(m.stat("/srv/e/usr/lib/openssh/sftp-server")?.ino).toBe(ino);
+  const remedy = `add 'sftp' to 'sections', line 2 of ${FILE}, and type: jailkit apply`;
+  const warning = `user emma: ${NEEDS}: ${remedy} (declared in ${FILE}:6:9)`;
+  expect(lacking("--check", "--prune")).toEqual([warning]);
+  expect(lacking("--prune")).toEqual([warning]);
+  expect(m.exists("/srv/e/usr/lib/openssh/sftp-server")).toBeFalse();
+  expect([lacking("--check"), lacking()]).toEqual([[warning], []]);
+  m.write(FILE, declaration("/srv/e", "sections = uidbasics, scp, sftp", "emma"));
+  expect(lacking()).toEqual([]);
+  // What another section brings stays, and so does what comes in the same run.
+  m.write(
+    FILE,
+    declaration("/srv/e", "sections = uidbasics, scp\nfiles = /usr/lib/openssh/sftp-server", "emma"),
+  );
+  expect([lacking("--check", "--prune"), lacking("--prune"), lacking("--check")]).toEqual([[], [], []]);
+});

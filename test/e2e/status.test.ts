@@ -309,6 +309,41 @@ describe("what else needs attention", () => {
     for (const name of ["declared", "byhand", "closed"]) m.must(["userdel", "-r", name]);
   });
 
+  test("a home that jk_chrootsh refuses, with the command that helps", () => {
+    const jail = "/srv/homes";
+    init(jail);
+    const names = ["open", "shared", "foreign", "closed", "fine"];
+    for (const name of names) {
+      m.addUser(name, { createHome: true });
+      m.must(["jk_jailuser", "-n", "-m", "-j", jail, name]);
+    }
+    const home = (name: string) => `${jail}/home/${name}`;
+    m.must(["usermod", "-s", "/usr/sbin/nologin", "closed"]);
+    expect(found()).toEqual([]);
+    for (const [name, mode] of [
+      ["open", "0707"],
+      ["shared", "0770"],
+      ["closed", "0777"],
+    ] as const)
+      m.must(["chmod", mode, home(name)]);
+    m.must(["chgrp", "daemon", home("foreign")]);
+    const place = (name: string) => `${jail}/./home/${name}`;
+    expect(found()).toEqual([
+      ["home", "open", `chmod o-w ${place("open")}`],
+      ["home", "shared", `chmod g-w ${place("shared")}`],
+      ["home", "foreign", `chgrp -h ${m.ids("foreign").gid} ${place("foreign")}`],
+    ]);
+    expect(report().findings[1]?.message).toStartWith(
+      `shared cannot log in, path ${place("shared")} is group`,
+    );
+    expect(page().stdout).toMatch(/^home +shared +chmod g-w \S+$/m);
+    for (const { command } of report().findings) m.must(["sh", "-ec", command]);
+    expect(found()).toEqual([]);
+    for (const name of names) m.must(["jk_jailuser", "--unjail", "-m", "-s", "/bin/sh", name]);
+    m.must(["jailkit", "delete", "--yes", jail]);
+    for (const name of names) m.must(["userdel", "-r", name]);
+  });
+
   test("what was declared once, if it cannot be read", () => {
     const file = "/var/lib/jailkit/declared.json";
     m.write(file, "{", { mode: 0o600 });

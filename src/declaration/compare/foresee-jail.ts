@@ -8,6 +8,9 @@ import type { ToolCall } from "../../cli/tool.ts";
 import { homeOfOther } from "../../jail/accounts/home-place.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
+import { isOnMount } from "../../jail/fs/no-room.ts";
+import { allocatedAt, type SizedEntry } from "../../jail/fs/room.ts";
+import { RoomOfRun } from "../../jail/fs/room-of-run.ts";
 import { hostPath, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { RootView } from "../../libraries/root-view.ts";
 import { requireNewJail } from "../../populate/open-jail.ts";
@@ -24,6 +27,7 @@ import { type Change, faultText, isCreation, taking } from "../change.ts";
 import { withDue } from "../due.ts";
 import { type Comparison, stopPlanning } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
+import { mayMakeRoom, requireRoom, withRoomForHomes } from "./foresee-room.ts";
 import { DECLARED } from "./intent.ts";
 import { withFault } from "./takes.ts";
 import { type JailWork, type UserWork, withJailFault } from "./work.ts";
@@ -41,6 +45,8 @@ interface Brought {
   readonly accounts: ReadonlySet<string>;
   /** The directories of the machine that it copies, by their inodes; undefined if one has a name that is not plain. */
   readonly trees: ReadonlySet<string> | undefined;
+  /** What is created on the file system of the jail. */
+  readonly sizes: readonly SizedEntry[];
 }
 
 /**
@@ -51,11 +57,12 @@ export async function foreseeFilling(comparison: Comparison, tools: Tools): Prom
   // What is planned here need not be planned again for the run.
   holdPlans();
   // New jails with the same contents get the same files.
-  const means = { pathOf: comparison.pathOf, tools, known: new Map<string, Brought>() };
+  const room = mayMakeRoom(comparison) ? undefined : new RoomOfRun();
+  const means = { pathOf: comparison.pathOf, tools, known: new Map<string, Brought>(), room };
   const jails: JailWork[] = [];
   for (const work of comparison.jails) {
     stopPlanning();
-    jails.push(await foreseeJail(work, means));
+    jails.push(withRoomForHomes(await foreseeJail(work, means), room));
   }
   stopPlanning();
   return { ...comparison, jails };
@@ -64,6 +71,8 @@ export async function foreseeFilling(comparison: Comparison, tools: Tools): Prom
 interface Means extends Pick<Comparison, "pathOf"> {
   readonly tools: Tools;
   readonly known: Map<string, Brought>;
+  /** Undefined if it is not known what is free before something is made. */
+  readonly room: RoomOfRun | undefined;
 }
 
 async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
@@ -86,9 +95,12 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     if (isLike) requireNewJail(path);
     const brought = isLike ? known : await dryRun(work, means);
     if (isNew && isElsewhere(path, brought)) means.known.set(key, brought);
+    const progress = `0 of ${brought.sizes.length} objects are in place`;
+    requireRoom(means.room, path, path, brought.sizes, progress);
     using root = isNew ? undefined : openJailRoot(path);
-    const filled = { ...work, users: users.map((user) => foreseeUser(user, path, root, brought)) };
-    return removed.length === 0 ? filled : withoutLostShells(filled, removed, means);
+    const isTaken = root !== undefined && removed.length > 0;
+    const gone = isTaken ? goneFrom(root, work, removed, means) : new Set<ByteString>();
+    return { ...work, users: users.map((user) => foreseeUser(user, path, root, { ...brought, gone })) };
   } catch (error) {
     return withJailFault({ ...work, changes: taking(changes) }, faultText(error));
   }
@@ -105,27 +117,17 @@ function takenBack(changes: readonly Change[]): TakenBack[] {
   return all.filter((one) => one.names.length > 0);
 }
 
-/** With a fault in place of the changes of a user whose shell goes. */
-function withoutLostShells(work: JailWork, removed: readonly TakenBack[], { pathOf }: Means): JailWork {
-  const { path, changes, users } = work;
+/** What goes of a jail that is there, as it will be then. */
+function goneFrom(
+  root: JailRoot,
+  { path, changes }: JailWork,
+  removed: readonly TakenBack[],
+  { pathOf }: Means,
+): ReadonlySet<ByteString> {
   const added = fillingsOf(path, changes).map(({ tool, names }) => ({
     ...{ tool, names: tool === "jk_cp" ? names.map(pathOf) : names },
   }));
-  using root = openJailRoot(path);
-  const gone = foreseeRemovals(root, added, removed);
-  const isLost = (shell: ByteString) =>
-    lookUp(root, shell, { follow: true }) !== undefined &&
-    !shell.endsWith("/jk_lsh") &&
-    leadsToGone(root, shell, gone);
-  return {
-    ...work,
-    users: users.map((user) => {
-      const { name, shell } = user.declared;
-      if ((user.changes.length === 0 && user.fault !== undefined) || !isLost(shell)) return user;
-      const message = `its shell ${quoted(hostPath(root, shell))} goes with what is not declared any more: declare what brings it, or another shell`;
-      return withFault(user, { of: "user", name, jail: path, code: "bad-shell", message });
-    }),
-  };
+  return foreseeRemovals(root, added, removed);
 }
 
 /** The file system that a new jail would be on. */
@@ -153,6 +155,19 @@ function treesOf(actions: PopulateReport["actions"]): Brought["trees"] {
   return new Set(paths.flatMap((path) => statIfPresent(AT_FDCWD, path, true) ?? []).map(inodeOf));
 }
 
+/** By their paths, without what is on another file system in a jail that is there. */
+function sizesOf(jail: ByteString, actions: PopulateReport["actions"]): [string, SizedEntry][] {
+  using root = statIfPresent(AT_FDCWD, jail) === undefined ? undefined : openJailRoot(jail);
+  const made = actions.filter(
+    ({ action, path }) =>
+      action === "create" && PLAIN.test(path) && (root === undefined || isOnMount(root, path)),
+  );
+  return made.map(({ path, source, size = 0 }) => [
+    path,
+    { size, allocated: size === 0 ? 0 : allocatedAt(source) },
+  ]);
+}
+
 const PLAIN = /^[ -[\]-~]+$/;
 
 const isLiveOption = (argument: ByteString) => argument.startsWith("--live=");
@@ -163,6 +178,8 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
   const view = new RootView();
   const trees: Brought["trees"][] = [];
   const accounts = new Set<string>();
+  // A call may bring what one before it has brought.
+  const sizes = new Map<string, SizedEntry>();
   let accountFiles = false;
   for (const { tool, names, args } of fillingsOf(path, changes)) {
     const report = (await tools[tool](["--dry-run", "--json", ...args])).report as PopulateReport;
@@ -184,6 +201,7 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
     }
     for (const { path: created } of report.actions) paths.add(created);
     for (const name of report.users) accounts.add(name);
+    for (const [created, size] of sizesOf(path, report.actions)) sizes.set(created, size);
     trees.push(treesOf(report.actions));
     accountFiles ||= tool === "jk_init" || paths.has("/etc/passwd");
   }
@@ -191,7 +209,7 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
   const all = trees.every((each) => each !== undefined)
     ? new Set(trees.flatMap((each) => [...each]))
     : undefined;
-  return { paths, live, accountFiles, accounts, trees: all };
+  return { paths, live, accountFiles, accounts, trees: all, sizes: [...sizes.values()] };
 }
 
 /** Throws JailkitError if a new account would have the home of one that comes into the jail. */
@@ -205,16 +223,22 @@ function requireFreeHome({ declared, changes }: UserWork, jail: ByteString, acco
   }
 }
 
+const lostShell = (shell: ByteString): JailkitError => {
+  const message = `its shell ${quoted(shell)} goes with what is not declared any more: declare what brings it, or another shell`;
+  return new JailkitError("bad-shell", 1, message);
+};
+
 /** With a fault in place of the changes of a user whose account, home or shell has no place in the jail. */
 function foreseeUser(
   user: UserWork,
   jail: ByteString,
   root: JailRoot | undefined,
-  { paths, live, accountFiles, accounts }: Brought,
+  { paths, live, accountFiles, accounts, gone }: Brought & { readonly gone: ReadonlySet<ByteString> },
 ): UserWork {
   const { name, shell } = user.declared;
   if (user.changes.length === 0 && user.fault !== undefined) return user;
   const has = (path: ByteString) => root !== undefined && lookUp(root, path, { follow: true }) !== undefined;
+  const goes = (path: ByteString) => root !== undefined && gone.size > 0 && leadsToGone(root, path, gone);
   const comes = (path: ByteString) => {
     const real = new RootView().realPath(path);
     const isLive = real !== undefined && live.some((directory) => below(real, directory) !== undefined);
@@ -225,7 +249,10 @@ function foreseeUser(
     if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED), { jail });
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
     else if (!shell.endsWith("/jk_lsh") && !comes(shell)) throw noShellIn(jail, shell, DECLARED);
-    return { ...user, lacks: lackingWords(user.declared, (path) => has(path) || comes(path)) };
+    if (root !== undefined && has(shell) && !shell.endsWith("/jk_lsh") && goes(shell))
+      throw lostShell(hostPath(root, shell));
+    const stays = (path: ByteString) => (has(path) && !goes(path)) || comes(path);
+    return { ...user, lacks: lackingWords(user.declared, stays) };
   } catch (error) {
     return withFault(user, { of: "user", name, jail, ...faultText(error) });
   }

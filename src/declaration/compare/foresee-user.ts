@@ -84,26 +84,29 @@ export class UserForesight {
     private readonly about: About,
   ) {}
 
-  /** Throws the JailkitError with which the changes of a user would fail, or that the jail lacks the shell of one without. */
-  require(planned: Planned): void {
+  /**
+   * Throws the JailkitError with which the changes of a user would fail, or that the jail lacks the shell of one without.
+   * Returns the account, if its home moves into the jail.
+   */
+  require(planned: Planned): PasswdEntry | undefined {
     const { declared, changes } = planned;
     const { root, jail } = this.inside;
     if (changes.length === 0) {
       if (root !== undefined) this.#requireShell(root, declared.shell);
-      return;
+      return undefined;
     }
     if (root !== undefined) this.#requireJail(root, declared);
     const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
     if (isOf("account", "home")) this.#requireOutside(declared);
     if (this.about.isCleared) {
       if (root !== undefined) this.#requireNoneStays(root, planned);
-      return;
+      return undefined;
     }
     if (isOf("policy")) this.#requirePolicy(declared);
     if (isOf("account", "groups", "comment")) this.#requireHost(jail);
     const account = this.machine.accounts.userByName(declared.name);
-    if (account !== undefined) this.#requireAccount(account, planned);
-    else if (root !== undefined) {
+    if (account !== undefined) return this.#requireAccount(account, planned);
+    if (root !== undefined) {
       const uid = newUid(declared, planned.once, this.machine.laterByUid);
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
@@ -113,6 +116,7 @@ export class UserForesight {
         requireOwnHome(account, declared, this.machine.laterByUid),
       );
     }
+    return undefined;
   }
 
   /** Throws JailkitError for a new account whose home is there, and is not that of one which leaves first with its home. */
@@ -206,7 +210,7 @@ export class UserForesight {
     return this.#seen;
   }
 
-  #requireAccount(account: PasswdEntry, { declared, changes }: Planned): void {
+  #requireAccount(account: PasswdEntry, { declared, changes }: Planned): PasswdEntry | undefined {
     const { root, jail } = this.inside;
     const { shell, directory } = declared;
     const some = (is: (change: Change) => boolean) =>
@@ -223,18 +227,18 @@ export class UserForesight {
         withTree((host) => prepareJail(account, root, { ...common, host, access, move: false }, run)),
       );
     }
-    if (directory || !(newKeys || some(({ what }) => what === "account" || what === "groups"))) return;
+    if (directory || !(newKeys || some(({ what }) => what === "account" || what === "groups")))
+      return undefined;
     const move = movesHome(account) && below(normalPath(account.home), jail) === undefined;
     const access = this.#accessOf(declared);
-    if (root === undefined || seen === undefined || (lines && !move)) {
-      requireLeaving(account, jail, { shell, access, move }, this.machine);
-      return;
-    }
+    if (root === undefined || seen === undefined || (lines && !move))
+      return requireLeaving(account, jail, { shell, access, move }, this.machine);
     // Before it is jailed its lines are made right, which would be in the way.
     const then = lines ? { ...seen, accounts: NO_ACCOUNTS } : seen;
     passAside(() =>
       withTree((host) => jailUser(account, root, { ...common, host, access, move, seen: then }, run)),
     );
+    return run.moveFrom === undefined ? undefined : account;
   }
 }
 
@@ -251,19 +255,24 @@ function passAside(look: () => void): void {
   }
 }
 
-/** What keeps an account from going into a jail that is not there yet, or that has other lines of it. */
+/**
+ * Throws JailkitError for what keeps an account from going into a jail that is not there yet, or that has other lines of it.
+ * Returns the account, if its home moves.
+ */
 function requireLeaving(
   user: PasswdEntry,
   jail: string,
   { shell, access, move }: Pick<Parameters<typeof jailUser>[2], "shell" | "access" | "move">,
   { facts, processesOf }: Machine,
-): void {
+): PasswdEntry | undefined {
   const groups = groupsOf(user, facts);
   const plan = planJailing({
     ...{ user, groups, joins: access.joins, jail, accounts: NO_ACCOUNTS, shell, move },
     processes: processesOf(user.uid),
   });
-  if (plan.moveFrom !== undefined) requireHomeToMove(user, plan.moveFrom);
+  if (plan.moveFrom === undefined) return undefined;
+  requireHomeToMove(user, plan.moveFrom);
+  return user;
 }
 
 /** Throws JailkitError if there is no home to move into a jail, which may not be there yet. */

@@ -5,6 +5,7 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { isDoubtfulHome } from "../../explain/home-fault.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import { dirsEqual, splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
@@ -60,7 +61,7 @@ export function userState(
     const policies = policyState(declared, inside, machine, once);
     const { policy, wantedPolicy } = policies;
     return {
-      ...{ ...nothing, ...groups, home: home?.home ?? "there", fault },
+      ...{ ...nothing, ...groups, home: home?.home ?? "there", isDoubtful: home?.isDoubtful, fault },
       inJail: account && inside.accounts?.userByName(declared.name),
       isUnknown: inside.isClosed,
       lacksKeys: inside.isClosed && place === undefined ? 0 : keys.lacking,
@@ -200,7 +201,7 @@ export function hostHomeFault(account: PasswdEntry, jail: ByteString) {
   return { code: "not-their-home", message } as const;
 }
 
-interface HomeState extends Pick<UserState, "home"> {
+interface HomeState extends Pick<UserState, "home" | "isDoubtful"> {
   /** Why nothing can be changed. */
   readonly fault?: FaultText | undefined;
   /** Why it cannot be used. */
@@ -229,7 +230,7 @@ function homeState(
       uid !== account.uid && machine.accounts.userByName(name)?.uid === uid;
     const otherOf = (home: ByteString) =>
       inside.accounts?.users.find((one) => dirsEqual(one.home, home) && isThere(one));
-    if (root !== undefined) return { home: ownHome(root, account, otherOf) };
+    if (root !== undefined) return ownHome(root, account, otherOf);
     // In one that users could change, nothing is done.
     if (inside.damaged !== undefined) return { home: "there" };
     requireOwnable({ path: jail }, account, false);
@@ -255,17 +256,17 @@ function ownHome(
   root: JailRoot,
   account: PasswdEntry,
   otherOf: (home: ByteString) => PasswdEntry | undefined,
-): "there" | "missing" {
+): HomeState {
   const path = homeFor(account, root.path);
   const stat = lookUp(root, path)?.stat;
   const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
   requireOwnable(root, account, isOwn);
-  if (isOwn) return "there";
+  if (isOwn) return { home: "there", isDoubtful: isDoubtfulHome(stat, account) };
   if (stat === undefined) {
     const other = otherOf(path);
     if (other !== undefined) throw homeOfOther(root, path, other, otherHomeAdvice(account, root, path));
     requireSafePlace(root, path, otherHome(account, root, path));
-    return "missing";
+    return { home: "missing" };
   }
   const shown = hostPath(root, path);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";

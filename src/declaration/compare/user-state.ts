@@ -23,6 +23,8 @@ export interface UserState {
   readonly hasGroup: boolean;
   /** Its home in the jail. */
   readonly home: "there" | "missing" | "foreign";
+  /** jk_chrootsh may refuse it all the same. */
+  readonly isDoubtful?: boolean | undefined;
   /** How many declared keys its authorized_keys lacks. */
   readonly lacksKeys: number;
   /** Why the home cannot be used, or the keys in it not be read or written, which prevents nothing else. */
@@ -55,6 +57,10 @@ export interface UserComparison {
   readonly onlyTakes?: boolean;
   /** What the rules of the user are as long as a change of these waits that is made in part. */
   readonly meanwhile?: Rules | undefined;
+  /** The account, if jk_chrootsh may refuse its home. */
+  readonly doubtful?: PasswdEntry | undefined;
+  /** The account, if its home moves into the jail. */
+  readonly moves?: PasswdEntry | undefined;
   /** What the directory that has the account should say; undefined if it does, or if there is none. */
   readonly directory: { readonly home: ByteString; readonly shell: ByteString } | undefined;
 }

@@ -27,11 +27,12 @@ export function compareUser(declared: DeclaredUser, state: UserState): UserCompa
   const found = state.fault ?? faultOf(declared, state);
   if (found !== undefined) return onlyTaking({ ...about, ...found }, state, () => changesOf(declared, state));
   const changes = changesOf(declared, state);
-  const { homeFault, account } = state;
+  const { homeFault, account, isDoubtful } = state;
   const fault = homeFault && { ...about, ...homeFault };
   return {
     ...{ changes, fault, meanwhile: state.commonPolicy?.keys },
     directory: attributesOf(declared, account),
+    doubtful: isDoubtful ? account : undefined,
   };
 }
 

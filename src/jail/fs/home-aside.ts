@@ -8,9 +8,8 @@ import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
 import { prepareReplacements, type Replacement, replaceFiles, sweepReplacements } from "./home-clean.ts";
-import { homeExists } from "./home-move.ts";
+import { homeExists, mayMoveWhole } from "./home-move.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
-import { nearestDirectory } from "./nearest.ts";
 import { renameNew } from "./place.ts";
 import {
   type Directory,
@@ -59,10 +58,7 @@ export function putAside(
   to: ByteString,
 ): Aside | undefined {
   const parent = openDirectory(host, directoryOf(path));
-  const target = nearestDirectory(root, directoryOf(to));
-  const fits = parent.trusted && onSameMount(parent.stat, target.stat);
-  release(target);
-  const box = fits ? openBox(host, parent, path, true) : undefined;
+  const box = mayMoveWhole(parent, root, to) ? openBox(host, parent, path, true) : undefined;
   if (box === undefined) {
     release(parent);
     return undefined;

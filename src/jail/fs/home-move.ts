@@ -6,6 +6,7 @@ import {
   fstat,
   openAt,
   readLink,
+  type Stat,
   sameFile,
   statAt,
   statIfPresent,
@@ -22,12 +23,23 @@ import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
 import { fillCopy, homeChanged, nameError, type Original } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
-import { countHome, mountPoint, namesOfFiles, pathIn, walkHome } from "./home-scan.ts";
+import { countHome, mountPoint, namesOfFiles, pathIn, sizesIn, walkHome } from "./home-scan.ts";
 import { Seen } from "./home-seen.ts";
 import { lookUp } from "./look.ts";
+import { nearestDirectory } from "./nearest.ts";
 import { renameNew, requireStage } from "./place.ts";
 import { removeTree } from "./remove.ts";
-import { hostPath, type JailRoot, joinPath, openDirectory, release, withDirectory } from "./walk.ts";
+import type { SizedEntry } from "./room.ts";
+import {
+  type Directory,
+  hostPath,
+  type JailRoot,
+  joinPath,
+  onSameMount,
+  openDirectory,
+  release,
+  withDirectory,
+} from "./walk.ts";
 
 // Below this a thread costs more than it saves.
 const NAMES_FOR_A_THREAD = 500;
@@ -72,6 +84,29 @@ export function requireMovable(
     if (inside && statIfPresent(C.AT_FDCWD, where)?.mountId === id) throw mountPoint(shown, inside.slice(1));
   }
   if (lookUp(root, to) !== undefined) throw homeExists(root, to);
+}
+
+/** False if a home of the directory `parent` is copied to `to` in any case. */
+export function mayMoveWhole({ trusted, stat }: Directory, root: JailRoot, to: ByteString): boolean {
+  const target = nearestDirectory(root, directoryOf(to));
+  const isSame = onSameMount(stat, target.stat);
+  release(target);
+  return trusted && isSame;
+}
+
+/** What the copy of a home will have; undefined if it may move without one. Throws as requireMovable and walkHome. */
+export function sizesToCopy(
+  host: JailRoot,
+  path: ByteString,
+  uid: number,
+  root: JailRoot,
+  to: ByteString,
+): { readonly sizes: readonly SizedEntry[]; readonly stat: Stat } | undefined {
+  if (withDirectory(host, directoryOf(path), (parent) => mayMoveWhole(parent, root, to))) return undefined;
+  return withFd(openOwn(host, path, uid), (fd) => ({
+    sizes: [...sizesIn(fd, path), { size: 0, allocated: 0 }],
+    stat: fstat(fd),
+  }));
 }
 
 /** The error for a new home that exists. */

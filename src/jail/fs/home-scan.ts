@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
+import { usageAt } from "../../../ffi/extents.ts";
 import {
   close,
   type DirectoryEntry,
@@ -13,6 +14,7 @@ import {
 import { lookAtOpen } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import type { SizedEntry } from "./room.ts";
 import { namedError } from "./root.ts";
 
 /** A name in a directory of a home. */
@@ -168,12 +170,18 @@ export function countHome(top: number, shown: ByteString, soFar: (count: number)
   return count;
 }
 
-/** The sizes of all regular files of a tree, for a message. */
-export function sizesIn(top: number, shown: ByteString): { size: number }[] {
-  const sizes: { size: number }[] = [];
+/** What a copy of a tree has below its top: a file with several names is one. Throws as walkHome. */
+export function sizesIn(top: number, shown: ByteString): SizedEntry[] {
+  const sizes: SizedEntry[] = [];
+  const linked = new Set<bigint>();
   walkHome(top, shown, ({ fd, pieces }) => {
     for (const names of pieces)
-      for (const { name, type } of names) sizes.push({ size: type === C.DT_REG ? statAt(fd, name).size : 0 });
+      for (const { name, type } of names) {
+        const usage = type === C.DT_REG ? usageAt(fd, name) : undefined;
+        if (usage !== undefined && usage.nlink > 1 && linked.has(usage.ino)) continue;
+        if (usage !== undefined && usage.nlink > 1) linked.add(usage.ino);
+        sizes.push({ size: usage?.size ?? 0, allocated: usage?.allocated ?? 0 });
+      }
   });
   return sizes;
 }

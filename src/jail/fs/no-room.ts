@@ -1,10 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, EDQUOT, ENOSPC, EROFS } from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { birthAt } from "../../../ffi/extents.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { directoryOf, parentOf } from "../../../ffi/paths.ts";
-import { fileSystemOf } from "../../../ffi/statfs.ts";
 import { display } from "../../cli/display.ts";
 import { answered, isReported } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
@@ -13,22 +11,8 @@ import { isWritableFileSystem, remountCommand } from "../../system/mounts.ts";
 import { undeletableDirectory } from "./host-directories.ts";
 import { withTree } from "./look.ts";
 import { nearestDirectory } from "./nearest.ts";
+import { allocatedAt, bytesOf, type Entry, isPlain, leastBytes, type Room, roomAt } from "./room.ts";
 import { type Directory, type JailRoot, release, walk } from "./walk.ts";
-
-// struct statfs (statfs(2)) on 64-bit Linux
-const BLOCK_SIZE = 8;
-const BLOCKS_FREE = 24;
-const BLOCKS_AVAILABLE = 32;
-const FILES = 40;
-const FILES_FREE = 48;
-
-// For files that are not counted: the library cache, passwd and group.
-const BESIDES = 1 << 17;
-
-/** A file to write. */
-interface Entry {
-  readonly size: number;
-}
 
 /** A failure, for the report of a tool. */
 export interface Failure {
@@ -41,49 +25,6 @@ export interface Failure {
   readonly remedy?: string | undefined;
   /** The exit status if there is no worse problem; 1 if not given. */
   readonly exitStatus?: number;
-}
-
-type Room = NonNullable<ReturnType<typeof roomAt>>;
-
-/** The free space of the file system of an open directory; undefined if unknown. */
-function roomAt(fd: number) {
-  const view = fileSystemOf(fd);
-  if (view === undefined) return undefined;
-  const number = (offset: number) => Number(view.getBigUint64(offset, true));
-  const block = number(BLOCK_SIZE);
-  return {
-    type: Number(view.getBigUint64(0, true)),
-    block,
-    /** Bytes: for root, and for users, who do not get the reserved blocks. */
-    free: number(BLOCKS_FREE) * block,
-    available: number(BLOCKS_AVAILABLE) * block,
-    /** The number of files that can be created; undefined without such a limit. */
-    files: number(FILES) === 0 ? undefined : number(FILES_FREE),
-  };
-}
-
-/** The bytes that entries need on disk: at least one block each. */
-function bytesOf(entries: readonly Entry[], block: number): number {
-  if (entries.length === 0) return 0;
-  return entries.reduce((sum, { size }) => sum + Math.max(1, Math.ceil(size / block)) * block, BESIDES);
-}
-
-/** True if the entries certainly need more than the free space of the jail's file system. */
-export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
-  const room = roomAt(root.fd);
-  return room !== undefined && bytesOf(entries, room.block) > room.free;
-}
-
-// Of these one knows what a file takes: none compresses, or shares what is copied (statfs(2)).
-const PLAIN_SYSTEMS = [0x01021994 /* tmpfs */, 0xef53 /* ext4 */];
-
-/** The least that entries take on a plain file system: neither holes of their sources nor small contents in an inode. */
-function leastBytes(entries: readonly RoomEntry[], block: number): number {
-  const least = ({ size, source }: RoomEntry) => {
-    if (size < block || source === undefined) return 0;
-    return Math.ceil(Math.min(size, birthAt(AT_FDCWD, source)?.allocated ?? 0) / block) * block;
-  };
-  return entries.reduce((sum, entry) => sum + least(entry), 0);
 }
 
 /** An entry of a plan. */
@@ -103,12 +44,12 @@ export function roomProblem(
 ): Failure | undefined {
   const room = roomAt(root.fd);
   if (room === undefined) return undefined;
-  const isPlain = PLAIN_SYSTEMS.includes(room.type);
+
   const lacks = (some: readonly RoomEntry[], bytes: () => number) =>
-    (room.files ?? some.length) < some.length || (isPlain && bytes() > room.free);
+    (room.files ?? some.length) < some.length || (isPlain(room) && bytes() > room.free);
   if (!lacks(entries, () => bytesOf(entries, room.block))) return undefined;
   const own = root.path === jail ? entries.filter(({ path }) => isOnMount(root, path)) : entries;
-  if (!lacks(own, () => leastBytes(own, room.block))) return undefined;
+  if (!lacks(own, () => leastBytes(own, room.block, ({ source }) => allocatedAt(source)))) return undefined;
   return full("ENOSPC", jail, own, `0 of ${entries.length} objects are in place`, room);
 }
 
@@ -126,13 +67,13 @@ export function fullProblem(
   const room = roomAt(place.fd);
   release(place);
   if (room === undefined) return undefined;
-  const needed = PLAIN_SYSTEMS.includes(room.type) ? Math.ceil(size / room.block) * room.block : 0;
+  const needed = isPlain(room) ? Math.ceil(size / room.block) * room.block : 0;
   const lacks = room.files === 0 || needed > room.free;
   return lacks ? full("ENOSPC", directory, [{ size }], progress, room) : undefined;
 }
 
 /** Whether a path of a jail is on the same mount as its root. */
-function isOnMount(root: JailRoot, path: ByteString): boolean {
+export function isOnMount(root: JailRoot, path: ByteString): boolean {
   const directory = answered(() => nearestDirectory(root, parentOf(path)));
   if (directory === undefined) return false;
   release(directory);
@@ -160,7 +101,8 @@ export function interrupted(jail: ByteString, progress: string): Failure | undef
   return { code, path: jail, exitStatus, message: `${display(jail)}: ${stop.message}; run this again` };
 }
 
-const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+/** Rounded up, printable. */
+export const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
 /** The work in a jail, for a message about its progress. */
 export interface Work {
@@ -212,7 +154,8 @@ function shownDirectory(
   return host === top ? undefined : host;
 }
 
-function full(
+/** The problem of a full file system, or of one that has too little room for what is left. */
+export function full(
   code: string,
   path: ByteString,
   left: readonly Entry[],
@@ -245,7 +188,7 @@ function full(
 }
 
 /** The nearest existing directory at or above a path of the host. */
-function nearest(tree: JailRoot, path: ByteString): Directory {
+export function nearest(tree: JailRoot, path: ByteString): Directory {
   for (let at = path; at !== "" && at !== "/"; at = directoryOf(at)) {
     try {
       return walk(tree, at);
@@ -256,7 +199,8 @@ function nearest(tree: JailRoot, path: ByteString): Directory {
   return walk(tree, "/");
 }
 
-function mountOf(tree: JailRoot, path: ByteString): Directory["stat"]["mountId"] {
+/** The mount of the nearest existing directory at or above a path of the host. */
+export function mountOf(tree: JailRoot, path: ByteString): Directory["stat"]["mountId"] {
   const directory = nearest(tree, path);
   release(directory);
   return directory.stat.mountId;

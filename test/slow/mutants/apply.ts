@@ -540,9 +540,9 @@ export const APPLY: readonly Mutant[] = [
     ["someProc: machine.mountsProc(jail)", "someProc: false"],
   ]),
   ...within("src/declaration/compare/foresee-jail.ts", LOST_SHELL, [
-    ["removed.length === 0 ? filled :", "true ? filled :"],
+    ["root !== undefined && removed.length > 0;", "false;"],
     ["foreseeRemovals(root, added, removed)", "foreseeRemovals(root, [], removed)"],
-    ['!shell.endsWith("/jk_lsh") &&\n', "true &&\n"],
+    ['has(shell) && !shell.endsWith("/jk_lsh") &&', "has(shell) &&"],
   ]),
   ...within("src/update/foresee-removal.ts", LOST_SHELL, [
     ["remaining = parts.remaining;", ""],
@@ -574,7 +574,7 @@ export const APPLY: readonly Mutant[] = [
     ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
     ["(root !== undefined && lookUp(root, above) !== undefined)", "false"],
     ["prepareJail(account, root, { ...common, host, access, move: false }, run)", "undefined"],
-    ["      requireLeaving(account, jail, { shell, access, move }, this.machine);\n", ""],
+    ["return requireLeaving(account, jail, { shell, access, move }, this.machine);", "return undefined;"],
     [
       "withTree((host) => jailUser(account, root, { ...common, host, access, move, seen: then }, run)),",
       "undefined,",

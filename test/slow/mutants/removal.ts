@@ -334,9 +334,9 @@ export const REMOVAL: readonly Mutant[] = [
   inPlace("src/users/move-aside.ts")("      restore(aside, error);\n", "", "if usermod fails"),
   inPlace("src/users/move-aside.ts")("    steps.undo();\n", "", "if the new place is taken"),
   aside("src/users/move-aside.ts")('  if (to.path === "/") return false;\n', "", "a home that leaves a jail"),
-  aside("src/jail/fs/home-aside.ts")(
-    "const fits = parent.trusted && ",
-    "const fits = ",
+  aside("src/jail/fs/home-move.ts")(
+    "return trusted && isSame;",
+    "return isSame;",
     "a directory that others can write",
   ),
   aside("src/jail/fs/home-aside.ts")(
