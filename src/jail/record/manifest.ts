@@ -118,11 +118,14 @@ export function removeRequests(manifest: Manifest, which: (request: ManifestRequ
   });
 }
 
-/** Records entries that were put into the jail. Sections of an existing entry stay too, unless `replaceSections`. */
+/**
+ * Records entries that were put into the jail. Sections of an existing entry stay too, unless `replaceSections`; that the
+ * jail had it before stays, unless `replaceBefore`.
+ */
 export function updateEntries(
   manifest: Manifest,
   entries: Iterable<ManifestEntry>,
-  { replaceSections = false } = {},
+  { replaceSections = false, replaceBefore = false } = {},
 ): void {
   const list = [...entries];
   if (list.length === 0) return;
@@ -135,7 +138,13 @@ export function updateEntries(
       }
       const earlier = replaceSections ? [] : there.sections;
       const sections = [...new Set([...earlier, ...entry.sections])];
-      content.entries.set(entry.path, { ...entry, sections, unknown: entry.unknown ?? there.unknown });
+      const before = entry.before ?? (replaceBefore ? undefined : there.before);
+      content.entries.set(entry.path, {
+        ...entry,
+        sections,
+        before,
+        unknown: entry.unknown ?? there.unknown,
+      });
     }
   });
 }
