@@ -1,4 +1,4 @@
-import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { readLink } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
@@ -18,7 +18,7 @@ import {
 } from "../declaration/elsewhere.ts";
 import { gatherDeclaration } from "../declaration/gather.ts";
 import { declarationText } from "../declaration/write.ts";
-import { withTree } from "../jail/fs/look.ts";
+import { readJailFile, withTree } from "../jail/fs/look.ts";
 import { putFile } from "../jail/fs/write.ts";
 import { isHostDirectory } from "../system/host-files.ts";
 import { documentOf, parseTransfer } from "../transfer/document.ts";
@@ -44,6 +44,26 @@ function replaceFile(file: ByteString, text: ByteString): void {
   // What would be in the way of a file elsewhere is not to be moved away here.
   if (isHostDirectory(file)) throw isNoFile(file);
   if (!writeFile(file, text, true)) throw new JailkitError("output", 1, `${display(file)} is not a file`);
+}
+
+/** The lines of a declaration that say something, each with the section that it is in; a comment may be anywhere. */
+function linesOf(text: ByteString): ByteString[] {
+  let section = "";
+  return text.split("\n").flatMap((line) => {
+    if (line.startsWith("[")) section = line;
+    if (line === "" || line.startsWith("#")) return line || [];
+    return `${section}\n${line}`;
+  });
+}
+
+/** Throws JailkitError for a file with lines that a new text has not: somebody may have written them by hand. */
+function requireKept(file: ByteString, text: ByteString): void {
+  const old = withTree((tree) => readJailFile(tree, file, LIMITS.plainFileBytes));
+  if (old === undefined) return;
+  const kept = new Set(linesOf(text));
+  if (linesOf(fromBytes(old)).every((line) => kept.has(line))) return;
+  const message = `${display(file)} exists already, and has lines that would be lost: name a new file with -o`;
+  throw new JailkitError("output", 1, message);
 }
 
 /** Throws JailkitError for what is no file for `jailkit import`: a directory, or a place of declarations, all of which count. */
@@ -104,7 +124,10 @@ function exportDeclaration(named: readonly ByteString[], keys: boolean, output?:
       problems.push(`the declaration has ${most}: name a directory with -o, for a file for each jail`);
     }
     if (output === undefined) printLine(text.slice(0, -1));
-    else replaceFile(output, text);
+    else {
+      requireKept(output, text);
+      replaceFile(output, text);
+    }
   }
   for (const line of [...declared, ...gathered.warnings, ...leftOut]) printError(`${NAME}: warning: ${line}`);
   for (const line of problems) printError(`${NAME}: ${line}`);
@@ -130,7 +153,7 @@ export const tool = defineTool({
       short: "o",
       value: "FILE",
       description:
-        "write to FILE, which only root can read, instead of standard output; with --declaration, if FILE is a directory, a new file for each jail; if that is named jails.d, for those that no other file there declares",
+        "write to FILE, which only root can read, instead of standard output; with --declaration, if FILE is a directory, a new file for each jail; if that is named jails.d, for those that no other file there declares; a file whose lines would be lost is not replaced",
     },
     json: JSON_OUTPUT,
   },
@@ -143,7 +166,7 @@ export const tool = defineTool({
 
 'jailkit import' makes the same jail from the programs of another machine. Homes and other files of users are moved with rsync(1).
 
-With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. Where the file is one of /etc/jailkit/jails.d, the jails and users that other files there declare are left out, which a warning tells: 'jailkit apply' refuses all if one is declared twice, and what somebody has written by hand counts. A name that 'jailkit apply' would not read there is an error, and so is a directory that does not exist: the message has the name, or the command that creates it. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt'. What a declaration cannot say is left out; a comment and a warning name it.`,
+With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. Where the file is one of /etc/jailkit/jails.d, the jails and users that other files there declare are left out, which a warning tells: 'jailkit apply' refuses all if one is declared twice, and what somebody has written by hand counts. A name that 'jailkit apply' would not read there is an error, and so is a directory that does not exist: the message has the name, or the command that creates it. A file that exists is replaced only if the new text has all of its lines. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt'. What a declaration cannot say is left out; a comment and a warning name it.`,
   root: 5,
   run({ options, operands }) {
     const given = options.output === "-" ? undefined : options.output;

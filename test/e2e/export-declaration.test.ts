@@ -462,7 +462,7 @@ describe("-o", () => {
     });
   });
   test("writes one file, which only root can read", () => {
-    m.write("/root/jails.ini", "old", { mode: 0o644 });
+    m.write("/root/jails.ini", "", { mode: 0o644 });
     const { status, stdout } = m.run([
       "jailkit",
       "export",
@@ -473,6 +473,37 @@ describe("-o", () => {
     ]);
     expect([status, stdout, m.stat("/root/jails.ini")]).toMatchObject([0, "", { mode: 0o100600, uid: 0 }]);
     expect(m.read("/root/jails.ini")).toBe(`${HEADING}\n${declare("/srv/a").text}`);
+  });
+
+  test("replaces no file with lines that would be lost, as somebody may have written them", () => {
+    const file = "/root/kept.ini";
+    const run = () => m.run(["jailkit", "export", "--declaration", "-o", file, "/srv/a"]);
+    expect(run().status).toBe(0);
+    const own = m.read(file);
+    const anna = own.slice(own.indexOf("[user anna]"), own.indexOf("\n\n", own.indexOf("[user anna]")));
+    for (const text of [
+      `${own}\n[user new]\njail = /srv/a\n`,
+      `# by hand\n${own}`,
+      // The same line is in the section of another user.
+      own.replace("[user anna]\n", "[user anna]\npaths = /usr/bin\n"),
+      own.replace("shell = /usr/bin/sh", "shell = /usr/bin/sh # for now"),
+      "binary \0 \xa0\n",
+    ]) {
+      m.write(file, text);
+      const why = "exists already, and has lines that would be lost: name a new file with -o";
+      expect(run()).toMatchObject({ status: 1, stdout: "", stderr: `jailkit export: ${file} ${why}\n` });
+      expect(m.read(file)).toBe(text);
+    }
+    // What is there again is not lost.
+    for (const text of [own, own.replace(anna, "[user anna]"), `\n${HEADING}`]) {
+      m.write(file, text);
+      expect(run().status).toBe(0);
+      expect(m.read(file)).toBe(own);
+    }
+    m.must(["rm", file]);
+    m.must(["mkfifo", file]);
+    expect(run()).toMatchObject({ status: 1, stderr: expect.stringContaining(file) });
+    m.must(["rm", file]);
   });
 
   test("writes a file for each jail into a directory, and replaces none", () => {
@@ -678,6 +709,7 @@ describe("jailkit apply", () => {
     expect([status, jails.length > 8]).toEqual([0, true]);
     m.mkdir("/srv/a/proc");
     m.must(["mount", "-t", "proc", "-o", "ro", "proc", "/srv/a/proc"]);
+    m.must(["rm", "-f", "/root/jails.ini"]);
     m.must(["jailkit", "export", "--declaration", "-o", "/root/jails.ini"]);
     const { status: same, stdout, stderr } = m.run(["jailkit", "apply", "--check", "/root/jails.ini"]);
     expect([same, stdout, stderr]).toEqual([
