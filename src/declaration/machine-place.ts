@@ -10,7 +10,7 @@ import { homeDirectoryFault } from "../users/directory.ts";
 import { groupOf } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
 import { otherHome } from "../users/own-home.ts";
-import { membershipFault } from "./compare/look-user.ts";
+import { membershipFault, sharedUidFault } from "./compare/look-user.ts";
 import { placeFault } from "./compare/user.ts";
 import type { FactContext } from "./machine-facts.ts";
 import { itemsOf, type Subject } from "./section.ts";
@@ -46,6 +46,9 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
     report(keyPlace(section, "home"), "error", code, `${shown} ${message}`, fix);
   }
   if (!directory) return;
+  const shared = answered(() => sharedUidFault({ directory }, account, facts.userByUid));
+  if (shared !== undefined)
+    report(section, "error", "taken", `${quoted(name)}: ${shared.message}`, { kind: "none" });
   const seen = home ?? homeFor(account, jail);
   const never = home === undefined ? neverHome(seen) : undefined;
   if (never !== undefined) {

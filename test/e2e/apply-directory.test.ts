@@ -220,6 +220,48 @@ test.each([
   },
 );
 
+test("one with the uid of an account of this machine, or of a declared user, is not brought into the jail", () => {
+  const jail = "/srv/shared";
+  const write = (...users: string[]) =>
+    m.write(
+      "/etc/jailkit/jails.d/one.ini",
+      [`[jail ${jail}]\nsections = uidbasics, basicshell\n`, ...users].join(""),
+    );
+  const user = (name: string, more: string) => `[user ${name}]\njail = ${jail}\nshell = /bin/bash\n${more}\n`;
+  const luser = user("luser", `directory = yes\nauthorized_keys = ${KEYS[0]}`);
+  const found = () => linesOf(m).summary.problems.map(({ code, path, message }) => [code, path, message]);
+  const shared = (uid: number, other: string) => [
+    [
+      "uid-taken",
+      "luser",
+      `user luser: the uid ${uid} belongs to '${other}': give the account another uid in its directory`,
+    ],
+  ];
+  const account = (uid: number) =>
+    m.write(ACCOUNTS, `luser:x:${uid}:6001::${jail}/./home/luser:/usr/sbin/jk_chrootsh\n`);
+  m.write("/var/lib/extrausers/group", "luser:x:6001:\n");
+  m.addUser("carl", { uid: 1700, home: "/home/carl" });
+  write(luser);
+  account(1700);
+  expect(found()).toEqual(shared(1700, "carl"));
+  expect(m.read(`${jail}/etc/passwd`)).not.toContain("luser");
+  expect(m.exists(`${jail}/home/luser`)).toBe(false);
+  expect(m.run(["jailkit", "config", "check"]).stdout).toContain("'luser': the uid 1700 belongs to 'carl'");
+  write(user("eve", "uid = 1800"), luser);
+  account(6001);
+  expect(found()).toEqual([]);
+  account(1800);
+  expect(found()).toEqual(shared(1800, "eve"));
+  expect(m.read(`${jail}/etc/passwd`)).toMatch(/^luser:x:6001:/m);
+  // The uid is free as soon as its account goes, in the same run.
+  m.must(["chown", "-R", "1800", `${jail}/home/luser`]);
+  m.remove(`${jail}/home/eve`);
+  write(luser);
+  expect(linesOf(m, "--check", "--prune").summary.problems).toEqual([]);
+  expect(linesOf(m, "--prune").summary.problems).toEqual([]);
+  expect(m.read(`${jail}/etc/passwd`)).toMatch(/^luser:x:1800:/m);
+});
+
 test("jk_jailuser --jail-side-only makes the home of one that its directory says in another jail, too", () => {
   m.write(ACCOUNTS, `luser:x:6001:6001::${J}/./home/luser:/usr/sbin/jk_chrootsh\n`);
   m.must(["jk_init", "-j", "/srv/by-hand", "uidbasics", "basicshell"]);

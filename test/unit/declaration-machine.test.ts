@@ -236,6 +236,14 @@ test("an account of a directory has its home there, and joins groups by hand", (
   expect(codes(user("luser", "directory = 1\nhome = /home/luser"))).toEqual([]);
 });
 
+test("an account of a directory has a uid of its own", () => {
+  const shared = [...ACCOUNTS, account("other", 2002, "/home/other"), account("third", 0, "/home/third")];
+  const given = { userByName: (name: string) => shared.find((one) => one.name === name) };
+  expect(codes(user("other", "directory = 1"), given)).toEqual(["error 1:1 taken"]);
+  // That of root is said once.
+  expect(codes(user("third", "directory = 1"), given)).toEqual(["error 1:7 bad-account"]);
+});
+
 test("a home that a directory server refuses is warned of, until the directory has it", () => {
   const at = (jail: string, home = "") =>
     codes(`[user luser]\njail = ${jail}\nshell = /bin/sh\ndirectory = 1\n${home}`, {

@@ -24,7 +24,7 @@ import { type Change, type FaultText, isCreation } from "../change.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-policy.ts";
-import { uidFault } from "../compare/look-user.ts";
+import { sharedUidFault, uidFault } from "../compare/look-user.ts";
 import { requireOwnHome } from "../compare/new-home.ts";
 import { newUid, returning } from "../compare/returning.ts";
 import type { UserWork } from "../compare/work.ts";
@@ -62,9 +62,10 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
   const isCreated = changes.some(isCreation);
   // Of an account that should have been removed first, and could not be: before a name that nobody has gets rights.
   const isNew = uid !== undefined && hostUser(name) === undefined;
+  const account = directory && user.onlyTakes !== true ? hostUser(name) : undefined;
   const taken: FaultText | undefined = isNew
     ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, DECLARED.uid))
-    : undefined;
+    : account && sharedUidFault(declared, account, hostUser);
   if (taken !== undefined) throw new JailkitError(taken.code, 1, taken.message, undefined, taken.remedy);
   if (!directory && isCreated) requireHome(declared, means);
   const works: Parameters<typeof stepsOf<keyof typeof USER_STEPS>>[2] = {

@@ -49,7 +49,8 @@ export function userState(
     const groups = groupsOrFault(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside, machine);
     const renamed = account === undefined ? renamedFault(declared, inside, machine) : undefined;
-    const fault = groups.fault ?? home?.fault ?? renamed ?? newFault(declared, account, machine);
+    const shared = account && sharedUidFault(declared, account, machine.laterByUid);
+    const fault = shared ?? groups.fault ?? home?.fault ?? renamed ?? newFault(declared, account, machine);
     // Of an account that is there, something may have to be taken away all the same.
     if (fault !== undefined && account === undefined) return { ...nothing, fault };
     const owner = account ?? returning(declared, once, inside.root, machine.laterByUid);
@@ -113,9 +114,27 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
 export function uidFault(uid: number, userByUid: (uid: number) => PasswdEntry | undefined) {
   const owner = userByUid(uid);
   if (owner === undefined) return undefined;
-  const message = `the uid ${uid} belongs to ${quoted(owner.name)}: ${DECLARED.uid}`;
+  const message = `${uidOfOther(uid, owner)}: ${DECLARED.uid}`;
   return { code: "uid-taken", message } as const;
 }
+
+/**
+ * Why an account of a directory is not in a jail: with the uid of another account it is that one for the kernel, whose files
+ * and processes are its own, also outside of the jail.
+ */
+export function sharedUidFault(
+  { directory }: Pick<DeclaredUser, "directory">,
+  { name, uid }: PasswdEntry,
+  userByUid: (uid: number) => PasswdEntry | undefined,
+) {
+  // That of root has a message of its own.
+  const owner = directory && uid !== 0 ? userByUid(uid) : undefined;
+  if (owner === undefined || owner.name === name) return undefined;
+  const message = `${uidOfOther(uid, owner)}: give the account another uid in its directory`;
+  return { code: "uid-taken", message } as const;
+}
+
+const uidOfOther = (uid: number, { name }: PasswdEntry) => `the uid ${uid} belongs to ${quoted(name)}`;
 
 /** Why an account of a directory is not made a member of groups, and the commands that do so. Pure. */
 export function membershipFault(name: ByteString, groups: readonly { readonly name: ByteString }[]) {
