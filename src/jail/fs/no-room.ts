@@ -44,7 +44,6 @@ export function roomProblem(
 ): Failure | undefined {
   const room = roomAt(root.fd);
   if (room === undefined) return undefined;
-
   const lacks = (some: readonly RoomEntry[], bytes: () => number) =>
     (room.files ?? some.length) < some.length || (isPlain(room) && bytes() > room.free);
   if (!lacks(entries, () => bytesOf(entries, room.block))) return undefined;
