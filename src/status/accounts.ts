@@ -8,11 +8,12 @@ import { readOnce } from "../declaration/once.ts";
 import { declaredHere } from "../declaration/read.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
-import { withOneTree } from "../jail/fs/look.ts";
+import { lookUp, withOneTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import { isClosed } from "../users/leaving.ts";
+import { bringBack } from "../users/open-jail.ts";
 
 /** Why an account is not in its jail as it should be. */
 export interface AccountFault {
@@ -24,14 +25,16 @@ export interface AccountFault {
   readonly remedy: ByteString | undefined;
 }
 
-/** The users of a jail whom its passwd lacks; none if it cannot be read. */
-function lackingIn({ path, users }: JailFacts): JailedUser[] {
-  const accounts = answered(() => {
+/** The users of a jail whom its passwd lacks; none if it cannot be read. `first`: what brings the file back, if it is gone. */
+function lackingIn({ path, users }: JailFacts) {
+  const found = answered(() => {
     using root = openJailRoot(path);
-    return readJailAccounts(root);
+    const isGone = lookUp(root, "/etc/passwd", { follow: true }) === undefined;
+    return { ...readJailAccounts(root), first: isGone ? bringBack(root, "/etc/passwd") : undefined };
   });
-  const there = accounts && namesOf(accounts.users);
-  return there === undefined ? [] : users.filter(({ name }) => !there.has(name));
+  const there = found && namesOf(found.users);
+  const lacking = there === undefined ? [] : users.filter(({ name }) => !there.has(name));
+  return { jail: path, users: lacking, first: found?.first };
 }
 
 /**
@@ -63,10 +66,10 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
     ),
   );
   const wanted = jails.filter((jail) => isInOrder(jail) && jail.users.length > 0);
-  const lacking = withOneTree(() => wanted.map((jail) => ({ jail: jail.path, users: lackingIn(jail) })));
+  const lacking = withOneTree(() => wanted.map(lackingIn));
   if (lacking.every(({ users }) => users.length === 0)) return ofShells;
   const applied = applying();
-  const ofJails = lacking.flatMap(({ jail, users }) =>
+  const ofJails = lacking.flatMap(({ jail, users, first }) =>
     users.map((user): AccountFault => {
       const { name } = user;
       const { message, remedy } = notInJailFinding(user, jail);
@@ -74,7 +77,9 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
       // Such as one of before that --prune has taken out of the files of the jail: nothing tells that any more.
       const other =
         run === undefined && isLocalUser(name) ? `; if the account is to go: userdel ${operands(name)}` : "";
-      return { kind: "not-in-jail", name, message: message + other, remedy: run ?? remedy };
+      const command = run ?? remedy;
+      const all = first === undefined || command === undefined ? command : `${first} && ${command}`;
+      return { kind: "not-in-jail", name, message: message + other, remedy: all };
     }),
   );
   return [...ofShells, ...ofJails];

@@ -222,9 +222,9 @@ function foreseeUser(
   };
   try {
     requireFreeHome(user, jail, accounts);
-    if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED), { jail });
+    if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED, root), { jail });
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
-    else if (!shell.endsWith("/jk_lsh") && !comes(shell)) throw noShellIn(jail, shell, DECLARED);
+    else if (!shell.endsWith("/jk_lsh") && !comes(shell)) throw noShellIn(jail, shell, DECLARED, root);
     return { ...user, lacks: lackingWords(user.declared, (path) => has(path) || comes(path)) };
   } catch (error) {
     return withFault(user, { of: "user", name, jail, ...faultText(error) });

@@ -22,6 +22,7 @@ import { dueTo } from "../due.ts";
 import { keptFault } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
+import { sharesHome } from "./home-differs.ts";
 import type { InJail } from "./in-jail.ts";
 import { DECLARED, renamedLines } from "./intent.ts";
 import { keyState, NO_KEYS } from "./look-keys.ts";
@@ -65,6 +66,7 @@ export function userState(
       isUnknown: inside.isClosed,
       lacksKeys: inside.isClosed && place === undefined ? 0 : keys.lacking,
       homeFault: home?.ownFault ?? keys.fault,
+      homeOwner: account && sharesHome(account, declared.jail, machine.byJail.get(declared.jail) ?? []),
       ...{ otherOptions: keys.otherOptions, stricterOptions: keys.stricterOptions, policy, wantedPolicy },
       commonPolicy:
         account === undefined ? undefined : commonPolicy(declared, account, inside, machine, policies),

@@ -23,6 +23,8 @@ export interface UserState {
   readonly hasGroup: boolean;
   /** Its home in the jail. */
   readonly home: "there" | "missing" | "foreign";
+  /** The name of another account that has the same home in the jail. */
+  readonly homeOwner?: ByteString | undefined;
   /** How many declared keys its authorized_keys lacks. */
   readonly lacksKeys: number;
   /** Why the home cannot be used, or the keys in it not be read or written, which prevents nothing else. */
