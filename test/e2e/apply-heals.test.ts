@@ -106,3 +106,19 @@ test("a shell with a blank or a carriage return at the end becomes the shell", (
     expectAsDeclared();
   }
 });
+
+test("account files on a full file system are told as such", () => {
+  sh(
+    "mkdir /srv/etc; cp -aT /etc /srv/etc; mount -t tmpfs -o mode=755,size=64m none /etc; cp -aT /srv/etc /etc",
+  );
+  m.run(["sh", "-c", "cat /dev/zero >/etc/fill; echo x >/etc/fill2"]);
+  m.write(OTHER, "");
+  try {
+    m.must(["sh", "-ec", `printf '[user old7]\\njail = ${J}\\nshell = /bin/bash\\n' >/srv/more.ini`]);
+    const [problem] = problemsOf("/srv/more.ini");
+    expect(problem).toMatchObject({ code: "no-room" });
+    expect(problem?.message).toStartWith("user old7: /etc: its file system is full");
+  } finally {
+    sh("umount /etc; rm -r /srv/etc");
+  }
+});
