@@ -35,10 +35,8 @@ export function accountFindings(facts: AccountFacts): CheckFinding[] {
 }
 
 /** True if a path is a home, or in it; both as the jail sees them. */
-function isAround(home: ByteString, path: ByteString): boolean {
-  const plain = plainPath(home);
-  return path === plain || path.startsWith(`${plain}/`);
-}
+const isAround = (home: ByteString, path: ByteString): boolean =>
+  `${path}/`.startsWith(`${plainPath(home)}/`);
 
 class AccountCheck {
   readonly #facts: AccountFacts;
@@ -262,9 +260,12 @@ class AccountCheck {
     if (shell.endsWith("/jk_lsh") || (isThere && !onlyRootRuns(shell))) return;
     const path = `${jail}${plainPath(shell)}`;
     const what = isThere ? "can be executed by root alone" : "is not a program in the jail";
+    // Such as the line of a file that an editor for Windows has saved.
+    const bare = shell.replace(/[ \t\r]+$/, "");
+    const other = !isThere && programInJail(bare) ? bare : LIMITED_SHELL;
     const remedy = programOnHost(shell)
       ? `jk_cp -f -j ${shellWord(jail)} ${operands(shell)}`
-      : jailSideCommand(jail, name, `--jail-side-only -s ${LIMITED_SHELL}`);
+      : jailSideCommand(jail, name, `--jail-side-only -s ${shellWord(other)}`);
     this.#report("shell-missing", `the shell ${display(path)} of ${user} ${what}`, remedy, path);
   }
 

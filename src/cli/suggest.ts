@@ -43,3 +43,12 @@ export function didYouMean(name: ByteString, known: readonly ByteString[]): stri
   const near = suggest(name, known);
   return near === undefined ? "" : `; did you mean ${quoted(near)}?`;
 }
+
+/**
+ * The known paths without those that have other numbers: of many such as /srv/c1 and /srv/c2, each is of somebody else, and none
+ * is a misspelt one.
+ */
+export const sameNumbers = (path: ByteString, known: readonly ByteString[]): readonly ByteString[] =>
+  known.filter((one) => numbersOf(one) === numbersOf(path));
+
+const numbersOf = (path: ByteString) => path.match(/[0-9]+/g)?.join(" ");

@@ -100,7 +100,9 @@ function readingProblems(entry: IniEntry, description: KeyDescription, reading: 
     const whole = meantValue(value, all);
     return all.map(({ reason, item, instead, meant = instead === undefined ? strictest : whole }) => {
       const fix = meant === undefined ? undefined : lineFix(entry, meant);
-      const message = `${quoted(key)}: ${reason}`;
+      // It may be the opposite of what was meant.
+      const isStrict = meant === strictest && fix?.kind === "line";
+      const message = `${quoted(key)}: ${reason}${isStrict ? `; '${meant}' is the strictest` : ""}`;
       return { ...placeOfItem(entry, item), severity, code, message, ...(fix && { fix }) };
     });
   }

@@ -199,9 +199,12 @@ function readMask(value: ByteString): Reading {
     return { reason: `${quoted(value)} is not an octal number, such as 022` };
   }
   if (read.number === -1) return { value: undefined, ...trailing(read) };
-  if (read.number <= 0o777) return { value: read.number, ...trailing(read) };
   const mask = read.number & 0o777;
-  return { value: mask, doubt: "only the last three digits count", meant: mask.toString(8).padStart(3, "0") };
+  // What counts of a mistake such as 0999 may be 0, with which everybody could write new files.
+  const meant = (mask & 0o022) === 0o022 ? mask.toString(8).padStart(3, "0") : "077";
+  if (read.number > 0o777) return { value: mask, doubt: "only the last three digits count", meant };
+  const { doubt } = trailing(read);
+  return { value: mask, ...(doubt && { doubt, meant }) };
 }
 
 function readExecute(value: ByteString): Reading {

@@ -29,7 +29,9 @@ function fileProblem(item: ListItem): Problem[] {
 function liveProblem(item: ListItem): Problem[] {
   if (canBeLive(item.value)) return [];
   const message = `'live': ${quoted(item.value)} is not /usr, /usr/local, /opt or a directory in /opt`;
-  return [problemAt(item, "bad-path", message, { kind: "item", old: item.value })];
+  const absolute = `/${item.value}`;
+  const meant = canBeLive(absolute) ? absolute : undefined;
+  return [problemAt(item, "bad-path", message, { kind: "item", old: item.value, with: meant })];
 }
 
 /** A section [jail PATH], and what is wrong with it as far as its text shows. Pure. */

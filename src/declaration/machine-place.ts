@@ -1,22 +1,33 @@
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
-import { type Fix, type IniSection, keyPlace } from "../config/model.ts";
+import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
 import { neverHome, usualHome } from "../jail/accounts/home-place.ts";
+import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { homeDirectoryFault } from "../users/directory.ts";
 import { groupOf } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
 import { otherHome } from "../users/own-home.ts";
-import { membershipFault, sharedUidFault } from "./compare/look-user.ts";
+import { type HomeDiffers, sharesHome } from "./compare/home-differs.ts";
+import { membershipFault } from "./compare/look-user.ts";
+import { sharedUidFault } from "./compare/uid-fault.ts";
 import { placeFault } from "./compare/user.ts";
 import type { FactContext } from "./machine-facts.ts";
 import { itemsOf, type Subject } from "./section.ts";
 
-/** Reports where an account is now, or would be, and not as declared, with what a directory would refuse. */
-export function reportPlace(section: IniSection, { name }: Subject, { facts, report }: FactContext): void {
+/**
+ * Reports where an account is now, or would be, and not as declared, with what a directory would refuse. `ofJail`: who lives in
+ * the jail.
+ */
+export function reportPlace(
+  section: IniSection,
+  { name }: Subject,
+  ofJail: readonly JailedUser[],
+  { facts, report }: FactContext,
+): void {
   const { directory = false, jail = "", home } = readKeys(section, userKeys);
   const account = answered(() => facts.userByName(name));
   if (account === undefined || account.uid === 0 || jail === "") return;
@@ -26,7 +37,10 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
   const fault =
     directory && home === undefined
       ? undefined
-      : placeFault({ name, jail, home: home ?? usualHome(name), directory }, account);
+      : placeFault({ name, jail, home: home ?? usualHome(name), directory }, account, {
+          isUsual: home === undefined,
+          other: () => sharesHome(account, jail, ofJail),
+        });
   const shown = `the account ${quoted(name)}`;
   const isOutside = !directory && splitHome(account.home) === undefined;
   const foreign = isOutside ? answered(() => facts.hostHomeFault(account, jail)) : undefined;
@@ -36,14 +50,8 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
     const fix: Fix = { kind: "command", text: fault.remedy };
     report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);
   } else if (fault !== undefined) {
-    const { code, message, home: now } = fault;
-    const fix: Fix =
-      now === undefined
-        ? { kind: "none" }
-        : home === undefined
-          ? { kind: "in-section", section: section.name, lines: [`home = ${now}`] }
-          : { kind: "value", text: now };
-    report(keyPlace(section, "home"), "error", code, `${shown} ${message}`, fix);
+    const fix = fixOf(section, fault);
+    report(keyPlace(section, "home"), "error", fault.code, `${shown} ${fault.message}`, fix);
   }
   if (!directory) return;
   const shared = answered(() => sharedUidFault({ directory }, account, facts.userByUid));
@@ -62,6 +70,13 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
     const isJail = homeDirectoryFault(jail) !== undefined;
     report(keyPlace(section, isJail ? "jail" : "home"), "warning", "not-ascii", refused, { kind: "none" });
   }
+}
+
+function fixOf(section: IniSection, { home, give }: HomeDiffers): Fix {
+  if (home === undefined) return give === undefined ? { kind: "none" } : { kind: "command", text: give };
+  return findEntry(section, "home") === undefined
+    ? { kind: "in-section", section: section.name, lines: [`home = ${home}`] }
+    : { kind: "value", text: home };
 }
 
 /** Groups that an account of a directory is not in: only by hand does it get there. */

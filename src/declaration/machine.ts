@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
-import { didYouMean, suggest } from "../cli/suggest.ts";
+import { didYouMean, sameNumbers, suggest } from "../cli/suggest.ts";
 import { readKeys } from "../config/keys.ts";
 import {
   type Fix,
@@ -130,9 +130,9 @@ function reportUserJail(
     report(keyPlace(section, "jail"), severity, "unknown-jail", message, { kind: "none" });
     return;
   }
-  const all = [...declared, ...known];
+  const all = sameNumbers(jail, [...declared, ...known]);
   const near = suggest(jail, all);
-  const message = `the jail ${quoted(jail)} is neither declared nor known${didYouMean(jail, all)}`;
+  const message = `the jail ${quoted(jail)} is neither declared nor known: declare it with [jail ${display(jail)}], or name another one${didYouMean(jail, all)}`;
   const fix: Fix = near === undefined ? { kind: "none" } : { kind: "value", text: near };
   report(keyPlace(section, "jail"), "error", "unknown-jail", message, fix);
 }
@@ -263,7 +263,7 @@ export function machineProblems(
     if (jail !== "") reportUserJail(section, jail, context, files);
     reportGroups(section, context);
     reportAccount(section, subject, context);
-    reportPlace(section, subject, context);
+    reportPlace(section, subject, byJail.get(jail) ?? [], context);
     reportHome(section, subject, byJail.get(jail) ?? [], users, context);
   }
   return problems;

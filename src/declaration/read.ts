@@ -4,7 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError } from "../cli/error.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
-import { itemChanges } from "../config/fixes.ts";
+import { itemChanges, linesOf } from "../config/fixes.ts";
 import {
   ASIDE,
   CONFIG_DIRECTORY,
@@ -23,6 +23,7 @@ import {
 } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
+import { declaredUserKeys, jailKeys } from "../config/schemas/jails.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { Unsafe } from "../config/trusted.ts";
 import { asideFiles, type UnreadFile, unreadFiles } from "../config/unread.ts";
@@ -32,7 +33,7 @@ import { DeclarationError, type FileError } from "./errors.ts";
 import { readJail } from "./jail-section.ts";
 import { DECLARATION_FILE, knownAs } from "./known-file.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { isNameless, meantSubject, problemAt, subjectOf } from "./section.ts";
+import { isNameless, meantLine, meantSubject, problemAt, subjectOf } from "./section.ts";
 import { readUser } from "./user-section.ts";
 
 function unknownSection(section: IniSection): Problem {
@@ -93,12 +94,19 @@ function withoutForeign(problems: readonly Problem[], { sections }: IniFile): Pr
   });
 }
 
+/** A line such as `allow sftp` was meant for a key: as a comment it would mean the opposite. */
+function withMeantLine(problem: Problem, ini: IniFile): Problem {
+  if (problem.code !== "stray-text" || problem.fix !== undefined) return problem;
+  const text = meantLine(linesOf(ini, problem.file)[problem.line - 1] ?? "", [jailKeys, declaredUserKeys]);
+  return text === undefined ? problem : { ...problem, fix: { kind: "line", text } };
+}
+
 /**
  * The jails and users that a file declares, as far as it can be read, and all its problems in their order, those of the
  * scanner included. All of them are errors: with one, nothing may be used. What this machine has does not count. Pure.
  */
 export function declarationIn(ini: IniFile): { declaration: Declaration; problems: Problem[] } {
-  const problems = [...ini.problems];
+  const problems = ini.problems.map((problem) => withMeantLine(problem, ini));
   const jails: DeclaredJail[] = [];
   const users: { declared: DeclaredUser; section: IniSection }[] = [];
   for (const section of ini.sections) {

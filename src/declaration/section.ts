@@ -221,6 +221,16 @@ export function pathItemProblem(item: ListItem): Problem[] {
   const { value } = item;
   const fault = plainFault(value);
   if (fault === undefined || value.includes("\n")) return [];
-  const fix: Fix = { kind: "item", old: value, with: value.startsWith("/") ? normalPath(value) : undefined };
+  // Without the item the user or the jail would lack what was meant.
+  const fix: Fix = value.startsWith("/")
+    ? { kind: "item", old: value, with: normalPath(value) }
+    : { kind: "none" };
   return [problemAt(item, "bad-path", `${quoted(value)} ${fault}`, fix)];
+}
+
+/** The line that one without '=' was probably meant for, if its first word is a key; undefined if that is not known. Pure. */
+export function meantLine(text: ByteString, tables: readonly KeyTable[]): ByteString | undefined {
+  const [, key = "", value] = /^[ \t]*([\w-]+)[ \t]+([^ \t\r=].*?)[ \t\r]*$/.exec(text) ?? [];
+  const isKey = value !== undefined && tables.some((table) => typeof describedBy(table, key) === "object");
+  return isKey ? `${key} = ${value}` : undefined;
 }

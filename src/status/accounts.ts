@@ -16,6 +16,7 @@ import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import { hostUser } from "../system/name-services.ts";
 import { isClosed } from "../users/leaving.ts";
+import { bringBack } from "../users/open-jail.ts";
 
 /** Why an account is not in its jail as it should be. */
 export interface AccountFault {
@@ -31,6 +32,8 @@ interface InJail {
   readonly jail: ByteString;
   /** The users whom its passwd lacks. */
   readonly lacking: readonly JailedUser[];
+  /** What brings this file back, if it is gone. */
+  readonly first?: ByteString | undefined;
   /** Those whose home jk_chrootsh may refuse. */
   readonly doubtful: readonly JailedUser[];
 }
@@ -46,7 +49,12 @@ function lookIn({ path: jail, users }: JailFacts): InJail {
       const stat = answered(() => lookUp(root, normalPath(splitHome(home)?.home ?? "/")))?.stat;
       return stat !== undefined && isDoubtfulHome(stat, line);
     };
-    return { lacking: users.filter(({ name }) => !there.has(name)), doubtful: users.filter(isDoubtful) };
+    const isGone = there.size === 0 && lookUp(root, "/etc/passwd", { follow: true }) === undefined;
+    return {
+      lacking: users.filter(({ name }) => !there.has(name)),
+      first: isGone ? bringBack(root, "/etc/passwd") : undefined,
+      doubtful: users.filter(isDoubtful),
+    };
   });
   return { jail, lacking: [], doubtful: [], ...found };
 }
@@ -93,7 +101,7 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   const ofHomes = doubtful.flatMap(homeFaultOf);
   if (found.every(({ lacking }) => lacking.length === 0)) return [...ofShells, ...ofHomes];
   const applied = applying();
-  const ofJails = found.flatMap(({ jail, lacking }) =>
+  const ofJails = found.flatMap(({ jail, lacking, first }) =>
     lacking.map((user): AccountFault => {
       const { name } = user;
       const { message, remedy } = notInJailFinding(user, jail);
@@ -101,7 +109,9 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
       // Such as one of before that --prune has taken out of the files of the jail: nothing tells that any more.
       const other =
         run === undefined && isLocalUser(name) ? `; if the account is to go: userdel ${operands(name)}` : "";
-      return { kind: "not-in-jail", name, message: message + other, remedy: run ?? remedy };
+      const command = run ?? remedy;
+      const all = first === undefined || command === undefined ? command : `${first} && ${command}`;
+      return { kind: "not-in-jail", name, message: message + other, remedy: all };
     }),
   );
   return [...ofShells, ...ofJails, ...ofHomes];

@@ -1,5 +1,3 @@
-import type { ByteString } from "../../ffi/bytes.ts";
-
 /** What somebody who uses a tool can change about an account, in the words of advice; each a printable text. */
 export interface Advice {
   readonly home: string;
@@ -14,7 +12,7 @@ export interface Advice {
   /** What lets an account with the limited shell run something; undefined: jk_jailuser does. */
   readonly policy: string | undefined;
   /** For a jail without account files. */
-  readonly noJail: (jail: ByteString) => string;
+  readonly noJail: string;
   /** For a shell that the jail lacks. */
   readonly shell: string;
   /** For the shell of accounts on the machine, in place of one in the jail. */
@@ -32,7 +30,7 @@ export const OPTIONS: Advice = {
   exists: "jk_jailuser jails it",
   key: undefined,
   policy: undefined,
-  noJail: () => "create the jail with jk_init first",
+  noJail: "create the jail with jk_init first",
   shell: "copy the shell into the jail with jk_cp or jk_init, or choose another with -s",
   innerShell: "choose one in the jail with -s, such as /bin/sh",
   group: "",

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
@@ -7,7 +8,7 @@ import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { isNoRoom, noRoom } from "../jail/fs/no-room.ts";
+import { isNoRoom, noRoom, noRoomSaid } from "../jail/fs/no-room.ts";
 import { temporaryName } from "../jail/fs/place.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { makeDirectories, removePath, removeTree } from "../jail/fs/write.ts";
@@ -111,7 +112,8 @@ function createJailed(
     writeAccess({ root, user, home: jailHome }, access, run);
     return user;
   } catch (error) {
-    const why = user === undefined ? whyNoHome(root, directoryOf(jailHome), error) : error;
+    const why =
+      user === undefined ? (whyNoAccount(error) ?? whyNoHome(root, directoryOf(jailHome), error)) : error;
     if (user !== undefined) withHostAccounts(() => removeAccount(name));
     // First, to free room. If another account has the same uid, some of its files may be in the home by now.
     const left = wasThere ? undefined : lookUp(root, jailHome);
@@ -149,3 +151,7 @@ function whyNoHome(root: JailRoot, above: ByteString, error: unknown): unknown {
     return isNoRoom(reason) ? reason : error;
   }
 }
+
+/** The same of the account files, of which useradd(8) prints the error. */
+const whyNoAccount = (error: unknown): SystemError | undefined =>
+  error instanceof JailkitError ? noRoomSaid(error.message, "useradd", "/etc/passwd") : undefined;

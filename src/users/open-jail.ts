@@ -1,18 +1,22 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { absolute } from "../../ffi/guard.ts";
-import { baseName } from "../../ffi/paths.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { describeError, JailkitError, remedyOf } from "../cli/error.ts";
+import { answered, describeError, JailkitError, remedyOf } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp, withJailFile } from "../jail/fs/look.ts";
 import { closeJailRoot, hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
+import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { jailkitVersionOf } from "../known-programs/jailkit-version.ts";
+import { RootView } from "../libraries/root-view.ts";
 import { type Advice, OPTIONS } from "./advice.ts";
 
 /** The exit status for an unusable jail, as in jailkit 2. */
 export const BAD_JAIL = 33;
+
+const PASSWD = "/etc/passwd";
 
 /** The default shell of an account in a jail. */
 export const LIMITED_SHELL = "/usr/sbin/jk_lsh";
@@ -45,15 +49,54 @@ const badJail = (error: unknown): JailkitError =>
 /** Throws JailkitError if a jail is not safe, or has no account files. */
 export function requireReadyJail(root: JailRoot, advice: Advice): void {
   requireJailToFill(root, BAD_JAIL);
-  if (lookUp(root, "/etc/passwd", { follow: true }) === undefined) throw noAccountFiles(root.path, advice);
+  if (lookUp(root, PASSWD, { follow: true }) === undefined) throw noAccountFiles(root.path, advice, root);
 }
 
-/** The error for a jail without etc/passwd. */
-export const noAccountFiles = (jail: ByteString, { noJail }: Advice): JailkitError =>
-  new JailkitError("bad-jail", BAD_JAIL, `${quoted(`${jail}/etc/passwd`)} does not exist: ${noJail(jail)}`);
+/** The error for a jail without etc/passwd. `root`: of a jail that is there. */
+export function noAccountFiles(
+  jail: ByteString,
+  { noJail }: Advice,
+  root: JailRoot | undefined,
+): JailkitError {
+  const lost = root && lostFile(root, PASSWD, "bad-jail");
+  const message = `${quoted(`${jail}${PASSWD}`)} does not exist: ${noJail}`;
+  return lost ?? new JailkitError("bad-jail", BAD_JAIL, message);
+}
 
-/** The error for a jail without the shell of a user. */
-export function noShellIn(jail: ByteString, shell: ByteString, advice: Advice): JailkitError {
+/** The command that brings back a file that a jail lacks, and had by its record; undefined if it had none there. */
+export function bringBack(root: JailRoot, path: ByteString): ByteString | undefined {
+  const content = answered(() => openManifest(root).content);
+  using host = new RootView();
+  const paths = [path, `${host.realPath(parentOf(path))}/${baseName(path)}`];
+  // What has accounts is written by every jk_init, and is no entry.
+  const had =
+    path === PASSWD
+      ? content?.requests.some(({ tool }) => tool === "jk_init")
+      : paths.some((one) => content?.entries.has(one));
+  return had === true ? `jk_update -j ${shellWord(root.path)}` : undefined;
+}
+
+/** The error for a file that a jail lacks and had by its record. */
+function lostFile(
+  root: JailRoot,
+  path: ByteString,
+  code: "bad-jail" | "bad-shell",
+): JailkitError | undefined {
+  const remedy = bringBack(root, path);
+  if (remedy === undefined) return undefined;
+  const message = `${quoted(hostPath(root, path))} was removed from the jail: bring it back with: ${remedy}`;
+  return new JailkitError(code, BAD_JAIL, message, undefined, remedy);
+}
+
+/** The error for a jail without the shell of a user. `root`: of a jail that is there. */
+export function noShellIn(
+  jail: ByteString,
+  shell: ByteString,
+  advice: Advice,
+  root: JailRoot | undefined,
+): JailkitError {
+  const lost = root && lostFile(root, shell, "bad-shell");
+  if (lost !== undefined) return lost;
   const isOuter = baseName(shell) === "jk_chrootsh";
   const why = isOuter
     ? `; it is the shell that the account has on this machine: ${advice.innerShell}`
@@ -68,7 +111,7 @@ export function requireShell(root: JailRoot, shell: ByteString, advice: Advice):
   const found = shell.startsWith("/") ? lookUp(root, shell, { follow: true }) : undefined;
   if (found === undefined) {
     if (shell.endsWith("/jk_lsh")) return;
-    throw noShellIn(root.path, shell, advice);
+    throw noShellIn(root.path, shell, advice, root);
   }
   if (!isRegular(found.stat) || (found.stat.mode & 0o111) === 0)
     throw new JailkitError("bad-shell", BAD_JAIL, `${where} is not a program`);

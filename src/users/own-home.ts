@@ -15,11 +15,18 @@ import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { whoseHome } from "../system/home-owner.ts";
 
-/** As whoseHome, of a path of the host; accounts that only the jail has count, too. */
-export const whoseHomeIn = (root: JailRoot, path: ByteString): ReturnType<typeof whoseHome> =>
+/**
+ * As whoseHome, of a path of the host; accounts that only the jail has count, too. `own`: the name of one that does not: its
+ * line in the jail may have another uid.
+ */
+export const whoseHomeIn = (
+  root: JailRoot,
+  path: ByteString,
+  own?: ByteString,
+): ReturnType<typeof whoseHome> =>
   whoseHome(path, (uid) =>
     readJailAccounts(root).users.flatMap(({ name, uid: its, home }) =>
-      its === uid ? [{ name, home: hostPath(root, home) }] : [],
+      its === uid && name !== own ? [{ name, home: hostPath(root, home) }] : [],
     ),
   );
 
@@ -72,14 +79,16 @@ interface InPlaceOfOther {
 /** How an account gets a home in place of what is at `home`, which is not its own; `elsewhere`: if that stays. */
 export function inPlaceOfOther(
   root: JailRoot,
-  { uid, gid }: Pick<PasswdEntry, "uid" | "gid">,
+  { name, uid, gid }: Pick<PasswdEntry, "name" | "uid" | "gid">,
   home: ByteString,
   elsewhere: ReturnType<typeof otherHomeAdvice>,
 ): InPlaceOfOther {
   const shown = hostPath(root, home);
   const isTheirs = () =>
-    readJailAccounts(root).users.some((one) => one.uid !== uid && dirsEqual(one.home, home));
-  const why = whoseHomeIn(root, shown)?.why;
+    readJailAccounts(root).users.some(
+      (one) => one.uid !== uid && one.name !== name && dirsEqual(one.home, home),
+    );
+  const why = whoseHomeIn(root, shown, name)?.why;
   if (why !== undefined) return { ...elsewhere, advice: `${why}: ${elsewhere.advice}`, stays: true };
   const hasJail = () => holdsJail(shown) !== undefined;
   if (isJailsOwn(home) || (answered(isTheirs) ?? true) || (answered(hasJail) ?? true))

@@ -51,14 +51,14 @@ const CASES: readonly Case[] = [
   {
     what: "a jail without account files",
     declared: `[jail ${NEW}]\nfiles = /bin/bash\n${user("x", "", NEW)}`,
-    advice: "declare any section of jk_init.ini with the key 'sections' of the jail, which brings it; ",
+    advice: "declare any section of jk_init.ini with the key 'sections' of the jail, which brings it\n",
     after: `[jail ${NEW}]\nfiles = /bin/bash\nsections = uidbasics\n${user("x", "", NEW)}`,
   },
   {
     what: "a jail without its account files any more",
     declared: JAIL + user("x"),
     before: `rm ${J}/etc/passwd`,
-    advice: `; if it was removed: jk_update -j ${J}\n`,
+    advice: `was removed from the jail: bring it back with: jk_update -j ${J}\n`,
     after: JAIL + user("x"),
     typed: true,
   },

@@ -279,7 +279,9 @@ test("a user in a misspelt jail: the line with the declared one", () => {
     const [problem] = linesOf(m, ...words).summary.problems;
     const remedy = `write in line 4 of ${FILE}:\njail = ${J}`;
     expect(problem).toMatchObject({ code: "no-such-jail", remedy });
-    expect(problem?.message).toEndWith(`users are declared in it (x); did you mean '${J}'?`);
+    expect(problem?.message).toEndWith(
+      `users are declared in it (x): declare it with [jail /srv/jial], or name another one; did you mean '${J}'?`,
+    );
     if (words.length === 0) expect(typeRemedy(m, remedy).status).toBe(0);
   }
   expect(linesOf(m).summary.problems).toEqual([]);

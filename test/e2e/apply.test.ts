@@ -467,7 +467,7 @@ files = nosuchprogram
     expect(changes.map(({ name, status: end }) => `${end} ${name}`)).toEqual(["not-done lost"]);
     expect(summary.problems.map(({ message, file, line: at }) => [message, file, at])).toEqual([
       [
-        "jail /srv/nowhere: it does not exist, and no section [jail /srv/nowhere] declares it; users are declared in it (lost)",
+        "jail /srv/nowhere: it does not exist, and no section [jail /srv/nowhere] declares it; users are declared in it (lost): declare it with [jail /srv/nowhere], or name another one",
         ...["/etc/jailkit/jails.d/three.ini", 2],
       ],
       ["user lost: waits for the jail '/srv/nowhere'", "/etc/jailkit/jails.d/three.ini", 2],

@@ -138,7 +138,7 @@ FILE:4:3: error: section 'basicshel' does not exist in /etc/jailkit/jk_init.ini;
       |   ^
   remedy: write in line 4 of FILE:
       basicshell
-FILE:6:8: error: the jail '/srv/nwe' is neither declared nor known; did you mean '/srv/new'? [unknown-jail]
+FILE:6:8: error: the jail '/srv/nwe' is neither declared nor known: declare it with [jail /srv/nwe], or name another one; did you mean '/srv/new'? [unknown-jail]
     6 | jail = /srv/nwe
       |        ^
   remedy: write in line 6 of FILE:

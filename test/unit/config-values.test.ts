@@ -189,7 +189,11 @@ describe("jk_chrootsh.ini", () => {
 
 test.each([chrootshKeys, uchrootKeys])("an empty execute, which would be no limit, is an error", (keys) => {
   expect(readKeys(section("execute ="), keys).problems).toMatchObject([
-    { severity: "error", code: "bad-value", message: "'execute': it has no value" },
+    {
+      severity: "error",
+      code: "bad-value",
+      message: "'execute': it has no value; 'system' is the strictest",
+    },
   ]);
 });
 

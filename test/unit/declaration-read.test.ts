@@ -315,6 +315,34 @@ test("words without a comma, or with other signs in them, have a remedy; a guess
   ]);
 });
 
+test("a remedy neither takes out what was meant, nor allows more", () => {
+  const written = (text: string) => remedies(text).map(([, remedy]) => remedy);
+  const inUser = (line: string) => written(`[user anna]\njail = /srv/a\n${line}\n`);
+  const line = (text: string) => [`write in line 3 of f:\n${text}`];
+  expect(inUser("allow sftp")).toEqual(line("allow = sftp"));
+  expect(inUser("shell\t/bin/bash ")).toEqual(line("shell = /bin/bash"));
+  expect(inUser("executables = rsync, /bin/ls")).toEqual([undefined]);
+  expect(written("[jail /srv/a]\nlive = usr\n")).toEqual(["write in line 2 of f:\nlive = /usr"]);
+  const limited = (text: string) => inUser(`${text}\nallow = sftp`);
+  for (const mask of ["0999", "0o22", "1000", "02x"])
+    expect(limited(`umask = ${mask}`)).toEqual(line("umask = 077"));
+  expect(limited("umask = 027 x")).toEqual(line("umask = 027"));
+});
+
+test("a value of which nobody knows what was meant gets the strictest, and the message says so", () => {
+  for (const [given, key, strictest] of [
+    ["yes", "network", "none"],
+    ["yes", "tcp_connect", "none"],
+    ["no", "confine", "require"],
+  ]) {
+    const ini = scanIni(toBytes(user(`allow = sftp\n${key} = ${given}`)), "f", "plain");
+    const [problem, ...more] = declarationIn(ini).problems;
+    expect(more).toEqual([]);
+    expect(problem?.message).toEndWith(`; '${strictest}' is the strictest`);
+    expect(problem && fixText(problem, ini)).toBe(`write in line 4 of f:\n${key} = ${strictest}`);
+  }
+});
+
 test("a name in quotes is an error that shows it without", () => {
   for (const quote of ['"', "'"]) {
     const quoted = (text: string) => `${quote}${text}${quote}`;
@@ -698,10 +726,10 @@ test("what is named in place of a file is not to be moved away", () => {
 
 test("a long line is not written again for each of its problems", () => {
   const remedies = (count: number) => {
-    const ini = scanIni(toBytes(`[jail /srv/a]\nfiles = ${"a/b, ".repeat(count)}c\n`), "f", "plain");
+    const ini = scanIni(toBytes(`[jail /srv/a]\nfiles = ${"/a//b, ".repeat(count)}c\n`), "f", "plain");
     return declarationIn(ini).problems.map((one) => fixText(one, ini));
   };
-  expect(remedies(1)).toEqual(["write in line 2 of f:\nfiles = c"]);
+  expect(remedies(1)).toEqual(["write in line 2 of f:\nfiles = /a/b, c"]);
   expect(new Set(remedies(5000))).toEqual(new Set([undefined]));
 });
 

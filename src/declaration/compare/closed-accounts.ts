@@ -1,13 +1,36 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { withTree } from "../../jail/fs/look.ts";
-import { readOnlyProblem } from "../../jail/fs/writable.ts";
-import { type Change, type Fault, type FaultText, PROGRESS } from "../change.ts";
+import { heldPlace, readOnlyProblem } from "../../jail/fs/writable.ts";
+import { type Change, type Fault, type FaultText, faultText, isCreation, PROGRESS } from "../change.ts";
 import { withFault } from "./takes.ts";
 import type { UserComparison } from "./user-state.ts";
 
-/** Why usermod(8) and the like cannot change the accounts of this machine, which are in a jail; undefined if they can. */
-export const closedAccounts = (jail: ByteString): FaultText | undefined =>
-  withTree((host) => readOnlyProblem(host, ["/etc"], jail, PROGRESS));
+const USERS = ["/etc/passwd", "/etc/shadow"];
+/** The files with the members of groups. */
+export const GROUPS: readonly string[] = ["/etc/group", "/etc/gshadow"];
+
+/**
+ * Why usermod(8) and the like cannot change the accounts of this machine, which are in a jail; undefined if they can. `files`: what
+ * they would change.
+ */
+export const closedAccounts = (
+  jail: ByteString,
+  files: readonly string[] = [...USERS, ...GROUPS],
+): FaultText | undefined =>
+  withTree((host) => {
+    const readOnly = readOnlyProblem(host, ["/etc"], jail, PROGRESS);
+    if (readOnly !== undefined) return readOnly;
+    const held = heldPlace(host, [], files);
+    return held && faultText(held);
+  });
+
+const filesOf = (changes: readonly Change[]) =>
+  changes.some(isCreation)
+    ? undefined
+    : [
+        ...(changes.some(({ what }) => what === "account" || what === "comment") ? USERS : []),
+        ...(changes.some(({ what }) => what === "groups") ? GROUPS : []),
+      ];
 
 const isOfAccounts = ({ what }: Change): boolean =>
   what === "account" || what === "comment" || what === "groups";
@@ -18,7 +41,7 @@ export function besideAccounts(
   about: Pick<Fault, "of" | "name" | "jail">,
 ): UserComparison {
   const needs = compared.fault === undefined && compared.changes.some(isOfAccounts);
-  const why = needs ? closedAccounts(about.jail) : undefined;
+  const why = needs ? closedAccounts(about.jail, filesOf(compared.changes)) : undefined;
   if (why === undefined) return compared;
   const { changes, ...rest } = withFault(compared, { ...about, ...why });
   return { ...rest, changes: changes.filter((one) => !isOfAccounts(one)) };

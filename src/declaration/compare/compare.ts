@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
@@ -110,6 +111,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees, one.once.name, one.stays);
     const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
     const cleared = new Set(former.flatMap(({ of, change }) => (of === "given" ? [] : change.jail)));
+    const homes = new Map(declaration.users.map(({ name, jail, home }) => [jail + normalPath(home), name]));
     // All are planned before one is created.
     const instead = firstOf(() => uidInstead(machine.laterByUid, reserved, machine.kept));
     const jails = [...paths].map((path) => {
@@ -117,7 +119,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
         ...{ prune, undeclared, noLonger, renamed: rest.renamed.get(path), places: [...declared.keys()] },
-        ...{ once: once.jails.get(path), onceUser: (name: ByteString) => once.users.get(name) },
+        ...{ homes, once: once.jails.get(path), onceUser: (name: ByteString) => once.users.get(name) },
         ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
     });
@@ -180,6 +182,8 @@ interface Before {
   readonly renamed: Fault | undefined;
   /** The declared jails. */
   readonly places: readonly ByteString[];
+  /** As in Found. */
+  readonly homes: ReadonlyMap<ByteString, ByteString>;
   readonly once: OnceJail | undefined;
   readonly onceUser: (name: ByteString) => OnceUser | undefined;
   /** Something is removed from the jail before. */
@@ -214,13 +218,13 @@ function compareOne(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { prune, undeclared, noLonger, renamed, places, once, onceUser, ...before }: Before,
+  { prune, undeclared, noLonger, renamed, places, homes, once, onceUser, ...before }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
     let changes: readonly Change[] = [];
     let taken: readonly ByteString[] = [];
-    let fault = placeFaultOf(path, { declared, users }, machine, { state, root, renamed, places });
+    let fault = placeFaultOf(path, { declared, users }, machine, { state, root, renamed, places, homes });
     if (fault === undefined && declared !== undefined) {
       try {
         const lookUps = {

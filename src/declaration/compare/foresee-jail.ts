@@ -246,9 +246,9 @@ function foreseeUser(
   };
   try {
     requireFreeHome(user, jail, accounts);
-    if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED), { jail });
+    if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED, root), { jail });
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
-    else if (!shell.endsWith("/jk_lsh") && !comes(shell)) throw noShellIn(jail, shell, DECLARED);
+    else if (!shell.endsWith("/jk_lsh") && !comes(shell)) throw noShellIn(jail, shell, DECLARED, root);
     if (root !== undefined && has(shell) && !shell.endsWith("/jk_lsh") && goes(shell))
       throw lostShell(hostPath(root, shell));
     const stays = (path: ByteString) => (has(path) && !goes(path)) || comes(path);

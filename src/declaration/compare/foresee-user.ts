@@ -11,7 +11,7 @@ import { joinHome } from "../../jail/accounts/separator.ts";
 import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
-import { readOnlyProblem } from "../../jail/fs/writable.ts";
+import { heldPlace, readOnlyProblem } from "../../jail/fs/writable.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -28,7 +28,7 @@ import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
 import { prepareJail } from "../../users/prepare.ts";
 import type { Seen } from "../../users/seen.ts";
 import { type Change, isCreation } from "../change.ts";
-import { dueTo } from "../due.ts";
+import { dueTo, withDue } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import type { InJail } from "./in-jail.ts";
@@ -103,6 +103,7 @@ export class UserForesight {
       return undefined;
     }
     if (isOf("policy")) this.#requirePolicy(declared);
+    if (root !== undefined) requireNotHeld(root, changes);
     if (isOf("account", "groups", "comment")) this.#requireHost(jail);
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) return this.#requireAccount(account, planned);
@@ -283,6 +284,19 @@ function requireHomeToMove({ name, uid, gid }: PasswdEntry, from: ByteString): v
   const { advice, remedy } = adviceAt(from, command);
   const message = `${quoted(from)}, the home of ${quoted(name)}, does not exist; create an empty one, which moves into the jail: ${advice}`;
   throw new JailkitError("no-home", 1, message, undefined, remedy);
+}
+
+/** Throws JailkitError for an account file of the jail that has to be replaced, and cannot be, as chattr(1) protects it. */
+function requireNotHeld(root: JailRoot, changes: readonly Change[]): void {
+  const isNew = changes.some(isCreation);
+  const isOf = (...some: readonly Change["what"][]) =>
+    isNew || changes.some(({ what }) => some.includes(what));
+  const files = [
+    ...(isOf("entry", "shell", "comment") ? ["/etc/passwd"] : []),
+    ...(isOf("groups") ? ["/etc/group"] : []),
+  ];
+  const held = heldPlace(root, [], files);
+  if (held !== undefined) throw withDue(held, { jail: root.path });
 }
 
 function requireNotReadOnly(root: JailRoot, directory: string, jail: string): void {

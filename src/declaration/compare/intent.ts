@@ -1,5 +1,4 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { shellWord } from "../../cli/shell-word.ts";
 import { findEntry } from "../../config/model.ts";
 import { usualHome } from "../../jail/accounts/home-place.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
@@ -19,8 +18,7 @@ export const DECLARED: Advice = {
   exists: "run this again",
   key: "declare a key with 'authorized_keys'",
   policy: "declare what it may do with 'allow'",
-  noJail: (jail) =>
-    `declare any section of jk_init.ini with the key 'sections' of the jail, which brings it; if it was removed: jk_update -j ${shellWord(jail)}`,
+  noJail: "declare any section of jk_init.ini with the key 'sections' of the jail, which brings it",
   shell: "bring it with the key 'files' of the jail, or declare another with the key 'shell' of the user",
   innerShell: "declare one in the jail with the key 'shell', such as /bin/sh",
   group: "leave it out of the key 'groups', and ",

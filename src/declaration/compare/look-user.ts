@@ -23,12 +23,14 @@ import { dueTo } from "../due.ts";
 import { keptFault } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
+import { sharesHome } from "./home-differs.ts";
 import type { InJail } from "./in-jail.ts";
 import { DECLARED, renamedLines } from "./intent.ts";
 import { keyState, NO_KEYS } from "./look-keys.ts";
 import { commonPolicy, policyState } from "./look-policy.ts";
 import type { Machine } from "./machine.ts";
 import { returning } from "./returning.ts";
+import { sharedUidFault, uidFault } from "./uid-fault.ts";
 import type { UserState } from "./user-state.ts";
 
 /** What this machine has of a user. `once`: what was declared before. */
@@ -67,6 +69,7 @@ export function userState(
       isUnknown: inside.isClosed,
       lacksKeys: inside.isClosed && place === undefined ? 0 : keys.lacking,
       homeFault: home?.ownFault ?? keys.fault,
+      homeOwner: () => account && sharesHome(account, declared.jail, machine.byJail.get(declared.jail) ?? []),
       ...{ otherOptions: keys.otherOptions, stricterOptions: keys.stricterOptions, policy, wantedPolicy },
       commonPolicy:
         account === undefined ? undefined : commonPolicy(declared, account, inside, machine, policies),
@@ -109,32 +112,6 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   if (uid === undefined) return undefined;
   return uidFault(uid, machine.laterByUid) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
 }
-
-/** Why no account can be created with a uid. */
-export function uidFault(uid: number, userByUid: (uid: number) => PasswdEntry | undefined) {
-  const owner = userByUid(uid);
-  if (owner === undefined) return undefined;
-  const message = `${uidOfOther(uid, owner)}: ${DECLARED.uid}`;
-  return { code: "uid-taken", message } as const;
-}
-
-/**
- * Why an account of a directory is not in a jail: with the uid of another account it is that one for the kernel, whose files
- * and processes are its own, also outside of the jail.
- */
-export function sharedUidFault(
-  { directory }: Pick<DeclaredUser, "directory">,
-  { name, uid }: PasswdEntry,
-  userByUid: (uid: number) => PasswdEntry | undefined,
-) {
-  // That of root has a message of its own.
-  const owner = directory && uid !== 0 ? userByUid(uid) : undefined;
-  if (owner === undefined || owner.name === name) return undefined;
-  const message = `${uidOfOther(uid, owner)}: give the account another uid in its directory`;
-  return { code: "uid-taken", message } as const;
-}
-
-const uidOfOther = (uid: number, { name }: PasswdEntry) => `the uid ${uid} belongs to ${quoted(name)}`;
 
 /** Why an account of a directory is not made a member of groups, and the commands that do so. Pure. */
 export function membershipFault(name: ByteString, groups: readonly { readonly name: ByteString }[]) {

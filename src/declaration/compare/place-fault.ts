@@ -1,8 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
-import { display } from "../../cli/display.ts";
+import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
+import { display, quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
-import { didYouMean, suggest } from "../../cli/suggest.ts";
+import { didYouMean, sameNumbers, suggest } from "../../cli/suggest.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Fault } from "../change.ts";
@@ -38,6 +38,8 @@ interface Found {
   readonly renamed: Fault | undefined;
   /** The declared jails. */
   readonly places: readonly ByteString[];
+  /** The names of declared users by their homes, as this machine sees these. */
+  readonly homes: ReadonlyMap<ByteString, ByteString>;
 }
 
 /** Why nothing can be done in a jail: it cannot be used, has moved, or is neither declared nor there. */
@@ -45,7 +47,7 @@ export function placeFaultOf(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { state, root, renamed, places }: Found,
+  { state, root, renamed, places, homes }: Found,
 ): Fault | undefined {
   const about = { of: "jail", name: path, jail: path } as const;
   if (state.fault !== undefined) return { ...about, ...state.fault };
@@ -58,11 +60,19 @@ export function placeFaultOf(
     const message = `it ${ofSystem}: name a directory of its own, such as /srv/jail`;
     return { ...about, code: "holds-other-things", message };
   }
+  const around = state.exists ? undefined : pathsDownTo(path).find((one) => homes.has(one));
+  if (around !== undefined) {
+    const whose = quoted(homes.get(around) ?? "");
+    const message = `it would be in the home of ${whose}, who could exchange it: choose a place that is in no home`;
+    return { ...about, code: "unsafe-jail", message };
+  }
   if (declared !== undefined || state.exists) return undefined;
   const [first, ...more] = users.map(({ name }) => display(name));
   const who = more.length === 0 ? first : `${first} and ${more.length} more`;
-  const near = suggest(path, places);
-  const message = `it does not exist, and no section [jail ${display(path)}] declares it; users are declared in it (${who})${didYouMean(path, places)}`;
+  const likely = sameNumbers(path, places);
+  const near = suggest(path, likely);
+  const header = `[jail ${display(path)}]`;
+  const message = `it does not exist, and no section ${header} declares it; users are declared in it (${who}): declare it with ${header}, or name another one${didYouMean(path, likely)}`;
   const [user] = users;
   const isOne = near !== undefined && user !== undefined && users.length === 1;
   const remedy = isOne ? wantedLine(user, "jail", near) : undefined;

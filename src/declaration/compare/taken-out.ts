@@ -16,7 +16,7 @@ import { keysText } from "../../users/keys.ts";
 import { type Change, type Fault, listed, listedKeys } from "../change.ts";
 import { sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
-import { closedAccounts } from "./closed-accounts.ts";
+import { closedAccounts, GROUPS } from "./closed-accounts.ts";
 import type { Machine } from "./machine.ts";
 
 /** An account that is in no jail any more, since somebody has taken it out, with what apply gave it and it still has. */
@@ -72,7 +72,7 @@ export function keptInside(
 
 /** Why an account cannot leave groups; undefined if it can. */
 const closedFor = (groups: readonly ByteString[], jail: ByteString) =>
-  groups.length > 0 ? closedAccounts(jail) : undefined;
+  groups.length > 0 ? closedAccounts(jail, GROUPS) : undefined;
 
 function changesOf(
   { name, jail }: OnceUser,

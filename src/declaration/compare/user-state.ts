@@ -25,6 +25,8 @@ export interface UserState {
   readonly home: "there" | "missing" | "foreign";
   /** jk_chrootsh may refuse it all the same. */
   readonly isDoubtful?: boolean | undefined;
+  /** The name of another account that has the same home in the jail. */
+  readonly homeOwner?: (() => ByteString | undefined) | undefined;
   /** How many declared keys its authorized_keys lacks. */
   readonly lacksKeys: number;
   /** Why the home cannot be used, or the keys in it not be read or written, which prevents nothing else. */

@@ -4,10 +4,10 @@ import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { findEntry } from "../../config/model.ts";
 import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import { followRemedy } from "../../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { homeFault } from "../../transfer/accounts.ts";
 import { sameKeys } from "../../transfer/sections.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { isClosed, leaveWithoutLogin } from "../../users/leaving.ts";
@@ -16,6 +16,7 @@ import { type Change, type FaultText, listed, listedKeys, NO_LONGER, waitsFor } 
 import type { DeclaredUser } from "../model.ts";
 import { inOrder, USER_STEPS } from "../order.ts";
 import { absentFault } from "./absent.ts";
+import { type HomeDiffers, type HomeFacts, homeDiffers } from "./home-differs.ts";
 import { wantedLine } from "./intent.ts";
 import { becomesLimited, isStricter, onlyTaking, policyTakes } from "./takes.ts";
 import type { UserComparison, UserState } from "./user-state.ts";
@@ -93,10 +94,13 @@ function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefine
     const message = "is not in /etc/passwd, but in a directory: declare it with 'directory = yes'";
     return { code: "not-local", message, remedy: wantedLine(declared, "directory", "yes") };
   }
-  const found = placeFault(declared, account);
+  const found = placeFault(declared, account, {
+    isUsual: findEntry(declared.place.section, "home") === undefined,
+    other: state.homeOwner,
+  });
   if (found?.code === "home-differs") {
-    const { home } = found;
-    return { ...found, remedy: home === undefined ? undefined : wantedLine(declared, "home", home) };
+    const { home, give } = found;
+    return { ...found, remedy: home === undefined ? give : wantedLine(declared, "home", home) };
   }
   const lost = found?.lost;
   // Each of its users would say the same.
@@ -112,39 +116,27 @@ type PlaceFault =
       readonly code: "in-another-jail";
       readonly lost: { readonly jail: ByteString; readonly fault: FaultText } | undefined;
     })
-  | { readonly code: "home-differs"; readonly message: string; readonly home: ByteString | undefined };
+  | HomeDiffers;
 
 /**
  * Why an account cannot have the declared home in the declared jail, and the home that it would have; undefined if it can.
  */
 export function placeFault(
-  { name, jail, home, directory }: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
+  declared: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
   account: PasswdEntry,
+  facts: HomeFacts,
 ): PlaceFault | undefined {
+  const { name, jail, directory } = declared;
   const split = directory ? undefined : splitHome(account.home);
   const there = split === undefined ? undefined : normalPath(split.jail);
-  if (there !== undefined && there !== jail) {
-    const remedy = leaveWithoutLogin(name);
-    const lost = remedyOfLost(there, jail);
-    const message =
-      lost === undefined
-        ? `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: ${remedy}`
-        : `is in the jail ${quoted(there)}, which is not there any more: ${lost.why}${lost.remedy}`;
-    return { code: "in-another-jail", message, remedy: lost?.remedy ?? remedy, lost: lost?.of };
-  }
-  // The directory says where it is.
-  const future = homeFor(account, jail);
-  const now = split === undefined ? future : normalPath(split.home);
-  if (now === normalPath(home)) return undefined;
-  const has = split === undefined ? "would have" : "has";
-  const set = directory
-    ? `set homeDirectory to ${quoted(at(jail, home))} in the directory first`
-    : `give the account the home ${quoted(home)} first`;
-  const why = homeFault(now);
-  const declare = `declare 'home = ${display(now)}'${directory ? `, or ${set}` : ""}`;
-  const what = `${has} the home ${quoted(now)} in the jail, and ${quoted(home)} is declared`;
-  const message = why === undefined ? `${what}: ${declare}` : `${what}; ${why}: ${set}`;
-  return { code: "home-differs", message, home: why === undefined ? now : undefined };
+  if (there === undefined || there === jail) return homeDiffers(declared, account, facts);
+  const remedy = leaveWithoutLogin(name);
+  const lost = remedyOfLost(there, jail);
+  const message =
+    lost === undefined
+      ? `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: ${remedy}`
+      : `is in the jail ${quoted(there)}, which is not there any more: ${lost.why}${lost.remedy}`;
+  return { code: "in-another-jail", message, remedy: lost?.remedy ?? remedy, lost: lost?.of };
 }
 
 /** The command that brings back a jail that is missing, or lets all follow it to where it is now. */

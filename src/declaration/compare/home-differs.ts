@@ -1,0 +1,70 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
+import type { JailedUser } from "../../jail/accounts/jailed-users.ts";
+import { dirsEqual, joinHome, splitHome } from "../../jail/accounts/separator.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { homeFault } from "../../transfer/accounts.ts";
+import { homeFor } from "../../users/jail-side.ts";
+import type { DeclaredUser } from "../model.ts";
+
+/** An account has another home than the declared one. */
+export interface HomeDiffers {
+  readonly code: "home-differs";
+  readonly message: string;
+  /** The home that it has, if that can be declared. */
+  readonly home: ByteString | undefined;
+  /** The command that gives the account the declared one instead, if there is one. */
+  readonly give: ByteString | undefined;
+}
+
+/** What else is known of the home of an account. */
+export interface HomeFacts {
+  /** The home is that of an account without the key. */
+  readonly isUsual: boolean;
+  /** The name of another account that has the same one in the jail. */
+  readonly other: (() => ByteString | undefined) | undefined;
+}
+
+/** The name of another one of those who live in a jail, with the home there that an account has, or would have. Pure. */
+export function sharesHome(
+  account: PasswdEntry,
+  jail: ByteString,
+  users: readonly Pick<JailedUser, "name" | "home">[],
+): ByteString | undefined {
+  const home = homeFor(account, jail);
+  const isSame = (one: ByteString) => dirsEqual(splitHome(one)?.home ?? "", home);
+  return users.find((one) => one.name !== account.name && isSame(one.home))?.name;
+}
+
+/** What an account has, or would have, in place of the declared home; undefined if it is the same. Pure. */
+export function homeDiffers(
+  { name, jail, home, directory }: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
+  account: PasswdEntry,
+  { isUsual, other: find }: HomeFacts,
+): HomeDiffers | undefined {
+  // The directory says where it is.
+  const split = directory ? undefined : splitHome(account.home);
+  const future = homeFor(account, jail);
+  const now = split === undefined ? future : normalPath(split.home);
+  if (now === normalPath(home)) return undefined;
+  const other = find?.();
+  const has = split === undefined ? "would have" : "has";
+  const inJail = other === undefined ? "in the jail" : `in the jail, which is that of ${quoted(other)}`;
+  const is = isUsual ? "its home without the key 'home'" : "declared";
+  const what = `${has} the home ${quoted(now)} ${inJail}, and ${quoted(home)} is ${is}`;
+  const whole = joinHome(jail, normalPath(home));
+  const give =
+    directory || split === undefined ? undefined : `usermod -d ${shellWord(whole)} ${operands(name)}`;
+  const set = directory
+    ? `set homeDirectory to ${quoted(whole)} in the directory first`
+    : `give the account the home ${quoted(home)} first${give === undefined ? "" : `: ${give}`}`;
+  const why = homeFault(now);
+  if (why === undefined && other === undefined) {
+    const message = `${what}: declare 'home = ${display(now)}'${directory ? `, or ${set}` : ""}`;
+    return { code: "home-differs", message, home: now, give: undefined };
+  }
+  const message = why === undefined ? `${what}: ${set}` : `${what}; ${why}: ${set}`;
+  return { code: "home-differs", message, home: undefined, give };
+}
