@@ -163,11 +163,12 @@ export function disableSection({ file, line }: Place, sources: Sources): ByteStr
 /** The name of the section that a line begins, as far as it can be read, with a mistake in it too; undefined if there is none. */
 const headerName = (line: ByteString): ByteString | undefined => /^\s*\[([^\][]*[^\][ \t])/.exec(line)?.[1];
 
-/** The names of sections whose headers are problems, so that none of them counts. */
-export const misspeltHeaders = (ini: IniFile): ByteString[] =>
-  ini.problems.flatMap(({ code, file, line }) =>
-    code === "bad-header" ? (headerName(linesOf(ini, file)[line - 1] ?? "") ?? []) : [],
-  );
+/** The names of sections whose headers are problems, so that none of them counts, and their lines. */
+export const misspeltHeaders = (ini: IniFile) =>
+  ini.problems.flatMap(({ code, file, line }) => {
+    const name = code === "bad-header" ? headerName(linesOf(ini, file)[line - 1] ?? "") : undefined;
+    return name === undefined ? [] : [{ name, line }];
+  });
 
 /** The header stays; text after it is removed. */
 function isHeader({ code }: Problem, line: ByteString): boolean {

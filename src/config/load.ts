@@ -18,7 +18,7 @@ import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { asideCommand, freeName } from "../system/free-name.ts";
 import type { Sources } from "./fixes.ts";
-import { type Dialect, type IniFile, largestFile, type Problem } from "./model.ts";
+import { type Dialect, type IniFile, largestFile, type Place, type Problem } from "./model.ts";
 import { problemError } from "./place.ts";
 import { scanIni } from "./scan.ts";
 import { openTrusted, ownRemedy, type Unsafe, unsafeConfig } from "./trusted.ts";
@@ -246,16 +246,16 @@ function refuse(_file: ByteString, error: JailkitError): never {
  */
 export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect: Dialect): IniFile {
   const merged: IniFile = { file, dialect, sections: [], defaults: [], problems: [], texts: [] };
-  const seen = new Map<ByteString, ByteString>();
+  const seen = new Map<ByteString, Place>();
   for (const part of parts) {
     for (const section of part.sections) {
       const { name, file, line, column } = section;
       const first = seen.get(name);
-      if (first === undefined) seen.set(name, file);
-      else if (first !== file) {
+      if (first === undefined) seen.set(name, section);
+      else if (first.file !== file) {
         const severity = dialect === "c" ? "warning" : "error";
         const what = dialect === "c" ? "is ignored: it is there already" : "is there already";
-        const message = `section '${display(name)}' ${what}, in ${display(first)}`;
+        const message = `section '${display(name)}' ${what}, in line ${first.line} of ${display(first.file)}`;
         part.problems.push({ file, line, column, severity, code: "duplicate-section", message });
       }
     }

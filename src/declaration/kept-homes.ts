@@ -289,7 +289,7 @@ export function keptFault(
   const what = `the uid ${uid} is that of ${shown}, the home that ${quoted(found.home.name)} had, whose files the new account would own`;
   const give = found.place && giveCommand(found.place, uid);
   const also = give === undefined ? "" : `, or give them to root, with: ${give}`;
-  return { code: "kept-home", message: `${what}: ${advice}${also}`, remedy: undefined };
+  return { code: "kept-home", message: `${what}: ${advice}${also}`, remedy: give };
 }
 
 /** Why a uid is not given that files in jails may have. Printable. */

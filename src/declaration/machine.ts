@@ -10,7 +10,6 @@ import {
   type IniFile,
   type IniSection,
   keyPlace,
-  type Place,
   type Problem,
 } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
@@ -31,18 +30,18 @@ import { groupNameFault, groupOf, noSuchGid } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
 import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
+import { meantSection, takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import { reportPlace } from "./machine-place.ts";
-import { type Meant, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
+import { type MeantAt, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
 
 function reportProfile(item: ListItem, known: readonly ByteString[], { report }: FactContext): void {
   const { value } = item;
   if (known.includes(value) || reportSeparators(item, (one) => known.includes(one), report)) return;
   const items = known.filter(isListItem);
-  const fix: Fix = { kind: "item", old: value, with: suggest(value, items) };
   const message = noSuchSection(value, items, SECTIONS_FILE);
-  report(item, "error", "unknown-section", message, fix);
+  report(item, "error", "unknown-section", message, meantSection(item, known));
 }
 
 function reportJail(section: IniSection, subject: Subject, context: FactContext): void {
@@ -81,12 +80,6 @@ function reportJail(section: IniSection, subject: Subject, context: FactContext)
     report(item, "error", "not-a-directory", message, { kind: "item", old: item.value });
   }
 }
-
-/** Of a long list, the line is not written again. */
-const takenOut = ({ value, file, line }: ListItem): Fix =>
-  isLibraryName(value)
-    ? { kind: "command", text: `take ${quoted(value)} out of 'files' in line ${line} of ${display(file)}` }
-    : { kind: "item", old: value };
 
 /** A jail that does not exist, and cannot be created. */
 function reportAbsent(section: IniSection, subject: Subject, { facts, report }: FactContext): void {
@@ -233,7 +226,7 @@ function reportHome(
 export function machineProblems(
   ini: IniFile,
   facts: DeclarationFacts,
-  others: readonly (Meant & Pick<Place, "file">)[] = [],
+  others: readonly MeantAt[] = [],
 ): Problem[] {
   const problems: Problem[] = [];
   const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {

@@ -9,15 +9,18 @@ import { meantSubject, type Subject, withoutLastBlanks, withoutQuotes } from "./
 /** A jail or a user that a file declares. */
 export type Meant = Pick<Subject, "kind" | "name">;
 
+/** The same of another file. */
+export type MeantAt = Meant & Pick<Place, "file" | "line">;
+
 /** The jails and users that a file declares, also by headers with a mistake, which is an error of its own. Pure. */
-export function meantSubjects(ini: IniFile): Meant[] {
-  const headers = misspeltHeaders(ini).map((name) => ({ name, entries: [] }));
+export function meantSubjects(ini: IniFile): (Meant & Pick<Place, "line">)[] {
+  const headers = misspeltHeaders(ini).map((header) => ({ ...header, entries: [] }));
   return [...ini.sections, ...headers].flatMap((section) => {
     const { kind, name = "" } = meantSubject(section) ?? {};
     if (kind === undefined) return [];
     const bare = withoutLastBlanks(name.replace(/[ \t][#;].*$/, ""));
     const plain = withoutQuotes(bare) ?? bare;
-    return [{ kind, name: kind === "jail" ? normalPath(plain) : plain }];
+    return [{ kind, name: kind === "jail" ? normalPath(plain) : plain, line: section.line }];
   });
 }
 
@@ -33,17 +36,18 @@ const keyOf = ({ kind, name }: Meant) => `${kind} ${name}`;
  */
 export function withoutRepeated<T extends { readonly section: Place; readonly subject: Subject }>(
   sections: readonly T[],
-  others: readonly (Meant & Pick<Place, "file">)[],
+  others: readonly MeantAt[],
   report: ReportFinding,
 ): T[] {
   const counts = Map.groupBy(sections, ({ subject }) => keyOf(subject));
-  const beside = new Map(others.map((one) => [keyOf(one), one.file]));
+  const beside = new Map(others.map((one) => [keyOf(one), one]));
   return sections.filter(({ section, subject }) => {
-    const file = beside.get(keyOf(subject));
-    if (file !== undefined) {
-      const message = `section ${quoted(keyOf(subject))} is there already, in ${display(file)}`;
+    const other = beside.get(keyOf(subject));
+    if (other !== undefined) {
+      const where = `line ${other.line} of ${display(other.file)}`;
+      const message = `section ${quoted(keyOf(subject))} is there already, in ${where}`;
       report(section, "error", "duplicate-section", message, { kind: "none" });
     }
-    return file === undefined && counts.get(keyOf(subject))?.length === 1;
+    return other === undefined && counts.get(keyOf(subject))?.length === 1;
   });
 }

@@ -1,4 +1,5 @@
 import { display, jsonText } from "../cli/display.ts";
+import { remedyLines } from "../cli/excerpt.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
@@ -34,6 +35,11 @@ interface Options {
 
 /** A fault, and where what it is due to is declared. */
 type Problem = Fault & { readonly at: Place | undefined };
+
+/** Prints the remedy of an error below it, unless the message ends with it. */
+function printRemedy({ message, remedy = "" }: FaultText): void {
+  if (!message.includes(remedy)) remedyLines(remedy).forEach(printError);
+}
 
 /** Shows a run, in lines or in JSON, and counts. */
 export class ApplyReport implements Shown {
@@ -179,7 +185,9 @@ export class ApplyReport implements Shown {
     this.#problems.push({ ...fault, at });
     if (this.options.json) return;
     printError(`${APPLY}: ${about}: ${message}`);
-    if (cause === undefined) this.#printPlace(at);
+    if (cause !== undefined) return;
+    this.#printPlace(at);
+    printRemedy(fault);
   }
 
   /** Tells, once, why what is declared cannot be kept: what is made counts. */
@@ -208,6 +216,7 @@ export class ApplyReport implements Shown {
     for (const { message } of errors) printError(`${APPLY}: ${nameOf(change)}: ${message}`);
     const [first] = errors;
     if (first !== undefined) this.#printPlace(this.#places.of({ ...change, ...first }));
+    errors.forEach(printRemedy);
     if (status === "not-done") this.#showNotDone(change, ended.waits);
   }
 

@@ -14,7 +14,7 @@ import { hostHomeFault } from "../declaration/compare/look-user.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
-import { type Meant, meantSubjects } from "../declaration/meant.ts";
+import { type MeantAt, meantSubjects } from "../declaration/meant.ts";
 import { readOnce } from "../declaration/once.ts";
 import { systemFault } from "../declaration/other-things.ts";
 import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
@@ -81,7 +81,7 @@ export function machineFacts(): DeclarationFacts {
 }
 
 /** What the other files of /etc/jailkit declare, if `file` is one of these; undefined if one cannot be read. */
-function declaredBeside(file: ByteString): (Meant & Pick<Place, "file">)[] | undefined {
+function declaredBeside(file: ByteString): MeantAt[] | undefined {
   const isOne = file.startsWith(`${DROP_INS}/`);
   const sources = isOne ? answered(readDeclarationSources) : [];
   return sources?.flatMap(({ bytes, file: other }) =>

@@ -331,11 +331,12 @@ test("the uid, declared for somebody else, is a problem whose command helps", ()
   m.write(FILE, JAIL + user("carl", `uid = ${uid}\n`));
   const problemsOf = (...options: string[]) => {
     const { status, summary } = linesOf(m, ...options);
-    return [status, summary.problems.map(({ code, message }) => [code, message])];
+    return [status, summary.problems.map(({ code, message, remedy }) => [code, message, remedy])];
   };
   const problem = [
     "kept-home",
     `user carl: the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: declare another uid with the key 'uid', or give them to root, with: chown -hR --from=${uid} 0 ${HOME}`,
+    `chown -hR --from=${uid} 0 ${HOME}`,
   ];
   // As it is with --prune in one run.
   expect([problemsOf("--check"), problemsOf()]).toEqual([

@@ -286,3 +286,86 @@ test("a user in a misspelt jail: the line with the declared one", () => {
   }
   expect(linesOf(m).summary.problems).toEqual([]);
 });
+
+const NO_SECTION = "does not exist in /etc/jailkit/jk_init.ini";
+
+test.each([
+  [
+    "sections = uidbasics, sfpt, basicshell\n",
+    "no-such-section",
+    [`section 'sfpt' ${NO_SECTION}; did you mean 'sftp'?`],
+    "sections = uidbasics, sftp, basicshell",
+    23,
+  ],
+  [
+    "sections = uidbasics, sfpt, xyzzyzzz, basicshel\n",
+    "no-such-section",
+    [
+      `section 'sfpt' ${NO_SECTION}; did you mean 'sftp'?`,
+      `section 'xyzzyzzz' ${NO_SECTION}`,
+      `section 'basicshel' ${NO_SECTION}; did you mean 'basicshell'?`,
+    ],
+    "sections = uidbasics, sftp, basicshell",
+    12,
+  ],
+  [
+    "files = /nosuch, nosuch2, bash, /opt/basj\n",
+    "no-such-path",
+    ["/nosuch does not exist", "'nosuch2' is no program of this machine", "/opt/basj does not exist"],
+    "files = bash",
+    9,
+  ],
+])(
+  "all names of a list that are wrong are told in one run, with the line as it should be: %s",
+  (list, code, messages, line, column) => {
+    m.write(FILE, `[jail ${J}]\n${list}`);
+    const remedy = `write in line 2 of ${FILE}:\n${line}`;
+    const message = `jail ${J}: ${messages.join("; ")}`;
+    for (const words of [["--check"], []]) {
+      expect(linesOf(m, ...words).summary.problems).toMatchObject([{ code, message, remedy, line: 2 }]);
+      const { stderr } = m.run(["jailkit", "apply", ...words]);
+      expect(stderr).toBe(
+        `jailkit apply: ${message}\n  declared in ${FILE}:2:${column}\n  remedy: write in line 2 of ${FILE}:\n    ${line}\n`,
+      );
+    }
+    const { stdout } = m.run(["jailkit", "config", "check"]);
+    expect(stdout).toContain(`  remedy: write in line 2 of ${FILE}:\n    ${line}\n`);
+    expect(typeRemedy(m, remedy).status).toBe(0);
+    expect(linesOf(m).summary.problems).toEqual([]);
+  },
+);
+
+test("wrong sections and files, and a list in several lines: all are told, and no line is for all", () => {
+  m.write(FILE, `[jail ${J}]\nsections = uidbasics,\n  nosuch,\n  nosuch2\nfiles = /nosuch\n`);
+  const [problem, ...more] = linesOf(m, "--check").summary.problems;
+  expect(problem?.message).toBe(
+    `jail ${J}: section 'nosuch' ${NO_SECTION}; section 'nosuch2' ${NO_SECTION}; /nosuch does not exist`,
+  );
+  expect([more, problem?.remedy]).toEqual([[], null]);
+});
+
+test("a remedy that no message has stands below the place, as that of an account with another uid", () => {
+  m.write(FILE, JAIL + user("uid = 3333\n"));
+  m.must(["jk_init", "-j", J, "uidbasics", "basicshell"]);
+  m.must(["jk_addjailuser", "-j", J, "-u", "4444", "-s", "/bin/bash", "x"]);
+  const { stderr } = m.run(["jailkit", "apply", "--check"]);
+  expect(stderr).toEndWith(
+    `\n  declared in ${FILE}:6:7\n  remedy: write in line 6 of ${FILE}:\n    uid = 4444\n`,
+  );
+});
+
+test("a section that is there twice, in one file and in two: with the lines of both", () => {
+  const second = `\n${JAIL}`;
+  m.write(FILE, JAIL + second);
+  const told = () => m.run(["jailkit", "apply", "--check"]).stderr.split("\n")[0];
+  expect(told()).toBe(
+    `jailkit apply: ${FILE}:4:1: error: section 'jail ${J}' is in line 1 already [duplicate-section]`,
+  );
+  m.write(FILE, `# the first\n${JAIL}`);
+  m.write(`${FOLDER}/two.ini`, second);
+  expect(told()).toBe(
+    `jailkit apply: ${FOLDER}/two.ini:2:1: error: section 'jail ${J}' is there already, in line 2 of ${FILE} [duplicate-section]`,
+  );
+  const { stdout } = m.run(["jailkit", "config", "check", `${FOLDER}/two.ini`]);
+  expect(stdout).toContain(`section 'jail ${J}' is there already, in line 2 of ${FILE} [duplicate-section]`);
+});

@@ -59,7 +59,7 @@ const facts: DeclarationFacts = {
 function look(text: string, given: Partial<DeclarationFacts> = {}, others: readonly string[] = []) {
   const ini = scanIni(toBytes(text), "f", "plain");
   const asked = { ...facts, ...given };
-  const beside = others.map((name) => ({ kind: "jail", name, file: "other.ini" }) as const);
+  const beside = others.map((name) => ({ kind: "jail", name, file: "other.ini", line: 1 }) as const);
   const problems = machineProblems(ini, asked, beside);
   for (const section of ini.sections)
     lintGiven(
@@ -98,12 +98,12 @@ test("what only follows from a second declaration is not told", () => {
   expect(codes(`${user("bert")}${other}`, {}, ["/srv/b"])).toEqual([]);
   const ini = scanIni(toBytes(other), "f", "plain");
   const beside = [
-    { kind: "jail", name: "/srv/b", file: "b.ini" },
-    { kind: "user", name: "bert", file: "a.ini" },
+    { kind: "jail", name: "/srv/b", file: "b.ini", line: 1 },
+    { kind: "user", name: "bert", file: "a.ini", line: 7 },
   ] as const;
   expect(
     machineProblems(ini, facts, beside).map((one) => [one.code, one.message, fixText(one, ini)]),
-  ).toEqual([["duplicate-section", "section 'user bert' is there already, in a.ini", undefined]]);
+  ).toEqual([["duplicate-section", "section 'user bert' is there already, in line 7 of a.ini", undefined]]);
 });
 
 test("remedies of one line keep what the others change", () => {

@@ -626,7 +626,7 @@ describe("files", () => {
   test("a section in two of them is an error", () => {
     const [a, b] = [write("a.ini", "[jail /srv/a]\n"), write("b.ini", "[jail /srv/a]\n")];
     expect(refusal(a, b).message).toBe(
-      `${b}:1:1: error: section 'jail /srv/a' is there already, in ${a} [duplicate-section]`,
+      `${b}:1:1: error: section 'jail /srv/a' is there already, in line 1 of ${a} [duplicate-section]`,
     );
   });
 

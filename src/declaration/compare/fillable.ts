@@ -13,7 +13,9 @@ import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import { requireNoProcLine } from "../../update/remove-extras.ts";
 import type { Change } from "../change.ts";
 import { dueTo, withDue } from "../due.ts";
+import { meantSection, remedyOfItems, takenOut } from "../list-fixes.ts";
 import type { DeclaredJail } from "../model.ts";
+import { itemsOf } from "../section.ts";
 import type { Machine } from "./machine.ts";
 
 const FILLING: readonly Change["what"][] = ["sections", "files", "live"];
@@ -50,9 +52,9 @@ export function fillingsOf(path: ByteString, changes: readonly Change[]): Fillin
 export const fillingOf = (changes: readonly Change[]): Change[] =>
   changes.filter(({ action, what }) => action === "create" && FILLING.includes(what));
 
-/** Throws JailkitError for a section or file that does not exist. What else would be refused, foreseeFilling finds. */
+/** Throws JailkitError for sections and files that do not exist. What else would be refused, foreseeFilling finds. */
 export function requireFillable(
-  { sections, files }: DeclaredJail,
+  { sections, files, place }: DeclaredJail,
   changes: readonly Change[],
   machine: Machine,
 ): void {
@@ -60,18 +62,30 @@ export function requireFillable(
   if (filling.length === 0) return;
   const added = (what: Change["what"]) => filling.flatMap((one) => (one.what === what ? one.items : []));
   const ini = machine.sections();
+  const known = ini && sectionNames(ini);
   // Recorded ones that are copied again may be of another file.
-  const unknown = added("sections").find(
+  const unknown = added("sections").filter(
     (name) => sections.includes(name) && ini?.sections.every((section) => section.name !== name),
   );
-  if (unknown !== undefined && ini !== undefined)
-    throw withDue(
-      new JailkitError("no-such-section", 1, noSuchSection(unknown, sectionNames(ini), SECTIONS_FILE)),
-      { key: "sections", item: unknown },
-    );
-  const missing = added("files").find((operand) => files.includes(operand) && !machine.has(operand));
-  if (missing !== undefined)
-    throw withDue(new JailkitError("no-such-path", 1, missingFile(missing)), { key: "files", item: missing });
+  const missing = added("files").filter((operand) => files.includes(operand) && !machine.has(operand));
+  const messages = [
+    ...unknown.map((name) => noSuchSection(name, known ?? [], SECTIONS_FILE)),
+    ...missing.map(missingFile),
+  ];
+  if (messages.length === 0) return;
+  const isSections = unknown.length > 0;
+  const key = isSections ? "sections" : "files";
+  const wrong = isSections ? unknown : missing;
+  const items = place.section === undefined ? [] : itemsOf(place.section, key);
+  const remedy = remedyOfItems(
+    items.filter(({ value }) => wrong.includes(value)),
+    (item) => (isSections ? meantSection(item, known ?? []) : takenOut(item)),
+  );
+  const code = isSections ? "no-such-section" : "no-such-path";
+  // Of both keys one would not be all.
+  const isAll = wrong.length === messages.length;
+  const error = new JailkitError(code, 1, messages.join("; "), undefined, isAll ? remedy : undefined);
+  throw withDue(error, { key, item: messages.length === 1 ? wrong[0] : undefined });
 }
 
 const missingFile = (operand: ByteString): string =>

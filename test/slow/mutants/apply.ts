@@ -527,8 +527,8 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/jail/fs/host-directories.ts", FORESEES, [["  requireFileSystem(root, exitStatus);\n", ""]]),
   ...within("src/declaration/compare/fillable.ts", FORESEES, [
-    ["if (unknown !== undefined && ini !== undefined)", "if (false)"],
-    ["if (missing !== undefined)", "if (false)"],
+    ["    ...unknown.map((name) => noSuchSection(name, known ?? [], SECTIONS_FILE)),\n", ""],
+    ["    ...missing.map(missingFile),\n", ""],
     ['if (those("create", "log-socket").length > 0)', "if (false)"],
     ['if (those("create", "proc").length > 0)', "if (false)"],
   ]),

@@ -1,0 +1,47 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { readFileIfPresent } from "../../ffi/files.ts";
+import { display, quoted } from "../cli/display.ts";
+import { answered } from "../cli/error.ts";
+import { suggest } from "../cli/suggest.ts";
+import { fixText, itemChanges, linesOf } from "../config/fixes.ts";
+import { type Fix, LIMITS, type Problem } from "../config/model.ts";
+import { isListItem } from "../config/text.ts";
+import type { ListItem } from "../config/values.ts";
+import { isLibraryName } from "../libraries/dependency.ts";
+
+/** A section that does not exist: the one that was meant takes its place, or none. */
+export const meantSection = ({ value }: ListItem, known: readonly ByteString[]): Fix => ({
+  kind: "item",
+  old: value,
+  with: suggest(value, known.filter(isListItem)),
+});
+
+/** Of a long list, the line is not written again. */
+export const takenOut = ({ value, file, line }: ListItem): Fix =>
+  isLibraryName(value)
+    ? { kind: "command", text: `take ${quoted(value)} out of 'files' in line ${line} of ${display(file)}` }
+    : { kind: "item", old: value };
+
+/**
+ * What to type for items of a list of a declaration, in the words of `jailkit config check`. Undefined if that is not one thing,
+ * or the file is not the one any more that was read.
+ */
+export function remedyOfItems(
+  items: readonly ListItem[],
+  fixOf: (item: ListItem) => Fix,
+): ByteString | undefined {
+  const problems = items.map((item): Problem => {
+    const { file, line, column } = item;
+    return { file, line, column, severity: "error", code: "no-such-path", message: "", fix: fixOf(item) };
+  });
+  const texts = [...new Set(items.map(({ file }) => file))].flatMap((file) => {
+    const bytes = answered(() => readFileIfPresent(file, LIMITS.plainFileBytes));
+    return bytes === undefined ? [] : [{ file, bytes }];
+  });
+  const sources = { texts, dialect: "plain", items: itemChanges(problems) } as const;
+  const isSame = ({ file, line, column, value }: ListItem) =>
+    linesOf(sources, file)[line - 1]?.startsWith(value, column - 1) === true;
+  const remedies = new Set(items.every(isSame) ? problems.map((one) => fixText(one, sources)) : []);
+  const [only] = remedies;
+  return remedies.size === 1 ? only : undefined;
+}
