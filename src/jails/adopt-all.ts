@@ -15,6 +15,7 @@ import { lockJail } from "../jail/record/jail-lock.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
+import { requireNotShown } from "../populate/shown-place.ts";
 import { HostMemory } from "../update/memory.ts";
 import { type Adoption, adoptJail, examineJail } from "./adopt.ts";
 import { allKnownJails } from "./jails.ts";
@@ -70,6 +71,7 @@ export function adoptOne(
   using _lock = lockJail(jail, { tool: NAME, ...options, changes: !dryRun });
   using root = openNamedJail(jail);
   requireJailToFill(root, 1);
+  requireNotShown(root.path, root);
   refresh();
   const adoption = examineJail(root, sources, force);
   const damaged = force ? damagedRecordsOf(root) : [];

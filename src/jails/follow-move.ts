@@ -18,6 +18,7 @@ import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type KnownJail, knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
 import { isRecorded } from "../jail/record/moved.ts";
 import { logSocketPath, logSocketSections } from "../populate/apply/log-socket.ts";
+import { requireNotShown } from "../populate/shown-place.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { adviceAt, onlyRootExchanges } from "../system/exchange.ts";
@@ -80,6 +81,7 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
     const message = `${display(place)}: is not the jail that was at ${shown}: ${why}`;
     throw new JailkitError("another-jail", 1, message);
   }
+  requireNotShown(place, undefined);
   const files = filesThatName(old, place);
   for (const file of files) requireReadable(file, old, place);
   return { from: old, to: place, record, users, files };

@@ -12,6 +12,7 @@ import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { makeDirectories, removePath } from "../jail/fs/write.ts";
 import { aclAt } from "../system/acl.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
+import { requireNotShown } from "./shown-place.ts";
 
 interface OpenOptions {
   /** Create the jail if it is missing; otherwise a missing jail is undefined. */
@@ -70,12 +71,8 @@ export class NewDirectories implements Disposable {
  */
 export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot | undefined {
   const { create, dryRun, unsafeStatus } = options;
-  try {
-    return openChecked(path, options);
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-  }
-  if (!create) return undefined;
+  const there = openIfThere(path, options);
+  if (there !== undefined || !create) return there;
   requirePlace(path, unsafeStatus);
   if (dryRun) return undefined;
   using made = new NewDirectories();
@@ -88,6 +85,23 @@ export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot |
 
 /** Throws JailkitError if a jail that does not exist cannot be created safely at its place. */
 export const requireNewJail = (path: ByteString): void => requirePlace(path, 1);
+
+function openIfThere(path: ByteString, options: OpenOptions): JailRoot | undefined {
+  let root: JailRoot;
+  try {
+    root = openChecked(path, options);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    return undefined;
+  }
+  try {
+    if (options.create) requireNotShown(path, root);
+    return root;
+  } catch (error) {
+    closeJailRoot(root);
+    throw error;
+  }
+}
 
 const isMissing = (error: unknown) => error instanceof JailkitError && error.code === "no-such-jail";
 
@@ -106,6 +120,7 @@ function openChecked(path: ByteString, { create, sync, unsafeStatus }: OpenOptio
 
 /** Looks whether a jail can be created, before the first directory is. */
 function requirePlace(path: ByteString, unsafeStatus: number): void {
+  requireNotShown(path, undefined);
   using above = openNearest(path);
   requireFileSystem(above, 1);
   requireSafeAbove(above, path, unsafeStatus);

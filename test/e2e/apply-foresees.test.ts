@@ -485,6 +485,20 @@ const CASES: readonly Case[] = [
     after: (m) => m.remove("/opt/site"),
   },
   {
+    what: "a jail in a directory that another jail shows, with the users of both",
+    fails: ["jail /opt/site/jail", "user x"],
+    declared: `[jail /srv/live]\nlive = /opt/site\n[jail /opt/site/jail]\nsections = uidbasics, basicshell\n${user("x", "", "/opt/site/jail")}`,
+    before: (m) => all(m, "mkdir -p /opt/site", "jk_init --live=/opt/site -j /srv/live"),
+    after: (m) => all(m, "jailkit delete --yes /srv/live", "rmdir /opt/site"),
+  },
+  {
+    what: "a jail in a live directory of another one, if both are made in the same run",
+    fails: ["jail /srv/live"],
+    declared: "[jail /srv/live]\nlive = /opt/site\n[jail /opt/site/jail]\nsections = uidbasics\n",
+    before: (m) => all(m, "mkdir -p /opt/site"),
+    after: (m) => all(m, "jailkit delete --yes /opt/site/jail", "rm -r /opt/site"),
+  },
+  {
     what: "a live directory that is missing",
     fails: [`jail ${NEW}`],
     declared: `[jail ${NEW}]\nlive = /opt/nosuch\n`,

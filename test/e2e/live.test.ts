@@ -102,6 +102,67 @@ test("a directory with jails in it is not shown to users", () => {
   m.must(["jailkit", "delete", "--yes", "/opt/jails/two"]);
 });
 
+describe("a jail that begins in a directory that a live jail shows is refused", () => {
+  const inner = "/opt/shown/inner";
+  const visible = expect.stringContaining(
+    `${inner}: a jail there is in /opt/shown, which is live in /srv/shows, and its files would be visible there`,
+  );
+  const refused = (...command: string[]) =>
+    expect(m.run(command)).toMatchObject({ status: 1, stderr: visible });
+  const withoutLines = () => m.must(["sed", "-i", "/shows/d", "/etc/fstab"]);
+  beforeAll(() => {
+    m.mkdir("/opt/shown");
+    m.must(["jk_init", "--live=/opt/shown", "-j", "/srv/shows"]);
+  });
+  afterAll(() => {
+    for (const jail of ["/srv/shows", "/srv/copy"]) m.must(["jailkit", "delete", "--yes", jail]);
+    withoutLines();
+  });
+
+  test("by jk_init, jk_cp and jailkit import, also with --dry-run, and while nothing is mounted", () => {
+    m.must(["jk_init", "-j", "/srv/copy", "uidbasics"]);
+    m.must(["jailkit", "export", "-o", "/root/copy.json", "/srv/copy"]);
+    for (const state of ["mount", "unmount"]) {
+      m.must(["jailkit", state, "/srv/shows"]);
+      refused("jk_init", "-j", inner, "uidbasics");
+      refused("jk_init", "-n", "-j", inner, "uidbasics");
+      refused("jk_cp", "--init", "-j", inner, "/bin/true");
+      refused("jailkit", "import", "-n", "-j", inner, "/root/copy.json");
+      refused("jailkit", "import", "-j", inner, "/root/copy.json");
+    }
+    expect(m.exists(inner)).toBe(false);
+    // Somebody has taken the lines out, and the mount is there.
+    m.must(["jailkit", "mount", "/srv/shows"]);
+    withoutLines();
+    refused("jk_init", "-j", inner, "uidbasics");
+  });
+
+  test("by jailkit adopt, and one that moves there", () => {
+    m.must(["cp", "-a", "/srv/copy", inner]);
+    refused("jailkit", "adopt", inner);
+    refused("jk_init", "-j", inner, "uidbasics");
+    m.remove(inner);
+    m.must(["mv", "/srv/copy", inner]);
+    refused("jailkit", "adopt", "--moved", "/srv/copy", inner);
+    m.must(["mv", inner, "/srv/copy"]);
+  });
+
+  test("of a known one, files are brought, and the directory is not shown again", () => {
+    m.must(["jailkit", "unmount", "/srv/shows"]);
+    withoutLines();
+    m.must(["jk_init", "-j", inner, "uidbasics"]);
+    const { status, stderr } = m.run(["jailkit", "mount", "/srv/shows"]);
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining("its files would be visible in /srv/shows"),
+    ]);
+    m.must(["mount", "--bind", "-o", "ro", "/opt/shown", "/srv/shows/opt/shown"]);
+    m.must(["jk_init", "-f", "-j", inner, "uidbasics"]);
+    m.must(["umount", "/srv/shows/opt/shown"]);
+    m.must(["jailkit", "delete", "--yes", inner]);
+  });
+});
+
 test("a damaged record of a live jail: jailkit adopt finds its mounts in fstab", () => {
   const [hand] = reportOf(listReportSchema, m.run(["jailkit", "list", "--json", "/srv/hand"]).stdout).jails;
   m.write(`/var/lib/jailkit/jails/${hand?.record}/manifest.json`, "damaged");

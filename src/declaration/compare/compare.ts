@@ -230,7 +230,7 @@ function compareOne(
         const lookUps = {
           pathOf: machine.pathOf,
           needsOf: machine.needsOf,
-          liveOf: (live: readonly ByteString[]) => liveDirectories(live, path),
+          liveOf: (live: readonly ByteString[]) => liveDirectories(live, path, places),
         };
         const compared = compareJail(declared, state, lookUps, { once, prune });
         ({ changes, fault, taken } = compared);

@@ -7,9 +7,17 @@ import type { Change } from "../change.ts";
 import { withDue } from "../due.ts";
 import { requireLivePlace, requireMountPlaces } from "./fillable.ts";
 
-/** All directories of a live jail. What it throws is due to the first one that would not do alone. */
-export function liveDirectories(live: readonly ByteString[], jail: ByteString): readonly ByteString[] {
-  const of = (...some: readonly ByteString[]) => liveOf(some.join(","), fileSystemAt(), jail).directories;
+/**
+ * All directories of a live jail. What it throws is due to the first one that would not do alone. `others`: jails that are
+ * there, or will be.
+ */
+export function liveDirectories(
+  live: readonly ByteString[],
+  jail: ByteString,
+  others: readonly ByteString[],
+): readonly ByteString[] {
+  const of = (...some: readonly ByteString[]) =>
+    liveOf(some.join(","), fileSystemAt(), jail, others).directories;
   try {
     return of(...live);
   } catch (error) {

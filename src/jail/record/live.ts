@@ -15,7 +15,25 @@ import {
 import { lookUp } from "../fs/look.ts";
 import { directoryFindings } from "../fs/safety.ts";
 import { hostPath, isLink, type JailRoot } from "../fs/walk.ts";
-import type { ManifestContent } from "./manifest.ts";
+import { knownJails, type ManifestContent } from "./manifest.ts";
+
+/**
+ * Throws JailkitError "live-source" for a directory of the host that has a jail in it, one of `others`, or a known one: the
+ * users of the jail that shows it would see its files.
+ */
+export function requireNoJailIn(
+  directories: readonly ByteString[],
+  jail: ByteString,
+  others: readonly ByteString[] = [],
+): void {
+  const jails = [jail, ...others, ...knownJails().map((known) => known.jail.path)];
+  for (const path of directories) {
+    const inside = jails.find((one) => below(one, path) !== undefined);
+    if (inside === undefined) continue;
+    const what = `the jail ${display(inside)} is in it, and its files would be visible in ${display(jail)}`;
+    throw new JailkitError("live-source", 1, `${display(path)}: ${what}`);
+  }
+}
 
 /** The command that mounts what a live jail lacks. */
 export const mountCommand = (jail: ByteString): ByteString => `jailkit mount ${shellWord(jail)}`;
@@ -79,6 +97,7 @@ function inTheWay(root: JailRoot, path: ByteString): { what?: string; clear?: By
 export function requireMountPlace(root: JailRoot, path: ByteString): void {
   // Its error has the remedy.
   if (hasFilesInPlace(root, path)) requireMounted(root, [path]);
+  if (lackingMounts(root, [path]).length > 0) requireNoJailIn([path], root.path);
   const what = liveState(root, path) === "absent" ? undefined : liveObstacle(root, path);
   if (what === undefined) return;
   const { clear } = inTheWay(root, path);

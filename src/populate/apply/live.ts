@@ -8,15 +8,13 @@ import { liveObstacle, mountLive, unmountLive } from "../../jail/fs/live-mounts.
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
 import { putSymlink } from "../../jail/fs/write.ts";
-import { lackingProblem } from "../../jail/record/live.ts";
+import { lackingProblem, requireNoJailIn } from "../../jail/record/live.ts";
 import {
   changeManifest,
-  knownJails,
   type ManifestContent,
   openManifest,
   saveManifest,
 } from "../../jail/record/manifest.ts";
-import { below } from "../../system/mountinfo.ts";
 import type { PopulateProblem } from "../entry.ts";
 import { type FileSystem, fileSystemAt } from "../file-system.ts";
 import { liveCopyProblem } from "../live-copy.ts";
@@ -39,9 +37,14 @@ const OTHER_WAY =
 
 /**
  * Reads the value of --live: directories separated by commas, "" for /usr. None of them may contain a jail, this one or
- * another: users would see its files. Throws UsageError, JailkitError "live-source".
+ * another, such as `others`: users would see its files. Throws UsageError, JailkitError "live-source".
  */
-export function liveOf(value: ByteString, host: FileSystem, jail: ByteString): Live {
+export function liveOf(
+  value: ByteString,
+  host: FileSystem,
+  jail: ByteString,
+  others: readonly ByteString[] = [],
+): Live {
   const named = value === "" ? [USUAL] : value.split(",").map((each) => each.replace(/\/+$/, ""));
   const wrong = named.find((each) => !canBeLive(each));
   if (wrong !== undefined)
@@ -49,7 +52,7 @@ export function liveOf(value: ByteString, host: FileSystem, jail: ByteString): L
   const missing = named.find((path) => !isDirectory({ mode: host.lstat(path)?.mode ?? 0 }));
   if (missing !== undefined)
     throw new JailkitError("live-source", 1, `${display(missing)}: is no directory of this machine`);
-  requireNoJailIn(named, jail);
+  requireNoJailIn(named, jail, others);
   const beside = BESIDE.filter(() => named.includes(USUAL));
   const links = named.includes(USUAL) ? systemLinks(host) : [];
   const apart = beside.filter((path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }));
@@ -96,16 +99,6 @@ export function restoreLinks(root: JailRoot, live: readonly ByteString[]): ByteS
   return lackingLinks(root, live).flatMap(({ path, target }) =>
     putSymlink(root, path, target) === "created" ? [path] : [],
   );
-}
-
-function requireNoJailIn(directories: readonly ByteString[], jail: ByteString): void {
-  const jails = [jail, ...knownJails().map((known) => known.jail.path)];
-  for (const path of directories) {
-    const inside = jails.find((one) => below(one, path) !== undefined);
-    if (inside === undefined) continue;
-    const what = `the jail ${display(inside)} is in it, and its files would be visible in ${display(jail)}`;
-    throw new JailkitError("live-source", 1, `--live: ${display(path)}: ${what}`);
-  }
 }
 
 const mountIdOf = (path: ByteString) => withTree((tree) => statIfPresent(tree.fd, path.slice(1))?.mountId);

@@ -680,7 +680,7 @@ export const JAIL: readonly Mutant[] = [
     [" && !/\\/\\.\\.?$/.test(path)", ""],
   ]),
   ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
-    ["  requireNoJailIn(named, jail);\n", ""],
+    ["  requireNoJailIn(named, jail, others);\n", ""],
     ["[jail, ...knownJails().map((known) => known.jail.path)]", "[jail]"],
   ]),
   ...within("src/populate/populate.ts", "e2e/live.test.ts", [
