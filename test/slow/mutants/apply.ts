@@ -457,7 +457,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/user.ts", COMPARE, [
     ["if (account.uid === 0)", "if (false)"],
     ["if (uid !== undefined && account.uid !== uid)", "if (false)"],
-    ["if (there !== undefined && there !== jail)", "if (false)"],
+    ["if (there === undefined || there === jail)", "if (true)"],
     ["if (!declared.directory && !state.local)", "if (false)"],
     ["!sameKeys(policy, wantedPolicy)", "false"],
   ]),

@@ -433,7 +433,7 @@ export const JAIL: readonly Mutant[] = [
       "unsafe = because(place, fstat(place.directory));",
     ],
     ["const flags = C.O_NOFOLLOW | ", "const flags = "],
-    ["if (stat.uid !== 0) {", "if (stat.uid === -1) {"],
+    ["if (uid === 0) return undefined;", "if (true) return undefined;"],
     ["if (++links > C.MOST_LINKS)", "if (++links > 1)"],
     ["followed ||= last;", ""],
     ['isInside && target.startsWith("/") ? jail + target : target', "target"],
@@ -681,7 +681,9 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
     ["  requireNoJailIn(named, jail, others);\n", ""],
-    ["[jail, ...knownJails().map((known) => known.jail.path)]", "[jail]"],
+  ]),
+  ...within("src/jail/record/live.ts", "e2e/live.test.ts", [
+    ["[jail, ...others, ...knownJails().map((known) => known.jail.path)]", "[jail, ...others]"],
   ]),
   ...within("src/populate/populate.ts", "e2e/live.test.ts", [
     [
@@ -704,7 +706,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/users/safe-place.ts", "e2e/unsafe-home.test.ts", [
     ["if (why !== undefined)", "if (why === null)"],
   ]),
-  ...within("src/users/own-home.ts", "e2e/unsafe-home.test.ts", [["its === uid ?", "its === -1 ?"]]),
+  ...within("src/users/own-home.ts", "e2e/unsafe-home.test.ts", [["its === uid && name !== own ?", "its === -1 && name !== own ?"]]),
   ...within("src/transfer/carry-out.ts", "e2e/unsafe-home.test.ts", [
     ["a.user.home < b.user.home ? -1 : 1", "0"],
   ]),
