@@ -16,12 +16,13 @@ import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import { hostUser } from "../system/name-services.ts";
 import { isClosed } from "../users/leaving.ts";
-import { bringBack } from "../users/open-jail.ts";
+import { bringBack, oldShellFault } from "../users/open-jail.ts";
 
-/** Why an account is not in its jail as it should be. */
+/** Why an account is not in its jail as it should be, or all with a shell are not. */
 export interface AccountFault {
-  readonly kind: "shell" | "not-in-jail" | "home";
-  readonly name: ByteString;
+  readonly kind: "shell" | "old-shell" | "not-in-jail" | "home";
+  /** The account, or of a shell in the jail the jail. */
+  readonly subject: ByteString;
   /** Printable. */
   readonly message: ByteString;
   /** Undefined for an account that no command of this machine changes. */
@@ -36,6 +37,8 @@ interface InJail {
   readonly first?: ByteString | undefined;
   /** Those whose home jk_chrootsh may refuse. */
   readonly doubtful: readonly JailedUser[];
+  /** What is wrong with their shells in the jail. */
+  readonly oldShells: readonly NonNullable<ReturnType<typeof oldShellFault>>[];
 }
 
 /** Looks at the users of a jail; at none if its passwd cannot be read. */
@@ -50,20 +53,22 @@ function lookIn({ path: jail, users }: JailFacts): InJail {
       return stat !== undefined && isDoubtfulHome(stat, line);
     };
     const isGone = there.size === 0 && lookUp(root, "/etc/passwd", { follow: true }) === undefined;
+    const shells = new Set(users.flatMap(({ name }) => there.get(name)?.shell ?? []));
     return {
       lacking: users.filter(({ name }) => !there.has(name)),
       first: isGone ? bringBack(root, "/etc/passwd") : undefined,
       doubtful: users.filter(isDoubtful),
+      oldShells: [...shells].flatMap((shell) => answered(() => oldShellFault(root, shell)) ?? []),
     };
   });
-  return { jail, lacking: [], doubtful: [], ...found };
+  return { jail, lacking: [], doubtful: [], oldShells: [], ...found };
 }
 
 /** A user whose home jk_chrootsh refuses, in the words of the other tools. */
 function homeFaultOf({ name }: JailedUser): AccountFault[] {
   const account = answered(() => hostUser(name));
   const refusal = account && answered(() => homeRefusal(account));
-  return refusal === undefined ? [] : [{ kind: "home", name, ...refusal }];
+  return refusal === undefined ? [] : [{ kind: "home", subject: name, ...refusal }];
 }
 
 /**
@@ -83,23 +88,26 @@ function applying(): (user: JailedUser, jail: ByteString) => ByteString | undefi
 }
 
 /**
- * The users with a shell that leads out of their jail, those whom a jail lacks, and those who cannot log in because of their
- * homes, unless the condition of the jail is a finding itself.
+ * The users with a shell that leads out of their jail, jails with a shell that does not confine them, the users whom a jail
+ * lacks, and those who cannot log in because of their homes, unless the condition of the jail is a finding itself.
  * One whose login was closed, as by a shell nologin, is none of the first, and of each jk_chrootsh its own finding tells.
  */
 export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   const isOther = ({ shell }: JailedUser) => !isClosed(shell) && baseName(shell) !== "jk_chrootsh";
-  const others = jails.flatMap(({ users }) => users.filter(isOther));
-  const ofShells = others.flatMap((user) =>
+  const outside = jails.flatMap(({ users }) => users.filter(isOther));
+  const ofShells = outside.flatMap((user) =>
     userFindings(user).flatMap(({ rule, message, remedy }): AccountFault[] =>
-      rule === "wrong-shell" ? [{ kind: "shell", name: user.name, message, remedy }] : [],
+      rule === "wrong-shell" ? [{ kind: "shell", subject: user.name, message, remedy }] : [],
     ),
   );
   const wanted = jails.filter((jail) => isInOrder(jail) && jail.users.length > 0);
   const found = withOneTree(() => wanted.map(lookIn));
-  const doubtful = found.flatMap((one) => one.doubtful).filter((user) => !others.includes(user));
-  const ofHomes = doubtful.flatMap(homeFaultOf);
-  if (found.every(({ lacking }) => lacking.length === 0)) return [...ofShells, ...ofHomes];
+  const doubtful = found.flatMap((one) => one.doubtful).filter((user) => !outside.includes(user));
+  const ofOld = found.flatMap(({ jail, oldShells }) =>
+    oldShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
+  );
+  const others = [...ofShells, ...ofOld, ...doubtful.flatMap(homeFaultOf)];
+  if (found.every(({ lacking }) => lacking.length === 0)) return others;
   const applied = applying();
   const ofJails = found.flatMap(({ jail, lacking, first }) =>
     lacking.map((user): AccountFault => {
@@ -111,8 +119,8 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
         run === undefined && isLocalUser(name) ? `; if the account is to go: userdel ${operands(name)}` : "";
       const command = run ?? remedy;
       const all = first === undefined || command === undefined ? command : `${first} && ${command}`;
-      return { kind: "not-in-jail", name, message: message + other, remedy: all };
+      return { kind: "not-in-jail", subject: name, message: message + other, remedy: all };
     }),
   );
-  return [...ofShells, ...ofJails, ...ofHomes];
+  return [...others, ...ofJails];
 }

@@ -14,6 +14,7 @@ export const FINDING_KINDS = {
   unsafe: "users other than root can change what they must not in a jail",
   stray: "processes run in a jail for a user who is not in it any more",
   shell: "a user with a jail has another shell than jk_chrootsh, so that a login is outside the jail",
+  "old-shell": "a jail has the jk_lsh of jailkit 2 for its users, and that does not confine them as declared",
   login: "jk_chrootsh lacks its privilege, so that nobody can log in",
   config: "a configuration file has an error, or cannot be read",
   record: "the record of a jail cannot be used",
@@ -51,6 +52,8 @@ const ADOPT_ALL = `${ADOPT}--all`;
 const LOG_SOCKETS = "jailkit log-sockets";
 const CONFIG_CHECK = "jailkit config check";
 const PROCESSES = "jk_list";
+const EXPLAIN = "jailkit explain";
+const CHECK = "jk_check";
 const APPLY_CHECK = "jailkit apply --check";
 
 /** What a jail in this condition needs depends on what is meant, so that its reason names several commands. */
@@ -167,10 +170,10 @@ function socketFindings({ sockets, wantedSockets = [], startSocketd }: MachineFa
 }
 
 function accountFindings({ accounts }: MachineFacts): StatusFinding[] {
-  return accounts.map(({ kind, name, message, remedy }) => {
-    const explain = `jailkit explain ${operands(name)}`;
-    const commands = remedy === undefined ? ([explain] as const) : ([remedy, explain] as const);
-    return { kind, subject: name, message, commands };
+  return accounts.map(({ kind, subject, message, remedy }) => {
+    const show = `${kind === "old-shell" ? CHECK : EXPLAIN} ${operands(subject)}`;
+    const commands = remedy === undefined ? ([show] as const) : ([remedy, show] as const);
+    return { kind, subject, message, commands };
   });
 }
 
@@ -184,7 +187,7 @@ function userFindings(users: MachineFacts["users"]): StatusFinding[] {
   return users.flatMap(({ name, home, jail }): StatusFinding[] => {
     if (jail !== undefined) return [];
     const message = `the home of ${display(name)}, ${quoted(home)}, names no jail`;
-    return [{ kind: "no-jail", subject: name, message, commands: [`jailkit explain ${operands(name)}`] }];
+    return [{ kind: "no-jail", subject: name, message, commands: [`${EXPLAIN} ${operands(name)}`] }];
   });
 }
 

@@ -118,18 +118,27 @@ export function requireShell(root: JailRoot, shell: ByteString, advice: Advice):
 }
 
 /**
- * Throws JailkitError for a limited shell of jailkit 2 in a jail, which runs instead of the one in jk_chrootsh: it knows neither
- * confinement nor services, so that what limits a user would be written down, and not be so.
+ * What is wrong with a limited shell of jailkit 2 in a jail, which runs instead of the one in jk_chrootsh: it knows neither
+ * confinement nor services, so that what limits a user would be written down, and not be so. Undefined for another shell.
  */
-export function requireNoOldShell(root: JailRoot, shell: ByteString): void {
+export function oldShellFault(
+  root: JailRoot,
+  shell: ByteString,
+): { readonly message: string; readonly remedy: ByteString } | undefined {
   const found = shell.endsWith("/jk_lsh") ? lookUp(root, shell, { follow: true }) : undefined;
-  if (found === undefined || !isRegular(found.stat)) return;
+  if (found === undefined || !isRegular(found.stat)) return undefined;
   const path = found.canonicalPath;
   const version = withJailFile(root, path, (fd, { stat }) => jailkitVersionOf(fd, stat.size), {
     follow: false,
   });
-  if (version !== "jailkit-2") return;
+  if (version !== "jailkit-2") return undefined;
   const remedy = `jk_update -j ${shellWord(root.path)}`;
   const message = `${quoted(hostPath(root, path))} is the jk_lsh of jailkit 2, and runs instead of the limited shell in jk_chrootsh: it does not confine users as declared; fix it with: ${remedy}`;
-  throw new JailkitError("bad-shell", 1, message, undefined, remedy);
+  return { message, remedy };
+}
+
+/** Throws JailkitError for a limited shell of jailkit 2 in a jail: see oldShellFault. */
+export function requireNoOldShell(root: JailRoot, shell: ByteString): void {
+  const fault = oldShellFault(root, shell);
+  if (fault !== undefined) throw new JailkitError("bad-shell", 1, fault.message, undefined, fault.remedy);
 }

@@ -1,6 +1,8 @@
 /** `jailkit apply` and a jail that has the limited shell of jailkit 2.23, which does not confine anybody. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { statusReportSchema } from "../../src/status/report-schema.ts";
 import { installTools, type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { did, linesOf } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -43,6 +45,36 @@ test("nobody gets rights that it would not limit, until jk_update has removed it
   m.must(["jk_update", "-j", J]);
   expect(did(m)).toEqual(expect.arrayContaining([expect.stringMatching(/^done \+ user lisa: account/)]));
   expect(did(m)).toEqual([]);
+});
+
+test("jailkit status names the jail, once, with what removes it", () => {
+  const found = () =>
+    reportOf(statusReportSchema, m.run(["jailkit", "status", "--json"]).stdout).findings.filter(
+      ({ kind }) => kind === "old-shell",
+    );
+  m.must(["jk_addjailuser", "-s", "/usr/sbin/jk_lsh", "-p", "*", J, "lola"]);
+  expect(found()).toEqual([]);
+  m.must(["cp", "-a", OLD, `${J}/usr/sbin/jk_lsh`]);
+  expect(found()).toEqual([
+    {
+      ...{ kind: "old-shell", subject: J, command: `jk_update -j ${J}` },
+      message: expect.stringContaining(`'${J}/usr/sbin/jk_lsh' is the jk_lsh of jailkit 2`),
+    },
+  ]);
+  expect(m.run(["jailkit", "status"]).stdout).toMatch(
+    new RegExp(`^old-shell +${J} +jk_update -j ${J}$`, "m"),
+  );
+  m.must(["sh", "-c", found()[0]?.command ?? "false"]);
+  expect(found()).toEqual([]);
+  // Who has another shell does not run it.
+  m.must(["cp", "-a", OLD, `${J}/usr/sbin/jk_lsh`]);
+  for (const name of ["lisa", "lola"])
+    m.must(["jk_jailuser", "--jail-side-only", "-s", "/bin/bash", "-j", J, name]);
+  expect(found()).toEqual([]);
+  for (const name of ["lisa", "lola"])
+    m.must(["jk_jailuser", "--jail-side-only", "-s", "/usr/sbin/jk_lsh", "-j", J, name]);
+  expect(found()).toHaveLength(1);
+  m.must(["jk_update", "-j", J]);
 });
 
 test("what is taken away is taken away all the same, and nothing is reported as it should be", () => {
