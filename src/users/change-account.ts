@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { fstat, withFd } from "../../ffi/files.ts";
-import { directoryOf, normalPath } from "../../ffi/paths.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
-import { joinHome, splitHome } from "../jail/accounts/separator.ts";
+import { normalHome } from "../jail/accounts/separator.ts";
 import {
   closeHome,
   copyHome,
@@ -28,6 +28,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { endSessions } from "../system/processes.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
+import { putGroup } from "./jail-side.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
@@ -66,12 +67,6 @@ function requireNoJailAt(to: JailRoot, toPath: ByteString): void {
     1,
     `${quoted(place)} ${what}, and stays: give the account another home`,
   );
-}
-
-/** A home of passwd(5), with the separator if it is in a jail. */
-function normalHome(home: ByteString): ByteString {
-  const split = splitHome(home);
-  return split === undefined ? normalPath(home) : joinHome(normalPath(split.jail), normalPath(split.home));
 }
 
 function requireNoProcesses(user: PasswdEntry): void {
@@ -192,15 +187,17 @@ function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, ru
   }
 }
 
-/** Adds an entry and groups to the jail's account files. */
+/** Adds an entry and groups to the jail's account files, and corrects groups there; `run` gets those, a step each. */
 export function addToJail(
   root: JailRoot,
   entry: PasswdEntry | undefined,
   name: ByteString,
   groups: readonly GroupChange[],
+  run: Pick<AccountRun, "done">,
 ): void {
   updateJailAccounts(root, (accounts) => {
     for (const group of groups) {
+      if (group.correct) putGroup(accounts, group, (line) => run.done(line));
       if (group.create) accounts.addGroup({ name: group.name, password: "x", gid: group.gid, members: [] });
       if (group.addMember) accounts.addMember(group.name, name);
     }
@@ -214,7 +211,7 @@ export function applyJailing(plan: JailingPlan, root: JailRoot, host: JailRoot, 
   const into = { from: host, to: root, toPath: jailHome };
   const move = moveFrom === undefined ? undefined : { ...into, fromPath: moveFrom };
   const addLines = () => {
-    addToJail(root, entry, user.name, plan.groups);
+    addToJail(root, entry, user.name, plan.groups, run);
     if (entry !== undefined) run.done(`added ${quoted(user.name)} to the jail's etc/passwd`);
   };
   const removeLine = () => {

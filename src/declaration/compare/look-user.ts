@@ -163,17 +163,21 @@ function groupState(
     return there?.gid === gid && there.members.includes(name);
   };
   const primary = machine.accounts.groupByGid(account.gid);
-  const contradicts = [...known, ...(primary ? [primary] : [])].some(
+  // That of a group that the account is to join is corrected then.
+  const own = known.filter(({ gid }) => gids.has(gid));
+  const contradicts = [...own, ...(primary ? [primary] : [])].some(
     (group) => (accounts.groupByName(group.name)?.gid ?? group.gid) !== group.gid,
   );
+  const named = accounts.groupByGid(account.gid)?.name;
+  // A login compares the names.
+  const hasPrimary = named !== undefined && named === (primary?.name ?? named);
   const lacking = known.filter(
     (group) => group.gid !== account.gid && (!gids.has(group.gid) || !memberInside(group.gid, group.name)),
   );
   return {
     lacksGroups: directory ? [] : lacking.map((group) => group.name),
     lacksInside: lacking.every(({ gid }) => gids.has(gid)),
-    hasGroup:
-      accounts.groupByGid(account.gid) !== undefined && !contradicts && !(directory && lacking.length > 0),
+    hasGroup: hasPrimary && !contradicts && !(directory && lacking.length > 0),
     fault: undefined,
   };
 }
