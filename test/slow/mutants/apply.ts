@@ -354,7 +354,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/jail/fs/owned.ts", LEFT, [
     ["if (kernelFileSystem(fd) !== undefined) return false;", ""],
-    ["if (isReadOnly(fd) && !this.#hasOthersBelow()) return false;", ""],
+    ["if (this.#isLive(stat) && !this.#hasOthersBelow()) return false;", ""],
     [" && !this.#hasOthersBelow()", ""],
     ["this.#requireTimes(fd);\n    return true;", "return true;"],
     ["if (now.ctime >= this.since", "if (false"],
