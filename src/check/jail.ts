@@ -6,7 +6,7 @@ import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { isPrivate, lackingMounts, liveState, restrictionsOf } from "../jail/fs/live-mounts.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
-import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
+import { emptiedMessage, isEmptied, unmounted } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets, mountCommand } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
 import { lackingLinks } from "../populate/apply/live.ts";
@@ -15,7 +15,6 @@ import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
-import { mountRemedy } from "../system/unmounted.ts";
 import { AccountFiles } from "./account-files.ts";
 import { accountFindings } from "./accounts.ts";
 import { type Collected, collect } from "./collect.ts";
@@ -154,7 +153,8 @@ function incompleteFinding({ path }: JailRoot, content: ManifestContent | undefi
 function emptiedFinding({ path }: JailRoot, users: readonly JailedUser[]): CheckFinding {
   // Without its programs, its users cannot log in.
   const command = users.length > 0 ? "jk_update -j" : "jailkit forget";
-  const remedy = mountRemedy(path) ?? `${command} ${shellWord(path)}`;
+  const elsewhere = unmounted(path);
+  const remedy = elsewhere === undefined ? `${command} ${shellWord(path)}` : elsewhere.remedy;
   return { rule: "emptied", path, message: emptiedMessage(path), remedy };
 }
 

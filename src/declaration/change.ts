@@ -103,11 +103,14 @@ export function faultText(error: unknown): FaultText {
   return "key" in due ? { ...text, due } : waitsFor(due.jail, text);
 }
 
+const STAYS = "is not declared any more, and stays: ";
+
 /** Why what is not declared any more stays. */
-export const stays = ({ message, ...why }: FaultText): FaultText => ({
-  ...why,
-  message: `is not declared any more, and stays: ${message}`,
-});
+export const stays = ({ message, ...why }: FaultText): FaultText => ({ ...why, message: STAYS + message });
+
+/** The message of what makes it stay. */
+export const causeOf = (message: string): string =>
+  message.startsWith(STAYS) ? message.slice(STAYS.length) : message;
 
 /** The name of what a change or a fault is about, printable. */
 export const nameOf = ({ of, name }: Pick<Change, "of" | "name">): string => `${of} ${display(name)}`;

@@ -1,8 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { quoted } from "../cli/display.ts";
+import { isEmptyDirectory } from "../../ffi/files.ts";
+import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
 import { CHANGES, type Owned, ownedIn } from "../jail/fs/owned.ts";
 import { hostPath, joinPath, openJailRoot } from "../jail/fs/walk.ts";
+import { unmounted } from "../jail/record/emptied.ts";
 import { giveAllCommand, giveCommand } from "../system/give.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
@@ -52,6 +54,12 @@ export function uidsLeftIn(jail: ByteString, uids: ReadonlySet<number>): readonl
 
 function lookThrough(jail: ByteString, uids: ReadonlySet<number>) {
   using root = openJailRoot(jail);
+  // The files may be on another file system.
+  const elsewhere = isEmptyDirectory(root.fd) ? unmounted(jail) : undefined;
+  if (elsewhere !== undefined) {
+    const { message, remedy } = elsewhere;
+    throw new JailkitError("not-mounted", 1, `${display(jail)}: ${message}`, undefined, remedy);
+  }
   for (let attempt = 1; ; attempt++) {
     const since = BigInt(Date.now() - TICK) * 1_000_000n;
     try {

@@ -3,7 +3,7 @@ import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "../../f
 import { isErrno } from "../../ffi/error.ts";
 import {
   type DirectoryEntry,
-  isEmptyDirectory,
+  entriesOf,
   openAt,
   readEntries,
   statIfPresent,
@@ -21,6 +21,7 @@ import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { isTemporaryName } from "../jail/record/sweep.ts";
 import type { LeftHome } from "../jails/delete-plan.ts";
+import { below } from "../system/mountinfo.ts";
 import { HOLDS_HOME, holdsText, otherHomeIn } from "../users/home-along.ts";
 
 // Besides the strict ones: what a jail may have that nothing has put there.
@@ -36,6 +37,8 @@ const LEFT_BY_PROGRAMS =
 const isLeft = (path: ByteString): boolean => LEFT_BY_PROGRAMS.test(path) || isTemporaryName(baseName(path));
 // Each level needs a descriptor, and users may nest without limit.
 const DEEPEST = 256;
+// Of directories that may all be empty.
+const MOST_NESTED = 100;
 
 /**
  * Throws JailkitError for a jail that has what neither its record nor a rule for jails tells of, such as the dumps in a
@@ -90,8 +93,10 @@ function otherThing(root: JailRoot, homes: readonly ByteString[]): ByteString | 
   const tops = new Set([...known].map((path) => path.split("/")[1] ?? ""));
   const isKnown = (name: ByteString) =>
     isStrict(name) || OF_JAILS.includes(name) || tops.has(name) || isLeft(`/${name}`);
+  // What is beside the home is looked for below.
+  const hasHome = (name: ByteString) => homes.some((home) => below(home, `/${name}`) !== undefined);
   const names = namesOf(root);
-  const other = names.find((name) => !isKnown(name) && !isEmpty(root, name));
+  const other = names.find((name) => !(isKnown(name) || hasHome(name)) && !isEmpty(root, name));
   if (other !== undefined) return other;
   const search = new Search(root, known, homes);
   for (const name of names) {
@@ -151,9 +156,17 @@ class Search {
   }
 }
 
-const isEmpty = (root: JailRoot, name: ByteString): boolean =>
-  answered(() => withFd(openAt(root.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), isEmptyDirectory)) ??
-  false;
+/** True for a directory with nothing in it but such directories, as above a home that is deleted. */
+function isEmpty({ fd }: Pick<JailRoot, "fd">, name: ByteString, depth = 0): boolean {
+  const isIt = answered(() =>
+    withFd(openAt(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), (inner) => {
+      const found = entriesOf(inner, MOST_NESTED + 1);
+      if (depth > DEEPEST || found.length > MOST_NESTED) return found.length === 0;
+      return found.every((one) => isEmpty({ fd: inner }, one.name, depth + 1));
+    }),
+  );
+  return isIt ?? false;
+}
 
 function namesOf(root: JailRoot): ByteString[] {
   try {

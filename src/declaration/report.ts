@@ -8,7 +8,7 @@ import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { type DirectoryChange, directoryLines, directoryWarnings, withFile } from "../users/directory.ts";
 import { type Ended, NOTHING_SAID, type Shown } from "./carry-out/report.ts";
-import { type Change, changeText, type Fault, type FaultText, nameOf, planLine } from "./change.ts";
+import { type Change, causeOf, changeText, type Fault, type FaultText, nameOf, planLine } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
 import { changesOf } from "./compare/work.ts";
 import { type Foretold, foretell, makingOf } from "./foretell.ts";
@@ -176,7 +176,7 @@ export class ApplyReport implements Shown {
 
   /** Shows a fault; that of a jail once, though each of its users waits for it. */
   #tell(fault: Fault): void {
-    const { of, message, remedy = message, cause } = fault;
+    const { of, message, remedy = causeOf(message), cause } = fault;
     const about = nameOf(fault);
     const shown = `${about}\0${remedy}`;
     if (of === "jail" && this.#shown.has(shown)) return;

@@ -17,7 +17,7 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { openJailRoot, openTree } from "../jail/fs/walk.ts";
-import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
+import { emptiedMessage, isEmptied, unmounted } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import type { Missing } from "../libraries/dependency.ts";
@@ -25,7 +25,6 @@ import { liveCopyProblem } from "../populate/live-copy.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import { answeredGroup, groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
-import { mountRemedy } from "../system/unmounted.ts";
 import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts";
 import { librarySteps } from "./libraries.ts";
 import { limitSteps } from "./limits.ts";
@@ -215,7 +214,7 @@ function explainLibraries(report: LoginReport): void {
  */
 function explainEmptied({ jail, steps }: LoginReport, onBehalf: boolean): void {
   if (jail === undefined || !onBehalf) return;
-  const warned = (name: string, message: string, remedy: string) =>
+  const warned = (name: string, message: string, remedy: string | undefined) =>
     stepsOf(JK_CHROOTSH)(name, "warned", message, remedy);
   const step = answered(() => {
     using root = openJailRoot(jail);
@@ -223,7 +222,9 @@ function explainEmptied({ jail, steps }: LoginReport, onBehalf: boolean): void {
     const copy = liveCopyProblem(root, content);
     if (copy !== undefined) return warned("live-mount", copy.message, copy.remedy);
     if (!isEmptied(root, content)) return undefined;
-    return warned("emptied", emptiedMessage(jail), mountRemedy(jail) ?? `jk_update -j ${shellWord(jail)}`);
+    const elsewhere = unmounted(jail);
+    const remedy = elsewhere === undefined ? `jk_update -j ${shellWord(jail)}` : elsewhere.remedy;
+    return warned("emptied", emptiedMessage(jail), remedy);
   });
   if (step === undefined) return;
   steps.splice(

@@ -15,13 +15,12 @@ import { isOneOf } from "../jail/fs/remove.ts";
 import { exchangeFindings } from "../jail/fs/safety.ts";
 import { type JailMount, jailMounts } from "../jail/fs/unmount.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
-import { isEmptied } from "../jail/record/emptied.ts";
+import { isEmptied, unmounted } from "../jail/record/emptied.ts";
 import { type DamagedRecord, knownJails, type ManifestEntry, openManifest } from "../jail/record/manifest.ts";
 import { nearJail, requireNotMoved } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
-import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { shownPids } from "../users/sessions.ts";
 import { addUp, newLedger } from "./disk.ts";
@@ -131,15 +130,16 @@ export function unknownJail(jail: ByteString, paths: readonly ByteString[]): Jai
 
 /** Throws JailkitError if the contents of the jail, and the homes, are on a file system that is not mounted. */
 function requireFileSystem(jail: ByteString, seen: Stat | undefined): void {
-  const mount = mountRemedy(jail);
-  if (mount === undefined) return;
+  const elsewhere = unmounted(jail);
+  if (elsewhere === undefined) return;
+  const { message, remedy } = elsewhere;
   const isHere = answered(() => {
     using root = openJailRoot(jail);
     return !isEmptied(root, openManifest(root).content);
   });
   if (seen !== undefined && isHere !== false) return;
-  const gone = "if it no longer exists, take its line out of /etc/fstab first";
-  throw refuse("not-mounted", `${display(jail)}: ${unmountedReason(mount)}; ${gone}`, mount);
+  const gone = remedy === undefined ? "" : "; if it no longer exists, take its line out of /etc/fstab first";
+  throw refuse("not-mounted", `${display(jail)}: ${message}${gone}`, remedy);
 }
 
 function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteString[]): void {

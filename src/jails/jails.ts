@@ -14,7 +14,7 @@ import { lackingMounts } from "../jail/fs/live-mounts.ts";
 import { withOneTree, withTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
-import { emptiedMessage, hasPrograms, isEmptied } from "../jail/record/emptied.ts";
+import { emptiedMessage, hasPrograms, isEmptied, unmounted } from "../jail/record/emptied.ts";
 import { isInterrupted } from "../jail/record/journal.ts";
 import { lackingProblem, lackingSockets, mountsOf } from "../jail/record/live.ts";
 import {
@@ -29,7 +29,7 @@ import { readContent } from "../jail/record/record-file.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
-import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
+import { mountRemedy } from "../system/unmounted.ts";
 import { missingJail } from "./missing.ts";
 import type { JailCondition } from "./report-schema.ts";
 
@@ -224,9 +224,11 @@ function conditionOf(
   const emptied = isEmptied(root, content);
   const recorded = content.requests.some(asksForFiles);
   // What is below a mount point is another directory, without a record.
-  const mount = emptied || !recorded ? mountRemedy(path) : undefined;
-  if (mount !== undefined)
-    return { condition: "unmounted", reason: `${display(path)}: ${unmountedReason(mount)}`, remedy: mount };
+  const elsewhere = emptied || !recorded ? unmounted(path) : undefined;
+  if (elsewhere !== undefined) {
+    const { message, remedy } = elsewhere;
+    return { condition: "unmounted", reason: `${display(path)}: ${message}`, remedy };
+  }
   if (emptied) return { condition: "emptied", reason: emptiedMessage(path), remedy: update };
   const lacking =
     lacks === 0 ? undefined : (lackingProblem(root, content.live) ?? lackingSockets(root, content.sockets));

@@ -9,7 +9,7 @@ import { noRoom } from "../jail/fs/no-room.ts";
 import { lacksRoom } from "../jail/fs/room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
-import { emptiedMessage, hasPrograms, isEmptied } from "../jail/record/emptied.ts";
+import { emptiedMessage, hasPrograms, isEmptied, unmounted } from "../jail/record/emptied.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { type Journal, readJournal, removeJournal, writeJournal } from "../jail/record/journal.ts";
 import { requireMounted } from "../jail/record/live.ts";
@@ -29,7 +29,6 @@ import type { PopulateProblem } from "../populate/entry.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, finishRequests, unfinishedMessage } from "../populate/record/requests.ts";
 import type { LineReporter } from "../populate/reporter.ts";
-import { mountRemedy } from "../system/unmounted.ts";
 import { applyChanges, workLeft } from "./apply/apply.ts";
 import { applyRemovals } from "./apply/removals.ts";
 import { eventsFor, Failures } from "./events.ts";
@@ -97,7 +96,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
     const emptied = isEmptied(root, manifest.content);
     if (options.everyJail && emptied)
       return untouched(options.jail, { record: id, emptied: true, warnings: [emptiedMessage(options.jail)] });
-    if (emptied && mountRemedy(root.path) !== undefined)
+    if (emptied && unmounted(root.path) !== undefined)
       throw new JailkitError("not-mounted", 1, emptiedMessage(options.jail));
     requireMounted(root, manifest.content.live);
     if (!options.checkOnly) requireWritableRecord(id, options.jail);

@@ -70,6 +70,45 @@ describe("a jail that is not declared any more", () => {
     m.remove("/srv/tool");
   });
 
+  test.each(["/files", "/web/site", "/web/a/site"])(
+    "goes with a home of its user in any place: %s",
+    (home) => {
+      const place = J + home;
+      const declared = `${JAIL}[user bob]\njail = ${J}\nhome = ${home}\nshell = /bin/bash\n`;
+      for (const first of [[], ["--delete-homes"]]) {
+        m.write(FILE, declared);
+        m.must(["jailkit", "apply"]);
+        m.must(["sh", "-c", `echo root >${place}/of-root`]);
+        m.write(FILE, "");
+        expect(prune(...first)).toEqual([]);
+        expect(m.exists(place)).toBe(first.length === 0);
+        expect([prune("--delete-homes"), m.exists(J)]).toEqual([[], false]);
+      }
+      m.write(FILE, declared);
+      m.must(["jailkit", "apply"]);
+      // With nobody in it.
+      m.write(FILE, JAIL);
+      m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+      expect([m.exists(place), m.exists(`${J}/${home.split("/")[1]}`)]).toEqual([false, home !== "/files"]);
+      m.write(FILE, "");
+      expect([prune(), m.exists(J)]).toEqual([[], false]);
+    },
+  );
+
+  test.each([
+    ["/files", "docs"],
+    ["/web/site", "web/other"],
+  ])("stays with something in a place like that of a home of its user: %s", (home, path) => {
+    m.write(FILE, `${JAIL}[user bob]\njail = ${J}\nhome = ${home}\nshell = /bin/bash\n`);
+    m.must(["jailkit", "apply"]);
+    m.must(["install", "-D", "/etc/hostname", `${J}/${path}`]);
+    m.write(FILE, "");
+    const holds = [["holds-other-things", expect.stringContaining(`such as '${path}'`)]];
+    expect([prune("--delete-homes"), m.exists(J + home)]).toEqual([holds, false]);
+    m.remove(`${J}/${path}`);
+    expect([prune(), m.exists(J)]).toEqual([[], false]);
+  });
+
   test("goes though it was one of 2.23, which jailkit adopt has taken over", () => {
     m.must(["jk_init", "-j", J, "uidbasics", "basicshell", "scp"]);
     m.must(["jailkit", "forget", J]);

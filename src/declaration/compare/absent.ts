@@ -1,6 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { unmounted } from "../../jail/record/emptied.ts";
 import { lostRemedy } from "../../jail/record/named-jail.ts";
 import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
+import type { FaultText } from "../change.ts";
 
 interface AbsentFault {
   readonly code: "moved" | "not-mounted";
@@ -18,10 +20,11 @@ export function absentFault(jail: ByteString, places: readonly ByteString[] = []
   // What is missing must not be created below a mount point, nor a jail that moved a second time.
   return mountRemedy(jail) === undefined
     ? { code: "moved", message: `it was moved: ${remedy}`, remedy }
-    : unmountedFault(remedy);
+    : { code: "not-mounted", message: unmountedReason(remedy), remedy };
 }
 
-/** Why nothing is done in a jail whose file system is not mounted. */
-export const unmountedFault = (remedy: ByteString): AbsentFault => ({
-  ...{ code: "not-mounted", message: unmountedReason(remedy), remedy },
-});
+/** Why nothing is done in a jail that is empty, and whose file system is not mounted. */
+export function unmountedFault(jail: ByteString): FaultText | undefined {
+  const elsewhere = unmounted(jail);
+  return elsewhere && { code: "not-mounted", ...elsewhere };
+}

@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
+import { isBare } from "../../jail/record/emptied.ts";
 import { followRemedy } from "../../jail/record/named-jail.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { type LeftHome, planDelete, withUserFiles } from "../../jails/delete-plan.ts";
@@ -11,7 +12,7 @@ import { leftIn } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { KeptHome, OnceJail } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
-import { absentFault } from "./absent.ts";
+import { absentFault, unmountedFault } from "./absent.ts";
 import type { Leavers } from "./leaving.ts";
 
 /** A jail that was declared once, is not declared any more, and is there. */
@@ -130,11 +131,18 @@ function whyNotPruned(
   isHere: boolean,
   { inhabitants, leaving, namesIn }: Means,
 ): FaultText | undefined {
-  if (!isHere) return absentFault(jail, [...inhabitants.keys()]);
+  const lost = lostFault(jail, isHere, inhabitants);
+  if (lost !== undefined || !isHere) return lost;
   const leave = new Set(leaving.map(({ name }) => name));
   const names = namesIn(jail).filter((name) => !leave.has(name));
   if (names.length === 0) return undefined;
   return { code: "has-users", message: `users live in it whom --prune does not take out (${listed(names)})` };
+}
+
+/** Why a jail cannot be used that is not here, or is an empty directory in its place. */
+function lostFault(jail: ByteString, isHere: boolean, inhabitants: Means["inhabitants"]) {
+  if (!isHere) return absentFault(jail, [...inhabitants.keys()]);
+  return isBare(jail) ? unmountedFault(jail) : undefined;
 }
 
 /** What heals that users are declared in a jail that is not. */
@@ -194,7 +202,7 @@ function whyItStays(
   } catch (error) {
     const isGone = statIfPresent(AT_FDCWD, jail) === undefined;
     // The words of a jail that is declared.
-    const lost = isGone ? absentFault(jail, [...inhabitants.keys()]) : undefined;
+    const lost = lostFault(jail, !isGone, inhabitants);
     return stays(lost ?? faultText(error));
   }
 }

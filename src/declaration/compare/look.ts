@@ -92,8 +92,8 @@ function presentState(root: JailRoot, machine: Machine): JailState {
     return { ...NOTHING, exists: true, fault: movedFault(from, root.path) };
   const requests = content.requests.filter(asksForFiles);
   const emptied = requests.length > 0 && isEmptied(root, content);
-  const mount = emptied || requests.length === 0 ? mountRemedy(root.path) : undefined;
-  if (mount !== undefined) return { ...NOTHING, exists: true, fault: unmountedFault(mount) };
+  const elsewhere = emptied || requests.length === 0 ? unmountedFault(root.path) : undefined;
+  if (elsewhere !== undefined) return { ...NOTHING, exists: true, fault: elsewhere };
   const [isInFstab, isMounted] = [machine.mountsProc(root.path), hasProc(root)];
   return {
     ...{ exists: true, lost: false, emptied, fault: undefined, ...requested(requests) },

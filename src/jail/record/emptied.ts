@@ -1,9 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
+import { isEmptyDirectory, statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
+import { operands } from "../../cli/shell-word.ts";
 import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
-import type { JailRoot } from "../fs/walk.ts";
-import type { ManifestContent } from "./manifest.ts";
+import { type JailRoot, openJailRoot } from "../fs/walk.ts";
+import { knownJails, type ManifestContent } from "./manifest.ts";
+import type { JailIdentity } from "./manifest-text.ts";
 
 // Without these no program runs and no account is found.
 const NEEDED = /^\/(etc|usr|bin|lib[^/]*)(?:\/|$)/;
@@ -14,8 +17,8 @@ export const hasPrograms = (root: JailRoot): boolean =>
 
 /**
  * True if somebody removed the contents of a recorded jail but kept its directory, as a panel does that keeps the site in
- * it: the record has directories that a jail needs, and none of them is left. Also true of a mount point of fstab(5) on
- * which nothing is mounted, and which has no record.
+ * it: the record has directories that a jail needs, and none of them is left. Also true of a mount point on which nothing is
+ * mounted, and which has no record: one of fstab(5), or by isBare.
  */
 export function isEmptied(root: JailRoot, content: Pick<ManifestContent, "entries" | "live">): boolean {
   const { live = [] } = content;
@@ -28,14 +31,43 @@ export function isEmptied(root: JailRoot, content: Pick<ManifestContent, "entrie
     if (top !== undefined && !live.includes(`/${top}`)) tops.add(top);
   }
   // The record is of the file system that belongs here, and not of the directory below it.
-  if (content.entries.size === 0) return mountRemedy(root.path) !== undefined;
+  if (content.entries.size === 0) return mountRemedy(root.path) !== undefined || isBare(root.path);
   return tops.size > 0 && [...tops].every((name) => statIfPresent(root.fd, name) === undefined);
+}
+
+/**
+ * True if an empty directory is at the path of a recorded jail, and is another one than was recorded: of the mount points that
+ * fstab(5) does not name, as of ZFS, nothing else is known.
+ */
+export function isBare(jail: ByteString): boolean {
+  const isIt = answered(() => {
+    using root = openJailRoot(jail);
+    const isOther = (one: JailIdentity) => one.path === root.path && one.ino !== root.top.stat.ino;
+    return isEmptyDirectory(root.fd) && knownJails().some((known) => isOther(known.jail));
+  });
+  return isIt ?? false;
+}
+
+/** Why the contents of a jail that is empty may be elsewhere, and the command that mounts them, if it is known. */
+interface Unmounted {
+  readonly message: string;
+  readonly remedy: ByteString | undefined;
+}
+
+/** Says that the file system of a jail is not mounted, or that another directory is there; undefined if neither is so. */
+export function unmounted(jail: ByteString): Unmounted | undefined {
+  const remedy = mountRemedy(jail);
+  if (remedy !== undefined) return { message: unmountedReason(remedy), remedy };
+  if (!isBare(jail)) return undefined;
+  const forget = `jailkit forget --with-users ${operands(jail)}`;
+  const message = `an empty directory is there, which is not the recorded one: mount its file system, if it has its own; if the jail was deleted: ${forget}`;
+  return { message, remedy: undefined };
 }
 
 /** Says that a jail is emptied, or that its file system is not mounted, and what can be done. */
 export function emptiedMessage(jail: ByteString): string {
-  const mount = mountRemedy(jail);
-  if (mount !== undefined) return `${display(jail)} is empty: ${unmountedReason(mount)}`;
+  const elsewhere = unmounted(jail);
+  if (elsewhere !== undefined) return `${display(jail)} is empty: ${elsewhere.message}`;
   const what = "is emptied: what jailkit put there was removed";
   return `${display(jail)} ${what}; 'jk_init' or 'jk_update -j' fills it again, and 'jailkit forget' drops its record`;
 }

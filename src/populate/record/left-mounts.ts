@@ -5,7 +5,7 @@ import { isReported, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { isMounted } from "../../jail/fs/live-mounts.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
-import { isEmptied } from "../../jail/record/emptied.ts";
+import { isBare, isEmptied } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
 import { knownJails, type ManifestContent, openManifest } from "../../jail/record/manifest.ts";
 import { lostRemedy } from "../../jail/record/named-jail.ts";
@@ -46,7 +46,7 @@ export function leftIn(
 ): readonly ByteString[] {
   const wanted = named.length === 0 || isGone(root, content) ? [] : mountsOf(content);
   const others = named.filter((path) => !wanted.includes(path));
-  if (others.length === 0 || mountRemedy(root.path) !== undefined) return [];
+  if (others.length === 0 || mountRemedy(root.path) !== undefined || isBare(root.path)) return [];
   const hides = (path: ByteString) =>
     content.entries.keys().some((one) => one !== path && below(one, path) !== undefined);
   return others.filter((path) => !isMounted(root, path) || hides(path));
