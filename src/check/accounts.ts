@@ -253,7 +253,8 @@ class AccountCheck {
     const user = `user ${display(name)}`;
     if (noexec) {
       const message = `${user} can execute nothing: the file system of ${display(jail)} is mounted noexec`;
-      return this.#report("shell-missing", message, remountCommand("exec", jail), jail);
+      this.#report("shell-missing", message, remountCommand("exec", jail), jail);
+      return;
     }
     // jk_chrootsh has the limited shell built in.
     const isThere = programInJail(shell);
@@ -270,8 +271,7 @@ class AccountCheck {
   }
 
   #checkGroup(entry: GroupEntry, index: number): void {
-    const path = this.#group;
-    const where = this.#where;
+    const [path, where] = [this.#group, this.#where];
     const name = display(entry.name);
     if (!NO_PASSWORD.test(entry.password)) {
       const remedy = this.#sed(path, index, "s/:[^:]*/:x/");
