@@ -328,7 +328,7 @@ describe("a jail", () => {
     const home = `${jail}/home/dora`;
     const text = `[jail ${jail}]\nsections = uidbasics, basicshell\n[user dora]\njail = ${jail}\nshell = /bin/bash\n`;
     const forget = `jailkit forget --with-users ${jail}`;
-    const why = `an empty directory is there, which is not the recorded one: mount its file system, if it has its own; if the jail was deleted: ${forget}`;
+    const why = `an empty directory is there, which is not the recorded one: if it has a file system of its own, that is to be mounted; if the jail was deleted: ${forget}`;
     beforeEach(() => {
       for (const path of ["/backing", jail]) m.mkdir(path);
       m.must(["mount", "--bind", "/backing", jail]);

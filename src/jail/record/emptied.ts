@@ -60,7 +60,7 @@ export function unmounted(jail: ByteString): Unmounted | undefined {
   if (remedy !== undefined) return { message: unmountedReason(remedy), remedy };
   if (!isBare(jail)) return undefined;
   const forget = `jailkit forget --with-users ${operands(jail)}`;
-  const message = `an empty directory is there, which is not the recorded one: mount its file system, if it has its own; if the jail was deleted: ${forget}`;
+  const message = `an empty directory is there, which is not the recorded one: if it has a file system of its own, that is to be mounted; if the jail was deleted: ${forget}`;
   return { message, remedy: undefined };
 }
 

@@ -350,7 +350,7 @@ export const APPLY: readonly Mutant[] = [
     ["now.ctime >= this.since && ", ""],
     ["!(onlyRootWrites(here.stat) && onlyRootWrites(now))", "false"],
     ["tops.add(this.#levels[1]?.name ?? name);", ""],
-    ['this.#note(here.stat.uid, "");', ""],
+    ['this.#note(here.stat.uid, "", here.fd);', ""],
   ]),
   ...within("src/jail/fs/owned.ts", LEFT, [
     ["if (kernelFileSystem(fd) !== undefined) return false;", ""],
