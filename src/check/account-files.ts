@@ -10,10 +10,11 @@ import { memberBy, selectSection } from "../config/scan.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
+import { homeTextRemedy } from "../enter/remedies.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts/accounts.ts";
 import { otherHomeRemedy } from "../jail/accounts/home-place.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
+import { isHomeIn, normalHome, splitHome } from "../jail/accounts/separator.ts";
 import { asidePath } from "../jail/fs/home-aside.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
@@ -118,6 +119,10 @@ export class AccountFiles {
     const shellAt = (path: ByteString) =>
       shells.getOrInsertComputed(path, () => lookInJail(root, path, true));
     let local: ReadonlySet<ByteString> | undefined;
+    const isLocal = (name: ByteString) => {
+      local ??= new Set(namesIn("/etc/passwd"));
+      return local.has(name);
+    };
     let recalled: ReturnType<typeof recallAll> | undefined;
     return {
       jail: root.path,
@@ -141,9 +146,11 @@ export class AccountFiles {
         const aside = asidePath(recalled(name)?.home ?? home);
         return statIfPresent(AT_FDCWD, aside) && aside;
       },
-      otherHome(user) {
-        local ??= new Set(namesIn("/etc/passwd"));
-        return local.has(user.name) ? otherHomeRemedy(root.path, user) : undefined;
+      otherHome: (user) => (isLocal(user.name) ? otherHomeRemedy(root.path, user) : undefined),
+      plainHome({ name, home }) {
+        const right = normalHome(home);
+        if (isHomeIn(root.path, home, splitHome(right)?.home ?? "")) return undefined;
+        return homeTextRemedy(right, name, isLocal(name));
       },
       mayBeHome: (path) => whoseHome(path) !== undefined,
       mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),

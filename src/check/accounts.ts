@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { UnansweredMount } from "../../ffi/error.ts";
-import { parentOf, plainPath } from "../../ffi/paths.ts";
+import { normalPath, parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
-import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
+import { dirsEqual, isHomeIn, splitHome } from "../jail/accounts/separator.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
@@ -149,12 +149,13 @@ class AccountCheck {
     if (real.uid !== entry.uid || real.gid !== entry.gid)
       this.#report("user-changed", `user ${name} is changed in ${where}`, change);
     const split = splitHome(real.home);
-    const inside = split !== undefined && plainPath(split.jail) === jail;
+    const inside = split !== undefined && normalPath(split.jail) === jail;
     // A system account, such as www-data, is in the jail only for its name.
     const lent =
       split === undefined && real.home === entry.home && (isSystemAccount(real.uid) || isGuest(real));
-    if (!lent && !(inside && dirsEqual(split.home, entry.home))) {
-      const remedy = this.#movedRemedy(entry, real) ?? (inside || isGuest(real) ? change : remove);
+    if (!lent && !isHomeIn(jail, real.home, entry.home)) {
+      const own = this.#movedRemedy(entry, real) ?? (inside || isGuest(real) ? change : remove);
+      const remedy = (inside ? this.#facts.plainHome(real) : undefined) ?? own;
       const message = `the real homedir and jail homedir for user ${name} do not correspond in ${where}`;
       this.#report("home-differs", message, remedy);
     }

@@ -28,6 +28,12 @@ export function jailSideRemedy(jail: ByteString, user: ByteString): ByteString {
   return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user)}`;
 }
 
+/** Gives an account a home as a login compares it. */
+export const homeTextRemedy = (home: ByteString, name: ByteString, isLocal: boolean): ByteString =>
+  isLocal
+    ? `usermod -d ${shellWord(home)} ${operands(name)}`
+    : `give the account the home ${shellWord(home)} in its directory`;
+
 /** Copies files of the host into a jail, with what they need. */
 export function copyRemedy(jail: ByteString, ...paths: readonly ByteString[]): ByteString {
   return `jk_cp -j ${shellWord(jail)} ${operands(...paths)}`;

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError, UsageError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
@@ -19,13 +20,15 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { followAccounts } from "../declaration/follow-move.ts";
+import { homeTextRemedy } from "../enter/remedies.ts";
 import { closedJailFault, homeFault, movedHome } from "../explain/home-fault.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
+import { isHomeIn, normalHome, splitHome } from "../jail/accounts/separator.ts";
 import { serveHomes } from "../jail/fs/home-thread.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { lockJails } from "../jail/record/jail-lock.ts";
 import { missingFiles } from "../libraries/missing.ts";
 import { nameFault } from "../system/account-name.ts";
+import { isLocalUser } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts";
@@ -144,6 +147,7 @@ export const tool = defineTool({
       const isPlanned = dryRun && access.joins.length > 0;
       const planned = isPlanned ? { user, groups: [...groupsOf(user), ...access.joins] } : undefined;
       if (!jailSideOnly) warnOfLogin(user, access, run, planned);
+      else warnOfText(user, root, run);
       const joins = access.joins.map(({ gid }) => gid);
       const closed = closedJailFault(root, user, joins);
       if (closed !== undefined) run.warn(closed);
@@ -205,6 +209,18 @@ function warnOfHome(
   const planned = joins && { joins, home: moveFrom === undefined ? undefined : movedHome(moveFrom) };
   const fault = now && homeFault(now, planned);
   if (fault !== undefined) run.warn(fault);
+}
+
+/** Warns of an account that its lines in the jail do not help, since a login compares the text of its home. */
+function warnOfText({ name, home }: PasswdEntry, { path }: JailRoot, run: AccountRun): void {
+  const split = splitHome(home);
+  if (split === undefined || normalPath(split.jail) !== path) return;
+  if (isHomeIn(path, home, normalPath(split.home))) return;
+  const remedy = homeTextRemedy(normalHome(home), name, isLocalUser(name));
+  run.differs = true;
+  run.warn(
+    `${display(name)} cannot log in with a home that is written ${quoted(home)}; fix it with: ${remedy}`,
+  );
 }
 
 function asksToMove(name: ByteString, jail: ByteString): boolean {

@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { fstat, withFd } from "../../ffi/files.ts";
-import { directoryOf, normalPath } from "../../ffi/paths.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
-import { joinHome, splitHome } from "../jail/accounts/separator.ts";
+import { normalHome } from "../jail/accounts/separator.ts";
 import {
   closeHome,
   copyHome,
@@ -66,12 +66,6 @@ function requireNoJailAt(to: JailRoot, toPath: ByteString): void {
     1,
     `${quoted(place)} ${what}, and stays: give the account another home`,
   );
-}
-
-/** A home of passwd(5), with the separator if it is in a jail. */
-function normalHome(home: ByteString): ByteString {
-  const split = splitHome(home);
-  return split === undefined ? normalPath(home) : joinHome(normalPath(split.jail), normalPath(split.home));
 }
 
 function requireNoProcesses(user: PasswdEntry): void {

@@ -6,7 +6,7 @@ import type { ProblemCode } from "../cli/problem-codes.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import { neverHome } from "../jail/accounts/home-place.ts";
-import { joinHome, splitHome } from "../jail/accounts/separator.ts";
+import { dirsEqual, joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { nameFault } from "../system/account-name.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { below } from "../system/mountinfo.ts";
@@ -112,7 +112,7 @@ function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | und
     const uids = `uid ${present.uid} in ${file}, and ${user.uid} on the host`;
     throw refuse("jail-entry-differs", user, `has ${uids}: fix it with: ${remedy}`, remedy);
   }
-  if (normalPath(present.home) !== jailHome) {
+  if (!dirsEqual(present.home, jailHome)) {
     const homes = `home ${quoted(present.home)} in ${file}, and would have ${quoted(jailHome)}`;
     throw refuse("jail-entry-differs", user, `has the ${homes}: fix it with: ${remedy}`, remedy);
   }

@@ -241,8 +241,16 @@ describe("a user", () => {
     [
       "whose home is written in another way",
       { home: "/home//u/" },
-      { account: { ...ACCOUNT, home: "/srv//j/./home/u/" } },
+      { account: { ...ACCOUNT, home: "/srv/j//./home/u/" } },
       [],
+    ],
+    [
+      "whose home no login takes",
+      {},
+      { account: { ...ACCOUNT, home: "/srv//j/./home/u" } },
+      [
+        "~ user u: account /srv//j/./home/u -> /srv/j/./home/u (no login works with a home that is so written)",
+      ],
     ],
     [
       "outside",

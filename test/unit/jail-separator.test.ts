@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { dirsEqual, joinHome, splitHome } from "../../src/jail/accounts/separator.ts";
+import { dirsEqual, isHomeIn, joinHome, normalHome, splitHome } from "../../src/jail/accounts/separator.ts";
 
 describe("splitHome", () => {
   const table: [home: string, jail: string | undefined, rest: string][] = [
@@ -51,4 +51,17 @@ test("dirsEqual ignores one slash at the end", () => {
 test("joinHome is undone by splitHome", () => {
   expect(joinHome("/srv/j", "/home/u")).toBe("/srv/j/./home/u");
   expect(splitHome(joinHome("/srv/j", "/"))).toEqual({ jail: "/srv/j", home: "/" });
+});
+
+test.each([
+  ["/srv/j/./home/u", true],
+  ["/srv/j//./home/u/", true],
+  ["/srv//j/./home/u", false],
+  ["/srv/j/././home/u", false],
+  ["/srv/j/./home//u", false],
+  ["/srv/j/.//home/u", false],
+  ["/srv/j/home/u", false],
+])("%s is a home of a login: %p", (home, expected) => {
+  expect(isHomeIn("/srv/j", home, "/home/u")).toBe(expected);
+  expect(normalHome(home)).toBe(home.includes("/./") ? "/srv/j/./home/u" : home);
 });

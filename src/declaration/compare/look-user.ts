@@ -169,14 +169,16 @@ function groupState(
   const contradicts = [...known, ...(primary ? [primary] : [])].some(
     (group) => (accounts.groupByName(group.name)?.gid ?? group.gid) !== group.gid,
   );
+  const named = accounts.groupByGid(account.gid)?.name;
+  // A login compares the names.
+  const hasPrimary = named !== undefined && named === (primary?.name ?? named);
   const lacking = known.filter(
     (group) => group.gid !== account.gid && (!gids.has(group.gid) || !memberInside(group.gid, group.name)),
   );
   return {
     lacksGroups: directory ? [] : lacking.map((group) => group.name),
     lacksInside: lacking.every(({ gid }) => gids.has(gid)),
-    hasGroup:
-      accounts.groupByGid(account.gid) !== undefined && !contradicts && !(directory && lacking.length > 0),
+    hasGroup: hasPrimary && !contradicts && !(directory && lacking.length > 0),
     fault: undefined,
   };
 }

@@ -4,7 +4,7 @@ import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
+import { dirsEqual, isHomeIn, joinHome, normalHome, splitHome } from "../../jail/accounts/separator.ts";
 import { followRemedy } from "../../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { homeFault } from "../../transfer/accounts.ts";
@@ -198,6 +198,18 @@ function addDrift(declared: DeclaredUser, account: PasswdEntry, state: UserState
       ...{ action: "change", what: "account", from: display(account.shell), to: CHROOT_SHELL },
       ...{ why: "its login shell on the host", takes: isClosed(account.shell) ? undefined : "all" },
     });
+  const { jail } = declared;
+  const right = homeFor(account, jail);
+  if (![right, state.inJail?.home ?? right].some((inside) => isHomeIn(jail, account.home, inside))) {
+    const [from, to] = [account.home, normalHome(account.home)].map(display);
+    add({
+      action: "change",
+      what: "account",
+      from,
+      to,
+      why: "no login works with a home that is so written",
+    });
+  }
   addSide(declared, account, state, add);
   addComment(declared, account, add);
 }
@@ -230,7 +242,8 @@ function addEntry({ jail, shell }: DeclaredUser, account: PasswdEntry, state: Us
         ...{ action: "change", what: "shell", from: display(inJail.shell), to: display(shell), why: "" },
         takes: isStricter(shell) ? "all" : undefined,
       });
-    const same = inJail.uid === account.uid && inJail.gid === account.gid && normalPath(inJail.home) === seen;
+    const isHome = dirsEqual(inJail.home, seen) || isHomeIn(jail, account.home, inJail.home);
+    const same = inJail.uid === account.uid && inJail.gid === account.gid && isHome;
     if (!same || !hasGroup)
       add({
         ...{ action: "change", what: "entry", items: [] },

@@ -28,7 +28,7 @@ import {
   warned,
 } from "../checks.ts";
 import { accountOf, type LoginFacts, required, splitOf } from "../facts.ts";
-import { atHome, homeRemedy, passRemedy, setInDirectory } from "../remedies.ts";
+import { atHome, homeRemedy, homeTextRemedy, passRemedy, setInDirectory } from "../remedies.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) uses its own name.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -60,13 +60,8 @@ function judgeJail(kind: "unreachable" | "not-plain") {
     if (fact.kind !== kind)
       return passed(kind === "not-plain" ? `${jail} is a plain path` : `${jail} is there`);
     if (fact.kind === "unreachable") return unreachable(jail, fact);
-    const real = shellWord(joinHome(fact.real ?? "JAIL", home));
-    const change = `usermod -d ${real} ${operands(accountOf(facts).name)}`;
-    return notPlain(
-      jail,
-      fact,
-      facts.isLocal() ? change : `give the account the home ${real} in its directory`,
-    );
+    const real = joinHome(fact.real ?? "JAIL", plainPath(home));
+    return notPlain(jail, fact, homeTextRemedy(real, accountOf(facts).name, facts.isLocal()));
   };
 }
 

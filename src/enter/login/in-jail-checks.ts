@@ -1,10 +1,18 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { plainPath } from "../../../ffi/paths.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { dirsEqual } from "../../jail/accounts/separator.ts";
+import { dirsEqual, joinHome } from "../../jail/accounts/separator.ts";
 import { type Check, check, failed, passed, programVerdict, type Verdict } from "../checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
 import { addUser, entryOf, jailAccountChecks, unlessSkipped } from "../jail-account-checks.ts";
-import { atHome, homeRemedy, passRemedy, recopyRemedy, sectionLinesRemedy } from "../remedies.ts";
+import {
+  atHome,
+  homeRemedy,
+  homeTextRemedy,
+  passRemedy,
+  recopyRemedy,
+  sectionLinesRemedy,
+} from "../remedies.ts";
 import { ownHomeRemedy } from "./host-checks.ts";
 
 function judgeHomeText(facts: LoginFacts, jail: ByteString): Verdict {
@@ -20,7 +28,12 @@ function judgeHomeText(facts: LoginFacts, jail: ByteString): Verdict {
     return failed(`abort, failed to find user ${uid} in ${file}`, addUser(facts, jail));
   }
   const what = `home directory ${home} differs from jail home directory ${numbered.home} for user ${name} (${uid})`;
-  return failed(`abort, ${what}, check /etc/passwd and ${file}`, addUser(facts, jail));
+  const plain = plainPath(home);
+  // The line gets the home without doubled slashes and the like.
+  const remedy = dirsEqual(home, plain)
+    ? addUser(facts, jail)
+    : homeTextRemedy(joinHome(jail, plain), name, facts.isLocal());
+  return failed(`abort, ${what}, check /etc/passwd and ${file}`, remedy);
 }
 
 /** Lets the user search a directory: the home by the owner's bit, the directories above it by the bit for others. */

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
 
 /** A home of passwd(5) split at the separator. */
 interface SplitHome {
@@ -30,6 +31,21 @@ export function splitHome(home: ByteString): SplitHome | undefined {
 /** The home in passwd(5) of the host for an account in `jail` with the home `home` there (with a leading slash). */
 export function joinHome(jail: ByteString, home: ByteString): ByteString {
   return `${jail}/.${home}`;
+}
+
+/** A home of passwd(5) with nothing to resolve, with the separator if it is in a jail. */
+export function normalHome(home: ByteString): ByteString {
+  const split = splitHome(home);
+  return split === undefined ? normalPath(home) : joinHome(normalPath(split.jail), normalPath(split.home));
+}
+
+/**
+ * Whether a login takes a home of the host for the home `inside` of a jail: it compares the text, as both account files and the
+ * path of the jail have it.
+ */
+export function isHomeIn(jail: ByteString, home: ByteString, inside: ByteString): boolean {
+  const split = splitHome(home);
+  return split !== undefined && dirsEqual(split.jail, jail) && dirsEqual(split.home, inside);
 }
 
 /** True if two paths are equal, except for a slash at the end of either. */
