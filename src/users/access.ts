@@ -40,6 +40,8 @@ export interface Access {
   keys: readonly KeyLine[];
   services: readonly Service[];
   lacking: FindLacking;
+  /** Groups of the jail with another gid become as on the host; else they are an error. */
+  correctsGroups?: boolean;
 }
 
 /** The reasons why a program of a jail cannot start there, with the operands of jk_cp that fix them; none if it can. */

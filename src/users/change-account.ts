@@ -28,6 +28,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { endSessions } from "../system/processes.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
+import { putGroup } from "./jail-side.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
@@ -186,15 +187,17 @@ function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, ru
   }
 }
 
-/** Adds an entry and groups to the jail's account files. */
+/** Adds an entry and groups to the jail's account files, and corrects groups there; `run` gets those, a step each. */
 export function addToJail(
   root: JailRoot,
   entry: PasswdEntry | undefined,
   name: ByteString,
   groups: readonly GroupChange[],
+  run: Pick<AccountRun, "done">,
 ): void {
   updateJailAccounts(root, (accounts) => {
     for (const group of groups) {
+      if (group.correct) putGroup(accounts, group, (line) => run.done(line));
       if (group.create) accounts.addGroup({ name: group.name, password: "x", gid: group.gid, members: [] });
       if (group.addMember) accounts.addMember(group.name, name);
     }
@@ -208,7 +211,7 @@ export function applyJailing(plan: JailingPlan, root: JailRoot, host: JailRoot, 
   const into = { from: host, to: root, toPath: jailHome };
   const move = moveFrom === undefined ? undefined : { ...into, fromPath: moveFrom };
   const addLines = () => {
-    addToJail(root, entry, user.name, plan.groups);
+    addToJail(root, entry, user.name, plan.groups, run);
     if (entry !== undefined) run.done(`added ${quoted(user.name)} to the jail's etc/passwd`);
   };
   const removeLine = () => {

@@ -105,8 +105,9 @@ function createJailed(
     // The uid is chosen under the lock: another tool may have taken it since the plan, or left a home with it.
     user = withHostAccounts(() => addAccount(name, home, CHROOT_SHELL, useraddOptions(account, values)));
     const groups = groupsOf(user);
-    const plan = planJailing({ user, groups, jail: root.path, accounts: readJailAccounts(root), shell });
-    addToJail(root, plan.entry, name, plan.groups);
+    const [accounts, corrects] = [readJailAccounts(root), access.correctsGroups];
+    const plan = planJailing({ user, groups, corrects, jail: root.path, accounts, shell });
+    addToJail(root, plan.entry, name, plan.groups, run);
     inJail = plan.entry !== undefined;
     writeAccess({ root, user, home: jailHome }, access, run);
     return user;

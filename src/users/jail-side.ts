@@ -95,7 +95,12 @@ function renameMember(accounts: AccountsEditor, old: ByteString, name: ByteStrin
   }
 }
 
-function putGroup(accounts: AccountsEditor, { name, gid }: Group, say: (what: string) => void): void {
+/** Makes a group of a jail agree with that of the host; other lines with its name or gid are corrected or removed. */
+export function putGroup(
+  accounts: AccountsEditor,
+  { name, gid }: Pick<Group, "name" | "gid">,
+  say: (what: string) => void,
+): void {
   let own = accounts.groups.find((entry) => entry.name === name);
   for (const entry of accounts.groups) {
     if (entry === own || (entry.name !== name && entry.gid !== gid)) continue;

@@ -171,6 +171,7 @@ export function jailUser(
     user,
     groups: groupsOf(user, facts),
     joins: access.joins,
+    corrects: access.correctsGroups,
     jail: root.path,
     accounts: seen.accounts,
     shell: options.shell,
@@ -294,6 +295,9 @@ function describe(plan: JailingPlan, access: AccessPlan, run: AccountRun): void 
   const would = (what: string) => run.done(`would ${what}`);
   if (plan.moveFrom !== undefined) would(`move ${quoted(plan.moveFrom)} to ${quoted(plan.home)}`);
   for (const group of plan.groups) {
+    const { name: called, gid } = group;
+    if (group.correct)
+      would(`make the group ${quoted(called)} (gid ${gid}) in the jail's etc/group agree with the host`);
     if (group.create) would(`add the group ${quoted(group.name)} to the jail's etc/group`);
     if (group.addMember) would(`add ${name} to the group ${quoted(group.name)} in the jail`);
   }

@@ -101,7 +101,8 @@ export function planNewAccount(
   const primary = place.group(group);
   const groups = [...(primary === undefined ? [] : [primary]), ...access.joins];
   // Throws if the jail's passwd and group contradict the account.
-  planJailing({ user, isNew: true, groups, jail: root.path, accounts: place.accounts, shell });
+  const corrects = access.correctsGroups;
+  planJailing({ user, isNew: true, groups, corrects, jail: root.path, accounts: place.accounts, shell });
   requireHome({ root, jailHome, user });
   const isThere = lookUp(root, jailHome) !== undefined;
   const skeleton = values.skel ?? place.skeleton;

@@ -33,6 +33,8 @@ export interface JailingFacts {
   accounts: Pick<JailAccounts, "userByName" | "groupByName" | "groupByGid">;
   /** The shell in the jail; undefined keeps that of an existing entry, else jk_lsh. */
   shell: ByteString | undefined;
+  /** Groups of the jail with another gid become as on the host; else they are an error. */
+  corrects?: boolean | undefined;
   move?: boolean;
   /** The home outside that an account of the jail has left behind; see homeLeftOutside. */
   left?: ByteString | undefined;
@@ -47,6 +49,8 @@ export interface GroupChange {
   name: ByteString;
   gid: number;
   create: boolean;
+  /** It is there with another gid, or the primary one with another name: it becomes as on the host. */
+  correct?: boolean;
   addMember: boolean;
 }
 
@@ -119,24 +123,39 @@ function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | und
   return undefined;
 }
 
+/** `isMember`: of the group of the host. */
+function groupDiffers(facts: JailingFacts, { name, gid }: Group, inside: Group, isMember: boolean) {
+  const { user, jail, isNew } = facts;
+  const where = quoted(`${jail}/etc/group`);
+  const what = `the group ${quoted(name)} has gid ${inside.gid} in ${where}, and ${gid} on the host`;
+  // That command corrects the groups of the account, and no command those of one that is not there.
+  const side = isNew === true ? undefined : sideRemedy(facts);
+  const join = isMember ? "" : `gpasswd -a ${operands(user.name, name)} && `;
+  const remedy = side && join + side;
+  const advice = remedy === undefined ? "write the gid of the host there" : `fix it with: ${remedy}`;
+  return new JailkitError("jail-group-differs", 1, `${what}: ${advice}`, undefined, remedy);
+}
+
 function planGroups(facts: JailingFacts, joins: readonly Group[]): GroupChange[] {
-  const { user, accounts, jail } = facts;
-  return [...facts.groups, ...joins].flatMap((group, index) => {
+  const { user, accounts, corrects = false } = facts;
+  const all = [...facts.groups, ...joins];
+  // One that gets another gid does not keep this one.
+  const keeps = ({ name, gid }: Group) => all.every((one) => one.name !== name || one.gid === gid);
+  return all.flatMap((group, index) => {
     const primary = index === 0;
     const byName = accounts.groupByName(group.name);
-    if (byName !== undefined && byName.gid !== group.gid) {
-      const where = quoted(`${jail}/etc/group`);
-      const what = `the group ${quoted(group.name)} has gid ${byName.gid} in ${where}, and ${group.gid} on the host`;
-      // No command changes the group of an account that is not there.
-      const remedy = facts.isNew === true ? undefined : sideRemedy(facts);
-      const advice = remedy === undefined ? "write the gid of the host there" : `fix it with: ${remedy}`;
-      throw new JailkitError("jail-group-differs", 1, `${what}: ${advice}`, undefined, remedy);
-    }
-    const present = byName ?? (primary ? undefined : accounts.groupByGid(group.gid));
+    if (!corrects && byName !== undefined && byName.gid !== group.gid)
+      throw groupDiffers(facts, group, byName, index < facts.groups.length);
+    const numbered = accounts.groupByGid(group.gid);
+    const byGid = numbered !== undefined && keeps(numbered) ? numbered : undefined;
+    const present = byName ?? (primary ? undefined : byGid);
+    // Of the primary one, a login compares the name, too.
+    const correct = byName === undefined ? primary && byGid !== undefined : byName.gid !== group.gid;
     const addMember = !primary && !(present?.members.includes(user.name) ?? false);
-    const create = present === undefined;
-    if (!create && !addMember) return [];
-    return [{ name: present?.name ?? group.name, gid: group.gid, create, addMember }];
+    const create = present === undefined && !correct;
+    if (!create && !correct && !addMember) return [];
+    const change = { name: present?.name ?? group.name, gid: group.gid, create, addMember };
+    return [correct ? { ...change, correct } : change];
   });
 }
 

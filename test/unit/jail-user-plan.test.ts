@@ -94,6 +94,30 @@ test("groups are created, joined, or left alone", () => {
   ]);
 });
 
+test("the remedy for a group with another gid corrects it, also of one that the account is to join", () => {
+  const present = [group("u", 1001), group("a", 6)];
+  const side = "jk_jailuser --jail-side-only -j /srv/j u";
+  expect(() => plan({ groups: [group("u", 1001), group("a", 5)], group: present })).toThrow(
+    `and 5 on the host: fix it with: ${side}`,
+  );
+  expect(() => plan({ joins: [group("a", 5)], group: present })).toThrow(
+    `and 5 on the host: fix it with: gpasswd -a u a && ${side}`,
+  );
+});
+
+test("groups of the jail become those of the host", () => {
+  const present = [group("u", 9), group("a", 6, ["u"])];
+  const groups = [group("u", 1001), group("a", 5)];
+  expect(plan({ corrects: true, groups, group: present }).groups).toEqual([
+    { name: "u", gid: 1001, create: false, correct: true, addMember: false },
+    { name: "a", gid: 5, create: false, correct: true, addMember: false },
+  ]);
+  // A login compares the name of the primary one.
+  expect(plan({ group: [group("other", 1001)] }).groups).toEqual([
+    { name: "u", gid: 1001, create: false, correct: true, addMember: false },
+  ]);
+});
+
 test.each([
   ["root", { user: { ...user, uid: 0 } }, "uid 0"],
   ["running processes", { processes: [12, 34] }, "running processes (12 34)"],

@@ -148,7 +148,8 @@ function namingSessions({ name, directory }: DeclaredUser): (step: Step) => Step
 function requireHome(declared: DeclaredUser, { root, once, uidInstead }: UserMeans): void {
   if (lookUp(root, normalPath(declared.home)) === undefined) return;
   const values = valuesOf(declared, newUid(declared, once, hostUser), uidInstead);
-  requireOwnHome(planNewAccount(root, values, NO_ACCESS, DECLARED), declared, hostUser);
+  const access = { ...NO_ACCESS, correctsGroups: true };
+  requireOwnHome(planNewAccount(root, values, access, DECLARED), declared, hostUser);
 }
 
 function changeOptions(declared: DeclaredUser, { root, once }: UserMeans, { steps }: Said): void {

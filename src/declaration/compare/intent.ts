@@ -54,7 +54,7 @@ export function renamedLines(
 /** The groups and keys that an account gets with its place in the jail. Throws JailkitError for a group that is not there. */
 export function accessOf({ groups, keys }: Pick<DeclaredUser, "groups" | "keys">): Access {
   const joins = groups.length === 0 ? [] : requireGroups(groups.join(","));
-  return { ...NO_ACCESS, joins, keys: keys ?? [] };
+  return { ...NO_ACCESS, joins, keys: keys ?? [], correctsGroups: true };
 }
 
 /** The keys that are written with the jail's side: of an account of this machine, the account gets them. */

@@ -166,7 +166,9 @@ function groupState(
     return there?.gid === gid && there.members.includes(name);
   };
   const primary = machine.accounts.groupByGid(account.gid);
-  const contradicts = [...known, ...(primary ? [primary] : [])].some(
+  // That of a group that the account is to join is corrected then.
+  const own = known.filter(({ gid }) => gids.has(gid));
+  const contradicts = [...own, ...(primary ? [primary] : [])].some(
     (group) => (accounts.groupByName(group.name)?.gid ?? group.gid) !== group.gid,
   );
   const named = accounts.groupByGid(account.gid)?.name;
