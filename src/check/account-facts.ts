@@ -36,7 +36,7 @@ export interface AccountFacts {
   readonly homeAside: (user: Pick<PasswdEntry, "name" | "home">) => ByteString | undefined;
   /** The command that gives an account another home in the jail; undefined for one that usermod(8) cannot change. */
   readonly otherHome: (user: PasswdEntry) => ByteString | undefined;
-  /** The command, or words, that give an account its home as a login compares it. */
-  readonly plainHome: (user: PasswdEntry) => ByteString;
+  /** The command, or words, that write the home of an account as a login compares it; undefined if it is so written. */
+  readonly plainHome: (user: PasswdEntry) => ByteString | undefined;
   readonly verbose: (line: ByteString) => void;
 }

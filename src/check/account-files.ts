@@ -14,7 +14,7 @@ import { homeTextRemedy } from "../enter/remedies.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts/accounts.ts";
 import { otherHomeRemedy } from "../jail/accounts/home-place.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
-import { normalHome, splitHome } from "../jail/accounts/separator.ts";
+import { isHomeIn, normalHome, splitHome } from "../jail/accounts/separator.ts";
 import { asidePath } from "../jail/fs/home-aside.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
@@ -147,7 +147,11 @@ export class AccountFiles {
         return statIfPresent(AT_FDCWD, aside) && aside;
       },
       otherHome: (user) => (isLocal(user.name) ? otherHomeRemedy(root.path, user) : undefined),
-      plainHome: ({ name, home }) => homeTextRemedy(normalHome(home), name, isLocal(name)),
+      plainHome({ name, home }) {
+        const right = normalHome(home);
+        if (isHomeIn(root.path, home, splitHome(right)?.home ?? "")) return undefined;
+        return homeTextRemedy(right, name, isLocal(name));
+      },
       mayBeHome: (path) => whoseHome(path) !== undefined,
       mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),
       verbose,

@@ -152,9 +152,8 @@ class AccountCheck {
     const lent =
       split === undefined && real.home === entry.home && (isSystemAccount(real.uid) || isGuest(real));
     if (!lent && !isHomeIn(jail, real.home, entry.home)) {
-      const isWritten = inside && !isHomeIn(jail, real.home, normalPath(split.home));
-      const own = inside || isGuest(real) ? change : remove;
-      const remedy = isWritten ? this.#facts.plainHome(real) : (this.#movedRemedy(entry, real) ?? own);
+      const own = this.#movedRemedy(entry, real) ?? (inside || isGuest(real) ? change : remove);
+      const remedy = (inside ? this.#facts.plainHome(real) : undefined) ?? own;
       const message = `the real homedir and jail homedir for user ${name} do not correspond in ${where}`;
       this.#report("home-differs", message, remedy);
     }

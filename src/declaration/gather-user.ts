@@ -12,15 +12,15 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { expiryOf, type HostSources, isExpired, type Resident } from "../transfer/host.ts";
 import { knownKeys } from "../transfer/sections.ts";
 import { isLimitedShell } from "../users/access.ts";
-import { KEYS_LIMIT, type KeyLine, keyLinesIn, readKeyLine } from "../users/key-lines.ts";
+import { KEYS_LIMIT, type KeyLine, keyLinesIn, mergeKeys, readKeyLine } from "../users/key-lines.ts";
 import { type KeyPlace, keysText } from "../users/keys.ts";
 import { DEFAULT_GROUP } from "../users/new-account.ts";
+import { type AlikeSources, alike } from "./gather-alike.ts";
 import type { DeclaredUser } from "./model.ts";
 
 /** Where a user of a jail is looked up. */
-export interface UserSources {
+export interface UserSources extends AlikeSources {
   readonly root: JailRoot;
-  readonly host: HostSources;
   /** The names in /etc/group. */
   readonly localGroups: ReadonlySet<ByteString>;
   /** The jk_lsh.ini of the jail. Throws JailkitError. */
@@ -78,7 +78,8 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
     },
     ...{ keys: keys.length === 0 ? undefined : keys, policy: policy.length === 0 ? undefined : policy },
   };
-  return { user: declared, comments, leftOut, ownGroup };
+  const same = alike(declared, user, sources, leftOut);
+  return typeof same === "string" ? same : { user: same, comments, leftOut, ownGroup };
 }
 
 /** The primary group, unless a new account gets it. */
@@ -205,7 +206,8 @@ function usableKeys(place: KeyPlace, leftOut: string[]): KeyLine[] {
     const found = new Map<ByteString, KeyLine>();
     let unusable = 0;
     let length = 0;
-    for (const { line, options, key } of keyLinesIn(keysText(place))) {
+    const text = keysText(place);
+    for (const { line, options, key } of keyLinesIn(text)) {
       const plain = isPlain(line.replaceAll("\t", " ")) ? line : `${options} ${key}`.trim();
       const read = isPlain(plain.replaceAll("\t", " ")) ? readKeyLine(plain) : undefined;
       if (read === undefined || "problem" in read) unusable++;
@@ -216,8 +218,13 @@ function usableKeys(place: KeyPlace, leftOut: string[]): KeyLine[] {
       leftOut.push(`its keys, of more than ${KEYS_LIMIT} bytes`);
       return [];
     }
+    const keys = [...found.values()];
+    // There may be several lines of a key.
+    const hasOthers = (some: readonly KeyLine[]) => mergeKeys(text, some).otherOptions > 0;
+    const certain = hasOthers(keys) ? keys.filter((key) => !hasOthers([key])) : keys;
+    unusable += keys.length - certain.length;
     if (unusable > 0) leftOut.push(`${unusable} of its keys, with doubtful options`);
-    return [...found.values()];
+    return certain;
   } catch (error) {
     if (!isReported(error)) throw error;
     leftOut.push(`its keys: ${describeError(error)}`);

@@ -18,12 +18,15 @@ import { isLibraryName } from "../libraries/dependency.ts";
 import { LIVE_SECTION, namedLive } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { namesIn } from "../system/account-tools.ts";
-import { HostSources, residentsOf } from "../transfer/host.ts";
+import { residentsOf } from "../transfer/host.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
 import { DEFAULT_GROUP } from "../users/new-account.ts";
 import { readPolicies } from "../users/policy.ts";
+import { InJail } from "./compare/in-jail.ts";
+import { Machine } from "./compare/machine.ts";
 import { lostRequests, lostSettings } from "./gather-lost.ts";
 import { gatherUser, type UserSources } from "./gather-user.ts";
+import { KeptHomes } from "./kept-homes.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
 import type { Comments } from "./write.ts";
 
@@ -65,7 +68,7 @@ export function gatherDeclaration(
   { keys }: Pick<UserSources, "keys">,
 ): GatheredDeclaration {
   return withOneTree(() => {
-    const host = new HostSources();
+    const host = new Machine(new KeptHomes({ users: [], kept: [] }));
     const ini = loadConfig(SECTIONS_FILE, { dialect: "py" });
     const sections = new Set(ini?.sections.map(({ name }) => name));
     const settings = jailSections();
@@ -130,12 +133,13 @@ function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
   const more: string[] = [];
   const users: DeclaredUser[] = [];
   const ownGroups: ByteString[] = [];
+  const inside = new InJail(root, root.path, false);
   const residents = residentsOf(root, host, more);
   const names = new Set(residents.map(({ user }) => user.name));
   for (const what of lostSettings(root.path, { ...shared, policies, names })) warn(`left out: ${what}`, said);
   for (const resident of residents) {
     const { name } = resident.user;
-    const gathered = gatherSafely(() => gatherUser(resident, { ...shared, root, policies }));
+    const gathered = gatherSafely(() => gatherUser(resident, { ...shared, root, inside, policies }));
     if (typeof gathered === "string") {
       warn(`left out: user ${quoted(name)}: ${gathered}`, said);
       continue;

@@ -40,6 +40,12 @@ import {
 export const isAllowing = ({ key }: IniEntry): boolean =>
   key === "allow" || key === "executables" || key === "force" || key.startsWith("command ");
 
+/** Whether what follows a key, its comment for sshd(8), is or has another key. */
+function hasAnotherKey({ line, key }: KeyLine): boolean {
+  const [, blob = ""] = key.split(" ");
+  return /[ \t,;](?:sk-)?(?:ssh|ecdsa)-[\w@.-]+[ \t]+AAAA/.test(line.slice(line.indexOf(blob) + blob.length));
+}
+
 /** The keys that a value of several lines holds; a wrong line is a problem at its place. */
 function readKeyLines(entry: IniEntry): { keys: KeyLine[]; problems: Problem[] } {
   const keys = new Map<ByteString, KeyLine>();
@@ -66,6 +72,9 @@ function readKeyLines(entry: IniEntry): { keys: KeyLine[]; problems: Problem[] }
           kind: "none",
         }),
       );
+    } else if (hasAnotherKey(found)) {
+      const message = `'authorized_keys', line ${place.line}: another key is in this line: write each in a line of its own, indented`;
+      problems.push(problemAt(place, "bad-key", message, { kind: "none" }));
     } else if (keys.has(found.key)) {
       problems.push(
         problemAt(place, "bad-key", "'authorized_keys': this key is here twice", { kind: "none" }),
@@ -107,7 +116,9 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
     else if (key === "shell") check(key, (shell) => fieldFault("shell", shell) ?? shellFault(shell));
     else check(key, jailFault);
   }
-  check("comment", (comment) => fieldFault("comment", comment));
+  const quotesFault = (text: ByteString) =>
+    withoutQuotes(text) === undefined ? undefined : "there is no quoting: write it without quotes";
+  check("comment", (comment) => fieldFault("comment", comment) ?? quotesFault(comment));
   const uidEntry = findEntry(section, "uid");
   if (uidEntry !== undefined && /\s[#;]/.test(uidEntry.value)) problems.push(commentInValue(uidEntry));
   check("uid", (text) => {

@@ -20,7 +20,7 @@ import {
   openJailRoot,
   withDirectory,
 } from "../jail/fs/walk.ts";
-import { groupByGid, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
+import { type Group, groupByGid, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { aclAt } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
 import {
@@ -72,6 +72,8 @@ export interface Login extends Caller {
   log?: Audit;
   /** Reads CONFIG_FILE, for a run that asks for thousands of users. */
   loadSettings?: () => IniFile | undefined;
+  /** What such a run knows already. */
+  known?: { group: Group | undefined; inJail: InJailFacts };
 }
 
 /** The facts of a login, and its jail. */
@@ -212,8 +214,9 @@ function homeOwner(
 
 /** The facts of a login, each gathered once, when it is needed. */
 export function gatherFacts(login: Login): GatheredFacts {
-  const { uid, gid, userVariable, asked, requireReadable, log, loadSettings } = login;
-  const caller = gatherCaller(login, CONFIG_FILE);
+  const { uid, gid, userVariable, asked, requireReadable, log, loadSettings, known } = login;
+  const gathered = gatherCaller(login, CONFIG_FILE);
+  const caller = known === undefined ? gathered : { ...gathered, group: () => known.group };
   const settings = memoized(() => {
     requireReadable?.(CONFIG_FILE);
     return readSettings(caller, chrootshKeys, confineProblem, CONFIG_STATUS, log, loadSettings);
@@ -224,7 +227,7 @@ export function gatherFacts(login: Login): GatheredFacts {
   const home = () => required(split(), "the jail").home;
   const homeStat = memoized(() => lookUp(root(), home())?.stat);
   const hostShell = memoized(() => hostLimitedShell(accountOf(caller).shell));
-  const inJail = memoized((): InJailFacts => {
+  const readEntries = (): InJailFacts => {
     for (const name of ["passwd", "group"]) requireReadable?.(`${root().path}/etc/${name}`);
     const passwd = accountFile(root(), "/etc/passwd");
     return {
@@ -232,7 +235,8 @@ export function gatherFacts(login: Login): GatheredFacts {
       numbered: userNumbered(passwd, uid),
       group: groupNumbered(accountFile(root(), "/etc/group"), gid),
     };
-  });
+  };
+  const inJail = known === undefined ? memoized(readEntries) : () => known.inJail;
   return {
     ...caller,
     settings,

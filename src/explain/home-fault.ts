@@ -1,17 +1,20 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { knownConfig } from "../config/known-sections.ts";
 import { runChecks } from "../enter/checks.ts";
-import { CONFIG_FILE, type GatheredFacts, gatherFacts } from "../enter/gather.ts";
+import type { InJailFacts } from "../enter/facts.ts";
+import { CONFIG_FILE, type GatheredFacts, gatherFacts, type Login } from "../enter/gather.ts";
 import { HOST_CHECKS } from "../enter/login/host-checks.ts";
 import { nearestDirectory } from "../jail/fs/nearest.ts";
-import { type JailRoot, release } from "../jail/fs/walk.ts";
-import { groupIdsOf, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
+import { closeJailRoot, type JailRoot, release } from "../jail/fs/walk.ts";
+import { type Group, groupIdsOf, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
+import { LOGIN_CHECKS } from "./login-checks.ts";
 import { accessRemedy, closedDirectory } from "./readable.ts";
 
 /** The changes before the login. */
@@ -51,6 +54,51 @@ interface HomeRefusal {
   readonly remedy: ByteString | undefined;
 }
 
+/** A login of an account, of which only root can ask. */
+const loginOf = (account: PasswdEntry, groups: readonly number[]): Login => ({
+  ...{
+    programName: "jk_chrootsh",
+    uid: account.uid,
+    gid: account.gid,
+    userVariable: account.name,
+    asked: true,
+  },
+  privilege: () => ({ held: "unknown", reason: "not asked", remedy: "" }),
+  loadSettings: () => knownConfig(CONFIG_FILE),
+  account: () => account,
+  groups: () => [...groups],
+});
+
+/** Checks of what the machine or the jail has for all of its users. */
+const OF_ALL = ["config-directory", "config-file", "jail-reachable", "jail-safety"];
+
+/** What is known of the groups of an account, and of the account files of its jail. */
+interface KnownAccount {
+  /** Its supplementary groups. */
+  readonly groups: readonly number[];
+  /** Its primary group; undefined if the host has none with its gid. */
+  readonly group: Group | undefined;
+  readonly inJail: InJailFacts;
+}
+
+/**
+ * Why jk_chrootsh refuses a jailed account by what it has of its own on the host and in the jail, printable; undefined if it
+ * does not. Makes the checks of a login with the user's rights, which only root can do.
+ */
+export function loginFault(account: PasswdEntry, { groups, ...known }: KnownAccount): string | undefined {
+  const { uid, gid } = account;
+  const facts = gatherFacts({ ...loginOf(account, groups), known });
+  try {
+    const results = withRightsOf({ uid, gid, groups }, () => [...runChecks(facts, LOGIN_CHECKS)]);
+    const fault = results.find(({ name, outcome }) => outcome === "failed" && !OF_ALL.includes(name));
+    return fault && display(fault.message.replace(/^(?:abort, |ERROR: )/, ""));
+  } finally {
+    // Thousands of users are asked about.
+    const root = attempt(facts.root);
+    if (root !== undefined) closeJailRoot(root);
+  }
+}
+
 /**
  * The reason why jk_chrootsh would refuse the home of an account; undefined if it would not. Makes the checks of jk_chrootsh
  * with the user's rights, which only root can do.
@@ -61,13 +109,7 @@ export function homeRefusal(
 ): HomeRefusal | undefined {
   const { name, uid, gid } = account;
   const groups = [...groupIdsOf(name, gid), ...joins];
-  const now = gatherFacts({
-    ...{ programName: "jk_chrootsh", uid, gid, userVariable: name, asked: true },
-    privilege: () => ({ held: "unknown", reason: "not asked", remedy: "" }),
-    loadSettings: () => knownConfig(CONFIG_FILE),
-    account: () => account,
-    groups: () => groups,
-  });
+  const now = gatherFacts(loginOf(account, groups));
   const facts = home === undefined ? now : withHome(now, account, home);
   const results = withRightsOf({ uid, gid, groups }, () => [...runChecks(facts, HOST_CHECKS)]);
   const fault = results.find((one) => one.name.startsWith("home-") && one.outcome === "failed");

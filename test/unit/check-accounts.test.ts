@@ -80,7 +80,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     isGuest: ({ name }) => name === "guest",
     mayBeHome: (path) => path === "/j/outside" || path === "/j/outside/u",
     mayHaveMovedHere: (jail) => jail === "/was",
-    plainHome: () => "plain",
+    plainHome: () => undefined,
     otherHome: (user) => otherHomeRemedy("/j", user),
     homeAside: ({ name }) => (name === "aside" ? "/home/.jk-move-aside/home" : undefined),
     verbose: (line) => told.push(line),

@@ -247,6 +247,8 @@ describe("a user is refused:", () => {
       user("shell = /bin/sh\ncomment = a:b"),
       ["4:11 bad-account"],
     ],
+    ["with quotes around the comment", user('shell = /bin/sh\ncomment = "A B"'), ["4:11 bad-account"]],
+    ["but not with quotes inside of the comment", user('shell = /bin/sh\ncomment = A "B"'), []],
     [
       "with a group that is no name",
       user("shell = /bin/sh\ngroups = users, a:b, -x"),
@@ -280,6 +282,18 @@ describe("a user is refused:", () => {
       "the lines of a private key, which are not shown",
       "\n  -----BEGIN RSA PRIVATE KEY-----\n  MIIG5Q\n  q8u6",
       ["5:3 bad-key"],
+    ],
+    ["two keys in a line", `${KEY} one, ${OTHER} two`, ["4:19 bad-key"]],
+    [
+      "two keys in a line, without a comment",
+      `\n  ${KEY},\n  ${OTHER} ${KEY}`,
+      ["5:3 bad-key", "6:3 bad-key"],
+    ],
+    ["two keys in a line, with options", `from="192.0.2.1" ${KEY} no-pty ${OTHER}`, ["4:19 bad-key"]],
+    [
+      "a key, but not with other words in its comment",
+      `command="x ${OTHER}" ${KEY} ssh-ed25519 of anna, backup`,
+      [],
     ],
     ["the name of a file", "/root/id.pub", ["4:19 bad-key"]],
     ["nothing but a comment", "# none", ["4:19 bad-key"]],
