@@ -216,15 +216,14 @@ export function pathProblem(entry: IniEntry): Problem | undefined {
   );
 }
 
-/** The problem of an item of a list of paths that is no plain one. */
-export function pathItemProblem(item: ListItem): Problem[] {
+/** The problem of an item of a list of paths that is no plain one; of one that `stays` nobody else knows what was meant. */
+export function pathItemProblem(item: ListItem, stays = false): Problem[] {
   const { value } = item;
   const fault = plainFault(value);
   if (fault === undefined || value.includes("\n")) return [];
-  // Without the item the user or the jail would lack what was meant.
-  const fix: Fix = value.startsWith("/")
-    ? { kind: "item", old: value, with: normalPath(value) }
-    : { kind: "none" };
+  const plain = value.startsWith("/") ? normalPath(value) : undefined;
+  const fix: Fix =
+    plain === undefined && stays ? { kind: "none" } : { kind: "item", old: value, with: plain };
   return [problemAt(item, "bad-path", `${quoted(value)} ${fault}`, fix)];
 }
 

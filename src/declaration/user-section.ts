@@ -205,7 +205,7 @@ function policyProblems(section: IniSection): Problem[] {
     ...problems,
     ...patterns,
     ...(contradiction === undefined ? [] : [contradiction]),
-    ...paths.flatMap(pathItemProblem),
+    ...paths.flatMap((item) => pathItemProblem(item, true)),
   ];
 }
 

@@ -11,7 +11,7 @@ import { shellWord } from "../cli/shell-word.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { fixText, itemChanges } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, type ConfigSource, mergeFiles, readConfigSources } from "../config/load.ts";
-import type { IniFile, Problem } from "../config/model.ts";
+import { type IniFile, type Problem, problemLine } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
@@ -39,6 +39,7 @@ export class ConfigCheck {
   /** Files that cannot be read, and why; printable. */
   readonly failures: ByteString[] = [];
   readonly #declared = new DeclaredSections();
+  readonly #told = new Set<string>();
 
   /** Checks a file that the user has named. Throws SystemError if it is relative to a removed directory. */
   named(file: ByteString): void {
@@ -155,6 +156,10 @@ export class ConfigCheck {
         const place = trusted ? placeOf(ini, problem) : undefined;
         const aboutLines = sources.some((one) => one.file === problem.file);
         const remedy = trusted || !aboutLines ? fixText(problem, { ...ini, items }) : undefined;
+        // Of rights that are declared, both files tell.
+        const line = problemLine(problem, problem.file);
+        if (this.#told.has(line)) continue;
+        this.#told.add(line);
         const finding: Finding = { ...problem, remedy };
         this.findings.push(finding);
         if (place !== undefined) this.places.set(finding, place);

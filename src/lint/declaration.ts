@@ -27,7 +27,9 @@ import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
 import { hostGroup } from "../system/name-services.ts";
+import { fixInSection } from "./declared.ts";
 import { lintGiven } from "./given.ts";
+import { PolicyLint } from "./policies.ts";
 import { knownPaths } from "./world.ts";
 
 /** The answer of `ask`, which is asked once. */
@@ -103,7 +105,7 @@ function unknownJails(): never {
  * because it cannot be read.
  */
 export function lintDeclaration(ini: IniFile, complete: boolean): Problem[] {
-  const { problems } = declarationIn(ini);
+  const { declaration, problems } = declarationIn(ini);
   const beside = complete ? declaredBeside(ini.file) : undefined;
   const facts = machineFacts();
   const known = beside === undefined ? { ...facts, jails: unknownJails } : facts;
@@ -112,6 +114,13 @@ export function lintDeclaration(ini: IniFile, complete: boolean): Problem[] {
     more.push({ file, line, column, severity, code, message, ...(fix && { fix }) });
   };
   for (const section of ini.sections) lintGiven(section, report, facts);
+  using policies = new PolicyLint();
+  // What a jail gets is not known here: what neither it nor this machine has never comes.
+  for (const user of declaration.users)
+    policies.lint(user, { isWhole: false, isSettled: false }, (place, severity, code, message, fix) => {
+      if (!more.some((one) => one.message === message && isAt(one, place)))
+        report(place, severity, code, message, fixInSection(fix, user));
+    });
   // What cannot be read need not be there.
   const fresh = more.filter((one) => !problems.some((other) => isAt(one, other)));
   return inOrder(withoutConsequences([...problems, ...fresh], ini), ini);

@@ -100,8 +100,8 @@ function lacking(problem: Problem, { name, place }: DeclaredUser, of: ByteString
   return { ...problem, ...{ file, line, column, message, fix }, severity: "warning" };
 }
 
-/** Without the whole section the user would be gone. */
-function fixInSection(fix: Fix | undefined, { name }: DeclaredUser): Fix {
+/** The same fix for the section that declares a user: without the whole section the user would be gone. */
+export function fixInSection(fix: Fix | undefined, { name }: DeclaredUser): Fix {
   if (fix?.kind === "in-section") return { ...fix, section: `user ${name}` };
   return fix === undefined || fix.kind === "disable-section" ? { kind: "none" } : fix;
 }

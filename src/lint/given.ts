@@ -2,9 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
-import type { IniSection } from "../config/model.ts";
+import type { IniSection, Place } from "../config/model.ts";
 import type { ReportFinding } from "../config/separators.ts";
-import { bringAdvice, lackingWords, wantedFor } from "../declaration/bring.ts";
+import { adviceInstead, bringAdvice, lackingWords, wantedFor } from "../declaration/bring.ts";
 import { signOf } from "../declaration/change.ts";
 import type { JailWork, UserWork } from "../declaration/compare/work.ts";
 import { USER_STEPS } from "../declaration/order.ts";
@@ -19,6 +19,7 @@ import { hostGroup } from "../system/name-services.ts";
 import { groupOf, isAdministrators, isNumber } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
 import { lintEnvironment, lintNames } from "./accounts.ts";
+import { PolicyLint } from "./policies.ts";
 
 /**
  * Reports what a section of a declaration gives that it should not, perhaps: `jailkit apply` gives it all the same. `ask`: about
@@ -81,6 +82,12 @@ function refusedHome({ declared, doubtful, moves }: UserWork): Doubt[] {
   return message === undefined ? [] : [{ user: name, problem: { file, line, column, message } }];
 }
 
+const isAt = (one: Place, { file, line, column }: Place) =>
+  one.file === file && one.line === line && one.column === column;
+
+const ofJail = ({ path, declared }: JailWork) =>
+  declared === undefined ? undefined : new Map([[path, declared]]);
+
 /** The steps after which a run looks at all groups and the home of an account, and says what these let it do. */
 const LOOKED_AT: ReadonlySet<string> = new Set([...USER_STEPS.inside, ...USER_STEPS.account]);
 
@@ -89,19 +96,28 @@ const LOOKED_AT: ReadonlySet<string> = new Set([...USER_STEPS.inside, ...USER_ST
  * cron(8) that has nothing to do says nothing, and looks at nothing.
  */
 export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
-  const doubts: Doubt[] = [];
-  for (const work of jails) doubts.push(...lackingIn(work, check));
-  for (const user of jails.flatMap(({ users }) => users)) {
-    const { declared, changes } = user;
+  const lacking = jails.flatMap((work) => lackingIn(work, check));
+  const doubts = [...lacking];
+  using policies = new PolicyLint();
+  for (const { jail, user } of jails.flatMap((one) => one.users.map((user) => ({ jail: one, user })))) {
+    const { declared, changes, fault } = user;
     if (!(check || changes.length > 0)) continue;
     const isLookedAt = changes.some((one) => LOOKED_AT.has(`${signOf(one)}${one.what}`));
     if (check || !isLookedAt) doubts.push(...refusedHome(user));
     const { section } = declared.place;
     if (section === undefined) continue;
-    const report: ReportFinding = ({ file, line, column }, _severity, code, message) => {
+    const report: ReportFinding = (place, _severity, code, message, fix) => {
       if (code === ADMINISTRATORS && isLookedAt && !check) return;
-      doubts.push({ user: declared.name, problem: { file, line, column, message } });
+      // Of the program of a word is told already how it comes into the jail.
+      if (lacking.some((one) => isAt(one.problem, place))) return;
+      if (doubts.some((one) => one.problem.message === message && isAt(one.problem, place))) return;
+      const { file, line, column } = place;
+      const advice = fix?.kind === "command" && adviceInstead(fix.text, ofJail(jail));
+      const whole = advice ? `${message}: ${advice}` : message;
+      doubts.push({ user: declared.name, problem: { file, line, column, message: whole } });
     };
+    const isWhole = jail.changes.length === 0;
+    if (fault === undefined) policies.lint(declared, { isWhole, isSettled: changes.length === 0 }, report);
     lintGiven(section, report, { groupByName: hostGroup, groupByGid: hostGroup });
   }
   return doubts;

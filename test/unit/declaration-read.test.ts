@@ -740,10 +740,10 @@ test("what is named in place of a file is not to be moved away", () => {
 
 test("a long line is not written again for each of its problems", () => {
   const remedies = (count: number) => {
-    const ini = scanIni(toBytes(`[jail /srv/a]\nfiles = ${"/a//b, ".repeat(count)}c\n`), "f", "plain");
+    const ini = scanIni(toBytes(`[jail /srv/a]\nfiles = ${"a/b, ".repeat(count)}c\n`), "f", "plain");
     return declarationIn(ini).problems.map((one) => fixText(one, ini));
   };
-  expect(remedies(1)).toEqual(["write in line 2 of f:\nfiles = /a/b, c"]);
+  expect(remedies(1)).toEqual(["write in line 2 of f:\nfiles = c"]);
   expect(new Set(remedies(5000))).toEqual(new Set([undefined]));
 });
 

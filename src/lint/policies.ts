@@ -1,0 +1,67 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { answered } from "../cli/error.ts";
+import { describedBy } from "../config/keys.ts";
+import { CONFIG_DIRECTORY } from "../config/load.ts";
+import type { IniFile, IniSection } from "../config/model.ts";
+import { policyKeys } from "../config/schemas/jails.ts";
+import type { ReportFinding } from "../config/separators.ts";
+import type { DeclaredUser } from "../declaration/model.ts";
+import { isLimitedShell } from "../users/access.ts";
+import { lintChrootsh, lintLsh } from "./accounts.ts";
+import type { LintWorld } from "./context.ts";
+import { openWorld } from "./world.ts";
+
+/** What is known of a jail. */
+interface Known {
+  /** Nothing comes into it any more; otherwise it may get what the host has. */
+  readonly isWhole: boolean;
+  /** The user has all, such as a home, so that a path that is missing will not be there either. */
+  readonly isSettled: boolean;
+}
+
+/** Checks of the rights of declared users, which `jailkit apply` writes into jk_lsh.ini and jk_chrootsh.ini. */
+export class PolicyLint implements Disposable {
+  readonly #opened = new DisposableStack();
+  readonly #worlds = new Map<ByteString, LintWorld | undefined>();
+
+  /** Reports what `jailkit config check` would say of the section of a user, at the lines that declare it. */
+  lint(user: DeclaredUser, known: Known, report: ReportFinding): void {
+    const section = user.policy && sectionOf(user);
+    const world = section && this.#worldOf(user, known);
+    if (section === undefined || world === undefined) return;
+    const { file } = section;
+    const ini: IniFile = { file, dialect: "c", sections: [section], defaults: [], problems: [], texts: [] };
+    const byName = new Map([[section.name, section]]);
+    const check = isLimitedShell(user.shell) ? lintLsh : lintChrootsh;
+    check(section, { ini, byName, world, report, reported: new Set() });
+  }
+
+  [Symbol.dispose](): void {
+    this.#opened.dispose();
+  }
+
+  #worldOf({ jail, shell }: DeclaredUser, { isWhole, isSettled }: Known): LintWorld | undefined {
+    const inside = this.#open(`${jail}${CONFIG_DIRECTORY}/jk_lsh.ini`);
+    const host = isWhole && isLimitedShell(shell) ? inside : this.#open(`${CONFIG_DIRECTORY}/jk_lsh.ini`);
+    const world = isLimitedShell(shell) ? (inside ?? host) : host;
+    if (world === undefined) return undefined;
+    return {
+      ...world,
+      lookUp: (path) => inside?.lookUp(path) ?? host?.lookUp(path),
+      exists: isWhole && isSettled ? world.exists : () => true,
+      exchangeable: inside === undefined ? () => false : world.exchangeable,
+      jailsOf: () => [jail],
+    };
+  }
+
+  #open(file: ByteString): LintWorld | undefined {
+    return this.#worlds.getOrInsertComputed(file, () => answered(() => this.#opened.use(openWorld(file))));
+  }
+}
+
+/** The section, with the lines of the declaration: as they are written, each is in one line. */
+function sectionOf({ name, place: { file, line, column, section } }: DeclaredUser): IniSection {
+  const isOf = (key: ByteString) => typeof describedBy(policyKeys, key) === "object";
+  const entries = (section?.entries ?? []).filter(({ key }) => isOf(key));
+  return { name, file, line, column, entries };
+}
