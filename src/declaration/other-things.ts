@@ -6,6 +6,7 @@ import {
   entriesOf,
   openAt,
   readEntries,
+  type Stat,
   statIfPresent,
   withFd,
 } from "../../ffi/files.ts";
@@ -21,14 +22,16 @@ import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { isTemporaryName } from "../jail/record/sweep.ts";
 import type { LeftHome } from "../jails/delete-plan.ts";
+import { onlyRootWrites } from "../system/exchange.ts";
 import { below } from "../system/mountinfo.ts";
 import { HOLDS_HOME, holdsText, otherHomeIn } from "../users/home-along.ts";
 
 // Besides the strict ones: what a jail may have that nothing has put there.
 const OF_JAILS: readonly ByteString[] = ["boot", "home", "lost+found", "media", "mnt", "srv", "tmp", "var"];
-// Of the system, of which a jail of 2.23 may have earlier versions that nothing tells of; and what programs leave.
-const NOT_LOOKED_AT =
-  /^\/(?:bin|sbin|lib[^/]*|usr\/(?!local$)[^/]+|dev|proc|run|sys|tmp|var\/(?:cache|lock|log|run|tmp))$/;
+// Of the system, of which a jail of 2.23 may have earlier versions that nothing tells of.
+const NOT_LOOKED_AT = /^\/(?:bin|sbin|lib[^/]*|usr\/(?!local$)[^/]+|proc|sys)$/;
+// What programs leave. Users may have moved something else there.
+const TEMPORARY = /^\/(?:dev|run|tmp|var\/(?:cache|lock|log|run|tmp))$/;
 // As jk_cp copied them, by hand or in a jail of 2.23.
 const COPIED = /^\/(?:etc|opt|root|usr)\//;
 const LEFT_BY_PROGRAMS =
@@ -112,6 +115,19 @@ function recordedPaths(root: JailRoot): ReadonlySet<ByteString> {
   return new Set([...(content?.entries.keys() ?? []), ...(content?.live ?? []), ...(content?.sockets ?? [])]);
 }
 
+/**
+ * What counts in a directory: any file; none, where only programs of root leave something; none in one that users can write
+ * itself; or those of root, in a directory in such a one, into which somebody else may have moved that.
+ */
+type Counts = "all" | "none" | "none-of-users" | "of-root";
+
+/** What counts in a directory, by what counts in the one above. */
+function countsIn(above: Counts, path: ByteString, stat: Stat): Counts {
+  if (above === "none-of-users" || above === "of-root") return "of-root";
+  if (above === "all" && !TEMPORARY.test(path)) return "all";
+  return onlyRootWrites(stat) ? "none" : "none-of-users";
+}
+
 /** Looks for a file that nothing tells of: by descriptors, never through a link, and not in other file systems. */
 class Search {
   constructor(
@@ -121,15 +137,25 @@ class Search {
   ) {}
 
   /** The first one at or below a name in an open directory. */
-  at(fd: number, name: ByteString, path: ByteString, depth: number): ByteString | undefined {
+  at(
+    fd: number,
+    name: ByteString,
+    path: ByteString,
+    depth: number,
+    above: Counts = "all",
+  ): ByteString | undefined {
     if (NOT_LOOKED_AT.test(path) || this.homes.includes(path)) return undefined;
     const stat = statIfPresent(fd, name);
     if (stat === undefined || stat.mountId !== this.root.top.stat.mountId) return undefined;
-    if (!isDirectory(stat)) return isRegular(stat) && this.#isOther(path) ? path : undefined;
+    const counts = countsIn(above, path, stat);
+    if (!isDirectory(stat)) {
+      const isCounted = above === "all" || (above === "of-root" && stat.uid === 0);
+      return isCounted && isRegular(stat) && this.#isOther(path) ? path : undefined;
+    }
     if (depth > DEEPEST) return path;
     try {
       return withFd(openAt(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK), (inner) =>
-        this.#in(inner, path, depth + 1),
+        this.#in(inner, path, depth + 1, counts),
       );
     } catch (error) {
       // A user may have removed it meanwhile.
@@ -137,13 +163,13 @@ class Search {
     }
   }
 
-  #in(fd: number, path: ByteString, depth: number): ByteString | undefined {
+  #in(fd: number, path: ByteString, depth: number, counts: Counts): ByteString | undefined {
     for (let more = true; more; ) {
       // In pieces: the first find is enough.
       const piece: DirectoryEntry[] = [];
       more = readEntries(fd, piece);
       for (const { name } of piece) {
-        const found = this.at(fd, name, `${path}/${name}`, depth);
+        const found = this.at(fd, name, `${path}/${name}`, depth, counts);
         if (found !== undefined) return found;
       }
     }

@@ -212,7 +212,9 @@ export class ApplyReport implements Shown {
     if (steps.length + (status === "done" ? 1 : 0) > 0)
       printLine(`${changeText(change)}: ${status === "done" ? "done" : "not complete"}`);
     for (const line of steps) printLine(`  ${line}`);
-    for (const line of warnings) this.#printed.add(nameOf(change), line);
+    // Some were printed with the plan.
+    const isNew = (line: string) => !this.#warnings.includes(`${nameOf(change)}: ${line}`);
+    for (const line of warnings) if (isNew(line)) this.#printed.add(nameOf(change), line);
     for (const { message } of errors) printError(`${APPLY}: ${nameOf(change)}: ${message}`);
     const [first] = errors;
     if (first !== undefined) this.#printPlace(this.#places.of({ ...change, ...first }));

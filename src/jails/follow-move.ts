@@ -8,6 +8,8 @@ import { JailkitError, problemFrom } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
+import { scanIni } from "../config/scan.ts";
+import { kindOf } from "../config/schemas/catalogue.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
@@ -123,16 +125,46 @@ function withNewPath(text: ByteString, from: ByteString, to: ByteString): ByteSt
   return out + text.slice(at);
 }
 
+/**
+ * The keys with paths of the host, in files that have others with paths as users of jails see them, which no move of another
+ * jail changes, and with text.
+ */
+const HOST_KEYS: Readonly<Record<string, readonly ByteString[]>> = {
+  jails: ["files", "jail", "live"],
+  jk_chrootsh: [],
+  jk_init: [
+    ...["devices", "directories", "executables", "libraries"],
+    ...["paths", "paths_w_owner", "paths_w_setuid", "regularfiles"],
+  ],
+  jk_uchroot: ["allowed_jails"],
+  jk_update: [],
+};
+
+/** The text of an ini file with the new path of a jail, but in values that are no paths of the host. */
+function iniWithNewPath(file: ByteString, bytes: Uint8Array, from: ByteString, to: ByteString): ByteString {
+  const kind = kindOf(file);
+  const hostKeys = kind && HOST_KEYS[kind.name];
+  const kept = new Set<number>();
+  if (kind !== undefined && hostKeys !== undefined) {
+    const { sections, defaults } = scanIni(bytes, file, kind.dialect);
+    for (const { key, line, pieces } of [...sections, ...defaults].flatMap(({ entries }) => entries))
+      for (let at = line; !hostKeys.includes(key) && at <= (pieces?.at(-1)?.line ?? line); at++) kept.add(at);
+  }
+  const lines = fromBytes(bytes).split("\n");
+  return lines.map((line, index) => (kept.has(index + 1) ? line : withNewPath(line, from, to))).join("\n");
+}
+
 function filesThatName(from: ByteString, to: ByteString): Move["files"] {
   using tree = openTree("/");
   return [...iniFiles(CONFIG_DIRECTORY), "/etc/fstab"].flatMap((path) => {
     const bytes = readJailFile(tree, path, LARGEST_FILE);
     if (bytes === undefined) return [];
     const before = fromBytes(bytes);
-    const field = path === "/etc/fstab" ? fstabField : (place: ByteString) => place;
-    const changed = withNewPath(before, field(from), field(to));
-    // A tool may have added them for the new place before this.
-    const text = path === "/etc/fstab" ? withoutDoubles(before, changed) : changed;
+    // A tool may have added lines of fstab(5) for the new place before this.
+    const text =
+      path === "/etc/fstab"
+        ? withoutDoubles(before, withNewPath(before, fstabField(from), fstabField(to)))
+        : iniWithNewPath(path, bytes, from, to);
     return text === before ? [] : [{ path, text }];
   });
 }

@@ -68,7 +68,7 @@ export interface Entry {
   /** The text of a symbolic link. */
   readonly target?: ByteString;
   readonly device?: { readonly type: "char" | "block"; readonly major: number; readonly minor: number };
-  /** The kept file is not the requested one: a symbolic link with another text, a file instead of a link. */
+  /** The kept file is not the requested one: a symbolic link with another text, a file instead of a link, a user's file. */
   readonly differs?: boolean;
   /** The stat of a source that users other than root can change: only this file is copied. */
   readonly untrusted?: BasicStat | undefined;

@@ -3,6 +3,7 @@ import { quoted } from "../cli/display.ts";
 import type { Loader } from "../libraries/closure.ts";
 import type { CopyAhead } from "./apply/ahead.ts";
 import type { PopulateProblem } from "./entry.ts";
+import { othersFiles } from "./others-files.ts";
 import type { Draft, PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
 import type { PlanCache } from "./plan-cache/plan-cache.ts";
@@ -28,12 +29,13 @@ export function planFiles(
 }
 
 /** A plan with the problems and messages of the request itself. */
-export function withRequest(plan: Draft, { problems, warnings, notes, mustExist }: PopulateRequest): Draft {
+export function withRequest(plan: Draft, request: PopulateRequest): Draft {
+  const { jail, problems, warnings, notes, mustExist } = request;
   const notFound = mustExist.filter((section) => !plan.satisfied.has(section));
   return {
     ...plan,
     problems: [...problems, ...plan.problems, ...notFound.map(nothingFound)],
-    warnings: [...warnings, ...plan.warnings],
+    warnings: [...warnings, ...plan.warnings, ...othersFiles(jail, plan.entries)],
     notes: [...notes, ...plan.notes],
   };
 }

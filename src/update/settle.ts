@@ -27,6 +27,8 @@ export function settle(root: JailRoot, manifest: Manifest, plan: UpdatePlan): bo
     // If a file that nobody requested were recorded, the next run would remove it.
     if (isFound(entry)) continue;
     const before = entries.get(entry.path);
+    // That of a user, with the same content.
+    if (before === undefined && entry.differs === true) continue;
     const record = recordOf(entry, hardlink && before?.hardLink === true, existing);
     record.before ??= before?.before;
     // A change made in the jail must remain visible as a change.

@@ -235,6 +235,44 @@ describe("a jail whose record was lost", () => {
     m.must(["jailkit", "delete", "--yes", "/srv/whole"]);
   });
 
+  test("only what names it as the host does follows, and no path that users of other jails see", () => {
+    const [old, now, more] = ["/web", "/srv/moved-web", "/srv/other"];
+    const texts = {
+      "jails.d/two.ini": [
+        `# files of ${old}`,
+        ...[`[jail ${old}]`, "sections = uidbasics", `[jail ${more}]`, `files = ${old}/tool`],
+        ...["[user ann]", `jail = ${old}`, `read = ${old}, /pub`],
+        ...[
+          "[user bob]",
+          `jail = ${more}`,
+          "shell = /bin/bash",
+          `home = ${old}/bob`,
+          `read = ${old},`,
+          `  ${old}/x`,
+        ],
+        `write = ${old}`,
+        ...[`comment = files of ${old}`, "authorized_keys =", `  command="ls ${old} x" ssh-ed25519 AAAA x`],
+      ],
+      "jk_chrootsh.d/bob.ini": ["[bob]", `read = ${old}`, `write = ${old}`],
+      "jk_uchroot.d/bob.ini": ["[bob]", `allowed_jails = ${old}, ${more}`, `read = ${old}`],
+      "jk_update.d/web.ini": [`[${old}]`, `skips = ${old}`],
+      "jk_check.d/web.ini": [`[${old}]`, `ignorepathoncompare = ${old}/home, ${old}`],
+      "jk_init.d/web.ini": ["[web]", `paths = ${old}/bin/tool`, `emptydirs = ${old}`, `comment = of ${old}`],
+    };
+    const ofHost = /^(?:#|\[|(?:files|jail|paths|allowed_jails|ignorepathoncompare) = )/;
+    m.must(["jk_init", "-j", old, "uidbasics"]);
+    for (const [file, lines] of Object.entries(texts))
+      m.write(`/etc/jailkit/${file}`, `${lines.join("\n")}\n`);
+    m.must(["mv", old, now]);
+    m.must(["jailkit", "adopt", "--moved", old, now]);
+    for (const [file, lines] of Object.entries(texts)) {
+      const wanted = lines.map((line) => (ofHost.test(line) ? line.replaceAll(old, now) : line));
+      expect([file, m.read(`/etc/jailkit/${file}`)]).toEqual([file, `${wanted.join("\n")}\n`]);
+      m.remove(`/etc/jailkit/${file}`);
+    }
+    m.must(["jailkit", "delete", "--yes", now]);
+  });
+
   test("a directory of a user with the same inode on another file system is not the jail that was moved", () => {
     m.addUser("eve");
     m.must(["sh", "-ec", "mkdir /srv/apart; mount -t tmpfs none /srv/apart; cd /srv/apart; mkdir 1 2 3 4 5"]);

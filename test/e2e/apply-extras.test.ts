@@ -136,3 +136,28 @@ test("that is interrupted goes on, with --prune or without", () => {
     expect([did(m, ...options), pwd().stdout]).toEqual([[], "liv\n"]);
   }
 });
+
+test("a declared file in whose place a user has another one is warned of, in each run, and stays with --prune", () => {
+  const share = `${J}/srv/share`;
+  for (const name of ["tool", "conf"]) m.write(`/srv/share/${name}`, `${name} of the host\n`);
+  declare(jail());
+  m.mkdir(share);
+  m.write(`${share}/tool`, "of a user", { owner: [4001, 4001] });
+  const text = jail("files = /srv/share/tool, /srv/share/conf\n");
+  m.write(FILE, text);
+  const warning = `jail ${J}: ${share}/tool belongs to uid 4001, and is not the file of the host: it stays, also when that is taken back; to have that, move it away, and then type: jk_update -j ${J}`;
+  for (const options of [["--check"], [], [], ["--check"]])
+    expect(linesOf(m, ...options).summary.warnings).toContain(warning);
+  m.must(["jk_cp", "--remove", "-j", J, "/srv/share/conf"]);
+  const { stderr } = m.run(["jailkit", "apply"]);
+  expect(stderr.split(`warning: ${warning}`)).toHaveLength(2);
+  declare(jail());
+  m.must(["jailkit", "apply", "--prune"]);
+  expect([m.read(`${share}/tool`), m.exists(`${share}/conf`)]).toEqual(["of a user", false]);
+  m.write(FILE, text);
+  m.must(["jailkit", "apply"]);
+  m.remove(`${share}/tool`);
+  m.must(["jk_update", "-j", J]);
+  expect(m.read(`${share}/tool`)).toBe("tool of the host\n");
+  expect(linesOf(m).summary.warnings).not.toContainEqual(expect.stringContaining("share/tool"));
+});

@@ -48,6 +48,33 @@ describe("a jail that is not declared any more", () => {
     expect([prune(), m.exists(J)]).toEqual([[], false]);
   });
 
+  test.each(["tmp", "var/tmp", "run/shared", "var/log/app"])(
+    "stays with root's files that a user has moved into %s, and goes with what programs leave there",
+    (place) => {
+      const [eve, repository] = ["eve", `${J}/srv/proj/repo`];
+      const user = `[user ${eve}]\njail = ${J}\nshell = /bin/bash\ngroups = team\n`;
+      m.write(FILE, JAIL + user);
+      m.must(["jailkit", "apply"]);
+      m.must(["install", "-d", "-m", "1777", `${J}/${place}`]);
+      m.must(["install", "-d", "-g", "team", "-m", "2775", `${J}/srv`, `${J}/srv/proj`]);
+      m.must(["install", "-d", repository]);
+      m.write(`${repository}/file`, "precious");
+      m.must(["runuser", "-u", eve, "--", "mv", `${J}/srv/proj`, `${J}/${place}`]);
+      m.write(FILE, "");
+      expect(prune("--delete-homes")).toMatchObject([
+        ["holds-other-things", expect.stringContaining(`such as '${place}/proj/repo/file'`)],
+      ]);
+      m.remove(`${J}/${place}/proj`);
+      for (const path of [`${place}/note`, "tmp/socket.log", "var/log/daemon/errors", "run/daemon/pid"])
+        m.write(`${J}/${path}`, "");
+      m.write(`${J}/${place}/of-user/file`, "");
+      m.must(["chown", "-R", "4001", `${J}/${place}/of-user`]);
+      expect(prune()).toMatchObject([["user-files", expect.stringContaining(`${place}/of-user`)]]);
+      m.remove(`${J}/${place}/of-user`);
+      expect([prune(), m.exists(J)]).toEqual([[], false]);
+    },
+  );
+
   test("stays as it is after what the error advises", () => {
     m.write(FILE, JAIL);
     m.must(["jailkit", "apply"]);

@@ -5,7 +5,7 @@ import { openManifestFile } from "./manifest-file.ts";
 let m: Machine;
 let jails = 0;
 beforeAll(async () => {
-  m = await openMachine({ under: "ours", only: ["jk_cp"] });
+  m = await openMachine({ under: "ours", only: ["jk_cp", "jk_update"] });
   m.addUser("u", { uid: 4001 });
 });
 afterAll(async () => m.close());
@@ -152,6 +152,47 @@ describe("special bits and owners", () => {
       "/usr/share/capable cap_net_raw=ep\n",
     );
   });
+});
+
+test("a file of a user that is there stays, is warned of, and is not taken for the copy", () => {
+  const jail = fresh();
+  const there = `${jail}/srv/mixed`;
+  for (const name of ["tool", "same", "linked", "ours", "sub/one", "sub/two"])
+    m.write(`/srv/mixed/${name}`, `${name} of the host\n`);
+  m.symlink("ours", "/srv/mixed/link");
+  m.must(["mkdir", "-p", `${there}/sub`]);
+  m.write(`${there}/tool`, "of u", { owner: [4001, 4001] });
+  m.must(["cp", "-p", "/srv/mixed/same", `${there}/same`]);
+  m.symlink("/etc/passwd", `${there}/linked`);
+  m.symlink("ours", `${there}/link`);
+  for (const name of ["one", "two"]) m.write(`${there}/sub/${name}`, "of u");
+  m.must(["chown", "-hR", "4001", there]);
+  m.must(["chown", "root:", there]);
+  m.write(`${there}/ours`, "of the administrator");
+  const names = ["tool", "same", "linked", "link", "ours", "sub"].map((name) => `/srv/mixed/${name}`);
+  const { status, stderr } = cp("-j", jail, ...names);
+  const warned = stderr.trimEnd().split("\n");
+  expect([
+    status,
+    warned.map((line) => / warning: (\S+) belongs to uid 4001, and is not/.exec(line)?.[1]),
+  ]).toEqual([
+    0,
+    [...["tool", "same", "linked", "link"].map((name) => `${there}/${name}`), `${there}/sub/one`],
+  ]);
+  expect(warned.at(-1)).toEndWith(`jk_update -j ${jail}; so it is with 1 more`);
+  expect(openManifestFile(m, jail).entries.map(({ path }) => path)).not.toContain("/srv/mixed/tool");
+  m.must(["jk_update", "-j", jail]);
+  const before = m.must(["find", there, "-type", "f,l", "-user", "4001"]).stdout;
+  m.must(["jk_cp", "--remove", "-j", jail, ...names]);
+  expect(m.must(["find", there, "-type", "f,l", "-user", "4001"]).stdout).toBe(before);
+  expect(m.exists(`${there}/ours`)).toBe(false);
+  // The remedy.
+  cp("-j", jail, "/srv/mixed/tool");
+  m.must(["mv", `${there}/tool`, `${there}/away`]);
+  m.must(["jk_update", "-j", jail]);
+  expect(m.read(`${there}/tool`)).toBe("tool of the host\n");
+  m.must(["jk_cp", "--remove", "-j", jail, "/srv/mixed/tool"]);
+  expect([m.exists(`${there}/tool`), m.exists(`${there}/away`)]).toEqual([false, true]);
 });
 
 test("--why and --dry-run change nothing", () => {

@@ -24,6 +24,7 @@ const THERE: JailState = {
     proc: false,
     someProc: false,
     without: new Set<string>(),
+    recordOf: () => undefined,
   },
 };
 const lookUps = {

@@ -25,6 +25,7 @@ import { userState } from "./look-user.ts";
 import { once as firstOf, Machine, othersIn } from "./machine.ts";
 import { notDeclared } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
+import { othersFilesIn } from "./others-files.ts";
 import { type Declared, placeFaultOf } from "./place-fault.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
@@ -94,6 +95,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const machine = new Machine(new KeptHomes(before));
     const undeclared: string[] = [];
     const noLonger: Change[] = [];
+    const notes: Note[] = [];
     const declared = new Map(declaration.jails.map((jail) => [jail.path, jail]));
     const users = Map.groupBy(declaration.users, ({ jail }) => jail);
     const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
@@ -118,8 +120,9 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
-        ...{ prune, undeclared, noLonger, renamed: rest.renamed.get(path), places: [...declared.keys()] },
-        ...{ homes, once: once.jails.get(path), onceUser: (name: ByteString) => once.users.get(name) },
+        ...{ prune, undeclared, noLonger, notes, homes },
+        ...{ renamed: rest.renamed.get(path), places: [...declared.keys()] },
+        ...{ once: once.jails.get(path), onceUser: (name: ByteString) => once.users.get(name) },
         ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
     });
@@ -128,14 +131,9 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
         gone.former.map(({ change }) => change),
         { undeclared, noLonger },
       );
-    const isJail = (path: ByteString) => declared.has(path) || machine.byJail.has(path);
     // Without --prune it may have moved to a file that is not compared.
     const isWhole = asked.usual || prune;
     const out = isWhole ? gone.out : [];
-    const insides = declaration.jails.flatMap(({ path: name }) => {
-      const outer = jailAround(name, isJail);
-      return outer === undefined ? [] : [{ of: "jail", name, message: insideJail(outer) } as const];
-    });
     return {
       jails,
       former,
@@ -145,7 +143,8 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       letGo: machine.kept.gone(),
       out: out.map(({ name }) => name),
       warnings: [
-        ...insides,
+        ...insides(declaration, machine),
+        ...notes,
         ...rest.notes(jails),
         ...(others === undefined ? [] : contradictions(declaration, others, pathOf)),
         ...(asked.usual ? declaredElsewhere(jails.flatMap(changesOf), before) : []),
@@ -154,6 +153,15 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       ],
       ...{ undeclared: [...undeclared, ...rest.undeclared], noLonger, orphans: rest.orphans, pathOf },
     };
+  });
+}
+
+/** Warnings about declared jails in others. */
+function insides({ jails }: Declaration, { byJail }: Machine): Note[] {
+  const declared = new Set(jails.map(({ path }) => path));
+  return jails.flatMap(({ path: name }) => {
+    const outer = jailAround(name, (path) => declared.has(path) || byJail.has(path));
+    return outer === undefined ? [] : [{ of: "jail", name, message: insideJail(outer) } as const];
   });
 }
 
@@ -178,6 +186,8 @@ interface Before {
   readonly undeclared: string[];
   /** Gets what --prune would remove. */
   readonly noLonger: Change[];
+  /** Gets warnings. */
+  readonly notes: Note[];
   /** As renamedJails. */
   readonly renamed: Fault | undefined;
   /** The declared jails. */
@@ -218,7 +228,7 @@ function compareOne(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { prune, undeclared, noLonger, renamed, places, homes, once, onceUser, ...before }: Before,
+  { prune, undeclared, noLonger, notes, renamed, places, homes, once, onceUser, ...before }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
@@ -236,6 +246,7 @@ function compareOne(
         ({ changes, fault, taken } = compared);
         undeclared.push(...compared.undeclared);
         noLonger.push(...formerIn(declared, state, lookUps, { once, prune }));
+        notes.push(...othersFilesIn(root, declared, machine, state));
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
           requireExtras(declared, changes, state.exists ? [] : machine.liveDirectoriesOf(path));

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { ManifestEntry } from "../../jail/record/manifest.ts";
 import type { FaultText } from "../change.ts";
 
 /** What this machine has of a jail. */
@@ -28,6 +29,8 @@ export interface JailState {
   readonly someProc: boolean;
   /** Why it is not as it should be, printable. */
   readonly lacksProc: string;
+  /** The entry of its record for a path. */
+  readonly recordOf: (path: ByteString) => ManifestEntry | undefined;
   /** What its sections do not bring, by its record. */
   readonly without: ReadonlySet<ByteString>;
 }

@@ -31,7 +31,7 @@ const NOTHING: JailState = {
     files: NONE,
     unfinished: NONE,
   },
-  ...{ live: NONE, lacking: new Map(), leftMounts: [], without: NONE },
+  ...{ live: NONE, lacking: new Map(), leftMounts: [], without: NONE, recordOf: () => undefined },
   ...{ logSocket: false, proc: false, someProc: false, lacksProc: "" },
 };
 
@@ -108,6 +108,7 @@ function presentState(root: JailRoot, machine: Machine): JailState {
       ...(isInFstab ? [] : ["no line of /etc/fstab mounts it at boot"]),
     ].join(", and "),
     without: new Set(content.without),
+    recordOf: (path) => content.entries.get(path),
   };
 }
 

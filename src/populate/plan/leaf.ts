@@ -50,10 +50,28 @@ export function addLeaf(
   }
   const keeps = keepsOf(context, path, rules.keeps);
   const kept = kind.action === "keep" ? node?.stat : undefined;
-  const given = kept ? keptAttributes(kept) : givenToFile(withoutAcl(host, path, stat, keeps), keeps);
+  const copied = givenToFile(withoutAcl(host, path, stat, keeps), keeps);
+  const given = kept ? keptAttributes(kept) : copied;
+  const differs = kind.differs === true || (kept !== undefined && isOfUser(kept, stat, copied));
   const source = path.includes("/../") && sameFile(host.lstat(inJail), stat) ? inJail : path;
   const because = [{ section: rules.section, reason }];
-  return addEntry(draft, inJail, source, kept ?? stat, given, { ...kind, because, keeps, untrusted });
+  return addEntry(draft, inJail, source, kept ?? stat, given, {
+    ...kind,
+    differs,
+    because,
+    keeps,
+    untrusted,
+  });
+}
+
+/** True for a file in the jail that a user has put there: it has not the owner of a copy, or is another file of that owner. */
+function isOfUser(kept: BasicStat, source: BasicStat, { uid }: Pick<Entry, "uid">): boolean {
+  if (kept.uid === 0) return false;
+  const isSame =
+    kept.size === source.size &&
+    kept.mtimeSeconds === source.mtimeSeconds &&
+    kept.mtimeNanoseconds === source.mtimeNanoseconds;
+  return kept.uid !== uid || ((kept.mode & S_IFMT) === S_IFREG && !isSame);
 }
 
 /**
