@@ -13,6 +13,7 @@ import { asideCommand } from "../system/free-name.ts";
 import { readShape } from "../transfer/shape.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { withCreated } from "./creating.ts";
+import { MAY_BE_OTHER } from "./ids.ts";
 import { isUsual } from "./known-file.ts";
 import type { DeclaredUser } from "./model.ts";
 import {
@@ -86,7 +87,7 @@ export function readOnce(fileOf: (file: ByteString) => ByteString = (file) => fi
     const { version, ...rest } = whole as Fields;
     if (typeof version !== "number" || ![1, 2, 3, VERSION, WITH_CREATING].includes(version))
       throw bad("is of another version of jailkit");
-    const written = readShape(version < 3 ? completed(rest) : { kept: [], ...rest }, ONCE);
+    const written = readShape(identified(version < 3 ? completed(rest) : { kept: [], ...rest }), ONCE);
     const once = withFiles(withCreated(withAdded(written, added)), fileOf);
     texts.set(once, fromBytes(bytes));
     return once;
@@ -138,7 +139,7 @@ function withAdded(once: Once, added: readonly unknown[]): Once {
   const jails = new Map(once.jails.map((jail) => [jail.path, jail]));
   const users = new Map(once.users.map((user) => [user.name, user]));
   for (const line of added) {
-    const begun = readShape({ ...(line as Fields), kept: [] }, ONCE);
+    const begun = readShape(identified({ ...(line as Fields), kept: [] }), ONCE);
     for (const jail of begun.jails) jails.set(jail.path, jail);
     for (const user of begun.users) users.set(user.name, user);
   }
@@ -155,6 +156,13 @@ const completed = ({ jails, users, ...rest }: Fields) => ({
     ...{ left: [], out: false, jail, ...user },
     createdHome: typeof home === "string" ? joinHome(`${jail}`, home) : home,
   })),
+});
+
+/** An earlier version did not say which jail and which account that was. */
+const identified = ({ jails, users, ...rest }: Fields) => ({
+  ...rest,
+  jails: Array.isArray(jails) ? jails.map((jail) => ({ directoryId: MAY_BE_OTHER, ...jail })) : jails,
+  users: Array.isArray(users) ? users.map((user) => ({ homeId: MAY_BE_OTHER, ...user })) : users,
 });
 
 const encode = (_: string, value: unknown) =>
