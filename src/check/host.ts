@@ -5,7 +5,7 @@ import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
-import { ownRemedy, unsafeBecause } from "../config/trusted.ts";
+import { ownRemedy, placeAt, unsafeBecause } from "../config/trusted.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
@@ -77,10 +77,11 @@ export function configFindings(): CheckFinding[] {
       return { rule: tolerated ? "config-file" : "config-directory", path, message, remedy };
     }),
     ...files.flatMap(({ path, stat }): CheckFinding[] => {
-      const because = unsafeBecause(stat);
+      const place = placeAt(path);
+      const because = unsafeBecause(stat, place);
       if (because === undefined) return [];
       const message = `${display(path)} ${because}`;
-      return [{ rule: "config-file", path, message, remedy: ownRemedy(path, stat) }];
+      return [{ rule: "config-file", path, message, remedy: ownRemedy(place, stat) }];
     }),
   ];
 }

@@ -16,12 +16,13 @@ import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
+import { adviceAt, onlyRootWrites } from "../system/exchange.ts";
 import { asideCommand, freeName } from "../system/free-name.ts";
 import type { Sources } from "./fixes.ts";
 import { type Dialect, type IniFile, largestFile, type Problem } from "./model.ts";
 import { problemError } from "./place.ts";
 import { scanIni } from "./scan.ts";
-import { openTrusted, ownRemedy, type Unsafe, unsafeConfig } from "./trusted.ts";
+import { insteadOfCommand, openTrusted, ownRemedy, placeOf, type Unsafe, unsafeConfig } from "./trusted.ts";
 
 /** The directory of the configuration files. */
 export const CONFIG_DIRECTORY = "/etc/jailkit";
@@ -29,6 +30,8 @@ export const CONFIG_DIRECTORY = "/etc/jailkit";
 /** A config file that was read. */
 export interface ConfigSource {
   file: ByteString;
+  /** Where it is, without symbolic links, if others than root can change it: for commands, which follow them. */
+  place: ByteString;
   bytes: Uint8Array;
   stat: Stat;
   /** Read only if the group may write: the group's bits hide the ACL. */
@@ -68,7 +71,8 @@ function readSource(file: ByteString, fd: number, dialect: Dialect): ConfigSourc
     const stat = fstat(fd);
     if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(C.EINVAL, NOT_A_FILE, file);
     const acl = (stat.mode & 0o020) === 0 ? "none" : aclOf(fd);
-    return { file, stat, acl, bytes: readAllFd(fd, largestFile(dialect)) };
+    const place = onlyRootWrites(stat) ? file : placeOf(fd, file);
+    return { file, place, stat, acl, bytes: readAllFd(fd, largestFile(dialect)) };
   });
 }
 
@@ -110,17 +114,19 @@ function unreadable(file: ByteString, error: SystemError, exitStatus: number): J
 }
 
 /** As unsafeAs, with the entries of an ACL that lets others write: the group's bits hide them. */
-function unsafeSource({ file, stat, acl }: ConfigSource): Unsafe | undefined {
+function unsafeSource({ place, stat, acl }: ConfigSource): Unsafe | undefined {
   const writers = writersOf(acl);
-  if (stat.uid !== 0 || writers.length === 0) return unsafeAs(file, stat);
+  if (stat.uid !== 0 || writers.length === 0) return unsafeAs(place, stat);
   const because = `can be written by others through its ACL (${showEntries(writers)})`;
-  const remedy = `${removalCommand(writers)} ${shellWord(file)}`;
-  return { because: `${because}; read it first, then: ${remedy}`, remedy: readFirst(file) + remedy };
+  const command = `${removalCommand(writers)} ${shellWord(place)}`;
+  const { remedy } = adviceAt(place, readFirst(place) + command);
+  const fix = remedy === undefined ? insteadOfCommand(place) : `read it first, then: ${command}`;
+  return { because: `${because}; ${fix}`, remedy };
 }
 
-function unsafeAs(file: ByteString, stat: Stat): Unsafe | undefined {
-  const because = unsafeConfig(stat);
-  return because === undefined ? undefined : { because, remedy: ownRemedy(file, stat) };
+function unsafeAs(place: ByteString, stat: Stat): Unsafe | undefined {
+  const because = unsafeConfig(stat, place);
+  return because === undefined ? undefined : { because, remedy: ownRemedy(place, stat) };
 }
 
 const DROP_IN_FLAGS = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK;
@@ -173,7 +179,7 @@ function readDropIns(directory: ByteString, reading: Reading): ConfigSource[] {
   const opened = openDropIns(directory, jail);
   if (opened === undefined) return [];
   return withFd(opened, (fd) => {
-    const problem = unsafeAs(directory, fstat(fd));
+    const problem = unsafeAs(placeOf(fd, directory), fstat(fd));
     if (problem !== undefined) onUnsafe(directory, problem);
     const entries = readDirectory(fd);
     reading.onEntries?.(directory, entries, (name) => holdsDropIns(fd, name));

@@ -1,35 +1,65 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, readLink, type Stat, sameFile } from "../../ffi/files.ts";
+import { attempt, isErrno, SystemError } from "../../ffi/error.ts";
+import { close, fstat, openAt, readLink, type Stat, sameFile, withFd } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { aclAt, writersOf } from "../system/acl.ts";
+import { adviceAt, closeFirst } from "../system/exchange.ts";
 
 const isFile = (stat: Stat) => (stat.mode & C.S_IFMT) === C.S_IFREG;
 
 const advice = (stat: Stat) => (isFile(stat) ? "read it first, then " : "");
 
-/** Why users other than root can change a file, as the end of a sentence; undefined if they cannot. */
-export function unsafeBecause(stat: Stat): ByteString | undefined {
+const KEEP = "keep it where root alone can change it";
+
+/** Whether the directory of the configuration is above: it can be fixed, and a home must stay its owner's. */
+const isOfConfiguration = (path: ByteString) => `${path}/`.includes("/etc/jailkit/");
+
+/** What to do about a place whose name others can exchange: a command would change what they put there meanwhile. */
+export const insteadOfCommand = (place: ByteString): ByteString =>
+  isOfConfiguration(place) ? closeFirst(place) : KEEP;
+
+/** Where an open file is, without symbolic links; `path` if that is unknown, as without proc(5). */
+export const placeOf = (fd: number, path: ByteString): ByteString =>
+  attempt(() => readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`)) ?? path;
+
+/** The same of a path of the host. */
+export const placeAt = (path: ByteString): ByteString =>
+  attempt(() => withFd(openAt(C.AT_FDCWD, path, C.O_PATH), (fd) => placeOf(fd, path))) ?? path;
+
+/** A fix in words. `place`: where the file is, if the directories above it are not known to be root's alone. */
+const inWords = (stat: Stat, fix: string, place: ByteString | undefined): ByteString =>
+  place !== undefined && ownRemedy(place, stat) === undefined
+    ? insteadOfCommand(place)
+    : `${advice(stat)}${fix} it`;
+
+/**
+ * Why users other than root can change a file, as the end of a sentence; undefined if they cannot. `place`: as for
+ * ownRemedy; not needed where all directories above are root's alone.
+ */
+export function unsafeBecause(stat: Stat, place?: ByteString): ByteString | undefined {
   if (stat.uid !== 0) return `belongs to uid ${stat.uid} and not to root`;
   if ((stat.mode & 0o022) === 0) return undefined;
-  return `can be written by its group or by others; ${advice(stat)}chmod go-w it`;
+  return `can be written by its group or by others; ${inWords(stat, "chmod go-w", place)}`;
 }
 
-/** The command that makes a file or directory trusted again, with the advice to read a file first. */
-export function ownRemedy(path: ByteString, stat: Stat): ByteString {
-  const word = shellWord(path);
+/**
+ * The command that makes a file or directory trusted again, with the advice to read a file first; undefined if others could
+ * exchange it meanwhile. `place`: where it is, without symbolic links.
+ */
+export function ownRemedy(place: ByteString, stat: Stat): ByteString | undefined {
+  const word = shellWord(place);
   const commands: ByteString[] = [];
   if (stat.uid !== 0) commands.push(`chown root ${word}`);
   if ((stat.mode & 0o022) !== 0) commands.push(`chmod go-w ${word}`);
-  return `${isFile(stat) ? readFirst(path) : ""}${commands.join(" && ")}`;
+  return adviceAt(place, `${isFile(stat) ? readFirst(place) : ""}${commands.join(" && ")}`).remedy;
 }
 
 /** As unsafeBecause, with the fix also for a wrong owner. */
-export function unsafeConfig(stat: Stat): ByteString | undefined {
-  const unsafe = unsafeBecause(stat);
-  return stat.uid === 0 ? unsafe : `${unsafe}; ${advice(stat)}chown root it`;
+export function unsafeConfig(stat: Stat, place?: ByteString): ByteString | undefined {
+  const unsafe = unsafeBecause(stat, place);
+  return stat.uid === 0 ? unsafe : `${unsafe}; ${inWords(stat, "chown root", place)}`;
 }
 
 /** Why users other than root can replace files in a directory, and the command that fixes it. */
@@ -50,8 +80,8 @@ function directoryUnsafe(fd: number, stat: Stat): [ByteString, ByteString] | und
 export interface Unsafe {
   because: ByteString;
   remedy: ByteString | undefined;
-  /** The unsafe directory above the file, why it is unsafe, and the command that fixes it. */
-  directory?: { path: ByteString; because: ByteString; command: ByteString };
+  /** The unsafe directory above the file, why it is unsafe, and the command that fixes it, if one can. */
+  directory?: { path: ByteString; because: ByteString; command: ByteString | undefined };
 }
 
 /** A step of a walk: an open directory, its path, and the names that are left. */
@@ -75,16 +105,22 @@ function because(place: Step, stat: Stat): Unsafe | undefined {
   if (unsafe === undefined) return undefined;
   const path = place.path || "/";
   const [why, command] = unsafe;
-  const directory = { path, because: why, command: `${command} ${shellWord(path)}` };
-  // The directory of the configuration can be fixed; a home must stay its owner's.
+  const directory = { path, because: why, command: adviceAt(path, `${command} ${shellWord(path)}`).remedy };
   if (path.endsWith("/etc/jailkit")) return { ...inUnsafeDirectory(directory), directory };
-  const remedy = "keep it where root alone can change it";
-  return { because: `is in ${path}, which ${why}; ${remedy}`, remedy: undefined, directory };
+  return { because: `is in ${path}, which ${why}; ${KEEP}`, remedy: undefined, directory };
 }
 
 /** The fault of a file in a directory that can be fixed. */
 export function inUnsafeDirectory({ path, because, command }: Required<Unsafe>["directory"]): Unsafe {
-  return { because: `is in ${path}, which ${because}; fix it with: ${command}`, remedy: command };
+  const fix = command === undefined ? closeFirst(path) : `fix it with: ${command}`;
+  return { because: `is in ${path}, which ${because}; ${fix}`, remedy: command };
+}
+
+function unsafeLink(path: ByteString, { uid }: Stat): Unsafe | undefined {
+  if (uid === 0) return undefined;
+  const { remedy } = adviceAt(path, `${readFirst(path)}chown -h root ${shellWord(path)}`);
+  const fix = remedy === undefined ? insteadOfCommand(path) : "read it first, then chown -h root it";
+  return { because: `is reached by the link ${path}, which belongs to uid ${uid}; ${fix}`, remedy };
 }
 
 /** Opens the next name; a symbolic link itself. */
@@ -135,10 +171,7 @@ export function openTrusted(
         continue;
       }
       followed ||= last;
-      if (stat.uid !== 0) {
-        const why = `is reached by the link ${here}, which belongs to uid ${stat.uid}; read it first, then chown -h root it`;
-        unsafe ??= { because: why, remedy: `${readFirst(here)}chown -h root ${shellWord(here)}` };
-      }
+      unsafe ??= unsafeLink(here, stat);
       const target = readLink(fd, "");
       close(fd);
       if (++links > C.MOST_LINKS) throw new SystemError(C.ELOOP, "open", path);

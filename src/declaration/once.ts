@@ -173,6 +173,8 @@ const texts = new WeakMap<Once | One, ByteString>();
 
 type One = OnceJail | OnceUser | KeptHome | Creating;
 
+const TOO_LONG = `it is longer than ${LARGEST} bytes`;
+
 /** Throws JailkitError "state-full": what would not be read again is not written. */
 function full(why: string): never {
   const remedy = "jailkit apply --prune";
@@ -207,7 +209,7 @@ function textOf(once: Once): ByteString {
         : [WITH_CREATING, `,"creating":${listed(once.creating, "creating")}`];
     const lists = `"jails":${listed(once.jails, "jails")},"users":${listed(once.users, "users")},"kept":${listed(once.kept, "kept")}`;
     const text = `{"version":${version},${lists}${last}}\n`;
-    return text.length > LARGEST ? full(`it is longer than ${LARGEST} bytes`) : text;
+    return text.length > LARGEST ? full(TOO_LONG) : text;
   });
 }
 
@@ -244,7 +246,12 @@ export function writeOnce(before: Once, now: Once, always = false): void {
 export function addOnce(begun: Pick<Once, "jails" | "users">): void {
   // A line may follow one that was not written to its end.
   const line = `\n{"jails":${listed(begun.jails, "jails")},"users":${listed(begun.users, "users")}}\n`;
-  withTree((tree) => appendToFile(tree, ONCE_FILE, toBytes(line)));
+  try {
+    withTree((tree) => appendToFile(tree, ONCE_FILE, toBytes(line), LARGEST));
+  } catch (error) {
+    if (error instanceof JailkitError && error.code === "file-full") full(TOO_LONG);
+    throw error;
+  }
 }
 
 /** What is remembered of an account that apply created. */

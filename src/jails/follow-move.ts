@@ -8,6 +8,7 @@ import { JailkitError, problemFrom } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
+import { largestFile } from "../config/model.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
@@ -18,6 +19,7 @@ import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type KnownJail, knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
 import { isRecorded } from "../jail/record/moved.ts";
 import { logSocketPath, logSocketSections } from "../populate/apply/log-socket.ts";
+import { LARGEST_FSTAB } from "../populate/apply/proc.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { adviceAt, onlyRootExchanges } from "../system/exchange.ts";
@@ -27,7 +29,13 @@ import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { searchMoved } from "./adopt-search.ts";
 
-const LARGEST_FILE = 1 << 20;
+const FSTAB = "/etc/fstab";
+
+/** The bytes of the largest file of that path that is read. */
+const largestOf = (path: ByteString): number =>
+  path === FSTAB
+    ? LARGEST_FSTAB
+    : largestFile(path.startsWith(`${CONFIG_DIRECTORY}/jails.d/`) ? "plain" : "c");
 
 /** What must follow a jail to its new path. */
 interface Move {
@@ -123,14 +131,14 @@ function withNewPath(text: ByteString, from: ByteString, to: ByteString): ByteSt
 
 function filesThatName(from: ByteString, to: ByteString): Move["files"] {
   using tree = openTree("/");
-  return [...iniFiles(CONFIG_DIRECTORY), "/etc/fstab"].flatMap((path) => {
-    const bytes = readJailFile(tree, path, LARGEST_FILE);
+  return [...iniFiles(CONFIG_DIRECTORY), FSTAB].flatMap((path) => {
+    const bytes = readJailFile(tree, path, largestOf(path));
     if (bytes === undefined) return [];
     const before = fromBytes(bytes);
-    const field = path === "/etc/fstab" ? fstabField : (place: ByteString) => place;
+    const field = path === FSTAB ? fstabField : (place: ByteString) => place;
     const changed = withNewPath(before, field(from), field(to));
     // A tool may have added them for the new place before this.
-    const text = path === "/etc/fstab" ? withoutDoubles(before, changed) : changed;
+    const text = path === FSTAB ? withoutDoubles(before, changed) : changed;
     return text === before ? [] : [{ path, text }];
   });
 }
@@ -216,7 +224,7 @@ function moveFile({ path, text }: Move["files"][number], { from, to }: Move): st
   using tree = openTree("/");
   const place = placeOf(path, from, to);
   const attributes = attributesAt(tree, path) ?? { mode: 0o644, uid: 0, gid: 0 };
-  putFile(tree, place, toBytes(text), attributes, { replace: true });
+  putFile(tree, place, toBytes(text), attributes, { replace: true, most: largestOf(place) });
   const left = place === path ? undefined : lookUp(tree, path);
   if (left !== undefined) removePath(tree, path, left.stat);
   return `${display(place)} names ${quoted(to)} instead of ${quoted(from)}`;

@@ -80,8 +80,8 @@ export interface UnsafeDirectory {
   path: ByteString;
   /** The end of a sentence that begins with the path. */
   because: ByteString;
-  /** The command that fixes it. */
-  remedy: ByteString;
+  /** The command that fixes it, if root may type it. */
+  remedy: ByteString | undefined;
 }
 
 /** What the rules of one kind of file get. */

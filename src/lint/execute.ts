@@ -77,7 +77,8 @@ function reportUnsafe({ path, because, remedy }: UnsafeDirectory, { report, repo
   reported.add(path);
   const message = `nothing in ${quoted(path)} may be executed: it ${because}`;
   const place = { file: path, line: 1, column: 1 };
-  report(place, "error", "not-executed", message, { kind: "command", text: remedy });
+  const fix: Fix = remedy === undefined ? { kind: "none" } : { kind: "command", text: remedy };
+  report(place, "error", "not-executed", message, fix);
 }
 
 /** The directories in the key `execute`. */

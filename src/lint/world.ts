@@ -5,7 +5,7 @@ import { close, fstat, openAt, openIfPresent, statIfPresent, withFd } from "../.
 import { libc } from "../../ffi/libc.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { ownRemedy } from "../config/trusted.ts";
+import { ownRemedy, unsafeBecause } from "../config/trusted.ts";
 import { isOfSystem, type UnsafeDirectory } from "../confine/directories.ts";
 import { canLimitExecution, canLimitServers } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
@@ -84,7 +84,8 @@ function systemDirectory(root: ByteString, unsafe: UnsafeDirectory | undefined):
   const path = unsafe.path === "/" ? root : `${root === "/" ? "" : root}${unsafe.path}`;
   const stat = statIfPresent(C.AT_FDCWD, path);
   if (stat === undefined) return undefined;
-  return { path, because: unsafe.because, remedy: ownRemedy(path, stat) };
+  const because = unsafeBecause(stat, path) ?? unsafe.because;
+  return { path, because, remedy: ownRemedy(path, stat) };
 }
 
 /** The answers about the key execute of jk_lsh.ini in the root directory `path`, which is open as `root`. */

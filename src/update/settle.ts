@@ -9,11 +9,13 @@ import { manifestEntry } from "../populate/record/record.ts";
 import { modeBesideAcl } from "../system/acl.ts";
 import type { UpdatePlan } from "./plan/plan.ts";
 import { isFound } from "./plan/scan.ts";
+import type { JailObject } from "./state.ts";
 
-/** The entry of the record for an entry of a plan. */
-export function recordOf(entry: Entry, hardlink: boolean): ManifestEntry {
+/** The entry of the record for an entry of a plan. `existing`: what the jail had there before the update. */
+export function recordOf(entry: Entry, hardlink: boolean, existing: JailObject | undefined): ManifestEntry {
   const record = manifestEntry(entry);
   record.sections = record.sections.filter((section) => section !== FOUND_SECTION);
+  if (existing !== undefined && existing.records.length === 0) record.before = true;
   return hardlink ? { ...record, hardLink: true } : record;
 }
 
@@ -25,7 +27,8 @@ export function settle(root: JailRoot, manifest: Manifest, plan: UpdatePlan): bo
     // If a file that nobody requested were recorded, the next run would remove it.
     if (isFound(entry)) continue;
     const before = entries.get(entry.path);
-    const record = recordOf(entry, hardlink && before?.hardLink === true);
+    const record = recordOf(entry, hardlink && before?.hardLink === true, existing);
+    record.before ??= before?.before;
     // A change made in the jail must remain visible as a change.
     if (existing !== undefined) {
       const { mode, uid, gid } = before ?? attributesAt(root, entry.path, existing.stat);

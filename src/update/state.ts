@@ -33,6 +33,8 @@ export interface JailObject {
   /** The text of a symbolic link. */
   readonly target: ByteString | undefined;
   readonly origin: Origin;
+  /** The entries for it: of the record, and of the journal of an interrupted run. */
+  readonly records: readonly ManifestEntry[];
 }
 
 /** A jail before it is changed. */
@@ -82,7 +84,7 @@ export function jailState(
       const copied = (isRegular(stat) || isDirectory(stat)) && !isMadeHere(path, stat);
       return copied ? "unrecorded" : "made-here";
     };
-    return { stat, target, origin: origin() };
+    return { stat, target, origin: origin(), records: recorded };
   }
 
   return {

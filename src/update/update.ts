@@ -251,7 +251,7 @@ function change(
   if (recorded) {
     if (whole && isWhole && !failures.unfinished) finishRequests(manifest);
     const entries = done.filter(({ entry }) => !isFound(entry));
-    const records = entries.map(({ entry, hardlink }) => recordOf(entry, hardlink));
+    const records = entries.map(({ entry, hardlink, existing }) => recordOf(entry, hardlink, existing));
     updateEntries(manifest, records, { replaceSections: true });
     const inside = plan.inside.filter((path) => done.some(({ entry }) => path.startsWith(`${entry.path}/`)));
     removeEntries(manifest, [...removal.removed, ...inside]);

@@ -156,6 +156,75 @@ describe("jk_cp --remove", () => {
   });
 });
 
+describe("what a jail had before, without a record", () => {
+  /** The place of a library of a program of the host. */
+  const libraryOf = (program: string, name: string) =>
+    m.must(["sh", "-c", `ldd ${program} | grep -o '/[^ ]*${name}[^ ]*' | xargs readlink -f`]).stdout.trim();
+  const libc = () => libraryOf("/usr/bin/cat", "libc");
+  const STAYS = "was in the jail before jailkit recorded it: it stays as it is";
+
+  test("stays, whether jk_cp or jk_init needed it too, and is named", () => {
+    const made = fresh("one");
+    for (const [tool, name] of [
+      ["jk_cp", "/usr/bin/tail"],
+      ["jk_init", "other"],
+    ] as const) {
+      const jail = `/srv/away${++jails}`;
+      m.must(["cp", "-a", made, jail]);
+      const before = m.snapshot(jail);
+      m.must([tool, "-j", jail, name]);
+      // Also when it was asked for twice.
+      m.must([tool, "-j", jail, name]);
+      const remove = [tool, "--remove", "-j", jail, name];
+      const { stdout } = m.must([...remove, "--dry-run"]);
+      expect(stdout).toContain(`${libc()} ${STAYS}\n`);
+      expect(m.run(remove)).toMatchObject({ status: 0, stderr: "" });
+      expect([name, runs(jail, "/usr/bin/cat")]).toEqual([name, 0]);
+      expect(m.exists(`${jail}/usr/bin/tail`)).toBe(false);
+      expect([name, m.snapshot(jail)]).toEqual([name, before]);
+      // Nothing asks for it, and nothing tells of it again.
+      expect(m.must(["jk_update", "-v", "--check", "-j", jail]).stdout).not.toContain(STAYS);
+    }
+  });
+
+  test("is not taken for ours when it was put back, replaced or brought up to date", () => {
+    const jail = `/srv/away${++jails}`;
+    m.must(["cp", "-a", fresh("one"), jail]);
+    m.must(["jk_cp", "-j", jail, "tail"]);
+    m.must(["jk_cp", "-f", "-j", jail, "tail"]);
+    m.must(["touch", `${jail}${libc()}`]);
+    m.must(["jk_update", "-j", jail]);
+    m.must(["jk_cp", "--remove", "-j", jail, "tail"]);
+    expect(runs(jail, "/usr/bin/cat")).toBe(0);
+  });
+
+  test("is ours as soon as jailkit had to put it there", () => {
+    const jail = fresh("one");
+    m.must(["cp", "-p", "/usr/bin/tail", `${jail}/usr/bin/tail`]);
+    m.must(["jk_cp", "-j", jail, "tail"]);
+    m.remove(`${jail}/usr/bin/tail`);
+    m.must(["jk_cp", "-j", jail, "tail"]);
+    m.must(["jk_cp", "--remove", "-j", jail, "tail"]);
+    expect(m.exists(`${jail}/usr/bin/tail`)).toBe(false);
+  });
+
+  test("stays, too, where a newer version of a program needs it", () => {
+    const tool = "/usr/local/bin/tool";
+    m.must(["cp", "/usr/bin/true", tool]);
+    const jail = fresh("one");
+    m.must(["jk_cp", "-j", jail, tool]);
+    const library = libraryOf("/usr/bin/ls", "libselinux");
+    m.must(["cp", "-L", library, `${jail}${library}`]);
+    m.must(["cp", "/usr/bin/ls", tool]);
+    m.must(["jk_update", "-j", jail]);
+    expect(openManifestFile(m, jail).entries.find(({ path }) => path === library)).toMatchObject({
+      before: true,
+    });
+    m.must(["jk_cp", "--remove", "-j", jail, tool]);
+    expect([m.exists(`${jail}${tool}`), m.exists(`${jail}${library}`)]).toEqual([false, true]);
+  });
+});
+
 const jailkit = (...args: string[]) => m.run(["jailkit", ...args]);
 
 describe("a log socket that a file of the administrator and the drop-in of jk_init name", () => {

@@ -170,7 +170,8 @@ describe("a line", () => {
         remedy: text,
         errorId: fc.constant("JK-AAAAAAAA"),
         executable: text,
-        args: fc.array(bytes(1000), { maxLength: 300 }),
+        // Some long ones, or many.
+        args: fc.oneof(fc.array(bytes(1000), { maxLength: 20 }), fc.array(bytes(20), { maxLength: 300 })),
         rule: text,
         asked: fc.option(bytes(1000), { nil: undefined }),
         confinement: text.map((one) => () => one),
@@ -221,7 +222,7 @@ describe("a line", () => {
     const line = lineOf({
       message: long,
       known,
-      decision: { ...decision, errorId: "JK-AAAAAAAA", args: [long] },
+      decision: { ...decision, errorId: "JK-AAAAAAAA", args: [long, long, long] },
       connection: readSshConnection(
         "2001:db8:1111:2222:3333:4444:5555:6666 50123 2001:db8:1111:2222:3333:4444:5555:7777 22222",
       ),

@@ -39,8 +39,9 @@ function job(name: string, inJail: Uint8Array | string, onHost: Uint8Array | str
   };
 }
 
+const PATTERN = new Uint8Array(1_000_000).map((_, i) => i * 7);
 const bytes = (size: number, at = -1) => {
-  const buffer = new Uint8Array(size).map((_, i) => i * 7);
+  const buffer = PATTERN.slice(0, size);
   if (at >= 0) buffer[at] = (buffer[at] ?? 0) ^ 1;
   return buffer;
 };

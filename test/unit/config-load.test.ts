@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -45,18 +46,25 @@ function dropIns(files: Record<string, string>, mode = 0o755): string {
 const load = (dialect: Dialect = "c") => loadConfig(file, { dialect, exitStatus: 3 });
 const names = (dialect: Dialect = "c") => load(dialect)?.sections.map((section) => section.name);
 
-/** The error that loading gives, as its code; its message has to hold `text`. */
-function refusal(text: string, dialect: Dialect = "c"): string {
+/** The error that loading gives. */
+function problem(dialect: Dialect = "c"): JailkitError | undefined {
   try {
     load(dialect);
   } catch (error) {
     if (!(error instanceof JailkitError)) throw error;
-    expect(error.message).toContain(text);
-    expect(error.message).not.toContain("\n");
-    expect(error.exitStatus).toBe(3);
-    return error.code;
+    return error;
   }
-  return "loaded";
+  return undefined;
+}
+
+/** The same as its code; its message has to hold `text`. */
+function refusal(text: string, dialect: Dialect = "c"): string {
+  const error = problem(dialect);
+  if (error === undefined) return "loaded";
+  expect(error.message).toContain(text);
+  expect(error.message).not.toContain("\n");
+  expect(error.exitStatus).toBe(3);
+  return error.code;
 }
 
 // Only files of root count as safe.
@@ -177,6 +185,112 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     );
     chownSync(file, 0, USER);
     expect(names()).toEqual(["a"]);
+  });
+
+  describe("a command that root types later", () => {
+    const theirs = () => `${directory}/theirs`;
+    const own = (path: string) => chownSync(path, USER, USER);
+    /** Places that others can exchange, and what they put into the place of the one that is named. */
+    const places: [string, string, () => string, string][] = [
+      [
+        ...(["a user's file", "in a sticky directory"] as const),
+        () => {
+          chmodSync(directory, 0o1777);
+          put(file, "[a]\n");
+          own(file);
+          return file;
+        },
+        `belongs to uid ${USER} and not to root; keep it where root alone can change it`,
+      ],
+      [
+        ...(["a file that others can write", "in a directory of theirs"] as const),
+        () => {
+          own(directory);
+          put(file, "[a]\n", 0o666);
+          return file;
+        },
+        "can be written by its group or by others; keep it where root alone can change it",
+      ],
+      [
+        ...(["a user's file", "that a link of root's leads to, in their directory"] as const),
+        () => {
+          mkdirSync(theirs());
+          const place = `${theirs()}/mine.ini`;
+          put(place, "[a]\n");
+          for (const path of [place, theirs()]) own(path);
+          symlinkSync(place, file);
+          return place;
+        },
+        `belongs to uid ${USER} and not to root; keep it where root alone can change it`,
+      ],
+      [
+        ...(["a user's link", "in a sticky directory"] as const),
+        () => {
+          chmodSync(directory, 0o1777);
+          put(`${directory}/other`, "[a]\n");
+          symlinkSync("other", file);
+          lchownSync(file, USER, USER);
+          return file;
+        },
+        `which belongs to uid ${USER}; keep it where root alone can change it`,
+      ],
+      [
+        ...(["a file that an ACL opens", "in a directory of theirs"] as const),
+        () => {
+          put(file, "[a]\n");
+          Bun.spawnSync(["setfacl", "-m", "u:4711:rw", file]);
+          own(directory);
+          return file;
+        },
+        "keep it where root alone can change it",
+      ],
+      [
+        ...(["a user's directory of drop-ins", "in a sticky directory"] as const),
+        () => {
+          put(file, "[a]\n");
+          const place = dropIns({ "b.ini": "[b]\n" });
+          own(place);
+          chmodSync(directory, 0o1777);
+          return place;
+        },
+        `belongs to uid ${USER} and not to root; keep it where root alone can change it`,
+      ],
+      [
+        ...(["a user's file of the configuration", "in a sticky directory"] as const),
+        () => {
+          mkdirSync(`${directory}/etc/jailkit`, { recursive: true });
+          chmodSync(`${directory}/etc/jailkit`, 0o1777);
+          file = `${directory}/etc/jailkit/jk_lsh.ini`;
+          put(file, "[a]\n");
+          own(file);
+          return file;
+        },
+        "and not to root; first let root alone write the directories above",
+      ],
+    ];
+
+    test.each(places)("leads to no file that others put there meanwhile: %s %s", (_, __, make, words) => {
+      const place = make();
+      const error = problem();
+      // What is theirs to exchange, they do.
+      const victim = `${directory}/victim`;
+      put(victim, "", 0o664);
+      own(victim);
+      rmSync(place, { recursive: true });
+      symlinkSync(victim, place);
+      for (const [, command] of (error?.remedy ?? "").matchAll(/(?:^|then: )((?:chown|chmod|setfacl) .*)/g))
+        Bun.spawnSync(["sh", "-c", command ?? ""], { cwd: directory });
+      const { uid, mode } = statSync(victim);
+      expect([uid, mode & 0o777]).toEqual([USER, 0o664]);
+      expect([error?.code, error?.message]).toEqual(["config-unsafe", expect.stringContaining(words)]);
+      expect(error?.remedy).toBe("");
+    });
+
+    test("names the file that a link of root's leads to", () => {
+      put(`${directory}/other`, "[a]\n", 0o666);
+      symlinkSync("other", file);
+      expect(problem()?.remedy).toEndWith(`then: chmod go-w ${directory}/other`);
+    });
   });
 
   describe("the path to the file", () => {

@@ -133,16 +133,25 @@ describe("what can be written reads back the same", () => {
 describe("what cannot be written is left out", () => {
   test("whatever the bytes, no line is wrong", () => {
     const path = bytes.map((one) => `/srv/${one}`);
-    const texts = fc.array(bytes, { maxLength: 3 });
-    const jail = fc.record({ path, sections: texts, files: fc.array(fc.oneof(bytes, path)), live: texts });
+    const few = { maxLength: 3 };
+    const texts = fc.array(bytes, few);
+    const jail = fc.record({
+      path,
+      sections: texts,
+      files: fc.array(fc.oneof(bytes, path), few),
+      live: texts,
+    });
     const user = fc.record({
       ...{ name: bytes, jail: path, shell: path, home: path, comment: bytes, groups: texts },
       uid: fc.nat(),
-      keys: fc.array(bytes.map((text) => ({ ...keyOf(1), line: `${keyOf(1).line} ${text}` }))),
-      policy: fc.array(fc.tuple(fc.oneof(bytes, fc.constant("allow"), fc.constant("network")), bytes)),
+      keys: fc.array(
+        bytes.map((text) => ({ ...keyOf(1), line: `${keyOf(1).line} ${text}` })),
+        few,
+      ),
+      policy: fc.array(fc.tuple(fc.oneof(bytes, fc.constant("allow"), fc.constant("network")), bytes), few),
     });
     fc.assert(
-      fc.property(fc.array(jail), fc.array(user), (jails, users) => {
+      fc.property(fc.array(jail, few), fc.array(user, few), (jails, users) => {
         const declared = users.map((one) =>
           userOf(one.name, { ...one, policy: one.policy.map(([key, value]) => entry(key, value)) }),
         );

@@ -1,5 +1,7 @@
+import * as fc from "fast-check";
 import { proofsFor } from "../../build/filters/proofs.ts";
 import { compileTogether, readFilters } from "../../build/filters/source.ts";
+import type { Rule } from "../../build/filters/text.ts";
 import type { Architecture } from "../../build/guard.ts";
 import { SESSION_FILTERS, type SessionFilter } from "../../ffi/seccomp.ts";
 import type { FilterName as OtherName } from "../../src/confine/filters.ts";
@@ -8,6 +10,9 @@ import type { FilterName as OtherName } from "../../src/confine/filters.ts";
 export type FilterName = SessionFilter | OtherName;
 
 const texts = readFilters();
+
+/** The names of all filters. */
+export const NAMES = [...texts.keys()] as FilterName[];
 
 /** The text of a filter in config/filters/. */
 export function textOf(name: FilterName) {
@@ -35,3 +40,41 @@ export const PROOFS = proofsFor(HERE);
 /** The filters of a session by their bits, in the order in which they are installed. */
 export const filtersIn = (bits: number): SessionFilter[] =>
   (Object.keys(SESSION_FILTERS) as SessionFilter[]).filter((name) => (bits & SESSION_FILTERS[name]) !== 0);
+
+/** The largest argument of a call. */
+export const LONG = 2n ** 64n - 1n;
+
+/** The six arguments of a call: small ones, single bits and others. */
+export const anyArguments = fc.array(
+  fc.oneof(
+    fc.bigInt(0n, 64n),
+    fc.bigInt(0n, LONG),
+    fc.nat(63).map((bit) => 1n << BigInt(bit)),
+  ),
+  { minLength: 6, maxLength: 6 },
+);
+
+/** Arguments that the conditions of a call distinguish, and some that they do not. */
+export function interesting(rules: readonly Rule[]): bigint[][] {
+  const values = new Map<number, Set<bigint>>();
+  for (const { argument, anyOf } of rules.flatMap(({ conditions }) => conditions)) {
+    const found = values.get(argument) ?? new Set([0n, 1n, 0xffffffffn, LONG]);
+    values.set(argument, found);
+    for (const { value } of anyOf)
+      for (const near of [
+        value - 1n,
+        value,
+        value + 1n,
+        value | (1n << 32n),
+        value | (1n << 63n),
+        value | 0x80000n,
+      ])
+        found.add(BigInt.asUintN(64, near));
+  }
+  let all: bigint[][] = [[0n, 0n, 0n, 0n, 0n, 0n]];
+  for (const [argument, found] of values)
+    all = all.flatMap((given) => [...found].map((value) => given.with(argument, value)));
+  // Some 10,000 are enough of them.
+  const step = 2 * Math.floor(all.length / 20_000) + 1;
+  return [...all.filter((_, i) => i % step === 0), [LONG, LONG, LONG, LONG, LONG, LONG]];
+}

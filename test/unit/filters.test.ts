@@ -1,31 +1,22 @@
-/** config/filters/: what each compiled filter says of calls, for both architectures. */
+/**
+ * config/filters/: what each compiled filter says of calls, for both architectures. test/slow/filters.test.ts compares all
+ * programs of several filters with libseccomp's.
+ */
 import { describe, expect, test } from "bun:test";
 import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
-import { ALL, Decisions } from "../../build/filters/decisions.ts";
 import { callNumber, callsOf, compileFilter } from "../../build/filters/libseccomp.ts";
-import { programOf } from "../../build/filters/program.ts";
-import {
-  areWordsCurrent,
-  compileTogether,
-  digest,
-  filterWords,
-  readFilters,
-  SETS,
-} from "../../build/filters/source.ts";
-import type { Comparison, FilterText, Rule } from "../../build/filters/text.ts";
+import { areWordsCurrent, compileTogether, digest, SETS } from "../../build/filters/source.ts";
+import type { Comparison, FilterText } from "../../build/filters/text.ts";
 import type { Architecture } from "../../build/guard.ts";
 import { ARCHITECTURES } from "../../ffi/seccomp.ts";
-import { filtersOf } from "../../src/confine/confine.ts";
 import { filterOf } from "../../src/confine/filters.ts";
-import { type FilterName, filtersIn, HERE, PROOFS, textOf, wordsFor } from "./filter-words.ts";
-import { endOf, judge } from "./seccomp-filter.ts";
+import { anyArguments, type FilterName, HERE, interesting, NAMES, textOf, wordsFor } from "./filter-words.ts";
+import { endOf, judge, stricter } from "./seccomp-filter.ts";
 
-const NAMES = [...readFilters().keys()] as FilterName[];
 const MACHINES = ["x64", "arm64"] as const;
-const LONG = 2n ** 64n - 1n;
 const words = Object.fromEntries(
   NAMES.map((name) => [name, { x64: wordsFor(name, "x64"), arm64: wordsFor(name, "arm64") }]),
 ) as Record<FilterName, Record<Architecture, Uint32Array>>;
@@ -33,9 +24,7 @@ const words = Object.fromEntries(
 const ask = (name: FilterName, machine: Architecture, number: number, given: readonly bigint[] = []) =>
   judge(words[name][machine], { number, arch: ARCHITECTURES[machine], arguments: given });
 
-test("the words in the programs are those of the texts", () => {
-  for (const [file, text] of filterWords())
-    expect(readFileSync(join(import.meta.dir, "../..", file), "utf8")).toBe(text);
+test("the words in the programs were written from the texts and the compiler that are there now", () => {
   expect(areWordsCurrent()).toBe(true);
   for (const name of ["terminal", "relay"] as const) expect(filterOf(name)).toEqual(words[name][HERE]);
 });
@@ -102,14 +91,8 @@ describe.each(NAMES)("%s", (name) => {
     test("each call with conditions, with any arguments, ends as the text says", () => {
       const conditional = calls.filter((call) => rules.some((one) => one.call === call && one.conditions[0]));
       if (conditional.length === 0) return;
-      const word = fc.oneof(
-        fc.bigInt(0n, 64n),
-        fc.bigInt(0n, LONG),
-        fc.nat(63).map((bit) => 1n << BigInt(bit)),
-      );
-      const six = fc.array(word, { minLength: 6, maxLength: 6 });
       fc.assert(
-        fc.property(fc.constantFrom(...conditional), six, (call, given) => {
+        fc.property(fc.constantFrom(...conditional), anyArguments, (call, given) => {
           const own = rules.filter((rule) => rule.call === call);
           const expected = expectedOf({ otherwise, rules: own, narrow }, given);
           expect(ask(name, machine, callNumber(call, machine) ?? -1, given)).toBe(expected);
@@ -144,224 +127,27 @@ describe.each(NAMES)("%s", (name) => {
   });
 });
 
-/** What the kernel does if the filter that says `end` was installed later: that one is asked first. */
-function stricter(before: string, end: string): string {
-  const rank = (one: string) => (one === "kill" ? 0 : one === "allow" ? 2 : 1);
-  return rank(end) <= rank(before) ? end : before;
-}
-
-describe.each(MACHINES)("a program of several filters decides as libseccomp's apart, on %s", (machine) => {
-  const calls = callsOf(machine).map((call) => ({ call, number: callNumber(call, machine) ?? -1 }));
-  const apart = new Map(NAMES.map((name) => [name, compileFilter(textOf(name), machine, name)]));
-
-  const strictest = (names: readonly string[], call: Parameters<typeof judge>[1]) =>
-    names.map((name) => judge(apart.get(name as FilterName) ?? new Uint32Array(), call)).reduce(stricter);
-
-  test.each([...NAMES.map((name) => [name]), ...SETS].map((names) => [names.join("+"), names] as const))(
-    "%s",
-    (_, names) => {
-      const program = compileTogether(names, machine);
-      const rules = names.flatMap((name) => textOf(name as FilterName).rules);
-      const wrong: unknown[] = [];
-      const compare = (arch: number, number: number, given: readonly bigint[]) => {
-        const call = { arch, number, arguments: given };
-        const [says, expected] = [judge(program, call), strictest(names, call)];
-        if (says !== expected) wrong.push({ arch, number, given, says, expected });
-      };
-      for (const { call, number } of calls)
-        for (const given of interesting(rules.filter((rule) => rule.call === call)))
-          compare(ARCHITECTURES[machine], number, given);
-      const archs = [0, 0x40000003, 0x40000028, 0xc000003e, 0xc00000b7, 0xc0000016, 0xffffffff];
-      const some = [
-        [],
-        [0n, 0x5412n],
-        [2n, 3n, 0x5412n],
-        [16n, 1n, 1n],
-        [LONG, LONG, LONG, LONG, LONG, LONG],
-      ];
-      for (const arch of archs)
-        for (const number of [
-          ...Array(700).keys(),
-          ...[0, 41, 600].map((n) => 0x40000000 + n),
-          0x3fffffff,
-          2 ** 32 - 1,
-        ])
-          for (const given of some) compare(arch, number, given);
-      expect(wrong).toEqual([]);
-    },
-    60_000,
+test.each(MACHINES)("a program of all kinds of filters decides as libseccomp's apart, on %s", (machine) => {
+  // One of each kind that a session has: the longest of the programs that are kept.
+  const names = (SETS.at(-1) ?? []) as readonly FilterName[];
+  const program = compileTogether(names, machine);
+  const apart = names.map((name) => compileFilter(textOf(name), machine, name));
+  const numbers = callsOf(machine).map((call) => callNumber(call, machine) ?? -1);
+  const ruled = names.flatMap((name) =>
+    textOf(name).rules.map(({ call }) => callNumber(call, machine) ?? -1),
   );
-
-  test("any call, with any arguments", () => {
-    const word = fc.oneof(
-      fc.bigInt(0n, 64n),
-      fc.bigInt(0n, LONG),
-      fc.nat(63).map((bit) => 1n << BigInt(bit)),
-    );
-    const programs = SETS.map((names) => ({ names, program: compileTogether(names, machine) }));
-    const ruled = new Set(NAMES.flatMap((name) => textOf(name).rules.map(({ call }) => call)));
-    const numbers = calls.filter(({ call }) => ruled.has(call)).map(({ number }) => number);
-    fc.assert(
-      fc.property(
-        fc.constantFrom(...programs),
-        fc.constantFrom(...numbers),
-        fc.array(word, { minLength: 6, maxLength: 6 }),
-        ({ names, program }, number, given) => {
-          const call = { arch: ARCHITECTURES[machine], number, arguments: given };
-          expect(judge(program, call)).toBe(strictest(names, call));
-        },
-      ),
-      { numRuns: 5000 },
-    );
-  });
-});
-
-describe("the filters of a session with any settings, whether in one program or one after the other", () => {
-  type Settings = Parameters<typeof filtersOf>[0];
-  const ports = fc.constantFrom<Settings["tcpBind"]>("all", [], [443]);
-  const settings: fc.Arbitrary<Settings> = fc.record({
-    noNewPrivs: fc.constant(true),
-    require: fc.boolean(),
-    scope: fc.boolean(),
-    read: fc.constantFrom<Settings["read"]>("all", []),
-    write: fc.constantFrom<Settings["write"]>("all", []),
-    syscalls: fc.constantFrom<Settings["syscalls"]>("any", "login"),
-    network: fc.constantFrom<Settings["network"]>("all", "local", "none"),
-    tcpConnect: ports,
-    tcpBind: ports,
-    execute: fc.constantFrom<Settings["execute"]>("any", { named: [], executables: [], home: "/home/u" }),
-  });
-  const word = fc.oneof(
-    fc.bigInt(0n, 64n),
-    fc.bigInt(0n, LONG),
-    fc.nat(63).map((bit) => 1n << BigInt(bit)),
-  );
-  const given = fc.array(word, { minLength: 6, maxLength: 6 });
-  const compiled = (name: string) => compileFilter(textOf(name as FilterName), HERE, name);
-  const apart = new Map(NAMES.map((name) => [name as string, compiled(name)]));
-  const numbers = callsOf(HERE).map((call) => callNumber(call, HERE) ?? -1);
-  const number = fc.oneof(
-    fc.constantFrom(...numbers),
-    fc.constantFrom(...Object.values(PROOFS).map(({ call }) => call)),
-  );
+  const number = fc.oneof(fc.constantFrom(...numbers), fc.constantFrom(...ruled), fc.nat(2 ** 32 - 1));
   const arch = fc.oneof(
-    { weight: 9, arbitrary: fc.constant(ARCHITECTURES[HERE]) },
+    { weight: 9, arbitrary: fc.constant(ARCHITECTURES[machine]) },
     fc.constantFrom(0x40000003, 0x40000028, 0),
   );
-  const all = (programs: readonly Uint32Array[], call: Parameters<typeof judge>[1]) =>
-    programs.map((program) => judge(program, call)).reduce(stricter, "allow");
-
-  const together = new Map(SETS.map((names) => [names.join("+"), compileTogether(names, HERE)]));
-
-  /** The names, and the programs that a session installs: see install_filters of the guard. */
-  function installed(values: Settings): { names: string[]; programs: Uint32Array[] } {
-    const names = filtersIn(filtersOf(values));
-    const key = names.join("+");
-    const program = together.get(key);
-    const programs = program === undefined ? names.map((name) => words[name][HERE]) : [program];
-    return { names: [...names, "terminal"], programs: [...programs, words.terminal[HERE]] };
-  }
-
-  test("decide as libseccomp's, and as one program of all would", () => {
-    const sets = new Map<string, Uint32Array>();
-    const apartOnes = new Set<string>();
-    fc.assert(
-      fc.property(settings, number, arch, given, (values, call, machine, words) => {
-        const { names, programs } = installed(values);
-        const key = names.join("+");
-        if (programs.length > 2) apartOnes.add(key);
-        const together = sets.get(key) ?? compileTogether(names, HERE);
-        sets.set(key, together);
-        const asked = { number: call, arch: machine, arguments: words };
-        const says = all(programs, asked);
-        expect([key, says]).toEqual([key, judge(together, asked)]);
-        expect([key, says]).toEqual([
-          key,
-          all(
-            names.map((name) => apart.get(name) ?? new Uint32Array()),
-            asked,
-          ),
-        ]);
-      }),
-      { numRuns: 10_000 },
-    );
-    // All that settings can ask for, and those for which there is no program of all.
-    expect([sets.size, apartOnes.size]).toEqual([36, 21]);
-  });
-
-  test("each proves that it is in force", () => {
-    fc.assert(
-      fc.property(settings, (values) => {
-        const { names, programs } = installed(values);
-        for (const name of names) {
-          if (!(name in PROOFS)) continue;
-          const { call, arguments: given, errno } = PROOFS[name as keyof typeof PROOFS];
-          const asked = { number: call, arch: ARCHITECTURES[HERE], arguments: given.map(BigInt) };
-          const others = names
-            .filter((other) => other !== name)
-            .map((other) => words[other as FilterName][HERE]);
-          expect([names, name, all(programs, asked)]).toEqual([names, name, endOf({ errno })]);
-          expect([names, name, all(others, asked)]).toEqual([names, name, "allow"]);
-        }
-      }),
-      { numRuns: 500 },
-    );
-  });
-});
-
-test("a short program decides as the filter that it is made from, whatever that says", () => {
-  const ENDS = [0x7fff0000, 0x80000000, 0x50001, 0x5000d];
-  const value = fc.constantFrom(0, 1, 2, 3, 8, 9, 15, 16, 0x80000000, 0xfffffff0, 0xffffffff);
-  const mask = fc.constantFrom(1, 2, 3, 8, 15, 0x80000000, 0xfffffff0, 0xffffffff);
-  const step = fc.record({
-    offset: fc.constantFrom(0, 4, 16),
-    mask,
-    // Some bits of a word are not compared by size.
-    code: fc.constantFrom(0x15, 0x45, 0x25, 0x35),
-    value,
-    yes: fc.nat(5),
-    no: fc.nat(5),
-  });
-  const filter = fc.array(step, { minLength: 1, maxLength: 6 }).map((steps) => {
-    const size = (at: number) => (steps[at]?.mask === ALL ? 2 : 3);
-    const places = steps.map((_, at) => steps.slice(0, at).reduce((sum, _step, i) => sum + size(i), 0));
-    const end = steps.reduce((sum, _step, i) => sum + size(i), 0);
-    // To a later step, or to an end.
-    const target = (at: number, ahead: number) => places[at + 1 + ahead] ?? end + (ahead % ENDS.length);
-    const words = steps.flatMap((one, at) => {
-      const jump = (places[at] ?? 0) + size(at) - 1;
-      const [yes, no] = [target(at, one.yes) - jump - 1, target(at, one.no) - jump - 1];
-      const code = one.mask === ALL || one.code < 0x20 ? one.code : 0x45;
-      return [
-        ...[0x20, one.offset],
-        ...(one.mask === ALL ? [] : [0x54, one.mask]),
-        ...[code | (yes << 16) | (no << 24), one.value],
-      ];
-    });
-    return Uint32Array.from([...words, ...ENDS.flatMap((action) => [0x06, action])]);
-  });
-  const words = fc.record({ number: value, arch: value, given: value });
   fc.assert(
-    fc.property(filter, filter, fc.array(words, { minLength: 20, maxLength: 20 }), (one, other, calls) => {
-      const decisions = new Decisions();
-      const alone = programOf(decisions.together([decisions.read(one)]));
-      const both = programOf(decisions.together([decisions.read(one), decisions.read(other)]));
-      for (const { number, arch, given } of calls) {
-        const call = { number, arch, arguments: [BigInt(given)] };
-        expect(judge(alone, call)).toBe(judge(one, call));
-        expect(judge(both, call)).toBe(stricter(judge(one, call), judge(other, call)));
-      }
+    fc.property(number, arch, anyArguments, (number, arch, given) => {
+      const call = { number, arch, arguments: given };
+      expect(judge(program, call)).toBe(apart.map((words) => judge(words, call)).reduce(stricter));
     }),
-    { numRuns: 3000 },
+    { numRuns: 1000 },
   );
-});
-
-test("a program of several filters is shorter than theirs", () => {
-  const length = (names: readonly string[]) => compileTogether(names, HERE).length / 2;
-  for (const names of SETS) {
-    expect(length(names)).toBeLessThan(160);
-    expect(length(names)).toBeLessThan(names.reduce((sum, name) => sum + length([name]), 0));
-  }
 });
 
 /** What the text says of a call whose rules these are. */
@@ -374,31 +160,6 @@ function expectedOf({ otherwise, rules }: FilterText, given: readonly bigint[]):
 
 const holds = (one: Comparison, value: bigint) =>
   one.is === "equal" ? (value & one.mask) === one.value : value !== one.value;
-
-/** Arguments that the conditions of a call distinguish, and some that they do not. */
-function interesting(rules: readonly Rule[]): bigint[][] {
-  const values = new Map<number, Set<bigint>>();
-  for (const { argument, anyOf } of rules.flatMap(({ conditions }) => conditions)) {
-    const found = values.get(argument) ?? new Set([0n, 1n, 0xffffffffn, LONG]);
-    values.set(argument, found);
-    for (const { value } of anyOf)
-      for (const near of [
-        value - 1n,
-        value,
-        value + 1n,
-        value | (1n << 32n),
-        value | (1n << 63n),
-        value | 0x80000n,
-      ])
-        found.add(BigInt.asUintN(64, near));
-  }
-  let all: bigint[][] = [[0n, 0n, 0n, 0n, 0n, 0n]];
-  for (const [argument, found] of values)
-    all = all.flatMap((given) => [...found].map((value) => given.with(argument, value)));
-  // Some 10,000 are enough of them.
-  const step = 2 * Math.floor(all.length / 20_000) + 1;
-  return [...all.filter((_, i) => i % step === 0), [LONG, LONG, LONG, LONG, LONG, LONG]];
-}
 
 type Case = [filter: FilterName, call: string, given: readonly (bigint | number)[], expected: string];
 

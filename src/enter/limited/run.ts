@@ -48,9 +48,15 @@ type RefusedPlan = Extract<LimitedPlan, { allowed: false }>;
 /** The remedy for a file that needs more than one command. */
 const CHECK = `jailkit config check ${LIMITED_CONFIG_FILE}`;
 
-/** A remedy for files of the jail, as the administrator has to type it, who is on the host. */
+/**
+ * A remedy for files of the jail, as the administrator has to type it, who is on the host. Where a symbolic link of the jail
+ * leads elsewhere, only a tool of the host tells which file that is.
+ */
 const fromHost = (remedy: ByteString, jail: ByteString): ByteString =>
-  remedy.replace(/ (\/etc\/jailkit\/[^\s;'"]+)/g, (_, path) => ` ${shellWord(jail + path)}`);
+  (/ \/(?!etc\/jailkit\/)/.test(remedy) ? CHECK : remedy).replace(
+    / (\/etc\/jailkit\/[^\s;'"]+)/g,
+    (_, path) => ` ${shellWord(jail + path)}`,
+  );
 
 /** The keys that decided, for the log. */
 function why({ by: { pattern, word, forced } }: AllowedPlan): string {

@@ -26,6 +26,8 @@ export interface ManifestEntry {
   minor?: number | undefined;
   /** A hard link of its source. */
   hardLink?: boolean | undefined;
+  /** It was in the jail, without a record, before anything that is recorded needed it: it is not ours to remove. */
+  before?: boolean | undefined;
   /** Fields of a newer version, kept as they are. */
   unknown?: Record<string, unknown> | undefined;
 }
@@ -144,7 +146,9 @@ function rest(record: Json, known: ReadonlySet<string>): Json | undefined {
 
 const TYPES = ["file", "directory", "link", "char", "block"] as const;
 const ENTRY_FIELDS = new Set(
-  "path type source sections neededBy reason mode uid gid size mtime target major minor hardLink".split(" "),
+  "path type source sections neededBy reason mode uid gid size mtime target major minor hardLink before".split(
+    " ",
+  ),
 );
 const REQUEST_FIELDS = new Set(["tool", "sections", "operands", "options", "time", "unfinished"]);
 const MANIFEST_FIELDS = new Set("version jail live sockets without imported requests entries".split(" "));
@@ -176,6 +180,7 @@ function entryOf(value: unknown): ManifestEntry | undefined {
     major: numberOf(value.major),
     minor: numberOf(value.minor),
     hardLink: value.hardLink === true ? true : undefined,
+    before: value.before === true ? true : undefined,
     unknown: rest(value, ENTRY_FIELDS),
   };
 }

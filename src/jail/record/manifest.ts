@@ -10,7 +10,7 @@ import {
   type ManifestEntry,
   type ManifestRequest,
 } from "./manifest-text.ts";
-import { manifestPath } from "./record-file.ts";
+import { MANIFEST_LIMIT, manifestPath } from "./record-file.ts";
 import { recovered } from "./recover.ts";
 import { contentOf, findManifest, identityOf, type KnownJail, locked, REGISTRY } from "./registry.ts";
 
@@ -118,11 +118,14 @@ export function removeRequests(manifest: Manifest, which: (request: ManifestRequ
   });
 }
 
-/** Records entries that were put into the jail. Sections of an existing entry stay too, unless `replaceSections`. */
+/**
+ * Records entries that were put into the jail. Sections of an existing entry stay too, unless `replaceSections`; that the
+ * jail had it before stays, unless `replaceBefore`.
+ */
 export function updateEntries(
   manifest: Manifest,
   entries: Iterable<ManifestEntry>,
-  { replaceSections = false } = {},
+  { replaceSections = false, replaceBefore = false } = {},
 ): void {
   const list = [...entries];
   if (list.length === 0) return;
@@ -135,7 +138,13 @@ export function updateEntries(
       }
       const earlier = replaceSections ? [] : there.sections;
       const sections = [...new Set([...earlier, ...entry.sections])];
-      content.entries.set(entry.path, { ...entry, sections, unknown: entry.unknown ?? there.unknown });
+      const before = entry.before ?? (replaceBefore ? undefined : there.before);
+      content.entries.set(entry.path, {
+        ...entry,
+        sections,
+        before,
+        unknown: entry.unknown ?? there.unknown,
+      });
     }
   });
 }
@@ -150,7 +159,7 @@ export function removeEntries(manifest: Manifest, paths: Iterable<ByteString>): 
 
 /**
  * Writes the manifest: under a lock, applies the changes since openManifest to the present file, so that two runs at once
- * lose nothing. The file is replaced by rename(2), 0600, in a directory 0700.
+ * lose nothing. The file is replaced by rename(2), 0600, in a directory 0700. Throws JailkitError "file-full", SystemError.
  */
 export function saveManifest(manifest: Manifest): void {
   const { id, registry, pending } = manifest;
@@ -161,7 +170,8 @@ export function saveManifest(manifest: Manifest): void {
       for (const apply of pending) apply(content);
       content.jail = jail;
       const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
-      putFile(tree, manifestPath(registry, id), formatManifest(content), attributes, { replace: true });
+      const options = { replace: true, most: MANIFEST_LIMIT };
+      putFile(tree, manifestPath(registry, id), formatManifest(content), attributes, options);
       manifest.content = content;
       manifest.pending = [];
     });

@@ -73,7 +73,7 @@ export class JailRecord {
     try {
       recordRequest(manifest, asked);
       saveManifest(manifest);
-      const records = coming.map((entry) => manifestEntry(entry, hardlink && entry.type === "file"));
+      const records = coming.map((entry) => this.#record(manifest, entry, hardlink && entry.type === "file"));
       writeJournal(root, manifest.id, JOURNAL, {
         put: new Map(records.map((one) => [one.path, one])),
         directories: coming.map(({ path }) => directoryOf(path)),
@@ -102,11 +102,20 @@ export class JailRecord {
     }
     updateEntries(
       manifest,
-      ours.map((entry) => manifestEntry(entry, links.has(entry))),
+      ours.map((entry) => this.#record(manifest, entry, links.has(entry))),
+      { replaceBefore: true },
     );
     saveManifest(manifest);
     removeJournal(manifest.id, JOURNAL);
     if (isBlank(manifest.content)) forgetJail(manifest.id, manifest.registry);
+  }
+
+  /** An entry for the record, which says whether the jail had it already, and nothing knew of it. */
+  #record({ content: { entries } }: Manifest, entry: Entry, hardLink: boolean): ManifestEntry {
+    const known = entries.get(entry.path);
+    const record = manifestEntry(entry, hardLink);
+    if (entry.action !== "create" && (known === undefined || known.before)) record.before = true;
+    return record;
   }
 
   #withdraw(): void {

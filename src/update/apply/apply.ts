@@ -16,8 +16,7 @@ import type { Change } from "../plan/compare.ts";
 import type { ChangeOrder } from "../plan/order.ts";
 import { commit, discard, discardDirectories, type Staged, stage } from "./stage.ts";
 
-interface Done {
-  readonly entry: Entry;
+interface Done extends Pick<Change, "entry" | "existing"> {
   readonly hardlink: boolean;
 }
 
@@ -79,7 +78,7 @@ class ChangeRun {
     // Files prepared inside a directory have appeared with it.
     for (const { change, linked } of inside) {
       const isDone = !this.hopeless && !this.failed.has(change.entry);
-      if (isDone) this.done.push({ entry: change.entry, hardlink: linked });
+      if (isDone) this.done.push({ ...change, hardlink: linked });
     }
     const entries = this.doneEntries();
     const left = ready.filter(({ change }) => !entries.has(change.entry));
@@ -132,7 +131,7 @@ class ChangeRun {
     }
     try {
       if (commit(this.root, one) === "done") {
-        this.done.push({ entry: change.entry, hardlink: one.linked });
+        this.done.push({ ...change, hardlink: one.linked });
         this.events.changed(change);
       } else {
         this.takeBack(one);

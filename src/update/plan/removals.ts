@@ -12,7 +12,7 @@ export interface Removals {
   /** In the order of removal: each directory after its content. */
   readonly removals: readonly Removal[];
   readonly kept: readonly Kept[];
-  /** Entries of the record that are no longer in the jail. */
+  /** Entries of the record that are no longer in the jail, or that it had before, and that nothing recorded needs now. */
   readonly forgotten: readonly ByteString[];
 }
 
@@ -46,7 +46,7 @@ export function decideRemovals(
   const { root } = state;
   const kept: Kept[] = [];
   const going = new Map<ByteString, Removal>();
-  const keep = ({ path, existing }: Found) => kept.push({ path, reason: reasonOf(existing) });
+  const keep = (one: Found) => kept.push({ path: one.path, reason: reasonOf(one) });
   const remove = ({ path, existing }: Found) =>
     going.set(path, { path, type: typeOf(existing), seen: existing.stat });
 
@@ -74,14 +74,16 @@ export function decideRemovals(
     else if (one.record === undefined) keep(one);
   }
   const removals = [...going.values()].sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));
-  const forgotten = candidates.filter(
-    ({ path, record }) => record !== undefined && state.at(path) === undefined,
-  );
+  const isForgotten = ({ path, record }: Candidate) =>
+    record !== undefined && (state.at(path) === undefined || (record.before && !going.has(path)));
+  const forgotten = candidates.filter(isForgotten);
   return { removals, kept, forgotten: forgotten.map(({ path }) => path) };
 }
 
-/** True if it is unchanged, or, if not recorded, a copy. */
+/** True if it is unchanged and the jail did not have it before, or, if not recorded, a copy. */
 function isOurs({ record, existing: { origin } }: Found): boolean {
+  // What is not recorded may need it.
+  if (record?.before === true) return false;
   return origin === "as-put" || (record === undefined && origin === "unrecorded");
 }
 
@@ -94,7 +96,8 @@ function wasFilled({ record, existing: { origin } }: Found, names: readonly Byte
   return record === undefined && names.length > 0 && origin === "made-here";
 }
 
-function reasonOf({ origin, stat }: JailObject): string {
+function reasonOf({ record, existing: { origin, stat } }: Found): string {
+  if (record?.before === true) return "was in the jail before jailkit recorded it";
   if (origin === "user") return `belongs to uid ${stat.uid}`;
   return origin === "changed" ? "was changed in the jail" : "was created in the jail";
 }

@@ -19,7 +19,7 @@ const together = (file: string, from: string, to: string): Mutant => ({
   file: `build/filters/${file}.ts`,
   from,
   to,
-  test: "unit/filters.test.ts",
+  test: "slow/filters.test.ts",
   title: "decides as",
 });
 
