@@ -197,7 +197,7 @@ class AccountCheck {
       const message = `${what} was put aside in ${display(aside)} by a run of jk_jailuser that was interrupted`;
       this.#report("home-missing", message, jailSideCommand(jail, real.name, "-n -m"), path);
     } else if (owner === undefined) {
-      const create = `install -d -o ${uid} -g ${gid} -m 0700 ${shellWord(path)}`;
+      const create = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(path)}`;
       const remedy = isJailsOwn(home) ? this.#facts.otherHome(real) : create;
       this.#report("home-missing", `${what} does not exist`, remedy, path);
     } else if (owner !== uid && this.#facts.relaxed(real).relaxHomeOwner) {
@@ -209,7 +209,7 @@ class AccountCheck {
         this.#users.some((one) => one?.uid === owner && dirsEqual(one.home, home)) ||
         this.#facts.mayBeHome(path);
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
-      const remedy = own ? `chown -h ${uid}:${gid} ${shellWord(path)}` : this.#facts.otherHome(real);
+      const remedy = own ? `chown -h +${uid}:+${gid} ${shellWord(path)}` : this.#facts.otherHome(real);
       this.#report("home-owner", `${what} belongs to uid ${owner}`, remedy, path);
     } else this.#checkHomeGroup(real, path, what);
     this.#checkAboveHome(real, what);
@@ -223,7 +223,7 @@ class AccountCheck {
     if (stat === undefined || !isDirectory(stat) || stat.gid === gid) return;
     if (!shell.endsWith("/jk_chrootsh") || relaxed(real).relaxHomeGroup) return;
     const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
-    const remedy = own ? `chgrp -h ${gid} ${shellWord(path)}` : this.#facts.otherHome(real);
+    const remedy = own ? `chgrp -h +${gid} ${shellWord(path)}` : this.#facts.otherHome(real);
     this.#report("home-group", `${what} has group ${stat.gid}, so that the login is refused`, remedy, path);
   }
 

@@ -57,6 +57,7 @@ export const PROBLEM_CODES = {
   failed: "something failed, which has no code of its own",
   file: "a file could not be changed after a jail was moved",
   "file-exists": "a file is there already",
+  "file-full": "a file would become longer than what is read of it",
   "file-in-the-way": "a file is in the place of a directory or link",
   "file-unsafe": "others than root can change a file",
   "files-change": "files change while they are looked at",

@@ -9,7 +9,8 @@ import { hostText } from "../system/host-files.ts";
 import { hostUser } from "../system/name-services.ts";
 import { shadowEntry } from "../system/shadow.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
-import { createdHomeOf, homeIdOf, jailsForgotten, ownerOf } from "./kept-homes.ts";
+import { homeIdOf } from "./ids.ts";
+import { createdHomeOf, jailsForgotten, ownerOf } from "./kept-homes.ts";
 import type { Creating, KeptHome, Once, OnceUser } from "./once-shape.ts";
 
 // A run may be killed while useradd(8) creates an account, and before it is known which uid that has. An account of this
@@ -56,6 +57,12 @@ export function dayOf(name: ByteString): number | undefined {
 export function isUntouched(name: ByteString, day: number | undefined): boolean {
   const entry = shadowOf(name);
   return entry !== undefined && ["!", "*"].includes(entry.password) && entry.lastChange === day;
+}
+
+/** Whether an account that has no password was created on another day. */
+export function isOfOtherDay(name: ByteString, day: number | undefined): boolean {
+  const now = day === undefined ? undefined : dayOf(name);
+  return now !== undefined && now !== day && isUntouched(name, now);
 }
 
 /**

@@ -1,11 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { quoted } from "../cli/display.ts";
-import { describeError, isReported } from "../cli/error.ts";
+import { display, quoted } from "../cli/display.ts";
+import { answered, describeError, isReported } from "../cli/error.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
+import { hostUser } from "../system/name-services.ts";
 import type { AccountRun } from "../users/account-run.ts";
-import { createdIn, keptKey } from "./kept-homes.ts";
-import { ONCE_FILE, readOnce, union, writeOnce } from "./once.ts";
+import { homeIdOf, jailIdAt, MAY_BE_OTHER, samenessOf } from "./ids.ts";
+import { createdHomeOf, createdIn, jailsForgotten, keptKey } from "./kept-homes.ts";
+import { createdOf, ONCE_FILE, readOnce, union, writeOnce } from "./once.ts";
 import type { Creating, LeftJail, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What was declared once, with the new path of a jail that was moved. Pure. */
@@ -69,7 +71,25 @@ export function planDeclaredMove(from: ByteString, to: ByteString) {
     before.users.some((user) => names(user) || user.left.some(names) || isIn(user.createdHome)) ||
     before.kept.some(({ home }) => isIn(home));
   if (!isNamed) return undefined;
-  return { path: ONCE_FILE, follow: () => writeOnce(before, withMovedJail(before, from, to)) };
+  return {
+    path: ONCE_FILE,
+    follow: () => writeOnce(before, withNewIds(withMovedJail(before, from, to), to)),
+  };
+}
+
+/** With what identifies a jail and the homes in it, if all of it was copied to another file system. */
+function withNewIds(once: Once, jail: ByteString): Once {
+  const directoryId = jailIdAt(jail);
+  const isCopy = ({ path, directoryId: before }: OnceJail) =>
+    path === jail && samenessOf(before, directoryId) === "other";
+  if (!once.jails.some(isCopy)) return once;
+  const users = once.users.map((user) => {
+    const account = user.jail === jail ? answered(() => hostUser(user.name)) : undefined;
+    const home = splitHome(account?.home ?? "")?.home;
+    if (account === undefined || home === undefined) return user;
+    return { ...user, homeId: homeIdOf(joinHome(jail, home), account.uid) ?? user.homeId };
+  });
+  return { ...once, users, jails: once.jails.map((one) => (isCopy(one) ? { ...one, directoryId } : one)) };
 }
 
 type Run = Pick<AccountRun, "name" | "status" | "home" | "moved">;
@@ -82,8 +102,11 @@ export function withFollowed(once: Once, runs: readonly Run[]): Once {
   const byName = new Map(runs.map((run) => [run.name, run]));
   const now = <T extends OnceUser | Creating>(one: T): T => {
     const move = byName.get(one.name)?.moved;
-    const isOurs = move !== undefined && move.from === one.createdHome;
-    return isOurs ? { ...one, createdHome: move.to } : one;
+    if (move === undefined || move.from !== one.createdHome) return one;
+    // Where it was copied to, it is another directory.
+    const uid = "homeId" in one ? one.created : undefined;
+    const homeId = uid === undefined ? undefined : homeIdOf(move.to, uid);
+    return { ...one, createdHome: move.to, ...(homeId === undefined ? {} : { homeId }) };
   };
   const users = once.users.map(now);
   const jails = users.flatMap((user) => {
@@ -101,28 +124,65 @@ export function withFollowed(once: Once, runs: readonly Run[]): Once {
  * more, and in which jails the accounts are. Returns a warning if that is not possible, for example while apply is running.
  */
 export function followAccounts(runs: readonly Run[], tool: string): string[] {
-  try {
-    follow(runs, tool);
-    return [];
-  } catch (error) {
-    if (!isReported(error)) throw error;
+  if (!runs.some(({ status, moved }) => status === "done" || moved !== undefined)) return [];
+  const isToldBy = (error: Error) => {
     const moved = runs.filter((run) => run.moved !== undefined);
     const which = (moved.length > 0 ? moved : runs).map(({ name }) => quoted(name)).join(", ");
     const what =
       moved.length > 0
         ? `jailkit apply does not know where the homes of accounts are now (${which}), and leaves them there with --delete-homes`
         : `jailkit apply does not know which jails accounts are in now (${which}), and may give their uids to others when they are removed`;
-    return [`${what}: ${describeError(error)}`];
+    return `${what}: ${describeError(error)}`;
+  };
+  return change((once) => withFollowed(once, runs), tool, isToldBy);
+}
+
+/** Changes what was declared once. Returns the warning that `told` makes of an error, such as "busy" while apply is running. */
+function change(now: (once: Once) => Once, tool: string, told: (error: Error) => string): string[] {
+  try {
+    const read = readOnce();
+    if (now(read) === read) return [];
+    // It may wait for the jails that this run has locked.
+    using _lock = lockDeclarations({ tool, noWait: true, json: true });
+    const before = readOnce();
+    writeOnce(before, now(before));
+    return [];
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    return [told(error)];
   }
 }
 
-/** Throws JailkitError, also "busy" while apply is running. */
-function follow(runs: readonly Run[], tool: string): void {
-  if (!runs.some(({ status, moved }) => status === "done" || moved !== undefined)) return;
-  const read = readOnce();
-  if (withFollowed(read, runs) === read) return;
-  // It may wait for the jails that this run has locked.
-  using _lock = lockDeclarations({ tool, noWait: true, json: true });
-  const before = readOnce();
-  writeOnce(before, withFollowed(before, runs));
+/**
+ * Says that a tool has created accounts, which apply has not created, though one of such a name may have been declared once.
+ * Returns warnings, as followAccounts.
+ */
+export function tellCreated(names: readonly ByteString[], tool: string): string[] {
+  const now = (once: Once): Once => {
+    const isNew = ({ name, directory }: OnceUser) => !directory && names.includes(name);
+    if (!once.users.some(isNew)) return once;
+    const homes = once.users.flatMap((user) => (isNew(user) ? (createdHomeOf(user) ?? []) : []));
+    const users = once.users.map((user) =>
+      isNew(user) ? { ...user, ...createdOf(undefined), homeId: MAY_BE_OTHER } : user,
+    );
+    const jails = once.users.flatMap((user, index) => jailsForgotten(user, users[index]));
+    const more = [...homes.map((home) => ({ ...home, created: undefined })), ...jails];
+    return { ...once, users, kept: [...once.kept, ...more] };
+  };
+  return change(now, tool, (error) => {
+    const which = names.map(quoted).join(", ");
+    return `jailkit apply may take accounts for those of before that it created (${which}), and remove them: ${describeError(error)}`;
+  });
+}
+
+/** Says that a jail was deleted, or is to be known no more: what is at its path then is another one. Returns warnings. */
+export function tellForgotten(jail: ByteString, tool: string): string[] {
+  const now = (once: Once): Once => {
+    const jails = once.jails.filter(({ path }) => path !== jail);
+    return jails.length === once.jails.length ? once : { ...once, jails };
+  };
+  return change(now, tool, (error) => {
+    const what = `jailkit apply may take another jail at ${display(jail)} for this one`;
+    return `${what}, and remove it: ${describeError(error)}`;
+  });
 }

@@ -1,11 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { usageAt } from "../../ffi/extents.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { ownersIn } from "../jail/accounts/service-users.ts";
-import { atSpot, lookUp } from "../jail/fs/look.ts";
+import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, joinPath, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
 import type { LeftHome } from "../jails/delete-plan.ts";
@@ -243,21 +242,6 @@ export const ownerOf = (home: ByteString): number | undefined =>
     const { jail, path } = placeOf({ home });
     using root = jail === "/" ? openTree("/") : openJailRoot(jail);
     return lookUp(root, path)?.stat.uid;
-  });
-
-/**
- * Identifies a directory that is the home of a uid, under whatever name it is later: no other one of its file system has the
- * same number, and was created in the same moment. The number of the device is that of a machine which has not started again.
- * Undefined if it is not there, or that is not known.
- */
-export const homeIdOf = (home: ByteString, uid: number): ByteString | undefined =>
-  answered(() => {
-    const { jail, path } = placeOf({ home });
-    if (jail === "/" || path === "/") return undefined;
-    using root = openJailRoot(jail);
-    const found = atSpot(root, path, ({ parent, name }) => usageAt(parent.fd, name));
-    const isHome = found?.uid === uid && isDirectory(found);
-    return isHome && found.birth !== undefined ? `${found.ino} ${found.birth}` : undefined;
   });
 
 /** For the owners of what is in a directory of a jail, a name each; undefined if that cannot be known. */

@@ -1,23 +1,19 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { answered } from "../cli/error.ts";
-import type { Place } from "../config/model.ts";
 import { Begun } from "./begun.ts";
 import type { Change } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
-import { changesOf } from "./compare/work.ts";
-import { asCreated } from "./creating.ts";
-import { createdHomeOf, homeIdOf, jailsForgotten, KeptHomes, keptKey } from "./kept-homes.ts";
+import { changesOf, type JailWork, type UserWork } from "./compare/work.ts";
+import { asCreated, dayOf } from "./creating.ts";
+import { homeIdOf, jailIdAt } from "./ids.ts";
+import { createdHomeOf, jailsForgotten, KeptHomes, keptKey } from "./kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { addOnce, createdOf, isWritten, union, writeOnce } from "./once.ts";
-import { onceOf, sameOr } from "./once-of.ts";
+import { addOnce, createdOf, isWritten, writeOnce } from "./once.ts";
+import { declaredIn, onceJailOf, onceOf, sameOr, withHomeId } from "./once-of.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
 type Compared = Pick<Comparison, "jails" | "settledLeft" | "forgotten" | "letGo" | "out">;
-
-/** The same, declared by another file. */
-const declaredIn = <T extends OnceJail | OnceUser>({ file }: Place, once: T): T =>
-  once.file === file ? once : { ...once, file };
 
 /** What was declared once, while a declaration is carried out. */
 export class Memory {
@@ -62,21 +58,16 @@ export class Memory {
     // Of what is refused, nothing is made: what is there is of others, and --prune must leave it to them.
     const refused = new Set(gone.jails.flatMap(({ path, fault }) => (fault === undefined ? [] : path)));
     const works = new Map(gone.jails.flatMap((jail) => jail.users.map((one) => [one.declared.name, one])));
+    const ids = new Map(gone.jails.map(({ path, directoryId }) => [path, directoryId]));
     for (const jail of jails) {
       const once = this.#jails.get(jail.path);
-      if (!refused.has(jail.path)) this.#addJail(jail, once);
+      if (!refused.has(jail.path)) this.#addJail(jail, once, ids.get(jail.path));
       else if (once !== undefined) this.#jails.set(jail.path, declaredIn(jail.place, once));
     }
-    for (const user of users) {
-      const once = this.#users.get(user.name);
-      const { fault, onlyTakes } = works.get(user.name) ?? {};
-      if (onlyTakes) this.#put(user.name, once && declaredIn(user.place, once));
-      else this.#put(user.name, onceOf(fault === undefined ? user : { ...user, keys: undefined }, once));
-    }
+    for (const user of users) this.#addUser(user, works.get(user.name));
     for (const { name, jail } of gone.settledLeft) this.forgetLeft(name, jail);
-    for (const { of, name } of gone.forgotten) {
-      const home = of === "user" ? createdHomeOf(this.#users.get(name)) : undefined;
-      if (home !== undefined) this.#keep(home);
+    for (const { of, name, isOther } of gone.forgotten) {
+      if (of === "user") this.#keepHome(this.#users.get(name), isOther);
       // One that was begun has still to get its password field.
       this.#drop(of, name);
     }
@@ -112,7 +103,9 @@ export class Memory {
   }
 
   /** Forgets that an account was about to be created. */
-  settled({ mark }: Pick<Creating, "mark">): void {
+  settled({ mark, name }: Pick<Creating, "mark" | "name">): void {
+    // The password field that it has now is of today.
+    if (this.#users.get(name)?.created !== undefined) this.#change(name, { createdDay: dayOf(name) });
     this.#creating = this.#creating.filter((one) => one.mark !== mark);
     this.#changed = true;
   }
@@ -128,6 +121,12 @@ export class Memory {
   stays(home: KeptHome): void {
     this.#keep(home);
     if (createdHomeOf(this.#users.get(home.name))?.home !== home.home) this.write();
+  }
+
+  /** Keeps the home that apply created for a user; `isOther`: another one may be in its place. */
+  #keepHome(user: OnceUser | undefined, isOther = false): void {
+    const home = createdHomeOf(user);
+    if (home !== undefined) this.#keep(isOther ? { ...home, created: undefined } : home);
   }
 
   #keep(home: KeptHome): void {
@@ -189,9 +188,21 @@ export class Memory {
   settleUser(user: DeclaredUser): void {
     const before = this.#users.get(user.name);
     const other = this.beside?.users.find(({ name, jail }) => name === user.name && jail === user.jail);
-    const now = onceOf(user, other && onceOf(other, undefined));
+    const now = onceOf(user, other && onceOf(other, undefined, undefined), undefined);
     this.#put(user.name, sameOr(before, { ...now, ...createdOf(before), left: before?.left ?? [] }));
     this.#changed = true;
+  }
+
+  /** Records which directories a jail and the homes of users are that this run has changed: its end writes that. */
+  identify({ path, changes, users }: Pick<JailWork, "path" | "changes" | "users">): void {
+    const jail = this.#jails.get(path);
+    const directoryId = changes.length === 0 ? undefined : jailIdAt(path);
+    if (jail !== undefined && directoryId !== undefined)
+      this.#jails.set(path, sameOr(jail, { ...jail, directoryId }));
+    for (const { declared, changes } of users) {
+      const user = this.#users.get(declared.name);
+      if (user !== undefined && changes.length > 0) this.#put(user.name, sameOr(user, withHomeId(user)));
+    }
   }
 
   /** Records changes of a jail or user that are about to be made: at once, since a run may be killed. Throws as write does. */
@@ -267,16 +278,21 @@ export class Memory {
     ...{ kept: this.#kept, creating: this.#creating },
   });
 
-  #addJail(declared: DeclaredJail, once: OnceJail | undefined): void {
-    const { path, place, sections, files, live } = declared;
-    const now = {
-      ...{ path, file: place.file, sections: union(once?.sections, sections) },
-      files: union(once?.files, files.map(this.pathOf)),
-      live: union(once?.live, live ?? []),
-      // What is declared to be off is off.
-      logSocket: declared.logSocket ?? once?.logSocket ?? false,
-      proc: declared.proc ?? once?.proc ?? false,
-    };
-    this.#jails.set(path, sameOr(this.#jails.get(path), now));
+  /** `directoryId`: which directory it is now; undefined if that is not known, or as it was. */
+  #addJail(declared: DeclaredJail, once: OnceJail | undefined, directoryId?: ByteString): void {
+    const before = this.#jails.get(declared.path);
+    const now = onceJailOf(declared, once, this.pathOf, directoryId);
+    this.#jails.set(
+      declared.path,
+      sameOr(before, { ...now, directoryId: directoryId ?? before?.directoryId }),
+    );
+  }
+
+  #addUser(user: DeclaredUser, { fault, onlyTakes, homeId }: Partial<UserWork> = {}): void {
+    const once = this.#users.get(user.name);
+    const whole = fault === undefined ? user : { ...user, keys: undefined };
+    const now = onlyTakes ? once && declaredIn(user.place, once) : onceOf(whole, once, homeId);
+    if (!user.directory && now?.created === undefined) this.#keepHome(once, true);
+    this.#put(user.name, now);
   }
 }

@@ -1,14 +1,51 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { Place } from "../config/model.ts";
+import { passwdByName } from "../system/accounts.ts";
 import { isLimitedShell } from "../users/access.ts";
-import type { DeclaredUser } from "./model.ts";
+import { homeIdOf, samenessOf } from "./ids.ts";
+import type { DeclaredJail, DeclaredUser } from "./model.ts";
 import { createdOf, leftJails, policiesIn, sumOf, union } from "./once.ts";
-import type { OnceUser } from "./once-shape.ts";
+import type { OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What is as it was stays the same object, which writeOnce need not write down. */
 export const sameOr = <T>(before: T | undefined, now: T): T =>
   before !== undefined && Bun.deepEquals(before, now) ? before : now;
 
-/** A user who is declared. `once`: as it was before. */
-export function onceOf(user: DeclaredUser, once: OnceUser | undefined): OnceUser {
+/** A jail that is declared. `once`: as it was before. `directoryId`: which directory it is now; undefined if that is not known. */
+export function onceJailOf(
+  { path, place, sections, files, live, logSocket, proc }: DeclaredJail,
+  before: OnceJail | undefined,
+  pathOf: (operand: ByteString) => ByteString,
+  directoryId: ByteString | undefined,
+): OnceJail {
+  const once = samenessOf(before?.directoryId, directoryId) === "other" ? undefined : before;
+  return {
+    ...{ path, file: place.file, directoryId, sections: union(once?.sections, sections) },
+    files: union(once?.files, files.map(pathOf)),
+    live: union(once?.live, live ?? []),
+    // What is declared to be off is off.
+    logSocket: logSocket ?? once?.logSocket ?? false,
+    proc: proc ?? once?.proc ?? false,
+  };
+}
+
+/** The same, declared by another file. */
+export const declaredIn = <T extends OnceJail | OnceUser>({ file }: Place, once: T): T =>
+  once.file === file ? once : { ...once, file };
+
+/** A user whose account was changed, with which directory its home is now: of one that apply created it is known since. */
+export function withHomeId(user: OnceUser): OnceUser {
+  const { name, directory, createdHome } = user;
+  const account = directory || createdHome !== undefined ? undefined : passwdByName(name);
+  return { ...user, homeId: (account && homeIdOf(account.home, account.uid)) ?? user.homeId };
+}
+
+/** A user who is declared. `once`: as it was before. `homeId`: which directory its home is now; undefined if that is not known. */
+export function onceOf(
+  user: DeclaredUser,
+  once: OnceUser | undefined,
+  homeId: ByteString | undefined,
+): OnceUser {
   const { name, place, jail, directory, groups, keys = [], policy, shell } = user;
   const isSame = once?.jail === jail;
   const limited = policy === undefined && isSame ? once.limited : isLimitedShell(shell);
@@ -16,7 +53,8 @@ export function onceOf(user: DeclaredUser, once: OnceUser | undefined): OnceUser
   const now = {
     ...{ name, file: place.file, jail, directory },
     // One of a directory is another account, whatever its uid.
-    ...createdOf(directory ? undefined : once),
+    ...createdOf(directory || samenessOf(once?.homeId, homeId) === "other" ? undefined : once),
+    homeId: directory ? undefined : (homeId ?? once?.homeId),
     out: false,
     limited,
     policy: policy !== undefined || before.includes(limited),

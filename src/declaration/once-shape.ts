@@ -19,6 +19,8 @@ export const ONCE = {
           path: text,
           // The one that declares it.
           file: text,
+          // Which directory it was, as jailIdOf; undefined while it is being made, or if that is not known.
+          directoryId: { kind: "nullable", of: text, optional: true },
           sections: many,
           files: many,
           live: many,
@@ -43,7 +45,7 @@ export const ONCE = {
           createdDay: { kind: "nullable", of: day, optional: true },
           // As the account had it when that home was created, or moved last; undefined if apply did not create it.
           createdHome: { kind: "nullable", of: text },
-          // Which directory that was, as homeIdOf; undefined if that is not known.
+          // Which directory the home of the account was, as homeIdOf; undefined if that is not known.
           homeId: { kind: "nullable", of: text, optional: true },
           // Somebody has taken the account out of its jail, and it was told that it stays.
           out: { kind: "flag" },

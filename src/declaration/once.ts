@@ -13,6 +13,7 @@ import { asideCommand } from "../system/free-name.ts";
 import { readShape } from "../transfer/shape.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { withCreated } from "./creating.ts";
+import { MAY_BE_OTHER } from "./ids.ts";
 import { isUsual } from "./known-file.ts";
 import type { DeclaredUser } from "./model.ts";
 import {
@@ -86,7 +87,7 @@ export function readOnce(fileOf: (file: ByteString) => ByteString = (file) => fi
     const { version, ...rest } = whole as Fields;
     if (typeof version !== "number" || ![1, 2, 3, VERSION, WITH_CREATING].includes(version))
       throw bad("is of another version of jailkit");
-    const written = readShape(version < 3 ? completed(rest) : { kept: [], ...rest }, ONCE);
+    const written = readShape(identified(version < 3 ? completed(rest) : { kept: [], ...rest }), ONCE);
     const once = withFiles(withCreated(withAdded(written, added)), fileOf);
     texts.set(once, fromBytes(bytes));
     return once;
@@ -138,7 +139,7 @@ function withAdded(once: Once, added: readonly unknown[]): Once {
   const jails = new Map(once.jails.map((jail) => [jail.path, jail]));
   const users = new Map(once.users.map((user) => [user.name, user]));
   for (const line of added) {
-    const begun = readShape({ ...(line as Fields), kept: [] }, ONCE);
+    const begun = readShape(identified({ ...(line as Fields), kept: [] }), ONCE);
     for (const jail of begun.jails) jails.set(jail.path, jail);
     for (const user of begun.users) users.set(user.name, user);
   }
@@ -157,6 +158,13 @@ const completed = ({ jails, users, ...rest }: Fields) => ({
   })),
 });
 
+/** An earlier version did not say which jail and which account that was. */
+const identified = ({ jails, users, ...rest }: Fields) => ({
+  ...rest,
+  jails: Array.isArray(jails) ? jails.map((jail) => ({ directoryId: MAY_BE_OTHER, ...jail })) : jails,
+  users: Array.isArray(users) ? users.map((user) => ({ homeId: MAY_BE_OTHER, ...user })) : users,
+});
+
 const encode = (_: string, value: unknown) =>
   value === undefined ? null : typeof value === "string" ? jsonText(value) : value;
 
@@ -164,6 +172,8 @@ const encode = (_: string, value: unknown) =>
 const texts = new WeakMap<Once | One, ByteString>();
 
 type One = OnceJail | OnceUser | KeptHome | Creating;
+
+const TOO_LONG = `it is longer than ${LARGEST} bytes`;
 
 /** Throws JailkitError "state-full": what would not be read again is not written. */
 function full(why: string): never {
@@ -199,7 +209,7 @@ function textOf(once: Once): ByteString {
         : [WITH_CREATING, `,"creating":${listed(once.creating, "creating")}`];
     const lists = `"jails":${listed(once.jails, "jails")},"users":${listed(once.users, "users")},"kept":${listed(once.kept, "kept")}`;
     const text = `{"version":${version},${lists}${last}}\n`;
-    return text.length > LARGEST ? full(`it is longer than ${LARGEST} bytes`) : text;
+    return text.length > LARGEST ? full(TOO_LONG) : text;
   });
 }
 
@@ -236,7 +246,12 @@ export function writeOnce(before: Once, now: Once, always = false): void {
 export function addOnce(begun: Pick<Once, "jails" | "users">): void {
   // A line may follow one that was not written to its end.
   const line = `\n{"jails":${listed(begun.jails, "jails")},"users":${listed(begun.users, "users")}}\n`;
-  withTree((tree) => appendToFile(tree, ONCE_FILE, toBytes(line)));
+  try {
+    withTree((tree) => appendToFile(tree, ONCE_FILE, toBytes(line), LARGEST));
+  } catch (error) {
+    if (error instanceof JailkitError && error.code === "file-full") full(TOO_LONG);
+    throw error;
+  }
 }
 
 /** What is remembered of an account that apply created. */

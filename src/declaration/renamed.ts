@@ -4,7 +4,7 @@ import { answered } from "../cli/error.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { isUntouched, markedAccount } from "./creating.ts";
-import { homeIdOf } from "./kept-homes.ts";
+import { homeIdOf } from "./ids.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
 import type { Once, OnceUser } from "./once-shape.ts";
 

@@ -22,7 +22,7 @@ export function requireOwnState(): void {
   const [what, remedy] = isDirectory(stat)
     ? [
         "users other than root can write it, and so change what --prune removes; check its contents, and then",
-        `chown 0:0 ${STATE_DIRECTORY} && chmod 0755 ${STATE_DIRECTORY}`,
+        `chown root:root ${STATE_DIRECTORY} && chmod 0755 ${STATE_DIRECTORY}`,
       ]
     : ["must be a directory; move it away", asideCommand(STATE_DIRECTORY)];
   throw new JailkitError("bad-state", 1, `${STATE_DIRECTORY}: ${what}: ${remedy}`, undefined, remedy);

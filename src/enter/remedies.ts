@@ -55,9 +55,9 @@ export function atHome(
 /** Creates a home; what is in its place is kept under the free name `aside`. */
 export function homeRemedy(path: ByteString, uid: number, gid: number, aside?: ByteString): ByteString {
   const word = shellWord(path);
-  if (aside === undefined) return `install -d -o ${uid} -g ${gid} -m 0700 ${word}`;
+  if (aside === undefined) return `install -d -o +${uid} -g +${gid} -m 0700 ${word}`;
   // Unlike install(1), it does not give away what is there if nothing was moved: mv(1) with -n succeeds nevertheless.
-  return `mv -nT ${word} ${shellWord(aside)} && mkdir -m 0700 ${word} && chown ${uid}:${gid} ${word}`;
+  return `mv -nT ${word} ${shellWord(aside)} && mkdir -m 0700 ${word} && chown +${uid}:+${gid} ${word}`;
 }
 
 /** Copies a program into a jail again. */

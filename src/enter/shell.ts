@@ -43,7 +43,7 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
       // That knows homes. After chroot(2) no account is looked up.
       if (i === 0) return `jk_check --fix ${shellWord(path)}`;
       // It may be somebody's home.
-      return isLoose(inside) ? ROOTS_ALONE : `chown -h 0 ${shellWord(path)}`;
+      return isLoose(inside) ? ROOTS_ALONE : `chown -h root ${shellWord(path)}`;
     };
     if (stat.uid !== 0) tell("is not owned by user 0", own());
     if ((stat.mode & 0o020) !== 0) add("is group writable", "chmod g-w");

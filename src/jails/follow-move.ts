@@ -8,6 +8,7 @@ import { JailkitError, problemFrom } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
+import { largestFile } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { kindOf } from "../config/schemas/catalogue.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -20,6 +21,7 @@ import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type KnownJail, knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
 import { isRecorded } from "../jail/record/moved.ts";
 import { logSocketPath, logSocketSections } from "../populate/apply/log-socket.ts";
+import { LARGEST_FSTAB } from "../populate/apply/proc.ts";
 import { requireNotShown } from "../populate/shown-place.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
@@ -30,7 +32,13 @@ import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { searchMoved } from "./adopt-search.ts";
 
-const LARGEST_FILE = 1 << 20;
+const FSTAB = "/etc/fstab";
+
+/** The bytes of the largest file of that path that is read. */
+const largestOf = (path: ByteString): number =>
+  path === FSTAB
+    ? LARGEST_FSTAB
+    : largestFile(path.startsWith(`${CONFIG_DIRECTORY}/jails.d/`) ? "plain" : "c");
 
 /** What must follow a jail to its new path. */
 interface Move {
@@ -156,13 +164,13 @@ function iniWithNewPath(file: ByteString, bytes: Uint8Array, from: ByteString, t
 
 function filesThatName(from: ByteString, to: ByteString): Move["files"] {
   using tree = openTree("/");
-  return [...iniFiles(CONFIG_DIRECTORY), "/etc/fstab"].flatMap((path) => {
-    const bytes = readJailFile(tree, path, LARGEST_FILE);
+  return [...iniFiles(CONFIG_DIRECTORY), FSTAB].flatMap((path) => {
+    const bytes = readJailFile(tree, path, largestOf(path));
     if (bytes === undefined) return [];
     const before = fromBytes(bytes);
     // A tool may have added lines of fstab(5) for the new place before this.
     const text =
-      path === "/etc/fstab"
+      path === FSTAB
         ? withoutDoubles(before, withNewPath(before, fstabField(from), fstabField(to)))
         : iniWithNewPath(path, bytes, from, to);
     return text === before ? [] : [{ path, text }];
@@ -250,7 +258,7 @@ function moveFile({ path, text }: Move["files"][number], { from, to }: Move): st
   using tree = openTree("/");
   const place = placeOf(path, from, to);
   const attributes = attributesAt(tree, path) ?? { mode: 0o644, uid: 0, gid: 0 };
-  putFile(tree, place, toBytes(text), attributes, { replace: true });
+  putFile(tree, place, toBytes(text), attributes, { replace: true, most: largestOf(place) });
   const left = place === path ? undefined : lookUp(tree, path);
   if (left !== undefined) removePath(tree, path, left.stat);
   return `${display(place)} names ${quoted(to)} instead of ${quoted(from)}`;

@@ -6,6 +6,7 @@ import { plainPath } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
+import { passwdByName, passwdByUid } from "./accounts.ts";
 import { closeFirst } from "./exchange.ts";
 
 /** Whose rights a command has: `jail` is that of the user, and of the files; undefined for a user who is not jailed. */
@@ -18,6 +19,16 @@ interface Acting {
 export function jailIn(home: ByteString): ByteString | undefined {
   const separator = home.lastIndexOf("/./");
   return separator > 0 ? home.slice(0, separator) : undefined;
+}
+
+/**
+ * An account as the value of -u of jk_chrootlaunch, which takes digits for a uid; undefined if no word means this account: with
+ * its uid another one may have other groups.
+ */
+function launchWord(name: ByteString): ByteString | undefined {
+  if (!/^[0-9]+$/.test(name)) return shellWord(name);
+  const uid = passwdByName(name)?.uid;
+  return uid !== undefined && passwdByUid(uid)?.name === name ? `${uid}` : undefined;
 }
 
 const PLACES = ["/usr/bin", "/bin"];
@@ -56,13 +67,14 @@ export function asUser(
   const words = [...options, operands(...inside)].join(" ");
   const there = placeOf(program, jail);
   const place = there ?? placeOf(program, "");
-  if (place === undefined)
+  const user = launchWord(name);
+  if (place === undefined || user === undefined)
     return {
       advice: `let ${display(name)} do in the jail what this does: ${program} ${words}`,
       remedy: undefined,
     };
   const word = shellWord(jail);
-  const run = `jk_chrootlaunch -j ${word} -u ${shellWord(name)} -x ${place} -- ${words}`;
+  const run = `jk_chrootlaunch -j ${word} -u ${user} -x ${place} -- ${words}`;
   // It stays: of a jail without a record it is not known what was there before.
   const remedy = there === undefined ? `jk_cp -j ${word} ${place} && ${run}` : run;
   return { advice: remedy, remedy };

@@ -20,12 +20,12 @@ export function giveCommand(path: ByteString, uid: number): ByteString | undefin
   if (stat?.uid !== uid) return undefined;
   // A name service that does not answer may know it.
   const found = answered(() => ({ group: hostGroup(stat.gid) }));
-  const owner = found !== undefined && found.group === undefined ? "0:0" : "0";
-  return `chown -hR --from=${uid} ${owner} ${shellWord(path)}`;
+  const owner = found !== undefined && found.group === undefined ? "root:root" : "root";
+  return `chown -hR --from=+${uid} ${owner} ${shellWord(path)}`;
 }
 
 /** The command that gives to root all that has a uid at some paths, and below. Undefined as with giveCommand. */
 export const giveAllCommand = (paths: readonly ByteString[], uid: number): ByteString | undefined =>
   paths.every((path) => onlyRootExchanges(directoryOf(path)))
-    ? `chown -hR --from=${uid} 0 ${operands(...paths)}`
+    ? `chown -hR --from=+${uid} root ${operands(...paths)}`
     : undefined;

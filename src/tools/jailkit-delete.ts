@@ -11,7 +11,7 @@ import { BUSY, BUSY_STATUS, DRY_RUN, jailOption, NO_WAIT, VERBOSE } from "../cli
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
-import { followAccounts } from "../declaration/follow-move.ts";
+import { followAccounts, tellForgotten } from "../declaration/follow-move.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { type DeleteOutcome, deleteJail, foreseeDeletion, settingsLeft } from "../jails/delete.ts";
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
@@ -152,11 +152,9 @@ After an error or an interruption the command can be repeated. 'jailkit forget' 
       if (dryRun && !json) summary(plan).forEach(printLine);
       if (dryRun) return ended(plan, foreseeDeletion(plan), dryRun);
       const say = options.verbose && !json ? printLine : () => undefined;
-      return ended(
-        plan,
-        holdingSignals(() => deleteJail(plan, say, (runs) => followAccounts(runs, NAME))),
-        dryRun,
-      );
+      const outcome = holdingSignals(() => deleteJail(plan, say, (runs) => followAccounts(runs, NAME)));
+      if (outcome.problems.length === 0) outcome.warnings.push(...tellForgotten(plan.jail, NAME));
+      return ended(plan, outcome, dryRun);
     } catch (error) {
       if (!json) throw error;
       return refused(request, error, dryRun);

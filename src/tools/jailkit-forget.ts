@@ -10,6 +10,7 @@ import { BUSY_STATUS, DRY_RUN, JSON_OUTPUT, jailOption, NO_WAIT, VERBOSE } from 
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
+import { tellForgotten } from "../declaration/follow-move.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import type { DeleteOutcome } from "../jails/delete.ts";
 import { type ForgetPlan, forgetJail, planForget } from "../jails/forget.ts";
@@ -77,6 +78,7 @@ If users live in the jail and its contents are there, the command refuses: witho
         printLine(`${display(jail)}: its record is dropped, and no file of it is changed.`);
       const say = options.verbose && !json ? printLine : () => undefined;
       const outcome = holdingSignals(() => forgetJail(plan, dryRun ? undefined : say));
+      if (!dryRun) outcome.warnings.push(...tellForgotten(jail, NAME));
       return ended(plan, outcome, dryRun);
     } catch (error) {
       if (!json) throw error;

@@ -11,6 +11,7 @@ import { BUSY, BUSY_STATUS, DRY_RUN, forceOption, JSON_OUTPUT, jailOption, NO_WA
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
+import { tellCreated, tellForgotten } from "../declaration/follow-move.ts";
 import { KeptHomes, keptFault } from "../declaration/kept-homes.ts";
 import { readOnce } from "../declaration/once.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -181,12 +182,15 @@ The file is not trusted: whoever wrote it chooses which files below /usr, /etc a
           { steps: [], warnings: [...warnings], problems: [...problems] },
           dryRun,
         );
+      const names = plan.accounts.flatMap(({ user, state }) => (state === "create" ? user.name : []));
+      // First: this run may be killed.
+      const untold = [...tellForgotten(jail, IMPORT), ...tellCreated(names, IMPORT)];
       const outcome = await carryOut(plan, { lock, noWait, say: json ? () => undefined : printLine });
       return ended(
         jail,
         transfer,
         plan,
-        { ...outcome, warnings: [...warnings, ...outcome.warnings] },
+        { ...outcome, warnings: [...warnings, ...outcome.warnings, ...untold] },
         dryRun,
       );
     } catch (error) {

@@ -15,6 +15,7 @@ import {
 import { printError } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { tellCreated } from "../declaration/follow-move.ts";
 import { KeptHomes, keptFault } from "../declaration/kept-homes.ts";
 import { readOnce } from "../declaration/once.ts";
 import { closedJailFault, createdHome, homeFault } from "../explain/home-fault.ts";
@@ -124,7 +125,10 @@ export const tool = defineTool({
     let { user } = account;
     let accessLines: readonly ByteString[] = account.plan.lines;
     if (dryRun) describeCreation(account, run);
-    else ({ user, accessLines } = createAccount(account, values, run));
+    else {
+      ({ user, accessLines } = createAccount(account, values, run));
+      for (const line of tellCreated([name], NAME)) run.warn(line);
+    }
     run.examine(() => {
       warnOfHome(account, user, dryRun, run);
       warnOfLogin(user, access, run, dryRun ? planned(account) : undefined);

@@ -3,18 +3,17 @@ import { readFileIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { answered, problemFrom } from "../cli/error.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
-import { type JailRoot, withDirectory } from "../jail/fs/walk.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
 import type { Manifest } from "../jail/record/manifest.ts";
 import { isRefused } from "../jail/record/without.ts";
 import { addAccounts, hasAccounts } from "../populate/apply/accounts.ts";
 import { lacksCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import { logSocketSections, registerLogSocket } from "../populate/apply/log-socket.ts";
-import { addProcLine, LARGEST_FSTAB, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
+import { addProcLine, hasProc, LARGEST_FSTAB, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
 import { removeSockets, setUpSockets, socketChanges } from "../populate/apply/sockets.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import type { LineReporter } from "../populate/reporter.ts";
 import type { Recipe } from "../profile/recipe.ts";
-import { isProc } from "../system/mounts.ts";
 import { findProgram } from "../system/run.ts";
 
 /** Something besides files that a recipe asks for. */
@@ -41,7 +40,7 @@ export function missingExtras(root: JailRoot, recipe: Recipe, { content }: Manif
     const what = "add accounts to etc/passwd and etc/group";
     need("accounts", what, (reporter) => addAccounts(root, accounts, reporter), "/etc");
   }
-  if (recipe.needProc && !isRefused(content, "proc") && !(hasProcLine(root.path) && hasProc(root))) {
+  if (recipe.needProc && !isRefused(content, "proc") && !(hasProcLine(root.path) && isProcThere(root))) {
     need("proc", "mount proc", () => {
       addProcLine(root.path);
       mountJailProc(root);
@@ -88,8 +87,8 @@ export function hasProcLine(jail: ByteString): boolean {
   return bytes !== undefined && withProcLine(fromBytes(bytes), jail) === undefined;
 }
 
-const hasProc = (root: JailRoot): boolean =>
-  answered(() => withDirectory(root, "/proc", ({ fd }) => isProc(fd))) ?? false;
+/** Where that is not known, mounting it will report why. */
+const isProcThere = (root: JailRoot): boolean => answered(() => hasProc(root)) ?? false;
 
 /** Adding it will report an error of the file. */
 const isServed = (jail: ByteString): boolean =>

@@ -99,7 +99,7 @@ function requireHomeToMove(
   if (statIfPresent(AT_FDCWD, from) !== undefined) return;
   const jailing = jailCommand(root.path, user.name, shell, access);
   const place = hostPath(root, jailHome);
-  const install = `install -d -o ${user.uid} -g ${user.gid} -m 0700 ${shellWord(place)}`;
+  const install = `install -d -o +${user.uid} -g +${user.gid} -m 0700 ${shellWord(place)}`;
   const make = onlyRootExchanges(place) ? `${jailing} && ${install}` : jailing;
   const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist; jail the account without it, and create one: ${make}`;
   throw new JailkitError("no-home", 1, message, undefined, make);

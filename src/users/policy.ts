@@ -17,7 +17,7 @@ import { appendSections, withoutSection } from "../config/write.ts";
 import { withAccountsLock } from "../jail/accounts/change-accounts.ts";
 import { attributesAt, lookUp, withJailFile } from "../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
-import { makeDirectories, putFile } from "../jail/fs/write.ts";
+import { makeDirectories, putFile, requireReadable } from "../jail/fs/write.ts";
 import { filesOf, SERVICES, type Service, serviceNamed } from "../known-programs/services.ts";
 import { sftpServers } from "../system/sshd/warnings.ts";
 
@@ -170,7 +170,17 @@ function requirePrograms(root: JailRoot, user: ByteString, services: readonly Se
  * else, or if the file cannot be used.
  */
 export function planPolicy(root: JailRoot, user: ByteString, services: readonly Service[]): PolicyPlan {
-  return planIn(root, user, services, readPolicies(root).ini);
+  const { ini, main } = readPolicies(root);
+  const plan = planIn(root, user, services, ini);
+  if (!plan.present) requireReadable(plan.file, withSection(main, plan).length, LIMITS.fileBytes);
+  return plan;
+}
+
+/** The text of the jail's jk_lsh.ini with the planned section at its end. */
+function withSection(main: { bytes: Uint8Array } | undefined, plan: PolicyPlan): ByteString {
+  const values = { paths: plan.paths.join(", "), executables: plan.executables.join(", ") };
+  const before = main === undefined ? "" : fromBytes(main.bytes);
+  return appendSections(before, [{ name: plan.section, values }], "c");
 }
 
 /** Throws JailkitError "bad-name" for the name of an account whose section would be one for others too. */
@@ -204,13 +214,7 @@ export function writePolicy(root: JailRoot, user: ByteString, services: readonly
     const { ini, main } = readPolicies(root);
     const plan = planIn(root, user, services, ini);
     if (plan.present) return plan;
-    const values = { paths: plan.paths.join(", "), executables: plan.executables.join(", ") };
-    const text = appendSections(
-      main === undefined ? "" : fromBytes(main.bytes),
-      [{ name: user, values }],
-      "c",
-    );
-    putPolicies(root, main?.path, text);
+    putPolicies(root, main?.path, withSection(main, plan));
     return plan;
   });
 }
@@ -221,7 +225,8 @@ function putPolicies(root: JailRoot, path: ByteString | undefined, text: ByteStr
   requireTrusted(root, DIRECTORY, hostPath(root, DIRECTORY));
   const attributes = attributesAt(root, FILE) ?? { mode: 0o644, uid: 0, gid: 0 };
   const replace = path !== undefined;
-  if (putFile(root, path ?? FILE, toBytes(text), attributes, { replace }) !== "kept") return;
+  const options = { replace, most: LIMITS.fileBytes };
+  if (putFile(root, path ?? FILE, toBytes(text), attributes, options) !== "kept") return;
   const file = quoted(hostPath(root, FILE));
   throw new JailkitError("policy-changed", 1, `${file} appeared meanwhile: run it again`);
 }

@@ -205,6 +205,22 @@ describe("a jail whose record was lost", () => {
     );
   });
 
+  test("is followed in a file of jails.d that is longer than other config files may be", () => {
+    const file = "/etc/jailkit/jails.d/long.ini";
+    const comments = `${"#".repeat(99)}\n`.repeat(20_000);
+    const text = (jail: string) => `${comments}[jail ${jail}]\nsections = uidbasics\n`;
+    m.must(["jk_init", "-j", "/srv/l", "uidbasics"]);
+    m.rename("/srv/l", "/srv/longer");
+    m.write(file, text("/srv/l"));
+    expect(m.run(["jailkit", "adopt", "--moved", "/srv/l", "/srv/longer"])).toMatchObject({
+      status: 0,
+      stderr: "",
+    });
+    expect(m.read(file) === text("/srv/longer")).toBe(true);
+    m.remove(file);
+    m.must(["jailkit", "delete", "--yes", "/srv/longer"]);
+  });
+
   test("to a path that an ini file would cut is not followed, and to another one after that is", () => {
     const [old, uchroot, check] = ["/srv/cut", "/etc/jailkit/jk_uchroot.ini", "/etc/jailkit/jk_check.ini"];
     m.must(["jk_init", "-j", old, "uidbasics"]);

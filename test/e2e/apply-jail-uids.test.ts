@@ -154,7 +154,7 @@ describe("who declares it", () => {
     expect(problemOf()).toEqual(problem);
     expect(problem?.message).toMatch(
       new RegExp(
-        `^user lea: the uid ${uid} was that of an account which is removed, .*'/srv/[ab]/tmp/sh' has the uid ${uid}.* \\(it is so in /srv/[ab], too\\); .*: chown -hR --from=${uid} 0 /srv/[ab]/tmp$`,
+        `^user lea: the uid ${uid} was that of an account which is removed, .*'/srv/[ab]/tmp/sh' has the uid ${uid}.* \\(it is so in /srv/[ab], too\\); .*: chown -hR --from=\\+${uid} root /srv/[ab]/tmp$`,
       ),
     );
     expect([heal(), uidOf("lea")]).toEqual([2, uid]);

@@ -277,7 +277,7 @@ test("jailkit import creates no account with it, unless the account comes back",
   const refused = importAs("carl", other);
   expect([refused.status, m.exists(other)]).toEqual([1, false]);
   expect(refused.stderr).toContain(
-    `the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: use --without-users, or give them to root, with: chown -hR --from=${uid} 0 ${HOME}`,
+    `the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: use --without-users, or give them to root, with: chown -hR --from=+${uid} root ${HOME}`,
   );
   expect(importAs("bob", other).status).toBe(0);
   expect(uidOf("bob")).toBe(uid);
@@ -335,8 +335,8 @@ test("the uid, declared for somebody else, is a problem whose command helps", ()
   };
   const problem = [
     "kept-home",
-    `user carl: the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: declare another uid with the key 'uid', or give them to root, with: chown -hR --from=${uid} 0 ${HOME}`,
-    `chown -hR --from=${uid} 0 ${HOME}`,
+    `user carl: the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: declare another uid with the key 'uid', or give them to root, with: chown -hR --from=+${uid} root ${HOME}`,
+    `chown -hR --from=+${uid} root ${HOME}`,
   ];
   // As it is with --prune in one run.
   expect([problemsOf("--check"), problemsOf()]).toEqual([
@@ -348,7 +348,7 @@ test("the uid, declared for somebody else, is a problem whose command helps", ()
   m.must(["mv", HOME, `${HOME}.old`]);
   const [, [[, message = ""] = []]] = problemsOf("--check") as [number, string[][]];
   const [, command = ""] = / with: (chown .*)$/.exec(message) ?? [];
-  expect(command).toBe(`chown -hR --from=${uid} 0 ${HOME}.old`);
+  expect(command).toBe(`chown -hR --from=+${uid} root ${HOME}.old`);
   m.must(command.split(" "));
   expect(did(m)).toContain(
     `done + user carl: account in ${J}, home /home/carl, shell /bin/bash (it does not exist)`,

@@ -111,7 +111,7 @@ test("files in the jail have it: nobody gets it until the command that is shown 
     const problem = problemOf(...options);
     expect(problem?.message).toMatch(new RegExp(`'${J}/(tmp/left|data/deep/er/too)' has the uid ${uid}`));
     expect(problem?.remedy).toMatch(
-      new RegExp(`^chown -hR --from=${uid} 0 ${J}/(data ${J}/tmp|tmp ${J}/data)$`),
+      new RegExp(`^chown -hR --from=\\+${uid} root ${J}/(data ${J}/tmp|tmp ${J}/data)$`),
     );
   }
   expect(m.run(HAND)).toMatchObject({ status: 1, stderr: expect.stringContaining("chown -hR") });

@@ -170,7 +170,7 @@ const CASES: readonly Case[] = [
     declared: JAIL + user(),
     before: "useradd -u 7001 -g users x",
     code: "no-home",
-    remedy: `jk_jailuser -n -s /bin/bash -j ${J} x && install -d -o 7001 -g 100 -m 0700 ${J}/home/x`,
+    remedy: `jk_jailuser -n -s /bin/bash -j ${J} x && install -d -o +7001 -g +100 -m 0700 ${J}/home/x`,
   },
   {
     what: "a directory in the place of what was declared once",
@@ -200,13 +200,13 @@ const CASES: readonly Case[] = [
     what: "a directory of it that everybody can write",
     declared: JAIL,
     before: `chmod 0777 ${STATE}`,
-    ...{ code: "bad-state", remedy: `chown 0:0 ${STATE} && chmod 0755 ${STATE}`, options: ["--prune"] },
+    ...{ code: "bad-state", remedy: `chown root:root ${STATE} && chmod 0755 ${STATE}`, options: ["--prune"] },
   },
   {
     what: "a directory of it that is another one's",
     declared: JAIL,
     before: `chown 7001 ${STATE}`,
-    ...{ code: "bad-state", remedy: `chown 0:0 ${STATE} && chmod 0755 ${STATE}` },
+    ...{ code: "bad-state", remedy: `chown root:root ${STATE} && chmod 0755 ${STATE}` },
   },
   {
     what: "a file in the place of its directory",

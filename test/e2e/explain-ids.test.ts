@@ -82,7 +82,7 @@ test("of a file: who, when, which check, what to do, and that it still fails; af
   );
   expect(json(id)).toMatchObject({
     refusals: [{ source: LOG, program: "jk_chrootsh", uid, user: "u", check: "home-owner", doubt: null }],
-    now: { refused: true, remedy: `chown -h ${uid} ${J}/./home/u` },
+    now: { refused: true, remedy: `chown -h +${uid} ${J}/./home/u` },
   });
   m.must(["sh", "-c", json(id).now?.remedy ?? "false"]);
   expect(explain(id).status).toBe(0);

@@ -113,8 +113,8 @@ test("a file that only a removed user could read is given to root, wherever anot
   sh(`mv ${J}/srv/www/mine ${J}/home/eve/mine`, "eve");
   const remedies = remediesOf("unknown-owner").sort();
   const wanted = [
-    `chown -hR --from=${uid} 0 ${J}/home/eve/mine`,
-    `chown -hR --from=${uid} 0:0 ${J}/srv/www/ours`,
+    `chown -hR --from=+${uid} root ${J}/home/eve/mine`,
+    `chown -hR --from=+${uid} root:root ${J}/srv/www/ours`,
   ];
   for (const one of remedies) type(one);
   for (const path of [`${J}/home/eve/mine`, `${J}/srv/www/ours`])

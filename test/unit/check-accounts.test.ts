@@ -98,10 +98,10 @@ describe("accounts of a jail", () => {
   });
 
   const OTHER_HOME =
-    "usermod -d /j/./home/u u && jk_jailuser --jail-side-only -j /j u && install -d -o 1000 -g 1000 -m 0700 /j/home/u";
-  const other = "usermod -d /j/./home/u u && jk_jailuser --jail-side-only -j /j u && install -d -o 1000";
+    "usermod -d /j/./home/u u && jk_jailuser --jail-side-only -j /j u && install -d -o +1000 -g +1000 -m 0700 /j/home/u";
+  const other = "usermod -d /j/./home/u u && jk_jailuser --jail-side-only -j /j u && install -d -o +1000";
   test.each([
-    ["a home that root made", "u:x:1000:1000::/srv/u:/bin/sh", "chown -h 1000:1000 /j/srv/u"],
+    ["a home that root made", "u:x:1000:1000::/srv/u:/bin/sh", "chown -h +1000:+1000 /j/srv/u"],
     ["a directory of the jail's own", "u:x:1000:1000::/etc:/bin/sh", other],
     [
       "another account's",
@@ -116,7 +116,7 @@ describe("accounts of a jail", () => {
   });
 
   test.each([
-    ["mixed:x:1007:1007::/home/mixed:/bin/sh", "chgrp -h 1007 /j/home/mixed"],
+    ["mixed:x:1007:1007::/home/mixed:/bin/sh", "chgrp -h +1007 /j/home/mixed"],
     ["odd:x:1010:1010::/etc:/bin/sh", "usermod -d /j/./home/odd odd && "],
   ])("a home with another group: %s", (passwd, remedy) => {
     const [found] = findingsOf(passwd).filter(({ rule }) => rule === "home-group");

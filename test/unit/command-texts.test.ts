@@ -25,7 +25,7 @@ const HARMLESS = /^(?:WORD|[A-Z][A-Z_]+|(?:\w+\.)*[ug]id|rdevM\w+)$/;
 
 const ALLOWED: Readonly<Record<string, string>> = {
   "sed -i '${index + 1}s/^/#/' ${WORD}": "a number",
-  "chown -hR --from=${uid} ${owner} ${WORD}": "numbers",
+  "chown -hR --from=+${uid} ${owner} ${WORD}": "a number, and root",
   "chmod ${change}": "a mode of our own",
   "mount -o ${options} ": "options of our own, and a word",
   "mv -nT ${WORD} ${WORD} && ${copy}": "a command",
@@ -61,9 +61,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "did neither find a section": "a sentence",
   '"$(printf ': "what makes the words",
   "runuser -u ${WORD} -- ${command} ${WORD}": "a command without its paths",
-  "jk_chrootlaunch -j ${word} -u ${WORD} -x ${place} -- ${words}": "the path of a program, and words",
+  "jk_chrootlaunch -j ${word} -u ${user} -x ${place} -- ${words}": "the path of a program, and words",
   "jk_cp -j ${word} ${place} && ${run}": "the path of a program, and a command",
-  'chown -h ${inHome ? account.uid : "root"} ${WORD}': "a number",
+  'chown -h ${inHome ? `+${account.uid}` : "root"} ${WORD}': "a number",
 };
 
 /** What is filled in behind the name of a command and is no word, in a line of the source of a file. */

@@ -342,7 +342,7 @@ describe("each check", () => {
         homeOwner: () => owner,
       }).find(({ name }) => name === "home-owner")?.remedy;
     const owner = { ...account, name: "v", uid: 5 };
-    expect([undefined, owner].map((one) => remedy(one))).toEqual(Array(2).fill(`chown -h ${uid} ${text}`));
+    expect([undefined, owner].map((one) => remedy(one))).toEqual(Array(2).fill(`chown -h +${uid} ${text}`));
     for (const whose of ["unknown", { ...owner, home: text }] as const) {
       expect(remedy(whose)).toStartWith("usermod -d /srv/j/./home/u u && ");
       expect(remedy(whose, () => false)).toBe(

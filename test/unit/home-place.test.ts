@@ -57,7 +57,7 @@ test.each([
 test("another home, also for names that a shell would split", () => {
   expect(otherHomeRemedy("/srv/a b", { name: "u$", uid: 7, gid: 8 }, (_path, command) => command)).toBe(
     "usermod -d '/srv/a b/./home/u$' 'u$' && jk_jailuser --jail-side-only -j '/srv/a b' 'u$' && " +
-      "install -d -o 7 -g 8 -m 0700 '/srv/a b/home/u$'",
+      "install -d -o +7 -g +8 -m 0700 '/srv/a b/home/u$'",
   );
 });
 

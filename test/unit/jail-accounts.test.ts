@@ -16,9 +16,14 @@ import {
   parsePasswd,
   parsePasswdLine,
 } from "../../src/jail/accounts/account-lines.ts";
-import { ACCOUNT_FILE_LIMIT, readJailAccounts } from "../../src/jail/accounts/accounts.ts";
-import { updateJailAccounts } from "../../src/jail/accounts/change-accounts.ts";
+import { readJailAccounts } from "../../src/jail/accounts/accounts.ts";
+import {
+  type AccountsEditor,
+  tryJailAccounts,
+  updateJailAccounts,
+} from "../../src/jail/accounts/change-accounts.ts";
 import { closeJailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
+import { ACCOUNT_FILE_LIMIT } from "../../src/system/flat-accounts.ts";
 import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
 
 const user = (name: string, uid: number) => ({
@@ -164,6 +169,24 @@ describe("the accounts of a jail", () => {
     expect(readFileSync(`${jail.path}/usr/passwd`, "utf8")).toStartWith("u:x:5:");
     put("group", "\n".repeat(ACCOUNT_FILE_LIMIT + 1));
     expect(messageOf(() => readJailAccounts(jail.root))).toContain(`${jail.path}/etc/group`);
+  });
+  test("are not changed if one file would become longer than what is read", () => {
+    put("passwd", `#${"x".repeat(ACCOUNT_FILE_LIMIT - 10)}\n`);
+    put("group", "root:x:0:\n");
+    const inodes = () => ["passwd", "group"].map((name) => lstatSync(`${jail.path}/etc/${name}`).ino);
+    const before = inodes();
+    // The one that has room is written first.
+    const add = (accounts: AccountsEditor) => [
+      accounts.addGroup(group("users", 100)),
+      accounts.addUser(user("u", 5)),
+    ];
+    for (const change of [tryJailAccounts, updateJailAccounts]) {
+      expect(codeOf(() => change(jail.root, add))).toBe("file-full");
+      expect(inodes()).toEqual(before);
+    }
+    expect(messageOf(() => updateJailAccounts(jail.root, add))).toStartWith(
+      `${jail.path}/etc/passwd would have `,
+    );
   });
   test("are not changed if users could hold the lock or exchange the file", () => {
     put(".jailkit.lock", "");

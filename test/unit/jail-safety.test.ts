@@ -253,7 +253,7 @@ test("a directory above a program: root takes none that may be a home", () => {
   expect(remedies("/usr/bin/a")).toEqual([]);
   expect(remedies("/home/u/a")).toEqual(["keep the program where root alone can change it"]);
   chownSync(at("/usr"), USER, 0);
-  expect(remedies("/usr/bin/a")).toEqual([`chown -h 0 ${at("/usr")}`]);
+  expect(remedies("/usr/bin/a")).toEqual([`chown -h root ${at("/usr")}`]);
   chownSync(jail.path, USER, 0);
   expect(remedies("/usr/bin/a")).toEqual([`jk_check --fix ${jail.path}`]);
 });

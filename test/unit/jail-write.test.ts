@@ -3,6 +3,7 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -14,6 +15,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { join } from "node:path";
 import { toBytes } from "../../ffi/bytes.ts";
 import { lockFile } from "../../ffi/changes.ts";
 import { LOCK_EX } from "../../ffi/constants.ts";
@@ -21,6 +23,7 @@ import { readDirectory } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { closeJailRoot, openDirectory, openJailRoot, release, walk } from "../../src/jail/fs/walk.ts";
 import {
+  appendToFile,
   makeDirectories,
   putDevice,
   putFile,
@@ -54,6 +57,52 @@ const facts = (path: string) => {
 /** No temporary file was left anywhere. */
 const leftovers = () =>
   readdirSync(jail.path, { recursive: true }).filter((name) => String(name).includes(".jk-"));
+
+describe("a file that is read again", () => {
+  const most = 8;
+
+  test("is not written longer than its readers take, and the old one stays", () => {
+    for (const old of ["", "12345678"]) {
+      if (old !== "") putFile(jail.root, "/etc/data", text(old), attributes, { replace: true, most });
+      const put = () =>
+        putFile(jail.root, "/etc/data", text("123456789"), attributes, { replace: true, most });
+      expect([codeOf(put), messageOf(put)]).toEqual([
+        "file-full",
+        `${at("/etc/data")} would have 9 bytes, and no more than 8 are read of it: it stays as it is`,
+      ]);
+      expect(existsSync(at("/etc/data")) ? readFileSync(at("/etc/data"), "utf8") : "").toBe(old);
+    }
+    expect(leftovers()).toEqual([]);
+  });
+
+  test("does not grow beyond that", () => {
+    putFile(jail.root, "/etc/data", text("12345"), attributes);
+    appendToFile(jail.root, "/etc/data", text("678"), most);
+    expect(codeOf(() => appendToFile(jail.root, "/etc/data", text("9"), most))).toBe("file-full");
+    expect(readFileSync(at("/etc/data"), "utf8")).toBe("12345678");
+  });
+
+  test("is written with that limit wherever we write one", () => {
+    const root = join(import.meta.dir, "../..");
+    const without = [...new Bun.Glob("src/**/*.ts").scanSync({ cwd: root })].filter((file) => {
+      const calls = readFileSync(join(root, file), "utf8").match(/\bputFile\([^;]*;/g) ?? [];
+      return calls.some((call) => !/\b(?:most|options)\b/.test(call));
+    });
+    expect(without.sort()).toEqual(
+      [
+        // Copies of files of the host.
+        ...["src/check/fix/fix.ts", "src/check/fix/restore.ts", "src/update/apply/stage.ts"],
+        // These look at the length before.
+        ...["src/declaration/once.ts", "src/declaration/parsed.ts", "src/populate/plan-cache/plan-cache.ts"],
+        // It tells what 'jailkit import' and 'jailkit apply' will refuse.
+        "src/tools/jailkit-export.ts",
+        // Nothing, or a few bytes.
+        ...["src/check/smoke/smoke.ts", "src/enter/launch/notify.ts", "src/jail/fs/lock.ts"],
+        "src/log-socket/monitor/socketd.ts",
+      ].sort(),
+    );
+  });
+});
 
 describe("putFile", () => {
   test("sets owner, mode, setuid and times, whatever the umask", () => {

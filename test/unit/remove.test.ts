@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mountsBelow } from "../../src/jail/fs/unmount.ts";
+import { openTree } from "../../src/jail/fs/walk.ts";
 import { registerLogSocket } from "../../src/populate/apply/log-socket.ts";
-import { withProcLine } from "../../src/populate/apply/proc.ts";
+import { changeFstab, LARGEST_FSTAB, withProcLine } from "../../src/populate/apply/proc.ts";
 import { parseMounts } from "../../src/system/mountinfo.ts";
 import {
   foreignMounts,
@@ -11,6 +12,7 @@ import {
   unregisterLogSocket,
   withoutProcLine,
 } from "../../src/update/remove-extras.ts";
+import { codeOf, messageOf } from "./jail-helper.ts";
 
 describe("fstab", () => {
   const others = "# /srv/j/proc is one\n/dev/vda / ext4 defaults 0 1\nproc /proc proc defaults 0 0\n";
@@ -48,6 +50,23 @@ describe("fstab", () => {
       rmSync(folder, { recursive: true });
     }
   });
+});
+
+test("fstab stays as it is if it would become longer than what is read", () => {
+  const folder = mkdtempSync("/dev/shm/jailkit-fstab-");
+  const text = `#${"x".repeat(LARGEST_FSTAB - 10)}\n`;
+  try {
+    writeFileSync(`${folder}/fstab`, text);
+    using root = openTree(folder);
+    const add = () => changeFstab(root, (now) => withProcLine(now, "/srv/j"), "", `${folder}/jails`);
+    expect([codeOf(add), messageOf(add)]).toEqual([
+      "file-full",
+      expect.stringContaining(`${folder}/fstab would have `),
+    ]);
+    expect(readFileSync(`${folder}/fstab`, "utf8") === text).toBe(true);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe("mountinfo", () => {

@@ -171,12 +171,12 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
   const rows: [text: string, ...commands: string[][]][] = [
     [jailSideRemedy(j, name), sideOnly],
     [copyRemedy(j, "/a b", "/c,d"), ["jk_cp", "-j", j, "/a b", "/c,d"]],
-    [homeRemedy("/h h", 7, 8), ["install", "-d", "-o", "7", "-g", "8", "-m", "0700", "/h h"]],
+    [homeRemedy("/h h", 7, 8), ["install", "-d", "-o", "+7", "-g", "+8", "-m", "0700", "/h h"]],
     [
       homeRemedy("/h h", 7, 8, "/h h.old"),
       ["mv", "-nT", "/h h", "/h h.old"],
       ["mkdir", "-m", "0700", "/h h"],
-      ["chown", "7:8", "/h h"],
+      ["chown", "+7:+8", "/h h"],
     ],
     [recopyRemedy(j, "/b b"), ["jk_cp", "-f", "-j", j, "/b b"]],
     [passRemedy("/d d"), ["chmod", "a+x", "/d d"]],

@@ -79,7 +79,7 @@ const linkOut = (path: () => string) => () => {
 const quoted = (path: string) => `'${path.replaceAll("'", "'\\''")}'`;
 const byUser = (command: string) => `runuser -u ${name} -- ${command}`;
 const close = (path: () => string) => () => `chmod go-w ${quoted(path())}`;
-const give = (owner: number | "root", path: () => string) => () => `chown -h ${owner} ${quoted(path())}`;
+const give = (owner: number | "root", path: () => string) => () => `chown -h ${owner === "root" ? owner : `+${owner}`} ${quoted(path())}`;
 const aside = (path: () => string) => () => `mv -nT ${quoted(path())} ${quoted(`${path()}.old`)}`;
 const theirs = (command: () => string) => () => byUser(command());
 const anew = (command: () => string) => () => `put the keys into ${file} anew, after: ${command()}`;
@@ -279,7 +279,7 @@ describe("without an answer of a name service, no directory is taken from who ma
       make(`${place}/keys/u`, uid, 0o644);
       const elsewhere = () => strictFinding(`${place}/keys/u`, account)?.remedy;
       lchownSync(home, STRANGER, uid);
-      const give = [`chown -h root ${place}/keys`, `chown -h ${uid} ${quoted(home)}`];
+      const give = [`chown -h root ${place}/keys`, `chown -h +${uid} ${quoted(home)}`];
       expect([elsewhere(), found()?.remedy]).toEqual(give);
       libc.getpwuid_r = (() => errno) as typeof getpwuid_r;
       expect(elsewhere()).toStartWith(

@@ -131,7 +131,7 @@ function foreignOwner(one: Case): ByteString | undefined {
   const { finding, jail, stat } = one;
   if (stat === undefined) return undefined;
   const { path, jailPath = "/" } = finding;
-  const chown = byName(one, `chown -h --from=${stat.uid} root:root ${shellWord(path)}`);
+  const chown = byName(one, `chown -h --from=+${stat.uid} root:root ${shellWord(path)}`);
   if (!isRegular(stat)) return chown;
   if (isGenerated(jailPath)) {
     // The host's are for the host: its accounts would replace the jail's.

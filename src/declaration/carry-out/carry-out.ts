@@ -149,6 +149,7 @@ async function makeJail(
       const isMade = await makeUser(user, work, memory, shown, why);
       if (isMade && (why === undefined || user.changes.length === 0)) settleUser(user, means, memory);
     }
+    memory.identify(work);
     // At the end of all for what was removed: it is repeated without harm.
     memory.save();
   } catch (error) {

@@ -25,7 +25,8 @@ import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
 import type { FormerJail } from "../compare/former-jails.ts";
-import { isOutside, isSame } from "../compare/taken-out.ts";
+import { isKnown, isOutside, isSame } from "../compare/taken-out.ts";
+import { jailIdAt, samenessOf } from "../ids.ts";
 import { createdHomeOf } from "../kept-homes.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
@@ -51,7 +52,12 @@ export function removeFormer(former: Former, means: Means, said: Said): void {
   else removeJail(former, said);
 }
 
-function removeJail({ once: { path: jail }, homes }: FormerJail, { steps, warnings, errors }: Said): void {
+function removeJail({ once, homes }: FormerJail, { steps, warnings, errors }: Said): void {
+  const { path: jail, directoryId } = once;
+  if (samenessOf(directoryId, jailIdAt(jail)) !== "same") {
+    steps.push(`${display(jail)} is another jail now`);
+    return;
+  }
   const request = { jail, unjail: false, userFiles: false };
   const gone = homes.map(({ path }) => path);
   requireNoHomeIn(jail, homes);
@@ -100,10 +106,11 @@ function removeUser({ once, holds }: FormerUser, means: Means, said: Said): void
   const user = hostUser(name);
   using root = openOrForget(jail, user, once, said);
   // The jail may have lines of an account that its directory has no more.
-  if (!(isIn(root, user) || once.directory)) {
-    said.steps.push(`${quoted(name)} is not in the jail any more`);
+  const isOther = user !== undefined && !isKnown(once, user);
+  if (isOther || !(isIn(root, user) || once.directory)) {
+    said.steps.push(`${quoted(name)} is ${isOther ? "another account now" : "not in the jail any more"}`);
     const home = createdHomeOf(once);
-    if (home !== undefined) means.stays(home);
+    if (home !== undefined) means.stays(isOther ? { ...home, created: undefined } : home);
     return;
   }
   const fate = fateOrEnd(root, user, once, means.deleteHomes, said);

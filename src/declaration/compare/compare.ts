@@ -3,12 +3,15 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
+import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
-import { openJailRoot } from "../../jail/fs/walk.ts";
+import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { insideJail, jailAround } from "../../jail/record/around.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
 import { dueOf } from "../due.ts";
+import { homeIdIn, jailIdOf, samenessOf } from "../ids.ts";
 import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration } from "../model.ts";
 import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
@@ -224,13 +227,28 @@ function possible(changes: readonly Change[], error: unknown): Change[] {
   return changes.filter(({ what }) => !failing.includes(what));
 }
 
+/** Which directory a jail is, and what was declared of that once. */
+function whichJail(root: JailRoot | undefined, once: OnceJail | undefined) {
+  const directoryId = root && jailIdOf(root);
+  return { directoryId, once: samenessOf(once?.directoryId, directoryId) === "other" ? undefined : once };
+}
+
+/** Which directory the home of an account is, unless apply has created another one for it. */
+function homeIdOf(root: JailRoot, account: PasswdEntry | undefined, once: OnceUser | undefined) {
+  const split = account && splitHome(account.home);
+  if (split === undefined || normalPath(split.jail) !== root.path) return undefined;
+  const isOwn = once?.createdHome === undefined || once.createdHome === account?.home;
+  return isOwn ? homeIdIn(root, normalPath(split.home), account?.uid ?? 0) : undefined;
+}
+
 function compareOne(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { prune, undeclared, noLonger, notes, renamed, places, homes, once, onceUser, ...before }: Before,
+  { prune, undeclared, noLonger, notes, renamed, places, homes, onceUser, ...before }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
+    const { directoryId, once } = whichJail(root, before.once);
     const about = { of: "jail", name: path, jail: path } as const;
     let changes: readonly Change[] = [];
     let taken: readonly ByteString[] = [];
@@ -274,17 +292,18 @@ function compareOne(
       const now = userState(whole, inside, machine, onceUser(name));
       const all = compareUser(whole, now);
       const compared = isClosed ? { ...all, changes: onHost(all.changes) } : all;
+      const homeId = root === undefined ? undefined : homeIdOf(root, now.account, onceUser(name));
       const done = now.homeFault === undefined ? whole : { ...whole, keys: undefined };
       const removed = compared.changes.filter(({ action }) => action === "remove");
       // A key that is not declared any more still lets somebody in.
       if (!prune) tellFormer(removed, { undeclared, noLonger });
       const asked = prune ? compared.changes : compared.changes.filter((one) => !removed.includes(one));
       const planned = { declared: done, changes: asked, once: onceUser(name) };
-      return { declared: done, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
+      return { declared: done, homeId, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
     });
     const others = declared === undefined ? [] : othersIn(path, users, machine, before.leave);
     if (others.length > 0) undeclared.push(`jail ${display(path)}: users ${listed(others)}`);
-    const work = { path, declared, changes, fault, taken, users: works };
+    const work = { path, declared, directoryId, changes, fault, taken, users: works };
     return fault === undefined ? work : withJailFault(work, fault, isClosed);
   });
 }

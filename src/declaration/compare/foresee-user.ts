@@ -280,7 +280,7 @@ function requireLeaving(
 function requireHomeToMove({ name, uid, gid }: PasswdEntry, from: ByteString): void {
   // An interrupted run has put it aside perhaps, and this one puts it back first.
   if ([from, asidePath(from)].some((path) => statIfPresent(AT_FDCWD, path) !== undefined)) return;
-  const command = `install -d -o ${uid} -g ${gid} -m 0700 ${shellWord(from)}`;
+  const command = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(from)}`;
   const { advice, remedy } = adviceAt(from, command);
   const message = `${quoted(from)}, the home of ${quoted(name)}, does not exist; create an empty one, which moves into the jail: ${advice}`;
   throw new JailkitError("no-home", 1, message, undefined, remedy);

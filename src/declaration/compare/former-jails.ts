@@ -7,7 +7,9 @@ import { isBare } from "../../jail/record/emptied.ts";
 import { followRemedy } from "../../jail/record/named-jail.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { type LeftHome, planDelete, withUserFiles } from "../../jails/delete-plan.ts";
+import { mountRemedy } from "../../system/unmounted.ts";
 import { type Change, type Fault, type FaultText, faultText, listed, NO_LONGER, stays } from "../change.ts";
+import { jailIdAt, samenessOf } from "../ids.ts";
 import { leftIn } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { KeptHome, OnceJail } from "../once-shape.ts";
@@ -25,7 +27,10 @@ export interface FormerJail {
 }
 
 /** What is to be forgotten: it is neither declared nor there, and what gets its name later is something else. */
-export type Gone = Pick<Change, "of" | "name">;
+export type Gone = Pick<Change, "of" | "name"> & {
+  /** It is there, or another one in its place. */
+  readonly isOther?: boolean;
+};
 
 /** Something about a jail or user that is no error. */
 export type Note = Pick<Fault, "of" | "name" | "message">;
@@ -64,6 +69,12 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
       continue;
     }
     const about = { of: "jail", name: once.path, jail: once.path } as const;
+    if (isOther(once)) {
+      forgotten.push({ of: "jail", name: once.path, isOther: true });
+      const message = `the jail stays, as it may be another one than was declared; jailkit delete ${operands(once.path)} removes it`;
+      notes.push({ of: "jail", name: once.path, message });
+      continue;
+    }
     const inside = [...recorded].filter((path) => path.startsWith(`${once.path}/`));
     const isEmptiedFirst = inside.length > 0 && inside.every((path) => going.has(path));
     const { homes, fault, note, isTold } = fateOfJail(once, means, isEmptiedFirst);
@@ -79,6 +90,12 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
   }
   return { former, faults, notes, forgotten };
 }
+
+/** True for a jail that is not known to be the one which was declared; its directory may be the place of a file system, too. */
+const isOther = ({ path, directoryId }: OnceJail): boolean =>
+  statIfPresent(AT_FDCWD, path) !== undefined &&
+  samenessOf(directoryId, jailIdAt(path)) !== "same" &&
+  mountRemedy(path) === undefined;
 
 interface JailFate {
   /** That go with it. */

@@ -8,13 +8,13 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { type Change, type Fault, NO_LONGER } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { isInScope, leftJails, policiesOf, stillIn, union } from "../once.ts";
-import type { KeptHome, LeftJail, Once, OnceUser } from "../once-shape.ts";
+import type { KeptHome, LeftJail, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import type { Fate } from "./fate.ts";
 import { type FormerJail, formerJails, type Gone, type Note } from "./former-jails.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
-import { keptInside, type TakenOut, takenOut } from "./taken-out.ts";
+import { keptInside, otherAccount, type TakenOut, takenOut } from "./taken-out.ts";
 
 /** What a user who is not in a jail has left there: lines in its account files, and rights that apply wrote. */
 export interface Leftovers {
@@ -102,6 +102,7 @@ export function formerOf(
   const settled: LeftIn[] = [];
   const forgotten: Gone[] = [];
   const out: TakenOut[] = [];
+  const notes: Note[] = [];
   const faults: Fault[] = [];
   const leavers = new Leavers(machine, opened, deleteHomes, [...inhabitants.keys()]);
   const leaving = before.users.filter((user) => !users.has(user.name) && mayGo(user));
@@ -124,6 +125,12 @@ export function formerOf(
       return [...left, ...given];
     }
     const { name, jail } = once;
+    const other = otherAccount(once, machine);
+    if (other !== undefined) {
+      notes.push(other);
+      if (left.length === 0) forgotten.push({ of: "user", name, isOther: true });
+      return left;
+    }
     const { fate, fault } = leavers.add(once);
     if (fault !== undefined) {
       faults.push({ of: "user", name, jail, ...fault });
@@ -142,21 +149,22 @@ export function formerOf(
     // While a name service is silent, somebody may have it.
     hasAccount: (uid) =>
       !goes.has(uid) && answered(() => machine.accounts.userByUid(uid) === undefined) !== true,
-    filesOf: ({ path, file }) =>
-      usual
-        ? []
-        : union(
-            [file],
-            goers.flatMap((one) => (one.jail === path ? one.file : [])),
-          ),
+    filesOf: (once) => (usual ? [] : filesOf(once, goers)),
   });
   return {
     former: [...former, ...gone.former],
     faults: prune ? causesFirst(gone.faults, [...faults, ...faultsOf(out)]) : [],
     forgotten: [...forgotten, ...gone.forgotten],
-    ...{ settled, out, notes: prune ? gone.notes : [...gone.notes, ...faults.map(asNote)] },
+    ...{ settled, out, notes: [...notes, ...gone.notes, ...(prune ? [] : faults.map(asNote))] },
   };
 }
+
+/** The files that declared a jail, and users of it. */
+const filesOf = ({ path, file }: OnceJail, users: readonly OnceUser[]) =>
+  union(
+    [file],
+    users.flatMap((one) => (one.jail === path ? one.file : [])),
+  );
 
 const faultsOf = (out: readonly TakenOut[]): Fault[] => out.flatMap(({ fault }) => fault ?? []);
 

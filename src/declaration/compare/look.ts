@@ -5,14 +5,14 @@ import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { lackingMounts } from "../../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
-import { type JailRoot, openJailRoot, withDirectory } from "../../jail/fs/walk.ts";
+import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { isEmptied } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
 import { type ManifestContent, type ManifestRequest, openManifest } from "../../jail/record/manifest.ts";
 import { formerPath, lostJail } from "../../jail/record/moved.ts";
 import { followRemedy } from "../../jail/record/named-jail.ts";
+import { hasProc } from "../../populate/apply/proc.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
-import { isProc } from "../../system/mounts.ts";
 import { mountRemedy } from "../../system/unmounted.ts";
 import { faultText } from "../change.ts";
 import { unmountedFault } from "./absent.ts";
@@ -147,6 +147,3 @@ function requested(requests: ManifestContent["requests"]) {
     ),
   };
 }
-
-const hasProc = (root: JailRoot): boolean =>
-  answered(() => withDirectory(root, "/proc", ({ fd }) => isProc(fd))) ?? false;

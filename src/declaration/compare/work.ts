@@ -7,6 +7,8 @@ import type { UserComparison } from "./user-state.ts";
 /** What is to be done for a declared user. */
 export interface UserWork extends UserComparison {
   readonly declared: DeclaredUser;
+  /** Which directory its home is, as homeIdOf. */
+  readonly homeId?: ByteString | undefined;
   /** The words of `allow` whose programs the jail will lack, if it is to be filled first. */
   readonly lacks?: ReturnType<typeof lackingWords>;
 }
@@ -16,6 +18,8 @@ export interface JailWork {
   readonly path: ByteString;
   /** Undefined for a jail that only users name. */
   readonly declared: DeclaredJail | undefined;
+  /** Which directory it is, as jailIdOf. */
+  readonly directoryId: ByteString | undefined;
   readonly changes: readonly Change[];
   readonly fault: Fault | undefined;
   /** As in JailComparison. */

@@ -120,6 +120,6 @@ function requireSafeProgram(root: JailRoot, path: ByteString): void {
   if (stat.gid !== 0) {
     const file = `${root.path}${canonicalPath}`;
     const what = `path ${display(file)} does not have group 0`;
-    throw refusal(`${shown} is not safe: ${what}; fix it with: chgrp -h 0 ${shellWord(file)}`);
+    throw refusal(`${shown} is not safe: ${what}; fix it with: chgrp -h root ${shellWord(file)}`);
   }
 }

@@ -176,7 +176,7 @@ function judgeHomeSet(facts: LoginFacts): Verdict {
 const judgeHomeOwner = homeRule(
   (facts) => facts.settings().values.relaxHomeOwner,
   (home, facts) => home.uid !== facts.uid,
-  (path, { uid }) => [`path ${path} is not owned by ${uid}`, `chown -h ${uid} ${shellWord(path)}`],
+  (path, { uid }) => [`path ${path} is not owned by ${uid}`, `chown -h +${uid} ${shellWord(path)}`],
 );
 
 const judgeHomeGroup = homeRule(
@@ -184,7 +184,7 @@ const judgeHomeGroup = homeRule(
   (home, facts) => home.gid !== facts.gid,
   (path, { gid }) => [
     `path ${path} does not have group owner ${gid}, set option 'relax_home_group' to relax this check`,
-    `chgrp -h ${gid} ${shellWord(path)}`,
+    `chgrp -h +${gid} ${shellWord(path)}`,
   ],
 );
 

@@ -1,11 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
+import { ACCOUNT_FILE_LIMIT } from "../../system/flat-accounts.ts";
 import { readJailFile } from "../fs/look.ts";
 import type { JailRoot } from "../fs/walk.ts";
 import { type AccountFile, parseGroup, parsePasswd } from "./account-lines.ts";
-
-/** The largest account file that is read, in bytes. */
-export const ACCOUNT_FILE_LIMIT = 16 << 20;
 
 /** The accounts of a jail, as its etc/passwd and etc/group have them; the first entry of a name or id counts. */
 export interface JailAccounts {

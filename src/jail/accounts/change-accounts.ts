@@ -3,10 +3,11 @@ import { withFd } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
+import { ACCOUNT_FILE_LIMIT } from "../../system/flat-accounts.ts";
 import { requireTrustedSpot, takeLock } from "../fs/lock.ts";
 import { atSpot, attributesAt, lookUp } from "../fs/look.ts";
-import type { JailRoot } from "../fs/walk.ts";
-import { makeDirectories, putFile } from "../fs/write.ts";
+import { hostPath, type JailRoot } from "../fs/walk.ts";
+import { makeDirectories, putFile, requireReadable } from "../fs/write.ts";
 import {
   type AccountFile,
   formatAccounts,
@@ -131,17 +132,30 @@ export function requireOwnAccounts(root: JailRoot): void {
 export function tryJailAccounts<T>(root: JailRoot, change: (accounts: AccountsEditor) => T): T {
   requireOwnAccounts(root);
   const passwd = parsePasswd(readAccountFile(root, PASSWD));
-  return change(editorOf(passwd, parseGroup(readAccountFile(root, GROUP))));
+  const group = parseGroup(readAccountFile(root, GROUP));
+  const result = change(editorOf(passwd, group));
+  formatted(root, passwd, group);
+  return result;
 }
 
-function replaceFile(root: JailRoot, path: ByteString, before: Uint8Array, file: AccountFile<unknown>): void {
+/** Both files as they are written. Throws JailkitError "file-full" if one would not be read again. */
+function formatted(root: JailRoot, passwd: AccountFile<PasswdEntry>, group: AccountFile<GroupEntry>) {
+  const files = { passwd: formatAccounts(passwd), group: formatAccounts(group) };
+  requireReadable(hostPath(root, PASSWD), files.passwd.length, ACCOUNT_FILE_LIMIT);
+  requireReadable(hostPath(root, GROUP), files.group.length, ACCOUNT_FILE_LIMIT);
+  return files;
+}
+
+function replaceFile(root: JailRoot, path: ByteString, before: Uint8Array, bytes: Uint8Array): void {
   const found = lookUp(root, path, { follow: true });
-  const bytes = formatAccounts(file);
   // A missing newline at the end alone is no change.
   const complete = before.length > 0 && before[before.length - 1] !== 10 ? bytes.length - 1 : bytes.length;
   if (found !== undefined && Buffer.compare(bytes.subarray(0, complete), before) === 0) return;
   const attributes = attributesAt(root, path) ?? { mode: 0o644, uid: 0, gid: 0 };
-  putFile(root, found?.canonicalPath ?? path, bytes, attributes, { replace: true });
+  putFile(root, found?.canonicalPath ?? path, bytes, attributes, {
+    replace: true,
+    most: ACCOUNT_FILE_LIMIT,
+  });
 }
 
 /**
@@ -158,8 +172,9 @@ export function updateJailAccounts<T>(root: JailRoot, change: (accounts: Account
     const group = parseGroup(groupBytes);
     const result = change(editorOf(passwd, group));
     // A group without its user does no harm, a user without its group cannot log in.
-    replaceFile(root, GROUP, groupBytes, group);
-    replaceFile(root, PASSWD, passwdBytes, passwd);
+    const files = formatted(root, passwd, group);
+    replaceFile(root, GROUP, groupBytes, files.group);
+    replaceFile(root, PASSWD, passwdBytes, files.passwd);
     return result;
   });
 }

@@ -96,7 +96,7 @@ export function otherHomeRemedy(
   const commands = [
     ["usermod", "-d", joinHome(jail, home), name],
     ["jk_jailuser", "--jail-side-only", "-j", jail, name],
-    ["install", "-d", "-o", `${uid}`, "-g", `${gid}`, "-m", "0700", place],
+    ["install", "-d", "-o", `+${uid}`, "-g", `+${gid}`, "-m", "0700", place],
   ];
   return advise(place, commands.map((words) => words.map(shellWord).join(" ")).join(" && "));
 }

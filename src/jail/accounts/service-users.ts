@@ -3,11 +3,11 @@ import { entriesOf, statIfPresent } from "../../../ffi/files.ts";
 import { plainPath } from "../../../ffi/paths.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { ACCOUNT_FILE_LIMIT } from "../../system/flat-accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { readJailFile } from "../fs/look.ts";
 import { type JailRoot, withDirectory } from "../fs/walk.ts";
 import { parsePasswd } from "./account-lines.ts";
-import { ACCOUNT_FILE_LIMIT } from "./accounts.ts";
 import type { JailedUser } from "./jailed-users.ts";
 import { splitHome } from "./separator.ts";
 

@@ -31,6 +31,8 @@ export interface PutOptions {
   replace?: boolean;
   /** The caller has seen that the name is free, which saves one call. A file that appears meanwhile is still kept. */
   absent?: boolean;
+  /** Of a file that we read again, the bytes that its readers take: more is not written, and what is there stays. */
+  most?: number;
 }
 
 const pool = new Uint8Array(1536);

@@ -293,7 +293,7 @@ export function configDirectoryFindings(path: ByteString): (Finding & { tolerate
   const findings: ReturnType<typeof grave>[] = [];
   for (const found of ownerFinding(path, stat)) findings.push(grave(found));
   if (stat.gid !== 0) {
-    findings.push(grave(finding(path, "group", `has gid ${stat.gid}, not 0`, "chgrp 0")));
+    findings.push(grave(finding(path, "group", `has gid ${stat.gid}, not 0`, "chgrp root")));
   }
   if (stat.mode & 0o002) findings.push(grave(otherWriteFinding(path, stat)));
   if (stat.mode & 0o020) {

@@ -49,12 +49,21 @@ const byPath =
   (root: JailRoot, path: ByteString, ...rest: Rest): Placement =>
     atSpot(root, path, (spot) => put(spot, ...rest));
 
+/** Throws JailkitError "file-full" if a file of `size` bytes could not be read again, as its readers take `most`. */
+export function requireReadable(path: ByteString, size: number, most: number): void {
+  if (size <= most) return;
+  const message = `${display(path)} would have ${size} bytes, and no more than ${most} are read of it: it stays as it is`;
+  throw new JailkitError("file-full", 1, message);
+}
+
 /**
  * Puts a regular file at a spot. It appears complete, with owner, mode and times, by rename(2); processes with the old file
  * open keep it. Shares the content with the source (reflink) if the file system can. Throws JailkitError
- * "directory-in-the-way", "link-in-untrusted-directory".
+ * "directory-in-the-way", "link-in-untrusted-directory", "file-full".
  */
 export function putFileIn(spot: Spot, source: Source, attributes: Attributes, options: PutOptions = {}) {
+  if (options.most !== undefined)
+    requireReadable(spotPath(spot), source instanceof Uint8Array ? source.length : source.size, options.most);
   const placement = options.absent ? putNameless(spot, source, attributes) : undefined;
   if (placement !== undefined) return placement;
   // The kernel starts no program that is open for writing, as a file is that is held until it has its name.
@@ -201,12 +210,14 @@ export const putDevice = byPath(putDeviceIn);
 
 /**
  * Adds bytes at the end of a regular file (ENOENT) that only root can write, which keeps its inode: whoever reads it may see a
- * part of them. Throws SystemError, JailkitError.
+ * part of them. `most`: as in PutOptions. Throws SystemError, JailkitError.
  */
-export function appendToFile(root: JailRoot, path: ByteString, bytes: Uint8Array): void {
-  atSpot(root, path, ({ parent, name }) =>
-    withFd(openAt(parent.fd, name, C.O_WRONLY | C.O_APPEND | C.O_NOFOLLOW | C.O_NONBLOCK), (fd) =>
-      writeAll(fd, bytes),
-    ),
-  );
+export function appendToFile(root: JailRoot, path: ByteString, bytes: Uint8Array, most: number): void {
+  atSpot(root, path, (spot) => {
+    const flags = C.O_WRONLY | C.O_APPEND | C.O_NOFOLLOW | C.O_NONBLOCK;
+    withFd(openAt(spot.parent.fd, spot.name, flags), (fd) => {
+      requireReadable(spotPath(spot), fstat(fd).size + bytes.length, most);
+      writeAll(fd, bytes);
+    });
+  });
 }

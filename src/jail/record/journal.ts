@@ -105,7 +105,7 @@ export function writeJournal(
   const owner = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
   withTree((tree) => {
     makeOwnDirectory(tree, REGISTRY, recordDirectory(id));
-    putFile(tree, journalPath(id, name), formatManifest(content), owner, { replace: true });
+    putFile(tree, journalPath(id, name), formatManifest(content), owner, { replace: true, most: LIMIT });
   });
 }
 

@@ -10,7 +10,7 @@ import {
   type ManifestEntry,
   type ManifestRequest,
 } from "./manifest-text.ts";
-import { manifestPath } from "./record-file.ts";
+import { MANIFEST_LIMIT, manifestPath } from "./record-file.ts";
 import { recovered } from "./recover.ts";
 import { contentOf, findManifest, identityOf, type KnownJail, locked, REGISTRY } from "./registry.ts";
 
@@ -159,7 +159,7 @@ export function removeEntries(manifest: Manifest, paths: Iterable<ByteString>): 
 
 /**
  * Writes the manifest: under a lock, applies the changes since openManifest to the present file, so that two runs at once
- * lose nothing. The file is replaced by rename(2), 0600, in a directory 0700.
+ * lose nothing. The file is replaced by rename(2), 0600, in a directory 0700. Throws JailkitError "file-full", SystemError.
  */
 export function saveManifest(manifest: Manifest): void {
   const { id, registry, pending } = manifest;
@@ -170,7 +170,8 @@ export function saveManifest(manifest: Manifest): void {
       for (const apply of pending) apply(content);
       content.jail = jail;
       const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
-      putFile(tree, manifestPath(registry, id), formatManifest(content), attributes, { replace: true });
+      const options = { replace: true, most: MANIFEST_LIMIT };
+      putFile(tree, manifestPath(registry, id), formatManifest(content), attributes, options);
       manifest.content = content;
       manifest.pending = [];
     });

@@ -25,8 +25,8 @@ import {
   type ReadManifest,
 } from "./manifest-text.ts";
 
-// 100,000 entries of 300 bytes are 30 MB.
-const MANIFEST_LIMIT = 1 << 28;
+/** The largest manifest that is read, in bytes: 100,000 entries of 300 bytes are 30 MB. */
+export const MANIFEST_LIMIT = 1 << 28;
 const HEAD_LIMIT = 1 << 16;
 
 const MANIFEST = "manifest.json";

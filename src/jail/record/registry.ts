@@ -38,7 +38,7 @@ export function registryExists(tree: JailRoot, registry: ByteString): boolean {
     throw new JailkitError("unsafe-registry", 1, `${shown}: must be a directory; move it away`);
   if ((uid !== 0 && uid !== me) || (mode & 0o022) !== 0) {
     const what = "users other than root can write it; check its contents, and then";
-    const remedy = `chown 0:0 ${shellWord(registry)} && chmod 0700 ${shellWord(registry)}`;
+    const remedy = `chown root:root ${shellWord(registry)} && chmod 0700 ${shellWord(registry)}`;
     throw new JailkitError("unsafe-registry", 1, `${shown}: ${what}: ${remedy}`, undefined, remedy);
   }
   if (uid === me || me === 0) return true;

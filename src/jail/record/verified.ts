@@ -67,7 +67,10 @@ export function saveVerified(registry: ByteString, id: ByteString, files: Verifi
   withTree((tree) => {
     locked(tree, registry, id, () => {
       const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
-      putFile(tree, fileOf(registry, id), formatVerified(files), attributes, { replace: true });
+      putFile(tree, fileOf(registry, id), formatVerified(files), attributes, {
+        replace: true,
+        most: LIMIT,
+      });
     });
   });
 }

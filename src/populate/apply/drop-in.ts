@@ -3,6 +3,7 @@ import { parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { changingDropIn } from "../../config/known-sections.ts";
+import { LIMITS } from "../../config/model.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { makeDirectories, putFile, removePath } from "../../jail/fs/write.ts";
@@ -10,7 +11,8 @@ import { onlyRootWrites } from "../../system/exchange.ts";
 
 /**
  * Creates a drop-in `path` ("/jk_socketd.d/NAME.ini") below the configuration `directory`, by one rename. Throws
- * JailkitError if users other than root can write its directory, or, without `replace`, if the file exists.
+ * JailkitError if users other than root can write its directory, if nothing would read so long a file, or, without
+ * `replace`, if the file exists.
  */
 export function putDropIn(
   directory: ByteString,
@@ -25,7 +27,15 @@ export function putDropIn(
       const message = `${display(directory + parentOf(path))}: must belong to root and be writable by root alone`;
       throw new JailkitError("config-unsafe", 1, message);
     }
-    if (putFile(root, path, toBytes(text), { ...attributes, mode: 0o644 }, options) !== "kept") return;
+    const most = LIMITS.fileBytes;
+    const placement = putFile(
+      root,
+      path,
+      toBytes(text),
+      { ...attributes, mode: 0o644 },
+      { ...options, most },
+    );
+    if (placement !== "kept") return;
     throw new JailkitError("file-exists", 1, `${display(directory + path)}: is there already`);
   };
   withTree((tree) => makeDirectories(tree, directory, () => attributes));

@@ -82,7 +82,7 @@ export function changeFstab(
     const text = changed();
     if (text === undefined) return false;
     const attributes = attributesAt(root, "/fstab") ?? { mode: 0o644, uid: 0, gid: 0 };
-    putFile(root, "/fstab", toBytes(text), attributes, { replace: true });
+    putFile(root, "/fstab", toBytes(text), attributes, { replace: true, most: LARGEST_FSTAB });
     return true;
   });
 }
@@ -97,6 +97,16 @@ const procByHand = (jail: ByteString) => `add the line for ${display(jail)}/proc
 /** Throws the JailkitError with which addProcLine would fail. */
 export function requireProcLine(jail: ByteString): void {
   withTree((root) => changedFstab(root, (fstab) => withProcLine(fstab, jail), procByHand(jail)), "/etc");
+}
+
+/** True if proc(5) is mounted on /proc of the jail. Throws JailkitError, SystemError where that is not known. */
+export function hasProc(root: JailRoot): boolean {
+  try {
+    return withDirectory(root, "/proc", ({ fd }) => isProc(fd));
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
+    throw error;
+  }
 }
 
 /** Creates /proc of the jail and mounts proc(5) there. False if it is mounted already. */

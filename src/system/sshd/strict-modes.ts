@@ -146,7 +146,7 @@ function remedyFor(
   if (fault === "mode" && stat?.uid === account.uid)
     return first + asUser({ name: account.name, jail: jailIn(account.home) }, "chmod go-w", path).advice;
   if (fault === "owner" && onlyRootExchanges(path) && !isFile)
-    return `chown -h ${inHome ? account.uid : "root"} ${operands(path)}`;
+    return `chown -h ${inHome ? `+${account.uid}` : "root"} ${operands(path)}`;
   return `put the ${CONTENTS[keyword]} into ${file} anew, after: ${makeRoom(way, account)}`;
 }
 

@@ -223,7 +223,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/system/give.ts", KEPT, [
     ["  if (!onlyRootExchanges(directoryOf(path))) return undefined;\n", ""],
-    [" --from=${uid} ${owner}", " ${owner}"],
+    [" --from=+${uid} ${owner}", " ${owner}"],
     ["found.group === undefined ?", "false ?"],
   ]),
   ...within("src/enter/remedies.ts", "e2e/moved-aside.test.ts", [
@@ -359,7 +359,7 @@ export const APPLY: readonly Mutant[] = [
     ["this.#requireTimes(fd);\n    return true;", "return true;"],
     ["if (now.ctime >= this.since", "if (false"],
   ]),
-  ...within("src/system/give.ts", LEFT, [[" --from=${uid} 0", " 0"]]),
+  ...within("src/system/give.ts", LEFT, [[" --from=+${uid} root", " root"]]),
   ...within("src/declaration/left-uids.ts", LEFT, [
     ["const holders = holdersOf(uids);", "const holders = new Map<number, { pid: number }>();"],
   ]),

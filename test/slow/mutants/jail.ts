@@ -433,7 +433,7 @@ export const JAIL: readonly Mutant[] = [
       "unsafe = because(place, fstat(place.directory));",
     ],
     ["const flags = C.O_NOFOLLOW | ", "const flags = "],
-    ["if (uid === 0) return undefined;", "if (true) return undefined;"],
+    ["if (uid === 0) return undefined;", "if (uid !== -1) return undefined;"],
     ["if (++links > C.MOST_LINKS)", "if (++links > 1)"],
     ["followed ||= last;", ""],
     ['isInside && target.startsWith("/") ? jail + target : target', "target"],

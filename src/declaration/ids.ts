@@ -1,0 +1,58 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { usageAt } from "../../ffi/extents.ts";
+import { normalPath } from "../../ffi/paths.ts";
+import { answered } from "../cli/error.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import { atSpot } from "../jail/fs/look.ts";
+import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+
+// A path and a name tell nothing of what was there before: somebody may have deleted a jail or an account, and made another
+// one. What is not known to be that which was declared stays.
+
+/** Instead of what identifies a jail or an account: whoever made it, it may be another one than was declared. */
+export const MAY_BE_OTHER = "";
+
+/** Whether what is there is what was remembered, by what identifies both. While one is being made, nothing does. */
+export function samenessOf(
+  once: ByteString | undefined,
+  now: ByteString | undefined,
+): "same" | "unknown" | "other" {
+  if (once === MAY_BE_OTHER) return "unknown";
+  return once === undefined || now === undefined || once === now ? "same" : "other";
+}
+
+/**
+ * Identifies a directory that is the home of a uid, under whatever name it is later: no other one of its file system has the
+ * same number, and was created in the same moment. The number of the device is that of a machine which has not started again.
+ * Undefined if it is not there, or that is not known.
+ */
+export const homeIdOf = (home: ByteString, uid: number): ByteString | undefined =>
+  answered(() => {
+    const split = splitHome(home);
+    const jail = normalPath(split?.jail ?? "/");
+    if (split === undefined || jail === "/") return undefined;
+    using root = openJailRoot(jail);
+    return homeIdIn(root, normalPath(split.home), uid);
+  });
+
+/** The same in an open jail, which sees the home as `path`. */
+export const homeIdIn = (root: JailRoot, path: ByteString, uid: number): ByteString | undefined =>
+  answered(() => {
+    if (path === "/") return undefined;
+    const found = atSpot(root, path, ({ parent, name }) => usageAt(parent.fd, name));
+    const isHome = found?.uid === uid && isDirectory(found);
+    return isHome && found.birth !== undefined ? `${found.ino} ${found.birth}` : undefined;
+  });
+
+/** Identifies the directory of an open jail in the same way. */
+export function jailIdOf({ top: { fd } }: JailRoot): ByteString | undefined {
+  const found = answered(() => usageAt(fd, "."));
+  return found?.birth === undefined ? undefined : `${found.ino} ${found.birth}`;
+}
+
+/** The same of a jail by its path. */
+export const jailIdAt = (jail: ByteString): ByteString | undefined =>
+  answered(() => {
+    using root = openJailRoot(jail);
+    return jailIdOf(root);
+  });
