@@ -4,7 +4,6 @@ import { readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText, quoted } from "../cli/display.ts";
 import { isReported, JailkitError } from "../cli/error.ts";
-import { joinHome } from "../jail/accounts/separator.ts";
 import { withJailFile, withTree } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
 import { appendToFile, putFile } from "../jail/fs/write.ts";
@@ -13,9 +12,9 @@ import { asideCommand } from "../system/free-name.ts";
 import { readShape } from "../transfer/shape.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { withCreated } from "./creating.ts";
-import { MAY_BE_OTHER } from "./ids.ts";
 import { isUsual } from "./known-file.ts";
 import type { DeclaredUser } from "./model.ts";
+import { completed, documentsIn, type Fields, identified, withAdded } from "./once-document.ts";
 import {
   type Creating,
   type KeptHome,
@@ -107,63 +106,6 @@ export function onceFault(): Error | undefined {
   }
   return undefined;
 }
-
-type Fields = Readonly<Record<string, unknown>>;
-
-/** The content of the file, and of the lines that addOnce has added to it. Throws SyntaxError, TypeError. */
-function documentsIn(bytes: Uint8Array): readonly unknown[] {
-  const whole = (part: Uint8Array): unknown =>
-    JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(part));
-  const end = bytes.indexOf(10) + 1;
-  if (end === 0 || end === bytes.length) return [whole(bytes)];
-  const first = answeredJson(() => whole(bytes.subarray(0, end)));
-  // Somebody may have written it with more lines.
-  if (first === undefined) return [whole(bytes)];
-  const lines = new TextDecoder().decode(bytes.subarray(end)).split("\n");
-  // One that was not written to its end says nothing: what it tells was not begun.
-  return [first, ...lines.flatMap((line) => answeredJson(() => JSON.parse(line)) ?? [])];
-}
-
-function answeredJson(parse: () => unknown): unknown {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
-    throw error;
-  }
-}
-
-/** With what a run that was killed has begun. */
-function withAdded(once: Once, added: readonly unknown[]): Once {
-  if (added.length === 0) return once;
-  const jails = new Map(once.jails.map((jail) => [jail.path, jail]));
-  const users = new Map(once.users.map((user) => [user.name, user]));
-  for (const line of added) {
-    const begun = readShape(identified({ ...(line as Fields), kept: [] }), ONCE);
-    for (const jail of begun.jails) jails.set(jail.path, jail);
-    for (const user of begun.users) users.set(user.name, user);
-  }
-  return { ...once, jails: [...jails.values()], users: [...users.values()] };
-}
-
-const records = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value : []);
-
-/** The content of version 1, which did not know all of it, or 2: in both, homes are as the jail sees them. */
-const completed = ({ jails, users, ...rest }: Fields) => ({
-  ...{ kept: [], ...rest },
-  jails: records(jails).map((jail) => ({ live: [], logSocket: false, proc: false, ...jail })),
-  users: records(users).map(({ jail, createdHome: home, ...user }) => ({
-    ...{ left: [], out: false, jail, ...user },
-    createdHome: typeof home === "string" ? joinHome(`${jail}`, home) : home,
-  })),
-});
-
-/** An earlier version did not say which jail and which account that was. */
-const identified = ({ jails, users, ...rest }: Fields) => ({
-  ...rest,
-  jails: Array.isArray(jails) ? jails.map((jail) => ({ directoryId: MAY_BE_OTHER, ...jail })) : jails,
-  users: Array.isArray(users) ? users.map((user) => ({ homeId: MAY_BE_OTHER, ...user })) : users,
-});
 
 const encode = (_: string, value: unknown) =>
   value === undefined ? null : typeof value === "string" ? jsonText(value) : value;

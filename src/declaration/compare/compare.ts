@@ -6,7 +6,6 @@ import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
-import { insideJail, jailAround } from "../../jail/record/around.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
@@ -21,6 +20,7 @@ import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
 import type { Gone, Note } from "./former-jails.ts";
 import { InJail } from "./in-jail.ts";
+import { insides } from "./insides.ts";
 import { compareJail, formerIn } from "./jail.ts";
 import { liveDirectories, requirePlaces } from "./live.ts";
 import { withJailState } from "./look.ts";
@@ -156,15 +156,6 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       ],
       ...{ undeclared: [...undeclared, ...rest.undeclared], noLonger, orphans: rest.orphans, pathOf },
     };
-  });
-}
-
-/** Warnings about declared jails in others. */
-function insides({ jails }: Declaration, { byJail }: Machine): Note[] {
-  const declared = new Set(jails.map(({ path }) => path));
-  return jails.flatMap(({ path: name }) => {
-    const outer = jailAround(name, (path) => declared.has(path) || byJail.has(path));
-    return outer === undefined ? [] : [{ of: "jail", name, message: insideJail(outer) } as const];
   });
 }
 
