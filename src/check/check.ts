@@ -142,17 +142,20 @@ export class JailChecker {
   readonly #ini: IniFile | undefined;
   readonly #freePath: JailCheck["freePath"];
   readonly #inner: JailCheck["inner"];
+  readonly #meantOf: JailCheck["meantOf"];
   #host = hostState();
 
   /** `names`: chooses names for files that are moved away. Throws as planCheck. */
   constructor(
     options: CheckOptions,
     verbose: (line: ByteString) => void,
+    meantOf: JailCheck["meantOf"],
     names: JailCheck["freePath"] = freePaths(),
   ) {
     this.#options = options;
     this.#freePath = names;
     this.#verbose = verbose;
+    this.#meantOf = meantOf;
     // The plan has reported what is wrong with it.
     this.#ini = readIni(options.configFile, [], []);
     this.#inner = innerJails(this.#ini);
@@ -160,7 +163,10 @@ export class JailChecker {
 
   check(job: CheckJob): Promise<CheckedJail> {
     const { settings } = jailSettings(sectionOf(this.#ini, job.path));
-    const how = { settings, freePath: this.#freePath, verbose: this.#verbose, inner: this.#inner };
+    const how = {
+      ...{ settings, freePath: this.#freePath, verbose: this.#verbose },
+      ...{ inner: this.#inner, meantOf: this.#meantOf },
+    };
     return checkOne(job.path, this.#options, how, () => this.#stateFor(job));
   }
 
@@ -202,7 +208,7 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
 async function checkOne(
   path: ByteString,
   request: CheckOptions,
-  options: Pick<JailCheck, "settings" | "freePath" | "verbose" | "inner">,
+  options: Pick<JailCheck, "settings" | "freePath" | "verbose" | "inner" | "meantOf">,
   stateOfHost: () => Pick<JailCheck, "users" | "accounts" | "servedSocket">,
 ): Promise<CheckedJail> {
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
@@ -217,7 +223,7 @@ async function checkOne(
     if (error instanceof JailkitError && error.code === "busy")
       return { ...nothing, findings: [], problems: [problemFrom(error, error.code, path)] };
     const missing = error instanceof JailkitError && error.code === "no-such-jail";
-    const findings = stateOfHost().users.map((user) => notInJailFinding(user, path, missing));
+    const findings = stateOfHost().users.map((user) => notInJailFinding(user, path, { missing }));
     return { ...nothing, findings, problems: [openProblem(path, error, missing)] };
   }
   using _lock = lock;

@@ -49,11 +49,19 @@ function isJailShell(shell: ByteString): boolean {
   return stat !== undefined && isRegular(stat) && onlyRootWrites(stat);
 }
 
+/** What is meant of a user whom a jail lacks: the command in place of the usual one, and the other way. */
+type Meant = Pick<CheckFinding, "remedy" | "otherwise">;
+export type AskMeant = (user: JailedUser, jail: ByteString) => Meant;
+
 /** The finding about a jailed user who is not in the jail's passwd, or whose jail is `missing`: it may have been moved. */
-export function notInJailFinding(user: JailedUser, jail: ByteString, missing = false): CheckFinding {
+export function notInJailFinding(
+  user: JailedUser,
+  jail: ByteString,
+  { missing = false, meant = {} }: { readonly missing?: boolean; readonly meant?: Meant } = {},
+): CheckFinding {
   const message = `user ${display(user.name)} does not exist in ${display(jail)}/etc/passwd`;
   const remedy = missing ? lostRemedy(jail) : jailSideCommand(jail, user.name);
-  return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message, remedy };
+  return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message, remedy, ...meant };
 }
 
 /** What the next boot would mount in jails that should not have it: in those of `asked`, or in all. */

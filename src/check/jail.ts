@@ -26,7 +26,7 @@ import { libraryFindings } from "./files/libraries.ts";
 import { ownShells } from "./files/shells.ts";
 import { createSpaces } from "./files/spaces.ts";
 import { withoutConsequences, withoutHidden } from "./finding-list.ts";
-import { notInJailFinding } from "./host.ts";
+import { type AskMeant, notInJailFinding } from "./host.ts";
 import type { InnerJails } from "./inner-jails.ts";
 import { type JailRecord, keepVerified, readRecord } from "./record.ts";
 import { type freePaths, withRemedy } from "./report/remedies.ts";
@@ -42,6 +42,7 @@ export interface JailCheck {
   readonly servedSocket: PathTest;
   /** --fix must not take the devices of another jail for strange ones of this one. */
   readonly inner: InnerJails;
+  readonly meantOf: AskMeant;
   readonly freePath: ReturnType<typeof freePaths>;
   /** Read every file, even if an earlier check found it unchanged. */
   readonly full: boolean;
@@ -116,7 +117,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...libraries.filter(({ path }) => !shellPaths.has(path)),
     ...outcome.findings,
     ...strangerFindings(root, content, collected.strangers),
-    ...missingUsers(root, files, users),
+    ...missingUsers(check, files),
     ...orProblem("name-service", () => accountFindings(files.facts(verbose)), "accounts are not compared: "),
     ...(check.confinement ? orProblem("confinement", () => limitedFindings(root, kernelFeatures())) : []),
   );
@@ -244,7 +245,11 @@ function socketFindings(root: JailRoot, jailPath: ByteString): CheckFinding[] {
   return state !== "mounted" || isPrivate(root, jailPath) ? [] : [sharedFinding(path, jailPath)];
 }
 
-function missingUsers(root: JailRoot, { accounts }: AccountFiles, users: readonly JailedUser[]) {
+function missingUsers(
+  { root: { path }, users, meantOf }: Pick<JailCheck, "root" | "users" | "meantOf">,
+  { accounts }: AccountFiles,
+) {
   const present = namesOf(accounts);
-  return users.filter(({ name }) => !present.has(name)).map((user) => notInJailFinding(user, root.path));
+  const missing = users.filter(({ name }) => !present.has(name));
+  return missing.map((user) => notInJailFinding(user, path, { meant: meantOf(user, path) }));
 }

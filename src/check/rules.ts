@@ -165,6 +165,8 @@ export interface CheckFinding {
   readonly message: string;
   /** For the administrator; printable. */
   readonly remedy?: string;
+  /** What else may be done, and when, if only the administrator can know what is meant; printable. */
+  readonly otherwise?: string;
   /** The reason why it makes the jail unsafe, if its rule does not say so: one printable line; see withReasons. */
   readonly reason?: string;
   /** The rule by which jailkit 2 reports the same about the same path. */

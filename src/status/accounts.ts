@@ -2,10 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName, normalPath } from "../../ffi/paths.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
 import { answered } from "../cli/error.ts";
-import { operands } from "../cli/shell-word.ts";
-import { isUsual } from "../declaration/known-file.ts";
-import { readOnce } from "../declaration/once.ts";
-import { declaredHere } from "../declaration/read.ts";
+import { meantOfLacking } from "../declaration/meant-of-lacking.ts";
 import { homeRefusal, isDoubtfulHome } from "../explain/home-fault.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
@@ -13,7 +10,6 @@ import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withOneTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
-import { isLocalUser } from "../system/account-tools.ts";
 import { hostUser } from "../system/name-services.ts";
 import { isClosed } from "../users/leaving.ts";
 import { bringBack, oldShellFault } from "../users/open-jail.ts";
@@ -27,6 +23,8 @@ export interface AccountFault {
   readonly message: ByteString;
   /** Undefined for an account that no command of this machine changes. */
   readonly remedy: ByteString | undefined;
+  /** What else may be done, and when; printable. */
+  readonly otherwise?: ByteString | undefined;
 }
 
 interface InJail {
@@ -72,22 +70,6 @@ function homeFaultOf({ name }: JailedUser): AccountFault[] {
 }
 
 /**
- * The run of `jailkit apply` that puts a user into a jail, or removes one that is not declared there any more: that has begun
- * perhaps, and failed. Undefined for a user who was never declared there.
- */
-function applying(): (user: JailedUser, jail: ByteString) => ByteString | undefined {
-  const declared = declaredHere()?.users;
-  const known = answered(() => readOnce().users) ?? [];
-  return ({ name }, jail) => {
-    if (declared?.get(name)?.jail === jail) return "jailkit apply";
-    const file = known.find((one) => one.name === name && one.jail === jail)?.file;
-    if (file === undefined || declared === undefined) return undefined;
-    // What a named file declares now is not known here; its run says how the rest is removed.
-    return isUsual(file) ? "jailkit apply --prune" : `jailkit apply ${operands(file)}`;
-  };
-}
-
-/**
  * The users with a shell that leads out of their jail, jails with a shell that does not confine them, the users whom a jail
  * lacks, and those who cannot log in because of their homes, unless the condition of the jail is a finding itself.
  * One whose login was closed, as by a shell nologin, is none of the first, and of each jk_chrootsh its own finding tells.
@@ -108,18 +90,12 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   );
   const others = [...ofShells, ...ofOld, ...doubtful.flatMap(homeFaultOf)];
   if (found.every(({ lacking }) => lacking.length === 0)) return others;
-  const applied = applying();
+  const meantOf = meantOfLacking();
   const ofJails = found.flatMap(({ jail, lacking, first }) =>
     lacking.map((user): AccountFault => {
-      const { name } = user;
-      const { message, remedy } = notInJailFinding(user, jail);
-      const run = applied(user, jail);
-      // Such as one of before that --prune has taken out of the files of the jail: nothing tells that any more.
-      const other =
-        run === undefined && isLocalUser(name) ? `; if the account is to go: userdel ${operands(name)}` : "";
-      const command = run ?? remedy;
-      const all = first === undefined || command === undefined ? command : `${first} && ${command}`;
-      return { kind: "not-in-jail", subject: name, message: message + other, remedy: all };
+      const { message, remedy, otherwise } = notInJailFinding(user, jail, { meant: meantOf(user, jail) });
+      const all = first === undefined || remedy === undefined ? remedy : `${first} && ${remedy}`;
+      return { kind: "not-in-jail", subject: user.name, message, remedy: all, otherwise };
     }),
   );
   return [...others, ...ofJails];

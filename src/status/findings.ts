@@ -42,6 +42,8 @@ export interface StatusFinding {
   readonly subject: ByteString;
   /** One printable line. */
   readonly message: ByteString;
+  /** What else may be done, and when; printable. */
+  readonly otherwise?: ByteString | undefined;
   /** Printable commands. The first fixes it, or shows the ways to do so; each of the others shows more, and is shorter. */
   readonly commands: readonly [ByteString, ...ByteString[]];
 }
@@ -170,10 +172,10 @@ function socketFindings({ sockets, wantedSockets = [], startSocketd }: MachineFa
 }
 
 function accountFindings({ accounts }: MachineFacts): StatusFinding[] {
-  return accounts.map(({ kind, subject, message, remedy }) => {
+  return accounts.map(({ kind, subject, message, remedy, otherwise }) => {
     const show = `${kind === "old-shell" ? CHECK : EXPLAIN} ${operands(subject)}`;
     const commands = remedy === undefined ? ([show] as const) : ([remedy, show] as const);
-    return { kind, subject, message, commands };
+    return { kind, subject, message, otherwise, commands };
   });
 }
 

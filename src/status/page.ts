@@ -123,12 +123,14 @@ interface FindingRow {
 }
 
 /** A command is never cut, since what is left could be another command: a shorter one takes its place. */
-function findingRow({ kind, subject, commands }: StatusFinding): FindingRow {
+function findingRow({ kind, subject, otherwise, commands }: StatusFinding): FindingRow {
   const shown = display(subject);
-  for (const command of commands) {
-    if (widest([command]) <= WIDEST_COMMAND) return { cells: [kind, shown, command], below: [] };
+  const others = otherwise === undefined ? [] : [`    or, ${otherwise}`];
+  // One way without the other could be the wrong one.
+  for (const command of widest(others) <= WIDTH ? commands : []) {
+    if (widest([command]) <= WIDEST_COMMAND) return { cells: [kind, shown, command], below: others };
     const below = commandLines(command);
-    if (below !== undefined) return { cells: [kind, shown, ""], below };
+    if (below !== undefined) return { cells: [kind, shown, ""], below: [...below, ...others] };
   }
   return { cells: [kind, shown, "jailkit status --json"], below: [] };
 }

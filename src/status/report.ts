@@ -44,10 +44,10 @@ export function statusReport(
     changed: spanReport(numbers.written),
     configuration: numbers.config,
     declarations: facts.declarations ?? null,
-    findings: findings.map(({ kind, subject, message, commands }) => ({
+    findings: findings.map(({ kind, subject, message, otherwise, commands }) => ({
       kind,
       subject: jsonText(subject),
-      message: jsonText(message),
+      message: jsonText(otherwise === undefined ? message : `${message}; ${otherwise}`),
       command: jsonText(commands[0]),
     })),
     exitStatus: findings.length === 0 ? 0 : 1,

@@ -291,9 +291,29 @@ describe("what else needs attention", () => {
       undefined,
       "if the account is to go: userdel byhand",
     ]);
+    // The page and jk_check say the same.
+    const lines = said().split("\n");
+    const below = (name: string) => {
+      const at = lines.findIndex((line) => line.includes(`user ${name} does not exist in`));
+      return lines.slice(at + 1, at + 3);
+    };
+    expect(below("byhand")).toEqual([
+      `  remedy: jk_jailuser --jail-side-only -j ${jail} byhand`,
+      "  or, if the account is to go: userdel byhand",
+    ]);
+    expect(below("declared")[0]).toBe("  remedy: jailkit apply");
+    expect(lines.filter((line) => line.includes("is to go"))).toHaveLength(1);
+    expect(page().stdout).toMatch(
+      new RegExp(
+        `^not-in-jail +declared +jailkit apply\nnot-in-jail +byhand *\n? .*jk_jailuser --jail-side-only -j ${jail} byhand\n    or, if the account is to go: userdel byhand\n`,
+        "m",
+      ),
+    );
     // One that is not declared any more is not put back.
     m.write(file, m.read(file).replace(/\[user (.|\n)*/, ""));
     expect(found()[0]).toEqual(["not-in-jail", "declared", "jailkit apply --prune"]);
+    expect(said()).toContain("user declared does not exist in ");
+    expect(said()).toContain("  remedy: jailkit apply --prune\n");
     m.must(["sh", "-ec", `${found()[0]?.[2]} --delete-homes`]);
     expect([m.run(["id", "declared"]).status, found().map(([, name]) => name)]).toEqual([1, ["byhand"]]);
     m.write("/root/named.ini", `[user declared]\njail = ${jail}\nallow = sftp\n`);
@@ -307,6 +327,33 @@ describe("what else needs attention", () => {
       m.must(["jk_jailuser", "--unjail", "-m", "-s", "/bin/sh", name]);
     m.must(["jailkit", "delete", "--yes", jail]);
     for (const name of ["declared", "byhand", "closed"]) m.must(["userdel", "-r", name]);
+  });
+
+  test("an account of jailkit 2 that --prune has taken out of its jail: both ways are told", () => {
+    const jail = "/srv/former";
+    const file = "/etc/jailkit/jails.d/former.ini";
+    const declared = `[jail ${jail}]\nsections = one\n`;
+    init(jail);
+    m.addUser("former", { home: `${jail}/./home/former`, shell: SHELL });
+    const { uid, gid } = m.ids("former");
+    m.mkdir(`${jail}/home`);
+    m.mkdir(`${jail}/home/former`, { owner: [uid, gid] });
+    m.must(["sh", "-c", `echo former:x:${uid}:${gid}::/home/former:/usr/sbin/jk_lsh >>${jail}/etc/passwd`]);
+    m.mkdir("/etc/jailkit/jails.d", { mode: 0o755 });
+    m.write(file, `${declared}[user former]\njail = ${jail}\nallow = sftp\n`);
+    m.must(["jailkit", "apply"]);
+    m.write(file, declared);
+    m.must(["jailkit", "apply", "--prune"]);
+    expect(m.read(`${jail}/etc/passwd`)).not.toContain("former:");
+    const other = "    or, if the account is to go: userdel former";
+    expect(page().stdout).toContain(`jk_jailuser --jail-side-only -j ${jail} former\n${other}\n`);
+    expect(m.run(["jk_check", jail]).stdout).toContain(
+      `  remedy: jk_jailuser --jail-side-only -j ${jail} former\n${other.slice(2)}\n`,
+    );
+    m.must(["userdel", "former"]);
+    expect(found()).toEqual([]);
+    m.remove("/etc/jailkit/jails.d");
+    m.must(["jailkit", "delete", "--yes", "--user-files", jail]);
   });
 
   test("a home that jk_chrootsh refuses, with the command that helps", () => {

@@ -282,6 +282,20 @@ describe("the page", () => {
     }
   });
 
+  test("the other way stands below a command, and where it has no room none is shown alone", () => {
+    const lines = (name: string) => {
+      const otherwise = `if the account is to go: userdel ${name}`;
+      const fault = { kind: "not-in-jail", subject: name, message: "m", remedy: "jk_jailuser x" } as const;
+      return page(machine({ accounts: [{ ...fault, otherwise }] }));
+    };
+    expect(lines("anna").join("\n")).toMatch(
+      /^not-in-jail {2}anna +jk_jailuser x\n {4}or, if the account is to go: userdel anna$/m,
+    );
+    const long = lines("a".repeat(60)).join("\n");
+    expect(long).toMatch(/^not-in-jail {2}a\S* +jailkit status --json$/m);
+    expect(long).not.toContain("is to go");
+  });
+
   test("a command that is too long goes below, and is broken between its parts alone", () => {
     const remedy = `chown root ${"/x".repeat(20)} && chmod go-w ${"/x".repeat(20)}`;
     const of = (command: string) =>

@@ -6,10 +6,11 @@ import { type CheckFinding, type CheckProblem, factsOf } from "../rules.ts";
 import type { CheckedJailReport, CheckProblemReport, CheckReport, FindingReport } from "./report-schema.ts";
 
 function findingReport(finding: CheckFinding, fixed?: true): FindingReport {
-  const { rule, path, message, reason, remedy } = finding;
+  const { rule, path, message, reason, remedy, otherwise } = finding;
   const { level, subject } = factsOf(finding);
   const report = { rule, level, subject, path: jsonText(path), message: jsonText(message) };
-  return { ...report, reason: reason && jsonText(reason), remedy: remedy && jsonText(remedy), fixed };
+  const text = (line: string | undefined) => line && jsonText(line);
+  return { ...report, reason: text(reason), remedy: text(remedy), otherwise: text(otherwise), fixed };
 }
 
 function checkProblemReport(problem: CheckProblem): CheckProblemReport {

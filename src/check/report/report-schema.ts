@@ -21,6 +21,7 @@ const findingSchema = z
     message: z.string().describe("One printable line."),
     reason: z.string().optional().describe("Why it is an error, if the message is a warning of jailkit 2."),
     remedy: z.string().optional().describe("The command or config lines that fix it."),
+    otherwise: z.string().optional().describe("What else may be done, and when."),
     fixed: z.boolean().optional().describe("--fix fixed it."),
   })
   .meta({ id: "finding", description: "An error or a danger." });

@@ -18,8 +18,8 @@ const location = (path: ByteString) => ({ physicalLocation: { artifactLocation: 
 const RULE_IDS = Object.keys(RULES) as Rule[];
 
 function result(finding: CheckFinding) {
-  const { rule, path, message, reason, remedy } = finding;
-  const more = [reason, remedy].filter((one) => one !== undefined);
+  const { rule, path, message, reason, remedy, otherwise } = finding;
+  const more = [reason, remedy, otherwise].filter((one) => one !== undefined);
   const text = more.length === 0 ? message : `${message} (${more.join("; ")})`;
   return {
     ruleId: rule,

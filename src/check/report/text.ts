@@ -10,13 +10,17 @@ export interface Lines {
   readonly err: readonly Pick<CheckProblem, "message" | "place">[];
 }
 
-function findingLines({ rule, message, remedy, reason }: CheckFinding, paint: Paint): ByteString[] {
+function findingLines(
+  { rule, message, remedy, reason, otherwise }: CheckFinding,
+  paint: Paint,
+): ByteString[] {
   const word = RULES[rule].level === "error" ? paint("bad", "ERROR") : paint("caution", "WARNING");
   const [first, ...more] = (remedy || undefined)?.split("\n").map(displayAgain) ?? [];
   return [
     `${word}: ${message}`,
     ...(reason === undefined ? [] : [`  reason: ${reason}`]),
     ...(first === undefined ? [] : [`  remedy: ${first}`, ...more.map((line) => `    ${line}`)]),
+    ...(otherwise === undefined ? [] : [`  or, ${otherwise}`]),
   ];
 }
 
