@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
-import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
+import { joinHome, splitHome } from "../system/separator.ts";
 import type { AccountRun } from "../users/account-run.ts";
 import { createdIn, keptKey } from "./kept-homes.ts";
 import { ONCE_FILE, readOnce, union, writeOnce } from "./once.ts";

@@ -14,12 +14,6 @@ interface Acting {
   readonly jail: ByteString | undefined;
 }
 
-/** The jail of an account by its home, as it is written there; undefined for one that is not jailed. */
-export function jailIn(home: ByteString): ByteString | undefined {
-  const separator = home.lastIndexOf("/./");
-  return separator > 0 ? home.slice(0, separator) : undefined;
-}
-
 const PLACES = ["/usr/bin", "/bin"];
 
 /** Where a program is, below the root directory of a jail or, with "", of the host. */

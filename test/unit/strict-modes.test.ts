@@ -192,6 +192,14 @@ describe("nothing runs outside of the jail with the uid of a user who is jailed"
     );
   });
 
+  test("the root directory of the host is no jail", () => {
+    for (const before of ["/.", "//."]) {
+      account = { name, uid, home: before + home };
+      file = `${account.home}/.ssh/authorized_keys`;
+      expect(found()?.remedy).toContain(`; then: ${byUser("chmod go-w ")}`);
+    }
+  });
+
   test("one that is missing in it goes there", () => {
     const copy = `jk_cp -j ${quoted(`${base}/jail`)} /usr/bin/chmod`;
     expect(found()?.remedy).toEndWith(

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 
 /** A home of passwd(5) split at the separator. */
 interface SplitHome {
