@@ -6,13 +6,13 @@ import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { accessRemedy, closedDirectory } from "../explain/readable.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { jailFindings, type SafetyRule } from "../jail/fs/safety.ts";
 import { isDirectory, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { aclAt } from "../system/acl.ts";
 import { hostNames } from "../system/host-files.ts";
+import { splitHome } from "../system/separator.ts";
 import type { CheckFinding, Rule } from "./rules.ts";
 
 // Whole trees of the host that must not be mounted in a jail.

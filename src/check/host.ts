@@ -7,13 +7,13 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { ownRemedy, placeAt, unsafeBecause } from "../config/trusted.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
-import { joinHome } from "../jail/accounts/separator.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { isDirectory, isRegular } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
 import { leftMounts } from "../populate/record/left-mounts.ts";
 import { onlyRootWrites } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
+import { joinHome } from "../system/separator.ts";
 import { jailSideCommand } from "./accounts.ts";
 import { type CheckFinding, type CheckProblem, unreadable } from "./rules.ts";
 

@@ -1,12 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { answered } from "../cli/error.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { setPassword } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT, flatAccounts, named } from "../system/flat-accounts.ts";
 import { hostText } from "../system/host-files.ts";
 import { hostUser } from "../system/name-services.ts";
+import { splitHome } from "../system/separator.ts";
 import { shadowEntry } from "../system/shadow.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
 import { homeIdOf } from "./ids.ts";

@@ -1,9 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, isReported } from "../cli/error.ts";
-import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { hostUser } from "../system/name-services.ts";
+import { joinHome, splitHome } from "../system/separator.ts";
 import type { AccountRun } from "../users/account-run.ts";
 import { homeIdOf, jailIdAt, MAY_BE_OTHER, samenessOf } from "./ids.ts";
 import { createdHomeOf, createdIn, jailsForgotten, keptKey } from "./kept-homes.ts";

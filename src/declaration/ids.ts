@@ -2,9 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { usageAt } from "../../ffi/extents.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
 import { atSpot } from "../jail/fs/look.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { splitHome } from "../system/separator.ts";
 
 // A path and a name tell nothing of what was there before: somebody may have deleted a jail or an account, and made another
 // one. What is not known to be that which was declared stays.

@@ -1,11 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, MOST_LINKS } from "../../ffi/constants.ts";
-import { readLink, statIfPresent } from "../../ffi/files.ts";
 import { baseName, directoryOf } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, dropInDirectory } from "../config/load.ts";
+import { leadsTo, type Way } from "../jail/fs/leads-to.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
-import { isLink, joinPath } from "../jail/fs/walk.ts";
+import { joinPath } from "../jail/fs/walk.ts";
 import { RootView } from "../libraries/root-view.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
 
@@ -18,19 +17,14 @@ export const DROP_INS: ByteString = dropInDirectory(DECLARATION_FILE) ?? "";
 export const isUsual = (file: ByteString): boolean =>
   file === DECLARATION_FILE || file.startsWith(`${DROP_INS}/`);
 
-/** Finds the path without symbolic links; undefined if it is missing or cannot be followed. */
+/** Finds the path without symbolic links; undefined if it is missing. Throws JailkitError, SystemError if it cannot be followed. */
 type Follow = (path: ByteString) => ByteString | undefined;
 
 /** Paths as they are where they cannot be followed; each once, for thousands of files in one directory. */
-function following(follow: Follow): (path: ByteString) => ByteString {
-  const known = new Map<ByteString, ByteString>();
-  return (path) => known.getOrInsertComputed(path, () => answered(() => follow(path)) ?? path);
-}
-
-/** A way to find paths without symbolic links. `mayFollow`: whether it follows one that leads nowhere. */
-interface Way {
-  readonly realOf: (path: ByteString) => ByteString;
-  readonly mayFollow: (link: ByteString) => boolean;
+function following(follow: Follow): Way["realOf"] {
+  const known = new Map<ByteString, { readonly real: ByteString | undefined }>();
+  const once = (path: ByteString) => answered(() => ({ real: follow(path) })) ?? { real: path };
+  return (path) => known.getOrInsertComputed(path, once).real;
 }
 
 /** Through all links: root names the path, and reading it refuses those that others may have made. */
@@ -46,22 +40,11 @@ const TRUSTED: Way = {
   mayFollow: onlyRootExchanges,
 };
 
-/** What a path leads to, whose last name may be a symbolic link, also to what is not there any more. */
-function targetOf(path: ByteString, way: Way, links = 0): ByteString {
-  const place = joinPath(way.realOf(directoryOf(path)), baseName(path));
-  const stat = answered(() => statIfPresent(AT_FDCWD, place));
-  if (stat === undefined || !isLink(stat) || links === MOST_LINKS) return place;
-  const real = way.realOf(place);
-  const follows = real === place && way.mayFollow(place);
-  const text = follows ? answered(() => readLink(AT_FDCWD, place)) : undefined;
-  if (text === undefined) return real;
-  return targetOf(text.startsWith("/") ? text : joinPath(directoryOf(place), text), way, links + 1);
-}
-
 function pathBy(way: Way, file: ByteString): ByteString {
-  const path = targetOf(file, way);
-  if (directoryOf(path) === realPath(DROP_INS)) return joinPath(DROP_INS, baseName(path));
-  return path === realPath(DECLARATION_FILE) ? DECLARATION_FILE : path;
+  const path = leadsTo(file, way);
+  const is = (usual: ByteString, place: ByteString) => place === (realPath(usual) ?? usual);
+  if (is(DROP_INS, directoryOf(path))) return joinPath(DROP_INS, baseName(path));
+  return is(DECLARATION_FILE, path) ? DECLARATION_FILE : path;
 }
 
 /**

@@ -5,8 +5,8 @@ import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.
 import { userKeys } from "../config/schemas/jails.ts";
 import { neverHome, usualHome } from "../jail/accounts/home-place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
-import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { joinHome, splitHome } from "../system/separator.ts";
 import { homeDirectoryFault } from "../users/directory.ts";
 import { groupOf } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";

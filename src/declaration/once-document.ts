@@ -1,4 +1,4 @@
-import { joinHome } from "../jail/accounts/separator.ts";
+import { joinHome } from "../system/separator.ts";
 import { readShape } from "../transfer/shape.ts";
 import { MAY_BE_OTHER } from "./ids.ts";
 import { ONCE, type Once } from "./once-shape.ts";

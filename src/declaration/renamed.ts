@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
-import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { joinHome, splitHome } from "../system/separator.ts";
 import { isUntouched, markedAccount } from "./creating.ts";
 import { homeIdOf } from "./ids.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";

@@ -3,7 +3,7 @@ import { display, quoted } from "../cli/display.ts";
 import type { IniEntry } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
-import { joinHome } from "../jail/accounts/separator.ts";
+import { joinHome } from "../system/separator.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";

@@ -9,7 +9,6 @@ import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { confineProblem } from "../config/schemas/confine.ts";
-import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
 import { isIn, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings, jailFindings } from "../jail/fs/safety.ts";
 import {
@@ -32,6 +31,7 @@ import {
 } from "../system/flat-accounts.ts";
 import { freeName } from "../system/free-name.ts";
 import { hostText } from "../system/host-files.ts";
+import { dirsEqual, splitHome } from "../system/separator.ts";
 import type { Audit } from "./audit.ts";
 import {
   accountOf,

@@ -14,7 +14,6 @@ import { loginEnvironment, shellArguments } from "../enter/login/start-shell.ts"
 import { copyRemedy, sectionLinesRemedy, setInDirectory } from "../enter/remedies.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied, unmounted } from "../jail/record/emptied.ts";
@@ -25,6 +24,7 @@ import { liveCopyProblem } from "../populate/live-copy.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import { answeredGroup, groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
+import { splitHome } from "../system/separator.ts";
 import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts";
 import { librarySteps } from "./libraries.ts";
 import { limitSteps } from "./limits.ts";

@@ -14,7 +14,6 @@ import { whyWithoutRule } from "../confine/named-file.ts";
 import { jailSideRemedy } from "../enter/remedies.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers, limitedUsers } from "../jail/accounts/jailed-users.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
 import { closeJailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { readRegistry } from "../jail/record/manifest.ts";
 import { hookedRepositories, SHARED } from "../known-programs/hooked-repositories.ts";
@@ -25,6 +24,7 @@ import { namesIn } from "../system/account-tools.ts";
 import { wholeGroup } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
 import { hostGroup, hostUser } from "../system/name-services.ts";
+import { splitHome } from "../system/separator.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";
 
 /** The jails of accounts and of the registry, which only root can read; `failed` gets the error of the registry. */

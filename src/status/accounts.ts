@@ -6,11 +6,11 @@ import { meantOfLacking } from "../declaration/meant-of-lacking.ts";
 import { homeRefusal, isDoubtfulHome } from "../explain/home-fault.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withOneTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { hostUser } from "../system/name-services.ts";
+import { splitHome } from "../system/separator.ts";
 import { isClosed } from "../users/leaving.ts";
 import { bringBack, oldShellFault } from "../users/open-jail.ts";
 

@@ -15,12 +15,6 @@ interface Acting {
   readonly jail: ByteString | undefined;
 }
 
-/** The jail of an account by its home, as it is written there; undefined for one that is not jailed. */
-export function jailIn(home: ByteString): ByteString | undefined {
-  const separator = home.lastIndexOf("/./");
-  return separator > 0 ? home.slice(0, separator) : undefined;
-}
-
 /**
  * An account as the value of -u of jk_chrootlaunch, which takes digits for a uid; undefined if no word means this account: with
  * its uid another one may have other groups.

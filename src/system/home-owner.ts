@@ -7,6 +7,7 @@ import { describeError, isReported } from "../cli/error.ts";
 import { answeredUser } from "./accounts.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
+import { splitHome } from "./separator.ts";
 
 /** An account by its name, with its home on the host. */
 interface Home {
@@ -29,8 +30,8 @@ function homeAround(path: ByteString, others: AccountsOf): Home | undefined {
   if (uid === undefined || uid === 0) return undefined;
   for (const { name, home } of [...accountsOf(uid), ...others(uid)]) {
     const plain = normalPath(home);
-    const separator = home.lastIndexOf("/./");
-    const livesHere = separator >= 0 && normalPath(home.slice(0, separator)) === path;
+    const jail = splitHome(home)?.jail;
+    const livesHere = jail !== undefined && normalPath(jail) === path;
     const around = plain !== "/" && (path === plain || path.startsWith(`${plain}/`));
     if (around && !livesHere) return { name, home: plain };
   }

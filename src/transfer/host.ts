@@ -7,13 +7,13 @@ import type { IniSection } from "../config/model.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { bootFaultsIn, directoriesByJail } from "../populate/apply/live-lines.ts";
 import { fstabText, procTargets } from "../populate/apply/proc.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { accountFacts, hostAccounts, hostShadow } from "../system/host-accounts.ts";
+import { splitHome } from "../system/separator.ts";
 
 const sectionsIn = (name: string): readonly IniSection[] =>
   loadConfig(`${CONFIG_DIRECTORY}/${name}`, { dialect: "c" })?.sections ?? [];

@@ -4,7 +4,6 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
-import { normalHome } from "../jail/accounts/separator.ts";
 import {
   closeHome,
   copyHome,
@@ -26,6 +25,7 @@ import { holdsJail } from "../jail/record/registry.ts";
 import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { endSessions } from "../system/processes.ts";
+import { normalHome } from "../system/separator.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
 import { putGroup } from "./jail-side.ts";

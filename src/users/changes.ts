@@ -1,12 +1,12 @@
 import { normalPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable } from "../jail/fs/writable.ts";
 import { userHint } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
+import { splitHome } from "../system/separator.ts";
 import { forgetAccount, recall } from "./account-record.ts";
 import type { AccountRun, PlannedChange } from "./account-run.ts";
 import { removeJailSide } from "./jail-side.ts";

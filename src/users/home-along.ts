@@ -1,10 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { openAt, readLink, statIfPresent } from "../../ffi/files.ts";
+import { openAt, statIfPresent } from "../../ffi/files.ts";
 import { baseName, directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { leadsTo, type Way } from "../jail/fs/leads-to.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { isDirectory, isLink, type JailRoot, joinPath } from "../jail/fs/walk.ts";
 import { RootView } from "../libraries/root-view.ts";
@@ -40,16 +41,8 @@ function realPath(path: ByteString): ByteString | undefined {
   return (attempt(() => ({ path: host.realPath(path) })) ?? { path }).path;
 }
 
-/** The same of a path that is missing: as far as it is there. Whoever owns a directory above it may have moved it away. */
-function missingPath(path: ByteString, links = 0): ByteString {
-  if (path === "/" || links > C.MOST_LINKS) return path;
-  const [above, name] = [directoryOf(path), baseName(path)];
-  const stat = attempt(() => statIfPresent(C.AT_FDCWD, path));
-  if (stat === undefined || !isLink(stat))
-    return joinPath(remembered(above, realPath) ?? missingPath(above, links), name);
-  const target = attempt(() => readLink(C.AT_FDCWD, path)) ?? "/";
-  return missingPath(normalPath(target.startsWith("/") ? target : `${above}/${target}`), links + 1);
-}
+/** Through all links, for a path that is missing. */
+const ANY: Way = { realOf: (path) => remembered(path, realPath), mayFollow: () => true };
 
 /** The same for a home that is there, most of which are directories in the same one. */
 function realHome(home: ByteString): ByteString | undefined {
@@ -67,7 +60,8 @@ interface Housed extends Pick<PasswdEntry, "name" | "uid" | "home"> {
   readonly place: ByteString;
 }
 
-const placeOf = (home: ByteString): ByteString => remembered(home, realHome) ?? missingPath(normalPath(home));
+const placeOf = (home: ByteString): ByteString =>
+  remembered(home, realHome) ?? leadsTo(normalPath(home), ANY);
 
 interface Local {
   readonly version: string;

@@ -8,10 +8,10 @@ import {
   updateJailAccounts,
 } from "../jail/accounts/change-accounts.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { requireAccountName } from "../system/account-name.ts";
 import { type Group, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 
 /** A change of an account's lines in a jail. */

@@ -5,7 +5,6 @@ import { withFd } from "../../ffi/files.ts";
 import { normalPath, pathsDownTo } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
 import {
   type Aside,
   asidePath,
@@ -22,6 +21,7 @@ import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { identify, ownRoot, sameDirectory, scanRoots } from "../processes/scan.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { openProc } from "../system/processes.ts";
+import { splitHome } from "../system/separator.ts";
 import type { AccountRun } from "./account-run.ts";
 
 /** A home that moves: two trees and a path in each, as each tree sees it. */

@@ -5,7 +5,6 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { isJailsOwn, otherHomeInDirectory, usualHome } from "../jail/accounts/home-place.ts";
-import { dirsEqual, joinHome } from "../jail/accounts/separator.ts";
 import { isIn, lookUp } from "../jail/fs/look.ts";
 import { hostPath, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { holdsJail } from "../jail/record/registry.ts";
@@ -14,6 +13,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { whoseHome } from "../system/home-owner.ts";
+import { dirsEqual, joinHome } from "../system/separator.ts";
 
 /**
  * As whoseHome, of a path of the host; accounts that only the jail has count, too. `own`: the name of one that does not: its

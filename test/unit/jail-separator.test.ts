@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { dirsEqual, isHomeIn, joinHome, normalHome, splitHome } from "../../src/jail/accounts/separator.ts";
+import { dirsEqual, isHomeIn, joinHome, normalHome, splitHome } from "../../src/system/separator.ts";
 
 describe("splitHome", () => {
   const table: [home: string, jail: string | undefined, rest: string][] = [

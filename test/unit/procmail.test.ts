@@ -7,7 +7,7 @@ import {
 } from "../../src/enter/procmail/checks.ts";
 import { PROCMAIL_HELP } from "../../src/enter/procmail/help.ts";
 import { LOGIN_CHECKS } from "../../src/explain/login-checks.ts";
-import { splitHome } from "../../src/jail/accounts/separator.ts";
+import { splitHome } from "../../src/system/separator.ts";
 
 test.each([
   "/srv/j/./home/u",

@@ -79,7 +79,8 @@ const linkOut = (path: () => string) => () => {
 const quoted = (path: string) => `'${path.replaceAll("'", "'\\''")}'`;
 const byUser = (command: string) => `runuser -u ${name} -- ${command}`;
 const close = (path: () => string) => () => `chmod go-w ${quoted(path())}`;
-const give = (owner: number | "root", path: () => string) => () => `chown -h ${owner === "root" ? owner : `+${owner}`} ${quoted(path())}`;
+const give = (owner: number | "root", path: () => string) => () =>
+  `chown -h ${owner === "root" ? owner : `+${owner}`} ${quoted(path())}`;
 const aside = (path: () => string) => () => `mv -nT ${quoted(path())} ${quoted(`${path()}.old`)}`;
 const theirs = (command: () => string) => () => byUser(command());
 const anew = (command: () => string) => () => `put the keys into ${file} anew, after: ${command()}`;
@@ -190,6 +191,14 @@ describe("nothing runs outside of the jail with the uid of a user who is jailed"
     expect(found()?.remedy).toEndWith(
       `, after: ${launch()}mv -- -nT /home/u/.ssh/authorized_keys /home/u/.ssh/authorized_keys.old`,
     );
+  });
+
+  test("the root directory of the host is no jail", () => {
+    for (const before of ["/.", "//."]) {
+      account = { name, uid, home: before + home };
+      file = `${account.home}/.ssh/authorized_keys`;
+      expect(found()?.remedy).toContain(`; then: ${byUser("chmod go-w ")}`);
+    }
   });
 
   test("one that is missing in it goes there", () => {

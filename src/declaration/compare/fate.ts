@@ -1,11 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { type JailAccounts, readJailAccounts } from "../../jail/accounts/accounts.ts";
-import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { below } from "../../system/mountinfo.ts";
+import { joinHome, splitHome } from "../../system/separator.ts";
 import { recall } from "../../users/account-record.ts";
 import { holdsText, otherHomeIn } from "../../users/home-along.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";

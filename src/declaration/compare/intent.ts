@@ -1,8 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { findEntry } from "../../config/model.ts";
 import { usualHome } from "../../jail/accounts/home-place.ts";
-import { splitHome } from "../../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { splitHome } from "../../system/separator.ts";
 import { type Access, NO_ACCESS } from "../../users/access.ts";
 import type { Advice } from "../../users/advice.ts";
 import { requireGroups } from "../../users/groups.ts";

@@ -1,9 +1,9 @@
 import { normalPath } from "../../../ffi/paths.ts";
-import { joinHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { spareUid } from "../../system/login-defs.ts";
+import { joinHome } from "../../system/separator.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import type { KeptHomes } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";

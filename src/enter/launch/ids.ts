@@ -17,8 +17,8 @@ import {
 } from "../../../ffi/process.ts";
 import { quoted } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
-import { splitHome } from "../../jail/accounts/separator.ts";
 import { groupByGid, groupByName, groupIdsOf, passwdByName, passwdByUid } from "../../system/accounts.ts";
+import { splitHome } from "../../system/separator.ts";
 import { type CapabilitySet, capabilityNames } from "./capabilities.ts";
 
 /** The ids of the program. */

@@ -12,8 +12,8 @@ import {
   otherHomeRemedy,
   usualHome,
 } from "../../jail/accounts/home-place.ts";
-import { dirsEqual, joinHome } from "../../jail/accounts/separator.ts";
 import { type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
+import { dirsEqual, joinHome } from "../../system/separator.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
 import {
   type Check,

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { plainPath } from "../../../ffi/paths.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { dirsEqual, joinHome } from "../../jail/accounts/separator.ts";
+import { dirsEqual, joinHome } from "../../system/separator.ts";
 import { type Check, check, failed, passed, programVerdict, type Verdict } from "../checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
 import { addUser, entryOf, jailAccountChecks, unlessSkipped } from "../jail-account-checks.ts";

@@ -1,8 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { dirsEqual } from "../../jail/accounts/separator.ts";
 import { commandAt } from "../../system/exchange.ts";
+import { dirsEqual } from "../../system/separator.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
 import {
   type Check,

@@ -14,16 +14,15 @@ import { fstat, openAt2, openDirectoryPath, sameFile, withFd } from "../../../ff
 import { MAY_EXECUTE, mayAccess } from "../../../ffi/rights.ts";
 import { answered } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
-
 import { soughtSections } from "../../config/scan.ts";
 import { confineProblem } from "../../config/schemas/confine.ts";
 import { uchrootKeys } from "../../config/schemas/uchroot.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
-import { dirsEqual } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { groupByGid } from "../../system/accounts.ts";
+import { dirsEqual } from "../../system/separator.ts";
 import type { Audit } from "../audit.ts";
 import { accountOf, type CallerFacts, required } from "../facts.ts";
 import { gatherCaller, type Login, memoized, openPlainly } from "../gather.ts";

@@ -3,11 +3,11 @@ import { attempt } from "../../../ffi/error.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { splitHome } from "../../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { asUser } from "../../system/as-user.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { freeName } from "../../system/free-name.ts";
+import { splitHome } from "../../system/separator.ts";
 import { firstLink } from "../../system/sshd/strict-modes.ts";
 import { KEYS_FILE } from "../../users/keys.ts";
 

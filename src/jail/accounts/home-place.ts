@@ -5,10 +5,10 @@ import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
+import { joinHome } from "../../system/separator.ts";
 import { lookUp } from "../fs/look.ts";
 import { isStrict } from "../fs/strict.ts";
 import { hostPath, type JailRoot } from "../fs/walk.ts";
-import { joinHome } from "./separator.ts";
 
 // The system directories belong to the jail with all that is below; of the shared ones only the directory itself.
 const SYSTEM = /^(?:bin|dev|etc|lib(?:32|64|x32)?|proc|sbin|sys|usr)$/;

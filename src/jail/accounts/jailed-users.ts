@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
 import { readFileIfPresent } from "../../../ffi/files.ts";
 import { plainPath } from "../../../ffi/paths.ts";
-import { splitHome } from "./separator.ts";
+import { splitHome } from "../../system/separator.ts";
 
 /** An account whose home has the separator. */
 export interface JailedUser {

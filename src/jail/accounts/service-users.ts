@@ -5,11 +5,11 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT } from "../../system/flat-accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
+import { splitHome } from "../../system/separator.ts";
 import { readJailFile } from "../fs/look.ts";
 import { type JailRoot, withDirectory } from "../fs/walk.ts";
 import { parsePasswd } from "./account-lines.ts";
 import type { JailedUser } from "./jailed-users.ts";
-import { splitHome } from "./separator.ts";
 
 /** Errors are ignored: jk_check reports them. */
 const orNothing = <T>(read: () => T[]): T[] => answered(read) ?? [];

@@ -6,12 +6,13 @@ import { parentOf, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { operands, readFirst } from "../../cli/shell-word.ts";
 import { type PasswdEntry, wholeGroup } from "../accounts.ts";
-import { asUser, jailIn } from "../as-user.ts";
+import { asUser } from "../as-user.ts";
 import { onlyRootExchanges } from "../exchange.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
 import { asideCommand, freeName } from "../free-name.ts";
 import { whoseHome } from "../home-owner.ts";
 import { hostText } from "../host-files.ts";
+import { splitHome } from "../separator.ts";
 
 /** A finding of sshd's StrictModes; its remedy is a command, or words that end with one. */
 interface StrictFinding {
@@ -107,7 +108,8 @@ function makeRoom(way: readonly WayStep[], { name, uid, home }: Account): ByteSt
   if (onlyRootExchanges(end)) return asideCommand(end);
   const theirs = way.findLast((_, index) => way[index - 1]?.stat.uid === uid);
   if (theirs !== undefined)
-    return asUser({ name, jail: jailIn(home) }, "mv -nT", theirs.path, freeName(theirs.path, ".old")).advice;
+    return asUser({ name, jail: splitHome(home)?.jail }, "mv -nT", theirs.path, freeName(theirs.path, ".old"))
+      .advice;
   const open = way.findIndex(({ path }) => !onlyRootExchanges(path));
   return `let root alone write ${display(way[open - 1]?.path ?? "/")}`;
 }
@@ -144,7 +146,9 @@ function remedyFor(
   const first = isFile ? readFirst(path) : "";
   if (fault === "mode" && onlyRootExchanges(path)) return `${first}chmod go-w ${operands(path)}`;
   if (fault === "mode" && stat?.uid === account.uid)
-    return first + asUser({ name: account.name, jail: jailIn(account.home) }, "chmod go-w", path).advice;
+    return (
+      first + asUser({ name: account.name, jail: splitHome(account.home)?.jail }, "chmod go-w", path).advice
+    );
   if (fault === "owner" && onlyRootExchanges(path) && !isFile)
     return `chown -h ${inHome ? `+${account.uid}` : "root"} ${operands(path)}`;
   return `put the ${CONTENTS[keyword]} into ${file} anew, after: ${makeRoom(way, account)}`;

@@ -2,7 +2,6 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
-import { splitHome } from "../../jail/accounts/separator.ts";
 import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Entry, PopulateProblem } from "../../populate/entry.ts";
@@ -10,6 +9,7 @@ import type { FileSystem } from "../../populate/file-system.ts";
 import { type Draft, isIn } from "../../populate/plan/draft.ts";
 import { makePlan } from "../../populate/plan/plan.ts";
 import { installedCompanions } from "../../profile/companions.ts";
+import { splitHome } from "../../system/separator.ts";
 import type { JailLogins } from "../logins.ts";
 import {
   blockedByUsers,

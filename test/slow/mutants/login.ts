@@ -169,7 +169,7 @@ export const LOGIN: readonly Mutant[] = [
     "if (true) return passed",
   ),
   within(
-    "src/jail/accounts/separator.ts",
+    "src/system/separator.ts",
     "return a === b || a === `${b}/` || b === `${a}/`;",
     "return a.startsWith(b);",
   ),

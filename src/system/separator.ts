@@ -1,5 +1,5 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
 
 /** A home of passwd(5) split at the separator. */
 interface SplitHome {

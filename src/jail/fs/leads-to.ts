@@ -1,0 +1,33 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD, MOST_LINKS } from "../../../ffi/constants.ts";
+import { attempt } from "../../../ffi/error.ts";
+import { readLink, statIfPresent } from "../../../ffi/files.ts";
+import { baseName, directoryOf } from "../../../ffi/paths.ts";
+import { isLink, joinPath } from "./walk.ts";
+
+/** A way to find paths of the host without symbolic links. */
+export interface Way {
+  /** The path without symbolic links; as it is written, if it cannot be followed; undefined if nothing is there. */
+  readonly realOf: (path: ByteString) => ByteString | undefined;
+  /** Whether a link is followed that leads nowhere. */
+  readonly mayFollow: (link: ByteString) => boolean;
+}
+
+/**
+ * What a path of the host leads to, without symbolic links as far as it is there. The rest, and what a link names that leads
+ * nowhere, may come, or come back: whoever owns a directory above may have moved it away.
+ */
+export function leadsTo(path: ByteString, way: Way, links = 0): ByteString {
+  if (path === "/") return path;
+  const [above, name] = [directoryOf(path), baseName(path)];
+  const directory = way.realOf(above) ?? leadsTo(above, way, links);
+  if (name === "" || name === ".") return directory;
+  if (name === "..") return directoryOf(directory);
+  const place = joinPath(directory, name);
+  const stat = attempt(() => statIfPresent(AT_FDCWD, place));
+  if (stat === undefined || !isLink(stat) || links >= MOST_LINKS) return place;
+  const real = way.realOf(place) ?? place;
+  const text = real === place && way.mayFollow(place) ? attempt(() => readLink(AT_FDCWD, place)) : undefined;
+  if (text === undefined) return real;
+  return leadsTo(text.startsWith("/") ? text : joinPath(directory, text), way, links + 1);
+}
