@@ -5,7 +5,7 @@ import type { JailRoot } from "../../jail/fs/walk.ts";
 import { requireMountPlace } from "../../jail/record/live.ts";
 import { LIVE_SECTION, requireLivePlaces } from "../../populate/apply/live.ts";
 import { requireLiveLines } from "../../populate/apply/live-lines.ts";
-import { requireLogSocketPlace } from "../../populate/apply/log-socket.ts";
+import { requireLogSocketPlace, tooLongSocket } from "../../populate/apply/log-socket.ts";
 import { requireProcLine } from "../../populate/apply/proc.ts";
 import { noSuchSection, sectionNames } from "../../profile/sections.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -50,9 +50,9 @@ export function fillingsOf(path: ByteString, changes: readonly Change[]): Fillin
 export const fillingOf = (changes: readonly Change[]): Change[] =>
   changes.filter(({ action, what }) => action === "create" && FILLING.includes(what));
 
-/** Throws JailkitError for a section or file that does not exist. What else would be refused, foreseeFilling finds. */
+/** Throws JailkitError for a section or file that does not exist, or a log socket that cannot be. What else would be refused, foreseeFilling finds. */
 export function requireFillable(
-  { sections, files }: DeclaredJail,
+  { path, sections, files, logSocket }: DeclaredJail,
   changes: readonly Change[],
   machine: Machine,
 ): void {
@@ -69,6 +69,9 @@ export function requireFillable(
       new JailkitError("no-such-section", 1, noSuchSection(unknown, sectionNames(ini), SECTIONS_FILE)),
       { key: "sections", item: unknown },
     );
+  // It comes with them, unless it is declared.
+  const needsSocket = logSocket === undefined && machine.needsOf(added("sections")).logSocket;
+  if (needsSocket) dueTo({ key: "sections" }, () => requireSocketLength(path));
   const missing = added("files").find((operand) => files.includes(operand) && !machine.has(operand));
   if (missing !== undefined)
     throw withDue(new JailkitError("no-such-path", 1, missingFile(missing)), { key: "files", item: missing });
@@ -104,6 +107,17 @@ export function requireMountPlaces(root: JailRoot, changes: readonly Change[]): 
       for (const item of items) dueTo({ key: "live", item }, () => requireMountPlace(root, item));
 }
 
+/** The code that adds the section does not ask whether there can be such a socket: it may be taken out again. */
+function requireLogSocket(jail: ByteString): void {
+  requireSocketLength(jail);
+  requireLogSocketPlace(jail);
+}
+
+function requireSocketLength(jail: ByteString): void {
+  const tooLong = tooLongSocket(jail);
+  if (tooLong !== undefined) throw new JailkitError("log-socket", 1, tooLong);
+}
+
 /**
  * Throws the JailkitError with which the log socket of a jail would not be added, or /etc/fstab not be changed. `left`: the
  * live directories of a jail of before, whose lines go when it is filled.
@@ -117,7 +131,7 @@ export function requireExtras(
     changes.filter((one) => one.action === action && which.includes(one.what));
   const items = (action: Change["action"]) => those(action, "live", "mounts").flatMap((one) => one.items);
   const required = (key: string, require: (jail: ByteString) => void) => dueTo({ key }, () => require(path));
-  if (those("create", "log-socket").length > 0) required("log_socket", requireLogSocketPlace);
+  if (those("create", "log-socket").length > 0) required("log_socket", requireLogSocket);
   if (those("create", "proc").length > 0) required("proc", requireProcLine);
   if (those("remove", "proc").length > 0) required("proc", requireNoProcLine);
   const goes = left.filter((one) => !live.includes(one));
