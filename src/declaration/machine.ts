@@ -12,7 +12,7 @@ import {
   keyPlace,
   type Problem,
 } from "../config/model.ts";
-import { userKeys } from "../config/schemas/jails.ts";
+import { jailKeys, userKeys } from "../config/schemas/jails.ts";
 import { type ReportFinding, reportSeparators } from "../config/separators.ts";
 import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
@@ -20,6 +20,7 @@ import { usualHome } from "../jail/accounts/home-place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { insideJail } from "../jail/record/around.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
+import { tooLongSocket } from "../populate/apply/log-socket.ts";
 import { noSuchSection } from "../profile/sections.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
@@ -61,6 +62,9 @@ function reportJail(section: IniSection, subject: Subject, context: FactContext)
     report(subject, "warning", "inside-jail", message, { kind: "none" });
   }
   if (answered(() => facts.exists(subject.name)) === false) reportAbsent(section, subject, context);
+  const tooLong = readKeys(section, jailKeys).logSocket ? tooLongSocket(subject.name) : undefined;
+  if (tooLong !== undefined)
+    report(keyPlace(section, "log_socket"), "error", "too-long", tooLong, { kind: "value", text: "no" });
   const profiles = answered(facts.profiles);
   for (const item of profiles === undefined ? [] : itemsOf(section, "sections"))
     reportProfile(item, profiles ?? [], context);

@@ -9,11 +9,9 @@ import { reportSeparators } from "../config/separators.ts";
 import { isListItem } from "../config/text.ts";
 import { type ListItem, listItems } from "../config/values.ts";
 import { SOCKET_RULE, socketDirectory } from "../jail/fs/socket-directory.ts";
+import { LONGEST_SOCKET } from "../populate/apply/log-socket.ts";
 import { type LintContext, lintPathForm, ownItems, pathFault, plainForm } from "./context.ts";
 import { lintRanges } from "./ranges.ts";
-
-// sun_path of unix(7), with its NUL
-const LONGEST_SOCKET = 107;
 
 // Programs are searched by the names in these.
 const SEARCHED_LISTS = ["paths", "libraries", "executables", "regularfiles", "directories"];

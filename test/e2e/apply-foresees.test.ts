@@ -10,6 +10,8 @@ setDefaultTimeout(120_000);
 /** A jail with bash, and with an account of before. */
 const J = "/srv/jail";
 const NEW = "/srv/new";
+/** With /dev/log it has more bytes than the path of a socket can have. */
+const LONG = `/srv/${"l".repeat(98)}`;
 const FILE = "/etc/jailkit/jails.d/one.ini";
 const INI = "/etc/jailkit/jk_init.d/own.ini";
 
@@ -522,6 +524,22 @@ const CASES: readonly Case[] = [
     what: "a jail whose log socket no section can name",
     fails: ["jail /srv/a]b"],
     declared: "[jail /srv/a]b]\nsections = uidbasics\nlog_socket = yes\n",
+  },
+  {
+    what: "a jail whose log socket has a path that is too long",
+    fails: [`jail ${LONG}`],
+    declared: `[jail ${LONG}]\nsections = uidbasics\nlog_socket = yes\n`,
+  },
+  {
+    what: "the same, if a section needs it",
+    fails: [`jail ${LONG}`],
+    declared: `[jail ${LONG}]\nsections = uidbasics, jk_lsh\n`,
+  },
+  {
+    what: "the same without its log socket",
+    fails: [],
+    declared: `[jail ${LONG}]\nsections = uidbasics, jk_lsh\nlog_socket = no\n`,
+    after: (m) => all(m, `jailkit delete --yes ${LONG}`),
   },
   {
     what: "a new jail without the shell of a user",

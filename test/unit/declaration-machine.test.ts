@@ -302,3 +302,12 @@ test("an account whose home would not move is not told to declare another home",
   const given = { userByName: () => account, hostHomeFault: facts.hostHomeFault };
   expect(look(user("odd name"), given)).toEqual([["error 1:1 not-their-home", undefined]]);
 });
+
+test("a log socket with a path that is too long", () => {
+  const long = `[jail /srv/${"l".repeat(95)}]\nsections = sftp\n`;
+  expect(look(`${long}log_socket = yes\n`)).toEqual([
+    ["error 3:14 too-long", "write in line 3 of f:\nlog_socket = no"],
+  ]);
+  for (const more of ["", "log_socket = no\n"]) expect(codes(long + more)).toEqual([]);
+  expect(codes(`${long.replace("l", "")}log_socket = yes\n`)).toEqual([]);
+});

@@ -5,7 +5,7 @@ import type { JailRoot } from "../../jail/fs/walk.ts";
 import { requireMountPlace } from "../../jail/record/live.ts";
 import { LIVE_SECTION, requireLivePlaces } from "../../populate/apply/live.ts";
 import { requireLiveLines } from "../../populate/apply/live-lines.ts";
-import { requireLogSocketPlace } from "../../populate/apply/log-socket.ts";
+import { requireLogSocketPlace, tooLongSocket } from "../../populate/apply/log-socket.ts";
 import { requireProcLine } from "../../populate/apply/proc.ts";
 import { noSuchSection, sectionNames } from "../../profile/sections.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -52,9 +52,12 @@ export function fillingsOf(path: ByteString, changes: readonly Change[]): Fillin
 export const fillingOf = (changes: readonly Change[]): Change[] =>
   changes.filter(({ action, what }) => action === "create" && FILLING.includes(what));
 
-/** Throws JailkitError for sections and files that do not exist. What else would be refused, foreseeFilling finds. */
+/**
+ * Throws JailkitError for sections and files that do not exist, or a log socket that cannot be. What else would be refused,
+ * foreseeFilling finds.
+ */
 export function requireFillable(
-  { sections, files, place }: DeclaredJail,
+  { path, sections, files, logSocket, place }: DeclaredJail,
   changes: readonly Change[],
   machine: Machine,
 ): void {
@@ -72,7 +75,12 @@ export function requireFillable(
     ...unknown.map((name) => noSuchSection(name, known ?? [], SECTIONS_FILE)),
     ...missing.map(missingFile),
   ];
-  if (messages.length === 0) return;
+  if (messages.length === 0) {
+    // It comes with them, unless it is declared.
+    const needsSocket = logSocket === undefined && machine.needsOf(added("sections")).logSocket;
+    if (needsSocket) dueTo({ key: "sections" }, () => requireSocketLength(path));
+    return;
+  }
   const isSections = unknown.length > 0;
   const key = isSections ? "sections" : "files";
   const wrong = isSections ? unknown : missing;
@@ -118,6 +126,17 @@ export function requireMountPlaces(root: JailRoot, changes: readonly Change[]): 
       for (const item of items) dueTo({ key: "live", item }, () => requireMountPlace(root, item));
 }
 
+/** The code that adds the section does not ask whether there can be such a socket: it may be taken out again. */
+function requireLogSocket(jail: ByteString): void {
+  requireSocketLength(jail);
+  requireLogSocketPlace(jail);
+}
+
+function requireSocketLength(jail: ByteString): void {
+  const tooLong = tooLongSocket(jail);
+  if (tooLong !== undefined) throw new JailkitError("log-socket", 1, tooLong);
+}
+
 /**
  * Throws the JailkitError with which the log socket of a jail would not be added, or /etc/fstab not be changed. `left`: the
  * live directories of a jail of before, whose lines go when it is filled.
@@ -131,7 +150,7 @@ export function requireExtras(
     changes.filter((one) => one.action === action && which.includes(one.what));
   const items = (action: Change["action"]) => those(action, "live", "mounts").flatMap((one) => one.items);
   const required = (key: string, require: (jail: ByteString) => void) => dueTo({ key }, () => require(path));
-  if (those("create", "log-socket").length > 0) required("log_socket", requireLogSocketPlace);
+  if (those("create", "log-socket").length > 0) required("log_socket", requireLogSocket);
   if (those("create", "proc").length > 0) required("proc", requireProcLine);
   if (those("remove", "proc").length > 0) required("proc", requireNoProcLine);
   const goes = left.filter((one) => !live.includes(one));
