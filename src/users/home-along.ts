@@ -4,13 +4,15 @@ import { attempt } from "../../ffi/error.ts";
 import { openAt, readLink, statIfPresent } from "../../ffi/files.ts";
 import { baseName, directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
-import { isLink, joinPath } from "../jail/fs/walk.ts";
+import { answered, JailkitError } from "../cli/error.ts";
+import { lookUp, withTree } from "../jail/fs/look.ts";
+import { isDirectory, isLink, type JailRoot, joinPath } from "../jail/fs/walk.ts";
 import { RootView } from "../libraries/root-view.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../system/flat-accounts.ts";
 import { hostText, versionsOf } from "../system/host-files.ts";
+import { firstUserId } from "../system/login-defs.ts";
 import { below } from "../system/mountinfo.ts";
 import { hostUser, userServices } from "../system/name-services.ts";
 import { isTooLarge, ownersBelow } from "./home-owners.ts";
@@ -116,9 +118,22 @@ interface OtherHome {
 
 const NOBODY: ReadonlySet<ByteString> = new Set();
 
-/** True if a home is not where its account has it, and others than root can have moved it from there. */
-const isAway = (place: ByteString, uid: number): boolean =>
-  attempt(() => statIfPresent(C.AT_FDCWD, place))?.uid !== uid && !onlyRootExchanges(place);
+/**
+ * True if a home may be elsewhere than its account has it: there is no directory of the account, or a link leads there that
+ * others than root can have made. That nobody can move it now proves nothing, since root may have closed a directory above
+ * meanwhile. It is enough only where homes are missing or root's on any machine: if it is a directory of root, that of a system
+ * account, or directly below /.
+ */
+function isAway(home: ByteString, uid: number, tree?: JailRoot): boolean {
+  const look = (host: JailRoot) => lookUp(host, normalPath(home), { follow: true });
+  const found = answered(() => ({ there: tree === undefined ? withTree(look) : look(tree) }));
+  if (found === undefined) return true;
+  const { stat, canonicalPath: place } = found.there ?? { canonicalPath: placeOf(home) };
+  const owner = stat !== undefined && isDirectory(stat) ? stat.uid : undefined;
+  if (owner === uid) return false;
+  const isUsual = owner === 0 || uid < firstUserId() || directoryOf(place) === "/";
+  return !(isUsual && onlyRootExchanges(place));
+}
 
 /** The account of another owner of a directory in a home; undefined for root, for nobody, and for accounts `except`. */
 function otherOwner(user: Mover, uid: number, except = NOBODY): PasswdEntry | undefined {
@@ -133,19 +148,21 @@ function otherOwner(user: Mover, uid: number, except = NOBODY): PasswdEntry | un
  */
 export function ownerOfHidden(user: Mover, uid: number): PasswdEntry | undefined {
   const owner = otherOwner(user, uid);
-  return owner !== undefined && isAway(placeOf(owner.home), uid) ? owner : undefined;
+  return owner !== undefined && isAway(owner.home, uid) ? owner : undefined;
 }
 
 // Looked at once: thousands of accounts move in one run.
 const seenAway = new Map<string, boolean>();
-const wasAway = (place: ByteString, uid: number): boolean =>
-  seenAway.getOrInsertComputed(`${uid} ${place}`, () => isAway(place, uid));
+const wasAway: typeof isAway = (home, uid, tree) =>
+  seenAway.getOrInsertComputed(`${uid} ${home}`, () => isAway(home, uid, tree));
 
 /** True if the home of another local account may be anywhere. */
 const isAnyAway = (user: Mover, except: ReadonlySet<ByteString>, is: typeof isAway): boolean =>
-  local?.accounts.some(
-    ({ name, uid, place }) => name !== user.name && !except.has(name) && is(place, uid),
-  ) !== false;
+  withTree((tree) => {
+    const isOthers = ({ name, uid, home }: Housed) =>
+      name !== user.name && !except.has(name) && is(home, uid, tree);
+    return local?.accounts.some(isOthers) !== false;
+  });
 
 /**
  * By the directories below `place`, which `open` opens, as it is now: the home of an account that is in another name service,
@@ -170,7 +187,7 @@ function otherByOwner(
       const there = placeOf(home);
       const rest = below(there, place);
       if (rest !== undefined) return { name, home, rest };
-      if (isAway(there, uid)) return { name, home, rest: path, directory: joinPath(normalPath(place), path) };
+      if (isAway(home, uid)) return { name, home, rest: path, directory: joinPath(normalPath(place), path) };
     }
     return undefined;
   } catch (error) {

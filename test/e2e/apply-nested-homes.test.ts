@@ -96,6 +96,55 @@ test("nor is one that its owner's neighbour has hidden in the own home, whether 
   }
 });
 
+test("nor is one in whose place its owner's neighbour has put a link to what looks like it, or like root's", () => {
+  for (const target of ["/etc", "/var/mail/other", "/srv/looks"]) {
+    declare(user("web", "/srv/web"));
+    m.must(["useradd", "-m", "-d", `${J}/srv/web/other`, "other"]);
+    m.must(["sh", "-c", "install -d -o other /srv/looks; install -o other /dev/null /var/mail/other"]);
+    declare();
+    m.must(["sh", "-c", `cd ${J}/srv/web && mv other .x && ln -s ${target} other`], { user: "web" });
+    for (const options of [["--check", ...ALL], ALL]) {
+      const { changes } = linesOf(m, ...options);
+      expect(changes[0]?.text).toContain("account but not its home");
+    }
+    expect([exists("web"), m.exists(`${J}/srv/web/.x/.bashrc`)]).toEqual([false, true]);
+    m.must(["sh", "-c", `userdel other; rm -r ${J}/srv/web /srv/looks /var/mail/other`]);
+  }
+});
+
+test("nor is one that was moved before root closed the directory in which it was", () => {
+  m.must(["groupadd", "crew"]);
+  declare(user("web", "/srv/web/web"));
+  m.must(["sh", "-c", `usermod -aG crew web && chgrp crew ${J}/srv/web && chmod 2775 ${J}/srv/web`]);
+  m.must(["install", "-d", "-o", "web", `${J}/srv/web/sub`]);
+  m.must(["useradd", "-m", "-d", `${J}/srv/web/sub/other`, "other"]);
+  declare();
+  m.must(["mv", `${J}/srv/web/sub`, `${J}/srv/web/web/x`], { user: "web" });
+  m.must(["chmod", "g-w", `${J}/srv/web`]);
+  for (const options of [["--check", ...ALL], ALL]) {
+    const { changes } = linesOf(m, ...options);
+    expect(changes[0]?.text).toContain("account but not its home");
+  }
+  expect([exists("web"), m.exists(`${J}/srv/web/web/x/other/.bashrc`)]).toEqual([false, true]);
+  m.must(["sh", "-c", `userdel other; groupdel crew; rm -r ${J}/srv/web`]);
+});
+
+test("what an account has written there whose home is root's, or one of the system's that is missing, goes with it", () => {
+  declare(user("web"));
+  m.must(["useradd", "-M", "-d", "/var/guarded", "guarded"]);
+  m.mkdir("/var/guarded");
+  m.must(["useradd", "-M", "-d", "/nowhere", "placeless"]);
+  m.must(["useradd", "-r", "-M", "-d", "/var/lib/service/state", "service"]);
+  for (const name of ["www-data", "nobody", "guarded", "placeless", "service"])
+    m.must(["install", "-d", "-o", name, `${J}/home/web/of-${name}`]);
+  declare();
+  const plan = [`- user web: account and its home ${J}/home/web (no longer declared)`];
+  expect(planned("--check", ...ALL)).toEqual({ plan, faults: [] });
+  expect(did(m, ...ALL)).toEqual([`done ${plan[0]}`]);
+  expect(m.exists(`${J}/home/web`)).toBe(false);
+  m.must(["sh", "-c", "userdel guarded; userdel placeless; userdel service; rmdir /var/guarded"]);
+});
+
 test("nor is one that comes into the home while that is removed", async () => {
   declare(user("web", "/srv/web"));
   m.must(["install", "-d", "-m", "0777", `${J}/srv/shared`]);
@@ -248,7 +297,7 @@ test("a home that stayed does not go with its jail while somebody has a home, or
   );
   m.must(["sh", "-c", `cd ${J}/srv/web && mv other .x`]);
   faults(`${stays}.*the home of 'other' is in it`);
-  m.must(["usermod", "-d", "/home/other", "other"]);
+  m.must(["sh", "-c", "install -d -o other /home/other && usermod -d /home/other other"]);
   // It is no home any more, and still that one's.
   faults(
     `${stays}${J}: has files of users other than root \\(other \\(uid \\d+\\): \\d+, as ${J}/srv/web/.x`,
@@ -260,5 +309,5 @@ test("a home that stayed does not go with its jail while somebody has a home, or
   m.remove(`${J}/srv/web/work`);
   expect(planned(...ALL)).toMatchObject({ faults: [] });
   expect(m.exists(J)).toBe(false);
-  m.must(["userdel", "other"]);
+  m.must(["userdel", "-r", "other"]);
 });

@@ -219,6 +219,28 @@ describe("jk_jailuser -m", () => {
       },
     );
 
+    test.each(["/home", "/elsewhere"])(
+      "counts behind a link of its neighbour's, and after root has closed the directory above, in %s",
+      (above) => {
+        const two = pair(above, { inside: "/inner" });
+        const hidden = (path: string) =>
+          `has the home '${two.home}', which holds '${path}' of '${two.inner}', whose home '${two.named}' is not there: it would move along; move it out of the home first`;
+        m.must(["sh", "-c", `cd ${two.home} && mv inner .x && ln -s /etc inner`], { user: two.outer });
+        moves(two, hidden(`${two.home}/.x`));
+        const named = `${above}/shared${two.outer}/sub/${two.inner}`;
+        m.mkdir(`${above}/shared${two.outer}`, { mode: 0o777 });
+        m.must(["sh", "-c", `cd ${two.home} && mkdir -p ${named} && mv .x/* ${named} && rm -r .x inner`]);
+        m.must(["chown", two.inner, named]);
+        m.must(["chown", two.outer, `${above}/shared${two.outer}/sub`]);
+        m.must(["usermod", "-d", named, two.inner]);
+        two.named = named;
+        m.must(["mv", `${above}/shared${two.outer}/sub`, `${two.home}/y`], { user: two.outer });
+        m.must(["chmod", "0755", `${above}/shared${two.outer}`]);
+        moves(two, hidden(`${two.home}/y/${two.inner}`));
+        expect(m.read(`${two.home}/y/${two.inner}/of-${two.inner}`)).toBe(two.inner);
+      },
+    );
+
     test.each(["/home", "/elsewhere"])("into the other one during the run counts, in %s", async (above) => {
       const two = pair(above, { inside: "/inner" });
       const shared = `${above}/shared${two.outer}`;
@@ -247,8 +269,12 @@ describe("jk_jailuser -m", () => {
 
   test("--unjail: the home of another user of the jail stays there", () => {
     const two = pair("/home");
-    m.must(["jk_jailuser", "-n", "-j", JAIL, two.inner]);
+    m.rename(two.innerHome, "/home/aside");
+    m.must(["usermod", "-d", "/home/aside", two.inner]);
     m.must(["jk_jailuser", "-n", "-m", "-j", JAIL, two.outer]);
+    m.rename("/home/aside", `${JAIL}${two.innerHome}`);
+    m.must(["usermod", "-d", two.innerHome, two.inner]);
+    m.must(["jk_jailuser", "-n", "-j", JAIL, two.inner]);
     expect(m.read(`${JAIL}${two.innerHome}/of-${two.inner}`)).toBe(two.inner);
     const { status, stderr } = m.run(["jk_jailuser", "-n", "-m", "--unjail", two.outer]);
     const said = along({ ...two, home: `${JAIL}${two.home}`, named: `${JAIL}/.${two.innerHome}` });
