@@ -4,8 +4,9 @@ import { answered, describeError, isReported, JailkitError, remedyOf } from "../
 import { CHANGES, type Owned, ownedIn } from "../jail/fs/owned.ts";
 import { hostPath, joinPath, openJailRoot } from "../jail/fs/walk.ts";
 import { giveAllCommand, giveCommand } from "../system/give.ts";
+import { firstUserId } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
-import { holdersOf } from "../system/processes.ts";
+import { type Holder, holdersOf } from "../system/processes.ts";
 import { listed } from "./change.ts";
 import type { KeptHome } from "./once-shape.ts";
 
@@ -40,7 +41,7 @@ export function uidsLeftIn(jail: ByteString, uids: ReadonlySet<number>): readonl
     const { holders, owned } = lookThrough(jail, uids);
     return [
       ...[...owned].map(([uid, files]) => ({ jail, uid, why: () => ofFiles(jail, uid, files) })),
-      ...[...holders].map(([uid, pid]) => ({ jail, uid, why: () => ofProcess(uid, pid) })),
+      ...[...holders].map(([uid, holder]) => ({ jail, uid, why: () => ofProcess(uid, holder) })),
     ];
   } catch (error) {
     if (!isReported(error) || (error instanceof JailkitError && error.code === "interrupted")) throw error;
@@ -85,10 +86,19 @@ function ofFiles(jail: ByteString, uid: number, { path, tops }: Owned): Left {
   };
 }
 
-function ofProcess(uid: number, pid: number): Left {
+function ofProcess(uid: number, { pid, ringOf }: Holder): Left {
   const remedy = `kill -KILL ${pid}`;
-  const what = `the process ${pid} has the uid ${uid}, which is that of no account any more, or a file with it open`;
-  return { what, advice: `end it, and run this again: ${remedy}`, remedy };
+  const advice = `end it, and run this again: ${remedy}`;
+  const whose = `the uid ${uid}, which is that of no account any more`;
+  if (ringOf === undefined)
+    return { what: `the process ${pid} has ${whose}, or a file with it open`, advice, remedy };
+  const what = `the process ${pid} has an io_uring, in which it may keep ${whose}, or a file with it`;
+  const first = firstUserId();
+  // Such as a database, which would lose what it is doing, and set up another one when it starts again.
+  const isService = [...ringOf].every((one) => Number(one) < first);
+  return isService
+    ? { what, advice: "stop that service until this was run again" }
+    : { what, advice, remedy };
 }
 
 /** Why the uid of a home stays reserved that is at a place of the host. */

@@ -1,7 +1,15 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, openAt, ownerAt, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
+import {
+  close,
+  openAt,
+  ownerAt,
+  readDirectory,
+  readFileIfPresent,
+  readLink,
+  withFd,
+} from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { JailkitError } from "../cli/error.ts";
 import { noProc } from "./mountinfo.ts";
@@ -117,15 +125,24 @@ function namesIn(proc: number, directory: ByteString): ByteString[] {
   }
 }
 
+/** A process that has a uid, or can get it. */
+export interface Holder {
+  readonly pid: number;
+  /** If that is only possible, because of an io_uring: the uids of the process. */
+  readonly ringOf?: ReadonlySet<string>;
+}
+
 /**
  * For each of `uids` that a process has, or can get by a setuid program that it executes or has open, which need have no name
- * any more, such a process. Throws SystemError, and JailkitError if /proc is not mounted, or if processes end all the time
- * before they can be looked at.
+ * any more, such a process. What a process of another user than root has in an io_uring(7) is not known: the rights of any user,
+ * or any file. Throws SystemError, and JailkitError if /proc is not mounted, or if processes end all the time before they can be
+ * looked at.
  */
-export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, number> {
-  const found = new Map<number, number>();
+export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, Holder> {
+  const found = new Map<number, Holder>();
+  const rings: Holder[] = [];
   const note = (uid: number | undefined, pid: number) => {
-    if (uid !== undefined && uids.has(uid)) found.getOrInsert(uid, pid);
+    if (uid !== undefined && uids.has(uid)) found.getOrInsert(uid, { pid });
   };
   withFd(openProc(), (proc) => {
     const seen = new Set<number>();
@@ -134,32 +151,71 @@ export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, number
       for (const pid of pidsIn(proc)) {
         if (seen.has(pid)) continue;
         seen.add(pid);
-        if (!holdsOf(proc, pid, (uid) => note(uid, pid))) isMissed = true;
+        const held = holdsOf(proc, pid, (uid) => note(uid, pid));
+        if (held.ringOf !== undefined) rings.push({ pid, ringOf: held.ringOf });
+        if (!held.isSeen) isMissed = true;
       }
       if (!isMissed) return;
     }
     throw passing("processes");
   });
+  const [ring] = rings;
+  if (ring !== undefined) for (const uid of uids) found.getOrInsert(uid, ring);
   return found;
 }
 
 const passing = (what: string) => new JailkitError("failed", 1, `${what} end before they can be looked at`);
 
-/** Notes the uids that a process has or can get, as holdersOf. False if it has ended. Throws SystemError and JailkitError. */
-function holdsOf(proc: number, pid: number, note: (uid: number | undefined) => void): boolean {
+interface Held extends Pick<Holder, "ringOf"> {
+  /** False if the process has ended. */
+  readonly isSeen: boolean;
+}
+
+/** Notes the uids that a process has or can get, as holdersOf. Throws SystemError and JailkitError. */
+function holdsOf(proc: number, pid: number, note: (uid: number | undefined) => void): Held {
   const own = uidsOf(proc, pid);
   for (const uid of own) note(Number(uid));
   // Root has no need of it.
-  if (own.size === 1 && own.has("0")) return true;
+  if (own.size === 1 && own.has("0")) return { isSeen: true };
+  let hasRing = false;
+  let isMapped: boolean | undefined;
   const seen = examineThreads(proc, pid, (thread) => {
     const open = namesIn(proc, `${thread}/fd`).map((name) => `${thread}/fd/${name}`);
+    hasRing ||= open.some((path) => linkOf(proc, path) === RING);
+    // Once: threads have one memory, and may be many.
+    isMapped ??= mapsRing(proc, thread);
     // The program comes last: a thread that has ended executes none, and what it had open was not seen.
     const owners = [...open, `${thread}/exe`].map((path) => ownerOfOpen(proc, path));
     for (const uid of owners) note(uid);
     return owners.at(-1) !== undefined;
   });
   if (seen === "unknown") throw passing(`threads of the process ${pid}`);
-  return seen === "examined";
+  return { isSeen: seen === "examined", ...(hasRing || isMapped ? { ringOf: own } : {}) };
+}
+
+/** What proc(5) calls an io_uring, and no file. */
+const RING = "anon_inode:[io_uring]";
+const MOST_MAPS = 1 << 26;
+
+/** Whether an io_uring is in the memory of a thread, or may be, as in one of too many parts; undefined if it has ended. */
+function mapsRing(proc: number, thread: ByteString): boolean | undefined {
+  try {
+    const maps = readOf(proc, thread, "maps", MOST_MAPS);
+    return maps === "" ? undefined : maps.includes(` ${RING}\n`);
+  } catch (error) {
+    if (isErrno(error, "EFBIG")) return true;
+    throw error;
+  }
+}
+
+/** The text of a link of proc(5); undefined if it is not there any more. */
+function linkOf(proc: number, path: ByteString): ByteString | undefined {
+  try {
+    return readLink(proc, path);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ESRCH")) return undefined;
+    throw error;
+  }
 }
 
 /** The owner of what a link of proc(5) is; undefined if it is not there any more. */
@@ -196,9 +252,14 @@ export function rootRuns(names: ReadonlySet<ByteString>): boolean {
 /** The text of proc_pid_status(5); "" if the process has ended. */
 const readStatus = (proc: number, pid: number | ByteString): ByteString => readOf(proc, pid, "status");
 
-function readOf(proc: number, pid: number | ByteString, name: "status" | "uid_map"): ByteString {
+function readOf(
+  proc: number,
+  pid: number | ByteString,
+  name: "status" | "uid_map" | "maps",
+  limit = 1 << 16,
+): ByteString {
   try {
-    return fromBytes(readFileIfPresent(`${pid}/${name}`, 1 << 16, proc) ?? new Uint8Array(0));
+    return fromBytes(readFileIfPresent(`${pid}/${name}`, limit, proc) ?? new Uint8Array(0));
   } catch (error) {
     if (isErrno(error, "ESRCH")) return "";
     throw error;

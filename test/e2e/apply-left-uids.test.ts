@@ -155,6 +155,32 @@ test("a process has it, or a file without a name: it is free when that has ended
   await Promise.all([open.ended, own.ended]);
 });
 
+test.each(["nobody", "www-data"])("so may a process of %s that has an io_uring", async (owner) => {
+  removeBob();
+  const ring = `import ctypes, time
+print("there" if ctypes.CDLL(None).syscall(425, 4, ctypes.create_string_buffer(120)) >= 0 else "none", flush=True)
+time.sleep(1000000)`;
+  const process = m.start(["python3", "-c", ring], { user: owner });
+  const has = await process.until(({ stdout }) => stdout || undefined);
+  if (has === "none\n") return process.kill();
+  const what = new RegExp(`^.*the process \\d+ has an io_uring, in which it may keep the uid ${uid}, `);
+  if (owner === "nobody") expect(heal()).toEqual([expect.stringMatching(what)]);
+  else {
+    // A service of the system: no command ends it.
+    const problem = problemOf();
+    expect([problem?.remedy, problem?.message]).toEqual([null, expect.stringMatching(what)]);
+    expect(problem?.message).toEndWith("; stop that service until this was run again");
+    m.write(FILE, JAIL + user("carl", `uid = ${uid}\n`));
+    expect(linesOf(m).summary.problems).toMatchObject([
+      { code: "left-uid", message: expect.stringMatching(what) },
+    ]);
+    process.kill();
+    await process.ended;
+    expect(linesOf(m).status).toBe(0);
+  }
+  await process.ended;
+});
+
 test("a home that stays has it: the command that is shown helps", () => {
   m.must(["jailkit", "apply", "--prune"]);
   m.write(

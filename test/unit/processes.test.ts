@@ -14,8 +14,23 @@ def run():
 threading.Thread(target=run).start()
 `;
 
+/** Sets up an io_uring(7), as the number of a user; ends with 1 where the kernel does not allow it. */
+const RING = `
+import ctypes, mmap, os, sys, time
+uid, isMapped = int(sys.argv[1]), sys.argv[2] == "mapped"
+os.setresuid(uid, uid, uid)
+fd = ctypes.CDLL(None).syscall(425, 4, ctypes.create_string_buffer(120))
+if fd < 0: sys.exit(1)
+if isMapped:
+    ring = mmap.mmap(fd, 4096, offset=0)
+    os.close(fd)
+print("there", flush=True)
+time.sleep(1000000)
+`;
+
 let other: ReturnType<typeof start>;
-const start = () => Bun.spawn(["python3", "-c", THREAD], { stdout: "pipe" });
+const start = (program = THREAD, ...words: string[]) =>
+  Bun.spawn(["python3", "-c", program, ...words], { stdout: "pipe" });
 
 beforeAll(async () => {
   other = start();
@@ -26,5 +41,21 @@ afterAll(() => other.kill("SIGKILL"));
 test("a process has the uid of each of its threads", () => {
   expect(processesOf(UID)).toEqual([other.pid]);
   expect(processesByUid()(UID)).toEqual([other.pid]);
-  expect([...holdersOf(new Set([UID, UID + 1]))]).toEqual([[UID, other.pid]]);
+  expect(holdersOf(new Set([UID, UID + 1])).get(UID)).toEqual({ pid: other.pid });
+});
+
+test.each([
+  ["open", UID + 2],
+  ["mapped", UID + 2],
+  ["open", 0],
+])("a process with an io_uring may have any uid (%s, of the uid %d)", async (how, uid) => {
+  const others = new Set([UID + 3, UID + 4]);
+  const before = holdersOf(others);
+  const one = start(RING, `${uid}`, how);
+  const { value } = await one.stdout.getReader().read();
+  // A kernel without them says nothing.
+  const holder = uid === 0 || value === undefined ? undefined : { pid: one.pid, ringOf: new Set([`${uid}`]) };
+  const now = [...others].map((other) => holdersOf(others).get(other));
+  one.kill("SIGKILL");
+  expect(now).toEqual([...others].map((other) => before.get(other) ?? holder));
 });

@@ -361,7 +361,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/system/give.ts", LEFT, [[" --from=${uid} 0", " 0"]]),
   ...within("src/declaration/left-uids.ts", LEFT, [
-    ["const holders = holdersOf(uids);", "const holders = new Map<number, number>();"],
+    ["const holders = holdersOf(uids);", "const holders = new Map<number, { pid: number }>();"],
   ]),
   ...within("src/declaration/kept-homes.ts", LEFT, [
     ["if (!(stay.has(home.uid) || stay.has(undefined))) ", ""],
