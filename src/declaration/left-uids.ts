@@ -7,6 +7,7 @@ import { giveAllCommand, giveCommand } from "../system/give.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
 import { type Holder, holdersOf } from "../system/processes.ts";
+import { requireNoneUnmounted } from "../system/unmounted.ts";
 import { listed } from "./change.ts";
 import type { KeptHome } from "./once-shape.ts";
 
@@ -55,6 +56,8 @@ function lookThrough(jail: ByteString, uids: ReadonlySet<number>) {
     const since = BigInt(Date.now() - TICK) * 1_000_000n;
     try {
       // Before the files: what a process has open may get a name, and lose it when it has been looked for there.
+      // Or nobody knows what is there: who only warned would let in whoever has a program on it.
+      requireNoneUnmounted(jail);
       const holders = holdersOf(uids);
       return { holders, owned: ownedIn(root, uids, since) };
     } catch (error) {
@@ -75,8 +78,11 @@ function unknown(error: unknown): Left {
   };
 }
 
-function ofFiles(jail: ByteString, uid: number, { path, tops }: Owned): Left {
+function ofFiles(jail: ByteString, uid: number, { path, tops, isReadOnly }: Owned): Left {
   const what = `${quoted(hostPath({ path: jail }, path))} has the uid ${uid}, which is that of no account any more`;
+  // It may be so on purpose: then no command makes it writable.
+  if (isReadOnly)
+    return { what, advice: "give it to root where its file system can be written, and run this again" };
   const all = [...tops].map((name) => joinPath(jail, name));
   const remedy = giveAllCommand(all, uid);
   return {

@@ -102,6 +102,9 @@ export function kernelFileSystem(fd: number): string | undefined {
   return KERNEL.get(fileSystemType(fd));
 }
 
+/** True for the name of such a type, as fstab(5) has it. */
+export const isKernelType = (type: ByteString): boolean => [...KERNEL.values()].includes(type);
+
 // File systems of this machine alone, which change the ctime of a file with each change: f_type, as in linux/magic.h.
 const KEEPS_TIMES = new Map([
   [0xef53, "ext4"],

@@ -1,25 +1,48 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
-import { unescaped } from "../../ffi/served.ts";
-import { answered } from "../cli/error.ts";
+import { quoted } from "../cli/display.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { hostText } from "./host-files.ts";
 import { below } from "./mountinfo.ts";
-import { fstabFields, mountsText, mountTypes } from "./mounts.ts";
+import { fstabFields, fstabPlace, isKernelType, mountsText, mountTypes } from "./mounts.ts";
+
+/** The mount points of fstab(5) on which nothing is mounted; the uppermost first. */
+function unmounted(
+  isWanted: (point: ByteString, type: ByteString) => boolean,
+  fstab: ByteString,
+  mounts: ByteString,
+): ByteString[] {
+  const points = fstab.split("\n").flatMap((line) => {
+    const point = fstabPlace(line);
+    return point !== undefined && point !== "/" && isWanted(point, fstabFields(line)[2] ?? "") ? [point] : [];
+  });
+  if (points.length === 0) return [];
+  const mounted = mountTypes(mounts);
+  return [...new Set(points)].filter((point) => !mounted.has(point)).sort((a, b) => a.length - b.length);
+}
+
+/** The same of those at a path and above it. `mounts` is the text of /proc/self/mounts. Pure. */
+export const unmountedAbove = (path: ByteString, fstab: ByteString, mounts: ByteString): ByteString[] =>
+  unmounted((point) => below(path, point) !== undefined, fstab, mounts);
+
+/** The same of those below it whose file systems may have files of users: not proc(5) and the like, or one that begins empty. */
+export const unmountedBelow = (path: ByteString, fstab: ByteString, mounts: ByteString): ByteString[] =>
+  unmounted(
+    (point, type) => (below(point, path) ?? "") !== "" && !(isKernelType(type) || type === "tmpfs"),
+    fstab,
+    mounts,
+  );
 
 /**
- * The mount points of fstab(5), at a path and above it, on which nothing is mounted; the uppermost first. `mounts` is the
- * text of /proc/self/mounts. Pure.
+ * Throws JailkitError "not-mounted", with the command that mounts it, if a file system that /etc/fstab names in a directory is
+ * not mounted: what is there is not known then. Throws SystemError.
  */
-export function unmountedAbove(path: ByteString, fstab: ByteString, mounts: ByteString): ByteString[] {
-  const points = fstab.split("\n").flatMap((line) => {
-    const [, where = ""] = fstabFields(line);
-    return where.startsWith("/") ? [normalPath(unescaped(where))] : [];
-  });
-  const above = [...new Set(points)].filter((point) => point !== "/" && below(path, point) !== undefined);
-  if (above.length === 0) return [];
-  const mounted = mountTypes(mounts);
-  return above.filter((point) => !mounted.has(point)).sort((a, b) => a.length - b.length);
+export function requireNoneUnmounted(directory: ByteString): void {
+  const [point] = unmountedBelow(normalPath(directory), hostText("/etc/fstab") ?? "", mountsText());
+  if (point === undefined) return;
+  const remedy = `mount ${operands(point)}`;
+  throw new JailkitError("not-mounted", 1, `${quoted(point)}: ${unmountedReason(remedy)}`, undefined, remedy);
 }
 
 /**

@@ -120,16 +120,49 @@ test("files in the jail have it: nobody gets it until the command that is shown 
   expect([left?.uid, (left?.mode ?? 0) & 0o7777]).toEqual([0, 0o755]);
 });
 
-test("so it is on what is mounted in the jail, unless nobody can write there", () => {
+test("so it is on what is mounted in the jail, also if nobody can write there, or start a setuid program, now", () => {
   sh(`mkdir -p ${J}/proc ${J}/ro /root/data/in; touch /root/data/x; mount -t proc proc ${J}/proc`);
   sh(`mount -t tmpfs none /root/data/in; touch /root/data/in/x; chown bob: /root/data/x /root/data/in/x`);
-  sh(`mount --rbind /root/data ${J}/ro; mount -o remount,bind,ro ${J}/ro`);
+  sh(`mount --rbind /root/data ${J}/ro; mount -o remount,bind,ro,nosuid,nodev ${J}/ro`);
   removeBob();
-  expect(problemOf()?.message).toMatch(new RegExp(`'${J}/ro/(in/)?x' has the uid ${uid}`));
+  const what = new RegExp(`'${J}/ro/(in/)?x' has the uid ${uid}`);
+  expect(problemOf()?.message).toMatch(what);
   m.must(["umount", `${J}/ro/in`]);
+  // No command: it may be read-only on purpose.
+  const { message, remedy } = problemOf() ?? {};
+  expect(message).toMatch(what);
+  expect(message).toEndWith("; give it to root where its file system can be written, and run this again");
+  expect(remedy).toBeNull();
+  sh("chown root /root/data/x");
   expect(linesOf(m).status).toBe(0);
   expect(uidOf("carl")).toBe(uid);
   sh(`umount ${J}/ro ${J}/proc /root/data/in`);
+});
+
+test("so it is on a file system that /etc/fstab mounts in the jail, while it is not mounted", () => {
+  sh(`mkdir -p ${J}/web /root/data; touch /root/data/x; chown bob: /root/data/x`);
+  const fstab = m.read("/etc/fstab");
+  m.write("/etc/fstab", `${fstab}proc ${J}/proc proc noauto 0 0\n/root/data ${J}/web none bind,noauto 0 0\n`);
+  removeBob();
+  const said = heal();
+  expect(said).toEqual([
+    expect.stringContaining(`'${J}/web': its file system, which /etc/fstab names, is not mounted; `),
+    expect.stringContaining(`'${J}/web/x' has the uid ${uid}`),
+  ]);
+  m.write("/etc/fstab", fstab);
+  sh(`umount ${J}/web`);
+});
+
+test("but not in directories of the host, as a live jail has them", () => {
+  sh(`mkdir -p ${J}/opt/live; mkdir -p /opt/live/deep; touch /opt/live/of-bob; chown bob: /opt/live/of-bob`);
+  sh(`mount --bind /opt/live ${J}/opt/live; mount -o remount,bind,ro,nosuid,nodev ${J}/opt/live`);
+  sh(`mount -t tmpfs none ${J}/opt/live/deep; touch ${J}/opt/live/deep/x; chown bob: ${J}/opt/live/deep/x`);
+  removeBob();
+  expect(problemOf()?.message).toMatch(new RegExp(`'${J}/opt/live/(deep/x|of-bob)' has the uid ${uid}`));
+  m.must(["umount", `${J}/opt/live/deep`]);
+  expect(linesOf(m).status).toBe(0);
+  expect(uidOf("carl")).toBe(uid);
+  sh(`umount ${J}/opt/live; rm -r /opt/live`);
 });
 
 test("a process has it, or a file without a name: it is free when that has ended", async () => {

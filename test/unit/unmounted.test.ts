@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { unmountedAbove } from "../../src/system/unmounted.ts";
+import { unmountedAbove, unmountedBelow } from "../../src/system/unmounted.ts";
 
 const FSTAB = `# <file system> <mount point>
 /dev/sda1 / ext4 defaults 0 1
@@ -9,6 +9,9 @@ UUID=1 none swap sw 0 0
 /dev/sdc1 /srv/a\\040disk/deep xfs noauto 0 2
 /usr /srv/a\\040disk/deep/j/usr none bind 0 0
 /dev/sdd1 /srv/other ext4 defaults 0 2
+proc //srv/other/proc/ proc defaults 0 0
+tmpfs /srv/other/tmp tmpfs mode=1777 0 0
+/srv/web /srv/other/web none bind,noauto 0 0
 `;
 const ROOT = "/dev/sda1 / ext4 rw 0 0\n";
 const DISK = "/dev/sdb1 /srv/a\\040disk ext4 rw 0 0\n";
@@ -23,4 +26,13 @@ test.each([
   ["/srv/j", ROOT, []],
 ])("what is not mounted at or above %s", (path, mounts, missing) => {
   expect(unmountedAbove(path, FSTAB, mounts)).toEqual(missing);
+});
+
+test.each([
+  ["/srv/other", ROOT, ["/srv/other/web"]],
+  ["/srv/other", `${ROOT}/dev/sda1 /srv/other/web ext4 rw 0 0\n`, []],
+  ["/srv/a disk", ROOT, ["/srv/a disk/deep", "/srv/a disk/deep/j/usr"]],
+  ["/srv/a", ROOT, []],
+])("what with files is not mounted below %s", (path, mounts, missing) => {
+  expect(unmountedBelow(path, FSTAB, mounts)).toEqual(missing);
 });

@@ -17,6 +17,8 @@ import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 import { below, type Mount, ownMounts } from "../../system/mountinfo.ts";
 import { isReadOnly, keepsTimes, kernelFileSystem } from "../../system/mounts.ts";
+import { hostSystemOf } from "./host-mounts.ts";
+import { liveState } from "./live-mounts.ts";
 import { hostPath, type JailRoot, joinPath, namedError } from "./walk.ts";
 
 const DIRECTORY = C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK;
@@ -32,6 +34,8 @@ export interface Owned {
   readonly path: ByteString;
   /** The names at the jail's root that they are below. */
   readonly tops: ReadonlySet<ByteString>;
+  /** Whether one of them is on a read-only mount. */
+  readonly isReadOnly: boolean;
 }
 
 /** A directory on the way down. */
@@ -45,10 +49,11 @@ interface Level {
 }
 
 /**
- * What has one of `uids` in a jail, by uid. It goes down by descriptors and
- * never through a link. Mounts that nobody can write through, such as live directories, are not entered. Throws JailkitError
- * CHANGES if a directory that users can write has changed since `since` (nanoseconds since the epoch): who moves a file while
- * one looks could hide it; and others, or SystemError, for what cannot be looked at.
+ * What has one of `uids` in a jail, by uid. It goes down by descriptors and never through a link. Of mounts, it does not enter
+ * those of the host's own directories as a live jail has them, but all others: one that is read-only now, or nosuid, need not
+ * stay so, and its files have their owner all the same. Throws JailkitError CHANGES if a directory that users can write has
+ * changed since `since` (nanoseconds since the epoch): who moves a file while one looks could hide it; and others, or
+ * SystemError, for what cannot be looked at.
  */
 export function ownedIn(
   root: JailRoot,
@@ -67,7 +72,7 @@ export function ownedIn(
 }
 
 class Search {
-  readonly found = new Map<number, { path: ByteString; tops: Set<ByteString> }>();
+  readonly found = new Map<number, { path: ByteString; tops: Set<ByteString>; isReadOnly: boolean }>();
   /** From the jail's root. */
   readonly #levels: Level[] = [];
   #mounts: readonly Mount[] | undefined;
@@ -102,7 +107,7 @@ class Search {
   #list(): Level | undefined {
     const here = this.#levels.at(-1);
     if (here === undefined) return undefined;
-    this.#note(here.stat.uid, "");
+    this.#note(here.stat.uid, "", here.fd);
     for (let more = true; more; ) {
       stopIfInterrupted("no account was created; run this again");
       // In pieces: a user may have made millions.
@@ -110,7 +115,7 @@ class Search {
       more = readEntries(here.fd, piece);
       for (const { name, type } of piece) {
         if (type === C.DT_DIR) here.left.push(name);
-        else this.#note(ownerAt(here.fd, name), name);
+        else this.#note(ownerAt(here.fd, name), name, here.fd);
         // Not every file system tells types.
         if (type === C.DT_UNKNOWN) here.left.push(name);
       }
@@ -123,11 +128,13 @@ class Search {
     return here;
   }
 
-  #note(uid: number | undefined, name: ByteString): void {
+  #note(uid: number | undefined, name: ByteString, fd: number): void {
     if (uid === undefined || !this.uids.has(uid)) return;
     const path = () => (name === "" ? this.path() : joinPath(this.path(), name));
-    const { tops } = this.found.getOrInsertComputed(uid, () => ({ path: path(), tops: new Set() }));
-    tops.add(this.#levels[1]?.name ?? name);
+    const first = () => ({ path: path(), tops: new Set<ByteString>(), isReadOnly: false });
+    const owned = this.found.getOrInsertComputed(uid, first);
+    owned.tops.add(this.#levels[1]?.name ?? name);
+    owned.isReadOnly ||= isReadOnly(fd);
   }
 
   /** Enters a directory; false for one that does not count. */
@@ -144,28 +151,31 @@ class Search {
     const level = { name, stat: fstat(fd), fd, left: [] };
     this.#levels.push(level);
     if (level.stat.mountId === parent.mountId && level.stat.devMinor === parent.devMinor) return true;
-    if (this.#isReachable(fd)) return true;
+    if (this.#mayHaveFiles(level)) return true;
     this.#levels.pop();
     close(fd);
     return false;
   }
 
-  /** Whether users could write something on a mount. */
-  #isReachable(fd: number): boolean {
+  /** Whether files of users may be on a mount, now or when it has other options. */
+  #mayHaveFiles({ fd, stat }: Level): boolean {
     if (kernelFileSystem(fd) !== undefined) return false;
-    if (isReadOnly(fd) && !this.#hasOthersBelow()) return false;
+    if (this.#isLive(stat) && !this.#hasOthersBelow()) return false;
     this.#requireTimes(fd);
     return true;
   }
 
-  /** A read-only mount may have others in it. */
+  /** True for one of the host's own directories, where users of the jail have never been able to write. */
+  #isLive(stat: Stat): boolean {
+    const path = this.path();
+    return liveState(this.root, path) === "mounted" && hostSystemOf(this.root, { path, stat }) !== undefined;
+  }
+
+  /** Such a mount may have others in it. */
   #hasOthersBelow(): boolean {
     const here = hostPath(this.root, this.path());
     this.#mounts ??= ownMounts();
-    return this.#mounts.some(({ mountPoint, options }) => {
-      const path = below(mountPoint, here);
-      return path !== undefined && path !== "" && !options.includes("ro");
-    });
+    return this.#mounts.some(({ mountPoint }) => (below(mountPoint, here) ?? "") !== "");
   }
 
   /** What does not show that something has changed cannot be looked through; a program of users may answer in its place. */

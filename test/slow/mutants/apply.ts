@@ -350,11 +350,11 @@ export const APPLY: readonly Mutant[] = [
     ["now.ctime >= this.since && ", ""],
     ["!(onlyRootWrites(here.stat) && onlyRootWrites(now))", "false"],
     ["tops.add(this.#levels[1]?.name ?? name);", ""],
-    ['this.#note(here.stat.uid, "");', ""],
+    ['this.#note(here.stat.uid, "", here.fd);', ""],
   ]),
   ...within("src/jail/fs/owned.ts", LEFT, [
     ["if (kernelFileSystem(fd) !== undefined) return false;", ""],
-    ["if (isReadOnly(fd) && !this.#hasOthersBelow()) return false;", ""],
+    ["if (this.#isLive(stat) && !this.#hasOthersBelow()) return false;", ""],
     [" && !this.#hasOthersBelow()", ""],
     ["this.#requireTimes(fd);\n    return true;", "return true;"],
     ["if (now.ctime >= this.since", "if (false"],
