@@ -72,7 +72,7 @@ test("the homes of the others are looked up once, however many accounts move int
     m.run([...trace, "jailkit", "apply", "--check"]);
     const lines = m.read("/root/trace").split("\n");
     m.must(["jailkit", "apply"]);
-    return lines.filter((line) => line.includes('"/home/bystander"')).length;
+    return lines.filter((line) => /"(\/home\/)?bystander"/.test(line)).length;
   };
   m.addUser("bystander", { home: "/home/bystander", createHome: true, shell: "/bin/bash" });
   // In a jail that is not there yet, and in one that is.
