@@ -19,7 +19,6 @@ import { configFindings, leftFindings, notInJailFinding, userFindings } from "./
 import { innerJails } from "./inner-jails.ts";
 import { checkJail, type JailCheck, type JailReport } from "./jail.ts";
 import { jailsToCheck, servedSockets } from "./jails.ts";
-import { freePaths } from "./report/remedies.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import { jailSettings, sectionOf } from "./settings.ts";
 import { runSmokeTests, type SmokeResult } from "./smoke/smoke.ts";
@@ -142,13 +141,15 @@ export class JailChecker {
   readonly #ini: IniFile | undefined;
   readonly #freePath: JailCheck["freePath"];
   readonly #inner: JailCheck["inner"];
+  readonly #isKept: JailCheck["isKept"];
   #host = hostState();
 
   /** `names`: chooses names for files that are moved away. Throws as planCheck. */
   constructor(
     options: CheckOptions,
     verbose: (line: ByteString) => void,
-    names: JailCheck["freePath"] = freePaths(),
+    names: JailCheck["freePath"],
+    isKept: JailCheck["isKept"],
   ) {
     this.#options = options;
     this.#freePath = names;
@@ -156,11 +157,15 @@ export class JailChecker {
     // The plan has reported what is wrong with it.
     this.#ini = readIni(options.configFile, [], []);
     this.#inner = innerJails(this.#ini);
+    this.#isKept = isKept;
   }
 
   check(job: CheckJob): Promise<CheckedJail> {
     const { settings } = jailSettings(sectionOf(this.#ini, job.path));
-    const how = { settings, freePath: this.#freePath, verbose: this.#verbose, inner: this.#inner };
+    const how = {
+      ...{ settings, freePath: this.#freePath, isKept: this.#isKept },
+      ...{ verbose: this.#verbose, inner: this.#inner },
+    };
     return checkOne(job.path, this.#options, how, () => this.#stateFor(job));
   }
 
@@ -202,7 +207,7 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
 async function checkOne(
   path: ByteString,
   request: CheckOptions,
-  options: Pick<JailCheck, "settings" | "freePath" | "verbose" | "inner">,
+  options: Pick<JailCheck, "settings" | "freePath" | "isKept" | "verbose" | "inner">,
   stateOfHost: () => Pick<JailCheck, "users" | "accounts" | "servedSocket">,
 ): Promise<CheckedJail> {
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };

@@ -31,6 +31,7 @@ import { startProgress } from "../cli/progress.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
+import { keptAt } from "../declaration/kept-at.ts";
 import { printedResult, processesFor, readJobs, runJobs, serveJobs } from "../system/jobs.ts";
 
 const NAME = "jk_check";
@@ -74,7 +75,7 @@ function endOf(jail: CheckedJail, { format, colours }: Setup): CheckEnd {
 function checks(setup: Setup): (job: CheckJob) => Promise<CheckEnd> {
   const tell = setup.verbose && setup.format === "lines";
   const verbose = tell ? (line: ByteString) => print(`${display(line)}\n`) : () => undefined;
-  const checker = new JailChecker(setup, verbose, freePaths(setup.number, setup.processes));
+  const checker = new JailChecker(setup, verbose, freePaths(setup.number, setup.processes), keptAt());
   return async (job) => endOf(await checker.check(job), setup);
 }
 
