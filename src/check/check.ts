@@ -19,7 +19,6 @@ import { configFindings, leftFindings, notInJailFinding, userFindings } from "./
 import { innerJails } from "./inner-jails.ts";
 import { checkJail, type JailCheck, type JailReport } from "./jail.ts";
 import { jailsToCheck, servedSockets } from "./jails.ts";
-import { freePaths } from "./report/remedies.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import { jailSettings, sectionOf } from "./settings.ts";
 import { runSmokeTests, type SmokeResult } from "./smoke/smoke.ts";
@@ -143,6 +142,7 @@ export class JailChecker {
   readonly #freePath: JailCheck["freePath"];
   readonly #inner: JailCheck["inner"];
   readonly #meantOf: JailCheck["meantOf"];
+  readonly #isKept: JailCheck["isKept"];
   #host = hostState();
 
   /** `names`: chooses names for files that are moved away. Throws as planCheck. */
@@ -150,7 +150,8 @@ export class JailChecker {
     options: CheckOptions,
     verbose: (line: ByteString) => void,
     meantOf: JailCheck["meantOf"],
-    names: JailCheck["freePath"] = freePaths(),
+    isKept: JailCheck["isKept"],
+    names: JailCheck["freePath"],
   ) {
     this.#options = options;
     this.#freePath = names;
@@ -159,12 +160,13 @@ export class JailChecker {
     // The plan has reported what is wrong with it.
     this.#ini = readIni(options.configFile, [], []);
     this.#inner = innerJails(this.#ini);
+    this.#isKept = isKept;
   }
 
   check(job: CheckJob): Promise<CheckedJail> {
     const { settings } = jailSettings(sectionOf(this.#ini, job.path));
     const how = {
-      ...{ settings, freePath: this.#freePath, verbose: this.#verbose },
+      ...{ settings, freePath: this.#freePath, isKept: this.#isKept, verbose: this.#verbose },
       ...{ inner: this.#inner, meantOf: this.#meantOf },
     };
     return checkOne(job.path, this.#options, how, () => this.#stateFor(job));
@@ -208,7 +210,7 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
 async function checkOne(
   path: ByteString,
   request: CheckOptions,
-  options: Pick<JailCheck, "settings" | "freePath" | "verbose" | "inner" | "meantOf">,
+  options: Pick<JailCheck, "settings" | "freePath" | "isKept" | "verbose" | "inner" | "meantOf">,
   stateOfHost: () => Pick<JailCheck, "users" | "accounts" | "servedSocket">,
 ): Promise<CheckedJail> {
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };

@@ -44,6 +44,8 @@ export interface JailCheck {
   readonly inner: InnerJails;
   readonly meantOf: AskMeant;
   readonly freePath: ReturnType<typeof freePaths>;
+  /** Whether a file is in a home that `jailkit apply` keeps without its account, and has its uid. */
+  readonly isKept: PathTest;
   /** Read every file, even if an earlier check found it unchanged. */
   readonly full: boolean;
   /** Report sections of jk_lsh.ini that could confine and do not. */
@@ -129,7 +131,10 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   return {
     path: root.path,
     record,
-    findings: findings.map((one) => (collected.isInside(one) ? ofAnother(one) : withRemedy(one, context))),
+    findings: findings.map((one) => {
+      if (one.rule === "unknown-owner" && check.isKept(one.path)) return ofKept(one);
+      return collected.isInside(one) ? ofAnother(one) : withRemedy(one, context);
+    }),
     problems,
     counts: { objects: collected.objects, compared, known, bytes },
   };
@@ -137,6 +142,12 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
 
 /** A finding about a file of another jail: only a check of that one knows what helps. */
 const ofAnother = ({ repair: _, remedy: __, ...finding }: CheckFinding): CheckFinding => finding;
+
+/** Who comes back gets it, and only with this uid. */
+const ofKept = ({ repair: _, remedy: __, ...finding }: CheckFinding): CheckFinding => ({
+  ...finding,
+  message: `${finding.message}: it is in a home that 'jailkit apply' keeps with this uid`,
+});
 
 /** A limited shell of the jail's own is reported once; of course it differs from the host's. */
 const sparing = (settings: JailSettings, shells: ReadonlySet<ByteString>): JailSettings => ({

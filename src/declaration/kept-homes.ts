@@ -65,7 +65,7 @@ export function createdIn(user: OnceUser, home: ByteString | undefined): KeptHom
   return isKnown || answered(() => hostUser(name)?.uid) !== uid ? undefined : here;
 }
 
-const isWholeJail = (home: KeptHome): boolean => placeOf(home).path === "/";
+export const isWholeJail = (home: KeptHome): boolean => placeOf(home).path === "/";
 
 /** Equal for what is kept once. */
 export const keptKey = ({ uid, home }: KeptHome): string => `${uid} ${home}`;

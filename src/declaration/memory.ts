@@ -8,7 +8,7 @@ import { asCreated, dayOf } from "./creating.ts";
 import { homeIdOf, jailIdAt } from "./ids.ts";
 import { createdHomeOf, jailsForgotten, KeptHomes, keptKey } from "./kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { addOnce, createdOf, isWritten, writeOnce } from "./once.ts";
+import { addOnce, createdOf, isWritten, sumOf, writeOnce } from "./once.ts";
 import { declaredIn, onceJailOf, onceOf, sameOr, withHomeId } from "./once-of.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
@@ -218,6 +218,15 @@ export class Memory {
   /** Gets what has become of a change. */
   ended(change: Change, status: Parameters<Begun["end"]>[1]): void {
     if (this.#begun.end(change, status)) this.#changed = true;
+    if (status === "done") this.#keysGone(change);
+  }
+
+  /** Forgets keys that were found and removed, also of a user of whom something else failed. */
+  #keysGone({ of, name, what, action, items }: Change): void {
+    const user = of === "user" && what === "keys" && action === "remove" ? this.#users.get(name) : undefined;
+    if (user === undefined) return;
+    const gone = new Set(items.map(sumOf));
+    this.#change(name, { keys: user.keys.filter((sum) => !gone.has(sum)) });
   }
 
   /** Forgets live directories that are not in a jail any more. */

@@ -31,6 +31,7 @@ import { startProgress } from "../cli/progress.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
+import { keptAt } from "../declaration/kept-at.ts";
 import { meantOfLacking } from "../declaration/meant-of-lacking.ts";
 import { printedResult, processesFor, readJobs, runJobs, serveJobs } from "../system/jobs.ts";
 
@@ -75,7 +76,8 @@ function endOf(jail: CheckedJail, { format, colours }: Setup): CheckEnd {
 function checks(setup: Setup): (job: CheckJob) => Promise<CheckEnd> {
   const tell = setup.verbose && setup.format === "lines";
   const verbose = tell ? (line: ByteString) => print(`${display(line)}\n`) : () => undefined;
-  const checker = new JailChecker(setup, verbose, meantOfLacking(), freePaths(setup.number, setup.processes));
+  const names = freePaths(setup.number, setup.processes);
+  const checker = new JailChecker(setup, verbose, meantOfLacking(), keptAt(), names);
   return async (job) => endOf(await checker.check(job), setup);
 }
 

@@ -910,6 +910,24 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, "userdel -r x"),
   },
   {
+    what: "a read-only file system at the place of homes, for one whose home is gone, one who moves there, and one who comes",
+    fails: ["user guest", "user mover", "user x"],
+    declared: `${user("guest", `authorized_keys = ${KEYS[0]}\n`)}${user("mover")}${user("x")}`,
+    before: (m) => {
+      m.addUser("mover", { home: "/home/mover", createHome: true, shell: "/bin/sh" });
+      all(m, `mount -t tmpfs -o ro,mode=755 none ${J}/home`);
+    },
+    after: (m) => all(m, `umount ${J}/home`, "userdel -r mover"),
+  },
+  {
+    what: "a home on a read-only file system, which gets keys",
+    fails: ["user guest"],
+    declared: user("guest", `authorized_keys = ${KEYS[0]}\n`),
+    before: (m) =>
+      all(m, `mount --bind ${J}/home/guest ${J}/home/guest; mount -o remount,bind,ro ${J}/home/guest`),
+    after: (m) => all(m, `umount ${J}/home/guest`),
+  },
+  {
     what: "a home in the jail that is gone, below a directory of another user",
     fails: ["user guest"],
     declared: user("guest"),

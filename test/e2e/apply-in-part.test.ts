@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { BUSY } from "../../src/cli/options.ts";
 import type { Machine } from "../machine/machine.ts";
-import { holdLock, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { holdLock, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -103,4 +103,22 @@ test("what is declared cannot be kept: the same", () => {
     steps: [PART],
   });
   expect(rules()).toBe(LESS);
+});
+
+test("a key that was removed in a jail of the customer's is not told again as one that may come back", () => {
+  const keys = (key: string) => `authorized_keys = ${key}\n`;
+  declare(BEFORE, keys(KEYS[0]));
+  m.must(["jailkit", "apply"]);
+  m.must(["chown", "ann", J]);
+  declare(BEFORE, keys(KEYS[1]));
+  const file = `${J}/home/ann/.ssh/authorized_keys`;
+  const removed = (status: string) => [status, expect.stringMatching(/^- user ann: keys SHA256:/), null];
+  expect(said("--prune").changes).toContainEqual(removed("done"));
+  expect(m.read(file)).toBe("");
+  const { problems, changes } = said("--prune");
+  expect(problems).toEqual(["unsafe-jail", "waits-for-jail"]);
+  expect(changes.filter(([, text]) => `${text}`.startsWith("-"))).toEqual([]);
+  m.must(["chown", "-h", "root", J]);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(m.read(file)).toBe(`${KEYS[1]}\n`);
 });

@@ -356,7 +356,7 @@ test("the uid, declared for somebody else, is a problem whose command helps", ()
   expect(uidOf("carl")).toBe(uid);
 });
 
-test("root gets what was the account's alone, by the command that jk_check advises, too", () => {
+test("root gets what was the account's alone, by the command of the error", () => {
   const [web, secret, gone] = [33, `${J}/var/secret`, 54321];
   const uid = leaveHome();
   const lines = [
@@ -367,8 +367,6 @@ test("root gets what was the account's alone, by the command that jk_check advis
   m.write(FILE, JAIL + user("carl", `uid = ${uid}\n`));
   const [problem] = linesOf(m, "--check").summary.problems;
   const [, command = "false"] = / with: (chown .*)$/.exec(problem?.message ?? "") ?? [];
-  const { found } = check(m, J);
-  expect(found.flatMap(({ path, remedy }) => (path === HOME ? [remedy] : []))).toEqual([command]);
   const before = [m.stat("/etc/shadow")?.uid, m.stat("/etc/shadow")?.gid];
   for (const _ of [1, 2]) m.must(command.split(" "));
   const owners = Object.fromEntries(
@@ -383,6 +381,25 @@ test("root gets what was the account's alone, by the command that jk_check advis
   expect(owners).toEqual({ d: roots, "d/own": roots, soft: roots, theirs: others, hard: others });
   expect([m.stat("/etc/shadow")?.uid, m.stat("/etc/shadow")?.gid]).toEqual(before);
   expect(linesOf(m, "--check").summary.problems).toEqual([]);
+});
+
+test("jk_check gives it to nobody, and says why", () => {
+  const uid = leaveHome();
+  m.must([
+    "sh",
+    "-ec",
+    `mkdir ${HOME}/of-root; touch ${HOME}/of-root/x ${HOME}/y; chown ${uid} ${HOME}/of-root/x; chown 54321 ${HOME}/y`,
+  ]);
+  const about = (path: string, owner: number) => `${path} belongs to uid ${owner}, which no account has`;
+  const kept = ": it is in a home that 'jailkit apply' keeps with this uid";
+  expect(check(m, "--fix", J).found.map(({ message, remedy }) => [message, remedy])).toEqual([
+    [about(HOME, uid) + kept, undefined],
+    [`${about(`${HOME}/of-root/x`, uid)}${kept}`, undefined],
+    [about(`${HOME}/y`, 54321), `chown -hR --from=54321 0 ${HOME}/y`],
+  ]);
+  expect([m.stat(HOME)?.uid, m.stat(`${HOME}/of-root/x`)?.uid]).toEqual([uid, uid]);
+  declare(JAIL + user("bob", `uid = ${uid}\n`));
+  expect(uidOf("bob")).toBe(uid);
 });
 
 test("no command names a home whose path a user can lead elsewhere", () => {

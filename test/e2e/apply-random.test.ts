@@ -142,7 +142,7 @@ function judge(m: Machine, { isHurt, left }: { isHurt: boolean; left: readonly s
   // Homes of accounts that were removed stay, unless --delete-homes was given.
   const said = stdout
     .split("\n")
-    .filter((line) => /^[A-Z]/.test(line) && !line.endsWith("which no account has"))
+    .filter((line) => /^[A-Z]/.test(line) && !line.includes("which no account has"))
     // A run that was killed.
     .filter((line) => !line.endsWith("was left by a tool of jailkit that was interrupted"))
     .filter(

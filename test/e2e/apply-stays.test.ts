@@ -414,6 +414,21 @@ describe("a jail", () => {
     expect(m.exists(J)).toBe(false);
   });
 
+  test("stays with the home of a user who had it there before, by the plan and the run", () => {
+    m.mkdir(`${J}/home/dora`);
+    m.must(["useradd", "-M", "-d", `${J}/home/dora`, "-s", "/bin/sh", "dora"]);
+    m.must(["chown", "dora:", `${J}/home/dora`]);
+    declare(`${JAIL}[user dora]\njail = ${J}\nshell = /bin/bash\n`);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    m.write(FILE, OTHER);
+    const out = `- user dora: entry in ${J} -> out of it (no longer declared)`;
+    expect(outcome("--prune")).toMatchObject({ lines: [out], problems: [["user-files", expect.anything()]] });
+    expect(m.must(["getent", "passwd", "dora"]).stdout).toEndWith(`:${J}/home/dora:/bin/sh\n`);
+    expect(m.exists(`${J}/home/dora`)).toBe(true);
+    m.must(["userdel", "-r", "dora"]);
+    m.must(["jailkit", "apply", "--prune"]);
+  });
+
   test("goes when a user has gone out with the home, and stays for a file that is elsewhere", () => {
     m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
     declare(`${JAIL}[user dora]\njail = ${J}\nshell = /bin/bash\n`);

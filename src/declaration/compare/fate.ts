@@ -69,8 +69,11 @@ export function fateOf(
     const stays = stat?.uid === user.uid ? kept : undefined;
     return { how: "removed", home: undefined, holds, stays };
   }
-  if (recall(root, name)?.shell === undefined) return { how: "stays", home: undefined };
-  return { how: "out", home };
+  const before = recall(root, name);
+  if (before?.shell === undefined) return { how: "stays", home: undefined };
+  // Some panels have it in the jail, without /./ in the account: there it is again.
+  const isThere = before.home !== undefined && normalPath(before.home) === hostPath(root, home);
+  return { how: "out", home: isThere ? undefined : home };
 }
 
 /**

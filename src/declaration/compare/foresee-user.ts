@@ -1,15 +1,15 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
-import { normalPath, parentOf } from "../../../ffi/paths.ts";
+import { directoryOf, normalPath, parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { homeOfOther } from "../../jail/accounts/home-place.ts";
 import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
-import type { JailRoot } from "../../jail/fs/walk.ts";
+import { type JailRoot, joinPath } from "../../jail/fs/walk.ts";
 import { heldPlace, readOnlyProblem } from "../../jail/fs/writable.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
@@ -18,6 +18,7 @@ import { joinHome } from "../../system/separator.ts";
 import { type Access, isLimitedShell } from "../../users/access.ts";
 import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
+import { homeFor } from "../../users/jail-side.ts";
 import { groupsOf, jailUser } from "../../users/jailing.ts";
 import { planNewAccount } from "../../users/new-account.ts";
 import { NewAccountPlace } from "../../users/new-account-place.ts";
@@ -222,6 +223,7 @@ export class UserForesight {
     const { facts } = this.machine;
     const seen = root && this.#seenIn(root);
     const common = { jail, shell, dryRun: true, facts, ...(seen && { seen }) };
+    if (root !== undefined) requireHomePlace(root, homeFor(account, jail), changes);
     if (root !== undefined && (lines || (directory && newKeys))) {
       const access = sideAccessOf(declared);
       passAside(() =>
@@ -299,7 +301,16 @@ function requireNotHeld(root: JailRoot, changes: readonly Change[]): void {
   if (held !== undefined) throw withDue(held, { jail: root.path });
 }
 
-function requireNotReadOnly(root: JailRoot, directory: string, jail: string): void {
+/** Throws JailkitError if the home, or its keys, cannot be made in a jail since something that is mounted there is read-only. */
+function requireHomePlace(root: JailRoot, home: ByteString, changes: readonly Change[]): void {
+  const makes = (...what: readonly Change["what"][]) =>
+    changes.some((one) => one.action !== "remove" && what.includes(one.what));
+  const comes = makes("account") && answered(() => lookUp(root, home) === undefined) === true;
+  if (makes("home") || comes) requireNotReadOnly(root, directoryOf(home), root.path);
+  else if (makes("keys")) requireNotReadOnly(root, joinPath(home, ".ssh"), root.path);
+}
+
+function requireNotReadOnly(root: JailRoot, directory: ByteString, jail: string): void {
   const problem = readOnlyProblem(root, [directory], jail);
   if (problem !== undefined)
     throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);

@@ -191,7 +191,7 @@ function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolean): For
   const what = isRemoved ? ("account" as const) : ("entry" as const);
   const change = { action: "remove", of: "user", name, jail, what, why: NO_LONGER, items: [] } as const;
   const from = what === "entry" ? `in ${display(jail)}` : undefined;
-  const goesOut = what === "entry" && fate?.how === "out" ? "out of it, with its home" : undefined;
+  const goesOut = what === "entry" && fate?.how === "out" ? outText(fate) : undefined;
   const stays = fate?.stays;
   const goes = fate?.how === "removed" ? fate.home : undefined;
   const ofHome = stays === undefined ? goes && goesText(`${jail}${goes}`) : staysText(stays);
@@ -199,6 +199,9 @@ function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolean): For
   const frees = fate?.how === "removed" ? once.created : undefined;
   return { of: "user", once, change: { ...change, from, to }, holds: fate?.holds, frees, stays };
 }
+
+/** What is said of an account that leaves its jail. */
+const outText = ({ home }: Fate): string => (home === undefined ? "out of it" : "out of it, with its home");
 
 /** What is said of an account that is removed with its home. */
 const goesText = (home: ByteString): string => `and its home ${display(normalPath(home))}`;

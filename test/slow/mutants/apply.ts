@@ -48,7 +48,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/fate.ts", PRUNE, [
     ["created === user.uid", "created !== undefined"],
     ["deleteHomes && isOurs", "isOurs"],
-    ["if (recall(root, name)?.shell === undefined)", "if (false)"],
+    ["if (before?.shell === undefined)", "if (false)"],
     [" && isDirectory(stat);", ";"],
   ]),
   ...within("src/declaration/compare/fate.ts", LEAVES, [["goes && holds === undefined", "goes"]]),
