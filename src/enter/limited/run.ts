@@ -50,7 +50,7 @@ const CHECK = `jailkit config check ${LIMITED_CONFIG_FILE}`;
 
 /** A remedy for files of the jail, as the administrator has to type it, who is on the host. */
 const fromHost = (remedy: ByteString, jail: ByteString): ByteString =>
-  remedy.replace(/ (\/etc\/jailkit\/[^\s;'"]+)/g, (_, path) => ` ${shellWord(jail + path)}`);
+  remedy.replace(/ (\/etc\/jailkit\/[^\t-\r ;'"]+)/g, (_, path) => ` ${shellWord(jail + path)}`);
 
 /** The keys that decided, for the log. */
 function why({ by: { pattern, word, forced } }: AllowedPlan): string {
