@@ -33,3 +33,20 @@ export function fromCString(bytes: Uint8Array, start = 0): ByteString {
 export function utf8(text: string): ByteString {
   return Buffer.from(text, "utf8").toString("latin1");
 }
+
+/** Whether isspace(3) is true for a byte. `\s` and String.trim also take A0 for one, which letters of UTF-8 end with. */
+export const isSpace = (code: number): boolean => code === 32 || (code >= 9 && code <= 13);
+
+/** A byte string without the blanks of isspace(3) at both ends. */
+export const trim = (text: ByteString): ByteString => trimmed(text, isSpace);
+
+/**
+ * The same for other blanks. No regular expression: anchored at the end, it takes quadratic time on long runs of them.
+ */
+export function trimmed(text: ByteString, isBlank: (code: number) => boolean): ByteString {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}

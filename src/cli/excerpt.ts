@@ -87,7 +87,7 @@ export function excerptLines({ line, column, text }: ErrorPlace): [ByteString, B
     .join("");
   const number = String(line).padStart(5);
   return [
-    `${number} | ${left}${shown}${right}`.trimEnd(),
+    `${number} | ${left}${shown}${right}`.replace(/ +$/, ""),
     `${" ".repeat(number.length)} | ${" ".repeat(left.length + before)}^`,
   ];
 }

@@ -58,5 +58,5 @@ export function table(
     const width = widths[column] ?? 0;
     return column < firstNumber ? fit(cell, width) : cell.padStart(width);
   };
-  return rows.map((row) => row.map(aligned).join("  ").trimEnd());
+  return rows.map((row) => row.map(aligned).join("  ").replace(/ +$/, ""));
 }

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { suggest } from "../cli/suggest.ts";
 import { ALLOW, type AllowName } from "../known-programs/allow/table.ts";
@@ -7,11 +7,11 @@ import { splitList } from "./text.ts";
 
 const isName = (text: ByteString): text is AllowName => Object.hasOwn(ALLOW, text);
 
-const restOf = (name: ByteString, first: ByteString) => name.slice(first.length).trim();
+const restOf = (name: ByteString, first: ByteString) => trim(name.slice(first.length));
 
 /** The words that an item has with other signs than commas between them, or in quotes; undefined if it has another word. */
 function wordsIn(item: ByteString): readonly AllowName[] | undefined {
-  const parts = item.split(/[\s;:"']+/).filter((part) => part !== "");
+  const parts = item.split(/[\t-\r ;:"']+/).filter((part) => part !== "");
   const words: AllowName[] = [];
   for (let at = 0; at < parts.length; at++) {
     const [first = "", second = ""] = parts.slice(at, at + 2);

@@ -75,7 +75,7 @@ function meantItems(items: readonly ByteString[], readItem: ReadItem): ByteStrin
   const [first = ""] = items;
   const word = first.toLowerCase();
   if (items.length === 1 && (word === "all" || word === "none")) return word;
-  const parts = items.flatMap((item) => item.split(/\s+/));
+  const parts = items.flatMap((item) => item.split(/[\t-\r ]+/));
   return parts.every((part) => typeof readItem(part) === "number") ? parts.join(", ") : undefined;
 }
 

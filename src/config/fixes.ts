@@ -108,28 +108,28 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
       return write(fix.text);
     case "key":
       return write(
-        line.replace(/^(\s*)[^=:]*?(\s*[=:])/, (_all, start, sign) => `${start}${fix.name}${sign}`),
+        line.replace(
+          /^([\t-\r ]*)[^=:]*?([\t-\r ]*[=:])/,
+          (_all, start, sign) => `${start}${fix.name}${sign}`,
+        ),
       );
     case "value":
-      return write(line.replace(/^([^=:]*[=:]\s*).*$/, (_all, start) => `${start}${fix.text}`));
+      return write(line.replace(/^([^=:]*[=:][\t-\r ]*).*$/, (_all, start) => `${start}${fix.text}`));
     case "comment": {
       const at = commentLine(lines, problem.line, dialect);
       const text = lines[at - 1] ?? "";
-      const start = text.search(/\s[#;]/);
-      const comment = text
-        .slice(start)
-        .trimStart()
-        .replace(/^[#;]?/, "#");
-      return write(`${comment}\n${text.slice(0, start).trimEnd()}`, at);
+      const start = text.search(/[\t-\r ][#;]/);
+      const comment = text.slice(start).replace(/^[\t-\r ]*[#;]?/, "#");
+      return write(`${comment}\n${text.slice(0, start).replace(/[\t-\r ]+$/, "")}`, at);
     }
     case "comma":
       // A line is not continued by a backslash.
-      return write(`${line.replace(/[\s,]*\\?\s*$/, "")},`);
+      return write(`${line.replace(/[\t-\r ,]*\\?[\t-\r ]*$/, "")},`);
     case "item": {
       const all = sources.items?.get(lineKey(problem)) ?? new Map([[problem.column, fix]]);
       const text = changed.getOrInsertComputed(all, () => withChanges(line, all));
       // Without its only item the key has no effect.
-      if (/[=:]\s*$/.test(text) && lastLineOf(lines, problem.line, dialect) === problem.line)
+      if (/[=:][\t-\r ]*$/.test(text) && lastLineOf(lines, problem.line, dialect) === problem.line)
         return off(problem.line, problem.line);
       return write(text);
     }
@@ -145,8 +145,8 @@ function withChanges(line: ByteString, changes: LineChanges): ByteString {
     const before = text.slice(0, column - 1);
     const after = text.slice(column - 1 + old.length);
     if (meant !== undefined) text = `${before}${meant}${after}`;
-    else if (/,\s*$/.test(before)) text = `${before.replace(/\s*,\s*$/, "")}${after}`;
-    else text = `${before}${after.replace(/^\s*,\s*/, "")}`;
+    else if (/,[\t-\r ]*$/.test(before)) text = `${before.replace(/[\t-\r ]*,[\t-\r ]*$/, "")}${after}`;
+    else text = `${before}${after.replace(/^[\t-\r ]*,[\t-\r ]*/, "")}`;
   }
   return text;
 }
@@ -157,11 +157,12 @@ const commentOut = (file: ByteString, first: number, last: number): ByteString =
 
 /** The command that makes a section a comment. `place`: of its header. */
 export function disableSection({ file, line }: Place, sources: Sources): ByteString {
-  return commentOut(file, line, lastLine(linesOf(sources, file), line, /^\s*\[/, /\S/));
+  return commentOut(file, line, lastLine(linesOf(sources, file), line, /^[\t-\r ]*\[/, /[^\t-\r ]/));
 }
 
 /** The name of the section that a line begins, as far as it can be read, with a mistake in it too; undefined if there is none. */
-const headerName = (line: ByteString): ByteString | undefined => /^\s*\[([^\][]*[^\][ \t])/.exec(line)?.[1];
+const headerName = (line: ByteString): ByteString | undefined =>
+  /^[\t-\r ]*\[([^\][]*[^\][ \t])/.exec(line)?.[1];
 
 /** The names of sections whose headers are problems, so that none of them counts, and their lines. */
 export const misspeltHeaders = (ini: IniFile) =>
@@ -172,7 +173,7 @@ export const misspeltHeaders = (ini: IniFile) =>
 
 /** The header stays; text after it is removed. */
 function isHeader({ code }: Problem, line: ByteString): boolean {
-  return code === "bad-header" || (code === "stray-text" && /^\s*\[/.test(line));
+  return code === "bad-header" || (code === "stray-text" && /^[\t-\r ]*\[/.test(line));
 }
 
 /** What follows a header without a name counts for the section before it where a login reads it; elsewhere it must not. */
@@ -184,7 +185,7 @@ function headerFix(line: ByteString, dialect: Dialect): Fix {
 
 /** The last line of the entry that begins in a line; in dialect "py" it includes indented and empty lines. */
 function lastLineOf(lines: readonly ByteString[], first: number, dialect: Dialect): number {
-  return dialect === "c" ? first : lastLine(lines, first, /^[^\s#;]/, /^\s+[^\s#;]/);
+  return dialect === "c" ? first : lastLine(lines, first, /^[^\t-\r #;]/, /^[\t-\r ]+[^\t-\r #;]/);
 }
 
 /** The last line that belongs to the one at `first`, before one that `ends` them. */
@@ -206,7 +207,7 @@ function commentLine(lines: readonly ByteString[], first: number, dialect: Diale
     first +
     Math.max(
       0,
-      entry.findIndex((line) => /\S\s[#;]/.test(line)),
+      entry.findIndex((line) => /[^\t-\r ][\t-\r ][#;]/.test(line)),
     )
   );
 }

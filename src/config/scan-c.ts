@@ -1,7 +1,7 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { type IniSection, LIMITS, type Position, type ProblemList } from "./model.ts";
-import { firstNonBlank, trim } from "./text.ts";
+import { firstNonBlank } from "./text.ts";
 
 // isspace(3) in the C locale, as jailkit 2.23 trims
 const HEADER_IN_COMMENT = /^[#; \t]*\[[^\]]*\]/;

@@ -60,7 +60,7 @@ export function scanPlain(text: ByteString, file: ByteString, problems: ProblemL
 function strayFix(text: ByteString, above: ByteString | undefined): Fix | undefined {
   const belongs = above !== undefined && (/(?:^|,)$/.test(above) || /^(?:ssh|ecdsa|sk)-/.test(text));
   if (belongs) return { kind: "line", text: `  ${text}` };
-  const [, key, value] = /^([\w-]+)\s*:\s*(\S.*)$/.exec(text) ?? [];
+  const [, key, value] = /^([\w-]+)[\t-\r ]*:[\t-\r ]*([^\t-\r ].*)$/.exec(text) ?? [];
   return key === undefined ? undefined : { kind: "line", text: `${key} = ${value}` };
 }
 

@@ -67,7 +67,7 @@ export function keyProblems(section: IniSection, table: KeyTable, dialect: Diale
     else if (entry.value === "" && facts.kind !== "line" && !facts.filled) {
       const message = `${quoted(entry.key)} is empty, which is the same as missing`;
       problems.push({ file, line, column, severity: "warning", code: "empty-value", message });
-    } else if (TAKES_COMMENTS.includes(facts.kind) && /\s[#;]/.test(entry.value)) {
+    } else if (TAKES_COMMENTS.includes(facts.kind) && /[\t-\r ][#;]/.test(entry.value)) {
       problems.push(commentInValue(entry));
     } else if (facts.onlyDefault && section.name !== "DEFAULT") {
       const message = `${quoted(entry.key)} counts only in [DEFAULT], for the users of all sections`;
@@ -131,7 +131,7 @@ export function withoutConsequences(problems: readonly Problem[], ini: IniFile):
     return [...has("stray-text"), ...has("indented-line")].some(
       (one) =>
         one.fix?.kind === "line" &&
-        keys.includes(/^([\w-]+)\s*=/.exec(one.fix.text)?.[1] ?? "") &&
+        keys.includes(/^([\w-]+)[\t-\r ]*=/.exec(one.fix.text)?.[1] ?? "") &&
         one.file === file &&
         one.line > line &&
         one.line < next,
@@ -142,7 +142,10 @@ export function withoutConsequences(problems: readonly Problem[], ini: IniFile):
   const isBelow = ({ file, line }: Problem) =>
     has("stray-text").some(
       (one) =>
-        one.fix?.kind === "line" && /^\s/.test(one.fix.text) && one.file === file && one.line === line + 1,
+        one.fix?.kind === "line" &&
+        /^[\t-\r ]/.test(one.fix.text) &&
+        one.file === file &&
+        one.line === line + 1,
     );
   const isEmpty = (problem: Problem) =>
     sections.some(({ entries }) => entries.some((entry) => entry.value === "" && isIn(entry, problem)));

@@ -24,7 +24,7 @@ export function reportSeparators(
 ): boolean {
   const { value } = item;
   if (value.includes("\n") || isOne(value)) return false;
-  const pieces = value.split(/[\s;:]+/).filter((piece) => piece !== "");
+  const pieces = value.split(/[\t-\r ;:]+/).filter((piece) => piece !== "");
   const bare = pieces.map((piece) => piece.replace(/^["']+|["']+$/g, "")).filter((piece) => piece !== "");
   const alike = bare.every((piece) => piece.startsWith("/") === bare[0]?.startsWith("/"));
   const quotes = bare.some((piece, index) => piece !== pieces[index]);

@@ -1,21 +1,5 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, isSpace, trim, trimmed } from "../../ffi/bytes.ts";
 import type { Dialect } from "./model.ts";
-
-// No regular expression: anchored at the end, it takes quadratic time on long runs of blanks.
-function trimmed(text: ByteString, isBlank: (code: number) => boolean): ByteString {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-/** Without the blanks of isspace(3) at both ends. */
-export function trim(text: ByteString): ByteString {
-  return trimmed(text, isSpace);
-}
-
-const isSpace = (code: number) => code === 32 || (code >= 9 && code <= 13);
 
 /** The position of the first character that is not blank; -1 if there is none. */
 export function firstNonBlank(text: ByteString): number {
@@ -25,7 +9,7 @@ export function firstNonBlank(text: ByteString): number {
 
 /** Without the blanks at both ends that Python's str.strip() removes, as far as ASCII goes. */
 export function strip(text: ByteString): ByteString {
-  return trimmed(text, (code) => code === 32 || (code >= 9 && code <= 13) || (code >= 28 && code <= 31));
+  return trimmed(text, (code) => isSpace(code) || (code >= 28 && code <= 31));
 }
 
 /** The lines of a text, without their ends. In dialect "py" a carriage return ends a line too, as in Python. */
@@ -50,4 +34,4 @@ export function splitList(value: ByteString): ByteString[] {
 
 /** True for a value that is one item of a list, on one line and without a comment: nothing quotes a comma. */
 export const isListItem = (value: ByteString): boolean =>
-  splitList(value)[0] === value && !/[\r\n]|\s[#;]/.test(value);
+  splitList(value)[0] === value && !/[\r\n]|[\t-\r ][#;]/.test(value);

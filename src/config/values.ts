@@ -1,10 +1,10 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import type { AllowName } from "../known-programs/allow/table.ts";
 import { readAllow } from "./allow-value.ts";
 import { type Limit, readLimits, readPaths, readPorts } from "./confine-values.ts";
 import type { IniEntry, Place, Reading } from "./model.ts";
-import { firstNonBlank, lowerCase, splitList, trim } from "./text.ts";
+import { firstNonBlank, lowerCase, splitList } from "./text.ts";
 
 /** The kinds of values, and the type that each is read into. */
 interface KindTypes {

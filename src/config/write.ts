@@ -58,7 +58,7 @@ export function withoutSection(text: ByteString, name: ByteString, dialect: Dial
   const last = Math.max(section.line, ...section.entries.map(({ line }) => line));
   const lines = text.split("\n");
   const isOwn = (line: ByteString, number: number) =>
-    number >= section.line && number < end && (number <= last || !/^\s*(?:[#;]|$)/.test(line));
+    number >= section.line && number < end && (number <= last || !/^[\t-\r ]*(?:[#;]|$)/.test(line));
   const kept = lines.filter((line, index) => !isOwn(line, index + 1));
   // The empty line before it, of appendSections.
   if (kept[section.line - 2] === "" && section.line > 1) kept.splice(section.line - 2, 1);

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { baseName, normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
@@ -208,7 +208,7 @@ function usableKeys(place: KeyPlace, leftOut: string[]): KeyLine[] {
     let length = 0;
     const text = keysText(place);
     for (const { line, options, key } of keyLinesIn(text)) {
-      const plain = isPlain(line.replaceAll("\t", " ")) ? line : `${options} ${key}`.trim();
+      const plain = isPlain(line.replaceAll("\t", " ")) ? line : trim(`${options} ${key}`);
       const read = isPlain(plain.replaceAll("\t", " ")) ? readKeyLine(plain) : undefined;
       if (read === undefined || "problem" in read) unusable++;
       else if (!found.has(read.key)) found.set(read.key, read);

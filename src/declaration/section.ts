@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { editDistance } from "../cli/suggest.ts";
@@ -53,10 +53,7 @@ const KINDS = ["jail", "user"] as const;
 
 /** The kind of section that a word was probably meant for, such as `Jail`, `users` and `usr`. */
 function kindOf(word: ByteString): Subject["kind"] | undefined {
-  const bare = word
-    .toLowerCase()
-    .replace(/s?[ \t]*$/, "")
-    .trimStart();
+  const bare = trim(word.toLowerCase()).replace(/s$/, "");
   return KINDS.find((kind) => editDistance(bare, kind) <= 1);
 }
 

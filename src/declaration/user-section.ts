@@ -120,7 +120,7 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
     withoutQuotes(text) === undefined ? undefined : "there is no quoting: write it without quotes";
   check("comment", (comment) => fieldFault("comment", comment) ?? quotesFault(comment));
   const uidEntry = findEntry(section, "uid");
-  if (uidEntry !== undefined && /\s[#;]/.test(uidEntry.value)) problems.push(commentInValue(uidEntry));
+  if (uidEntry !== undefined && /[\t-\r ][#;]/.test(uidEntry.value)) problems.push(commentInValue(uidEntry));
   check("uid", (text) => {
     const uid = uidIn(text);
     return uid === undefined ? `${quoted(text)} is not a uid` : uidFault(uid);

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 
 /** A user to whom limits.conf(5) may apply. */
 export interface LimitedUser {
@@ -60,7 +60,7 @@ export function linesFor(
 
 function linesOf({ file, text }: LimitFile): (LimitLine & { domain: ByteString; type: ByteString })[] {
   return text.split("\n").flatMap((raw, index) => {
-    const [domain, type, name, value] = raw.replace(/#.*/, "").trim().split(/\s+/);
+    const [domain, type, name, value] = trim(raw.replace(/#.*/, "")).split(/[\t-\r ]+/);
     if (domain === undefined || type === undefined || name === undefined || value === undefined) return [];
     // "%" alone limits the logins of all users.
     const what =

@@ -101,7 +101,7 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
 function requireReadable({ path, text }: Move["files"][number], old: ByteString, place: ByteString): void {
   if (!path.startsWith(`${CONFIG_DIRECTORY}/`)) return;
   const isCut = (line: ByteString) =>
-    line.includes(place) && (line.startsWith("[") ? place.includes("]") : /,|\s$/.test(place));
+    line.includes(place) && (line.startsWith("[") ? place.includes("]") : /,|[\t-\r ]$/.test(place));
   if (!/[\n\r]/.test(place) && !text.split("\n").some(isCut)) return;
   const why = `${quoted(path)} names it, and would be read as something else with ',', ']' or blanks at the end in the path`;
   const message = `${display(place)}: nothing is changed: ${why}; move the jail to another path, and then type: jailkit adopt --moved ${shellWord(old)} NEW`;

@@ -18,10 +18,10 @@ export const STANDARD_PATH: readonly ByteString[] =
 /** The program in the arguments of env(1): after its options and assignments. */
 function programOfEnv(argument: ByteString): ByteString | undefined {
   // Linux passes everything after the interpreter as one argument; only -S splits it.
-  const split = /^(?:-[iv0]*S|--split-string[= ])\s*/.exec(argument);
+  const split = /^(?:-[iv0]*S|--split-string[= ])[\t-\r ]*/.exec(argument);
   if (split === null) return /^$|^-|=/.test(argument) ? undefined : argument;
   // Quotes count, escapes do not, which is enough to find a program.
-  const words = argument.slice(split[0].length).match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
+  const words = argument.slice(split[0].length).match(/(?:[^\t-\r "']|"[^"]*"|'[^']*')+/g) ?? [];
   for (let at = 0; at < words.length; at++) {
     const word = (words[at] ?? "").replace(/["']/g, "");
     if (/^(?:-[uC]|--unset|--chdir)$/.test(word)) at++;

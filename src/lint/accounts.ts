@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -105,7 +105,7 @@ function sectionFacts(section: IniSection, context: LintContext): SectionFacts {
     suggested: directories ?? [],
     free: (leadingInteger(free)?.number ?? 0) !== 0,
     limited: limitsExecution(section, context),
-    setsHome: /(?:^|,)\s*HOME\s*=/.test(findEntry(section, "environment")?.value ?? ""),
+    setsHome: /(?:^|,)[\t-\r ]*HOME[\t-\r ]*=/.test(findEntry(section, "environment")?.value ?? ""),
   };
 }
 
@@ -146,7 +146,7 @@ function reportPieces(
     if (first === undefined) continue;
     for (const item of items.slice(at, at + pieces.length)) found.add(item);
     const others = [items.slice(0, at), items.slice(at + pieces.length)] as const;
-    const plain = jail.replace(/,\s*/g, "_");
+    const plain = jail.replace(/,[\t-\r ]*/g, "_");
     const isBeside = directoryOf(plain) === directoryOf(jail) && onlyRootExchanges(jail);
     const isFree = isListItem(plain) && isBeside && world.lookUp(plain) === undefined;
     const message = `${quoted(jail)} cannot be in a list, which is split at the comma: move the jail to a path without one, and write that here`;
@@ -163,7 +163,7 @@ function reportPieces(
 export function lintEnvironment(section: IniSection, { report }: Pick<LintContext, "report">): void {
   const pairs = new Map(readKeys(section, lshKeys).environment);
   for (const item of ownItems(section, "environment")) {
-    const name = item.value.split("=", 1)[0]?.trim() ?? "";
+    const name = trim(item.value.split("=", 1)[0] ?? "");
     if (!carriesCode(name) || isHooksPair(name, pairs)) continue;
     const ofLinker = name.startsWith("LD_");
     const message = `${quoted(name)} can make programs run other code${ofLinker ? " and is ignored" : ""}`;
@@ -214,7 +214,7 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
   const entry = findEntry(section, "injail_shell");
   const shell = entry?.value ?? "";
   const fault = shell === "" ? undefined : pathFault(shell);
-  if (entry !== undefined && /\s[#;]/.test(shell)) {
+  if (entry !== undefined && /[\t-\r ][#;]/.test(shell)) {
     const { severity, code, message, fix, ...place } = commentInValue(entry);
     context.report(place, severity, code, message, fix);
   } else if (fault !== undefined) {

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
@@ -81,7 +81,7 @@ function lintAccountName(section: IniSection, { world, report, byName }: LintCon
   if (world.isOutside(name)) return error("unknown-user", `the user ${quoted(name)} is not in this jail`);
   const unknown = (hint: ByteString, header?: ByteString) =>
     error("unknown-user", `there is no user ${quoted(name)}${hint}`, header);
-  const words = name.trim().split(/\s+/);
+  const words = trim(name).split(/[\t-\r ]+/);
   const trimmed = words.join(" ");
   if (trimmed.toUpperCase() === "DEFAULT") {
     unknown("; the section for all others is [DEFAULT]", "DEFAULT");

@@ -85,7 +85,11 @@ function readSection({ name: section, values }: Section, places: Places, copyShe
       continue;
     }
     const pattern = item.startsWith("/") ? item : search ? searchPath(host, item) : undefined;
-    if (/\s/.test(item) && !hasMagic(item) && (pattern === undefined || host.lstat(pattern) === undefined)) {
+    if (
+      /[\t-\r ]/.test(item) &&
+      !hasMagic(item) &&
+      (pattern === undefined || host.lstat(pattern) === undefined)
+    ) {
       const shown = `section ${quoted(section)}: ${quoted(item)}`;
       warnings.push(`${shown} does not exist; commas separate the items of a list`);
     }

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { attempt } from "../../ffi/error.ts";
 import { answered } from "../cli/error.ts";
 import { isLocalUser, namesIn, supplementaryGroups } from "./account-tools.ts";
@@ -37,7 +37,7 @@ export function entriesOf<Entry extends { readonly name: ByteString }>(
   for (const line of text.split("\n")) {
     if (line === "" || line.startsWith("#")) continue;
     const entry = parse(line);
-    if (entry === undefined || /\s/.test(entry.name)) return undefined;
+    if (entry === undefined || /[\t-\r ]/.test(entry.name)) return undefined;
     entries.push(entry);
   }
   return entries;
@@ -73,10 +73,10 @@ function answeringFile(nsswitch: ByteString, database: Database): ByteString {
  * there. A database without a line counts as false.
  */
 export function filesAnswer(nsswitch: ByteString, database: Database): boolean {
-  const lines = nsswitch.split("\n").map((line) => line.replace(/#.*$/, "").trim());
+  const lines = nsswitch.split("\n").map((line) => trim(line.replace(/#.*$/, "")));
   const own = lines.filter((line) => line.startsWith(`${database}:`));
-  const [first = "", ...others] = own.map((line) => line.slice(database.length + 1).trim());
-  return others.length === 0 && /^files(?:\s|$)/.test(first) && !/success/i.test(first);
+  const [first = "", ...others] = own.map((line) => trim(line.slice(database.length + 1)));
+  return others.length === 0 && /^files(?:[\t-\r ]|$)/.test(first) && !/success/i.test(first);
 }
 
 /**

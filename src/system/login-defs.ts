@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { JailkitError } from "../cli/error.ts";
 import { ACCOUNT_FILE_LIMIT } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
@@ -7,8 +7,9 @@ import { hostText } from "./host-files.ts";
 function valueIn(file: ByteString, key: string, separator: "=" | " "): ByteString | undefined {
   let found: ByteString | undefined;
   for (const line of (hostText(file) ?? "").split("\n")) {
-    const [, name, value] = (separator === "=" ? /^(\w+)=(.*)$/ : /^\s*(\w+)\s+(\S+)/).exec(line) ?? [];
-    if (name === key) found = value?.trim().replace(/^"(.*)"$/, "$1");
+    const [, name, value] =
+      (separator === "=" ? /^(\w+)=(.*)$/ : /^[\t-\r ]*(\w+)[\t-\r ]+([^\t-\r ]+)/).exec(line) ?? [];
+    if (name === key) found = trim(value ?? "").replace(/^"(.*)"$/, "$1");
   }
   return found;
 }

@@ -9,7 +9,7 @@ import { hostText } from "./host-files.ts";
 export function parseNsswitch(text: ByteString): Map<ByteString, ByteString[]> {
   const found = new Map<ByteString, ByteString[]>();
   for (const raw of text.split("\n")) {
-    const line = /^\s*([A-Za-z_]+)\s*:(.*)$/.exec(raw.replace(/#.*/, ""));
+    const line = /^[\t-\r ]*([A-Za-z_]+)[\t-\r ]*:(.*)$/.exec(raw.replace(/#.*/, ""));
     const services = (line?.[2] ?? "").replace(/\[[^\]]*\]/g, " ").match(/[A-Za-z0-9_+.-]+/g);
     if (line?.[1] !== undefined) found.set(line[1], services ?? []);
   }

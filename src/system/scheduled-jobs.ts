@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
@@ -29,7 +29,7 @@ export function mayScheduleJobs(
   deny: ByteString | undefined,
   otherwise: boolean,
 ): boolean {
-  const names = (text: ByteString) => text.split("\n").map((line) => line.trim());
+  const names = (text: ByteString) => text.split("\n").map((line) => trim(line));
   if (allow !== undefined) return names(allow).includes(user);
   return deny === undefined ? otherwise : !names(deny).includes(user);
 }

@@ -170,7 +170,7 @@ function makeDropIn({
 }: NamedKeys): { dropIn: DropIn; section: IniSection } | { problem: string } {
   const shown = quoted(name);
   // Readers of ini files differ on these, and lists of sections are split at commas.
-  if (/[\s,[\]]/.test(name))
+  if (/[\t-\r ,[\]]/.test(name))
     return { problem: `section ${shown} cannot be used: its name has a blank, a comma or a bracket` };
   const file = `${CONFIG_DIRECTORY}/jk_init.d/${dropInName(`/${name}`)}`;
   const read = readDropIn({ name, keys }, initKeys, { dialect: "py", file, shown });

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { fstat, openAt, statIfPresent, withFd } from "../../ffi/files.ts";
@@ -96,6 +96,6 @@ function leadsToOne(root: JailRoot, shell: ByteString, paths: ReadonlySet<ByteSt
 function injailShells(): ByteString[] {
   const sections = loadConfig(CONFIG_FILE, { dialect: "c" })?.sections ?? [];
   return sections.flatMap(({ entries }) =>
-    entries.filter(({ key }) => key === "injail_shell").map(({ value }) => value.trim()),
+    entries.filter(({ key }) => key === "injail_shell").map(({ value }) => trim(value)),
   );
 }

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
@@ -77,7 +77,7 @@ export function requireGroup(word: ByteString): Group {
 export function requireGroups(list: ByteString): Group[] {
   const local = namesIn("/etc/group");
   const found = list.split(",").map((word) => {
-    const group = requireGroup(word.trim());
+    const group = requireGroup(trim(word));
     if (local.includes(group.name)) return group;
     const message = `the group ${quoted(group.name)} is not in /etc/group: add the account to it where the group is, and omit it here`;
     throw new JailkitError("not-local-group", 1, message);

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { hostText } from "../system/host-files.ts";
@@ -42,7 +42,7 @@ function optionAt(options: ByteString, at: number): Option | undefined {
 /** The names of ports in services(5). */
 function serviceNames(): ByteString[] {
   return (hostText("/etc/services") ?? "").split("\n").flatMap((line) => {
-    const [name = "", port = "", ...more] = line.replace(/#.*/, "").trim().split(/\s+/);
+    const [name = "", port = "", ...more] = trim(line.replace(/#.*/, "")).split(/[\t-\r ]+/);
     return port.endsWith("/tcp") ? [name, ...more] : [];
   });
 }

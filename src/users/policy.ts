@@ -1,4 +1,4 @@
-import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes, toBytes, trim } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { entriesOf, readAllFd } from "../../ffi/files.ts";
 import { directoryOf, parentOf } from "../../ffi/paths.ts";
@@ -29,7 +29,7 @@ const DROP_INS = "/etc/jailkit/jk_lsh.d";
 export function requireServices(list: ByteString): Service[] {
   const names = SERVICES.map(({ name }) => name);
   const found = list.split(",").map((word) => {
-    const wanted = word.trim();
+    const wanted = trim(word);
     const service = serviceNamed(wanted);
     if (service !== undefined) return service;
     const none = wanted === "none" ? "; without --policy and a section, nothing is allowed" : "";

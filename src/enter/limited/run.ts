@@ -54,7 +54,7 @@ const CHECK = `jailkit config check ${LIMITED_CONFIG_FILE}`;
  */
 const fromHost = (remedy: ByteString, jail: ByteString): ByteString =>
   (/ \/(?!etc\/jailkit\/)/.test(remedy) ? CHECK : remedy).replace(
-    / (\/etc\/jailkit\/[^\s;'"]+)/g,
+    / (\/etc\/jailkit\/[^\t-\r ;'"]+)/g,
     (_, path) => ` ${shellWord(jail + path)}`,
   );
 

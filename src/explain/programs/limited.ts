@@ -1,4 +1,4 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
@@ -241,7 +241,7 @@ function explainRefusal(
     return;
   }
   const asked = policy.values.force ?? session.arguments[1];
-  const program = baseName(asked?.trim().split(/\s/)[0] ?? "");
+  const program = baseName(trim(asked ?? "").split(/[\t-\r ]/)[0] ?? "");
   const hidden = policy.values.executables?.filter((path) => baseName(path) === program) ?? [];
   const isHostProgram = (path: ByteString) => asRoot(() => isRootsProgram(path));
   const root = report.jail ?? "/";

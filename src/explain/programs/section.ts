@@ -32,7 +32,7 @@ interface Allowed {
 }
 
 /** The program of a command line. */
-const typedIn = (command: ByteString | undefined) => (command ?? "").split(/\s+/)[0] ?? "";
+const typedIn = (command: ByteString | undefined) => (command ?? "").split(/[\t-\r ]+/)[0] ?? "";
 
 /**
  * The possible paths of the program of a command line, in order: in `paths`, as the limited shell searches; allowed by

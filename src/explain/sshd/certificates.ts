@@ -84,7 +84,7 @@ function principalsObstacle({ settings, account, who }: Connection): Obstacle | 
     const finding = isStrict ? strictFinding(file, account, "AuthorizedPrincipalsFile") : undefined;
     if (finding !== undefined)
       return { why: `it does not use ${shown} (StrictModes): ${finding.message}`, remedy: finding.remedy };
-    const names = text.split("\n").some((line) => /^[ \t]*[^\s#]/.test(line));
+    const names = text.split("\n").some((line) => /^[ \t]*[^\t-\r #]/.test(line));
     return names ? undefined : { why: `${shown} names no principal`, remedy: write };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;

@@ -41,12 +41,15 @@ interface UserVariable {
  * comments or quotes in it is unknown: versions of pam_env differ.
  */
 function pamEnvironmentValue(text: ByteString): { value: ByteString | undefined } | undefined {
-  const lines = text.split("\n").map((line) => line.trimStart().replace(/^export\s+/, ""));
+  const lines = text
+    .split("\n")
+    .map((line) => line.replace(/^[\t-\r ]+/, "").replace(/^export[\t-\r ]+/, ""));
   const line = lines.findLast((one) => one.startsWith("USER="));
-  return line === undefined ? undefined : { value: /^USER=(["']?)([^"'#\s]*)\1$/.exec(line)?.[2] };
+  return line === undefined ? undefined : { value: /^USER=(["']?)([^"'#\t-\r ]*)\1$/.exec(line)?.[2] };
 }
 
-const named = (text: ByteString | undefined) => text !== undefined && /^\s*(?:export\s+)?USER\b/m.test(text);
+const named = (text: ByteString | undefined) =>
+  text !== undefined && /^[\t-\r ]*(?:export[\t-\r ]+)?USER\b/m.test(text);
 
 /** The value of USER from pam_env(8) in sessions of a service; the last rule counts. Throws SystemError. */
 export function pamUserVariable(
@@ -84,7 +87,7 @@ function ownVariable({ settings, account: { home }, who }: Connection): UserVari
   if (!takesUserVariable(settings)) return undefined;
   const file = `${home}/.ssh/environment`;
   const { text = "", isLarge } = readAs(who, file);
-  const lines = text.split("\n").map((one) => one.trimStart());
+  const lines = text.split("\n").map((one) => one.replace(/^[\t-\r ]+/, ""));
   const line = lines.findLast((one) => one.startsWith("USER="));
   if (line === undefined && !isLarge) return undefined;
   const where = display(file);

@@ -25,10 +25,10 @@ export interface ForcedCommand {
 
 // As in shells.
 const NOT_FOUND = 127;
-const INTERNAL = /^internal-sftp(\s|$)/;
+const INTERNAL = /^internal-sftp([\t-\r ]|$)/;
 /** A shell would run this as a program: sshd knows internal-sftp only without quotes. */
-const RUN_BY_SHELL = /^\s*["']?internal-sftp(?:["'\s]|$)/;
-const SFTP_SERVER = /^(?:\S*\/)?sftp-server(\s|$)/;
+const RUN_BY_SHELL = /^[\t-\r ]*["']?internal-sftp(?:["'\t-\r ]|$)/;
+const SFTP_SERVER = /^(?:[^\t-\r ]*\/)?sftp-server([\t-\r ]|$)/;
 
 const step = stepsOf("sshd");
 
@@ -67,7 +67,7 @@ function commandOf(
 
 /** Steps about a server of sftp that sshd does not start: clients can name one themselves (-s). */
 function subsystemSteps(settings: SshdSettings, asked: ByteString | undefined): ReportStep[] {
-  const program = (line: ByteString) => line.split(/\s+/, 1)[0];
+  const program = (line: ByteString) => line.split(/[\t-\r ]+/, 1)[0];
   if (asked === undefined || !SFTP_SERVER.test(asked)) return [];
   const served = sftpSubsystem(settings);
   if (served === undefined) {

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../../ffi/bytes.ts";
 import { rsaBits } from "../../system/sshd/authorized-keys.ts";
 import { CONFIGURATION, firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts";
 import { readKeyLine } from "../../users/key-lines.ts";
@@ -21,9 +21,9 @@ export function listedKey(raw: ByteString): ByteString | undefined {
   const [line = ""] = raw.split("\0", 1);
   const found = readKeyLine(line);
   // A carriage return is not white space to sshd.
-  if (found === undefined) return line.trim() === "" && line.includes("\r") ? undefined : "";
+  if (found === undefined) return trim(line) === "" && line.includes("\r") ? undefined : "";
   if (!("problem" in found)) return found.options === "" ? found.key : undefined;
-  const [type = "", key = ""] = line.trim().split(/\s+/);
+  const [type = "", key = ""] = trim(line).split(/[\t-\r ]+/);
   const bits = type === "ssh-rsa" ? rsaBits(key) : undefined;
   return type.endsWith("-cert-v01@openssh.com") || (bits !== undefined && bits < SHORTEST_RSA)
     ? ""

@@ -1,4 +1,4 @@
-import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
+import { type ByteString, fromBytes, trim } from "../../../ffi/bytes.ts";
 import { readFileIfPresent } from "../../../ffi/files.ts";
 import { plainPath } from "../../../ffi/paths.ts";
 import { splitHome } from "../../system/separator.ts";
@@ -44,6 +44,6 @@ function usersIn(file: ByteString): Pick<JailedUser, "name" | "home" | "shell">[
   const text = fromBytes(readFileIfPresent(file, PASSWD_LIMIT) ?? new Uint8Array(0));
   return text.split("\n").map((line) => {
     const [name = "", , , , , home = "", shell = ""] = line.split(":");
-    return { name, home, shell: shell.trim() };
+    return { name, home, shell: trim(shell) };
   });
 }

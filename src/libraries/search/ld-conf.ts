@@ -1,4 +1,4 @@
-import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
+import { type ByteString, fromBytes, trim } from "../../../ffi/bytes.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { componentMatcher, hasMagic } from "../pattern.ts";
 import type { RootView } from "../root-view.ts";
@@ -57,7 +57,7 @@ class LinkerConfReader {
     this.seen.add(real);
     this.files.add(path);
     for (const raw of fromBytes(bytes).split("\n")) {
-      const line = raw.replace(/#.*/, "").trim();
+      const line = trim(raw.replace(/#.*/, ""));
       if (line === "" || /^hwcap[ \t]/.test(line)) continue;
       const patterns = /^include[ \t]+(.*)$/.exec(line)?.[1];
       if (patterns === undefined) this.addDirectory(line);

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { optionOf } from "./rules.ts";
 import type { PamAnswer, PamSubject } from "./stack.ts";
@@ -7,7 +7,7 @@ const FILE = "/etc/security/access.conf";
 const DIRECTORY = "/etc/security/access.d";
 
 const SUCCESS: PamAnswer = { result: "success", message: "" };
-const itemsOf = (list: ByteString) => list.split(/[\s,]+/).filter((item) => item !== "");
+const itemsOf = (list: ByteString) => list.split(/[\t-\r ,]+/).filter((item) => item !== "");
 
 /** True if a list of users of access.conf(5) names the user; undefined if it cannot be decided here. */
 function namesUser(list: ByteString, { name, groups }: PamSubject): boolean | undefined {
@@ -37,8 +37,8 @@ export function judgeAccess(subject: PamSubject, words: readonly ByteString[]): 
   const files = named === undefined ? [FILE, ...more.map((name) => `${DIRECTORY}/${name}`)] : [named];
   for (const file of files) {
     for (const [index, raw] of (subject.read(file) ?? "").split("\n").entries()) {
-      const line = raw.replace(/#.*/, "").trim();
-      const [permission = "", users = "", ...rest] = line.split(":").map((field) => field.trim());
+      const line = trim(raw.replace(/#.*/, ""));
+      const [permission = "", users = "", ...rest] = line.split(":").map((field) => trim(field));
       if (permission !== "+" && permission !== "-") continue;
       const user = namesUser(users, subject);
       const origin = namesOrigin(rest.join(":"), subject.from);

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { appendCommand, operands, shellWord } from "../../cli/shell-word.ts";
 import { asideCommand } from "../free-name.ts";
@@ -69,14 +69,14 @@ const shells: Judge = ({ shell, read }) => {
 const time: Judge = ({ name, service, read }, words) => {
   const file = optionOf(words, "conffile") ?? "/etc/security/time.conf";
   // services;ttys;users;times: skips lines for other services or users.
-  const may = (list: ByteString, word: ByteString) => /[*!|&@%]/.test(list) || list.trim() === word;
+  const may = (list: ByteString, word: ByteString) => /[*!|&@%]/.test(list) || trim(list) === word;
   const rules = (read(file) ?? "").split("\n").filter((line) => {
     const [services = "", , users = ""] = line.replace(/#.*/, "").split(";");
-    return services.trim() !== "" && may(services, service) && may(users, name);
+    return trim(services) !== "" && may(services, service) && may(users, name);
   });
   return rules.length === 0
     ? SUCCESS
-    : say("unknown", `${file} limits the times of a login (pam_time): ${display(rules[0]?.trim() ?? "")}`);
+    : say("unknown", `${file} limits the times of a login (pam_time): ${display(trim(rules[0] ?? ""))}`);
 };
 
 const listfile: Judge = ({ name, shell, groups, read }, words) => {
@@ -86,7 +86,7 @@ const listfile: Judge = ({ name, shell, groups, read }, words) => {
   const text = read(file);
   if (mine === undefined || text === undefined || optionOf(words, "apply") !== undefined)
     return say("unknown", `pam_listfile decides by ${display(file)}`);
-  const lines = text.split("\n").map((line) => line.trim());
+  const lines = text.split("\n").map((line) => trim(line));
   const denies = optionOf(words, "sense") === "deny";
   if (mine.some((one) => lines.includes(one)) !== denies) return SUCCESS;
   const [what, remedy] = denies

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../../ffi/bytes.ts";
 
 /** A line of a PAM service: pam.conf(5). */
 export interface PamRule {
@@ -26,17 +26,19 @@ export function pamRules(kind: PamKind, service: ByteString, read: ServiceReader
   const rules: PamRule[] = [];
   const below = (name: ByteString) => pamRules(kind, name, read, depth + 1);
   for (const line of (text ?? "").replaceAll("\\\n", " ").split("\n")) {
-    const plain = line.replace(/(?:^|\s)#.*/, "").trim();
-    const included = /^@include\s+(\S+)/.exec(plain)?.[1];
+    const plain = trim(line.replace(/(?:^|[\t-\r ])#.*/, ""));
+    const included = /^@include[\t-\r ]+([^\t-\r ]+)/.exec(plain)?.[1];
     if (included !== undefined) rules.push(...below(included));
     const [, dash = "", type = "", control = "", file = "", rest = ""] =
-      /^(-?)(auth|account|session)\s+(\[[^\]]*\]|\S+)\s+(\S+)\s*(.*)$/i.exec(plain) ?? [];
+      /^(-?)(auth|account|session)[\t-\r ]+(\[[^\]]*\]|[^\t-\r ]+)[\t-\r ]+([^\t-\r ]+)[\t-\r ]*(.*)$/i.exec(
+        plain,
+      ) ?? [];
     if (type.toLowerCase() !== kind || file === "") continue;
     if (/^include$/i.test(control)) rules.push(...below(file));
     else if (/^substack$/i.test(control))
       rules.push({ control: "substack", module: file, arguments: [], substack: below(file) });
     else {
-      const words = (rest.match(/\[(?:\\\]|[^\]])*\]|\S+/g) ?? []).map((word) =>
+      const words = (rest.match(/\[(?:\\\]|[^\]])*\]|[^\t-\r ]+/g) ?? []).map((word) =>
         word.startsWith("[") && word.endsWith("]") ? word.slice(1, -1) : word,
       );
       const module = file.slice(file.lastIndexOf("/") + 1);

@@ -60,7 +60,7 @@ const BEGIN: State = {
 /** The action of a control of pam.conf(5) for a result, "bad" if it is not one; a number of rules to skip. */
 function actionFor(control: ByteString, result: PamResult): string | number {
   const text = WORDS[control.toLowerCase()] ?? control.replace(/^\[|\]$/g, "");
-  const pairs = text.toLowerCase().matchAll(/(?<!\S)([^\s=]*)=([^\s=]*)/g);
+  const pairs = text.toLowerCase().matchAll(/(?<![^\t-\r ])([^\t-\r =]*)=([^\t-\r =]*)/g);
   const table = new Map([...pairs].map(([, name = "", action = ""]) => [name, action]));
   const action = table.get(result) ?? table.get("default") ?? "bad";
   if (/^\d+$/.test(action)) return Number(action);

@@ -14,9 +14,10 @@ interface ConfigLine {
 }
 
 function parseLine(line: ByteString): ConfigLine {
-  const [, keyword = "", rest = ""] = /^\s*"?([A-Za-z]+)"?(?:\s*=\s*|\s+)(.*)$/s.exec(line) ?? [];
+  const [, keyword = "", rest = ""] =
+    /^[\t-\r ]*"?([A-Za-z]+)"?(?:[\t-\r ]*=[\t-\r ]*|[\t-\r ]+)(.*)$/s.exec(line) ?? [];
   const words: ByteString[] = [];
-  for (const [, quoted = "", word = ""] of rest.matchAll(/"([^"]*)"|([^\s"]+)/g)) {
+  for (const [, quoted = "", word = ""] of rest.matchAll(/"([^"]*)"|([^\t-\r "]+)/g)) {
     if (word.startsWith("#")) break;
     words.push(quoted || word);
   }
@@ -72,7 +73,7 @@ export function quotedWords(
   file: ByteString = CONFIGURATION,
 ): ByteString[] {
   const value = firstOf(settings, keyword);
-  const words = value.split(/\s+/).filter((word) => word !== "");
+  const words = value.split(/[\t-\r ]+/).filter((word) => word !== "");
   const isIt = (line: ConfigLine) => line.keyword === keyword && line.words.join(" ") === value;
   return words.length < 2 ? words : (configLines(file).find(isIt)?.words ?? words);
 }

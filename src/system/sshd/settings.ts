@@ -1,4 +1,4 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../../ffi/bytes.ts";
 import type { PasswdEntry } from "../accounts.ts";
 
 export const CONFIGURATION = "/etc/ssh/sshd_config";
@@ -13,7 +13,7 @@ export function parseSshdSettings(text: ByteString): SshdSettings {
     return blank <= 0 ? [] : [{ keyword: line.slice(0, blank).toLowerCase(), value: line.slice(blank + 1) }];
   });
   const byKeyword = Map.groupBy(lines, ({ keyword }) => keyword);
-  return new Map([...byKeyword].map(([keyword, all]) => [keyword, all.map(({ value }) => value.trim())]));
+  return new Map([...byKeyword].map(([keyword, all]) => [keyword, all.map(({ value }) => trim(value))]));
 }
 
 /** The first value of a keyword, which is the one that sshd uses; "" if there is none. */
@@ -44,7 +44,9 @@ export function isSet(settings: SshdSettings, keyword: string): boolean {
 
 /** The words of all lines of a keyword. */
 export function wordsOf(settings: SshdSettings, keyword: string): ByteString[] {
-  return (settings.get(keyword) ?? []).flatMap((line) => line.split(/\s+/).filter((word) => word !== ""));
+  return (settings.get(keyword) ?? []).flatMap((line) =>
+    line.split(/[\t-\r ]+/).filter((word) => word !== ""),
+  );
 }
 
 /** The addresses and ports that sshd listens on; no address means any (ListenAddress). Pure. */
@@ -60,8 +62,8 @@ export function listens(settings: SshdSettings): { addresses: ByteString[]; port
 
 /** The sftp server of the line `Subsystem sftp`; undefined if there is none. */
 export function sftpSubsystem(settings: SshdSettings): ByteString | undefined {
-  const line = settings.get("subsystem")?.find((one) => /^sftp\s/.test(one));
-  return line?.slice("sftp".length).trimStart();
+  const line = settings.get("subsystem")?.find((one) => /^sftp[\t-\r ]/.test(one));
+  return line?.slice("sftp".length).replace(/^[\t-\r ]+/, "");
 }
 
 /** Expands the tokens of sshd_config(5) for an account in a value. Pure. */

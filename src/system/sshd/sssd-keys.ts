@@ -23,7 +23,7 @@ export function sssdKeys(
   settings: SshdSettings,
   account: Pick<PasswdEntry, "name" | "uid" | "home">,
 ): { text: ByteString } | { fault: ByteString } | undefined {
-  const [program, ...words] = firstOf(settings, "authorizedkeyscommand").split(/\s+/);
+  const [program, ...words] = firstOf(settings, "authorizedkeyscommand").split(/[\t-\r ]+/);
   if (program !== SSSD_KEYS || (words.length > 0 && words.join(" ") !== "%u")) return undefined;
   const { name } = account;
   if (nameFault(name) !== undefined || !onlyRootExchanges(SSSD_KEYS)) return undefined;

@@ -26,9 +26,10 @@ export function userRule(
   // name.
   const listed = (keyword: string) => settings.get(keyword.toLowerCase()) ?? [];
   const line = (keyword: string, ...more: ByteString[]) =>
-    [keyword, ...[...listed(keyword), ...more].map((one) => (/^[^"].*\s/.test(one) ? `"${one}"` : one))].join(
-      " ",
-    );
+    [
+      keyword,
+      ...[...listed(keyword), ...more].map((one) => (/^[^"].*[\t-\r ]/.test(one) ? `"${one}"` : one)),
+    ].join(" ");
   const namesGroup = (keyword: string) =>
     listed(keyword).some((pattern) => groups.some((group) => matchesPattern(group, pattern)));
   // USER or USER@HOST; undefined if it depends on the address.

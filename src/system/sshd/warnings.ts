@@ -151,7 +151,7 @@ export function sshdWarnings(
   const who = isMember ? `Group ${JAILED_GROUP}` : `User ${userPattern(user, "Match")}`;
   const match = `in a block 'Match ${who}' of ${CONFIGURATION}`;
   const commands = [sftpSubsystem(settings) ?? "", firstOf(settings, "forcecommand")];
-  const internal = commands.some((command) => /^internal-sftp(\s|$)/.test(command));
+  const internal = commands.some((command) => /^internal-sftp([\t-\r ]|$)/.test(command));
   const loads = wordsOf(settings, "acceptenv").some(coversLoader) || allows("permituserenvironment");
 
   const warnings: LoginWarning[] = [];
@@ -216,7 +216,7 @@ export function keyWarnings(
 /** The program that sshd starts for sftp, if it is an absolute path; empty if sshd does not answer. */
 export function sftpServers(user: ByteString): ByteString[] {
   const answer = sshdSettings(user);
-  return ("settings" in answer && sftpSubsystem(answer.settings)?.match(/^\/\S+/g)) || [];
+  return ("settings" in answer && sftpSubsystem(answer.settings)?.match(/^\/[^\t-\r ]+/g)) || [];
 }
 
 /** The user of a session. */

@@ -75,7 +75,7 @@ export const REMOVAL: readonly Mutant[] = [
   known("earlier?.stamp === known.stamp && earlier", "earlier", "is read again by jk_update"),
   known("if (reliable && isSame", "if (isSame", "is read again by jk_update"),
   hostAccounts(
-    "    if (entry === undefined || /\\s/.test(entry.name)) return",
+    "    if (entry === undefined || /[\\t-\\r ]/.test(entry.name)) return",
     "    if (entry === undefined) continue;\n    if (false) return",
     "is empty if there is the line",
   ),

@@ -72,7 +72,7 @@ export const TRANSFER: readonly Mutant[] = [
     ["if (!needed.has(name)) {", "if (needed.size < 0) {"],
     ["if (includer !== undefined)", "if (includer === null)"],
     ["else if (isTaken(made.dropIn.file, made.dropIn.text))", "else if (false)"],
-    ["/[\\s,[\\]]/.test(name)", "false"],
+    ["/[\\t-\\r ,[\\]]/.test(name)", "false"],
     ["if (strange !== undefined) return", "if (strange === null) return"],
     ["if (bad !== undefined) return", "if (bad === null) return"],
     ["dropInName(`/${name}`)", "`${name}.ini`"],
