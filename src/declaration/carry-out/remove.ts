@@ -51,8 +51,11 @@ export function removeFormer(former: Former, means: Means, said: Said): void {
   else removeJail(former, said);
 }
 
-function removeJail({ once: { path: jail }, homes }: FormerJail, { steps, warnings, errors }: Said): void {
-  const request = { jail, unjail: false, userFiles: false };
+function removeJail(
+  { once: { path: jail }, homes, others }: FormerJail,
+  { steps, warnings, errors }: Said,
+): void {
+  const request = { jail, unjail: false, userFiles: false, others };
   const gone = homes.map(({ path }) => path);
   requireNoHomeIn(jail, homes);
   let plan = planDelete({ ...request, gone: homes });

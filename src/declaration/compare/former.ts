@@ -135,9 +135,9 @@ export function formerOf(
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
   const stay = prune ? former.flatMap((one) => (one.of === "user" ? (one.stays ?? []) : [])) : [];
   const goes = new Set(stay.map(({ uid }) => uid));
-  const goers = former.flatMap((one) => (one.of === "user" ? one.once : []));
   const gone = formerJails(candidates, {
     ...{ prune, deleteHomes, leaving: leavers.leaving, inhabitants, kept: [...before.kept, ...stay] },
+    declared: [...jails],
     namesIn: (jail) => (machine.byJail.get(jail) ?? []).map(({ name }) => name),
     // While a name service is silent, somebody may have it.
     hasAccount: (uid) =>
@@ -147,7 +147,7 @@ export function formerOf(
         ? []
         : union(
             [file],
-            goers.flatMap((one) => (one.jail === path ? one.file : [])),
+            former.flatMap((one) => (one.of === "user" && one.once.jail === path ? one.once.file : [])),
           ),
   });
   return {
