@@ -681,7 +681,9 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
     ["  requireNoJailIn(named, jail, others);\n", ""],
-    ["[jail, ...knownJails().map((known) => known.jail.path)]", "[jail]"],
+  ]),
+  ...within("src/jail/record/live.ts", "e2e/live.test.ts", [
+    ["[jail, ...others, ...knownJails().map((known) => known.jail.path)]", "[jail, ...others]"],
   ]),
   ...within("src/populate/populate.ts", "e2e/live.test.ts", [
     [
