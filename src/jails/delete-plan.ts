@@ -25,6 +25,7 @@ import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { shownPids } from "../users/sessions.ts";
 import { addUp, newLedger } from "./disk.ts";
 import { allKnownJails } from "./jails.ts";
+import { leadsThrough } from "./leads-through.ts";
 import { collectOwners, type Owner, ownerName } from "./owners.ts";
 
 /** What to delete. */
@@ -37,6 +38,8 @@ export interface DeleteRequest {
   readonly leaving?: readonly Leaving[];
   /** Homes without accounts that will have gone before. */
   readonly gone?: readonly LeftHome[];
+  /** Jails that stay, besides the known ones. */
+  readonly others?: readonly ByteString[];
   /** What is typed first if those have still to leave, up to the command that is advised. */
   readonly first?: ByteString;
 }
@@ -88,7 +91,7 @@ export const refuse = (code: ProblemCode, message: string, remedy?: string) =>
  * (unless they are to be taken out), if processes run in it, or if it has another jail or files of users in it (unless requested).
  */
 export function planDelete(request: DeleteRequest): DeletePlan {
-  const { jail, unjail, leaving = [] } = request;
+  const { jail, unjail, leaving = [], others = [] } = request;
   const allUsers = jailedUsers();
   const { paths, damaged } = allKnownJails(allUsers);
   const shown = display(jail);
@@ -97,7 +100,7 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   if (!paths.includes(jail) && records.length === 0) throw unknownJail(jail, paths);
   requireFileSystem(jail, seen);
   if (seen === undefined) requireNotMoved(jail);
-  else requireDeletable(jail, seen, paths);
+  else requireDeletable(jail, seen, [...paths, ...others]);
   const left = namesOf(leaving);
   const users = allUsers.filter((user) => user.jail === jail && !left.has(user.name));
   if (users.length > 0 && !unjail) {
@@ -158,6 +161,10 @@ function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteStri
   );
   if (inside !== undefined)
     throw refuse("holds-a-jail", `${shown}: another jail is in it, ${display(inside)}: delete that first`);
+  const same = paths.find((path) => path !== jail && leadsThrough(path, seen));
+  if (same === undefined) return;
+  const what = `is, by a mount, also the directory of the jail ${display(same)}, or one above it`;
+  throw refuse("another-jail", `${shown}: ${what}, which would go with it: unmount one of the two first`);
 }
 
 /** The ids of the records of a path, those that are damaged too, and of that directory if it was moved. */

@@ -487,3 +487,39 @@ describe("sessions", () => {
     m.must(["userdel", "-r", "dora"]);
   });
 });
+
+test("two declared paths of one directory are an error, and the jail stays when one of them is not declared any more", () => {
+  const jail = (path: string) => `[jail ${path}]\nsections = uidbasics, basicshell\n`;
+  const file = (name: string) => `/etc/jailkit/jails.d/${name}.ini`;
+  const problems = (...options: string[]) =>
+    linesOf(m, ...options).summary.problems.map(({ code, path }) => [code, path]);
+  m.mkdir("/data");
+  m.mkdir("/mnt/b");
+  m.must(["mount", "--bind", "/data", "/mnt/b"]);
+  const before = m.read(FILE);
+  m.write(FILE, "");
+  m.write(file("alias"), jail("/mnt/b/k"));
+  m.must(["jailkit", "apply"]);
+  m.write(file("alone"), jail("/data/k"));
+  m.write(file("yet"), jail("/data/new") + jail("/mnt/b/new"));
+  const twice = [
+    ["another-jail", "/data/k"],
+    ["another-jail", "/mnt/b/new"],
+  ];
+  expect([problems("--check").sort(), problems().sort()]).toEqual([twice, twice]);
+  m.write(file("yet"), jail("/data/new"));
+  m.write(file("alias"), "");
+  const stays = [["another-jail", "/mnt/b/k"]];
+  expect([problems("--check", "--prune"), problems("--prune")]).toEqual([stays, stays]);
+  expect(m.exists("/data/k/etc/passwd")).toBe(true);
+  m.must(["umount", "/mnt/b"]);
+  // The one record has the other path.
+  m.must(["jailkit", "adopt", "--moved", "/mnt/b/k", "/data/k"]);
+  expect(linesOf(m, "--prune").summary.problems).toEqual([]);
+  expect(m.exists("/data/k/etc/passwd")).toBe(true);
+  for (const name of ["alone", "yet"]) m.write(file(name), "");
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(m.exists("/data/k")).toBe(false);
+  for (const name of ["alias", "alone", "yet"]) m.remove(file(name));
+  m.write(FILE, before);
+});

@@ -52,13 +52,13 @@ export function removeFormer(former: Former, means: Means, said: Said): void {
   else removeJail(former, said);
 }
 
-function removeJail({ once, homes }: FormerJail, { steps, warnings, errors }: Said): void {
+function removeJail({ once, homes, others }: FormerJail, { steps, warnings, errors }: Said): void {
   const { path: jail, directoryId } = once;
   if (samenessOf(directoryId, jailIdAt(jail)) !== "same") {
     steps.push(`${display(jail)} is another jail now`);
     return;
   }
-  const request = { jail, unjail: false, userFiles: false };
+  const request = { jail, unjail: false, userFiles: false, others };
   const gone = homes.map(({ path }) => path);
   requireNoHomeIn(jail, homes);
   let plan = planDelete({ ...request, gone: homes });

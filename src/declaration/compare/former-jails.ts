@@ -24,6 +24,8 @@ export interface FormerJail {
   readonly change: Change;
   /** Homes that earlier runs have left in it, and that go with it. */
   readonly homes: readonly LeftHome[];
+  /** The declared jails. */
+  readonly others: readonly ByteString[];
 }
 
 /** What is to be forgotten: it is neither declared nor there, and what gets its name later is something else. */
@@ -42,6 +44,8 @@ interface Means {
   readonly deleteHomes: boolean;
   /** Users who will have left. */
   readonly leaving: Leavers["leaving"];
+  /** The declared jails. */
+  readonly declared: readonly ByteString[];
   /** The declared users of each jail. */
   readonly inhabitants: ReadonlyMap<ByteString, readonly DeclaredUser[]>;
   /** Homes that stay without their accounts, or will. */
@@ -85,7 +89,7 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
       going.add(once.path);
       const to = homes.length === 0 ? undefined : goesText(once.path, homes);
       const change = { ...about, action: "remove", what: "jail", to, why: NO_LONGER, items: [] } as const;
-      former.push({ of: "jail", once, change, homes });
+      former.push({ of: "jail", once, change, homes, others: means.declared });
     }
   }
   return { former, faults, notes, forgotten };
@@ -205,14 +209,20 @@ function leftText(
 function whyItStays(
   jail: ByteString,
   left: readonly LeftHome[],
-  { leaving, inhabitants, first }: Pick<Means, "leaving" | "inhabitants"> & { readonly first: ByteString },
+  {
+    leaving,
+    inhabitants,
+    first,
+    declared: others,
+  }: Pick<Means, "leaving" | "inhabitants" | "declared"> & { readonly first: ByteString },
 ): FaultText | undefined {
   const declared = inhabitants.get(jail) ?? [];
   const gone = left.map(({ path }) => path);
   try {
     const here = leaving.filter((one) => one.jail === jail);
     requireNoHomeIn(jail, left, here);
-    const { seen } = planDelete({ jail, unjail: false, userFiles: false, leaving: here, gone: left, first });
+    const which = { jail, unjail: false, userFiles: false, leaving: here, gone: left, others };
+    const { seen } = planDelete({ ...which, first });
     const homes = here.flatMap(({ home }) => home ?? []);
     if (seen !== undefined) requireNothingElse(jail, [...homes, ...gone], first);
     return declared.length === 0 ? undefined : stays({ code: "has-users", message: declareAgain(declared) });

@@ -1,5 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
+import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { sectionsAround } from "../../config/known-sections.ts";
@@ -55,6 +57,16 @@ const byFirst = <Key, T>(make: () => (key: Key) => T) => {
   return (key: Key) => answer()(key);
 };
 
+/** The nearest directory that is there, at or above a path, and the rest of the path. */
+function placeOf(path: ByteString): string {
+  for (const above of pathsDownTo(path).toReversed()) {
+    const stat = statIfPresent(AT_FDCWD, above, true);
+    if (stat === undefined) continue;
+    return `${stat.devMajor}:${stat.devMinor}:${stat.ino}:${path.slice(above.length)}`;
+  }
+  return path;
+}
+
 /** What jails and users of this machine are compared with; each file is read once. */
 export class Machine extends HostSources {
   /** The processes of a uid when somebody asked first. */
@@ -80,6 +92,11 @@ export class Machine extends HostSources {
   /** As absentFault, which searches for the jail. */
   absentFault = (jail: ByteString): ReturnType<typeof absentFault> =>
     this.#absent.getOrInsertComputed(jail, () => absentFault(jail));
+
+  readonly #places = new Map<ByteString, string>();
+
+  /** What the path of a jail names, whether or not it is there: equal for paths that a mount makes the same. */
+  placeOf = (jail: ByteString): string => this.#places.getOrInsertComputed(jail, placeOf);
 
   /** `kept`: homes that stay without their accounts. */
   constructor(readonly kept: KeptHomes) {

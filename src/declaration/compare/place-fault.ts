@@ -54,6 +54,12 @@ export function placeFaultOf(
   const from = root && formerPlace(users, path, machine);
   if (from !== undefined) return { ...about, ...movedFault(from, path) };
   if (renamed !== undefined) return renamed;
+  const place = machine.placeOf(path);
+  const same = places.find((one) => machine.placeOf(one) === place);
+  if (same !== undefined && same !== path) {
+    const message = `it is, by a mount, the directory of the jail ${quoted(same)}, which is declared, too: take one of the two out of the files, and unmount it`;
+    return { ...about, code: "another-jail", message };
+  }
   const isKnown = state.sections.size + state.files.size + state.live.size > 0 || machine.byJail.has(path);
   const ofSystem = isKnown ? undefined : root && systemFault(root);
   if (ofSystem !== undefined) {
