@@ -1,10 +1,12 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { adviceAt } from "../system/exchange.ts";
 import { asideCommand, freeName } from "../system/free-name.ts";
 import type { FindingCode } from "./finding-codes.ts";
 import type { Dialect, Fix, IniFile, Place, Problem } from "./model.ts";
 import { isUtf16 } from "./scan.ts";
 import { splitLines } from "./text.ts";
+import { insteadOfCommand } from "./trusted.ts";
 
 /** The files that problems are in. `items`: what their findings change in lists. */
 export type Sources = Pick<IniFile, "texts" | "dialect"> & { readonly items?: ItemChanges };
@@ -87,8 +89,11 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
   const file = shellWord(problem.file);
   const source = problem.code === "nul-byte" ? sourceOf(sources, problem.file) : undefined;
   if (source !== undefined && isUtf16(source.bytes)) {
-    const whole = shellWord(freeName(problem.file, ".new"));
-    return `iconv -f UTF-16 -t UTF-8 ${file} > ${whole} && ${asideCommand(problem.file, ".orig")} && mv -nT ${whole} ${file}`;
+    const beside = freeName(problem.file, ".new");
+    const whole = shellWord(beside);
+    const command = `iconv -f UTF-16 -t UTF-8 ${file} > ${whole} && ${asideCommand(problem.file, ".orig")} && mv -nT ${whole} ${file}`;
+    // Others could put a link under the new name, also in a sticky directory.
+    return adviceAt(beside, command).remedy ?? insteadOfCommand(beside);
   }
   const write = (text: ByteString, number = problem.line) =>
     `write in line ${number} of ${problem.file}:\n${text.replaceAll("\t", " ")}`;

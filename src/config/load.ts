@@ -17,10 +17,11 @@ import { JailkitError } from "../cli/error.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import { adviceAt, onlyRootWrites } from "../system/exchange.ts";
-import { asideCommand, freeName } from "../system/free-name.ts";
+import { freeName } from "../system/free-name.ts";
 import type { Sources } from "./fixes.ts";
 import { type Dialect, type IniFile, largestFile, type Place, type Problem } from "./model.ts";
 import { problemError } from "./place.ts";
+import { ASIDE, placeOfName, putAside } from "./put-aside.ts";
 import { scanIni } from "./scan.ts";
 import { insteadOfCommand, openTrusted, ownRemedy, placeOf, type Unsafe, unsafeConfig } from "./trusted.ts";
 
@@ -46,9 +47,6 @@ export function dropInDirectory(file: ByteString): ByteString | undefined {
 
 /** Whether a file in a drop-in directory is read, by its name. */
 export const isDropIn = (name: ByteString): boolean => name.endsWith(".ini") && !name.startsWith(".");
-
-/** Ends the name of what a remedy has put aside: nothing reads it, and `jailkit apply --prune` does not forget it. */
-export const ASIDE = ".aside";
 
 const NOT_A_FILE = "not a regular file";
 const A_LINK = "a symbolic link, which is not followed here, or leads nowhere";
@@ -92,10 +90,10 @@ function linkedDirectory(file: ByteString, error: SystemError, exitStatus: numbe
   const stat = isErrno(error, "ENOTDIR") ? statIfPresent(C.AT_FDCWD, file) : undefined;
   if (stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK) return undefined;
   const leads = statIfPresent(C.AT_FDCWD, file, true) !== undefined;
-  const copy = `cp -R ${shellWord(`${freeName(file, ASIDE)}/.`)} ${shellWord(file)}`;
-  const remedy = asideCommand(file, ASIDE) + (leads ? ` && ${copy}` : "");
-  const message = `${display(file)} is a symbolic link, which it may not be: a directory of files is wanted, not a link to one`;
-  return new JailkitError("config-unreadable", exitStatus, message, undefined, remedy);
+  const place = placeOfName(file);
+  const copy = `cp -R ${shellWord(`${freeName(place, ASIDE)}/.`)} ${shellWord(place)}`;
+  const what = `${display(file)} is a symbolic link, which it may not be: a directory of files is wanted, not a link to one`;
+  return putAside(place, what, exitStatus, leads ? ` && ${copy}` : "");
 }
 
 function unreadable(file: ByteString, error: SystemError, exitStatus: number): JailkitError {
@@ -109,8 +107,9 @@ function unreadable(file: ByteString, error: SystemError, exitStatus: number): J
   const message = `cannot read ${display(file)}: ${why}`;
   // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.
   const away = isOther || isLink || isErrno(error, "ENOTDIR", "ENOENT");
-  const remedy = away ? asideCommand(file, ASIDE) : "";
-  return new JailkitError("config-unreadable", exitStatus, message, undefined, remedy);
+  return away
+    ? putAside(placeOfName(file), message, exitStatus)
+    : new JailkitError("config-unreadable", exitStatus, message);
 }
 
 /** As unsafeAs, with the entries of an ACL that lets others write: the group's bits hide them. */

@@ -4,7 +4,8 @@ import type { DirectoryEntry } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { freeName } from "../system/free-name.ts";
-import { ASIDE, isDropIn } from "./load.ts";
+import { isDropIn } from "./load.ts";
+import { ASIDE } from "./put-aside.ts";
 
 /** A file in a drop-in directory that nothing reads, though somebody may have meant it. */
 export interface UnreadFile {

@@ -6,7 +6,6 @@ import { answered, describeError, JailkitError } from "../cli/error.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { itemChanges, linesOf } from "../config/fixes.ts";
 import {
-  ASIDE,
   CONFIG_DIRECTORY,
   type ConfigSource,
   mergeFiles,
@@ -22,6 +21,7 @@ import {
   problemLine,
 } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
+import { ASIDE } from "../config/put-aside.ts";
 import { scanIni } from "../config/scan.ts";
 import { declaredUserKeys, jailKeys } from "../config/schemas/jails.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";

@@ -286,6 +286,35 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
       expect(error?.remedy).toBe("");
     });
 
+    const KEPT = "keep it where root alone can change it";
+
+    test.each(["a FIFO", "a link"])("puts nothing aside that others could exchange: %s", (what) => {
+      if (what === "a FIFO") Bun.spawnSync(["mkfifo", file]);
+      else symlinkSync("nowhere", file);
+      expect(problem()?.remedy).toBe(`mv -nT ${file} ${file}.aside`);
+      own(directory);
+      expect(problem()).toMatchObject({ code: "config-unreadable", message: expect.stringContaining(KEPT) });
+      expect(problem()?.remedy).toBe("");
+    });
+
+    test("puts no link in place of a directory aside that others could exchange", () => {
+      mkdirSync(theirs());
+      put(file, "[a]\n");
+      const link = `${directory}/jk_lsh.d`;
+      symlinkSync("theirs", link);
+      expect(problem()?.remedy).toStartWith(`mv -nT ${link} `);
+      chmodSync(directory, 0o1777);
+      lchownSync(link, USER, USER);
+      expect([problem()?.code, problem()?.remedy]).toEqual(["config-unreadable", ""]);
+    });
+
+    test("writes to no name under which others could put a link: a file of UTF-16", () => {
+      writeFileSync(file, Buffer.from("\ufeff[a]\nb = 1\n", "utf16le"));
+      expect(problem("py")?.remedy).toStartWith(`iconv -f UTF-16 -t UTF-8 ${file} > ${file}.new && `);
+      chmodSync(directory, 0o1777);
+      expect(problem("py")?.remedy).toBe(KEPT);
+    });
+
     test("names the file that a link of root's leads to", () => {
       put(`${directory}/other`, "[a]\n", 0o666);
       symlinkSync("other", file);
