@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { sizesToCopy } from "../../jail/fs/home-move.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import type { SizedEntry } from "../../jail/fs/room.ts";
@@ -53,7 +53,8 @@ export function withRoomForHomes(work: JailWork, room: RoomOfRun | undefined): J
     }
   };
   return withTree((host) => {
-    using root = isThere ? openJailRoot(path) : undefined;
+    using root = isThere ? answered(() => openJailRoot(path)) : undefined;
+    if (isThere && root === undefined) return work;
     return { ...work, users: users.map(withRoom(root ?? host, host)) };
   });
 }
