@@ -8,8 +8,8 @@ import { asCreated, dayOf } from "./creating.ts";
 import { homeIdOf, jailIdAt } from "./ids.ts";
 import { createdHomeOf, jailsForgotten, KeptHomes, keptKey } from "./kept-homes.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { addOnce, createdOf, isWritten, sumOf, writeOnce } from "./once.ts";
-import { declaredIn, onceJailOf, onceOf, sameOr, withHomeId } from "./once-of.ts";
+import { addOnce, createdOf, isWritten, writeOnce } from "./once.ts";
+import { declaredIn, onceJailOf, onceOf, sameOr, withHomeId, withoutKeys } from "./once-of.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
@@ -218,15 +218,10 @@ export class Memory {
   /** Gets what has become of a change. */
   ended(change: Change, status: Parameters<Begun["end"]>[1]): void {
     if (this.#begun.end(change, status)) this.#changed = true;
-    if (status === "done") this.#keysGone(change);
-  }
-
-  /** Forgets keys that were found and removed, also of a user of whom something else failed. */
-  #keysGone({ of, name, what, action, items }: Change): void {
-    const user = of === "user" && what === "keys" && action === "remove" ? this.#users.get(name) : undefined;
-    if (user === undefined) return;
-    const gone = new Set(items.map(sumOf));
-    this.#change(name, { keys: user.keys.filter((sum) => !gone.has(sum)) });
+    // What was found and removed is gone, also of a user of whom something else failed.
+    const user = status === "done" && change.of === "user" ? this.#users.get(change.name) : undefined;
+    const now = user && withoutKeys(user, change);
+    if (now !== user) this.#change(change.name, { ...now });
   }
 
   /** Forgets live directories that are not in a jail any more. */
@@ -291,10 +286,8 @@ export class Memory {
   #addJail(declared: DeclaredJail, once: OnceJail | undefined, directoryId?: ByteString): void {
     const before = this.#jails.get(declared.path);
     const now = onceJailOf(declared, once, this.pathOf, directoryId);
-    this.#jails.set(
-      declared.path,
-      sameOr(before, { ...now, directoryId: directoryId ?? before?.directoryId }),
-    );
+    const id = directoryId ?? before?.directoryId;
+    this.#jails.set(declared.path, sameOr(before, { ...now, directoryId: id }));
   }
 
   #addUser(user: DeclaredUser, { fault, onlyTakes, homeId }: Partial<UserWork> = {}): void {

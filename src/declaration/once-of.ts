@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Place } from "../config/model.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { isLimitedShell } from "../users/access.ts";
+import type { Change } from "./change.ts";
 import { homeIdOf, samenessOf } from "./ids.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
 import { createdOf, leftJails, policiesIn, sumOf, union } from "./once.ts";
@@ -67,4 +68,11 @@ export function onceOf(
     left: once === undefined ? [] : leftJails(jail, once),
   };
   return sameOr(once, now);
+}
+
+/** A user after a change that was made: keys that it took out are gone. */
+export function withoutKeys(user: OnceUser, { action, what, items }: Change): OnceUser {
+  if (action !== "remove" || what !== "keys") return user;
+  const gone = new Set(items.map(sumOf));
+  return { ...user, keys: user.keys.filter((sum) => !gone.has(sum)) };
 }

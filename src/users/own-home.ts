@@ -4,7 +4,7 @@ import { answered } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import { isJailsOwn, otherHomeInDirectory, usualHome } from "../jail/accounts/home-place.ts";
+import { isJailsOwn, moveToHome, otherHomeInDirectory, usualHome } from "../jail/accounts/home-place.ts";
 import { isIn, lookUp } from "../jail/fs/look.ts";
 import { hostPath, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { holdsJail } from "../jail/record/registry.ts";
@@ -13,7 +13,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { whoseHome } from "../system/home-owner.ts";
-import { dirsEqual, joinHome } from "../system/separator.ts";
+import { dirsEqual } from "../system/separator.ts";
 
 /**
  * As whoseHome, of a path of the host; accounts that only the jail has count, too. `own`: the name of one that does not: its
@@ -39,8 +39,7 @@ export function otherHomeAdvice(
   const usual = usualHome(name);
   if (home === usual) return { advice: "give the account a home outside of it", remedy: undefined };
   if (!isLocalUser(name)) return { advice: otherHomeInDirectory(path, name), remedy: undefined };
-  const give = `usermod -d ${shellWord(joinHome(path, usual))} ${operands(name)}`;
-  const remedy = `${give} && jk_jailuser --jail-side-only -j ${shellWord(path)} ${operands(name)}`;
+  const remedy = moveToHome(path, usual, name);
   return { advice: `give the account another home: ${remedy}`, remedy };
 }
 
@@ -59,11 +58,9 @@ export function linkedHome({ name }: Pick<PasswdEntry, "name">, root: JailRoot, 
   const is = `has the home ${quoted(hostPath(root, home))}, which is a symbolic link and is not moved`;
   const target = answered(() => lookUp(root, home, { follow: true })?.canonicalPath);
   if (target === undefined) return { message: `${is}: put the home itself there`, remedy: undefined };
-  const real = root.isJail ? joinHome(root.path, target) : target;
-  const give = `usermod -d ${shellWord(real)} ${operands(name)}`;
   const remedy = root.isJail
-    ? `${give} && jk_jailuser --jail-side-only -j ${shellWord(root.path)} ${operands(name)}`
-    : give;
+    ? moveToHome(root.path, target, name)
+    : `usermod -d ${shellWord(target)} ${operands(name)}`;
   return { message: `${is}: give the account the home where it leads: ${remedy}`, remedy };
 }
 

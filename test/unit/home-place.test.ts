@@ -61,6 +61,11 @@ test("another home, also for names that a shell would split", () => {
   );
 });
 
+test("another home for a name that looks like an option", () => {
+  const remedy = otherHomeRemedy("/j", { name: "-x", uid: 7, gid: 8 }, (_path, command) => command);
+  expect(remedy.match(/(?:usermod|jk_jailuser) [^&]*? -- /g)).toHaveLength(2);
+});
+
 test("no other home is created where users can put a link", () => {
   const jail = makeJail();
   try {

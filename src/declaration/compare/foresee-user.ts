@@ -1,16 +1,15 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
-import { directoryOf, normalPath, parentOf } from "../../../ffi/paths.ts";
+import { normalPath, parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { answered, JailkitError } from "../../cli/error.ts";
+import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { homeOfOther } from "../../jail/accounts/home-place.ts";
 import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
-import { type JailRoot, joinPath } from "../../jail/fs/walk.ts";
-import { heldPlace, readOnlyProblem } from "../../jail/fs/writable.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -29,9 +28,10 @@ import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
 import { prepareJail } from "../../users/prepare.ts";
 import type { Seen } from "../../users/seen.ts";
 import { type Change, isCreation } from "../change.ts";
-import { dueTo, withDue } from "../due.ts";
+import { dueTo } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
+import { requireHomePlace, requireNotHeld, requireNotReadOnly } from "./foresee-writable.ts";
 import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
@@ -286,32 +286,4 @@ function requireHomeToMove({ name, uid, gid }: PasswdEntry, from: ByteString): v
   const { advice, remedy } = adviceAt(from, command);
   const message = `${quoted(from)}, the home of ${quoted(name)}, does not exist; create an empty one, which moves into the jail: ${advice}`;
   throw new JailkitError("no-home", 1, message, undefined, remedy);
-}
-
-/** Throws JailkitError for an account file of the jail that has to be replaced, and cannot be, as chattr(1) protects it. */
-function requireNotHeld(root: JailRoot, changes: readonly Change[]): void {
-  const isNew = changes.some(isCreation);
-  const isOf = (...some: readonly Change["what"][]) =>
-    isNew || changes.some(({ what }) => some.includes(what));
-  const files = [
-    ...(isOf("entry", "shell", "comment") ? ["/etc/passwd"] : []),
-    ...(isOf("groups") ? ["/etc/group"] : []),
-  ];
-  const held = heldPlace(root, [], files);
-  if (held !== undefined) throw withDue(held, { jail: root.path });
-}
-
-/** Throws JailkitError if the home, or its keys, cannot be made in a jail since something that is mounted there is read-only. */
-function requireHomePlace(root: JailRoot, home: ByteString, changes: readonly Change[]): void {
-  const makes = (...what: readonly Change["what"][]) =>
-    changes.some((one) => one.action !== "remove" && what.includes(one.what));
-  const comes = makes("account") && answered(() => lookUp(root, home) === undefined) === true;
-  if (makes("home") || comes) requireNotReadOnly(root, directoryOf(home), root.path);
-  else if (makes("keys")) requireNotReadOnly(root, joinPath(home, ".ssh"), root.path);
-}
-
-function requireNotReadOnly(root: JailRoot, directory: ByteString, jail: string): void {
-  const problem = readOnlyProblem(root, [directory], jail);
-  if (problem !== undefined)
-    throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
 }

@@ -8,9 +8,9 @@ import { splitHome } from "../../system/separator.ts";
 import { type Change, type Fault, NO_LONGER } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { isInScope, leftJails, policiesOf, stillIn, union } from "../once.ts";
-import type { KeptHome, LeftJail, Once, OnceJail, OnceUser } from "../once-shape.ts";
-import type { Fate } from "./fate.ts";
+import type { LeftJail, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import { type FormerJail, formerJails, type Gone, type Note } from "./former-jails.ts";
+import { type FormerUser, formerUser } from "./former-user.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
@@ -37,19 +37,6 @@ export type Former =
   | FormerUser
   | { readonly of: "left"; readonly once: OnceUser; readonly left: Leftovers; readonly change: Change }
   | { readonly of: "given"; readonly once: OnceUser; readonly change: Change };
-
-/** A user who is to leave. */
-export interface FormerUser {
-  readonly of: "user";
-  readonly once: OnceUser;
-  readonly change: Change;
-  /** What of another user is in the home, and stays: so does this home. Printable. */
-  readonly holds: ByteString | undefined;
-  /** The uid that nobody has any more after it. */
-  readonly frees: number | undefined;
-  /** The home that stays with that uid. */
-  readonly stays: KeptHome | undefined;
-}
 
 const jailsOf = (users: readonly DeclaredUser[]) => new Map(users.map(({ name, jail }) => [name, jail]));
 
@@ -142,7 +129,6 @@ export function formerOf(
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
   const stay = prune ? former.flatMap((one) => (one.of === "user" ? (one.stays ?? []) : [])) : [];
   const goes = new Set(stay.map(({ uid }) => uid));
-  const goers = former.flatMap((one) => (one.of === "user" ? one.once : []));
   const gone = formerJails(candidates, {
     ...{ prune, deleteHomes, leaving: leavers.leaving, inhabitants, kept: [...before.kept, ...stay] },
     declared: [...jails],
@@ -150,7 +136,7 @@ export function formerOf(
     // While a name service is silent, somebody may have it.
     hasAccount: (uid) =>
       !goes.has(uid) && answered(() => machine.accounts.userByUid(uid) === undefined) !== true,
-    filesOf: (once) => (usual ? [] : filesOf(once, goers)),
+    filesOf: (once) => (usual ? [] : filesOf(once, former)),
   });
   return {
     former: [...former, ...gone.former],
@@ -161,10 +147,10 @@ export function formerOf(
 }
 
 /** The files that declared a jail, and users of it. */
-const filesOf = ({ path, file }: OnceJail, users: readonly OnceUser[]) =>
+const filesOf = ({ path, file }: OnceJail, former: readonly Former[]) =>
   union(
     [file],
-    users.flatMap((one) => (one.jail === path ? one.file : [])),
+    former.flatMap(({ of, once }) => (of === "user" && once.jail === path ? once.file : [])),
   );
 
 const faultsOf = (out: readonly TakenOut[]): Fault[] => out.flatMap(({ fault }) => fault ?? []);
@@ -184,32 +170,6 @@ function causesFirst(ofJails: readonly Fault[], ofUsers: readonly Fault[]): Faul
   );
   return [...first, ...ofUsers, ...last];
 }
-
-function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolean): FormerUser {
-  const { name, jail } = once;
-  // One with another uid than apply gave it stays.
-  const isRemoved = fate === undefined ? once.created !== undefined : fate.how === "removed";
-  const what = isRemoved ? ("account" as const) : ("entry" as const);
-  const change = { action: "remove", of: "user", name, jail, what, why: NO_LONGER, items: [] } as const;
-  const from = what === "entry" ? `in ${display(jail)}` : undefined;
-  const goesOut = what === "entry" && fate?.how === "out" ? outText(fate) : undefined;
-  const stays = fate?.stays;
-  const goes = fate?.how === "removed" ? fate.home : undefined;
-  const ofHome = stays === undefined ? goes && goesText(`${jail}${goes}`) : staysText(stays);
-  const to = (prune ? ofHome : undefined) ?? goesOut;
-  const frees = fate?.how === "removed" ? once.created : undefined;
-  return { of: "user", once, change: { ...change, from, to }, holds: fate?.holds, frees, stays };
-}
-
-/** What is said of an account that leaves its jail. */
-const outText = ({ home }: Fate): string => (home === undefined ? "out of it" : "out of it, with its home");
-
-/** What is said of an account that is removed with its home. */
-const goesText = (home: ByteString): string => `and its home ${display(normalPath(home))}`;
-
-/** What is said of an account that is removed, whose home stays. */
-const staysText = ({ home, uid }: KeptHome): string =>
-  `but not its home ${display(normalPath(home))}, which stays with the uid ${uid}`;
 
 /** What declared users have left in jails that they were declared in before, and the jails where that is nothing. */
 export function movedUsers(users: readonly DeclaredUser[], before: Once, machine: Machine, jails: OpenJails) {

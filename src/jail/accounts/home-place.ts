@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath, pathComponents } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { shellWord } from "../../cli/shell-word.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { joinHome } from "../../system/separator.ts";
@@ -82,6 +82,11 @@ export const homeOfOther = (
 export const otherHomeInDirectory = (jail: ByteString, name: ByteString): ByteString =>
   `give the account another home in its directory, such as ${shellWord(joinHome(jail, usualHome(name)))}`;
 
+/** The command that gives an account another home in its jail, `home` as the jail sees it; it creates none. */
+export const moveToHome = (jail: ByteString, home: ByteString, name: ByteString): ByteString =>
+  `usermod -d ${shellWord(joinHome(jail, home))} ${operands(name)} && ` +
+  `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
+
 /**
  * Gives an account the default home in its jail, because its present one is not its own. `advise`: what says the same
  * as commandAt of the path of a home: install(1) follows a link there, and gives the account what that leads to.
@@ -93,10 +98,6 @@ export function otherHomeRemedy(
 ): ByteString {
   const home = usualHome(name);
   const place = `${jail}${home}`;
-  const commands = [
-    ["usermod", "-d", joinHome(jail, home), name],
-    ["jk_jailuser", "--jail-side-only", "-j", jail, name],
-    ["install", "-d", "-o", `+${uid}`, "-g", `+${gid}`, "-m", "0700", place],
-  ];
-  return advise(place, commands.map((words) => words.map(shellWord).join(" ")).join(" && "));
+  const create = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(place)}`;
+  return advise(place, `${moveToHome(jail, home, name)} && ${create}`);
 }

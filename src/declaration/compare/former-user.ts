@@ -1,0 +1,46 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
+import { type Change, NO_LONGER } from "../change.ts";
+import type { KeptHome, OnceUser } from "../once-shape.ts";
+import type { Fate } from "./fate.ts";
+
+/** A user who is to leave. */
+export interface FormerUser {
+  readonly of: "user";
+  readonly once: OnceUser;
+  readonly change: Change;
+  /** What of another user is in the home, and stays: so does this home. Printable. */
+  readonly holds: ByteString | undefined;
+  /** The uid that nobody has any more after it. */
+  readonly frees: number | undefined;
+  /** The home that stays with that uid. */
+  readonly stays: KeptHome | undefined;
+}
+
+/** A user who is to leave, as the plan says it. Pure. */
+export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolean): FormerUser {
+  const { name, jail } = once;
+  // One with another uid than apply gave it stays.
+  const isRemoved = fate === undefined ? once.created !== undefined : fate.how === "removed";
+  const what = isRemoved ? ("account" as const) : ("entry" as const);
+  const change = { action: "remove", of: "user", name, jail, what, why: NO_LONGER, items: [] } as const;
+  const from = what === "entry" ? `in ${display(jail)}` : undefined;
+  const goesOut = what === "entry" && fate?.how === "out" ? outText(fate) : undefined;
+  const stays = fate?.stays;
+  const goes = fate?.how === "removed" ? fate.home : undefined;
+  const ofHome = stays === undefined ? goes && goesText(`${jail}${goes}`) : staysText(stays);
+  const to = (prune ? ofHome : undefined) ?? goesOut;
+  const frees = fate?.how === "removed" ? once.created : undefined;
+  return { of: "user", once, change: { ...change, from, to }, holds: fate?.holds, frees, stays };
+}
+
+/** What is said of an account that leaves its jail. */
+const outText = ({ home }: Fate): string => (home === undefined ? "out of it" : "out of it, with its home");
+
+/** What is said of an account that is removed with its home. */
+const goesText = (home: ByteString): string => `and its home ${display(normalPath(home))}`;
+
+/** What is said of an account that is removed, whose home stays. */
+const staysText = ({ home, uid }: KeptHome): string =>
+  `but not its home ${display(normalPath(home))}, which stays with the uid ${uid}`;
