@@ -66,6 +66,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "remove-sent-files remove-source-files": "options of rsync",
   "Downloads with rsync(1); as rsync, without options that remove files.": "what a word of jk_lsh.ini allows",
   "options that remove files are not allowed in a download": "a refusal",
+  "jailkit apply may take accounts for those of before that it created (${which}), and remove them: ${describeError(error)}":
+    "a warning of what a later run may do",
+  "${what}, and remove it: ${describeError(error)}": "a warning of what a later run may do",
   // Advice.
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
   '${first}jailkit delete${unjail ? " --unjail" : ""} --user-files ${shellWord(jail)}':

@@ -404,7 +404,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (this.#kept.length > this.#written.kept.length) this.#tidy();", "this.#tidy();"],
   ]),
   ...within("src/declaration/follow-move.ts", MOVES, [
-    ["createdHome: move.to }", "createdHome: move.from }"],
+    ["createdHome: move.to,", "createdHome: move.from,"],
     ["split?.jail === from ?", "false ?"],
     ["const jail = now(user.jail);", "const jail = user.jail;"],
     ["const path = now(jail.path);", "const path = jail.path;"],

@@ -57,7 +57,7 @@ export const DECLARATION: readonly Mutant[] = [
     ["nameFault(name) ?? (name", "(name"],
     ['name === "DEFAULT" ? ', "false ? "],
     ["...(contradiction === undefined ? [] : [contradiction])", ""],
-    ["...paths.flatMap(pathItemProblem)", ""],
+    ["...paths.flatMap((item) => pathItemProblem(item, true))", ""],
     ['"problem" in found', "false"],
   ]),
   ...within("src/declaration/read.ts", READ, [
