@@ -23,7 +23,8 @@ export function onceJailOf(
   return {
     ...{ path, file: place.file, directoryId, sections: union(once?.sections, sections) },
     files: union(once?.files, files.map(pathOf)),
-    live: union(once?.live, live ?? []),
+    // Of another one, too: its lines in fstab(5) may be there.
+    live: union(before?.live, live ?? []),
     // What is declared to be off is off.
     logSocket: logSocket ?? once?.logSocket ?? false,
     proc: proc ?? once?.proc ?? false,

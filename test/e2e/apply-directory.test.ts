@@ -221,6 +221,8 @@ test.each([
 );
 
 test("one with the uid of an account of this machine, or of a declared user, is not brought into the jail", () => {
+  // Of the jails of other tests nothing is to go.
+  m.remove("/var/lib/jailkit/declared.json");
   const jail = "/srv/shared";
   const write = (...users: string[]) =>
     m.write(

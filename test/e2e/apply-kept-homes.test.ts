@@ -395,7 +395,7 @@ test("jk_check gives it to nobody, and says why", () => {
   expect(check(m, "--fix", J).found.map(({ message, remedy }) => [message, remedy])).toEqual([
     [about(HOME, uid) + kept, undefined],
     [`${about(`${HOME}/of-root/x`, uid)}${kept}`, undefined],
-    [about(`${HOME}/y`, 54321), `chown -hR --from=54321 0 ${HOME}/y`],
+    [about(`${HOME}/y`, 54321), `chown -hR --from=+54321 root ${HOME}/y`],
   ]);
   expect([m.stat(HOME)?.uid, m.stat(`${HOME}/of-root/x`)?.uid]).toEqual([uid, uid]);
   declare(JAIL + user("bob", `uid = ${uid}\n`));

@@ -10,7 +10,7 @@ import { splitHome } from "../../system/separator.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
 import { dueOf } from "../due.ts";
-import { homeIdIn, jailIdOf, samenessOf } from "../ids.ts";
+import { homeIdIn } from "../ids.ts";
 import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration } from "../model.ts";
 import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
@@ -35,6 +35,7 @@ import { settled } from "./settle.ts";
 import { onHost, withFault } from "./takes.ts";
 import { compareUser } from "./user.ts";
 import type { UserComparison } from "./user-state.ts";
+import { whichJail } from "./which-jail.ts";
 import { changesOf, type JailWork, withJailFault } from "./work.ts";
 
 /** How the machine differs from a declaration. */
@@ -218,12 +219,6 @@ function possible(changes: readonly Change[], error: unknown): Change[] {
   return changes.filter(({ what }) => !failing.includes(what));
 }
 
-/** Which directory a jail is, and what was declared of that once. */
-function whichJail(root: JailRoot | undefined, once: OnceJail | undefined) {
-  const directoryId = root && jailIdOf(root);
-  return { directoryId, once: samenessOf(once?.directoryId, directoryId) === "other" ? undefined : once };
-}
-
 /** Which directory the home of an account is, unless apply has created another one for it. */
 function homeIdOf(root: JailRoot, account: PasswdEntry | undefined, once: OnceUser | undefined) {
   const split = account && splitHome(account.home);
@@ -239,7 +234,7 @@ function compareOne(
   { prune, undeclared, noLonger, notes, renamed, places, homes, onceUser, ...before }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
-    const { directoryId, once } = whichJail(root, before.once);
+    const { directoryId, once } = whichJail(root, before.once, state);
     const about = { of: "jail", name: path, jail: path } as const;
     let changes: readonly Change[] = [];
     let taken: readonly ByteString[] = [];

@@ -3,11 +3,10 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { isBare } from "../../jail/record/emptied.ts";
+import { isBare, unmounted } from "../../jail/record/emptied.ts";
 import { followRemedy } from "../../jail/record/named-jail.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { type LeftHome, planDelete, withUserFiles } from "../../jails/delete-plan.ts";
-import { mountRemedy } from "../../system/unmounted.ts";
 import { type Change, type Fault, type FaultText, faultText, listed, NO_LONGER, stays } from "../change.ts";
 import { jailIdAt, samenessOf } from "../ids.ts";
 import { leftIn } from "../kept-homes.ts";
@@ -99,7 +98,7 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
 const isOther = ({ path, directoryId }: OnceJail): boolean =>
   statIfPresent(AT_FDCWD, path) !== undefined &&
   samenessOf(directoryId, jailIdAt(path)) !== "same" &&
-  mountRemedy(path) === undefined;
+  unmounted(path) === undefined;
 
 interface JailFate {
   /** That go with it. */

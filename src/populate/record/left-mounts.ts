@@ -46,7 +46,7 @@ export function leftIn(
 ): readonly ByteString[] {
   const wanted = named.length === 0 || isGone(root, content) ? [] : mountsOf(content);
   const others = named.filter((path) => !wanted.includes(path));
-  if (others.length === 0 || mountRemedy(root.path) !== undefined || isBare(root.path)) return [];
+  if (others.length === 0 || mountRemedy(root.path) !== undefined) return [];
   const hides = (path: ByteString) =>
     content.entries.keys().some((one) => one !== path && below(one, path) !== undefined);
   return others.filter((path) => !isMounted(root, path) || hides(path));
@@ -65,7 +65,8 @@ function leftOf(jail: ByteString, named: readonly ByteString[]) {
   try {
     using root = openJailRoot(jail);
     const { content } = openManifest(root);
-    if (liveCopyProblem(root, content) !== undefined) return undefined;
+    // Its file system may not be mounted.
+    if (liveCopyProblem(root, content) !== undefined || isBare(jail)) return undefined;
     const directories = leftIn(root, content, named);
     const why = isGone(root, content) ? "was emptied" : "does not have them in its record";
     return { directories, why, remedy: undefined };
