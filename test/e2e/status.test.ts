@@ -378,7 +378,7 @@ describe("what else needs attention", () => {
     expect(found()).toEqual([
       ["home", "open", `chmod o-w ${place("open")}`],
       ["home", "shared", `chmod g-w ${place("shared")}`],
-      ["home", "foreign", `chgrp -h ${m.ids("foreign").gid} ${place("foreign")}`],
+      ["home", "foreign", `chgrp -h +${m.ids("foreign").gid} ${place("foreign")}`],
     ]);
     expect(report().findings[1]?.message).toStartWith(
       `shared cannot log in, path ${place("shared")} is group`,
