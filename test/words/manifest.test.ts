@@ -33,6 +33,10 @@ beforeAll(async () => {
   m.mkdir("/etc/jailkit/jails.d");
   m.write("/etc/jailkit/jails.d/off.ini", "[jail /srv/off]\nsections = jk_lsh\nlog_socket = no\n");
   m.must(["jailkit", "apply"]);
+  // It has a file of that before.
+  m.must(["mkdir", "-p", "/srv/had/opt"]);
+  for (const path of ["/opt/tool", "/srv/had/opt/tool"]) m.write(path, "tool");
+  m.must(["jk_cp", "-j", "/srv/had", "/opt/tool"]);
   m.run(["jk_check", "/srv/copied"]);
   m.must(["jk_update", "-j", "/srv/copied"]);
   folders = m.list(JAILS);
