@@ -268,7 +268,9 @@ describe("the jail of a user cannot be opened", () => {
     expect(ofOne(planned)).toEqual(["planned -groups", "planned -keys"]);
     expect([done.status, ofOne(done)]).toEqual([1, ["done -groups", "done -keys"]]);
     expect(done.summary.problems.map(({ message }) => message)).toEqual([
-      expect.stringContaining(`${J}/bin/sh' was removed from the jail: bring it back with: jk_update -j ${J}`),
+      expect.stringContaining(
+        `${J}/bin/sh' was removed from the jail: bring it back with: jk_update -j ${J}`,
+      ),
     ]);
     isTaken();
     expect(ofOne(linesOf(m, "--prune"))).toEqual([
