@@ -170,7 +170,7 @@ export const JAIL: readonly Mutant[] = [
     ["!isMounted(root, path) || hides(path)", "!isMounted(root, path)"],
     ["others.length === 0 || mountRemedy(root.path) !== undefined", "others.length === 0"],
     ["    if (mountRemedy(jail) !== undefined) return undefined;\n", ""],
-    ["    if (liveCopyProblem(root, content) !== undefined) return undefined;\n", ""],
+    ["liveCopyProblem(root, content) !== undefined || isBare(jail)", "isBare(jail)"],
     ["asked.length === 0 || asked.includes(jail)", "true"],
   ]),
   ...within("src/jails/live.ts", "e2e/live-left.test.ts", [["    requireNotMoved(jail);\n", ""]]),
