@@ -41,12 +41,6 @@ export function createdHome({ top }: JailRoot, mode: number, { uid, gid }: Passw
   return { stat: { ...top.stat, mode: S_IFDIR | mode, uid, gid }, acl: "none" };
 }
 
-/** True if jk_chrootsh may refuse a home because of its owner, group or mode; homeRefusal knows whether it does. */
-export const isDoubtfulHome = (
-  { uid, gid, mode }: Pick<Stat, "uid" | "gid" | "mode">,
-  account: Pick<PasswdEntry, "uid" | "gid">,
-): boolean => uid !== account.uid || gid !== account.gid || (mode & 0o022) !== 0;
-
 /** Why jk_chrootsh refuses a home: a printable line, and the command that helps. */
 interface HomeRefusal {
   readonly message: ByteString;

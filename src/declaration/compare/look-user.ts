@@ -5,7 +5,7 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { isDoubtfulHome } from "../../explain/home-fault.ts";
+import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
