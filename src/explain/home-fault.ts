@@ -63,8 +63,10 @@ const loginOf = (account: PasswdEntry, groups: readonly number[]): Login => ({
   groups: () => [...groups],
 });
 
-/** Checks of what the machine or the jail has for all of its users. */
-const OF_ALL = ["config-directory", "config-file", "jail-reachable", "jail-safety"];
+/** Checks of what the machine or the jail has for all of its users, which others need. */
+const OF_ALL = ["config-file", "jail-reachable"];
+/** Those that no other one needs look at the same for each of thousands of users. */
+const OWN_CHECKS = LOGIN_CHECKS.filter(({ name }) => !["config-directory", "jail-safety"].includes(name));
 
 /** What is known of the groups of an account, and of the account files of its jail. */
 interface KnownAccount {
@@ -83,8 +85,11 @@ export function loginFault(account: PasswdEntry, { groups, ...known }: KnownAcco
   const { uid, gid } = account;
   const facts = gatherFacts({ ...loginOf(account, groups), known });
   try {
-    const results = withRightsOf({ uid, gid, groups }, () => [...runChecks(facts, LOGIN_CHECKS)]);
-    const fault = results.find(({ name, outcome }) => outcome === "failed" && !OF_ALL.includes(name));
+    const fault = withRightsOf({ uid, gid, groups }, () =>
+      runChecks(facts, OWN_CHECKS).find(
+        ({ name, outcome }) => outcome === "failed" && !OF_ALL.includes(name),
+      ),
+    );
     return fault && display(fault.message.replace(/^(?:abort, |ERROR: )/, ""));
   } finally {
     // Thousands of users are asked about.
