@@ -20,18 +20,18 @@ function spareUid(uid: number): number {
 }
 
 /**
- * Ends all processes of a user, also those with ids of subuid(5) in user namespaces of its own, and waits until they have ended. Returns the pids
- * that it had, as proc(5) showed them. Throws JailkitError "has-processes" if some go on, or others start all the time. Needs
- * root.
+ * Ends all processes of a user, also those with ids of subuid(5) in user namespaces of its own, and waits until they have ended.
+ * Returns the pids that it had, as proc(5) showed them. Throws JailkitError "has-processes" if some go on, or others start all
+ * the time. Needs root.
  */
 export function terminate(uid: number): readonly number[] {
   const pids = processesOf(uid);
   const spare = spareUid(uid);
-  for (let pass = 0; whatRuns(uid) !== undefined; pass++) {
-    if (pass === MOST_PASSES) {
-      const runs = whatRuns(uid);
+  for (let pass = 0; ; pass++) {
+    const runs = whatRuns(uid);
+    if (runs === undefined) return pids;
+    if (pass === MOST_PASSES)
       throw new JailkitError("has-processes", 1, `processes with the uid ${uid} go on (${runs})`);
-    }
     if (pass > 0) Bun.sleepSync(PAUSE);
     try {
       killAllOf(uid, spare);
@@ -40,5 +40,4 @@ export function terminate(uid: number): readonly number[] {
       if (!isErrno(error, "ESRCH")) throw error;
     }
   }
-  return pids;
 }
