@@ -40,6 +40,8 @@ export class ConfigCheck {
   readonly failures: ByteString[] = [];
   readonly #declared = new DeclaredSections();
   readonly #told = new Set<string>();
+  /** Whether the rights that are declared are checked with what is in the jails. */
+  #inJails = true;
 
   /** Checks a file that the user has named. Throws SystemError if it is relative to a removed directory. */
   named(file: ByteString): void {
@@ -56,14 +58,19 @@ export class ConfigCheck {
     );
   }
 
-  /** Checks the files of the host. */
+  /** Checks the files of the host, and looks into no jail. */
   host(): void {
+    this.#inJails = false;
+    this.#ofHost();
+  }
+
+  #ofHost(): void {
     for (const kind of CONFIG_KINDS) this.#file(`${CONFIG_DIRECTORY}/${kind.name}.ini`, kind, false);
   }
 
   /** Checks the files of the host, and those of the limited shell in known jails. */
   all(): void {
-    this.host();
+    this.#ofHost();
     this.#once();
     const shell = CONFIG_KINDS.find(({ name }) => name === "jk_lsh");
     if (shell === undefined) return;
@@ -146,7 +153,8 @@ export class ConfigCheck {
     const merged = mergeFiles(parts, file, kind.dialect);
     try {
       // What follows from a finding that is there already is left out.
-      const found = problemsOf(merged, kind, complete).filter(({ file: one }) => !reported.has(one));
+      const problems = problemsOf(merged, kind, complete, this.#inJails);
+      const found = problems.filter(({ file: one }) => !reported.has(one));
       const placed = found.map((problem) =>
         trusted && isWritten(kind) ? this.#declared.placed(problem, merged) : { problem, ini: merged },
       );
@@ -196,8 +204,8 @@ interface Content {
 /** Whether `jailkit apply` writes sections of such files. */
 const isWritten = ({ name }: ConfigKind) => name === "jk_lsh" || name === "jk_chrootsh";
 
-function problemsOf(ini: IniFile, kind: ConfigKind, complete: boolean): Problem[] {
-  if (kind.sections === "declaration") return lintDeclaration(ini, complete);
+function problemsOf(ini: IniFile, kind: ConfigKind, complete: boolean, inJails: boolean): Problem[] {
+  if (kind.sections === "declaration") return lintDeclaration(ini, complete, inJails);
   using world = openWorld(ini.file);
   const problems = lint(ini, kind, world);
   // A file that cannot be read may have the section.

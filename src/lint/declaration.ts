@@ -102,9 +102,9 @@ function unknownJails(): never {
 
 /**
  * All problems of files that declare jails and users, merged, those of the scanner included. `complete`: no file is missing
- * because it cannot be read.
+ * because it cannot be read. `inJails`: rights are checked, for which jails are looked into.
  */
-export function lintDeclaration(ini: IniFile, complete: boolean): Problem[] {
+export function lintDeclaration(ini: IniFile, complete: boolean, inJails: boolean): Problem[] {
   const { declaration, problems } = declarationIn(ini);
   const beside = complete ? declaredBeside(ini.file) : undefined;
   const facts = machineFacts();
@@ -116,7 +116,8 @@ export function lintDeclaration(ini: IniFile, complete: boolean): Problem[] {
   for (const section of ini.sections) lintGiven(section, report, facts);
   using policies = new PolicyLint();
   // What a jail gets is not known here: what neither it nor this machine has never comes.
-  for (const user of declaration.users)
+  const users = inJails ? Map.groupBy(declaration.users, ({ jail }) => jail).values() : [];
+  for (const user of [...users].flat())
     policies.lint(user, { isWhole: false, isSettled: false }, (place, severity, code, message, fix) => {
       if (!more.some((one) => one.message === message && isAt(one, place)))
         report(place, severity, code, message, fixInSection(fix, user));

@@ -19,10 +19,14 @@ interface Known {
   readonly isSettled: boolean;
 }
 
-/** Checks of the rights of declared users, which `jailkit apply` writes into jk_lsh.ini and jk_chrootsh.ini. */
+/**
+ * Checks of the rights of declared users, which `jailkit apply` writes into jk_lsh.ini and jk_chrootsh.ini. What is open of a
+ * jail is closed before another one is opened, since there may be thousands: ask for the users of a jail one after the other.
+ */
 export class PolicyLint implements Disposable {
   readonly #opened = new DisposableStack();
-  readonly #worlds = new Map<ByteString, LintWorld | undefined>();
+  #host: { readonly world: LintWorld | undefined } | undefined;
+  #jail: { readonly path: ByteString; readonly world: (LintWorld & Disposable) | undefined } | undefined;
 
   /** Reports what `jailkit config check` would say of the section of a user, at the lines that declare it. */
   lint(user: DeclaredUser, known: Known, report: ReportFinding): void {
@@ -37,12 +41,13 @@ export class PolicyLint implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#jail?.world?.[Symbol.dispose]();
     this.#opened.dispose();
   }
 
   #worldOf({ jail, shell }: DeclaredUser, { isWhole, isSettled }: Known): LintWorld | undefined {
-    const inside = this.#open(`${jail}${CONFIG_DIRECTORY}/jk_lsh.ini`);
-    const host = isWhole && isLimitedShell(shell) ? inside : this.#open(`${CONFIG_DIRECTORY}/jk_lsh.ini`);
+    const inside = this.#inside(jail);
+    const host = isWhole && isLimitedShell(shell) ? inside : this.#outside();
     const world = isLimitedShell(shell) ? (inside ?? host) : host;
     if (world === undefined) return undefined;
     return {
@@ -54,10 +59,22 @@ export class PolicyLint implements Disposable {
     };
   }
 
-  #open(file: ByteString): LintWorld | undefined {
-    return this.#worlds.getOrInsertComputed(file, () => answered(() => this.#opened.use(openWorld(file))));
+  #inside(jail: ByteString): LintWorld | undefined {
+    if (this.#jail?.path !== jail) {
+      this.#jail?.world?.[Symbol.dispose]();
+      this.#jail = { path: jail, world: openIn(jail) };
+    }
+    return this.#jail.world;
+  }
+
+  #outside(): LintWorld | undefined {
+    this.#host ??= { world: answered(() => this.#opened.use(openWorld(`${CONFIG_DIRECTORY}/jk_lsh.ini`))) };
+    return this.#host.world;
   }
 }
+
+/** A jail that is there; undefined for one that cannot be looked at. */
+const openIn = (jail: ByteString) => answered(() => openWorld(`${jail}${CONFIG_DIRECTORY}/jk_lsh.ini`));
 
 /** The section, with the lines of the declaration: as they are written, each is in one line. */
 function sectionOf({ name, place: { file, line, column, section } }: DeclaredUser): IniSection {

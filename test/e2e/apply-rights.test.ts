@@ -68,3 +68,19 @@ test("rights that are as they should be are not told, in a jail that comes and i
     expect(linesOf(m, ...words).summary.warnings).toEqual([]);
   expect(configCheck().stdout).toBe("");
 });
+
+test("no jail stays open: in hundreds of them all is told", () => {
+  const numbers = Array.from({ length: 60 }, (_, index) => index);
+  m.must([
+    "sh",
+    "-ec",
+    "for i in $(seq 0 59); do mkdir -p /srv/many/$i/etc; cp /etc/passwd /etc/group /srv/many/$i/etc; done",
+  ]);
+  const sections = numbers.map(
+    (one) => `[user m${one}]\njail = /srv/many/${one}\nexecutables = /usr/bin/nope${one}\n`,
+  );
+  m.write(FILE, sections.join(""));
+  const { stdout } = m.run(["prlimit", "--nofile=64", "jailkit", "config", "check", FILE]);
+  m.write(FILE, JAIL);
+  for (const one of numbers) expect(stdout).toContain(`'/usr/bin/nope${one}' does not exist`);
+});
