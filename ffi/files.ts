@@ -1,6 +1,6 @@
 import { type ByteString, fromBytes } from "./bytes.ts";
 import * as C from "./constants.ts";
-import { isErrno, SystemError } from "./error.ts";
+import { attempt, isErrno, SystemError } from "./error.ts";
 import { cArgument, check, errno, fail, libc } from "./libc.ts";
 import { openAt, openAt2 } from "./open.ts";
 import {
@@ -74,6 +74,14 @@ export function statAt(dirfd: number, path: ByteString, follow = false): Stat {
 export function statIfPresent(dirfd: number, path: ByteString, follow = false): Stat | undefined {
   return statxIfPresent(dirfd, path, follow, STAT) ? decodeStat() : undefined;
 }
+
+/** True if nothing is at a path; false also if that cannot be known. A symbolic link is not followed. */
+export const isMissing = (path: ByteString): boolean =>
+  attempt(() => statIfPresent(C.AT_FDCWD, path) === undefined) ?? false;
+
+/** True for a directory, and for what cannot be looked at; false for a symbolic link. */
+export const mayBeDirectory = (path: ByteString): boolean =>
+  (attempt(() => (statIfPresent(C.AT_FDCWD, path)?.mode ?? 0) & C.S_IFMT) ?? C.S_IFDIR) === C.S_IFDIR;
 
 /** The owner of a name below `dirfd`, by the least work, since there may be millions; undefined if there is nothing. */
 export function ownerAt(dirfd: number, path: ByteString, follow = false): number | undefined {

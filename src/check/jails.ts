@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { mayBeDirectory } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
@@ -8,7 +7,6 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type IniFile, problemLine } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
-import { isDirectory } from "../jail/fs/walk.ts";
 import { REGISTRY, readRegistry } from "../jail/record/manifest.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
 import { jailSettings, type PathTest, sectionOf } from "./settings.ts";
@@ -54,18 +52,14 @@ function sectionJails(ini: IniFile, problems: CheckProblem[]): ByteString[] {
 
 /** The jails of the registry that still exist. A damaged record of one is a finding there, any other a problem. */
 function recordedJails(named: readonly ByteString[], problems: CheckProblem[]): ByteString[] {
-  const exists = (path: ByteString) => {
-    const stat = statIfPresent(AT_FDCWD, path);
-    return stat !== undefined && isDirectory(stat);
-  };
   try {
     const { jails, damaged } = readRegistry(named);
     const broken = damaged.flatMap(({ error }) => {
-      if (error.jail !== undefined && exists(error.jail)) return plainPath(error.jail);
+      if (error.jail !== undefined && mayBeDirectory(error.jail)) return plainPath(error.jail);
       problems.push({ code: error.code, path: error.file, message: error.message });
       return [];
     });
-    return [...jails.map(({ jail }) => plainPath(jail.path)).filter(exists), ...broken].sort();
+    return [...jails.map(({ jail }) => plainPath(jail.path)).filter(mayBeDirectory), ...broken].sort();
   } catch (error) {
     problems.push(unreadable(REGISTRY, error, "the registry of jails cannot be read: "));
     return [];

@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { isMissing } from "../../ffi/files.ts";
 import { baseName, directoryOf, parentOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -51,7 +50,7 @@ const outputError = (message: string, remedy?: string) =>
 /** What is missing where a directory is meant, and the command that creates it. */
 function noFolder(path: ByteString): JailkitError {
   const make = `mkdir -p -m 0755 ${operands(path)}`;
-  if (statIfPresent(AT_FDCWD, path) === undefined)
+  if (isMissing(path))
     return outputError(`${display(path)}: no such directory; create it with: ${make}`, make);
   const why = "is not a directory; keep it under another name, and create one with";
   const remedy = `${asideCommand(path)} && ${make}`;

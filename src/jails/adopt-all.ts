@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { mayBeDirectory } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { display } from "../cli/display.ts";
 import { isReported, JailkitError, problemFrom } from "../cli/error.ts";
@@ -9,7 +8,6 @@ import { startProgress } from "../cli/progress.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
-import { isDirectory } from "../jail/fs/walk.ts";
 import { damagedRecordsOf, type SetAside, setAside } from "../jail/record/damaged.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
@@ -99,8 +97,7 @@ export function adoptAll(
   // Their records were just reported.
   const broken = new Set(damaged.map(({ error }) => error.jail));
   const present = paths.filter((path) => {
-    const stat = path === "/" ? undefined : statIfPresent(AT_FDCWD, path);
-    return stat !== undefined && isDirectory(stat) && !broken.has(path);
+    return path !== "/" && !broken.has(path) && mayBeDirectory(path);
   });
   const progress = startProgress(NAME, "jails");
   for (const [index, path] of present.entries()) {

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import type { Usage } from "../../ffi/extents.ts";
-import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
+import { isMissing, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
@@ -156,9 +156,7 @@ function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteStri
     const message = `${shown}: users other than root could replace it meanwhile: ${finding.message}; fix it with: ${finding.remedy}`;
     throw refuse("unsafe-parent", message, finding.remedy);
   }
-  const inside = paths.find(
-    (path) => path.startsWith(`${jail}/`) && statIfPresent(AT_FDCWD, path) !== undefined,
-  );
+  const inside = paths.find((path) => path.startsWith(`${jail}/`) && !isMissing(path));
   if (inside !== undefined)
     throw refuse("holds-a-jail", `${shown}: another jail is in it, ${display(inside)}: delete that first`);
   const same = paths.find((path) => path !== jail && leadsThrough(path, seen));

@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { isMissing } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
@@ -41,9 +40,8 @@ export function planForget(jail: ByteString, withUsers: boolean): ForgetPlan {
   const { paths, damaged } = allKnownJails(allUsers);
   const records = recordsOf(jail, damaged);
   const dropIn = `${CONFIG_DIRECTORY}/jk_socketd.d/${dropInName(jail)}`;
-  if (records.length === 0 && !paths.includes(jail) && statIfPresent(AT_FDCWD, dropIn) === undefined)
-    throw unknownJail(jail, paths);
-  const present = statIfPresent(AT_FDCWD, jail) !== undefined;
+  if (records.length === 0 && !paths.includes(jail) && isMissing(dropIn)) throw unknownJail(jail, paths);
+  const present = !isMissing(jail);
   const users = allUsers.filter((user) => user.jail === jail);
   if (users.length > 0 && !withUsers && present && !isKnownEmptied(jail)) {
     const names = users.map(({ name }) => display(name)).join(", ");

@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { isMissing, mayBeDirectory } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, isReported } from "../cli/error.ts";
@@ -13,7 +12,7 @@ import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { lackingMounts } from "../jail/fs/live-mounts.ts";
 import { withOneTree, withTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
-import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, hasPrograms, isEmptied, unmounted } from "../jail/record/emptied.ts";
 import { isInterrupted } from "../jail/record/journal.ts";
 import { lackingProblem, lackingSockets, mountsOf } from "../jail/record/live.ts";
@@ -187,11 +186,10 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   }
 }
 
-/** Of a jail that has no directory; undefined if it has one. */
+/** Of a jail that has no directory; undefined if it has one, or cannot be looked at. */
 function absentFacts(path: ByteString, world: World) {
-  const stat = statIfPresent(AT_FDCWD, path);
-  if (stat === undefined) return { ...missingFacts(path, world), condition: "missing" } as const;
-  if (isDirectory(stat)) return undefined;
+  if (isMissing(path)) return { ...missingFacts(path, world), condition: "missing" } as const;
+  if (mayBeDirectory(path)) return undefined;
   const reason = `${display(path)} is not a directory`;
   return { id: world.idOf(path), condition: "missing", reason } as const;
 }

@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { isMissing } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { answered, problemFrom } from "../cli/error.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -136,7 +135,7 @@ export function unmountLeft(jail: ByteString, options: LiveOptions): LiveJail {
     if (directories.length === 0) return { jail, mounts: [], problems: [] };
     // Its lines follow it, with what the administrator has added to them.
     requireNotMoved(jail);
-    using root = statIfPresent(AT_FDCWD, jail) === undefined ? undefined : answered(() => openJailRoot(jail));
+    using root = isMissing(jail) ? undefined : answered(() => openJailRoot(jail));
     if (!options.dryRun) hideLeft(jail, root, directories, () => undefined);
     const state = (path: ByteString) => (root === undefined ? "missing" : liveState(root, path));
     return eachMount(jail, directories, state, () => true);

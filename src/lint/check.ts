@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { attempt, SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
@@ -220,7 +220,7 @@ function closedDirectory(file: ByteString): ByteString | undefined {
   const jail = jailOf(file) ?? "";
   const above = pathsDownTo(directoryOf(file)).filter((path) => path.length > jail.length);
   return above.find((path) => {
-    const stat = statIfPresent(AT_FDCWD, path, true);
+    const stat = attempt(() => statIfPresent(AT_FDCWD, path, true));
     return stat !== undefined && (stat.mode & 0o001) === 0;
   });
 }

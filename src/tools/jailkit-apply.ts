@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { isMissing, statIfPresent } from "../../ffi/files.ts";
 import { absolutePath, standardError } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { waitInLookUps } from "../../ffi/last-words.ts";
@@ -104,7 +104,7 @@ function requireAllRead(
 /** A file may have been deleted to remove what it declared; others of that name are misspelt. */
 function requireFiles(named: readonly ByteString[], { jails, users }: Once): void {
   const declared = new Set([...jails, ...users].map(({ file }) => file));
-  const file = named.find((one) => declared.has(one) && statIfPresent(AT_FDCWD, one) === undefined);
+  const file = named.find((one) => declared.has(one) && isMissing(one));
   if (file === undefined) return;
   const remedy = emptyFile(file);
   const how = remedy === undefined ? ELSEWHERE : `create an empty one: ${remedy}`;

@@ -1,4 +1,5 @@
 import { AT_FDCWD } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
@@ -95,7 +96,7 @@ function requireSame(agreed: DeletePlan, now: DeletePlan): void {
 function refused(request: DeleteRequest, error: unknown, dryRun: boolean): ToolOutput {
   const { jail } = request;
   const nothing = { records: [], users: [], mounts: [], owners: [], files: 0, bytes: 0, userBytes: 0 };
-  const plan = { request, jail, seen: statIfPresent(AT_FDCWD, jail), ...nothing };
+  const plan = { request, jail, seen: attempt(() => statIfPresent(AT_FDCWD, jail)), ...nothing };
   return ended(plan, { steps: [], warnings: [], problems: [problemFrom(error, "failed", jail)] }, dryRun);
 }
 

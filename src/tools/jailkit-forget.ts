@@ -1,5 +1,4 @@
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { isMissing } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, jsonText } from "../cli/display.ts";
@@ -82,7 +81,7 @@ If users live in the jail and its contents are there, the command refuses: witho
       return ended(plan, outcome, dryRun);
     } catch (error) {
       if (!json) throw error;
-      const present = statIfPresent(AT_FDCWD, jail) !== undefined;
+      const present = !isMissing(jail);
       const problems = [problemFrom(error, "failed", jail)];
       return ended({ jail, present, records: [], users: [] }, { steps: [], warnings: [], problems }, dryRun);
     }

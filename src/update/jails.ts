@@ -1,8 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { mayBeDirectory } from "../../ffi/files.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { isDirectory } from "../jail/fs/walk.ts";
 import { type DamagedRecord, readRegistry } from "../jail/record/manifest.ts";
 
 /** A jail to update. `shellsOnly`: it is known only from homes, and was never given to jk_update. */
@@ -27,9 +25,7 @@ export function jailsToUpdate(named: readonly ByteString[]): JailsToUpdate {
   const missing: ByteString[] = [];
   const broken = new Set(damaged.flatMap(({ error }) => error.jail ?? []));
   for (const path of [...new Set([...given, ...broken, ...lived])].sort()) {
-    const stat = statIfPresent(AT_FDCWD, path);
-    if (stat !== undefined && isDirectory(stat))
-      jails.push({ path, shellsOnly: !given.has(path) && !broken.has(path) });
+    if (mayBeDirectory(path)) jails.push({ path, shellsOnly: !given.has(path) && !broken.has(path) });
     else if (given.has(path) || broken.has(path)) missing.push(path);
   }
   const updated = new Set(jails.map(({ path }) => path));

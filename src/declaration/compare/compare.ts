@@ -29,7 +29,7 @@ import { once as firstOf, Machine, othersIn } from "./machine.ts";
 import { notDeclared } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
 import { othersFilesIn } from "./others-files.ts";
-import { type Declared, placeFaultOf } from "./place-fault.ts";
+import { type Declared, type Place, placeFaultOf, placesOf } from "./place-fault.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
 import { settled } from "./settle.ts";
 import { onHost, withFault } from "./takes.ts";
@@ -117,15 +117,14 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees, one.once.name, one.stays);
     const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
     const cleared = new Set(former.flatMap(({ of, change }) => (of === "given" ? [] : change.jail)));
-    const homes = new Map(declaration.users.map(({ name, jail, home }) => [jail + normalPath(home), name]));
+    const placeIn = placesOf(declaration, machine);
     // All are planned before one is created.
     const instead = firstOf(() => uidInstead(machine.laterByUid, reserved, machine.kept));
     const jails = [...paths].map((path) => {
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
-        ...{ prune, undeclared, noLonger, notes, homes },
-        ...{ renamed: rest.renamed.get(path), places: [...declared.keys()] },
+        ...{ prune, undeclared, noLonger, notes, renamed: rest.renamed.get(path), ...placeIn(path) },
         ...{ once: once.jails.get(path), onceUser: (name: ByteString) => once.users.get(name) },
         ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
@@ -175,7 +174,7 @@ function foreseen(compared: UserComparison, planned: Planned, foresight: UserFor
   }
 }
 
-interface Before {
+interface Before extends Place {
   readonly prune: boolean;
   /** Gets what is not declared. */
   readonly undeclared: string[];
@@ -183,12 +182,6 @@ interface Before {
   readonly noLonger: Change[];
   /** Gets warnings. */
   readonly notes: Note[];
-  /** As renamedJails. */
-  readonly renamed: Fault | undefined;
-  /** The declared jails. */
-  readonly places: readonly ByteString[];
-  /** As in Found. */
-  readonly homes: ReadonlyMap<ByteString, ByteString>;
   readonly once: OnceJail | undefined;
   readonly onceUser: (name: ByteString) => OnceUser | undefined;
   /** Something is removed from the jail before. */
@@ -231,20 +224,20 @@ function compareOne(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { prune, undeclared, noLonger, notes, renamed, places, homes, onceUser, ...before }: Before,
+  { prune, undeclared, noLonger, notes, onceUser, ...before }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const { directoryId, once } = whichJail(root, before.once, state);
     const about = { of: "jail", name: path, jail: path } as const;
     let changes: readonly Change[] = [];
     let taken: readonly ByteString[] = [];
-    let fault = placeFaultOf(path, { declared, users }, machine, { state, root, renamed, places, homes });
+    let fault = placeFaultOf(path, { declared, users }, machine, { state, root, ...before });
     if (fault === undefined && declared !== undefined) {
       try {
         const lookUps = {
           pathOf: machine.pathOf,
           needsOf: machine.needsOf,
-          liveOf: (live: readonly ByteString[]) => liveDirectories(live, path, places),
+          liveOf: (live: readonly ByteString[]) => liveDirectories(live, path, before.places),
         };
         const compared = compareJail(declared, state, lookUps, { once, prune });
         ({ changes, fault, taken } = compared);

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { type Stat, statIfPresent } from "../../../ffi/files.ts";
+import { isMissing, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
 import { jsonText, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
@@ -85,7 +85,7 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   const removed = takenBack(changes);
   if (fault !== undefined || fillings.length + removed.length === 0 || isOther) return work;
   try {
-    const isNew = statIfPresent(AT_FDCWD, path) === undefined;
+    const isNew = isMissing(path);
     const names = fillings.flatMap((one) => [one.tool, ...one.names, ...one.args.filter(isLiveOption)]);
     // The same may have no room on another file system.
     const key = isNew ? [fileSystemFor(path), ...names].join("\0") : "";
@@ -157,7 +157,7 @@ function treesOf(actions: PopulateReport["actions"]): Brought["trees"] {
 
 /** By their paths, without what is on another file system in a jail that is there. */
 function sizesOf(jail: ByteString, actions: PopulateReport["actions"]): [string, SizedEntry][] {
-  using root = statIfPresent(AT_FDCWD, jail) === undefined ? undefined : openJailRoot(jail);
+  using root = isMissing(jail) ? undefined : openJailRoot(jail);
   const made = actions.filter(
     ({ action, path }) =>
       action === "create" && PLAIN.test(path) && (root === undefined || isOnMount(root, path)),

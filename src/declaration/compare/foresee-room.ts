@@ -1,6 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
+import { isMissing } from "../../../ffi/files.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { sizesToCopy } from "../../jail/fs/home-move.ts";
@@ -36,7 +35,7 @@ export function withRoomForHomes(work: JailWork, room: RoomOfRun | undefined): J
   const { path, fault, users } = work;
   if (room === undefined || fault !== undefined || users.every(({ moves }) => moves === undefined))
     return work;
-  const isThere = statIfPresent(AT_FDCWD, path) !== undefined;
+  const isThere = !isMissing(path);
   const withRoom = (root: JailRoot, host: JailRoot) => (user: UserWork) => {
     const { moves, declared } = user;
     if (moves === undefined || user.fault !== undefined) return user;

@@ -1,6 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
+import { isMissing } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { isBare, unmounted } from "../../jail/record/emptied.ts";
@@ -96,9 +95,7 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
 
 /** True for a jail that is not known to be the one which was declared; its directory may be the place of a file system, too. */
 const isOther = ({ path, directoryId }: OnceJail): boolean =>
-  statIfPresent(AT_FDCWD, path) !== undefined &&
-  samenessOf(directoryId, jailIdAt(path)) !== "same" &&
-  unmounted(path) === undefined;
+  !isMissing(path) && samenessOf(directoryId, jailIdAt(path)) !== "same" && unmounted(path) === undefined;
 
 interface JailFate {
   /** That go with it. */
@@ -114,7 +111,7 @@ interface JailFate {
 function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): JailFate {
   const { path } = once;
   const { prune, deleteHomes, inhabitants, kept, hasAccount } = means;
-  const isHere = statIfPresent(AT_FDCWD, path) !== undefined;
+  const isHere = !isMissing(path);
   const declared = inhabitants.get(path) ?? [];
   if (isHere && declared.length > 0) {
     const fault = stays({ code: "has-users", message: declareAgain(declared) });
@@ -226,9 +223,8 @@ function whyItStays(
     if (seen !== undefined) requireNothingElse(jail, [...homes, ...gone], first);
     return declared.length === 0 ? undefined : stays({ code: "has-users", message: declareAgain(declared) });
   } catch (error) {
-    const isGone = statIfPresent(AT_FDCWD, jail) === undefined;
     // The words of a jail that is declared.
-    const lost = lostFault(jail, !isGone, inhabitants);
+    const lost = lostFault(jail, !isMissing(jail), inhabitants);
     return stays(lost ?? faultText(error));
   }
 }

@@ -1,6 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
+import { isMissing } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { lackingMounts } from "../../jail/fs/live-mounts.ts";
@@ -57,7 +56,7 @@ export function openJailState(
   let root: JailRoot | undefined;
   let state: JailState;
   try {
-    if (statIfPresent(AT_FDCWD, jail) === undefined) state = absentState(jail, machine);
+    if (isMissing(jail)) state = absentState(jail, machine);
     else {
       root = openJailRoot(jail);
       state = presentState(root, machine);

@@ -1,6 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
+import { isMissing } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
@@ -64,7 +63,7 @@ function orphanText({ file }: Orphans): string {
   const touch = emptyFile(file);
   const word = shellWord(file);
   const remove = touch === undefined ? ELSEWHERE : `${touch} && jailkit apply --prune ${word}`;
-  const isGone = answered(() => statIfPresent(AT_FDCWD, file) === undefined) ?? false;
+  const isGone = isMissing(file);
   const why = isGone
     ? `is gone: to remove it: ${remove}`
     : `what is there now is not read: jailkit apply --check ${word} says why`;
@@ -125,10 +124,10 @@ function renamedJails(
   const renamed = new Map<ByteString, Fault>();
   if (former.size === 0) return renamed;
   for (const { name, jail } of declarations.flatMap(({ users }) => users)) {
-    if (!declared.has(jail) || renamed.has(jail) || statIfPresent(AT_FDCWD, jail) !== undefined) continue;
+    if (!declared.has(jail) || renamed.has(jail) || !isMissing(jail)) continue;
     const split = splitHome(answered(() => accounts.userByName(name)?.home) ?? "");
     const from = split === undefined ? undefined : normalPath(split.jail);
-    if (from === undefined || !former.has(from) || statIfPresent(AT_FDCWD, from) === undefined) continue;
+    if (from === undefined || !former.has(from) || isMissing(from)) continue;
     const [old, now] = [shellWord(from), shellWord(jail)];
     const move = adviceAt(from, `mv -nT ${old} ${now} && jailkit adopt --moved ${old} ${now}`);
     const { advice, remedy } = move.remedy === undefined ? move : adviceAt(jail, move.remedy);

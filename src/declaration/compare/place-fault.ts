@@ -6,7 +6,7 @@ import { didYouMean, sameNumbers, suggest } from "../../cli/suggest.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { splitHome } from "../../system/separator.ts";
 import type { Fault } from "../change.ts";
-import type { DeclaredJail, DeclaredUser } from "../model.ts";
+import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import { systemFault } from "../other-things.ts";
 import { wantedLine } from "./intent.ts";
 import type { JailState } from "./jail-state.ts";
@@ -30,16 +30,32 @@ function formerPlace(users: readonly DeclaredUser[], jail: ByteString, machine: 
   return places.find((place) => place !== jail && hasMoved(place, jail));
 }
 
-/** What is known of a jail. */
-interface Found {
-  readonly state: JailState;
-  readonly root: JailRoot | undefined;
+/** What is known of the place of a jail. */
+export interface Place {
   /** As renamedJails. */
   readonly renamed: Fault | undefined;
   /** The declared jails. */
   readonly places: readonly ByteString[];
+  /** The first of them that is this directory. */
+  readonly twin: ByteString | undefined;
   /** The names of declared users by their homes, as this machine sees these. */
   readonly homes: ReadonlyMap<ByteString, ByteString>;
+}
+
+/** The places of jails among the declared ones. */
+export function placesOf({ jails, users }: Declaration, { placeOf }: Machine) {
+  const places = jails.map(({ path }) => path);
+  const byPlace = Map.groupBy(places, placeOf);
+  const homes = new Map(users.map(({ name, jail, home }) => [jail + normalPath(home), name]));
+  return (path: ByteString): Omit<Place, "renamed"> => ({
+    ...{ places, homes },
+    twin: byPlace.get(placeOf(path))?.[0],
+  });
+}
+
+interface Found {
+  readonly state: JailState;
+  readonly root: JailRoot | undefined;
 }
 
 /** Why nothing can be done in a jail: it cannot be used, has moved, or is neither declared nor there. */
@@ -47,17 +63,15 @@ export function placeFaultOf(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { state, root, renamed, places, homes }: Found,
+  { state, root, renamed, places, twin, homes }: Place & Found,
 ): Fault | undefined {
   const about = { of: "jail", name: path, jail: path } as const;
   if (state.fault !== undefined) return { ...about, ...state.fault };
   const from = root && formerPlace(users, path, machine);
   if (from !== undefined) return { ...about, ...movedFault(from, path) };
   if (renamed !== undefined) return renamed;
-  const place = machine.placeOf(path);
-  const same = places.find((one) => machine.placeOf(one) === place);
-  if (same !== undefined && same !== path) {
-    const message = `it is, by a mount, the directory of the jail ${quoted(same)}, which is declared, too: take one of the two out of the files, and unmount it`;
+  if (twin !== undefined && twin !== path) {
+    const message = `it is, by a mount, the directory of the jail ${quoted(twin)}, which is declared, too: take one of the two out of the files, and unmount it`;
     return { ...about, code: "another-jail", message };
   }
   const isKnown = state.sections.size + state.files.size + state.live.size > 0 || machine.byJail.has(path);

@@ -1,6 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
+import { isMissing } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { operands } from "../../cli/shell-word.ts";
@@ -141,7 +140,7 @@ export function placeFault(
 
 /** The command that brings back a jail that is missing, or lets all follow it to where it is now. */
 function findLost(there: ByteString, jail: ByteString) {
-  if (statIfPresent(AT_FDCWD, there) !== undefined) return undefined;
+  if (!isMissing(there)) return undefined;
   const fault = absentFault(there, [jail]);
   if (fault === undefined) return undefined;
   const why = fault.code === "moved" ? "it was moved; let all follow it, with: " : "mount it, with: ";

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, DT_DIR, DT_UNKNOWN, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
-import { fstat, openAt, readDirectory, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
+import { fstat, isMissing, openAt, readDirectory, type Stat, withFd } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
@@ -26,7 +26,7 @@ export const directoriesIn = (path: ByteString) =>
 
 function nearest(path: ByteString): ByteString {
   let at = directoryOf(path);
-  while (at !== "/" && statIfPresent(AT_FDCWD, at) === undefined) at = directoryOf(at);
+  while (at !== "/" && isMissing(at)) at = directoryOf(at);
   return at;
 }
 
@@ -114,18 +114,18 @@ export function formerPath(root: JailRoot, id: ByteString, registry: ByteString 
   if (isRecordOf(id, root.path)) return undefined;
   const path = withTree((tree) => readIdentity(tree, registry, id))?.path;
   const isHere = path === undefined || path === root.path;
-  return isHere || statIfPresent(AT_FDCWD, path) !== undefined ? undefined : path;
+  return isHere || !isMissing(path) ? undefined : path;
 }
 
 /** True if nothing is at `from`, and the jail at `to` may be the one that was there: no record says otherwise. */
 export function mayHaveMoved(from: ByteString, to: ByteString): boolean {
-  if (statIfPresent(AT_FDCWD, from) !== undefined) return false;
+  if (!isMissing(from)) return false;
   const lost = answered(() => lostJail(from));
   return lost === undefined || isRecorded(to, lost);
 }
 
 /** The record of a path that has no jail any more. */
 export function lostJail(path: ByteString, registry: ByteString = REGISTRY): KnownJail | undefined {
-  if (statIfPresent(AT_FDCWD, path) !== undefined) return undefined;
+  if (!isMissing(path)) return undefined;
   return knownJails(registry).find(({ jail }) => jail.path === path);
 }
