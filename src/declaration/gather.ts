@@ -75,12 +75,12 @@ export function gatherDeclaration(
     using loader = createLoader({ dlopen: true });
     const shared = { loader, host, sections, settings, localGroups: new Set(namesIn("/etc/group")), keys };
     const { paths, damaged } = namedOrKnown(named, host.users);
-    const found: GatheredJail[] = [];
+    const gathered = new Map<ByteString, GatheredJail>();
     const problems: string[] = [];
     for (const path of new Set(paths)) {
       try {
         using root = openNamedJail(path);
-        if (!found.some(({ jail }) => jail.path === root.path)) found.push(gatherJail(root, shared));
+        if (!gathered.has(root.path)) gathered.set(root.path, gatherJail(root, shared));
       } catch (error) {
         if (!isReported(error)) throw error;
         problems.push(`left out: jail ${quoted(path)}: ${describeError(error)}`);
@@ -88,6 +88,7 @@ export function gatherDeclaration(
     }
     // Of some jails the path is not known.
     for (const { error } of damaged) if (error.jail === undefined) problems.push(error.message);
+    const found = [...gathered.values()];
     return {
       jails: found.map(({ jail }) => jail),
       users: found.flatMap(({ users }) => users),

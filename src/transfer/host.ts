@@ -29,6 +29,7 @@ export class HostSources {
   #shadowOf: ReturnType<typeof hostShadow> | undefined;
   #settings: readonly IniSection[] | undefined;
   #logSockets: ReadonlyMap<ByteString, IniSection> | undefined;
+  #otherSockets: readonly IniSection[] | undefined;
   #guests: readonly { section: IniSection; jails: readonly ByteString[] }[] | undefined;
   #fstabText: ByteString | undefined;
   #proc: ReadonlyMap<ByteString, ByteString> | undefined;
@@ -73,30 +74,35 @@ export class HostSources {
 
   /** Those for other sockets in it; one with that name may be of a jail in this one. */
   otherSocketsOf(jail: ByteString): IniSection[] {
-    const all = this.#sockets().values();
-    return [...all.filter(({ name }) => name.startsWith(`${jail}/`) && !name.endsWith("/dev/log"))];
+    this.#otherSockets ??= [
+      ...this.#sockets()
+        .values()
+        .filter(({ name }) => !name.endsWith("/dev/log")),
+    ];
+    return this.#otherSockets.filter(({ name }) => name.startsWith(`${jail}/`));
   }
 
-  get #fstab(): ByteString {
+  /** The text of fstab(5). */
+  get fstab(): ByteString {
     this.#fstabText ??= fstabText();
     return this.#fstabText;
   }
 
   /** With which options fstab(5) mounts proc in a jail; undefined if it does not. */
   procOptionsOf(jail: ByteString): ByteString | undefined {
-    this.#proc ??= procTargets(this.#fstab);
+    this.#proc ??= procTargets(this.fstab);
     return this.#proc.get(`${jail}/proc`);
   }
 
   /** Why fstab(5) does not mount a directory of the host in a jail, with all restrictions; undefined if it does. */
   bootFaultOf(jail: ByteString, directory: ByteString): string | undefined {
-    this.#live ??= bootFaultsIn(this.#fstab);
+    this.#live ??= bootFaultsIn(this.fstab);
     return this.#live(jail, directory);
   }
 
   /** The directories of the host for which fstab(5) has lines of jailkit in a jail. */
   liveDirectoriesOf(jail: ByteString): readonly ByteString[] {
-    this.#liveDirectories ??= directoriesByJail(this.#fstab);
+    this.#liveDirectories ??= directoriesByJail(this.fstab);
     return this.#liveDirectories.get(jail) ?? [];
   }
 

@@ -6,7 +6,7 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { splitList } from "../config/text.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { fstabText, PROC_OPTIONS } from "../populate/apply/proc.ts";
+import { PROC_OPTIONS } from "../populate/apply/proc.ts";
 import { usersRange } from "../system/login-defs.ts";
 import { foreignMounts } from "../update/remove-extras.ts";
 import { readPolicies } from "../users/policy.ts";
@@ -25,7 +25,7 @@ export function lostOnHost(jail: ByteString, host: HostSources): string[] {
     ...(proc === undefined || proc === PROC_OPTIONS
       ? []
       : [`the options ${display(proc)} of proc, in /etc/fstab`]),
-    ...foreignMounts(fstabText(), jail).map(
+    ...foreignMounts(host.fstab, jail).map(
       ({ where }) => `what /etc/fstab mounts on ${quoted(unescaped(where))}`,
     ),
     ...lostGuests(jail, host),
