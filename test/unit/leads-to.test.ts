@@ -16,6 +16,7 @@ for (const [link, text] of [
   ["chain", "link/../gone"],
   ["away", "/nowhere/at/all"],
   ["loop", "loop"],
+  ["twice", "twice/../twice"],
   ["up", "link/deep/../../none"],
   ["slash", "real/none/"],
 ] as const)
@@ -39,6 +40,8 @@ test.each([
   ["up", at("none")],
   ["slash", at("real/none")],
   ["loop", at("loop")],
+  ["twice", at("twice")],
+  ["twice/more", at("twice/more")],
 ])("%s", (path, expected) => {
   expect(leadsTo(at(path), through)).toBe(expected);
 });
@@ -48,4 +51,20 @@ test("a link that leads nowhere is not followed by a way that may not", () => {
   expect(["link/none", "gone", "chain", "gone/more"].map((path) => leadsTo(at(path), way))).toEqual([
     ...[at("real/none"), at("gone"), at("chain"), at("gone/more")],
   ]);
+});
+
+test("links that name each other twice are followed no more often than the kernel does", () => {
+  for (let number = 0; number < 30; number++)
+    symlinkSync(`z${number + 1}/../z${number + 1}`, at(`z${number}`));
+  symlinkSync("none", at("z30"));
+  let asked = 0;
+  const counting: Way = {
+    ...through,
+    realOf(path) {
+      asked++;
+      return through.realOf(path);
+    },
+  };
+  expect(leadsTo(at("z0"), counting)).toStartWith(base);
+  expect(asked).toBeLessThan(100);
 });

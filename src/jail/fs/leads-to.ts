@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, MOST_LINKS } from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { readLink, statIfPresent } from "../../../ffi/files.ts";
-import { baseName, directoryOf } from "../../../ffi/paths.ts";
+import { baseName, directoryOf, pathComponents } from "../../../ffi/paths.ts";
 import { isLink, joinPath } from "./walk.ts";
 
 /** A way to find paths of the host without symbolic links. */
@@ -15,19 +15,27 @@ export interface Way {
 
 /**
  * What a path of the host leads to, without symbolic links as far as it is there. The rest, and what a link names that leads
- * nowhere, may come, or come back: whoever owns a directory above may have moved it away.
+ * nowhere, may come, or come back: whoever owns a directory above may have moved it away. Follows no more links than the
+ * kernel would (path_resolution(7)): users can make links that name each other so often that it would never end.
  */
-export function leadsTo(path: ByteString, way: Way, links = 0): ByteString {
-  if (path === "/") return path;
-  const [above, name] = [directoryOf(path), baseName(path)];
-  const directory = way.realOf(above) ?? leadsTo(above, way, links);
-  if (name === "" || name === ".") return directory;
-  if (name === "..") return directoryOf(directory);
-  const place = joinPath(directory, name);
-  const stat = attempt(() => statIfPresent(AT_FDCWD, place));
-  if (stat === undefined || !isLink(stat) || links >= MOST_LINKS) return place;
-  const real = way.realOf(place) ?? place;
-  const text = real === place && way.mayFollow(place) ? attempt(() => readLink(AT_FDCWD, place)) : undefined;
-  if (text === undefined) return real;
-  return leadsTo(text.startsWith("/") ? text : joinPath(directory, text), way, links + 1);
+export function leadsTo(path: ByteString, way: Way): ByteString {
+  const above = way.realOf(directoryOf(path));
+  let at = above ?? "/";
+  let links = 0;
+  const rest = above === undefined ? pathComponents(path).reverse() : [baseName(path)];
+  for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
+    if (name === "..") at = directoryOf(at);
+    if (name === ".." || name === "." || name === "") continue;
+    const directory = at;
+    at = joinPath(at, name);
+    const place = at;
+    const stat = attempt(() => statIfPresent(AT_FDCWD, place));
+    if (stat === undefined || !isLink(stat) || ++links > MOST_LINKS) continue;
+    at = way.realOf(place) ?? place;
+    const text = at === place && way.mayFollow(place) ? attempt(() => readLink(AT_FDCWD, place)) : undefined;
+    if (text === undefined) continue;
+    at = text.startsWith("/") ? "/" : directory;
+    rest.push(...pathComponents(text).reverse());
+  }
+  return at;
 }
