@@ -231,10 +231,10 @@ export interface KeyMerge {
 
 /** Adds new keys to the end of the text of an authorized_keys. Pure. */
 export function mergeKeys(existing: ByteString, keys: readonly KeyLine[]): KeyMerge {
-  const there = new Map<ByteString, ByteString>();
-  for (const { key, options } of keyLinesIn(existing)) if (!there.has(key)) there.set(key, options);
+  const there = Map.groupBy(keyLinesIn(existing), ({ key }) => key);
   const fresh = keys.filter(({ key }) => !there.has(key));
-  const other = keys.filter(({ key, options }) => there.has(key) && there.get(key) !== options);
+  // If sshd does not accept a login by the first line of a key, it tries the next one.
+  const other = keys.filter((one) => there.get(one.key)?.some(({ options }) => options !== one.options));
   const start = existing === "" || existing.endsWith("\n") ? existing : `${existing}\n`;
   return {
     text: fresh.length === 0 ? undefined : `${start}${fresh.map(({ line }) => `${line}\n`).join("")}`,

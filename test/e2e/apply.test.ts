@@ -213,6 +213,10 @@ const DRIFT: Readonly<Record<string, { scene: string; does: readonly string[] }>
       "+ user anna: keys 1 of 2 (not in its authorized_keys)",
     ],
   },
+  "a second line of a key, with other options": {
+    scene: `sed -i '1{p; s/^/no-pty /; s/ AAAA/\\tAAAA/}' ${HOME}/.ssh/authorized_keys`,
+    does: ["~ user anna: keys 1 of 2 (with other options in its authorized_keys)"],
+  },
   "a policy": {
     scene: `sed -i 's/^allow = sftp/allow = scp/' ${J}/etc/jailkit/jk_lsh.ini`,
     does: ["~ user files: policy differs in allow"],

@@ -116,7 +116,7 @@ function readKeyState(
   const lines = new Set(text.split("\n"));
   // Nearly always; to read thousands of files would take a second.
   const former = union(formerThere, formerIn(text, sums));
-  const merge = keys.every(({ line }) => lines.has(line)) ? undefined : mergeKeys(text, keys);
+  const merge = hasJustThese(lines, keys) ? undefined : mergeKeys(text, keys);
   return {
     lacking: merge?.added ?? 0,
     // All of them if others may have exchanged the home for one without keys: then the run says so.
@@ -125,6 +125,14 @@ function readKeyState(
     otherOptions: merge?.otherOptions ?? 0,
     stricterOptions: merge && merge.otherOptions > 0 ? strictness(text, keys) : undefined,
   };
+}
+
+/** True if the lines of a file have these keys as they are written here, and in no other line. */
+function hasJustThese(lines: ReadonlySet<ByteString>, keys: readonly KeyLine[]): boolean {
+  const written = new Set(keys.map(({ line }) => line));
+  if (!written.isSubsetOf(lines)) return false;
+  const blobs = keys.map(({ key }) => key.slice(key.indexOf(" ") + 1));
+  return lines.values().every((line) => written.has(line) || !blobs.some((blob) => line.includes(blob)));
 }
 
 /** Those keys of a file whose sums these are. */
