@@ -83,16 +83,22 @@ interface KnownAccount {
  */
 export function loginFault(account: PasswdEntry, { groups, ...known }: KnownAccount): string | undefined {
   const { uid, gid } = account;
-  const facts = gatherFacts({ ...loginOf(account, groups), known });
-  try {
-    const fault = withRightsOf({ uid, gid, groups }, () =>
+  const fault = withFacts({ ...loginOf(account, groups), known }, (facts) =>
+    withRightsOf({ uid, gid, groups }, () =>
       runChecks(facts, OWN_CHECKS).find(
         ({ name, outcome }) => outcome === "failed" && !OF_ALL.includes(name),
       ),
-    );
-    return fault && display(fault.message.replace(/^(?:abort, |ERROR: )/, ""));
+    ),
+  );
+  return fault && display(fault.message.replace(/^(?:abort, |ERROR: )/, ""));
+}
+
+/** Gathers the facts of a login, and closes its jail: thousands of users are asked about. */
+function withFacts<T>(login: Login, use: (facts: GatheredFacts) => T): T {
+  const facts = gatherFacts(login);
+  try {
+    return use(facts);
   } finally {
-    // Thousands of users are asked about.
     const root = attempt(facts.root);
     if (root !== undefined) closeJailRoot(root);
   }
@@ -108,9 +114,10 @@ export function homeRefusal(
 ): HomeRefusal | undefined {
   const { name, uid, gid } = account;
   const groups = [...groupIdsOf(name, gid), ...joins];
-  const now = gatherFacts(loginOf(account, groups));
-  const facts = home === undefined ? now : withHome(now, account, home);
-  const results = withRightsOf({ uid, gid, groups }, () => [...runChecks(facts, HOST_CHECKS)]);
+  const results = withFacts(loginOf(account, groups), (now) => {
+    const facts = home === undefined ? now : withHome(now, account, home);
+    return withRightsOf({ uid, gid, groups }, () => [...runChecks(facts, HOST_CHECKS)]);
+  });
   const fault = results.find((one) => one.name.startsWith("home-") && one.outcome === "failed");
   if (fault === undefined) return undefined;
   const why = fault.message.replace(/^abort, /, "");

@@ -84,3 +84,15 @@ test("no jail stays open: in hundreds of them all is told", () => {
   m.write(FILE, JAIL);
   for (const one of numbers) expect(stdout).toContain(`'/usr/bin/nope${one}' does not exist`);
 });
+
+test("no jail stays open whose home was looked at", () => {
+  const numbers = Array.from({ length: 30 }, (_, index) => index);
+  const sections = numbers.map(
+    (one) =>
+      `[jail /srv/new/${one}]\nsections = uidbasics\n[user n${one}]\njail = /srv/new/${one}\nallow = scp\n`,
+  );
+  m.write(FILE, sections.join(""));
+  const { stdout } = m.run(["prlimit", "--nofile=80", "jailkit", "apply"]);
+  expect(stdout.split("\n").at(-2)).toStartWith("60 changed, 0 failed, ");
+  m.write(FILE, JAIL);
+});
