@@ -25,7 +25,8 @@ const LATE = 40 * 60_000;
 // How many files of a folder are named with their time.
 const SLOWEST = 5;
 // These take longest, and begin first, so that all processors have work to the end.
-const LONG = /^(?:verdicts|remedies-check|silent-services|uploads|update-faults)\./;
+const LONG =
+  /^(?:verdicts|words|fleet|packages-size|packages-lintian|uploads|update-faults|remedies-check|silent-services)\./;
 
 function step(name: string, words: string[]): boolean {
   const result = Bun.spawnSync(words, { cwd: root, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
@@ -69,7 +70,11 @@ function tally(output: string, status: number, name: string): boolean {
 }
 
 /** Runs test files in one `bun test`, and prints its output without the tests that passed. */
-async function run(files: readonly string[], env: Record<string, string>, name: string): Promise<boolean> {
+async function runFiles(
+  files: readonly string[],
+  env: Record<string, string>,
+  name: string,
+): Promise<boolean> {
   // Several at once, on all cores, each with globals of its own.
   const apart = files.length > 1 ? ["--parallel"] : [];
   const child = Bun.spawn([bun, "test", "--timeout", "120000", ...apart, ...files], {
@@ -91,31 +96,60 @@ async function run(files: readonly string[], env: Record<string, string>, name: 
   return tally(output, status, name);
 }
 
-/** Runs the test files of a folder: those of test/unit together, others one by one, on all cores. */
-async function suite(folder: string, env: Record<string, string> = {}, only = /./): Promise<void> {
-  const path = join(root, "test", folder);
-  const files = readdirSync(path)
+/** Test files of a folder that run together. */
+interface Suite {
+  readonly folder: string;
+  readonly env?: Record<string, string>;
+  readonly only?: RegExp;
+}
+
+/** Files that run in one process, for a suite with this name. */
+interface Task {
+  readonly suite: string;
+  readonly files: readonly string[];
+  readonly env: Record<string, string>;
+}
+
+function tasksOf({ folder, env = {}, only = /./ }: Suite): Task[] {
+  const suite = [...Object.entries(env).map(([key, value]) => `${key}=${value}`), folder].join(" ");
+  const files = readdirSync(join(root, "test", folder))
     .filter((file) => file.endsWith(".test.ts") && only.test(file))
-    .sort((a, b) => Number(LONG.test(b)) - Number(LONG.test(a)) || (a < b ? -1 : 1))
+    .sort()
     .map((file) => `./test/${folder}/${file}`);
-  const name = [...Object.entries(env).map(([key, value]) => `${key}=${value}`), folder].join(" ");
-  const started = performance.now();
-  const queue = folder === "unit" ? [files] : files.map((file) => [file]);
-  const times: { file: string; seconds: number }[] = [];
-  const secondsSince = (start: number) => Math.round((performance.now() - start) / 1000);
-  let ok = true;
+  // Those of test/unit are many and short.
+  const groups = folder === "unit" ? [files] : files.map((file) => [file]);
+  return groups.map((group) => ({ suite, files: group, env }));
+}
+
+/** Runs suites, a file on each core: one that takes long leaves no core without work. Prints a line about each suite. */
+async function run(...suites: readonly Suite[]): Promise<void> {
+  const tasks = suites.flatMap(tasksOf);
+  const isLong = ({ files: [first = "", ...others] }: Task) =>
+    others.length === 0 && LONG.test(basename(first));
+  const queue = [...tasks.filter(isLong), ...tasks.filter((task) => !isLong(task))];
+  const left = Map.groupBy(tasks, ({ suite }) => suite);
+  const done = new Map<string, { ok: boolean; times: { file: string; seconds: number }[] }>();
   const work = async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
+      const { suite, files, env } = task;
       const start = performance.now();
-      ok = (await run(next, env, next.length === 1 ? `${name} ${next}` : name)) && ok;
-      times.push({ file: basename(next[0] ?? "", ".test.ts"), seconds: secondsSince(start) });
+      const ok = await runFiles(files, env, files.length === 1 ? `${suite} ${files}` : suite);
+      const result = done.getOrInsertComputed(suite, () => ({ ok: true, times: [] }));
+      result.ok &&= ok;
+      const seconds = Math.round((performance.now() - start) / 1000);
+      result.times.push({ file: basename(files[0] ?? "", ".test.ts"), seconds });
+      if (result.times.length === left.get(suite)?.length) report(suite, result.ok, result.times);
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
+}
+
+function report(suite: string, ok: boolean, times: { file: string; seconds: number }[]): void {
   times.sort((a, b) => b.seconds - a.seconds);
   const slowest = times.length > SLOWEST ? times.slice(0, SLOWEST) : [];
   const longest = slowest.map(({ file, seconds }) => `, ${file} ${seconds} s`).join("");
-  console.log(`${ok ? "ok" : "FAILED"}: ${name} (${secondsSince(started)} s${longest})`);
+  const all = times.reduce((sum, { seconds }) => sum + seconds, 0);
+  console.log(`${ok ? "ok" : "FAILED"}: ${suite} (${all} s in all${longest})`);
 }
 
 const asked = process.argv.slice(2);
@@ -126,27 +160,31 @@ if (wanted("check")) {
   step("biome check", [join(root, "node_modules/.bin/biome"), "check", "--error-on-warnings", root]);
   step("the structure", [bun, join(root, "build/check-structure.ts")]);
 }
-if (wanted("unit")) await suite("unit");
+if (wanted("unit")) await run({ folder: "unit" });
 // These two need no executables: who runs them before each commit does not wait for a build.
 const isBuildWanted = asked.length === 0 || asked.some((part) => part !== "check" && part !== "unit");
 if (isBuildWanted && step("npm run build", [bun, join(root, "build/compile.ts")])) {
   // Made here, since test files that run in parallel would each make them.
   if (wanted("e2e") || wanted("slow"))
     step("packages for the tests", [bun, join(root, "test/e2e/packages-scene.ts")]);
-  for (const folder of ["machine", "attack", "differential", "e2e", "words"])
-    if (wanted(folder)) await suite(folder);
-  if (wanted("slow")) await suite("slow", {}, /^(?!mutants)/);
+  const underPackage = /^(chrootsh|confine(?!-)|lsh|procmailwrapper|uchroot)\b/;
+  const parts: Record<string, readonly Suite[]> = {
+    ...Object.fromEntries(
+      ["machine", "attack", "differential", "e2e", "words"].map((folder) => [folder, [{ folder }]]),
+    ),
+    slow: [{ folder: "slow", only: /^(?!mutants)/ }],
+    debian: [{ folder: "differential", env: { JK_UNDER_TEST: "debian" } }],
+    // The tests of confine-* have both layouts in them.
+    package: ["attack", "differential", "e2e"].map((folder) => ({
+      ...{ folder, env: { JK_LAYOUT: "package" }, only: underPackage },
+    })),
+  };
+  await run(...Object.entries(parts).flatMap(([part, suites]) => (wanted(part) ? suites : [])));
   const day = Math.floor(Date.now() / 86_400_000);
   const shares = performance.now() > LATE ? 50 : 5;
   const some = { JK_MUTANTS_DAY: String(day), JK_MUTANTS_SHARES: String(shares) };
-  const mutants: Record<string, string> = asked.length === 0 ? some : {};
-  if (wanted("mutants")) await suite("slow", mutants, /^mutants/);
-  if (wanted("debian")) await suite("differential", { JK_UNDER_TEST: "debian" });
-  if (wanted("package")) {
-    // The tests of confine-* have both layouts in them.
-    for (const folder of ["attack", "differential", "e2e"])
-      await suite(folder, { JK_LAYOUT: "package" }, /^(chrootsh|confine(?!-)|lsh|procmailwrapper|uchroot)\b/);
-  }
+  const env: Record<string, string> = asked.length === 0 ? some : {};
+  if (wanted("mutants")) await run({ folder: "slow", env, only: /^mutants/ });
 }
 for (const { title, before } of failures)
   console.log(`\n${before.slice(-LINES_OF_FAILURE).join("\n")}\n${title}`);
