@@ -20,6 +20,12 @@ const FAULTS: readonly (readonly [name: string, script: string, why: string])[] 
   ["doubled", `usermod -d ${J}/./home//doubled doubled`, "home directory /home//doubled differs"],
   ["unplain", "usermod -d /srv//j/./home/unplain unplain", "the jail /srv//j is not the path of a directory"],
   ["shell", `sed -i '/^shell:/s#/bin/bash#/bin/zsh#' ${J}/etc/passwd`, "failed to execute shell /bin/zsh"],
+  ["lost", "usermod -s /usr/bin/jk_chrootsh lost", "the login shell /usr/bin/jk_chrootsh does not exist"],
+  [
+    "data",
+    "install -m 0644 /usr/sbin/jk_chrootsh /opt/jk_chrootsh; usermod -s /opt/jk_chrootsh data",
+    "the user cannot execute /opt/jk_chrootsh",
+  ],
   [
     "gid",
     `sed -i 's/^\\(gid:x:[0-9]*\\):100:/\\1:101:/' ${J}/etc/passwd`,
