@@ -1,6 +1,8 @@
 /** `jailkit export --declaration` declares nobody who cannot log in, and nothing that `jailkit apply` would change. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { REPORT_SCHEMAS } from "../../build/schemas.ts";
 import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -174,6 +176,28 @@ test("sections of jk_chrootsh.ini for many users are told once, and that of a li
   expect(all).toContain(`# [DEFAULT] of ${file} limits its sessions; it stays as it is\n[user good]\n`);
   m.remove(file);
   m.must(["sed", "-i", "/^member:/s#/usr/sbin/jk_lsh#/bin/bash#", `${J}/etc/passwd`]);
+});
+
+test("a home that another account has, too, is as declared for apply, config check and status", () => {
+  makeAccount("h2");
+  m.must(["useradd", "-M", "-g", "users", "-d", `${J}/./home/h2`, "-s", "/usr/sbin/jk_chrootsh", "h3"]);
+  const uid = m.must(["id", "-u", "h3"]).stdout.trim();
+  m.must(["sh", "-ec", `echo 'h3:x:${uid}:100::/home/h2:/bin/bash' >> ${J}/etc/passwd`]);
+  const { stderr } = m.must(["jailkit", "export", "--declaration", "-o", `${D}/more.ini`]);
+  expect(m.read(`${D}/more.ini`)).toContain("[user h2]\n");
+  expect(stderr).toContain("left out: user 'h3': it cannot log in now: ");
+  expect(linesOf(m, "--check")).toMatchObject({ status: 0, changes: [] });
+  expect(m.run(["jailkit", "config", "check"])).toMatchObject({ status: 0, stdout: "" });
+  const { findings } = reportOf(
+    REPORT_SCHEMAS["jailkit status"],
+    m.run(["jailkit", "status", "--json"]).stdout,
+  );
+  expect(findings.filter(({ kind }) => kind === "config")).toEqual([]);
+  // A new account does not get it.
+  m.write(`${D}/new.ini`, `[user h4]\njail = ${J}\nshell = /bin/bash\nhome = /home/h2\n`);
+  m.must(["sed", "-i", "/^\\[user h2\\]/,$d", `${D}/more.ini`]);
+  expect(m.run(["jailkit", "config", "check"]).stdout).toContain("'/home/h2' is the home of 'h");
+  for (const file of ["more.ini", "new.ini"]) m.remove(`${D}/${file}`);
 });
 
 test("a jk_chrootsh at another path is named", () => {
