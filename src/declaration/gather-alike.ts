@@ -1,5 +1,7 @@
-import { quoted } from "../cli/display.ts";
+import { withRightsOf } from "../../ffi/rights.ts";
+import { display, quoted } from "../cli/display.ts";
 import { loginFault } from "../explain/home-fault.ts";
+import { shellStep } from "../explain/programs/shell.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
 import { planLine } from "./change.ts";
@@ -28,8 +30,11 @@ export function alike(
 ): DeclaredUser | string {
   const { name, uid, gid } = account;
   const { accounts } = inside;
+  const own = host.facts.groupsOf(account);
+  const shell = withRightsOf({ uid, gid, groups: own }, () => shellStep(account.shell, account));
+  if (shell.outcome === "failed") return `it cannot log in now: ${display(shell.message)}`;
   const refused = loginFault(account, {
-    groups: host.facts.groupsOf(account),
+    groups: own,
     group: host.facts.groupByGid(gid),
     inJail: {
       named: accounts?.userByName(name),
@@ -49,7 +54,7 @@ export function alike(
   const user = { ...declared, groups };
   const { fault, changes } = lacks.length === 0 ? first : compared(user);
   if (fault !== undefined) return fault.message;
-  // A login is the same with a jk_chrootsh at another path.
+  // A login is the same with a jk_chrootsh at another path, which is there.
   const [change] = changes.filter(({ what }) => what !== "account");
   if (change !== undefined) return `'jailkit apply' would change it: ${planLine(change)}`;
   if (account.shell !== CHROOT_SHELL)

@@ -9,11 +9,12 @@ import { confineKeys } from "../config/schemas/confine.ts";
 import { policyKeys } from "../config/schemas/jails.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { expiryOf, type HostSources, isExpired, type Resident } from "../transfer/host.ts";
+import { strictFinding } from "../system/sshd/strict-modes.ts";
+import { expiryOf, type HostSources, isExpired, passwordFault, type Resident } from "../transfer/host.ts";
 import { knownKeys } from "../transfer/sections.ts";
 import { isLimitedShell } from "../users/access.ts";
-import { KEYS_LIMIT, type KeyLine, keyLinesIn, mergeKeys, readKeyLine } from "../users/key-lines.ts";
-import { type KeyPlace, keysText } from "../users/keys.ts";
+import { KEYS_LIMIT, type KeyLine, keyLinesIn, readKeyLine } from "../users/key-lines.ts";
+import { KEYS_FILE, keysText } from "../users/keys.ts";
 import { DEFAULT_GROUP } from "../users/new-account.ts";
 import { type AlikeSources, alike } from "./gather-alike.ts";
 import type { DeclaredUser } from "./model.ts";
@@ -35,9 +36,13 @@ export interface GatheredUser {
   readonly comments: readonly string[];
   /** What a declaration cannot say, or should not. */
   readonly leftOut: readonly string[];
-  /** Its primary group, which is left out, too, is one of its own, as most accounts of before have. */
-  readonly ownGroup: boolean;
+  /** The same of many users, of which one warning is enough. */
+  readonly common: readonly string[];
 }
+
+const WOULD_BE_OPEN = "one that 'jailkit apply' creates would be open";
+// As most accounts of jailkit 2 have it.
+const OWN_GROUP = `the primary group, which has the name of the user; an account that 'jailkit apply' creates gets ${quoted(DEFAULT_GROUP)}`;
 
 /** Describes a user of a jail; or why that user is left out, printable, since a declaration would change who can log in. */
 export function gatherUser(resident: Resident, sources: UserSources): GatheredUser | string {
@@ -48,22 +53,26 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
   if (shell === undefined || shell === "") return "it has no shell in the jail's etc/passwd";
   const comments: string[] = [];
   const leftOut: string[] = [];
+  const common: string[] = [];
   const expiry = expiryOf(user.name, host);
   if (expiry !== undefined && isExpired(user.name, host))
-    return `the account has expired (${expiry}), and one that 'jailkit apply' creates would not`;
+    return `the account has expired (${expiry}), and ${WOULD_BE_OPEN}`;
+  const closed = passwordFault(user.name, host);
+  if (closed !== undefined) return `${closed}, and ${WOULD_BE_OPEN}`;
   if (expiry !== undefined) leftOut.push(`its expiry date, ${expiry}`);
-  const ownGroup = local && host.facts.groupByGid(user.gid)?.name === user.name;
-  if (ownGroup) comments.push(`left out: its primary group, ${quoted(user.name)}`);
-  else leftOut.push(...(local ? lostGroup(user, host) : lostGroups(user, sources)));
+  if (local && host.facts.groupByGid(user.gid)?.name === user.name) {
+    comments.push(`left out: its primary group, ${quoted(user.name)}`);
+    common.push(OWN_GROUP);
+  } else leftOut.push(...(local ? lostGroup(user, host) : lostGroups(user, sources)));
   const place = { file: user.name, line: 0, column: 0 };
   const ofAccount = local
     ? { uid: user.uid, comment: commentOf(user, leftOut), groups: groupsOf(user, sources, leftOut) }
     : { uid: undefined, comment: undefined, groups: [] };
   const isLimited = isLimitedShell(shell);
-  const settings = settingsOf(user, sources, isLimited, comments, leftOut);
+  const settings = settingsOf(user, sources, isLimited, { comments, leftOut, common });
   if (typeof settings === "string") return settings;
   const policy = isLimited ? policyOf(user, sources, comments, leftOut) : settings;
-  const keys = sources.keys ? usableKeys({ root, home, user }, leftOut) : [];
+  const keys = sources.keys ? usableKeys(resident, root, leftOut) : [];
   const declared: DeclaredUser = {
     ...{
       name: user.name,
@@ -79,7 +88,7 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
     ...{ keys: keys.length === 0 ? undefined : keys, policy: policy.length === 0 ? undefined : policy },
   };
   const same = alike(declared, user, sources, leftOut);
-  return typeof same === "string" ? same : { user: same, comments, leftOut, ownGroup };
+  return typeof same === "string" ? same : { user: same, comments, leftOut, common };
 }
 
 /** The primary group, unless a new account gets it. */
@@ -181,8 +190,7 @@ function settingsOf(
   user: PasswdEntry,
   { host }: UserSources,
   isLimited: boolean,
-  comments: string[],
-  leftOut: string[],
+  { comments, leftOut, common }: Record<"comments" | "leftOut" | "common", string[]>,
 ): IniEntry[] | string {
   const found = sectionFor(host.settings, user, host);
   if (found === undefined) return [];
@@ -190,8 +198,14 @@ function settingsOf(
   const { entries, others } = entriesOf(section, confineKeys);
   if (!isOwn || isLimited) {
     const more = others.filter((key) => key !== "log_format").map(quoted);
-    if (entries.length > 0) comments.push(`${shown} limits its sessions; it stays as it is`);
-    else if (more.length > 0) comments.push(`${shown} has ${more.join(", ")} for it; it stays as it is`);
+    if (entries.length + more.length === 0) return [];
+    const does = entries.length > 0 ? "limits its sessions" : `has ${more.join(", ")} for it`;
+    if (isOwn) leftOut.push(`${shown}, which ${does}; it stays as it is`);
+    else {
+      comments.push(`${shown} ${does}; it stays as it is`);
+      const what = entries.length > 0 ? "limits sessions" : `has ${more.join(", ")}`;
+      common.push(`${shown}, which ${what}; it stays as it is, and another machine does not get it`);
+    }
     return [];
   }
   if (others.length === 0) return entries;
@@ -200,31 +214,37 @@ function settingsOf(
   return [];
 }
 
-/** The keys of a home that jk_jailuser would add. What follows a key is its user's, and may be meant to mislead. */
-function usableKeys(place: KeyPlace, leftOut: string[]): KeyLine[] {
+/** A line as it can be declared. What follows a key is its user's, and may be meant to mislead. */
+function declarable({ line, options, key }: KeyLine): KeyLine | undefined {
+  const plain = isPlain(line.replaceAll("\t", " ")) ? line : trim(`${options} ${key}`);
+  const read = isPlain(plain.replaceAll("\t", " ")) ? readKeyLine(plain) : undefined;
+  return read === undefined || "problem" in read ? undefined : read;
+}
+
+/** The keys of a home that jk_jailuser would add. */
+function usableKeys({ user, home }: Resident, root: JailRoot, leftOut: string[]): KeyLine[] {
   try {
-    const found = new Map<ByteString, KeyLine>();
-    let unusable = 0;
-    let length = 0;
-    const text = keysText(place);
-    for (const { line, options, key } of keyLinesIn(text)) {
-      const plain = isPlain(line.replaceAll("\t", " ")) ? line : trim(`${options} ${key}`);
-      const read = isPlain(plain.replaceAll("\t", " ")) ? readKeyLine(plain) : undefined;
-      if (read === undefined || "problem" in read) unusable++;
-      else if (!found.has(read.key)) found.set(read.key, read);
-      length += plain.length + 1;
+    const lines = keyLinesIn(keysText({ root, home, user }));
+    // sshd does not accept them. In a file that jailkit writes, it would.
+    const finding = lines.length === 0 ? undefined : strictFinding(`${user.home}/${KEYS_FILE}`, user);
+    if (finding !== undefined) {
+      leftOut.push(`its keys: others could have written them: ${display(finding.message)}`);
+      return [];
     }
-    if (length > KEYS_LIMIT) {
+    const keys: KeyLine[] = [];
+    let unusable = 0;
+    for (const [first, ...others] of Map.groupBy(lines, ({ key }) => key).values()) {
+      const read = first && declarable(first);
+      // Of several lines of a key, sshd may use any.
+      if (read !== undefined && others.every(({ options }) => options === first?.options)) keys.push(read);
+      else unusable++;
+    }
+    if (keys.reduce((length, { line }) => length + line.length + 1, 0) > KEYS_LIMIT) {
       leftOut.push(`its keys, of more than ${KEYS_LIMIT} bytes`);
       return [];
     }
-    const keys = [...found.values()];
-    // There may be several lines of a key.
-    const hasOthers = (some: readonly KeyLine[]) => mergeKeys(text, some).otherOptions > 0;
-    const certain = hasOthers(keys) ? keys.filter((key) => !hasOthers([key])) : keys;
-    unusable += keys.length - certain.length;
     if (unusable > 0) leftOut.push(`${unusable} of its keys, with doubtful options`);
-    return certain;
+    return keys;
   } catch (error) {
     if (!isReported(error)) throw error;
     leftOut.push(`its keys: ${describeError(error)}`);

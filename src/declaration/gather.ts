@@ -20,7 +20,6 @@ import { asksForFiles } from "../populate/record/requests.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { residentsOf } from "../transfer/host.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
-import { DEFAULT_GROUP } from "../users/new-account.ts";
 import { readPolicies } from "../users/policy.ts";
 import { InJail } from "./compare/in-jail.ts";
 import { Machine } from "./compare/machine.ts";
@@ -46,8 +45,13 @@ interface GatheredJail {
   readonly users: readonly DeclaredUser[];
   readonly comments: ReadonlyMap<DeclaredJail | DeclaredUser, readonly string[]>;
   readonly warnings: readonly string[];
-  /** Users whose own primary group is left out. */
-  readonly ownGroups: readonly ByteString[];
+  /** What is left out of many users. */
+  readonly common: readonly CommonLoss[];
+}
+
+interface CommonLoss {
+  readonly user: ByteString;
+  readonly what: string;
 }
 
 /** What all jails have in common. */
@@ -95,21 +99,20 @@ export function gatherDeclaration(
       comments: new Map(found.flatMap(({ comments }) => [...comments])),
       warnings: [
         ...found.flatMap(({ warnings }) => warnings),
-        ...ownGroupsWarning(found.flatMap(({ ownGroups }) => ownGroups)),
+        ...commonWarnings(found.flatMap(({ common }) => common)),
       ],
       problems,
     };
   });
 }
 
-/** One line about all users whose primary group has their own name, as jailkit 2 gave it. */
-function ownGroupsWarning([first, ...others]: readonly ByteString[]): string[] {
-  if (first === undefined) return [];
-  const who = others.length === 0 ? "" : ` and ${others.length} more users`;
-  const group = quoted(DEFAULT_GROUP);
-  return [
-    `user ${quoted(first)}${who}: left out: the primary group, which has the name of the user; an account that 'jailkit apply' creates gets ${group}`,
-  ];
+/** One line about all users of whom the same is left out. */
+function commonWarnings(losses: readonly CommonLoss[]): string[] {
+  return [...Map.groupBy(losses, ({ what }) => what)].map(([what, users]) => {
+    const [first, ...others] = users.map(({ user }) => quoted(user));
+    const who = others.length === 0 ? "" : ` and ${others.length} more users`;
+    return `user ${first}${who}: left out: ${what}`;
+  });
 }
 
 function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
@@ -133,7 +136,7 @@ function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
   const policies = () => (read ??= readPolicies(root).ini);
   const more: string[] = [];
   const users: DeclaredUser[] = [];
-  const ownGroups: ByteString[] = [];
+  const common: CommonLoss[] = [];
   const inside = new InJail(root, root.path, false);
   const residents = residentsOf(root, host, more);
   const names = new Set(residents.map(({ user }) => user.name));
@@ -151,12 +154,12 @@ function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
       lines.push(`left out: ${what}`);
     }
     users.push(gathered.user);
-    if (gathered.ownGroup) ownGroups.push(name);
+    common.push(...gathered.common.map((what) => ({ user: name, what })));
     comments.set(gathered.user, lines);
   }
   for (const line of more) warn(line, said);
   comments.set(jail, said);
-  return { jail, users, comments, warnings, ownGroups };
+  return { jail, users, comments, warnings, common };
 }
 
 /** What is neither there nor refused is not declared. */

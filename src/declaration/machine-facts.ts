@@ -1,10 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { ReportFinding } from "../config/separators.ts";
+import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import type { jailAround } from "../jail/record/around.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { absentFault } from "./compare/absent.ts";
 import type { hostHomeFault } from "./compare/look-user.ts";
+import type { OnceUser } from "./once-shape.ts";
 
 /** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */
 export interface DeclarationFacts {
@@ -21,6 +23,10 @@ export interface DeclarationFacts {
   jails(): readonly ByteString[];
   /** The file that declared a jail once. */
   declaredOnce(jail: ByteString): ByteString | undefined;
+  /** What was declared of a user once. */
+  userOnce(name: ByteString): Pick<OnceUser, "file" | "jail" | "directory"> | undefined;
+  /** The accounts in a jail. */
+  jailAccounts(jail: ByteString): Pick<JailAccounts, "userByName">;
   /** The names of the sections of jk_init.ini. */
   profiles(): readonly ByteString[];
   /** The host's own directory that is at a path, and cannot be a jail. */
@@ -46,6 +52,10 @@ export interface FactContext {
   readonly report: ReportFinding;
   /** The paths of declared jails, those of other files included. */
   readonly declared: readonly ByteString[];
+  /** The names of declared users, those of other files included. */
+  readonly users: ReadonlySet<ByteString>;
+  /** True for the path of one of these files, and for one that is gone: of another that is there, these need not know. */
+  readonly isOwnFile: (file: ByteString) => boolean;
   /** True for the path of a declared or known jail. */
   readonly isJail: (path: ByteString) => boolean;
 }

@@ -1,3 +1,4 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
@@ -12,11 +13,40 @@ import { groupOf } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
 import { otherHome } from "../users/own-home.ts";
 import { type HomeDiffers, sharesHome } from "./compare/home-differs.ts";
-import { membershipFault } from "./compare/look-user.ts";
+import { membershipFault, renamedFault } from "./compare/look-user.ts";
 import { sharedUidFault } from "./compare/uid-fault.ts";
 import { placeFault } from "./compare/user.ts";
 import type { FactContext } from "./machine-facts.ts";
 import { itemsOf, type Subject } from "./section.ts";
+
+/** What was declared of a user once, whom nothing declares any more. */
+export function formerUser(name: ByteString, { facts, users, isOwnFile }: FactContext) {
+  const once = users.has(name) ? undefined : answered(() => facts.userOnce(name));
+  return once !== undefined && isOwnFile(once.file) ? once : undefined;
+}
+
+/** Reports an account that somebody has given another name than the declared one: then nothing else is wrong with it. */
+export function reportRenamed(
+  section: IniSection,
+  subject: Subject,
+  { facts, report }: FactContext,
+): boolean {
+  const { name } = subject;
+  const { directory = false, jail = "" } = readKeys(section, userKeys);
+  const fault = answered(() =>
+    jail === "" || facts.userByName(name) !== undefined
+      ? undefined
+      : renamedFault(
+          { name, jail, directory, place: { ...subject, section } },
+          facts.jailAccounts(jail),
+          facts.userByUid,
+        ),
+  );
+  if (fault === undefined) return false;
+  const fix: Fix = { kind: "command", text: fault.remedy };
+  report(section, "error", "taken", `${quoted(name)}: ${fault.message}`, fix);
+  return true;
+}
 
 /**
  * Reports where an account is now, or would be, and not as declared, with what a directory would refuse. `ofJail`: who lives in

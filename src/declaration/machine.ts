@@ -24,16 +24,18 @@ import { tooLongSocket } from "../populate/apply/log-socket.ts";
 import { noSuchSection } from "../profile/sections.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
-import { dirsEqual, splitHome } from "../system/separator.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { dirsEqual, joinHome, normalHome, splitHome } from "../system/separator.ts";
 import { uidFault } from "../transfer/accounts.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
 import { groupNameFault, groupOf, noSuchGid } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
 import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
+import { renameAdvice } from "./compare/uid-fault.ts";
 import { meantSection, takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
-import { reportPlace } from "./machine-place.ts";
+import { formerUser, reportPlace, reportRenamed } from "./machine-place.ts";
 import { type MeantAt, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
 
@@ -100,27 +102,25 @@ function reportAbsent(section: IniSection, subject: Subject, { facts, report }: 
 /** What is wrong with a known jail that nothing declares; undefined for one that others take care of. */
 function whyNotDeclared(
   jail: ByteString,
-  facts: DeclarationFacts,
-  files: readonly ByteString[],
+  { facts, isOwnFile }: Pick<FactContext, "facts" | "isOwnFile">,
 ): { readonly severity: "error" | "warning"; readonly what: string } | undefined {
   if (answered(() => facts.exists(jail)) === false) return { severity: "error", what: "does not exist" };
   const once = answered(() => facts.declaredOnce(jail));
-  // Of another file that is there, this one need not know.
-  const isOwn = once !== undefined && (files.includes(once) || answered(() => facts.exists(once)) === false);
-  return isOwn ? { severity: "warning", what: `was once, in ${quoted(once)}` } : undefined;
+  return once !== undefined && isOwnFile(once)
+    ? { severity: "warning", what: `was once, in ${quoted(once)}` }
+    : undefined;
 }
 
 function reportUserJail(
   section: IniSection,
   jail: ByteString,
-  { facts, report, declared }: FactContext,
-  files: readonly ByteString[],
+  { facts, report, declared, isOwnFile }: FactContext,
 ): void {
   if (declared.includes(jail)) return;
   const known = answered(facts.jails);
   if (known === undefined) return;
   if (known.includes(jail)) {
-    const why = whyNotDeclared(jail, facts, files);
+    const why = whyNotDeclared(jail, { facts, isOwnFile });
     if (why === undefined) return;
     const { severity, what } = why;
     const message = `the jail ${quoted(jail)} is not declared, and ${what}: declare it with [jail ${display(jail)}], or name another one`;
@@ -159,14 +159,17 @@ function reportGroups(section: IniSection, { facts, report }: FactContext): void
   }
 }
 
-/** What contradicts the account of a name, or keeps useradd(8) from creating it. */
-function reportAccount(section: IniSection, subject: Subject, { facts, report }: FactContext): void {
+/**
+ * What contradicts the account of a name, or keeps useradd(8) from creating it. Returns whether it may be an account of another
+ * name that is no longer declared, whose home it then has.
+ */
+function reportAccount(section: IniSection, subject: Subject, context: FactContext): boolean {
+  const { facts, report } = context;
   const { name } = subject;
-  const { directory = false, uid: text = "" } = readKeys(section, userKeys);
+  const { directory = false } = readKeys(section, userKeys);
   const found = answered(() => ({ user: facts.userByName(name) }));
-  const uid = uidIn(text);
   const local = answered(facts.userNames);
-  if (found === undefined || local === undefined) return;
+  if (found === undefined || local === undefined) return false;
   const { user } = found;
   const isLocal = local.includes(name);
   const fault = user === undefined ? undefined : uidFault(user.uid);
@@ -193,15 +196,32 @@ function reportAccount(section: IniSection, subject: Subject, { facts, report }:
       fix,
     );
   }
-  if (uid !== undefined && user !== undefined && user.uid !== uid) {
+  return reportUid(section, subject, user, context);
+}
+
+/** A uid that the account does not have, or another one has. Returns the same. */
+function reportUid(
+  section: IniSection,
+  { name }: Subject,
+  user: PasswdEntry | undefined,
+  context: FactContext,
+): boolean {
+  const { facts, report } = context;
+  const { jail = "", uid: text = "" } = readKeys(section, userKeys);
+  const uid = uidIn(text);
+  if (uid === undefined) return false;
+  const place = keyPlace(section, "uid");
+  if (user !== undefined && user.uid !== uid) {
     const message = `${quoted(name)} has the uid ${user.uid} on this machine`;
-    report(keyPlace(section, "uid"), "error", "taken", message, { kind: "value", text: `${user.uid}` });
-  } else if (uid !== undefined && user === undefined) {
-    const owner = answered(() => facts.userByUid(uid));
-    if (owner === undefined) return;
-    const message = `the uid ${uid} belongs to ${quoted(owner.name)} on this machine`;
-    report(keyPlace(section, "uid"), "error", "taken", message, { kind: "none" });
+    report(place, "error", "taken", message, { kind: "value", text: `${user.uid}` });
   }
+  const owner = user === undefined ? answered(() => facts.userByUid(uid)) : undefined;
+  if (owner === undefined) return false;
+  const formerly = (one: ByteString) => formerUser(one, context);
+  const rename = renameAdvice(owner, { declared: { name, jail }, formerly });
+  const message = `the uid ${uid} belongs to ${quoted(owner.name)} on this machine`;
+  report(place, "error", "taken", rename === undefined ? message : `${message}; ${rename}`, { kind: "none" });
+  return rename !== undefined;
 }
 
 /** A home that another account has, which is not declared itself. */
@@ -210,10 +230,18 @@ function reportHome(
   subject: Subject,
   ofJail: readonly JailedUser[],
   declaredUsers: ReadonlySet<ByteString>,
-  { report }: FactContext,
+  { facts, report }: FactContext,
 ): void {
-  const { directory, home = directory ? undefined : usualHome(subject.name) } = readKeys(section, userKeys);
+  const { name } = subject;
+  const {
+    directory,
+    jail = "",
+    home = directory ? undefined : usualHome(name),
+  } = readKeys(section, userKeys);
   if (home === undefined) return;
+  // It is there as declared, whoever else has that home.
+  const account = answered(() => facts.userByName(name));
+  if (account !== undefined && dirsEqual(normalHome(account.home), joinHome(jail, home))) return;
   const other = ofJail.find(
     (one) => !declaredUsers.has(one.name) && dirsEqual(splitHome(one.home)?.home ?? "", home),
   );
@@ -247,8 +275,12 @@ export function machineProblems(
     known ??= new Set(answered(facts.jails));
     return declared.has(path) || known.has(path);
   };
-  const context: FactContext = { facts, report, declared: [...declared], isJail };
-  const files = ini.texts.map(({ file }) => file);
+  const context: FactContext = {
+    ...{ facts, report, declared: [...declared], isJail },
+    users: namesOfKind([...meant, ...others], "user"),
+    isOwnFile: (file) => files.has(file) || answered(() => facts.exists(file)) === false,
+  };
+  const files = new Set(ini.texts.map(({ file }) => file));
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
   const users = namesOfKind(meant, "user");
   for (const { section, subject } of withoutRepeated(subjects, others, report)) {
@@ -257,9 +289,9 @@ export function machineProblems(
       continue;
     }
     const jail = findEntry(section, "jail")?.value ?? "";
-    if (jail !== "") reportUserJail(section, jail, context, files);
+    if (jail !== "") reportUserJail(section, jail, context);
     reportGroups(section, context);
-    reportAccount(section, subject, context);
+    if (reportRenamed(section, subject, context) || reportAccount(section, subject, context)) continue;
     reportPlace(section, subject, byJail.get(jail) ?? [], context);
     reportHome(section, subject, byJail.get(jail) ?? [], users, context);
   }

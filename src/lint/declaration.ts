@@ -18,6 +18,7 @@ import { type MeantAt, meantSubjects } from "../declaration/meant.ts";
 import { readOnce } from "../declaration/once.ts";
 import { systemFault } from "../declaration/other-things.ts";
 import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
+import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostDirectory } from "../jail/fs/host-directories.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
@@ -42,7 +43,10 @@ function once<T>(ask: () => T): () => T {
 export function machineFacts(): DeclarationFacts {
   const accounts = once(hostAccounts);
   const memberships = once(() => accountFacts(accounts()));
-  const remembered = once(() => new Map(readOnce().jails.map(({ path, file }) => [path, file])));
+  const remembered = once(() => readOnce());
+  const jailsOnce = once(() => new Map(remembered().jails.map(({ path, file }) => [path, file])));
+  const usersOnce = once(() => new Map(remembered().users.map((user) => [user.name, user])));
+  const inJails = new Map<ByteString, JailAccounts>();
   const host = fileSystemAt();
   return {
     userByName: (name) => accounts().userByName(name),
@@ -59,7 +63,13 @@ export function machineFacts(): DeclarationFacts {
         throw error;
       });
     }),
-    declaredOnce: (jail) => remembered().get(jail),
+    declaredOnce: (jail) => jailsOnce().get(jail),
+    userOnce: (name) => usersOnce().get(name),
+    jailAccounts: (jail) =>
+      inJails.getOrInsertComputed(jail, () => {
+        using root = openJailRoot(jail);
+        return readJailAccounts(root);
+      }),
     profiles: once(() => {
       const file = loadConfig(`${CONFIG_DIRECTORY}/jk_init.ini`, { dialect: "py" });
       return (file?.sections ?? []).map(({ name }) => name);

@@ -27,7 +27,7 @@ import {
   type TransferSection,
   type TransferUser,
 } from "./document.ts";
-import { expiryOf, HostSources, type Resident, residentsOf } from "./host.ts";
+import { expiryOf, HostSources, passwordFault, type Resident, residentsOf } from "./host.ts";
 import { lostInside, lostOnHost } from "./lost.ts";
 import { sectionsOfUsers, sharedSettings } from "./policies.ts";
 import { knownKeys, SECTIONS_FILE } from "./sections.ts";
@@ -139,6 +139,12 @@ function usersOf(root: JailRoot, host: HostSources, warnings: string[]): Transfe
     if (expiry !== undefined) {
       const again = `usermod --expiredate ${shellWord(expiry)} ${operands(name)}`;
       warnings.push(`the expiry date of ${quoted(name)} is not part of the export; set it there: ${again}`);
+    }
+    const closed = passwordFault(name, host);
+    if (closed !== undefined) {
+      const close = `usermod --expiredate 1 ${operands(name)}`;
+      const open = "an account that 'jailkit import' creates would be open";
+      warnings.push(`user ${quoted(name)}: ${closed}, and ${open}; close it there: ${close}`);
     }
     return transferUser(resident, host.facts, warnings);
   });

@@ -14,6 +14,7 @@ import { fstabText, procTargets } from "../populate/apply/proc.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { accountFacts, hostAccounts, hostShadow } from "../system/host-accounts.ts";
 import { splitHome } from "../system/separator.ts";
+import { accountAge, today } from "../system/shadow.ts";
 
 const sectionsIn = (name: string): readonly IniSection[] =>
   loadConfig(`${CONFIG_DIRECTORY}/${name}`, { dialect: "c" })?.sections ?? [];
@@ -146,11 +147,23 @@ export function residentsOf(root: JailRoot, host: HostSources, warnings: string[
   });
 }
 
-/** True for an account that has expired, as one that is suspended: see shadow(5). */
-export const isExpired = (name: ByteString, host: HostSources): boolean => {
-  const { expire = -1 } = host.shadowOf(name) ?? {};
-  return expire >= 0 && expire * 86_400_000 <= Date.now();
+const ageOf = (name: ByteString, host: HostSources) => {
+  const shadow = host.shadowOf(name);
+  return shadow && accountAge(shadow, today());
 };
+
+/** True for an account that has expired, as one that is suspended: see shadow(5). */
+export const isExpired = (name: ByteString, host: HostSources): boolean =>
+  ageOf(name, host) === "account-expired";
+
+/** Why the age of its password closes an account that has not expired, also for a login by a key; undefined if it does not. */
+export function passwordFault(name: ByteString, host: HostSources): string | undefined {
+  const age = ageOf(name, host);
+  if (age === "password-expired") return "its password has expired, and so has the time to change it";
+  if (age === "password-must-change")
+    return "its password must be changed at the next login, which is impossible in a jail";
+  return undefined;
+}
 
 /** The date on which an account expires, as usermod(8) wants it, which takes 1 for long ago; undefined for never. */
 export function expiryOf(name: ByteString, host: HostSources): string | undefined {

@@ -1,6 +1,8 @@
 /** `jailkit apply` for a user whose account somebody has renamed: apply has created it, whatever its name is. */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { REPORT_SCHEMAS } from "../../build/schemas.ts";
 import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
@@ -8,7 +10,8 @@ setDefaultTimeout(120_000);
 
 const J = "/srv/customer";
 const HOME = `${J}/home/anna`;
-const FILE = "/etc/jailkit/jails.d/one.ini";
+const D = "/etc/jailkit/jails.d";
+const FILE = `${D}/one.ini`;
 const RIGHTS = `${J}/etc/jailkit/jk_lsh.ini`;
 const MEMORY = "/var/lib/jailkit/declared.json";
 const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell, sftp\n`;
@@ -17,6 +20,10 @@ const user = (name: string, key: string, more = "") =>
 
 let m: Machine;
 const declare = (text: string) => m.write(FILE, JAIL + text);
+/** What `jailkit config check` reports. */
+const found = () =>
+  reportOf(REPORT_SCHEMAS["jailkit config"], m.run(["jailkit", "config", "check", "--json", FILE]).stdout)
+    .findings;
 const has = (name: string) => m.run(["id", name]).status === 0;
 
 beforeAll(async () => {
@@ -203,6 +210,47 @@ test("while the file has the old name, the remedy is the new one with the home, 
   expect(m.read(`${J}/etc/passwd`)).toMatch(/^nora:/m);
   const gone = `done - user anna: policy in ${J} (no longer declared)`;
   expect([did(m, "--prune"), did(m, "--prune")]).toEqual([[gone], []]);
+});
+
+test("config check and status say of an account with another name what apply says, and nothing else", () => {
+  const { uid } = m.ids("anna");
+  m.must(["usermod", "-l", "nora", "anna"]);
+  for (const more of ["", `uid = ${uid}\n`, `uid = ${uid}\nhome = /home/anna\n`]) {
+    declare(user("anna", KEYS[0], more));
+    const [problem] = linesOf(m, "--check").summary.problems;
+    const message = `${problem?.message}`.replace("user anna:", "'anna':");
+    expect(found()).toMatchObject([{ line: 3, code: "taken", message, remedy: problem?.remedy }]);
+    const status = reportOf(REPORT_SCHEMAS["jailkit status"], m.run(["jailkit", "status", "--json"]).stdout);
+    expect(status.findings.filter(({ kind }) => kind === "config")).toMatchObject([
+      { message: expect.stringContaining("the account is 'nora' now") },
+    ]);
+  }
+  typeRemedy(m, `${found()[0]?.remedy}`);
+  expect([found(), linesOf(m).status]).toEqual([[], 0]);
+});
+
+test("if the name is changed in the file alone, apply and config check name the command that keeps the account", () => {
+  const { uid } = m.ids("anna");
+  const text = user("nora", KEYS[0], `uid = ${uid}\nhome = /home/anna\n`);
+  const rename = "usermod -l nora anna";
+  const advice = `to keep that account, which is no longer declared, rename it with: ${rename}`;
+  const told = () =>
+    [linesOf(m, "--check").summary.problems, found()].map((all) => all.map(({ message }) => message));
+  declare(text);
+  expect(told()).toEqual([
+    [`user nora: the uid ${uid} belongs to 'anna': declare another uid with the key 'uid'; or, ${advice}`],
+    [`the uid ${uid} belongs to 'anna' on this machine; ${advice}`],
+  ]);
+  // Somebody else's account, and one that is declared elsewhere.
+  m.write(`${D}/two.ini`, user("anna", KEYS[0]));
+  expect(`${told()}`).not.toContain(rename);
+  m.remove(`${D}/two.ini`);
+  m.must(["usermod", "-d", "/home/anna", "anna"]);
+  expect(`${told()}`).not.toContain(rename);
+  m.must(["usermod", "-d", HOME.replace("/home", "/./home"), "anna"]);
+  m.must(rename.split(" "));
+  expect([found(), linesOf(m)]).toMatchObject([[], { status: 0, summary: { problems: [] } }]);
+  expect([m.ids("nora").uid, m.exists(HOME)]).toEqual([uid, true]);
 });
 
 test("an account that has got another uid stays as it is, which is told", () => {

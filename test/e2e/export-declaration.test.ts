@@ -85,7 +85,7 @@ comment = Anna
 groups = adm, jailed
 authorized_keys = ${KEY} anna@laptop
 
-# [bob] of /etc/jailkit/jk_chrootsh.d/x.ini limits its sessions; it stays as it is
+# left out: [bob] of /etc/jailkit/jk_chrootsh.d/x.ini, which limits its sessions; it stays as it is
 [user bob]
 jail = /srv/a
 paths = /usr/bin
@@ -125,9 +125,11 @@ groups = audio
     0,
     [
       ...lost.map((what) => `jailkit export: warning: jail '/srv/a': left out: ${what}`),
+      "jailkit export: warning: user 'bob': left out: [bob] of /etc/jailkit/jk_chrootsh.d/x.ini, which limits its sessions; it stays as it is",
       "jailkit export: warning: user 'carl': left out: its expiry date, 2031-02-03",
       "jailkit export: warning: user 'dora': left out: [dora] of /etc/jailkit/jk_chrootsh.d/x.ini, which has 'env_only' too; it stays as it is",
       "jailkit export: warning: user 'frida': left out: [frida] of /srv/a/etc/jailkit/jk_lsh.ini, which has 'log_format' too; it stays as it is",
+      "jailkit export: warning: user 'frida' and 1 more users: left out: [member audio] of /etc/jailkit/jk_chrootsh.d/x.ini, which limits sessions; it stays as it is, and another machine does not get it",
       "",
     ],
   ]);
@@ -151,7 +153,7 @@ function giveGroup(jail: string, user: string, group: string): void {
 test("a user who is suspended is left out, who would be let in again where the account is created", () => {
   const { jail, user } = jailOf("paused", 5191);
   m.must(["usermod", "-L", "-e", "1", user]);
-  const what = `the account has expired (1), and one that 'jailkit apply' creates would not`;
+  const what = `the account has expired (1), and one that 'jailkit apply' creates would be open`;
   const { text, stderr } = declare(jail);
   expect(text).toContain(`# left out: user '${user}': ${what}\n`);
   expect(text).not.toContain(`[user ${user}]`);
@@ -347,7 +349,11 @@ describe("users", () => {
 [user gwen]
 `,
     );
-    expect(stderr).toBe("jailkit export: warning: user 'gwen': left out: its primary group, 'wardens'\n");
+    expect(stderr.split("\n")).toEqual([
+      "jailkit export: warning: user 'gwen': left out: its primary group, 'wardens'",
+      "jailkit export: warning: user 'gwen': left out: [group wardens] of /etc/jailkit/jk_chrootsh.d/gwen.ini, which has 'env'; it stays as it is, and another machine does not get it",
+      "",
+    ]);
     m.must(["sed", "-i", "/^wardens:/d", "/etc/group"]);
     // Without that group on the host, no login works.
     expect(declare(jail).text).toContain(
@@ -416,7 +422,7 @@ describe("users", () => {
 sections = one
 
 # left out: the comment '\\xe2\\x80\\xae'
-# left out: 2 of its keys, with doubtful options
+# left out: 1 of its keys, with doubtful options
 [user ${user}]
 jail = ${jail}
 shell = /usr/bin/sh

@@ -36,6 +36,8 @@ const facts: DeclarationFacts = {
   jailedUsers: () => [{ name: "bert", home: "/srv/a/./home/bert/", shell: "/bin/sh", jail: "/srv/a" }],
   jails: () => ["/srv/a"],
   declaredOnce: () => undefined,
+  userOnce: () => undefined,
+  jailAccounts: () => ({ userByName: () => undefined }),
   profiles: () => ["basicshell", "sftp"],
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
   systemFault: () => undefined,

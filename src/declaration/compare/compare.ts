@@ -17,7 +17,7 @@ import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import { besideAccounts } from "./closed-accounts.ts";
 import { fillingOf, requireExtras, requireFillable } from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
-import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
+import { type Former, formerOf, type LeftIn, leavingOf, movedUsers } from "./former.ts";
 import type { Gone, Note } from "./former-jails.ts";
 import { InJail } from "./in-jail.ts";
 import { insides } from "./insides.ts";
@@ -96,7 +96,10 @@ export const stopPlanning = (): void => stopIfInterrupted(UNCHANGED);
 export function compare(declaration: Declaration, before: Once, asked: Asked): Comparison {
   return withOneTree(() => {
     const { prune, others } = asked;
-    const machine = new Machine(new KeptHomes(before));
+    const all = [declaration, ...(others === undefined ? [] : [others])];
+    const scope = { ...asked, files: declaration.files };
+    const leaving = firstOf(() => new Map(leavingOf(all, before, scope).map((one) => [one.name, one])));
+    const machine = new Machine(new KeptHomes(before), (name) => leaving().get(name));
     const undeclared: string[] = [];
     const noLonger: Change[] = [];
     const notes: Note[] = [];
@@ -108,9 +111,8 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const reserved = reservedUids(declaration.users, before);
     using opened = new OpenJails(machine);
     const moved = movedUsers(declaration.users, before, machine, opened);
-    const all = [declaration, ...(others === undefined ? [] : [others])];
     const rest = notDeclared(all, before, machine, opened, asked);
-    const gone = formerOf(all, before, machine, opened, { ...asked, files: declaration.files });
+    const gone = formerOf(all, before, machine, opened, scope);
     // Users first: a jail with users is not deleted.
     const former = [...moved.former, ...(prune ? gone.former : [])];
     for (const one of former)
@@ -129,11 +131,8 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
         ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
       });
     });
-    if (!prune)
-      tellFormer(
-        gone.former.map(({ change }) => change),
-        { undeclared, noLonger },
-      );
+    const formerChanges = gone.former.map(({ change }) => change);
+    if (!prune) tellFormer(formerChanges, { undeclared, noLonger });
     // Without --prune it may have moved to a file that is not compared.
     const isWhole = asked.usual || prune;
     const out = isWhole ? gone.out : [];

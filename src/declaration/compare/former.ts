@@ -67,6 +67,16 @@ interface Formers {
   readonly out: TakenOut[];
 }
 
+/** The users whom files of the scope declared last, and no declaration has any more. */
+export function leavingOf(
+  declarations: readonly Declaration[],
+  before: Once,
+  { files, usual }: Pick<Scope, "files" | "usual">,
+): OnceUser[] {
+  const users = new Set(declarations.flatMap((one) => one.users.map(({ name }) => name)));
+  return before.users.filter(({ name, file }) => !users.has(name) && isInScope(file, files, usual));
+}
+
 /**
  * What was declared once by the files of the scope, is not in any declaration, and is there, or is to be forgotten; and why
  * jails and users of these stay, as far as that is known without `prune`.
@@ -80,7 +90,6 @@ export function formerOf(
 ): Formers {
   const mayGo = ({ file }: { file: ByteString }) => isInScope(file, files, usual);
   const jails = new Set(declarations.flatMap((one) => one.jails.map(({ path }) => path)));
-  const users = new Set(declarations.flatMap((one) => one.users.map(({ name }) => name)));
   const inhabitants = Map.groupBy(
     declarations.flatMap((one) => one.users),
     ({ jail }) => jail,
@@ -92,7 +101,7 @@ export function formerOf(
   const notes: Note[] = [];
   const faults: Fault[] = [];
   const leavers = new Leavers(machine, opened, deleteHomes, [...inhabitants.keys()]);
-  const leaving = before.users.filter((user) => !users.has(user.name) && mayGo(user));
+  const leaving = leavingOf(declarations, before, { files, usual });
   const former = innerFirst(leaving, machine).flatMap((declared): Former[] => {
     const once = whereItIs(declared, machine);
     const isIn = isStillIn(once, machine, opened);

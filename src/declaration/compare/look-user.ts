@@ -6,10 +6,12 @@ import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
+import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
+import type { HostAccounts } from "../../system/host-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { dirsEqual, splitHome } from "../../system/separator.ts";
 import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
@@ -50,7 +52,8 @@ export function userState(
     nothing = { ...nothing, account, local: account !== undefined && machine.facts.isLocal(declared.name) };
     const groups = groupsOrFault(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside, machine);
-    const renamed = account === undefined ? renamedFault(declared, inside, machine) : undefined;
+    const renamed =
+      account === undefined ? renamedFault(declared, inside.accounts, machine.accounts.userByUid) : undefined;
     const shared = account && sharedUidFault(declared, account, machine.laterByUid);
     const fault = shared ?? groups.fault ?? home?.fault ?? renamed ?? newFault(declared, account, machine);
     // Of an account that is there, something may have to be taken away all the same.
@@ -88,10 +91,14 @@ export function userState(
  * Why no account is created for a name that somebody has changed with usermod(8): the account has another one now, by the uid of
  * the line in the jail, and its home there.
  */
-function renamedFault(declared: DeclaredUser, { accounts }: InJail, machine: Machine): FaultText | undefined {
+export function renamedFault(
+  declared: Pick<DeclaredUser, "name" | "jail" | "directory" | "place">,
+  accounts: Pick<JailAccounts, "userByName"> | undefined,
+  userByUid: HostAccounts["userByUid"],
+) {
   const { name, jail, directory } = declared;
   const line = directory ? undefined : accounts?.userByName(name);
-  const owner = line && machine.accounts.userByUid(line.uid);
+  const owner = line && userByUid(line.uid);
   const split = splitHome(owner?.home ?? "");
   if (owner === undefined || split === undefined || normalPath(split.jail) !== jail) return undefined;
   // With a line of its own it is another account.
@@ -100,7 +107,7 @@ function renamedFault(declared: DeclaredUser, { accounts }: InJail, machine: Mac
   const { lines, remedy } = renamedLines(declared, owner.name, normalPath(split.home));
   const shown = lines.map(quoted).join(" and ");
   const message = `the account is ${quoted(owner.name)} now, by its uid ${owner.uid} and its home: write ${shown} in place of ${quoted(`[user ${name}]`)}`;
-  return { code: "user-exists", message, remedy };
+  return { code: "user-exists", message, remedy } as const;
 }
 
 /** Why useradd(8) would refuse a new account: known first, so that no right is given to a name that nobody has. */
@@ -110,7 +117,8 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   const message = newNameFault(name, DECLARED);
   if (message !== undefined) return { code: "bad-name", message } as const;
   if (uid === undefined) return undefined;
-  return uidFault(uid, machine.laterByUid) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
+  const wanted = { declared, formerly: machine.noLonger };
+  return uidFault(uid, machine.laterByUid, wanted) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
 }
 
 /** Why an account of a directory is not made a member of groups, and the commands that do so. Pure. */

@@ -20,7 +20,7 @@ import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import type { KeptHomes } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
-import type { KeptHome } from "../once-shape.ts";
+import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
 import type { SectionNeeds } from "./jail.ts";
 
@@ -99,8 +99,11 @@ export class Machine extends HostSources {
   /** What the path of a jail names, whether or not it is there: equal for paths that a mount makes the same. */
   placeOf = (jail: ByteString): string => this.#places.getOrInsertComputed(jail, placeOf);
 
-  /** `kept`: homes that stay without their accounts. */
-  constructor(readonly kept: KeptHomes) {
+  /** `kept`: homes that stay without their accounts; `noLonger`: what was declared once of a user whom nothing declares now. */
+  constructor(
+    readonly kept: KeptHomes,
+    readonly noLonger: (name: ByteString) => OnceUser | undefined = () => undefined,
+  ) {
     super();
   }
 

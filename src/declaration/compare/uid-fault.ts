@@ -1,14 +1,42 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { splitHome } from "../../system/separator.ts";
+import { newNameFault } from "../../users/new-account.ts";
 import type { DeclaredUser } from "../model.ts";
+import type { OnceUser } from "../once-shape.ts";
 import { DECLARED } from "./intent.ts";
 
+/** Who wants a uid, and what was declared of the account that has it, if nothing declares that any more. */
+interface Wanted {
+  readonly declared: Pick<DeclaredUser, "name" | "jail">;
+  readonly formerly: (name: ByteString) => Pick<OnceUser, "jail" | "directory"> | undefined;
+}
+
 /** Why no account can be created with a uid. */
-export function uidFault(uid: number, userByUid: (uid: number) => PasswdEntry | undefined) {
+export function uidFault(uid: number, userByUid: (uid: number) => PasswdEntry | undefined, wanted?: Wanted) {
   const owner = userByUid(uid);
   if (owner === undefined) return undefined;
-  const message = `${uidOfOther(uid, owner)}: ${DECLARED.uid}`;
+  const rename = wanted && renameAdvice(owner, wanted);
+  const or = rename === undefined ? "" : `; or, ${rename}`;
+  const message = `${uidOfOther(uid, owner)}: ${DECLARED.uid}${or}`;
   return { code: "uid-taken", message } as const;
+}
+
+/** The way that keeps an account of which the name alone is declared otherwise, printable; undefined for another one. */
+export function renameAdvice(
+  owner: PasswdEntry,
+  { declared: { name, jail }, formerly }: Wanted,
+): string | undefined {
+  const split = splitHome(owner.home);
+  const isThere = split !== undefined && normalPath(split.jail) === jail;
+  const once = isThere ? formerly(owner.name) : undefined;
+  if (once === undefined || once.directory || once.jail !== jail) return undefined;
+  if (newNameFault(name, DECLARED) !== undefined) return undefined;
+  const command = `usermod -l ${shellWord(name)} ${operands(owner.name)}`;
+  return `to keep that account, which is no longer declared, rename it with: ${command}`;
 }
 
 /**
