@@ -1,13 +1,16 @@
+import { SIGKILL, SIGSTOP } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { isProcessOf, killAllOf } from "../../ffi/process.ts";
 import { JailkitError } from "../cli/error.ts";
 import { hostUser } from "../system/name-services.ts";
-import { processesOf } from "../system/processes.ts";
-import { whatRuns } from "./sessions.ts";
+import { processesOf, signalEachOf } from "../system/processes.ts";
+import { shownPids, whatRuns } from "./sessions.ts";
 
 // What is killed needs a moment to end: this long, in milliseconds, so often.
 const PAUSE = 20;
 const MOST_PASSES = 250;
+// Those that start others all the time are looked for so often before some are killed.
+const MOST_SWEEPS = 50;
 
 /** The uids of which one has no process, the highest ones that every user namespace of a container has. */
 const HIGHEST_SPARE = 65533;
@@ -17,6 +20,18 @@ function spareUid(uid: number): number {
   for (let spare = HIGHEST_SPARE; spare > 0; spare--)
     if (spare !== uid && !isProcessOf(spare) && hostUser(spare) === undefined) return spare;
   throw new JailkitError("failed", 1, "all user ids are in use");
+}
+
+/** Ends those that one kill(2) for all does not reach. */
+function endOneByOne(uid: number): void {
+  // While they are stopped they start no others, and keep their places among those that their user may have.
+  const stopped = new Set<number>();
+  for (let sweep = 0; sweep < MOST_SWEEPS; sweep++) {
+    const before = stopped.size;
+    for (const pid of signalEachOf(uid, SIGSTOP).sent) stopped.add(pid);
+    if (stopped.size === before) break;
+  }
+  signalEachOf(uid, SIGKILL);
 }
 
 /**
@@ -30,8 +45,7 @@ export function terminate(uid: number): readonly number[] {
   for (let pass = 0; ; pass++) {
     const runs = whatRuns(uid);
     if (runs === undefined) return pids;
-    if (pass === MOST_PASSES)
-      throw new JailkitError("has-processes", 1, `processes with the uid ${uid} go on (${runs})`);
+    if (pass === MOST_PASSES) throw goOn(uid, runs);
     if (pass > 0) Bun.sleepSync(PAUSE);
     try {
       killAllOf(uid, spare);
@@ -39,5 +53,13 @@ export function terminate(uid: number): readonly number[] {
       // None is left that it may signal.
       if (!isErrno(error, "ESRCH")) throw error;
     }
+    endOneByOne(uid);
   }
+}
+
+function goOn(uid: number, runs: string): JailkitError {
+  const { ofRoot } = signalEachOf(uid, 0);
+  const whose =
+    ofRoot.length === 0 ? "" : `; root's are not ended: stop their services (${shownPids(ofRoot)})`;
+  return new JailkitError("has-processes", 1, `processes with the uid ${uid} go on (${runs})${whose}`);
 }

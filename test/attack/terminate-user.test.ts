@@ -10,12 +10,35 @@ import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
 
+const KEEPER = "/usr/local/bin/keeper";
+/** Starts it, waits for its first line or its end, and never for its process. */
+const PARENT = `import subprocess, sys
+child = subprocess.Popen(["${KEEPER}", sys.argv[1]], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+child.stdout.readline()
+print(child.pid, flush=True)
+sys.stdin.readline()`;
+
+/** Acts for a user, as file servers do. */
+const ACTING = `import os, sys
+os.seteuid(int(sys.argv[1]))
+print(os.getpid(), flush=True)
+sys.stdin.readline()`;
+
 let m: Machine;
 let running: MachineProcess[] = [];
 
 beforeAll(async () => {
   m = await openMachine({ under: "ours" });
   for (const name of ["eve", "ines"]) m.addUser(name);
+  m.must([
+    "install",
+    "-o",
+    "eve",
+    "-m",
+    "4755",
+    compiledC(join(checkout, "test/attack/uid-keeper.c")),
+    KEEPER,
+  ]);
 });
 afterEach(async () => {
   for (const one of running) one.end();
@@ -67,6 +90,53 @@ test("so do those of a uid without an account, and those that end as soon as the
   });
   m.must(endSessions(4321).split(" "));
   expect(m.run(["pgrep", "-U", "4321"])).toMatchObject({ status: 1, stdout: "" });
+});
+
+/** A process of ines with a uid of eve; its pid. */
+async function keeper(how: string): Promise<{ parent: MachineProcess; pid: string }> {
+  const parent = m.start(["python3", "-c", PARENT, how], { user: "ines" });
+  running.push(parent);
+  return {
+    parent,
+    pid: await parent.until(({ stdout }) => (stdout.endsWith("\n") ? stdout.trim() : undefined)),
+  };
+}
+
+/** Whether there is a process with this real uid, seen or not. */
+const isThere = (uid: number) =>
+  m.run(["python3", "-c", `import os; os.getpriority(os.PRIO_USER, ${uid})`]).status === 0;
+
+test.each(["effective", "other thread", "only thread left", "hidden", "many"])(
+  "so do those of others with the uid that no process of the user can signal, and no other one of theirs (%s)",
+  async (how) => {
+    const { parent } = await keeper(how);
+    const before = terminate("--dry-run", "eve").stdout;
+    if (how !== "hidden") expect(before).toContain("eve: would end ");
+    expect(terminate("eve")).toMatchObject({ status: 0, stdout: "", stderr: "" });
+    parent.write("\n");
+    expect((await parent.ended).status).toBe(0);
+    expect(isThere(m.ids("ines").uid)).toBe(false);
+  },
+);
+
+test("what has ended does not count, though nobody has waited for it", async () => {
+  const { pid } = await keeper("ended");
+  m.must(["sh", "-c", `until grep -q '^State:.Z' /proc/${pid}/status; do :; done`]);
+  expect(isThere(m.ids("eve").uid)).toBe(true);
+  expect(terminate("-v", "eve")).toMatchObject({ status: 0, stdout: "", stderr: "" });
+  const { pid: other } = await keeper("effective");
+  expect(terminate("-v", "eve")).toMatchObject({ status: 0, stdout: `eve: ended ${other}\n`, stderr: "" });
+  expect(m.read(`/proc/${other}/status`)).toContain("State:\tZ");
+});
+
+test("processes of root that act for the user do not end, and the message says so", async () => {
+  const server = m.start(["python3", "-c", ACTING, String(m.ids("eve").uid)]);
+  running.push(server);
+  const pid = await server.until(({ stdout }) => (stdout.endsWith("\n") ? stdout.trim() : undefined));
+  const { status, stderr } = terminate("eve");
+  expect([status, stderr]).toEqual([1, expect.stringContaining(`go on (${pid}); root's are not ended`)]);
+  server.write("\n");
+  expect((await server.ended).status).toBe(0);
 });
 
 test("the user can neither signal the process that ends the others, nor enter its root directory", async () => {
