@@ -125,6 +125,16 @@ function isOf(proc: number, pid: number, ids: ReadonlySet<string>, uid: number):
 const isInNamespaceOf = (proc: number, pid: number, uid: number): boolean =>
   new RegExp(`^ *\\d+ +${uid} +1$`, "m").test(readOf(proc, pid, "uid_map"));
 
+/** The largest range of uids that there are for this process (user_namespaces(7)). Throws SystemError. */
+export function mappedUids(): { first: number; count: number } {
+  const lines = withFd(openProc(), (proc) => readOf(proc, "self", "uid_map").trim().split("\n"));
+  const ranges = lines.map((line) => {
+    const [first = 0, , count = 0] = line.trim().split(/ +/).map(Number);
+    return { first, count };
+  });
+  return ranges.reduce((largest, range) => (range.count > largest.count ? range : largest));
+}
+
 /** The user ids of a process, of all its threads that have not ended: one may have kept what the others have given up. */
 export function uidsOf(
   proc: number,

@@ -139,6 +139,44 @@ test("processes of root that act for the user do not end, and the message says s
   expect((await server.ended).status).toBe(0);
 });
 
+test("nor do those with the real uid that is not the user's meanwhile, if they start between two attempts", async () => {
+  const { uid } = m.ids("eve");
+  const server = m.start(["python3", "-c", ACTING, String(uid)]);
+  running.push(server);
+  await server.until(({ stdout }) => (stdout === "" ? undefined : true));
+  const spares = new Set<number>();
+  const others: MachineProcess[] = [];
+  const startAs = (other: number) => {
+    const one = m.start(["sh", "-c", "read x"], { user: { uid: other, gid: other } });
+    others.push(one);
+    running.push(one);
+    m.must(["sh", "-c", `until grep -q '^Uid:.${other}\\>' /proc/[0-9]*/status; do :; done`]);
+  };
+  const { status } = await runWithStops(
+    m,
+    ["jailkit", "terminate-user", "eve"],
+    { calls: ["setresuid"] },
+    (call) => {
+      // Each thread makes the call.
+      const [, spare, user] = /\((\d+), (\d+), 0\)/.exec(call) ?? [];
+      if (user === String(uid)) {
+        spares.add(Number(spare));
+        // The highest one that is in each user namespace, and that no account has.
+        if (others.length === 0) startAs(65533);
+      } else if (spares.size === others.length) {
+        const [first = 0, second] = spares;
+        if (second === undefined) startAs(first);
+        else server.end();
+      }
+    },
+  );
+  expect(status).toBe(0);
+  for (const one of others) one.write("\n");
+  expect(await Promise.all(others.map(async ({ ended }) => (await ended).status))).toEqual([0, 0]);
+  expect(spares.size).toBe(2);
+  for (const spare of spares) expect(spare).toBeGreaterThan(2 ** 31 - 2);
+});
+
 test("the user can neither signal the process that ends the others, nor enter its root directory", async () => {
   const seen: unknown[] = [];
   const { uid } = m.ids("eve");
