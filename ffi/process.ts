@@ -15,6 +15,7 @@ const HIGHEST = 63;
 
 const SYS_getpriority = arm ? 141 : 140;
 const PRIO_USER = 2;
+const SYS_pidfd_send_signal = 424;
 
 const CLONE_THREAD = 0x10000;
 const SAME = 0xffffffff;
@@ -169,10 +170,10 @@ export function isProcessOf(uid: number): boolean {
 }
 
 /**
- * Ends all processes of a user, but for this one, by one kill(2), which the kernel makes at once: who sends signals one by one
- * misses processes that end as soon as they have started another. `spare` is a uid that has no process. Only its effective id
- * is the user's meanwhile: so the user can neither signal this process nor trace it or enter its /proc/PID/root, which is
- * outside of the jail. Needs root. Throws `SystemError`, "kill" with ESRCH if there was none.
+ * Ends all processes with the real or saved id of a user, but for this one, by one kill(2), which the kernel makes at once: who
+ * sends signals one by one misses processes that end as soon as they have started another. `spare` is a uid that has no process:
+ * one that has it ends as well. Only the effective id of this process is the user's meanwhile: so the user can neither signal it
+ * nor trace it or enter its /proc/PID/root, which is outside of the jail. Needs root. Throws `SystemError`, "kill" with ESRCH if there was none.
  */
 export function killAllOf(uid: number, spare: number): void {
   if (uid === 0 || spare === 0) throw new SystemError(C.EINVAL, "kill", undefined);
@@ -183,6 +184,11 @@ export function killAllOf(uid: number, spare: number): void {
   } finally {
     becomeUser(0);
   }
+}
+
+/** Sends a signal to the process of an open directory of proc(5), and to no other one that gets its pid. False if that fails. */
+export function sendSignal(directory: number, signal: number): boolean {
+  return syscall(SYS_pidfd_send_signal, directory, signal) === 0;
 }
 
 /** setresuid(2) with one id for all three, checked. Throws `SystemError`. */

@@ -1,17 +1,9 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import {
-  close,
-  openAt,
-  ownerAt,
-  readDirectory,
-  readFileIfPresent,
-  readLink,
-  withFd,
-} from "../../ffi/files.ts";
+import { close, openAt, openIfPresent, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { JailkitError } from "../cli/error.ts";
+import { isProcessOf, sendSignal } from "../../ffi/process.ts";
 import { noProc } from "./mountinfo.ts";
 import { isProc } from "./mounts.ts";
 
@@ -19,6 +11,8 @@ import { isProc } from "./mounts.ts";
 const UIDS = /^Uid:\t(\d+)\t(\d+)\t(\d+)/m;
 /** Its number of threads, each of which has ids of its own. */
 const THREADS = /^Threads:\t(\d+)/m;
+/** One that has ended, and has no rights any more. Nobody has waited for it, and perhaps nobody will. */
+const ZOMBIE = /^State:\t[ZX]/m;
 
 /** Opens /proc. Throws JailkitError "no-proc" if proc(5) is not mounted there. */
 export function openProc(): number {
@@ -34,25 +28,58 @@ export function openProc(): number {
 }
 
 /** The pids in an open /proc. */
-const pidsIn = (proc: number) =>
+export const pidsIn = (proc: number) =>
   readDirectory(proc).flatMap(({ name }) => (/^\d+$/.test(name) ? [Number(name)] : []));
 
-/**
- * The pids of all processes that run as `uid` (real, effective or saved) or can come back to it, without those that end
- * meanwhile, so that some may be hidden: see isProcessOf. Throws JailkitError if /proc is not mounted.
- */
-export function processesOf(uid: number): number[] {
-  const isItsOwn = (proc: number, pid: number) => {
-    const ids = uidsOf(proc, pid);
-    const [real] = ids;
-    return ids.has(String(uid)) || (uid !== 0 && real !== "0" && isInNamespaceOf(proc, pid, uid));
-  };
-  return withFd(openProc(), (proc) => pidsIn(proc).filter((pid) => isItsOwn(proc, pid)));
+// What has ended when it is looked at may have started another one before, so all are listed again, so often.
+export const MOST_PASSES = 100;
+
+/** The processes of a user, as proc(5) shows them. */
+interface Processes {
+  readonly pids: readonly number[];
+  /** Some had the real uid, and have ended: the kernel counts them until another process has waited for them (isProcessOf). */
+  readonly hasZombies: boolean;
+  /** Each process that was listed was there when it was looked at, in the last pass over them. */
+  readonly isComplete: boolean;
 }
 
-/** True for a process in a user namespace that maps this one id: there it may have one of subuid(5), and can take this one. */
-const isInNamespaceOf = (proc: number, pid: number, uid: number): boolean =>
-  new RegExp(`^ *\\d+ +${uid} +1$`, "m").test(readOf(proc, pid, "uid_map"));
+/**
+ * All processes that run as `uid` (real, effective or saved) or can come back to it, without those that end before they are
+ * looked at in each of many passes, so that some may be hidden. The id for files alone (setfsuid(2)) does not count: only root
+ * can have it, as a file server that acts for the user. Throws JailkitError if /proc is not mounted.
+ */
+export function lookForProcesses(uid: number): Processes {
+  return withFd(openProc(), (proc) => {
+    const seen = new Set<number>();
+    let hasZombies = false;
+    for (let pass = 0; ; pass++) {
+      const found = lookOnce(proc, uid, seen);
+      hasZombies ||= found.hasZombies;
+      const isEnough = found.isComplete || found.pids.length > 0 || pass === MOST_PASSES;
+      if (isEnough || (!hasZombies && isProcessOf(uid))) return { ...found, hasZombies };
+    }
+  });
+}
+
+/** One pass, over those that are not `seen` yet. */
+function lookOnce(proc: number, uid: number, seen: Set<number>): Processes {
+  const pids: number[] = [];
+  let [hasZombies, isComplete] = [false, true];
+  // Those that were started last come first, or the most short-lived would have ended by then.
+  for (const pid of pidsIn(proc).reverse()) {
+    if (seen.has(pid)) continue;
+    seen.add(pid);
+    const status = readStatus(proc, pid);
+    const ids = uidsOf(proc, pid, status);
+    if (ZOMBIE.test(status) && UIDS.exec(status)?.[1] === String(uid)) hasZombies = true;
+    if (ids.size === 0) isComplete = false;
+    else if (isOf(proc, pid, ids, uid)) pids.push(pid);
+  }
+  return { pids: pids.reverse(), hasZombies, isComplete };
+}
+
+/** The pids of the same. */
+export const processesOf = (uid: number): readonly number[] => lookForProcesses(uid).pids;
 
 /** The same for many uids: all processes are looked at once, now. */
 export function processesByUid(): (uid: number) => readonly number[] {
@@ -64,18 +91,65 @@ export function processesByUid(): (uid: number) => readonly number[] {
   return (uid) => found.get(String(uid)) ?? [];
 }
 
-/** The user ids of a process, of all its threads: one may have kept what the others have given up. */
-function uidsOf(proc: number, pid: number | ByteString): ReadonlySet<string> {
-  const status = readStatus(proc, pid);
-  const uids = new Set(UIDS.exec(status)?.slice(1));
+/**
+ * Sends a signal to each process that has `uid` as one of its ids and none of root, one by one: not only to those that a process
+ * of the user could signal (kill(2)), but also to those with the effective id alone, or with the ids in one of their threads.
+ * Returns their pids, and those of the processes of root that have the id. Throws JailkitError if /proc is not mounted.
+ */
+export function signalEachOf(uid: number, signal: number): { sent: number[]; ofRoot: number[] } {
+  const sent: number[] = [];
+  const ofRoot: number[] = [];
+  withFd(openProc(), (proc) => {
+    for (const pid of pidsIn(proc).reverse()) {
+      const directory = openIfPresent(proc, String(pid), O_RDONLY | O_DIRECTORY);
+      if (directory === undefined) continue;
+      // What has this descriptor gets the signal, and never another process that has its pid by then.
+      withFd(directory, (fd) => {
+        const ids = uidsOf(fd, ".");
+        if (!ids.has(String(uid))) return;
+        if (ids.has("0")) ofRoot.push(pid);
+        else if (sendSignal(fd, signal)) sent.push(pid);
+      });
+    }
+  });
+  return { sent, ofRoot };
+}
+
+/** Whether a process with these user ids runs as `uid`, or can come back to it. */
+function isOf(proc: number, pid: number, ids: ReadonlySet<string>, uid: number): boolean {
+  const [real] = ids;
+  return ids.has(String(uid)) || (uid !== 0 && real !== "0" && isInNamespaceOf(proc, pid, uid));
+}
+
+/** True for a process in a user namespace that maps this one id: there it may have one of subuid(5), and can take this one. */
+const isInNamespaceOf = (proc: number, pid: number, uid: number): boolean =>
+  new RegExp(`^ *\\d+ +${uid} +1$`, "m").test(readOf(proc, pid, "uid_map"));
+
+/** The largest range of uids that there are for this process (user_namespaces(7)). Throws SystemError. */
+export function mappedUids(): { first: number; count: number } {
+  const lines = withFd(openProc(), (proc) => readOf(proc, "self", "uid_map").trim().split("\n"));
+  const ranges = lines.map((line) => {
+    const [first = 0, , count = 0] = line.trim().split(/ +/).map(Number);
+    return { first, count };
+  });
+  return ranges.reduce((largest, range) => (range.count > largest.count ? range : largest));
+}
+
+/** The user ids of a process, of all its threads that have not ended: one may have kept what the others have given up. */
+export function uidsOf(
+  proc: number,
+  pid: number | ByteString,
+  status = readStatus(proc, pid),
+): ReadonlySet<string> {
+  const uids = new Set(idsIn(status));
   if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;
   for (const thread of namesIn(proc, `${pid}/task`))
-    for (const uid of UIDS.exec(readStatus(proc, `${pid}/task/${thread}`))?.slice(1) ?? []) uids.add(uid);
+    for (const uid of idsIn(readStatus(proc, `${pid}/task/${thread}`))) uids.add(uid);
   return uids;
 }
 
-// What has ended when it is looked at may have started another one before, so all are listed again, so often.
-const MOST_PASSES = 100;
+const idsIn = (status: ByteString): readonly string[] =>
+  ZOMBIE.test(status) ? [] : (UIDS.exec(status)?.slice(1) ?? []);
 
 /**
  * Calls `examine` with the path, in an open /proc, of each thread of a process: each can have a root and descriptors of its
@@ -114,116 +188,13 @@ function hasEnded(proc: number, pid: number | ByteString): boolean {
 }
 
 /** The names in a directory of an open /proc; none if the process has ended. */
-function namesIn(proc: number, directory: ByteString): ByteString[] {
+export function namesIn(proc: number, directory: ByteString): ByteString[] {
   try {
     return withFd(openAt(proc, directory, O_RDONLY | O_DIRECTORY), (fd) =>
       readDirectory(fd).map(({ name }) => name),
     );
   } catch (error) {
     if (isErrno(error, "ENOENT", "ESRCH")) return [];
-    throw error;
-  }
-}
-
-/** A process that has a uid, or can get it. */
-export interface Holder {
-  readonly pid: number;
-  /** If that is only possible, because of an io_uring: the uids of the process. */
-  readonly ringOf?: ReadonlySet<string>;
-}
-
-/**
- * For each of `uids` that a process has, or can get by a setuid program that it executes or has open, which need have no name
- * any more, such a process. What a process of another user than root has in an io_uring(7) is not known: the rights of any user,
- * or any file. Throws SystemError, and JailkitError if /proc is not mounted, or if processes end all the time before they can be
- * looked at.
- */
-export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, Holder> {
-  const found = new Map<number, Holder>();
-  const rings: Holder[] = [];
-  const note = (uid: number | undefined, pid: number) => {
-    if (uid !== undefined && uids.has(uid)) found.getOrInsert(uid, { pid });
-  };
-  withFd(openProc(), (proc) => {
-    const seen = new Set<number>();
-    for (let pass = 0; pass < MOST_PASSES; pass++) {
-      let isMissed = false;
-      for (const pid of pidsIn(proc)) {
-        if (seen.has(pid)) continue;
-        seen.add(pid);
-        const held = holdsOf(proc, pid, (uid) => note(uid, pid));
-        if (held.ringOf !== undefined) rings.push({ pid, ringOf: held.ringOf });
-        if (!held.isSeen) isMissed = true;
-      }
-      if (!isMissed) return;
-    }
-    throw passing("processes");
-  });
-  const [ring] = rings;
-  if (ring !== undefined) for (const uid of uids) found.getOrInsert(uid, ring);
-  return found;
-}
-
-const passing = (what: string) => new JailkitError("failed", 1, `${what} end before they can be looked at`);
-
-interface Held extends Pick<Holder, "ringOf"> {
-  /** False if the process has ended. */
-  readonly isSeen: boolean;
-}
-
-/** Notes the uids that a process has or can get, as holdersOf. Throws SystemError and JailkitError. */
-function holdsOf(proc: number, pid: number, note: (uid: number | undefined) => void): Held {
-  const own = uidsOf(proc, pid);
-  for (const uid of own) note(Number(uid));
-  // Root has no need of it.
-  if (own.size === 1 && own.has("0")) return { isSeen: true };
-  let hasRing = false;
-  let isMapped: boolean | undefined;
-  const seen = examineThreads(proc, pid, (thread) => {
-    const open = namesIn(proc, `${thread}/fd`).map((name) => `${thread}/fd/${name}`);
-    hasRing ||= open.some((path) => linkOf(proc, path) === RING);
-    // Once: threads have one memory, and may be many.
-    isMapped ??= mapsRing(proc, thread);
-    // The program comes last: a thread that has ended executes none, and what it had open was not seen.
-    const owners = [...open, `${thread}/exe`].map((path) => ownerOfOpen(proc, path));
-    for (const uid of owners) note(uid);
-    return owners.at(-1) !== undefined;
-  });
-  if (seen === "unknown") throw passing(`threads of the process ${pid}`);
-  return { isSeen: seen === "examined", ...(hasRing || isMapped ? { ringOf: own } : {}) };
-}
-
-/** What proc(5) calls an io_uring, and no file. */
-const RING = "anon_inode:[io_uring]";
-const MOST_MAPS = 1 << 26;
-
-/** Whether an io_uring is in the memory of a thread, or may be, as in one of too many parts; undefined if it has ended. */
-function mapsRing(proc: number, thread: ByteString): boolean | undefined {
-  try {
-    const maps = readOf(proc, thread, "maps", MOST_MAPS);
-    return maps === "" ? undefined : maps.includes(` ${RING}\n`);
-  } catch (error) {
-    if (isErrno(error, "EFBIG")) return true;
-    throw error;
-  }
-}
-
-/** The text of a link of proc(5); undefined if it is not there any more. */
-function linkOf(proc: number, path: ByteString): ByteString | undefined {
-  try {
-    return readLink(proc, path);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ESRCH")) return undefined;
-    throw error;
-  }
-}
-
-/** The owner of what a link of proc(5) is; undefined if it is not there any more. */
-function ownerOfOpen(proc: number, path: ByteString): number | undefined {
-  try {
-    return ownerAt(proc, path, true);
-  } catch (error) {
-    if (isErrno(error, "ESRCH")) return undefined;
     throw error;
   }
 }
@@ -249,10 +220,11 @@ export function rootRuns(names: ReadonlySet<ByteString>): boolean {
   );
 }
 
-/** The text of proc_pid_status(5); "" if the process has ended. */
+/** That of proc_pid_status(5). */
 const readStatus = (proc: number, pid: number | ByteString): ByteString => readOf(proc, pid, "status");
 
-function readOf(
+/** The text of a file of proc(5); "" if the process has ended. */
+export function readOf(
   proc: number,
   pid: number | ByteString,
   name: "status" | "uid_map" | "maps",

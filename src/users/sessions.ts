@@ -2,7 +2,7 @@ import { isProcessOf } from "../../ffi/process.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { endSessions, processesOf } from "../system/processes.ts";
+import { endSessions, lookForProcesses } from "../system/processes.ts";
 
 // A user may have thousands.
 const MOST_PIDS = 20;
@@ -15,11 +15,13 @@ export function shownPids(pids: readonly number[]): string {
 
 /**
  * What runs as a user, for a message; undefined only if nothing does. It is asked before what must not be done beside a process.
- * Not seen is, of processes that end as soon as they have started another, one with a uid of subuid(5) alone.
+ * Of processes that end as soon as they have started another, one is only seen for sure if it has the real uid.
  */
 export function whatRuns(uid: number): string | undefined {
-  const pids = processesOf(uid);
+  const { pids, hasZombies, isComplete } = lookForProcesses(uid);
   if (pids.length > 0) return shownPids(pids);
+  // Zombies, which nothing can end, are all that the kernel counts then.
+  if (hasZombies && isComplete) return undefined;
   return isProcessOf(uid) ? "each ends as soon as it has started another one" : undefined;
 }
 

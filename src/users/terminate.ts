@@ -1,22 +1,46 @@
+import { SIGKILL, SIGSTOP } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { isProcessOf, killAllOf } from "../../ffi/process.ts";
 import { JailkitError } from "../cli/error.ts";
 import { hostUser } from "../system/name-services.ts";
-import { processesOf } from "../system/processes.ts";
-import { whatRuns } from "./sessions.ts";
+import { mappedUids, processesByUid, processesOf, signalEachOf } from "../system/processes.ts";
+import { shownPids, whatRuns } from "./sessions.ts";
 
 // What is killed needs a moment to end: this long, in milliseconds, so often.
 const PAUSE = 20;
 const MOST_PASSES = 250;
+// Those that start others all the time are looked for so often before some are killed.
+const MOST_SWEEPS = 50;
+const MOST_DRAWS = 1000;
 
-/** The uids of which one has no process, the highest ones that every user namespace of a container has. */
-const HIGHEST_SPARE = 65533;
+/** Whether a process has a uid. */
+const isInUse = (uid: number): boolean => isProcessOf(uid) || processesByUid()(uid).length > 0;
 
-/** A uid that no account and no process has: see killAllOf. */
+/**
+ * A uid that no account and no process has: see killAllOf. It is one of the highest, which on a machine without a user namespace
+ * nobody uses, and by chance, so that nobody can start a process with it on purpose.
+ */
 function spareUid(uid: number): number {
-  for (let spare = HIGHEST_SPARE; spare > 0; spare--)
-    if (spare !== uid && !isProcessOf(spare) && hostUser(spare) === undefined) return spare;
+  const { first, count } = mappedUids();
+  const half = Math.floor(count / 2);
+  for (let draw = 0; draw < MOST_DRAWS; draw++) {
+    const [random = 0] = crypto.getRandomValues(new Uint32Array(1));
+    const spare = first + half + (random % (count - half));
+    if (spare !== 0 && spare !== uid && !isInUse(spare) && hostUser(spare) === undefined) return spare;
+  }
   throw new JailkitError("failed", 1, "all user ids are in use");
+}
+
+/** Ends those that one kill(2) for all does not reach. */
+function endOneByOne(uid: number): void {
+  // While they are stopped they start no others, and keep their places among those that their user may have.
+  const stopped = new Set<number>();
+  for (let sweep = 0; sweep < MOST_SWEEPS; sweep++) {
+    const before = stopped.size;
+    for (const pid of signalEachOf(uid, SIGSTOP).sent) stopped.add(pid);
+    if (stopped.size === before) break;
+  }
+  signalEachOf(uid, SIGKILL);
 }
 
 /**
@@ -26,18 +50,26 @@ function spareUid(uid: number): number {
  */
 export function terminate(uid: number): readonly number[] {
   const pids = processesOf(uid);
-  const spare = spareUid(uid);
+  let spare = spareUid(uid);
   for (let pass = 0; ; pass++) {
     const runs = whatRuns(uid);
     if (runs === undefined) return pids;
-    if (pass === MOST_PASSES)
-      throw new JailkitError("has-processes", 1, `processes with the uid ${uid} go on (${runs})`);
+    if (pass === MOST_PASSES) throw goOn(uid, runs);
     if (pass > 0) Bun.sleepSync(PAUSE);
+    if (isInUse(spare)) spare = spareUid(uid);
     try {
       killAllOf(uid, spare);
     } catch (error) {
       // None is left that it may signal.
       if (!isErrno(error, "ESRCH")) throw error;
     }
+    endOneByOne(uid);
   }
+}
+
+function goOn(uid: number, runs: string): JailkitError {
+  const { ofRoot } = signalEachOf(uid, 0);
+  const whose =
+    ofRoot.length === 0 ? "" : `; root's are not ended: stop their services (${shownPids(ofRoot)})`;
+  return new JailkitError("has-processes", 1, `processes with the uid ${uid} go on (${runs})${whose}`);
 }

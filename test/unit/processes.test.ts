@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { holdersOf, processesByUid, processesOf } from "../../src/system/processes.ts";
+import { holdersOf } from "../../src/system/holders.ts";
+import { processesByUid, processesOf } from "../../src/system/processes.ts";
 
 /** That of one thread of a process of root. */
 const UID = 47_110;

@@ -371,7 +371,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/system/processes.ts", "unit/processes.test.ts", [
     ['if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;', "return uids;"],
   ]),
-  ...within("src/system/processes.ts", LEFT, [["for (const uid of owners) note(uid);", ""]]),
+  ...within("src/system/holders.ts", LEFT, [["for (const uid of owners) note(uid);", ""]]),
   ...begun("is removed again", "src/declaration/creating.ts", [
     ["kept.push(...homeWithoutAccount(one));", ""],
   ]),

@@ -1,0 +1,108 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { ownerAt, readLink, withFd } from "../../ffi/files.ts";
+import { JailkitError } from "../cli/error.ts";
+import { examineThreads, MOST_PASSES, namesIn, openProc, pidsIn, readOf, uidsOf } from "./processes.ts";
+
+/** A process that has a uid, or can get it. */
+export interface Holder {
+  readonly pid: number;
+  /** If that is only possible, because of an io_uring: the uids of the process. */
+  readonly ringOf?: ReadonlySet<string>;
+}
+
+/**
+ * For each of `uids` that a process has, or can get by a setuid program that it executes or has open, which need have no name
+ * any more, such a process. What a process of another user than root has in an io_uring(7) is not known: the rights of any user,
+ * or any file. Throws SystemError, and JailkitError if /proc is not mounted, or if processes end all the time before they can be
+ * looked at.
+ */
+export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, Holder> {
+  const found = new Map<number, Holder>();
+  const rings: Holder[] = [];
+  const note = (uid: number | undefined, pid: number) => {
+    if (uid !== undefined && uids.has(uid)) found.getOrInsert(uid, { pid });
+  };
+  withFd(openProc(), (proc) => {
+    const seen = new Set<number>();
+    for (let pass = 0; pass < MOST_PASSES; pass++) {
+      let isMissed = false;
+      for (const pid of pidsIn(proc)) {
+        if (seen.has(pid)) continue;
+        seen.add(pid);
+        const held = holdsOf(proc, pid, (uid) => note(uid, pid));
+        if (held.ringOf !== undefined) rings.push({ pid, ringOf: held.ringOf });
+        if (!held.isSeen) isMissed = true;
+      }
+      if (!isMissed) return;
+    }
+    throw passing("processes");
+  });
+  const [ring] = rings;
+  if (ring !== undefined) for (const uid of uids) found.getOrInsert(uid, ring);
+  return found;
+}
+
+const passing = (what: string) => new JailkitError("failed", 1, `${what} end before they can be looked at`);
+
+interface Held extends Pick<Holder, "ringOf"> {
+  /** False if the process has ended. */
+  readonly isSeen: boolean;
+}
+
+/** Notes the uids that a process has or can get, as holdersOf. Throws SystemError and JailkitError. */
+function holdsOf(proc: number, pid: number, note: (uid: number | undefined) => void): Held {
+  const own = uidsOf(proc, pid);
+  for (const uid of own) note(Number(uid));
+  // Root has no need of it.
+  if (own.size === 1 && own.has("0")) return { isSeen: true };
+  let hasRing = false;
+  let isMapped: boolean | undefined;
+  const seen = examineThreads(proc, pid, (thread) => {
+    const open = namesIn(proc, `${thread}/fd`).map((name) => `${thread}/fd/${name}`);
+    hasRing ||= open.some((path) => linkOf(proc, path) === RING);
+    // Once: threads have one memory, and may be many.
+    isMapped ??= mapsRing(proc, thread);
+    // The program comes last: a thread that has ended executes none, and what it had open was not seen.
+    const owners = [...open, `${thread}/exe`].map((path) => ownerOfOpen(proc, path));
+    for (const uid of owners) note(uid);
+    return owners.at(-1) !== undefined;
+  });
+  if (seen === "unknown") throw passing(`threads of the process ${pid}`);
+  return { isSeen: seen === "examined", ...(hasRing || isMapped ? { ringOf: own } : {}) };
+}
+
+/** What proc(5) calls an io_uring, and no file. */
+const RING = "anon_inode:[io_uring]";
+const MOST_MAPS = 1 << 26;
+
+/** Whether an io_uring is in the memory of a thread, or may be, as in one of too many parts; undefined if it has ended. */
+function mapsRing(proc: number, thread: ByteString): boolean | undefined {
+  try {
+    const maps = readOf(proc, thread, "maps", MOST_MAPS);
+    return maps === "" ? undefined : maps.includes(` ${RING}\n`);
+  } catch (error) {
+    if (isErrno(error, "EFBIG")) return true;
+    throw error;
+  }
+}
+
+/** The text of a link of proc(5); undefined if it is not there any more. */
+function linkOf(proc: number, path: ByteString): ByteString | undefined {
+  try {
+    return readLink(proc, path);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ESRCH")) return undefined;
+    throw error;
+  }
+}
+
+/** The owner of what a link of proc(5) is; undefined if it is not there any more. */
+function ownerOfOpen(proc: number, path: ByteString): number | undefined {
+  try {
+    return ownerAt(proc, path, true);
+  } catch (error) {
+    if (isErrno(error, "ESRCH")) return undefined;
+    throw error;
+  }
+}
