@@ -12,6 +12,7 @@ const HEADING =
   "# Written by 'jailkit export --declaration'; without passwords and files. See jails.ini(5).\n";
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
 const OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
+const THIRD = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ";
 
 async function openOther(): Promise<Machine> {
   const machine = await openMachine({ under: "ours" });
@@ -397,6 +398,7 @@ describe("users", () => {
       `command="\xe2\x80\xae" ssh-rsa AAAA`,
       `environment="A=\xe2\x80\xae" ${OTHER}`,
       `no-pty ${OTHER} fine # [user root]`,
+      `environment="B=\xe2\x80\xae" ${THIRD}`,
       "[user root]",
       "uid = 0",
     ];
@@ -422,7 +424,7 @@ describe("users", () => {
 sections = one
 
 # left out: the comment '\\xe2\\x80\\xae'
-# left out: 1 of its keys, with doubtful options
+# left out: 2 of its keys, with doubtful options
 [user ${user}]
 jail = ${jail}
 shell = /usr/bin/sh
