@@ -1,7 +1,8 @@
 /** `jailkit apply --prune` where something cannot be removed: what rests on it waits, and each printed command helps. */
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -104,5 +105,63 @@ describe("a jail waits for users who cannot be removed, and no command keeps the
     expect([isUser("ta"), isUser("guest")]).toEqual([false, true]);
     m.must(["userdel", "-r", "guest"]);
     m.must(["jailkit", "delete", "--yes", "--user-files", J]);
+  });
+});
+
+describe("an account that is removed with keys that cannot be taken out of its home", () => {
+  const HOME = `${J}/home/ta`;
+  const KEY = `authorized_keys = ${KEYS[0]}\n`;
+  const CASES = [
+    ["a FIFO in the place of the file", "rm .ssh/authorized_keys; mkfifo .ssh/authorized_keys"],
+    ["a link in the place of the directory", "mv .ssh keys; ln -s keys .ssh"],
+    ["another name of the file", "ln .ssh/authorized_keys keys"],
+    ["a file that is too long", "head -c 1100000 /dev/zero >>.ssh/authorized_keys"],
+  ] as const;
+
+  /** The user does something at home, and leaves. */
+  function leave(command: string, ...options: string[]) {
+    declare(JAIL + user("ta", KEY));
+    m.must(["runuser", "-u", "ta", "--", "sh", "-ec", `cd ${HOME}; ${command}`]);
+    m.write(FILE, JAIL);
+    return linesOf(m, "--prune", ...options);
+  }
+
+  afterEach(() => {
+    m.run(["userdel", "ta"]);
+    m.remove(HOME);
+  });
+
+  test.each(CASES)("leaves no command that needs it: %s", (_, command) => {
+    const { status, changes } = leave(command);
+    const stays = `the home '${HOME}' of uid ${m.stat(HOME)?.uid} stays, perhaps with keys that were declared: `;
+    expect([status, isUser("ta"), changes.map(({ warnings }) => warnings)]).toEqual([
+      ...[0, false, [[expect.stringContaining(stays)]]],
+    ]);
+    m.remove(HOME);
+    expect(leave(command, "--delete-homes")).toMatchObject({ status: 0, changes: [{ warnings: [] }] });
+    expect([isUser("ta"), m.exists(HOME)]).toEqual([false, false]);
+  });
+
+  test("while it stays, the command helps", async () => {
+    declare(JAIL + user("ta", KEY));
+    m.must(["runuser", "-u", "ta", "--", "sh", "-ec", `cd ${HOME}; ${CASES[0][1]}`]);
+    const session = m.start(["cat"], { user: "ta" });
+    session.write("ready\n");
+    await session.until(({ stdout }) => (stdout.includes("ready") ? true : undefined));
+    m.write(FILE, JAIL);
+    const [warning = ""] = linesOf(m, "--prune").changes.flatMap(({ warnings }) => warnings);
+    expect(typeRemedy(m, warning.split("move it away with: ")[1] ?? "false").status).toBe(0);
+    session.end();
+    await session.ended;
+    const [change] = linesOf(m, "--prune").changes;
+    expect([change?.status, change?.warnings]).toEqual(["done", [expect.not.stringContaining("keys")]]);
+  });
+
+  test("with the home, but not itself: no command needs that", () => {
+    declare(JAIL + user("ta", KEY));
+    m.must(["runuser", "-u", "ta", "--", "sh", "-ec", `cd ${HOME}; ${CASES[0][1]}`]);
+    m.write(FILE, JAIL);
+    const [change] = withFullEtc(() => linesOf(m, ...PRUNE)).changes;
+    expect([change?.status, change?.warnings, m.exists(HOME)]).toEqual(["failed", [], false]);
   });
 });
