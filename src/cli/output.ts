@@ -115,10 +115,25 @@ export function showLastLine(text: ByteString): void {
 /** True while there is text of showLastLine. */
 export const isLastLineShown = (): boolean => lastLine;
 
+// Many readers of lines take one of these for the end of a line (Python's splitlines), and terminals the others for commands.
+const NOT_IN_JSON = /[\x7f-\x9f\u2028\u2029]/g;
+
+/** A value as JSON, in which strings have no control characters and no line separators but escapes. */
+const jsonOf = (value: unknown, indent?: number): ByteString =>
+  utf8(
+    JSON.stringify(value, null, indent).replace(
+      NOT_IN_JSON,
+      (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    ),
+  );
+
 /** Writes a value as JSON to standard output; byte strings in it must have gone through `jsonText`. */
 export function printJson(value: unknown): void {
-  put(1, `${utf8(JSON.stringify(value, null, 2))}\n`);
+  put(1, jsonDocument(value));
 }
+
+/** What it writes. */
+export const jsonDocument = (value: unknown): ByteString => `${jsonOf(value, 2)}\n`;
 
 /** Writes a value as one line of JSON to standard output; byte strings in it must have gone through `jsonText`. */
 export function printJsonLine(value: unknown): void {
@@ -126,7 +141,7 @@ export function printJsonLine(value: unknown): void {
 }
 
 /** That line. */
-export const jsonLine = (value: unknown): ByteString => `${utf8(JSON.stringify(value))}\n`;
+export const jsonLine = (value: unknown): ByteString => `${jsonOf(value)}\n`;
 
 /** True where standard output is a terminal. */
 export function stdoutIsTerminal(): boolean {

@@ -91,7 +91,7 @@ export const refuse = (code: ProblemCode, message: string, remedy?: string) =>
  * (unless they are to be taken out), if processes run in it, or if it has another jail or files of users in it (unless requested).
  */
 export function planDelete(request: DeleteRequest): DeletePlan {
-  const { jail, unjail, leaving = [], others = [] } = request;
+  const { jail, unjail, leaving = [], others = [], first = "" } = request;
   const allUsers = jailedUsers();
   const { paths, damaged } = allKnownJails(allUsers);
   const shown = display(jail);
@@ -106,7 +106,7 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   if (users.length > 0 && !unjail) {
     const names = users.map(({ name }) => display(name)).join(", ");
     const leave = leaveCommand(users, shellsOutside(jail), { move: true });
-    const message = `${shown}: users live in it (${names}): use: jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}`;
+    const message = `${shown}: users live in it (${names}): use: ${first}jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}`;
     throw refuse("has-users", message);
   }
   const plan = { request, jail, seen, records, users, mounts: [], owners: [] };

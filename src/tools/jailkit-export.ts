@@ -1,4 +1,4 @@
-import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { readLink } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
@@ -6,7 +6,7 @@ import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
-import { printError, printJson, printLine } from "../cli/output.ts";
+import { jsonDocument, printError, printJson, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
 import { LIMITS } from "../config/model.ts";
 import { dropInName } from "../config/write.ts";
@@ -25,8 +25,6 @@ import { documentOf, parseTransfer } from "../transfer/document.ts";
 import { gather } from "../transfer/gather.ts";
 
 const NAME = "jailkit export";
-
-const textOf = (document: object): ByteString => utf8(`${JSON.stringify(document, null, 2)}\n`);
 
 /**
  * Creates a file by one rename, so that nobody reads a part of it; with `replace`, also in place of another one. False if
@@ -88,7 +86,7 @@ function newFileFault(file: ByteString, text: ByteString): string | undefined {
 /** Why the file has not the form that an import wants; undefined if it has. */
 function importRefusal(document: object): string | undefined {
   try {
-    parseTransfer(toBytes(textOf(document)));
+    parseTransfer(toBytes(jsonDocument(document)));
     return undefined;
   } catch (error) {
     return describeError(error);
@@ -183,7 +181,7 @@ With --declaration the output is an ini file for /etc/jailkit/jails.d, so that n
     const document = documentOf(transfer);
     const refusal = importRefusal(document);
     if (refusal !== undefined) warnings.push(`'jailkit import' will refuse this: ${refusal}`);
-    if (output !== undefined) replaceFile(output, textOf(document));
+    if (output !== undefined) replaceFile(output, jsonDocument(document));
     for (const warning of warnings) printError(`${NAME}: warning: ${warning}`);
     return { exitStatus: 0, report: () => document, print: () => output ?? printJson(document) };
   },

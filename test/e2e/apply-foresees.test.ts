@@ -50,6 +50,10 @@ function addHomes(m: Machine, sizes: Readonly<Record<string, string>>) {
   }
 }
 const clear = (name: string) => `sed -i /^${name}:/d ${J}/etc/passwd ${J}/etc/group`;
+const SOCKETS = "/etc/jailkit/jk_socketd.d";
+const READ_ONLY_SOCKETS = [
+  `mkdir -p ${SOCKETS}; mount --bind ${SOCKETS} ${SOCKETS}; mount -o remount,bind,ro ${SOCKETS}`,
+];
 const gone = (name: string) => `umount /srv/${name}; rmdir /srv/${name}`;
 const CASES: readonly Case[] = [
   {
@@ -933,6 +937,52 @@ const CASES: readonly Case[] = [
     declared: user("guest"),
     before: (m) => all(m, `mv ${J}/home/guest ${J}/home/away; chown 7777 ${J}/home`),
     after: (m) => all(m, `chown 0 ${J}/home; mv ${J}/home/away ${J}/home/guest`),
+  },
+  {
+    what: "a read-only directory of drop-ins, for a log socket that is declared",
+    fails: [`jail ${NEW}`, "user x"],
+    declared: `[jail ${NEW}]\nsections = uidbasics, basicshell\nlog_socket = yes\n${user("x", "", NEW)}`,
+    before: (m) => all(m, ...READ_ONLY_SOCKETS),
+    after: (m) => all(m, `umount ${SOCKETS}`),
+  },
+  {
+    what: "the same, for one that comes with a section",
+    fails: [`jail ${NEW}`],
+    declared: `[jail ${NEW}]\nsections = own\n`,
+    before: (m) => {
+      m.write(INI, "[own]\nneed_logsocket = 1\npaths = /usr/bin/id\n");
+      all(m, ...READ_ONLY_SOCKETS);
+    },
+    after: (m) => {
+      all(m, `umount ${SOCKETS}`);
+      m.remove(INI);
+    },
+  },
+  {
+    what: "the same, for a log socket that is there already",
+    fails: [],
+    declared: `[jail ${J}]\nsections = own\n`,
+    before: (m) => {
+      m.write(INI, "[own]\nneed_logsocket = 1\npaths = /usr/bin/id\n");
+      all(m, ...READ_ONLY_SOCKETS);
+    },
+    after: (m) => {
+      all(m, `umount ${SOCKETS}; jk_init -j ${J} --remove own`);
+      m.remove(INI);
+    },
+  },
+  {
+    what: "an /etc/fstab that chattr(1) protects, for proc that is declared, and for one that comes with a section",
+    fails: [`jail ${J}`, `jail ${NEW}`],
+    declared: `[jail ${J}]\nproc = yes\n[jail ${NEW}]\nsections = own\n`,
+    before: (m) => {
+      m.write(INI, "[own]\nneed_proc = 1\npaths = /usr/bin/id\n");
+      all(m, "touch /etc/fstab; chattr +i /etc/fstab");
+    },
+    after: (m) => {
+      all(m, "chattr -i /etc/fstab");
+      m.remove(INI);
+    },
   },
   {
     what: "a read-only /etc, for one who leaves, two who lose a group, and one who comes",

@@ -45,3 +45,22 @@ test("a live jail of any bytes is mounted, checked, unmounted and deleted", () =
   expect(m.stat(LIVE)).toBeUndefined();
   expect(m.read("/etc/fstab")).not.toContain("/srv/");
 });
+
+test("no character of a path ends a line of JSON", () => {
+  // U+0085, U+2028 and U+2029 end lines for Python, and so for Ansible.
+  const path = "/srv/a\xc2\x85b\xe2\x80\xa8c\xe2\x80\xa9d";
+  m.mkdir("/etc/jailkit/jails.d", { mode: 0o755 });
+  m.write("/etc/jailkit/jails.d/one.ini", `[jail ${path}]\nsections = uidbasics\n`);
+  for (const command of [
+    "jailkit apply --check",
+    "jailkit apply",
+    "jailkit list",
+    "jk_check",
+    "jk_update --all",
+  ]) {
+    const { stdout } = m.run([...command.split(" "), "--json"]);
+    expect(stdout).toContain("a\\u0085b\\u2028c\\u2029d");
+    expect(stdout).not.toMatch(/\xc2\x85|\xe2\x80[\xa8\xa9]/);
+  }
+  m.must(["jailkit", "delete", "--yes", path]);
+});

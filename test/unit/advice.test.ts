@@ -76,7 +76,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "take them out, or delete them with: ${withUserFiles(request)}": "where a jail is being deleted",
   "take their files out, or delete these with: ${withUserFiles(plan.request)}":
     "where a jail is being deleted",
-  "${shown}: users live in it (${names}): use: jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}":
+  "${shown}: users live in it (${names}): use: ${first}jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}":
     "where a jail is being deleted",
   "jailkit apply --prune --delete-homes":
     "of homes whose users have gone, beside the command that keeps them",

@@ -5,6 +5,7 @@ import { display, jsonText } from "../../src/cli/display.ts";
 import { describeError, JailkitError, UsageError } from "../../src/cli/error.ts";
 import { getopt } from "../../src/cli/getopt.ts";
 import { optionRows, renderHelp } from "../../src/cli/help.ts";
+import { jsonDocument, jsonLine } from "../../src/cli/output.ts";
 import { table as columns, fit } from "../../src/cli/table.ts";
 import { defineTool } from "../../src/cli/tool.ts";
 import { VERSION } from "../../src/cli/version.ts";
@@ -150,6 +151,17 @@ describe("display", () => {
     expect(jsonText(utf8("\u20ac"))).toBe("\u20ac");
     expect(jsonText(utf8("a\ufeffb"))).toBe("a\ufeffb");
     expect(JSON.stringify(jsonText("a\xff"))).toBe('"a\\udcff"');
+  });
+
+  test("no character in JSON ends a line, or is a command of a terminal", () => {
+    const name = "a\n\v\x1cb\x7f\x85\x9b\u2028\u2029\u20ac";
+    const escaped = "a\\n\\u000b\\u001cb\\u007f\\u0085\\u009b\\u2028\\u2029\u20ac";
+    for (const text of [jsonLine({ [name]: name }), jsonDocument({ [name]: name })]) {
+      expect(text).toMatch(
+        new RegExp(`"${RegExp.escape(utf8(escaped))}": ?"${RegExp.escape(utf8(escaped))}"`),
+      );
+      expect(JSON.parse(Buffer.from(text, "latin1").toString())).toEqual({ [name]: name });
+    }
   });
 });
 

@@ -6,6 +6,7 @@ import type { JailRoot } from "../../jail/fs/walk.ts";
 import { lockJails } from "../../jail/record/jail-lock.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { passwdByName } from "../../system/accounts.ts";
+import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { openJailForUsers } from "../../users/open-jail.ts";
 import { type Change, type FaultText, faultText, nameOf, taking, waitsFor } from "../change.ts";
@@ -64,9 +65,7 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
   // An account is apply's own by its password field, until the file says so.
   if (unkept === undefined) endCreations(memory, means.fault);
   for (const fault of comparison.formerFaults) means.fault(fault);
-  for (const former of comparison.former)
-    if (isRemoved(unkept)) await remove(former, memory, means);
-    else notDone([former.change], means, waits);
+  await removeAll(comparison.former, memory, means, isRemoved(unkept) ? undefined : waits);
   const reserved = reservedUids(declaration.users, before);
   const kept = memory.keptHomes();
   const ended: Shown["ended"] = (one) => {
@@ -230,17 +229,41 @@ function openForUser({ declared: { jail, shell } }: UserWork): {
   }
 }
 
-async function remove(former: Former, memory: Memory, means: Means): Promise<void> {
+/** Removes what is declared no longer. `waits`: for what all of it waits, printable. */
+async function removeAll(
+  all: readonly Former[],
+  memory: Memory,
+  means: Means,
+  waits: string | undefined,
+): Promise<void> {
+  const stay: { readonly jail: ByteString; readonly why: string }[] = [];
+  for (const former of all) {
+    const { of, change } = former;
+    const { name, jail } = change;
+    // Its deletion would advise to take out by hand whom the next run removes.
+    const held = receivedSignal() === undefined && of === "jail" ? stay : [];
+    const why = waits ?? held.find((one) => below(one.jail, jail) !== undefined)?.why;
+    if (why !== undefined) notDone([change], means, why);
+    const left = why ?? (await remove(former, memory, means));
+    const keeps = of === "jail" || (of === "user" && isIn({ path: jail }, passwdByName(name)));
+    if (left !== undefined && keeps) stay.push({ jail, why: left });
+  }
+}
+
+/** Removes one thing; what was not done, printable, or undefined. */
+async function remove(former: Former, memory: Memory, means: Means): Promise<string | undefined> {
   const { change } = former;
   const work = (said: Parameters<typeof removeFormer>[2]) => {
     using _lock = lockJails([change.jail], means);
     removeFormer(former, { ...means, stays: (home) => memory.stays(home) }, said);
   };
-  if ((await makeSteps([{ changes: [change], work }], change.jail, means)) !== undefined) return;
+  const left = await makeSteps([{ changes: [change], work }], change.jail, means);
+  if (left !== undefined) return left;
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") memory.takenBack(change.name, change.what);
   else memory.forget(change.of, change.name);
   memory.save();
+  return undefined;
 }
 
 /** `waits`: for what, printable; undefined for a signal. */

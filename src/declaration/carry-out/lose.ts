@@ -42,41 +42,38 @@ export function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { 
   else steps.push(`removed ${keyCount(removeKeys(place, new Set(keys)))} from its authorized_keys`);
 }
 
-/** What cannot be removed of an account that cannot log in is a warning. */
-function orWarn({ warnings }: Said, work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if (!isReported(error)) throw error;
-    warnings.push(describeError(error));
-  }
-}
+/** What a user keeps of what was to be taken away: why. */
+type Kept = Map<"groups" | "keys", unknown>;
 
 /**
- * Takes everything from a user who leaves: each thing whatever becomes of the others. `mayKeep`: groups and keys that cannot be
- * taken away are a warning. Returns the failure if the user cannot be taken out of the files of the jail.
+ * Takes everything from a user who leaves: each thing whatever becomes of the others. Returns the failure if the user cannot be
+ * taken out of the files of the jail, and the errors of groups and keys that cannot be taken away.
  */
 export function loseAll(
   root: JailRoot,
   user: PasswdEntry | undefined,
   once: OnceUser,
   said: Said,
-  mayKeep = true,
-): JailkitError | undefined {
+): { readonly failure: JailkitError | undefined; readonly kept: Kept } {
   const failure = doneOrClosed((tried) => leaveJail(root, once, tried), root, user, once, said);
-  if (user === undefined || !isIn(root, user)) return failure;
-  const errors: unknown[] = [];
-  for (const work of [() => forgetGroups(user, once, said), () => forgetKeys(root, user, once, said)]) {
+  const kept: Kept = new Map();
+  const attempt = (what: "groups" | "keys", work: () => void) => {
     try {
-      if (mayKeep) orWarn(said, work);
-      else work();
+      work();
     } catch (error) {
       if (!isReported(error)) throw error;
-      errors.push(error);
+      kept.set(what, error);
     }
-  }
-  if (errors.length > 0) throw errors[0];
-  return failure;
+  };
+  if (user === undefined || !isIn(root, user)) return { failure, kept };
+  attempt("groups", () => forgetGroups(user, once, said));
+  attempt("keys", () => forgetKeys(root, user, once, said));
+  return { failure, kept };
+}
+
+/** Warns of what an account keeps that cannot log in. */
+export function warnOfKept(kept: Pick<Kept, "values">, { warnings }: Said): void {
+  for (const error of kept.values()) warnings.push(describeError(error));
 }
 
 /** Takes a user out of the jail's account files and of the files that say what it may do. */

@@ -32,7 +32,7 @@ import { createdHomeOf } from "../kept-homes.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
 import { isIn, tellingOfSessions } from "./close-login.ts";
-import { forgetGroups, forgetKeys, leaveFiles, leaveJail, loseAll } from "./lose.ts";
+import { forgetGroups, forgetKeys, leaveFiles, leaveJail, loseAll, warnOfKept } from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
@@ -143,7 +143,8 @@ function fateOrEnd(
     return fateOf(root, user, once, deleteHomes);
   } catch (error) {
     if (!isReported(error)) throw error;
-    const failure = loseAll(root, user, once, said);
+    const { failure, kept } = loseAll(root, user, once, said);
+    warnOfKept(kept, said);
     if (failure !== undefined) said.warnings.push(failure.message);
     throw error;
   }
@@ -187,13 +188,29 @@ interface Created extends Means {
   readonly holds: ByteString | undefined;
 }
 
-/** Removes the account that apply created: the last step, so that a run that is killed is repeated. */
+/** Removes the account that apply created. */
 function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said: Said): void {
+  // First: without a line in the jail no login begins, while somebody ends the sessions.
+  const lost = loseAll(root, user, created.once, said);
+  try {
+    removeLost(root, user, { ...created, ...lost }, said);
+  } catch (error) {
+    // What these advise needs the account.
+    warnOfKept(lost.kept, said);
+    throw error;
+  }
+}
+
+/** Removes one that has lost all else: the last step, so that a run that is killed is repeated. */
+function removeLost(
+  root: JailRoot,
+  user: PasswdEntry,
+  { failure, kept, ...created }: Created & ReturnType<typeof loseAll>,
+  said: Said,
+): void {
   const { once, deleteHomes, fate, stays } = created;
   const { name } = once;
   const planned = created.holds ?? fate.holds;
-  // First: without a line in the jail no login begins, while somebody ends the sessions.
-  const failure = loseAll(root, user, once, said);
   const isFinal = fate.home === undefined || planned !== undefined || whatRuns(user.uid) !== undefined;
   if (failure !== undefined && isFinal) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
@@ -206,6 +223,7 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
   // Who may write above it may have put another one there since.
   if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
     removeOwn(root, home, user, stat);
+    kept.delete("keys");
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {
     const isOurs = once.createdHome === joinHome(root.path, place);
@@ -214,7 +232,8 @@ function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said
       deleteHomes || !isOurs
         ? notOurs
         : "this run is without --delete-homes; a later one deletes it only together with the jail";
-    said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays: ${why}`);
+    const keys = kept.has("keys") ? ", perhaps with keys that were declared" : "";
+    said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays${keys}: ${why}`);
     if (stat.uid === user.uid)
       stays({ name, uid: user.uid, home: joinHome(root.path, place), created: isOurs });
   }
@@ -233,7 +252,8 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
   const run = new AccountRun(once.name);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
   // First: no login begins while somebody ends the sessions. The record still knows the shell.
-  const failure = loseAll(root, user, once, said, false);
+  const { failure, kept } = loseAll(root, user, once, said);
+  for (const error of kept.values()) throw error;
   if (failure !== undefined) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
   changeOne(planToUnjail(run, options), root.path, said);
@@ -243,7 +263,8 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
 function endLogins(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser, said: Said): void {
   const { name, directory } = once;
   const uid = uidOf(user, root, name);
-  const failure = loseAll(root, user, once, said);
+  const { failure, kept } = loseAll(root, user, once, said);
+  warnOfKept(kept, said);
   if (failure !== undefined) throw tellingOfSessions(failure, { name, uid }, said);
   if (!directory) {
     const word = operands(name);

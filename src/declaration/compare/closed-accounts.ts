@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { heldPlace, readOnlyProblem } from "../../jail/fs/writable.ts";
 import { type Change, type Fault, type FaultText, faultText, isCreation, PROGRESS } from "../change.ts";
@@ -16,9 +17,12 @@ export const GROUPS: readonly string[] = ["/etc/group", "/etc/gshadow"];
 export const closedAccounts = (
   jail: ByteString,
   files: readonly string[] = [...USERS, ...GROUPS],
-): FaultText | undefined =>
+): FaultText | undefined => closedFiles(jail, files);
+
+/** Why files of this machine cannot be replaced for a jail. */
+export const closedFiles = (jail: ByteString, files: readonly ByteString[]): FaultText | undefined =>
   withTree((host) => {
-    const readOnly = readOnlyProblem(host, ["/etc"], jail, PROGRESS);
+    const readOnly = readOnlyProblem(host, files.map(directoryOf), jail, PROGRESS);
     if (readOnly !== undefined) return readOnly;
     const held = heldPlace(host, [], files);
     return held && faultText(held);

@@ -1,11 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
+import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { requireMountPlace } from "../../jail/record/live.ts";
 import { LIVE_SECTION, requireLivePlaces } from "../../populate/apply/live.ts";
 import { requireLiveLines } from "../../populate/apply/live-lines.ts";
-import { requireLogSocketPlace, tooLongSocket } from "../../populate/apply/log-socket.ts";
+import { logSocketSections, requireLogSocketPlace, tooLongSocket } from "../../populate/apply/log-socket.ts";
 import { requireProcLine } from "../../populate/apply/proc.ts";
 import { noSuchSection, sectionNames } from "../../profile/sections.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -16,8 +17,10 @@ import { dueTo, withDue } from "../due.ts";
 import { meantSection, remedyOfItems, takenOut } from "../list-fixes.ts";
 import type { DeclaredJail } from "../model.ts";
 import { itemsOf } from "../section.ts";
+import { closedFiles } from "./closed-accounts.ts";
 import type { Machine } from "./machine.ts";
 
+const FSTAB = "/etc/fstab";
 const FILLING: readonly Change["what"][] = ["sections", "files", "live"];
 
 /** A call of the tool that brings files into a jail. */
@@ -76,9 +79,14 @@ export function requireFillable(
     ...missing.map(missingFile),
   ];
   if (messages.length === 0) {
-    // It comes with them, unless it is declared.
-    const needsSocket = logSocket === undefined && machine.needsOf(added("sections")).logSocket;
-    if (needsSocket) dueTo({ key: "sections" }, () => requireSocketLength(path));
+    const needs = machine.needsOf(added("sections"));
+    dueTo({ key: "sections" }, () => {
+      // It comes with them, unless it is declared.
+      if (needs.logSocket && logSocket === undefined) requireSocketLength(path);
+      const socket = needs.logSocket ? answered(() => logSocketSections(path)) : undefined;
+      if (socket?.sections.length === 0) requireReplaceable(path, CONFIG_DIRECTORY + socket.path);
+      if (needs.proc && answered(() => requireProcLine(path)) === true) requireReplaceable(path, FSTAB);
+    });
     return;
   }
   const isSections = unknown.length > 0;
@@ -129,7 +137,18 @@ export function requireMountPlaces(root: JailRoot, changes: readonly Change[]): 
 /** The code that adds the section does not ask whether there can be such a socket: it may be taken out again. */
 function requireLogSocket(jail: ByteString): void {
   requireSocketLength(jail);
-  requireLogSocketPlace(jail);
+  const { path, sections } = requireLogSocketPlace(jail);
+  if (sections.length === 0) requireReplaceable(jail, CONFIG_DIRECTORY + path);
+}
+
+function requireProc(jail: ByteString): void {
+  if (requireProcLine(jail)) requireReplaceable(jail, FSTAB);
+}
+
+/** Throws JailkitError if a file of this machine cannot be written for a jail. */
+function requireReplaceable(jail: ByteString, file: ByteString): void {
+  const why = closedFiles(jail, [file]);
+  if (why !== undefined) throw new JailkitError(why.code, 1, why.message, undefined, why.remedy);
 }
 
 function requireSocketLength(jail: ByteString): void {
@@ -151,7 +170,7 @@ export function requireExtras(
   const items = (action: Change["action"]) => those(action, "live", "mounts").flatMap((one) => one.items);
   const required = (key: string, require: (jail: ByteString) => void) => dueTo({ key }, () => require(path));
   if (those("create", "log-socket").length > 0) required("log_socket", requireLogSocket);
-  if (those("create", "proc").length > 0) required("proc", requireProcLine);
+  if (those("create", "proc").length > 0) required("proc", requireProc);
   if (those("remove", "proc").length > 0) required("proc", requireNoProcLine);
   const goes = left.filter((one) => !live.includes(one));
   const lines = { add: items("create"), remove: [...items("remove"), ...goes] };

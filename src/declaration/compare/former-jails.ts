@@ -42,6 +42,8 @@ interface Means {
   readonly deleteHomes: boolean;
   /** Users who will have left. */
   readonly leaving: Leavers["leaving"];
+  /** Users who are to leave, and may not have left. */
+  readonly waiting: Leavers["waiting"];
   /** The declared jails. */
   readonly declared: readonly ByteString[];
   /** The declared users of each jail. */
@@ -207,10 +209,11 @@ function whyItStays(
   left: readonly LeftHome[],
   {
     leaving,
+    waiting,
     inhabitants,
     first,
     declared: others,
-  }: Pick<Means, "leaving" | "inhabitants" | "declared"> & { readonly first: ByteString },
+  }: Pick<Means, "leaving" | "waiting" | "inhabitants" | "declared"> & { readonly first: ByteString },
 ): FaultText | undefined {
   const declared = inhabitants.get(jail) ?? [];
   const gone = left.map(({ path }) => path);
@@ -225,6 +228,10 @@ function whyItStays(
   } catch (error) {
     // The words of a jail that is declared.
     const lost = lostFault(jail, !isMissing(jail), inhabitants);
-    return stays(lost ?? faultText(error));
+    const why = lost ?? faultText(error);
+    const names = waiting.flatMap((one) => (one.jail === jail ? one.name : []));
+    if (why.code !== "has-users" || names.length === 0) return stays(why);
+    // Whom its deletion would name, with what takes them out by hand: then their accounts would stay.
+    return stays({ code: why.code, message: `waits for users who cannot leave it (${listed(names)})` });
   }
 }

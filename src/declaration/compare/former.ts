@@ -140,7 +140,7 @@ export function formerOf(
   const goes = new Set(stay.map(({ uid }) => uid));
   const gone = formerJails(candidates, {
     ...{ prune, deleteHomes, leaving: leavers.leaving, inhabitants, kept: [...before.kept, ...stay] },
-    declared: [...jails],
+    ...{ declared: [...jails], waiting: leavers.waiting },
     namesIn: (jail) => (machine.byJail.get(jail) ?? []).map(({ name }) => name),
     // While a name service is silent, somebody may have it.
     hasAccount: (uid) =>

@@ -51,7 +51,9 @@ export function innerFirst(users: readonly OnceUser[], machine: Machine): readon
 export class Leavers {
   /** Those who will have left. */
   readonly leaving: (Leaving & { jail: ByteString })[] = [];
-  /** Those of them whose homes are not where they were. */
+  /** Those who cannot leave, or of whom only the run finds out. */
+  readonly waiting: Pick<OnceUser, "name" | "jail">[] = [];
+  /** Those who leave, and whose homes are not where they were. */
   readonly #moved = new Set<ByteString>();
   readonly #left = new Set<ByteString>();
   /** Why nobody can be taken out of these jails. */
@@ -78,6 +80,7 @@ export class Leavers {
       const leaver = once.directory ? undefined : account;
       return { fate: undefined, fault: closed && withWayOut(closed, leaver) };
     });
+    if (found?.fate === undefined || found.fault !== undefined) this.waiting.push({ name, jail });
     if (found?.fate === undefined) return { fate: undefined, fault: found?.fault };
     const { fate, fault } = found;
     if (fault === undefined && fate.how !== "stays") {

@@ -94,10 +94,12 @@ export function addProcLine(jail: ByteString, etc: ByteString = "/etc"): boolean
 
 const procByHand = (jail: ByteString) => `add the line for ${display(jail)}/proc by hand`;
 
-/** Throws the JailkitError with which addProcLine would fail. */
-export function requireProcLine(jail: ByteString): void {
-  withTree((root) => changedFstab(root, (fstab) => withProcLine(fstab, jail), procByHand(jail)), "/etc");
-}
+/** Throws the JailkitError with which addProcLine would fail. True if that would change the file. */
+export const requireProcLine = (jail: ByteString): boolean =>
+  withTree(
+    (root) => changedFstab(root, (fstab) => withProcLine(fstab, jail), procByHand(jail)) !== undefined,
+    "/etc",
+  );
 
 /** True if proc(5) is mounted on /proc of the jail. Throws JailkitError, SystemError where that is not known. */
 export function hasProc(root: JailRoot): boolean {

@@ -167,14 +167,14 @@ export const APPLY: readonly Mutant[] = [
     ['if (lost?.code === "moved" || lost?.code === "not-mounted") {', "if (false) {"],
   ]),
   ...within("src/declaration/carry-out/lose.ts", LEAVES, [
-    ["() => forgetGroups(user, once, said), ()", "()"],
-    [", () => forgetKeys(root, user, once, said)])", "])"],
+    ['attempt("groups", () => forgetGroups(user, once, said));', ""],
+    ['attempt("keys", () => forgetKeys(root, user, once, said));', ""],
   ]),
   ...within("src/declaration/compare/compare.ts", "e2e/apply-fstab.test.ts", [
     ["possible(taking(changes), error)", "taking(changes)"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", LEAVES, [
-    ["once, said, false);", "once, said);"],
+    ["  for (const error of kept.values()) throw error;\n", ""],
     ["  if (failure !== undefined) throw tellingOfSessions(failure, user, said);\n", ""],
   ]),
   ...within("src/declaration/compare/former-jails.ts", STAYS, [
