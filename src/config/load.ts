@@ -14,9 +14,9 @@ import {
 } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { readFirst, shellWord } from "../cli/shell-word.ts";
-import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
-import { adviceAt, onlyRootWrites } from "../system/exchange.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { type AclReading, aclOf, showEntries, writersOf } from "../system/acl.ts";
+import { COPY_ANEW, onlyRootWrites } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import type { Sources } from "./fixes.ts";
 import { type Dialect, type IniFile, largestFile, type Place, type Problem } from "./model.ts";
@@ -117,10 +117,8 @@ function unsafeSource({ place, stat, acl }: ConfigSource): Unsafe | undefined {
   const writers = writersOf(acl);
   if (stat.uid !== 0 || writers.length === 0) return unsafeAs(place, stat);
   const because = `can be written by others through its ACL (${showEntries(writers)})`;
-  const command = `${removalCommand(writers)} ${shellWord(place)}`;
-  const { remedy } = adviceAt(place, readFirst(place) + command);
-  const fix = remedy === undefined ? insteadOfCommand(place) : `read it first, then: ${command}`;
-  return { because: `${because}; ${fix}`, remedy };
+  const remedy = ownRemedy(place, stat);
+  return { because: `${because}; ${remedy === undefined ? insteadOfCommand(place) : COPY_ANEW}`, remedy };
 }
 
 function unsafeAs(place: ByteString, stat: Stat): Unsafe | undefined {

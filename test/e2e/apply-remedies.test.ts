@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from 
 import type { Machine } from "../machine/machine.ts";
 import { sleeperOf } from "../machine/sleeper.ts";
 import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
-import { typeRemedy } from "./remedies-scene.ts";
+import { copyAnew, typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -89,9 +89,8 @@ const CASES: readonly Case[] = [
     declared: JAIL + user("confine = 1\n"),
     before: "chmod o+w /etc/jailkit/jk_chrootsh.ini",
     code: "config-unsafe",
-    remedy:
-      "read /etc/jailkit/jk_chrootsh.ini first, for others could write it; then: chmod go-w /etc/jailkit/jk_chrootsh.ini",
-    end: "read it first, then chmod go-w it",
+    remedy: copyAnew("/etc/jailkit/jk_chrootsh.ini"),
+    end: "copy it to a file of root's, read the copy, and move that over it",
   },
   {
     what: "a group that does not exist",
