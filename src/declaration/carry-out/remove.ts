@@ -160,10 +160,10 @@ function removeLeft({ name }: OnceUser, { jail, line, policy, settings }: Leftov
     }
     const uid = uidOf(user, root, name);
     if (line) leaveFiles(root, name, said);
-    if (policy) said.steps.push(removePolicy(root, name, true));
+    if (policy) said.steps.push(...removePolicy(root, name, true));
     warnOfSessions(name, uid, said, root.path);
   }
-  if (settings) said.steps.push(removeSettings(name));
+  if (settings) said.steps.push(...removeSettings(name));
 }
 
 /** Takes groups or keys back from an account that somebody has taken out of its jail, or that cannot leave it. */
