@@ -254,6 +254,22 @@ test.each([
   expect(linesOf(m).summary.problems).toEqual([]);
 });
 
+test("a jail without account files, which no section brings, gets them by the remedy", () => {
+  const jail = "/srv/files";
+  m.write(FILE, `[jail ${jail}]\nfiles = /bin/bash\n${user().replace(J, jail)}`);
+  const remedy = `jk_init -j ${jail} uidbasics`;
+  for (const words of [["--check"], [], ["--check"]])
+    expect(linesOf(m, ...words).summary.problems).toMatchObject([
+      { code: "bad-jail", remedy },
+      { code: "waits-for-jail" },
+    ]);
+  expect(m.run(["jailkit", "apply"]).stderr).toContain(`  remedy: ${remedy}\n`);
+  expect(typeRemedy(m, remedy).status).toBe(0);
+  expect(linesOf(m).summary.problems).toEqual([]);
+  m.write(FILE, "");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+});
+
 test.each(CASES)("$what", async (one) => {
   const { first = JAIL, declared, before, code, remedy, end = remedy, options = [] } = one;
   m.write(FILE, first);
