@@ -270,6 +270,47 @@ test("a jail without account files, which no section brings, gets them by the re
   m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
 });
 
+test("all groups that do not exist are named at once, and created by the remedy", () => {
+  m.write(FILE, JAIL + user("groups = nolan, remedied, nemo\n"));
+  m.must(["groupadd", "-f", "nemo"]);
+  const message =
+    "there is no group 'nolan'; create it with: groupadd nolan; there is no group 'remedied'; create it with: groupadd remedied";
+  const remedy = "groupadd nolan && groupadd remedied";
+  for (const words of [["--check"], []])
+    expect(linesOf(m, ...words).summary.problems).toMatchObject([
+      { code: "no-such-group", message: `user x: ${message}`, remedy, line: 6, column: 10 },
+    ]);
+  expect(typeRemedy(m, remedy).status).toBe(0);
+  expect(linesOf(m).summary.problems).toEqual([]);
+  m.must(["sh", "-c", "gpasswd -d x nolan; groupdel nolan; groupdel nemo"]);
+});
+
+test("a section of which the machine has nothing is told at its item", () => {
+  m.write("/etc/jailkit/jk_init.d/none.ini", "[nothing]\npaths = /usr/bin/nothing-of-the-sort\n");
+  m.write(FILE, JAIL.replace("basicshell", "nothing, basicshell"));
+  const message = `jail ${J}: no file of section 'nothing' is on this machine: install the package that has them`;
+  expect(linesOf(m, "--check").summary.problems).toMatchObject([
+    { code: "nothing-found", message, line: 2, column: 23 },
+  ]);
+});
+
+test("what is no regular file cannot be a declaration: the message says what to do, and a file as standard input can", () => {
+  m.write("/root/one.ini", JAIL);
+  const refused = (file: string) =>
+    `jailkit apply: ${file} is no regular file, as FILE must be: write it into one that is root's, and name that\n`;
+  const run = (command: string) => m.run(["bash", "-c", command]);
+  expect(run("cat /root/one.ini | jailkit apply --check /dev/stdin")).toMatchObject({
+    status: 1,
+    stderr: refused("/dev/stdin"),
+  });
+  expect(run("jailkit apply --check <(cat /root/one.ini)").stderr).toMatch(
+    /^jailkit apply: \/dev\/fd\/\d+ is no regular file, /,
+  );
+  expect(run("jailkit apply --check /dev/null").stderr).toBe(refused("/dev/null"));
+  expect(run("jailkit apply --check /dev/stdin < /root/one.ini")).toMatchObject({ status: 10, stderr: "" });
+  m.remove("/root/one.ini");
+});
+
 test.each(CASES)("$what", async (one) => {
   const { first = JAIL, declared, before, code, remedy, end = remedy, options = [] } = one;
   m.write(FILE, first);
