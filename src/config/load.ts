@@ -14,14 +14,12 @@ import {
 } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { readFirst, shellWord } from "../cli/shell-word.ts";
-import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
-import { adviceAt, onlyRootWrites } from "../system/exchange.ts";
-import { freeName } from "../system/free-name.ts";
+import { type AclReading, aclOf, showEntries, writersOf } from "../system/acl.ts";
+import { COPY_ANEW, onlyRootWrites } from "../system/exchange.ts";
 import type { Sources } from "./fixes.ts";
 import { type Dialect, type IniFile, largestFile, type Place, type Problem } from "./model.ts";
 import { problemError } from "./place.ts";
-import { ASIDE, placeOfName, putAside } from "./put-aside.ts";
+import { linkAside, placeOfName, putAside } from "./put-aside.ts";
 import { scanIni } from "./scan.ts";
 import { insteadOfCommand, openTrusted, ownRemedy, placeOf, type Unsafe, unsafeConfig } from "./trusted.ts";
 
@@ -75,38 +73,37 @@ function readSource(file: ByteString, fd: number, dialect: Dialect): ConfigSourc
 }
 
 /** Runs `action`, which reads a file; undefined if it cannot. */
-function attempt<T>(file: ByteString, { exitStatus, onUnreadable }: Reading, action: () => T): T | undefined {
+function attemptRead<T>(file: ByteString, reading: Reading, action: () => T): T | undefined {
   try {
     return action();
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    onUnreadable(file, unreadable(file, error, exitStatus));
+    reading.onUnreadable(file, unreadable(file, error, reading));
     return undefined;
   }
 }
 
-/** The error of a symbolic link in place of a drop-in directory, whose remedy keeps what it leads to; undefined for other errors. */
-function linkedDirectory(file: ByteString, error: SystemError, exitStatus: number): JailkitError | undefined {
-  const stat = isErrno(error, "ENOTDIR") ? statIfPresent(C.AT_FDCWD, file) : undefined;
-  if (stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK) return undefined;
-  const leads = statIfPresent(C.AT_FDCWD, file, true) !== undefined;
-  const place = placeOfName(file);
-  const copy = `cp -R ${shellWord(`${freeName(place, ASIDE)}/.`)} ${shellWord(place)}`;
-  const what = `${display(file)} is a symbolic link, which it may not be: a directory of files is wanted, not a link to one`;
-  return putAside(place, what, exitStatus, leads ? ` && ${copy}` : "");
-}
-
-function unreadable(file: ByteString, error: SystemError, exitStatus: number): JailkitError {
+function unreadable(
+  file: ByteString,
+  error: SystemError,
+  { exitStatus, jail }: Pick<Reading, "exitStatus" | "jail">,
+): JailkitError {
   const { call, reason } = error;
   // A socket cannot even be opened.
   const isOther = call === NOT_A_FILE || isErrno(error, "ENXIO");
   const isLink = isErrno(error, "ELOOP");
-  const folder = linkedDirectory(file, error, exitStatus);
-  if (folder !== undefined) return folder;
+  const isNoDirectory = isErrno(error, "ENOTDIR");
+  const stat = isNoDirectory ? statIfPresent(C.AT_FDCWD, file) : undefined;
+  if (stat !== undefined && (stat.mode & C.S_IFMT) === C.S_IFLNK) {
+    const what = `${display(file)} is a symbolic link, which it may not be: a directory of files is wanted, not a link to one`;
+    return linkAside(file, what, exitStatus, C.S_IFDIR);
+  }
   const why = isOther ? NOT_A_FILE : isLink ? A_LINK : `${call}: ${reason}`;
   const message = `cannot read ${display(file)}: ${why}`;
+  // From outside of a jail its links lead elsewhere.
+  if (isLink && jail === undefined) return linkAside(file, message, exitStatus, C.S_IFREG);
   // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.
-  const away = isOther || isLink || isErrno(error, "ENOTDIR", "ENOENT");
+  const away = isOther || isLink || isNoDirectory || isErrno(error, "ENOENT");
   return away
     ? putAside(placeOfName(file), message, exitStatus)
     : new JailkitError("config-unreadable", exitStatus, message);
@@ -117,10 +114,8 @@ function unsafeSource({ place, stat, acl }: ConfigSource): Unsafe | undefined {
   const writers = writersOf(acl);
   if (stat.uid !== 0 || writers.length === 0) return unsafeAs(place, stat);
   const because = `can be written by others through its ACL (${showEntries(writers)})`;
-  const command = `${removalCommand(writers)} ${shellWord(place)}`;
-  const { remedy } = adviceAt(place, readFirst(place) + command);
-  const fix = remedy === undefined ? insteadOfCommand(place) : `read it first, then: ${command}`;
-  return { because: `${because}; ${fix}`, remedy };
+  const remedy = ownRemedy(place, stat);
+  return { because: `${because}; ${remedy === undefined ? insteadOfCommand(place) : COPY_ANEW}`, remedy };
 }
 
 function unsafeAs(place: ByteString, stat: Stat): Unsafe | undefined {
@@ -189,7 +184,7 @@ function readDropIns(directory: ByteString, reading: Reading): ConfigSource[] {
       // Removed since the listing.
       if (statIfPresent(fd, each) === undefined) return [];
       const open = () => readSource(file, openAt(fd, each, flags | C.O_NOCTTY), dialect);
-      const source = attempt(file, reading, open);
+      const source = attemptRead(file, reading, open);
       if (source === undefined) return [];
       const problem = unsafeSource(source);
       if (problem !== undefined) onUnsafe(file, problem);
@@ -225,8 +220,8 @@ export function readConfigSources(
 ): ConfigSource[] {
   const directory = alone ? undefined : dropInDirectory(file);
   const reading = { exitStatus, dialect, jail, onUnsafe, onUnreadable, onEntries };
-  const main = attempt(file, reading, () => readMain(file, reading));
-  const dropIns = directory && attempt(directory, reading, () => readDropIns(directory, reading));
+  const main = attemptRead(file, reading, () => readMain(file, reading));
+  const dropIns = directory && attemptRead(directory, reading, () => readDropIns(directory, reading));
   return [...(main === undefined ? [] : [main]), ...(dropIns || [])];
 }
 

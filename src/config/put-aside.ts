@@ -1,8 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { baseName, directoryOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
+import { operands } from "../cli/shell-word.ts";
 import { adviceAt } from "../system/exchange.ts";
-import { asideCommand } from "../system/free-name.ts";
+import { asideCommand, freeName } from "../system/free-name.ts";
 import { insteadOfCommand, placeAt } from "./trusted.ts";
 
 /** Ends the name of what a remedy has put aside: nothing reads it, and `jailkit apply --prune` does not forget it. */
@@ -19,4 +23,20 @@ export function putAside(place: ByteString, what: string, exitStatus: number, th
   const { remedy } = adviceAt(place, asideCommand(place, ASIDE) + then);
   const message = remedy === undefined ? `${what}; ${insteadOfCommand(place)}` : what;
   return new JailkitError("config-unreadable", exitStatus, message, undefined, remedy);
+}
+
+/**
+ * The error of a symbolic link, whose remedy keeps what it leads to, if that is `wanted`, with owner and mode: what others could
+ * write is refused there, too. Nothing is copied that others could exchange.
+ */
+export function linkAside(file: ByteString, what: string, exitStatus: number, wanted: number): JailkitError {
+  const place = placeOfName(file);
+  const end = attempt(() => statIfPresent(C.AT_FDCWD, file, true));
+  if (end === undefined || (end.mode & C.S_IFMT) !== wanted) return putAside(place, what, exitStatus);
+  const aside = freeName(place, ASIDE);
+  const copy =
+    wanted === C.S_IFDIR ? `cp -pR ${operands(`${aside}/.`, place)}` : `cp -pT ${operands(aside, place)}`;
+  return adviceAt(placeAt(file), copy).remedy === undefined
+    ? putAside(place, `${what}; what it leads to does not count any more after the remedy`, exitStatus)
+    : putAside(place, what, exitStatus, ` && ${copy}`);
 }

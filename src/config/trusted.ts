@@ -5,11 +5,9 @@ import { close, fstat, openAt, readLink, type Stat, sameFile, withFd } from "../
 import { pathComponents } from "../../ffi/paths.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { aclAt, writersOf } from "../system/acl.ts";
-import { adviceAt, closeFirst } from "../system/exchange.ts";
+import { adviceAt, COPY_ANEW, closeFirst, copyAnew } from "../system/exchange.ts";
 
 const isFile = (stat: Stat) => (stat.mode & C.S_IFMT) === C.S_IFREG;
-
-const advice = (stat: Stat) => (isFile(stat) ? "read it first, then " : "");
 
 const KEEP = "keep it where root alone can change it";
 
@@ -32,7 +30,9 @@ export const placeAt = (path: ByteString): ByteString =>
 const inWords = (stat: Stat, fix: string, place: ByteString | undefined): ByteString =>
   place !== undefined && ownRemedy(place, stat) === undefined
     ? insteadOfCommand(place)
-    : `${advice(stat)}${fix} it`;
+    : isFile(stat)
+      ? COPY_ANEW
+      : `${fix} it`;
 
 /**
  * Why users other than root can change a file, as the end of a sentence; undefined if they cannot. `place`: as for
@@ -45,15 +45,16 @@ export function unsafeBecause(stat: Stat, place?: ByteString): ByteString | unde
 }
 
 /**
- * The command that makes a file or directory trusted again, with the advice to read a file first; undefined if others could
- * exchange it meanwhile. `place`: where it is, without symbolic links.
+ * The remedy that makes a file or directory trusted again; undefined if others could exchange it meanwhile. `place`: where it
+ * is, without symbolic links.
  */
 export function ownRemedy(place: ByteString, stat: Stat): ByteString | undefined {
+  if (isFile(stat)) return copyAnew(place, stat);
   const word = shellWord(place);
   const commands: ByteString[] = [];
   if (stat.uid !== 0) commands.push(`chown root ${word}`);
   if ((stat.mode & 0o022) !== 0) commands.push(`chmod go-w ${word}`);
-  return adviceAt(place, `${isFile(stat) ? readFirst(place) : ""}${commands.join(" && ")}`).remedy;
+  return adviceAt(place, commands.join(" && ")).remedy;
 }
 
 /** As unsafeBecause, with the fix also for a wrong owner. */

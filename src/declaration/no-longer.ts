@@ -8,7 +8,11 @@ export function noLongerLines(changes: readonly Change[]): string[] {
   const { user = [], jail = [] } = Object.groupBy(changes, ({ of }) => of);
   const [first, ...more] = jail.map(changeText);
   const others = more.length === 0 ? "" : ` and ${more.length} more`;
-  return [...user.map(changeText), ...(first === undefined ? [] : [first + others])].map(
-    (what) => `no longer declared, and still there: ${what}; --prune removes this`,
-  );
+  const lines = [...user.map(changeText), ...(first === undefined ? [] : [first + others])];
+  const isWhole = jail.some(({ what }) => what === "jail");
+  return lines.map((what, index) => {
+    // No run looks for them before it is to remove the jail.
+    const unless = isWhole && index === user.length ? ", unless users have files in it" : "";
+    return `no longer declared, and still there: ${what}; --prune removes this${unless}`;
+  });
 }

@@ -31,6 +31,7 @@ const BY_CODE: Readonly<Record<string, string>> = {
   "no-such-jail": "jail",
   "include-cycle": "sections",
   "no-such-section": "sections",
+  "nothing-found": "sections",
   "no-such-path": "files",
   "live-obstacle": "live",
   "live-source": "live",

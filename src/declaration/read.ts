@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
+import { AT_FDCWD, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError } from "../cli/error.ts";
@@ -177,9 +178,13 @@ export function declaredHere(): Declared | undefined {
 /** Why a file that was named cannot be read. What is no declaration by its name, such as jails.d or /dev/null, stays where it is. */
 function namedFault(file: ByteString, error: JailkitError): JailkitError {
   if (file.endsWith(".ini")) return error;
+  const stat = attempt(() => statIfPresent(AT_FDCWD, file, true));
+  const isOther = stat !== undefined && (stat.mode & S_IFMT) !== S_IFREG;
   const message = isHostDirectory(file)
     ? `${display(file)} is a directory: name the files in it`
-    : error.message;
+    : isOther
+      ? `${display(file)} is no regular file, as FILE must be: write it into one that is root's, and name that`
+      : error.message;
   return new JailkitError(error.code, 1, message);
 }
 

@@ -107,7 +107,8 @@ export function planDelete(request: DeleteRequest): DeletePlan {
     const names = users.map(({ name }) => display(name)).join(", ");
     const leave = leaveCommand(users, shellsOutside(jail), { move: true });
     const message = `${shown}: users live in it (${names}): use: ${first}jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}`;
-    throw refuse("has-users", message);
+    // Of the two, what deletes nothing.
+    throw refuse("has-users", message, `${first}${leave}`);
   }
   const plan = { request, jail, seen, records, users, mounts: [], owners: [] };
   if (seen === undefined) return { ...plan, files: 0, bytes: 0, userBytes: 0 };
@@ -211,7 +212,7 @@ function measure(
       `${display(root.path)}: users live in it whose accounts are not in /etc/passwd (${names}): ` +
       `change their homes where the accounts are kept (${shows} shows how), and ` +
       `take their files out, or delete these with: ${withUserFiles(plan.request)}`;
-    throw refuse("has-users", message);
+    throw refuse("has-users", message, withUserFiles(plan.request));
   }
   if (!userFiles) requireNobodyElse(plan.request, owners, unread);
   const { files, allocated: bytes, users: userBytes } = addUp(inodes, newLedger());
@@ -270,10 +271,10 @@ export const withUserFiles = ({
 
 function requireNobodyElse(request: DeleteRequest, owners: readonly Owner[], unread: number): void {
   const shown = display(request.jail);
-  const remedy = `take them out, or delete them with: ${withUserFiles(request)}`;
+  const how = `take them out, or delete them with: ${withUserFiles(request)}`;
   if (unread > 0) {
-    const message = `${shown}: ${unread} files in it cannot be examined, so their owners are unknown: ${remedy}`;
-    throw refuse("user-files", message);
+    const message = `${shown}: ${unread} files in it cannot be examined, so their owners are unknown: ${how}`;
+    throw refuse("user-files", message, withUserFiles(request));
   }
   if (owners.length === 0) return;
   const each = owners
@@ -282,8 +283,8 @@ function requireNobodyElse(request: DeleteRequest, owners: readonly Owner[], unr
   const others = owners.length > MOST_OWNERS ? `; and ${owners.length - MOST_OWNERS} others` : "";
   const isMost = owners.reduce((sum, { objects }) => sum + objects, 0) >= MOST_FILES;
   const more = `${others}${isMost ? "; no more were counted" : ""}`;
-  const message = `${shown}: has files of users other than root (${each.join("; ")}${more}): ${remedy}`;
-  throw refuse("user-files", message);
+  const message = `${shown}: has files of users other than root (${each.join("; ")}${more}): ${how}`;
+  throw refuse("user-files", message, withUserFiles(request));
 }
 
 /**

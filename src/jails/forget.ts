@@ -47,8 +47,8 @@ export function planForget(jail: ByteString, withUsers: boolean): ForgetPlan {
     const names = users.map(({ name }) => display(name)).join(", ");
     const leave = leaveCommand(users, shellsOutside(jail), { move: false });
     const why = `users live in it (${names}), and without a record jk_update does not update its programs`;
-    const remedy = `take them out first: ${leave}; or use --with-users`;
-    throw refuse("has-users", `${display(jail)}: ${why}: ${remedy}`);
+    const how = `take them out first: ${leave}; or use --with-users`;
+    throw refuse("has-users", `${display(jail)}: ${why}: ${how}`, leave);
   }
   return { jail, present, records, users };
 }

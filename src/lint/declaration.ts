@@ -5,7 +5,7 @@ import { libc } from "../../ffi/libc.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import type { IniFile, Place, Problem } from "../config/model.ts";
+import type { IniFile, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
@@ -29,7 +29,7 @@ import { namesIn } from "../system/account-tools.ts";
 import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
 import { hostGroup } from "../system/name-services.ts";
 import { fixInSection } from "./declared.ts";
-import { lintGiven } from "./given.ts";
+import { lintGiven, saidAt } from "./given.ts";
 import { PolicyLint } from "./policies.ts";
 import { knownPaths } from "./world.ts";
 
@@ -103,9 +103,6 @@ function declaredBeside(file: ByteString): MeantAt[] | undefined {
   );
 }
 
-const isAt = (one: Place, other: Place) =>
-  one.file === other.file && one.line === other.line && one.column === other.column;
-
 function unknownJails(): never {
   throw new JailkitError("config-unreadable", 1, "a file that may declare a jail cannot be read");
 }
@@ -120,7 +117,9 @@ export function lintDeclaration(ini: IniFile, complete: boolean, inJails: boolea
   const facts = machineFacts();
   const known = beside === undefined ? { ...facts, jails: unknownJails } : facts;
   const more = machineProblems(ini, known, beside);
+  const told = new Set(more.map((one) => saidAt(one, one.message)));
   const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
+    told.add(saidAt({ file, line, column }, message));
     more.push({ file, line, column, severity, code, message, ...(fix && { fix }) });
   };
   for (const section of ini.sections) lintGiven(section, report, facts);
@@ -129,10 +128,10 @@ export function lintDeclaration(ini: IniFile, complete: boolean, inJails: boolea
   const users = inJails ? Map.groupBy(declaration.users, ({ jail }) => jail).values() : [];
   for (const user of [...users].flat())
     policies.lint(user, { isWhole: false, isSettled: false }, (place, severity, code, message, fix) => {
-      if (!more.some((one) => one.message === message && isAt(one, place)))
-        report(place, severity, code, message, fixInSection(fix, user));
+      if (!told.has(saidAt(place, message))) report(place, severity, code, message, fixInSection(fix, user));
     });
   // What cannot be read need not be there.
-  const fresh = more.filter((one) => !problems.some((other) => isAt(one, other)));
+  const unread = new Set(problems.map((one) => saidAt(one)));
+  const fresh = more.filter((one) => !unread.has(saidAt(one)));
   return inOrder(withoutConsequences([...problems, ...fresh], ini), ini);
 }

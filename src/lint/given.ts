@@ -83,8 +83,9 @@ function refusedHome({ declared, doubtful, moves }: UserWork): Doubt[] {
   return message === undefined ? [] : [{ user: name, problem: { file, line, column, message } }];
 }
 
-const isAt = (one: Place, { file, line, column }: Place) =>
-  one.file === file && one.line === line && one.column === column;
+/** A place, and what is said there, as one text: of thousands, each is asked about. */
+export const saidAt = ({ file, line, column }: Place, message = ""): string =>
+  `${line}:${column}:${file}\0${message}`;
 
 const ofJail = ({ path, declared }: JailWork) =>
   declared === undefined ? undefined : new Map([[path, declared]]);
@@ -99,23 +100,28 @@ const LOOKED_AT: ReadonlySet<string> = new Set([...USER_STEPS.inside, ...USER_ST
 export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
   const lacking = jails.flatMap((work) => lackingIn(work, check));
   const doubts = [...lacking];
+  const placesOfLacking = new Set(lacking.map(({ problem }) => saidAt(problem)));
+  const told = new Set(lacking.map(({ problem }) => saidAt(problem, problem.message)));
+  const add = (...some: readonly Doubt[]) => {
+    doubts.push(...some);
+    for (const { problem } of some) told.add(saidAt(problem, problem.message));
+  };
   using policies = new PolicyLint();
   for (const { jail, user } of jails.flatMap((one) => one.users.map((user) => ({ jail: one, user })))) {
     const { declared, changes, fault } = user;
     if (!(check || changes.length > 0)) continue;
     const isLookedAt = changes.some((one) => LOOKED_AT.has(`${signOf(one)}${one.what}`));
-    if (check || !isLookedAt) doubts.push(...refusedHome(user));
+    if (check || !isLookedAt) add(...refusedHome(user));
     const { section } = declared.place;
     if (section === undefined) continue;
     const report: ReportFinding = (place, _severity, code, message, fix) => {
       if (code === ADMINISTRATORS && isLookedAt && !check) return;
       // Of the program of a word is told already how it comes into the jail.
-      if (lacking.some((one) => isAt(one.problem, place))) return;
-      if (doubts.some((one) => one.problem.message === message && isAt(one.problem, place))) return;
+      if (placesOfLacking.has(saidAt(place)) || told.has(saidAt(place, message))) return;
       const { file, line, column } = place;
       const advice = fix?.kind === "command" && adviceInstead(fix.text, ofJail(jail));
       const whole = advice ? `${message}: ${advice}` : message;
-      doubts.push({ user: declared.name, problem: { file, line, column, message: whole } });
+      add({ user: declared.name, problem: { file, line, column, message: whole } });
     };
     const isWhole = jail.changes.length === 0;
     if (fault === undefined) policies.lint(declared, { isWhole, isSettled: changes.length === 0 }, report);

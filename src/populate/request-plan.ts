@@ -40,7 +40,8 @@ export function withRequest(plan: Draft, request: PopulateRequest): Draft {
   };
 }
 
-function nothingFound(section: ByteString): PopulateProblem {
-  const message = `no file of section ${quoted(section)} is on this machine`;
+/** The problem of a section of which this machine has nothing. */
+export function nothingFound(section: ByteString): PopulateProblem {
+  const message = `no file of section ${quoted(section)} is on this machine: install the package that has them`;
   return { code: "nothing-found", path: section, message };
 }

@@ -5,7 +5,10 @@ import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
+import { octal } from "../cli/octal.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { aclAt, writersOf } from "./acl.ts";
+import { freeName } from "./free-name.ts";
 
 /**
  * True if nobody but root can change the names in a directory. The ACL need not be read: the group bits are its mask,
@@ -72,3 +75,20 @@ export function adviceAt(path: ByteString, command: ByteString) {
 /** The same without the remedy, for what is only a message. */
 export const commandAt = (path: ByteString, command: ByteString): ByteString =>
   adviceAt(path, command).advice;
+
+/**
+ * The remedy for a file that others could write: a copy that only `owner` can write takes its place, once it was read. Another
+ * owner or mode would end no descriptor that somebody holds open, and the text could change after it was read. Undefined if
+ * others could exchange the file or the copy.
+ */
+export function copyAnew(path: ByteString, { mode }: Pick<Stat, "mode">, owner = 0): ByteString | undefined {
+  const copy = freeName(path, ".new");
+  const word = shellWord(copy);
+  const bits = octal((mode & 0o644) | 0o600);
+  const make = `install -o ${owner === 0 ? "root" : `+${owner}`} -g root -m ${bits} ${operands(path, copy)}`;
+  const read = `read ${word}, for others could write ${shellWord(path)}`;
+  return adviceAt(copy, `${make}; ${read}; then: mv -T ${operands(copy, path)}`).remedy;
+}
+
+/** The same in words. */
+export const COPY_ANEW = "copy it to a file of root's, read the copy, and move that over it";

@@ -34,7 +34,7 @@ function readTransfer(file: ByteString, trusted: boolean): Transfer {
     const { mode, uid } = fstat(fd);
     if ((mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(C.EINVAL, "not a regular file", path);
     if (trusted && (uid !== 0 || (mode & 0o022) !== 0)) {
-      const why = "users other than root can change it: read it first, and copy it to a file that is root's";
+      const why = "users other than root can change it: copy it to a file that is root's, and read that";
       throw new JailkitError("file-unsafe", 1, `--trusted: ${display(path)}: ${why}`);
     }
     return parseTransfer(readAllFd(fd, LARGEST_EXPORT));

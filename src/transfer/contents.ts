@@ -14,6 +14,7 @@ import { isPassedOver } from "../populate/passed-over.ts";
 import type { Draft } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { givenOptions } from "../populate/record/requests.ts";
+import { nothingFound } from "../populate/request-plan.ts";
 import { createCompanions } from "../profile/companions.ts";
 import { readProfile } from "../profile/profile.ts";
 import { copyWant, logSocketDirectory } from "../profile/recipe.ts";
@@ -74,10 +75,7 @@ export function planContents(
     companions: createCompanions(() => choice.ini, host, loader),
   });
   const empty = read.needFiles.filter((name) => !plan.satisfied.has(name));
-  for (const path of empty) {
-    const message = `no file of section ${quoted(path)} is on this machine`;
-    lacks({ code: "nothing-found", path, message });
-  }
+  for (const name of empty) lacks(nothingFound(name));
   if (force && empty.length > 0) {
     const rest = planContents(without(transfer, empty), choice, options, host, loader);
     return { ...rest, warnings: [...new Set([...warnings, ...rest.warnings])] };

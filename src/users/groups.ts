@@ -1,6 +1,7 @@
 import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { operands } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { isPlainName } from "../system/account-name.ts";
@@ -70,20 +71,41 @@ export function requireGroup(word: ByteString): Group {
   throw new JailkitError("no-such-group", 1, message, undefined, remedy);
 }
 
+/** The same, but throws for a group of another name service, to which useradd(8) and usermod(8) add nobody. */
+function requireLocalGroup(word: ByteString, local: readonly ByteString[]): Group {
+  const group = requireGroup(word);
+  if (local.includes(group.name)) return group;
+  const message = `the group ${quoted(group.name)} is not in /etc/group: add the account to it where the group is, and omit it here`;
+  throw new JailkitError("not-local-group", 1, message);
+}
+
 /**
- * The groups of a comma-separated list, as in -G of useradd(8), each once. Throws as requireGroup does, and for a group of
- * another name service, to which useradd(8) and usermod(8) add nobody.
+ * The groups of a comma-separated list, as in -G of useradd(8), each once. Throws JailkitError with all that there are not, or
+ * to which these programs add nobody.
  */
 export function requireGroups(list: ByteString): Group[] {
   const local = namesIn("/etc/group");
-  const found = list.split(",").map((word) => {
-    const group = requireGroup(trim(word));
-    if (local.includes(group.name)) return group;
-    const message = `the group ${quoted(group.name)} is not in /etc/group: add the account to it where the group is, and omit it here`;
-    throw new JailkitError("not-local-group", 1, message);
-  });
-  return [...new Map(found.map((group) => [group.gid, group])).values()];
+  const errors: JailkitError[] = [];
+  const found = new Map<number, Group>();
+  for (const word of list.split(",")) {
+    try {
+      const group = requireLocalGroup(trim(word), local);
+      found.set(group.gid, group);
+    } catch (error) {
+      if (!(error instanceof JailkitError && GROUP_CODES.includes(error.code))) throw error;
+      errors.push(error);
+    }
+  }
+  const [first] = errors;
+  if (first === undefined) return [...found.values()];
+  const remedies = [...new Set(errors.map(({ remedy }) => remedy))];
+  const message = [...new Set(errors.map((one) => one.message))].join("; ");
+  // Where one of them has none, the others would not be all.
+  const remedy = remedies.includes("") ? undefined : remedies.join(" && ");
+  throw new JailkitError(first.code, 1, message, undefined, remedy);
 }
+
+const GROUP_CODES: readonly ProblemCode[] = ["no-such-group", "not-local-group"];
 
 // Their members can become root by files that they can read, write or start, or by sudo. Not adm, which only reads logs.
 const ADMINISTRATORS = new Set([

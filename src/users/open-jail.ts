@@ -60,7 +60,9 @@ export function noAccountFiles(
 ): JailkitError {
   const lost = root && lostFile(root, PASSWD, "bad-jail");
   const message = `${quoted(`${jail}${PASSWD}`)} does not exist: ${noJail}`;
-  return lost ?? new JailkitError("bad-jail", BAD_JAIL, message);
+  // Each jk_init writes them; this section has nothing that runs.
+  const remedy = `jk_init -j ${shellWord(jail)} uidbasics`;
+  return lost ?? new JailkitError("bad-jail", BAD_JAIL, message, undefined, remedy);
 }
 
 /** The command that brings back a file that a jail lacks, and had by its record; undefined if it had none there. */

@@ -264,20 +264,21 @@ export function requireReplaceable(root: JailRoot, own: IniSection | undefined):
 
 /**
  * Gives a user a section with these keys in the jail's jk_lsh.ini, in place of an earlier one, in one step; undefined takes it
- * out. The rest of the file stays. Throws JailkitError if the file is not safe, or if the section is in a drop-in.
+ * out. The rest of the file stays. Returns false if there is none to take out. Throws JailkitError if the file is not safe, or
+ * if the section is in a drop-in.
  */
 export function replacePolicy(
   root: JailRoot,
   name: ByteString,
   keys: ReadonlyMap<ByteString, ByteString> | undefined,
-): void {
+): boolean {
   requireOwnSection(name);
-  withAccountsLock(root, () => {
+  return withAccountsLock(root, () => {
     const { ini, main } = readPolicies(root);
     const own = ini.sections.find((section) => section.name === name);
     let text = main === undefined ? "" : fromBytes(main.bytes);
     requireReplaceable(root, own);
-    if (keys === undefined && own === undefined) return;
+    if (keys === undefined && own === undefined) return false;
     // Of equal names the first counts: none may be left.
     for (
       let rest = withoutSection(text, name, "c");
@@ -287,6 +288,7 @@ export function replacePolicy(
       text = rest;
     const added = keys === undefined ? [] : [{ name, values: Object.fromEntries(keys) }];
     putPolicies(root, main?.path, added.length === 0 ? text : appendSections(text, added, "c"));
+    return true;
   });
 }
 

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { neverHome } from "../jail/accounts/home-place.ts";
-import { lookUp } from "../jail/fs/look.ts";
+import { lookUp, placeOnHost } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable } from "../jail/fs/writable.ts";
 import { makeDirectories } from "../jail/fs/write.ts";
@@ -60,7 +60,7 @@ export function prepareJail(
     const steps = writeJailSide(user, groups, { root, shell, usualShell, dryRun });
     if (newHome) {
       if (!dryRun) makeHome(root, home, user);
-      steps.push(`created the home ${quoted(hostPath(root, home))}`);
+      steps.push(`created the home ${quoted(placeOnHost(root, home))}`);
     }
     for (const step of steps) run.done(dryRun ? `would have ${step}` : step);
     run.status = dryRun ? "planned" : steps.length > 0 || plan.changes ? "done" : "unchanged";

@@ -402,4 +402,31 @@ describe("a user who is not declared any more cannot leave", () => {
     expect(linesOf(m, "--prune").status).toBe(0);
     expect(linesOf(m, "--check", "--prune").status).toBe(0);
   });
+
+  test("an account cannot be removed: a run does not tell again what the one before has done", () => {
+    has(user("shelly", BASH, "confine = 1", "groups = team", keys(...KEYS)) + user("sftpy", SFTP));
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    m.must(["sh", "-ec", "mv /usr/sbin/userdel /root; ln -s /bin/false /usr/sbin/userdel"]);
+    has("");
+    const steps = () => linesOf(m, "--prune").changes.map((one) => [one.status, one.of, one.steps]);
+    const [first, second] = [steps(), steps()];
+    const { stdout } = m.run(["jailkit", "apply", "--prune"]);
+    m.must(["mv", "/root/userdel", "/usr/sbin/userdel"]);
+    expect(first).toMatchObject([
+      [
+        "failed",
+        "user",
+        expect.arrayContaining([
+          "removed /etc/jailkit/jk_chrootsh.d/shelly.ini",
+          "removed 2 keys from its authorized_keys",
+        ]),
+      ],
+      ["failed", "user", expect.arrayContaining([`took the section [sftpy] out of the jk_lsh.ini of ${J}`])],
+    ]);
+    expect(second).toEqual(Array(2).fill(["failed", "user", []]));
+    expect(stdout).not.toMatch(/^ {2}(?:removed|took) /m);
+    expect(linesOf(m, "--prune").changes.map(({ status, steps: made }) => [status, made])).toEqual(
+      ["shelly", "sftpy"].map((name) => ["done", [`removed the account '${name}'`]]),
+    );
+  });
 });

@@ -154,3 +154,18 @@ test("a home that is another account's has the command that gives another one as
   m.must(["jailkit", "apply"]);
   expect(did(m)).toEqual([]);
 });
+
+test("a home behind a link of root's in the jail is named where it is, and the login is there", () => {
+  m.must(["sh", "-ec", `cd ${J}; mkdir -p homes; mv home home.before; ln -s /homes home`]);
+  m.must(["useradd", "-M", "-d", `${J}/./home/linked`, "-s", "/usr/sbin/jk_chrootsh", "linked"]);
+  m.write(FILE, `${JAIL}${user("linked")}`);
+  const steps = linesOf(m).changes.flatMap((one) => one.steps);
+  expect(steps).toContain(`created the home '${J}/homes/linked'`);
+  expect([m.exists(`${J}/homes/linked`), m.run(["su", "-", "linked", "-c", "pwd -P"]).stdout]).toEqual([
+    ...[true, "/homes/linked\n"],
+  ]);
+  m.must(["userdel", "linked"]);
+  m.must(["sh", "-ec", `cd ${J}; rm home; mv home.before home; rm -r homes`]);
+  m.run(["jk_jailuser", "--unjail", "--jail-side-only", "-j", J, "linked"]);
+  m.remove("/var/lib/jailkit/declared.json");
+});

@@ -42,10 +42,37 @@ describe("a jail that is not declared any more", () => {
     m.must(["install", "-D", "/etc/hostname", `${J}/${path}`]);
     m.write(FILE, "");
     const message = `jail ${J}: is not declared any more, and stays: it holds other things, such as '${path}'; keep all of it as it is with: jailkit forget ${J}`;
+    expect(linesOf(m).summary).toMatchObject({ warnings: [message], noLongerDeclared: [] });
     expect(prune()).toEqual([["holds-other-things", message]]);
     expect(m.exists(`${J}/${path}`)).toBe(true);
     m.remove(`${J}/${path}`);
+    const { stdout } = m.run(["jailkit", "apply"]);
+    expect(stdout).toStartWith(
+      `no longer declared, and still there: jail ${J}; --prune removes this, unless users have files in it\n`,
+    );
     expect([prune(), m.exists(J)]).toEqual([[], false]);
+  });
+
+  test("is told of with users of it who are still there, whose homes are nothing else", () => {
+    m.write(FILE, `${JAIL}[user bob]\njail = ${J}\nshell = /bin/bash\n`);
+    m.must(["jailkit", "apply"]);
+    m.must(["install", "-o", "bob", "/etc/hostname", `${J}/home/bob/own`]);
+    m.write(FILE, "");
+    const told = () => {
+      const { warnings, noLongerDeclared } = linesOf(m).summary;
+      return [warnings, noLongerDeclared];
+    };
+    expect(told()).toEqual([[], ["user bob", `jail ${J}`]]);
+    m.write(`${J}/srv/dump`, "");
+    const keep = `jailkit apply --prune; jailkit forget ${J}`;
+    expect(told()).toEqual([
+      [
+        `jail ${J}: is not declared any more, and stays: it holds other things, such as 'srv/dump'; keep all of it as it is with: ${keep}`,
+      ],
+      ["user bob"],
+    ]);
+    m.remove(`${J}/srv/dump`);
+    expect([prune("--delete-homes"), m.exists(J)]).toEqual([[], false]);
   });
 
   test.each(["tmp", "var/tmp", "run/shared", "var/log/app"])(

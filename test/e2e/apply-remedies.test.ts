@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from 
 import type { Machine } from "../machine/machine.ts";
 import { sleeperOf } from "../machine/sleeper.ts";
 import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
-import { typeRemedy } from "./remedies-scene.ts";
+import { copyAnew, typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -89,9 +89,8 @@ const CASES: readonly Case[] = [
     declared: JAIL + user("confine = 1\n"),
     before: "chmod o+w /etc/jailkit/jk_chrootsh.ini",
     code: "config-unsafe",
-    remedy:
-      "read /etc/jailkit/jk_chrootsh.ini first, for others could write it; then: chmod go-w /etc/jailkit/jk_chrootsh.ini",
-    end: "read it first, then chmod go-w it",
+    remedy: copyAnew("/etc/jailkit/jk_chrootsh.ini"),
+    end: "copy it to a file of root's, read the copy, and move that over it",
   },
   {
     what: "a group that does not exist",
@@ -253,6 +252,63 @@ test.each([
     ]);
   m.write(FILE, declared(other));
   expect(linesOf(m).summary.problems).toEqual([]);
+});
+
+test("a jail without account files, which no section brings, gets them by the remedy", () => {
+  const jail = "/srv/files";
+  m.write(FILE, `[jail ${jail}]\nfiles = /bin/bash\n${user().replace(J, jail)}`);
+  const remedy = `jk_init -j ${jail} uidbasics`;
+  for (const words of [["--check"], [], ["--check"]])
+    expect(linesOf(m, ...words).summary.problems).toMatchObject([
+      { code: "bad-jail", remedy },
+      { code: "waits-for-jail" },
+    ]);
+  expect(m.run(["jailkit", "apply"]).stderr).toContain(`  remedy: ${remedy}\n`);
+  expect(typeRemedy(m, remedy).status).toBe(0);
+  expect(linesOf(m).summary.problems).toEqual([]);
+  m.write(FILE, "");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+});
+
+test("all groups that do not exist are named at once, and created by the remedy", () => {
+  m.write(FILE, JAIL + user("groups = nolan, remedied, nemo\n"));
+  m.must(["groupadd", "-f", "nemo"]);
+  const message =
+    "there is no group 'nolan'; create it with: groupadd nolan; there is no group 'remedied'; create it with: groupadd remedied";
+  const remedy = "groupadd nolan && groupadd remedied";
+  for (const words of [["--check"], []])
+    expect(linesOf(m, ...words).summary.problems).toMatchObject([
+      { code: "no-such-group", message: `user x: ${message}`, remedy, line: 6, column: 10 },
+    ]);
+  expect(typeRemedy(m, remedy).status).toBe(0);
+  expect(linesOf(m).summary.problems).toEqual([]);
+  m.must(["sh", "-c", "gpasswd -d x nolan; groupdel nolan; groupdel nemo"]);
+});
+
+test("a section of which the machine has nothing is told at its item", () => {
+  m.write("/etc/jailkit/jk_init.d/none.ini", "[nothing]\npaths = /usr/bin/nothing-of-the-sort\n");
+  m.write(FILE, JAIL.replace("basicshell", "nothing, basicshell"));
+  const message = `jail ${J}: no file of section 'nothing' is on this machine: install the package that has them`;
+  expect(linesOf(m, "--check").summary.problems).toMatchObject([
+    { code: "nothing-found", message, line: 2, column: 23 },
+  ]);
+});
+
+test("what is no regular file cannot be a declaration: the message says what to do, and a file as standard input can", () => {
+  m.write("/root/one.ini", JAIL);
+  const refused = (file: string) =>
+    `jailkit apply: ${file} is no regular file, as FILE must be: write it into one that is root's, and name that\n`;
+  const run = (command: string) => m.run(["bash", "-c", command]);
+  expect(run("cat /root/one.ini | jailkit apply --check /dev/stdin")).toMatchObject({
+    status: 1,
+    stderr: refused("/dev/stdin"),
+  });
+  expect(run("jailkit apply --check <(cat /root/one.ini)").stderr).toMatch(
+    /^jailkit apply: \/dev\/fd\/\d+ is no regular file, /,
+  );
+  expect(run("jailkit apply --check /dev/null").stderr).toBe(refused("/dev/null"));
+  expect(run("jailkit apply --check /dev/stdin < /root/one.ini")).toMatchObject({ status: 10, stderr: "" });
+  m.remove("/root/one.ini");
 });
 
 test.each(CASES)("$what", async (one) => {

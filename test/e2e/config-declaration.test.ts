@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
+import { copyAnew } from "./remedies-scene.ts";
 
 const FILE = "/etc/jailkit/jails.ini";
 const FOLDER = "/etc/jailkit/jails.d";
@@ -220,11 +221,7 @@ test("a file that others can change is reported, and one that is in two files", 
   m.write(`${FOLDER}/b.ini`, "[jail /srv/a]\nsections = uidbasics\n");
   const { findings } = reportOf(configReportSchema, check("--json").stdout);
   expect(findings.map(({ file, code, remedy }) => [file, code, remedy])).toEqual([
-    [
-      `${FOLDER}/a.ini`,
-      "unsafe-file",
-      `read ${FOLDER}/a.ini first, for others could write it; then: chmod go-w ${FOLDER}/a.ini`,
-    ],
+    [`${FOLDER}/a.ini`, "unsafe-file", copyAnew(`${FOLDER}/a.ini`)],
     [`${FOLDER}/b.ini`, "duplicate-section", null],
   ]);
 });

@@ -127,7 +127,7 @@ test("--force leaves out what this machine does not have, and records only the r
     "",
     "jailkit import: /dev/gone is not a device of this machine",
     "jailkit import: /usr/local/bin/gone does not exist on this machine",
-    "jailkit import: no file of section 'gone' is on this machine",
+    "jailkit import: no file of section 'gone' is on this machine: install the package that has them",
     "jailkit import: the file asks for more than copies of files: /dev/gone is a device; if you trust it, use --trusted",
   ]);
   expect(imported("--force").status).toBe(0);

@@ -255,7 +255,7 @@ describe("exit statuses", () => {
     for (const section of ["name", "path"])
       expect(init(ini, ["--strict", "-j", fresh(), section])).toMatchObject({
         status: 1,
-        stderr: `jk_init: no file of section '${section}' is on this machine\n`,
+        stderr: `jk_init: no file of section '${section}' is on this machine: install the package that has them\n`,
       });
     for (const section of ["devices", "shell"])
       expect(init(ini, ["--strict", "-j", fresh(), section])).toMatchObject({ status: 0, stderr: "" });

@@ -91,7 +91,7 @@ test("with its scripts: install, login, a kept file, the next version, and remov
   expect(sshd.ssh("u", ["true"]).status).not.toBe(0);
   const said = rpm("-U", "--replacepkgs", "--replacefiles", ...rpms);
   expect(said.stderr + said.stdout).toContain(
-    "'/etc/jailkit/jk_chrootsh.ini' can be written by its group or by others; read it first, then chmod go-w it [unsafe-file]",
+    "'/etc/jailkit/jk_chrootsh.ini' can be written by its group or by others; copy it to a file of root's, read the copy, and move that over it [unsafe-file]",
   );
   m.chmod("/etc/jailkit/jk_chrootsh.ini", 0o644);
   expect(m.read("/etc/jailkit/jk_chrootsh.ini")).toBe(edited);

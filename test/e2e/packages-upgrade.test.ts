@@ -23,7 +23,7 @@ const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "nonintera
 const calls = ["rename", "renameat", "renameat2", "fchmodat", "fsetxattr"];
 const keep = ["--force-confdef", "--force-confold"];
 const unsafe =
-  "error: '/etc/jailkit/jk_check.ini' can be written by its group or by others; read it first, then chmod go-w it [unsafe-file]";
+  "error: '/etc/jailkit/jk_check.ini' can be written by its group or by others; copy it to a file of root's, read the copy, and move that over it [unsafe-file]";
 const edits: Record<string, string> = {
   "jk_chrootsh.ini": "\n[DEFAULT]\nenv = TERM, TESTED\n",
   "jk_uchroot.ini": `\n[visitor]\nallowed_jails = ${jail}\n`,

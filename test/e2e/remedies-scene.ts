@@ -79,9 +79,9 @@ export async function openRemedies(): Promise<Scene> {
       ...config.failures.map((message) => `config: ${message}`),
     ];
   };
-  for (const path of KEPT) m.must(["rsync", ...COPY, `${path}/`, `/root/kept${path}/`]);
+  for (const path of KEPT) m.must(["rsync", ...RSYNC, `${path}/`, `/root/kept${path}/`]);
   const restore = () => {
-    for (const path of KEPT) m.must(["rsync", ...COPY, `/root/kept${path}/`, `${path}/`]);
+    for (const path of KEPT) m.must(["rsync", ...RSYNC, `/root/kept${path}/`, `${path}/`]);
     m.must(["sh", "-c", "rm -f /srv/link"]);
     for (const program of PRIVILEGED) {
       m.chmod(program, 0o755);
@@ -93,7 +93,7 @@ export async function openRemedies(): Promise<Scene> {
 
 const PRIVILEGED = ["/usr/sbin/jk_chrootsh", "/usr/bin/jk_uchroot", "/usr/sbin/jk_procmailwrapper"];
 const KEPT = ["/etc", "/srv/jails", "/var/lib/jailkit"];
-const COPY = ["-aHAX", "--checksum", "--delete", "--mkpath"];
+const RSYNC = ["-aHAX", "--checksum", "--delete", "--mkpath"];
 
 /** What is asked of `jailkit explain`. */
 export const QUESTIONS: readonly string[][] = [
@@ -118,11 +118,17 @@ function kept(m: Machine): { names: string[]; shells: string[] } {
 const APPEND = /^add these lines to (\S+):\n/;
 const IN_SECTION = /^in section \[([^\]]+)\] of (\S+) write:\n/;
 const FIRST = /^(.*); then (?=in section )/;
+/** A copy is to be read before it takes the place of a file that others could write. */
+const COPY = /^(install .*?); read .*?, for others could write .*?; then: /;
 /** What is to be done before: whether what others wrote is to stay is for the administrator to say. */
 export const BEFORE =
   /^(?:read|install) .* (?:first|anew|again), (?:for others|because users other than root) could write it; then: /;
 const IN_LINE = /^write in line (\d+) of (\S+):\n/;
 const FILE = /^write into (\S+):\n/;
+
+/** What is printed for a file that others could write. */
+export const copyAnew = (file: string): string =>
+  `install -o root -g root -m 0644 ${file} ${file}.new; read ${file}.new, for others could write ${file}; then: mv -T ${file}.new ${file}`;
 
 /** Types a remedy: a command at a login shell, or lines with an editor. Of several forms, all that it has. */
 export function typeRemedy(m: Machine, remedy: string): RunResult {
@@ -141,7 +147,7 @@ export function typeRemedy(m: Machine, remedy: string): RunResult {
     m.write(whole[1], lines(whole));
     return nothing;
   }
-  const first = FIRST.exec(remedy);
+  const first = COPY.exec(remedy) ?? FIRST.exec(remedy);
   if (first?.[1] !== undefined) {
     const done = typeRemedy(m, first[1]);
     return done.status === 0 ? typeRemedy(m, remedy.slice(first[0].length)) : done;

@@ -4,7 +4,7 @@ import { configReportSchema } from "../../src/lint/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
-import { typeRemedy } from "./remedies-scene.ts";
+import { copyAnew, typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -231,8 +231,41 @@ describe("what a remedy does to a file leaves --prune nothing to remove", () => 
     m.must(["mv", `${FOLDER}/x.ini`, `${FOLDER}/x.old`]);
     m.symlink("x.old", `${FOLDER}/x.ini`);
     heal(`${FOLDER}/x.ini`);
+    // It is declared as before.
+    expect(did(m)).toEqual([]);
+    expect(linesOf(m, "--prune").summary).toMatchObject({ problems: [], noLongerDeclared: [] });
+    m.write(`${FOLDER}/x.ini`, "");
     refused(`${FOLDER}/x.ini.aside`);
     m.remove(`${FOLDER}/x.old`);
+  });
+
+  test("a symbolic link to a file that others could exchange, which is not copied", () => {
+    declare(`${FOLDER}/x.ini`);
+    m.must(["sh", "-ec", `mkdir /srv/open; chmod 1777 /srv/open; mv ${FOLDER}/x.ini /srv/open/x.ini`]);
+    m.must(["chown", "nobody", "/srv/open/x.ini"]);
+    m.symlink("/srv/open/x.ini", `${FOLDER}/x.ini`);
+    expect(checked().findings).toMatchObject([
+      {
+        message: expect.stringContaining("; what it leads to does not count any more after the remedy"),
+        remedy: `mv -nT ${FOLDER}/x.ini ${FOLDER}/x.ini.aside`,
+      },
+    ]);
+    heal(`${FOLDER}/x.ini`);
+    refused(`${FOLDER}/x.ini.aside`);
+    m.remove("/srv/open");
+  });
+
+  test("a symbolic link to a file that others can write, whose copy is refused until it was read", () => {
+    declare(`${FOLDER}/x.ini`);
+    m.must(["sh", "-ec", `mv ${FOLDER}/x.ini /root/x.ini; chmod 0666 /root/x.ini`]);
+    m.symlink("/root/x.ini", `${FOLDER}/x.ini`);
+    typeRemedy(m, checked().findings[0]?.remedy ?? "false");
+    const { findings } = checked();
+    expect(findings).toMatchObject([{ code: "unsafe-file", remedy: copyAnew(`${FOLDER}/x.ini`) }]);
+    typeRemedy(m, findings[0]?.remedy ?? "false");
+    expect([checked().findings, did(m)]).toEqual([[], []]);
+    m.must(["sh", "-ec", `: >${FOLDER}/x.ini; rm /root/x.ini`]);
+    refused(`${FOLDER}/x.ini.aside`);
   });
 
   test("a directory in the place of jails.ini", () => {

@@ -731,7 +731,11 @@ test("what is named in place of a file is not to be moved away", () => {
     if (!(error instanceof DeclarationError)) throw error;
     expect(error.all.map(({ error: one }) => [one.code, one.message, one.remedy])).toEqual([
       ["config-unreadable", `${directory} is a directory: name the files in it`, ""],
-      ["config-unreadable", "cannot read /dev/null: not a regular file", ""],
+      [
+        "config-unreadable",
+        "/dev/null is no regular file, as FILE must be: write it into one that is root's, and name that",
+        "",
+      ],
     ]);
   } finally {
     rmSync(directory, { recursive: true });

@@ -93,6 +93,11 @@ const read = (command: () => string, path = KEYS) => {
   return () => `read ${quoted(path())} first, for others could write it; then: ${command()}`;
 };
 
+const copied = (owner: number, path: () => string) => () => {
+  const [old, copy] = [path(), `${path()}.new`].map(quoted);
+  return `install -o ${owner === 0 ? "root" : `+${owner}`} -g root -m 0644 ${old} ${copy}; read ${copy}, for others could write ${old}; then: mv -T ${copy} ${old}`;
+};
+
 const cases: [what: string, plant: () => void, ...remedies: (() => string)[]][] = [
   ["nothing", () => {}],
   ["a file that others can write", mode(KEYS, 0o666), read(theirs(close(KEYS)))],
@@ -106,7 +111,7 @@ const cases: [what: string, plant: () => void, ...remedies: (() => string)[]][] 
   [
     "all that is root's, and a file to be written",
     all(own(HOME, 0), own(SSH, 0), own(KEYS, 0), mode(KEYS, 0o666)),
-    read(close(KEYS)),
+    copied(0, KEYS),
   ],
   [
     "all that is root's, and a file of somebody else's",
@@ -164,7 +169,7 @@ describe("the printed commands fix the fault", () => {
       const { remedy } = finding;
       expect(remedy).toBe(expected[seen.length]?.() ?? "no more");
       seen.push(remedy);
-      type(remedy.replace(BEFORE, ""));
+      type(remedy.replace(BEFORE, "").replace(/; read .*; then: /, " && "));
       if (!remedy.startsWith("put ")) continue;
       // What nobody needs to tell the user: a directory of one's own for the keys.
       if (lstatSync(SSH(), { throwIfNoEntry: false }) === undefined) make(`${SSH()}/`, uid, 0o700);

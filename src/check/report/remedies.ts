@@ -4,7 +4,7 @@ import { attempt } from "../../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { operands, readFirst, shellWord } from "../../cli/shell-word.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { findEntry, type IniSection } from "../../config/model.ts";
 import { scanIni } from "../../config/scan.ts";
@@ -13,7 +13,7 @@ import { isLoose } from "../../jail/fs/strict.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { asUser } from "../../system/as-user.ts";
-import { onlyRootExchanges } from "../../system/exchange.ts";
+import { copyAnew, onlyRootExchanges } from "../../system/exchange.ts";
 import { giveCommand } from "../../system/give.ts";
 import { isOfKernel } from "../files/counterpart.ts";
 import { isGenerated } from "../files/drift.ts";
@@ -131,11 +131,10 @@ function foreignOwner(one: Case): ByteString | undefined {
   const { finding, jail, stat } = one;
   if (stat === undefined) return undefined;
   const { path, jailPath = "/" } = finding;
-  const chown = byName(one, `chown -h --from=+${stat.uid} root:root ${shellWord(path)}`);
-  if (!isRegular(stat)) return chown;
+  if (!isRegular(stat)) return byName(one, `chown -h --from=+${stat.uid} root:root ${shellWord(path)}`);
   if (isGenerated(jailPath)) {
     // The host's are for the host: its accounts would replace the jail's.
-    return jailPath.endsWith(".cache") ? aside(one) : chown && readFirst(path) + chown;
+    return jailPath.endsWith(".cache") ? aside(one) : copyAnew(path, stat);
   }
   const there = lookAt(jailPath, true);
   return there !== undefined && isRegular(there) ? copyPath(jail, jailPath) : aside(one);
@@ -255,7 +254,7 @@ export function withRemedy(found: CheckFinding, context: RemedyContext): CheckFi
   const stat = lookAt(finding.path);
   const one = { ...context, finding, stat };
   const general = () => (finding.repair === undefined ? REMEDIES[finding.rule]?.(one) : fix(one));
-  const remedy = own === undefined ? general() : ownRemedy(one, own);
-  if (remedy === undefined) return finding;
-  return { ...finding, remedy: mayBeWritten(one) ? readFirst(finding.path) + remedy : remedy };
+  const usual = () => (own === undefined ? general() : ownRemedy(one, own));
+  const remedy = stat !== undefined && mayBeWritten(one) ? copyAnew(finding.path, stat) : usual();
+  return remedy === undefined ? finding : { ...finding, remedy };
 }

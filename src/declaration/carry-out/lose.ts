@@ -94,5 +94,5 @@ export function leaveFiles(root: JailRoot, name: ByteString, said: Said): void {
 }
 
 function forgetPolicy(root: JailRoot, once: OnceUser, { steps }: Said): void {
-  for (const limited of policiesOf(once)) steps.push(removePolicy(root, once.name, limited));
+  for (const limited of policiesOf(once)) steps.push(...removePolicy(root, once.name, limited));
 }

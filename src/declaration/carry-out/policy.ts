@@ -35,16 +35,16 @@ export function putPolicy(
   return `wrote ${display(settingsDropIn(user))}`;
 }
 
-/** Takes the section out again. Returns a printable line about it. Throws JailkitError. */
-export function removePolicy(root: JailRoot, user: ByteString, limited: boolean): string {
+/** Takes the section out again. Returns a printable line about it, or none if an earlier run has done it. Throws JailkitError. */
+export function removePolicy(root: JailRoot, user: ByteString, limited: boolean): string[] {
   if (!limited) return removeSettings(user);
-  replacePolicy(root, user, undefined);
-  return `took the section [${display(user)}] out of the jk_lsh.ini of ${display(root.path)}`;
+  const line = `took the section [${display(user)}] out of the jk_lsh.ini of ${display(root.path)}`;
+  return replacePolicy(root, user, undefined) ? [line] : [];
 }
 
 /** The same of jk_chrootsh.ini. */
-export function removeSettings(user: ByteString): string {
+export function removeSettings(user: ByteString): string[] {
   requireOwnDropIn(user);
-  removeDropIn(CONFIG_DIRECTORY, dropInOf(user));
-  return `removed ${display(settingsDropIn(user))}`;
+  const isRemoved = removeDropIn(CONFIG_DIRECTORY, dropInOf(user));
+  return isRemoved ? [`removed ${display(settingsDropIn(user))}`] : [];
 }

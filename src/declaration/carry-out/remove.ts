@@ -4,7 +4,7 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { lookUp, withTree } from "../../jail/fs/look.ts";
+import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { removeTree } from "../../jail/fs/write.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
@@ -82,7 +82,7 @@ function removeLeftHomes(jail: ByteString, homes: readonly LeftHome[], steps: Sa
     // Who may write above it may have put another one there since.
     if (stat?.uid !== uid || !isDirectory(stat)) continue;
     removeOwn(root, path, { name: "", uid }, stat);
-    steps.push(`removed the home ${quoted(hostPath(root, path))}`);
+    steps.push(`removed the home ${quoted(placeOnHost(root, path))}`);
   }
 }
 
@@ -161,10 +161,10 @@ function removeLeft({ name }: OnceUser, { jail, line, policy, settings }: Leftov
     }
     const uid = uidOf(user, root, name);
     if (line) leaveFiles(root, name, said);
-    if (policy) said.steps.push(removePolicy(root, name, true));
+    if (policy) said.steps.push(...removePolicy(root, name, true));
     warnOfSessions(name, uid, said, root.path);
   }
-  if (settings) said.steps.push(removeSettings(name));
+  if (settings) said.steps.push(...removeSettings(name));
 }
 
 /** Takes groups or keys back from an account that somebody has taken out of its jail, or that cannot leave it. */
@@ -219,7 +219,7 @@ function removeLost(
   const home = holds === undefined ? fate.home : undefined;
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
-  const where = hostPath(root, place);
+  const where = placeOnHost(root, place);
   // Who may write above it may have put another one there since.
   if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
     removeOwn(root, home, user, stat);

@@ -48,7 +48,8 @@ export function takingWays(
       const wanted = policyKeys(declared.policy ?? [], shell);
       const isWhole = takes === "all";
       return ({ steps }) => {
-        if (isWhole && action === "remove") steps.push(removePolicy(rootOf(), name, isLimitedShell(shell)));
+        if (isWhole && action === "remove")
+          steps.push(...removePolicy(rootOf(), name, isLimitedShell(shell)));
         else steps.push(putPolicy(rootOf(), name, shell, isWhole ? wanted : meanwhile));
         if (!isWhole) steps.push(partText({ what }));
       };

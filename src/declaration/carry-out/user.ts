@@ -94,7 +94,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
       () =>
       ({ steps }) => {
         const former = once === undefined ? [] : formerPolicies(declared, once);
-        for (const limited of former) steps.push(removePolicy(root, name, limited));
+        for (const limited of former) steps.push(...removePolicy(root, name, limited));
       },
     removeKeys: (some) => (said) => takeKeys(declared, itemsOf(some), said, () => root),
   };

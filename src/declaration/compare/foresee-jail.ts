@@ -172,6 +172,12 @@ const PLAIN = /^[ -[\]-~]+$/;
 
 const isLiveOption = (argument: ByteString) => argument.startsWith("--live=");
 
+/** The error of a tool for what it was asked for. Other errors of jk_init are due to other keys. */
+function dueToItem(error: JailkitError, tool: keyof Means["tools"], item: ByteString | undefined) {
+  if (tool === "jk_cp") return withDue(error, { key: "files", item });
+  return error.code === "nothing-found" ? withDue(error, { key: "sections", item }) : error;
+}
+
 /** Throws JailkitError for what the run would refuse. */
 async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Promise<Brought> {
   const paths = new Set<string>();
@@ -197,7 +203,7 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
         more.length > 0
           ? undefined
           : names.find((_, index) => pathsOf(asked[index] ?? "").includes(first.path));
-      throw tool === "jk_cp" ? withDue(error, { key: "files", item }) : error;
+      throw dueToItem(error, tool, item);
     }
     for (const { path: created } of report.actions) paths.add(created);
     for (const name of report.users) accounts.add(name);

@@ -50,6 +50,8 @@ interface Means {
   readonly inhabitants: ReadonlyMap<ByteString, readonly DeclaredUser[]>;
   /** Homes that stay without their accounts, or will. */
   readonly kept: readonly KeptHome[];
+  /** Homes of users who are still there, and that stay after these. */
+  readonly staying: readonly KeptHome[];
   /** The local accounts in a jail. */
   readonly namesIn: (jail: ByteString) => readonly ByteString[];
   readonly hasAccount: (uid: number) => boolean;
@@ -128,19 +130,26 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
   const homes = prune && deleteHomes && !isTaken ? left : [];
   const isKept = left.length > homes.length;
   // Who has to leave first keeps the jail from being forgotten.
-  const leaving = prune ? means.leaving.filter((one) => one.jail === path) : [];
+  const leaving = means.leaving.filter((one) => one.jail === path);
   // That run ends with 1 for this jail.
   const first = leaving.length > 0 ? `${pruneCommand(PRUNES, once, means)}; ` : "";
-  const without = (gone: readonly LeftHome[]) => {
-    const found = whyItStays(path, gone, { ...means, leaving, first });
+  const without = (gone: readonly LeftHome[], isPlanned = true) => {
+    const found = whyItStays(path, gone, { ...means, leaving, first }, isPlanned);
     return found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
   };
-  const fault = prune ? without(homes) : undefined;
+  if (!prune) {
+    const other = without([...left, ...leftIn(path, means.staying)], isKept);
+    if (other !== undefined) return { homes: [], note: other.message };
+    return isKept
+      ? { homes: [], note: leftText(left, isTaken, leaving.length > 0, once, means) }
+      : { homes: [] };
+  }
+  const fault = without(homes);
   // A home that stayed may be that of a user who leaves now.
-  if (!isKept || (prune && fault === undefined)) return { homes, fault };
+  if (!isKept || fault === undefined) return { homes, fault };
   // Of homes that are kept, whether these alone are the reason.
   const other = without(left);
-  if (other !== undefined) return { homes, fault: prune ? other : undefined };
+  if (other !== undefined) return { homes, fault: other };
   return { homes: [], note: leftText(left, isTaken, leaving.length > 0, once, means) };
 }
 
@@ -203,7 +212,10 @@ function leftText(
   return `is not declared any more, and stays with what earlier runs left in it (${what}): to delete both: ${remove}; to keep them as they are: ${leave}jailkit forget ${operands(path)}`;
 }
 
-/** Why a jail would not be deleted after these users have left, and homes have gone: by what its deletion says. */
+/**
+ * Why a jail would not be deleted after these users have left, and homes have gone: by what its deletion says. A run that is not
+ * `isPlanned` to remove it looks for other things alone: files of users may be many.
+ */
 function whyItStays(
   jail: ByteString,
   left: readonly LeftHome[],
@@ -214,6 +226,7 @@ function whyItStays(
     first,
     declared: others,
   }: Pick<Means, "leaving" | "waiting" | "inhabitants" | "declared"> & { readonly first: ByteString },
+  isPlanned: boolean,
 ): FaultText | undefined {
   const declared = inhabitants.get(jail) ?? [];
   const gone = left.map(({ path }) => path);
@@ -221,9 +234,9 @@ function whyItStays(
     const here = leaving.filter((one) => one.jail === jail);
     requireNoHomeIn(jail, left, here);
     const which = { jail, unjail: false, userFiles: false, leaving: here, gone: left, others };
-    const { seen } = planDelete({ ...which, first });
+    const isThere = !isPlanned || planDelete({ ...which, first }).seen !== undefined;
     const homes = here.flatMap(({ home }) => home ?? []);
-    if (seen !== undefined) requireNothingElse(jail, [...homes, ...gone], first);
+    if (isThere) requireNothingElse(jail, [...homes, ...gone], first);
     return declared.length === 0 ? undefined : stays({ code: "has-users", message: declareAgain(declared) });
   } catch (error) {
     // The words of a jail that is declared.

@@ -90,10 +90,8 @@ export function formerOf(
 ): Formers {
   const mayGo = ({ file }: { file: ByteString }) => isInScope(file, files, usual);
   const jails = new Set(declarations.flatMap((one) => one.jails.map(({ path }) => path)));
-  const inhabitants = Map.groupBy(
-    declarations.flatMap((one) => one.users),
-    ({ jail }) => jail,
-  );
+  const all = declarations.flatMap((one) => one.users);
+  const inhabitants = Map.groupBy(all, ({ jail }) => jail);
   const places = { machine, jails: opened, declared: jailsOf(declarations[0]?.users ?? []) };
   const settled: LeftIn[] = [];
   const forgotten: Gone[] = [];
@@ -136,11 +134,12 @@ export function formerOf(
     return [...left, formerUser(once, fate, prune)];
   });
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
-  const stay = prune ? former.flatMap((one) => (one.of === "user" ? (one.stays ?? []) : [])) : [];
+  const staying = former.flatMap((one) => (one.of === "user" ? (one.stays ?? []) : []));
+  const stay = prune ? staying : [];
   const goes = new Set(stay.map(({ uid }) => uid));
   const gone = formerJails(candidates, {
     ...{ prune, deleteHomes, leaving: leavers.leaving, inhabitants, kept: [...before.kept, ...stay] },
-    ...{ declared: [...jails], waiting: leavers.waiting },
+    ...{ staying, declared: [...jails], waiting: leavers.waiting },
     namesIn: (jail) => (machine.byJail.get(jail) ?? []).map(({ name }) => name),
     // While a name service is silent, somebody may have it.
     hasAccount: (uid) =>

@@ -148,9 +148,12 @@ function groupState(
   const local = machine.localGroups();
   const wanted = groups.map((word) => groupOf(word, machine.accounts) ?? word);
   const isUsable = (group: Group) => local.has(group.name) && groupNameFault(group) === undefined;
-  const unusable = wanted.findIndex((group) => typeof group === "string" || !isUsable(group));
-  const item = groups[unusable];
-  if (item !== undefined) dueTo({ key: "groups", item }, () => requireGroups(item));
+  const unusable = groups.filter((_, index) => {
+    const group = wanted[index];
+    return typeof group !== "object" || !isUsable(group);
+  });
+  const item = unusable.length === 1 ? unusable[0] : undefined;
+  if (unusable.length > 0) dueTo({ key: "groups", item }, () => requireGroups(unusable.join(",")));
   if (account === undefined) return { lacksGroups: groups, hasGroup: true, fault: undefined };
   const gids = new Set([account.gid, ...machine.facts.groupsOf(account)]);
   const known = wanted.filter((group) => typeof group !== "string");

@@ -12,7 +12,7 @@ import {
   statIfPresent,
   withFd,
 } from "../../../ffi/files.ts";
-import { normalPath, pathComponents } from "../../../ffi/paths.ts";
+import { baseName, directoryOf, normalPath, pathComponents } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
 import type { IsThere } from "../../system/free-name.ts";
@@ -249,4 +249,12 @@ export function withOneTree<T>(work: () => T): T {
   } finally {
     shared = undefined;
   }
+}
+
+/** Where a path of a jail is on the host, by the links of the jail; its end, and directories above that, may be missing. */
+export function placeOnHost(root: JailRoot, path: ByteString): ByteString {
+  const above = directoryOf(path);
+  const found = lookUp(root, above, { follow: true });
+  const directory = found === undefined ? placeOnHost(root, above) : hostPath(root, found.canonicalPath);
+  return joinPath(directory, baseName(path));
 }

@@ -7,7 +7,7 @@ import { display } from "../../cli/display.ts";
 import { operands, readFirst } from "../../cli/shell-word.ts";
 import { type PasswdEntry, wholeGroup } from "../accounts.ts";
 import { asUser } from "../as-user.ts";
-import { onlyRootExchanges } from "../exchange.ts";
+import { copyAnew, onlyRootExchanges } from "../exchange.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
 import { asideCommand, freeName } from "../free-name.ts";
 import { whoseHome } from "../home-owner.ts";
@@ -143,8 +143,10 @@ function remedyFor(
   if (!inHome && whose !== undefined) return `${elsewhere}: ${whose}`;
   // Such as /tmp.
   if (!inHome && isShared) return elsewhere;
+  const copy = isFile && fault === "mode" && stat !== undefined ? copyAnew(path, stat, stat.uid) : undefined;
+  if (copy !== undefined) return copy;
+  if (fault === "mode" && !isFile && onlyRootExchanges(path)) return `chmod go-w ${operands(path)}`;
   const first = isFile ? readFirst(path) : "";
-  if (fault === "mode" && onlyRootExchanges(path)) return `${first}chmod go-w ${operands(path)}`;
   if (fault === "mode" && stat?.uid === account.uid)
     return (
       first + asUser({ name: account.name, jail: splitHome(account.home)?.jail }, "chmod go-w", path).advice
