@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import type { Usage } from "../../ffi/extents.ts";
-import { isMissing, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
+import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
@@ -23,9 +23,9 @@ import { hostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { shownPids } from "../users/sessions.ts";
+import { requireNoOtherJail } from "./another-jail.ts";
 import { addUp, newLedger } from "./disk.ts";
 import { allKnownJails } from "./jails.ts";
-import { leadsThrough } from "./leads-through.ts";
 import { collectOwners, type Owner, ownerName } from "./owners.ts";
 
 /** What to delete. */
@@ -100,7 +100,7 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   if (!paths.includes(jail) && records.length === 0) throw unknownJail(jail, paths);
   requireFileSystem(jail, seen);
   if (seen === undefined) requireNotMoved(jail);
-  else requireDeletable(jail, seen, [...paths, ...others]);
+  else requireDeletable(jail, seen, [...paths, ...others], allUsers);
   const left = namesOf(leaving);
   const users = allUsers.filter((user) => user.jail === jail && !left.has(user.name));
   if (users.length > 0 && !unjail) {
@@ -145,7 +145,12 @@ function requireFileSystem(jail: ByteString, seen: Stat | undefined): void {
   throw refuse("not-mounted", `${display(jail)}: ${message}${gone}`, remedy);
 }
 
-function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteString[]): void {
+function requireDeletable(
+  jail: ByteString,
+  seen: Stat,
+  paths: readonly ByteString[],
+  allUsers: readonly JailedUser[],
+): void {
   const shown = display(jail);
   const host = undeletableDirectory(seen);
   if (host !== undefined) {
@@ -156,13 +161,7 @@ function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteStri
     const message = `${shown}: users other than root could replace it meanwhile: ${finding.message}; fix it with: ${finding.remedy}`;
     throw refuse("unsafe-parent", message, finding.remedy);
   }
-  const inside = paths.find((path) => path.startsWith(`${jail}/`) && !isMissing(path));
-  if (inside !== undefined)
-    throw refuse("holds-a-jail", `${shown}: another jail is in it, ${display(inside)}: delete that first`);
-  const same = paths.find((path) => path !== jail && leadsThrough(path, seen));
-  if (same === undefined) return;
-  const what = `is, by a mount, also the directory of the jail ${display(same)}, or one above it`;
-  throw refuse("another-jail", `${shown}: ${what}, which would go with it: unmount one of the two first`);
+  requireNoOtherJail(jail, paths, allUsers);
 }
 
 /** The ids of the records of a path, those that are damaged too, and of that directory if it was moved. */

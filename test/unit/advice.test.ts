@@ -81,7 +81,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "jailkit apply --prune --delete-homes":
     "of homes whose users have gone, beside the command that keeps them",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
-  "${shown}: another jail is in it, ${display(inside)}: delete that first": "where a jail is being deleted",
+  "delete that first": "where a jail is being deleted",
+  "${display(jail)}: another jail is in it, ${display(inside)}: delete that first":
+    "where a jail is being deleted",
   "${display(path)} is missing: 'jailkit forget' drops its record; if it was moved: ${followRemedy(path, \"NEW\")}":
     "nothing is there any more",
   'remove its section from ${files.map(display).join(" and ")}': "of a jail that is missing and not needed",
