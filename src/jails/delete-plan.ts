@@ -6,7 +6,7 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
 import { serviceUsers } from "../jail/accounts/service-users.ts";
 import { undeletableDirectory } from "../jail/fs/host-directories.ts";
@@ -268,12 +268,15 @@ export const withUserFiles = ({
   `${first}jailkit delete${unjail ? " --unjail" : ""} --user-files ${shellWord(jail)}`;
 
 function requireNobodyElse(request: DeleteRequest, owners: readonly Owner[], unread: number): void {
-  const shown = display(request.jail);
-  const remedy = `take them out, or delete them with: ${withUserFiles(request)}`;
-  if (unread > 0) {
-    const message = `${shown}: ${unread} files in it cannot be examined, so their owners are unknown: ${remedy}`;
-    throw refuse("user-files", message);
-  }
+  // While users live in it, it is not forgotten.
+  const remedy = request.unjail
+    ? undefined
+    : `${request.first ?? ""}jailkit forget ${operands(request.jail)}`;
+  const keep = remedy === undefined ? "" : `keep all of it as it is with: ${remedy}; `;
+  const advice = `${keep}take them out, or delete them with: ${withUserFiles(request)}`;
+  const refused = (what: string) =>
+    refuse("user-files", `${display(request.jail)}: ${what}: ${advice}`, remedy);
+  if (unread > 0) throw refused(`${unread} files in it cannot be examined, so their owners are unknown`);
   if (owners.length === 0) return;
   const each = owners
     .slice(0, MOST_OWNERS)
@@ -281,8 +284,7 @@ function requireNobodyElse(request: DeleteRequest, owners: readonly Owner[], unr
   const others = owners.length > MOST_OWNERS ? `; and ${owners.length - MOST_OWNERS} others` : "";
   const isMost = owners.reduce((sum, { objects }) => sum + objects, 0) >= MOST_FILES;
   const more = `${others}${isMost ? "; no more were counted" : ""}`;
-  const message = `${shown}: has files of users other than root (${each.join("; ")}${more}): ${remedy}`;
-  throw refuse("user-files", message);
+  throw refused(`has files of users other than root (${each.join("; ")}${more})`);
 }
 
 /**

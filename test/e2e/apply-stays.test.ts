@@ -200,10 +200,13 @@ describe("a jail", () => {
         const [problem] = linesOf(m, "--prune", "--delete-homes", ...options).summary.problems;
         expect(problem?.code).toBe(code as "user-files");
         const message = problem?.message ?? "";
-        const [, command = "false"] = / with: (jailkit apply --prune; jailkit \w+ .*)$/.exec(message) ?? [];
-        if (owner === "root") expect(problem?.remedy).toBe(command);
-        type(command);
-        expect([m.exists(`${J}/srv/dumps/one`), m.run(["id", "bob"]).status]).toEqual([owner === "root", 1]);
+        const [, keep = "false"] =
+          / as it is with: (jailkit apply --prune; jailkit forget [^;]*)/.exec(message) ?? [];
+        const [, remove] = /, or delete them with: (jailkit apply --prune; .*)$/.exec(message) ?? [];
+        expect(problem?.remedy).toBe(keep);
+        type((options.length > 0 ? remove : undefined) ?? keep);
+        const isRemoved = owner !== "root" && options.length > 0;
+        expect([m.exists(`${J}/srv/dumps/one`), m.run(["id", "bob"]).status]).toEqual([!isRemoved, 1]);
         expect(outcome("--prune", "--delete-homes")).toEqual({ status: 0, lines: [], problems: [] });
         m.remove(J);
       }

@@ -73,7 +73,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
   '${first}jailkit delete${unjail ? " --unjail" : ""} --user-files ${shellWord(jail)}':
     "where a jail is being deleted",
-  "take them out, or delete them with: ${withUserFiles(request)}": "where a jail is being deleted",
+  "${keep}take them out, or delete them with: ${withUserFiles(request)}": "where a jail is being deleted",
   "take their files out, or delete these with: ${withUserFiles(plan.request)}":
     "where a jail is being deleted",
   "${shown}: users live in it (${names}): use: jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}":
