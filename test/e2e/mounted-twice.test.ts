@@ -1,7 +1,9 @@
 /** A directory that a mount or a symbolic link shows at two places: what is a jail at one of them. */
-import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
-import { openApplyMachine } from "./apply-scene.ts";
+import { reportOf } from "../report.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -125,4 +127,90 @@ test("a jail that begins in a live directory, by a mount, is refused", () => {
   // Beside them is no mistake.
   jail("/srv/beside");
   for (const path of ["/srv/beside", "/srv/live", "/srv/live2"]) m.must(["jailkit", "delete", "--yes", path]);
+});
+
+describe("two paths of one directory in declarations", () => {
+  const [web, alias] = ["/var/www/clients/client1/web1", "/srv/bind"];
+  const declares = (path: string, user: string) =>
+    `[jail ${path}]\nsections = uidbasics, basicshell\n[user ${user}]\njail = ${path}\nshell = /bin/bash\n`;
+  const file = (name: string) => `/etc/jailkit/jails.d/${name}.ini`;
+  const problems = (...options: string[]) =>
+    linesOf(m, ...options).summary.problems.flatMap(({ code, path, message }) =>
+      code === "waits-for-jail" ? [] : [[code, path, message]],
+    );
+  const checked = () =>
+    reportOf(configReportSchema, m.run(["jailkit", "config", "check", "--json"]).stdout).findings.map(
+      ({ file: where, line, code, message }) => [where, line, code, message],
+    );
+  const error = (path: string, what: string) => ["another-jail", path, `jail ${path}: it ${what}`];
+  const isToo = `is, by a mount, the directory of the jail '${web}', which is declared, too: take this one out of the files, and unmount it`;
+
+  test("are an error of the one that has no record, and the other one's users go on", () => {
+    m.write(file("web1"), declares(web, "w1"));
+    m.must(["jailkit", "apply"]);
+    bind(web, alias);
+    m.write("/root/x.ini", declares(alias, "x2"));
+    for (const options of [["--check"], ["--prune"]])
+      expect(problems(...options, "/root/x.ini")).toEqual([error(alias, isToo)]);
+    m.must(["mv", "/root/x.ini", file("bind")]);
+    m.write(file("web1"), `${declares(web, "w1")}[user w2]\njail = ${web}\nshell = /bin/bash\n`);
+    expect(problems("--check")).toEqual([error(alias, isToo)]);
+    expect(checked()).toEqual([[file("bind"), 1, "another-jail", `the jail '${alias}' ${isToo}`]]);
+    expect(problems()).toEqual([error(alias, isToo)]);
+    expect(["w2", "x2"].map((user) => m.run(["id", user]).status)).toEqual([0, 1]);
+    expect(m.exists(`${web}/home/x2`)).toBe(false);
+  });
+
+  test("so it is where the other one is not declared any more, with what helps", () => {
+    bind(web, alias);
+    const bound = m.read(file("bind"));
+    m.write(file("web1"), "");
+    const is = `is, by a mount, the directory of the jail '${web}', which is known by that path: declare that one, or unmount it, and let the rest follow with: jailkit adopt --moved ${web} ${alias}`;
+    expect(problems("--check")).toEqual([error(alias, is)]);
+    expect(checked()).toContainEqual([file("bind"), 1, "another-jail", `the jail '${alias}' ${is}`]);
+    // Of a file that is not compared.
+    m.write("/root/x.ini", bound);
+    m.write(file("bind"), "");
+    expect(problems("--check", "/root/x.ini")).toEqual([error(alias, is)]);
+    m.write(file("web1"), declares(web, "w1"));
+    expect(problems("--check")).toEqual([]);
+    m.remove("/root/x.ini");
+  });
+
+  test("are an error of both if neither has a record", () => {
+    m.write(file("bind"), ["a", "b"].map((one) => `[jail /srv/${one}/new]\nsections = uidbasics\n`).join(""));
+    bind("/srv/a", "/srv/b");
+    const is = (other: string) =>
+      `is, by a mount, the directory of the jail '/srv/${other}/new', which is declared, too: take one of the two out of the files, and unmount it`;
+    const both = [error("/srv/a/new", is("b")), error("/srv/b/new", is("a"))];
+    expect([problems("--check"), problems()]).toEqual([both, both]);
+    expect(checked().map(([, line, code]) => [line, code])).toEqual([
+      [1, "another-jail"],
+      [3, "another-jail"],
+    ]);
+    expect(m.exists("/srv/a/new")).toBe(false);
+  });
+
+  test("by a symbolic link, the path with the link is the error", () => {
+    m.must(["ln", "-s", "clients/client1/web1", "/var/www/example.com"]);
+    m.write(file("bind"), "[jail /var/www/example.com]\nsections = uidbasics\n");
+    const linked = "/var/www/example.com: is a symbolic link; name its target instead";
+    expect(problems("--check")).toEqual([
+      ["link-in-jail-path", "/var/www/example.com", `jail /var/www/example.com: ${linked}`],
+    ]);
+    const leads = (path: string) => [
+      ...[file("bind"), 1, "bad-path"],
+      `'${path}' leads through the symbolic link '/var/www/example.com': name its target instead`,
+    ];
+    expect(checked()).toEqual([leads("/var/www/example.com")]);
+    m.write(file("bind"), "[jail /var/www/example.com/new]\nsections = uidbasics\n");
+    m.write(file("web1"), `${declares(web, "w1")}[jail ${web}/new]\nsections = uidbasics\n`);
+    expect(problems("--check")).toEqual([
+      error(
+        "/var/www/example.com/new",
+        `is, by the symbolic link '/var/www/example.com', the directory of the jail '${web}/new', which is declared, too: take this one out of the files`,
+      ),
+    ]);
+    expect(checked()).toContainEqual(leads("/var/www/example.com/new"));
+  });
 });
