@@ -1,5 +1,6 @@
 /** The findings of `jailkit config check` by their stable names, with a phrase for each. */
 export const FINDING_CODES = {
+  "another-jail": "the directory of a jail is that of another one",
   "bad-account": "an account cannot have such a name, home, shell, uid or comment",
   "bad-command": "a command line, or a pattern for one, cannot be read",
   "bad-header": "a section header cannot be read",

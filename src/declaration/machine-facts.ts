@@ -2,10 +2,12 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import type { linkIn } from "../jail/fs/leads-into.ts";
 import type { jailAround } from "../jail/record/around.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { absentFault } from "./compare/absent.ts";
 import type { hostHomeFault } from "./compare/look-user.ts";
+import type { placeOf, twinFaults } from "./compare/twins.ts";
 import type { OnceUser } from "./once-shape.ts";
 
 /** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */
@@ -37,6 +39,8 @@ export interface DeclarationFacts {
   exists(path: ByteString): boolean;
   isDirectory(path: ByteString): boolean;
   jailAround: typeof jailAround;
+  linkIn: typeof linkIn;
+  placeOf: typeof placeOf;
   /** The groups of an account, by their gids. */
   groupsOf(account: PasswdEntry): readonly number[];
   /** As those of the comparison with this machine. */
@@ -58,4 +62,6 @@ export interface FactContext {
   readonly isOwnFile: (file: ByteString) => boolean;
   /** True for the path of a declared or known jail. */
   readonly isJail: (path: ByteString) => boolean;
+  /** As twinFaults, of declared and known jails. */
+  readonly twinOf: ReturnType<typeof twinFaults>;
 }

@@ -32,6 +32,8 @@ import { groupNameFault, groupOf, noSuchGid } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
 import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
+import { once } from "./compare/machine.ts";
+import { twinFaults } from "./compare/twins.ts";
 import { renameAdvice } from "./compare/uid-fault.ts";
 import { meantSection, takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
@@ -47,8 +49,8 @@ function reportProfile(item: ListItem, known: readonly ByteString[], { report }:
   report(item, "error", "unknown-section", message, meantSection(item, known));
 }
 
-function reportJail(section: IniSection, subject: Subject, context: FactContext): void {
-  const { facts, report } = context;
+/** Why the path of a jail cannot be one, or should not. */
+function reportPath(subject: Subject, { facts, report, isJail, twinOf }: FactContext): void {
   const own = answered(() => facts.hostDirectory(subject.name));
   if (own !== undefined) {
     const message = `${quoted(subject.name)} is the host's ${own}, which cannot be a jail`;
@@ -58,11 +60,24 @@ function reportJail(section: IniSection, subject: Subject, context: FactContext)
   const ofSystem = own === undefined && isNew ? answered(() => facts.systemFault(subject.name)) : undefined;
   if (ofSystem !== undefined)
     report(subject, "error", "bad-path", `${quoted(subject.name)} ${ofSystem}`, { kind: "none" });
-  const outer = answered(() => facts.jailAround(subject.name, context.isJail));
+  const link = own === undefined ? answered(() => facts.linkIn(subject.name)) : undefined;
+  if (link !== undefined) {
+    const message = `${quoted(subject.name)} leads through the symbolic link ${quoted(link)}: name its target instead`;
+    report(subject, "error", "bad-path", message, { kind: "none" });
+  }
+  const twin = link === undefined ? answered(() => twinOf(subject.name)) : undefined;
+  if (twin !== undefined)
+    report(subject, "error", "another-jail", `the jail ${quoted(subject.name)} ${twin}`, { kind: "none" });
+  const outer = answered(() => facts.jailAround(subject.name, isJail));
   if (outer !== undefined) {
     const message = `the jail ${quoted(subject.name)} ${insideJail(outer)}`;
     report(subject, "warning", "inside-jail", message, { kind: "none" });
   }
+}
+
+function reportJail(section: IniSection, subject: Subject, context: FactContext): void {
+  const { facts, report } = context;
+  reportPath(subject, context);
   if (answered(() => facts.exists(subject.name)) === false) reportAbsent(section, subject, context);
   const tooLong = readKeys(section, jailKeys).logSocket ? tooLongSocket(subject.name) : undefined;
   if (tooLong !== undefined)
@@ -270,13 +285,12 @@ export function machineProblems(
   });
   const meant = meantSubjects(ini);
   const declared = namesOfKind([...meant, ...others], "jail");
-  let known: ReadonlySet<ByteString> | undefined;
-  const isJail = (path: ByteString) => {
-    known ??= new Set(answered(facts.jails));
-    return declared.has(path) || known.has(path);
-  };
+  const known = once((): ReadonlySet<ByteString> => new Set(answered(facts.jails)));
+  const isJail = (path: ByteString) => declared.has(path) || known().has(path);
+  const twins = once(() => twinFaults({ declared, known: known() }, facts.placeOf));
+  const twinOf = (path: ByteString) => twins()(path);
   const context: FactContext = {
-    ...{ facts, report, declared: [...declared], isJail },
+    ...{ facts, report, declared: [...declared], isJail, twinOf },
     users: namesOfKind([...meant, ...others], "user"),
     isOwnFile: (file) => files.has(file) || answered(() => facts.exists(file)) === false,
   };

@@ -1,12 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import type { Usage } from "../../ffi/extents.ts";
-import { isMissing, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
+import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
 import { serviceUsers } from "../jail/accounts/service-users.ts";
 import { undeletableDirectory } from "../jail/fs/host-directories.ts";
@@ -23,9 +23,9 @@ import { hostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { shownPids } from "../users/sessions.ts";
+import { requireNoOtherJail } from "./another-jail.ts";
 import { addUp, newLedger } from "./disk.ts";
 import { allKnownJails } from "./jails.ts";
-import { leadsThrough } from "./leads-through.ts";
 import { collectOwners, type Owner, ownerName } from "./owners.ts";
 
 /** What to delete. */
@@ -100,7 +100,7 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   if (!paths.includes(jail) && records.length === 0) throw unknownJail(jail, paths);
   requireFileSystem(jail, seen);
   if (seen === undefined) requireNotMoved(jail);
-  else requireDeletable(jail, seen, [...paths, ...others]);
+  else requireDeletable(jail, seen, [...paths, ...others], allUsers);
   const left = namesOf(leaving);
   const users = allUsers.filter((user) => user.jail === jail && !left.has(user.name));
   if (users.length > 0 && !unjail) {
@@ -146,7 +146,12 @@ function requireFileSystem(jail: ByteString, seen: Stat | undefined): void {
   throw refuse("not-mounted", `${display(jail)}: ${message}${gone}`, remedy);
 }
 
-function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteString[]): void {
+function requireDeletable(
+  jail: ByteString,
+  seen: Stat,
+  paths: readonly ByteString[],
+  allUsers: readonly JailedUser[],
+): void {
   const shown = display(jail);
   const host = undeletableDirectory(seen);
   if (host !== undefined) {
@@ -157,13 +162,7 @@ function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteStri
     const message = `${shown}: users other than root could replace it meanwhile: ${finding.message}; fix it with: ${finding.remedy}`;
     throw refuse("unsafe-parent", message, finding.remedy);
   }
-  const inside = paths.find((path) => path.startsWith(`${jail}/`) && !isMissing(path));
-  if (inside !== undefined)
-    throw refuse("holds-a-jail", `${shown}: another jail is in it, ${display(inside)}: delete that first`);
-  const same = paths.find((path) => path !== jail && leadsThrough(path, seen));
-  if (same === undefined) return;
-  const what = `is, by a mount, also the directory of the jail ${display(same)}, or one above it`;
-  throw refuse("another-jail", `${shown}: ${what}, which would go with it: unmount one of the two first`);
+  requireNoOtherJail(jail, paths, allUsers);
 }
 
 /** The ids of the records of a path, those that are damaged too, and of that directory if it was moved. */
@@ -270,12 +269,15 @@ export const withUserFiles = ({
   `${first}jailkit delete${unjail ? " --unjail" : ""} --user-files ${shellWord(jail)}`;
 
 function requireNobodyElse(request: DeleteRequest, owners: readonly Owner[], unread: number): void {
-  const shown = display(request.jail);
-  const how = `take them out, or delete them with: ${withUserFiles(request)}`;
-  if (unread > 0) {
-    const message = `${shown}: ${unread} files in it cannot be examined, so their owners are unknown: ${how}`;
-    throw refuse("user-files", message, withUserFiles(request));
-  }
+  // While users live in it, it is not forgotten.
+  const remedy = request.unjail
+    ? undefined
+    : `${request.first ?? ""}jailkit forget ${operands(request.jail)}`;
+  const keep = remedy === undefined ? "" : `keep all of it as it is with: ${remedy}; `;
+  const advice = `${keep}take them out, or delete them with: ${withUserFiles(request)}`;
+  const refused = (what: string) =>
+    refuse("user-files", `${display(request.jail)}: ${what}: ${advice}`, remedy);
+  if (unread > 0) throw refused(`${unread} files in it cannot be examined, so their owners are unknown`);
   if (owners.length === 0) return;
   const each = owners
     .slice(0, MOST_OWNERS)
@@ -283,8 +285,7 @@ function requireNobodyElse(request: DeleteRequest, owners: readonly Owner[], unr
   const others = owners.length > MOST_OWNERS ? `; and ${owners.length - MOST_OWNERS} others` : "";
   const isMost = owners.reduce((sum, { objects }) => sum + objects, 0) >= MOST_FILES;
   const more = `${others}${isMost ? "; no more were counted" : ""}`;
-  const message = `${shown}: has files of users other than root (${each.join("; ")}${more}): ${how}`;
-  throw refuse("user-files", message, withUserFiles(request));
+  throw refused(`has files of users other than root (${each.join("; ")}${more})`);
 }
 
 /**

@@ -11,6 +11,7 @@ import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
 import { hostHomeFault } from "../declaration/compare/look-user.ts";
+import { placeOf } from "../declaration/compare/twins.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
@@ -21,6 +22,7 @@ import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostDirectory } from "../jail/fs/host-directories.ts";
+import { linkIn } from "../jail/fs/leads-into.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { jailAround } from "../jail/record/around.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
@@ -87,6 +89,8 @@ export function machineFacts(): DeclarationFacts {
     groupsOf: (account) => memberships().groupsOf(account),
     absentFault,
     jailAround,
+    linkIn,
+    placeOf,
     hostHomeFault,
     isProgram: (name) => searchPath(host, name) !== undefined,
   };

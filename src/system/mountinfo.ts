@@ -67,3 +67,19 @@ export function below(path: ByteString, directory: ByteString): ByteString | und
   if (path === directory) return "";
   return path.startsWith(`${directory}/`) ? path.slice(directory.length) : undefined;
 }
+
+/** A file or directory in its file system, as mountinfo names it. */
+export interface Place {
+  readonly device: ByteString;
+  readonly path: ByteString;
+}
+
+/** Where a path would be by one of the mounts; undefined for a mount that is neither at it nor above it. */
+export function placeOn({ device, root, mountPoint }: Mount, path: ByteString): Place | undefined {
+  const rest = below(path, mountPoint);
+  return rest === undefined ? undefined : { device, path: root === "/" ? rest || "/" : root + rest };
+}
+
+/** True for a place that is another one, or in it. */
+export const isIn = (place: Place, other: Place): boolean =>
+  place.device === other.device && below(place.path, other.path) !== undefined;

@@ -278,6 +278,7 @@ const FAULTS: readonly Fault[] = [
 
 /** Findings that no printed command fixes, and why. */
 const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
+  "another-jail": "which of the two paths is meant is the administrator's to say",
   "bad-key": "which key is meant is the administrator's to say",
   "bad-command": "which command lines are meant is the administrator's to say",
   "hooks-off": "which of the hooks that users brought are to run is the administrator's to say",

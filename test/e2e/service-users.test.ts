@@ -75,7 +75,7 @@ describe("jailkit delete", () => {
     expect([status, stderr]).toEqual([
       1,
       `jailkit delete: ${jail}: has files of users other than root (uid 4999: 1, as ${jail}/var/spool/lost; ` +
-        `elsewhere (uid ${LDAP}): 2, as ${jail}/home/elsewhere): take them out, or delete them with: jailkit delete --user-files ${jail}\n`,
+        `elsewhere (uid ${LDAP}): 2, as ${jail}/home/elsewhere): keep all of it as it is with: jailkit forget ${jail}; take them out, or delete them with: jailkit delete --user-files ${jail}\n`,
     ]);
     expect(jailkit("delete", "--dry-run", jail).stderr).toBe(stderr);
     m.rename(`${jail}/var/spool/lost`, `${jail}/var/spool/lo\nst`);

@@ -73,7 +73,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
   '${first}jailkit delete${unjail ? " --unjail" : ""} --user-files ${shellWord(jail)}':
     "where a jail is being deleted",
-  "take them out, or delete them with: ${withUserFiles(request)}": "where a jail is being deleted",
+  "${keep}take them out, or delete them with: ${withUserFiles(request)}": "where a jail is being deleted",
   "take their files out, or delete these with: ${withUserFiles(plan.request)}":
     "where a jail is being deleted",
   "${shown}: users live in it (${names}): use: ${first}jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}":
@@ -81,7 +81,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "jailkit apply --prune --delete-homes":
     "of homes whose users have gone, beside the command that keeps them",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
-  "${shown}: another jail is in it, ${display(inside)}: delete that first": "where a jail is being deleted",
+  "delete that first": "where a jail is being deleted",
+  "${display(jail)}: another jail is in it, ${display(inside)}: delete that first":
+    "where a jail is being deleted",
   "${display(path)} is missing: 'jailkit forget' drops its record; if it was moved: ${followRemedy(path, \"NEW\")}":
     "nothing is there any more",
   'remove its section from ${files.map(display).join(" and ")}': "of a jail that is missing and not needed",

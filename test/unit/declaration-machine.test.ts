@@ -49,6 +49,8 @@ const facts: DeclarationFacts = {
     pathsDownTo(path)
       .slice(0, -1)
       .find((above) => isJail?.(above)),
+  linkIn: () => undefined,
+  placeOf: (path) => path,
   absentFault: (jail) => {
     if (jail === "/mnt/gone") return { code: "not-mounted", message: "is lost", remedy: "mount /mnt" };
     return jail === "/srv/was" ? { code: "moved", message: "was moved", remedy: "jailkit adopt" } : undefined;

@@ -119,7 +119,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees, one.once.name, one.stays);
     const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
     const cleared = new Set(former.flatMap(({ of, change }) => (of === "given" ? [] : change.jail)));
-    const placeIn = placesOf(declaration, machine);
+    const placeIn = placesOf(declaration, others, machine);
     // All are planned before one is created.
     const instead = firstOf(() => uidInstead(machine.laterByUid, reserved, machine.kept));
     const jails = [...paths].map((path) => {

@@ -1,13 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
-import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
+import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { sectionsAround } from "../../config/known-sections.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import type { IniSection } from "../../config/model.ts";
 import { dropInName } from "../../config/write.ts";
+import { readRegistry } from "../../jail/record/registry.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { searchPath } from "../../profile/search.ts";
 import { selectSections } from "../../profile/sections.ts";
@@ -23,6 +22,7 @@ import type { DeclaredUser } from "../model.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
 import type { SectionNeeds } from "./jail.ts";
+import { placeOf } from "./twins.ts";
 
 /** The drop-in of apply with the section of one user. */
 export const settingsDropIn = (user: ByteString): ByteString =>
@@ -57,17 +57,6 @@ const byFirst = <Key, T>(make: () => (key: Key) => T) => {
   return (key: Key) => answer()(key);
 };
 
-/** The nearest directory that can be looked at, at or above a path, and the rest of the path. */
-function placeOf(path: ByteString): string {
-  for (const above of pathsDownTo(path).toReversed()) {
-    // Why not, the jail says, which is not opened.
-    const stat = answered(() => statIfPresent(AT_FDCWD, above, true));
-    if (stat === undefined) continue;
-    return `${stat.devMajor}:${stat.devMinor}:${stat.ino}:${path.slice(above.length)}`;
-  }
-  return path;
-}
-
 /** What jails and users of this machine are compared with; each file is read once. */
 export class Machine extends HostSources {
   /** The processes of a uid when somebody asked first. */
@@ -96,8 +85,15 @@ export class Machine extends HostSources {
 
   readonly #places = new Map<ByteString, string>();
 
-  /** What the path of a jail names, whether or not it is there: equal for paths that a mount makes the same. */
+  /** As placeOf, which looks. */
   placeOf = (jail: ByteString): string => this.#places.getOrInsertComputed(jail, placeOf);
+
+  /** The paths of jails that records, also damaged ones, or accounts name. */
+  readonly knownJails = once((): ReadonlySet<ByteString> => {
+    const { jails, damaged } = answered(readRegistry) ?? { jails: [], damaged: [] };
+    const recorded = [...jails.map(({ jail }) => jail.path), ...damaged.map(({ error }) => error.jail)];
+    return new Set([...recorded, ...this.byJail.keys()].filter((path) => path !== undefined));
+  });
 
   /** `kept`: homes that stay without their accounts; `noLonger`: what was declared once of a user whom nothing declares now. */
   constructor(

@@ -12,6 +12,7 @@ import { wantedLine } from "./intent.ts";
 import type { JailState } from "./jail-state.ts";
 import { movedFault } from "./look.ts";
 import type { Machine } from "./machine.ts";
+import { twinFaults } from "./twins.ts";
 import { hasMoved } from "./user.ts";
 
 /** What is declared of a jail. */
@@ -36,20 +37,21 @@ export interface Place {
   readonly renamed: Fault | undefined;
   /** The declared jails. */
   readonly places: readonly ByteString[];
-  /** The first of them that is this directory. */
-  readonly twin: ByteString | undefined;
+  /** As twinFaults. */
+  readonly twin: string | undefined;
   /** The names of declared users by their homes, as this machine sees these. */
   readonly homes: ReadonlyMap<ByteString, ByteString>;
 }
 
-/** The places of jails among the declared ones. */
-export function placesOf({ jails, users }: Declaration, { placeOf }: Machine) {
+/** The places of jails among the declared ones. `others`: what files declare besides. */
+export function placesOf({ jails, users }: Declaration, others: Declaration | undefined, machine: Machine) {
   const places = jails.map(({ path }) => path);
-  const byPlace = Map.groupBy(places, placeOf);
+  const declared = new Set([...places, ...(others?.jails ?? []).map(({ path }) => path)]);
+  const twinOf = twinFaults({ declared, known: machine.knownJails() }, machine.placeOf);
   const homes = new Map(users.map(({ name, jail, home }) => [jail + normalPath(home), name]));
   return (path: ByteString): Omit<Place, "renamed"> => ({
     ...{ places, homes },
-    twin: byPlace.get(placeOf(path))?.[0],
+    twin: twinOf(path),
   });
 }
 
@@ -70,10 +72,7 @@ export function placeFaultOf(
   const from = root && formerPlace(users, path, machine);
   if (from !== undefined) return { ...about, ...movedFault(from, path) };
   if (renamed !== undefined) return renamed;
-  if (twin !== undefined && twin !== path) {
-    const message = `it is, by a mount, the directory of the jail ${quoted(twin)}, which is declared, too: take one of the two out of the files, and unmount it`;
-    return { ...about, code: "another-jail", message };
-  }
+  if (twin !== undefined) return { ...about, code: "another-jail", message: `it ${twin}` };
   const isKnown = state.sections.size + state.files.size + state.live.size > 0 || machine.byJail.has(path);
   const ofSystem = isKnown ? undefined : root && systemFault(root);
   if (ofSystem !== undefined) {

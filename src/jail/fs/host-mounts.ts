@@ -5,7 +5,7 @@ import { fstat, openAt, readLink, type Stat, sameFile, statIfPresent, withFd } f
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { below, type Mount, ownMounts } from "../../system/mountinfo.ts";
+import { below, isIn, type Mount, ownMounts, type Place, placeOn } from "../../system/mountinfo.ts";
 import { type Directory, hostPath, isDirectory, type JailRoot } from "./root.ts";
 
 // The host's programs, libraries, configuration and devices. What is below them counts too.
@@ -16,12 +16,6 @@ const SYSTEM =
 
 // Files of users may be here as well: a directory of another user below them is not the host's own.
 const SHARED: readonly ByteString[] = ["/usr/local", "/opt"];
-
-/** A directory in its file system, as mountinfo names it. */
-export interface Place {
-  readonly device: ByteString;
-  readonly path: ByteString;
-}
 
 /** A directory of the host. */
 export interface SystemPlace extends Place {
@@ -37,21 +31,18 @@ export function systemOf(
   jail: Place | undefined,
   systems: readonly SystemPlace[],
 ): ByteString | undefined {
-  if (jail?.device === mounted.device && below(mounted.path, jail.path) !== undefined) return undefined;
-  return systems.find(({ device, path, name }) => {
-    if (device !== mounted.device) return false;
-    if (below(path, mounted.path) !== undefined) return true;
-    return below(mounted.path, path) !== undefined && (mounted.uid === 0 || !SHARED.includes(name));
-  })?.name;
+  if (jail !== undefined && isIn(mounted, jail)) return undefined;
+  return systems.find(
+    (system) =>
+      isIn(system, mounted) ||
+      (isIn(mounted, system) && (mounted.uid === 0 || !SHARED.includes(system.name))),
+  )?.name;
 }
 
 /** Where the directory at `path` of the host, of which `stat` is on the mount, is in its file system. */
 function placeOf(path: ByteString, { mountId }: Stat, mounts: readonly Mount[]): Place | undefined {
   const mount = mounts.find(({ id }) => id === mountId);
-  const rest = mount && below(path, mount.mountPoint);
-  if (mount === undefined || rest === undefined) return undefined;
-  const { device, root } = mount;
-  return { device, path: root === "/" ? rest || "/" : root + rest };
+  return mount && placeOn(mount, path);
 }
 
 interface HostDirectory {

@@ -5,6 +5,7 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { asideCommand, freeName } from "../../system/free-name.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
+import { byWhat, leadingInto } from "../fs/leads-into.ts";
 import {
   hasFilesInPlace,
   lackingMounts,
@@ -27,10 +28,12 @@ export function requireNoJailIn(
   others: readonly ByteString[] = [],
 ): void {
   const jails = [jail, ...others, ...knownJails().map((known) => known.jail.path)];
+  const leads = leadingInto();
   for (const path of directories) {
-    const inside = jails.find((one) => below(one, path) !== undefined);
+    const inside = jails.find((one) => leads(one, path));
     if (inside === undefined) continue;
-    const what = `the jail ${display(inside)} is in it, and its files would be visible in ${display(jail)}`;
+    const how = below(inside, path) === undefined ? `, ${byWhat(inside)},` : "";
+    const what = `the jail ${display(inside)} is${how} in it, and its files would be visible in ${display(jail)}`;
     throw new JailkitError("live-source", 1, `${display(path)}: ${what}`);
   }
 }

@@ -569,11 +569,11 @@ export const JAIL: readonly Mutant[] = [
     ["    requireOwn(place, home, path, directory.stat);\n", ""],
   ]),
   ...within("src/jail/fs/host-mounts.ts", "unit/host-mounts.test.ts", [
-    ["if (below(path, mounted.path) !== undefined) return true;", ""],
-    ["below(mounted.path, path) !== undefined && (", "mounted.path === path && ("],
-    ["if (device !== mounted.device) return false;", ""],
-    ["mounted.uid === 0 || !SHARED.includes(name)", "!SHARED.includes(name)"],
-    ["jail?.device === mounted.device && below(mounted.path, jail.path) !== undefined", "jail === null"],
+    ["isIn(system, mounted) ||\n", "\n"],
+    ["(isIn(mounted, system) && (", "(mounted.path === system.path && ("],
+    ["isIn(system, mounted) ||", "below(system.path, mounted.path) !== undefined ||"],
+    ["mounted.uid === 0 || !SHARED.includes(system.name)", "!SHARED.includes(system.name)"],
+    ["jail !== undefined && isIn(mounted, jail)", "jail === null"],
   ]),
   ...within("src/jail/fs/host-mounts.ts", "attack/host-mount.test.ts", [
     ["stat.mountId === parent.mount.stat.mountId ? parent.mount : { path, stat }", "parent.mount"],
