@@ -2,7 +2,7 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { closedJailFault, homeFault } from "../../explain/home-fault.ts";
+import { homeFault } from "../../explain/home-fault.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
@@ -194,9 +194,8 @@ function create(
     (mark) => createAccount({ ...account, password: mark }, values, run).user,
   );
   run.examine(() => {
-    const joins = access.joins.map(({ gid }) => gid);
-    for (const line of [closedJailFault(root, user, joins), homeFault(user)])
-      if (line !== undefined) run.warn(line);
+    const fault = homeFault(user);
+    if (fault !== undefined) run.warn(fault);
     warnOfLogin(user, access, run);
     for (const missing of missingOf(account, DECLARED)) run.warn(missingLine(missing));
   });
@@ -235,8 +234,8 @@ function runOne(
   changeOne(change, root.path, said, (before) => {
     const user = passwdByName(name) ?? before;
     if (run.status !== "unchanged") warnOfLogin(user, NO_ACCESS, run);
-    for (const line of [closedJailFault(root, user, []), homeFault(user)])
-      if (line !== undefined) run.warn(line);
+    const fault = homeFault(user);
+    if (fault !== undefined) run.warn(fault);
   });
   return run;
 }

@@ -26,6 +26,7 @@ import { liveDirectories, requirePlaces } from "./live.ts";
 import { withJailState } from "./look.ts";
 import { userState } from "./look-user.ts";
 import { once as firstOf, Machine, othersIn } from "./machine.ts";
+import { noLoginsIn } from "./no-logins.ts";
 import { notDeclared } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
 import { othersFilesIn } from "./others-files.ts";
@@ -287,6 +288,7 @@ function compareOne(
       const planned = { declared: done, changes: asked, once: onceUser(name) };
       return { declared: done, homeId, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
     });
+    if (fault === undefined) notes.push(...noLoginsIn(root, path, { declared, users: wholes }, machine));
     const others = declared === undefined ? [] : othersIn(path, users, machine, before.leave);
     if (others.length > 0) undeclared.push(`jail ${display(path)}: users ${listed(others)}`);
     const work = { path, declared, directoryId, changes, fault, taken, users: works };

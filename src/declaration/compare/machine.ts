@@ -8,6 +8,7 @@ import { sectionsAround } from "../../config/known-sections.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import type { IniSection } from "../../config/model.ts";
 import { dropInName } from "../../config/write.ts";
+import { NoLogins } from "../../explain/no-login.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { searchPath } from "../../profile/search.ts";
 import { selectSections } from "../../profile/sections.ts";
@@ -71,6 +72,7 @@ function placeOf(path: ByteString): string {
 export class Machine extends HostSources {
   /** The processes of a uid when somebody asked first. */
   readonly processesOf = byFirst(processesByUid);
+  readonly noLogins = new NoLogins();
   readonly localGroups = once(() => new Set(namesIn("/etc/group")));
   readonly #host = once(fileSystemAt);
   /** The file with the sections that a jail can have; undefined if it is missing or cannot be read. */
