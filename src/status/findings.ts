@@ -220,10 +220,10 @@ export function findingsOf(facts: MachineFacts): StatusFinding[] {
  * The findings to show if there are more than `most`: the first of each kind, so that many of one kind hide no other, and
  * then the worst. In the order of `findings`. Pure.
  */
-export function chosen(findings: readonly StatusFinding[], most: number): StatusFinding[] {
+export function chosen<T extends StatusFinding>(findings: readonly T[], most: number): T[] {
   const kinds = new Set<FindingKind>();
   const first = findings.filter(({ kind }) => !kinds.has(kind) && kinds.add(kind));
-  const shown = new Set<StatusFinding>();
+  const shown = new Set<T>();
   for (const one of [...first, ...findings]) if (shown.size < most) shown.add(one);
   return findings.filter((one) => shown.has(one));
 }
