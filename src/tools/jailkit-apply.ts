@@ -198,7 +198,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const beside = others && withGroupNames(others);
   const before = withRenamed(known, beside === undefined ? [declaration] : [declaration, beside], hostUser);
   const compared = compare(declaration, before, {
-    ...{ prune, deleteHomes, usual, others: beside },
+    ...{ prune, deleteHomes, check, usual, others: beside },
     namesAll: options.verbose || json,
   });
   const { unread } = (prune ? others : undefined) ?? declaration;

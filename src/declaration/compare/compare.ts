@@ -32,6 +32,7 @@ import { OpenJails } from "./open-jails.ts";
 import { othersFilesIn } from "./others-files.ts";
 import { type Declared, placeFaultOf } from "./place-fault.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
+import { runningOf } from "./running.ts";
 import { settled } from "./settle.ts";
 import { onHost, withFault } from "./takes.ts";
 import { compareUser } from "./user.ts";
@@ -79,6 +80,7 @@ export const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
 interface Asked {
   readonly prune: boolean;
   readonly deleteHomes: boolean;
+  readonly check?: boolean;
   /** The declaration is that of the usual files. */
   readonly usual: boolean;
   /** What the usual files declare, if the declaration is another one and they can be read: it is not removed. */
@@ -155,6 +157,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
         ...(asked.usual ? declaredElsewhere(jails.flatMap(changesOf), before) : []),
         ...out.flatMap(({ note }) => note ?? []),
         ...gone.notes,
+        ...(asked.check === true && prune ? runningOf(former, machine) : []),
       ],
       ...{ undeclared: [...undeclared, ...rest.undeclared], noLonger, orphans: rest.orphans, pathOf },
     };
