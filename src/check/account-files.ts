@@ -11,6 +11,7 @@ import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
 import { homeTextRemedy } from "../enter/remedies.ts";
+import { isAllNoexec } from "../explain/no-login.ts";
 import { otherHomeRemedy } from "../jail/accounts/home-place.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { asidePath } from "../jail/fs/home-aside.ts";
@@ -22,7 +23,6 @@ import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT } from "../system/flat-accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
-import { isNoexec } from "../system/mounts.ts";
 import { isHomeIn, normalHome, splitHome } from "../system/separator.ts";
 import { recallAll } from "../users/account-record.ts";
 import type { AccountFacts } from "./account-facts.ts";
@@ -138,7 +138,7 @@ export class AccountFiles {
         return stat !== undefined && stat.uid === 0 && (stat.mode & 0o011) === 0;
       },
       programOnHost: (path) => path.startsWith("/") && isExecutable(statIfPresent(AT_FDCWD, path, true)),
-      noexec: isNoexec(root.fd),
+      noexec: isAllNoexec(root),
       isGuest: uchrootGuests(root.path, host),
       relaxed: chrootshSettings(host),
       homeAside: ({ name, home }) => {

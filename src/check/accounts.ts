@@ -19,12 +19,6 @@ const isSystemAccount = (uid: number): boolean => uid < 1000 || uid === 65534;
 // Fields without a hash; see crypt(5).
 const NO_PASSWORD = /^(?:|x|\*.*|!.*|[A-Za-z0-9_-]{1,3})$/;
 
-/** True if a home is in this jail. */
-export function livesIn(jail: ByteString, home: ByteString): boolean {
-  const split = splitHome(home);
-  return split !== undefined && plainPath(split.jail) === jail;
-}
-
 /** The command that changes the entries of an account in a jail, but not the account of the host. */
 export const jailSideCommand = (jail: ByteString, name: ByteString, options = "--jail-side-only"): string =>
   `jk_jailuser ${options} -j ${shellWord(jail)} ${operands(name)}`;
@@ -202,7 +196,7 @@ class AccountCheck {
       this.#report("home-missing", `${what} does not exist`, remedy, path);
     } else if (owner !== uid && this.#facts.relaxed(real).relaxHomeOwner) {
       verbose(`${what} belongs to uid ${owner}, which jk_chrootsh.ini allows`);
-      this.#checkHomeGroup(real, path, what);
+      this.#checkHomeItself(real, path, what);
     } else if (owner !== uid) {
       // chown would take it from its rightful user.
       const isTheirs =
@@ -211,16 +205,20 @@ class AccountCheck {
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
       const remedy = own ? `chown -h +${uid}:+${gid} ${shellWord(path)}` : this.#facts.otherHome(real);
       this.#report("home-owner", `${what} belongs to uid ${owner}`, remedy, path);
-    } else this.#checkHomeGroup(real, path, what);
+    } else this.#checkHomeItself(real, path, what);
     this.#checkAboveHome(real, what);
   }
 
-  /** As jk_chrootsh checks it; other login shells do not. */
-  #checkHomeGroup(real: PasswdEntry, path: ByteString, what: string): void {
+  #checkHomeItself(real: PasswdEntry, path: ByteString, what: string): void {
     const { inJail, relaxed } = this.#facts;
-    const { gid, home, shell } = real;
+    const { uid, gid, home, shell } = real;
     const stat = inJail(home);
-    if (stat === undefined || !isDirectory(stat) || stat.gid === gid) return;
+    if (stat === undefined || !isDirectory(stat)) return;
+    const open = `chmod u+x ${shellWord(path)}`;
+    if (stat.uid === uid && (stat.mode & 0o100) === 0)
+      this.#report("home-closed", `${what} cannot be entered by the user`, open, path);
+    // As jk_chrootsh checks it; other login shells do not.
+    if (stat.gid === gid) return;
     if (!shell.endsWith("/jk_chrootsh") || relaxed(real).relaxHomeGroup) return;
     const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
     const remedy = own ? `chgrp -h +${gid} ${shellWord(path)}` : this.#facts.otherHome(real);

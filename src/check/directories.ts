@@ -5,12 +5,12 @@ import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
+import { isSameForUsers } from "../explain/no-login.ts";
 import { accessRemedy, closedDirectory } from "../explain/readable.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { jailFindings, type SafetyRule } from "../jail/fs/safety.ts";
 import { isDirectory, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
-import { aclAt } from "../system/acl.ts";
 import { hostNames } from "../system/host-files.ts";
 import { splitHome } from "../system/separator.ts";
 import type { CheckFinding, Rule } from "./rules.ts";
@@ -89,7 +89,8 @@ export function closedFindings(
       const who = { uid, gid, groups: groupIdsOf(name, gid) };
       obstacles = obstaclesFor(root, inside, files, who);
       const directories = [...way, ...inside.map((path) => root.path + path)];
-      if (directories.every((path) => isSameForUsers(path, MAY_EXECUTE)) && files.every(isReadAlike))
+      const isAlikePassed = (path: ByteString) => isAlike(path, MAY_EXECUTE);
+      if (directories.every(isAlikePassed) && files.every((path) => isAlike(path, MAY_READ)))
         known.set(key, obstacles);
     }
     const add = (rule: Rule, path: ByteString, what: string, letters: string) => {
@@ -116,14 +117,10 @@ function obstaclesFor(
   return { closed, unreadable };
 }
 
-/** True if the answer is the same for all users but root, whatever their groups: root owns it, and it has no ACL. */
-function isSameForUsers(path: ByteString, wanted: number): boolean {
+function isAlike(path: ByteString, wanted: number): boolean {
   const stat = attempt(() => statIfPresent(AT_FDCWD, path, true));
-  if (stat?.uid !== 0 || aclAt(AT_FDCWD, path, true) !== "none") return false;
-  return ((stat.mode >> 3) & wanted) === (stat.mode & wanted);
+  return stat !== undefined && isSameForUsers(path, stat, wanted);
 }
-
-const isReadAlike = (path: ByteString): boolean => isSameForUsers(path, MAY_READ);
 
 /** The directories of libraries for one kind of processor, such as /usr/lib/x86_64-linux-gnu. */
 function libraryDirectories(root: JailRoot): ByteString[] {

@@ -126,6 +126,7 @@ export const RULES = {
     "accounts",
     "the home of a jailed user has another group than the user, so that jk_chrootsh refuses the login",
   ),
+  "home-closed": warning("accounts", "a jailed user cannot enter the home, so that the login is refused"),
   "shell-missing": error(
     "accounts",
     "the shell of a jailed user is not in the jail, or the user cannot execute it",

@@ -1,6 +1,7 @@
-import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 import { display, displayAgain } from "./display.ts";
 import type { ErrorPlace } from "./error.ts";
+import { widthOf } from "./width.ts";
 
 /** A longer line is cut around the place. */
 const WIDTH = 72;
@@ -22,15 +23,6 @@ interface Cell {
 const CHARACTER = /[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|[\s\S]/g;
 
 const isContinuation = (code: number) => (code & 0xc0) === 0x80;
-
-let decoder: TextDecoder | undefined;
-
-/** Columns on a terminal: two for a wide character, none for a combining one. */
-function widthOf(shown: ByteString): number {
-  if (/^[\x20-\x7e]*$/.test(shown)) return shown.length;
-  decoder ??= new TextDecoder("utf-8");
-  return Bun.stringWidth(decoder.decode(toBytes(shown)));
-}
 
 /** The line from byte `start` to byte `end` as cells. */
 function cellsOf(text: ByteString, start: number, end: number): Cell[] {

@@ -1,28 +1,23 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { widthOf } from "./width.ts";
 
-const ASCII = /^[\x00-\x7f]*$/;
-
-/** The characters of printable UTF-8. */
-const charactersOf = (text: ByteString) => text.match(/[^\x80-\xbf][\x80-\xbf]*/g) ?? [];
-const widthOf = (text: ByteString) => (ASCII.test(text) ? text.length : charactersOf(text).length);
-
-/** The number of characters in the longest of several cells of printable UTF-8. */
+/** The columns of the widest of several cells of printable UTF-8. */
 export function widest(cells: readonly ByteString[]): number {
   return cells.reduce((most, cell) => Math.max(most, widthOf(cell)), 0);
 }
 
-/** A cell of printable UTF-8 with exactly `width` characters: cut, or with blanks at the end. */
+/** A cell of printable UTF-8 with exactly `width` columns: cut, or with blanks at the end. */
 export function fit(cell: ByteString, width: number): ByteString {
-  if (ASCII.test(cell)) return cell.slice(0, width).padEnd(width);
-  const characters = charactersOf(cell).slice(0, width);
-  return characters.join("") + " ".repeat(width - characters.length);
+  const characters = cell.match(/[^\x80-\xbf][\x80-\xbf]*/g) ?? [];
+  const shown = widthOf(cell) <= width ? cell : takeUnits(characters, width).join("");
+  return shown + " ".repeat(width - widthOf(shown));
 }
 
 /** What must not be cut: a character, and an escape of `display`. */
 const unitsOf = (text: ByteString) => text.match(/\\x[0-9a-f]{2}|\\[nt\\]|[^\x80-\xbf][\x80-\xbf]*/g) ?? [];
 
 /**
- * Text of `display` with at most `width` characters: of a longer one the middle is replaced by dots, since the beginning
+ * Text of `display` with at most `width` columns: of a longer one the middle is replaced by dots, since the beginning
  * and the end tell paths apart.
  */
 export function shortened(text: ByteString, width: number): ByteString {

@@ -6,9 +6,9 @@ import { hostUser } from "../system/name-services.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
 import type { AccountRun } from "../users/account-run.ts";
 import { homeIdOf, jailIdAt, MAY_BE_OTHER, samenessOf } from "./ids.ts";
-import { createdHomeOf, createdIn, jailsForgotten, keptKey } from "./kept-homes.ts";
+import { createdHomeOf, createdIn, jailsForgotten, keptKey, wholeJails } from "./kept-homes.ts";
 import { createdOf, ONCE_FILE, readOnce, union, writeOnce } from "./once.ts";
-import type { Creating, LeftJail, Once, OnceJail, OnceUser } from "./once-shape.ts";
+import type { Creating, KeptHome, LeftJail, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What was declared once, with the new path of a jail that was moved. Pure. */
 export function withMovedJail(once: Once, from: ByteString, to: ByteString): Once {
@@ -175,11 +175,29 @@ export function tellCreated(names: readonly ByteString[], tool: string): string[
   });
 }
 
-/** Says that a jail was deleted, or is to be known no more: what is at its path then is another one. Returns warnings. */
-export function tellForgotten(jail: ByteString, tool: string): string[] {
+/** Uids of accounts that were in a jail stay reserved by the files in it, wherever it is: nothing tells that when it is forgotten. */
+function keptAt(once: Once, from: ByteString, to: ByteString): readonly KeptHome[] {
+  const all = [...once.kept, ...once.users.flatMap(wholeJails)];
+  const moved = all.flatMap((one) => {
+    const split = splitHome(one.home);
+    if (split === undefined || split.jail !== from) return [];
+    return [{ ...one, home: joinHome(to, split.home) }];
+  });
+  const known = new Set(once.kept.map(keptKey));
+  const more = new Map(moved.map((one) => [keptKey(one), one]));
+  return [...once.kept, ...[...more.values()].filter((one) => !known.has(keptKey(one)))];
+}
+
+/**
+ * Says that a jail was deleted, or is to be known no more: what is at its path then is another one. `to`: where it is now, if it
+ * was moved. Returns warnings.
+ */
+export function tellForgotten(jail: ByteString, tool: string, to?: ByteString): string[] {
   const now = (once: Once): Once => {
     const jails = once.jails.filter(({ path }) => path !== jail);
-    return jails.length === once.jails.length ? once : { ...once, jails };
+    const kept = to === undefined ? once.kept : keptAt(once, jail, to);
+    const isSame = jails.length === once.jails.length && kept.length === once.kept.length;
+    return isSame ? once : { ...once, jails, kept };
   };
   return change(now, tool, (error) => {
     const what = `jailkit apply may take another jail at ${display(jail)} for this one`;

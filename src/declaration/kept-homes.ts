@@ -41,7 +41,7 @@ export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined 
  * The jails that an account which apply created was in, each as a whole: files in them may have its uid, such as a setuid
  * program in /tmp, which would be the next one's.
  */
-function wholeJails(user: OnceUser | undefined): KeptHome[] {
+export function wholeJails(user: OnceUser | undefined): KeptHome[] {
   const { name, created: uid } = user ?? {};
   if (user === undefined || name === undefined || uid === undefined) return [];
   const jails = new Set([user.jail, ...user.left.map(({ jail }) => jail)]);

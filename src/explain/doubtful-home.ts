@@ -7,4 +7,4 @@ import type { PasswdEntry } from "../system/accounts.ts";
 export const isDoubtfulHome = (
   { uid, gid, mode }: Pick<Stat, "uid" | "gid" | "mode">,
   account: Pick<PasswdEntry, "uid" | "gid">,
-): boolean => uid !== account.uid || gid !== account.gid || (mode & 0o022) !== 0;
+): boolean => uid !== account.uid || gid !== account.gid || (mode & 0o022) !== 0 || (mode & 0o100) === 0;

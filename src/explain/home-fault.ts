@@ -10,8 +10,9 @@ import { runChecks } from "../enter/checks.ts";
 import type { InJailFacts } from "../enter/facts.ts";
 import { CONFIG_FILE, type GatheredFacts, gatherFacts, type Login } from "../enter/gather.ts";
 import { HOST_CHECKS } from "../enter/login/host-checks.ts";
+import { IN_JAIL_CHECKS } from "../enter/login/in-jail-checks.ts";
 import { nearestDirectory } from "../jail/fs/nearest.ts";
-import { closeJailRoot, type JailRoot, release } from "../jail/fs/walk.ts";
+import { closeJailRoot, hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { type Group, groupIdsOf, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
@@ -68,6 +69,9 @@ const OF_ALL = ["config-file", "jail-reachable"];
 /** Those that no other one needs look at the same for each of thousands of users. */
 const OWN_CHECKS = LOGIN_CHECKS.filter(({ name }) => !["config-directory", "jail-safety"].includes(name));
 
+/** The checks of a home, and what they need. */
+const HOME_CHECKS = [...HOST_CHECKS, ...IN_JAIL_CHECKS.filter(({ name }) => name === "home-entry")];
+
 /** What is known of the groups of an account, and of the account files of its jail. */
 interface KnownAccount {
   /** Its supplementary groups. */
@@ -116,7 +120,7 @@ export function homeRefusal(
   const groups = [...groupIdsOf(name, gid), ...joins];
   const results = withFacts(loginOf(account, groups), (now) => {
     const facts = home === undefined ? now : withHome(now, account, home);
-    return withRightsOf({ uid, gid, groups }, () => [...runChecks(facts, HOST_CHECKS)]);
+    return withRightsOf({ uid, gid, groups }, () => [...runChecks(facts, HOME_CHECKS)]);
   });
   const fault = results.find((one) => one.name.startsWith("home-") && one.outcome === "failed");
   if (fault === undefined) return undefined;
@@ -140,6 +144,12 @@ function withHome(facts: GatheredFacts, account: PasswdEntry, { stat, acl }: Fut
     home: () => facts.home() ?? stat,
     homeOwner: () => stat && (stat.uid === account.uid ? account : userOrUnknown(stat.uid)),
     homeAcl: () => acl,
+    homeObstacle() {
+      if (facts.home() !== undefined) return facts.homeObstacle();
+      // Another owner is refused before.
+      if (stat === undefined || stat.uid !== account.uid || (stat.mode & 0o100) !== 0) return undefined;
+      return { reason: "Permission denied", closed: hostPath(facts.root(), facts.split()?.home ?? "/") };
+    },
     onlyRootExchanges(home) {
       // Missing directories will belong to root.
       const above = nearestDirectory(facts.root(), directoryOf(home));

@@ -38,16 +38,22 @@ interface Obstacle {
 
 /**
  * The command that lets a user use a file: for everybody, since a group may be the user's. An ACL comes before that: in the
- * jail, whose files should have none, it goes; elsewhere the user gets an entry. `jail`: "" for no jail. Only root can ask.
+ * jail, whose files should have none, it goes; elsewhere the user gets an entry. `jail`: "" for no jail. `uid`: undefined for
+ * an account that is yet to be created. Only root can ask.
  */
-export function accessRemedy(path: ByteString, jail: ByteString, uid: number, letters: string): ByteString {
+export function accessRemedy(
+  path: ByteString,
+  jail: ByteString,
+  uid: number | undefined,
+  letters: string,
+): ByteString {
   const acl = withRightsOf(undefined, () => aclAt(AT_FDCWD, path, true));
   const word = shellWord(path);
   const named = typeof acl === "string" ? [] : acl.named;
   const open = `chmod a+${letters} ${word}`;
   if (named.length === 0) return open;
   if (jail !== "" && `${path}/`.startsWith(`${jail}/`)) return `${removalCommand(named)} ${word} && ${open}`;
-  return `setfacl -m u:${uid}:${letters} ${word}`;
+  return uid === undefined ? open : `setfacl -m u:${uid}:${letters} ${word}`;
 }
 
 /** A file or directory of a jail, or above it; `jail` is "" for others. */

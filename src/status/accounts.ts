@@ -5,11 +5,13 @@ import { answered } from "../cli/error.ts";
 import { meantOfLacking } from "../declaration/meant-of-lacking.ts";
 import { isDoubtfulHome } from "../explain/doubtful-home.ts";
 import { homeRefusal } from "../explain/home-fault.ts";
+import { type NoLogin, NoLogins, type Visitor } from "../explain/no-login.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { lookUp, withOneTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
+import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { splitHome } from "../system/separator.ts";
 import { isClosed } from "../users/leaving.ts";
@@ -17,8 +19,8 @@ import { bringBack, oldShellFault } from "../users/open-jail.ts";
 
 /** Why an account is not in its jail as it should be, or all with a shell are not. */
 export interface AccountFault {
-  readonly kind: "shell" | "old-shell" | "not-in-jail" | "home";
-  /** The account, or of a shell in the jail the jail. */
+  readonly kind: "shell" | "old-shell" | "no-login" | "not-in-jail" | "home";
+  /** The account, or the jail if it is about all who live there. */
   readonly subject: ByteString;
   /** Printable. */
   readonly message: ByteString;
@@ -38,10 +40,17 @@ interface InJail {
   readonly doubtful: readonly JailedUser[];
   /** What is wrong with their shells in the jail. */
   readonly oldShells: readonly NonNullable<ReturnType<typeof oldShellFault>>[];
+  /** Why none of them can log in. */
+  readonly noLogins: readonly NoLogin[];
 }
 
+const visitorOf = ({ name, home }: JailedUser, { uid, gid }: PasswdEntry): Visitor => ({
+  ...{ name, uid, home: normalPath(splitHome(home)?.home ?? "/") },
+  rights: () => ({ uid, gid, groups: groupIdsOf(name, gid) }),
+});
+
 /** Looks at the users of a jail; at none if its passwd cannot be read. */
-function lookIn({ path: jail, users }: JailFacts): InJail {
+function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
   const found = answered(() => {
     using root = openJailRoot(jail);
     const there = new Map(readJailAccounts(root).users.map((user) => [user.name, user]));
@@ -53,14 +62,19 @@ function lookIn({ path: jail, users }: JailFacts): InJail {
     };
     const isGone = there.size === 0 && lookUp(root, "/etc/passwd", { follow: true }) === undefined;
     const shells = new Set(users.flatMap(({ name }) => there.get(name)?.shell ?? []));
+    const visitors = users.flatMap((user) => {
+      const line = there.get(user.name);
+      return line === undefined || isClosed(user.shell) ? [] : [visitorOf(user, line)];
+    });
     return {
       lacking: users.filter(({ name }) => !there.has(name)),
       first: isGone ? bringBack(root, "/etc/passwd") : undefined,
       doubtful: users.filter(isDoubtful),
       oldShells: [...shells].flatMap((shell) => answered(() => oldShellFault(root, shell)) ?? []),
+      noLogins: visitors.length === 0 ? [] : noLogins.in(root, visitors),
     };
   });
-  return { jail, lacking: [], doubtful: [], oldShells: [], ...found };
+  return { jail, lacking: [], doubtful: [], oldShells: [], noLogins: [], ...found };
 }
 
 /** A user whose home jk_chrootsh refuses, in the words of the other tools. */
@@ -84,12 +98,16 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
     ),
   );
   const wanted = jails.filter((jail) => isInOrder(jail) && jail.users.length > 0);
-  const found = withOneTree(() => wanted.map(lookIn));
+  const noLogins = new NoLogins();
+  const found = withOneTree(() => wanted.map((jail) => lookIn(jail, noLogins)));
   const doubtful = found.flatMap((one) => one.doubtful).filter((user) => !outside.includes(user));
   const ofOld = found.flatMap(({ jail, oldShells }) =>
     oldShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
   );
-  const others = [...ofShells, ...ofOld, ...doubtful.flatMap(homeFaultOf)];
+  const ofDoors = found.flatMap(({ jail, noLogins }) =>
+    noLogins.map((fault): AccountFault => ({ kind: "no-login", subject: jail, ...fault })),
+  );
+  const others = [...ofShells, ...ofOld, ...ofDoors, ...doubtful.flatMap(homeFaultOf)];
   if (found.every(({ lacking }) => lacking.length === 0)) return others;
   const meantOf = meantOfLacking();
   const ofJails = found.flatMap(({ jail, lacking, first }) =>

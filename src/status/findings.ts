@@ -22,6 +22,8 @@ export const FINDING_KINDS = {
   unreadable: "a jail cannot be looked at",
   unmounted: "a directory of the host, or the file system of a jail, is not mounted",
   left: "the next boot would mount directories of the host in a jail that was deleted or emptied",
+  "no-login":
+    "users cannot pass a directory on the way into a jail, or its file system is mounted noexec, so that no login works",
   "not-in-jail": "a user is missing from the passwd of the jail, and cannot log in",
   home: "jk_chrootsh refuses the home of a user, who cannot log in, because of its owner, group or mode",
   incomplete: "a run that fills or updates a jail was stopped",
@@ -171,9 +173,12 @@ function socketFindings({ sockets, wantedSockets = [], startSocketd }: MachineFa
   ];
 }
 
+/** Of these the subject is a jail. */
+const OF_JAIL: ReadonlySet<FindingKind> = new Set(["old-shell", "no-login"]);
+
 function accountFindings({ accounts }: MachineFacts): StatusFinding[] {
   return accounts.map(({ kind, subject, message, remedy, otherwise }) => {
-    const show = `${kind === "old-shell" ? CHECK : EXPLAIN} ${operands(subject)}`;
+    const show = `${OF_JAIL.has(kind) ? CHECK : EXPLAIN} ${operands(subject)}`;
     const commands = remedy === undefined ? ([show] as const) : ([remedy, show] as const);
     return { kind, subject, message, otherwise, commands };
   });
@@ -215,10 +220,10 @@ export function findingsOf(facts: MachineFacts): StatusFinding[] {
  * The findings to show if there are more than `most`: the first of each kind, so that many of one kind hide no other, and
  * then the worst. In the order of `findings`. Pure.
  */
-export function chosen(findings: readonly StatusFinding[], most: number): StatusFinding[] {
+export function chosen<T extends StatusFinding>(findings: readonly T[], most: number): T[] {
   const kinds = new Set<FindingKind>();
   const first = findings.filter(({ kind }) => !kinds.has(kind) && kinds.add(kind));
-  const shown = new Set<StatusFinding>();
+  const shown = new Set<T>();
   for (const one of [...first, ...findings]) if (shown.size < most) shown.add(one);
   return findings.filter((one) => shown.has(one));
 }

@@ -123,8 +123,8 @@ interface FindingRow {
 }
 
 /** A command is never cut, since what is left could be another command: a shorter one takes its place. */
-function findingRow({ kind, subject, otherwise, commands }: StatusFinding): FindingRow {
-  const shown = display(subject);
+function findingRow({ kind, subject, otherwise, commands, count }: Alike): FindingRow {
+  const shown = display(subject) + (count === 1 ? "" : ` (${count})`);
   const others = otherwise === undefined ? [] : [`    or, ${otherwise}`];
   // One way without the other could be the wrong one.
   for (const command of widest(others) <= WIDTH ? commands : []) {
@@ -135,8 +135,22 @@ function findingRow({ kind, subject, otherwise, commands }: StatusFinding): Find
   return { cells: [kind, shown, "jailkit status --json"], below: [] };
 }
 
-function findingLines(findings: readonly StatusFinding[]): ByteString[] {
-  if (findings.length === 0) return ["Nothing needs attention."];
+/** Findings of which the page would have equal rows, such as several errors in a line of a file. */
+interface Alike extends StatusFinding {
+  readonly count: number;
+}
+
+function withoutEqual(findings: readonly StatusFinding[]): Alike[] {
+  const rowOf = ({ kind, subject, otherwise, commands }: StatusFinding) =>
+    [kind, subject, otherwise, ...commands].join("\0");
+  return [...Map.groupBy(findings, rowOf).values()].flatMap(([first, ...more]) =>
+    first === undefined ? [] : [{ ...first, count: 1 + more.length }],
+  );
+}
+
+function findingLines(all: readonly StatusFinding[]): ByteString[] {
+  if (all.length === 0) return ["Nothing needs attention."];
+  const findings = withoutEqual(all);
   const shown = chosen(findings, MOST_FINDINGS);
   const rows: FindingRow[] = [];
   let lines = 0;
@@ -150,10 +164,11 @@ function findingLines(findings: readonly StatusFinding[]): ByteString[] {
   const room = WIDTH - kinds - commands - 2 * GAP.length;
   const cells = rows.map(({ cells: [kind, subject, command] }) => [kind, shortened(subject, room), command]);
   const [heading = "", ...aligned] = table([["FINDING", "SUBJECT", "COMMAND"], ...cells]);
-  const all = aligned.flatMap((line, index) => [line, ...(rows[index]?.below ?? [])]);
+  const whole = aligned.flatMap((line, index) => [line, ...(rows[index]?.below ?? [])]);
   const hidden = findings.filter((one) => !shown.slice(0, rows.length).includes(one));
-  const more = hidden.length === 0 ? [] : [`and ${hidden.length} more: ${commandForAll(hidden)}`];
-  return [heading, ...all, ...more];
+  const others = hidden.reduce((sum, { count }) => sum + count, 0);
+  const more = hidden.length === 0 ? [] : [`and ${others} more: ${commandForAll(hidden)}`];
+  return [heading, ...whole, ...more];
 }
 
 /** The page, as lines of at most 80 characters. Pure. */

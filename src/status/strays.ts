@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { attempt } from "../../ffi/error.ts";
-import { livesIn } from "../check/accounts.ts";
 import { answered } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
@@ -8,6 +7,7 @@ import { listProcesses } from "../processes/list.ts";
 import type { JailedProcess } from "../processes/process.ts";
 import { flatFirstAccounts } from "../system/flat-accounts.ts";
 import { hostText } from "../system/host-files.ts";
+import { livesIn } from "../system/separator.ts";
 
 /** Processes that run in a jail for a user who is not in it any more. */
 export interface Strays {

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { normalPath } from "../../ffi/paths.ts";
+import { normalPath, plainPath } from "../../ffi/paths.ts";
 
 /** A home of passwd(5) split at the separator. */
 interface SplitHome {
@@ -51,4 +51,10 @@ export function isHomeIn(jail: ByteString, home: ByteString, inside: ByteString)
 /** True if two paths are equal, except for a slash at the end of either. */
 export function dirsEqual(a: ByteString, b: ByteString): boolean {
   return a === b || a === `${b}/` || b === `${a}/`;
+}
+
+/** True if a home is in this jail. */
+export function livesIn(jail: ByteString, home: ByteString): boolean {
+  const split = splitHome(home);
+  return split !== undefined && plainPath(split.jail) === jail;
 }

@@ -250,3 +250,32 @@ test("what cannot be looked through keeps it, and says so", () => {
   m.must(["umount", `${J}/data`]);
   expect(linesOf(m).status).toBe(0);
 });
+
+test("a jail that is forgotten where it was, after it has moved, keeps it, also when it is known again", () => {
+  const moved = "/srv/moved";
+  sh(`mkdir -p ${J}/tmp; cp /bin/true ${J}/tmp/left; chown bob: ${J}/tmp/left; chmod 4755 ${J}/tmp/left`);
+  removeBob();
+  m.rename(J, moved);
+  m.must(["jailkit", "forget", "--with-users", J]);
+  m.must(["jailkit", "adopt", moved]);
+  m.write(FILE, CARL.replaceAll(J, moved));
+  expect(problemOf()?.message).toContain(`'${moved}/tmp/left' has the uid ${uid}`);
+  expect(heal()).toHaveLength(1);
+  expect(kept()).toEqual([]);
+});
+
+test("so does one in which an account lives that is removed afterwards", () => {
+  const moved = "/srv/moved";
+  m.rename(J, moved);
+  m.must(["jailkit", "forget", "--with-users", J]);
+  m.must(["jailkit", "adopt", moved]);
+  sh(`mkdir -p ${moved}/tmp; touch ${moved}/tmp/left; chown bob: ${moved}/tmp/left; userdel bob`);
+  m.remove(`${moved}/home/bob`);
+  m.write(
+    DEFS,
+    defs.replace(/^UID_(MIN|MAX).*$/gm, (_, which) => `UID_${which} ${uid}`),
+  );
+  m.write(FILE, CARL.replaceAll(J, moved));
+  expect(problemOf()?.message).toContain(`'${moved}/tmp/left' has the uid ${uid}`);
+  expect(heal()).toHaveLength(1);
+});

@@ -2,9 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { accountFindings, livesIn } from "../../src/check/accounts.ts";
+import { accountFindings } from "../../src/check/accounts.ts";
 import { otherHomeRemedy } from "../../src/jail/accounts/home-place.ts";
 import type { GroupEntry, PasswdEntry } from "../../src/system/accounts.ts";
+import { livesIn } from "../../src/system/separator.ts";
 
 const user = (name: string, uid: number, gid: number, home: string): PasswdEntry => ({
   ...{ name, uid, gid, home, password: "x", gecos: "", shell: "/usr/sbin/jk_chrootsh" },

@@ -256,6 +256,8 @@ describe("the page", () => {
     ["long paths", crowded()],
     ["hostile paths", crowded((name) => `/srv/\x1b[2J\n${"\xff'\\ && $(x)".repeat(8)}${name}`)],
     ["accents", crowded((name) => utf8(`/srv/${"\u00e9".repeat(90)}${name}`))],
+    ["some wide characters", crowded((name) => utf8(`/srv/${"\u4e2d".repeat(12)}/${name}`))],
+    ["many wide characters", crowded((name) => utf8(`/srv/${"\u4e2d".repeat(60)}${name}`))],
   ];
 
   const pages = machines.map(
@@ -265,7 +267,8 @@ describe("the page", () => {
   test.each(pages)("of 1,000 jails with %s has few lines of 80 columns", (_, { all, lines }) => {
     expect(lines.length).toBeLessThanOrEqual(30);
     for (const line of lines) {
-      expect(widest([line])).toBeLessThanOrEqual(80);
+      const shown = new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(line, "latin1"));
+      expect(Bun.stringWidth(shown)).toBeLessThanOrEqual(80);
       expect(line).not.toMatch(/[\x00-\x1f\x7f]/);
     }
     const [, hidden] = /^and (\d+) more: (.*)$/m.exec(lines.join("\n")) ?? [];
@@ -280,6 +283,23 @@ describe("the page", () => {
       const command = /^ {4}(.*)$/.exec(line)?.[1] ?? /(?: {2,})(j\S.*)$/.exec(line)?.[1];
       if (command !== undefined && command !== "jailkit status --json") expect(whole).toContain(command);
     }
+  });
+
+  test("several errors in a line of a file are one row with their number, which pushes nothing out", () => {
+    const of = (file: string, message: string) =>
+      ({
+        ...{ file, line: 2, column: 1, severity: "error" as const, code: "unknown-key" as const },
+        ...{ message, remedy: undefined },
+      }) as const;
+    const [many, one] = ["/etc/jailkit/jk_lsh.ini", "/etc/jailkit/jk_uchroot.ini"];
+    const findings = [...Array.from({ length: 30 }, (_, index) => of(many, `no ${index}`)), of(one, "no")];
+    const facts = machine({ config: { files: ["x"], findings, failures: [] } });
+    expect(findingsOf(facts)).toHaveLength(31);
+    const lines = page(facts);
+    expect(lines.slice(lines.indexOf("") + 2, -2).map((line) => line.split(/ {2,}/))).toEqual([
+      ["config", `${many}:2 (30)`, "jailkit config check"],
+      ["config", `${one}:2`, "jailkit config check"],
+    ]);
   });
 
   test("the other way stands below a command, and where it has no room none is shown alone", () => {

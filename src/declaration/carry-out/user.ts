@@ -1,8 +1,8 @@
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, describeError, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { closedJailFault, homeFault } from "../../explain/home-fault.ts";
+import { homeFault } from "../../explain/home-fault.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
@@ -78,7 +78,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
     inside: () => (said) => changeSide(declared, root, said, NO_ACCESS),
     account: (some) => (said) => {
       if (directory) changeSide(declared, root, said, sideAccessOf(declared));
-      else if (some.some(isCreation)) create(declared, means, said);
+      else if (some.some(isCreation)) createWhole(user, means, said);
       else changeAccount(declared, means, said);
     },
     comment:
@@ -194,13 +194,31 @@ function create(
     (mark) => createAccount({ ...account, password: mark }, values, run).user,
   );
   run.examine(() => {
-    const joins = access.joins.map(({ gid }) => gid);
-    for (const line of [closedJailFault(root, user, joins), homeFault(user)])
-      if (line !== undefined) run.warn(line);
+    const fault = homeFault(user);
+    if (fault !== undefined) run.warn(fault);
     warnOfLogin(user, access, run);
     for (const missing of missingOf(account, DECLARED)) run.warn(missingLine(missing));
   });
   tell(run, said);
+}
+
+/** Creates an account whose rules were written before it. If that fails, the name that nobody has keeps none. */
+function createWhole({ declared, changes }: UserWork, means: UserMeans, said: Said): void {
+  try {
+    create(declared, means, said);
+  } catch (error) {
+    const { name, shell } = declared;
+    const isNew = changes.some(({ what, action }) => what === "policy" && action === "create");
+    // An account that could not be removed again must not be without.
+    if (isNew && answered(() => hostUser(name) === undefined) === true) {
+      try {
+        said.steps.push(removePolicy(means.root, name, isLimitedShell(shell)));
+      } catch (failure) {
+        said.warnings.push(`its rules stay, without an account: ${describeError(failure)}`);
+      }
+    }
+    throw error;
+  }
 }
 
 /** Jails an account that is outside, and gives one in the jail its login shell, groups and keys, as jk_jailuser does. */
@@ -235,8 +253,8 @@ function runOne(
   changeOne(change, root.path, said, (before) => {
     const user = passwdByName(name) ?? before;
     if (run.status !== "unchanged") warnOfLogin(user, NO_ACCESS, run);
-    for (const line of [closedJailFault(root, user, []), homeFault(user)])
-      if (line !== undefined) run.warn(line);
+    const fault = homeFault(user);
+    if (fault !== undefined) run.warn(fault);
   });
   return run;
 }

@@ -26,11 +26,13 @@ import { liveDirectories, requirePlaces } from "./live.ts";
 import { withJailState } from "./look.ts";
 import { userState } from "./look-user.ts";
 import { once as firstOf, Machine, othersIn } from "./machine.ts";
+import { noLoginsIn } from "./no-logins.ts";
 import { notDeclared } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
 import { othersFilesIn } from "./others-files.ts";
 import { type Declared, type Place, placeFaultOf, placesOf } from "./place-fault.ts";
 import { reservedUids, uidInstead } from "./returning.ts";
+import { runningOf } from "./running.ts";
 import { settled } from "./settle.ts";
 import { onHost, withFault } from "./takes.ts";
 import { compareUser } from "./user.ts";
@@ -78,6 +80,7 @@ export const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
 interface Asked {
   readonly prune: boolean;
   readonly deleteHomes: boolean;
+  readonly check?: boolean;
   /** The declaration is that of the usual files. */
   readonly usual: boolean;
   /** What the usual files declare, if the declaration is another one and they can be read: it is not removed. */
@@ -152,6 +155,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
         ...(asked.usual ? declaredElsewhere(jails.flatMap(changesOf), before) : []),
         ...out.flatMap(({ note }) => note ?? []),
         ...gone.notes,
+        ...(asked.check === true && prune ? runningOf(former, machine) : []),
       ],
       ...{ undeclared: [...undeclared, ...rest.undeclared], noLonger, orphans: rest.orphans, pathOf },
     };
@@ -279,6 +283,7 @@ function compareOne(
       const planned = { declared: done, changes: asked, once: onceUser(name) };
       return { declared: done, homeId, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
     });
+    if (fault === undefined) notes.push(...noLoginsIn(root, path, { declared, users: wholes }, machine));
     const others = declared === undefined ? [] : othersIn(path, users, machine, before.leave);
     if (others.length > 0) undeclared.push(`jail ${display(path)}: users ${listed(others)}`);
     const work = { path, declared, directoryId, changes, fault, taken, users: works };

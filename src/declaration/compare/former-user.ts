@@ -16,6 +16,8 @@ export interface FormerUser {
   readonly frees: number | undefined;
   /** The home that stays with that uid. */
   readonly stays: KeptHome | undefined;
+  /** Nothing of the account may run then. */
+  readonly needsEnd: boolean;
 }
 
 /** A user who is to leave, as the plan says it. Pure. */
@@ -32,7 +34,8 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
   const ofHome = stays === undefined ? goes && goesText(`${jail}${goes}`) : staysText(stays);
   const to = (prune ? ofHome : undefined) ?? goesOut;
   const frees = fate?.how === "removed" ? once.created : undefined;
-  return { of: "user", once, change: { ...change, from, to }, holds: fate?.holds, frees, stays };
+  const needsEnd = fate?.how === "removed" || fate?.how === "out";
+  return { of: "user", once, change: { ...change, from, to }, holds: fate?.holds, frees, stays, needsEnd };
 }
 
 /** What is said of an account that leaves its jail. */

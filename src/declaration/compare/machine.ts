@@ -7,6 +7,7 @@ import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import type { IniSection } from "../../config/model.ts";
 import { dropInName } from "../../config/write.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
+import { NoLogins } from "../../explain/no-login.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { searchPath } from "../../profile/search.ts";
 import { selectSections } from "../../profile/sections.ts";
@@ -61,6 +62,7 @@ const byFirst = <Key, T>(make: () => (key: Key) => T) => {
 export class Machine extends HostSources {
   /** The processes of a uid when somebody asked first. */
   readonly processesOf = byFirst(processesByUid);
+  readonly noLogins = new NoLogins();
   readonly localGroups = once(() => new Set(namesIn("/etc/group")));
   readonly #host = once(fileSystemAt);
   /** The file with the sections that a jail can have; undefined if it is missing or cannot be read. */
