@@ -3,13 +3,13 @@ import { isEmptyDirectory } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
 import { CHANGES, type Owned, ownedIn } from "../jail/fs/owned.ts";
+import { requireNoneUnmounted } from "../jail/fs/unmounted.ts";
 import { hostPath, joinPath, openJailRoot } from "../jail/fs/walk.ts";
 import { unmounted } from "../jail/record/emptied.ts";
 import { giveAllCommand, giveCommand } from "../system/give.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
 import { type Holder, holdersOf } from "../system/processes.ts";
-import { requireNoneUnmounted } from "../system/unmounted.ts";
 import { listed } from "./change.ts";
 import type { KeptHome } from "./once-shape.ts";
 

@@ -153,6 +153,21 @@ test("so it is on a file system that /etc/fstab mounts in the jail, while it is 
   sh(`umount ${J}/web`);
 });
 
+test("so it is if /etc/fstab names the place by way of a symbolic link", () => {
+  sh(`mkdir -p ${J}/web /root/data; touch /root/data/x; chown bob: /root/data/x; ln -s /srv /var/by-link`);
+  const fstab = m.read("/etc/fstab");
+  m.write("/etc/fstab", `${fstab}/root/data /var/by-link/customer/web none bind,noauto 0 0\n`);
+  removeBob();
+  expect(heal()).toEqual([
+    expect.stringContaining(
+      "'/var/by-link/customer/web': its file system, which /etc/fstab names, is not mounted",
+    ),
+    expect.stringContaining(`'${J}/web/x' has the uid ${uid}`),
+  ]);
+  m.write("/etc/fstab", fstab);
+  sh(`umount ${J}/web; rm /var/by-link`);
+});
+
 test("but not in directories of the host, as a live jail has them", () => {
   sh(`mkdir -p ${J}/opt/live; mkdir -p /opt/live/deep; touch /opt/live/of-bob; chown bob: /opt/live/of-bob`);
   sh(`mount --bind /opt/live ${J}/opt/live; mount -o remount,bind,ro,nosuid,nodev ${J}/opt/live`);

@@ -3,7 +3,7 @@ import { isEmptyDirectory, statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
+import { mountRemedy, unmountedReason } from "../fs/unmounted.ts";
 import { type JailRoot, openJailRoot } from "../fs/walk.ts";
 import { knownJails, type ManifestContent } from "./manifest.ts";
 import type { JailIdentity } from "./manifest-text.ts";
