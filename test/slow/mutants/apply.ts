@@ -281,7 +281,7 @@ export const APPLY: readonly Mutant[] = [
     ["one.home === own || isWholeJail(one));", "one.home === own);"],
     ["if (owner?.uid === home.uid)", "if (false)"],
     ["beside.get(home.uid)", "undefined"],
-    ["isLost && lostRemedy(jail) === undefined", "isLost"],
+    ["this.#away.getOrInsertComputed(jail, mayComeBack)", "false"],
     ["[createdHomeOf(user) ?? [], wholeJails(user)].flat());", "wholeJails(user));"],
   ]),
   ...within("src/declaration/kept-homes.ts", JAIL_UIDS, [
