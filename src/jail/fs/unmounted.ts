@@ -7,6 +7,7 @@ import { hostText } from "../../system/host-files.ts";
 import { below } from "../../system/mountinfo.ts";
 import { fstabFields, fstabPlace, isKernelType, mountsText, mountTypes } from "../../system/mounts.ts";
 import { leadsTo, TRUSTED } from "./leads-to.ts";
+import { hostPath, type JailRoot } from "./walk.ts";
 
 /** What is known of mount points: the texts of fstab(5) and /proc/self/mounts, and what a path leads to without links. */
 interface Known {
@@ -74,6 +75,26 @@ const ofMachine = (): Known => ({
 export function requireNoneUnmounted(directory: ByteString): void {
   const [point] = unmountedBelow(normalPath(directory), ofMachine());
   if (point !== undefined) throw notMounted(point, mountCommand(point));
+}
+
+/**
+ * The error for the first of some paths of an open jail that is at or below a mount point which /etc/fstab names in the jail, and
+ * on which nothing is mounted: the next mount would hide what is created there. Undefined if there is none, or if that cannot be
+ * seen.
+ */
+export function unmountedPlace(
+  root: Pick<JailRoot, "path">,
+  paths: Iterable<ByteString>,
+): JailkitError | undefined {
+  const isInside = (real: ByteString) => (below(real, root.path) ?? "") !== "";
+  const points = answered(() => unmounted(isInside, ofMachine())) ?? [];
+  if (points.length === 0) return undefined;
+  for (const path of paths) {
+    const place = hostPath(root, path);
+    const above = points.filter(({ real }) => below(place, real) !== undefined);
+    if (above.length > 0) return notMounted(place, pointsOf(above).map(mountCommand).join(" && "));
+  }
+  return undefined;
 }
 
 const notMounted = (place: ByteString, remedy: ByteString): JailkitError =>
