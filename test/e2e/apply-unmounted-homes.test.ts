@@ -112,3 +112,15 @@ test("no file comes into a jail where something is mounted over it", () => {
   expect(m.exists("/root/data/deep/x")).toBe(true);
   sh(`umount ${J}/opt/of-others; rm -r /opt/of-others`);
 });
+
+test("users with keys wait for a jail that is not mounted, as others do", () => {
+  mountPoint(J);
+  m.must(["mount", J]);
+  m.write(FILE, JAIL + user("bob"));
+  m.must(["jailkit", "apply"]);
+  m.must(["umount", J]);
+  const [jail, ...users] = problems() ?? [];
+  expect(jail).toMatchObject({ path: J, code: "not-mounted", remedy: `mount ${J}` });
+  expect(users).toMatchObject([{ path: "bob", code: "waits-for-jail" }]);
+  expect(m.list(J)).toEqual([]);
+});
