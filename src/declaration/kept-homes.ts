@@ -4,14 +4,14 @@ import { quoted } from "../cli/display.ts";
 import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { ownersIn } from "../jail/accounts/service-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
+import { mountRemedy } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot, joinPath, openJailRoot, openTree } from "../jail/fs/walk.ts";
-import { lostRemedy } from "../jail/record/named-jail.ts";
+import { mayComeBack } from "../jail/record/emptied.ts";
 import type { LeftHome } from "../jails/delete-plan.ts";
 import { giveCommand } from "../system/give.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
-import { mountRemedy } from "../system/unmounted.ts";
 import type { FaultText } from "./change.ts";
 import { type LeftUid, uidsLeftIn, whyHome, whyLeft } from "./left-uids.ts";
 import type { DeclaredUser } from "./model.ts";
@@ -82,6 +82,8 @@ export class KeptHomes implements ReservedUids {
   /** What was found in jails. */
   readonly #left = new Map<ByteString, readonly LeftUid[]>();
   readonly #let: KeptHome[] = [];
+  /** Whether jails are not there, and may come back. */
+  readonly #away = new Map<ByteString, boolean>();
   /** By directory. */
   readonly #beside = new Map<ByteString, ReturnType<typeof namesByOwner>>();
 
@@ -181,16 +183,14 @@ export class KeptHomes implements ReservedUids {
   #there(homes: readonly KeptHome[]): Found[] {
     const byJail = Map.groupBy(homes, (home) => placeOf(home).jail);
     return [...byJail].flatMap(([jail, all]) => {
+      const unknown = () => all.map((home) => ({ home, place: undefined }));
+      if (jail !== "/" && this.#away.getOrInsertComputed(jail, mayComeBack)) return unknown();
       try {
         using root = jail === "/" ? openTree("/") : openJailRoot(jail);
         return all.flatMap((home) => this.#find(root, home) ?? []);
       } catch (error) {
         if (!isReported(error)) throw error;
-        // What is moved, or on a file system that is not mounted, comes back.
-        const isLost = error instanceof JailkitError && error.code === "no-such-jail";
-        return isLost && lostRemedy(jail) === undefined
-          ? []
-          : all.map((home) => ({ home, place: undefined }));
+        return error instanceof JailkitError && error.code === "no-such-jail" ? [] : unknown();
       }
     });
   }

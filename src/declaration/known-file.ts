@@ -1,12 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName, directoryOf } from "../../ffi/paths.ts";
-import { answered } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, dropInDirectory } from "../config/load.ts";
-import { leadsTo, type Way } from "../jail/fs/leads-to.ts";
-import { lookUp, withTree } from "../jail/fs/look.ts";
+import { following, leadsTo, TRUSTED, type Way } from "../jail/fs/leads-to.ts";
 import { joinPath } from "../jail/fs/walk.ts";
 import { RootView } from "../libraries/root-view.ts";
-import { onlyRootExchanges } from "../system/exchange.ts";
 
 /** The file that declares jails and users; its drop-in directory is jails.d. */
 export const DECLARATION_FILE = `${CONFIG_DIRECTORY}/jails.ini`;
@@ -17,28 +14,12 @@ export const DROP_INS: ByteString = dropInDirectory(DECLARATION_FILE) ?? "";
 export const isUsual = (file: ByteString): boolean =>
   file === DECLARATION_FILE || file.startsWith(`${DROP_INS}/`);
 
-/** Finds the path without symbolic links; undefined if it is missing. Throws JailkitError, SystemError if it cannot be followed. */
-type Follow = (path: ByteString) => ByteString | undefined;
-
-/** Paths as they are where they cannot be followed; each once, for thousands of files in one directory. */
-function following(follow: Follow): Way["realOf"] {
-  const known = new Map<ByteString, { readonly real: ByteString | undefined }>();
-  const once = (path: ByteString) => answered(() => ({ real: follow(path) })) ?? { real: path };
-  return (path) => known.getOrInsertComputed(path, once).real;
-}
-
 /** Through all links: root names the path, and reading it refuses those that others may have made. */
 const realPath = following((path) => {
   using host = new RootView();
   return host.realPath(path);
 });
 const ANY: Way = { realOf: realPath, mayFollow: () => true };
-
-/** Through links that nobody but root can have made. */
-const TRUSTED: Way = {
-  realOf: following((path) => withTree((host) => lookUp(host, path, { follow: true })?.canonicalPath)),
-  mayFollow: onlyRootExchanges,
-};
 
 function pathBy(way: Way, file: ByteString): ByteString {
   const path = leadsTo(file, way);

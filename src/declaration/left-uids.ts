@@ -1,15 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { isEmptyDirectory } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
 import { CHANGES, type Owned, ownedIn } from "../jail/fs/owned.ts";
-import { hostPath, joinPath, openJailRoot } from "../jail/fs/walk.ts";
-import { unmounted } from "../jail/record/emptied.ts";
+import { requireNoneUnmounted } from "../jail/fs/unmounted.ts";
+import { hostPath, joinPath } from "../jail/fs/walk.ts";
+import { forgetCommand, unmounted } from "../jail/record/emptied.ts";
+import { openNamedJail } from "../jail/record/named-jail.ts";
 import { giveAllCommand, giveCommand } from "../system/give.ts";
 import { type Holder, holdersOf } from "../system/holders.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
-import { requireNoneUnmounted } from "../system/unmounted.ts";
 import { listed } from "./change.ts";
 import type { KeptHome } from "./once-shape.ts";
 
@@ -48,14 +48,14 @@ export function uidsLeftIn(jail: ByteString, uids: ReadonlySet<number>): readonl
     ];
   } catch (error) {
     if (!isReported(error) || (error instanceof JailkitError && error.code === "interrupted")) throw error;
-    return [{ jail, uid: undefined, why: () => unknown(error) }];
+    return [{ jail, uid: undefined, why: () => unknown(jail, error) }];
   }
 }
 
 function lookThrough(jail: ByteString, uids: ReadonlySet<number>) {
-  using root = openJailRoot(jail);
-  // The files may be on another file system.
-  const elsewhere = isEmptyDirectory(root.fd) ? unmounted(jail) : undefined;
+  using root = openNamedJail(jail);
+  // The files may be on another file system, whatever is in the directory below.
+  const elsewhere = unmounted(jail);
   if (elsewhere !== undefined) {
     const { message, remedy } = elsewhere;
     throw new JailkitError("not-mounted", 1, `${display(jail)}: ${message}`, undefined, remedy);
@@ -76,14 +76,15 @@ function lookThrough(jail: ByteString, uids: ReadonlySet<number>) {
   }
 }
 
-function unknown(error: unknown): Left {
-  const isBusy = error instanceof JailkitError && error.code === CHANGES;
+function unknown(jail: ByteString, error: unknown): Left {
+  const code = error instanceof JailkitError ? error.code : undefined;
+  const remedy = remedyOf(error);
   const what = `what may have the uids of accounts that were in a jail is not known: ${describeError(error)}`;
-  return {
-    what,
-    advice: isBusy ? "end the sessions in this jail, and run this again" : "",
-    remedy: remedyOf(error),
-  };
+  if (code === CHANGES) return { what, advice: "end the sessions in this jail, and run this again", remedy };
+  // Its record is there.
+  const isLost = code === "no-such-jail" && remedy === undefined;
+  const ways = `if it is on another file system, mount that; if it was deleted: ${forgetCommand(jail)}`;
+  return { what, advice: isLost ? ways : "", remedy };
 }
 
 function ofFiles(jail: ByteString, uid: number, { path, tops, isReadOnly }: Owned): Left {

@@ -14,6 +14,7 @@ import { kindOf } from "../config/schemas/catalogue.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
+import { mountRemedy, unmountedReason } from "../jail/fs/unmounted.ts";
 import { openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { putFile, removePath } from "../jail/fs/write.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
@@ -28,7 +29,6 @@ import { adviceAt, onlyRootExchanges } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
 import { fstabField } from "../system/mounts.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
-import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { searchMoved } from "./adopt-search.ts";
 

@@ -12,6 +12,7 @@ import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { lackingMounts } from "../jail/fs/live-mounts.ts";
 import { withOneTree, withTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
+import { mountRemedy } from "../jail/fs/unmounted.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, hasPrograms, isEmptied, unmounted } from "../jail/record/emptied.ts";
 import { isInterrupted } from "../jail/record/journal.ts";
@@ -28,7 +29,6 @@ import { readContent } from "../jail/record/record-file.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
-import { mountRemedy } from "../system/unmounted.ts";
 import { missingJail } from "./missing.ts";
 import type { JailCondition } from "./report-schema.ts";
 

@@ -2,10 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import { unmountedReason } from "../jail/fs/unmounted.ts";
 import type { ManifestContent, ManifestRequest } from "../jail/record/manifest.ts";
 import { LIVE_SECTION, liveOption } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
-import { unmountedReason } from "../system/unmounted.ts";
 import { leaveCommand, shellsAmong } from "../users/leaving.ts";
 
 /** What a jail that is missing had, and who lives in it. */

@@ -32,15 +32,16 @@ import { putGroup } from "./jail-side.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
-import { refuseUnsafe } from "./safe-place.ts";
+import { refuseUnsafe, requireMountedPlace } from "./safe-place.ts";
 import { whatRuns } from "./sessions.ts";
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
- * it, "no-safe-place" if no directory is safe for the copy, "holds-home" if the home of another account would move along;
+ * it, "not-mounted" if the new one would be where /etc/fstab mounts something over it, "no-safe-place" if no directory is safe for the copy, "holds-home" if the home of another account would move along;
  * also if the old home does not belong to the user or is a symbolic link, or the new one exists.
  */
 export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, user: PasswdEntry): void {
+  requireMountedPlace(to, toPath);
   const what = `${quoted(hostPath(from, fromPath))} is not moved to ${quoted(hostPath(to, toPath))}`;
   refuseUnsafe(from, exchangeFindings(from, directoryOf(fromPath)), what);
   refuseUnsafe(to, exchangeFindings(to, directoryOf(toPath)), what);

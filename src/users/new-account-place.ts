@@ -5,7 +5,7 @@ import type { JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { type Group, groupByGid, groupByName, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
 import { nextId, usualSkeleton } from "../system/login-defs.ts";
-import { requireSafePlace } from "./safe-place.ts";
+import { requireMountedPlace, requireSafePlace } from "./safe-place.ts";
 
 /**
  * What the plan of a new account looks up in a jail and on the host, each once. Plans of many accounts share it only while
@@ -61,6 +61,7 @@ export class NewAccountPlace {
 
   /** As requireSafePlace. */
   requireSafe(home: ByteString, elsewhere: string): void {
+    requireMountedPlace(this.root, home);
     this.#once(`safe ${directoryOf(home)}`, () => requireSafePlace(this.root, home, elsewhere));
   }
 

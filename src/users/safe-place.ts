@@ -3,6 +3,7 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { exchangeFindings, type Finding } from "../jail/fs/safety.ts";
+import { unmountedPlace } from "../jail/fs/unmounted.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { whoseHomeIn } from "./own-home.ts";
@@ -37,12 +38,24 @@ export function refuseUnsafe(
 
 /** Why a home cannot be created safely, with advice; undefined if it can. `elsewhere`: if another user has the place. */
 export function unsafePlace(root: JailRoot, home: ByteString, elsewhere: string): string | undefined {
+  const hidden = unmountedPlace(root, [home]);
+  if (hidden !== undefined) return `because ${hidden.message}`;
   const [finding] = exchangeFindings(root, directoryOf(home));
   return finding && `because other users could exchange it: ${advice(root, finding, elsewhere).text}`;
 }
 
-/** Throws JailkitError "unsafe-parent" if users other than root could exchange a home while root creates it, by its name. */
+/** Throws JailkitError "not-mounted" for a home that would be created where /etc/fstab mounts something over it. */
+export function requireMountedPlace(root: JailRoot, home: ByteString): void {
+  const hidden = unmountedPlace(root, [home]);
+  if (hidden !== undefined) throw hidden;
+}
+
+/**
+ * Throws JailkitError "unsafe-parent" if users other than root could exchange a home while root creates it, by its name; or as
+ * requireMountedPlace.
+ */
 export function requireSafePlace(root: JailRoot, home: ByteString, elsewhere: string): void {
+  requireMountedPlace(root, home);
   const what = `${quoted(hostPath(root, home))} is not created`;
   refuseUnsafe(root, exchangeFindings(root, directoryOf(home)), what, elsewhere);
 }

@@ -1,5 +1,14 @@
 /** The uids of accounts that are gone with their homes: they are free again when nothing has them, if no other is left. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
@@ -151,6 +160,80 @@ test("so it is on a file system that /etc/fstab mounts in the jail, while it is 
   ]);
   m.write("/etc/fstab", fstab);
   sh(`umount ${J}/web`);
+});
+
+test("so it is if /etc/fstab names the place by way of a symbolic link", () => {
+  sh(`mkdir -p ${J}/web /root/data; touch /root/data/x; chown bob: /root/data/x; ln -s /srv /var/by-link`);
+  const fstab = m.read("/etc/fstab");
+  m.write("/etc/fstab", `${fstab}/root/data /var/by-link/customer/web none bind,noauto 0 0\n`);
+  removeBob();
+  expect(heal()).toEqual([
+    expect.stringContaining(
+      "'/var/by-link/customer/web': its file system, which /etc/fstab names, is not mounted",
+    ),
+    expect.stringContaining(`'${J}/web/x' has the uid ${uid}`),
+  ]);
+  m.write("/etc/fstab", fstab);
+  sh(`umount ${J}/web; rm /var/by-link`);
+});
+
+describe("so it is in a jail", () => {
+  const K = "/srv/other";
+  const KEEP = `[jail ${K}]\nsections = uidbasics, basicshell\n`;
+  const carl = `[user carl]\njail = ${K}\nshell = /bin/bash\n`;
+  let fstab = "";
+  beforeEach(() => {
+    fstab = m.read("/etc/fstab");
+  });
+  afterEach(() => {
+    m.write("/etc/fstab", fstab);
+    for (const path of [J, "/srv"]) m.run(["umount", path]);
+  });
+  /** Makes the jail anew on a file system that is mounted at `place`, with a file of bob, who is removed; and unmounts that. */
+  function unmountIt(place: string): void {
+    sh(
+      `userdel bob; rm -rf ${J} /var/lib/jailkit; mkdir -p /root/data ${place}; mount --bind /root/data ${place}`,
+    );
+    m.write(FILE, KEEP + JAIL + user("bob"));
+    m.must(["jailkit", "apply"]);
+    sh(`mkdir -p ${J}/data; touch ${J}/data/x; chown bob: ${J}/data/x`);
+    m.write(FILE, KEEP + JAIL);
+    removeBob();
+    sh(`umount ${place}`);
+  }
+
+  test.each([
+    [
+      "whose mount point, which /etc/fstab names, has a file",
+      `/root/data ${J} none bind,noauto 0 0\n`,
+      "which /etc/fstab names",
+    ],
+    ["whose mount point, which /etc/fstab does not name, has a file", "", "another directory is there"],
+  ])("%s, while it is not mounted", (_, line, why) => {
+    m.write("/etc/fstab", fstab + line);
+    unmountIt(J);
+    m.write(`${J}/NOT-MOUNTED`, "");
+    m.write(FILE, KEEP + JAIL + carl);
+    for (const options of [["--check"], []]) {
+      const { problems } = linesOf(m, ...options).summary;
+      expect(problems.map(({ code }) => code)).toEqual(["no-id", "not-mounted"]);
+      for (const { message } of problems) expect(message).toContain(why);
+    }
+    expect([uidOf("carl"), m.list(J)]).toEqual([undefined, ["NOT-MOUNTED"]]);
+    sh(`mount --bind /root/data ${J}`);
+    expect(problemOf()?.message).toContain(`'${J}/data/x' has the uid ${uid}`);
+  });
+
+  test("that is missing, as something above it is not mounted, until it is forgotten", () => {
+    unmountIt("/srv");
+    m.write(FILE, KEEP + carl);
+    const { message } = problemOf() ?? {};
+    const forget = `jailkit forget --with-users ${J}`;
+    expect(message).toEndWith(`; if it is on another file system, mount that; if it was deleted: ${forget}`);
+    m.must(forget.split(" "));
+    expect(linesOf(m)).toMatchObject({ status: 0 });
+    expect(uidOf("carl")).toBe(uid);
+  });
 });
 
 test("but not in directories of the host, as a live jail has them", () => {

@@ -343,85 +343,101 @@ describe("a jail", () => {
     },
   );
 
-  describe("whose file system is not mounted, and whose mount point /etc/fstab does not name,", () => {
-    const jail = "/mnt/zfs";
-    const home = `${jail}/home/dora`;
-    const text = `[jail ${jail}]\nsections = uidbasics, basicshell\n[user dora]\njail = ${jail}\nshell = /bin/bash\n`;
-    const forget = `jailkit forget --with-users ${jail}`;
-    const why = `an empty directory is there, which is not the recorded one: if it has a file system of its own, that is to be mounted; if the jail was deleted: ${forget}`;
-    beforeEach(() => {
-      for (const path of ["/backing", jail]) m.mkdir(path);
-      m.must(["mount", "--bind", "/backing", jail]);
-      declare(`${JAIL}${BOB}${text}`);
-      m.must(["umount", jail]);
-    });
-    afterEach(() => {
-      m.run(["umount", jail]);
-      m.run(["jailkit", "forget", "--with-users", jail]);
-      m.run(["userdel", "dora"]);
-      for (const path of ["/backing", jail]) m.remove(path);
-    });
-
-    test("stays as it is, declared or not, until it is mounted", () => {
-      expect(outcome()).toMatchObject({
-        status: 1,
-        lines: [],
-        problems: [
-          ["not-mounted", `jail ${jail}: ${why}`],
-          ["waits-for-jail", expect.anything()],
-        ],
+  describe.each([
+    ["is empty", []],
+    ["has a file", [".keep"]],
+  ])(
+    "whose file system is not mounted, and whose mount point, which /etc/fstab does not name, %s,",
+    (_, there) => {
+      const jail = "/mnt/zfs";
+      const home = `${jail}/home/dora`;
+      const text = `[jail ${jail}]\nsections = uidbasics, basicshell\n[user dora]\njail = ${jail}\nshell = /bin/bash\n`;
+      const forget = `jailkit forget --with-users ${jail}`;
+      const why = `another directory is there, with nothing of what the recorded one has: if that has a file system of its own, mount it; if the jail was deleted: ${forget}`;
+      beforeEach(() => {
+        for (const path of ["/backing", jail]) m.mkdir(path);
+        for (const name of there) m.write(`${jail}/${name}`, "");
+        m.must(["mount", "--bind", "/backing", jail]);
+        declare(`${JAIL}${BOB}${text}`);
+        m.must(["umount", jail]);
       });
-      m.write(FILE, OTHER + JAIL + BOB);
-      expect(linesOf(m).summary.warnings).toEqual([
-        `jail ${jail}: is not declared any more, and stays: ${why}`,
-        expect.stringMatching(/^user dora: .* waits for the jail /),
-      ]);
-      for (const options of [["--prune"], ["--prune", "--delete-homes"]])
-        expect(outcome(...options)).toMatchObject({
-          ...{ status: 1, lines: [] },
+      afterEach(() => {
+        m.run(["umount", jail]);
+        m.run(["jailkit", "forget", "--with-users", jail]);
+        m.run(["userdel", "dora"]);
+        for (const path of ["/backing", jail]) m.remove(path);
+      });
+
+      test("stays as it is, declared or not, until it is mounted", () => {
+        expect(outcome()).toMatchObject({
+          status: 1,
+          lines: [],
           problems: [
-            ["not-mounted", `jail ${jail}: is not declared any more, and stays: ${why}`],
+            ["not-mounted", `jail ${jail}: ${why}`],
             ["waits-for-jail", expect.anything()],
           ],
         });
-      expect([m.run(["id", "dora"]).status, m.exists(jail), m.list(jail)]).toEqual([0, true, []]);
-      m.must(["mount", "--bind", "/backing", jail]);
-      expect(outcome("--prune", "--delete-homes")).toMatchObject({ status: 0, problems: [] });
-      expect([m.run(["id", "dora"]).status, m.exists(`${jail}/etc`)]).toEqual([1, false]);
-    });
+        m.write(FILE, OTHER + JAIL + BOB);
+        expect(linesOf(m).summary.warnings).toEqual([
+          `jail ${jail}: is not declared any more, and stays: ${why}`,
+          expect.stringMatching(/^user dora: .* waits for the jail /),
+        ]);
+        for (const options of [["--prune"], ["--prune", "--delete-homes"]])
+          expect(outcome(...options)).toMatchObject({
+            ...{ status: 1, lines: [] },
+            problems: [
+              ["not-mounted", `jail ${jail}: is not declared any more, and stays: ${why}`],
+              ["waits-for-jail", expect.anything()],
+            ],
+          });
+        expect([m.run(["id", "dora"]).status, m.exists(jail), m.list(jail)]).toEqual([0, true, there]);
+        m.must(["mount", "--bind", "/backing", jail]);
+        expect(outcome("--prune", "--delete-homes")).toMatchObject({ status: 0, problems: [] });
+        expect([m.run(["id", "dora"]).status, m.exists(`${jail}/etc`)]).toEqual([1, false]);
+      });
 
-    test("is told by the other tools, which leave it alone", () => {
-      const [found] = JSON.parse(m.run(["jailkit", "list", "--json", jail]).stdout).jails;
-      expect(found).toMatchObject({ state: "unmounted", reason: `${jail}: ${why}`, remedy: null });
-      expect(m.run(["jk_check", jail]).stdout).toContain(`${jail} is empty: ${why}`);
-      expect(m.run(["jailkit", "status"]).stdout).toContain(`unmounted  ${jail}  jailkit list ${jail}\n`);
-      for (const command of [
-        ["jailkit", "delete", "--unjail", jail],
-        ["jk_update", "-j", jail],
-      ])
-        expect(m.run(command)).toMatchObject({ status: 1, stderr: expect.stringContaining(why) });
-      expect([m.run(["id", "dora"]).status, m.list(jail)]).toEqual([0, []]);
-    });
+      test("is told by the other tools, which leave it alone", () => {
+        const [found] = JSON.parse(m.run(["jailkit", "list", "--json", jail]).stdout).jails;
+        expect(found).toMatchObject({ state: "unmounted", reason: `${jail}: ${why}`, remedy: null });
+        expect(m.run(["jk_check", jail]).stdout).toContain(`${jail}: ${why}`);
+        expect(m.run(["jailkit", "status"]).stdout).toContain(`unmounted  ${jail}  jailkit list ${jail}\n`);
+        for (const command of [
+          ["jailkit", "delete", "--unjail", jail],
+          ["jk_update", "-j", jail],
+        ])
+          expect(m.run(command)).toMatchObject({ status: 1, stderr: expect.stringContaining(why) });
+        expect([m.run(["id", "dora"]).status, m.list(jail)]).toEqual([0, there]);
+      });
 
-    test("keeps the uids of those who were in it", () => {
-      m.must(["mount", "--bind", "/backing", jail]);
-      m.mkdir(`${jail}/data`);
-      const uid = m.must(["id", "-u", "dora"]).stdout.trim();
-      m.must(["sh", "-c", `touch ${jail}/data/hers && chown dora ${jail}/data/hers`]);
-      m.write(FILE, OTHER + JAIL + BOB);
-      linesOf(m, "--prune", "--delete-homes");
-      expect(m.run(["id", "dora"]).status).toBe(1);
-      m.must(["umount", jail]);
-      m.write(FILE, `${OTHER}${JAIL}${BOB}[user eve]\njail = ${J}\nshell = /bin/bash\nuid = ${uid}\n`);
-      expect(outcome()).toMatchObject({ status: 1, problems: [["left-uid", expect.stringContaining(why)]] });
-    });
+      test("keeps the uids of those who were in it", () => {
+        m.must(["mount", "--bind", "/backing", jail]);
+        m.mkdir(`${jail}/data`);
+        const uid = m.must(["id", "-u", "dora"]).stdout.trim();
+        m.must(["sh", "-c", `touch ${jail}/data/hers && chown dora ${jail}/data/hers`]);
+        m.write(FILE, OTHER + JAIL + BOB);
+        linesOf(m, "--prune", "--delete-homes");
+        expect(m.run(["id", "dora"]).status).toBe(1);
+        m.must(["umount", jail]);
+        m.write(FILE, `${OTHER}${JAIL}${BOB}[user eve]\njail = ${J}\nshell = /bin/bash\nuid = ${uid}\n`);
+        expect(outcome()).toMatchObject({
+          status: 1,
+          problems: [["left-uid", expect.stringContaining(why)]],
+        });
+      });
 
-    test("is made anew when its record was dropped", () => {
-      m.must(forget.split(" "));
-      expect(linesOf(m)).toMatchObject({ status: 0 });
-      expect(m.exists(home)).toBe(true);
-    });
-  });
+      test("is the one that was restored from a backup, though that is another directory", () => {
+        m.must(["sh", "-c", `cp -a /backing/. ${jail}`]);
+        expect(linesOf(m, "--check")).toMatchObject({ status: 0, changes: [] });
+        expect(m.run(["jailkit", "list", jail]).stdout).toContain("ready");
+      });
+
+      test("is made anew when its record was dropped", () => {
+        m.must(forget.split(" "));
+        expect(linesOf(m)).toMatchObject({ status: 0 });
+        expect(m.exists(home)).toBe(true);
+      });
+    },
+  );
 
   test("goes with the homes of its users, which the plan knows", () => {
     expect(outcome("--prune", "--delete-homes")).toEqual({

@@ -212,7 +212,7 @@ function createWhole({ declared, changes }: UserWork, means: UserMeans, said: Sa
     // An account that could not be removed again must not be without.
     if (isNew && answered(() => hostUser(name) === undefined) === true) {
       try {
-        said.steps.push(removePolicy(means.root, name, isLimitedShell(shell)));
+        said.steps.push(...removePolicy(means.root, name, isLimitedShell(shell)));
       } catch (failure) {
         said.warnings.push(`its rules stay, without an account: ${describeError(failure)}`);
       }

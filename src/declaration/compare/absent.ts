@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { mountRemedy, unmountedReason } from "../../jail/fs/unmounted.ts";
 import { unmounted } from "../../jail/record/emptied.ts";
 import { lostRemedy } from "../../jail/record/named-jail.ts";
-import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
 import type { FaultText } from "../change.ts";
 
 interface AbsentFault {

@@ -257,7 +257,9 @@ function compareOne(
         changes = possible(taking(changes), error);
       }
     }
-    using damaged = root === undefined ? answered(() => openJailRoot(path)) : undefined;
+    // Of one that is not mounted, only the directory below is there, which has no homes.
+    const isHere = root === undefined && state.fault?.code !== "not-mounted";
+    using damaged = isHere ? answered(() => openJailRoot(path)) : undefined;
     const isClosed = root === undefined && state.fault !== undefined;
     const inside = new InJail(root, path, isClosed, damaged);
     // Live directories that are mounted bring files, too.

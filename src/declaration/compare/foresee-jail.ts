@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { isMissing, type Stat, statIfPresent } from "../../../ffi/files.ts";
-import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
+import { directoryOf, normalPath, pathsDownTo } from "../../../ffi/paths.ts";
 import { jsonText, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { ToolCall } from "../../cli/tool.ts";
@@ -10,8 +10,11 @@ import { lookUp } from "../../jail/fs/look.ts";
 import { isOnMount } from "../../jail/fs/no-room.ts";
 import { allocatedAt, type SizedEntry } from "../../jail/fs/room.ts";
 import { RoomOfRun } from "../../jail/fs/room-of-run.ts";
+import { unmountedPlace } from "../../jail/fs/unmounted.ts";
 import { hostPath, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
+import { fromJsonText } from "../../jail/record/manifest-text.ts";
 import { RootView } from "../../libraries/root-view.ts";
+import { directoriesInFstab } from "../../populate/apply/live-lines.ts";
 import { requireNewJail } from "../../populate/open-jail.ts";
 import { isPassedOver } from "../../populate/passed-over.ts";
 import { holdPlans } from "../../populate/plan-cache/plan-cache.ts";
@@ -94,6 +97,7 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     // The place is its own.
     if (isLike) requireNewJail(path);
     const brought = isLike ? known : await dryRun(work, means);
+    requireNoneHidden(path, brought.paths);
     if (isNew && isElsewhere(path, brought)) means.known.set(key, brought);
     const progress = `0 of ${brought.sizes.length} objects are in place`;
     requireRoom(means.room, path, path, brought.sizes, progress);
@@ -104,6 +108,20 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   } catch (error) {
     return withJailFault({ ...work, changes: taking(changes) }, faultText(error));
   }
+}
+
+/** Throws JailkitError "not-mounted" for a jail that gets a file where a mount would hide it. `created`: as in a report. */
+function requireNoneHidden(jail: ByteString, created: ReadonlySet<string>): void {
+  const hidden = unmountedPlace({ path: jail }, directoriesOf(jail, created));
+  if (hidden !== undefined) throw hidden;
+}
+
+/** The directories above files that come into a jail. */
+function* directoriesOf(jail: ByteString, created: ReadonlySet<string>): Generator<ByteString> {
+  // The lines of directories that were live go before.
+  const live = directoriesInFstab(jail);
+  for (const path of new Set([...created].map((one) => directoryOf(fromJsonText(one)))))
+    if (!live.some((one) => below(path, one) !== undefined)) yield path;
 }
 
 /** What the changes of a jail take back. */

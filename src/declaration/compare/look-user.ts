@@ -19,7 +19,7 @@ import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { inPlaceOfOther, linkedHome, otherHome, otherHomeAdvice } from "../../users/own-home.ts";
-import { requireSafePlace } from "../../users/safe-place.ts";
+import { requireMountedPlace, requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";
 import { keptFault } from "../kept-homes.ts";
@@ -273,6 +273,7 @@ function ownHome(
   const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
   requireOwnable(root, account, isOwn);
   if (isOwn) return { home: "there", isDoubtful: isDoubtfulHome(stat, account) };
+  requireMountedPlace(root, path);
   if (stat === undefined) {
     const other = otherOf(path);
     if (other !== undefined) throw homeOfOther(root, path, other, otherHomeAdvice(account, root, path));

@@ -1,12 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { isEmptyDirectory, statIfPresent } from "../../../ffi/files.ts";
+import { isMissing, statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
+import { mountRemedy, unmountedReason } from "../fs/unmounted.ts";
 import { type JailRoot, openJailRoot } from "../fs/walk.ts";
-import { knownJails, type ManifestContent } from "./manifest.ts";
-import type { JailIdentity } from "./manifest-text.ts";
+import type { ManifestContent } from "./manifest.ts";
+import { hasRecord, isInPlaceOf } from "./registry.ts";
 
 // Without these no program runs and no account is found.
 const NEEDED = /^\/(etc|usr|bin|lib[^/]*)(?:\/|$)/;
@@ -36,38 +36,47 @@ export function isEmptied(root: JailRoot, content: Pick<ManifestContent, "entrie
 }
 
 /**
- * True if an empty directory is at the path of a recorded jail, and is another one than was recorded: of the mount points that
+ * True if another directory than was recorded is at the path of a jail, with nothing of what that has: of the mount points that
  * fstab(5) does not name, as of ZFS, nothing else is known.
  */
-export function isBare(jail: ByteString): boolean {
-  const isIt = answered(() => {
+export const isBare = (jail: ByteString): boolean =>
+  answered(() => {
     using root = openJailRoot(jail);
-    const isOther = (one: JailIdentity) => one.path === root.path && one.ino !== root.top.stat.ino;
-    return isEmptyDirectory(root.fd) && knownJails().some((known) => isOther(known.jail));
-  });
-  return isIt ?? false;
-}
+    return isInPlaceOf(root);
+  }) ?? false;
 
-/** Why the contents of a jail that is empty may be elsewhere, and the command that mounts them, if it is known. */
+/** Why the contents of a jail may be elsewhere, and the command that mounts them, if it is known. */
 interface Unmounted {
   readonly message: string;
   readonly remedy: ByteString | undefined;
 }
+
+/** The command that drops the record of a jail which was deleted. */
+export const forgetCommand = (jail: ByteString): ByteString =>
+  `jailkit forget --with-users ${operands(jail)}`;
 
 /** Says that the file system of a jail is not mounted, or that another directory is there; undefined if neither is so. */
 export function unmounted(jail: ByteString): Unmounted | undefined {
   const remedy = mountRemedy(jail);
   if (remedy !== undefined) return { message: unmountedReason(remedy), remedy };
   if (!isBare(jail)) return undefined;
-  const forget = `jailkit forget --with-users ${operands(jail)}`;
-  const message = `an empty directory is there, which is not the recorded one: if it has a file system of its own, that is to be mounted; if the jail was deleted: ${forget}`;
+  const message = `another directory is there, with nothing of what the recorded one has: if that has a file system of its own, mount it; if the jail was deleted: ${forgetCommand(jail)}`;
   return { message, remedy: undefined };
 }
+
+/**
+ * True if a jail is not there as it was recorded, and may come back: its file system is not mounted, or that of a directory above
+ * it, or somebody has moved it. Also if that cannot be known.
+ */
+export const mayComeBack = (jail: ByteString): boolean =>
+  answered(() =>
+    isMissing(jail) ? mountRemedy(jail) !== undefined || hasRecord(jail) : unmounted(jail) !== undefined,
+  ) ?? true;
 
 /** Says that a jail is emptied, or that its file system is not mounted, and what can be done. */
 export function emptiedMessage(jail: ByteString): string {
   const elsewhere = unmounted(jail);
-  if (elsewhere !== undefined) return `${display(jail)} is empty: ${elsewhere.message}`;
+  if (elsewhere !== undefined) return `${display(jail)}: ${elsewhere.message}`;
   const what = "is emptied: what jailkit put there was removed";
   return `${display(jail)} ${what}; 'jk_init' or 'jk_update -j' fills it again, and 'jailkit forget' drops its record`;
 }

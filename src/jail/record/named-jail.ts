@@ -4,7 +4,7 @@ import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { editDistance } from "../../cli/suggest.ts";
-import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
+import { mountRemedy, unmountedReason } from "../fs/unmounted.ts";
 import { type JailRoot, openJailRoot, type TreeOptions } from "../fs/walk.ts";
 import { findMoved, lostJail, whereMoved } from "./moved.ts";
 import { knownJails } from "./registry.ts";

@@ -2,7 +2,7 @@ import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { entriesOf, openAt, withFd } from "../../../ffi/files.ts";
+import { entriesOf, isEmptyDirectory, openAt, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
@@ -19,6 +19,7 @@ export const REGISTRY = "/var/lib/jailkit/jails";
 
 const AN_ID = /^[0-9a-f]{20}(-[0-9]+)?$/;
 const SAMPLE = 16;
+const LARGE_SAMPLE = 256;
 const LARGEST_PASSWD = 1 << 24;
 
 /** A jail of the registry. */
@@ -154,6 +155,40 @@ function recordsFor(tree: JailRoot, path: ByteString, registry: ByteString): Reg
   const here = answered(() => readIdentity(tree, registry, id));
   if (here?.path === path) return { jails: [{ id, jail: here }], damaged: [] };
   return recordsIn(tree, registry, [path]);
+}
+
+/** True if there is a record of a path, or one that is damaged may be of it. Throws as registryExists. */
+export const hasRecord = (path: ByteString, registry: ByteString = REGISTRY): boolean =>
+  withTree((tree) => {
+    if (!registryExists(tree, registry)) return false;
+    const { jails, damaged } = recordsFor(tree, path, registry);
+    return jails.some(({ jail }) => jail.path === path) || damaged.some(({ error }) => isOf(error, path));
+  });
+
+const isOf = ({ jail }: RecordError, path: ByteString): boolean => jail === undefined || jail === path;
+
+/**
+ * True if the path of an open jail has a record, which is that of another directory, and nothing of what it has is here. Of one
+ * that has nothing, nothing at all must be here. A jail that was restored from a backup is another directory, too. Throws
+ * RecordError.
+ */
+export const isInPlaceOf = (root: JailRoot, registry: ByteString = REGISTRY): boolean =>
+  withTree((tree) => {
+    if (!registryExists(tree, registry)) return false;
+    const here = recordsFor(tree, root.path, registry).jails.filter(({ jail }) => jail.path === root.path);
+    // Device numbers change between boots.
+    if (here.length === 0 || here.some(({ jail }) => jail.ino === root.top.stat.ino)) return false;
+    return (
+      isEmptyDirectory(root.fd) || here.every(({ id }) => hasNothingOf(readContent(tree, registry, id), root))
+    );
+  });
+
+function hasNothingOf(content: ReadManifest | undefined, root: JailRoot): boolean {
+  const sample = content?.sample(LARGE_SAMPLE) ?? [];
+  if (content === undefined || sample.length === 0) return false;
+  // A boot mounts live directories where a jail was, and creates their mount points.
+  const paths = [...sample.map(({ path }) => path), ...(content.live ?? [])];
+  return paths.every((path) => answered(() => lookUp(root, path)) === undefined);
 }
 
 /** Finds the manifest of a jail by its path or, if it was moved, by device and inode. */

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { mountRemedy } from "../../jail/fs/unmounted.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { isEmptied } from "../../jail/record/emptied.ts";
 import {
@@ -7,7 +8,6 @@ import {
   type ManifestContent,
   saveManifest,
 } from "../../jail/record/manifest.ts";
-import { mountRemedy } from "../../system/unmounted.ts";
 import { hideFromJail, hideLeft } from "../apply/live.ts";
 import { directoriesInFstab } from "../apply/live-lines.ts";
 import { hasUsr, isGone, leftIn } from "./left-mounts.ts";

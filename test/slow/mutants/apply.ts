@@ -109,7 +109,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/compare.ts", FAILS, [
     ["changes = possible(taking(changes), error);", "changes = [];"],
-    ["using damaged = root === undefined ?", "using damaged = false ?"],
+    ["const isHere = root === undefined &&", "const isHere = false &&"],
   ]),
   ...within("src/declaration/compare/takes.ts", FAILS, [
     ["changes: inSpite(compared.changes), fault", "changes: [], fault"],
@@ -281,7 +281,7 @@ export const APPLY: readonly Mutant[] = [
     ["one.home === own || isWholeJail(one));", "one.home === own);"],
     ["if (owner?.uid === home.uid)", "if (false)"],
     ["beside.get(home.uid)", "undefined"],
-    ["isLost && lostRemedy(jail) === undefined", "isLost"],
+    ["this.#away.getOrInsertComputed(jail, mayComeBack)", "false"],
     ["[createdHomeOf(user) ?? [], wholeJails(user)].flat());", "wholeJails(user));"],
   ]),
   ...within("src/declaration/kept-homes.ts", JAIL_UIDS, [

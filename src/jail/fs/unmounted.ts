@@ -1,0 +1,117 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { quoted } from "../../cli/display.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
+import { operands } from "../../cli/shell-word.ts";
+import { hostText } from "../../system/host-files.ts";
+import { below } from "../../system/mountinfo.ts";
+import { fstabFields, fstabPlace, isKernelType, mountsText, mountTypes } from "../../system/mounts.ts";
+import { leadsTo, TRUSTED } from "./leads-to.ts";
+import { hostPath, type JailRoot } from "./walk.ts";
+
+/** What is known of mount points: the texts of fstab(5) and /proc/self/mounts, and what a path leads to without links. */
+interface Known {
+  readonly fstab: ByteString;
+  readonly mounts: ByteString;
+  readonly realOf: (path: ByteString) => ByteString;
+}
+
+/** A mount point as fstab(5) has it, and as the kernel does. */
+interface Point {
+  readonly point: ByteString;
+  readonly real: ByteString;
+}
+
+/** The mount points of fstab(5) on which nothing is mounted; the uppermost first. */
+function unmounted(
+  isWanted: (real: ByteString, type: ByteString) => boolean,
+  { fstab, mounts, realOf }: Known,
+): Point[] {
+  const named = fstab.split("\n").flatMap((line) => {
+    const point = fstabPlace(line);
+    return point === undefined || point === "/" ? [] : [{ point, type: fstabFields(line)[2] ?? "" }];
+  });
+  if (named.length === 0) return [];
+  const mounted = mountTypes(mounts);
+  // What is mounted is not looked at: a machine that serves it may not answer.
+  const points = named.flatMap(({ point, type }) => {
+    if (mounted.has(point)) return [];
+    // mount(8) follows links.
+    const real = realOf(point);
+    return !mounted.has(real) && isWanted(real, type) ? [{ point, real }] : [];
+  });
+  const byPoint = new Map(points.map((one) => [one.point, one]));
+  return [...byPoint.values()].sort((a, b) => a.real.length - b.real.length);
+}
+
+const pointsOf = (found: readonly Point[]): ByteString[] => found.map(({ point }) => point);
+
+/** The same of those at a path and above it. Pure, but for `realOf`. */
+export const unmountedAbove = (path: ByteString, known: Known): ByteString[] => {
+  const isAt = (one: ByteString, real: ByteString) => below(one, real) !== undefined;
+  return pointsOf(unmounted((real) => isAt(path, real) || isAt(known.realOf(path), real), known));
+};
+
+/** The same of those below it whose file systems may have files of users: not proc(5) and the like, or one that begins empty. */
+export const unmountedBelow = (path: ByteString, known: Known): ByteString[] =>
+  pointsOf(
+    unmounted(
+      (real, type) => (below(real, path) ?? "") !== "" && !(isKernelType(type) || type === "tmpfs"),
+      known,
+    ),
+  );
+
+/** As this machine has it. Users may have made links: those do not count. Throws SystemError. */
+const ofMachine = (): Known => ({
+  fstab: hostText("/etc/fstab") ?? "",
+  mounts: mountsText(),
+  realOf: (path) => leadsTo(path, TRUSTED),
+});
+
+/**
+ * Throws JailkitError "not-mounted", with the command that mounts it, if a file system that /etc/fstab names in a directory is
+ * not mounted: what is there is not known then. Throws SystemError.
+ */
+export function requireNoneUnmounted(directory: ByteString): void {
+  const [point] = unmountedBelow(normalPath(directory), ofMachine());
+  if (point !== undefined) throw notMounted(point, mountCommand(point));
+}
+
+/**
+ * The error for the first of some paths of an open jail that is at or below a mount point which /etc/fstab names in the jail, and
+ * on which nothing is mounted: the next mount would hide what is created there. Undefined if there is none, or if that cannot be
+ * seen.
+ */
+export function unmountedPlace(
+  root: Pick<JailRoot, "path">,
+  paths: Iterable<ByteString>,
+): JailkitError | undefined {
+  const isInside = (real: ByteString) => (below(real, root.path) ?? "") !== "";
+  const points = answered(() => unmounted(isInside, ofMachine())) ?? [];
+  if (points.length === 0) return undefined;
+  for (const path of paths) {
+    const place = hostPath(root, path);
+    const above = points.filter(({ real }) => below(place, real) !== undefined);
+    if (above.length > 0) return notMounted(place, pointsOf(above).map(mountCommand).join(" && "));
+  }
+  return undefined;
+}
+
+const notMounted = (place: ByteString, remedy: ByteString): JailkitError =>
+  new JailkitError("not-mounted", 1, `${quoted(place)}: ${unmountedReason(remedy)}`, undefined, remedy);
+
+/**
+ * The command that mounts the file systems which a path of the host is on by /etc/fstab, if they are not mounted: what is
+ * missing there must not be created below a mount point. Undefined if they are mounted, or if that cannot be seen.
+ */
+export function mountRemedy(path: ByteString): ByteString | undefined {
+  const points = answered(() => unmountedAbove(normalPath(path), ofMachine()));
+  if (points === undefined || points.length === 0) return undefined;
+  return points.map(mountCommand).join(" && ");
+}
+
+const mountCommand = (point: ByteString): ByteString => `mount ${operands(point)}`;
+
+/** What is said of a jail that is missing or empty because of that. */
+export const unmountedReason = (remedy: ByteString): ByteString =>
+  `its file system, which /etc/fstab names, is not mounted; fix it with: ${remedy}`;

@@ -1,0 +1,126 @@
+/** `jailkit apply` while a file system of /etc/fstab is not mounted on which homes are: what it made there would be hidden later. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const user = (name: string) =>
+  `[user ${name}]\njail = ${J}\nshell = /bin/bash\nauthorized_keys = ${KEYS[0]}\n`;
+
+let m: Machine;
+let fstab = "";
+
+const sh = (text: string) => m.must(["sh", "-ec", text]);
+/** The line of a file system that root mounts by hand. */
+const mountPoint = (path: string) =>
+  m.write("/etc/fstab", `${fstab}/root/data ${path} none bind,noauto 0 0\n`);
+/** The problems of --check, and of a run, which are the same. */
+function problems(...options: readonly string[]) {
+  const [check, run] = [["--check"], []].map((more) => linesOf(m, ...more, ...options).summary.problems);
+  expect(check).toEqual(run);
+  return run?.map(({ path, code, message, remedy }) => ({ path, code, message, remedy }));
+}
+/** How each is told. */
+const notMounted = (path: string, place: string, remedy: string) => {
+  const message = expect.stringContaining(
+    `'${place}': its file system, which /etc/fstab names, is not mounted; fix it with: ${remedy}`,
+  );
+  return { path, code: "not-mounted" as const, message, remedy };
+};
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  fstab = m.read("/etc/fstab");
+});
+beforeEach(() => {
+  m.mkdir("/root/data", { mode: 0o755 });
+  m.mkdir(J, { mode: 0o755 });
+});
+afterEach(() => {
+  for (const path of [`${J}/home/bob`, `${J}/home`, J]) m.run(["umount", path]);
+  m.write("/etc/fstab", fstab);
+  for (const name of ["bob", "carl", "dan"]) m.run(["userdel", name]);
+  for (const path of ["/srv", "/root/data", "/home/dan", "/var/lib/jailkit"]) m.remove(path);
+});
+afterAll(() => m?.close());
+
+/** Makes the jail with bob, whose home is on the file system of a place. */
+function make(place: string): void {
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+  m.mkdir(place, { mode: 0o755 });
+  mountPoint(place);
+  m.must(["mount", place]);
+  m.write(FILE, JAIL + user("bob"));
+  m.must(["jailkit", "apply"]);
+}
+
+test("no home and no key is made where homes are mounted: not of a user who is there, nor of a new one", () => {
+  make(`${J}/home`);
+  const keys = m.read(`${J}/home/bob/.ssh/authorized_keys`);
+  m.must(["umount", `${J}/home`]);
+  m.write(FILE, JAIL + user("bob") + user("carl"));
+  const remedy = `mount ${J}/home`;
+  expect(problems()).toEqual([
+    notMounted("bob", `${J}/home/bob`, remedy),
+    notMounted("carl", `${J}/home/carl`, remedy),
+  ]);
+  expect([m.list(`${J}/home`), m.run(["id", "carl"]).status]).toEqual([[], 1]);
+  expect(m.run(["jk_addjailuser", "-s", "/bin/bash", J, "carl"])).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining(`fix it with: ${remedy}`),
+  });
+  expect(m.list(`${J}/home`)).toEqual([]);
+  m.must(remedy.split(" "));
+  expect(linesOf(m)).toMatchObject({
+    status: 0,
+    changes: [expect.objectContaining({ text: expect.stringContaining("carl") })],
+  });
+  expect(m.read(`${J}/home/bob/.ssh/authorized_keys`)).toBe(keys);
+});
+
+test("nor where a home of its own is mounted, whose mount point is root's", () => {
+  make(`${J}/home`);
+  sh(`umount ${J}/home; mkdir ${J}/home/bob`);
+  mountPoint(`${J}/home/bob`);
+  expect(problems()).toEqual([notMounted("bob", `${J}/home/bob`, `mount ${J}/home/bob`)]);
+  expect(m.list(`${J}/home/bob`)).toEqual([]);
+});
+
+test("no home moves there", () => {
+  make(`${J}/home`);
+  sh(`umount ${J}/home; useradd -m -d /home/dan dan`);
+  m.write(FILE, JAIL + user("dan"));
+  expect(problems()).toEqual([notMounted("dan", `${J}/home/dan`, `mount ${J}/home`)]);
+  expect([m.exists("/home/dan"), m.list(`${J}/home`)]).toEqual([true, []]);
+});
+
+test("no file comes into a jail where something is mounted over it", () => {
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+  sh(`mkdir -p ${J}/opt/of-others /opt/of-others/deep; touch /opt/of-others/deep/x`);
+  mountPoint(`${J}/opt/of-others`);
+  m.write(FILE, `${JAIL}files = /opt/of-others/deep/x\n`);
+  expect(problems()).toEqual([notMounted(J, `${J}/opt/of-others`, `mount ${J}/opt/of-others`)]);
+  expect(m.list(`${J}/opt/of-others`)).toEqual([]);
+  m.must(["mount", `${J}/opt/of-others`]);
+  expect(linesOf(m).status).toBe(0);
+  expect(m.exists("/root/data/deep/x")).toBe(true);
+  sh(`umount ${J}/opt/of-others; rm -r /opt/of-others`);
+});
+
+test("users with keys wait for a jail that is not mounted, as others do", () => {
+  mountPoint(J);
+  m.must(["mount", J]);
+  m.write(FILE, JAIL + user("bob"));
+  m.must(["jailkit", "apply"]);
+  m.must(["umount", J]);
+  const [jail, ...users] = problems() ?? [];
+  expect(jail).toMatchObject({ path: J, code: "not-mounted", remedy: `mount ${J}` });
+  expect(users).toMatchObject([{ path: "bob", code: "waits-for-jail" }]);
+  expect(m.list(J)).toEqual([]);
+});
