@@ -239,7 +239,8 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<voi
   if ((await makeSteps([{ changes: [change], work }], change.jail, means)) !== undefined) return;
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") memory.takenBack(change.name, change.what);
-  else memory.forget(change.of, change.name);
+  // Which account a doubtful one is, root has still to say.
+  else if (former.of !== "doubtful") memory.forget(change.of, change.name);
   memory.save();
 }
 
