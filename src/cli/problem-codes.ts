@@ -51,6 +51,7 @@ export const PROBLEM_CODES = {
   "device-refused": "the kernel, or a container, allows no such device",
   different: "a file is not like that of the host",
   "directory-in-the-way": "a directory is in the place of a file",
+  "doubtful-account": "an account may be another one than was declared",
   "empty-jail": "a jail does not exist, and nothing is declared to create it",
   exchanged: "something was exchanged while root worked on it",
   exec: "a program could not be executed",

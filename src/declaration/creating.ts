@@ -59,6 +59,10 @@ export function isUntouched(name: ByteString, day: number | undefined): boolean 
   return entry !== undefined && ["!", "*"].includes(entry.password) && entry.lastChange === day;
 }
 
+/** Whether the password field of an account is of the day on which it was created. */
+export const isOfDay = (name: ByteString, day: number | undefined): boolean =>
+  day !== undefined && dayOf(name) === day;
+
 /** Whether an account that has no password was created on another day. */
 export function isOfOtherDay(name: ByteString, day: number | undefined): boolean {
   const now = day === undefined ? undefined : dayOf(name);

@@ -188,7 +188,7 @@ export class Memory {
   settleUser(user: DeclaredUser): void {
     const before = this.#users.get(user.name);
     const other = this.beside?.users.find(({ name, jail }) => name === user.name && jail === user.jail);
-    const now = onceOf(user, other && onceOf(other, undefined, undefined), undefined);
+    const now = onceOf(user, other && onceOf(other, undefined, undefined, undefined), undefined, undefined);
     this.#put(user.name, sameOr(before, { ...now, ...createdOf(before), left: before?.left ?? [] }));
     this.#changed = true;
   }
@@ -290,10 +290,10 @@ export class Memory {
     this.#jails.set(declared.path, sameOr(before, { ...now, directoryId: id }));
   }
 
-  #addUser(user: DeclaredUser, { fault, onlyTakes, homeId }: Partial<UserWork> = {}): void {
+  #addUser(user: DeclaredUser, { fault, onlyTakes, homeId, uid }: Partial<UserWork> = {}): void {
     const once = this.#users.get(user.name);
     const whole = fault === undefined ? user : { ...user, keys: undefined };
-    const now = onlyTakes ? once && declaredIn(user.place, once) : onceOf(whole, once, homeId);
+    const now = onlyTakes ? once && declaredIn(user.place, once) : onceOf(whole, once, homeId, uid);
     if (!user.directory && now?.created === undefined) this.#keepHome(once, true);
     this.#put(user.name, now);
   }

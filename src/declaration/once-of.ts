@@ -35,27 +35,35 @@ export function onceJailOf(
 export const declaredIn = <T extends OnceJail | OnceUser>({ file }: Place, once: T): T =>
   once.file === file ? once : { ...once, file };
 
-/** A user whose account was changed, with which directory its home is now: of one that apply created it is known since. */
+/** A user whose account was changed, with which directory its home is now, also where that was missing. */
 export function withHomeId(user: OnceUser): OnceUser {
-  const { name, directory, createdHome } = user;
-  const account = directory || createdHome !== undefined ? undefined : passwdByName(name);
-  return { ...user, homeId: (account && homeIdOf(account.home, account.uid)) ?? user.homeId };
+  const { name, directory, created, createdHome } = user;
+  const account = directory ? undefined : passwdByName(name);
+  const isIt =
+    [undefined, account?.uid].includes(created) && [undefined, account?.home].includes(createdHome);
+  return { ...user, homeId: (isIt && account && homeIdOf(account.home, account.uid)) || user.homeId };
 }
 
-/** A user who is declared. `once`: as it was before. `homeId`: which directory its home is now; undefined if that is not known. */
+/**
+ * A user who is declared. `once`: as it was before. `homeId`: which directory its home is now; undefined if that is not known.
+ * `uid`: that of the account.
+ */
 export function onceOf(
   user: DeclaredUser,
   once: OnceUser | undefined,
   homeId: ByteString | undefined,
+  uid: number | undefined,
 ): OnceUser {
   const { name, place, jail, directory, groups, keys = [], policy, shell } = user;
   const isSame = once?.jail === jail;
   const limited = policy === undefined && isSame ? once.limited : isLimitedShell(shell);
   const before = once === undefined ? [] : policiesIn(jail, once);
+  // Who may write above the own home exchanges it, or root brings one back from a backup: the account is the same.
+  const isOther = samenessOf(once?.homeId, homeId) === "other" && once?.created !== uid;
   const now = {
     ...{ name, file: place.file, jail, directory },
     // One of a directory is another account, whatever its uid.
-    ...createdOf(directory || samenessOf(once?.homeId, homeId) === "other" ? undefined : once),
+    ...createdOf(directory || isOther ? undefined : once),
     homeId: directory ? undefined : (homeId ?? once?.homeId),
     out: false,
     limited,

@@ -127,53 +127,89 @@ describe("another jail:", () => {
 });
 
 describe("another account", () => {
+  const uidOf = () => m.must(["id", "-u", "mia"]).stdout.trim();
   /** Removes the account, and makes one of the same name and uid. */
-  const again = (...options: readonly string[]) => {
-    const uid = m.must(["id", "-u", "mia"]).stdout.trim();
-    m.must(["userdel", "mia"]);
-    const home = `${J}/./home/mia`;
-    m.must(["useradd", ...options, "-u", uid, "-d", home, "-s", "/usr/sbin/jk_chrootsh", "mia"]);
+  const again = (uid = uidOf(), home = "mia") => {
+    m.run(["userdel", "mia"]);
+    m.must(["useradd", "-M", "-u", uid, "-d", `${J}/./home/${home}`, "-s", "/usr/sbin/jk_chrootsh", "mia"]);
   };
-  const pruneJailOnly = () => {
+  const otherHome = () =>
+    sh(`rm -r ${J}/home/mia; mkdir ${J}/home/mia && echo precious > ${WORK} && chown -R mia ${J}/home/mia`);
+  /** What --prune says of an account that may be another one: nothing of it is deleted, and it cannot log in. */
+  const pruneLineOnly = (by: string) => {
+    m.write(FILE, JAIL);
+    const account = lineOf("/etc/passwd");
+    const work = m.exists(WORK);
+    expect(linesOf(m, "--prune", "--delete-homes")).toMatchObject({
+      status: 1,
+      changes: [{ status: "done", text: `- user mia: entry in ${J} (no longer declared)` }],
+      summary: {
+        problems: [
+          {
+            ...{ code: "doubtful-account", remedy: "userdel mia" },
+            message: expect.stringContaining(`may be another account than was declared, by ${by}: `),
+          },
+        ],
+      },
+    });
+    expect(mias()).toEqual([account, undefined, work]);
+  };
+
+  test("of another day, with another home", () => {
+    again();
+    otherHome();
+    shadowDay(1);
+    pruneLineOnly("its home and its day in shadow(5)");
+  });
+
+  test("with a home at another path", () => {
+    const uid = uidOf();
+    sh(`userdel mia && rm -r ${J}/home/mia && mkdir ${J}/home/new && chown ${uid} ${J}/home/new`);
+    again(uid, "new");
+    pruneLineOnly("its home");
+    m.remove(`${J}/home/new`);
+  });
+
+  test("of another day, without a home", () => {
+    sh(`rm -r ${J}/home/mia`);
+    again();
+    shadowDay(1);
+    pruneLineOnly("its home and its day in shadow(5)");
+  });
+
+  test("of the same day, with another home, which stays: that is told", () => {
+    again();
+    otherHome();
+    m.write(FILE, JAIL);
+    const uid = uidOf();
+    expect(linesOf(m, "--prune", "--delete-homes").changes).toMatchObject([
+      {
+        text: `- user mia: account but not its home ${J}/home/mia, which stays with the uid ${uid} (no longer declared)`,
+        warnings: [`the home '${J}/home/mia' of uid ${uid} stays: apply did not create it`],
+      },
+    ]);
+    m.write(FILE, "");
+    const [note] = linesOf(m, "--prune", "--delete-homes").summary.warnings;
+    expect([note, m.exists(WORK)]).toEqual([
+      expect.stringContaining(`to delete both: jailkit delete --user-files ${J};`),
+      true,
+    ]);
+  });
+
+  test("that jk_addjailuser has made, with the same home", () => {
+    const uid = uidOf();
+    m.must(["userdel", "mia"]);
+    sh(`sed -i /^mia:/d ${J}/etc/passwd`);
+    m.must(["jk_addjailuser", "-j", J, "-u", uid, "-s", "/bin/bash", "mia"]);
     m.write(FILE, JAIL);
     const before = mias();
     const { changes, summary } = linesOf(m, "--prune", "--delete-homes");
     expect([changes, mias(), summary.warnings]).toEqual([[], before, [OTHER_ACCOUNT]]);
-  };
-
-  test("with another home", () => {
-    sh(`rm -r ${J}/home/mia`);
-    again("-M");
-    sh(`mkdir ${J}/home/mia && echo precious > ${WORK} && chown -R mia ${J}/home/mia`);
-    pruneJailOnly();
   });
 
-  test("with a home at another path", () => {
-    const uid = m.must(["id", "-u", "mia"]).stdout.trim();
-    sh(`userdel mia && rm -r ${J}/home/mia && mkdir ${J}/home/new && chown ${uid} ${J}/home/new`);
-    m.must(["useradd", "-M", "-u", uid, "-d", `${J}/./home/new`, "-s", "/usr/sbin/jk_chrootsh", "mia"]);
-    pruneJailOnly();
-    m.remove(`${J}/home/new`);
-  });
-
-  test("of another day, with the same home", () => {
-    again("-M");
-    shadowDay(1);
-    pruneJailOnly();
-  });
-
-  test("that jk_addjailuser has made, with the same home", () => {
-    const uid = m.must(["id", "-u", "mia"]).stdout.trim();
-    m.must(["userdel", "mia"]);
-    sh(`sed -i /^mia:/d ${J}/etc/passwd`);
-    m.must(["jk_addjailuser", "-j", J, "-u", uid, "-s", "/bin/bash", "mia"]);
-    pruneJailOnly();
-  });
-
-  test("that is declared is not removed as one that apply created", () => {
-    sh(`rm -r ${J}/home/mia`);
-    again("-M");
-    sh(`mkdir ${J}/home/mia && echo precious > ${WORK} && chown -R mia ${J}/home/mia`);
+  test("that is declared with another uid is not removed as one that apply created", () => {
+    again("31000");
+    otherHome();
     m.must(["jailkit", "apply"]);
     expect(memory().users[0].created).toBeNull();
     m.write(FILE, JAIL);
@@ -212,16 +248,16 @@ describe("the same:", () => {
     pruneAll("/srv/other");
   });
 
-  test("of a version that did not say which one it is: it stays, until a run finds it declared", () => {
+  test("of a version that did not say which one it is: nothing is deleted, until a run finds it declared", () => {
     const without = (_: string, value: unknown) => {
       if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
-      const { directoryId: _1, homeId: _2, ...rest } = value as Record<string, unknown>;
+      const { directoryId: _1, homeId: _2, createdDay: _3, ...rest } = value as Record<string, unknown>;
       return rest;
     };
     const forget = () => m.write(MEMORY, `${JSON.stringify(memory(), without)}\n`, { mode: 0o600 });
     forget();
     m.write(FILE, JAIL);
-    expect(linesOf(m, "--check", "--prune").summary.warnings).toEqual([OTHER_ACCOUNT]);
+    expect(linesOf(m, "--check", "--prune").summary.problems).toMatchObject([{ code: "doubtful-account" }]);
     m.write(FILE, JAIL + MIA);
     m.must(["jailkit", "apply"]);
     pruneAll();

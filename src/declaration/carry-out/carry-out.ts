@@ -261,7 +261,8 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
   if (left !== undefined) return left;
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") memory.takenBack(change.name, change.what);
-  else memory.forget(change.of, change.name);
+  // Which account a doubtful one is, root has still to say.
+  else if (former.of !== "doubtful") memory.forget(change.of, change.name);
   memory.save();
   return undefined;
 }

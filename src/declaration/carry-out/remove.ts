@@ -3,6 +3,7 @@ import type { Stat } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
+import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
@@ -25,10 +26,10 @@ import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, Leftovers } from "../compare/former.ts";
 import type { FormerJail } from "../compare/former-jails.ts";
-import type { FormerUser } from "../compare/former-user.ts";
-import { isKnown, isOutside, isSame } from "../compare/taken-out.ts";
+import type { DoubtfulUser, FormerUser } from "../compare/former-user.ts";
+import { isOutside, isSame } from "../compare/taken-out.ts";
+import { doubtFault, type Which, whichAccount } from "../compare/which-account.ts";
 import { jailIdAt, samenessOf } from "../ids.ts";
-import { createdHomeOf } from "../kept-homes.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
 import { isIn, tellingOfSessions } from "./close-login.ts";
@@ -44,21 +45,25 @@ interface Means {
 }
 
 /**
- * Removes what was declared once, by the code of `jailkit delete` and jk_jailuser --unjail. Throws JailkitError.
+ * Removes what was declared once, by the code of `jailkit delete` and jk_jailuser --unjail. Throws JailkitError, also for what is
+ * not any more what the plan found: then it is not removed.
  */
 export function removeFormer(former: Former, means: Means, said: Said): void {
   if (former.of === "user") removeUser(former, means, said);
+  else if (former.of === "doubtful") closeDoubtful(former, said);
   else if (former.of === "left") removeLeft(former.once, former.left, said);
   else if (former.of === "given") takeBack(former.once, former.change, said);
   else removeJail(former, said);
 }
 
+/** The error for what is another one, or elsewhere, than when the plan was made. */
+const changedSince = (code: ProblemCode, what: string): JailkitError =>
+  new JailkitError(code, 1, `${what} since the plan was made: nothing of it is removed; run this again`);
+
 function removeJail({ once, homes, others }: FormerJail, { steps, warnings, errors }: Said): void {
   const { path: jail, directoryId } = once;
-  if (samenessOf(directoryId, jailIdAt(jail)) !== "same") {
-    steps.push(`${display(jail)} is another jail now`);
-    return;
-  }
+  if (samenessOf(directoryId, jailIdAt(jail)) !== "same")
+    throw changedSince("another-jail", `${quoted(jail)} has become another jail`);
   const request = { jail, unjail: false, userFiles: false, others };
   const gone = homes.map(({ path }) => path);
   requireNoHomeIn(jail, homes);
@@ -103,22 +108,38 @@ function removeOwn(
 }
 
 function removeUser({ once, holds }: FormerUser, means: Means, said: Said): void {
-  const { name, jail } = once;
-  const user = hostUser(name);
-  using root = openOrForget(jail, user, once, said);
-  // The jail may have lines of an account that its directory has no more.
-  const isOther = user !== undefined && !isKnown(once, user);
-  if (isOther || !(isIn(root, user) || once.directory)) {
-    said.steps.push(`${quoted(name)} is ${isOther ? "another account now" : "not in the jail any more"}`);
-    const home = createdHomeOf(once);
-    if (home !== undefined) means.stays(isOther ? { ...home, created: undefined } : home);
-    return;
+  const user = hostUser(once.name);
+  using root = openOrForget(once.jail, user, once, said);
+  // Whatever its user has done meanwhile, nobody logs in with it.
+  if (whichNow(root, user, once) === "doubtful" && user !== undefined) {
+    endLogins(root, user, once, said);
+    const { code, message, remedy } = doubtFault(once, user);
+    throw new JailkitError(code, 1, message, undefined, remedy);
   }
   const fate = fateOrEnd(root, user, once, means.deleteHomes, said);
   if (fate.how === "removed" && user !== undefined)
     removeCreated(root, user, { ...means, once, fate, holds }, said);
   else if (fate.how === "out" && user !== undefined) takeOut(root, user, once, said);
-  else endLogins(root, user, once, said);
+  else endLogins(root, user, once, said, staysNote(user, once));
+}
+
+/** Ends the logins of an account that may be another one than was declared. */
+function closeDoubtful({ once }: DoubtfulUser, said: Said): void {
+  const user = hostUser(once.name);
+  using root = openOrForget(once.jail, user, once, said);
+  whichNow(root, user, once);
+  endLogins(root, user, once, said);
+}
+
+/** As whichAccount. Throws JailkitError for another one than was planned to leave, or one that is not in the jail any more. */
+function whichNow(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser): Which {
+  const which = user === undefined ? "declared" : whichAccount(once, user);
+  if (which === "other")
+    throw changedSince("doubtful-account", `${quoted(once.name)} has become another account`);
+  // The jail may have lines of an account that its directory has no more.
+  if (!(isIn(root, user) || once.directory))
+    throw changedSince("gone", `${quoted(once.name)} has left the jail`);
+  return which;
 }
 
 /** Opens the jail of a user. If that cannot be, the account is in no declared group any more all the same. */
@@ -155,10 +176,8 @@ function removeLeft({ name }: OnceUser, { jail, line, policy, settings }: Leftov
   if (line || policy) {
     const user = hostUser(name);
     using root = openNamedJail(jail);
-    if (isIn(root, user)) {
-      said.steps.push(`${quoted(name)} has come back into ${display(jail)}`);
-      return;
-    }
+    if (isIn(root, user))
+      throw changedSince("appeared", `${quoted(name)} has come back into ${display(jail)}`);
     const uid = uidOf(user, root, name);
     if (line) leaveFiles(root, name, said);
     if (policy) said.steps.push(...removePolicy(root, name, true));
@@ -171,8 +190,10 @@ function removeLeft({ name }: OnceUser, { jail, line, policy, settings }: Leftov
 function takeBack(once: OnceUser, { what }: Change, said: Said): void {
   const user = hostUser(once.name);
   const stays = user !== undefined && isSame(once, user) && isIn({ path: once.jail }, user);
-  if (user === undefined || !(stays || isOutside(once, user)))
-    said.steps.push(`the account ${quoted(once.name)} is neither in the jail nor outside of jails any more`);
+  // With it, what it was in and had went, too.
+  if (user === undefined) said.steps.push(`the account ${quoted(once.name)} is not there any more`);
+  else if (!(stays || isOutside(once, user)))
+    throw changedSince("doubtful-account", `${quoted(once.name)} has become another account, or moved`);
   else if (what === "groups") forgetGroups(user, once, said);
   else if (!stays) withTree((host) => forgetKeys(host, user, once, said));
   else {
@@ -226,7 +247,7 @@ function removeLost(
     kept.delete("keys");
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {
-    const isOurs = once.createdHome === joinHome(root.path, place);
+    const isOurs = fate.stays?.created ?? once.createdHome === joinHome(root.path, place);
     const notOurs = holds ?? "apply did not create it";
     const why =
       deleteHomes || !isOurs
@@ -259,21 +280,32 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
   changeOne(planToUnjail(run, options), root.path, said);
 }
 
-/** Ends the logins of an account that stays where it is: one of a directory, or without a life outside. */
-function endLogins(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser, said: Said): void {
-  const { name, directory } = once;
+/** Ends the logins of an account that stays where it is. `note`: a warning, if that is done. */
+function endLogins(
+  root: JailRoot,
+  user: PasswdEntry | undefined,
+  once: OnceUser,
+  said: Said,
+  note: readonly string[] = [],
+): void {
+  const { name } = once;
   const uid = uidOf(user, root, name);
   const { failure, kept } = loseAll(root, user, once, said);
   warnOfKept(kept, said);
   if (failure !== undefined) throw tellingOfSessions(failure, { name, uid }, said);
-  if (!directory) {
-    const word = operands(name);
-    said.warnings.push(
-      `the account ${quoted(name)} and its home stay, and it cannot log in: the jail's record knows no life of it outside; userdel ${word} removes it, and jk_jailuser --unjail -m -s ${shellWord(openShell())} ${word} gives it a shell of the machine`,
-    );
-  } else if (splitHome(user?.home ?? "") !== undefined)
-    said.warnings.push(
-      `the directory still says that ${quoted(name)} has the home ${quoted(user?.home ?? "")}`,
-    );
+  said.warnings.push(...note);
   warnOfSessions(name, uid, said);
+}
+
+/** What is said of one that stays: it is of a directory, or has no life outside. */
+function staysNote(user: PasswdEntry | undefined, { name, directory }: OnceUser): string[] {
+  if (directory) {
+    const home = user?.home ?? "";
+    const isTold = splitHome(home) === undefined;
+    return isTold ? [] : [`the directory still says that ${quoted(name)} has the home ${quoted(home)}`];
+  }
+  const word = operands(name);
+  return [
+    `the account ${quoted(name)} and its home stay, and it cannot log in: the jail's record knows no life of it outside; userdel ${word} removes it, and jk_jailuser --unjail -m -s ${shellWord(openShell())} ${word} gives it a shell of the machine`,
+  ];
 }

@@ -283,7 +283,8 @@ function compareOne(
       if (!prune) tellFormer(removed, { undeclared, noLonger });
       const asked = prune ? compared.changes : compared.changes.filter((one) => !removed.includes(one));
       const planned = { declared: done, changes: asked, once: onceUser(name) };
-      return { declared: done, homeId, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
+      const known = { homeId, uid: now.account?.uid };
+      return { declared: done, ...known, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
     });
     if (fault === undefined) notes.push(...noLoginsIn(root, path, { declared, users: wholes }, machine));
     const others = declared === undefined ? [] : othersIn(path, users, machine, before.leave);

@@ -8,6 +8,7 @@ import { below } from "../../system/mountinfo.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
 import { recall } from "../../users/account-record.ts";
 import { holdsText, otherHomeIn } from "../../users/home-along.ts";
+import { homeIdIn, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 
 /** What --prune does with a user of a jail. */
@@ -62,10 +63,12 @@ export function fateOf(
   if (user !== undefined && created === user.uid) {
     const stat = lookUp(root, home)?.stat;
     const isOurs = createdHome === joinHome(root.path, home);
-    const goes = deleteHomes && isOurs && stat?.uid === user.uid && isDirectory(stat);
+    // Somebody may have made another one there, or brought it back from a backup.
+    const isKnown = samenessOf(once.homeId, homeIdIn(root, home, user.uid)) === "same";
+    const goes = deleteHomes && isOurs && isKnown && stat?.uid === user.uid && isDirectory(stat);
     const holds = goes ? homeIn(root, home, user, others) : undefined;
     if (goes && holds === undefined) return { how: "removed", home };
-    const kept = { name, uid: user.uid, home: joinHome(root.path, home), created: isOurs };
+    const kept = { name, uid: user.uid, home: joinHome(root.path, home), created: isOurs && isKnown };
     const stays = stat?.uid === user.uid ? kept : undefined;
     return { how: "removed", home: undefined, holds, stays };
   }

@@ -20,6 +20,20 @@ export interface FormerUser {
   readonly needsEnd: boolean;
 }
 
+/** One whose account is not known to be the one that was declared: it stays, and cannot log in any more. */
+export interface DoubtfulUser {
+  readonly of: "doubtful";
+  readonly once: OnceUser;
+  readonly change: Change;
+}
+
+/** The same of one who can log in, as the plan says it. Pure. */
+export function doubtfulUser(once: OnceUser): DoubtfulUser {
+  const { name, jail } = once;
+  const about = { action: "remove", of: "user", name, jail, what: "entry", why: NO_LONGER } as const;
+  return { of: "doubtful", once, change: { ...about, from: `in ${display(jail)}`, items: [] } };
+}
+
 /** A user who is to leave, as the plan says it. Pure. */
 export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolean): FormerUser {
   const { name, jail } = once;

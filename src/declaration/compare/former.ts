@@ -10,11 +10,12 @@ import type { Declaration, DeclaredUser } from "../model.ts";
 import { isInScope, leftJails, policiesOf, stillIn, union } from "../once.ts";
 import type { LeftJail, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import { type FormerJail, formerJails, type Gone, type Note } from "./former-jails.ts";
-import { type FormerUser, formerUser } from "./former-user.ts";
+import { type DoubtfulUser, doubtfulUser, type FormerUser, formerUser } from "./former-user.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
-import { keptInside, otherAccount, type TakenOut, takenOut } from "./taken-out.ts";
+import { keptInside, type TakenOut, takenOut } from "./taken-out.ts";
+import { doubtFault, otherAccount, whichAccount } from "./which-account.ts";
 
 /** What a user who is not in a jail has left there: lines in its account files, and rights that apply wrote. */
 export interface Leftovers {
@@ -35,6 +36,7 @@ export interface LeftIn {
 export type Former =
   | FormerJail
   | FormerUser
+  | DoubtfulUser
   | { readonly of: "left"; readonly once: OnceUser; readonly left: Leftovers; readonly change: Change }
   | { readonly of: "given"; readonly once: OnceUser; readonly change: Change };
 
@@ -119,17 +121,16 @@ export function formerOf(
       return [...left, ...given];
     }
     const { name, jail } = once;
-    const other = otherAccount(once, machine);
-    if (other !== undefined) {
-      notes.push(other);
+    const { isOther, doubt } = identify(once, machine, opened);
+    if (isOther) {
+      notes.push(otherAccount(once));
       if (left.length === 0) forgotten.push({ of: "user", name, isOther: true });
       return left;
     }
-    const { fate, fault } = leavers.add(once);
+    const { fate, fault = doubt } = doubt === undefined ? leavers.add(once) : {};
     if (fault !== undefined) {
       faults.push({ of: "user", name, jail, ...fault });
-      const taken = keptInside(once, machine, opened.get(jail).root, NO_LONGER);
-      return [...left, ...taken.map((change) => ({ of: "given", once, change }) as const)];
+      return [...left, ...lostInside(once, doubt !== undefined, machine, opened)];
     }
     return [...left, formerUser(once, fate, prune)];
   });
@@ -256,6 +257,30 @@ function whereItIs(once: OnceUser, machine: Machine): OnceUser {
   const account = answered(() => machine.accounts.userByName(once.name));
   const split = account && splitHome(account.home);
   return split === undefined || once.out ? once : stillIn(normalPath(split.jail), once);
+}
+
+/** Whether the account of one who is in a jail is another one, or why that is not certain. A jail that is closed says so first. */
+function identify(once: OnceUser, { accounts }: Machine, jails: OpenJails) {
+  const account = answered(() => accounts.userByName(once.name));
+  const which = account === undefined ? "declared" : whichAccount(once, account);
+  const isDoubtful = which === "doubtful" && jails.get(once.jail).root !== undefined;
+  return {
+    isOther: which === "other",
+    doubt: account === undefined || !isDoubtful ? undefined : doubtFault(once, account),
+  };
+}
+
+/** What a user loses who stays in the jail: of a doubtful one, the login first. */
+function lostInside(once: OnceUser, isDoubtful: boolean, machine: Machine, jails: OpenJails): Former[] {
+  if (isDoubtful && hasLine(once, jails)) return [doubtfulUser(once)];
+  const taken = keptInside(once, machine, jails.get(once.jail).root, NO_LONGER);
+  return taken.map((change) => ({ of: "given", once, change }) as const);
+}
+
+/** Whether a user has a line in an open jail, without which nobody logs in; true also if that is not known. */
+function hasLine({ name, jail }: OnceUser, jails: OpenJails): boolean {
+  const found = answered(() => ({ line: jails.get(jail).inside.accounts?.userByName(name) }));
+  return found === undefined || found.line !== undefined;
 }
 
 /** True if the account that was declared is in that jail; for one of a directory, its line. */

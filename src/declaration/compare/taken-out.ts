@@ -14,8 +14,6 @@ import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText } from "../../users/keys.ts";
 import { type Change, type Fault, listed, listedKeys } from "../change.ts";
-import { isOfOtherDay } from "../creating.ts";
-import { homeIdOf, samenessOf } from "../ids.ts";
 import { sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { closedAccounts, GROUPS } from "./closed-accounts.ts";
@@ -35,30 +33,6 @@ export interface TakenOut {
 /** True for an account that may be the one which was declared. */
 export const isSame = ({ created }: OnceUser, { uid }: PasswdEntry): boolean =>
   created === undefined || created === uid;
-
-/**
- * True for one in a jail that is known to be it: one of a directory, or with the uid, the home and, as long as it has no
- * password, the day of before.
- */
-export function isKnown(once: OnceUser, user: PasswdEntry): boolean {
-  const { directory, created, createdDay, createdHome, homeId } = once;
-  if (directory) return true;
-  if (!isSame(once, user) || (created !== undefined && isOfOtherDay(user.name, createdDay))) return false;
-  if (samenessOf(homeId, homeIdOf(user.home, user.uid)) === "same") return true;
-  if (createdHome === undefined || createdHome === user.home) return false;
-  // It has got another home since: the one of before was in another jail, or is there still.
-  const isElsewhere = splitHome(createdHome)?.jail !== splitHome(user.home)?.jail;
-  return isElsewhere || homeIdOf(createdHome, user.uid) === homeId;
-}
-
-/** Why an account in a jail stays that is not known to be the one which was declared; undefined if it is. */
-export function otherAccount(once: OnceUser, machine: Machine): TakenOut["note"] {
-  const { name } = once;
-  const account = answered(() => machine.accounts.userByName(name));
-  if (account === undefined || isKnown(once, account)) return undefined;
-  const message = `the account stays, as it may be another one than was declared; userdel ${operands(name)} removes it`;
-  return { of: "user", name, message };
-}
 
 /** The same as isSame for one outside of jails. */
 export const isOutside = (once: OnceUser, user: PasswdEntry): boolean =>

@@ -9,6 +9,8 @@ export interface UserWork extends UserComparison {
   readonly declared: DeclaredUser;
   /** Which directory its home is, as homeIdOf. */
   readonly homeId?: ByteString | undefined;
+  /** The uid of the account. */
+  readonly uid?: number | undefined;
   /** The words of `allow` whose programs the jail will lack, if it is to be filled first. */
   readonly lacks?: ReturnType<typeof lackingWords>;
 }
