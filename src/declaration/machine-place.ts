@@ -7,7 +7,7 @@ import { userKeys } from "../config/schemas/jails.ts";
 import { neverHome, usualHome } from "../jail/accounts/home-place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { joinHome, splitHome } from "../system/separator.ts";
+import { dirsEqual, joinHome, normalHome, splitHome } from "../system/separator.ts";
 import { homeDirectoryFault } from "../users/directory.ts";
 import { groupOf } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
@@ -126,4 +126,30 @@ function reportMembership(
     const text = `${quoted(account.name)} ${message}`;
     report(item, "error", "not-a-member", text, { kind: "command", text: command });
   }
+}
+
+/** A home that another account has, which is not declared itself. */
+export function reportHome(
+  section: IniSection,
+  subject: Subject,
+  ofJail: readonly JailedUser[],
+  declaredUsers: ReadonlySet<ByteString>,
+  { facts, report }: FactContext,
+): void {
+  const { name } = subject;
+  const {
+    directory,
+    jail = "",
+    home = directory ? undefined : usualHome(name),
+  } = readKeys(section, userKeys);
+  if (home === undefined) return;
+  // It is there as declared, whoever else has that home.
+  const account = answered(() => facts.userByName(name));
+  if (account !== undefined && dirsEqual(normalHome(account.home), joinHome(jail, home))) return;
+  const other = ofJail.find(
+    (one) => !declaredUsers.has(one.name) && dirsEqual(splitHome(one.home)?.home ?? "", home),
+  );
+  if (other === undefined) return;
+  const message = `${quoted(home)} is the home of ${quoted(other.name)} in this jail: name another one with the key 'home'`;
+  report(keyPlace(section, "home"), "error", "taken", message, { kind: "none" });
 }

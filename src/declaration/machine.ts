@@ -16,8 +16,6 @@ import { jailKeys, userKeys } from "../config/schemas/jails.ts";
 import { type ReportFinding, reportSeparators } from "../config/separators.ts";
 import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
-import { usualHome } from "../jail/accounts/home-place.ts";
-import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { insideJail } from "../jail/record/around.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { tooLongSocket } from "../populate/apply/log-socket.ts";
@@ -25,7 +23,6 @@ import { noSuchSection } from "../profile/sections.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { dirsEqual, joinHome, normalHome, splitHome } from "../system/separator.ts";
 import { uidFault } from "../transfer/accounts.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
 import { groupNameFault, groupOf, noSuchGid } from "../users/groups.ts";
@@ -37,7 +34,7 @@ import { twinFaults } from "./compare/twins.ts";
 import { renameAdvice } from "./compare/uid-fault.ts";
 import { meantSection, takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
-import { formerUser, reportPlace, reportRenamed } from "./machine-place.ts";
+import { formerUser, reportHome, reportPlace, reportRenamed } from "./machine-place.ts";
 import { type MeantAt, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
 
@@ -237,32 +234,6 @@ function reportUid(
   const message = `the uid ${uid} belongs to ${quoted(owner.name)} on this machine`;
   report(place, "error", "taken", rename === undefined ? message : `${message}; ${rename}`, { kind: "none" });
   return rename !== undefined;
-}
-
-/** A home that another account has, which is not declared itself. */
-function reportHome(
-  section: IniSection,
-  subject: Subject,
-  ofJail: readonly JailedUser[],
-  declaredUsers: ReadonlySet<ByteString>,
-  { facts, report }: FactContext,
-): void {
-  const { name } = subject;
-  const {
-    directory,
-    jail = "",
-    home = directory ? undefined : usualHome(name),
-  } = readKeys(section, userKeys);
-  if (home === undefined) return;
-  // It is there as declared, whoever else has that home.
-  const account = answered(() => facts.userByName(name));
-  if (account !== undefined && dirsEqual(normalHome(account.home), joinHome(jail, home))) return;
-  const other = ofJail.find(
-    (one) => !declaredUsers.has(one.name) && dirsEqual(splitHome(one.home)?.home ?? "", home),
-  );
-  if (other === undefined) return;
-  const message = `${quoted(home)} is the home of ${quoted(other.name)} in this jail: name another one with the key 'home'`;
-  report(keyPlace(section, "home"), "error", "taken", message, { kind: "none" });
 }
 
 /**

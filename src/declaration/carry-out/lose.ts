@@ -1,22 +1,26 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { quoted } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
+import { splitHome } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide } from "../../users/changes.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText, removeKeys } from "../../users/keys.ts";
+import { openShell } from "../../users/leaving.ts";
 import { policiesOf, sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
-import { doneOrClosed, isIn } from "./close-login.ts";
+import { doneOrClosed, isIn, tellingOfSessions } from "./close-login.ts";
 import { removePolicy } from "./policy.ts";
+import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
 import { keyCount, requireNotHidden } from "./takes.ts";
 
@@ -95,4 +99,34 @@ export function leaveFiles(root: JailRoot, name: ByteString, said: Said): void {
 
 function forgetPolicy(root: JailRoot, once: OnceUser, { steps }: Said): void {
   for (const limited of policiesOf(once)) steps.push(...removePolicy(root, once.name, limited));
+}
+
+/** Ends the logins of an account that stays where it is. `note`: a warning, if that is done. */
+export function endLogins(
+  root: JailRoot,
+  user: PasswdEntry | undefined,
+  once: OnceUser,
+  said: Said,
+  note: readonly string[] = [],
+): void {
+  const { name } = once;
+  const uid = uidOf(user, root, name);
+  const { failure, kept } = loseAll(root, user, once, said);
+  warnOfKept(kept, said);
+  if (failure !== undefined) throw tellingOfSessions(failure, { name, uid }, said);
+  said.warnings.push(...note);
+  warnOfSessions(name, uid, said);
+}
+
+/** What is said of one that stays: it is of a directory, or has no life outside. */
+export function staysNote(user: PasswdEntry | undefined, { name, directory }: OnceUser): string[] {
+  if (directory) {
+    const home = user?.home ?? "";
+    const isTold = splitHome(home) === undefined;
+    return isTold ? [] : [`the directory still says that ${quoted(name)} has the home ${quoted(home)}`];
+  }
+  const word = operands(name);
+  return [
+    `the account ${quoted(name)} and its home stay, and it cannot log in: the jail's record knows no life of it outside; userdel ${word} removes it, and jk_jailuser --unjail -m -s ${shellWord(openShell())} ${word} gives it a shell of the machine`,
+  ];
 }

@@ -4,7 +4,6 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
-import { operands, shellWord } from "../../cli/shell-word.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { removeTree } from "../../jail/fs/write.ts";
@@ -20,7 +19,6 @@ import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planToUnjail } from "../../users/changes.ts";
 import { HOLDS_HOME, holdsText, ownerOfHidden } from "../../users/home-along.ts";
-import { openShell } from "../../users/leaving.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
@@ -33,7 +31,16 @@ import { jailIdAt, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
 import { isIn, tellingOfSessions } from "./close-login.ts";
-import { forgetGroups, forgetKeys, leaveFiles, leaveJail, loseAll, warnOfKept } from "./lose.ts";
+import {
+  endLogins,
+  forgetGroups,
+  forgetKeys,
+  leaveFiles,
+  leaveJail,
+  loseAll,
+  staysNote,
+  warnOfKept,
+} from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
@@ -278,34 +285,4 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
   if (failure !== undefined) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
   changeOne(planToUnjail(run, options), root.path, said);
-}
-
-/** Ends the logins of an account that stays where it is. `note`: a warning, if that is done. */
-function endLogins(
-  root: JailRoot,
-  user: PasswdEntry | undefined,
-  once: OnceUser,
-  said: Said,
-  note: readonly string[] = [],
-): void {
-  const { name } = once;
-  const uid = uidOf(user, root, name);
-  const { failure, kept } = loseAll(root, user, once, said);
-  warnOfKept(kept, said);
-  if (failure !== undefined) throw tellingOfSessions(failure, { name, uid }, said);
-  said.warnings.push(...note);
-  warnOfSessions(name, uid, said);
-}
-
-/** What is said of one that stays: it is of a directory, or has no life outside. */
-function staysNote(user: PasswdEntry | undefined, { name, directory }: OnceUser): string[] {
-  if (directory) {
-    const home = user?.home ?? "";
-    const isTold = splitHome(home) === undefined;
-    return isTold ? [] : [`the directory still says that ${quoted(name)} has the home ${quoted(home)}`];
-  }
-  const word = operands(name);
-  return [
-    `the account ${quoted(name)} and its home stay, and it cannot log in: the jail's record knows no life of it outside; userdel ${word} removes it, and jk_jailuser --unjail -m -s ${shellWord(openShell())} ${word} gives it a shell of the machine`,
-  ];
 }

@@ -22,6 +22,7 @@ import type { Gone, Note } from "./former-jails.ts";
 import { InJail } from "./in-jail.ts";
 import { insides } from "./insides.ts";
 import { compareJail, formerIn } from "./jail.ts";
+import type { JailState } from "./jail-state.ts";
 import { liveDirectories, requirePlaces } from "./live.ts";
 import { withJailState } from "./look.ts";
 import { userState } from "./look-user.ts";
@@ -223,6 +224,10 @@ function homeIdOf(root: JailRoot, account: PasswdEntry | undefined, once: OnceUs
   return isOwn ? homeIdIn(root, normalPath(split.home), account?.uid ?? 0) : undefined;
 }
 
+/** A jail that cannot be used. Of one that is not mounted, only the directory below is there, which has no homes. */
+const openDamaged = (path: ByteString, { fault }: JailState): JailRoot | undefined =>
+  fault?.code === "not-mounted" ? undefined : answered(() => openJailRoot(path));
+
 function compareOne(
   path: ByteString,
   { declared, users }: Declared,
@@ -257,9 +262,7 @@ function compareOne(
         changes = possible(taking(changes), error);
       }
     }
-    // Of one that is not mounted, only the directory below is there, which has no homes.
-    const isHere = root === undefined && state.fault?.code !== "not-mounted";
-    using damaged = isHere ? answered(() => openJailRoot(path)) : undefined;
+    using damaged = root === undefined ? openDamaged(path, state) : undefined;
     const isClosed = root === undefined && state.fault !== undefined;
     const inside = new InJail(root, path, isClosed, damaged);
     // Live directories that are mounted bring files, too.
