@@ -83,7 +83,7 @@ function unknown(jail: ByteString, error: unknown): Left {
   if (code === CHANGES) return { what, advice: "end the sessions in this jail, and run this again", remedy };
   // Its record is there.
   const isLost = code === "no-such-jail" && remedy === undefined;
-  const ways = `if it is on another file system, mount that; if it was deleted: ${forgetCommand(jail)}`;
+  const ways = `if it is on another file system, that is to be mounted; if it was deleted: ${forgetCommand(jail)}`;
   return { what, advice: isLost ? ways : "", remedy };
 }
 

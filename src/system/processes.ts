@@ -127,12 +127,11 @@ const isInNamespaceOf = (proc: number, pid: number, uid: number): boolean =>
 
 /** The largest range of uids that there are for this process (user_namespaces(7)). Throws SystemError. */
 export function mappedUids(): { first: number; count: number } {
-  const lines = withFd(openProc(), (proc) => readOf(proc, "self", "uid_map").trim().split("\n"));
-  const ranges = lines.map((line) => {
-    const [first = 0, , count = 0] = line.trim().split(/ +/).map(Number);
-    return { first, count };
-  });
-  return ranges.reduce((largest, range) => (range.count > largest.count ? range : largest));
+  const text = withFd(openProc(), (proc) => readOf(proc, "self", "uid_map"));
+  const ranges = text.matchAll(/^ *(\d+) +\d+ +(\d+)$/gm);
+  return ranges
+    .map(([, first, count]) => ({ first: Number(first), count: Number(count) }))
+    .reduce((largest, range) => (range.count > largest.count ? range : largest), { first: 0, count: 0 });
 }
 
 /** The user ids of a process, of all its threads that have not ended: one may have kept what the others have given up. */

@@ -353,7 +353,7 @@ describe("a jail", () => {
       const home = `${jail}/home/dora`;
       const text = `[jail ${jail}]\nsections = uidbasics, basicshell\n[user dora]\njail = ${jail}\nshell = /bin/bash\n`;
       const forget = `jailkit forget --with-users ${jail}`;
-      const why = `another directory is there, with nothing of what the recorded one has: if that has a file system of its own, mount it; if the jail was deleted: ${forget}`;
+      const why = `another directory is there, with nothing of what the recorded one has: if that has a file system of its own, it is to be mounted; if the jail was deleted: ${forget}`;
       beforeEach(() => {
         for (const path of ["/backing", jail]) m.mkdir(path);
         for (const name of there) m.write(`${jail}/${name}`, "");

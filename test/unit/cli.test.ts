@@ -170,7 +170,7 @@ test("the version is that of the package", async () => {
   expect(VERSION).toBe(version);
 });
 
-test("a table aligns characters, not bytes, and cuts between them", () => {
+test("a table aligns columns, not bytes or characters, and cuts between these", () => {
   const name = utf8("/srv/\u00e9\u4e2d");
   const rows = [
     ["JAIL", "STATE", "SIZE"],
@@ -179,8 +179,8 @@ test("a table aligns characters, not bytes, and cuts between them", () => {
   ];
   expect(columns(rows, 2)).toEqual([
     "JAIL      STATE  SIZE",
-    `${name}   ok        7`,
+    `${name}  ok        7`,
     "/srv/abc         1000",
   ]);
-  expect([fit(name, 6), fit(name, 9), fit("abc", 2)]).toEqual([utf8("/srv/\u00e9"), `${name}  `, "ab"]);
+  expect([fit(name, 6), fit(name, 9), fit("abc", 2)]).toEqual([utf8("/srv/\u00e9"), `${name} `, "ab"]);
 });

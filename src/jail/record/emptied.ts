@@ -60,7 +60,7 @@ export function unmounted(jail: ByteString): Unmounted | undefined {
   const remedy = mountRemedy(jail);
   if (remedy !== undefined) return { message: unmountedReason(remedy), remedy };
   if (!isBare(jail)) return undefined;
-  const message = `another directory is there, with nothing of what the recorded one has: if that has a file system of its own, mount it; if the jail was deleted: ${forgetCommand(jail)}`;
+  const message = `another directory is there, with nothing of what the recorded one has: if that has a file system of its own, it is to be mounted; if the jail was deleted: ${forgetCommand(jail)}`;
   return { message, remedy: undefined };
 }
 

@@ -109,7 +109,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/compare.ts", FAILS, [
     ["changes = possible(taking(changes), error);", "changes = [];"],
-    ["const isHere = root === undefined &&", "const isHere = false &&"],
+    ["using damaged = root === undefined ?", "using damaged = false ?"],
   ]),
   ...within("src/declaration/compare/takes.ts", FAILS, [
     ["changes: inSpite(compared.changes), fault", "changes: [], fault"],

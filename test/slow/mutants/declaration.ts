@@ -75,6 +75,6 @@ export const DECLARATION: readonly Mutant[] = [
     ["directory === isLocal", "false"],
     ["if (own !== undefined) {", "if (false) {"],
     ["user.uid !== uid", "false"],
-    ["!declaredUsers.has(one.name) && ", ""],
   ]),
+  ...within("src/declaration/machine-place.ts", MACHINE, [["!declaredUsers.has(one.name) && ", ""]]),
 ];
