@@ -43,14 +43,15 @@ function remedies(rule: string): string[] {
   const findings = jails.flatMap((each) => each.findings).filter((finding) => finding.rule === rule);
   return findings.map(({ remedy = "" }) => remedy);
 }
-/** Runs the command in a message, after "fix it with: " or "remedy: ". */
+/** Runs the command in a message, after "fix it with: " or "remedy: "; of a copy, both steps around its reading. */
 function mend(text: string): void {
-  const command =
-    /(?:fix it with: |mend it with: |remedy: |: )(setfacl [^\n;(]+?)(?: \(and| \[exit|;|\n|$)/.exec(
-      text,
-    )?.[1];
-  if (command === undefined) throw new Error(`no command in: ${text}`);
-  m.must(["sh", "-c", command]);
+  const [, ...copied] = /remedy: (install [^\n;]+); read [^\n]*; then: (mv [^\n]+)/.exec(text) ?? [];
+  const [, command] =
+    /(?:fix it with: |mend it with: |remedy: |: )(setfacl [^\n;(]+?)(?: \(and| \[exit|;|\n|$)/.exec(text) ??
+    [];
+  const commands = copied.length > 0 || command === undefined ? copied : [command];
+  if (commands.length === 0) throw new Error(`no command in: ${text}`);
+  for (const one of commands) m.must(["sh", "-c", one]);
 }
 
 describe("a directory above the jail", () => {
