@@ -13,6 +13,7 @@ import { fixText, itemChanges } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, type ConfigSource, mergeFiles, readConfigSources } from "../config/load.ts";
 import { type IniFile, type Problem, problemLine } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
+import { namedFault } from "../config/put-aside.ts";
 import { scanIni } from "../config/scan.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
 import { inUnsafeDirectory, type Unsafe } from "../config/trusted.ts";
@@ -101,7 +102,7 @@ export class ConfigCheck {
       };
       const onUnreadable = (path: ByteString, error: JailkitError) => {
         unreadable.add(path);
-        this.#failed(path, error);
+        this.#failed(path, required && path === file ? namedFault(path, error) : error);
       };
       const onEntries = (...found: Parameters<typeof unreadFiles>) => {
         for (const { file: path, message, remedy } of unreadFiles(...found))
