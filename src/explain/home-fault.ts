@@ -99,7 +99,8 @@ function withFacts<T>(login: Login, use: (facts: GatheredFacts) => T): T {
   try {
     return use(facts);
   } finally {
-    const root = attempt(facts.root);
+    // An account of a directory may be in no jail yet.
+    const root = facts.split() === undefined ? undefined : attempt(facts.root);
     if (root !== undefined) closeJailRoot(root);
   }
 }
