@@ -9,6 +9,7 @@ import { joinHome, splitHome } from "../../system/separator.ts";
 import { recall } from "../../users/account-record.ts";
 import { holdsText, otherHomeIn } from "../../users/home-along.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
+import { mountIn } from "../other-things.ts";
 
 /** What --prune does with a user of a jail. */
 export interface Fate {
@@ -20,7 +21,7 @@ export interface Fate {
   readonly how: "removed" | "out" | "line" | "stays";
   /** The directory that goes with it, as the jail sees it. */
   readonly home: ByteString | undefined;
-  /** What of another user is in the home, which stays therefore; printable. */
+  /** What of another user, or which mount, is in the home, which stays therefore; printable. */
   readonly holds?: ByteString | undefined;
   /** The home that stays when the account is removed, and nobody has its uid any more. */
   readonly stays?: KeptHome | undefined;
@@ -63,7 +64,7 @@ export function fateOf(
     const stat = lookUp(root, home)?.stat;
     const isOurs = createdHome === joinHome(root.path, home);
     const goes = deleteHomes && isOurs && stat?.uid === user.uid && isDirectory(stat);
-    const holds = goes ? homeIn(root, home, user, others) : undefined;
+    const holds = goes ? (mountIn(root.path, home) ?? homeIn(root, home, user, others)) : undefined;
     if (goes && holds === undefined) return { how: "removed", home };
     const kept = { name, uid: user.uid, home: joinHome(root.path, home), created: isOurs };
     const stays = stat?.uid === user.uid ? kept : undefined;
