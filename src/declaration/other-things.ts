@@ -17,12 +17,13 @@ import { answered, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { namesIn } from "../jail/fs/names.ts";
 import { isStrict } from "../jail/fs/strict.ts";
+import { jailMounts } from "../jail/fs/unmount.ts";
 import { isDirectory, isRegular, type JailRoot, namedError } from "../jail/fs/walk.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { isTemporaryName } from "../jail/record/sweep.ts";
 import type { LeftHome } from "../jails/delete-plan.ts";
-import { onlyRootWrites } from "../system/exchange.ts";
+import { adviceAt, onlyRootWrites, withAdvice } from "../system/exchange.ts";
 import { below } from "../system/mountinfo.ts";
 import { HOLDS_HOME, holdsText, otherHomeIn } from "../users/home-along.ts";
 
@@ -57,8 +58,20 @@ export function requireNothingElse(jail: ByteString, homes: readonly ByteString[
   throw new JailkitError("holds-other-things", 1, message, undefined, remedy);
 }
 
+/** What is mounted in a directory of a jail, printable: it would be found only when half of the rest is removed. */
+export function mountIn(jail: ByteString, directory: ByteString): string | undefined {
+  const mount = jailMounts(jail).find(({ path }) => below(path, directory) !== undefined);
+  if (mount === undefined) return undefined;
+  const place = jail + mount.path;
+  return withAdvice(
+    `a file system is mounted at ${quoted(place)}, and has to be unmounted first`,
+    adviceAt(place, `umount ${operands(place)}`).advice,
+  );
+}
+
 /**
- * Throws JailkitError "holds-home" for homes without accounts, in a jail, in one of which another account has its own.
+ * Throws JailkitError for homes without accounts, in a jail: "holds-home" if another account has its own in one of them, and
+ * "mounts" if something is mounted there.
  * `leaving`: users who will have left before.
  */
 export function requireNoHomeIn(
@@ -68,6 +81,9 @@ export function requireNoHomeIn(
 ): void {
   const gone = new Set(leaving.map(({ name }) => name));
   for (const { uid, path } of homes) {
+    const mount = mountIn(jail, path);
+    if (mount !== undefined)
+      throw new JailkitError("mounts", 1, `${quoted(jail + path)}, which earlier runs left, stays: ${mount}`);
     // Of that uid there is no account.
     const found = otherHomeIn({ name: "", uid }, jail + path, gone);
     if (found === undefined) continue;

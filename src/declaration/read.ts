@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
-import { attempt } from "../../ffi/error.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError } from "../cli/error.ts";
@@ -22,13 +21,12 @@ import {
   problemLine,
 } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
-import { ASIDE } from "../config/put-aside.ts";
+import { ASIDE, namedFault } from "../config/put-aside.ts";
 import { scanIni } from "../config/scan.ts";
 import { declaredUserKeys, jailKeys } from "../config/schemas/jails.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { Unsafe } from "../config/trusted.ts";
 import { asideFiles, type UnreadFile, unreadFiles } from "../config/unread.ts";
-import { isHostDirectory } from "../system/host-files.ts";
 import { joinHome } from "../system/separator.ts";
 import { DeclarationError, type FileError } from "./errors.ts";
 import { readJail } from "./jail-section.ts";
@@ -173,19 +171,6 @@ export function declaredHere(): Declared | undefined {
     jails: new Map(jails.map((jail) => [jail.path, jail])),
     users: new Map(users.map((user) => [user.name, user])),
   };
-}
-
-/** Why a file that was named cannot be read. What is no declaration by its name, such as jails.d or /dev/null, stays where it is. */
-function namedFault(file: ByteString, error: JailkitError): JailkitError {
-  if (file.endsWith(".ini")) return error;
-  const stat = attempt(() => statIfPresent(AT_FDCWD, file, true));
-  const isOther = stat !== undefined && (stat.mode & S_IFMT) !== S_IFREG;
-  const message = isHostDirectory(file)
-    ? `${display(file)} is a directory: name the files in it`
-    : isOther
-      ? `${display(file)} is no regular file, as FILE must be: write it into one that is root's, and name that`
-      : error.message;
-  return new JailkitError(error.code, 1, message);
 }
 
 /** What follows from the bytes of files alone. */

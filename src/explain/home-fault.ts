@@ -15,6 +15,7 @@ import { nearestDirectory } from "../jail/fs/nearest.ts";
 import { closeJailRoot, hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { type Group, groupIdsOf, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
+import { isInWords, withAdvice } from "../system/exchange.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
 import { accessRemedy, closedDirectory } from "./readable.ts";
 
@@ -45,7 +46,7 @@ export function createdHome({ top }: JailRoot, mode: number, { uid, gid }: Passw
 /** Why jk_chrootsh refuses a home: a printable line, and the command that helps. */
 interface HomeRefusal {
   readonly message: ByteString;
-  /** Undefined for what cannot be looked at, such as the target of a user's symbolic link. */
+  /** Undefined for what cannot be looked at, such as the target of a user's symbolic link, and if the message has words. */
   readonly remedy: ByteString | undefined;
 }
 
@@ -103,7 +104,8 @@ function withFacts<T>(login: Login, use: (facts: GatheredFacts) => T): T {
   try {
     return use(facts);
   } finally {
-    const root = attempt(facts.root);
+    // An account of a directory may be in no jail yet.
+    const root = facts.split() === undefined ? undefined : attempt(facts.root);
     if (root !== undefined) closeJailRoot(root);
   }
 }
@@ -124,8 +126,10 @@ export function homeRefusal(
   });
   const fault = results.find((one) => one.name.startsWith("home-") && one.outcome === "failed");
   if (fault === undefined) return undefined;
-  const why = fault.message.replace(/^abort, /, "");
-  return { message: `${display(name)} cannot log in, ${why}`, remedy: fault.remedy || undefined };
+  const message = `${display(name)} cannot log in, ${fault.message.replace(/^abort, /, "")}`;
+  const { remedy = "" } = fault;
+  if (isInWords(remedy)) return { message: withAdvice(message, remedy), remedy: undefined };
+  return { message, remedy: remedy || undefined };
 }
 
 /** The same as one line. */
@@ -133,7 +137,7 @@ export function homeFault(account: PasswdEntry, planned?: PlannedChange): ByteSt
   const refusal = homeRefusal(account, planned);
   if (refusal === undefined) return undefined;
   const { message, remedy } = refusal;
-  return remedy === undefined ? message : `${message}; fix it with: ${remedy}`;
+  return remedy === undefined ? message : withAdvice(message, remedy);
 }
 
 /** The facts of a login after the home has come to its path, where nothing exists yet. */

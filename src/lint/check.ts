@@ -13,12 +13,13 @@ import { fixText, itemChanges } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, type ConfigSource, mergeFiles, readConfigSources } from "../config/load.ts";
 import { type IniFile, type Problem, problemLine } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
+import { namedFault } from "../config/put-aside.ts";
 import { scanIni } from "../config/scan.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
 import { inUnsafeDirectory, type Unsafe } from "../config/trusted.ts";
 import { unreadFiles } from "../config/unread.ts";
 import { onceFault } from "../declaration/once.ts";
-import { commandAt } from "../system/exchange.ts";
+import { adviceAt, withAdvice } from "../system/exchange.ts";
 import { lintDeclaration } from "./declaration.ts";
 import { DeclaredSections } from "./declared.ts";
 import { lint } from "./lint.ts";
@@ -101,7 +102,7 @@ export class ConfigCheck {
       };
       const onUnreadable = (path: ByteString, error: JailkitError) => {
         unreadable.add(path);
-        this.#failed(path, error);
+        this.#failed(path, required && path === file ? namedFault(path, error) : error);
       };
       const onEntries = (...found: Parameters<typeof unreadFiles>) => {
         for (const { file: path, message, remedy } of unreadFiles(...found))
@@ -135,15 +136,15 @@ export class ConfigCheck {
     const closed = closedDirectory(file);
     const refused = "users who cannot are refused";
     if (closed !== undefined) {
-      const remedy = commandAt(closed, `chmod a+x ${shellWord(closed)}`);
-      const message = `${quoted(closed)} cannot be passed by everybody: ${refused}; fix it with: ${remedy}`;
-      this.#whole(closed, "unreadable-file", message, remedy);
+      const { advice, remedy } = adviceAt(closed, `chmod a+x ${shellWord(closed)}`);
+      const message = `${quoted(closed)} cannot be passed by everybody: ${refused}`;
+      this.#whole(closed, "unreadable-file", withAdvice(message, advice), remedy);
     }
     for (const { file: path, stat } of sources) {
       if ((stat.mode & 0o004) !== 0) continue;
-      const remedy = commandAt(path, `chmod a+r ${shellWord(path)}`);
-      const message = `${quoted(path)} cannot be read by everybody: ${refused}; fix it with: ${remedy}`;
-      this.#whole(path, "unreadable-file", message, remedy);
+      const { advice, remedy } = adviceAt(path, `chmod a+r ${shellWord(path)}`);
+      const message = `${quoted(path)} cannot be read by everybody: ${refused}`;
+      this.#whole(path, "unreadable-file", withAdvice(message, advice), remedy);
     }
   }
 

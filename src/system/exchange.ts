@@ -65,6 +65,14 @@ export function onlyRootExchanges(path: ByteString): boolean {
 export const closeFirst = (path: ByteString): ByteString =>
   `first let root alone write the directories above ${display(path)}`;
 
+/** True for advice in words, such as the step before a command, or what to change in a directory of accounts: nothing to type. */
+export const isInWords = (advice: ByteString): boolean =>
+  /^(?:first let|give the account|set its) /.test(advice);
+
+/** A message with what to do: a command, or words. */
+export const withAdvice = (message: ByteString, advice: ByteString): ByteString =>
+  `${message}; ${isInWords(advice) ? "" : "fix it with: "}${advice}`;
+
 /** What to advise for `path`, which `command` names: that if root may type it, also as the remedy; else the step before it. */
 export function adviceAt(path: ByteString, command: ByteString) {
   return withRightsOf(undefined, () => onlyRootExchanges(path))

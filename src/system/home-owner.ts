@@ -24,11 +24,12 @@ function accountsOf(uid: number): readonly Home[] {
 
 type AccountsOf = (uid: number) => readonly Home[];
 
-/** The account that owns a directory which is its home, or in its home, and its home without detours. */
-function homeAround(path: ByteString, others: AccountsOf): Home | undefined {
+/** The account that owns what is its home, or in its home, and its home without detours; not `own`, a name. */
+function homeAround(path: ByteString, others: AccountsOf, own?: ByteString): Home | undefined {
   const uid = statIfPresent(AT_FDCWD, path)?.uid;
   if (uid === undefined || uid === 0) return undefined;
   for (const { name, home } of [...accountsOf(uid), ...others(uid)]) {
+    if (name === own) continue;
     const plain = normalPath(home);
     const jail = splitHome(home)?.jail;
     const livesHere = jail !== undefined && normalPath(jail) === path;
@@ -41,14 +42,15 @@ function homeAround(path: ByteString, others: AccountsOf): Home | undefined {
 /**
  * Why root should not take a directory of the host from its owner, printable, and whose home that is; undefined if root may.
  * `home` is undefined if it is unknown, because a name service does not answer. An account that lives in the jail at `path`
- * does not count. `others`: accounts of a uid in a jail.
+ * does not count, and neither does the one with the name `own`. `others`: accounts of a uid in a jail.
  */
 export function whoseHome(
   path: ByteString,
   others: AccountsOf = () => [],
+  own?: ByteString,
 ): { why: string; home: ByteString | undefined } | undefined {
   try {
-    const around = homeAround(path, others);
+    const around = homeAround(path, others, own);
     return around && { why: `it is in the home of ${quoted(around.name)}`, home: around.home };
   } catch (error) {
     if (!isReported(error)) throw error;

@@ -9,8 +9,9 @@ import type { Group } from "../system/accounts.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireGroups } from "./groups.ts";
 import { describeKeys, type KeyLine, type KeyMerge } from "./key-lines.ts";
-import { KEYS_FILE, type KeyPlace, readPublicKeys, writeKeys } from "./keys.ts";
+import { KEYS_FILE, type KeyPlace, writeKeys } from "./keys.ts";
 import { describePolicy, planPolicy, requireServices, writePolicy } from "./policy.ts";
+import { readPublicKeys } from "./read-keys.ts";
 
 /** Options of jk_addjailuser and jk_jailuser for groups, keys and services. */
 export const ACCESS_OPTIONS = {

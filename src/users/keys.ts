@@ -2,10 +2,9 @@ import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { fstat, openAt, readAllFd, type Stat, sameFile, statIfPresent, withFd } from "../../ffi/files.ts";
-import { absolute } from "../../ffi/guard.ts";
 import { quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { JailkitError } from "../cli/error.ts";
+import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { chmodPath } from "../jail/fs/attributes.ts";
 import { makeDirectoryIn } from "../jail/fs/directories.ts";
 import { isIn, lookUp, readJailFile, withTree } from "../jail/fs/look.ts";
@@ -28,17 +27,8 @@ import { asUser } from "../system/as-user.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { endSessions } from "../system/processes.ts";
-import {
-  KEYS_LIMIT,
-  type KeyLine,
-  type KeyMerge,
-  mergeKeys,
-  parsePublicKeys,
-  readStandardInput,
-  tooLong,
-  withLinesOf,
-  withoutKeys,
-} from "./key-lines.ts";
+import { othersWrite } from "../system/sshd/strict-modes.ts";
+import { type KeyLine, type KeyMerge, mergeKeys, withLinesOf, withoutKeys } from "./key-lines.ts";
 import { inPlaceOfOther, otherHomeAdvice } from "./own-home.ts";
 
 const DIRECTORY = ".ssh";
@@ -48,28 +38,6 @@ export const KEYS_FILE: ByteString = `${DIRECTORY}/${FILE}`;
 
 // A user may have made theirs as large as they like.
 const EXISTING_LIMIT = 1 << 20;
-
-function readKeyFile(file: ByteString, what: ByteString): ByteString {
-  try {
-    return withFd(openAt(C.AT_FDCWD, absolute(file), C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY), (fd) => {
-      const stat = fstat(fd);
-      const other = "is not a regular file; with - the keys come from standard input";
-      if (!isRegular(stat)) throw new JailkitError("bad-key", 1, `${what} ${other}`);
-      if (stat.size > KEYS_LIMIT) throw tooLong(what);
-      return fromBytes(readAllFd(fd, KEYS_LIMIT));
-    });
-  } catch (error) {
-    if (error instanceof JailkitError) throw error;
-    const message = `--authorized-key: cannot read ${quoted(file)}: ${describeError(error)}`;
-    throw new JailkitError("bad-key", 1, message);
-  }
-}
-
-/** The public keys in a file, or in standard input for `-`. Throws JailkitError "bad-key". */
-export function readPublicKeys(file: ByteString): KeyLine[] {
-  const what = `--authorized-key: ${file === "-" ? "standard input" : quoted(file)}`;
-  return parsePublicKeys(file === "-" ? readStandardInput() : readKeyFile(file, what), what);
-}
 
 function refuse(root: JailRoot, path: ByteString, why: string, remedy?: string): JailkitError {
   const message = `${quoted(hostPath(root, path))} ${why}`;
@@ -185,6 +153,26 @@ function readExisting(place: KeyPlace, directory: Directory): { text: ByteString
   });
 }
 
+/** Those of .ssh and authorized_keys that others can write: sshd(8) accepts no key there, but would after a change of the modes. */
+function openToOthers({ user }: KeyPlace, directory: Directory, file: Stat | undefined): ByteString[] {
+  const isOpen = (stat: Stat) => othersWrite(stat, user.uid);
+  const keys = file !== undefined && isOpen(file) ? [joinPath(directory.path, FILE)] : [];
+  return isOpen(directory.stat) ? [directory.path, ...keys] : keys;
+}
+
+/** The error of adding a key to what others can write. */
+function openError(place: KeyPlace, [open = "", ...others]: readonly ByteString[]): JailkitError {
+  const { root, home } = place;
+  const onHost = (path: ByteString) => hostPath(root, path);
+  const { advice } = asUser(actor(place), "chmod go-w", ...[open, ...others].map(onHost));
+  const fix = readFirst(onHost(joinPath(home, KEYS_FILE))) + advice;
+  return refuse(
+    root,
+    open,
+    `can be written by others, whose keys would become valid: no key is written there; ${fix}`,
+  );
+}
+
 function openExisting({ root, user }: KeyPlace, directory: Directory, path: ByteString): number {
   try {
     return openAt(directory.fd, FILE, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
@@ -203,10 +191,14 @@ function changed(root: JailRoot, path: ByteString): JailkitError {
 
 /**
  * Plans to add keys to the authorized_keys of a home; writes nothing. Throws JailkitError "keys-not-written" if that is
- * impossible: no home, a symbolic link, or a file that is not the user's own.
+ * impossible: no home, a symbolic link, a file that is not the user's own, or one that others can write.
  */
-export const planKeys = (place: KeyPlace, keys: readonly KeyLine[]): KeyMerge =>
-  readable(place, mergeKeys(keysText(place), keys));
+export function planKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
+  const { text, open } = readKeys(place);
+  const merge = readable(place, mergeKeys(text, keys));
+  if (merge.added > 0 && open.length > 0) throw openError(place, open);
+  return merge;
+}
 
 /** The same, unless the file would not be read again: no key could be taken out of it later. */
 function readable<T extends Pick<KeyMerge, "text">>({ root, home }: KeyPlace, merge: T): T {
@@ -214,12 +206,17 @@ function readable<T extends Pick<KeyMerge, "text">>({ root, home }: KeyPlace, me
   throw refuse(root, joinPath(home, KEYS_FILE), `would be longer than ${EXISTING_LIMIT} bytes`);
 }
 
-/** The text of the authorized_keys of a home, "" if it is missing. Throws as planKeys does. */
-export function keysText(place: KeyPlace): ByteString {
+/** The text of the authorized_keys of a home, "" if it is missing. Throws JailkitError "keys-not-written" if it cannot be read. */
+export const keysText = (place: KeyPlace): ByteString => readKeys(place).text;
+
+function readKeys(place: KeyPlace): { text: ByteString; open: readonly ByteString[] } {
   return withHome(place, (home) => {
     const directory = openKeyDirectory(place, home);
-    if (directory === undefined) return "";
-    return inKeyDirectory(place, directory, () => readExisting(place, directory))?.text ?? "";
+    if (directory === undefined) return { text: "", open: [] };
+    return inKeyDirectory(place, directory, () => {
+      const existing = readExisting(place, directory);
+      return { text: existing?.text ?? "", open: openToOthers(place, directory, existing?.stat) };
+    });
   });
 }
 
@@ -245,26 +242,32 @@ export function planSkeletonKeys(skeleton: ByteString, keys: readonly KeyLine[])
 
 /**
  * Adds the missing keys to .ssh/authorized_keys of a home: the directory is the user's, 0700, and the file too, 0600; its
- * content stays. The user may change the home meanwhile: no link is followed, and files that are not the user's own are
- * neither read nor written. Throws as planKeys does.
+ * content stays, and is nothing that others could have written. The user may change the home meanwhile: no link is followed, and
+ * files that are not the user's own are neither read nor written. Throws as planKeys does.
  */
 export const writeKeys = (place: KeyPlace, keys: readonly KeyLine[]): KeyMerge =>
   changeKeys(place, (text) => mergeKeys(text, keys));
 
-/** Removes the lines of keys from .ssh/authorized_keys of a home, and returns how many. Throws as writeKeys does. */
+/**
+ * Removes the lines of keys from .ssh/authorized_keys of a home, and returns how many. What others can write keeps its mode.
+ * Throws as keysText does.
+ */
 export function removeKeys(place: KeyPlace, keys: ReadonlySet<ByteString>): number {
   const change = (text: ByteString) => withoutKeys(text, keys);
   return change(keysText(place)).removed === 0 ? 0 : changeKeys(place, change).removed;
 }
 
-/** Gives keys that are there the options of these; how many lines changed. Throws as addKeys does. */
+/** Gives keys that are there the options of these, as removeKeys removes them; how many lines changed. */
 export function setKeyOptions(place: KeyPlace, keys: readonly KeyLine[]): number {
   const change = (text: ByteString) => withLinesOf(text, keys);
   return change(keysText(place)).count === 0 ? 0 : changeKeys(place, change).count;
 }
 
+/** The new text, and how many keys are new in it. */
+type NewKeys = Pick<KeyMerge, "text"> & Partial<Pick<KeyMerge, "added">>;
+
 /** Changes the file by a pure function of its text. */
-function changeKeys<T extends Pick<KeyMerge, "text">>(place: KeyPlace, change: (text: ByteString) => T): T {
+function changeKeys<T extends NewKeys>(place: KeyPlace, change: (text: ByteString) => T): T {
   const { root, user } = place;
   return withHome(place, (home) => {
     let directory = openKeyDirectory(place, home);
@@ -278,7 +281,7 @@ function changeKeys<T extends Pick<KeyMerge, "text">>(place: KeyPlace, change: (
   });
 }
 
-function writeIn<T extends Pick<KeyMerge, "text">>(
+function writeIn<T extends NewKeys>(
   place: KeyPlace,
   directory: Directory,
   change: (text: ByteString) => T,
@@ -287,14 +290,18 @@ function writeIn<T extends Pick<KeyMerge, "text">>(
   const existing = readExisting(place, directory);
   const merge = readable(place, change(existing?.text ?? ""));
   if (merge.text === undefined) return merge;
-  // sshd(8) ignores keys in a directory that others can write.
-  if ((directory.stat.mode & 0o7777) !== 0o700) chmodPath(directory.fd, 0o700);
+  const open = openToOthers(place, directory, existing?.stat);
+  const isOpen = open.length > 0;
+  if (isOpen && (merge.added ?? 0) > 0) throw openError(place, open);
+  if (!isOpen && (directory.stat.mode & 0o7777) !== 0o700) chmodPath(directory.fd, 0o700);
   const now = statIfPresent(directory.fd, FILE);
   const same =
     now === undefined || existing === undefined ? now === existing?.stat : isSame(now, existing.stat);
   const path = joinPath(directory.path, FILE);
   if (!same) throw changed(root, path);
-  const attributes = { mode: 0o600, uid: user.uid, gid: user.gid };
+  // With another mode, sshd(8) would accept the lines of others.
+  const mode = isOpen ? (existing?.stat.mode ?? 0) & 0o777 : 0o600;
+  const attributes = { mode, uid: user.uid, gid: isOpen ? (existing?.stat.gid ?? user.gid) : user.gid };
   const options = { replace: existing !== undefined };
   const spot = { root, parent: directory, name: FILE };
   const placement = putFileIn(spot, toBytes(merge.text), attributes, options);

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
@@ -6,7 +7,7 @@ import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { isJailsOwn, moveToHome, otherHomeInDirectory, usualHome } from "../jail/accounts/home-place.ts";
 import { isIn, lookUp } from "../jail/fs/look.ts";
-import { hostPath, isLink, type JailRoot } from "../jail/fs/walk.ts";
+import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { holdsJail } from "../jail/record/registry.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
@@ -16,18 +17,21 @@ import { whoseHome } from "../system/home-owner.ts";
 import { dirsEqual } from "../system/separator.ts";
 
 /**
- * As whoseHome, of a path of the host; accounts that only the jail has count, too. `own`: the name of one that does not: its
- * line in the jail may have another uid.
+ * As whoseHome, of a path of the host; accounts that only the jail has count, too. `own`: the name of one that does not: what is
+ * in the place of its home may be its own file, and its line in the jail may have another uid.
  */
 export const whoseHomeIn = (
   root: JailRoot,
   path: ByteString,
   own?: ByteString,
 ): ReturnType<typeof whoseHome> =>
-  whoseHome(path, (uid) =>
-    readJailAccounts(root).users.flatMap(({ name, uid: its, home }) =>
-      its === uid && name !== own ? [{ name, home: hostPath(root, home) }] : [],
-    ),
+  whoseHome(
+    path,
+    (uid) =>
+      readJailAccounts(root).users.flatMap(({ name, uid: its, home }) =>
+        its === uid ? [{ name, home: hostPath(root, home) }] : [],
+      ),
+    own,
   );
 
 /** How an account gets the usual home, where its own is not for it alone, and the command if there is one. */
@@ -62,6 +66,13 @@ export function linkedHome({ name }: Pick<PasswdEntry, "name">, root: JailRoot, 
     ? moveToHome(root.path, target, name)
     : `usermod -d ${shellWord(target)} ${operands(name)}`;
   return { message: `${is}: give the account the home where it leads: ${remedy}`, remedy };
+}
+
+/** Why what is in the place of a home is none, printable, and whether its user may have put it there. */
+export function whyNotHome(stat: Stat, { uid }: Pick<PasswdEntry, "uid">): string {
+  if (isDirectory(stat)) return `belongs to uid ${stat.uid}, not to the user`;
+  const what = `is not a directory, but a ${isLink(stat) ? "symbolic link" : "file"}`;
+  return stat.uid === uid ? `${what} of its user` : what;
 }
 
 /** What to do about a home that belongs to somebody else. */

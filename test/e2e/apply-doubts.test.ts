@@ -106,6 +106,20 @@ test("of a home with which nobody can log in, with what helps", () => {
   }
 });
 
+test("of such a home that is there before its account", () => {
+  m.must(["install", "-d", "-o", "5007", "-g", "5005", "-m", "0755", `${J}/web`]);
+  declare(user("weber", "home = /web\nuid = 5007\nshell = /bin/bash\n"));
+  const said = (...options: string[]) =>
+    m.run(["jailkit", "apply", ...options]).stderr.match(/weber cannot log in, .*/g) ?? [];
+  const planned = said("--check");
+  expect(planned).toEqual([expect.stringContaining(`path ${J}/./web does not have group owner 100, `)]);
+  expect(said()).toEqual(planned);
+  expect(said("--check")).toEqual(planned);
+  m.must(["sh", "-ec", planned[0]?.split("; fix it with: ")[1] ?? "false"]);
+  expect(said("--check")).toEqual([]);
+  expect(m.run(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "weber" }).status).toBe(0);
+});
+
 test("of such a home that is to move into the jail", () => {
   m.addUser("mover", { createHome: true, home: "/home/mover" });
   m.must(["chmod", "0770", "/home/mover"]);

@@ -87,6 +87,63 @@ describe("no user prevents by the own authorized_keys", () => {
   });
 });
 
+describe("what others could have put into an authorized_keys becomes valid by no run", () => {
+  const DIRECTORY = `${J}/home/eve/.ssh`;
+  const foreign =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDq1pXvbyL0NtGuRJSzuJ1vmkDYbZaTM0dH0yKXaD8rF of somebody";
+
+  test.each([
+    ["the file is open to all", KEY_FILE, 0o666],
+    ["the file is open to a group of others", KEY_FILE, 0o660],
+    ["its directory is open to all", DIRECTORY, 0o777],
+  ])("%s", (_, path, mode) => {
+    declare("shell = /bin/bash\n");
+    m.must(["jailkit", "apply", "--prune"]);
+    m.write(KEY_FILE, `${KEYS[0]}\n${foreign}\n`, { owner: [m.ids("eve").uid, 0] });
+    m.chmod(KEY_FILE, 0o600);
+    m.chmod(path, mode);
+    const seen = () => [m.read(KEY_FILE), m.stat(DIRECTORY)?.mode, m.stat(KEY_FILE)?.mode];
+    const before = seen();
+    m.write(
+      FILE,
+      `${JAIL}[user eve]\njail = ${J}\nauthorized_keys =\n  ${KEYS.join("\n  ")}\nshell = /bin/bash\ngroups = team\n`,
+    );
+    const expected = expect.objectContaining({
+      code: "keys-not-written",
+      message: expect.stringContaining(`'${path}' can be written by others, whose keys would become valid`),
+    });
+    expect(linesOf(m, "--check").summary.problems).toEqual([expected]);
+    const { status, summary, changes } = linesOf(m);
+    expect([status, summary.problems]).toEqual([1, [expected]]);
+    expect(changes.map((one) => `${one.status} ${one.text}`)).toEqual([
+      "done + user eve: groups team (it is not a member)",
+    ]);
+    expect([linesOf(m).status, seen()]).toEqual([1, before]);
+    const by = m.run(["jk_jailuser", "-n", "-j", J, "--authorized-key", "-", "eve"], {
+      stdin: `${KEYS[1]}\n`,
+    });
+    expect([by.status, by.stderr]).toEqual([1, expect.stringContaining("can be written by others")]);
+    expect(seen()).toEqual(before);
+
+    // A key is taken out all the same, and the rest does not become valid by that.
+    m.write(FILE, `${JAIL}[user eve]\njail = ${J}\nauthorized_keys = ${KEYS[1]}\nshell = /bin/bash\n`);
+    expect(linesOf(m, "--prune").changes.map((one) => `${one.status} ${one.text.split(" (")[0]}`)).toEqual([
+      "done - user eve: groups team",
+      `done - user eve: keys ${FINGERPRINTS[0]}`,
+    ]);
+    expect(seen()).toEqual([`${foreign}\n`, ...before.slice(1)]);
+
+    const [, remedy = "false"] =
+      /read \S+ first, for others could write it; then: (.*)$/.exec(
+        linesOf(m).summary.problems[0]?.message ?? "",
+      ) ?? [];
+    m.must(["sh", "-c", remedy]);
+    expect(did(m)).toEqual(["done + user eve: keys 1 of 1 (not in its authorized_keys)"]);
+    expect(seen()).toEqual([`${foreign}\n${KEYS[1]}\n`, 0o40700, 0o100600]);
+    m.remove(DIRECTORY);
+  });
+});
+
 test("a lease of a user on the own authorized_keys keeps nothing waiting, and the message says what ends it", async () => {
   declare("shell = /bin/bash\n");
   m.must(["jailkit", "apply"]);

@@ -229,7 +229,9 @@ describe("so it is in a jail", () => {
     m.write(FILE, KEEP + carl);
     const { message } = problemOf() ?? {};
     const forget = `jailkit forget --with-users ${J}`;
-    expect(message).toEndWith(`; if it is on another file system, that is to be mounted; if it was deleted: ${forget}`);
+    expect(message).toEndWith(
+      `; if it is on another file system, that is to be mounted; if it was deleted: ${forget}`,
+    );
     m.must(forget.split(" "));
     expect(linesOf(m)).toMatchObject({ status: 0 });
     expect(uidOf("carl")).toBe(uid);

@@ -169,3 +169,33 @@ test("a home behind a link of root's in the jail is named where it is, and the l
   m.run(["jk_jailuser", "--unjail", "--jail-side-only", "-j", J, "linked"]);
   m.remove("/var/lib/jailkit/declared.json");
 });
+
+test.each([
+  ["a symbolic link", "ln -s /etc"],
+  ["a file", "touch"],
+])(
+  "what a user has put in the place of the own home is that, and not in the home of another: %s",
+  (what, put) => {
+    const home = `${J}/home/mia`;
+    m.write(FILE, `${JAIL}${user("mia")}`);
+    m.must(["jailkit", "apply"]);
+    m.must(["chmod", "1777", `${J}/home`]);
+    m.must(["sh", "-c", `mv ${home} ${home}.own && ${put} ${home}`], { user: "mia" });
+    const told = () => linesOf(m).summary.problems;
+    const start = `user mia: '${home}' is not a directory, but ${what} of its user: logins are refused; keep it under another name, and create a new one: `;
+    expect(told()).toEqual([
+      expect.objectContaining({
+        ...{ code: "foreign-home", remedy: null },
+        message: `${start}first let root alone write the directories above ${home}`,
+      }),
+    ]);
+    m.must(["chmod", "0755", `${J}/home`]);
+    const [{ message, remedy } = { message: "", remedy: null }] = told();
+    expect(message).toBe(start + remedy);
+    m.must(["sh", "-c", remedy ?? "false"]);
+    expect([told(), m.stat(home)?.uid]).toEqual([[], m.ids("mia").uid]);
+    m.must(["userdel", "mia"]);
+    m.must(["sh", "-c", `rm -rf ${home}* && sed -i /^mia:/d ${J}/etc/passwd`]);
+    m.remove("/var/lib/jailkit/declared.json");
+  },
+);

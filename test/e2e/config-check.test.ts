@@ -146,6 +146,28 @@ describe("jailkit config check", () => {
     }
   });
 
+  test.each(["jails.d", "jails.d/", "jk_lsh.d", "my-jails"])(
+    "moves no directory that is named away: %s",
+    async (name) => {
+      const folder = mkdtempSync(`${tmpdir()}/config-named-`);
+      try {
+        const directory = `${folder}/${name}`;
+        chmodSync(folder, 0o755);
+        mkdirSync(directory);
+        writeFileSync(`${folder}/${name}/one.ini`, "");
+        expect(await run("check", directory)).toEqual({
+          ...{
+            status: 2,
+            lines: [],
+            errors: [`jailkit config: ${directory} is a directory: name the files in it`],
+          },
+        });
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+  );
+
   test("exits with 2 if a file cannot be read or has an unknown name", async () => {
     const wrong = [
       [],

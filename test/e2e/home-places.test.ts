@@ -209,7 +209,7 @@ test("no command moves the home of another account, also if the jail has no line
 test.each([
   ["0711", "is a symbolic link .*; name its target instead$"],
   // What the user cannot reach is not looked at. The home's mode is what the machine gives to new ones.
-  ["0700", "Permission denied; fix it with: first let root alone write the directories above "],
+  ["0700", "Permission denied; first let root alone write the directories above "],
 ])("a home behind a link in a home with mode %s: a login is refused, no command advised", (mode, why) => {
   const name = newName();
   m.must(["jk_addjailuser", "-j", J, name]);

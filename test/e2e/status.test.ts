@@ -384,6 +384,15 @@ describe("what else needs attention", () => {
       `shared cannot log in, path ${place("shared")} is group`,
     );
     expect(page().stdout).toMatch(/^home +shared +chmod g-w \S+$/m);
+    // What is in words is no command.
+    m.must(["chmod", "1777", `${jail}/home`]);
+    expect(found()).toEqual(
+      ["open", "shared", "foreign"].map((name) => ["home", name, `jailkit explain ${name}`]),
+    );
+    for (const { message, subject } of report().findings)
+      expect(message).toEndWith(`; first let root alone write the directories above ${place(subject ?? "")}`);
+    expect(page().stdout).not.toContain("first let");
+    m.must(["chmod", "0755", `${jail}/home`]);
     for (const { command } of report().findings) m.must(["sh", "-ec", command]);
     expect(found()).toEqual([]);
     for (const name of names) m.must(["jk_jailuser", "--unjail", "-m", "-s", "/bin/sh", name]);

@@ -190,6 +190,26 @@ describe("one command", () => {
 });
 
 describe("keys", () => {
+  test("that others could have written do not let them in: no key is added until they were looked at", () => {
+    expect(add(["--authorized-key", "/root/one.pub", "--policy", "rsync", "lax"]).status).toBe(0);
+    // As another user of the jail could.
+    m.write(keysOf("lax"), publicKey("two"), { owner: [m.ids("lax").uid, m.ids("lax").gid] });
+    m.chmod(keysOf("lax"), 0o666);
+    const given = () => move(["--authorized-key", "/root/rsa.pub", "lax"]);
+    const { status, stderr } = given();
+    expect(ssh("lax", "two", "rsync", "--version").status).toBe(255);
+    expect([status, stderr]).toEqual([
+      ...[
+        1,
+        expect.stringContaining(`'${keysOf("lax")}' can be written by others, whose keys would become valid`),
+      ],
+    ]);
+    const [, remedy = "false"] = /first, for others could write it; then: (.*)/.exec(stderr) ?? [];
+    m.must(["sh", "-c", remedy]);
+    expect(given().status).toBe(0);
+    expect(ssh("lax", "rsa", "rsync", "--version").status).toBe(0);
+  });
+
   test("for a home that is somebody else's: what the message says to type helps", () => {
     const home = `${jail}/home/left`;
     m.mkdir(home, { owner: [4242, 100] });

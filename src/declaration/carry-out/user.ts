@@ -77,9 +77,11 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
     changeKeys: () => (said) => changeOptions(declared, means, said),
     inside: () => (said) => changeSide(declared, root, said, NO_ACCESS),
     account: (some) => (said) => {
-      if (directory) changeSide(declared, root, said, sideAccessOf(declared));
+      // Why a file of keys cannot be used is a problem of its own, and keeps nobody out of a group.
+      const wanted = some.some(({ what }) => what === "keys") ? declared : { ...declared, keys: [] };
+      if (directory) changeSide(declared, root, said, sideAccessOf(wanted));
       else if (some.some(isCreation)) createWhole(user, means, said);
-      else changeAccount(declared, means, said);
+      else changeAccount(wanted, means, said);
     },
     comment:
       () =>

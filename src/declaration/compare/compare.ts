@@ -172,7 +172,7 @@ function foreseen(compared: UserComparison, planned: Planned, foresight: UserFor
   const asked = compared.onlyTakes ? taking(compared.changes) : compared.changes;
   if (asked.length === 0 && compared.fault !== undefined) return compared;
   try {
-    return { ...compared, moves: foresight.require(planned) };
+    return { ...compared, ...foresight.require(planned) };
   } catch (error) {
     return withFault(compared, { ...about, ...faultText(error) });
   }

@@ -10,6 +10,7 @@ import { recall } from "../../users/account-record.ts";
 import { holdsText, otherHomeIn } from "../../users/home-along.ts";
 import { homeIdIn, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
+import { mountIn } from "../other-things.ts";
 
 /** What --prune does with a user of a jail. */
 export interface Fate {
@@ -21,7 +22,7 @@ export interface Fate {
   readonly how: "removed" | "out" | "line" | "stays";
   /** The directory that goes with it, as the jail sees it. */
   readonly home: ByteString | undefined;
-  /** What of another user is in the home, which stays therefore; printable. */
+  /** What of another user, or which mount, is in the home, which stays therefore; printable. */
   readonly holds?: ByteString | undefined;
   /** The home that stays when the account is removed, and nobody has its uid any more. */
   readonly stays?: KeptHome | undefined;
@@ -66,7 +67,7 @@ export function fateOf(
     // Somebody may have made another one there, or brought it back from a backup.
     const isKnown = samenessOf(once.homeId, homeIdIn(root, home, user.uid)) === "same";
     const goes = deleteHomes && isOurs && isKnown && stat?.uid === user.uid && isDirectory(stat);
-    const holds = goes ? homeIn(root, home, user, others) : undefined;
+    const holds = goes ? (mountIn(root.path, home) ?? homeIn(root, home, user, others)) : undefined;
     if (goes && holds === undefined) return { how: "removed", home };
     const kept = { name, uid: user.uid, home: joinHome(root.path, home), created: isOurs && isKnown };
     const stays = stat?.uid === user.uid ? kept : undefined;

@@ -5,6 +5,7 @@ import { normalPath, parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { homeOfOther } from "../../jail/accounts/home-place.ts";
 import { asidePath } from "../../jail/fs/home-aside.ts";
@@ -37,6 +38,7 @@ import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.
 import { type Machine, requireOwnDropIn } from "./machine.ts";
 import { requireOwnHome } from "./new-home.ts";
 import { newUid } from "./returning.ts";
+import type { UserComparison } from "./user-state.ts";
 
 /** What is planned for a user. */
 export interface Planned {
@@ -87,38 +89,45 @@ export class UserForesight {
 
   /**
    * Throws the JailkitError with which the changes of a user would fail, or that the jail lacks the shell of one without.
-   * Returns the account, if its home moves into the jail.
+   * Returns the account, if its home moves into the jail, or is there before a new account.
    */
-  require(planned: Planned): PasswdEntry | undefined {
+  require(planned: Planned): Pick<UserComparison, "moves" | "doubtful"> {
     const { declared, changes } = planned;
     const { root, jail } = this.inside;
     if (changes.length === 0) {
       if (root !== undefined) this.#requireShell(root, declared.shell);
-      return undefined;
+      return {};
     }
     if (root !== undefined) this.#requireJail(root, declared);
     const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
     if (isOf("account", "home")) this.#requireOutside(declared);
     if (this.about.isCleared) {
       if (root !== undefined) this.#requireNoneStays(root, planned);
-      return undefined;
+      return {};
     }
     if (isOf("policy")) this.#requirePolicy(declared);
     if (root !== undefined) requireNotHeld(root, changes);
     if (isOf("account", "groups", "comment")) this.#requireHost(jail);
     const account = this.machine.accounts.userByName(declared.name);
-    if (account !== undefined) return this.#requireAccount(account, planned);
+    if (account !== undefined) return { moves: this.#requireAccount(account, planned) };
     if (root !== undefined) {
       const uid = newUid(declared, planned.once, this.machine.laterByUid);
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
       const values = { ...valuesOf(declared, uid, this.about.uidInstead), nonUnique };
-      planNewAccount(root, values, this.#accessOf(declared), DECLARED, this.#place, (account) =>
-        requireOwnHome(account, declared, this.machine.laterByUid),
+      const { user, jailHome } = planNewAccount(
+        root,
+        values,
+        this.#accessOf(declared),
+        DECLARED,
+        this.#place,
+        (account) => requireOwnHome(account, declared, this.machine.laterByUid),
       );
+      const home = lookUp(root, jailHome)?.stat;
+      if (home !== undefined && isDoubtfulHome(home, user)) return { doubtful: user };
     }
-    return undefined;
+    return {};
   }
 
   /** Throws JailkitError for a new account whose home is there, and is not that of one which leaves first with its home. */

@@ -9,7 +9,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { byStrictness, type KeyLine, keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
-import { type KeyPlace, keysText } from "../../users/keys.ts";
+import { type KeyPlace, keysText, planKeys } from "../../users/keys.ts";
 import { type Change, type FaultText, faultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { sumOf, union } from "../once.ts";
@@ -87,7 +87,19 @@ export function keyState(...args: Parameters<typeof readKeyState>): KeyState {
   try {
     return readKeyState(...args);
   } catch (error) {
-    return { ...NO_KEYS, fault: { ...faultText(error), due: { key: "authorized_keys" } } };
+    return { ...NO_KEYS, fault: keyFault(error) };
+  }
+}
+
+const keyFault = (error: unknown): FaultText => ({ ...faultText(error), due: { key: "authorized_keys" } });
+
+/** Why no key can be added. */
+function faultIn(plan: () => void): FaultText | undefined {
+  try {
+    plan();
+    return undefined;
+  } catch (error) {
+    return keyFault(error);
   }
 }
 
@@ -117,8 +129,21 @@ function readKeyState(
   // Nearly always; to read thousands of files would take a second.
   const former = union(formerThere, formerIn(text, sums));
   const merge = hasJustThese(lines, keys) ? undefined : mergeKeys(text, keys);
+  const added = merge?.added ?? 0;
+  const fault =
+    added === 0
+      ? undefined
+      : faultIn(() =>
+          withKeyPlace(
+            declared,
+            account,
+            () => root,
+            (place) => planKeys(place, keys),
+          ),
+        );
   return {
-    lacking: merge?.added ?? 0,
+    // What others could have written gets none. All else is done.
+    ...(fault === undefined ? { lacking: added } : { lacking: 0, fault }),
     // All of them if others may have exchanged the home for one without keys: then the run says so.
     former:
       former.length === 0 && sums.size > 0 && isExchangeable(keyHome(declared, account)) ? [...sums] : former,

@@ -18,7 +18,7 @@ import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
-import { inPlaceOfOther, linkedHome, otherHome, otherHomeAdvice } from "../../users/own-home.ts";
+import { inPlaceOfOther, linkedHome, otherHome, otherHomeAdvice, whyNotHome } from "../../users/own-home.ts";
 import { requireMountedPlace, requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";
@@ -281,10 +281,9 @@ function ownHome(
     return { home: "missing" };
   }
   const shown = hostPath(root, path);
-  const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";
   const elsewhere = otherHomeAdvice(account, root, path);
   const { advice, remedy, stays } = inPlaceOfOther(root, account, path, elsewhere);
-  const message = `${quoted(shown)} ${what}: logins are refused; ${advice}`;
+  const message = `${quoted(shown)} ${whyNotHome(stat, account)}: logins are refused; ${advice}`;
   throw new JailkitError(stays ? "bad-home" : "foreign-home", 1, message, undefined, remedy);
 }
 

@@ -7,7 +7,7 @@ import { pathComponents } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { commandAt, onlyRootWrites } from "../../system/exchange.ts";
+import { adviceAt, onlyRootWrites, withAdvice } from "../../system/exchange.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
 import { atSpot, type Spot, splitPath, spotPath } from "./look.ts";
 import {
@@ -76,12 +76,12 @@ export function requireStage(root: JailRoot, parent: Directory): Directory {
   const where = quoted(hostPath(root, parent.path));
   const what = `no home can be copied to ${where}, because users can write every directory on its mount`;
   // Users can exchange those below it.
-  const remedy = sticky || open === undefined ? undefined : commandAt(open, `chmod go-w ${operands(open)}`);
-  const advice =
-    remedy === undefined
-      ? "choose a home that is not below a directory that everybody can write"
-      : `fix it with: ${remedy}`;
-  throw new JailkitError("no-safe-place", 1, `${what}; ${advice}`, undefined, remedy);
+  const fix = sticky || open === undefined ? undefined : adviceAt(open, `chmod go-w ${operands(open)}`);
+  const message =
+    fix === undefined
+      ? `${what}; choose a home that is not below a directory that everybody can write`
+      : withAdvice(what, fix.advice);
+  throw new JailkitError("no-safe-place", 1, message, undefined, fix?.remedy);
 }
 
 /** Calls `make` with new random names until one is free, and returns that. */

@@ -68,8 +68,6 @@ function wayTo(path: ByteString): WayStep[] | undefined {
   return way.length > names.length ? way : undefined;
 }
 
-const isWritable = ({ stat }: WayStep) => (stat.mode & 0o022) !== 0;
-
 // Debian's sshd, and that of its derivatives, allows group write if the user is the only member (user-group-modes.patch).
 const isDebian = () => statIfPresent(AT_FDCWD, "/etc/debian_version", true) !== undefined;
 
@@ -82,15 +80,19 @@ function isGroupOfOne(gid: number, uid: number): boolean {
   return members.length > 0 && members.every((one) => one.uid === uid);
 }
 
+/** True if others than root and the user can write a file or directory by its mode, and sshd(8) therefore reads no keys there. */
+export function othersWrite({ mode, gid }: Pick<Stat, "mode" | "gid">, uid: number): boolean {
+  if ((mode & 0o022) === 0) return false;
+  return (mode & 0o002) !== 0 || !isDebian() || !isGroupOfOne(gid, uid);
+}
+
 type Fault = "kind" | "owner" | "mode";
 
 function faultOf(place: WayStep, isFile: boolean, uid: number): Fault | undefined {
   const { uid: owner } = place.stat;
   if (isFile && (place.stat.mode & S_IFMT) !== S_IFREG) return "kind";
   if (owner !== 0 && owner !== uid) return "owner";
-  if (!isWritable(place)) return undefined;
-  const byGroup = (place.stat.mode & 0o022) === 0o020 && isDebian() && isGroupOfOne(place.stat.gid, uid);
-  return byGroup ? undefined : "mode";
+  return othersWrite(place.stat, uid) ? "mode" : undefined;
 }
 
 const WHAT: Readonly<Record<Fault, (place: WayStep) => ByteString>> = {

@@ -494,10 +494,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there?.options", "true"]]),
   ...within("src/declaration/compare/look-keys.ts", "e2e/apply-hostile.test.ts", [
-    [
-      'return { ...NO_KEYS, fault: { ...faultText(error), due: { key: "authorized_keys" } } };',
-      "throw error;",
-    ],
+    ["return { ...NO_KEYS, fault: keyFault(error) };", "throw error;"],
   ]),
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [
     ["if (own === undefined || own.file === hostPath(root, FILE)) return;", "return;"],

@@ -291,8 +291,8 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/system/sshd/strict-modes.ts",
-    from: "(stat.mode & 0o022) !== 0;",
-    to: "(stat.mode & 0o002) !== 0;",
+    from: "if ((mode & 0o022) === 0) return false;",
+    to: "if ((mode & 0o002) === 0) return false;",
     test: "unit/strict-modes.test.ts",
   },
   {
