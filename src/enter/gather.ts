@@ -80,6 +80,8 @@ export interface Login extends Caller {
 export interface GatheredFacts extends LoginFacts {
   /** The open jail; throws if the check jail-reachable did not pass. */
   root: () => JailRoot;
+  /** Closes the jail, if it was opened. */
+  close: () => void;
   /** The host's limited shell, which must be looked up before chroot(2). */
   hostShell: () => Stat | undefined;
 }
@@ -222,7 +224,8 @@ export function gatherFacts(login: Login): GatheredFacts {
     return readSettings(caller, chrootshKeys, confineProblem, CONFIG_STATUS, log, loadSettings);
   });
   const split = memoized(() => splitHome(accountOf(caller).home));
-  const opened = memoized(() => openPlainly(required(split(), "the jail").jail));
+  let found: OpenedJail | undefined;
+  const opened = memoized(() => (found = openPlainly(required(split(), "the jail").jail)));
   const root = () => required(opened().root, "the jail");
   const home = () => required(split(), "the jail").home;
   const homeStat = memoized(() => lookUp(root(), home())?.stat);
@@ -243,6 +246,7 @@ export function gatherFacts(login: Login): GatheredFacts {
     isLocal: memoized(() => isLocal(accountOf(caller).name)),
     split,
     jail: () => opened().fact,
+    close: () => found?.root && closeJailRoot(found.root),
     jailFindings: memoized(() => jailFindings(root())),
     home: homeStat,
     homeOwner: memoized(() => homeOwner(root(), accountOf(caller), home(), homeStat())),

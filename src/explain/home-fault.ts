@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR } from "../../ffi/constants.ts";
-import { attempt } from "../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
@@ -12,7 +11,7 @@ import { CONFIG_FILE, type GatheredFacts, gatherFacts, type Login } from "../ent
 import { HOST_CHECKS } from "../enter/login/host-checks.ts";
 import { IN_JAIL_CHECKS } from "../enter/login/in-jail-checks.ts";
 import { nearestDirectory } from "../jail/fs/nearest.ts";
-import { closeJailRoot, hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
+import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { type Group, groupIdsOf, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
 import { isInWords, withAdvice } from "../system/exchange.ts";
@@ -104,9 +103,7 @@ function withFacts<T>(login: Login, use: (facts: GatheredFacts) => T): T {
   try {
     return use(facts);
   } finally {
-    // An account of a directory may be in no jail yet.
-    const root = facts.split() === undefined ? undefined : attempt(facts.root);
-    if (root !== undefined) closeJailRoot(root);
+    facts.close();
   }
 }
 

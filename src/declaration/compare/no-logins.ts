@@ -40,8 +40,9 @@ export function noLoginsIn(
   { declared, users }: Declared,
   machine: Machine,
 ): Note[] {
-  if (users.length === 0) return [];
-  const visitors = users.map((user) => visitorOf(user, machine));
+  // Of an account that no service tells, the user says so.
+  const visitors = users.flatMap((user) => answered(() => visitorOf(user, machine)) ?? []);
+  if (visitors.length === 0) return [];
   const found = answered(() => {
     if (root !== undefined) return machine.noLogins.in(root, visitors);
     // By what it comes into.
