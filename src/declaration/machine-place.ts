@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
@@ -77,6 +78,9 @@ export function reportPlace(
   if (foreign !== undefined)
     report(section, "error", foreign.code, `${quoted(name)} ${foreign.message}`, { kind: "none" });
   else if (fault?.code === "in-another-jail") {
+    const there = splitHome(account.home)?.jail ?? "";
+    // The same jail by another path, which is an error of the jail.
+    if (answered(() => facts.placeOf(normalPath(there)) === facts.placeOf(jail)) === true) return;
     const fix: Fix = { kind: "command", text: fault.remedy };
     report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);
   } else if (fault !== undefined) {

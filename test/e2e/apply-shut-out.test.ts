@@ -74,6 +74,13 @@ test("in a directory that some users can pass, by their groups, or not, by an AC
   warned(jail, "carl cannot pass /mnt/team: no login works", "setfacl -m u:4100:x /mnt/team", "carl");
 });
 
+test("not in a directory that a new account can pass by its primary group", () => {
+  m.mkdir("/mnt/users", { mode: 0o750 });
+  m.must(["chgrp", "users", "/mnt/users"]);
+  declare("/mnt/users/j", { anna: "" });
+  expect([said("--check"), said(), said(), login("anna")]).toEqual([[], [], [], 0]);
+});
+
 test("with a directory for homes that users cannot pass", () => {
   const jail = "/srv/homes";
   declare(jail, { anna: "", bob: "home = /web/bob\n" });

@@ -91,6 +91,17 @@ test("nor where a home of its own is mounted, whose mount point is root's", () =
   expect(m.list(`${J}/home/bob`)).toEqual([]);
 });
 
+test("nor in a new jail: what helps makes the mount point, which is not there yet", () => {
+  m.remove(J);
+  mountPoint(`${J}/home`);
+  m.write(FILE, JAIL + user("carl"));
+  const remedy = `mkdir -p ${J}/home && mount ${J}/home`;
+  expect(problems()).toEqual([notMounted("carl", `${J}/home/carl`, remedy)]);
+  sh(remedy);
+  expect(linesOf(m)).toMatchObject({ status: 0, summary: { problems: [] } });
+  expect(m.list("/root/data")).toEqual(["carl"]);
+});
+
 test("no home moves there", () => {
   make(`${J}/home`);
   sh(`umount ${J}/home; useradd -m -d /home/dan dan`);

@@ -177,6 +177,19 @@ describe("two paths of one directory in declarations", () => {
     m.remove("/root/x.ini");
   });
 
+  test("a user of the one is in no other jail than the one that is declared, and waits for it", () => {
+    bind(web, alias);
+    const before = ["web1", "bind"].map((one) => [file(one), m.read(file(one))] as const);
+    m.write(file("web1"), "");
+    m.write(file("bind"), declares(alias, "w1"));
+    expect(linesOf(m, "--check").summary.problems.map(({ code }) => code)).toEqual([
+      "another-jail",
+      "waits-for-jail",
+    ]);
+    expect(checked().map(([, , code]) => code)).toEqual(["another-jail"]);
+    for (const [one, text] of before) m.write(one, text);
+  });
+
   test("are an error of both if neither has a record", () => {
     m.write(file("bind"), ["a", "b"].map((one) => `[jail /srv/${one}/new]\nsections = uidbasics\n`).join(""));
     bind("/srv/a", "/srv/b");

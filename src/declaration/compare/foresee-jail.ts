@@ -116,6 +116,12 @@ function requireNoneHidden(jail: ByteString, created: ReadonlySet<string>): void
   if (hidden !== undefined) throw hidden;
 }
 
+/** The same for a home in a jail that does not exist yet. */
+function requireNoneMounted(jail: ByteString, home: ByteString): void {
+  const hidden = unmountedPlace({ path: jail }, [normalPath(home)]);
+  if (hidden !== undefined) throw hidden;
+}
+
 /** The directories above files that come into a jail. */
 function* directoriesOf(jail: ByteString, created: ReadonlySet<string>): Generator<ByteString> {
   // The lines of directories that were live go before.
@@ -269,6 +275,7 @@ function foreseeUser(
     return isLive || [path, ...(real === undefined ? [] : [real])].some((one) => paths.has(jsonText(one)));
   };
   try {
+    if (root === undefined) requireNoneMounted(jail, user.declared.home);
     requireFreeHome(user, jail, accounts);
     if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED, root), { jail });
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);

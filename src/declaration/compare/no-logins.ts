@@ -6,6 +6,7 @@ import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { isHostDirectory } from "../../system/host-files.ts";
 import { groupOf } from "../../users/groups.ts";
 import { homeFor } from "../../users/jail-side.ts";
+import { DEFAULT_GROUP } from "../../users/new-account.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { Note } from "./former-jails.ts";
 import type { Machine } from "./machine.ts";
@@ -21,7 +22,7 @@ function visitorOf(user: DeclaredUser, { accounts, facts }: Machine): Visitor {
   const uid = account?.uid ?? user.uid;
   const rights = () => ({
     uid: uid ?? NOBODY,
-    gid: account?.gid ?? NOBODY,
+    gid: account?.gid ?? groupOf(DEFAULT_GROUP, accounts)?.gid ?? NOBODY,
     groups: [
       ...(account === undefined ? [] : facts.groupsOf(account)),
       ...groups.flatMap((word) => groupOf(word, accounts)?.gid ?? []),

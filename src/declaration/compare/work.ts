@@ -41,7 +41,10 @@ export function withJailFault(work: JailWork, why: FaultText, isClosed = false):
     fault: { ...about, ...why },
     users: users.map((user): UserWork => {
       const { fault, changes, declared } = user;
-      const waits = fault === undefined ? isClosed || changes.length > 0 : fault.cause?.jail === jail;
+      // By the other path, the account is in this jail.
+      const isTwins = why.code === "another-jail" && fault?.code === "in-another-jail";
+      const waits =
+        fault === undefined ? isClosed || changes.length > 0 : isTwins || fault.cause?.jail === jail;
       if (!waits) return user;
       const of = { of: "user", name: declared.name, jail } as const;
       return { ...user, onlyTakes: true, fault: { ...of, ...waitsFor(jail, why) } };

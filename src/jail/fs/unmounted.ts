@@ -1,8 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { isMissing } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { onlyRootExchanges } from "../../system/exchange.ts";
 import { hostText } from "../../system/host-files.ts";
 import { below } from "../../system/mountinfo.ts";
 import { fstabFields, fstabPlace, isKernelType, mountsText, mountTypes } from "../../system/mounts.ts";
@@ -52,11 +54,15 @@ export const unmountedAbove = (path: ByteString, known: Known): ByteString[] => 
   return pointsOf(unmounted((real) => isAt(path, real) || isAt(known.realOf(path), real), known));
 };
 
-/** The same of those below it whose file systems may have files of users: not proc(5) and the like, or one that begins empty. */
+/**
+ * The same of those below it whose file systems may have files of users: not proc(5) and the like, one that begins empty, or
+ * that of a disc.
+ */
 export const unmountedBelow = (path: ByteString, known: Known): ByteString[] =>
   pointsOf(
     unmounted(
-      (real, type) => (below(real, path) ?? "") !== "" && !(isKernelType(type) || type === "tmpfs"),
+      (real, type) =>
+        (below(real, path) ?? "") !== "" && !(isKernelType(type) || ["tmpfs", "iso9660"].includes(type)),
       known,
     ),
   );
@@ -110,7 +116,11 @@ export function mountRemedy(path: ByteString): ByteString | undefined {
   return points.map(mountCommand).join(" && ");
 }
 
-const mountCommand = (point: ByteString): ByteString => `mount ${operands(point)}`;
+/** With the mount point, if it is missing and nobody else can put something in its place. */
+function mountCommand(point: ByteString): ByteString {
+  const make = isMissing(point) && onlyRootExchanges(point) ? `mkdir -p ${operands(point)} && ` : "";
+  return `${make}mount ${operands(point)}`;
+}
 
 /** What is said of a jail that is missing or empty because of that. */
 export const unmountedReason = (remedy: ByteString): ByteString =>
