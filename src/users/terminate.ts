@@ -26,7 +26,8 @@ function spareUid(uid: number): number {
   for (let draw = 0; draw < MOST_DRAWS; draw++) {
     const [random = 0] = crypto.getRandomValues(new Uint32Array(1));
     const spare = first + half + (random % (count - half));
-    if (spare !== 0 && spare !== uid && !isInUse(spare) && hostUser(spare) === undefined) return spare;
+    // No number at all, if no range is known, is root's for the kernel.
+    if (spare > 0 && spare !== uid && !isInUse(spare) && hostUser(spare) === undefined) return spare;
   }
   throw new JailkitError("failed", 1, "all user ids are in use");
 }
@@ -50,13 +51,13 @@ function endOneByOne(uid: number): void {
  */
 export function terminate(uid: number): readonly number[] {
   const pids = processesOf(uid);
-  let spare = spareUid(uid);
+  let spare: number | undefined;
   for (let pass = 0; ; pass++) {
     const runs = whatRuns(uid);
     if (runs === undefined) return pids;
     if (pass === MOST_PASSES) throw goOn(uid, runs);
     if (pass > 0) Bun.sleepSync(PAUSE);
-    if (isInUse(spare)) spare = spareUid(uid);
+    if (spare === undefined || isInUse(spare)) spare = spareUid(uid);
     try {
       killAllOf(uid, spare);
     } catch (error) {

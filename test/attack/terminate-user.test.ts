@@ -221,3 +221,9 @@ test.each([
   expect([status, stderr]).toEqual([2, expect.stringContaining(message)]);
   expect(pidsOf("eve")).toHaveLength(1);
 });
+
+test("in a user namespace of root alone nobody else has processes, and no second uid is needed", () => {
+  const inside = (...words: string[]) =>
+    m.run(["unshare", "--user", "--map-root-user", "--fork", "jailkit", "terminate-user", ...words]);
+  expect(inside("--uid=1005")).toMatchObject({ status: 0 });
+});
