@@ -466,10 +466,12 @@ test.each(["jk_jailuser -n -m --unjail -s /bin/sh leaver", "jailkit delete --yes
   },
 );
 
-test("what a live jail shows of the host is not to be made writable", () => {
-  m.must(["jk_init", "--live", "-j", "/srv/live", "uidbasics"]);
+test("what shows a directory of the host is not to be made writable", () => {
+  m.mkdir("/srv/live/usr");
+  m.must(["mount", "--bind", "/usr", "/srv/live/usr"]);
+  m.must(["mount", "-o", "remount,bind,ro", "/srv/live/usr"]);
   const { status, stderr } = m.run(["jk_init", "-j", "/srv/live/usr/inner", "uidbasics"]);
-  m.must(["jailkit", "unmount", "/srv/live"]);
+  m.must(["umount", "/srv/live/usr"]);
   expect(status).toBe(1);
   expect(stderr).toBe(
     "jk_init: /srv/live/usr: its file system is read-only (nothing was changed in /srv/live/usr/inner): it shows the host's /usr, and stays so; choose another directory\n",
