@@ -438,7 +438,7 @@ describe("services", () => {
     m.chmod(policyFile, 0o664);
     expect(add(["--policy", "rsync", "pat"])).toMatchObject({
       status: 1,
-      stderr: expect.stringContaining("chmod go-w"),
+      stderr: expect.stringContaining("copy it to a file of root's"),
     });
     m.chmod(policyFile, 0o644);
     expect(add(["--policy", "rsync", "pat"]).status).toBe(0);
