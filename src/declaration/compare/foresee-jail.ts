@@ -97,7 +97,7 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     // The place is its own.
     if (isLike) requireNewJail(path);
     const brought = isLike ? known : await dryRun(work, means);
-    requireNoneHidden(path, brought.paths);
+    requireNoneHidden(path, directoriesOf(path, brought.paths));
     if (isNew && isElsewhere(path, brought)) means.known.set(key, brought);
     const progress = `0 of ${brought.sizes.length} objects are in place`;
     requireRoom(means.room, path, path, brought.sizes, progress);
@@ -110,19 +110,13 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   }
 }
 
-/** Throws JailkitError "not-mounted" for a jail that gets a file where a mount would hide it. `created`: as in a report. */
-function requireNoneHidden(jail: ByteString, created: ReadonlySet<string>): void {
-  const hidden = unmountedPlace({ path: jail }, directoriesOf(jail, created));
+/** Throws JailkitError "not-mounted" for paths of a jail which come to where a mount would hide them. */
+function requireNoneHidden(jail: ByteString, paths: Iterable<ByteString>): void {
+  const hidden = unmountedPlace({ path: jail }, paths);
   if (hidden !== undefined) throw hidden;
 }
 
-/** The same for a home in a jail that does not exist yet. */
-function requireNoneMounted(jail: ByteString, home: ByteString): void {
-  const hidden = unmountedPlace({ path: jail }, [normalPath(home)]);
-  if (hidden !== undefined) throw hidden;
-}
-
-/** The directories above files that come into a jail. */
+/** The directories above files that come into a jail. `created`: as in a report. */
 function* directoriesOf(jail: ByteString, created: ReadonlySet<string>): Generator<ByteString> {
   // The lines of directories that were live go before.
   const live = directoriesInFstab(jail);
@@ -275,7 +269,7 @@ function foreseeUser(
     return isLive || [path, ...(real === undefined ? [] : [real])].some((one) => paths.has(jsonText(one)));
   };
   try {
-    if (root === undefined) requireNoneMounted(jail, user.declared.home);
+    if (root === undefined) requireNoneHidden(jail, [normalPath(user.declared.home)]);
     requireFreeHome(user, jail, accounts);
     if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED, root), { jail });
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
