@@ -16,12 +16,19 @@ export interface Remembered {
   readonly written: Once;
 }
 
-/** All that is declared, added to what was declared once. Nothing is written. */
-export function memoryOf({ declaration, beside, before, written }: Remembered, compared: Comparison): Memory {
-  const memory = new Memory(before, written, compared.pathOf, beside);
-  memory.declare(declaration, compared);
-  return memory;
-}
+const memories = new WeakMap<Comparison, Memory>();
+
+/**
+ * All that is declared, added to what was declared once. Nothing is written. A comparison has one: what a plan has asked, the
+ * run writes down.
+ */
+export const memoryOf = (remembered: Remembered, compared: Comparison): Memory =>
+  memories.getOrInsertComputed(compared, () => {
+    const { declaration, beside, before, written } = remembered;
+    const memory = new Memory(before, written, compared.pathOf, beside);
+    memory.declare(declaration, compared);
+    return memory;
+  });
 
 /** True if a run has anything to write down. */
 export const mustKeep = (remembered: Remembered, compared: Comparison): boolean =>
