@@ -39,5 +39,6 @@ function findingsOf(root: JailRoot, link: ByteString): Finding[] {
   const aside = freeName(hostPath(root, link), ".old", isIn(root));
   const where = `leads to ${display(path)}, in a directory that users can write`;
   const led = finding(hostPath(root, link), "link-through-untrusted", where, "mv -nT");
-  return [{ ...led, remedy: `${led.remedy} ${shellWord(aside)}` }];
+  const remedy = `mv -nT ${shellWord(hostPath(root, link))} ${shellWord(aside)}`;
+  return [{ ...led, remedy }];
 }
