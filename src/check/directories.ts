@@ -43,12 +43,12 @@ export function safetyFindings(root: JailRoot): CheckFinding[] {
   const above = new Set(root.ancestors.map(({ path }) => path));
   // Several symbolic links may lead to one directory.
   const found = new Map(jailFindings(root).map((one) => [`${one.rule} ${one.path}`, one]));
-  return [...found.values()].map(({ path, rule, message, remedy, inHome }): CheckFinding => {
+  return [...found.values()].map(({ path, rule, message, remedy, inHome, isFile }): CheckFinding => {
     if (above.has(path)) return { rule: "above-jail", path, message, remedy };
     const jailPath = path === root.path ? "/" : path.slice(root.path.length);
     const common = { rule: "unsafe-jail", path, jailPath, message, remedy } as const;
     // That would take a home from its user.
-    if (rule === "owner" && !inHome) return { ...common, repair: { kind: "attributes", uid: 0 } };
+    if (rule === "owner" && !inHome && !isFile) return { ...common, repair: { kind: "attributes", uid: 0 } };
     return { ...common, reportedAs: REPORTED_AS[rule] };
   });
 }

@@ -2,14 +2,16 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
-import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
+import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import { GROUP, PASSWD } from "../jail/accounts/accounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { aclAt } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
+import { POLICY_FILE } from "../users/policy.ts";
 import { accessRemedy } from "./readable.ts";
 
 // Apart from home-fault.ts, whose checks of a login a run that has nothing to do need not load.
@@ -21,6 +23,8 @@ export interface Visitor {
   readonly uid: number | undefined;
   /** As the jail sees it. */
   readonly home: ByteString;
+  /** The shell in the jail is the limited one, which reads its rules with the rights of its user. */
+  readonly isLimited: boolean;
   readonly rights: () => Credentials;
 }
 
@@ -42,63 +46,90 @@ export function isAllNoexec(root: JailRoot): boolean {
   return answered(() => withDirectory(root, "/usr", ({ fd }) => isNoexec(fd))) ?? true;
 }
 
-/** A directory that visitors pass. */
+/** A directory that visitors pass, or a file that a login reads with their rights. */
 interface Door {
   readonly path: ByteString;
   readonly stat: Stat;
-  /** Whose homes are behind it, as the jail sees it: "" for all. */
-  readonly inside: ByteString;
+  /** Of directories above the jail, which other jails have as well. */
+  readonly isAbove?: boolean;
+  readonly isFor: (visitor: Visitor) => boolean;
 }
 
-/** Those on the way to homes. Those in the jail that are not root's may belong to anyone. */
+const all = () => true;
+
+/** Files that are there, and the directories on the way to them. */
+function doorsTo(root: JailRoot, files: readonly ByteString[], isFor: Door["isFor"]): Door[] {
+  const found = files.flatMap((file) => answered(() => lookUp(root, file, { follow: true })) ?? []);
+  const above = new Set(found.flatMap(({ canonicalPath }) => pathsDownTo(directoryOf(canonicalPath))));
+  const statOf = (path: ByteString) => answered(() => withDirectory(root, path, ({ stat }) => stat));
+  const ways = [...above].map((path) => ({ path, stat: statOf(path) }));
+  return [...ways, ...found.map(({ canonicalPath: path, stat }) => ({ path, stat }))].flatMap(
+    ({ path, stat }) => (stat === undefined ? [] : [{ path: hostPath(root, path), stat, isFor }]),
+  );
+}
+
+/** Those on the way to homes, and to what is read. Those in the jail that are not root's may belong to anyone. */
 function doorsOf(root: JailRoot, visitors: readonly Visitor[]): Door[] {
   const above = new Set(visitors.map(({ home }) => directoryOf(home)));
   const inside = new Set([...above].flatMap(pathsDownTo));
+  const isLimited = ({ isLimited }: Visitor) => isLimited;
   return [
-    ...root.ancestors.map(({ path, stat }) => ({ path, stat, inside: "" })),
-    { path: root.path, stat: root.top.stat, inside: "" },
+    ...root.ancestors.map(({ path, stat }) => ({ path, stat, isAbove: true, isFor: all })),
+    { path: root.path, stat: root.top.stat, isFor: all },
     ...[...inside].flatMap((path) => {
       const stat = answered(() => lookUp(root, path))?.stat;
       const isDoor = stat !== undefined && isDirectory(stat) && stat.uid === 0;
-      return isDoor ? [{ path: hostPath(root, path), stat, inside: path }] : [];
+      const isFor = ({ home }: Visitor) => home.startsWith(`${path}/`);
+      return isDoor ? [{ path: hostPath(root, path), stat, isFor }] : [];
     }),
+    ...doorsTo(root, [PASSWD, GROUP], all),
+    ...(visitors.some(isLimited) ? doorsTo(root, [POLICY_FILE], isLimited) : []),
   ];
 }
+
+const wantedOf = ({ stat }: Door): number => (isDirectory(stat) ? MAY_EXECUTE : MAY_READ);
 
 /** Asks about many jails, of which most are in the same directories. Only root can. */
 export class NoLogins {
   /** Whether all can pass a directory above jails. */
   readonly #above = new Map<ByteString, boolean>();
 
-  #isOpen({ path, stat, inside }: Door, jail: ByteString): boolean {
-    const find = () => (stat.mode & MAY_EXECUTE) !== 0 && isSameForUsers(path, stat, MAY_EXECUTE);
-    return inside === "" && path !== jail ? this.#above.getOrInsertComputed(path, find) : find();
+  #isOpen(door: Door): boolean {
+    const { path, stat, isAbove } = door;
+    const wanted = wantedOf(door);
+    const find = () => (stat.mode & wanted) === wanted && isSameForUsers(path, stat, wanted);
+    return isAbove === true ? this.#above.getOrInsertComputed(path, find) : find();
   }
 
-  /** The directories that users cannot pass. The kernel is asked only about what is not the same for all. */
+  /**
+   * The directories that users cannot pass, and files that they cannot read. The kernel is asked only about what is not the same
+   * for all.
+   */
   #closed(root: JailRoot, visitors: readonly Visitor[]): NoLogin[] {
     const stopped = new Set<Visitor>();
     return doorsOf(root, visitors).flatMap((door): NoLogin[] => {
-      if (this.#isOpen(door, root.path)) return [];
-      const { path, inside } = door;
+      if (this.#isOpen(door)) return [];
+      const { path, isFor } = door;
+      const wanted = wantedOf(door);
       const closed = visitors.filter(
         (one) =>
           !stopped.has(one) &&
-          one.home.startsWith(`${inside}/`) &&
-          withRightsOf(one.rights(), () => !mayAccess(AT_FDCWD, path, MAY_EXECUTE)),
+          isFor(one) &&
+          withRightsOf(one.rights(), () => !mayAccess(AT_FDCWD, path, wanted)),
       );
       const [first] = closed;
       if (first === undefined) return [];
       for (const one of closed) stopped.add(one);
       const more = closed.length === 1 ? "" : ` and ${closed.length - 1} more`;
-      const message = `${display(first.name)}${more} cannot pass ${display(path)}: no login works`;
-      return [{ message, remedy: commandAt(path, accessRemedy(path, root.path, first.uid, "x")) }];
+      const [verb, letter] = wanted === MAY_READ ? ["read", "r"] : ["pass", "x"];
+      const message = `${display(first.name)}${more} cannot ${verb} ${display(path)}: no login works`;
+      return [{ message, remedy: commandAt(path, accessRemedy(path, root.path, first.uid, letter)) }];
     });
   }
 
   /**
-   * Why no login works in a jail, or in one that will be made in `root`: a directory on the way that users cannot pass, and a
-   * file system of which nothing can be executed. `isLive`: its /usr will be another one.
+   * Why no login works in a jail, or in one that will be made in `root`: a directory on the way that users cannot pass, a file
+   * that they cannot read, and a file system of which nothing can be executed. `isLive`: its /usr will be another one.
    */
   in(root: JailRoot, visitors: readonly Visitor[], isLive = false): NoLogin[] {
     const closed = this.#closed(root, visitors);

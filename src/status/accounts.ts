@@ -14,8 +14,9 @@ import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { splitHome } from "../system/separator.ts";
+import { isLimitedShell } from "../users/access.ts";
 import { isClosed } from "../users/leaving.ts";
-import { bringBack, oldShellFault } from "../users/open-jail.ts";
+import { bringBack, otherShellFault } from "../users/open-jail.ts";
 
 /** Why an account is not in its jail as it should be, or all with a shell are not. */
 export interface AccountFault {
@@ -39,13 +40,13 @@ interface InJail {
   /** Those whose home jk_chrootsh may refuse. */
   readonly doubtful: readonly JailedUser[];
   /** What is wrong with their shells in the jail. */
-  readonly oldShells: readonly NonNullable<ReturnType<typeof oldShellFault>>[];
+  readonly otherShells: readonly NonNullable<ReturnType<typeof otherShellFault>>[];
   /** Why none of them can log in. */
   readonly noLogins: readonly NoLogin[];
 }
 
-const visitorOf = ({ name, home }: JailedUser, { uid, gid }: PasswdEntry): Visitor => ({
-  ...{ name, uid, home: normalPath(splitHome(home)?.home ?? "/") },
+const visitorOf = ({ name, home }: JailedUser, { uid, gid, shell }: PasswdEntry): Visitor => ({
+  ...{ name, uid, home: normalPath(splitHome(home)?.home ?? "/"), isLimited: isLimitedShell(shell) },
   rights: () => ({ uid, gid, groups: groupIdsOf(name, gid) }),
 });
 
@@ -70,11 +71,11 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
       lacking: users.filter(({ name }) => !there.has(name)),
       first: isGone ? bringBack(root, "/etc/passwd") : undefined,
       doubtful: users.filter(isDoubtful),
-      oldShells: [...shells].flatMap((shell) => answered(() => oldShellFault(root, shell)) ?? []),
+      otherShells: [...shells].flatMap((shell) => answered(() => otherShellFault(root, shell)) ?? []),
       noLogins: visitors.length === 0 ? [] : noLogins.in(root, visitors),
     };
   });
-  return { jail, lacking: [], doubtful: [], oldShells: [], noLogins: [], ...found };
+  return { jail, lacking: [], doubtful: [], otherShells: [], noLogins: [], ...found };
 }
 
 /** A user whose home jk_chrootsh refuses, in the words of the other tools. */
@@ -101,13 +102,13 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   const noLogins = new NoLogins();
   const found = withOneTree(() => wanted.map((jail) => lookIn(jail, noLogins)));
   const doubtful = found.flatMap((one) => one.doubtful).filter((user) => !outside.includes(user));
-  const ofOld = found.flatMap(({ jail, oldShells }) =>
-    oldShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
+  const ofLimited = found.flatMap(({ jail, otherShells }) =>
+    otherShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
   );
   const ofDoors = found.flatMap(({ jail, noLogins }) =>
     noLogins.map((fault): AccountFault => ({ kind: "no-login", subject: jail, ...fault })),
   );
-  const others = [...ofShells, ...ofOld, ...ofDoors, ...doubtful.flatMap(homeFaultOf)];
+  const others = [...ofShells, ...ofLimited, ...ofDoors, ...doubtful.flatMap(homeFaultOf)];
   if (found.every(({ lacking }) => lacking.length === 0)) return others;
   const meantOf = meantOfLacking();
   const ofJails = found.flatMap(({ jail, lacking, first }) =>

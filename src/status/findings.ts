@@ -14,7 +14,8 @@ export const FINDING_KINDS = {
   unsafe: "users other than root can change what they must not in a jail",
   stray: "processes run in a jail for a user who is not in it any more",
   shell: "a user with a jail has another shell than jk_chrootsh, so that a login is outside the jail",
-  "old-shell": "a jail has the jk_lsh of jailkit 2 for its users, and that does not confine them as declared",
+  "old-shell":
+    "a jail has a jk_lsh of its own for its users, of jailkit 2 or another one, and that does not confine them as declared",
   login: "jk_chrootsh lacks its privilege, so that nobody can log in",
   config: "a configuration file has an error, or cannot be read",
   record: "the record of a jail cannot be used",
@@ -23,7 +24,7 @@ export const FINDING_KINDS = {
   unmounted: "a directory of the host, or the file system of a jail, is not mounted",
   left: "the next boot would mount directories of the host in a jail that was deleted or emptied",
   "no-login":
-    "users cannot pass a directory on the way into a jail, or its file system is mounted noexec, so that no login works",
+    "users cannot pass a directory on the way into a jail, or read a file that logins need, or its file system is mounted noexec, so that no login works",
   "not-in-jail": "a user is missing from the passwd of the jail, and cannot log in",
   home: "jk_chrootsh refuses the home of a user, who cannot log in, because of its owner, group or mode",
   incomplete: "a run that fills or updates a jail was stopped",

@@ -9,8 +9,10 @@ import { lookUp, withJailFile } from "../jail/fs/look.ts";
 import { closeJailRoot, hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
-import { jailkitVersionOf } from "../known-programs/jailkit-version.ts";
+import { isJailkit3, jailkitVersionOf } from "../known-programs/jailkit-version.ts";
 import { RootView } from "../libraries/root-view.ts";
+import { commandAt } from "../system/exchange.ts";
+import { asideCommand } from "../system/free-name.ts";
 import { type Advice, OPTIONS } from "./advice.ts";
 
 /** The exit status for an unusable jail, as in jailkit 2. */
@@ -120,27 +122,34 @@ export function requireShell(root: JailRoot, shell: ByteString, advice: Advice):
 }
 
 /**
- * What is wrong with a limited shell of jailkit 2 in a jail, which runs instead of the one in jk_chrootsh: it knows neither
- * confinement nor services, so that what limits a user would be written down, and not be so. Undefined for another shell.
+ * What is wrong with a limited shell in a jail that is not of jailkit 3, and runs instead of the one in jk_chrootsh: that of
+ * jailkit 2 knows neither confinement nor services, and of another program nothing is known, so that what limits a user would be
+ * written down, and not be so. Undefined for another shell.
  */
-export function oldShellFault(
+export function otherShellFault(
   root: JailRoot,
   shell: ByteString,
 ): { readonly message: string; readonly remedy: ByteString } | undefined {
   const found = shell.endsWith("/jk_lsh") ? lookUp(root, shell, { follow: true }) : undefined;
   if (found === undefined || !isRegular(found.stat)) return undefined;
   const path = found.canonicalPath;
-  const version = withJailFile(root, path, (fd, { stat }) => jailkitVersionOf(fd, stat.size), {
-    follow: false,
-  });
-  if (version !== "jailkit-2") return undefined;
-  const remedy = `jk_update -j ${shellWord(root.path)}`;
-  const message = `${quoted(hostPath(root, path))} is the jk_lsh of jailkit 2, and runs instead of the limited shell in jk_chrootsh: it does not confine users as declared; fix it with: ${remedy}`;
+  const version = withJailFile(
+    root,
+    path,
+    (fd, { stat }) => (isJailkit3(fd, stat.size) ? "jailkit-3" : jailkitVersionOf(fd, stat.size)),
+    { follow: false },
+  );
+  if (version === "jailkit-3") return undefined;
+  const place = hostPath(root, path);
+  const isOld = version === "jailkit-2";
+  const what = isOld ? "is the jk_lsh of jailkit 2" : "is not jailkit's";
+  const remedy = isOld ? `jk_update -j ${shellWord(root.path)}` : commandAt(place, asideCommand(place));
+  const message = `${quoted(place)} ${what}, and runs instead of the limited shell in jk_chrootsh: it does not confine users as declared; fix it with: ${remedy}`;
   return { message, remedy };
 }
 
-/** Throws JailkitError for a limited shell of jailkit 2 in a jail: see oldShellFault. */
-export function requireNoOldShell(root: JailRoot, shell: ByteString): void {
-  const fault = oldShellFault(root, shell);
+/** Throws JailkitError for a limited shell that is not of jailkit 3 in a jail: see otherShellFault. */
+export function requireNoOtherShell(root: JailRoot, shell: ByteString): void {
+  const fault = otherShellFault(root, shell);
   if (fault !== undefined) throw new JailkitError("bad-shell", 1, fault.message, undefined, fault.remedy);
 }

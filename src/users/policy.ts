@@ -22,7 +22,8 @@ import { filesOf, SERVICES, type Service, serviceNamed } from "../known-programs
 import { sftpServers } from "../system/sshd/warnings.ts";
 
 const DIRECTORY = "/etc/jailkit";
-const FILE = "/etc/jailkit/jk_lsh.ini";
+/** The rules of the limited shell, as a jail sees the file. */
+export const POLICY_FILE = "/etc/jailkit/jk_lsh.ini";
 const DROP_INS = "/etc/jailkit/jk_lsh.d";
 
 /** The services of a comma-separated list. Throws JailkitError "no-such-service", with a similar name if there is one. */
@@ -79,9 +80,9 @@ export function readPolicies(root: JailRoot) {
     if (one !== undefined) parts.push(scanIni(one.bytes, hostPath(root, path), "c"));
     return one;
   };
-  const main = scan(FILE);
+  const main = scan(POLICY_FILE);
   for (const name of dropIns(root)) scan(`${DROP_INS}/${name}`);
-  const ini = mergeFiles(parts, hostPath(root, FILE), "c");
+  const ini = mergeFiles(parts, hostPath(root, POLICY_FILE), "c");
   requireNoErrors(ini.problems);
   return { ini, main };
 }
@@ -194,7 +195,7 @@ function planIn(root: JailRoot, user: ByteString, services: readonly Service[], 
   requireOwnSection(user);
   const executables = requirePrograms(root, user, services);
   const paths = [...new Set(executables.map(parentOf))];
-  const plan = { file: hostPath(root, FILE), section: user, paths, executables, present: false };
+  const plan = { file: hostPath(root, POLICY_FILE), section: user, paths, executables, present: false };
   const own = ownSectionIn(ini, user);
   if (own === undefined) return plan;
   const there = own.executables;
@@ -223,11 +224,11 @@ export function writePolicy(root: JailRoot, user: ByteString, services: readonly
 function putPolicies(root: JailRoot, path: ByteString | undefined, text: ByteString): void {
   makeDirectories(root, DIRECTORY, () => ({ mode: 0o755, uid: 0, gid: 0 }));
   requireTrusted(root, DIRECTORY, hostPath(root, DIRECTORY));
-  const attributes = attributesAt(root, FILE) ?? { mode: 0o644, uid: 0, gid: 0 };
+  const attributes = attributesAt(root, POLICY_FILE) ?? { mode: 0o644, uid: 0, gid: 0 };
   const replace = path !== undefined;
   const options = { replace, most: LIMITS.fileBytes };
-  if (putFile(root, path ?? FILE, toBytes(text), attributes, options) !== "kept") return;
-  const file = quoted(hostPath(root, FILE));
+  if (putFile(root, path ?? POLICY_FILE, toBytes(text), attributes, options) !== "kept") return;
+  const file = quoted(hostPath(root, POLICY_FILE));
   throw new JailkitError("policy-changed", 1, `${file} appeared meanwhile: run it again`);
 }
 
@@ -256,7 +257,7 @@ export function addPolicies(
 
 /** Throws JailkitError "policy-exists" if the section of a user is in a drop-in of the jail. */
 export function requireReplaceable(root: JailRoot, own: IniSection | undefined): void {
-  if (own === undefined || own.file === hostPath(root, FILE)) return;
+  if (own === undefined || own.file === hostPath(root, POLICY_FILE)) return;
   const where = `${quoted(own.file)}, line ${own.line}`;
   const message = `${where}: a section [${display(own.name)}] is there, in a drop-in, which is not changed: edit it, or take it out`;
   throw new JailkitError("policy-exists", 1, message);

@@ -1,4 +1,4 @@
-/** `jailkit apply` and a jail that has the limited shell of jailkit 2.23, which does not confine anybody. */
+/** `jailkit apply` and a jail that has another limited shell, as that of jailkit 2.23, which does not confine anybody. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { statusReportSchema } from "../../src/status/report-schema.ts";
 import { installTools, type Machine, openMachine } from "../machine/machine.ts";
@@ -85,4 +85,34 @@ test("what is taken away is taken away all the same, and nothing is reported as 
   expect(linesOf(m)).toMatchObject({ status: 1, changes: [] });
   expect(did(m, "--prune")).toEqual([expect.stringMatching(/^done - user lisa: groups audio/)]);
   expect(linesOf(m).summary.problems).toHaveLength(2);
+});
+
+test("another program of this name is as bad, and is moved away", () => {
+  const shell = `${J}/usr/sbin/jk_lsh`;
+  const login = (...words: string[]) => m.run(["/usr/sbin/jk_chrootsh", ...words], { user: "lisa" });
+  m.must(["jk_update", "-j", J]);
+  m.write(FILE, JAIL + user("lisa", "/usr/sbin/jk_lsh", "allow = sftp\n") + OTHER);
+  m.must(["jailkit", "apply"]);
+  expect(login("-c", "/bin/true").status).not.toBe(0);
+  m.must(["cp", "/bin/bash", shell]);
+  expect(login("-c", "/bin/true").status).toBe(0);
+  const message = expect.stringContaining(`'${shell}' is not jailkit's, and runs instead`);
+  const remedy = `mv -nT ${shell} ${shell}.old`;
+  const problem = expect.objectContaining({ code: "bad-shell", message, remedy });
+  for (const options of [["--check"], []])
+    expect(linesOf(m, ...options).summary.problems).toEqual([
+      problem,
+      expect.objectContaining({ path: "lisa", waitsFor: J }),
+    ]);
+  const { findings } = reportOf(statusReportSchema, m.run(["jailkit", "status", "--json"]).stdout);
+  expect(findings.filter(({ kind }) => kind === "old-shell")).toEqual([
+    { kind: "old-shell", subject: J, message, command: remedy },
+  ]);
+  m.must(["sh", "-ec", remedy]);
+  expect(linesOf(m).summary).toMatchObject({ exitStatus: 0, problems: [] });
+  expect(login("-c", "/bin/true").status).not.toBe(0);
+  // A copy of ours obeys the same rules.
+  m.must(["cp", "/usr/sbin/jk_lsh", shell]);
+  expect(linesOf(m, "--check").summary.problems).toEqual([]);
+  m.remove(shell);
 });

@@ -29,7 +29,7 @@ const declare = (jail: string, users: Record<string, string>, more = "sections =
       .join("")}`,
   );
 
-const WHY = /(?:cannot pass|nothing can be executed|cannot log in, )/;
+const WHY = /(?:cannot (?:pass|read) |nothing can be executed|cannot log in, )/;
 /** What a run says of logins that do not work. */
 const said = (...options: string[]) => {
   const { changes, summary } = linesOf(m, ...options);
@@ -87,6 +87,29 @@ test("with a directory for homes that users cannot pass", () => {
   m.must(["jailkit", "apply"]);
   m.must(["chmod", "0700", `${jail}/home`]);
   warned(jail, `anna cannot pass ${jail}/home: no login works`, `chmod a+x ${jail}/home`);
+});
+
+// Each is read with the rights of the user.
+test.each([
+  ["passwd", "0600", "read", "r"],
+  ["group", "0640", "read", "r"],
+  ["jailkit", "0700", "pass", "x"],
+  ["jailkit/jk_lsh.ini", "0600", "read", "r"],
+])("with etc/%s of mode %s, which users cannot %s", (name, mode, verb, letter) => {
+  const jail = "/srv/files";
+  const file = `${jail}/etc/${name}`;
+  const rules = "shell = /usr/sbin/jk_lsh\nexecutables = /bin/true\n";
+  m.write(FILE, `[jail ${jail}]\nsections = basicshell\n[user anna]\njail = ${jail}\n${rules}`);
+  m.must(["jailkit", "apply"]);
+  expect([login("anna"), said("--check")]).toEqual([0, []]);
+  m.must(["chmod", mode, file]);
+  warned(jail, `anna cannot ${verb} ${file}: no login works`, `chmod a+${letter} ${file}`);
+  // The rules of the limited shell are nothing to others.
+  m.write(FILE, `[jail ${jail}]\nsections = basicshell\n[user anna]\njail = ${jail}\nshell = /bin/bash\n`);
+  m.must(["jailkit", "apply"]);
+  m.must(["chmod", mode, file]);
+  expect(said("--check").length).toBe(login("anna") === 0 ? 0 : 1);
+  m.must(["chmod", `a+${letter}`, file]);
 });
 
 test("on a file system that is mounted noexec; a live jail has its programs elsewhere", () => {

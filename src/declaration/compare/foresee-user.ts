@@ -22,7 +22,7 @@ import { homeFor } from "../../users/jail-side.ts";
 import { groupsOf, jailUser } from "../../users/jailing.ts";
 import { planNewAccount } from "../../users/new-account.ts";
 import { NewAccountPlace } from "../../users/new-account-place.ts";
-import { requireNoOldShell, requireReadyJail, requireShell } from "../../users/open-jail.ts";
+import { requireNoOtherShell, requireReadyJail, requireShell } from "../../users/open-jail.ts";
 import { otherHome } from "../../users/own-home.ts";
 import { planJailing } from "../../users/plan.ts";
 import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
@@ -176,7 +176,7 @@ export class UserForesight {
   #requireShell(root: JailRoot, shell: ByteString): void {
     if (this.#shells.has(shell)) return;
     // No filling replaces it.
-    dueTo({ jail: root.path }, () => requireNoOldShell(root, shell));
+    dueTo({ jail: root.path }, () => requireNoOtherShell(root, shell));
     if (this.about.isFilled) return;
     requireShell(root, shell, DECLARED);
     this.#shells.add(shell);

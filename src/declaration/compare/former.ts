@@ -5,6 +5,7 @@ import { answered, isReported } from "../../cli/error.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { splitHome } from "../../system/separator.ts";
+import { POLICY_FILE } from "../../users/policy.ts";
 import { type Change, type Fault, NO_LONGER } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { isInScope, leftJails, policiesOf, stillIn, union } from "../once.ts";
@@ -41,8 +42,6 @@ export type Former =
   | { readonly of: "given"; readonly once: OnceUser; readonly change: Change };
 
 const jailsOf = (users: readonly DeclaredUser[]) => new Map(users.map(({ name, jail }) => [name, jail]));
-
-const POLICY_FILE = "/etc/jailkit/jk_lsh.ini";
 
 /** Where users are looked up. */
 interface Places {

@@ -4,6 +4,7 @@ import { answered } from "../../cli/error.ts";
 import type { Visitor } from "../../explain/no-login.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { isHostDirectory } from "../../system/host-files.ts";
+import { isLimitedShell } from "../../users/access.ts";
 import { groupOf } from "../../users/groups.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { DEFAULT_GROUP } from "../../users/new-account.ts";
@@ -17,7 +18,7 @@ const NOBODY = 65534;
 
 /** A user as after the run, which adds the account to its groups. */
 function visitorOf(user: DeclaredUser, { accounts, facts }: Machine): Visitor {
-  const { name, jail, home, groups } = user;
+  const { name, jail, home, groups, shell } = user;
   const account = accounts.userByName(name);
   const uid = account?.uid ?? user.uid;
   const rights = () => ({
@@ -28,7 +29,8 @@ function visitorOf(user: DeclaredUser, { accounts, facts }: Machine): Visitor {
       ...groups.flatMap((word) => groupOf(word, accounts)?.gid ?? []),
     ],
   });
-  return { name, uid, home: account === undefined ? normalPath(home) : homeFor(account, jail), rights };
+  const own = account === undefined ? normalPath(home) : homeFor(account, jail);
+  return { name, uid, home: own, isLimited: isLimitedShell(shell), rights };
 }
 
 /**

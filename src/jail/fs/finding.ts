@@ -22,6 +22,8 @@ export interface Finding {
   message: ByteString;
   /** The shell command that fixes it, or words if no command does. */
   remedy: ByteString;
+  /** It is a file, whose text others could write: root has to read it. */
+  isFile?: boolean;
   /** Root should not take the directory: it is in somebody's home, or its owner can exchange it. */
   inHome?: true;
 }

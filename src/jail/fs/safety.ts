@@ -1,17 +1,16 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { openAt, readDirectory, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
+import { openAt, readDirectory, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
-import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
-import { toleratesGroup } from "../../system/exchange.ts";
+import { aclAt, writersOf } from "../../system/acl.ts";
 import { freeName, freeNumbered } from "../../system/free-name.ts";
+import { accountFileFindings } from "./account-file-safety.ts";
 import { type Place, sparingHomes, sparingHomesInside } from "./elsewhere.ts";
-import type { Finding, SafetyRule } from "./finding.ts";
+import type { Finding } from "./finding.ts";
 import { isIn } from "./look.ts";
 import { nearest } from "./nearest.ts";
 import { isOfKernel, isStrict } from "./strict.ts";
@@ -29,6 +28,16 @@ import {
   walk,
   withDirectory,
 } from "./walk.ts";
+import {
+  aclFindings,
+  finding,
+  groupWriteFinding,
+  otherWriteFinding,
+  ownerFinding,
+  parentFindings,
+  strictFindings,
+  throughAcl,
+} from "./write-findings.ts";
 
 export type { Finding, SafetyRule } from "./finding.ts";
 
@@ -37,62 +46,6 @@ const DIRECTORIES = /^(?:dev|etc|lib|usr|bin|sbin|opt)$/;
 
 // For a jail that may be entered but not listed.
 const USUAL = "dev etc lib lib32 lib64 libx32 usr bin sbin opt root run proc sys".split(" ");
-
-function finding(path: ByteString, rule: SafetyRule, what: string, remedy: string): Finding {
-  return { path, rule, message: `${display(path)} ${what}`, remedy: `${remedy} ${shellWord(path)}` };
-}
-
-function ownerFinding(path: ByteString, stat: Stat): Finding[] {
-  return stat.uid === 0
-    ? []
-    : [finding(path, "owner", `belongs to uid ${stat.uid}, not to root`, "chown -h root")];
-}
-
-/** One command for both, if both may write. */
-function closing(stat: Stat, alone: string): string {
-  return (stat.mode & 0o022) === 0o022 ? "chmod go-w" : alone;
-}
-
-function groupWriteFinding(path: ByteString, stat: Stat): Finding {
-  const what = `is writable by its group (gid ${stat.gid}, mode ${octal(stat.mode)})`;
-  return finding(path, "group-writable", what, closing(stat, "chmod g-w"));
-}
-
-function otherWriteFinding(path: ByteString, stat: Stat): Finding {
-  const what = `is writable by everyone (mode ${octal(stat.mode)})`;
-  return finding(path, "other-writable", what, closing(stat, "chmod o-w"));
-}
-
-/**
- * If group 0 may write: other users and groups that the ACL lets write; the group bits show only its mask. With an unknown
- * ACL, the write permission of the group is not tolerated.
- */
-function aclFindings(path: ByteString, stat: Stat, acl: AclReading): Finding[] {
-  if (acl === "unknown") return [groupWriteFinding(path, stat)];
-  const writers = writersOf(acl);
-  if (writers.length === 0) return [];
-  return [finding(path, "acl-writable", throughAcl(writers), removalCommand(writers))];
-}
-
-const throughAcl = (writers: ReturnType<typeof writersOf>) =>
-  `is writable by users other than root through its ACL (${showEntries(writers)})`;
-
-/** The rule for the jail itself and its strict directories: only root may write. */
-function strictFindings(path: ByteString, stat: Stat): Finding[] {
-  const findings = ownerFinding(path, stat);
-  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));
-  if (stat.mode & 0o002) findings.push(otherWriteFinding(path, stat));
-  return findings;
-}
-
-/** The rule for directories above the jail: only root may be able to exchange the jail. */
-function parentFindings({ path, stat, acl }: Ancestor): Finding[] {
-  const findings = ownerFinding(path, stat);
-  if (stat.mode & 0o020 && stat.gid !== 0) findings.push(groupWriteFinding(path, stat));
-  if (toleratesGroup(stat)) findings.push(...aclFindings(path, stat, acl));
-  if (stat.mode & 0o002 && !(stat.mode & C.S_ISVTX)) findings.push(otherWriteFinding(path, stat));
-  return findings;
-}
 
 /** The names in the jail's root directory that only root may change. */
 function topLevel(root: JailRoot): ByteString[] {
@@ -211,7 +164,8 @@ export function exchangeFindings(
  * The reasons why a jail is unsafe; empty if it is safe. All tools use this rule. The directories above the jail belong to
  * root; others may write them only with the sticky bit, a group only if it is gid 0, and nobody whom an ACL names. The
  * jail, and in it dev, etc, lib*, usr, bin, sbin, opt, run and root, belong to root, and nobody else may write them; the
- * same holds for proc and sys, unless something is mounted there. A symbolic link counts as its target, as the jail sees it.
+ * same holds for proc and sys, unless something is mounted there. etc/passwd and etc/group, which decide on logins, belong to
+ * root, and nobody else may write them but a group with gid 0. A symbolic link counts as its target, as the jail sees it.
  * Other directories in the jail's root, deeper ones and the setgid bit do not matter: programs, libraries, configuration
  * and devices come from none of them, and nothing that root does in a jail follows or trusts a name there. Works with a user's own rights, even if the jail
  * cannot be listed. Throws SystemError.
@@ -233,6 +187,8 @@ export function jailFindings(root: JailRoot): Finding[] {
       inside.push({ ...found, remedy: `${found.remedy} ${shellWord(aside)}` });
     }
   }
+  // In an etc that others could write, they could be exchanged: that comes first.
+  if (inside.length === 0) inside.push(...accountFileFindings(root));
   if (inside.length > 0) findings.push(...sparingHomesInside(inside));
   if (findings.length === 0) return findings;
   // A directory on the way also makes each symbolic link through it unsafe; nobody should remove these.

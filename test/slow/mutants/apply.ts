@@ -497,7 +497,7 @@ export const APPLY: readonly Mutant[] = [
     ["return { ...NO_KEYS, fault: keyFault(error) };", "throw error;"],
   ]),
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [
-    ["if (own === undefined || own.file === hostPath(root, FILE)) return;", "return;"],
+    ["if (own === undefined || own.file === hostPath(root, POLICY_FILE)) return;", "return;"],
   ]),
   ...within("src/declaration/compare/look-user.ts", FORESEES, [
     ["requireSafePlace(root, path, otherHome(account, root, path));", ";"],

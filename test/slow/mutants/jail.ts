@@ -64,7 +64,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/record/registry.ts", "e2e/locks.test.ts", [
     ["  registryExists(tree, registry);\n", ""],
   ]),
-  ...within("src/jail/fs/safety.ts", "unit/jail-rules.test.ts", [
+  ...within("src/jail/fs/write-findings.ts", "unit/jail-rules.test.ts", [
     ["return stat.uid === 0\n    ? []", "return true\n    ? []"],
     [
       "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings",
@@ -101,6 +101,8 @@ export const JAIL: readonly Mutant[] = [
     ["if (stat.mode & 0o002 && !(stat.mode & C.S_ISVTX)) findings.push(otherWriteFinding(path, stat));", ""],
     ['if (acl === "unknown") return [groupWriteFinding(path, stat)];', 'if (acl === "unknown") return [];'],
     ["if (writers.length === 0) return [];", "return [];"],
+  ]),
+  ...within("src/jail/fs/safety.ts", "unit/jail-rules.test.ts", [
     ["for (const one of root.ancestors) findings.push(...parentFindings(one));", ""],
     [
       "ancestorAt(hostPath(root, one.path), one)",
@@ -820,6 +822,14 @@ export const JAIL: readonly Mutant[] = [
     ["strict || !isPassedOver(problem)", "strict || !true"],
     ['  "withheld",', '  "withheld",\n  "refused-source",'],
     ['  "withheld",', '  "withheld",\n  "no-room",\n  "read-only",'],
+  ]),
+  ...within("src/jail/fs/safety.ts", "e2e/account-files.test.ts", [
+    ["if (inside.length === 0) inside.push(...accountFileFindings(root));", ""],
+  ]),
+  ...within("src/jail/fs/account-file-safety.ts", "e2e/account-files.test.ts", [
+    ['above === "/etc" || isTrusted(root, above)', "above !== undefined"],
+    ['const GROUP = "/etc/group";', "const GROUP = PASSWD;"],
+    ['toleratesGroup(stat) ? aclAt(AT_FDCWD, path) : "none"', '"none"'],
   ]),
 ];
 

@@ -1,0 +1,92 @@
+/** The account files of a jail decide on logins: nobody but root may write them. */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/j";
+const PASSWD = `${J}/etc/passwd`;
+let m: Machine;
+const login = (command = "/bin/true") =>
+  m.run(["/usr/sbin/jk_chrootsh", "-c", command], { user: "anna" }).status;
+
+/** Types a remedy, with what is to be read in between. */
+const type = (remedy = "false") => m.must(["sh", "-ec", remedy.replace(/; read .*; then: /, " && ")]);
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.write(
+    "/etc/jailkit/jails.d/j.ini",
+    `[jail ${J}]\nsections = basicshell\n[user anna]\njail = ${J}\nexecutables = /bin/true\n[user bert]\njail = ${J}\nshell = /bin/bash\n`,
+  );
+  m.must(["jailkit", "apply"]);
+});
+afterAll(() => m?.close());
+beforeEach(() => expect([login(), linesOf(m, "--check").status]).toEqual([0, 0]));
+
+test("whoever can write etc/passwd gives anybody another shell", () => {
+  m.must(["chmod", "0666", PASSWD]);
+  const give = `sed 's,/usr/sbin/jk_lsh,/bin/bash,' /etc/passwd > /home/bert/p && cat /home/bert/p > /etc/passwd`;
+  m.run(["chroot", "--userspec=bert", J, "/bin/bash", "-c", give]);
+  expect(m.read(PASSWD)).toMatch(/^anna:.*:\/bin\/bash$/m);
+  expect([login("/bin/bash -c :"), login()]).not.toContain(0);
+  const [problem] = linesOf(m, "--check").summary.problems;
+  const read = `read ${PASSWD}.new, for others could write ${PASSWD}`;
+  const remedy = `install -o root -g root -m 0644 ${PASSWD} ${PASSWD}.new; ${read}; then: mv -T ${PASSWD}.new ${PASSWD}`;
+  expect(problem?.remedy).toBe(remedy);
+  type(remedy);
+  // What they wrote is taken back.
+  m.must(["jailkit", "apply"]);
+  expect([login("/bin/bash -c :") === 0, login()]).toEqual([false, 0]);
+});
+
+test.each([
+  ["passwd", ["chmod", "0666"], /is writable by everyone \(mode 0666\)/],
+  ["group", ["chmod", "0666"], /is writable by everyone \(mode 0666\)/],
+  ["passwd", ["chown", "bert"], /belongs to uid \d+, not to root/],
+  ["group", ["chown", "bert"], /belongs to uid \d+, not to root/],
+  ["passwd", ["setfacl", "-m", "u:bert:rw"], /through its ACL/],
+])("etc/%s after %p: no tool uses the jail, and the remedy heals", (name, command, why) => {
+  const file = `${J}/etc/${name}`;
+  m.must([...command, file]);
+  expect(login()).not.toBe(0);
+  for (const options of [["--check"], []]) {
+    const { problems } = linesOf(m, ...options).summary;
+    expect(problems[0]).toMatchObject({ code: "unsafe-jail", message: expect.stringMatching(why) });
+  }
+  const { stdout } = m.run(["jk_check", "--json", J]);
+  const { jails } = JSON.parse(stdout);
+  const found: { path: string; rule: string }[] = jails[0].findings;
+  const rules = found.filter(({ path }) => path === file).map(({ rule }) => rule);
+  expect(rules).toContain(command[0] === "setfacl" ? "acl-entry" : "unsafe-jail");
+  expect(m.run(["jk_init", "-j", J, "uidbasics"]).stderr).toMatch(why);
+  expect(m.run(["jk_jailuser", "--jail-side-only", "-j", J, "anna"]).stderr).toMatch(why);
+  const remedy = linesOf(m, "--check").summary.problems[0]?.remedy ?? "false";
+  type(remedy);
+  expect(m.run(["jk_check", J]).status).toBe(0);
+});
+
+test("a group may write with gid 0, which is root's", () => {
+  m.must(["chmod", "0664", PASSWD]);
+  expect([login(), linesOf(m, "--check").status]).toEqual([0, 0]);
+  m.must(["chgrp", "team", PASSWD]);
+  expect(login()).not.toBe(0);
+  m.must(["chgrp", "root", PASSWD]);
+  m.must(["chmod", "0644", PASSWD]);
+});
+
+test("a symbolic link leads to no directory that users can write", () => {
+  m.must(["mkdir", `${J}/home/bert/etc`]);
+  m.must(["cp", PASSWD, `${J}/home/bert/etc/passwd`]);
+  m.must(["mv", PASSWD, `${PASSWD}.kept`]);
+  m.must(["ln", "-s", "/home/bert/etc/passwd", PASSWD]);
+  expect(login()).not.toBe(0);
+  const [problem] = linesOf(m, "--check").summary.problems;
+  const where = `${PASSWD} leads to ${J}/home/bert/etc/passwd, in a directory that users can write`;
+  expect(problem).toMatchObject({ code: "unsafe-jail", message: expect.stringContaining(where) });
+  expect(problem?.remedy).toBe(`mv -nT ${PASSWD} ${PASSWD}.old`);
+  m.must(["sh", "-ec", problem?.remedy ?? "false"]);
+  m.must(["mv", `${PASSWD}.kept`, PASSWD]);
+  m.must(["rm", "-r", `${PASSWD}.old`, `${J}/home/bert/etc`]);
+});
