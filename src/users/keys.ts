@@ -3,11 +3,11 @@ import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { fstat, openAt, readAllFd, type Stat, sameFile, statIfPresent, withFd } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import type { JailkitError } from "../cli/error.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { chmodPath } from "../jail/fs/attributes.ts";
 import { makeDirectoryIn } from "../jail/fs/directories.ts";
-import { isIn, lookUp, readJailFile, withTree } from "../jail/fs/look.ts";
+import { isIn } from "../jail/fs/look.ts";
 import {
   type Directory,
   hostPath,
@@ -22,34 +22,24 @@ import {
   release,
 } from "../jail/fs/walk.ts";
 import { putFileIn } from "../jail/fs/write.ts";
-import type { PasswdEntry } from "../system/accounts.ts";
 import { asUser } from "../system/as-user.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { endSessions } from "../system/processes.ts";
 import { othersWrite } from "../system/sshd/strict-modes.ts";
 import { type KeyLine, type KeyMerge, mergeKeys, withLinesOf, withoutKeys } from "./key-lines.ts";
+import {
+  filesOf,
+  KEYS_DIRECTORY,
+  KEYS_FILE,
+  KEYS_FILE_LIMIT,
+  type KeyPlace,
+  keyFileName,
+  refuseKeys,
+} from "./key-place.ts";
 import { inPlaceOfOther, otherHomeAdvice } from "./own-home.ts";
 
-const DIRECTORY = ".ssh";
-const FILE = "authorized_keys";
-/** Where sshd(8) looks for keys, below a home. */
-export const KEYS_FILE: ByteString = `${DIRECTORY}/${FILE}`;
-
-// A user may have made theirs as large as they like.
-const EXISTING_LIMIT = 1 << 20;
-
-function refuse(root: JailRoot, path: ByteString, why: string, remedy?: string): JailkitError {
-  const message = `${quoted(hostPath(root, path))} ${why}`;
-  return new JailkitError("keys-not-written", 1, message, undefined, remedy);
-}
-
-/** The owner of keys, and the home as `root` sees it. */
-export interface KeyPlace {
-  root: JailRoot;
-  home: ByteString;
-  user: Pick<PasswdEntry, "name" | "uid" | "gid">;
-}
+export { KEYS_FILE, type KeyPlace } from "./key-place.ts";
 
 const ANOTHER_HOME = { advice: "give the account another home", remedy: undefined };
 
@@ -59,7 +49,7 @@ function withHome<T>({ root, home, user }: KeyPlace, use: (home: Directory) => T
     directory = openDirectory(root, home);
   } catch (error) {
     if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
-    throw refuse(root, home, "is not a directory: without a home, keys have no place");
+    throw refuseKeys(root, home, "is not a directory: without a home, keys have no place");
   }
   try {
     const { uid } = directory.stat;
@@ -67,7 +57,7 @@ function withHome<T>({ root, home, user }: KeyPlace, use: (home: Directory) => T
     const elsewhere = root.isJail ? otherHomeAdvice(user, root, home) : ANOTHER_HOME;
     const { advice, remedy } = inPlaceOfOther(root, user, home, elsewhere);
     const why = `belongs to uid ${uid}, not to ${quoted(user.name)}: no key is written there`;
-    throw refuse(root, home, `${why}; ${advice}`, remedy);
+    throw refuseKeys(root, home, `${why}; ${advice}`, remedy);
   } finally {
     release(directory);
   }
@@ -86,7 +76,7 @@ function inTheWay(place: KeyPlace, above: Directory, path: ByteString, why: stri
     above.stat.uid === user.uid
       ? asUser(actor(place), "mv -nT", from, to)
       : adviceAt(from, `mv -nT ${shellWord(from)} ${shellWord(to)}`);
-  return refuse(root, path, `${why}: no key is written there; move it away with: ${advice}`, remedy);
+  return refuseKeys(root, path, `${why}: no key is written there; move it away with: ${advice}`, remedy);
 }
 
 /** Throws unless the file belongs to the user: another one may be a link to a file that only root should read. */
@@ -99,14 +89,14 @@ function requireOwn(place: KeyPlace, above: Directory, path: ByteString, stat: S
 /** Opens .ssh in an open home; undefined if missing. Throws unless it is the user's own directory. */
 function openKeyDirectory(place: KeyPlace, home: Directory): Directory | undefined {
   const { root } = place;
-  const path = joinPath(home.path, DIRECTORY);
-  const stat = statIfPresent(home.fd, DIRECTORY);
+  const path = joinPath(home.path, KEYS_DIRECTORY);
+  const stat = statIfPresent(home.fd, KEYS_DIRECTORY);
   if (stat === undefined) return undefined;
   if (!isDirectory(stat)) {
     const what = isLink(stat) ? "is a symbolic link" : "is not a directory";
     throw inTheWay(place, home, path, what);
   }
-  const directory = openChild(root, home, DIRECTORY);
+  const directory = openChild(root, home, KEYS_DIRECTORY);
   try {
     requireOwn(place, home, path, directory.stat);
     return directory;
@@ -116,12 +106,12 @@ function openKeyDirectory(place: KeyPlace, home: Directory): Directory | undefin
   }
 }
 
-/** Calls `use`, and closes .ssh, which is open. Errors of system calls name authorized_keys. */
-function inKeyDirectory<T>({ root }: KeyPlace, directory: Directory, use: () => T): T {
+/** Calls `use`, and closes .ssh, which is open. Errors of system calls name the file. */
+function inKeyDirectory<T>(place: KeyPlace, directory: Directory, use: () => T): T {
   try {
     return use();
   } catch (error) {
-    throw namedError(error, hostPath(root, joinPath(directory.path, FILE)));
+    throw namedError(error, hostPath(place.root, joinPath(directory.path, keyFileName(place))));
   } finally {
     release(directory);
   }
@@ -130,8 +120,8 @@ function inKeyDirectory<T>({ root }: KeyPlace, directory: Directory, use: () => 
 /** Reads the authorized_keys in an open directory; undefined if missing. */
 function readExisting(place: KeyPlace, directory: Directory): { text: ByteString; stat: Stat } | undefined {
   const { root } = place;
-  const path = joinPath(directory.path, FILE);
-  const seen = statIfPresent(directory.fd, FILE);
+  const path = joinPath(directory.path, keyFileName(place));
+  const seen = statIfPresent(directory.fd, keyFileName(place));
   if (seen === undefined) return undefined;
   if (!isRegular(seen)) {
     const what = isLink(seen) ? "is a symbolic link" : "is not a regular file";
@@ -142,21 +132,21 @@ function readExisting(place: KeyPlace, directory: Directory): { text: ByteString
     // sed(1) with -i replaces a file by a copy.
     const { advice, remedy } = asUser(actor(place), "sed -i ''", hostPath(root, path));
     const why = `has another name elsewhere (a hard link); put a copy in its place with: ${advice}`;
-    throw refuse(root, path, why, remedy);
+    throw refuseKeys(root, path, why, remedy);
   }
   requireOwn(place, directory, path, seen);
   return withFd(openExisting(place, directory, path), (fd) => {
     const stat = fstat(fd);
     if (!sameFile(stat, seen)) throw changed(root, path);
-    if (stat.size > EXISTING_LIMIT) throw refuse(root, path, `is longer than ${EXISTING_LIMIT} bytes`);
-    return { text: fromBytes(readAllFd(fd, EXISTING_LIMIT, stat.size)), stat };
+    if (stat.size > KEYS_FILE_LIMIT) throw refuseKeys(root, path, `is longer than ${KEYS_FILE_LIMIT} bytes`);
+    return { text: fromBytes(readAllFd(fd, KEYS_FILE_LIMIT, stat.size)), stat };
   });
 }
 
 /** Those of .ssh and authorized_keys that others can write: sshd(8) accepts no key there, but would after a change of the modes. */
-function openToOthers({ user }: KeyPlace, directory: Directory, file: Stat | undefined): ByteString[] {
-  const isOpen = (stat: Stat) => othersWrite(stat, user.uid);
-  const keys = file !== undefined && isOpen(file) ? [joinPath(directory.path, FILE)] : [];
+function openToOthers(place: KeyPlace, directory: Directory, file: Stat | undefined): ByteString[] {
+  const isOpen = (stat: Stat) => othersWrite(stat, place.user.uid);
+  const keys = file !== undefined && isOpen(file) ? [joinPath(directory.path, keyFileName(place))] : [];
   return isOpen(directory.stat) ? [directory.path, ...keys] : keys;
 }
 
@@ -166,27 +156,28 @@ function openError(place: KeyPlace, [open = "", ...others]: readonly ByteString[
   const onHost = (path: ByteString) => hostPath(root, path);
   const { advice } = asUser(actor(place), "chmod go-w", ...[open, ...others].map(onHost));
   const fix = readFirst(onHost(joinPath(home, KEYS_FILE))) + advice;
-  return refuse(
+  return refuseKeys(
     root,
     open,
     `can be written by others, whose keys would become valid: no key is written there; ${fix}`,
   );
 }
 
-function openExisting({ root, user }: KeyPlace, directory: Directory, path: ByteString): number {
+function openExisting(place: KeyPlace, directory: Directory, path: ByteString): number {
+  const { root, user } = place;
   try {
-    return openAt(directory.fd, FILE, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
+    return openAt(directory.fd, keyFileName(place), C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
   } catch (error) {
     if (!isErrno(error, "EAGAIN")) throw error;
     const why =
       "is kept from others by a process of its owner (a lease, see fcntl(2)): no key is written there";
     const remedy = endSessions(user.uid);
-    throw refuse(root, path, `${why}; end it with: ${remedy}`, remedy);
+    throw refuseKeys(root, path, `${why}; end it with: ${remedy}`, remedy);
   }
 }
 
 function changed(root: JailRoot, path: ByteString): JailkitError {
-  return refuse(root, path, "was changed meanwhile: no key was written; run it again");
+  return refuseKeys(root, path, "was changed meanwhile: no key was written; run it again");
 }
 
 /**
@@ -202,12 +193,15 @@ export function planKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
 
 /** The same, unless the file would not be read again: no key could be taken out of it later. */
 function readable<T extends Pick<KeyMerge, "text">>({ root, home }: KeyPlace, merge: T): T {
-  if ((merge.text ?? "").length <= EXISTING_LIMIT) return merge;
-  throw refuse(root, joinPath(home, KEYS_FILE), `would be longer than ${EXISTING_LIMIT} bytes`);
+  if ((merge.text ?? "").length <= KEYS_FILE_LIMIT) return merge;
+  throw refuseKeys(root, joinPath(home, KEYS_FILE), `would be longer than ${KEYS_FILE_LIMIT} bytes`);
 }
 
 /** The text of the authorized_keys of a home, "" if it is missing. Throws JailkitError "keys-not-written" if it cannot be read. */
 export const keysText = (place: KeyPlace): ByteString => readKeys(place).text;
+
+/** That of all files in which sshd(8) looks for keys in a home, for those that are to go. */
+export const allKeysText = (place: KeyPlace): ByteString => filesOf(place).map(keysText).join("\n");
 
 function readKeys(place: KeyPlace): { text: ByteString; open: readonly ByteString[] } {
   return withHome(place, (home) => {
@@ -221,26 +215,6 @@ function readKeys(place: KeyPlace): { text: ByteString; open: readonly ByteStrin
 }
 
 /**
- * Plans to add keys to the authorized_keys that a new home gets from a skeleton directory of the host. Throws JailkitError
- * "keys-not-written" if that is impossible: a symbolic link, or what is not a file.
- */
-export function planSkeletonKeys(skeleton: ByteString, keys: readonly KeyLine[]): KeyMerge {
-  return withTree((tree) => {
-    const need = (path: ByteString, is: (stat: Stat) => boolean, what: ByteString): boolean => {
-      const stat = lookUp(tree, path)?.stat;
-      if (stat === undefined || is(stat)) return stat !== undefined;
-      const why = isLink(stat) ? "is a symbolic link" : `is not a ${what}`;
-      throw refuse(tree, path, `${why}: no key is written to a copy of it`);
-    };
-    const file = `${skeleton}/${KEYS_FILE}`;
-    const isThere =
-      need(`${skeleton}/${DIRECTORY}`, isDirectory, "directory") && need(file, isRegular, "regular file");
-    const text = isThere ? readJailFile(tree, file, EXISTING_LIMIT) : undefined;
-    return mergeKeys(text === undefined ? "" : fromBytes(text), keys);
-  });
-}
-
-/**
  * Adds the missing keys to .ssh/authorized_keys of a home: the directory is the user's, 0700, and the file too, 0600; its
  * content stays, and is nothing that others could have written. The user may change the home meanwhile: no link is followed, and
  * files that are not the user's own are neither read nor written. Throws as planKeys does.
@@ -249,18 +223,28 @@ export const writeKeys = (place: KeyPlace, keys: readonly KeyLine[]): KeyMerge =
   changeKeys(place, (text) => mergeKeys(text, keys));
 
 /**
- * Removes the lines of keys from .ssh/authorized_keys of a home, and returns how many. What others can write keeps its mode.
- * Throws as keysText does.
+ * Removes the lines of keys from the files in which sshd(8) looks for keys in a home, and returns how many. What others can write
+ * keeps its mode. Throws as keysText does.
  */
-export function removeKeys(place: KeyPlace, keys: ReadonlySet<ByteString>): number {
-  const change = (text: ByteString) => withoutKeys(text, keys);
-  return change(keysText(place)).removed === 0 ? 0 : changeKeys(place, change).removed;
-}
+export const removeKeys = (home: KeyPlace, keys: ReadonlySet<ByteString>): number =>
+  changeThere(home, (text) => {
+    const { text: now, removed } = withoutKeys(text, keys);
+    return { text: now, count: removed };
+  });
 
 /** Gives keys that are there the options of these, as removeKeys removes them; how many lines changed. */
-export function setKeyOptions(place: KeyPlace, keys: readonly KeyLine[]): number {
-  const change = (text: ByteString) => withLinesOf(text, keys);
-  return change(keysText(place)).count === 0 ? 0 : changeKeys(place, change).count;
+export const setKeyOptions = (home: KeyPlace, keys: readonly KeyLine[]): number =>
+  changeThere(home, (text) => withLinesOf(text, keys));
+
+/** Changes what is in the files in which sshd(8) looks for keys; how many lines that are. */
+function changeThere(
+  home: KeyPlace,
+  change: (text: ByteString) => Pick<KeyMerge, "text"> & { count: number },
+): number {
+  let count = 0;
+  for (const place of filesOf(home))
+    if (change(keysText(place)).count > 0) count += changeKeys(place, change).count;
+  return count;
 }
 
 /** The new text, and how many keys are new in it. */
@@ -272,10 +256,10 @@ function changeKeys<T extends NewKeys>(place: KeyPlace, change: (text: ByteStrin
   return withHome(place, (home) => {
     let directory = openKeyDirectory(place, home);
     if (directory === undefined) {
-      makeDirectoryIn(root, home, DIRECTORY, { uid: user.uid, gid: user.gid, mode: 0o700 });
+      makeDirectoryIn(root, home, KEYS_DIRECTORY, { uid: user.uid, gid: user.gid, mode: 0o700 });
       directory = openKeyDirectory(place, home);
     }
-    if (directory === undefined) throw changed(root, joinPath(home.path, DIRECTORY));
+    if (directory === undefined) throw changed(root, joinPath(home.path, KEYS_DIRECTORY));
     const opened = directory;
     return inKeyDirectory(place, opened, () => writeIn(place, opened, change));
   });
@@ -294,16 +278,16 @@ function writeIn<T extends NewKeys>(
   const isOpen = open.length > 0;
   if (isOpen && (merge.added ?? 0) > 0) throw openError(place, open);
   if (!isOpen && (directory.stat.mode & 0o7777) !== 0o700) chmodPath(directory.fd, 0o700);
-  const now = statIfPresent(directory.fd, FILE);
+  const now = statIfPresent(directory.fd, keyFileName(place));
   const same =
     now === undefined || existing === undefined ? now === existing?.stat : isSame(now, existing.stat);
-  const path = joinPath(directory.path, FILE);
+  const path = joinPath(directory.path, keyFileName(place));
   if (!same) throw changed(root, path);
   // With another mode, sshd(8) would accept the lines of others.
   const mode = isOpen ? (existing?.stat.mode ?? 0) & 0o777 : 0o600;
   const attributes = { mode, uid: user.uid, gid: isOpen ? (existing?.stat.gid ?? user.gid) : user.gid };
   const options = { replace: existing !== undefined };
-  const spot = { root, parent: directory, name: FILE };
+  const spot = { root, parent: directory, name: keyFileName(place) };
   const placement = putFileIn(spot, toBytes(merge.text), attributes, options);
   if (placement === "kept") throw changed(root, path);
   return merge;

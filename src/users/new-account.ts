@@ -18,11 +18,13 @@ import { type Access, type AccessPlan, planAccess } from "./access.ts";
 import { type Advice, OPTIONS } from "./advice.ts";
 import { requireGroup } from "./groups.ts";
 import { jailCommand } from "./jailing.ts";
-import { KEYS_FILE, planKeys, planSkeletonKeys } from "./keys.ts";
+import { KEYS_FILE } from "./key-place.ts";
+import { planKeys } from "./keys.ts";
 import type { JailedAccount } from "./login-needs.ts";
 import { NewAccountPlace } from "./new-account-place.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { CHROOT_SHELL, forgetLine, planJailing } from "./plan.ts";
+import { planSkeletonKeys } from "./skeleton-keys.ts";
 
 /** The group of accounts for which no other is named; it is created if it is missing. */
 export const DEFAULT_GROUP = "users";

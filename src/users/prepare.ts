@@ -16,12 +16,13 @@ import { recall, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { homeFor, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, warnOfPolicy } from "./jailing.ts";
-import { planKeys, planSkeletonKeys } from "./keys.ts";
+import { planKeys } from "./keys.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { otherHome } from "./own-home.ts";
 import { requireSafePlace, unsafePlace } from "./safe-place.ts";
 import { seenNow } from "./seen.ts";
+import { planSkeletonKeys } from "./skeleton-keys.ts";
 
 /** A directory that does not exist: a new home has no keys. */
 const NO_SKELETON = "/nonexistent";

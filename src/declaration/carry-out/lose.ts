@@ -14,7 +14,7 @@ import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide } from "../../users/changes.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
-import { keysText, removeKeys } from "../../users/keys.ts";
+import { allKeysText, removeKeys } from "../../users/keys.ts";
 import { openShell } from "../../users/leaving.ts";
 import { policiesOf, sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
@@ -40,7 +40,7 @@ export function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { 
   if (once.keys.length === 0) return;
   const home = homeFor(user, root.path);
   const place = { root, user, home };
-  const lines = lookUp(root, home) === undefined ? [] : keyLinesIn(keysText(place));
+  const lines = lookUp(root, home) === undefined ? [] : keyLinesIn(allKeysText(place));
   const keys = lines.flatMap(({ key }) => (once.keys.includes(sumOf(key)) ? key : []));
   if (keys.length === 0) requireNotHidden(hostPath(root, home));
   else steps.push(`removed ${keyCount(removeKeys(place, new Set(keys)))} from its authorized_keys`);

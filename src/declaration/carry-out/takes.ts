@@ -13,7 +13,8 @@ import { hostUser } from "../../system/name-services.ts";
 import { isLimitedShell } from "../../users/access.ts";
 import { leaveJailGroups } from "../../users/jail-side.ts";
 import { byStrictness } from "../../users/key-lines.ts";
-import { type KeyPlace, keysText, removeKeys, setKeyOptions } from "../../users/keys.ts";
+import type { KeyPlace } from "../../users/key-place.ts";
+import { allKeysText, removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import { type Change, type FaultText, partText } from "../change.ts";
 import { keyHome, withKeyPlace, withKeysElsewhere } from "../compare/look-keys.ts";
@@ -60,7 +61,7 @@ export function takingWays(
         : ({ steps }) => {
             const user = requireUser(name);
             const limit = (place: KeyPlace) => {
-              const { less, unclear } = byStrictness(keysText(place), declared.keys ?? []);
+              const { less, unclear } = byStrictness(allKeysText(place), declared.keys ?? []);
               const limited = less.length === 0 ? 0 : setKeyOptions(place, less);
               if (limited > 0)
                 steps.push(`changed the options of ${keyCount(limited)} in its authorized_keys`);

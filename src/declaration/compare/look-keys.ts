@@ -9,7 +9,8 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { byStrictness, type KeyLine, keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
-import { type KeyPlace, keysText, planKeys } from "../../users/keys.ts";
+import type { KeyPlace } from "../../users/key-place.ts";
+import { allKeysText, keysText, planKeys } from "../../users/keys.ts";
 import { type Change, type FaultText, faultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { sumOf, union } from "../once.ts";
@@ -115,7 +116,7 @@ function readKeyState(
   const wanted = new Set(once === undefined ? [] : keys.map(({ key }) => sumOf(key)));
   const sums = new Set((once?.keys ?? []).filter((sum) => !wanted.has(sum)));
   if (keys.length + sums.size === 0) return NO_KEYS;
-  const elsewhere = answered(() => ({ text: withKeysElsewhere(declared, account, keysText) }));
+  const elsewhere = answered(() => ({ text: withKeysElsewhere(declared, account, allKeysText) }));
   // All of them if these cannot be read: then the run says why.
   const formerThere = elsewhere === undefined ? [...sums] : formerIn(elsewhere.text, sums);
   const none = { ...NO_KEYS, lacking: keys.length, former: formerThere };
@@ -125,11 +126,15 @@ function readKeyState(
   if (home !== "there" || (isMissing && !declared.directory)) return none;
   const text = withKeyPlace(declared, account, () => root, keysText) ?? elsewhere?.text;
   if (text === undefined) return none;
+  const limits = keys.some(({ options }) => options !== "");
+  // What is in the other file has no say but in these.
+  const all = (sums.size > 0 || limits) && withKeyPlace(declared, account, () => root, allKeysText);
+  const former = union(formerThere, formerIn(all || undefined, sums));
   const lines = new Set(text.split("\n"));
   // Nearly always; to read thousands of files would take a second.
-  const former = union(formerThere, formerIn(text, sums));
   const merge = hasJustThese(lines, keys) ? undefined : mergeKeys(text, keys);
   const added = merge?.added ?? 0;
+  const inAll = limits && all ? mergeKeys(all, keys) : merge;
   const fault =
     added === 0
       ? undefined
@@ -147,8 +152,8 @@ function readKeyState(
     // All of them if others may have exchanged the home for one without keys: then the run says so.
     former:
       former.length === 0 && sums.size > 0 && isExchangeable(keyHome(declared, account)) ? [...sums] : former,
-    otherOptions: merge?.otherOptions ?? 0,
-    stricterOptions: merge && merge.otherOptions > 0 ? strictness(text, keys) : undefined,
+    otherOptions: inAll?.otherOptions ?? 0,
+    stricterOptions: inAll && inAll.otherOptions > 0 ? strictness(all || text, keys) : undefined,
   };
 }
 

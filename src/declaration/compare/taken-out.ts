@@ -12,7 +12,7 @@ import { onlyRootExchanges } from "../../system/exchange.ts";
 import { splitHome } from "../../system/separator.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
-import { keysText } from "../../users/keys.ts";
+import { allKeysText } from "../../users/keys.ts";
 import { type Change, type Fault, listed, listedKeys } from "../change.ts";
 import { sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
@@ -64,7 +64,8 @@ export function keptInside(
 ): readonly Change[] {
   const account = answered(() => machine.accounts.userByName(once.name));
   if (account === undefined || !isSame(once, account) || !machine.facts.isLocal(once.name)) return [];
-  const text = root && answered(() => keysText({ root, user: account, home: homeFor(account, root.path) }));
+  const text =
+    root && answered(() => allKeysText({ root, user: account, home: homeFor(account, root.path) }));
   const keys = text === undefined ? [] : keysIn(text, once);
   const groups = groupsLeft(once, account, machine);
   return changesOf(once, closedFor(groups, once.jail) === undefined ? groups : [], keys, why);
@@ -123,7 +124,7 @@ function keysLeft(once: OnceUser, user: PasswdEntry): readonly ByteString[] {
   const found = answered(() => ({ stat: statIfPresent(AT_FDCWD, home, true) }));
   // As sshd(8), which accepts keys in a home of the user or of root.
   if (found !== undefined && ![user.uid, 0].includes(found.stat?.uid ?? -1)) return unfound();
-  const text = answered(() => withTree((root) => keysText({ root, user, home })));
+  const text = answered(() => withTree((root) => allKeysText({ root, user, home })));
   if (text === undefined) return keys;
   const there = keysIn(text, once);
   return there.length > 0 ? there : unfound();

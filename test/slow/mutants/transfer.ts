@@ -18,7 +18,7 @@ export const TRANSFER: readonly Mutant[] = [
     ["value.length > longest", "value.length < 0"],
     ["/[\\0-\\x1f\\x7f]/.test(value)", "false"],
     ["value.length > shape.most", "value.length < 0"],
-    ["fields.size > shape.most", "fields.size < 0"],
+    ["fields.length > shape.most", "fields.length < 0"],
     ["!Object.hasOwn(shapes, name)", "!(name in shapes)"],
     ["(!whole || Number.isInteger(value))", "true"],
     ["value >= least && value <= most", "value <= most"],
