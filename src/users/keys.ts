@@ -220,6 +220,9 @@ function readKeys(place: KeyPlace): { text: ByteString; open: readonly ByteStrin
   });
 }
 
+/** A directory that does not exist, for a new home that gets no files: it has no keys. */
+export const NO_SKELETON = "/nonexistent";
+
 /**
  * Plans to add keys to the authorized_keys that a new home gets from a skeleton directory of the host. Throws JailkitError
  * "keys-not-written" if that is impossible: a symbolic link, or what is not a file.

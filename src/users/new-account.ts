@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf, normalPath, pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -18,8 +18,9 @@ import { type Access, type AccessPlan, planAccess } from "./access.ts";
 import { type Advice, OPTIONS } from "./advice.ts";
 import { requireGroup } from "./groups.ts";
 import { jailCommand } from "./jailing.ts";
-import { KEYS_FILE, planKeys, planSkeletonKeys } from "./keys.ts";
+import { KEYS_FILE, NO_SKELETON, planKeys, planSkeletonKeys } from "./keys.ts";
 import type { JailedAccount } from "./login-needs.ts";
+import { newMount } from "./mounted-home.ts";
 import { NewAccountPlace } from "./new-account-place.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { CHROOT_SHELL, forgetLine, planJailing } from "./plan.ts";
@@ -62,6 +63,8 @@ export interface NewAccount extends JailedAccount {
   password: ByteString | undefined;
   /** The home is new. */
   createsHome: boolean;
+  /** It is the top of a file system without files that is mounted there. */
+  mount: Stat | undefined;
   plan: AccessPlan;
 }
 
@@ -104,15 +107,17 @@ export function planNewAccount(
   const corrects = access.correctsGroups;
   planJailing({ user, isNew: true, groups, corrects, jail: root.path, accounts: place.accounts, shell });
   requireHome({ root, jailHome, user });
-  const isThere = lookUp(root, jailHome) !== undefined;
-  const skeleton = values.skel ?? place.skeleton;
+  const mount = noCreateHome ? undefined : newMount(root, jailHome);
+  const isThere = mount === undefined && lookUp(root, jailHome) !== undefined;
+  // useradd(8) copies nothing to a directory that is there.
+  const skeleton = mount === undefined ? (values.skel ?? place.skeleton) : NO_SKELETON;
   const plan = planAccess({ root, name, home: jailHome, shell }, access, (keys) =>
     isThere ? planKeys({ root, user, home: jailHome }, keys) : planSkeletonKeys(skeleton, keys),
   );
   const createsHome = !noCreateHome && !isThere;
   requireRoom(place, createsHome ? ["/etc", directoryOf(jailHome)] : ["/etc"]);
   return {
-    ...{ root, name, user, group, home: user.home, jailHome, shell, access, plan, createsHome },
+    ...{ root, name, user, group, home: user.home, jailHome, shell, access, plan, createsHome, mount },
     hasPassword: password !== undefined && isUsablePassword(password),
     hasKey: isThere
       ? lookUp(root, `${jailHome}/${KEYS_FILE}`) !== undefined

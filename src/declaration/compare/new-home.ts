@@ -6,6 +6,7 @@ import { holdsJail } from "../../jail/record/registry.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
+import { inPlaceOfMount, newMount } from "../../users/mounted-home.ts";
 import type { NewHome } from "../../users/new-account.ts";
 import { whoseHomeIn } from "../../users/own-home.ts";
 import type { DeclaredUser } from "../model.ts";
@@ -19,9 +20,11 @@ export function requireOwnHome(
 ): void {
   const stat = lookUp(root, jailHome)?.stat;
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
+  if (newMount(root, jailHome) !== undefined) return;
   const place = hostPath(root, jailHome);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, and not to it` : "is not a directory";
-  const { advice, remedy } = adviceAt(place, asideCommand(place));
+  const mount = inPlaceOfMount(root, jailHome);
+  const { advice, remedy } = mount ?? adviceAt(place, asideCommand(place));
   // As after --prune without --delete-homes.
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
   const holds = holdsJail(place);
@@ -30,7 +33,7 @@ export function requireOwnHome(
   // No command takes it from its user.
   if (whose !== undefined) throw new JailkitError("foreign-home", 1, `${there}${whose}: ${DECLARED.home}`);
   const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";
-  const message = `${there}${again}keep it under another name: ${advice}`;
+  const message = `${there}${again}${mount === undefined ? "keep it under another name: " : ""}${advice}`;
   // Of a user who returns; another uid is declared on purpose.
   const line = declared.uid === undefined ? wantedLine(declared, "uid", `${stat.uid}`) : undefined;
   throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : remedy);
