@@ -54,10 +54,20 @@ export function takeMountBack(root: JailRoot, home: ByteString, seen: Stat): voi
   }
 }
 
-/** What to do about a file system at a home that is not its account's, and which command; undefined if none is mounted there. */
-export function inPlaceOfMount(root: JailRoot, home: ByteString): ReturnType<typeof adviceAt> | undefined {
+type Advised = ReturnType<typeof adviceAt>;
+
+/** How a file system that is mounted at a home leaves it; undefined if none is. */
+export function unmountAt(root: JailRoot, home: ByteString): Advised | undefined {
   const place = hostPath(root, home);
   if (!mountTypes(mountsText()).has(place)) return undefined;
+  return adviceAt(place, unmountForGood([place], hostText("/etc/fstab") ?? ""));
+}
+
+/** What to do about one that is not that of the account, and which command; undefined if none is mounted there. */
+export function inPlaceOfMount(root: JailRoot, home: ByteString): Advised | undefined {
+  const place = hostPath(root, home);
+  const unmount = unmountAt(root, home);
+  if (unmount === undefined) return undefined;
   if (isNew(root, home, lookUp(root, home)?.stat)) {
     // Then it is looked at again: until now, others could put files there.
     const { advice, remedy } = adviceAt(place, `chmod go-w ${shellWord(place)}`);
@@ -66,7 +76,7 @@ export function inPlaceOfMount(root: JailRoot, home: ByteString): ReturnType<typ
       remedy,
     };
   }
-  const { advice, remedy } = adviceAt(place, unmountForGood([place], hostText("/etc/fstab") ?? ""));
+  const { advice, remedy } = unmount;
   const give = `give the user ${quoted(place)} and what is in it`;
   return { advice: `a file system is mounted there: ${give}, or unmount it: ${advice}`, remedy };
 }

@@ -181,6 +181,20 @@ test("no home moves there", () => {
   expect([m.exists("/home/dan"), m.list(`${J}/home`)]).toEqual([true, []]);
 });
 
+test("one that is to move where a file system is mounted moves when that is unmounted for good", () => {
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+  mountPoint(`${J}/home/dan`);
+  sh(`useradd -m -d /home/dan dan; touch /home/dan/work; mkdir -p ${J}/home/dan`);
+  m.write(FILE, JAIL + user("dan"));
+  expect(heal()[1]).toStartWith(`umount ${J}/home/dan && sed `);
+  expect([m.exists(`${J}/home/dan/work`), m.exists("/home/dan"), m.list("/root/data")]).toEqual([
+    true,
+    false,
+    [],
+  ]);
+});
+
 test("no file comes into a jail where something is mounted over it", () => {
   m.write(FILE, JAIL);
   m.must(["jailkit", "apply"]);
