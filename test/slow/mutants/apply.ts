@@ -344,7 +344,7 @@ export const APPLY: readonly Mutant[] = [
     ["renamed?.shell === CHROOT_SHELL && ", ""],
     ["splitHome(createdHome)?.jail === jail", "true"],
   ]),
-  ...begun("renamed one", "src/declaration/renamed.ts", [["!isMarked(before, once, account)", "true"]]),
+  ...begun("renamed one", "src/declaration/renamed.ts", [[" || isMarked(before, once, account)", ""]]),
   ...begun("renamed meanwhile", "src/declaration/creating.ts", [['line.split(":")[1] === mark', "true"]]),
   ...within("src/jail/fs/owned.ts", "unit/owned.test.ts", [
     ["now.ctime >= this.since && ", ""],
