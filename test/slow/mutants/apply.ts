@@ -538,7 +538,11 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/foresee-jail.ts", LOST_SHELL, [
     ["root !== undefined && removed.length > 0;", "false;"],
-    ["foreseeRemovals(root, added, removed)", "foreseeRemovals(root, [], removed)"],
+  ]),
+  ...within("src/declaration/compare/going.ts", LOST_SHELL, [
+    ["foreseeRemovals(root, added,", "foreseeRemovals(root, [],"],
+  ]),
+  ...within("src/declaration/compare/foresee-jail.ts", LOST_SHELL, [
     ['has(shell) && !shell.endsWith("/jk_lsh") &&', "has(shell) &&"],
   ]),
   ...within("src/update/foresee-removal.ts", LOST_SHELL, [
