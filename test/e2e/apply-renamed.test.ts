@@ -289,6 +289,41 @@ test("if the name is changed in the file alone, apply and config check name the 
   expect([m.ids("nora").uid, m.exists(HOME)]).toEqual([uid, true]);
 });
 
+test("so they do if the home is declared, and no uid", () => {
+  const text = user("nora", KEYS[0], "groups = team\nhome = /home/anna\n");
+  const rename = "usermod -l nora anna";
+  const or = `; or, to keep that account, which is no longer declared, rename it with: ${rename}`;
+  declare(text);
+  const home = `'${HOME}' is the home of 'anna': name another home with the key 'home'${or}`;
+  const told = { code: "bad-home", message: `user nora: ${home}`, remedy: rename };
+  for (const options of [["--check"], []])
+    expect(linesOf(m, ...options).summary.problems).toMatchObject([told]);
+  expect(found()).toMatchObject([
+    {
+      message: `'/home/anna' is the home of 'anna' in this jail: name another one with the key 'home'${or}`,
+      remedy: rename,
+    },
+  ]);
+  // The other way.
+  declare(user("nora", KEYS[0], "home = /home/other\n"));
+  expect(linesOf(m, "--check").summary.problems).toEqual([]);
+  declare(text);
+  typeRemedy(m, rename);
+  expect([found(), linesOf(m)]).toMatchObject([[], { status: 0, summary: { problems: [] } }]);
+  expect([has("anna"), m.read(`${HOME}/.ssh/authorized_keys`), did(m)]).toEqual([false, `${KEYS[0]}\n`, []]);
+});
+
+test("not if somebody else declares the old name, or the account left the jail", () => {
+  declare(user("nora", KEYS[0], "home = /home/anna\n"));
+  m.write(`${D}/two.ini`, user("anna", KEYS[0]));
+  const told = () =>
+    `${[...linesOf(m, "--check").summary.problems, ...found()].map(({ message }) => message)}`;
+  expect(told()).not.toContain("usermod -l");
+  m.remove(`${D}/two.ini`);
+  m.must(["usermod", "-d", "/home/anna", "anna"]);
+  expect(told()).not.toContain("usermod -l");
+});
+
 test("an account that has got another uid stays as it is, which is told", () => {
   m.must(["usermod", "-u", "31000", "anna"]);
   declare("");

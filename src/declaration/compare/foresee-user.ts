@@ -36,7 +36,7 @@ import { requireHomePlace, requireNotHeld, requireNotReadOnly } from "./foresee-
 import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
-import { requireOwnHome } from "./new-home.ts";
+import { requireNotRenamed, requireOwnHome } from "./new-home.ts";
 import { newUid } from "./returning.ts";
 import type { UserComparison } from "./user-state.ts";
 
@@ -111,6 +111,7 @@ export class UserForesight {
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) return { moves: this.#requireAccount(account, planned) };
     if (root !== undefined) {
+      requireNotRenamed(root, declared, this.machine);
       const uid = newUid(declared, planned.once, this.machine.laterByUid);
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.

@@ -1,16 +1,21 @@
+import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { homeOfOther } from "../../jail/accounts/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
-import { hostPath, isDirectory } from "../../jail/fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { holdsJail } from "../../jail/record/registry.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
+import { dirsEqual, joinHome, normalHome } from "../../system/separator.ts";
 import { inPlaceOfMount, newMount } from "../../users/mounted-home.ts";
 import type { NewHome } from "../../users/new-account.ts";
 import { whoseHomeIn } from "../../users/own-home.ts";
 import type { DeclaredUser } from "../model.ts";
 import { DECLARED, wantedLine } from "./intent.ts";
+import type { Machine } from "./machine.ts";
+import { orRename, renameAdvice } from "./uid-fault.ts";
 
 /** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
 export function requireOwnHome(
@@ -37,4 +42,20 @@ export function requireOwnHome(
   // Of a user who returns; another uid is declared on purpose.
   const line = declared.uid === undefined ? wantedLine(declared, "uid", `${stat.uid}`) : undefined;
   throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : remedy);
+}
+
+/** Throws JailkitError for the home of an account in the jail of which, perhaps, the name alone is declared otherwise. */
+export function requireNotRenamed(
+  root: JailRoot,
+  declared: DeclaredUser,
+  { byJail, noLonger }: Pick<Machine, "byJail" | "noLonger">,
+): void {
+  const home = normalPath(declared.home);
+  const isThere = (one: Pick<PasswdEntry, "home">) =>
+    dirsEqual(normalHome(one.home), joinHome(root.path, home));
+  const owner = byJail.get(root.path)?.find(isThere);
+  const rename = owner && renameAdvice(owner, { declared, formerly: noLonger });
+  if (owner === undefined || rename === undefined) return;
+  const advice = orRename(DECLARED.home, rename);
+  throw homeOfOther(root, home, owner, { advice, remedy: rename.remedy });
 }
