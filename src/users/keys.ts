@@ -7,7 +7,7 @@ import { JailkitError } from "../cli/error.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { chmodPath } from "../jail/fs/attributes.ts";
 import { makeDirectoryIn } from "../jail/fs/directories.ts";
-import { isIn, lookUp, readJailFile, withTree } from "../jail/fs/look.ts";
+import { isIn } from "../jail/fs/look.ts";
 import {
   type Directory,
   hostPath,
@@ -36,10 +36,11 @@ const FILE = "authorized_keys";
 /** Where sshd(8) looks for keys, below a home. */
 export const KEYS_FILE: ByteString = `${DIRECTORY}/${FILE}`;
 
-// A user may have made theirs as large as they like.
-const EXISTING_LIMIT = 1 << 20;
+/** What is read of a file of keys: a user may have made theirs as large as they like. */
+export const EXISTING_LIMIT = 1 << 20;
 
-function refuse(root: JailRoot, path: ByteString, why: string, remedy?: string): JailkitError {
+/** The error "keys-not-written" for a file or directory of keys; `why`: after its path. */
+export function refuse(root: JailRoot, path: ByteString, why: string, remedy?: string): JailkitError {
   const message = `${quoted(hostPath(root, path))} ${why}`;
   return new JailkitError("keys-not-written", 1, message, undefined, remedy);
 }
@@ -217,29 +218,6 @@ function readKeys(place: KeyPlace): { text: ByteString; open: readonly ByteStrin
       const existing = readExisting(place, directory);
       return { text: existing?.text ?? "", open: openToOthers(place, directory, existing?.stat) };
     });
-  });
-}
-
-/** A directory that does not exist, for a new home that gets no files: it has no keys. */
-export const NO_SKELETON = "/nonexistent";
-
-/**
- * Plans to add keys to the authorized_keys that a new home gets from a skeleton directory of the host. Throws JailkitError
- * "keys-not-written" if that is impossible: a symbolic link, or what is not a file.
- */
-export function planSkeletonKeys(skeleton: ByteString, keys: readonly KeyLine[]): KeyMerge {
-  return withTree((tree) => {
-    const need = (path: ByteString, is: (stat: Stat) => boolean, what: ByteString): boolean => {
-      const stat = lookUp(tree, path)?.stat;
-      if (stat === undefined || is(stat)) return stat !== undefined;
-      const why = isLink(stat) ? "is a symbolic link" : `is not a ${what}`;
-      throw refuse(tree, path, `${why}: no key is written to a copy of it`);
-    };
-    const file = `${skeleton}/${KEYS_FILE}`;
-    const isThere =
-      need(`${skeleton}/${DIRECTORY}`, isDirectory, "directory") && need(file, isRegular, "regular file");
-    const text = isThere ? readJailFile(tree, file, EXISTING_LIMIT) : undefined;
-    return mergeKeys(text === undefined ? "" : fromBytes(text), keys);
   });
 }
 

@@ -16,13 +16,14 @@ import { recall, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { homeFor, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, warnOfPolicy } from "./jailing.ts";
-import { NO_SKELETON, planKeys, planSkeletonKeys } from "./keys.ts";
+import { planKeys } from "./keys.ts";
 import { giveMount, newMount } from "./mounted-home.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { otherHome } from "./own-home.ts";
 import { requireSafePlace, unsafePlace } from "./safe-place.ts";
 import { seenNow } from "./seen.ts";
+import { NO_SKELETON, planSkeletonKeys } from "./skeleton-keys.ts";
 
 /**
  * Plans to prepare a jail for an account, which stays as it is on the host: its lines, its keys and services, and an empty
@@ -52,7 +53,7 @@ export function prepareJail(
   const jailShell = shell ?? present ?? usualShell ?? LIMITED_SHELL;
   const place = { root, user, home };
   const plan = planAccess({ root, name: user.name, home, shell: jailShell }, access, (keys) =>
-    newHome ? planSkeletonKeys(NO_SKELETON, keys) : planKeys(place, keys),
+    newHome ? planSkeletonKeys(NO_SKELETON, keys, user) : planKeys(place, keys),
   );
   return () => {
     requireWritable(root, ["/etc"]);

@@ -20,8 +20,8 @@ import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { groupsOf, jailUser } from "../../users/jailing.ts";
-import { planNewAccount } from "../../users/new-account.ts";
-import { NewAccountPlace } from "../../users/new-account-place.ts";
+import { DEFAULT_GROUP, newIds, planNewAccount } from "../../users/new-account.ts";
+import { NewAccountHost, NewAccountPlace } from "../../users/new-account-place.ts";
 import { requireNoOldShell, requireReadyJail, requireShell } from "../../users/open-jail.ts";
 import { otherHome } from "../../users/own-home.ts";
 import { planJailing } from "../../users/plan.ts";
@@ -79,6 +79,7 @@ export class UserForesight {
   readonly #shells = new Set<ByteString>();
   #homes: ReadonlyMap<ByteString, DeclaredUser> | undefined;
   #place: NewAccountPlace | undefined;
+  readonly #host = new NewAccountHost();
   #seen: Seen | undefined;
 
   constructor(
@@ -110,9 +111,10 @@ export class UserForesight {
     if (isOf("account", "groups", "comment")) this.#requireHost(jail);
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) return { moves: this.#requireAccount(account, planned) };
-    if (root !== undefined) {
+    const uid = newUid(declared, planned.once, this.machine.laterByUid);
+    if (root === undefined) this.#requireIds(declared, uid);
+    else {
       requireNotRenamed(root, declared, this.machine);
-      const uid = newUid(declared, planned.once, this.machine.laterByUid);
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
@@ -129,6 +131,13 @@ export class UserForesight {
       if (home !== undefined && isDoubtfulHome(home, user)) return { doubtful: user };
     }
     return {};
+  }
+
+  /** Throws JailkitError if there is no id for a new account of a jail that is not there yet. */
+  #requireIds(declared: DeclaredUser, uid: number | undefined): void {
+    if (this.inside.isClosed) return;
+    const values = valuesOf(declared, uid, this.about.uidInstead);
+    newIds(uid, values, this.#host, DEFAULT_GROUP, DECLARED);
   }
 
   /** Throws JailkitError for a new account whose home is there, and is not that of one which leaves first with its home. */
