@@ -638,11 +638,11 @@ const CASES: readonly Case[] = [
     after: (m) => m.remove("/etc/skel/.ssh"),
   },
   {
-    what: "a skeleton whose directory of keys others can write",
-    fails: ["user x"],
-    declared: user("x", `authorized_keys = ${KEYS[0]}\n`),
+    what: "a skeleton whose directory of keys others can write, also in a jail that is not there yet",
+    fails: ["user x", "user y"],
+    declared: `${user("x", `authorized_keys = ${KEYS[0]}\n`)}[jail ${NEW}]\nsections = uidbasics, basicshell\n${user("y", `authorized_keys = ${KEYS[0]}\n`, NEW)}`,
     before: (m) => all(m, "mkdir /etc/skel/.ssh; chmod 777 /etc/skel/.ssh"),
-    after: (m) => m.remove("/etc/skel/.ssh"),
+    after: (m) => all(m, "rm -r /etc/skel/.ssh", `jailkit delete --yes ${NEW}`),
   },
   {
     what: "a skeleton whose keys a group with others in it can write, and one that has the key",

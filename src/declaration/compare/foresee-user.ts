@@ -20,7 +20,7 @@ import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { groupsOf, jailUser } from "../../users/jailing.ts";
-import { DEFAULT_GROUP, newIds, planNewAccount } from "../../users/new-account.ts";
+import { planNewAccount } from "../../users/new-account.ts";
 import { NewAccountHost, NewAccountPlace } from "../../users/new-account-place.ts";
 import { requireNoOldShell, requireReadyJail, requireShell } from "../../users/open-jail.ts";
 import { otherHome } from "../../users/own-home.ts";
@@ -36,7 +36,7 @@ import { requireHomePlace, requireNotHeld, requireNotReadOnly } from "./foresee-
 import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
-import { requireNotRenamed, requireOwnHome } from "./new-home.ts";
+import { requireNewUser, requireNotRenamed, requireOwnHome } from "./new-home.ts";
 import { newUid } from "./returning.ts";
 import type { UserComparison } from "./user-state.ts";
 
@@ -112,8 +112,9 @@ export class UserForesight {
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) return { moves: this.#requireAccount(account, planned) };
     const uid = newUid(declared, planned.once, this.machine.laterByUid);
-    if (root === undefined) this.#requireIds(declared, uid);
-    else {
+    if (root === undefined && !this.inside.isClosed)
+      requireNewUser(declared, valuesOf(declared, uid, this.about.uidInstead), uid, this.#host);
+    if (root !== undefined) {
       requireNotRenamed(root, declared, this.machine);
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
@@ -131,13 +132,6 @@ export class UserForesight {
       if (home !== undefined && isDoubtfulHome(home, user)) return { doubtful: user };
     }
     return {};
-  }
-
-  /** Throws JailkitError if there is no id for a new account of a jail that is not there yet. */
-  #requireIds(declared: DeclaredUser, uid: number | undefined): void {
-    if (this.inside.isClosed) return;
-    const values = valuesOf(declared, uid, this.about.uidInstead);
-    newIds(uid, values, this.#host, DEFAULT_GROUP, DECLARED);
   }
 
   /** Throws JailkitError for a new account whose home is there, and is not that of one which leaves first with its home. */

@@ -10,8 +10,10 @@ import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { dirsEqual, joinHome, normalHome } from "../../system/separator.ts";
 import { inPlaceOfMount, newMount } from "../../users/mounted-home.ts";
-import type { NewHome } from "../../users/new-account.ts";
+import { DEFAULT_GROUP, type NewAccountValues, type NewHome, newIds } from "../../users/new-account.ts";
+import type { NewAccountHost } from "../../users/new-account-place.ts";
 import { whoseHomeIn } from "../../users/own-home.ts";
+import { planSkeletonKeys } from "../../users/skeleton-keys.ts";
 import type { DeclaredUser } from "../model.ts";
 import { DECLARED, wantedLine } from "./intent.ts";
 import type { Machine } from "./machine.ts";
@@ -58,4 +60,18 @@ export function requireNotRenamed(
   if (owner === undefined || rename === undefined) return;
   const advice = orRename(DECLARED.home, rename);
   throw homeOfOther(root, home, owner, { advice, remedy: rename.remedy });
+}
+
+/**
+ * Throws JailkitError for what keeps a new account out of a jail that is not there yet, whatever that gets: no id that is left, or
+ * a skeleton with keys that others could write.
+ */
+export function requireNewUser(
+  { keys = [] }: Pick<DeclaredUser, "keys">,
+  values: NewAccountValues,
+  uid: number | undefined,
+  host: NewAccountHost,
+): void {
+  const ids = newIds(uid, values, host, DEFAULT_GROUP, DECLARED);
+  if (keys.length > 0) planSkeletonKeys(host.skeleton, keys, ids);
 }
