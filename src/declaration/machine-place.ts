@@ -15,7 +15,7 @@ import { homeFor } from "../users/jail-side.ts";
 import { otherHome } from "../users/own-home.ts";
 import { type HomeDiffers, sharesHome } from "./compare/home-differs.ts";
 import { membershipFault, renamedFault } from "./compare/look-user.ts";
-import { sharedUidFault } from "./compare/uid-fault.ts";
+import { orRename, renameAdvice, sharedUidFault } from "./compare/uid-fault.ts";
 import { placeFault } from "./compare/user.ts";
 import type { FactContext } from "./machine-facts.ts";
 import { itemsOf, type Subject } from "./section.ts";
@@ -138,9 +138,10 @@ export function reportHome(
   subject: Subject,
   ofJail: readonly JailedUser[],
   declaredUsers: ReadonlySet<ByteString>,
-  { facts, report }: FactContext,
+  context: FactContext,
 ): void {
   const { name } = subject;
+  const { facts, report } = context;
   const {
     directory,
     jail = "",
@@ -154,6 +155,11 @@ export function reportHome(
     (one) => !declaredUsers.has(one.name) && dirsEqual(splitHome(one.home)?.home ?? "", home),
   );
   if (other === undefined) return;
-  const message = `${quoted(home)} is the home of ${quoted(other.name)} in this jail: name another one with the key 'home'`;
-  report(keyPlace(section, "home"), "error", "taken", message, { kind: "none" });
+  const isNew = account === undefined && directory !== true;
+  const formerly = (one: ByteString) => formerUser(one, context);
+  const rename = isNew ? renameAdvice(other, { declared: { name, jail }, formerly }) : undefined;
+  const advice = orRename("name another one with the key 'home'", rename);
+  const message = `${quoted(home)} is the home of ${quoted(other.name)} in this jail: ${advice}`;
+  const fix: Fix = rename === undefined ? { kind: "none" } : { kind: "command", text: rename.remedy };
+  report(keyPlace(section, "home"), "error", "taken", message, fix);
 }

@@ -232,7 +232,9 @@ function reportUid(
   const formerly = (one: ByteString) => formerUser(one, context);
   const rename = renameAdvice(owner, { declared: { name, jail }, formerly });
   const message = `the uid ${uid} belongs to ${quoted(owner.name)} on this machine`;
-  report(place, "error", "taken", rename === undefined ? message : `${message}; ${rename}`, { kind: "none" });
+  if (rename === undefined) report(place, "error", "taken", message, { kind: "none" });
+  else
+    report(place, "error", "taken", `${message}; ${rename.advice}`, { kind: "command", text: rename.remedy });
   return rename !== undefined;
 }
 

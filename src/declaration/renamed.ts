@@ -4,7 +4,7 @@ import { answered } from "../cli/error.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
 import { isUntouched, markedAccount } from "./creating.ts";
-import { homeIdOf } from "./ids.ts";
+import { homeIdOf, MAY_BE_OTHER } from "./ids.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
 import type { Once, OnceUser } from "./once-shape.ts";
 
@@ -14,7 +14,8 @@ type UserByName = (name: ByteString) => PasswdEntry | undefined;
  * What was declared once, also of users whose accounts somebody has renamed since, such as with usermod(8), under the names
  * that are declared now: apply has created these accounts, whatever their names are. What it knows of the former names stays,
  * since lines and rights of these may be left. An account counts as renamed if it has the uid of one that is not there any
- * more, and its home, which may be at another place in the jail.
+ * more, and its home, which may be at another place in the jail. With another home in that jail it is doubtful, as one whose home
+ * was exchanged: somebody may have made it.
  */
 export function withRenamed(
   before: Once,
@@ -34,13 +35,15 @@ export function withRenamed(
     const once = account && former.get(account.uid);
     if (account === undefined || once === undefined || once.jail !== user.jail) return [];
     const createdHome = once.createdHome === account.home ? account.home : movedHome(once, account);
-    if (createdHome === undefined && !isMarked(before, once, account)) return [];
+    const isKnown = createdHome !== undefined || isMarked(before, once, account);
+    if (!isKnown && !isInJail(once, account)) return [];
     // If a name service is silent, it may be there.
     if (answered(() => userByName(once.name) === undefined) !== true) return [];
     return [
       {
         ...once,
-        createdHome,
+        // The home that apply created is not that of the account: so it is doubtful.
+        ...(isKnown ? { createdHome } : { homeId: MAY_BE_OTHER }),
         name: user.name,
         file: user.place.file,
         policy: false,
@@ -52,6 +55,10 @@ export function withRenamed(
   const more = declared.flatMap(renamed);
   return more.length === 0 ? before : { ...before, users: [...before.users, ...more] };
 }
+
+/** Whether an account is in the jail in which apply created one with another home. */
+const isInJail = ({ jail, createdHome }: OnceUser, { home }: PasswdEntry): boolean =>
+  createdHome !== undefined && normalPath(splitHome(home)?.jail ?? "/") === jail;
 
 /** Where the home is now that apply created, if somebody has moved it in its jail; undefined for another one. */
 function movedHome(

@@ -27,11 +27,18 @@ function launchWord(name: ByteString): ByteString | undefined {
 
 const PLACES = ["/usr/bin", "/bin"];
 
-/** Where a program is, below the root directory of a jail or, with "", of the host. */
+/** Of jails, whether a program is to go. */
+const going = new Map<ByteString, (path: ByteString) => boolean>();
+
+/** Lets no command of asUser rest on programs that are about to go from a jail; `goes` gets paths as the jail sees them. */
+export const expectGone = (jail: ByteString, goes: (path: ByteString) => boolean) => going.set(jail, goes);
+
+/** Where a program is, and stays, below the root directory of a jail or, with "", of the host. */
 const placeOf = (program: string, jail: ByteString): ByteString | undefined =>
   withRightsOf(undefined, () =>
     PLACES.map((place) => `${place}/${program}`).find(
-      (path) => attempt(() => statIfPresent(AT_FDCWD, jail + path)) !== undefined,
+      (path) =>
+        attempt(() => statIfPresent(AT_FDCWD, jail + path)) !== undefined && going.get(jail)?.(path) !== true,
     ),
   );
 

@@ -29,6 +29,7 @@ import { normalHome } from "../system/separator.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
 import { putGroup } from "./jail-side.ts";
+import { unmountAt } from "./mounted-home.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
@@ -48,7 +49,7 @@ export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, user: 
   const parent = nearestDirectory(to, directoryOf(toPath));
   requireStage(to, parent);
   release(parent);
-  requireNoJailAt(to, toPath);
+  requireNoneAt(to, toPath);
   const linked = linkedHome(user, from, fromPath);
   if (linked !== undefined) {
     const { message, remedy } = linked;
@@ -58,10 +59,16 @@ export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, user: 
   requireNoneAlong(user, hostPath(from, fromPath));
 }
 
-/** Throws JailkitError for a new home that is a jail or holds one, which no command moves away. */
-function requireNoJailAt(to: JailRoot, toPath: ByteString): void {
+/** Throws JailkitError for a new home that is a jail or holds one, or on which something is mounted: no command moves it away. */
+function requireNoneAt(to: JailRoot, toPath: ByteString): void {
   const place = hostPath(to, toPath);
-  const what = lookUp(to, toPath) && holdsJail(place);
+  const isThere = lookUp(to, toPath) !== undefined;
+  const unmount = isThere ? unmountAt(to, toPath) : undefined;
+  if (unmount !== undefined) {
+    const why = `${quoted(place)} exists already, and a file system is mounted there; unmount it first: ${unmount.advice}`;
+    throw new JailkitError("home-exists", 1, why, undefined, unmount.remedy);
+  }
+  const what = isThere ? holdsJail(place) : undefined;
   if (what === undefined) return;
   throw new JailkitError(
     "home-exists",

@@ -20,6 +20,7 @@ import { forgetAccount, recall } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { addToJail } from "./change-account.ts";
 import { groupsOf } from "./jailing.ts";
+import { giveMount, takeMountBack } from "./mounted-home.ts";
 import { DEFAULT_GROUP, type NewAccount, type NewAccountValues } from "./new-account.ts";
 import { BAD_JAIL } from "./open-jail.ts";
 import { inPlaceOfOther, otherHomeAdvice } from "./own-home.ts";
@@ -92,7 +93,7 @@ function createJailed(
   values: NewAccountValues,
   run: Pick<AccountRun, "done" | "warn">,
 ): PasswdEntry {
-  const { root, name, home, jailHome, shell, access } = account;
+  const { root, name, home, jailHome, shell, access, mount } = account;
   const wasThere = lookUp(root, jailHome) !== undefined;
   let user: PasswdEntry | undefined;
   let inJail = false;
@@ -105,6 +106,7 @@ function createJailed(
       updateJailAccounts(root, (accounts) => accounts.removeUser(name));
     // The uid is chosen under the lock: another tool may have taken it since the plan, or left a home with it.
     user = withHostAccounts(() => addAccount(name, home, CHROOT_SHELL, useraddOptions(account, values)));
+    giveMount(root, jailHome, user, mount);
     const groups = groupsOf(user);
     const [accounts, corrects] = [readJailAccounts(root), access.correctsGroups];
     const plan = planJailing({ user, groups, corrects, jail: root.path, accounts, shell });
@@ -115,7 +117,7 @@ function createJailed(
   } catch (error) {
     const why =
       user === undefined ? (whyNoAccount(error) ?? whyNoHome(root, directoryOf(jailHome), error)) : error;
-    if (user !== undefined) withHostAccounts(() => removeAccount(name));
+    if (user !== undefined) removeAgain(account);
     // First, to free room. If another account has the same uid, some of its files may be in the home by now.
     const left = wasThere ? undefined : lookUp(root, jailHome);
     const stays = left !== undefined && (values.nonUnique || !removeTree(root, jailHome, left.stat));
@@ -129,6 +131,12 @@ function createJailed(
     const { code, remedy } = full ?? problemFrom(why, "not-jailed", "");
     throw new JailkitError(code, status, message, undefined, remedy);
   }
+}
+
+/** Removes an account that cannot be in its jail. A file system that is mounted at its home is as it was, if that can be. */
+function removeAgain({ root, name, jailHome, mount }: NewAccount): void {
+  withHostAccounts(() => removeAccount(name));
+  if (mount !== undefined) answered(() => takeMountBack(root, jailHome, mount));
 }
 
 /** A warning that a home existed and belongs to another user: useradd(8) does not change it. */

@@ -7,50 +7,56 @@ import { type Group, groupByGid, groupByName, type PasswdEntry, passwdByUid } fr
 import { nextId, usualSkeleton } from "../system/login-defs.ts";
 import { requireMountedPlace, requireSafePlace } from "./safe-place.ts";
 
+/** What the plan of a new account looks up on the host, each once: as NewAccountPlace. */
+export class NewAccountHost {
+  readonly #found = new Map<string, unknown>();
+
+  /** What throws is asked again: its message may name the account. */
+  protected once<T>(what: string, find: () => T): T {
+    if (!this.#found.has(what)) this.#found.set(what, find());
+    return this.#found.get(what) as T;
+  }
+
+  /** The directory whose files useradd(8) copies into a new home. */
+  get skeleton(): ByteString {
+    return this.once("skeleton", usualSkeleton);
+  }
+
+  /** The group of that name on the host. */
+  group(name: ByteString): Group | undefined {
+    return this.once(`group ${name}`, () => groupByName(name));
+  }
+
+  /** The uid that useradd(8) gives to an account; undefined if all are used. */
+  nextUid(system: boolean): number | undefined {
+    const isUsed = (id: number) => passwdByUid(id) !== undefined;
+    return this.once(`uid ${system}`, () => nextId("UID", system, isUsed));
+  }
+
+  /** The gid that groupadd(8) gives to a group; undefined if all are used. */
+  nextGid(): number | undefined {
+    return this.once("gid", () => nextId("GID", false, (id) => groupByGid(id) !== undefined));
+  }
+}
+
 /**
  * What the plan of a new account looks up in a jail and on the host, each once. Plans of many accounts share it only while
  * none of them is created.
  */
-export class NewAccountPlace {
-  readonly #found = new Map<string, unknown>();
+export class NewAccountPlace extends NewAccountHost {
   #byHome: ReadonlyMap<ByteString, readonly PasswdEntry[]> | undefined;
 
   /** `read`: how the accounts of the jail are read. */
   constructor(
     readonly root: JailRoot,
     private readonly read: () => JailAccounts = () => readJailAccounts(root),
-  ) {}
-
-  /** What throws is asked again: its message may name the account. */
-  #once<T>(what: string, find: () => T): T {
-    if (!this.#found.has(what)) this.#found.set(what, find());
-    return this.#found.get(what) as T;
+  ) {
+    super();
   }
 
   /** Throws SystemError. */
   get accounts(): JailAccounts {
-    return this.#once("accounts", this.read);
-  }
-
-  /** The directory whose files useradd(8) copies into a new home. */
-  get skeleton(): ByteString {
-    return this.#once("skeleton", usualSkeleton);
-  }
-
-  /** The group of that name on the host. */
-  group(name: ByteString): Group | undefined {
-    return this.#once(`group ${name}`, () => groupByName(name));
-  }
-
-  /** The uid that useradd(8) gives to an account; undefined if all are used. */
-  nextUid(system: boolean): number | undefined {
-    const isUsed = (id: number) => passwdByUid(id) !== undefined;
-    return this.#once(`uid ${system}`, () => nextId("UID", system, isUsed));
-  }
-
-  /** The gid that groupadd(8) gives to a group; undefined if all are used. */
-  nextGid(): number | undefined {
-    return this.#once("gid", () => nextId("GID", false, (id) => groupByGid(id) !== undefined));
+    return this.once("accounts", this.read);
   }
 
   /** The accounts of the jail with a home, which may have a slash at its end there. */
@@ -62,12 +68,12 @@ export class NewAccountPlace {
   /** As requireSafePlace. */
   requireSafe(home: ByteString, elsewhere: string): void {
     requireMountedPlace(this.root, home);
-    this.#once(`safe ${directoryOf(home)}`, () => requireSafePlace(this.root, home, elsewhere));
+    this.once(`safe ${directoryOf(home)}`, () => requireSafePlace(this.root, home, elsewhere));
   }
 
   /** Throws as requireWritable if the host's account files, or one of these directories of the jail, are read-only. */
   requireWritable(paths: readonly ByteString[]): void {
-    for (const path of paths) this.#once(`writable ${path}`, () => requireWritable(this.root, [path]));
-    this.#once("writable", requireWritableAccounts);
+    for (const path of paths) this.once(`writable ${path}`, () => requireWritable(this.root, [path]));
+    this.once("writable", requireWritableAccounts);
   }
 }

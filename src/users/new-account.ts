@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf, normalPath, pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -21,10 +21,11 @@ import { jailCommand } from "./jailing.ts";
 import { KEYS_FILE } from "./key-place.ts";
 import { planKeys } from "./keys.ts";
 import type { JailedAccount } from "./login-needs.ts";
-import { NewAccountPlace } from "./new-account-place.ts";
+import { newMount } from "./mounted-home.ts";
+import { type NewAccountHost, NewAccountPlace } from "./new-account-place.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { CHROOT_SHELL, forgetLine, planJailing } from "./plan.ts";
-import { planSkeletonKeys } from "./skeleton-keys.ts";
+import { NO_SKELETON, planSkeletonKeys } from "./skeleton-keys.ts";
 
 /** The group of accounts for which no other is named; it is created if it is missing. */
 export const DEFAULT_GROUP = "users";
@@ -64,6 +65,8 @@ export interface NewAccount extends JailedAccount {
   password: ByteString | undefined;
   /** The home is new. */
   createsHome: boolean;
+  /** It is the top of a file system without files that is mounted there. */
+  mount: Stat | undefined;
   plan: AccessPlan;
 }
 
@@ -95,7 +98,11 @@ export function planNewAccount(
   if (!noCreateHome) requirePlainPlace(root, jailHome, advice.home);
   if (!noCreateHome) place.requireSafe(jailHome, advice.home);
   const group = values.gid === undefined ? DEFAULT_GROUP : requireGroup(values.gid).name;
-  const user = futureUser(values, place, group, { uid, home: joinHome(root.path, jailHome) }, advice);
+  const user: PasswdEntry = {
+    ...{ name, password: "x", gecos: values.comment ?? "" },
+    ...newIds(uid, values, place, group, advice),
+    ...{ home: joinHome(root.path, jailHome), shell: CHROOT_SHELL },
+  };
   if (noCreateHome && access.keys.length > 0 && lookUp(root, jailHome) === undefined) {
     const where = quoted(hostPath(root, jailHome));
     throw refuse("no-home", `${where} does not exist: --authorized-key needs a home, so omit -M`);
@@ -106,15 +113,18 @@ export function planNewAccount(
   const corrects = access.correctsGroups;
   planJailing({ user, isNew: true, groups, corrects, jail: root.path, accounts: place.accounts, shell });
   requireHome({ root, jailHome, user });
-  const isThere = lookUp(root, jailHome) !== undefined;
-  const skeleton = values.skel ?? place.skeleton;
+  const mount = noCreateHome ? undefined : newMount(root, jailHome);
+  const isThere = mount === undefined && lookUp(root, jailHome) !== undefined;
+  // useradd(8) copies nothing to a directory that is there.
+  const skeleton = mount === undefined ? (values.skel ?? place.skeleton) : NO_SKELETON;
   const plan = planAccess({ root, name, home: jailHome, shell }, access, (keys) =>
-    isThere ? planKeys({ root, user, home: jailHome }, keys) : planSkeletonKeys(skeleton, keys),
+    isThere ? planKeys({ root, user, home: jailHome }, keys) : planSkeletonKeys(skeleton, keys, user),
   );
   const createsHome = !noCreateHome && !isThere;
-  requireRoom(place, createsHome ? ["/etc", directoryOf(jailHome)] : ["/etc"]);
+  const made = mount === undefined ? directoryOf(jailHome) : jailHome;
+  requireRoom(place, createsHome ? ["/etc", made] : ["/etc"]);
   return {
-    ...{ root, name, user, group, home: user.home, jailHome, shell, access, plan, createsHome },
+    ...{ root, name, user, group, home: user.home, jailHome, shell, access, plan, createsHome, mount },
     hasPassword: password !== undefined && isUsablePassword(password),
     hasKey: isThere
       ? lookUp(root, `${jailHome}/${KEYS_FILE}`) !== undefined
@@ -124,22 +134,22 @@ export function planNewAccount(
   };
 }
 
-/** The entry of passwd(5) that useradd(8) will write. */
-function futureUser(
-  { name, comment = "", system, uidInstead }: NewAccountValues,
-  place: NewAccountPlace,
+/** The ids that useradd(8) will give to a new account, or a uid that is `given`. Throws JailkitError "no-id". */
+export function newIds(
+  given: number | undefined,
+  { system, uidInstead }: Pick<NewAccountValues, "system" | "uidInstead">,
+  host: NewAccountHost,
   group: ByteString,
-  { uid: given, home }: { uid: number | undefined; home: ByteString },
   advice: Advice,
-): PasswdEntry {
-  const uid = given ?? uidInstead?.() ?? place.nextUid(system);
-  const gid = place.group(group)?.gid ?? place.nextGid();
+): Pick<PasswdEntry, "uid" | "gid"> {
+  const uid = given ?? uidInstead?.() ?? host.nextUid(system);
+  const gid = host.group(group)?.gid ?? host.nextGid();
   const allUsed = (what: string) => `all ${what} of the range in /etc/login.defs are used`;
   if (uid === undefined) throw refuse("no-id", `${allUsed("uids")}: ${advice.uid}`);
   const create = `groupadd -g GID ${operands(group)}`;
   if (gid === undefined)
     throw refuse("no-id", `${allUsed("gids")}; create the group with another: ${create}`);
-  return { name, password: "x", uid, gid, gecos: comment, home, shell: CHROOT_SHELL };
+  return { uid, gid };
 }
 
 /** Throws if the way to a new home has a symbolic link, which useradd(8) would follow on the host. */

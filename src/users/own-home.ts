@@ -15,6 +15,7 @@ import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import { dirsEqual } from "../system/separator.ts";
+import { inPlaceOfMount } from "./mounted-home.ts";
 
 /**
  * As whoseHome, of a path of the host; accounts that only the jail has count, too. `own`: the name of one that does not: what is
@@ -101,6 +102,8 @@ export function inPlaceOfOther(
   const hasJail = () => holdsJail(shown) !== undefined;
   if (isJailsOwn(home) || (answered(isTheirs) ?? true) || (answered(hasJail) ?? true))
     return { ...elsewhere, stays: true };
+  const mount = inPlaceOfMount(root, home);
+  if (mount !== undefined) return { ...mount, stays: false };
   const command = homeRemedy(shown, uid, gid, hostPath(root, freeName(home, ".old", isIn(root))));
   const { advice, remedy } = adviceAt(shown, command);
   return { advice: `keep it under another name, and create a new one: ${advice}`, remedy, stays: false };

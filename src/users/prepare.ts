@@ -17,15 +17,13 @@ import type { AccountRun } from "./account-run.ts";
 import { homeFor, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, warnOfPolicy } from "./jailing.ts";
 import { planKeys } from "./keys.ts";
+import { giveMount, newMount } from "./mounted-home.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { otherHome } from "./own-home.ts";
 import { requireSafePlace, unsafePlace } from "./safe-place.ts";
 import { seenNow } from "./seen.ts";
-import { planSkeletonKeys } from "./skeleton-keys.ts";
-
-/** A directory that does not exist: a new home has no keys. */
-const NO_SKELETON = "/nonexistent";
+import { NO_SKELETON, planSkeletonKeys } from "./skeleton-keys.ts";
 
 /**
  * Plans to prepare a jail for an account, which stays as it is on the host: its lines, its keys and services, and an empty
@@ -47,14 +45,15 @@ export function prepareJail(
   // An empty one would be in the way of the home that an interrupted run has put aside.
   const recorded = () => seen.recorded(user.name)?.home ?? home;
   if (!isDirectorys && isMissing()) completeOwnMove(user, host, { root, recorded }, run, dryRun);
-  const lacksHome = isMissing();
+  const isMounted = () => isFit && livesIn(root, user, isDirectorys) && newMount(root, home) !== undefined;
   const newHome =
-    lacksHome && hasSafePlace(root, { user, home }, isDirectorys || access.keys.length > 0, run);
+    (isMissing() || isMounted()) &&
+    hasSafePlace(root, { user, home }, isDirectorys || access.keys.length > 0, run);
   const present = seen.accounts.userByName(user.name)?.shell;
   const jailShell = shell ?? present ?? usualShell ?? LIMITED_SHELL;
   const place = { root, user, home };
   const plan = planAccess({ root, name: user.name, home, shell: jailShell }, access, (keys) =>
-    newHome ? planSkeletonKeys(NO_SKELETON, keys) : planKeys(place, keys),
+    newHome ? planSkeletonKeys(NO_SKELETON, keys, user) : planKeys(place, keys),
   );
   return () => {
     requireWritable(root, ["/etc"]);
@@ -111,7 +110,9 @@ function remember(root: JailRoot, user: PasswdEntry, shell: ByteString | undefin
   if (isOutside && recall(root, user.name) === undefined) rememberAccount(root, user, shell);
 }
 
-function makeHome(root: JailRoot, home: ByteString, { uid, gid }: PasswdEntry): void {
+function makeHome(root: JailRoot, home: ByteString, user: PasswdEntry): void {
+  const { uid, gid } = user;
+  giveMount(root, home, user, newMount(root, home));
   makeDirectories(root, directoryOf(home), () => ({ mode: 0o755, uid: 0, gid: 0 }));
   makeDirectories(root, home, () => ({ mode: 0o700, uid, gid }));
 }

@@ -104,6 +104,20 @@ const CASES: readonly Case[] = [
     typed: true,
   },
   {
+    what: "a skeleton that others can write",
+    declared: JAIL + user("x", `authorized_keys = ${KEYS[0]}\n`),
+    before: "mkdir /etc/skel/.ssh; chmod 777 /etc/skel/.ssh",
+    advice: "no key is written to a copy of it; fix it with: chmod go-w /etc/skel/.ssh\n",
+    typed: true,
+  },
+  {
+    what: "a skeleton with keys that have two names",
+    declared: JAIL + user("x", `authorized_keys = ${KEYS[0]}\n`),
+    before: "mkdir -m 700 /etc/skel/.ssh; cd /etc/skel/.ssh; touch authorized_keys; ln authorized_keys x",
+    advice: "put a copy in its place with: sed -i '' /etc/skel/.ssh/authorized_keys\n",
+    typed: true,
+  },
+  {
     what: "a name that useradd refuses",
     declared: JAIL + user("an@na"),
     advice: "an account that has such a name already may be declared\n",
@@ -143,7 +157,7 @@ afterEach(() => {
   for (const jail of [J, NEW])
     if (m.exists(jail)) m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", jail]);
   m.run(["userdel", "-rf", "x"]);
-  m.remove("/var/lib/jailkit/declared.json");
+  for (const path of ["/etc/skel/.ssh", "/var/lib/jailkit/declared.json"]) m.remove(path);
 });
 
 const said = (options: readonly string[]) => {
@@ -161,7 +175,11 @@ test.each(CASES)("$what", ({ declared, before, advice, after, typed = false, opt
   if (after !== undefined) m.write(FILE, after);
   if (typed) {
     const line = typeof advice === "string" ? advice : (advice.exec(text)?.[0] ?? "");
-    m.must(["sh", "-ec", /(?:gpasswd|install|mv|jk_jailuser|jk_update) -[^;\n]*/.exec(line)?.[0] ?? "false"]);
+    m.must([
+      "sh",
+      "-ec",
+      /(?:gpasswd|install|mv|sed|chmod|jk_jailuser|jk_update) -?[^;\n]*/.exec(line)?.[0] ?? "false",
+    ]);
   } else if (after === undefined) m.must(["useradd", "--badname", "-m", "an@na"]);
   m.must(["jailkit", "apply", ...options]);
   expect(said(options)).not.toMatch(advice);

@@ -225,6 +225,30 @@ describe("between the plan and the removal", () => {
     expect([status, changes[0]?.status, rights().slice(0, 3)]).toEqual([0, "done", NOTHING]);
   });
 
+  test.each<[string, string, () => unknown]>([
+    ["is another one", "exchanged", exchange],
+    [
+      "has another home in it",
+      "holds-home",
+      () => {
+        m.must(["useradd", "-m", "-d", `${J}/web/other`, "other"]);
+        sh(`mv ${J}/web/other ${HOME}/other`);
+      },
+    ],
+  ])(
+    "a home that was to go and %s keeps the account, without a login, for the next plan",
+    async (_, code, act) => {
+      m.write(FILE, JAIL);
+      const { status, changes, summary } = await prunedAfter(act, "--delete-homes");
+      expect([status, changes, summary]).toMatchObject([1, [{ status: "failed" }], { problems: [{ code }] }]);
+      expect([rights().slice(0, 3), m.exists(HOME)]).toEqual([[true, false, false], true]);
+      expect(did(m, "--prune", "--delete-homes")).toEqual([
+        expect.stringMatching(/^done - user ann: account but not its home/),
+      ]);
+      m.run(["userdel", "other"]);
+    },
+  );
+
   test("an account that is doubtful since cannot log in, and its removal has failed", async () => {
     otherDay();
     m.write(FILE, JAIL);

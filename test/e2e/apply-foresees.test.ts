@@ -638,6 +638,52 @@ const CASES: readonly Case[] = [
     after: (m) => m.remove("/etc/skel/.ssh"),
   },
   {
+    what: "a skeleton whose directory of keys others can write, also in a jail that is not there yet",
+    fails: ["user x", "user y"],
+    declared: `${user("x", `authorized_keys = ${KEYS[0]}\n`)}[jail ${NEW}]\nsections = uidbasics, basicshell\n${user("y", `authorized_keys = ${KEYS[0]}\n`, NEW)}`,
+    before: (m) => all(m, "mkdir /etc/skel/.ssh; chmod 777 /etc/skel/.ssh"),
+    after: (m) => all(m, "rm -r /etc/skel/.ssh", `jailkit delete --yes ${NEW}`),
+  },
+  {
+    what: "a skeleton whose keys a group with others in it can write, and one that has the key",
+    fails: ["user x"],
+    declared: user("x", `authorized_keys = ${KEYS[0]}\n`) + user("y", `authorized_keys = ${KEYS[1]}\n`),
+    before: (m) => {
+      m.write("/etc/skel/.ssh/authorized_keys", `${KEYS[1]}\n`, { mode: 0o664 });
+      m.addUser("other", { home: "/nowhere", gid: 100 });
+    },
+    after: (m) => all(m, "rm -r /etc/skel/.ssh; userdel other; userdel -r y", clear("y")),
+  },
+  {
+    what: "a skeleton whose file of keys has two names",
+    fails: ["user x"],
+    declared: user("x", `authorized_keys = ${KEYS[0]}\n`),
+    before: (m) =>
+      all(m, "mkdir -m 700 /etc/skel/.ssh; cd /etc/skel/.ssh; touch authorized_keys; ln authorized_keys x"),
+    after: (m) => m.remove("/etc/skel/.ssh"),
+  },
+  {
+    what: "a home on which an empty file system is mounted read-only",
+    fails: ["user guest", "user x"],
+    declared: user("guest") + user("x"),
+    before: (m) =>
+      all(
+        m,
+        ...["guest", "x"].map(
+          (name) => `mkdir -p ${J}/home/${name}; mount -t tmpfs -o ro,mode=755 none ${J}/home/${name}`,
+        ),
+      ),
+    after: (m) => all(m, `umount ${J}/home/guest ${J}/home/x; rmdir ${J}/home/x`),
+  },
+  {
+    what: "no uid that is left, in a jail that is not there yet",
+    fails: ["user x"],
+    declared: `[jail ${NEW}]\nsections = uidbasics, basicshell\n${user("x", "", NEW)}`,
+    before: (m) =>
+      all(m, "cp /etc/login.defs /root/defs; printf 'UID_MIN 33\\nUID_MAX 33\\n' >/etc/login.defs"),
+    after: (m) => all(m, "mv /root/defs /etc/login.defs", `jailkit delete --yes ${NEW}`),
+  },
+  {
     what: "an account without a home",
     fails: ["user mover"],
     declared: user("mover"),

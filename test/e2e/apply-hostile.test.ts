@@ -367,7 +367,8 @@ test("a home that somebody puts in the place of the one that goes is not removed
   const { status } = await runWithStops(m, ["jailkit", "apply", "--prune", "--delete-homes"], stops, () => {
     m.run(["sh", "-c", swap], { user: "ines" });
   });
-  expect([status, m.exists(`${J}/srv/www/hans/work`)]).toEqual([0, true]);
+  expect([status, m.exists(`${J}/srv/www/hans/work`)]).toEqual([1, true]);
+  expect(linesOf(m, "--prune", "--delete-homes").changes).toMatchObject([{ name: "hans", status: "done" }]);
   m.must(["chmod", "755", `${J}/srv/www`]);
 });
 

@@ -165,3 +165,37 @@ describe("an account that is removed with keys that cannot be taken out of its h
     expect([change?.status, change?.warnings, m.exists(HOME)]).toEqual(["failed", [], false]);
   });
 });
+
+describe("no command needs a program that the run takes out of the jail", () => {
+  const INI = "/etc/jailkit/jk_init.ini";
+  const KEYS_FILE = `${J}/home/tb/.ssh/authorized_keys`;
+  const TB = user("tb", `authorized_keys = ${KEYS[0]}\n`);
+  const small = (more = "") => `[jail ${J}]\nsections = uidbasics, small${more}\n`;
+  let before = "";
+
+  afterEach(() => {
+    m.write(FILE, "");
+    m.run(["jailkit", "apply", ...PRUNE]);
+    m.write(INI, before);
+    m.run(["userdel", "-r", "tb"]);
+  });
+
+  test.each([
+    ["of a user who leaves", ""],
+    ["of one who stays, also with --check", TB],
+  ])("%s", (_, stays) => {
+    before = m.read(INI);
+    m.write(INI, `${before}\n[small]\npaths = /bin/bash, /usr/bin/bash\n\n[mover]\npaths = mv\n`);
+    sh("useradd -m -d /home/tb -s /bin/bash tb");
+    declare(small(", mover") + TB);
+    m.must(["runuser", "-u", "tb", "--", "sh", "-ec", `rm ${KEYS_FILE}; mkfifo ${KEYS_FILE}`]);
+    m.write(FILE, small() + stays);
+    const planned = stays === "" ? [] : problems("--check", "--prune").map(({ remedy }) => remedy);
+    const [problem, ...more] = problems("--prune");
+    expect([more, m.exists(`${J}/usr/bin/mv`)]).toEqual([[], false]);
+    expect(planned).toEqual(stays === "" ? [] : [problem?.remedy ?? ""]);
+    expect(typeRemedy(m, problem?.remedy ?? "false").status).toBe(0);
+    expect(linesOf(m, "--prune")).toMatchObject({ status: 0, summary: { problems: [] } });
+    expect(m.read("/etc/passwd")).toContain(stays === "" ? "::/home/tb:/bin/bash" : `::${J}/./home/tb:`);
+  });
+});

@@ -24,15 +24,16 @@ const declare = (text: string) => m.write(FILE, JAIL + text);
 const found = () =>
   reportOf(REPORT_SCHEMAS["jailkit config"], m.run(["jailkit", "config", "check", "--json", FILE]).stdout)
     .findings;
+const PRUNE = ["--prune", "--delete-homes"];
 const has = (name: string) => m.run(["id", name]).status === 0;
 
 beforeAll(async () => {
   m = await openApplyMachine();
 });
 beforeEach(() => {
+  for (const name of ["anna", "nora", "dora"]) m.run(["userdel", name]);
   declare("");
   m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
-  for (const name of ["anna", "nora", "dora"]) m.run(["userdel", name]);
   m.remove(`${J}/home`);
   declare(user("anna", KEYS[0], "groups = team\n"));
   m.must(["jailkit", "apply"]);
@@ -166,6 +167,41 @@ test.each([
   expect(has("nora")).toBe(true);
 });
 
+/** As a user does it who can write the directory above the home. */
+const exchange = () => m.must(["sh", "-ec", `cd ${J}/home; cp -a nora new; mv nora old; mv new nora`]);
+
+test.each([
+  ["exchanged before the next run", exchange],
+  [
+    "exchanged, and which has a password",
+    () => exchange() && m.must(["usermod", "-p", "$6$salt$sum", "nora"]),
+  ],
+])(
+  "an account with another home that was %s cannot log in when it is declared no more, which each run tells",
+  (_, act) => {
+    moveToNora();
+    act();
+    declare(user("nora", KEYS[0], "groups = team\n"));
+    m.must(["jailkit", "apply", "--prune"]);
+    expect(did(m, "--prune")).toEqual([]);
+    declare("");
+    const problems = [{ code: "doubtful-account", path: "nora", remedy: "userdel nora" }];
+    expect(linesOf(m, "--check", ...PRUNE)).toMatchObject({ status: 10, summary: { problems } });
+    expect(linesOf(m, ...PRUNE)).toMatchObject({
+      status: 1,
+      changes: [{ what: "entry" }],
+      summary: { problems },
+    });
+    expect([has("nora"), m.exists(`${J}/home/nora/.ssh`), m.read(RIGHTS)]).toEqual([true, true, ""]);
+    expect(m.read(`${J}/etc/passwd`)).not.toMatch(/^nora:/m);
+    expect(m.must(["id", "-Gn", "nora"]).stdout).toBe("users\n");
+    expect(m.read(`${J}/home/nora/.ssh/authorized_keys`)).toBe("");
+    expect(linesOf(m, ...PRUNE)).toMatchObject({ status: 1, changes: [], summary: { problems } });
+    typeRemedy(m, "userdel nora");
+    expect(linesOf(m, ...PRUNE)).toMatchObject({ status: 0, changes: [] });
+  },
+);
+
 test("its line, which the run gives the other name, is not told to be there still", () => {
   const plain = (name: string) => `[user ${name}]\njail = ${J}\nshell = /bin/bash\nhome = /home/anna\n`;
   const told = (...options: string[]) => linesOf(m, ...options).summary.noLongerDeclared;
@@ -251,6 +287,41 @@ test("if the name is changed in the file alone, apply and config check name the 
   m.must(rename.split(" "));
   expect([found(), linesOf(m)]).toMatchObject([[], { status: 0, summary: { problems: [] } }]);
   expect([m.ids("nora").uid, m.exists(HOME)]).toEqual([uid, true]);
+});
+
+test("so they do if the home is declared, and no uid", () => {
+  const text = user("nora", KEYS[0], "groups = team\nhome = /home/anna\n");
+  const rename = "usermod -l nora anna";
+  const or = `; or, to keep that account, which is no longer declared, rename it with: ${rename}`;
+  declare(text);
+  const home = `'${HOME}' is the home of 'anna': name another home with the key 'home'${or}`;
+  const told = { code: "bad-home", message: `user nora: ${home}`, remedy: rename };
+  for (const options of [["--check"], []])
+    expect(linesOf(m, ...options).summary.problems).toMatchObject([told]);
+  expect(found()).toMatchObject([
+    {
+      message: `'/home/anna' is the home of 'anna' in this jail: name another one with the key 'home'${or}`,
+      remedy: rename,
+    },
+  ]);
+  // The other way.
+  declare(user("nora", KEYS[0], "home = /home/other\n"));
+  expect(linesOf(m, "--check").summary.problems).toEqual([]);
+  declare(text);
+  typeRemedy(m, rename);
+  expect([found(), linesOf(m)]).toMatchObject([[], { status: 0, summary: { problems: [] } }]);
+  expect([has("anna"), m.read(`${HOME}/.ssh/authorized_keys`), did(m)]).toEqual([false, `${KEYS[0]}\n`, []]);
+});
+
+test("not if somebody else declares the old name, or the account left the jail", () => {
+  declare(user("nora", KEYS[0], "home = /home/anna\n"));
+  m.write(`${D}/two.ini`, user("anna", KEYS[0]));
+  const told = () =>
+    `${[...linesOf(m, "--check").summary.problems, ...found()].map(({ message }) => message)}`;
+  expect(told()).not.toContain("usermod -l");
+  m.remove(`${D}/two.ini`);
+  m.must(["usermod", "-d", "/home/anna", "anna"]);
+  expect(told()).not.toContain("usermod -l");
 });
 
 test("an account that has got another uid stays as it is, which is told", () => {

@@ -1,5 +1,6 @@
 /** `jailkit apply` while a file system of /etc/fstab is not mounted on which homes are: what it made there would be hidden later. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { ByteString } from "../../ffi/bytes.ts";
 import type { Machine } from "../machine/machine.ts";
 import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
@@ -102,12 +103,96 @@ test("nor in a new jail: what helps makes the mount point, which is not there ye
   expect(m.list("/root/data")).toEqual(["carl"]);
 });
 
+/** Types what each run advises, until one has no problem. */
+function heal(): readonly ByteString[] {
+  const typed: ByteString[] = [];
+  for (let { summary } = linesOf(m); summary.problems.length > 0; { summary } = linesOf(m)) {
+    const [{ remedy = null, message } = {}] = summary.problems;
+    if (remedy === null || typed.length > 4) throw new Error(`no remedy: ${message}`);
+    sh(remedy);
+    typed.push(remedy);
+  }
+  expect(linesOf(m)).toMatchObject({ status: 0, changes: [] });
+  return typed;
+}
+
+const HOME = `${J}/home/bob`;
+const mode = () => sh(`stat -c '%U %a' ${HOME}; ls -A ${HOME}`).stdout.trim().split("\n");
+
+test.each(["a new", "an old"])(
+  "the home of %s account becomes the top of the file system that is mounted there",
+  (which) => {
+    m.write(FILE, JAIL + (which === "a new" ? "" : user("bob")));
+    m.must(["jailkit", "apply"]);
+    m.remove(HOME);
+    m.mkdir("/root/data/lost+found");
+    mountPoint(HOME);
+    m.write(FILE, JAIL + user("bob"));
+    expect(heal()).toEqual([`mkdir -p ${HOME} && mount ${HOME}`]);
+    expect(mode()).toEqual(["bob 700", ".ssh", "lost+found"]);
+  },
+);
+
+test("one that others could write is made root's alone first", () => {
+  m.write(FILE, JAIL + user("bob"));
+  m.must(["jailkit", "apply"]);
+  sh(`chmod 1777 /root/data; rm -r ${HOME}; mkdir ${HOME}`);
+  mountPoint(HOME);
+  expect(heal()).toEqual([`mount ${HOME}`, `chmod go-w ${HOME}`]);
+  expect(mode()).toEqual(["bob 700", ".ssh"]);
+});
+
+test("a file system with files of others is not given away: it is unmounted", () => {
+  m.write(FILE, JAIL + user("bob") + user("carl"));
+  sh(`mkdir -p ${HOME} ${J}/home/carl; touch /root/data/secret`);
+  m.write(
+    "/etc/fstab",
+    `${fstab}/root/data ${HOME} none bind 0 0\n/root/data ${J}/home/carl none bind 0 0\n`,
+  );
+  sh(`mount ${HOME}; mount ${J}/home/carl`);
+  const typed = heal();
+  expect(typed.filter((one) => one.startsWith("umount"))).toHaveLength(2);
+  expect([m.exists("/root/data/secret"), mode()[0]]).toEqual([true, "bob 700"]);
+});
+
+test("jk_addjailuser gives it to a new account, too, and takes it back if that cannot be made", () => {
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+  m.mkdir(HOME);
+  mountPoint(HOME);
+  m.must(["mount", HOME]);
+  m.write("/root/key", `${KEYS[0]}\n`);
+  const add = ["jk_addjailuser", "-s", "/bin/bash", "--authorized-key", "/root/key", J, "bob"];
+  const useradd = "/usr/sbin/useradd";
+  m.rename(useradd, `${useradd}.whole`);
+  m.write(useradd, `#!/bin/sh\nuseradd.whole "$@"\nln -s /etc/motd ${HOME}/.ssh\n`, { mode: 0o755 });
+  expect(m.run(add).stderr).toContain("the account 'bob' was removed again");
+  m.rename(`${useradd}.whole`, useradd);
+  expect(mode()).toEqual(["root 755"]);
+  m.must(add);
+  expect(mode()).toEqual(["bob 700", ".ssh"]);
+});
+
 test("no home moves there", () => {
   make(`${J}/home`);
   sh(`umount ${J}/home; useradd -m -d /home/dan dan`);
   m.write(FILE, JAIL + user("dan"));
   expect(problems()).toEqual([notMounted("dan", `${J}/home/dan`, `mount ${J}/home`)]);
   expect([m.exists("/home/dan"), m.list(`${J}/home`)]).toEqual([true, []]);
+});
+
+test("one that is to move where a file system is mounted moves when that is unmounted for good", () => {
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+  mountPoint(`${J}/home/dan`);
+  sh(`useradd -m -d /home/dan dan; touch /home/dan/work; mkdir -p ${J}/home/dan`);
+  m.write(FILE, JAIL + user("dan"));
+  expect(heal()[1]).toStartWith(`umount ${J}/home/dan && sed `);
+  expect([m.exists(`${J}/home/dan/work`), m.exists("/home/dan"), m.list("/root/data")]).toEqual([
+    true,
+    false,
+    [],
+  ]);
 });
 
 test("no file comes into a jail where something is mounted over it", () => {

@@ -114,7 +114,7 @@ function removeOwn(
   });
 }
 
-function removeUser({ once, holds }: FormerUser, means: Means, said: Said): void {
+function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said): void {
   const user = hostUser(once.name);
   using root = openOrForget(once.jail, user, once, said);
   // Whatever its user has done meanwhile, nobody logs in with it.
@@ -125,7 +125,7 @@ function removeUser({ once, holds }: FormerUser, means: Means, said: Said): void
   }
   const fate = fateOrEnd(root, user, once, means.deleteHomes, said);
   if (fate.how === "removed" && user !== undefined)
-    removeCreated(root, user, { ...means, once, fate, holds }, said);
+    removeCreated(root, user, { ...means, once, fate, holds, goes }, said);
   else if (fate.how === "out" && user !== undefined) takeOut(root, user, once, said);
   else endLogins(root, user, once, said, staysNote(user, once));
 }
@@ -209,8 +209,7 @@ function takeBack(once: OnceUser, { what }: Change, said: Said): void {
   }
 }
 
-interface Created extends Means {
-  readonly once: OnceUser;
+interface Created extends Means, Pick<FormerUser, "once" | "goes"> {
   readonly fate: Fate;
   /** As planned, printable: of that user nothing may tell any more. */
   readonly holds: ByteString | undefined;
@@ -243,8 +242,9 @@ function removeLost(
   if (failure !== undefined && isFinal) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
   // Again, since nobody works in it any more: until now it could be filled.
-  const holds = planned ?? fateOf(root, user, once, deleteHomes).holds;
-  const home = holds === undefined ? fate.home : undefined;
+  const now = fateOf(root, user, once, deleteHomes);
+  const holds = planned ?? now.holds;
+  const home = holds === undefined ? now.home : undefined;
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
   const where = placeOnHost(root, place);
@@ -254,6 +254,7 @@ function removeLost(
     kept.delete("keys");
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {
+    requireNotToGo(created.goes, where, holds);
     const isOurs = fate.stays?.created ?? once.createdHome === joinHome(root.path, place);
     const notOurs = holds ?? "apply did not create it";
     const why =
@@ -269,6 +270,13 @@ function removeLost(
   if (failure !== undefined) leaveJail(root, once, said);
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
+}
+
+/** Throws JailkitError for a home that stays, if the plan was that it goes: then the account stays for the next plan. */
+function requireNotToGo(goes: FormerUser["goes"], where: ByteString, holds: string | undefined): void {
+  if (goes === undefined) return;
+  if (holds === undefined) throw changedSince("exchanged", `${quoted(where)} has become another home`);
+  throw new JailkitError(HOLDS_HOME, 1, `${quoted(where)} is not removed: ${holds}`);
 }
 
 /**

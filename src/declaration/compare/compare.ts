@@ -19,6 +19,7 @@ import { fillingOf, requireExtras, requireFillable } from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, leavingOf, movedUsers } from "./former.ts";
 import type { Gone, Note } from "./former-jails.ts";
+import { tellOfGoing } from "./going.ts";
 import { InJail } from "./in-jail.ts";
 import { insides } from "./insides.ts";
 import { compareJail, formerIn } from "./jail.ts";
@@ -262,6 +263,7 @@ function compareOne(
         changes = possible(taking(changes), error);
       }
     }
+    tellOfGoing(path, changes, machine);
     using damaged = root === undefined ? openDamaged(path, state) : undefined;
     const isClosed = root === undefined && state.fault !== undefined;
     const inside = new InJail(root, path, isClosed, damaged);

@@ -22,15 +22,15 @@ import type { PopulateReport } from "../../populate/report-schema.ts";
 import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { splitHome } from "../../system/separator.ts";
-import { foreseeRemovals, leadsToGone } from "../../update/foresee-removal.ts";
-import type { TakenBack } from "../../update/plan/taken-back.ts";
+import { leadsToGone } from "../../update/foresee-removal.ts";
 import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
 import { lackingWords } from "../bring.ts";
-import { type Change, faultText, isCreation, taking } from "../change.ts";
+import { faultText, isCreation, taking } from "../change.ts";
 import { withDue } from "../due.ts";
 import { type Comparison, stopPlanning } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
 import { mayMakeRoom, requireRoom, withRoomForHomes } from "./foresee-room.ts";
+import { goneFrom, takenBack } from "./going.ts";
 import { DECLARED } from "./intent.ts";
 import { withFault } from "./takes.ts";
 import { type JailWork, type UserWork, withJailFault } from "./work.ts";
@@ -103,7 +103,7 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     requireRoom(means.room, path, path, brought.sizes, progress);
     using root = isNew ? undefined : openJailRoot(path);
     const isTaken = root !== undefined && removed.length > 0;
-    const gone = isTaken ? goneFrom(root, work, removed, means) : new Set<ByteString>();
+    const gone = isTaken ? goneFrom(root, changes, means.pathOf) : new Set<ByteString>();
     return { ...work, users: users.map((user) => foreseeUser(user, path, root, { ...brought, gone })) };
   } catch (error) {
     return withJailFault({ ...work, changes: taking(changes) }, faultText(error));
@@ -122,30 +122,6 @@ function* directoriesOf(jail: ByteString, created: ReadonlySet<string>): Generat
   const live = directoriesInFstab(jail);
   for (const path of new Set([...created].map((one) => directoryOf(fromJsonText(one)))))
     if (!live.some((one) => below(path, one) !== undefined)) yield path;
-}
-
-/** What the changes of a jail take back. */
-function takenBack(changes: readonly Change[]): TakenBack[] {
-  const names = (of: Change["what"]) =>
-    changes.flatMap(({ what, action, items }) => (what === of && action === "remove" ? items : []));
-  const all = [
-    { tool: "jk_cp", names: names("files") },
-    { tool: "jk_init", names: names("sections") },
-  ] as const;
-  return all.filter((one) => one.names.length > 0);
-}
-
-/** What goes of a jail that is there, as it will be then. */
-function goneFrom(
-  root: JailRoot,
-  { path, changes }: JailWork,
-  removed: readonly TakenBack[],
-  { pathOf }: Means,
-): ReadonlySet<ByteString> {
-  const added = fillingsOf(path, changes).map(({ tool, names }) => ({
-    ...{ tool, names: tool === "jk_cp" ? names.map(pathOf) : names },
-  }));
-  return foreseeRemovals(root, added, removed);
 }
 
 /** The file system that a new jail would be on. */

@@ -21,7 +21,7 @@ import { AccountRun } from "../../users/account-run.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { groupsOf, jailUser } from "../../users/jailing.ts";
 import { planNewAccount } from "../../users/new-account.ts";
-import { NewAccountPlace } from "../../users/new-account-place.ts";
+import { NewAccountHost, NewAccountPlace } from "../../users/new-account-place.ts";
 import { requireNoOtherShell, requireReadyJail, requireShell } from "../../users/open-jail.ts";
 import { otherHome } from "../../users/own-home.ts";
 import { planJailing } from "../../users/plan.ts";
@@ -36,7 +36,7 @@ import { requireHomePlace, requireNotHeld, requireNotReadOnly } from "./foresee-
 import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
-import { requireOwnHome } from "./new-home.ts";
+import { requireNewUser, requireNotRenamed, requireOwnHome } from "./new-home.ts";
 import { newUid } from "./returning.ts";
 import type { UserComparison } from "./user-state.ts";
 
@@ -79,6 +79,7 @@ export class UserForesight {
   readonly #shells = new Set<ByteString>();
   #homes: ReadonlyMap<ByteString, DeclaredUser> | undefined;
   #place: NewAccountPlace | undefined;
+  readonly #host = new NewAccountHost();
   #seen: Seen | undefined;
 
   constructor(
@@ -110,8 +111,11 @@ export class UserForesight {
     if (isOf("account", "groups", "comment")) this.#requireHost(jail);
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) return { moves: this.#requireAccount(account, planned) };
+    const uid = newUid(declared, planned.once, this.machine.laterByUid);
+    if (root === undefined && !this.inside.isClosed)
+      requireNewUser(declared, valuesOf(declared, uid, this.about.uidInstead), uid, this.#host);
     if (root !== undefined) {
-      const uid = newUid(declared, planned.once, this.machine.laterByUid);
+      requireNotRenamed(root, declared, this.machine);
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));

@@ -4,6 +4,7 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { type JailRoot, joinPath } from "../../jail/fs/walk.ts";
 import { heldPlace, readOnlyProblem } from "../../jail/fs/writable.ts";
+import { newMount } from "../../users/mounted-home.ts";
 import { type Change, isCreation } from "../change.ts";
 import { withDue } from "../due.ts";
 
@@ -25,7 +26,9 @@ export function requireHomePlace(root: JailRoot, home: ByteString, changes: read
   const makes = (...what: readonly Change["what"][]) =>
     changes.some((one) => one.action !== "remove" && what.includes(one.what));
   const comes = makes("account") && answered(() => lookUp(root, home) === undefined) === true;
-  if (makes("home") || comes) requireNotReadOnly(root, directoryOf(home), root.path);
+  // The top of a mounted file system changes itself.
+  const place = makes("home") && newMount(root, home) !== undefined ? home : directoryOf(home);
+  if (makes("home") || comes) requireNotReadOnly(root, place, root.path);
   else if (makes("keys")) requireNotReadOnly(root, joinPath(home, ".ssh"), root.path);
 }
 

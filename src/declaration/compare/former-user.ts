@@ -12,6 +12,8 @@ export interface FormerUser {
   readonly change: Change;
   /** What of another user is in the home, and stays: so does this home. Printable. */
   readonly holds: ByteString | undefined;
+  /** The home that goes, as the jail sees it: what is there by then is another one, if it cannot go. */
+  readonly goes: ByteString | undefined;
   /** The uid that nobody has any more after it. */
   readonly frees: number | undefined;
   /** The home that stays with that uid. */
@@ -49,7 +51,16 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
   const to = (prune ? ofHome : undefined) ?? goesOut;
   const frees = fate?.how === "removed" ? once.created : undefined;
   const needsEnd = fate?.how === "removed" || fate?.how === "out";
-  return { of: "user", once, change: { ...change, from, to }, holds: fate?.holds, frees, stays, needsEnd };
+  return {
+    of: "user",
+    once,
+    change: { ...change, from, to },
+    holds: fate?.holds,
+    goes,
+    frees,
+    stays,
+    needsEnd,
+  };
 }
 
 /** What is said of an account that leaves its jail. */

@@ -16,6 +16,7 @@ import type { DeclaredUser } from "../model.ts";
 import { sumOf, union } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { isExchangeable } from "./taken-out.ts";
+import type { UserState } from "./user-state.ts";
 
 /** The keys of an account. */
 interface KeyState {
@@ -109,7 +110,7 @@ function readKeyState(
   declared: DeclaredUser,
   account: PasswdEntry,
   root: JailRoot | undefined,
-  home: "there" | "missing" | "foreign",
+  home: UserState["home"],
   once: OnceUser | undefined,
 ): KeyState {
   const { keys = [] } = declared;

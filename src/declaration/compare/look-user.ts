@@ -17,6 +17,7 @@ import { dirsEqual, splitHome } from "../../system/separator.ts";
 import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
+import { newMount } from "../../users/mounted-home.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { inPlaceOfOther, linkedHome, otherHome, otherHomeAdvice, whyNotHome } from "../../users/own-home.ts";
 import { requireMountedPlace, requireSafePlace } from "../../users/safe-place.ts";
@@ -274,11 +275,11 @@ function ownHome(
   requireOwnable(root, account, isOwn);
   if (isOwn) return { home: "there", isDoubtful: isDoubtfulHome(stat, account) };
   requireMountedPlace(root, path);
-  if (stat === undefined) {
+  if (stat === undefined || newMount(root, path) !== undefined) {
     const other = otherOf(path);
     if (other !== undefined) throw homeOfOther(root, path, other, otherHomeAdvice(account, root, path));
     requireSafePlace(root, path, otherHome(account, root, path));
-    return { home: "missing" };
+    return { home: stat === undefined ? "missing" : "mounted" };
   }
   const shown = hostPath(root, path);
   const elsewhere = otherHomeAdvice(account, root, path);

@@ -1,15 +1,23 @@
+import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { homeOfOther } from "../../jail/accounts/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
-import { hostPath, isDirectory } from "../../jail/fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { holdsJail } from "../../jail/record/registry.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
-import type { NewHome } from "../../users/new-account.ts";
+import { dirsEqual, joinHome, normalHome } from "../../system/separator.ts";
+import { inPlaceOfMount, newMount } from "../../users/mounted-home.ts";
+import { DEFAULT_GROUP, type NewAccountValues, type NewHome, newIds } from "../../users/new-account.ts";
+import type { NewAccountHost } from "../../users/new-account-place.ts";
 import { whoseHomeIn } from "../../users/own-home.ts";
+import { planSkeletonKeys } from "../../users/skeleton-keys.ts";
 import type { DeclaredUser } from "../model.ts";
 import { DECLARED, wantedLine } from "./intent.ts";
+import type { Machine } from "./machine.ts";
+import { orRename, renameAdvice } from "./uid-fault.ts";
 
 /** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
 export function requireOwnHome(
@@ -19,9 +27,11 @@ export function requireOwnHome(
 ): void {
   const stat = lookUp(root, jailHome)?.stat;
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
+  if (newMount(root, jailHome) !== undefined) return;
   const place = hostPath(root, jailHome);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, and not to it` : "is not a directory";
-  const { advice, remedy } = adviceAt(place, asideCommand(place));
+  const mount = inPlaceOfMount(root, jailHome);
+  const { advice, remedy } = mount ?? adviceAt(place, asideCommand(place));
   // As after --prune without --delete-homes.
   const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
   const holds = holdsJail(place);
@@ -30,8 +40,38 @@ export function requireOwnHome(
   // No command takes it from its user.
   if (whose !== undefined) throw new JailkitError("foreign-home", 1, `${there}${whose}: ${DECLARED.home}`);
   const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";
-  const message = `${there}${again}keep it under another name: ${advice}`;
+  const message = `${there}${again}${mount === undefined ? "keep it under another name: " : ""}${advice}`;
   // Of a user who returns; another uid is declared on purpose.
   const line = declared.uid === undefined ? wantedLine(declared, "uid", `${stat.uid}`) : undefined;
   throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : remedy);
+}
+
+/** Throws JailkitError for the home of an account in the jail of which, perhaps, the name alone is declared otherwise. */
+export function requireNotRenamed(
+  root: JailRoot,
+  declared: DeclaredUser,
+  { byJail, noLonger }: Pick<Machine, "byJail" | "noLonger">,
+): void {
+  const home = normalPath(declared.home);
+  const isThere = (one: Pick<PasswdEntry, "home">) =>
+    dirsEqual(normalHome(one.home), joinHome(root.path, home));
+  const owner = byJail.get(root.path)?.find(isThere);
+  const rename = owner && renameAdvice(owner, { declared, formerly: noLonger });
+  if (owner === undefined || rename === undefined) return;
+  const advice = orRename(DECLARED.home, rename);
+  throw homeOfOther(root, home, owner, { advice, remedy: rename.remedy });
+}
+
+/**
+ * Throws JailkitError for what keeps a new account out of a jail that is not there yet, whatever that gets: no id that is left, or
+ * a skeleton with keys that others could write.
+ */
+export function requireNewUser(
+  { keys = [] }: Pick<DeclaredUser, "keys">,
+  values: NewAccountValues,
+  uid: number | undefined,
+  host: NewAccountHost,
+): void {
+  const ids = newIds(uid, values, host, DEFAULT_GROUP, DECLARED);
+  if (keys.length > 0) planSkeletonKeys(host.skeleton, keys, ids);
 }

@@ -20,23 +20,26 @@ export function uidFault(uid: number, userByUid: (uid: number) => PasswdEntry | 
   const owner = userByUid(uid);
   if (owner === undefined) return undefined;
   const rename = wanted && renameAdvice(owner, wanted);
-  const or = rename === undefined ? "" : `; or, ${rename}`;
-  const message = `${uidOfOther(uid, owner)}: ${DECLARED.uid}${or}`;
-  return { code: "uid-taken", message } as const;
+  const message = `${uidOfOther(uid, owner)}: ${orRename(DECLARED.uid, rename)}`;
+  return { code: "uid-taken", message, remedy: rename?.remedy } as const;
 }
+
+/** Advice, and the way that keeps an account, if there is one. Pure. */
+export const orRename = (advice: string, rename: ReturnType<typeof renameAdvice>): string =>
+  rename === undefined ? advice : `${advice}; or, ${rename.advice}`;
 
 /** The way that keeps an account of which the name alone is declared otherwise, printable; undefined for another one. */
 export function renameAdvice(
-  owner: PasswdEntry,
+  owner: Pick<PasswdEntry, "name" | "home">,
   { declared: { name, jail }, formerly }: Wanted,
-): string | undefined {
+): { readonly advice: string; readonly remedy: ByteString } | undefined {
   const split = splitHome(owner.home);
   const isThere = split !== undefined && normalPath(split.jail) === jail;
   const once = isThere ? formerly(owner.name) : undefined;
   if (once === undefined || once.directory || once.jail !== jail) return undefined;
   if (newNameFault(name, DECLARED) !== undefined) return undefined;
-  const command = `usermod -l ${shellWord(name)} ${operands(owner.name)}`;
-  return `to keep that account, which is no longer declared, rename it with: ${command}`;
+  const remedy = `usermod -l ${shellWord(name)} ${operands(owner.name)}`;
+  return { advice: `to keep that account, which is no longer declared, rename it with: ${remedy}`, remedy };
 }
 
 /**

@@ -21,8 +21,8 @@ export interface UserState {
   readonly inJail: PasswdEntry | undefined;
   /** Its primary group is in the jail's etc/group. */
   readonly hasGroup: boolean;
-  /** Its home in the jail. */
-  readonly home: "there" | "missing" | "foreign";
+  /** Its home in the jail; "mounted": it is to be one on which an empty file system is mounted. */
+  readonly home: "there" | "missing" | "mounted" | "foreign";
   /** jk_chrootsh may refuse it all the same. */
   readonly isDoubtful?: boolean | undefined;
   /** The name of another account that has the same home in the jail. */

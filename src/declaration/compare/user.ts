@@ -176,7 +176,7 @@ function addJailing(declared: DeclaredUser, account: PasswdEntry, state: UserSta
   const { jail, home, shell } = declared;
   // Before it is there: jailing keeps a line that an earlier stay has left, and its shell.
   if (state.inJail !== undefined) addEntry(declared, account, state, add);
-  if (state.home === "missing") addHome(declared, account, add);
+  addHome(declared, account, state, add);
   const moves = account.home.startsWith(`${jail}/`) || account.home === jail ? "" : ", with its home";
   const to = `in ${display(at(jail, home))}, shell ${display(shell)}${moves}`;
   add({ action: "change", what: "account", from: display(account.home), to, why: IN_NO_JAIL });
@@ -214,11 +214,17 @@ function addComment({ comment }: DeclaredUser, { gecos }: PasswdEntry, add: Add)
 /** What differs in the jail. */
 function addSide(declared: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
   addEntry(declared, account, state, add);
-  if (state.home === "missing") addHome(declared, account, add);
+  addHome(declared, account, state, add);
 }
 
-function addHome({ jail }: DeclaredUser, account: PasswdEntry, add: Add): void {
-  add({ action: "create", what: "home", to: display(homeFor(account, jail)), why: "it is missing" });
+const LACKS_HOME: Readonly<Record<string, string>> = {
+  missing: "it is missing",
+  mounted: "a file system without files is mounted there",
+};
+
+function addHome({ jail }: DeclaredUser, account: PasswdEntry, { home }: UserState, add: Add): void {
+  const why = LACKS_HOME[home];
+  if (why !== undefined) add({ action: "create", what: "home", to: display(homeFor(account, jail)), why });
 }
 
 /** What differs in the account files of the jail. */

@@ -344,7 +344,7 @@ export const APPLY: readonly Mutant[] = [
     ["renamed?.shell === CHROOT_SHELL && ", ""],
     ["splitHome(createdHome)?.jail === jail", "true"],
   ]),
-  ...begun("renamed one", "src/declaration/renamed.ts", [["!isMarked(before, once, account)", "true"]]),
+  ...begun("renamed one", "src/declaration/renamed.ts", [[" || isMarked(before, once, account)", ""]]),
   ...begun("renamed meanwhile", "src/declaration/creating.ts", [['line.split(":")[1] === mark', "true"]]),
   ...within("src/jail/fs/owned.ts", "unit/owned.test.ts", [
     ["now.ctime >= this.since && ", ""],
@@ -538,7 +538,11 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/foresee-jail.ts", LOST_SHELL, [
     ["root !== undefined && removed.length > 0;", "false;"],
-    ["foreseeRemovals(root, added, removed)", "foreseeRemovals(root, [], removed)"],
+  ]),
+  ...within("src/declaration/compare/going.ts", LOST_SHELL, [
+    ["foreseeRemovals(root, added,", "foreseeRemovals(root, [],"],
+  ]),
+  ...within("src/declaration/compare/foresee-jail.ts", LOST_SHELL, [
     ['has(shell) && !shell.endsWith("/jk_lsh") &&', "has(shell) &&"],
   ]),
   ...within("src/update/foresee-removal.ts", LOST_SHELL, [

@@ -1,0 +1,52 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { answered } from "../../cli/error.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import { openNamedJail } from "../../jail/record/named-jail.ts";
+import { expectGone } from "../../system/as-user.ts";
+import { foreseeRemovals, leadsToGone } from "../../update/foresee-removal.ts";
+import type { TakenBack } from "../../update/plan/taken-back.ts";
+import type { Change } from "../change.ts";
+import { fillingsOf } from "./fillable.ts";
+import type { Machine } from "./machine.ts";
+
+/** What the changes of a jail take back. */
+export function takenBack(changes: readonly Change[]): TakenBack[] {
+  const names = (of: Change["what"]) =>
+    changes.flatMap(({ what, action, items }) => (what === of && action === "remove" ? items : []));
+  const all = [
+    { tool: "jk_cp", names: names("files") },
+    { tool: "jk_init", names: names("sections") },
+  ] as const;
+  return all.filter((one) => one.names.length > 0);
+}
+
+/** What the changes of a jail that is there take out of it, as it will be then. Throws as foreseeRemovals does. */
+export function goneFrom(
+  root: JailRoot,
+  changes: readonly Change[],
+  pathOf: (operand: ByteString) => ByteString,
+): ReadonlySet<ByteString> {
+  const added = fillingsOf(root.path, changes).map(({ tool, names }) => ({
+    ...{ tool, names: tool === "jk_cp" ? names.map(pathOf) : names },
+  }));
+  return foreseeRemovals(root, added, takenBack(changes));
+}
+
+/**
+ * Lets no command that is printed from now on rest on a program that these changes take out of a jail: who types it does so after
+ * the run. What goes is looked for when such a command is made.
+ */
+export function tellOfGoing(
+  jail: ByteString,
+  changes: readonly Change[],
+  machine: Pick<Machine, "pathOf">,
+): void {
+  if (takenBack(changes).length === 0) return;
+  let gone: ReadonlySet<ByteString> | undefined;
+  const goes = (path: ByteString): boolean => {
+    using root = openNamedJail(jail);
+    gone ??= goneFrom(root, changes, (operand) => machine.pathOf(operand) ?? operand);
+    return leadsToGone(root, path, gone);
+  };
+  expectGone(jail, (path) => answered(() => goes(path)) === true);
+}
