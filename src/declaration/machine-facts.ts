@@ -3,7 +3,7 @@ import type { ReportFinding } from "../config/separators.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import type { linkIn } from "../jail/fs/leads-into.ts";
-import type { jailAround } from "../jail/record/around.ts";
+import type { jailsAround } from "../jail/record/around.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { absentFault } from "./compare/absent.ts";
 import type { hostHomeFault } from "./compare/look-user.ts";
@@ -38,7 +38,7 @@ export interface DeclarationFacts {
   /** Whether there is a file, or a directory, at a path. */
   exists(path: ByteString): boolean;
   isDirectory(path: ByteString): boolean;
-  jailAround: typeof jailAround;
+  jailAround: ReturnType<typeof jailsAround>;
   linkIn: typeof linkIn;
   placeOf: typeof placeOf;
   /** The groups of an account, by their gids. */

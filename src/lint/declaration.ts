@@ -24,7 +24,7 @@ import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostDirectory } from "../jail/fs/host-directories.ts";
 import { linkIn } from "../jail/fs/leads-into.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
-import { jailAround } from "../jail/record/around.ts";
+import { jailsAround } from "../jail/record/around.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
@@ -49,6 +49,7 @@ export function machineFacts(): DeclarationFacts {
   const jailsOnce = once(() => new Map(remembered().jails.map(({ path, file }) => [path, file])));
   const usersOnce = once(() => new Map(remembered().users.map((user) => [user.name, user])));
   const inJails = new Map<ByteString, JailAccounts>();
+  const around = once(jailsAround);
   const host = fileSystemAt();
   return {
     userByName: (name) => accounts().userByName(name),
@@ -88,7 +89,7 @@ export function machineFacts(): DeclarationFacts {
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
     groupsOf: (account) => memberships().groupsOf(account),
     absentFault,
-    jailAround,
+    jailAround: (path, isJail) => around()(path, isJail),
     linkIn,
     placeOf,
     hostHomeFault,

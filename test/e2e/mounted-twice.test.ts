@@ -129,6 +129,45 @@ test("a jail that begins in a live directory, by a mount, is refused", () => {
   for (const path of ["/srv/beside", "/srv/live", "/srv/live2"]) m.must(["jailkit", "delete", "--yes", path]);
 });
 
+test("a jail in another one, by a mount, is told, and jk_check --fix leaves it alone", () => {
+  const [outer, inner] = ["/srv/outer", "/var/lib/inner"];
+  const file = "/etc/jailkit/jails.d/inner.ini";
+  const says = `is, by a mount, inside the jail '${outer}', whose users can read what everybody may read in it`;
+  jail(outer);
+  bind(`${outer}/web/k`, inner);
+  for (const how of [["--dry-run"], []])
+    expect(m.must(["jk_init", ...how, "-j", inner, "uidbasics", "basicshell"]).stderr).toContain(
+      `jk_init: warning: ${inner} ${says}`,
+    );
+  m.write(file, `[jail ${inner}]\nsections = uidbasics, basicshell\n`);
+  expect(linesOf(m, "--check").summary.warnings.join("\n")).toContain(`jail ${inner}: ${says}`);
+  expect(m.run(["jailkit", "config", "check", file]).stdout).toContain(`the jail '${inner}' ${says}`);
+  m.remove(file);
+  m.must(["mknod", `${inner}/dev/kmsg`, "c", "1", "11"]);
+  expect(m.run(["jk_check", "--fix", "-j", outer]).stdout).toContain(
+    `${outer}/web/k is inside the jail '${outer}'`,
+  );
+  expect(m.exists(`${inner}/dev/kmsg`)).toBe(true);
+  // A file system of its own, which is also mounted in the jail.
+  m.must(["umount", mounted.pop() ?? ""]);
+  m.mkdir("/srv/data");
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=755", "none", "/srv/data"]);
+  mounted.push("/srv/data");
+  bind("/srv/data", `${outer}/home`);
+  expect(m.must(["jk_init", "--dry-run", "-j", "/srv/data/new", "uidbasics"]).stderr).toContain(
+    `/srv/data/new ${says}`,
+  );
+});
+
+test("no command moves a directory away in which a jail is, by a mount", () => {
+  bind("/srv/outer/home/eve/site", "/srv/site");
+  jail("/srv/site");
+  m.must(["chown", "1234", "/srv/outer/home/eve"]);
+  m.must(["jk_init", "-j", "/srv/outer", "basicshell"]);
+  const { stderr } = m.run(["jk_addjailuser", "-s", "/bin/sh", "-j", "/srv/outer", "eve"]);
+  expect(stderr).not.toContain("mv ");
+});
+
 describe("two paths of one directory in declarations", () => {
   const [web, alias] = ["/var/www/clients/client1/web1", "/srv/bind"];
   const declares = (path: string, user: string) =>
