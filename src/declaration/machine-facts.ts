@@ -2,12 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import type { placeOf } from "../jail/accounts/own-path.ts";
 import type { linkIn } from "../jail/fs/leads-into.ts";
 import type { jailsAround } from "../jail/record/around.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { absentFault } from "./compare/absent.ts";
 import type { hostHomeFault } from "./compare/look-user.ts";
-import type { placeOf, twinFaults } from "./compare/twins.ts";
+import type { twinFaults } from "./compare/twins.ts";
 import type { OnceUser } from "./once-shape.ts";
 
 /** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */

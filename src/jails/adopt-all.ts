@@ -7,6 +7,7 @@ import { interruption } from "../cli/interrupt.ts";
 import { startProgress } from "../cli/progress.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { damagedRecordsOf, type SetAside, setAside } from "../jail/record/damaged.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -70,6 +71,7 @@ export function adoptOne(
   using root = openNamedJail(jail);
   requireJailToFill(root, 1);
   requireNotShown(root.path, root);
+  requireOwnPath(root.path);
   refresh();
   const adoption = examineJail(root, sources, force);
   const damaged = force ? damagedRecordsOf(root) : [];

@@ -1,8 +1,9 @@
 import { basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { readLink, type Stat, sameFile } from "../../ffi/files.ts";
-import { directoryOf } from "../../ffi/paths.ts";
+import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { heldDirectory } from "../jail/fs/held.ts";
 import { requireFileSystem, requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
@@ -96,6 +97,7 @@ function openIfThere(path: ByteString, options: OpenOptions): JailRoot | undefin
   }
   try {
     if (options.create) requireNotShown(path, root);
+    requireOwnPath(root.path);
     return root;
   } catch (error) {
     closeJailRoot(root);
@@ -129,6 +131,7 @@ function requirePlace(path: ByteString, unsafeStatus: number): void {
     throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
   const held = heldDirectory(above.path);
   if (held !== undefined) throw held;
+  requireOwnPath(normalPath(path));
 }
 
 /** The nearest directory that is there, at or above a path of the host. Close it. */

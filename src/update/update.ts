@@ -4,6 +4,7 @@ import { isErrno, SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { JailkitError, problemFrom } from "../cli/error.ts";
+import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { lacksRoom } from "../jail/fs/room.ts";
@@ -90,6 +91,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   using _lock = lockJail(options.jail, { tool: "jk_update", ...options, changes: !options.dryRun });
   const root = openNamedJail(options.jail, { sync: options.sync });
   try {
+    requireOwnPath(root.path);
     requireJailToFill(root, 1);
     const manifest = openManifest(root);
     const { id } = manifest;

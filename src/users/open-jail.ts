@@ -4,6 +4,7 @@ import { baseName, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError, remedyOf } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp, withJailFile } from "../jail/fs/look.ts";
 import { closeJailRoot, hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
@@ -33,6 +34,7 @@ export function openJailForUsers(path: ByteString, shell: ByteString, advice: Ad
     throw badJail(error);
   }
   try {
+    requireOwnPath(root.path);
     requireReadyJail(root, advice);
     requireShell(root, shell, advice);
     return root;

@@ -1,5 +1,6 @@
 /** A directory that a mount or a symbolic link shows at two places: what is a jail at one of them. */
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { REPORT_SCHEMAS } from "../../build/schemas.ts";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -127,6 +128,61 @@ test("a jail that begins in a live directory, by a mount, is refused", () => {
   // Beside them is no mistake.
   jail("/srv/beside");
   for (const path of ["/srv/beside", "/srv/live", "/srv/live2"]) m.must(["jailkit", "delete", "--yes", path]);
+});
+
+describe("a jail at another path, by a mount, stays one jail", () => {
+  const [own, other] = ["/var/lib/web1", "/srv/alias"];
+  const recorded = () =>
+    reportOf(REPORT_SCHEMAS["jailkit list"], m.run(["jailkit", "list", "--json"]).stdout).jails.map(
+      ({ path }) => path,
+    );
+  const says = `${other}: is, by a mount, the directory of the jail '${own}', which is known by that path: name that one\n`;
+
+  test("the tools that change a jail name the path by which it is known", () => {
+    jail(own);
+    bind(own, other);
+    const before = m.snapshot(own);
+    for (const command of [
+      ["jk_init", "-j", other, "basicshell"],
+      ["jk_init", "--dry-run", "-j", other, "basicshell"],
+      ["jk_init", "--remove", "-j", other, "uidbasics"],
+      ["jk_cp", "-j", other, "/bin/true"],
+      ["jk_update", "-j", other],
+      ["jailkit", "adopt", "--force", other],
+      ["jailkit", "mount", other],
+    ])
+      expect(refused(...command)).toContain(says);
+    const added = m.run(["jk_addjailuser", "-s", "/bin/sh", "-j", other, "eve"]);
+    expect([added.status, added.stderr, m.run(["id", "eve"]).status]).toEqual([
+      ...[33, expect.stringContaining(says), 1],
+    ]);
+    expect(m.snapshot(own)).toEqual(before);
+    expect(recorded()).toEqual([own]);
+    // One below it, which has no record.
+    m.must(["jk_init", "-j", `${other}-2`, "uidbasics"]);
+    m.must(["jailkit", "delete", "--yes", `${other}-2`]);
+  });
+
+  test("if accounts name that path, too, the record keeps its own", () => {
+    bind(own, other);
+    m.must(["useradd", "-M", "-d", `${other}/./home/y`, "y"]);
+    for (const path of [other, own]) m.must(["jk_cp", "-j", path, "/bin/true"]);
+    m.must(["jk_update", "--all"]);
+    const records = m.run(["grep", "-rlF", `"${other}"`, "/var/lib/jailkit/jails"]);
+    expect([records.status, recorded()]).toEqual([1, [other, own]]);
+    m.must(["userdel", "y"]);
+  });
+
+  test("one that was moved, with its mount, follows", () => {
+    bind(own, other);
+    m.must(["mkdir", "/srv/moved"]);
+    m.must(["mv", own, "/srv/moved/web1"]);
+    m.must(["jk_cp", "-j", other, "/bin/true"]);
+    expect(recorded()).toEqual([other]);
+    m.must(["umount", mounted.pop() ?? ""]);
+    m.must(["jailkit", "forget", other]);
+    m.remove("/srv/moved");
+  });
 });
 
 test("a jail in another one, by a mount, is told, and jk_check --fix leaves it alone", () => {

@@ -7,6 +7,7 @@ import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import type { IniSection } from "../../config/model.ts";
 import { dropInName } from "../../config/write.ts";
 import { NoLogins } from "../../explain/no-login.ts";
+import { placeOf } from "../../jail/accounts/own-path.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { searchPath } from "../../profile/search.ts";
@@ -23,7 +24,6 @@ import type { DeclaredUser } from "../model.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
 import type { SectionNeeds } from "./jail.ts";
-import { placeOf } from "./twins.ts";
 
 /** The drop-in of apply with the section of one user. */
 export const settingsDropIn = (user: ByteString): ByteString =>
