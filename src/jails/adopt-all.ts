@@ -14,6 +14,7 @@ import { lockJail } from "../jail/record/jail-lock.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
+import { requireMountedJail } from "../populate/hidden-place.ts";
 import { requireNotShown } from "../populate/shown-place.ts";
 import { HostMemory } from "../update/memory.ts";
 import { type Adoption, adoptJail, examineJail } from "./adopt.ts";
@@ -72,6 +73,7 @@ export function adoptOne(
   requireJailToFill(root, 1);
   requireNotShown(root.path, root);
   requireOwnPath(root.path);
+  requireMountedJail(root);
   refresh();
   const adoption = examineJail(root, sources, force);
   const damaged = force ? damagedRecordsOf(root) : [];

@@ -8,11 +8,13 @@ import { heldDirectory } from "../jail/fs/held.ts";
 import { requireFileSystem, requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { requireSafeAbove } from "../jail/fs/safety.ts";
+import { unmountedAt } from "../jail/fs/unmounted.ts";
 import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { makeDirectories, removePath } from "../jail/fs/write.ts";
 import { aclAt } from "../system/acl.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
+import { requireMountedJail } from "./hidden-place.ts";
 import { requireNotShown } from "./shown-place.ts";
 
 interface OpenOptions {
@@ -98,6 +100,7 @@ function openIfThere(path: ByteString, options: OpenOptions): JailRoot | undefin
   try {
     if (options.create) requireNotShown(path, root);
     requireOwnPath(root.path);
+    requireMountedJail(root);
     return root;
   } catch (error) {
     closeJailRoot(root);
@@ -132,6 +135,8 @@ function requirePlace(path: ByteString, unsafeStatus: number): void {
   const held = heldDirectory(above.path);
   if (held !== undefined) throw held;
   requireOwnPath(normalPath(path));
+  const unmounted = unmountedAt(path);
+  if (unmounted !== undefined) throw unmounted;
 }
 
 /** The nearest directory that is there, at or above a path of the host. Close it. */

@@ -116,6 +116,12 @@ export function mountRemedy(path: ByteString): ByteString | undefined {
   return points.map(mountCommand).join(" && ");
 }
 
+/** The error for a path of the host that is on such a file system; undefined as for mountRemedy. */
+export function unmountedAt(path: ByteString): JailkitError | undefined {
+  const remedy = mountRemedy(path);
+  return remedy === undefined ? undefined : notMounted(path, remedy);
+}
+
 /** With the mount point, if it is missing and nobody else can put something in its place. */
 function mountCommand(point: ByteString): ByteString {
   const make = isMissing(point) && onlyRootExchanges(point) ? `mkdir -p ${operands(point)} && ` : "";

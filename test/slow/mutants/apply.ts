@@ -553,7 +553,7 @@ export const APPLY: readonly Mutant[] = [
     ['if (!accountFiles && !has("/etc/passwd"))', "if (false)"],
     ["&& !comes(shell)) throw", "&& false) throw"],
     ["known !== undefined && isElsewhere(path, known)", "known !== undefined"],
-    ["if (isLike) requireNewJail(path);", ""],
+    ["if (isLike) requirePlaceFor(path, known);", ""],
   ]),
   ...within("src/declaration/compare/live.ts", FORESEES, [["requireLivePlace(root, changes, liveOf);", ""]]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
