@@ -7,7 +7,7 @@ import type { linkIn } from "../jail/fs/leads-into.ts";
 import type { jailsAround } from "../jail/record/around.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { absentFault } from "./compare/absent.ts";
-import type { hostHomeFault } from "./compare/look-user.ts";
+import type { hostHomeFault } from "./compare/host-home.ts";
 import type { twinFaults } from "./compare/twins.ts";
 import type { OnceUser } from "./once-shape.ts";
 

@@ -10,7 +10,7 @@ import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
-import { hostHomeFault } from "../declaration/compare/look-user.ts";
+import { hostHomeFault } from "../declaration/compare/host-home.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";

@@ -470,7 +470,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/look-user.ts", "e2e/apply.test.ts", [
     ["split === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
   ]),
-  ...within("src/declaration/compare/look-user.ts", "e2e/home-of-another.test.ts", [
+  ...within("src/declaration/compare/host-home.ts", "e2e/home-of-another.test.ts", [
     ["along === undefined ? undefined", "true ? undefined"],
     ["below(normalPath(home), jail) === undefined", "true"],
   ]),
