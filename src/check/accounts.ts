@@ -5,6 +5,7 @@ import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
+import { mountRemedy } from "../jail/fs/unmounted.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
@@ -192,7 +193,7 @@ class AccountCheck {
       this.#report("home-missing", message, jailSideCommand(jail, real.name, "-n -m"), path);
     } else if (owner === undefined) {
       const create = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(path)}`;
-      const remedy = isJailsOwn(home) ? this.#facts.otherHome(real) : create;
+      const remedy = mountRemedy(path) ?? (isJailsOwn(home) ? this.#facts.otherHome(real) : create);
       this.#report("home-missing", `${what} does not exist`, remedy, path);
     } else if (owner !== uid && this.#facts.relaxed(real).relaxHomeOwner) {
       verbose(`${what} belongs to uid ${owner}, which jk_chrootsh.ini allows`);

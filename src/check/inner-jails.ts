@@ -4,11 +4,13 @@ import { plainPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { showing } from "../jail/fs/leads-into.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isRegular, openJailRoot } from "../jail/fs/walk.ts";
 import { readRegistry } from "../jail/record/manifest.ts";
 import { isRecordOf } from "../jail/record/registry.ts";
+import { ownMounts } from "../system/mountinfo.ts";
 
 /** What is known of a directory of a jail that is at the path of another jail. */
 export interface InnerJails {
@@ -25,8 +27,12 @@ export function innerJails(ini: IniFile | undefined): InnerJails {
     ...jailedUsers().flatMap(({ jail }) => jail ?? []),
   ];
   const { jails, damaged } = answered(() => readRegistry(named)) ?? { jails: [], damaged: [] };
-  const inodes = new Map(jails.map(({ jail }) => [jail.path, jail.ino]));
-  const paths = new Set([...named, ...inodes.keys(), ...damaged.flatMap(({ error }) => error.jail ?? [])]);
+  // A mount may show one in the jail. Where proc(5) is not mounted, names alone tell.
+  const shown = showing(answered(ownMounts) ?? []);
+  const allOf = (path: ByteString) => [path, ...shown(path)];
+  const inodes = new Map(jails.flatMap(({ jail }) => allOf(jail.path).map((path) => [path, jail.ino])));
+  const others = [...named, ...damaged.flatMap(({ error }) => error.jail ?? [])];
+  const paths = new Set([...inodes.keys(), ...others.flatMap(allOf)]);
   return {
     isKnown: (path, { uid }) =>
       uid === 0 && (paths.has(path) || damaged.some(({ id }) => isRecordOf(id, path))),

@@ -2,12 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import type { placeOf } from "../jail/accounts/own-path.ts";
 import type { linkIn } from "../jail/fs/leads-into.ts";
-import type { jailAround } from "../jail/record/around.ts";
+import type { jailsAround } from "../jail/record/around.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { absentFault } from "./compare/absent.ts";
-import type { hostHomeFault } from "./compare/look-user.ts";
-import type { placeOf, twinFaults } from "./compare/twins.ts";
+import type { hostHomeFault } from "./compare/host-home.ts";
+import type { twinFaults } from "./compare/twins.ts";
 import type { OnceUser } from "./once-shape.ts";
 
 /** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */
@@ -38,7 +39,7 @@ export interface DeclarationFacts {
   /** Whether there is a file, or a directory, at a path. */
   exists(path: ByteString): boolean;
   isDirectory(path: ByteString): boolean;
-  jailAround: typeof jailAround;
+  jailAround: ReturnType<typeof jailsAround>;
   linkIn: typeof linkIn;
   placeOf: typeof placeOf;
   /** The groups of an account, by their gids. */

@@ -67,7 +67,7 @@ function reportPath(subject: Subject, { facts, report, isJail, twinOf }: FactCon
     report(subject, "error", "another-jail", `the jail ${quoted(subject.name)} ${twin}`, { kind: "none" });
   const outer = answered(() => facts.jailAround(subject.name, isJail));
   if (outer !== undefined) {
-    const message = `the jail ${quoted(subject.name)} ${insideJail(outer)}`;
+    const message = `the jail ${quoted(subject.name)} ${insideJail(subject.name, outer)}`;
     report(subject, "warning", "inside-jail", message, { kind: "none" });
   }
 }

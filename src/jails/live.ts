@@ -3,6 +3,7 @@ import { isMissing } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { answered, problemFrom } from "../cli/error.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { lackingMounts, liveState, mountLive, unmountLive } from "../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../jail/fs/safety.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
@@ -152,6 +153,7 @@ function inLiveJail(
   try {
     using _lock = lockJail(jail, { ...options, changes: !options.dryRun });
     using root = openNamedJail(jail);
+    requireOwnPath(root.path);
     requireSafeJail(root, 1);
     const { content } = openManifest(root);
     const mounts = mountsOf(content);

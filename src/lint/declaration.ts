@@ -10,8 +10,7 @@ import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
-import { hostHomeFault } from "../declaration/compare/look-user.ts";
-import { placeOf } from "../declaration/compare/twins.ts";
+import { hostHomeFault } from "../declaration/compare/host-home.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
@@ -21,10 +20,11 @@ import { systemFault } from "../declaration/other-things.ts";
 import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { placeOf } from "../jail/accounts/own-path.ts";
 import { hostDirectory } from "../jail/fs/host-directories.ts";
 import { linkIn } from "../jail/fs/leads-into.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
-import { jailAround } from "../jail/record/around.ts";
+import { jailsAround } from "../jail/record/around.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
@@ -49,6 +49,7 @@ export function machineFacts(): DeclarationFacts {
   const jailsOnce = once(() => new Map(remembered().jails.map(({ path, file }) => [path, file])));
   const usersOnce = once(() => new Map(remembered().users.map((user) => [user.name, user])));
   const inJails = new Map<ByteString, JailAccounts>();
+  const around = once(jailsAround);
   const host = fileSystemAt();
   return {
     userByName: (name) => accounts().userByName(name),
@@ -88,7 +89,7 @@ export function machineFacts(): DeclarationFacts {
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
     groupsOf: (account) => memberships().groupsOf(account),
     absentFault,
-    jailAround,
+    jailAround: (path, isJail) => around()(path, isJail),
     linkIn,
     placeOf,
     hostHomeFault,

@@ -11,6 +11,7 @@ import { lacksAccounts } from "./apply/accounts.ts";
 import { concernsLibraries, lacksCache } from "./apply/library-cache.ts";
 import { requireLiveLines } from "./apply/live-lines.ts";
 import type { Plan, PopulateProblem } from "./entry.ts";
+import { hiddenProblem } from "./hidden-place.ts";
 import { openNearest } from "./open-jail.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
 
@@ -31,10 +32,18 @@ export function obstacleTo(
   const lines = linesProblem(request);
   if (lines !== undefined) return lines;
   const places = root === undefined ? [] : placesToChange(root, request, plan);
+  const changed = plan.entries.filter(({ action }) => action !== "keep").map(({ path }) => path);
+  const hidden = hiddenProblem(jail, changed);
   const inJail = root && readOnlyProblem(root, places, jail);
   const onHost = () => withTree((host) => readOnlyProblem(host, [REGISTRY], jail));
   const held = () => root && heldProblem(root, places, plan);
-  return inJail ?? onHost() ?? held() ?? (options.dryRun ? lackOfRoom(root, jail, plan, options) : undefined);
+  return (
+    hidden ??
+    inJail ??
+    onHost() ??
+    held() ??
+    (options.dryRun ? lackOfRoom(root, jail, plan, options) : undefined)
+  );
 }
 
 /** The problem of a place that chattr(1) protects. */

@@ -1,17 +1,20 @@
 import { basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { readLink, type Stat, sameFile } from "../../ffi/files.ts";
-import { directoryOf } from "../../ffi/paths.ts";
+import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { heldDirectory } from "../jail/fs/held.ts";
 import { requireFileSystem, requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { requireSafeAbove } from "../jail/fs/safety.ts";
+import { unmountedAt } from "../jail/fs/unmounted.ts";
 import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { makeDirectories, removePath } from "../jail/fs/write.ts";
 import { aclAt } from "../system/acl.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
+import { requireMountedJail } from "./hidden-place.ts";
 import { requireNotShown } from "./shown-place.ts";
 
 interface OpenOptions {
@@ -96,6 +99,8 @@ function openIfThere(path: ByteString, options: OpenOptions): JailRoot | undefin
   }
   try {
     if (options.create) requireNotShown(path, root);
+    requireOwnPath(root.path);
+    requireMountedJail(root);
     return root;
   } catch (error) {
     closeJailRoot(root);
@@ -129,6 +134,9 @@ function requirePlace(path: ByteString, unsafeStatus: number): void {
     throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
   const held = heldDirectory(above.path);
   if (held !== undefined) throw held;
+  requireOwnPath(normalPath(path));
+  const unmounted = unmountedAt(path);
+  if (unmounted !== undefined) throw unmounted;
 }
 
 /** The nearest directory that is there, at or above a path of the host. Close it. */

@@ -14,6 +14,7 @@ import { type ManifestRequest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { REFUSABLE } from "../jail/record/without.ts";
 import { jailSections } from "../jails/jails.ts";
+import { requireMountedJail } from "../populate/hidden-place.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import type { AccountFacts } from "../system/host-accounts.ts";
 import { fieldFault } from "../users/new-account.ts";
@@ -44,6 +45,7 @@ export function gather(jail: ByteString): Gathered {
   using root = openNamedJail(jail);
   const { requests, live = [], without = [] } = openManifest(root).content;
   const files = requests.filter(asksForFiles);
+  requireMountedJail(root);
   if (files.length === 0) {
     const remedy = `jailkit adopt ${shellWord(root.path)}`;
     const message = `${display(root.path)}: has no record of its contents; create one with: ${remedy}`;

@@ -4,9 +4,10 @@ import { attempt } from "../../ffi/error.ts";
 import { isEmptyDirectory, statIfPresent } from "../../ffi/files.ts";
 import { pathsDownTo } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { problemFrom } from "../cli/error.ts";
+import { answered, problemFrom } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig, mergeFiles } from "../config/load.ts";
 import { LIMITS } from "../config/model.ts";
+import { showing } from "../jail/fs/leads-into.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { keyOf, knownJails, type ManifestRequest, openManifest, REGISTRY } from "../jail/record/manifest.ts";
@@ -18,6 +19,7 @@ import { asksForFiles } from "../populate/record/requests.ts";
 import { groupByGid } from "../system/accounts.ts";
 import { hostText } from "../system/host-files.ts";
 import { usersRange } from "../system/login-defs.ts";
+import { ownMounts } from "../system/mountinfo.ts";
 import { hostGroup, hostUser } from "../system/name-services.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { shellsOutside } from "../users/leaving.ts";
@@ -128,13 +130,14 @@ export function planImport(
   };
 }
 
-/** A printable line for each other jail of which files are copied. */
+/** A printable line for each other jail of which files are copied, from a path in it or from where a mount shows them. */
 function jailsShown({ entries }: Contents, jails: readonly ByteString[]): string[] {
   const others = new Set(jails);
+  const pathsOf = showing(answered(ownMounts) ?? []);
   const shown = new Set<ByteString>();
   for (const { type, source } of entries)
-    for (const above of type === "file" && source !== undefined ? pathsDownTo(source) : [])
-      if (others.has(above)) shown.add(above);
+    for (const path of type === "file" && source !== undefined ? [source, ...pathsOf(source)] : [])
+      for (const above of pathsDownTo(path)) if (others.has(above)) shown.add(above);
   return [...shown].map((path) => `files of the jail ${display(path)} are copied`);
 }
 

@@ -4,6 +4,7 @@ import { isErrno, SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { JailkitError, problemFrom } from "../cli/error.ts";
+import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { lacksRoom } from "../jail/fs/room.ts";
@@ -26,6 +27,7 @@ import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
+import { hiddenProblem } from "../populate/hidden-place.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, finishRequests, unfinishedMessage } from "../populate/record/requests.ts";
 import type { LineReporter } from "../populate/reporter.ts";
@@ -90,6 +92,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   using _lock = lockJail(options.jail, { tool: "jk_update", ...options, changes: !options.dryRun });
   const root = openNamedJail(options.jail, { sync: options.sync });
   try {
+    requireOwnPath(root.path);
     requireJailToFill(root, 1);
     const manifest = openManifest(root);
     const { id } = manifest;
@@ -204,12 +207,13 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
   return { recorded, whole, plan, contents, outcome, blocked: false };
 }
 
-/** The problem of the first directory to change that is on a read-only mount. Those that the plan creates do not count. */
+/** The problem of the first place to change that a mount would hide, or of one that is read-only. Those that the plan creates do not count. */
 function closedPlace(
   root: JailRoot,
   { changes, removals, extras }: UpdateOutcome,
 ): PopulateProblem | undefined {
-  const paths = [...changes.map(({ entry }) => entry.path), ...removals.map(({ path }) => path)];
+  const changed = changes.map(({ entry }) => entry.path);
+  const paths = [...changed, ...removals.map(({ path }) => path)];
   // In place of one there may be a symbolic link, which it replaces.
   const newDirectories = changes.filter(
     ({ action, entry }) => entry.type === "directory" && action !== "attributes",
@@ -217,7 +221,8 @@ function closedPlace(
   const created = new Set(newDirectories.map(({ entry }) => entry.path));
   const existing = paths.map(directoryOf).filter((path) => !created.has(path));
   const places = [...existing, ...extras.flatMap(({ place }) => place ?? [])];
-  return readOnlyProblem(root, places, root.path, workLeft(changes, new Set()).progress);
+  const hidden = hiddenProblem(root.path, changed);
+  return hidden ?? readOnlyProblem(root, places, root.path, workLeft(changes, new Set()).progress);
 }
 
 /** Makes the changes. Checks for a signal before any file appears, and between removals. */

@@ -4,8 +4,10 @@ import { baseName, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError, remedyOf } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp, withJailFile } from "../jail/fs/look.ts";
+import { unmountedAt } from "../jail/fs/unmounted.ts";
 import { closeJailRoot, hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
@@ -35,6 +37,7 @@ export function openJailForUsers(path: ByteString, shell: ByteString, advice: Ad
     throw badJail(error);
   }
   try {
+    requireOwnPath(root.path);
     requireReadyJail(root, advice);
     requireShell(root, shell, advice);
     return root;
@@ -60,6 +63,8 @@ export function noAccountFiles(
   { noJail }: Advice,
   root: JailRoot | undefined,
 ): JailkitError {
+  const unmounted = unmountedAt(jail);
+  if (unmounted !== undefined) return badJail(unmounted);
   const lost = root && lostFile(root, PASSWD, "bad-jail");
   const message = `${quoted(`${jail}${PASSWD}`)} does not exist: ${noJail}`;
   // Each jk_init writes them; this section has nothing that runs.

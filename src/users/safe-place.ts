@@ -45,7 +45,7 @@ export function unsafePlace(root: JailRoot, home: ByteString, elsewhere: string)
 }
 
 /** Throws JailkitError "not-mounted" for a home that would be created where /etc/fstab mounts something over it. */
-export function requireMountedPlace(root: JailRoot, home: ByteString): void {
+export function requireMountedPlace(root: Pick<JailRoot, "path">, home: ByteString): void {
   const hidden = unmountedPlace(root, [home]);
   if (hidden !== undefined) throw hidden;
 }

@@ -13,6 +13,7 @@ import {
   withAccountsLock,
 } from "../jail/accounts/change-accounts.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
+import { mountRemedy, unmountedAt } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
@@ -114,6 +115,9 @@ function planRelease(
     ? homeOutside(before?.home, jailHome, request.host, run)
     : normalPath(`${jail}${jailHome}`);
   const there = request.move ? lookUp(root, jailHome)?.stat : undefined;
+  // The account would leave the jail without it.
+  const unmounted = request.move && there === undefined ? unmountedAt(hostPath(root, jailHome)) : undefined;
+  if (unmounted !== undefined) throw unmounted;
   const isMounted = there !== undefined && isSame(there, lookUp(request.host, target)?.stat);
   const move = there !== undefined && !isMounted;
   if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user);
@@ -231,7 +235,8 @@ function leaveGoneJail(
   const jail = normalPath(split.jail);
   const gone = error instanceof JailkitError && error.code === "no-such-jail";
   const lost = gone ? lostJail(jail) : undefined;
-  if (!gone || (lost !== undefined && findMoved(lost) !== undefined)) throw jailError(jail, error);
+  if (!gone || mountRemedy(jail) !== undefined || (lost !== undefined && findMoved(lost) !== undefined))
+    throw jailError(jail, error);
   const content = lost === undefined ? undefined : withTree((tree) => readContent(tree, REGISTRY, lost.id));
   const before = recallFrom(content?.requests ?? [], user.name);
   const home = before?.home ?? normalPath(split.home);

@@ -40,6 +40,9 @@ beforeAll(async () => {
   m.mkdir("/sites");
   m.write("/home/bob/site/config", "password of bob's database", { owner: [1600, 1600], mode: 0o644 });
   m.must(["jk_init", "-j", "/opt/other", "uidbasics"]);
+  m.must(["jk_init", "-j", "/srv/seen", "uidbasics"]);
+  m.mkdir("/opt/seen");
+  m.must(["mount", "--bind", "/srv/seen/etc", "/opt/seen"]);
   m.write("/etc/jailkit/jk_lsh.ini", `# ${"x".repeat(1_000_000)}\n`);
   if (!m.exists("/dev/net/tun")) m.must(["sh", "-c", "mkdir -p /dev/net; mknod /dev/net/tun c 10 200"]);
   m.must(["jk_init", "-j", "/srv/old", "basicshell"]);
@@ -93,6 +96,7 @@ const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
     "/home/bob/site/config of this machine belongs to a user",
   ],
   ["another jail", () => copies(["/opt/other/etc"]), "files of the jail /opt/other are copied"],
+  ["another jail, by a mount", () => copies(["/opt/seen"]), "files of the jail /srv/seen are copied"],
   [
     "a place where others will have files",
     () => copies(["/media"]),

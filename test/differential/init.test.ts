@@ -83,6 +83,17 @@ describe("the jail", () => {
     if (underTest === "ours") expect(m.list(jail)).toEqual(before);
   });
 
+  test("has a file system of its own in fstab, which is not mounted", () => {
+    const jail = fresh();
+    const fstab = m.read("/etc/fstab");
+    m.mkdir(jail);
+    m.write("/etc/fstab", `${fstab}/dev/none ${jail} ext4 noauto 0 0\n`);
+    const { status } = init(empty, ["-j", jail, "a"]);
+    m.write("/etc/fstab", fstab);
+    expect(status).toBe(expectedOf({ debian: 0, ours: 1, difference: "not-mounted" }));
+    expect(m.exists(`${jail}/srv`)).toBe(underTest === "debian");
+  });
+
   test("has a mount of a directory of the host's", () => {
     const jail = fresh();
     m.write("/opt/tools/program", "the host's", { mode: 0o755 });

@@ -92,6 +92,24 @@ test("nor where a home of its own is mounted, whose mount point is root's", () =
   expect(m.list(`${J}/home/bob`)).toEqual([]);
 });
 
+test("a home that is there all the same, below, is told, and gets nothing", () => {
+  m.write(FILE, JAIL + user("bob"));
+  m.must(["jailkit", "apply"]);
+  mountPoint(`${J}/home`);
+  const keys = m.read(`${J}/home/bob/.ssh/authorized_keys`);
+  const told = [notMounted("bob", `${J}/home/bob`, `mount ${J}/home`)];
+  expect(problems()).toEqual(told);
+  m.write(FILE, JAIL + user("bob").replace(KEYS[0], KEYS[1]));
+  expect(problems()).toEqual(told);
+  expect(m.read(`${J}/home/bob/.ssh/authorized_keys`)).toBe(keys);
+  // What still lets somebody in goes.
+  expect(linesOf(m, "--prune").summary.problems.map(({ code }) => code)).toEqual(["not-mounted"]);
+  expect(m.read(`${J}/home/bob/.ssh/authorized_keys`)).toBe("");
+  m.write("/etc/fstab", fstab);
+  expect(linesOf(m).status).toBe(0);
+  expect(m.read(`${J}/home/bob/.ssh/authorized_keys`)).toContain(KEYS[1]);
+});
+
 test("nor in a new jail: what helps makes the mount point, which is not there yet", () => {
   m.remove(J);
   mountPoint(`${J}/home`);

@@ -1,5 +1,6 @@
 /** A directory that a mount or a symbolic link shows at two places: what is a jail at one of them. */
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { REPORT_SCHEMAS } from "../../build/schemas.ts";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -127,6 +128,100 @@ test("a jail that begins in a live directory, by a mount, is refused", () => {
   // Beside them is no mistake.
   jail("/srv/beside");
   for (const path of ["/srv/beside", "/srv/live", "/srv/live2"]) m.must(["jailkit", "delete", "--yes", path]);
+});
+
+describe("a jail at another path, by a mount, stays one jail", () => {
+  const [own, other] = ["/var/lib/web1", "/srv/alias"];
+  const recorded = () =>
+    reportOf(REPORT_SCHEMAS["jailkit list"], m.run(["jailkit", "list", "--json"]).stdout).jails.map(
+      ({ path }) => path,
+    );
+  const says = `${other}: is, by a mount, the directory of the jail '${own}', which is known by that path: name that one\n`;
+
+  test("the tools that change a jail name the path by which it is known", () => {
+    jail(own);
+    bind(own, other);
+    const before = m.snapshot(own);
+    for (const command of [
+      ["jk_init", "-j", other, "basicshell"],
+      ["jk_init", "--dry-run", "-j", other, "basicshell"],
+      ["jk_init", "--remove", "-j", other, "uidbasics"],
+      ["jk_cp", "-j", other, "/bin/true"],
+      ["jk_update", "-j", other],
+      ["jailkit", "adopt", "--force", other],
+      ["jailkit", "mount", other],
+    ])
+      expect(refused(...command)).toContain(says);
+    const added = m.run(["jk_addjailuser", "-s", "/bin/sh", "-j", other, "eve"]);
+    expect([added.status, added.stderr, m.run(["id", "eve"]).status]).toEqual([
+      ...[33, expect.stringContaining(says), 1],
+    ]);
+    expect(m.snapshot(own)).toEqual(before);
+    expect(recorded()).toEqual([own]);
+    // One below it, which has no record.
+    m.must(["jk_init", "-j", `${other}-2`, "uidbasics"]);
+    m.must(["jailkit", "delete", "--yes", `${other}-2`]);
+  });
+
+  test("if accounts name that path, too, the record keeps its own", () => {
+    bind(own, other);
+    m.must(["useradd", "-M", "-d", `${other}/./home/y`, "y"]);
+    for (const path of [other, own]) m.must(["jk_cp", "-j", path, "/bin/true"]);
+    m.must(["jk_update", "--all"]);
+    const records = m.run(["grep", "-rlF", `"${other}"`, "/var/lib/jailkit/jails"]);
+    expect([records.status, recorded()]).toEqual([1, [other, own]]);
+    m.must(["userdel", "y"]);
+  });
+
+  test("one that was moved, with its mount, follows", () => {
+    bind(own, other);
+    m.must(["mkdir", "/srv/moved"]);
+    m.must(["mv", own, "/srv/moved/web1"]);
+    m.must(["jk_cp", "-j", other, "/bin/true"]);
+    expect(recorded()).toEqual([other]);
+    m.must(["umount", mounted.pop() ?? ""]);
+    m.must(["jailkit", "forget", other]);
+    m.remove("/srv/moved");
+  });
+});
+
+test("a jail in another one, by a mount, is told, and jk_check --fix leaves it alone", () => {
+  const [outer, inner] = ["/srv/outer", "/var/lib/inner"];
+  const file = "/etc/jailkit/jails.d/inner.ini";
+  const says = `is, by a mount, inside the jail '${outer}', whose users can read what everybody may read in it`;
+  jail(outer);
+  bind(`${outer}/web/k`, inner);
+  for (const how of [["--dry-run"], []])
+    expect(m.must(["jk_init", ...how, "-j", inner, "uidbasics", "basicshell"]).stderr).toContain(
+      `jk_init: warning: ${inner} ${says}`,
+    );
+  m.write(file, `[jail ${inner}]\nsections = uidbasics, basicshell\n`);
+  expect(linesOf(m, "--check").summary.warnings.join("\n")).toContain(`jail ${inner}: ${says}`);
+  expect(m.run(["jailkit", "config", "check", file]).stdout).toContain(`the jail '${inner}' ${says}`);
+  m.remove(file);
+  m.must(["mknod", `${inner}/dev/kmsg`, "c", "1", "11"]);
+  expect(m.run(["jk_check", "--fix", "-j", outer]).stdout).toContain(
+    `${outer}/web/k is inside the jail '${outer}'`,
+  );
+  expect(m.exists(`${inner}/dev/kmsg`)).toBe(true);
+  // A file system of its own, which is also mounted in the jail.
+  m.must(["umount", mounted.pop() ?? ""]);
+  m.mkdir("/srv/data");
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=755", "none", "/srv/data"]);
+  mounted.push("/srv/data");
+  bind("/srv/data", `${outer}/home`);
+  expect(m.must(["jk_init", "--dry-run", "-j", "/srv/data/new", "uidbasics"]).stderr).toContain(
+    `/srv/data/new ${says}`,
+  );
+});
+
+test("no command moves a directory away in which a jail is, by a mount", () => {
+  bind("/srv/outer/home/eve/site", "/srv/site");
+  jail("/srv/site");
+  m.must(["chown", "1234", "/srv/outer/home/eve"]);
+  m.must(["jk_init", "-j", "/srv/outer", "basicshell"]);
+  const { stderr } = m.run(["jk_addjailuser", "-s", "/bin/sh", "-j", "/srv/outer", "eve"]);
+  expect(stderr).not.toContain("mv ");
 });
 
 describe("two paths of one directory in declarations", () => {

@@ -22,11 +22,13 @@ export function barrierFindings(
       const what = `is the host's ${display(barrier.what)}: its contents were not checked`;
       return found("host-directory", what, umount);
     }
-    case "jail":
+    case "jail": {
+      const inside = insideJail(path, jail);
       return found(
         "inner-jail",
-        barrier.entered ? insideJail(jail) : `${insideJail(jail)}; its contents were not checked with it`,
+        barrier.entered ? inside : `${inside}; its contents were not checked with it`,
       );
+    }
     case "deep":
       return found("too-deep", "is nested too deep: its contents were not checked");
     case "copied": {

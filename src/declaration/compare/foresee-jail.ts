@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { isMissing, type Stat, statIfPresent } from "../../../ffi/files.ts";
-import { directoryOf, normalPath, pathsDownTo } from "../../../ffi/paths.ts";
+import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
 import { jsonText, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { ToolCall } from "../../cli/tool.ts";
@@ -10,11 +10,10 @@ import { lookUp } from "../../jail/fs/look.ts";
 import { isOnMount } from "../../jail/fs/no-room.ts";
 import { allocatedAt, type SizedEntry } from "../../jail/fs/room.ts";
 import { RoomOfRun } from "../../jail/fs/room-of-run.ts";
-import { unmountedPlace } from "../../jail/fs/unmounted.ts";
 import { hostPath, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { fromJsonText } from "../../jail/record/manifest-text.ts";
 import { RootView } from "../../libraries/root-view.ts";
-import { directoriesInFstab } from "../../populate/apply/live-lines.ts";
+import { hiddenPlace } from "../../populate/hidden-place.ts";
 import { requireNewJail } from "../../populate/open-jail.ts";
 import { isPassedOver } from "../../populate/passed-over.ts";
 import { holdPlans } from "../../populate/plan-cache/plan-cache.ts";
@@ -24,6 +23,7 @@ import { hostUser } from "../../system/name-services.ts";
 import { splitHome } from "../../system/separator.ts";
 import { leadsToGone } from "../../update/foresee-removal.ts";
 import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
+import { requireMountedPlace } from "../../users/safe-place.ts";
 import { lackingWords } from "../bring.ts";
 import { faultText, isCreation, taking } from "../change.ts";
 import { withDue } from "../due.ts";
@@ -95,9 +95,8 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     const known = means.known.get(key);
     const isLike = known !== undefined && isElsewhere(path, known);
     // The place is its own.
-    if (isLike) requireNewJail(path);
+    if (isLike) requirePlaceFor(path, known);
     const brought = isLike ? known : await dryRun(work, means);
-    requireNoneHidden(path, directoriesOf(path, brought.paths));
     if (isNew && isElsewhere(path, brought)) means.known.set(key, brought);
     const progress = `0 of ${brought.sizes.length} objects are in place`;
     requireRoom(means.room, path, path, brought.sizes, progress);
@@ -110,18 +109,11 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   }
 }
 
-/** Throws JailkitError "not-mounted" for paths of a jail which come to where a mount would hide them. */
-function requireNoneHidden(jail: ByteString, paths: Iterable<ByteString>): void {
-  const hidden = unmountedPlace({ path: jail }, paths);
+/** Throws JailkitError for what a dry run would refuse of the place of a new jail like another one. */
+function requirePlaceFor(path: ByteString, { paths }: Brought): void {
+  requireNewJail(path);
+  const hidden = hiddenPlace(path, [...paths].map(fromJsonText));
   if (hidden !== undefined) throw hidden;
-}
-
-/** The directories above files that come into a jail. `created`: as in a report. */
-function* directoriesOf(jail: ByteString, created: ReadonlySet<string>): Generator<ByteString> {
-  // The lines of directories that were live go before.
-  const live = directoriesInFstab(jail);
-  for (const path of new Set([...created].map((one) => directoryOf(fromJsonText(one)))))
-    if (!live.some((one) => below(path, one) !== undefined)) yield path;
 }
 
 /** The file system that a new jail would be on. */
@@ -245,7 +237,7 @@ function foreseeUser(
     return isLive || [path, ...(real === undefined ? [] : [real])].some((one) => paths.has(jsonText(one)));
   };
   try {
-    if (root === undefined) requireNoneHidden(jail, [normalPath(user.declared.home)]);
+    if (root === undefined) requireMountedPlace({ path: jail }, normalPath(user.declared.home));
     requireFreeHome(user, jail, accounts);
     if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED, root), { jail });
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);

@@ -1,4 +1,4 @@
-import { insideJail, jailAround } from "../../jail/record/around.ts";
+import { insideJail, jailsAround } from "../../jail/record/around.ts";
 import type { Declaration } from "../model.ts";
 import type { Note } from "./former-jails.ts";
 import type { Machine } from "./machine.ts";
@@ -6,8 +6,9 @@ import type { Machine } from "./machine.ts";
 /** Warnings about declared jails in others. */
 export function insides({ jails }: Declaration, { byJail }: Pick<Machine, "byJail">): Note[] {
   const declared = new Set(jails.map(({ path }) => path));
+  const jailAround = jailsAround();
   return jails.flatMap(({ path: name }) => {
     const outer = jailAround(name, (path) => declared.has(path) || byJail.has(path));
-    return outer === undefined ? [] : [{ of: "jail", name, message: insideJail(outer) } as const];
+    return outer === undefined ? [] : [{ of: "jail", name, message: insideJail(name, outer) } as const];
   });
 }

@@ -1,6 +1,4 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
@@ -8,25 +6,25 @@ import { operands } from "../../cli/shell-word.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
-import { lookUp, withTree } from "../../jail/fs/look.ts";
+import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { dirsEqual, splitHome } from "../../system/separator.ts";
 import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
-import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newMount } from "../../users/mounted-home.ts";
 import { newNameFault } from "../../users/new-account.ts";
-import { inPlaceOfOther, linkedHome, otherHome, otherHomeAdvice, whyNotHome } from "../../users/own-home.ts";
-import { requireMountedPlace, requireSafePlace } from "../../users/safe-place.ts";
+import { inPlaceOfOther, otherHome, otherHomeAdvice, whyNotHome } from "../../users/own-home.ts";
+import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";
 import { keptFault } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { sharesHome } from "./home-differs.ts";
+import { hostHomeFault } from "./host-home.ts";
 import type { InJail } from "./in-jail.ts";
 import { DECLARED, renamedLines } from "./intent.ts";
 import { keyState, NO_KEYS } from "./look-keys.ts";
@@ -71,8 +69,8 @@ export function userState(
       ...{ ...nothing, ...groups, home: home?.home ?? "there", isDoubtful: home?.isDoubtful, fault },
       inJail: account && inside.accounts?.userByName(declared.name),
       isUnknown: inside.isClosed,
-      lacksKeys: inside.isClosed && place === undefined ? 0 : keys.lacking,
-      homeFault: home?.ownFault ?? keys.fault,
+      lacksKeys: (inside.isClosed && place === undefined) || home?.hidden !== undefined ? 0 : keys.lacking,
+      homeFault: home?.ownFault ?? home?.hidden ?? keys.fault,
       homeOwner: () => account && sharesHome(account, declared.jail, machine.byJail.get(declared.jail) ?? []),
       ...{ otherOptions: keys.otherOptions, stricterOptions: keys.stricterOptions, policy, wantedPolicy },
       commonPolicy:
@@ -194,30 +192,13 @@ function groupState(
   };
 }
 
-/**
- * Why the home of an account in no jail would not move, as that of many system accounts, and one that holds the home of
- * another account or is a symbolic link: known before it gets rights.
- */
-export function hostHomeFault(account: PasswdEntry, jail: ByteString) {
-  const { home, uid } = account;
-  const isOutside = below(normalPath(home), jail) === undefined;
-  const linked = isOutside ? withTree((host) => linkedHome(account, host, normalPath(home))) : undefined;
-  if (linked !== undefined) return { code: "not-their-home", ...linked } as const;
-  const stat = isOutside ? statIfPresent(AT_FDCWD, home, true) : undefined;
-  if (stat === undefined) return undefined;
-  if (stat.uid === uid) {
-    const along = homeAlong(account, normalPath(home));
-    return along === undefined ? undefined : ({ code: HOLDS_HOME, message: along } as const);
-  }
-  const message = `is an account of this machine, whose home ${quoted(home)} does not belong to it (uid ${uid}) and is not moved: declare another name`;
-  return { code: "not-their-home", message } as const;
-}
-
 interface HomeState extends Pick<UserState, "home" | "isDoubtful"> {
   /** Why nothing can be changed. */
   readonly fault?: FaultText | undefined;
   /** Why it cannot be used. */
   readonly ownFault?: FaultText;
+  /** Why it gets nothing, though it is there and in use: the next mount would hide that. */
+  readonly hidden?: FaultText;
 }
 
 /**
@@ -242,7 +223,12 @@ function homeState(
       uid !== account.uid && machine.accounts.userByName(name)?.uid === uid;
     const otherOf = (home: ByteString) =>
       inside.accounts?.users.find((one) => dirsEqual(one.home, home) && isThere(one));
-    if (root !== undefined) return ownHome(root, account, otherOf);
+    if (root !== undefined) {
+      const hidden = machine.unmountedPlace(root, [homeFor(account, root.path)]);
+      const home = ownHome(root, account, otherOf, hidden);
+      if (hidden !== undefined && outside) throw hidden;
+      return hidden === undefined ? home : { ...home, hidden: faultText(hidden) };
+    }
     // In one that users could change, nothing is done.
     if (inside.damaged !== undefined) return { home: "there" };
     requireOwnable({ path: jail }, account, false);
@@ -263,18 +249,22 @@ function requireOwnable(root: Pick<JailRoot, "path">, account: PasswdEntry, isOw
   if (why !== undefined) throw badHome(root, home, why, otherHomeAdvice(account, root, home));
 }
 
-/** Throws JailkitError for a home that is not the user's, or cannot be created. `otherOf`: who else has it in the jail. */
+/**
+ * Throws JailkitError for a home that is not the user's, or cannot be created. `otherOf`: who else has it in the jail. `hidden`:
+ * why none is created there.
+ */
 function ownHome(
   root: JailRoot,
   account: PasswdEntry,
   otherOf: (home: ByteString) => PasswdEntry | undefined,
+  hidden: JailkitError | undefined,
 ): HomeState {
   const path = homeFor(account, root.path);
   const stat = lookUp(root, path)?.stat;
   const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
   requireOwnable(root, account, isOwn);
   if (isOwn) return { home: "there", isDoubtful: isDoubtfulHome(stat, account) };
-  requireMountedPlace(root, path);
+  if (hidden !== undefined) throw hidden;
   if (stat === undefined || newMount(root, path) !== undefined) {
     const other = otherOf(path);
     if (other !== undefined) throw homeOfOther(root, path, other, otherHomeAdvice(account, root, path));

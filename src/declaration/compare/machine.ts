@@ -7,6 +7,8 @@ import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import type { IniSection } from "../../config/model.ts";
 import { dropInName } from "../../config/write.ts";
 import { NoLogins } from "../../explain/no-login.ts";
+import { placeOf } from "../../jail/accounts/own-path.ts";
+import { type unmountedPlace, unmountedPlaces } from "../../jail/fs/unmounted.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { searchPath } from "../../profile/search.ts";
@@ -23,7 +25,6 @@ import type { DeclaredUser } from "../model.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
 import type { SectionNeeds } from "./jail.ts";
-import { placeOf } from "./twins.ts";
 
 /** The drop-in of apply with the section of one user. */
 export const settingsDropIn = (user: ByteString): ByteString =>
@@ -84,6 +85,11 @@ export class Machine extends HostSources {
   /** As absentFault, which searches for the jail. */
   absentFault = (jail: ByteString): ReturnType<typeof absentFault> =>
     this.#absent.getOrInsertComputed(jail, () => absentFault(jail));
+
+  readonly #unmounted = once(unmountedPlaces);
+
+  /** As unmountedPlace, which looks at all mounts. */
+  unmountedPlace: typeof unmountedPlace = (...asked) => this.#unmounted()(...asked);
 
   readonly #places = new Map<ByteString, string>();
 

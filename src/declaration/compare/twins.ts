@@ -1,25 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
-import { pathsDownTo } from "../../../ffi/paths.ts";
-import { quoted } from "../../cli/display.ts";
-import { answered } from "../../cli/error.ts";
-import { byWhat, linkIn } from "../../jail/fs/leads-into.ts";
+import { isThatOf } from "../../jail/accounts/own-path.ts";
+import { linkIn } from "../../jail/fs/leads-into.ts";
 import { followRemedy } from "../../jail/record/named-jail.ts";
-
-/**
- * What the path of a jail names, whether or not it is there: the nearest directory that can be looked at, at or above it, and the
- * rest of the path. Equal for paths that a mount or a symbolic link makes the same.
- */
-export function placeOf(path: ByteString): string {
-  for (const above of pathsDownTo(path).toReversed()) {
-    // Why not, the jail says, which is not opened.
-    const stat = answered(() => statIfPresent(AT_FDCWD, above, true));
-    if (stat === undefined) continue;
-    return `${stat.devMajor}:${stat.devMinor}:${stat.ino}:${path.slice(above.length)}`;
-  }
-  return path;
-}
 
 /** The paths of jails on which a twin depends. */
 export interface JailPaths {
@@ -47,7 +29,7 @@ export function twinFaults(
     // Of a jail that is not declared nothing is done by the other path either.
     const twin = others.find((one) => declared.has(one)) ?? (isKnown ? undefined : others[0]);
     if (twin === undefined) return undefined;
-    const is = `is, ${byWhat(path)}, the directory of the jail ${quoted(twin)}`;
+    const is = isThatOf(path, twin);
     if (!declared.has(twin))
       return `${is}, which is known by that path: declare that one, or unmount it, and let the rest follow with: ${followRemedy(twin, path)}`;
     const which = known.has(twin) && !isKnown ? "this one" : "one of the two";

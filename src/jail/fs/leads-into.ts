@@ -5,7 +5,7 @@ import { openAt, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { pathsDownTo } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { placeOf } from "../../config/trusted.ts";
-import { below, isIn, ownMounts, type Place, placeOn } from "../../system/mountinfo.ts";
+import { below, isIn, type Mount, ownMounts, type Place, placeOn } from "../../system/mountinfo.ts";
 import { isLink } from "./root.ts";
 
 /** A path of the host without symbolic links, as far as it is there. */
@@ -17,18 +17,45 @@ export function realPath(path: ByteString): ByteString {
   return path;
 }
 
+/** A function that tells where a path without symbolic links would be, by each mount at or above it. */
+function placing(mounts: readonly Mount[]): (real: ByteString) => Place[] {
+  const byPoint = Map.groupBy(mounts, ({ mountPoint }) => mountPoint);
+  return (real) => {
+    const around = allDownTo(real).flatMap((above) => byPoint.get(above) ?? []);
+    return around.flatMap((mount) => placeOn(mount, real) ?? []);
+  };
+}
+
+const allDownTo = (path: ByteString): ByteString[] => ["/", ...pathsDownTo(path)];
+
+/**
+ * A function that tells all paths by which mounts show what is at a path of the host, which need not be there: first that one
+ * itself, without symbolic links. Mounts that are covered by others count, too: these may go first.
+ */
+export function showing(mounts: readonly Mount[]): (path: ByteString) => ByteString[] {
+  const placesAt = placing(mounts);
+  const keyOf = ({ device }: Pick<Place, "device">, root: ByteString) => `${device} ${root}`;
+  const byRoot = Map.groupBy(mounts, (mount) => keyOf(mount, mount.root));
+  const pathsAt = (place: Place) =>
+    allDownTo(place.path).flatMap((root) =>
+      (byRoot.get(keyOf(place, root)) ?? []).map(
+        ({ mountPoint }) => (mountPoint === "/" ? "" : mountPoint) + (below(place.path, root) ?? "") || "/",
+      ),
+    );
+  return (path) => {
+    const real = realPath(path);
+    return [...new Set([real, ...placesAt(real).flatMap(pathsAt)])];
+  };
+}
+
 /**
  * A function of two paths of the host, which need not be there: true if the first one is, or is in, the directory at the
  * second one, by their names, by symbolic links, or by mounts that show a part of a file system at two places. Mounts that are
  * covered by others count, too: these may go first. Throws JailkitError "no-proc".
  */
 export function leadingInto(mounts = ownMounts()): (path: ByteString, directory: ByteString) => boolean {
-  const byPoint = Map.groupBy(mounts, ({ mountPoint }) => mountPoint);
-  const placesOf = (path: ByteString): Place[] => {
-    const real = realPath(path);
-    const around = ["/", ...pathsDownTo(real)].flatMap((above) => byPoint.get(above) ?? []);
-    return around.flatMap((mount) => placeOn(mount, real) ?? []);
-  };
+  const placesBy = placing(mounts);
+  const placesOf = (path: ByteString) => placesBy(realPath(path));
   // Thousands of jails are compared with a few directories.
   const known = new Map<ByteString, readonly Place[]>();
   const placesAt = (path: ByteString) => known.getOrInsertComputed(path, placesOf);

@@ -88,19 +88,25 @@ export function requireNoneUnmounted(directory: ByteString): void {
  * on which nothing is mounted: the next mount would hide what is created there. Undefined if there is none, or if that cannot be
  * seen.
  */
-export function unmountedPlace(
+export const unmountedPlace = (root: Pick<JailRoot, "path">, paths: Iterable<ByteString>) =>
+  unmountedPlaces()(root, paths);
+
+/** The same for many jails, by one look at the mounts. */
+export function unmountedPlaces(): (
   root: Pick<JailRoot, "path">,
   paths: Iterable<ByteString>,
-): JailkitError | undefined {
-  const isInside = (real: ByteString) => (below(real, root.path) ?? "") !== "";
-  const points = answered(() => unmounted(isInside, ofMachine())) ?? [];
-  if (points.length === 0) return undefined;
-  for (const path of paths) {
-    const place = hostPath(root, path);
-    const above = points.filter(({ real }) => below(place, real) !== undefined);
-    if (above.length > 0) return notMounted(place, pointsOf(above).map(mountCommand).join(" && "));
-  }
-  return undefined;
+) => JailkitError | undefined {
+  const all = answered(() => unmounted(() => true, ofMachine())) ?? [];
+  return (root, paths) => {
+    const points = all.filter(({ real }) => (below(real, root.path) ?? "") !== "");
+    if (points.length === 0) return undefined;
+    for (const path of paths) {
+      const place = hostPath(root, path);
+      const above = points.filter(({ real }) => below(place, real) !== undefined);
+      if (above.length > 0) return notMounted(place, pointsOf(above).map(mountCommand).join(" && "));
+    }
+    return undefined;
+  };
 }
 
 const notMounted = (place: ByteString, remedy: ByteString): JailkitError =>
@@ -114,6 +120,12 @@ export function mountRemedy(path: ByteString): ByteString | undefined {
   const points = answered(() => unmountedAbove(normalPath(path), ofMachine()));
   if (points === undefined || points.length === 0) return undefined;
   return points.map(mountCommand).join(" && ");
+}
+
+/** The error for a path of the host that is on such a file system; undefined as for mountRemedy. */
+export function unmountedAt(path: ByteString): JailkitError | undefined {
+  const remedy = mountRemedy(path);
+  return remedy === undefined ? undefined : notMounted(path, remedy);
 }
 
 /** With the mount point, if it is missing and nobody else can put something in its place. */

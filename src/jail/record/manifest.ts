@@ -1,5 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
+import { answered } from "../../cli/error.ts";
+import { linkIn } from "../fs/leads-into.ts";
 import { withTree } from "../fs/look.ts";
 import type { JailRoot } from "../fs/walk.ts";
 import { putFile } from "../fs/write.ts";
@@ -42,8 +46,8 @@ function empty(jail: JailIdentity): ManifestContent {
 
 /**
  * The manifest of a jail, empty if it has none. A jail that moved on its file system is found by device and inode, one
- * that was copied to the same path by its content; nothing that the jail says about itself is trusted. What a run that was
- * killed has put into the jail is in it. Writes nothing.
+ * that was copied to the same path by its content; nothing that the jail says about itself is trusted. One that a mount shows at
+ * another path, too, keeps its own. What a run that was killed has put into the jail is in it. Writes nothing.
  * `from`: the record to use if there is none, of a jail that was copied from elsewhere; see isRecorded. Throws
  * JailkitError "bad-manifest", "unsafe-registry".
  */
@@ -59,7 +63,7 @@ export function openManifest(
   });
   const jail = identityOf(root);
   if (content !== undefined) {
-    content.jail = jail;
+    content.jail = isAlsoAt(content.jail.path, root) ? { ...jail, path: content.jail.path } : jail;
     const manifest: Manifest = { id, registry, content, pending: [] };
     updateEntries(manifest, recovered(root, manifest));
     if (manifest.pending.length > 0) content.lines = content.entries.size;
@@ -75,6 +79,13 @@ export function openManifest(
     old.entries.clear();
   };
   return { id, registry, content: empty(jail), pending: [start] };
+}
+
+/** True for another path than that of an open jail, at which the same directory is. */
+function isAlsoAt(path: ByteString, { path: own, top }: JailRoot): boolean {
+  if (path === own) return false;
+  const stat = answered(() => statIfPresent(AT_FDCWD, path));
+  return stat !== undefined && sameFile(stat, top.stat) && linkIn(path) === undefined;
 }
 
 /** Changes a manifest. `apply` is called again when it is saved. */

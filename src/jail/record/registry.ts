@@ -7,7 +7,8 @@ import { libc } from "../../../ffi/libc.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { below } from "../../system/mountinfo.ts";
+import { ownMounts } from "../../system/mountinfo.ts";
+import { leadingInto } from "../fs/leads-into.ts";
 import { lookUp, readJailFile, withTree } from "../fs/look.ts";
 import { isDirectory, type JailRoot, joinPath, withDirectory } from "../fs/walk.ts";
 import { makeDirectories, removePath } from "../fs/write.ts";
@@ -68,9 +69,11 @@ export function readRegistry(paths: readonly ByteString[] = [], registry: ByteSt
 /** The jails of the registry, in no order, without those whose record is damaged. */
 export const knownJails = (registry: ByteString = REGISTRY): KnownJail[] => readRegistry([], registry).jails;
 
-/** What a path of the host has to do with a known jail that is there or below it, which must not be moved away; printable. */
+/** What a path of the host has to do with a known jail that is there or in it, also by a mount, and must not be moved away; printable. */
 export function holdsJail(path: ByteString): string | undefined {
-  const found = knownJails().find(({ jail }) => below(jail.path, path) !== undefined)?.jail.path;
+  // Where proc(5) is not mounted, names alone tell.
+  const leads = leadingInto(answered(ownMounts) ?? []);
+  const found = knownJails().find(({ jail }) => leads(jail.path, path))?.jail.path;
   if (found === undefined) return undefined;
   return found === path ? "is a jail" : `holds the jail ${quoted(found)}`;
 }

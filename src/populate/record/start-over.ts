@@ -1,5 +1,4 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { mountRemedy } from "../../jail/fs/unmounted.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { isEmptied } from "../../jail/record/emptied.ts";
 import {
@@ -34,7 +33,7 @@ export function formerLive(
   const isFormer = (path: ByteString) => !wanted.includes(path);
   const recorded = (manifest?.content.live ?? []).filter(isFormer);
   const isNew = root === undefined || (manifest?.content.entries.size === 0 && !hasUsr(root));
-  if (!isNew || (root === undefined && mountRemedy(jail) !== undefined)) return { recorded, left: [] };
+  if (!isNew) return { recorded, left: [] };
   const named = directoriesInFstab(jail).filter(isFormer);
   return { recorded, left: root && manifest ? leftIn(root, manifest.content, named) : named };
 }

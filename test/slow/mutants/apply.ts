@@ -470,7 +470,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/look-user.ts", "e2e/apply.test.ts", [
     ["split === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
   ]),
-  ...within("src/declaration/compare/look-user.ts", "e2e/home-of-another.test.ts", [
+  ...within("src/declaration/compare/host-home.ts", "e2e/home-of-another.test.ts", [
     ["along === undefined ? undefined", "true ? undefined"],
     ["below(normalPath(home), jail) === undefined", "true"],
   ]),
@@ -557,7 +557,7 @@ export const APPLY: readonly Mutant[] = [
     ['if (!accountFiles && !has("/etc/passwd"))', "if (false)"],
     ["&& !comes(shell)) throw", "&& false) throw"],
     ["known !== undefined && isElsewhere(path, known)", "known !== undefined"],
-    ["if (isLike) requireNewJail(path);", ""],
+    ["if (isLike) requirePlaceFor(path, known);", ""],
   ]),
   ...within("src/declaration/compare/live.ts", FORESEES, [["requireLivePlace(root, changes, liveOf);", ""]]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
