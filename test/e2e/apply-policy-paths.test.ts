@@ -73,3 +73,18 @@ test("of a new jail, a path is told that neither it nor the machine has, before 
   expect(warned("--check")).toHaveLength(1);
   expect(warned()).toHaveLength(1);
 });
+
+test("config check tells of a value that was written before where that is, and apply heals it", () => {
+  m.write(FILE, JAIL + user("allow = sftp\nread = /home/mirror, /nodir") + user("shell = /bin/bash", "bert"));
+  m.must(["jailkit", "apply"]);
+  m.write(FILE, JAIL + user("allow = sftp\nread = /home/mirror") + user("shell = /bin/bash", "bert"));
+  const written = `${J}/etc/jailkit/jk_lsh.ini`;
+  const { stdout } = m.run(["jailkit", "config", "check"]);
+  expect(stdout).toContain(`${written}:`);
+  expect(stdout).not.toContain(FILE);
+  expect(found().map(({ file, code, remedy }) => [file, code, remedy])).toEqual([
+    [written, "no-such-path", "jailkit apply"],
+  ]);
+  m.must(["jailkit", "apply"]);
+  expect(found()).toEqual([]);
+});
