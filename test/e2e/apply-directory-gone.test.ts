@@ -92,3 +92,19 @@ test("a key that is declared no more while no service knows the account goes whe
   m.must(["jailkit", "apply", "--prune"]);
   expect(m.read(FILE)).toBe(`ssh-ed25519 AAAAown own\n${KEYS[1]}\n`);
 });
+
+test("while no service answers, --check --prune says that the user and its jail stay, as the run does", () => {
+  m.remove(ACCOUNTS);
+  m.write(DECLARED, "");
+  const said = (...options: string[]) => {
+    const { status, changes, summary } = linesOf(m, "--prune", ...options);
+    return [status, changes.map(({ text }) => text), summary.problems.map(({ code, path }) => [code, path])];
+  };
+  const check = said("--check");
+  expect(check).toEqual([1, [], [["name-service", "luser"], expect.anything()]]);
+  expect(said()).toEqual(check);
+  expect(m.read(`${J}/etc/passwd`)).toContain("luser");
+  expect(m.run(["jailkit", "apply"]).stderr).toContain(
+    "warning: user luser: is not declared any more, and stays: ",
+  );
+});
