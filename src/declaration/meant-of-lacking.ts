@@ -3,6 +3,8 @@ import type { AskMeant } from "../check/host.ts";
 import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { isLocalUser } from "../system/account-tools.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { leaveCommand } from "../users/leaving.ts";
 import { isUsual } from "./known-file.ts";
 import { readOnce } from "./once.ts";
 import { declaredHere } from "./read.ts";
@@ -14,16 +16,22 @@ import { declaredHere } from "./read.ts";
  */
 export function meantOfLacking(): AskMeant {
   let known: { readonly declared: ReturnType<typeof declaredHere>; readonly once: readonly OnceFile[] };
-  return ({ name }, jail) => {
+  return ({ name, shell }, jail) => {
     known ??= { declared: declaredHere(), once: answered(() => readOnce().users) ?? [] };
     const declared = known.declared?.users;
     if (declared?.get(name)?.jail === jail) return { remedy: "jailkit apply" };
     const file = known.once.find((one) => one.name === name && one.jail === jail)?.file;
-    if (file === undefined || declared === undefined)
-      return isLocalUser(name) ? { otherwise: `if the account is to go: userdel ${operands(name)}` } : {};
+    if (file === undefined || declared === undefined) return { otherwise: otherWay({ name, shell }) };
     // What a named file declares now is not known here; its run says how the rest is removed.
     return { remedy: isUsual(file) ? "jailkit apply --prune" : `jailkit apply ${operands(file)}` };
   };
+}
+
+/** One of a directory goes where its home is kept. */
+function otherWay(user: Pick<PasswdEntry, "name" | "shell">): string {
+  if (isLocalUser(user.name)) return `if the account is to go: userdel ${operands(user.name)}`;
+  const shows = leaveCommand([user], () => undefined, { move: false, dryRun: true });
+  return `if the account is to leave the jail, change its directory as this shows: ${shows}`;
 }
 
 type OnceFile = Readonly<Record<"name" | "jail" | "file", ByteString>>;

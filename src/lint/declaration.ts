@@ -130,11 +130,15 @@ export function lintDeclaration(ini: IniFile, complete: boolean, inJails: boolea
   for (const section of ini.sections) lintGiven(section, report, facts);
   using policies = new PolicyLint();
   // What a jail gets is not known here: what neither it nor this machine has never comes.
-  const users = inJails ? Map.groupBy(declaration.users, ({ jail }) => jail).values() : [];
-  for (const user of [...users].flat())
-    policies.lint(user, { isWhole: false, isSettled: false }, (place, severity, code, message, fix) => {
-      if (!told.has(saidAt(place, message))) report(place, severity, code, message, fixInSection(fix, user));
-    });
+  const jails = inJails ? Map.groupBy(declaration.users, ({ jail }) => jail).values() : [];
+  for (const users of jails) {
+    const homes = users.map(({ home }) => normalPath(home));
+    for (const user of users)
+      policies.lint(user, { isWhole: false, homes }, (place, severity, code, message, fix) => {
+        if (!told.has(saidAt(place, message)))
+          report(place, severity, code, message, fixInSection(fix, user));
+      });
+  }
   // What cannot be read need not be there.
   const unread = new Set(problems.map((one) => saidAt(one)));
   const fresh = more.filter((one) => !unread.has(saidAt(one)));

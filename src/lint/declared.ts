@@ -48,7 +48,10 @@ export class DeclaredSections {
     }
     const there = section.entries.find(({ line }) => line === problem.line);
     const entry = user.policy?.find(({ key }) => key === there?.key);
-    if (there === undefined || entry === undefined) return { problem, ini };
+    if (there === undefined) return { problem, ini };
+    // Another value is declared, or none: `jailkit apply` writes that, which is checked where it is.
+    if (entry?.value !== there.value)
+      return { problem: { ...problem, fix: { kind: "command", text: "jailkit apply" } }, ini };
     return { problem: this.#brought(atEntry(problem, there, entry, user)), ini: declared };
   }
 
@@ -109,8 +112,6 @@ export function fixInSection(fix: Fix | undefined, { name }: DeclaredUser): Fix 
 /** What fits the line there fits the same line here. */
 function atEntry(problem: Problem, there: IniEntry, entry: IniEntry, user: DeclaredUser): Problem {
   const { file, line, valueColumn } = entry;
-  if (entry.value !== there.value)
-    return { ...problem, file, line, column: valueColumn, fix: { kind: "none" } };
   const isInValue = problem.column >= there.valueColumn;
   const column = isInValue ? problem.column - there.valueColumn + valueColumn : entry.column;
   const fix = problem.fix && fixInSection(problem.fix, user);

@@ -83,6 +83,12 @@ function refusedHome({ declared, doubtful, moves }: UserWork): Doubt[] {
   return message === undefined ? [] : [{ user: name, problem: { file, line, column, message } }];
 }
 
+/** The homes of users who lack something. */
+const homesToCome = ({ users }: JailWork): ByteString[] =>
+  users.flatMap(({ declared, changes, fault }) =>
+    changes.length > 0 || fault !== undefined ? normalPath(declared.home) : [],
+  );
+
 /** A place, and what is said there, as one text: of thousands, each is asked about. */
 export const saidAt = ({ file, line, column }: Place, message = ""): string =>
   `${line}:${column}:${file}\0${message}`;
@@ -107,7 +113,11 @@ export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
     for (const { problem } of some) told.add(saidAt(problem, problem.message));
   };
   using policies = new PolicyLint();
-  for (const { jail, user } of jails.flatMap((one) => one.users.map((user) => ({ jail: one, user })))) {
+  const all = jails.flatMap((jail) => {
+    const homes = homesToCome(jail);
+    return jail.users.map((user) => ({ jail, homes, user }));
+  });
+  for (const { jail, homes, user } of all) {
     const { declared, changes, fault } = user;
     if (!(check || changes.length > 0)) continue;
     const isLookedAt = changes.some((one) => LOOKED_AT.has(`${signOf(one)}${one.what}`));
@@ -124,7 +134,7 @@ export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
       add({ user: declared.name, problem: { file, line, column, message: whole } });
     };
     const isWhole = jail.changes.length === 0;
-    if (fault === undefined) policies.lint(declared, { isWhole, isSettled: changes.length === 0 }, report);
+    if (fault === undefined) policies.lint(declared, { isWhole, homes }, report);
     lintGiven(section, report, { groupByName: hostGroup, groupByGid: hostGroup });
   }
   return doubts;

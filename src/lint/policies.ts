@@ -6,6 +6,7 @@ import type { IniFile, IniSection } from "../config/model.ts";
 import { policyKeys } from "../config/schemas/jails.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
+import { below } from "../system/mountinfo.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { lintChrootsh, lintLsh } from "./accounts.ts";
 import type { LintWorld } from "./context.ts";
@@ -15,8 +16,8 @@ import { openWorld } from "./world.ts";
 interface Known {
   /** Nothing comes into it any more; otherwise it may get what the host has. */
   readonly isWhole: boolean;
-  /** The user has all, such as a home, so that a path that is missing will not be there either. */
-  readonly isSettled: boolean;
+  /** Homes that may come, or get something. */
+  readonly homes: readonly ByteString[];
 }
 
 /**
@@ -45,15 +46,18 @@ export class PolicyLint implements Disposable {
     this.#opened.dispose();
   }
 
-  #worldOf({ jail, shell }: DeclaredUser, { isWhole, isSettled }: Known): LintWorld | undefined {
+  #worldOf({ jail, shell }: DeclaredUser, { isWhole, homes }: Known): LintWorld | undefined {
     const inside = this.#inside(jail);
     const host = isWhole && isLimitedShell(shell) ? inside : this.#outside();
+    const comes = (path: ByteString): boolean =>
+      (!isWhole && host?.exists(path) === true) ||
+      homes.some((home) => (below(path, home) ?? below(home, path)) !== undefined);
     const world = isLimitedShell(shell) ? (inside ?? host) : host;
     if (world === undefined) return undefined;
     return {
       ...world,
       lookUp: (path) => inside?.lookUp(path) ?? host?.lookUp(path),
-      exists: isWhole && isSettled ? world.exists : () => true,
+      exists: (path, where) => world.exists(path, where) || comes(path),
       exchangeable: inside === undefined ? () => false : world.exchangeable,
       jailsOf: () => [jail],
     };

@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { attempt } from "../../ffi/error.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
 import { socketDirectory } from "../jail/fs/socket-directory.ts";
-import { isLink } from "../jail/fs/walk.ts";
+import { isDirectory, isLink } from "../jail/fs/walk.ts";
 import type { Loader } from "../libraries/closure.ts";
 import type { Want } from "../populate/entry.ts";
 import { type FileSystem, linkTarget } from "../populate/file-system.ts";
@@ -27,6 +28,8 @@ export interface SectionPaths {
   /** The same, with other names of one program together, such as vim and view. */
   readonly distinct: readonly (readonly ByteString[])[];
   readonly others: readonly ByteString[];
+  /** Directories among them that it asks for with what is in them. */
+  readonly trees: readonly ByteString[];
   /** It asks for something, and the host has nothing of it. */
   readonly absent?: boolean;
 }
@@ -34,22 +37,31 @@ export interface SectionPaths {
 /**
  * The sections of a file from which a jail seems to be made. A section counts if the jail has all its programs that the
  * host has, or three in four (other versions of jailkit had other programs), and half of its other files. Of these, the
- * fewest that explain most: each adds a program to those before it, or has no programs. `shown`: true for a path that a
- * mounted directory of the host shows, which does not tell sections apart. `known`: what sections ask for, of earlier jails
- * without such a directory.
+ * fewest that explain most: each adds a program to those before it, or, without programs, another file. `shown`: true for a
+ * path that a mounted directory of the host shows, which does not tell sections apart. `known`: what sections ask for, of
+ * earlier jails without such a directory.
  */
 export function guessSections(
   ini: IniFile,
   host: FileSystem,
   loader: Loader,
-  inJail: (path: ByteString) => boolean,
+  isThere: (path: ByteString) => boolean,
   shown?: (path: ByteString) => boolean,
   known = new Map<ByteString, SectionPaths>(),
 ): Guess[] {
   const glob = createGlob(host);
   const paths = shown === undefined ? known : new Map<ByteString, SectionPaths>();
-  const pathsOfSection = (section: Section) =>
-    paths.getOrInsertComputed(section.name, () => readPaths(section));
+  /** Directories that a section asks for, and whether the jail has at least half of what is in them. */
+  const trees = new Map<ByteString, boolean>();
+  // One may be there for the sake of a file in it, such as that of the time zone.
+  const inJail = (path: ByteString) => isThere(path) && trees.get(path) !== false;
+
+  function pathsOfSection(section: Section): SectionPaths {
+    const found = paths.getOrInsertComputed(section.name, () => readPaths(section));
+    for (const path of found.trees)
+      trees.getOrInsertComputed(path, () => isThere(path) && hasHalf(host, isThere, path));
+    return found;
+  }
 
   function readPaths(section: Section): SectionPaths {
     const profile = readProfile([section], host, loader.libraryDirectories(), false);
@@ -58,7 +70,9 @@ export function guessSections(
     const absent = all.length === 0 && wants.length + notFound.length > 0;
     const programs = all.filter((path) => PROGRAM_DIRECTORY.test(parentOf(path)));
     const others = all.filter((path) => !PROGRAM_DIRECTORY.test(parentOf(path)));
-    return { programs, distinct: distinctPrograms(host, programs), others, absent };
+    const whole = new Set(wants.filter(({ kind }) => kind === "any").flatMap((want) => pathsOf(want)));
+    const trees = others.filter((path) => whole.has(path) && isDirectory(host.lstat(path) ?? { mode: 0 }));
+    return { programs, distinct: distinctPrograms(host, programs), others, trees, absent };
   }
 
   function pathsOf({ pattern, glob: magic, kind }: Want): ByteString[] {
@@ -104,6 +118,12 @@ export function guessSections(
   return choose(candidates, inJail, shown !== undefined);
 }
 
+/** Whether half of what is in a directory of the host is there. */
+function hasHalf(host: FileSystem, isThere: (path: ByteString) => boolean, directory: ByteString): boolean {
+  const names = attempt(() => host.names(directory)) ?? [];
+  return names.filter((name) => isThere(`${directory}/${name}`)).length * 2 >= names.length;
+}
+
 const MOST_LINKS = 40;
 
 /** Programs are one if they are the same file, and its name starts with one of theirs: vim.basic, not busybox. */
@@ -133,7 +153,7 @@ function realFile(host: FileSystem, path: ByteString): ByteString {
 // With fewer programs, all must be there.
 const FEW = 8;
 
-interface Candidate extends Omit<SectionPaths, "absent"> {
+interface Candidate extends Omit<SectionPaths, "absent" | "trees"> {
   readonly name: ByteString;
   readonly exactly: boolean;
   readonly parts: number;
@@ -148,14 +168,15 @@ function choose(
   const covered = new Set<ByteString>();
   const guesses: Guess[] = [];
   const sizeOf = ({ programs, others }: Candidate) => [...programs, ...others].filter(inJail).length;
-  // Without programs, only a file that is missing tells a section from a larger one.
-  const lackingOf = ({ others }: Candidate) => (live ? others.filter((path) => !inJail(path)).length : 0);
+  const lackingOf = ({ others }: Candidate) => others.filter((path) => !inJail(path)).length;
   // Of two that explain the same, the one with fewer includes.
   const order = [...candidates].sort(
     (a, b) =>
       Number(b.exactly) - Number(a.exactly) ||
-      lackingOf(a) - lackingOf(b) ||
+      // Without programs, only a file that is missing tells a section from a larger one.
+      (live ? lackingOf(a) - lackingOf(b) : 0) ||
       sizeOf(b) - sizeOf(a) ||
+      lackingOf(a) - lackingOf(b) ||
       a.parts - b.parts,
   );
   const take = ({ name, programs, others }: Candidate) => {

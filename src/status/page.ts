@@ -122,10 +122,19 @@ interface FindingRow {
   readonly below: readonly ByteString[];
 }
 
+/** The other way, with its command in a line of its own if one has no room for both. */
+function otherLines(otherwise: ByteString): ByteString[] {
+  const whole = `    or, ${otherwise}`;
+  const [when, command] = otherwise.split(/: (.*)/s);
+  return widest([whole]) <= WIDTH || command === undefined
+    ? [whole]
+    : [`    or, ${when}:`, `        ${command}`];
+}
+
 /** A command is never cut, since what is left could be another command: a shorter one takes its place. */
 function findingRow({ kind, subject, otherwise, commands, count }: Alike): FindingRow {
   const shown = display(subject) + (count === 1 ? "" : ` (${count})`);
-  const others = otherwise === undefined ? [] : [`    or, ${otherwise}`];
+  const others = otherwise === undefined ? [] : otherLines(otherwise);
   // One way without the other could be the wrong one.
   for (const command of widest(others) <= WIDTH ? commands : []) {
     if (widest([command]) <= WIDEST_COMMAND) return { cells: [kind, shown, command], below: others };

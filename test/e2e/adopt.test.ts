@@ -61,7 +61,7 @@ describe("a jail whose record was lost", () => {
     expect(m.run(["jailkit", "adopt", "--force", "/srv/j"]).status).toBe(0);
   });
 
-  test("is compared with one plan of each step: a directory of the host is listed once", () => {
+  test("is compared with one plan of each step: a directory of the host is listed once by it, and once before", () => {
     m.write("/opt/trees/one", "1");
     m.write("/opt/trees/two", "2");
     m.write("/etc/jailkit/jk_init.d/trees.ini", "[trees]\npaths = tac, /opt/trees\n");
@@ -72,7 +72,7 @@ describe("a jail whose record was lost", () => {
     const lines = m.read("/root/trace").split("\n");
     // The last call of each list returns nothing.
     const ends = lines.filter((line) => line.includes("</opt/trees>") && line.endsWith(" = 0"));
-    expect(ends.length).toBe(1);
+    expect(ends.length).toBe(2);
     m.must(["rm", "-r", "/srv/trees", "/opt/trees", "/etc/jailkit/jk_init.d/trees.ini", REGISTRY]);
   });
 
@@ -388,6 +388,38 @@ describe.skipIf(!existsSync("/usr/share/jailkit/jk_lib.py"))("a jail of jailkit 
     }
   });
 });
+
+describe.skipIf(!existsSync("/usr/share/jailkit/jk_lib.py"))(
+  "a jail of jailkit 2.23 with a time zone",
+  () => {
+    test.each([true, false])("has not all of them asked for, with /etc/timezone: %p", async (hasFile) => {
+      const m = await openMachine({ under: "debian" });
+      try {
+        if (!hasFile) m.remove("/etc/timezone");
+        m.must(["jk_init", "-j", "/srv/j", "basicshell", "sftp", "scp", "rsync", "jk_lsh"]);
+        installTools(m, "ours", { only: tools });
+        const { sections } = adopt(m, "/srv/j");
+        expect(sections.map(({ name }) => name)).not.toContain("timezones");
+        m.must(["jk_update", "-j", "/srv/j"]);
+        expect(m.exists("/srv/j/usr/share/zoneinfo/Africa")).toBe(false);
+        expect(m.exists("/srv/j/usr/share/zoneinfo/Etc/UTC")).toBe(true);
+      } finally {
+        await m.close();
+      }
+    });
+
+    test("has them asked for if it has them", async () => {
+      const m = await openMachine({ under: "ours" });
+      try {
+        m.must(["jk_init", "-j", "/srv/j", "uidbasics", "timezones"]);
+        m.remove(REGISTRY);
+        expect(adopt(m, "/srv/j").sections.map(({ name }) => name)).toContain("timezones");
+      } finally {
+        await m.close();
+      }
+    });
+  },
+);
 
 describe("libraries of the host that no recorded program needs", () => {
   const LIB = "/usr/lib/x86_64-linux-gnu";

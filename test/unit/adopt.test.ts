@@ -45,15 +45,31 @@ function guess(inJail: readonly string[]) {
   return guessSections(ini, fakeFileSystem(host), loader, (path) => there.has(path));
 }
 const names = (inJail: readonly string[]) => guess(inJail).map(({ name }) => name);
+const data = ["/usr/share/data", "/usr/share/data/f"];
 const etc = ["/etc/one", "/etc/two", "/etc/three", "/etc/four"];
 
 describe("sections that explain a jail", () => {
   test("are those whose programs are all in the jail", () => {
     expect(names([...programs, ...etc])).toEqual(["shell"]);
-    expect(names([...programs, ...etc, "x", "/usr/share/data"])).toEqual(["both"]);
-    expect(names(["x", "/usr/share/data"])).toEqual(["tool"]);
+    expect(names([...programs, ...etc, "x", ...data])).toEqual(["both"]);
+    expect(names(["x", ...data])).toEqual(["tool"]);
     expect(names(["a", ...etc])).toEqual(["small"]);
     expect(names([])).toEqual([]);
+  });
+
+  test("of two with the same files, the one that lacks none; a directory counts if half of what is in it is there", () => {
+    const ini = scanIni(
+      toBytes("[zones]\npaths = /usr/share/zones, /etc/one, /etc/two\n[log]\npaths = /etc/one, /etc/two\n"),
+      "/etc/jk_init.ini",
+      "py",
+    );
+    const tree = { ...host, "/usr/share/zones/a": "", "/usr/share/zones/b": "", "/usr/share/zones/c": "" };
+    const guessOf = (...inJail: string[]) => {
+      const there = new Set(["/etc/one", "/etc/two", "/usr/share/zones", ...inJail]);
+      return guessSections(ini, fakeFileSystem(tree), loader, (path) => there.has(path));
+    };
+    expect(guessOf("/usr/share/zones/a")).toEqual([{ name: "log", lacking: [] }]);
+    expect(guessOf("/usr/share/zones/a", "/usr/share/zones/b")).toEqual([{ name: "zones", lacking: [] }]);
   });
 
   test("or most of them, if there are many; the missing ones are reported", () => {

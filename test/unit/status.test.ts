@@ -311,7 +311,9 @@ describe("the page", () => {
     expect(lines("anna").join("\n")).toMatch(
       /^not-in-jail {2}anna +jk_jailuser x\n {4}or, if the account is to go: userdel anna$/m,
     );
-    const long = lines("a".repeat(60)).join("\n");
+    const wide = lines("a".repeat(45)).join("\n");
+    expect(wide).toMatch(/jk_jailuser x\n {4}or, if the account is to go:\n {8}userdel a{45}$/m);
+    const long = lines("a".repeat(70)).join("\n");
     expect(long).toMatch(/^not-in-jail {2}a\S* +jailkit status --json$/m);
     expect(long).not.toContain("is to go");
   });

@@ -1,14 +1,16 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { describeError, isReported, JailkitError } from "../../cli/error.ts";
+import { answered, describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
+import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
-import { splitHome } from "../../system/separator.ts";
+import { joinHome, splitHome } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide } from "../../users/changes.ts";
@@ -59,7 +61,6 @@ export function loseAll(
   once: OnceUser,
   said: Said,
 ): { readonly failure: JailkitError | undefined; readonly kept: Kept } {
-  const failure = doneOrClosed((tried) => leaveJail(root, once, tried), root, user, once, said);
   const kept: Kept = new Map();
   const attempt = (what: "groups" | "keys", work: () => void) => {
     try {
@@ -69,10 +70,23 @@ export function loseAll(
       kept.set(what, error);
     }
   };
-  if (user === undefined || !isIn(root, user)) return { failure, kept };
-  attempt("groups", () => forgetGroups(user, once, said));
-  attempt("keys", () => forgetKeys(root, user, once, said));
+  const take = (account: PasswdEntry) => {
+    attempt("groups", () => forgetGroups(account, once, said));
+    attempt("keys", () => forgetKeys(root, account, once, said));
+  };
+  const leave = () => doneOrClosed((tried) => leaveJail(root, once, tried), root, user, once, said);
+  // It cannot log in here. Without the line nothing would tell any more where its keys are, if this run is killed.
+  const before = isIn(root, user) ? undefined : lineAsAccount(root, once);
+  if (before !== undefined) take(before);
+  const failure = leave();
+  if (user !== undefined && isIn(root, user)) take(user);
   return { failure, kept };
+}
+
+/** One of a directory that has no such account in this jail: as the line in the jail says it, or undefined. */
+function lineAsAccount(root: JailRoot, { name, directory }: OnceUser): PasswdEntry | undefined {
+  const line = directory ? answered(() => readJailAccounts(root).userByName(name)) : undefined;
+  return line && { ...line, home: joinHome(root.path, normalPath(line.home)) };
 }
 
 /** Warns of what an account keeps that cannot log in. */

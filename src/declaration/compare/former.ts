@@ -15,7 +15,7 @@ import { type DoubtfulUser, doubtfulUser, type FormerUser, formerUser } from "./
 import { innerFirst, Leavers } from "./leaving.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
-import { keptInside, type TakenOut, takenOut } from "./taken-out.ts";
+import { keptInside, keysMayStay, type TakenOut, takenOut } from "./taken-out.ts";
 import { doubtFault, otherAccount, whichAccount } from "./which-account.ts";
 
 /** What a user who is not in a jail has left there: lines in its account files, and rights that apply wrote. */
@@ -116,7 +116,10 @@ export function formerOf(
       if (outside !== undefined) out.push(outside);
       const given = (outside?.changes ?? []).map((change) => ({ of: "given", once, change }) as const);
       const isLeft = given.length > 0 || outside?.fault !== undefined;
-      if (nothing.length === before.length && !isLeft) forgotten.push({ of: "user", name: once.name });
+      if (nothing.length === before.length && !isLeft) {
+        forgotten.push({ of: "user", name: once.name });
+        notes.push(...keysMayStay(once, opened.get(once.jail).root));
+      }
       return [...left, ...given];
     }
     const { name, jail } = once;

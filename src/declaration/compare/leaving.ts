@@ -70,6 +70,11 @@ export class Leavers {
   /** Adds one who is in a jail. */
   add(once: OnceUser): Leave {
     const { name, jail } = once;
+    const silent = this.#whySilent(name);
+    if (silent !== undefined) {
+      this.waiting.push({ name, jail });
+      return { fate: undefined, fault: stays(silent) };
+    }
     // Of a home that is too large the run says it, when logins have ended: what users can bring about must not keep these.
     const found = answered(() => {
       const account = this.machine.accounts.userByName(name);
@@ -89,6 +94,16 @@ export class Leavers {
       if (fate.home !== undefined) this.#moved.add(name);
     }
     return found;
+  }
+
+  /** Why nothing is known of an account, which no user brings about: undefined if its name service answers. */
+  #whySilent(name: ByteString): FaultText | undefined {
+    try {
+      this.machine.accounts.userByName(name);
+      return undefined;
+    } catch (error) {
+      return faultText(error);
+    }
   }
 
   #look(root: JailRoot, inside: InJail, account: PasswdEntry | undefined, once: OnceUser): Leave {

@@ -71,6 +71,16 @@ export function keptInside(
   return changesOf(once, closedFor(groups, once.jail) === undefined ? groups : [], keys, why);
 }
 
+/** What is said, once, of an account of a directory that is not in the jail and has no line there, if the jail is open. Pure. */
+export function keysMayStay(
+  { name, jail, directory, keys }: OnceUser,
+  root: JailRoot | undefined,
+): NonNullable<TakenOut["note"]>[] {
+  if (!directory || keys.length === 0 || root === undefined) return [];
+  const message = `keys that were declared may be left in its home in ${display(jail)}: nothing says any more which home that was`;
+  return [{ of: "user", name, message }];
+}
+
 /** Why an account cannot leave groups; undefined if it can. */
 const closedFor = (groups: readonly ByteString[], jail: ByteString) =>
   groups.length > 0 ? closedAccounts(jail, GROUPS) : undefined;

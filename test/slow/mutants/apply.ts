@@ -167,8 +167,8 @@ export const APPLY: readonly Mutant[] = [
     ['if (lost?.code === "moved" || lost?.code === "not-mounted") {', "if (false) {"],
   ]),
   ...within("src/declaration/carry-out/lose.ts", LEAVES, [
-    ['attempt("groups", () => forgetGroups(user, once, said));', ""],
-    ['attempt("keys", () => forgetKeys(root, user, once, said));', ""],
+    ['attempt("groups", () => forgetGroups(account, once, said));', ""],
+    ['attempt("keys", () => forgetKeys(root, account, once, said));', ""],
   ]),
   ...within("src/declaration/compare/compare.ts", "e2e/apply-fstab.test.ts", [
     ["possible(taking(changes), error)", "taking(changes)"],
@@ -189,7 +189,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (answered(() => userByName(once.name) === undefined) !== true) return [];", ""],
   ]),
   ...within("src/declaration/compare/former.ts", LEAVES, [
-    ["if (nothing.length === before.length && !isLeft) forgotten", "if (false) forgotten"],
+    ["if (nothing.length === before.length && !isLeft) {", "if (false) {"],
     [
       "const isLeft = given.length > 0 || outside?.fault !== undefined;",
       "const isLeft = outside?.fault !== undefined;",

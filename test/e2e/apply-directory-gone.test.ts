@@ -1,0 +1,110 @@
+/** `jailkit apply --prune` for an account of a directory that has it no more, or not in the jail: what it got there goes all the same. */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { installNssSystemd } from "./archives.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/b";
+const ACCOUNTS = "/var/lib/extrausers/passwd";
+const DECLARED = "/etc/jailkit/jails.d/one.ini";
+const FILE = `${J}/home/luser/.ssh/authorized_keys`;
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const luser = (...keys: string[]) =>
+  `${JAIL}[user luser]\njail = ${J}\ndirectory = 1\nshell = /bin/bash\ngroups = team\nauthorized_keys = ${keys.join("\n  ")}\n`;
+
+let m: Machine;
+const services = (passwd: string) =>
+  m.write(
+    "/etc/nsswitch.conf",
+    m.read("/etc/nsswitch.conf").replace(/^(passwd|group|shadow):.*$/gm, `$1: ${passwd}`),
+  );
+const account = (home: string, shell: string) => m.write(ACCOUNTS, `luser:x:6001:6001::${home}:${shell}\n`);
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  installNssSystemd(m);
+  m.write("/var/lib/extrausers/group", "luser:x:6001:\n");
+});
+afterAll(() => m?.close());
+beforeEach(() => {
+  services("files extrausers");
+  account(`${J}/./home/luser`, "/usr/sbin/jk_chrootsh");
+  m.remove(FILE);
+  m.write(DECLARED, luser(KEYS[0]));
+  m.must(["gpasswd", "-a", "luser", "team"]);
+  m.must(["jailkit", "apply"]);
+  m.must(["sed", "-i", "$assh-ed25519 AAAAown own", FILE]);
+  m.must(["chown", "6001:6001", FILE]);
+});
+
+test.each([
+  ["a directory that says that there is none", () => services("files")],
+  ["a directory that has it outside of the jail again", () => account("/home/luser", "/bin/sh")],
+])("keys, groups and lines of an account go: %s", (_, change) => {
+  change();
+  m.write(DECLARED, JAIL);
+  const { status, changes, summary } = linesOf(m, "--prune");
+  expect([status, summary.problems, changes.flatMap(({ warnings }) => warnings)]).toEqual([0, [], []]);
+  expect(m.read(FILE)).toBe("ssh-ed25519 AAAAown own\n");
+  expect(m.read("/etc/group")).toMatch(/^team:x:\d+:$/m);
+  expect(m.read(`${J}/etc/passwd`)).not.toContain("luser");
+  expect(changes.map(({ steps }) => steps.toSorted())).toEqual([
+    [
+      "removed 'luser' from the jail's etc/passwd",
+      "removed 1 key from its authorized_keys",
+      "took 'luser' out of the group 'team'",
+    ],
+  ]);
+});
+
+test("keys that cannot be taken out are told, and the user has no line in the jail any more", () => {
+  services("files");
+  m.must(["mv", FILE, `${FILE}.own`]);
+  m.must(["ln", "-s", "authorized_keys.own", FILE]);
+  m.write(DECLARED, JAIL);
+  const { changes } = linesOf(m, "--prune");
+  expect(changes.flatMap(({ warnings }) => warnings)).toEqual([
+    expect.stringContaining(`'${FILE}' is a symbolic link`),
+  ]);
+  expect(m.read(`${J}/etc/passwd`)).not.toContain("luser");
+  m.must(["mv", `${FILE}.own`, FILE]);
+});
+
+test("a run tells of keys that may be left, where neither a directory nor the jail says what home it was", () => {
+  services("files");
+  m.must(["sed", "-i", "/^luser:/d", `${J}/etc/passwd`]);
+  m.write(DECLARED, JAIL);
+  const { status, stderr } = m.run(["jailkit", "apply", "--prune"]);
+  expect(status).toBe(0);
+  expect(stderr).toContain(
+    `jailkit apply: warning: user luser: keys that were declared may be left in its home in ${J}: nothing says any more which home that was\n`,
+  );
+  expect(m.run(["jailkit", "apply", "--prune"]).stderr).toBe("");
+});
+
+test("a key that is declared no more while no service knows the account goes when one does again", () => {
+  services("files");
+  m.write(DECLARED, luser(KEYS[1]));
+  expect(linesOf(m, "--prune").summary.problems.map(({ code }) => code)).toEqual(["no-such-user"]);
+  services("files extrausers");
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(m.read(FILE)).toBe(`ssh-ed25519 AAAAown own\n${KEYS[1]}\n`);
+});
+
+test("while no service answers, --check --prune says that the user and its jail stay, as the run does", () => {
+  m.remove(ACCOUNTS);
+  m.write(DECLARED, "");
+  const said = (...options: string[]) => {
+    const { status, changes, summary } = linesOf(m, "--prune", ...options);
+    return [status, changes.map(({ text }) => text), summary.problems.map(({ code, path }) => [code, path])];
+  };
+  const check = said("--check");
+  expect(check).toEqual([1, [], [["name-service", "luser"], expect.anything()]]);
+  expect(said()).toEqual(check);
+  expect(m.read(`${J}/etc/passwd`)).toContain("luser");
+  expect(m.run(["jailkit", "apply"]).stderr).toContain(
+    "warning: user luser: is not declared any more, and stays: ",
+  );
+});

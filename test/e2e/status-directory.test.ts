@@ -1,0 +1,51 @@
+/** `jailkit status` and jk_check about an account of a directory whose jail has no line of it: both ways are told, and either ends it. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { statusReportSchema } from "../../src/status/report-schema.ts";
+import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+import { openApplyMachine } from "./apply-scene.ts";
+import { installNssSystemd } from "./archives.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/b";
+const ACCOUNTS = "/var/lib/extrausers/passwd";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const LUSER = `[user luser]\njail = ${J}\ndirectory = 1\nshell = /bin/bash\n`;
+const WAY = "jk_jailuser --unjail --dry-run -s /usr/sbin/nologin luser";
+const OTHER = "if the account is to leave the jail, change its directory as this shows";
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openApplyMachine();
+  installNssSystemd(m);
+  const nss = m.read("/etc/nsswitch.conf").replace(/^(passwd|group|shadow):.*$/gm, "$1: files extrausers");
+  m.write("/etc/nsswitch.conf", nss);
+  m.write("/var/lib/extrausers/group", "luser:x:6001:\n");
+});
+afterAll(() => m?.close());
+
+const findings = () =>
+  reportOf(statusReportSchema, m.run(["jailkit", "status", "--json"]).stdout)
+    .findings.filter(({ subject }) => subject === "luser")
+    .map(({ kind, message, command }) => [kind, message, command]);
+
+test("after --prune", () => {
+  m.write(ACCOUNTS, `luser:x:6001:6001::${J}/./home/luser:/usr/sbin/jk_chrootsh\n`);
+  m.write(FILE, JAIL + LUSER);
+  m.must(["jailkit", "apply"]);
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply", "--prune"]);
+  const back = `jk_jailuser --jail-side-only -j ${J} luser`;
+  expect(findings()).toEqual([
+    ["not-in-jail", `user luser does not exist in ${J}/etc/passwd; ${OTHER}: ${WAY}`, back],
+  ]);
+  expect(m.run(["jk_check", J]).stdout).toContain(`  remedy: ${back}\n  or, ${OTHER}: ${WAY}\n`);
+  expect(m.run(["jailkit", "status"]).stdout).toContain(`${back}\n    or, ${OTHER}:\n        ${WAY}\n`);
+  const { stdout } = m.run(["sh", "-c", WAY]);
+  const [, fields = ""] = /:\n(.*)\n\n# Then on this machine:\n/.exec(stdout) ?? [];
+  m.write(ACCOUNTS, `luser:x:6001:6001::${fields}\n`);
+  expect(m.run(["jk_check", J]).stdout).not.toContain("user luser");
+  expect(findings()).toEqual([]);
+});
