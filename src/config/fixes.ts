@@ -5,6 +5,7 @@ import { asideCommand, freeName } from "../system/free-name.ts";
 import type { FindingCode } from "./finding-codes.ts";
 import type { Dialect, Fix, IniFile, Place, Problem } from "./model.ts";
 import { isUtf16 } from "./scan.ts";
+import { meantHeader } from "./schemas/jails.ts";
 import { splitLines } from "./text.ts";
 import { insteadOfCommand } from "./trusted.ts";
 
@@ -166,26 +167,36 @@ export function disableSection({ file, line }: Place, sources: Sources): ByteStr
 }
 
 /** The name of the section that a line begins, as far as it can be read, with a mistake in it too; undefined if there is none. */
-const headerName = (line: ByteString): ByteString | undefined =>
-  /^[\t-\r ]*\[([^\][]*[^\][ \t])/.exec(line)?.[1];
+const headerName = (line: ByteString, dialect: Dialect): ByteString | undefined =>
+  unbracketed(line, dialect)?.name ?? /^[\t-\r ]*\[([^\][]*[^\][ \t])/.exec(line)?.[1];
+
+/** What a line without brackets around a name was probably meant for, where it is known what names of sections begin with. */
+const unbracketed = (line: ByteString, dialect: Dialect) =>
+  dialect === "plain" && !/^[\t-\r ]*\[.*\]/.test(line) ? meantHeader(line) : undefined;
 
 /** The names of sections whose headers are problems, so that none of them counts, and their lines. */
 export const misspeltHeaders = (ini: IniFile) =>
   ini.problems.flatMap(({ code, file, line }) => {
-    const name = code === "bad-header" ? headerName(linesOf(ini, file)[line - 1] ?? "") : undefined;
+    const name =
+      code === "bad-header" ? headerName(linesOf(ini, file)[line - 1] ?? "", ini.dialect) : undefined;
     return name === undefined ? [] : [{ name, line }];
   });
 
-/** The header stays; text after it is removed. */
+/** The header stays; text after it is removed, or gets a line of its own where it may be a key. */
 function isHeader({ code }: Problem, line: ByteString): boolean {
   return code === "bad-header" || (code === "stray-text" && /^[\t-\r ]*\[/.test(line));
 }
 
-/** What follows a header without a name counts for the section before it where a login reads it; elsewhere it must not. */
+/**
+ * What follows a header without a name counts for the section before it where a login reads it. Elsewhere nobody but who wrote it
+ * knows the name: without the section its user or jail would not be declared.
+ */
 function headerFix(line: ByteString, dialect: Dialect): Fix {
-  const name = headerName(line);
-  const nameless: Fix = dialect === "plain" ? { kind: "disable-section" } : disable;
-  return name === undefined ? nameless : { kind: "line", text: `[${name}]` };
+  const name = headerName(line, dialect);
+  if (name === undefined) return dialect === "plain" ? { kind: "none" } : disable;
+  const after = unbracketed(line, dialect)?.rest ?? line.replace(/^[^\]]*\]*[\t-\r ]*/, "");
+  const more = dialect === "plain" && after !== "" ? `\n${after}` : "";
+  return { kind: "line", text: `[${name}]${more}` };
 }
 
 /** The last line of the entry that begins in a line; in dialect "py" it includes indented and empty lines. */

@@ -8,6 +8,7 @@ import {
   type Position,
   type ProblemList,
 } from "./model.ts";
+import { meantHeader } from "./schemas/jails.ts";
 import { lowerCase, splitLines, strip } from "./text.ts";
 
 // str.strip() of Python, as far as ASCII goes
@@ -109,7 +110,8 @@ class Scanner {
     const content = strip(line);
     const draft = this.#draft;
     if (draft !== undefined && at > this.#indent) {
-      if (isPlain && first === "[" && content.endsWith("]")) {
+      const isHeader = first === "[" && content.endsWith("]");
+      if (isPlain && (isHeader || meantHeader(content)?.marked)) {
         const message = `an indented section header would be part of the value of ${quoted(draft.entry.key)}`;
         this.#leaveSection(at + 1);
         return this.problems.error(this.#number, at + 1, "bad-header", message);
@@ -119,6 +121,10 @@ class Scanner {
     this.#indent = at;
     this.#draft = undefined;
     if (isPlain && first === "[") return this.#plainHeader(content, at + 1);
+    if (isPlain && this.#isHeader(content)) {
+      this.#leaveSection(at + 1, meantHeader(content)?.name);
+      return this.problems.error(this.#number, at + 1, "bad-header", "a section header without '['");
+    }
     const name = /^\[(.+)\]/.exec(content)?.[1];
     if (name !== undefined) this.#header(name, at + 1);
     else this.#option(line, at);
@@ -129,21 +135,31 @@ class Scanner {
     this.#draft?.places.push({ line: this.#number, column: at + 1 });
   }
 
+  /** A path behind the word jail may be meant for the key of a user who has none yet. */
+  #isHeader(content: ByteString): boolean {
+    const meant = meantHeader(content);
+    if (meant === undefined || meant.marked || meant.kind === "user") return meant !== undefined;
+    return !this.#section?.name.startsWith("user ") || this.#keys.has("jail");
+  }
+
   #plainHeader(content: ByteString, column: number) {
     const name = content.slice(1, -1);
+    const isTwice = name.endsWith("]") && !name.includes("[");
     const end = content.search(/\](?:[ \t]|$)/) + 1;
-    if (end === content.length && name !== "") return this.#header(name, column);
+    if (end === content.length && name !== "" && !isTwice) return this.#header(name, column);
     const rest = content.slice(end);
     const at = column + end + Math.max(0, rest.search(FIRST_NON_BLANK));
     if (end === 0) this.problems.error(this.#number, column, "bad-header", "a section header without ']'");
     else if (rest !== "") this.problems.error(this.#number, at, "bad-header", "text after a section header");
+    else if (isTwice)
+      this.problems.error(this.#number, column, "bad-header", "a section header with two ']'");
     else this.problems.error(this.#number, column, "bad-header", "a section header without a name");
-    this.#leaveSection(column);
+    this.#leaveSection(column, content.slice(1));
   }
 
   /** After a header that cannot be read: the keys that follow are no other section's. */
-  #leaveSection(column: number) {
-    this.#section = { name: "", file: this.file, line: this.#number, column, entries: [] };
+  #leaveSection(column: number, name = "") {
+    this.#section = { name, file: this.file, line: this.#number, column, entries: [] };
     this.#keys = new Map();
     this.#draft = undefined;
   }

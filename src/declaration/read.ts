@@ -36,15 +36,22 @@ import { isNameless, meantLine, meantSubject, problemAt, subjectOf } from "./sec
 import { readUser } from "./user-section.ts";
 
 function unknownSection(section: IniSection): Problem {
-  const message = `there is no section ${quoted(`[${section.name}]`)}: write [jail PATH] or [user NAME], with one blank`;
+  const hint =
+    section.name === "DEFAULT"
+      ? "write its keys into each section that is to have them"
+      : "write [jail PATH] or [user NAME], with one blank";
+  const message = `there is no section ${quoted(`[${section.name}]`)}: ${hint}`;
   return problemAt(section, "unknown-section", message, fixOf(section));
 }
 
-/** Nobody but who wrote it knows a name that is missing: without the section its user or jail would not be declared. */
+/**
+ * Nobody but who wrote it knows a name that is missing, or which sections those keys are for: without the section what it declares
+ * would be gone.
+ */
 function fixOf(section: IniSection): Fix {
   const meant = meantSubject(section);
   if (meant !== undefined) return { kind: "line", text: `[${meant.kind} ${meant.name}]` };
-  return { kind: isNameless(section.name) ? "none" : "disable-section" };
+  return { kind: isNameless(section.name) || section.name === "DEFAULT" ? "none" : "disable-section" };
 }
 
 /** Homes and uids that two declared users share. */

@@ -1,7 +1,6 @@
-import { type ByteString, trim } from "../../ffi/bytes.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { editDistance } from "../cli/suggest.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { describedBy, type KeyTable } from "../config/keys.ts";
 import {
@@ -13,6 +12,7 @@ import {
   type Problem,
   valuePlace,
 } from "../config/model.ts";
+import { type SectionKind, sectionKind } from "../config/schemas/jails.ts";
 import { commentInValue, keyProblems } from "../config/section-problems.ts";
 import { type KeyDescription, type ListItem, listItems } from "../config/values.ts";
 
@@ -20,7 +20,7 @@ const HEADER = /^(jail|user) (?=[^ \t])/;
 
 /** What a section is about, and the place of its path or name. */
 export interface Subject extends Place {
-  readonly kind: "jail" | "user";
+  readonly kind: SectionKind;
   /** The path or the name, without quotes around it. */
   readonly name: ByteString;
   /** There are some, which is an error. */
@@ -49,31 +49,25 @@ export function subjectOf({ name, file, line, column }: IniSection): Subject | u
   };
 }
 
-const KINDS = ["jail", "user"] as const;
-
-/** The kind of section that a word was probably meant for, such as `Jail`, `users` and `usr`. */
-function kindOf(word: ByteString): Subject["kind"] | undefined {
-  const bare = trim(word.toLowerCase()).replace(/s$/, "");
-  return KINDS.find((kind) => editDistance(bare, kind) <= 1);
-}
-
 /** Whether the name of a section is that of a kind alone, so that the path or name is missing. Pure. */
 export const isNameless = (name: ByteString): boolean =>
-  /^[ \t]*[a-z]+[ \t]*$/i.test(name) && kindOf(name) !== undefined;
+  /^[ \t]*[a-z]+[ \t]*$/i.test(name) && sectionKind(name) !== undefined;
 
 /** What a section of another name was probably meant for; undefined if it is not known. Pure. */
 export function meantSubject({
-  name,
+  name: written,
   entries,
 }: Pick<IniSection, "name" | "entries">): Pick<Subject, "kind" | "name"> | undefined {
+  // The brackets may be there twice.
+  const name = /^\[+(.*?)\]+$/.exec(written)?.[1] ?? written;
   const [, word = "", subject] =
     /^[ \t]*([a-z]+)(?:[ \t]*[ \t:=][ \t]*|(?=\/))([^ \t].*?)[ \t]*$/i.exec(name) ?? [];
-  const kind = kindOf(word);
+  const kind = sectionKind(word);
   if (kind !== undefined && subject !== undefined) return { kind, name: subject };
   if (name.startsWith("/")) return { kind: "jail", name };
-  // [group NAME] is none.
-  const isUser =
-    entries.some(({ key }) => key === "jail") && /^[ \t]*[^ \t]+[ \t]*$/.test(name) && !isNameless(name);
+  // [group NAME] is none, and [DEFAULT] is for all of them.
+  const isOne = /^[ \t]*[^ \t]+[ \t]*$/.test(name) && !isNameless(name) && name !== "DEFAULT";
+  const isUser = isOne && entries.some(({ key }) => key === "jail");
   return isUser ? { kind: "user", name } : undefined;
 }
 

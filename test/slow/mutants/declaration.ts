@@ -14,7 +14,7 @@ const MACHINE = "unit/declaration-machine.test.ts";
 export const DECLARATION: readonly Mutant[] = [
   ...within("src/config/scan-py.ts", "unit/config-scan.test.ts", [
     ['this.dialect === "plain";\n    const at', 'this.dialect !== "plain";\n    const at'],
-    ['if (isPlain && first === "[" && content.endsWith("]")) {', "if (false) {"],
+    ["if (isPlain && (isHeader || meantHeader(content)?.marked)) {", "if (false) {"],
     ['if (isPlain && first === "[") return', "if (false) return"],
     ["if (end === content.length && name", "if (name"],
     ['name === "DEFAULT" && this.dialect === "py"', 'name === "DEFAULT"'],
