@@ -1,4 +1,4 @@
-import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes, trim } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { asideCommand, freeName } from "../system/free-name.ts";
@@ -6,7 +6,7 @@ import type { FindingCode } from "./finding-codes.ts";
 import type { Dialect, Fix, IniFile, Place, Problem } from "./model.ts";
 import { isUtf16 } from "./scan.ts";
 import { meantHeader } from "./schemas/jails.ts";
-import { splitLines } from "./text.ts";
+import { COMMENT_BEHIND, COMMENT_IN_LINE, firstNonBlank, splitLines } from "./text.ts";
 import { insteadOfCommand } from "./trusted.ts";
 
 /** The files that problems are in. `items`: what their findings change in lists. */
@@ -113,19 +113,13 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
     case "line":
       return write(fix.text);
     case "key":
-      return write(
-        line.replace(
-          /^([\t-\r ]*)[^=:]*?([\t-\r ]*[=:])/,
-          (_all, start, sign) => `${start}${fix.name}${sign}`,
-        ),
-      );
     case "value":
-      return write(line.replace(/^([^=:]*[=:][\t-\r ]*).*$/, (_all, start) => `${start}${fix.text}`));
+      return write(rewritten(line, fix, dialect));
     case "comment": {
       const at = commentLine(lines, problem.line, dialect);
       const text = lines[at - 1] ?? "";
-      const start = text.search(/[\t-\r ][#;]/);
-      const comment = text.slice(start).replace(/^[\t-\r ]*[#;]?/, "#");
+      const start = text.search(COMMENT_IN_LINE.test(text) ? COMMENT_IN_LINE : COMMENT_BEHIND);
+      const comment = text.slice(start).replace(/^[\t-\r ]*(?:[#;]|\/\/)?/, "#");
       return write(`${comment}\n${text.slice(0, start).replace(/[\t-\r ]+$/, "")}`, at);
     }
     case "comma":
@@ -142,6 +136,22 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
     case "in-section":
       return `in section [${fix.section}] of ${problem.file} write:\n${fix.lines.join("\n")}`;
   }
+}
+
+/** A line with another key, or another value. */
+function rewritten(
+  line: ByteString,
+  fix: Extract<Fix, { kind: "key" | "value" }>,
+  dialect: Dialect,
+): ByteString {
+  const sign = line.search(dialect === "py" ? /[=:]/ : /=/);
+  const start = firstNonBlank(line);
+  if (fix.kind === "key") {
+    const end = start + trim(line.slice(0, sign)).length;
+    return `${line.slice(0, start)}${fix.name}${line.slice(end)}`;
+  }
+  const value = sign + 1 + Math.max(0, firstNonBlank(line.slice(sign + 1)));
+  return `${line.slice(0, value)}${fix.text}`;
 }
 
 /** A line in which items of lists are replaced, or removed with their commas; from the end, so that columns stay. */
@@ -163,7 +173,11 @@ const commentOut = (file: ByteString, first: number, last: number): ByteString =
 
 /** The command that makes a section a comment. `place`: of its header. */
 export function disableSection({ file, line }: Place, sources: Sources): ByteString {
-  return commentOut(file, line, lastLine(linesOf(sources, file), line, /^[\t-\r ]*\[/, /[^\t-\r ]/));
+  return commentOut(
+    file,
+    line,
+    lastLine(linesOf(sources, file), line, /^[\t-\r ]*\[/, /^[\t-\r ]*[^\t-\r #]/),
+  );
 }
 
 /** The name of the section that a line begins, as far as it can be read, with a mistake in it too; undefined if there is none. */
@@ -223,7 +237,7 @@ function commentLine(lines: readonly ByteString[], first: number, dialect: Diale
     first +
     Math.max(
       0,
-      entry.findIndex((line) => /[^\t-\r ][\t-\r ][#;]/.test(line)),
+      entry.findIndex((line) => COMMENT_BEHIND.test(line.trimStart())),
     )
   );
 }

@@ -1,6 +1,6 @@
 /** The remedies of a declaration with a mistake in it, one after another, end in what was meant, and throw nothing away. */
 import { describe, expect, test } from "bun:test";
-import { spawnSync } from "node:child_process";
+import fc from "fast-check";
 import { toBytes } from "../../ffi/bytes.ts";
 import { fixText, itemChanges } from "../../src/config/fixes.ts";
 import { scanIni } from "../../src/config/scan.ts";
@@ -8,6 +8,8 @@ import { declarationIn } from "../../src/declaration/read.ts";
 
 const FILE = "/etc/jailkit/jails.d/own.ini";
 const MOST = 20;
+const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOZQo3j7fvlQ4Fx7TpbzkdbtGwQkIOdSBvXzJPn1Qbjy";
+const OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILdp94oAnvb+ufHoyHXb8aLddJm2h/FMX83n/z1CiKaH";
 
 function problemsIn(text: string) {
   const ini = scanIni(toBytes(text), FILE, "plain");
@@ -24,9 +26,13 @@ function afterRemedy(text: string, remedy: string): string {
       .split("\n")
       .with(Number(number) - 1, lines)
       .join("\n");
-  const [, expression] = /^sed -i '([^']*)' /.exec(remedy) ?? [];
-  if (expression === undefined) throw new Error(`cannot type ${remedy}`);
-  return spawnSync("/usr/bin/sed", [expression], { input: text, encoding: "latin1" }).stdout;
+  const [, first, last = first] = /^sed -i '(\d+)(?:,(\d+))?s\/\^\/#\/' /.exec(remedy) ?? [];
+  if (first === undefined) throw new Error(`cannot type ${remedy}`);
+  const isIn = (index: number) => index + 1 >= Number(first) && index < Number(last);
+  return text
+    .split("\n")
+    .map((line, index) => (isIn(index) ? `#${line}` : line))
+    .join("\n");
 }
 
 /** What is left when each remedy was typed, the first one of the file each time: the text, and the problems without one. */
@@ -95,8 +101,117 @@ describe("nobody but who wrote it knows what is to be done with", () => {
   test.each<[string, string, string[]]>([
     ["[DEFAULT]", "[DEFAULT]\njail = /srv/t\n", ["1 unknown-section"]],
     ["[DEFAULT] of other keys", "[DEFAULT]\nconfine = require\n", ["1 unknown-section"]],
+    ["another section", "[jailer]\nproc = 1\n", ["1 unknown-section"]],
     ["a header without a name", "[]\njail = /srv/t\nshell = /bin/bash\n", ["1 bad-header"]],
   ])("%s", (_what, text, left) => {
     expect(healed(text)).toEqual({ text, left });
   });
+});
+
+describe("a value with a mistake is written as it was meant", () => {
+  const inJail = (lines: string) => `[jail /srv/t]\n${lines}\n`;
+  const inUser = (lines: string) => user("ta", `${lines}\n`);
+  const limited = (lines: string) => `[user ta]\njail = /srv/t\nallow = sftp\n${lines}\n`;
+  test.each<[string, string]>([
+    [inJail("live = /usr/"), inJail("live = /usr")],
+    [inJail("live = /usr /opt"), inJail("live = /usr, /opt")],
+    [inJail("live = usr opt/tool/"), inJail("live = /usr, /opt/tool")],
+    [inJail("live = /usr,\n  /opt/"), inJail("live = /usr,\n  /opt")],
+    [inJail("live = /usr\n  /opt"), inJail("live = /usr,\n  /opt")],
+    [inJail("live = /usr // all programs"), inJail("# all programs\nlive = /usr")],
+    [inJail("live = /usr\n// all programs\nproc = 1"), inJail("live = /usr\n# all programs\nproc = 1")],
+    [inJail("live = /usr,\n// more\n  /opt"), inJail("live = /usr,\n# more\n  /opt")],
+    [inJail("live = /usr,\n  // more\n  /opt"), inJail("live = /usr,\n# more\n  /opt")],
+    [inJail("files = usr/bin/git"), inJail("files = /usr/bin/git")],
+    [inJail("proc = yes // needed"), inJail("# needed\nproc = yes")],
+    ["[jail srv/t]\nproc = 1\n", inJail("proc = 1")],
+    ["[jail srv/t/]\nproc = 1\n", inJail("proc = 1")],
+    ["[jail /srv/t # web]\nproc = 1\n", inJail("# web\nproc = 1")],
+    ["[user ta # anna]\njail = /srv/t\nshell = /bin/bash\n", user("ta").replace("]", "]\n# anna")],
+    [user("ta").replace("/srv", "srv"), user("ta")],
+    [user("ta").replace("/bin", "bin"), user("ta")],
+    [user("ta").replace("/bin/", ""), user("ta")],
+    [user("ta").replace("/bash", "/bash // as before"), user("ta").replace("shell", "# as before\nshell")],
+    [inUser("home = home/ta"), inUser("home = /home/ta")],
+    [limited("limits = nprc 64"), limited("limits = nproc 64")],
+    [limited("limits = NPROC 64, nofile=256"), limited("limits = nproc 64, nofile 256")],
+    [limited("limits = nproc 64 nofile 256"), limited("limits = nproc 64, nofile 256")],
+    [limited("limits = nproc: 64; fsize 2G"), limited("limits = nproc 64, fsize 2G")],
+    [limited("executables = bin/ls, /bin/cat/"), limited("executables = /bin/ls, /bin/cat")],
+    [inJail("live = /ur"), inJail("live = /usr")],
+    [inJail("proc = ye"), inJail("proc = yes")],
+    [inJail("secti:ns = uidbasics"), inJail("sections = uidbasics")],
+    [inUser("home: = /data"), inUser("home = /data")],
+    [
+      inUser("groups = users\n\nthe second user\n\n[user tb]\njail = /srv/t\nallow = sftp"),
+      inUser("groups = users\n\n#the second user\n\n[user tb]\njail = /srv/t\nallow = sftp"),
+    ],
+    [user("ta").replace("[user ta", "[us#r ta"), user("ta")],
+    [user("ta").replace("[user ta", "[user(ta"), user("ta")],
+    [user("ta").replace("[user ta", "[use{r ta"), user("ta")],
+    [inJail("proc = 1").replace("[jail", "[ja'il"), inJail("proc = 1")],
+    [inUser("uid = 2001\nuid = 2001"), inUser("uid = 2001\n#uid = 2001")],
+    [
+      inUser(`authorized_keys = ${KEY} laptop\n  ${KEY} home\n  ${OTHER}`),
+      inUser(`authorized_keys = ${KEY} laptop\n#  ${KEY} home\n  ${OTHER}`),
+    ],
+  ])("%j", (text, meant) => {
+    expect(healed(text)).toEqual({ text: meant, left: [] });
+  });
+
+  test.each<[string, string[]]>([
+    [inJail("files = tool/../x"), ["2 bad-path"]],
+    [user("ta").replace("/bin/bash", "tool"), ["3 bad-path"]],
+    [limited("limits = rss 64"), ["4 bad-value"]],
+    [inJail("live = /home"), ["2 bad-path"]],
+    [inJail("proc = maybe"), ["2 bad-value"]],
+    [user("ta").replace("user ta", "us er ta"), ["1 unknown-section"]],
+    [user("ta").replace("/srv/t", "/s\nrv/t"), ["3 stray-text"]],
+    [inJail("sections = a\nb,\n  c"), ["3 stray-text", "4 stray-text"]],
+    [limited("limits = xyz 64, nproc"), ["4 bad-value", "4 bad-value"]],
+    [inUser("groups = users\ngroups = audio"), ["5 duplicate-key"]],
+    [inUser(`authorized_keys = ${KEY}\n  restrict ${KEY}`), ["5 bad-key"]],
+    [limited("allow = sfpt").replace("allow = sftp\n", ""), ["3 bad-value"]],
+  ])("of %j nobody else knows what was meant, and nothing of it goes", (text, left) => {
+    expect(healed(text)).toEqual({ text, left });
+  });
+});
+
+test("a letter that is wrong, missing or too much: the remedies end, and leave all other lines as they are", () => {
+  const text = `${JAIL}live = /usr\nproc = yes\n\n${user("ta", `groups = jailed,\n  users\nauthorized_keys = ${KEY}\n`)}
+# the second
+[user tb]
+jail = /srv/t
+allow = sftp
+read = /data, /pub
+limits = nproc 64, nofile 256
+`;
+  const lines = text.split("\n");
+  const sign = fc.constantFrom(...`[](){}<>=:,;#/ \t"'\\-.a1`);
+  const typo = fc.record({
+    line: fc.integer({ min: 0, max: lines.length - 1 }),
+    part: fc.double({ min: 0, max: 1, noNaN: true }),
+    signs: fc.oneof(
+      fc.constant(""),
+      sign,
+      fc.tuple(sign, sign).map((two) => two.join("")),
+    ),
+    removed: fc.integer({ min: 0, max: 2 }),
+  });
+  fc.assert(
+    fc.property(typo, ({ line, part, signs, removed }) => {
+      const old = lines[line] ?? "";
+      const at = Math.floor(part * old.length);
+      const { text: end } = healed(
+        lines.with(line, `${old.slice(0, at)}${signs}${old.slice(at + removed)}`).join("\n"),
+      );
+      // A comma at its end changes nothing of a line; one that goes on with a key that is unknown now is a comment with it.
+      const bare = (all: readonly string[]) => all.map((one) => one.replace(/,$|^#(?=[ \t])/g, ""));
+      const left = end.split("\n");
+      const after = lines.slice(line + 1);
+      expect(bare(left.slice(0, line))).toEqual(bare(lines.slice(0, line)));
+      expect(bare(left.slice(left.length - after.length))).toEqual(bare(after));
+    }),
+    { numRuns: 1500 },
+  );
 });

@@ -93,7 +93,7 @@ export function meantHeader(line: ByteString): MeantHeader | undefined {
   const [, before = "", word = "", text = ""] =
     /^([^\w#;/]*)([a-z]+)(?:[\t-\r :]+|(?=\/))([^\t-\r ].*)$/i.exec(line) ?? [];
   const [about = "", rest = ""] = text.split(/[\t-\r ]+(?=[#;])(.*)/);
-  const subject = about.replace(/[\t-\r \])}>"']+$/, "");
+  const subject = about.replace(/[\t-\r [\](){}<>"']+$/, "");
   const marked = trim(before) !== "" || trim(about.slice(subject.length)) !== "";
   const kind = marked || /^(?:jail|user)s?$/i.test(word) ? sectionKind(word) : undefined;
   // Other text may begin with these words, too.

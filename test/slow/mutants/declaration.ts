@@ -40,7 +40,7 @@ export const DECLARATION: readonly Mutant[] = [
     ["if (!LISTS.includes(kind)) {", "if (false) {"],
     ['filter(({ value }) => value.includes("\\n"))', "filter(() => false)"],
     ["plain === path ? undefined", "true ? undefined"],
-    ["if (/[ \\t\\n][#;]/.test(entry.value)) return", "if (false) return"],
+    ["if (COMMENT_BEHIND.test(entry.value)) return", "if (false) return"],
   ]),
   ...within("src/declaration/jail-section.ts", READ, [
     ["trimmed === path ? plainFault(path)", "true ? plainFault(path)"],
@@ -57,7 +57,7 @@ export const DECLARATION: readonly Mutant[] = [
     ["nameFault(name) ?? (name", "(name"],
     ['name === "DEFAULT" ? ', "false ? "],
     ["...(contradiction === undefined ? [] : [contradiction])", ""],
-    ["...paths.flatMap((item) => pathItemProblem(item, true))", ""],
+    ["...paths.flatMap((item) => pathItemProblem(item))", ""],
     ['"problem" in found', "false"],
   ]),
   ...within("src/declaration/read.ts", READ, [
