@@ -17,9 +17,16 @@ _jailkit_sections() {
   done
 }
 
-# Adds the jails of users to found: the part of their homes before the last /./
+# Adds the jails of users to found, which are the part of their homes before the last /./, and those that are declared.
 _jailkit_jails() {
-  local home
+  local home name
+  local -a jails=("${found[@]}")
+  found=()
+  _jailkit_sections /etc/jailkit/jails.ini
+  for name in "${found[@]}"; do
+    [[ $name == "jail /"* ]] && jails+=("${name#jail }")
+  done
+  found=("${jails[@]}")
   while IFS=: read -r _ _ _ _ _ home _; do
     [[ $home == /?*/./* ]] && found+=("${home%/./*}")
   done </etc/passwd
@@ -48,15 +55,24 @@ _jailkit_offer() {
   done
 }
 
+# Adds a path to what is offered, unless it is there.
+_jailkit_offer_path() {
+  local one
+  for one in "${COMPREPLY[@]}"; do
+    [[ $one == "$1" ]] && return
+  done
+  COMPREPLY+=("$1")
+}
+
 # Offers the paths in found, files (-f) or directories (-d); the shell itself quotes file names.
 _jailkit_offer_paths() {
   local name
   compopt -o filenames 2>/dev/null
   for name in "${found[@]}"; do
-    [[ $name != *[[:cntrl:]]* && $name == "$want"* ]] && COMPREPLY+=("$name")
+    [[ $name != *[[:cntrl:]]* && $name == "$want"* ]] && _jailkit_offer_path "$name"
   done
   while IFS= read -r name; do
-    COMPREPLY+=("$name")
+    _jailkit_offer_path "$name"
   done < <(compgen "$1" -- "$want")
 }
 

@@ -12,8 +12,9 @@ function __jailkit_sections -a config
     end | string match -v DEFAULT | string match -rv '[[:cntrl:]]'
 end
 
-# The jails of users: the part of their homes before the last /./
+# The jails of users, which are the part of their homes before the last /./, and those that are declared.
 function __jailkit_jails
+    __jailkit_sections /etc/jailkit/jails.ini | string match -rg '^jail (/.*)'
     string match -rg '^(?:[^:]*:){5}(/[^:]+)/\./' </etc/passwd | string match -rv '[[:cntrl:]]'
     __jailkit_directories
 end

@@ -33,10 +33,18 @@ _jailkit_sections() {
   _jailkit_add section
 }
 
-# The jails of users (the part of their homes before the last /./), and directories.
+# The jails of users (the part of their homes before the last /./), those that are declared, and directories.
 _jailkit_jails() {
-  local home
+  local file home line
   local -a names
+  for file in /etc/jailkit/jails.ini(N) /etc/jailkit/jails.d/*.ini(N); do
+    [[ -f $file && -r $file ]] || continue
+    while IFS= read -r line || [[ -n $line ]]; do
+      [[ $line == \[jail\ /*\]* ]] || continue
+      line=${line#\[jail }
+      names+=("${line%%\]*}")
+    done <$file
+  done
   while IFS=: read -r _ _ _ _ _ home _; do
     [[ $home == /?*/./* ]] && names+=("${home%/./*}")
   done </etc/passwd

@@ -98,3 +98,10 @@ export function jsonText(text: ByteString): string {
   }
   return out;
 }
+
+/** A number of things, such as "1 file" and "2 files". */
+export const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
+
+/** A number of files and what else a jail consists of. */
+export const countedObjects = (count: number): string =>
+  count === 1 ? "1 file, directory, link or device" : `${count} files, directories, links and devices`;

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import { editDistance } from "../cli/suggest.ts";
 import type { Reading } from "./model.ts";
 import { splitList } from "./text.ts";
 
@@ -81,8 +82,8 @@ function meantItems(items: readonly ByteString[], readItem: ReadItem): ByteStrin
 
 type ReadItem = (item: ByteString) => ByteString | number | undefined;
 
-/** The absolute path that was meant, if only its first slash is missing. One word may be anything. */
-const withSlash = (item: ByteString): ByteString | undefined =>
+/** The absolute path that was meant, if only its first slash is missing. One word may be anything. Pure. */
+export const withSlash = (item: ByteString): ByteString | undefined =>
   /^\w.*\//.test(item) ? plainPath(`/${item}`) : undefined;
 
 /** Why an item cannot be read. Apart from readItems, as all texts of errors here: a login has no time to load them. */
@@ -190,13 +191,38 @@ function readLimit(item: ByteString): Limit | { reason: ByteString } {
   return typeof value === "number" ? { resource, name, value } : value;
 }
 
+/** The resource that was meant: a letter is wrong at most, so that it is no other one. */
+function meantResource(word: ByteString): ByteString | undefined {
+  const name = word.toLowerCase();
+  if (Object.hasOwn(RESOURCES, name)) return name;
+  if (Object.hasOwn(WITHOUT_EFFECT, name)) return undefined;
+  const near = Object.keys(RESOURCES).filter((one) => editDistance(name, one) === 1);
+  return near.length === 1 ? near[0] : undefined;
+}
+
+/** The limits that were meant by an item with other signs than commas in it, or another letter. */
+function meantLimits(item: ByteString): ByteString | undefined {
+  const words = item.split(/[\t-\r =:;]+/).filter((word) => word !== "");
+  const meant: ByteString[] = [];
+  for (let at = 0; at < words.length; at += 2) {
+    const [word = "", number = ""] = words.slice(at, at + 2);
+    const limit = `${meantResource(word)} ${number}`;
+    if ("reason" in readLimit(limit)) return undefined;
+    meant.push(limit);
+  }
+  return meant.length === 0 ? undefined : meant.join(", ");
+}
+
 /** Reads "limits". */
 export function readLimits(value: ByteString): Reading {
   const limits: Limit[] = [];
   const items = splitList(value);
   for (let at = 0; at < items.length; at++) {
     const limit = readLimit(items[at] ?? "");
-    if ("reason" in limit) return { ...limit, item: at };
+    if ("reason" in limit) {
+      const instead = meantLimits(items[at] ?? "");
+      return { ...limit, item: at, ...(instead !== undefined && { instead }) };
+    }
     for (const other of limits) {
       if (other.name === limit.name) return { reason: `it has ${limit.name} twice`, item: at };
     }

@@ -1,11 +1,12 @@
-import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes, trim } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { asideCommand, freeName } from "../system/free-name.ts";
 import type { FindingCode } from "./finding-codes.ts";
 import type { Dialect, Fix, IniFile, Place, Problem } from "./model.ts";
 import { isUtf16 } from "./scan.ts";
-import { splitLines } from "./text.ts";
+import { meantHeader } from "./schemas/jails.ts";
+import { COMMENT_BEHIND, COMMENT_IN_LINE, firstNonBlank, splitLines } from "./text.ts";
 import { insteadOfCommand } from "./trusted.ts";
 
 /** The files that problems are in. `items`: what their findings change in lists. */
@@ -112,19 +113,13 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
     case "line":
       return write(fix.text);
     case "key":
-      return write(
-        line.replace(
-          /^([\t-\r ]*)[^=:]*?([\t-\r ]*[=:])/,
-          (_all, start, sign) => `${start}${fix.name}${sign}`,
-        ),
-      );
     case "value":
-      return write(line.replace(/^([^=:]*[=:][\t-\r ]*).*$/, (_all, start) => `${start}${fix.text}`));
+      return write(rewritten(line, fix, dialect));
     case "comment": {
       const at = commentLine(lines, problem.line, dialect);
       const text = lines[at - 1] ?? "";
-      const start = text.search(/[\t-\r ][#;]/);
-      const comment = text.slice(start).replace(/^[\t-\r ]*[#;]?/, "#");
+      const start = text.search(COMMENT_IN_LINE.test(text) ? COMMENT_IN_LINE : COMMENT_BEHIND);
+      const comment = text.slice(start).replace(/^[\t-\r ]*(?:[#;]|\/\/)?/, "#");
       return write(`${comment}\n${text.slice(0, start).replace(/[\t-\r ]+$/, "")}`, at);
     }
     case "comma":
@@ -141,6 +136,22 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
     case "in-section":
       return `in section [${fix.section}] of ${problem.file} write:\n${fix.lines.join("\n")}`;
   }
+}
+
+/** A line with another key, or another value. */
+function rewritten(
+  line: ByteString,
+  fix: Extract<Fix, { kind: "key" | "value" }>,
+  dialect: Dialect,
+): ByteString {
+  const sign = line.search(dialect === "py" ? /[=:]/ : /=/);
+  const start = firstNonBlank(line);
+  if (fix.kind === "key") {
+    const end = start + trim(line.slice(0, sign)).length;
+    return `${line.slice(0, start)}${fix.name}${line.slice(end)}`;
+  }
+  const value = sign + 1 + Math.max(0, firstNonBlank(line.slice(sign + 1)));
+  return `${line.slice(0, value)}${fix.text}`;
 }
 
 /** A line in which items of lists are replaced, or removed with their commas; from the end, so that columns stay. */
@@ -162,30 +173,44 @@ const commentOut = (file: ByteString, first: number, last: number): ByteString =
 
 /** The command that makes a section a comment. `place`: of its header. */
 export function disableSection({ file, line }: Place, sources: Sources): ByteString {
-  return commentOut(file, line, lastLine(linesOf(sources, file), line, /^[\t-\r ]*\[/, /[^\t-\r ]/));
+  return commentOut(
+    file,
+    line,
+    lastLine(linesOf(sources, file), line, /^[\t-\r ]*\[/, /^[\t-\r ]*[^\t-\r #]/),
+  );
 }
 
 /** The name of the section that a line begins, as far as it can be read, with a mistake in it too; undefined if there is none. */
-const headerName = (line: ByteString): ByteString | undefined =>
-  /^[\t-\r ]*\[([^\][]*[^\][ \t])/.exec(line)?.[1];
+const headerName = (line: ByteString, dialect: Dialect): ByteString | undefined =>
+  unbracketed(line, dialect)?.name ?? /^[\t-\r ]*\[([^\][]*[^\][ \t])/.exec(line)?.[1];
+
+/** What a line without brackets around a name was probably meant for, where it is known what names of sections begin with. */
+const unbracketed = (line: ByteString, dialect: Dialect) =>
+  dialect === "plain" && !/^[\t-\r ]*\[.*\]/.test(line) ? meantHeader(line) : undefined;
 
 /** The names of sections whose headers are problems, so that none of them counts, and their lines. */
 export const misspeltHeaders = (ini: IniFile) =>
   ini.problems.flatMap(({ code, file, line }) => {
-    const name = code === "bad-header" ? headerName(linesOf(ini, file)[line - 1] ?? "") : undefined;
+    const name =
+      code === "bad-header" ? headerName(linesOf(ini, file)[line - 1] ?? "", ini.dialect) : undefined;
     return name === undefined ? [] : [{ name, line }];
   });
 
-/** The header stays; text after it is removed. */
+/** The header stays; text after it is removed, or gets a line of its own where it may be a key. */
 function isHeader({ code }: Problem, line: ByteString): boolean {
   return code === "bad-header" || (code === "stray-text" && /^[\t-\r ]*\[/.test(line));
 }
 
-/** What follows a header without a name counts for the section before it where a login reads it; elsewhere it must not. */
+/**
+ * What follows a header without a name counts for the section before it where a login reads it. Elsewhere nobody but who wrote it
+ * knows the name: without the section its user or jail would not be declared.
+ */
 function headerFix(line: ByteString, dialect: Dialect): Fix {
-  const name = headerName(line);
-  const nameless: Fix = dialect === "plain" ? { kind: "disable-section" } : disable;
-  return name === undefined ? nameless : { kind: "line", text: `[${name}]` };
+  const name = headerName(line, dialect);
+  if (name === undefined) return dialect === "plain" ? { kind: "none" } : disable;
+  const after = unbracketed(line, dialect)?.rest ?? line.replace(/^[^\]]*\]*[\t-\r ]*/, "");
+  const more = dialect === "plain" && after !== "" ? `\n${after}` : "";
+  return { kind: "line", text: `[${name}]${more}` };
 }
 
 /** The last line of the entry that begins in a line; in dialect "py" it includes indented and empty lines. */
@@ -212,7 +237,7 @@ function commentLine(lines: readonly ByteString[], first: number, dialect: Diale
     first +
     Math.max(
       0,
-      entry.findIndex((line) => /[^\t-\r ][\t-\r ][#;]/.test(line)),
+      entry.findIndex((line) => COMMENT_BEHIND.test(line.trimStart())),
     )
   );
 }

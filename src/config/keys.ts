@@ -99,7 +99,9 @@ function readingProblems(entry: IniEntry, description: KeyDescription, reading: 
     const all = allUnreadable(value, description, reading);
     const whole = meantValue(value, all);
     return all.map(({ reason, item, instead, meant = instead === undefined ? strictest : whole }) => {
-      const fix = meant === undefined ? undefined : lineFix(entry, meant);
+      // Without the key, which must have a value, something would not be declared any more.
+      const unknown: Fix | undefined = description.filled && value !== "" ? { kind: "none" } : undefined;
+      const fix = meant === undefined ? unknown : lineFix(entry, meant);
       // It may be the opposite of what was meant.
       const isStrict = meant === strictest && fix?.kind === "line";
       const message = `${quoted(key)}: ${reason}${isStrict ? `; '${meant}' is the strictest` : ""}`;

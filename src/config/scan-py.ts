@@ -8,6 +8,7 @@ import {
   type Position,
   type ProblemList,
 } from "./model.ts";
+import { meantHeader } from "./schemas/jails.ts";
 import { lowerCase, splitLines, strip } from "./text.ts";
 
 // str.strip() of Python, as far as ASCII goes
@@ -72,12 +73,13 @@ class Scanner {
   #number = 0;
   #indent = 0;
   #section: IniSection | undefined;
-  /** The keys of the current section, with their lines. */
-  readonly #defaultKeys = new Map<ByteString, number>();
+  /** The keys of the current section. */
+  readonly #defaultKeys = new Map<ByteString, IniEntry>();
   #keys = this.#defaultKeys;
   /** The key that an indented line goes on with. */
   #draft: Draft | undefined;
   readonly #drafts: Draft[] = [];
+  readonly #repeated: { readonly entry: IniEntry; readonly first: IniEntry }[] = [];
   readonly #firstLines = new Map<ByteString, number>();
 
   constructor(
@@ -107,9 +109,14 @@ class Scanner {
     const first = line.charAt(at);
     if (first === "#" || first === ";") return;
     const content = strip(line);
+    if (isPlain && /^\/\/(?:[ \t]|$)/.test(content)) {
+      const fix: Fix = { kind: "line", text: `#${content.slice(2)}` };
+      return this.problems.error(this.#number, at + 1, "stray-text", "a comment begins with '#' or ';'", fix);
+    }
     const draft = this.#draft;
     if (draft !== undefined && at > this.#indent) {
-      if (isPlain && first === "[" && content.endsWith("]")) {
+      const isHeader = first === "[" && content.endsWith("]");
+      if (isPlain && (isHeader || meantHeader(content)?.marked)) {
         const message = `an indented section header would be part of the value of ${quoted(draft.entry.key)}`;
         this.#leaveSection(at + 1);
         return this.problems.error(this.#number, at + 1, "bad-header", message);
@@ -119,6 +126,10 @@ class Scanner {
     this.#indent = at;
     this.#draft = undefined;
     if (isPlain && first === "[") return this.#plainHeader(content, at + 1);
+    if (isPlain && this.#isHeader(content)) {
+      this.#leaveSection(at + 1, meantHeader(content)?.name);
+      return this.problems.error(this.#number, at + 1, "bad-header", "a section header without '['");
+    }
     const name = /^\[(.+)\]/.exec(content)?.[1];
     if (name !== undefined) this.#header(name, at + 1);
     else this.#option(line, at);
@@ -129,21 +140,31 @@ class Scanner {
     this.#draft?.places.push({ line: this.#number, column: at + 1 });
   }
 
+  /** A path behind the word jail may be meant for the key of a user who has none yet. */
+  #isHeader(content: ByteString): boolean {
+    const meant = meantHeader(content);
+    if (meant === undefined || meant.marked || meant.kind === "user") return meant !== undefined;
+    return !this.#section?.name.startsWith("user ") || this.#keys.has("jail");
+  }
+
   #plainHeader(content: ByteString, column: number) {
     const name = content.slice(1, -1);
+    const isTwice = name.endsWith("]") && !name.includes("[");
     const end = content.search(/\](?:[ \t]|$)/) + 1;
-    if (end === content.length && name !== "") return this.#header(name, column);
+    if (end === content.length && name !== "" && !isTwice) return this.#header(name, column);
     const rest = content.slice(end);
     const at = column + end + Math.max(0, rest.search(FIRST_NON_BLANK));
     if (end === 0) this.problems.error(this.#number, column, "bad-header", "a section header without ']'");
     else if (rest !== "") this.problems.error(this.#number, at, "bad-header", "text after a section header");
+    else if (isTwice)
+      this.problems.error(this.#number, column, "bad-header", "a section header with two ']'");
     else this.problems.error(this.#number, column, "bad-header", "a section header without a name");
-    this.#leaveSection(column);
+    this.#leaveSection(column, content.slice(1));
   }
 
   /** After a header that cannot be read: the keys that follow are no other section's. */
-  #leaveSection(column: number) {
-    this.#section = { name: "", file: this.file, line: this.#number, column, entries: [] };
+  #leaveSection(column: number, name = "") {
+    this.#section = { name, file: this.file, line: this.#number, column, entries: [] };
     this.#keys = new Map();
     this.#draft = undefined;
   }
@@ -185,30 +206,34 @@ class Scanner {
         ? "a line that has no '=': what belongs to the value above is indented"
         : "a line that has no '=' and no ':'";
       // A key, or an item, that begins at the margin.
-      const above =
-        isPlain && this.#section.entries.length > 0 ? this.#drafts.at(-1)?.lines.at(-1) : undefined;
+      const lines = this.#section.entries.length > 0 ? (this.#drafts.at(-1)?.lines ?? []) : [];
+      const above = lines.findLast((one) => one !== "") ?? lines[0];
       const fix = isPlain ? strayFix(strip(text), above) : undefined;
       return problems.error(line, column, "stray-text", lacks, fix);
     }
     const written = strip(text.slice(at, at + delimiter));
     const key = isPlain ? written : lowerCase(written);
-    if (key === "") return problems.error(line, column, "stray-text", "a value without a key");
+    if (key === "") {
+      const fix: Fix | undefined = isPlain ? { kind: "none" } : undefined;
+      return problems.error(line, column, "stray-text", "a value without a key", fix);
+    }
     if (key.length > LIMITS.nameBytes) {
       return problems.error(line, column, "too-long", `a key over ${LIMITS.nameBytes} bytes`);
     }
     const earlier = this.#keys.get(key);
-    if (earlier !== undefined) {
-      problems.error(line, column, "duplicate-key", `${quoted(key)} is in line ${earlier} already`);
-    } else if (this.#keys.size >= LIMITS.keysInSection) {
+    if (earlier === undefined && this.#keys.size >= LIMITS.keysInSection) {
       const message = `more than ${LIMITS.keysInSection} keys in a section`;
       return problems.error(line, column, "too-many", message);
-    } else this.#keys.set(key, line);
+    }
     const value = text.slice(at + delimiter + 1);
     const valueColumn = at + delimiter + 2 + Math.max(0, value.search(FIRST_NON_BLANK));
     const entry = { key, value: "", file, line, column, valueColumn, pieces: undefined, inherited: false };
     this.#draft = { entry, lines: [strip(value)], places: [{ line, column: valueColumn }] };
     this.#drafts.push(this.#draft);
-    if (earlier === undefined) this.#section.entries.push(entry);
+    if (earlier === undefined) {
+      this.#keys.set(key, entry);
+      this.#section.entries.push(entry);
+    } else this.#repeated.push({ entry, first: earlier });
   }
 
   /** Joins the lines of each value; empty ones at its end do not count. */
@@ -221,6 +246,13 @@ class Scanner {
         const message = `the value of ${quoted(entry.key)} is over ${LIMITS.valueBytes} bytes`;
         this.problems.error(entry.line, entry.column, "too-long", message);
       }
+    }
+    for (const { entry, first } of this.#repeated) {
+      const message = `${quoted(entry.key)} is in line ${first.line} already`;
+      // Of two values nobody else knows which one is meant, or whether both are. A user has one jail: a header is missing.
+      const isDoubtful = entry.value !== first.value || entry.key === "jail";
+      const fix: Fix | undefined = this.dialect === "plain" && isDoubtful ? { kind: "none" } : undefined;
+      this.problems.error(entry.line, entry.column, "duplicate-key", message, fix);
     }
   }
 }

@@ -13,6 +13,7 @@ import {
   valuePlace,
 } from "./model.ts";
 import { CONFIG_KINDS } from "./schemas/catalogue.ts";
+import { COMMENT_BEHIND, COMMENT_IN_LINE } from "./text.ts";
 import type { KeyDescription } from "./values.ts";
 
 /** Problems in the order of files and lines. */
@@ -67,7 +68,10 @@ export function keyProblems(section: IniSection, table: KeyTable, dialect: Diale
     else if (entry.value === "" && facts.kind !== "line" && !facts.filled) {
       const message = `${quoted(entry.key)} is empty, which is the same as missing`;
       problems.push({ file, line, column, severity: "warning", code: "empty-value", message });
-    } else if (TAKES_COMMENTS.includes(facts.kind) && /[\t-\r ][#;]/.test(entry.value)) {
+    } else if (
+      TAKES_COMMENTS.includes(facts.kind) &&
+      (facts.kind === "line" ? COMMENT_IN_LINE : COMMENT_BEHIND).test(entry.value)
+    ) {
       problems.push(commentInValue(entry));
     } else if (facts.onlyDefault && section.name !== "DEFAULT") {
       const message = `${quoted(entry.key)} counts only in [DEFAULT], for the users of all sections`;

@@ -32,6 +32,12 @@ export function splitList(value: ByteString): ByteString[] {
   return items;
 }
 
+/** A comment behind a value, which is part of it here; also one as other languages have it. */
+export const COMMENT_BEHIND = /[\t-\r ](?:[#;]|\/\/(?=[\t-\r ]|$))/;
+
+/** The same where what is behind two slashes may be meant: they are the root directory of a command line, too. */
+export const COMMENT_IN_LINE = /[\t-\r ][#;]/;
+
 /** True for a value that is one item of a list, on one line and without a comment: nothing quotes a comma. */
 export const isListItem = (value: ByteString): boolean =>
   splitList(value)[0] === value && !/[\r\n]|[\t-\r ][#;]/.test(value);

@@ -1,5 +1,6 @@
 import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import { editDistance } from "../cli/suggest.ts";
 import type { AllowName } from "../known-programs/allow/table.ts";
 import { readAllow } from "./allow-value.ts";
 import { type Limit, readLimits, readPaths, readPorts } from "./confine-values.ts";
@@ -190,7 +191,8 @@ function readYesOrNo(value: ByteString): Reading {
   const word = lowerCase(trim(value));
   if (["yes", "true", "on", "1"].includes(word)) return { value: true };
   if (["no", "false", "off", "0"].includes(word)) return { value: false };
-  return { reason: `${quoted(value)} is neither yes nor no` };
+  const near = ["yes", "no"].filter((one) => editDistance(word, one) === 1);
+  return { reason: `${quoted(value)} is neither yes nor no`, meant: near.length === 1 ? near[0] : undefined };
 }
 
 function readMask(value: ByteString): Reading {

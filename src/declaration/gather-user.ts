@@ -16,6 +16,7 @@ import { isLimitedShell } from "../users/access.ts";
 import { KEYS_LIMIT, type KeyLine, keyLinesIn, readKeyLine } from "../users/key-lines.ts";
 import { KEYS_FILE, keysText } from "../users/keys.ts";
 import { DEFAULT_GROUP } from "../users/new-account.ts";
+import { plainPaths } from "./compare/look-policy.ts";
 import { type AlikeSources, alike } from "./gather-alike.ts";
 import type { DeclaredUser } from "./model.ts";
 
@@ -177,10 +178,14 @@ function policyOf(
     return [];
   }
   const { entries, others } = entriesOf(section, policyKeys);
-  if (others.length === 0) return entries;
+  if (others.length === 0) return entries.map(withPlainPaths);
   leftOut.push(withOthers(shown, others));
   return [];
 }
+
+/** A declaration takes no other form of a directory. */
+const withPlainPaths = (entry: IniEntry): IniEntry =>
+  entry.key === "paths" ? { ...entry, value: plainPaths(entry.value), pieces: undefined } : entry;
 
 /**
  * What the user's own section of jk_chrootsh.ini confines, if the shell is not the limited one; or why the user is left out,

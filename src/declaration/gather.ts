@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { display, quoted } from "../cli/display.ts";
+import { counted, display, quoted } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { loadConfig } from "../config/load.ts";
@@ -110,7 +110,7 @@ export function gatherDeclaration(
 function commonWarnings(losses: readonly CommonLoss[]): string[] {
   return [...Map.groupBy(losses, ({ what }) => what)].map(([what, users]) => {
     const [first, ...others] = users.map(({ user }) => quoted(user));
-    const who = others.length === 0 ? "" : ` and ${others.length} more users`;
+    const who = others.length === 0 ? "" : ` and ${counted(others.length, "more user")}`;
     return `user ${first}${who}: left out: ${what}`;
   });
 }

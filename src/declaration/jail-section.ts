@@ -1,5 +1,6 @@
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
+import { suggest } from "../cli/suggest.ts";
 import { readKeys } from "../config/keys.ts";
 import type { Fix, IniSection, Problem } from "../config/model.ts";
 import { declaredUserKeys, jailKeys } from "../config/schemas/jails.ts";
@@ -7,7 +8,9 @@ import type { ListItem } from "../config/values.ts";
 import { canBeLive } from "../populate/apply/live-line.ts";
 import type { DeclaredJail } from "./model.ts";
 import {
+  commentInHeader,
   itemsOf,
+  meantPath,
   pathItemProblem,
   plainFault,
   problemAt,
@@ -28,10 +31,14 @@ function fileProblem(item: ListItem): Problem[] {
 
 function liveProblem(item: ListItem): Problem[] {
   if (canBeLive(item.value)) return [];
+  if (item.value.includes("\n")) return [];
   const message = `'live': ${quoted(item.value)} is not /usr, /usr/local, /opt or a directory in /opt`;
-  const absolute = `/${item.value}`;
-  const meant = canBeLive(absolute) ? absolute : undefined;
-  return [problemAt(item, "bad-path", message, { kind: "item", old: item.value, with: meant })];
+  const paths = item.value.split(/[ \t]+/).map((path) => normalPath(`/${path}`));
+  const meant = paths.every(canBeLive)
+    ? paths.join(", ")
+    : suggest(item.value, ["/usr", "/usr/local", "/opt"]);
+  const fix: Fix = meant === undefined ? { kind: "none" } : { kind: "item", old: item.value, with: meant };
+  return [problemAt(item, "bad-path", message, fix)];
 }
 
 /** A section [jail PATH], and what is wrong with it as far as its text shows. Pure. */
@@ -45,15 +52,13 @@ export function readJail(
   const fault = trimmed === path ? plainFault(path) : "ends with a blank";
   if (subject.inQuotes) problems.push(quotesProblem(subject, "bad-path", normalPath(trimmed)));
   else if (fault !== undefined) {
-    const plain = path.startsWith("/") ? normalPath(trimmed) : "/";
+    const plain = meantPath(trimmed) ?? "/";
     const fix: Fix = plain === "/" ? { kind: "none" } : { kind: "line", text: `[jail ${plain}]` };
     problems.push(problemAt(subject, "bad-path", `the path of the jail, ${quoted(path)}, ${fault}`, fix));
   }
+  const commented = commentInHeader(subject);
   if (path === "/") problems.push(problemAt(subject, "bad-path", "'/' cannot be a jail"));
-  else if (/[ \t][#;]/.test(path)) {
-    const message = `a comment needs a line of its own; here it is part of the path ${quoted(path)}`;
-    problems.push(problemAt(subject, "comment-in-value", message, { kind: "none" }));
-  }
+  else if (commented !== undefined) problems.push(commented);
   const values = readKeys(section, jailKeys);
   problems.push(...values.problems);
   for (const key of ["sections", "files", "live"]) problems.push(...twice(itemsOf(section, key)));

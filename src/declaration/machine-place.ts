@@ -3,7 +3,7 @@ import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
-import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
+import { type Fix, findEntry, type IniSection, keyPlace, type Problem } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
 import { neverHome, usualHome } from "../jail/accounts/home-place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
@@ -44,9 +44,18 @@ export function reportRenamed(
         ),
   );
   if (fault === undefined) return false;
-  const fix: Fix = { kind: "command", text: fault.remedy };
-  report(section, "error", "taken", `${quoted(name)}: ${fault.message}`, fix);
+  const { severity, code, message, fix } = renamedProblem(name, fault);
+  report(section, severity, code, message, fix);
   return true;
+}
+
+/** The problem of a user whose account has another name now. Pure. */
+export function renamedProblem(
+  name: ByteString,
+  { message, remedy }: { readonly message: string; readonly remedy: string },
+): Pick<Problem, "severity" | "code" | "message" | "fix"> {
+  const fix: Fix = { kind: "command", text: remedy };
+  return { severity: "error", code: "taken", message: `${quoted(name)}: ${message}`, fix };
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
@@ -14,6 +14,8 @@ import {
 } from "../config/load.ts";
 import {
   type Fix,
+  findEntry,
+  type IniEntry,
   type IniFile,
   type IniSection,
   type Place,
@@ -22,8 +24,7 @@ import {
 } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
 import { ASIDE, namedFault } from "../config/put-aside.ts";
-import { scanIni } from "../config/scan.ts";
-import { declaredUserKeys, jailKeys } from "../config/schemas/jails.ts";
+import { groupOfSection, scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { Unsafe } from "../config/trusted.ts";
 import { asideFiles, type UnreadFile, unreadFiles } from "../config/unread.ts";
@@ -32,19 +33,28 @@ import { DeclarationError, type FileError } from "./errors.ts";
 import { readJail } from "./jail-section.ts";
 import { DECLARATION_FILE, knownAs } from "./known-file.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { isNameless, meantLine, meantSubject, problemAt, subjectOf } from "./section.ts";
+import { isKey, isNameless, meantLine, meantSubject, problemAt, subjectOf } from "./section.ts";
 import { readUser } from "./user-section.ts";
 
 function unknownSection(section: IniSection): Problem {
-  const message = `there is no section ${quoted(`[${section.name}]`)}: write [jail PATH] or [user NAME], with one blank`;
+  const hint =
+    section.name === "DEFAULT"
+      ? "write its keys into each section that is to have them"
+      : "write [jail PATH] or [user NAME], with one blank";
+  const message = `there is no section ${quoted(`[${section.name}]`)}: ${hint}`;
   return problemAt(section, "unknown-section", message, fixOf(section));
 }
 
-/** Nobody but who wrote it knows a name that is missing: without the section its user or jail would not be declared. */
+/**
+ * Nobody but who wrote it knows a name that is missing, or what such keys are for: without the section what it declares would be
+ * gone. Sections for groups are of another file.
+ */
 function fixOf(section: IniSection): Fix {
   const meant = meantSubject(section);
   if (meant !== undefined) return { kind: "line", text: `[${meant.kind} ${meant.name}]` };
-  return { kind: isNameless(section.name) ? "none" : "disable-section" };
+  const { name, entries } = section;
+  const isEmpty = entries.length === 0 && !isNameless(name);
+  return { kind: isEmpty || groupOfSection(name) !== undefined ? "disable-section" : "none" };
 }
 
 /** Homes and uids that two declared users share. */
@@ -93,11 +103,31 @@ function withoutForeign(problems: readonly Problem[], { sections }: IniFile): Pr
   });
 }
 
-/** A line such as `allow sftp` was meant for a key: as a comment it would mean the opposite. */
-function withMeantLine(problem: Problem, ini: IniFile): Problem {
+/** Whether a section that is there twice declares more than the first one, or something else. */
+function addsKeys({ file, line }: Problem, { sections }: IniFile): boolean {
+  const section = sections.find((one) => one.file === file && one.line === line);
+  const first = sections.find(({ name }) => name === section?.name);
+  const isMore = ({ key, value }: IniEntry) => isKey(key) && findEntry(first, key)?.value !== value;
+  return section?.entries.some(isMore) ?? false;
+}
+
+const keyOf = (line: ByteString) => trim(line.slice(0, Math.max(0, line.indexOf("="))));
+
+/**
+ * A line such as `allow sftp` was meant for a key: as a comment it would mean the opposite. Several words are a comment; one
+ * alone may be the end of a value. A key before all sections is meant for one of them.
+ */
+function withMeantFix(problem: Problem, ini: IniFile): Problem {
+  if (problem.code === "duplicate-section" && addsKeys(problem, ini))
+    return { ...problem, fix: { kind: "none" } };
+  const line = linesOf(ini, problem.file)[problem.line - 1] ?? "";
+  if (problem.code === "no-section" && isKey(keyOf(line))) return { ...problem, fix: { kind: "none" } };
   if (problem.code !== "stray-text" || problem.fix !== undefined) return problem;
-  const text = meantLine(linesOf(ini, problem.file)[problem.line - 1] ?? "", [jailKeys, declaredUserKeys]);
-  return text === undefined ? problem : { ...problem, fix: { kind: "line", text } };
+  const text = meantLine(line);
+  if (text !== undefined) return { ...problem, fix: { kind: "line", text } };
+  const isComment = /[^ \t,][ \t]+[^ \t\r]/.test(line) && !/,[ \t\r]*$/.test(line);
+  const fix: Fix = isComment ? { kind: "strip", expression: `${problem.line}s/^/#/` } : { kind: "none" };
+  return { ...problem, fix };
 }
 
 /**
@@ -105,7 +135,7 @@ function withMeantLine(problem: Problem, ini: IniFile): Problem {
  * scanner included. All of them are errors: with one, nothing may be used. What this machine has does not count. Pure.
  */
 export function declarationIn(ini: IniFile): { declaration: Declaration; problems: Problem[] } {
-  const problems = ini.problems.map((problem) => withMeantLine(problem, ini));
+  const problems = ini.problems.map((problem) => withMeantFix(problem, ini));
   const jails: DeclaredJail[] = [];
   const users: { declared: DeclaredUser; section: IniSection }[] = [];
   for (const section of ini.sections) {

@@ -1,7 +1,7 @@
-import { type ByteString, trim } from "../../ffi/bytes.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { editDistance } from "../cli/suggest.ts";
+import { withSlash } from "../config/confine-values.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { describedBy, type KeyTable } from "../config/keys.ts";
 import {
@@ -13,14 +13,16 @@ import {
   type Problem,
   valuePlace,
 } from "../config/model.ts";
+import { declaredUserKeys, jailKeys, type SectionKind, sectionKind } from "../config/schemas/jails.ts";
 import { commentInValue, keyProblems } from "../config/section-problems.ts";
+import { COMMENT_BEHIND } from "../config/text.ts";
 import { type KeyDescription, type ListItem, listItems } from "../config/values.ts";
 
 const HEADER = /^(jail|user) (?=[^ \t])/;
 
 /** What a section is about, and the place of its path or name. */
 export interface Subject extends Place {
-  readonly kind: "jail" | "user";
+  readonly kind: SectionKind;
   /** The path or the name, without quotes around it. */
   readonly name: ByteString;
   /** There are some, which is an error. */
@@ -49,31 +51,27 @@ export function subjectOf({ name, file, line, column }: IniSection): Subject | u
   };
 }
 
-const KINDS = ["jail", "user"] as const;
-
-/** The kind of section that a word was probably meant for, such as `Jail`, `users` and `usr`. */
-function kindOf(word: ByteString): Subject["kind"] | undefined {
-  const bare = trim(word.toLowerCase()).replace(/s$/, "");
-  return KINDS.find((kind) => editDistance(bare, kind) <= 1);
-}
-
 /** Whether the name of a section is that of a kind alone, so that the path or name is missing. Pure. */
 export const isNameless = (name: ByteString): boolean =>
-  /^[ \t]*[a-z]+[ \t]*$/i.test(name) && kindOf(name) !== undefined;
+  /^[ \t]*[a-z]+[ \t]*$/i.test(name) && sectionKind(name) !== undefined;
 
 /** What a section of another name was probably meant for; undefined if it is not known. Pure. */
 export function meantSubject({
-  name,
+  name: written,
   entries,
 }: Pick<IniSection, "name" | "entries">): Pick<Subject, "kind" | "name"> | undefined {
+  // The brackets may be there twice.
+  const name = /^\[+(.*?)\]+$/.exec(written)?.[1] ?? written;
   const [, word = "", subject] =
-    /^[ \t]*([a-z]+)(?:[ \t]*[ \t:=][ \t]*|(?=\/))([^ \t].*?)[ \t]*$/i.exec(name) ?? [];
-  const kind = kindOf(word);
+    /^[ \t]*([^ \t:=/]+)(?:[ \t]*[ \t:=][ \t]*|(?=\/))([^ \t].*?)[ \t]*$/.exec(name) ??
+    /^((?:jail|user)s?)[(){}[\]<>,"'](.+)$/i.exec(name) ??
+    [];
+  const kind = sectionKind(word);
   if (kind !== undefined && subject !== undefined) return { kind, name: subject };
   if (name.startsWith("/")) return { kind: "jail", name };
-  // [group NAME] is none.
-  const isUser =
-    entries.some(({ key }) => key === "jail") && /^[ \t]*[^ \t]+[ \t]*$/.test(name) && !isNameless(name);
+  // [group NAME] is none, and [DEFAULT] is for all of them.
+  const isOne = /^[ \t]*[^ \t]+[ \t]*$/.test(name) && !isNameless(name) && name !== "DEFAULT";
+  const isUser = isOne && entries.some(({ key }) => key === "jail");
   return isUser ? { kind: "user", name } : undefined;
 }
 
@@ -147,7 +145,8 @@ export function tableProblems(
     if (!isOther) return true;
     const [here, there] = kind === "jail" ? ["[jail]", "[user]"] : ["[user]", "[jail]"];
     const message = `there is no key ${quoted(entry.key)} in a section ${here}; ${there} has one`;
-    problems.push(problemAt(entry, "unknown-key", message, { kind: "disable" }));
+    // It may be meant for a section whose header is missing.
+    problems.push(problemAt(entry, "unknown-key", message, { kind: "none" }));
     return false;
   });
   problems.push(...keyProblems({ ...section, entries: own }, table, "plain"));
@@ -164,6 +163,18 @@ export function quotesProblem(subject: Subject, code: FindingCode, name = subjec
   return problemAt(subject, code, `there is no quoting: write ${display(header)}`, {
     ...{ kind: "line", text: header },
   });
+}
+
+/** The problem of a header with a comment before its ']'; undefined if there is none. */
+export function commentInHeader(subject: Subject): Problem | undefined {
+  const { kind, name } = subject;
+  const at = name.search(COMMENT_BEHIND);
+  if (at < 0) return undefined;
+  const what = kind === "jail" ? "path" : "name";
+  const message = `a comment needs a line of its own; here it is part of the ${what} ${quoted(name)}`;
+  const comment = name.slice(at).replace(/^[ \t]*(?:[#;]|\/\/)/, "#");
+  const text = `[${kind} ${withoutLastBlanks(name.slice(0, at))}]\n${comment}`;
+  return problemAt(subject, "comment-in-value", message, { kind: "line", text });
 }
 
 /** The items of a list; none for a missing key. */
@@ -185,6 +196,10 @@ export function twice(items: readonly ListItem[]): Problem[] {
   });
 }
 
+/** The plain path that was meant by one that is not; undefined if nobody else knows it. Pure. */
+export const meantPath = (path: ByteString): ByteString | undefined =>
+  path.startsWith("/") ? normalPath(path) : withSlash(path);
+
 /** Why a path is not the plain form of an absolute one, as the end of a sentence; undefined if it is. Pure. */
 export function plainFault(path: ByteString): string | undefined {
   if (!path.startsWith("/")) return "is not an absolute path";
@@ -194,7 +209,7 @@ export function plainFault(path: ByteString): string | undefined {
 
 /** The problem of a value that is no plain path, or that a comment follows; undefined if there is none. */
 export function pathProblem(entry: IniEntry): Problem | undefined {
-  if (/[ \t\n][#;]/.test(entry.value)) return commentInValue(entry);
+  if (COMMENT_BEHIND.test(entry.value)) return commentInValue(entry);
   const bare = withoutQuotes(entry.value);
   if (bare?.startsWith("/")) {
     const message = `${quoted(entry.key)}: there is no quoting: write ${display(bare)}`;
@@ -202,9 +217,10 @@ export function pathProblem(entry: IniEntry): Problem | undefined {
   }
   const fault = plainFault(entry.value);
   if (fault === undefined || entry.value.includes("\n")) return undefined;
-  const fix: Fix = entry.value.startsWith("/")
-    ? { kind: "value", text: normalPath(entry.value) }
-    : { kind: "none" };
+  // The name of a shell that is in /bin everywhere.
+  const isShell = entry.key === "shell" && /^(?:ba|da|k|z)?sh$/.test(entry.value);
+  const meant = isShell ? `/bin/${entry.value}` : meantPath(entry.value);
+  const fix: Fix = meant === undefined ? { kind: "none" } : { kind: "value", text: meant };
   return problemAt(
     valuePlace(entry),
     "bad-path",
@@ -213,20 +229,22 @@ export function pathProblem(entry: IniEntry): Problem | undefined {
   );
 }
 
-/** The problem of an item of a list of paths that is no plain one; of one that `stays` nobody else knows what was meant. */
-export function pathItemProblem(item: ListItem, stays = false): Problem[] {
+/** The problem of an item of a list of paths that is no plain one. */
+export function pathItemProblem(item: ListItem): Problem[] {
   const { value } = item;
   const fault = plainFault(value);
   if (fault === undefined || value.includes("\n")) return [];
-  const plain = value.startsWith("/") ? normalPath(value) : undefined;
-  const fix: Fix =
-    plain === undefined && stays ? { kind: "none" } : { kind: "item", old: value, with: plain };
+  const meant = meantPath(value);
+  const fix: Fix = meant === undefined ? { kind: "none" } : { kind: "item", old: value, with: meant };
   return [problemAt(item, "bad-path", `${quoted(value)} ${fault}`, fix)];
 }
 
+/** Whether a section [jail PATH] or [user NAME] may have a key. Pure. */
+export const isKey = (key: ByteString): boolean =>
+  [jailKeys, declaredUserKeys].some((table) => typeof describedBy(table, key) === "object");
+
 /** The line that one without '=' was probably meant for, if its first word is a key; undefined if that is not known. Pure. */
-export function meantLine(text: ByteString, tables: readonly KeyTable[]): ByteString | undefined {
+export function meantLine(text: ByteString): ByteString | undefined {
   const [, key = "", value] = /^[ \t]*([\w-]+)[ \t]+([^ \t\r=].*?)[ \t\r]*$/.exec(text) ?? [];
-  const isKey = value !== undefined && tables.some((table) => typeof describedBy(table, key) === "object");
-  return isKey ? `${key} = ${value}` : undefined;
+  return value !== undefined && isKey(key) ? `${key} = ${value}` : undefined;
 }

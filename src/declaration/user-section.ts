@@ -13,6 +13,7 @@ import {
 import { confineKeys, confineProblem } from "../config/schemas/confine.ts";
 import { declaredUserKeys, jailKeys, policyKeys, userKeys } from "../config/schemas/jails.ts";
 import { commentInValue } from "../config/section-problems.ts";
+import { COMMENT_BEHIND } from "../config/text.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
 import { readCommands } from "../limited-shell/command-pattern.ts";
 import { nameFault } from "../system/account-name.ts";
@@ -24,6 +25,7 @@ import { fieldFault, uidIn } from "../users/new-account.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { DeclaredUser } from "./model.ts";
 import {
+  commentInHeader,
   itemsOf,
   pathItemProblem,
   pathProblem,
@@ -76,9 +78,10 @@ function readKeyLines(entry: IniEntry): { keys: KeyLine[]; problems: Problem[] }
       const message = `'authorized_keys', line ${place.line}: another key is in this line: write each in a line of its own, indented`;
       problems.push(problemAt(place, "bad-key", message, { kind: "none" }));
     } else if (keys.has(found.key)) {
-      problems.push(
-        problemAt(place, "bad-key", "'authorized_keys': this key is here twice", { kind: "none" }),
-      );
+      // With other options nobody else knows which ones are meant.
+      const isSame = keys.get(found.key)?.options === found.options;
+      const fix: Fix = isSame ? { kind: "strip", expression: `${place.line}s/^/#/` } : { kind: "none" };
+      problems.push(problemAt(place, "bad-key", "'authorized_keys': this key is here twice", fix));
     } else keys.set(found.key, found);
   }
   return { keys: [...keys.values()], problems };
@@ -89,8 +92,10 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
   const { name } = subject;
   const bare = withoutLastBlanks(name);
   const problems: Problem[] = [];
+  const commented = commentInHeader(subject);
   const bad = nameFault(name) ?? (name === "DEFAULT" ? "it is no name of a user" : undefined);
   if (subject.inQuotes) problems.push(quotesProblem(subject, "bad-account"));
+  else if (commented !== undefined) problems.push(commented);
   else if (bare !== name)
     problems.push(
       problemAt(subject, "bad-account", `the name of the user, ${quoted(name)}, ends with a blank`, {
@@ -120,7 +125,7 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
     withoutQuotes(text) === undefined ? undefined : "there is no quoting: write it without quotes";
   check("comment", (comment) => fieldFault("comment", comment) ?? quotesFault(comment));
   const uidEntry = findEntry(section, "uid");
-  if (uidEntry !== undefined && /[\t-\r ][#;]/.test(uidEntry.value)) problems.push(commentInValue(uidEntry));
+  if (uidEntry !== undefined && COMMENT_BEHIND.test(uidEntry.value)) problems.push(commentInValue(uidEntry));
   check("uid", (text) => {
     const uid = uidIn(text);
     return uid === undefined ? `${quoted(text)} is not a uid` : uidFault(uid);
@@ -141,7 +146,7 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
 /** The problem of a home that is written as the machine sees it, with the path of the jail. */
 function outerHome(section: IniSection, home: IniEntry | undefined): Problem | undefined {
   const jail = normalPath(findEntry(section, "jail")?.value ?? "");
-  if (home === undefined || !home.value.startsWith("/") || /[ \t\n][#;]/.test(home.value) || jail === "/")
+  if (home === undefined || !home.value.startsWith("/") || COMMENT_BEHIND.test(home.value) || jail === "/")
     return undefined;
   const plain = normalPath(home.value);
   if (!plain.startsWith(`${jail}/`)) return undefined;
@@ -205,7 +210,7 @@ function policyProblems(section: IniSection): Problem[] {
     ...problems,
     ...patterns,
     ...(contradiction === undefined ? [] : [contradiction]),
-    ...paths.flatMap((item) => pathItemProblem(item, true)),
+    ...paths.flatMap((item) => pathItemProblem(item)),
   ];
 }
 

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt, SystemError } from "../../ffi/error.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { isMissing, statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
@@ -66,6 +66,10 @@ export class ConfigCheck {
   }
 
   #ofHost(): void {
+    if (isMissing(CONFIG_DIRECTORY))
+      this.failures.push(
+        `${CONFIG_DIRECTORY} is missing, with all settings: restore it, or install jailkit again`,
+      );
     for (const kind of CONFIG_KINDS) this.#file(`${CONFIG_DIRECTORY}/${kind.name}.ini`, kind, false);
   }
 

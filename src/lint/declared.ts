@@ -1,10 +1,19 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import { operands } from "../cli/shell-word.ts";
 import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
 import { adviceInstead } from "../declaration/bring.ts";
+import { renamedFault } from "../declaration/compare/look-user.ts";
+import { isUsual } from "../declaration/known-file.ts";
+import { renamedProblem } from "../declaration/machine-place.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
+import { readOnce } from "../declaration/once.ts";
+import type { OnceUser } from "../declaration/once-shape.ts";
 import { type Declared, declaredHere } from "../declaration/read.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { openJailRoot } from "../jail/fs/walk.ts";
+import { hostAccounts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { jailOf } from "./world.ts";
@@ -26,6 +35,7 @@ interface Found {
  * and would write there again what somebody has changed.
  */
 export class DeclaredSections {
+  #once: readonly OnceUser[] | undefined;
   #read: { readonly declared: Declared | undefined } | undefined;
 
   /** The same problem in the declaration, with a fix for that, if its line comes from there. */
@@ -37,6 +47,8 @@ export class DeclaredSections {
     );
     const absent = section && problem.code === "unknown-user" && this.#absent(section.name, ini.file);
     if (absent) return { problem: lacking(problem, absent.user, ini.file), ini: absent.declared };
+    const once = section && problem.code === "unknown-user" && this.#formerly(section.name, ini.file);
+    if (once) return { problem: leftOver(problem, once), ini };
     const found = section && this.#userOf(section.name, ini.file);
     if (section === undefined || found === undefined) return { problem: this.#brought(problem), ini };
     const { user, declared } = found;
@@ -82,6 +94,13 @@ export class DeclaredSections {
     return found !== undefined && jail === found.user.jail && comesBack(found.user) ? found : undefined;
   }
 
+  /** A user of a name that was declared once, and is not any more. */
+  #formerly(name: ByteString, file: ByteString): OnceUser | undefined {
+    if (this.#declared()?.users.has(name) !== false) return undefined;
+    this.#once ??= answered(() => readOnce().users) ?? [];
+    return this.#once.find((user) => user.name === name && (jailOf(file) ?? user.jail) === user.jail);
+  }
+
   /** The user whose section it is, if rights are declared that are in this file. */
   #userOf(name: ByteString, file: ByteString): Found | undefined {
     const found = this.#named(name);
@@ -95,8 +114,25 @@ export class DeclaredSections {
 const comesBack = ({ name, directory }: DeclaredUser): boolean =>
   !directory || answered(() => hostUser(name)) !== undefined;
 
-/** The declaration is right: it is the machine that lacks the user. */
-function lacking(problem: Problem, { name, place }: DeclaredUser, of: ByteString): Problem {
+/** What is left of a user: another one who was meant by a name like this would get rights that nobody declares. */
+function leftOver(problem: Problem, { name, file }: OnceUser): Problem {
+  const message = `the user ${quoted(name)}, who has no account, is no longer declared, and the section is left`;
+  const text = `jailkit apply --prune${isUsual(file) ? "" : ` ${operands(file)}`}`;
+  return { ...problem, message, fix: { kind: "command", text }, severity: "warning" };
+}
+
+/** The declaration is right: it is the machine that lacks the user, unless somebody has given the account another name. */
+function lacking(problem: Problem, user: DeclaredUser, of: ByteString): Problem {
+  const { name, place } = user;
+  const renamed = answered(() => {
+    using root = openJailRoot(user.jail);
+    return renamedFault(user, readJailAccounts(root), hostAccounts().userByUid);
+  });
+  const section = place.section;
+  if (renamed !== undefined && section !== undefined) {
+    const { file, line, column } = section;
+    return { ...problem, file, line, column, ...renamedProblem(name, renamed) };
+  }
   const { file, line, column } = place;
   const message = `the user ${quoted(name)} is declared, and ${quoted(`${jailOf(of) ?? ""}/etc/passwd`)} lacks the account`;
   const fix: Fix = { kind: "command", text: "jailkit apply" };

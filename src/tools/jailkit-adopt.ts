@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import type { CheckProblem } from "../check/rules.ts";
-import { display, jsonText, quoted } from "../cli/display.ts";
+import { counted, display, jsonText, quoted } from "../cli/display.ts";
 import { problemFrom, UsageError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
@@ -96,7 +96,7 @@ function lineOf({ jail, adoption }: AdoptedJail): string {
   const parts = [
     `${entries.length} objects are explained`,
     ...(names.length === 0 ? [] : [`by ${names.join(", ")}`]),
-    ...(files.length === 0 ? [] : [`${files.length} files`]),
+    ...(files.length === 0 ? [] : [counted(files.length, "file")]),
     ...(unexplained.length === 0 ? [] : [`${unexplained.length} are not explained`]),
   ];
   return `${display(jail)}: ${parts.join(", ")}`;
@@ -141,8 +141,10 @@ function adoptedAll(options: AllOptions, operands: readonly ByteString[]): ToolO
       exitStatus,
     }),
     print() {
-      const what = dryRun ? "would get a record (dry run: nothing was recorded)" : "have a record now";
-      printLine(`${done.length} jails ${what}`);
+      const what = dryRun
+        ? "would get a record (dry run: nothing was recorded)"
+        : `${done.length === 1 ? "has" : "have"} a record now`;
+      printLine(`${counted(done.length, "jail")} ${what}`);
       for (const { problems } of done) for (const { message } of problems) printError(`${NAME}: ${message}`);
       for (const { message } of problems) printError(`${NAME}: ${message}`);
     },

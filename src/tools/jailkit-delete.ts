@@ -3,7 +3,7 @@ import { attempt } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
-import { display, jsonText } from "../cli/display.ts";
+import { counted, display, jsonText } from "../cli/display.ts";
 import { JailkitError, problemFrom, UsageError } from "../cli/error.ts";
 import { ask } from "../cli/input.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
@@ -26,7 +26,7 @@ function summary({ jail, seen, users, owners, mounts, files, bytes, userBytes }:
   const shown = display(jail);
   if (seen === undefined) return [`${shown} is missing: only its records are deleted.`];
   const mib = (number: number) => `${(number / (1 << 20)).toFixed(1)} MiB`;
-  const lines = [`${shown}: ${files} files, ${mib(bytes)}`];
+  const lines = [`${shown}: ${counted(files, "file")}, ${mib(bytes)}`];
   if (userBytes > 0) lines.push(`${mib(userBytes)} of that belong to users.`);
   for (const { name, fromService } of users) {
     const what = fromService

@@ -3,7 +3,7 @@ import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { fstat, openAt, readAllFd, withFd } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
-import { display, jsonText } from "../cli/display.ts";
+import { countedObjects, display, jsonText } from "../cli/display.ts";
 import { JailkitError, problemFrom, UsageError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
@@ -52,7 +52,7 @@ function describe(plan: ImportPlan): void {
     printLine(`would add what ${tool} was asked for: ${[...sections, ...operands].map(display).join(" ")}`);
   for (const path of contents.live?.directories ?? [])
     printLine(`would show ${display(path)} of this machine in it, read-only`);
-  printLine(`would create ${contents.entries.length} files, directories, links and devices`);
+  printLine(`would create ${countedObjects(contents.entries.length)}`);
   if (transfer.logSocket !== undefined || contents.needLogsocket)
     printLine(`would add the log socket ${display(jail)}/dev/log`);
   if (transfer.proc || contents.needProc) printLine(`would have proc mounted on ${display(jail)}/proc`);

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { display, quoted } from "../cli/display.ts";
+import { countedObjects, display, quoted } from "../cli/display.ts";
 import { JailkitError, problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { reportedProblem } from "../cli/report.ts";
@@ -258,7 +258,7 @@ class Import {
   private addReport({ changes, warnings, problems }: UpdatedJailReport): void {
     const count = changes.filter(({ done }) => done).length;
     this.outcome.created += count;
-    if (count > 0) this.done(`created ${count} files, directories, links and devices`);
+    if (count > 0) this.done(`created ${countedObjects(count)}`);
     this.outcome.warnings.push(...warnings);
     // As of jk_init in a container, which may not mount proc.
     this.outcome.warnings.push(...problems.filter(isPassedOver).map(({ message }) => message));

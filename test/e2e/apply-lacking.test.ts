@@ -98,3 +98,13 @@ test("a section that goes with --prune takes the program of a user who may run i
   );
   expect([lacking("--check", "--prune"), lacking("--prune"), lacking("--check")]).toEqual([[], [], []]);
 });
+
+test("the plan of a jail whose record was lost says that, and not that its files are not there", () => {
+  m.write(FILE, "[jail /srv/lost]\nsections = uidbasics\n");
+  m.must(["jailkit", "apply"]);
+  m.must(["mv", "/var/lib/jailkit/jails", "/var/lib/jailkit/jails.lost"]);
+  const { stdout } = m.run(["jailkit", "apply", "--check"]);
+  m.remove("/var/lib/jailkit/jails");
+  m.must(["mv", "/var/lib/jailkit/jails.lost", "/var/lib/jailkit/jails"]);
+  expect(stdout).toContain("sections uidbasics (the jail has files, and no record of them)");
+});

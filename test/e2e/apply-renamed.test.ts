@@ -31,7 +31,7 @@ beforeAll(async () => {
   m = await openApplyMachine();
 });
 beforeEach(() => {
-  for (const name of ["anna", "nora", "dora"]) m.run(["userdel", name]);
+  for (const name of ["anna", "nora", "dora", "annika"]) m.run(["userdel", name]);
   declare("");
   m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
   m.remove(`${J}/home`);
@@ -264,6 +264,32 @@ test("config check and status say of an account with another name what apply say
   typeRemedy(m, `${found()[0]?.remedy}`);
   expect([found(), linesOf(m).status]).toEqual([[], 0]);
 });
+
+test.each([
+  ["in jk_chrootsh.d", "shell = /bin/bash\nlimits = nofile 256\n"],
+  ["in the jail's jk_lsh.ini", "allow = sftp\n"],
+])(
+  "the section of the former name %s is told with what takes it away, and gives nobody else its rights",
+  (_where, keys) => {
+    const written = (name: string) => `[user ${name}]\njail = ${J}\n${keys}`;
+    const all = () =>
+      reportOf(REPORT_SCHEMAS["jailkit config"], m.run(["jailkit", "config", "check", "--json"]).stdout)
+        .findings;
+    declare(written("anna"));
+    m.must(["jailkit", "apply", "--prune"]);
+    m.must(["usermod", "-l", "annika", "anna"]);
+    const renamed = all();
+    expect(renamed).toMatchObject([{ file: FILE, line: 3, code: "taken" }]);
+    typeRemedy(m, `${renamed[0]?.remedy}`);
+    m.must(["jailkit", "apply"]);
+    const left = all();
+    expect(left).toMatchObject([
+      { severity: "warning", code: "unknown-user", remedy: "jailkit apply --prune" },
+    ]);
+    typeRemedy(m, `${left[0]?.remedy}`);
+    expect(all()).toEqual([]);
+  },
+);
 
 test("if the name is changed in the file alone, apply and config check name the command that keeps the account", () => {
   const { uid } = m.ids("anna");

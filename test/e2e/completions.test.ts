@@ -60,6 +60,8 @@ beforeAll(async () => {
   );
   machine.write("/etc/jailkit/jk_init.d/own.ini", section("own"));
   machine.write("/tmp/other.ini", section("other"));
+  machine.mkdir("/etc/jailkit/jails.d");
+  machine.write("/etc/jailkit/jails.d/own.ini", "[jail /data/declared]\n[user eve]\njail = /data/declared\n");
 });
 
 afterAll(() => machine.close());
@@ -136,6 +138,7 @@ const cases: readonly (readonly [line: readonly string[], offered: readonly stri
   [["jk_init", "/srv/jail", "sf"], ["sftp"]],
   [["jk_init", "-f", "/srv/jail", "git", "sf"], ["sftp"]],
   [["jk_init", "/srv/jail."], []],
+  [["jk_init", "-j", "/data/"], ["/data/declared"]],
   [["jk_init", "-c", "/tmp/other.ini", "-j", "/x", ""], ["other"]],
   [["jk_init", "-c", "/tmp/none.ini", "-j", "/x", ""], []],
   [
@@ -226,4 +229,13 @@ describe.each(["bash", "zsh"])("typed to %s on a terminal", (shell) => {
   ])("%s and a tab", (start, name) => {
     expect(typed(`jk_init -j /srv/jail ${start}`)).toBe(`<-j></srv/jail><${name}>`);
   });
+});
+
+test("bash offers a jail that is a directory once", () => {
+  const words = ["bash", "--norc", "--noprofile", "/tmp/bash.sh", "jk_init", "-j", "/srv/jail"];
+  const offered = machine
+    .run(words, { cwd: WORK, env })
+    .stdout.split("\n")
+    .filter((line) => line !== "");
+  expect(offered.sort()).toEqual([...JAILS, "/srv/jailless"]);
 });

@@ -40,7 +40,7 @@ test("two wrong items of one line have one remedy, and words without a comma are
   );
   const { findings } = reportOf(configReportSchema, check("--json").stdout);
   expect(findings.map(({ line, code, remedy }) => [line, code, remedy])).toEqual([
-    [1, "bad-header", `write in line 1 of ${FILE}:\n[jail /srv/new]`],
+    [1, "bad-header", `write in line 1 of ${FILE}:\n[jail /srv/new]\n# mine`],
     [5, "bad-value", `write in line 5 of ${FILE}:\nallow = rsync, sftp`],
   ]);
   expect(findings[1]?.message).toContain(
@@ -68,11 +68,7 @@ test("what follows a section without a name does not become that of the user bef
   m.write(FILE, "[user bert]\njail = /srv/one\nshell = /bin/bash\n[]\ngroups = jailed\n");
   const { stdout } = check("--json");
   const { findings } = reportOf(configReportSchema, stdout);
-  expect(findings.map(({ code, remedy }) => [code, remedy])).toEqual([
-    ["bad-header", `sed -i '4,5s/^/#/' ${FILE}`],
-  ]);
-  m.must(["sh", "-c", findings[0]?.remedy ?? "false"]);
-  expect([check().stdout, m.read(FILE)]).toEqual(["", expect.stringContaining("#[]\n#groups = jailed\n")]);
+  expect(findings.map(({ line, code, remedy }) => [line, code, remedy])).toEqual([[4, "bad-header", null]]);
 });
 
 test("a declaration with each kind of section has no findings", () => {
@@ -262,7 +258,7 @@ test("of a user who is declared twice, only that is told: no command takes a wor
     reportOf(configReportSchema, check("--json", ...words).stdout).findings.map(
       ({ file, line, code, remedy }) => [file, line, code, remedy],
     );
-  expect(told()).toEqual([[b, 3, "duplicate-section", `sed -i '3,5s/^/#/' ${b}`]]);
+  expect(told()).toEqual([[b, 3, "duplicate-section", null]]);
   for (const [file, line] of [
     [a, 3],
     [b, 3],

@@ -171,7 +171,7 @@ test("sections of jk_chrootsh.ini for many users are told once, and that of a li
   const common = `[DEFAULT] of ${file}, which limits sessions; it stays as it is, and another machine does not get it`;
   expect(stderr.split("\n").filter((line) => line.includes(file))).toEqual([
     `jailkit export: warning: user 'member': left out: [member] of ${file}, which limits its sessions; it stays as it is`,
-    `jailkit export: warning: user 'good' and 1 more users: left out: ${common}`,
+    `jailkit export: warning: user 'good' and 1 more user: left out: ${common}`,
   ]);
   expect(all).toContain(`# [DEFAULT] of ${file} limits its sessions; it stays as it is\n[user good]\n`);
   m.remove(file);

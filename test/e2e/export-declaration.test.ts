@@ -130,7 +130,7 @@ groups = audio
       "jailkit export: warning: user 'carl': left out: its expiry date, 2031-02-03",
       "jailkit export: warning: user 'dora': left out: [dora] of /etc/jailkit/jk_chrootsh.d/x.ini, which has 'env_only' too; it stays as it is",
       "jailkit export: warning: user 'frida': left out: [frida] of /srv/a/etc/jailkit/jk_lsh.ini, which has 'log_format' too; it stays as it is",
-      "jailkit export: warning: user 'frida' and 1 more users: left out: [member audio] of /etc/jailkit/jk_chrootsh.d/x.ini, which limits sessions; it stays as it is, and another machine does not get it",
+      "jailkit export: warning: user 'frida' and 1 more user: left out: [member audio] of /etc/jailkit/jk_chrootsh.d/x.ini, which limits sessions; it stays as it is, and another machine does not get it",
       "",
     ],
   ]);
@@ -372,17 +372,26 @@ describe("users", () => {
     }
     const own = declare(...jails);
     expect(own.stderr).toBe(
-      "jailkit export: warning: user 'hans' and 1 more users: left out: the primary group, which has the name of the user; an account that 'jailkit apply' creates gets 'users'\n",
+      "jailkit export: warning: user 'hans' and 1 more user: left out: the primary group, which has the name of the user; an account that 'jailkit apply' creates gets 'users'\n",
     );
     expect(own.text).toContain("# left out: its primary group, 'ivo'\n[user ivo]");
     for (const name of ["hans", "ivo"]) giveGroup(`/srv/${name}`, name, "users");
     m.must(["sed", "-i", "s#:/usr/bin/sh$#:/usr/sbin/jk_lsh#", `${jails[0]}/etc/passwd`]);
-    m.write(
-      `${jails[0]}/etc/jailkit/jk_lsh.ini`,
-      "\n[hans]\nexecutables = /usr/bin/env\npaths = /usr/lib/\n",
-    );
+    const allow = (paths: string) =>
+      m.write(
+        `${jails[0]}/etc/jailkit/jk_lsh.ini`,
+        `\n[hans]\nexecutables = /usr/bin/env\npaths= ${paths}\n`,
+      );
+    // A slash at the end means nothing for a login.
+    allow("/usr/bin/, /usr/lib/");
+    const plain = declare(jails[0] ?? "");
+    expect([plain.text, plain.stderr]).toEqual([
+      expect.stringContaining("\npaths = /usr/bin, /usr/lib\n"),
+      expect.not.stringContaining("what it may do"),
+    ]);
+    allow("/usr/../usr/lib");
     expect(declare(jails[0] ?? "").stderr).toContain(
-      `left out: user 'hans': what it may do: '/usr/lib/' is not a plain path: write '/usr/lib' (${jails[0]}/etc/jailkit/jk_lsh.ini:4)`,
+      `left out: user 'hans': what it may do: '/usr/../usr/lib' is not a plain path: write '/usr/lib' (${jails[0]}/etc/jailkit/jk_lsh.ini:4)`,
     );
     m.must(["sed", "-i", "s#:/usr/sbin/jk_lsh$#:/usr/bin/sh#", `${jails[0]}/etc/passwd`]);
     m.remove(`${jails[0]}/etc/jailkit/jk_lsh.ini`);

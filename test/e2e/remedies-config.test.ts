@@ -226,7 +226,7 @@ const FAULTS: readonly Fault[] = [
   fault(
     "bad-path",
     "jails",
-    "[jail /srv/one]\nfiles = /usr/bin/ls, bin/x, /usr/bin/../bin/id\nlive = /usr, /home\n",
+    "[jail /srv/one]\nfiles = /usr/bin/ls, bin/x, /usr/bin/../bin/id\nlive = /usr/, opt\n",
   ),
   declared("comment-in-value", "groups = users # of all"),
   declared("contradiction", "directory = yes"),
@@ -263,7 +263,7 @@ const FAULTS: readonly Fault[] = [
     "jails",
     "[jail /srv/new]\nsections = uidbasics\n[user u]\njail = /srv/nwe\nshell = /bin/sh\n",
   ),
-  fault("unknown-key", "jails", "[jail /srv/one]\nsectons = basicshell\nshell = /bin/sh\n"),
+  fault("unknown-key", "jails", "[jail /srv/one]\nsectons = basicshell\nshel = /bin/sh\n"),
   fault("unknown-section", "jails", "[jail  /srv/one]\n[USER u]\njail = /srv/one\nshell = /bin/sh\n[x]\n"),
   fault("unknown-section", "jails", "[jail /srv/one]\nsections = basicshel, nosuchthing\n"),
   fault("unknown-section", "jails", "[group devs]\njail = /srv/one\nshell = /bin/sh\n[jail /srv/one]\n"),

@@ -47,6 +47,15 @@ function recordOf(jail: string): string {
 }
 
 describe("a machine without jails", () => {
+  test("and without /etc/jailkit is told so, by config check, too", () => {
+    m.must(["mv", "/etc/jailkit", "/etc/jailkit.away"]);
+    const [status, check] = [report(), m.run(["jailkit", "config", "check"])];
+    m.must(["mv", "/etc/jailkit.away", "/etc/jailkit"]);
+    const message = expect.stringContaining("/etc/jailkit is missing, with all settings");
+    expect(status.findings).toMatchObject([{ kind: "config", message, command: "jailkit config check" }]);
+    expect([check.status, check.stderr]).toEqual([2, message]);
+  });
+
   test("needs nothing", () => {
     const { status, stdout, stderr } = page();
     expect([status, stderr]).toEqual([0, ""]);

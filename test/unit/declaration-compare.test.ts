@@ -23,6 +23,7 @@ const THERE: JailState = {
     logSocket: false,
     proc: false,
     someProc: false,
+    unrecorded: false,
     without: new Set<string>(),
     recordOf: () => undefined,
   },

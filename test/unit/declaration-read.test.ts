@@ -599,7 +599,7 @@ describe("files", () => {
     expect(allErrors(first, `${folder}/none.ini`, second, folderInPlace, last)).toEqual([
       ["z.ini", 1, "config-invalid", "no-section", `sed -i '1s/^/#/' ${first}`],
       ["none.ini", undefined, "config-unreadable", undefined, ""],
-      ["b.ini", 2, "config-invalid", "bad-value", `sed -i '2s/^/#/' ${second}`],
+      ["b.ini", 2, "config-invalid", "bad-value", ""],
       ["b.ini", 3, "config-invalid", "bad-path", ""],
       [
         ...["c.ini", undefined, "config-unreadable", "not-a-file"],
@@ -689,7 +689,6 @@ describe("a remedy of a line says what was meant", () => {
     ["[Jail = /srv/a]\nproc = 1\n", "[jail /srv/a]"],
     ["[/srv/a]\nproc = 1\n", "[jail /srv/a]"],
     ["[jail/srv/a]\nproc = 1\n", "[jail /srv/a]"],
-    ["[jailer]\nproc = 1\n", undefined],
     ["[usr anna]\njail = /srv/a\nshell = /bin/sh\n", "[user anna]"],
     ["[jial /srv/a]\nproc = 1\n", "[jail /srv/a]"],
     ["[user anna ]\njail = /srv/a\nshell = /bin/sh\n", "[user anna]"],
@@ -703,8 +702,7 @@ describe("a remedy of a line says what was meant", () => {
     const ini = scanIni(toBytes(text), "f", "plain");
     const [first] = declarationIn(ini).problems;
     const fix = first === undefined ? undefined : fixText(first, ini);
-    if (expected === undefined) expect(fix).toStartWith("sed -i ");
-    else expect(fix?.split("\n").at(-1)).toBe(expected);
+    expect(fix?.split("\n").at(-1)).toBe(expected);
   });
 });
 
@@ -747,7 +745,7 @@ test("a long line is not written again for each of its problems", () => {
     const ini = scanIni(toBytes(`[jail /srv/a]\nfiles = ${"a/b, ".repeat(count)}c\n`), "f", "plain");
     return declarationIn(ini).problems.map((one) => fixText(one, ini));
   };
-  expect(remedies(1)).toEqual(["write in line 2 of f:\nfiles = c"]);
+  expect(remedies(1)).toEqual(["write in line 2 of f:\nfiles = /a/b, c"]);
   expect(new Set(remedies(5000))).toEqual(new Set([undefined]));
 });
 

@@ -1,4 +1,7 @@
+import { type ByteString, trim } from "../../../ffi/bytes.ts";
+import { editDistance } from "../../cli/suggest.ts";
 import type { KeyTable } from "../keys.ts";
+import { LIMITS } from "../model.ts";
 import { listKey } from "../values.ts";
 import { lshKeys } from "./lsh.ts";
 
@@ -60,3 +63,41 @@ export const declaredUserKeys = { ...userKeys, ...policyKeys } as const satisfie
 
 /** The keys that no other file has. */
 export const jailsKeys = { ...jailKeys, ...userKeys } as const satisfies KeyTable;
+
+const SECTION_KINDS = ["jail", "user"] as const;
+
+/** The kinds of sections of jails.ini: [jail PATH] and [user NAME]. */
+export type SectionKind = (typeof SECTION_KINDS)[number];
+
+/** The kind that a word was probably meant for, such as `Jail`, `users` and `usr`. Pure. */
+export function sectionKind(word: ByteString): SectionKind | undefined {
+  const bare = trim(word.toLowerCase()).replace(/s$/, "");
+  return SECTION_KINDS.find((kind) => editDistance(bare, kind) <= 1);
+}
+
+/** A line that was probably meant for a header, although no section begins with it. */
+export interface MeantHeader {
+  readonly kind: SectionKind;
+  /** The whole name of the section. */
+  readonly name: ByteString;
+  /** It has a bracket, or another sign, at an end. */
+  readonly marked: boolean;
+  /** The comment behind it, or nothing. */
+  readonly rest: ByteString;
+}
+
+/** What a line such as `user anna]` or `user anna` was probably meant to begin; undefined for any other. Pure. */
+export function meantHeader(line: ByteString): MeantHeader | undefined {
+  // A name has a limit, and a pattern takes long for such a line.
+  if (line.length > 2 * LIMITS.nameBytes || line.includes("=")) return undefined;
+  const [, before = "", word = "", text = ""] =
+    /^([^\w#;/]*)([a-z]+)(?:[\t-\r :]+|(?=\/))([^\t-\r ].*)$/i.exec(line) ?? [];
+  const [about = "", rest = ""] = text.split(/[\t-\r ]+(?=[#;])(.*)/);
+  const subject = about.replace(/[\t-\r [\](){}<>"']+$/, "");
+  const marked = trim(before) !== "" || trim(about.slice(subject.length)) !== "";
+  const kind = marked || /^(?:jail|user)s?$/i.test(word) ? sectionKind(word) : undefined;
+  // Other text may begin with these words, too.
+  const isName = subject !== "" && (marked || !/[\t-\r ]/.test(subject));
+  if (kind === undefined || !isName || (kind === "jail" && !subject.startsWith("/"))) return undefined;
+  return { kind, name: `${kind} ${subject}`, marked, rest };
+}

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { display } from "../../cli/display.ts";
+import { countedObjects, display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { reportedProblem } from "../../cli/report.ts";
 import type { ToolCall } from "../../cli/tool.ts";
@@ -154,7 +154,7 @@ async function fill(
 ): Promise<void> {
   const report = (await call(args)).report as PopulateReport;
   const { actions, warnings, problems } = report;
-  if (actions.length > 0) said.steps.push(`created ${actions.length} files, directories, links and devices`);
+  if (actions.length > 0) said.steps.push(`created ${countedObjects(actions.length)}`);
   said.warnings.push(...warnings);
   // There is no jail if nothing could be made.
   const passed = problems.every(isPassedOver) && answered(() => isRecorded(jail, names)) === true;
@@ -177,7 +177,7 @@ function isRecorded(jail: ByteString, names: readonly ByteString[]): boolean {
 async function takeAway(said: Said, call: ToolCall, args: readonly ByteString[]): Promise<void> {
   const { actions, kept, warnings, problems } = (await call(args)).report as RemoveReport;
   const count = actions.filter(({ done }) => done).length;
-  if (count > 0) said.steps.push(`removed ${count} files, directories, links and devices`);
+  if (count > 0) said.steps.push(`removed ${countedObjects(count)}`);
   said.warnings.push(...warnings, ...kept.map(({ path, reason }) => `${path}: ${reason}`));
   said.errors.push(...problems.map(reportedProblem));
 }

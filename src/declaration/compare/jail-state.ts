@@ -10,6 +10,8 @@ export interface JailState {
   readonly lost: boolean;
   /** Its contents were removed, but the directory is there. */
   readonly emptied: boolean;
+  /** It has files, and nothing is known about them: its record is missing. */
+  readonly unrecorded: boolean;
   /** Why nothing is done in it, a printable line with the remedy, and a code. */
   readonly fault: FaultText | undefined;
   /** Sections and operands in its record. */

@@ -186,7 +186,8 @@ class JailDifference {
     const why = (names: readonly ByteString[]) => {
       if (this.#gone) return this.#missing;
       if (copies) return "copied, without the live directories";
-      return names.some((name) => state.unfinished.has(name)) ? "not all there" : "not in the jail";
+      if (names.some((name) => state.unfinished.has(name))) return "not all there";
+      return state.unrecorded ? "the jail has files, and no record of them" : "not in the jail";
     };
     const others = (which: "sections" | "files", names: readonly ByteString[]) =>
       [...(copies ? state[which] : [])].filter(

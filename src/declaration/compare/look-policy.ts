@@ -1,9 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { plainPath } from "../../../ffi/paths.ts";
 import type { KeyTable } from "../../config/keys.ts";
 import type { IniEntry, IniSection } from "../../config/model.ts";
 import { selectSection } from "../../config/scan.ts";
 import { chrootshKeys } from "../../config/schemas/chrootsh.ts";
 import { lshKeys } from "../../config/schemas/lsh.ts";
+import { splitList } from "../../config/text.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { knownKeys, sameKeys } from "../../transfer/sections.ts";
 import { isLimitedShell } from "../../users/access.ts";
@@ -25,10 +27,19 @@ export const policyKeys = (entries: readonly IniEntry[], shell: ByteString) =>
 const ownPolicy = ({ name, shell }: DeclaredUser, inside: InJail, machine: Machine) =>
   isLimitedShell(shell) ? inside.policyOf(name) : machine.settingsOf(name);
 
+/** The value of the key `paths` as a declaration has it: a slash at the end of a directory means nothing for a login. Pure. */
+export const plainPaths = (value: ByteString): ByteString =>
+  splitList(value)
+    .map((path) => (path.startsWith("/") ? plainPath(path) : path))
+    .join(", ");
+
 /** The keys of a section; one that the table does not know is not declared. */
 function keysOf(section: IniSection | undefined, shell: ByteString): Rules | undefined {
   const found = section && knownKeys(section, policyTable(shell));
-  return found && new Map([...found.keys, ...found.others.map((key) => [key, ""] as const)]);
+  if (found === undefined) return undefined;
+  const paths = found.keys.get("paths");
+  if (paths !== undefined) found.keys.set("paths", plainPaths(paths));
+  return new Map([...found.keys, ...found.others.map((key) => [key, ""] as const)]);
 }
 
 /** What a user may do, what is declared of it, and which sections are there that were declared once. */

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { isMissing } from "../../../ffi/files.ts";
+import { entriesOf, isMissing } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { lackingMounts } from "../../jail/fs/live-mounts.ts";
@@ -31,7 +31,7 @@ const NOTHING: JailState = {
     unfinished: NONE,
   },
   ...{ live: NONE, lacking: new Map(), leftMounts: [], without: NONE, recordOf: () => undefined },
-  ...{ logSocket: false, proc: false, someProc: false, lacksProc: "" },
+  ...{ logSocket: false, proc: false, someProc: false, lacksProc: "", unrecorded: false },
 };
 
 /**
@@ -96,6 +96,7 @@ function presentState(root: JailRoot, machine: Machine): JailState {
   const [isInFstab, isMounted] = [machine.mountsProc(root.path), hasProc(root)];
   return {
     ...{ exists: true, lost: false, emptied, fault: undefined, ...requested(requests) },
+    unrecorded: content.entries.size === 0 && entriesOf(root.fd, 1).length > 0,
     live: new Set(content.live),
     lacking: emptied ? new Map() : lackingOf(root, mountsOf(content), machine),
     leftMounts: machine.liveDirectoriesOf(root.path).filter((one) => !mountsOf(content).includes(one)),

@@ -14,7 +14,7 @@ const MACHINE = "unit/declaration-machine.test.ts";
 export const DECLARATION: readonly Mutant[] = [
   ...within("src/config/scan-py.ts", "unit/config-scan.test.ts", [
     ['this.dialect === "plain";\n    const at', 'this.dialect !== "plain";\n    const at'],
-    ['if (isPlain && first === "[" && content.endsWith("]")) {', "if (false) {"],
+    ["if (isPlain && (isHeader || meantHeader(content)?.marked)) {", "if (false) {"],
     ['if (isPlain && first === "[") return', "if (false) return"],
     ["if (end === content.length && name", "if (name"],
     ['name === "DEFAULT" && this.dialect === "py"', 'name === "DEFAULT"'],
@@ -40,7 +40,7 @@ export const DECLARATION: readonly Mutant[] = [
     ["if (!LISTS.includes(kind)) {", "if (false) {"],
     ['filter(({ value }) => value.includes("\\n"))', "filter(() => false)"],
     ["plain === path ? undefined", "true ? undefined"],
-    ["if (/[ \\t\\n][#;]/.test(entry.value)) return", "if (false) return"],
+    ["if (COMMENT_BEHIND.test(entry.value)) return", "if (false) return"],
   ]),
   ...within("src/declaration/jail-section.ts", READ, [
     ["trimmed === path ? plainFault(path)", "true ? plainFault(path)"],
@@ -57,7 +57,7 @@ export const DECLARATION: readonly Mutant[] = [
     ["nameFault(name) ?? (name", "(name"],
     ['name === "DEFAULT" ? ', "false ? "],
     ["...(contradiction === undefined ? [] : [contradiction])", ""],
-    ["...paths.flatMap((item) => pathItemProblem(item, true))", ""],
+    ["...paths.flatMap((item) => pathItemProblem(item))", ""],
     ['"problem" in found', "false"],
   ]),
   ...within("src/declaration/read.ts", READ, [

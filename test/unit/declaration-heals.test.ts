@@ -1,0 +1,217 @@
+/** The remedies of a declaration with a mistake in it, one after another, end in what was meant, and throw nothing away. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { toBytes } from "../../ffi/bytes.ts";
+import { fixText, itemChanges } from "../../src/config/fixes.ts";
+import { scanIni } from "../../src/config/scan.ts";
+import { declarationIn } from "../../src/declaration/read.ts";
+
+const FILE = "/etc/jailkit/jails.d/own.ini";
+const MOST = 20;
+const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOZQo3j7fvlQ4Fx7TpbzkdbtGwQkIOdSBvXzJPn1Qbjy";
+const OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILdp94oAnvb+ufHoyHXb8aLddJm2h/FMX83n/z1CiKaH";
+
+function problemsIn(text: string) {
+  const ini = scanIni(toBytes(text), FILE, "plain");
+  const { problems } = declarationIn(ini);
+  const items = itemChanges(problems);
+  return problems.map((one) => ({ ...one, remedy: fixText(one, { ...ini, items }) }));
+}
+
+/** The text after a remedy was typed. */
+function afterRemedy(text: string, remedy: string): string {
+  const [, number, lines = ""] = /^write in line (\d+) of [^\n]*:\n([\s\S]*)$/.exec(remedy) ?? [];
+  if (number !== undefined)
+    return text
+      .split("\n")
+      .with(Number(number) - 1, lines)
+      .join("\n");
+  const [, first, last = first] = /^sed -i '(\d+)(?:,(\d+))?s\/\^\/#\/' /.exec(remedy) ?? [];
+  if (first === undefined) throw new Error(`cannot type ${remedy}`);
+  const isIn = (index: number) => index + 1 >= Number(first) && index < Number(last);
+  return text
+    .split("\n")
+    .map((line, index) => (isIn(index) ? `#${line}` : line))
+    .join("\n");
+}
+
+/** What is left when each remedy was typed, the first one of the file each time: the text, and the problems without one. */
+function healed(text: string): { text: string; left: string[] } {
+  for (let count = 0; count < MOST; count++) {
+    const problems = problemsIn(text);
+    const remedy = problems.find((one) => one.remedy !== undefined)?.remedy;
+    if (remedy === undefined) return { text, left: problems.map(({ line, code }) => `${line} ${code}`) };
+    text = afterRemedy(text, remedy);
+  }
+  throw new Error(`no end of the remedies: ${text}`);
+}
+
+const JAIL = "[jail /srv/t]\nsections = uidbasics\n";
+const user = (name: string, more = "") => `[user ${name}]\njail = /srv/t\nshell = /bin/bash\n${more}`;
+
+describe("a header without its brackets", () => {
+  const before = `${JAIL}${user("ta", "groups = jailed\n")}`;
+  const headers: [string, string][] = [
+    ...["user tb]", "user tb", "(user tb)", "{user tb}", "User tb]", "usr tb]", "user: tb", "users tb"],
+    ...["[user tb", "[user tb)", "[[user tb]]", "[user tb]]", "  [user tb]", "  user tb]", "  [user tb"],
+    ...['"[user tb]"', "- [user tb]", "[usr tb", "[ user tb ]", "[user  tb]"],
+  ].map((line) => [line, "[user tb]"]);
+  headers.push(
+    ["user tb] # the second", "[user tb]\n# the second"],
+    ["[user tb] # the second", "[user tb]\n# the second"],
+    ["[user tb]# the second", "[user tb]\n# the second"],
+    ["[user tb] uid = 2001", "[user tb]\nuid = 2001"],
+  );
+  test.each(headers)("%s", (line, header) => {
+    const meant = user("tb").replace("[user tb]", header);
+    const written = user("tb").replace("[user tb]", line);
+    expect(healed(before + written)).toEqual({ text: before + meant, left: [] });
+    // The first line of the file, too: there is no value that it could go on with.
+    const first = healed(written + before);
+    expect({ ...first, text: first.text.trimStart() }).toEqual({ text: meant + before, left: [] });
+  });
+
+  test.each([
+    "jail /srv/u]",
+    "jail /srv/u",
+    "(jail /srv/u)",
+    "jail: /srv/u",
+    "[jail /srv/u",
+    "[jail/srv/u]",
+    "[/srv/u",
+  ])("%s", (line) => {
+    const after = "sections = uidbasics\nlive = /usr\n";
+    expect(healed(`${before}${line}\n${after}`)).toEqual({
+      text: `${before}[jail /srv/u]\n${after}`,
+      left: [],
+    });
+    expect(healed(`${line}\n${after}${before}`).text).toBe(`[jail /srv/u]\n${after}${before}`);
+  });
+});
+
+test("the word jail and a path are the key of a user who has none yet", () => {
+  for (const line of ["jail /srv/t", "jail: /srv/t"])
+    expect(healed(`${JAIL}[user ta]\n${line}\nshell = /bin/bash\n`)).toEqual({
+      text: `${JAIL}${user("ta")}`,
+      left: [],
+    });
+});
+
+describe("nobody but who wrote it knows what is to be done with", () => {
+  test.each<[string, string, string[]]>([
+    ["[DEFAULT]", "[DEFAULT]\njail = /srv/t\n", ["1 unknown-section"]],
+    ["[DEFAULT] of other keys", "[DEFAULT]\nconfine = require\n", ["1 unknown-section"]],
+    ["another section", "[jailer]\nproc = 1\n", ["1 unknown-section"]],
+    ["a header without a name", "[]\njail = /srv/t\nshell = /bin/bash\n", ["1 bad-header"]],
+  ])("%s", (_what, text, left) => {
+    expect(healed(text)).toEqual({ text, left });
+  });
+});
+
+describe("a value with a mistake is written as it was meant", () => {
+  const inJail = (lines: string) => `[jail /srv/t]\n${lines}\n`;
+  const inUser = (lines: string) => user("ta", `${lines}\n`);
+  const limited = (lines: string) => `[user ta]\njail = /srv/t\nallow = sftp\n${lines}\n`;
+  test.each<[string, string]>([
+    [inJail("live = /usr/"), inJail("live = /usr")],
+    [inJail("live = /usr /opt"), inJail("live = /usr, /opt")],
+    [inJail("live = usr opt/tool/"), inJail("live = /usr, /opt/tool")],
+    [inJail("live = /usr,\n  /opt/"), inJail("live = /usr,\n  /opt")],
+    [inJail("live = /usr\n  /opt"), inJail("live = /usr,\n  /opt")],
+    [inJail("live = /usr // all programs"), inJail("# all programs\nlive = /usr")],
+    [inJail("live = /usr\n// all programs\nproc = 1"), inJail("live = /usr\n# all programs\nproc = 1")],
+    [inJail("live = /usr,\n// more\n  /opt"), inJail("live = /usr,\n# more\n  /opt")],
+    [inJail("live = /usr,\n  // more\n  /opt"), inJail("live = /usr,\n# more\n  /opt")],
+    [inJail("files = usr/bin/git"), inJail("files = /usr/bin/git")],
+    [inJail("proc = yes // needed"), inJail("# needed\nproc = yes")],
+    ["[jail srv/t]\nproc = 1\n", inJail("proc = 1")],
+    ["[jail srv/t/]\nproc = 1\n", inJail("proc = 1")],
+    ["[jail /srv/t # web]\nproc = 1\n", inJail("# web\nproc = 1")],
+    ["[user ta # anna]\njail = /srv/t\nshell = /bin/bash\n", user("ta").replace("]", "]\n# anna")],
+    [user("ta").replace("/srv", "srv"), user("ta")],
+    [user("ta").replace("/bin", "bin"), user("ta")],
+    [user("ta").replace("/bin/", ""), user("ta")],
+    [user("ta").replace("/bash", "/bash // as before"), user("ta").replace("shell", "# as before\nshell")],
+    [inUser("home = home/ta"), inUser("home = /home/ta")],
+    [limited("limits = nprc 64"), limited("limits = nproc 64")],
+    [limited("limits = NPROC 64, nofile=256"), limited("limits = nproc 64, nofile 256")],
+    [limited("limits = nproc 64 nofile 256"), limited("limits = nproc 64, nofile 256")],
+    [limited("limits = nproc: 64; fsize 2G"), limited("limits = nproc 64, fsize 2G")],
+    [limited("executables = bin/ls, /bin/cat/"), limited("executables = /bin/ls, /bin/cat")],
+    [inJail("live = /ur"), inJail("live = /usr")],
+    [inJail("proc = ye"), inJail("proc = yes")],
+    [inJail("secti:ns = uidbasics"), inJail("sections = uidbasics")],
+    [inUser("home: = /data"), inUser("home = /data")],
+    [
+      inUser("groups = users\n\nthe second user\n\n[user tb]\njail = /srv/t\nallow = sftp"),
+      inUser("groups = users\n\n#the second user\n\n[user tb]\njail = /srv/t\nallow = sftp"),
+    ],
+    [user("ta").replace("[user ta", "[us#r ta"), user("ta")],
+    [user("ta").replace("[user ta", "[user(ta"), user("ta")],
+    [user("ta").replace("[user ta", "[use{r ta"), user("ta")],
+    [inJail("proc = 1").replace("[jail", "[ja'il"), inJail("proc = 1")],
+    [inUser("uid = 2001\nuid = 2001"), inUser("uid = 2001\n#uid = 2001")],
+    [
+      inUser(`authorized_keys = ${KEY} laptop\n  ${KEY} home\n  ${OTHER}`),
+      inUser(`authorized_keys = ${KEY} laptop\n#  ${KEY} home\n  ${OTHER}`),
+    ],
+  ])("%j", (text, meant) => {
+    expect(healed(text)).toEqual({ text: meant, left: [] });
+  });
+
+  test.each<[string, string[]]>([
+    [inJail("files = tool/../x"), ["2 bad-path"]],
+    [user("ta").replace("/bin/bash", "tool"), ["3 bad-path"]],
+    [limited("limits = rss 64"), ["4 bad-value"]],
+    [inJail("live = /home"), ["2 bad-path"]],
+    [inJail("proc = maybe"), ["2 bad-value"]],
+    [user("ta").replace("user ta", "us er ta"), ["1 unknown-section"]],
+    [user("ta").replace("/srv/t", "/s\nrv/t"), ["3 stray-text"]],
+    [inJail("sections = a\nb,\n  c"), ["3 stray-text", "4 stray-text"]],
+    [limited("limits = xyz 64, nproc"), ["4 bad-value", "4 bad-value"]],
+    [inUser("groups = users\ngroups = audio"), ["5 duplicate-key"]],
+    [inUser(`authorized_keys = ${KEY}\n  restrict ${KEY}`), ["5 bad-key"]],
+    [limited("allow = sfpt").replace("allow = sftp\n", ""), ["3 bad-value"]],
+  ])("of %j nobody else knows what was meant, and nothing of it goes", (text, left) => {
+    expect(healed(text)).toEqual({ text, left });
+  });
+});
+
+test("a letter that is wrong, missing or too much: the remedies end, and leave all other lines as they are", () => {
+  const text = `${JAIL}live = /usr\nproc = yes\n\n${user("ta", `groups = jailed,\n  users\nauthorized_keys = ${KEY}\n`)}
+# the second
+[user tb]
+jail = /srv/t
+allow = sftp
+read = /data, /pub
+limits = nproc 64, nofile 256
+`;
+  const lines = text.split("\n");
+  const sign = fc.constantFrom(...`[](){}<>=:,;#/ \t"'\\-.a1`);
+  const typo = fc.record({
+    line: fc.integer({ min: 0, max: lines.length - 1 }),
+    part: fc.double({ min: 0, max: 1, noNaN: true }),
+    signs: fc.oneof(
+      fc.constant(""),
+      sign,
+      fc.tuple(sign, sign).map((two) => two.join("")),
+    ),
+    removed: fc.integer({ min: 0, max: 2 }),
+  });
+  fc.assert(
+    fc.property(typo, ({ line, part, signs, removed }) => {
+      const old = lines[line] ?? "";
+      const at = Math.floor(part * old.length);
+      const { text: end } = healed(
+        lines.with(line, `${old.slice(0, at)}${signs}${old.slice(at + removed)}`).join("\n"),
+      );
+      // A comma at its end changes nothing of a line; one that goes on with a key that is unknown now is a comment with it.
+      const bare = (all: readonly string[]) => all.map((one) => one.replace(/,$|^#(?=[ \t])/g, ""));
+      const left = end.split("\n");
+      const after = lines.slice(line + 1);
+      expect(bare(left.slice(0, line))).toEqual(bare(lines.slice(0, line)));
+      expect(bare(left.slice(left.length - after.length))).toEqual(bare(after));
+    }),
+    { numRuns: 500 },
+  );
+}, 60_000);
