@@ -40,6 +40,7 @@ import { compareUser } from "./user.ts";
 import type { UserComparison } from "./user-state.ts";
 import { whichJail } from "./which-jail.ts";
 import { changesOf, type JailWork, withJailFault } from "./work.ts";
+import { untilRight, withoutLists, wrongLists } from "./wrong-lists.ts";
 
 /** How the machine differs from a declaration. */
 export interface Comparison {
@@ -241,16 +242,17 @@ function compareOne(
     let taken: readonly ByteString[] = [];
     let fault = placeFaultOf(path, { declared, users }, machine, { state, root, ...before });
     if (fault === undefined && declared !== undefined) {
+      const wrong = wrongLists(declared, state, once, machine);
+      const asked = { once: withoutLists(once, wrong), prune };
       try {
         const lookUps = {
-          pathOf: machine.pathOf,
-          needsOf: machine.needsOf,
+          ...{ pathOf: machine.pathOf, needsOf: machine.needsOf },
           liveOf: (live: readonly ByteString[]) => liveDirectories(live, path, before.places),
         };
-        const compared = compareJail(declared, state, lookUps, { once, prune });
+        const compared = compareJail(declared, state, lookUps, asked);
         ({ changes, fault, taken } = compared);
         undeclared.push(...compared.undeclared);
-        noLonger.push(...formerIn(declared, state, lookUps, { once, prune }));
+        noLonger.push(...formerIn(declared, state, lookUps, asked));
         notes.push(...othersFilesIn(root, declared, machine, state));
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
@@ -258,7 +260,7 @@ function compareOne(
           requirePlaces(root, changes, lookUps.liveOf);
         }
       } catch (error) {
-        fault = { ...about, ...faultText(error) };
+        fault = { ...about, ...untilRight(faultText(error), wrong) };
         changes = possible(taking(changes), error);
       }
     }

@@ -14,7 +14,7 @@ import type { Group, PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { dirsEqual, splitHome } from "../../system/separator.ts";
-import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
+import { GROUP_CODES, groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
@@ -34,6 +34,7 @@ import type { Machine } from "./machine.ts";
 import { returning } from "./returning.ts";
 import { sharedUidFault, uidFault } from "./uid-fault.ts";
 import type { UserState } from "./user-state.ts";
+import { untilRight } from "./wrong-lists.ts";
 
 /** What this machine has of a user. `once`: what was declared before. */
 export function userState(
@@ -55,7 +56,10 @@ export function userState(
     const renamed =
       account === undefined ? renamedFault(declared, inside.accounts, machine.accounts.userByUid) : undefined;
     const shared = account && sharedUidFault(declared, account, machine.laterByUid);
-    const fault = shared ?? groups.fault ?? home?.fault ?? renamed ?? newFault(declared, account, machine);
+    const lost = once && account ? formerGroups(declared, once, account, inside, machine) : [];
+    const isWrong = GROUP_CODES.some((code) => code === groups.fault?.code);
+    const ofGroups = groups.fault && untilRight(groups.fault, isWrong && lost.length > 0 ? ["groups"] : []);
+    const fault = shared ?? ofGroups ?? home?.fault ?? renamed ?? newFault(declared, account, machine);
     // Of an account that is there, something may have to be taken away all the same.
     if (fault !== undefined && account === undefined) return { ...nothing, fault };
     const owner = account ?? returning(declared, once, inside.root, machine.laterByUid);
@@ -77,7 +81,7 @@ export function userState(
       commonPolicy:
         account === undefined ? undefined : commonPolicy(declared, account, inside, machine, policies),
       former: {
-        groups: once && account ? formerGroups(declared, once, account, inside, machine) : [],
+        groups: isWrong ? [] : lost,
         keys: keys.former,
         policy: policies.former.length > 0,
       },
@@ -129,7 +133,7 @@ export function membershipFault(name: ByteString, groups: readonly { readonly na
   return { message, command };
 }
 
-/** A group that does not exist keeps nothing from being taken away. */
+/** A group that does not exist keeps nothing but groups from being taken away. */
 function groupsOrFault(...args: Parameters<typeof groupState>): ReturnType<typeof groupState> {
   try {
     return groupState(...args);
