@@ -13,6 +13,7 @@ import {
   problemAt,
   quotesProblem,
   type Subject,
+  separatorProblems,
   tableProblems,
   twice,
   withoutLastBlanks,
@@ -28,6 +29,8 @@ function fileProblem(item: ListItem): Problem[] {
 
 function liveProblem(item: ListItem): Problem[] {
   if (canBeLive(item.value)) return [];
+  const several = separatorProblems(item);
+  if (several.length > 0) return several;
   const message = `'live': ${quoted(item.value)} is not /usr, /usr/local, /opt or a directory in /opt`;
   const absolute = `/${item.value}`;
   const meant = canBeLive(absolute) ? absolute : undefined;

@@ -33,6 +33,7 @@ import { readJail } from "./jail-section.ts";
 import { DECLARATION_FILE, knownAs } from "./known-file.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { isNameless, meantLine, meantSubject, problemAt, subjectOf } from "./section.ts";
+import { unseparated } from "./separated.ts";
 import { readUser } from "./user-section.ts";
 
 function unknownSection(section: IniSection): Problem {
@@ -225,11 +226,16 @@ export function readDeclaration(
           return found.map((source) => ({ ...source, file: known }));
         });
   const known = errors.length === 0 ? cache?.find(sources) : undefined;
-  if (known !== undefined) return { ...known, unread, aside };
+  // What an item of several words has named may be gone.
+  if (known !== undefined && unseparated(known).length === 0) return { ...known, unread, aside };
   const trusted = !errors.some(({ error }) => error.code === "config-unsafe");
   const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, dialect));
   const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, dialect);
-  const { declaration, problems } = declarationIn(ini);
+  const { declaration, problems: ofTexts } = declarationIn(ini);
+  const isSaid = ({ file, line, column }: Problem) =>
+    ofTexts.some((one) => one.file === file && one.line === line && one.column === column);
+  const more = unseparated(declaration).filter((one) => !isSaid(one));
+  const problems = inOrder([...ofTexts, ...more], ini);
   const items = itemChanges(problems);
   for (const one of problems) {
     // The lines of a file that somebody else may have put there are not shown, and no remedy is known.

@@ -14,6 +14,7 @@ import {
   valuePlace,
 } from "../config/model.ts";
 import { commentInValue, keyProblems } from "../config/section-problems.ts";
+import { reportSeparators } from "../config/separators.ts";
 import { type KeyDescription, type ListItem, listItems } from "../config/values.ts";
 
 const HEADER = /^(jail|user) (?=[^ \t])/;
@@ -172,6 +173,18 @@ export function itemsOf(section: IniSection, key: ByteString): ListItem[] {
   return entry === undefined ? [] : listItems(entry);
 }
 
+/** The problem of an item that is several, or in quotes, if there is one. `isOne`: as for reportSeparators. */
+export function separatorProblems(
+  item: ListItem,
+  isOne: (item: ByteString) => boolean = () => false,
+): Problem[] {
+  const problems: Problem[] = [];
+  reportSeparators(item, isOne, (place, _, code, message, fix) =>
+    problems.push(problemAt(place, code, message, fix)),
+  );
+  return problems;
+}
+
 /** Problems of items that a list has twice. */
 export function twice(items: readonly ListItem[]): Problem[] {
   const seen = new Set<ByteString>();
@@ -219,6 +232,8 @@ export function pathItemProblem(item: ListItem, stays = false): Problem[] {
   const fault = plainFault(value);
   if (fault === undefined || value.includes("\n")) return [];
   const plain = value.startsWith("/") ? normalPath(value) : undefined;
+  const several = plain === undefined ? separatorProblems(item) : [];
+  if (several.length > 0) return several;
   const fix: Fix =
     plain === undefined && stays ? { kind: "none" } : { kind: "item", old: value, with: plain };
   return [problemAt(item, "bad-path", `${quoted(value)} ${fault}`, fix)];
