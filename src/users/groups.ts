@@ -105,8 +105,7 @@ export function requireGroups(list: ByteString): Group[] {
   throw new JailkitError(first.code, 1, message, undefined, remedy);
 }
 
-/** The codes of what requireGroups throws about words. */
-export const GROUP_CODES: readonly ProblemCode[] = ["no-such-group", "not-local-group"];
+const GROUP_CODES: readonly ProblemCode[] = ["no-such-group", "not-local-group"];
 
 // Their members can become root by files that they can read, write or start, or by sudo. Not adm, which only reads logs.
 const ADMINISTRATORS = new Set([

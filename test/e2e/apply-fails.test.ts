@@ -367,7 +367,8 @@ describe("an item of a list does not exist", () => {
     expect(planned.summary.problems).toEqual(run.summary.problems);
     expect(planned.changes.map(({ text }) => text)).toEqual(run.changes.map(({ text }) => text));
     expect([planned.summary.noLongerDeclared, run.status]).toEqual([[], 1]);
-    return { ...run, message: run.summary.problems[0]?.message };
+    const [{ message, finding } = {}] = run.summary.problems;
+    return { ...run, message, finding };
   };
 
   test.each(["taem", "other, 4294967"])("groups = %s", (groups) => {
@@ -376,7 +377,7 @@ describe("an item of a list does not exist", () => {
     const without = linesOf(m, "--check");
     expect(without.summary.noLongerDeclared.join()).not.toContain("groups");
     const run = told();
-    expect(ofOne(run)).toEqual(["done ~policy", "done -keys"]);
+    expect([run.finding, ofOne(run)]).toEqual(["unknown-group", ["done ~policy", "done -keys"]]);
     expect(run.message).toMatch(
       /^user one: nothing is taken out of 'groups' until it is right: there is no group/,
     );
@@ -396,6 +397,7 @@ describe("an item of a list does not exist", () => {
     has(ONE.before, sections, files);
     const run = told();
     expect(ofJail(run).filter((one) => one.includes("-") && !one.startsWith("not-done"))).toEqual(done);
+    expect(run.finding).toBe(list === "files" ? "no-such-path" : "unknown-section");
     expect(run.message).toStartWith(`jail ${J}: nothing is taken out of '${list}' until it is right: `);
     has(ONE.before, `sections = ${SECTIONS}`, FILES);
     expect(linesOf(m, "--prune").status).toBe(0);

@@ -213,7 +213,7 @@ const OF_KEY: Readonly<Record<string, readonly Change["what"][]>> = {
 /** Those of some changes which do not fail themselves by an error. */
 function possible(changes: readonly Change[], error: unknown): Change[] {
   const due = error instanceof Error ? dueOf(error) : undefined;
-  const failing = due !== undefined && "key" in due ? (OF_KEY[due.key] ?? []) : [];
+  const failing = due !== undefined && "key" in due ? (OF_KEY[due.key ?? ""] ?? []) : [];
   return changes.filter(({ what }) => !failing.includes(what));
 }
 

@@ -4,7 +4,6 @@ import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
-import { operands } from "../../cli/shell-word.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
@@ -14,7 +13,7 @@ import type { Group, PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { dirsEqual, splitHome } from "../../system/separator.ts";
-import { GROUP_CODES, groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
+import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
@@ -31,6 +30,7 @@ import { DECLARED, renamedLines } from "./intent.ts";
 import { keyState, NO_KEYS } from "./look-keys.ts";
 import { commonPolicy, policyState } from "./look-policy.ts";
 import type { Machine } from "./machine.ts";
+import { membershipFault } from "./membership.ts";
 import { returning } from "./returning.ts";
 import { sharedUidFault, uidFault } from "./uid-fault.ts";
 import type { UserState } from "./user-state.ts";
@@ -57,7 +57,7 @@ export function userState(
       account === undefined ? renamedFault(declared, inside.accounts, machine.accounts.userByUid) : undefined;
     const shared = account && sharedUidFault(declared, account, machine.laterByUid);
     const lost = once && account ? formerGroups(declared, once, account, inside, machine) : [];
-    const isWrong = GROUP_CODES.some((code) => code === groups.fault?.code);
+    const isWrong = groups.fault?.due?.finding === "unknown-group";
     const ofGroups = groups.fault && untilRight(groups.fault, isWrong && lost.length > 0 ? ["groups"] : []);
     const fault = shared ?? ofGroups ?? home?.fault ?? renamed ?? newFault(declared, account, machine);
     // Of an account that is there, something may have to be taken away all the same.
@@ -119,18 +119,11 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   const { name, uid, directory } = declared;
   if (account !== undefined || directory) return undefined;
   const message = newNameFault(name, DECLARED);
-  if (message !== undefined) return { code: "bad-name", message } as const;
+  if (message !== undefined)
+    return { code: "bad-name", message, due: { key: undefined, finding: "bad-account" } } as const;
   if (uid === undefined) return undefined;
   const wanted = { declared, formerly: machine.noLonger };
   return uidFault(uid, machine.laterByUid, wanted) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
-}
-
-/** Why an account of a directory is not made a member of groups, and the commands that do so. Pure. */
-export function membershipFault(name: ByteString, groups: readonly { readonly name: ByteString }[]) {
-  const command = groups.map((group) => `gpasswd -a ${operands(name, group.name)}`).join(" && ");
-  const shown = groups.map((group) => quoted(group.name)).join(", ");
-  const message = `is not in ${shown}, and the account is in a directory; add it with: ${command}`;
-  return { message, command };
 }
 
 /** A group that does not exist keeps nothing but groups from being taken away. */
@@ -157,7 +150,10 @@ function groupState(
     return typeof group !== "object" || !isUsable(group);
   });
   const item = unusable.length === 1 ? unusable[0] : undefined;
-  if (unusable.length > 0) dueTo({ key: "groups", item }, () => requireGroups(unusable.join(",")));
+  if (unusable.length > 0) {
+    const due = { key: "groups", item, finding: "unknown-group" } as const;
+    dueTo(due, () => requireGroups(unusable.join(",")));
+  }
   if (account === undefined) return { lacksGroups: groups, hasGroup: true, fault: undefined };
   const gids = new Set([account.gid, ...machine.facts.groupsOf(account)]);
   const known = wanted.filter((group) => typeof group !== "string");
