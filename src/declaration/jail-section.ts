@@ -16,6 +16,7 @@ import {
   problemAt,
   quotesProblem,
   type Subject,
+  separatorProblems,
   tableProblems,
   twice,
   withoutLastBlanks,
@@ -31,6 +32,8 @@ function fileProblem(item: ListItem): Problem[] {
 
 function liveProblem(item: ListItem): Problem[] {
   if (canBeLive(item.value)) return [];
+  const several = separatorProblems(item);
+  if (several.length > 0) return several;
   if (item.value.includes("\n")) return [];
   const message = `'live': ${quoted(item.value)} is not /usr, /usr/local, /opt or a directory in /opt`;
   const paths = item.value.split(/[ \t]+/).map((path) => normalPath(`/${path}`));

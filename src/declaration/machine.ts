@@ -156,7 +156,11 @@ function reportGroups(section: IniSection, { facts, report }: FactContext): void
     const name = found.group?.name ?? value;
     const isHere = (one: ByteString) => names.includes(one);
     const fault = found.group === undefined ? noSuchGid(value) : groupNameFault(found.group);
-    if (fault === undefined && (isHere(name) || reportSeparators(item, isHere, report))) continue;
+    if (
+      fault === undefined &&
+      (isHere(name) || reportSeparators(item, () => found.group !== undefined, report))
+    )
+      continue;
     if (fault !== undefined || found.group !== undefined) {
       const elsewhere = `the group ${quoted(name)} is not in /etc/group: add the user to it where the group is`;
       report(item, "error", "unknown-group", fault ?? elsewhere, { kind: "item", old: value });

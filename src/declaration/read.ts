@@ -1,10 +1,10 @@
-import { type ByteString, trim } from "../../ffi/bytes.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError } from "../cli/error.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
-import { itemChanges, linesOf } from "../config/fixes.ts";
+import { itemChanges } from "../config/fixes.ts";
 import {
   CONFIG_DIRECTORY,
   type ConfigSource,
@@ -14,8 +14,6 @@ import {
 } from "../config/load.ts";
 import {
   type Fix,
-  findEntry,
-  type IniEntry,
   type IniFile,
   type IniSection,
   type Place,
@@ -32,8 +30,10 @@ import { joinHome } from "../system/separator.ts";
 import { DeclarationError, type FileError } from "./errors.ts";
 import { readJail } from "./jail-section.ts";
 import { DECLARATION_FILE, knownAs } from "./known-file.ts";
+import { withMeantFix } from "./meant-fix.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { isKey, isNameless, meantLine, meantSubject, problemAt, subjectOf } from "./section.ts";
+import { isNameless, meantSubject, problemAt, subjectOf } from "./section.ts";
+import { unseparated } from "./separated.ts";
 import { readUser } from "./user-section.ts";
 
 function unknownSection(section: IniSection): Problem {
@@ -101,33 +101,6 @@ function withoutForeign(problems: readonly Problem[], { sections }: IniFile): Pr
     const message = "the file has no section: [jail PATH] or [user NAME] is the first line of one";
     return [{ ...problem, message, fix: { kind: "none" } }];
   });
-}
-
-/** Whether a section that is there twice declares more than the first one, or something else. */
-function addsKeys({ file, line }: Problem, { sections }: IniFile): boolean {
-  const section = sections.find((one) => one.file === file && one.line === line);
-  const first = sections.find(({ name }) => name === section?.name);
-  const isMore = ({ key, value }: IniEntry) => isKey(key) && findEntry(first, key)?.value !== value;
-  return section?.entries.some(isMore) ?? false;
-}
-
-const keyOf = (line: ByteString) => trim(line.slice(0, Math.max(0, line.indexOf("="))));
-
-/**
- * A line such as `allow sftp` was meant for a key: as a comment it would mean the opposite. Several words are a comment; one
- * alone may be the end of a value. A key before all sections is meant for one of them.
- */
-function withMeantFix(problem: Problem, ini: IniFile): Problem {
-  if (problem.code === "duplicate-section" && addsKeys(problem, ini))
-    return { ...problem, fix: { kind: "none" } };
-  const line = linesOf(ini, problem.file)[problem.line - 1] ?? "";
-  if (problem.code === "no-section" && isKey(keyOf(line))) return { ...problem, fix: { kind: "none" } };
-  if (problem.code !== "stray-text" || problem.fix !== undefined) return problem;
-  const text = meantLine(line);
-  if (text !== undefined) return { ...problem, fix: { kind: "line", text } };
-  const isComment = /[^ \t,][ \t]+[^ \t\r]/.test(line) && !/,[ \t\r]*$/.test(line);
-  const fix: Fix = isComment ? { kind: "strip", expression: `${problem.line}s/^/#/` } : { kind: "none" };
-  return { ...problem, fix };
 }
 
 /**
@@ -255,11 +228,16 @@ export function readDeclaration(
           return found.map((source) => ({ ...source, file: known }));
         });
   const known = errors.length === 0 ? cache?.find(sources) : undefined;
-  if (known !== undefined) return { ...known, unread, aside };
+  // What an item of several words has named may be gone.
+  if (known !== undefined && unseparated(known).length === 0) return { ...known, unread, aside };
   const trusted = !errors.some(({ error }) => error.code === "config-unsafe");
   const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, dialect));
   const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, dialect);
-  const { declaration, problems } = declarationIn(ini);
+  const { declaration, problems: ofTexts } = declarationIn(ini);
+  const isSaid = ({ file, line, column }: Problem) =>
+    ofTexts.some((one) => one.file === file && one.line === line && one.column === column);
+  const more = unseparated(declaration).filter((one) => !isSaid(one));
+  const problems = inOrder([...ofTexts, ...more], ini);
   const items = itemChanges(problems);
   for (const one of problems) {
     // The lines of a file that somebody else may have put there are not shown, and no remedy is known.

@@ -31,7 +31,7 @@ export const changeReport = (
 
 /** A problem of the summary. `place`: where what it is about is declared. */
 export const applyProblem = (
-  { code, message, remedy, cause }: FaultText,
+  { code, message, remedy, due, cause }: FaultText,
   path: ByteString,
   place: Place | undefined,
 ) => ({
@@ -39,8 +39,7 @@ export const applyProblem = (
   file: jsonTextOrNull(place?.file),
   line: place?.line ?? null,
   column: place?.column ?? null,
-  // What cannot be as declared is no mistake in a file.
-  finding: null,
+  finding: due?.finding ?? null,
   waitsFor: jsonTextOrNull(cause?.jail),
 });
 

@@ -15,6 +15,7 @@ import {
 } from "../config/model.ts";
 import { declaredUserKeys, jailKeys, type SectionKind, sectionKind } from "../config/schemas/jails.ts";
 import { commentInValue, keyProblems } from "../config/section-problems.ts";
+import { reportSeparators } from "../config/separators.ts";
 import { COMMENT_BEHIND } from "../config/text.ts";
 import { type KeyDescription, type ListItem, listItems } from "../config/values.ts";
 
@@ -183,6 +184,18 @@ export function itemsOf(section: IniSection, key: ByteString): ListItem[] {
   return entry === undefined ? [] : listItems(entry);
 }
 
+/** The problem of an item that is several, or in quotes, if there is one. `isOne`: as for reportSeparators. */
+export function separatorProblems(
+  item: ListItem,
+  isOne: (item: ByteString) => boolean = () => false,
+): Problem[] {
+  const problems: Problem[] = [];
+  reportSeparators(item, isOne, (place, _, code, message, fix) =>
+    problems.push(problemAt(place, code, message, fix)),
+  );
+  return problems;
+}
+
 /** Problems of items that a list has twice. */
 export function twice(items: readonly ListItem[]): Problem[] {
   const seen = new Set<ByteString>();
@@ -234,6 +247,8 @@ export function pathItemProblem(item: ListItem): Problem[] {
   const { value } = item;
   const fault = plainFault(value);
   if (fault === undefined || value.includes("\n")) return [];
+  const several = value.startsWith("/") ? [] : separatorProblems(item);
+  if (several.length > 0) return several;
   const meant = meantPath(value);
   const fix: Fix = meant === undefined ? { kind: "none" } : { kind: "item", old: value, with: meant };
   return [problemAt(item, "bad-path", `${quoted(value)} ${fault}`, fix)];

@@ -14,6 +14,7 @@ import { confineKeys, confineProblem } from "../config/schemas/confine.ts";
 import { declaredUserKeys, jailKeys, policyKeys, userKeys } from "../config/schemas/jails.ts";
 import { commentInValue } from "../config/section-problems.ts";
 import { COMMENT_BEHIND } from "../config/text.ts";
+import type { ListItem } from "../config/values.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
 import { readCommands } from "../limited-shell/command-pattern.ts";
 import { nameFault } from "../system/account-name.ts";
@@ -32,6 +33,7 @@ import {
   problemAt,
   quotesProblem,
   type Subject,
+  separatorProblems,
   tableProblems,
   twice,
   withoutLastBlanks,
@@ -131,16 +133,18 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
     return uid === undefined ? `${quoted(text)} is not a uid` : uidFault(uid);
   });
   const groups = itemsOf(section, "groups");
-  problems.push(...twice(groups));
-  for (const item of groups) {
-    // A number is a gid, as for jk_jailuser(8).
-    const fault = nameFault(item.value);
-    if (fault === undefined) continue;
-    const fix: Fix = { kind: "item", old: item.value };
-    const message = `'groups': ${quoted(item.value)} cannot be a group's name: ${fault}`;
-    problems.push(problemAt(item, "bad-account", message, fix));
-  }
+  problems.push(...twice(groups), ...groups.flatMap(groupProblem));
   return problems;
+}
+
+/** The problem of an item that can be no group: a number is a gid, as for jk_jailuser(8). */
+function groupProblem(item: ListItem): Problem[] {
+  const fault = nameFault(item.value);
+  if (fault === undefined) return [];
+  const several = separatorProblems(item);
+  if (several.length > 0) return several;
+  const message = `'groups': ${quoted(item.value)} cannot be a group's name: ${fault}`;
+  return [problemAt(item, "bad-account", message, { kind: "item", old: item.value })];
 }
 
 /** The problem of a home that is written as the machine sees it, with the path of the jail. */
@@ -206,11 +210,15 @@ function policyProblems(section: IniSection): Problem[] {
   const contradiction = confineProblem(section, values);
   const { problems: patterns } = readCommands(section, values);
   const paths = ["executables", "paths"].flatMap((key) => itemsOf(section, key));
+  // A path that begins with ~ may have blanks in it, too.
+  const lists = [...paths, ...["read", "write", "execute"].flatMap((key) => itemsOf(section, key))];
+  const several = [...lists.filter(({ value }) => value.startsWith("/")), ...itemsOf(section, "env")];
   return [
     ...problems,
     ...patterns,
     ...(contradiction === undefined ? [] : [contradiction]),
     ...paths.flatMap((item) => pathItemProblem(item)),
+    ...several.flatMap((item) => separatorProblems(item)),
   ];
 }
 

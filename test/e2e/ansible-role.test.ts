@@ -93,6 +93,56 @@ test("a mistake is reported with the line of the control machine, and the remedy
   expect(shown).not.toMatch(/\/run\/jailkit-\w+\/jails/);
 });
 
+const ANNA = user("anna", "groups = jailed, team\n");
+
+test("what is not there stops the play before a file is replaced, or anything removed", () => {
+  const before = declared(ANNA, user("zed"));
+  m.write(THERE, before);
+  m.must(["jailkit", "apply", "--prune"]);
+  const mistakes = {
+    comma: declared(ANNA).replace("uidbasics, ", "uidbasics "),
+    section: declared(ANNA).replace("basicshell", "basicshel"),
+    file: declared(ANNA).replace("\n[user", "\nfiles = /usr/bin/nosuch\n[user"),
+    group: declared(ANNA).replace("jailed", "jaield"),
+    shell: declared(ANNA).replace("/bin/bash", "/bin/bahs"),
+    jail: declared(ANNA.replace(J, "/srv/custome")),
+    name: declared(ANNA, user("t a")),
+  };
+  const names = Object.keys(mistakes);
+  for (const [name, text] of Object.entries(mistakes)) m.write(`${FLEET}/${name}/customers.ini`, text);
+  const hosts = names.map((name) => [
+    name,
+    { jailkit_prune: true, jailkit_declarations: [`${name}/customers.ini`] },
+  ]);
+  const passwd = m.read("/etc/passwd");
+  const { status, shown } = play(Object.fromEntries(hosts));
+  expect(status).toBe(2);
+  for (const name of names) {
+    expect(shown).toMatch(new RegExp(`^fatal: \\[${name}\\]: .*"msg": ".*${name}/customers\\.ini:\\d`, "ms"));
+    expect(shown).toMatch(new RegExp(`^${name} .* changed=0 .* failed=1 `, "m"));
+  }
+  expect([m.read(THERE), m.read("/etc/passwd")]).toEqual([before, passwd]);
+  expect(m.must(["id", "-Gn", "anna"]).stdout).toContain("jailed team");
+});
+
+test("where one user cannot be made, what was removed and made is reported as changed", () => {
+  m.write(THERE, declared(ANNA, user("zed")));
+  m.must(["jailkit", "apply", "--prune"]);
+  m.mkdir(`${J}/home/zoe`);
+  m.write(`${FLEET}/${DECLARED}`, declared(user("anna", "groups = jailed\n"), user("zoe")));
+  const { status, changed, shown } = play({ here: { jailkit_prune: true } });
+  // The file, and the groups of anna with the account of zed.
+  expect([status, changed, shown]).toEqual([2, 2, expect.stringContaining(`'${J}/home/zoe'`)]);
+  expect(m.must(["id", "-Gn", "anna"]).stdout).not.toContain("team");
+  // A user who fails, and loses a group all the same.
+  m.write(`${FLEET}/${DECLARED}`, declared(user("anna", "home = /home/other\n")));
+  const part = play({ here: { jailkit_prune: true } });
+  expect([part.status, part.changed]).toEqual([2, 2]);
+  expect(m.must(["id", "-Gn", "anna"]).stdout).not.toContain("jailed");
+  expect(play({ here: { jailkit_prune: true } })).toMatchObject({ status: 2, changed: 0 });
+  m.must(["rmdir", `${J}/home/zoe`]);
+});
+
 test("a remedy that changes a line of the declaration is typed on the control machine, and heals", () => {
   const before = declared(user("anna"));
   m.write(THERE, before);

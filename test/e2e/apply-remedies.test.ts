@@ -400,6 +400,73 @@ test("wrong sections and files, and a list in several lines: all are told, and n
   expect([more, problem?.remedy]).toEqual([[], null]);
 });
 
+/** What is declared, and the remedy: it has all that is declared. */
+const UNSEPARATED = [
+  ["sections = uidbasics, basicshell, sftp scp", "sections = uidbasics, basicshell, sftp, scp"],
+  ["sections = uidbasics basicshell sftp, scp", "sections = uidbasics, basicshell, sftp, scp"],
+  ["sections = uidbasics, basicshell; sftp, scp", "sections = uidbasics, basicshell, sftp, scp"],
+  ['sections = "uidbasics", basicshell, sftp', "sections = uidbasics, basicshell, sftp"],
+  ["files = /usr/bin/tac /usr/bin/head, /usr/bin/tail", "files = /usr/bin/tac, /usr/bin/head, /usr/bin/tail"],
+  ["files = tac head", "files = tac, head"],
+  ["live = /opt/tool /opt/other", "live = /opt/tool, /opt/other"],
+  ["groups = jailed team", "groups = jailed, team"],
+  ["groups = jailed:team", "groups = jailed, team"],
+  ["allow = sftp\nread = /home/x /srv", "read = /home/x, /srv"],
+] as const;
+
+test.each(UNSEPARATED)(
+  "items without a comma stop the run, and the remedy keeps all of them: %s",
+  (list, line) => {
+    const more = "sections = uidbasics, basicshell, sftp, scp\nfiles = tac\n";
+    m.must(["mkdir", "-p", TOOL, "/opt/other"]);
+    m.write(FILE, `[jail ${J}]\n${more}${user("groups = jailed, team\n")}`);
+    m.must(["jailkit", "apply"]);
+    const isOfJail = /^(?:sections|files|live)/.test(list);
+    const rights = list.startsWith("allow") ? user().replace(/shell.*\n/, "") : user();
+    m.write(FILE, isOfJail ? `[jail ${J}]\n${list}\n` : `${JAIL}${rights}${list}\n`);
+    const at =
+      m
+        .read(FILE)
+        .split("\n")
+        .indexOf(list.split("\n").at(-1) ?? "") + 1;
+    const remedy = `write in line ${at} of ${FILE}:\n${line}`;
+    for (const words of [["--check", "--prune"], ["--prune"]]) {
+      const { status, changes, summary } = linesOf(m, ...words);
+      expect([status, changes]).toEqual([1, []]);
+      expect(summary.problems).toMatchObject([
+        { code: "config-invalid", finding: "not-a-list", line: at, remedy },
+      ]);
+    }
+    const { stdout } = m.run(["jailkit", "config", "check"]);
+    expect(stdout).toContain(`[not-a-list]`);
+    expect(stdout).toContain(`  remedy: write in line ${at} of ${FILE}:\n    ${line}\n`);
+    expect(typeRemedy(m, remedy).status).toBe(0);
+    expect(linesOf(m, "--prune").summary.problems).toEqual([]);
+  },
+);
+
+test("names with blanks in them are one item as long as the machine has such a thing", () => {
+  m.mkdir("/etc/jailkit/jk_init.d", { mode: 0o755 });
+  m.write("/etc/jailkit/jk_init.d/blank.ini", "[my section]\npaths = /usr/bin/tac\n");
+  m.write("/usr/bin/my tool", "#!/bin/sh\n", { mode: 0o755 });
+  m.must(["sh", "-c", "echo 'my group:x:7070:' >>/etc/group"]);
+  m.write(
+    FILE,
+    `${JAIL.trim()}, my section\nfiles = my tool, /usr/bin/my tool\n${user("groups = my group\n")}`,
+  );
+  expect(linesOf(m)).toMatchObject({ status: 0, summary: { problems: [] } });
+  expect(m.run(["jailkit", "config", "check"]).stdout).not.toContain("not-a-list");
+  m.must(["sed", "-i", "/^my group:/d", "/etc/group"]);
+  m.remove("/etc/jailkit/jk_init.d/blank.ini");
+  m.must(["mv", "/usr/bin/my tool", "/usr/bin/mytool"]);
+  const { summary } = linesOf(m, "--prune");
+  expect(summary.problems.map(({ finding, line, column }) => [finding, line, column])).toEqual([
+    ["not-a-list", 2, 35],
+    ["not-a-list", 3, 9],
+    ["not-a-list", 7, 10],
+  ]);
+});
+
 test("a remedy that no message has stands below the place, as that of an account with another uid", () => {
   m.write(FILE, JAIL + user("uid = 3333\n"));
   m.must(["jk_init", "-j", J, "uidbasics", "basicshell"]);

@@ -218,7 +218,7 @@ const FAULTS: readonly Fault[] = [
   fault("unused-key", "jk_uchroot", `[u]\nallowed_jails = ${JAIL}\nno_new_privs = 0\n`),
   lsh("unused-key", `${ls}\nno_new_privs = 0`),
   lsh("duplicate-item", "allow = rsync, scp, rsync"),
-  declared("bad-account", "groups = users, a:b"),
+  declared("bad-account", "groups = users, a:"),
   fault("bad-header", "jails", "[jail /srv/one] # one\nproc = 1\n[jail /srv/two\nsections = uidbasics\n"),
   declared("bad-header", "groups = users,\n  [jail /srv/two]\nsections = uidbasics"),
   declared("bad-path", "home = /home//u"),

@@ -151,6 +151,16 @@ describe("a section is refused:", () => {
       "[jail /srv/a]\nsections = a,\n  b\n  c\n",
       ["3:3 not-a-list"],
     ],
+    ["several groups in one", user("shell = /bin/sh\ngroups = users, a:b"), ["4:17 not-a-list"]],
+    ["several files in one", '[jail /srv/a]\nfiles = less, "/bin/x" "/bin/y"\n', ["2:15 not-a-list"]],
+    ["several live directories in one", "[jail /srv/a]\nlive = /usr /opt/x\n", ["2:8 not-a-list"]],
+    [
+      "several paths of a policy in one",
+      user(
+        "executables = /bin/a /bin/b\npaths = /bin:/usr/bin\nread = ~/a b, /srv/a b, /srv/a /srv/b\nwrite = /srv;/opt\nenv = A B, C",
+      ),
+      ["3:15 not-a-list", "4:9 not-a-list", "5:25 not-a-list", "6:9 not-a-list", "7:7 not-a-list"],
+    ],
     ["a comment after yes", "[jail /srv/a]\nproc = yes # b\n", ["2:8 comment-in-value"]],
     ["a comment after a list", "[jail /srv/a]\nsections = a # b\n", ["2:12 comment-in-value"]],
     ["a key that is indented", user("executables = /bin/a,\n  read = none"), ["4:3 indented-line"]],
@@ -251,8 +261,8 @@ describe("a user is refused:", () => {
     ["but not with quotes inside of the comment", user('shell = /bin/sh\ncomment = A "B"'), []],
     [
       "with a group that is no name",
-      user("shell = /bin/sh\ngroups = users, a:b, -x"),
-      ["4:17 bad-account", "4:22 bad-account"],
+      user("shell = /bin/sh\ngroups = users, a:, -x"),
+      ["4:17 bad-account", "4:21 bad-account"],
     ],
     [
       "of a directory, with a uid",

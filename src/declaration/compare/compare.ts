@@ -41,6 +41,7 @@ import { compareUser } from "./user.ts";
 import type { UserComparison } from "./user-state.ts";
 import { whichJail } from "./which-jail.ts";
 import { changesOf, type JailWork, withJailFault } from "./work.ts";
+import { untilRight, withoutLists, wrongLists } from "./wrong-lists.ts";
 
 /** How the machine differs from a declaration. */
 export interface Comparison {
@@ -213,7 +214,7 @@ const OF_KEY: Readonly<Record<string, readonly Change["what"][]>> = {
 /** Those of some changes which do not fail themselves by an error. */
 function possible(changes: readonly Change[], error: unknown): Change[] {
   const due = error instanceof Error ? dueOf(error) : undefined;
-  const failing = due !== undefined && "key" in due ? (OF_KEY[due.key] ?? []) : [];
+  const failing = due !== undefined && "key" in due ? (OF_KEY[due.key ?? ""] ?? []) : [];
   return changes.filter(({ what }) => !failing.includes(what));
 }
 
@@ -237,21 +238,20 @@ function compareOne(
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const { directoryId, once } = whichJail(root, before.once, state);
-    const about = { of: "jail", name: path, jail: path } as const;
-    let changes: readonly Change[] = [];
-    let taken: readonly ByteString[] = [];
+    let [changes, taken]: [readonly Change[], readonly ByteString[]] = [[], []];
     let fault = placeFaultOf(path, { declared, users }, machine, { state, root, ...before });
     if (fault === undefined && declared !== undefined) {
+      const wrong = wrongLists(declared, state, once, machine);
+      const asked = { once: withoutLists(once, wrong), prune };
       try {
         const lookUps = {
-          pathOf: machine.pathOf,
-          needsOf: machine.needsOf,
+          ...{ pathOf: machine.pathOf, needsOf: machine.needsOf },
           liveOf: (live: readonly ByteString[]) => liveDirectories(live, path, before.places),
         };
-        const compared = compareJail(declared, state, lookUps, { once, prune });
+        const compared = compareJail(declared, state, lookUps, asked);
         ({ changes, fault, taken } = compared);
         undeclared.push(...compared.undeclared);
-        noLonger.push(...formerIn(declared, state, lookUps, { once, prune }));
+        noLonger.push(...formerIn(declared, state, lookUps, asked));
         notes.push(...othersFilesIn(root, declared, machine, state));
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
@@ -259,7 +259,7 @@ function compareOne(
           requirePlaces(root, changes, lookUps.liveOf);
         }
       } catch (error) {
-        fault = { ...about, ...faultText(error) };
+        fault = { ...{ of: "jail", name: path, jail: path }, ...untilRight(faultText(error), wrong) };
         changes = possible(taking(changes), error);
       }
     }
@@ -277,19 +277,19 @@ function compareOne(
     const foresight = new UserForesight(inside, machine, { ...before, users: wholes, isFilled });
     const works = wholes.map((whole) => {
       stopPlanning();
-      const { name } = whole;
-      const now = userState(whole, inside, machine, onceUser(name));
+      const once = onceUser(whole.name);
+      const now = userState(whole, inside, machine, once);
       const all = compareUser(whole, now);
       const compared = isClosed ? { ...all, changes: onHost(all.changes) } : all;
-      const homeId = root === undefined ? undefined : homeIdOf(root, now.account, onceUser(name));
+      const homeId = root === undefined ? undefined : homeIdOf(root, now.account, once);
       const done = now.homeFault === undefined ? whole : { ...whole, keys: undefined };
       const removed = compared.changes.filter(({ action }) => action === "remove");
       // A key that is not declared any more still lets somebody in.
       if (!prune) tellFormer(removed, { undeclared, noLonger });
       const asked = prune ? compared.changes : compared.changes.filter((one) => !removed.includes(one));
-      const planned = { declared: done, changes: asked, once: onceUser(name) };
-      const known = { homeId, uid: now.account?.uid };
-      return { declared: done, ...known, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
+      const planned = { declared: done, changes: asked, once };
+      const found = foreseen({ ...compared, changes: asked }, planned, foresight);
+      return { declared: done, homeId, uid: now.account?.uid, ...found };
     });
     if (fault === undefined) notes.push(...noLoginsIn(root, path, { declared, users: wholes }, machine));
     const others = declared === undefined ? [] : othersIn(path, users, machine, before.leave);

@@ -4,6 +4,7 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { requireMountPlace } from "../../jail/record/live.ts";
+import { isLibraryName } from "../../libraries/dependency.ts";
 import { LIVE_SECTION, requireLivePlaces } from "../../populate/apply/live.ts";
 import { requireLiveLines } from "../../populate/apply/live-lines.ts";
 import { logSocketSections, requireLogSocketPlace, tooLongSocket } from "../../populate/apply/log-socket.ts";
@@ -101,7 +102,10 @@ export function requireFillable(
   // Of both keys one would not be all.
   const isAll = wrong.length === messages.length;
   const error = new JailkitError(code, 1, messages.join("; "), undefined, isAll ? remedy : undefined);
-  throw withDue(error, { key, item: messages.length === 1 ? wrong[0] : undefined });
+  // The name of a library changes with its version, for which no file is to blame.
+  const ofFiles = wrong.every(isLibraryName) ? undefined : "no-such-path";
+  const finding = isSections ? "unknown-section" : ofFiles;
+  throw withDue(error, { key, item: messages.length === 1 ? wrong[0] : undefined, finding });
 }
 
 const missingFile = (operand: ByteString): string =>

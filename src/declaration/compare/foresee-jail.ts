@@ -26,7 +26,7 @@ import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.t
 import { requireMountedPlace } from "../../users/safe-place.ts";
 import { lackingWords } from "../bring.ts";
 import { faultText, isCreation, taking } from "../change.ts";
-import { withDue } from "../due.ts";
+import { dueToShell, withDue } from "../due.ts";
 import { type Comparison, stopPlanning } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
 import { mayMakeRoom, requireRoom, withRoomForHomes } from "./foresee-room.ts";
@@ -241,7 +241,8 @@ function foreseeUser(
     requireFreeHome(user, jail, accounts);
     if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED, root), { jail });
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
-    else if (!shell.endsWith("/jk_lsh") && !comes(shell)) throw noShellIn(jail, shell, DECLARED, root);
+    else if (!shell.endsWith("/jk_lsh") && !comes(shell))
+      throw withDue(noShellIn(jail, shell, DECLARED, root), dueToShell(shell));
     if (root !== undefined && has(shell) && !shell.endsWith("/jk_lsh") && goes(shell))
       throw lostShell(hostPath(root, shell));
     const stays = (path: ByteString) => (has(path) && !goes(path)) || comes(path);

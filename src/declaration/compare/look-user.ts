@@ -2,7 +2,6 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
-import { operands } from "../../cli/shell-word.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
@@ -30,9 +29,11 @@ import { DECLARED, renamedLines } from "./intent.ts";
 import { keyState, NO_KEYS } from "./look-keys.ts";
 import { commonPolicy, policyState } from "./look-policy.ts";
 import type { Machine } from "./machine.ts";
+import { membershipFault } from "./membership.ts";
 import { returning } from "./returning.ts";
 import { sharedUidFault, uidFault } from "./uid-fault.ts";
 import type { UserState } from "./user-state.ts";
+import { untilRight } from "./wrong-lists.ts";
 
 /** What this machine has of a user. `once`: what was declared before. */
 export function userState(
@@ -54,7 +55,9 @@ export function userState(
     const renamed =
       account === undefined ? renamedFault(declared, inside.accounts, machine.accounts.userByUid) : undefined;
     const shared = account && sharedUidFault(declared, account, machine.laterByUid);
-    const fault = shared ?? groups.fault ?? home?.fault ?? renamed ?? newFault(declared, account, machine);
+    const lost = once && account ? formerGroups(declared, once, account, inside, machine) : [];
+    const goes = groupsThatGo(groups.fault, lost);
+    const fault = shared ?? goes.fault ?? home?.fault ?? renamed ?? newFault(declared, account, machine);
     // Of an account that is there, something may have to be taken away all the same.
     if (fault !== undefined && account === undefined) return { ...nothing, fault };
     const owner = account ?? returning(declared, once, inside.root, machine.laterByUid);
@@ -76,7 +79,7 @@ export function userState(
       commonPolicy:
         account === undefined ? undefined : commonPolicy(declared, account, inside, machine, policies),
       former: {
-        groups: once && account ? formerGroups(declared, once, account, inside, machine) : [],
+        groups: goes.groups,
         keys: keys.former,
         policy: policies.former.length > 0,
       },
@@ -84,6 +87,13 @@ export function userState(
   } catch (error) {
     return { ...nothing, fault: faultText(error) };
   }
+}
+
+/** The groups that a user loses: none while one of the list does not exist, as its fault says then. */
+function groupsThatGo(fault: FaultText | undefined, lost: readonly ByteString[]) {
+  const isWrong = fault?.due?.finding === "unknown-group";
+  const said = fault && untilRight(fault, isWrong && lost.length > 0 ? ["groups"] : []);
+  return { fault: said, groups: isWrong ? [] : lost };
 }
 
 /**
@@ -114,21 +124,14 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   const { name, uid, directory } = declared;
   if (account !== undefined || directory) return undefined;
   const message = newNameFault(name, DECLARED);
-  if (message !== undefined) return { code: "bad-name", message } as const;
+  if (message !== undefined)
+    return { code: "bad-name", message, due: { key: undefined, finding: "bad-account" } } as const;
   if (uid === undefined) return undefined;
   const wanted = { declared, formerly: machine.noLonger };
   return uidFault(uid, machine.laterByUid, wanted) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
 }
 
-/** Why an account of a directory is not made a member of groups, and the commands that do so. Pure. */
-export function membershipFault(name: ByteString, groups: readonly { readonly name: ByteString }[]) {
-  const command = groups.map((group) => `gpasswd -a ${operands(name, group.name)}`).join(" && ");
-  const shown = groups.map((group) => quoted(group.name)).join(", ");
-  const message = `is not in ${shown}, and the account is in a directory; add it with: ${command}`;
-  return { message, command };
-}
-
-/** A group that does not exist keeps nothing from being taken away. */
+/** A group that does not exist keeps nothing but groups from being taken away. */
 function groupsOrFault(...args: Parameters<typeof groupState>): ReturnType<typeof groupState> {
   try {
     return groupState(...args);
@@ -152,7 +155,10 @@ function groupState(
     return typeof group !== "object" || !isUsable(group);
   });
   const item = unusable.length === 1 ? unusable[0] : undefined;
-  if (unusable.length > 0) dueTo({ key: "groups", item }, () => requireGroups(unusable.join(",")));
+  if (unusable.length > 0) {
+    const due = { key: "groups", item, finding: "unknown-group" } as const;
+    dueTo(due, () => requireGroups(unusable.join(",")));
+  }
   if (account === undefined) return { lacksGroups: groups, hasGroup: true, fault: undefined };
   const gids = new Set([account.gid, ...machine.facts.groupsOf(account)]);
   const known = wanted.filter((group) => typeof group !== "string");
