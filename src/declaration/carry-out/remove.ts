@@ -6,7 +6,7 @@ import { isReported, JailkitError } from "../../cli/error.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
-import { removeTree } from "../../jail/fs/write.ts";
+import { removeTree, type Watch } from "../../jail/fs/write.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { deleteJail } from "../../jails/delete.ts";
@@ -105,13 +105,14 @@ function removeOwn(
   user: Pick<PasswdEntry, "name" | "uid">,
   seen: Stat,
 ): void {
-  removeTree(root, home, seen, undefined, ({ uid }, path) => {
+  const directory: Watch["directory"] = ({ uid }, path) => {
     const owner = ownerOfHidden(user, uid);
     if (owner === undefined) return;
-    const directory = hostPath(root, path);
-    const message = `${quoted(hostPath(root, home))} is not removed: ${holdsText({ ...owner, directory })}`;
+    const what = holdsText({ ...owner, directory: hostPath(root, path()) });
+    const message = `${quoted(hostPath(root, home))} is not removed: ${what}`;
     throw new JailkitError(HOLDS_HOME, 1, message);
-  });
+  };
+  removeTree(root, home, seen, undefined, { directory });
 }
 
 function removeUser({ once, holds }: FormerUser, means: Means, said: Said): void {
