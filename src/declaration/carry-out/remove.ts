@@ -1,8 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { isErrno } from "../../../ffi/error.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
+import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
@@ -112,7 +114,16 @@ function removeOwn(
     const message = `${quoted(hostPath(root, home))} is not removed: ${what}`;
     throw new JailkitError(HOLDS_HOME, 1, message);
   };
-  removeTree(root, home, seen, undefined, { directory });
+  const how = `${quoted(hostPath(root, home))} is removed in part; run this again`;
+  const filled = () => requireNothingRuns(user);
+  try {
+    removeTree(root, home, seen, undefined, { directory, name: () => stopIfInterrupted(how), filled });
+  } catch (error) {
+    // What runs as the user can bring these about.
+    if (isErrno(error, "ENOENT", "ENOTEMPTY") || (error instanceof JailkitError && error.code === "exchanged"))
+      requireNothingRuns(user);
+    throw error;
+  }
 }
 
 function removeUser({ once, holds }: FormerUser, means: Means, said: Said): void {
@@ -268,8 +279,11 @@ function removeLost(
   }
   // Without the home there may be room.
   if (failure !== undefined) leaveJail(root, once, said);
+  // Another user may have started a setuid program of this one meanwhile.
+  requireNothingRuns(user);
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
+  warnOfSessions(name, user.uid, said);
 }
 
 /**
