@@ -1,7 +1,8 @@
+import { subvolumeId } from "../../../ffi/btrfs.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { chmodFd, chownFd, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { attempt, SystemError } from "../../../ffi/error.ts";
+import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
 import {
   close,
   type DirectoryEntry,
@@ -14,9 +15,12 @@ import {
   seek,
   statIfPresent,
 } from "../../../ffi/files.ts";
-import { display, shortPath } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
-import { onlyRootWrites } from "../../system/exchange.ts";
+import { display, quoted, shortPath } from "../../cli/display.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
+import { operands } from "../../cli/shell-word.ts";
+import { adviceAt, onlyRootWrites, withAdvice } from "../../system/exchange.ts";
+import { ownMounts } from "../../system/mountinfo.ts";
+import { isReadOnly } from "../../system/mounts.ts";
 import { exchanged } from "./attributes.ts";
 import { Descent, DIRECTORY, type Level } from "./descent.ts";
 import {
@@ -26,7 +30,8 @@ import {
   type JailRoot,
   joinPath,
   namedError,
-  onSameMount,
+  onOneDevice,
+  onOneMount,
 } from "./walk.ts";
 
 /** True if a file (with its path in the jail) may be removed. */
@@ -57,7 +62,8 @@ function openLevel(
 ): Pick<Emptied, "fd" | "stat"> {
   const fd = openAt(parentFd, name, DIRECTORY);
   const stat = fstat(fd);
-  const sameMount = onSameMount(stat, mount);
+  // A subvolume of btrfs has another device number, and is removed as any other directory.
+  const sameMount = onOneMount(stat, mount);
   if (sameMount && sameFile(stat, seen)) return { fd, stat: identityOf(stat) };
   close(fd);
   if (sameMount) throw exchanged(path());
@@ -133,7 +139,7 @@ class Emptying implements Disposable {
     try {
       for (let { here } = this.#levels; here !== undefined; { here } = this.#levels) this.#step(here);
     } catch (error) {
-      throw namedError(error, this.#where());
+      throw (isErrno(error, "EROFS") && this.#readOnly()) || namedError(error, this.#where());
     }
   }
 
@@ -149,6 +155,26 @@ class Emptying implements Disposable {
   /** The same on the host, for messages. */
   #where(): ByteString {
     return shortPath(hostPath(this.root, this.#path()));
+  }
+
+  /** The error for a read-only subvolume in the tree, such as a snapshot; undefined if nothing here can be written. */
+  #readOnly(): JailkitError | undefined {
+    const levels = this.#levels;
+    const { here } = levels;
+    const id = here === undefined || isReadOnly(here.fd) ? undefined : subvolumeId(here.fd);
+    if (here === undefined || id === undefined) return undefined;
+    const isIn = (stat: FileIdentity | undefined) => stat !== undefined && onOneDevice(stat, here.stat);
+    let depth = levels.depth;
+    while (isIn(levels.at(depth - 2)?.stat)) depth--;
+    if (depth === 1 && isIn(this.parent.stat)) return undefined;
+    const place = shortPath(hostPath(this.root, levels.path(depth)));
+    // By its number: a user could lead the path to another one.
+    const mounts = answered(ownMounts) ?? [];
+    const mount = mounts.find((one) => one.id === this.parent.stat.mountId)?.mountPoint ?? place;
+    const command = `btrfs subvolume delete --subvolid=${id} ${operands(mount)}`;
+    const { advice, remedy } = adviceAt(mount, command);
+    const what = `${quoted(place)} is a read-only subvolume, such as a snapshot, which has to be deleted first`;
+    return new JailkitError("read-only", 1, withAdvice(what, advice), undefined, remedy);
   }
 
   enter(above: number, name: ByteString, seen: Stat): void {

@@ -109,8 +109,8 @@ export const REMOVAL: readonly Mutant[] = [
     { test: "attack/escape-mount.test.ts" },
   ),
   inFile("src/jail/fs/walk.ts", "attack/escape-mount.test.ts")(
-    "return a.mountId === b.mountId && a.devMajor",
-    "return a.devMajor",
+    "return a.mountId === b.mountId && (",
+    "return (",
     "a user's own file system in the jail",
   ),
   emptied(
