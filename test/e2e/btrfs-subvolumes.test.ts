@@ -19,8 +19,7 @@ let m: Machine;
 beforeAll(async () => {
   if (!canMake) return;
   m = await openApplyMachine();
-  for (const [name, path] of programs)
-    m.write(`/usr/bin/${name}`, readFileSync(path ?? ""), { mode: 0o755 });
+  for (const [name, path] of programs) m.write(`/usr/bin/${name}`, readFileSync(path ?? ""), { mode: 0o755 });
   m.mkdir("/q", { mode: 0o755 });
   m.must(["truncate", "-s", "300M", "/root/disk"]);
   m.must(["mkfs.btrfs", "-q", "/root/disk"]);

@@ -120,7 +120,10 @@ function removeOwn(
     removeTree(root, home, seen, undefined, { directory, name: () => stopIfInterrupted(how), filled });
   } catch (error) {
     // What runs as the user can bring these about.
-    if (isErrno(error, "ENOENT", "ENOTEMPTY") || (error instanceof JailkitError && error.code === "exchanged"))
+    if (
+      isErrno(error, "ENOENT", "ENOTEMPTY") ||
+      (error instanceof JailkitError && error.code === "exchanged")
+    )
       requireNothingRuns(user);
     throw error;
   }
