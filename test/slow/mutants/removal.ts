@@ -410,9 +410,14 @@ export const REMOVAL: readonly Mutant[] = [
     "  const mayGo = () => true;\n",
     "sees what is below a mount",
   ),
-  deletion("removeTree(tree, jail, seen, mayGo)", "removeTree(tree, jail, seen)", "after the last check", {
-    test: "attack/remove-race.test.ts",
-  }),
+  deletion(
+    "removeTree(tree, jail, seen, mayGo, { name })",
+    "removeTree(tree, jail, seen, undefined, { name })",
+    "after the last check",
+    {
+      test: "attack/remove-race.test.ts",
+    },
+  ),
   deletion(
     '  if (stays.length > 0) throw refuse("home-stays", stays.join("; "));\n',
     "",
