@@ -74,6 +74,16 @@ export function displayAgain(text: ByteString): ByteString {
   return text.split("\\").map(display).join("\\");
 }
 
+// Of a path in messages: more could not be read, and users nest directories without limit.
+const LONGEST_SHOWN = 1024;
+
+/** A path for messages, such as that of a directory that a user made: of a very long one only both ends. */
+export function shortPath(path: ByteString): ByteString {
+  if (path.length <= LONGEST_SHOWN) return path;
+  const end = LONGEST_SHOWN / 4;
+  return `${path.slice(0, end)}[...]${path.slice(-end)}`;
+}
+
 /** `display`, in single quotes. */
 export function quoted(text: ByteString): ByteString {
   return `'${display(text)}'`;

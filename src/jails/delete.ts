@@ -186,7 +186,8 @@ function removeAll(plan: DeletePlan, seen: Stat | undefined, done: (line: ByteSt
   for (let round = 1; ; round++) {
     const mayGo = withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));
     try {
-      withTree((tree) => removeTree(tree, jail, seen, mayGo));
+      const name = () => stopIfInterrupted(`${display(jail)} is removed in part; run this again`);
+      withTree((tree) => removeTree(tree, jail, seen, mayGo, { name }));
       break;
     } catch (error) {
       // jk_socketd creates a missing socket at once, for as long as its directory is there.

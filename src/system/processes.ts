@@ -11,6 +11,8 @@ import { isProc } from "./mounts.ts";
 const UIDS = /^Uid:\t(\d+)\t(\d+)\t(\d+)/m;
 /** Its number of threads, each of which has ids of its own. */
 const THREADS = /^Threads:\t(\d+)/m;
+/** The process that started it, or took it over. */
+const PARENT = /^PPid:\t(\d+)/m;
 /** One that has ended, and has no rights any more. Nobody has waited for it, and perhaps nobody will. */
 const ZOMBIE = /^State:\t[ZX]/m;
 
@@ -37,6 +39,8 @@ export const MOST_PASSES = 100;
 /** The processes of a user, as proc(5) shows them. */
 interface Processes {
   readonly pids: readonly number[];
+  /** The uids of other users than root who have started some, as they can with a setuid program. */
+  readonly starters: ReadonlySet<number>;
   /** Some had the real uid, and have ended: the kernel counts them until another process has waited for them (isProcessOf). */
   readonly hasZombies: boolean;
   /** Each process that was listed was there when it was looked at, in the last pass over them. */
@@ -64,6 +68,7 @@ export function lookForProcesses(uid: number): Processes {
 /** One pass, over those that are not `seen` yet. */
 function lookOnce(proc: number, uid: number, seen: Set<number>): Processes {
   const pids: number[] = [];
+  const starters = new Set<number>();
   let [hasZombies, isComplete] = [false, true];
   // Those that were started last come first, or the most short-lived would have ended by then.
   for (const pid of pidsIn(proc).reverse()) {
@@ -73,9 +78,21 @@ function lookOnce(proc: number, uid: number, seen: Set<number>): Processes {
     const ids = uidsOf(proc, pid, status);
     if (ZOMBIE.test(status) && UIDS.exec(status)?.[1] === String(uid)) hasZombies = true;
     if (ids.size === 0) isComplete = false;
-    else if (isOf(proc, pid, ids, uid)) pids.push(pid);
+    else if (isOf(proc, pid, ids, uid)) {
+      pids.push(pid);
+      const starter = ids.has(String(uid)) ? starterOf(proc, status, uid) : undefined;
+      if (starter !== undefined) starters.add(starter);
+    }
   }
-  return { pids: pids.reverse(), hasZombies, isComplete };
+  return { pids: pids.reverse(), starters, hasZombies, isComplete };
+}
+
+/** Who has started a process with a uid, by its own real id or that of its parent; undefined for the same user, or root. */
+function starterOf(proc: number, status: ByteString, uid: number): number | undefined {
+  const realOf = (text: ByteString) => Number(UIDS.exec(text)?.[1] ?? uid);
+  const own = realOf(status);
+  const starter = own === uid ? realOf(readStatus(proc, PARENT.exec(status)?.[1] ?? "0")) : own;
+  return starter === uid || starter === 0 ? undefined : starter;
 }
 
 /** The pids of the same. */

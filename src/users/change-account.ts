@@ -130,9 +130,7 @@ export function changeAccount(
     }
     const copy = copyHome(source, move.to, move.toPath, run.output.progress);
     withFd(copy, () => {
-      run.done(
-        `copied ${quoted(hostPath(move.from, source.path))} to ${quoted(hostPath(move.to, move.toPath))}`,
-      );
+      run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
       try {
         examine(copy);
         changeBoth();

@@ -1,7 +1,8 @@
 import { isProcessOf } from "../../ffi/process.ts";
 import { quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { hostUser } from "../system/name-services.ts";
 import { endSessions, lookForProcesses } from "../system/processes.ts";
 
 // A user may have thousands.
@@ -18,13 +19,21 @@ export function shownPids(pids: readonly number[]): string {
  * Of processes that end as soon as they have started another, one is only seen for sure if it has the real uid.
  */
 export function whatRuns(uid: number): string | undefined {
-  const { pids, hasZombies, isComplete } = lookForProcesses(uid);
-  if (pids.length > 0) return shownPids(pids);
+  const { pids, starters, hasZombies, isComplete } = lookForProcesses(uid);
+  if (pids.length > 0) return shownPids(pids) + startedBy(starters);
   // Zombies, which nothing can end, are all that the kernel counts then.
   if (hasZombies && isComplete) return undefined;
   return isProcessOf(uid) ? "each ends as soon as it has started another one" : undefined;
 }
 
+/** Whose processes would start others: to end those of the user alone does not help then. */
+function startedBy(uids: ReadonlySet<number>): string {
+  if (uids.size === 0) return "";
+  const names = [...uids].map((uid) => quoted(answered(() => hostUser(uid)?.name) ?? `uid ${uid}`));
+  return `, started by ${names.join(", ")}, perhaps with a setuid program`;
+}
+
+/** Without a name: a uid that no account has. */
 type Owner = Pick<PasswdEntry, "name" | "uid">;
 
 /** Throws JailkitError "has-processes" with what ends them, if an account has processes. */
@@ -40,6 +49,6 @@ export function requireNothingRuns(user: Owner): void {
 
 function hasProcesses({ name, uid }: Owner, runs: string): JailkitError {
   const remedy = endSessions(uid);
-  const message = `${quoted(name)} has running processes (${runs}): end them first, with: ${remedy}`;
+  const message = `${name === "" ? `uid ${uid}` : quoted(name)} has running processes (${runs}): end them first, with: ${remedy}`;
   return new JailkitError("has-processes", 1, message, undefined, remedy);
 }

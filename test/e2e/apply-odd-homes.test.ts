@@ -199,3 +199,58 @@ test.each([
     m.remove("/var/lib/jailkit/declared.json");
   },
 );
+
+describe("a home with a device in it", () => {
+  // An overlay has no whiteouts of its own.
+  beforeAll(() => {
+    m.must(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/home"]);
+  });
+  afterAll(() => m?.run(["umount", "/home"]));
+
+  test.each([J, "/home/jail"])(
+    "moves both ways, to %s, if it is a whiteout, which any user can make",
+    (path) => {
+      const home = "/home/wil";
+      m.must(["useradd", "-m", "-d", home, "-s", "/bin/bash", "wil"]);
+      const make = () =>
+        m.must(["sh", "-ec", `cd ${homeOf("wil")}; rm -f gap; mknod gap c 0 0`], { user: "wil" });
+      make();
+      m.write(`${home}/kept`, "x");
+      const jail = `[jail ${path}]\nsections = uidbasics, basicshell\n`;
+      m.write(FILE, `${jail}[user wil]\njail = ${path}\nshell = /bin/bash\n`);
+      expect([linesOf(m).summary.problems, m.exists(home)]).toEqual([[], false]);
+      expect(m.read(`${homeOf("wil")}/kept`)).toBe("x");
+      if (path !== J) make();
+      m.write(FILE, jail);
+      expect([linesOf(m, "--prune").status, homeOf("wil"), m.exists(`${home}/gap`)]).toEqual([
+        0,
+        home,
+        false,
+      ]);
+      expect([m.read(`${home}/kept`), m.exists(`${path}${home}`)]).toEqual(["x", false]);
+      m.must(["userdel", "-r", "wil"]);
+    },
+  );
+
+  test("stays if root has made one, which the message names on the host", () => {
+    m.write(FILE, `${JAIL}${user("dee")}`);
+    m.must(["useradd", "-m", "-s", "/bin/bash", "dee"]);
+    m.must(["jailkit", "apply"]);
+    m.must(["mknod", `${J}/home/dee/null`, "c", "1", "3"]);
+    m.write(FILE, JAIL);
+    const { status, summary } = linesOf(m, "--prune");
+    expect([status, summary.problems]).toEqual([
+      ...[
+        1,
+        [
+          expect.objectContaining({
+            message: expect.stringContaining(`'${J}/home/dee/null' is a device, which no home`),
+          }),
+        ],
+      ],
+    ]);
+    m.remove(`${J}/home/dee/null`);
+    m.must(["jailkit", "apply", "--prune"]);
+    m.must(["userdel", "-r", "dee"]);
+  });
+});

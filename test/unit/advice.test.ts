@@ -50,6 +50,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "with --prune, also delete the homes of accounts that apply created": "what an option does",
   "jailkit apply does not know where the homes of accounts are now (${which}), and leaves them there with --delete-homes":
     "says what an option leaves",
+  "btrfs subvolume delete --subvolid=${id} ${operands(mount)}":
+    "deletes a part of a home or jail that root has asked to remove",
   "--delete-homes would remove it": "says what an option would do",
   "--delete-homes without --prune, or --config-dir without --check or with FILE": "what an exit status means",
   "nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there":

@@ -14,10 +14,11 @@ import {
 import { toBytes } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statAt } from "../../ffi/files.ts";
+import { JailkitError } from "../../src/cli/error.ts";
 import { discard, place, withTemporaryName } from "../../src/jail/fs/place.ts";
 import { closeJailRoot, openDirectory, openJailRoot, release } from "../../src/jail/fs/walk.ts";
 import { makeDirectories, putFile, removePath, removeTree } from "../../src/jail/fs/write.ts";
-import { codeOf, makeJail, seen, type TestJail, USER } from "./jail-helper.ts";
+import { codeOf, makeJail, messageOf, seen, type TestJail, USER } from "./jail-helper.ts";
 
 let jail: TestJail;
 beforeEach(() => {
@@ -56,6 +57,53 @@ describe("removal", () => {
     expect(removeTree(jail.root, "/usr/t", seen(jail.root, "/usr/t"))).toBe(true);
     expect(readdirSync(at("/usr"))).toEqual([]);
     expect(readdirSync(at("/etc"))).toEqual(["f"]);
+  });
+
+  test("removes more deep trees beside each other than there are passes, and moves nothing up", () => {
+    for (let i = 0; i < 70; i++) mkdirSync(at(`/usr/t/${i}${"/d".repeat(70)}`), { recursive: true });
+    const tops = new Set<string>();
+    const among = () => {
+      for (const name of readdirSync(at("/usr/t"))) tops.add(name);
+      return true;
+    };
+    expect(removeTree(jail.root, "/usr/t", seen(jail.root, "/usr/t"), among)).toBe(true);
+    expect([existsSync(at("/usr/t")), [...tops].filter((name) => !/^\d+$/.test(name))]).toEqual([false, []]);
+  });
+
+  test("ends after some passes over a directory that is filled all the time", () => {
+    mkdirSync(at("/usr/t"));
+    let count = 0;
+    const fill = () => {
+      if (count < 10_000) writeFileSync(at(`/usr/t/${count++}`), "");
+    };
+    fill();
+    const stat = seen(jail.root, "/usr/t");
+    expect(codeOf(() => removeTree(jail.root, "/usr/t", stat, undefined, { name: fill }))).toBe("ENOTEMPTY");
+    let asked = 0;
+    const filled = () => {
+      asked++;
+      throw new JailkitError("failed", 1, "somebody fills it");
+    };
+    expect(codeOf(() => removeTree(jail.root, "/usr/t", stat, undefined, { name: fill, filled }))).toBe(
+      "failed",
+    );
+    expect(asked).toBe(1);
+    expect(removeTree(jail.root, "/usr/t", stat, undefined, { filled: () => undefined })).toBe(true);
+  });
+
+  test("names a directory that was moved meanwhile, and of a long path the ends", () => {
+    const name = "\x01".repeat(50);
+    mkdirSync(at(`/usr/t${`/${name}`.repeat(70)}`), { recursive: true });
+    const stat = seen(jail.root, "/usr/t");
+    const depthOf = (at: string) => at.split("/").length;
+    const refused = messageOf(() => removeTree(jail.root, "/usr/t", stat, (_, at) => depthOf(at) < 73));
+    expect([refused.length < 4000, refused]).toEqual([true, expect.stringMatching(/\[\.\.\.\].*: appeared/)]);
+    const move = (_: unknown, path: string) => {
+      if (depthOf(path) === 73) renameSync(at(`/usr/t/${name}/${name}`), at("/usr/moved"));
+      return true;
+    };
+    expect(codeOf(() => removeTree(jail.root, "/usr/t", stat, move))).toBe("exchanged");
+    expect(existsSync(at("/usr/moved"))).toBe(true);
   });
 });
 

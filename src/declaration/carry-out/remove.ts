@@ -1,12 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { isErrno } from "../../../ffi/error.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
+import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
-import { removeTree } from "../../jail/fs/write.ts";
+import { removeTree, type Watch } from "../../jail/fs/write.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { deleteJail } from "../../jails/delete.ts";
@@ -105,13 +107,26 @@ function removeOwn(
   user: Pick<PasswdEntry, "name" | "uid">,
   seen: Stat,
 ): void {
-  removeTree(root, home, seen, undefined, ({ uid }, path) => {
+  const directory: Watch["directory"] = ({ uid }, path) => {
     const owner = ownerOfHidden(user, uid);
     if (owner === undefined) return;
-    const directory = hostPath(root, path);
-    const message = `${quoted(hostPath(root, home))} is not removed: ${holdsText({ ...owner, directory })}`;
+    const what = holdsText({ ...owner, directory: hostPath(root, path()) });
+    const message = `${quoted(hostPath(root, home))} is not removed: ${what}`;
     throw new JailkitError(HOLDS_HOME, 1, message);
-  });
+  };
+  const how = `${quoted(hostPath(root, home))} is removed in part; run this again`;
+  const filled = () => requireNothingRuns(user);
+  try {
+    removeTree(root, home, seen, undefined, { directory, name: () => stopIfInterrupted(how), filled });
+  } catch (error) {
+    // What runs as the user can bring these about.
+    if (
+      isErrno(error, "ENOENT", "ENOTEMPTY") ||
+      (error instanceof JailkitError && error.code === "exchanged")
+    )
+      requireNothingRuns(user);
+    throw error;
+  }
 }
 
 function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said): void {
@@ -268,8 +283,11 @@ function removeLost(
   }
   // Without the home there may be room.
   if (failure !== undefined) leaveJail(root, once, said);
+  // Another user may have started a setuid program of this one meanwhile.
+  requireNothingRuns(user);
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
+  warnOfSessions(name, user.uid, said);
 }
 
 /** Throws JailkitError for a home that stays, if the plan was that it goes: then the account stays for the next plan. */

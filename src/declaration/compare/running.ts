@@ -1,6 +1,6 @@
 import { answered } from "../../cli/error.ts";
 import { endSessions } from "../../system/processes.ts";
-import { shownPids } from "../../users/sessions.ts";
+import { shownPids, whatRuns } from "../../users/sessions.ts";
 import type { Former } from "./former.ts";
 import type { Note } from "./former-jails.ts";
 import type { Machine } from "./machine.ts";
@@ -16,7 +16,7 @@ export function runningOf(former: readonly Former[], machine: Machine): Note[] {
     const uid = answered(() => machine.accounts.userByName(name)?.uid);
     const pids = uid === undefined ? [] : machine.processesOf(uid);
     if (uid === undefined || pids.length === 0) return [];
-    const message = `has running processes now (${shownPids(pids)}), with which it is not removed; what ends them: ${endSessions(uid)}`;
+    const message = `has running processes now (${whatRuns(uid) ?? shownPids(pids)}), with which it is not removed; what ends them: ${endSessions(uid)}`;
     return [{ of: "user", name, message }];
   });
 }

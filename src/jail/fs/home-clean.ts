@@ -17,7 +17,7 @@ import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { grantsPower } from "../../system/grants.ts";
 import { NOTHING_MOVED } from "./home-copy.ts";
 import { attributesOf, nameError, putSpecial, withOriginal, xattrsOf } from "./home-fill.ts";
-import { type HomeLevel, pathIn, requireMount, WITHIN, walkHome } from "./home-scan.ts";
+import { type HomeLevel, isWhiteout, pathIn, requireMount, WITHIN, walkHome } from "./home-scan.ts";
 import { type Directory, isRegular, type JailRoot } from "./walk.ts";
 import { createFileIn } from "./write.ts";
 
@@ -91,7 +91,7 @@ function findFiles(home: OpenHome): Found[] {
     const stat = statAt(level.fd, name);
     const path = pathIn(level, name);
     requireMount(home.path, path, stat, mount);
-    if (type === C.DT_LNK) return;
+    if (type === C.DT_LNK || isWhiteout(stat)) return;
     if (!isRegular(stat) || grantsPower(level.fd, name, stat.mode)) {
       found.push({ path, stat });
       return;

@@ -17,6 +17,7 @@ import type { HomeThread, Pass } from "./home-pass.ts";
 import {
   type HomeLevel,
   type HomeName,
+  isWhiteout,
   type List,
   mountPoint,
   pathIn,
@@ -168,6 +169,8 @@ class Copier {
     const stat = statAt(from, name);
     if ((stat.mode & C.S_IFMT) >> 12 !== type) throw homeChanged(this.home.path);
     this.note(at, stat);
+    // Nothing is in it, and not every file system takes one.
+    if (isWhiteout(stat)) return;
     if (stat.nlink > 1 && this.linkFirst(stat, at, spot)) return;
     if (putSpecial(from, name, stat, spot) !== "created") throw homeChanged(this.home.path);
   }

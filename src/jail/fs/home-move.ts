@@ -46,6 +46,7 @@ const NAMES_FOR_A_THREAD = 500;
 
 /** A home to move: its open directory, and what a copy has seen of it. */
 export interface HomeSource extends Original {
+  /** On the host, for messages. */
   readonly path: ByteString;
   /** O_PATH; close it with closeHome. */
   readonly fd: number;
@@ -57,7 +58,7 @@ function openOwn(host: JailRoot, path: ByteString, uid: number): number {
   const fd = withDirectory(host, path, (home) => openAt(home.fd, ".", C.O_PATH | C.O_DIRECTORY));
   if (fstat(fd).uid === uid) return fd;
   close(fd);
-  const message = `${quoted(path)} does not belong to the user (uid ${uid}): nothing is moved`;
+  const message = `${quoted(hostPath(host, path))} does not belong to the user (uid ${uid}): nothing is moved`;
   throw new JailkitError("not-their-home", 1, message);
 }
 
@@ -104,7 +105,7 @@ export function sizesToCopy(
 ): { readonly sizes: readonly SizedEntry[]; readonly stat: Stat } | undefined {
   if (withDirectory(host, directoryOf(path), (parent) => mayMoveWhole(parent, root, to))) return undefined;
   return withFd(openOwn(host, path, uid), (fd) => ({
-    sizes: [...sizesIn(fd, path), { size: 0, allocated: 0 }],
+    sizes: [...sizesIn(fd, hostPath(host, path)), { size: 0, allocated: 0 }],
     stat: fstat(fd),
   }));
 }
@@ -123,7 +124,7 @@ export function homeExists(root: JailRoot, to: ByteString): JailkitError {
  */
 export function openHome(host: JailRoot, path: ByteString, uid: number): HomeSource {
   const fd = openOwn(host, path, uid);
-  return { path, fd, seen: new Seen(), thread: new HomeThread() };
+  return { path: hostPath(host, path), fd, seen: new Seen(), thread: new HomeThread() };
 }
 
 /** Closes a home that openHome returned. */
@@ -185,7 +186,7 @@ export function isCopyOf({ seen }: HomeSource, to: ByteString): Parameters<typeo
 /**
  * Copies a home to `to` in the jail, which must not exist. The copy is made in a directory that only root can write, on the
  * same mount, and appears complete by one rename. It keeps owners, modes, times, extended attributes, hard links, sockets
- * and FIFOs, but not setuid, setgid (of files) and security.capability. Missing directories above are root's and 0755.
+ * and FIFOs, but not setuid, setgid (of files), security.capability and whiteouts. Missing directories above are root's and 0755.
  * Returns an O_PATH descriptor of the copy, to recognise it later. Throws JailkitError if `to` exists, no directory there
  * is trusted, the source changes meanwhile, or cannot be moved (see walkHome).
  */

@@ -12,7 +12,7 @@ import {
   statAt,
 } from "../../../ffi/files.ts";
 import { lookAtOpen } from "../../../ffi/stat-keys.ts";
-import { quoted } from "../../cli/display.ts";
+import { quoted, shortPath } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { SizedEntry } from "./room.ts";
 import { namedError } from "./root.ts";
@@ -118,7 +118,7 @@ function* checked(
   for (const piece of pieces) {
     const names = typed(fd, piece);
     for (const { name, type } of names) {
-      const why = obstacle(path.length + 1 + name.length, type);
+      const why = obstacle(path.length + 1 + name.length, isDevice(fd, name, type));
       if (why !== undefined) throw notMovable(shown, pathIn({ path }, name), why);
       if (type === C.DT_DIR) left.push(pathIn({ path }, name));
     }
@@ -133,10 +133,20 @@ function typed(fd: number, names: readonly HomeName[]): readonly HomeName[] {
   return names.map(({ name, type }) => ({ name, type: type === C.DT_UNKNOWN ? typeOf(name) : type }));
 }
 
+/** True for a device, but a whiteout: that is none, and any user can make one (mknod(2)). */
+function isDevice(fd: number, name: ByteString, type: number): boolean {
+  if (type === C.DT_BLK) return true;
+  return type === C.DT_CHR && !isWhiteout(statAt(fd, name));
+}
+
+/** True for the number that an overlay of file systems uses in its upper layer for a name that was removed. */
+export const isWhiteout = ({ mode, rdevMajor, rdevMinor }: Stat): boolean =>
+  (mode & C.S_IFMT) === C.S_IFCHR && rdevMajor === 0 && rdevMinor === 0;
+
 /** The reason why an entry, with a path of this length, cannot be moved, with the remedy. */
-function obstacle(length: number, type: number): string | undefined {
+function obstacle(length: number, isDevice: boolean): string | undefined {
   if (length > LONGEST_PATH) return "is too deep: move it out of the way";
-  if (type === C.DT_BLK || type === C.DT_CHR)
+  if (isDevice)
     return "is a device, which no home should hold: move it out of the way";
   return undefined;
 }
@@ -157,7 +167,7 @@ export const mountPoint = (shown: ByteString, path: ByteString): JailkitError =>
   notMovable(shown, path, "is a mount point: unmount it first");
 
 function notMovable(shown: ByteString, path: ByteString, why: string): JailkitError {
-  return new JailkitError("home-not-movable", 1, `${quoted(wholePath(shown, path))} ${why}`);
+  return new JailkitError("home-not-movable", 1, `${quoted(shortPath(wholePath(shown, path)))} ${why}`);
 }
 
 /** The number of names in a tree, without its top; `soFar` is called for each directory. Throws as walkHome. */

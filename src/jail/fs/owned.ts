@@ -1,30 +1,18 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import {
-  close,
-  type DirectoryEntry,
-  fstat,
-  openAt,
-  ownerAt,
-  readEntries,
-  type Stat,
-  sameFile,
-} from "../../../ffi/files.ts";
-import { quoted } from "../../cli/display.ts";
+import { type DirectoryEntry, fstat, openAt, ownerAt, readEntries, type Stat } from "../../../ffi/files.ts";
+import { quoted, shortPath } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 import { below, type Mount, ownMounts } from "../../system/mountinfo.ts";
 import { isReadOnly, keepsTimes, kernelFileSystem } from "../../system/mounts.ts";
+import { Descent, DIRECTORY, type Level } from "./descent.ts";
 import { hostSystemOf } from "./host-mounts.ts";
 import { liveState } from "./live-mounts.ts";
 import { hostPath, type JailRoot, joinPath, namedError } from "./walk.ts";
 
-const DIRECTORY = C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK;
-// Users may nest directories without limit, and a process has not so many descriptors.
-const MOST_OPEN = 64;
-const CLOSED = -1;
 /** The code of the error for files that change while one looks. */
 export const CHANGES = "files-change";
 
@@ -38,12 +26,8 @@ export interface Owned {
   readonly isReadOnly: boolean;
 }
 
-/** A directory on the way down. */
-interface Level {
-  readonly name: ByteString;
+interface Searched extends Level {
   readonly stat: Stat;
-  /** CLOSED for one far above. */
-  fd: number;
   /** Directories in it that are still to be entered. */
   readonly left: ByteString[];
 }
@@ -60,21 +44,19 @@ export function ownedIn(
   uids: ReadonlySet<number>,
   since: bigint,
 ): ReadonlyMap<number, Owned> {
-  const search = new Search(root, uids, since);
+  using search = new Search(root, uids, since);
   try {
     search.run();
     return search.found;
   } catch (error) {
-    throw namedError(error, hostPath(root, search.path()));
-  } finally {
-    search.closeAll();
+    throw namedError(error, search.where());
   }
 }
 
-class Search {
+class Search implements Disposable {
   readonly found = new Map<number, { path: ByteString; tops: Set<ByteString>; isReadOnly: boolean }>();
   /** From the jail's root. */
-  readonly #levels: Level[] = [];
+  readonly #levels = new Descent<Searched>("/", () => this.#changed());
   #mounts: readonly Mount[] | undefined;
 
   constructor(
@@ -85,7 +67,7 @@ class Search {
 
   run(): void {
     const top = openAt(this.root.fd, ".", DIRECTORY);
-    this.#levels.push({ name: "", stat: fstat(top), fd: top, left: [] });
+    this.#levels.down({ name: "", stat: fstat(top), fd: top, left: [] });
     this.#requireTimes(top);
     for (let here = this.#list(); here !== undefined; ) {
       const name = here.left.pop();
@@ -94,18 +76,18 @@ class Search {
     }
   }
 
-  closeAll(): void {
-    for (const { fd } of this.#levels) if (fd !== CLOSED) close(fd);
+  [Symbol.dispose](): void {
+    this.#levels[Symbol.dispose]();
   }
 
-  /** Where it is now. */
-  path(): ByteString {
-    return this.#levels.reduce((path, { name }) => (name === "" ? path : joinPath(path, name)), "/");
+  /** Where it is now, on the host. */
+  where(): ByteString {
+    return shortPath(hostPath(this.root, this.#levels.path()));
   }
 
   /** Looks at what is in the last directory. */
-  #list(): Level | undefined {
-    const here = this.#levels.at(-1);
+  #list(): Searched | undefined {
+    const { here } = this.#levels;
     if (here === undefined) return undefined;
     this.#note(here.stat.uid, "", here.fd);
     for (let more = true; more; ) {
@@ -120,45 +102,39 @@ class Search {
         if (type === C.DT_UNKNOWN) here.left.push(name);
       }
     }
-    const far = this.#levels.at(-1 - MOST_OPEN);
-    if (far !== undefined && far.fd !== CLOSED) {
-      close(far.fd);
-      far.fd = CLOSED;
-    }
     return here;
   }
 
   #note(uid: number | undefined, name: ByteString, fd: number): void {
     if (uid === undefined || !this.uids.has(uid)) return;
-    const path = () => (name === "" ? this.path() : joinPath(this.path(), name));
+    const here = () => this.#levels.path();
+    const path = () => (name === "" ? here() : joinPath(here(), name));
     const first = () => ({ path: path(), tops: new Set<ByteString>(), isReadOnly: false });
     const owned = this.found.getOrInsertComputed(uid, first);
-    owned.tops.add(this.#levels[1]?.name ?? name);
+    owned.tops.add(this.#levels.at(1)?.name ?? name);
     owned.isReadOnly ||= isReadOnly(fd);
   }
 
   /** Enters a directory; false for one that does not count. */
-  #enter({ fd: above, stat: parent }: Level, name: ByteString): boolean {
+  #enter({ fd: above, stat: parent }: Searched, name: ByteString): boolean {
     let fd: number;
     try {
       fd = openAt(above, name, DIRECTORY);
     } catch (error) {
       // It is no directory, or is gone: that its parent has changed counts at the end of that.
       if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return false;
-      this.#levels.push({ name, stat: parent, fd: CLOSED, left: [] });
-      throw error;
+      throw namedError(error, joinPath(this.where(), name));
     }
     const level = { name, stat: fstat(fd), fd, left: [] };
-    this.#levels.push(level);
+    this.#levels.down(level);
     if (level.stat.mountId === parent.mountId && level.stat.devMinor === parent.devMinor) return true;
     if (this.#mayHaveFiles(level)) return true;
-    this.#levels.pop();
-    close(fd);
+    this.#levels.up();
     return false;
   }
 
   /** Whether files of users may be on a mount, now or when it has other options. */
-  #mayHaveFiles({ fd, stat }: Level): boolean {
+  #mayHaveFiles({ fd, stat }: Searched): boolean {
     if (kernelFileSystem(fd) !== undefined) return false;
     if (this.#isLive(stat) && !this.#hasOthersBelow()) return false;
     this.#requireTimes(fd);
@@ -167,13 +143,13 @@ class Search {
 
   /** True for one of the host's own directories, where users of the jail have never been able to write. */
   #isLive(stat: Stat): boolean {
-    const path = this.path();
+    const path = this.#levels.path();
     return liveState(this.root, path) === "mounted" && hostSystemOf(this.root, { path, stat }) !== undefined;
   }
 
   /** Such a mount may have others in it. */
   #hasOthersBelow(): boolean {
-    const here = hostPath(this.root, this.path());
+    const here = hostPath(this.root, this.#levels.path());
     this.#mounts ??= ownMounts();
     return this.#mounts.some(({ mountPoint }) => (below(mountPoint, here) ?? "") !== "");
   }
@@ -181,26 +157,19 @@ class Search {
   /** What does not show that something has changed cannot be looked through; a program of users may answer in its place. */
   #requireTimes(fd: number): void {
     if (keepsTimes(fd)) return;
-    const where = quoted(hostPath(this.root, this.path()));
+    const where = quoted(this.where());
     throw new JailkitError("unknown-owners", 1, `${where} is on a file system whose files may change unseen`);
   }
 
   /** Goes up from a directory in which all was looked at. */
-  #leave(here: Level): Level | undefined {
+  #leave(here: Searched): Searched | undefined {
     const now = fstat(here.fd);
     if (now.ctime >= this.since && !(onlyRootWrites(here.stat) && onlyRootWrites(now))) throw this.#changed();
-    const above = this.#levels.at(-2);
-    if (above?.fd === CLOSED) {
-      above.fd = openAt(here.fd, "..", DIRECTORY);
-      if (!sameFile(fstat(above.fd), above.stat)) throw this.#changed();
-    }
-    this.#levels.pop();
-    close(here.fd);
-    return above;
+    return this.#levels.up();
   }
 
   #changed(): JailkitError {
-    const where = quoted(hostPath(this.root, this.path()));
+    const where = quoted(this.where());
     return new JailkitError(CHANGES, 1, `${where} changes while it is looked at`);
   }
 }

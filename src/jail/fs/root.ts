@@ -3,6 +3,7 @@ import * as C from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { pathComponents } from "../../../ffi/paths.ts";
+import { shortPath } from "../../cli/display.ts";
 import type { AclReading } from "../../system/acl.ts";
 import type { DirectoryCache } from "./cache.ts";
 import { heldError } from "./held.ts";
@@ -72,7 +73,7 @@ export function hostPath(root: Pick<JailRoot, "path">, path: ByteString): ByteSt
 export function namedError(error: unknown, path: ByteString): unknown {
   if (!(error instanceof SystemError) || error.path?.startsWith("/")) return error;
   const held = error.code === "EPERM" ? heldError(path) : undefined;
-  return held ?? new SystemError(error.errno, error.call, path);
+  return held ?? new SystemError(error.errno, error.call, shortPath(path));
 }
 
 /** True for a directory. */

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, readLink, type Stat } from "../../../ffi/files.ts";
+import { close, type FileIdentity, fstat, openAt, readLink, type Stat } from "../../../ffi/files.ts";
 import { normalPath, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
@@ -138,8 +138,17 @@ function childDirectory(parent: Directory, path: ByteString, fd: number, keep: b
 
 /** True for files of one mount, and of one subvolume of it. */
 export function onSameMount(a: Stat, b: Stat): boolean {
-  return a.mountId === b.mountId && a.devMajor === b.devMajor && a.devMinor === b.devMinor;
+  return onOneMount(a, b) && onOneDevice(a, b);
 }
+
+/** True for files of one mount, also of different subvolumes of it. */
+export function onOneMount(a: Stat, b: Stat): boolean {
+  return a.mountId === b.mountId && (a.mountId !== 0n || onOneDevice(a, b));
+}
+
+/** True for files of one file system, and of one subvolume of it. */
+export const onOneDevice = (a: FileIdentity, b: FileIdentity): boolean =>
+  a.devMajor === b.devMajor && a.devMinor === b.devMinor;
 
 /** The error for a symbolic link that a user may have created. */
 export function linkRefused(root: JailRoot, path: ByteString): JailkitError {

@@ -29,9 +29,10 @@ import { type Directory, type JailRoot, namedError } from "./walk.ts";
 
 export { type Attributes, setAttributes } from "./attributes.ts";
 export { makeDirectories, makeDirectoryIn } from "./directories.ts";
+export type { Among, Watch } from "./empty.ts";
 export { linkNameless, makeNameless, type Source } from "./new-file.ts";
 export type { Placement } from "./place.ts";
-export { type Among, isOneOf, removePath, removeTree } from "./remove.ts";
+export { isOneOf, removePath, removeTree } from "./remove.ts";
 
 /** Extended attributes. */
 export type Xattrs = readonly (readonly [name: ByteString, value: Uint8Array])[];

@@ -349,7 +349,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/jail/fs/owned.ts", "unit/owned.test.ts", [
     ["now.ctime >= this.since && ", ""],
     ["!(onlyRootWrites(here.stat) && onlyRootWrites(now))", "false"],
-    ["tops.add(this.#levels[1]?.name ?? name);", ""],
+    ["tops.add(this.#levels.at(1)?.name ?? name);", ""],
     ['this.#note(here.stat.uid, "", here.fd);', ""],
   ]),
   ...within("src/jail/fs/owned.ts", LEFT, [

@@ -16,6 +16,7 @@ const exchange = inFile("src/update/apply/stage.ts", "attack/update-links.test.t
 const sweep = inFile("src/jail/record/sweep.ts", "attack/update-exchange.test.ts");
 const pidfile = inFile("src/enter/launch/pidfile.ts", "attack/chrootlaunch.test.ts");
 const remove = inFile("src/jail/fs/remove.ts", "unit/jail-remove.test.ts");
+const emptied = inFile("src/jail/fs/empty.ts", "unit/jail-remove.test.ts");
 const served = inFile("ffi/served.ts", "attack/user-mounts.test.ts");
 const move = inFile("src/jail/fs/place.ts", "unit/update.test.ts");
 const place = inFile("src/jail/fs/place.ts", "unit/jail-remove.test.ts");
@@ -101,20 +102,20 @@ export const REMOVAL: readonly Mutant[] = [
     "",
     "where only root can write",
   ),
-  remove(
-    "  if (sameMount && sameFile(stat, seen)) return fd;",
-    "  if (sameFile(stat, seen)) return fd;",
+  emptied(
+    "  if (sameMount && sameFile(stat, seen)) return {",
+    "  if (sameFile(stat, seen)) return {",
     "a user's own file system in the jail",
     { test: "attack/escape-mount.test.ts" },
   ),
   inFile("src/jail/fs/walk.ts", "attack/escape-mount.test.ts")(
-    "return a.mountId === b.mountId && a.devMajor",
-    "return a.devMajor",
+    "return a.mountId === b.mountId && (",
+    "return (",
     "a user's own file system in the jail",
   ),
-  remove(
-    "  if (sameMount && sameFile(stat, seen)) return fd;",
-    "  if (sameMount) return fd;",
+  emptied(
+    "  if (sameMount && sameFile(stat, seen)) return {",
+    "  if (sameMount) return {",
     "exchanged between the check and the opening",
   ),
   remove("  if (stage === parent) {", "  if (stage !== undefined) {", "a file of the user's and another", {
@@ -126,18 +127,18 @@ export const REMOVAL: readonly Mutant[] = [
   remove("    back(name);\n", "    unlinkAt(stage.fd, aside);\n", "a file of the user's and another", {
     test: "attack/remove-exchange.test.ts",
   }),
-  remove(
-    'if (among !== "all" && !among(stat, at)) {',
+  emptied(
+    'if (among !== "all" && !among(stat, this.#path())) {',
     "if (among === undefined) {",
     "nor a file that came into a directory after the check",
   ),
   remove(
     "removeSeen(root, path, seen);",
-    "removeSeen(root, path, seen, () => true);",
+    'removeSeen(root, path, seen, { among: "all", watch: {} });',
     "removes one name, never the target of a symbolic link",
   ),
-  remove(
-    '    if (among === "all") holdDirectory(fd, depth === 0);\n',
+  emptied(
+    '    if (among === "all") holdDirectory(here.fd, here === this.#levels.at(0));\n',
     "",
     "keeps neither it nor the account",
     {
@@ -146,18 +147,22 @@ export const REMOVAL: readonly Mutant[] = [
   ),
   served("if (uid !== 0 || !isInPlace) {", "if (uid !== 0) {", "of root"),
   served("if (uid !== 0 || !isInPlace) {", "if (!isInPlace) {", "on the home, with"),
-  remove("const DEPTH_LIMIT = 64;", "const DEPTH_LIMIT = 1 << 20;", "a deep tree needs few descriptors"),
+  inFile("src/jail/fs/descent.ts", "unit/jail-remove.test.ts")(
+    "const MOST_OPEN = 64;",
+    "const MOST_OPEN = 1 << 20;",
+    "a deep tree needs few descriptors",
+  ),
   remove(
     "    if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);\n",
     "",
     "examined again",
   ),
-  remove(
-    "      moveUp(fd, entry, top, stat, hostPath(root, at));\n      return;",
-    "      return;",
+  emptied(
+    "    if (far !== undefined) Object.assign(far, { piece: [], hasMore: true });\n",
+    "    if (far !== undefined) Object.assign(far, { piece: [], hasMore: false });\n",
     "removes a tree of any depth",
   ),
-  remove(
+  inFile("src/jail/fs/descent.ts", "unit/jail-remove.test.ts")(
     "C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK",
     "C.O_RDONLY | C.O_DIRECTORY | C.O_NONBLOCK",
     "removes a tree|removes one name",
@@ -405,9 +410,14 @@ export const REMOVAL: readonly Mutant[] = [
     "  const mayGo = () => true;\n",
     "sees what is below a mount",
   ),
-  deletion("removeTree(tree, jail, seen, mayGo)", "removeTree(tree, jail, seen)", "after the last check", {
-    test: "attack/remove-race.test.ts",
-  }),
+  deletion(
+    "removeTree(tree, jail, seen, mayGo, { name })",
+    "removeTree(tree, jail, seen, undefined, { name })",
+    "after the last check",
+    {
+      test: "attack/remove-race.test.ts",
+    },
+  ),
   deletion(
     '  if (stays.length > 0) throw refuse("home-stays", stays.join("; "));\n',
     "",
