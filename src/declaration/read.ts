@@ -5,13 +5,7 @@ import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError } from "../cli/error.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { itemChanges, linesOf } from "../config/fixes.ts";
-import {
-  CONFIG_DIRECTORY,
-  type ConfigSource,
-  mergeFiles,
-  readConfigSources,
-  unsafeError,
-} from "../config/load.ts";
+import { CONFIG_DIRECTORY, mergeFiles, readConfigSources, unsafeError } from "../config/load.ts";
 import {
   type Fix,
   type IniFile,
@@ -25,6 +19,7 @@ import { ASIDE, namedFault } from "../config/put-aside.ts";
 import { scanIni } from "../config/scan.ts";
 import { declaredUserKeys, jailKeys } from "../config/schemas/jails.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
+import type { ConfigSource } from "../config/source.ts";
 import type { Unsafe } from "../config/trusted.ts";
 import { asideFiles, type UnreadFile, unreadFiles } from "../config/unread.ts";
 import { joinHome } from "../system/separator.ts";
