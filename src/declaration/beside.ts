@@ -3,6 +3,7 @@ import { display, quoted } from "../cli/display.ts";
 import type { Place } from "../config/model.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { type Change, type Fault, listed, nameOf } from "./change.ts";
+import { DeclarationError } from "./errors.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { isInScope, sumOf } from "./once.ts";
 import type { Once, OnceJail, OnceUser } from "./once-shape.ts";
@@ -67,6 +68,12 @@ export function declaredElsewhere(changes: readonly Change[], before: Once): War
     return { of, name, message: `was declared last in ${quoted(file)}, which does not count here` };
   });
 }
+
+/** The warning that the usual files, beside the named ones, have errors. */
+export const notCompared = (others: Declaration | DeclarationError | undefined): string[] =>
+  others instanceof DeclarationError
+    ? [`the usual files have errors, so that these are not compared with them: ${others.message}`]
+    : [];
 
 /** What two declarations say about one key, printable; undefined for one that does not say it. */
 type Pair = readonly [here: string | undefined, there: string | undefined];
