@@ -179,10 +179,11 @@ function readSettled(
 /** What changes when a config file, its drop-ins or a name beside these does. `alone`: without drop-ins. */
 export function configState(file: ByteString, alone = false): ByteString {
   const states = [stateAt(file)];
-  const directory = alone ? undefined : dropInDirectory(file);
+  const directory = dropInDirectory(file);
+  if (alone || directory === undefined) return states.join();
   attempt(() => {
-    const opened = directory && openIfPresent(directory, DROP_IN_FLAGS | C.O_DIRECTORY, undefined);
-    if (typeof opened !== "number") return;
+    const opened = openIfPresent(directory, DROP_IN_FLAGS | C.O_DIRECTORY, undefined);
+    if (opened === undefined) return;
     withFd(opened, (fd) => {
       states.push(stateOf(fstat(fd)));
       for (const { name } of readDirectory(fd)) states.push(name, stateOf(statIfPresent(fd, name)));
