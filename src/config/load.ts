@@ -1,41 +1,31 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
-import {
-  type DirectoryEntry,
-  fstat,
-  openAt,
-  openAt2,
-  readAllFd,
-  readDirectory,
-  type Stat,
-  statIfPresent,
-  withFd,
-} from "../../ffi/files.ts";
+import { attempt, SystemError } from "../../ffi/error.ts";
+import { type DirectoryEntry, fstat, openAt, readDirectory, statIfPresent, withFd } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { type AclReading, aclOf, showEntries, writersOf } from "../system/acl.ts";
-import { COPY_ANEW, onlyRootWrites } from "../system/exchange.ts";
+import { onlyRootWrites } from "../system/exchange.ts";
 import type { Sources } from "./fixes.ts";
-import { type Dialect, type IniFile, largestFile, type Place, type Problem } from "./model.ts";
+import type { Dialect, IniFile, Place, Problem } from "./model.ts";
 import { problemError } from "./place.ts";
-import { linkAside, placeOfName, putAside } from "./put-aside.ts";
 import { scanIni } from "./scan.ts";
-import { insteadOfCommand, openTrusted, ownRemedy, placeOf, type Unsafe, unsafeConfig } from "./trusted.ts";
+import {
+  type ConfigSource,
+  DROP_IN_FLAGS,
+  type Found,
+  openIfPresent,
+  type Reading,
+  readDropIn,
+  readMain,
+  stateAt,
+  stateOf,
+  unreadable,
+  unsafeAs,
+} from "./source.ts";
+import { placeOf, type Unsafe } from "./trusted.ts";
 
 /** The directory of the configuration files. */
 export const CONFIG_DIRECTORY = "/etc/jailkit";
-
-/** A config file that was read. */
-export interface ConfigSource {
-  file: ByteString;
-  /** Where it is, without symbolic links, if others than root can change it: for commands, which follow them. */
-  place: ByteString;
-  bytes: Uint8Array;
-  stat: Stat;
-  /** Read only if the group may write: the group's bits hide the ACL. */
-  acl: AclReading;
-}
 
 /** The drop-in directory of a file: "/etc/jailkit/jk_lsh.d" for "/etc/jailkit/jk_lsh.ini"; undefined without .ini. */
 export function dropInDirectory(file: ByteString): ByteString | undefined {
@@ -45,9 +35,6 @@ export function dropInDirectory(file: ByteString): ByteString | undefined {
 
 /** Whether a file in a drop-in directory is read, by its name. */
 export const isDropIn = (name: ByteString): boolean => name.endsWith(".ini") && !name.startsWith(".");
-
-const NOT_A_FILE = "not a regular file";
-const A_LINK = "a symbolic link, which is not followed here, or leads nowhere";
 
 type OnUnsafe = (path: ByteString, problem: Unsafe) => void;
 
@@ -61,93 +48,7 @@ type OnEntries = (
   holds: (name: ByteString) => boolean,
 ) => void;
 
-/** Reads an open file and closes it; errors name `file`. */
-function readSource(file: ByteString, fd: number, dialect: Dialect): ConfigSource {
-  return withFd(fd, () => {
-    const stat = fstat(fd);
-    if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(C.EINVAL, NOT_A_FILE, file);
-    const acl = (stat.mode & 0o020) === 0 ? "none" : aclOf(fd);
-    const place = onlyRootWrites(stat) ? file : placeOf(fd, file);
-    return { file, place, stat, acl, bytes: readAllFd(fd, largestFile(dialect)) };
-  });
-}
-
-/** Runs `action`, which reads a file; undefined if it cannot. */
-function attemptRead<T>(file: ByteString, reading: Reading, action: () => T): T | undefined {
-  try {
-    return action();
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    reading.onUnreadable(file, unreadable(file, error, reading));
-    return undefined;
-  }
-}
-
-function unreadable(
-  file: ByteString,
-  error: SystemError,
-  { exitStatus, jail }: Pick<Reading, "exitStatus" | "jail">,
-): JailkitError {
-  const { call, reason } = error;
-  // A socket cannot even be opened.
-  const isOther = call === NOT_A_FILE || isErrno(error, "ENXIO");
-  const isLink = isErrno(error, "ELOOP");
-  const isNoDirectory = isErrno(error, "ENOTDIR");
-  const stat = isNoDirectory ? statIfPresent(C.AT_FDCWD, file) : undefined;
-  if (stat !== undefined && (stat.mode & C.S_IFMT) === C.S_IFLNK) {
-    const what = `${display(file)} is a symbolic link, which it may not be: a directory of files is wanted, not a link to one`;
-    return linkAside(file, what, exitStatus, C.S_IFDIR);
-  }
-  const why = isOther ? NOT_A_FILE : isLink ? A_LINK : `${call}: ${reason}`;
-  const message = `cannot read ${display(file)}: ${why}`;
-  // From outside of a jail its links lead elsewhere.
-  if (isLink && jail === undefined) return linkAside(file, message, exitStatus, C.S_IFREG);
-  // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.
-  const away = isOther || isLink || isNoDirectory || isErrno(error, "ENOENT");
-  return away
-    ? putAside(placeOfName(file), message, exitStatus)
-    : new JailkitError("config-unreadable", exitStatus, message);
-}
-
-/** As unsafeAs, with the entries of an ACL that lets others write: the group's bits hide them. */
-function unsafeSource({ place, stat, acl }: ConfigSource): Unsafe | undefined {
-  const writers = writersOf(acl);
-  if (stat.uid !== 0 || writers.length === 0) return unsafeAs(place, stat);
-  const because = `can be written by others through its ACL (${showEntries(writers)})`;
-  const remedy = ownRemedy(place, stat);
-  return { because: `${because}; ${remedy === undefined ? insteadOfCommand(place) : COPY_ANEW}`, remedy };
-}
-
-function unsafeAs(place: ByteString, stat: Stat): Unsafe | undefined {
-  const because = unsafeConfig(stat, place);
-  return because === undefined ? undefined : { because, remedy: ownRemedy(place, stat) };
-}
-
-const DROP_IN_FLAGS = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK;
-
-/** Opens a drop-in directory; undefined if there is none. Links in `jail` lead where they lead inside. */
-function openDropIns(directory: ByteString, jail: ByteString | undefined): number | undefined {
-  const flags = DROP_IN_FLAGS | C.O_DIRECTORY;
-  if (jail === undefined) {
-    if (statIfPresent(C.AT_FDCWD, directory) === undefined) return undefined;
-    return openAt(C.AT_FDCWD, directory, flags);
-  }
-  try {
-    return withFd(openAt(C.AT_FDCWD, jail, C.O_PATH | C.O_DIRECTORY), (root) =>
-      openAt2(root, directory.slice(jail.length + 1), flags, C.RESOLVE_IN_ROOT),
-    );
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
-    throw error;
-  }
-}
-
-interface Reading {
-  readonly exitStatus: number;
-  readonly dialect: Dialect;
-  readonly jail: ByteString | undefined;
-  readonly onUnsafe: OnUnsafe;
-  readonly onUnreadable: OnUnreadable;
+interface ReadingAll extends Reading {
   readonly onEntries: OnEntries | undefined;
 }
 
@@ -167,47 +68,137 @@ function holdsDropIns(parent: number, directory: ByteString, depth = 1): boolean
   }
 }
 
-function readDropIns(directory: ByteString, reading: Reading): ConfigSource[] {
-  const { jail, dialect, onUnsafe } = reading;
-  const flags = DROP_IN_FLAGS;
-  const opened = openDropIns(directory, jail);
-  if (opened === undefined) return [];
-  return withFd(opened, (fd) => {
-    const problem = unsafeAs(placeOf(fd, directory), fstat(fd));
-    if (problem !== undefined) onUnsafe(directory, problem);
-    const entries = readDirectory(fd);
-    reading.onEntries?.(directory, entries, (name) => holdsDropIns(fd, name));
-    const names = entries.map((entry) => entry.name).filter(isDropIn);
-    // In the order of their bytes.
-    return names.sort().flatMap((each): ConfigSource[] => {
-      const file = `${directory}/${each}`;
-      // Removed since the listing.
-      if (statIfPresent(fd, each) === undefined) return [];
-      const open = () => readSource(file, openAt(fd, each, flags | C.O_NOCTTY), dialect);
-      const source = attemptRead(file, reading, open);
-      if (source === undefined) return [];
-      const problem = unsafeSource(source);
-      if (problem !== undefined) onUnsafe(file, problem);
-      return [source];
-    });
-  });
+/** What was read of a drop-in directory, with its files by their names, in the order of their bytes. */
+interface FoundDropIns extends Found {
+  readonly entries: readonly DirectoryEntry[];
+  /** The directories in it for which holdsDropIns is true. */
+  readonly holding: ReadonlySet<ByteString>;
+  readonly files: ReadonlyMap<ByteString, Found>;
 }
 
-function readMain(file: ByteString, { jail, dialect, onUnsafe }: Reading): ConfigSource | undefined {
-  const { fd, unsafe } = openTrusted(file, jail);
-  const source = fd === undefined ? undefined : readSource(file, fd, dialect);
-  // Also for a missing file: somebody else may have removed it.
-  const problem = (source && unsafeSource(source)) ?? unsafe;
-  if (problem !== undefined) onUnsafe(file, problem);
-  return source;
+const NO_DROP_INS = { entries: [], holding: new Set<ByteString>(), files: new Map<ByteString, Found>() };
+
+/** Looks at an open drop-in directory, and reads what is not as it was `before`, which is returned if all is. */
+function lookInto(
+  fd: number,
+  directory: ByteString,
+  before: FoundDropIns | undefined,
+  { dialect, onEntries }: ReadingAll,
+): FoundDropIns {
+  const stat = fstat(fd);
+  const state = stateOf(stat);
+  const entries = readDirectory(fd);
+  const names = entries.map(({ name }) => name).filter(isDropIn);
+  const files = new Map<ByteString, Found>();
+  let isSame = before?.state === state && before.files.size === names.length;
+  for (const name of names.sort()) {
+    const now = stateOf(statIfPresent(fd, name));
+    const last = before?.files.get(name);
+    const found = last?.state === now ? last : readDropIn(`${directory}/${name}`, fd, now, dialect);
+    isSame &&= found === last;
+    if (found !== undefined) files.set(name, found);
+  }
+  if (isSame && before !== undefined) return before;
+  const inside = onEntries === undefined ? [] : entries.filter(({ type }) => type === C.DT_DIR);
+  const holding = new Set(inside.flatMap(({ name }) => (holdsDropIns(fd, name) ? name : [])));
+  const place = onlyRootWrites(stat) ? directory : placeOf(fd, directory);
+  return { state, changed: stat.ctime, unsafe: unsafeAs(place, stat), entries, holding, files };
+}
+
+/** The same of one that need not be there. */
+function lookAtDropIns(
+  directory: ByteString,
+  before: FoundDropIns | undefined,
+  reading: ReadingAll,
+): FoundDropIns {
+  try {
+    const fd = openIfPresent(directory, DROP_IN_FLAGS | C.O_DIRECTORY, reading.jail);
+    if (fd !== undefined) return withFd(fd, (opened) => lookInto(opened, directory, before, reading));
+    return before?.state === "" ? before : { state: "", ...NO_DROP_INS };
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return before?.state === error.message ? before : { state: error.message, error, ...NO_DROP_INS };
+  }
+}
+
+/**
+ * Before each look, in milliseconds: so long files may change until a reader gives up. After a pause two looks follow at once,
+ * since files that change all the time seldom stay for long.
+ */
+const PAUSES = [0, 0, 0, 1, 0, 2, 0, 4, 0, 8, 0, 16, 0, 32, 0, 64, 0, 128, 0, 256, 0];
+/** For so long, in milliseconds, an editor that saves may have put a file aside, or emptied it. */
+const SAVING = 50;
+/** How often a reader waits for that: of files that change all the time, two looks that agree have to do. */
+const WAITS = 3;
+
+interface FoundAll {
+  readonly main: Found | undefined;
+  readonly dropIns: FoundDropIns | undefined;
+}
+
+/** Waits after the last change, if that was just now; false if it was not. */
+function waitForEditor({ main, dropIns }: FoundAll): boolean {
+  let last = main?.changed ?? 0n;
+  const add = ({ changed = 0n }: Found) => {
+    if (changed > last) last = changed;
+  };
+  if (dropIns !== undefined) add(dropIns);
+  dropIns?.files.forEach(add);
+  const age = Date.now() - Number(last / 1_000_000n);
+  // Another clock may be in the future.
+  if (Math.abs(age) >= SAVING) return false;
+  Bun.sleepSync(SAVING - age);
+  return true;
+}
+
+/**
+ * Reads a file and its drop-ins until two looks see the same: a file that is renamed or written anew at this moment may be
+ * missing in one, there twice, or empty. What has changed is read again. Undefined if they never do.
+ */
+function readSettled(
+  file: ByteString,
+  directory: ByteString | undefined,
+  reading: ReadingAll,
+): FoundAll | undefined {
+  let all: FoundAll = { main: undefined, dropIns: undefined };
+  let waits = WAITS;
+  for (const pause of PAUSES) {
+    if (pause > 0) Bun.sleepSync(pause);
+    const before = all;
+    const state = stateAt(file, reading.jail);
+    const main = before.main?.state === state ? before.main : readMain(file, state, reading);
+    const dropIns = directory === undefined ? undefined : lookAtDropIns(directory, before.dropIns, reading);
+    all = { main, dropIns };
+    if (main !== before.main || dropIns !== before.dropIns) continue;
+    if (waits === 0 || !waitForEditor(all)) return all;
+    waits--;
+  }
+  return undefined;
+}
+
+/** What changes when a config file, its drop-ins or a name beside these does. `alone`: without drop-ins. */
+export function configState(file: ByteString, alone = false): ByteString {
+  const states = [stateAt(file)];
+  const directory = dropInDirectory(file);
+  if (alone || directory === undefined) return states.join();
+  attempt(() => {
+    const opened = openIfPresent(directory, DROP_IN_FLAGS | C.O_DIRECTORY, undefined);
+    if (opened === undefined) return;
+    withFd(opened, (fd) => {
+      states.push(stateOf(fstat(fd)));
+      for (const { name } of readDirectory(fd)) states.push(name, stateOf(statIfPresent(fd, name)));
+    });
+  });
+  return states.join("\0");
 }
 
 /**
  * Reads a config file and then its drop-ins (`*.ini` in `dropInDirectory`, in the order of their bytes); an empty list
- * if there is no file. Throws a JailkitError if one cannot be read. Calls `onUnsafe` if users other than root
- * can change a file, the drop-in directory, or a directory above the file; it throws by default. `jail`: the jail that the
- * file is in, if this process is outside. `dialect`: how large a file may be. `alone`: without drop-ins. `onUnreadable`: gets
- * each file that cannot be read, and the others are read. `onEntries`: gets all that is in the drop-in directory.
+ * if there is no file. Throws a JailkitError if one cannot be read, or they change all the time ("files-change"). Calls
+ * `onUnsafe` if users other than root can change a file, the drop-in directory, or a directory above the file; it throws by
+ * default. `jail`: the jail that the file is in, if this process is outside. `dialect`: how large a file may be. `alone`:
+ * without drop-ins. `onUnreadable`: gets each file that cannot be read, and the others are read. `onEntries`: gets all that is
+ * in the drop-in directory.
  */
 export function readConfigSources(
   file: ByteString,
@@ -219,10 +210,28 @@ export function readConfigSources(
   { dialect = "c", alone = false, onUnreadable = refuse, onEntries }: ReadOptions = {},
 ): ConfigSource[] {
   const directory = alone ? undefined : dropInDirectory(file);
-  const reading = { exitStatus, dialect, jail, onUnsafe, onUnreadable, onEntries };
-  const main = attemptRead(file, reading, () => readMain(file, reading));
-  const dropIns = directory && attemptRead(directory, reading, () => readDropIns(directory, reading));
-  return [...(main === undefined ? [] : [main]), ...(dropIns || [])];
+  const reading = { exitStatus, dialect, jail, onEntries };
+  const all = readSettled(file, directory, reading);
+  const place = directory ?? file;
+  const sources: ConfigSource[] = [];
+  if (all === undefined) {
+    const message = `cannot read ${display(place)}: it changes all the time; try again when nothing does that`;
+    onUnreadable(place, new JailkitError("files-change", exitStatus, message));
+    return sources;
+  }
+  const add = (path: ByteString, { source, unsafe, error }: Found) => {
+    if (error !== undefined) onUnreadable(path, unreadable(path, error, reading));
+    if (unsafe !== undefined) onUnsafe(path, unsafe);
+    if (source !== undefined) sources.push(source);
+  };
+  if (all.main !== undefined) add(file, all.main);
+  if (all.dropIns === undefined) return sources;
+  const { entries, holding, files, state } = all.dropIns;
+  add(place, all.dropIns);
+  if (state !== "" && all.dropIns.error === undefined)
+    onEntries?.(place, entries, (name) => holding.has(name));
+  for (const [name, found] of files) add(`${place}/${name}`, found);
+  return sources;
 }
 
 interface ReadOptions {

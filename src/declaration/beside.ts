@@ -1,8 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import type { Place } from "../config/model.ts";
+import { joinHome } from "../system/separator.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { type Change, type Fault, listed, nameOf } from "./change.ts";
+import { DeclarationError } from "./errors.ts";
+import { readAs } from "./known-file.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { isInScope, sumOf } from "./once.ts";
 import type { Once, OnceJail, OnceUser } from "./once-shape.ts";
@@ -67,6 +70,12 @@ export function declaredElsewhere(changes: readonly Change[], before: Once): War
     return { of, name, message: `was declared last in ${quoted(file)}, which does not count here` };
   });
 }
+
+/** The warning that the usual files, beside the named ones, have errors. */
+export const notCompared = (others: Declaration | DeclarationError | undefined): string[] =>
+  others instanceof DeclarationError
+    ? [`the usual files have errors, so that these are not compared with them: ${others.message}`]
+    : [];
 
 /** What two declarations say about one key, printable; undefined for one that does not say it. */
 type Pair = readonly [here: string | undefined, there: string | undefined];
@@ -147,9 +156,29 @@ function moreKeys({ keys = [] }: DeclaredUser, there: DeclaredUser): string[] {
   return count === 0 ? [] : [`${count} of authorized_keys`];
 }
 
+/** The warnings that users of named files have the uid or the home of others in the usual ones, which these do not replace. */
+function sharedWarnings(named: Declaration, usual: Declaration): Warning[] {
+  const replaced = new Set([...named.files, ...named.files.map(readAs)]);
+  const names = new Set(named.users.map(({ name }) => name));
+  const others = usual.users.filter(({ name, place }) => !names.has(name) && !replaced.has(place.file));
+  const homeOf = ({ jail, home, keeps }: DeclaredUser) =>
+    keeps?.includes("home") ? undefined : `home ${quoted(joinHome(jail, home))}`;
+  const uidOf = ({ uid }: DeclaredUser) => (uid === undefined ? undefined : `uid ${uid}`);
+  return [uidOf, homeOf].flatMap((textOf) => {
+    const owners = new Map(others.map((one) => [textOf(one), one]));
+    return named.users.flatMap((here): Warning[] => {
+      const value = textOf(here);
+      const there = value === undefined ? undefined : owners.get(value);
+      if (there === undefined) return [];
+      const message = `declared in ${placeText(here.place)} with ${value}, and so is ${quoted(there.name)} in ${placeText(there.place)}: with both, 'jailkit apply' without FILE does nothing; declare another one`;
+      return [{ of: "user", name: here.name, message }];
+    });
+  });
+}
+
 /**
  * The warnings that a declaration of named files says something else about a jail or a user than that of the usual ones: the
- * next run without FILE would change it back. What one of them does not say is no contradiction. Pure.
+ * next run without FILE would change it back, or refuse it. What one of them does not say is no contradiction. Pure.
  */
 export function contradictions(named: Declaration, usual: Declaration, pathOf: PathOf): Warning[] {
   const jails = new Map(usual.jails.map((jail) => [jail.path, jail]));
@@ -172,5 +201,5 @@ export function contradictions(named: Declaration, usual: Declaration, pathOf: P
     const more = [...moreOf([["groups", missingIn(here.groups, there.groups)]]), ...moreKeys(here, there)];
     return warningsOf("user", { ...places, pairs: pairsOfUser(here, there), more });
   });
-  return [...ofJails, ...ofUsers];
+  return [...ofJails, ...ofUsers, ...sharedWarnings(named, usual)];
 }

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName, directoryOf } from "../../ffi/paths.ts";
-import { CONFIG_DIRECTORY, dropInDirectory } from "../config/load.ts";
+import { CONFIG_DIRECTORY, dropInDirectory, isDropIn } from "../config/load.ts";
+import { readName } from "../config/unread.ts";
 import { following, leadsTo, TRUSTED, type Way } from "../jail/fs/leads-to.ts";
 import { joinPath } from "../jail/fs/walk.ts";
 import { RootView } from "../libraries/root-view.ts";
@@ -13,6 +14,13 @@ export const DROP_INS: ByteString = dropInDirectory(DECLARATION_FILE) ?? "";
 /** True for a file that is read without being named, by its path. */
 export const isUsual = (file: ByteString): boolean =>
   file === DECLARATION_FILE || file.startsWith(`${DROP_INS}/`);
+
+/** The path that a file gets if it is renamed to be read with the usual ones, by its name; its own if that is one of these. */
+export const readAs = (file: ByteString): ByteString => `${DROP_INS}/${readName(baseName(file)) ?? ""}`;
+
+/** True for a file in jails.d that is not read there, as while somebody writes it. */
+export const isToBeRead = (file: ByteString): boolean =>
+  directoryOf(file) === DROP_INS && !isDropIn(baseName(file));
 
 /** Through all links: root names the path, and reading it refuses those that others may have made. */
 const realPath = following((path) => {

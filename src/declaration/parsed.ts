@@ -4,7 +4,7 @@ import { readAllFd, statAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { answered } from "../cli/error.ts";
 import { VERSION } from "../cli/version.ts";
-import type { ConfigSource } from "../config/load.ts";
+import type { ConfigSource } from "../config/source.ts";
 import { withJailFile, withTree } from "../jail/fs/look.ts";
 import { putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";

@@ -5,13 +5,7 @@ import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError } from "../cli/error.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { itemChanges } from "../config/fixes.ts";
-import {
-  CONFIG_DIRECTORY,
-  type ConfigSource,
-  mergeFiles,
-  readConfigSources,
-  unsafeError,
-} from "../config/load.ts";
+import { CONFIG_DIRECTORY, mergeFiles, readConfigSources, unsafeError } from "../config/load.ts";
 import {
   type Fix,
   type IniFile,
@@ -24,6 +18,7 @@ import { problemError } from "../config/place.ts";
 import { ASIDE, namedFault } from "../config/put-aside.ts";
 import { groupOfSection, scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
+import type { ConfigSource } from "../config/source.ts";
 import type { Unsafe } from "../config/trusted.ts";
 import { asideFiles, type UnreadFile, unreadFiles } from "../config/unread.ts";
 import { joinHome } from "../system/separator.ts";
@@ -34,6 +29,7 @@ import { withMeantFix } from "./meant-fix.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { isNameless, meantSubject, problemAt, subjectOf } from "./section.ts";
 import { unseparated } from "./separated.ts";
+import { type Beside, placeIn, repeatedProblems, toBeReadWith } from "./to-be-read.ts";
 import { readUser } from "./user-section.ts";
 
 function unknownSection(section: IniSection): Problem {
@@ -57,10 +53,21 @@ function fixOf(section: IniSection): Fix {
   return { kind: isEmpty || groupOfSection(name) !== undefined ? "disable-section" : "none" };
 }
 
-/** Homes and uids that two declared users share. */
-function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSection }[]): Problem[] {
+/** Homes and uids that two declared users share, also one of a file that is to be read with others with one of these. */
+function sharedProblems(
+  users: readonly { declared: DeclaredUser; section: IniSection }[],
+  beside: Beside,
+): Problem[] {
   const homes = new Map<ByteString, ByteString>();
   const uids = new Map<number, ByteString>();
+  const wheres = new Map<ByteString, string>();
+  const names = new Set(users.map(({ declared }) => declared.name));
+  for (const { name, place, jail, home, uid, keeps = [] } of beside.users) {
+    if (names.has(name)) continue;
+    wheres.set(name, placeIn(place));
+    if (!keeps.includes("home")) homes.set(joinHome(jail, home), name);
+    if (uid !== undefined) uids.set(uid, name);
+  }
   const problems: Problem[] = [];
   const placeOf = (section: IniSection, key: string): Place => {
     const entry = section.entries.find((one) => one.key === key);
@@ -75,12 +82,12 @@ function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSe
     // A user who is declared twice is an error already.
     if (other === name) continue;
     if (other !== undefined) {
-      const message = `${quoted(home)} is the home of ${quoted(other)} in this jail: name another one with the key 'home'`;
+      const message = `${quoted(home)} is the home of ${quoted(other)} in this jail${wheres.get(other) ?? ""}: name another one with the key 'home'`;
       problems.push(problemAt(placeOf(section, "home"), "taken", message, { kind: "none" }));
     } else if (isKnown) homes.set(whole, name);
     const owner = uid === undefined ? undefined : uids.get(uid);
     if (owner !== undefined) {
-      const message = `the uid ${uid} is declared for ${quoted(owner)} already`;
+      const message = `the uid ${uid} is declared for ${quoted(owner)} already${wheres.get(owner) ?? ""}`;
       problems.push(problemAt(placeOf(section, "uid"), "taken", message, { kind: "none" }));
     } else if (uid !== undefined) uids.set(uid, name);
   }
@@ -105,9 +112,13 @@ function withoutForeign(problems: readonly Problem[], { sections }: IniFile): Pr
 
 /**
  * The jails and users that a file declares, as far as it can be read, and all its problems in their order, those of the
- * scanner included. All of them are errors: with one, nothing may be used. What this machine has does not count. Pure.
+ * scanner included. All of them are errors: with one, nothing may be used. What this machine has does not count. `beside`: what
+ * files declare with which it is to be read. Pure.
  */
-export function declarationIn(ini: IniFile): { declaration: Declaration; problems: Problem[] } {
+export function declarationIn(
+  ini: IniFile,
+  beside: Beside = { jails: [], users: [] },
+): { declaration: Declaration; problems: Problem[] } {
   const problems = ini.problems.map((problem) => withMeantFix(problem, ini));
   const jails: DeclaredJail[] = [];
   const users: { declared: DeclaredUser; section: IniSection }[] = [];
@@ -124,7 +135,7 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
       problems.push(...found);
     }
   }
-  problems.push(...sharedProblems(users));
+  problems.push(...repeatedProblems(ini.sections, beside), ...sharedProblems(users, beside));
   // What a login would read with a warning, or in part, is not applied to a machine.
   const errors = withoutForeign(problems, ini).map((one): Problem => ({ ...one, severity: "error" }));
   const declaration = {
@@ -191,12 +202,13 @@ export interface ParsedCache {
  * What jails.ini and the files of jails.d in a directory declare, or `files` in their place, without drop-ins and with the
  * paths that they are known as. Without any file it declares nothing, and `files` is empty. Throws DeclarationError for problems ("config-invalid"), and for files that
  * are missing, cannot be read ("config-unreadable"), or that users other than root can change ("config-unsafe"). `cache`: for
- * the same files at the next run.
+ * the same files at the next run. `beside`: what the usual files declare.
  */
 export function readDeclaration(
   files?: readonly ByteString[],
   directory: ByteString = CONFIG_DIRECTORY,
   cache?: ParsedCache,
+  beside?: Declaration,
 ): Declaration {
   const errors: FileError[] = [];
   const add = (file: ByteString, error: JailkitError) =>
@@ -233,7 +245,7 @@ export function readDeclaration(
   const trusted = !errors.some(({ error }) => error.code === "config-unsafe");
   const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, dialect));
   const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, dialect);
-  const { declaration, problems: ofTexts } = declarationIn(ini);
+  const { declaration, problems: ofTexts } = declarationIn(ini, beside && toBeReadWith(beside, sources));
   const isSaid = ({ file, line, column }: Problem) =>
     ofTexts.some((one) => one.file === file && one.line === line && one.column === column);
   const more = unseparated(declaration).filter((one) => !isSaid(one));
@@ -264,8 +276,8 @@ export function readWithOthers(
   files: readonly ByteString[],
   needed: boolean,
 ): { declaration: Declaration; others: Declaration | DeclarationError } {
-  const declaration = readOrError(files);
   const others = readOrError();
+  const declaration = readOrError(files, others instanceof DeclarationError ? undefined : others);
   const errors = [declaration, ...(needed ? [others] : [])].flatMap((one) =>
     one instanceof DeclarationError ? one.all : [],
   );
@@ -275,9 +287,9 @@ export function readWithOthers(
   throw new DeclarationError([...once.values()], needed ? others.unread : declaration.unread);
 }
 
-function readOrError(files?: readonly ByteString[]): Declaration | DeclarationError {
+function readOrError(files?: readonly ByteString[], beside?: Declaration): Declaration | DeclarationError {
   try {
-    return readDeclaration(files);
+    return readDeclaration(files, undefined, undefined, beside);
   } catch (error) {
     if (error instanceof DeclarationError) return error;
     throw error;

@@ -12,6 +12,7 @@ import { jsonLine, printJsonLine } from "../cli/output.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
+import { notCompared } from "../declaration/beside.ts";
 import { type FaultText, NO_LONGER, nameOf } from "../declaration/change.ts";
 import { type Comparison, compare, hasWork, UNCHANGED } from "../declaration/compare/compare.ts";
 import { ELSEWHERE, emptyFile } from "../declaration/compare/not-declared.ts";
@@ -20,6 +21,7 @@ import { changesOf } from "../declaration/compare/work.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Remembered } from "../declaration/keep.ts";
 import { DECLARATION_FILE, knownAs, rememberedAs } from "../declaration/known-file.ts";
+import { Meanwhile } from "../declaration/meanwhile.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, ONCE_FILE, readOnce } from "../declaration/once.ts";
 import type { Once } from "../declaration/once-shape.ts";
@@ -159,12 +161,6 @@ function endWhilePlanning(files: readonly string[], options: Options): void {
   );
 }
 
-/** The warning that the usual files, beside the named ones, have errors. */
-const notCompared = (others: Declaration | DeclarationError | undefined): string[] =>
-  others instanceof DeclarationError
-    ? [`the usual files have errors, so that these are not compared with them: ${others.message}`]
-    : [];
-
 /** The warnings that a named file declares nothing, and never did: it may be another one that was meant, or was moved. */
 function emptyFiles(declaration: Declaration, { jails, users }: Once, usual: boolean): string[] {
   const declared = [...declaration.jails, ...declaration.users].map(({ place }) => place.file);
@@ -187,10 +183,18 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const known = readOnce(rememberedAs);
   const named = usual ? undefined : files.map(absolutePath);
   if (named !== undefined && prune) requireFiles(named.map(knownAs), known);
-  const read =
+  const readAll = () =>
     named === undefined
       ? { declaration: readDeclaration(undefined, directory, parsedCache(!check)), others: undefined }
       : readWithOthers(named, prune);
+  const meanwhile = new Meanwhile(named ?? [], () => {
+    const now = readAll();
+    requireSomething(now.declaration, known, options);
+    const usualNow = now.others instanceof DeclarationError ? undefined : now.others;
+    requireAllRead(usualNow ?? now.declaration, compared);
+    return usualNow === undefined ? [now.declaration] : [now.declaration, usualNow];
+  });
+  const read = readAll();
   compileIf(read.declaration.users.length > MANY);
   const declaration = withGroupNames(read.declaration);
   const others = read.others instanceof DeclarationError ? undefined : read.others;
@@ -211,7 +215,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const report = new ApplyReport({ ...options, unread, warnings });
   report.plan(comparison, await doubtful(comparison, check), unkept);
   try {
-    if (!check) await carryOut(remembered, comparison, unkept, options, report);
+    if (!check) await carryOut(remembered, comparison, unkept, { ...options, meanwhile }, report);
   } catch (error) {
     report.broken(unkeptBy(error));
   }
@@ -222,7 +226,7 @@ async function carryOut(
   remembered: Remembered,
   comparison: Comparison,
   unkept: FaultText | undefined,
-  options: Options,
+  options: Options & { readonly meanwhile: Meanwhile },
   report: ApplyReport,
 ): Promise<void> {
   const { ended, fault, broken } = report;

@@ -218,3 +218,89 @@ test.each([
     `user anna: declared in ${FILE}:3 with ${mine}, and in ${USUAL}:3 with ${other}`,
   ]);
 });
+
+describe("a file that is to be renamed into jails.d", () => {
+  const [OTHER, NEW] = ["/etc/jailkit/jails.d/b.ini", "/etc/jailkit/jails.d/b.ini.tmp"];
+  const one = (jail: string, name: string, more: string) =>
+    `[jail ${jail}]\nsections = uidbasics, basicshell\n[user ${name}]\njail = ${jail}\nshell = /bin/bash\n${more}`;
+
+  afterEach(() => {
+    for (const file of [OTHER, NEW]) m.remove(file);
+    m.write(USUAL, "");
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  });
+
+  const problems = () => {
+    const { status, summary } = linesOf(m, "--check", NEW);
+    return [
+      status,
+      ...summary.problems.map(({ code, message }) => `${code} ${message.slice(NEW.length + 1)}`),
+    ];
+  };
+
+  test.each([
+    [
+      "a uid",
+      one("/srv/b", "bob", "uid = 6001\n"),
+      `config-invalid 6:7: error: the uid 6001 is declared for 'anna' already, in line 4 of ${USUAL} [taken]`,
+    ],
+    [
+      "a home",
+      `[user bob]\njail = ${J}\nshell = /bin/bash\nhome = /home/anna\n`,
+      `config-invalid 4:8: error: '/home/anna' is the home of 'anna' in this jail, in line 4 of ${USUAL}: name another one with the key 'home' [taken]`,
+    ],
+    [
+      "a jail",
+      `[jail ${J}]\nsections = uidbasics\n`,
+      `config-invalid 1:1: error: section 'jail ${J}' is there already, in line 1 of ${USUAL} [duplicate-section]`,
+    ],
+    [
+      "a user",
+      `[user anna]\njail = ${J}\nshell = /bin/bash\n`,
+      `config-invalid 1:1: error: section 'user anna' is there already, in line 4 of ${USUAL} [duplicate-section]`,
+    ],
+  ])("may not have %s of another file", (_, text, problem) => {
+    m.write(USUAL, declared("/bin/bash", "uid = 6001\n"));
+    m.write(NEW, text);
+    expect(problems()).toEqual([1, problem]);
+    m.must(["mv", NEW, OTHER]);
+    // As the next run says.
+    expect(linesOf(m, "--check").summary.problems.map(({ code }) => code)).toEqual(["config-invalid"]);
+  });
+
+  test("may have all that the file has which it replaces", () => {
+    m.write(USUAL, "");
+    m.write(OTHER, one("/srv/b", "bob", "uid = 6001\n"));
+    m.write(NEW, one("/srv/b", "rob", "uid = 6001\n"));
+    expect(problems()).toEqual([10]);
+  });
+
+  test("is to be elsewhere: that is a warning, since it may replace any", () => {
+    m.write(USUAL, declared("/bin/bash", "uid = 6001\n"));
+    m.write(FILE, `[user bob]\njail = ${J}\nshell = /bin/bash\nuid = 6001\nhome = /home/anna\n`);
+    const then = `with both, 'jailkit apply' without FILE does nothing; declare another one`;
+    expect(warnings("--check", FILE)).toEqual(
+      ["uid 6001", `home '${J}/./home/anna'`].map(
+        (what) => `user bob: declared in ${FILE}:1 with ${what}, and so is 'anna' in ${USUAL}:4: ${then}`,
+      ),
+    );
+  });
+});
+
+test("a jail that another file declares is not to be declared twice: that file is to be applied first", () => {
+  const [jail, users] = ["/etc/jailkit/jails.d/jail.ini", "/etc/jailkit/jails.d/users.ini"];
+  m.write(jail, "[jail /srv/two]\nsections = uidbasics, basicshell\n");
+  m.write(users, "[user kim]\njail = /srv/two\nshell = /bin/bash\n");
+  const { status, summary } = linesOf(m, users);
+  const remedy = `jailkit apply ${jail}`;
+  const message = `jail /srv/two: it does not exist, and users are declared in it (kim); ${jail}:1:7 declares it: apply that first: ${remedy}`;
+  expect([status, summary.problems.map((one) => [one.code, one.message, one.remedy])]).toEqual([
+    1,
+    [
+      ["no-such-jail", message, remedy],
+      ["waits-for-jail", "user kim: waits for the jail '/srv/two'", null],
+    ],
+  ]);
+  m.must(remedy.split(" "));
+  expect(linesOf(m, users).status).toBe(0);
+});

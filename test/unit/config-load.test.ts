@@ -112,6 +112,35 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     expect(names()).toEqual(["a"]);
   });
 
+  test.each([
+    ["renamed", 'rename "$d/m.ini", "$d/z.ini"; pause(1); rename "$d/z.ini", "$d/m.ini"; pause(1)'],
+    ["beside others that are removed", 'unlink <$d/a*.ini>; put("$d/a$_.ini", "") for 1 .. 50; pause(1)'],
+  ])(
+    "a drop-in is not missed while it is %s, unless that does not end",
+    async (_, work) => {
+      const path = dropIns({ "m.ini": "[m]\n" });
+      const lines = [
+        `$d = "${path}"; sub pause { select undef, undef, undef, $_[0] / 1000 }`,
+        "sub put { open my $f, '>', $_[0]; print $f $_[1]; close $f }",
+        `put("$d/a$_.ini", "") for 1 .. 50; $| = 1; print "begun"; while (1) { ${work} }`,
+      ];
+      const writer = Bun.spawn(["perl", "-e", lines.join(";\n")], { stdout: "pipe", stderr: "inherit" });
+      await writer.stdout.getReader().read();
+      const seen = new Set<string>();
+      for (let time = 0; time < 15; time++) {
+        try {
+          seen.add(names("py")?.join() ?? "no file");
+        } catch (error) {
+          seen.add(error instanceof JailkitError && error.code === "files-change" ? "m" : String(error));
+        }
+      }
+      writer.kill();
+      await writer.exited;
+      expect([...seen]).toEqual(["m"]);
+    },
+    60_000,
+  );
+
   test("[DEFAULT] of dialect py applies to its own file", () => {
     put(file, "[DEFAULT]\nusers = root\n[a]\n");
     dropIns({ "b.ini": "[DEFAULT]\nusers = daemon\n[b]\n" });

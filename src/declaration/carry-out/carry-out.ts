@@ -19,6 +19,7 @@ import { reservedUids, uidInstead } from "../compare/returning.ts";
 import { IN_NO_JAIL } from "../compare/user.ts";
 import { changesOf, type JailWork, type UserWork } from "../compare/work.ts";
 import { memoryOf, type Remembered } from "../keep.ts";
+import type { Meanwhile } from "../meanwhile.ts";
 import type { Memory } from "../memory.ts";
 import { ONCE_FILE } from "../once.ts";
 import { waitsBy } from "../place-of-fault.ts";
@@ -40,6 +41,7 @@ interface Means extends Shown {
   readonly json: boolean;
   readonly prune: boolean;
   readonly deleteHomes: boolean;
+  readonly meanwhile: Meanwhile;
   /** Why the file cannot be written, if that is known and told. */
   readonly unkept: FaultText | undefined;
   /** Tells it. */
@@ -255,6 +257,7 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
   const { change } = former;
   const work = (said: Parameters<typeof removeFormer>[2]) => {
     using _lock = lockJails([change.jail], means);
+    means.meanwhile.requireUndeclared(change);
     removeFormer(former, { ...means, stays: (home) => memory.stays(home) }, said);
   };
   const left = await makeSteps([{ changes: [change], work }], change.jail, means);

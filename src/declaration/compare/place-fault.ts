@@ -2,12 +2,14 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
+import { operands } from "../../cli/shell-word.ts";
 import { didYouMean, sameNumbers, suggest } from "../../cli/suggest.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { splitHome } from "../../system/separator.ts";
 import type { Fault } from "../change.ts";
-import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
+import type { Declaration, DeclaredJail, DeclaredPlace, DeclaredUser } from "../model.ts";
 import { systemFault } from "../other-things.ts";
+import { placeText } from "../place-of-fault.ts";
 import { wantedLine } from "./intent.ts";
 import type { JailState } from "./jail-state.ts";
 import { movedFault } from "./look.ts";
@@ -41,6 +43,8 @@ export interface Place {
   readonly twin: string | undefined;
   /** The names of declared users by their homes, as this machine sees these. */
   readonly homes: ReadonlyMap<ByteString, ByteString>;
+  /** Where a file declares the jail that this run does not apply. */
+  readonly elsewhere: DeclaredPlace | undefined;
 }
 
 /** The places of jails among the declared ones. `others`: what files declare besides. */
@@ -49,9 +53,11 @@ export function placesOf({ jails, users }: Declaration, others: Declaration | un
   const declared = new Set([...places, ...(others?.jails ?? []).map(({ path }) => path)]);
   const twinOf = twinFaults({ declared, known: machine.knownJails() }, machine.placeOf);
   const homes = new Map(users.map(({ name, jail, home }) => [jail + normalPath(home), name]));
+  const elsewhere = new Map(others?.jails.map((one) => [one.path, one.place]));
   return (path: ByteString): Omit<Place, "renamed"> => ({
     ...{ places, homes },
     twin: twinOf(path),
+    elsewhere: elsewhere.get(path),
   });
 }
 
@@ -65,7 +71,7 @@ export function placeFaultOf(
   path: ByteString,
   { declared, users }: Declared,
   machine: Machine,
-  { state, root, renamed, places, twin, homes }: Place & Found,
+  { state, root, renamed, places, twin, homes, elsewhere }: Place & Found,
 ): Fault | undefined {
   const about = { of: "jail", name: path, jail: path } as const;
   if (state.fault !== undefined) return { ...about, ...state.fault };
@@ -88,6 +94,11 @@ export function placeFaultOf(
   if (declared !== undefined || state.exists) return undefined;
   const [first, ...more] = users.map(({ name }) => display(name));
   const who = more.length === 0 ? first : `${first} and ${more.length} more`;
+  if (elsewhere !== undefined) {
+    const remedy = `jailkit apply ${operands(elsewhere.file)}`;
+    const message = `it does not exist, and users are declared in it (${who}); ${placeText(elsewhere)} declares it: apply that first: ${remedy}`;
+    return { ...about, code: "no-such-jail", message, remedy };
+  }
   const likely = sameNumbers(path, places);
   const near = suggest(path, likely);
   const header = `[jail ${display(path)}]`;

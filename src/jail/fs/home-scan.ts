@@ -146,8 +146,7 @@ export const isWhiteout = ({ mode, rdevMajor, rdevMinor }: Stat): boolean =>
 /** The reason why an entry, with a path of this length, cannot be moved, with the remedy. */
 function obstacle(length: number, isDevice: boolean): string | undefined {
   if (length > LONGEST_PATH) return "is too deep: move it out of the way";
-  if (isDevice)
-    return "is a device, which no home should hold: move it out of the way";
+  if (isDevice) return "is a device, which no home should hold: move it out of the way";
   return undefined;
 }
 

@@ -398,7 +398,7 @@ export const JAIL: readonly Mutant[] = [
     ["return known.includes(entry.gid);", "return true;"],
     ["const found = own ?? named(GROUP + groupName);", "const found = own;"],
   ]),
-  ...within("src/config/load.ts", "unit/config-load.test.ts", [
+  ...within("src/config/source.ts", "unit/config-load.test.ts", [
     ["flags, C.RESOLVE_IN_ROOT", "flags, 0"],
     ['(stat.mode & 0o020) === 0 ? "none" : aclOf(fd)', '"none"'],
     ["stat.uid !== 0 || writers.length === 0", "stat.uid !== 0 || true"],

@@ -51,7 +51,8 @@ export const PANELS: Scene = {
       status: { "jailkit apply --json --check --prune /etc/jailkit/jails.d/shop.ini": 10 },
     },
     "cp /etc/jailkit/jails.d/shop.ini /etc/jailkit/jails.d/shop.ini.tmp": {
-      after: (_, outputs) => void reportOf(REPORT_SCHEMAS["jailkit apply"], outputs[1] ?? ""),
+      after: (_, outputs) =>
+        expect(reportOf(REPORT_SCHEMAS["jailkit apply"], outputs[1] ?? "")).toMatchObject({ problems: [] }),
     },
     "usermod -l store shop": {
       after(stage, outputs, lines) {

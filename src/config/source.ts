@@ -1,0 +1,170 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
+import { fstat, openAt, openAt2, readAllFd, type Stat, statIfPresent, withFd } from "../../ffi/files.ts";
+import { baseName } from "../../ffi/paths.ts";
+import { display } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { type AclReading, aclOf, showEntries, writersOf } from "../system/acl.ts";
+import { COPY_ANEW, onlyRootWrites } from "../system/exchange.ts";
+import { type Dialect, largestFile } from "./model.ts";
+import { linkAside, placeOfName, putAside } from "./put-aside.ts";
+import { insteadOfCommand, openTrusted, ownRemedy, placeOf, type Unsafe, unsafeConfig } from "./trusted.ts";
+
+/** A config file that was read. */
+export interface ConfigSource {
+  file: ByteString;
+  /** Where it is, without symbolic links, if others than root can change it: for commands, which follow them. */
+  place: ByteString;
+  bytes: Uint8Array;
+  stat: Stat;
+  /** Read only if the group may write: the group's bits hide the ACL. */
+  acl: AclReading;
+}
+
+const NOT_A_FILE = "not a regular file";
+const A_LINK = "a symbolic link, which is not followed here, or leads nowhere";
+
+/** Reads an open file and closes it; errors name `file`. */
+function readSource(file: ByteString, fd: number, dialect: Dialect): ConfigSource {
+  return withFd(fd, () => {
+    const stat = fstat(fd);
+    if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(C.EINVAL, NOT_A_FILE, file);
+    const acl = (stat.mode & 0o020) === 0 ? "none" : aclOf(fd);
+    const place = onlyRootWrites(stat) ? file : placeOf(fd, file);
+    return { file, place, stat, acl, bytes: readAllFd(fd, largestFile(dialect)) };
+  });
+}
+
+/** How a config file is read. */
+export interface Reading {
+  readonly exitStatus: number;
+  readonly dialect: Dialect;
+  /** The jail that it is in, if this process is outside. */
+  readonly jail: ByteString | undefined;
+}
+
+/** The error of a file that cannot be read, with the command that puts what is in its place aside. */
+export function unreadable(
+  file: ByteString,
+  error: SystemError,
+  { exitStatus, jail }: Pick<Reading, "exitStatus" | "jail">,
+): JailkitError {
+  const { call, reason } = error;
+  // A socket cannot even be opened.
+  const isOther = call === NOT_A_FILE || isErrno(error, "ENXIO");
+  const isLink = isErrno(error, "ELOOP");
+  const isNoDirectory = isErrno(error, "ENOTDIR");
+  const stat = isNoDirectory ? statIfPresent(C.AT_FDCWD, file) : undefined;
+  if (stat !== undefined && (stat.mode & C.S_IFMT) === C.S_IFLNK) {
+    const what = `${display(file)} is a symbolic link, which it may not be: a directory of files is wanted, not a link to one`;
+    return linkAside(file, what, exitStatus, C.S_IFDIR);
+  }
+  const why = isOther ? NOT_A_FILE : isLink ? A_LINK : `${call}: ${reason}`;
+  const message = `cannot read ${display(file)}: ${why}`;
+  // From outside of a jail its links lead elsewhere.
+  if (isLink && jail === undefined) return linkAside(file, message, exitStatus, C.S_IFREG);
+  // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.
+  const away = isOther || isLink || isNoDirectory || isErrno(error, "ENOENT");
+  return away
+    ? putAside(placeOfName(file), message, exitStatus)
+    : new JailkitError("config-unreadable", exitStatus, message);
+}
+
+/** As unsafeAs, with the entries of an ACL that lets others write: the group's bits hide them. */
+function unsafeSource({ place, stat, acl }: ConfigSource): Unsafe | undefined {
+  const writers = writersOf(acl);
+  if (stat.uid !== 0 || writers.length === 0) return unsafeAs(place, stat);
+  const because = `can be written by others through its ACL (${showEntries(writers)})`;
+  const remedy = ownRemedy(place, stat);
+  return { because: `${because}; ${remedy === undefined ? insteadOfCommand(place) : COPY_ANEW}`, remedy };
+}
+
+/** Why users other than root can change a file or a directory, with the remedy; undefined if they cannot. */
+export function unsafeAs(place: ByteString, stat: Stat): Unsafe | undefined {
+  const because = unsafeConfig(stat, place);
+  return because === undefined ? undefined : { because, remedy: ownRemedy(place, stat) };
+}
+
+/** Opens what is at a path; undefined if nothing is there. Links in `jail` lead where they lead inside. */
+export function openIfPresent(
+  path: ByteString,
+  flags: number,
+  jail: ByteString | undefined,
+): number | undefined {
+  try {
+    if (jail === undefined)
+      return statIfPresent(C.AT_FDCWD, path) === undefined ? undefined : openAt(C.AT_FDCWD, path, flags);
+    return withFd(openAt(C.AT_FDCWD, jail, C.O_PATH | C.O_DIRECTORY), (root) =>
+      openAt2(root, path.slice(jail.length + 1), flags, C.RESOLVE_IN_ROOT),
+    );
+  } catch (error) {
+    // Of the host, a file in the place of a directory is there.
+    if (isErrno(error, "ENOENT") || (jail !== undefined && isErrno(error, "ENOTDIR"))) return undefined;
+    throw error;
+  }
+}
+
+/** How drop-ins and their directory are opened. */
+export const DROP_IN_FLAGS = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK;
+
+/** What was read of a file or a directory: nothing of one that is missing. */
+export interface Found {
+  /** As it was then. */
+  readonly state: ByteString;
+  /** When it was changed last, in nanoseconds since the epoch. */
+  readonly changed?: bigint | undefined;
+  readonly source?: ConfigSource | undefined;
+  readonly unsafe?: Unsafe | undefined;
+  readonly error?: SystemError;
+}
+
+/** What changes when a file is written, renamed or exchanged; "" for a missing one. */
+export const stateOf = (stat: Stat | undefined): ByteString =>
+  stat === undefined
+    ? ""
+    : `${stat.devMajor}:${stat.devMinor} ${stat.ino} ${stat.size} ${stat.mtime} ${stat.ctime}`;
+
+/** The same of what is at a path; of what cannot be looked at, why. */
+export function stateAt(path: ByteString, jail?: ByteString): ByteString {
+  try {
+    if (jail === undefined) return stateOf(statIfPresent(C.AT_FDCWD, path, true));
+    const fd = openIfPresent(path, C.O_PATH, jail);
+    return fd === undefined ? "" : withFd(fd, (opened) => stateOf(fstat(opened)));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return error.message;
+  }
+}
+
+/** Reads a file by its path. `state`: what stateAt says of it. */
+export function readMain(file: ByteString, state: ByteString, { jail, dialect }: Reading): Found {
+  try {
+    const { fd, unsafe } = openTrusted(file, jail);
+    const source = fd === undefined ? undefined : readSource(file, fd, dialect);
+    // Also for a missing file: somebody else may have removed it.
+    const problem = (source && unsafeSource(source)) ?? unsafe;
+    return { state: stateOf(source?.stat), changed: source?.stat.ctime, source, unsafe: problem };
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return { state, error };
+  }
+}
+
+/** Reads a file in an open drop-in directory, which had that state; undefined if it is not there any more. */
+export function readDropIn(
+  file: ByteString,
+  fd: number,
+  state: ByteString,
+  dialect: Dialect,
+): Found | undefined {
+  try {
+    const source = readSource(file, openAt(fd, baseName(file), DROP_IN_FLAGS | C.O_NOCTTY), dialect);
+    const { stat } = source;
+    return { state: stateOf(stat), changed: stat.ctime, source, unsafe: unsafeSource(source) };
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    if (!(error instanceof SystemError)) throw error;
+    return { state, error };
+  }
+}
