@@ -5,6 +5,7 @@ import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import type { Advice } from "../cli/remedy.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { aclAt } from "../system/acl.ts";
@@ -24,10 +25,10 @@ export interface Visitor {
   readonly rights: () => Credentials;
 }
 
-/** Why no login of users works, whatever their own files are: a printable line, and the command that helps. */
+/** Why no login of users works, whatever their own files are: a printable line, and what helps. */
 export interface NoLogin {
   readonly message: string;
-  readonly remedy: ByteString;
+  readonly advice: Advice;
 }
 
 /** True if the answer is the same for all users but root, whatever their groups: root owns it, and it has no ACL. */
@@ -92,7 +93,7 @@ export class NoLogins {
       for (const one of closed) stopped.add(one);
       const more = closed.length === 1 ? "" : ` and ${closed.length - 1} more`;
       const message = `${display(first.name)}${more} cannot pass ${display(path)}: no login works`;
-      return [{ message, remedy: commandAt(path, accessRemedy(path, root.path, first.uid, "x")) }];
+      return [{ message, advice: commandAt(path, accessRemedy(path, root.path, first.uid, "x")) }];
     });
   }
 
@@ -104,6 +105,6 @@ export class NoLogins {
     const closed = this.#closed(root, visitors);
     if (isLive || !isAllNoexec(root)) return closed;
     const message = "nothing can be executed, since the file system is mounted noexec: no login works";
-    return [...closed, { message, remedy: remountCommand("exec", root.path) }];
+    return [...closed, { message, advice: remountCommand("exec", root.path) }];
   }
 }

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import { adviceText } from "../cli/remedy.ts";
 import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
 import { adviceInstead } from "../declaration/bring.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
@@ -56,7 +57,7 @@ export class DeclaredSections {
   #brought(problem: Problem): Problem {
     const { fix } = problem;
     if (fix?.kind !== "command") return problem;
-    const text = adviceInstead(fix.text, this.#declared()?.jails);
+    const text = adviceInstead(adviceText(fix.text), this.#declared()?.jails);
     return text === undefined ? problem : { ...problem, fix: { kind: "command", text } };
   }
 

@@ -4,6 +4,7 @@ import { isErrno } from "../../ffi/error.ts";
 import { fstat, openAt, readAllFd, type Stat, sameFile, statIfPresent, withFd } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { chmodPath } from "../jail/fs/attributes.ts";
 import { makeDirectoryIn } from "../jail/fs/directories.ts";
@@ -39,7 +40,7 @@ export const KEYS_FILE: ByteString = `${DIRECTORY}/${FILE}`;
 // A user may have made theirs as large as they like.
 const EXISTING_LIMIT = 1 << 20;
 
-function refuse(root: JailRoot, path: ByteString, why: string, remedy?: string): JailkitError {
+function refuse(root: JailRoot, path: ByteString, why: string, remedy?: Remedy): JailkitError {
   const message = `${quoted(hostPath(root, path))} ${why}`;
   return new JailkitError("keys-not-written", 1, message, undefined, remedy);
 }

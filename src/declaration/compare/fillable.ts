@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
+import { told } from "../../cli/remedy.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { requireMountPlace } from "../../jail/record/live.ts";
@@ -93,14 +94,15 @@ export function requireFillable(
   const key = isSections ? "sections" : "files";
   const wrong = isSections ? unknown : missing;
   const items = place.section === undefined ? [] : itemsOf(place.section, key);
-  const remedy = remedyOfItems(
+  const fix = remedyOfItems(
     items.filter(({ value }) => wrong.includes(value)),
     (item) => (isSections ? meantSection(item, known ?? []) : takenOut(item)),
   );
   const code = isSections ? "no-such-section" : "no-such-path";
   // Of both keys one would not be all.
   const isAll = wrong.length === messages.length;
-  const error = new JailkitError(code, 1, messages.join("; "), undefined, isAll ? remedy : undefined);
+  const { message, remedy } = told(messages.join("; "), (isAll && fix) || "");
+  const error = new JailkitError(code, 1, message, undefined, remedy);
   throw withDue(error, { key, item: messages.length === 1 ? wrong[0] : undefined });
 }
 
