@@ -25,6 +25,7 @@ const THERE: JailState = {
     someProc: false,
     without: new Set<string>(),
     recordOf: () => undefined,
+    ...{ others: [], keepsOwners: false },
   },
 };
 const lookUps = {
