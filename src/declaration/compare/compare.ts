@@ -204,6 +204,7 @@ function tellFormer(changes: readonly Change[], to: Pick<Before, "undeclared" | 
 
 /** What the changes of a jail do that is not made because of the key that an error is due to. */
 const OF_KEY: Readonly<Record<string, readonly Change["what"][]>> = {
+  log_socket: ["log-socket"],
   proc: ["proc"],
   // Sections may be those of the directories.
   live: ["live", "mounts", "sections", "files"],

@@ -147,6 +147,16 @@ function requireProc(jail: ByteString): void {
   if (requireProcLine(jail)) requireReplaceable(jail, FSTAB);
 }
 
+/** What the administrator has written is not changed. */
+function requireNoLogSocket(jail: ByteString): void {
+  const { isOurs, path } = logSocketSections(jail);
+  if (isOurs) requireReplaceable(jail, CONFIG_DIRECTORY + path);
+}
+
+function requireNoProc(jail: ByteString): void {
+  if (requireNoProcLine(jail)) requireReplaceable(jail, FSTAB);
+}
+
 /** Throws JailkitError if a file of this machine cannot be written for a jail. */
 function requireReplaceable(jail: ByteString, file: ByteString): void {
   const why = closedFiles(jail, [file]);
@@ -159,7 +169,7 @@ function requireSocketLength(jail: ByteString): void {
 }
 
 /**
- * Throws the JailkitError with which the log socket of a jail would not be added, or /etc/fstab not be changed. `left`: the
+ * Throws the JailkitError with which the log socket of a jail would not come or go, or /etc/fstab not be changed. `left`: the
  * live directories of a jail of before, whose lines go when it is filled.
  */
 export function requireExtras(
@@ -173,7 +183,8 @@ export function requireExtras(
   const required = (key: string, require: (jail: ByteString) => void) => dueTo({ key }, () => require(path));
   if (those("create", "log-socket").length > 0) required("log_socket", requireLogSocket);
   if (those("create", "proc").length > 0) required("proc", requireProc);
-  if (those("remove", "proc").length > 0) required("proc", requireNoProcLine);
+  if (those("remove", "proc").length > 0) required("proc", requireNoProc);
+  if (those("remove", "log-socket").length > 0) required("log_socket", requireNoLogSocket);
   const goes = left.filter((one) => !live.includes(one));
   const lines = { add: items("create"), remove: [...items("remove"), ...goes] };
   // Nearly always nothing: the file is not read again for each jail.
