@@ -194,7 +194,7 @@ export function programList(programs: readonly Program[]): string {
       ...prose(inputs),
       ...environmentText(environment),
       ...(starts === "system" ? [] : prose(`The kernel lets it execute ${self}.`)),
-      ...open.flatMap(({ what, remedy }) => prose(`Otherwise ${names[0]} starts ${what}: ${remedy}.`)),
+      ...open.flatMap(({ what, advice }) => prose(`Otherwise ${names[0]} starts ${what}: ${advice}.`)),
     ];
   };
   return list(programs.flatMap(entry));

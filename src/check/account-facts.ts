@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
+import type { Advice } from "../cli/remedy.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 
@@ -34,9 +35,9 @@ export interface AccountFacts {
   readonly mayBeHome: (path: ByteString) => boolean;
   /** Where an interrupted run of jk_jailuser has put the home of a user aside. `home`: as the jail sees it. */
   readonly homeAside: (user: Pick<PasswdEntry, "name" | "home">) => ByteString | undefined;
-  /** The command that gives an account another home in the jail; undefined for one that usermod(8) cannot change. */
-  readonly otherHome: (user: PasswdEntry) => ByteString | undefined;
-  /** The command, or words, that write the home of an account as a login compares it; undefined if it is so written. */
-  readonly plainHome: (user: PasswdEntry) => ByteString | undefined;
+  /** What gives an account another home in the jail; empty for one that usermod(8) cannot change. */
+  readonly otherHome: (user: PasswdEntry) => Advice;
+  /** What writes the home of an account as a login compares it; undefined if it is so written. */
+  readonly plainHome: (user: PasswdEntry) => Advice | undefined;
   readonly verbose: (line: ByteString) => void;
 }

@@ -10,9 +10,9 @@ import { memberBy, selectSection } from "../config/scan.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
-import { homeTextRemedy } from "../enter/remedies.ts";
+import { homeTextAdvice } from "../enter/remedies.ts";
 import { isAllNoexec } from "../explain/no-login.ts";
-import { otherHomeRemedy } from "../jail/accounts/home-place.ts";
+import { otherHomeAdvice } from "../jail/accounts/home-place.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { asidePath } from "../jail/fs/home-aside.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
@@ -146,11 +146,11 @@ export class AccountFiles {
         const aside = asidePath(recalled(name)?.home ?? home);
         return statIfPresent(AT_FDCWD, aside) && aside;
       },
-      otherHome: (user) => (isLocal(user.name) ? otherHomeRemedy(root.path, user) : undefined),
+      otherHome: (user) => (isLocal(user.name) ? otherHomeAdvice(root.path, user) : ""),
       plainHome({ name, home }) {
         const right = normalHome(home);
         if (isHomeIn(root.path, home, splitHome(right)?.home ?? "")) return undefined;
-        return homeTextRemedy(right, name, isLocal(name));
+        return homeTextAdvice(right, name, isLocal(name));
       },
       mayBeHome: (path) => whoseHome(path) !== undefined,
       mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { UnansweredMount } from "../../ffi/error.ts";
 import { normalPath, parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
+import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
@@ -13,7 +14,7 @@ import { remountCommand } from "../system/mounts.ts";
 import { dirsEqual, isHomeIn, splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { AccountFacts } from "./account-facts.ts";
-import type { CheckFinding, Rule } from "./rules.ts";
+import { advised, type CheckFinding, type Rule } from "./rules.ts";
 
 // SYS_UID_MAX of login.defs(5), and nobody
 const isSystemAccount = (uid: number): boolean => uid < 1000 || uid === 65534;
@@ -21,7 +22,7 @@ const isSystemAccount = (uid: number): boolean => uid < 1000 || uid === 65534;
 const NO_PASSWORD = /^(?:|x|\*.*|!.*|[A-Za-z0-9_-]{1,3})$/;
 
 /** The command that changes the entries of an account in a jail, but not the account of the host. */
-export const jailSideCommand = (jail: ByteString, name: ByteString, options = "--jail-side-only"): string =>
+export const jailSideCommand = (jail: ByteString, name: ByteString, options = "--jail-side-only"): Remedy =>
   `jk_jailuser ${options} -j ${shellWord(jail)} ${operands(name)}`;
 
 /** Compares the accounts of a jail with those of the host. */
@@ -76,12 +77,12 @@ class AccountCheck {
     return this.#findings;
   }
 
-  #report(rule: Rule, message: string, remedy?: string, path = this.#passwd): void {
-    this.#findings.push({ rule, path, message, remedy });
+  #report(rule: Rule, message: string, advice: Advice = "", path = this.#passwd): void {
+    this.#findings.push(advised({ rule, path, message }, advice));
   }
 
   /** A command that changes a line of an account file, if it is still the same: another remedy may take lines out. */
-  #sed(file: ByteString, index: number, expression = "s/^/#/"): string {
+  #sed(file: ByteString, index: number, expression = "s/^/#/"): Remedy {
     const lines = file === this.#passwd ? this.#facts.passwd : this.#facts.group;
     const line = lines[index] ?? "";
     const start = /^[ -~]{0,60}/.exec(line)?.[0] ?? "";
@@ -106,8 +107,8 @@ class AccountCheck {
     if (name !== other && this.#isReal(name, uid) && this.#isReal(other, uid)) return;
     const message = `user ${display(name)} (uid ${uid}) in ${this.#where} is a duplicate of ${display(other)}`;
     const known = name !== other && this.#facts.hostUser(name) !== undefined;
-    const remedy = known ? jailSideCommand(this.#facts.jail, name) : this.#sed(this.#passwd, index);
-    this.#report("duplicate-user", message, remedy);
+    const advice: Remedy = known ? jailSideCommand(this.#facts.jail, name) : this.#sed(this.#passwd, index);
+    this.#report("duplicate-user", message, advice);
   }
 
   #isReal = (name: ByteString, uid: number): boolean => this.#facts.hostUser(name)?.uid === uid;
@@ -125,7 +126,7 @@ class AccountCheck {
     }
     if (entry.name === "root") {
       verbose("ignoring entry for user root in jail/etc/passwd");
-      const remedy = `sed -i 's/^root:[^:]*:[0-9]*:/root:x:0:/' ${shellWord(this.#passwd)}`;
+      const remedy: Remedy = `sed -i 's/^root:[^:]*:[0-9]*:/root:x:0:/' ${shellWord(this.#passwd)}`;
       if (entry.uid !== 0) this.#report("user-changed", `user root is changed in ${where}`, remedy);
       return;
     }
@@ -148,9 +149,9 @@ class AccountCheck {
       split === undefined && real.home === entry.home && (isSystemAccount(real.uid) || isGuest(real));
     if (!lent && !isHomeIn(jail, real.home, entry.home)) {
       const own = this.#movedRemedy(entry, real) ?? (inside || isGuest(real) ? change : remove);
-      const remedy = (inside ? this.#facts.plainHome(real) : undefined) ?? own;
+      const advice: Advice = (inside ? this.#facts.plainHome(real) : undefined) ?? own;
       const message = `the real homedir and jail homedir for user ${name} do not correspond in ${where}`;
-      this.#report("home-differs", message, remedy);
+      this.#report("home-differs", message, advice);
     }
     if (!inside) return;
     if (real.gid === entry.gid) this.#checkPrimaryGroup(real);
@@ -192,9 +193,9 @@ class AccountCheck {
       const message = `${what} was put aside in ${display(aside)} by a run of jk_jailuser that was interrupted`;
       this.#report("home-missing", message, jailSideCommand(jail, real.name, "-n -m"), path);
     } else if (owner === undefined) {
-      const create = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(path)}`;
-      const remedy = mountRemedy(path) ?? (isJailsOwn(home) ? this.#facts.otherHome(real) : create);
-      this.#report("home-missing", `${what} does not exist`, remedy, path);
+      const create: Remedy = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(path)}`;
+      const advice = mountRemedy(path) ?? (isJailsOwn(home) ? this.#facts.otherHome(real) : create);
+      this.#report("home-missing", `${what} does not exist`, advice, path);
     } else if (owner !== uid && this.#facts.relaxed(real).relaxHomeOwner) {
       verbose(`${what} belongs to uid ${owner}, which jk_chrootsh.ini allows`);
       this.#checkHomeItself(real, path, what);
@@ -204,8 +205,9 @@ class AccountCheck {
         this.#users.some((one) => one?.uid === owner && dirsEqual(one.home, home)) ||
         this.#facts.mayBeHome(path);
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
-      const remedy = own ? `chown -h +${uid}:+${gid} ${shellWord(path)}` : this.#facts.otherHome(real);
-      this.#report("home-owner", `${what} belongs to uid ${owner}`, remedy, path);
+      const give: Remedy = `chown -h +${uid}:+${gid} ${shellWord(path)}`;
+      const advice = own ? give : this.#facts.otherHome(real);
+      this.#report("home-owner", `${what} belongs to uid ${owner}`, advice, path);
     } else this.#checkHomeItself(real, path, what);
     this.#checkAboveHome(real, what);
   }
@@ -215,15 +217,15 @@ class AccountCheck {
     const { uid, gid, home, shell } = real;
     const stat = inJail(home);
     if (stat === undefined || !isDirectory(stat)) return;
-    const open = `chmod u+x ${shellWord(path)}`;
+    const open: Remedy = `chmod u+x ${shellWord(path)}`;
     if (stat.uid === uid && (stat.mode & 0o100) === 0)
       this.#report("home-closed", `${what} cannot be entered by the user`, open, path);
     // As jk_chrootsh checks it; other login shells do not.
     if (stat.gid === gid) return;
     if (!shell.endsWith("/jk_chrootsh") || relaxed(real).relaxHomeGroup) return;
     const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
-    const remedy = own ? `chgrp -h +${gid} ${shellWord(path)}` : this.#facts.otherHome(real);
-    this.#report("home-group", `${what} has group ${stat.gid}, so that the login is refused`, remedy, path);
+    const advice: Advice = own ? `chgrp -h +${gid} ${shellWord(path)}` : this.#facts.otherHome(real);
+    this.#report("home-group", `${what} has group ${stat.gid}, so that the login is refused`, advice, path);
   }
 
   /** The rules about modes report a directory of root's that others can write. */
@@ -241,8 +243,8 @@ class AccountCheck {
         this.#users.some((one) => one?.uid === owner && isAround(one.home, at)) ||
         this.#facts.mayBeHome(path);
       const moves = isTheirs && !dirsEqual(home, usualHome(name));
-      const remedy = moves ? this.#facts.otherHome(real) : `chown -h root ${shellWord(path)}`;
-      this.#report("home-exchangeable", message, remedy, path);
+      const advice: Advice = moves ? this.#facts.otherHome(real) : `chown -h root ${shellWord(path)}`;
+      this.#report("home-exchangeable", message, advice, path);
     }
   }
 
@@ -262,10 +264,10 @@ class AccountCheck {
     // Such as the line of a file that an editor for Windows has saved.
     const bare = shell.replace(/[ \t\r]+$/, "");
     const other = !isThere && programInJail(bare) ? bare : LIMITED_SHELL;
-    const remedy = programOnHost(shell)
+    const advice: Remedy = programOnHost(shell)
       ? `jk_cp -f -j ${shellWord(jail)} ${operands(shell)}`
       : jailSideCommand(jail, name, `--jail-side-only -s ${shellWord(other)}`);
-    this.#report("shell-missing", `the shell ${display(path)} of ${user} ${what}`, remedy, path);
+    this.#report("shell-missing", `the shell ${display(path)} of ${user} ${what}`, advice, path);
   }
 
   #checkGroup(entry: GroupEntry, index: number): void {
@@ -288,7 +290,7 @@ class AccountCheck {
   }
 
   /** For an account whose jail was moved here: its old path is missing, and its home is in this jail. */
-  #movedRemedy(entry: PasswdEntry, real: PasswdEntry): string | undefined {
+  #movedRemedy(entry: PasswdEntry, real: PasswdEntry): Remedy | undefined {
     const { inJail, mayHaveMovedHere, jail } = this.#facts;
     const split = splitHome(real.home);
     if (split === undefined || !dirsEqual(split.home, entry.home)) return undefined;

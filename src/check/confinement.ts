@@ -5,6 +5,7 @@ import { plainPath } from "../../ffi/paths.ts";
 import { hasFilters } from "../../ffi/seccomp.ts";
 import { display } from "../cli/display.ts";
 import { answered, isReported, problemFrom } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig, requireNoErrors } from "../config/load.ts";
 import { findEntry, type IniFile, type IniSection } from "../config/model.ts";
@@ -131,7 +132,7 @@ export const lackInUchroot = (values: UchrootSettings, kernel: KernelFeatures): 
   lackOf(values, uchrootConfinement(values, "/"), kernel, values.allowSetuid);
 
 /** The lines that confine a section; undefined if its name cannot be typed. */
-function remedyFor({ name, file }: IniSection, { lines }: Lack): ByteString | undefined {
+function remedyFor({ name, file }: IniSection, { lines }: Lack): Remedy | undefined {
   if (display(name) !== name || display(file) !== file) return undefined;
   return `in section [${name}] of ${file} write:\n${lines.join("\n")}`;
 }
@@ -248,7 +249,7 @@ export function loginFindings(
 function loginFinding(whose: string, section: IniSection | undefined, lack: Lack): CheckFinding {
   if (section !== undefined) return sectionFinding(section, lack, whose);
   const message = `${CHROOTSH_FILE}: the kernel could confine ${whose} ${byWhat(lack)}, and does not: no section has confine = 1 for them`;
-  const remedy = `add these lines to ${CHROOTSH_FILE}:\n[DEFAULT]\nconfine = 1`;
+  const remedy: Remedy = `add these lines to ${CHROOTSH_FILE}:\n[DEFAULT]\nconfine = 1`;
   return { rule: "not-confined", path: CHROOTSH_FILE, message, remedy };
 }
 

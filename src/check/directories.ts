@@ -13,7 +13,7 @@ import { isDirectory, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostNames } from "../system/host-files.ts";
 import { splitHome } from "../system/separator.ts";
-import type { CheckFinding, Rule } from "./rules.ts";
+import { advised, type CheckFinding, type Rule } from "./rules.ts";
 
 // Whole trees of the host that must not be mounted in a jail.
 const HOST_DIRECTORIES = ["/", "/etc", "/root", "/var", "/run", "/dev", "/sys", "/boot"];
@@ -43,10 +43,10 @@ export function safetyFindings(root: JailRoot): CheckFinding[] {
   const above = new Set(root.ancestors.map(({ path }) => path));
   // Several symbolic links may lead to one directory.
   const found = new Map(jailFindings(root).map((one) => [`${one.rule} ${one.path}`, one]));
-  return [...found.values()].map(({ path, rule, message, remedy, inHome, isFile }): CheckFinding => {
-    if (above.has(path)) return { rule: "above-jail", path, message, remedy };
+  return [...found.values()].map(({ path, rule, message, advice, inHome, isFile }): CheckFinding => {
+    if (above.has(path)) return advised({ rule: "above-jail", path, message }, advice);
     const jailPath = path === root.path ? "/" : path.slice(root.path.length);
-    const common = { rule: "unsafe-jail", path, jailPath, message, remedy } as const;
+    const common = advised({ rule: "unsafe-jail", path, jailPath, message }, advice);
     // That would take a home from its user.
     if (rule === "owner" && !inHome && !isFile) return { ...common, repair: { kind: "attributes", uid: 0 } };
     return { ...common, reportedAs: REPORTED_AS[rule] };

@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { ownRemedy, placeAt, unsafeBecause } from "../config/trusted.ts";
@@ -15,7 +16,7 @@ import { onlyRootWrites } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
 import { joinHome } from "../system/separator.ts";
 import { jailSideCommand } from "./accounts.ts";
-import { type CheckFinding, type CheckProblem, unreadable } from "./rules.ts";
+import { advised, type CheckFinding, type CheckProblem, unreadable } from "./rules.ts";
 
 const SHELL = "/usr/sbin/jk_chrootsh";
 
@@ -24,18 +25,18 @@ export function userFindings(user: JailedUser): CheckFinding[] {
   const name = display(user.name);
   const path = user.fromService ? "/etc/nsswitch.conf" : "/etc/passwd";
   // usermod cannot change an account in a name service.
-  const orNone = (remedy: string) => (user.fromService ? undefined : remedy);
+  const orNone = (remedy: Remedy) => (user.fromService ? undefined : remedy);
   const findings: CheckFinding[] = [];
   if (user.jail === undefined) {
     const message = `user ${name} has a /./ in the home ${display(user.home)}, but no jail before it`;
     const home = user.home.slice(user.home.lastIndexOf("/./") + 2);
-    const remedy = `usermod -d ${shellWord(joinHome("JAIL", home))} ${operands(user.name)}`;
+    const remedy: Remedy = `usermod -d ${shellWord(joinHome("JAIL", home))} ${operands(user.name)}`;
     findings.push({ rule: "bad-separator", path, message, remedy: orNone(remedy) });
   }
   if (!isJailShell(user.shell)) {
     const limited = user.shell.endsWith("/jk_lsh") ? ": jk_lsh alone jails nobody" : "";
     const message = `user ${name} has a /./ but does not have the ${SHELL} shell${limited}`;
-    const remedy = `usermod -s ${SHELL} ${operands(user.name)}`;
+    const remedy: Remedy = `usermod -s ${SHELL} ${operands(user.name)}`;
     findings.push({ rule: "wrong-shell", path, message, remedy: orNone(remedy) });
   }
   return findings;
@@ -81,9 +82,10 @@ export function configFindings(): CheckFinding[] {
     isDirectory(one.stat) ? [one, ...filesIn(one.path, /\.ini$/)] : [one],
   );
   return [
-    ...configDirectoryFindings(CONFIG_DIRECTORY).map(({ path, message, remedy, tolerated }): CheckFinding => {
-      return { rule: tolerated ? "config-file" : "config-directory", path, message, remedy };
-    }),
+    ...configDirectoryFindings(CONFIG_DIRECTORY).map(
+      ({ path, message, advice, tolerated }): CheckFinding =>
+        advised({ rule: tolerated ? "config-file" : "config-directory", path, message }, advice),
+    ),
     ...files.flatMap(({ path, stat }): CheckFinding[] => {
       const place = placeAt(path);
       const because = unsafeBecause(stat, place);

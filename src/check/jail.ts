@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { isPrivate, lackingMounts, liveState, restrictionsOf } from "../jail/fs/live-mounts.ts";
@@ -164,9 +165,10 @@ function incompleteFinding({ path }: JailRoot, content: ManifestContent | undefi
 
 function emptiedFinding({ path }: JailRoot, users: readonly JailedUser[]): CheckFinding {
   // Without its programs, its users cannot log in.
-  const command = users.length > 0 ? "jk_update -j" : "jailkit forget";
+  const again: Remedy =
+    users.length > 0 ? `jk_update -j ${shellWord(path)}` : `jailkit forget ${shellWord(path)}`;
   const elsewhere = unmounted(path);
-  const remedy = elsewhere === undefined ? `${command} ${shellWord(path)}` : elsewhere.remedy;
+  const remedy = elsewhere === undefined ? again : elsewhere.remedy;
   return { rule: "emptied", path, message: emptiedMessage(path), remedy };
 }
 
@@ -188,7 +190,7 @@ function strangerFindings(
   // A record of jk_cp alone is no reason to know less of the rest.
   const again = content?.requests.some(asksForFiles);
   const jail = shellWord(root.path);
-  const remedy = again ? `jailkit adopt --force ${jail}` : `jailkit adopt ${jail}`;
+  const remedy: Remedy = again ? `jailkit adopt --force ${jail}` : `jailkit adopt ${jail}`;
   return [{ rule: "unrecorded", path: root.path, message, remedy }];
 }
 
@@ -241,7 +243,7 @@ function sharedFinding(path: ByteString, jailPath: ByteString): CheckFinding {
 /** The finding about a directory with sockets of the host; none while its service is stopped. */
 function socketFindings(root: JailRoot, jailPath: ByteString): CheckFinding[] {
   const path = root.path + jailPath;
-  const found = (message: string, remedy: ByteString) => [
+  const found = (message: string, remedy: Remedy) => [
     { rule: "live-mount", path, jailPath, message, remedy } as const,
   ];
   const state = liveState(root, jailPath);

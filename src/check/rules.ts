@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { type ErrorPlace, problemFrom } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
+import { type Advice, type Remedy, told } from "../cli/remedy.ts";
 
 /** "error": wrong, or not as it was installed. "warning": a danger that may be intended. */
 export const LEVELS = ["error", "warning"] as const;
@@ -165,7 +166,7 @@ export interface CheckFinding {
   /** One printable line, with the path. */
   readonly message: string;
   /** For the administrator; printable. */
-  readonly remedy?: string;
+  readonly remedy?: Remedy | undefined;
   /** What else may be done, and when, if only the administrator can know what is meant; printable. */
   readonly otherwise?: string;
   /** The reason why it makes the jail unsafe, if its rule does not say so: one printable line; see withReasons. */
@@ -183,6 +184,12 @@ export interface CheckFinding {
   readonly seen?: Stat;
 }
 
+/** A finding with what to do: words are in its message. */
+export function advised(finding: CheckFinding, advice: Advice): CheckFinding {
+  const { message, remedy } = told(finding.message, advice);
+  return { ...finding, message, remedy: remedy || undefined };
+}
+
 /** A check that failed. */
 export interface CheckProblem {
   /** A stable name, such as "unreadable". */
@@ -191,7 +198,7 @@ export interface CheckProblem {
   /** One printable line. */
   readonly message: string;
   /** The command in it, if one command is the remedy. */
-  readonly remedy?: string | undefined;
+  readonly remedy?: Remedy | undefined;
   /** The line of a configuration file with the error. */
   readonly place?: ErrorPlace | undefined;
 }

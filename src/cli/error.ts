@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError, UnansweredMount } from "../../ffi/error.ts";
 import { display, displayAgain } from "./display.ts";
 import type { ProblemCode } from "./problem-codes.ts";
+import type { Remedy } from "./remedy.ts";
 import { operands } from "./shell-word.ts";
 
 /** The place of an error in a file. */
@@ -29,8 +30,8 @@ export class JailkitError extends Error {
     message: string,
     /** The line of a file that the error is about; shown below the message. */
     readonly place?: ErrorPlace,
-    /** The command to type, for reports that show it apart from the message. */
-    readonly remedy: string = "",
+    /** What to type, for reports that show it apart from the message. */
+    readonly remedy: Remedy = "",
   ) {
     super(message);
   }
@@ -42,13 +43,13 @@ export function problemFrom(
   code: ProblemCode,
   path: ByteString,
   before = "",
-): { code: ProblemCode; path: ByteString; message: string; remedy?: string | undefined } {
+): { code: ProblemCode; path: ByteString; message: string; remedy?: Remedy | undefined } {
   const own = error instanceof JailkitError ? error.code : code;
   return { code: own, path, message: before + describeError(error), remedy: remedyOf(error) };
 }
 
 /** The command to type against an error; undefined if it has none. */
-export function remedyOf(error: unknown): string | undefined {
+export function remedyOf(error: unknown): Remedy | undefined {
   if (error instanceof UnansweredMount) return unmountNow(error);
   return error instanceof JailkitError && error.remedy !== "" ? error.remedy : undefined;
 }
@@ -57,10 +58,10 @@ export function remedyOf(error: unknown): string | undefined {
  * How to unmount it without asking its server; undefined if nothing can be typed as it is. The user may have led the path
  * to a mount of the machine's by then: so the command has the user's rights, if it is not root's place.
  */
-function unmountNow({ mountPoint, uid, isInPlace }: UnansweredMount): string | undefined {
+function unmountNow({ mountPoint, uid, isInPlace }: UnansweredMount): Remedy | undefined {
   if (isInPlace) return `umount -l ${operands(mountPoint)}`;
-  const user = `setpriv --reuid=${uid} --regid=65534 --clear-groups`;
-  return uid === 0 ? undefined : `${user} fusermount3 -uz ${operands(mountPoint)}`;
+  if (uid === 0) return undefined;
+  return `setpriv --reuid=${uid} --regid=65534 --clear-groups fusermount3 -uz ${operands(mountPoint)}`;
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, displayAgain } from "./display.ts";
 import type { ErrorPlace } from "./error.ts";
+import type { Remedy } from "./remedy.ts";
 import { widthOf } from "./width.ts";
 
 /** A longer line is cut around the place. */
@@ -85,7 +86,7 @@ export function excerptLines({ line, column, text }: ErrorPlace): [ByteString, B
 }
 
 /** A remedy, for below an excerpt; none for an empty one. */
-export function remedyLines(remedy: ByteString = ""): ByteString[] {
+export function remedyLines(remedy: Remedy = ""): ByteString[] {
   if (remedy === "") return [];
   const [first = "", ...more] = remedy.split("\n").map(displayAgain);
   return [`  remedy: ${first}`, ...more.map((line) => `    ${line}`)];

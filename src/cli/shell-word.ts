@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { displayAgain } from "./display.ts";
+import type { Remedy } from "./remedy.ts";
 
 /**
  * A text as one word of a POSIX shell command, in printable bytes: no quote, blank or control byte in a file name ends
@@ -25,9 +26,9 @@ export function operands(...texts: readonly ByteString[]): ByteString {
 }
 
 /** The command that appends a line to a file; echo(1) takes some lines for options, and changes others. */
-export function appendCommand(line: ByteString, file: ByteString): ByteString {
+export function appendCommand(line: ByteString, file: ByteString): Remedy {
   const word = shellWord(line);
-  const print = word === line && !line.startsWith("-") ? "echo" : "printf '%s\\n'";
+  const print = word === line && !line.startsWith("-") ? ("echo" as const) : ("printf '%s\\n'" as const);
   return `${print} ${word} >> ${shellWord(file)}`;
 }
 

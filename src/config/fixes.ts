@@ -1,4 +1,5 @@
 import { type ByteString, fromBytes, trim } from "../../ffi/bytes.ts";
+import { type Advice, inWords, type Remedy } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { asideCommand, freeName } from "../system/free-name.ts";
@@ -80,7 +81,7 @@ const REWRITES: readonly Fix["kind"][] = ["key", "comment", "comma", "item"];
  * What to type to fix a finding: a command, or the text of a line. Undefined if only the administrator can know what is
  * meant.
  */
-export function fixText(problem: Problem, sources: Sources): ByteString | undefined {
+export function fixText(problem: Problem, sources: Sources): Advice | undefined {
   const { dialect } = sources;
   const lines = linesOf(sources, problem.file);
   const line = lines[problem.line - 1] ?? "";
@@ -92,11 +93,11 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
   if (source !== undefined && isUtf16(source.bytes)) {
     const beside = freeName(problem.file, ".new");
     const whole = shellWord(beside);
-    const command = `iconv -f UTF-16 -t UTF-8 ${file} > ${whole} && ${asideCommand(problem.file, ".orig")} && mv -nT ${whole} ${file}`;
+    const command: Remedy = `iconv -f UTF-16 -t UTF-8 ${file} > ${whole} && ${asideCommand(problem.file, ".orig")} && mv -nT ${whole} ${file}`;
     // Others could put a link under the new name, also in a sticky directory.
-    return adviceAt(beside, command).remedy ?? insteadOfCommand(beside);
+    return adviceAt(beside, command).remedy ?? inWords(insteadOfCommand(beside));
   }
-  const write = (text: ByteString, number = problem.line) =>
+  const write = (text: ByteString, number = problem.line): Remedy =>
     `write in line ${number} of ${problem.file}:\n${text.replaceAll("\t", " ")}`;
   const off = (first: number, last: number) => commentOut(problem.file, first, last);
   switch (fix.kind) {
@@ -168,11 +169,11 @@ function withChanges(line: ByteString, changes: LineChanges): ByteString {
 }
 
 /** The command that makes lines of a file comments. */
-const commentOut = (file: ByteString, first: number, last: number): ByteString =>
+const commentOut = (file: ByteString, first: number, last: number): Remedy =>
   `sed -i ${shellWord(`${first === last ? first : `${first},${last}`}s/^/#/`)} ${shellWord(file)}`;
 
 /** The command that makes a section a comment. `place`: of its header. */
-export function disableSection({ file, line }: Place, sources: Sources): ByteString {
+export function disableSection({ file, line }: Place, sources: Sources): Remedy {
   return commentOut(
     file,
     line,

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Advice } from "../cli/remedy.ts";
 import type { FindingCode } from "./finding-codes.ts";
 
 /**
@@ -37,8 +38,8 @@ export interface Problem extends Place {
 export type Fix =
   /** Only the administrator can know what is meant, and without the entry more would be allowed. */
   | { kind: "none" }
-  /** A command, as it is. */
-  | { kind: "command"; text: ByteString }
+  /** A command, as it is, or words. */
+  | { kind: "command"; text: Advice }
   /** Of sed(1). */
   | { kind: "strip"; expression: ByteString }
   /** The entry, or the section, becomes a comment. */

@@ -1,6 +1,7 @@
 import { display } from "../cli/display.ts";
 import { type ErrorPlace, JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
+import { told } from "../cli/remedy.ts";
 import { fixText, linesOf, type Sources } from "./fixes.ts";
 import { type Place, type Problem, problemLine } from "./model.ts";
 
@@ -20,5 +21,6 @@ export function problemError(
   const line = problemLine(problem, display(problem.file));
   const place = placeOf(sources, problem);
   const inFile = place && { ...place, file: problem.file };
-  return new JailkitError(code, exitStatus, line, inFile, fixText(problem, sources));
+  const { message, remedy } = told(line, fixText(problem, sources) ?? "");
+  return new JailkitError(code, exitStatus, message, inFile, remedy);
 }

@@ -22,7 +22,7 @@ export function placeOfName(file: ByteString): ByteString {
 
 /** The error of something in the place of a file, with the command that puts it aside, unless others could exchange it meanwhile. */
 export function putAside(place: ByteString, what: string, exitStatus: number, then = ""): JailkitError {
-  const { remedy } = adviceAt(place, asideCommand(place, ASIDE) + then);
+  const { remedy } = adviceAt(place, `${asideCommand(place, ASIDE)}${then}`);
   const message = remedy === undefined ? `${what}; ${insteadOfCommand(place)}` : what;
   return new JailkitError("config-unreadable", exitStatus, message, undefined, remedy);
 }
@@ -37,7 +37,9 @@ export function linkAside(file: ByteString, what: string, exitStatus: number, wa
   if (end === undefined || (end.mode & C.S_IFMT) !== wanted) return putAside(place, what, exitStatus);
   const aside = freeName(place, ASIDE);
   const copy =
-    wanted === C.S_IFDIR ? `cp -pR ${operands(`${aside}/.`, place)}` : `cp -pT ${operands(aside, place)}`;
+    wanted === C.S_IFDIR
+      ? (`cp -pR ${operands(`${aside}/.`, place)}` as const)
+      : (`cp -pT ${operands(aside, place)}` as const);
   return adviceAt(placeAt(file), copy).remedy === undefined
     ? putAside(place, `${what}; what it leads to does not count any more after the remedy`, exitStatus)
     : putAside(place, what, exitStatus, ` && ${copy}`);

@@ -3,9 +3,10 @@ import * as C from "../../ffi/constants.ts";
 import { attempt, isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readLink, type Stat, sameFile, withFd } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
-import { readFirst, shellWord } from "../cli/shell-word.ts";
+import { allOf, type Remedy } from "../cli/remedy.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { aclAt, writersOf } from "../system/acl.ts";
-import { adviceAt, COPY_ANEW, closeFirst, copyAnew } from "../system/exchange.ts";
+import { adviceAt, COPY_ANEW, closeFirst, copyAnew, onlyRootExchanges } from "../system/exchange.ts";
 
 const isFile = (stat: Stat) => (stat.mode & C.S_IFMT) === C.S_IFREG;
 
@@ -48,13 +49,13 @@ export function unsafeBecause(stat: Stat, place?: ByteString): ByteString | unde
  * The remedy that makes a file or directory trusted again; undefined if others could exchange it meanwhile. `place`: where it
  * is, without symbolic links.
  */
-export function ownRemedy(place: ByteString, stat: Stat): ByteString | undefined {
+export function ownRemedy(place: ByteString, stat: Stat): Remedy | undefined {
   if (isFile(stat)) return copyAnew(place, stat);
   const word = shellWord(place);
-  const commands: ByteString[] = [];
+  const commands: Remedy[] = [];
   if (stat.uid !== 0) commands.push(`chown root ${word}`);
   if ((stat.mode & 0o022) !== 0) commands.push(`chmod go-w ${word}`);
-  return adviceAt(place, commands.join(" && ")).remedy;
+  return adviceAt(place, allOf(commands)).remedy;
 }
 
 /** As unsafeBecause, with the fix also for a wrong owner. */
@@ -64,7 +65,7 @@ export function unsafeConfig(stat: Stat, place?: ByteString): ByteString | undef
 }
 
 /** Why users other than root can replace files in a directory, and the command that fixes it. */
-function directoryUnsafe(fd: number, stat: Stat): [ByteString, ByteString] | undefined {
+function directoryUnsafe(fd: number, stat: Stat): [ByteString, "chown root" | "chmod go-w"] | undefined {
   if (stat.uid !== 0) return [`belongs to uid ${stat.uid}`, "chown root"];
   // In a sticky directory only the owner of an entry can replace it; the entry is checked next.
   if ((stat.mode & C.S_ISVTX) !== 0) return undefined;
@@ -80,9 +81,9 @@ function directoryUnsafe(fd: number, stat: Stat): [ByteString, ByteString] | und
 /** Why a file is unsafe: the end of a sentence that begins with its path, and the command that fixes it, if any. */
 export interface Unsafe {
   because: ByteString;
-  remedy: ByteString | undefined;
+  remedy: Remedy | undefined;
   /** The unsafe directory above the file, why it is unsafe, and the command that fixes it, if one can. */
-  directory?: { path: ByteString; because: ByteString; command: ByteString | undefined };
+  directory?: { path: ByteString; because: ByteString; command: Remedy | undefined };
 }
 
 /** A step of a walk: an open directory, its path, and the names that are left. */
@@ -119,9 +120,11 @@ export function inUnsafeDirectory({ path, because, command }: Required<Unsafe>["
 
 function unsafeLink(path: ByteString, { uid }: Stat): Unsafe | undefined {
   if (uid === 0) return undefined;
-  const { remedy } = adviceAt(path, `${readFirst(path)}chown -h root ${shellWord(path)}`);
-  const fix = remedy === undefined ? insteadOfCommand(path) : "read it first, then chown -h root it";
-  return { because: `is reached by the link ${path}, which belongs to uid ${uid}; ${fix}`, remedy };
+  const fix = onlyRootExchanges(path) ? "read it first, then chown -h root it" : insteadOfCommand(path);
+  return {
+    because: `is reached by the link ${path}, which belongs to uid ${uid}; ${fix}`,
+    remedy: undefined,
+  };
 }
 
 /** Opens the next name; a symbolic link itself. */

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import type { DirectoryEntry } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { freeName } from "../system/free-name.ts";
 import { isDropIn } from "./load.ts";
@@ -13,7 +14,7 @@ export interface UnreadFile {
   /** Printable. */
   readonly message: ByteString;
   /** The command that changes its name; undefined if none helps. */
-  readonly remedy: ByteString | undefined;
+  readonly remedy: Remedy | undefined;
 }
 
 /** What editors, package managers and programs that are writing leave behind, and what somebody has put aside. */
@@ -79,7 +80,7 @@ export function unreadFiles(
     const isTaken = (one: ByteString) => taken.has(one);
     const wanted = read === undefined || isTaken(read) ? freeName(name, ASIDE, isTaken) : read;
     taken.add(wanted);
-    const remedy = `mv -nT ${shellWord(file)} ${shellWord(`${directory}/${wanted}`)}`;
+    const remedy: Remedy = `mv -nT ${shellWord(file)} ${shellWord(`${directory}/${wanted}`)}`;
     const inside = `has .ini files, which are not read in a directory: ${quoted(directory)} is the place for them`;
     return { file, message: `${quoted(file)} ${type === C.DT_DIR ? inside : why}`, remedy };
   });

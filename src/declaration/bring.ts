@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
+import { type Advice, inWords, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { readKeys } from "../config/keys.ts";
 import { findEntry } from "../config/model.ts";
@@ -58,25 +59,28 @@ export function wantedFor(
  * How a declared jail gets something, in one line. What is brought by hand instead, no other machine with the same declaration
  * gets.
  */
-export function bringAdvice(jail: DeclaredJail, { key, item, places }: Wanted): ByteString {
+export function bringAdvice(jail: DeclaredJail, { key, item, places }: Wanted): Advice {
   const { path, place } = jail;
   const isHere = places.some((one) => statIfPresent(AT_FDCWD, one, true) !== undefined);
   const install = isHere ? "" : `install ${display(baseName(places[0] ?? item))} on this machine; `;
-  if (jail[key].includes(item)) return `${install}type: jk_update -j ${shellWord(path)}`;
+  if (jail[key].includes(item)) {
+    const update: Remedy = `jk_update -j ${shellWord(path)}`;
+    return isHere ? update : inWords(`${install}type: ${update}`);
+  }
   const entry = findEntry(place.section, key);
   const at = (line: number) => `line ${line} of ${display(place.file)}`;
   const edit =
     entry === undefined
       ? `write '${key} = ${display(item)}' below [jail ${display(path)}], ${at(place.line)}`
       : `add ${quoted(item)} to ${quoted(key)}, ${at(entry.line)}`;
-  return `${install}${edit}, and type: jailkit apply`;
+  return inWords(`${install}${edit}, and type: jailkit apply`);
 }
 
 /** What to do instead of a command of ours that brings one section or file into a declared jail; undefined for another text. */
 export function adviceInstead(
   command: ByteString,
   jails: ReadonlyMap<ByteString, DeclaredJail> | undefined,
-): ByteString | undefined {
+): Advice | undefined {
   for (const jail of jails?.values() ?? []) {
     for (const tool of ["jk_init", "jk_cp"]) {
       const start = `${tool} -j ${shellWord(jail.path)} `;

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { isReported, problemFrom, remedyOf } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { fingerprintOf } from "../users/key-lines.ts";
 import { type DueKey, dueOf } from "./due.ts";
 
@@ -67,7 +68,7 @@ export interface Fault {
   /** One printable line, with the remedy. */
   readonly message: string;
   /** The command in it, if one command is the remedy. */
-  readonly remedy?: ByteString | undefined;
+  readonly remedy?: Remedy | undefined;
   /** The key that it is due to, if its code does not say it. */
   readonly due?: DueKey | undefined;
   /** Of a user who waits for a jail: the fault of the jail. */

@@ -3,6 +3,7 @@ import { isMissing } from "../../ffi/files.ts";
 import { baseName, directoryOf, parentOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY, isDropIn, mergeFiles } from "../config/load.ts";
 import { scanIni } from "../config/scan.ts";
@@ -45,16 +46,16 @@ function writtenTo(path: ByteString): Written | undefined {
   return name === baseName(file) ? { config: place, file } : undefined;
 }
 
-const outputError = (message: string, remedy?: string) =>
+const outputError = (message: string, remedy?: Remedy) =>
   new JailkitError("output", 1, message, undefined, remedy);
 
 /** What is missing where a directory is meant, and the command that creates it. */
 function noFolder(path: ByteString): JailkitError {
-  const make = `mkdir -p -m 0755 ${operands(path)}`;
+  const make: Remedy = `mkdir -p -m 0755 ${operands(path)}`;
   if (isMissing(path))
     return outputError(`${display(path)}: no such directory; create it with: ${make}`, make);
   const why = "is not a directory; keep it under another name, and create one with";
-  const remedy = `${asideCommand(path)} && ${make}`;
+  const remedy: Remedy = `${asideCommand(path)} && ${make}`;
   return outputError(`${display(path)} ${why}: ${remedy}`, remedy);
 }
 

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { CHANGES, type Owned, ownedIn } from "../jail/fs/owned.ts";
 import { requireNoneUnmounted } from "../jail/fs/unmounted.ts";
 import { hostPath, joinPath } from "../jail/fs/walk.ts";
@@ -35,7 +36,7 @@ interface Left {
   /** What to do, as the end of the sentence. */
   readonly advice: string;
   /** The command in that. */
-  readonly remedy?: ByteString | undefined;
+  readonly remedy?: Remedy | undefined;
 }
 
 /** Which of the uids, each that of an account which had its home in a jail, files in that or processes still have. */
@@ -102,7 +103,7 @@ function ofFiles(jail: ByteString, uid: number, { path, tops, isReadOnly }: Owne
 }
 
 function ofProcess(uid: number, { pid, ringOf }: Holder): Left {
-  const remedy = `kill -KILL ${pid}`;
+  const remedy: Remedy = `kill -KILL ${pid}`;
   const advice = `end it, and run this again: ${remedy}`;
   const whose = `the uid ${uid}, which is that of no account any more`;
   if (ringOf === undefined)
@@ -120,7 +121,7 @@ function ofProcess(uid: number, { pid, ringOf }: Holder): Left {
 export function whyHome(
   { name, uid }: KeptHome,
   place: ByteString,
-): { message: string; remedy: ByteString | undefined } {
+): { message: string; remedy: Remedy | undefined } {
   const remedy = giveCommand(place, uid);
   const give = remedy === undefined ? "" : `; give it to root, and run this again: ${remedy}`;
   return {

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import { type Advice, inWords } from "../cli/remedy.ts";
 import { suggest } from "../cli/suggest.ts";
 import { fixText, itemChanges, linesOf } from "../config/fixes.ts";
 import { type Fix, LIMITS, type Problem } from "../config/model.ts";
@@ -19,7 +20,10 @@ export const meantSection = ({ value }: ListItem, known: readonly ByteString[]):
 /** Of a long list, the line is not written again. */
 export const takenOut = ({ value, file, line }: ListItem): Fix =>
   isLibraryName(value)
-    ? { kind: "command", text: `take ${quoted(value)} out of 'files' in line ${line} of ${display(file)}` }
+    ? {
+        kind: "command",
+        text: inWords(`take ${quoted(value)} out of 'files' in line ${line} of ${display(file)}`),
+      }
     : { kind: "item", old: value };
 
 /**
@@ -29,7 +33,7 @@ export const takenOut = ({ value, file, line }: ListItem): Fix =>
 export function remedyOfItems(
   items: readonly ListItem[],
   fixOf: (item: ListItem) => Fix,
-): ByteString | undefined {
+): Advice | undefined {
   const problems = items.map((item): Problem => {
     const { file, line, column } = item;
     return { file, line, column, severity: "error", code: "no-such-path", message: "", fix: fixOf(item) };

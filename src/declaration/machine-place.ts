@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { readKeys } from "../config/keys.ts";
 import { type Fix, findEntry, type IniSection, keyPlace, type Problem } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
@@ -53,7 +54,7 @@ export function reportRenamed(
 /** The problem of a user whose account has another name now. Pure. */
 export function renamedProblem(
   name: ByteString,
-  { message, remedy }: { readonly message: string; readonly remedy: string },
+  { message, remedy }: { readonly message: string; readonly remedy: Remedy },
 ): Pick<Problem, "severity" | "code" | "message" | "fix"> {
   const fix: Fix = { kind: "command", text: remedy };
   return { severity: "error", code: "taken", message: `${quoted(name)}: ${message}`, fix };

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import { composed } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { didYouMean, sameNumbers, suggest } from "../cli/suggest.ts";
 import { readKeys } from "../config/keys.ts";
@@ -168,7 +169,9 @@ function reportGroups(section: IniSection, { facts, report }: FactContext): void
     }
     const near = suggest(value, names);
     const message = `there is no group ${quoted(value)}${didYouMean(value, names)}`;
-    const make = value === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${operands(value)}`;
+    const make = composed(
+      [...(value === JAILED_GROUP ? MAKE_JAILED_GROUP : ["groupadd", operands(value)])].join(" "),
+    );
     const other: Fix = { kind: "item", old: value, with: near };
     const fix: Fix = near === undefined && isPlainName(value) ? { kind: "command", text: make } : other;
     report(item, "error", "unknown-group", message, fix);

@@ -14,6 +14,7 @@ import { baseName } from "../../ffi/paths.ts";
 import { isGenerated } from "../check/files/drift.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { composed, withAdvice } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { namesIn } from "../jail/fs/names.ts";
 import { isStrict } from "../jail/fs/strict.ts";
@@ -23,7 +24,7 @@ import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { isTemporaryName } from "../jail/record/sweep.ts";
 import type { LeftHome } from "../jails/delete-plan.ts";
-import { adviceAt, onlyRootWrites, withAdvice } from "../system/exchange.ts";
+import { commandAt, onlyRootWrites } from "../system/exchange.ts";
 import { below } from "../system/mountinfo.ts";
 import { HOLDS_HOME, holdsText, otherHomeIn } from "../users/home-along.ts";
 
@@ -53,7 +54,7 @@ export function requireNothingElse(jail: ByteString, homes: readonly ByteString[
   using root = openNamedJail(jail);
   const other = otherThing(root, homes);
   if (other === undefined) return;
-  const remedy = `${first}jailkit forget ${operands(jail)}`;
+  const remedy = composed(`${first}jailkit forget ${operands(jail)}`);
   const message = `it holds other things, such as ${quoted(other)}; keep all of it as it is with: ${remedy}`;
   throw new JailkitError("holds-other-things", 1, message, undefined, remedy);
 }
@@ -65,7 +66,7 @@ export function mountIn(jail: ByteString, directory: ByteString): string | undef
   const place = jail + mount.path;
   return withAdvice(
     `a file system is mounted at ${quoted(place)}, and has to be unmounted first`,
-    adviceAt(place, `umount ${operands(place)}`).advice,
+    commandAt(place, `umount ${operands(place)}`),
   );
 }
 

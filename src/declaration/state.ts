@@ -1,6 +1,7 @@
 import type { Stat } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { asideCommand } from "../system/free-name.ts";
@@ -19,7 +20,7 @@ export const isOwn = ({ uid, mode }: Pick<Stat, "uid" | "mode">): boolean =>
 export function requireOwnState(): void {
   const stat = withTree((tree) => lookUp(tree, STATE_DIRECTORY, { follow: true })?.stat);
   if (stat === undefined || (isDirectory(stat) && isOwn(stat))) return;
-  const [what, remedy] = isDirectory(stat)
+  const [what, remedy]: [string, Remedy] = isDirectory(stat)
     ? [
         "users other than root can write it, and so change what --prune removes; check its contents, and then",
         `chown root:root ${STATE_DIRECTORY} && chmod 0755 ${STATE_DIRECTORY}`,

@@ -1,34 +1,35 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
+import { type Advice, allAdvice, inWords } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { type Check, check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import type { CallerFacts } from "./facts.ts";
-import { allRemedies } from "./remedies.ts";
 
 function judgeAccount(facts: CallerFacts): Verdict {
   const name = facts.userVariable;
   const entry = facts.account();
   if (name !== undefined && name !== "") {
-    const remedy = "start it with USER set to the name of the account that the process runs as, or unset";
+    const advice = inWords(
+      "start it with USER set to the name of the account that the process runs as, or unset",
+    );
     if (entry === undefined) {
-      return failed(`abort, failed to get user information for user ${name}, check /etc/passwd`, remedy);
+      return failed(`abort, failed to get user information for user ${name}, check /etc/passwd`, advice);
     }
     if (entry.name !== name) {
-      return failed(`abort, asked for user ${name}, got user info for ${entry.name}`, remedy);
+      return failed(`abort, asked for user ${name}, got user info for ${entry.name}`, advice);
     }
     if (entry.uid !== facts.uid) {
       const what = `started by user ID ${facts.uid}, got user info ${entry.name} with user ID ${entry.uid}`;
-      return failed(`abort, ${what}`, remedy);
+      return failed(`abort, ${what}`, advice);
     }
   } else if (entry === undefined) {
     const what = `failed to get user information for user ID ${facts.uid}, check /etc/passwd`;
-    const remedy = `getent passwd ${facts.uid}`;
-    const why = "if it shows nothing, the account is missing or its name service is down";
-    return failed(`abort, ${what}`, `${remedy}: ${why}`);
+    const why = "if getent(1) shows nothing, the account is missing or its name service is down";
+    return failed(`abort, ${what}; ${why}`, `getent passwd ${facts.uid}`);
   }
   if (entry.name === "") {
     const what = `got an empty username for user ID ${facts.uid}, check /etc/passwd`;
-    return failed(`abort, ${what}`, `give the line of uid ${facts.uid} a name: vipw`);
+    return failed(`abort, ${what}, and give that line a name`, "vipw");
   }
   return passed(`user ${entry.name} (${entry.uid})`);
 }
@@ -41,13 +42,13 @@ function judgeConfigDirectory(facts: CallerFacts): Verdict {
   const notes = findings.map(
     (finding): Note => ({ severity: finding.tolerated ? "warning" : "err", message: finding.message }),
   );
-  const remedy = allRemedies(findings);
+  const advice = allAdvice(findings.map((finding) => finding.advice));
   if (bad.length > 0) {
     const what = `jailkit configuration directory ${facts.configDirectory} is not safe`;
     const rule = "it should be owned 0:0 and not writable for others";
-    return failed(`abort, ${what}; ${rule}`, remedy, notes);
+    return failed(`abort, ${what}; ${rule}`, advice, notes);
   }
-  return warned(`${facts.configDirectory} is writable by its group`, remedy, notes);
+  return warned(`${facts.configDirectory} is writable by its group`, advice, notes);
 }
 
 /** The check of argv[0]: the tool must be called by one of `names`. Exit status 1. */
@@ -56,7 +57,7 @@ export function programName(tool: string, names: readonly string[]): Check<Calle
   return check("program-name", 1, shown, [], ({ programName: given }) =>
     names.includes(baseName(given))
       ? passed(`called as ${given}`)
-      : failed(`abort, ${tool} is called as ${given}`, `call it as ${names.join(", ")}`),
+      : failed(`abort, ${tool} is called as ${given}`, inWords(`call it as ${names.join(", ")}`)),
   );
 }
 
@@ -64,18 +65,18 @@ export function programName(tool: string, names: readonly string[]): Check<Calle
  * The checks of who calls a program that any user may start, in the order of jailkit 2.23: the privilege (exit status
  * 11), root (12), the account and its groups (13).
  */
-export function callerChecks(tool: string, rootRemedy: (name: ByteString) => string): Check<CallerFacts>[] {
+export function callerChecks(tool: string, rootAdvice: (name: ByteString) => Advice): Check<CallerFacts>[] {
   return [
     check("privilege", 11, "the program has lost the right to enter a jail", [], (facts) => {
-      const { held, reason, remedy } = facts.privilege();
-      if (held === "unknown") return { outcome: "unknown", message: reason, remedy };
+      const { held, reason, advice } = facts.privilege();
+      if (held === "unknown") return { outcome: "unknown", message: reason, advice };
       if (held) return passed(reason);
-      return failed(`abort, CAP_SYS_CHROOT is missing: ${reason}`, remedy);
+      return failed(`abort, CAP_SYS_CHROOT is missing: ${reason}`, advice);
     }),
     check("not-root", 12, "root cannot be jailed", [], (facts) => {
       if (facts.uid !== 0) return passed(`user ID ${facts.uid}`);
       const why = "which does not make sense because user root can break out of a jail anyway";
-      return failed(`abort, ${tool} is run by root, ${why}`, rootRemedy(facts.account()?.name ?? "root"));
+      return failed(`abort, ${tool} is run by root, ${why}`, rootAdvice(facts.account()?.name ?? "root"));
     }),
     check("account", 13, "the account is not known", [], judgeAccount),
     check("group", 13, "the group of the account is not known", [], (facts) => {

@@ -1,9 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { type Advice, allAdvice } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { Severity } from "../system/syslog.ts";
 import type { LoginFacts, Unsafe } from "./facts.ts";
-import { allRemedies } from "./remedies.ts";
 
 /**
  * The checks of a login: an ordered list over facts, each gathered when it is first needed. jk_chrootsh stops at the
@@ -28,7 +28,7 @@ export interface Verdict {
   /** The full reason, for the log and for administrators. Not escaped yet: see `display`. */
   message: ByteString;
   /** Empty if nothing is wrong. */
-  remedy?: ByteString;
+  advice?: Advice;
   notes?: Note[];
   /** If it is not the one of the check. */
   exitStatus?: number;
@@ -70,14 +70,14 @@ export function passed(message: ByteString): Verdict {
   return { outcome: "passed", message };
 }
 
-/** Refused, with the full reason and the remedy. */
-export function failed(message: ByteString, remedy: ByteString, notes: Note[] = []): Verdict {
-  return { outcome: "failed", message, remedy, notes };
+/** Refused, with the full reason and what to do. */
+export function failed(message: ByteString, advice: Advice, notes: Note[] = []): Verdict {
+  return { outcome: "failed", message, advice, notes };
 }
 
 /** Allowed, but worth a line in the log. */
-export function warned(message: ByteString, remedy: ByteString, notes: Note[]): Verdict {
-  return { outcome: "warned", message, remedy, notes };
+export function warned(message: ByteString, advice: Advice, notes: Note[]): Verdict {
+  return { outcome: "warned", message, advice, notes };
 }
 
 const errors = (unsafe: readonly Unsafe[]) =>
@@ -98,15 +98,15 @@ export function settingsVerdict(
 /** A jail that cannot be reached. */
 export function unreachable(
   jail: ByteString,
-  fact: { reason: ByteString; remedy?: ByteString | undefined },
+  fact: { reason: ByteString; advice?: Advice | undefined },
 ): Verdict {
   const what = `chdir(${jail}) failed: ${fact.reason}, check the permissions for ${jail}`;
-  return failed(`abort, ${what}`, fact.remedy ?? `ls -ld ${shellWord(jail)}`);
+  return failed(`abort, ${what}`, fact.advice ?? `ls -ld ${shellWord(jail)}`);
 }
 
 /** A jail whose path has symbolic links, dots or doubled slashes in it. */
-export function notPlain(jail: ByteString, { reason }: { reason: ByteString }, remedy: ByteString): Verdict {
-  return failed(`abort, the jail ${jail} is not the path of a directory without detours: ${reason}`, remedy);
+export function notPlain(jail: ByteString, { reason }: { reason: ByteString }, advice: Advice): Verdict {
+  return failed(`abort, the jail ${jail} is not the path of a directory without detours: ${reason}`, advice);
 }
 
 /** What makes a jail unsafe. */
@@ -114,7 +114,11 @@ export function jailVerdict(jail: ByteString, findings: readonly Unsafe[]): Verd
   const [first] = findings;
   if (first === undefined) return passed(`${jail} is safe`);
   const what = `${jail} is not a safe jail, check ownership and permissions.`;
-  return failed(`abort, ${what} ${first.message}`, allRemedies(findings), errors(findings));
+  return failed(
+    `abort, ${what} ${first.message}`,
+    allAdvice(findings.map(({ advice }) => advice)),
+    errors(findings),
+  );
 }
 
 /** What makes a program of a jail unsafe; `refusal` makes the message from the reason. */
@@ -125,7 +129,11 @@ export function programVerdict(
 ): Verdict {
   const [first] = unsafe;
   if (first === undefined) return passed(`${path} is safe to run`);
-  return failed(refusal(`it is not safe to run, ${first.message}`), allRemedies(unsafe), errors(unsafe));
+  return failed(
+    refusal(`it is not safe to run, ${first.message}`),
+    allAdvice(unsafe.map(({ advice }) => advice)),
+    errors(unsafe),
+  );
 }
 
 /** The verdict of one check. If its facts cannot be gathered (any error), it fails. */

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { describeError } from "../cli/error.ts";
+import { inWords } from "../cli/remedy.ts";
 import type { Limit } from "../config/confine-values.ts";
 import { confine } from "../confine/confine.ts";
 import { type Feature, featuresOf, showMissing } from "../confine/features.ts";
@@ -12,13 +13,13 @@ import { Refusal } from "./refusal.ts";
 /** The exit status of a session that cannot be confined. */
 export const NOT_CONFINED = 106;
 
-const stop = (reason: ByteString, remedy: ByteString) =>
+const stop = (reason: ByteString, words: ByteString) =>
   new Refusal(
     "confinement",
     NOT_CONFINED,
     `abort, the session cannot be confined: ${reason}`,
     "the session cannot be confined",
-    remedy,
+    inWords(words),
   );
 
 /** The keys that need the call that failed, for a list. */
@@ -46,7 +47,7 @@ interface Session {
 /**
  * Confines this process for good; see confine. It must have no privilege, and be in its jail. What the kernel cannot do
  * is logged, in one line, and returned. Throws Refusal (106) if a step fails, or if the kernel cannot do all and the
- * settings require that. Its remedy names the keys, and not where they are.
+ * settings require that. Its advice names the keys, and not where they are.
  */
 export function confineSession(
   confinement: Confinement,

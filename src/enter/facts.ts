@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
+import type { Advice } from "../cli/remedy.ts";
 import type { KeyValues } from "../config/keys.ts";
 import type { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
@@ -8,11 +9,11 @@ import type { AclReading } from "../system/acl.ts";
 /** The settings of a section of jk_chrootsh.ini, or the built-in ones. */
 export type ChrootshSettings = KeyValues<typeof chrootshKeys>;
 
-/** A problem with a path, and the command that fixes it. */
+/** A problem with a path, and what fixes it. */
 export interface Unsafe {
   path: ByteString;
   message: ByteString;
-  remedy: ByteString;
+  advice: Advice;
 }
 
 /** Whether the program may call chroot(2). */
@@ -20,14 +21,14 @@ export interface PrivilegeFact {
   held: boolean | "unknown";
   /** Its source, or why it is missing. */
   reason: ByteString;
-  remedy: ByteString;
+  advice: Advice;
 }
 
 /** The directory that the jail's path leads to. */
 export type JailFact =
   | { kind: "opened" }
   /** It cannot be reached: missing, not a directory, or no permission. */
-  | { kind: "unreachable"; reason: ByteString; remedy?: ByteString | undefined }
+  | { kind: "unreachable"; reason: ByteString; advice?: Advice | undefined }
   /** The path has a symbolic link or ".." in it, or is relative. `real`: the directory, if that is known. */
   | { kind: "not-plain"; reason: ByteString; real?: ByteString | undefined };
 
@@ -46,8 +47,8 @@ export type ShellFact =
   | { kind: "file"; path: ByteString; canonicalPath: ByteString; unsafe: Unsafe[] }
   /** jk_lsh, which is part of jk_chrootsh; `shown`: the jail has the host's, since /usr is mounted there. */
   | { kind: "internal"; path: ByteString; shown: boolean }
-  /** `remedy`: if copying it again does not help, or is not the first step. */
-  | { kind: "missing"; path: ByteString; reason: ByteString; remedy?: ByteString | undefined };
+  /** `advice`: if copying it again does not help, or is not the first step. */
+  | { kind: "missing"; path: ByteString; reason: ByteString; advice?: Advice | undefined };
 
 /**
  * The facts about the caller of a program that any user may start. Each function gathers its fact when it is first

@@ -4,6 +4,7 @@ import { attempt, isErrno, SystemError } from "../../ffi/error.ts";
 import { close, openAt, openDirectoryPath, readLink, type Stat, withFd } from "../../ffi/files.ts";
 import { directoryOf, plainPath } from "../../ffi/paths.ts";
 import { describeError, isReported, JailkitError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
@@ -66,7 +67,7 @@ interface Caller {
 export interface Login extends Caller {
   /** True if the program will not be executed, as for explain: then the right to execute it is tried. */
   asked: boolean;
-  /** Throws, with the remedy, if the file at this path cannot be read. */
+  /** Throws, with what to do, if the file at this path cannot be read. */
   requireReadable?: (file: ByteString) => void;
   /** The log of the program, unless it is only asked. */
   log?: Audit;
@@ -156,14 +157,14 @@ function notOpened(path: ByteString, error: unknown, opened: ByteString | undefi
     return { kind: "not-plain", reason: describeError(error), real: realPath(path) };
   }
   if (code === "no-such-jail") {
-    const remedy = `jailkit adopt --moved ${shellWord(path)}`;
-    return { kind: "unreachable", reason: "No such file or directory", remedy };
+    const advice: Remedy = `jailkit adopt --moved ${shellWord(path)}`;
+    return { kind: "unreachable", reason: "No such file or directory", advice };
   }
   if (!isReported(error)) throw error;
   const closed = isErrno(error, "EACCES") && error.path !== undefined ? directoryOf(error.path) : undefined;
   const place = closed && (opened ?? closed);
-  const remedy = place && commandAt(place, passRemedy(place));
-  return { kind: "unreachable", reason: describeError(error), remedy };
+  const advice = place === undefined ? undefined : commandAt(place, passRemedy(place));
+  return { kind: "unreachable", reason: describeError(error), advice };
 }
 
 /** The directory that a path leads to through symbolic links; undefined if unknown. */

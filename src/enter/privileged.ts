@@ -18,15 +18,14 @@ function ownPrivilege(tool: string): PrivilegeFact {
   const callerIsRoot = callerIds().uid === 0;
   // Root always has it; the next check refuses root.
   const held = callerIsRoot || (capabilities().effective & (1n << BigInt(CAP_SYS_CHROOT))) !== 0n;
-  if (held) return { held, reason: "CAP_SYS_CHROOT is effective", remedy: "" };
+  if (held) return { held, reason: "CAP_SYS_CHROOT is effective", advice: "" };
   return {
     held,
     reason:
       "the file has neither the capability nor the setuid bit (a copy loses both), its file system is mounted nosuid, " +
-      "or the caller has set no_new_privs",
-    remedy:
-      `setcap cap_sys_chroot+ep "$(command -v ${tool})"; if it has that: mount its file system without nosuid, and ` +
-      "start it without no_new_privs (systemd: NoNewPrivileges=no)",
+      "or the caller has set no_new_privs; if it has the capability, mount its file system without nosuid, and start it " +
+      "without no_new_privs (systemd: NoNewPrivileges=no)",
+    advice: `setcap cap_sys_chroot+ep "$(command -v ${tool})"`,
   };
 }
 
@@ -53,8 +52,8 @@ export function requireChecks<F>(facts: F, checks: readonly Check<F>[], log: Aud
     const verdict = runCheck(facts, one);
     if (verdict.notes !== undefined) for (const note of verdict.notes) log.write(note.severity, note.message);
     if (isPassed(verdict)) continue;
-    const { exitStatus = one.exitStatus, message, remedy } = verdict;
-    throw new Refusal(one.name, exitStatus, message, one.shown, remedy);
+    const { exitStatus = one.exitStatus, message, advice } = verdict;
+    throw new Refusal(one.name, exitStatus, message, one.shown, advice);
   }
 }
 

@@ -3,6 +3,7 @@ import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { tryPrintError } from "../cli/output.ts";
+import { type Advice, told, typed } from "../cli/remedy.ts";
 import type { Audit } from "./audit.ts";
 import type { Decision } from "./audit-event.ts";
 
@@ -26,9 +27,9 @@ export class Refusal extends JailkitError {
     readonly reason: ByteString,
     /** For the user: no path outside the jail. */
     readonly shown: string,
-    remedy: ByteString = "",
+    readonly advice: Advice = "",
   ) {
-    super("refused", exitStatus, display(reason), undefined, remedy);
+    super("refused", exitStatus, display(told(reason, advice).message), undefined, typed(advice));
   }
 }
 
@@ -39,8 +40,9 @@ export class Refusal extends JailkitError {
 export function refuse(refusal: Refusal, tool: string, log: Audit, about: Partial<Decision> = {}): number {
   const id = errorId();
   // A log has one line; a remedy may have several.
-  const remedy = refusal.remedy.split("\n").join(" | ");
-  const { check: code, reason, exitStatus } = refusal;
+  const remedy: ByteString = refusal.remedy.split("\n").join(" | ");
+  const { check: code, exitStatus } = refusal;
+  const { message: reason } = told(refusal.reason, refusal.advice);
   const message = `${id}: ${reason} (check ${code}, uid ${libc.getuid()})`;
   // `jailkit explain` finds the line by its id.
   log.write("err", remedy === "" ? message : `${message}; remedy: ${remedy}`, {

@@ -3,6 +3,7 @@ import { AT_FDCWD, MOST_LINKS, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/consta
 import { attempt } from "../../ffi/error.ts";
 import { readLink, statAt } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
+import { type Advice, inWords, type Remedy, type Words } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { nameFault } from "../system/account-name.ts";
 import { closeFirst } from "../system/exchange.ts";
@@ -16,26 +17,26 @@ export const NOT_A_FILE = "it is not a regular file";
  */
 
 /** The command that shows what an account of a directory should have. */
-export const directoryCommand = (name: ByteString): ByteString =>
+export const directoryCommand = (name: ByteString): Remedy =>
   `jk_jailuser --dry-run -j JAIL ${operands(name)}`;
 
 /** In place of a command that changes an account which usermod(8) cannot change. */
-export const setInDirectory = (name: ByteString): ByteString =>
-  `set its home and shell where the account is kept, which '${directoryCommand(name)}' shows`;
+export const setInDirectory = (name: ByteString): Words =>
+  inWords(`set its home and shell where the account is kept, which '${directoryCommand(name)}' shows`);
 
 /** Makes an account's lines in the jail's passwd and group agree with the host. */
-export function jailSideRemedy(jail: ByteString, user: ByteString): ByteString {
+export function jailSideRemedy(jail: ByteString, user: ByteString): Remedy {
   return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user)}`;
 }
 
 /** Gives an account a home as a login compares it. */
-export const homeTextRemedy = (home: ByteString, name: ByteString, isLocal: boolean): ByteString =>
+export const homeTextAdvice = (home: ByteString, name: ByteString, isLocal: boolean): Advice =>
   isLocal
     ? `usermod -d ${shellWord(home)} ${operands(name)}`
-    : `give the account the home ${shellWord(home)} in its directory`;
+    : inWords(`give the account the home ${shellWord(home)} in its directory`);
 
 /** Copies files of the host into a jail, with what they need. */
-export function copyRemedy(jail: ByteString, ...paths: readonly ByteString[]): ByteString {
+export function copyRemedy(jail: ByteString, ...paths: readonly ByteString[]): Remedy {
   return `jk_cp -j ${shellWord(jail)} ${operands(...paths)}`;
 }
 
@@ -46,14 +47,16 @@ export function copyRemedy(jail: ByteString, ...paths: readonly ByteString[]): B
 export function atHome(
   facts: LoginFacts,
   path: ByteString,
-  command: ByteString,
+  command: Remedy,
   { home }: { home: ByteString } = splitOf(facts),
-): ByteString {
-  return facts.jailFindings().length === 0 && facts.onlyRootExchanges(home) ? command : closeFirst(path);
+): Advice {
+  return facts.jailFindings().length === 0 && facts.onlyRootExchanges(home)
+    ? command
+    : inWords(closeFirst(path));
 }
 
 /** Creates a home; what is in its place is kept under the free name `aside`. */
-export function homeRemedy(path: ByteString, uid: number, gid: number, aside?: ByteString): ByteString {
+export function homeRemedy(path: ByteString, uid: number, gid: number, aside?: ByteString): Remedy {
   const word = shellWord(path);
   if (aside === undefined) return `install -d -o +${uid} -g +${gid} -m 0700 ${word}`;
   // Unlike install(1), it does not give away what is there if nothing was moved: mv(1) with -n succeeds nevertheless.
@@ -61,27 +64,27 @@ export function homeRemedy(path: ByteString, uid: number, gid: number, aside?: B
 }
 
 /** Copies a program into a jail again. */
-export function recopyRemedy(jail: ByteString, path: ByteString): ByteString {
+export function recopyRemedy(jail: ByteString, path: ByteString): Remedy {
   return `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
 }
 
 /** Mounts the directories of the host in a live jail. */
-export function mountLiveRemedy(jail: ByteString): ByteString {
+export function mountLiveRemedy(jail: ByteString): Remedy {
   return `jailkit mount ${shellWord(jail)}`;
 }
 
 /** Lets everybody search a directory, also its group, to which the user may belong. */
-export function passRemedy(directory: ByteString): ByteString {
+export function passRemedy(directory: ByteString): Remedy {
   return `chmod a+x ${shellWord(directory)}`;
 }
 
 /** Opens a directory of programs, as such directories are in a system. */
-export function openRemedy(directory: ByteString): ByteString {
+export function openRemedy(directory: ByteString): Remedy {
   return `chmod a+rx ${shellWord(directory)}`;
 }
 
 /** Lines for the end of a config file. */
-export function appendRemedy(file: ByteString, lines: readonly ByteString[]): ByteString {
+export function appendRemedy(file: ByteString, lines: readonly ByteString[]): Remedy {
   return `add these lines to ${file}:\n${lines.join("\n")}`;
 }
 
@@ -94,13 +97,8 @@ export function sectionLinesRemedy(
   file: ByteString,
   section: ByteString,
   lines: readonly ByteString[],
-): ByteString {
+): Remedy {
   return `in section [${section}] of ${file} write:\n${lines.join("\n")}`;
-}
-
-/** The remedies of several findings, each once. */
-export function allRemedies(findings: readonly { remedy: ByteString }[]): ByteString {
-  return [...new Set(findings.map(({ remedy }) => remedy))].join("; ");
 }
 
 /** Looks at names, and reads symbolic links. */

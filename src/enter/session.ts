@@ -18,6 +18,7 @@ import {
   workingDirectory,
 } from "../../ffi/process.ts";
 import { describeError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { hasTerminalOfOthers, NO_FILTERS, refuseTerminalInput } from "../confine/calls.ts";
 import { looseFile } from "../confine/handed-files.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
@@ -39,7 +40,7 @@ const TERMINAL_OF_OTHERS =
 
 const SHOWN = "the jail cannot be entered";
 
-const stop = (code: string, exitStatus: number, reason: ByteString, remedy?: ByteString) =>
+const stop = (code: string, exitStatus: number, reason: ByteString, remedy?: Remedy) =>
   new Refusal(code, exitStatus, `abort, ${reason}`, SHOWN, remedy);
 
 /** Runs a step; a system call that fails in it becomes a refusal. */

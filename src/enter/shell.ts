@@ -5,6 +5,7 @@ import { openAt, type Stat, sameFile, statIfPresent, withFd } from "../../ffi/fi
 import { baseName, directoryOf } from "../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
 import { answered } from "../cli/error.ts";
+import { type Advice, inWords, type Remedy, type Words } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { closedOnTheWay, emptyMountPoint, type Found, isIn, lookUp } from "../jail/fs/look.ts";
 import { jailFindings, onlyRootDecides } from "../jail/fs/safety.ts";
@@ -16,7 +17,7 @@ import { isNoexec, remountCommand } from "../system/mounts.ts";
 import type { ShellFact, Unsafe } from "./facts.ts";
 import { mountLiveRemedy, NOT_A_FILE, openRemedy, recopyRemedy } from "./remedies.ts";
 
-const ROOTS_ALONE = "keep the program where root alone can change it";
+const ROOTS_ALONE = inWords("keep the program where root alone can change it");
 
 /** The name of the limited shell, which jk_chrootsh contains. */
 export const LIMITED_SHELL = "jk_lsh";
@@ -34,10 +35,10 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
     const stat = lookUp(root, inside)?.stat;
     if (stat === undefined) continue;
     const path = i === 0 ? root.path : `${root.path}${inside}`;
-    const tell = (what: string, remedy: ByteString) =>
-      found.push({ path, message: `path ${path} ${what}`, remedy });
-    const add = (what: string, command: string) => tell(what, `${command} ${shellWord(path)}`);
-    const own = () => {
+    const tell = (what: string, advice: Advice) =>
+      found.push({ path, message: `path ${path} ${what}`, advice });
+    const add = (what: string, change: string) => tell(what, `chmod ${change} ${shellWord(path)}`);
+    const own = (): Advice => {
       // Another user's content must not become root's file: copy it again.
       if (i === parts.length) return recopyRemedy(root.path, inside);
       // That knows homes. After chroot(2) no account is looked up.
@@ -46,14 +47,14 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
       return isLoose(inside) ? ROOTS_ALONE : `chown -h root ${shellWord(path)}`;
     };
     if (stat.uid !== 0) tell("is not owned by user 0", own());
-    if ((stat.mode & 0o020) !== 0) add("is group writable", "chmod g-w");
-    if ((stat.mode & 0o002) !== 0) add("is writable for others", "chmod o-w");
+    if ((stat.mode & 0o020) !== 0) add("is group writable", "g-w");
+    if ((stat.mode & 0o002) !== 0) add("is writable for others", "o-w");
     // Who can write a directory can exchange what is below, so commands for that come after this one.
     if (i < parts.length && found.length > 0) break;
     // On directories these bits only decide who owns new files.
     if (i < parts.length) continue;
-    if ((stat.mode & S_ISUID) !== 0) add("is setuid", "chmod u-s");
-    if ((stat.mode & S_ISGID) !== 0) add("is setgid", "chmod g-s");
+    if ((stat.mode & S_ISUID) !== 0) add("is setuid", "u-s");
+    if ((stat.mode & S_ISGID) !== 0) add("is setgid", "g-s");
   }
   return found;
 }
@@ -64,37 +65,37 @@ export function onlyRootExchangesIn(root: JailRoot, path: ByteString): boolean {
 }
 
 /** The step before a command of root's that names `path` of the jail; undefined if root may type it. See commandAt. */
-function stepBefore(root: JailRoot, path: ByteString): ByteString | undefined {
+function stepBefore(root: JailRoot, path: ByteString): Words | undefined {
   if (jailFindings(root).length === 0 && onlyRootExchangesIn(root, path)) return undefined;
-  return closeFirst(hostPath(root, path));
+  return inWords(closeFirst(hostPath(root, path)));
 }
 
 /** Opens the directory that this process cannot pass on the way to a program of the jail; undefined if there is none. */
-export function wayRemedy(root: JailRoot, path: ByteString): ByteString | undefined {
+export function wayAdvice(root: JailRoot, path: ByteString): Advice | undefined {
   const closed = answered(() => closedOnTheWay(root, path));
-  return closed && (stepBefore(root, closed) ?? openRemedy(hostPath(root, closed)));
+  return closed === undefined ? undefined : (stepBefore(root, closed) ?? openRemedy(hostPath(root, closed)));
 }
 
 /** For a program that is missing because a live jail is not mounted; undefined if it seems to be missing itself. */
-export function unmountedRemedy(root: JailRoot, path: ByteString): ByteString | undefined {
+export function unmountedRemedy(root: JailRoot, path: ByteString): Remedy | undefined {
   const empty = answered(() => emptyMountPoint(root, path));
-  return empty && mountLiveRemedy(root.path);
+  return empty === undefined ? undefined : mountLiveRemedy(root.path);
 }
 
 /** Copies a program again; something else in its place, at `place` of the jail, is kept in the jail's root directory. */
-function replaceRemedy(root: JailRoot, path: ByteString, place: ByteString): ByteString {
+function replaceAdvice(root: JailRoot, path: ByteString, place: ByteString): Advice {
   const kept = shellWord(hostPath(root, freeNumbered(`/not-${baseName(path)}`, isIn(root))));
   const copy = recopyRemedy(root.path, path);
   return stepBefore(root, place) ?? `mv -nT ${shellWord(hostPath(root, place))} ${kept} && ${copy}`;
 }
 
 /** Why a file of the jail cannot be executed. */
-function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString; remedy: ByteString } {
+function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString; advice: Advice } {
   const path = hostPath(root, canonicalPath);
   const noexec = attempt(() => withFd(openAt(root.fd, canonicalPath.slice(1), O_PATH), isNoexec));
-  if (noexec !== true) return { reason: "Permission denied", remedy: `chmod a+x ${shellWord(path)}` };
+  if (noexec !== true) return { reason: "Permission denied", advice: `chmod a+x ${shellWord(path)}` };
   const reason = "Permission denied (its file system is mounted noexec)";
-  return { reason, remedy: remountCommand("exec", path) };
+  return { reason, advice: remountCommand("exec", path) };
 }
 
 /**
@@ -114,11 +115,11 @@ export function shellFact(
   tried = false,
   ours?: Stat,
 ): ShellFact {
-  const missing = (reason: ByteString, remedy?: ByteString): ShellFact => ({
+  const missing = (reason: ByteString, advice?: Advice): ShellFact => ({
     kind: "missing",
     path: path ?? "",
     reason,
-    remedy,
+    advice,
   });
   if (path === undefined) return missing("neither the jail's accounts nor injail_shell name a shell");
   if (path === "") return missing("the account has no shell in the jail");
@@ -129,7 +130,7 @@ export function shellFact(
     found = lookUp(root, path, { follow: true });
   } catch (error) {
     if (!isErrno(error, "ELOOP", "EACCES")) throw error;
-    return missing(error.reason, error.code === "EACCES" ? wayRemedy(root, path) : undefined);
+    return missing(error.reason, error.code === "EACCES" ? wayAdvice(root, path) : undefined);
   }
   if (found === undefined) {
     return baseName(path) === LIMITED_SHELL
@@ -139,7 +140,7 @@ export function shellFact(
   // It could not reach the host's log, and explain could not read it where nobody may.
   if (ours !== undefined && baseName(path) === LIMITED_SHELL && sameFile(found.stat, ours))
     return { kind: "internal", path, shown: true };
-  if (!isRegular(found.stat)) return missing(NOT_A_FILE, replaceRemedy(root, path, found.canonicalPath));
+  if (!isRegular(found.stat)) return missing(NOT_A_FILE, replaceAdvice(root, path, found.canonicalPath));
   const unsafe = programFindings(root, found.canonicalPath);
   // The canonical path has no symbolic links.
   const executable = !tried || mayAccess(root.fd, found.canonicalPath.slice(1), MAY_EXECUTE);

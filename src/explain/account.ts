@@ -3,6 +3,7 @@ import { supplementaryGroups } from "../../ffi/process.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { inWords } from "../cli/remedy.ts";
 import { suggest } from "../cli/suggest.ts";
 import type { Login } from "../enter/gather.ts";
 import { namesIn } from "../system/account-tools.ts";
@@ -42,9 +43,10 @@ export function explainUser(
   if (account === undefined) {
     const near = suggest(user, namesIn("/etc/passwd"));
     const message = silence ?? "there is no such user on this machine";
-    const guess = near === undefined ? "getent passwd" : `did you mean ${quoted(near)}?`;
-    const remedy = silence === undefined ? guess : "start them; until then nobody of that service can log in";
-    report.steps.push(stepsOf("account")("account", "failed", message, remedy));
+    const guess = near === undefined ? "getent passwd" : inWords(`did you mean ${quoted(near)}?`);
+    const start = inWords("start them; until then nobody of that service can log in");
+    const advice = silence === undefined ? guess : start;
+    report.steps.push(stepsOf("account")("account", "failed", message, advice));
   } else {
     const { name, uid, gid, shell } = account;
     report.uid = uid;

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { display, displayAgain, jsonText } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { passwdByUid } from "../system/accounts.ts";
@@ -22,7 +23,7 @@ interface LoggedRefusal {
 interface CurrentState {
   refused: boolean | undefined;
   message: ByteString;
-  remedy: ByteString;
+  remedy: Remedy;
 }
 
 interface ExplainedId {

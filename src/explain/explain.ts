@@ -3,6 +3,7 @@ import { environment } from "../../ffi/guard.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { answered } from "../cli/error.ts";
+import { inWords, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { runChecks } from "../enter/checks.ts";
 import { NOT_CONFINED } from "../enter/confine-session.ts";
@@ -75,7 +76,7 @@ function explainConfined(
   const asked = { weaker: notRequired(configFile, section), exitStatus: NOT_CONFINED };
   const confined = {
     ...({ stage: JK_CHROOTSH, root: jail, rootFd, confinement, directory: home, home } as const),
-    remedy: (lines: readonly ByteString[]) => sectionLinesRemedy(configFile, section ?? "DEFAULT", lines),
+    adviceFor: (lines: readonly ByteString[]) => sectionLinesRemedy(configFile, section ?? "DEFAULT", lines),
   };
   const started = isLimited ? undefined : program;
   report.steps.push(
@@ -162,9 +163,9 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   report.home = home;
   if (splitHome(home) !== undefined) {
     const message = `the home ${home} names a jail, but the login shell is not jk_chrootsh: jk_lsh does not enter a jail`;
-    const change = `usermod -s ${shellWord(`${parentOf(shell)}/${JK_CHROOTSH}`)} ${operands(name)}`;
-    const remedy = isLocalUser(name) ? change : setInDirectory(name);
-    report.steps.push(stepsOf("account")("not-jailed", "warned", message, remedy));
+    const change: Remedy = `usermod -s ${shellWord(`${parentOf(shell)}/${JK_CHROOTSH}`)} ${operands(name)}`;
+    const advice = isLocalUser(name) ? change : setInDirectory(name);
+    report.steps.push(stepsOf("account")("not-jailed", "warned", message, advice));
   }
   explainLimited(report, session, place, [shell, ...session.arguments], given);
 }
@@ -201,7 +202,7 @@ function explainLibraries(report: LoginReport): void {
     if (program === undefined || command === undefined) continue;
     const stage = program === command.path && report.lshSection !== undefined ? LIMITED_SHELL : JK_CHROOTSH;
     const ending = ({ copy, exitStatus, atExec }: Missing) => ({
-      remedy: jail === undefined ? "install what is missing" : copyRemedy(jail, ...copy),
+      advice: jail === undefined ? inWords("install what is missing") : copyRemedy(jail, ...copy),
       exitStatus: atExec && stage === JK_CHROOTSH ? EXEC_FAILED : exitStatus,
     });
     report.steps.push(...librarySteps(stage, root, program, ending));
@@ -214,7 +215,7 @@ function explainLibraries(report: LoginReport): void {
  */
 function explainEmptied({ jail, steps }: LoginReport, onBehalf: boolean): void {
   if (jail === undefined || !onBehalf) return;
-  const warned = (name: string, message: string, remedy: string | undefined) =>
+  const warned = (name: string, message: string, remedy: Remedy | undefined) =>
     stepsOf(JK_CHROOTSH)(name, "warned", message, remedy);
   const step = answered(() => {
     using root = openJailRoot(jail);
@@ -223,7 +224,8 @@ function explainEmptied({ jail, steps }: LoginReport, onBehalf: boolean): void {
     if (copy !== undefined) return warned("live-mount", copy.message, copy.remedy);
     if (!isEmptied(root, content)) return undefined;
     const elsewhere = unmounted(jail);
-    const remedy = elsewhere === undefined ? `jk_update -j ${shellWord(jail)}` : elsewhere.remedy;
+    const remedy: Remedy | undefined =
+      elsewhere === undefined ? `jk_update -j ${shellWord(jail)}` : elsewhere.remedy;
     return warned("emptied", emptiedMessage(jail), remedy);
   });
   if (step === undefined) return;
@@ -277,8 +279,8 @@ export function explainLogin(question: Question): LoginReport {
     const session: LimitedSession = { ...subject, arguments: [] };
     report.steps.push(withRightsOf(who, () => shellStep(account.shell, account)));
     const line = explainEntrance(report, question, session);
-    for (const { code, message, remedy } of jobWarnings(account))
-      report.steps.push(stepsOf("jobs")(code, "warned", message, remedy));
+    for (const { code, message, advice } of jobWarnings(account))
+      report.steps.push(stepsOf("jobs")(code, "warned", message, advice));
     if (line !== undefined) session.arguments = ["-c", line];
     if (report.unjailed) return;
     orUnknown(report, kind, () => {

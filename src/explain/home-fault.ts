@@ -4,6 +4,7 @@ import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
+import { type Advice, withAdvice } from "../cli/remedy.ts";
 import { knownConfig } from "../config/known-sections.ts";
 import { runChecks } from "../enter/checks.ts";
 import type { InJailFacts } from "../enter/facts.ts";
@@ -14,7 +15,6 @@ import { nearestDirectory } from "../jail/fs/nearest.ts";
 import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { type Group, groupIdsOf, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
-import { isInWords, withAdvice } from "../system/exchange.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
 import { accessRemedy, closedDirectory } from "./readable.ts";
 
@@ -42,11 +42,11 @@ export function createdHome({ top }: JailRoot, mode: number, { uid, gid }: Passw
   return { stat: { ...top.stat, mode: S_IFDIR | mode, uid, gid }, acl: "none" };
 }
 
-/** Why jk_chrootsh refuses a home: a printable line, and the command that helps. */
+/** Why jk_chrootsh refuses a home: a printable line, and what helps. */
 interface HomeRefusal {
   readonly message: ByteString;
-  /** Undefined for what cannot be looked at, such as the target of a user's symbolic link, and if the message has words. */
-  readonly remedy: ByteString | undefined;
+  /** Empty for what cannot be looked at, such as the target of a user's symbolic link. */
+  readonly advice: Advice;
 }
 
 /** A login of an account, of which only root can ask. */
@@ -58,7 +58,7 @@ const loginOf = (account: PasswdEntry, groups: readonly number[]): Login => ({
     userVariable: account.name,
     asked: true,
   },
-  privilege: () => ({ held: "unknown", reason: "not asked", remedy: "" }),
+  privilege: () => ({ held: "unknown", reason: "not asked", advice: "" }),
   loadSettings: () => knownConfig(CONFIG_FILE),
   account: () => account,
   groups: () => [...groups],
@@ -124,17 +124,15 @@ export function homeRefusal(
   const fault = results.find((one) => one.name.startsWith("home-") && one.outcome === "failed");
   if (fault === undefined) return undefined;
   const message = `${display(name)} cannot log in, ${fault.message.replace(/^abort, /, "")}`;
-  const { remedy = "" } = fault;
-  if (isInWords(remedy)) return { message: withAdvice(message, remedy), remedy: undefined };
-  return { message, remedy: remedy || undefined };
+  return { message, advice: fault.advice ?? "" };
 }
 
 /** The same as one line. */
 export function homeFault(account: PasswdEntry, planned?: PlannedChange): ByteString | undefined {
   const refusal = homeRefusal(account, planned);
   if (refusal === undefined) return undefined;
-  const { message, remedy } = refusal;
-  return remedy === undefined ? message : withAdvice(message, remedy);
+  const { message, advice } = refusal;
+  return advice === "" ? message : withAdvice(message, advice);
 }
 
 /** The facts of a login after the home has come to its path, where nothing exists yet. */

@@ -6,6 +6,7 @@ import { baseName } from "../../ffi/paths.ts";
 import { CAP_SYS_CHROOT } from "../../ffi/process.ts";
 import { fileSystemOf } from "../../ffi/statfs.ts";
 import { getXattr } from "../../ffi/xattrs.ts";
+import { type Advice, adviceText, inWords, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
 import { isRootsProgram } from "../enter/remedies.ts";
@@ -37,7 +38,7 @@ function mountedNosuid(fd: number): boolean {
 
 /** The privilege of an installed program. */
 export interface InstalledPrivilege extends PrivilegeFact {
-  /** The remedy is no command: nothing here can know how jailkit was installed. */
+  /** What to do depends on how jailkit was installed, which nothing here can know. */
   readonly byHand: boolean;
 }
 
@@ -45,13 +46,13 @@ export interface InstalledPrivilege extends PrivilegeFact {
  * What to do about a program of jailkit that is missing, or is another file. `user`: whose login shell it is; then the
  * jk_chrootsh or jk_lsh that works takes its place, if there is one elsewhere.
  */
-export function reinstallRemedy(program: ByteString, user: ByteString | undefined, what = ""): ByteString {
+export function reinstallAdvice(program: ByteString, user: ByteString | undefined, what = ""): Advice {
   const other = user === undefined ? undefined : findProgram(baseName(program));
   if (user !== undefined && other !== undefined && other !== program && works(other))
     return isLocalUser(user)
       ? `usermod -s ${shellWord(other)} ${operands(user)}`
-      : `give the account the shell ${shellWord(other)} in its directory`;
-  return `${what}install jailkit again`;
+      : inWords(`give the account the shell ${shellWord(other)} in its directory`);
+  return inWords(`${what}install jailkit again`);
 }
 
 /** Only jk_chrootsh needs a privilege. */
@@ -59,8 +60,10 @@ const works = (shell: ByteString): boolean =>
   baseName(shell) === LIMITED_SHELL || installedPrivilege(shell).held === true;
 
 /** A command for `place`, where `program` is, if no user can lead the name of the program to another file. */
-function commandFor(program: ByteString, place: ByteString, command: ByteString): ByteString {
-  return place === program || isRootsProgram(program) ? commandAt(place, command) : closeFirst(program);
+function commandFor(program: ByteString, place: ByteString, command: Remedy): Advice {
+  return place === program || isRootsProgram(program)
+    ? commandAt(place, command)
+    : inWords(closeFirst(program));
 }
 
 /**
@@ -68,10 +71,10 @@ function commandFor(program: ByteString, place: ByteString, command: ByteString)
  * The shell of an account may be any file: none but a program of jailkit gets a privilege.
  */
 export function installedPrivilege(program: ByteString, user?: ByteString): InstalledPrivilege {
-  const lacks = (reason: string, remedy: ByteString, byHand = false): InstalledPrivilege => {
-    return { held: false, reason, remedy, byHand };
+  const lacks = (reason: string, advice: Advice, byHand = false): InstalledPrivilege => {
+    return { held: false, reason, advice, byHand };
   };
-  const other = (reason: string, what?: string) => lacks(reason, reinstallRemedy(program, user, what), true);
+  const other = (reason: string, what?: string) => lacks(reason, reinstallAdvice(program, user, what), true);
   let fd: number;
   try {
     fd = openAt(AT_FDCWD, program, O_RDONLY | O_NONBLOCK | O_NOCTTY);
@@ -79,7 +82,7 @@ export function installedPrivilege(program: ByteString, user?: ByteString): Inst
     if (!(error instanceof SystemError)) throw error;
     const reason = `${program}: ${error.reason}`;
     // It may be executable but not readable.
-    if (error.code === "EACCES") return { held: "unknown", reason, remedy: "", byHand: true };
+    if (error.code === "EACCES") return { held: "unknown", reason, advice: "", byHand: true };
     return other(reason);
   }
   return withFd(fd, () => {
@@ -90,25 +93,25 @@ export function installedPrivilege(program: ByteString, user?: ByteString): Inst
     // setcap follows no symbolic link.
     const place = attempt(() => readLink(AT_FDCWD, `/proc/self/fd/${fd}`)) ?? program;
     const word = shellWord(place);
-    const give = `chown root:root ${word} && chmod 0755 ${word} && setcap cap_sys_chroot+ep ${word}`;
-    const remedy = commandFor(program, place, give);
+    const give: Remedy = `chown root:root ${word} && chmod 0755 ${word} && setcap cap_sys_chroot+ep ${word}`;
+    const advice = commandFor(program, place, give);
     // Their changes would get the privilege.
-    const install = `install ${word} again, because users other than root could write it; then: ${remedy}`;
+    const install = `install ${word} again, because users other than root could write it; then: ${adviceText(advice)}`;
     if (uid !== 0 || (mode & 0o022) !== 0)
-      return lacks(`${program} can be changed by users other than root`, install);
+      return lacks(`${program} can be changed by users other than root`, inWords(install));
     const isSetuid = (mode & S_ISUID) !== 0;
     const isExecutable = (mode & 0o111) !== 0;
     const holds = isSetuid || givesChroot(getXattr(fd, "security.capability"));
     if (!(isExecutable && holds) && !isJailkit3(fd, size))
       return other(`${program} is not a program of jailkit 3`, away);
-    if (!isExecutable) return lacks(`${program} is not executable`, remedy);
+    if (!isExecutable) return lacks(`${program} is not executable`, advice);
     if (!holds)
-      return lacks(`${program} has neither the capability cap_sys_chroot+ep nor the setuid bit`, remedy);
+      return lacks(`${program} has neither the capability cap_sys_chroot+ep nor the setuid bit`, advice);
     if (mountedNosuid(fd)) {
       const mount = commandFor(program, place, remountCommand("suid", place));
       return lacks(`the file system of ${program} is mounted nosuid`, mount);
     }
     const reason = `${program} ${isSetuid ? "is setuid root" : "has cap_sys_chroot+ep"}`;
-    return { held: true, reason, remedy: "", byHand: false };
+    return { held: true, reason, advice: "", byHand: false };
   });
 }

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { inWords } from "../cli/remedy.ts";
 import { groupIdsOf, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
 import { flattened, optionOf, type PamRule } from "../system/pam/rules.ts";
@@ -155,8 +156,8 @@ function hardSteps(files: LimitFile[], user: LimitedUser, service: Service): Rep
     const need = neededFor(item, service);
     const needs = item === "nproc" ? "a login by ssh needs" : "the programs need";
     const message = `${file}:${line} limits '${item}' to ${shown(item, value)}, but ${needs} ${shown(item, need)}`;
-    const remedy = `raise the hard limit '${item}' of ${user.name} to ${inFile(item, need)} or more`;
-    return step(item, "failed", message, remedy);
+    const words = `raise the hard limit '${item}' of ${user.name} to ${inFile(item, need)} or more`;
+    return step(item, "failed", message, inWords(words));
   });
 }
 
@@ -164,8 +165,8 @@ function softSteps(files: LimitFile[], user: LimitedUser, service: Service): Rep
   return lowSoftLimits(files, user, service).map(({ item, value, file, line, needed, certain }) => {
     const need = `${certain ? "" : "up to "}${shown(item, needed)}`;
     const message = `${file}:${line} limits '${item}' to ${shown(item, value)} at first, but a login needs ${need} before the programs can raise it`;
-    const remedy = `raise the soft limit '${item}' of ${user.name} to ${inFile(item, needed)} or more`;
-    return step(item, certain ? "failed" : "unknown", message, remedy);
+    const words = `raise the soft limit '${item}' of ${user.name} to ${inFile(item, needed)} or more`;
+    return step(item, certain ? "failed" : "unknown", message, inWords(words));
   });
 }
 
@@ -192,10 +193,10 @@ function countSteps(
   { item, value, file, line }: ReturnType<typeof sessionLimits>[number],
   { name, uid }: PasswdEntry,
 ): ReportStep[] {
-  const remedy = `raise ${item} of ${name} in ${file}`;
-  if (value === 0) return [step(item, "failed", `${file}:${line} allows ${name} no login`, remedy)];
+  const raise = inWords(`raise ${item} of ${name} in ${file}`);
+  if (value === 0) return [step(item, "failed", `${file}:${line} allows ${name} no login`, raise)];
   // Logins of all users are not counted, since their number changes all the time.
   if (item === "maxsyslogins" || processesOf(uid).length === 0) return [];
   const message = `${file}:${line} allows ${value} logins at a time, and the user has processes`;
-  return [step(item, "unknown", message, remedy)];
+  return [step(item, "unknown", message, raise)];
 }

@@ -5,6 +5,7 @@ import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import type { Advice } from "../cli/remedy.ts";
 import { GROUP, PASSWD } from "../jail/accounts/accounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
@@ -28,10 +29,10 @@ export interface Visitor {
   readonly rights: () => Credentials;
 }
 
-/** Why no login of users works, whatever their own files are: a printable line, and the command that helps. */
+/** Why no login of users works, whatever their own files are: a printable line, and what helps. */
 export interface NoLogin {
   readonly message: string;
-  readonly remedy: ByteString;
+  readonly advice: Advice;
 }
 
 /** True if the answer is the same for all users but root, whatever their groups: root owns it, and it has no ACL. */
@@ -123,7 +124,7 @@ export class NoLogins {
       const more = closed.length === 1 ? "" : ` and ${closed.length - 1} more`;
       const [verb, letter] = wanted === MAY_READ ? ["read", "r"] : ["pass", "x"];
       const message = `${display(first.name)}${more} cannot ${verb} ${display(path)}: no login works`;
-      return [{ message, remedy: commandAt(path, accessRemedy(path, root.path, first.uid, letter)) }];
+      return [{ message, advice: commandAt(path, accessRemedy(path, root.path, first.uid, letter)) }];
     });
   }
 
@@ -135,6 +136,6 @@ export class NoLogins {
     const closed = this.#closed(root, visitors);
     if (isLive || !isAllNoexec(root)) return closed;
     const message = "nothing can be executed, since the file system is mounted noexec: no login works";
-    return [...closed, { message, remedy: remountCommand("exec", root.path) }];
+    return [...closed, { message, advice: remountCommand("exec", root.path) }];
   }
 }

@@ -6,6 +6,7 @@ import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { type Advice, type Remedy, told } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { dropInDirectory, isDropIn } from "../config/load.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
@@ -32,8 +33,7 @@ export function readAs(
 /** The obstacle to reading a file. */
 interface Obstacle {
   path: ByteString;
-  /** A command. */
-  remedy: ByteString;
+  advice: Advice;
 }
 
 /**
@@ -46,11 +46,11 @@ export function accessRemedy(
   jail: ByteString,
   uid: number | undefined,
   letters: string,
-): ByteString {
+): Remedy {
   const acl = withRightsOf(undefined, () => aclAt(AT_FDCWD, path, true));
   const word = shellWord(path);
   const named = typeof acl === "string" ? [] : acl.named;
-  const open = `chmod a+${letters} ${word}`;
+  const open: Remedy = `chmod a+${letters} ${word}`;
   if (named.length === 0) return open;
   if (jail !== "" && `${path}/`.startsWith(`${jail}/`)) return `${removalCommand(named)} ${word} && ${open}`;
   return uid === undefined ? open : `setfacl -m u:${uid}:${letters} ${word}`;
@@ -66,7 +66,7 @@ function obstacleAt({ path, jail }: FileToRead, uid: number, wanted: number): Ob
   if (mayAccess(AT_FDCWD, path, wanted) || !withRightsOf(undefined, () => mayAccess(AT_FDCWD, path, 0)))
     return undefined;
   const letters = `${wanted & MAY_READ ? "r" : ""}${wanted & MAY_EXECUTE ? "x" : ""}`;
-  return { path, remedy: commandAt(path, accessRemedy(path, jail, uid, letters)) };
+  return { path, advice: commandAt(path, accessRemedy(path, jail, uid, letters)) };
 }
 
 /** The names in a directory; none if it cannot be read. */
@@ -120,8 +120,9 @@ export function readableFor(uid: number): (file: ByteString) => void {
   return (file) => {
     const obstacle = obstacleTo(file, uid);
     if (obstacle === undefined) return;
-    const { path, remedy } = obstacle;
-    throw new JailkitError("unreadable", 1, `the user cannot read ${display(path)}`, undefined, remedy);
+    const { path, advice } = obstacle;
+    const { message, remedy } = told(`the user cannot read ${display(path)}`, advice);
+    throw new JailkitError("unreadable", 1, message, undefined, remedy);
   };
 }
 

@@ -23,7 +23,9 @@ const stepSchema = z.strictObject({
   name: z.string(),
   outcome: enumOf<CheckOutcome>({ passed: true, warned: true, failed: true, skipped: true, unknown: true }),
   message: z.string(),
-  remedy: textOrNull,
+  remedy: textOrNull.describe(
+    "A command, or lines for a file; null if the message says it, or only the administrator can know.",
+  ),
   exitStatus: integerOrNull.describe("The exit status of the program of the stage."),
 });
 

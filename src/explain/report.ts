@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import type { CheckOutcome } from "../enter/checks.ts";
 import type { ExplainReport, StepReport } from "./report-schema.ts";
@@ -11,7 +12,7 @@ export interface ReportStep {
   outcome: CheckOutcome;
   message: ByteString;
   /** Empty if there is nothing to fix. Lines for a file are on lines of their own. */
-  remedy: ByteString;
+  remedy: Remedy;
   /** The exit status of the program of the stage; undefined for other stages. */
   exitStatus?: number | undefined;
 }

@@ -2,8 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { isMissing } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { allAdvice } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { homeTextRemedy } from "../enter/remedies.ts";
+import { homeTextAdvice } from "../enter/remedies.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { byWhat, leadingInto, linkIn, realPath } from "../jail/fs/leads-into.ts";
 import { adviceAt } from "../system/exchange.ts";
@@ -50,10 +51,13 @@ function nameItself(jail: ByteString, users: readonly JailedUser[]) {
   const real = realPath(jail);
   const commands = users.flatMap(({ name, home, jail: its, fromService = false }) => {
     const split = its === jail ? splitHome(home) : undefined;
-    return split === undefined ? [] : homeTextRemedy(joinHome(real, split.home), name, !fromService);
+    return split === undefined ? [] : homeTextAdvice(joinHome(real, split.home), name, !fromService);
   });
   // Of a file that others can exchange, nobody knows where it leads.
-  const { advice, remedy } = adviceAt(link, commands.join(" && ") || `jailkit forget ${shellWord(jail)}`);
+  const all =
+    commands.length === 0 ? (`jailkit forget ${shellWord(jail)}` as const) : allAdvice(commands, " && ");
+  const { advice, remedy } =
+    typeof all === "string" ? adviceAt(link, all) : { advice: all.words, remedy: undefined };
   const why =
     commands.length === 0
       ? "nothing should name it by the link"

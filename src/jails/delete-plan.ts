@@ -6,6 +6,7 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
+import { composed, type Remedy, typed, withAdvice } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
 import { serviceUsers } from "../jail/accounts/service-users.ts";
@@ -83,7 +84,7 @@ const MOST_OWNERS = 10;
 const MOST_FILES = 10_000;
 
 /** An error with exit status 1. */
-export const refuse = (code: ProblemCode, message: string, remedy?: string) =>
+export const refuse = (code: ProblemCode, message: string, remedy?: Remedy) =>
   new JailkitError(code, 1, message, undefined, remedy);
 
 /**
@@ -108,7 +109,7 @@ export function planDelete(request: DeleteRequest): DeletePlan {
     const leave = leaveCommand(users, shellsOutside(jail), { move: true });
     const message = `${shown}: users live in it (${names}): use: ${first}jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}`;
     // Of the two, what deletes nothing.
-    throw refuse("has-users", message, `${first}${leave}`);
+    throw refuse("has-users", message, composed(first + leave));
   }
   const plan = { request, jail, seen, records, users, mounts: [], owners: [] };
   if (seen === undefined) return { ...plan, files: 0, bytes: 0, userBytes: 0 };
@@ -159,8 +160,8 @@ function requireDeletable(
   }
   const [finding] = withTree((tree) => exchangeFindings(tree, directoryOf(jail), { path: jail, stat: seen }));
   if (finding !== undefined) {
-    const message = `${shown}: users other than root could replace it meanwhile: ${finding.message}; fix it with: ${finding.remedy}`;
-    throw refuse("unsafe-parent", message, finding.remedy);
+    const message = `${shown}: users other than root could replace it meanwhile: ${withAdvice(finding.message, finding.advice)}`;
+    throw refuse("unsafe-parent", message, typed(finding.advice));
   }
   requireNoOtherJail(jail, paths, allUsers);
 }
@@ -266,13 +267,13 @@ export const withUserFiles = ({
   unjail,
   first = "",
 }: Pick<DeleteRequest, "jail" | "unjail" | "first">) =>
-  `${first}jailkit delete${unjail ? " --unjail" : ""} --user-files ${shellWord(jail)}`;
+  composed(`${first}jailkit delete${unjail ? " --unjail" : ""} --user-files ${shellWord(jail)}`);
 
 function requireNobodyElse(request: DeleteRequest, owners: readonly Owner[], unread: number): void {
   // While users live in it, it is not forgotten.
   const remedy = request.unjail
     ? undefined
-    : `${request.first ?? ""}jailkit forget ${operands(request.jail)}`;
+    : composed(`${request.first ?? ""}jailkit forget ${operands(request.jail)}`);
   const keep = remedy === undefined ? "" : `keep all of it as it is with: ${remedy}; `;
   const advice = `${keep}take them out, or delete them with: ${withUserFiles(request)}`;
   const refused = (what: string) =>

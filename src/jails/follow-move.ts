@@ -6,6 +6,7 @@ import type { CheckProblem } from "../check/rules.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError, problemFrom } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
+import { typed, withAdvice } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
 import { largestFile } from "../config/model.ts";
@@ -220,9 +221,9 @@ export function followMove(
         throw new JailkitError(
           "config-unsafe",
           1,
-          `${unsafe.message}; fix it with: ${unsafe.remedy}`,
+          withAdvice(unsafe.message, unsafe.advice),
           undefined,
-          unsafe.remedy,
+          typed(unsafe.advice),
         );
       return moveFile(file, move);
     });

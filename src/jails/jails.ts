@@ -3,6 +3,7 @@ import { isMissing, mayBeDirectory } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, isReported } from "../cli/error.ts";
+import { type Remedy, told } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { disableSection } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
@@ -46,7 +47,7 @@ export interface JailFacts {
   /** Why its condition is not ready, printable. */
   readonly reason: string | undefined;
   /** The command that makes it ready, if there is one. */
-  readonly remedy: string | undefined;
+  readonly remedy: Remedy | undefined;
   readonly users: readonly JailedUser[];
   /** Why it may have more users, printable. */
   readonly moreUsers: string | undefined;
@@ -217,8 +218,11 @@ function conditionOf(
   lacks: number,
 ): Pick<JailFacts, "condition" | "reason"> & Partial<Pick<JailFacts, "remedy">> {
   const unsafe = jailFindings(root)[0];
-  if (unsafe !== undefined) return { condition: "unsafe", reason: unsafe.message, remedy: unsafe.remedy };
-  const update = `jk_update -j ${shellWord(path)}`;
+  if (unsafe !== undefined) {
+    const { message: reason, remedy } = told(unsafe.message, unsafe.advice);
+    return { condition: "unsafe", reason, remedy: remedy || undefined };
+  }
+  const update: Remedy = `jk_update -j ${shellWord(path)}`;
   const emptied = isEmptied(root, content);
   const recorded = content.requests.some(asksForFiles);
   // What is below a mount point is another directory, without a record.
@@ -242,7 +246,7 @@ function conditionOf(
   if (copy !== undefined) return { condition: "unrecorded", reason: copy.message, remedy: copy.remedy };
   if (!hasPrograms(root))
     return { condition: "unrecorded", reason: "has no record of its contents, and no programs" };
-  const remedy = `jailkit adopt ${shellWord(path)}`;
+  const remedy: Remedy = `jailkit adopt ${shellWord(path)}`;
   const reason = `has no record of its contents; to create one: ${remedy}`;
   return { condition: "unrecorded", reason, remedy };
 }

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
+import { allOf, composed, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { unmountedReason } from "../jail/fs/unmounted.ts";
@@ -17,11 +18,11 @@ interface MissingJail {
   /** Config files with a section for it. */
   readonly files: readonly ByteString[];
   /** The command that mounts its file system; undefined if that is mounted. */
-  readonly mount: ByteString | undefined;
+  readonly mount: Remedy | undefined;
 }
 
 /** The command for a recorded request; `live`: the option --live of the first. */
-function requestCommand(jail: ByteString, request: ManifestRequest, live: ByteString | undefined): string {
+function requestCommand(jail: ByteString, request: ManifestRequest, live: ByteString | undefined): Remedy {
   const { tool, sections, operands: files, options } = request;
   const words = [
     tool,
@@ -34,14 +35,14 @@ function requestCommand(jail: ByteString, request: ManifestRequest, live: ByteSt
     `-j ${shellWord(jail)}`,
   ];
   const asked = [...sections, ...files].filter((name) => live === undefined || name !== LIVE_SECTION);
-  return [...words, ...(asked.length === 0 ? [] : [operands(...asked)])].join(" ");
+  return composed([...words, ...(asked.length === 0 ? [] : [operands(...asked)])].join(" "));
 }
 
 /** The commands that ask again for everything that a record has, joined; undefined if it has nothing. Pure. */
 export function repeatCommand(
   jail: ByteString,
   { requests, live = [] }: Pick<ManifestContent, "requests" | "live">,
-): string | undefined {
+): Remedy | undefined {
   const asked = requests.filter(asksForFiles);
   const option = live.length === 0 ? undefined : liveOption(live);
   // The first one that can, since it must be live before anything is copied into it.
@@ -49,7 +50,7 @@ export function repeatCommand(
   const rest = asked.filter((request) => request !== first);
   const start = first === undefined ? [] : [requestCommand(jail, first, option)];
   const commands = [...start, ...rest.map((request) => requestCommand(jail, request, undefined))];
-  return commands.length === 0 ? undefined : commands.join(" && ");
+  return commands.length === 0 ? undefined : allOf(commands);
 }
 
 /** Says that a known jail is missing, with the commands for each case; `remedy` creates it again. Pure. */

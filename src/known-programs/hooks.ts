@@ -54,9 +54,9 @@ export function hooksWarning(
   if (silent.length === 0 || (kind === "git" && namesHooks(configured))) return undefined;
   const named = silent.slice(0, MOST_NAMED).map(({ path, hooks }) => `${quoted(path)} (${hooks.join(", ")})`);
   const more = silent.length > MOST_NAMED ? `, and in ${silent.length - MOST_NAMED} more` : "";
-  const remedy =
+  const advice =
     kind === "git"
       ? "let root keep them in a directory, and name that in environment and execute, as in the example for hooks in jk_lsh.ini(5)"
       : "let root name them in /etc/mercurial/hgrc, and the directory of the programs that they start in execute = system, DIRECTORY";
-  return { message: `hooks do not run in ${named.join(", ")}${more}`, remedy };
+  return { message: `hooks do not run in ${named.join(", ")}${more}`, advice };
 }

@@ -33,7 +33,7 @@ interface OpenInput {
   /** Completes "NAME starts ...". */
   readonly what: string;
   /** For the administrator; an imperative. */
-  readonly remedy: string;
+  readonly advice: string;
 }
 
 /** A server program that the limited shell knows: a row of the table. */

@@ -48,7 +48,7 @@ export const svnserve: Program = {
   open: [
     {
       what: "the hooks of any repository that the user can write or upload",
-      remedy:
+      advice:
         "let root own the repositories, their hooks and conf, and give the account no other way to upload",
     },
   ],
@@ -66,7 +66,7 @@ export const cvs: Program = {
   open: [
     {
       what: "programs named in CVSROOT/commitinfo, loginfo and similar files of any repository that the user can write, or create by 'cvs init'",
-      remedy: "allow it only to accounts that may start every program in the jail",
+      advice: "allow it only to accounts that may start every program in the jail",
     },
   ],
 };

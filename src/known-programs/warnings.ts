@@ -9,7 +9,7 @@ import { starterReason } from "./starters.ts";
 export interface ProgramWarning {
   message: string;
   /** An imperative. */
-  remedy: string;
+  advice: string;
   /** allow_spawn_options causes it. */
   spawns?: boolean;
 }
@@ -33,20 +33,20 @@ export function programWarnings(
     const real = name === baseName(path) ? "" : ` (${quoted(name)})`;
     warnings.push({
       message: `${quoted(path)}${real} ${how}: it can start other programs`,
-      remedy: "take it out of the section",
+      advice: "take it out of the section",
     });
     break;
   }
   if (unchecked && program.rows.length > 0) {
     warnings.push({
       message: `with allow_spawn_options a user can start any program with ${quoted(path)}`,
-      remedy: "take allow_spawn_options out of the section",
+      advice: "take allow_spawn_options out of the section",
       spawns: true,
     });
     return warnings;
   }
-  for (const { what, remedy } of held ? [] : program.rows.flatMap(({ open = [] }) => open)) {
-    warnings.push({ message: `${quoted(path)} starts ${what}`, remedy });
+  for (const { what, advice } of held ? [] : program.rows.flatMap(({ open = [] }) => open)) {
+    warnings.push({ message: `${quoted(path)} starts ${what}`, advice });
   }
   return warnings;
 }
@@ -72,9 +72,9 @@ export function ownStartWarning(
 ): (ProgramWarning & { certain: boolean }) | undefined {
   const starts = startsOf(rows);
   if (starts === undefined || start === undefined) return undefined;
-  const fails = (why: string, remedy: string, certain = true) => ({
+  const fails = (why: string, advice: string, certain = true) => ({
     message: `${quoted(path)} ${certain ? "cannot work" : "works only if it starts no other program"}: ${why}`,
-    remedy: `${remedy}; ${FREE}`,
+    advice: `${advice}; ${FREE}`,
     certain,
   });
   if (start.kind === "unpacks") {
@@ -84,8 +84,8 @@ export function ownStartWarning(
   const { interpreter, lookedUp = "another program" } = start;
   if (baseName(interpreter) === "env") {
     const why = `its first line lets ${quoted(interpreter)} start ${quoted(lookedUp)}, which is refused`;
-    const remedy = `name that program in the first line, as in #!/usr/bin/${display(baseName(lookedUp))}`;
-    return fails(why, remedy);
+    const advice = `name that program in the first line, as in #!/usr/bin/${display(baseName(lookedUp))}`;
+    return fails(why, advice);
   }
   const instead = "list the program that it starts instead";
   if (starts.length > 0) {

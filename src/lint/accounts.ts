@@ -1,6 +1,7 @@
 import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import { describedBy, readKeys } from "../config/keys.ts";
@@ -153,7 +154,7 @@ function reportPieces(
     const [from, to] = [shellWord(jail), shellWord(plain)];
     const all = [...others[0].map(({ value }) => value), plain, ...others[1].map(({ value }) => value)];
     const lines = sectionLinesRemedy(first.file, name, [`allowed_jails = ${all.join(", ")}`]);
-    const text = `mv -nT ${from} ${to} && jailkit adopt --moved ${from} ${to}; then ${lines}`;
+    const text: Remedy = `mv -nT ${from} ${to} && jailkit adopt --moved ${from} ${to}; then ${lines}`;
     report(first, "error", "bad-path", message, isFree ? { kind: "command", text } : { kind: "none" });
   }
   return found;
@@ -184,7 +185,7 @@ function lintHooks(section: IniSection, { world, report }: LintContext): void {
     const found = hooksWarning(program, world.hookedRepositories(user), new Map(environment));
     if (found === undefined || reported.has(found.message)) continue;
     reported.add(found.message);
-    report(section, "warning", "hooks-off", `${found.message}; ${found.remedy}`);
+    report(section, "warning", "hooks-off", `${found.message}; ${found.advice}`);
   }
 }
 

@@ -7,6 +7,7 @@ import { libc } from "../../ffi/libc.ts";
 import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, type ErrorPlace, JailkitError } from "../cli/error.ts";
+import { type Remedy, told, typed, withAdvice } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { fixText, itemChanges } from "../config/fixes.ts";
@@ -20,7 +21,7 @@ import type { ConfigSource } from "../config/source.ts";
 import { inUnsafeDirectory, type Unsafe } from "../config/trusted.ts";
 import { unreadFiles } from "../config/unread.ts";
 import { onceFault } from "../declaration/once.ts";
-import { adviceAt, withAdvice } from "../system/exchange.ts";
+import { commandAt } from "../system/exchange.ts";
 import { lintDeclaration } from "./declaration.ts";
 import { DeclaredSections } from "./declared.ts";
 import { lint } from "./lint.ts";
@@ -28,7 +29,7 @@ import { jailOf, knownPaths, openWorld } from "./world.ts";
 
 /** A finding, and what to type against it; undefined if only the administrator can know what is meant. */
 interface Finding extends Problem {
-  remedy: ByteString | undefined;
+  remedy: Remedy | undefined;
 }
 
 /** A check of config files, and what it has found. */
@@ -141,15 +142,15 @@ export class ConfigCheck {
     const closed = closedDirectory(file);
     const refused = "users who cannot are refused";
     if (closed !== undefined) {
-      const { advice, remedy } = adviceAt(closed, `chmod a+x ${shellWord(closed)}`);
+      const advice = commandAt(closed, `chmod a+x ${shellWord(closed)}`);
       const message = `${quoted(closed)} cannot be passed by everybody: ${refused}`;
-      this.#whole(closed, "unreadable-file", withAdvice(message, advice), remedy);
+      this.#whole(closed, "unreadable-file", withAdvice(message, advice), typed(advice));
     }
     for (const { file: path, stat } of sources) {
       if ((stat.mode & 0o004) !== 0) continue;
-      const { advice, remedy } = adviceAt(path, `chmod a+r ${shellWord(path)}`);
+      const advice = commandAt(path, `chmod a+r ${shellWord(path)}`);
       const message = `${quoted(path)} cannot be read by everybody: ${refused}`;
-      this.#whole(path, "unreadable-file", withAdvice(message, advice), remedy);
+      this.#whole(path, "unreadable-file", withAdvice(message, advice), typed(advice));
     }
   }
 
@@ -169,12 +170,13 @@ export class ConfigCheck {
         // The lines of a file that somebody else may have put there are not shown.
         const place = trusted ? placeOf(ini, problem) : undefined;
         const aboutLines = sources.some((one) => one.file === problem.file);
-        const remedy = trusted || !aboutLines ? fixText(problem, { ...ini, items }) : undefined;
+        const fix = trusted || !aboutLines ? fixText(problem, { ...ini, items }) : undefined;
         // Of rights that are declared, both files tell.
         const line = problemLine(problem, problem.file);
         if (this.#told.has(line)) continue;
         this.#told.add(line);
-        const finding: Finding = { ...problem, remedy };
+        const { message, remedy } = told(problem.message, fix ?? "");
+        const finding: Finding = { ...problem, message, remedy: remedy || undefined };
         this.findings.push(finding);
         if (place !== undefined) this.places.set(finding, place);
       }
@@ -189,7 +191,7 @@ export class ConfigCheck {
     file: ByteString,
     code: FindingCode,
     message: ByteString,
-    remedy: ByteString | undefined,
+    remedy: Remedy | undefined,
     severity: Problem["severity"] = "error",
   ): void {
     this.findings.push({ file, line: 1, column: 1, severity, code, message, remedy });

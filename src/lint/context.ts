@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
+import type { Advice, Remedy } from "../cli/remedy.ts";
 import { type Fix, findEntry, type IniFile, type IniSection } from "../config/model.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { type ListItem, listItems } from "../config/values.ts";
@@ -26,15 +27,15 @@ export interface LintWorld {
    * In a jail that lacks a group of the host: the command that brings it, undefined if no user of the jail is a member.
    * Undefined for other groups.
    */
-  groupOutside(name: ByteString): { command: ByteString | undefined } | undefined;
+  groupOutside(name: ByteString): { command: Remedy | undefined } | undefined;
   /** Names to suggest for an unknown one. */
   userNames(): readonly ByteString[];
   groupNames(): readonly ByteString[];
   lookUp(path: ByteString): FileKind | undefined;
   /** The command that copies a missing program into the jail; undefined if there is none. */
-  copyCommand(path: ByteString): ByteString | undefined;
+  copyCommand(path: ByteString): Remedy | undefined;
   /** The command that lets everybody execute a file. */
-  executableCommand(path: ByteString): ByteString;
+  executableCommand(path: ByteString): Advice;
   /** The paths of known jails. */
   jails(): readonly ByteString[];
   /** The jails in which sessions of a section of jk_chrootsh.ini start: that of the user it names, or all known ones. */
@@ -81,7 +82,7 @@ export interface UnsafeDirectory {
   /** The end of a sentence that begins with the path. */
   because: ByteString;
   /** The command that fixes it, if root may type it. */
-  remedy: ByteString | undefined;
+  remedy: Remedy | undefined;
 }
 
 /** What the rules of one kind of file get. */

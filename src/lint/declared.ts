@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import { adviceText, type Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
 import { adviceInstead } from "../declaration/bring.ts";
@@ -71,7 +72,7 @@ export class DeclaredSections {
   #brought(problem: Problem): Problem {
     const { fix } = problem;
     if (fix?.kind !== "command") return problem;
-    const text = adviceInstead(fix.text, this.#declared()?.jails);
+    const text = adviceInstead(adviceText(fix.text), this.#declared()?.jails);
     return text === undefined ? problem : { ...problem, fix: { kind: "command", text } };
   }
 
@@ -117,7 +118,7 @@ const comesBack = ({ name, directory }: DeclaredUser): boolean =>
 /** What is left of a user: another one who was meant by a name like this would get rights that nobody declares. */
 function leftOver(problem: Problem, { name, file }: OnceUser): Problem {
   const message = `the user ${quoted(name)}, who has no account, is no longer declared, and the section is left`;
-  const text = `jailkit apply --prune${isUsual(file) ? "" : ` ${operands(file)}`}`;
+  const text: Remedy = `jailkit apply --prune${isUsual(file) ? "" : ` ${operands(file)}`}`;
   return { ...problem, message, fix: { kind: "command", text }, severity: "warning" };
 }
 

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import { adviceText } from "../cli/remedy.ts";
 import type { IniSection, Place } from "../config/model.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { adviceInstead, bringAdvice, lackingWords, wantedFor } from "../declaration/bring.ts";
@@ -60,7 +61,7 @@ function lackingIn({ path, declared, changes, fault, users }: JailWork, check: b
       ({ item, service, programs }) => {
         const { file, line, column } = item;
         const lack = `${quoted(item.value)} needs ${programs.map(quoted).join(", ")}, which the jail lacks`;
-        const message = `${lack}: ${bringAdvice(declared, wantedFor(service, programs[0]))}`;
+        const message = `${lack}: ${adviceText(bringAdvice(declared, wantedFor(service, programs[0])))}`;
         return { user: user.declared.name, problem: { file, line, column, message } };
       },
     ),
@@ -129,8 +130,8 @@ export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
       // Of the program of a word is told already how it comes into the jail.
       if (placesOfLacking.has(saidAt(place)) || told.has(saidAt(place, message))) return;
       const { file, line, column } = place;
-      const advice = fix?.kind === "command" && adviceInstead(fix.text, ofJail(jail));
-      const whole = advice ? `${message}: ${advice}` : message;
+      const advice = fix?.kind === "command" && adviceInstead(adviceText(fix.text), ofJail(jail));
+      const whole = advice ? `${message}: ${adviceText(advice)}` : message;
       add({ user: declared.name, problem: { file, line, column, message: whole } });
     };
     const isWhole = jail.changes.length === 0;

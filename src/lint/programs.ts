@@ -44,12 +44,12 @@ export function lintProgram(item: ListItem, section: SectionFacts, context: Lint
     report(item, "error", "not-executable", `${quoted(path)} is not an executable file`, fix);
   }
   const warnings = programWarnings(path, world.files, section.free, section.limited);
-  for (const { message, remedy, spawns } of warnings) {
+  for (const { message, advice, spawns } of warnings) {
     const lines = ["allow_spawn_options = 0"];
     const fix: Fix = spawns
       ? { kind: "in-section", section: section.name, lines }
       : { kind: "item", old: path };
-    report(item, "warning", "starts-programs", `${message}; ${remedy}`, fix);
+    report(item, "warning", "starts-programs", `${message}; ${advice}`, fix);
   }
   lintKnown(item, section, context);
   if (file?.type === "file" && file.executable) lintSearch(item, section, context);
@@ -73,7 +73,7 @@ function lintKnown(item: ListItem, section: SectionFacts, { world, report }: Lin
   const stopped = limited ? ownStartWarning(path, program, world.ownStart(path)) : undefined;
   if (stopped !== undefined) {
     const severity = stopped.certain ? "error" : "warning";
-    report(item, severity, "not-executed", `${stopped.message}; ${stopped.remedy}`, fix);
+    report(item, severity, "not-executed", `${stopped.message}; ${stopped.advice}`, fix);
   }
   const original = isKnown || section.free ? undefined : world.copyOfKnown(path);
   if (original !== undefined) {

@@ -3,6 +3,7 @@ import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { openAt, readDirectory, readLink, withFd } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import { allOf, type Remedy } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { liveState } from "../jail/fs/live-mounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
@@ -70,9 +71,9 @@ export function liveCopyProblem(
   if (place === undefined) return undefined;
   const shown = display(hostPath(root, USR));
   const what = place === "nothing" ? "nothing is there" : "a copy of the host's is there";
-  const init = `jk_init --live -j ${shellWord(root.path)}`;
+  const init: Remedy = `jk_init --live -j ${shellWord(root.path)}`;
   const away = place === "copy" ? moveAway(root, USR) : undefined;
-  const remedy = away === undefined ? init : `${away} && ${init}`;
+  const remedy = allOf([away ?? "", init]);
   const message = `${shown}: ${what}, and the jail has no record, as in a copy of a live jail; to make it live (name its sections too): ${remedy}`;
   return { code: "live-copy", path: root.path, message, remedy } as const;
 }

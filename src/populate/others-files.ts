@@ -12,10 +12,21 @@ export function othersFiles(jail: ByteString, entries: readonly Entry[]): string
   const theirs = entries.filter(({ differs, uid }) => differs === true && uid !== 0);
   const isNamed = ({ because }: Entry) =>
     because.some(({ reason }) => reason.kind === "asked" && reason.matched !== true);
-  const [first, ...more] = theirs.filter((one) => !isNamed(one));
-  const also = more.length === 0 ? "" : `; so it is with ${more.length} more`;
   return [
     ...theirs.filter(isNamed).map(({ path, uid }) => othersFile(jail, path, uid)),
-    ...(first === undefined ? [] : [othersFile(jail, first.path, first.uid) + also]),
+    ...othersFileOfAll(
+      jail,
+      theirs.filter((one) => !isNamed(one)),
+    ),
   ];
+}
+
+/** The one warning about all such files that are in directories; none if there are none. Pure. */
+export function othersFileOfAll(
+  jail: ByteString,
+  [first, ...more]: readonly Pick<Entry, "path" | "uid">[],
+): string[] {
+  if (first === undefined) return [];
+  const also = more.length === 0 ? "" : `; so it is with ${more.length} more`;
+  return [othersFile(jail, first.path, first.uid) + also];
 }

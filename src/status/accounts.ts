@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName, normalPath } from "../../ffi/paths.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
 import { answered } from "../cli/error.ts";
+import { type Advice, allOf, type Remedy, told } from "../cli/remedy.ts";
 import { meantOfLacking } from "../declaration/meant-of-lacking.ts";
 import { isDoubtfulHome } from "../explain/doubtful-home.ts";
 import { homeRefusal } from "../explain/home-fault.ts";
@@ -26,7 +27,7 @@ export interface AccountFault {
   /** Printable. */
   readonly message: ByteString;
   /** Undefined for an account that no command of this machine changes. */
-  readonly remedy: ByteString | undefined;
+  readonly remedy: Remedy | undefined;
   /** What else may be done, and when; printable. */
   readonly otherwise?: ByteString | undefined;
 }
@@ -36,7 +37,7 @@ interface InJail {
   /** The users whom its passwd lacks. */
   readonly lacking: readonly JailedUser[];
   /** What brings this file back, if it is gone. */
-  readonly first?: ByteString | undefined;
+  readonly first?: Remedy | undefined;
   /** Those whose home jk_chrootsh may refuse. */
   readonly doubtful: readonly JailedUser[];
   /** What is wrong with their shells in the jail. */
@@ -78,11 +79,20 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
   return { jail, lacking: [], doubtful: [], otherShells: [], noLogins: [], ...found };
 }
 
+function faultOf(
+  kind: AccountFault["kind"],
+  subject: ByteString,
+  { message, advice }: { readonly message: string; readonly advice: Advice },
+): AccountFault {
+  const said = told(message, advice);
+  return { kind, subject, message: said.message, remedy: said.remedy || undefined };
+}
+
 /** A user whose home jk_chrootsh refuses, in the words of the other tools. */
 function homeFaultOf({ name }: JailedUser): AccountFault[] {
   const account = answered(() => hostUser(name));
   const refusal = account && answered(() => homeRefusal(account));
-  return refusal === undefined ? [] : [{ kind: "home", subject: name, ...refusal }];
+  return refusal === undefined ? [] : [faultOf("home", name, refusal)];
 }
 
 /**
@@ -106,7 +116,7 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
     otherShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
   );
   const ofDoors = found.flatMap(({ jail, noLogins }) =>
-    noLogins.map((fault): AccountFault => ({ kind: "no-login", subject: jail, ...fault })),
+    noLogins.map((fault) => faultOf("no-login", jail, fault)),
   );
   const others = [...ofShells, ...ofLimited, ...ofDoors, ...doubtful.flatMap(homeFaultOf)];
   if (found.every(({ lacking }) => lacking.length === 0)) return others;
@@ -114,7 +124,7 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   const ofJails = found.flatMap(({ jail, lacking, first }) =>
     lacking.map((user): AccountFault => {
       const { message, remedy, otherwise } = notInJailFinding(user, jail, { meant: meantOf(user, jail) });
-      const all = first === undefined || remedy === undefined ? remedy : `${first} && ${remedy}`;
+      const all = remedy && allOf([first ?? "", remedy]);
       return { kind: "not-in-jail", subject: user.name, message, remedy: all, otherwise };
     }),
   );

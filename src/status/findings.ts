@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, displayAgain, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { told } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { ONCE_FILE } from "../declaration/once.ts";
@@ -126,9 +127,11 @@ function strayFindings({ strays }: MachineFacts): StatusFinding[] {
 }
 
 function loginFindings(logins: MachineFacts["logins"]): StatusFinding[] {
-  return logins.flatMap(({ program, held, reason, remedy }): StatusFinding[] => {
+  return logins.flatMap(({ program, held, reason, advice }): StatusFinding[] => {
     if (held === true) return [];
-    return [{ kind: "login", subject: program, message: displayAgain(reason), commands: [remedy] }];
+    const { message, remedy } = told(reason, advice);
+    const commands = [remedy || `ls -l ${operands(program)}`] as const;
+    return [{ kind: "login", subject: program, message: displayAgain(message), commands }];
   });
 }
 

@@ -83,7 +83,7 @@ function loginShells(users: MachineFacts["users"]): MachineFacts["logins"] {
   return [...programs].map((program) => {
     const fact = installedPrivilege(program);
     const user = fact.byHand ? userOf.get(program) : undefined;
-    return { ...fact, ...(user && { remedy: `jailkit explain ${operands(user)}` }), program };
+    return { ...fact, ...(user && { advice: `jailkit explain ${operands(user)}` as const }), program };
   });
 }
 

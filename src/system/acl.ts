@@ -134,7 +134,7 @@ export function showEntries(entries: readonly NamedEntry[]): string {
  * The command that removes these entries from an ACL, or (`inherited`) from a directory's default ACL, without the path at
  * its end.
  */
-export function removalCommand(entries: readonly NamedEntry[], inherited = false): string {
+export function removalCommand(entries: readonly NamedEntry[], inherited = false): `setfacl ${string}` {
   // Nobody reads a long command line.
   if (entries.length > 3) return inherited ? "setfacl -k" : "setfacl -b";
   return `setfacl -x ${entries.map((entry) => `${inherited ? "d:" : ""}${entryText(entry)}`).join(",")}`;

@@ -5,6 +5,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { passwdByName, passwdByUid } from "./accounts.ts";
 import { closeFirst } from "./exchange.ts";
@@ -52,9 +53,9 @@ export function asUser(
   { name, jail: text }: Acting,
   command: ByteString,
   ...paths: readonly ByteString[]
-): { advice: ByteString; remedy: ByteString | undefined } {
+): { advice: ByteString; remedy: Remedy | undefined } {
   if (text === undefined) {
-    const remedy = `runuser -u ${shellWord(name)} -- ${command} ${operands(...paths)}`;
+    const remedy: Remedy = `runuser -u ${shellWord(name)} -- ${command} ${operands(...paths)}`;
     return { advice: remedy, remedy };
   }
   const jail = plainPath(text);
@@ -75,8 +76,8 @@ export function asUser(
       remedy: undefined,
     };
   const word = shellWord(jail);
-  const run = `jk_chrootlaunch -j ${word} -u ${user} -x ${place} -- ${words}`;
+  const run: Remedy = `jk_chrootlaunch -j ${word} -u ${user} -x ${place} -- ${words}`;
   // It stays: of a jail without a record it is not known what was there before.
-  const remedy = there === undefined ? `jk_cp -j ${word} ${place} && ${run}` : run;
+  const remedy: Remedy = there === undefined ? `jk_cp -j ${word} ${place} && ${run}` : run;
   return { advice: remedy, remedy };
 }

@@ -6,6 +6,7 @@ import { pathComponents } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { octal } from "../cli/octal.ts";
+import { type Advice, inWords, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { aclAt, writersOf } from "./acl.ts";
 import { freeName } from "./free-name.ts";
@@ -65,35 +66,35 @@ export function onlyRootExchanges(path: ByteString): boolean {
 export const closeFirst = (path: ByteString): ByteString =>
   `first let root alone write the directories above ${display(path)}`;
 
-/** True for advice in words, such as the step before a command, or what to change in a directory of accounts: nothing to type. */
-export const isInWords = (advice: ByteString): boolean =>
-  /^(?:first let|give the account|set its) /.test(advice);
-
-/** A message with what to do: a command, or words. */
-export const withAdvice = (message: ByteString, advice: ByteString): ByteString =>
-  `${message}; ${isInWords(advice) ? "" : "fix it with: "}${advice}`;
-
 /** What to advise for `path`, which `command` names: that if root may type it, also as the remedy; else the step before it. */
-export function adviceAt(path: ByteString, command: ByteString) {
+export function adviceAt(path: ByteString, command: Remedy) {
   return withRightsOf(undefined, () => onlyRootExchanges(path))
     ? { advice: command, remedy: command }
     : { advice: closeFirst(path), remedy: undefined };
 }
 
-/** The same without the remedy, for what is only a message. */
-export const commandAt = (path: ByteString, command: ByteString): ByteString =>
-  adviceAt(path, command).advice;
+/** The same as one of both. */
+export const commandAt = (path: ByteString, command: Remedy): Advice => adviceOf(adviceAt(path, command));
+
+/** Advice of which the remedy is known apart. */
+export const adviceOf = ({
+  advice,
+  remedy,
+}: {
+  readonly advice: ByteString;
+  readonly remedy: Remedy | undefined;
+}): Advice => remedy ?? inWords(advice);
 
 /**
  * The remedy for a file that others could write: a copy that only `owner` can write takes its place, once it was read. Another
  * owner or mode would end no descriptor that somebody holds open, and the text could change after it was read. Undefined if
  * others could exchange the file or the copy.
  */
-export function copyAnew(path: ByteString, { mode }: Pick<Stat, "mode">, owner = 0): ByteString | undefined {
+export function copyAnew(path: ByteString, { mode }: Pick<Stat, "mode">, owner = 0): Remedy | undefined {
   const copy = freeName(path, ".new");
   const word = shellWord(copy);
   const bits = octal((mode & 0o644) | 0o600);
-  const make = `install -o ${owner === 0 ? "root" : `+${owner}`} -g root -m ${bits} ${operands(path, copy)}`;
+  const make: Remedy = `install -o ${owner === 0 ? "root" : `+${owner}`} -g root -m ${bits} ${operands(path, copy)}`;
   const read = `read ${word}, for others could write ${shellWord(path)}`;
   return adviceAt(copy, `${make}; ${read}; then: mv -T ${operands(copy, path)}`).remedy;
 }

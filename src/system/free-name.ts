@@ -47,5 +47,5 @@ export const freeNumbered = (wanted: ByteString, isThere = isOnHost): ByteString
   firstFree((number) => withEnding(wanted, number === 1 ? "" : `-${number}`), isThere);
 
 /** The command that keeps a file of the host under another name. */
-export const asideCommand = (path: ByteString, ending: ByteString = ".old"): ByteString =>
+export const asideCommand = (path: ByteString, ending: ByteString = ".old"): `mv -nT ${string}` =>
   `mv -nT ${operands(path, freeName(path, ending))}`;

@@ -4,6 +4,7 @@ import { attempt } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { onlyRootExchanges } from "./exchange.ts";
 import { hostGroup } from "./name-services.ts";
@@ -14,7 +15,7 @@ import { hostGroup } from "./name-services.ts";
  * those with another name elsewhere; no symbolic link is followed. A group that is no more is given away, too, since a new
  * account may get its number. Undefined if users could lead the path elsewhere meanwhile.
  */
-export function giveCommand(path: ByteString, uid: number): ByteString | undefined {
+export function giveCommand(path: ByteString, uid: number): Remedy | undefined {
   if (!onlyRootExchanges(directoryOf(path))) return undefined;
   const stat = attempt(() => statIfPresent(AT_FDCWD, path));
   if (stat?.uid !== uid) return undefined;
@@ -25,7 +26,7 @@ export function giveCommand(path: ByteString, uid: number): ByteString | undefin
 }
 
 /** The command that gives to root all that has a uid at some paths, and below. Undefined as with giveCommand. */
-export const giveAllCommand = (paths: readonly ByteString[], uid: number): ByteString | undefined =>
+export const giveAllCommand = (paths: readonly ByteString[], uid: number): Remedy | undefined =>
   paths.every((path) => onlyRootExchanges(directoryOf(path)))
     ? `chown -hR --from=+${uid} root ${operands(...paths)}`
     : undefined;

@@ -1,5 +1,6 @@
 import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { ACCOUNT_FILE_LIMIT } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
 
@@ -65,7 +66,7 @@ function idRange(kind: "UID" | "GID", system: boolean): { least: number; most: n
 export interface ReservedUids {
   has(uid: number): boolean;
   /** Called if no other is left: lets those go that nobody needs. Says why the others stay which are wanted. */
-  letGo(isWanted: (uid: number) => boolean): { message: string; remedy?: ByteString | undefined } | undefined;
+  letGo(isWanted: (uid: number) => boolean): { message: string; remedy?: Remedy | undefined } | undefined;
 }
 
 /**

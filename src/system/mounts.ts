@@ -3,6 +3,7 @@ import { cArgument, check, fail, libc } from "../../ffi/libc.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { unescaped } from "../../ffi/served.ts";
 import { fileSystemOf } from "../../ffi/statfs.ts";
+import { allOf, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { hostText } from "./host-files.ts";
 
@@ -72,7 +73,7 @@ export function remountCommand(
   option: "exec" | "noexec" | "suid" | "rw",
   path: ByteString,
   bind = true,
-): ByteString {
+): Remedy {
   const word = shellWord(path);
   const options = bind
     ? `"remount,bind,$(findmnt -no VFS-OPTIONS -T ${word}),${option}"`
@@ -178,18 +179,18 @@ const literal = (field: ByteString) => field.replace(/[\\.*^$[\]@]/g, "\\$&");
  * The command that makes comments of lines of /etc/fstab. It knows them by their text: another command, which is typed first,
  * may take lines out before them.
  */
-export function commentOut(lines: readonly ByteString[]): ByteString {
+export function commentOut(lines: readonly ByteString[]): Remedy {
   const texts = new Set(lines.map((line) => fstabFields(line).map(literal).join("\\s\\+")));
   const script = [...texts].map((text) => `s@^\\s*${text}\\s*$@#&@`).join(";");
   return `sed -i ${shellWord(script)} /etc/fstab`;
 }
 
 /** The command that unmounts what is on some directories, and keeps the next boot from mounting it by the text of fstab(5). */
-export function unmountForGood(places: readonly ByteString[], fstab: ByteString): ByteString {
+export function unmountForGood(places: readonly ByteString[], fstab: ByteString): Remedy {
   const lines = fstab.split("\n").filter((line) => places.includes(fstabPlace(line) ?? ""));
   // One may be in another.
-  const unmount = `umount ${operands(...places.toSorted().reverse())}`;
-  return lines.length === 0 ? unmount : `${unmount} && ${commentOut(lines)}`;
+  const unmount: Remedy = `umount ${operands(...places.toSorted().reverse())}`;
+  return lines.length === 0 ? unmount : allOf([unmount, commentOut(lines)]);
 }
 
 /** A field of fstab(5), with blanks and backslashes as octal numbers. */

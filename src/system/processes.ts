@@ -4,6 +4,7 @@ import { isErrno } from "../../ffi/error.ts";
 import { close, openAt, openIfPresent, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { isProcessOf, sendSignal } from "../../ffi/process.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { noProc } from "./mountinfo.ts";
 import { isProc } from "./mounts.ts";
 
@@ -216,7 +217,7 @@ export function namesIn(proc: number, directory: ByteString): ByteString[] {
 }
 
 /** The command that ends all processes of a user, for messages: what ends its logins comes before. */
-export const endSessions = (uid: number): string => `jailkit terminate-user --uid=${uid}`;
+export const endSessions = (uid: number): Remedy => `jailkit terminate-user --uid=${uid}`;
 
 /** True if all user ids of a process are `uid`. Throws SystemError. */
 export function isRunBy(pid: number, uid: number): boolean {

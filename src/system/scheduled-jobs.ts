@@ -2,16 +2,17 @@ import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { type Advice, inWords } from "../cli/remedy.ts";
 import { appendCommand, operands, shellWord } from "../cli/shell-word.ts";
 import { freeNumbered } from "./free-name.ts";
 import { hostNames, hostText } from "./host-files.ts";
 import { findProgram } from "./run.ts";
 
-/** A way around the jail of an account, and the remedy. */
+/** A way around the jail of an account, and what to do. */
 export interface LoginWarning {
   code: string;
   message: ByteString;
-  remedy: ByteString;
+  advice: Advice;
 }
 
 /** The directories of Debian and of others: crontab(1), at(1). */
@@ -61,11 +62,17 @@ function permission(
   // Only root may be able to read them.
   const lists = attempt(() => ({ allow: hostText(allow), deny: hostText(deny) }));
   if (lists === undefined || !mayScheduleJobs(user, lists.allow, lists.deny, otherwise)) return [];
-  const remedy =
+  const words =
     lists.allow !== undefined
       ? `take ${user} out of ${allow}`
       : `let only users do so whom ${allow} names: touch ${allow}; or for this account alone: ${appendCommand(user, deny)}`;
-  return [{ code: kind, message: `the user may use ${program}(1), whose jobs run ${OUTSIDE}`, remedy }];
+  return [
+    {
+      code: kind,
+      message: `the user may use ${program}(1), whose jobs run ${OUTSIDE}`,
+      advice: inWords(words),
+    },
+  ];
 }
 
 /**
@@ -78,8 +85,8 @@ export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): L
   if (crontab !== undefined) {
     warnings.push({
       code: "crontab",
-      message: `the crontab of the user runs ${OUTSIDE}`,
-      remedy: `read it, and move it away from cron: mv -nT ${operands(crontab, freeNumbered(`/root/crontab.${name}`))}`,
+      message: `the crontab of the user runs ${OUTSIDE}, until it is moved away from cron: read it`,
+      advice: `mv -nT ${operands(crontab, freeNumbered(`/root/crontab.${name}`))}`,
     });
   }
   const jobs = AT_JOBS.flatMap((directory) => filesOf(directory, uid));
@@ -88,8 +95,8 @@ export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): L
     const what = jobs.length === 1 ? "a job" : `${jobs.length} jobs`;
     warnings.push({
       code: "at-jobs",
-      message: `${what} of the user, given to at(1), will run ${OUTSIDE}`,
-      remedy: `read them, and move them away from at: mkdir -m 0700 ${folder} && mv -n ${operands(...jobs)} ${folder}`,
+      message: `${what} of the user, given to at(1), will run ${OUTSIDE}, unless moved away from at: read them`,
+      advice: `mkdir -m 0700 ${folder} && mv -n ${operands(...jobs)} ${folder}`,
     });
   }
   return [...warnings, ...permission("cron", "crontab", name, true), ...permission("at", "at", name, false)];

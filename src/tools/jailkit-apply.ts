@@ -10,6 +10,7 @@ import { endInLookUpsWith } from "../cli/interrupt.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { jsonLine, printJsonLine } from "../cli/output.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { notCompared } from "../declaration/beside.ts";
@@ -60,7 +61,7 @@ async function doubtful({ jails }: Comparison, check: boolean): Promise<readonly
 function refusal(
   code: ProblemCode,
   message: string,
-  { unread, file, remedy }: { unread: readonly UnreadFile[]; file: ByteString; remedy?: string | undefined },
+  { unread, file, remedy }: { unread: readonly UnreadFile[]; file: ByteString; remedy?: Remedy | undefined },
 ): DeclarationError {
   const error = new JailkitError(code, 1, message, undefined, remedy);
   return new DeclarationError([{ file, position: undefined, finding: undefined, error }], unread);

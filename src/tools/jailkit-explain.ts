@@ -6,6 +6,7 @@ import { answered, UsageError } from "../cli/error.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { printLine } from "../cli/output.ts";
+import { told } from "../cli/remedy.ts";
 import { defineTool, parseArguments, type ToolOutput } from "../cli/tool.ts";
 import { adviceInstead } from "../declaration/bring.ts";
 import { declaredHere } from "../declaration/read.ts";
@@ -39,10 +40,10 @@ function showId(id: ByteString): ToolOutput {
 /** Of a declared account of a directory, `jailkit apply` shows what that should have. */
 function withDirectory(report: LoginReport): LoginReport {
   const show = directoryCommand(report.user);
-  if (report.steps.every(({ remedy }) => !remedy.includes(show))) return report;
+  if (report.steps.every(({ message }) => !message.includes(show))) return report;
   if (declaredHere()?.users.get(report.user)?.directory !== true) return report;
   const steps = report.steps.map((step) => {
-    return { ...step, remedy: step.remedy.replace(show, "jailkit apply --check") };
+    return { ...step, message: step.message.replace(show, "jailkit apply --check") };
   });
   return { ...report, steps };
 }
@@ -52,7 +53,7 @@ function withLines(report: LoginReport): LoginReport {
   if (report.steps.every(({ remedy }) => !/\bjk_(?:init|cp) -j/.test(remedy))) return report;
   const jails = declaredHere()?.jails;
   const steps = report.steps.map((step) => {
-    return { ...step, remedy: adviceInstead(step.remedy, jails) ?? step.remedy };
+    return { ...step, ...told(step.message, adviceInstead(step.remedy, jails) ?? step.remedy) };
   });
   return { ...report, steps };
 }

@@ -15,12 +15,13 @@ import {
   VERBOSE,
 } from "../cli/options.ts";
 import { printError } from "../cli/output.ts";
+import { withAdvice } from "../cli/remedy.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { followAccounts } from "../declaration/follow-move.ts";
-import { homeTextRemedy } from "../enter/remedies.ts";
+import { homeTextAdvice } from "../enter/remedies.ts";
 import { closedJailFault, homeFault, movedHome } from "../explain/home-fault.ts";
 import { serveHomes } from "../jail/fs/home-thread.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
@@ -216,11 +217,9 @@ function warnOfText({ name, home }: PasswdEntry, { path }: JailRoot, run: Accoun
   const split = splitHome(home);
   if (split === undefined || normalPath(split.jail) !== path) return;
   if (isHomeIn(path, home, normalPath(split.home))) return;
-  const remedy = homeTextRemedy(normalHome(home), name, isLocalUser(name));
+  const advice = homeTextAdvice(normalHome(home), name, isLocalUser(name));
   run.differs = true;
-  run.warn(
-    `${display(name)} cannot log in with a home that is written ${quoted(home)}; fix it with: ${remedy}`,
-  );
+  run.warn(withAdvice(`${display(name)} cannot log in with a home that is written ${quoted(home)}`, advice));
 }
 
 function asksToMove(name: ByteString, jail: ByteString): boolean {

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { readKeys } from "../config/keys.ts";
 import { loadConfig } from "../config/load.ts";
@@ -47,7 +48,7 @@ export function gather(jail: ByteString): Gathered {
   const files = requests.filter(asksForFiles);
   requireMountedJail(root);
   if (files.length === 0) {
-    const remedy = `jailkit adopt ${shellWord(root.path)}`;
+    const remedy: Remedy = `jailkit adopt ${shellWord(root.path)}`;
     const message = `${display(root.path)}: has no record of its contents; create one with: ${remedy}`;
     throw new JailkitError("unrecorded", 1, message, undefined, remedy);
   }

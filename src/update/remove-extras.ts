@@ -58,12 +58,10 @@ export function removeProcLine(
 
 const procOutByHand = (jail: ByteString) => `take the line for ${display(jail)}/proc out by hand`;
 
-/** Throws the JailkitError with which removeProcLine would fail. */
-export function requireNoProcLine(jail: ByteString): void {
-  withTree(
-    (root) => changedFstab(root, (fstab) => withoutProcLine(fstab, jail), procOutByHand(jail)),
-    "/etc",
-  );
+/** Throws the JailkitError with which removeProcLine would fail. True if there is a line to remove. */
+export function requireNoProcLine(jail: ByteString): boolean {
+  const change = (fstab: ByteString) => withoutProcLine(fstab, jail);
+  return withTree((root) => changedFstab(root, change, procOutByHand(jail)) !== undefined, "/etc");
 }
 
 /** Says what fstab(5) mounts in a jail by lines of others, with a remedy; undefined for nothing. Throws SystemError. */

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { OptionTable } from "../cli/options.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { SERVICES, type Service } from "../known-programs/services.ts";
@@ -117,7 +118,7 @@ export function planAccess(
 function requireStart(root: JailRoot, program: ByteString, lacking: FindLacking): void {
   const [lack] = lacking(root.path, program);
   if (lack === undefined) return;
-  const bring = `jk_cp -j ${shellWord(root.path)} ${operands(...lack.copy)}`;
+  const bring: Remedy = `jk_cp -j ${shellWord(root.path)} ${operands(...lack.copy)}`;
   const message = `--policy: in the jail ${quoted(root.path)} ${display(lack.message)}; add it with: ${bring}`;
   throw new JailkitError("program-missing", 1, message, undefined, bring);
 }

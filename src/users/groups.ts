@@ -2,6 +2,7 @@ import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
+import { allOf, composed } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { isPlainName } from "../system/account-name.ts";
@@ -62,7 +63,9 @@ export function requireGroup(word: ByteString): Group {
   if (fault !== undefined) throw new JailkitError("no-such-group", 1, fault);
   if (found !== undefined) return found;
   const hint = didYouMean(word, namesIn("/etc/group"));
-  const make = word === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${operands(word)}`;
+  const make = composed(
+    [...(word === JAILED_GROUP ? MAKE_JAILED_GROUP : ["groupadd", operands(word)])].join(" "),
+  );
   const create = hint === "" ? "; create it with: " : " Otherwise create it with: ";
   const advice = isPlainName(word) ? create + make : "";
   // Which of the two is meant, only the administrator knows.
@@ -101,7 +104,7 @@ export function requireGroups(list: ByteString): Group[] {
   const remedies = [...new Set(errors.map(({ remedy }) => remedy))];
   const message = [...new Set(errors.map((one) => one.message))].join("; ");
   // Where one of them has none, the others would not be all.
-  const remedy = remedies.includes("") ? undefined : remedies.join(" && ");
+  const remedy = remedies.includes("") ? undefined : allOf(remedies);
   throw new JailkitError(first.code, 1, message, undefined, remedy);
 }
 

@@ -4,6 +4,7 @@ import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { allOf, composed, type Remedy, withAdvice } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
@@ -48,7 +49,7 @@ export interface JailingOptions {
 
 /**
  * Warns of ways out of the jail by sshd, its helpers, cron and at, of groups that make the account root, and of reasons why
- * it cannot log in, each with its remedy. `planned`: the account as it would be; for a new one, `locked`. Throws SystemError.
+ * it cannot log in, each with what to do. `planned`: the account as it would be; for a new one, `locked`. Throws SystemError.
  */
 export function warnOfLogin(
   account: PasswdEntry,
@@ -73,8 +74,8 @@ export function warnOfLogin(
   const there = planned?.locked === undefined ? present : present.filter((name) => name !== primary);
   const administrator = groupWarning(account.name, primary, groups, there, run.advice);
   if (administrator !== undefined) run.warn(administrator);
-  for (const { message, remedy } of [...answer.warnings, ...jobWarnings(account), ...keys])
-    run.warn(`${message}; ${remedy}`);
+  for (const { message, advice } of [...answer.warnings, ...jobWarnings(account), ...keys])
+    run.warn(withAdvice(message, advice));
 }
 
 /** The account's groups, the primary one first. Throws JailkitError if that has no name. */
@@ -99,8 +100,8 @@ function requireHomeToMove(
   if (statIfPresent(AT_FDCWD, from) !== undefined) return;
   const jailing = jailCommand(root.path, user.name, shell, access);
   const place = hostPath(root, jailHome);
-  const install = `install -d -o +${user.uid} -g +${user.gid} -m 0700 ${shellWord(place)}`;
-  const make = onlyRootExchanges(place) ? `${jailing} && ${install}` : jailing;
+  const install: Remedy = `install -d -o +${user.uid} -g +${user.gid} -m 0700 ${shellWord(place)}`;
+  const make = onlyRootExchanges(place) ? allOf([jailing, install]) : jailing;
   const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist; jail the account without it, and create one: ${make}`;
   throw new JailkitError("no-home", 1, message, undefined, make);
 }
@@ -146,10 +147,9 @@ export function jailCommand(
   shell: ByteString | undefined,
   access: Access,
   keyFiles: readonly ByteString[] = [],
-): ByteString {
-  const options = optionsOf(shell, access, keyFiles);
-  const words = ["jk_jailuser", "-n", ...options, "-j", jail].map(shellWord).join(" ");
-  return `${words} ${operands(name)}`;
+): Remedy {
+  const words = ["jk_jailuser", "-n", ...optionsOf(shell, access, keyFiles), "-j", jail].map(shellWord);
+  return composed([...words, operands(name)].join(" "));
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 
@@ -20,7 +21,7 @@ export function refuseKeys(
   root: Pick<JailRoot, "path">,
   path: ByteString,
   why: string,
-  remedy?: string,
+  remedy?: Remedy,
 ): JailkitError {
   const message = `${quoted(hostPath(root, path))} ${why}`;
   return new JailkitError("keys-not-written", 1, message, undefined, remedy);

@@ -4,6 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { composed, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
@@ -63,16 +64,18 @@ const command = (
   shell: ByteString | undefined,
   names: readonly ByteString[],
   dryRun = false,
-): ByteString =>
-  [
-    "jk_jailuser --unjail",
-    dryRun ? "--dry-run" : [],
-    move ? "-m" : [],
-    shell === undefined ? [] : `-s ${shellWord(shell)}`,
-    operands(...names),
-  ]
-    .flat()
-    .join(" ");
+): Remedy =>
+  composed(
+    [
+      "jk_jailuser --unjail",
+      dryRun ? "--dry-run" : [],
+      move ? "-m" : [],
+      shell === undefined ? [] : `-s ${shellWord(shell)}`,
+      operands(...names),
+    ]
+      .flat()
+      .join(" "),
+  );
 
 /**
  * The commands that take accounts out of their jail, or with `dryRun` show how, each with the shell of shellAfter, or else one
@@ -82,7 +85,7 @@ export function leaveCommand(
   users: readonly Leaver[],
   recorded: RecordedShell,
   { move, dryRun = false }: { move: boolean; dryRun?: boolean },
-): ByteString {
+): Remedy {
   const { known = [], unknown = [] } = Object.groupBy(users, (user) =>
     shellAfter(user, recorded) === undefined ? "unknown" : "known",
   );
@@ -98,11 +101,11 @@ export function leaveCommand(
           ),
         ];
   // A dry run fails for an account that only a directory can change.
-  return [...part(known), ...part(unknown, noLoginShell())].join(dryRun ? "; " : " && ");
+  return composed([...part(known), ...part(unknown, noLoginShell())].join(dryRun ? "; " : " && "));
 }
 
 /** The command that takes an account out of its jail, with its home and without a login: for one that goes into another jail. */
-export const leaveWithoutLogin = (name: ByteString): ByteString => command(true, noLoginShell(), [name]);
+export const leaveWithoutLogin = (name: ByteString): Remedy => command(true, noLoginShell(), [name]);
 
 /** How an account gets a shell of the machine, or one that lets it in nowhere. */
 function shellChoice(name: ByteString, move: boolean): string {

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { entriesOf, type Stat } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { hostSystemOf } from "../jail/fs/host-mounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
@@ -54,7 +55,10 @@ export function takeMountBack(root: JailRoot, home: ByteString, seen: Stat): voi
   }
 }
 
-type Advised = ReturnType<typeof adviceAt>;
+interface Advised {
+  readonly advice: string;
+  readonly remedy: Remedy | undefined;
+}
 
 /** How a file system that is mounted at a home leaves it; undefined if none is. */
 export function unmountAt(root: JailRoot, home: ByteString): Advised | undefined {

@@ -5,6 +5,7 @@ import { directoryOf, normalPath, pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { requireFreeHome, usualHome } from "../jail/accounts/home-place.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
@@ -146,7 +147,7 @@ export function newIds(
   const gid = host.group(group)?.gid ?? host.nextGid();
   const allUsed = (what: string) => `all ${what} of the range in /etc/login.defs are used`;
   if (uid === undefined) throw refuse("no-id", `${allUsed("uids")}: ${advice.uid}`);
-  const create = `groupadd -g GID ${operands(group)}`;
+  const create: Remedy = `groupadd -g GID ${operands(group)}`;
   if (gid === undefined)
     throw refuse("no-id", `${allUsed("gids")}; create the group with another: ${create}`);
   return { uid, gid };
@@ -183,7 +184,7 @@ function requireRoom(place: NewAccountPlace, paths: readonly ByteString[]): void
 // (uid_t) -1 means none.
 const MOST_UIDS = 0xffff_fffe;
 
-const refuse = (code: ProblemCode, message: ByteString, remedy?: ByteString) =>
+const refuse = (code: ProblemCode, message: ByteString, remedy?: Remedy) =>
   new JailkitError(code, 1, message, undefined, remedy);
 
 /** Why a line of passwd(5) cannot hold a value, or useradd(8) would not get it as it is; undefined if neither. Pure. */

@@ -3,6 +3,7 @@ import { absolute } from "../../ffi/guard.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError, remedyOf } from "../cli/error.ts";
+import { type Remedy, typed, withAdvice } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
@@ -68,12 +69,12 @@ export function noAccountFiles(
   const lost = root && lostFile(root, PASSWD, "bad-jail");
   const message = `${quoted(`${jail}${PASSWD}`)} does not exist: ${noJail}`;
   // Each jk_init writes them; this section has nothing that runs.
-  const remedy = `jk_init -j ${shellWord(jail)} uidbasics`;
+  const remedy: Remedy = `jk_init -j ${shellWord(jail)} uidbasics`;
   return lost ?? new JailkitError("bad-jail", BAD_JAIL, message, undefined, remedy);
 }
 
 /** The command that brings back a file that a jail lacks, and had by its record; undefined if it had none there. */
-export function bringBack(root: JailRoot, path: ByteString): ByteString | undefined {
+export function bringBack(root: JailRoot, path: ByteString): Remedy | undefined {
   const content = answered(() => openManifest(root).content);
   using host = new RootView();
   const paths = [path, `${host.realPath(parentOf(path))}/${baseName(path)}`];
@@ -134,7 +135,7 @@ export function requireShell(root: JailRoot, shell: ByteString, advice: Advice):
 export function otherShellFault(
   root: JailRoot,
   shell: ByteString,
-): { readonly message: string; readonly remedy: ByteString } | undefined {
+): { readonly message: string; readonly remedy: Remedy } | undefined {
   const found = shell.endsWith("/jk_lsh") ? lookUp(root, shell, { follow: true }) : undefined;
   if (found === undefined || !isRegular(found.stat)) return undefined;
   const path = found.canonicalPath;
@@ -148,9 +149,10 @@ export function otherShellFault(
   const place = hostPath(root, path);
   const isOld = version === "jailkit-2";
   const what = isOld ? "is the jk_lsh of jailkit 2" : "is not jailkit's";
-  const remedy = isOld ? `jk_update -j ${shellWord(root.path)}` : commandAt(place, asideCommand(place));
-  const message = `${quoted(place)} ${what}, and runs instead of the limited shell in jk_chrootsh: it does not confine users as declared; fix it with: ${remedy}`;
-  return { message, remedy };
+  const update: Remedy = `jk_update -j ${shellWord(root.path)}`;
+  const advice = isOld ? update : commandAt(place, asideCommand(place));
+  const message = `${quoted(place)} ${what}, and runs instead of the limited shell in jk_chrootsh: it does not confine users as declared`;
+  return { message: withAdvice(message, advice), remedy: typed(advice) };
 }
 
 /** Throws JailkitError for a limited shell that is not of jailkit 3 in a jail: see otherShellFault. */

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
@@ -40,7 +41,7 @@ export function otherHomeAdvice(
   { name }: Pick<PasswdEntry, "name">,
   { path }: Pick<JailRoot, "path">,
   home: ByteString,
-): { readonly advice: string; readonly remedy: ByteString | undefined } {
+): { readonly advice: string; readonly remedy: Remedy | undefined } {
   const usual = usualHome(name);
   if (home === usual) return { advice: "give the account a home outside of it", remedy: undefined };
   if (!isLocalUser(name)) return { advice: otherHomeInDirectory(path, name), remedy: undefined };
@@ -63,7 +64,7 @@ export function linkedHome({ name }: Pick<PasswdEntry, "name">, root: JailRoot, 
   const is = `has the home ${quoted(hostPath(root, home))}, which is a symbolic link and is not moved`;
   const target = answered(() => lookUp(root, home, { follow: true })?.canonicalPath);
   if (target === undefined) return { message: `${is}: put the home itself there`, remedy: undefined };
-  const remedy = root.isJail
+  const remedy: Remedy = root.isJail
     ? moveToHome(root.path, target, name)
     : `usermod -d ${shellWord(target)} ${operands(name)}`;
   return { message: `${is}: give the account the home where it leads: ${remedy}`, remedy };
@@ -80,7 +81,7 @@ export function whyNotHome(stat: Stat, { uid }: Pick<PasswdEntry, "uid">): strin
 interface InPlaceOfOther {
   readonly advice: string;
   /** The command, if the advice is one. */
-  readonly remedy: ByteString | undefined;
+  readonly remedy: Remedy | undefined;
   /** It is another account's, the jail's own, or holds a jail, and stays. */
   readonly stays: boolean;
 }

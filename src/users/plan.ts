@@ -3,6 +3,7 @@ import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
+import { allOf, composed, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import { neverHome } from "../jail/accounts/home-place.ts";
@@ -90,19 +91,20 @@ function homeInJail({ user, jail, move, shellsIn }: JailingFacts): { jailHome: B
   return { jailHome: homeFor(user, jail), inside: below(normalPath(user.home), jail) !== undefined };
 }
 
-function refuse(code: ProblemCode, user: PasswdEntry, why: string, remedy?: string): JailkitError {
+function refuse(code: ProblemCode, user: PasswdEntry, why: string, remedy?: Remedy): JailkitError {
   return new JailkitError(code, 1, `${quoted(user.name)} ${why}`, undefined, remedy);
 }
 
-const sideCommand = (jail: ByteString, name: ByteString, ...options: readonly string[]): ByteString =>
-  [...["jk_jailuser", ...options, "--jail-side-only", "-j"], shellWord(jail), operands(name)].join(" ");
+const sideCommand = (jail: ByteString, name: ByteString, ...options: readonly string[]): Remedy =>
+  composed(
+    [...["jk_jailuser", ...options, "--jail-side-only", "-j"], shellWord(jail), operands(name)].join(" "),
+  );
 
 /** Takes the line of an account that is no more out of a jail. */
-export const forgetLine = (jail: ByteString, name: ByteString): ByteString =>
-  sideCommand(jail, name, "--unjail");
+export const forgetLine = (jail: ByteString, name: ByteString): Remedy => sideCommand(jail, name, "--unjail");
 
 /** Makes the jail's lines agree with the host. */
-const sideRemedy = ({ jail, user, isNew = false }: JailingFacts): string =>
+const sideRemedy = ({ jail, user, isNew = false }: JailingFacts): Remedy =>
   isNew ? forgetLine(jail, user.name) : sideCommand(jail, user.name);
 
 /** The jail's new entry for the account; undefined if the existing one is right. */
@@ -130,8 +132,8 @@ function groupDiffers(facts: JailingFacts, { name, gid }: Group, inside: Group, 
   const what = `the group ${quoted(name)} has gid ${inside.gid} in ${where}, and ${gid} on the host`;
   // That command corrects the groups of the account, and no command those of one that is not there.
   const side = isNew === true ? undefined : sideRemedy(facts);
-  const join = isMember ? "" : `gpasswd -a ${operands(user.name, name)} && `;
-  const remedy = side && join + side;
+  const join: Remedy = isMember ? "" : `gpasswd -a ${operands(user.name, name)}`;
+  const remedy = side && allOf([join, side]);
   const advice = remedy === undefined ? "write the gid of the host there" : `fix it with: ${remedy}`;
   return new JailkitError("jail-group-differs", 1, `${what}: ${advice}`, undefined, remedy);
 }

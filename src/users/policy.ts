@@ -4,6 +4,7 @@ import { entriesOf, readAllFd } from "../../ffi/files.ts";
 import { directoryOf, parentOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { allOf, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { readKeys } from "../config/keys.ts";
@@ -153,12 +154,12 @@ function requirePrograms(root: JailRoot, user: ByteString, services: readonly Se
     const jail = shellWord(root.path);
     const sections = lacking.flatMap(({ service }) => service.section ?? []);
     const names = lacking.flatMap(({ service, missing }) => (service.section === undefined ? missing : []));
-    const commands = [
-      ...(sections.length > 0 ? [`jk_init -j ${jail} ${operands(...sections)}`] : []),
-      ...(names.length > 0 ? [`jk_cp -j ${jail} ${operands(...names)}`] : []),
+    const commands: Remedy[] = [
+      ...(sections.length > 0 ? [`jk_init -j ${jail} ${operands(...sections)}` as const] : []),
+      ...(names.length > 0 ? [`jk_cp -j ${jail} ${operands(...names)}` as const] : []),
     ];
     const missing = lacking.flatMap((one) => one.missing).join(", ");
-    const remedy = commands.join(" && ");
+    const remedy = allOf(commands);
     const message = `--policy: the jail ${quoted(root.path)} has no ${missing}; add it with: ${remedy}`;
     throw new JailkitError("program-missing", 1, message, undefined, remedy);
   }

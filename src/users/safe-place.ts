@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { told, withAdvice } from "../cli/remedy.ts";
 import { exchangeFindings, type Finding } from "../jail/fs/safety.ts";
 import { unmountedPlace } from "../jail/fs/unmounted.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
@@ -12,15 +13,16 @@ import { whoseHomeIn } from "./own-home.ts";
 const ELSEWHERE = "choose a home outside of it";
 
 /** Why a directory is not safe, printable, and what to do: `elsewhere`, if it may be in the home of another user. */
-function advice(root: JailRoot, { path, message, remedy, inHome }: Finding, elsewhere: string) {
+function advice(root: JailRoot, { path, message, advice, inHome }: Finding, elsewhere: string) {
+  const { remedy } = told("", advice);
   // The whole jail must leave the home.
-  if (inHome) return { text: `${message}; fix it with: ${remedy}`, remedy };
+  if (inHome) return { text: withAdvice(message, advice), remedy };
   const why = whoseHomeIn(root, path)?.why;
   if (why !== undefined) return { text: `${message}; ${why}: ${elsewhere}`, remedy: undefined };
   // Only in a sticky directory, where its owner can exchange it: those above have no finding.
   return adviceAt(path, remedy).remedy === undefined
     ? { text: `${message}: ${elsewhere}`, remedy: undefined }
-    : { text: `${message}; fix it with: ${remedy}`, remedy };
+    : { text: withAdvice(message, advice), remedy };
 }
 
 /** Throws JailkitError "unsafe-parent" if there is a finding, with advice. `root`: the jail of the home. */

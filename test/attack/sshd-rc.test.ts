@@ -3,6 +3,7 @@
  * user's variables if its configuration accepts them. Then the remedies that jk_jailuser and README name.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { adviceText } from "../../src/cli/remedy.ts";
 import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
 import { sshdWarnings } from "../../src/system/sshd/warnings.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
@@ -32,8 +33,8 @@ afterAll(() => m?.close());
 
 test("sshd loads a library of the user's outside the jail, unless PermitUserRC and X11Forwarding are off", async () => {
   const remedies = (user: string, settings: string) =>
-    warningsFor(user, settings).map(({ remedy }) => {
-      const [, setting = "", block = ""] = /'(.*)' in a block '(.*)' of/.exec(remedy) ?? [];
+    warningsFor(user, settings).map(({ advice }) => {
+      const [, setting = "", block = ""] = /'(.*)' in a block '(.*)' of/.exec(adviceText(advice)) ?? [];
       return [block, setting];
     });
   const config = [

@@ -137,6 +137,45 @@ test("that is interrupted goes on, with --prune or without", () => {
   }
 });
 
+test("so it is with a user's files in a declared directory, and with one that an old record takes for a copy", () => {
+  const share = `${J}/srv/share`;
+  for (const name of ["tool", "conf", "deep/more"]) m.write(`/srv/share/${name}`, `${name} of the host\n`);
+  declare(jail());
+  m.mkdir(`${share}/deep`);
+  for (const name of ["tool", "deep/more"]) m.write(`${share}/${name}`, "of a user", { owner: [4001, 4001] });
+  declare(jail("files = /srv/share\n"));
+  const warned = (...options: string[]) =>
+    linesOf(m, ...options).summary.warnings.filter((line) => line.includes(share));
+  const first = expect.stringMatching(
+    new RegExp(`^jail ${J}: ${share}/(?:tool|deep/more) belongs to uid 4001, .*; so it is with 1 more$`),
+  );
+  for (const options of [["--check"], [], [], ["--check"]]) expect(warned(...options)).toEqual([first]);
+  m.must(["jk_update", "-j", J]);
+  expect(warned()).toEqual([first]);
+  m.remove(`${share}/deep`);
+  expect(warned("--check")).toEqual([
+    expect.stringMatching(new RegExp(`${share}/tool belongs to uid 4001, .* jk_update -j ${J}$`)),
+  ]);
+  m.remove(`${share}/tool`);
+  expect(warned("--check")).toEqual([]);
+  m.must(["jk_update", "-j", J]);
+  expect([m.read(`${share}/tool`), warned()]).toEqual(["tool of the host\n", []]);
+  // As earlier versions recorded what a user had there.
+  declare(jail("files = /srv/share, /srv/share/conf\n"));
+  m.must(["jailkit", "apply"]);
+  m.write(`${share}/conf`, "of a user", { owner: [4001, 4001] });
+  const [record = ""] = m
+    .must(["sh", "-c", `grep -l '"path":"${J}"' /var/lib/jailkit/jails/*/manifest.json`])
+    .stdout.split("\n");
+  m.write(
+    record,
+    m.read(record).replace(/^(\{"path":"\/srv\/share\/conf".*?)"uid":0,"gid":0/m, '$1"uid":4001,"gid":4001'),
+    { mode: 0o600 },
+  );
+  const old = expect.stringContaining(`${share}/conf belongs to uid 4001, and is not the file of the host`);
+  for (const options of [["--check"], [], ["--check"]]) expect(warned(...options)).toEqual([old]);
+});
+
 test("a declared file in whose place a user has another one is warned of, in each run, and stays with --prune", () => {
   const share = `${J}/srv/share`;
   for (const name of ["tool", "conf"]) m.write(`/srv/share/${name}`, `${name} of the host\n`);

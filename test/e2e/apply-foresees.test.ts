@@ -1031,6 +1031,32 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    what: "a read-only directory of drop-ins, for a log socket that goes",
+    fails: [`jail ${J}`],
+    declared: `[jail ${J}]\nlog_socket = no\n`,
+    options: ["--prune"],
+    before: (m) => {
+      m.write(FILE, `[jail ${J}]\nlog_socket = yes\n`);
+      all(m, "jailkit apply", ...READ_ONLY_SOCKETS);
+    },
+    after: (m) => all(m, `umount ${SOCKETS}; jailkit apply --prune`),
+  },
+  {
+    what: "an /etc/fstab that chattr(1) protects, for proc that goes",
+    fails: [`jail ${J}`],
+    declared: `[jail ${J}]\n`,
+    options: ["--prune"],
+    before: (m) => {
+      m.write(FILE, `[jail ${J}]\nproc = yes\n`);
+      all(m, "jailkit apply; chattr +i /etc/fstab");
+    },
+    after: (m) => {
+      all(m, "chattr -i /etc/fstab");
+      m.write(FILE, `[jail ${J}]\nproc = no\n`);
+      all(m, "jailkit apply --prune");
+    },
+  },
+  {
     what: "a read-only /etc, for one who leaves, two who lose a group, and one who comes",
     fails: ["user goes", "user loses", "user outside", "user x"],
     declared: user("loses") + user("x"),

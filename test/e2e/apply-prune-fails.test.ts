@@ -94,6 +94,27 @@ describe("a jail waits for users who cannot be removed, and no command keeps the
     expect(linesOf(m, ...PRUNE)).toMatchObject({ status: 0 });
   });
 
+  test("of one in another one, whose error names it and no command", () => {
+    declare(JAIL + jail(INNER) + user("ta", "", INNER));
+    m.write(FILE, "");
+    m.must(["chattr", "+i", "/etc/passwd"]);
+    const [planned, done] = [problems("--check", ...PRUNE), problems(...PRUNE)];
+    m.must(["chattr", "-i", "/etc/passwd"]);
+    expect(done).toEqual(planned);
+    expect(planned.map(({ code, message }) => [code, message]).slice(1)).toEqual([
+      [
+        "has-users",
+        `jail ${INNER}: is not declared any more, and stays: waits for users who cannot leave it (ta)`,
+      ],
+      [
+        "holds-a-jail",
+        `jail ${J}: is not declared any more, and stays: the jail '${INNER}', which is in it, cannot be removed`,
+      ],
+    ]);
+    expect(linesOf(m, ...PRUNE)).toMatchObject({ status: 0 });
+    expect(m.exists(J)).toBe(false);
+  });
+
   test("when somebody else lives in it: before the run the command removes them first", () => {
     declare(JAIL + user("ta"));
     m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "guest"]);

@@ -84,7 +84,7 @@ describe("options of the running sshd", () => {
     expect(report.verdict).toBe("refused");
     const step = stepOf(report, check);
     expect(step?.outcome).toBe("failed");
-    expect(step?.remedy).toContain("or, if an option of sshd sets it (-o ");
+    expect(step?.message).toContain("; if an option of sshd sets it (-o ");
     expect(stepOf(report, "server")?.message).toContain("with the options -o ");
     expect(login(22)).toBe(false);
   });
@@ -106,7 +106,7 @@ describe("options of the running sshd", () => {
     await start("-f", OTHER);
     const { report } = explain();
     expect(report.verdict).toBe("refused");
-    expect(stepOf(report, "max-auth-tries")?.remedy).toEndWith(` in ${OTHER}`);
+    expect(stepOf(report, "max-auth-tries")?.message).toEndWith(` in ${OTHER}`);
     expect(login(22)).toBe(false);
     await stop();
     configure(CONFIG, "AllowUsers root");

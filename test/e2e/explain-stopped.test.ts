@@ -87,7 +87,13 @@ function explain(kind: Kind, line: string, keys = "") {
   const { stdout } = m.run(["jailkit", "explain", "--json", ...words]);
   const { steps, verdict, exitStatus } = reportOf(explainReportSchema, stdout);
   const own = steps.filter((one) => ["paths", "network", "limits"].includes(one.name) && one.stage === kind);
-  return { verdict, exitStatus, told: own.map(({ message }) => message), remedy: own[0]?.remedy ?? "", own };
+  return {
+    verdict,
+    exitStatus,
+    told: own.map(({ message }) => message),
+    remedy: own[0]?.remedy ?? optionIn(own[0]?.message),
+    own,
+  };
 }
 
 describe("paths of a command", () => {
@@ -392,6 +398,9 @@ describe("a section with the key allow", () => {
     expect(ask(line).verdict).toBe("works");
   });
 });
+
+/** The option of jk_chrootlaunch that is advised in words. */
+const optionIn = (message = "") => /; give it (.*)$/.exec(message)?.[1] ?? "";
 
 describe("a home that could be mounted noexec", () => {
   const loader = process.arch === "x64" ? "/lib64/ld-linux-x86-64.so.2" : "/lib/ld-linux-aarch64.so.1";

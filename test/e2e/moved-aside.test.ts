@@ -34,7 +34,7 @@ interface Case {
 const explains = (what: string, plant: string, taken: string, name: string, user = SHELL_USER): Case => ({
   ...{ what, plant, taken },
   ask: ["jailkit", "explain", user],
-  command: new RegExp(` ${name}: .*\\n +remedy: (.*)\\n`),
+  command: new RegExp(` ${name}: (?:.*, after: |.*\\n +remedy: )(.*)\\n`),
 });
 /** At the end of a line of standard error. */
 const says = (what: string, plant: string, taken: string, ask: readonly string[]): Case => ({

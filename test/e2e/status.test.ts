@@ -108,7 +108,7 @@ describe("what else needs attention", () => {
       const { stdout } = m.run(["jailkit", "explain", "--json", "--su", "logger"]);
       const { steps } = reportOf(explainReportSchema, stdout);
       const bad = steps.filter(({ name, outcome }) => outcome === "failed" && SHELL_STEPS.includes(name));
-      return [...new Set(bad.map(({ remedy }) => remedy))];
+      return [...new Set(bad.map(({ message, remedy }) => remedy ?? message.split("; ").at(-1)))];
     };
     const SHELL_STEPS = ["login-shell", "privilege"];
     const AWAY = `move ${OTHER} away, and install jailkit again`;

@@ -331,7 +331,7 @@ describe("keys", () => {
     const given = move(["--authorized-key", "/root/one.pub", "loc"]);
     expect(given.status).toBe(0);
     const [, command] =
-      /^jk_jailuser: warning: 'loc' is locked .* no password: (.*)$/m.exec(given.stderr) ?? [];
+      /^jk_jailuser: warning: 'loc' is locked .* no password; fix it with: (.*)$/m.exec(given.stderr) ?? [];
     expect(command).toBe("usermod -p '*' loc");
     m.must(["sh", "-c", command ?? "false"]);
     expect(move(["--authorized-key", "/root/one.pub", "loc"]).stderr).not.toContain("is locked");

@@ -74,11 +74,12 @@ function isEvident(one: Case, step: StepReport | undefined, words: string): bool
   return step?.stage === "jk_chrootsh" && words.includes(step.message);
 }
 
-/** Types what is printed first, the command at its end, as it is. */
-function mend(account: Account, one: Case, printed: string): void {
-  const remedy = printed.split(/; or (?:instead|for [^:]*): /)[0] ?? "";
-  const command = one.mends !== true ? (/^put .* after: (.*)$/.exec(remedy)?.[1] ?? remedy) : remedy;
-  const { status, stderr } = typeRemedy(scene.m, command);
+/** Types the remedy, or the command at the end of the words in the message. */
+function mend(account: Account, one: Case, { message, remedy: printed }: StepReport): void {
+  const [wanted = ""] = message.split("; or instead: ");
+  const words = /; (?:put .* after|.* could write it; then): (.*)$/.exec(wanted)?.[1] ?? "false";
+  const remedy = printed ?? words;
+  const { status, stderr } = typeRemedy(scene.m, remedy);
   expect([remedy, status, stderr]).toEqual([remedy, 0, ""]);
   if (one.mends === "keys") scene.putKeys(account);
   if (typeof one.mends === "function") one.mends(scene, account);
@@ -103,8 +104,8 @@ async function compare(one: Case): Promise<void> {
       verdict: found.verdict,
       works: asked ? worked(login, one) : "not asked",
       check: first === undefined ? undefined : `${first.stage} ${first.name}`,
-      // An error in a file is reported with its line.
-      remedy: refused ? /./.test(first?.remedy ?? "") || /\.ini\b/.test(first?.message ?? "") : true,
+      // An error in a file is reported with its line, and words are in the message.
+      remedy: refused ? /./.test(first?.remedy ?? "") || /\.ini\b|; /.test(first?.message ?? "") : true,
       evidence: refused ? isEvident(one, first, words) : true,
       status: found.exitStatus === null ? "none" : login.status,
     };
@@ -120,7 +121,7 @@ async function compare(one: Case): Promise<void> {
       console.error(`${one.name}:\n${JSON.stringify(deciding, null, 1)}\nlogin: ${login.status}\n${words}`);
     expect(actual).toEqual(expected);
     expect([one.name, (one.why ?? "") !== ""]).toEqual([one.name, one.verdict === "unknown"]);
-    if (one.mends !== undefined) mend(account, one, first?.remedy ?? "");
+    if (one.mends !== undefined && first !== undefined) mend(account, one, first);
     compared.set(one.verdict, (compared.get(one.verdict) ?? 0) + 1);
   } finally {
     undo();

@@ -345,7 +345,7 @@ test("a section of a drop-in is known by that file, and no section by the main f
       const caller: CallerFacts = {
         ...{ programName: "", uid: 1000, gid: 100, userVariable: undefined, configFile },
         configDirectory: directory,
-        privilege: () => ({ held: true, reason: "", remedy: "" }),
+        privilege: () => ({ held: true, reason: "", advice: "" }),
         account: () => ({ name, password: "", uid: 1000, gid: 100, gecos: "", home: "/", shell: "/" }),
         group: () => ({ name: "g", password: "", gid: 100, members: [] }),
         groups: () => [],

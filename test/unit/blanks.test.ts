@@ -26,7 +26,8 @@ test.each([
   ["shell\xc2\xa0= /bin/sh", "write in line 4 of f:\nshell= /bin/sh"],
 ])("%j has a remedy with whole letters", (line, remedy) => {
   const ini = scanIni(toBytes(`[user anna]\njail = /srv/a\nallow = sftp\n${line}\n`), "f", "plain");
-  expect(declarationIn(ini).problems.map((one) => fixText(one, ini))).toEqual([remedy]);
+  const fixes = declarationIn(ini).problems.map((one) => fixText(one, ini));
+  expect<unknown[]>(fixes).toEqual([remedy]);
 });
 
 /** Text of programs with none of a user's bytes in it, and numbers. */

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { accountFindings } from "../../src/check/accounts.ts";
-import { otherHomeRemedy } from "../../src/jail/accounts/home-place.ts";
+import { otherHomeAdvice } from "../../src/jail/accounts/home-place.ts";
 import type { GroupEntry, PasswdEntry } from "../../src/system/accounts.ts";
 import { livesIn } from "../../src/system/separator.ts";
 
@@ -82,7 +82,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     mayBeHome: (path) => path === "/j/outside" || path === "/j/outside/u",
     mayHaveMovedHere: (jail) => jail === "/was",
     plainHome: () => undefined,
-    otherHome: (user) => otherHomeRemedy("/j", user),
+    otherHome: (user) => otherHomeAdvice("/j", user),
     homeAside: ({ name }) => (name === "aside" ? "/home/.jk-move-aside/home" : undefined),
     verbose: (line) => told.push(line),
   });
@@ -95,7 +95,7 @@ describe("accounts of a jail", () => {
     ["/another/./home/u", "jk_jailuser --unjail --jail-side-only -j /j u"],
   ])("with a home on the host that is %s", (home, remedy) => {
     const [finding] = findingsOf("u:x:1000:1000::/home/u:/bin/sh", "u:x:1000:", home);
-    expect([finding?.rule, finding?.remedy]).toEqual(["home-differs", remedy]);
+    expect<unknown[]>([finding?.rule, finding?.remedy]).toEqual(["home-differs", remedy]);
   });
 
   const OTHER_HOME =

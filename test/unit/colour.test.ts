@@ -28,7 +28,7 @@ test("--color accepts three words", () => {
 });
 
 test("colours change no text and no width", () => {
-  const step = { stage: "account" as const, name: "x", message: "m", remedy: "r" };
+  const step = { stage: "account" as const, name: "x", message: "m", remedy: "rm r" as const };
   const outcomes = ["passed", "warned", "failed", "skipped", "unknown"] as const;
   const report = { ...emptyReport("u"), steps: outcomes.map((outcome) => ({ ...step, outcome })) };
   const without = reportLines(report).join("\n");

@@ -21,23 +21,25 @@ const COMMAND = new RegExp(
 const MAKES_WORDS = "(?:shellWord|operands|appendCommand)\\(";
 /** A call that makes words, with what is between its parentheses. */
 const CALL = new RegExp(`\\b${MAKES_WORDS}(?:[^()\`]|\\((?:[^()\`]|\`[^\`]*\`)*\\)|\`[^\`]*\`)*\\)`, "g");
-const HARMLESS = /^(?:WORD|[A-Z][A-Z_]+|(?:\w+\.)*[ug]id|rdevM\w+)$/;
+const HARMLESS = /^(?:WORD|string|[A-Z][A-Z_]+|(?:\w+\.)*[ug]id|rdevM\w+)$/;
 
 const ALLOWED: Readonly<Record<string, string>> = {
   "sed -i '${index + 1}s/^/#/' ${WORD}": "a number",
   "chown -hR --from=+${uid} ${owner} ${WORD}": "a number, and root",
   "chmod ${change}": "a mode of our own",
   "mount -o ${options} ": "options of our own, and a word",
+  "mkdir -p ${WORD} && ${mount}": "a command",
   "mv -nT ${WORD} ${WORD} && ${copy}": "a command",
   "mv -nT ${word} ${WORD} && ${make}": "a command",
   "mv -nT ${WORD} ${kept} && ${copy}": "a command",
+  'setfacl ${remedy.slice("setfacl ".length, -word.length)}': "entries of an ACL",
   "setfacl -m u:${uid}:${letters} ${word}": "letters of a mode",
   "chmod a+${letters} ${word}": "letters of a mode",
   "mknod -m ${bits} ${WORD} c ${rdevMajor} ${rdevMinor}": "a mode",
   "run this outside it: mknod -m ${octal(entry.mode & 0o777)} ${WORD} ${numbers}": "b or c, and numbers",
   'chown ${owner === 0 ? "root" : owner} ${word}': "a number",
   '; chown ${owner === 0 ? "root" : owner} it': "a number",
-  "or for a user who logs in by a key: chage -d ${day} ${user}": "a number",
+  "for a user who logs in by a key: chage -d ${day} ${user}": "a number",
   "sed -i '${line}s/^/#/' ${WORD}": "a number",
   "jk_init -j ${WORD} ${section}": "a section of the table of services",
   'jk_jailuser --unjail ${move ? "-m " : ""}${WORD}': "an option",
@@ -51,7 +53,6 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'setcap cap_sys_chroot+ep "$(command -v ${tool})"': "the name of a tool",
   "${remedy} ${WORD}": "a command without the path",
   "${command} ${WORD}": "a command without the path",
-  "${found.remedy} ${WORD}": "a command without its last path",
   "-o remount,${kept} ${word}": "names of options",
   "jailkit adopt --moved ${from} ${to}; then ${lines}": "words, and lines for a file",
   // No commands.

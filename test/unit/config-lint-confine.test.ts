@@ -325,7 +325,8 @@ describe("keys without effect", () => {
   test.each(rows)("%s %j", (file, lines, expected) => {
     const findings = found(file, lines);
     expect(findings.map(({ at }) => at)).toEqual(expected);
-    for (const { at, remedy } of findings) expect(remedy).toBe(disabled(file, Number(at.split(":")[0])));
+    for (const { at, remedy } of findings)
+      expect<unknown>(remedy).toBe(disabled(file, Number(at.split(":")[0])));
   });
 });
 

@@ -49,7 +49,7 @@ const world: LintWorld = {
   userExists: (name) => ["root", "u"].includes(name),
   groupExists: (name) => ["root", "staff", "gone"].includes(name),
   isOutside: (name) => name === "gone",
-  groupOutside: (name) => (name === "hosts" ? { command: "bring it" } : undefined),
+  groupOutside: (name) => (name === "hosts" ? { command: "jk_cp it" } : undefined),
   copyCommand: () => undefined,
   executableCommand: (path) => `chmod a+x ${path}`,
   jails: () => ["/srv/jail"],

@@ -363,7 +363,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
       writeFileSync(file, Buffer.from("\ufeff[a]\nb = 1\n", "utf16le"));
       expect(problem("py")?.remedy).toStartWith(`iconv -f UTF-16 -t UTF-8 ${file} > ${file}.new && `);
       chmodSync(directory, 0o1777);
-      expect(problem("py")?.remedy).toBe(KEPT);
+      expect(problem("py")).toMatchObject({ message: expect.stringContaining(KEPT), remedy: "" });
     });
 
     test("names the file that a link of root's leads to", () => {

@@ -26,6 +26,7 @@ const THERE: JailState = {
     unrecorded: false,
     without: new Set<string>(),
     recordOf: () => undefined,
+    ...{ others: [], keepsOwners: false },
   },
 };
 const lookUps = {
@@ -320,7 +321,7 @@ describe("a user", () => {
     ["directory = no", { directory: true }, { local: true }],
   ])("the remedy is the line '%s'", (line, declared, state) => {
     const remedy = `in section [user u] of /etc/jailkit/jails.d/a.ini write:\n${line}`;
-    expect(userLines(declared, state).fault?.remedy).toBe(remedy);
+    expect<unknown>(userLines(declared, state).fault?.remedy).toBe(remedy);
   });
 
   test("the directory is told what it should say until it does", () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { toBytes } from "../../ffi/bytes.ts";
+import { adviceText } from "../../src/cli/remedy.ts";
 import { fixText, itemChanges } from "../../src/config/fixes.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { declarationIn } from "../../src/declaration/read.ts";
@@ -41,7 +42,7 @@ function healed(text: string): { text: string; left: string[] } {
     const problems = problemsIn(text);
     const remedy = problems.find((one) => one.remedy !== undefined)?.remedy;
     if (remedy === undefined) return { text, left: problems.map(({ line, code }) => `${line} ${code}`) };
-    text = afterRemedy(text, remedy);
+    text = afterRemedy(text, adviceText(remedy));
   }
   throw new Error(`no end of the remedies: ${text}`);
 }

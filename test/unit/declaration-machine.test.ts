@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
 import { pathsDownTo } from "../../ffi/paths.ts";
 import { JailkitError } from "../../src/cli/error.ts";
+import { adviceText } from "../../src/cli/remedy.ts";
 import { fixText, itemChanges } from "../../src/config/fixes.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { inOrder } from "../../src/config/section-problems.ts";
@@ -74,7 +75,7 @@ function look(text: string, given: Partial<DeclarationFacts> = {}, others: reado
     );
   return inOrder(problems, ini).map((one) => [
     `${one.severity} ${one.line}:${one.column} ${one.code}`,
-    fixText(one, ini),
+    adviceText(fixText(one, ini) ?? "") || undefined,
   ]);
 }
 const codes = (text: string, given: Partial<DeclarationFacts> = {}, others: readonly string[] = []) =>

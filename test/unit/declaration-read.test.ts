@@ -7,6 +7,7 @@ import { toBytes } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { isPlain } from "../../src/cli/display.ts";
 import { JailkitError } from "../../src/cli/error.ts";
+import { adviceText } from "../../src/cli/remedy.ts";
 import { fixText } from "../../src/config/fixes.ts";
 import { LIMITS } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
@@ -314,7 +315,7 @@ describe("a user is refused:", () => {
 });
 
 /** The codes of all problems with their remedies. */
-const remedies = (text: string) => {
+const remedies = (text: string): [string, unknown][] => {
   const ini = scanIni(toBytes(text), "f", "plain");
   return declarationIn(ini).problems.map((one) => [one.code, fixText(one, ini)]);
 };
@@ -328,12 +329,12 @@ test("words without a comma, or with other signs in them, have a remedy; a guess
     ["'Sftp Read-Only'", "sftp read-only"],
     ["SFTP", "sftp"],
   ] as const)
-    expect(remedies(user(`allow = ${given}`))).toEqual(line(meant));
+    expect<unknown[]>(remedies(user(`allow = ${given}`))).toEqual(line(meant));
   for (const guess of ["rsync downlod", "sftpp", "rsync\n  sftp"])
     expect(remedies(user(`allow = ${guess}`)).map(([, remedy]) => remedy)).not.toContain(
       expect.stringContaining("allow = "),
     );
-  expect(remedies(user("allow = foo, rsync-download"))).toEqual([
+  expect<unknown[]>(remedies(user("allow = foo, rsync-download"))).toEqual([
     ["bad-value", undefined],
     ...line("foo, rsync download"),
   ]);
@@ -712,7 +713,11 @@ describe("a remedy of a line says what was meant", () => {
     const ini = scanIni(toBytes(text), "f", "plain");
     const [first] = declarationIn(ini).problems;
     const fix = first === undefined ? undefined : fixText(first, ini);
-    expect(fix?.split("\n").at(-1)).toBe(expected);
+    expect(
+      adviceText(fix ?? "")
+        .split("\n")
+        .at(-1),
+    ).toBe(expected);
   });
 });
 

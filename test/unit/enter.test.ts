@@ -153,7 +153,7 @@ describe("a jail and its shell", () => {
     symlinkSync("/bin", `${jail.path}/sbin`);
     mkdirSync(`${jail.path}/bin/a b`);
     expect(shellFact(jail.root, "/sbin/a b")).toMatchObject({
-      remedy: `mv -nT '${jail.path}/bin/a b' '${jail.path}/not-a b' && jk_cp -f -j ${jail.path} '/sbin/a b'`,
+      advice: `mv -nT '${jail.path}/bin/a b' '${jail.path}/not-a b' && jk_cp -f -j ${jail.path} '/sbin/a b'`,
     });
   });
 });
@@ -264,7 +264,11 @@ test("error ids are JK- and eight base-32 digits, and differ", () => {
 
 test("a limit that cannot be set is a refusal, whose remedy names the key", () => {
   const refusal = limitRefusal(new SystemError(1, "prlimit", "/bin/ls"));
-  expect(refusal).toMatchObject({ check: "confinement", exitStatus: 106, remedy: "change limits" });
+  expect(refusal).toMatchObject({
+    check: "confinement",
+    exitStatus: 106,
+    advice: { words: "change limits" },
+  });
   expect(limitRefusal(new SystemError(1, "execve", "/bin/ls"))).toBeUndefined();
 });
 
@@ -477,7 +481,7 @@ describe("the report", () => {
         name: "jail-safety",
         outcome: "failed",
         message: "bad",
-        remedy: "mend",
+        remedy: "rm mend",
         exitStatus: 53,
       },
     ],
@@ -487,7 +491,7 @@ describe("the report", () => {
     const lines = reportLines(report);
     expect(lines.join("\n")).toMatch(/^[\x20-\x7e\n]*$/);
     expect(lines).toContain("  FAILED   jail-safety: bad [exit 53]");
-    expect(lines).toContain("           remedy: mend");
+    expect(lines).toContain("           remedy: rm mend");
     expect(lines).toContain("  arguments: /bin/ls 'a b'");
     expect(lines.at(-1)).toBe("A login of u\\x1b[1m would be refused with exit status 53.");
   });

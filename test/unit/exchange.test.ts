@@ -36,9 +36,9 @@ describe("onlyRootExchanges", () => {
   });
   test("below a directory of a user", () => {
     expect(onlyRootExchanges(`${directory}/users/x/y`)).toBe(false);
-    expect(commandAt(`${directory}/users/x`, "rm x")).toBe(
-      `first let root alone write the directories above ${directory}/users/x`,
-    );
+    expect(commandAt(`${directory}/users/x`, "rm x")).toEqual({
+      words: `first let root alone write the directories above ${directory}/users/x`,
+    });
     expect(commandAt(`${directory}/roots/x`, "rm x")).toBe("rm x");
   });
   test("no path through a symbolic link or '..'", () => {

@@ -7,7 +7,7 @@ import { forcedCommand, internalSftpSteps } from "../../src/explain/sshd/forced-
 import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
 
 const key = (...commands: (string | undefined)[]): KeyAuthentication => ({
-  ...{ can: "yes", why: [], remedies: [], users: new Set(), count: 1, more: false },
+  ...{ can: "yes", why: [], advice: [], users: new Set(), count: 1, more: false },
   commands: new Set(commands),
 });
 const told = (text: string, way: KeyAuthentication, asked?: string, byPassword = false) =>

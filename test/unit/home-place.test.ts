@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { isJailsOwn, neverHome, otherHomeRemedy } from "../../src/jail/accounts/home-place.ts";
+import { adviceText, inWords } from "../../src/cli/remedy.ts";
+import { isJailsOwn, neverHome, otherHomeAdvice } from "../../src/jail/accounts/home-place.ts";
 import { isStrict } from "../../src/jail/fs/strict.ts";
 import { closeFirst } from "../../src/system/exchange.ts";
 import { homeFault } from "../../src/transfer/accounts.ts";
@@ -55,14 +56,18 @@ test.each([
 });
 
 test("another home, also for names that a shell would split", () => {
-  expect(otherHomeRemedy("/srv/a b", { name: "u$", uid: 7, gid: 8 }, (_path, command) => command)).toBe(
+  expect<unknown>(
+    otherHomeAdvice("/srv/a b", { name: "u$", uid: 7, gid: 8 }, (_path, command) => command),
+  ).toBe(
     "usermod -d '/srv/a b/./home/u$' 'u$' && jk_jailuser --jail-side-only -j '/srv/a b' 'u$' && " +
       "install -d -o +7 -g +8 -m 0700 '/srv/a b/home/u$'",
   );
 });
 
 test("another home for a name that looks like an option", () => {
-  const remedy = otherHomeRemedy("/j", { name: "-x", uid: 7, gid: 8 }, (_path, command) => command);
+  const remedy = adviceText(
+    otherHomeAdvice("/j", { name: "-x", uid: 7, gid: 8 }, (_path, command) => command),
+  );
   expect(remedy.match(/(?:usermod|jk_jailuser) [^&]*? -- /g)).toHaveLength(2);
 });
 
@@ -72,9 +77,9 @@ test("no other home is created where users can put a link", () => {
     const account = { name: "u", uid: USER, gid: USER };
     mkdirSync(`${jail.path}/home`, { recursive: true });
     chmodSync(`${jail.path}/home`, 0o777);
-    expect(otherHomeRemedy(jail.path, account)).toBe(closeFirst(`${jail.path}/home/u`));
+    expect(otherHomeAdvice(jail.path, account)).toEqual(inWords(closeFirst(`${jail.path}/home/u`)));
     chmodSync(`${jail.path}/home`, 0o755);
-    expect(otherHomeRemedy(jail.path, account)).toStartWith("usermod -d ");
+    expect(otherHomeAdvice(jail.path, account)).toStartWith("usermod -d ");
   } finally {
     jail.close();
   }

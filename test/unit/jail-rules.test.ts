@@ -16,6 +16,7 @@ import { fstat, type Stat, statAt } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { neverWait } from "../../ffi/served.ts";
 import { hasXattr } from "../../ffi/xattrs.ts";
+import { adviceText } from "../../src/cli/remedy.ts";
 import { verifyNew } from "../../src/jail/fs/attributes.ts";
 import {
   configDirectoryFindings,
@@ -176,7 +177,8 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, abov
     for (const path of [jail.base, at("/etc"), at("/srv")]) {
       give(path, rights);
       const root = openJailRoot(jail.path);
-      for (const { remedy, inHome } of jailFindings(root)) {
+      for (const { advice, inHome } of jailFindings(root)) {
+        const remedy = adviceText(advice);
         if (inHome) {
           // The jail moves: what is above is sticky, and the owner could exchange this one before root types its name.
           expect([path, remedy]).toEqual([jail.base, expect.stringContaining("jailkit adopt --moved ")]);
@@ -190,7 +192,8 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, abov
       expect([path, broken(jail.path, jailFindings)]).toEqual([path, []]);
     }
     give(`${jail.base}/config`, rights);
-    for (const { remedy } of configDirectoryFindings(`${jail.base}/config`)) typed(remedy, jail.base);
+    for (const { advice } of configDirectoryFindings(`${jail.base}/config`))
+      typed(adviceText(advice), jail.base);
     expect(configDirectoryFindings(`${jail.base}/config`)).toEqual([]);
   });
 

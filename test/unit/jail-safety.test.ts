@@ -13,6 +13,7 @@ import {
 import * as C from "../../ffi/constants.ts";
 import { libc } from "../../ffi/libc.ts";
 import { answered } from "../../src/cli/error.ts";
+import { adviceText, inWords, typed } from "../../src/cli/remedy.ts";
 import { programFindings } from "../../src/enter/shell.ts";
 import { lookUp } from "../../src/jail/fs/look.ts";
 import {
@@ -147,7 +148,7 @@ describe("jailFindings", () => {
       path: at("/etc"),
       rule: "group-writable",
       message: `${at("/etc")} is writable by its group (gid 0, mode 0775)`,
-      remedy: `chmod g-w ${at("/etc")}`,
+      advice: `chmod g-w ${at("/etc")}`,
     });
     expect(codeOf(() => requireSafeJail(jail.root, 3))).toBe("unsafe-jail");
     expect(messageOf(() => requireSafeJail(jail.root, 3))).toContain(`fix it with: chmod g-w ${at("/etc")}`);
@@ -224,8 +225,8 @@ test("accounts are looked up only for a directory that is refused; without an an
     expect([findings().length, asked]).toEqual([2, 0]);
     directory("/etc", 0o755, USER);
     const [, own] = findings();
-    expect([own?.remedy, asked]).toEqual([
-      `give the account another home, and then type: chown -h root ${at("/etc")}`,
+    expect([own?.advice, asked]).toEqual([
+      inWords(`give the account another home, and then type: chown -h root ${at("/etc")}`),
       1,
     ]);
     directory("/etc");
@@ -233,7 +234,7 @@ test("accounts are looked up only for a directory that is refused; without an an
     const [first] = findings();
     expect(asked).toBe(2);
     expect(first?.message).toContain("; it may be in the home of its owner (");
-    expect(first?.remedy).toContain("jailkit adopt --moved ");
+    expect(adviceText(first?.advice ?? "")).toContain("jailkit adopt --moved ");
     // For a login, nslcd(8) knows no such account while its server is down; here that is no answer.
     errno = C.ENOENT;
     expect(findings()[0]?.message).toContain("; it may be in the home of its owner (");
@@ -248,10 +249,10 @@ test("a directory above a program: root takes none that may be a home", () => {
   writeFileSync(at("/usr/bin/a"), "");
   const remedies = (path: string) => {
     using root = openJailRoot(jail.path);
-    return programFindings(root, path).map(({ remedy }) => remedy);
+    return programFindings(root, path).map(({ advice }): unknown => advice);
   };
   expect(remedies("/usr/bin/a")).toEqual([]);
-  expect(remedies("/home/u/a")).toEqual(["keep the program where root alone can change it"]);
+  expect(remedies("/home/u/a")).toEqual([inWords("keep the program where root alone can change it")]);
   chownSync(at("/usr"), USER, 0);
   expect(remedies("/usr/bin/a")).toEqual([`chown -h root ${at("/usr")}`]);
   chownSync(jail.path, USER, 0);
@@ -314,13 +315,13 @@ describe("directories in which others could exchange a name", () => {
       path: at("/tmp"),
       rule: "other-writable",
       message: `${at("/tmp")} is writable by everyone (mode 1777), and others could create ${at("/tmp/it's")} first`,
-      remedy: `mkdir -m 0755 '${at("/tmp/it'\\''s")}'`,
+      advice: `mkdir -m 0755 '${at("/tmp/it'\\''s")}'`,
     });
-    Bun.spawnSync(["sh", "-c", found?.remedy ?? "false"]);
+    Bun.spawnSync(["sh", "-c", typed(found?.advice ?? "") || "false"]);
     expect(rules("/tmp/it's/b")).toEqual([]);
     rmdirSync(at("/tmp/it's"));
     symlinkSync("/etc", at("/tmp/it's"));
-    expect(Bun.spawnSync(["sh", "-c", found?.remedy ?? "true"]).exitCode).toBe(1);
+    expect(Bun.spawnSync(["sh", "-c", typed(found?.advice ?? "") || "true"]).exitCode).toBe(1);
   });
 
   test("the jail itself, the directories above it, and the target of a symbolic link", () => {
@@ -351,7 +352,7 @@ describe("remedies, as a shell understands them", () => {
     expect(broken().length).toBeGreaterThan(4);
     for (let round = 0; round < 3; round++) {
       const root = openJailRoot(jail.path);
-      const remedies = jailFindings(root).map(({ remedy }) => remedy);
+      const remedies = jailFindings(root).map(({ advice }) => adviceText(advice));
       closeJailRoot(root);
       for (const remedy of new Set(remedies)) type(remedy);
     }
@@ -364,7 +365,7 @@ describe("remedies, as a shell understands them", () => {
     mkdirSync(`${real}/jk_lsh.d`, { recursive: true });
     writeFileSync(`${real}/jk_lsh.d/x.ini`, "[x]\n");
     symlinkSync("real", path);
-    type(configDirectoryFindings(path)[0]?.remedy ?? "false");
+    type(typed(configDirectoryFindings(path)[0]?.advice ?? "") || "false");
     expect(configDirectoryFindings(path)).toEqual([]);
     expect(readFileSync(`${path}/jk_lsh.d/x.ini`, "latin1")).toBe("[x]\n");
     expect(readFileSync(`${real}/jk_lsh.d/x.ini`, "latin1")).toBe("[x]\n");
@@ -383,7 +384,7 @@ test("configDirectoryFindings", () => {
   expect(rules(0o775)).toEqual(["(group-writable)"]);
   expect(rules(0o757)).toEqual(["other-writable"]);
   expect(rules(0o775, USER, USER)).toEqual(["owner", "group", "group-writable"]);
-  expect(configDirectoryFindings(path)[0]?.remedy).toBe(`chown -h root '${path.replace("'", "'\\''")}'`);
+  expect(configDirectoryFindings(path)[0]?.advice).toBe(`chown -h root '${path.replace("'", "'\\''")}'`);
   symlinkSync(path, `${jail.base}/link`);
   expect(configDirectoryFindings(`${jail.base}/link`).map(({ rule }) => rule)).toEqual(["link"]);
   expect(configDirectoryFindings(`${jail.base}/none`).map(({ rule }) => rule)).toEqual(["missing"]);

@@ -88,7 +88,7 @@ describe("a program is known by its file", () => {
     expect(refusalOf(recognise("/usr/bin/git-config", links), ["upload-pack"], links)).toBeDefined();
     // what is called rsync, and is a shell
     expect(programWarnings("/usr/bin/rsync", links, false)).toEqual([
-      { message: expect.stringContaining("('bash') is a shell"), remedy: expect.any(String) },
+      { message: expect.stringContaining("('bash') is a shell"), advice: expect.any(String) },
     ]);
   });
 
@@ -357,7 +357,7 @@ describe("a server that starts another program before it serves", () => {
 test("the first line of a program is escaped", () => {
   const start: OwnStart = { kind: "script", interpreter: "/x\x1b/env", lookedUp: "py\x1b]0;x\x07" };
   const warning = ownStartWarning("/usr/bin/borg", recognise("/usr/bin/borg", bare), start);
-  expect(`${warning?.message} ${warning?.remedy}`).toMatch(/^[\x20-\x7e]*$/);
+  expect(`${warning?.message} ${warning?.advice}`).toMatch(/^[\x20-\x7e]*$/);
 });
 
 describe("hooks that do not run", () => {

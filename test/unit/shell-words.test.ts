@@ -19,6 +19,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { notInJailFinding, userFindings } from "../../src/check/host.ts";
 import { displayAgain } from "../../src/cli/display.ts";
+import { adviceText, inWords, typed as typedOf } from "../../src/cli/remedy.ts";
 import { appendCommand, shellWord } from "../../src/cli/shell-word.ts";
 import type { LoginFacts } from "../../src/enter/facts.ts";
 import { HOST_CHECKS } from "../../src/enter/login/host-checks.ts";
@@ -140,13 +141,14 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
     };
     const kind = module === "pam_faillock.so" ? "auth" : "account";
     const rule = { control: "required", module, arguments: [...words], dispensable: false };
-    return judgeModule(kind, rule, subject)?.remedy ?? "";
+    const answer = judgeModule(kind, rule, subject);
+    return typedOf(answer?.advice ?? "") || (answer?.message ?? "");
   };
   const host = (check: string, facts: Partial<LoginFacts>): string => {
     const judge = HOST_CHECKS.find((one) => one.name === check)?.judge;
     const own = { account: () => account, isLocal: () => true, uid: 7, gid: 8 };
     const all = { ...own, configFile: "/a b/c.ini", ...facts };
-    return judge?.(all as LoginFacts).remedy ?? "";
+    return typedOf(judge?.(all as LoginFacts).advice ?? "");
   };
   const settings = parseSshdSettings("passwordauthentication yes\nusepam no\nallowgroups friends\n");
   const thrown = (action: () => unknown): string => {
@@ -180,9 +182,14 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
     ],
     [recopyRemedy(j, "/b b"), ["jk_cp", "-f", "-j", j, "/b b"]],
     [passRemedy("/d d"), ["chmod", "a+x", "/d d"]],
-    [passwordAuthentication(settings, account, shadow({})).remedies.join(), ["passwd", ...rest]],
     [
-      passwordAuthentication(settings, account, shadow({ password: "!$6$x" })).remedies.join(),
+      passwordAuthentication(settings, account, shadow({})).advice.map(adviceText).join(),
+      ["passwd", ...rest],
+    ],
+    [
+      passwordAuthentication(settings, account, shadow({ password: "!$6$x" }))
+        .advice.map(adviceText)
+        .join(),
       ["passwd", "-u", ...rest],
     ],
     [pam("pam_unix.so", [], { shadow: shadow({ expire: 1 }) }), ["chage", "-E", "-1", ...rest]],
@@ -191,24 +198,15 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
       ["chage", "-I", "-1", ...rest],
       ["passwd", ...rest],
     ],
-    [
-      pam("pam_unix.so", [], { shadow: shadow({ lastChange: 0 }) }).split("by a key: ")[1] ?? "",
-      ["chage", "-d", "200", ...rest],
-    ],
-    [
-      pam("pam_nologin.so", ["file=/no no"], { read: () => "" }).split("again: ")[1] ?? "",
-      ["mv", "-nT", "/no no", "/no no.old"],
-    ],
+    [pam("pam_unix.so", [], { shadow: shadow({ lastChange: 0 }) }), ["passwd", ...rest]],
+    [pam("pam_nologin.so", ["file=/no no"], { read: () => "" }), ["mv", "-nT", "/no no", "/no no.old"]],
     [pam("pam_faillock.so", [], { read: () => "x" }), ["faillock", "--user", name, "--reset"]],
     [
-      userRule(settings, { name, groups: [] }, undefined)?.remedy.split("type: ")[1] ?? "",
+      adviceText(userRule(settings, { name, groups: [] }, undefined)?.advice ?? "").split("type: ")[1] ?? "",
       ["groupadd", "-f", "-r", "jailed"],
       ["gpasswd", "-a", ...rest, "jailed"],
     ],
-    [
-      keyWarnings(settings, name, "x", true)[0]?.remedy.split("no password: ")[1] ?? "",
-      ["usermod", "-p", "*", ...rest],
-    ],
+    [adviceText(keyWarnings(settings, name, "x", true)[0]?.advice ?? ""), ["usermod", "-p", "*", ...rest]],
     [host("separator", { split: () => undefined }), ["jk_jailuser", "-m", "-j", "JAIL", ...rest]],
     [
       host("home-set", { account: () => ({ ...account, home: "" }) }),
@@ -227,7 +225,7 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
     [userFindings(user)[1]?.remedy ?? "", ["usermod", "-s", "/usr/sbin/jk_chrootsh", ...rest]],
     [notInJailFinding(user, j).remedy ?? "", sideOnly],
     [
-      configDirectoryFindings("/no such directory")[0]?.remedy ?? "",
+      adviceText(configDirectoryFindings("/no such directory")[0]?.advice ?? ""),
       ["install", "-d", "-o", "root", "-g", "root", "-m", "0755", "/no such directory"],
     ],
     ...(name.includes("\n")
@@ -267,7 +265,7 @@ test("the path to a program of a jail, from the top, without files that could be
     const root = openJailRoot(jail);
     const found = programFindings(root, "/usr/bin/a shell");
     closeJailRoot(root);
-    return found.flatMap(({ remedy }) => typed(remedy));
+    return found.flatMap(({ advice }) => typed(adviceText(advice)));
   };
   expect(remedies(0o757)).toEqual(["chmod", "o-w", `${jail}/usr/bin`, ""]);
   expect(remedies(0o755)).toEqual(["g-w", "u-s", "g-s"].flatMap((change) => ["chmod", change, path, ""]));
@@ -279,13 +277,13 @@ test("a program of jailkit gets its privilege by its own path, and no other file
   chmodSync(directory, 0o755);
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const program = `${directory}/jk_chrootsh`;
-  const remedy = (path = program) => installedPrivilege(path).remedy;
-  expect(remedy()).toBe("install jailkit again");
+  const remedy = (path = program): unknown => installedPrivilege(path).advice;
+  expect(remedy()).toEqual(inWords("install jailkit again"));
   mkdirSync(program);
-  expect(remedy()).toBe(`move ${program} away, and install jailkit again`);
+  expect(remedy()).toEqual(inWords(`move ${program} away, and install jailkit again`));
   rmSync(program, { recursive: true });
   writeFileSync(program, "#!/bin/sh\n", { mode: 0o755 });
-  expect(remedy()).toBe(`move ${program} away, and install jailkit again`);
+  expect(remedy()).toEqual(inWords(`move ${program} away, and install jailkit again`));
   const header = Buffer.alloc(64);
   header.write("\x7fELF\x02\x01", "latin1");
   header.writeUInt16LE(3, 16);
@@ -296,14 +294,14 @@ test("a program of jailkit gets its privilege by its own path, and no other file
       ["chmod", "0755", program],
       ["setcap", "cap_sys_chroot+ep", program],
     ];
-    expect(typed(remedy())).toEqual(commands.flatMap((words) => [...words, ""]));
+    expect(typed(`${remedy()}`)).toEqual(commands.flatMap((words) => [...words, ""]));
   }
   symlinkSync("jk_chrootsh", `${directory}/link`);
   expect(remedy(`${directory}/link`)).toBe(remedy());
   // A user may lead the link elsewhere before root types the command.
   lchownSync(`${directory}/link`, 4990, 4990);
-  expect(remedy(`${directory}/link`)).toBe(
-    `first let root alone write the directories above ${directory}/link`,
+  expect(remedy(`${directory}/link`)).toEqual(
+    inWords(`first let root alone write the directories above ${directory}/link`),
   );
 });
 
@@ -312,12 +310,8 @@ test("a file that others could have written gets no privilege before it is insta
   const program = `${directory}/jk_chrootsh`;
   writeFileSync(program, "");
   chmodSync(program, 0o775);
-  const { held, remedy } = installedPrivilege(program);
+  const { held, advice } = installedPrivilege(program);
   rmSync(directory, { recursive: true });
-  expect([held, remedy]).toEqual([
-    false,
-    expect.stringMatching(
-      /^install \/dev\/shm\/\S+ again, because users other than root could write it; then: /,
-    ),
-  ]);
+  const words = /^install \/dev\/shm\/\S+ again, because users other than root could write it; then: /;
+  expect([held, advice]).toEqual([false, { words: expect.stringMatching(words) }]);
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { utf8 } from "../../ffi/bytes.ts";
 import { display } from "../../src/cli/display.ts";
 import { JailkitError } from "../../src/cli/error.ts";
+import type { Remedy } from "../../src/cli/remedy.ts";
 import { shellWord } from "../../src/cli/shell-word.ts";
 import { shortened, widest } from "../../src/cli/table.ts";
 import { RecordError } from "../../src/jail/record/record-file.ts";
@@ -34,7 +35,7 @@ const user = (name: string, jail: string | undefined) => ({
 
 const machine = (given: Partial<MachineFacts> = {}): MachineFacts => ({
   ...{ jailkit: "3.0.0", kernel: "6.12.8", landlock: 6, filters: true, openssh: "OpenSSH_10.0p2" },
-  logins: [{ program: "/usr/sbin/jk_chrootsh", held: true, reason: "has cap_sys_chroot+ep", remedy: "" }],
+  logins: [{ program: "/usr/sbin/jk_chrootsh", held: true, reason: "has cap_sys_chroot+ep", advice: "" }],
   list: { jails: [], damaged: [] },
   ...{ left: [], users: [], written: new Map(), wantedSockets: [], sockets: undefined },
   ...{
@@ -78,7 +79,7 @@ function crowded(path = (name: string) => `/srv/customers/${"long/".repeat(20)}$
     Array.from({ length: 125 }, (_, index) => {
       const own = path(`${condition}${index}`);
       const users = [user(`u${index}`, own)];
-      const remedy = condition === "ready" ? undefined : `jk_update -j ${shellWord(own)}`;
+      const remedy: Remedy | undefined = condition === "ready" ? undefined : `jk_update -j ${shellWord(own)}`;
       return jailOf(own, { condition, users, remedy, reason: display(own), live: ["/usr"], lacking: 1 });
     }),
   );
@@ -91,7 +92,7 @@ function crowded(path = (name: string) => `/srv/customers/${"long/".repeat(20)}$
     logins: [1, 2, 3].map((number) => ({
       program: `/opt/${number}/jk_chrootsh`,
       ...{ held: false, reason: `${path(`${number}`)} is not executable` },
-      remedy:
+      advice:
         "chown root:root /opt/jk_chrootsh && chmod 0755 /opt/jk_chrootsh && setcap cap_sys_chroot+ep /opt/jk_chrootsh",
     })),
     declarations: 1000,
@@ -135,7 +136,7 @@ describe("findings", () => {
   });
 
   test("a jail with programs and no record is one, and one command is for several", () => {
-    const lost = (path: string, remedy = `jailkit adopt ${path}`) =>
+    const lost = (path: string, remedy: Remedy = `jailkit adopt ${path}`) =>
       jailOf(path, { condition: "unrecorded", remedy });
     const of = (...jails: JailFacts[]) => found(machine({ list: { jails, damaged: [] } }));
     const copy = lost("/srv/c", "jk_init --live -j /srv/c");
@@ -151,7 +152,7 @@ describe("findings", () => {
   });
 
   test("where what is meant decides, the command shows the ways", () => {
-    const [remedy, users] = ["jk_init -j /srv/a x", [user("anna", "/srv/a")]];
+    const [remedy, users] = ["jk_init -j /srv/a x" as const, [user("anna", "/srv/a")]];
     const of = (condition: JailFacts["condition"]) =>
       found(machine({ list: { jails: [jailOf("/srv/a", { condition, users, remedy })], damaged: [] } }));
     for (const condition of ["missing", "emptied", "unreadable"] as const)
@@ -218,7 +219,7 @@ describe("findings", () => {
 
   test("a jk_chrootsh without its privilege, and an account without a jail", () => {
     const logins = [
-      { program: "/usr/sbin/jk_chrootsh", held: false, reason: "has neither", remedy: "setcap x" },
+      { program: "/usr/sbin/jk_chrootsh", held: false, reason: "has neither", advice: "setcap x" as const },
     ];
     expect(found(machine({ logins, users: [user("-x", undefined), user("anna", "/srv/a")] }))).toEqual([
       ["login", "/usr/sbin/jk_chrootsh", "setcap x"],
@@ -319,8 +320,8 @@ describe("the page", () => {
   });
 
   test("a command that is too long goes below, and is broken between its parts alone", () => {
-    const remedy = `chown root ${"/x".repeat(20)} && chmod go-w ${"/x".repeat(20)}`;
-    const of = (command: string) =>
+    const remedy: Remedy = `chown root ${"/x".repeat(20)} && chmod go-w ${"/x".repeat(20)}`;
+    const of = (command: Remedy) =>
       page(
         machine({
           list: { jails: [jailOf("/srv/a", { condition: "unsafe", remedy: command })], damaged: [] },

@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import * as C from "../../ffi/constants.ts";
 import { libc } from "../../ffi/libc.ts";
+import { adviceText, inWords } from "../../src/cli/remedy.ts";
 import { passwdByUid } from "../../src/system/accounts.ts";
 import { asUser } from "../../src/system/as-user.ts";
 import { strictFinding } from "../../src/system/sshd/strict-modes.ts";
@@ -166,7 +167,7 @@ describe("the printed commands fix the fault", () => {
     plant();
     const seen: string[] = [];
     for (let finding = found(); finding !== undefined && seen.length < 5; finding = found()) {
-      const { remedy } = finding;
+      const remedy = adviceText(finding.advice);
       expect(remedy).toBe(expected[seen.length]?.() ?? "no more");
       seen.push(remedy);
       type(remedy.replace(BEFORE, "").replace(/; read .*; then: /, " && "));
@@ -191,9 +192,11 @@ describe("nothing runs outside of the jail with the uid of a user who is jailed"
 
   test("a program of the jail does it", () => {
     for (const program of ["chmod", "mv"]) make(`${base}/jail/usr/bin/${program}`, 0, 0o755);
-    expect(found()?.remedy).toEndWith(`; then: ${launch()}chmod -- go-w /home/u/.ssh/authorized_keys`);
+    expect(adviceText(found()?.advice ?? "")).toEndWith(
+      `; then: ${launch()}chmod -- go-w /home/u/.ssh/authorized_keys`,
+    );
     own(KEYS, STRANGER)();
-    expect(found()?.remedy).toEndWith(
+    expect(adviceText(found()?.advice ?? "")).toEndWith(
       `, after: ${launch()}mv -- -nT /home/u/.ssh/authorized_keys /home/u/.ssh/authorized_keys.old`,
     );
   });
@@ -202,13 +205,13 @@ describe("nothing runs outside of the jail with the uid of a user who is jailed"
     for (const before of ["/.", "//."]) {
       account = { name, uid, home: before + home };
       file = `${account.home}/.ssh/authorized_keys`;
-      expect(found()?.remedy).toContain(`; then: ${byUser("chmod go-w ")}`);
+      expect(adviceText(found()?.advice ?? "")).toContain(`; then: ${byUser("chmod go-w ")}`);
     }
   });
 
   test("one that is missing in it goes there", () => {
     const copy = `jk_cp -j ${quoted(`${base}/jail`)} /usr/bin/chmod`;
-    expect(found()?.remedy).toEndWith(
+    expect(adviceText(found()?.advice ?? "")).toEndWith(
       `; then: ${copy} && ${launch()}chmod -- go-w /home/u/.ssh/authorized_keys`,
     );
   });
@@ -227,7 +230,7 @@ test("a file elsewhere is checked from the root directory on, and no change of s
   file = `${base}/keys`;
   make(file, 0, 0o644);
   const remedy = "let AuthorizedKeysFile name a file that is not below /dev/shm";
-  expect(found()).toMatchObject({ message: "/dev/shm can be written by others", remedy });
+  expect(found()).toMatchObject({ message: "/dev/shm can be written by others", advice: inWords(remedy) });
 });
 
 test("a file that the user exchanges meanwhile is not changed", () => {
@@ -241,7 +244,7 @@ test("a file that the user exchanges meanwhile is not changed", () => {
   ];
   for (const plant of plants) {
     plant();
-    const remedy = found()?.remedy.replace(BEFORE, "") ?? "";
+    const remedy = adviceText(found()?.advice ?? "").replace(BEFORE, "");
     renameSync(SSH(), `${home}/away`);
     symlinkSync(`${base}/roots`, SSH());
     // Root types nothing here that is about anything else.
@@ -270,7 +273,7 @@ test("a directory with a newline in its name adds no line to a remedy", () => {
     make(`${shared}/a\ntouch b/`, uid, 0o1777);
     make(`${shared}/a\ntouch b/keys`, uid, 0o644);
     symlinkSync("a\ntouch b/keys", `${shared}/u`);
-    const remedy = strictFinding(`${shared}/u`, account)?.remedy;
+    const remedy = adviceText(strictFinding(`${shared}/u`, account)?.advice ?? "");
     expect(remedy).toBe(`let AuthorizedKeysFile name a file that is not below ${shared}/a\\ntouch b`);
   } finally {
     rmSync(shared, { recursive: true });
@@ -291,15 +294,17 @@ describe("without an answer of a name service, no directory is taken from who ma
       chmodSync(place, 0o755);
       make(`${place}/keys/`, STRANGER, 0o755);
       make(`${place}/keys/u`, uid, 0o644);
-      const elsewhere = () => strictFinding(`${place}/keys/u`, account)?.remedy;
+      const elsewhere = () => adviceText(strictFinding(`${place}/keys/u`, account)?.advice ?? "");
       lchownSync(home, STRANGER, uid);
       const give = [`chown -h root ${place}/keys`, `chown -h +${uid} ${quoted(home)}`];
-      expect([elsewhere(), found()?.remedy]).toEqual(give);
+      expect([elsewhere(), adviceText(found()?.advice ?? "")]).toEqual(give);
       libc.getpwuid_r = (() => errno) as typeof getpwuid_r;
       expect(elsewhere()).toStartWith(
         `let AuthorizedKeysFile name a file that is not below ${place}/keys: it may be in the home of its owner (`,
       );
-      expect(found()?.remedy).toStartWith(`give ${name} another home than ${account.home}: it may be `);
+      expect(adviceText(found()?.advice ?? "")).toStartWith(
+        `give ${name} another home than ${account.home}: it may be `,
+      );
     } finally {
       rmSync(place, { recursive: true });
     }

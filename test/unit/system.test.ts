@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { libc } from "../../ffi/libc.ts";
 import { groupIds, isOnlyGroup, isOnlyUser, userIds } from "../../ffi/process.ts";
+import { adviceText } from "../../src/cli/remedy.ts";
 import {
   groupByGid,
   groupByName,
@@ -168,7 +169,9 @@ describe("sshd's settings", () => {
 
   test("one block is enough for all members of the group that is for it", () => {
     const remedies = (...groups: string[]) =>
-      sshdWarnings(parseSshdSettings("permittunnel yes\n"), "u", { groups }).map(({ remedy }) => remedy);
+      sshdWarnings(parseSshdSettings("permittunnel yes\n"), "u", { groups }).map(({ advice }) =>
+        adviceText(advice),
+      );
     const inBlock = (match: string) => `set 'PermitTunnel no' in a block '${match}' of /etc/ssh/sshd_config`;
     expect(remedies("users")).toEqual([inBlock("Match User u")]);
     expect(remedies("users", "jailed")).toEqual([inBlock("Match Group jailed")]);

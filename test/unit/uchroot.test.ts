@@ -92,7 +92,7 @@ function facts(...changes: Partial<UchrootFacts>[]): UchrootFacts {
     configDirectory: "/etc/jailkit",
     askedJail: "/srv/j",
     askedProgram: "/bin/id",
-    privilege: () => ({ held: true, reason: "held", remedy: "" }),
+    privilege: () => ({ held: true, reason: "held", advice: "" }),
     account: () => account,
     group: () => group,
     groups: () => [1000],
@@ -117,11 +117,11 @@ test("a valid call passes every check", () => {
   expect([...runChecks(facts(), all)].filter(({ outcome }) => outcome !== "passed")).toEqual([]);
 });
 
-const unsafe = { path: "/p", message: "path /p is bad", remedy: "chmod /p" };
+const unsafe = { path: "/p", message: "path /p is bad", advice: "chmod /p" } as const;
 const other = { ...account, name: "v" };
 const faults: [name: string, exitStatus: number, change: Partial<UchrootFacts>][] = [
   ["program-name", 1, { programName: "/bin/foo" }],
-  ["privilege", 11, { privilege: () => ({ held: false, reason: "lost", remedy: "setcap" }) }],
+  ["privilege", 11, { privilege: () => ({ held: false, reason: "lost", advice: "setcap x" }) }],
   ["not-root", 12, { uid: 0 }],
   ["account", 13, { account: () => undefined }],
   ["group", 13, { group: () => undefined }],
@@ -150,7 +150,7 @@ describe("each check", () => {
   test.each(faults)("%s fails with %i, has a remedy, and shows no path", (name, exitStatus, change) => {
     const result = firstOf(facts(change));
     expect(result).toMatchObject({ name, exitStatus, outcome: "failed" });
-    expect(result?.remedy).not.toBe("");
+    expect(result?.advice).not.toBe("");
     expect(result?.shown).not.toContain("/");
   });
 

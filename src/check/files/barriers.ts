@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { remedyOf } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { insideJail } from "../../jail/record/around.ts";
 import type { CheckFinding, Rule } from "../rules.ts";
@@ -13,10 +14,10 @@ export function barrierFindings(
   path: ByteString,
   barrier: Barrier,
 ): CheckFinding[] {
-  const found = (rule: Rule, what: string, remedy?: string): CheckFinding[] => {
+  const found = (rule: Rule, what: string, remedy?: Remedy): CheckFinding[] => {
     return [{ rule, path, jailPath, message: `${display(path)} ${what}`, remedy }];
   };
-  const umount = `umount ${shellWord(path)}`;
+  const umount: Remedy = `umount ${shellWord(path)}`;
   switch (barrier.kind) {
     case "host": {
       const what = `is the host's ${display(barrier.what)}: its contents were not checked`;
@@ -46,7 +47,7 @@ export function barrierFindings(
     case "mounted": {
       const what = `is on the host's ${display(barrier.what)}, mounted in the jail`;
       if (barrier.limited) return found("host-mount", `${what}: its contents were not checked`, umount);
-      const limit = `mount -o remount,bind,ro,nosuid,nodev ${shellWord(path)}`;
+      const limit: Remedy = `mount -o remount,bind,ro,nosuid,nodev ${shellWord(path)}`;
       return found("live-mount", `${what}, and is not read-only, nosuid and nodev`, limit);
     }
     case "user": {

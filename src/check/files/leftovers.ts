@@ -1,6 +1,7 @@
 import { sameFile } from "../../../ffi/files.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
@@ -38,7 +39,7 @@ export class Leftovers {
       const path = hostPath(root, jailPath);
       const message = `${display(path)} was left by a tool of jailkit that was interrupted`;
       // It may hold the only copy of something, so the administrator decides.
-      const remedy = `mv -nT ${shellWord(path)} ${shellWord(`/root/${baseName(jailPath)}`)}`;
+      const remedy: Remedy = `mv -nT ${shellWord(path)} ${shellWord(`/root/${baseName(jailPath)}`)}`;
       return [{ rule: "leftover", path, jailPath, message, remedy }];
     });
   }

@@ -1,5 +1,6 @@
 import * as C from "../../../ffi/constants.ts";
 import { display } from "../../cli/display.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { isDirectory, isLink, isRegular } from "../../jail/fs/walk.ts";
 import { modeBesideAcl, type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
@@ -111,12 +112,12 @@ function aclFindings(item: Item): CheckFinding[] {
   if (reported.length > 0) {
     const message = `${display(path)} has an ACL that names others (${showEntries(reported)})!`;
     const repair = space !== "user" && isRegular(stat) ? ({ kind: "own-copy" } as const) : undefined;
-    const remedy = `${removalCommand(reported)} ${shellWord(path)}`;
+    const remedy: Remedy = `${removalCommand(reported)} ${shellWord(path)}`;
     findings.push({ ...findingAbout(item, "acl-entry", message, repair), remedy });
   }
   if (inherited.length > 0 && space !== "user") {
     const message = `${display(path)} has a default ACL that names others (${showEntries(inherited)})!`;
-    const remedy = `${removalCommand(inherited, true)} ${shellWord(path)}`;
+    const remedy: Remedy = `${removalCommand(inherited, true)} ${shellWord(path)}`;
     findings.push({ ...findingAbout(item, "acl-inherited", message), remedy });
   }
   // Last: for a home, name services are asked.

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { withJailFile } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
@@ -32,7 +33,7 @@ function findingOf(root: JailRoot, path: ByteString, content: ManifestContent | 
   const what =
     version === "jailkit-2" ? "the jk_lsh of jailkit 2" : "a copy of jailkit that nobody requested";
   const message = `${display(place)} is ${what}, and runs instead of the limited shell in jk_chrootsh`;
-  const remedy = `jk_update -j ${shellWord(root.path)}`;
+  const remedy: Remedy = `jk_update -j ${shellWord(root.path)}`;
   return [{ rule: "own-shell", path: place, jailPath: path, message, remedy }];
 }
 

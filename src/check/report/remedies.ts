@@ -4,6 +4,7 @@ import { attempt } from "../../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
+import { type Advice, allOf, type Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { findEntry, type IniSection } from "../../config/model.ts";
@@ -13,11 +14,11 @@ import { isLoose } from "../../jail/fs/strict.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { asUser } from "../../system/as-user.ts";
-import { copyAnew, onlyRootExchanges } from "../../system/exchange.ts";
+import { adviceOf, copyAnew, onlyRootExchanges } from "../../system/exchange.ts";
 import { giveCommand } from "../../system/give.ts";
 import { isOfKernel } from "../files/counterpart.ts";
 import { isGenerated } from "../files/drift.ts";
-import type { CheckFinding, Rule } from "../rules.ts";
+import { advised, type CheckFinding, type Rule } from "../rules.ts";
 
 interface RemedyContext {
   /** The jail's path on the host. */
@@ -38,30 +39,31 @@ interface Case extends RemedyContext {
   readonly stat: Stat | undefined;
 }
 
-const fix = ({ jail }: Case) => `jk_check --fix ${shellWord(jail)}`;
-const update = ({ jail }: Case) => `jk_update -j ${shellWord(jail)}`;
-const copyPath = (jail: ByteString, path: ByteString) => `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
+const fix = ({ jail }: Case): Remedy => `jk_check --fix ${shellWord(jail)}`;
+const update = ({ jail }: Case): Remedy => `jk_update -j ${shellWord(jail)}`;
+const copyPath = (jail: ByteString, path: ByteString): Remedy =>
+  `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
 
 /** Two commands, if the first is possible. */
-const and = (first: ByteString | undefined, second: ByteString) => first && `${first} && ${second}`;
+const and = (first: Remedy | undefined, second: Remedy) => first && allOf([first, second]);
 
 /** A command that uses a file name, if only root can replace the file before the command is typed. */
-const byName = ({ finding }: Case, command: ByteString): ByteString | undefined =>
+const byName = ({ finding }: Case, command: Remedy): Remedy | undefined =>
   onlyRootExchanges(finding.path) ? command : undefined;
 
 /** The command, without its path; with the rights of the file's owner if a user might replace the file meanwhile. */
-function safely(one: Case, command: ByteString): ByteString | undefined {
+function safely(one: Case, command: `chmod ${string}` | `setfacl ${string}`): Advice | undefined {
   const { finding, stat, nameOf, jail } = one;
   const asRoot = byName(one, `${command} ${shellWord(finding.path)}`);
   if (asRoot !== undefined || stat === undefined || stat.uid === 0) return asRoot;
   const name = nameOf(stat.uid);
-  return name === undefined ? undefined : asUser({ name, jail }, command, finding.path).advice;
+  return name === undefined ? undefined : adviceOf(asUser({ name, jail }, command, finding.path));
 }
 
 const chmod = (change: string) => (one: Case) => safely(one, `chmod ${change}`);
 
 /** Moves a file, so that nothing is lost. Undefined if a user could replace it by a file of root's. */
-function moved(one: Case, wanted: ByteString): ByteString | undefined {
+function moved(one: Case, wanted: ByteString): Remedy | undefined {
   const { path } = one.finding;
   return byName(one, `mv -nT ${shellWord(path)} ${shellWord(one.freePath(wanted, path))}`);
 }
@@ -75,7 +77,7 @@ const takeOut = (one: Case) => aside(one) ?? ignore("ignorepatheverywhere")(one)
  * Copies the file again if the host has it, else adds it to jk_check.ini. A file that not everybody may read on the host is
  * copied only if it was requested.
  */
-function copyOrIgnore(one: Case): ByteString | undefined {
+function copyOrIgnore(one: Case): Remedy | undefined {
   const { finding, jail, content, stat } = one;
   const { jailPath = "/" } = finding;
   const entry = content?.entries.get(jailPath);
@@ -94,7 +96,7 @@ function copyOrIgnore(one: Case): ByteString | undefined {
  * file `x, /srv/jail` to exclude the whole jail.
  */
 function ignore(key: string) {
-  return ({ finding, jail, section }: Case): ByteString | undefined => {
+  return ({ finding, jail, section }: Case): Remedy | undefined => {
     const { path } = finding;
     const before = findEntry(section, key)?.value.split("\n").join(" ");
     const name = section?.name ?? jail;
@@ -116,7 +118,7 @@ function readsAs(text: ByteString, key: ByteString, items: readonly ByteString[]
   return Bun.deepEquals(splitList(findEntry(only, key)?.value ?? ""), items);
 }
 
-function socket(one: Case): ByteString | undefined {
+function socket(one: Case): Remedy | undefined {
   const { finding, jail } = one;
   if (finding.jailPath !== "/dev/log") return takeOut(one);
   const lines = `[${jail}/dev/log]\nbase = 512\npeak = 2048\ninterval = 10`;
@@ -127,7 +129,7 @@ function socket(one: Case): ByteString | undefined {
 const unknownOwner = ({ finding, stat }: Case) => stat && giveCommand(finding.path, stat.uid);
 
 /** The file is copied again or moved away, since its owner may have changed it; a directory gets another owner. */
-function foreignOwner(one: Case): ByteString | undefined {
+function foreignOwner(one: Case): Remedy | undefined {
   const { finding, jail, stat } = one;
   if (stat === undefined) return undefined;
   const { path, jailPath = "/" } = finding;
@@ -143,7 +145,7 @@ function foreignOwner(one: Case): ByteString | undefined {
 const deviceDiffers = (one: Case) => and(aside(one), copyPath(one.jail, one.finding.jailPath ?? "/"));
 
 /** Moves /proc or /sys away as a whole: by its name, nothing below it is opened. What was copied there comes back. */
-function kernelFiles(one: Case): ByteString | undefined {
+function kernelFiles(one: Case): Remedy | undefined {
   const { path, jailPath = "/" } = one.finding;
   const empty = and(aside(one), `mkdir -m 0555 ${shellWord(path)}`);
   const recorded = [...(one.content?.entries.keys() ?? [])].some((each) => each.startsWith(`${jailPath}/`));
@@ -155,7 +157,7 @@ function kernelFiles(one: Case): ByteString | undefined {
  * other's files. In all others, only the owner may write.
  */
 function closeOrShare(change: string) {
-  return (one: Case): ByteString | undefined => {
+  return (one: Case): Advice | undefined => {
     const shared = isLoose(one.finding.jailPath ?? "/") && one.stat?.uid === 0;
     return chmod(shared ? "+t" : change)(one);
   };
@@ -165,7 +167,7 @@ function closeOrShare(change: string) {
  * Removes write permission from a directory of root. A directory of a user, or one such as /tmp, is removed from the
  * configuration of the linker.
  */
-function libraryDirectory({ finding, jail }: Case): ByteString {
+function libraryDirectory({ finding, jail }: Case): Remedy {
   const causes = (finding.causes ?? []).map((path) => ({ path, stat: statIfPresent(AT_FDCWD, path) }));
   const roots = causes.every(({ stat }) => stat?.uid === 0 && (stat.mode & S_ISVTX) === 0);
   const open = operands(...causes.map(({ path }) => path));
@@ -177,7 +179,7 @@ function libraryDirectory({ finding, jail }: Case): ByteString {
 }
 
 /** Remedies for findings that have none of their own, and that `--fix` does not repair. */
-const REMEDIES: Readonly<Partial<Record<Rule, (one: Case) => ByteString | undefined>>> = {
+const REMEDIES: Readonly<Partial<Record<Rule, (one: Case) => Advice | undefined>>> = {
   "writable-for-others": closeOrShare("o-w"),
   "writable-for-group": closeOrShare("g-w"),
   "file-writable-for-others": chmod("o-w"),
@@ -215,12 +217,14 @@ const lookAt = (path: ByteString, follow = false): Stat | undefined =>
 // These tools use descriptors, and check what they open.
 const CAREFUL = /^(?:jk_\w+|jailkit) /;
 
-function ownRemedy(one: Case, remedy: ByteString): ByteString | undefined {
+function ownAdvice(one: Case, remedy: Remedy): Advice | undefined {
   // That of a mount has the user's rights, where users could lead its path elsewhere.
   if (CAREFUL.test(remedy) || one.finding.rule === "user-mount") return remedy;
   const word = ` ${shellWord(one.finding.path)}`;
   const isAcl = remedy.startsWith("setfacl ") && remedy.endsWith(word);
-  return isAcl ? safely(one, remedy.slice(0, -word.length)) : byName(one, remedy);
+  return isAcl
+    ? safely(one, `setfacl ${remedy.slice("setfacl ".length, -word.length)}`)
+    : byName(one, remedy);
 }
 
 const OPEN: readonly Rule[] = ["file-writable-for-others", "file-writable-for-group", "acl-entry"];
@@ -248,13 +252,13 @@ export function freePaths(number = 1, processes = 1): RemedyContext["freePath"] 
   };
 }
 
-/** The finding with its remedy. No remedy lets root act by the name of a file that a user may replace. */
+/** The finding with its remedy, or with words. No remedy lets root act by the name of a file that a user may replace. */
 export function withRemedy(found: CheckFinding, context: RemedyContext): CheckFinding {
   const { remedy: own, ...finding } = found;
   const stat = lookAt(finding.path);
   const one = { ...context, finding, stat };
   const general = () => (finding.repair === undefined ? REMEDIES[finding.rule]?.(one) : fix(one));
-  const usual = () => (own === undefined ? general() : ownRemedy(one, own));
-  const remedy = stat !== undefined && mayBeWritten(one) ? copyAnew(finding.path, stat) : usual();
-  return remedy === undefined ? finding : { ...finding, remedy };
+  const usual = () => (own === undefined ? general() : ownAdvice(one, own));
+  const advice = stat !== undefined && mayBeWritten(one) ? copyAnew(finding.path, stat) : usual();
+  return advice === undefined ? finding : advised(finding, advice);
 }

@@ -20,7 +20,12 @@ const findingSchema = z
     path: z.string().describe("On the host. Bytes that are not UTF-8 are U+DC80 to U+DCFF."),
     message: z.string().describe("One printable line."),
     reason: z.string().optional().describe("Why it is an error, if the message is a warning of jailkit 2."),
-    remedy: z.string().optional().describe("The command or config lines that fix it."),
+    remedy: z
+      .string()
+      .optional()
+      .describe(
+        "The command or config lines that fix it; missing if the message says it, or you have to decide.",
+      ),
     otherwise: z.string().optional().describe("What else may be done, and when."),
     fixed: z.boolean().optional().describe("--fix fixed it."),
   })

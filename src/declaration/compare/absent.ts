@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { mountRemedy, unmountedReason } from "../../jail/fs/unmounted.ts";
 import { unmounted } from "../../jail/record/emptied.ts";
 import { lostRemedy } from "../../jail/record/named-jail.ts";
@@ -7,7 +8,7 @@ import type { FaultText } from "../change.ts";
 interface AbsentFault {
   readonly code: "moved" | "not-mounted";
   readonly message: string;
-  readonly remedy: string;
+  readonly remedy: Remedy;
 }
 
 /**

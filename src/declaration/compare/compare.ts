@@ -206,6 +206,7 @@ function tellFormer(changes: readonly Change[], to: Pick<Before, "undeclared" | 
 
 /** What the changes of a jail do that is not made because of the key that an error is due to. */
 const OF_KEY: Readonly<Record<string, readonly Change["what"][]>> = {
+  log_socket: ["log-socket"],
   proc: ["proc"],
   // Sections may be those of the directories.
   live: ["live", "mounts", "sections", "files"],
@@ -244,10 +245,8 @@ function compareOne(
       const wrong = wrongLists(declared, state, once, machine);
       const asked = { once: withoutLists(once, wrong), prune };
       try {
-        const lookUps = {
-          ...{ pathOf: machine.pathOf, needsOf: machine.needsOf },
-          liveOf: (live: readonly ByteString[]) => liveDirectories(live, path, before.places),
-        };
+        const liveOf = (live: readonly ByteString[]) => liveDirectories(live, path, before.places);
+        const lookUps = { pathOf: machine.pathOf, needsOf: machine.needsOf, liveOf };
         const compared = compareJail(declared, state, lookUps, asked);
         ({ changes, fault, taken } = compared);
         undeclared.push(...compared.undeclared);
@@ -256,7 +255,7 @@ function compareOne(
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
           requireExtras(declared, changes, state.exists ? [] : machine.liveDirectoriesOf(path));
-          requirePlaces(root, changes, lookUps.liveOf);
+          requirePlaces(root, changes, liveOf);
         }
       } catch (error) {
         fault = { ...{ of: "jail", name: path, jail: path }, ...untilRight(faultText(error), wrong) };

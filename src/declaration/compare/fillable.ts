@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
+import { told } from "../../cli/remedy.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { requireMountPlace } from "../../jail/record/live.ts";
@@ -94,14 +95,15 @@ export function requireFillable(
   const key = isSections ? "sections" : "files";
   const wrong = isSections ? unknown : missing;
   const items = place.section === undefined ? [] : itemsOf(place.section, key);
-  const remedy = remedyOfItems(
+  const fix = remedyOfItems(
     items.filter(({ value }) => wrong.includes(value)),
     (item) => (isSections ? meantSection(item, known ?? []) : takenOut(item)),
   );
   const code = isSections ? "no-such-section" : "no-such-path";
   // Of both keys one would not be all.
   const isAll = wrong.length === messages.length;
-  const error = new JailkitError(code, 1, messages.join("; "), undefined, isAll ? remedy : undefined);
+  const { message, remedy } = told(messages.join("; "), (isAll && fix) || "");
+  const error = new JailkitError(code, 1, message, undefined, remedy);
   // The name of a library changes with its version, for which no file is to blame.
   const ofFiles = wrong.every(isLibraryName) ? undefined : "no-such-path";
   const finding = isSections ? "unknown-section" : ofFiles;
@@ -149,6 +151,16 @@ function requireProc(jail: ByteString): void {
   if (requireProcLine(jail)) requireReplaceable(jail, FSTAB);
 }
 
+/** What the administrator has written is not changed. */
+function requireNoLogSocket(jail: ByteString): void {
+  const { isOurs, path } = logSocketSections(jail);
+  if (isOurs) requireReplaceable(jail, CONFIG_DIRECTORY + path);
+}
+
+function requireNoProc(jail: ByteString): void {
+  if (requireNoProcLine(jail)) requireReplaceable(jail, FSTAB);
+}
+
 /** Throws JailkitError if a file of this machine cannot be written for a jail. */
 function requireReplaceable(jail: ByteString, file: ByteString): void {
   const why = closedFiles(jail, [file]);
@@ -161,7 +173,7 @@ function requireSocketLength(jail: ByteString): void {
 }
 
 /**
- * Throws the JailkitError with which the log socket of a jail would not be added, or /etc/fstab not be changed. `left`: the
+ * Throws the JailkitError with which the log socket of a jail would not come or go, or /etc/fstab not be changed. `left`: the
  * live directories of a jail of before, whose lines go when it is filled.
  */
 export function requireExtras(
@@ -175,7 +187,8 @@ export function requireExtras(
   const required = (key: string, require: (jail: ByteString) => void) => dueTo({ key }, () => require(path));
   if (those("create", "log-socket").length > 0) required("log_socket", requireLogSocket);
   if (those("create", "proc").length > 0) required("proc", requireProc);
-  if (those("remove", "proc").length > 0) required("proc", requireNoProcLine);
+  if (those("remove", "proc").length > 0) required("proc", requireNoProc);
+  if (those("remove", "log-socket").length > 0) required("log_socket", requireNoLogSocket);
   const goes = left.filter((one) => !live.includes(one));
   const lines = { add: items("create"), remove: [...items("remove"), ...goes] };
   // Nearly always nothing: the file is not read again for each jail.

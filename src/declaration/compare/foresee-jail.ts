@@ -4,6 +4,7 @@ import { isMissing, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
 import { jsonText, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
+import { composed } from "../../cli/remedy.ts";
 import type { ToolCall } from "../../cli/tool.ts";
 import { homeOfOther } from "../../jail/accounts/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
@@ -182,7 +183,7 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
     const refused = report.problems.filter((one) => !isPassedOver(one) || named.has(one.path));
     const [first, ...more] = refused;
     if (first !== undefined) {
-      const remedy = (more.length === 0 ? first.remedy : undefined) ?? "";
+      const remedy = composed((more.length === 0 ? first.remedy : undefined) ?? "");
       const message = refused.map((one) => one.message).join("; ");
       const error = new JailkitError(first.code, 1, message, undefined, remedy);
       const item =

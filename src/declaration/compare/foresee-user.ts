@@ -4,6 +4,7 @@ import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath, parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
@@ -295,7 +296,7 @@ function requireLeaving(
 function requireHomeToMove({ name, uid, gid }: PasswdEntry, from: ByteString): void {
   // An interrupted run has put it aside perhaps, and this one puts it back first.
   if ([from, asidePath(from)].some((path) => statIfPresent(AT_FDCWD, path) !== undefined)) return;
-  const command = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(from)}`;
+  const command: Remedy = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(from)}`;
   const { advice, remedy } = adviceAt(from, command);
   const message = `${quoted(from)}, the home of ${quoted(name)}, does not exist; create an empty one, which moves into the jail: ${advice}`;
   throw new JailkitError("no-home", 1, message, undefined, remedy);

@@ -68,6 +68,7 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
   const { jails: known, damaged } = candidates.length === 0 ? NO_RECORDS : readRegistry();
   const recorded = new Set(known.map(({ jail }) => jail.path));
   const going = new Set<ByteString>();
+  const staying = new Set<ByteString>();
   // A jail in another one first, which is not deleted before.
   for (const once of candidates.toSorted((a, b) => b.path.length - a.path.length)) {
     if (!recorded.has(once.path)) {
@@ -86,8 +87,11 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
     const { homes, fault, note, isTold } = fateOfJail(once, means, isEmptiedFirst);
     if (isTold) continue;
     if (note !== undefined) notes.push({ ...about, message: note });
-    else if (fault !== undefined) faults.push({ ...about, ...fault });
-    else {
+    else if (fault !== undefined) {
+      staying.add(once.path);
+      const isOfRun = inside.every((path) => going.has(path) || staying.has(path));
+      faults.push({ ...about, ...(isOfRun ? ofInner(fault, inside, staying) : fault) });
+    } else {
       going.add(once.path);
       const to = homes.length === 0 ? undefined : goesText(once.path, homes);
       const change = { ...about, action: "remove", what: "jail", to, why: NO_LONGER, items: [] } as const;
@@ -95,6 +99,13 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
     }
   }
   return { former, faults, notes, forgotten };
+}
+
+/** Why a jail stays, if that is one in it which the same run cannot remove. */
+function ofInner(fault: FaultText, inside: readonly ByteString[], staying: ReadonlySet<ByteString>) {
+  const inner = inside.find((path) => staying.has(path));
+  if (fault.code !== "holds-a-jail" || inner === undefined) return fault;
+  return stays({ code: fault.code, message: `the jail ${quoted(inner)}, which is in it, cannot be removed` });
 }
 
 /** True for a jail that is not known to be the one which was declared; its directory may be the place of a file system, too. */

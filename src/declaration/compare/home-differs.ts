@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { JailedUser } from "../../jail/accounts/jailed-users.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
@@ -16,7 +17,7 @@ export interface HomeDiffers {
   /** The home that it has, if that can be declared. */
   readonly home: ByteString | undefined;
   /** The command that gives the account the declared one instead, if there is one. */
-  readonly give: ByteString | undefined;
+  readonly give: Remedy | undefined;
 }
 
 /** What else is known of the home of an account. */
@@ -55,7 +56,7 @@ export function homeDiffers(
   const is = isUsual ? "its home without the key 'home'" : "declared";
   const what = `${has} the home ${quoted(now)} ${inJail}, and ${quoted(home)} is ${is}`;
   const whole = joinHome(jail, normalPath(home));
-  const give =
+  const give: Remedy | undefined =
     directory || split === undefined ? undefined : `usermod -d ${shellWord(whole)} ${operands(name)}`;
   const set = directory
     ? `set homeDirectory to ${quoted(whole)} in the directory first`

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { findEntry } from "../../config/model.ts";
 import { usualHome } from "../../jail/accounts/home-place.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
@@ -29,13 +30,12 @@ export function wantedLine(
   { name, place: { file, section } }: Pick<DeclaredUser, "name" | "place">,
   key: "directory" | "home" | "jail" | "uid",
   value: ByteString,
-): ByteString {
+): Remedy {
   const entry = findEntry(section, key);
-  const where =
-    entry === undefined
-      ? `in section [user ${name}] of ${file} write`
-      : `write in line ${entry.line} of ${entry.file}`;
-  return `${where}:\n${key} = ${value}`;
+  const line = `${key} = ${value}`;
+  return entry === undefined
+    ? `in section [user ${name}] of ${file} write:\n${line}`
+    : `write in line ${entry.line} of ${entry.file}:\n${line}`;
 }
 
 /** The same for an account that has another name now: the header, and its home, if that is not the usual one of the name. */
@@ -43,7 +43,7 @@ export function renamedLines(
   { place: { file, line, section } }: Pick<DeclaredUser, "place">,
   name: ByteString,
   home: ByteString,
-): { readonly lines: readonly ByteString[]; readonly remedy: ByteString } {
+): { readonly lines: readonly ByteString[]; readonly remedy: Remedy } {
   const isKept = home === usualHome(name) || findEntry(section, "home") !== undefined;
   const lines = [`[user ${name}]`, ...(isKept ? [] : [`home = ${home}`])];
   return { lines, remedy: `write in line ${line} of ${file}:\n${lines.join("\n")}` };

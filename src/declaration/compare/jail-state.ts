@@ -33,6 +33,10 @@ export interface JailState {
   readonly lacksProc: string;
   /** The entry of its record for a path. */
   readonly recordOf: (path: ByteString) => ManifestEntry | undefined;
+  /** Files in it that users had, by its record, in the place of those that were asked for. */
+  readonly others: readonly ByteString[];
+  /** Some of its files may have the owner that they have on the host, as with jk_cp -o. */
+  readonly keepsOwners: boolean;
   /** What its sections do not bring, by its record. */
   readonly without: ReadonlySet<ByteString>;
 }

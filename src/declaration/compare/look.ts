@@ -31,6 +31,7 @@ const NOTHING: JailState = {
     unfinished: NONE,
   },
   ...{ live: NONE, lacking: new Map(), leftMounts: [], without: NONE, recordOf: () => undefined },
+  ...{ others: [], keepsOwners: false },
   ...{ logSocket: false, proc: false, someProc: false, lacksProc: "", unrecorded: false },
 };
 
@@ -109,6 +110,8 @@ function presentState(root: JailRoot, machine: Machine): JailState {
     ].join(", and "),
     without: new Set(content.without),
     recordOf: (path) => content.entries.get(path),
+    others: content.others ?? [],
+    keepsOwners: requests.some(({ options }) => options.owner === true),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
+import { withAdvice } from "../../cli/remedy.ts";
 import type { Visitor } from "../../explain/no-login.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { isHostDirectory } from "../../system/host-files.ts";
@@ -53,7 +54,7 @@ export function noLoginsIn(
     const passing = visitors.map((one) => ({ ...one, home: "/" }));
     return machine.noLogins.in(tree, passing, declared?.live?.includes("/usr"));
   });
-  return (found ?? []).map(({ message, remedy }) => {
-    return { of: "jail", name, message: `${message}; fix it with: ${remedy}` };
+  return (found ?? []).map(({ message, advice }) => {
+    return { of: "jail", name, message: withAdvice(message, advice) };
   });
 }

@@ -3,6 +3,7 @@ import { isMissing } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { knownJails } from "../../jail/record/registry.ts";
 import { adviceAt } from "../../system/exchange.ts";
@@ -55,7 +56,7 @@ export const ELSEWHERE =
   "declare it in a file of /etc/jailkit/jails.d, run jailkit apply, take it out of there, and run jailkit apply --prune";
 
 /** The command that creates an empty file in the place of a missing one; undefined if others could exchange that place. */
-export const emptyFile = (file: ByteString): ByteString | undefined =>
+export const emptyFile = (file: ByteString): Remedy | undefined =>
   adviceAt(file, `touch ${shellWord(file)}`).remedy;
 
 /** How what a missing file declared is removed, or kept. */

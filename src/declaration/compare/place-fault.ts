@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { didYouMean, sameNumbers, suggest } from "../../cli/suggest.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -95,7 +96,7 @@ export function placeFaultOf(
   const [first, ...more] = users.map(({ name }) => display(name));
   const who = more.length === 0 ? first : `${first} and ${more.length} more`;
   if (elsewhere !== undefined) {
-    const remedy = `jailkit apply ${operands(elsewhere.file)}`;
+    const remedy: Remedy = `jailkit apply ${operands(elsewhere.file)}`;
     const message = `it does not exist, and users are declared in it (${who}); ${placeText(elsewhere)} declares it: apply that first: ${remedy}`;
     return { ...about, code: "no-such-jail", message, remedy };
   }

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { splitHome } from "../../system/separator.ts";
@@ -32,13 +33,13 @@ export const orRename = (advice: string, rename: ReturnType<typeof renameAdvice>
 export function renameAdvice(
   owner: Pick<PasswdEntry, "name" | "home">,
   { declared: { name, jail }, formerly }: Wanted,
-): { readonly advice: string; readonly remedy: ByteString } | undefined {
+): { readonly advice: string; readonly remedy: Remedy } | undefined {
   const split = splitHome(owner.home);
   const isThere = split !== undefined && normalPath(split.jail) === jail;
   const once = isThere ? formerly(owner.name) : undefined;
   if (once === undefined || once.directory || once.jail !== jail) return undefined;
   if (newNameFault(name, DECLARED) !== undefined) return undefined;
-  const remedy = `usermod -l ${shellWord(name)} ${operands(owner.name)}`;
+  const remedy: Remedy = `usermod -l ${shellWord(name)} ${operands(owner.name)}`;
   return { advice: `to keep that account, which is no longer declared, rename it with: ${remedy}`, remedy };
 }
 

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { isMissing } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { findEntry } from "../../config/model.ts";
 import { followRemedy } from "../../jail/record/named-jail.ts";
@@ -111,10 +112,12 @@ function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefine
  * declared. `lost`: the jail that it is in, and why that is not there.
  */
 type PlaceFault =
-  | (Readonly<Record<"message" | "remedy", string>> & {
+  | {
+      readonly message: string;
+      readonly remedy: Remedy;
       readonly code: "in-another-jail";
       readonly lost: { readonly jail: ByteString; readonly fault: FaultText } | undefined;
-    })
+    }
   | HomeDiffers;
 
 /**

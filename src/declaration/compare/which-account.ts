@@ -1,4 +1,5 @@
 import { answered } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { splitHome } from "../../system/separator.ts";
@@ -46,7 +47,7 @@ export function otherAccount({ name }: Pick<OnceUser, "name">): NonNullable<Take
 /** Why a doubtful account stays, each time, until root has said which one it is. */
 export function doubtFault({ jail, created, createdDay }: OnceUser, account: PasswdEntry): FaultText {
   // One that was there before apply goes out, as --prune would take it out.
-  const remedy =
+  const remedy: Remedy =
     created === undefined
       ? leaveCommand([account], answered(() => shellsOutside(jail)) ?? (() => undefined), { move: true })
       : `userdel ${operands(account.name)}`;

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
+import { withAdvice } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { ConfineValues } from "../../config/schemas/confine.ts";
 import { type Found, lookUp } from "../../jail/fs/look.ts";
@@ -113,7 +114,7 @@ function requireSafeProgram(root: JailRoot, path: ByteString): void {
   const { stat, canonicalPath } = found;
   const [first] = programFindings(root, canonicalPath);
   if (first !== undefined) {
-    throw refusal(`${shown} is not safe: ${first.message}; fix it with: ${first.remedy}`);
+    throw refusal(`${shown} is not safe: ${withAdvice(first.message, first.advice)}`);
   }
   if (isDirectory(stat)) throw refusal(`${shown} cannot be executed: it is a directory`, 31);
   if (!isRegular(stat)) throw refusal(`${shown} is not a regular file`);

@@ -3,6 +3,7 @@ import { SystemError } from "../../../ffi/error.ts";
 import { variable } from "../../../ffi/guard.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
+import type { Advice } from "../../cli/remedy.ts";
 import { fixText } from "../../config/fixes.ts";
 import { readKeys } from "../../config/keys.ts";
 import { logFormatOf } from "../../config/log-format.ts";
@@ -93,17 +94,12 @@ export type LimitedPlan =
       /** For the user, one line. */
       shown: ByteString;
       /** How to change the settings; undefined if the command alone is refused. */
-      remedy?: ByteString;
+      advice?: Advice;
       notes: Note[];
     };
 
-const stop = (
-  exitStatus: number,
-  code: RefusalCode,
-  reason: ByteString,
-  shown: string,
-  remedy?: ByteString,
-) => new Refusal(code, exitStatus, reason, shown, remedy);
+const stop = (exitStatus: number, code: RefusalCode, reason: ByteString, shown: string, advice?: Advice) =>
+  new Refusal(code, exitStatus, reason, shown, advice);
 
 function userOf(request: LimitedRequest): PasswdEntry {
   const { accounts, uid } = request;
@@ -156,8 +152,8 @@ export interface LimitedPolicy {
 const UNCONFIGURED = "there is no configuration for this account";
 
 function policyOf(request: LimitedRequest, user: PasswdEntry, group: Group): LimitedPolicy {
-  const unusable = (reason: ByteString, remedy?: ByteString) =>
-    stop(1, "config-invalid", `abort, ${reason}`, "the configuration cannot be used", remedy);
+  const unusable = (reason: ByteString, advice?: Advice) =>
+    stop(1, "config-invalid", `abort, ${reason}`, "the configuration cannot be used", advice);
   const passedOver: ByteString[] = [];
   const isMember = memberBy(
     () => [request.gid, ...request.groups()],
@@ -195,7 +191,7 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: Group): Lim
   const line = (problem: Problem) => problemLine(problem, display(problem.file));
   const notes: Note[] = [];
   for (const problem of problems) {
-    if (problem.severity === "error") throw unusable(line(problem), fixText(problem, ini));
+    if (problem.severity === "error") throw unusable(line(problem), fixText(problem, ini) ?? "");
     notes.push({ severity: "warning", message: line(problem) });
   }
   const programs = allowedPrograms(values, patterns, request.files.isRegularFile);
@@ -227,8 +223,8 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
     return planCommand(request, user, asked, policyFor(request, user, group, asked));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    const { exitStatus, check: code, reason, shown, remedy } = error;
-    return { allowed: false, exitStatus, code, reason, shown, remedy, notes: [] };
+    const { exitStatus, check: code, reason, shown, advice } = error;
+    return { allowed: false, exitStatus, code, reason, shown, advice, notes: [] };
   }
 }
 

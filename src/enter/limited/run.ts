@@ -6,6 +6,7 @@ import { libc } from "../../../ffi/libc.ts";
 import { supplementaryGroups } from "../../../ffi/process.ts";
 import { describeError } from "../../cli/error.ts";
 import { tryPrintError } from "../../cli/output.ts";
+import { type Advice, adviceText, composed, inWords, type Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { VERSION } from "../../cli/version.ts";
 import { loadConfig } from "../../config/load.ts";
@@ -46,16 +47,18 @@ type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
 type RefusedPlan = Extract<LimitedPlan, { allowed: false }>;
 
 /** The remedy for a file that needs more than one command. */
-const CHECK = `jailkit config check ${LIMITED_CONFIG_FILE}`;
+const CHECK: Remedy = `jailkit config check ${LIMITED_CONFIG_FILE}`;
 
 /**
  * A remedy for files of the jail, as the administrator has to type it, who is on the host. Where a symbolic link of the jail
  * leads elsewhere, only a tool of the host tells which file that is.
  */
-const fromHost = (remedy: ByteString, jail: ByteString): ByteString =>
-  (/ \/(?!etc\/jailkit\/)/.test(remedy) ? CHECK : remedy).replace(
-    / (\/etc\/jailkit\/[^\t-\r ;'"]+)/g,
-    (_, path) => ` ${shellWord(jail + path)}`,
+const fromHost = (remedy: Remedy, jail: ByteString): Remedy =>
+  composed(
+    (/ \/(?!etc\/jailkit\/)/.test(remedy) ? CHECK : remedy).replace(
+      / (\/etc\/jailkit\/[^\t-\r ;'"]+)/g,
+      (_, path) => ` ${shellWord(jail + path)}`,
+    ),
   );
 
 /** The keys that decided, for the log. */
@@ -95,9 +98,9 @@ function readConfig(log: Audit): () => IniFile | undefined {
  * all that there is to know, and the log has them as in jailkit 2.23.
  */
 function refusePlan(plan: RefusedPlan, args: readonly ByteString[], log: Audit): number {
-  const { code, reason, exitStatus: exitCode, shown, remedy } = plan;
+  const { code, reason, exitStatus: exitCode, shown, advice } = plan;
   if (code === "config-invalid") {
-    const change = fromHost(remedy || CHECK, log.jail() ?? "");
+    const change: Advice = typeof advice === "object" ? advice : fromHost(advice || CHECK, log.jail() ?? "");
     return refuse(new Refusal(code, exitCode, reason, shown, change), TOOL, log, { args });
   }
   log.write("err", reason, { outcome: "refused", code, reason, exitCode, args });
@@ -138,9 +141,15 @@ export function runLimitedShell(
     ...allowed,
     outcome: "allowed",
   });
-  const notConfined = ({ check, reason, shown, remedy: change }: Refusal, place: ByteString) =>
+  const notConfined = ({ check, reason, shown, advice }: Refusal, place: ByteString) =>
     refuse(
-      new Refusal(check, NOT_EXECUTABLE, `${reason} (${who})`, shown, `${change} in ${place}`),
+      new Refusal(
+        check,
+        NOT_EXECUTABLE,
+        `${reason} (${who})`,
+        shown,
+        inWords(`${adviceText(advice)} in ${place}`),
+      ),
       TOOL,
       log,
       allowed,

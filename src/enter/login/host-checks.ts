@@ -5,11 +5,12 @@ import type { Stat } from "../../../ffi/files.ts";
 import { directoryOf, plainPath } from "../../../ffi/paths.ts";
 import { describeError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
+import { type Advice, inWords, type Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import {
   isJailsOwn,
+  otherHomeAdvice,
   otherHomeInDirectory,
-  otherHomeRemedy,
   usualHome,
 } from "../../jail/accounts/home-place.ts";
 import { type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
@@ -28,7 +29,7 @@ import {
   warned,
 } from "../checks.ts";
 import { accountOf, type LoginFacts, required, splitOf } from "../facts.ts";
-import { atHome, homeRemedy, homeTextRemedy, passRemedy, setInDirectory } from "../remedies.ts";
+import { atHome, homeRemedy, homeTextAdvice, passRemedy, setInDirectory } from "../remedies.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) uses its own name.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -61,7 +62,7 @@ function judgeJail(kind: "unreachable" | "not-plain") {
       return passed(kind === "not-plain" ? `${jail} is a plain path` : `${jail} is there`);
     if (fact.kind === "unreachable") return unreachable(jail, fact);
     const real = joinHome(fact.real ?? "JAIL", plainPath(home));
-    return notPlain(jail, fact, homeTextRemedy(real, accountOf(facts).name, facts.isLocal()));
+    return notPlain(jail, fact, homeTextAdvice(real, accountOf(facts).name, facts.isLocal()));
   };
 }
 
@@ -69,10 +70,10 @@ function judgeJail(kind: "unreachable" | "not-plain") {
 const HOME_ENTRY_STATUS = 41;
 
 /**
- * The remedy for a home: `give`, which changes it for the account. If the home is a directory of the jail's own or another
+ * What to do about a home: `give`, which changes it for the account. If the home is a directory of the jail's own or another
  * account's home, or may be, that would take it from others: the account gets a home of its own.
  */
-export function ownHomeRemedy(facts: LoginFacts, give: ByteString): ByteString {
+export function ownHomeAdvice(facts: LoginFacts, give: Advice): Advice {
   const { jail, home } = splitOf(facts);
   const { name, home: text } = accountOf(facts);
   if (dirsEqual(home, usualHome(name))) return give;
@@ -80,8 +81,8 @@ export function ownHomeRemedy(facts: LoginFacts, give: ByteString): ByteString {
   const others =
     owner === "unknown" || (owner !== undefined && owner.uid !== facts.uid && dirsEqual(owner.home, text));
   if (!others && !isJailsOwn(home)) return give;
-  if (!facts.isLocal()) return otherHomeInDirectory(jail, name);
-  return otherHomeRemedy(jail, { name, uid: facts.uid, gid: facts.gid }, (path, command) =>
+  if (!facts.isLocal()) return inWords(otherHomeInDirectory(jail, name));
+  return otherHomeAdvice(jail, { name, uid: facts.uid, gid: facts.gid }, (path, command) =>
     atHome(facts, path, command, { home: usualHome(name) }),
   );
 }
@@ -95,27 +96,27 @@ function judgeHome(facts: LoginFacts): Verdict {
     if (!isErrno(error, "EACCES")) throw error;
     // jailkit 2.23, with a privilege that this program does not have, failed later, at the entry.
     const what = `chdir(${path}) would fail: ${describeError(error)}`;
-    const remedy = atHome(facts, path, passRemedy(directoryOf(error.path ?? path)));
-    return { ...failed(`abort, ${what}`, remedy), exitStatus: HOME_ENTRY_STATUS };
+    const advice = atHome(facts, path, passRemedy(directoryOf(error.path ?? path)));
+    return { ...failed(`abort, ${what}`, advice), exitStatus: HOME_ENTRY_STATUS };
   }
   const type = home === undefined ? 0 : home.mode & S_IFMT;
   // A file is refused by the check home-entry; all other types here, above all a symbolic link.
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
     const aside = home && facts.homeAside();
     const make = homeRemedy(plainPath(path), facts.uid, facts.gid, aside);
-    return failed(`abort, path ${path} is not a directory`, ownHomeRemedy(facts, atHome(facts, path, make)));
+    return failed(`abort, path ${path} is not a directory`, ownHomeAdvice(facts, atHome(facts, path, make)));
   }
   if ((home.mode & (S_ISUID | S_ISGID)) === 0) return passed(`${path} is there`);
   const message = `path ${path} is ${(home.mode & S_ISUID) !== 0 ? "setuid" : "setgid"}`;
-  const remedy = atHome(facts, path, `chmod u-s,g-s ${shellWord(path)}`);
-  return warned(message, remedy, [{ severity: "err", message }]);
+  const advice = atHome(facts, path, `chmod u-s,g-s ${shellWord(path)}`);
+  return warned(message, advice, [{ severity: "err", message }]);
 }
 
 /** A check of the home that a setting can relax. */
 function homeRule(
   relaxed: (facts: LoginFacts) => boolean,
   broken: (home: Stat, facts: LoginFacts) => boolean,
-  complaint: (path: ByteString, facts: LoginFacts) => [message: ByteString, remedy: ByteString],
+  complaint: (path: ByteString, facts: LoginFacts) => [message: ByteString, remedy: Remedy],
 ) {
   return (facts: LoginFacts): Verdict => {
     const { home: path } = accountOf(facts);
@@ -124,7 +125,7 @@ function homeRule(
     if (!broken(home, facts)) return passed(state);
     if (relaxed(facts)) return passed(`${state}, which the settings allow`);
     const [message, remedy] = complaint(path, facts);
-    return failed(`abort, ${message}`, ownHomeRemedy(facts, atHome(facts, path, remedy)));
+    return failed(`abort, ${message}`, ownHomeAdvice(facts, atHome(facts, path, remedy)));
   };
 }
 
@@ -162,13 +163,13 @@ function judgePrimaryGroup(facts: LoginFacts): Verdict {
   const { gid } = accountOf(facts);
   if (gid === facts.gid) return passed(`group ID ${gid}`);
   const what = `the group ID from /etc/passwd (${gid}) does not match the group ID we run with (${facts.gid})`;
-  return failed(`abort, ${what}`, "do not start it through newgrp(1) or sg(1)");
+  return failed(`abort, ${what}`, inWords("do not start it through newgrp(1) or sg(1)"));
 }
 
 function judgeHomeSet(facts: LoginFacts): Verdict {
   const { name, uid, home } = accountOf(facts);
   if (home !== "") return passed(`home ${home}`);
-  const remedy = `usermod -d ${shellWord(joinHome("JAIL", `/home/${name}`))} ${operands(name)}`;
+  const remedy: Remedy = `usermod -d ${shellWord(joinHome("JAIL", `/home/${name}`))} ${operands(name)}`;
   const message = `abort, got an empty home directory for user ${name} (${uid})`;
   return failed(message, facts.isLocal() ? remedy : setInDirectory(name));
 }

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { plainPath } from "../../../ffi/paths.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { dirsEqual, joinHome } from "../../system/separator.ts";
 import { type Check, check, failed, passed, programVerdict, type Verdict } from "../checks.ts";
@@ -8,12 +9,12 @@ import { addUser, entryOf, jailAccountChecks, unlessSkipped } from "../jail-acco
 import {
   atHome,
   homeRemedy,
-  homeTextRemedy,
+  homeTextAdvice,
   passRemedy,
   recopyRemedy,
   sectionLinesRemedy,
 } from "../remedies.ts";
-import { ownHomeRemedy } from "./host-checks.ts";
+import { ownHomeAdvice } from "./host-checks.ts";
 
 function judgeHomeText(facts: LoginFacts, jail: ByteString): Verdict {
   const file = `${jail}/etc/passwd`;
@@ -30,14 +31,14 @@ function judgeHomeText(facts: LoginFacts, jail: ByteString): Verdict {
   const what = `home directory ${home} differs from jail home directory ${numbered.home} for user ${name} (${uid})`;
   const plain = plainPath(home);
   // The line gets the home without doubled slashes and the like.
-  const remedy = dirsEqual(home, plain)
+  const advice = dirsEqual(home, plain)
     ? addUser(facts, jail)
-    : homeTextRemedy(joinHome(jail, plain), name, facts.isLocal());
-  return failed(`abort, ${what}, check /etc/passwd and ${file}`, remedy);
+    : homeTextAdvice(joinHome(jail, plain), name, facts.isLocal());
+  return failed(`abort, ${what}, check /etc/passwd and ${file}`, advice);
 }
 
 /** Lets the user search a directory: the home by the owner's bit, the directories above it by the bit for others. */
-function openRemedy(directory: ByteString, facts: LoginFacts): ByteString {
+function openRemedy(directory: ByteString, facts: LoginFacts): Remedy {
   const { jail, home } = splitOf(facts);
   const own = dirsEqual(directory, `${jail}${home}`) && facts.home()?.uid === facts.uid;
   return own ? `chmod u+x ${shellWord(directory)}` : passRemedy(directory);
@@ -49,16 +50,16 @@ function judgeHomeEntry(facts: LoginFacts): Verdict {
   if (obstacle === undefined) return passed(`${home} can be entered`);
   const { reason, closed } = obstacle;
   const path = `${jail}${home}`;
-  const remedy =
+  const advice =
     closed === undefined
-      ? ownHomeRemedy(facts, atHome(facts, path, homeRemedy(path, facts.uid, facts.gid, facts.homeAside())))
+      ? ownHomeAdvice(facts, atHome(facts, path, homeRemedy(path, facts.uid, facts.gid, facts.homeAside())))
       : atHome(facts, closed, openRemedy(closed, facts));
   const what = `chdir(${home}) failed inside the jail ${jail}: ${reason}`;
-  return failed(`abort, ${what}, check the permissions for ${path}`, remedy);
+  return failed(`abort, ${what}, check the permissions for ${path}`, advice);
 }
 
 /** Copies the shell into the jail; an account without a shell gets the limited shell. */
-function shellRemedy(facts: LoginFacts, path: ByteString): ByteString {
+function shellRemedy(facts: LoginFacts, path: ByteString): Remedy {
   const { jail } = splitOf(facts);
   if (path.startsWith("/")) return recopyRemedy(jail, path);
   const { injailShell } = facts.settings().values;
@@ -82,7 +83,7 @@ function judgeShell(facts: LoginFacts): Verdict {
     return passed(`${shell.path} ${why}: the limited shell of jk_chrootsh takes its place`);
   }
   if (shell.kind === "missing") {
-    return failed(refusal(shell.reason), shell.remedy ?? shellRemedy(facts, shell.path));
+    return failed(refusal(shell.reason), shell.advice ?? shellRemedy(facts, shell.path));
   }
   return programVerdict(shell.path, shell.unsafe, refusal);
 }

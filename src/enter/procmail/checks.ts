@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { inWords } from "../../cli/remedy.ts";
 import { readKeys } from "../../config/keys.ts";
 import { chrootshKeys } from "../../config/schemas/chrootsh.ts";
 import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
@@ -37,9 +38,8 @@ function pick<F>(checks: readonly Check<F>[], ...names: string[]): Check<F>[] {
   });
 }
 
-const CALLER = callerChecks(
-  PROCMAIL_WRAPPER,
-  () => `have the mail server deliver as the recipient, not as root; ${PROCMAIL} itself delivers for root`,
+const CALLER = callerChecks(PROCMAIL_WRAPPER, () =>
+  inWords(`have the mail server deliver as the recipient, not as root; ${PROCMAIL} itself delivers for root`),
 );
 
 /**
@@ -74,8 +74,8 @@ function judgeProcmail(facts: LoginFacts): Verdict {
     `ERROR: failed to execute ${PROCMAIL} for user ${name} (${uid}): ${reason}, check ${jail}${PROCMAIL}`;
   if (found.kind !== "file") {
     const reason = found.kind === "missing" ? found.reason : "it is another program";
-    const remedy = found.kind === "missing" ? found.remedy : undefined;
-    return failed(refusal(reason), remedy ?? recopyRemedy(jail, PROCMAIL));
+    const advice = found.kind === "missing" ? found.advice : undefined;
+    return failed(refusal(reason), advice ?? recopyRemedy(jail, PROCMAIL));
   }
   return programVerdict(PROCMAIL, found.unsafe, refusal);
 }

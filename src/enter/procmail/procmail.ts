@@ -67,8 +67,8 @@ function deliverOrKeep(log: Audit): number {
     return deliver(log);
   } catch (error) {
     if (!(error instanceof Refusal) || !KEEPS_MAIL.includes(error.exitStatus)) throw error;
-    const { check, reason, shown, remedy } = error;
-    throw new Refusal(check, TRY_AGAIN, reason, shown, remedy);
+    const { check, reason, shown, advice } = error;
+    throw new Refusal(check, TRY_AGAIN, reason, shown, advice);
   }
 }
 

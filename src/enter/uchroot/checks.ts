@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
+import { inWords, type Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { dirsEqual } from "../../system/separator.ts";
@@ -47,7 +48,7 @@ const isOneItem = (path: ByteString) =>
   display(path) === path && /^\/(?! )[\w@+=:./~\x80-\xff -]*$/.test(path) && !path.endsWith(" ");
 
 /** The lines that allow these jails and the requested one; empty if there are none. */
-function allowRemedy(facts: UchrootFacts, jails: readonly ByteString[]): ByteString {
+function allowRemedy(facts: UchrootFacts, jails: readonly ByteString[]): Remedy {
   const { askedJail, configFile } = facts;
   const settings = facts.settings();
   // A [DEFAULT] that allows no jail, such as one with log_format alone, is not to let everybody into this one.
@@ -91,14 +92,14 @@ function judgeProgram(facts: UchrootFacts): Verdict {
   if (fact.kind === "missing") {
     const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
     // The caller has chosen the path.
-    const remedy = isRootsProgram(absolute) ? (fact.remedy ?? copyRemedy(jail, absolute)) : "";
-    return failed(`abort, ${askedProgram} in jail ${jail}: ${fact.reason}`, remedy);
+    const advice = isRootsProgram(absolute) ? (fact.advice ?? copyRemedy(jail, absolute)) : "";
+    return failed(`abort, ${askedProgram} in jail ${jail}: ${fact.reason}`, advice);
   }
   if (fact.setuid === undefined || uchrootSettingsOf(facts).allowSetuid)
     return passed(`${askedProgram} is there`);
   const message = `${askedProgram} in jail ${jail} is setuid or setgid, which has no effect without allow_setuid`;
-  const remedy = commandAt(fact.setuid, `chmod u-s,g-s ${shellWord(fact.setuid)}`);
-  return warned(message, remedy, [{ severity: "notice", message }]);
+  const advice = commandAt(fact.setuid, `chmod u-s,g-s ${shellWord(fact.setuid)}`);
+  return warned(message, advice, [{ severity: "notice", message }]);
 }
 
 function judgeForeignGroups(facts: UchrootFacts): Verdict {
@@ -114,7 +115,7 @@ function judgeForeignGroups(facts: UchrootFacts): Verdict {
 /** The checks of the caller of jk_uchroot, before its options are read. */
 export const UCHROOT_CALLER_CHECKS: readonly Check<UchrootFacts>[] = [
   programName(TOOL, [TOOL, `-${TOOL}`]),
-  ...callerChecks(TOOL, () => "start it as the user who should run the program; root has chroot(8)"),
+  ...callerChecks(TOOL, () => inWords("start it as the user who should run the program; root has chroot(8)")),
 ];
 
 const NO_SETTINGS = "there is no configuration for this account, or it cannot be used";

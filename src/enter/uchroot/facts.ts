@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { Advice } from "../../cli/remedy.ts";
 import type { KeyValues } from "../../config/keys.ts";
 import type { uchrootKeys } from "../../config/schemas/uchroot.ts";
 import type { Group } from "../../system/accounts.ts";
@@ -20,7 +21,7 @@ export type AllowedJailFact =
   | { kind: "opened"; listed: ByteString }
   | { kind: "not-allowed" }
   /** The settings list it under the requested path, but it cannot be reached. */
-  | { kind: "unreachable"; reason: ByteString; remedy?: ByteString | undefined }
+  | { kind: "unreachable"; reason: ByteString; advice?: Advice | undefined }
   /** The settings list it under the requested path, which is not plain. `real`: the directory. */
   | { kind: "not-plain"; reason: ByteString; real?: ByteString | undefined };
 
@@ -31,8 +32,8 @@ export type ProgramFact =
    * execve(2) has the last word.
    */
   | { kind: "file"; setuid: ByteString | undefined; executable: boolean }
-  /** `remedy`: if the user cannot pass a directory on the way. */
-  | { kind: "missing"; reason: ByteString; remedy?: ByteString | undefined };
+  /** `advice`: if the user cannot pass a directory on the way. */
+  | { kind: "missing"; reason: ByteString; advice?: Advice | undefined };
 
 /** A group by its id, and its entry if the host has one. */
 interface HostGroup {

@@ -28,7 +28,7 @@ import { accountOf, type CallerFacts, required } from "../facts.ts";
 import { gatherCaller, type Login, memoized, openPlainly } from "../gather.ts";
 import { NOT_A_FILE } from "../remedies.ts";
 import { readSettings } from "../settings.ts";
-import { wayRemedy } from "../shell.ts";
+import { wayAdvice } from "../shell.ts";
 import {
   type AllowedJailFact,
   type ProgramFact,
@@ -114,8 +114,8 @@ function findProgram(root: JailRoot, path: ByteString): ProgramFact {
     found = openAt2(root.fd, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    const remedy = error.code === "EACCES" ? wayRemedy(root, path) : undefined;
-    return { kind: "missing", reason: error.reason, remedy };
+    const advice = error.code === "EACCES" ? wayAdvice(root, path) : undefined;
+    return { kind: "missing", reason: error.reason, advice };
   }
   return withFd(found, (fd): ProgramFact => {
     const { mode } = fstat(fd);

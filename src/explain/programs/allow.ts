@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { answered } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { LshSection } from "../../config/schemas/lsh.ts";
 import type { LimitedPolicy } from "../../enter/limited/limited.ts";
@@ -26,7 +27,7 @@ const show = (places: Places) =>
   places === "all" ? "everywhere" : places.length === 0 ? "nowhere" : places.join(", ");
 
 /** The command that brings the programs of a word into a jail; "" if there is none. */
-function bringCommand(name: AllowName, jail: ByteString | undefined): ByteString {
+function bringCommand(name: AllowName, jail: ByteString | undefined): Remedy {
   const { section } = serviceOf(name);
   return jail === undefined || section === undefined ? "" : `jk_init -j ${shellWord(jail)} ${section}`;
 }
@@ -88,7 +89,7 @@ export function wordRemedy(
   home: ByteString,
   { isRegularFile }: FileView,
   jail: ByteString | undefined,
-): ByteString | undefined {
+): Remedy | undefined {
   const { allow, force, paths, read, write } = values;
   if (code !== "not-allowed" || allow === undefined || force !== undefined) return undefined;
   const [typed = "", ...args] = answered(() => splitWords(command)) ?? [];
@@ -104,5 +105,5 @@ export function wordRemedy(
   const bring = here === undefined ? bringCommand(name, jail) : "";
   if (here === undefined && bring === "") return "";
   const lines = sectionLinesRemedy(file, section, [`allow = ${[...allow, name].join(", ")}`]);
-  return `${bring && `${bring}; then `}${lines}`;
+  return bring === "" ? lines : (`${bring}; then ${lines}` as Remedy);
 }

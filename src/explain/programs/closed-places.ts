@@ -45,8 +45,8 @@ export function closedSteps({ stage, root, rootFd, confinement }: Session, uid: 
       const base = root === "/" ? "" : root;
       const place = closed.path === "/" ? root : base + closed.path;
       const letters = `${closed.wanted & MAY_READ ? "r" : ""}${closed.wanted & MAY_EXECUTE ? "x" : ""}`;
-      const remedy = commandAt(place, accessRemedy(place, base, uid, letters));
-      return stepsOf(stage)("paths", "warned", `${key} = ${path}: ${closed.what} ${place}`, remedy);
+      const advice = commandAt(place, accessRemedy(place, base, uid, letters));
+      return stepsOf(stage)("paths", "warned", `${key} = ${path}: ${closed.what} ${place}`, advice);
     }),
   );
 }

@@ -3,6 +3,7 @@ import { attempt } from "../../../ffi/error.ts";
 import { close, readAt } from "../../../ffi/files.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { SESSION_FILTERS } from "../../../ffi/seccomp.ts";
+import { inWords } from "../../cli/remedy.ts";
 import { filtersOf } from "../../confine/confine.ts";
 import { isOfSystem } from "../../confine/directories.ts";
 import { canLimitExecution } from "../../confine/execute.ts";
@@ -24,7 +25,7 @@ interface Confined {
   confinement: Confinement;
   /** Undefined if nothing is started. */
   program: ByteString | undefined;
-  /** Where the settings are, for remedies. */
+  /** Where the settings are, for advice. */
   settings: ByteString;
   /** The exit status if the program may not be executed; undefined if another step is about that. */
   notExecuted?: number;
@@ -71,15 +72,15 @@ export function confinedProgramSteps(confined: Confined): ReportStep[] {
       : undefined;
   if (narrow !== undefined) {
     const message = `${narrow} is a 32-bit program, which the filters of system calls kill`;
-    const remedy = `confine = 0 in ${settings}, without syscalls, network, tcp_connect and tcp_bind`;
-    steps.push(step("confinement", "failed", message, remedy, KILLED));
+    const words = `write confine = 0 in ${settings}, without syscalls, network, tcp_connect and tcp_bind`;
+    steps.push(step("confinement", "failed", message, inWords(words), KILLED));
   }
   const canLimit = attempt(canLimitExecution) === true;
   const why = canLimit ? unreadable(confined, program) : undefined;
   if (why !== undefined) {
     const message = `${program} may not be read, which execve(2) does: ${why}`;
-    const remedy = `put it where only root can write, or in a path of read in ${settings}`;
-    steps.push(step("confinement", "failed", message, remedy, notExecuted ?? NOT_EXECUTABLE));
+    const words = `put it where only root can write, or in a path of read in ${settings}`;
+    steps.push(step("confinement", "failed", message, inWords(words), notExecuted ?? NOT_EXECUTABLE));
   }
   const { execute } = confinement;
   if (execute === "any" || notExecuted === undefined || !canLimit) return steps;
@@ -88,11 +89,11 @@ export function confinedProgramSteps(confined: Confined): ReportStep[] {
   if (blocked !== undefined) {
     const message = `${blocked} may not be executed: it is in none of ${view.directories.join(", ")}`;
     const unsafe = view.unsafeFor(blocked);
-    const remedy =
+    const words =
       unsafe === undefined
         ? `put it where only root can write, or write execute = any in ${settings}`
         : `${unsafe.path} ${unsafe.because}`;
-    steps.push(step("confinement", "failed", message, remedy, notExecuted));
+    steps.push(step("confinement", "failed", message, inWords(words), notExecuted));
   }
   return steps;
 }

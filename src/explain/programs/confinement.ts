@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { describeError } from "../../cli/error.ts";
+import { type Advice, inWords, type Remedy } from "../../cli/remedy.ts";
 import { describeHere, lackingHere } from "../../confine/kernel.ts";
 import type { Confinement } from "../../confine/policy.ts";
 import { sectionLinesRemedy } from "../../enter/remedies.ts";
@@ -9,12 +10,12 @@ import { stepsOf } from "../steps.ts";
 
 /** What is wanted in place of `confine = require`, and the exit status of a session that cannot be confined. */
 interface Asked {
-  weaker: ByteString;
+  weaker: Advice;
   exitStatus: number;
 }
 
 /** What to write in a section of a file where the kernel cannot do what `confine = require` asks for. */
-export const notRequired = (file: ByteString, section: ByteString | undefined): ByteString =>
+export const notRequired = (file: ByteString, section: ByteString | undefined): Remedy =>
   sectionLinesRemedy(file, section ?? "DEFAULT", ["confine = 1"]);
 
 /**
@@ -28,8 +29,8 @@ export function confinementSteps(
 ): ReportStep[] {
   const { require, noNewPrivs, limits } = confinement;
   if (!noNewPrivs && limits.length === 0) return [];
-  const step = (outcome: ReportStep["outcome"], message: ByteString, remedy?: ByteString) => [
-    stepsOf(stage)("confinement", outcome, message, remedy, outcome === "failed" ? exitStatus : undefined),
+  const step = (outcome: ReportStep["outcome"], message: ByteString, advice?: Advice) => [
+    stepsOf(stage)("confinement", outcome, message, advice, outcome === "failed" ? exitStatus : undefined),
   ];
   try {
     const text = describeHere(confinement);
@@ -41,6 +42,6 @@ export function confinementSteps(
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const message = `the session cannot be confined: ${describeError(error)}`;
-    return step("failed", message, "allow the calls of landlock(7) here");
+    return step("failed", message, inWords("allow the calls of landlock(7) here"));
   }
 }

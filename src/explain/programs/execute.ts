@@ -3,6 +3,7 @@ import { attempt, SystemError } from "../../../ffi/error.ts";
 import { parentOf } from "../../../ffi/paths.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { describeError } from "../../cli/error.ts";
+import { inWords } from "../../cli/remedy.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
 import {
   canLimitExecution,
@@ -32,9 +33,9 @@ interface ExecuteQuestion {
 const step = (
   outcome: ReportStep["outcome"],
   message: ByteString,
-  remedy?: ByteString,
+  words?: string,
   exitStatus?: number,
-): ReportStep => stepsOf("jk_lsh")("execute", outcome, message, remedy, exitStatus);
+): ReportStep => stepsOf("jk_lsh")("execute", outcome, message, words && inWords(words), exitStatus);
 
 /** True if the kernel limits the executions of the known programs of a section. */
 export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): boolean {
@@ -48,8 +49,8 @@ export function explainExecute(question: ExecuteQuestion): ReportStep[] {
   const steps = (noNewPrivs ? executables : []).flatMap((path) => {
     const granted = grantedBy(rootFd, path);
     if (granted === undefined) return [];
-    const remedy = `if the program needs it: execute = any and confine = 0 in ${configFile}`;
-    return [step("warned", `${path} ${granted}, which has no effect in the limited shell`, remedy)];
+    const words = `if the program needs it, write execute = any and confine = 0 in ${configFile}`;
+    return [step("warned", `${path} ${granted}, which has no effect in the limited shell`, words)];
   });
   if (limits === "any") {
     const message = "execute = any: uploaded programs can be executed";
@@ -61,8 +62,8 @@ export function explainExecute(question: ExecuteQuestion): ReportStep[] {
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const message = `executions cannot be limited: ${describeError(error)}`;
-    const remedy = `allow the calls of landlock(7) here, or execute = any and confine = 0 in ${configFile}`;
-    return [step("failed", message, remedy, NOT_EXECUTABLE), ...steps];
+    const words = `allow the calls of landlock(7) here, or write execute = any and confine = 0 in ${configFile}`;
+    return [step("failed", message, words, NOT_EXECUTABLE), ...steps];
   }
   const view = viewExecution(rootFd, limits);
   const places = view.directories.join(", ");
@@ -75,10 +76,10 @@ export function explainExecute(question: ExecuteQuestion): ReportStep[] {
   const blocked = files.find((path) => !view.mayExecute(path));
   if (blocked !== undefined) {
     const unsafe = view.unsafeFor(blocked);
-    const allow = `execute = system, ${parentOf(blocked)} in ${configFile}`;
-    const remedy = unsafe === undefined ? allow : `${unsafe.path} ${unsafe.because}`;
+    const allow = `write execute = system, ${parentOf(blocked)} in ${configFile}`;
+    const words = unsafe === undefined ? allow : `${unsafe.path} ${unsafe.because}`;
     const message = `${command} needs ${blocked}, which may not be executed`;
-    steps.push(step("failed", message, remedy, NOT_EXECUTABLE));
+    steps.push(step("failed", message, words, NOT_EXECUTABLE));
   }
   return steps;
 }

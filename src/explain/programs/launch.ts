@@ -3,6 +3,7 @@ import { environment } from "../../../ffi/guard.ts";
 import { capabilities } from "../../../ffi/process.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
+import { inWords } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { NOT_CONFINED } from "../../enter/confine-session.ts";
 import { capabilityNames } from "../../enter/launch/capabilities.ts";
@@ -55,21 +56,24 @@ function addLaunchChecks(request: LaunchRequest, steps: ReportStep[]): Launch | 
 function startSteps({ root, program, ids, kept }: Launch, callerUid: number): ReportStep[] {
   const steps: ReportStep[] = [];
   if (callerUid !== 0)
-    steps.push(step("root", "failed", "jk_chrootlaunch must be run by root", "start it as root", 35));
+    steps.push(
+      step("root", "failed", "jk_chrootlaunch must be run by root", inWords("start it as root"), 35),
+    );
   const lost = kept === undefined ? [] : capabilityNames(kept & ~capabilities().permitted);
   if (lost.length > 0) {
     const message = `${lost.join(", ")} cannot be kept: this process does not have it`;
-    steps.push(step("capabilities", "failed", message, "start it where root has it", 39));
+    steps.push(step("capabilities", "failed", message, inWords("start it where root has it"), 39));
   }
   const path = lookUp(root, program, { follow: true })?.canonicalPath ?? program;
   if (!withRightsOf(ids, () => mayAccess(root.fd, path.replace(/^\/+/, ""), MAY_EXECUTE))) {
     const place = hostPath(root, path);
     const command = commandAt(place, `chmod a+x ${shellWord(place)}`);
-    const remedy = `let it pass the directories above, none of them mounted noexec, and: ${command}`;
-    steps.push(step("exec", "failed", `uid ${ids.uid} cannot execute ${program}`, remedy, EXEC_FAILED));
+    const also = "it must pass the directories above, too, none of them mounted noexec";
+    const message = `uid ${ids.uid} cannot execute ${program}; ${also}`;
+    steps.push(step("exec", "failed", message, command, EXEC_FAILED));
   }
   const ending = ({ copy, exitStatus, atExec }: Missing) => ({
-    remedy: copyRemedy(root.path, ...copy),
+    advice: copyRemedy(root.path, ...copy),
     exitStatus: atExec ? EXEC_FAILED : exitStatus,
   });
   return [...steps, ...librarySteps(TOOL, root.path, program, ending)];
@@ -85,7 +89,10 @@ function optionOf(line: ByteString): ByteString {
 function confinedSteps(request: LaunchRequest, launch: Launch): ReportStep[] {
   const { root, program, ids } = launch;
   const confinement = launchConfinement(request, launch);
-  const asked = { weaker: "--confine=1 in place of --confine=require", exitStatus: NOT_CONFINED };
+  const asked = {
+    weaker: inWords("write --confine=1 in place of --confine=require"),
+    exitStatus: NOT_CONFINED,
+  };
   const path = program.startsWith("/") ? program : `/${program}`;
   const { home = "" } = ids;
   const session = { stage: TOOL, root: root.path, rootFd: root.fd, confinement, home } as const;
@@ -100,7 +107,7 @@ function confinedSteps(request: LaunchRequest, launch: Launch): ReportStep[] {
     ...stoppedSteps({
       ...{ ...session, directory: "/" },
       program: { path, args: request.programArguments },
-      remedy: (lines) => lines.map(optionOf).join(" "),
+      adviceFor: (lines) => inWords(`give it ${lines.map(optionOf).join(" ")}`),
     }),
   ];
 }

@@ -4,6 +4,7 @@ import { baseName } from "../../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
+import { type Advice, inWords, type Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { loadConfig } from "../../config/load.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
@@ -113,7 +114,7 @@ const jailOf = (configFile: ByteString): ByteString | undefined =>
   configFile.slice(0, -LIMITED_CONFIG_FILE.length) || undefined;
 
 /** A command that adds usual programs to a jail, with a policy; empty outside a jail. */
-function bringRemedy(configFile: ByteString): ByteString {
+function bringRemedy(configFile: ByteString): Remedy {
   const jail = jailOf(configFile);
   return jail === undefined ? "" : `jk_init -j ${shellWord(jail)} sftp`;
 }
@@ -125,10 +126,10 @@ function explainPolicy(shell: Shell): LimitedPolicy | undefined {
   const { account, onBehalf } = session;
   const obstacle = onBehalf ? obstacleTo(configFile, account.uid) : undefined;
   if (obstacle !== undefined) {
-    add(step("policy", "failed", `the user cannot read ${obstacle.path}`, obstacle.remedy, 1));
+    add(step("policy", "failed", `the user cannot read ${obstacle.path}`, obstacle.advice, 1));
     return undefined;
   }
-  const check = `jailkit config check ${shellWord(configFile)}`;
+  const check: Remedy = `jailkit config check ${shellWord(configFile)}`;
   const policy = limitedPolicy(request);
   if (policy instanceof Refusal) {
     const { check: name, reason, exitStatus } = policy;
@@ -136,7 +137,7 @@ function explainPolicy(shell: Shell): LimitedPolicy | undefined {
     const { sections = [] } = (isMissing && answered(request.loadConfig)) || {};
     const remedy = isMissing ? ownSection(shell, sections) : undefined;
     const other = (isMissing && bringRemedy(configFile)) || check;
-    add(step("policy", "failed", reason, remedy ?? (policy.remedy || other), exitStatus));
+    add(step("policy", "failed", reason, remedy ?? (policy.advice || other), exitStatus));
     return undefined;
   }
   add(step("policy", "passed", `section [${policy.section}] of ${policy.file}`));
@@ -153,7 +154,7 @@ function reachable(limits: ExecuteLimits | "any", { report, session, add }: Shel
     const closed = closedAbove({ path: jail + path, jail }, session.account.uid);
     if (closed === undefined) return true;
     const message = `nothing in ${path} may be executed: the user cannot look into ${closed.path}`;
-    add(step("execute", "warned", message, closed.remedy));
+    add(step("execute", "warned", message, closed.advice));
     return false;
   });
   return { ...limits, named };
@@ -181,7 +182,7 @@ function explainStopped(
       directory: home,
       home,
     },
-    remedy: (lines) =>
+    adviceFor: (lines) =>
       byWord && /^(?:read|write) /.test(lines[0] ?? "") ? "" : sectionLinesRemedy(file, section, lines),
   };
   add(...closedSteps(inner, session.account.uid), ...stoppedSteps(inner));
@@ -213,8 +214,8 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
   const interactive = session.arguments.length === 0;
   const unchecked = policy.values.allowSpawnOptions && !(plan.allowed && plan.by.word !== undefined);
   for (const one of plan.allowed ? [plan.path] : interactive ? executables : []) {
-    for (const { message, remedy } of programWarnings(one, request.files, unchecked, held))
-      add(step("programs", "warned", message, remedy));
+    for (const { message, advice } of programWarnings(one, request.files, unchecked, held))
+      add(step("programs", "warned", message, inWords(advice)));
     if (!unchecked) explainTroubles(one, shell, policy, held, plan.allowed);
   }
   if (!plan.allowed) {
@@ -247,15 +248,15 @@ function explainRefusal(
   const root = report.jail ?? "/";
   const word =
     code === "not-found" ? report.steps.find(({ name, remedy }) => name === "allow" && remedy) : undefined;
-  const remedy =
+  const advice =
     word?.remedy ??
     hidden.map((path) => opened(shell, path)).find((command) => command !== undefined) ??
     wordRemedy(code, session.arguments[1] ?? "", policy, place.home, request.files, report.jail) ??
     (policy.patterns.length > 0 && code !== "not-found"
       ? refusedPattern(code, asked, policy, request)
       : commandRemedy(code, asked, policy, policy.file, request.files, root, isHostProgram));
-  const message = remedy === "" ? reason : `${reason}${sharedBy(policy.section)}`;
-  add(step("command", "failed", message, remedy, exitStatus));
+  const message = advice === "" ? reason : `${reason}${sharedBy(policy.section)}`;
+  add(step("command", "failed", message, advice, exitStatus));
 }
 
 /** The remedy for a command that patterns refuse; none for one that cannot be read. */
@@ -264,15 +265,17 @@ function refusedPattern(
   asked: ByteString | undefined,
   policy: LimitedPolicy,
   { files }: LimitedRequest,
-): ByteString {
+): Remedy {
   const isRefused = code === "no-pattern" || code === "not-allowed";
   return isRefused && policy.values.force === undefined ? patternRemedy(asked, policy, files) : "";
 }
 
 /** The command that lets the user pass the directories above a program; undefined if the user can, or root does not ask. */
-function opened({ report: { jail = "" }, session }: Shell, path: ByteString): ByteString | undefined {
+function opened({ report: { jail = "" }, session }: Shell, path: ByteString): Advice | undefined {
   const closed = session.onBehalf ? closedAbove({ path: jail + path, jail }, session.account.uid) : undefined;
-  return closed?.remedy.startsWith("chmod ") ? openRemedy(closed.path) : closed?.remedy;
+  if (closed === undefined) return undefined;
+  const { advice } = closed;
+  return typeof advice === "string" && advice.startsWith("chmod ") ? openRemedy(closed.path) : advice;
 }
 
 function executableStep(shell: Shell, path: ByteString): ReportStep {
@@ -288,8 +291,8 @@ function executableStep(shell: Shell, path: ByteString): ReportStep {
   const { jail = "" } = report;
   const place = jail + path;
   const why = found?.noexec ? ": its file system is mounted noexec" : "";
-  const remedy = found?.noexec
+  const advice = found?.noexec
     ? remountCommand("exec", place)
     : (opened(shell, path) ?? commandAt(place, `chmod a+x ${shellWord(place)}`));
-  return step("command", "failed", `${path} cannot be executed by the user${why}`, remedy, NOT_EXECUTABLE);
+  return step("command", "failed", `${path} cannot be executed by the user${why}`, advice, NOT_EXECUTABLE);
 }

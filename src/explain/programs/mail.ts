@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
+import { type Advice, inWords } from "../../cli/remedy.ts";
 import { type Check, check, runChecks, settingsVerdict } from "../../enter/checks.ts";
 import { NOT_CONFINED } from "../../enter/confine-session.ts";
 import { CONFIG_FILE, gatherFacts, type Login } from "../../enter/gather.ts";
@@ -28,8 +29,8 @@ import { stoppedSteps } from "./stopped.ts";
 const EXEC_FAILED = 111;
 
 /** Adds whether procmail can start below `root`, and how. */
-function explainProgram(report: LoginReport, root: ByteString, remedy: string, environment: ByteString[]) {
-  const ending = () => ({ remedy, exitStatus: EXEC_FAILED });
+function explainProgram(report: LoginReport, root: ByteString, advice: Advice, environment: ByteString[]) {
+  const ending = () => ({ advice, exitStatus: EXEC_FAILED });
   const libraries = librarySteps(PROCMAIL_WRAPPER, root, PROCMAIL, ending);
   report.steps.push(...libraries);
   if (libraries.every(({ outcome }) => outcome === "passed"))
@@ -67,7 +68,7 @@ function explainConfined(report: LoginReport, login: Login, root: JailRoot, home
     ...stoppedSteps({
       ...{ ...session, directory: home },
       program: { path: PROCMAIL, args: [] },
-      remedy: (lines) => sectionLinesRemedy(CONFIG_FILE, section ?? "DEFAULT", lines),
+      adviceFor: (lines) => sectionLinesRemedy(CONFIG_FILE, section ?? "DEFAULT", lines),
     }),
   );
 }
@@ -85,7 +86,7 @@ function explainDelivery(report: LoginReport, subject: Subject): void {
   if (!jailed) {
     const message = `the home ${home} is not in a jail: the host's ${PROCMAIL} delivers the mail`;
     report.steps.push(stepsOf(PROCMAIL_WRAPPER)("jail", "passed", message));
-    if (!failed) explainProgram(report, "/", "install procmail", []);
+    if (!failed) explainProgram(report, "/", inWords("install procmail"), []);
     return;
   }
   const split = facts.split();

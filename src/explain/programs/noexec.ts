@@ -3,6 +3,7 @@ import { O_DIRECTORY, O_PATH } from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
+import type { Advice } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { isOfSystem } from "../../confine/directories.ts";
 import { canLimitExecution } from "../../confine/execute.ts";
@@ -43,7 +44,7 @@ function mountOf(path: ByteString): Pick<Mount, "mountPoint" | "options"> {
 const RESTRICTIONS = ["ro", "nosuid", "nodev", "nosymfollow"];
 
 /** How to mount the home noexec: the command, and what keeps it after a reboot. */
-function wayTo(root: ByteString, home: ByteString): { command: ByteString; lasting: string } | undefined {
+function wayTo(root: ByteString, home: ByteString): { command: Advice; lasting: string } | undefined {
   const jail = root === "/" ? "" : root;
   const { mountPoint: point, options } = mountOf(jail + home);
   // The system's files must stay executable.

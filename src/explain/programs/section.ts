@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { groupOfSection, unknownGroup } from "../../config/scan.ts";
 import { isListItem } from "../../config/text.ts";
@@ -103,7 +104,7 @@ function groupRemedy(
   group: ByteString,
   { name, gid }: PasswdEntry,
   jail: ByteString | undefined,
-): ByteString | undefined {
+): Remedy | undefined {
   const gidOfHost = jail === undefined ? undefined : answered(() => hostGroup(group)?.gid);
   const isMember = gidOfHost !== undefined && groupIdsOf(name, gid).includes(gidOfHost);
   return isMember && jail !== undefined ? jailSideRemedy(jail, name) : undefined;
@@ -118,7 +119,7 @@ function memberRemedy(
   knows: (group: ByteString) => boolean,
   account: PasswdEntry,
   jail: ByteString | undefined,
-): ByteString | undefined {
+): Remedy | undefined {
   for (const { name } of sections) {
     const about = groupOfSection(name);
     if (about === undefined || about.primary || knows(about.group)) continue;
@@ -135,7 +136,7 @@ export function passedOverSteps(
   jail: ByteString | undefined,
 ): ReportStep[] {
   return passedOver.map((group) => {
-    const remedy = groupRemedy(group, account, jail) ?? `jailkit config check ${shellWord(file)}`;
+    const remedy: Remedy = groupRemedy(group, account, jail) ?? `jailkit config check ${shellWord(file)}`;
     const where = jail === undefined ? "" : `, since ${jail}/etc/group does not have it`;
     return stepsOf(LIMITED_SHELL)("policy", "warned", `${unknownGroup(group)}${where}`, remedy);
   });
@@ -153,7 +154,7 @@ export function sharedBy(section: ByteString): ByteString {
 }
 
 /** A command that adds a known server to the jail; empty for other programs. */
-function sectionOf(command: ByteString | undefined, root: ByteString): ByteString {
+function sectionOf(command: ByteString | undefined, root: ByteString): Remedy {
   const section = serviceNamed(typedIn(command))?.section;
   return section === undefined ? "" : `jk_init -j ${shellWord(root)} ${section}`;
 }
@@ -170,7 +171,7 @@ export function commandRemedy(
   files: FileView,
   root: ByteString,
   onHost: (path: ByteString) => boolean,
-): ByteString {
+): Remedy {
   if (code !== "not-allowed" && code !== "not-found") return "";
   const allowed = { paths: values.paths ?? [], executables: values.executables ?? [] };
   const candidates = places(command, allowed);
@@ -184,7 +185,8 @@ export function commandRemedy(
     return copy;
   if (there !== undefined && !isRootsProgram(there, files)) return "";
   if (startsOthers(asked, files)) return "";
-  return `${copy === "" ? "" : `${copy}; then `}${sectionLinesRemedy(configFile, section, lines)}`;
+  const written = sectionLinesRemedy(configFile, section, lines);
+  return copy === "" ? written : (`${copy}; then ${written}` as Remedy);
 }
 
 /** A command line that is a pattern for itself. */
@@ -198,7 +200,7 @@ export function patternRemedy(
   command: ByteString | undefined,
   { section, file, values, listed, patterns }: LimitedPolicy,
   files: FileView,
-): ByteString {
+): Remedy {
   const { paths, executables = [] } = values;
   const typed = typedIn(command);
   const path = findProgram(typed, paths, files.isRegularFile);
@@ -222,7 +224,7 @@ export function sectionRemedy(
   command: ByteString | undefined,
   configFile: ByteString,
   files: FileView,
-): ByteString | undefined {
+): Remedy | undefined {
   const lines = allowLines(command, files);
   return lines.length === 0 || !isSectionName(user)
     ? undefined
@@ -233,7 +235,7 @@ export function sectionRemedy(
 export function ownSection(
   { report, session, place, request }: Shell,
   sections: readonly { name: ByteString }[],
-): ByteString | undefined {
+): Remedy | undefined {
   const { account } = session;
   const knows = (group: ByteString) => request.accounts.groupByName(group) !== undefined;
   return (

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
+import { inWords } from "../../cli/remedy.ts";
 import type { LimitedPolicy } from "../../enter/limited/limited.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
 import { hookedRepositories, SHARED } from "../../known-programs/hooked-repositories.ts";
@@ -26,13 +27,14 @@ export function explainTroubles(
   const start = held ? asRoot(() => ownStart(report.jail ?? "/", path)) : undefined;
   const stopped = ownStartWarning(path, program, start);
   if (stopped !== undefined) {
-    const { certain, message, remedy } = stopped;
-    add(step("server", !asked ? "warned" : certain ? "failed" : "unknown", message, remedy, NOT_EXECUTABLE));
+    const { certain, message, advice } = stopped;
+    const outcome = !asked ? "warned" : certain ? "failed" : "unknown";
+    add(step("server", outcome, message, inWords(advice), NOT_EXECUTABLE));
   }
   if (program.rows.every(({ hooks }) => hooks === undefined)) return;
   const repositories = asRoot(() => hookedRepositories(place.rootFd, [place.home, SHARED]));
   const silent = hooksWarning(program, repositories, new Map(policy.values.environment));
-  if (silent !== undefined) add(step("hooks", "warned", silent.message, silent.remedy));
+  if (silent !== undefined) add(step("hooks", "warned", silent.message, inWords(silent.advice)));
 }
 
 /** Adds notes about a known server. */

@@ -3,6 +3,7 @@ import { AT_FDCWD, O_PATH } from "../../../ffi/constants.ts";
 import { openAt, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
+import { type Advice, inWords } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { setInDirectory } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
@@ -16,7 +17,7 @@ import { commandAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { isNoexec, remountCommand } from "../../system/mounts.ts";
 import type { Subject } from "../account.ts";
-import { reinstallRemedy } from "../installed.ts";
+import { reinstallAdvice } from "../installed.ts";
 import { closedAbove } from "../readable.ts";
 import { KEY_COMMAND, type ReportStep } from "../report.ts";
 import { explainSshd } from "../sshd/servers.ts";
@@ -39,10 +40,11 @@ export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteStr
   const there = statIfPresent(AT_FDCWD, ours) !== undefined;
   if (stat !== undefined && there && sameContent(root, path, ours, stat)) return undefined;
   const place = hostPath(root, path);
-  const move = commandAt(place, asideCommand(place));
   const isOurs = make === "jailkit-2" || make === "jailkit-3";
-  const remedy = isOurs ? `jk_update -j ${shellWord(root.path)}` : `if it is not wanted: ${move}`;
-  return stepsOf(LIMITED_SHELL)(OWN_SHELL, "unknown", `${place} ${whatOf(make)}`, remedy);
+  const advice = isOurs
+    ? (`jk_update -j ${shellWord(root.path)}` as const)
+    : commandAt(place, asideCommand(place));
+  return stepsOf(LIMITED_SHELL)(OWN_SHELL, "unknown", `${place} ${whatOf(make)}`, advice);
 }
 
 function whatOf(make: JailkitVersion | undefined): string {
@@ -52,26 +54,26 @@ function whatOf(make: JailkitVersion | undefined): string {
   }
   if (make === "jailkit-3")
     return `is a copy of jailkit of another version, and ${INSTEAD}: its rules are unknown`;
-  return `is not jailkit's, and ${INSTEAD}: its effect is unknown`;
+  return `is not jailkit's, and ${INSTEAD}: its effect is unknown; if it is not wanted, it can be moved away`;
 }
 
 /** Checks whether the user `name` can execute the login shell. */
 export function shellStep(shell: ByteString, { name, uid }: PasswdEntry): ReportStep {
-  const step = (outcome: ReportStep["outcome"], message: ByteString, remedy?: ByteString) =>
-    stepsOf("account")("login-shell", outcome, message, remedy);
+  const step = (outcome: ReportStep["outcome"], message: ByteString, advice?: Advice) =>
+    stepsOf("account")("login-shell", outcome, message, advice);
   const stat = withRightsOf(undefined, () => statIfPresent(AT_FDCWD, shell, true));
   if (stat === undefined || !isRegular(stat)) {
     const what = stat === undefined ? "does not exist" : "is not a regular file";
     const away = stat === undefined ? "" : `move ${shell} away, and `;
-    const remedy = withRightsOf(undefined, () => reinstallRemedy(shell, name, away));
-    return step("failed", `the login shell ${shell} ${what}`, remedy);
+    const advice = withRightsOf(undefined, () => reinstallAdvice(shell, name, away));
+    return step("failed", `the login shell ${shell} ${what}`, advice);
   }
   if (mayAccess(AT_FDCWD, shell, MAY_EXECUTE)) return step("passed", `login shell ${shell}`);
   if (withRightsOf(undefined, () => withFd(openAt(AT_FDCWD, shell, O_PATH), isNoexec)))
     return step("failed", `the file system of ${shell} is mounted noexec`, remountCommand("exec", shell));
-  const closed = closedAbove({ path: shell, jail: "" }, uid)?.remedy;
-  const remedy = closed ?? commandAt(shell, `chmod 755 ${shellWord(shell)}`);
-  return step("failed", `the user cannot execute ${shell}`, remedy);
+  const closed = closedAbove({ path: shell, jail: "" }, uid)?.advice;
+  const advice = closed ?? commandAt(shell, `chmod 755 ${shellWord(shell)}`);
+  return step("failed", `the user cannot execute ${shell}`, advice);
 }
 
 /**
@@ -82,17 +84,19 @@ export function otherShell(subject: Subject, by: "ssh" | "su", from: ByteString 
   const { account, who, onBehalf } = subject;
   const shell = account.shell === "" ? "/bin/sh" : account.shell;
   const { name } = account;
-  const jailing = isLocalUser(name) ? `jk_jailuser -m -j JAIL ${operands(name)}` : setInDirectory(name);
-  const remedy = `to jail the account: ${jailing}`;
-  const message = `the login shell is ${shell}: this login does not use jailkit`;
-  const other = stepsOf("account")("login-shell", "unknown", message, remedy);
+  const jailing = isLocalUser(name)
+    ? (`jk_jailuser -m -j JAIL ${operands(name)}` as const)
+    : inWords(`to jail the account, ${setInDirectory(name).words}`);
+  const step = (outcome: ReportStep["outcome"], what: string) =>
+    stepsOf("account")("login-shell", outcome, what, jailing);
+  const other = step("unknown", `the login shell is ${shell}: this login does not use jailkit`);
   if (!onBehalf) return other;
   const found = withRightsOf(who, () => shellStep(shell, account));
   const closed = ["nologin", "false"].includes(baseName(shell));
   if (found.outcome === "passed" && !closed) return other;
   if (by === "ssh" && servesOtherwise(explainSshd(subject, from, undefined))) return other;
-  if (found.outcome !== "passed") return { ...found, remedy };
-  return { ...other, outcome: "failed", message: `the login shell is ${shell}, which refuses every login` };
+  if (found.outcome !== "passed") return { ...found, remedy: other.remedy };
+  return step("failed", `the login shell is ${shell}, which refuses every login`);
 }
 
 const servesOtherwise = ({ unjailed, ownSftp, root, steps }: SshdLogin) =>

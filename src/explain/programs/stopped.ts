@@ -6,6 +6,7 @@ import { baseName, directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { hasFilters } from "../../../ffi/seccomp.ts";
 import { quoted } from "../../cli/display.ts";
+import type { Advice } from "../../cli/remedy.ts";
 import type { Limit } from "../../config/confine-values.ts";
 import { AccessView } from "../../confine/access-view.ts";
 import { canLimitExecution } from "../../confine/execute.ts";
@@ -37,7 +38,7 @@ export interface ConfinedCommand {
   directory: ByteString;
   home: ByteString;
   /** What to write for these lines, each `key = value`. */
-  remedy: (lines: readonly ByteString[]) => ByteString;
+  adviceFor: (lines: readonly ByteString[]) => Advice;
 }
 
 const MIB = 2 ** 20;
@@ -87,14 +88,14 @@ export function stoppedSteps(confined: ConfinedCommand): ReportStep[] {
 const shownLimit = ({ name, value }: Limit) => `${name} ${value}`;
 
 /** Limits with which the program cannot start, or do what most do. */
-function limitSteps({ stage, root, confinement, program, remedy }: ConfinedCommand): ReportStep[] {
+function limitSteps({ stage, root, confinement, program, adviceFor }: ConfinedCommand): ReportStep[] {
   const { limits, write } = confinement;
   const step = stepsOf(stage);
   const of = (name: string) => limits.find((one) => one.name === name)?.value ?? Number.POSITIVE_INFINITY;
   const steps: ReportStep[] = [];
   const lines = (name: string, usual: string) => {
     const all = limits.map((one) => (one.name === name ? usual : shownLimit(one)));
-    return remedy([`limits = ${all.join(", ")}`]);
+    return adviceFor([`limits = ${all.join(", ")}`]);
   };
   if (program !== undefined) {
     const { path } = program;
@@ -116,7 +117,7 @@ function limitSteps({ stage, root, confinement, program, remedy }: ConfinedComma
       const enough = low.map(({ name }) => MEMORY[name]?.shown).join(", ");
       const message = `limits = ${given} may be too low for ${path} to start; a shell starts with ${enough}`;
       const all = limits.map((one) => (low.includes(one) && MEMORY[one.name]?.usual) || shownLimit(one));
-      steps.push(step("limits", "unknown", message, remedy([`limits = ${all.join(", ")}`])));
+      steps.push(step("limits", "unknown", message, adviceFor([`limits = ${all.join(", ")}`])));
     }
   }
   if (of("nproc") < 2) {
@@ -168,7 +169,7 @@ const isItem = (path: ByteString) => /^\/[\w@+=:.~/-]*$/.test(path);
 
 /** Paths of the keys that do not count, and those of the command that the keys do not allow. */
 function pathSteps(
-  { stage, root, rootFd, confinement, program, directory, remedy }: ConfinedCommand,
+  { stage, root, rootFd, confinement, program, directory, adviceFor }: ConfinedCommand,
   command: Command | undefined,
 ): ReportStep[] {
   const { read, write } = confinement;
@@ -191,7 +192,7 @@ function pathSteps(
     const message = `${command?.path} may not ${verb} ${quoted(absolute)}: ${key} allows ${given[key].join(", ") || "none"}`;
     const counts = () => whyWithoutRule(root, place, key === "read" && write === "all") === undefined;
     const isFree = isItem(place) && place !== "/" && attempt(counts) === true;
-    const wanted = isFree ? remedy([`${key} = ${[...given[key], place].join(", ")}`]) : "";
+    const wanted = isFree ? adviceFor([`${key} = ${[...given[key], place].join(", ")}`]) : "";
     steps.push(step("paths", "warned", message, wanted));
   }
   return steps;
@@ -199,7 +200,7 @@ function pathSteps(
 
 /** A command that needs the network, where there is none. */
 function networkSteps(
-  { stage, confinement, remedy }: ConfinedCommand,
+  { stage, confinement, adviceFor }: ConfinedCommand,
   command: Command | undefined,
 ): ReportStep[] {
   const need = command && networkNeed(baseName(command.path), command.args);
@@ -208,10 +209,12 @@ function networkSteps(
   const step = stepsOf(stage);
   if (network !== "all") {
     const message = `${command.path} needs sockets of the network, and network = ${network} refuses them`;
-    return [step("network", "warned", message, remedy(["network = all"]))];
+    return [step("network", "warned", message, adviceFor(["network = all"]))];
   }
   const { port } = need;
   if (tcpConnect === "all" || port === undefined || tcpConnect.includes(port)) return [];
   const message = `${command.path} connects to TCP port ${port}, and tcp_connect allows ${tcpConnect.join(", ") || "none"}`;
-  return [step("network", "warned", message, remedy([`tcp_connect = ${[...tcpConnect, port].join(", ")}`]))];
+  return [
+    step("network", "warned", message, adviceFor([`tcp_connect = ${[...tcpConnect, port].join(", ")}`])),
+  ];
 }

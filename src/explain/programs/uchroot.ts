@@ -51,12 +51,12 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
   const fact = facts.program();
   if (fact.kind === "file" && !fact.executable) {
     const place = `${jail}/${program.replace(/^\/+/, "")}`;
-    const remedy = commandAt(place, `chmod a+x ${shellWord(place)}`);
+    const advice = commandAt(place, `chmod a+x ${shellWord(place)}`);
     const message = `${program} cannot be executed by the user`;
-    report.steps.push(stepsOf(TOOL)("exec", "failed", message, remedy, EXEC_FAILED));
+    report.steps.push(stepsOf(TOOL)("exec", "failed", message, advice, EXEC_FAILED));
     return;
   }
-  const ending = ({ copy }: Missing) => ({ remedy: copyRemedy(jail, ...copy), exitStatus: EXEC_FAILED });
+  const ending = ({ copy }: Missing) => ({ advice: copyRemedy(jail, ...copy), exitStatus: EXEC_FAILED });
   const libraries = librarySteps(TOOL, jail, program, ending);
   report.steps.push(...libraries);
   report.steps.push(
@@ -73,7 +73,7 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
     ...closedSteps(session, report.uid ?? 0),
     ...stoppedSteps({
       ...{ ...session, directory: "/", program: { path: program, args: programArguments } },
-      remedy: (lines) => sectionLinesRemedy(configFile, report.uchrootSection ?? "DEFAULT", lines),
+      adviceFor: (lines) => sectionLinesRemedy(configFile, report.uchrootSection ?? "DEFAULT", lines),
     }),
   );
   if (libraries.some(({ outcome }) => outcome === "failed")) return;

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { type Advice, adviceText, allAdvice, inWords, type Remedy } from "../../cli/remedy.ts";
 import { oneOf, operands } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { passwordState, type ShadowEntry } from "../../system/shadow.ts";
@@ -14,7 +15,7 @@ const step = stepsOf("sshd");
 interface Authentication {
   can: "yes" | "no" | "unknown";
   why: ByteString[];
-  remedies: ByteString[];
+  advice: Advice[];
 }
 
 /** The answer for a password. */
@@ -45,24 +46,27 @@ export function passwordAuthentication(
   { name }: Pick<PasswdEntry, "name">,
   shadow: ShadowEntry | undefined,
 ): PasswordAuthentication {
-  const no = (why: ByteString, remedy = ""): PasswordAuthentication => ({
+  const no = (why: ByteString, advice: Advice): PasswordAuthentication => ({
     can: "no",
     why: [why],
-    remedies: remedy === "" ? [] : [remedy],
+    advice: [advice],
   });
   if (!isOn(settings, "passwordauthentication") && !asksByPam(settings))
-    return no("sshd accepts no passwords (PasswordAuthentication no)", "set PasswordAuthentication yes");
-  const password = `passwd ${operands(name)}`;
-  const unlock = `passwd -u ${operands(name)}`;
-  const missing = (why: ByteString, remedy: ByteString) => ({ ...no(why, remedy), byShadow: true });
+    return no(
+      "sshd accepts no passwords (PasswordAuthentication no)",
+      inWords("set PasswordAuthentication yes"),
+    );
+  const password: Remedy = `passwd ${operands(name)}`;
+  const unlock: Remedy = `passwd -u ${operands(name)}`;
+  const missing = (why: ByteString, advice: Remedy) => ({ ...no(why, advice), byShadow: true });
   if (shadow === undefined)
-    return { can: "unknown", why: [`shadow(5) does not say whether ${name} has a password`], remedies: [] };
+    return { can: "unknown", why: [`shadow(5) does not say whether ${name} has a password`], advice: [] };
   switch (passwordState(shadow.password)) {
     case "usable":
-      return { can: "yes", why: ["the account has a password"], remedies: [] };
+      return { can: "yes", why: ["the account has a password"], advice: [] };
     case "empty":
       return isOn(settings, "permitemptypasswords")
-        ? { can: "unknown", why: ["the password is empty"], remedies: [] }
+        ? { can: "unknown", why: ["the password is empty"], advice: [] }
         : no("the password is empty, which sshd does not accept (PermitEmptyPasswords no)", password);
     case "locked":
       return missing("the password is locked", shadow.password.length > 2 ? unlock : password);
@@ -137,6 +141,14 @@ export function authenticationOf(settings: SshdSettings, answers: Answers): Auth
   return { can, why: [...new Set(why)] };
 }
 
+/** The step of a user who cannot authenticate. Each advice will do: the first command is the remedy, the message has the others. */
+function failure(message: ByteString, all: readonly Advice[]): ReportStep {
+  const typed = all.find((one) => typeof one === "string");
+  const others = oneOf(all.filter((one) => one !== typed).map(adviceText));
+  const more = others === "" ? "" : `; ${typed === undefined ? "" : "or instead of the remedy: "}${others}`;
+  return step("credentials", "failed", message + more, typed);
+}
+
 /** The step about authentication, and that of PAM if it needs a password. */
 export function authenticationSteps(
   { settings, account, from }: Connection,
@@ -146,7 +158,7 @@ export function authenticationSteps(
   const reasons = [...key.why, ...password.why, ...why].join("; ");
   const service = pamService(settings);
   const auth = () => service && pamStep("auth", { account, service, from });
-  if (can === "unknown") return [step("credentials", "unknown", reasons, key.remedies.join("; "))];
+  if (can === "unknown") return [step("credentials", "unknown", reasons, allAdvice(key.advice))];
   if (can === "yes") {
     const steps = [step("credentials", "passed", reasons)];
     const withoutPassword = authenticationOf(settings, { key, password: { can: "no" } }).can;
@@ -166,8 +178,8 @@ export function authenticationSteps(
   }
   const methods = (settings.get("authenticationmethods") ?? ["any"]).join(" ");
   const wanted = methods === "any" ? "" : `sshd needs ${methods}: `;
-  const own = [...key.remedies, ...password.remedies];
+  const own = [...key.advice, ...password.advice];
   const other = `set AuthenticationMethods in ${CONFIGURATION} to methods that the user has, for this user`;
-  const remedy = oneOf(own.length > 0 ? own : [other]);
-  return [step("credentials", "failed", `${wanted}${account.name} cannot authenticate: ${reasons}`, remedy)];
+  const message = `${wanted}${account.name} cannot authenticate: ${reasons}`;
+  return [failure(message, own.length > 0 ? own : [inWords(other)])];
 }

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { display } from "../../cli/display.ts";
+import { type Advice, inWords } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { hostText } from "../../system/host-files.ts";
@@ -18,15 +19,15 @@ import { strictFinding } from "../../system/sshd/strict-modes.ts";
 import { readAs } from "../readable.ts";
 import { commentOut } from "../steps.ts";
 import type { Connection } from "./connection.ts";
-import { readRemedy } from "./key-remedies.ts";
+import { readAdvice } from "./key-remedies.ts";
 import { listedKey } from "./revoked-keys.ts";
 
 const CERTIFICATE = /-cert-v\d\d@openssh\.com$/;
 
-/** The reason why sshd accepts no certificate, with the remedy. */
+/** The reason why sshd accepts no certificate, with what to do. */
 interface Obstacle {
   why: ByteString;
-  remedy: ByteString;
+  advice: Advice;
 }
 
 /** The reason why sshd accepts no certificate that a key of this type signed; undefined if it may accept one. Pure. */
@@ -35,13 +36,15 @@ export function signatureObstacle(settings: SshdSettings, type: ByteString): Obs
   if (accepted.length > 0 && !accepted.some((one) => CERTIFICATE.test(one)))
     return {
       why: "PubkeyAcceptedAlgorithms has no type of certificates",
-      remedy: `add the type of the user's certificates to PubkeyAcceptedAlgorithms in ${CONFIGURATION}`,
+      advice: inWords(
+        `add the type of the user's certificates to PubkeyAcceptedAlgorithms in ${CONFIGURATION}`,
+      ),
     };
   if (isAccepted(type, listOf(settings, "casignaturealgorithms"))) return undefined;
   const name = type === "ssh-rsa" ? "rsa-sha2-512" : type;
   return {
     why: `CASignatureAlgorithms has no algorithm for ${type}, the type of the certification authority`,
-    remedy: `add ${name} to CASignatureAlgorithms in ${CONFIGURATION}`,
+    advice: inWords(`add ${name} to CASignatureAlgorithms in ${CONFIGURATION}`),
   };
 }
 
@@ -50,24 +53,24 @@ function authorityObstacle(settings: SshdSettings, revoked: ReadonlySet<ByteStri
   const file = firstOf(settings, "trustedusercakeys");
   const { text, isLarge } = readAs(undefined, file);
   if (isLarge) return undefined;
-  const put = `put the public key of the certification authority into ${file}`;
-  if (text === undefined) return { why: `it cannot read ${file} (TrustedUserCAKeys)`, remedy: put };
+  const put = inWords(`put the public key of the certification authority into ${file}`);
+  if (text === undefined) return { why: `it cannot read ${file} (TrustedUserCAKeys)`, advice: put };
   const found: Obstacle[] = [];
   for (const [index, line] of text.split("\n").entries()) {
     const key = listedKey(line);
     if (key === undefined) {
       const why = `line ${index + 1} of ${file} (TrustedUserCAKeys) is not a public key, and ends what sshd reads`;
-      found.push({ why, remedy: commentOut(file, index + 1) });
+      found.push({ why, advice: commentOut(file, index + 1) });
       break;
     }
     if (key === "") continue;
     const obstacle = revoked.has(key)
-      ? { why: `RevokedKeys revokes the key in line ${index + 1} of ${file}`, remedy: put }
+      ? { why: `RevokedKeys revokes the key in line ${index + 1} of ${file}`, advice: put }
       : signatureObstacle(settings, key.slice(0, key.indexOf(" ")));
     if (obstacle === undefined) return undefined;
     found.push(obstacle);
   }
-  return found[0] ?? { why: `${file} (TrustedUserCAKeys) has no public key`, remedy: put };
+  return found[0] ?? { why: `${file} (TrustedUserCAKeys) has no public key`, advice: put };
 }
 
 /** The reason why AuthorizedPrincipalsFile, which is read with the user's rights, gives the user no principal. */
@@ -76,21 +79,23 @@ function principalsObstacle({ settings, account, who }: Connection): Obstacle | 
     return undefined;
   const [file = ""] = keyFiles([firstOf(settings, "authorizedprincipalsfile")], account);
   const shown = `${display(file)} (AuthorizedPrincipalsFile)`;
-  const write = `write the principals of the user into ${display(file)}, one a line`;
+  const write = inWords(`write the principals of the user into ${display(file)}, one a line`);
   try {
     const text = withRightsOf(who, () => hostText(file));
-    if (text === undefined) return { why: `${shown} does not exist`, remedy: write };
+    if (text === undefined) return { why: `${shown} does not exist`, advice: write };
     const isStrict = isOn(settings, "strictmodes");
     const finding = isStrict ? strictFinding(file, account, "AuthorizedPrincipalsFile") : undefined;
     if (finding !== undefined)
-      return { why: `it does not use ${shown} (StrictModes): ${finding.message}`, remedy: finding.remedy };
+      return { why: `it does not use ${shown} (StrictModes): ${finding.message}`, advice: finding.advice };
     const names = text.split("\n").some((line) => /^[ \t]*[^\t-\r #]/.test(line));
-    return names ? undefined : { why: `${shown} names no principal`, remedy: write };
+    return names ? undefined : { why: `${shown} names no principal`, advice: write };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     if (error.code === "EFBIG") return undefined;
-    const remedy = onlyRootExchanges(file) ? `chmod a+r ${shellWord(file)}` : readRemedy(file, account);
-    return { why: `the user cannot read ${shown}: ${error.reason}`, remedy };
+    const advice = onlyRootExchanges(file)
+      ? (`chmod a+r ${shellWord(file)}` as const)
+      : readAdvice(file, account);
+    return { why: `the user cannot read ${shown}: ${error.reason}`, advice };
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { inWords } from "../../cli/remedy.ts";
 import { namesOrigin } from "../../system/sshd/origin.ts";
 import { CONFIGURATION, firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts";
 import { PENALTIES, type ReportStep } from "../report.ts";
@@ -29,18 +30,18 @@ function penaltySteps(settings: SshdSettings, from: ByteString | undefined): Rep
 export function countSteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
   const steps = penaltySteps(settings, from);
   if (firstOf(settings, "persourcemaxstartups") === "0") {
-    const remedy = `set PerSourceMaxStartups to none, or to 1 or more, in ${CONFIGURATION}`;
-    steps.push(step("startups", "failed", "sshd accepts no connection (PerSourceMaxStartups 0)", remedy));
+    const advice = inWords(`set PerSourceMaxStartups to none, or to 1 or more, in ${CONFIGURATION}`);
+    steps.push(step("startups", "failed", "sshd accepts no connection (PerSourceMaxStartups 0)", advice));
   }
   if (firstOf(settings, "maxauthtries") === "0") {
-    const remedy = `set MaxAuthTries to 2 or more in ${CONFIGURATION}`;
-    steps.push(step("max-auth-tries", "failed", "sshd refuses all authentication (MaxAuthTries 0)", remedy));
+    const advice = inWords(`set MaxAuthTries to 2 or more in ${CONFIGURATION}`);
+    steps.push(step("max-auth-tries", "failed", "sshd refuses all authentication (MaxAuthTries 0)", advice));
   }
   const grace = Number(firstOf(settings, "logingracetime"));
   if (grace > 0 && grace < SHORT_GRACE) {
-    const remedy = `set LoginGraceTime to 30 or more in ${CONFIGURATION}`;
+    const advice = inWords(`set LoginGraceTime to 30 or more in ${CONFIGURATION}`);
     const message = `sshd closes a connection that has not logged in after ${grace} s (LoginGraceTime)`;
-    steps.push(step("grace-time", "unknown", message, remedy));
+    steps.push(step("grace-time", "unknown", message, advice));
   }
   return steps;
 }

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { Credentials } from "../../../ffi/rights.ts";
 import { display, quoted } from "../../cli/display.ts";
+import { inWords } from "../../cli/remedy.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostNames, hostText } from "../../system/host-files.ts";
 import { flattened, optionOf } from "../../system/pam/rules.ts";
@@ -33,7 +34,8 @@ interface UserVariable {
   /** undefined: unknown. */
   value: ByteString | undefined;
   where: ByteString;
-  remedy: ByteString;
+  /** In words. */
+  advice: string;
 }
 
 /**
@@ -62,7 +64,7 @@ export function pamUserVariable(
   const rules = (["auth", "session"] as const).flatMap((kind) => flattened(serviceRules(kind, service)));
   let found: UserVariable | undefined;
   const sets = (where: ByteString, value: ByteString | undefined) => {
-    found = { stage: "pam", value, where: `${where} (pam_env)`, remedy: `take USER out of ${where}` };
+    found = { stage: "pam", value, where: `${where} (pam_env)`, advice: `take USER out of ${where}` };
   };
   for (const { module, arguments: words } of rules) {
     if (module !== "pam_env.so") continue;
@@ -91,7 +93,7 @@ function ownVariable({ settings, account: { home }, who }: Connection): UserVari
   const line = lines.findLast((one) => one.startsWith("USER="));
   if (line === undefined && !isLarge) return undefined;
   const where = display(file);
-  return { stage: "sshd", value: line?.slice("USER=".length), where, remedy: `take USER out of ${where}` };
+  return { stage: "sshd", value: line?.slice("USER=".length), where, advice: `take USER out of ${where}` };
 }
 
 /** The value of USER from the option environment="USER=..." of keys. */
@@ -100,7 +102,7 @@ function keyVariable(settings: SshdSettings, { users }: KeyAuthentication): User
   if (!isSet || !takesUserVariable(settings)) return undefined;
   const value = users.size === 1 ? [...users][0] : undefined;
   const where = 'the option environment="USER=..." of keys';
-  return { stage: "sshd", value, where, remedy: "take that option out of the keys" };
+  return { stage: "sshd", value, where, advice: "take that option out of the keys" };
 }
 
 /**
@@ -113,7 +115,7 @@ export function sshUserVariable(connection: Connection, key: KeyAuthentication):
   const value = optionOf(settings.get("setenv") ?? [], "USER");
   if (value !== undefined) {
     const where = `SetEnv in ${CONFIGURATION}`;
-    return { stage: "sshd", value, where, remedy: `take USER out of ${where}, for this user` };
+    return { stage: "sshd", value, where, advice: `take USER out of ${where}, for this user` };
   }
   const byPam = service === undefined ? undefined : pamUserVariable(service, account, who);
   return byPam ?? ownVariable(connection) ?? keyVariable(settings, key);
@@ -122,10 +124,10 @@ export function sshUserVariable(connection: Connection, key: KeyAuthentication):
 /** A step about a variable USER that is not the name of the account, or is unknown. */
 export function variableSteps(found: UserVariable | undefined, { name }: PasswdEntry): ReportStep[] {
   if (found === undefined || found.value === "" || found.value === name) return [];
-  const { stage, value, where, remedy } = found;
+  const { stage, value, where, advice } = found;
   const sets =
     value === undefined ? "may set the variable USER" : `sets the variable USER to ${quoted(value)}`;
   const message = `${where} ${sets}, by which jk_chrootsh and jk_lsh find the account`;
   const outcome = value === undefined ? "unknown" : "warned";
-  return [stepsOf(stage)("user-variable", outcome, message, remedy)];
+  return [stepsOf(stage)("user-variable", outcome, message, inWords(advice))];
 }

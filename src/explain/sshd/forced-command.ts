@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
+import { inWords } from "../../cli/remedy.ts";
 import {
   CONFIGURATION,
   firstOf,
@@ -39,8 +40,8 @@ export function internalSftpSteps(
 ): ReportStep[] {
   if (command === undefined || !RUN_BY_SHELL.test(command) || finds("internal-sftp")) return [];
   const message = `the shell does not find the program of ${quoted(command)}: sshd serves sftp itself only for ForceCommand internal-sftp, without quotes`;
-  const remedy = "use the path of the sftp-server in the jail instead: /usr/lib/openssh/sftp-server";
-  return [stepsOf("jk_chrootsh")("command", "failed", message, remedy, NOT_FOUND)];
+  const advice = inWords("use the path of the sftp-server in the jail instead: /usr/lib/openssh/sftp-server");
+  return [stepsOf("jk_chrootsh")("command", "failed", message, advice, NOT_FOUND)];
 }
 
 /** ForceCommand, or the command of all keys. */
@@ -55,9 +56,9 @@ function commandOf(
   if (commands.size === 1 && only !== undefined) {
     const message = `every key runs this command, whatever is asked for: ${quoted(only)}`;
     const more = `${message}; a login by password runs what is asked for, and is not checked here`;
-    const remedy = `to allow only keys: set 'PasswordAuthentication no' in ${CONFIGURATION}, for this user`;
+    const words = `to allow only keys, set 'PasswordAuthentication no' in ${CONFIGURATION}, for this user`;
     const about = byPassword
-      ? step(KEY_COMMAND, "warned", more, remedy)
+      ? step(KEY_COMMAND, "warned", more, inWords(words))
       : step(KEY_COMMAND, "passed", message);
     return { command: only, byKey: true, steps: [about] };
   }
@@ -73,14 +74,15 @@ function subsystemSteps(settings: SshdSettings, asked: ByteString | undefined): 
   if (served === undefined) {
     const message =
       "sshd has no Subsystem sftp: it refuses sftp and scp, except from clients that name the server (-s)";
-    return [step("subsystem", "unknown", message, `write 'Subsystem sftp ${asked}' into ${CONFIGURATION}`)];
+    const write = inWords(`write 'Subsystem sftp ${asked}' into ${CONFIGURATION}`);
+    return [step("subsystem", "unknown", message, write)];
   }
   const name = program(asked) ?? "";
   // The login shell looks for a bare name itself.
   const same = name.includes("/") ? program(served) === name : baseName(program(served) ?? "") === name;
   if (INTERNAL.test(served) || same) return [];
   const message = `for sftp and scp sshd runs ${served} (Subsystem sftp), and this server only for clients that name it (-s)`;
-  return [step("subsystem", "unknown", message, `ask about what sshd runs: ${served}`)];
+  return [step("subsystem", "unknown", message, inWords(`ask about what sshd runs: ${served}`))];
 }
 
 /**
@@ -103,10 +105,10 @@ export function forcedCommand(
   if (internal && asked !== undefined && !asksSftp) {
     const where = byKey ? "the key has command=" : `${CONFIGURATION} has ForceCommand `;
     const message = `sshd serves only sftp, and runs no other command: ${where}${quoted(command)}`;
-    const remedy = byKey
+    const words = byKey
       ? "take that option out of the key"
       : "take ForceCommand out of the settings for this user";
-    more.push(step("sftp-alone", byKey && byPassword ? "unknown" : "failed", message, remedy));
+    more.push(step("sftp-alone", byKey && byPassword ? "unknown" : "failed", message, inWords(words)));
   }
   return {
     steps: [...steps, ...more],

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { attempt, SystemError } from "../../../ffi/error.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { display } from "../../cli/display.ts";
+import { type Advice, inWords } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { hostText } from "../../system/host-files.ts";
 import { optionOf } from "../../system/pam/rules.ts";
@@ -16,7 +17,7 @@ import { keyOptions, optionValues } from "../../users/key-options.ts";
 import type { KeyAuthentication } from "./authentication.ts";
 import { certificateObstacle, signatureObstacle } from "./certificates.ts";
 import type { Connection } from "./connection.ts";
-import { addRemedy, readRemedy } from "./key-remedies.ts";
+import { addAdvice, readAdvice } from "./key-remedies.ts";
 import { revokedKeys } from "./revoked-keys.ts";
 
 /** A usable line of a key file. */
@@ -61,27 +62,27 @@ function usableLine(
 interface KeysFile {
   lines: UsableLine[];
   why: ByteString;
-  remedy: ByteString;
+  advice: Advice;
   /** It was not read, though sshd reads it. */
   unread?: boolean;
 }
 
 function readKeysFile(file: ByteString, connection: Connection, revoked: ReadonlySet<ByteString>): KeysFile {
   const { settings, account, who, from } = connection;
-  const none = (why: ByteString, remedy: ByteString): KeysFile => ({ lines: [], why, remedy });
+  const none = (why: ByteString, advice: Advice): KeysFile => ({ lines: [], why, advice });
   const shown = display(file);
   try {
     const text = withRightsOf(who, () => hostText(file));
-    if (text === undefined) return none(`${shown} does not exist`, addRemedy(file, account));
+    if (text === undefined) return none(`${shown} does not exist`, addAdvice(file, account));
     const finding = isOn(settings, "strictmodes") ? strictFinding(file, account) : undefined;
     if (finding !== undefined)
-      return none(`sshd does not use ${shown} (StrictModes): ${finding.message}`, finding.remedy);
+      return none(`sshd does not use ${shown} (StrictModes): ${finding.message}`, finding.advice);
     const all = keyLinesIn(text);
     const lines = all.flatMap((line) => usableLine(line, connection, revoked) ?? []);
-    if (lines.length > 0) return { lines, why: `a key in ${shown}`, remedy: "" };
+    if (lines.length > 0) return { lines, why: `a key in ${shown}`, advice: "" };
     const accepts = from === undefined ? "accepts" : `accepts from ${from}`;
     const what = all.length === 0 ? "has no key" : `has no key that sshd ${accepts}`;
-    return none(`${shown} ${what}`, addRemedy(file, account));
+    return none(`${shown} ${what}`, addAdvice(file, account));
   } catch (error) {
     // The user may have replaced it, for example by a loop of symbolic links.
     if (!(error instanceof SystemError)) throw error;
@@ -89,8 +90,8 @@ function readKeysFile(file: ByteString, connection: Connection, revoked: Readonl
       return { ...none(`${shown} is larger than 1 MiB and was not read`, ""), unread: true };
     // Whatever its mode, sshd reads only a regular file.
     const finding = error.code === "EINVAL" ? attempt(() => strictFinding(file, account)) : undefined;
-    if (finding !== undefined) return none(`sshd does not use ${shown}: ${finding.message}`, finding.remedy);
-    return none(`the user cannot read ${shown}: ${error.reason}`, readRemedy(file, account));
+    if (finding !== undefined) return none(`sshd does not use ${shown}: ${finding.message}`, finding.advice);
+    return none(`the user cannot read ${shown}: ${error.reason}`, readAdvice(file, account));
   }
 }
 
@@ -100,14 +101,18 @@ function readCommand(connection: Connection, revoked: ReadonlySet<ByteString>): 
   if (found === undefined) return undefined;
   const { name } = connection.account;
   if ("fault" in found) {
-    const remedy = `see what this says: ${SSSD_KEYS} ${operands(name)}`;
-    return { lines: [], why: found.fault, remedy };
+    const advice = inWords(`see what this says: ${SSSD_KEYS} ${operands(name)}`);
+    return { lines: [], why: found.fault, advice };
   }
   const all = keyLinesIn(found.text);
   const lines = all.flatMap((line) => usableLine(line, connection, revoked) ?? []);
-  if (lines.length > 0) return { lines, why: `a key from SSSD (${SSSD_KEYS})`, remedy: "" };
+  if (lines.length > 0) return { lines, why: `a key from SSSD (${SSSD_KEYS})`, advice: "" };
   const what = all.length === 0 ? "has no key of the user" : "has no key of the user that sshd accepts";
-  return { lines, why: `SSSD ${what}`, remedy: "put a public key into the directory (sshPublicKey)" };
+  return {
+    lines,
+    why: `SSSD ${what}`,
+    advice: inWords("put a public key into the directory (sshPublicKey)"),
+  };
 }
 
 /** For each key, in the order of all files: the first surely usable line, and the lines before it. */
@@ -121,12 +126,8 @@ function decidingLines(lines: readonly UsableLine[]): UsableLine[] {
 }
 
 /** An answer without a key that is surely usable. */
-function withoutKey(
-  can: "no" | "unknown",
-  why: ByteString[],
-  remedies: ByteString[] = [],
-): KeyAuthentication {
-  return { can, why, remedies, commands: new Set(), users: new Set(), count: 0, more: false };
+function withoutKey(can: "no" | "unknown", why: ByteString[], advice: Advice[] = []): KeyAuthentication {
+  return { can, why, advice, commands: new Set(), users: new Set(), count: 0, more: false };
 }
 
 /** The answer if some of the `lines` surely count; `more`: there may be keys besides them. */
@@ -136,7 +137,7 @@ function byKeys(files: readonly KeysFile[], lines: readonly UsableLine[], more: 
   return {
     can: "yes",
     why: files.filter((one) => one.lines.length > 0).map(({ why }) => why),
-    remedies: [],
+    advice: [],
     commands: new Set(plain.map(({ command }) => command)),
     users: new Set(plain.map(({ user }) => user)),
     count: sure.length,
@@ -149,7 +150,11 @@ function perhaps(lines: readonly UsableLine[], open: ByteString[], from: ByteStr
   const conditions = [...new Set(lines.map(({ condition }) => condition))];
   const why = lines.length > 0 ? [`the keys count only ${conditions.join(" or ")}`, ...open] : open;
   const byAddress = from === undefined && conditions.includes("from some addresses");
-  return withoutKey("unknown", why, byAddress ? ["give the address of the client: --from ADDRESS"] : []);
+  return withoutKey(
+    "unknown",
+    why,
+    byAddress ? [inWords("give the address of the client: --from ADDRESS")] : [],
+  );
 }
 
 /** Whether the user can authenticate by a key in AuthorizedKeysFile, which is read with the user's rights. */
@@ -157,10 +162,10 @@ export function keyAuthentication(connection: Connection): KeyAuthentication {
   const { settings, account, from } = connection;
   if (!isOn(settings, "pubkeyauthentication")) {
     const why = "sshd accepts no keys (PubkeyAuthentication no)";
-    return withoutKey("no", [why], ["set PubkeyAuthentication yes"]);
+    return withoutKey("no", [why], [inWords("set PubkeyAuthentication yes")]);
   }
   const revoked = revokedKeys(settings);
-  if (revoked.kind === "none-taken") return withoutKey("no", [revoked.why], [revoked.remedy]);
+  if (revoked.kind === "none-taken") return withoutKey("no", [revoked.why], [revoked.advice]);
   const bad = revoked.kind === "listed" ? revoked.keys : new Set<ByteString>();
   const patterns = quotedWords(settings, "authorizedkeysfile", connection.file);
   const hasCommand = isSet(settings, "authorizedkeyscommand");
@@ -180,9 +185,9 @@ export function keyAuthentication(connection: Connection): KeyAuthentication {
       : byKeys(files, lines, open.length > 0);
   if (lines.length + open.length > 0) return perhaps(lines, open, from);
   const obstacles = obstacle === undefined ? files : [obstacle, ...files];
-  const remedies = obstacles.flatMap(({ remedy }) => remedy || []).slice(0, 1);
+  const first = obstacles.flatMap(({ advice }) => advice || []).slice(0, 1);
   const reasons = files.map(({ why }) => why);
   if (files.length === 0) reasons.push("sshd reads no file of keys (AuthorizedKeysFile none)");
   if (obstacle !== undefined) reasons.push(obstacle.why);
-  return withoutKey("no", reasons, remedies);
+  return withoutKey("no", reasons, first);
 }

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { allAdvice } from "../../cli/remedy.ts";
 import { groupNamesOf, type PasswdEntry } from "../../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT } from "../../system/flat-accounts.ts";
 import { hostNames, hostText } from "../../system/host-files.ts";
@@ -41,12 +42,12 @@ export function pamStep(kind: PamKind, question: PamQuestion): ReportStep {
     return step(kind, "passed", `the ${kind} rules of the service ${service} let the user in`);
   if (verdict.kind === "unknown") {
     const what = verdict.answers.map(({ message }) => message).join("; ");
-    const remedies = verdict.answers.flatMap(({ remedy }) => (remedy ? [remedy] : []));
-    return step(kind, "unknown", `the ${kind} rules of ${service}: ${what}`, remedies.join("; "));
+    const advice = allAdvice(verdict.answers.map((one) => one.advice ?? ""));
+    return step(kind, "unknown", `the ${kind} rules of ${service}: ${what}`, advice);
   }
   const { result, because } = verdict;
   const why = because === undefined || because.message === "" ? `end in ${result}` : because.message;
-  return step(kind, "failed", `the ${kind} rules of ${service}: ${why}`, because?.remedy ?? "");
+  return step(kind, "failed", `the ${kind} rules of ${service}: ${why}`, because?.advice);
 }
 
 /** The steps about PAM before and at the start of a session. */

@@ -1,4 +1,5 @@
 import { type ByteString, trim } from "../../../ffi/bytes.ts";
+import { type Advice, inWords } from "../../cli/remedy.ts";
 import { rsaBits } from "../../system/sshd/authorized-keys.ts";
 import { CONFIGURATION, firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts";
 import { readKeyLine } from "../../users/key-lines.ts";
@@ -10,7 +11,7 @@ type RevokedKeys =
   | { kind: "listed"; keys: ReadonlySet<ByteString> }
   | { kind: "unknown"; why: ByteString }
   /** sshd accepts no key at all. */
-  | { kind: "none-taken"; why: ByteString; remedy: ByteString };
+  | { kind: "none-taken"; why: ByteString; advice: Advice };
 
 // A file of ssh-keygen -k starts with this; others have a public key in each line.
 const KRL = "SSHKRL\n\0";
@@ -38,7 +39,8 @@ export function revokedKeys(settings: SshdSettings): RevokedKeys {
   if (isLarge) return { kind: "unknown", why: `${file} (RevokedKeys) is larger than 1 MiB and was not read` };
   if (text === undefined) {
     const why = `sshd accepts no key: it cannot read ${file} (RevokedKeys)`;
-    return { kind: "none-taken", why, remedy: `create ${file}, or take RevokedKeys out of ${CONFIGURATION}` };
+    const words = `create ${file}, or take RevokedKeys out of ${CONFIGURATION}`;
+    return { kind: "none-taken", why, advice: inWords(words) };
   }
   if (text.startsWith(KRL))
     return { kind: "unknown", why: `only ${file} (RevokedKeys) says whether a key is revoked` };
@@ -47,7 +49,7 @@ export function revokedKeys(settings: SshdSettings): RevokedKeys {
     const key = listedKey(line);
     if (key === undefined) {
       const why = `sshd accepts no key: line ${index + 1} of ${file} (RevokedKeys) is not a public key`;
-      return { kind: "none-taken", why, remedy: commentOut(file, index + 1) };
+      return { kind: "none-taken", why, advice: commentOut(file, index + 1) };
     }
     if (key !== "") keys.add(key);
   }

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { findProgram } from "../../system/run.ts";
 import { DEFAULT_SERVER, runningServers, type SshdServer } from "../../system/sshd/running.ts";
 import { CONFIGURATION } from "../../system/sshd/settings.ts";
@@ -23,12 +24,9 @@ function stepsWith(server: SshdServer, steps: readonly ReportStep[]): ReportStep
   const elsewhere = options.some((word) => /^-[^f]/.test(word));
   const own = steps.map((one): ReportStep => {
     if (one.stage !== "sshd") return one;
-    const remedy = inFile(one.remedy);
-    const more =
-      elsewhere && remedy !== "" && one.outcome === "failed"
-        ? `${remedy}; or, if an option of sshd sets it (${shownOptions(server)}), change that and start sshd again`
-        : remedy;
-    return { ...one, message: inFile(one.message), remedy: more };
+    const option = `if an option of sshd sets it (${shownOptions(server)}), change that and start sshd again`;
+    const more = elsewhere && one.outcome === "failed" ? `; ${option}` : "";
+    return { ...one, message: inFile(one.message) + more, remedy: inFile(one.remedy) as Remedy };
   });
   if (pid === undefined) {
     const message = "no sshd is running: these are the settings of one that starts now";

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
+import { inWords } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { accountAge, today } from "../../system/shadow.ts";
@@ -16,12 +17,12 @@ export function sessionSteps({ settings, account, shadow }: Connection): ReportS
   const steps: ReportStep[] = [];
   if (firstOf(settings, "maxsessions") === "0") {
     const message = "sshd allows no sessions (MaxSessions 0)";
-    steps.push(step("max-sessions", "failed", message, "set MaxSessions to 1 or more"));
+    steps.push(step("max-sessions", "failed", message, inWords("set MaxSessions to 1 or more")));
   }
   if (isOn(settings, "usepam")) return steps;
   if (statIfPresent(AT_FDCWD, "/etc/nologin", true) !== undefined) {
-    const remedy = `when users may log in again: ${asideCommand("/etc/nologin")}`;
-    steps.push(step("nologin", "failed", "/etc/nologin exists: only root may log in", remedy));
+    const message = "/etc/nologin exists: only root may log in, until it is moved away";
+    steps.push(step("nologin", "failed", message, asideCommand("/etc/nologin")));
   }
   const age = shadow && accountAge(shadow, today());
   if (age === "password-must-change" || age === "password-expired") {
@@ -53,16 +54,16 @@ export function chrootSteps(connection: Connection, served: boolean): ReportStep
   const path = chrootDirectory(connection);
   if (path === undefined) return [];
   const { shell } = connection.account;
-  const remedy = "use either ChrootDirectory or jk_chrootsh, not both";
+  const advice = inWords("use either ChrootDirectory or jk_chrootsh, not both");
   const obstacle = chrootObstacle(path);
   const what = `sshd itself changes the root to ${path}`;
   if (obstacle !== undefined) {
     const rule =
       "ChrootDirectory and all directories above it must belong to root, and nobody else may write them";
-    return [step("chroot-directory", "failed", `${what}, but cannot: ${obstacle}`, rule)];
+    return [step("chroot-directory", "failed", `${what}, but cannot: ${obstacle}`, inWords(rule))];
   }
   if (served) return [step("chroot-directory", "passed", what)];
   if (statIfPresent(AT_FDCWD, `${path}${shell}`, true) === undefined)
-    return [step("chroot-directory", "failed", `${what}, which has no ${shell}`, remedy)];
-  return [step("chroot-directory", "unknown", `${what} before it starts the login shell`, remedy)];
+    return [step("chroot-directory", "failed", `${what}, which has no ${shell}`, advice)];
+  return [step("chroot-directory", "unknown", `${what} before it starts the login shell`, advice)];
 }

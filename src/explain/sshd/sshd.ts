@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
+import { inWords, type Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { isLocalUser } from "../../system/account-tools.ts";
 import { groupNamesOf } from "../../system/accounts.ts";
@@ -52,9 +53,9 @@ function settingSteps({ settings, account, groups, from, file }: Connection): Re
   const steps = [step("settings", "passed", lines.join(", "))];
   const [open] = undecidedMatches(settings, { name: account.name, groups }, from, file);
   if (open !== undefined) {
-    const remedy = open.address ? "give the address of the client: --from ADDRESS" : "";
+    const advice = open.address ? inWords("give the address of the client: --from ADDRESS") : "";
     const message = `the settings depend on ${open.what}: Match ${open.line}`;
-    steps.push(step("match", "unknown", message, remedy));
+    steps.push(step("match", "unknown", message, advice));
   }
   return steps;
 }
@@ -63,26 +64,25 @@ function settingSteps({ settings, account, groups, from, file }: Connection): Re
 function admissionSteps({ settings, account: { name }, groups, from, shadow }: Connection): ReportStep[] {
   const steps = countSteps(settings, from);
   if (isOn(settings, "refuseconnection")) {
-    const remedy = `take RefuseConnection out of ${CONFIGURATION}, for this user`;
-    steps.push(step("refuse-connection", "failed", "sshd closes every connection of the user", remedy));
+    const advice = inWords(`take RefuseConnection out of ${CONFIGURATION}, for this user`);
+    steps.push(step("refuse-connection", "failed", "sshd closes every connection of the user", advice));
   }
   const rule = userRule(settings, { name, groups }, from);
   if (rule === undefined)
     steps.push(step("allowed-users", "passed", "no list of users and groups excludes the user"));
   else {
     const outcome = rule.outcome === "refused" ? "failed" : "unknown";
-    steps.push(step("allowed-users", outcome, rule.message, rule.remedy));
+    steps.push(step("allowed-users", outcome, rule.message, rule.advice));
   }
   if (isOn(settings, "usepam") || shadow === undefined) return steps;
   // Without PAM, sshd checks the account itself.
   if (passwordState(shadow.password) === "locked") {
     const message =
       "the account is locked (a ! before the password), and sshd without PAM accepts no key either";
-    const how = isLocalUser(name)
-      ? `: usermod -p '*' ${operands(name)}`
-      : ", such as *, where the account is kept";
-    const remedy = `give it a password that matches nothing${how}`;
-    steps.push(step("account-locked", "failed", message, remedy));
+    const advice = isLocalUser(name)
+      ? (`usermod -p '*' ${operands(name)}` as const)
+      : inWords("give it a password that matches nothing, such as *, where the account is kept");
+    steps.push(step("account-locked", "failed", message, advice));
   }
   if (accountAge(shadow, today()) === "account-expired")
     steps.push(step("account-expired", "failed", "the account has expired", `chage -E -1 ${operands(name)}`));
@@ -97,7 +97,7 @@ function reloadSteps(server: SshdServer, settings: SshdSettings): ReportStep[] {
   const change = unreadChange(server, settings);
   if (change === undefined || server.pid === undefined) return [];
   const unit = serviceOf(server.pid);
-  const remedy =
+  const remedy: Remedy =
     unit === undefined ? `kill -HUP ${shellWord(String(server.pid))}` : `systemctl reload ${operands(unit)}`;
   const path = display(change.path);
   const message = change.certain
@@ -119,8 +119,9 @@ export function explainServer(
   const groups = groupNamesOf(account);
   const answer = loginWarnings({ ...account, groups }, { from, server });
   if ("unavailable" in answer) {
-    const { unavailable, installed, remedy } = answer;
-    if (remedy !== undefined) return { ...NO_PART, steps: [step("settings", "failed", unavailable, remedy)] };
+    const { unavailable, installed, words } = answer;
+    if (words !== undefined)
+      return { ...NO_PART, steps: [step("settings", "failed", unavailable, inWords(words))] };
     // Without sshd there are other ways to log in.
     return { ...NO_PART, steps: [step("settings", installed ? "unknown" : "skipped", unavailable)] };
   }
@@ -144,7 +145,7 @@ export function explainServer(
     ...chrootSteps(connection, forced.unjailed),
     ...forced.steps,
     ...variableSteps(variable, account),
-    ...warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy)),
+    ...warnings.map(({ code, message, advice }) => step(code, "warned", message, advice)),
   ];
   // Other settings may apply, with which sshd would not refuse.
   const isOpen = steps.some(

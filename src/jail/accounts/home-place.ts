@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath, pathComponents } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { type Advice, allOf, type Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
@@ -68,7 +69,7 @@ export function badHome(root: Pick<JailRoot, "path">, home: ByteString, what: By
 }
 
 /** What to do about a home, and the command that does it. */
-type Advised = string | { readonly advice: string; readonly remedy: ByteString | undefined };
+type Advised = string | { readonly advice: string; readonly remedy: Remedy | undefined };
 
 /** The error for the home of another account. */
 export const homeOfOther = (
@@ -83,21 +84,20 @@ export const otherHomeInDirectory = (jail: ByteString, name: ByteString): ByteSt
   `give the account another home in its directory, such as ${shellWord(joinHome(jail, usualHome(name)))}`;
 
 /** The command that gives an account another home in its jail, `home` as the jail sees it; it creates none. */
-export const moveToHome = (jail: ByteString, home: ByteString, name: ByteString): ByteString =>
-  `usermod -d ${shellWord(joinHome(jail, home))} ${operands(name)} && ` +
-  `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
+export const moveToHome = (jail: ByteString, home: ByteString, name: ByteString): Remedy =>
+  `usermod -d ${shellWord(joinHome(jail, home))} ${operands(name)} && jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
 
 /**
  * Gives an account the default home in its jail, because its present one is not its own. `advise`: what says the same
  * as commandAt of the path of a home: install(1) follows a link there, and gives the account what that leads to.
  */
-export function otherHomeRemedy(
+export function otherHomeAdvice(
   jail: ByteString,
   { name, uid, gid }: { name: ByteString; uid: number; gid: number },
   advise = commandAt,
-): ByteString {
+): Advice {
   const home = usualHome(name);
   const place = `${jail}${home}`;
-  const create = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(place)}`;
-  return advise(place, `${moveToHome(jail, home, name)} && ${create}`);
+  const create: Remedy = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(place)}`;
+  return advise(place, allOf([moveToHome(jail, home, name), create]));
 }

@@ -35,10 +35,9 @@ function findingsOf(root: JailRoot, link: ByteString): Finding[] {
   const findings = parentFindings({ path, stat, acl: toleratesGroup(stat) ? aclAt(AT_FDCWD, path) : "none" });
   const above = directoryOf(found.canonicalPath);
   if (above === "/etc" || isTrusted(root, above))
-    return findings.map((one) => ({ ...one, remedy: copyAnew(path, stat) ?? one.remedy, isFile: true }));
+    return findings.map((one) => ({ ...one, advice: copyAnew(path, stat) ?? one.advice, isFile: true }));
   const aside = freeName(hostPath(root, link), ".old", isIn(root));
   const where = `leads to ${display(path)}, in a directory that users can write`;
   const led = finding(hostPath(root, link), "link-through-untrusted", where, "mv -nT");
-  const remedy = `mv -nT ${shellWord(hostPath(root, link))} ${shellWord(aside)}`;
-  return [{ ...led, remedy }];
+  return [{ ...led, advice: `mv -nT ${shellWord(hostPath(root, link))} ${shellWord(aside)}` }];
 }

@@ -4,6 +4,7 @@ import { attempt } from "../../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { baseName, directoryOf, pathsDownTo } from "../../../ffi/paths.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
+import { type Advice, adviceText, inWords } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { whoseHome } from "../../system/home-owner.ts";
@@ -43,12 +44,14 @@ function destinationOf(path: ByteString, stat: Stat): ByteString | undefined {
  * Moves a jail out of somebody's home, with its record and its accounts: a command, or words if none is safe. Words, too,
  * for something that is not a jail.
  */
-function moveRemedy({ path, stat }: Place): ByteString {
-  if (stat === undefined) return "choose a place for it in a directory that only root can write";
+function moveAdvice({ path, stat }: Place): Advice {
+  if (stat === undefined) return inWords("choose a place for it in a directory that only root can write");
   const found = attempt(() => withRightsOf(undefined, () => destinationOf(path, stat)));
   const [from, to] = [shellWord(path), shellWord(found ?? "")];
   return found === undefined
-    ? `move the jail to a directory that only root can write, and then type: jailkit adopt --moved ${from} NEW`
+    ? inWords(
+        `move the jail to a directory that only root can write, and then type: jailkit adopt --moved ${from} NEW`,
+      )
     : `mv -nT ${from} ${to} && jailkit adopt --moved ${from} ${to}`;
 }
 
@@ -64,7 +67,7 @@ function whyExchanged(path: ByteString): { why: string; home: undefined } | unde
 }
 
 /**
- * The findings, with another remedy for a directory above `place`, or itself, that is somebody's home or in one, as root would
+ * The findings, with other advice for a directory above `place`, or itself, that is somebody's home or in one, as root would
  * take it from its user, and for one above that its owner can exchange, or in such a one. Such a jail must be elsewhere. Looks
  * up accounts, so only for what is refused.
  */
@@ -80,14 +83,14 @@ export function sparingHomes(findings: readonly Finding[], place: Place): Findin
   const isTheirs = (path: ByteString) =>
     theirs.some((one) => path === one || path.startsWith(joinPath(one, "")));
   const mustMove = theirs.length > 0;
-  const move = mustMove ? moveRemedy(place) : "";
+  const move = mustMove ? moveAdvice(place) : "";
   return findings.map((found, index) => {
     const { path, rule, message } = found;
     const { why, home = path } = whose[index] ?? {};
     const said = why === undefined ? message : `${message}; ${why}`;
     // The jail leaves all directories above it.
     if (mustMove && isAbove(path) && (rule === "owner" || isTheirs(path)))
-      return { ...found, message: said, remedy: move, inHome: true };
+      return { ...found, message: said, advice: move, inHome: true };
     if (why === undefined || home !== path) return found;
     return { ...homeFirst(found, why), inHome: true };
   });
@@ -96,7 +99,7 @@ export function sparingHomes(findings: readonly Finding[], place: Place): Findin
 const homeFirst = (found: Finding, why: string): Finding => ({
   ...found,
   message: `${found.message}; ${why}`,
-  remedy: `give the account another home, and then type: ${found.remedy}`,
+  advice: inWords(`give the account another home, and then type: ${adviceText(found.advice)}`),
 });
 
 /** The same for the jail's own directories: such a home must be elsewhere, not the jail. */

@@ -17,8 +17,9 @@ import {
 } from "../../../ffi/files.ts";
 import { display, quoted, shortPath } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
+import { type Remedy, typed, withAdvice } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { adviceAt, onlyRootWrites, withAdvice } from "../../system/exchange.ts";
+import { commandAt, onlyRootWrites } from "../../system/exchange.ts";
 import { ownMounts } from "../../system/mountinfo.ts";
 import { isReadOnly } from "../../system/mounts.ts";
 import { exchanged } from "./attributes.ts";
@@ -171,10 +172,10 @@ class Emptying implements Disposable {
     // By its number: a user could lead the path to another one.
     const mounts = answered(ownMounts) ?? [];
     const mount = mounts.find((one) => one.id === this.parent.stat.mountId)?.mountPoint ?? place;
-    const command = `btrfs subvolume delete --subvolid=${id} ${operands(mount)}`;
-    const { advice, remedy } = adviceAt(mount, command);
+    const command: Remedy = `btrfs subvolume delete --subvolid=${id} ${operands(mount)}`;
+    const advice = commandAt(mount, command);
     const what = `${quoted(place)} is a read-only subvolume, such as a snapshot, which has to be deleted first`;
-    return new JailkitError("read-only", 1, withAdvice(what, advice), undefined, remedy);
+    return new JailkitError("read-only", 1, withAdvice(what, advice), undefined, typed(advice));
   }
 
   enter(above: number, name: ByteString, seen: Stat): void {

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { Advice } from "../../cli/remedy.ts";
 
 /** The rule that a finding breaks. */
 export type SafetyRule =
@@ -20,8 +21,8 @@ export interface Finding {
   rule: SafetyRule;
   /** One printable line: the path, the problem, the present mode or owner. */
   message: ByteString;
-  /** The shell command that fixes it, or words if no command does. */
-  remedy: ByteString;
+  /** The command that fixes it, or words if no command does. */
+  advice: Advice;
   /** It is a file, whose text others could write: root has to read it. */
   isFile?: boolean;
   /** Root should not take the directory: it is in somebody's home, or its owner can exchange it. */

@@ -4,6 +4,7 @@ import { holdingFlags } from "../../../ffi/extents.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 
@@ -17,7 +18,7 @@ export function heldError(path: ByteString): JailkitError | undefined {
     if (flags === "") continue;
     const what = flags.startsWith("i") ? "immutable" : "append-only";
     // Nobody can exchange the file itself, as long as it is so.
-    const remedy = onlyRootExchanges(directoryOf(held)) ? `chattr -${flags} ${shellWord(held)}` : "";
+    const remedy: Remedy = onlyRootExchanges(directoryOf(held)) ? `chattr -${flags} ${shellWord(held)}` : "";
     const how = remedy === "" ? "chattr(1) changes that" : `first type ${remedy}`;
     return new JailkitError("immutable", 1, `${display(held)} is ${what}; ${how}`, undefined, remedy);
   }

@@ -4,6 +4,7 @@ import { attempt } from "../../../ffi/error.ts";
 import { fstat, openAt, readLink, type Stat, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { below, isIn, type Mount, ownMounts, type Place, placeOn } from "../../system/mountinfo.ts";
 import { type Directory, hostPath, isDirectory, type JailRoot } from "./root.ts";
@@ -148,7 +149,7 @@ export function requireNoHostMount(
   const mount = stat.mountId === parent.mount.stat.mountId ? parent.mount : { path, stat };
   const system = hostSystemOf(root, mount);
   if (system === undefined) return;
-  const remedy = `umount ${shellWord(hostPath(root, mount.path))}`;
+  const remedy: Remedy = `umount ${shellWord(hostPath(root, mount.path))}`;
   const what = `is on the host's ${display(system)}, mounted in the jail: nothing is written or removed there`;
   const message = `${display(hostPath(root, path))}: ${what}; change the file on the host, or unmount it first: ${remedy}`;
   throw new JailkitError("host-mount", 1, message, undefined, remedy);

@@ -7,6 +7,7 @@ import { display } from "../../cli/display.ts";
 import { answered, isReported } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { isWritableFileSystem, remountCommand } from "../../system/mounts.ts";
 import { undeletableDirectory } from "./host-directories.ts";
 import { withTree } from "./look.ts";
@@ -22,7 +23,7 @@ export interface Failure {
   /** One printable line. */
   readonly message: string;
   /** The command in it, if one command is the remedy. */
-  readonly remedy?: string | undefined;
+  readonly remedy?: Remedy | undefined;
   /** The exit status if there is no worse problem; 1 if not given. */
   readonly exitStatus?: number;
 }

@@ -6,8 +6,9 @@ import { openAt, type Stat, sameFile, statIfPresent, withFd } from "../../../ffi
 import { pathComponents } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { withAdvice } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { adviceAt, onlyRootWrites, withAdvice } from "../../system/exchange.ts";
+import { adviceAt, adviceOf, onlyRootWrites } from "../../system/exchange.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
 import { atSpot, type Spot, splitPath, spotPath } from "./look.ts";
 import {
@@ -80,7 +81,7 @@ export function requireStage(root: JailRoot, parent: Directory): Directory {
   const message =
     fix === undefined
       ? `${what}; choose a home that is not below a directory that everybody can write`
-      : withAdvice(what, fix.advice);
+      : withAdvice(what, adviceOf(fix));
   throw new JailkitError("no-safe-place", 1, message, undefined, fix?.remedy);
 }
 

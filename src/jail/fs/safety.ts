@@ -5,7 +5,8 @@ import { openAt, readDirectory, statIfPresent, withFd } from "../../../ffi/files
 import { pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
-import { shellWord } from "../../cli/shell-word.ts";
+import { type Remedy, typed, withAdvice } from "../../cli/remedy.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
 import { aclAt, writersOf } from "../../system/acl.ts";
 import { freeName, freeNumbered } from "../../system/free-name.ts";
 import { accountFileFindings } from "./account-file-safety.ts";
@@ -129,9 +130,9 @@ function creatorFindings(root: JailRoot, { path, stat, fd }: Directory, missing:
     stat.gid === 0 ? aclFindings(at, stat, aclAt(fd, ".")) : [groupWriteFinding(at, stat)];
   const findings = (stat.mode & 0o020) === 0 ? [] : ofGroup();
   if (stat.mode & 0o002) findings.push(otherWriteFinding(at, stat));
-  const remedy = `mkdir -m 0755 ${shellWord(first)}`;
+  const advice: Remedy = `mkdir -m 0755 ${shellWord(first)}`;
   const why = `, and others could create ${display(first)} first`;
-  return findings.map((found) => ({ ...found, message: found.message + why, remedy }));
+  return findings.map((found) => ({ ...found, message: found.message + why, advice }));
 }
 
 /**
@@ -182,9 +183,9 @@ export function jailFindings(root: JailRoot): Finding[] {
       const mounted = isOfKernel(name) && !onSameMount(root.top.stat, stat);
       if (!mounted) inside.push(...strictFindings(path, stat));
     } else if (DIRECTORIES.test(name)) {
-      const found = finding(path, "not-a-directory", "is not a directory", "mv -nT");
+      const found = finding(path, "not-a-directory", "is not a directory", "mv");
       const aside = hostPath(root, freeNumbered(`/not-${name}`, isIn(root)));
-      inside.push({ ...found, remedy: `${found.remedy} ${shellWord(aside)}` });
+      inside.push({ ...found, advice: `mv -nT ${operands(path, aside)}` });
     }
   }
   // In an etc that others could write, they could be exchanged: that comes first.
@@ -205,7 +206,7 @@ function namingWriters(found: Finding): Finding {
     : { ...found, message: `${display(found.path)} ${throughAcl(writers)}` };
 }
 
-/** Throws JailkitError "unsafe-jail" with the first finding, its remedy and the number of others. */
+/** Throws JailkitError "unsafe-jail" with the first finding, what to do, and the number of others. */
 export function requireSafeJail(root: JailRoot, exitStatus: number): void {
   refuse(placeOf(root), jailFindings(root), exitStatus);
 }
@@ -226,9 +227,9 @@ function refuse({ path, stat }: Place, findings: readonly Finding[], exitStatus:
   const elsewhere = first.inHome ? ": a jail must be elsewhere" : "";
   // A jail that does not exist yet, or a home that was named for one, does not move.
   const stays = first.inHome && (stat === undefined || first.path === path);
-  const fix = stays ? "" : `; fix it with: ${first.remedy}${others}`;
-  const message = `${display(path)}: not a safe jail: ${first.message}${elsewhere}${fix}`;
-  throw new JailkitError("unsafe-jail", exitStatus, message, undefined, stays ? "" : first.remedy);
+  const what = `${display(path)}: not a safe jail: ${first.message}${elsewhere}`;
+  const message = stays ? what : `${withAdvice(what, first.advice)}${others}`;
+  throw new JailkitError("unsafe-jail", exitStatus, message, undefined, stays ? "" : typed(first.advice));
 }
 
 /**
@@ -243,8 +244,8 @@ export function configDirectoryFindings(path: ByteString): (Finding & { tolerate
   if (isLink(stat)) {
     // A directory with copies of the files; the symbolic link is kept beside it.
     const [word, kept] = [shellWord(path), shellWord(freeName(path, ".link"))];
-    const found = finding(path, "link", "is a symbolic link", "mv -nT");
-    return [grave({ ...found, remedy: `mv -nT ${word} ${kept} && cp -rnTL ${kept}/ ${word}` })];
+    const found = finding(path, "link", "is a symbolic link", "mv");
+    return [grave({ ...found, advice: `mv -nT ${word} ${kept} && cp -rnTL ${kept}/ ${word}` })];
   }
   const findings: ReturnType<typeof grave>[] = [];
   for (const found of ownerFinding(path, stat)) findings.push(grave(found));

@@ -3,6 +3,7 @@ import { isMissing } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
+import { allOf, type Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { hostText } from "../../system/host-files.ts";
@@ -103,23 +104,23 @@ export function unmountedPlaces(): (
     for (const path of paths) {
       const place = hostPath(root, path);
       const above = points.filter(({ real }) => below(place, real) !== undefined);
-      if (above.length > 0) return notMounted(place, pointsOf(above).map(mountCommand).join(" && "));
+      if (above.length > 0) return notMounted(place, allOf(pointsOf(above).map(mountCommand)));
     }
     return undefined;
   };
 }
 
-const notMounted = (place: ByteString, remedy: ByteString): JailkitError =>
+const notMounted = (place: ByteString, remedy: Remedy): JailkitError =>
   new JailkitError("not-mounted", 1, `${quoted(place)}: ${unmountedReason(remedy)}`, undefined, remedy);
 
 /**
  * The command that mounts the file systems which a path of the host is on by /etc/fstab, if they are not mounted: what is
  * missing there must not be created below a mount point. Undefined if they are mounted, or if that cannot be seen.
  */
-export function mountRemedy(path: ByteString): ByteString | undefined {
+export function mountRemedy(path: ByteString): Remedy | undefined {
   const points = answered(() => unmountedAbove(normalPath(path), ofMachine()));
   if (points === undefined || points.length === 0) return undefined;
-  return points.map(mountCommand).join(" && ");
+  return allOf(points.map(mountCommand));
 }
 
 /** The error for a path of the host that is on such a file system; undefined as for mountRemedy. */
@@ -129,11 +130,12 @@ export function unmountedAt(path: ByteString): JailkitError | undefined {
 }
 
 /** With the mount point, if it is missing and nobody else can put something in its place. */
-function mountCommand(point: ByteString): ByteString {
-  const make = isMissing(point) && onlyRootExchanges(point) ? `mkdir -p ${operands(point)} && ` : "";
-  return `${make}mount ${operands(point)}`;
+function mountCommand(point: ByteString): Remedy {
+  const mount: Remedy = `mount ${operands(point)}`;
+  const isMade = isMissing(point) && onlyRootExchanges(point);
+  return isMade ? `mkdir -p ${operands(point)} && ${mount}` : mount;
 }
 
 /** What is said of a jail that is missing or empty because of that. */
-export const unmountedReason = (remedy: ByteString): ByteString =>
+export const unmountedReason = (remedy: Remedy): ByteString =>
   `its file system, which /etc/fstab names, is not mounted; fix it with: ${remedy}`;

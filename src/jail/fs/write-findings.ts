@@ -3,6 +3,7 @@ import * as C from "../../../ffi/constants.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { octal } from "../../cli/octal.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { toleratesGroup } from "../../system/exchange.ts";
@@ -11,8 +12,13 @@ import type { Ancestor } from "./walk.ts";
 
 // Who else than root may write, of one file or directory.
 
-export function finding(path: ByteString, rule: SafetyRule, what: string, remedy: string): Finding {
-  return { path, rule, message: `${display(path)} ${what}`, remedy: `${remedy} ${shellWord(path)}` };
+export function finding(path: ByteString, rule: SafetyRule, what: string, command: Remedy): Finding {
+  return {
+    path,
+    rule,
+    message: `${display(path)} ${what}`,
+    advice: `${command} ${shellWord(path)}` as Remedy,
+  };
 }
 
 export function ownerFinding(path: ByteString, stat: Stat): Finding[] {
@@ -22,7 +28,7 @@ export function ownerFinding(path: ByteString, stat: Stat): Finding[] {
 }
 
 /** One command for both, if both may write. */
-function closing(stat: Stat, alone: string): string {
+function closing(stat: Stat, alone: Remedy): Remedy {
   return (stat.mode & 0o022) === 0o022 ? "chmod go-w" : alone;
 }
 

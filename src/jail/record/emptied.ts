@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { isMissing, statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { mountRemedy, unmountedReason } from "../fs/unmounted.ts";
 import { type JailRoot, openJailRoot } from "../fs/walk.ts";
@@ -48,7 +49,7 @@ export const isBare = (jail: ByteString): boolean =>
 /** Why the contents of a jail may be elsewhere, and the command that mounts them, if it is known. */
 interface Unmounted {
   readonly message: string;
-  readonly remedy: ByteString | undefined;
+  readonly remedy: Remedy | undefined;
 }
 
 /** The command that drops the record of a jail which was deleted. */

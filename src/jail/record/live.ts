@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { pathsDownTo } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
+import { allOf, type Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { asideCommand, freeName } from "../../system/free-name.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
@@ -39,7 +40,7 @@ export function requireNoJailIn(
 }
 
 /** The command that mounts what a live jail lacks. */
-export const mountCommand = (jail: ByteString): ByteString => `jailkit mount ${shellWord(jail)}`;
+export const mountCommand = (jail: ByteString): Remedy => `jailkit mount ${shellWord(jail)}`;
 
 /** The directories of the host that should be mounted in a jail: those of a live jail, and those with sockets. */
 export const mountsOf = ({ live = [], sockets = [] }: Pick<ManifestContent, "live" | "sockets">) => [
@@ -60,15 +61,15 @@ export function lackingSockets(root: JailRoot, sockets: readonly ByteString[] = 
  * The command that moves a directory of a jail out of it, since its users should not see it, to where only root can enter.
  * Undefined if others could exchange a name in it.
  */
-export function moveAway(root: JailRoot, path: ByteString): ByteString | undefined {
+export function moveAway(root: JailRoot, path: ByteString): Remedy | undefined {
   if (directoryFindings(root).length > 0) return undefined;
   const from = hostPath(root, path);
   const away = shellWord(freeName(`${root.path}${path.replaceAll("/", "-")}`, ".old"));
   // Later ones may be in earlier ones. Otherwise mv (to another file system), or rm later, would remove the host's files.
   const mounts = ownMounts().filter(({ mountPoint }) => below(mountPoint, from));
-  const unmount = mounts.reverse().map(({ mountPoint }) => `umount ${shellWord(mountPoint)} && `);
+  const unmount = mounts.reverse().map(({ mountPoint }): Remedy => `umount ${shellWord(mountPoint)}`);
   // It may have setuid programs that nothing updates.
-  return `${unmount.join("")}mv -nT ${shellWord(from)} ${away} && chmod go= ${away}`;
+  return allOf([...unmount, `mv -nT ${shellWord(from)} ${away} && chmod go= ${away}`]);
 }
 
 /** A problem of a live jail of which a directory is not mounted as it should be; undefined for all others. */
@@ -81,14 +82,14 @@ export function lackingProblem(root: JailRoot, live: readonly ByteString[] = [])
       ? `is mounted there, but not ${restrictionsOf(path)}`
       : "is not mounted there, as it should be in this live jail";
   const { what, clear } = inTheWay(root, path);
-  const remedy = `${clear === undefined ? "" : `${clear} && `}${mountCommand(root.path)}`;
+  const remedy = allOf([clear ?? "", mountCommand(root.path)]);
   const also = what === undefined ? "" : `, and ${what}`;
   const message = `${display(at)}: the host's ${display(path)} ${how}${also}; fix it with: ${remedy}`;
   return { code: "not-mounted", path: root.path, message, remedy } as const;
 }
 
 /** What is in the place of a mount, and the command that makes place for it; undefined for nothing, and if nothing can. */
-function inTheWay(root: JailRoot, path: ByteString): { what?: string; clear?: ByteString | undefined } {
+function inTheWay(root: JailRoot, path: ByteString): { what?: string; clear?: Remedy | undefined } {
   if (hasFilesInPlace(root, path)) return { what: "files are in its place", clear: moveAway(root, path) };
   if (liveState(root, path) === "other")
     return { what: "something else is mounted there", clear: `umount ${shellWord(hostPath(root, path))}` };
@@ -104,13 +105,13 @@ export function requireMountPlace(root: JailRoot, path: ByteString): void {
   const what = liveState(root, path) === "absent" ? undefined : liveObstacle(root, path);
   if (what === undefined) return;
   const { clear } = inTheWay(root, path);
-  const remedy = clear && `${clear} && ${mountCommand(root.path)}`;
+  const remedy = clear && allOf([clear, mountCommand(root.path)]);
   const fix = remedy === undefined ? "" : `; fix it with: ${remedy}`;
   throw new JailkitError("live-obstacle", 1, `${what}${fix}`, undefined, remedy);
 }
 
 /** The command that renames a symbolic link of root's on the way to a directory; undefined for none. */
-function linkAside(root: JailRoot, path: ByteString): ByteString | undefined {
+function linkAside(root: JailRoot, path: ByteString): Remedy | undefined {
   const link = pathsDownTo(path).find((at) => {
     const stat = answered(() => lookUp(root, at)?.stat);
     return stat !== undefined && isLink(stat);

@@ -67,6 +67,8 @@ export interface ManifestContent {
   sockets?: readonly ByteString[] | undefined;
   /** What sections bring besides files, and the jail does without, as it is declared; undefined for nothing. */
   without?: readonly ByteString[] | undefined;
+  /** Files that users had in the place of those that were asked for: they are not the jail's, and stay; undefined for none. */
+  others?: readonly ByteString[] | undefined;
   /** The SHA-256 sum of the description that jailkit import makes it from; undefined for any other jail. */
   imported?: ByteString | undefined;
   unknown: Record<string, unknown>;
@@ -115,10 +117,11 @@ function line(record: { unknown?: Json | undefined; mtime?: bigint | undefined }
 
 /** The bytes of a manifest file, with one line for each request and entry; parseManifest reads it. */
 export function formatManifest(content: ManifestContent): Uint8Array {
-  const { live, sockets, without, imported, unknown, jail } = content;
+  const { live, sockets, without, others, imported, unknown, jail } = content;
   const first = { ...unknown, version: MANIFEST_VERSION, jail: encode(jail) };
   // stringify leaves out what is undefined.
-  const lists = { live: encode(live), sockets: encode(sockets), without: encode(without) };
+  const mounts = { live: encode(live), sockets: encode(sockets) };
+  const lists = { ...mounts, without: encode(without), others: encode(others) };
   const head = JSON.stringify({ ...first, ...lists, imported });
   const requests = content.requests.map(line).join(",\n");
   const entries = [...content.entries.values()].map(line).join(",\n");
@@ -151,7 +154,9 @@ const ENTRY_FIELDS = new Set(
   ),
 );
 const REQUEST_FIELDS = new Set(["tool", "sections", "operands", "options", "time", "unfinished"]);
-const MANIFEST_FIELDS = new Set("version jail live sockets without imported requests entries".split(" "));
+const MANIFEST_FIELDS = new Set(
+  "version jail live sockets without others imported requests entries".split(" "),
+);
 
 const typeOf = (value: unknown) => (isRecord(value) ? TYPES.find((name) => name === value.type) : undefined);
 
@@ -248,6 +253,7 @@ export function parseManifest(bytes: Uint8Array): ReadManifest | undefined {
     ...(Array.isArray(value.live) ? { live: listOf(value.live) } : {}),
     ...(Array.isArray(value.sockets) ? { sockets: listOf(value.sockets) } : {}),
     ...(Array.isArray(value.without) ? { without: listOf(value.without) } : {}),
+    ...(Array.isArray(value.others) ? { others: listOf(value.others) } : {}),
     ...(typeof value.imported === "string" ? { imported: value.imported } : {}),
     unknown: rest(value, MANIFEST_FIELDS) ?? {},
   };

@@ -75,6 +75,7 @@ export function openManifest(
     old.requests.length = 0;
     old.live = undefined;
     old.without = undefined;
+    old.others = undefined;
     old.imported = undefined;
     old.entries.clear();
   };

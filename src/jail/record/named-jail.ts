@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { editDistance } from "../../cli/suggest.ts";
 import { mountRemedy, unmountedReason } from "../fs/unmounted.ts";
@@ -22,14 +23,14 @@ export function nearJail(path: ByteString, known: readonly ByteString[]): ByteSt
 }
 
 /** The command that updates the record, the accounts and the configuration for a moved jail. */
-export const followRemedy = (from: ByteString, to: ByteString): string =>
+export const followRemedy = (from: ByteString, to: ByteString): Remedy =>
   `jailkit adopt --moved ${shellWord(from)} ${shellWord(to)}`;
 
 /**
  * The same for a jail that is no longer at this path, or the command that mounts its file system; undefined if it is not
  * found. `places`: where it is looked for first, as in whereMoved.
  */
-export function lostRemedy(path: ByteString, places: readonly ByteString[] = []): string | undefined {
+export function lostRemedy(path: ByteString, places: readonly ByteString[] = []): Remedy | undefined {
   const mount = mountRemedy(path);
   if (mount !== undefined) return mount;
   const now = whereMoved(path, places);
@@ -51,7 +52,7 @@ export function requireNotMoved(jail: ByteString): void {
 /** The end of a message about a jail that is missing, and the command in it that helps, if there is one. */
 interface JailHint {
   readonly text: string;
-  readonly remedy?: ByteString;
+  readonly remedy?: Remedy;
 }
 
 /** Where the jail of a path is now, or which one was probably meant; undefined if unknown. */

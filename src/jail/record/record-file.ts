@@ -13,6 +13,7 @@ import {
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { lookUp, withJailFile } from "../fs/look.ts";
 import { isLink, isRegular, type JailRoot, withDirectory } from "../fs/walk.ts";
@@ -43,7 +44,7 @@ export class RecordError extends JailkitError {
     /** The path of the jail, if it is known. */
     readonly jail: ByteString | undefined,
   ) {
-    const remedy = jail === undefined ? "" : `jailkit adopt --force ${shellWord(jail)}`;
+    const remedy: Remedy = jail === undefined ? "" : `jailkit adopt --force ${shellWord(jail)}`;
     const what = jail === undefined ? "the record of an unknown jail" : `the record of ${display(jail)}`;
     const advice =
       jail === undefined

@@ -6,6 +6,7 @@ import { entriesOf, isEmptyDirectory, openAt, withFd } from "../../../ffi/files.
 import { libc } from "../../../ffi/libc.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { ownMounts } from "../../system/mountinfo.ts";
 import { leadingInto } from "../fs/leads-into.ts";
@@ -40,7 +41,7 @@ export function registryExists(tree: JailRoot, registry: ByteString): boolean {
     throw new JailkitError("unsafe-registry", 1, `${shown}: must be a directory; move it away`);
   if ((uid !== 0 && uid !== me) || (mode & 0o022) !== 0) {
     const what = "users other than root can write it; check its contents, and then";
-    const remedy = `chown root:root ${shellWord(registry)} && chmod 0700 ${shellWord(registry)}`;
+    const remedy: Remedy = `chown root:root ${shellWord(registry)} && chmod 0700 ${shellWord(registry)}`;
     throw new JailkitError("unsafe-registry", 1, `${shown}: ${what}: ${remedy}`, undefined, remedy);
   }
   if (uid === me || me === 0) return true;

@@ -24,6 +24,7 @@ import {
 } from "../../../ffi/sockets.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { withAdvice } from "../../cli/remedy.ts";
 import { chmodPath } from "../../jail/fs/attributes.ts";
 import { hostDirectory } from "../../jail/fs/host-directories.ts";
 import { withTree } from "../../jail/fs/look.ts";
@@ -74,7 +75,7 @@ function openDirectoryOf(path: ByteString): JailRoot {
   const [finding] = directoryFindings(directory, mustMove(path, canonical));
   if (finding === undefined) return directory;
   closeJailRoot(directory);
-  const message = `${finding.message}, so jk_socketd creates no socket there; fix it with: ${finding.remedy}`;
+  const message = withAdvice(`${finding.message}, so jk_socketd creates no socket there`, finding.advice);
   throw new JailkitError("unsafe-directory", 1, message);
 }
 

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { withAdvice } from "../../cli/remedy.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import { problemLine } from "../../config/model.ts";
 import { readSocketdSection } from "../../config/schemas/socketd.ts";
@@ -112,7 +113,7 @@ export function socketsOfConfiguration(): WantedSockets {
 export function requireSafeConfiguration(): void {
   const [finding] = configDirectoryFindings(CONFIG_DIRECTORY);
   if (finding === undefined) return;
-  const message = `abort, ${finding.message}; fix it with: ${finding.remedy}`;
+  const message = `abort, ${withAdvice(finding.message, finding.advice)}`;
   throw new JailkitError("config-unsafe", 53, message);
 }
 

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { allOf, type Remedy } from "../../cli/remedy.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { mountCommand } from "../../jail/record/live.ts";
 import { REGISTRY } from "../../jail/record/manifest.ts";
@@ -9,7 +10,7 @@ import { bootFault, isOfDirectory, isOurs, lineOf, shownBy, showsAtBoot } from "
 import { changedFstab, changeFstab, fstabText } from "./proc.ts";
 
 /** The command that makes comments of the lines of others that mount something else in the place of a directory; "" for none. */
-function freePlace(fstab: ByteString, jail: ByteString, path: ByteString): ByteString {
+function freePlace(fstab: ByteString, jail: ByteString, path: ByteString): Remedy {
   const isOther = (line: ByteString) => fstabPlace(line) === jail + path && !isOfDirectory(line, path);
   const lines = fstab.split("\n").filter(isOther);
   return lines.length === 0 ? "" : commentOut(lines);
@@ -24,9 +25,9 @@ function requireFree(fstab: ByteString, jail: ByteString, path: ByteString): voi
 }
 
 /** The command that lets the next boot show a directory of the host in a jail, where /etc/fstab has no such line. */
-export function bootRemedy(jail: ByteString, path: ByteString): ByteString {
+export function bootRemedy(jail: ByteString, path: ByteString): Remedy {
   const free = freePlace(fstabText(), jail, path);
-  return `${free === "" ? "" : `${free} && `}${mountCommand(jail)}`;
+  return allOf([free, mountCommand(jail)]);
 }
 
 /**

@@ -123,7 +123,10 @@ export function liveProblem(
   if (lacking !== undefined || live === undefined) return lacking;
   const what = live.directories.map((path) => liveObstacle(root, path)).find((each) => each !== undefined);
   if (what === undefined) return undefined;
-  const { message, remedy } = liveCopyProblem(root, content) ?? { message: `${what}; ${OTHER_WAY}` };
+  const { message, remedy } = liveCopyProblem(root, content) ?? {
+    message: `${what}; ${OTHER_WAY}`,
+    remedy: undefined,
+  };
   return { code: "live-obstacle", path: root.path, message, remedy };
 }
 

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { sectionsAround } from "../../config/known-sections.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
@@ -81,7 +82,7 @@ export function requireLogSocketPlace(
   if (sections.length > 0 || foreign === undefined) return found;
   const file = directory + path;
   const to = freeName(file.replace(/\.ini$/, ""), ".others", isOnHost, ".ini");
-  const remedy = `mv -nT ${shellWord(file)} ${shellWord(to)}`;
+  const remedy: Remedy = `mv -nT ${shellWord(file)} ${shellWord(to)}`;
   const message = `${display(file)}: has a section [${display(foreign.name)}], and is not replaced; move it first: ${remedy}`;
   throw new JailkitError("log-socket", 1, message, undefined, remedy);
 }

@@ -5,6 +5,7 @@ import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { mayFollow } from "../../jail/fs/strict.ts";
 import { isDirectory, isLink } from "../../jail/fs/walk.ts";
@@ -135,7 +136,7 @@ export class JailPaths {
       const path = jailPath + link;
       const isThere = (at: ByteString) => jail.lstat(at) !== undefined;
       const aside = freeNumbered(`/not-${baseName(link)}`, isThere);
-      const away = `mv -nT ${shellWord(path)} ${shellWord(jailPath + aside)}`;
+      const away: Remedy = `mv -nT ${shellWord(path)} ${shellWord(jailPath + aside)}`;
       const remedy = isNew(link) ? undefined : away;
       const advice = remedy === undefined ? "" : `; move the link away: ${remedy}`;
       const which = `which users could change (owner ${entry.uid}, mode ${octal(entry.mode)})`;

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { isMounted } from "../../jail/fs/live-mounts.ts";
 import { mountRemedy } from "../../jail/fs/unmounted.ts";
@@ -24,7 +25,7 @@ export interface LeftMounts {
   /** One printable line. */
   readonly message: string;
   /** The command that takes the lines out, or lets them follow a jail that was moved. */
-  readonly remedy: ByteString;
+  readonly remedy: Remedy;
 }
 
 /** True if a recorded jail was emptied, so that nothing of it is wanted. With its mount point it is still a live jail. */

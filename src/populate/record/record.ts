@@ -105,6 +105,7 @@ export class JailRecord {
       ours.map((entry) => this.#record(manifest, entry, links.has(entry))),
       { replaceBefore: true },
     );
+    recordOthers(manifest, present);
     saveManifest(manifest);
     removeJournal(manifest.id, JOURNAL);
     if (isBlank(manifest.content)) forgetJail(manifest.id, manifest.registry);
@@ -139,6 +140,17 @@ export class JailRecord {
       unfinished: unfinished || undefined,
     };
   }
+}
+
+/** Records in whose place users have files, of the entries that are in the jail, so that later runs can tell it. */
+function recordOthers(manifest: Manifest, present: readonly Entry[]): void {
+  const theirs = present.flatMap(({ path, differs, uid }) => (differs === true && uid !== 0 ? [path] : []));
+  if (theirs.length === 0 && manifest.content.others === undefined) return;
+  const seen = new Set(present.map(({ path }) => path));
+  changeManifest(manifest, (content) => {
+    const others = [...(content.others ?? []).filter((path) => !seen.has(path)), ...theirs];
+    content.others = others.length === 0 ? undefined : others;
+  });
 }
 
 /** True for the content of a record that says nothing about its jail. */

@@ -1,5 +1,6 @@
 import { type ByteString, trim } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
+import { inWords } from "../../cli/remedy.ts";
 import { optionOf } from "./rules.ts";
 import type { PamAnswer, PamSubject } from "./stack.ts";
 
@@ -46,8 +47,8 @@ export function judgeAccess(subject: PamSubject, words: readonly ByteString[]): 
       const place = `${file}:${index + 1}: ${display(line)}`;
       if (user === undefined || origin === undefined) return unknown(place);
       if (permission === "+") return SUCCESS;
-      const remedy = `put a line before it: +:${subject.name}:ALL`;
-      return { result: "perm_denied", message: `${place} (pam_access)`, remedy };
+      const advice = inWords(`put a line before it: +:${subject.name}:ALL`);
+      return { result: "perm_denied", message: `${place} (pam_access)`, advice };
     }
   }
   return SUCCESS;

@@ -1,5 +1,6 @@
 import { type ByteString, trim } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
+import { type Advice, inWords, type Remedy } from "../../cli/remedy.ts";
 import { appendCommand, operands, shellWord } from "../../cli/shell-word.ts";
 import { asideCommand } from "../free-name.ts";
 import { accountAge, passwordState } from "../shadow.ts";
@@ -10,8 +11,8 @@ import { judgeSucceedIf } from "./succeed-if.ts";
 
 type Judge = (subject: PamSubject, words: readonly ByteString[]) => PamAnswer;
 
-const say = (result: PamAnswer["result"], message: ByteString, remedy = ""): PamAnswer => {
-  return { result, message, remedy };
+const say = (result: PamAnswer["result"], message: ByteString, advice: Advice = ""): PamAnswer => {
+  return { result, message, advice };
 };
 const SUCCESS = say("success", "");
 const IGNORE = say("ignore", "");
@@ -34,8 +35,8 @@ const unix: Judge = ({ name, shadow, day }, words) => {
       // This only affects users who did not enter a password.
       if (words.includes("no_pass_expiry"))
         return say("unknown", `${what}, but by no_pass_expiry a key will do`);
-      const remedy = `passwd ${user}; or for a user who logs in by a key: chage -d ${day} ${user}`;
-      return say("new_authtok_reqd", what, remedy);
+      const byKey = `${what}; for a user who logs in by a key: chage -d ${day} ${user}`;
+      return say("new_authtok_reqd", byKey, `passwd ${user}`);
     }
     default:
       return SUCCESS;
@@ -55,8 +56,8 @@ const nologin: Judge = ({ uid, read }, words) => {
   const there = files.find((file) => read(file) !== undefined);
   if (there === undefined) return IGNORE;
   if (uid === 0) return SUCCESS;
-  const remedy = `to let users in again: ${asideCommand(there)}`;
-  return say("auth_err", `${there} exists: only root may log in (pam_nologin)`, remedy);
+  const what = `${there} exists: only root may log in (pam_nologin), until it is moved away`;
+  return say("auth_err", what, asideCommand(there));
 };
 
 const shells: Judge = ({ shell, read }) => {
@@ -89,10 +90,10 @@ const listfile: Judge = ({ name, shell, groups, read }, words) => {
   const lines = text.split("\n").map((line) => trim(line));
   const denies = optionOf(words, "sense") === "deny";
   if (mine.some((one) => lines.includes(one)) !== denies) return SUCCESS;
-  const [what, remedy] = denies
+  const [what, change] = denies
     ? ["names", `take the line of ${item} out of ${file}`]
     : ["does not name", `add a line to ${file}: ${mine[0] ?? ""}`];
-  return say("auth_err", `${file} ${what} the ${item} of this login (pam_listfile)`, remedy);
+  return say("auth_err", `${file} ${what} the ${item} of this login (pam_listfile)`, inWords(change));
 };
 
 const localuser: Judge = ({ name, read }, words) => {
@@ -104,16 +105,16 @@ const localuser: Judge = ({ name, read }, words) => {
 const faillock: Judge = ({ name, read }, words) => {
   const tally = `${optionOf(words, "dir") ?? "/var/run/faillock"}/${name}`;
   if ((read(tally) ?? "") === "") return IGNORE;
-  const remedy = `faillock --user ${shellWord(name)} --reset`;
-  return say("unknown", `${tally} counts failed logins (pam_faillock)`, remedy);
+  const reset: Remedy = `faillock --user ${shellWord(name)} --reset`;
+  return say("unknown", `${tally} counts failed logins (pam_faillock)`, reset);
 };
 
 const pass: Judge = () => SUCCESS;
 const ignore: Judge = () => IGNORE;
 
 const deny = (result: PamResult): Judge => {
-  const remedy = "take pam_deny out, or put a rule that allows the login before it";
-  return () => ({ ...say(result, "pam_deny refuses everybody", remedy), deny: true });
+  const advice = inWords("take pam_deny out, or put a rule that allows the login before it");
+  return () => ({ ...say(result, "pam_deny refuses everybody", advice), deny: true });
 };
 
 const LOGIN: Readonly<Record<string, Judge>> = {

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { Advice } from "../../cli/remedy.ts";
 import type { PasswdEntry } from "../accounts.ts";
 import type { ShadowEntry } from "../shadow.ts";
 import type { PamRule } from "./rules.ts";
@@ -20,7 +21,7 @@ export type PamResult =
 export interface PamAnswer {
   result: PamResult | "unknown";
   message: ByteString;
-  remedy?: ByteString;
+  advice?: Advice;
   /** It refuses everybody (pam_deny): the reason is the refusal before it that was not decisive, if any. */
   deny?: boolean;
 }

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { inWords } from "../../cli/remedy.ts";
 import type { PamAnswer, PamSubject } from "./stack.ts";
 
 const FLAGS = ["quiet", "quiet_success", "quiet_fail", "debug", "audit", "use_uid"];
@@ -45,7 +46,7 @@ export function judgeSucceedIf(subject: Subject, words: readonly ByteString[]): 
     const one = holds(subject, condition);
     if (one === false) {
       const message = `a condition of pam_succeed_if does not hold: ${condition.join(" ")}`;
-      return { result: "auth_err", message, remedy: "make it hold, or change the condition" };
+      return { result: "auth_err", message, advice: inWords("make it hold, or change the condition") };
     }
     certain &&= one !== undefined;
   }

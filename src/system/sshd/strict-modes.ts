@@ -4,20 +4,21 @@ import { SystemError } from "../../../ffi/error.ts";
 import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { parentOf, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
+import { type Advice, inWords } from "../../cli/remedy.ts";
 import { operands, readFirst } from "../../cli/shell-word.ts";
 import { type PasswdEntry, wholeGroup } from "../accounts.ts";
 import { asUser } from "../as-user.ts";
-import { copyAnew, onlyRootExchanges } from "../exchange.ts";
+import { adviceOf, copyAnew, onlyRootExchanges } from "../exchange.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
 import { asideCommand, freeName } from "../free-name.ts";
 import { whoseHome } from "../home-owner.ts";
 import { hostText } from "../host-files.ts";
 import { splitHome } from "../separator.ts";
 
-/** A finding of sshd's StrictModes; its remedy is a command, or words that end with one. */
+/** A finding of sshd's StrictModes. */
 interface StrictFinding {
   message: ByteString;
-  remedy: ByteString;
+  advice: Advice;
 }
 
 type Account = Pick<PasswdEntry, "name" | "uid" | "home">;
@@ -108,7 +109,7 @@ const WHAT: Readonly<Record<Fault, (place: WayStep) => ByteString>> = {
  * The step that makes room for new keys at the end of a path, without losing anything. If users other than root could
  * exchange the end, the move is done as the user: of the end, or of the nearest path above it in a directory of theirs.
  */
-function makeRoom(way: readonly WayStep[], { name, uid, home }: Account): ByteString {
+function makeRoom(way: readonly WayStep[], { name, uid, home }: Account): string {
   const end = way.at(-1)?.path ?? "/";
   if (onlyRootExchanges(end)) return asideCommand(end);
   const theirs = way.findLast((_, index) => way[index - 1]?.stat.uid === uid);
@@ -128,37 +129,36 @@ interface Broken {
 }
 
 /**
- * The remedy, if all above it that sshd checks is correct. Root changes only names that nobody else could exchange for a
+ * What to do, if all above it that sshd checks is correct. Root changes only names that nobody else could exchange for a
  * link. A file of another user is not given to this user: it may be there by a hard link, and it is unknown who wrote its
  * keys.
  */
-function remedyFor(
+function adviceFor(
   { way, fault, isFile, inHome }: Broken,
   account: Account,
   file: ByteString,
   keyword: Keyword,
-): ByteString {
+): Advice {
   const { path = "/", stat } = way.at(-1) ?? {};
   // What root would take from the user whose home it is in, or whose home it may be.
   const whose = fault === "owner" && !isFile ? whoseHome(path)?.why : undefined;
   if (inHome && whose !== undefined)
-    return `give ${display(account.name)} another home than ${display(account.home)}: ${whose}`;
+    return inWords(`give ${display(account.name)} another home than ${display(account.home)}: ${whose}`);
   const isShared = fault === "mode" && ((stat?.mode ?? 0) & S_ISVTX) !== 0;
   const elsewhere = `let ${keyword} name a file that is not below ${display(path)}`;
-  if (!inHome && whose !== undefined) return `${elsewhere}: ${whose}`;
+  if (!inHome && whose !== undefined) return inWords(`${elsewhere}: ${whose}`);
   // Such as /tmp.
-  if (!inHome && isShared) return elsewhere;
+  if (!inHome && isShared) return inWords(elsewhere);
   const copy = isFile && fault === "mode" && stat !== undefined ? copyAnew(path, stat, stat.uid) : undefined;
   if (copy !== undefined) return copy;
   if (fault === "mode" && !isFile && onlyRootExchanges(path)) return `chmod go-w ${operands(path)}`;
-  const first = isFile ? readFirst(path) : "";
-  if (fault === "mode" && stat?.uid === account.uid)
-    return (
-      first + asUser({ name: account.name, jail: splitHome(account.home)?.jail }, "chmod go-w", path).advice
-    );
+  if (fault === "mode" && stat?.uid === account.uid) {
+    const theirs = asUser({ name: account.name, jail: splitHome(account.home)?.jail }, "chmod go-w", path);
+    return isFile ? inWords(readFirst(path) + theirs.advice) : adviceOf(theirs);
+  }
   if (fault === "owner" && onlyRootExchanges(path) && !isFile)
     return `chown -h ${inHome ? `+${account.uid}` : "root"} ${operands(path)}`;
-  return `put the ${CONTENTS[keyword]} into ${file} anew, after: ${makeRoom(way, account)}`;
+  return inWords(`put the ${CONTENTS[keyword]} into ${file} anew, after: ${makeRoom(way, account)}`);
 }
 
 /** The first symbolic link on the way from a directory to a path below it; undefined if none. Throws SystemError. */
@@ -198,10 +198,12 @@ export function strictFinding(
     const wayToLink = link === undefined ? undefined : wayTo(link);
     if (wayToLink === undefined) {
       const broken = { way: way.slice(0, index + 1), fault, isFile, inHome: top >= 0 };
-      return { message: found, remedy: remedyFor(broken, account, file, keyword) };
+      return { message: found, advice: adviceFor(broken, account, file, keyword) };
     }
-    const remedy = `put a regular file of ${CONTENTS[keyword]} in the place of ${file}, after: ${makeRoom(wayToLink, account)}`;
-    return { message: `${file} leads out of the home, and ${found}`, remedy };
+    const advice = inWords(
+      `put a regular file of ${CONTENTS[keyword]} in the place of ${file}, after: ${makeRoom(wayToLink, account)}`,
+    );
+    return { message: `${file} leads out of the home, and ${found}`, advice };
   }
   return undefined;
 }

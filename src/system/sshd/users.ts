@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { type Advice, inWords, type Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { userPattern } from "../account-name.ts";
 import { JAILED_GROUP } from "../account-tools.ts";
@@ -10,7 +11,7 @@ interface UserRule {
   keyword: "DenyUsers" | "AllowUsers" | "DenyGroups" | "AllowGroups";
   outcome: "refused" | "unknown";
   message: ByteString;
-  remedy: ByteString;
+  advice: Advice;
 }
 
 /**
@@ -43,8 +44,8 @@ export function userRule(
     const answers = listed(keyword).map(namesLogin);
     return answers.includes(true) || (answers.includes(undefined) ? undefined : false);
   };
-  const refused = (keyword: UserRule["keyword"], what: ByteString, remedy: ByteString): UserRule => {
-    return { keyword, outcome: "refused", message: `${line(keyword)}: ${what}`, remedy };
+  const refused = (keyword: UserRule["keyword"], what: ByteString, advice: Advice): UserRule => {
+    return { keyword, outcome: "refused", message: `${line(keyword)}: ${what}`, advice };
   };
   const fact =
     from === undefined
@@ -55,32 +56,33 @@ export function userRule(
       keyword,
       outcome: "unknown",
       message: `${line(keyword)}: the answer depends on ${fact}`,
-      remedy: "",
+      advice: "",
     };
   };
 
   const denied = named("DenyUsers");
   const pattern = listed("DenyUsers").find((one) => namesLogin(one) === true);
-  if (denied === true) return refused("DenyUsers", "names the user", `take ${pattern} out of DenyUsers`);
+  if (denied === true)
+    return refused("DenyUsers", "names the user", inWords(`take ${pattern} out of DenyUsers`));
   if (denied === undefined) return unknown("DenyUsers");
   if (listed("AllowUsers").length > 0) {
     const allowed = named("AllowUsers");
-    const remedy = `add the user to the line in sshd_config(5): ${line("AllowUsers", userPattern(name, "AllowUsers"))}`;
-    if (allowed === false) return refused("AllowUsers", "does not name the user", remedy);
+    const add = `add the user to the line in sshd_config(5): ${line("AllowUsers", userPattern(name, "AllowUsers"))}`;
+    if (allowed === false) return refused("AllowUsers", "does not name the user", inWords(add));
     if (allowed === undefined) return unknown("AllowUsers");
   }
   if (namesGroup("DenyGroups")) {
-    const remedy = `take the group out of DenyGroups, or the user out of the group`;
-    return refused("DenyGroups", "names a group of the user", remedy);
+    const away = inWords("take the group out of DenyGroups, or the user out of the group");
+    return refused("DenyGroups", "names a group of the user", away);
   }
   if (listed("AllowGroups").length > 0 && !namesGroup("AllowGroups")) {
     // Do not suggest other groups of the line: they may allow more, as sudo does.
     const there = listed("AllowGroups").includes(JAILED_GROUP);
     // Which knows accounts of a directory, unlike usermod(8).
-    const join = `groupadd -f -r ${JAILED_GROUP} && gpasswd -a ${operands(name, JAILED_GROUP)}`;
+    const join: Remedy = `groupadd -f -r ${JAILED_GROUP} && gpasswd -a ${operands(name, JAILED_GROUP)}`;
     const add = `add the group ${JAILED_GROUP} to the line in sshd_config(5): ${line("AllowGroups", JAILED_GROUP)}`;
-    const remedy = there ? join : groups.includes(JAILED_GROUP) ? add : `${add}; and type: ${join}`;
-    return refused("AllowGroups", "names no group of the user", remedy);
+    const words = groups.includes(JAILED_GROUP) ? add : `${add}; and type: ${join}`;
+    return refused("AllowGroups", "names no group of the user", there ? join : inWords(words));
   }
   return undefined;
 }

@@ -3,6 +3,7 @@ import { AT_FDCWD, S_IFLNK, S_IFMT } from "../../../ffi/constants.ts";
 import { readLink, statIfPresent } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { inWords } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { nameFault, userPattern } from "../account-name.ts";
 import { JAILED_GROUP } from "../account-tools.ts";
@@ -28,8 +29,8 @@ import {
   wordsOf,
 } from "./settings.ts";
 
-/** The answer of sshd: its settings, or why there are none. `remedy`: sshd refuses every login until it is applied. */
-type SshdAnswer = { settings: SshdSettings } | { unavailable: string; installed: boolean; remedy?: string };
+/** The answer of sshd: its settings, or why there are none. `words`: what to do, until which sshd refuses every login. */
+type SshdAnswer = { settings: SshdSettings } | { unavailable: string; installed: boolean; words?: string };
 
 /**
  * Asks sshd for its settings for a user that connects from an address (sshd(8), -T -C), as a `server` was started. Needs
@@ -72,8 +73,8 @@ function askSshd(sshd: ByteString, { options, file }: SshdServer, connection: By
   const hasCrashed = reason === undefined && result.status >= KILLED;
   if (hasCrashed && subsystemOnlyInMatch(file)) {
     const unavailable = `sshd crashes at every login of the user: Subsystem is only in a Match block of ${CONFIGURATION}`;
-    const remedy = `write 'Subsystem sftp /usr/lib/openssh/sftp-server' above the first Match block of ${CONFIGURATION}`;
-    return { unavailable, installed: true, remedy };
+    const words = `write 'Subsystem sftp /usr/lib/openssh/sftp-server' above the first Match block of ${CONFIGURATION}`;
+    return { unavailable, installed: true, words };
   }
   const why = hasCrashed ? ": it crashed" : reason === undefined ? "" : `: ${reason.trim()}`;
   return { unavailable: `sshd -T failed${why}`, installed: true };
@@ -97,8 +98,8 @@ function forwardingWarnings(
 ): LoginWarning[] {
   if (isOn(settings, "disableforwarding")) return [];
   const warnings: LoginWarning[] = [];
-  const warn = (keyword: string, code: string, message: string, remedy: string) => {
-    if (isAllowed(settings, keyword)) warnings.push({ code, message, remedy });
+  const warn = (keyword: string, code: string, message: string, words: string) => {
+    if (isAllowed(settings, keyword)) warnings.push({ code, message, advice: inWords(words) });
   };
   warn(
     "allowtcpforwarding",
@@ -155,8 +156,8 @@ export function sshdWarnings(
   const loads = wordsOf(settings, "acceptenv").some(coversLoader) || allows("permituserenvironment");
 
   const warnings: LoginWarning[] = [];
-  const warn = (applies: boolean, code: string, message: string, remedy: string) => {
-    if (applies) warnings.push({ code, message, remedy });
+  const warn = (applies: boolean, code: string, message: string, words: string) => {
+    if (applies) warnings.push({ code, message, advice: inWords(words) });
   };
   warn(
     internal && !isSet(settings, "chrootdirectory"),
@@ -198,19 +199,19 @@ export function keyWarnings(
   locked: boolean,
 ): LoginWarning[] {
   if (locked && firstOf(settings, "usepam") === "no") {
-    const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM refuses locked users`;
-    const remedy = `to allow keys and no password: usermod -p '*' ${operands(user)}`;
-    return [{ code: "locked", message, remedy }];
+    const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM refuses locked users; '*' there allows keys and no password`;
+    return [{ code: "locked", message, advice: `usermod -p '*' ${operands(user)}` }];
   }
   if (firstOf(settings, "pubkeyauthentication") === "no") {
     const message = "sshd accepts no key of this user (PubkeyAuthentication no)";
-    return [{ code: "no-keys", message, remedy: `set 'PubkeyAuthentication yes' in ${CONFIGURATION}` }];
+    const words = `set 'PubkeyAuthentication yes' in ${CONFIGURATION}`;
+    return [{ code: "no-keys", message, advice: inWords(words) }];
   }
   const places = wordsOf(settings, "authorizedkeysfile");
   if (places.length === 0 || places.includes(file) || places.includes(`%h/${file}`)) return [];
   const message = `sshd reads this user's keys from ${display(places.join(" "))}, and not from the home's ${file}`;
-  const remedy = `put the key there, or add ${file} to AuthorizedKeysFile in ${CONFIGURATION}`;
-  return [{ code: "keys-elsewhere", message, remedy }];
+  const advice = inWords(`put the key there, or add ${file} to AuthorizedKeysFile in ${CONFIGURATION}`);
+  return [{ code: "keys-elsewhere", message, advice }];
 }
 
 /** The program that sshd starts for sftp, if it is an absolute path; empty if sshd does not answer. */
@@ -306,8 +307,7 @@ export function loginWarnings(
   if (ruled !== undefined && startsUserManager(user, ruled)) {
     const message =
       "a login starts the user's own systemd manager on the host (pam_systemd), which runs the unit files in the home's .config/systemd/user outside the jail";
-    const remedy = `forbid it: systemctl mask user@${user.uid}.service`;
-    warnings.push({ code: "user-manager", message, remedy });
+    warnings.push({ code: "user-manager", message, advice: `systemctl mask user@${user.uid}.service` });
   }
   return { settings, warnings };
 }

@@ -188,7 +188,7 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/enter/privileged.ts",
-    from: "throw new Refusal(one.name, exitStatus, message, one.shown, remedy);",
+    from: "throw new Refusal(one.name, exitStatus, message, one.shown, advice);",
     to: "continue;",
     test: "attack/chrootsh.test.ts",
   },
@@ -218,7 +218,7 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/enter/shell.ts",
-    from: 'if ((stat.mode & 0o002) !== 0) add("is writable for others", "chmod o-w");',
+    from: 'if ((stat.mode & 0o002) !== 0) add("is writable for others", "o-w");',
     to: "",
     test: "attack/chrootsh.test.ts",
   },
