@@ -238,7 +238,7 @@ function commentLine(lines: readonly ByteString[], first: number, dialect: Diale
     first +
     Math.max(
       0,
-      entry.findIndex((line) => COMMENT_BEHIND.test(line.trimStart())),
+      entry.findIndex((line) => COMMENT_BEHIND.test(trim(line))),
     )
   );
 }

@@ -106,7 +106,7 @@ describe("the log socket", () => {
       writeFileSync(left, "# ours\n[/srv/k/dev/log]\nbase = 600\n# theirs\n[/srv/l/dev/log]\n");
       expect(unregisterLogSocket("/srv/k", folder)).toBeUndefined();
       expect(stillServed("/srv/k", folder)).toBe(
-        `${left}:2 still names /srv/k/dev/log; take the section out with: sed -i '2,4s/^/#/' ${left}`,
+        `${left}:2 still names /srv/k/dev/log; take the section out with: sed -i '2,3s/^/#/' ${left}`,
       );
       expect(readFileSync(left, "utf8")).toContain("/srv/k");
       const both = registerLogSocket("/srv/m", folder) ?? "";
