@@ -4,7 +4,7 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
-import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
+import { isEmptyAt, lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { removeTree } from "../../jail/fs/write.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
@@ -18,7 +18,7 @@ import { joinHome, splitHome } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planToUnjail } from "../../users/changes.ts";
-import { HOLDS_HOME, holdsText, ownerOfHidden } from "../../users/home-along.ts";
+import { HOLDS_HOME, holdsText, ownerOfOthers, requireNoNeighbours } from "../../users/home-along.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
@@ -98,16 +98,16 @@ function removeLeftHomes(jail: ByteString, homes: readonly LeftHome[], steps: Sa
   }
 }
 
-/** Removes a home, but not the home of another account that has come there: throws JailkitError "holds-home" then. */
+/** Removes a home, but nothing of another account that has come there: throws JailkitError "holds-home" then. */
 function removeOwn(
   root: JailRoot,
   home: ByteString,
   user: Pick<PasswdEntry, "name" | "uid">,
   seen: Stat,
 ): void {
-  removeTree(root, home, seen, undefined, ({ uid }, path) => {
-    const owner = ownerOfHidden(user, uid);
-    if (owner === undefined) return;
+  removeTree(root, home, seen, undefined, (stat, path) => {
+    const owner = ownerOfOthers(user, stat);
+    if (owner === undefined || isEmptyAt(root, path)) return;
     const directory = hostPath(root, path);
     const message = `${quoted(hostPath(root, home))} is not removed: ${holdsText({ ...owner, directory })}`;
     throw new JailkitError(HOLDS_HOME, 1, message);
@@ -126,7 +126,7 @@ function removeUser({ once, holds }: FormerUser, means: Means, said: Said): void
   const fate = fateOrEnd(root, user, once, means.deleteHomes, said);
   if (fate.how === "removed" && user !== undefined)
     removeCreated(root, user, { ...means, once, fate, holds }, said);
-  else if (fate.how === "out" && user !== undefined) takeOut(root, user, once, said);
+  else if (fate.how === "out" && user !== undefined) takeOut(root, user, { once, home: fate.home }, said);
   else endLogins(root, user, once, said, staysNote(user, once));
 }
 
@@ -275,7 +275,12 @@ function removeLost(
  * Takes an account that was there before out of its jail, with its home, but without the groups and keys that were declared
  * for the jail: with its former shell they would let somebody in on the machine.
  */
-function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said): void {
+function takeOut(
+  root: JailRoot,
+  user: PasswdEntry,
+  { once, home }: Pick<Fate, "home"> & { readonly once: OnceUser },
+  said: Said,
+): void {
   using host = openTree("/");
   const run = new AccountRun(once.name);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
@@ -284,5 +289,6 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
   for (const error of kept.values()) throw error;
   if (failure !== undefined) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
+  if (home !== undefined) requireNoNeighbours(root, user, home);
   changeOne(planToUnjail(run, options), root.path, said);
 }
