@@ -10,6 +10,7 @@ import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
+import { isMember } from "../../system/account-tools.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -300,6 +301,7 @@ function formerGroups(
     inside.accounts?.groupByName(name)?.members.includes(account.name) === true;
   return once.groups.filter((name) => {
     const group = groups.includes(name) ? undefined : answered(() => machine.accounts.groupByName(name));
-    return group !== undefined && (gids.has(group.gid) || (group.gid !== account.gid && isInside(name)));
+    if (group === undefined) return false;
+    return isMember(account, group, gids) || (group.gid !== account.gid && isInside(name));
   });
 }
