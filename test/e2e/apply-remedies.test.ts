@@ -127,6 +127,12 @@ const CASES: readonly Case[] = [
     ...{ code: "in-another-jail", remedy: "jk_jailuser --unjail -m -s /usr/sbin/nologin x" },
   },
   {
+    what: "an account whose home leads into the jail through a symbolic link",
+    declared: JAIL + user(),
+    before: `jk_addjailuser -j ${J} -s /bin/bash x; ln -s /srv /linked; usermod -d /linked/jail/./home/x x`,
+    ...{ code: "in-another-jail", remedy: `usermod -d ${J}/./home/x x` },
+  },
+  {
     what: "an account outside with a session",
     declared: JAIL + user("uid = 7001\n"),
     before: "useradd -m -u 7001 x",

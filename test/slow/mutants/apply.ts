@@ -457,7 +457,11 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/user.ts", COMPARE, [
     ["if (account.uid === 0)", "if (false)"],
     ["if (uid !== undefined && account.uid !== uid)", "if (false)"],
+  ]),
+  ...within("src/declaration/compare/account-place.ts", COMPARE, [
     ["if (there === undefined || there === jail)", "if (true)"],
+  ]),
+  ...within("src/declaration/compare/user.ts", COMPARE, [
     ["if (!declared.directory && !state.local)", "if (false)"],
     ["!sameKeys(policy, wantedPolicy)", "false"],
   ]),
