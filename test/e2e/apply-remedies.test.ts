@@ -291,6 +291,23 @@ test("all groups that do not exist are named at once, and created by the remedy"
   m.must(["sh", "-c", "gpasswd -d x nolan; groupdel nolan; groupdel nemo"]);
 });
 
+test("a home of root, as after a restore, is given to its user by one advice, whatever else changes", () => {
+  m.write(FILE, JAIL + user("uid = 7001\n"));
+  m.must(["jailkit", "apply"]);
+  m.write(`${J}/home/x/kept`, "");
+  m.must(["chown", "root", `${J}/home/x`]);
+  m.must(["groupadd", "-f", "remedied"]);
+  m.write(FILE, JAIL + user("uid = 7001\ngroups = remedied\n"));
+  const remedy = `chown -h +7001 ${J}/home/x`;
+  const { changes, summary } = linesOf(m);
+  expect(changes.map(({ what, warnings }) => [what, warnings])).toEqual([["groups", []]]);
+  expect(summary.problems).toMatchObject([{ code: "foreign-home", remedy }]);
+  expect(summary.problems[0]?.message).toEndWith(`logins are refused; give it to the user: ${remedy}`);
+  expect(typeRemedy(m, remedy).status).toBe(0);
+  expect(linesOf(m).summary.problems).toEqual([]);
+  expect(m.exists(`${J}/home/x/kept`)).toBe(true);
+});
+
 test("a section of which the machine has nothing is told at its item", () => {
   m.write("/etc/jailkit/jk_init.d/none.ini", "[nothing]\npaths = /usr/bin/nothing-of-the-sort\n");
   m.write(FILE, JAIL.replace("basicshell", "nothing, basicshell"));

@@ -19,7 +19,7 @@ import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
-import { inPlaceOfOther, linkedHome, otherHome, otherHomeAdvice, whyNotHome } from "../../users/own-home.ts";
+import { inPlaceOrGiven, linkedHome, otherHome, otherHomeAdvice, whyNotHome } from "../../users/own-home.ts";
 import { requireMountedPlace, requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";
@@ -283,7 +283,7 @@ function ownHome(
   }
   const shown = hostPath(root, path);
   const elsewhere = otherHomeAdvice(account, root, path);
-  const { advice, remedy, stays } = inPlaceOfOther(root, account, path, elsewhere);
+  const { advice, remedy, stays } = inPlaceOrGiven(root, account, stat, path, elsewhere);
   const message = `${quoted(shown)} ${whyNotHome(stat, account)}: logins are refused; ${advice}`;
   throw new JailkitError(stays ? "bad-home" : "foreign-home", 1, message, undefined, remedy);
 }
