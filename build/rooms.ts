@@ -71,7 +71,7 @@ export const ANY_CALL = /\bsyscall\b|\blibc\[/g;
 
 /** More that changes a file system: other calls of ffi/, the flags of open(2), and functions of Bun. */
 export const WRITERS: readonly string[] = [
-  ...["attachMount", "copyContents", "limitMount", "writeAll"],
+  ...["attachMount", "copyContents", "limitMount", "takeProject", "writeAll"],
   ...["O_CREAT", "O_RDWR", "O_TRUNC", "O_WRONLY"],
   ...["Bun.file", "Bun.write"],
 ];

@@ -14,11 +14,11 @@ import { homeDirectoryFault } from "../users/directory.ts";
 import { groupOf } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
 import { otherHome } from "../users/own-home.ts";
+import { leadsInto, placeFault } from "./compare/account-place.ts";
 import { type HomeDiffers, sharesHome } from "./compare/home-differs.ts";
 import { renamedFault } from "./compare/look-user.ts";
 import { membershipFault } from "./compare/membership.ts";
 import { orRename, renameAdvice, sharedUidFault } from "./compare/uid-fault.ts";
-import { placeFault } from "./compare/user.ts";
 import type { FactContext } from "./machine-facts.ts";
 import { itemsOf, type Subject } from "./section.ts";
 
@@ -89,9 +89,10 @@ export function reportPlace(
   if (foreign !== undefined)
     report(section, "error", foreign.code, `${quoted(name)} ${foreign.message}`, { kind: "none" });
   else if (fault?.code === "in-another-jail") {
-    const there = splitHome(account.home)?.jail ?? "";
-    // The same jail by another path, which is an error of the jail.
-    if (answered(() => facts.placeOf(normalPath(there)) === facts.placeOf(jail)) === true) return;
+    const there = normalPath(splitHome(account.home)?.jail ?? "");
+    // The same jail by another path, which is an error of the jail, if it is that path which is declared.
+    const isSame = answered(() => facts.placeOf(there) === facts.placeOf(jail)) === true;
+    if (isSame && !leadsInto(there, jail)) return;
     const fix: Fix = { kind: "command", text: fault.remedy };
     report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);
   } else if (fault !== undefined) {

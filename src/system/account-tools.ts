@@ -4,7 +4,7 @@ import { JailkitError } from "../cli/error.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { keptLock } from "./account-lock.ts";
 import { requireAccountName } from "./account-name.ts";
-import { type Group, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
+import { type Group, groupIdsOf, type PasswdEntry, passwdByName, wholeGroup } from "./accounts.ts";
 import { hostText } from "./host-files.ts";
 import { findProgram, runProgram } from "./run.ts";
 import { shadowOf } from "./shadow.ts";
@@ -135,6 +135,10 @@ export function leaveGroup(name: ByteString, group: ByteString): void {
   requireAccountName(group);
   runAccountTool("gpasswd", ["-d", name, group]);
 }
+
+/** True if leaveGroup takes an account out of a group: also of the primary one, if that lists it. `gids`: as supplementaryGroups. */
+export const isMember = ({ name, gid }: PasswdEntry, group: Group, gids: ReadonlySet<number>): boolean =>
+  gids.has(group.gid) || (group.gid === gid && wholeGroup(group.name)?.members.includes(name) === true);
 
 /** Removes an account that `addAccount` created. Its home stays. */
 export function removeAccount(name: ByteString): void {

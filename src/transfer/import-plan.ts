@@ -2,12 +2,12 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { isEmptyDirectory, statIfPresent } from "../../ffi/files.ts";
-import { pathsDownTo } from "../../ffi/paths.ts";
+import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, problemFrom } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig, mergeFiles } from "../config/load.ts";
 import { LIMITS } from "../config/model.ts";
-import { showing } from "../jail/fs/leads-into.ts";
+import { leadingInto } from "../jail/fs/leads-into.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { keyOf, knownJails, type ManifestRequest, openManifest, REGISTRY } from "../jail/record/manifest.ts";
@@ -130,15 +130,20 @@ export function planImport(
   };
 }
 
-/** A printable line for each other jail of which files are copied, from a path in it or from where a mount shows them. */
+/**
+ * A printable line for each other jail of which files are copied, from a path in it or from where a mount shows them. What a live
+ * jail shows of the host is the host's.
+ */
 function jailsShown({ entries }: Contents, jails: readonly ByteString[]): string[] {
-  const others = new Set(jails);
-  const pathsOf = showing(answered(ownMounts) ?? []);
-  const shown = new Set<ByteString>();
-  for (const { type, source } of entries)
-    for (const path of type === "file" && source !== undefined ? [source, ...pathsOf(source)] : [])
-      for (const above of pathsDownTo(path)) if (others.has(above)) shown.add(above);
-  return [...shown].map((path) => `files of the jail ${display(path)} are copied`);
+  const leads = leadingInto(answered(ownMounts) ?? []);
+  const from = new Set(
+    entries.flatMap(({ type, source }) =>
+      type === "file" && source !== undefined ? directoryOf(source) : [],
+    ),
+  );
+  return jails
+    .filter((jail) => from.values().some((directory) => leads(directory, jail)))
+    .map((path) => `files of the jail ${display(path)} are copied`);
 }
 
 interface Needs {

@@ -1,16 +1,17 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { openAt, statIfPresent } from "../../ffi/files.ts";
+import { openAt, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { baseName, directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { leadsTo, type Way } from "../jail/fs/leads-to.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
-import { isDirectory, isLink, type JailRoot, joinPath } from "../jail/fs/walk.ts";
+import { hostPath, isDirectory, isLink, type JailRoot, joinPath } from "../jail/fs/walk.ts";
 import { RootView } from "../libraries/root-view.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { onlyRootExchanges } from "../system/exchange.ts";
+import { onlyRootExchanges, onlyRootWrites } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../system/flat-accounts.ts";
 import { hostText, versionsOf } from "../system/host-files.ts";
 import { firstUserId } from "../system/login-defs.ts";
@@ -137,12 +138,51 @@ function otherOwner(user: Mover, uid: number, except = NOBODY): PasswdEntry | un
 }
 
 /**
- * The account of another owner of a directory in a home that is deleted, if it may be the home of that one. Throws JailkitError
+ * The account whose directory in a home does not go with it, if there is something in it: the user of the home could not have
+ * deleted that, but may have moved it there. Of root, what only root writes was put there by root. Throws JailkitError
  * "name-service".
  */
-export function ownerOfHidden(user: Mover, uid: number): PasswdEntry | undefined {
-  const owner = otherOwner(user, uid);
-  return owner !== undefined && isAway(owner.home, uid) ? owner : undefined;
+export function ownerOfOthers(user: Mover, stat: Pick<Stat, "uid" | "mode">): PasswdEntry | undefined {
+  if (stat.uid === 0) return onlyRootWrites(stat) ? undefined : hostUser(0);
+  return otherOwner(user, stat.uid);
+}
+
+/**
+ * The first such directory in a home at a path of the host, of an account that `counts`. Undefined also for a home that is too
+ * large to look: who deletes it looks at each directory once more. Throws JailkitError "name-service".
+ */
+export function othersDirectoryIn(
+  user: Mover,
+  path: ByteString,
+  counts: (owner: PasswdEntry) => boolean = () => true,
+): { readonly name: ByteString; readonly directory: ByteString } | undefined {
+  const ownerOf = (stat: Stat) => {
+    const owner = ownerOfOthers(user, stat);
+    return owner !== undefined && counts(owner) ? owner : undefined;
+  };
+  try {
+    for (const found of ownersBelow(path, (_, stat, isEmpty) => isEmpty || ownerOf(stat) === undefined)) {
+      const name = hostUser(found.uid)?.name ?? `${found.uid}`;
+      return { name, directory: joinPath(normalPath(path), found.path) };
+    }
+    return undefined;
+  } catch (error) {
+    if (isTooLarge(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Throws JailkitError "holds-home" for a home in a jail that would leave it with such a directory of somebody who lives there.
+ * `left`: who will have left before.
+ */
+export function requireNoNeighbours(root: JailRoot, user: Mover, home: ByteString, left = NOBODY): void {
+  const { users } = readJailAccounts(root);
+  const isNeighbour = ({ name }: PasswdEntry) => !left.has(name) && users.some((one) => one.name === name);
+  const found = othersDirectoryIn(user, hostPath(root, home), isNeighbour);
+  if (found === undefined) return;
+  const why = `has the home ${quoted(hostPath(root, home))}, but ${holdsText(found)}: it would move along; move it out of the home first`;
+  refuseAlong(user, why);
 }
 
 // Looked at once: thousands of accounts move in one run.

@@ -1,7 +1,16 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, type DirectoryEntry, fstat, openAt, openAt2, readEntries, withFd } from "../../ffi/files.ts";
+import {
+  close,
+  type DirectoryEntry,
+  fstat,
+  openAt,
+  openAt2,
+  readEntries,
+  type Stat,
+  withFd,
+} from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { WITHIN } from "../jail/fs/home-scan.ts";
@@ -27,13 +36,13 @@ interface Owner {
 }
 
 /**
- * The owners of the directories below one, besides those `except`, each once and as soon as it is found. Symbolic links are not
+ * The owners of the directories below one, besides the directories `except`, each once and as soon as it is found. Symbolic links are not
  * followed, and other mounts not entered: with one in it, no home is moved. `open`: opens it, if not by its path. Throws
  * JailkitError "home-too-large".
  */
 export function* ownersBelow(
   path: ByteString,
-  except: (uid: number) => boolean,
+  except: (uid: number, directory: Stat, isEmpty: boolean) => boolean,
   most = MOST,
   open = () => openAt(C.AT_FDCWD, path, C.O_RDONLY | C.O_DIRECTORY),
 ): Generator<Owner> {
@@ -44,15 +53,16 @@ export function* ownersBelow(
   try {
     const left: ByteString[] = ["."];
     for (let next = left.pop(); next !== undefined; next = left.pop()) {
-      const { uid, names } = look(top, next, count);
+      const { stat, names, isEmpty = false } = look(top, next, count);
       for (const name of names) {
         const at = next === "." ? name : `${next}/${name}`;
         if (path.length + at.length < LONGEST) left.push(at);
       }
-      if (next === "." || uid === undefined || except(uid) || owners.has(uid)) continue;
-      owners.add(uid);
+      if (next === "." || stat === undefined || owners.has(stat.uid)) continue;
+      if (except(stat.uid, stat, isEmpty)) continue;
+      owners.add(stat.uid);
       count.owners(owners.size);
-      yield { uid, path: next };
+      yield { uid: stat.uid, path: next };
     }
   } finally {
     close(top);
@@ -69,28 +79,40 @@ function attempted<T>(call: () => T): T | undefined {
   }
 }
 
-/** The owner of a directory, and the directories in it. */
-function look(top: number, path: ByteString, count: Count): { uid?: number; names: readonly ByteString[] } {
+interface Looked {
+  readonly stat?: Stat;
+  /** The directories in it. */
+  readonly names: readonly ByteString[];
+  /** False also for one that root cannot read. */
+  readonly isEmpty?: boolean;
+}
+
+/** A directory, and the directories in it. */
+function look(top: number, path: ByteString, count: Count): Looked {
   const fd = attempted(() => openAt2(top, path, C.O_RDONLY | OPEN, WITHIN));
   // Its owner may close it to root, on a file system of another machine.
   if (fd === undefined)
-    return attempted(() => withFd(openAt2(top, path, C.O_PATH | OPEN, WITHIN), ownerOf)) ?? { names: [] };
-  return withFd(fd, () => ({ ...ownerOf(fd), names: directoriesIn(fd, path, count) }));
+    return (
+      attempted(() =>
+        withFd(openAt2(top, path, C.O_PATH | OPEN, WITHIN), (at) => ({ stat: fstat(at), names: [] })),
+      ) ?? { names: [] }
+    );
+  return withFd(fd, () => ({ stat: fstat(fd), ...directoriesIn(fd, path, count) }));
 }
 
-const ownerOf = (fd: number) => ({ uid: fstat(fd).uid, names: [] });
-
-function directoriesIn(fd: number, path: ByteString, count: Count): ByteString[] {
+function directoriesIn(fd: number, path: ByteString, count: Count): Pick<Looked, "names" | "isEmpty"> {
   const names: ByteString[] = [];
+  let isEmpty = true;
   for (let more = true; more; ) {
     const piece: DirectoryEntry[] = [];
     more = readEntries(fd, piece);
+    isEmpty &&= piece.length === 0;
     // Of a file without a type is known when it is opened that it is no directory.
     const found = piece.filter(({ type }) => type === C.DT_DIR || type === C.DT_UNKNOWN);
     for (const { name } of found) names.push(name);
     count.add(piece.length, found.length, path);
   }
-  return names;
+  return { names, isEmpty };
 }
 
 /** Counts what is in a home. */

@@ -109,3 +109,21 @@ export function inPlaceOfOther(
   const { advice, remedy } = adviceAt(shown, command);
   return { advice: `keep it under another name, and create a new one: ${advice}`, remedy, stays: false };
 }
+
+/**
+ * The same of an account that has lived in the jail: a directory of root in the place of its home, as after a restore by root,
+ * becomes its own again. A login advises the same.
+ */
+export function inPlaceOrGiven(
+  root: JailRoot,
+  account: Pick<PasswdEntry, "name" | "uid" | "gid">,
+  stat: Stat,
+  home: ByteString,
+  elsewhere: ReturnType<typeof otherHomeAdvice>,
+): InPlaceOfOther {
+  const found = inPlaceOfOther(root, account, home, elsewhere);
+  if (found.stays || stat.uid !== 0 || !isDirectory(stat)) return found;
+  const shown = hostPath(root, home);
+  const { advice, remedy } = adviceAt(shown, `chown -h +${account.uid} ${operands(shown)}`);
+  return { advice: `give it to the user: ${advice}`, remedy, stays: false };
+}

@@ -129,7 +129,7 @@ test("nor is one that was moved before root closed the directory in which it was
   m.must(["sh", "-c", `userdel other; groupdel crew; rm -r ${J}/srv/web`]);
 });
 
-test("what an account has written there whose home is root's, or one of the system's that is missing, goes with it", () => {
+test("single files and empty directories of others go with it, and what root alone writes", () => {
   declare(user("web"));
   m.must(["useradd", "-M", "-d", "/var/guarded", "guarded"]);
   m.mkdir("/var/guarded");
@@ -137,12 +137,65 @@ test("what an account has written there whose home is root's, or one of the syst
   m.must(["useradd", "-r", "-M", "-d", "/var/lib/service/state", "service"]);
   for (const name of ["www-data", "nobody", "guarded", "placeless", "service"])
     m.must(["install", "-d", "-o", name, `${J}/home/web/of-${name}`]);
+  m.must(["install", "-d", `${J}/home/web/logs`]);
+  m.must(["install", "/etc/hostname", `${J}/home/web/logs/access`]);
+  m.must(["install", "-o", "www-data", "/etc/hostname", `${J}/home/web/upload`]);
   declare();
   const plan = [`- user web: account and its home ${J}/home/web (no longer declared)`];
   expect(planned("--check", ...ALL)).toEqual({ plan, faults: [] });
   expect(did(m, ...ALL)).toEqual([`done ${plan[0]}`]);
   expect(m.exists(`${J}/home/web`)).toBe(false);
   m.must(["sh", "-c", "userdel guarded; userdel placeless; userdel service; rmdir /var/guarded"]);
+});
+
+test("nor is what another one, or root, has in a directory that its user has moved there", () => {
+  m.run(["groupadd", "-f", "crew"]);
+  declare(user("vic"), user("web"));
+  m.must(["sh", "-c", "gpasswd -a vic crew && gpasswd -a web crew"]);
+  for (const owner of ["vic", "root"]) {
+    declare(user("vic"), user("web"));
+    m.must(["gpasswd", "-a", "web", "crew"]);
+    m.must(["install", "-d", "-g", "crew", "-m", "2775", `${J}/srv/shared`]);
+    m.must(["install", "-d", "-o", owner, "-g", "crew", "-m", "2775", `${J}/srv/shared/project`]);
+    m.must(["install", "-d", "-o", owner, "-m", "0700", `${J}/srv/shared/project/private`]);
+    m.must(["install", "-o", owner, "-m", "0600", "/etc/hostname", `${J}/srv/shared/project/private/db`]);
+    m.must(["mv", `${J}/srv/shared/project`, `${J}/home/web/p`], { user: "web" });
+    declare(user("vic"));
+    for (const options of [["--check", ...ALL], ALL]) {
+      const { changes } = linesOf(m, ...options);
+      expect(changes.map(({ text }) => text)).toEqual([
+        expect.stringMatching(
+          /account but not its home .*: the directory .* is in it \(no longer declared\)$/,
+        ),
+      ]);
+      if (options === ALL)
+        expect(changes[0]?.warnings).toEqual([
+          expect.stringContaining(`stays: the directory '${J}/home/web/p' of '${owner}' is in it`),
+        ]);
+    }
+    expect([exists("web"), m.exists(`${J}/home/web/p/private/db`)]).toEqual([false, true]);
+    m.must(["rm", "-r", `${J}/home/web`, `${J}/srv/shared`]);
+  }
+});
+
+test("nor does it leave the jail with the home of an account of before", () => {
+  m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
+  declare(user("vic"), user("dora"));
+  m.must(["install", "-d", "-o", "vic", "-m", "0700", `${J}/home/dora/p`]);
+  m.must(["install", "-o", "vic", "/etc/hostname", `${J}/home/dora/p/db`]);
+  declare(user("vic"));
+  const faults = [
+    expect.stringContaining(
+      `the directory '${J}/home/dora/p' of 'vic' is in it: it would move along; move it out of the home first`,
+    ),
+  ];
+  for (const options of [["--check", ...ALL], ALL]) expect(planned(...options)).toEqual({ plan: [], faults });
+  m.must(["mv", `${J}/home/dora/p`, `${J}/home/vic/p`]);
+  expect(did(m, ...ALL)).toHaveLength(1);
+  expect([m.exists("/home/dora"), m.exists(`${J}/home/vic/p/db`)]).toEqual([true, true]);
+  m.must(["userdel", "-r", "dora"]);
+  declare();
+  expect(did(m, ...ALL)).toHaveLength(1);
 });
 
 test("nor is one that comes into the home while that is removed", async () => {

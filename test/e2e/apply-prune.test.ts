@@ -398,6 +398,21 @@ test("a home that stays is not that of a user who comes in the same run, and the
   m.must(["jailkit", "apply", "--prune"]);
 });
 
+test("a group that has become the primary one is left as well when it is not declared any more", () => {
+  declare(`${JAIL}${user("bob", "groups = team\n")}`);
+  m.must(["usermod", "-g", "team", "bob"]);
+  declare(`${JAIL}${user("bob", "groups = team\n")}`);
+  m.write(FILE, `${JAIL}${user("bob")}`);
+  expect(did(m, "--prune")).toEqual(["done - user bob: groups team (no longer declared)"]);
+  expect(did(m, "--prune")).toEqual([]);
+  m.must(["usermod", "-g", "users", "bob"]);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(m.must(["id", "-nG", "bob"]).stdout).not.toContain("team");
+  expect(m.read(`${J}/etc/group`)).not.toMatch(/^team:.*bob/m);
+  m.write(FILE, JAIL);
+  expect(did(m, "--prune", "--delete-homes")).toHaveLength(1);
+});
+
 test("a jail in a directory with other things is not deleted with them, and what the error advises keeps them", () => {
   const place = "/srv/site";
   const file = "/etc/jailkit/jails.d/site.ini";

@@ -127,6 +127,12 @@ const CASES: readonly Case[] = [
     ...{ code: "in-another-jail", remedy: "jk_jailuser --unjail -m -s /usr/sbin/nologin x" },
   },
   {
+    what: "an account whose home leads into the jail through a symbolic link",
+    declared: JAIL + user(),
+    before: `jk_addjailuser -j ${J} -s /bin/bash x; ln -s /srv /linked; usermod -d /linked/jail/./home/x x`,
+    ...{ code: "in-another-jail", remedy: `usermod -d ${J}/./home/x x` },
+  },
+  {
     what: "an account outside with a session",
     declared: JAIL + user("uid = 7001\n"),
     before: "useradd -m -u 7001 x",
@@ -283,6 +289,23 @@ test("all groups that do not exist are named at once, and created by the remedy"
   expect(typeRemedy(m, remedy).status).toBe(0);
   expect(linesOf(m).summary.problems).toEqual([]);
   m.must(["sh", "-c", "gpasswd -d x nolan; groupdel nolan; groupdel nemo"]);
+});
+
+test("a home of root, as after a restore, is given to its user by one advice, whatever else changes", () => {
+  m.write(FILE, JAIL + user("uid = 7001\n"));
+  m.must(["jailkit", "apply"]);
+  m.write(`${J}/home/x/kept`, "");
+  m.must(["chown", "root", `${J}/home/x`]);
+  m.must(["groupadd", "-f", "remedied"]);
+  m.write(FILE, JAIL + user("uid = 7001\ngroups = remedied\n"));
+  const remedy = `chown -h +7001 ${J}/home/x`;
+  const { changes, summary } = linesOf(m);
+  expect(changes.map(({ what, warnings }) => [what, warnings])).toEqual([["groups", []]]);
+  expect(summary.problems).toMatchObject([{ code: "foreign-home", remedy }]);
+  expect(summary.problems[0]?.message).toEndWith(`logins are refused; give it to the user: ${remedy}`);
+  expect(typeRemedy(m, remedy).status).toBe(0);
+  expect(linesOf(m).summary.problems).toEqual([]);
+  expect(m.exists(`${J}/home/x/kept`)).toBe(true);
 });
 
 test("a section of which the machine has nothing is told at its item", () => {

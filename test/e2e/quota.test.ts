@@ -120,6 +120,21 @@ test("of a user: no key is written, and it is later", async () => {
   expect(await must(`cat ${JAIL}/home/bob/.ssh/authorized_keys`)).toContain("ssh-ed25519 ");
 });
 
+test("a user's own project keeps no file of keys from being written", async () => {
+  const bob = (line: string) => must(`setpriv --reuid bob --regid bob --clear-groups ${line}`);
+  const home = `${JAIL}/home/bob`;
+  await must("ssh-keygen -q -t ed25519 -N '' -f /root/second");
+  const add = (file: string) => run(`jk_jailuser -n -j ${JAIL} -s /bin/bash --authorized-key ${file} bob`);
+  await bob(`chattr +P -p 5 ${home}/.ssh`);
+  expect(await add("/root/second.pub")).toEqual({ status: 0, output: "" });
+  expect((await must(`cat ${home}/.ssh/authorized_keys`)).match(/ssh-ed25519/g)).toHaveLength(2);
+  await bob(`rm -r ${home}/.ssh`);
+  await bob(`chattr +P -p 6 ${home}`);
+  expect(await add("/root/key.pub")).toEqual({ status: 0, output: "" });
+  expect(await must(`lsattr -pd ${home}/.ssh ${home}/.ssh/authorized_keys`)).toMatch(/^ *6 .*\s+6 /s);
+  expect(await leftovers()).toBe("");
+});
+
 test("of a jail: no account is made, and it is later", async () => {
   const [kib] = await used();
   await project(kib, 0);

@@ -7,7 +7,7 @@ import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
-import { leaveGroup } from "../../system/account-tools.ts";
+import { isMember, leaveGroup } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
@@ -31,7 +31,7 @@ export function forgetGroups(user: PasswdEntry, { groups }: OnceUser, { steps }:
   const gids = new Set(askedFacts.groupsOf(user));
   for (const name of groups) {
     const group = groupByName(name);
-    if (group === undefined || group.gid === user.gid || !gids.has(group.gid)) continue;
+    if (group === undefined || !isMember(user, group, gids)) continue;
     withHostAccounts(() => leaveGroup(user.name, name));
     steps.push(`took ${quoted(user.name)} out of the group ${quoted(name)}`);
   }

@@ -1,18 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { isErrno } from "../../../ffi/error.ts";
-import type { Stat } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
-import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
-import { hostPath, isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
-import { removeTree, type Watch } from "../../jail/fs/write.ts";
+import { isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { deleteJail } from "../../jails/delete.ts";
-import { type LeftHome, planDelete } from "../../jails/delete-plan.ts";
+import { planDelete } from "../../jails/delete-plan.ts";
 import { removeAccount } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
@@ -20,7 +16,7 @@ import { joinHome, splitHome } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planToUnjail } from "../../users/changes.ts";
-import { HOLDS_HOME, holdsText, ownerOfHidden } from "../../users/home-along.ts";
+import { HOLDS_HOME, requireNoNeighbours } from "../../users/home-along.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
@@ -44,6 +40,7 @@ import {
   warnOfKept,
 } from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
+import { removeLeftHomes, removeOwn } from "./remove-home.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
 
@@ -88,47 +85,6 @@ function removeJail({ once, homes, others }: FormerJail, { steps, warnings, erro
   errors.push(...outcome.problems);
 }
 
-/** Removes homes that earlier runs have left: with the jail, and only when nothing else prevents that. */
-function removeLeftHomes(jail: ByteString, homes: readonly LeftHome[], steps: Said["steps"]): void {
-  using root = openNamedJail(jail);
-  for (const { uid, path } of homes) {
-    const stat = lookUp(root, path)?.stat;
-    // Who may write above it may have put another one there since.
-    if (stat?.uid !== uid || !isDirectory(stat)) continue;
-    removeOwn(root, path, { name: "", uid }, stat);
-    steps.push(`removed the home ${quoted(placeOnHost(root, path))}`);
-  }
-}
-
-/** Removes a home, but not the home of another account that has come there: throws JailkitError "holds-home" then. */
-function removeOwn(
-  root: JailRoot,
-  home: ByteString,
-  user: Pick<PasswdEntry, "name" | "uid">,
-  seen: Stat,
-): void {
-  const directory: Watch["directory"] = ({ uid }, path) => {
-    const owner = ownerOfHidden(user, uid);
-    if (owner === undefined) return;
-    const what = holdsText({ ...owner, directory: hostPath(root, path()) });
-    const message = `${quoted(hostPath(root, home))} is not removed: ${what}`;
-    throw new JailkitError(HOLDS_HOME, 1, message);
-  };
-  const how = `${quoted(hostPath(root, home))} is removed in part; run this again`;
-  const filled = () => requireNothingRuns(user);
-  try {
-    removeTree(root, home, seen, undefined, { directory, name: () => stopIfInterrupted(how), filled });
-  } catch (error) {
-    // What runs as the user can bring these about.
-    if (
-      isErrno(error, "ENOENT", "ENOTEMPTY") ||
-      (error instanceof JailkitError && error.code === "exchanged")
-    )
-      requireNothingRuns(user);
-    throw error;
-  }
-}
-
 function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said): void {
   const user = hostUser(once.name);
   using root = openOrForget(once.jail, user, once, said);
@@ -141,7 +97,7 @@ function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said)
   const fate = fateOrEnd(root, user, once, means.deleteHomes, said);
   if (fate.how === "removed" && user !== undefined)
     removeCreated(root, user, { ...means, once, fate, holds, goes }, said);
-  else if (fate.how === "out" && user !== undefined) takeOut(root, user, once, said);
+  else if (fate.how === "out" && user !== undefined) takeOut(root, user, { once, home: fate.home }, said);
   else endLogins(root, user, once, said, staysNote(user, once));
 }
 
@@ -301,7 +257,12 @@ function requireNotToGo(goes: FormerUser["goes"], where: ByteString, holds: stri
  * Takes an account that was there before out of its jail, with its home, but without the groups and keys that were declared
  * for the jail: with its former shell they would let somebody in on the machine.
  */
-function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said): void {
+function takeOut(
+  root: JailRoot,
+  user: PasswdEntry,
+  { once, home }: Pick<Fate, "home"> & { readonly once: OnceUser },
+  said: Said,
+): void {
   using host = openTree("/");
   const run = new AccountRun(once.name);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
@@ -310,5 +271,6 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
   for (const error of kept.values()) throw error;
   if (failure !== undefined) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
+  if (home !== undefined) requireNoNeighbours(root, user, home);
   changeOne(planToUnjail(run, options), root.path, said);
 }

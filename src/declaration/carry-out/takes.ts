@@ -5,7 +5,7 @@ import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
-import { leaveGroup, modifyAccount } from "../../system/account-tools.ts";
+import { isMember, leaveGroup, modifyAccount } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { closeFirst } from "../../system/exchange.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
@@ -145,9 +145,9 @@ export function leaveGroups(
   const gids = new Set(askedFacts.groupsOf(user));
   for (const group of groups)
     attempt(() => {
-      const gid = groupByName(group)?.gid;
+      const found = groupByName(group);
       // Who has lost the account in between may be a member in the jail still.
-      if (gid === undefined || !gids.has(gid)) return;
+      if (found === undefined || !isMember(user, found, gids)) return;
       withHostAccounts(() => leaveGroup(name, group));
       steps.push(`took ${quoted(name)} out of the group ${quoted(group)}`);
     });

@@ -81,7 +81,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
       const wanted = some.some(({ what }) => what === "keys") ? declared : { ...declared, keys: [] };
       if (directory) changeSide(declared, root, said, sideAccessOf(wanted));
       else if (some.some(isCreation)) createWhole(user, means, said);
-      else changeAccount(wanted, means, said);
+      else changeAccount(wanted, { ...means, isTold: user.fault?.code === "foreign-home" }, said);
     },
     comment:
       () =>
@@ -224,11 +224,14 @@ function createWhole({ declared, changes }: UserWork, means: UserMeans, said: Sa
 }
 
 /** Jails an account that is outside, and gives one in the jail its login shell, groups and keys, as jk_jailuser does. */
-function changeAccount(declared: DeclaredUser, { root, once, memory }: UserMeans, said: Said): void {
+function changeAccount(
+  declared: DeclaredUser,
+  { root, once, memory, isTold }: UserMeans & Told,
+  said: Said,
+): void {
   const access = accessOf(declared);
-  const { moved } = runOne(declared, root, said, (run, options) =>
-    planToJail(run, root, { ...options, access, move: false }, movesHome),
-  );
+  const plan: Plan = (run, options) => planToJail(run, root, { ...options, access, move: false }, movesHome);
+  const { moved } = runOne(declared, root, said, plan, isTold);
   if (moved !== undefined && once !== undefined && once.createdHome === moved.from)
     memory.moved(declared.name, moved.to);
 }
@@ -241,13 +244,20 @@ function changeSide(declared: DeclaredUser, root: JailRoot, said: Said, access: 
 }
 
 type Options = Omit<Parameters<typeof planToJail>[2], "access" | "move">;
+type Plan = (run: AccountRun, options: Options) => PlannedChange;
+
+interface Told {
+  /** Why the home cannot be used is an error already. */
+  readonly isTold: boolean;
+}
 
 /** Plans and makes one change of an account. */
 function runOne(
   { name, shell }: DeclaredUser,
   root: JailRoot,
   said: Said,
-  plan: (run: AccountRun, options: Options) => PlannedChange,
+  plan: Plan,
+  isTold = false,
 ): AccountRun {
   using host = openTree("/");
   const run = new AccountRun(name, undefined, DECLARED);
@@ -255,7 +265,7 @@ function runOne(
   changeOne(change, root.path, said, (before) => {
     const user = passwdByName(name) ?? before;
     if (run.status !== "unchanged") warnOfLogin(user, NO_ACCESS, run);
-    const fault = homeFault(user);
+    const fault = isTold ? undefined : homeFault(user);
     if (fault !== undefined) run.warn(fault);
   });
   return run;

@@ -7,7 +7,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
 import { recall } from "../../users/account-record.ts";
-import { holdsText, otherHomeIn } from "../../users/home-along.ts";
+import { holdsText, otherHomeIn, othersDirectoryIn } from "../../users/home-along.ts";
 import { homeIdIn, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { mountIn } from "../other-things.ts";
@@ -81,8 +81,8 @@ export function fateOf(
 }
 
 /**
- * What of another user is in a directory of the jail, printable: a home by a line of the jail, or as the machine knows it. Who
- * owns the one above may have moved a home away from its place, to get rid of it.
+ * What of another user is in a directory of the jail, printable: a home by a line of the jail, or as the machine knows it, or a
+ * directory with content. Who may write above one may have moved it away from its place, to get rid of it.
  */
 function homeIn(
   root: JailRoot,
@@ -92,6 +92,10 @@ function homeIn(
 ): ByteString | undefined {
   const isOther = ({ name, home }: HomeLine) =>
     name !== user.name && !gone.has(name) && below(home, directory) !== undefined;
-  const found = homes().find(isOther) ?? otherHomeIn(user, hostPath(root, directory), gone);
+  const place = hostPath(root, directory);
+  const found =
+    homes().find(isOther) ??
+    otherHomeIn(user, place, gone) ??
+    othersDirectoryIn(user, place, ({ name }) => !gone.has(name));
   return found && holdsText(found);
 }

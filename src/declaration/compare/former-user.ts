@@ -47,7 +47,7 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
   const goesOut = what === "entry" && fate?.how === "out" ? outText(fate) : undefined;
   const stays = fate?.stays;
   const goes = fate?.how === "removed" ? fate.home : undefined;
-  const ofHome = stays === undefined ? goes && goesText(`${jail}${goes}`) : staysText(stays);
+  const ofHome = stays === undefined ? goes && goesText(`${jail}${goes}`) : staysText(stays, fate?.holds);
   const to = (prune ? ofHome : undefined) ?? goesOut;
   const frees = fate?.how === "removed" ? once.created : undefined;
   const needsEnd = fate?.how === "removed" || fate?.how === "out";
@@ -69,6 +69,6 @@ const outText = ({ home }: Fate): string => (home === undefined ? "out of it" : 
 /** What is said of an account that is removed with its home. */
 const goesText = (home: ByteString): string => `and its home ${display(normalPath(home))}`;
 
-/** What is said of an account that is removed, whose home stays. */
-const staysText = ({ home, uid }: KeptHome): string =>
-  `but not its home ${display(normalPath(home))}, which stays with the uid ${uid}`;
+/** What is said of an account that is removed, whose home stays; `why`: what is in it. */
+const staysText = ({ home, uid }: KeptHome, why: string | undefined): string =>
+  `but not its home ${display(normalPath(home))}, which stays with the uid ${uid}${why === undefined ? "" : `: ${why}`}`;

@@ -8,7 +8,7 @@ import type { Leaving } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
-import { HOLDS_HOME, otherHomeIn } from "../../users/home-along.ts";
+import { HOLDS_HOME, otherHomeIn, requireNoNeighbours } from "../../users/home-along.ts";
 import { isTooLarge } from "../../users/home-owners.ts";
 import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
 import { unjailUser } from "../../users/unjail.ts";
@@ -110,9 +110,21 @@ export class Leavers {
     const homes = () => inside.homes;
     const fate = fateOf(root, account, once, this.deleteHomes, { gone: this.#moved, homes });
     const isOut = fate.how === "out" && account !== undefined;
-    if (isOut) return { fate, fault: this.#whyNotOut(root, account, fate.home) };
+    if (isOut) {
+      const fault = this.#whyNotOut(root, account, fate.home) ?? this.#whyNotAlone(root, account, fate.home);
+      return { fate, fault };
+    }
     const why = fate.how === "removed" && account !== undefined ? closedAccounts(root.path) : undefined;
     return { fate, fault: why && stays(why) };
+  }
+
+  #whyNotAlone(root: JailRoot, account: PasswdEntry, home: ByteString | undefined): Leave["fault"] {
+    try {
+      if (home !== undefined) requireNoNeighbours(root, account, home, this.#left);
+      return undefined;
+    } catch (error) {
+      return stays(faultText(error));
+    }
   }
 
   /** What the code that takes accounts out of jails would refuse. */

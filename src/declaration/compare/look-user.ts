@@ -7,6 +7,7 @@ import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
+import { isMember } from "../../system/account-tools.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -15,7 +16,7 @@ import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newMount } from "../../users/mounted-home.ts";
 import { newNameFault } from "../../users/new-account.ts";
-import { inPlaceOfOther, otherHome, otherHomeAdvice, whyNotHome } from "../../users/own-home.ts";
+import { inPlaceOrGiven, otherHome, otherHomeAdvice, whyNotHome } from "../../users/own-home.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";
@@ -279,7 +280,7 @@ function ownHome(
   }
   const shown = hostPath(root, path);
   const elsewhere = otherHomeAdvice(account, root, path);
-  const { advice, remedy, stays } = inPlaceOfOther(root, account, path, elsewhere);
+  const { advice, remedy, stays } = inPlaceOrGiven(root, account, stat, path, elsewhere);
   const message = `${quoted(shown)} ${whyNotHome(stat, account)}: logins are refused; ${advice}`;
   throw new JailkitError(stays ? "bad-home" : "foreign-home", 1, message, undefined, remedy);
 }
@@ -297,6 +298,7 @@ function formerGroups(
     inside.accounts?.groupByName(name)?.members.includes(account.name) === true;
   return once.groups.filter((name) => {
     const group = groups.includes(name) ? undefined : answered(() => machine.accounts.groupByName(name));
-    return group !== undefined && (gids.has(group.gid) || (group.gid !== account.gid && isInside(name)));
+    if (group === undefined) return false;
+    return isMember(account, group, gids) || (group.gid !== account.gid && isInside(name));
   });
 }

@@ -11,12 +11,12 @@ import type { Fault } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredPlace, DeclaredUser } from "../model.ts";
 import { systemFault } from "../other-things.ts";
 import { placeText } from "../place-of-fault.ts";
+import { hasMoved } from "./account-place.ts";
 import { wantedLine } from "./intent.ts";
 import type { JailState } from "./jail-state.ts";
 import { movedFault } from "./look.ts";
 import type { Machine } from "./machine.ts";
 import { twinFaults } from "./twins.ts";
-import { hasMoved } from "./user.ts";
 
 /** What is declared of a jail. */
 export interface Declared {

@@ -7,6 +7,7 @@ import { answered } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
+import { isMember } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { splitHome } from "../../system/separator.ts";
@@ -104,13 +105,13 @@ const keysIn = (text: ByteString, { keys }: OnceUser): ByteString[] => [
   ...new Set(keyLinesIn(text).flatMap(({ key }) => (keys.includes(sumOf(key)) ? key : []))),
 ];
 
-/** Declared groups that the account is in, besides the primary one. */
+/** Declared groups that the account is in, besides as its primary one. */
 function groupsLeft({ groups }: OnceUser, account: PasswdEntry, machine: Machine): ByteString[] {
   if (groups.length === 0) return [];
   const gids = new Set(machine.facts.groupsOf(account));
   return groups.filter((name) => {
     const group = answered(() => machine.accounts.groupByName(name));
-    return group !== undefined && group.gid !== account.gid && gids.has(group.gid);
+    return group !== undefined && isMember(account, group, gids);
   });
 }
 

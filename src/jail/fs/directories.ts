@@ -8,7 +8,15 @@ import { dropInheritedAcl } from "../../system/acl.ts";
 import { type Attributes, setOwnerAndTimes, verifyNew } from "./attributes.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
 import { inheritsAcl, isBornAs } from "./new-file.ts";
-import { discard, type Placement, renameNew, stageFor, syncDirectory, withTemporaryName } from "./place.ts";
+import {
+  discard,
+  movingIn,
+  type Placement,
+  renameNew,
+  stageFor,
+  syncDirectory,
+  withTemporaryName,
+} from "./place.ts";
 import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
 
 function finish(stage: Directory, name: ByteString, attributes: Attributes): void {
@@ -58,7 +66,7 @@ export function makeDirectoryIn(
       const made = statAt(stage.fd, temporary);
       try {
         finish(stage, temporary, attributes);
-        renameNew(stage, temporary, parent, name, true);
+        movingIn(stage, temporary, parent, () => renameNew(stage, temporary, parent, name, true));
       } catch (error) {
         discard(stage, temporary, made, C.AT_REMOVEDIR);
         throw error;

@@ -9,6 +9,7 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { ownMounts } from "../../system/mountinfo.ts";
 import { isLimited } from "../../system/mounts.ts";
 import { hostStat, openHostDirectory } from "./host-source.ts";
+import { isEmptyAt } from "./look.ts";
 import { isSocketDirectory } from "./socket-directory.ts";
 import { unmountInJail } from "./unmount.ts";
 import { forgetDirectories, hostPath, type JailRoot, openDirectory, release, withDirectory } from "./walk.ts";
@@ -95,9 +96,7 @@ export function liveObstacle(root: JailRoot, path: ByteString): string | undefin
  */
 export function hasMountPlace(root: JailRoot, path: ByteString): boolean {
   if (liveState(root, path) !== "missing") return true;
-  return (
-    answered(() => withDirectory(root, path, (at) => at.path === path && isEmptyDirectory(at.fd))) ?? false
-  );
+  return isEmptyAt(root, path);
 }
 
 /** True if a live jail has files of its own where one of the host's directories should be mounted. */

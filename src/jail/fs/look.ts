@@ -180,6 +180,10 @@ export function emptyMountPoint(root: JailRoot, path: ByteString): ByteString | 
   );
 }
 
+/** True if there is an empty directory at a path that leads through no link. */
+export const isEmptyAt = (root: JailRoot, path: ByteString): boolean =>
+  answered(() => withDirectory(root, path, (at) => at.path === path && isEmptyDirectory(at.fd))) ?? false;
+
 /** The text of the symbolic link at `path`; undefined if it does not exist. Throws EINVAL for other files. */
 export function readJailLink(root: JailRoot, path: ByteString): ByteString | undefined {
   return withPlace(root, path, false, ({ directory, name }) => readLink(directory.fd, name));

@@ -4,6 +4,7 @@ import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { openAt, type Stat, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { pathComponents } from "../../../ffi/paths.ts";
+import { takeProject } from "../../../ffi/project.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { withAdvice } from "../../cli/remedy.ts";
@@ -17,6 +18,7 @@ import {
   hostPath,
   isDirectory,
   isLink,
+  isRegular,
   type JailRoot,
   joinPath,
   namedError,
@@ -133,6 +135,35 @@ export function renameNew(
   }
 }
 
+// Who owns the directory may give it another project each time.
+const MOST_PROJECTS = 64;
+
+/**
+ * Calls `move`, which moves what was prepared in a stage to its directory. One of another project (chattr(1), -p) takes it in
+ * only if it has the same, and the owner of a directory chooses that.
+ */
+export function movingIn(stage: Directory, name: ByteString, to: Directory, move: () => void): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      move();
+      return;
+    } catch (error) {
+      const isOver = attempt === MOST_PROJECTS || !isErrno(error, "EXDEV") || !stage.trusted;
+      if (isOver || !joinProject(stage, name, to)) throw error;
+    }
+  }
+}
+
+/** Gives what was prepared in a trusted directory the project of another one; false if that changes nothing. */
+function joinProject(stage: Directory, name: ByteString, to: Directory): boolean {
+  const stat = statIfPresent(stage.fd, name);
+  // No device is opened, and what has other names is not ours alone.
+  if (stat === undefined || !(isDirectory(stat) || (isRegular(stat) && stat.nlink === 1))) return false;
+  return withFd(openAt(stage.fd, name, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK), (file) =>
+    withFd(openAt(to.fd, ".", C.O_RDONLY | C.O_DIRECTORY), (directory) => takeProject(file, directory)),
+  );
+}
+
 /**
  * Puts a file (not a directory) at a spot: `make` prepares it under a random name, and it appears by one rename(2). A file
  * of that name is not opened, followed or changed. `make` must create exclusively (O_EXCL), and reports its file as soon as
@@ -196,14 +227,14 @@ function settle(
 ): Placement {
   if (!exists) {
     try {
-      renameNew(stage, temporary, parent, name);
+      movingIn(stage, temporary, parent, () => renameNew(stage, temporary, parent, name));
       return "created";
     } catch (error) {
       if (!isErrno(error, "EEXIST")) throw error;
       if (!replace) return "kept";
     }
   }
-  renameAt(stage.fd, temporary, parent.fd, name);
+  movingIn(stage, temporary, parent, () => renameAt(stage.fd, temporary, parent.fd, name));
   return "replaced";
 }
 

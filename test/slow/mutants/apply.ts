@@ -53,7 +53,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/fate.ts", LEAVES, [["goes && holds === undefined", "goes"]]),
   ...within("src/declaration/compare/fate.ts", NESTED, [
-    ["find(isOther) ?? otherHomeIn(user, hostPath(root, directory), gone)", "find(isOther)"],
+    ["find(isOther) ??\n    otherHomeIn(user, place, gone) ??", "find(isOther) ??"],
   ]),
   ...within("src/declaration/compare/former.ts", "e2e/apply-renamed.test.ts", [
     ["declared.get(heir.name) === jail &&", ""],
@@ -457,7 +457,11 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/user.ts", COMPARE, [
     ["if (account.uid === 0)", "if (false)"],
     ["if (uid !== undefined && account.uid !== uid)", "if (false)"],
+  ]),
+  ...within("src/declaration/compare/account-place.ts", COMPARE, [
     ["if (there === undefined || there === jail)", "if (true)"],
+  ]),
+  ...within("src/declaration/compare/user.ts", COMPARE, [
     ["if (!declared.directory && !state.local)", "if (false)"],
     ["!sameKeys(policy, wantedPolicy)", "false"],
   ]),

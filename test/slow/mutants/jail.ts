@@ -549,7 +549,7 @@ export const JAIL: readonly Mutant[] = [
     ["if (path.length + at.length < LONGEST) left.push(at);", ""],
     ["path.length + at.length < LONGEST", "true"],
     ["O_RDONLY | OPEN, WITHIN", "O_RDONLY | C.O_DIRECTORY, 0"],
-    [" || owners.has(uid)) continue;", ") continue;"],
+    [" || owners.has(stat.uid)) continue;", ") continue;"],
     ["if (this.#directories > this.most.directories)", "if (false)"],
     ["if (this.#names > this.most.names)", "if (false)"],
     ["if (this.#bytes > this.most.bytes)", "if (false)"],

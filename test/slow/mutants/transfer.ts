@@ -102,7 +102,7 @@ export const TRANSFER: readonly Mutant[] = [
     ["...(trusted ? [] : grants.map((what) => needsTrust(jail, what))),", ""],
     ["root === undefined || isEmptyDirectory(root.fd)", "true"],
     ["imported === digest && isSame(", "isSame("],
-    ["if (others.has(above)) shown.add(above);", ""],
+    ["from.values().some((directory) => leads(directory, jail))", "false"],
     ["...homeProblems(accounts.choices, contents),", ""],
     ["...shellProblems(accounts.choices, contents, host),", ""],
     ["...policyProblems(transfer.policies, transfer.users, LIMITS.fileBytes - (policyFile?.size ?? 0)),", ""],

@@ -1,0 +1,85 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { isMissing } from "../../../ffi/files.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { quoted } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
+import { lookUp, withTree } from "../../jail/fs/look.ts";
+import { followRemedy } from "../../jail/record/named-jail.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { joinHome, splitHome } from "../../system/separator.ts";
+import { leaveWithoutLogin } from "../../users/leaving.ts";
+import type { FaultText } from "../change.ts";
+import type { DeclaredUser } from "../model.ts";
+import { absentFault } from "./absent.ts";
+import { type HomeDiffers, type HomeFacts, homeDiffers } from "./home-differs.ts";
+
+/**
+ * Why an account cannot be where it is declared: with the command that helps, or the home that it would have, if that can be
+ * declared. `lost`: the jail that it is in, and why that is not there.
+ */
+type PlaceFault =
+  | {
+      readonly message: string;
+      readonly remedy: Remedy;
+      readonly code: "in-another-jail";
+      readonly lost: { readonly jail: ByteString; readonly fault: FaultText } | undefined;
+    }
+  | HomeDiffers;
+
+/**
+ * Why an account cannot have the declared home in the declared jail, and the home that it would have; undefined if it can.
+ */
+export function placeFault(
+  declared: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
+  account: PasswdEntry,
+  facts: HomeFacts,
+): PlaceFault | undefined {
+  const { name, jail, directory } = declared;
+  const split = directory ? undefined : splitHome(account.home);
+  const there = split === undefined ? undefined : normalPath(split.jail);
+  if (there === undefined || there === jail) return homeDiffers(declared, account, facts);
+  if (split !== undefined && leadsInto(there, jail)) {
+    const home = shellWord(joinHome(jail, normalPath(split.home)));
+    const remedy: Remedy = `usermod -d ${home} ${operands(name)}`;
+    const message = `has the home ${quoted(account.home)}, which leads into the jail through a symbolic link: logins are refused; name the jail itself in it, with: ${remedy}`;
+    return { code: "in-another-jail", message, remedy, lost: undefined };
+  }
+  const remedy = leaveWithoutLogin(name);
+  const lost = remedyOfLost(there, jail);
+  const message =
+    lost === undefined
+      ? `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: ${remedy}`
+      : `is in the jail ${quoted(there)}, which is not there any more: ${lost.why}${lost.remedy}`;
+  return { code: "in-another-jail", message, remedy: lost?.remedy ?? remedy, lost: lost?.of };
+}
+
+const realPaths = new Map<ByteString, ByteString | undefined>();
+
+/** True if a path with symbolic links is that of a jail; each is followed once in a run. */
+export const leadsInto = (path: ByteString, jail: ByteString): boolean =>
+  realPaths.getOrInsertComputed(path, () =>
+    answered(() => withTree((tree) => lookUp(tree, path, { follow: true })?.canonicalPath)),
+  ) === jail;
+
+/** The command that brings back a jail that is missing, or lets all follow it to where it is now. */
+function findLost(there: ByteString, jail: ByteString) {
+  if (!isMissing(there)) return undefined;
+  const fault = absentFault(there, [jail]);
+  if (fault === undefined) return undefined;
+  const why = fault.code === "moved" ? "it was moved; let all follow it, with: " : "mount it, with: ";
+  // The new place has that fault, in the words of its own.
+  const isHere = fault.remedy === followRemedy(there, jail);
+  return { why, remedy: fault.remedy, of: { jail: isHere ? jail : there, fault } };
+}
+
+const lostJails = new Map<string, ReturnType<typeof findLost>>();
+
+/** The same, asked once in a run. */
+const remedyOfLost = (there: ByteString, jail: ByteString) =>
+  lostJails.getOrInsertComputed(`${there}\0${jail}`, () => findLost(there, jail));
+
+/** True if a jail that is not at its old path any more is at another one. */
+export const hasMoved = (from: ByteString, to: ByteString): boolean =>
+  remedyOfLost(from, to)?.remedy === followRemedy(from, to);
