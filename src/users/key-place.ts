@@ -7,11 +7,12 @@ import type { PasswdEntry } from "../system/accounts.ts";
 
 /** Where keys are, below a home. */
 export const KEYS_DIRECTORY = ".ssh";
-const FILE = "authorized_keys";
+/** The name of the file with keys. */
+export const FILE = "authorized_keys";
 /** Where sshd(8) looks for keys, below a home. */
 export const KEYS_FILE: ByteString = `${KEYS_DIRECTORY}/${FILE}`;
-// By its default, it looks here as well (sshd_config(5), AuthorizedKeysFile). No key is written there.
-const SECOND_FILE = "authorized_keys2";
+/** By its default, it looks here as well (sshd_config(5), AuthorizedKeysFile). No key is written there. */
+export const SECOND_FILE = "authorized_keys2";
 
 /** The largest file that is read, in bytes: a user may have made theirs as large as they like. */
 export const KEYS_FILE_LIMIT = 1 << 20;
@@ -38,6 +39,3 @@ export interface KeyPlace {
 
 /** The name of the file in .ssh. */
 export const keyFileName = ({ file = FILE }: Pick<KeyPlace, "file">): ByteString => file;
-
-/** Those of all files in which sshd(8) looks for keys in a home. */
-export const filesOf = (place: KeyPlace): KeyPlace[] => [place, { ...place, file: SECOND_FILE }];

@@ -27,9 +27,8 @@ import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { endSessions } from "../system/processes.ts";
 import { othersWrite } from "../system/sshd/strict-modes.ts";
-import { type KeyLine, type KeyMerge, mergeKeys, withLinesOf, withoutKeys } from "./key-lines.ts";
+import { type KeyLine, type KeyMerge, mergeKeys } from "./key-lines.ts";
 import {
-  filesOf,
   KEYS_DIRECTORY,
   KEYS_FILE,
   KEYS_FILE_LIMIT,
@@ -200,9 +199,6 @@ function readable<T extends Pick<KeyMerge, "text">>({ root, home }: KeyPlace, me
 /** The text of the authorized_keys of a home, "" if it is missing. Throws JailkitError "keys-not-written" if it cannot be read. */
 export const keysText = (place: KeyPlace): ByteString => readKeys(place).text;
 
-/** That of all files in which sshd(8) looks for keys in a home, for those that are to go. */
-export const allKeysText = (place: KeyPlace): ByteString => filesOf(place).map(keysText).join("\n");
-
 function readKeys(place: KeyPlace): { text: ByteString; open: readonly ByteString[] } {
   return withHome(place, (home) => {
     const directory = openKeyDirectory(place, home);
@@ -222,36 +218,11 @@ function readKeys(place: KeyPlace): { text: ByteString; open: readonly ByteStrin
 export const writeKeys = (place: KeyPlace, keys: readonly KeyLine[]): KeyMerge =>
   changeKeys(place, (text) => mergeKeys(text, keys));
 
-/**
- * Removes the lines of keys from the files in which sshd(8) looks for keys in a home, and returns how many. What others can write
- * keeps its mode. Throws as keysText does.
- */
-export const removeKeys = (home: KeyPlace, keys: ReadonlySet<ByteString>): number =>
-  changeThere(home, (text) => {
-    const { text: now, removed } = withoutKeys(text, keys);
-    return { text: now, count: removed };
-  });
-
-/** Gives keys that are there the options of these, as removeKeys removes them; how many lines changed. */
-export const setKeyOptions = (home: KeyPlace, keys: readonly KeyLine[]): number =>
-  changeThere(home, (text) => withLinesOf(text, keys));
-
-/** Changes what is in the files in which sshd(8) looks for keys; how many lines that are. */
-function changeThere(
-  home: KeyPlace,
-  change: (text: ByteString) => Pick<KeyMerge, "text"> & { count: number },
-): number {
-  let count = 0;
-  for (const place of filesOf(home))
-    if (change(keysText(place)).count > 0) count += changeKeys(place, change).count;
-  return count;
-}
-
 /** The new text, and how many keys are new in it. */
 type NewKeys = Pick<KeyMerge, "text"> & Partial<Pick<KeyMerge, "added">>;
 
-/** Changes the file by a pure function of its text. */
-function changeKeys<T extends NewKeys>(place: KeyPlace, change: (text: ByteString) => T): T {
+/** Changes the file by a pure function of its text. Throws as planKeys does. */
+export function changeKeys<T extends NewKeys>(place: KeyPlace, change: (text: ByteString) => T): T {
   const { root, user } = place;
   return withHome(place, (home) => {
     let directory = openKeyDirectory(place, home);

@@ -57,3 +57,39 @@ test("it goes from there with its user", () => {
   m.must(["jailkit", "apply", "--prune"]);
   expect(m.read("/home/bea/.ssh/authorized_keys2")).toBe("");
 });
+
+test.each([
+  ["a symbolic link to the first one", ["ln", "-sfn", "authorized_keys", SECOND], undefined],
+  ["a directory", ["mkdir", SECOND], undefined],
+  [
+    "a FIFO",
+    ["mkfifo", SECOND],
+    /sshd looks for keys in '\/srv\/j\/home\/anna\/\.ssh\/authorized_keys2', too/,
+  ],
+  ["a link to another file", ["ln", "-sfn", "../k", SECOND], /no regular file of this user's own/],
+])("with %s in its place, the first one is changed all the same", (_, make, warning) => {
+  m.must(["rm", SECOND]);
+  m.must(make);
+  declare(user(`restrict ${ONE}`));
+  expect(linesOf(m).status).toBe(0);
+  expect(m.read(`${SSH}/authorized_keys`)).toBe(`restrict ${ONE}\n`);
+  declare(user(TWO));
+  const { changes, summary } = linesOf(m, "--prune");
+  const warnings = changes.flatMap((one) => one.warnings);
+  expect(warnings.filter((line) => /sshd looks for keys/.test(line))).toEqual(
+    warning === undefined ? [] : [expect.stringMatching(warning)],
+  );
+  expect([summary.exitStatus, m.read(`${SSH}/authorized_keys`)]).toEqual([0, `${TWO}\n`]);
+  expect(linesOf(m, "--check", "--prune").status).toBe(0);
+  m.must(["rm", "-r", SECOND]);
+});
+
+test("a user who leaves with such a link loses the keys", () => {
+  m.addUser("cleo", { home: "/home/cleo", createHome: true });
+  declare(`[user cleo]\njail = ${J}\nshell = /bin/bash\nauthorized_keys = ${TWO}\n`);
+  m.must(["jailkit", "apply"]);
+  m.must(["ln", "-s", "authorized_keys", `${J}/home/cleo/.ssh/authorized_keys2`]);
+  declare("");
+  expect(linesOf(m, "--prune").status).toBe(0);
+  expect(m.read("/home/cleo/.ssh/authorized_keys")).toBe("");
+});

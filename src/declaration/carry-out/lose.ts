@@ -14,9 +14,9 @@ import { joinHome, splitHome } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide } from "../../users/changes.ts";
+import { allKeysText, keysBeside, removeKeys } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
-import { allKeysText, removeKeys } from "../../users/keys.ts";
 import { openShell } from "../../users/leaving.ts";
 import { policiesOf, sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
@@ -38,7 +38,12 @@ export function forgetGroups(user: PasswdEntry, { groups }: OnceUser, { steps }:
 }
 
 /** Removes the keys that were declared from the home in the jail, or on the host. Throws JailkitError if they may be left. */
-export function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { steps }: Said): void {
+export function forgetKeys(
+  root: JailRoot,
+  user: PasswdEntry,
+  once: OnceUser,
+  { steps, warnings }: Said,
+): void {
   if (once.keys.length === 0) return;
   const home = homeFor(user, root.path);
   const place = { root, user, home };
@@ -46,6 +51,8 @@ export function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { 
   const keys = lines.flatMap(({ key }) => (once.keys.includes(sumOf(key)) ? key : []));
   if (keys.length === 0) requireNotHidden(hostPath(root, home));
   else steps.push(`removed ${keyCount(removeKeys(place, new Set(keys)))} from its authorized_keys`);
+  const beside = lookUp(root, home) && keysBeside(place);
+  if (beside !== undefined) warnings.push(beside);
 }
 
 /** What a user keeps of what was to be taken away: why. */

@@ -11,10 +11,10 @@ import { closeFirst } from "../../system/exchange.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { isLimitedShell } from "../../users/access.ts";
+import { allKeysText, keysBeside, removeKeys, setKeyOptions } from "../../users/declared-keys.ts";
 import { leaveJailGroups } from "../../users/jail-side.ts";
 import { byStrictness } from "../../users/key-lines.ts";
 import type { KeyPlace } from "../../users/key-place.ts";
-import { allKeysText, removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import { type Change, type FaultText, partText } from "../change.ts";
 import { keyHome, withKeyPlace, withKeysElsewhere } from "../compare/look-keys.ts";
@@ -115,12 +115,17 @@ export function requireNotHidden(home: ByteString): void {
 export function takeKeys(
   declared: DeclaredUser,
   items: readonly ByteString[],
-  { steps }: Said,
+  { steps, warnings }: Said,
   rootOf: () => JailRoot,
 ): void {
   const user = requireUser(declared.name);
-  const remove = (place: KeyPlace) =>
-    lookUp(place.root, place.home) === undefined ? 0 : removeKeys(place, new Set(items));
+  const remove = (place: KeyPlace) => {
+    if (lookUp(place.root, place.home) === undefined) return 0;
+    const count = removeKeys(place, new Set(items));
+    const beside = keysBeside(place);
+    if (beside !== undefined) warnings.push(beside);
+    return count;
+  };
   const there = withKeysElsewhere(declared, user, remove) ?? 0;
   const count = there + (withKeyPlace(declared, user, rootOf, remove) ?? 0);
   if (count === 0) requireNotHidden(keyHome(declared, user));

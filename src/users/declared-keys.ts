@@ -1,0 +1,67 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { answered, isReported } from "../cli/error.ts";
+import { lookUp, readJailLink } from "../jail/fs/look.ts";
+import { hostPath, isDirectory, isLink, joinPath } from "../jail/fs/walk.ts";
+import { type KeyLine, type KeyMerge, withLinesOf, withoutKeys } from "./key-lines.ts";
+import { FILE, KEYS_DIRECTORY, type KeyPlace, SECOND_FILE } from "./key-place.ts";
+import { changeKeys, keysText } from "./keys.ts";
+
+// What is taken away, or limited, is so in all files in which sshd(8) looks by its default. The first one is changed whatever the
+// user has put in the place of the second one.
+
+interface Second {
+  readonly place: KeyPlace;
+  readonly text: ByteString;
+  /** Why keys in it are not known, printable. */
+  readonly fault?: string;
+}
+
+/** True for what has no keys besides those of the first file: a directory, or a link to that file. */
+function hasNone({ root }: KeyPlace, path: ByteString): boolean {
+  const stat = answered(() => lookUp(root, path))?.stat;
+  if (stat === undefined || isDirectory(stat)) return true;
+  return isLink(stat) && answered(() => readJailLink(root, path)) === FILE;
+}
+
+function readSecond(home: KeyPlace): Second {
+  const place = { ...home, file: SECOND_FILE };
+  try {
+    return { place, text: keysText(place) };
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    const path = joinPath(joinPath(home.home, KEYS_DIRECTORY), SECOND_FILE);
+    if (hasNone(home, path)) return { place, text: "" };
+    const shown = quoted(hostPath(home.root, path));
+    const fault = `sshd looks for keys in ${shown}, too, which is no regular file of this user's own with one name: what is taken away may be valid there`;
+    return { place, text: "", fault };
+  }
+}
+
+/** The text of all files in which sshd(8) looks for keys in a home. Throws as keysText does, of the first one. */
+export const allKeysText = (home: KeyPlace): ByteString => `${keysText(home)}\n${readSecond(home).text}`;
+
+/** Why keys that were taken away may be valid all the same, printable; undefined if they are not. */
+export const keysBeside = (home: KeyPlace): string | undefined => answered(() => readSecond(home))?.fault;
+
+/** Removes the lines of keys, and returns how many. What others can write keeps its mode. Throws as keysText does. */
+export const removeKeys = (home: KeyPlace, keys: ReadonlySet<ByteString>): number =>
+  changeThere(home, (text) => {
+    const { text: now, removed } = withoutKeys(text, keys);
+    return { text: now, count: removed };
+  });
+
+/** Gives keys that are there the options of these, as removeKeys removes them; how many lines changed. */
+export const setKeyOptions = (home: KeyPlace, keys: readonly KeyLine[]): number =>
+  changeThere(home, (text) => withLinesOf(text, keys));
+
+function changeThere(
+  home: KeyPlace,
+  change: (text: ByteString) => Pick<KeyMerge, "text"> & { count: number },
+): number {
+  const changed = (place: KeyPlace, text: ByteString) =>
+    change(text).count === 0 ? 0 : changeKeys(place, change).count;
+  const count = changed(home, keysText(home));
+  const { place, text } = readSecond(home);
+  return count + changed(place, text);
+}
