@@ -207,3 +207,12 @@ export interface CheckProblem {
 export function unreadable(path: ByteString, error: unknown, what = ""): CheckProblem {
   return { ...problemFrom(error, "unreadable", path, what), code: "unreadable" };
 }
+
+const OPEN: readonly Rule[] = ["file-writable-for-others", "file-writable-for-group", "acl-entry"];
+
+/**
+ * True if it is about a file of the jail's own configuration that others may have changed: no comparison would show that, so that
+ * root has to read it.
+ */
+export const mayBeForged = ({ rule, jailPath = "/" }: Pick<CheckFinding, "rule" | "jailPath">): boolean =>
+  OPEN.includes(rule) && /^\/etc\/(?:jailkit\/.*|passwd|group)$/.test(jailPath);

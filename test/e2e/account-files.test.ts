@@ -67,6 +67,31 @@ test.each([
   expect(m.run(["jk_check", J]).status).toBe(0);
 });
 
+test("jk_check --fix does not make valid what nobody has read", () => {
+  m.must(["chgrp", "team", PASSWD]);
+  m.must(["chmod", "0664", PASSWD]);
+  const { stdout, status } = m.run(["jk_check", "--fix", J]);
+  expect(stdout).toContain(`${PASSWD}: others could write it: copy it to a file of root's, read the copy`);
+  expect([status, m.must(["stat", "-c", "%a", PASSWD]).stdout.trim(), login() === 0]).toEqual([
+    1,
+    "664",
+    false,
+  ]);
+  type(linesOf(m, "--check").summary.problems[0]?.remedy ?? "false");
+});
+
+test("while others can exchange it, no command for it is printed", () => {
+  m.must(["chmod", "0666", PASSWD]);
+  m.must(["chgrp", "team", "/srv"]);
+  m.must(["chmod", "g+w", "/srv"]);
+  const { stdout } = m.run(["jailkit", "explain", "anna"]);
+  expect(stdout).toContain("chmod g-w /srv");
+  expect(stdout).not.toContain(`chmod go-w ${PASSWD}`);
+  m.must(["chmod", "g-w", "/srv"]);
+  m.must(["chgrp", "root", "/srv"]);
+  type(linesOf(m, "--check").summary.problems[0]?.remedy ?? "false");
+});
+
 test("a group may write with gid 0, which is root's", () => {
   m.must(["chmod", "0664", PASSWD]);
   expect([login(), linesOf(m, "--check").status]).toEqual([0, 0]);

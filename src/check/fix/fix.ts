@@ -19,9 +19,10 @@ import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { isLibraryName } from "../../libraries/dependency.ts";
 import { hasOldCache, renewLibraryCache } from "../../populate/apply/library-cache.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
+import { COPY_ANEW } from "../../system/exchange.ts";
 import { SPECIAL } from "../files/item.ts";
 import type { JailReport } from "../jail.ts";
-import type { CheckFinding, Repair } from "../rules.ts";
+import { type CheckFinding, mayBeForged, type Repair } from "../rules.ts";
 import { restoreEntries } from "./restore.ts";
 
 /** A repair, or the reason why it failed; one printable line. */
@@ -105,6 +106,8 @@ function attempt(root: JailRoot, content: ManifestContent | undefined, finding: 
 
 function makeRepair(root: JailRoot, content: ManifestContent | undefined, finding: CheckFinding): string {
   const { repair, jailPath: path = "/", seen } = finding;
+  if (repair !== undefined && seen !== undefined && isRegular(seen) && mayBeForged(finding))
+    throw refusal(root, path, "users-content", `others could write it: ${COPY_ANEW}`);
   switch (repair?.kind) {
     case "attributes":
       return changeAttributes(root, path, repair, seen);

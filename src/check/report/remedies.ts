@@ -18,7 +18,7 @@ import { adviceOf, copyAnew, onlyRootExchanges } from "../../system/exchange.ts"
 import { giveCommand } from "../../system/give.ts";
 import { isOfKernel } from "../files/counterpart.ts";
 import { isGenerated } from "../files/drift.ts";
-import { advised, type CheckFinding, type Rule } from "../rules.ts";
+import { advised, type CheckFinding, mayBeForged, type Rule } from "../rules.ts";
 
 interface RemedyContext {
   /** The jail's path on the host. */
@@ -227,14 +227,6 @@ function ownAdvice(one: Case, remedy: Remedy): Advice | undefined {
     : byName(one, remedy);
 }
 
-const OPEN: readonly Rule[] = ["file-writable-for-others", "file-writable-for-group", "acl-entry"];
-
-/** True for a file of the jail's own configuration that others may have changed: no comparison would show that. */
-function mayBeWritten({ finding: { rule, jailPath = "/" }, stat }: Case): boolean {
-  const own = /^\/etc\/(?:jailkit\/.*|passwd|group)$/.test(jailPath);
-  return own && OPEN.includes(rule) && stat !== undefined && isRegular(stat);
-}
-
 /**
  * A function that chooses names for files to be moved: nothing has them yet, and each is for one file only. Of `processes`
  * that choose at once, each counts from its own `number` (from 1 on) in steps of their number.
@@ -259,6 +251,7 @@ export function withRemedy(found: CheckFinding, context: RemedyContext): CheckFi
   const one = { ...context, finding, stat };
   const general = () => (finding.repair === undefined ? REMEDIES[finding.rule]?.(one) : fix(one));
   const usual = () => (own === undefined ? general() : ownAdvice(one, own));
-  const advice = stat !== undefined && mayBeWritten(one) ? copyAnew(finding.path, stat) : usual();
+  const isForged = stat !== undefined && isRegular(stat) && mayBeForged(finding);
+  const advice = isForged ? copyAnew(finding.path, stat) : usual();
   return advice === undefined ? finding : advised(finding, advice);
 }

@@ -3,9 +3,10 @@ import { AT_FDCWD, S_ISVTX } from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
+import { inWords } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { aclAt } from "../../system/acl.ts";
-import { copyAnew, toleratesGroup } from "../../system/exchange.ts";
+import { COPY_ANEW, copyAnew, toleratesGroup } from "../../system/exchange.ts";
 import { freeName } from "../../system/free-name.ts";
 import type { Finding } from "./finding.ts";
 import { isIn, lookUp } from "./look.ts";
@@ -35,7 +36,11 @@ function findingsOf(root: JailRoot, link: ByteString): Finding[] {
   const findings = parentFindings({ path, stat, acl: toleratesGroup(stat) ? aclAt(AT_FDCWD, path) : "none" });
   const above = directoryOf(found.canonicalPath);
   if (above === "/etc" || isTrusted(root, above))
-    return findings.map((one) => ({ ...one, advice: copyAnew(path, stat) ?? one.advice, isFile: true }));
+    return findings.map((one) => ({
+      ...one,
+      advice: copyAnew(path, stat) ?? inWords(COPY_ANEW),
+      isFile: true,
+    }));
   const aside = freeName(hostPath(root, link), ".old", isIn(root));
   const where = `leads to ${display(path)}, in a directory that users can write`;
   const led = finding(hostPath(root, link), "link-through-untrusted", where, "mv -nT");

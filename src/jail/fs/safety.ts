@@ -188,8 +188,8 @@ export function jailFindings(root: JailRoot): Finding[] {
       inside.push({ ...found, advice: `mv -nT ${operands(path, aside)}` });
     }
   }
-  // In an etc that others could write, they could be exchanged: that comes first.
-  if (inside.length === 0) inside.push(...accountFileFindings(root));
+  // Where others could exchange them, that comes first.
+  if (findings.length + inside.length === 0) inside.push(...accountFileFindings(root));
   if (inside.length > 0) findings.push(...sparingHomesInside(inside));
   if (findings.length === 0) return findings;
   // A directory on the way also makes each symbolic link through it unsafe; nobody should remove these.

@@ -824,7 +824,7 @@ export const JAIL: readonly Mutant[] = [
     ['  "withheld",', '  "withheld",\n  "no-room",\n  "read-only",'],
   ]),
   ...within("src/jail/fs/safety.ts", "e2e/account-files.test.ts", [
-    ["if (inside.length === 0) inside.push(...accountFileFindings(root));", ""],
+    ["if (findings.length + inside.length === 0) inside.push(...accountFileFindings(root));", ""],
   ]),
   ...within("src/jail/fs/account-file-safety.ts", "e2e/account-files.test.ts", [
     ['above === "/etc" || isTrusted(root, above)', "above !== undefined"],
