@@ -36,7 +36,7 @@ const needs = {
     // forwarding of a display
     "xauth",
     // used in the documents, the recipes and the page on migration
-    ...words("jq gpg make procps procmail sudo rush quota auditd"),
+    ...words("jq gpg make procps procmail sudo rush quota auditd btrfs-progs"),
     // they run commands of jailed users on the host
     ...words("cron at"),
     // for nologin(8), which a minimal Debian lacks

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
-import { adviceText } from "../cli/remedy.ts";
+import { type Advice, adviceText } from "../cli/remedy.ts";
 import type { IniSection, Place } from "../config/model.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { adviceInstead, bringAdvice, lackingWords, wantedFor } from "../declaration/bring.ts";
@@ -43,6 +43,10 @@ export function lintGiven(
   lintNames(section, { report });
 }
 
+/** Advice as the end of a sentence that says what to do. */
+const asAdvice = (advice: Advice): ByteString =>
+  typeof advice === "string" ? `type: ${advice}` : advice.words;
+
 const ADMINISTRATORS = "doubtful-value";
 
 /** The users of a jail who may run programs that it lacks, and will lack. */
@@ -61,7 +65,7 @@ function lackingIn({ path, declared, changes, fault, users }: JailWork, check: b
       ({ item, service, programs }) => {
         const { file, line, column } = item;
         const lack = `${quoted(item.value)} needs ${programs.map(quoted).join(", ")}, which the jail lacks`;
-        const message = `${lack}: ${adviceText(bringAdvice(declared, wantedFor(service, programs[0])))}`;
+        const message = `${lack}: ${asAdvice(bringAdvice(declared, wantedFor(service, programs[0])))}`;
         return { user: user.declared.name, problem: { file, line, column, message } };
       },
     ),
@@ -131,7 +135,7 @@ export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
       if (placesOfLacking.has(saidAt(place)) || told.has(saidAt(place, message))) return;
       const { file, line, column } = place;
       const advice = fix?.kind === "command" && adviceInstead(adviceText(fix.text), ofJail(jail));
-      const whole = advice ? `${message}: ${adviceText(advice)}` : message;
+      const whole = advice ? `${message}: ${asAdvice(advice)}` : message;
       add({ user: declared.name, problem: { file, line, column, message: whole } });
     };
     const isWhole = jail.changes.length === 0;

@@ -61,7 +61,7 @@ test("the jail's side is made, and the directory is told what it should say unti
   for (const shell of ["/bin/sh", "/usr/sbin/jk_chrootsh"]) {
     m.write(ACCOUNTS, `luser:x:6001:6001::/home/luser:${shell}\n`);
     const { stdout } = m.run(["jailkit", "explain", "--su", "luser"]);
-    const advice = /set its home and shell where the account is kept, which '(.*)' shows\n/.exec(stdout)?.[1];
+    const advice = /set its home and shell where the account is kept, which '(.*)' shows/.exec(stdout)?.[1];
     expect(advice).toBe("jailkit apply --check");
     expect(stdout).not.toContain("jk_jailuser -m");
     expect(m.run((advice ?? "false").split(" ")).stdout).toContain(

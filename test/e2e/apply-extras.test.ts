@@ -174,6 +174,7 @@ test("so it is with a user's files in a declared directory, and with one that an
   );
   const old = expect.stringContaining(`${share}/conf belongs to uid 4001, and is not the file of the host`);
   for (const options of [["--check"], [], ["--check"]]) expect(warned(...options)).toEqual([old]);
+  m.remove(share);
 });
 
 test("a declared file in whose place a user has another one is warned of, in each run, and stays with --prune", () => {

@@ -222,8 +222,8 @@ describe("a home with a device in it", () => {
       expect(m.read(`${homeOf("wil")}/kept`)).toBe("x");
       if (path !== J) make();
       m.write(FILE, jail);
-      expect([linesOf(m, "--prune").status, homeOf("wil"), m.exists(`${home}/gap`)]).toEqual([
-        0,
+      expect([linesOf(m, "--prune").changes[0]?.status, homeOf("wil"), m.exists(`${home}/gap`)]).toEqual([
+        "done",
         home,
         false,
       ]);

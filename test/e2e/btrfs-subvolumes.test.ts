@@ -7,9 +7,8 @@ import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
 setDefaultTimeout(120_000);
 
 const programs = ["mkfs.btrfs", "btrfs"].map((name) => [name, Bun.which(name)] as const);
-const canMake =
-  programs.every(([, path]) => path !== null) &&
-  /\bbtrfs$/m.test(readFileSync("/proc/filesystems", "latin1"));
+const isKnown = /\bbtrfs$/m.test(readFileSync("/proc/filesystems", "latin1"));
+const canMake = isKnown && programs.every(([, path]) => path !== null);
 const J = "/q/jail";
 const declared = (name: string) => `/etc/jailkit/jails.d/${name}.ini`;
 const jail = (path: string) => `[jail ${path}]\nsections = uidbasics, basicshell\n`;
@@ -31,6 +30,8 @@ afterAll(async () => {
   m?.run(["umount", "/q"]);
   await m?.close();
 });
+
+test("the programs of btrfs are there if the kernel knows it", () => expect(canMake).toBe(isKnown));
 
 describe.skipIf(!canMake)("a subvolume", () => {
   test("of a user is removed with the home; a read-only one is named, with the command that deletes it", () => {
