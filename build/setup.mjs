@@ -32,11 +32,11 @@ const needs = {
     ...words("libseccomp2 tmux gdb gpg"),
     // recommended by systemd: to boot the machine of a test
     ...words("dbus libpam-systemd"),
-    ...words("libcap2-bin binutils strace attr acl e2fsprogs iproute2"),
+    ...words("libcap2-bin binutils strace attr acl e2fsprogs btrfs-progs iproute2"),
     // forwarding of a display
     "xauth",
     // used in the documents, the recipes and the page on migration
-    ...words("jq gpg make procps procmail sudo rush quota auditd btrfs-progs"),
+    ...words("jq gpg make procps procmail sudo rush quota auditd"),
     // they run commands of jailed users on the host
     ...words("cron at"),
     // for nologin(8), which a minimal Debian lacks
