@@ -11,6 +11,7 @@ import { problemError } from "./place.ts";
 import { scanIni } from "./scan.ts";
 import {
   type ConfigSource,
+  changedAbove,
   DROP_IN_FLAGS,
   type Found,
   openIfPresent,
@@ -128,52 +129,69 @@ function lookAtDropIns(
 const PAUSES = [0, 0, 0, 1, 0, 2, 0, 4, 0, 8, 0, 16, 0, 32, 0, 64, 0, 128, 0, 256, 0];
 /** For so long, in milliseconds, an editor that saves may have put a file aside, or emptied it. */
 const SAVING = 50;
-/** How often a reader waits for that: of files that change all the time, two looks that agree have to do. */
+/**
+ * How often a reader waits for that of drop-ins: where others come and go all the time, as at the end of a large `jailkit apply`,
+ * two looks that agree have to do. What holds for everybody, the main file, is not taken for missing or empty then.
+ */
 const WAITS = 3;
 
 interface FoundAll {
-  readonly main: Found | undefined;
+  readonly main: Found;
   readonly dropIns: FoundDropIns | undefined;
 }
 
-/** Waits after the last change, if that was just now; false if it was not. */
-function waitForEditor({ main, dropIns }: FoundAll): boolean {
-  let last = main?.changed ?? 0n;
-  const add = ({ changed = 0n }: Found) => {
-    if (changed > last) last = changed;
-  };
-  if (dropIns !== undefined) add(dropIns);
-  dropIns?.files.forEach(add);
-  const age = Date.now() - Number(last / 1_000_000n);
+/** How many milliseconds after a change, in nanoseconds since the epoch, are left of SAVING. */
+function leftAfter(changed = 0n): number {
+  const age = Date.now() - Number(changed / 1_000_000n);
   // Another clock may be in the future.
-  if (Math.abs(age) >= SAVING) return false;
-  Bun.sleepSync(SAVING - age);
-  return true;
+  return Math.abs(age) < SAVING ? SAVING - age : 0;
+}
+
+/** The same after the last change of a drop-in directory and its files. */
+function leftOfDropIns(dropIns: FoundDropIns | undefined): number {
+  let last = dropIns?.changed ?? 0n;
+  dropIns?.files.forEach(({ changed = 0n }) => {
+    if (changed > last) last = changed;
+  });
+  return leftAfter(last);
+}
+
+/** The same of the main file; of what is missing, after the last change of the directory above: it may have been renamed. */
+function leftOfMain({ main, dropIns }: FoundAll, file: ByteString, { jail }: Reading): number {
+  const left = leftAfter(main.changed);
+  const isMissing = main.state === "" || dropIns?.state === "";
+  return isMissing ? Math.max(left, leftAfter(changedAbove(file, jail))) : left;
 }
 
 /**
  * Reads a file and its drop-ins until two looks see the same: a file that is renamed or written anew at this moment may be
- * missing in one, there twice, or empty. What has changed is read again. Undefined if they never do.
+ * missing in one, there twice, or empty. What has changed is read again. If they never do, the path that changes.
  */
 function readSettled(
   file: ByteString,
   directory: ByteString | undefined,
   reading: ReadingAll,
-): FoundAll | undefined {
-  let all: FoundAll = { main: undefined, dropIns: undefined };
+): FoundAll | ByteString {
+  let all: FoundAll | undefined;
+  let changing = file;
   let waits = WAITS;
   for (const pause of PAUSES) {
     if (pause > 0) Bun.sleepSync(pause);
-    const before = all;
     const state = stateAt(file, reading.jail);
-    const main = before.main?.state === state ? before.main : readMain(file, state, reading);
-    const dropIns = directory === undefined ? undefined : lookAtDropIns(directory, before.dropIns, reading);
+    const main = all?.main.state === state ? all.main : readMain(file, state, reading);
+    const dropIns = directory === undefined ? undefined : lookAtDropIns(directory, all?.dropIns, reading);
+    const isMainSame = main === all?.main;
+    const isSame = isMainSame && dropIns === all?.dropIns;
     all = { main, dropIns };
-    if (main !== before.main || dropIns !== before.dropIns) continue;
-    if (waits === 0 || !waitForEditor(all)) return all;
-    waits--;
+    changing = isMainSame ? (directory ?? file) : file;
+    if (!isSame) continue;
+    const left = leftOfMain(all, file, reading);
+    const wait = waits-- > 0 ? Math.max(left, leftOfDropIns(dropIns)) : left;
+    if (wait === 0) return all;
+    if (left > 0) changing = file;
+    Bun.sleepSync(wait);
   }
-  return undefined;
+  return changing;
 }
 
 /** What changes when a config file, its drop-ins or a name beside these does. `alone`: without drop-ins. */
@@ -214,9 +232,9 @@ export function readConfigSources(
   const all = readSettled(file, directory, reading);
   const place = directory ?? file;
   const sources: ConfigSource[] = [];
-  if (all === undefined) {
-    const message = `cannot read ${display(place)}: it changes all the time; try again when nothing does that`;
-    onUnreadable(place, new JailkitError("files-change", exitStatus, message));
+  if (typeof all === "string") {
+    const message = `cannot read ${display(all)}: it changes all the time; try again when nothing does that`;
+    onUnreadable(all, new JailkitError("files-change", exitStatus, message));
     return sources;
   }
   const add = (path: ByteString, { source, unsafe, error }: Found) => {
@@ -224,7 +242,7 @@ export function readConfigSources(
     if (unsafe !== undefined) onUnsafe(path, unsafe);
     if (source !== undefined) sources.push(source);
   };
-  if (all.main !== undefined) add(file, all.main);
+  add(file, all.main);
   if (all.dropIns === undefined) return sources;
   const { entries, holding, files, state } = all.dropIns;
   add(place, all.dropIns);

@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
+import { attempt, isErrno, SystemError } from "../../ffi/error.ts";
 import { fstat, openAt, openAt2, readAllFd, type Stat, statIfPresent, withFd } from "../../ffi/files.ts";
-import { baseName } from "../../ffi/paths.ts";
+import { baseName, directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclOf, showEntries, writersOf } from "../system/acl.ts";
@@ -96,7 +96,7 @@ export function openIfPresent(
     if (jail === undefined)
       return statIfPresent(C.AT_FDCWD, path) === undefined ? undefined : openAt(C.AT_FDCWD, path, flags);
     return withFd(openAt(C.AT_FDCWD, jail, C.O_PATH | C.O_DIRECTORY), (root) =>
-      openAt2(root, path.slice(jail.length + 1), flags, C.RESOLVE_IN_ROOT),
+      openAt2(root, path.slice(jail.length + 1) || ".", flags, C.RESOLVE_IN_ROOT),
     );
   } catch (error) {
     // Of the host, a file in the place of a directory is there.
@@ -125,15 +125,32 @@ export const stateOf = (stat: Stat | undefined): ByteString =>
     ? ""
     : `${stat.devMajor}:${stat.devMinor} ${stat.ino} ${stat.size} ${stat.mtime} ${stat.ctime}`;
 
-/** The same of what is at a path; of what cannot be looked at, why. */
+/** What is at the end of a path; undefined if nothing is there. Links in `jail` lead where they lead inside. */
+function statOf(path: ByteString, jail: ByteString | undefined): Stat | undefined {
+  if (jail === undefined) return statIfPresent(C.AT_FDCWD, path, true);
+  const fd = openIfPresent(path, C.O_PATH, jail);
+  return fd === undefined ? undefined : withFd(fd, fstat);
+}
+
+/** What changes when what is at a path does, as stateOf; of what cannot be looked at, why. */
 export function stateAt(path: ByteString, jail?: ByteString): ByteString {
   try {
-    if (jail === undefined) return stateOf(statIfPresent(C.AT_FDCWD, path, true));
-    const fd = openIfPresent(path, C.O_PATH, jail);
-    return fd === undefined ? "" : withFd(fd, (opened) => stateOf(fstat(opened)));
+    return stateOf(statOf(path, jail));
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     return error.message;
+  }
+}
+
+/**
+ * When the nearest directory above a missing file was changed last, as Found; undefined if that is unknown, or if it is one like
+ * /tmp, where others come and go all the time.
+ */
+export function changedAbove(file: ByteString, jail: ByteString | undefined): bigint | undefined {
+  for (let path = directoryOf(file); ; path = directoryOf(path)) {
+    const stat = attempt(() => statOf(path, jail));
+    if (stat !== undefined) return (stat.mode & C.S_ISVTX) === 0 ? stat.ctime : undefined;
+    if (path === jail || path === "/") return undefined;
   }
 }
 

@@ -15,7 +15,13 @@ import { withOneTree, withTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { mountRemedy } from "../jail/fs/unmounted.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
-import { emptiedMessage, hasPrograms, isEmptied, unmounted } from "../jail/record/emptied.ts";
+import {
+  emptiedMessage,
+  hasPrograms,
+  isEmptied,
+  unmounted,
+  unmountedUnrecorded,
+} from "../jail/record/emptied.ts";
 import { isInterrupted } from "../jail/record/journal.ts";
 import { lackingProblem, lackingSockets, mountsOf } from "../jail/record/live.ts";
 import {
@@ -226,7 +232,7 @@ function conditionOf(
   const emptied = isEmptied(root, content);
   const recorded = content.requests.some(asksForFiles);
   // What is below a mount point is another directory, without a record.
-  const elsewhere = emptied || !recorded ? unmounted(path) : undefined;
+  const elsewhere = !recorded ? unmountedUnrecorded(root) : emptied ? unmounted(path) : undefined;
   if (elsewhere !== undefined) {
     const { message, remedy } = elsewhere;
     return { condition: "unmounted", reason: `${display(path)}: ${message}`, remedy };

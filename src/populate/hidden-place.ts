@@ -3,7 +3,7 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { answered, type JailkitError, problemFrom } from "../cli/error.ts";
 import { unmountedAt, unmountedPlace } from "../jail/fs/unmounted.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { isEmptied } from "../jail/record/emptied.ts";
+import { isEmptied, unmountedUnrecorded } from "../jail/record/emptied.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { below } from "../system/mountinfo.ts";
 import { directoriesInFstab } from "./apply/live-lines.ts";
@@ -19,7 +19,9 @@ export function requireMountedJail(root: JailRoot): void {
   if (error === undefined) return;
   const isThere = answered(() => {
     const { content } = openManifest(root);
-    return content.requests.some(asksForFiles) && !isEmptied(root, content);
+    return content.requests.some(asksForFiles)
+      ? !isEmptied(root, content)
+      : unmountedUnrecorded(root) === undefined;
   });
   if (isThere === false) throw error;
 }

@@ -115,6 +115,32 @@ describe("a jail whose own file system is not mounted", () => {
     m.must(["jk_init", "-j", J, "uidbasics"]);
     m.must(["jk_update", "-j", J]);
   });
+
+  test.each(["/srv", J])("nor is one without a record taken for missing, by a line for %s", (point) => {
+    m.must(["jk_init", "-j", J, "basicshell"]);
+    m.remove("/var/lib/jailkit");
+    m.must(["useradd", "-m", "bob"]);
+    m.must(["jk_jailuser", "-m", "-s", "/bin/bash", "-j", J, "bob"]);
+    mountPoint(point);
+    const check = ["jailkit", "apply", "--check", "/root/jail.ini"];
+    m.write("/root/jail.ini", `[jail ${J}]\nsections = basicshell\n`, { mode: 0o600 });
+    expect(m.run(check).stdout + m.run(check).stderr).not.toContain("not mounted");
+    m.remove("/root/jail.ini");
+    expect(m.run(["jailkit", "status"]).stdout).toContain(`jailkit adopt ${J}`);
+    expect(stderrOf(["jailkit", "export", J])).toContain(`jailkit adopt ${J}`);
+    m.must(["jailkit", "adopt", "--dry-run", J]);
+    m.must(["jailkit", "adopt", "--all"]);
+    m.remove("/var/lib/jailkit");
+    m.must(["jk_cp", "-j", J, "/bin/true"]);
+    m.remove("/var/lib/jailkit");
+    m.must(["jk_init", "-j", J, "uidbasics"]);
+    m.remove("/var/lib/jailkit");
+    // Its mount points, which a boot makes, are not the jail.
+    sh(`rm -rf ${J}/*; mkdir ${J}/usr ${J}/bin; mount --bind /usr ${J}/usr`);
+    expect(stderrOf(["jk_cp", "-j", J, "/bin/true"])).toContain(says(J, `mount ${point}`));
+    sh(`umount ${J}/usr`);
+    expect(stderrOf(["jk_cp", "-j", J, "/bin/true"])).toContain(says(J, `mount ${point}`));
+  });
 });
 
 describe("a user whose home is not mounted", () => {

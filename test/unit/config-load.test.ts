@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, beforeEach, describe, expect, setSystemTime, spyOn, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -45,6 +46,11 @@ function dropIns(files: Record<string, string>, mode = 0o755): string {
   chmodSync(path, mode);
   return path;
 }
+
+const dropInPlace = () => `${directory}/jk_lsh.d`;
+const dropIn = () => `${dropIns({})}/m.ini`;
+const moveAside = (path: string) => renameSync(path, `${path}~`);
+const moveBack = (path: string) => renameSync(`${path}~`, path);
 
 const load = (dialect: Dialect = "c") => loadConfig(file, { dialect, exitStatus: 3 });
 const names = (dialect: Dialect = "c") => load(dialect)?.sections.map((section) => section.name);
@@ -140,6 +146,61 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     },
     60_000,
   );
+
+  describe.each([
+    ["the file", () => file, () => moveAside(file), () => moveBack(file)],
+    ["what is in the file", () => file, () => put(file, ""), () => put(file, "[m]\n")],
+    [
+      "the directory of drop-ins",
+      () => dropIn(),
+      () => moveAside(dropInPlace()),
+      () => moveBack(dropInPlace()),
+    ],
+    ["the directory above", () => file, () => moveAside(directory), () => moveBack(directory)],
+  ])("while somebody saves, and %s is away for a moment,", (_, make, away, back) => {
+    const places = () => [base, directory, file, dropInPlace()];
+    /** It happened 3 ms ago. */
+    function change(work: () => void): void {
+      work();
+      const times = places().map((path) => statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? 0);
+      setSystemTime(new Date(Math.max(...times) + 3));
+    }
+
+    /** What is loaded while it is away, and is put back in the first pause; `again`: and put away in each. */
+    function loadMeanwhile(again: boolean): string | undefined {
+      put(make(), "[m]\n");
+      change(away);
+      let isAway = true;
+      const pause = spyOn(Bun, "sleepSync").mockImplementation((milliseconds) => {
+        setSystemTime(new Date(Date.now() + milliseconds));
+        if (isAway) change(back);
+        isAway = again;
+        if (again) change(away);
+      });
+      try {
+        return names("py")?.join();
+      } catch (error) {
+        return error instanceof JailkitError ? error.code : String(error);
+      } finally {
+        pause.mockRestore();
+        setSystemTime();
+      }
+    }
+
+    test("it is not missed", () => expect(loadMeanwhile(false)).toBe("m"));
+    test("it is not taken for missing, although that does not end", () =>
+      expect(loadMeanwhile(true)).toBe("files-change"));
+  });
+
+  test("a file that is missing, where others have just come, is waited for once", () => {
+    const pause = spyOn(Bun, "sleepSync");
+    expect([names(), pause.mock.calls.length <= 1]).toEqual([undefined, true]);
+    // As in /tmp, they come all the time.
+    pause.mockClear();
+    chmodSync(directory, 0o1755);
+    expect([names(), pause.mock.calls.length]).toEqual([undefined, 0]);
+    pause.mockRestore();
+  });
 
   test("[DEFAULT] of dialect py applies to its own file", () => {
     put(file, "[DEFAULT]\nusers = root\n[a]\n");

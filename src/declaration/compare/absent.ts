@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { mountRemedy, unmountedReason } from "../../jail/fs/unmounted.ts";
-import { unmounted } from "../../jail/record/emptied.ts";
+import type { unmounted } from "../../jail/record/emptied.ts";
 import { lostRemedy } from "../../jail/record/named-jail.ts";
 import type { FaultText } from "../change.ts";
 
@@ -24,8 +24,6 @@ export function absentFault(jail: ByteString, places: readonly ByteString[] = []
     : { code: "not-mounted", message: unmountedReason(remedy), remedy };
 }
 
-/** Why nothing is done in a jail that is empty, and whose file system is not mounted. */
-export function unmountedFault(jail: ByteString): FaultText | undefined {
-  const elsewhere = unmounted(jail);
-  return elsewhere && { code: "not-mounted", ...elsewhere };
-}
+/** Why nothing is done in a jail that is elsewhere, as `unmounted` says. */
+export const unmountedFault = (elsewhere: ReturnType<typeof unmounted>): FaultText | undefined =>
+  elsewhere && { code: "not-mounted", ...elsewhere };

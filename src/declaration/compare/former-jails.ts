@@ -181,7 +181,7 @@ function whyNotPruned(
 /** Why a jail cannot be used that is not here, or is an empty directory in its place. */
 function lostFault(jail: ByteString, isHere: boolean, inhabitants: Means["inhabitants"]) {
   if (!isHere) return absentFault(jail, [...inhabitants.keys()]);
-  return isBare(jail) ? unmountedFault(jail) : undefined;
+  return isBare(jail) ? unmountedFault(unmounted(jail)) : undefined;
 }
 
 /** What heals that users are declared in a jail that is not. */

@@ -6,7 +6,7 @@ import { lackingMounts } from "../../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
 import { mountRemedy } from "../../jail/fs/unmounted.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
-import { isEmptied } from "../../jail/record/emptied.ts";
+import { isEmptied, unmounted, unmountedUnrecorded } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
 import { type ManifestContent, type ManifestRequest, openManifest } from "../../jail/record/manifest.ts";
 import { formerPath, lostJail } from "../../jail/record/moved.ts";
@@ -92,8 +92,10 @@ function presentState(root: JailRoot, machine: Machine): JailState {
     return { ...NOTHING, exists: true, fault: movedFault(from, root.path) };
   const requests = content.requests.filter(asksForFiles);
   const emptied = requests.length > 0 && isEmptied(root, content);
-  const elsewhere = emptied || requests.length === 0 ? unmountedFault(root.path) : undefined;
-  if (elsewhere !== undefined) return { ...NOTHING, exists: true, fault: elsewhere };
+  const elsewhere =
+    requests.length === 0 ? unmountedUnrecorded(root) : emptied ? unmounted(root.path) : undefined;
+  const fault = unmountedFault(elsewhere);
+  if (fault !== undefined) return { ...NOTHING, exists: true, fault };
   const [isInFstab, isMounted] = [machine.mountsProc(root.path), hasProc(root)];
   return {
     ...{ exists: true, lost: false, emptied, fault: undefined, ...requested(requests) },

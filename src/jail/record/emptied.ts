@@ -4,6 +4,7 @@ import { display } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { isEmptyAt, isIn, lookUp } from "../fs/look.ts";
 import { mountRemedy, unmountedReason } from "../fs/unmounted.ts";
 import { type JailRoot, openJailRoot } from "../fs/walk.ts";
 import type { ManifestContent } from "./manifest.ts";
@@ -17,9 +18,19 @@ export const hasPrograms = (root: JailRoot): boolean =>
   ["usr", "bin", "lib"].some((name) => statIfPresent(root.fd, name) !== undefined);
 
 /**
+ * True if a directory has what makes it a jail, also without a record: accounts, or programs. A boot creates the mount points of a
+ * live jail, and mounts on them, also where the file system of the jail is missing.
+ */
+function hasContents(root: JailRoot): boolean {
+  if (isIn(root)("/etc/passwd")) return true;
+  const usr = answered(() => lookUp(root, "/usr"))?.stat;
+  return usr?.mountId === root.top.stat.mountId && !isEmptyAt(root, "/usr");
+}
+
+/**
  * True if somebody removed the contents of a recorded jail but kept its directory, as a panel does that keeps the site in
- * it: the record has directories that a jail needs, and none of them is left. Also true of a mount point on which nothing is
- * mounted, and which has no record: one of fstab(5), or by isBare.
+ * it: the record has directories that a jail needs, and none of them is left. Also true by unmountedUnrecorded of what has no
+ * record.
  */
 export function isEmptied(root: JailRoot, content: Pick<ManifestContent, "entries" | "live">): boolean {
   const { live = [] } = content;
@@ -32,7 +43,7 @@ export function isEmptied(root: JailRoot, content: Pick<ManifestContent, "entrie
     if (top !== undefined && !live.includes(`/${top}`)) tops.add(top);
   }
   // The record is of the file system that belongs here, and not of the directory below it.
-  if (content.entries.size === 0) return mountRemedy(root.path) !== undefined || isBare(root.path);
+  if (content.entries.size === 0) return unmountedUnrecorded(root) !== undefined;
   return tops.size > 0 && [...tops].every((name) => statIfPresent(root.fd, name) === undefined);
 }
 
@@ -60,10 +71,22 @@ export const forgetCommand = (jail: ByteString): ByteString =>
 export function unmounted(jail: ByteString): Unmounted | undefined {
   const remedy = mountRemedy(jail);
   if (remedy !== undefined) return { message: unmountedReason(remedy), remedy };
+  return elsewhere(jail);
+}
+
+/** The same, without a look at fstab(5). */
+function elsewhere(jail: ByteString): Unmounted | undefined {
   if (!isBare(jail)) return undefined;
   const message = `another directory is there, with nothing of what the recorded one has: if that has a file system of its own, it is to be mounted; if the jail was deleted: ${forgetCommand(jail)}`;
   return { message, remedy: undefined };
 }
+
+/**
+ * As unmounted, of an open jail without a record of files, such as one of jailkit 2: if its contents are there, so is its file
+ * system, whatever fstab(5) says.
+ */
+export const unmountedUnrecorded = (root: JailRoot): Unmounted | undefined =>
+  hasContents(root) ? elsewhere(root.path) : unmounted(root.path);
 
 /**
  * True if a jail is not there as it was recorded, and may come back: its file system is not mounted, or that of a directory above
@@ -76,8 +99,8 @@ export const mayComeBack = (jail: ByteString): boolean =>
 
 /** Says that a jail is emptied, or that its file system is not mounted, and what can be done. */
 export function emptiedMessage(jail: ByteString): string {
-  const elsewhere = unmounted(jail);
-  if (elsewhere !== undefined) return `${display(jail)}: ${elsewhere.message}`;
+  const away = unmounted(jail);
+  if (away !== undefined) return `${display(jail)}: ${away.message}`;
   const what = "is emptied: what jailkit put there was removed";
   return `${display(jail)} ${what}; 'jk_init' or 'jk_update -j' fills it again, and 'jailkit forget' drops its record`;
 }
