@@ -386,6 +386,29 @@ test("a kernel that cannot limit execution is reported once, if it matters", () 
   expect(found(`[u]\n${any}`).map(({ code }) => code)).toEqual(["execute-any"]);
 });
 
+test.each([
+  ["/usr /bin", "/usr, /bin"],
+  ["/usr:/nowhere", "/usr, /nowhere"],
+  ["/usr '/bin'", "/usr, /bin"],
+  ["/usr' files", undefined],
+  ["/usr 'x'", undefined],
+  ["/usr'", undefined],
+  ["/usr /bin'", "/usr, /bin'"],
+])("the remedy for the path %s names no other", (path, meant) => {
+  const [finding] = scanned("jk_chrootsh.ini", `[u]\nread = ${path}\n`);
+  if (meant === undefined) expect(finding).toMatchObject({ code: "no-such-path" });
+  else expect(finding).toMatchObject({ code: "not-a-list", fix: { with: meant } });
+});
+
+test.each([
+  ['"/usr/My Programs/x"', "/usr/My Programs/x"],
+  ["\"/usr/bin/ls\" '/usr/bin/cat'", "/usr/bin/ls, /usr/bin/cat"],
+  ['"/usr/bin/ls', "/usr/bin/ls"],
+])("quotes around a program are left out: %s", (text, meant) => {
+  const [finding] = scanned("jk_lsh.ini", `[u]\nexecutables = ${text}\n`);
+  expect(finding).toMatchObject({ code: "not-a-list", fix: { with: meant } });
+});
+
 describe("the other files", () => {
   const rows: [string, string, string[]][] = [
     [
