@@ -251,6 +251,16 @@ describe("jk_lsh.ini", () => {
       "[u]\nexecutables = /usr/bin/ls\nenvironment = A=b, LD_PRELOAD=/x\nenv = LD_LIBRARY_PATH, 1, PERL5OPT\n",
       ["3:20 code-variable", "4:7 code-variable", "4:24 bad-name", "4:27 code-variable"],
     ],
+    [
+      "two slashes in a variable and in a pattern",
+      "[u]\npaths = /usr/bin\ncommand a = ls // x\nenvironment = A=one // two, B=//\n",
+      [],
+    ],
+    [
+      "a comment behind a variable",
+      "[u]\nexecutables = /usr/bin/ls\nenvironment = A=one # c\n",
+      ["3:15 comment-in-value"],
+    ],
     ["a comment behind a value", "[u]\nexecutables = /usr/bin/ls # c\n", ["2:15 comment-in-value"]],
     [
       "a comment behind paths",
