@@ -44,6 +44,9 @@ const TAKES_COMMENTS: readonly KeyDescription["kind"][] = [
   ...(["allow", "ports", "limits", "choice", "yesno"] as const),
 ];
 
+/** The kinds of values of which two slashes, with a blank before them, may be meant as a part. */
+const MAY_HAVE_SLASHES: readonly KeyDescription["kind"][] = ["line", "pairs"];
+
 /** The key of a section that is not in its table, and the one that was probably meant. */
 function unknownKey(entry: IniEntry, section: IniSection, table: KeyTable, dialect: Dialect): Problem {
   const { file, line, column } = entry;
@@ -70,7 +73,7 @@ export function keyProblems(section: IniSection, table: KeyTable, dialect: Diale
       problems.push({ file, line, column, severity: "warning", code: "empty-value", message });
     } else if (
       TAKES_COMMENTS.includes(facts.kind) &&
-      (facts.kind === "line" ? COMMENT_IN_LINE : COMMENT_BEHIND).test(entry.value)
+      (MAY_HAVE_SLASHES.includes(facts.kind) ? COMMENT_IN_LINE : COMMENT_BEHIND).test(entry.value)
     ) {
       problems.push(commentInValue(entry));
     } else if (facts.onlyDefault && section.name !== "DEFAULT") {

@@ -35,7 +35,7 @@ export function splitList(value: ByteString): ByteString[] {
 /** A comment behind a value, which is part of it here; also one as other languages have it. */
 export const COMMENT_BEHIND = /[\t-\r ](?:[#;]|\/\/(?=[\t-\r ]|$))/;
 
-/** The same where what is behind two slashes may be meant: they are the root directory of a command line, too. */
+/** The same where what is behind two slashes may be meant: in a command line they are the root directory, in a variable any text. */
 export const COMMENT_IN_LINE = /[\t-\r ][#;]/;
 
 /** True for a value that is one item of a list, on one line and without a comment: nothing quotes a comma. */

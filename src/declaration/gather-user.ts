@@ -14,7 +14,7 @@ import { expiryOf, type HostSources, isExpired, passwordFault, type Resident } f
 import { knownKeys } from "../transfer/sections.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { KEYS_LIMIT, type KeyLine, keyLinesIn, readKeyLine } from "../users/key-lines.ts";
-import { KEYS_FILE, keysText } from "../users/keys.ts";
+import { allKeysText, KEYS_FILE, type KeyPlace, keysText } from "../users/keys.ts";
 import { DEFAULT_GROUP } from "../users/new-account.ts";
 import { plainPaths } from "./compare/look-policy.ts";
 import { type AlikeSources, alike } from "./gather-alike.ts";
@@ -226,10 +226,24 @@ function declarable({ line, options, key }: KeyLine): KeyLine | undefined {
   return read === undefined || "problem" in read ? undefined : read;
 }
 
+/** The keys that are not among those of authorized_keys: whether sshd reads their file, authorized_keys2, depends on its settings. */
+function onlyElsewhere(place: KeyPlace, lines: readonly KeyLine[]): string[] {
+  const known = new Set(lines.map(({ key }) => key));
+  try {
+    const more = new Set(keyLinesIn(allKeysText(place)).flatMap(({ key }) => (known.has(key) ? [] : key)));
+    return more.size === 0 ? [] : [`${more.size} of its keys, which ${KEYS_FILE} does not have`];
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    return [`keys that are not in ${KEYS_FILE}: ${describeError(error)}`];
+  }
+}
+
 /** The keys of a home that jk_jailuser would add. */
 function usableKeys({ user, home }: Resident, root: JailRoot, leftOut: string[]): KeyLine[] {
   try {
-    const lines = keyLinesIn(keysText({ root, home, user }));
+    const place = { root, home, user };
+    const lines = keyLinesIn(keysText(place));
+    leftOut.push(...onlyElsewhere(place, lines));
     // sshd does not accept them. In a file that jailkit writes, it would.
     const finding = lines.length === 0 ? undefined : strictFinding(`${user.home}/${KEYS_FILE}`, user);
     if (finding !== undefined) {

@@ -72,7 +72,8 @@ function jailFinding(
 ): StatusFinding[] {
   if (condition === "ready" || (condition === "unrecorded" && remedy === undefined)) return [];
   const kind = unmounted ? "unmounted" : unusable.has(reason) ? "record" : condition;
-  const show = `${LIST} ${operands(path)}`;
+  // The list has no remedies.
+  const show = `${kind === "unsafe" ? CHECK : LIST} ${operands(path)}`;
   const hasChoice = HAS_CHOICE.has(condition) && kind !== "unmounted";
   const commands = [...(remedy === undefined || hasChoice ? [] : [remedy]), show, LIST];
   const [first = LIST, ...more] = commands;

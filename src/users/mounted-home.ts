@@ -3,7 +3,7 @@ import { entriesOf, type Stat } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { hostSystemOf } from "../jail/fs/host-mounts.ts";
+import { hostSystemOf, isWholeFileSystem } from "../jail/fs/host-mounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, joinPath, withDirectory } from "../jail/fs/walk.ts";
 import { removeTree, setAttributes } from "../jail/fs/write.ts";
@@ -21,8 +21,9 @@ const OF_MKFS = ["lost+found"];
 function isNew(root: JailRoot, home: ByteString, stat: Stat | undefined): stat is Stat {
   if (stat === undefined || stat.uid !== 0 || !isDirectory(stat)) return false;
   return withDirectory(root, home, ({ fd, mount }) => {
-    // An empty directory of the host's own, such as /opt, is no home.
-    if (mount.path !== home || hostSystemOf(root, mount) !== undefined) return false;
+    // An empty directory of the host, such as /opt or /var/empty, is no home.
+    if (mount.path !== home || !isWholeFileSystem(mount) || hostSystemOf(root, mount) !== undefined)
+      return false;
     return entriesOf(fd, OF_MKFS.length + 1).every(({ name }) => OF_MKFS.includes(name));
   });
 }

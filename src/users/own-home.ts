@@ -123,6 +123,8 @@ export function inPlaceOrGiven(
 ): InPlaceOfOther {
   const found = inPlaceOfOther(root, account, home, elsewhere);
   if (found.stays || stat.uid !== 0 || !isDirectory(stat)) return found;
+  // What is mounted there may be a directory of the host.
+  if (inPlaceOfMount(root, home) !== undefined) return found;
   const shown = hostPath(root, home);
   const { advice, remedy } = adviceAt(shown, `chown -h +${account.uid} ${operands(shown)}`);
   return { advice: `give it to the user: ${advice}`, remedy, stays: false };

@@ -18,6 +18,7 @@ beforeAll(async () => {
   m.write(FILE, JAIL + user("allow = sftp") + user("shell = /bin/bash", "bert"));
   m.must(["jailkit", "apply"]);
   m.mkdir(`${J}/home/mirror`);
+  for (const name of ["its' data", "a:/b", "a 'b'"]) m.must(["mkdir", "-p", `${J}/home/${name}`]);
 });
 afterAll(() => m?.close());
 beforeEach(() => {
@@ -46,6 +47,12 @@ describe.each([
       "not-a-list",
       "'/home/mirror /data' is one item here: commas separate the items of a list; write /home/mirror, /data",
     ],
+    [
+      "read = /home/mirror' data",
+      "no-such-path",
+      "'/home/mirror' data' does not exist: 'read' allows nothing there",
+    ],
+    ["read = /home/its' data, /home/a:/b, /home/a 'b'", undefined, undefined],
     // The home of another one, which comes only now.
     ["read = /home/mirror, /home/carl, ~", undefined, undefined],
     ["write = /home/carl/.ssh, /home", undefined, undefined],

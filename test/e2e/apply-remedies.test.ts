@@ -434,7 +434,7 @@ const UNSEPARATED = [
   ["live = /opt/tool /opt/other", "live = /opt/tool, /opt/other"],
   ["groups = jailed team", "groups = jailed, team"],
   ["groups = jailed:team", "groups = jailed, team"],
-  ["allow = sftp\nread = /home/x /srv", "read = /home/x, /srv"],
+  ["allow = sftp\nenv = TZ TERM", "env = TZ, TERM"],
 ] as const;
 
 test.each(UNSEPARATED)(

@@ -16,7 +16,7 @@ let m: Machine;
 let fstab = "";
 
 const sh = (text: string) => m.must(["sh", "-ec", text]);
-/** The line of a file system that root mounts by hand. */
+/** The line of the file system that root mounts by hand. */
 const mountPoint = (path: string) =>
   m.write("/etc/fstab", `${fstab}/root/data ${path} none bind,noauto 0 0\n`);
 /** The problems of --check, and of a run, which are the same. */
@@ -38,11 +38,12 @@ beforeAll(async () => {
   fstab = m.read("/etc/fstab");
 });
 beforeEach(() => {
-  m.mkdir("/root/data", { mode: 0o755 });
+  m.mkdir("/root/data");
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=755", "none", "/root/data"]);
   m.mkdir(J, { mode: 0o755 });
 });
 afterEach(() => {
-  for (const path of [`${J}/home/bob`, `${J}/home`, J]) m.run(["umount", path]);
+  for (const path of [`${J}/home/bob`, `${J}/home`, J, "/root/data"]) m.run(["umount", path]);
   m.write("/etc/fstab", fstab);
   for (const name of ["bob", "carl", "dan"]) m.run(["userdel", name]);
   for (const path of ["/srv", "/root/data", "/home/dan", "/var/lib/jailkit"]) m.remove(path);
@@ -171,6 +172,32 @@ test("a file system with files of others is not given away: it is unmounted", ()
   const typed = heal();
   expect(typed.filter((one) => one.startsWith("umount"))).toHaveLength(2);
   expect([m.exists("/root/data/secret"), mode()[0]]).toEqual([true, "bob 700"]);
+});
+
+test.each(["a new", "an old"])(
+  "an empty directory of the host that is mounted as the home of %s account is not given away",
+  (which) => {
+    m.write(FILE, JAIL + (which === "a new" ? "" : user("bob")));
+    m.must(["jailkit", "apply"]);
+    m.remove(HOME);
+    sh(`mkdir -p ${HOME} /srv/empty; mount --bind /srv/empty ${HOME}`);
+    m.write(FILE, JAIL + user("bob"));
+    const said = `a file system is mounted there: give the user '${HOME}' and what is in it, or unmount it`;
+    expect(problems()).toMatchObject([{ path: "bob", message: expect.stringContaining(said) }]);
+    // Then the mount point is in the place of a home.
+    expect(heal()[0]).toBe(`umount ${HOME}`);
+    expect(mode()[0]).toStartWith("bob ");
+    expect(sh("stat -c '%U %a' /srv/empty").stdout).toBe("root 755\n");
+  },
+);
+
+test("nor by jk_addjailuser", () => {
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+  sh(`mkdir -p ${HOME} /srv/empty; mount --bind /srv/empty ${HOME}`);
+  const said = `a file system is mounted there: give the user '${HOME}' and what is in it, or unmount it`;
+  expect(m.run(["jk_addjailuser", "-s", "/bin/bash", J, "bob"]).stderr).toContain(said);
+  expect(sh("stat -c '%U %a' /srv/empty").stdout).toBe("root 755\n");
 });
 
 test("jk_addjailuser gives it to a new account, too, and takes it back if that cannot be made", () => {

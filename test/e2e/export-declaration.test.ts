@@ -13,6 +13,7 @@ const HEADING =
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
 const OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
 const THIRD = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ";
+const FOURTH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoK";
 
 async function openOther(): Promise<Machine> {
   const machine = await openMachine({ under: "ours" });
@@ -442,6 +443,13 @@ authorized_keys = ${KEY}
 `);
     expect(stderr.split("\n")).toHaveLength(3);
     expect(declare("--without-keys", jail).text).not.toContain("authorized_keys");
+    m.write(`${home}/.ssh/authorized_keys2`, `${KEY}\n${FOURTH} elsewhere\n`, { owner, mode: 0o600 });
+    const more = declare(jail);
+    expect(more.stderr).toContain(
+      `user '${user}': left out: 1 of its keys, which .ssh/authorized_keys does not have\n`,
+    );
+    expect(more.text).not.toContain(FOURTH);
+    m.remove(`${home}/.ssh/authorized_keys2`);
     m.must(["ln", "-sf", "/etc/shadow", `${home}/.ssh/authorized_keys`]);
     const { users, text: linked } = declare(jail);
     expect(users[0]?.keys).toBeUndefined();

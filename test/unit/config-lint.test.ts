@@ -251,6 +251,16 @@ describe("jk_lsh.ini", () => {
       "[u]\nexecutables = /usr/bin/ls\nenvironment = A=b, LD_PRELOAD=/x\nenv = LD_LIBRARY_PATH, 1, PERL5OPT\n",
       ["3:20 code-variable", "4:7 code-variable", "4:24 bad-name", "4:27 code-variable"],
     ],
+    [
+      "two slashes in a variable and in a pattern",
+      "[u]\npaths = /usr/bin\ncommand a = ls // x\nenvironment = A=one // two, B=//\n",
+      [],
+    ],
+    [
+      "a comment behind a variable",
+      "[u]\nexecutables = /usr/bin/ls\nenvironment = A=one # c\n",
+      ["3:15 comment-in-value"],
+    ],
     ["a comment behind a value", "[u]\nexecutables = /usr/bin/ls # c\n", ["2:15 comment-in-value"]],
     [
       "a comment behind paths",
@@ -384,6 +394,29 @@ test("a kernel that cannot limit execution is reported once, if it matters", () 
   expect(findings.map(({ line, code }) => `${line} ${code}`)).toEqual(["3 execute-any", "4 no-landlock"]);
   expect(findings[1]?.message).toContain("this kernel has no Landlock");
   expect(found(`[u]\n${any}`).map(({ code }) => code)).toEqual(["execute-any"]);
+});
+
+test.each([
+  ["/usr /bin", "/usr, /bin"],
+  ["/usr:/nowhere", "/usr, /nowhere"],
+  ["/usr '/bin'", "/usr, /bin"],
+  ["/usr' files", undefined],
+  ["/usr 'x'", undefined],
+  ["/usr'", undefined],
+  ["/usr /bin'", "/usr, /bin'"],
+])("the remedy for the path %s names no other", (path, meant) => {
+  const [finding] = scanned("jk_chrootsh.ini", `[u]\nread = ${path}\n`);
+  if (meant === undefined) expect(finding).toMatchObject({ code: "no-such-path" });
+  else expect(finding).toMatchObject({ code: "not-a-list", fix: { with: meant } });
+});
+
+test.each([
+  ['"/usr/My Programs/x"', "/usr/My Programs/x"],
+  ["\"/usr/bin/ls\" '/usr/bin/cat'", "/usr/bin/ls, /usr/bin/cat"],
+  ['"/usr/bin/ls', "/usr/bin/ls"],
+])("quotes around a program are left out: %s", (text, meant) => {
+  const [finding] = scanned("jk_lsh.ini", `[u]\nexecutables = ${text}\n`);
+  expect(finding).toMatchObject({ code: "not-a-list", fix: { with: meant } });
 });
 
 describe("the other files", () => {

@@ -161,6 +161,13 @@ describe("findings", () => {
       expect(of(condition)).toEqual([[condition, "/srv/a", remedy]]);
   });
 
+  test("of an unsafe jail without one command that fixes it, the command shows what does", () => {
+    const jails = [jailOf("/srv/a", { condition: "unsafe", reason: "/srv belongs to uid 7, not to root" })];
+    expect(found(machine({ list: { jails, damaged: [] } }))).toEqual([
+      ["unsafe", "/srv/a", "jk_check /srv/a"],
+    ]);
+  });
+
   test("a damaged record is told once", () => {
     const error = new RecordError("/var/lib/jailkit/jails/1/manifest.json", "is empty", "/srv/a");
     const lost = new RecordError("/var/lib/jailkit/jails/2/manifest.json", "is empty", undefined);
@@ -330,7 +337,7 @@ describe("the page", () => {
     const parts = remedy.split(" && ");
     expect(of(remedy)).toEqual(expect.arrayContaining([`    ${parts[0]} &&`, `    ${parts[1]}`]));
     // The blanks around "&&" may be those of a name.
-    expect(of(`chmod go-w '${remedy}'`)).toContain("unsafe   /srv/a   jailkit list /srv/a");
+    expect(of(`chmod go-w '${remedy}'`)).toContain("unsafe   /srv/a   jk_check /srv/a");
   });
 
   test("its report is as the schema says", () => {

@@ -103,6 +103,13 @@ function lookAt(root: JailRoot, { path, stat }: Directory["mount"]): ByteString 
 }
 
 /**
+ * Whether a mount shows a whole file system: with `mount --bind` it may show one directory of another one, as a subvolume of
+ * btrfs does. Throws SystemError, and JailkitError "no-proc" if mountinfo cannot be read.
+ */
+export const isWholeFileSystem = ({ stat }: Directory["mount"]): boolean =>
+  ownMounts().find(({ id }) => id === stat.mountId)?.root === "/";
+
+/**
  * The directory of the host, outside the jail, that a mount in the jail shows, such as the home of a user that a panel
  * mounted; undefined for a file system that is mounted only in the jail, and for a directory of the jail itself.
  */
