@@ -290,7 +290,9 @@ test("while it is down, --prune removes nobody of it, and later it does", async 
   const line = () => /^mailer:/m.test(m.read(`${J}/etc/passwd`));
   const run = apply("web1", "--prune");
   expect([run.status, line()]).toEqual([1, true]);
-  expect(run.stderr).toContain("jailkit apply: user mailer: a name service does not answer");
+  expect(run.stderr).toContain(
+    "user mailer: is not declared any more, and stays: a name service does not answer",
+  );
   await server.startServer();
   await client.startDaemon();
   while (m.run(["getent", "passwd", "mailer"]).status !== 0);

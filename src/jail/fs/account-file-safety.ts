@@ -1,8 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, S_ISVTX } from "../../../ffi/constants.ts";
-import { attempt } from "../../../ffi/error.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
 import { inWords } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { aclAt } from "../../system/acl.ts";
@@ -28,7 +28,7 @@ export const accountFileFindings = (root: JailRoot): Finding[] =>
 
 function findingsOf(root: JailRoot, link: ByteString): Finding[] {
   // What cannot be looked at is told where it is read.
-  const found = attempt(() => lookUp(root, link, { follow: true }));
+  const found = answered(() => lookUp(root, link, { follow: true }));
   if (found === undefined || !isRegular(found.stat)) return [];
   const path = hostPath(root, found.canonicalPath);
   // Of a file, the sticky bit means nothing.
