@@ -17,6 +17,8 @@ import { PRIVILEGED_FOLDERS } from "./layout.ts";
 
 const root = join(import.meta.dir, "..");
 const tools = join(root, "src/tools");
+// Programs of logins, and the one that a user starts. A mail can wait a millisecond, and the executable is the larger for each.
+const BUNDLED = ["jk_chrootsh", "jk_lsh", "jk_uchroot"];
 
 function fail(message: string): never {
   console.error(`build: ${message}`);
@@ -45,7 +47,7 @@ function build(name: string, architecture: Architecture): void {
   buildExecutable({
     root,
     entry: join(tools, isShared ? "shared.ts" : `${name}.ts`),
-    ...(isShared ? { bundles: [...Object.keys(PRIVILEGED_FOLDERS), "jk_lsh"] } : {}),
+    ...(isShared ? { bundles: BUNDLED } : {}),
     output: file,
     // The executable of all tools becomes a privileged program if an entry starts it.
     privileged: isShared ? "by entry" : isPrivileged,

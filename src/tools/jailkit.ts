@@ -102,10 +102,10 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
 
 /** The programs that any user may start. */
 export const PROGRAMS: Readonly<Record<string, () => Promise<{ main: () => Promise<never> }>>> = {
-  jk_chrootsh: () => import("./jk_chrootsh.ts"),
-  jk_lsh: () => import("./jk_lsh.ts"),
+  jk_chrootsh: () => import("#bundle/jk_chrootsh"),
+  jk_lsh: () => import("#bundle/jk_lsh"),
   jk_procmailwrapper: () => import("./jk_procmailwrapper.ts"),
-  jk_uchroot: () => import("./jk_uchroot.ts"),
+  jk_uchroot: () => import("#bundle/jk_uchroot"),
 };
 
 /** The summary of jk_lsh. */
@@ -138,7 +138,7 @@ async function runJailkit(words: readonly ByteString[]): Promise<number> {
   const commands: Record<string, LazyCommand> = {};
   for (const [name, tool] of [...Object.entries(COMMANDS), ...Object.entries(TOOLS)])
     commands[name] = { summary: tool.summary, run: (rest) => start(tool, rest) };
-  commands.jk_lsh = { summary: LSH_SUMMARY, run: async () => (await import("./jk_lsh.ts")).main() };
+  commands.jk_lsh = { summary: LSH_SUMMARY, run: async () => (await import("#bundle/jk_lsh")).main() };
   return runCommands("jailkit", "all of jailkit in one executable", commands, words);
 }
 

@@ -1,12 +1,12 @@
 /**
- * The start of the executable of all tools. For a program that any user may start it loads one file, which
+ * The start of the executable of all tools. For a program that a login or a user starts it loads one file, which
  * build/executable.ts has made of all that the program needs: the many parts that it shares with other tools would cost a
- * login a tenth of its time. The guard names that program (program_variable in ffi/guard/main.c); a caller cannot.
+ * login a tenth of its time. A mail can wait for them. The guard names that program (program_variable in ffi/guard/main.c); a caller cannot.
  */
 export const LOGINS: Readonly<Record<string, () => Promise<{ main: () => Promise<never> }>>> = {
   jk_chrootsh: () => import("#bundle/jk_chrootsh"),
   jk_lsh: () => import("#bundle/jk_lsh"),
-  jk_procmailwrapper: () => import("#bundle/jk_procmailwrapper"),
+  jk_procmailwrapper: () => import("./jk_procmailwrapper.ts"),
   jk_uchroot: () => import("#bundle/jk_uchroot"),
 };
 
