@@ -37,6 +37,10 @@ beforeAll(async () => {
   m.must(["mkdir", "-p", "/srv/had/opt"]);
   for (const path of ["/opt/tool", "/srv/had/opt/tool"]) m.write(path, "tool");
   m.must(["jk_cp", "-j", "/srv/had", "/opt/tool"]);
+  // It has one of a user below a directory that it gets.
+  m.write("/srv/share/tool", "tool");
+  m.write("/srv/theirs/srv/share/tool", "of a user", { owner: [4001, 4001] });
+  m.must(["jk_cp", "-j", "/srv/theirs", "/srv/share"]);
   m.run(["jk_check", "/srv/copied"]);
   m.must(["jk_update", "-j", "/srv/copied"]);
   folders = m.list(JAILS);
