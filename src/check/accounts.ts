@@ -6,7 +6,7 @@ import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
-import { mountRemedy } from "../jail/fs/unmounted.ts";
+import { mountRemedies } from "../jail/fs/unmounted.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
@@ -35,6 +35,7 @@ const isAround = (home: ByteString, path: ByteString): boolean =>
   `${path}/`.startsWith(`${plainPath(home)}/`);
 
 class AccountCheck {
+  readonly #mount = mountRemedies();
   readonly #facts: AccountFacts;
   readonly #passwd: ByteString;
   readonly #group: ByteString;
@@ -163,8 +164,7 @@ class AccountCheck {
   /** A login needs the group of the account in the jail, with the same name. */
   #checkPrimaryGroup({ name, gid }: PasswdEntry): void {
     if (this.#lacking.has(gid)) return;
-    const real = this.#facts.hostGroupNumbered(gid);
-    const inside = this.#groupNames.get(gid);
+    const [real, inside] = [this.#facts.hostGroupNumbered(gid), this.#groupNames.get(gid)];
     if (real === undefined || inside === real.name) return;
     this.#lacking.add(gid);
     const what = inside === undefined ? "is missing" : `has the name ${display(inside)}`;
@@ -194,7 +194,7 @@ class AccountCheck {
       this.#report("home-missing", message, jailSideCommand(jail, real.name, "-n -m"), path);
     } else if (owner === undefined) {
       const create: Remedy = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(path)}`;
-      const advice = mountRemedy(path) ?? (isJailsOwn(home) ? this.#facts.otherHome(real) : create);
+      const advice = this.#mount(path) ?? (isJailsOwn(home) ? this.#facts.otherHome(real) : create);
       this.#report("home-missing", `${what} does not exist`, advice, path);
     } else if (owner !== uid && this.#facts.relaxed(real).relaxHomeOwner) {
       verbose(`${what} belongs to uid ${owner}, which jk_chrootsh.ini allows`);

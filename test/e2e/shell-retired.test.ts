@@ -446,7 +446,7 @@ describe("jailkit explain", () => {
     const { status, stdout } = explain(user, "/bin/echo");
     expect(status).toBe(2);
     expect(stdout).toContain(`${jail}${SHELL} is not jailkit's, and runs`);
-    expect(remedies(stdout)).toEqual([`if it is not wanted: mv -nT ${jail}${SHELL} ${jail}${SHELL}.old`]);
+    expect(remedies(stdout)).toEqual([`mv -nT ${jail}${SHELL} ${jail}${SHELL}.old`]);
   });
 });
 

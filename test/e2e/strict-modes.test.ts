@@ -28,8 +28,7 @@ afterAll(() => m?.close());
 /** What explain says about the keys of kim, and advises. */
 function explained() {
   const { stdout } = m.run(["jailkit", "explain", "kim"]);
-  const [, outcome, advice] =
-    /^ +(\S+) +credentials: .*(?:\n +remedy: (.*); or instead: )?/m.exec(stdout) ?? [];
+  const [, outcome, advice] = /^ +(\S+) +credentials: .*(?:\n +remedy: (.*))?/m.exec(stdout) ?? [];
   return { stdout, outcome, advice };
 }
 const logIn = () => {
@@ -40,7 +39,7 @@ const logIn = () => {
 test("a file of keys in the closed home of another user cannot be opened by the user's own command", () => {
   m.chmod("/home/owner", 0o700);
   try {
-    expect(explained().advice).toBe(
+    expect(explained().stdout).toContain(
       "let the user read /home/owner/keys/kim, or let AuthorizedKeysFile name another file",
     );
   } finally {
@@ -50,9 +49,9 @@ test("a file of keys in the closed home of another user cannot be opened by the 
 
 test("a file of keys in another user's home moves, the home stays with its user", async () => {
   const before = m.snapshot("/home/owner");
-  const { stdout, advice } = explained();
+  const { stdout } = explained();
   expect(stdout).not.toContain("chown");
-  expect(advice).toBe(
+  expect(stdout).toContain(
     "let AuthorizedKeysFile name a file that is not below /home/owner: it is in the home of 'owner'",
   );
   expect(logIn()).toEqual([255, ""]);

@@ -23,7 +23,9 @@ test("the programs that any user may start are in the lists of shared.ts and the
     return [...text.matchAll(pattern)].map(([, name = ""]) => name).sort();
   };
   const programs = Object.keys(PROGRAMS).sort();
-  expect(listed("src/tools/shared.ts", /(?<=^ {2}\w+: .*import\(")(?:#bundle|\.)\/(\w+)/gm)).toEqual(programs);
+  expect(listed("src/tools/shared.ts", /(?<=^ {2}\w+: .*import\(")(?:#bundle|\.)\/(\w+)/gm)).toEqual(
+    programs,
+  );
   expect(listed("ffi/guard/main.c", /"JAILKIT_PROGRAM=(\w+)"/g)).toEqual(programs);
 });
 

@@ -117,10 +117,16 @@ const notMounted = (place: ByteString, remedy: Remedy): JailkitError =>
  * The command that mounts the file systems which a path of the host is on by /etc/fstab, if they are not mounted: what is
  * missing there must not be created below a mount point. Undefined if they are mounted, or if that cannot be seen.
  */
-export function mountRemedy(path: ByteString): Remedy | undefined {
-  const points = answered(() => unmountedAbove(normalPath(path), ofMachine()));
-  if (points === undefined || points.length === 0) return undefined;
-  return allOf(points.map(mountCommand));
+export const mountRemedy = (path: ByteString): Remedy | undefined => mountRemedies()(path);
+
+/** The same for many paths, by one look at the mounts. */
+export function mountRemedies(): (path: ByteString) => Remedy | undefined {
+  const known = answered(ofMachine);
+  return (path) => {
+    const points = known && answered(() => unmountedAbove(normalPath(path), known));
+    if (points === undefined || points.length === 0) return undefined;
+    return allOf(points.map(mountCommand));
+  };
 }
 
 /** The error for a path of the host that is on such a file system; undefined as for mountRemedy. */
