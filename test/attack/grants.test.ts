@@ -206,11 +206,12 @@ describe("the mode of a copy is no mask", () => {
   test("of what replaces a jail's own account file", () => {
     m.must(["jk_init", "-j", jail, "uidbasics"]);
     m.mkdir(`${jail}/home`);
-    m.write(`${jail}/etc/group`, m.read(`${jail}/etc/group`), { mode: 0o640, owner: [0, TEAM] });
-    acl(`u:${MALLORY}:rw`, `${jail}/etc/group`);
+    m.write(`${jail}/etc/group`, m.read(`${jail}/etc/group`), { mode: 0o600, owner: [0, TEAM] });
+    // One that lets somebody write makes the jail unsafe.
+    acl(`u:${MALLORY}:r`, `${jail}/etc/group`);
     m.must(["jk_jailuser", "-n", "-j", jail, "mallory"]);
     expect(m.read(`${jail}/etc/group`)).toContain("mallory");
-    expect(modeOf(`${jail}/etc/group`)).toEqual(["640", TEAM]);
+    expect(modeOf(`${jail}/etc/group`)).toEqual(["600", TEAM]);
     expect(extended(`${jail}/etc/group`)).toEqual([]);
   });
 });
