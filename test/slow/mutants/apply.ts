@@ -253,7 +253,7 @@ export const APPLY: readonly Mutant[] = [
     ["before.includes(!limited)", "false"],
     ["left: once === undefined ? [] : leftJails(jail, once)", "left: []"],
   ]),
-  ...within("src/declaration/compare/fate.ts", MOVES, [
+  ...within("src/declaration/compare/fate.ts", KEPT, [
     ["const isOurs = createdHome === joinHome(root.path, home);", "const isOurs = true;"],
   ]),
   ...within("src/declaration/carry-out/user.ts", MOVES, [
