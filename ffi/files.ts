@@ -210,12 +210,17 @@ export function readDirectory(fd: number, limit = Number.POSITIVE_INFINITY): Dir
   return entries;
 }
 
-/** Adds the next names in an open directory, as readDirectory, to `entries`: one getdents64(2). False at the end. */
+/**
+ * Adds the next names in an open directory, as readDirectory, to `entries`: one getdents64(2). False at the end; a
+ * directory that was removed while it was open (ENOENT) has none.
+ */
 export function readEntries(fd: number, entries: DirectoryEntry[]): boolean {
   // Not cleared, since that touches all of its memory; only what the kernel wrote is read.
   entryBuffer ??= Buffer.allocUnsafeSlow(65536);
   // SAFETY: at most the buffer's own length. Each record holds its length, and a name with a NUL.
-  const count = check(libc.getdents64(fd, entryBuffer, entryBuffer.length), "getdents64");
+  const result = libc.getdents64(fd, entryBuffer, entryBuffer.length);
+  if (result < 0 && errno() === C.ENOENT) return false;
+  const count = check(result, "getdents64");
   for (let at = 0; at < count; ) {
     const length = entryBuffer.readUInt16LE(at + 16);
     let end = at + 19;

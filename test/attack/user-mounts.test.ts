@@ -106,18 +106,19 @@ while True:
     try:
         if sys.argv[2] == "files": open("b%d" % count, "w").close()
         else:
-            os.makedirs("d%d/x" % count)
+            os.mkdir("d%d" % count)
+            if sys.argv[2] == "content": os.mkdir("d%d/x" % count)
             os.rename("d%d" % count, "e%d" % (count % 50))
     except OSError: pass
 `;
-  test.each(["files", "directories"])("keeps neither it nor the account: %s", async (what) => {
-    const machine = m ?? (await openApplyMachine());
-    m = machine;
+  const kims = `${jail}/home/kim`;
+  /** The run that removes kim's account and home while quin makes things in the home. */
+  async function fillWhileRemoved(what: "files" | "directories" | "content"): Promise<[number, string]> {
+    m ??= await openApplyMachine();
     declare("", false);
     m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
     declare("[user kim]\njail = /srv/customer\nshell = /bin/bash\n", false);
     m.must(["jailkit", "apply"]);
-    const kims = `${jail}/home/kim`;
     const open = `cd ${kims} && mkdir shared && chmod 711 . && chmod 777 shared && cd shared && mkdir $(seq 500)`;
     m.must(["runuser", "-u", "kim", "--", "sh", "-c", open]);
     m.write("/run/busy.py", busy, { mode: 0o644 });
@@ -127,7 +128,21 @@ while True:
     const { status, stderr } = run("jailkit", "apply", "--prune", "--delete-homes");
     writer.kill();
     await writer.ended;
-    expect([status, stderr]).toEqual([0, ""]);
-    expect([m.run(["id", "kim"]).status, m.exists(kims)]).toEqual([1, false]);
+    return [status, stderr];
+  }
+  const areThere = () => [m.run(["id", "kim"]).status === 0, m.exists(kims)];
+
+  test.each(["files", "directories"] as const)("keeps neither it nor the account: %s", async (what) => {
+    expect(await fillWhileRemoved(what)).toEqual([0, ""]);
+    expect(areThere()).toEqual([false, false]);
+  });
+
+  test("keeps what a directory of another account has in it, told, and not the account", async () => {
+    const [status, stderr] = await fillWhileRemoved("content");
+    expect(stderr).toMatch(
+      /^jailkit apply: warning: user kim: the home '\S+' of uid \d+ stays: the directory '\S+' of 'quin' is in it\n$/,
+    );
+    expect([status, ...areThere()]).toEqual([0, false, true]);
+    m.remove(kims);
   });
 });
