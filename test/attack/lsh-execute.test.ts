@@ -507,7 +507,9 @@ describe("outside a jail", () => {
     const [, id = "none"] = told.exec(result.stderr) ?? [];
     const line = await notes("cannot be confined");
     expect(line).toStartWith(`${id}: `);
-    expect(line).toEndWith(`; remedy: change ${keys} in section [DEFAULT] of /etc/jailkit/jk_lsh.ini`);
+    expect(line).toContain(
+      `; change ${keys} in section [DEFAULT] of /etc/jailkit/jk_lsh.ini (check confinement`,
+    );
   });
 
   test("a file that cannot be used: the log has the id that the user sees, and the remedy", async () => {

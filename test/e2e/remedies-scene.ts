@@ -130,6 +130,12 @@ const FILE = /^write into (\S+):\n/;
 export const copyAnew = (file: string): string =>
   `install -o root -g root -m 0644 ${file} ${file}.new; read ${file}.new, for others could write ${file}; then: mv -T ${file}.new ${file}`;
 
+/** What root types who follows a report: its remedy, and the command at the end of its message. */
+export function commandsOf({ message, remedy }: { message: string; remedy?: string | null }): string[] {
+  const [, last] = /^.*(?:; then|, after|; or instead of the remedy): (.*)$/s.exec(message) ?? [];
+  return [remedy, last].filter((command) => command !== undefined && command !== null);
+}
+
 /** Types a remedy: a command at a login shell, or lines with an editor. Of several forms, all that it has. */
 export function typeRemedy(m: Machine, remedy: string): RunResult {
   const lines = (head: RegExpExecArray) => `${remedy.slice(head[0].length).trimEnd()}\n`;
