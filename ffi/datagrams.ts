@@ -1,9 +1,7 @@
-import { dlopen, FFIType } from "bun:ffi";
 import { EAGAIN, EINTR } from "./constants.ts";
 import { addressOf, errno } from "./libc.ts";
+import { dlopen, i32, pointer, u32 } from "./native.ts";
 import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC } from "./sockets.ts";
-
-const { i32, u32, ptr: pointer } = FFIType;
 
 const libc = dlopen("libc.so.6", {
   recvmmsg: { args: [i32, pointer, u32, i32, pointer], returns: i32 },

@@ -1,11 +1,9 @@
-import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, fromCString } from "./bytes.ts";
 import { EAGAIN, EINTR, O_CLOEXEC, O_NONBLOCK } from "./constants.ts";
 import { isErrno } from "./error.ts";
 import { readInto } from "./files.ts";
 import { libc as base, cArgument, check, errno } from "./libc.ts";
-
-const { i32, u32, u64, ptr: pointer } = FFIType;
+import { dlopen, i32, pointer, u32, u64 } from "./native.ts";
 
 // Not in ffi/libc.ts, since a login needs none of these.
 const libc = dlopen("libc.so.6", {

@@ -1,7 +1,8 @@
-import { CFunction, FFIType, type Pointer, read } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
 import { SIGHUP, SIGINT, SIGTERM } from "./constants.ts";
 import { guardFunction, signalWord } from "./guard.ts";
 import { libc } from "./libc.ts";
+import { i32, linkSymbols, read, u64 } from "./native.ts";
 
 // Signals that ask a program to end: SIGHUP from a closed terminal, SIGINT from Ctrl-C, SIGTERM from kill(1). They end it
 // at once, except during work that must not be interrupted: it holds them back, checks for one between its steps, and
@@ -12,13 +13,15 @@ const NAMES: Readonly<Record<number, string>> = {
   [SIGTERM]: "SIGTERM",
 };
 
-let hold: CallableFunction | undefined;
+const link = () =>
+  linkSymbols({ hold: { ptr: guardFunction("holdSignals"), args: [u64], returns: i32 } }).symbols;
+let linked: ReturnType<typeof link> | undefined;
 let depth = 0;
 
 function change(on: boolean): void {
   if (signalWord() === 0) return;
-  hold ??= CFunction({ ptr: guardFunction("holdSignals"), args: [FFIType.u64], returns: FFIType.i32 });
-  hold?.(on ? 1 : 0);
+  linked ??= link();
+  linked.hold(on ? 1 : 0);
 }
 
 /** The number of the first signal that arrived while they were held back; undefined if there was none. */

@@ -1,4 +1,3 @@
-import { CFunction, FFIType } from "bun:ffi";
 import { type ByteString, cString } from "./bytes.ts";
 import { O_CLOEXEC } from "./constants.ts";
 import { SystemError } from "./error.ts";
@@ -6,6 +5,7 @@ import { execError, prepareExec, type ResourceLimit } from "./exec-arguments.ts"
 import { close, readInto, writeAll } from "./files.ts";
 import { guardFunction } from "./guard.ts";
 import { addressOf, check, libc } from "./libc.ts";
+import { i32, i64_fast, linkSymbols, u64 } from "./native.ts";
 
 // Calls ffi/guard/launch.c, which starts other processes. JavaScript must not fork, since it has threads.
 
@@ -41,8 +41,6 @@ export interface PidWriter {
   wait(): void;
 }
 
-const { u64, i32, i64_fast } = FFIType;
-
 // What the native side reads, for good.
 const held: unknown[] = [];
 
@@ -51,7 +49,9 @@ const held: unknown[] = [];
  * that fails. It is no child of this process. Throws SystemError.
  */
 export function startPidWriter(pidfile: UnwrittenPidfile): PidWriter {
-  const start = CFunction({ ptr: guardFunction("writePid"), args: [u64], returns: i32 });
+  const { start } = linkSymbols({
+    start: { ptr: guardFunction("writePid"), args: [u64], returns: i32 },
+  }).symbols;
   const pids = makePipe();
   const done = makePipe();
   const temporary = cString(pidfile.temporary);
@@ -110,7 +110,9 @@ interface Daemon {
  * program is executed. Throws SystemError if it is not.
  */
 export function executeDaemon(daemon: Daemon): void {
-  const start = CFunction({ ptr: guardFunction("daemon"), args: [u64], returns: i64_fast });
+  const { start } = linkSymbols({
+    start: { ptr: guardFunction("daemon"), args: [u64], returns: i64_fast },
+  }).symbols;
   const { devNull, writer, limits } = daemon;
   const options = { standardOnly: true, limits };
   const { path, argv, envp, flags, lowering } = prepareExec(daemon.path, daemon.argv, daemon.envp, options);

@@ -1,6 +1,7 @@
 import type * as FFI from "bun:ffi";
 
-// What the module bun:ffi is made of. A login has no time for the module itself, which adds little to these functions.
+// What the module bun:ffi is made of. No start of a program has time for the module itself, which adds little to these
+// functions.
 const native = (Bun as unknown as { FFI: typeof FFI }).FFI;
 
 export const { ptr, read, toBuffer } = native;

@@ -1,12 +1,10 @@
-import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, cString, fromBytes, fromCString } from "./bytes.ts";
 import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { close, openDirectoryPath, withFd } from "./files.ts";
 import { addressOf, libc as base, check, errno, fail } from "./libc.ts";
+import { dlopen, i32, pointer, u32, u64 } from "./native.ts";
 import { fchdir } from "./process.ts";
-
-const { i32, u32, u64, ptr: pointer } = FFIType;
 
 // Not in ffi/libc.ts, since a login needs none of these.
 const libc = dlopen("libc.so.6", {

@@ -1,12 +1,10 @@
-import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, cString } from "./bytes.ts";
 import { ECHILD, EINTR } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { cStrings } from "./exec-arguments.ts";
 import { standardError } from "./guard.ts";
 import { check, errno } from "./libc.ts";
-
-const { i32, u32, ptr: pointer } = FFIType;
+import { dlopen, i32, pointer, u32 } from "./native.ts";
 
 // Not in ffi/libc.ts, since a login needs none of these.
 const libc = dlopen("libc.so.6", {

@@ -1,7 +1,7 @@
-import { CFunction, dlopen, FFIType } from "bun:ffi";
 import { type ByteString, toBytes } from "./bytes.ts";
 import { guardFunction, signalWord } from "./guard.ts";
 import { addressOf, syscall, u32At } from "./libc.ts";
+import { dlopen, i32, linkSymbols, pointer, u64 } from "./native.ts";
 
 // A look-up of the C library may wait for a server for minutes, and JavaScript waits with it. The guard then writes a line
 // that was prepared before, when the signal of a timer comes, in a thread that does nothing else: see
@@ -41,10 +41,9 @@ interface Thread {
 
 /** Starts the thread that gets the signal; undefined if that fails. */
 function startThread(): Thread | undefined {
-  const { ptr, u64, i32 } = FFIType;
   // Not in ffi/libc.ts, since a login needs none of these.
   const { symbols } = dlopen("libc.so.6", {
-    pthread_create: { args: [ptr, u64, u64, u64], returns: i32 },
+    pthread_create: { args: [pointer, u64, u64, u64], returns: i32 },
     pthread_join: { args: [u64, u64], returns: i32 },
   });
   const handle = new BigUint64Array(1);
@@ -72,8 +71,8 @@ class Watch {
 
   #make(): void {
     this.#made = true;
-    const { u64, i32 } = FFIType;
-    const install = CFunction({ ptr: guardFunction("writeNotices"), args: [u64, u64], returns: i32 });
+    const writeNotices = { ptr: guardFunction("writeNotices"), args: [u64, u64], returns: i32 } as const;
+    const { install } = linkSymbols({ install: writeNotices }).symbols;
     // SAFETY: this object, which is never dropped, keeps the notice.
     if (install(addressOf(this.#notice), SIGNAL) !== 0) return;
     this.#thread = startThread();
