@@ -1,7 +1,7 @@
 import type { ByteString } from "./bytes.ts";
 import { AT_EMPTY_PATH } from "./constants.ts";
 import { fail } from "./libc.ts";
-import { STATX_BASIC_STATS, statx, statxIfPresent, statxWord } from "./statx.ts";
+import { STATX_BASIC_STATS, statx, statxIfPresent, statxNumber, statxWord } from "./statx.ts";
 
 /** The part of `Stat` that is ordinary numbers, for looking at many files quickly. */
 export interface BasicStat {
@@ -26,25 +26,23 @@ export interface BasicStat {
   ctimeNanoseconds: number;
 }
 
-const seconds = (at: number): number => statxWord(at) + (statxWord(at + 4) | 0) * 0x100000000;
-
 function decode(): BasicStat {
   return {
     mode: statxWord(28) & 0xffff,
     uid: statxWord(20),
     gid: statxWord(24),
-    size: statxWord(40) + statxWord(44) * 0x100000000,
+    size: statxNumber(40),
     devMajor: statxWord(136),
     devMinor: statxWord(140),
     inoLow: statxWord(32),
     inoHigh: statxWord(36),
     rdevMajor: statxWord(128),
     rdevMinor: statxWord(132),
-    atimeSeconds: seconds(64),
+    atimeSeconds: statxNumber(64),
     atimeNanoseconds: statxWord(72),
-    mtimeSeconds: seconds(112),
+    mtimeSeconds: statxNumber(112),
     mtimeNanoseconds: statxWord(120),
-    ctimeSeconds: seconds(96),
+    ctimeSeconds: statxNumber(96),
     ctimeNanoseconds: statxWord(104),
   };
 }

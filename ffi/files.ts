@@ -10,6 +10,7 @@ import {
   statx,
   statxIfPresent,
   statxLong,
+  statxNumber,
   statxTime,
   statxWord,
 } from "./statx.ts";
@@ -46,7 +47,7 @@ function decodeStat(): Stat {
     gid: statxWord(24),
     mode: statxWord(28) & 0xffff,
     ino: statxLong(32),
-    size: Number(statxLong(40)),
+    size: statxNumber(40),
     atime: statxTime(64),
     ctime: statxTime(96),
     mtime: statxTime(112),

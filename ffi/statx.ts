@@ -69,7 +69,12 @@ export function statxIfPresent(dirfd: number, path: ByteString, follow: boolean,
   return errno() === ENOENT || errno() === ENOTDIR ? false : fail("statx", path);
 }
 
+/** A signed number of 64 bits at a multiple of 8 in statxBuffer, if it is less than 2^53, such as a size or seconds. */
+export const statxNumber = (at: number): number => statxWord(at) + (statxWord(at + 4) | 0) * 0x100000000;
+
+/** A time in nanoseconds. */
+export const nanoseconds = (seconds: number, rest: number): bigint =>
+  BigInt(seconds) * 1_000_000_000n + BigInt(rest);
+
 /** The time at an offset of statxBuffer, in nanoseconds since the epoch. */
-export function statxTime(at: number): bigint {
-  return BigInt.asIntN(64, statxLong(at)) * 1_000_000_000n + BigInt(statxWord(at + 8));
-}
+export const statxTime = (at: number): bigint => nanoseconds(statxNumber(at), statxWord(at + 8));

@@ -1,6 +1,7 @@
 import { basicFstat } from "../../../ffi/basic-stat.ts";
 import { S_IFMT, S_IFREG } from "../../../ffi/constants.ts";
 import { withFd } from "../../../ffi/files.ts";
+import { nanoseconds } from "../../../ffi/statx.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { Spot } from "../../jail/fs/look.ts";
@@ -36,7 +37,6 @@ function withPlanned<T>(job: Omit<FileJob, "path">, use: (source: Source, atime:
     if ((stat.mode & S_IFMT) !== S_IFREG || !stillGrants(job, stat)) {
       throw new JailkitError("changed", 1, `${display(job.source ?? "")}: changed while it was being copied`);
     }
-    const atime = BigInt(stat.atimeSeconds) * 1_000_000_000n + BigInt(stat.atimeNanoseconds);
-    return use({ fd, size: stat.size, start: 0 }, atime);
+    return use({ fd, size: stat.size, start: 0 }, nanoseconds(stat.atimeSeconds, stat.atimeNanoseconds));
   });
 }

@@ -1,5 +1,6 @@
 import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { nanoseconds } from "../../../ffi/statx.ts";
 import { display } from "../../cli/display.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
 import type { Loader } from "../../libraries/closure.ts";
@@ -121,10 +122,6 @@ export function addEntry(
   draft.entries.push(entry);
   draft.planned.set(path, entry);
   return entry;
-}
-
-function nanoseconds(seconds: number, rest: number): bigint {
-  return BigInt(seconds) * 1_000_000_000n + BigInt(rest);
 }
 
 /** Adds an error about `path` of the host. `prefix`: the start of the message. */
