@@ -55,7 +55,7 @@ export function requireNothingElse(jail: ByteString, homes: readonly ByteString[
   const other = otherThing(root, homes);
   if (other === undefined) return;
   const remedy = composed(`${first}jailkit forget ${operands(jail)}`);
-  const message = `it holds other things, such as ${quoted(other)}; keep all of it as it is with: ${remedy}`;
+  const message = `it holds other things, such as ${quoted(other)}: move them away, or keep all of it as it is with: ${remedy}`;
   throw new JailkitError("holds-other-things", 1, message, undefined, remedy);
 }
 

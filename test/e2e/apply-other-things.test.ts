@@ -41,7 +41,7 @@ describe("a jail that is not declared any more", () => {
     m.must(["jailkit", "apply"]);
     m.must(["install", "-D", "/etc/hostname", `${J}/${path}`]);
     m.write(FILE, "");
-    const message = `jail ${J}: is not declared any more, and stays: it holds other things, such as '${path}'; keep all of it as it is with: jailkit forget ${J}`;
+    const message = `jail ${J}: is not declared any more, and stays: it holds other things, such as '${path}': move them away, or keep all of it as it is with: jailkit forget ${J}`;
     expect(linesOf(m).summary).toMatchObject({ warnings: [message], noLongerDeclared: [] });
     expect(prune()).toEqual([["holds-other-things", message]]);
     expect(m.exists(`${J}/${path}`)).toBe(true);
@@ -67,7 +67,7 @@ describe("a jail that is not declared any more", () => {
     const keep = `jailkit apply --prune; jailkit forget ${J}`;
     expect(told()).toEqual([
       [
-        `jail ${J}: is not declared any more, and stays: it holds other things, such as 'srv/dump'; keep all of it as it is with: ${keep}`,
+        `jail ${J}: is not declared any more, and stays: it holds other things, such as 'srv/dump': move them away, or keep all of it as it is with: ${keep}`,
       ],
       ["user bob"],
     ]);

@@ -428,13 +428,13 @@ test("a jail in a directory with other things is not deleted with them, and what
     return [changes.map(({ name }) => name), summary.problems.map(({ code, message }) => [code, message])];
   };
   const told = [
-    ["holds-other-things", expect.stringContaining("it holds other things, such as 'htdocs'; keep all")],
+    ["holds-other-things", expect.stringContaining("it holds other things, such as 'htdocs': move them away, or keep all")],
   ];
   expect(prune("--check")).toEqual([["/srv/back"], told]);
   expect(prune()).toEqual([["/srv/back"], told]);
   expect([m.read(`${place}/htdocs/index.html`), m.exists("/srv/back")]).toEqual(["mine", false]);
   const [problem] = linesOf(m, "--prune").summary.problems;
-  expect(problem?.message).toEndWith(`; keep all of it as it is with: ${problem?.remedy}`);
+  expect(problem?.message).toEndWith(`: move them away, or keep all of it as it is with: ${problem?.remedy}`);
   m.must(["sh", "-c", problem?.remedy ?? "false"]);
   expect(prune()).toEqual([[], []]);
   expect(m.read(`${place}/htdocs/index.html`)).toBe("mine");

@@ -76,7 +76,7 @@ test("a jail that is only declared, or only known, counts, and one beside anothe
   m.write(FILE, `[jail ${INNER}]\nsections = basicshell\n[jail ${OUTER}-2]\nsections = basicshell\n`);
   expect(findings().map(([, line, code]) => [line, code])).toEqual([[1, "inside-jail"]]);
   expect(m.run(["jailkit", "apply", "--check"]).stderr).toBe(
-    `jailkit apply: warning: jail ${INNER}: ${SAYS}\njailkit apply: warning: jail ${OUTER}: is not declared any more, and stays: it holds other things, such as 'deep'; keep all of it as it is with: jailkit apply --prune; jailkit forget ${OUTER}\n`,
+    `jailkit apply: warning: jail ${INNER}: ${SAYS}\njailkit apply: warning: jail ${OUTER}: is not declared any more, and stays: it holds other things, such as 'deep': move them away, or keep all of it as it is with: jailkit apply --prune; jailkit forget ${OUTER}\n`,
   );
 });
 
