@@ -27,6 +27,7 @@ import { readJail } from "./jail-section.ts";
 import { DECLARATION_FILE, knownAs } from "./known-file.ts";
 import { withMeantFix } from "./meant-fix.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
+import { withWholeLines } from "./one-line.ts";
 import { isNameless, meantSubject, problemAt, subjectOf } from "./section.ts";
 import { unseparated } from "./separated.ts";
 import { type Beside, placeIn, repeatedProblems, toBeReadWith } from "./to-be-read.ts";
@@ -137,7 +138,9 @@ export function declarationIn(
   }
   problems.push(...repeatedProblems(ini.sections, beside), ...sharedProblems(users, beside));
   // What a login would read with a warning, or in part, is not applied to a machine.
-  const errors = withoutForeign(problems, ini).map((one): Problem => ({ ...one, severity: "error" }));
+  const errors = withoutForeign(withWholeLines(problems, ini), ini).map(
+    (one): Problem => ({ ...one, severity: "error" }),
+  );
   const declaration = {
     files: ini.texts.map(({ file }) => file),
     jails,

@@ -27,6 +27,9 @@ function afterRemedy(text: string, remedy: string): string {
       .split("\n")
       .with(Number(number) - 1, lines)
       .join("\n");
+  const [, expression] = /^sed -i '(\d+\{(?:N;)+[^']*\})' /.exec(remedy) ?? [];
+  if (expression !== undefined)
+    return Bun.spawnSync(["sed", expression], { stdin: Buffer.from(text) }).stdout.toString();
   const [, first, last = first] = /^sed -i '(\d+)(?:,(\d+))?s\/\^\/#\/' /.exec(remedy) ?? [];
   if (first === undefined) throw new Error(`cannot type ${remedy}`);
   const isIn = (index: number) => index + 1 >= Number(first) && index < Number(last);
@@ -49,6 +52,50 @@ function healed(text: string): { text: string; left: string[] } {
 
 const JAIL = "[jail /srv/t]\nsections = uidbasics\n";
 const user = (name: string, more = "") => `[user ${name}]\njail = /srv/t\nshell = /bin/bash\n${more}`;
+
+describe("a key that was pasted over several lines is one again", () => {
+  const before = `${JAIL}${user("ta")}`;
+  const whole = `${before}authorized_keys = ${KEY} ta@laptop\ngroups = jailed\n`;
+  test.each(["", "    "])("with %j before the next lines", (indent) => {
+    for (const places of [[40], [16, 40], [30, 55], [75]]) {
+      let text = whole;
+      const start = text.indexOf(KEY);
+      for (const at of places.toReversed())
+        text = `${text.slice(0, start + at)}\n${indent}${text.slice(start + at)}`;
+      const first = problemsIn(text).filter(({ code }) => code === "bad-key");
+      expect([places, first.length, first[0]?.message]).toEqual([
+        places,
+        1,
+        `'authorized_keys', lines 6 to ${6 + places.length} are one key: write it in one line`,
+      ]);
+      expect(healed(text)).toEqual({ text: whole, left: [] });
+    }
+  });
+
+  test("two keys are two, and half a key is not the other one's", () => {
+    const text = `${before}authorized_keys =\n  ${KEY.slice(0, 50)}\n  ${OTHER}\n`;
+    expect(problemsIn(text).map(({ message }) => message)).toEqual([
+      "'authorized_keys', line 7: the key is damaged or was cut off",
+    ]);
+  });
+});
+
+test.each([
+  "sections =\n- basicshell\n- sftp\n",
+  "sections:\n- basicshell\n- sftp\n",
+  "sections =\n  - basicshell\n  - sftp\n",
+  "sections: \n    -  basicshell\n    - sftp\n",
+])("a list as in YAML becomes one line: %j", (list) => {
+  const before = "[jail /srv/t]\n";
+  const after = "log_socket = 1\n";
+  expect(problemsIn(before + list + after).map(({ line, message }) => [line, message])).toEqual([
+    [2, "'sections', lines 2 to 4: a list is one line, with commas"],
+  ]);
+  expect(healed(before + list + after)).toEqual({
+    text: `${before}sections = basicshell, sftp\n${after}`,
+    left: [],
+  });
+});
 
 describe("a header without its brackets", () => {
   const before = `${JAIL}${user("ta", "groups = jailed\n")}`;

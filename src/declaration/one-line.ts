@@ -1,0 +1,78 @@
+import { type ByteString, trim } from "../../ffi/bytes.ts";
+import { linesOf } from "../config/fixes.ts";
+import type { Fix, IniFile, Problem } from "../config/model.ts";
+import { readKeyLine } from "../users/key-lines.ts";
+import { isKey } from "./section.ts";
+
+// A key of RSA with 16384 bits has 2,800 bytes.
+const MOST_LINES = 64;
+
+/** Lines that are meant to be one. */
+interface Meant {
+  /** The number of the first line, and how many they are. */
+  readonly line: number;
+  readonly count: number;
+  readonly message: string;
+  /** For sed(1), when it has read all of them. */
+  readonly join: string;
+}
+
+/** True for a line that could be a part of a key, and is neither a whole one nor a comment. */
+function isBroken(text: ByteString): boolean {
+  const found = readKeyLine(text);
+  return found !== undefined && "problem" in found;
+}
+
+/** A key that begins in a line, and goes on in the next ones, as terminals and mails break it. */
+function brokenKey(lines: readonly ByteString[], line: number): Meant | undefined {
+  let text = trim((lines[line - 1] ?? "").replace(/^authorized_keys[ \t]*=/, ""));
+  if (!isBroken(text)) return undefined;
+  for (let count = 2; count <= MOST_LINES; count++) {
+    const more = trim(lines[line + count - 2] ?? "");
+    if (!isBroken(more)) return undefined;
+    text += more;
+    if (isBroken(text)) continue;
+    const message = `'authorized_keys', lines ${line} to ${line + count - 1} are one key: write it in one line`;
+    return { line, count, message, join: "s/\\n[[:blank:]]*//g" };
+  }
+  return undefined;
+}
+
+const ITEM = /^[ \t]*-[ \t]+[^\s,#;]+[ \t\r]*$/;
+
+/** A list as in YAML, with a line for each item, that a line is in. */
+function yamlList(lines: readonly ByteString[], line: number): Meant | undefined {
+  const isItem = (number: number) => ITEM.test(lines[number - 1] ?? "");
+  let first = line;
+  while (isItem(first)) first--;
+  const [, key = ""] = /^([\w-]+)[ \t]*[=:][ \t\r]*$/.exec(lines[first - 1] ?? "") ?? [];
+  let count = 1;
+  while (isItem(first + count)) count++;
+  if (count === 1 || !isKey(key) || key === "authorized_keys") return undefined;
+  const message = `'${key}', lines ${first} to ${first + count - 1}: a list is one line, with commas`;
+  const items = "s/[[:blank:]]*\\n[[:blank:]]*-[[:blank:]]*/, /g";
+  return { line: first, count, message, join: `${items};s/[[:blank:]]*[=:][[:blank:]]*,/ =/` };
+}
+
+const OF_LISTS: readonly string[] = ["empty-value", "not-a-list", "stray-text"];
+
+function meantAt(lines: readonly ByteString[], { code, line }: Problem): Meant | undefined {
+  if (code === "bad-key") return brokenKey(lines, line);
+  return OF_LISTS.includes(code) ? yamlList(lines, line) : undefined;
+}
+
+/** The problems of a file, with one for lines that are meant to be one: a key that was broken into several, or a list as in YAML. */
+export function withWholeLines(problems: readonly Problem[], ini: IniFile): Problem[] {
+  const told = new Set<string>();
+  const found = problems.map((problem) => {
+    const { file } = problem;
+    const meant = meantAt(linesOf(ini, file), problem);
+    if (meant === undefined || told.has(`${meant.line} ${file}`)) return { problem, isOne: false };
+    const { line, count, message, join } = meant;
+    for (let next = line; next < line + count; next++) told.add(`${next} ${file}`);
+    const fix: Fix = { kind: "strip", expression: `${line}{${"N;".repeat(count - 1)}${join}}` };
+    return { problem: { ...problem, line, column: 1, message, fix }, isOne: true };
+  });
+  const isTold = ({ file, line }: Problem) => told.has(`${line} ${file}`);
+  return found.flatMap(({ problem, isOne }) => (isOne || !isTold(problem) ? [problem] : []));
+}
