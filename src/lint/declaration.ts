@@ -134,9 +134,10 @@ export function lintDeclaration(ini: IniFile, complete: boolean, inJails: boolea
   for (const users of jails) {
     const homes = users.map(({ home }) => normalPath(home));
     for (const user of users)
-      policies.lint(user, { isWhole: false, homes }, (place, severity, code, message, fix) => {
+      // Apply gives it all the same, with a warning.
+      policies.lint(user, { isWhole: false, homes }, (place, _severity, code, message, fix) => {
         if (!told.has(saidAt(place, message)))
-          report(place, severity, code, message, fixInSection(fix, user));
+          report(place, "warning", code, message, fixInSection(fix, user));
       });
   }
   // What cannot be read need not be there.

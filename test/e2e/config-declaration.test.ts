@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
+import { linesOf } from "./apply-scene.ts";
 import { copyAnew } from "./remedies-scene.ts";
 
 const FILE = "/etc/jailkit/jails.ini";
@@ -172,6 +173,18 @@ test("hostile text is escaped in messages and in JSON", () => {
     [1, "control-character"],
     [5, "unknown-key"],
   ]);
+});
+
+test.each([
+  ["executables = /usr/bin/nonesuch", "/usr/bin/nonesuch"],
+  ["write = /home/u1 /data", "/home/u1 /data"],
+])("what apply gives all the same is a warning here, too: %s", (line, value) => {
+  m.write(FILE, `[user bert]\njail = /srv/one\n${line}\n`);
+  const { findings } = reportOf(configReportSchema, check("--json").stdout);
+  const about = findings.filter(({ message }) => message.includes(`'${value}'`));
+  expect(about.map(({ severity }) => severity)).toEqual(["warning"]);
+  const { warnings } = linesOf(m, "--check").summary;
+  expect(warnings.filter((message) => message.includes(`'${value}'`))).toHaveLength(1);
 });
 
 test("a jail of another file of jails.d is declared", () => {
