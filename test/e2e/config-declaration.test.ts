@@ -177,7 +177,7 @@ test("hostile text is escaped in messages and in JSON", () => {
 
 test.each([
   ["executables = /usr/bin/nonesuch", "/usr/bin/nonesuch"],
-  ["write = /home/u1 /data", "/home/u1 /data"],
+  ["allow = sftp\nwrite = /home/u1 /data", "/home/u1 /data"],
 ])("what apply gives all the same is a warning here, too: %s", (line, value) => {
   m.write(FILE, `[user bert]\njail = /srv/one\n${line}\n`);
   const { findings } = reportOf(configReportSchema, check("--json").stdout);
