@@ -57,7 +57,7 @@ export class ConfigCheck {
     }
     const known = CONFIG_KINDS.map((one) => `${one.name}.ini`).join(", ");
     this.failures.push(
-      `${display(file)}: cannot tell which file this is; its name should hold one of ${known}`,
+      `${display(file)}: cannot tell which file this is; its name should hold one of ${known}, or its directory be named jails.d`,
     );
   }
 
