@@ -86,17 +86,16 @@ export const adviceOf = ({
 }): Advice => remedy ?? inWords(advice);
 
 /**
- * The remedy for a file that others could write: a copy that only `owner` can write takes its place, once it was read. Another
+ * The remedy for a file that others could write: a copy that only `owner` can write takes its place, once root has read it and said so. Another
  * owner or mode would end no descriptor that somebody holds open, and the text could change after it was read. Undefined if
  * others could exchange the file or the copy.
  */
 export function copyAnew(path: ByteString, { mode }: Pick<Stat, "mode">, owner = 0): Remedy | undefined {
   const copy = freeName(path, ".new");
-  const word = shellWord(copy);
   const bits = octal((mode & 0o644) | 0o600);
   const make: Remedy = `install -o ${owner === 0 ? "root" : `+${owner}`} -g root -m ${bits} ${operands(path, copy)}`;
-  const read = `read ${word}, for others could write ${shellWord(path)}`;
-  return adviceAt(copy, `${make}; ${read}; then: mv -T ${operands(copy, path)}`).remedy;
+  // Shown without what could lead a terminal; mv(1) asks, and whoever has read it answers.
+  return adviceAt(copy, `${make} && cat -v ${shellWord(copy)} && mv -iT ${operands(copy, path)}`).remedy;
 }
 
 /** The same in words. */

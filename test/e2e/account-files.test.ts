@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { copyAnew, typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -11,8 +12,7 @@ let m: Machine;
 const login = (command = "/bin/true") =>
   m.run(["/usr/sbin/jk_chrootsh", "-c", command], { user: "anna" }).status;
 
-/** Types a remedy, with what is to be read in between. */
-const type = (remedy = "false") => m.must(["sh", "-ec", remedy.replace(/; read .*; then: /, " && ")]);
+const type = (remedy = "false") => expect(typeRemedy(m, remedy).status).toBe(0);
 
 beforeAll(async () => {
   m = await openApplyMachine();
@@ -32,10 +32,12 @@ test("whoever can write etc/passwd gives anybody another shell", () => {
   expect(m.read(PASSWD)).toMatch(/^anna:.*:\/bin\/bash$/m);
   expect([login("/bin/bash -c :"), login()]).not.toContain(0);
   const [problem] = linesOf(m, "--check").summary.problems;
-  const read = `read ${PASSWD}.new, for others could write ${PASSWD}`;
-  const remedy = `install -o root -g root -m 0644 ${PASSWD} ${PASSWD}.new; ${read}; then: mv -T ${PASSWD}.new ${PASSWD}`;
-  expect(problem?.remedy).toBe(remedy);
-  type(remedy);
+  expect(problem?.remedy).toBe(copyAnew(PASSWD));
+  // Who does not like what is shown says so.
+  const refused = m.run(["bash", "-l"], { stdin: `${problem?.remedy}\nn\n` });
+  expect([refused.stdout.includes("\nanna:"), m.stat(PASSWD)?.mode]).toEqual([true, 0o100666]);
+  m.remove(`${PASSWD}.new`);
+  type(problem?.remedy ?? undefined);
   // What they wrote is taken back.
   m.must(["jailkit", "apply"]);
   expect([login("/bin/bash -c :") === 0, login()]).toEqual([false, 0]);

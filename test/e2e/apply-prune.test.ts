@@ -428,7 +428,10 @@ test("a jail in a directory with other things is not deleted with them, and what
     return [changes.map(({ name }) => name), summary.problems.map(({ code, message }) => [code, message])];
   };
   const told = [
-    ["holds-other-things", expect.stringContaining("it holds other things, such as 'htdocs': move them away, or keep all")],
+    [
+      "holds-other-things",
+      expect.stringContaining("it holds other things, such as 'htdocs': move them away, or keep all"),
+    ],
   ];
   expect(prune("--check")).toEqual([["/srv/back"], told]);
   expect(prune()).toEqual([["/srv/back"], told]);

@@ -118,8 +118,6 @@ function kept(m: Machine): { names: string[]; shells: string[] } {
 const APPEND = /^add these lines to (\S+):\n/;
 const IN_SECTION = /^in section \[([^\]]+)\] of (\S+) write:\n/;
 const FIRST = /^(.*); then (?=in section )/;
-/** A copy is to be read before it takes the place of a file that others could write. */
-const COPY = /^(install .*?); read .*?, for others could write .*?; then: /;
 /** What is to be done before: whether what others wrote is to stay is for the administrator to say. */
 export const BEFORE =
   /^(?:read|install) .* (?:first|anew|again), (?:for others|because users other than root) could write it; then: /;
@@ -128,7 +126,7 @@ const FILE = /^write into (\S+):\n/;
 
 /** What is printed for a file that others could write. */
 export const copyAnew = (file: string): string =>
-  `install -o root -g root -m 0644 ${file} ${file}.new; read ${file}.new, for others could write ${file}; then: mv -T ${file}.new ${file}`;
+  `install -o root -g root -m 0644 ${file} ${file}.new && cat -v ${file}.new && mv -iT ${file}.new ${file}`;
 
 /** What root types who follows a report: its remedy, and the command at the end of its message. */
 export function commandsOf({ message, remedy }: { message: string; remedy?: string | null }): string[] {
@@ -153,7 +151,7 @@ export function typeRemedy(m: Machine, remedy: string): RunResult {
     m.write(whole[1], lines(whole));
     return nothing;
   }
-  const first = COPY.exec(remedy) ?? FIRST.exec(remedy);
+  const first = FIRST.exec(remedy);
   if (first?.[1] !== undefined) {
     const done = typeRemedy(m, first[1]);
     return done.status === 0 ? typeRemedy(m, remedy.slice(first[0].length)) : done;
@@ -171,7 +169,8 @@ export function typeRemedy(m: Machine, remedy: string): RunResult {
     return nothing;
   }
   // The shell starts without what this host's root has in ~/.profile, which can take longer than the remedy.
-  const stdin = `HOME=/root\n${remedy}\n`;
+  const answer = remedy.includes(" && mv -iT ") ? "y\n" : "";
+  const stdin = `HOME=/root\n${remedy}\n${answer}`;
   return m.run(["bash", "-l"], { stdin, env: { HOME: "/", TERM: "dumb" } });
 }
 

@@ -57,8 +57,10 @@ afterEach(() => rmSync(base, { recursive: true }));
 
 const found = () => strictFinding(file, account);
 function type(command: string): void {
-  const { exitCode, stderr } = Bun.spawnSync(["/bin/sh", "-c", command], { stdin: "ignore" });
-  expect([command, exitCode, String(stderr)]).toEqual([command, 0, ""]);
+  // The answer for a copy that root has read.
+  const { exitCode, stderr } = Bun.spawnSync(["/bin/sh", "-c", command], { stdin: Buffer.from("y\n") });
+  const told = String(stderr).replace(/^mv: overwrite .*\? $/, "");
+  expect([command, exitCode, told]).toEqual([command, 0, ""]);
 }
 
 const SSH = () => `${home}/.ssh`;
@@ -96,7 +98,7 @@ const read = (command: () => string, path = KEYS) => {
 
 const copied = (owner: number, path: () => string) => () => {
   const [old, copy] = [path(), `${path()}.new`].map(quoted);
-  return `install -o ${owner === 0 ? "root" : `+${owner}`} -g root -m 0644 ${old} ${copy}; read ${copy}, for others could write ${old}; then: mv -T ${copy} ${old}`;
+  return `install -o ${owner === 0 ? "root" : `+${owner}`} -g root -m 0644 ${old} ${copy} && cat -v ${copy} && mv -iT ${copy} ${old}`;
 };
 
 const cases: [what: string, plant: () => void, ...remedies: (() => string)[]][] = [
@@ -170,7 +172,7 @@ describe("the printed commands fix the fault", () => {
       const remedy = adviceText(finding.advice);
       expect(remedy).toBe(expected[seen.length]?.() ?? "no more");
       seen.push(remedy);
-      type(remedy.replace(BEFORE, "").replace(/; read .*; then: /, " && "));
+      type(remedy.replace(BEFORE, ""));
       if (!remedy.startsWith("put ")) continue;
       // What nobody needs to tell the user: a directory of one's own for the keys.
       if (lstatSync(SSH(), { throwIfNoEntry: false }) === undefined) make(`${SSH()}/`, uid, 0o700);
