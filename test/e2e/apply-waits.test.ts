@@ -137,6 +137,38 @@ test("a jail whose policies cannot be read", () => {
   expect(problems()).toEqual([]);
 });
 
+test.each([
+  ["a directory in the place of its rules", "rm jk_lsh.ini; mkdir jk_lsh.ini", "jk_lsh.ini"],
+  ["a FIFO in the place of its rules", "rm jk_lsh.ini; mkfifo jk_lsh.ini", "jk_lsh.ini"],
+  ["a loop of links in the place of its rules", "rm jk_lsh.ini; ln -s jk_lsh.ini jk_lsh.ini", "jk_lsh.ini"],
+  ["a file in the place of its drop-ins", "touch jk_lsh.d", "jk_lsh.d"],
+  ["a link to a file in the place of its drop-ins", "ln -s jk_lsh.ini jk_lsh.d", "jk_lsh.d"],
+  ["a directory among its drop-ins", "mkdir -p jk_lsh.d/a.ini", "jk_lsh.d/a.ini"],
+])("a jail with %s: the remedy puts it aside, and the rules are written again", (_, make, name) => {
+  declare(J, "allow = sftp", ", sftp");
+  m.must(["jailkit", "apply"]);
+  const directory = `${J}/etc/jailkit`;
+  m.must(["sh", "-ec", `cd ${directory}; ${make}`]);
+  for (const options of [["--check"], []]) {
+    const [problem, ...others] = linesOf(m, ...options).summary.problems;
+    expect(problem).toMatchObject({
+      ...{
+        code: "config-unreadable",
+        path: J,
+        remedy: `mv -nT ${directory}/${name} ${directory}/${name}.aside`,
+      },
+      message: expect.stringContaining(`${directory}/${name}`),
+    });
+    expect(others.map(({ code }) => code)).toEqual(NAMES.map(() => "waits-for-jail"));
+  }
+  const { stderr } = m.run(["jailkit", "apply"]);
+  const [, typed = "false"] = /^ {2}remedy: (.*)$/m.exec(stderr) ?? [];
+  m.must(["sh", "-ec", typed]);
+  expect(problems()).toEqual([]);
+  expect(m.read(`${directory}/jk_lsh.ini`)).toContain("[ann]\nallow = sftp\n");
+  m.must(["sh", "-c", `rm -rf ${directory}/*.aside ${directory}/jk_lsh.d`]);
+});
+
 test("who is as declared does not wait, nor has an error who has another one", () => {
   m.must(["jailkit", "apply"]);
   const [ann = "", bob = "", cyd = ""] = NAMES;
