@@ -10,7 +10,7 @@ import {
   test,
 } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -167,6 +167,36 @@ test.each([
   expect(problems()).toEqual([]);
   expect(m.read(`${directory}/jk_lsh.ini`)).toContain("[ann]\nallow = sftp\n");
   m.must(["sh", "-c", `rm -rf ${directory}/*.aside ${directory}/jk_lsh.d`]);
+});
+
+test.each([
+  ["as in a hosting panel", `${J}/../site`],
+  ["with a slash at its end", "/srv/site/"],
+])("a jail that is the home of its user, %s: the user waits, and no key is the error", (_, home) => {
+  const site = "/srv/site";
+  const file = "/etc/jailkit/jails.d/site.ini";
+  m.must(["jk_init", "-j", site, "uidbasics", "basicshell"]);
+  m.must(["useradd", "-M", "-u", "4300", "-U", "-d", home, "-s", "/bin/bash", "web"]);
+  m.chown(site, 4300, 4300);
+  m.write(
+    file,
+    `[jail ${site}]\nsections = uidbasics, basicshell\n[user web]\njail = ${site}\n${SHELL}\nauthorized_keys = ${KEYS[0]}\n`,
+  );
+  const all = [[site, "unsafe-jail", null], ...waiting(site, ["web"])];
+  expect([problems("--check"), problems()]).toEqual([all, all]);
+  m.chown(site, 0, 0);
+  expect([problems(), m.read(`${site}/home/web/.ssh/authorized_keys`)]).toEqual([[], `${KEYS[0]}\n`]);
+  // Of a home that was moved away nobody knows which keys are in it: the declared ones are not forgotten.
+  m.must(["mv", `${site}/home/web`, `${site}/home/away`]);
+  m.chmod(site, 0o777);
+  m.write(file, m.read(file).replace(/^authorized_keys.*/m, ""));
+  expect(problems("--prune")[0]).toEqual([site, "unsafe-jail", null]);
+  m.chmod(site, 0o755);
+  m.must(["mv", `${site}/home/away`, `${site}/home/web`]);
+  expect([problems("--prune"), m.read(`${site}/home/web/.ssh/authorized_keys`)]).toEqual([[], ""]);
+  m.remove(file);
+  m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", site]);
+  m.must(["userdel", "-rf", "web"]);
 });
 
 test("who is as declared does not wait, nor has an error who has another one", () => {
