@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, S_IFDIR, S_IFMT, S_ISVTX } from "../../ffi/constants.ts";
+import { AT_FDCWD, MOST_LINKS, S_IFDIR, S_IFLNK, S_IFMT, S_ISVTX } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { type Stat, statIfPresent } from "../../ffi/files.ts";
-import { pathComponents } from "../../ffi/paths.ts";
+import { readLink, type Stat, statIfPresent } from "../../ffi/files.ts";
+import { directoryOf, normalPath, pathComponents } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { octal } from "../cli/octal.ts";
@@ -62,15 +62,42 @@ export function onlyRootExchanges(path: ByteString): boolean {
   return holds ?? false;
 }
 
+/** Commands for a symbolic link itself, and tools that look at what they open. All others follow one at the end of a path. */
+const SPARES_LINKS = /^(?:(?:mv|rm|umount|jailkit|jk_\w+) |ch(?:own|grp) -h )/;
+
+/** True unless the end of a path is a symbolic link, and what it leads to could be exchanged by others, or is not plain. */
+function leadsToOwn(path: ByteString): boolean {
+  let at = path;
+  for (let links = 0; links < MOST_LINKS; links++) {
+    const stat = statIfPresent(AT_FDCWD, at);
+    if (stat === undefined || (stat.mode & S_IFMT) !== S_IFLNK) return true;
+    const target = readLink(AT_FDCWD, at);
+    if (/[^./]\/+(?:.*\/)?\.\.(?:\/|$)/.test(target)) return false;
+    at = normalPath(target.startsWith("/") ? target : `${directoryOf(at)}/${target}`);
+    if (!onlyRootExchanges(at)) return false;
+  }
+  return false;
+}
+
+/** True if root may type a command for a path: what it acts on is the same until root changes that. */
+export const mayType = (path: ByteString, command: ByteString): boolean =>
+  onlyRootExchanges(path) && (SPARES_LINKS.test(command) || attempt(() => leadsToOwn(path)) === true);
+
 /** The first step before a command that names `path`, if users other than root could exchange it. */
 export const closeFirst = (path: ByteString): ByteString =>
   `first let root alone write the directories above ${display(path)}`;
 
+/** The same if they could exchange what it leads to. */
+export const replaceLinkFirst = (path: ByteString): ByteString =>
+  `first put what is root's alone in the place of the symbolic link ${display(path)}`;
+
 /** What to advise for `path`, which `command` names: that if root may type it, also as the remedy; else the step before it. */
 export function adviceAt(path: ByteString, command: Remedy) {
-  return withRightsOf(undefined, () => onlyRootExchanges(path))
-    ? { advice: command, remedy: command }
-    : { advice: closeFirst(path), remedy: undefined };
+  return withRightsOf(undefined, () => {
+    if (mayType(path, command)) return { advice: command, remedy: command };
+    const first = onlyRootExchanges(path) ? replaceLinkFirst : closeFirst;
+    return { advice: first(path), remedy: undefined };
+  });
 }
 
 /** The same as one of both. */

@@ -47,4 +47,25 @@ describe("onlyRootExchanges", () => {
     expect(onlyRootExchanges(`${directory}/link/x`)).toBe(false);
     expect(onlyRootExchanges(`${directory}/roots/../roots`)).toBe(false);
   });
+  test.each<[target: string, ours: boolean]>([
+    ["roots", true],
+    ["../directory/roots", true],
+    ["missing", true],
+    ["users", true],
+    ["users/x", false],
+    ["roots/../users/x", false],
+    ["/dev/shm/x", false],
+    ["second", false],
+    ["link", false],
+  ])("no command follows a link to %s, if others can exchange that", (target, ours) => {
+    const link = `${directory}/link`;
+    symlinkSync(target, link);
+    symlinkSync("users/x", `${directory}/second`);
+    const words = `first put what is root's alone in the place of the symbolic link ${link}`;
+    for (const command of ["chmod a+r x", "sed -i x x", "chown root x", "install x x"] as const)
+      expect(commandAt(link, command)).toEqual(ours ? command : { words });
+    // These are for the link itself, or look at what they open.
+    for (const command of ["mv -nT x y", "rm x", "chown -h root x", "jk_check --fix x"] as const)
+      expect(commandAt(link, command)).toBe(command);
+  });
 });
