@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, MOST_LINKS, S_IFDIR, S_IFLNK, S_IFMT, S_ISVTX } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { readLink, type Stat, statIfPresent } from "../../ffi/files.ts";
-import { directoryOf, normalPath, pathComponents } from "../../ffi/paths.ts";
+import { parentOf, pathComponents } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { octal } from "../cli/octal.ts";
@@ -65,23 +65,41 @@ export function onlyRootExchanges(path: ByteString): boolean {
 /** Commands for a symbolic link itself, and tools that look at what they open. All others follow one at the end of a path. */
 const SPARES_LINKS = /^(?:(?:mv|rm|umount|jailkit|jk_\w+) |ch(?:own|grp) -h )/;
 
-/** True unless the end of a path is a symbolic link, and what it leads to could be exchanged by others, or is not plain. */
-function leadsToOwn(path: ByteString): boolean {
-  let at = path;
-  for (let links = 0; links < MOST_LINKS; links++) {
-    const stat = statIfPresent(AT_FDCWD, at);
-    if (stat === undefined || (stat.mode & S_IFMT) !== S_IFLNK) return true;
-    const target = readLink(AT_FDCWD, at);
-    if (/[^./]\/+(?:.*\/)?\.\.(?:\/|$)/.test(target)) return false;
-    at = normalPath(target.startsWith("/") ? target : `${directoryOf(at)}/${target}`);
-    if (!onlyRootExchanges(at)) return false;
-  }
-  return false;
+/**
+ * A path of the host without symbolic links, which may be missing from some directory on; undefined if others than root could
+ * lead it elsewhere, at any step, or if it leads nowhere.
+ */
+export function ownTarget(path: ByteString): ByteString | undefined {
+  return attempt(() => {
+    const left = pathComponents(path);
+    let at: ByteString = "";
+    for (let links = 0; left.length > 0; ) {
+      const name = left.shift() ?? "";
+      const here = name === ".." ? parentOf(at) : `${at}/${name}`;
+      if (name !== ".." && !onlyRootExchanges(here)) return undefined;
+      const stat = statIfPresent(AT_FDCWD, here || "/");
+      if (stat === undefined || (stat.mode & S_IFMT) !== S_IFLNK) {
+        at = here;
+        continue;
+      }
+      if (links++ === MOST_LINKS) return undefined;
+      const target = readLink(AT_FDCWD, here);
+      left.unshift(...pathComponents(target));
+      if (target.startsWith("/")) at = "";
+    }
+    return at || "/";
+  });
+}
+
+/** What to name in place of a symbolic link: its target, by its path unless others than root choose that. */
+export function nameTarget(link: ByteString): ByteString {
+  const target = ownTarget(link);
+  return `name its target instead${target === undefined ? "" : `: ${display(target)}`}`;
 }
 
 /** True if root may type a command for a path: what it acts on is the same until root changes that. */
 export const mayType = (path: ByteString, command: ByteString): boolean =>
-  onlyRootExchanges(path) && (SPARES_LINKS.test(command) || attempt(() => leadsToOwn(path)) === true);
+  onlyRootExchanges(path) && (SPARES_LINKS.test(command) || ownTarget(path) !== undefined);
 
 /** The first step before a command that names `path`, if users other than root could exchange it. */
 export const closeFirst = (path: ByteString): ByteString =>

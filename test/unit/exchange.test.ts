@@ -1,7 +1,7 @@
 /** Whether users other than root can exchange what a path of the host names. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
-import { commandAt, onlyRootExchanges } from "../../src/system/exchange.ts";
+import { commandAt, nameTarget, onlyRootExchanges } from "../../src/system/exchange.ts";
 
 const USER = 65534;
 let base: string;
@@ -54,6 +54,9 @@ describe("onlyRootExchanges", () => {
     ["users", true],
     ["users/x", false],
     ["roots/../users/x", false],
+    ["roots/../roots", true],
+    ["third/x", true],
+    ["fourth/x", false],
     ["/dev/shm/x", false],
     ["second", false],
     ["link", false],
@@ -61,9 +64,12 @@ describe("onlyRootExchanges", () => {
     const link = `${directory}/link`;
     symlinkSync(target, link);
     symlinkSync("users/x", `${directory}/second`);
+    symlinkSync("roots", `${directory}/third`);
+    symlinkSync("users", `${directory}/fourth`);
     const words = `first put what is root's alone in the place of the symbolic link ${link}`;
     for (const command of ["chmod a+r x", "sed -i x x", "chown root x", "install x x"] as const)
       expect(commandAt(link, command)).toEqual(ours ? command : { words });
+    expect(nameTarget(link).includes(": /")).toBe(ours);
     // These are for the link itself, or look at what they open.
     for (const command of ["mv -nT x y", "rm x", "chown -h root x", "jk_check --fix x"] as const)
       expect(commandAt(link, command)).toBe(command);
