@@ -11,6 +11,8 @@ export interface AccountFacts {
   /** The lines of the jail's etc/passwd and etc/group; empty if there is no such file. */
   readonly passwd: readonly ByteString[];
   readonly group: readonly ByteString[];
+  /** What changes lines of etc/passwd or etc/group. `file`: its path on the host; `script`: for sed(1). */
+  readonly edit: (file: ByteString, script: string) => Advice;
   /** Through all name services of the host. */
   readonly hostUser: (name: ByteString) => PasswdEntry | undefined;
   readonly hostGroup: (name: ByteString) => Group | undefined;

@@ -3,6 +3,8 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { pathsDownTo, plainPath } from "../../ffi/paths.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { type Advice, inWords } from "../cli/remedy.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile, IniSection } from "../config/model.ts";
@@ -20,6 +22,7 @@ import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { mayHaveMoved } from "../jail/record/moved.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
+import { adviceAt, closeFirst, replaceLinkFirst } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT } from "../system/flat-accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
@@ -128,6 +131,7 @@ export class AccountFiles {
       jail: root.path,
       passwd: this.#passwd,
       group: this.#group,
+      edit: (file, script) => editAdvice(root, file, script),
       hostUser: host.userByName,
       hostGroup: host.groupByName,
       hostGroupNumbered: host.groupByGid,
@@ -167,6 +171,17 @@ export class AccountFiles {
       return [];
     }
   }
+}
+
+/**
+ * What changes lines of an account file, where the links of the jail lead. With -i, sed(1) reads what a link leads to on the
+ * host, and puts it in the place of the link: root must not take a file there that others choose.
+ */
+function editAdvice(root: JailRoot, file: ByteString, script: string): Advice {
+  const found = answered(() => lookUp(root, file.slice(root.path.length), { follow: true }));
+  const place = found === undefined ? file : hostPath(root, found.canonicalPath);
+  const { remedy } = adviceAt(place, `sed -i ${shellWord(script)} ${shellWord(place)}`);
+  return remedy ?? inWords(place === file ? closeFirst(file) : replaceLinkFirst(file));
 }
 
 /** True for a regular file that somebody may execute. */

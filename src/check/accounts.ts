@@ -83,14 +83,14 @@ class AccountCheck {
   }
 
   /** A command that changes a line of an account file, if it is still the same: another remedy may take lines out. */
-  #sed(file: ByteString, index: number, expression = "s/^/#/"): Remedy {
+  #sed(file: ByteString, index: number, expression = "s/^/#/"): Advice {
     const lines = file === this.#passwd ? this.#facts.passwd : this.#facts.group;
     const line = lines[index] ?? "";
     const start = /^[ -~]{0,60}/.exec(line)?.[0] ?? "";
     const pattern = start.replace(/[\\/.*^$[\]]/g, "\\$&") + (start === line ? "$" : "");
     // Bytes that are no characters match no pattern of sed(1).
     const same = start === "" ? "/^[ -~]/!" : `/^${pattern}/`;
-    return `sed -i ${shellWord(`${index + 1}{${same}${expression}}`)} ${shellWord(file)}`;
+    return this.#facts.edit(file, `${index + 1}{${same}${expression}}`);
   }
 
   #checkInvalid(line: ByteString, index: number, file: ByteString, what: string): void {
@@ -108,7 +108,7 @@ class AccountCheck {
     if (name !== other && this.#isReal(name, uid) && this.#isReal(other, uid)) return;
     const message = `user ${display(name)} (uid ${uid}) in ${this.#where} is a duplicate of ${display(other)}`;
     const known = name !== other && this.#facts.hostUser(name) !== undefined;
-    const advice: Remedy = known ? jailSideCommand(this.#facts.jail, name) : this.#sed(this.#passwd, index);
+    const advice = known ? jailSideCommand(this.#facts.jail, name) : this.#sed(this.#passwd, index);
     this.#report("duplicate-user", message, advice);
   }
 
@@ -127,8 +127,8 @@ class AccountCheck {
     }
     if (entry.name === "root") {
       verbose("ignoring entry for user root in jail/etc/passwd");
-      const remedy: Remedy = `sed -i 's/^root:[^:]*:[0-9]*:/root:x:0:/' ${shellWord(this.#passwd)}`;
-      if (entry.uid !== 0) this.#report("user-changed", `user root is changed in ${where}`, remedy);
+      const advice = this.#facts.edit(this.#passwd, "s/^root:[^:]*:[0-9]*:/root:x:0:/");
+      if (entry.uid !== 0) this.#report("user-changed", `user root is changed in ${where}`, advice);
       return;
     }
     verbose(`comparing jailed user ${entry.name} with the real user`);
@@ -274,8 +274,8 @@ class AccountCheck {
     const [path, where] = [this.#group, this.#where];
     const name = display(entry.name);
     if (!NO_PASSWORD.test(entry.password)) {
-      const remedy = this.#sed(path, index, "s/:[^:]*/:x/");
-      this.#report("password-hash", `group ${name} has a password hash in ${where}`, remedy, path);
+      const advice = this.#sed(path, index, "s/:[^:]*/:x/");
+      this.#report("password-hash", `group ${name} has a password hash in ${where}`, advice, path);
     }
     const real = this.#facts.hostGroup(entry.name);
     // jk_jailuser gives it the name on the host.
@@ -284,8 +284,8 @@ class AccountCheck {
       const message = `group ${name} in ${where} does not exist on the real system`;
       this.#report("group-unknown", message, this.#sed(path, index), path);
     } else if (real.gid !== entry.gid) {
-      const remedy = this.#sed(path, index, `s/^\\([^:]*:[^:]*\\):[0-9]*:/\\1:${real.gid}:/`);
-      this.#report("group-changed", `group ${name} is changed in ${where}`, remedy, path);
+      const advice = this.#sed(path, index, `s/^\\([^:]*:[^:]*\\):[0-9]*:/\\1:${real.gid}:/`);
+      this.#report("group-changed", `group ${name} is changed in ${where}`, advice, path);
     }
   }
 

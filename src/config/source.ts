@@ -55,14 +55,16 @@ export function unreadable(
   const isOther = call === NOT_A_FILE || isErrno(error, "ENXIO");
   const isLink = isErrno(error, "ELOOP");
   const isNoDirectory = isErrno(error, "ENOTDIR");
+  // From outside of a jail its links lead elsewhere: nothing is copied.
   const stat = isNoDirectory ? statIfPresent(C.AT_FDCWD, file) : undefined;
   if (stat !== undefined && (stat.mode & C.S_IFMT) === C.S_IFLNK) {
     const what = `${display(file)} is a symbolic link, which it may not be: a directory of files is wanted, not a link to one`;
-    return linkAside(file, what, exitStatus, C.S_IFDIR);
+    return jail === undefined
+      ? linkAside(file, what, exitStatus, C.S_IFDIR)
+      : putAside(placeOfName(file), what, exitStatus);
   }
   const why = isOther ? NOT_A_FILE : isLink ? A_LINK : `${call}: ${reason}`;
   const message = `cannot read ${display(file)}: ${why}`;
-  // From outside of a jail its links lead elsewhere.
   if (isLink && jail === undefined) return linkAside(file, message, exitStatus, C.S_IFREG);
   // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.
   const away = isOther || isLink || isNoDirectory || isErrno(error, "ENOENT");

@@ -6,6 +6,7 @@ import type { placeOf } from "../jail/accounts/own-path.ts";
 import type { linkIn } from "../jail/fs/leads-into.ts";
 import type { jailsAround } from "../jail/record/around.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
+import type { nameTarget } from "../system/exchange.ts";
 import type { absentFault } from "./compare/absent.ts";
 import type { hostHomeFault } from "./compare/host-home.ts";
 import type { twinFaults } from "./compare/twins.ts";
@@ -41,6 +42,7 @@ export interface DeclarationFacts {
   isDirectory(path: ByteString): boolean;
   jailAround: ReturnType<typeof jailsAround>;
   linkIn: typeof linkIn;
+  nameTarget: typeof nameTarget;
   placeOf: typeof placeOf;
   /** The groups of an account, by their gids. */
   groupsOf(account: PasswdEntry): readonly number[];

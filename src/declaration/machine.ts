@@ -60,7 +60,7 @@ function reportPath(subject: Subject, { facts, report, isJail, twinOf }: FactCon
     report(subject, "error", "bad-path", `${quoted(subject.name)} ${ofSystem}`, { kind: "none" });
   const link = own === undefined ? answered(() => facts.linkIn(subject.name)) : undefined;
   if (link !== undefined) {
-    const message = `${quoted(subject.name)} leads through the symbolic link ${quoted(link)}: name its target instead`;
+    const message = `${quoted(subject.name)} leads through the symbolic link ${quoted(link)}: ${facts.nameTarget(link)}`;
     report(subject, "error", "bad-path", message, { kind: "none" });
   }
   const twin = link === undefined ? answered(() => twinOf(subject.name)) : undefined;

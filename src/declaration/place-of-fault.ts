@@ -54,8 +54,9 @@ type Wrong = Partial<Pick<Fault, "code" | "due">> & { readonly what?: Change["wh
 export function placeOfFault(place: DeclaredPlace, { code, due, what }: Wrong): Place {
   const { file, line, column, section } = place;
   const rights = section?.entries.filter((one) => typeof describedBy(policyKeys, one.key) === "object") ?? [];
+  const isOfRights = what === "policy" || code === "policy-exists";
   // Of several rights no one is to blame.
-  const right = what === "policy" && rights.length === 1 ? rights[0]?.key : undefined;
+  const right = isOfRights && rights.length === 1 ? rights[0]?.key : undefined;
   const keys = [due?.key, code && BY_CODE[code], what && BY_ASPECT[what], right];
   const entry = keys.map((key) => key && findEntry(section, key)).find((one) => typeof one === "object");
   if (entry === undefined) return { file, line, column };

@@ -54,7 +54,7 @@ export class ApplyReport implements Shown {
   #warnings: readonly string[] = [];
   #directories: readonly DirectoryChange[] = [];
   readonly #places = new Places();
-  /** Faults that were shown. */
+  /** Messages and remedies that were shown, each with what it is about. */
   readonly #shown = new Set<string>();
   /** Users who wait for a jail, by nameOf. */
   readonly #waiting = new Set<string>();
@@ -150,18 +150,26 @@ export class ApplyReport implements Shown {
 
   ended = (ended: Ended): void => {
     const { change, status, errors } = ended;
+    // What was a fault fails again where a part is made all the same, and a cause may stop several changes.
+    const untold = errors.filter(({ message }) => this.#isNew(change, message));
     this.#pending.delete(change);
     if (status === "done") this.#done++;
     if (status === "not-done") this.#left ??= change;
-    this.#show(ended);
+    this.#show(ended, untold);
     this.#progress?.at(++this.#ended, this.#total);
     this.#mark(change, status === "done" ? "changed" : "failed");
     this.#failed ||= errors.some(({ code }) => code !== "busy");
-    for (const failure of errors) {
+    for (const failure of untold) {
       const whole = { ...change, ...failure };
       this.#problems.push({ ...whole, at: this.#places.of(whole) });
     }
   };
+
+  /** True for the first of equal texts about a jail or user. */
+  #isNew(about: Pick<Change, "of" | "name">, text: string): boolean {
+    const before = this.#shown.size;
+    return this.#shown.add(`${nameOf(about)}\0${text}`).size > before;
+  }
 
   fault = (fault: Fault): void => {
     const { cause } = fault;
@@ -177,14 +185,13 @@ export class ApplyReport implements Shown {
   /** Shows a fault; that of a jail once, though each of its users waits for it. */
   #tell(fault: Fault): void {
     const { of, message, remedy = causeOf(message), cause } = fault;
-    const about = nameOf(fault);
-    const shown = `${about}\0${remedy}`;
-    if (of === "jail" && this.#shown.has(shown)) return;
-    this.#shown.add(shown);
+    const isNew = this.#isNew(fault, remedy);
+    if (of === "jail" && !isNew) return;
+    this.#isNew(fault, message);
     const at = this.#places.of(fault);
     this.#problems.push({ ...fault, at });
     if (this.options.json) return;
-    printError(`${APPLY}: ${about}: ${message}`);
+    printError(`${APPLY}: ${nameOf(fault)}: ${message}`);
     if (cause !== undefined) return;
     this.#printPlace(at);
     printRemedy(fault);
@@ -203,8 +210,9 @@ export class ApplyReport implements Shown {
     if (place !== undefined) printError(`  declared in ${placeText(place)}`);
   }
 
-  #show(ended: Ended): void {
-    const { change, status, steps, warnings, errors } = ended;
+  /** `untold`: its errors that were not told before. */
+  #show(ended: Ended, untold = ended.errors): void {
+    const { change, status, steps, warnings } = ended;
     if (this.options.json) {
       printJsonLine(changeReport(change, ended));
       return;
@@ -215,10 +223,10 @@ export class ApplyReport implements Shown {
     // Some were printed with the plan.
     const isNew = (line: string) => !this.#warnings.includes(`${nameOf(change)}: ${line}`);
     for (const line of warnings) if (isNew(line)) this.#printed.add(nameOf(change), line);
-    for (const { message } of errors) printError(`${APPLY}: ${nameOf(change)}: ${message}`);
-    const [first] = errors;
+    for (const { message } of untold) printError(`${APPLY}: ${nameOf(change)}: ${message}`);
+    const [first] = untold;
     if (first !== undefined) this.#printPlace(this.#places.of({ ...change, ...first }));
-    errors.forEach(printRemedy);
+    untold.forEach(printRemedy);
     if (status === "not-done") this.#showNotDone(change, ended.waits);
   }
 

@@ -28,6 +28,7 @@ import { jailsAround } from "../jail/record/around.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
+import { nameTarget } from "../system/exchange.ts";
 import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
 import { hostGroup } from "../system/name-services.ts";
 import { fixInSection } from "./declared.ts";
@@ -91,6 +92,7 @@ export function machineFacts(): DeclarationFacts {
     absentFault,
     jailAround: (path, isJail) => around()(path, isJail),
     linkIn,
+    nameTarget,
     placeOf,
     hostHomeFault,
     isProgram: (name) => searchPath(host, name) !== undefined,

@@ -46,6 +46,9 @@ export class DeclaredSections {
         file === problem.file &&
         (line === problem.line || entries.some((entry) => entry.line === problem.line)),
     );
+    // Of equal names the first counts, and no declaration has written the other one.
+    if (section && ini.sections.find(({ name }) => name === section.name) !== section)
+      return { problem: this.#brought(problem), ini };
     const absent = section && problem.code === "unknown-user" && this.#absent(section.name, ini.file);
     if (absent) return { problem: lacking(problem, absent.user, ini.file), ini: absent.declared };
     const once = section && problem.code === "unknown-user" && this.#formerly(section.name, ini.file);

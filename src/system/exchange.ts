@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, S_IFDIR, S_IFMT, S_ISVTX } from "../../ffi/constants.ts";
+import { AT_FDCWD, MOST_LINKS, S_IFDIR, S_IFLNK, S_IFMT, S_ISVTX } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { type Stat, statIfPresent } from "../../ffi/files.ts";
-import { pathComponents } from "../../ffi/paths.ts";
+import { readLink, type Stat, statIfPresent } from "../../ffi/files.ts";
+import { parentOf, pathComponents } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { octal } from "../cli/octal.ts";
@@ -62,15 +62,60 @@ export function onlyRootExchanges(path: ByteString): boolean {
   return holds ?? false;
 }
 
+/** Commands for a symbolic link itself, and tools that look at what they open. All others follow one at the end of a path. */
+const SPARES_LINKS = /^(?:(?:mv|rm|umount|jailkit|jk_\w+) |ch(?:own|grp) -h )/;
+
+/**
+ * A path of the host without symbolic links, which may be missing from some directory on; undefined if others than root could
+ * lead it elsewhere, at any step, or if it leads nowhere.
+ */
+export function ownTarget(path: ByteString): ByteString | undefined {
+  return attempt(() => {
+    const left = pathComponents(path);
+    let at: ByteString = "";
+    for (let links = 0; left.length > 0; ) {
+      const name = left.shift() ?? "";
+      const here = name === ".." ? parentOf(at) : `${at}/${name}`;
+      if (name !== ".." && !onlyRootExchanges(here)) return undefined;
+      const stat = statIfPresent(AT_FDCWD, here || "/");
+      if (stat === undefined || (stat.mode & S_IFMT) !== S_IFLNK) {
+        at = here;
+        continue;
+      }
+      if (links++ === MOST_LINKS) return undefined;
+      const target = readLink(AT_FDCWD, here);
+      left.unshift(...pathComponents(target));
+      if (target.startsWith("/")) at = "";
+    }
+    return at || "/";
+  });
+}
+
+/** What to name in place of a symbolic link: its target, by its path unless others than root choose that. */
+export function nameTarget(link: ByteString): ByteString {
+  const target = ownTarget(link);
+  return `name its target instead${target === undefined ? "" : `: ${display(target)}`}`;
+}
+
+/** True if root may type a command for a path: what it acts on is the same until root changes that. */
+export const mayType = (path: ByteString, command: ByteString): boolean =>
+  onlyRootExchanges(path) && (SPARES_LINKS.test(command) || ownTarget(path) !== undefined);
+
 /** The first step before a command that names `path`, if users other than root could exchange it. */
 export const closeFirst = (path: ByteString): ByteString =>
   `first let root alone write the directories above ${display(path)}`;
 
+/** The same if they could exchange what it leads to. */
+export const replaceLinkFirst = (path: ByteString): ByteString =>
+  `first put what is root's alone in the place of the symbolic link ${display(path)}`;
+
 /** What to advise for `path`, which `command` names: that if root may type it, also as the remedy; else the step before it. */
 export function adviceAt(path: ByteString, command: Remedy) {
-  return withRightsOf(undefined, () => onlyRootExchanges(path))
-    ? { advice: command, remedy: command }
-    : { advice: closeFirst(path), remedy: undefined };
+  return withRightsOf(undefined, () => {
+    if (mayType(path, command)) return { advice: command, remedy: command };
+    const first = onlyRootExchanges(path) ? replaceLinkFirst : closeFirst;
+    return { advice: first(path), remedy: undefined };
+  });
 }
 
 /** The same as one of both. */

@@ -46,10 +46,7 @@ export const keysBeside = (home: KeyPlace): string | undefined => answered(() =>
 
 /** Removes the lines of keys, and returns how many. What others can write keeps its mode. Throws as keysText does. */
 export const removeKeys = (home: KeyPlace, keys: ReadonlySet<ByteString>): number =>
-  changeThere(home, (text) => {
-    const { text: now, removed } = withoutKeys(text, keys);
-    return { text: now, count: removed };
-  });
+  changeThere(home, (text) => withoutKeys(text, keys));
 
 /** Gives keys that are there the options of these, as removeKeys removes them; how many lines changed. */
 export const setKeyOptions = (home: KeyPlace, keys: readonly KeyLine[]): number =>

@@ -128,9 +128,44 @@ export function readKeyLine(text: ByteString, exact = true): KeyLine | undefined
   return problem === undefined ? { line, options, key: `${type} ${key}` } : { problem };
 }
 
-/** The keys in the text of an authorized_keys, without lines that sshd skips. Pure. */
-export const keyLinesIn = (text: ByteString): KeyLine[] =>
-  text.split("\n").flatMap((line) => keyIn(line) ?? []);
+// What each line with a key has: its type, and at least 30 bytes. A user may have written a million lines that have not.
+const KEY = new RegExp(`(${TYPES.join("|")})[ \\t]+([A-Za-z0-9+/]{40,}={0,2})`, "g");
+
+/** The keys, each with its type, that somebody looks for. */
+type Wanted = Pick<ReadonlySet<ByteString>, "has">;
+type Known = Pick<ReadonlyMap<ByteString, KeyLine>, "get">;
+
+/** A line with a key, and where it begins and ends in a text. */
+interface Spot {
+  start: number;
+  end: number;
+  there: KeyLine;
+}
+
+/**
+ * Where wanted keys are in the text of an authorized_keys. One search finds them: the rest is not taken apart, nor are lines
+ * of which it is known what they hold.
+ */
+function spotsIn(text: ByteString, wanted: Wanted, known?: Known): Spot[] {
+  const spots: Spot[] = [];
+  let end = -1;
+  for (const { index, 1: type = "", 2: blob = "" } of text.matchAll(KEY)) {
+    if (index < end || !wanted.has(`${type} ${blob}`)) continue;
+    const start = text.lastIndexOf("\n", index) + 1;
+    const next = text.indexOf("\n", index);
+    end = next < 0 ? text.length : next;
+    const line = text.slice(start, end);
+    const there = known?.get(line) ?? keyIn(line);
+    if (there !== undefined && wanted.has(there.key)) spots.push({ start, end, there });
+  }
+  return spots;
+}
+
+const EACH: Wanted = { has: () => true };
+
+/** The keys in the text of an authorized_keys, without lines that sshd skips: all of them, or those that are wanted. Pure. */
+export const keyLinesIn = (text: ByteString, wanted = EACH, known?: Known): KeyLine[] =>
+  spotsIn(text, wanted, known).map(({ there }) => there);
 
 /** The key that sshd(8) reads in a line; undefined for none. */
 function keyIn(line: ByteString): KeyLine | undefined {
@@ -139,13 +174,32 @@ function keyIn(line: ByteString): KeyLine | undefined {
   return found === undefined || "problem" in found ? undefined : found;
 }
 
-/** The text of an authorized_keys without the lines of some keys, and how many these are. Pure. */
-export function withoutKeys(text: ByteString, keys: ReadonlySet<ByteString>) {
-  const lines = text.split("\n");
-  const kept = lines.filter((line) => !keys.has(keyIn(line)?.key ?? ""));
-  const removed = lines.length - kept.length;
-  return { text: removed === 0 ? undefined : kept.join("\n"), removed };
+/**
+ * The text of an authorized_keys in which the lines of wanted keys are others, or gone if there is none for them; undefined if
+ * all stay. `count`: how many do not.
+ */
+function withLines(
+  text: ByteString,
+  wanted: Wanted,
+  lineFor: (there: KeyLine, line: ByteString) => ByteString | undefined,
+) {
+  const parts: ByteString[] = [];
+  let [from, count] = [0, 0];
+  for (const { start, end, there } of spotsIn(text, wanted)) {
+    if (start > from) parts.push(text.slice(from, start - 1));
+    const line = text.slice(start, end);
+    const now = lineFor(there, line);
+    if (now !== line) count++;
+    if (now !== undefined) parts.push(now);
+    from = end + 1;
+  }
+  if (from <= text.length) parts.push(text.slice(from));
+  return { text: count === 0 ? undefined : parts.join("\n"), count };
 }
+
+/** The text of an authorized_keys without the lines of some keys, and how many these are. Pure. */
+export const withoutKeys = (text: ByteString, keys: ReadonlySet<ByteString>) =>
+  withLines(text, keys, () => undefined);
 
 function refuse(what: ByteString, why: string): JailkitError {
   return new JailkitError("bad-key", 1, `${what}: ${why}`);
@@ -190,15 +244,18 @@ export function parsePublicKeys(text: ByteString, what: ByteString): KeyLine[] {
 /** The text of an authorized_keys in which some keys have the lines, and so the options, that are given here. Pure. */
 export function withLinesOf(text: ByteString, keys: readonly KeyLine[]) {
   const wanted = new Map(keys.map((one) => [one.key, one]));
-  let count = 0;
-  const lines = text.split("\n").map((line) => {
-    const there = keyIn(line);
-    const one = there && wanted.get(there.key);
-    if (one === undefined || one.options === there?.options) return line;
-    count++;
-    return one.line;
+  return withLines(text, wanted, (there, line) => {
+    const one = wanted.get(there.key);
+    return one === undefined || one.options === there.options ? line : one.line;
   });
-  return { text: count === 0 ? undefined : lines.join("\n"), count };
+}
+
+/** The lines of an authorized_keys with some keys, by key. */
+function linesOf(text: ByteString, keys: readonly KeyLine[]) {
+  const wanted = new Set(keys.map(({ key }) => key));
+  // Nearly always as they are given; to take them apart would need a tenth of a millisecond for each user.
+  const known = new Map(keys.map((one) => [one.line, one]));
+  return Map.groupBy(keyLinesIn(text, wanted, known), ({ key }) => key);
 }
 
 /**
@@ -206,7 +263,7 @@ export function withLinesOf(text: ByteString, keys: readonly KeyLine[]) {
  * here, those that may do more, and those of which neither is certain. Pure.
  */
 export function byStrictness(text: ByteString, keys: readonly KeyLine[]) {
-  const there = Map.groupBy(keyLinesIn(text), ({ key }) => key);
+  const there = linesOf(text, keys);
   const found = { less: [] as KeyLine[], more: [] as KeyLine[], unclear: [] as KeyLine[] };
   for (const one of keys) {
     const others = (there.get(one.key) ?? []).filter(({ options }) => options !== one.options);
@@ -231,7 +288,7 @@ export interface KeyMerge {
 
 /** Adds new keys to the end of the text of an authorized_keys. Pure. */
 export function mergeKeys(existing: ByteString, keys: readonly KeyLine[]): KeyMerge {
-  const there = Map.groupBy(keyLinesIn(existing), ({ key }) => key);
+  const there = linesOf(existing, keys);
   const fresh = keys.filter(({ key }) => !there.has(key));
   // If sshd does not accept a login by the first line of a key, it tries the next one.
   const other = keys.filter((one) => there.get(one.key)?.some(({ options }) => options !== one.options));

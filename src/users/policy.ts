@@ -1,5 +1,5 @@
 import { type ByteString, fromBytes, toBytes, trim } from "../../ffi/bytes.ts";
-import { isErrno } from "../../ffi/error.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
 import { entriesOf, readAllFd } from "../../ffi/files.ts";
 import { directoryOf, parentOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
@@ -13,10 +13,11 @@ import { type IniFile, type IniSection, LIMITS } from "../config/model.ts";
 import { groupOfSection, scanIni, selectSection } from "../config/scan.ts";
 import { confineProblem } from "../config/schemas/confine.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
+import { unreadable } from "../config/source.ts";
 import { unsafeConfig } from "../config/trusted.ts";
 import { appendSections, withoutSection } from "../config/write.ts";
 import { withAccountsLock } from "../jail/accounts/change-accounts.ts";
-import { attributesAt, lookUp, withJailFile } from "../jail/fs/look.ts";
+import { attributesAt, lookUp, placeOnHost, withJailFile } from "../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { makeDirectories, putFile, requireReadable } from "../jail/fs/write.ts";
 import { filesOf, SERVICES, type Service, serviceNamed } from "../known-programs/services.ts";
@@ -50,28 +51,38 @@ function requireTrusted(root: JailRoot, directory: ByteString, shown: ByteString
   throw new JailkitError("config-unsafe", 1, message);
 }
 
-/** The canonical path and content of a file. Throws if users other than root can change it, as jk_lsh does. */
-function readOne(root: JailRoot, path: ByteString) {
-  return withJailFile(root, path, (fd, { stat, canonicalPath }) => {
-    requireTrusted(root, directoryOf(canonicalPath), hostPath(root, path));
-    const unsafe = unsafeConfig(stat);
-    if (unsafe === undefined) return { path: canonicalPath, bytes: readAllFd(fd, LIMITS.fileBytes) };
-    throw new JailkitError("config-unsafe", 1, `${display(hostPath(root, path))} ${unsafe}`);
-  });
+/** Calls `read`, whose errors tell of a file of the jail that cannot be read, with what puts something else in its place aside. */
+function reading<T>(root: JailRoot, path: ByteString, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw unreadable(placeOnHost(root, path), error, { exitStatus: 1, jail: root.path });
+  }
 }
 
-function dropIns(root: JailRoot): ByteString[] {
+/** The canonical path and content of a file. Throws if users other than root can change it, as jk_lsh does. */
+const readOne = (root: JailRoot, path: ByteString) =>
+  reading(root, path, () =>
+    withJailFile(root, path, (fd, { stat, canonicalPath }) => {
+      requireTrusted(root, directoryOf(canonicalPath), hostPath(root, path));
+      const unsafe = unsafeConfig(stat);
+      if (unsafe === undefined) return { path: canonicalPath, bytes: readAllFd(fd, LIMITS.fileBytes) };
+      throw new JailkitError("config-unsafe", 1, `${display(hostPath(root, path))} ${unsafe}`);
+    }),
+  );
+
+function namesIn(root: JailRoot, directory: ByteString): ByteString[] {
   try {
-    const entries = withDirectory(root, DROP_INS, ({ fd }) => entriesOf(fd));
-    return entries
-      .map(({ name }) => name)
-      .filter(isDropIn)
-      .sort();
+    return withDirectory(root, directory, ({ fd }) => entriesOf(fd)).map(({ name }) => name);
   } catch (error) {
     if (isErrno(error, "ENOENT")) return [];
     throw error;
   }
 }
+
+const dropIns = (root: JailRoot): ByteString[] =>
+  reading(root, DROP_INS, () => namesIn(root, DROP_INS).filter(isDropIn).sort());
 
 /** The jk_lsh.ini of a jail with its drop-ins, and the file itself; `main` is undefined if that is missing. Throws JailkitError if one is not safe. */
 export function readPolicies(root: JailRoot) {

@@ -117,3 +117,40 @@ test("a symbolic link leads to no directory that users can write", () => {
   m.must(["mv", `${PASSWD}.kept`, PASSWD]);
   m.must(["rm", "-r", `${PASSWD}.old`, `${J}/home/bert/etc`]);
 });
+
+test.each([
+  ["a home", "/home/bert/group", false],
+  ["a home, from the jail's own root", "../home/bert/group", false],
+  ["a file beside it", "group.real", true],
+  ["a file beside it, from the jail's own root", "/etc/group.real", true],
+])("lines of etc/group behind a link to %s: root edits no file that users choose", (_, target, ours) => {
+  const file = `${J}/etc/group`;
+  const real = target.includes("real") ? `${file}.real` : `${J}/home/bert/group`;
+  m.must(["mv", file, real]);
+  m.must(["ln", "-s", target, file]);
+  const before = m.read(real);
+  m.write(real, `${before}nosuch:x:9999:\nno line\n`);
+  // On the host, the same path names another file.
+  m.must(["sh", "-ec", "echo secret > /etc/group.real; mkdir -p /home/bert; echo secret > /home/bert/group"]);
+  const { stdout } = m.run(["jk_check", "--json", J]);
+  const found: { rule: string; message: string; remedy?: string }[] = JSON.parse(stdout).jails[0].findings;
+  const first = "first put what is root's alone in the place of the symbolic link";
+  const lines = found.filter(({ rule }) => rule === "group-unknown" || rule === "account-line");
+  expect(
+    lines.map(({ message, remedy }) => [message.includes(`; ${first} ${file}`), remedy ?? null]),
+  ).toEqual(
+    ours
+      ? lines.map(() => [false, expect.stringMatching(/^sed -i .* \/srv\/j\/etc\/group\.real$/)])
+      : lines.map(() => [true, null]),
+  );
+  expect(lines.length).toBe(2);
+  expect(found[0]?.rule === "unsafe-jail").toBe(!ours);
+  for (const { remedy } of ours ? lines : []) type(remedy ?? "false");
+  expect([m.read(real), m.run(["readlink", file]).stdout]).toEqual([
+    `${before}${ours ? "#nosuch:x:9999:\n#no line\n" : "nosuch:x:9999:\nno line\n"}`,
+    `${target}\n`,
+  ]);
+  m.write(real, before);
+  m.must(["mv", "-fT", real, file]);
+  m.must(["rm", "-r", "/etc/group.real", "/home/bert"]);
+});

@@ -10,7 +10,7 @@ import {
   test,
 } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -135,6 +135,68 @@ test("a jail whose policies cannot be read", () => {
   expect(problems()).toEqual([[J, "config-invalid", null], ...waiting(J)]);
   m.write(file, before);
   expect(problems()).toEqual([]);
+});
+
+test.each([
+  ["a directory in the place of its rules", "rm jk_lsh.ini; mkdir jk_lsh.ini", "jk_lsh.ini"],
+  ["a FIFO in the place of its rules", "rm jk_lsh.ini; mkfifo jk_lsh.ini", "jk_lsh.ini"],
+  ["a loop of links in the place of its rules", "rm jk_lsh.ini; ln -s jk_lsh.ini jk_lsh.ini", "jk_lsh.ini"],
+  ["a file in the place of its drop-ins", "touch jk_lsh.d", "jk_lsh.d"],
+  ["a link to a file in the place of its drop-ins", "ln -s jk_lsh.ini jk_lsh.d", "jk_lsh.d"],
+  ["a directory among its drop-ins", "mkdir -p jk_lsh.d/a.ini", "jk_lsh.d/a.ini"],
+])("a jail with %s: the remedy puts it aside, and the rules are written again", (_, make, name) => {
+  declare(J, "allow = sftp", ", sftp");
+  m.must(["jailkit", "apply"]);
+  const directory = `${J}/etc/jailkit`;
+  m.must(["sh", "-ec", `cd ${directory}; ${make}`]);
+  for (const options of [["--check"], []]) {
+    const [problem, ...others] = linesOf(m, ...options).summary.problems;
+    expect(problem).toMatchObject({
+      ...{
+        code: "config-unreadable",
+        path: J,
+        remedy: `mv -nT ${directory}/${name} ${directory}/${name}.aside`,
+      },
+      message: expect.stringContaining(`${directory}/${name}`),
+    });
+    expect(others.map(({ code }) => code)).toEqual(NAMES.map(() => "waits-for-jail"));
+  }
+  const { stderr } = m.run(["jailkit", "apply"]);
+  const [, typed = "false"] = /^ {2}remedy: (.*)$/m.exec(stderr) ?? [];
+  m.must(["sh", "-ec", typed]);
+  expect(problems()).toEqual([]);
+  expect(m.read(`${directory}/jk_lsh.ini`)).toContain("[ann]\nallow = sftp\n");
+  m.must(["sh", "-c", `rm -rf ${directory}/*.aside ${directory}/jk_lsh.d`]);
+});
+
+test.each([
+  ["as in a hosting panel", `${J}/../site`],
+  ["with a slash at its end", "/srv/site/"],
+])("a jail that is the home of its user, %s: the user waits, and no key is the error", (_, home) => {
+  const site = "/srv/site";
+  const file = "/etc/jailkit/jails.d/site.ini";
+  m.must(["jk_init", "-j", site, "uidbasics", "basicshell"]);
+  m.must(["useradd", "-M", "-u", "4300", "-U", "-d", home, "-s", "/bin/bash", "web"]);
+  m.chown(site, 4300, 4300);
+  m.write(
+    file,
+    `[jail ${site}]\nsections = uidbasics, basicshell\n[user web]\njail = ${site}\n${SHELL}\nauthorized_keys = ${KEYS[0]}\n`,
+  );
+  const all = [[site, "unsafe-jail", null], ...waiting(site, ["web"])];
+  expect([problems("--check"), problems()]).toEqual([all, all]);
+  m.chown(site, 0, 0);
+  expect([problems(), m.read(`${site}/home/web/.ssh/authorized_keys`)]).toEqual([[], `${KEYS[0]}\n`]);
+  // Of a home that was moved away nobody knows which keys are in it: the declared ones are not forgotten.
+  m.must(["mv", `${site}/home/web`, `${site}/home/away`]);
+  m.chmod(site, 0o777);
+  m.write(file, m.read(file).replace(/^authorized_keys.*/m, ""));
+  expect(problems("--prune")[0]).toEqual([site, "unsafe-jail", null]);
+  m.chmod(site, 0o755);
+  m.must(["mv", `${site}/home/away`, `${site}/home/web`]);
+  expect([problems("--prune"), m.read(`${site}/home/web/.ssh/authorized_keys`)]).toEqual([[], ""]);
+  m.remove(file);
+  m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", site]);
+  m.must(["userdel", "-rf", "web"]);
 });
 
 test("who is as declared does not wait, nor has an error who has another one", () => {

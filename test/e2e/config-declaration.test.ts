@@ -345,6 +345,29 @@ describe("a finding in a section that apply has written is reported where it is 
     m.must(["jailkit", "apply"]);
     expect(check()).toMatchObject({ status: 0, stdout: "" });
   });
+
+  test.each([
+    ["in the file", "/srv/ours/etc/jailkit/jk_lsh.ini"],
+    ["in a drop-in", "/srv/ours/etc/jailkit/jk_lsh.d/more.ini"],
+  ])("but a second section, %s, is reported there, and its remedy leaves the first one", (_where, file) => {
+    m.must(["jailkit", "apply"]);
+    const before = m.exists(file) ? m.read(file) : "";
+    m.must(["mkdir", "-p", "/srv/ours/etc/jailkit/jk_lsh.d"]);
+    m.write(file, `${before}[carl]\nallow = sftp\nwrite = /srv/none\n`);
+    const line = before.split("\n").length;
+    const { findings } = reportOf(configReportSchema, check("--json").stdout);
+    expect(findings).toMatchObject([
+      { file, line, code: "duplicate-section", severity: "warning" },
+      { file, line: line + 2, code: "no-such-path" },
+    ]);
+    m.must(["sh", "-ec", findings[0]?.remedy ?? "false"]);
+    expect([m.read(file), check()]).toMatchObject([
+      `${before}#[carl]\n#allow = sftp\n#write = /srv/none\n`,
+      { status: 0, stdout: "" },
+    ]);
+    expect(m.must(["jailkit", "apply"]).stdout).toContain("0 changed");
+    m.write(file, before);
+  });
 });
 
 test("a link in place of jails.d is named as one, and what it leads to is declared after the remedy", () => {

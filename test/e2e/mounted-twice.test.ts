@@ -302,13 +302,14 @@ describe("two paths of one directory in declarations", () => {
   test("by a symbolic link, the path with the link is the error", () => {
     m.must(["ln", "-s", "clients/client1/web1", "/var/www/example.com"]);
     m.write(file("bind"), "[jail /var/www/example.com]\nsections = uidbasics\n");
-    const linked = "/var/www/example.com: is a symbolic link; name its target instead";
+    const linked =
+      "/var/www/example.com: is a symbolic link; name its target instead: /var/www/clients/client1/web1";
     expect(problems("--check")).toEqual([
       ["link-in-jail-path", "/var/www/example.com", `jail /var/www/example.com: ${linked}`],
     ]);
     const leads = (path: string) => [
       ...[file("bind"), 1, "bad-path"],
-      `'${path}' leads through the symbolic link '/var/www/example.com': name its target instead`,
+      `'${path}' leads through the symbolic link '/var/www/example.com': name its target instead: /var/www/clients/client1/web1`,
     ];
     expect(checked()).toEqual([leads("/var/www/example.com")]);
     m.write(file("bind"), "[jail /var/www/example.com/new]\nsections = uidbasics\n");
@@ -320,5 +321,14 @@ describe("two paths of one directory in declarations", () => {
       ),
     ]);
     expect(checked()).toContainEqual(leads("/var/www/example.com/new"));
+    // A user could choose where this one leads.
+    m.mkdir("/var/www/open", { mode: 0o1777 });
+    m.must(["runuser", "-u", "nobody", "--", "ln", "-s", "../clients", "/var/www/open/link"]);
+    m.write(file("bind"), "[jail /var/www/open/link]\nsections = uidbasics\n");
+    const open = "/var/www/open/link: is a symbolic link; name its target instead";
+    expect(problems("--check")).toEqual([
+      ["link-in-jail-path", "/var/www/open/link", `jail /var/www/open/link: ${open}`],
+    ]);
+    m.remove("/var/www/open");
   });
 });

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { accountFindings } from "../../src/check/accounts.ts";
+import { shellWord } from "../../src/cli/shell-word.ts";
 import { otherHomeAdvice } from "../../src/jail/accounts/home-place.ts";
 import type { GroupEntry, PasswdEntry } from "../../src/system/accounts.ts";
 import { livesIn } from "../../src/system/separator.ts";
@@ -58,6 +59,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     jail: "/j",
     passwd: passwd.split("\n"),
     group: group.split("\n"),
+    edit: (file, script) => `sed -i ${shellWord(script)} ${shellWord(file)}`,
     hostUser: (name) => (name === "u" ? user("u", 1000, 1000, home) : USERS.find((one) => one.name === name)),
     hostGroup: (name) => GROUPS.find((one) => one.name === name),
     hostGroupNumbered: (gid) => numbered.find((one) => one.gid === gid),

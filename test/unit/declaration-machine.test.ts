@@ -51,6 +51,7 @@ const facts: DeclarationFacts = {
       .slice(0, -1)
       .find((above) => isJail?.(above)),
   linkIn: () => undefined,
+  nameTarget: () => "",
   placeOf: (path) => path,
   absentFault: (jail) => {
     if (jail === "/mnt/gone") return { code: "not-mounted", message: "is lost", remedy: "mount /mnt" };

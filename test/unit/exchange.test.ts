@@ -1,7 +1,7 @@
 /** Whether users other than root can exchange what a path of the host names. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
-import { commandAt, onlyRootExchanges } from "../../src/system/exchange.ts";
+import { commandAt, nameTarget, onlyRootExchanges } from "../../src/system/exchange.ts";
 
 const USER = 65534;
 let base: string;
@@ -46,5 +46,32 @@ describe("onlyRootExchanges", () => {
     expect(onlyRootExchanges(`${directory}/link`)).toBe(true);
     expect(onlyRootExchanges(`${directory}/link/x`)).toBe(false);
     expect(onlyRootExchanges(`${directory}/roots/../roots`)).toBe(false);
+  });
+  test.each<[target: string, ours: boolean]>([
+    ["roots", true],
+    ["../directory/roots", true],
+    ["missing", true],
+    ["users", true],
+    ["users/x", false],
+    ["roots/../users/x", false],
+    ["roots/../roots", true],
+    ["third/x", true],
+    ["fourth/x", false],
+    ["/dev/shm/x", false],
+    ["second", false],
+    ["link", false],
+  ])("no command follows a link to %s, if others can exchange that", (target, ours) => {
+    const link = `${directory}/link`;
+    symlinkSync(target, link);
+    symlinkSync("users/x", `${directory}/second`);
+    symlinkSync("roots", `${directory}/third`);
+    symlinkSync("users", `${directory}/fourth`);
+    const words = `first put what is root's alone in the place of the symbolic link ${link}`;
+    for (const command of ["chmod a+r x", "sed -i x x", "chown root x", "install x x"] as const)
+      expect(commandAt(link, command)).toEqual(ours ? command : { words });
+    expect(nameTarget(link).includes(": /")).toBe(ours);
+    // These are for the link itself, or look at what they open.
+    for (const command of ["mv -nT x y", "rm x", "chown -h root x", "jk_check --fix x"] as const)
+      expect(commandAt(link, command)).toBe(command);
   });
 });

@@ -2,7 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mergeKeys, parsePublicKeys, readKeyLine } from "../../src/users/key-lines.ts";
+import {
+  keyLinesIn,
+  mergeKeys,
+  parsePublicKeys,
+  readKeyLine,
+  withLinesOf,
+  withoutKeys,
+} from "../../src/users/key-lines.ts";
 import { codeOf, messageOf } from "./jail-helper.ts";
 
 /** A string of RFC 4253: its length in four bytes, and itself. */
@@ -174,5 +181,81 @@ test("keys are added once, at the end", () => {
     added: 0,
     present: 2,
     otherOptions: 2,
+  });
+});
+
+describe("a user's own file", () => {
+  const [one, two] = [ed25519, keyOf("ssh-ed25519", Buffer.alloc(32, 8))];
+  const pieces = [
+    ...[one, two, keyOf("sk-ssh-ed25519@openssh.com", Buffer.alloc(32, 7), "ssh:")],
+    // The shortest that has all parts.
+    keyOf("ecdsa-sha2-nistp256", "x", "y"),
+    ...[
+      "restrict ",
+      'command="x" ',
+      'command="',
+      `command="${one}",no-pty `,
+      `${one.slice(0, 40)}`,
+      "ssh-rsa ",
+    ],
+    ...["\n", "\n", "\n", "\n#", " ", "\t", "\r", "\r\n", "\0", '"', "\\", ",", "=", "a", "\xff", "AAAA"],
+  ];
+
+  /** Each line for itself, as sshd reads them. */
+  const lineByLine = (text: string) =>
+    text.split("\n").map((line) => {
+      const found = readKeyLine(line.split("\0", 1)[0] ?? "", false);
+      return { line, found: found === undefined || "problem" in found ? undefined : found };
+    });
+
+  test("is searched for keys with the result of reading each line", () => {
+    let state = 1;
+    const next = (below: number) => {
+      state = (state * 1103515245 + 12345) % 2 ** 31;
+      return Math.floor((state / 2 ** 31) * below);
+    };
+    const [wanted] = parsePublicKeys(`restrict ${one}`, "f");
+    if (wanted === undefined) throw new Error("no key");
+    let keys = 0;
+    for (let round = 0; round < 3000; round++) {
+      const text = Array.from({ length: next(12) }, () => pieces[next(pieces.length)]).join("");
+      const lines = lineByLine(text);
+      const all = lines.flatMap(({ found }) => found ?? []);
+      keys += all.length;
+      expect(keyLinesIn(text)).toEqual(all);
+      const others = lines.filter(({ found }) => found?.key !== one);
+      const removed = lines.length - others.length;
+      expect(withoutKeys(text, new Set([one]))).toEqual({
+        text: removed === 0 ? undefined : others.map(({ line }) => line).join("\n"),
+        count: removed,
+      });
+      const limited = lines.map(({ line, found }) =>
+        found?.key === one && found.options !== "restrict" ? wanted.line : line,
+      );
+      expect(withLinesOf(text, [wanted]).text ?? text).toBe(limited.join("\n"));
+      const there = all.some(({ key }) => key === one);
+      expect(mergeKeys(text, [wanted])).toMatchObject({ added: there ? 0 : 1, present: there ? 1 : 0 });
+    }
+    expect(keys).toBeGreaterThan(300);
+  });
+
+  // As much as is read of one. Each line that is taken apart costs a microsecond, in each of several looks at the file.
+  test.each([
+    ["empty lines", "\n".repeat(1 << 20)],
+    ["words", "x\n".repeat(1 << 19)],
+    ["comments", "# x y\n".repeat(170_000)],
+    ["types without keys", "ssh-ed25519 A\n".repeat(70_000)],
+    ["parts of types", "ssh-".repeat(1 << 18)],
+    ["options before no key", "no-pty ssh-rsa AAAA\n".repeat(50_000)],
+    ["one long line", `ssh-rsa ${"=".repeat(1 << 20)}`],
+  ])("of %s is not taken apart", (_, junk) => {
+    let looks = 0;
+    const has = (key: string) => {
+      looks++;
+      return key === two;
+    };
+    expect(keyLinesIn(`${junk}\n${two}\n${one}\n${junk}`, { has }).map(({ key }) => key)).toEqual([two]);
+    // One for each key of the file, and one for the line of the key that is wanted.
+    expect(looks).toBe(3);
   });
 });

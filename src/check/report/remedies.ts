@@ -14,7 +14,7 @@ import { isLoose } from "../../jail/fs/strict.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { asUser } from "../../system/as-user.ts";
-import { adviceOf, copyAnew, onlyRootExchanges } from "../../system/exchange.ts";
+import { adviceOf, copyAnew, mayType } from "../../system/exchange.ts";
 import { giveCommand } from "../../system/give.ts";
 import { isOfKernel } from "../files/counterpart.ts";
 import { isGenerated } from "../files/drift.ts";
@@ -49,7 +49,7 @@ const and = (first: Remedy | undefined, second: Remedy) => first && allOf([first
 
 /** A command that uses a file name, if only root can replace the file before the command is typed. */
 const byName = ({ finding }: Case, command: Remedy): Remedy | undefined =>
-  onlyRootExchanges(finding.path) ? command : undefined;
+  mayType(finding.path, command) ? command : undefined;
 
 /** The command, without its path; with the rights of the file's owner if a user might replace the file meanwhile. */
 function safely(one: Case, command: `chmod ${string}` | `setfacl ${string}`): Advice | undefined {

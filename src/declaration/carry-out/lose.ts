@@ -47,8 +47,8 @@ export function forgetKeys(
   if (once.keys.length === 0) return;
   const home = homeFor(user, root.path);
   const place = { root, user, home };
-  const lines = lookUp(root, home) === undefined ? [] : keyLinesIn(allKeysText(place));
-  const keys = lines.flatMap(({ key }) => (once.keys.includes(sumOf(key)) ? key : []));
+  const text = lookUp(root, home) === undefined ? "" : allKeysText(place);
+  const keys = keyLinesIn(text, { has: (key) => once.keys.includes(sumOf(key)) }).map(({ key }) => key);
   if (keys.length === 0) requireNotHidden(hostPath(root, home));
   else steps.push(`removed ${keyCount(removeKeys(place, new Set(keys)))} from its authorized_keys`);
   const beside = lookUp(root, home) && keysBeside(place);

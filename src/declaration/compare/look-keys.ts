@@ -126,16 +126,17 @@ function readKeyState(
   const isMissing =
     splitHome(account.home) === undefined && statIfPresent(AT_FDCWD, account.home) === undefined;
   if (home !== "there" || (isMissing && !declared.directory)) return none;
+  // A jail that users could change may lack it, too: all that needs it waits for the jail, and nobody knows what was in it.
+  const isGone = (place: KeyPlace) => place.root === root && lookUp(root, place.home) === undefined;
+  if (withKeyPlace(declared, account, () => root, isGone)) return { ...none, former: [...sums] };
   const text = withKeyPlace(declared, account, () => root, keysText) ?? elsewhere?.text;
   if (text === undefined) return none;
   const limits = keys.some(({ options }) => options !== "");
   // What is in the other file has no say but in these.
   const all = (sums.size > 0 || limits) && withKeyPlace(declared, account, () => root, allKeysText);
   const former = union(formerThere, formerIn(all || undefined, sums));
-  const lines = new Set(text.split("\n"));
-  // Nearly always; to read thousands of files would take a second.
-  const merge = hasJustThese(lines, keys) ? undefined : mergeKeys(text, keys);
-  const added = merge?.added ?? 0;
+  const merge = mergeKeys(text, keys);
+  const { added } = merge;
   const inAll = limits && all ? mergeKeys(all, keys) : merge;
   const fault =
     added === 0
@@ -154,24 +155,16 @@ function readKeyState(
     // All of them if others may have exchanged the home for one without keys: then the run says so.
     former:
       former.length === 0 && sums.size > 0 && isExchangeable(keyHome(declared, account)) ? [...sums] : former,
-    otherOptions: inAll?.otherOptions ?? 0,
-    stricterOptions: inAll && inAll.otherOptions > 0 ? strictness(all || text, keys) : undefined,
+    otherOptions: inAll.otherOptions,
+    stricterOptions: inAll.otherOptions > 0 ? strictness(all || text, keys) : undefined,
   };
-}
-
-/** True if the lines of a file have these keys as they are written here, and in no other line. */
-function hasJustThese(lines: ReadonlySet<ByteString>, keys: readonly KeyLine[]): boolean {
-  const written = new Set(keys.map(({ line }) => line));
-  if (!written.isSubsetOf(lines)) return false;
-  const blobs = keys.map(({ key }) => key.slice(key.indexOf(" ") + 1));
-  return lines.values().every((line) => written.has(line) || !blobs.some((blob) => line.includes(blob)));
 }
 
 /** Those keys of a file whose sums these are. */
 const formerIn = (text: ByteString | undefined, sums: ReadonlySet<ByteString>): readonly ByteString[] =>
   text === undefined || sums.size === 0
     ? []
-    : keyLinesIn(text).flatMap(({ key }) => (sums.has(sumOf(key)) ? key : []));
+    : keyLinesIn(text, { has: (key) => sums.has(sumOf(key)) }).map(({ key }) => key);
 
 function strictness(text: ByteString, keys: readonly KeyLine[]): Change["takes"] {
   const { less, more, unclear } = byStrictness(text, keys);

@@ -102,7 +102,7 @@ function changesOf(
 }
 
 const keysIn = (text: ByteString, { keys }: OnceUser): ByteString[] => [
-  ...new Set(keyLinesIn(text).flatMap(({ key }) => (keys.includes(sumOf(key)) ? key : []))),
+  ...new Set(keyLinesIn(text, { has: (key) => keys.includes(sumOf(key)) }).map(({ key }) => key)),
 ];
 
 /** Declared groups that the account is in, besides as its primary one. */

@@ -7,7 +7,7 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { aclAt } from "../../system/acl.ts";
-import { onlyRootWrites, toleratesGroup } from "../../system/exchange.ts";
+import { nameTarget, onlyRootWrites, toleratesGroup } from "../../system/exchange.ts";
 import { closeDirectory, DirectoryCache } from "./cache.ts";
 import {
   type Ancestor,
@@ -68,7 +68,7 @@ export function openTree(
       fd = next;
       stat = fstat(fd);
       if (isLink(stat)) {
-        const message = `${display(at)}: is a symbolic link; name its target instead`;
+        const message = `${display(at)}: is a symbolic link; ${nameTarget(at)}`;
         throw new JailkitError("link-in-jail-path", 1, message);
       }
       if (!isDirectory(stat)) throw new JailkitError("not-a-directory", 1, `${display(at)}: not a directory`);

@@ -496,7 +496,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/jail/record/registry.ts", "e2e/nested-jails.test.ts", [
     ["readIdentity(tree, REGISTRY, idFor(path))?.path === path,", "false,"],
   ]),
-  ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there?.options", "true"]]),
+  ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there.options", "true"]]),
   ...within("src/declaration/compare/look-keys.ts", "e2e/apply-hostile.test.ts", [
     ["return { ...NO_KEYS, fault: keyFault(error) };", "throw error;"],
   ]),
