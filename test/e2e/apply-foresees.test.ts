@@ -307,6 +307,22 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, gone("few")),
   },
   {
+    what: "a file system with too little space for many small files, each of which takes a block",
+    fails: ["jail /srv/few/jail"],
+    declared: "[jail /srv/few/jail]\nfiles = /opt/many\n",
+    before: (m) =>
+      all(m, small("few", "size=4m"), "mkdir /opt/many; seq 1200 | split -l 1 -a 3 - /opt/many/"),
+    after: (m) => all(m, "rm -r /opt/many", gone("few")),
+  },
+  {
+    what: "a file system with enough space for them",
+    fails: [],
+    declared: "[jail /srv/few/jail]\nfiles = /opt/many\n",
+    before: (m) =>
+      all(m, small("few", "size=5m"), "mkdir /opt/many; seq 1200 | split -l 1 -a 3 - /opt/many/"),
+    after: (m) => all(m, "jailkit delete --yes /srv/few/jail; rm -r /opt/many", gone("few")),
+  },
+  {
     what: "a file with a hole that is larger than the file system, which is none",
     fails: [],
     declared: "[jail /srv/few/jail]\nfiles = /opt/hole\n",
