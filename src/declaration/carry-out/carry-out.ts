@@ -264,8 +264,8 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
   if (left !== undefined) return left;
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") memory.takenBack(change.name, change.what);
-  // Which account a doubtful one is, root has still to say.
-  else if (former.of !== "doubtful") memory.forget(change.of, change.name);
+  // Which account a doubtful one is, root has still to say; one in a jail that cannot be changed has yet to leave.
+  else if (former.of !== "doubtful" && former.of !== "closed") memory.forget(change.of, change.name);
   memory.save();
   return undefined;
 }
