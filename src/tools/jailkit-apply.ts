@@ -193,7 +193,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
     requireSomething(now.declaration, known, options);
     const usualNow = now.others instanceof DeclarationError ? undefined : now.others;
     requireAllRead(usualNow ?? now.declaration, compared);
-    return usualNow === undefined ? [now.declaration] : [now.declaration, usualNow];
+    return [now.declaration, ...(usualNow === undefined ? [] : [usualNow])].map(withGroupNames);
   });
   const read = readAll();
   compileIf(read.declaration.users.length > MANY);

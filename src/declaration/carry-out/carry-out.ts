@@ -21,6 +21,7 @@ import { changesOf, type JailWork, type UserWork } from "../compare/work.ts";
 import { memoryOf, type Remembered } from "../keep.ts";
 import type { Meanwhile } from "../meanwhile.ts";
 import type { Memory } from "../memory.ts";
+import type { DeclaredUser } from "../model.ts";
 import { ONCE_FILE } from "../once.ts";
 import { waitsBy } from "../place-of-fault.ts";
 import { isRemoved, unkeptBy } from "../unkept.ts";
@@ -29,7 +30,7 @@ import { endCreations } from "./creations.ts";
 import { jailSteps } from "./jail.ts";
 import { removeFormer } from "./remove.ts";
 import { NOTHING_SAID, type Shown } from "./report.ts";
-import { failureIn, makeSteps } from "./steps.ts";
+import { afterLook, failureIn, makeSteps } from "./steps.ts";
 import { hostSteps } from "./takes.ts";
 import { type UserMeans, userSteps } from "./user.ts";
 
@@ -143,11 +144,12 @@ async function makeJail(
   };
   try {
     using _lock = lockJails([path, ...otherJailsOf(users)], means);
-    const why = await makeSteps(jailSteps(work, { ...means, pathOf }), path, shown, waits);
+    const look = lookAgain(means, pathOf);
+    const why = await makeSteps(afterLook(jailSteps(work, { ...means, pathOf }), look), path, shown, waits);
     // Whatever becomes of its users, the jail is as declared.
     if (why === undefined) settleJail(work, means, memory);
     for (const user of users) {
-      const isMade = await makeUser(user, work, memory, shown, why);
+      const isMade = await makeUser(user, work, memory, { ...shown, pathOf }, why);
       if (isMade && (why === undefined || user.changes.length === 0)) settleUser(user, means, memory);
     }
     memory.identify(work);
@@ -160,6 +162,12 @@ async function makeJail(
     notDone([...left], means, waitsBy(failure));
   }
 }
+
+/** Looks whether something is declared again that a declared jail or user is to lose. */
+const lookAgain =
+  ({ meanwhile }: Means, pathOf: Comparison["pathOf"], planned?: DeclaredUser) =>
+  (removal: Change) =>
+    meanwhile.requireUnwanted(removal, { planned, pathOf });
 
 /** Other jails, in which users are still that lose keys there. */
 const otherJailsOf = (users: readonly UserWork[]): ByteString[] =>
@@ -174,7 +182,7 @@ async function makeUser(
   user: UserWork,
   { path: jail, changes: ofJail, fault: faultOfJail }: JailWork,
   memory: Memory,
-  means: MeansForUsers,
+  means: MeansForUsers & Pick<Comparison, "pathOf">,
   waits: string | undefined,
 ): Promise<boolean> {
   const { changes, declared, fault, onlyTakes = false } = user;
@@ -207,7 +215,8 @@ async function makeUser(
       root === undefined
         ? hostSteps(user, opened.fault ?? { code: "bad-jail", message: "" })
         : userSteps(user, { ...all, root });
-    return (await makeSteps(steps, jail, means, why)) === undefined;
+    const look = lookAgain(means, means.pathOf, declared);
+    return (await makeSteps(afterLook(steps, look), jail, means, why)) === undefined;
   } catch (error) {
     const failure = { ...about, ...failureIn(jail, error) };
     means.fault(failure);
