@@ -49,7 +49,7 @@ interface Means extends Shown {
   readonly broken: (problem: FaultText) => void;
 }
 
-interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept"> {
+interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept">, Pick<Comparison, "pathOf"> {
   /** For what all waits that gives something, printable. */
   readonly waits: string | undefined;
 }
@@ -79,13 +79,14 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
     unkeptIn(() => memory.begin(changes), means) && display(ONCE_FILE);
   const forUsers = {
     ...means,
+    pathOf: comparison.pathOf,
     ended,
     begins,
     waits,
     kept,
     uidInstead: () => uidInstead(hostUser, reserved, kept),
   };
-  for (const work of comparison.jails) await makeJail(work, comparison, memory, forUsers);
+  for (const work of comparison.jails) await makeJail(work, memory, forUsers);
   memory.letGo(kept.gone());
   if (unkept === undefined) memory.write(adds);
   else memory.save();
@@ -116,12 +117,7 @@ function mayHaveGiven({ of, what, action, name, jail, why }: Change): boolean {
 }
 
 /** A jail with its users. What fails in it, or before, keeps what gives something waiting. */
-async function makeJail(
-  work: JailWork,
-  { pathOf }: Comparison,
-  memory: Memory,
-  means: MeansForUsers,
-): Promise<void> {
+async function makeJail(work: JailWork, memory: Memory, means: MeansForUsers): Promise<void> {
   const { path, fault, users } = work;
   if (fault !== undefined) means.fault(fault);
   for (const user of users) if (user.fault !== undefined) means.fault(user.fault);
@@ -144,12 +140,12 @@ async function makeJail(
   };
   try {
     using _lock = lockJails([path, ...otherJailsOf(users)], means);
-    const look = lookAgain(means, pathOf);
-    const why = await makeSteps(afterLook(jailSteps(work, { ...means, pathOf }), look), path, shown, waits);
+    const steps = afterLook(jailSteps(work, means), lookAgain(means));
+    const why = await makeSteps(steps, path, shown, waits);
     // Whatever becomes of its users, the jail is as declared.
     if (why === undefined) settleJail(work, means, memory);
     for (const user of users) {
-      const isMade = await makeUser(user, work, memory, { ...shown, pathOf }, why);
+      const isMade = await makeUser(user, work, memory, shown, why);
       if (isMade && (why === undefined || user.changes.length === 0)) settleUser(user, means, memory);
     }
     memory.identify(work);
@@ -165,7 +161,7 @@ async function makeJail(
 
 /** Looks whether something is declared again that a declared jail or user is to lose. */
 const lookAgain =
-  ({ meanwhile }: Means, pathOf: Comparison["pathOf"], planned?: DeclaredUser) =>
+  ({ meanwhile, pathOf }: MeansForUsers, planned?: DeclaredUser) =>
   (removal: Change) =>
     meanwhile.requireUnwanted(removal, { planned, pathOf });
 
@@ -182,7 +178,7 @@ async function makeUser(
   user: UserWork,
   { path: jail, changes: ofJail, fault: faultOfJail }: JailWork,
   memory: Memory,
-  means: MeansForUsers & Pick<Comparison, "pathOf">,
+  means: MeansForUsers,
   waits: string | undefined,
 ): Promise<boolean> {
   const { changes, declared, fault, onlyTakes = false } = user;
@@ -215,8 +211,7 @@ async function makeUser(
       root === undefined
         ? hostSteps(user, opened.fault ?? { code: "bad-jail", message: "" })
         : userSteps(user, { ...all, root });
-    const look = lookAgain(means, means.pathOf, declared);
-    return (await makeSteps(afterLook(steps, look), jail, means, why)) === undefined;
+    return (await makeSteps(afterLook(steps, lookAgain(means, declared)), jail, means, why)) === undefined;
   } catch (error) {
     const failure = { ...about, ...failureIn(jail, error) };
     means.fault(failure);
