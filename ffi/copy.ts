@@ -5,7 +5,8 @@ import { receivedSignal } from "./interrupts.ts";
 import { check, errno, fail, libc } from "./libc.ts";
 
 const FICLONE = 0x40049409;
-const SMALL = 1 << 16;
+/** Longer files are copied with their holes, if they have any. */
+export const LONGEST_WHOLE = 1 << 16;
 // For files of size 0; /proc/kallsyms has some 15 MB.
 const LONGEST_UNSIZED = 1 << 26;
 // A signal is looked for between two pieces.
@@ -22,7 +23,7 @@ let copyBuffer: Uint8Array | undefined;
  */
 export function copyContents(from: number, to: number, size: number): number {
   if (size > Number.MAX_SAFE_INTEGER) throw tooLarge();
-  if (size > SMALL) {
+  if (size > LONGEST_WHOLE) {
     if (libc.ioctl(to, FICLONE, from) === 0) return size;
     const copied = copyPieces(from, to, size);
     if (copied !== undefined) return copied;
@@ -89,7 +90,7 @@ function copyBytes(from: number, to: number, size: number): number {
     return Math.min(size - total, AT_ONCE);
   };
   copyBuffer ??= new Uint8Array(1 << 17);
-  if (size <= SMALL) {
+  if (size <= LONGEST_WHOLE) {
     // Two calls: asking for a faster way would take longer.
     total = readInto(from, copyBuffer.subarray(0, size));
     writeAll(to, copyBuffer.subarray(0, total));

@@ -52,6 +52,8 @@ export class ApplyReport implements Shown {
   /** The same of files that are gone. */
   #orphans: readonly string[] = [];
   #warnings: readonly string[] = [];
+  /** What a change that is planned will say. */
+  #later: ReadonlyMap<Change | undefined, readonly Doubt[]> = new Map();
   #directories: readonly DirectoryChange[] = [];
   readonly #places = new Places();
   /** Messages and remedies that were shown, each with what it is about. */
@@ -87,7 +89,8 @@ export class ApplyReport implements Shown {
     const about = comparison.warnings.map((one) => `${nameOf(one)}: ${one.message}`);
     this.#warnings = [...this.options.warnings, ...about];
     if (!json) for (const line of this.#warnings) printError(`${APPLY}: warning: ${line}`);
-    this.#doubt(doubts);
+    this.#doubt(doubts.filter(({ change }) => change === undefined));
+    this.#later = Map.groupBy(doubts, ({ change }) => change);
     // What a user has left in another jail is about that user, too.
     const counted = [...former.map(({ change }) => change), ...formerFaults].map(nameOf);
     this.#count = new Set([...counted, ...this.#places.add(jails)]).size;
@@ -137,8 +140,10 @@ export class ApplyReport implements Shown {
   #foretold = (one: Foretold): void => {
     const { change, status } = one;
     this.#mark(change, status === "planned" ? "changed" : "failed");
+    const warnings = (this.#later.get(change) ?? []).map(({ problem }) => problem.message);
     if (status !== "planned") this.#show({ ...one, status });
-    else if (this.options.json) printJsonLine(changeReport(change, one));
+    else if (this.options.json) printJsonLine(changeReport(change, { ...one, warnings }));
+    else for (const line of warnings) this.#printed.add(nameOf(change), line);
   };
 
   /** Of a user who waits for a jail, its fault has said it. */

@@ -1,12 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { printError } from "../cli/output.ts";
 import type { Place } from "../config/model.ts";
+import type { Change } from "./change.ts";
 import { APPLY } from "./report-failed.ts";
 
 /** What a user gets, and should not, perhaps. The message is printable. */
 export interface Doubt {
   readonly user: ByteString;
   readonly problem: Place & { readonly message: string };
+  /** With which change the run says it, and so does the plan; undefined: before all changes. */
+  readonly change?: Change | undefined;
 }
 
 /** Prints warnings. Of thousands of users each may have the same, such as one about sshd: it is printed twice. */

@@ -21,6 +21,7 @@ import { joinHome } from "../system/separator.ts";
 import { groupOf, isAdministrators, isNumber } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
 import { lintEnvironment, lintNames } from "./accounts.ts";
+import { needsOf } from "./needs.ts";
 import { PolicyLint } from "./policies.ts";
 
 /**
@@ -125,8 +126,10 @@ export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
   for (const { jail, homes, user } of all) {
     const { declared, changes, fault } = user;
     if (!(check || changes.length > 0)) continue;
-    const isLookedAt = changes.some((one) => LOOKED_AT.has(`${signOf(one)}${one.what}`));
+    const lookedAt = changes.find((one) => LOOKED_AT.has(`${signOf(one)}${one.what}`));
+    const isLookedAt = lookedAt !== undefined;
     if (check || !isLookedAt) add(...refusedHome(user));
+    if (check) add(...needsOf(user, jail, lookedAt));
     const { section } = declared.place;
     if (section === undefined) continue;
     const report: ReportFinding = (place, _severity, code, message, fix) => {

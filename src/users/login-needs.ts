@@ -7,12 +7,14 @@ import { isLocalUser } from "../system/account-tools.ts";
 import { hostUser } from "../system/name-services.ts";
 import { type Access, isLimitedShell } from "./access.ts";
 import { type Advice, OPTIONS } from "./advice.ts";
-import { ownSection, policyFor, servicesIn } from "./policy.ts";
+import { ownSection, POLICY_FILE, policyFor, servicesIn } from "./policy.ts";
 import type { MissingReport } from "./report-schema.ts";
 
 /** An account that is or will be in a jail. */
 export interface JailedAccount {
   root: JailRoot;
+  /** The jail, if that has yet to be filled: then `root` is the machine, whose files come there. */
+  jail?: ByteString | undefined;
   name: ByteString;
   /** The name of its primary group. */
   group: ByteString;
@@ -37,7 +39,8 @@ function again({ root, name }: JailedAccount, option: string) {
   return `jk_jailuser -n${side} -j ${shellWord(root.path)} ${option} ${operands(name)}`;
 }
 
-function missingLogin(account: NewJailedAccount, advice: Advice): Missing[] {
+/** Reports that a new account has neither a password nor a key, and cannot log in. */
+export function missingLogin(account: NewJailedAccount, advice: Advice): Missing[] {
   const { name, access, hasPassword, hasKey } = account;
   if (hasPassword || hasKey || access.keys.length > 0) return [];
   const message = `${quoted(name)} has no password and no key, and cannot log in`;
@@ -52,7 +55,7 @@ function missingLogin(account: NewJailedAccount, advice: Advice): Missing[] {
  * SystemError.
  */
 export function missingPolicy(account: JailedAccount, advice: Advice = OPTIONS): MissingReport[] {
-  const { root, name, group, groups = [], shell, access } = account;
+  const { root, jail, name, group, groups = [], shell, access } = account;
   if (access.services.length > 0 || !isLimitedShell(shell)) return [];
   const nothing = `${quoted(name)} can run nothing`;
   try {
@@ -60,9 +63,11 @@ export function missingPolicy(account: JailedAccount, advice: Advice = OPTIONS):
       return [];
   } catch (error) {
     if (!(error instanceof JailkitError)) throw error;
+    // Whether the jail gets that file is not known.
+    if (jail !== undefined) return [];
     return [{ code: "policy", message: `${nothing}: ${describeError(error)}`, remedies: [] }];
   }
-  const file = quoted(hostPath(root, "/etc/jailkit/jk_lsh.ini"));
+  const file = quoted(hostPath(jail === undefined ? root : { path: jail }, POLICY_FILE));
   const services = servicesIn(root).flatMap(({ name }) => (USUAL.includes(name) ? [name] : []));
   const none = services.length === 0;
   const why = none ? `, and none of ${USUAL.join(", ")} is in the jail` : "";

@@ -127,12 +127,18 @@ export function planNewAccount(
   return {
     ...{ root, name, user, group, home: user.home, jailHome, shell, access, plan, createsHome, mount },
     hasPassword: password !== undefined && isUsablePassword(password),
-    hasKey: isThere
-      ? lookUp(root, `${jailHome}/${KEYS_FILE}`) !== undefined
-      : createsHome && withTree((tree) => lookUp(tree, `${skeleton}/${KEYS_FILE}`) !== undefined),
+    hasKey: (isThere || createsHome) && startsWithKey(root, jailHome, skeleton),
     // No password matches `*`; and it does not lock the account, for which sshd without PAM accepts no key.
     password: access.keys.length > 0 && password === undefined ? "*" : password,
   };
+}
+
+/** Whether an account has a key from the start: in a home that is there in the jail, or else by the skeleton directory. */
+export function startsWithKey(root: JailRoot | undefined, home: ByteString, skeleton: ByteString): boolean {
+  const hasKey = (tree: JailRoot, directory: ByteString) =>
+    lookUp(tree, `${directory}/${KEYS_FILE}`) !== undefined;
+  const isThere = root !== undefined && lookUp(root, home) !== undefined;
+  return isThere ? hasKey(root, home) : withTree((tree) => hasKey(tree, skeleton));
 }
 
 /** The ids that useradd(8) will give to a new account, or a uid that is `given`. Throws JailkitError "no-id". */

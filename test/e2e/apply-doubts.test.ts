@@ -1,5 +1,5 @@
 /** `jailkit apply` warns of what `jailkit config check` warns of, when it gives it, and says nothing in a run without work. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
@@ -40,8 +40,10 @@ test("of what is declared, in --check, as the check of the configuration", () =>
   const { stdout } = m.run(["jailkit", "config", "check", FILE]);
   expect(stdout).toContain(`${FILE}:6:16: warning: ${ADMIN} [doubtful-value]`);
   expect(stdout).toContain(`${FILE}:10:15: warning: ${CODE} [code-variable]`);
+  const noKey = (name: string) =>
+    `jailkit apply: warning: user ${name}: '${name}' has no password and no key, and cannot log in; declare a key with 'authorized_keys', or fix it with: passwd ${name}\n`;
   expect(m.run(["jailkit", "apply", "--check"]).stderr).toBe(
-    `jailkit apply: warning: user anna: ${ADMIN}\n  declared in ${FILE}:6:16\njailkit apply: warning: user bob: ${CODE}\n  declared in ${FILE}:10:15\n`,
+    `jailkit apply: warning: user anna: ${ADMIN}\n  declared in ${FILE}:6:16\njailkit apply: warning: user bob: ${CODE}\n  declared in ${FILE}:10:15\n${noKey("anna")}${noKey("bob")}`,
   );
 });
 
@@ -104,6 +106,66 @@ test("of a home with which nobody can log in, with what helps", () => {
     declare(user("anna", `shell = /bin/bash\n${more}`));
     expect(said()).toHaveLength(1);
   }
+});
+
+describe("of accounts that come, and need something yet: --check as the run, and nothing of who is there", () => {
+  const LIMITED = "shell = /usr/sbin/jk_lsh\n";
+  const SFTP = "allow = sftp\n";
+  const NEW = "/srv/needy";
+  const needs = (...options: string[]) => {
+    const { changes, summary } = linesOf(m, ...options);
+    const said = changes.flatMap(({ name, warnings }) => warnings.map((line) => `user ${name}: ${line}`));
+    return [...summary.warnings, ...said].filter((line) =>
+      /no password and no key|can run nothing/.test(line),
+    );
+  };
+  const noKey = (name: string) =>
+    `user ${name}: '${name}' has no password and no key, and cannot log in; declare a key with 'authorized_keys', or fix it with: passwd ${name}`;
+  const nothing = (name: string, jail = J) =>
+    `user ${name}: '${name}' can run nothing: no section of '${jail}/etc/jailkit/jk_lsh.ini' is for it; declare what it may do with 'allow'`;
+  const key = `authorized_keys = ${KEYS[0]}\n`;
+  const inNew = (name: string, more: string) => user(name, more).replace(J, NEW);
+  const before = () => {
+    m.addUser("old", { createHome: true, home: "/home/old" });
+    m.mkdir(`${J}/keys`, { owner: [5008, 100], mode: 0o700 });
+    m.mkdir(`${J}/keys/.ssh`, { owner: [5008, 100], mode: 0o700 });
+    m.write(`${J}/keys/.ssh/authorized_keys`, `${KEYS[0]}\n`);
+    m.must(["chown", "5008:100", `${J}/keys/.ssh/authorized_keys`]);
+  };
+
+  test.each<[string, string, readonly string[]]>([
+    ["without a key", user("n1", SFTP), [noKey("n1")]],
+    ["with one, or with rights", user("n2", SFTP + key), []],
+    ["without rights", user("n3", LIMITED), [noKey("n3"), nothing("n3")]],
+    ["of before, without rights", user("old", LIMITED), [nothing("old")]],
+    ["with a key in a home that is there", user("n4", `home = /keys\nuid = 5008\n${SFTP}`), []],
+    [
+      "in a new jail",
+      `[jail ${NEW}]\nsections = uidbasics, sftp\n${inNew("n5", SFTP)}${inNew("n6", LIMITED + key)}`,
+      [noKey("n5"), nothing("n6", NEW)],
+    ],
+  ])("%s", (what, text, expected) => {
+    if (what === "without a key") before();
+    declare(text);
+    const planned = needs("--check");
+    expect(planned).toEqual([...expected]);
+    expect(needs()).toEqual(planned);
+    expect([needs("--check"), needs()]).toEqual([[], []]);
+  });
+
+  test("with a key of the skeleton directory, or a section of the machine for a new jail", () => {
+    m.mkdir("/etc/skel/.ssh", { mode: 0o700 });
+    m.write("/etc/skel/.ssh/authorized_keys", `${KEYS[0]}\n`);
+    m.must([
+      "sh",
+      "-ec",
+      `jailkit delete --yes --unjail --user-files ${NEW}; echo '[n8]' >>/etc/jailkit/jk_lsh.ini`,
+    ]);
+    declare(user("n7", SFTP), `[jail ${NEW}]\nsections = uidbasics, jk_lsh\n${inNew("n8", LIMITED)}`);
+    expect([needs("--check"), needs()]).toEqual([[], []]);
+    m.remove("/etc/skel/.ssh");
+    m.must(["sed", "-i", "/^.n8.$/d", "/etc/jailkit/jk_lsh.ini"]);
+  });
 });
 
 test("of such a home that is there before its account", () => {

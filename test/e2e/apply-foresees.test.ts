@@ -307,6 +307,22 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, gone("few")),
   },
   {
+    what: "a file system with too little space for many small files, each of which takes a block",
+    fails: ["jail /srv/few/jail"],
+    declared: "[jail /srv/few/jail]\nfiles = /opt/many\n",
+    before: (m) =>
+      all(m, small("few", "size=4m"), "mkdir /opt/many; seq 1200 | split -l 1 -a 3 - /opt/many/"),
+    after: (m) => all(m, "rm -r /opt/many", gone("few")),
+  },
+  {
+    what: "a file system with enough space for them",
+    fails: [],
+    declared: "[jail /srv/few/jail]\nfiles = /opt/many\n",
+    before: (m) =>
+      all(m, small("few", "size=5m"), "mkdir /opt/many; seq 1200 | split -l 1 -a 3 - /opt/many/"),
+    after: (m) => all(m, "jailkit delete --yes /srv/few/jail; rm -r /opt/many", gone("few")),
+  },
+  {
     what: "a file with a hole that is larger than the file system, which is none",
     fails: [],
     declared: "[jail /srv/few/jail]\nfiles = /opt/hole\n",
@@ -1082,6 +1098,89 @@ const CASES: readonly Case[] = [
   },
 ];
 
+const CLOSED: readonly Case[] = [
+  {
+    what: "a jail on a read-only file system, for two who leave, with --prune: their logins end on the machine",
+    fails: ["user goes", "user before"],
+    because: `jail ${J}`,
+    declared: "",
+    options: ["--prune", "--delete-homes"],
+    before: (m) => {
+      m.addUser("before", { home: "/home/before", createHome: true, shell: "/bin/sh" });
+      const keys = `authorized_keys = ${KEYS[0]}\n`;
+      m.write(FILE, user("goes", `groups = team\n${keys}`) + user("before", keys));
+      all(m, "jailkit apply", `mount --bind ${J} ${J}; mount -o remount,bind,ro ${J}`);
+    },
+    after: (m) => {
+      const shells = m.read("/etc/passwd").match(/^(goes|before):.*/gm) ?? [];
+      expect(shells.map((line) => line.split(":").at(-1))).toEqual([
+        "/usr/sbin/nologin",
+        "/usr/sbin/nologin",
+      ]);
+      expect(m.must(["id", "-Gn", "goes"]).stdout).not.toContain("team");
+      // What was declared is still known, and goes with the next run that can do it.
+      const again = linesOf(m, "--prune", "--delete-homes");
+      expect(again.changes).toEqual([]);
+      all(m, `umount ${J}`);
+      expect(linesOf(m, "--prune", "--delete-homes").status).toBe(0);
+      expect(m.read("/etc/passwd")).toMatch(/^before:.*:\/home\/before:\/bin\/sh$/m);
+      expect(m.run(["id", "goes"]).status).toBe(1);
+      all(m, "userdel -r before");
+    },
+  },
+  {
+    what: "the same where chattr(1) protects the account file, and the home has the keys",
+    fails: ["user goes"],
+    because: `jail ${J}`,
+    declared: "",
+    options: ["--prune"],
+    before: (m) => {
+      m.write(FILE, user("goes", `authorized_keys = ${KEYS[0]}\n`));
+      all(m, "jailkit apply", `chattr +i ${J}/etc/passwd`);
+    },
+    after: (m) => {
+      expect(m.read(`${J}/home/goes/.ssh/authorized_keys`)).toBe("");
+      all(m, `chattr -i ${J}/etc/passwd`);
+      expect(linesOf(m, "--prune").status).toBe(0);
+      expect(m.run(["id", "goes"]).status).toBe(1);
+      all(m, `rm -r ${J}/home/goes`);
+    },
+  },
+  {
+    what: "a jail in a read-only directory, which goes with its user, with --prune",
+    fails: ["jail /srv/few/jail", "user goes"],
+    declared: "",
+    options: ["--prune"],
+    before: (m) => {
+      m.write(
+        FILE,
+        `[jail /srv/few/jail]\nsections = uidbasics, basicshell\n${user("goes", "", "/srv/few/jail")}`,
+      );
+      all(m, small("few", "size=40m"), "jailkit apply", "mount -o remount,ro /srv/few");
+    },
+    after: (m) => {
+      all(m, "mount -o remount,rw /srv/few");
+      expect(linesOf(m, "--prune", "--delete-homes").status).toBe(0);
+      all(m, gone("few"));
+    },
+  },
+  {
+    what: "the same without users",
+    fails: ["jail /srv/few/jail"],
+    declared: "",
+    options: ["--prune"],
+    before: (m) => {
+      m.write(FILE, "[jail /srv/few/jail]\nsections = uidbasics\n");
+      all(m, small("few", "size=40m"), "jailkit apply", "mount -o remount,ro /srv/few");
+    },
+    after: (m) => {
+      all(m, "mount -o remount,rw /srv/few");
+      expect(linesOf(m, "--prune").status).toBe(0);
+      all(m, gone("few"));
+    },
+  },
+];
+
 let m: Machine;
 let session: MachineProcess | undefined;
 
@@ -1101,7 +1200,7 @@ beforeAll(async () => {
 });
 afterAll(() => m?.close());
 
-test.each(CASES.map((one) => [one.what, one] as const))(
+test.each([...CASES, ...CLOSED].map((one) => [one.what, one] as const))(
   "%s",
   async (_, { fails, because, declared, options = [], before, after }) => {
     await before?.(m);

@@ -1,7 +1,7 @@
 /** `jailkit apply --prune` while somebody writes the declarations: what is declared stays. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { holdLock, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { holdLock, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -71,16 +71,21 @@ describe("before something is removed, what is declared by then counts:", () => 
     m.must(["jailkit", "apply"]);
   });
 
-  /** The status and the errors of a run that has waited for the lock of the jail, while `then` happened, and who is there. */
-  async function pruneDuring(then: () => void, ...files: string[]) {
-    m.write(FILE, "");
+  /** A run that has waited for the lock of the jail, while `then` happened. */
+  async function runDuring(then: () => void, ...options: string[]) {
     const lock = await holdLock(m, J);
-    const run = m.start(["jailkit", "apply", "--prune", "--delete-homes", ...files]);
+    const run = m.start(["jailkit", "apply", "--prune", ...options]);
     await run.until(({ stderr }) => stderr.includes("waiting for") || undefined);
     then();
     lock.kill();
     await lock.ended;
-    const { status, stderr } = await run.ended;
+    return await run.ended;
+  }
+
+  /** Its status and its errors, and who is there. */
+  async function pruneDuring(then: () => void, ...files: string[]) {
+    m.write(FILE, "");
+    const { status, stderr } = await runDuring(then, "--delete-homes", ...files);
     const errors = stderr.split("\n").filter((line) => /: user .*: (?!not done)/.test(line));
     const names = ["anna", "otto"].filter((name) => m.run(["getent", "passwd", name]).status === 0);
     return [status, errors.map((line) => line.replace("jailkit apply: ", "")), names.join()];
@@ -96,6 +101,50 @@ describe("before something is removed, what is declared by then counts:", () => 
     const end = await pruneDuring(() => m.write(file, before + declared), ...files);
     expect(end).toEqual([1, [message], "anna,otto"]);
     expect(linesOf(m, "--check", "--prune")).toMatchObject({ status: 0, changes: [] });
+  });
+
+  describe("of what a jail and a user have", () => {
+    const jail = (sections: string) => `[jail ${J}]\nsections = uidbasics, basicshell${sections}\n`;
+    const anna = (more: string) => `[user anna]\njail = ${J}\n${more}`;
+    const BASH = "shell = /bin/bash\n";
+    const [GROUP, KEY, LIMIT] = ["groups = team\n", `authorized_keys = ${KEYS[0]}\n`, "network = none\n"];
+    const WHOLE = jail(", sftp") + anna(BASH + GROUP + KEY + LIMIT);
+    const NOTHING = jail("") + anna(BASH);
+    const left = () => [
+      m.exists(`${J}/usr/lib/openssh/sftp-server`) && "sftp",
+      m.must(["id", "-Gn", "anna"]).stdout.includes("team") && "team",
+      m.read(`${J}/home/anna/.ssh/authorized_keys`) !== "" && "key",
+      m.exists("/etc/jailkit/jk_chrootsh.d/anna.ini") && "limit",
+    ];
+
+    test.each<[string, string, readonly string[], readonly string[]]>([
+      ["all", WHOLE, ["sections sftp", "groups team", "keys SHA256:\\S+"], ["sftp", "team", "key", "limit"]],
+      ["nothing", `# nothing\n${NOTHING}`, [], []],
+      ["a section", jail(", sftp") + anna(BASH), ["sections sftp"], ["sftp"]],
+      ["a group, by its gid", jail("") + anna(`${BASH}groups = GID\n`), ["groups team"], ["team"]],
+      ["a key", jail("") + anna(BASH + KEY), ["keys SHA256:\\S+"], ["key"]],
+      ["limits", jail("") + anna(BASH + LIMIT), ["policy"], ["limit"]],
+    ])("%s", async (_, text, errors, stays) => {
+      const [, , gid = ""] = m.must(["getent", "group", "team"]).stdout.trim().split(":");
+      m.write(FILE, WHOLE);
+      m.must(["jailkit", "apply"]);
+      expect(left()).toEqual(["sftp", "team", "key", "limit"]);
+      m.write(FILE, NOTHING);
+      const { status, stderr } = await runDuring(() => m.write(FILE, text.replace("GID", gid)));
+      const said: readonly string[] = stderr.match(/(?<=: )[a-z]+[^:]*(?::\S+)?: declared again .*/g) ?? [];
+      expect([status, said]).toEqual([
+        errors.length === 0 ? 0 : 1,
+        errors.map((what) =>
+          expect.stringMatching(
+            new RegExp(`^${what}: declared again \\(${FILE}:\\d+:\\d+\\) ${SINCE}; run this again$`),
+          ),
+        ),
+      ]);
+      expect(left()).toEqual(expect.arrayContaining([...stays]));
+      // What gives something has waited, such as the end of limits.
+      expect(linesOf(m, "--prune").status).toBe(0);
+      expect(left().filter((one) => one !== false)).toEqual([...stays]);
+    });
   });
 
   test("others go, and so does all if only another file has changed", async () => {

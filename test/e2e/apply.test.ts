@@ -64,9 +64,11 @@ describe("first", () => {
   test("--check prints the plan, changes nothing, and exits with 10", () => {
     const before = ["/srv", "/etc", "/var/lib"].map((path) => m.snapshot(path));
     const { status, stdout, stderr } = m.run(["jailkit", "apply", "--check"]);
+    const noKey = (name: string) =>
+      `jailkit apply: warning: user ${name}: '${name}' has no password and no key, and cannot log in; declare a key with 'authorized_keys', or fix it with: passwd ${name}\n`;
     expect({ status, stderr, lines: stdout.split("\n") }).toEqual({
       status: 10,
-      stderr: "",
+      stderr: noKey("files") + noKey("closed"),
       lines: [
         `+ jail ${J}: sections uidbasics, basicshell, sftp (it does not exist)`,
         `+ jail ${J}: files id (it does not exist)`,

@@ -189,6 +189,8 @@ test("an account without rights: the advice is a command that gives them, or a k
   m.remove("/var/lib/jailkit");
   const declared = `[jail ${jail}]\nsections = sftp\n\n[user annabel]\njail = ${jail}\ndirectory = 1\n`;
   m.write("/etc/jailkit/jails.ini", declared);
+  const checked = run("jailkit", "apply", "--check").stderr;
+  expect(checked).toContain("'annabel' can run nothing: no section of ");
   const applied = run("jailkit", "apply").stderr;
   expect(applied).toContain(" is for it; declare what it may do with 'allow'\n");
   expect(applied).not.toContain("--policy");

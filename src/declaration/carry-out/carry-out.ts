@@ -21,6 +21,7 @@ import { changesOf, type JailWork, type UserWork } from "../compare/work.ts";
 import { memoryOf, type Remembered } from "../keep.ts";
 import type { Meanwhile } from "../meanwhile.ts";
 import type { Memory } from "../memory.ts";
+import type { DeclaredUser } from "../model.ts";
 import { ONCE_FILE } from "../once.ts";
 import { waitsBy } from "../place-of-fault.ts";
 import { isRemoved, unkeptBy } from "../unkept.ts";
@@ -29,7 +30,7 @@ import { endCreations } from "./creations.ts";
 import { jailSteps } from "./jail.ts";
 import { removeFormer } from "./remove.ts";
 import { NOTHING_SAID, type Shown } from "./report.ts";
-import { failureIn, makeSteps } from "./steps.ts";
+import { afterLook, failureIn, makeSteps } from "./steps.ts";
 import { hostSteps } from "./takes.ts";
 import { type UserMeans, userSteps } from "./user.ts";
 
@@ -48,7 +49,7 @@ interface Means extends Shown {
   readonly broken: (problem: FaultText) => void;
 }
 
-interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept"> {
+interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept">, Pick<Comparison, "pathOf"> {
   /** For what all waits that gives something, printable. */
   readonly waits: string | undefined;
 }
@@ -78,13 +79,14 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
     unkeptIn(() => memory.begin(changes), means) && display(ONCE_FILE);
   const forUsers = {
     ...means,
+    pathOf: comparison.pathOf,
     ended,
     begins,
     waits,
     kept,
     uidInstead: () => uidInstead(hostUser, reserved, kept),
   };
-  for (const work of comparison.jails) await makeJail(work, comparison, memory, forUsers);
+  for (const work of comparison.jails) await makeJail(work, memory, forUsers);
   memory.letGo(kept.gone());
   if (unkept === undefined) memory.write(adds);
   else memory.save();
@@ -115,12 +117,7 @@ function mayHaveGiven({ of, what, action, name, jail, why }: Change): boolean {
 }
 
 /** A jail with its users. What fails in it, or before, keeps what gives something waiting. */
-async function makeJail(
-  work: JailWork,
-  { pathOf }: Comparison,
-  memory: Memory,
-  means: MeansForUsers,
-): Promise<void> {
+async function makeJail(work: JailWork, memory: Memory, means: MeansForUsers): Promise<void> {
   const { path, fault, users } = work;
   if (fault !== undefined) means.fault(fault);
   for (const user of users) if (user.fault !== undefined) means.fault(user.fault);
@@ -143,7 +140,8 @@ async function makeJail(
   };
   try {
     using _lock = lockJails([path, ...otherJailsOf(users)], means);
-    const why = await makeSteps(jailSteps(work, { ...means, pathOf }), path, shown, waits);
+    const steps = afterLook(jailSteps(work, means), lookAgain(means));
+    const why = await makeSteps(steps, path, shown, waits);
     // Whatever becomes of its users, the jail is as declared.
     if (why === undefined) settleJail(work, means, memory);
     for (const user of users) {
@@ -160,6 +158,12 @@ async function makeJail(
     notDone([...left], means, waitsBy(failure));
   }
 }
+
+/** Looks whether something is declared again that a declared jail or user is to lose. */
+const lookAgain =
+  ({ meanwhile, pathOf }: MeansForUsers, planned?: DeclaredUser) =>
+  (removal: Change) =>
+    meanwhile.requireUnwanted(removal, { planned, pathOf });
 
 /** Other jails, in which users are still that lose keys there. */
 const otherJailsOf = (users: readonly UserWork[]): ByteString[] =>
@@ -207,7 +211,7 @@ async function makeUser(
       root === undefined
         ? hostSteps(user, opened.fault ?? { code: "bad-jail", message: "" })
         : userSteps(user, { ...all, root });
-    return (await makeSteps(steps, jail, means, why)) === undefined;
+    return (await makeSteps(afterLook(steps, lookAgain(means, declared)), jail, means, why)) === undefined;
   } catch (error) {
     const failure = { ...about, ...failureIn(jail, error) };
     means.fault(failure);
@@ -264,8 +268,8 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
   if (left !== undefined) return left;
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") memory.takenBack(change.name, change.what);
-  // Which account a doubtful one is, root has still to say.
-  else if (former.of !== "doubtful") memory.forget(change.of, change.name);
+  // Which account a doubtful one is, root has still to say; one in a jail that cannot be changed has yet to leave.
+  else if (former.of !== "doubtful" && former.of !== "closed") memory.forget(change.of, change.name);
   memory.save();
   return undefined;
 }

@@ -40,6 +40,17 @@ export function doneOrClosed(
   }
 }
 
+/** Gives an account a shell that lets nobody in, and returns it. */
+export function closeAccount(user: PasswdEntry, steps: string[]): ByteString {
+  const { name, home } = user;
+  const shell = noLoginShell();
+  if (user.shell !== shell) {
+    withHostAccounts(() => modifyAccount(user, { home, shell, groups: [] }));
+    steps.push(`gave the account ${quoted(name)} the shell ${quoted(shell)}`);
+  }
+  return shell;
+}
+
 /** Gives an account that is still in its jail a shell that lets nobody in. Returns whether it can log in, printable. */
 function closeLogin(
   root: JailRoot,
@@ -52,11 +63,7 @@ function closeLogin(
     if (readJailAccounts(root).userByName(name) === undefined)
       return `${quoted(name)} cannot log in any more`;
     if (directory || user === undefined || !isIn(root, user)) return still;
-    const shell = noLoginShell();
-    if (user.shell !== shell) {
-      withHostAccounts(() => modifyAccount(user, { home: user.home, shell, groups: [] }));
-      steps.push(`gave the account ${quoted(name)} the shell ${quoted(shell)}`);
-    }
+    const shell = closeAccount(user, steps);
     return `${quoted(name)} cannot log in meanwhile, with the shell ${quoted(shell)}`;
   } catch (error) {
     if (!isReported(error)) throw error;

@@ -22,13 +22,13 @@ import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, Leftovers } from "../compare/former.ts";
 import type { FormerJail } from "../compare/former-jails.ts";
-import type { DoubtfulUser, FormerUser } from "../compare/former-user.ts";
+import type { ClosedUser, DoubtfulUser, FormerUser } from "../compare/former-user.ts";
 import { isOutside, isSame } from "../compare/taken-out.ts";
 import { doubtFault, type Which, whichAccount } from "../compare/which-account.ts";
 import { jailIdAt, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
-import { isIn, tellingOfSessions } from "./close-login.ts";
+import { closeAccount, isIn, tellingOfSessions } from "./close-login.ts";
 import {
   endLogins,
   forgetGroups,
@@ -57,6 +57,7 @@ interface Means {
 export function removeFormer(former: Former, means: Means, said: Said): void {
   if (former.of === "user") removeUser(former, means, said);
   else if (former.of === "doubtful") closeDoubtful(former, said);
+  else if (former.of === "closed") closeUser(former, said);
   else if (former.of === "left") removeLeft(former.once, former.left, said);
   else if (former.of === "given") takeBack(former.once, former.change, said);
   else removeJail(former, said);
@@ -109,8 +110,17 @@ function closeDoubtful({ once }: DoubtfulUser, said: Said): void {
   endLogins(root, user, once, said);
 }
 
+/** Ends the logins of one who stays in the files of the jail. */
+function closeUser({ once }: ClosedUser, said: Said): void {
+  const { name, jail } = once;
+  const user = hostUser(name);
+  whichNow({ path: jail }, user, once);
+  if (user !== undefined) closeAccount(user, said.steps);
+  warnOfSessions(name, user?.uid, said);
+}
+
 /** As whichAccount. Throws JailkitError for another one than was planned to leave, or one that is not in the jail any more. */
-function whichNow(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser): Which {
+function whichNow(root: Pick<JailRoot, "path">, user: PasswdEntry | undefined, once: OnceUser): Which {
   const which = user === undefined ? "declared" : whichAccount(once, user);
   if (which === "other")
     throw changedSince("doubtful-account", `${quoted(once.name)} has become another account`);

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import { type AccountRun, makeChanges, type PlannedChange } from "../../users/account-run.ts";
-import { type Change, type FaultText, faultText, nameOf, PROGRESS } from "../change.ts";
+import { type Change, type FaultText, faultText, NO_LONGER, nameOf, PROGRESS } from "../change.ts";
 import { changesByStep, type StepTable } from "../order.ts";
 import { type Ended, NOTHING_SAID, type Shown } from "./report.ts";
 
@@ -47,6 +47,26 @@ export function stepsOf<Name extends string>(
     changes: some,
     work: works[name](some),
   }));
+}
+
+/** The same steps, each after a look at those of its changes that take away what was declared once. Throws what `look` throws. */
+export function afterLook(steps: readonly Step[], look: (removal: Change) => void): readonly Step[] {
+  return steps.map((step) => {
+    const { changes, work, alone } = step;
+    const removals = changes.filter(({ action, why }) => action === "remove" && why === NO_LONGER);
+    if (removals.length === 0) return step;
+    const after =
+      (next: Work): Work =>
+      (said) => {
+        removals.forEach(look);
+        return next(said);
+      };
+    const way: Apart["alone"] = (change, hasFailed) => {
+      const made = alone?.(change, hasFailed);
+      return made && after(made);
+    };
+    return { ...step, work: after(work), alone: way };
+  });
 }
 
 /**

@@ -1,12 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { withTree } from "../../jail/fs/look.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
 import { heldPlace, readOnlyProblem } from "../../jail/fs/writable.ts";
 import { type Change, type Fault, type FaultText, faultText, isCreation, PROGRESS } from "../change.ts";
 import { withFault } from "./takes.ts";
 import type { UserComparison } from "./user-state.ts";
 
-const USERS = ["/etc/passwd", "/etc/shadow"];
+/** The files with the shells of users. */
+export const USERS: readonly string[] = ["/etc/passwd", "/etc/shadow"];
 /** The files with the members of groups. */
 export const GROUPS: readonly string[] = ["/etc/group", "/etc/gshadow"];
 
@@ -21,12 +23,19 @@ export const closedAccounts = (
 
 /** Why files of this machine cannot be replaced for a jail. */
 export const closedFiles = (jail: ByteString, files: readonly ByteString[]): FaultText | undefined =>
-  withTree((host) => {
-    const readOnly = readOnlyProblem(host, files.map(directoryOf), jail, PROGRESS);
-    if (readOnly !== undefined) return readOnly;
-    const held = heldPlace(host, [], files);
-    return held && faultText(held);
-  });
+  withTree((host) => closedIn(host, jail, files));
+
+/** Why files below a root cannot be replaced for a jail. */
+export function closedIn(
+  root: JailRoot,
+  jail: ByteString,
+  files: readonly ByteString[],
+): FaultText | undefined {
+  const readOnly = readOnlyProblem(root, files.map(directoryOf), jail, PROGRESS);
+  if (readOnly !== undefined) return readOnly;
+  const held = heldPlace(root, [], files);
+  return held && faultText(held);
+}
 
 const filesOf = (changes: readonly Change[]) =>
   changes.some(isCreation)

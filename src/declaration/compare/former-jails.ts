@@ -13,6 +13,7 @@ import type { DeclaredUser } from "../model.ts";
 import type { KeptHome, OnceJail } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
 import { absentFault, unmountedFault } from "./absent.ts";
+import { closedFiles } from "./closed-accounts.ts";
 import type { Leavers } from "./leaving.ts";
 
 /** A jail that was declared once, is not declared any more, and is there. */
@@ -246,6 +247,9 @@ function whyItStays(
     requireNoHomeIn(jail, left, here);
     const which = { jail, unjail: false, userFiles: false, leaving: here, gone: left, others };
     const isThere = !isPlanned || planDelete({ ...which, first }).seen !== undefined;
+    // A file system that is mounted there is unmounted.
+    const closed = isThere && isPlanned ? closedFiles(jail, [jail]) : undefined;
+    if (closed !== undefined) return stays(closed);
     const homes = here.flatMap(({ home }) => home ?? []);
     if (isThere) requireNothingElse(jail, [...homes, ...gone], first);
     return declared.length === 0 ? undefined : stays({ code: "has-users", message: declareAgain(declared) });
@@ -253,8 +257,11 @@ function whyItStays(
     // The words of a jail that is declared.
     const lost = lostFault(jail, !isMissing(jail), inhabitants);
     const why = lost ?? faultText(error);
-    const names = waiting.flatMap((one) => (one.jail === jail ? one.name : []));
-    if (why.code !== "has-users" || names.length === 0) return stays(why);
+    const here = waiting.filter((one) => one.jail === jail);
+    if (why.code !== "has-users" || here.length === 0) return stays(why);
+    const [cause] = here.flatMap((one) => one.cause ?? []);
+    if (cause !== undefined) return stays(cause);
+    const names = here.map(({ name }) => name);
     // Whom its deletion would name, with what takes them out by hand: then their accounts would stay.
     return stays({ code: why.code, message: `waits for users who cannot leave it (${listed(names)})` });
   }

@@ -36,6 +36,28 @@ export function doubtfulUser(once: OnceUser): DoubtfulUser {
   return { of: "doubtful", once, change: { ...about, from: `in ${display(jail)}`, items: [] } };
 }
 
+/** One who stays, and from whom groups or keys are taken. */
+export interface GivenUser {
+  readonly of: "given";
+  readonly once: OnceUser;
+  readonly change: Change;
+}
+
+/** One who stays, since the files of the jail cannot be changed: the login ends on this machine. */
+export interface ClosedUser {
+  readonly of: "closed";
+  readonly once: OnceUser;
+  readonly change: Change;
+}
+
+/** The same of one who has another shell, as the plan says it. Pure. */
+export function closedUser(once: OnceUser, from: ByteString, to: ByteString): ClosedUser {
+  const { name, jail } = once;
+  const about = { action: "change", of: "user", name, jail, what: "account", why: NO_LONGER } as const;
+  const shells = { from: `shell ${display(from)}`, to: display(to) };
+  return { of: "closed", once, change: { ...about, ...shells, items: [] } };
+}
+
 /** A user who is to leave, as the plan says it. Pure. */
 export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolean): FormerUser {
   const { name, jail } = once;

@@ -11,11 +11,18 @@ import type { Declaration, DeclaredUser } from "../model.ts";
 import { isInScope, leftJails, policiesOf, stillIn, union } from "../once.ts";
 import type { LeftJail, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import { type FormerJail, formerJails, type Gone, type Note } from "./former-jails.ts";
-import { type DoubtfulUser, doubtfulUser, type FormerUser, formerUser } from "./former-user.ts";
+import {
+  type ClosedUser,
+  type DoubtfulUser,
+  type FormerUser,
+  formerUser,
+  type GivenUser,
+} from "./former-user.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
+import { lostBy } from "./lost-by.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
-import { keptInside, keysMayStay, type TakenOut, takenOut } from "./taken-out.ts";
+import { keysMayStay, type TakenOut, takenOut } from "./taken-out.ts";
 import { doubtFault, otherAccount, whichAccount } from "./which-account.ts";
 
 /** What a user who is not in a jail has left there: lines in its account files, and rights that apply wrote. */
@@ -38,8 +45,9 @@ export type Former =
   | FormerJail
   | FormerUser
   | DoubtfulUser
+  | ClosedUser
   | { readonly of: "left"; readonly once: OnceUser; readonly left: Leftovers; readonly change: Change }
-  | { readonly of: "given"; readonly once: OnceUser; readonly change: Change };
+  | GivenUser;
 
 const jailsOf = (users: readonly DeclaredUser[]) => new Map(users.map(({ name, jail }) => [name, jail]));
 
@@ -99,7 +107,7 @@ export function formerOf(
   const out: TakenOut[] = [];
   const notes: Note[] = [];
   const faults: Fault[] = [];
-  const leavers = new Leavers(machine, opened, deleteHomes, [...inhabitants.keys()]);
+  const leavers = new Leavers(machine, opened, { prune, deleteHomes }, [...inhabitants.keys()]);
   const leaving = leavingOf(declarations, before, { files, usual });
   const former = innerFirst(leaving, machine).flatMap((declared): Former[] => {
     const once = whereItIs(declared, machine);
@@ -129,10 +137,10 @@ export function formerOf(
       if (left.length === 0) forgotten.push({ of: "user", name, isOther: true });
       return left;
     }
-    const { fate, fault = doubt } = doubt === undefined ? leavers.add(once) : {};
+    const { fate, fault = doubt, isClosed } = doubt === undefined ? leavers.add(once) : {};
     if (fault !== undefined) {
       faults.push({ of: "user", name, jail, ...fault });
-      return [...left, ...lostInside(once, doubt !== undefined, machine, opened)];
+      return [...left, ...lostBy(once, { isDoubtful: doubt !== undefined, isClosed }, machine, opened)];
     }
     return [...left, formerUser(once, fate, prune)];
   });
@@ -270,19 +278,6 @@ function identify(once: OnceUser, { accounts }: Machine, jails: OpenJails) {
     isOther: which === "other",
     doubt: account === undefined || !isDoubtful ? undefined : doubtFault(once, account),
   };
-}
-
-/** What a user loses who stays in the jail: of a doubtful one, the login first. */
-function lostInside(once: OnceUser, isDoubtful: boolean, machine: Machine, jails: OpenJails): Former[] {
-  if (isDoubtful && hasLine(once, jails)) return [doubtfulUser(once)];
-  const taken = keptInside(once, machine, jails.get(once.jail).root, NO_LONGER);
-  return taken.map((change) => ({ of: "given", once, change }) as const);
-}
-
-/** Whether a user has a line in an open jail, without which nobody logs in; true also if that is not known. */
-function hasLine({ name, jail }: OnceUser, jails: OpenJails): boolean {
-  const found = answered(() => ({ line: jails.get(jail).inside.accounts?.userByName(name) }));
-  return found === undefined || found.line !== undefined;
 }
 
 /** True if the account that was declared is in that jail; for one of a directory, its line. */

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
+import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
@@ -15,7 +16,7 @@ import { unjailUser } from "../../users/unjail.ts";
 import { type FaultText, faultText, stays, waitsFor } from "../change.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
-import { closedAccounts } from "./closed-accounts.ts";
+import { closedAccounts, closedIn } from "./closed-accounts.ts";
 import { type Fate, fateOf } from "./fate.ts";
 import type { InJail } from "./in-jail.ts";
 import type { JailState } from "./jail-state.ts";
@@ -26,6 +27,8 @@ import type { OpenJails } from "./open-jails.ts";
 interface Leave {
   readonly fate: Fate | undefined;
   readonly fault: FaultText | undefined;
+  /** The jail's files cannot be changed, so that logins end on this machine. */
+  readonly isClosed?: boolean;
 }
 
 /** Users in another order: those first whose homes are in homes of others of them. */
@@ -51,8 +54,8 @@ export function innerFirst(users: readonly OnceUser[], machine: Machine): readon
 export class Leavers {
   /** Those who will have left. */
   readonly leaving: (Leaving & { jail: ByteString })[] = [];
-  /** Those who cannot leave, or of whom only the run finds out. */
-  readonly waiting: Pick<OnceUser, "name" | "jail">[] = [];
+  /** Those who cannot leave, or of whom only the run finds out; and the fault of the jail that keeps them. */
+  readonly waiting: (Pick<OnceUser, "name" | "jail"> & { readonly cause?: FaultText | undefined })[] = [];
   /** Those who leave, and whose homes are not where they were. */
   readonly #moved = new Set<ByteString>();
   readonly #left = new Set<ByteString>();
@@ -62,7 +65,7 @@ export class Leavers {
   constructor(
     private readonly machine: Machine,
     private readonly jails: OpenJails,
-    private readonly deleteHomes: boolean,
+    private readonly asked: { readonly prune: boolean; readonly deleteHomes: boolean },
     /** Where jails may be that have moved. */
     private readonly places: readonly ByteString[],
   ) {}
@@ -85,7 +88,8 @@ export class Leavers {
       const leaver = once.directory ? undefined : account;
       return { fate: undefined, fault: closed && withWayOut(closed, leaver) };
     });
-    if (found?.fate === undefined || found.fault !== undefined) this.waiting.push({ name, jail });
+    if (found?.fate === undefined || found.fault !== undefined)
+      this.waiting.push({ name, jail, cause: found?.fault?.cause });
     if (found?.fate === undefined) return { fate: undefined, fault: found?.fault };
     const { fate, fault } = found;
     if (fault === undefined && fate.how !== "stays") {
@@ -108,7 +112,10 @@ export class Leavers {
 
   #look(root: JailRoot, inside: InJail, account: PasswdEntry | undefined, once: OnceUser): Leave {
     const homes = () => inside.homes;
-    const fate = fateOf(root, account, once, this.deleteHomes, { gone: this.#moved, homes });
+    const fate = fateOf(root, account, once, this.asked.deleteHomes, { gone: this.#moved, homes });
+    const hasLine = this.asked.prune && inside.accounts?.userByName(once.name) !== undefined;
+    const closed = hasLine ? closedIn(root, root.path, ["/etc/passwd"]) : undefined;
+    if (closed !== undefined) return { fate, fault: closedFault(once, closed), isClosed: true };
     const isOut = fate.how === "out" && account !== undefined;
     if (isOut) {
       const fault = this.#whyNotOut(root, account, fate.home) ?? this.#whyNotAlone(root, account, fate.home);
@@ -143,6 +150,13 @@ export class Leavers {
       return isAlone ? undefined : stays(why);
     }
   }
+}
+
+/** Why a user stays in a jail whose files cannot be changed. A directory's account keeps its shell. */
+function closedFault({ name, jail, directory }: OnceUser, why: FaultText): FaultText {
+  const fault = stays(waitsFor(jail, why));
+  const still = directory ? `; ${quoted(name)} can still log in` : "";
+  return { ...fault, message: fault.message + still };
 }
 
 /** Why nobody can be taken out of a jail. */

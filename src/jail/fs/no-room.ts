@@ -49,7 +49,7 @@ export function roomProblem(
     (room.files ?? some.length) < some.length || (isPlain(room) && bytes() > room.free);
   if (!lacks(entries, () => bytesOf(entries, room.block))) return undefined;
   const own = root.path === jail ? entries.filter(({ path }) => isOnMount(root, path)) : entries;
-  if (!lacks(own, () => leastBytes(own, room.block, ({ source }) => allocatedAt(source)))) return undefined;
+  if (!lacks(own, () => leastBytes(own, room, ({ source }) => allocatedAt(source)))) return undefined;
   return full("ENOSPC", jail, own, `0 of ${entries.length} objects are in place`, room);
 }
 

@@ -34,7 +34,7 @@ export class RoomOfRun {
       const after = (free: number) => Math.max(0, free - before.bytes);
       const files = room.files === undefined ? undefined : Math.max(0, room.files - before.files);
       const left = { ...room, files, free: after(room.free), available: after(room.available) };
-      const bytes = leastBytes(entries, room.block, ({ allocated }) => allocated);
+      const bytes = leastBytes(entries, room, ({ allocated }) => allocated);
       const lacks = (files ?? entries.length) < entries.length || (isPlain(room) && bytes > left.free);
       if (!lacks) {
         this.#add(stat, entries.length, bytes);

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { LONGEST_WHOLE } from "../../../ffi/copy.ts";
 import { birthAt } from "../../../ffi/extents.ts";
 import { fileSystemOf } from "../../../ffi/statfs.ts";
 import type { JailRoot } from "./walk.ts";
@@ -55,20 +56,25 @@ export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
   return room !== undefined && bytesOf(entries, room.block) > room.free;
 }
 
+const TMPFS = 0x01021994;
+
 // Of these one knows what a file takes: none compresses, or shares what is copied (statfs(2)).
-const PLAIN_SYSTEMS = [0x01021994 /* tmpfs */, 0xef53 /* ext4 */];
+const PLAIN_SYSTEMS = [TMPFS, 0xef53 /* ext4 */];
 
 /** True for the file system of a room on which leastBytes says what entries take. */
 export const isPlain = ({ type }: Room): boolean => PLAIN_SYSTEMS.includes(type);
 
-/** The least that entries take on a plain file system: neither holes of their sources nor small contents in an inode. */
+/** The least that entries take on a plain file system: neither holes of their sources nor what an inode may hold. */
 export function leastBytes<T extends Entry>(
   entries: readonly T[],
-  block: number,
+  { type, block }: Pick<Room, "type" | "block">,
   allocatedFor: (entry: T) => number,
-) {
-  const least = (entry: T) =>
-    entry.size < block ? 0 : Math.ceil(Math.min(entry.size, allocatedFor(entry)) / block) * block;
+): number {
+  // Inodes of ext4 may be as large as a block, and have small contents in themselves (inline_data); those of tmpfs have none.
+  const inInode = type === TMPFS ? 0 : block - 1;
+  const written = (entry: T) =>
+    entry.size > LONGEST_WHOLE ? Math.min(entry.size, allocatedFor(entry)) : entry.size;
+  const least = (entry: T) => (entry.size <= inInode ? 0 : Math.ceil(written(entry) / block) * block);
   return entries.reduce((sum, entry) => sum + least(entry), 0);
 }
 

@@ -1,0 +1,52 @@
+import { normalPath } from "../../ffi/paths.ts";
+import { answered } from "../cli/error.ts";
+import { type Change, isCreation } from "../declaration/change.ts";
+import { DECLARED } from "../declaration/compare/intent.ts";
+import type { JailWork, UserWork } from "../declaration/compare/work.ts";
+import type { Doubt } from "../declaration/warnings.ts";
+import { withTree } from "../jail/fs/look.ts";
+import { openJailRoot } from "../jail/fs/walk.ts";
+import { groupNamesOf } from "../system/accounts.ts";
+import { usualSkeleton } from "../system/login-defs.ts";
+import { hostUser } from "../system/name-services.ts";
+import { NO_ACCESS } from "../users/access.ts";
+import { missingLine, missingLogin, missingPolicy } from "../users/login-needs.ts";
+import { DEFAULT_GROUP, startsWithKey } from "../users/new-account.ts";
+
+/**
+ * What a run says of an account that it brings into a jail, and that can then not log in, or run nothing. `lookedAt`: the change
+ * with which the run looks at the account, if there is one.
+ */
+export function needsOf(user: UserWork, jail: JailWork, lookedAt: Change | undefined): Doubt[] {
+  const { declared, changes, fault } = user;
+  const { name, directory, place } = declared;
+  // As the run: the administrator knows the accounts of this machine that are in the jail already.
+  const change = directory ? lookedAt : changes.find(({ what }) => what === "account");
+  if (change === undefined || fault !== undefined || jail.fault !== undefined) return [];
+  const { file, line, column } = place;
+  return (answered(() => missingIn(user, jail)) ?? []).map((one) => ({
+    ...{ user: name, change },
+    problem: { file, line, column, message: missingLine(one) },
+  }));
+}
+
+function missingIn({ declared, changes }: UserWork, { path, changes: ofJail }: JailWork) {
+  const { name, home, shell, keys = [], policy } = declared;
+  const user = hostUser(name);
+  const [group = DEFAULT_GROUP, ...others] = user === undefined ? [] : groupNamesOf(user);
+  const common = { name, group, groups: [...others, ...declared.groups], shell };
+  const access = { ...NO_ACCESS, keys };
+  return withTree((host) => {
+    using root = answered(() => openJailRoot(path));
+    const hasKey = startsWithKey(root, normalPath(home), usualSkeleton());
+    const account = { ...common, access, root: host, jail: path, hasPassword: false, hasKey };
+    const login = changes.some(isCreation) ? missingLogin(account, DECLARED) : [];
+    // Declared rights are written before.
+    if (policy !== undefined) return login;
+    const now = root && missingPolicy({ ...account, root, jail: undefined }, DECLARED);
+    const isFilled = now === undefined || ofJail.some(({ action }) => action !== "remove");
+    // Without a section yet, the user may get one of the machine's with the files of the jail.
+    const isSure = now !== undefined && (now.length === 0 || !isFilled);
+    return [...login, ...(isSure ? now : missingPolicy(account, DECLARED))];
+  });
+}
