@@ -235,7 +235,10 @@ function removeLost(
     const keys = kept.has("keys") ? ", perhaps with keys that were declared" : "";
     said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays${keys}: ${why}`);
     if (stat.uid === user.uid)
-      stays({ name, uid: user.uid, home: joinHome(root.path, place), created: isOurs });
+      stays({
+        ...{ name, uid: user.uid, home: joinHome(root.path, place) },
+        ...{ created: isOurs, directoryId: undefined },
+      });
   }
   // Without the home there may be room.
   if (failure !== undefined) leaveJail(root, once, said);
