@@ -23,10 +23,16 @@ export const isWholeJail = (home: KeptHome): boolean => placeOf(home).path === "
 
 export const openPlace = (jail: ByteString): JailRoot => (jail === "/" ? openTree("/") : openJailRoot(jail));
 
-/** Identifies the directory in an open jail in which a home is, or was; of a whole jail, the jail. */
+/**
+ * Identifies the directory in an open jail in which a home is, or was; of a whole jail, or where something is mounted on the home,
+ * what is there itself.
+ */
 function idNow(root: JailRoot, home: KeptHome): ByteString | undefined {
   const { path } = placeOf(home);
-  return directoryIdIn(root, path === "/" ? path : directoryOf(path));
+  const above = directoryOf(path);
+  const there = lookUp(root, path)?.stat;
+  const isMounted = there !== undefined && there.mountId !== lookUp(root, above)?.stat.mountId;
+  return directoryIdIn(root, path === "/" || isMounted ? path : above);
 }
 
 /** True if another directory is now where that of a home was, or none; false for one of which that is not known. */

@@ -51,7 +51,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   for (const name of ["bob", "carl", "dora"]) m.run(["userdel", name]);
-  for (const path of [`${J}/home`, "/data", "/away"]) m.run(["umount", path]);
+  for (const path of [`${J}/home/bob`, `${J}/home`, "/data", "/away"]) m.run(["umount", path]);
   for (const path of ["/data", "/var/lib/jailkit"]) m.remove(path);
 });
 afterAll(() => m?.close());
@@ -84,6 +84,28 @@ test("so does a home on a file system that was mounted in the jail", () => {
   unmount(`${J}/home`);
   declare(JAIL + user("carl"));
   expect([uidOf("carl"), problemsOf(uid)]).toEqual([uid + 1, ["kept-home"]]);
+});
+
+test("so does one that is below what is mounted on it, and one on a file system of its own that is not mounted", () => {
+  const home = `${J}/home/bob`;
+  declare(JAIL + user("bob"));
+  const uid = uidOf("bob");
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=755", "none", home]);
+  declare(JAIL, "--prune", "--delete-homes");
+  expect([m.run(["id", "bob"]).status, problemsOf(uid)]).toEqual([1, ["kept-home"]]);
+  m.must(["umount", home]);
+  expect(problemsOf(uid)).toEqual(["kept-home"]);
+  m.remove(home);
+  expect(problemsOf(uid)).toEqual([]);
+  m.mkdir(home);
+  m.must(["mount", "-t", "tmpfs", "-o", `uid=${uid + 1},mode=700`, "none", home]);
+  declare(JAIL + user("bob", uid + 1));
+  declare(JAIL, "--prune");
+  unmount(home);
+  declare(JAIL + user("carl"));
+  expect(problemsOf(uid + 1)).toEqual(["kept-home"]);
+  mount(home);
+  m.must(["umount", home]);
 });
 
 test.each([

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
+import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
@@ -25,7 +25,7 @@ import type { FormerJail } from "../compare/former-jails.ts";
 import type { DoubtfulUser, FormerUser } from "../compare/former-user.ts";
 import { isOutside, isSame } from "../compare/taken-out.ts";
 import { doubtFault, type Which, whichAccount } from "../compare/which-account.ts";
-import { jailIdAt, samenessOf } from "../ids.ts";
+import { directoryIdIn, jailIdAt, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
 import { isIn, tellingOfSessions } from "./close-login.ts";
@@ -234,11 +234,11 @@ function removeLost(
         : "this run is without --delete-homes; a later one deletes it only together with the jail";
     const keys = kept.has("keys") ? ", perhaps with keys that were declared" : "";
     said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays${keys}: ${why}`);
-    if (stat.uid === user.uid)
-      stays({
-        ...{ name, uid: user.uid, home: joinHome(root.path, place) },
-        ...{ created: isOurs, directoryId: undefined },
-      });
+    const about = { name, uid: user.uid, home: joinHome(root.path, place) };
+    if (stat.uid === user.uid) stays({ ...about, created: isOurs, directoryId: undefined });
+    // It may be below what is mounted there.
+    else if (once.createdHome === about.home)
+      stays({ ...about, created: undefined, directoryId: directoryIdIn(root, directoryOf(place)) });
   }
   // Without the home there may be room.
   if (failure !== undefined) leaveJail(root, once, said);
