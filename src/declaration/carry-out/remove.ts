@@ -3,6 +3,7 @@ import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
+import { withAdvice } from "../../cli/remedy.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
@@ -12,6 +13,7 @@ import { planDelete } from "../../jails/delete-plan.ts";
 import { removeAccount } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
+import { existingJobs } from "../../system/scheduled-jobs.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
@@ -246,6 +248,8 @@ function removeLost(
   requireNothingRuns(user);
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
+  // They are outside of the jail: whoever gets the name or the uid later would run them.
+  for (const { message, advice } of existingJobs(user)) said.warnings.push(withAdvice(message, advice));
   warnOfSessions(name, user.uid, said);
 }
 
