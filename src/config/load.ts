@@ -18,6 +18,7 @@ import {
   type Reading,
   readDropIn,
   readMain,
+  sameFound,
   stateAt,
   stateOf,
   unreadable,
@@ -95,7 +96,8 @@ function lookInto(
   for (const name of names.sort()) {
     const now = stateOf(statIfPresent(fd, name));
     const last = before?.files.get(name);
-    const found = last?.state === now ? last : readDropIn(`${directory}/${name}`, fd, now, dialect);
+    const read = last?.state === now ? last : readDropIn(`${directory}/${name}`, fd, now, dialect);
+    const found = read && sameFound(last, read);
     isSame &&= found === last;
     if (found !== undefined) files.set(name, found);
   }
@@ -178,7 +180,7 @@ function readSettled(
   for (const pause of PAUSES) {
     if (pause > 0) Bun.sleepSync(pause);
     const state = stateAt(file, reading.jail);
-    const main = all?.main.state === state ? all.main : readMain(file, state, reading);
+    const main = all?.main.state === state ? all.main : sameFound(all?.main, readMain(file, state, reading));
     const dropIns = directory === undefined ? undefined : lookAtDropIns(directory, all?.dropIns, reading);
     const isMainSame = main === all?.main;
     const isSame = isMainSame && dropIns === all?.dropIns;

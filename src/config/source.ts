@@ -114,7 +114,7 @@ export const DROP_IN_FLAGS = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK;
 export interface Found {
   /** As it was then. */
   readonly state: ByteString;
-  /** When it was changed last, in nanoseconds since the epoch. */
+  /** When it was written last, or a directory changed, in nanoseconds since the epoch. */
   readonly changed?: bigint | undefined;
   readonly source?: ConfigSource | undefined;
   readonly unsafe?: Unsafe | undefined;
@@ -126,6 +126,19 @@ export const stateOf = (stat: Stat | undefined): ByteString =>
   stat === undefined
     ? ""
     : `${stat.devMajor}:${stat.devMinor} ${stat.ino} ${stat.size} ${stat.mtime} ${stat.ctime}`;
+
+// A user who may give a file another name (link(2), where fs.protected_hardlinks is 0) changes its ctime, again and again if it
+// likes. Who writes a file can set its mtime back, but not its ctime. So a file with another ctime is read again, and has changed
+// only if that finds anything else; nobody waits for it.
+
+const withoutNames = ({ state: _, source, ...rest }: Found) => ({
+  ...rest,
+  source: source && { ...source, stat: { ...source.stat, nlink: 0, atime: 0n, ctime: 0n } },
+});
+
+/** What was read again; the same object as before, if nothing has changed but when it was, and how many names the file has. */
+export const sameFound = (before: Found | undefined, now: Found): Found =>
+  before !== undefined && Bun.deepEquals(withoutNames(before), withoutNames(now)) ? before : now;
 
 /** What is at the end of a path; undefined if nothing is there. Links in `jail` lead where they lead inside. */
 function statOf(path: ByteString, jail: ByteString | undefined): Stat | undefined {
@@ -163,7 +176,7 @@ export function readMain(file: ByteString, state: ByteString, { jail, dialect }:
     const source = fd === undefined ? undefined : readSource(file, fd, dialect);
     // Also for a missing file: somebody else may have removed it.
     const problem = (source && unsafeSource(source)) ?? unsafe;
-    return { state: stateOf(source?.stat), changed: source?.stat.ctime, source, unsafe: problem };
+    return { state: stateOf(source?.stat), changed: source?.stat.mtime, source, unsafe: problem };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     return { state, error };
@@ -180,7 +193,7 @@ export function readDropIn(
   try {
     const source = readSource(file, openAt(fd, baseName(file), DROP_IN_FLAGS | C.O_NOCTTY), dialect);
     const { stat } = source;
-    return { state: stateOf(stat), changed: stat.ctime, source, unsafe: unsafeSource(source) };
+    return { state: stateOf(stat), changed: stat.mtime, source, unsafe: unsafeSource(source) };
   } catch (error) {
     if (isErrno(error, "ENOENT")) return undefined;
     if (!(error instanceof SystemError)) throw error;

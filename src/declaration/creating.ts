@@ -11,6 +11,7 @@ import { shadowEntry } from "../system/shadow.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
 import { homeIdOf } from "./ids.ts";
 import { createdHomeOf, jailsForgotten, ownerOf } from "./kept-homes.ts";
+import { withDirectory } from "./kept-where.ts";
 import type { Creating, KeptHome, Once, OnceUser } from "./once-shape.ts";
 
 // A run may be killed while useradd(8) creates an account, and before it is known which uid that has. An account of this
@@ -88,7 +89,7 @@ export function withCreated(once: Once): Once {
     if (user === undefined) return true;
     const { now, left } = asCreated(user, account, one.createdHome);
     users.set(user.name, now);
-    kept.push(...left);
+    kept.push(...left.map(withDirectory));
     return true;
   });
   return { ...once, users: [...users.values()], kept, creating };
@@ -111,7 +112,9 @@ export function asCreated(
 function homeWithoutAccount({ name, createdHome: home }: Creating): readonly KeptHome[] {
   const uid = home === undefined ? undefined : ownerOf(home);
   if (home === undefined || uid === undefined || uid === 0) return [];
-  return answered(() => hostUser(uid)) === undefined ? [{ name, uid, home, created: true }] : [];
+  return answered(() => hostUser(uid)) === undefined
+    ? [withDirectory({ name, uid, home, created: true, directoryId: undefined })]
+    : [];
 }
 
 /** Gives an account that was created the password field that it should have. Throws JailkitError. */

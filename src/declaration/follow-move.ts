@@ -6,7 +6,8 @@ import { hostUser } from "../system/name-services.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
 import type { AccountRun } from "../users/account-run.ts";
 import { homeIdOf, jailIdAt, MAY_BE_OTHER, samenessOf } from "./ids.ts";
-import { createdHomeOf, createdIn, jailsForgotten, keptKey, wholeJails } from "./kept-homes.ts";
+import { createdHomeOf, createdIn, jailsForgotten, wholeJails } from "./kept-homes.ts";
+import { keptKey, placeOf, sortedByDirectory, withDirectory, withoutKept } from "./kept-where.ts";
 import { createdOf, ONCE_FILE, readOnce, union, writeOnce } from "./once.ts";
 import type { Creating, KeptHome, LeftJail, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
@@ -83,13 +84,17 @@ function withNewIds(once: Once, jail: ByteString): Once {
   const isCopy = ({ path, directoryId: before }: OnceJail) =>
     path === jail && samenessOf(before, directoryId) === "other";
   if (!once.jails.some(isCopy)) return once;
+  const kept = once.kept.map((one) =>
+    placeOf(one).jail === jail ? withDirectory({ ...one, directoryId: undefined }) : one,
+  );
   const users = once.users.map((user) => {
     const account = user.jail === jail ? answered(() => hostUser(user.name)) : undefined;
     const home = splitHome(account?.home ?? "")?.home;
     if (account === undefined || home === undefined) return user;
     return { ...user, homeId: homeIdOf(joinHome(jail, home), account.uid) ?? user.homeId };
   });
-  return { ...once, users, jails: once.jails.map((one) => (isCopy(one) ? { ...one, directoryId } : one)) };
+  const jails = once.jails.map((one) => (isCopy(one) ? { ...one, directoryId } : one));
+  return { ...once, users, jails, kept };
 }
 
 type Run = Pick<AccountRun, "name" | "status" | "home" | "moved">;
@@ -167,7 +172,7 @@ export function tellCreated(names: readonly ByteString[], tool: string): string[
     );
     const jails = once.users.flatMap((user, index) => jailsForgotten(user, users[index]));
     const more = [...homes.map((home) => ({ ...home, created: undefined })), ...jails];
-    return { ...once, users, kept: [...once.kept, ...more] };
+    return { ...once, users, kept: [...once.kept, ...more.map(withDirectory)] };
   };
   return change(now, tool, (error) => {
     const which = names.map(quoted).join(", ");
@@ -188,14 +193,23 @@ function keptAt(once: Once, from: ByteString, to: ByteString): readonly KeptHome
   return [...once.kept, ...[...more.values()].filter((one) => !known.has(keptKey(one)))];
 }
 
-/**
- * Says that a jail was deleted, or is to be known no more: what is at its path then is another one. `to`: where it is now, if it
- * was moved. Returns warnings.
- */
-export function tellForgotten(jail: ByteString, tool: string, to?: ByteString): string[] {
+/** What is kept of a jail, by readOnce: what goes with it, and what was in another directory at its path. */
+export const keptByDirectory = (jail: ByteString) =>
+  sortedByDirectory(jail, answered(() => readOnce().kept) ?? []);
+
+interface Forgotten {
+  /** Where it is now, if it was moved. */
+  readonly to?: ByteString | undefined;
+  /** What is not kept any more. */
+  readonly gone?: readonly KeptHome[];
+}
+
+/** Says that a jail was deleted, or is to be known no more: what is at its path then is another one. Returns warnings. */
+export function tellForgotten(jail: ByteString, tool: string, { to, gone = [] }: Forgotten = {}): string[] {
   const now = (once: Once): Once => {
     const jails = once.jails.filter(({ path }) => path !== jail);
-    const kept = to === undefined ? once.kept : keptAt(once, jail, to);
+    const all = to === undefined ? once.kept : keptAt(once, jail, to);
+    const kept = withoutKept(all, gone);
     const isSame = jails.length === once.jails.length && kept.length === once.kept.length;
     return isSame ? once : { ...once, jails, kept };
   };

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { usageAt } from "../../ffi/extents.ts";
+import { type Usage, usageAt } from "../../ffi/extents.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
 import { atSpot } from "../jail/fs/look.ts";
@@ -40,14 +40,21 @@ export const homeIdIn = (root: JailRoot, path: ByteString, uid: number): ByteStr
   answered(() => {
     if (path === "/") return undefined;
     const found = atSpot(root, path, ({ parent, name }) => usageAt(parent.fd, name));
-    const isHome = found?.uid === uid && isDirectory(found);
-    return isHome && found.birth !== undefined ? `${found.ino} ${found.birth}` : undefined;
+    return found?.uid === uid ? idOf(found) : undefined;
   });
+
+/** The same of any directory in an open jail. */
+export const directoryIdIn = (root: JailRoot, path: ByteString): ByteString | undefined =>
+  path === "/"
+    ? jailIdOf(root)
+    : answered(() => idOf(atSpot(root, path, ({ parent, name }) => usageAt(parent.fd, name))));
+
+const idOf = (found: Usage | undefined): ByteString | undefined =>
+  found?.birth !== undefined && isDirectory(found) ? `${found.ino} ${found.birth}` : undefined;
 
 /** Identifies the directory of an open jail in the same way. */
 export function jailIdOf({ top: { fd } }: JailRoot): ByteString | undefined {
-  const found = answered(() => usageAt(fd, "."));
-  return found?.birth === undefined ? undefined : `${found.ino} ${found.birth}`;
+  return idOf(answered(() => usageAt(fd, ".")));
 }
 
 /** The same of a jail by its path. */

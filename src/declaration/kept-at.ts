@@ -4,7 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
 import { below } from "../system/mountinfo.ts";
-import { isWholeJail } from "./kept-homes.ts";
+import { isWholeJail } from "./kept-where.ts";
 import { readOnce } from "./once.ts";
 import type { KeptHome } from "./once-shape.ts";
 

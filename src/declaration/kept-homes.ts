@@ -5,7 +5,7 @@ import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { ownersIn } from "../jail/accounts/service-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { mountRemedy } from "../jail/fs/unmounted.ts";
-import { hostPath, isDirectory, type JailRoot, joinPath, openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot, joinPath, openJailRoot } from "../jail/fs/walk.ts";
 import { mayComeBack } from "../jail/record/emptied.ts";
 import type { LeftHome } from "../jails/delete-plan.ts";
 import { giveCommand } from "../system/give.ts";
@@ -13,28 +13,26 @@ import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
 import type { FaultText } from "./change.ts";
-import { type LeftUid, uidsLeftIn, whyHome, whyLeft } from "./left-uids.ts";
+import { jailIdAt } from "./ids.ts";
+import { isElsewhere, isWholeJail, keptKey, openPlace, placeOf } from "./kept-where.ts";
+import { formerWays, inFormer, type LeftUid, uidsLeftIn, whyHome, whyLeft } from "./left-uids.ts";
 import type { DeclaredUser } from "./model.ts";
 import type { KeptHome, Once, OnceUser } from "./once-shape.ts";
-
-/** The jail of a home, "/" for none, and its path in there. */
-function placeOf({ home }: Pick<KeptHome, "home">): { jail: ByteString; path: ByteString } {
-  const split = splitHome(home);
-  return { jail: normalPath(split?.jail ?? "/"), path: normalPath(split?.home ?? home) };
-}
 
 /** A home that is there, or may be. */
 interface Found {
   readonly home: KeptHome;
   /** Where it is on the host; undefined if that is not known. */
   readonly place: ByteString | undefined;
+  /** Another directory is where that was in which it is. */
+  readonly isElsewhere?: boolean;
 }
 
 /** The home that apply created for a user, which stays when somebody removes the account; undefined for none. */
 export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined {
   const { name, created: uid, createdHome: home } = user ?? {};
   if (name === undefined || uid === undefined || home === undefined) return undefined;
-  return { name, uid, home, created: true };
+  return { name, uid, home, created: true, directoryId: undefined };
 }
 
 /**
@@ -45,7 +43,8 @@ export function wholeJails(user: OnceUser | undefined): KeptHome[] {
   const { name, created: uid } = user ?? {};
   if (user === undefined || name === undefined || uid === undefined) return [];
   const jails = new Set([user.jail, ...user.left.map(({ jail }) => jail)]);
-  return [...jails].map((jail) => ({ name, uid, home: joinHome(jail, "/"), created: undefined }));
+  const about = { name, uid, created: undefined, directoryId: undefined };
+  return [...jails].map((jail) => ({ ...about, home: joinHome(jail, "/") }));
 }
 
 /** The jails of an account that what is known of its user does not tell any more; `now`: undefined if nothing is. */
@@ -60,15 +59,11 @@ export function createdIn(user: OnceUser, home: ByteString | undefined): KeptHom
   const { name, created: uid } = user;
   const split = splitHome(home ?? "");
   if (uid === undefined || split === undefined) return undefined;
-  const here = { name, uid, home: joinHome(normalPath(split.jail), "/"), created: undefined };
+  const whole = joinHome(normalPath(split.jail), "/");
+  const here = { name, uid, home: whole, created: undefined, directoryId: undefined };
   const isKnown = wholeJails(user).some((one) => keptKey(one) === keptKey(here));
   return isKnown || answered(() => hostUser(name)?.uid) !== uid ? undefined : here;
 }
-
-export const isWholeJail = (home: KeptHome): boolean => placeOf(home).path === "/";
-
-/** Equal for what is kept once. */
-export const keptKey = ({ uid, home }: KeptHome): string => `${uid} ${home}`;
 
 /**
  * Homes that stay without their accounts, or would: nobody else gets the uid of one by chance, and with it the files. It is
@@ -115,7 +110,7 @@ export class KeptHomes implements ReservedUids {
   };
 
   /** True for a home that apply created for a user of that name and uid, and left without its account. */
-  hasCreated({ name, uid, home }: Omit<KeptHome, "created">): boolean {
+  hasCreated({ name, uid, home }: Pick<KeptHome, "name" | "uid" | "home">): boolean {
     const isIt = (one: KeptHome) => one.name === name && one.home === home && one.created === true;
     return this.#byUid.get(uid)?.some(isIt) ?? false;
   }
@@ -152,7 +147,11 @@ export class KeptHomes implements ReservedUids {
 
   #lookThrough(jail: ByteString): readonly LeftUid[] {
     const homes = this.#jails((home) => placeOf(home).jail === jail && !this.#going.has(home.uid));
-    const left = uidsLeftIn(jail, new Set(homes.map(({ uid }) => uid)));
+    const here = uidsLeftIn(jail, new Set(homes.map(({ uid }) => uid)));
+    const isKnown = here.every(({ uid }) => uid !== undefined);
+    const now = jailIdAt(jail);
+    const former = homes.filter(({ directoryId = now }) => isKnown && directoryId !== now);
+    const left = [...here, ...former.map(({ uid }) => inFormer(jail, uid))];
     const stay = new Set(left.map(({ uid }) => uid));
     for (const home of homes) if (!(stay.has(home.uid) || stay.has(undefined))) this.#letOne(home);
     return left;
@@ -186,7 +185,7 @@ export class KeptHomes implements ReservedUids {
       const unknown = () => all.map((home) => ({ home, place: undefined }));
       if (jail !== "/" && this.#away.getOrInsertComputed(jail, mayComeBack)) return unknown();
       try {
-        using root = jail === "/" ? openTree("/") : openJailRoot(jail);
+        using root = openPlace(jail);
         return all.flatMap((home) => this.#find(root, home) ?? []);
       } catch (error) {
         if (!isReported(error)) throw error;
@@ -206,7 +205,8 @@ export class KeptHomes implements ReservedUids {
     const beside = owner && this.#beside.getOrInsertComputed(directory, () => namesByOwner(root, above));
     if (beside === undefined) return { home, place: undefined };
     const name = beside.get(home.uid);
-    return name === undefined ? undefined : { home, place: joinPath(directory, name) };
+    if (name !== undefined) return { home, place: joinPath(directory, name) };
+    return isElsewhere(root, home) ? { home, place: undefined, isElsewhere: true } : undefined;
   }
 }
 
@@ -240,7 +240,7 @@ export function isStillThere(root: JailRoot, { uid, path }: LeftHome): boolean {
 export const ownerOf = (home: ByteString): number | undefined =>
   answered(() => {
     const { jail, path } = placeOf({ home });
-    using root = jail === "/" ? openTree("/") : openJailRoot(jail);
+    using root = openPlace(jail);
     return lookUp(root, path)?.stat.uid;
   });
 
@@ -272,7 +272,8 @@ export function keptFault(
   const shown = quoted(found.place ?? normalPath(found.home.home));
   const what = `the uid ${uid} is that of ${shown}, the home that ${quoted(found.home.name)} had, whose files the new account would own`;
   const give = found.place && giveCommand(found.place, uid);
-  const also = give === undefined ? "" : `, or give them to root, with: ${give}`;
+  const away = found.isElsewhere ? `; ${formerWays(placeOf(found.home).jail)}` : "";
+  const also = give === undefined ? away : `, or give them to root, with: ${give}`;
   return { code: "kept-home", message: `${what}: ${advice}${also}`, remedy: give };
 }
 

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
+import { operands } from "../cli/shell-word.ts";
 import { CHANGES, type Owned, ownedIn } from "../jail/fs/owned.ts";
 import { requireNoneUnmounted } from "../jail/fs/unmounted.ts";
 import { hostPath, joinPath } from "../jail/fs/walk.ts";
@@ -76,6 +77,20 @@ function lookThrough(jail: ByteString, uids: ReadonlySet<number>) {
     }
   }
 }
+
+/** What can be done about a jail that is another directory than it was. */
+export const formerWays = (jail: ByteString): string =>
+  `if the one of before is on a file system that is not mounted, that is to be mounted; if it was deleted: ${forgetCommand(jail)} && jailkit adopt ${operands(jail)}`;
+
+/** A uid that files in the directory may have which was the jail before. */
+export const inFormer = (jail: ByteString, uid: number): LeftUid => ({
+  jail,
+  uid,
+  why: () => ({
+    what: `${quoted(jail)} is another directory than the jail in which an account had the uid ${uid}`,
+    advice: formerWays(jail),
+  }),
+});
 
 function unknown(jail: ByteString, error: unknown): Left {
   const code = error instanceof JailkitError ? error.code : undefined;

@@ -6,7 +6,8 @@ import type { Comparison } from "./compare/compare.ts";
 import { changesOf, type JailWork, type UserWork } from "./compare/work.ts";
 import { asCreated, dayOf } from "./creating.ts";
 import { homeIdOf, jailIdAt } from "./ids.ts";
-import { createdHomeOf, jailsForgotten, KeptHomes, keptKey } from "./kept-homes.ts";
+import { createdHomeOf, jailsForgotten, KeptHomes, wholeJails } from "./kept-homes.ts";
+import { keptOfFormer, withKept, withoutKept } from "./kept-where.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { addOnce, createdOf, isWritten, writeOnce } from "./once.ts";
 import { declaredIn, onceJailOf, onceOf, sameOr, withHomeId, withoutKeys } from "./once-of.ts";
@@ -130,16 +131,21 @@ export class Memory {
   }
 
   #keep(home: KeptHome): void {
-    this.letGo([home]);
-    this.#kept = [...this.#kept, home];
+    this.#kept = withKept(this.#kept, home);
     this.#changed = true;
+  }
+
+  /** Each change of which directory a jail is: uids of the one of before stay reserved. */
+  #putJail(now: OnceJail): void {
+    const all = () => [...this.#kept, ...[...this.#before.values()].flatMap(wholeJails)];
+    for (const one of keptOfFormer(this.#jails.get(now.path), now, all)) this.#keep(one);
+    this.#jails.set(now.path, now);
   }
 
   /** Forgets what had uids without an account, and has them no more. */
   letGo(homes: readonly KeptHome[]): void {
     if (homes.length === 0) return;
-    const keys = new Set(homes.map(keptKey));
-    this.#kept = this.#kept.filter((one) => !keys.has(keptKey(one)));
+    this.#kept = withoutKept(this.#kept, homes);
     this.#changed = true;
   }
 
@@ -198,7 +204,7 @@ export class Memory {
     const jail = this.#jails.get(path);
     const directoryId = changes.length === 0 ? undefined : jailIdAt(path);
     if (jail !== undefined && directoryId !== undefined)
-      this.#jails.set(path, sameOr(jail, { ...jail, directoryId }));
+      this.#putJail(sameOr(jail, { ...jail, directoryId }));
     for (const { declared, changes } of users) {
       const user = this.#users.get(declared.name);
       if (user !== undefined && changes.length > 0) this.#put(user.name, sameOr(user, withHomeId(user)));
@@ -252,10 +258,8 @@ export class Memory {
 
   /** Throws JailkitError "state-full" if the file cannot keep all that is declared, when that is made. */
   requireRoom(): void {
-    isWritten(this.#written, {
-      ...{ jails: [...this.#jails.values()], users: [...this.#users.values()] },
-      ...{ kept: this.#kept, creating: this.#creating },
-    });
+    const [jails, users] = [[...this.#jails.values()], [...this.#users.values()]];
+    isWritten(this.#written, { jails, users, kept: this.#kept, creating: this.#creating });
   }
 
   /** Writes what has changed, or all. Throws SystemError, JailkitError. */
@@ -268,9 +272,7 @@ export class Memory {
   }
 
   /** The same between two changes that do not need it: where it fails, the last one does too, and tells it. */
-  save(): void {
-    answered(() => this.write());
-  }
+  save = (): void => answered(() => this.write());
 
   #counting = (jails: Iterable<ByteString>, users: Iterable<ByteString>): Pick<Once, "jails" | "users"> => ({
     jails: this.#begun.counting("jail", jails, this.#jails),
@@ -287,7 +289,7 @@ export class Memory {
     const before = this.#jails.get(declared.path);
     const now = onceJailOf(declared, once, this.pathOf, directoryId);
     const id = directoryId ?? before?.directoryId;
-    this.#jails.set(declared.path, sameOr(before, { ...now, directoryId: id }));
+    this.#putJail(sameOr(before, { ...now, directoryId: id }));
   }
 
   #addUser(user: DeclaredUser, { fault, onlyTakes, homeId, uid }: Partial<UserWork> = {}): void {

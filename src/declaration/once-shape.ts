@@ -76,6 +76,8 @@ export const ONCE = {
           ...{ name: text, uid, home: text },
           // Apply created it, so that it may go with its jail; undefined if it did not, or if that is not known.
           created: { kind: "nullable", of: { kind: "flag" }, optional: true },
+          // In which directory it is, or which one the whole jail is, as jailIdOf; undefined if that is not known.
+          directoryId: { kind: "nullable", of: text, optional: true },
         },
       },
     },

@@ -75,11 +75,13 @@ function permission(
   ];
 }
 
-/**
- * Warnings about jobs that cron(8) and at(1) run for an account, or would run: no login shell limits these, and so no
- * jail. Only root can see existing jobs. Throws SystemError.
- */
-export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): LoginWarning[] {
+interface Account {
+  readonly name: ByteString;
+  readonly uid: number;
+}
+
+/** Warnings about jobs that cron(8) and at(1) have of an account. Only root can see them. Throws SystemError. */
+export function existingJobs({ name, uid }: Account): LoginWarning[] {
   const warnings: LoginWarning[] = [];
   const crontab = crontabOf(name);
   if (crontab !== undefined) {
@@ -99,5 +101,12 @@ export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): L
       advice: `mkdir -m 0700 ${folder} && mv -n ${operands(...jobs)} ${folder}`,
     });
   }
-  return [...warnings, ...permission("cron", "crontab", name, true), ...permission("at", "at", name, false)];
+  return warnings;
 }
+
+/** The same, and about those that it may give them: no login shell limits these, and so no jail. Throws SystemError. */
+export const jobWarnings = (account: Account): LoginWarning[] => [
+  ...existingJobs(account),
+  ...permission("cron", "crontab", account.name, true),
+  ...permission("at", "at", account.name, false),
+];

@@ -12,7 +12,7 @@ import { BUSY, BUSY_STATUS, DRY_RUN, jailOption, NO_WAIT, VERBOSE } from "../cli
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
-import { followAccounts, tellForgotten } from "../declaration/follow-move.ts";
+import { followAccounts, keptByDirectory, tellForgotten } from "../declaration/follow-move.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { type DeleteOutcome, deleteJail, foreseeDeletion, settingsLeft } from "../jails/delete.ts";
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
@@ -153,8 +153,9 @@ After an error or an interruption the command can be repeated. 'jailkit forget' 
       if (dryRun && !json) summary(plan).forEach(printLine);
       if (dryRun) return ended(plan, foreseeDeletion(plan), dryRun);
       const say = options.verbose && !json ? printLine : () => undefined;
+      const { here: gone } = keptByDirectory(plan.jail);
       const outcome = holdingSignals(() => deleteJail(plan, say, (runs) => followAccounts(runs, NAME)));
-      if (outcome.problems.length === 0) outcome.warnings.push(...tellForgotten(plan.jail, NAME));
+      if (outcome.problems.length === 0) outcome.warnings.push(...tellForgotten(plan.jail, NAME, { gone }));
       return ended(plan, outcome, dryRun);
     } catch (error) {
       if (!json) throw error;

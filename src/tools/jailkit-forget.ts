@@ -9,7 +9,7 @@ import { BUSY_STATUS, DRY_RUN, JSON_OUTPUT, jailOption, NO_WAIT, VERBOSE } from 
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
-import { tellForgotten } from "../declaration/follow-move.ts";
+import { keptByDirectory, tellForgotten } from "../declaration/follow-move.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { whereMoved } from "../jail/record/moved.ts";
 import type { DeleteOutcome } from "../jails/delete.ts";
@@ -66,7 +66,7 @@ export const tool = defineTool({
   },
   notes: `For a jail that something else has removed or emptied, such as a hosting panel that keeps the site in it: jk_update --all, jk_check and 'jailkit list' know it no longer. It removes the record, the drop-in of jk_socketd.ini that jk_init wrote, and the lines of jk_init in fstab(5), for proc and for the directories of a live jail, unless these are mounted there: a warning says so. It changes no file of the jail, which may be missing, and no account. 'jailkit delete' deletes a jail with its files.
 
-If users live in the jail and its contents are there, the command refuses: without a record, jk_update does not update their programs. If the jail is missing or emptied, it only warns of them: the order in which a panel removes accounts and jails does not matter. A jail in which users live stays known without a record. 'jailkit adopt' creates a new record. The uids of accounts that jailkit-apply(8) has removed, and that files in the jail may have, stay reserved if the jail is there, or is found where it was moved.`,
+If users live in the jail and its contents are there, the command refuses: without a record, jk_update does not update their programs. If the jail is missing or emptied, it only warns of them: the order in which a panel removes accounts and jails does not matter. A jail in which users live stays known without a record. 'jailkit adopt' creates a new record. The uids of accounts that jailkit-apply(8) has removed, and that files in the jail may have, stay reserved if the jail is there, or is found where it was moved; those of another directory that was at its path before do not.`,
   root: 5,
   run({ options, operands }) {
     const jail = absolutePath(onlyJail(options.jail, operands, 2));
@@ -79,8 +79,9 @@ If users live in the jail and its contents are there, the command refuses: witho
       const say = options.verbose && !json ? printLine : () => undefined;
       // By its record, which goes.
       const now = dryRun || plan.present ? undefined : whereMoved(jail);
+      const { elsewhere: gone } = keptByDirectory(jail);
       const outcome = holdingSignals(() => forgetJail(plan, dryRun ? undefined : say));
-      if (!dryRun) outcome.warnings.push(...tellForgotten(jail, NAME, now));
+      if (!dryRun) outcome.warnings.push(...tellForgotten(jail, NAME, { to: now, gone }));
       return ended(plan, outcome, dryRun);
     } catch (error) {
       if (!json) throw error;

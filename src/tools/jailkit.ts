@@ -100,13 +100,8 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
   },
 };
 
-/** The programs that any user may start. */
-export const PROGRAMS: Readonly<Record<string, () => Promise<{ main: () => Promise<never> }>>> = {
-  jk_chrootsh: () => import("#bundle/jk_chrootsh"),
-  jk_lsh: () => import("#bundle/jk_lsh"),
-  jk_procmailwrapper: () => import("./jk_procmailwrapper.ts"),
-  jk_uchroot: () => import("#bundle/jk_uchroot"),
-};
+/** The programs that any user may start: those of shared.ts. */
+export type Programs = Readonly<Record<string, () => Promise<{ main: () => Promise<never> }>>>;
 
 /** The summary of jk_lsh. */
 export const LSH_SUMMARY = "limited shell that runs the programs of jk_lsh.ini and no others";
@@ -115,9 +110,9 @@ export const LSH_SUMMARY = "limited shell that runs the programs of jk_lsh.ini a
 const PRIVILEGED = new Set(["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"]);
 
 /** The tool as which this file was executed: the base name of AT_EXECFN, else that of argv[0]. */
-function ownName(): ByteString | undefined {
+function ownName(programs: Programs): ByteString | undefined {
   const names = [baseName(execfn()), baseName(args()[0] ?? "jailkit").replace(/^-/, "")];
-  return names.find((name) => Object.hasOwn(PROGRAMS, name) || Object.hasOwn(TOOLS, name));
+  return names.find((name) => Object.hasOwn(programs, name) || Object.hasOwn(TOOLS, name));
 }
 
 /** Refuses a privileged program by its name, which the caller chooses: a native entry starts it. Returns the exit status. */
@@ -143,11 +138,11 @@ async function runJailkit(words: readonly ByteString[]): Promise<number> {
 }
 
 /** Runs the tool or command as which this program was started. */
-export async function main(): Promise<never> {
+export async function main(programs: Programs): Promise<never> {
   const entry = entryName();
-  const name = entry ?? ownName() ?? "jailkit";
+  const name = entry ?? ownName(programs) ?? "jailkit";
   const privileged = entry === undefined && PRIVILEGED.has(name);
-  const program = privileged ? undefined : PROGRAMS[name];
+  const program = privileged ? undefined : programs[name];
   if (program !== undefined) return (await program()).main();
   const tool = TOOLS[name];
   if (tool !== undefined) return start(tool, args().slice(1));
@@ -156,9 +151,9 @@ export async function main(): Promise<never> {
   return startProgram("jailkit", () => runJailkit(words));
 }
 
-// The threads of jk_check, jk_init, jk_cp and jk_jailuser are this file once more.
+// The threads of jk_check, jk_init, jk_cp and jk_jailuser load this file once more.
 if (!Bun.isMainThread) {
   (await import("../check/content/threads.ts")).serveComparisons();
   (await import("../populate/apply/threads.ts")).serveCopies();
   (await import("../jail/fs/home-thread.ts")).serveHomes();
-} else if (import.meta.main) await main();
+}

@@ -1,16 +1,18 @@
+import type { Programs } from "./jailkit.ts";
+
 /**
  * The start of the executable of all tools. For a program that a login or a user starts it loads one file, which
  * build/executable.ts has made of all that the program needs: the many parts that it shares with other tools would cost a
  * login a tenth of its time. A mail can wait for them. The guard names that program (program_variable in ffi/guard/main.c); a caller cannot.
  */
-export const LOGINS: Readonly<Record<string, () => Promise<{ main: () => Promise<never> }>>> = {
+const PROGRAMS: Programs = {
   jk_chrootsh: () => import("#bundle/jk_chrootsh"),
   jk_lsh: () => import("#bundle/jk_lsh"),
   jk_procmailwrapper: () => import("./jk_procmailwrapper.ts"),
   jk_uchroot: () => import("#bundle/jk_uchroot"),
 };
 
-const login = Bun.isMainThread ? LOGINS[process.env.JAILKIT_PROGRAM ?? ""] : undefined;
+const login = Bun.isMainThread ? PROGRAMS[process.env.JAILKIT_PROGRAM ?? ""] : undefined;
 if (login !== undefined) await (await login()).main();
 const jailkit = await import("./jailkit.ts");
-if (Bun.isMainThread) await jailkit.main();
+if (Bun.isMainThread) await jailkit.main(PROGRAMS);

@@ -73,6 +73,24 @@ test("the plan says that the home stays, and with which uid", () => {
   ]);
 });
 
+test("jobs of cron and at that stay outside of the jail are told, with commands that move them away", () => {
+  const [crontab, job] = ["/var/spool/cron/crontabs/bob", "/var/spool/cron/atjobs/a0001"];
+  declare(JAIL + user("bob"));
+  for (const path of [crontab, job]) {
+    m.must(["mkdir", "-p", path.replace(/\/[^/]*$/, "")]);
+    m.write(path, "");
+    m.must(["chown", "bob", path]);
+  }
+  m.write(FILE, JAIL);
+  const warnings = linesOf(m, "--prune", "--delete-homes").changes.flatMap((change) => change.warnings);
+  expect(warnings).toEqual([
+    expect.stringContaining("the crontab of the user runs"),
+    expect.stringContaining("a job of the user, given to at(1)"),
+  ]);
+  for (const one of warnings) m.must(["sh", "-ec", /: ((?:mv|mkdir) .*)/.exec(one)?.[1] ?? "false"]);
+  expect([crontab, job].map((path) => m.exists(path))).toEqual([false, false]);
+});
+
 test("no new account gets the uid, in the same run or a later one, from apply or from jk_addjailuser", () => {
   declare(JAIL + user("bob"));
   const uid = uidOf("bob") ?? 0;

@@ -22,7 +22,7 @@ describe("jailkit config check", () => {
 
   async function run(...args: string[]): Promise<{ status: number; lines: string[]; errors: string[] }> {
     const child = Bun.spawn(
-      [process.execPath, new URL("../../src/tools/jailkit.ts", import.meta.url).pathname, "config", ...args],
+      [process.execPath, new URL("../../src/tools/shared.ts", import.meta.url).pathname, "config", ...args],
       { stdout: "pipe", stderr: "pipe" },
     );
     const [out, err, status] = await Promise.all([

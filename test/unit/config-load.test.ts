@@ -11,6 +11,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -190,6 +191,51 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     test("it is not missed", () => expect(loadMeanwhile(false)).toBe("m"));
     test("it is not taken for missing, although that does not end", () =>
       expect(loadMeanwhile(true)).toBe("files-change"));
+  });
+
+  describe.each([
+    ["the file", () => file],
+    ["a drop-in", () => dropIn()],
+  ])("while %s", (_, make) => {
+    test("gets and loses other names all the time, it is read, and nobody waits", async () => {
+      const path = make();
+      put(path, "[m]\n");
+      utimesSync(path, 1e9, 1e9);
+      const other = `${base}/other-name`;
+      const lines = `$| = 1; print "begun"; while (1) { link "${path}", "${other}"; unlink "${other}" }`;
+      const writer = Bun.spawn(["perl", "-e", lines], { stdout: "pipe", stderr: "inherit" });
+      await writer.stdout.getReader().read();
+      const before = statSync(path).ctimeMs;
+      const pause = spyOn(Bun, "sleepSync");
+      const seen = new Set<unknown>();
+      for (let time = 0; time < 15; time++) seen.add(problem("py")?.code ?? names("py")?.join());
+      const pauses = pause.mock.calls.length;
+      pause.mockRestore();
+      writer.kill();
+      await writer.exited;
+      rmSync(other, { force: true });
+      expect(statSync(path).ctimeMs).toBeGreaterThan(before);
+      // The directory is new.
+      expect([[...seen], pauses <= 1]).toEqual([["m"], true]);
+    });
+
+    test("is written, it is read again, also if root sets its mtime back", () => {
+      const path = make();
+      const write = (text: string) => {
+        put(path, text);
+        utimesSync(path, 1e9, 1e9);
+      };
+      write("[m]\n");
+      const { read } = libc;
+      const spy = spyOn(libc, "read").mockImplementation((...args) => {
+        spy.mockRestore();
+        write("[n]\n");
+        const count = read(...args);
+        write("[o]\n");
+        return count;
+      });
+      expect([names("py"), spy.mock.calls.length]).toEqual([["o"], 0]);
+    });
   });
 
   test("a file that is missing, where others have just come, is waited for once", () => {

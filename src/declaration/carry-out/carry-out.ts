@@ -18,6 +18,7 @@ import { otherJailOf } from "../compare/look-keys.ts";
 import { reservedUids, uidInstead } from "../compare/returning.ts";
 import { IN_NO_JAIL } from "../compare/user.ts";
 import { changesOf, type JailWork, type UserWork } from "../compare/work.ts";
+import { keptByDirectory } from "../follow-move.ts";
 import { memoryOf, type Remembered } from "../keep.ts";
 import type { Meanwhile } from "../meanwhile.ts";
 import type { Memory } from "../memory.ts";
@@ -264,8 +265,10 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
     means.meanwhile.requireUndeclared(change);
     removeFormer(former, { ...means, stays: (home) => memory.stays(home) }, said);
   };
+  const kept = former.of === "jail" ? keptByDirectory(change.name).here : [];
   const left = await makeSteps([{ changes: [change], work }], change.jail, means);
   if (left !== undefined) return left;
+  memory.letGo(kept);
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") memory.takenBack(change.name, change.what);
   // Which account a doubtful one is, root has still to say; one in a jail that cannot be changed has yet to leave.

@@ -1,8 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
+import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
+import { withAdvice } from "../../cli/remedy.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
@@ -12,6 +13,7 @@ import { planDelete } from "../../jails/delete-plan.ts";
 import { removeAccount } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
+import { existingJobs } from "../../system/scheduled-jobs.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
@@ -25,7 +27,7 @@ import type { FormerJail } from "../compare/former-jails.ts";
 import type { ClosedUser, DoubtfulUser, FormerUser } from "../compare/former-user.ts";
 import { isOutside, isSame } from "../compare/taken-out.ts";
 import { doubtFault, type Which, whichAccount } from "../compare/which-account.ts";
-import { jailIdAt, samenessOf } from "../ids.ts";
+import { directoryIdIn, jailIdAt, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
 import { closeAccount, isIn, tellingOfSessions } from "./close-login.ts";
@@ -244,8 +246,11 @@ function removeLost(
         : "this run is without --delete-homes; a later one deletes it only together with the jail";
     const keys = kept.has("keys") ? ", perhaps with keys that were declared" : "";
     said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays${keys}: ${why}`);
-    if (stat.uid === user.uid)
-      stays({ name, uid: user.uid, home: joinHome(root.path, place), created: isOurs });
+    const about = { name, uid: user.uid, home: joinHome(root.path, place) };
+    if (stat.uid === user.uid) stays({ ...about, created: isOurs, directoryId: undefined });
+    // It may be below what is mounted there.
+    else if (once.createdHome === about.home)
+      stays({ ...about, created: undefined, directoryId: directoryIdIn(root, directoryOf(place)) });
   }
   // Without the home there may be room.
   if (failure !== undefined) leaveJail(root, once, said);
@@ -253,6 +258,8 @@ function removeLost(
   requireNothingRuns(user);
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
+  // They are outside of the jail: whoever gets the name or the uid later would run them.
+  for (const { message, advice } of existingJobs(user)) said.warnings.push(withAdvice(message, advice));
   warnOfSessions(name, user.uid, said);
 }
 

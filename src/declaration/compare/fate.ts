@@ -69,7 +69,8 @@ export function fateOf(
     const goes = deleteHomes && isOurs && isKnown && stat?.uid === user.uid && isDirectory(stat);
     const holds = goes ? (mountIn(root.path, home) ?? homeIn(root, home, user, others)) : undefined;
     if (goes && holds === undefined) return { how: "removed", home };
-    const kept = { name, uid: user.uid, home: joinHome(root.path, home), created: isOurs && isKnown };
+    const about = { name, uid: user.uid, home: joinHome(root.path, home), directoryId: undefined };
+    const kept = { ...about, created: isOurs && isKnown };
     const stays = stat?.uid === user.uid ? kept : undefined;
     return { how: "removed", home: undefined, holds, stays };
   }
