@@ -38,7 +38,7 @@ function brokenKey(lines: readonly ByteString[], line: number): Meant | undefine
   return undefined;
 }
 
-const ITEM = /^[ \t]*-[ \t]+[^\s,#;]+[ \t\r]*$/;
+const ITEM = /^[ \t]*-[ \t]+[^ \t\r,#;]+[ \t\r]*$/;
 
 /** A list as in YAML, with a line for each item, that a line is in. */
 function yamlList(lines: readonly ByteString[], line: number): Meant | undefined {

@@ -138,9 +138,8 @@ export function declarationIn(
   }
   problems.push(...repeatedProblems(ini.sections, beside), ...sharedProblems(users, beside));
   // What a login would read with a warning, or in part, is not applied to a machine.
-  const errors = withoutForeign(withWholeLines(problems, ini), ini).map(
-    (one): Problem => ({ ...one, severity: "error" }),
-  );
+  const own = withoutForeign(withWholeLines(problems, ini), ini);
+  const errors = own.map((one): Problem => ({ ...one, severity: "error" }));
   const declaration = {
     files: ini.texts.map(({ file }) => file),
     jails,

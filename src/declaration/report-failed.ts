@@ -7,6 +7,7 @@ import { BUSY } from "../cli/options.ts";
 import { printError } from "../cli/output.ts";
 import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import type { UnreadFile } from "../config/unread.ts";
+import type { FaultText } from "./change.ts";
 import { DeclarationError } from "./errors.ts";
 import type { ApplySummary } from "./report-schema.ts";
 
@@ -19,6 +20,11 @@ export const unreadReport = ({ file, message, remedy }: UnreadFile) => ({
   message: jsonText(message),
   remedy: jsonTextOrNull(remedy),
 });
+
+/** Prints the remedy of an error below it, unless the message ends with it. */
+export function printRemedy({ message, remedy = "" }: FaultText): void {
+  if (!message.includes(remedy)) remedyLines(remedy).forEach(printError);
+}
 
 /** The last line of --json for a run that could not begin. */
 export function failedSummary(error: JailkitError, path: ByteString, check: boolean): ApplySummary {

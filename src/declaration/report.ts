@@ -1,5 +1,4 @@
 import { display, jsonText } from "../cli/display.ts";
-import { remedyLines } from "../cli/excerpt.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
@@ -15,7 +14,7 @@ import { type Foretold, foretell, makingOf } from "./foretell.ts";
 import { noLongerLines } from "./no-longer.ts";
 import { ONCE_FILE } from "./once.ts";
 import { Places, placeText } from "./place-of-fault.ts";
-import { APPLY, showUnread, unreadReport } from "./report-failed.ts";
+import { APPLY, printRemedy, showUnread, unreadReport } from "./report-failed.ts";
 import { applyProblem, changeReport, directoryOfUser } from "./report-json.ts";
 import type { ApplySummary } from "./report-schema.ts";
 import { type Doubt, Warnings } from "./warnings.ts";
@@ -35,11 +34,6 @@ interface Options {
 
 /** A fault, and where what it is due to is declared. */
 type Problem = Fault & { readonly at: Place | undefined };
-
-/** Prints the remedy of an error below it, unless the message ends with it. */
-function printRemedy({ message, remedy = "" }: FaultText): void {
-  if (!message.includes(remedy)) remedyLines(remedy).forEach(printError);
-}
 
 /** Shows a run, in lines or in JSON, and counts. */
 export class ApplyReport implements Shown {

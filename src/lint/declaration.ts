@@ -135,8 +135,8 @@ export function lintDeclaration(ini: IniFile, complete: boolean, inJails: boolea
   const jails = inJails ? Map.groupBy(declaration.users, ({ jail }) => jail).values() : [];
   for (const users of jails) {
     const homes = users.map(({ home }) => normalPath(home));
+    // Apply gives it all the same, with a warning.
     for (const user of users)
-      // Apply gives it all the same, with a warning.
       policies.lint(user, { isWhole: false, homes }, (place, _severity, code, message, fix) => {
         if (!told.has(saidAt(place, message)))
           report(place, "warning", code, message, fixInSection(fix, user));
