@@ -20,6 +20,7 @@ import { hostGroup } from "../system/name-services.ts";
 import { joinHome } from "../system/separator.ts";
 import { groupOf, isAdministrators, isNumber } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
+import { NewAccountHost } from "../users/new-account-place.ts";
 import { lintEnvironment, lintNames } from "./accounts.ts";
 import { needsOf } from "./needs.ts";
 import { PolicyLint } from "./policies.ts";
@@ -119,6 +120,7 @@ export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
     for (const { problem } of some) told.add(saidAt(problem, problem.message));
   };
   using policies = new PolicyLint();
+  const host = new NewAccountHost();
   const all = jails.flatMap((jail) => {
     const homes = homesToCome(jail);
     return jail.users.map((user) => ({ jail, homes, user }));
@@ -129,7 +131,7 @@ export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
     const lookedAt = changes.find((one) => LOOKED_AT.has(`${signOf(one)}${one.what}`));
     const isLookedAt = lookedAt !== undefined;
     if (check || !isLookedAt) add(...refusedHome(user));
-    if (check) add(...needsOf(user, jail, lookedAt));
+    if (check) add(...needsOf(user, jail, lookedAt, host));
     const { section } = declared.place;
     if (section === undefined) continue;
     const report: ReportFinding = (place, _severity, code, message, fix) => {

@@ -7,42 +7,54 @@ import type { Doubt } from "../declaration/warnings.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { groupNamesOf } from "../system/accounts.ts";
-import { usualSkeleton } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
-import { NO_ACCESS } from "../users/access.ts";
+import { isLimitedShell, NO_ACCESS } from "../users/access.ts";
 import { missingLine, missingLogin, missingPolicy } from "../users/login-needs.ts";
 import { DEFAULT_GROUP, startsWithKey } from "../users/new-account.ts";
+import type { NewAccountHost } from "../users/new-account-place.ts";
 
 /**
  * What a run says of an account that it brings into a jail, and that can then not log in, or run nothing. `lookedAt`: the change
- * with which the run looks at the account, if there is one.
+ * with which the run looks at the account, if there is one. `host`: shared by all users.
  */
-export function needsOf(user: UserWork, jail: JailWork, lookedAt: Change | undefined): Doubt[] {
+export function needsOf(
+  user: UserWork,
+  jail: JailWork,
+  lookedAt: Change | undefined,
+  host: NewAccountHost,
+): Doubt[] {
   const { declared, changes, fault } = user;
   const { name, directory, place } = declared;
   // As the run: the administrator knows the accounts of this machine that are in the jail already.
   const change = directory ? lookedAt : changes.find(({ what }) => what === "account");
   if (change === undefined || fault !== undefined || jail.fault !== undefined) return [];
   const { file, line, column } = place;
-  return (answered(() => missingIn(user, jail)) ?? []).map((one) => ({
+  return (answered(() => missingIn(user, jail, host)) ?? []).map((one) => ({
     ...{ user: name, change },
     problem: { file, line, column, message: missingLine(one) },
   }));
 }
 
-function missingIn({ declared, changes }: UserWork, { path, changes: ofJail }: JailWork) {
+function missingIn(
+  { declared, changes }: UserWork,
+  { path, changes: ofJail }: JailWork,
+  { skeleton }: Pick<NewAccountHost, "skeleton">,
+) {
   const { name, home, shell, keys = [], policy } = declared;
-  const user = hostUser(name);
+  const isNew = changes.some(isCreation);
+  // Declared rights are written before. Most users need nothing, and nothing is looked up for them.
+  const mayLackRights = policy === undefined && isLimitedShell(shell);
+  if (!(mayLackRights || (isNew && keys.length === 0))) return [];
+  const user = mayLackRights ? hostUser(name) : undefined;
   const [group = DEFAULT_GROUP, ...others] = user === undefined ? [] : groupNamesOf(user);
   const common = { name, group, groups: [...others, ...declared.groups], shell };
   const access = { ...NO_ACCESS, keys };
   return withTree((host) => {
     using root = answered(() => openJailRoot(path));
-    const hasKey = startsWithKey(root, normalPath(home), usualSkeleton());
+    const hasKey = isNew && startsWithKey(root, normalPath(home), skeleton);
     const account = { ...common, access, root: host, jail: path, hasPassword: false, hasKey };
-    const login = changes.some(isCreation) ? missingLogin(account, DECLARED) : [];
-    // Declared rights are written before.
-    if (policy !== undefined) return login;
+    const login = isNew ? missingLogin(account, DECLARED) : [];
+    if (!mayLackRights) return login;
     const now = root && missingPolicy({ ...account, root, jail: undefined }, DECLARED);
     const isFilled = now === undefined || ofJail.some(({ action }) => action !== "remove");
     // Without a section yet, the user may get one of the machine's with the files of the jail.
