@@ -10,15 +10,23 @@ export const DECLARATION_SCHEMA_FILE = "jails.schema.json";
 
 // In classes of characters: those that no line may have.
 const CONTROLS = "\\x00-\\x08\\x0b-\\x1f\\x7f";
-/** Text without blanks at its ends, and without some characters. */
-const word = (not: string) => `[^\\s${not}${CONTROLS}](?:[^\\n${not}${CONTROLS}]*[^\\s${not}${CONTROLS}])?`;
+// Those of isspace(3). \s has others, and not the same ones in each validator.
+const BLANKS = "\\t-\\r ";
+/**
+ * Text without blanks at its ends, and without some characters. No pattern may match one text in two ways: with each repetition
+ * the time until it is refused would double.
+ */
+const word = (not: string) =>
+  `[^${BLANKS}${not}${CONTROLS}](?:[^\\n${not}${CONTROLS}]*[^${BLANKS}${not}${CONTROLS}])?`;
 // What follows would be a comment if the line were one of its own.
-const NO_COMMENT = "(?![\\s\\S]*\\s[#;])";
+const NO_COMMENT = `(?![\\s\\S]*[${BLANKS}][#;])`;
 /** Items at commas, of which a line may go over several. */
-const list = (item: string) => `[,\\s]*(?:${item})(?:\\s*,[,\\s]*(?:${item}))*[,\\s]*`;
+const list = (item: string) =>
+  `[,${BLANKS}]*(?:${item})(?:[${BLANKS}]*,[,${BLANKS}]*(?:${item}))*[,${BLANKS}]*`;
 const oneOf = (words: readonly string[]) => words.map((one) => one.replaceAll(".", "\\.")).join("|");
 
-const COMPONENT = `(?!\\.{1,2}(?:[/,\\s]|$))[^/,\\n${CONTROLS}]+`;
+// Blanks at the end of an item are none of its name.
+const COMPONENT = `(?!\\.{1,2}(?:[/,${BLANKS}]|$))(?:[^/,${BLANKS}${CONTROLS}]|[ \\t]+(?=[^,${BLANKS}]))+`;
 const PORT = "0*(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
 // Up to 4294967294, in at most 10 digits.
 const UID =
@@ -45,18 +53,18 @@ const PATTERNS: Readonly<Record<Exclude<KeyDescription["kind"], "choice">, strin
   octal: "-1|0*[0-7]{1,3}",
   integer: "[0-9]+",
   decimal: "[0-9]+(?:\\.[0-9]+)?",
-  execute: `any|(?=(?:[\\s\\S]*,)?\\s*system\\s*(?:,|$))${NO_COMMENT}${list(`system|/${word(",")}`)}`,
+  execute: `any|(?=(?:[\\s\\S]*,)?[${BLANKS}]*system[${BLANKS}]*(?:,|$))${NO_COMMENT}${list(`system|/${word(",")}`)}`,
   allow: list(oneOf(Object.keys(ALLOW))),
   paths: `all|none|${NO_COMMENT}${list(`/|~/?|~?(?:/${COMPONENT})+/?`)}`,
   ports: `all|none|${list(PORT)}`,
   limits: list(limitPattern()),
   line: NO_COMMENT + anyText,
-  lines: `(?:[^${CONTROLS}]*\\n)*${anyText}(?:\\n[^${CONTROLS}]*)*`,
+  lines: `(?:[^\\n${CONTROLS}]*\\n)*${anyText}(?:\\n[^\\n${CONTROLS}]*)*`,
 };
 
 /** A plain absolute path other than /. */
-const PATH = `(?![\\s\\S]*\\s[#;])(?:/(?!\\.{1,2}(?:/|$))[^/:\\n${CONTROLS}]+)+`;
-const NAME = `(?!\\.{1,2}$|group |member )[^-+# :,/\\n${CONTROLS}](?:[^:,/\\n${CONTROLS}]*[^ :,/\\n${CONTROLS}])?`;
+const PATH = `${NO_COMMENT}(?:/(?!\\.{1,2}(?:/|$))[^/:\\n${CONTROLS}]+)+`;
+const NAME = `(?!\\.{1,2}$|group |member )[^-+#:,/${BLANKS}${CONTROLS}](?:[^:,/\\n${CONTROLS}]*[^:,/${BLANKS}${CONTROLS}])?`;
 const LIVE = `/usr|/usr/local|/opt(?:/${COMPONENT})?`;
 
 /** Keys whose value has a form that the table of keys does not know. */
@@ -65,10 +73,10 @@ const OWN: Readonly<Record<string, string>> = {
   shell: PATH,
   home: PATH,
   uid: `(?!0+$|0*6553[45]$)${UID}`,
-  comment: `[^\\s:${CONTROLS}](?:[^\\n\\t:${CONTROLS}]*[^\\s:${CONTROLS}])?`,
+  comment: `[^:${BLANKS}${CONTROLS}](?:[^\\n\\t:${CONTROLS}]*[^:${BLANKS}${CONTROLS}])?`,
   // A line that is no comment.
-  authorized_keys: `(?=(?:[\\s\\S]*\\n)?[ \\t]*[^\\s#])(?:${PATTERNS.lines})`,
-  groups: NO_COMMENT + list(NAME.replaceAll("$", "\\s*(?:,|$)")),
+  authorized_keys: `(?=(?:[\\s\\S]*\\n)?[ \\t]*[^#${BLANKS}])(?:${PATTERNS.lines})`,
+  groups: NO_COMMENT + list(NAME.replaceAll("$", `[${BLANKS}]*(?:,|$)`)),
   live: NO_COMMENT + list(LIVE),
 };
 
@@ -112,7 +120,7 @@ export function declarationSchema(): object {
       "Jails and users, as jails.ini(5) describes them: an object for each section, with text for each key; a value of several lines has newlines. 'jailkit config check' finds more: keys that contradict each other, and what a machine does not have.",
     type: "object",
     patternProperties: {
-      [`^jail (?![\\s\\S]*\\s$)${path}$`]: jail,
+      [`^jail (?![\\s\\S]*[${BLANKS}]$)${path}$`]: jail,
       [`^user (?!DEFAULT$)${NAME}$`]: user,
     },
     additionalProperties: false,

@@ -125,7 +125,7 @@ export function fixText(problem: Problem, sources: Sources): Advice | undefined 
     }
     case "comma":
       // A line is not continued by a backslash.
-      return write(`${line.replace(/[\t-\r ,]*\\?[\t-\r ]*$/, "")},`);
+      return write(`${line.replace(/[\t-\r ,]*(?:\\[\t-\r ]*)?$/, "")},`);
     case "item": {
       const all = sources.items?.get(lineKey(problem)) ?? new Map([[problem.column, fix]]);
       const text = changed.getOrInsertComputed(all, () => withChanges(line, all));

@@ -285,7 +285,9 @@ export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect:
         const severity = dialect === "c" ? "warning" : "error";
         const what = dialect === "c" ? "is ignored: it is there already" : "is there already";
         const message = `section '${display(name)}' ${what}, in line ${first.line} of ${display(first.file)}`;
-        part.problems.push({ file, line, column, severity, code: "duplicate-section", message });
+        const problem: Problem = { file, line, column, severity, code: "duplicate-section", message };
+        // Which of two files of jails.d goes is not known: what a comment takes out of the other one, --prune would remove later.
+        part.problems.push(dialect === "plain" ? { ...problem, fix: { kind: "none" } } : problem);
       }
     }
     merged.sections.push(...part.sections);

@@ -5,7 +5,7 @@ import { joinHome } from "../system/separator.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { type Change, type Fault, listed, nameOf } from "./change.ts";
 import { DeclarationError } from "./errors.ts";
-import { readAs } from "./known-file.ts";
+import { isToBeRead, readAs } from "./known-file.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { isInScope, sumOf } from "./once.ts";
 import type { Once, OnceJail, OnceUser } from "./once-shape.ts";
@@ -178,11 +178,19 @@ function sharedWarnings(named: Declaration, usual: Declaration): Warning[] {
 
 /**
  * The warnings that a declaration of named files says something else about a jail or a user than that of the usual ones: the
- * next run without FILE would change it back, or refuse it. What one of them does not say is no contradiction. Pure.
+ * next run without FILE would change it back, or refuse it. What one of them does not say is no contradiction. `check`: a file
+ * that is to be renamed is compared as if it were. Pure.
  */
-export function contradictions(named: Declaration, usual: Declaration, pathOf: PathOf): Warning[] {
-  const jails = new Map(usual.jails.map((jail) => [jail.path, jail]));
-  const users = new Map(usual.users.map((user) => [user.name, user]));
+export function contradictions(
+  named: Declaration,
+  usual: Declaration,
+  pathOf: PathOf,
+  check: boolean,
+): Warning[] {
+  const replaced = new Set(check ? named.files.filter(isToBeRead).map(readAs) : []);
+  const stays = ({ place }: DeclaredJail | DeclaredUser) => !replaced.has(place.file);
+  const jails = new Map(usual.jails.filter(stays).map((jail) => [jail.path, jail]));
+  const users = new Map(usual.users.filter(stays).map((user) => [user.name, user]));
   const ofJails = named.jails.flatMap((here) => {
     const there = jails.get(here.path);
     if (there === undefined) return [];

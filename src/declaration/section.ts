@@ -62,7 +62,7 @@ export function meantSubject({
   entries,
 }: Pick<IniSection, "name" | "entries">): Pick<Subject, "kind" | "name"> | undefined {
   // The brackets may be there twice.
-  const name = /^\[+(.*?)\]+$/.exec(written)?.[1] ?? written;
+  const name = /^\[+((?:[^[].*?)?)\]+$/.exec(written)?.[1] ?? written;
   const [, word = "", subject] =
     /^[ \t]*([^ \t:=/]+)(?:[ \t]*[ \t:=][ \t]*|(?=\/))([^ \t].*?)[ \t]*$/.exec(name) ??
     /^((?:jail|user)s?)[(){}[\]<>,"'](.+)$/i.exec(name) ??

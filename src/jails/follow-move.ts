@@ -163,6 +163,13 @@ function iniWithNewPath(file: ByteString, bytes: Uint8Array, from: ByteString, t
   return lines.map((line, index) => (kept.has(index + 1) ? line : withNewPath(line, from, to))).join("\n");
 }
 
+/** What a file says. Its comments follow the jail, too, but one that has the path in comments alone, as an example, stays. */
+const withoutComments = (text: ByteString): ByteString =>
+  text
+    .split("\n")
+    .filter((line) => !/^[\t-\r ]*[#;]/.test(line))
+    .join("\n");
+
 function filesThatName(from: ByteString, to: ByteString): Move["files"] {
   using tree = openTree("/");
   return [...iniFiles(CONFIG_DIRECTORY), FSTAB].flatMap((path) => {
@@ -174,7 +181,7 @@ function filesThatName(from: ByteString, to: ByteString): Move["files"] {
       path === FSTAB
         ? withoutDoubles(before, withNewPath(before, fstabField(from), fstabField(to)))
         : iniWithNewPath(path, bytes, from, to);
-    return text === before ? [] : [{ path, text }];
+    return withoutComments(text) === withoutComments(before) ? [] : [{ path, text }];
   });
 }
 

@@ -273,6 +273,8 @@ describe("a jail whose record was lost", () => {
       "jk_uchroot.d/bob.ini": ["[bob]", `allowed_jails = ${old}, ${more}`, `read = ${old}`],
       "jk_update.d/web.ini": [`[${old}]`, `skips = ${old}`],
       "jk_check.d/web.ini": [`[${old}]`, `ignorepathoncompare = ${old}/home, ${old}`],
+      // An example.
+      "jails.ini": [`#[jail ${old}]`, "#sections = uidbasics", `  ; jail = ${old}`],
       "jk_init.d/web.ini": ["[web]", `paths = ${old}/bin/tool`, `emptydirs = ${old}`, `comment = of ${old}`],
     };
     const ofHost = /^(?:#|\[|(?:files|jail|paths|allowed_jails|ignorepathoncompare) = )/;
@@ -280,9 +282,12 @@ describe("a jail whose record was lost", () => {
     for (const [file, lines] of Object.entries(texts))
       m.write(`/etc/jailkit/${file}`, `${lines.join("\n")}\n`);
     m.must(["mv", old, now]);
-    m.must(["jailkit", "adopt", "--moved", old, now]);
+    const { stdout } = m.must(["jailkit", "adopt", "--moved", old, now]);
+    expect(stdout).toContain("/etc/jailkit/jails.d/two.ini names");
+    expect(stdout).not.toContain("/etc/jailkit/jails.ini");
     for (const [file, lines] of Object.entries(texts)) {
-      const wanted = lines.map((line) => (ofHost.test(line) ? line.replaceAll(old, now) : line));
+      const follows = (line: string) => file !== "jails.ini" && ofHost.test(line);
+      const wanted = lines.map((line) => (follows(line) ? line.replaceAll(old, now) : line));
       expect([file, m.read(`/etc/jailkit/${file}`)]).toEqual([file, `${wanted.join("\n")}\n`]);
       m.remove(`/etc/jailkit/${file}`);
     }

@@ -93,6 +93,26 @@ test("a mistake is reported with the line of the control machine, and the remedy
   expect(shown).not.toMatch(/\/run\/jailkit-\w+\/jails/);
 });
 
+test("a file that was renamed stops the play: nothing advises to make a comment of the new one", () => {
+  const before = declared(user("anna"));
+  m.write(THERE, before);
+  for (const name of ["kunden", "aaa"]) {
+    const renamed = `jails.d/${name}.ini`;
+    m.write(`${FLEET}/${renamed}`, before);
+    const { status, shown } = play({ here: { jailkit_declarations: [renamed] } });
+    expect([status, m.list("/etc/jailkit/jails.d")]).toEqual([2, ["customers.ini"]]);
+    const line = `section 'jail ${J}' is there already, in line 1 of`;
+    expect(shown).toContain(
+      name === "aaa" ? `${THERE}:1:1: error: ${line} ${renamed}` : `${renamed}:1:1: error: ${line} ${THERE}`,
+    );
+    expect(shown).toContain("delete it on the machine if it is an old one, or set jailkit_remove_others");
+    expect(shown).not.toContain("sed -i");
+  }
+  const vars = { jailkit_declarations: ["jails.d/kunden.ini"], jailkit_remove_others: true };
+  expect([play({ here: vars }).status, m.list("/etc/jailkit/jails.d")]).toEqual([0, ["kunden.ini"]]);
+  m.remove("/etc/jailkit/jails.d/kunden.ini");
+});
+
 const ANNA = user("anna", "groups = jailed, team\n");
 
 test("what is not there stops the play before a file is replaced, or anything removed", () => {

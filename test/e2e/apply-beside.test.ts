@@ -275,6 +275,21 @@ describe("a file that is to be renamed into jails.d", () => {
     expect(problems()).toEqual([10]);
   });
 
+  test("is not compared with the file that it replaces, until it is applied under its own name", () => {
+    m.write(USUAL, "");
+    m.write(OTHER, one("/srv/b", "bob", `authorized_keys = ${KEYS[0]}\n`));
+    const text = one("/srv/b", "bob", `authorized_keys = ${KEYS[1]}\n`);
+    m.write(NEW, text.replace("basicshell", "basicshell, extendedshell").replace("/bin/bash", "/bin/sh"));
+    expect([problems(), warnings("--check", NEW), warnings("--check", "--prune", NEW)]).toEqual([
+      [10],
+      [],
+      [],
+    ]);
+    const told = warnings(NEW);
+    expect(told).toHaveLength(3);
+    expect(told[0]).toContain(`${NEW}:1 declares sections extendedshell, and ${OTHER}:1 does not`);
+  });
+
   test("is to be elsewhere: that is a warning, since it may replace any", () => {
     m.write(USUAL, declared("/bin/bash", "uid = 6001\n"));
     m.write(FILE, `[user bob]\njail = ${J}\nshell = /bin/bash\nuid = 6001\nhome = /home/anna\n`);

@@ -201,3 +201,19 @@ test("a declared file in whose place a user has another one is warned of, in eac
   expect(m.read(`${share}/tool`)).toBe("tool of the host\n");
   expect(linesOf(m).summary.warnings).not.toContainEqual(expect.stringContaining("share/tool"));
 });
+
+test("what came with live directories goes with the last of them, also if others were declared meanwhile and refused", () => {
+  m.run(["jailkit", "delete", "--yes", "--unjail", "--user-files", LIVE]);
+  m.run(["userdel", "-r", "liv"]);
+  m.mkdir("/opt/app");
+  declare(live("live = /opt/app\n"));
+  // It has copies in /usr.
+  m.write(FILE, live("live = /usr\n"));
+  expect(linesOf(m, "--prune").status).toBe(1);
+  m.write(FILE, live(""));
+  m.must(["jailkit", "apply"]);
+  expect(undeclared()).toEqual([`jail ${LIVE}: sections livebasics`]);
+  expect(did(m, "--prune")).toEqual([`done - jail ${LIVE}: sections livebasics (no longer declared)`]);
+  expect([did(m, "--prune"), undeclared()]).toEqual([[], []]);
+  expect(pwd()).toMatchObject({ status: 0, stdout: "liv\n" });
+});

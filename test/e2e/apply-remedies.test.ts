@@ -514,4 +514,14 @@ test("a section that is there twice, in one file and in two: with the lines of b
   );
   const { stdout } = m.run(["jailkit", "config", "check", `${FOLDER}/two.ini`]);
   expect(stdout).toContain(`section 'jail ${J}' is there already, in line 2 of ${FILE} [duplicate-section]`);
+  // Nothing tells whether the other file is an old copy of this one, which goes.
+  m.write(`${FOLDER}/two.ini`, `# the first\n${JAIL}`);
+  for (const command of [
+    ["apply", "--check"],
+    ["config", "check"],
+  ]) {
+    const run = m.run(["jailkit", ...command]);
+    expect(run.stdout + run.stderr).toContain("[duplicate-section]");
+    expect(run.stdout + run.stderr).not.toContain("sed -i");
+  }
 });

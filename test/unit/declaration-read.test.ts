@@ -616,7 +616,7 @@ describe("files", () => {
         ...["c.ini", undefined, "config-unreadable", "not-a-file"],
         `mv -nT ${folderInPlace} ${folderInPlace}.aside`,
       ],
-      ["a.ini", 1, "config-invalid", "duplicate-section", `sed -i '1,2s/^/#/' ${last}`],
+      ["a.ini", 1, "config-invalid", "duplicate-section", ""],
       ["a.ini", 2, "config-invalid", "unknown-key", `sed -i '2s/^/#/' ${last}`],
     ]);
   });

@@ -154,7 +154,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
         ...insides(declaration, machine),
         ...notes,
         ...rest.notes(jails),
-        ...(others === undefined ? [] : contradictions(declaration, others, pathOf)),
+        ...(others === undefined ? [] : contradictions(declaration, others, pathOf, asked.check === true)),
         ...(asked.usual ? declaredElsewhere(jails.flatMap(changesOf), before) : []),
         ...out.flatMap(({ note }) => note ?? []),
         ...gone.notes,

@@ -29,14 +29,23 @@ export function formerLive(
   };
 }
 
-/** The sections and files that were declared once, are there, and go. */
+interface FormerOf extends Readonly<Record<"leaves" | "taken", readonly ByteString[]>> {
+  readonly once: JailOnce | undefined;
+  readonly prune: boolean;
+}
+
+/**
+ * The sections and files that were declared once, are there, and go. `leaves`, `taken`: live directories that go now, and that an
+ * earlier run has taken out.
+ */
 export function formerNames(
   { sections, files, live }: Readonly<Record<"sections" | "files" | "live", readonly ByteString[]>>,
   state: JailState,
-  { once, prune, leaves }: { once: JailOnce | undefined; prune: boolean; leaves: readonly ByteString[] },
+  { once, prune, leaves, taken }: FormerOf,
 ) {
   if (!prune) return { sections: [], files: [] };
-  const isLastLive = leaves.length > 0 && leaves.length === state.live.size;
+  // The last one may have gone in a run that was refused others.
+  const isLastLive = leaves.length + taken.length > 0 && leaves.length === state.live.size;
   // It came with the live directories.
   const ours = isLastLive ? [...(once?.sections ?? []), LIVE_SECTION] : (once?.sections ?? []);
   const whole = live.length === 0 ? sections : [...sections, LIVE_SECTION];

@@ -105,9 +105,16 @@ class JailDifference {
     // A jail that is gone begins anew, with what is declared alone.
     const prune = asked.prune && !this.#gone;
     this.#leaves = prune ? former : [];
-    this.#taken = taken;
+    // Until --prune has removed what came with them, they are not forgotten.
+    const isLeft = live.length === 0 && !sections.includes(LIVE_SECTION) && state.sections.has(LIVE_SECTION);
+    this.#taken = isLeft ? [] : taken;
     const declaredNames = { sections, files: this.#paths, live };
-    this.#former = formerNames(declaredNames, state, { once: asked.once, prune, leaves: this.#leaves });
+    this.#former = formerNames(declaredNames, state, {
+      once: asked.once,
+      prune,
+      leaves: this.#leaves,
+      taken,
+    });
   }
 
   compare(): JailComparison {
