@@ -157,10 +157,18 @@ export class ApplyReport implements Shown {
     this.#progress?.at(++this.#ended, this.#total);
     this.#mark(change, status === "done" ? "changed" : "failed");
     this.#failed ||= errors.some(({ code }) => code !== "busy");
-    for (const failure of errors) {
+    for (const failure of this.#untold(ended)) {
       const whole = { ...change, ...failure };
       this.#problems.push({ ...whole, at: this.#places.of(whole) });
     }
+  };
+
+  /** What takes something away is made in spite of a fault of its jail, and may fail for the same reason. */
+  #untold = ({ change, errors }: Ended): Ended["errors"] => {
+    const about = nameOf(change);
+    const isTold = ({ message }: FaultText) =>
+      this.#problems.some((one) => one.message === message && nameOf(one) === about);
+    return errors.filter((one) => !isTold(one));
   };
 
   fault = (fault: Fault): void => {
@@ -204,7 +212,8 @@ export class ApplyReport implements Shown {
   }
 
   #show(ended: Ended): void {
-    const { change, status, steps, warnings, errors } = ended;
+    const { change, status, steps, warnings } = ended;
+    const errors = this.#untold(ended);
     if (this.options.json) {
       printJsonLine(changeReport(change, ended));
       return;
