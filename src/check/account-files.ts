@@ -18,6 +18,8 @@ import { otherHomeAdvice } from "../jail/accounts/home-place.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { asidePath } from "../jail/fs/home-aside.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
+import { mountAdvice } from "../jail/fs/mounted-home.ts";
+import { unmountedPlaces } from "../jail/fs/unmounted.ts";
 import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { mayHaveMoved } from "../jail/record/moved.ts";
 import { namesIn } from "../system/account-tools.ts";
@@ -127,6 +129,7 @@ export class AccountFiles {
       return local.has(name);
     };
     let recalled: ReturnType<typeof recallAll> | undefined;
+    let hiddenAt: ReturnType<typeof unmountedPlaces> | undefined;
     return {
       jail: root.path,
       passwd: this.#passwd,
@@ -149,6 +152,10 @@ export class AccountFiles {
         recalled ??= recallAll(root);
         const aside = asidePath(recalled(name)?.home ?? home);
         return statIfPresent(AT_FDCWD, aside) && aside;
+      },
+      homeMount(home, isTheirs) {
+        hiddenAt ??= unmountedPlaces();
+        return mountAdvice(root, home, isTheirs, hiddenAt);
       },
       otherHome: (user) => (isLocal(user.name) ? otherHomeAdvice(root.path, user) : ""),
       plainHome({ name, home }) {

@@ -6,7 +6,6 @@ import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
-import { mountRemedies } from "../jail/fs/unmounted.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
@@ -35,7 +34,6 @@ const isAround = (home: ByteString, path: ByteString): boolean =>
   `${path}/`.startsWith(`${plainPath(home)}/`);
 
 class AccountCheck {
-  readonly #mount = mountRemedies();
   readonly #facts: AccountFacts;
   readonly #passwd: ByteString;
   readonly #group: ByteString;
@@ -183,7 +181,7 @@ class AccountCheck {
   }
 
   #checkHomeThere(real: PasswdEntry): void {
-    const { jail, inJail, verbose } = this.#facts;
+    const { jail, inJail, homeMount, verbose } = this.#facts;
     const { uid, gid, home } = real;
     const path = jail + home;
     const what = `the home ${display(path)} of user ${display(real.name)}`;
@@ -194,7 +192,7 @@ class AccountCheck {
       this.#report("home-missing", message, jailSideCommand(jail, real.name, "-n -m"), path);
     } else if (owner === undefined) {
       const create: Remedy = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(path)}`;
-      const advice = this.#mount(path) ?? (isJailsOwn(home) ? this.#facts.otherHome(real) : create);
+      const advice = homeMount(home, false) ?? (isJailsOwn(home) ? this.#facts.otherHome(real) : create);
       this.#report("home-missing", `${what} does not exist`, advice, path);
     } else if (owner !== uid && this.#facts.relaxed(real).relaxHomeOwner) {
       verbose(`${what} belongs to uid ${owner}, which jk_chrootsh.ini allows`);
@@ -206,14 +204,14 @@ class AccountCheck {
         this.#facts.mayBeHome(path);
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
       const give: Remedy = `chown -h +${uid}:+${gid} ${shellWord(path)}`;
-      const advice = own ? give : this.#facts.otherHome(real);
+      const advice = own ? (homeMount(home, false) ?? give) : this.#facts.otherHome(real);
       this.#report("home-owner", `${what} belongs to uid ${owner}`, advice, path);
     } else this.#checkHomeItself(real, path, what);
     this.#checkAboveHome(real, what);
   }
 
   #checkHomeItself(real: PasswdEntry, path: ByteString, what: string): void {
-    const { inJail, relaxed } = this.#facts;
+    const { inJail, homeMount, relaxed } = this.#facts;
     const { uid, gid, home, shell } = real;
     const stat = inJail(home);
     if (stat === undefined || !isDirectory(stat)) return;
@@ -224,7 +222,8 @@ class AccountCheck {
     if (stat.gid === gid) return;
     if (!shell.endsWith("/jk_chrootsh") || relaxed(real).relaxHomeGroup) return;
     const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
-    const advice: Advice = own ? `chgrp -h +${gid} ${shellWord(path)}` : this.#facts.otherHome(real);
+    const give: Remedy = `chgrp -h +${gid} ${shellWord(path)}`;
+    const advice = own ? (homeMount(home, true) ?? give) : this.#facts.otherHome(real);
     this.#report("home-group", `${what} has group ${stat.gid}, so that the login is refused`, advice, path);
   }
 

@@ -8,6 +8,7 @@ import { liveState } from "../jail/fs/live-mounts.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import type { ManifestContent, ManifestEntry } from "../jail/record/manifest.ts";
+import { othersFile } from "../populate/others-files.ts";
 import { below } from "../system/mountinfo.ts";
 import { barrierFindings } from "./files/barriers.ts";
 import { type Counterpart, counterpartOf, hostDevice, kernelTest } from "./files/counterpart.ts";
@@ -77,6 +78,8 @@ export class Collected implements WalkHandlers {
   readonly #present = new Set<ByteString>();
   /** Paths below which nothing was checked. */
   readonly #barriers: ByteString[] = [];
+  /** Files of users in the place of those that were asked for, as the record has them. */
+  readonly #others: ReadonlySet<ByteString>;
   /** The paths of other jails in it that were entered, on the host. */
   readonly #inside: ByteString[] = [];
   /** Paths where a file of another type replaced the recorded one. */
@@ -85,6 +88,7 @@ export class Collected implements WalkHandlers {
   constructor(context: CollectContext) {
     this.#context = context;
     this.hostDirectory = context.hostDirectory;
+    this.#others = new Set(context.content?.others);
   }
 
   hostMount(path: ByteString, stat: Stat): ByteString | undefined {
@@ -189,6 +193,7 @@ export class Collected implements WalkHandlers {
     narrate(item, verbose);
     const recordKept = content !== undefined;
     this.#add(item, permissionFindings(item));
+    if (this.#others.has(seen.path)) this.#add(item, othersFindings(item, root.path));
     this.#add(item, specialFindings(item, { hostDevice: hostDevice(item), servedSocket, recordKept }));
     if (seen.target === undefined && !isDirectory(seen.stat)) {
       this.#add(item, programFindings(seen.path, path));
@@ -246,6 +251,14 @@ export class Collected implements WalkHandlers {
     if (both && drift.findings.length === 0 && !settings.compare(path) && !isGenerated(seen.path))
       this.strangers.set(seen.path, item);
   }
+}
+
+/** It is the host's again if root has it. */
+function othersFindings({ seen, path, settings }: Item, jail: ByteString): CheckFinding[] {
+  const { uid } = seen.stat;
+  if (uid === 0 || settings.compare(path)) return [];
+  const message = othersFile(jail, seen.path, uid);
+  return [{ rule: "others-file", path, jailPath: seen.path, message }];
 }
 
 /** True for an operand of jk_cp. If nothing is known about a file: if it is in a directory of programs. */

@@ -68,8 +68,10 @@ const OF_CONTENT: readonly Rule[] = [
 ];
 // For a rule, rules that are not reported about the same path: they are redundant, or have a harmful remedy.
 const SAYS_ENOUGH: Readonly<Partial<Record<Rule, readonly Rule[]>>> = {
+  "foreign-owner": ["others-file"],
   "home-owner": ["unknown-owner"],
   "link-outside": OF_CONTENT,
+  "others-file": OF_CONTENT,
   preload: OF_CONTENT,
   shadow: OF_CONTENT,
 };

@@ -88,6 +88,7 @@ export const RULES = {
     "a file has changed since it was put into the jail, and the host's is missing",
   ),
   missing: error("files", "a file that was put into the jail is missing"),
+  "others-file": warning("files", "a user has a file in the place of one of the host that was asked for"),
   unrecorded: error("files", "a file in a system directory is not in the record"),
   leftover: warning("files", "an interrupted tool of jailkit left a temporary file"),
   "changed-mode": error("files", "the mode of a file differs from the record"),

@@ -33,6 +33,7 @@ export const REMEDY_PROGRAMS = [
   "passwd",
   "printf",
   "rm",
+  "rmdir",
   "runuser",
   "sed",
   "setcap",

@@ -93,6 +93,8 @@ export interface LoginFacts extends CallerFacts {
   homeOwner(): PasswdEntry | "unknown" | undefined;
   /** Whether only root can exchange a home, as the jail sees it. */
   onlyRootExchanges(home: ByteString): boolean;
+  /** As mountAdvice says of the home; `isTheirs`: what is there is the user's. */
+  homeMount(isTheirs: boolean): Advice | undefined;
   /** A path that nothing has yet, for what is in the place of the home. */
   homeAside(): ByteString;
   /** The home's ACL. */

@@ -11,6 +11,7 @@ import type { IniFile } from "../config/model.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { confineProblem } from "../config/schemas/confine.ts";
 import { isIn, lookUp, readJailFile } from "../jail/fs/look.ts";
+import { mountAdvice } from "../jail/fs/mounted-home.ts";
 import { configDirectoryFindings, jailFindings } from "../jail/fs/safety.ts";
 import {
   closeJailRoot,
@@ -252,6 +253,7 @@ export function gatherFacts(login: Login): GatheredFacts {
     home: homeStat,
     homeOwner: memoized(() => homeOwner(root(), accountOf(caller), home(), homeStat())),
     onlyRootExchanges: (place) => onlyRootExchangesIn(root(), place),
+    homeMount: (isTheirs) => mountAdvice(root(), plainPath(home()), isTheirs),
     // The host's paths mean nothing after chroot(2).
     homeAside: () => hostPath(root(), freeName(plainPath(home()), ".old", isIn(root()))),
     homeAcl: memoized(() => withDirectory(root(), home(), ({ fd }) => aclAt(fd, "."))),

@@ -11,6 +11,7 @@ import { accountOf, splitOf } from "../enter/facts.ts";
 import { type GatheredFacts, gatherFacts } from "../enter/gather.ts";
 import { LIMITED_CONFIG_FILE } from "../enter/limited/limited.ts";
 import { chrootshConfinement } from "../enter/login/chrootsh.ts";
+import { IN_JAIL_CHECKS } from "../enter/login/in-jail-checks.ts";
 import { loginEnvironment, shellArguments } from "../enter/login/start-shell.ts";
 import { copyRemedy, sectionLinesRemedy, setInDirectory } from "../enter/remedies.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
@@ -226,6 +227,10 @@ function explainEmptied({ jail, steps }: LoginReport, onBehalf: boolean): void {
     const elsewhere = unmounted(jail);
     const remedy: Remedy | undefined =
       elsewhere === undefined ? `jk_update -j ${shellWord(jail)}` : elsewhere.remedy;
+    // What a login lacks is there as soon as it is mounted, and what comes below would be hidden.
+    const inJail = ["home-present", "home-owner", "home-group", ...IN_JAIL_CHECKS.map(({ name }) => name)];
+    const lacking = steps.filter(({ name, outcome }) => outcome === "failed" && inJail.includes(name));
+    if (elsewhere !== undefined) for (const one of lacking) one.remedy = elsewhere.remedy ?? "";
     return warned("emptied", emptiedMessage(jail), remedy);
   });
   if (step === undefined) return;

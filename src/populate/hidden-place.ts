@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { answered, type JailkitError, problemFrom } from "../cli/error.ts";
+import { coveredPlace } from "../jail/fs/covered.ts";
 import { unmountedAt, unmountedPlace } from "../jail/fs/unmounted.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { isEmptied, unmountedUnrecorded } from "../jail/record/emptied.ts";
@@ -35,6 +36,13 @@ export function hiddenPlace(jail: ByteString, paths: Iterable<ByteString>): Jail
   const others = directories.filter((path) => !live.some((one) => below(path, one) !== undefined));
   return unmountedPlace({ path: jail }, others);
 }
+
+/**
+ * The error for recorded paths of an open jail at which nothing is now, if one of them may be there all the same: on a file system
+ * that is not mounted, or below another one. Undefined if they are gone.
+ */
+export const hiddenFile = (root: JailRoot, paths: readonly ByteString[]): JailkitError | undefined =>
+  paths.length === 0 ? undefined : (hiddenPlace(root.path, paths) ?? coveredPlace(root, paths));
 
 /** As hiddenPlace, as the problem of a run. */
 export function hiddenProblem(jail: ByteString, paths: Iterable<ByteString>): PopulateProblem | undefined {

@@ -8,7 +8,7 @@ import { heldDirectory } from "../jail/fs/held.ts";
 import { requireFileSystem, requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { requireSafeAbove } from "../jail/fs/safety.ts";
-import { unmountedAt } from "../jail/fs/unmounted.ts";
+import { requireMountedAt } from "../jail/fs/unmounted.ts";
 import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { makeDirectories, removePath } from "../jail/fs/write.ts";
@@ -135,8 +135,7 @@ function requirePlace(path: ByteString, unsafeStatus: number): void {
   const held = heldDirectory(above.path);
   if (held !== undefined) throw held;
   requireOwnPath(normalPath(path));
-  const unmounted = unmountedAt(path);
-  if (unmounted !== undefined) throw unmounted;
+  requireMountedAt(path);
 }
 
 /** The nearest directory that is there, at or above a path of the host. Close it. */

@@ -34,8 +34,9 @@ import { isHomeIn, normalHome, splitHome } from "../system/separator.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts";
 import { planJailSide, planToJail, planToUnjail } from "../users/changes.ts";
-import { groupsOf, homeLeftOutside, warnOfLogin } from "../users/jailing.ts";
+import { groupsOf, warnOfLogin } from "../users/jailing.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
+import { homeLeftOutside } from "../users/own-home.ts";
 import type { JailUserReport } from "../users/report-schema.ts";
 import { jailToLeave } from "../users/unjail.ts";
 

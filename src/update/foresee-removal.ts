@@ -7,17 +7,22 @@ import { createLoader } from "../libraries/closure.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { readRecipe } from "../profile/recipe.ts";
+import type { Removals } from "./plan/removals.ts";
 import { decideTakenBack, separate, type TakenBack } from "./plan/taken-back.ts";
+
+interface Foreseen extends Pick<Removals, "hidden"> {
+  readonly gone: ReadonlySet<ByteString>;
+}
 
 /**
  * What would be gone from an open jail if names were asked for (`added`) and then others taken back (`removed`), in this
- * order: paths as the jail sees them, without symbolic links above. Changes nothing. Throws as removeRequested does.
+ * order: paths as the jail sees them, without symbolic links above. `hidden`: as in Removals. Changes nothing. Throws as removeRequested does.
  */
 export function foreseeRemovals(
   root: JailRoot,
   added: readonly TakenBack[],
   removed: readonly TakenBack[],
-): ReadonlySet<ByteString> {
+): Foreseen {
   const manifest = openManifest(root);
   const asked = added.map(
     ({ tool, names }): ManifestRequest => ({
@@ -41,8 +46,8 @@ export function foreseeRemovals(
     goes: readRecipe(gone, host, loader),
   };
   const names = removed.flatMap((one) => one.names);
-  const { removals } = decideTakenBack(root, manifest, names, recipes, loader);
-  return new Set(removals.map(({ path }) => path));
+  const { removals, hidden } = decideTakenBack(root, manifest, names, recipes, loader);
+  return { gone: new Set(removals.map(({ path }) => path)), hidden };
 }
 
 /** True if a path of a jail, which leads somewhere now, would lead nowhere without the objects that are `gone`. */

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { JailkitError, problemFrom } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { problemReport } from "../cli/report.ts";
@@ -114,7 +114,7 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
   for (const warning of warnings) reporter.warn(warning);
   if (!dryRun) warnings.push(...sweepLeft(run));
   const decided = decideTakenBack(root, manifest, request.names, { stays, goes }, loader);
-  const { removals, kept } = decided;
+  const { removals, kept, hidden } = decided;
   for (const each of kept) reporter.say(keptMessage(root, each));
   const closed = readOnlyProblem(root, placesToChange(root, removals), root.path, "nothing was removed");
   if (closed !== undefined) {
@@ -123,12 +123,25 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
   }
   if (dryRun) {
     for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
-    return { removals, removed: new Set(), kept, warnings, problems: [], exitStatus: 0 };
+    const problems = hiddenProblems(root, hidden);
+    for (const problem of problems) reporter.fail(problem);
+    return {
+      removals,
+      removed: new Set(),
+      kept,
+      warnings,
+      problems,
+      exitStatus: Math.min(problems.length, 1),
+    };
   }
   const { problems, done } = holdingSignals(() => takeAway(run, { stays, goes }, decided));
   const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
   return { removals, removed: new Set(done), kept, warnings, problems, exitStatus };
 }
+
+/** Then the rest is removed all the same, and the request stays. */
+const hiddenProblems = ({ path }: JailRoot, hidden: Removals["hidden"]): PopulateProblem[] =>
+  hidden === undefined ? [] : [problemFrom(hidden, "not-mounted", path)];
 
 /** Removes the temporary files of a run of jk_init or jk_cp that was killed: their directories would stay. Returns warnings. */
 function sweepLeft({ root, manifest, reporter }: Run): string[] {
@@ -158,7 +171,7 @@ function requireAsked(manifest: Manifest, request: RemoveRequest, removed: reado
 function takeAway(
   { root, manifest, request, reporter }: Run,
   { stays, goes }: Recipes,
-  { removals, forgotten }: Removals,
+  { removals, forgotten, hidden }: Removals,
 ): { problems: PopulateProblem[]; done: readonly ByteString[] } {
   const failures = new Failures(root.path, [], reporter);
   const { problems } = failures;
@@ -183,6 +196,7 @@ function takeAway(
   count = removed.length;
   if (removed.some(isLibraryName) || hasOldCache(root))
     attempt("library-cache", () => renewLibraryCache(root));
+  for (const problem of hiddenProblems(root, hidden)) failures.add(problem);
   // The request stays in the record until all its files are removed, so that the command can be repeated.
   if (problems.length === 0) {
     attempt("manifest", () => {

@@ -15,6 +15,7 @@ import {
 } from "../jail/fs/home-move.ts";
 import { removeHome } from "../jail/fs/home-remove.ts";
 import { lookUp } from "../jail/fs/look.ts";
+import { unmountAt } from "../jail/fs/mounted-home.ts";
 import { nearestDirectory } from "../jail/fs/nearest.ts";
 import { requireStage } from "../jail/fs/place.ts";
 import { removeTree } from "../jail/fs/remove.ts";
@@ -29,7 +30,6 @@ import { normalHome } from "../system/separator.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
 import { putGroup } from "./jail-side.ts";
-import { unmountAt } from "./mounted-home.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";

@@ -1,25 +1,24 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
-import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { answered, JailkitError } from "../cli/error.ts";
+import { JailkitError } from "../cli/error.ts";
 import { allOf, composed, type Remedy, withAdvice } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { lookUp } from "../jail/fs/look.ts";
+import { requireMountedAt } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { isLocalUser, isLocked, supplementaryGroups } from "../system/account-tools.ts";
 import { type Group, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
 import type { AccountFacts } from "../system/host-accounts.ts";
-import { below } from "../system/mountinfo.ts";
 import { type PlannedAccount, seePlanned } from "../system/planned-accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { splitHome } from "../system/separator.ts";
 import { keyWarnings, loginWarnings } from "../system/sshd/warnings.ts";
 import { type Access, type AccessPlan, planAccess, writeAccess } from "./access.ts";
-import { forgetAccount, recall, rememberAccount } from "./account-record.ts";
+import { forgetAccount, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { applyJailing, requireSafeMove } from "./change-account.ts";
 import { DirectoryError } from "./directory.ts";
@@ -28,6 +27,7 @@ import { KEYS_FILE, planKeys } from "./keys.ts";
 import { shellsOutside } from "./leaving.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
 import { completeOwnMove } from "./move-aside.ts";
+import { homeLeftOutside } from "./own-home.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
 import { type Seen, seenNow } from "./seen.ts";
 
@@ -90,7 +90,7 @@ export function groupsOf(
   throw new JailkitError("no-group", 1, message);
 }
 
-/** Throws JailkitError if there is no home to move, with a command that works without. */
+/** Throws JailkitError if there is no home to move, with a command that works without, or with the one that mounts it. */
 function requireHomeToMove(
   { user, jailHome }: JailingPlan,
   from: ByteString,
@@ -98,10 +98,11 @@ function requireHomeToMove(
   { shell, access }: Pick<JailingOptions, "shell" | "access">,
 ): void {
   if (statIfPresent(AT_FDCWD, from) !== undefined) return;
-  const jailing = jailCommand(root.path, user.name, shell, access);
+  requireMountedAt(from);
   const place = hostPath(root, jailHome);
   const install: Remedy = `install -d -o +${user.uid} -g +${user.gid} -m 0700 ${shellWord(place)}`;
-  const make = onlyRootExchanges(place) ? allOf([jailing, install]) : jailing;
+  const then = onlyRootExchanges(place) ? install : "";
+  const make = allOf([jailCommand(root.path, user.name, shell, access), then]);
   const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist; jail the account without it, and create one: ${make}`;
   throw new JailkitError("no-home", 1, message, undefined, make);
 }
@@ -222,26 +223,10 @@ function warnOfShell(
 ): void {
   if (shell === undefined || shell === jailShell) return;
   const words = ["jk_jailuser", "--jail-side-only", "-s", shell, "-j", root.path].map(shellWord).join(" ");
-  const change = `change it with: ${words} ${operands(user.name)}`;
   run.differs = true;
-  run.warn(`${quoted(user.name)} keeps the shell ${quoted(jailShell)} in the jail; ${change}`);
-}
-
-/**
- * The home outside that an account of a jail has left behind, since it was jailed without -m: the one of the record, or that
- * at the same path, if it is the account's own and there is none in the jail. Undefined if there is none.
- */
-export function homeLeftOutside(user: PasswdEntry, root: JailRoot): ByteString | undefined {
-  const split = splitHome(user.home);
-  if (split === undefined || normalPath(split.jail) !== root.path) return undefined;
-  const isMissing = answered(() => lookUp(root, normalPath(split.home)) === undefined);
-  if (isMissing !== true) return undefined;
-  const places = [recall(root, user.name)?.home ?? [], split.home].flat().map(normalPath);
-  return places.find((place) => {
-    const stat = statIfPresent(AT_FDCWD, place);
-    const isOwn = stat !== undefined && isDirectory(stat) && stat.uid === user.uid;
-    return isOwn && below(place, root.path) === undefined;
-  });
+  run.warn(
+    `${quoted(user.name)} keeps the shell ${quoted(jailShell)} in the jail; change it with: ${words} ${operands(user.name)}`,
+  );
 }
 
 const changesNothing = ({ entry, groups, joins, changeAccount, moveFrom }: JailingPlan) =>

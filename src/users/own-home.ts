@@ -1,5 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { Stat } from "../../ffi/files.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { type Stat, statIfPresent } from "../../ffi/files.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
@@ -8,6 +10,7 @@ import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { isJailsOwn, moveToHome, otherHomeInDirectory, usualHome } from "../jail/accounts/home-place.ts";
 import { isIn, lookUp } from "../jail/fs/look.ts";
+import { inPlaceOfMount } from "../jail/fs/mounted-home.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { holdsJail } from "../jail/record/registry.ts";
 import { isLocalUser } from "../system/account-tools.ts";
@@ -15,8 +18,9 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { whoseHome } from "../system/home-owner.ts";
-import { dirsEqual } from "../system/separator.ts";
-import { inPlaceOfMount } from "./mounted-home.ts";
+import { below } from "../system/mountinfo.ts";
+import { dirsEqual, splitHome } from "../system/separator.ts";
+import { recall } from "./account-record.ts";
 
 /**
  * As whoseHome, of a path of the host; accounts that only the jail has count, too. `own`: the name of one that does not: what is
@@ -35,6 +39,23 @@ export const whoseHomeIn = (
       ),
     own,
   );
+
+/**
+ * The home outside that an account of a jail has left behind, since it was jailed without -m: the one of the record, or that
+ * at the same path, if it is the account's own and there is none in the jail. Undefined if there is none.
+ */
+export function homeLeftOutside(user: PasswdEntry, root: JailRoot): ByteString | undefined {
+  const split = splitHome(user.home);
+  if (split === undefined || normalPath(split.jail) !== root.path) return undefined;
+  const isMissing = answered(() => lookUp(root, normalPath(split.home)) === undefined);
+  if (isMissing !== true) return undefined;
+  const places = [recall(root, user.name)?.home ?? [], split.home].flat().map(normalPath);
+  return places.find((place) => {
+    const stat = statIfPresent(AT_FDCWD, place);
+    const isOwn = stat !== undefined && isDirectory(stat) && stat.uid === user.uid;
+    return isOwn && below(place, root.path) === undefined;
+  });
+}
 
 /** How an account gets the usual home, where its own is not for it alone, and the command if there is one. */
 export function otherHomeAdvice(

@@ -13,7 +13,7 @@ import {
   withAccountsLock,
 } from "../jail/accounts/change-accounts.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
-import { mountRemedy, unmountedAt } from "../jail/fs/unmounted.ts";
+import { mountRemedy, requireMountedAt } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
@@ -116,8 +116,7 @@ function planRelease(
     : normalPath(`${jail}${jailHome}`);
   const there = request.move ? lookUp(root, jailHome)?.stat : undefined;
   // The account would leave the jail without it.
-  const unmounted = request.move && there === undefined ? unmountedAt(hostPath(root, jailHome)) : undefined;
-  if (unmounted !== undefined) throw unmounted;
+  if (request.move && there === undefined) requireMountedAt(hostPath(root, jailHome));
   const isMounted = there !== undefined && isSame(there, lookUp(request.host, target)?.stat);
   const move = there !== undefined && !isMounted;
   if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user);

@@ -119,6 +119,18 @@ export const FAULTS: readonly Fault[] = [
     "mkdir home/u/left; chown 54321 home/u/left; touch home/u/left/more; chown 54321 home/u/left/more",
   ),
   fault("unknown-owner", "/var/left", "touch var/left; chown 54321 var/left"),
+  fault(
+    "others-file",
+    "/var/theirs/x",
+    `mkdir -p /var/theirs var/theirs; echo x > /var/theirs/x; echo own > var/theirs/x
+    chown ${USER} var/theirs/x; jk_cp -j ${JAIL} /var/theirs`,
+  ),
+  fault(
+    "others-file",
+    "/home/u/asked",
+    `mkdir -p /home/u; echo x > /home/u/asked; echo own > home/u/asked; chown ${USER} home/u/asked
+    jk_cp -j ${JAIL} /home/u/asked; rm -r /home/u`,
+  ),
   fault("device-unexpected", "/dev/disk", "mknod dev/disk b 8 0"),
   fault("device-unexpected", "/dev/memory", "mknod dev/memory c 1 1"),
   fault("device-unexpected", "/home/u/null", "mknod home/u/null c 1 3"),

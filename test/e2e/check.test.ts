@@ -163,6 +163,22 @@ describe("clean jails", () => {
     expect(summary(check(m, jail).found)).toEqual([]);
   });
 
+  test("a whiteout, which any user can make: it is a fault only in the place of a device", () => {
+    const jail = fresh();
+    // An overlay has no whiteouts of its own.
+    m.mkdir(jail);
+    m.must(["mount", "-t", "tmpfs", "-o", "mode=755", "none", jail]);
+    m.must(["jk_init", "-j", jail, "basicshell", "uidbasics"]);
+    m.addUser("wil", { createHome: true, home: "/home/wil" });
+    m.must(["jk_jailuser", "-n", "-m", "-j", jail, "-s", "/bin/bash", "wil"]);
+    m.must(["mknod", `${jail}/home/wil/gap`, "c", "0", "0"], { user: "wil" });
+    m.must(["mknod", `${jail}/srv-gap`, "c", "0", "0"]);
+    expect(summary(check(m, jail).found)).toEqual([]);
+    m.must(["mknod", `${jail}/dev/full`, "c", "0", "0"]);
+    expect(summary(check(m, jail).found)).toEqual([`device-unexpected ${jail}/dev/full`]);
+    m.must(["umount", jail]);
+  });
+
   test("a log socket that jk_socketd serves", () => {
     const jail = fresh();
     m.must(["jk_init", "-j", jail, "logbasics"]);

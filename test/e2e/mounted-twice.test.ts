@@ -260,7 +260,7 @@ describe("two paths of one directory in declarations", () => {
     bind(web, alias);
     const bound = m.read(file("bind"));
     m.write(file("web1"), "");
-    const is = `is, by a mount, the directory of the jail '${web}', which is known by that path: declare that one, or unmount it, and let the rest follow with: jailkit adopt --moved ${web} ${alias}`;
+    const is = `is, by a mount, the directory of the jail '${web}', which is known by that path: declare that one, or let this one be its only path with: umount ${alias} && rmdir ${alias} && mv -nT ${web} ${alias} && jailkit adopt --moved ${web} ${alias}`;
     expect(problems("--check")).toEqual([error(alias, is)]);
     expect(checked()).toContainEqual([file("bind"), 1, "another-jail", `the jail '${alias}' ${is}`]);
     // Of a file that is not compared.
@@ -297,6 +297,63 @@ describe("two paths of one directory in declarations", () => {
       [3, "another-jail"],
     ]);
     expect(m.exists("/srv/a/new")).toBe(false);
+  });
+
+  /** What a run advises for the alias: the command at the end. */
+  function typed(): void {
+    const [[, , message = ""] = []] = problems("--check");
+    const command = /with: (.*)$/.exec(message)?.[1] ?? "";
+    expect(m.run(["sh", "-ec", command])).toMatchObject({ status: 0 });
+  }
+
+  test.each(["the jail's own directory", "a bind mount of the jail", "two mounts of one file system"])(
+    "what helps heals where they are %s and another path",
+    (how) => {
+      const [known, other] = ["/srv/one", "/srv/two"];
+      // Of no other test.
+      for (const one of ["web1", "bind"]) m.write(file(one), "");
+      const data = how === "two mounts of one file system" ? "/var/lib/data" : other;
+      if (how !== "the jail's own directory") {
+        m.mkdir(data);
+        if (data !== other) {
+          m.must(["mount", "-t", "tmpfs", "-o", "mode=755", "none", data]);
+          mounted.push(data);
+        }
+        bind(data, known);
+      }
+      const fstab = m.read("/etc/fstab");
+      m.write(file("web1"), declares(known, "w9"));
+      m.must(["jailkit", "apply"]);
+      if (how !== "a bind mount of the jail") bind(how === "the jail's own directory" ? known : data, other);
+      if (data !== other) m.write("/etc/fstab", `${fstab}${data} ${known} none bind,noauto 0 0\n`);
+      m.write(file("web1"), "");
+      m.write(file("bind"), declares(other, "w9"));
+      m.write(`${known}/home/w9/work`, "");
+      const hidden = mounted.splice(0);
+      typed();
+      mounted.push(...hidden.filter((place) => m.run(["mountpoint", "-q", place]).status === 0));
+      expect(linesOf(m)).toMatchObject({ status: 0, changes: [], summary: { problems: [] } });
+      expect([m.exists(known), m.exists(`${other}/home/w9/work`)]).toEqual([false, true]);
+      expect(m.read("/etc/passwd")).toContain(`:${other}/./home/w9:`);
+      m.must(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "w9", env: { USER: "w9" } });
+      m.write(file("bind"), "");
+      m.must(["userdel", "w9"]);
+      m.must(["jailkit", "forget", "--with-users", other]);
+      for (const place of mounted.splice(0).toReversed()) m.must(["umount", place]);
+      m.write("/etc/fstab", fstab);
+      m.run(["rm", "-rf", known, other, data]);
+    },
+  );
+
+  test("one that is declared, too, is none any more when it is taken out and unmounted", () => {
+    m.write(file("web1"), declares(web, "w1"));
+    m.must(["jailkit", "apply"]);
+    bind(web, alias);
+    m.write(file("bind"), declares(alias, "x2"));
+    expect(problems("--check")).toEqual([error(alias, isToo)]);
+    m.remove(file("bind"));
+    m.must(["umount", mounted.pop() ?? ""]);
+    expect(linesOf(m)).toMatchObject({ status: 0, changes: [] });
   });
 
   test("by a symbolic link, the path with the link is the error", () => {

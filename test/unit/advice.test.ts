@@ -83,6 +83,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "jailkit apply --prune --delete-homes":
     "of homes whose users have gone, beside the command that keeps them",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
+  rmdir: "of a mount point, which has nothing in it",
+  "rmdir ${operands(place)}": "of a mount point, which has nothing in it",
   "delete that first": "where a jail is being deleted",
   "${display(jail)}: another jail is in it, ${display(inside)}: delete that first":
     "where a jail is being deleted",

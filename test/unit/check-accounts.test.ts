@@ -85,6 +85,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     mayHaveMovedHere: (jail) => jail === "/was",
     plainHome: () => undefined,
     otherHome: (user) => otherHomeAdvice("/j", user),
+    homeMount: () => undefined,
     homeAside: ({ name }) => (name === "aside" ? "/home/.jk-move-aside/home" : undefined),
     verbose: (line) => told.push(line),
   });

@@ -90,6 +90,7 @@ function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
     homeOwner: () => account,
     homeAcl: () => "none",
     onlyRootExchanges: () => true,
+    homeMount: () => undefined,
     homeAside: () => "/srv/j/home/u.old",
     homeObstacle: () => undefined,
     inJail: () => ({ named: inside, numbered: inside, group }),

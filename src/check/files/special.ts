@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
+import { isWhiteout } from "../../jail/fs/home-scan.ts";
 import type { CheckFinding, Repair, Rule } from "../rules.ts";
 import type { Item } from "./item.ts";
 
@@ -65,6 +66,8 @@ function deviceFindings(
     if (hostDevice === undefined || numbers(hostDevice) === is) return [];
     return found("device-differs", `but on the host it is ${inWords(numbers(hostDevice))}`);
   }
+  // In /dev, a program expects a device there.
+  if (isWhiteout(seen.stat) && hostDevice === undefined) return [];
   // Without a record it may have been created on purpose.
   const repair = recordKept ? ({ kind: "remove" } as const) : undefined;
   return found("device-unexpected", "which nothing asked for", repair);

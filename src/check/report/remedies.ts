@@ -201,6 +201,7 @@ const REMEDIES: Readonly<Partial<Record<Rule, (one: Case) => Advice | undefined>
   "source-gone": update,
   "changed-file": ignore("ignorepathoncompare"),
   unrecorded: copyOrIgnore,
+  "others-file": ignore("ignorepathoncompare"),
   preload: takeOut,
   shadow: takeOut,
   "library-directory": libraryDirectory,

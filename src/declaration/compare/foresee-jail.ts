@@ -79,6 +79,8 @@ interface Means extends Pick<Comparison, "pathOf"> {
   readonly room: RoomOfRun | undefined;
 }
 
+const NOTHING_GOES: ReturnType<typeof goneFrom> = { gone: new Set(), hidden: undefined };
+
 async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   const { path, changes, fault, users } = work;
   const fillings = fillingsOf(path, changes);
@@ -103,7 +105,8 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     requireRoom(means.room, path, path, brought.sizes, progress);
     using root = isNew ? undefined : openJailRoot(path);
     const isTaken = root !== undefined && removed.length > 0;
-    const gone = isTaken ? goneFrom(root, changes, means.pathOf) : new Set<ByteString>();
+    const { gone, hidden } = isTaken ? goneFrom(root, changes, means.pathOf) : NOTHING_GOES;
+    if (hidden !== undefined) throw hidden;
     return { ...work, users: users.map((user) => foreseeUser(user, path, root, { ...brought, gone })) };
   } catch (error) {
     return withJailFault({ ...work, changes: taking(changes) }, faultText(error));

@@ -11,6 +11,7 @@ import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { homeOfOther } from "../../jail/accounts/home-place.ts";
 import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
+import { requireMountedAt } from "../../jail/fs/unmounted.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
@@ -296,6 +297,7 @@ function requireLeaving(
 function requireHomeToMove({ name, uid, gid }: PasswdEntry, from: ByteString): void {
   // An interrupted run has put it aside perhaps, and this one puts it back first.
   if ([from, asidePath(from)].some((path) => statIfPresent(AT_FDCWD, path) !== undefined)) return;
+  requireMountedAt(from);
   const command: Remedy = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(from)}`;
   const { advice, remedy } = adviceAt(from, command);
   const message = `${quoted(from)}, the home of ${quoted(name)}, does not exist; create an empty one, which moves into the jail: ${advice}`;

@@ -2,9 +2,9 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { lookUp } from "../../jail/fs/look.ts";
+import { newMount } from "../../jail/fs/mounted-home.ts";
 import { type JailRoot, joinPath } from "../../jail/fs/walk.ts";
 import { heldPlace, readOnlyProblem } from "../../jail/fs/writable.ts";
-import { newMount } from "../../users/mounted-home.ts";
 import { type Change, isCreation } from "../change.ts";
 import { withDue } from "../due.ts";
 

@@ -25,7 +25,7 @@ export function goneFrom(
   root: JailRoot,
   changes: readonly Change[],
   pathOf: (operand: ByteString) => ByteString,
-): ReadonlySet<ByteString> {
+): ReturnType<typeof foreseeRemovals> {
   const added = fillingsOf(root.path, changes).map(({ tool, names }) => ({
     ...{ tool, names: tool === "jk_cp" ? names.map(pathOf) : names },
   }));
@@ -45,7 +45,7 @@ export function tellOfGoing(
   let gone: ReadonlySet<ByteString> | undefined;
   const goes = (path: ByteString): boolean => {
     using root = openNamedJail(jail);
-    gone ??= goneFrom(root, changes, (operand) => machine.pathOf(operand) ?? operand);
+    gone ??= goneFrom(root, changes, (operand) => machine.pathOf(operand) ?? operand).gone;
     return leadsToGone(root, path, gone);
   };
   expectGone(jail, (path) => answered(() => goes(path)) === true);

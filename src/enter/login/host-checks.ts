@@ -73,7 +73,7 @@ const HOME_ENTRY_STATUS = 41;
  * What to do about a home: `give`, which changes it for the account. If the home is a directory of the jail's own or another
  * account's home, or may be, that would take it from others: the account gets a home of its own.
  */
-export function ownHomeAdvice(facts: LoginFacts, give: Advice): Advice {
+function ownHomeAdvice(facts: LoginFacts, give: Advice): Advice {
   const { jail, home } = splitOf(facts);
   const { name, home: text } = accountOf(facts);
   if (dirsEqual(home, usualHome(name))) return give;
@@ -85,6 +85,11 @@ export function ownHomeAdvice(facts: LoginFacts, give: Advice): Advice {
   return otherHomeAdvice(jail, { name, uid: facts.uid, gid: facts.gid }, (path, command) =>
     atHome(facts, path, command, { home: usualHome(name) }),
   );
+}
+
+/** Advice for a home: `command`, unless a mount is missing or in its place. `isTheirs`: what is there is the user's. */
+export function homeAdvice(facts: LoginFacts, path: ByteString, command: Remedy, isTheirs: boolean): Advice {
+  return ownHomeAdvice(facts, facts.homeMount(isTheirs) ?? atHome(facts, path, command));
 }
 
 function judgeHome(facts: LoginFacts): Verdict {
@@ -104,7 +109,7 @@ function judgeHome(facts: LoginFacts): Verdict {
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
     const aside = home && facts.homeAside();
     const make = homeRemedy(plainPath(path), facts.uid, facts.gid, aside);
-    return failed(`abort, path ${path} is not a directory`, ownHomeAdvice(facts, atHome(facts, path, make)));
+    return failed(`abort, path ${path} is not a directory`, homeAdvice(facts, path, make, false));
   }
   if ((home.mode & (S_ISUID | S_ISGID)) === 0) return passed(`${path} is there`);
   const message = `path ${path} is ${(home.mode & S_ISUID) !== 0 ? "setuid" : "setgid"}`;
@@ -125,7 +130,8 @@ function homeRule(
     if (!broken(home, facts)) return passed(state);
     if (relaxed(facts)) return passed(`${state}, which the settings allow`);
     const [message, remedy] = complaint(path, facts);
-    return failed(`abort, ${message}`, ownHomeAdvice(facts, atHome(facts, path, remedy)));
+    const isTheirs = home.uid === facts.uid || facts.settings().values.relaxHomeOwner;
+    return failed(`abort, ${message}`, homeAdvice(facts, path, remedy, isTheirs));
   };
 }
 

@@ -14,7 +14,7 @@ import {
   recopyRemedy,
   sectionLinesRemedy,
 } from "../remedies.ts";
-import { ownHomeAdvice } from "./host-checks.ts";
+import { homeAdvice } from "./host-checks.ts";
 
 function judgeHomeText(facts: LoginFacts, jail: ByteString): Verdict {
   const file = `${jail}/etc/passwd`;
@@ -52,7 +52,7 @@ function judgeHomeEntry(facts: LoginFacts): Verdict {
   const path = `${jail}${home}`;
   const advice =
     closed === undefined
-      ? ownHomeAdvice(facts, atHome(facts, path, homeRemedy(path, facts.uid, facts.gid, facts.homeAside())))
+      ? homeAdvice(facts, path, homeRemedy(path, facts.uid, facts.gid, facts.homeAside()), false)
       : atHome(facts, closed, openRemedy(closed, facts));
   const what = `chdir(${home}) failed inside the jail ${jail}: ${reason}`;
   return failed(`abort, ${what}, check the permissions for ${path}`, advice);

@@ -9,6 +9,7 @@ import { commandAt } from "../../system/exchange.ts";
 import { joinHome } from "../../system/separator.ts";
 import { lookUp } from "../fs/look.ts";
 import { isStrict } from "../fs/strict.ts";
+import { unmountedPlace } from "../fs/unmounted.ts";
 import { hostPath, type JailRoot } from "../fs/walk.ts";
 
 // The system directories belong to the jail with all that is below; of the shared ones only the directory itself.
@@ -98,6 +99,9 @@ export function otherHomeAdvice(
 ): Advice {
   const home = usualHome(name);
   const place = `${jail}${home}`;
+  // Then that is advised again, if it is still missing.
+  const hidden = unmountedPlace({ path: jail }, [home]);
+  if (hidden !== undefined) return hidden.remedy;
   const create: Remedy = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(place)}`;
   return advise(place, allOf([moveToHome(jail, home, name), create]));
 }

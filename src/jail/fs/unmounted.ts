@@ -97,13 +97,16 @@ export function unmountedPlaces(): (
   root: Pick<JailRoot, "path">,
   paths: Iterable<ByteString>,
 ) => JailkitError | undefined {
-  const all = answered(() => unmounted(() => true, ofMachine())) ?? [];
+  const known = answered(ofMachine);
+  const all = (known && answered(() => unmounted(() => true, known))) ?? [];
+  const realOf = (path: ByteString) => known?.realOf(path) ?? path;
   return (root, paths) => {
     const points = all.filter(({ real }) => (below(real, root.path) ?? "") !== "");
     if (points.length === 0) return undefined;
     for (const path of paths) {
       const place = hostPath(root, path);
-      const above = points.filter(({ real }) => below(place, real) !== undefined);
+      const led = realOf(place);
+      const above = points.filter(({ real }) => [place, led].some((one) => below(one, real) !== undefined));
       if (above.length > 0) return notMounted(place, allOf(pointsOf(above).map(mountCommand)));
     }
     return undefined;
@@ -133,6 +136,12 @@ export function mountRemedies(): (path: ByteString) => Remedy | undefined {
 export function unmountedAt(path: ByteString): JailkitError | undefined {
   const remedy = mountRemedy(path);
   return remedy === undefined ? undefined : notMounted(path, remedy);
+}
+
+/** Throws it. */
+export function requireMountedAt(path: ByteString): void {
+  const unmounted = unmountedAt(path);
+  if (unmounted !== undefined) throw unmounted;
 }
 
 /** With the mount point, if it is missing and nobody else can put something in its place. */

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
-import { answered } from "../../cli/error.ts";
+import { answered, problemFrom } from "../../cli/error.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -118,7 +118,7 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
     inside: removed.inside,
     entryOf: (source) => plan.seen.get(source),
     unread: new Set(plan.problems.map(({ path }) => path)),
-    problems,
+    problems: [...problems, ...removed.hidden],
     notes,
     warnings: [...warnings, ...removed.warnings],
   };
@@ -157,7 +157,7 @@ function planRemovals(
   const isInside = ({ path }: Candidate) => exchanges.some(({ entry }) => path.startsWith(`${entry.path}/`));
   const others = candidates.filter((candidate) => !isInside(candidate));
   const came = cameAlong(plan, records, others);
-  const { removals, kept, forgotten } = decideRemovals(
+  const { removals, kept, forgotten, hidden } = decideRemovals(
     state,
     others.filter((candidate) => !came.has(candidate)),
     (path) => plan.planned.has(path) || USUAL_DIRECTORIES.includes(path),
@@ -168,6 +168,7 @@ function planRemovals(
     removals,
     kept: [...stays, ...kept],
     forgotten,
+    hidden: hidden === undefined ? [] : [problemFrom(hidden, "not-mounted", state.root.path)],
     inside: candidates.filter(isInside).map(({ path }) => path),
     warnings: cameAlongWarnings(came.values()),
   };

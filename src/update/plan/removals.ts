@@ -1,9 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { normalPath, parentOf } from "../../../ffi/paths.ts";
+import type { JailkitError } from "../../cli/error.ts";
 import { isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
 import { isLibraryName } from "../../libraries/dependency.ts";
+import { hiddenFile } from "../../populate/hidden-place.ts";
 import { type JailObject, type JailState, lookAt } from "../state.ts";
 import type { Kept, Removal } from "./compare.ts";
 import { namesAt } from "./scan.ts";
@@ -14,6 +16,8 @@ export interface Removals {
   readonly kept: readonly Kept[];
   /** Entries of the record that are no longer in the jail, or that it had before, and that nothing recorded needs now. */
   readonly forgotten: readonly ByteString[];
+  /** Why none is forgotten now: a mount may hide what is no longer there. */
+  readonly hidden: JailkitError | undefined;
 }
 
 /** A file that may be removed: no request wants it, or the host no longer has it. */
@@ -66,8 +70,19 @@ export function decideRemovals(
     if (leadsNowhere(root, one.path, going)) remove(one);
     else keep(one);
   }
+  const missing = candidates.filter(
+    ({ path, record }) => record !== undefined && state.at(path) === undefined,
+  );
+  const hidden = hiddenFile(
+    root,
+    missing.map(({ path }) => path),
+  );
+  // What may still be in it is not seen.
+  const mayHold = (directory: ByteString) =>
+    hidden !== undefined && missing.some(({ path }) => path.startsWith(`${directory}/`));
   const directories = found.filter(({ existing }) => isDirectory(existing.stat));
   for (const one of directories.sort((a, b) => b.path.length - a.path.length)) {
+    if (mayHold(one.path)) continue;
     const names = namesAt(root, one.path);
     if (!names.every((name) => going.has(`${one.path}/${name}`))) continue;
     if (!stays(one.path) && (prune || isOurs(one) || wasFilled(one, names))) remove(one);
@@ -76,8 +91,8 @@ export function decideRemovals(
   const removals = [...going.values()].sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));
   const isForgotten = ({ path, record }: Candidate) =>
     record !== undefined && (state.at(path) === undefined || (record.before && !going.has(path)));
-  const forgotten = candidates.filter(isForgotten);
-  return { removals, kept, forgotten: forgotten.map(({ path }) => path) };
+  const forgotten = candidates.filter(isForgotten).map(({ path }) => path);
+  return { removals, kept, forgotten: hidden === undefined ? forgotten : [], hidden };
 }
 
 /** True if it is unchanged and the jail did not have it before, or, if not recorded, a copy. */

@@ -1,0 +1,94 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { entriesOf, type Stat } from "../../../ffi/files.ts";
+import { withRightsOf } from "../../../ffi/rights.ts";
+import { quoted } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
+import { type Advice, inWords, type Remedy } from "../../cli/remedy.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { adviceAt, onlyRootWrites } from "../../system/exchange.ts";
+import { hostText } from "../../system/host-files.ts";
+import { mountsText, mountTypes, unmountForGood } from "../../system/mounts.ts";
+import { hostSystemOf, isWholeFileSystem } from "./host-mounts.ts";
+import { lookUp } from "./look.ts";
+import { unmountedPlace } from "./unmounted.ts";
+import { hostPath, isDirectory, type JailRoot, withDirectory } from "./walk.ts";
+
+// Where a file system is mounted, mv(1) moves nothing, and no new home can appear by a rename. Nothing here writes: a login, too,
+// says what helps.
+
+/** Names that mkfs(8) makes in a file system. */
+export const OF_MKFS = ["lost+found"];
+
+/** True for the top of a file system that is mounted at a home, if it is root's and has no files yet, as far as that can be seen. */
+function isNew(root: JailRoot, home: ByteString, stat: Stat | undefined): stat is Stat {
+  if (stat === undefined || stat.uid !== 0 || !isDirectory(stat)) return false;
+  const look = () =>
+    withDirectory(root, home, ({ fd, mount }) => {
+      // An empty directory of the host, such as /opt or /var/empty, is no home.
+      if (mount.path !== home || !isWholeFileSystem(mount) || hostSystemOf(root, mount) !== undefined)
+        return false;
+      return entriesOf(fd, OF_MKFS.length + 1).every(({ name }) => OF_MKFS.includes(name));
+    });
+  return answered(look) ?? false;
+}
+
+/**
+ * The top of a file system that is mounted at a home, as the jail sees it, and that an account gets as its new home: root alone
+ * could have written it, and it has no files. Undefined for anything else.
+ */
+export function newMount(root: JailRoot, home: ByteString): Stat | undefined {
+  const stat = lookUp(root, home)?.stat;
+  return isNew(root, home, stat) && onlyRootWrites(stat) ? stat : undefined;
+}
+
+interface Advised {
+  readonly advice: string;
+  readonly remedy: Remedy | undefined;
+}
+
+/** How a file system that is mounted at a home leaves it; undefined if none is. */
+export function unmountAt(root: JailRoot, home: ByteString): Advised | undefined {
+  const place = hostPath(root, home);
+  if (!mountTypes(mountsText()).has(place)) return undefined;
+  return adviceAt(place, unmountForGood([place], answered(() => hostText("/etc/fstab")) ?? ""));
+}
+
+/** What to do about one that is not that of the account, and which command; undefined if none is mounted there. */
+export function inPlaceOfMount(root: JailRoot, home: ByteString): Advised | undefined {
+  const place = hostPath(root, home);
+  const unmount = unmountAt(root, home);
+  if (unmount === undefined) return undefined;
+  if (isNew(root, home, lookUp(root, home)?.stat)) {
+    // Then it is looked at again: until now, others could put files there.
+    const { advice, remedy } = adviceAt(place, `chmod go-w ${shellWord(place)}`);
+    return {
+      advice: `the file system that is mounted there is empty: let root alone write it: ${advice}`,
+      remedy,
+    };
+  }
+  const { advice, remedy } = unmount;
+  const give = `give the user ${quoted(place)} and what is in it`;
+  return { advice: `a file system is mounted there: ${give}, or unmount it: ${advice}`, remedy };
+}
+
+/**
+ * What helps in place of a command that makes a home, as the jail sees it, or changes it: the one that mounts it, if /etc/fstab
+ * mounts something there that is not mounted, since the next mount would hide the change; what inPlaceOfMount says, unless it
+ * `isTheirs`. Undefined for a home that is on no mount of its own, also if that cannot be seen, and for one of newMount, which
+ * root may give away. `hiddenAt`: for many homes, as unmountedPlaces returns it.
+ */
+export function mountAdvice(
+  root: JailRoot,
+  home: ByteString,
+  isTheirs: boolean,
+  hiddenAt = unmountedPlace,
+): Advice | undefined {
+  return withRightsOf(undefined, () => {
+    const hidden = hiddenAt(root, [home]);
+    if (hidden !== undefined) return hidden.remedy;
+    if (isTheirs) return undefined;
+    const mount = answered(() => (newMount(root, home) ? undefined : inPlaceOfMount(root, home)));
+    // There are two ways, of which no command is the only one.
+    return mount && inWords(mount.advice);
+  });
+}
