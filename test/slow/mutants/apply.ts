@@ -65,7 +65,7 @@ export const APPLY: readonly Mutant[] = [
     ["changes.length > 0", "false"],
   ]),
   ...within("src/declaration/report.ts", "e2e/apply-waits.test.ts", [
-    ['if (of === "jail" && this.#shown.has(shown)) return;', ""],
+    ['if (of === "jail" && !isNew) return;', ""],
     ["if (!this.#waiting.has(about))", ""],
   ]),
   ...within("src/declaration/other-things.ts", PRUNE, [
