@@ -8,7 +8,7 @@ import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { modifyAccount } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { splitHome } from "../../system/separator.ts";
-import { noLoginShell } from "../../users/leaving.ts";
+import { isClosed, noLoginShell } from "../../users/leaving.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { warnOfSessions } from "./sessions.ts";
 import { failureIn, type Said } from "./steps.ts";
@@ -21,7 +21,7 @@ export function isIn(root: Pick<JailRoot, "path">, user: PasswdEntry | undefined
 
 /**
  * Takes a user out of the files of the jail. If that fails, as a user brings about who fills its file system, the login ends
- * on the host. Returns the failure, which says whether the user can still log in.
+ * on the host. Returns the failure, which says whether sessions of the user still begin.
  */
 export function doneOrClosed(
   leave: (said: Said) => void,
@@ -40,24 +40,29 @@ export function doneOrClosed(
   }
 }
 
-/** Gives an account that is still in its jail a shell that lets nobody in. Returns whether it can log in, printable. */
+/** Gives an account a shell that lets nobody in, if it has none. Returns that shell. */
+function closeShell(user: PasswdEntry, { steps }: Pick<Said, "steps">): ByteString {
+  if (isClosed(user.shell)) return user.shell;
+  const shell = noLoginShell();
+  withHostAccounts(() => modifyAccount(user, { home: user.home, shell, groups: [] }));
+  steps.push(`gave the account ${quoted(user.name)} the shell ${quoted(shell)}`);
+  return shell;
+}
+
+/** Gives an account that is still in its jail a shell that lets nobody in. Returns whether sessions of it begin, printable. */
 function closeLogin(
   root: JailRoot,
   user: PasswdEntry | undefined,
   { name, directory }: OnceUser,
-  { steps }: Said,
+  said: Said,
 ): string {
   const still = `${quoted(name)} can still log in`;
   try {
-    if (readJailAccounts(root).userByName(name) === undefined)
-      return `${quoted(name)} cannot log in any more`;
-    if (directory || user === undefined || !isIn(root, user)) return still;
-    const shell = noLoginShell();
-    if (user.shell !== shell) {
-      withHostAccounts(() => modifyAccount(user, { home: user.home, shell, groups: [] }));
-      steps.push(`gave the account ${quoted(name)} the shell ${quoted(shell)}`);
-    }
-    return `${quoted(name)} cannot log in meanwhile, with the shell ${quoted(shell)}`;
+    const isThere = user !== undefined && isIn(root, user);
+    const hasLine = readJailAccounts(root).userByName(name) !== undefined;
+    if (!hasLine) return `no session of ${quoted(name)} begins in the jail any more`;
+    if (directory || !isThere) return still;
+    return `no session of ${quoted(name)} begins in the jail meanwhile, with the shell ${quoted(closeShell(user, said))}`;
   } catch (error) {
     if (!isReported(error)) throw error;
     return `${still}: ${describeError(error)}`;
