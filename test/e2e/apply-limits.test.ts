@@ -1,8 +1,8 @@
 /**
  * `jailkit apply --prune`: an account that stays, for whatever reason, keeps what limits it, since sshd still accepts its keys,
- * and no session of it begins.
+ * and no session of it begins, whatever jk_chrootsh.ini says.
  */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import type { Machine } from "../machine/machine.ts";
 import { sleeperOf } from "../machine/sleeper.ts";
@@ -13,6 +13,7 @@ setDefaultTimeout(120_000);
 
 const J = "/srv/customer";
 const FILE = "/etc/jailkit/jails.d/one.ini";
+const SETTINGS = "/etc/jailkit/jk_chrootsh.ini";
 const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
 const user = (name: string, more = "") => `[user ${name}]\njail = ${J}\nshell = /bin/bash\n${more}`;
 const GROUPS = "groups = jailed, team\n";
@@ -22,14 +23,17 @@ const EXAMPLE = readFileSync("config/sshd-jailkit.conf.example", "latin1")
 
 let m: Machine;
 let sshd: Sshd;
+let settings: string;
 
 beforeAll(async () => {
   m = await openApplyMachine();
   m.must(["groupadd", "shut"]);
   m.write(FILE, JAIL);
   m.must(["jailkit", "apply"]);
+  settings = m.read(SETTINGS);
   sshd = await m.startSshd({ config: ["DenyGroups shut", ...EXAMPLE] });
 });
+afterEach(() => m.write(SETTINGS, settings, { mode: 0o644 }));
 afterAll(() => m?.close());
 
 function declare(text: string): void {
@@ -152,4 +156,51 @@ test("each group stays while a configuration of sshd cannot be read", () => {
   expect([status, groupsOf("berta")]).toEqual([0, ["jailed", "team"]]);
   for (const name of ["jailed", "team"]) expect(warnings).toContainEqual(stays("berta", name));
   remove("berta");
+});
+
+describe("where jk_chrootsh.ini asks for no line in the jail", () => {
+  const OPEN = "[DEFAULT]\nskip_injail_passwd_check = 1\ninjail_shell = /bin/bash\n";
+  const LIMITS = "confine = 1\nnetwork = none\n";
+  const dropIns = () => m.run(["ls", "/etc/jailkit/jk_chrootsh.d"]).stdout;
+
+  test("the login shell ends the logins of an account that stays, before its rules go", async () => {
+    const end = await busy("lisa", LIMITS);
+    m.write(SETTINGS, OPEN, { mode: 0o644 });
+    expect(prune().codes).toEqual(["has-processes"]);
+    expect([session("lisa"), dropIns()]).toEqual([false, ""]);
+    // Declared again, it has its shell again.
+    await end();
+    declare(user("lisa", LIMITS));
+    expect(session("lisa")).toBe(true);
+    m.write(FILE, JAIL);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    expect(m.run(["id", "lisa"]).status).toBe(1);
+  });
+
+  test("so it does of one that apply did not create, and of one that goes out, which gets its own shell", async () => {
+    made("ines", LIMITS);
+    m.write(SETTINGS, OPEN, { mode: 0o644 });
+    expect([session("ines"), prune().status, session("ines")]).toEqual([true, 0, false]);
+    remove("ines");
+    m.addUser("fred", { home: "/home/fred", createHome: true, shell: "/bin/bash" });
+    const end = await busy("fred", "");
+    expect([prune().codes, session("fred")]).toEqual([["has-processes"], false]);
+    await end();
+    expect([prune().status, session("fred")]).toEqual([0, true]);
+    expect(m.read("/etc/passwd")).toMatch(/^fred:.*:\/home\/fred:\/bin\/bash$/m);
+    remove("fred");
+  });
+
+  test("so it does while the file cannot be read, but not for a section of another user", () => {
+    made("paul", "");
+    m.write(SETTINGS, "[paul\n", { mode: 0o644 });
+    const { status } = prune();
+    m.write(SETTINGS, OPEN, { mode: 0o644 });
+    expect([status, session("paul")]).toEqual([0, false]);
+    m.write(SETTINGS, OPEN.replace("DEFAULT", "someone"), { mode: 0o644 });
+    made("rita", "");
+    expect([prune().status, session("rita")]).toEqual([0, false]);
+    expect(m.read("/etc/passwd")).toMatch(/^rita:.*\/jk_chrootsh$/m);
+    for (const name of ["paul", "rita"]) remove(name);
+  });
 });

@@ -23,7 +23,7 @@ import { groupsThatLimit } from "../compare/limits.ts";
 import { isSame } from "../compare/taken-out.ts";
 import { policiesOf, sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
-import { doneOrClosed, isIn, tellingOfSessions } from "./close-login.ts";
+import { closeWithoutLine, doneOrClosed, isIn, tellingOfSessions } from "./close-login.ts";
 import { removePolicy } from "./policy.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
@@ -104,7 +104,7 @@ export function loseAll(
     attempt("groups", () => forgetGroups(account, once, said));
     attempt("keys", () => forgetKeys(root, account, once, said));
   };
-  const leave = () => doneOrClosed((tried) => leaveJail(root, once, tried), root, user, once, said);
+  const leave = () => doneOrClosed((tried) => leaveJail(root, user, once, tried), root, user, once, said);
   // No session begins here. Without the line nothing would tell any more where its keys are, if this run is killed.
   const before = isIn(root, user) ? undefined : lineAsAccount(root, once);
   if (before !== undefined) take(before);
@@ -125,8 +125,9 @@ export function warnOfKept(kept: Pick<Kept, "values">, { warnings }: Said): void
 }
 
 /** Takes a user out of the jail's account files and of the files that say what it may do. */
-export function leaveJail(root: JailRoot, once: OnceUser, said: Said): void {
+export function leaveJail(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser, said: Said): void {
   leaveFiles(root, once.name, said);
+  closeWithoutLine(root, user, once, said);
   // Not before: it may be what limits logins.
   forgetPolicy(root, once, said);
 }

@@ -248,7 +248,7 @@ function removeLost(
       stays({ name, uid: user.uid, home: joinHome(root.path, place), created: isOurs });
   }
   // Without the home there may be room.
-  if (failure !== undefined) leaveJail(root, once, said);
+  if (failure !== undefined) leaveJail(root, user, once, said);
   // Another user may have started a setuid program of this one meanwhile.
   requireNothingRuns(user);
   withHostAccounts(() => removeAccount(name));
