@@ -178,6 +178,38 @@ test("nor is what another one, or root, has in a directory that its user has mov
   }
 });
 
+test("nor is what its user has moved to where no path leads, which --check says, too", () => {
+  m.run(["groupadd", "-f", "crew"]);
+  m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
+  declare(user("vic"), user("web"), user("dora"));
+  for (const name of ["vic", "web", "dora"]) m.must(["gpasswd", "-a", name, "crew"]);
+  m.must(["install", "-d", "-g", "crew", "-m", "2775", `${J}/srv/shared`]);
+  const lines = (name: string) => [
+    ...["import os", `os.chdir("${J}/home/${name}")`, `src = os.open("${J}/srv/shared", os.O_RDONLY)`],
+    ...["for i in range(22):", " os.mkdir('d' * 200)", " os.chdir('d' * 200)"],
+    `os.rename("${name}", "p", src_dir_fd=src)`,
+  ];
+  for (const name of ["web", "dora"]) {
+    m.must(["install", "-d", "-o", "vic", "-g", "crew", "-m", "2775", `${J}/srv/shared/${name}`]);
+    m.must(["install", "-d", "-o", "vic", "-m", "0700", `${J}/srv/shared/${name}/private`]);
+    m.must(["python3", "-c", lines(name).join("\n")], { user: name });
+  }
+  declare(user("vic"));
+  const what = (name: string) =>
+    `the directory '${J}/home/${name}/[d/]*\\[\\.\\.\\.\\][d/]*/p' of 'vic' is in it`;
+  for (const options of [["--check", ...ALL], ALL])
+    expect(planned(...options)).toEqual({
+      plan: [
+        expect.stringMatching(new RegExp(`web: account but not its home .*: ${what("web")} \\(no longer`)),
+      ],
+      faults: [expect.stringMatching(new RegExp(`^user dora: .*, but ${what("dora")}: it would move along`))],
+    });
+  expect([exists("web"), exists("dora")]).toEqual([false, true]);
+  m.must(["sh", "-c", `userdel dora; rm -r ${J}/home/web ${J}/home/dora ${J}/srv/shared`]);
+  declare();
+  expect(linesOf(m, ...ALL).status).toBe(0);
+});
+
 test("nor does it leave the jail with the home of an account of before", () => {
   m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
   declare(user("vic"), user("dora"));

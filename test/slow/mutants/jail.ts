@@ -546,8 +546,8 @@ export const JAIL: readonly Mutant[] = [
     ["const rest = name === user.name || except", "const rest = except"],
   ]),
   ...within("src/users/home-owners.ts", "unit/home-owners.test.ts", [
-    ["if (path.length + at.length < LONGEST) left.push(at);", ""],
-    ["path.length + at.length < LONGEST", "true"],
+    ['for (const name of names) left.push(at === "." ? name : `${at}/${name}`);', ""],
+    ["at.length > LONGEST", "false"],
     ["O_RDONLY | OPEN, WITHIN", "O_RDONLY | C.O_DIRECTORY, 0"],
     [" || owners.has(stat.uid)) continue;", ") continue;"],
     ["if (this.#directories > this.most.directories)", "if (false)"],
