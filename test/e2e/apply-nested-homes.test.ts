@@ -201,6 +201,7 @@ test("nor is what its user has moved to where no path leads, which --check says,
     expect(planned(...options)).toEqual({
       plan: [
         expect.stringMatching(new RegExp(`web: account but not its home .*: ${what("web")} \\(no longer`)),
+        `- user dora: entry in ${J} (no longer declared)`,
       ],
       faults: [expect.stringMatching(new RegExp(`^user dora: .*, but ${what("dora")}: it would move along`))],
     });
@@ -221,7 +222,11 @@ test("nor does it leave the jail with the home of an account of before", () => {
       `the directory '${J}/home/dora/p' of 'vic' is in it: it would move along; move it out of the home first`,
     ),
   ];
-  for (const options of [["--check", ...ALL], ALL]) expect(planned(...options)).toEqual({ plan: [], faults });
+  const plan = [`- user dora: entry in ${J} (no longer declared)`];
+  for (const options of [["--check", ...ALL], ALL]) expect(planned(...options)).toEqual({ plan, faults });
+  // It may have moved that there itself.
+  expect(m.read(`${J}/etc/passwd`)).not.toMatch(/^dora:/m);
+  expect(planned(...ALL)).toEqual({ plan: [], faults });
   m.must(["mv", `${J}/home/dora/p`, `${J}/home/vic/p`]);
   expect(did(m, ...ALL)).toHaveLength(1);
   expect([m.exists("/home/dora"), m.exists(`${J}/home/vic/p/db`)]).toEqual([true, true]);

@@ -129,10 +129,10 @@ export function formerOf(
       if (left.length === 0) forgotten.push({ of: "user", name, isOther: true });
       return left;
     }
-    const { fate, fault = doubt } = doubt === undefined ? leavers.add(once) : {};
+    const { fate, fault = doubt, ends = doubt !== undefined } = doubt === undefined ? leavers.add(once) : {};
     if (fault !== undefined) {
       faults.push({ of: "user", name, jail, ...fault });
-      return [...left, ...lostInside(once, doubt !== undefined, machine, opened)];
+      return [...left, ...lostInside(once, ends, machine, opened)];
     }
     return [...left, formerUser(once, fate, prune)];
   });
@@ -272,9 +272,9 @@ function identify(once: OnceUser, { accounts }: Machine, jails: OpenJails) {
   };
 }
 
-/** What a user loses who stays in the jail: of a doubtful one, the login first. */
-function lostInside(once: OnceUser, isDoubtful: boolean, machine: Machine, jails: OpenJails): Former[] {
-  if (isDoubtful && hasLine(once, jails)) return [doubtfulUser(once)];
+/** What a user loses who stays in the jail: with `ends`, the login first. */
+function lostInside(once: OnceUser, ends: boolean, machine: Machine, jails: OpenJails): Former[] {
+  if (ends && hasLine(once, jails)) return [doubtfulUser(once)];
   const taken = keptInside(once, machine, jails.get(once.jail).root, NO_LONGER);
   return taken.map((change) => ({ of: "given", once, change }) as const);
 }

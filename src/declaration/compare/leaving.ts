@@ -26,6 +26,8 @@ import type { OpenJails } from "./open-jails.ts";
 interface Leave {
   readonly fate: Fate | undefined;
   readonly fault: FaultText | undefined;
+  /** The user may have brought the fault about: no session begins all the same. */
+  readonly ends?: boolean;
 }
 
 /** Users in another order: those first whose homes are in homes of others of them. */
@@ -111,8 +113,9 @@ export class Leavers {
     const fate = fateOf(root, account, once, this.deleteHomes, { gone: this.#moved, homes });
     const isOut = fate.how === "out" && account !== undefined;
     if (isOut) {
-      const fault = this.#whyNotOut(root, account, fate.home) ?? this.#whyNotAlone(root, account, fate.home);
-      return { fate, fault };
+      const fault = this.#whyNotOut(root, account, fate.home);
+      const along = fault === undefined ? this.#whyNotAlone(root, account, fate.home) : undefined;
+      return { fate, fault: fault ?? along, ends: along !== undefined };
     }
     const why = fate.how === "removed" && account !== undefined ? closedAccounts(root.path) : undefined;
     return { fate, fault: why && stays(why) };
