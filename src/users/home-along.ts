@@ -3,7 +3,7 @@ import * as C from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { openAt, type Stat, statIfPresent } from "../../ffi/files.ts";
 import { baseName, directoryOf, normalPath } from "../../ffi/paths.ts";
-import { quoted } from "../cli/display.ts";
+import { quoted, shortPath } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { leadsTo, type Way } from "../jail/fs/leads-to.ts";
@@ -256,7 +256,7 @@ function alongText(path: ByteString, found: OtherHome | undefined): string | und
   if (found === undefined) return undefined;
   const [other, has] = [quoted(found.name), `has the home ${quoted(path)}`];
   if (found.directory !== undefined)
-    return `${has}, which holds ${quoted(found.directory)} of ${other}, whose home ${quoted(found.home)} is not there: it would move along; move it out of the home first`;
+    return `${has}, which holds ${quoted(shortPath(found.directory))} of ${other}, whose home ${quoted(found.home)} is not there: it would move along; move it out of the home first`;
   return found.rest === ""
     ? `${has}, which is that of ${other}, too: it would move along; give ${other} another home first`
     : `${has}, which holds that of ${other}, ${quoted(found.home)}: it would move along; give ${other} another home first, outside of it`;
@@ -266,7 +266,7 @@ function alongText(path: ByteString, found: OtherHome | undefined): string | und
 export const holdsText = ({ name, directory }: Pick<OtherHome, "name" | "directory">): string =>
   directory === undefined
     ? `the home of ${quoted(name)} is in it`
-    : `the directory ${quoted(directory)} of ${quoted(name)} is in it`;
+    : `the directory ${quoted(shortPath(directory))} of ${quoted(name)} is in it`;
 
 /** Throws JailkitError for a home with which that of another account would move: see homeAlong. */
 export function requireNoneAlong(user: Mover, path: ByteString): void {

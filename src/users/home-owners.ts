@@ -26,8 +26,8 @@ export const isTooLarge = (error: unknown): boolean =>
 const MOST = { directories: 200_000, names: 5_000_000, owners: 1000, bytes: 50_000_000 };
 
 const OPEN = C.O_DIRECTORY | C.O_NOFOLLOW;
-// No account can have a home with a longer path.
-const LONGEST = C.PATH_MAX;
+// What is deeper is opened from there: users nest directories without limit, and move those of others to where no path leads.
+const LONGEST = C.PATH_MAX / 2;
 
 /** The owner of directories below one, and the path of the first of them, from there. */
 interface Owner {
@@ -46,23 +46,38 @@ export function* ownersBelow(
   most = MOST,
   open = () => openAt(C.AT_FDCWD, path, C.O_RDONLY | C.O_DIRECTORY),
 ): Generator<Owner> {
-  const owners = new Set<number>();
-  const count = new Count(path, most);
+  yield* ownersIn({ above: "", open, owners: new Set(), count: new Count(path, most), except });
+}
+
+interface Search {
+  /** The path of the directory that `open` opens, with a slash; empty for that where the search begins. */
+  readonly above: ByteString;
+  readonly open: () => number;
+  readonly owners: Set<number>;
+  readonly count: Count;
+  readonly except: Parameters<typeof ownersBelow>[1];
+}
+
+function* ownersIn(search: Search): Generator<Owner> {
+  const { above, open, owners, count, except } = search;
   const top = attempted(open);
   if (top === undefined) return;
   try {
     const left: ByteString[] = ["."];
     for (let next = left.pop(); next !== undefined; next = left.pop()) {
-      const { stat, names, isEmpty = false } = look(top, next, count);
-      for (const name of names) {
-        const at = next === "." ? name : `${next}/${name}`;
-        if (path.length + at.length < LONGEST) left.push(at);
+      const at = next;
+      if (at.length > LONGEST) {
+        yield* ownersIn({ ...search, above: `${above}${at}/`, open: () => openBelow(top, at) });
+        continue;
       }
-      if (next === "." || stat === undefined || owners.has(stat.uid)) continue;
+      const { stat, names, isEmpty = false } = look(top, at, above.length, count);
+      for (const name of names) left.push(at === "." ? name : `${at}/${name}`);
+      const path = at === "." ? above.slice(0, -1) : above + at;
+      if (path === "" || stat === undefined || owners.has(stat.uid)) continue;
       if (except(stat.uid, stat, isEmpty)) continue;
       owners.add(stat.uid);
       count.owners(owners.size);
-      yield { uid: stat.uid, path: next };
+      yield { uid: stat.uid, path };
     }
   } finally {
     close(top);
@@ -79,6 +94,8 @@ function attempted<T>(call: () => T): T | undefined {
   }
 }
 
+const openBelow = (top: number, path: ByteString): number => openAt2(top, path, C.O_RDONLY | OPEN, WITHIN);
+
 interface Looked {
   readonly stat?: Stat;
   /** The directories in it. */
@@ -87,9 +104,9 @@ interface Looked {
   readonly isEmpty?: boolean;
 }
 
-/** A directory, and the directories in it. */
-function look(top: number, path: ByteString, count: Count): Looked {
-  const fd = attempted(() => openAt2(top, path, C.O_RDONLY | OPEN, WITHIN));
+/** A directory, and the directories in it. `above`: the length of the path of `top`. */
+function look(top: number, path: ByteString, above: number, count: Count): Looked {
+  const fd = attempted(() => openBelow(top, path));
   // Its owner may close it to root, on a file system of another machine.
   if (fd === undefined)
     return (
@@ -97,10 +114,10 @@ function look(top: number, path: ByteString, count: Count): Looked {
         withFd(openAt2(top, path, C.O_PATH | OPEN, WITHIN), (at) => ({ stat: fstat(at), names: [] })),
       ) ?? { names: [] }
     );
-  return withFd(fd, () => ({ stat: fstat(fd), ...directoriesIn(fd, path, count) }));
+  return withFd(fd, () => ({ stat: fstat(fd), ...directoriesIn(fd, above + path.length, count) }));
 }
 
-function directoriesIn(fd: number, path: ByteString, count: Count): Pick<Looked, "names" | "isEmpty"> {
+function directoriesIn(fd: number, depth: number, count: Count): Pick<Looked, "names" | "isEmpty"> {
   const names: ByteString[] = [];
   let isEmpty = true;
   for (let more = true; more; ) {
@@ -110,7 +127,7 @@ function directoriesIn(fd: number, path: ByteString, count: Count): Pick<Looked,
     // Of a file without a type is known when it is opened that it is no directory.
     const found = piece.filter(({ type }) => type === C.DT_DIR || type === C.DT_UNKNOWN);
     for (const { name } of found) names.push(name);
-    count.add(piece.length, found.length, path);
+    count.add(piece.length, found.length, depth);
   }
   return { names, isEmpty };
 }
@@ -126,11 +143,11 @@ class Count {
     private readonly most: typeof MOST,
   ) {}
 
-  /** Adds what is in the directory at a path: each that is deep takes the kernel longer to open, and memory until then. */
-  add(names: number, directories: number, path: ByteString): void {
+  /** Adds what is in a directory with a path of `depth` bytes: each that is deep takes the kernel longer to open, and memory until then. */
+  add(names: number, directories: number, depth: number): void {
     this.#names += names;
     this.#directories += directories;
-    this.#bytes += directories * path.length;
+    this.#bytes += directories * depth;
     if (this.#directories > this.most.directories)
       throw this.#error(`more than ${this.most.directories} directories`);
     if (this.#bytes > this.most.bytes)

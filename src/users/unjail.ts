@@ -34,6 +34,12 @@ import { noShell, shellAfter, shellGone } from "./leaving.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { requireNothingRuns } from "./sessions.ts";
 
+/** How an account leaves its jail. */
+export interface UnjailOptions extends JailingOptions {
+  /** Groups out of which the caller takes the account then. */
+  readonly leaves?: readonly ByteString[];
+}
+
 /** The plan to take an account out of a jail. */
 interface Release {
   user: PasswdEntry;
@@ -161,7 +167,7 @@ function decide(user: PasswdEntry, request: JailingOptions, run: AccountRun): Re
  * shellAfter. With `move` the home moves back, or to the same path on the host, if it was elsewhere before or a jail is there
  * now; else it stays. Also removes what an interrupted run left in a jail. Calling the result does it. Throws JailkitError, also if the move is not safe.
  */
-export function unjailUser(user: PasswdEntry, request: JailingOptions, run: AccountRun): () => void {
+export function unjailUser(user: PasswdEntry, request: UnjailOptions, run: AccountRun): () => void {
   let plan: Release;
   try {
     plan = decide(user, request, run);
@@ -183,7 +189,8 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
     if (home !== user.home || shell !== user.shell) requireWritableAccounts();
     run.status = request.dryRun ? "planned" : "done";
     // The user cannot leave the primary group.
-    if (groupsOf(user).some((gid) => groupByGid(gid)?.name === JAILED_GROUP)) {
+    const isMember = groupsOf(user).some((gid) => groupByGid(gid)?.name === JAILED_GROUP);
+    if (isMember && request.leaves?.includes(JAILED_GROUP) !== true) {
       const remedy = `gpasswd -d ${shellWord(user.name)} ${JAILED_GROUP}`;
       run.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
     }

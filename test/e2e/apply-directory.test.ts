@@ -110,6 +110,34 @@ test("a key that is not declared any more goes from the jail that the directory 
   expect(m.read(keys)).toBe(`${KEYS[0]}\n`);
 });
 
+test("--prune is not done while jk_chrootsh.ini lets it in without a line in the jail", () => {
+  const [file, settings] = ["/etc/jailkit/jails.d/one.ini", "/etc/jailkit/jk_chrootsh.ini"];
+  const before = m.read(settings);
+  const open = "[DEFAULT]\nskip_injail_passwd_check = 1\ninjail_shell = /bin/bash\n";
+  const canLogIn = () =>
+    m.run(["runuser", "-u", "luser", "--", "/usr/sbin/jk_chrootsh", "-c", "echo in"]).stdout === "in\n";
+  m.write(settings, open, { mode: 0o644 });
+  m.write(file, `[jail ${J}]\nsections = uidbasics, basicshell\n`);
+  for (let run = 0; run < 2; run++) {
+    const { status, summary } = linesOf(m, "--prune");
+    expect([status, summary.problems.map(({ code, message }) => [code, message])]).toEqual([
+      1,
+      [
+        [
+          "not-local",
+          expect.stringMatching(/\[DEFAULT\] of '.*jk_chrootsh\.ini' .*; 'luser' can still log in$/),
+        ],
+      ],
+    ]);
+    expect(canLogIn()).toBe(true);
+  }
+  m.write(settings, `${open}[luser]\nenv = LANG\n`, { mode: 0o644 });
+  expect([linesOf(m, "--prune").status, canLogIn()]).toEqual([0, false]);
+  m.write(settings, before, { mode: 0o644 });
+  m.write(file, declared());
+  m.must(["jailkit", "apply"]);
+});
+
 test("--prune takes it out of the jail, and out of nothing else", () => {
   m.write("/etc/jailkit/jails.d/one.ini", `[jail ${J}]\nsections = uidbasics, basicshell\n`);
   const { status, changes } = linesOf(m, "--prune", "--delete-homes");

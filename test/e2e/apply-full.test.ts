@@ -59,7 +59,7 @@ test("one that keeps its home cannot log in, and the message says so; with room 
   for (let run = 0; run < 2; run++) {
     expect(messages(linesOf(m, "--prune"))).toEqual([
       expect.stringMatching(
-        /^no-room .*no more files can be created.*; 'eve' cannot log in meanwhile, with the shell '.*\/nologin'$/,
+        /^no-room .*no more files can be created.*; no session of 'eve' begins in the jail meanwhile, with the shell '.*\/nologin'$/,
       ),
     ]);
     expect(canLogIn("eve")).toBe(false);
@@ -81,7 +81,9 @@ test("one that was there before cannot log in either, and gets its shell back wh
   declare(`${JAIL}[user dora]\njail = ${J}\n${SHELL}`);
   fill("dora");
   m.write(FILE, JAIL);
-  expect(messages(linesOf(m, "--prune"))[0]).toMatch(/^no-room .*; 'dora' cannot log in meanwhile/);
+  expect(messages(linesOf(m, "--prune"))[0]).toMatch(
+    /^no-room .*; no session of 'dora' begins in the jail meanwhile/,
+  );
   expect(canLogIn("dora")).toBe(false);
   empty("dora");
   expect(linesOf(m, "--prune").status).toBe(0);

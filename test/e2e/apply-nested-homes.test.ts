@@ -178,6 +178,39 @@ test("nor is what another one, or root, has in a directory that its user has mov
   }
 });
 
+test("nor is what its user has moved to where no path leads, which --check says, too", () => {
+  m.run(["groupadd", "-f", "crew"]);
+  m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
+  declare(user("vic"), user("web"), user("dora"));
+  for (const name of ["vic", "web", "dora"]) m.must(["gpasswd", "-a", name, "crew"]);
+  m.must(["install", "-d", "-g", "crew", "-m", "2775", `${J}/srv/shared`]);
+  const lines = (name: string) => [
+    ...["import os", `os.chdir("${J}/home/${name}")`, `src = os.open("${J}/srv/shared", os.O_RDONLY)`],
+    ...["for i in range(22):", " os.mkdir('d' * 200)", " os.chdir('d' * 200)"],
+    `os.rename("${name}", "p", src_dir_fd=src)`,
+  ];
+  for (const name of ["web", "dora"]) {
+    m.must(["install", "-d", "-o", "vic", "-g", "crew", "-m", "2775", `${J}/srv/shared/${name}`]);
+    m.must(["install", "-d", "-o", "vic", "-m", "0700", `${J}/srv/shared/${name}/private`]);
+    m.must(["python3", "-c", lines(name).join("\n")], { user: name });
+  }
+  declare(user("vic"));
+  const what = (name: string) =>
+    `the directory '${J}/home/${name}/[d/]*\\[\\.\\.\\.\\][d/]*/p' of 'vic' is in it`;
+  for (const options of [["--check", ...ALL], ALL])
+    expect(planned(...options)).toEqual({
+      plan: [
+        expect.stringMatching(new RegExp(`web: account but not its home .*: ${what("web")} \\(no longer`)),
+        `- user dora: entry in ${J} (no longer declared)`,
+      ],
+      faults: [expect.stringMatching(new RegExp(`^user dora: .*, but ${what("dora")}: it would move along`))],
+    });
+  expect([exists("web"), exists("dora")]).toEqual([false, true]);
+  m.must(["sh", "-c", `userdel dora; rm -r ${J}/home/web ${J}/home/dora ${J}/srv/shared`]);
+  declare();
+  expect(linesOf(m, ...ALL).status).toBe(0);
+});
+
 test("nor does it leave the jail with the home of an account of before", () => {
   m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
   declare(user("vic"), user("dora"));
@@ -189,7 +222,11 @@ test("nor does it leave the jail with the home of an account of before", () => {
       `the directory '${J}/home/dora/p' of 'vic' is in it: it would move along; move it out of the home first`,
     ),
   ];
-  for (const options of [["--check", ...ALL], ALL]) expect(planned(...options)).toEqual({ plan: [], faults });
+  const plan = [`- user dora: entry in ${J} (no longer declared)`];
+  for (const options of [["--check", ...ALL], ALL]) expect(planned(...options)).toEqual({ plan, faults });
+  // It may have moved that there itself.
+  expect(m.read(`${J}/etc/passwd`)).not.toMatch(/^dora:/m);
+  expect(planned(...ALL)).toEqual({ plan: [], faults });
   m.must(["mv", `${J}/home/dora/p`, `${J}/home/vic/p`]);
   expect(did(m, ...ALL)).toHaveLength(1);
   expect([m.exists("/home/dora"), m.exists(`${J}/home/vic/p/db`)]).toEqual([true, true]);

@@ -125,7 +125,7 @@ describe("--prune", () => {
       expect([has(name, `${J}/etc/passwd`), m.exists(`/home/${name}`)]).toEqual([false, false]);
       expect(m.run(["su", "-", name, "-c", "pwd"])).toMatchObject({ stdout: "" });
     }
-    expect(changes[0]?.warnings[0]).toContain("it cannot log in");
+    expect(changes[0]?.warnings[0]).toContain("no session of it begins in the jail");
     expect(did(m, "--prune")).toEqual([]);
     // The command of the warning.
     const command =

@@ -59,23 +59,36 @@ test("what users make does not take long: it ends with what to do", () => {
   expect(fail({ owners: 2 })).toThrow("holds directories of more than 2 uids:");
 });
 
-test("a directory with a longer path than any account's home is not entered", () => {
+test("a directory to which no path leads is looked at as well, and what is in it", () => {
   using home = homeOf([]);
   const name = "x".repeat(255);
-  let path = home.path;
-  while (path.length + 256 < 4096) {
-    path = `${path}/${name}`;
-  }
-  mkdirSync(path, { recursive: true });
-  const directory = openSync(path, "r");
+  const most = { ...MOST, bytes: 1_000_000 };
+  const last = (directory: number) => `/proc/self/fd/${directory}/${name}`;
+  mkdirSync(`${home.path}/${name}`);
+  let directory = openSync(`${home.path}/${name}`, "r");
   try {
-    const deep = `/proc/self/fd/${directory}/${name}`;
-    mkdirSync(deep);
-    chownSync(deep, 41, 41);
-    expect(owners(home.path)).toEqual([]);
+    for (let depth = 1; depth < 40; depth++) {
+      mkdirSync(last(directory));
+      const next = openSync(last(directory), "r");
+      closeSync(directory);
+      directory = next;
+    }
+    for (const [at, uid] of [
+      [`/proc/self/fd/${directory}`, 42],
+      [`${home.path}/${name}/${name}`, 43],
+    ] as const)
+      chownSync(at, uid, uid);
+    mkdirSync(last(directory));
+    chownSync(last(directory), 41, 41);
   } finally {
     closeSync(directory);
   }
-  chownSync(path, 42, 42);
-  expect(owners(home.path)).toEqual([42]);
+  const found = [...ownersBelow(home.path, (uid) => uid === 0, most)];
+  const pathOf = (depth: number) => Array.from({ length: depth }, () => name).join("/");
+  expect(found).toEqual([
+    { uid: 43, path: pathOf(2) },
+    { uid: 42, path: pathOf(40) },
+    { uid: 41, path: pathOf(41) },
+  ]);
+  expect(() => owners(home.path, { ...most, bytes: 100_000 })).toThrow("longer than 100000 bytes together");
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { configPaths, undecidedMatches } from "../../src/system/sshd/match.ts";
+import { configPaths, groupsWithRules, undecidedMatches } from "../../src/system/sshd/match.ts";
 import { serverOf } from "../../src/system/sshd/running.ts";
 import { temporaryRoot } from "./temporary-root.ts";
 
@@ -46,4 +46,26 @@ test.each(["\n", "\r\n", " \t\r\n", "\f\n"])("a configuration file whose lines e
   expect(configPaths(file)).toEqual([file, more]);
   const found = undecidedMatches(new Map(), { name: "anna", groups: [] }, undefined, file);
   expect(found.map(({ line }) => line)).toEqual(["User anna Address 10.0.0.0/8"]);
+});
+
+test.each<[string, string[], string]>([
+  ["a block Match", ["jailed"], "Match User x\nMatch Address 10.0.0.0/8 Group jailed,other\n"],
+  ["a pattern in quotes", ["jailed"], 'match "group" "jai*"\n'],
+  ["DenyGroups", ["team"], "Match User x\nDenyGroups other t??m\n"],
+  ["only one of two in the same block", ["team"], "Match Group jailed,team\n"],
+  ["no block that names the user by another group", [], "Match Group *\nMatch Group users,jailed\n"],
+  ["none that names those outside of it", [], "Match Group *,!jailed\n"],
+  ["AllowGroups", [], "AllowGroups jailed team\n"],
+])("a configuration has rules for groups by %s", (_what, found, text) => {
+  using root = temporaryRoot();
+  const file = `${root.path}/config`;
+  root.put({ config: text });
+  const all = ["users", "jailed", "team"];
+  expect(groupsWithRules({ file, options: [] }, all, ["jailed", "team"])).toEqual(found);
+});
+
+test("so has an option of a server", () => {
+  using root = temporaryRoot();
+  const server = { file: `${root.path}/none`, options: ["-p", "22", "-o", "DenyGroups=jailed"] };
+  expect(groupsWithRules(server, ["users", "jailed"], ["jailed"])).toEqual(["jailed"]);
 });

@@ -10,6 +10,7 @@ import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { isMember, leaveGroup } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
+import { hostUser } from "../../system/name-services.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
@@ -18,23 +19,45 @@ import { allKeysText, keysBeside, removeKeys } from "../../users/declared-keys.t
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { openShell } from "../../users/leaving.ts";
+import { groupsThatLimit } from "../compare/limits.ts";
+import { isSame } from "../compare/taken-out.ts";
 import { policiesOf, sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
-import { doneOrClosed, isIn, tellingOfSessions } from "./close-login.ts";
+import { closeWithoutLine, doneOrClosed, isIn, tellingOfSessions } from "./close-login.ts";
 import { removePolicy } from "./policy.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
 import { keyCount, requireNotHidden } from "./takes.ts";
 
-/** Takes an account out of the groups that were declared. */
-export function forgetGroups(user: PasswdEntry, { groups }: OnceUser, { steps }: Said): void {
+/** The groups that were declared, which an account is in; `stay`: those that it does not leave yet. */
+export function groupsIn(user: PasswdEntry, { groups }: OnceUser) {
   const gids = new Set(askedFacts.groupsOf(user));
-  for (const name of groups) {
+  const all = groups.filter((name) => {
     const group = groupByName(name);
-    if (group === undefined || !isMember(user, group, gids)) continue;
+    return group !== undefined && isMember(user, group, gids);
+  });
+  return { all, stay: groupsThatLimit(user, all) };
+}
+
+/** Takes an account out of the groups that were declared, but for those that limit it. */
+export function forgetGroups(user: PasswdEntry, once: OnceUser, { steps }: Said): void {
+  const { all, stay } = groupsIn(user, once);
+  for (const name of all) {
+    if (stay.includes(name)) continue;
     withHostAccounts(() => leaveGroup(user.name, name));
     steps.push(`took ${quoted(user.name)} out of the group ${quoted(name)}`);
   }
+}
+
+/** Warns of the declared groups in which an account is still, since they limit it. */
+export function warnOfLimits(once: OnceUser, { warnings }: Said): void {
+  const { name } = once;
+  const user = answered(() => hostUser(name));
+  if (user === undefined || !isSame(once, user)) return;
+  for (const group of answered(() => groupsIn(user, once).stay) ?? [])
+    warnings.push(
+      `${quoted(name)} stays in the group ${quoted(group)}, by which sshd may limit it, as long as the account is there: sshd still accepts its keys and its password; when it may do more: gpasswd -d ${operands(name, group)}`,
+    );
 }
 
 /** Removes the keys that were declared from the home in the jail, or on the host. Throws JailkitError if they may be left. */
@@ -81,8 +104,8 @@ export function loseAll(
     attempt("groups", () => forgetGroups(account, once, said));
     attempt("keys", () => forgetKeys(root, account, once, said));
   };
-  const leave = () => doneOrClosed((tried) => leaveJail(root, once, tried), root, user, once, said);
-  // It cannot log in here. Without the line nothing would tell any more where its keys are, if this run is killed.
+  const leave = () => doneOrClosed((tried) => leaveJail(root, user, once, tried), root, user, once, said);
+  // No session begins here. Without the line nothing would tell any more where its keys are, if this run is killed.
   const before = isIn(root, user) ? undefined : lineAsAccount(root, once);
   if (before !== undefined) take(before);
   const failure = leave();
@@ -96,14 +119,15 @@ function lineAsAccount(root: JailRoot, { name, directory }: OnceUser): PasswdEnt
   return line && { ...line, home: joinHome(root.path, normalPath(line.home)) };
 }
 
-/** Warns of what an account keeps that cannot log in. */
+/** Warns of what an account keeps that should have been taken away. */
 export function warnOfKept(kept: Pick<Kept, "values">, { warnings }: Said): void {
   for (const error of kept.values()) warnings.push(describeError(error));
 }
 
 /** Takes a user out of the jail's account files and of the files that say what it may do. */
-export function leaveJail(root: JailRoot, once: OnceUser, said: Said): void {
+export function leaveJail(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser, said: Said): void {
   leaveFiles(root, once.name, said);
+  closeWithoutLine(root, user, once, said);
   // Not before: it may be what limits logins.
   forgetPolicy(root, once, said);
 }
@@ -148,6 +172,6 @@ export function staysNote(user: PasswdEntry | undefined, { name, directory }: On
   }
   const word = operands(name);
   return [
-    `the account ${quoted(name)} and its home stay, and it cannot log in: the jail's record knows no life of it outside; userdel ${word} removes it, and jk_jailuser --unjail -m -s ${shellWord(openShell())} ${word} gives it a shell of the machine`,
+    `the account ${quoted(name)} and its home stay, and no session of it begins in the jail, but sshd still does for it what needs no shell, such as forwarding, as far as it is configured to: the jail's record knows no life of it outside; userdel ${word} removes it, and jk_jailuser --unjail -m -s ${shellWord(openShell())} ${word} gives it a shell of the machine`,
   ];
 }

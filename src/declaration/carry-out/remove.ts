@@ -35,11 +35,13 @@ import {
   endLogins,
   forgetGroups,
   forgetKeys,
+  groupsIn,
   leaveFiles,
   leaveJail,
   loseAll,
   staysNote,
   warnOfKept,
+  warnOfLimits,
 } from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { removeLeftHomes, removeOwn } from "./remove-home.ts";
@@ -57,6 +59,14 @@ interface Means {
  * not any more what the plan found: then it is not removed.
  */
 export function removeFormer(former: Former, means: Means, said: Said): void {
+  try {
+    removeOne(former, means, said);
+  } finally {
+    if (former.of === "user" || former.of === "doubtful") warnOfLimits(former.once, said);
+  }
+}
+
+function removeOne(former: Former, means: Means, said: Said): void {
   if (former.of === "user") removeUser(former, means, said);
   else if (former.of === "doubtful") closeDoubtful(former, said);
   else if (former.of === "closed") closeUser(former, said);
@@ -132,7 +142,7 @@ function whichNow(root: Pick<JailRoot, "path">, user: PasswdEntry | undefined, o
   return which;
 }
 
-/** Opens the jail of a user. If that cannot be, the account is in no declared group any more all the same. */
+/** Opens the jail of a user. If that cannot be, the account is in no declared group any more that does not limit it. */
 function openOrForget(jail: ByteString, user: PasswdEntry | undefined, once: OnceUser, said: Said): JailRoot {
   try {
     return openNamedJail(jail);
@@ -253,7 +263,7 @@ function removeLost(
       stays({ ...about, created: undefined, directoryId: directoryIdIn(root, directoryOf(place)) });
   }
   // Without the home there may be room.
-  if (failure !== undefined) leaveJail(root, once, said);
+  if (failure !== undefined) leaveJail(root, user, once, said);
   // Another user may have started a setuid program of this one meanwhile.
   requireNothingRuns(user);
   withHostAccounts(() => removeAccount(name));
@@ -282,12 +292,15 @@ function takeOut(
 ): void {
   using host = openTree("/");
   const run = new AccountRun(once.name);
-  const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
   // First: no login begins while somebody ends the sessions. The record still knows the shell.
   const { failure, kept } = loseAll(root, user, once, said);
   for (const error of kept.values()) throw error;
   if (failure !== undefined) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
   if (home !== undefined) requireNoNeighbours(root, user, home);
-  changeOne(planToUnjail(run, options), root.path, said);
+  const { stay: leaves } = groupsIn(user, once);
+  const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
+  changeOne(planToUnjail(run, { ...options, leaves }), root.path, said);
+  const now = hostUser(once.name);
+  if (now !== undefined && !isIn(root, now)) forgetGroups(now, once, said);
 }

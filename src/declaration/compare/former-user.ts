@@ -22,7 +22,10 @@ export interface FormerUser {
   readonly needsEnd: boolean;
 }
 
-/** One whose account is not known to be the one that was declared: it stays, and cannot log in any more. */
+/**
+ * One whose account is not known to be the one that was declared, or cannot leave because of its user: it stays, and no session
+ * of it begins any more.
+ */
 export interface DoubtfulUser {
   readonly of: "doubtful";
   readonly once: OnceUser;

@@ -18,7 +18,7 @@ import {
   formerUser,
   type GivenUser,
 } from "./former-user.ts";
-import { innerFirst, Leavers } from "./leaving.ts";
+import { innerFirst, type Leave, Leavers } from "./leaving.ts";
 import { lostBy } from "./lost-by.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
@@ -137,12 +137,12 @@ export function formerOf(
       if (left.length === 0) forgotten.push({ of: "user", name, isOther: true });
       return left;
     }
-    const { fate, fault = doubt, isClosed } = doubt === undefined ? leavers.add(once) : {};
-    if (fault !== undefined) {
-      faults.push({ of: "user", name, jail, ...fault });
-      return [...left, ...lostBy(once, { isDoubtful: doubt !== undefined, isClosed }, machine, opened)];
+    const leave: Leave = doubt === undefined ? leavers.add(once) : { fault: doubt, ends: true };
+    if (leave.fault !== undefined) {
+      faults.push({ of: "user", name, jail, ...leave.fault });
+      return [...left, ...lostBy(once, leave, machine, opened)];
     }
-    return [...left, formerUser(once, fate, prune)];
+    return [...left, formerUser(once, leave.fate, prune)];
   });
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
   const staying = former.flatMap((one) => (one.of === "user" ? (one.stays ?? []) : []));

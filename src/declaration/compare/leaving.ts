@@ -24,11 +24,13 @@ import type { Machine } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
 
 /** What becomes of a user; undefined if that is not known. `fault`: why the user cannot leave. */
-interface Leave {
-  readonly fate: Fate | undefined;
-  readonly fault: FaultText | undefined;
+export interface Leave {
+  readonly fate?: Fate | undefined;
+  readonly fault?: FaultText | undefined;
   /** The jail's files cannot be changed, so that logins end on this machine. */
   readonly isClosed?: boolean;
+  /** The user may have brought the fault about: no session begins all the same. */
+  readonly ends?: boolean;
 }
 
 /** Users in another order: those first whose homes are in homes of others of them. */
@@ -118,8 +120,9 @@ export class Leavers {
     if (closed !== undefined) return { fate, fault: closedFault(once, closed), isClosed: true };
     const isOut = fate.how === "out" && account !== undefined;
     if (isOut) {
-      const fault = this.#whyNotOut(root, account, fate.home) ?? this.#whyNotAlone(root, account, fate.home);
-      return { fate, fault };
+      const fault = this.#whyNotOut(root, account, fate.home);
+      const along = fault === undefined ? this.#whyNotAlone(root, account, fate.home) : undefined;
+      return { fate, fault: fault ?? along, ends: along !== undefined };
     }
     const why = fate.how === "removed" && account !== undefined ? closedAccounts(root.path) : undefined;
     return { fate, fault: why && stays(why) };

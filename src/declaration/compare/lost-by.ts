@@ -3,7 +3,7 @@ import { answered } from "../../cli/error.ts";
 import { joinPath } from "../../jail/fs/walk.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { KEYS_FILE } from "../../users/keys.ts";
-import { noLoginShell } from "../../users/leaving.ts";
+import { isClosed, noLoginShell } from "../../users/leaving.ts";
 import { NO_LONGER } from "../change.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { closedAccounts, closedIn, USERS } from "./closed-accounts.ts";
@@ -14,26 +14,19 @@ import {
   doubtfulUser,
   type GivenUser,
 } from "./former-user.ts";
+import type { Leave } from "./leaving.ts";
 import type { Machine } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
 import { isSame, keptInside } from "./taken-out.ts";
 
-/** Why a user stays in the jail. */
-interface Why {
-  /** It is not known which account it is. */
-  readonly isDoubtful: boolean;
-  /** The jail's files cannot be changed. */
-  readonly isClosed: boolean | undefined;
-}
-
-/** What a user loses who stays in the jail: one who is doubtful, or whose jail cannot be changed, the login first. */
+/** What a user loses who stays in the jail, the login first if that ends. */
 export function lostBy(
   once: OnceUser,
-  { isDoubtful, isClosed = false }: Why,
+  { ends, isClosed = false }: Pick<Leave, "ends" | "isClosed">,
   machine: Machine,
   jails: OpenJails,
 ): (DoubtfulUser | ClosedUser | GivenUser)[] {
-  if (isDoubtful && hasLine(once, jails)) return [doubtfulUser(once)];
+  if (ends === true && hasLine(once, jails)) return [doubtfulUser(once)];
   const { root } = jails.get(once.jail);
   const from = isClosed && keysAreClosed(once, machine, jails) ? undefined : root;
   return [
@@ -55,7 +48,7 @@ function loginOutside(once: OnceUser, machine: Machine): ClosedUser[] {
   const { name, jail } = once;
   const account = accountOf(name, machine);
   const shell = noLoginShell();
-  if (account === undefined || account.shell === shell || !machine.facts.isLocal(name)) return [];
+  if (account === undefined || isClosed(account.shell) || !machine.facts.isLocal(name)) return [];
   const isOpen = isSame(once, account) && closedAccounts(jail, USERS) === undefined;
   return isOpen ? [closedUser(once, account.shell, shell)] : [];
 }

@@ -18,6 +18,7 @@ import { type Change, type Fault, listed, listedKeys } from "../change.ts";
 import { sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { closedAccounts, GROUPS } from "./closed-accounts.ts";
+import { groupsThatLimit } from "./limits.ts";
 import type { Machine } from "./machine.ts";
 
 /** An account that is in no jail any more, since somebody has taken it out, with what apply gave it and it still has. */
@@ -105,14 +106,16 @@ const keysIn = (text: ByteString, { keys }: OnceUser): ByteString[] => [
   ...new Set(keyLinesIn(text, { has: (key) => keys.includes(sumOf(key)) }).map(({ key }) => key)),
 ];
 
-/** Declared groups that the account is in, besides as its primary one. */
+/** Declared groups that the account is in, besides as its primary one, and that it leaves. */
 function groupsLeft({ groups }: OnceUser, account: PasswdEntry, machine: Machine): ByteString[] {
   if (groups.length === 0) return [];
   const gids = new Set(machine.facts.groupsOf(account));
-  return groups.filter((name) => {
+  const found = groups.filter((name) => {
     const group = answered(() => machine.accounts.groupByName(name));
     return group !== undefined && isMember(account, group, gids);
   });
+  const stay = groupsThatLimit(account, found);
+  return found.filter((name) => !stay.includes(name));
 }
 
 /**

@@ -175,6 +175,40 @@ function namesUser({ criterion, argument }: Criterion, { name, groups }: Matched
   return criterion === "group" ? namesOneOf(argument, groups) : undefined;
 }
 
+/**
+ * Those of some groups by which a configuration has rules for a user who is in `all`: without one of them, a block Match or
+ * DenyGroups names the user no more. `options`: those of the server. Throws SystemError.
+ */
+export function groupsWithRules(
+  { file, options }: { readonly file: ByteString; readonly options: readonly ByteString[] },
+  all: readonly ByteString[],
+  some: readonly ByteString[],
+): ByteString[] {
+  const given = options.flatMap((word, at) => (options[at - 1] === "-o" ? [parseLine(word)] : []));
+  const rules = [...given, ...configLines(file)].flatMap(({ keyword, words }) => {
+    if (keyword === "denygroups")
+      return [
+        (groups: readonly ByteString[]) =>
+          words.some((one) => groups.some((name) => matchesPattern(name, one))),
+      ];
+    const criteria = keyword === "match" ? criteriaIn(words) : [];
+    return criteria
+      .filter(({ criterion }) => criterion === "group")
+      .map(
+        ({ argument }) =>
+          (groups: readonly ByteString[]) =>
+            namesOneOf(argument, groups),
+      );
+  });
+  let left = all;
+  return some.filter((group) => {
+    const without = left.filter((one) => one !== group);
+    if (rules.some((names) => names(left) && !names(without))) return true;
+    left = without;
+    return false;
+  });
+}
+
 let read: { file: ByteString; paths: ByteString[]; versions: string; criteria: Criterion[] } | undefined;
 
 /** The criteria of all Match lines of a configuration; its files are read again when one has changed. */

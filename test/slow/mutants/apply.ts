@@ -125,10 +125,10 @@ export const APPLY: readonly Mutant[] = [
     ["groupsOrFault(declared", "groupState(declared"],
   ]),
   ...within("src/declaration/carry-out/close-login.ts", "e2e/apply-full.test.ts", [
-    ["if (user.shell !== shell) {", "if (false) {"],
+    ["if (isClosed(user.shell)) return", "if (true) return"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-full.test.ts", [
-    ["if (failure !== undefined) leaveJail(root, once, said);", ""],
+    ["if (failure !== undefined) leaveJail(root, user, once, said);", ""],
   ]),
   ...within("src/declaration/carry-out/user.ts", "e2e/apply-full.test.ts", [["if (!isDone)", "if (false)"]]),
   ...within("src/declaration/carry-out/user.ts", "e2e/apply-sessions.test.ts", [

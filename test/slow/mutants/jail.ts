@@ -536,7 +536,7 @@ export const JAIL: readonly Mutant[] = [
     ['if (isOn(settings, "disableforwarding")) return [];', ""],
     ["const preloads = loads || byPam !== undefined;", "const preloads = loads;"],
   ]),
-  ...within("src/users/jailing.ts", "e2e/jailuser.test.ts", [[" && stat.uid === user.uid", ""]]),
+  ...within("src/users/own-home.ts", "e2e/jailuser.test.ts", [[" && stat.uid === user.uid", ""]]),
   ...within("src/users/home-along.ts", "e2e/home-of-another.test.ts", [
     ["const place = realHome(path);", "const place = path;"],
     ["if (isLink(stat.found)) return realPath(path);", ""],
@@ -546,8 +546,8 @@ export const JAIL: readonly Mutant[] = [
     ["const rest = name === user.name || except", "const rest = except"],
   ]),
   ...within("src/users/home-owners.ts", "unit/home-owners.test.ts", [
-    ["if (path.length + at.length < LONGEST) left.push(at);", ""],
-    ["path.length + at.length < LONGEST", "true"],
+    ['for (const name of names) left.push(at === "." ? name : `${at}/${name}`);', ""],
+    ["at.length > LONGEST", "false"],
     ["O_RDONLY | OPEN, WITHIN", "O_RDONLY | C.O_DIRECTORY, 0"],
     [" || owners.has(stat.uid)) continue;", ") continue;"],
     ["if (this.#directories > this.most.directories)", "if (false)"],

@@ -1,0 +1,17 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { hostUser } from "../../system/name-services.ts";
+import { splitHome } from "../../system/separator.ts";
+import { limitingGroups } from "../../system/sshd/limiting-groups.ts";
+import { isClosed } from "../../users/leaving.ts";
+
+/**
+ * Those of some groups of an account in which it stays as long as it is there and gets no shell of the machine: sshd still
+ * accepts its keys and its password, and may limit by them what it forwards. Throws JailkitError "name-service".
+ */
+export function groupsThatLimit(user: PasswdEntry, groups: readonly ByteString[]): readonly ByteString[] {
+  const isLimited = splitHome(user.home) !== undefined || isClosed(user.shell);
+  return isLimited && groups.length > 0 && hostUser(user.name) !== undefined
+    ? limitingGroups(user, groups)
+    : [];
+}
