@@ -18,6 +18,7 @@ import { leadsInto, placeFault } from "./compare/account-place.ts";
 import { type HomeDiffers, sharesHome } from "./compare/home-differs.ts";
 import { renamedFault } from "./compare/look-user.ts";
 import { membershipFault } from "./compare/membership.ts";
+import { newName } from "./compare/not-declared.ts";
 import { orRename, renameAdvice, sharedUidFault } from "./compare/uid-fault.ts";
 import type { FactContext } from "./machine-facts.ts";
 import { itemsOf, type Subject } from "./section.ts";
@@ -68,8 +69,9 @@ export function reportPlace(
   section: IniSection,
   { name }: Subject,
   ofJail: readonly JailedUser[],
-  { facts, report }: FactContext,
+  context: FactContext,
 ): void {
+  const { facts, report } = context;
   const { directory = false, jail = "", home } = readKeys(section, userKeys);
   const account = answered(() => facts.userByName(name));
   if (account === undefined || account.uid === 0 || jail === "") return;
@@ -89,12 +91,7 @@ export function reportPlace(
   if (foreign !== undefined)
     report(section, "error", foreign.code, `${quoted(name)} ${foreign.message}`, { kind: "none" });
   else if (fault?.code === "in-another-jail") {
-    const there = normalPath(splitHome(account.home)?.jail ?? "");
-    // The same jail by another path, which is an error of the jail, if it is that path which is declared.
-    const isSame = answered(() => facts.placeOf(there) === facts.placeOf(jail)) === true;
-    if (isSame && !leadsInto(there, jail)) return;
-    const fix: Fix = { kind: "command", text: fault.remedy };
-    report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);
+    reportElsewhere(section, account, jail, fault, context);
   } else if (fault !== undefined) {
     const fix = fixOf(section, fault);
     report(keyPlace(section, "home"), "error", fault.code, `${shown} ${fault.message}`, fix);
@@ -116,6 +113,33 @@ export function reportPlace(
     const isJail = homeDirectoryFault(jail) !== undefined;
     report(keyPlace(section, isJail ? "jail" : "home"), "warning", "not-ascii", refused, { kind: "none" });
   }
+}
+
+/** Reports an account that is in another jail than the declared one, or in one that has this name now in the files alone. */
+function reportElsewhere(
+  section: IniSection,
+  account: PasswdEntry,
+  jail: ByteString,
+  fault: { readonly message: string; readonly remedy: Remedy },
+  { facts, report, declared, isOwnFile }: FactContext,
+): void {
+  const there = normalPath(splitHome(account.home)?.jail ?? "");
+  // The same jail by another path, which is an error of the jail, if it is that path which is declared.
+  const isSame = answered(() => facts.placeOf(there) === facts.placeOf(jail)) === true;
+  if (isSame && !leadsInto(there, jail)) return;
+  const once = declared.includes(there) ? undefined : answered(() => facts.declaredOnce(there));
+  const isThere = (path: ByteString) => answered(() => facts.exists(path));
+  const isRenamed =
+    once !== undefined &&
+    isOwnFile(once) &&
+    declared.includes(jail) &&
+    isThere(jail) === false &&
+    isThere(there) === true;
+  const renamed = isRenamed ? newName(account.name, there, jail) : undefined;
+  const shown = renamed === undefined ? `the account ${quoted(account.name)}` : `the jail ${quoted(jail)}:`;
+  const { message, remedy } = renamed ?? fault;
+  const fix: Fix = remedy === undefined ? { kind: "none" } : { kind: "command", text: remedy };
+  report(keyPlace(section, "jail"), "error", "in-another-jail", `${shown} ${message}`, fix);
 }
 
 function fixOf(section: IniSection, { home, give }: HomeDiffers): Fix {

@@ -260,8 +260,17 @@ test("a jail with a new name in the files is not made beside the old one, and wh
         remedy,
       },
     ]);
+    // The user waits for the jail: no command takes the account out of it.
+    expect(problems.filter(({ path }) => path !== A).map((one) => one.remedy)).toEqual([remedy, null]);
+    expect(problems.find(({ path }) => path === "bob")?.message).toBe(`user bob: waits for the jail '${B}'`);
+    expect(JSON.stringify(problems)).not.toContain("unjail");
     expect(m.exists(B)).toBe(false);
   }
+  const checked = m.run(["jailkit", "config", "check"]).stdout;
+  expect(checked).toContain(
+    `the jail '${B}': it does not exist, and 'bob' is in '${A}', which is not declared any more: if that has a new name: ${remedy}`,
+  );
+  expect(checked + m.run(["jailkit", "status"]).stdout).not.toContain("--unjail");
   sh(remedy);
   expect([linesOf(m).status, did(m)]).toEqual([0, []]);
   expect(m.read("/etc/passwd")).toContain(`:${B}/./home/bob:`);

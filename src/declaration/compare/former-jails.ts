@@ -176,8 +176,13 @@ function whyNotPruned(
   const leave = new Set(leaving.map(({ name }) => name));
   const names = namesIn(jail).filter((name) => !leave.has(name));
   if (names.length === 0) return undefined;
-  return { code: "has-users", message: `users live in it whom --prune does not take out (${listed(names)})` };
+  return hasUsers(names);
 }
+
+const hasUsers = (names: readonly ByteString[]): FaultText => ({
+  code: "has-users",
+  message: `users live in it whom --prune does not take out (${listed(names)})`,
+});
 
 /** Why a jail cannot be used that is not here, or is an empty directory in its place. */
 function lostFault(jail: ByteString, isHere: boolean, inhabitants: Means["inhabitants"]) {
@@ -236,8 +241,11 @@ function whyItStays(
     waiting,
     inhabitants,
     first,
+    namesIn,
     declared: others,
-  }: Pick<Means, "leaving" | "waiting" | "inhabitants" | "declared"> & { readonly first: ByteString },
+  }: Pick<Means, "leaving" | "waiting" | "inhabitants" | "declared" | "namesIn"> & {
+    readonly first: ByteString;
+  },
   isPlanned: boolean,
 ): FaultText | undefined {
   const declared = inhabitants.get(jail) ?? [];
@@ -257,8 +265,13 @@ function whyItStays(
     // The words of a jail that is declared.
     const lost = lostFault(jail, !isMissing(jail), inhabitants);
     const why = lost ?? faultText(error);
+    if (why.code !== "has-users") return stays(why);
+    const users = new Set([...inhabitants.values()].flatMap((some) => some.map(({ name }) => name)));
+    // Of declared ones their own errors say how they get out, or that the jail has a new name.
+    const all = namesIn(jail);
+    if (all.length > 0 && all.every((name) => users.has(name))) return stays(hasUsers(all));
     const here = waiting.filter((one) => one.jail === jail);
-    if (why.code !== "has-users" || here.length === 0) return stays(why);
+    if (here.length === 0) return stays(why);
     const [cause] = here.flatMap((one) => one.cause ?? []);
     if (cause !== undefined) return stays(cause);
     const names = here.map(({ name }) => name);

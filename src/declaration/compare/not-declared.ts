@@ -111,6 +111,15 @@ function undeclaredJails(
     });
 }
 
+/** Why a declared jail is not made whose user is in one that was declared once, and what to type if that has a new name. */
+export function newName(user: ByteString, from: ByteString, jail: ByteString) {
+  const [old, now] = [shellWord(from), shellWord(jail)];
+  const move = adviceAt(from, `mv -nT ${old} ${now} && jailkit adopt --moved ${old} ${now}`);
+  const { advice, remedy } = move.remedy === undefined ? move : adviceAt(jail, move.remedy);
+  const message = `it does not exist, and ${quoted(user)} is in ${quoted(from)}, which is not declared any more: if that has a new name: ${advice}; else declare it too, until its users have left it`;
+  return { message, remedy };
+}
+
 /**
  * Declared jails that do not exist, and whose users are in a jail that was declared once and is not any more: it has got
  * another name in the files alone, perhaps, and a new one would be in the way of it.
@@ -129,11 +138,13 @@ function renamedJails(
     const split = splitHome(answered(() => accounts.userByName(name)?.home) ?? "");
     const from = split === undefined ? undefined : normalPath(split.jail);
     if (from === undefined || !former.has(from) || isMissing(from)) continue;
-    const [old, now] = [shellWord(from), shellWord(jail)];
-    const move = adviceAt(from, `mv -nT ${old} ${now} && jailkit adopt --moved ${old} ${now}`);
-    const { advice, remedy } = move.remedy === undefined ? move : adviceAt(jail, move.remedy);
-    const message = `it does not exist, and ${quoted(name)} is in ${quoted(from)}, which is not declared any more: if that has a new name: ${advice}; else declare it too, until its users have left it`;
-    renamed.set(jail, { of: "jail", name: jail, jail, code: "in-another-jail", message, remedy });
+    renamed.set(jail, {
+      of: "jail",
+      name: jail,
+      jail,
+      code: "in-another-jail",
+      ...newName(name, from, jail),
+    });
   }
   return renamed;
 }

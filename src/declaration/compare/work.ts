@@ -41,8 +41,9 @@ export function withJailFault(work: JailWork, why: FaultText, isClosed = false):
     fault: { ...about, ...why },
     users: users.map((user): UserWork => {
       const { fault, changes, declared } = user;
-      // By the other path, the account is in this jail.
-      const isTwins = why.code === "another-jail" && fault?.code === "in-another-jail";
+      // By the other path, or by the name of before, the account is in this jail.
+      const isTwins =
+        ["another-jail", "in-another-jail"].includes(why.code) && fault?.code === "in-another-jail";
       const waits =
         fault === undefined ? isClosed || changes.length > 0 : isTwins || fault.cause?.jail === jail;
       if (!waits) return user;
