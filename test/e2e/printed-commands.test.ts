@@ -73,6 +73,25 @@ test("nobody makes root open a file of the host by a link in the place of a conf
   expect(typed).toStartWith(`first let root alone write the directories above ${path}`);
 });
 
+test("nobody makes root close a directory of the host by a link in the place of one that is searched for libraries", () => {
+  const config = "/etc/jailkit/jk_check.ini";
+  sh(
+    `mkdir -p ${J}/srv/web/lib; chgrp web ${J}/srv/web ${J}/srv/web/lib; chmod 2775 ${J}/srv/web ${J}/srv/web/lib`,
+  );
+  sh(`mkdir -p ${J}/etc/ld.so.conf.d; echo /srv/web/lib >${J}/etc/ld.so.conf.d/web.conf`);
+  m.write(config, `[${J}]\nignorewritableforgroup = ${J}/srv\nignorepathoncompare = ${J}/etc\n`);
+  const [first = "false"] = remediesOf("library-directory");
+  sh(`cd ${J}/srv/web; mv lib .lib; ln -s /tmp lib`, "hans");
+  type(first);
+  expect((m.stat("/tmp")?.mode ?? 0) & 0o7777).toBe(0o1777);
+  sh(`cd ${J}/srv/web; rm lib; mv .lib lib`);
+  const [then = "false"] = remediesOf("library-directory");
+  type(then);
+  const commands = [`chmod go-w ${J}/srv/web`, `chmod go-w ${J}/srv/web/lib`];
+  expect([first, then, ...remediesOf("library-directory")]).toEqual(commands);
+  sh(`rm -r ${J}/srv/web ${J}/etc/ld.so.conf.d/web.conf ${config}`);
+});
+
 test.each(["basicshell", "sftp"])(
   "nothing runs outside of a jail with proc, with the uid of its user, who could leave through it: %s",
   (section) => {
