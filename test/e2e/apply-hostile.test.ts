@@ -445,3 +445,67 @@ describe("a home that who may write above it takes away keeps a key remembered, 
     expect(did(m, "--prune")).toEqual([`done ${GONE}`]);
   });
 });
+
+describe("what others wrote into the skeleton of new homes lets them into none", () => {
+  const SSH = "/etc/skel/.ssh";
+  const SKELETON = `${SSH}/authorized_keys`;
+  const OPEN = "can be written by others, whose keys would become valid: no key is written to a copy of it";
+  const COPY = `install -o root -g root -m 0644 ${SKELETON} ${SKELETON}.new; read ${SKELETON}.new, for others could write ${SKELETON}; then: mv -T ${SKELETON}.new ${SKELETON}`;
+  const PRIVATE = COPY.replace("0644", "0600");
+  const read = `read ${SKELETON} first, for others could write it; then: `;
+  const sh = (line: string, name?: string) =>
+    m.must(["sh", "-ec", line], name === undefined ? {} : { user: name });
+  const declareOne = (name: string, key: string) =>
+    m.write(FILE, `${JAIL}[user ${name}]\njail = ${J}\nauthorized_keys = ${key}\nshell = /bin/bash\n`);
+  /** What the error of a run says to do. */
+  const told = () => linesOf(m).summary.problems.map(({ message }) => message?.split(`${OPEN}; `)[1]);
+
+  beforeAll(() => sh("groupadd web; useradd -G web carl"));
+  afterEach(() => sh(`rm -rf ${SSH}; chmod 0755 /etc/skel; chown root:root /etc/skel`));
+
+  const theirs = `mkdir -m 0755 ${SSH}; echo '${KEYS[1]}' >${SKELETON}`;
+  test.each<[string, string, string[]]>([
+    [
+      "a directory of theirs",
+      `mkdir ${SSH}; echo '${KEYS[1]}' >${SKELETON}; chmod 0600 ${SKELETON}; chown -R carl ${SSH}`,
+      [`${read}chown root ${SSH}`, `fix it with: ${PRIVATE}`],
+    ],
+    ["a file of theirs", `${theirs}; chown carl ${SKELETON}`, [`fix it with: ${COPY}`]],
+    [
+      "a file of their group",
+      `${theirs}; chgrp web ${SKELETON}; chmod 0664 ${SKELETON}`,
+      [`fix it with: ${COPY}`],
+    ],
+    [
+      "the skeleton itself",
+      `${theirs}; chgrp web /etc/skel; chmod 2775 /etc/skel`,
+      [`${read}chmod go-w /etc/skel`],
+    ],
+  ])("%s", (what, before, wanted) => {
+    const name = what.replaceAll(" ", "");
+    sh(before);
+    const said: (string | undefined)[] = [];
+    for (let count = 0; count < wanted.length; count++) {
+      // Also for one who has that key.
+      declareOne(name, KEYS[1]);
+      const once = told();
+      declareOne(name, KEYS[0]);
+      expect(told()).toEqual(once);
+      said.push(...once);
+      sh(once[0]?.replace(/^.*?: /, "").replace(/; read .*?; then: /, "; ") ?? "false");
+    }
+    expect(said).toEqual(wanted);
+    expect(did(m)).toEqual([expect.stringMatching(/^done \+ user /)]);
+  });
+
+  test("a directory of their group, in which a link leads to one of the host when root types", () => {
+    sh(
+      `mkdir ${SSH}; touch ${SKELETON}; chgrp web ${SSH} ${SKELETON}; chmod 2775 ${SSH}; chmod 0664 ${SKELETON}`,
+    );
+    declareOne("linked", KEYS[0]);
+    const [first = ""] = told();
+    sh(`rm ${SKELETON}; ln -s /tmp ${SKELETON}`, "carl");
+    sh(first.replace(read, ""));
+    expect([first, (m.stat("/tmp")?.mode ?? 0) & 0o7777]).toEqual([`${read}chmod go-w ${SSH}`, 0o1777]);
+  });
+});

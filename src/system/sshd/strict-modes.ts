@@ -72,22 +72,19 @@ function wayTo(path: ByteString): WayStep[] | undefined {
 // Debian's sshd, and that of its derivatives, allows group write if the user is the only member (user-group-modes.patch).
 const isDebian = () => statIfPresent(AT_FDCWD, "/etc/debian_version", true) !== undefined;
 
-/** True if the user is the only member of a group, by the host's own files, or will be. */
-function isGroupOfOne(gid: number, uid: number, isNew: boolean): boolean {
+/** True if the user is the only member of a group, by the host's own files. */
+function isGroupOfOne(gid: number, uid: number): boolean {
   const group = wholeGroup(gid);
   if (group === undefined) return false;
   const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
   const members = users.filter((one) => one.gid === gid || group.members.includes(one.name));
-  return (isNew || members.length > 0) && members.every((one) => one.uid === uid);
+  return members.length > 0 && members.every((one) => one.uid === uid);
 }
 
-/**
- * True if others than root and the user can write a file or directory by its mode, and sshd(8) therefore reads no keys there.
- * `isNew`: the user is yet to be created, with that group.
- */
-export function othersWrite({ mode, gid }: Pick<Stat, "mode" | "gid">, uid: number, isNew = false): boolean {
+/** True if others than root and the user can write a file or directory by its mode, and sshd(8) therefore reads no keys there. */
+export function othersWrite({ mode, gid }: Pick<Stat, "mode" | "gid">, uid: number): boolean {
   if ((mode & 0o022) === 0) return false;
-  return (mode & 0o002) !== 0 || !isDebian() || !isGroupOfOne(gid, uid, isNew);
+  return (mode & 0o002) !== 0 || !isDebian() || !isGroupOfOne(gid, uid);
 }
 
 type Fault = "kind" | "owner" | "mode";
