@@ -5,7 +5,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
-import type { Remedy } from "../cli/remedy.ts";
+import { type Remedy, withoutTerminal } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { passwdByName, passwdByUid } from "./accounts.ts";
 import { closeFirst } from "./exchange.ts";
@@ -14,6 +14,8 @@ import { closeFirst } from "./exchange.ts";
 interface Acting {
   readonly name: ByteString;
   readonly jail: ByteString | undefined;
+  /** The file that it reads from its standard input, if any, as a word. */
+  readonly input?: ByteString;
 }
 
 /**
@@ -50,12 +52,15 @@ const placeOf = (program: string, jail: ByteString): ByteString | undefined =>
  * and jk_cp check what they find. `remedy`: the command, if there is one.
  */
 export function asUser(
-  { name, jail: text }: Acting,
+  { name, jail: text, input }: Acting,
   command: ByteString,
   ...paths: readonly ByteString[]
 ): { advice: ByteString; remedy: Remedy | undefined } {
   if (text === undefined) {
-    const remedy: Remedy = `runuser -u ${shellWord(name)} -- ${command} ${operands(...paths)}`;
+    const remedy = withoutTerminal(
+      `runuser -u ${shellWord(name)} -- ${command} ${operands(...paths)}`,
+      input,
+    );
     return { advice: remedy, remedy };
   }
   const jail = plainPath(text);
@@ -76,7 +81,7 @@ export function asUser(
       remedy: undefined,
     };
   const word = shellWord(jail);
-  const run: Remedy = `jk_chrootlaunch -j ${word} -u ${user} -x ${place} -- ${words}`;
+  const run = withoutTerminal(`jk_chrootlaunch -j ${word} -u ${user} -x ${place} -- ${words}`, input);
   // It stays: of a jail without a record it is not known what was there before.
   const remedy: Remedy = there === undefined ? `jk_cp -j ${word} ${place} && ${run}` : run;
   return { advice: remedy, remedy };

@@ -18,7 +18,7 @@ import {
 } from "node:fs";
 import * as C from "../../ffi/constants.ts";
 import { libc } from "../../ffi/libc.ts";
-import { adviceText, inWords } from "../../src/cli/remedy.ts";
+import { adviceText, inWords, withoutTerminal } from "../../src/cli/remedy.ts";
 import { passwdByUid } from "../../src/system/accounts.ts";
 import { asUser } from "../../src/system/as-user.ts";
 import { strictFinding } from "../../src/system/sshd/strict-modes.ts";
@@ -78,7 +78,7 @@ const linkOut = (path: () => string) => () => {
 };
 
 const quoted = (path: string) => `'${path.replaceAll("'", "'\\''")}'`;
-const byUser = (command: string) => `runuser -u ${name} -- ${command}`;
+const byUser = (command: string) => withoutTerminal(`runuser -u ${name} -- ${command}`);
 const close = (path: () => string) => () => `chmod go-w ${quoted(path())}`;
 const give = (owner: number | "root", path: () => string) => () =>
   `chown -h ${owner === "root" ? owner : `+${owner}`} ${quoted(path())}`;
@@ -188,16 +188,17 @@ describe("nothing runs outside of the jail with the uid of a user who is jailed"
     make(`${base}/jail/usr/bin/`, 0, 0o755);
     mode(KEYS, 0o666)();
   });
-  const launch = () => `jk_chrootlaunch -j ${quoted(`${base}/jail`)} -u ${name} -x /usr/bin/`;
+  const launch = (command: string) =>
+    withoutTerminal(`jk_chrootlaunch -j ${quoted(`${base}/jail`)} -u ${name} -x /usr/bin/${command}`);
 
   test("a program of the jail does it", () => {
     for (const program of ["chmod", "mv"]) make(`${base}/jail/usr/bin/${program}`, 0, 0o755);
     expect(adviceText(found()?.advice ?? "")).toEndWith(
-      `; then: ${launch()}chmod -- go-w /home/u/.ssh/authorized_keys`,
+      `; then: ${launch("chmod -- go-w /home/u/.ssh/authorized_keys")}`,
     );
     own(KEYS, STRANGER)();
     expect(adviceText(found()?.advice ?? "")).toEndWith(
-      `, after: ${launch()}mv -- -nT /home/u/.ssh/authorized_keys /home/u/.ssh/authorized_keys.old`,
+      `, after: ${launch("mv -- -nT /home/u/.ssh/authorized_keys /home/u/.ssh/authorized_keys.old")}`,
     );
   });
 
@@ -205,14 +206,16 @@ describe("nothing runs outside of the jail with the uid of a user who is jailed"
     for (const before of ["/.", "//."]) {
       account = { name, uid, home: before + home };
       file = `${account.home}/.ssh/authorized_keys`;
-      expect(adviceText(found()?.advice ?? "")).toContain(`; then: ${byUser("chmod go-w ")}`);
+      expect(adviceText(found()?.advice ?? "")).toContain(
+        `; then: setsid -fw runuser -u ${name} -- chmod go-w `,
+      );
     }
   });
 
   test("one that is missing in it goes there", () => {
     const copy = `jk_cp -j ${quoted(`${base}/jail`)} /usr/bin/chmod`;
     expect(adviceText(found()?.advice ?? "")).toEndWith(
-      `; then: ${copy} && ${launch()}chmod -- go-w /home/u/.ssh/authorized_keys`,
+      `; then: ${copy} && ${launch("chmod -- go-w /home/u/.ssh/authorized_keys")}`,
     );
   });
 
@@ -248,7 +251,7 @@ test("a file that the user exchanges meanwhile is not changed", () => {
     renameSync(SSH(), `${home}/away`);
     symlinkSync(`${base}/roots`, SSH());
     // Root types nothing here that is about anything else.
-    expect(remedy).toMatch(/^runuser -u \w+ -- \w+ \S+ '\/dev\/shm\/it'/);
+    expect(remedy).toMatch(/^setsid -fw runuser -u \w+ -- \w+ \S+ '\/dev\/shm\/it'/);
     Bun.spawnSync(["/bin/sh", "-c", remedy], { stdin: "ignore" });
     const { mode: bits, uid: owner } = lstatSync(`${base}/roots/authorized_keys`);
     expect([remedy, bits & 0o777, owner]).toEqual([remedy, 0o666, 0]);
