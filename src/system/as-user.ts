@@ -8,7 +8,8 @@ import { display } from "../cli/display.ts";
 import { type Remedy, withoutTerminal } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { passwdByName, passwdByUid } from "./accounts.ts";
-import { closeFirst } from "./exchange.ts";
+import { closeFirst, readCopy } from "./exchange.ts";
+import { freeName } from "./free-name.ts";
 
 /** Whose rights a command has: `jail` is that of the user, and of the files; undefined for a user who is not jailed. */
 interface Acting {
@@ -85,4 +86,13 @@ export function asUser(
   // It stays: of a jail without a record it is not known what was there before.
   const remedy: Remedy = there === undefined ? `jk_cp -j ${word} ${place} && ${run}` : run;
   return { advice: remedy, remedy };
+}
+
+/** As copyAnew of exchange.ts, of a file that its user can exchange: in words, with the rights of the user. */
+export function copyAnewAs(acting: Acting, path: ByteString): ByteString {
+  const copy = freeName(path, ".new");
+  const make = asUser(acting, "install -m 0600", path, copy);
+  const move = asUser(acting, "mv -T", copy, path);
+  if (make.remedy === undefined || move.remedy === undefined) return make.advice;
+  return `${make.remedy}; ${readCopy(copy, path)}; then: ${move.remedy}`;
 }

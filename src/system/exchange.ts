@@ -92,12 +92,14 @@ export const adviceOf = ({
  */
 export function copyAnew(path: ByteString, { mode }: Pick<Stat, "mode">, owner = 0): Remedy | undefined {
   const copy = freeName(path, ".new");
-  const word = shellWord(copy);
   const bits = octal((mode & 0o644) | 0o600);
   const make: Remedy = `install -o ${owner === 0 ? "root" : `+${owner}`} -g root -m ${bits} ${operands(path, copy)}`;
-  const read = `read ${word}, for others could write ${shellWord(path)}`;
-  return adviceAt(copy, `${make}; ${read}; then: mv -T ${operands(copy, path)}`).remedy;
+  return adviceAt(copy, `${make}; ${readCopy(copy, path)}; then: mv -T ${operands(copy, path)}`).remedy;
 }
+
+/** The step between: the lines of others are in the copy, too. */
+export const readCopy = (copy: ByteString, path: ByteString): ByteString =>
+  `read ${shellWord(copy)}, for others could write ${shellWord(path)}`;
 
 /** The same in words. */
 export const COPY_ANEW = "copy it to a file of root's, read the copy, and move that over it";

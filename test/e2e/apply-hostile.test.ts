@@ -96,7 +96,7 @@ describe("what others could have put into an authorized_keys becomes valid by no
     ["the file is open to all", KEY_FILE, 0o666],
     ["the file is open to a group of others", KEY_FILE, 0o660],
     ["its directory is open to all", DIRECTORY, 0o777],
-  ])("%s", (_, path, mode) => {
+  ])("%s", async (_, path, mode) => {
     declare("shell = /bin/bash\n");
     m.must(["jailkit", "apply", "--prune"]);
     m.write(KEY_FILE, `${KEYS[0]}\n${foreign}\n`, { owner: [m.ids("eve").uid, 0] });
@@ -133,13 +133,46 @@ describe("what others could have put into an authorized_keys becomes valid by no
     ]);
     expect(seen()).toEqual([`${foreign}\n`, ...before.slice(1)]);
 
-    const [, remedy = "false"] =
-      /read \S+ first, for others could write it; then: (.*)$/.exec(
-        linesOf(m).summary.problems[0]?.message ?? "",
-      ) ?? [];
-    m.must(["sh", "-c", remedy]);
+    // Somebody has it open.
+    const writer = m.start([
+      "sh",
+      "-c",
+      `exec 3>>${KEY_FILE}; echo open; read go; echo '${KEYS[0]}' >&3; echo wrote`,
+    ]);
+    await writer.until(({ stdout }) => stdout.includes("open") || undefined);
+    const [, words = "false"] =
+      /no key is written there; (.*)$/.exec(linesOf(m).summary.problems[0]?.message ?? "") ?? [];
+    // What root has read stays as it is, unless only the directory was open.
+    const [make = "", move] = words.split(
+      `; read ${KEY_FILE}.new, for others could write ${KEY_FILE}; then: `,
+    );
+    const close = make.replace(`read ${KEY_FILE} first, for others could write it; then: `, "");
+    expect([move === undefined, close === make]).toEqual([path === DIRECTORY, path !== DIRECTORY]);
+    m.must(["sh", "-c", close]);
+    if (move !== undefined) {
+      m.must(["sh", "-c", move]);
+      writer.write("go\n");
+      await writer.until(({ stdout }) => stdout.includes("wrote") || undefined);
+    }
+    writer.kill();
     expect(did(m)).toEqual(["done + user eve: keys 1 of 1 (not in its authorized_keys)"]);
     expect(seen()).toEqual([`${foreign}\n${KEYS[1]}\n`, 0o40700, 0o100600]);
+    m.remove(DIRECTORY);
+  });
+
+  test("the file and its directory: first the directory, which makes no key valid", () => {
+    declare("shell = /bin/bash\n");
+    m.must(["jailkit", "apply", "--prune"]);
+    m.chmod(DIRECTORY, 0o777);
+    m.chmod(KEY_FILE, 0o666);
+    declare(`  ${KEYS[1]}\nshell = /bin/bash\n`);
+    const [{ message = "", remedy = null } = {}] = linesOf(m).summary.problems;
+    expect(message).toEndWith(`no key is written there; fix it with: ${remedy}`);
+    m.must(["sh", "-c", remedy ?? "false"]);
+    expect([m.stat(DIRECTORY)?.mode, m.stat(KEY_FILE)?.mode]).toEqual([0o40755, 0o100666]);
+    expect(linesOf(m).summary.problems[0]?.message).toContain(
+      `; read ${KEY_FILE}.new, for others could write`,
+    );
     m.remove(DIRECTORY);
   });
 });

@@ -101,7 +101,7 @@ test("every name and path in a command is quoted for a shell", () => {
 const CARELESS = /\bmv (?!-nT\b)/;
 // No commands, what goes into a directory that the same command makes, and a copy over its file, which is missing at no moment.
 const NOT_CARELESS =
-  /\bmv: \{|mv\(1\)|mkdir -m 0700 \$\{folder\} && mv -n |mv -T \$\{operands\(copy, path\)\}/;
+  /\bmv: \{|mv\(1\)|mkdir -m 0700 \$\{folder\} && mv -n |mv -T \$\{operands\(copy, path\)\}|"mv -T", copy, path/;
 
 test("what is moved away replaces nothing, and does not go into a directory", () => {
   const found: string[] = [];

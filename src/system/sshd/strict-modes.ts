@@ -5,9 +5,9 @@ import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { parentOf, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { type Advice, inWords } from "../../cli/remedy.ts";
-import { operands, readFirst } from "../../cli/shell-word.ts";
+import { operands } from "../../cli/shell-word.ts";
 import { type PasswdEntry, wholeGroup } from "../accounts.ts";
-import { asUser } from "../as-user.ts";
+import { asUser, copyAnewAs } from "../as-user.ts";
 import { adviceOf, copyAnew, onlyRootExchanges } from "../exchange.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
 import { asideCommand, freeName } from "../free-name.ts";
@@ -150,8 +150,8 @@ function adviceFor(
   if (copy !== undefined) return copy;
   if (fault === "mode" && !isFile && onlyRootExchanges(path)) return `chmod go-w ${operands(path)}`;
   if (fault === "mode" && stat?.uid === account.uid) {
-    const theirs = asUser({ name: account.name, jail: splitHome(account.home)?.jail }, "chmod go-w", path);
-    return isFile ? inWords(readFirst(path) + theirs.advice) : adviceOf(theirs);
+    const acting = { name: account.name, jail: splitHome(account.home)?.jail };
+    return isFile ? inWords(copyAnewAs(acting, path)) : adviceOf(asUser(acting, "chmod go-w", path));
   }
   if (fault === "owner" && onlyRootExchanges(path) && !isFile)
     return `chown -h ${inHome ? `+${account.uid}` : "root"} ${operands(path)}`;
