@@ -14,6 +14,9 @@ function decodeUtf8(text: ByteString): string {
 // a login without such text nothing: the pattern is compiled at its first use, after ASCII.
 const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\\]/u;
 
+/** Whether a text has characters that are not shown as they are, but as escapes. */
+export const isUnsafe = (text: string): boolean => unsafe.test(text);
+
 const hex = (code: number) => `\\x${code.toString(16).padStart(2, "0")}`;
 
 function escapeBytes(text: ByteString): ByteString {
@@ -48,7 +51,7 @@ export function display(text: ByteString): ByteString {
 
 function printableUtf8(piece: ByteString): boolean {
   try {
-    return !unsafe.test(decodeUtf8(piece));
+    return !isUnsafe(decodeUtf8(piece));
   } catch {
     return false;
   }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError, UnansweredMount } from "../../ffi/error.ts";
 import { display, displayAgain } from "./display.ts";
 import type { ProblemCode } from "./problem-codes.ts";
-import type { Remedy } from "./remedy.ts";
+import { type Remedy, withoutTerminal } from "./remedy.ts";
 import { operands } from "./shell-word.ts";
 
 /** The place of an error in a file. */
@@ -61,7 +61,9 @@ export function remedyOf(error: unknown): Remedy | undefined {
 function unmountNow({ mountPoint, uid, isInPlace }: UnansweredMount): Remedy | undefined {
   if (isInPlace) return `umount -l ${operands(mountPoint)}`;
   if (uid === 0) return undefined;
-  return `setpriv --reuid=${uid} --regid=65534 --clear-groups fusermount3 -uz ${operands(mountPoint)}`;
+  return withoutTerminal(
+    `setpriv --reuid=${uid} --regid=65534 --clear-groups fusermount3 -uz ${operands(mountPoint)}`,
+  );
 }
 
 /**

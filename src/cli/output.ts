@@ -4,6 +4,7 @@ import { isErrno } from "../../ffi/error.ts";
 import { fstat, writeAll } from "../../ffi/files.ts";
 import { standardError } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
+import { isUnsafe } from "./display.ts";
 import { describeError, JailkitError } from "./error.ts";
 
 /** EIO of a terminal says that it was closed. */
@@ -115,15 +116,19 @@ export function showLastLine(text: ByteString): void {
 /** True while there is text of showLastLine. */
 export const isLastLineShown = (): boolean => lastLine;
 
-// Many readers of lines take one of these for the end of a line (Python's splitlines), and terminals the others for commands.
-const NOT_IN_JSON = /[\x7f-\x9f\u2028\u2029]/g;
+// JSON.stringify escapes the others.
+const NOT_ASCII = /[^\0-\x7e]/gu;
 
-/** A value as JSON, in which strings have no control characters and no line separators but escapes. */
+const escapedUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
+/**
+ * A value as JSON, in which strings have escapes for what display() does not show: many readers of lines take some of
+ * it for the end of a line (Python's splitlines), terminals take some for commands, and some turns or hides text.
+ */
 const jsonOf = (value: unknown, indent?: number): ByteString =>
   utf8(
-    JSON.stringify(value, null, indent).replace(
-      NOT_IN_JSON,
-      (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    JSON.stringify(value, null, indent).replace(NOT_ASCII, (one) =>
+      isUnsafe(one) ? one.split("").map(escapedUnit).join("") : one,
     ),
   );
 

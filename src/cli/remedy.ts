@@ -19,7 +19,6 @@ export const REMEDY_PROGRAMS = [
   "install",
   "jailkit",
   "jk_check",
-  "jk_chrootlaunch",
   "jk_cp",
   "jk_init",
   "jk_jailuser",
@@ -34,13 +33,11 @@ export const REMEDY_PROGRAMS = [
   "printf",
   "rm",
   "rmdir",
-  "runuser",
   "sed",
   "setcap",
   "setfacl",
-  "setpriv",
+  "setsid",
   "systemctl",
-  "tee",
   "touch",
   "umount",
   "userdel",
@@ -100,6 +97,14 @@ export const typed = (advice: Advice): Remedy => (typeof advice === "string" ? a
 
 /** A command of which the compiler does not see the beginning, such as a list of words. */
 export const composed = (command: ByteString): Remedy => command as Remedy;
+
+/**
+ * A command of which a part runs with the rights of a user, who can take the descriptors of such a process (pidfd_getfd(2)): it
+ * gets no terminal of root's, which the user could read and write. A pipe has its output, in printable bytes. Where it hangs, as the
+ * user likes, Ctrl-C ends the wait: setsid(1) stays in the foreground.
+ */
+export const withoutTerminal = (command: ByteString, input: ByteString = "/dev/null"): Remedy =>
+  `setsid -fw ${command} <${input} 2>&1 | cat -v`;
 
 /** Commands one after the other, as long as each succeeds. */
 export const allOf = (commands: readonly Remedy[]): Remedy =>

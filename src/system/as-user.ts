@@ -5,15 +5,18 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
-import type { Remedy } from "../cli/remedy.ts";
+import { type Remedy, withoutTerminal } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { passwdByName, passwdByUid } from "./accounts.ts";
-import { closeFirst } from "./exchange.ts";
+import { closeFirst, readCopy } from "./exchange.ts";
+import { freeName } from "./free-name.ts";
 
 /** Whose rights a command has: `jail` is that of the user, and of the files; undefined for a user who is not jailed. */
 interface Acting {
   readonly name: ByteString;
   readonly jail: ByteString | undefined;
+  /** The file that it reads from its standard input, if any, as a word. */
+  readonly input?: ByteString;
 }
 
 /**
@@ -50,12 +53,15 @@ const placeOf = (program: string, jail: ByteString): ByteString | undefined =>
  * and jk_cp check what they find. `remedy`: the command, if there is one.
  */
 export function asUser(
-  { name, jail: text }: Acting,
+  { name, jail: text, input }: Acting,
   command: ByteString,
   ...paths: readonly ByteString[]
 ): { advice: ByteString; remedy: Remedy | undefined } {
   if (text === undefined) {
-    const remedy: Remedy = `runuser -u ${shellWord(name)} -- ${command} ${operands(...paths)}`;
+    const remedy = withoutTerminal(
+      `runuser -u ${shellWord(name)} -- ${command} ${operands(...paths)}`,
+      input,
+    );
     return { advice: remedy, remedy };
   }
   const jail = plainPath(text);
@@ -76,8 +82,17 @@ export function asUser(
       remedy: undefined,
     };
   const word = shellWord(jail);
-  const run: Remedy = `jk_chrootlaunch -j ${word} -u ${user} -x ${place} -- ${words}`;
+  const run = withoutTerminal(`jk_chrootlaunch -j ${word} -u ${user} -x ${place} -- ${words}`, input);
   // It stays: of a jail without a record it is not known what was there before.
   const remedy: Remedy = there === undefined ? `jk_cp -j ${word} ${place} && ${run}` : run;
   return { advice: remedy, remedy };
+}
+
+/** As copyAnew of exchange.ts, of a file that its user can exchange: in words, with the rights of the user. */
+export function copyAnewAs(acting: Acting, path: ByteString): ByteString {
+  const copy = freeName(path, ".new");
+  const make = asUser(acting, "install -m 0600", path, copy);
+  const move = asUser(acting, "mv -T", copy, path);
+  if (make.remedy === undefined || move.remedy === undefined) return make.advice;
+  return `${make.remedy}; ${readCopy(copy, path)}; then: ${move.remedy}`;
 }

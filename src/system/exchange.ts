@@ -143,5 +143,9 @@ export function copyAnew(path: ByteString, { mode }: Pick<Stat, "mode">, owner =
   return adviceAt(copy, `${make} && cat -v ${shellWord(copy)} && mv -iT ${operands(copy, path)}`).remedy;
 }
 
+/** The step between: the lines of others are in the copy, too. */
+export const readCopy = (copy: ByteString, path: ByteString): ByteString =>
+  `read ${shellWord(copy)}, for others could write ${shellWord(path)}`;
+
 /** The same in words. */
 export const COPY_ANEW = "copy it to a file of root's, read the copy, and move that over it";

@@ -2,8 +2,10 @@ import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { fstat, openAt, readAllFd, type Stat, sameFile, statIfPresent, withFd } from "../../ffi/files.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import type { JailkitError } from "../cli/error.ts";
+import { withAdvice } from "../cli/remedy.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { chmodPath } from "../jail/fs/attributes.ts";
 import { makeDirectoryIn } from "../jail/fs/directories.ts";
@@ -22,8 +24,8 @@ import {
   release,
 } from "../jail/fs/walk.ts";
 import { putFileIn } from "../jail/fs/write.ts";
-import { asUser } from "../system/as-user.ts";
-import { adviceAt } from "../system/exchange.ts";
+import { asUser, copyAnewAs } from "../system/as-user.ts";
+import { adviceAt, adviceOf } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { endSessions } from "../system/processes.ts";
 import { othersWrite } from "../system/sshd/strict-modes.ts";
@@ -149,17 +151,18 @@ function openToOthers(place: KeyPlace, directory: Directory, file: Stat | undefi
   return isOpen(directory.stat) ? [directory.path, ...keys] : keys;
 }
 
-/** The error of adding a key to what others can write. */
-function openError(place: KeyPlace, [open = "", ...others]: readonly ByteString[]): JailkitError {
+/** The error of adding a key to what others can write. Of a file they may have it open: a change of its mode would not end that. */
+function openError(place: KeyPlace, [open = "", file]: readonly ByteString[]): JailkitError {
   const { root, home } = place;
-  const onHost = (path: ByteString) => hostPath(root, path);
-  const { advice } = asUser(actor(place), "chmod go-w", ...[open, ...others].map(onHost));
-  const fix = readFirst(onHost(joinPath(home, KEYS_FILE))) + advice;
-  return refuseKeys(
-    root,
-    open,
-    `can be written by others, whose keys would become valid: no key is written there; ${fix}`,
-  );
+  const why = "can be written by others, whose keys would become valid: no key is written there";
+  const path = hostPath(root, open);
+  if (baseName(open) === keyFileName(place))
+    return refuseKeys(root, open, `${why}; ${copyAnewAs(actor(place), path)}`);
+  const close = asUser(actor(place), "chmod go-w", path);
+  // An open file is next, and none of its keys is valid until then.
+  if (file !== undefined) return refuseKeys(root, open, withAdvice(why, adviceOf(close)), close.remedy);
+  const read = readFirst(hostPath(root, joinPath(home, KEYS_FILE)));
+  return refuseKeys(root, open, `${why}; ${read}${close.advice}`);
 }
 
 function openExisting(place: KeyPlace, directory: Directory, path: ByteString): number {

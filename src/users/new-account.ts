@@ -119,7 +119,7 @@ export function planNewAccount(
   // useradd(8) copies nothing to a directory that is there.
   const skeleton = mount === undefined ? (values.skel ?? place.skeleton) : NO_SKELETON;
   const plan = planAccess({ root, name, home: jailHome, shell }, access, (keys) =>
-    isThere ? planKeys({ root, user, home: jailHome }, keys) : planSkeletonKeys(skeleton, keys, user),
+    isThere ? planKeys({ root, user, home: jailHome }, keys) : planSkeletonKeys(skeleton, keys),
   );
   const createsHome = !noCreateHome && !isThere;
   const made = mount === undefined ? directoryOf(jailHome) : jailHome;

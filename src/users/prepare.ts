@@ -54,7 +54,7 @@ export function prepareJail(
   const jailShell = shell ?? present ?? usualShell ?? LIMITED_SHELL;
   const place = { root, user, home };
   const plan = planAccess({ root, name: user.name, home, shell: jailShell }, access, (keys) =>
-    newHome ? planSkeletonKeys(NO_SKELETON, keys, user) : planKeys(place, keys),
+    newHome ? planSkeletonKeys(NO_SKELETON, keys) : planKeys(place, keys),
   );
   return () => {
     requireWritable(root, ["/etc"]);

@@ -3,11 +3,10 @@ import type { Stat } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import type { JailkitError } from "../cli/error.ts";
 import { operands, readFirst } from "../cli/shell-word.ts";
+import { ownRemedy } from "../config/trusted.ts";
 import { lookUp, readJailFile, withTree } from "../jail/fs/look.ts";
-import { isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
-import type { PasswdEntry } from "../system/accounts.ts";
-import { adviceAt } from "../system/exchange.ts";
-import { othersWrite } from "../system/sshd/strict-modes.ts";
+import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
+import { adviceAt, closeFirst, onlyRootExchanges, onlyRootWrites } from "../system/exchange.ts";
 import { type KeyLine, type KeyMerge, mergeKeys } from "./key-lines.ts";
 import { KEYS_FILE, KEYS_FILE_LIMIT, refuseKeys } from "./key-place.ts";
 
@@ -16,20 +15,12 @@ export const NO_SKELETON = "/nonexistent";
 
 /**
  * Plans to add keys to the authorized_keys that a new home gets from a skeleton directory of the host. Throws JailkitError
- * "keys-not-written" if that is impossible: a symbolic link, what is not a file, or a copy that would be refused. `user`: who
- * gets the copy.
+ * "keys-not-written" if that is impossible: a symbolic link, what is not a file, or what others could have put there.
  */
-export function planSkeletonKeys(
-  skeleton: ByteString,
-  keys: readonly KeyLine[],
-  { uid, gid }: Pick<PasswdEntry, "uid" | "gid">,
-): KeyMerge {
+export function planSkeletonKeys(skeleton: ByteString, keys: readonly KeyLine[]): KeyMerge {
   return withTree((tree) => {
-    const open: ByteString[] = [];
     const need = (path: ByteString, is: (stat: Stat) => boolean, what: ByteString): boolean => {
       const stat = lookUp(tree, path)?.stat;
-      // useradd(8) keeps the mode.
-      if (stat !== undefined && othersWrite({ mode: stat.mode, gid }, uid, true)) open.push(path);
       if (stat === undefined || is(stat)) return stat !== undefined;
       const why = isLink(stat) ? "is a symbolic link" : `is not a ${what}`;
       throw refuseKeys(tree, path, `${why}: ${NO_COPY}`);
@@ -38,10 +29,10 @@ export function planSkeletonKeys(
     const isThere =
       need(directoryOf(file), isDirectory, "directory") && need(file, isRegular, "regular file");
     if (isThere && (lookUp(tree, file)?.stat.nlink ?? 0) > 1) throw linkedSkeleton(tree, file);
+    for (const path of [skeleton, directoryOf(file), file])
+      requireRoots(tree, path, isThere ? file : undefined);
     const text = isThere ? readJailFile(tree, file, KEYS_FILE_LIMIT) : undefined;
-    const merge = mergeKeys(text === undefined ? "" : fromBytes(text), keys);
-    if (merge.added > 0 && open.length > 0) throw openSkeleton(tree, open, isThere ? file : undefined);
-    return merge;
+    return mergeKeys(text === undefined ? "" : fromBytes(text), keys);
   });
 }
 
@@ -54,15 +45,18 @@ function linkedSkeleton(tree: JailRoot, file: ByteString): JailkitError {
   return refuseKeys(tree, file, why, remedy);
 }
 
-/** The error for what others could write. `file`: the keys in it. */
-function openSkeleton(
-  tree: JailRoot,
-  open: readonly ByteString[],
-  file: ByteString | undefined,
-): JailkitError {
-  const [first = ""] = open;
-  const { advice, remedy } = adviceAt(first, `chmod go-w ${operands(...open)}`);
-  const fix = file === undefined ? `fix it with: ${advice}` : readFirst(file) + advice;
-  const why = `can be written by others, whose keys would become valid: ${NO_COPY}; ${fix}`;
-  return refuseKeys(tree, first, why, file === undefined ? remedy : undefined);
+/**
+ * Throws unless root alone can change what is at a path of the skeleton: the copy would be the user's, and whoever wrote into
+ * it would log in. `file`: the keys in it, which others may have put there, too.
+ */
+function requireRoots(tree: JailRoot, path: ByteString, file: ByteString | undefined): void {
+  const found = lookUp(tree, path, { follow: true });
+  if (found === undefined) return;
+  const place = hostPath(tree, found.canonicalPath);
+  if (onlyRootWrites(found.stat) && onlyRootExchanges(place)) return;
+  const remedy = ownRemedy(place, found.stat);
+  const fix = remedy === undefined ? closeFirst(place) : `fix it with: ${remedy}`;
+  const isTold = file === undefined || path === file || remedy === undefined;
+  const why = `can be written by others, whose keys would become valid: ${NO_COPY}; `;
+  throw refuseKeys(tree, path, why + (isTold ? fix : readFirst(file) + remedy), isTold ? remedy : undefined);
 }

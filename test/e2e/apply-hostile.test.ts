@@ -12,6 +12,7 @@ import {
 import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
 import { did, FINGERPRINTS, KEYS, linesIn, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { copyAnew } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -96,7 +97,7 @@ describe("what others could have put into an authorized_keys becomes valid by no
     ["the file is open to all", KEY_FILE, 0o666],
     ["the file is open to a group of others", KEY_FILE, 0o660],
     ["its directory is open to all", DIRECTORY, 0o777],
-  ])("%s", (_, path, mode) => {
+  ])("%s", async (_, path, mode) => {
     declare("shell = /bin/bash\n");
     m.must(["jailkit", "apply", "--prune"]);
     m.write(KEY_FILE, `${KEYS[0]}\n${foreign}\n`, { owner: [m.ids("eve").uid, 0] });
@@ -133,13 +134,46 @@ describe("what others could have put into an authorized_keys becomes valid by no
     ]);
     expect(seen()).toEqual([`${foreign}\n`, ...before.slice(1)]);
 
-    const [, remedy = "false"] =
-      /read \S+ first, for others could write it; then: (.*)$/.exec(
-        linesOf(m).summary.problems[0]?.message ?? "",
-      ) ?? [];
-    m.must(["sh", "-c", remedy]);
+    // Somebody has it open.
+    const writer = m.start([
+      "sh",
+      "-c",
+      `exec 3>>${KEY_FILE}; echo open; read go; echo '${KEYS[0]}' >&3; echo wrote`,
+    ]);
+    await writer.until(({ stdout }) => stdout.includes("open") || undefined);
+    const [, words = "false"] =
+      /no key is written there; (.*)$/.exec(linesOf(m).summary.problems[0]?.message ?? "") ?? [];
+    // What root has read stays as it is, unless only the directory was open.
+    const [make = "", move] = words.split(
+      `; read ${KEY_FILE}.new, for others could write ${KEY_FILE}; then: `,
+    );
+    const close = make.replace(`read ${KEY_FILE} first, for others could write it; then: `, "");
+    expect([move === undefined, close === make]).toEqual([path === DIRECTORY, path !== DIRECTORY]);
+    m.must(["sh", "-c", close]);
+    if (move !== undefined) {
+      m.must(["sh", "-c", move]);
+      writer.write("go\n");
+      await writer.until(({ stdout }) => stdout.includes("wrote") || undefined);
+    }
+    writer.kill();
     expect(did(m)).toEqual(["done + user eve: keys 1 of 1 (not in its authorized_keys)"]);
     expect(seen()).toEqual([`${foreign}\n${KEYS[1]}\n`, 0o40700, 0o100600]);
+    m.remove(DIRECTORY);
+  });
+
+  test("the file and its directory: first the directory, which makes no key valid", () => {
+    declare("shell = /bin/bash\n");
+    m.must(["jailkit", "apply", "--prune"]);
+    m.chmod(DIRECTORY, 0o777);
+    m.chmod(KEY_FILE, 0o666);
+    declare(`  ${KEYS[1]}\nshell = /bin/bash\n`);
+    const [{ message = "", remedy = null } = {}] = linesOf(m).summary.problems;
+    expect(message).toEndWith(`no key is written there; fix it with: ${remedy}`);
+    m.must(["sh", "-c", remedy ?? "false"]);
+    expect([m.stat(DIRECTORY)?.mode, m.stat(KEY_FILE)?.mode]).toEqual([0o40755, 0o100666]);
+    expect(linesOf(m).summary.problems[0]?.message).toContain(
+      `; read ${KEY_FILE}.new, for others could write`,
+    );
     m.remove(DIRECTORY);
   });
 });
@@ -443,5 +477,69 @@ describe("a home that who may write above it takes away keeps a key remembered, 
     }
     m.must(["sh", "-c", `rmdir ${home} && mv -T ${hidden} ${home}`]);
     expect(did(m, "--prune")).toEqual([`done ${GONE}`]);
+  });
+});
+
+describe("what others wrote into the skeleton of new homes lets them into none", () => {
+  const SSH = "/etc/skel/.ssh";
+  const SKELETON = `${SSH}/authorized_keys`;
+  const OPEN = "can be written by others, whose keys would become valid: no key is written to a copy of it";
+  const COPY = copyAnew(SKELETON);
+  const PRIVATE = COPY.replace("0644", "0600");
+  const read = `read ${SKELETON} first, for others could write it; then: `;
+  const sh = (line: string, name?: string) =>
+    m.must(["sh", "-ec", line], name === undefined ? { stdin: "y\n" } : { user: name });
+  const declareOne = (name: string, key: string) =>
+    m.write(FILE, `${JAIL}[user ${name}]\njail = ${J}\nauthorized_keys = ${key}\nshell = /bin/bash\n`);
+  /** What the error of a run says to do. */
+  const told = () => linesOf(m).summary.problems.map(({ message }) => message?.split(`${OPEN}; `)[1]);
+
+  beforeAll(() => sh("groupadd web; useradd -G web carl"));
+  afterEach(() => sh(`rm -rf ${SSH}; chmod 0755 /etc/skel; chown root:root /etc/skel`));
+
+  const theirs = `mkdir -m 0755 ${SSH}; echo '${KEYS[1]}' >${SKELETON}`;
+  test.each<[string, string, string[]]>([
+    [
+      "a directory of theirs",
+      `mkdir ${SSH}; echo '${KEYS[1]}' >${SKELETON}; chmod 0600 ${SKELETON}; chown -R carl ${SSH}`,
+      [`${read}chown root ${SSH}`, `fix it with: ${PRIVATE}`],
+    ],
+    ["a file of theirs", `${theirs}; chown carl ${SKELETON}`, [`fix it with: ${COPY}`]],
+    [
+      "a file of their group",
+      `${theirs}; chgrp web ${SKELETON}; chmod 0664 ${SKELETON}`,
+      [`fix it with: ${COPY}`],
+    ],
+    [
+      "the skeleton itself",
+      `${theirs}; chgrp web /etc/skel; chmod 2775 /etc/skel`,
+      [`${read}chmod go-w /etc/skel`],
+    ],
+  ])("%s", (what, before, wanted) => {
+    const name = what.replaceAll(" ", "");
+    sh(before);
+    const said: (string | undefined)[] = [];
+    for (let count = 0; count < wanted.length; count++) {
+      // Also for one who has that key.
+      declareOne(name, KEYS[1]);
+      const once = told();
+      declareOne(name, KEYS[0]);
+      expect(told()).toEqual(once);
+      said.push(...once);
+      sh(once[0]?.replace(/^.*?: /, "") ?? "false");
+    }
+    expect(said).toEqual(wanted);
+    expect(did(m)).toEqual([expect.stringMatching(/^done \+ user /)]);
+  });
+
+  test("a directory of their group, in which a link leads to one of the host when root types", () => {
+    sh(
+      `mkdir ${SSH}; touch ${SKELETON}; chgrp web ${SSH} ${SKELETON}; chmod 2775 ${SSH}; chmod 0664 ${SKELETON}`,
+    );
+    declareOne("linked", KEYS[0]);
+    const [first = ""] = told();
+    sh(`rm ${SKELETON}; ln -s /tmp ${SKELETON}`, "carl");
+    sh(first.replace(read, ""));
+    expect([first, (m.stat("/tmp")?.mode ?? 0) & 0o7777]).toEqual([`${read}chmod go-w ${SSH}`, 0o1777]);
   });
 });

@@ -1,6 +1,7 @@
 /** Root types what is printed some time later: meanwhile a user exchanges what it names, and gains nothing by it. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
+import { openTerminal } from "../machine/terminal.ts";
 import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 import { check } from "./check-helper.ts";
 
@@ -73,6 +74,25 @@ test("nobody makes root open a file of the host by a link in the place of a conf
   expect(typed).toStartWith(`first let root alone write the directories above ${path}`);
 });
 
+test("nobody makes root close a directory of the host by a link in the place of one that is searched for libraries", () => {
+  const config = "/etc/jailkit/jk_check.ini";
+  sh(
+    `mkdir -p ${J}/srv/web/lib; chgrp web ${J}/srv/web ${J}/srv/web/lib; chmod 2775 ${J}/srv/web ${J}/srv/web/lib`,
+  );
+  sh(`mkdir -p ${J}/etc/ld.so.conf.d; echo /srv/web/lib >${J}/etc/ld.so.conf.d/web.conf`);
+  m.write(config, `[${J}]\nignorewritableforgroup = ${J}/srv\nignorepathoncompare = ${J}/etc\n`);
+  const [first = "false"] = remediesOf("library-directory");
+  sh(`cd ${J}/srv/web; mv lib .lib; ln -s /tmp lib`, "hans");
+  type(first);
+  expect((m.stat("/tmp")?.mode ?? 0) & 0o7777).toBe(0o1777);
+  sh(`cd ${J}/srv/web; rm lib; mv .lib lib`);
+  const [then = "false"] = remediesOf("library-directory");
+  type(then);
+  const commands = [`chmod go-w ${J}/srv/web`, `chmod go-w ${J}/srv/web/lib`];
+  expect([first, then, ...remediesOf("library-directory")]).toEqual(commands);
+  sh(`rm -r ${J}/srv/web ${J}/etc/ld.so.conf.d/web.conf ${config}`);
+});
+
 test.each(["basicshell", "sftp"])(
   "nothing runs outside of a jail with proc, with the uid of its user, who could leave through it: %s",
   (section) => {
@@ -93,7 +113,7 @@ test.each(["basicshell", "sftp"])(
     declare(`  ${KEYS[1]}\n`);
     const { problems } = linesOf(m).summary;
     const path = `/home/${name}/.ssh/authorized_keys`;
-    const run = `jk_chrootlaunch -j ${jail} -u ${name} -x /usr/bin/sed -- -i '' ${path}`;
+    const run = `setsid -fw jk_chrootlaunch -j ${jail} -u ${name} -x /usr/bin/sed -- -i '' ${path} </dev/null 2>&1 | cat -v`;
     const remedy = section === "sftp" ? `jk_cp -j ${jail} /usr/bin/sed && ${run}` : run;
     expect(problems).toMatchObject([{ code: "keys-not-written", remedy }]);
     sh(remedy);
@@ -109,6 +129,29 @@ test.each(["basicshell", "sftp"])(
     expect([typed, found()]).toEqual([typed, []]);
   },
 );
+
+test("what runs with the rights of a user has no terminal of root's, whose user could take its descriptors", async () => {
+  const ssh = `${J}/home/eve/.ssh`;
+  sh(`mkdir -m 0700 ${ssh}; cd ${ssh}; touch authorized_keys; ln authorized_keys x`, "eve");
+  m.write(FILE, `${JAIL}${user("eve")}authorized_keys = ${KEYS[0]}\n${user("hans")}`);
+  const [{ remedy = "" } = {}] = linesOf(m).summary.problems;
+  // It waits there for as long as the user likes.
+  sh(`cd ${ssh}; rm authorized_keys; mkfifo authorized_keys`, "eve");
+  // In a script Ctrl-C must end it, too.
+  const script = `trap : INT; ${remedy}; echo ended; read -r line; echo "got $line"`;
+  const terminal = openTerminal(m, ["/bin/bash", "-c", script], { env: { PATH: "/usr/sbin:/usr/bin" } });
+  const pid = sh("until pgrep -u eve -x sed; do :; done").stdout.trim();
+  const opened = m.must(["sh", "-c", `cd /proc/${pid}/fd; readlink 0 1 2`]).stdout.replace(/\d+/g, "N");
+  // Its terminal and its session.
+  const [, , , , session, device] = m.read(`/proc/${pid}/stat`).split(" ").slice(1);
+  expect([opened, session, device]).toEqual(["/dev/null\npipe:[N]\npipe:[N]\n", pid, "0"]);
+  // As the user could, who takes the descriptor.
+  m.must(["sh", "-c", `printf '\\033]0;x\\007here' >/proc/${pid}/fd/1`]);
+  await terminal.see("^[]0;x^Ghere");
+  await terminal.type("\x03", "ended");
+  await terminal.type("mine\n", "got mine");
+  sh(`rm -r ${ssh}; kill ${pid}`);
+});
 
 test("a file that only a removed user could read is given to root, wherever another user has moved it", () => {
   const uid = m.must(["id", "-u", "hans"]).stdout.trim();

@@ -118,6 +118,10 @@ function kept(m: Machine): { names: string[]; shells: string[] } {
 const APPEND = /^add these lines to (\S+):\n/;
 const IN_SECTION = /^in section \[([^\]]+)\] of (\S+) write:\n/;
 const FIRST = /^(.*); then (?=in section )/;
+/** A copy is to be read before it takes the place of a file that others could write: with the rights of the user, in words. */
+const COPY = /^((?:jk_cp|setsid) .*?); read .*?, for others could write .*?; then: /;
+/** The same at the end of a message. */
+const COPY_IN_WORDS = /[;:] ((?:jk_cp|setsid) .*; read .*?, for others could write .*?; then: .*)$/s;
 /** What is to be done before: whether what others wrote is to stay is for the administrator to say. */
 export const BEFORE =
   /^(?:read|install) .* (?:first|anew|again), (?:for others|because users other than root) could write it; then: /;
@@ -130,7 +134,10 @@ export const copyAnew = (file: string): string =>
 
 /** What root types who follows a report: its remedy, and the command at the end of its message. */
 export function commandsOf({ message, remedy }: { message: string; remedy?: string | null }): string[] {
-  const [, last] = /^.*(?:; then|, after|; or instead of the remedy): (.*)$/s.exec(message) ?? [];
+  const [, last] =
+    COPY_IN_WORDS.exec(message) ??
+    /^.*(?:; then|, after|; or instead of the remedy): (.*)$/s.exec(message) ??
+    [];
   return [remedy, last].filter((command) => command !== undefined && command !== null);
 }
 
@@ -151,7 +158,7 @@ export function typeRemedy(m: Machine, remedy: string): RunResult {
     m.write(whole[1], lines(whole));
     return nothing;
   }
-  const first = FIRST.exec(remedy);
+  const first = COPY.exec(remedy) ?? FIRST.exec(remedy);
   if (first?.[1] !== undefined) {
     const done = typeRemedy(m, first[1]);
     return done.status === 0 ? typeRemedy(m, remedy.slice(first[0].length)) : done;

@@ -204,8 +204,8 @@ describe("keys", () => {
         expect.stringContaining(`'${keysOf("lax")}' can be written by others, whose keys would become valid`),
       ],
     ]);
-    const [, remedy = "false"] = /first, for others could write it; then: (.*)/.exec(stderr) ?? [];
-    m.must(["sh", "-c", remedy]);
+    const [, make = "false", put] = /no key is written there; (.*); read .*; then: (.*)/.exec(stderr) ?? [];
+    m.must(["sh", "-c", `${make} && ${put}`]);
     expect(given().status).toBe(0);
     expect(ssh("lax", "rsa", "rsync", "--version").status).toBe(0);
   });

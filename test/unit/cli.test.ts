@@ -153,9 +153,10 @@ describe("display", () => {
     expect(JSON.stringify(jsonText("a\xff"))).toBe('"a\\udcff"');
   });
 
-  test("no character in JSON ends a line, or is a command of a terminal", () => {
-    const name = "a\n\v\x1cb\x7f\x85\x9b\u2028\u2029\u20ac";
-    const escaped = "a\\n\\u000b\\u001cb\\u007f\\u0085\\u009b\\u2028\\u2029\u20ac";
+  test("no character in JSON ends a line, is a command of a terminal, or turns or hides text", () => {
+    const name = "a\n\v\x1cb\x7f\x85\x9b\u2028\u2029\u20ac\u202e\u2066\u200b\u{e0001}\u{1f600}\u3164";
+    const escaped =
+      "a\\n\\u000b\\u001cb\\u007f\\u0085\\u009b\\u2028\\u2029\u20ac\\u202e\\u2066\\u200b\\udb40\\udc01\u{1f600}\\u3164";
     for (const text of [jsonLine({ [name]: name }), jsonDocument({ [name]: name })]) {
       expect(text).toMatch(
         new RegExp(`"${RegExp.escape(utf8(escaped))}": ?"${RegExp.escape(utf8(escaped))}"`),

@@ -99,8 +99,8 @@ test("every name and path in a command is quoted for a shell", () => {
 
 // What is there keeps its name and its content: without -T a directory takes what is moved, without -n a file is lost.
 const CARELESS = /\bmv (?!-nT\b)/;
-// No commands, what goes into a directory that the same command makes, and what asks: a copy over its file, which is missing at no moment.
-const NOT_CARELESS = /\bmv: \{|mv\(1\)|mkdir -m 0700 \$\{folder\} && mv -n |mv -iT /;
+// No commands, what goes into a directory that the same command makes, and what asks, or is asked by words: a copy over its file, which is missing at no moment.
+const NOT_CARELESS = /\bmv: \{|mv\(1\)|mkdir -m 0700 \$\{folder\} && mv -n |mv -iT |"mv -T", copy, path/;
 
 test("what is moved away replaces nothing, and does not go into a directory", () => {
   const found: string[] = [];

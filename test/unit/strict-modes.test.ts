@@ -18,7 +18,7 @@ import {
 } from "node:fs";
 import * as C from "../../ffi/constants.ts";
 import { libc } from "../../ffi/libc.ts";
-import { adviceText, inWords } from "../../src/cli/remedy.ts";
+import { adviceText, inWords, withoutTerminal } from "../../src/cli/remedy.ts";
 import { passwdByUid } from "../../src/system/accounts.ts";
 import { asUser } from "../../src/system/as-user.ts";
 import { strictFinding } from "../../src/system/sshd/strict-modes.ts";
@@ -80,7 +80,7 @@ const linkOut = (path: () => string) => () => {
 };
 
 const quoted = (path: string) => `'${path.replaceAll("'", "'\\''")}'`;
-const byUser = (command: string) => `runuser -u ${name} -- ${command}`;
+const byUser = (command: string) => withoutTerminal(`runuser -u ${name} -- ${command}`);
 const close = (path: () => string) => () => `chmod go-w ${quoted(path())}`;
 const give = (owner: number | "root", path: () => string) => () =>
   `chown -h ${owner === "root" ? owner : `+${owner}`} ${quoted(path())}`;
@@ -90,22 +90,24 @@ const anew = (command: () => string) => () => `put the keys into ${file} anew, a
 const noLink = (command: () => string) => () =>
   `put a regular file of keys in the place of ${file}, after: ${command()}`;
 const HOME = () => home;
-// Keys that others wrote into it stay there, and count again.
-const BEFORE = /^(?:put .* after|read .* first, for others could write it; then): /;
-const read = (command: () => string, path = KEYS) => {
-  return () => `read ${quoted(path())} first, for others could write it; then: ${command()}`;
-};
+const BEFORE = /^put .* after: /;
+// Keys that others wrote into it are in the copy, too.
+const READ = /; read .*; then: /;
 
-const copied = (owner: number, path: () => string) => () => {
+const copied = (path: () => string) => () => {
   const [old, copy] = [path(), `${path()}.new`].map(quoted);
-  return `install -o ${owner === 0 ? "root" : `+${owner}`} -g root -m 0644 ${old} ${copy} && cat -v ${copy} && mv -iT ${copy} ${old}`;
+  return `install -o root -g root -m 0644 ${old} ${copy} && cat -v ${copy} && mv -iT ${copy} ${old}`;
+};
+const copiedByUser = (path: () => string) => () => {
+  const [old, copy] = [path(), `${path()}.new`].map(quoted);
+  return `${byUser(`install -m 0600 ${old} ${copy}`)}; read ${copy}, for others could write ${old}; then: ${byUser(`mv -T ${copy} ${old}`)}`;
 };
 
 const cases: [what: string, plant: () => void, ...remedies: (() => string)[]][] = [
   ["nothing", () => {}],
-  ["a file that others can write", mode(KEYS, 0o666), read(theirs(close(KEYS)))],
+  ["a file that others can write", mode(KEYS, 0o666), copiedByUser(KEYS)],
   ["a directory that its group can write", mode(SSH, 0o775), theirs(close(SSH))],
-  ["both", all(mode(KEYS, 0o666), mode(SSH, 0o777)), theirs(close(SSH)), read(theirs(close(KEYS)))],
+  ["both", all(mode(KEYS, 0o666), mode(SSH, 0o777)), theirs(close(SSH)), copiedByUser(KEYS)],
   ["a home that others can write", mode(HOME, 0o777), close(HOME)],
   ["a home that is somebody else's", own(HOME, STRANGER), give(uid, HOME)],
   ["a home that is root's, and what is right in it", own(HOME, 0)],
@@ -114,7 +116,7 @@ const cases: [what: string, plant: () => void, ...remedies: (() => string)[]][] 
   [
     "all that is root's, and a file to be written",
     all(own(HOME, 0), own(SSH, 0), own(KEYS, 0), mode(KEYS, 0o666)),
-    copied(0, KEYS),
+    copied(KEYS),
   ],
   [
     "all that is root's, and a file of somebody else's",
@@ -149,7 +151,7 @@ const cases: [what: string, plant: () => void, ...remedies: (() => string)[]][] 
       symlinkSync("../keys", KEYS());
       chmodSync(`${home}/keys`, 0o666);
     },
-    read(theirs(close(() => `${home}/keys`)), () => `${home}/keys`),
+    copiedByUser(() => `${home}/keys`),
   ],
   [
     "a link out of the home, to what can be written",
@@ -172,7 +174,7 @@ describe("the printed commands fix the fault", () => {
       const remedy = adviceText(finding.advice);
       expect(remedy).toBe(expected[seen.length]?.() ?? "no more");
       seen.push(remedy);
-      type(remedy.replace(BEFORE, ""));
+      type(remedy.replace(BEFORE, "").replace(READ, " && "));
       if (!remedy.startsWith("put ")) continue;
       // What nobody needs to tell the user: a directory of one's own for the keys.
       if (lstatSync(SSH(), { throwIfNoEntry: false }) === undefined) make(`${SSH()}/`, uid, 0o700);
@@ -190,16 +192,17 @@ describe("nothing runs outside of the jail with the uid of a user who is jailed"
     make(`${base}/jail/usr/bin/`, 0, 0o755);
     mode(KEYS, 0o666)();
   });
-  const launch = () => `jk_chrootlaunch -j ${quoted(`${base}/jail`)} -u ${name} -x /usr/bin/`;
+  const launch = (command: string) =>
+    withoutTerminal(`jk_chrootlaunch -j ${quoted(`${base}/jail`)} -u ${name} -x /usr/bin/${command}`);
 
   test("a program of the jail does it", () => {
-    for (const program of ["chmod", "mv"]) make(`${base}/jail/usr/bin/${program}`, 0, 0o755);
+    for (const program of ["install", "mv"]) make(`${base}/jail/usr/bin/${program}`, 0, 0o755);
     expect(adviceText(found()?.advice ?? "")).toEndWith(
-      `; then: ${launch()}chmod -- go-w /home/u/.ssh/authorized_keys`,
+      `; then: ${launch("mv -- -T /home/u/.ssh/authorized_keys.new /home/u/.ssh/authorized_keys")}`,
     );
     own(KEYS, STRANGER)();
     expect(adviceText(found()?.advice ?? "")).toEndWith(
-      `, after: ${launch()}mv -- -nT /home/u/.ssh/authorized_keys /home/u/.ssh/authorized_keys.old`,
+      `, after: ${launch("mv -- -nT /home/u/.ssh/authorized_keys /home/u/.ssh/authorized_keys.old")}`,
     );
   });
 
@@ -207,15 +210,16 @@ describe("nothing runs outside of the jail with the uid of a user who is jailed"
     for (const before of ["/.", "//."]) {
       account = { name, uid, home: before + home };
       file = `${account.home}/.ssh/authorized_keys`;
-      expect(adviceText(found()?.advice ?? "")).toContain(`; then: ${byUser("chmod go-w ")}`);
+      expect(adviceText(found()?.advice ?? "")).toStartWith(
+        `setsid -fw runuser -u ${name} -- install -m 0600 `,
+      );
     }
   });
 
   test("one that is missing in it goes there", () => {
-    const copy = `jk_cp -j ${quoted(`${base}/jail`)} /usr/bin/chmod`;
-    expect(adviceText(found()?.advice ?? "")).toEndWith(
-      `; then: ${copy} && ${launch()}chmod -- go-w /home/u/.ssh/authorized_keys`,
-    );
+    const copy = `jk_cp -j ${quoted(`${base}/jail`)} /usr/bin/install`;
+    const make = "install -- -m 0600 /home/u/.ssh/authorized_keys /home/u/.ssh/authorized_keys.new";
+    expect(adviceText(found()?.advice ?? "")).toStartWith(`${copy} && ${launch(make)}; read `);
   });
 
   test("what is outside is not reached from it: no command is printed as long as the user can exchange it", () => {
@@ -246,11 +250,13 @@ test("a file that the user exchanges meanwhile is not changed", () => {
   ];
   for (const plant of plants) {
     plant();
-    const remedy = adviceText(found()?.advice ?? "").replace(BEFORE, "");
+    const remedy = adviceText(found()?.advice ?? "")
+      .replace(BEFORE, "")
+      .replace(READ, "; ");
     renameSync(SSH(), `${home}/away`);
     symlinkSync(`${base}/roots`, SSH());
     // Root types nothing here that is about anything else.
-    expect(remedy).toMatch(/^runuser -u \w+ -- \w+ \S+ '\/dev\/shm\/it'/);
+    expect(remedy).toMatch(/^setsid -fw runuser -u \w+ -- \w+ (?:-m )?\S+ '\/dev\/shm\/it'/);
     Bun.spawnSync(["/bin/sh", "-c", remedy], { stdin: "ignore" });
     const { mode: bits, uid: owner } = lstatSync(`${base}/roots/authorized_keys`);
     expect([remedy, bits & 0o777, owner]).toEqual([remedy, 0o666, 0]);

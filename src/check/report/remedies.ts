@@ -14,7 +14,7 @@ import { isLoose } from "../../jail/fs/strict.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { asUser } from "../../system/as-user.ts";
-import { adviceOf, copyAnew, mayType } from "../../system/exchange.ts";
+import { adviceOf, commandAt, copyAnew, mayType, onlyRootExchanges } from "../../system/exchange.ts";
 import { giveCommand } from "../../system/give.ts";
 import { isOfKernel } from "../files/counterpart.ts";
 import { isGenerated } from "../files/drift.ts";
@@ -164,18 +164,21 @@ function closeOrShare(change: string) {
 }
 
 /**
- * Removes write permission from a directory of root. A directory of a user, or one such as /tmp, is removed from the
- * configuration of the linker.
+ * Removes write permission from a directory of root: the first on the way, below which others can exchange the next one. A
+ * directory of a user, or one such as /tmp, is removed from the configuration of the linker.
  */
-function libraryDirectory({ finding, jail }: Case): Remedy {
+function libraryDirectory({ finding, jail }: Case): Advice {
   const causes = (finding.causes ?? []).map((path) => ({ path, stat: statIfPresent(AT_FDCWD, path) }));
   const roots = causes.every(({ stat }) => stat?.uid === 0 && (stat.mode & S_ISVTX) === 0);
-  const open = operands(...causes.map(({ path }) => path));
-  if (causes.length > 0 && roots) return `chmod go-w ${open}`;
+  const open = causes.map(({ path }) => path).filter(onlyRootExchanges);
+  if (open.length > 0 && roots) return `chmod go-w ${operands(...open)}`;
   const etc = shellWord(`${jail}/etc`);
   const directory = (finding.jailPath ?? "").replace(/[\\#.*[\]^$]/g, "\\$&");
   const line = shellWord(`\\#^[[:blank:]]*${directory}/*[[:blank:]]*$#d`);
-  return `find ${etc}/ld.so.conf ${etc}/ld.so.conf.d -type f -exec sed -i ${line} {} +`;
+  return commandAt(
+    `${jail}/etc/ld.so.conf.d/*`,
+    `find ${etc}/ld.so.conf ${etc}/ld.so.conf.d -type f -exec sed -i ${line} {} +`,
+  );
 }
 
 /** Remedies for findings that have none of their own, and that `--fix` does not repair. */

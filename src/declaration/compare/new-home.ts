@@ -72,6 +72,6 @@ export function requireNewUser(
   uid: number | undefined,
   host: NewAccountHost,
 ): void {
-  const ids = newIds(uid, values, host, DEFAULT_GROUP, DECLARED);
-  if (keys.length > 0) planSkeletonKeys(host.skeleton, keys, ids);
+  newIds(uid, values, host, DEFAULT_GROUP, DECLARED);
+  if (keys.length > 0) planSkeletonKeys(host.skeleton, keys);
 }

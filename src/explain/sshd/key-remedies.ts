@@ -28,8 +28,8 @@ export function addAdvice(file: ByteString, account: Account): Advice {
     return `jk_jailuser -n -j ${shellWord(jail)} --authorized-key FILE.pub ${operands(name)}`;
   const put = "let the user put a public key there";
   if (jail !== undefined) return inWords(put);
-  const theirs = asUser({ name, jail }, "tee -a", file).advice;
-  return inWords(`${put}, or do it with the user's rights: ${theirs} < FILE.pub`);
+  const theirs = asUser({ name, jail, input: "FILE.pub" }, "tee -a", file).advice;
+  return inWords(`${put}, or do it with the user's rights: ${theirs}`);
 }
 
 /** What lets the user read a file. */

@@ -5,9 +5,9 @@ import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { parentOf, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { type Advice, inWords } from "../../cli/remedy.ts";
-import { operands, readFirst } from "../../cli/shell-word.ts";
+import { operands } from "../../cli/shell-word.ts";
 import { type PasswdEntry, wholeGroup } from "../accounts.ts";
-import { asUser } from "../as-user.ts";
+import { asUser, copyAnewAs } from "../as-user.ts";
 import { adviceOf, copyAnew, onlyRootExchanges } from "../exchange.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
 import { asideCommand, freeName } from "../free-name.ts";
@@ -72,22 +72,19 @@ function wayTo(path: ByteString): WayStep[] | undefined {
 // Debian's sshd, and that of its derivatives, allows group write if the user is the only member (user-group-modes.patch).
 const isDebian = () => statIfPresent(AT_FDCWD, "/etc/debian_version", true) !== undefined;
 
-/** True if the user is the only member of a group, by the host's own files, or will be. */
-function isGroupOfOne(gid: number, uid: number, isNew: boolean): boolean {
+/** True if the user is the only member of a group, by the host's own files. */
+function isGroupOfOne(gid: number, uid: number): boolean {
   const group = wholeGroup(gid);
   if (group === undefined) return false;
   const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
   const members = users.filter((one) => one.gid === gid || group.members.includes(one.name));
-  return (isNew || members.length > 0) && members.every((one) => one.uid === uid);
+  return members.length > 0 && members.every((one) => one.uid === uid);
 }
 
-/**
- * True if others than root and the user can write a file or directory by its mode, and sshd(8) therefore reads no keys there.
- * `isNew`: the user is yet to be created, with that group.
- */
-export function othersWrite({ mode, gid }: Pick<Stat, "mode" | "gid">, uid: number, isNew = false): boolean {
+/** True if others than root and the user can write a file or directory by its mode, and sshd(8) therefore reads no keys there. */
+export function othersWrite({ mode, gid }: Pick<Stat, "mode" | "gid">, uid: number): boolean {
   if ((mode & 0o022) === 0) return false;
-  return (mode & 0o002) !== 0 || !isDebian() || !isGroupOfOne(gid, uid, isNew);
+  return (mode & 0o002) !== 0 || !isDebian() || !isGroupOfOne(gid, uid);
 }
 
 type Fault = "kind" | "owner" | "mode";
@@ -153,8 +150,8 @@ function adviceFor(
   if (copy !== undefined) return copy;
   if (fault === "mode" && !isFile && onlyRootExchanges(path)) return `chmod go-w ${operands(path)}`;
   if (fault === "mode" && stat?.uid === account.uid) {
-    const theirs = asUser({ name: account.name, jail: splitHome(account.home)?.jail }, "chmod go-w", path);
-    return isFile ? inWords(readFirst(path) + theirs.advice) : adviceOf(theirs);
+    const acting = { name: account.name, jail: splitHome(account.home)?.jail };
+    return isFile ? inWords(copyAnewAs(acting, path)) : adviceOf(asUser(acting, "chmod go-w", path));
   }
   if (fault === "owner" && onlyRootExchanges(path) && !isFile)
     return `chown -h ${inHome ? `+${account.uid}` : "root"} ${operands(path)}`;
