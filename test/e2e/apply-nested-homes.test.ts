@@ -198,6 +198,28 @@ test("nor does it leave the jail with the home of an account of before", () => {
   expect(did(m, ...ALL)).toHaveLength(1);
 });
 
+test("nor is what another one has there, while somebody puts empty directories at its path", async () => {
+  declare(user("vic"), user("web", "/srv/web"));
+  m.must(["sh", "-c", `cd ${J}/srv/web && mkdir a b && touch a/file b/file`]);
+  m.must(["install", "-d", "-o", "vic", `${J}/srv/project`, `${J}/srv/project/private`]);
+  m.must(["install", "-o", "vic", "/etc/hostname", `${J}/srv/project/private/db`]);
+  m.must(["chmod", "0777", `${J}/srv`]);
+  declare(user("vic"));
+  // Into the one of the two that is still there.
+  const swap = `cd ${J}/srv && [ -d project ] && { [ -e web/a/file ] || to=b; [ -e web/b/file ] || to=a; [ -n "$to" ]; } && mv project web/$to/p && mv web aside && mkdir -p web/a/p web/b/p`;
+  const again = `cd ${J}/srv/web && for at in a b; do [ "$(stat -c %u ../aside/$at/p)" != 0 ] || mkdir -p $at/p/private; done`;
+  const stops = { calls: ["unlinkat", "fchownat"], paths: [] };
+  const { status, stderr } = await runWithStops(m, ["jailkit", "apply", ...ALL], stops, () => {
+    for (const line of [swap, again]) m.run(["sh", "-c", line]);
+  });
+  const found = ["a", "b"].some((name) => m.exists(`${J}/srv/aside/${name}/p/private/db`));
+  expect([status, found, stderr]).toEqual([1, true, expect.stringContaining("/p' of 'vic' is in it")]);
+  m.must(["sh", "-c", `rm -r ${J}/srv/web ${J}/srv/aside; chmod 755 ${J}/srv`]);
+  declare();
+  expect(did(m, ...ALL)).not.toEqual([]);
+  expect([exists("web"), exists("vic")]).toEqual([false, false]);
+});
+
 test("nor is one that comes into the home while that is removed", async () => {
   declare(user("web", "/srv/web"));
   m.must(["install", "-d", "-m", "0777", `${J}/srv/shared`]);
