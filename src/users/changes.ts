@@ -12,7 +12,7 @@ import type { AccountRun, PlannedChange } from "./account-run.ts";
 import { removeJailSide } from "./jail-side.ts";
 import { type JailingOptions, jailUser } from "./jailing.ts";
 import { prepareJail } from "./prepare.ts";
-import { unjailUser } from "./unjail.ts";
+import { type UnjailOptions, unjailUser } from "./unjail.ts";
 
 /** Plans a change of the account with the name of `run`; an error of `plan` is a refusal. */
 function planned(run: AccountRun, plan: (user: PasswdEntry | undefined) => () => void): PlannedChange {
@@ -45,7 +45,7 @@ export function planToJail(
 }
 
 /** Plans to take an account out of its jail. */
-export function planToUnjail(run: AccountRun, options: JailingOptions): PlannedChange {
+export function planToUnjail(run: AccountRun, options: UnjailOptions): PlannedChange {
   return planned(run, (found) => unjailUser(requireUser(found, run), options, run));
 }
 

@@ -31,8 +31,11 @@ import { changeAccount, requireSafeMove } from "./change-account.ts";
 import { DirectoryError } from "./directory.ts";
 import type { JailingOptions } from "./jailing.ts";
 import { noShell, shellAfter, shellGone } from "./leaving.ts";
-import { completeOwnMove } from "./move-aside.ts";
+import { completeOwnMove, type HomeMove } from "./move-aside.ts";
 import { requireNothingRuns } from "./sessions.ts";
+
+/** `examine`: of the move of the home. */
+export interface UnjailOptions extends JailingOptions, Pick<HomeMove, "examine"> {}
 
 /** The plan to take an account out of a jail. */
 interface Release {
@@ -162,7 +165,7 @@ function decide(user: PasswdEntry, request: JailingOptions, run: AccountRun): Re
  * shellAfter. With `move` the home moves back, or to the same path on the host, if it was elsewhere before or a jail is there
  * now; else it stays. Also removes what an interrupted run left in a jail. Calling the result does it. Throws JailkitError, also if the move is not safe.
  */
-export function unjailUser(user: PasswdEntry, request: JailingOptions, run: AccountRun): () => void {
+export function unjailUser(user: PasswdEntry, request: UnjailOptions, run: AccountRun): () => void {
   let plan: Release;
   try {
     plan = decide(user, request, run);
@@ -197,7 +200,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
       if (leaves || shell !== user.shell)
         run.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
       run.done(`would remove ${quoted(user.name)} from the jail's account files`);
-    } else release(root, plan, request.host, run);
+    } else release(root, plan, request, run);
   };
 }
 
@@ -259,9 +262,10 @@ function leaveGoneJail(
   };
 }
 
-function release(root: JailRoot, plan: Release, host: JailRoot, run: AccountRun): void {
+function release(root: JailRoot, plan: Release, request: UnjailOptions, run: AccountRun): void {
   const { user, jailHome, home, shell, unrecorded } = plan;
-  const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home } : undefined;
+  const { host, examine } = request;
+  const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home, examine } : undefined;
   // Before anything is moved: fails if the jail cannot be written.
   withAccountsLock(root, () => undefined);
   // First: if this run is interrupted after the account has changed, only the record names the jail.

@@ -265,7 +265,10 @@ function takeOut(
 ): void {
   using host = openTree("/");
   const run = new AccountRun(once.name);
-  const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
+  // Again: until it is where only root reaches it, others may move something into it.
+  const examine = (fd: number) => requireNoNeighbours(root, user, home ?? "/", { fd });
+  const what = { access: NO_ACCESS, dryRun: false, move: true, examine };
+  const options = { host, jail: root.path, shell: undefined, ...what };
   // First: no login begins while somebody ends the sessions. The record still knows the shell.
   const { failure, kept } = loseAll(root, user, once, said);
   for (const error of kept.values()) throw error;
