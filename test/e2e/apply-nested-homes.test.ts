@@ -252,6 +252,20 @@ test("nor is what another one has there, while somebody puts empty directories a
   expect([exists("web"), exists("vic")]).toEqual([false, false]);
 });
 
+test("nor is what another one has deeper than a path reaches, which a short line tells", () => {
+  declare(user("vic"), user("web"));
+  m.must(["install", "-d", "-o", "vic", `${J}/srv/project`, `${J}/srv/project/private`]);
+  declare(user("vic"));
+  const script = `import os\nsrc = os.open("${J}/srv", os.O_RDONLY)\nos.chdir("${J}/home/web")\nfor i in range(60):\n os.mkdir("d" * 200)\n os.chdir("d" * 200)\nos.rename("project", "p", src_dir_fd=src)`;
+  m.must(["python3", "-c", script]);
+  const { status, stderr } = m.run(["jailkit", "apply", ...ALL]);
+  expect([status, stderr]).toEqual([1, expect.stringMatching(/ddd\[\.\.\.\]ddd.*\/p' of 'vic' is in it\n$/)]);
+  expect(stderr.length).toBeLessThan(1024);
+  m.must(["rm", "-r", `${J}/home/web`]);
+  declare();
+  expect(did(m, ...ALL)).not.toEqual([]);
+});
+
 test("nor is one that comes into the home while that is removed", async () => {
   declare(user("web", "/srv/web"));
   m.must(["install", "-d", "-m", "0777", `${J}/srv/shared`]);
