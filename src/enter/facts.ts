@@ -93,6 +93,8 @@ export interface LoginFacts extends CallerFacts {
   homeOwner(): PasswdEntry | "unknown" | undefined;
   /** Whether only root can exchange a home, as the jail sees it. */
   onlyRootExchanges(home: ByteString): boolean;
+  /** Whether nobody but root can have put what is at a path of the jail there: see isRootsPlace. */
+  isRootsPlace(path: ByteString): boolean;
   /** A path that nothing has yet, for what is in the place of the home. */
   homeAside(): ByteString;
   /** The home's ACL. */

@@ -53,7 +53,7 @@ function judgeHomeEntry(facts: LoginFacts): Verdict {
   const advice =
     closed === undefined
       ? ownHomeAdvice(facts, atHome(facts, path, homeRemedy(path, facts.uid, facts.gid, facts.homeAside())))
-      : atHome(facts, closed, openRemedy(closed, facts));
+      : ownHomeAdvice(facts, atHome(facts, closed, openRemedy(closed, facts)));
   const what = `chdir(${home}) failed inside the jail ${jail}: ${reason}`;
   return failed(`abort, ${what}, check the permissions for ${path}`, advice);
 }
