@@ -53,7 +53,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/fate.ts", LEAVES, [["goes && holds === undefined", "goes"]]),
   ...within("src/declaration/compare/fate.ts", NESTED, [
-    ["find(isOther) ??\n    otherHomeIn(user, place, gone) ??", "find(isOther) ??"],
+    ["find(isOther) ?? otherHomeIn(user, place, gone) ??", "find(isOther) ??"],
   ]),
   ...within("src/declaration/compare/former.ts", "e2e/apply-renamed.test.ts", [
     ["declared.get(heir.name) === jail &&", ""],
