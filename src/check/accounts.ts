@@ -4,6 +4,7 @@ import { normalPath, parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
+import { giveOrReplace, homeRemedy, jailSideRemedy } from "../enter/remedies.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
@@ -19,10 +20,6 @@ import { advised, type CheckFinding, type Rule } from "./rules.ts";
 const isSystemAccount = (uid: number): boolean => uid < 1000 || uid === 65534;
 // Fields without a hash; see crypt(5).
 const NO_PASSWORD = /^(?:|x|\*.*|!.*|[A-Za-z0-9_-]{1,3})$/;
-
-/** The command that changes the entries of an account in a jail, but not the account of the host. */
-export const jailSideCommand = (jail: ByteString, name: ByteString, options = "--jail-side-only"): Remedy =>
-  `jk_jailuser ${options} -j ${shellWord(jail)} ${operands(name)}`;
 
 /** Compares the accounts of a jail with those of the host. */
 export function accountFindings(facts: AccountFacts): CheckFinding[] {
@@ -106,7 +103,7 @@ class AccountCheck {
     if (name !== other && this.#isReal(name, uid) && this.#isReal(other, uid)) return;
     const message = `user ${display(name)} (uid ${uid}) in ${this.#where} is a duplicate of ${display(other)}`;
     const known = name !== other && this.#facts.hostUser(name) !== undefined;
-    const advice = known ? jailSideCommand(this.#facts.jail, name) : this.#sed(this.#passwd, index);
+    const advice = known ? jailSideRemedy(this.#facts.jail, name) : this.#sed(this.#passwd, index);
     this.#report("duplicate-user", message, advice);
   }
 
@@ -116,8 +113,8 @@ class AccountCheck {
     const { jail, verbose, hostUser, isGuest } = this.#facts;
     const name = display(entry.name);
     const where = this.#where;
-    const change = jailSideCommand(jail, entry.name);
-    const remove = jailSideCommand(jail, entry.name, "--unjail --jail-side-only");
+    const change = jailSideRemedy(jail, entry.name);
+    const remove = jailSideRemedy(jail, entry.name, "--unjail --jail-side-only");
     if (!NO_PASSWORD.test(entry.password)) {
       const message = `user ${name} has a password hash in ${where}`;
       const repair = { kind: "password", user: entry.name } as const;
@@ -167,7 +164,7 @@ class AccountCheck {
     this.#lacking.add(gid);
     const what = inside === undefined ? "is missing" : `has the name ${display(inside)}`;
     const message = `group ${display(real.name)} (gid ${gid}) of user ${display(name)} ${what} in ${this.#where}`;
-    this.#report("group-not-in-jail", message, jailSideCommand(this.#facts.jail, name), this.#group);
+    this.#report("group-not-in-jail", message, jailSideRemedy(this.#facts.jail, name), this.#group);
   }
 
   /** `real`: the host's account, with its home as the jail sees it. */
@@ -189,11 +186,10 @@ class AccountCheck {
     const aside = owner === undefined ? this.#facts.homeAside(real) : undefined;
     if (aside !== undefined) {
       const message = `${what} was put aside in ${display(aside)} by a run of jk_jailuser that was interrupted`;
-      this.#report("home-missing", message, jailSideCommand(jail, real.name, "-n -m"), path);
+      this.#report("home-missing", message, jailSideRemedy(jail, real.name, "-n -m"), path);
     } else if (owner === undefined) {
-      const create: Remedy = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(path)}`;
-      const advice = homeMount(home, false) ?? (isJailsOwn(home) ? this.#facts.otherHome(real) : create);
-      this.#report("home-missing", `${what} does not exist`, advice, path);
+      const create = isJailsOwn(home) ? this.#facts.otherHome(real) : homeRemedy(path, uid, gid);
+      this.#report("home-missing", `${what} does not exist`, homeMount(home, false) ?? create, path);
     } else if (owner !== uid && this.#facts.relaxed(real).relaxHomeOwner) {
       verbose(`${what} belongs to uid ${owner}, which jk_chrootsh.ini allows`);
       this.#checkHomeItself(real, path, what);
@@ -203,8 +199,8 @@ class AccountCheck {
         this.#users.some((one) => one?.uid === owner && dirsEqual(one.home, home)) ||
         this.#facts.mayBeHome(path);
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
-      const give: Remedy = `chown -h +${uid}:+${gid} ${shellWord(path)}`;
-      const advice = own ? (homeMount(home, false) ?? give) : this.#facts.otherHome(real);
+      const give = () => giveOrReplace(this.#facts, real, `chown -h +${uid}:+${gid}`);
+      const advice = own ? (homeMount(home, false) ?? give()) : this.#facts.otherHome(real);
       this.#report("home-owner", `${what} belongs to uid ${owner}`, advice, path);
     } else this.#checkHomeItself(real, path, what);
     this.#checkAboveHome(real, what);
@@ -222,8 +218,8 @@ class AccountCheck {
     if (stat.gid === gid) return;
     if (!shell.endsWith("/jk_chrootsh") || relaxed(real).relaxHomeGroup) return;
     const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
-    const give: Remedy = `chgrp -h +${gid} ${shellWord(path)}`;
-    const advice = own ? (homeMount(home, true) ?? give) : this.#facts.otherHome(real);
+    const give = () => giveOrReplace(this.#facts, real, `chgrp -h +${gid}`);
+    const advice = own ? (homeMount(home, true) ?? give()) : this.#facts.otherHome(real);
     this.#report("home-group", `${what} has group ${stat.gid}, so that the login is refused`, advice, path);
   }
 
@@ -265,7 +261,7 @@ class AccountCheck {
     const other = !isThere && programInJail(bare) ? bare : LIMITED_SHELL;
     const advice: Remedy = programOnHost(shell)
       ? `jk_cp -f -j ${shellWord(jail)} ${operands(shell)}`
-      : jailSideCommand(jail, name, `--jail-side-only -s ${shellWord(other)}`);
+      : jailSideRemedy(jail, name, `--jail-side-only -s ${shellWord(other)}`);
     this.#report("shell-missing", `the shell ${display(path)} of ${user} ${what}`, advice, path);
   }
 

@@ -7,6 +7,7 @@ import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { ownRemedy, placeAt, unsafeBecause } from "../config/trusted.ts";
+import { jailSideRemedy } from "../enter/remedies.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { isDirectory, isRegular } from "../jail/fs/walk.ts";
@@ -15,7 +16,6 @@ import { leftMounts } from "../populate/record/left-mounts.ts";
 import { onlyRootWrites } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
 import { joinHome } from "../system/separator.ts";
-import { jailSideCommand } from "./accounts.ts";
 import { advised, type CheckFinding, type CheckProblem, unreadable } from "./rules.ts";
 
 const SHELL = "/usr/sbin/jk_chrootsh";
@@ -61,7 +61,7 @@ export function notInJailFinding(
   { missing = false, meant = {} }: { readonly missing?: boolean; readonly meant?: Meant } = {},
 ): CheckFinding {
   const message = `user ${display(user.name)} does not exist in ${display(jail)}/etc/passwd`;
-  const remedy = missing ? lostRemedy(jail) : jailSideCommand(jail, user.name);
+  const remedy = missing ? lostRemedy(jail) : jailSideRemedy(jail, user.name);
   return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message, remedy, ...meant };
 }
 

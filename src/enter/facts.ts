@@ -95,6 +95,8 @@ export interface LoginFacts extends CallerFacts {
   onlyRootExchanges(home: ByteString): boolean;
   /** As mountAdvice says of the home; `isTheirs`: what is there is the user's. */
   homeMount(isTheirs: boolean): Advice | undefined;
+  /** Whether nobody but root can have put what is at a path of the jail there: see isRootsPlace. */
+  isRootsPlace(path: ByteString): boolean;
   /** A path that nothing has yet, for what is in the place of the home. */
   homeAside(): ByteString;
   /** The home's ACL. */

@@ -3,13 +3,14 @@ import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { attempt, isErrno, SystemError } from "../../ffi/error.ts";
 import { close, openAt, openDirectoryPath, readLink, type Stat, withFd } from "../../ffi/files.ts";
 import { directoryOf, plainPath } from "../../ffi/paths.ts";
-import { describeError, isReported, JailkitError } from "../cli/error.ts";
+import { answered, describeError, isReported, JailkitError } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { confineProblem } from "../config/schemas/confine.ts";
+import { isRootsPlace } from "../jail/accounts/home-place.ts";
 import { isIn, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { mountAdvice } from "../jail/fs/mounted-home.ts";
 import { configDirectoryFindings, jailFindings } from "../jail/fs/safety.ts";
@@ -254,6 +255,8 @@ export function gatherFacts(login: Login): GatheredFacts {
     homeOwner: memoized(() => homeOwner(root(), accountOf(caller), home(), homeStat())),
     onlyRootExchanges: (place) => onlyRootExchangesIn(root(), place),
     homeMount: (isTheirs) => mountAdvice(root(), plainPath(home()), isTheirs),
+    isRootsPlace: (place) =>
+      answered(() => isRootsPlace(place, (path) => lookUp(root(), path)?.stat)) ?? false,
     // The host's paths mean nothing after chroot(2).
     homeAside: () => hostPath(root(), freeName(plainPath(home()), ".old", isIn(root()))),
     homeAcl: memoized(() => withDirectory(root(), home(), ({ fd }) => aclAt(fd, "."))),

@@ -1,12 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, MOST_LINKS, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { readLink, statAt } from "../../ffi/files.ts";
+import { readLink, type Stat, statAt } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { type Advice, inWords, type Remedy, type Words } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
+import { isRootsPlace, mayBeGiven } from "../jail/accounts/home-place.ts";
 import { nameFault } from "../system/account-name.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
 import { closeFirst } from "../system/exchange.ts";
+import { freeName } from "../system/free-name.ts";
 import { type LoginFacts, splitOf } from "./facts.ts";
 
 /** The reason why a path is not a program. */
@@ -25,8 +28,8 @@ export const setInDirectory = (name: ByteString): Words =>
   inWords(`set its home and shell where the account is kept, which '${directoryCommand(name)}' shows`);
 
 /** Makes an account's lines in the jail's passwd and group agree with the host. */
-export function jailSideRemedy(jail: ByteString, user: ByteString): Remedy {
-  return `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user)}`;
+export function jailSideRemedy(jail: ByteString, user: ByteString, options = "--jail-side-only"): Remedy {
+  return `jk_jailuser ${options} -j ${shellWord(jail)} ${operands(user)}`;
 }
 
 /** Gives an account a home as a login compares it. */
@@ -61,6 +64,22 @@ export function homeRemedy(path: ByteString, uid: number, gid: number, aside?: B
   if (aside === undefined) return `install -d -o +${uid} -g +${gid} -m 0700 ${word}`;
   // Unlike install(1), it does not give away what is there if nothing was moved: mv(1) with -n succeeds nevertheless.
   return `mv -nT ${word} ${shellWord(aside)} && mkdir -m 0700 ${word} && chown +${uid}:+${gid} ${word}`;
+}
+
+/**
+ * Gives an account of a jail what is at its home, as the jail sees it, by the command `give`; or a new home in place of what its
+ * user may have moved there: see mayBeGiven.
+ */
+export function giveOrReplace(
+  { jail, inJail }: { readonly jail: ByteString; readonly inJail: (path: ByteString) => Stat | undefined },
+  { uid, gid, home }: Pick<PasswdEntry, "uid" | "gid" | "home">,
+  give: `${"chown" | "chgrp"} -h ${string}`,
+): Remedy {
+  const [stat, path] = [inJail(home), jail + home];
+  if (stat === undefined || mayBeGiven(stat, uid, () => isRootsPlace(home, inJail)))
+    return `${give} ${shellWord(path)}`;
+  const aside = freeName(home, ".old", (at) => inJail(at) !== undefined);
+  return homeRemedy(path, uid, gid, jail + aside);
 }
 
 /** Copies a program into a jail again. */

@@ -123,7 +123,10 @@ export function changeAccount(
   };
   try {
     const moved = { from: normalHome(user.home), to: normalHome(change.home) };
-    const examine = (fd: number) => requireNoneInside(user, hostPath(move.from, move.fromPath), fd);
+    const examine = (fd: number) => {
+      requireNoneInside(user, hostPath(move.from, move.fromPath), fd);
+      move.examine?.(fd);
+    };
     if (moveWithoutCopy(source, move, run, { examine, change: changeBoth, undo })) {
       run.moved = moved;
       return;

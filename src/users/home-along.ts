@@ -148,38 +148,43 @@ export function ownerOfOthers(user: Mover, stat: Pick<Stat, "uid" | "mode">): Pa
 }
 
 /**
- * The first such directory in a home at a path of the host, of an account that `counts`. Undefined also for a home that is too
- * large to look: who deletes it looks at each directory once more. Throws JailkitError "name-service".
+ * The first such directory in a home at a path of the host, which `open` opens, of an account that `counts`. Throws JailkitError
+ * "name-service", "home-too-large".
  */
 export function othersDirectoryIn(
   user: Mover,
   path: ByteString,
-  counts: (owner: PasswdEntry) => boolean = () => true,
+  counts: (owner: PasswdEntry) => boolean,
+  open?: () => number,
 ): { readonly name: ByteString; readonly directory: ByteString } | undefined {
   const ownerOf = (stat: Stat) => {
     const owner = ownerOfOthers(user, stat);
     return owner !== undefined && counts(owner) ? owner : undefined;
   };
-  try {
-    for (const found of ownersBelow(path, (_, stat, isEmpty) => isEmpty || ownerOf(stat) === undefined)) {
-      const name = hostUser(found.uid)?.name ?? `${found.uid}`;
-      return { name, directory: joinPath(normalPath(path), found.path) };
-    }
-    return undefined;
-  } catch (error) {
-    if (isTooLarge(error)) return undefined;
-    throw error;
+  const isNone = (_: number, stat: Stat, isEmpty: boolean) => isEmpty || ownerOf(stat) === undefined;
+  for (const found of ownersBelow(path, isNone, undefined, open)) {
+    const name = hostUser(found.uid)?.name ?? `${found.uid}`;
+    return { name, directory: joinPath(normalPath(path), found.path) };
   }
+  return undefined;
 }
 
+const opened = (fd: number): number => openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY);
+
 /**
- * Throws JailkitError "holds-home" for a home in a jail that would leave it with such a directory of somebody who lives there.
- * `left`: who will have left before.
+ * Throws JailkitError "holds-home" for a home in a jail that would leave it with such a directory of somebody who lives there,
+ * and "home-too-large". `left`: who will have left before; `fd`: as in requireNoneInside.
  */
-export function requireNoNeighbours(root: JailRoot, user: Mover, home: ByteString, left = NOBODY): void {
+export function requireNoNeighbours(
+  root: JailRoot,
+  user: Mover,
+  home: ByteString,
+  { left = NOBODY, fd }: { readonly left?: ReadonlySet<ByteString>; readonly fd?: number } = {},
+): void {
   const { users } = readJailAccounts(root);
   const isNeighbour = ({ name }: PasswdEntry) => !left.has(name) && users.some((one) => one.name === name);
-  const found = othersDirectoryIn(user, hostPath(root, home), isNeighbour);
+  const open = fd === undefined ? undefined : () => opened(fd);
+  const found = othersDirectoryIn(user, hostPath(root, home), isNeighbour, open);
   if (found === undefined) return;
   const why = `has the home ${quoted(hostPath(root, home))}, but ${holdsText(found)}: it would move along; move it out of the home first`;
   refuseAlong(user, why);
@@ -275,11 +280,16 @@ export function requireNoneAlong(user: Mover, path: ByteString): void {
 
 /** The same of an open directory, to which the home has come from its path, and where nobody exchanges anything any more. */
 export function requireNoneInside(user: Mover, path: ByteString, fd: number): void {
-  const open = () => openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY);
   const place = placeOf(path);
   // Those of now.
   localAccounts(place);
-  refuseAlong(user, alongText(path, otherByOwner(user, place, NOBODY, open)));
+  refuseAlong(
+    user,
+    alongText(
+      path,
+      otherByOwner(user, place, NOBODY, () => opened(fd)),
+    ),
+  );
 }
 
 function refuseAlong({ name }: Mover, why: string | undefined): void {

@@ -30,6 +30,8 @@ export interface HomeMove {
   fromPath: ByteString;
   to: JailRoot;
   toPath: ByteString;
+  /** Gets the home that moves, which only root can reach, or its copy, and throws if it does not move after all. */
+  readonly examine?: ((fd: number) => void) | undefined;
 }
 
 /** Steps of a move, besides those on the home. */

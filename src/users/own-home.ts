@@ -8,7 +8,14 @@ import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import { isJailsOwn, moveToHome, otherHomeInDirectory, usualHome } from "../jail/accounts/home-place.ts";
+import {
+  isJailsOwn,
+  isRootsPlace,
+  mayBeGiven,
+  moveToHome,
+  otherHomeInDirectory,
+  usualHome,
+} from "../jail/accounts/home-place.ts";
 import { isIn, lookUp } from "../jail/fs/look.ts";
 import { inPlaceOfMount } from "../jail/fs/mounted-home.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
@@ -133,7 +140,7 @@ export function inPlaceOfOther(
 
 /**
  * The same of an account that has lived in the jail: a directory of root in the place of its home, as after a restore by root,
- * becomes its own again. A login advises the same.
+ * becomes its own again, if root alone can have put it there. A login advises the same.
  */
 export function inPlaceOrGiven(
   root: JailRoot,
@@ -143,7 +150,8 @@ export function inPlaceOrGiven(
   elsewhere: ReturnType<typeof otherHomeAdvice>,
 ): InPlaceOfOther {
   const found = inPlaceOfOther(root, account, home, elsewhere);
-  if (found.stays || stat.uid !== 0 || !isDirectory(stat)) return found;
+  const isRoots = () => isRootsPlace(home, (path) => lookUp(root, path)?.stat);
+  if (found.stays || !mayBeGiven(stat, account.uid, isRoots)) return found;
   // What is mounted there may be a directory of the host.
   if (inPlaceOfMount(root, home) !== undefined) return found;
   const shown = hostPath(root, home);

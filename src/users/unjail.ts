@@ -31,11 +31,11 @@ import { changeAccount, requireSafeMove } from "./change-account.ts";
 import { DirectoryError } from "./directory.ts";
 import type { JailingOptions } from "./jailing.ts";
 import { noShell, shellAfter, shellGone } from "./leaving.ts";
-import { completeOwnMove } from "./move-aside.ts";
+import { completeOwnMove, type HomeMove } from "./move-aside.ts";
 import { requireNothingRuns } from "./sessions.ts";
 
-/** How an account leaves its jail. */
-export interface UnjailOptions extends JailingOptions {
+/** How an account leaves its jail. `examine`: of the move of the home. */
+export interface UnjailOptions extends JailingOptions, Pick<HomeMove, "examine"> {
   /** Groups out of which the caller takes the account then. */
   readonly leaves?: readonly ByteString[];
 }
@@ -203,7 +203,7 @@ export function unjailUser(user: PasswdEntry, request: UnjailOptions, run: Accou
       if (leaves || shell !== user.shell)
         run.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
       run.done(`would remove ${quoted(user.name)} from the jail's account files`);
-    } else release(root, plan, request.host, run);
+    } else release(root, plan, request, run);
   };
 }
 
@@ -265,9 +265,10 @@ function leaveGoneJail(
   };
 }
 
-function release(root: JailRoot, plan: Release, host: JailRoot, run: AccountRun): void {
+function release(root: JailRoot, plan: Release, request: UnjailOptions, run: AccountRun): void {
   const { user, jailHome, home, shell, unrecorded } = plan;
-  const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home } : undefined;
+  const { host, examine } = request;
+  const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home, examine } : undefined;
   // Before anything is moved: fails if the jail cannot be written.
   withAccountsLock(root, () => undefined);
   // First: if this run is interrupted after the account has changed, only the record names the jail.

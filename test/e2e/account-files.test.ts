@@ -154,3 +154,20 @@ test.each([
   m.must(["mv", "-fT", real, file]);
   m.must(["rm", "-r", "/etc/group.real", "/home/bert"]);
 });
+
+test.each([
+  ["a link of their own", "ln -s evil passwd"],
+  ["a directory", "mkdir passwd"],
+  ["nothing", "true"],
+])("nor do users make it count by %s in the place to which it leads", (_, command) => {
+  m.must(["install", "-d", "-g", "team", "-m", "2775", `${J}/srv/team`]);
+  m.must(["cp", PASSWD, `${J}/srv/team/evil`]);
+  m.must(["mv", PASSWD, `${PASSWD}.kept`]);
+  m.must(["ln", "-s", "../srv/team/passwd", PASSWD]);
+  m.must(["sh", "-c", `cd ${J}/srv/team && ${command}`]);
+  const where = `${PASSWD} leads to ${J}/srv/team/passwd, in a directory that users can write`;
+  expect(m.run(["jk_check", J]).stdout).toContain(where);
+  expect(linesOf(m, "--check").summary.problems[0]).toMatchObject({ code: "unsafe-jail" });
+  expect(login()).toBe(53);
+  m.must(["sh", "-c", `rm -r ${PASSWD} ${J}/srv/team; mv ${PASSWD}.kept ${PASSWD}`]);
+});

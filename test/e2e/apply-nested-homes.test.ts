@@ -235,6 +235,74 @@ test("nor does it leave the jail with the home of an account of before", () => {
   expect(did(m, ...ALL)).toHaveLength(1);
 });
 
+test("nor does it leave with what comes into the home during the run, or cannot be looked at", async () => {
+  m.run(["groupadd", "-f", "crew"]);
+  m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
+  declare(user("vic"), user("dora"));
+  m.must(["install", "-d", "-m", "0777", `${J}/srv/shared`]);
+  m.must(["install", "-d", "-o", "vic", `${J}/srv/shared/project`]);
+  m.must(["install", "-o", "vic", "/etc/hostname", `${J}/srv/shared/project/db`]);
+  declare(user("vic"));
+  const enter = `cd ${J} && ls -d /home/.jk-home-* && mv srv/shared/project home/dora/p`;
+  const stops = { calls: ["mkdirat"], paths: [] };
+  const { status, stderr } = await runWithStops(m, ["jailkit", "apply", ...ALL], stops, () => {
+    m.run(["sh", "-c", enter]);
+  });
+  const db = `${J}/home/dora/p/db`;
+  expect([status, stderr]).toEqual([1, expect.stringContaining("/dora/p' of 'vic' is in it")]);
+  expect([m.exists(db), m.exists("/home/dora")]).toEqual([true, false]);
+  // More than is looked at.
+  const deep = `/${"d".repeat(200)}`.repeat(18);
+  m.must(["mkdir", "-p", `${J}/home/dora${deep}`]);
+  const script = `import os\nos.chdir("${J}/home/dora${deep}")\nfor i in range(14500): os.mkdir(str(i))`;
+  m.must(["python3", "-c", script]);
+  m.must(["sh", "-c", `mv ${J}/home/dora/p ${J}/home/dora${deep} && chown -R dora ${J}/home/dora/d*`]);
+  m.must(["chown", "-R", "vic", `${J}/home/dora${deep}/p`]);
+  const { summary } = linesOf(m, ...ALL);
+  expect(summary.problems.map(({ code }) => code)).toEqual(["home-too-large"]);
+  expect([m.exists(`${J}/home/dora${deep}/p/db`), m.exists("/home/dora")]).toEqual([true, false]);
+  m.must(["rm", "-r", `${J}/home/dora`, `${J}/srv/shared`]);
+  m.must(["userdel", "dora"]);
+  declare();
+  m.run(["jailkit", "apply", ...ALL]);
+});
+
+test("nor is what another one has there, while somebody puts empty directories at its path", async () => {
+  declare(user("vic"), user("web", "/srv/web"));
+  m.must(["sh", "-c", `cd ${J}/srv/web && mkdir a b && touch a/file b/file`]);
+  m.must(["install", "-d", "-o", "vic", `${J}/srv/project`, `${J}/srv/project/private`]);
+  m.must(["install", "-o", "vic", "/etc/hostname", `${J}/srv/project/private/db`]);
+  m.must(["chmod", "0777", `${J}/srv`]);
+  declare(user("vic"));
+  // Into the one of the two that is still there.
+  const swap = `cd ${J}/srv && [ -d project ] && { [ -e web/a/file ] || to=b; [ -e web/b/file ] || to=a; [ -n "$to" ]; } && mv project web/$to/p && mv web aside && mkdir -p web/a/p web/b/p`;
+  const again = `cd ${J}/srv/web && for at in a b; do [ "$(stat -c %u ../aside/$at/p)" != 0 ] || mkdir -p $at/p/private; done`;
+  const stops = { calls: ["unlinkat", "fchownat"], paths: [] };
+  const { status, stderr } = await runWithStops(m, ["jailkit", "apply", ...ALL], stops, () => {
+    for (const line of [swap, again]) m.run(["sh", "-c", line]);
+  });
+  const found = ["a", "b"].some((name) => m.exists(`${J}/srv/aside/${name}/p/private/db`));
+  expect([status, found, stderr]).toEqual([1, true, expect.stringContaining("/p' of 'vic' is in it")]);
+  m.must(["sh", "-c", `rm -r ${J}/srv/web ${J}/srv/aside; chmod 755 ${J}/srv`]);
+  declare();
+  expect(did(m, ...ALL)).not.toEqual([]);
+  expect([exists("web"), exists("vic")]).toEqual([false, false]);
+});
+
+test("nor is what another one has deeper than a path reaches, which a short line tells", () => {
+  declare(user("vic"), user("web"));
+  m.must(["install", "-d", "-o", "vic", `${J}/srv/project`, `${J}/srv/project/private`]);
+  declare(user("vic"));
+  const script = `import os\nsrc = os.open("${J}/srv", os.O_RDONLY)\nos.chdir("${J}/home/web")\nfor i in range(60):\n os.mkdir("d" * 200)\n os.chdir("d" * 200)\nos.rename("project", "p", src_dir_fd=src)`;
+  m.must(["python3", "-c", script]);
+  const { status, stderr } = m.run(["jailkit", "apply", ...ALL]);
+  expect([status, stderr]).toEqual([1, expect.stringMatching(/ddd\[\.\.\.\]ddd.*\/p' of 'vic' is in it\n$/)]);
+  expect(stderr.length).toBeLessThan(1024);
+  m.must(["rm", "-r", `${J}/home/web`]);
+  declare();
+  expect(did(m, ...ALL)).not.toEqual([]);
+});
+
 test("nor is one that comes into the home while that is removed", async () => {
   declare(user("web", "/srv/web"));
   m.must(["install", "-d", "-m", "0777", `${J}/srv/shared`]);

@@ -48,6 +48,7 @@ const OWNERS: Readonly<Record<string, number>> = {
   "/outside": 1004,
   "/outside/u": 1004,
   "/outside/mine": 1000,
+  "/srv/lost": 1234,
 };
 
 const rules = (passwd: string, group = ""): string[] => findingsOf(passwd, group).map(({ rule }) => rule);
@@ -64,14 +65,14 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     hostGroup: (name) => GROUPS.find((one) => one.name === name),
     hostGroupNumbered: (gid) => numbered.find((one) => one.gid === gid),
     inJail: (path) =>
-      path === "/home/gone"
+      path === "/home/gone" || path.endsWith(".old")
         ? undefined
         : {
             ...{
               mode: 0o40755,
               uid: OWNERS[path] ?? 0,
             },
-            gid: HOME_GROUPS[path] ?? 1000,
+            gid: HOME_GROUPS[path] ?? (/^\/(?:home|srv)?$/.test(path) ? 0 : 1000),
             ...{ nlink: 1, size: 0, ino: 1n, devMajor: 0, devMinor: 0, rdevMajor: 0, rdevMinor: 0 },
             ...{ atime: 0n, mtime: 0n, ctime: 0n, mountId: 0n },
           },
@@ -106,6 +107,12 @@ describe("accounts of a jail", () => {
   const other = "usermod -d /j/./home/u u && jk_jailuser --jail-side-only -j /j u && install -d -o +1000";
   test.each([
     ["a home that root made", "u:x:1000:1000::/srv/u:/bin/sh", "chown -h +1000:+1000 /j/srv/u"],
+    [
+      "what a group may have moved there",
+      "u:x:1000:1000::/srv/web/u:/bin/sh",
+      "mv -nT /j/srv/web/u /j/srv/web/u.old && mkdir -m 0700 /j/srv/web/u && chown +1000:+1000 ",
+    ],
+    ["what is nobody's home", "u:x:1000:1000::/srv/lost:/bin/sh", "mv -nT /j/srv/lost /j/srv/lost.old && "],
     ["a directory of the jail's own", "u:x:1000:1000::/etc:/bin/sh", other],
     [
       "another account's",

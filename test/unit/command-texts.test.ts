@@ -64,7 +64,6 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "runuser -u ${WORD} -- ${command} ${WORD}": "a command without its paths",
   "jk_chrootlaunch -j ${word} -u ${user} -x ${place} -- ${words}": "the path of a program, and words",
   "jk_cp -j ${word} ${place} && ${run}": "the path of a program, and a command",
-  'chown -h ${inHome ? `+${account.uid}` : "root"} ${WORD}': "a number",
 };
 
 /** What is filled in behind the name of a command and is no word, in a line of the source of a file. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { SystemError } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { inWords } from "../../src/cli/remedy.ts";
 import { readKeys } from "../../src/config/keys.ts";
@@ -91,6 +92,7 @@ function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
     homeAcl: () => "none",
     onlyRootExchanges: () => true,
     homeMount: () => undefined,
+    isRootsPlace: () => true,
     homeAside: () => "/srv/j/home/u.old",
     homeObstacle: () => undefined,
     inJail: () => ({ named: inside, numbered: inside, group }),
@@ -344,7 +346,9 @@ describe("each check", () => {
         homeOwner: () => owner,
       }).find(({ name }) => name === "home-owner")?.advice;
     const owner = { ...account, name: "v", uid: 5 };
-    expect([undefined, owner].map((one) => remedy(one))).toEqual(Array(2).fill(`chown -h +${uid} ${text}`));
+    const make = `mkdir -m 0700 /srv/j/web/x && chown +${uid}:+${uid} /srv/j/web/x`;
+    const anew = `mv -nT /srv/j/web/x /srv/j/home/u.old && ${make}`;
+    expect([undefined, owner].map((one) => remedy(one))).toEqual([anew, anew]);
     for (const whose of ["unknown", { ...owner, home: text }] as const) {
       expect(remedy(whose)).toStartWith("usermod -d /srv/j/./home/u u && ");
       expect(remedy(whose, () => false)).toEqual(
@@ -353,6 +357,37 @@ describe("each check", () => {
       // It is the place of the other home that counts.
       expect(remedy(whose, (home) => home === "/home/u")).toStartWith("usermod ");
     }
+  });
+
+  test("what may have been moved to its place is not given to a user", () => {
+    const remedies = (uid: number, mode: number, isRoots: boolean) =>
+      failures(home({ uid, gid: 5, mode }), {
+        isRootsPlace: () => isRoots,
+        homeObstacle: () => ({ reason: "Permission denied", closed: "/srv/j/home/u" }),
+      }).map(({ name, advice }) => [name, String(advice).split(" ")[0]]);
+    const all = (word: string) => ["home-owner", "home-group"].map((name) => [name, word]);
+    expect(remedies(0, 0o40700, false)).toEqual([...all("mv"), ["home-entry", "mv"]]);
+    expect(remedies(5, 0o40700, true)).toEqual([...all("mv"), ["home-entry", "mv"]]);
+    const given = [
+      ["home-owner", "chown"],
+      ["home-group", "chgrp"],
+      ["home-entry", "chmod"],
+    ];
+    expect(remedies(0, 0o40700, true)).toEqual(given);
+  });
+
+  test("a directory above a home that may have been moved there is not opened by a command", () => {
+    const advice = (isRoots: boolean) =>
+      failures({
+        isRootsPlace: () => isRoots,
+        home: () => {
+          throw new SystemError(13, "open", "/srv/j/home/u");
+        },
+      }).find(({ name }) => name === "home-present")?.advice;
+    expect(advice(true)).toBe("chmod a+x /srv/j/home");
+    expect(advice(false)).toEqual(
+      inWords("let the user pass /srv/j/home, if that is the directory that should be there"),
+    );
   });
 
   test.each<[what: string, check: string, change: Partial<LoginFacts>, words: string]>([

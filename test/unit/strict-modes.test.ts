@@ -82,8 +82,6 @@ const linkOut = (path: () => string) => () => {
 const quoted = (path: string) => `'${path.replaceAll("'", "'\\''")}'`;
 const byUser = (command: string) => withoutTerminal(`runuser -u ${name} -- ${command}`);
 const close = (path: () => string) => () => `chmod go-w ${quoted(path())}`;
-const give = (owner: number | "root", path: () => string) => () =>
-  `chown -h ${owner === "root" ? owner : `+${owner}`} ${quoted(path())}`;
 const aside = (path: () => string) => () => `mv -nT ${quoted(path())} ${quoted(`${path()}.old`)}`;
 const theirs = (command: () => string) => () => byUser(command());
 const anew = (command: () => string) => () => `put the keys into ${file} anew, after: ${command()}`;
@@ -109,9 +107,9 @@ const cases: [what: string, plant: () => void, ...remedies: (() => string)[]][] 
   ["a directory that its group can write", mode(SSH, 0o775), theirs(close(SSH))],
   ["both", all(mode(KEYS, 0o666), mode(SSH, 0o777)), theirs(close(SSH)), copiedByUser(KEYS)],
   ["a home that others can write", mode(HOME, 0o777), close(HOME)],
-  ["a home that is somebody else's", own(HOME, STRANGER), give(uid, HOME)],
+  ["a home that is somebody else's", own(HOME, STRANGER), anew(aside(HOME))],
   ["a home that is root's, and what is right in it", own(HOME, 0)],
-  ["a home that is root's, .ssh somebody else's", all(own(HOME, 0), own(SSH, STRANGER)), give(uid, SSH)],
+  ["a home that is root's, .ssh somebody else's", all(own(HOME, 0), own(SSH, STRANGER)), anew(aside(SSH))],
   ["a home that is root's, .ssh to be written", all(own(HOME, 0), mode(SSH, 0o777)), close(SSH)],
   [
     "all that is root's, and a file to be written",
@@ -177,6 +175,7 @@ describe("the printed commands fix the fault", () => {
       type(remedy.replace(BEFORE, "").replace(READ, " && "));
       if (!remedy.startsWith("put ")) continue;
       // What nobody needs to tell the user: a directory of one's own for the keys.
+      if (lstatSync(HOME(), { throwIfNoEntry: false }) === undefined) make(`${HOME()}/`, uid, 0o700);
       if (lstatSync(SSH(), { throwIfNoEntry: false }) === undefined) make(`${SSH()}/`, uid, 0o700);
       make(KEYS(), uid, 0o600);
     }
@@ -304,8 +303,8 @@ describe("without an answer of a name service, no directory is taken from who ma
       make(`${place}/keys/u`, uid, 0o644);
       const elsewhere = () => adviceText(strictFinding(`${place}/keys/u`, account)?.advice ?? "");
       lchownSync(home, STRANGER, uid);
-      const give = [`chown -h root ${place}/keys`, `chown -h +${uid} ${quoted(home)}`];
-      expect([elsewhere(), adviceText(found()?.advice ?? "")]).toEqual(give);
+      const advised = [`chown -h root ${place}/keys`, anew(aside(HOME))()];
+      expect([elsewhere(), adviceText(found()?.advice ?? "")]).toEqual(advised);
       libc.getpwuid_r = (() => errno) as typeof getpwuid_r;
       expect(elsewhere()).toStartWith(
         `let AuthorizedKeysFile name a file that is not below ${place}/keys: it may be in the home of its owner (`,

@@ -4,7 +4,7 @@ import type { Stat } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
-import { isEmptyAt, lookUp, placeOnHost } from "../../jail/fs/look.ts";
+import { lookUp, placeOnHost } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { removeTree, type Watch } from "../../jail/fs/write.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
@@ -35,7 +35,7 @@ export function removeOwn(
 ): void {
   const directory: Watch["directory"] = (stat, path) => {
     const owner = ownerOfOthers(user, stat);
-    if (owner === undefined || isEmptyAt(root, path())) return;
+    if (owner === undefined) return;
     const what = holdsText({ ...owner, directory: hostPath(root, path()) });
     const message = `${quoted(hostPath(root, home))} is not removed: ${what}`;
     throw new JailkitError(HOLDS_HOME, 1, message);

@@ -5,7 +5,7 @@ import { isReported, JailkitError } from "../../cli/error.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { withAdvice } from "../../cli/remedy.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
-import { isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
+import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { deleteJail } from "../../jails/delete.ts";
@@ -15,10 +15,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { existingJobs } from "../../system/scheduled-jobs.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
-import { NO_ACCESS } from "../../users/access.ts";
-import { AccountRun } from "../../users/account-run.ts";
-import { planToUnjail } from "../../users/changes.ts";
-import { HOLDS_HOME, requireNoNeighbours } from "../../users/home-along.ts";
+import { HOLDS_HOME } from "../../users/home-along.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
@@ -35,7 +32,6 @@ import {
   endLogins,
   forgetGroups,
   forgetKeys,
-  groupsIn,
   leaveFiles,
   leaveJail,
   loseAll,
@@ -46,7 +42,8 @@ import {
 import { removePolicy, removeSettings } from "./policy.ts";
 import { removeLeftHomes, removeOwn } from "./remove-home.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
-import { changeOne, type Said } from "./steps.ts";
+import type { Said } from "./steps.ts";
+import { takeOut } from "./take-out.ts";
 
 interface Means {
   readonly deleteHomes: boolean;
@@ -278,29 +275,4 @@ function requireNotToGo(goes: FormerUser["goes"], where: ByteString, holds: stri
   if (goes === undefined) return;
   if (holds === undefined) throw changedSince("exchanged", `${quoted(where)} has become another home`);
   throw new JailkitError(HOLDS_HOME, 1, `${quoted(where)} is not removed: ${holds}`);
-}
-
-/**
- * Takes an account that was there before out of its jail, with its home, but without the groups and keys that were declared
- * for the jail: with its former shell they would let somebody in on the machine.
- */
-function takeOut(
-  root: JailRoot,
-  user: PasswdEntry,
-  { once, home }: Pick<Fate, "home"> & { readonly once: OnceUser },
-  said: Said,
-): void {
-  using host = openTree("/");
-  const run = new AccountRun(once.name);
-  // First: no login begins while somebody ends the sessions. The record still knows the shell.
-  const { failure, kept } = loseAll(root, user, once, said);
-  for (const error of kept.values()) throw error;
-  if (failure !== undefined) throw tellingOfSessions(failure, user, said);
-  requireNothingRuns(user);
-  if (home !== undefined) requireNoNeighbours(root, user, home);
-  const { stay: leaves } = groupsIn(user, once);
-  const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
-  changeOne(planToUnjail(run, { ...options, leaves }), root.path, said);
-  const now = hostUser(once.name);
-  if (now !== undefined && !isIn(root, now)) forgetGroups(now, once, said);
 }

@@ -8,6 +8,7 @@ import { below } from "../../system/mountinfo.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
 import { recall } from "../../users/account-record.ts";
 import { holdsText, otherHomeIn, othersDirectoryIn } from "../../users/home-along.ts";
+import { isTooLarge } from "../../users/home-owners.ts";
 import { homeIdIn, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { mountIn } from "../other-things.ts";
@@ -81,6 +82,16 @@ export function fateOf(
   return { how: "out", home: isThere ? undefined : home };
 }
 
+/** Undefined also for a home that is too large to look: its deletion looks at each directory that it enters. */
+function directoryIn(user: PasswdEntry, place: ByteString, gone: Others["gone"]) {
+  try {
+    return othersDirectoryIn(user, place, ({ name }) => !gone.has(name));
+  } catch (error) {
+    if (isTooLarge(error)) return undefined;
+    throw error;
+  }
+}
+
 /**
  * What of another user is in a directory of the jail, printable: a home by a line of the jail, or as the machine knows it, or a
  * directory with content. Who may write above one may have moved it away from its place, to get rid of it.
@@ -94,9 +105,6 @@ function homeIn(
   const isOther = ({ name, home }: HomeLine) =>
     name !== user.name && !gone.has(name) && below(home, directory) !== undefined;
   const place = hostPath(root, directory);
-  const found =
-    homes().find(isOther) ??
-    otherHomeIn(user, place, gone) ??
-    othersDirectoryIn(user, place, ({ name }) => !gone.has(name));
+  const found = homes().find(isOther) ?? otherHomeIn(user, place, gone) ?? directoryIn(user, place, gone);
   return found && holdsText(found);
 }

@@ -130,10 +130,10 @@ export class Leavers {
 
   #whyNotAlone(root: JailRoot, account: PasswdEntry, home: ByteString | undefined): Leave["fault"] {
     try {
-      if (home !== undefined) requireNoNeighbours(root, account, home, this.#left);
+      if (home !== undefined) requireNoNeighbours(root, account, home, { left: this.#left });
       return undefined;
     } catch (error) {
-      return stays(faultText(error));
+      return isTooLarge(error) ? undefined : stays(faultText(error));
     }
   }
 

@@ -3,12 +3,14 @@ import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../../ffi/constan
 import { isErrno } from "../../../ffi/error.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { directoryOf, plainPath } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
 import { describeError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { type Advice, inWords, type Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import {
   isJailsOwn,
+  mayBeGiven,
   otherHomeAdvice,
   otherHomeInDirectory,
   usualHome,
@@ -71,16 +73,17 @@ const HOME_ENTRY_STATUS = 41;
 
 /**
  * What to do about a home: `give`, which changes it for the account. If the home is a directory of the jail's own or another
- * account's home, or may be, that would take it from others: the account gets a home of its own.
+ * account's home, or may be, that would take it from others: the account gets a home of its own. So it does in place of what the
+ * user may have moved there. `mount`: what to do first, where a mount is missing or in its place.
  */
-function ownHomeAdvice(facts: LoginFacts, give: Advice): Advice {
+export function ownHomeAdvice(facts: LoginFacts, give: Advice, mount?: Advice): Advice {
   const { jail, home } = splitOf(facts);
   const { name, home: text } = accountOf(facts);
-  if (dirsEqual(home, usualHome(name))) return give;
+  if (dirsEqual(home, usualHome(name))) return mount ?? inPlace(facts, give);
   const owner = facts.homeOwner();
   const others =
     owner === "unknown" || (owner !== undefined && owner.uid !== facts.uid && dirsEqual(owner.home, text));
-  if (!others && !isJailsOwn(home)) return give;
+  if (!others && !isJailsOwn(home)) return mount ?? inPlace(facts, give);
   if (!facts.isLocal()) return inWords(otherHomeInDirectory(jail, name));
   return otherHomeAdvice(jail, { name, uid: facts.uid, gid: facts.gid }, (path, command) =>
     atHome(facts, path, command, { home: usualHome(name) }),
@@ -89,7 +92,28 @@ function ownHomeAdvice(facts: LoginFacts, give: Advice): Advice {
 
 /** Advice for a home: `command`, unless a mount is missing or in its place. `isTheirs`: what is there is the user's. */
 export function homeAdvice(facts: LoginFacts, path: ByteString, command: Remedy, isTheirs: boolean): Advice {
-  return ownHomeAdvice(facts, facts.homeMount(isTheirs) ?? atHome(facts, path, command));
+  return ownHomeAdvice(facts, atHome(facts, path, command), facts.homeMount(isTheirs));
+}
+
+/** `give`, or a new home in place of what is there. */
+function inPlace(facts: LoginFacts, give: Advice): Advice {
+  const { home } = splitOf(facts);
+  const there = facts.home();
+  if (there === undefined || mayBeGiven(there, facts.uid, () => facts.isRootsPlace(home))) return give;
+  return newHome(facts, facts.homeAside());
+}
+
+/** Creates the home; what is in its place is kept under the name `aside`. */
+function newHome(facts: LoginFacts, aside: ByteString | undefined): Advice {
+  const { home: path } = accountOf(facts);
+  return atHome(facts, path, homeRemedy(plainPath(path), facts.uid, facts.gid, aside));
+}
+
+/** Lets the user pass a directory above the home, which may be another one than belongs there. */
+function passAdvice(facts: LoginFacts, path: ByteString, directory: ByteString): Advice {
+  const rest = directory.slice(splitOf(facts).jail.length) || "/";
+  if (rest === "/" || facts.isRootsPlace(rest)) return atHome(facts, path, passRemedy(directory));
+  return inWords(`let the user pass ${display(directory)}, if that is the directory that should be there`);
 }
 
 function judgeHome(facts: LoginFacts): Verdict {
@@ -101,15 +125,15 @@ function judgeHome(facts: LoginFacts): Verdict {
     if (!isErrno(error, "EACCES")) throw error;
     // jailkit 2.23, with a privilege that this program does not have, failed later, at the entry.
     const what = `chdir(${path}) would fail: ${describeError(error)}`;
-    const advice = atHome(facts, path, passRemedy(directoryOf(error.path ?? path)));
+    const advice = passAdvice(facts, path, directoryOf(error.path ?? path));
     return { ...failed(`abort, ${what}`, advice), exitStatus: HOME_ENTRY_STATUS };
   }
   const type = home === undefined ? 0 : home.mode & S_IFMT;
   // A file is refused by the check home-entry; all other types here, above all a symbolic link.
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
     const aside = home && facts.homeAside();
-    const make = homeRemedy(plainPath(path), facts.uid, facts.gid, aside);
-    return failed(`abort, path ${path} is not a directory`, homeAdvice(facts, path, make, false));
+    const advice = ownHomeAdvice(facts, newHome(facts, aside), facts.homeMount(false));
+    return failed(`abort, path ${path} is not a directory`, advice);
   }
   if ((home.mode & (S_ISUID | S_ISGID)) === 0) return passed(`${path} is there`);
   const message = `path ${path} is ${(home.mode & S_ISUID) !== 0 ? "setuid" : "setgid"}`;

@@ -14,7 +14,7 @@ import {
   recopyRemedy,
   sectionLinesRemedy,
 } from "../remedies.ts";
-import { homeAdvice } from "./host-checks.ts";
+import { homeAdvice, ownHomeAdvice } from "./host-checks.ts";
 
 function judgeHomeText(facts: LoginFacts, jail: ByteString): Verdict {
   const file = `${jail}/etc/passwd`;
@@ -53,7 +53,7 @@ function judgeHomeEntry(facts: LoginFacts): Verdict {
   const advice =
     closed === undefined
       ? homeAdvice(facts, path, homeRemedy(path, facts.uid, facts.gid, facts.homeAside()), false)
-      : atHome(facts, closed, openRemedy(closed, facts));
+      : ownHomeAdvice(facts, atHome(facts, closed, openRemedy(closed, facts)));
   const what = `chdir(${home}) failed inside the jail ${jail}: ${reason}`;
   return failed(`abort, ${what}, check the permissions for ${path}`, advice);
 }

@@ -1,16 +1,17 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath, pathComponents } from "../../../ffi/paths.ts";
+import type { Stat } from "../../../ffi/files.ts";
+import { directoryOf, normalPath, pathComponents } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { type Advice, allOf, type Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { commandAt } from "../../system/exchange.ts";
+import { commandAt, onlyRootWrites } from "../../system/exchange.ts";
 import { joinHome } from "../../system/separator.ts";
 import { lookUp } from "../fs/look.ts";
 import { isStrict } from "../fs/strict.ts";
 import { unmountedPlace } from "../fs/unmounted.ts";
-import { hostPath, type JailRoot } from "../fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot } from "../fs/walk.ts";
 
 // The system directories belong to the jail with all that is below; of the shared ones only the directory itself.
 const SYSTEM = /^(?:bin|dev|etc|lib(?:32|64|x32)?|proc|sbin|sys|usr)$/;
@@ -36,6 +37,31 @@ export function neverHome(home: ByteString, all = false): string | undefined {
     return "has a name of jailkit's temporary files (.jk-...)";
   return undefined;
 }
+
+type Look = (path: ByteString) => Pick<Stat, "uid" | "gid" | "mode"> | undefined;
+
+/**
+ * True if nobody but root can have put what is at a path of a jail there: it is in one of the jail's own directories, which root's
+ * group has. That nobody else can exchange it now proves little, since root may have closed a directory above meanwhile, as our own
+ * advice says; its group then still is the one that could write it.
+ */
+export function isRootsPlace(path: ByteString, look: Look): boolean {
+  const above = directoryOf(normalPath(path));
+  if (!isJailsOwn(above)) return false;
+  for (let at = above; ; at = directoryOf(at)) {
+    const stat = look(at);
+    if (stat === undefined || !isDirectory(stat) || !onlyRootWrites(stat) || stat.gid !== 0) return false;
+    if (at === "/") return true;
+  }
+}
+
+/**
+ * True if a remedy may give an account (`uid`) the directory at the path of its home: it is its own, or root's, as after a
+ * restore, in a place where root alone can have put it (`isRoots`). Any other one is kept under another name, and a new home takes its
+ * place: the user may have moved it there.
+ */
+export const mayBeGiven = (stat: Pick<Stat, "uid" | "mode">, uid: number, isRoots: () => boolean): boolean =>
+  isDirectory(stat) && (stat.uid === uid || (stat.uid === 0 && isRoots()));
 
 /** The default home of an account, as the jail sees it. */
 export const usualHome = (name: ByteString): ByteString => `/home/${name}`;

@@ -40,7 +40,10 @@ export type Among = (stat: Stat, path: ByteString) => boolean;
 
 /** Called while a tree is removed: what they throw ends that, and the rest stays. */
 export interface Watch {
-  /** Gets each directory in it before that is emptied. `path`: in the jail. */
+  /**
+   * Gets each directory in it that is not empty, when it is open: by its path somebody could lead to another one. `path`: in the
+   * jail.
+   */
   readonly directory?: (directory: Stat, path: () => ByteString) => void;
   /** Called before each name. */
   readonly name?: () => void;
@@ -60,12 +63,12 @@ function openLevel(
   seen: Stat,
   mount: Stat,
   path: () => ByteString,
-): Pick<Emptied, "fd" | "stat"> {
+): { readonly fd: number; readonly stat: Stat } {
   const fd = openAt(parentFd, name, DIRECTORY);
   const stat = fstat(fd);
   // A subvolume of btrfs has another device number, and is removed as any other directory.
   const sameMount = onOneMount(stat, mount);
-  if (sameMount && sameFile(stat, seen)) return { fd, stat: identityOf(stat) };
+  if (sameMount && sameFile(stat, seen)) return { fd, stat };
   close(fd);
   if (sameMount) throw exchanged(path());
   throw new SystemError(C.EBUSY, "a file system is mounted here; unmount it first", path());
@@ -73,6 +76,13 @@ function openLevel(
 
 /** Of a tree that may have millions of levels. */
 const identityOf = ({ ino, devMajor, devMinor }: Stat): FileIdentity => ({ ino, devMajor, devMinor });
+
+/** Removes an empty directory, whatever it was before: true if it was one. */
+const removedEmpty = (parentFd: number, name: ByteString): boolean =>
+  attempt(() => {
+    unlinkAt(parentFd, name, C.AT_REMOVEDIR);
+    return true;
+  }) ?? false;
 
 /**
  * Keeps others from creating names in an open directory, also through descriptors that they have. Its owner stays if it is
@@ -180,9 +190,15 @@ class Emptying implements Disposable {
 
   enter(above: number, name: ByteString, seen: Stat): void {
     this.#name = name;
-    const opened = openLevel(above, name, seen, this.parent.stat, () => this.#where());
+    const { fd, stat } = openLevel(above, name, seen, this.parent.stat, () => this.#where());
+    try {
+      if (this.#levels.depth > 0) this.within.watch.directory?.(stat, () => this.#path());
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
     const start = { piece: [], hasMore: true, count: 0, pieces: 0, passes: 0 };
-    const far = this.#levels.down({ name, ...opened, ...start });
+    const far = this.#levels.down({ name, fd, stat: identityOf(stat), ...start });
     // It is listed again when it is opened again.
     if (far !== undefined) Object.assign(far, { piece: [], hasMore: true });
   }
@@ -221,8 +237,7 @@ class Emptying implements Disposable {
       unlinkAt(here.fd, name);
       return;
     }
-    watch.directory?.(stat, () => this.#path());
-    this.enter(here.fd, name, stat);
+    if (watch.directory === undefined || !removedEmpty(here.fd, name)) this.enter(here.fd, name, stat);
   }
 
   #again(here: Emptied): void {

@@ -127,8 +127,8 @@ interface Broken {
 
 /**
  * What to do, if all above it that sshd checks is correct. Root changes only names that nobody else could exchange for a
- * link. A file of another user is not given to this user: it may be there by a hard link, and it is unknown who wrote its
- * keys.
+ * link. What belongs to another user is not given to this user, who may have moved it there, a file by a hard link; and it is
+ * unknown who wrote its keys.
  */
 function adviceFor(
   { way, fault, isFile, inHome }: Broken,
@@ -153,8 +153,8 @@ function adviceFor(
     const acting = { name: account.name, jail: splitHome(account.home)?.jail };
     return isFile ? inWords(copyAnewAs(acting, path)) : adviceOf(asUser(acting, "chmod go-w", path));
   }
-  if (fault === "owner" && onlyRootExchanges(path) && !isFile)
-    return `chown -h ${inHome ? `+${account.uid}` : "root"} ${operands(path)}`;
+  if (fault === "owner" && onlyRootExchanges(path) && !isFile && !inHome)
+    return `chown -h root ${operands(path)}`;
   return inWords(`put the ${CONTENTS[keyword]} into ${file} anew, after: ${makeRoom(way, account)}`);
 }
 

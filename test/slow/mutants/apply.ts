@@ -53,7 +53,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/fate.ts", LEAVES, [["goes && holds === undefined", "goes"]]),
   ...within("src/declaration/compare/fate.ts", NESTED, [
-    ["find(isOther) ??\n    otherHomeIn(user, place, gone) ??", "find(isOther) ??"],
+    ["find(isOther) ?? otherHomeIn(user, place, gone) ??", "find(isOther) ??"],
   ]),
   ...within("src/declaration/compare/former.ts", "e2e/apply-renamed.test.ts", [
     ["declared.get(heir.name) === jail &&", ""],
@@ -173,7 +173,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/compare.ts", "e2e/apply-fstab.test.ts", [
     ["possible(taking(changes), error)", "taking(changes)"],
   ]),
-  ...within("src/declaration/carry-out/remove.ts", LEAVES, [
+  ...within("src/declaration/carry-out/take-out.ts", LEAVES, [
     ["  for (const error of kept.values()) throw error;\n", ""],
     ["  if (failure !== undefined) throw tellingOfSessions(failure, user, said);\n", ""],
   ]),
