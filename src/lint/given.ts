@@ -16,6 +16,7 @@ import { homeFault, movedHome } from "../explain/home-fault.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isRegular, openJailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { isGoing } from "../system/as-user.ts";
 import { hostGroup } from "../system/name-services.ts";
 import { joinHome } from "../system/separator.ts";
 import { groupOf, isAdministrators, isNumber } from "../users/groups.ts";
@@ -51,9 +52,13 @@ const asAdvice = (advice: Advice): ByteString =>
 
 const ADMINISTRATORS = "doubtful-value";
 
+/** Something is taken out of the jail, which the rights of any user may name. */
+const loses = ({ changes }: JailWork): boolean => changes.some(({ action }) => action === "remove");
+
 /** The users of a jail who may run programs that it lacks, and will lack. */
-function lackingIn({ path, declared, changes, fault, users }: JailWork, check: boolean): Doubt[] {
-  const isAsked = check || changes.some(({ action }) => action === "remove");
+function lackingIn(jail: JailWork, check: boolean): Doubt[] {
+  const { path, declared, changes, fault, users } = jail;
+  const isAsked = check || loses(jail);
   const some = users.filter((user) => user.fault === undefined && (isAsked || user.changes.length > 0));
   if (declared === undefined || fault !== undefined || some.length === 0) return [];
   using root = changes.length > 0 ? undefined : openJailRoot(path);
@@ -108,7 +113,7 @@ const LOOKED_AT: ReadonlySet<string> = new Set([...USER_STEPS.inside, ...USER_ST
 
 /**
  * The same of users who get something, with `check` of all: who made a declaration and applies it is told, and a run of
- * cron(8) that has nothing to do says nothing, and looks at nothing.
+ * cron(8) that has nothing to do says nothing, and looks at nothing. All users of a jail are told of what is taken out of it.
  */
 export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
   const lacking = jails.flatMap((work) => lackingIn(work, check));
@@ -127,10 +132,15 @@ export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
   });
   for (const { jail, homes, user } of all) {
     const { declared, changes, fault } = user;
-    if (!(check || changes.length > 0)) continue;
+    const isAsked = check || changes.length > 0;
+    const goes =
+      fault === undefined && jail.fault === undefined && loses(jail)
+        ? (path: ByteString) => isGoing(jail.path, path)
+        : undefined;
+    if (!isAsked && goes === undefined) continue;
     const lookedAt = changes.find((one) => LOOKED_AT.has(`${signOf(one)}${one.what}`));
     const isLookedAt = lookedAt !== undefined;
-    if (check || !isLookedAt) add(...refusedHome(user));
+    if (check || (isAsked && !isLookedAt)) add(...refusedHome(user));
     if (check) add(...needsOf(user, jail, lookedAt, host));
     const { section } = declared.place;
     if (section === undefined) continue;
@@ -143,9 +153,17 @@ export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
       const whole = advice ? `${message}: ${asAdvice(advice)}` : message;
       add({ user: declared.name, problem: { file, line, column, message: whole } });
     };
-    const isWhole = jail.changes.length === 0;
-    if (fault === undefined) policies.lint(declared, { isWhole, homes }, report);
-    lintGiven(section, report, { groupByName: hostGroup, groupByGid: hostGroup });
+    const known = { isWhole: jail.changes.length === 0, homes };
+    const now = new Set<string>();
+    if (goes !== undefined)
+      policies.lint(declared, known, (place, _severity, _code, message) => now.add(saidAt(place, message)));
+    const reportThen: ReportFinding = (place, severity, code, message, fix) => {
+      const isNew = goes !== undefined && !now.has(saidAt(place, message));
+      const whole = isNew ? `without what --prune removes, ${message}` : message;
+      if (isNew || isAsked) report(place, severity, code, whole, fix);
+    };
+    if (fault === undefined) policies.lint(declared, { ...known, goes }, reportThen);
+    if (isAsked) lintGiven(section, report, { groupByName: hostGroup, groupByGid: hostGroup });
   }
   return doubts;
 }

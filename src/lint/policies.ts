@@ -18,6 +18,8 @@ interface Known {
   readonly isWhole: boolean;
   /** Homes that may come, or get something. */
   readonly homes: readonly ByteString[];
+  /** What is there now, and goes; undefined if nothing does. */
+  readonly goes?: ((path: ByteString) => boolean) | undefined;
 }
 
 /**
@@ -46,7 +48,10 @@ export class PolicyLint implements Disposable {
     this.#opened.dispose();
   }
 
-  #worldOf({ jail, shell }: DeclaredUser, { isWhole, homes }: Known): LintWorld | undefined {
+  #worldOf(
+    { jail, shell }: DeclaredUser,
+    { isWhole, homes, goes = () => false }: Known,
+  ): LintWorld | undefined {
     const inside = this.#inside(jail);
     const host = isWhole && isLimitedShell(shell) ? inside : this.#outside();
     const comes = (path: ByteString): boolean =>
@@ -56,8 +61,8 @@ export class PolicyLint implements Disposable {
     if (world === undefined) return undefined;
     return {
       ...world,
-      lookUp: (path) => inside?.lookUp(path) ?? host?.lookUp(path),
-      exists: (path, where) => world.exists(path, where) || comes(path),
+      lookUp: (path) => (goes(path) ? undefined : (inside?.lookUp(path) ?? host?.lookUp(path))),
+      exists: (path, where) => !goes(path) && (world.exists(path, where) || comes(path)),
       exchangeable: inside === undefined ? () => false : world.exchangeable,
       jailsOf: () => [jail],
     };

@@ -31,18 +31,20 @@ function launchWord(name: ByteString): ByteString | undefined {
 
 const PLACES = ["/usr/bin", "/bin"];
 
-/** Of jails, whether a program is to go. */
+/** Of jails, whether a path is to go. */
 const going = new Map<ByteString, (path: ByteString) => boolean>();
 
-/** Lets no command of asUser rest on programs that are about to go from a jail; `goes` gets paths as the jail sees them. */
+/** Says what is about to go from a jail: no command of asUser rests on it. `goes` gets paths as the jail sees them. */
 export const expectGone = (jail: ByteString, goes: (path: ByteString) => boolean) => going.set(jail, goes);
+
+/** True for a path of a jail that is there, and about to go. */
+export const isGoing = (jail: ByteString, path: ByteString): boolean => going.get(jail)?.(path) === true;
 
 /** Where a program is, and stays, below the root directory of a jail or, with "", of the host. */
 const placeOf = (program: string, jail: ByteString): ByteString | undefined =>
   withRightsOf(undefined, () =>
     PLACES.map((place) => `${place}/${program}`).find(
-      (path) =>
-        attempt(() => statIfPresent(AT_FDCWD, jail + path)) !== undefined && going.get(jail)?.(path) !== true,
+      (path) => attempt(() => statIfPresent(AT_FDCWD, jail + path)) !== undefined && !isGoing(jail, path),
     ),
   );
 

@@ -101,6 +101,35 @@ test("a section that goes with --prune takes the program of a user who may run i
   expect([lacking("--check", "--prune"), lacking("--prune"), lacking("--check")]).toEqual([[], [], []]);
 });
 
+test("a section that goes with --prune takes what other rights name, and their users are told before", () => {
+  const text = (sections: string) =>
+    `[jail /srv/f]\nsections = ${sections}\n` +
+    "[user fred]\njail = /srv/f\nexecutables = /usr/bin/scp\n" +
+    "[user gina]\njail = /srv/f\nforce = /usr/bin/scp -t /home/gina\n" +
+    "[user hans]\njail = /srv/f\nshell = /bin/bash\nconfine = 1\nread = /usr/bin/scp, /usr/bin/id\n";
+  const told = (...options: string[]) =>
+    warnings(...options).filter((line) => line.includes("does not exist"));
+  m.write(FILE, text("uidbasics, basicshell, scp"));
+  m.must(["jailkit", "apply"]);
+  m.write(FILE, text("uidbasics, basicshell"));
+  expect(told("--check")).toEqual([]);
+  const heals = `: add 'scp' to 'sections', line 2 of ${FILE}, and type: jailkit apply`;
+  const missing = (before = "") => [
+    `user fred: ${before}'/usr/bin/scp' does not exist${heals} (declared in ${FILE}:5:15)`,
+    `user gina: ${before}'/usr/bin/scp' does not exist${heals} (declared in ${FILE}:8:9)`,
+    `user hans: ${before}'/usr/bin/scp' does not exist: 'read' allows nothing there (declared in ${FILE}:13:8)`,
+  ];
+  expect(told("--check", "--prune")).toEqual(missing("without what --prune removes, "));
+  expect(told("--prune")).toEqual(missing("without what --prune removes, "));
+  expect(m.exists("/srv/f/usr/bin/scp")).toBeFalse();
+  expect(told("--check")).toEqual(missing());
+  // What another declared thing brings stays.
+  m.write(FILE, text("uidbasics, basicshell, scp"));
+  m.must(["jailkit", "apply"]);
+  m.write(FILE, text("uidbasics, basicshell\nfiles = /usr/bin/scp"));
+  expect([told("--check", "--prune"), told("--prune")]).toEqual([[], []]);
+});
+
 test("the plan of a jail whose record was lost says that, and not that its files are not there", () => {
   m.write(FILE, "[jail /srv/lost]\nsections = uidbasics\n");
   m.must(["jailkit", "apply"]);

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { answered } from "../../cli/error.ts";
+import { lookUp } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { expectGone } from "../../system/as-user.ts";
@@ -34,7 +35,7 @@ export function goneFrom(
 
 /**
  * Lets no command that is printed from now on rest on a program that these changes take out of a jail: who types it does so after
- * the run. What goes is looked for when such a command is made.
+ * the run. Rights that name one are told of. What goes is looked for when somebody asks.
  */
 export function tellOfGoing(
   jail: ByteString,
@@ -46,7 +47,9 @@ export function tellOfGoing(
   const goes = (path: ByteString): boolean => {
     using root = openNamedJail(jail);
     gone ??= goneFrom(root, changes, (operand) => machine.pathOf(operand) ?? operand).gone;
-    return leadsToGone(root, path, gone);
+    return lookUp(root, path, { follow: true }) !== undefined && leadsToGone(root, path, gone);
   };
-  expectGone(jail, (path) => answered(() => goes(path)) === true);
+  // The rights of all users of a jail name much the same.
+  const known = new Map<ByteString, boolean>();
+  expectGone(jail, (path) => known.getOrInsertComputed(path, () => answered(() => goes(path)) === true));
 }
