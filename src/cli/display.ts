@@ -10,9 +10,9 @@ function decodeUtf8(text: ByteString): string {
 }
 
 // Controls, the backslash (so that nobody can forge an escape), line separators, and what turns or hides text: format
-// characters, which all bidirectional controls are, and those that are shown as nothing, such as fillers and tags. It costs
-// a login without such text nothing: the pattern is compiled at its first use, after ASCII.
-const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\\]/u;
+// characters, which all bidirectional controls are, those that are shown as nothing, such as fillers and tags, and blanks that
+// only look like one. It costs a login without such text nothing: the pattern is compiled at its first use, after ASCII.
+const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\\]|(?! )\p{Zs}/u;
 
 /** Whether a text has characters that are not shown as they are, but as escapes. */
 export const isUnsafe = (text: string): boolean => unsafe.test(text);

@@ -61,6 +61,20 @@ function meantAt(lines: readonly ByteString[], { code, line }: Problem): Meant |
   return OF_LISTS.includes(code) ? yamlList(lines, line) : undefined;
 }
 
+// U+00A0 and the like, as web pages have them, in UTF-8.
+const ODD_BLANK = /\xc2\xa0|\xe2\x80[\x80-\x8b\xaf]|\xe2\x81\x9f|\xe3\x80\x80|\xef\xbb\xbf/g;
+
+/** A problem of a line with such blanks: they are the reason, unless they are in a comment about somebody. */
+function withBlanks(problem: Problem, ini: IniFile): Problem {
+  const { file, line, message } = problem;
+  const text = linesOf(ini, file)[line - 1] ?? "";
+  const found = /^comment[ \t]*=/.test(text) ? [] : [...new Set(text.match(ODD_BLANK))];
+  if (found.length === 0) return problem;
+  const bytes = (one: ByteString) => one.replace(/./gs, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`);
+  const fix: Fix = { kind: "strip", expression: found.map((one) => `${line}s/${bytes(one)}/ /g`).join(";") };
+  return { ...problem, message: `${message}; a blank in this line is none: write an ordinary one`, fix };
+}
+
 /** The problems of a file, with one for lines that are meant to be one: a key that was broken into several, or a list as in YAML. */
 export function withWholeLines(problems: readonly Problem[], ini: IniFile): Problem[] {
   const told = new Set<string>();
@@ -74,5 +88,6 @@ export function withWholeLines(problems: readonly Problem[], ini: IniFile): Prob
     return { problem: { ...problem, line, column: 1, message, fix }, isOne: true };
   });
   const isTold = ({ file, line }: Problem) => told.has(`${line} ${file}`);
-  return found.flatMap(({ problem, isOne }) => (isOne || !isTold(problem) ? [problem] : []));
+  const left = found.filter(({ problem, isOne }) => isOne || !isTold(problem));
+  return left.map(({ problem }) => withBlanks(problem, ini));
 }

@@ -1,7 +1,7 @@
 /** The remedies of a declaration with a mistake in it, one after another, end in what was meant, and throw nothing away. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { toBytes } from "../../ffi/bytes.ts";
+import { toBytes, utf8 } from "../../ffi/bytes.ts";
 import { adviceText } from "../../src/cli/remedy.ts";
 import { fixText, itemChanges } from "../../src/config/fixes.ts";
 import { scanIni } from "../../src/config/scan.ts";
@@ -27,9 +27,9 @@ function afterRemedy(text: string, remedy: string): string {
       .split("\n")
       .with(Number(number) - 1, lines)
       .join("\n");
-  const [, expression] = /^sed -i '(\d+\{(?:N;)+[^']*\})' /.exec(remedy) ?? [];
+  const [, expression] = /^sed -i '(\d+(?:\{(?:N;)+[^']*\}|s\/\\x[^']*))' /.exec(remedy) ?? [];
   if (expression !== undefined)
-    return Bun.spawnSync(["sed", expression], { stdin: Buffer.from(text) }).stdout.toString();
+    return Bun.spawnSync(["sed", expression], { stdin: toBytes(text) }).stdout.toString("latin1");
   const [, first, last = first] = /^sed -i '(\d+)(?:,(\d+))?s\/\^\/#\/' /.exec(remedy) ?? [];
   if (first === undefined) throw new Error(`cannot type ${remedy}`);
   const isIn = (index: number) => index + 1 >= Number(first) && index < Number(last);
@@ -78,6 +78,21 @@ describe("a key that was pasted over several lines is one again", () => {
       "'authorized_keys', line 7: the key is damaged or was cut off",
     ]);
   });
+});
+
+test.each([
+  `[user\u00a0ta]\njail = /srv/t\nshell = /bin/bash\n`,
+  `[user ta]\njail = /srv/t\nshell\u00a0=\u00a0/bin/bash\n`,
+  `[user ta]\njail =\u202f/srv/t\nshell = /bin/bash\n`,
+  `[user ta]\njail = /srv/t\nshell = /bin/bash\nauthorized_keys = ${KEY.replace(" ", "\u00a0")} home\n`,
+])("a blank of a web page becomes one of the keyboard: %j", (text) => {
+  const meant = text.replace(/[\u00a0\u202f]/g, " ");
+  expect(healed(utf8(text))).toEqual({ text: meant, left: [] });
+});
+
+test("a comment about somebody may have such a blank", () => {
+  const text = `${JAIL}${user("ta", "comment = A\u00a0B\n")}`;
+  expect(problemsIn(utf8(text))).toEqual([]);
 });
 
 test.each([
