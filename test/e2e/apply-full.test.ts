@@ -1,7 +1,7 @@
 /** `jailkit apply`, where a user has filled the file system of the jail: no less is taken away for that. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -34,8 +34,9 @@ const fill = (user: string) =>
   );
 const empty = (user: string) => m.must(["rm", "-r", `${J}/home/${user}/many`]);
 const canLogIn = (user: string) => m.run(["su", "-", user, "-c", "echo in"]).stdout === "in\n";
-const messages = ({ summary }: ReturnType<typeof linesOf>) =>
-  summary.problems.map(({ code, message }) => `${code} ${message}`);
+const messagesIn = ({ problems }: ReturnType<typeof linesOf>["summary"]) =>
+  problems.map(({ code, message }) => `${code} ${message}`);
+const messages = ({ summary }: ReturnType<typeof linesOf>) => messagesIn(summary);
 
 test("an account that is not declared any more is removed with the home that fills it", () => {
   declare(eve(SHELL));
@@ -115,4 +116,54 @@ test("who is allowed less keeps what was allowed before, and is told to, with wh
   expect(linesOf(m, "--prune").status).toBe(0);
   expect(m.read("/etc/passwd")).toMatch(/^eve:.*\/jk_chrootsh$/m);
   expect(m.read(`${J}/etc/passwd`)).toMatch(/^eve:.*\/jk_lsh$/m);
+});
+
+describe("with no byte left, --check says what the run does", () => {
+  const key = `authorized_keys = ${KEYS[0]}\n`;
+  const before = eve(`uid = 7001\n${SHELL}${key}`);
+  beforeAll(() => {
+    declare(before);
+    m.run(["sh", "-c", `cat /dev/zero >${J}/home/eve/all`], { user: "eve" });
+  });
+  afterAll(() => {
+    m.remove(`${J}/home/eve/all`);
+    declare(before);
+  });
+  const full = `${J}: its file system is full: 0 MiB are free`;
+  const shown = (...options: string[]) => {
+    const { changes, summary } = linesOf(m, ...options);
+    const { changed, failed, unchanged } = summary;
+    const texts = changes.map(({ text }) => text);
+    return { texts, counts: [changed, failed, unchanged], problems: messagesIn(summary) };
+  };
+
+  test.each([
+    ["a new user", `${before}[user fred]\njail = ${J}\n${SHELL}`, "fred", [0, 1, 2], []],
+    ["one more key", `${before}    ${KEYS[1]}\n`, "eve", [0, 1, 1], []],
+    [
+      "sftp in place of a shell",
+      before.replace(SHELL, "allow = sftp\n"),
+      "eve",
+      [0, 1, 1],
+      ["+ user eve: policy allow (it has no section)", "~ user eve: shell /bin/bash -> /usr/sbin/jk_lsh"],
+    ],
+  ])("%s", (_, text, name, counts, texts) => {
+    m.write(FILE, text);
+    const checked = shown("--check");
+    expect(checked).toEqual({
+      texts,
+      counts,
+      problems: [expect.stringContaining(`no-room user ${name}: ${full}`)],
+    });
+    expect(shown()).toEqual(checked);
+    expect(m.run(["id", "fred"]).status).toBe(1);
+  });
+
+  test("rights that are written on the machine are given", () => {
+    m.write(FILE, before.replace(SHELL, `${SHELL}confine = 1\n`));
+    expect([shown("--check"), shown()].map(({ counts, problems }) => [counts, problems])).toEqual([
+      [[1, 0, 1], []],
+      [[1, 0, 1], []],
+    ]);
+  });
 });

@@ -30,7 +30,7 @@ import { faultText, isCreation, taking } from "../change.ts";
 import { dueToShell, withDue } from "../due.ts";
 import { type Comparison, stopPlanning } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
-import { mayMakeRoom, requireRoom, withRoomForHomes } from "./foresee-room.ts";
+import { mayMakeRoom, requireRoom, withRoomForFiles, withRoomForHomes } from "./foresee-room.ts";
 import { goneFrom, takenBack } from "./going.ts";
 import { DECLARED } from "./intent.ts";
 import { withFault } from "./takes.ts";
@@ -56,8 +56,13 @@ interface Brought {
 /**
  * Asks dry runs of jk_init and jk_cp about the jails that they are to fill. What they refuse is a fault of the jail, in place
  * of all changes; a shell that they do not bring, or that goes with what they take away, is one of its users. Changes nothing.
+ * `check`: nothing is done afterwards.
  */
-export async function foreseeFilling(comparison: Comparison, tools: Tools): Promise<Comparison> {
+export async function foreseeFilling(
+  comparison: Comparison,
+  tools: Tools,
+  check: boolean,
+): Promise<Comparison> {
   // What is planned here need not be planned again for the run.
   holdPlans();
   // New jails with the same contents get the same files.
@@ -66,7 +71,8 @@ export async function foreseeFilling(comparison: Comparison, tools: Tools): Prom
   const jails: JailWork[] = [];
   for (const work of comparison.jails) {
     stopPlanning();
-    jails.push(withRoomForHomes(await foreseeJail(work, means), room));
+    const filled = withRoomForHomes(await foreseeJail(work, means), room);
+    jails.push(withRoomForFiles(filled, room, check));
   }
   stopPlanning();
   return { ...comparison, jails };
