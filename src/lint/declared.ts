@@ -60,7 +60,7 @@ export class DeclaredSections {
       // The header of a declaration has another form.
       const fix: Fix = problem.fix?.kind === "line" ? { kind: "none" } : fixInSection(problem.fix, user);
       const { file, line, column } = user.place;
-      return { problem: { ...problem, file, line, column, fix }, ini: declared };
+      return { problem: { ...problem, file, line, column, fix, severity: "warning" }, ini: declared };
     }
     const there = section.entries.find(({ line }) => line === problem.line);
     const entry = user.policy?.find(({ key }) => key === there?.key);
@@ -68,7 +68,8 @@ export class DeclaredSections {
     // Another value is declared, or none: `jailkit apply` writes that, which is checked where it is.
     if (entry?.value !== there.value)
       return { problem: { ...problem, fix: { kind: "command", text: "jailkit apply" } }, ini };
-    return { problem: this.#brought(atEntry(problem, there, entry, user)), ini: declared };
+    const placed = this.#brought(atEntry(problem, there, entry, user));
+    return { problem: { ...placed, severity: "warning" }, ini: declared };
   }
 
   /** With the line of the declaration instead of a command that brings a program into its jail. */
