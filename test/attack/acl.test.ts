@@ -43,15 +43,15 @@ function remedies(rule: string): string[] {
   const findings = jails.flatMap((each) => each.findings).filter((finding) => finding.rule === rule);
   return findings.map(({ remedy = "" }) => remedy);
 }
-/** Runs the command in a message, after "fix it with: " or "remedy: "; of a copy, both steps around its reading. */
+/** Runs the command in a message, after "fix it with: " or "remedy: "; of a copy, with the answer of who has read it. */
 function mend(text: string): void {
-  const [, ...copied] = /remedy: (install [^\n;]+); read [^\n]*; then: (mv [^\n]+)/.exec(text) ?? [];
+  const [, copied] = /remedy: (install [^\n]+ && mv -iT [^\n]+)/.exec(text) ?? [];
   const [, command] =
     /(?:fix it with: |mend it with: |remedy: |: )(setfacl [^\n;(]+?)(?: \(and| \[exit|;|\n|$)/.exec(text) ??
     [];
-  const commands = copied.length > 0 || command === undefined ? copied : [command];
-  if (commands.length === 0) throw new Error(`no command in: ${text}`);
-  for (const one of commands) m.must(["sh", "-c", one]);
+  const typed = copied ?? command;
+  if (typed === undefined) throw new Error(`no command in: ${text}`);
+  m.must(["sh", "-c", typed], { stdin: "y\n" });
 }
 
 describe("a directory above the jail", () => {

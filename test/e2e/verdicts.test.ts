@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { type ExplainReport, explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
 import type { RunResult } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
-import { typeRemedy } from "./remedies-scene.ts";
+import { commandsOf, typeRemedy } from "./remedies-scene.ts";
 import { ACCOUNTS } from "./verdicts-accounts.ts";
 import { CERTIFICATES } from "./verdicts-certificates.ts";
 import { HEALTHY } from "./verdicts-healthy.ts";
@@ -77,8 +77,7 @@ function isEvident(one: Case, step: StepReport | undefined, words: string): bool
 /** Types the remedy, or the command at the end of the words in the message. */
 function mend(account: Account, one: Case, { message, remedy: printed }: StepReport): void {
   const [wanted = ""] = message.split("; or instead: ");
-  const words = /; (?:put .* after|.* could write it; then): (.*)$/.exec(wanted)?.[1] ?? "false";
-  const remedy = printed ?? words;
+  const [remedy = "false"] = commandsOf({ message: wanted, remedy: printed });
   const { status, stderr } = typeRemedy(scene.m, remedy);
   expect([remedy, status, stderr]).toEqual([remedy, 0, ""]);
   if (one.mends === "keys") scene.putKeys(account);
