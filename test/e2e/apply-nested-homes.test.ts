@@ -296,7 +296,7 @@ test("nor is what another one has deeper than a path reaches, which a short line
   const script = `import os\nsrc = os.open("${J}/srv", os.O_RDONLY)\nos.chdir("${J}/home/web")\nfor i in range(60):\n os.mkdir("d" * 200)\n os.chdir("d" * 200)\nos.rename("project", "p", src_dir_fd=src)`;
   m.must(["python3", "-c", script]);
   const { status, stderr } = m.run(["jailkit", "apply", ...ALL]);
-  expect([status, stderr]).toEqual([1, expect.stringMatching(/ddd\[\.\.\.\]ddd.*\/p' of 'vic' is in it\n$/)]);
+  expect([status, stderr]).toEqual([0, expect.stringMatching(/ddd\[\.\.\.\]ddd.*\/p' of 'vic' is in it\n$/)]);
   expect(stderr.length).toBeLessThan(1024);
   m.must(["rm", "-r", `${J}/home/web`]);
   declare();

@@ -106,7 +106,8 @@ class JailDifference {
     const prune = asked.prune && !this.#gone;
     this.#leaves = prune ? former : [];
     // Until --prune has removed what came with them, they are not forgotten.
-    const isLeft = live.length === 0 && !sections.includes(LIVE_SECTION) && state.sections.has(LIVE_SECTION);
+    const hasLeft = live.length === 0 && !sections.includes(LIVE_SECTION) && state.sections.has(LIVE_SECTION);
+    const isLeft = hasLeft && !this.#gone;
     this.#taken = isLeft ? [] : taken;
     const declaredNames = { sections, files: this.#paths, live };
     this.#former = formerNames(declaredNames, state, {
