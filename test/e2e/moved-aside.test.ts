@@ -157,7 +157,7 @@ test.each(CASES)("$what", (one) => {
   const before = state();
   const { text, remedy } = asked(one);
   if (remedy === undefined) throw new Error(text);
-  const inside = remedy.startsWith("jk_chrootlaunch ") ? JAIL : "";
+  const inside = remedy.includes("jk_chrootlaunch ") ? JAIL : "";
   const [from = "", to = ""] = (MOVE.exec(remedy) ?? []).slice(1).map((path) => inside + path);
   const moved = m.stat(from);
   // Something has got the name since.
