@@ -155,6 +155,8 @@ export class AccountFiles {
       },
       homeMount(home, isTheirs) {
         hiddenAt ??= unmountedPlaces();
+        // Nothing is mounted at one that is missing, of which there may be many.
+        if (lookInJail(root, home, false) === undefined) return hiddenAt(root, [home])?.remedy;
         return mountAdvice(root, home, isTheirs, hiddenAt);
       },
       otherHome: (user) => (isLocal(user.name) ? otherHomeAdvice(root.path, user) : ""),

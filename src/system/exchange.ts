@@ -97,9 +97,15 @@ export function nameTarget(link: ByteString): ByteString {
   return `name its target instead${target === undefined ? "" : `: ${display(target)}`}`;
 }
 
+/** True if nobody but root can lead the end of such a path elsewhere: nearly always it is no link. */
+const endsWithRoots = (path: ByteString): boolean => {
+  const isLink = attempt(() => ((statIfPresent(AT_FDCWD, path)?.mode ?? 0) & S_IFMT) === S_IFLNK);
+  return isLink === false || ownTarget(path) !== undefined;
+};
+
 /** True if root may type a command for a path: what it acts on is the same until root changes that. */
 export const mayType = (path: ByteString, command: ByteString): boolean =>
-  onlyRootExchanges(path) && (SPARES_LINKS.test(command) || ownTarget(path) !== undefined);
+  onlyRootExchanges(path) && (SPARES_LINKS.test(command) || endsWithRoots(path));
 
 /** The first step before a command that names `path`, if users other than root could exchange it. */
 export const closeFirst = (path: ByteString): ByteString =>

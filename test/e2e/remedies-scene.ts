@@ -178,7 +178,9 @@ export function typeRemedy(m: Machine, remedy: string): RunResult {
   // The shell starts without what this host's root has in ~/.profile, which can take longer than the remedy.
   const answer = remedy.includes(" && mv -iT ") ? "y\n" : "";
   const stdin = `HOME=/root\n${remedy}\n${answer}`;
-  return m.run(["bash", "-l"], { stdin, env: { HOME: "/", TERM: "dumb" } });
+  const result = m.run(["bash", "-l"], { stdin, env: { HOME: "/", TERM: "dumb" } });
+  // The question.
+  return answer === "" ? result : { ...result, stderr: result.stderr.replace(/^mv: overwrite '.*'\? /m, "") };
 }
 
 /** The text of a config file with `lines` in a section, in the place of lines with the same keys. */
