@@ -126,10 +126,15 @@ function readKeyState(
   const isMissing =
     splitHome(account.home) === undefined && statIfPresent(AT_FDCWD, account.home) === undefined;
   if (home !== "there" || (isMissing && !declared.directory)) return none;
-  // A jail that users could change may lack it, too: all that needs it waits for the jail, and nobody knows what was in it.
-  const isGone = (place: KeyPlace) => place.root === root && lookUp(root, place.home) === undefined;
-  if (withKeyPlace(declared, account, () => root, isGone)) return { ...none, former: [...sums] };
-  const text = withKeyPlace(declared, account, () => root, keysText) ?? elsewhere?.text;
+  let text: ByteString | undefined;
+  try {
+    text = withKeyPlace(declared, account, () => root, keysText) ?? elsewhere?.text;
+  } catch (error) {
+    // A jail that users could change may lack it, too: all that needs it waits for the jail, and nobody knows what was in it.
+    const isGone = (place: KeyPlace) => place.root === root && lookUp(root, place.home) === undefined;
+    if (withKeyPlace(declared, account, () => root, isGone) !== true) throw error;
+    return { ...none, former: [...sums] };
+  }
   if (text === undefined) return none;
   const limits = keys.some(({ options }) => options !== "");
   // What is in the other file has no say but in these.
