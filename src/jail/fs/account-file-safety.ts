@@ -57,7 +57,10 @@ export const accountFileFindings = (root: JailRoot): Finding[] =>
   [PASSWD, GROUP].flatMap((file) => findingsOf(root, file));
 
 function findingsOf(root: JailRoot, link: ByteString): Finding[] {
-  const led = untrustedPlace(root, link);
+  // What cannot be looked at is told where it is read. Nearly always it is a file: one look is enough.
+  const first = answered(() => lookUp(root, link));
+  const isLed = first !== undefined && isLink(first.stat);
+  const led = isLed ? untrustedPlace(root, link) : undefined;
   if (led !== undefined) {
     const [from, to] = [hostPath(root, link), hostPath(root, normalPath(led))];
     const aside = freeName(from, ".old", isIn(root));
@@ -65,8 +68,7 @@ function findingsOf(root: JailRoot, link: ByteString): Finding[] {
     const one = finding(from, "link-through-untrusted", where, "mv -nT");
     return [{ ...one, advice: `mv -nT ${shellWord(from)} ${shellWord(aside)}` }];
   }
-  // What cannot be looked at is told where it is read.
-  const found = answered(() => lookUp(root, link, { follow: true }));
+  const found = isLed ? answered(() => lookUp(root, link, { follow: true })) : first;
   if (found === undefined || !isRegular(found.stat)) return [];
   const path = hostPath(root, found.canonicalPath);
   // Of a file, the sticky bit means nothing.
