@@ -84,7 +84,9 @@ export function withWholeLines(problems: readonly Problem[], ini: IniFile): Prob
     if (meant === undefined || told.has(`${meant.line} ${file}`)) return { problem, isOne: false };
     const { line, count, message, join } = meant;
     for (let next = line; next < line + count; next++) told.add(`${next} ${file}`);
-    const fix: Fix = { kind: "strip", expression: `${line}{${"N;".repeat(count - 1)}${join}}` };
+    // Empty lines keep the numbers of those below: other remedies of the same report name them.
+    const [read, rest] = ["N;", "\\n"].map((one) => one.repeat(count - 1));
+    const fix: Fix = { kind: "strip", expression: `${line}{${read}${join};s/$/${rest}/}` };
     return { problem: { ...problem, line, column: 1, message, fix }, isOne: true };
   });
   const isTold = ({ file, line }: Problem) => told.has(`${line} ${file}`);

@@ -68,7 +68,9 @@ describe("a key that was pasted over several lines is one again", () => {
         1,
         `'authorized_keys', lines 6 to ${6 + places.length} are one key: write it in one line`,
       ]);
-      expect(healed(text)).toEqual({ text: whole, left: [] });
+      const lines = "\n".repeat(places.length);
+      const meant = whole.replace(" ta@laptop\n", ` ta@laptop\n${lines}`);
+      expect(healed(text)).toEqual({ text: meant, left: [] });
     }
   });
 
@@ -107,9 +109,28 @@ test.each([
     [2, "'sections', lines 2 to 4: a list is one line, with commas"],
   ]);
   expect(healed(before + list + after)).toEqual({
-    text: `${before}sections = basicshell, sftp\n${after}`,
+    text: `${before}sections = basicshell, sftp\n\n\n${after}`,
     left: [],
   });
+});
+
+test("a key below one that was broken still belongs to it", () => {
+  const broken = `${JAIL}${user("ta")}authorized_keys =\n  ${KEY.slice(0, 50)}\n  ${KEY.slice(50)}\n  ${OTHER}\n`;
+  const { text, left } = healed(broken);
+  expect(left).toEqual([]);
+  const [declared] = declarationIn(scanIni(toBytes(text), FILE, "plain")).declaration.users;
+  expect(declared?.keys?.map(({ key }) => key)).toEqual([KEY, OTHER]);
+});
+
+test("all remedies of a report help, typed one after the other: none moves the lines of the next one", () => {
+  const broken = `authorized_keys = ${KEY.slice(0, 50)}\n${KEY.slice(50)}\n`;
+  const text = `[jail /srv/t]\nsections =\n- basicshell\n- sftp\n${user("ta", broken)}${user("tb", broken)}`;
+  const remedies = problemsIn(text).map(({ remedy }) => adviceText(remedy ?? ""));
+  expect(remedies).toHaveLength(3);
+  const key = `authorized_keys = ${KEY}\n\n`;
+  expect(remedies.reduce(afterRemedy, text)).toBe(
+    `[jail /srv/t]\nsections = basicshell, sftp\n\n\n${user("ta", key)}${user("tb", key)}`,
+  );
 });
 
 describe("a header without its brackets", () => {
