@@ -27,7 +27,7 @@ import { doubtFault, type Which, whichAccount } from "../compare/which-account.t
 import { directoryIdIn, jailIdAt, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
-import { closeAccount, isIn, tellingOfSessions } from "./close-login.ts";
+import { closeAccount, endConnections, isIn, tellingOfSessions } from "./close-login.ts";
 import {
   endLogins,
   forgetGroups,
@@ -124,7 +124,7 @@ function closeUser({ once }: ClosedUser, said: Said): void {
   const { name, jail } = once;
   const user = hostUser(name);
   whichNow({ path: jail }, user, once);
-  if (user !== undefined) closeAccount(user, said.steps);
+  if (user !== undefined) closeAccount(user, said);
   warnOfSessions(name, user?.uid, said);
 }
 
@@ -265,6 +265,7 @@ function removeLost(
   requireNothingRuns(user);
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
+  endConnections(user, said);
   // They are outside of the jail: whoever gets the name or the uid later would run them.
   for (const { message, advice } of existingJobs(user)) said.warnings.push(withAdvice(message, advice));
   warnOfSessions(name, user.uid, said);
