@@ -36,6 +36,7 @@ import {
   leaveJail,
   loseAll,
   staysNote,
+  type Taken,
   warnOfKept,
   warnOfLimits,
 } from "./lose.ts";
@@ -49,6 +50,7 @@ interface Means {
   readonly deleteHomes: boolean;
   /** Gets a home that stays, before its account goes: of a run that is killed after that, nothing else tells it. */
   readonly stays: (home: KeptHome) => void;
+  readonly taken: Taken;
 }
 
 /**
@@ -65,7 +67,7 @@ export function removeFormer(former: Former, means: Means, said: Said): void {
 
 function removeOne(former: Former, means: Means, said: Said): void {
   if (former.of === "user") removeUser(former, means, said);
-  else if (former.of === "doubtful") closeDoubtful(former, said);
+  else if (former.of === "doubtful") closeDoubtful(former, means, said);
   else if (former.of === "closed") closeUser(former, said);
   else if (former.of === "left") removeLeft(former.once, former.left, said);
   else if (former.of === "given") takeBack(former.once, former.change, said);
@@ -100,23 +102,27 @@ function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said)
   using root = openOrForget(once.jail, user, once, said);
   // Whatever its user has done meanwhile, nobody logs in with it.
   if (whichNow(root, user, once) === "doubtful" && user !== undefined) {
-    endLogins(root, user, once, said);
+    endLogins(root, user, once, said, NOT_FORGOTTEN);
     const { code, message, remedy } = doubtFault(once, user);
     throw new JailkitError(code, 1, message, undefined, remedy);
   }
-  const fate = fateOrEnd(root, user, once, means.deleteHomes, said);
+  const fate = fateOrEnd(root, user, once, means, said);
   if (fate.how === "removed" && user !== undefined)
     removeCreated(root, user, { ...means, once, fate, holds, goes }, said);
-  else if (fate.how === "out" && user !== undefined) takeOut(root, user, { once, home: fate.home }, said);
-  else endLogins(root, user, once, said, staysNote(user, once));
+  else if (fate.how === "out" && user !== undefined)
+    takeOut(root, user, { once, home: fate.home, taken: means.taken }, said);
+  else endLogins(root, user, once, said, means.taken, staysNote(user, once));
 }
 
+/** Each run takes the keys of an account that may be another one, until somebody has said which it is. */
+const NOT_FORGOTTEN: Taken = () => undefined;
+
 /** Ends the logins of an account that may be another one than was declared. */
-function closeDoubtful({ once }: DoubtfulUser, said: Said): void {
+function closeDoubtful({ once }: DoubtfulUser, { taken }: Means, said: Said): void {
   const user = hostUser(once.name);
   using root = openOrForget(once.jail, user, once, said);
-  whichNow(root, user, once);
-  endLogins(root, user, once, said);
+  const isDoubtful = whichNow(root, user, once) === "doubtful";
+  endLogins(root, user, once, said, isDoubtful ? NOT_FORGOTTEN : taken);
 }
 
 /** Ends the logins of one who stays in the files of the jail. */
@@ -154,14 +160,14 @@ function fateOrEnd(
   root: JailRoot,
   user: PasswdEntry | undefined,
   once: OnceUser,
-  deleteHomes: boolean,
+  { deleteHomes, taken }: Means,
   said: Said,
 ): Fate {
   try {
     return fateOf(root, user, once, deleteHomes);
   } catch (error) {
     if (!isReported(error)) throw error;
-    const { failure, kept } = loseAll(root, user, once, said);
+    const { failure, kept } = loseAll(root, user, once, said, taken);
     warnOfKept(kept, said);
     if (failure !== undefined) said.warnings.push(failure.message);
     throw error;
@@ -208,7 +214,7 @@ interface Created extends Means, Pick<FormerUser, "once" | "goes"> {
 /** Removes the account that apply created. */
 function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said: Said): void {
   // First: without a line in the jail no login begins, while somebody ends the sessions.
-  const lost = loseAll(root, user, created.once, said);
+  const lost = loseAll(root, user, created.once, said, created.taken);
   try {
     removeLost(root, user, { ...created, ...lost }, said);
   } catch (error) {

@@ -9,7 +9,7 @@ import { requireNothingRuns } from "../../users/sessions.ts";
 import type { Fate } from "../compare/fate.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { isIn, tellingOfSessions } from "./close-login.ts";
-import { forgetGroups, groupsIn, loseAll } from "./lose.ts";
+import { forgetGroups, groupsIn, loseAll, type Taken } from "./lose.ts";
 import { changeOne, type Said } from "./steps.ts";
 
 /**
@@ -19,7 +19,7 @@ import { changeOne, type Said } from "./steps.ts";
 export function takeOut(
   root: JailRoot,
   user: PasswdEntry,
-  { once, home }: Pick<Fate, "home"> & { readonly once: OnceUser },
+  { once, home, taken }: Pick<Fate, "home"> & { readonly once: OnceUser; readonly taken: Taken },
   said: Said,
 ): void {
   using host = openTree("/");
@@ -27,7 +27,7 @@ export function takeOut(
   // Again: until it is where only root reaches it, others may move something into it.
   const examine = (fd: number) => requireNoNeighbours(root, user, home ?? "/", { fd });
   // First: no login begins while somebody ends the sessions. The record still knows the shell.
-  const { failure, kept } = loseAll(root, user, once, said);
+  const { failure, kept } = loseAll(root, user, once, said, taken);
   for (const error of kept.values()) throw error;
   if (failure !== undefined) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);

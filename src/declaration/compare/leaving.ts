@@ -29,7 +29,7 @@ export interface Leave {
   readonly fault?: FaultText | undefined;
   /** The jail's files cannot be changed, so that logins end on this machine. */
   readonly isClosed?: boolean;
-  /** The user may have brought the fault about: no session begins all the same. */
+  /** The user may have brought the fault about, which concerns the home alone: no session begins all the same. */
   readonly ends?: boolean;
 }
 
@@ -120,9 +120,8 @@ export class Leavers {
     if (closed !== undefined) return { fate, fault: closedFault(once, closed), isClosed: true };
     const isOut = fate.how === "out" && account !== undefined;
     if (isOut) {
-      const fault = this.#whyNotOut(root, account, fate.home);
-      const along = fault === undefined ? this.#whyNotAlone(root, account, fate.home) : undefined;
-      return { fate, fault: fault ?? along, ends: along !== undefined };
+      const fault = this.#whyNotOut(root, account, fate.home) ?? this.#whyNotAlone(root, account, fate.home);
+      return { fate, fault, ends: fault !== undefined };
     }
     const why = fate.how === "removed" && account !== undefined ? closedAccounts(root.path) : undefined;
     return { fate, fault: why && stays(why) };
