@@ -451,6 +451,7 @@ describe("the other files", () => {
     ],
     ["jk_uchroot.ini", "[u]\nskip_injail_passwd_check = 1\n", ["1:1 no-jails"]],
     ["jk_socketd.ini", "[/srv/jail/dev/log]\nbase = 1024\npeak = 10240\ninterval = 2.0\n", []],
+    ["jk_socketd.ini", `[/srv/jail/dev/${"l".repeat(120)}]\n`, []],
     ["jk_socketd.ini", "[/srv/jail/dev/log]\ntype = dgramm\ntrust=x\n", ["2:8 bad-value", "3:7 bad-value"]],
     [
       "jk_socketd.ini",
