@@ -107,7 +107,7 @@ function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said)
   const fate = fateOrEnd(root, user, once, means.deleteHomes, said);
   if (fate.how === "removed" && user !== undefined)
     removeCreated(root, user, { ...means, once, fate, holds, goes }, said);
-  else if (fate.how === "out" && user !== undefined) takeOut(root, user, { once, home: fate.home }, said);
+  else if (fate.how === "out" && user !== undefined) takeOut(root, user, once, said);
   else endLogins(root, user, once, said, staysNote(user, once));
 }
 

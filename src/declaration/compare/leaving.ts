@@ -119,38 +119,34 @@ export class Leavers {
     const closed = hasLine ? closedIn(root, root.path, ["/etc/passwd"]) : undefined;
     if (closed !== undefined) return { fate, fault: closedFault(once, closed), isClosed: true };
     const isOut = fate.how === "out" && account !== undefined;
-    if (isOut) {
-      const fault = this.#whyNotOut(root, account, fate.home);
-      const along = fault === undefined ? this.#whyNotAlone(root, account, fate.home) : undefined;
-      return { fate, fault: fault ?? along, ends: along !== undefined };
-    }
+    if (isOut) return { fate, ...this.#whyNotOut(root, account, fate.home) };
     const why = fate.how === "removed" && account !== undefined ? closedAccounts(root.path) : undefined;
     return { fate, fault: why && stays(why) };
   }
 
-  #whyNotAlone(root: JailRoot, account: PasswdEntry, home: ByteString | undefined): Leave["fault"] {
+  #whyNotAlone(root: JailRoot, account: PasswdEntry, home: ByteString): Pick<Leave, "fault" | "ends"> {
     try {
-      if (home !== undefined) requireNoNeighbours(root, account, home, { left: this.#left });
-      return undefined;
+      requireNoNeighbours(root, account, home, { left: this.#left });
+      return {};
     } catch (error) {
-      return isTooLarge(error) ? undefined : stays(faultText(error));
+      return isTooLarge(error) ? {} : { fault: stays(faultText(error)), ends: true };
     }
   }
 
   /** What the code that takes accounts out of jails would refuse. */
-  #whyNotOut(root: JailRoot, account: PasswdEntry, home: ByteString | undefined): Leave["fault"] {
+  #whyNotOut(root: JailRoot, account: PasswdEntry, home = "/"): Pick<Leave, "fault" | "ends"> {
     const options = { jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: true, move: true };
     try {
       withTree((host) => unjailUser(account, { ...options, host }, new AccountRun(account.name)));
-      return undefined;
+      return {};
     } catch (error) {
       const why = faultText(error);
       const { code } = why;
       // Logins end before the sessions do, and the run completes what an interrupted one has begun.
-      if (code === "has-processes" || code === "home-aside" || isTooLarge(error)) return undefined;
+      if (code === "has-processes" || code === "home-aside" || isTooLarge(error)) return {};
       const isAlone =
-        code === HOLDS_HOME && otherHomeIn(account, hostPath(root, home ?? "/"), this.#left) === undefined;
-      return isAlone ? undefined : stays(why);
+        code === HOLDS_HOME && otherHomeIn(account, hostPath(root, home), this.#left) === undefined;
+      return isAlone ? this.#whyNotAlone(root, account, home) : { fault: stays(why) };
     }
   }
 }
