@@ -2,7 +2,6 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
-import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { withAdvice } from "../../cli/remedy.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
@@ -40,7 +39,7 @@ import {
   warnOfLimits,
 } from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
-import { removeLeftHomes, removeOwn } from "./remove-home.ts";
+import { changedSince, removeKnown, removeLeftHomes } from "./remove-home.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import type { Said } from "./steps.ts";
 import { takeOut } from "./take-out.ts";
@@ -71,10 +70,6 @@ function removeOne(former: Former, means: Means, said: Said): void {
   else if (former.of === "given") takeBack(former.once, former.change, said);
   else removeJail(former, said);
 }
-
-/** The error for what is another one, or elsewhere, than when the plan was made. */
-const changedSince = (code: ProblemCode, what: string): JailkitError =>
-  new JailkitError(code, 1, `${what} since the plan was made: nothing of it is removed; run this again`);
 
 function removeJail({ once, homes, others }: FormerJail, { steps, warnings, errors }: Said): void {
   const { path: jail, directoryId } = once;
@@ -240,7 +235,7 @@ function removeLost(
   const where = placeOnHost(root, place);
   // Who may write above it may have put another one there since.
   if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
-    removeOwn(root, home, user, stat);
+    removeKnown(root, home, user, once.homeId);
     kept.delete("keys");
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {

@@ -152,6 +152,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-hostile.test.ts", [
     ["stat?.uid === user.uid && isDirectory(stat)", "stat !== undefined"],
   ]),
+  ...within("src/declaration/carry-out/remove-home.ts", "e2e/apply-exchanged-homes.test.ts", [
+    [' || samenessOf(id, openIdOf(fd)) !== "same")', ")"],
+  ]),
   ...within("src/declaration/carry-out/remove.ts", NESTED, [["created.holds ?? fate.holds", "fate.holds"]]),
   ...within("src/declaration/compare/leaving.ts", NESTED, [
     ["if (places.has(path)) count++;", ""],
