@@ -273,7 +273,10 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") memory.takenBack(change.name, change.what);
   // Which account a doubtful one is, root has still to say; one in a jail that cannot be changed has yet to leave.
-  else if (former.of !== "doubtful" && former.of !== "closed") memory.forget(change.of, change.name);
+  else if (former.of !== "doubtful" && former.of !== "closed") {
+    const stays = former.of === "user" && isIn({ path: change.jail }, passwdByName(change.name));
+    memory.forget(change.of, change.name, stays);
+  }
   memory.save();
   return undefined;
 }

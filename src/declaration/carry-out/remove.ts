@@ -2,7 +2,6 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
-import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { withAdvice } from "../../cli/remedy.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
@@ -41,7 +40,7 @@ import {
   warnOfLimits,
 } from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
-import { removeLeftHomes, removeOwn } from "./remove-home.ts";
+import { changedSince, removeKnown, removeLeftHomes } from "./remove-home.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import type { Said } from "./steps.ts";
 import { takeOut } from "./take-out.ts";
@@ -74,10 +73,6 @@ function removeOne(former: Former, means: Means, said: Said): void {
   else removeJail(former, said);
 }
 
-/** The error for what is another one, or elsewhere, than when the plan was made. */
-const changedSince = (code: ProblemCode, what: string): JailkitError =>
-  new JailkitError(code, 1, `${what} since the plan was made: nothing of it is removed; run this again`);
-
 function removeJail({ once, homes, others }: FormerJail, { steps, warnings, errors }: Said): void {
   const { path: jail, directoryId } = once;
   if (samenessOf(directoryId, jailIdAt(jail)) !== "same")
@@ -109,8 +104,7 @@ function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said)
   const fate = fateOrEnd(root, user, once, means, said);
   if (fate.how === "removed" && user !== undefined)
     removeCreated(root, user, { ...means, once, fate, holds, goes }, said);
-  else if (fate.how === "out" && user !== undefined)
-    takeOut(root, user, { once, home: fate.home, taken: means.taken }, said);
+  else if (fate.how === "out" && user !== undefined) takeOut(root, user, { once, taken: means.taken }, said);
   else endLogins(root, user, once, said, means.taken, staysNote(user, once));
 }
 
@@ -246,7 +240,7 @@ function removeLost(
   const where = placeOnHost(root, place);
   // Who may write above it may have put another one there since.
   if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
-    removeOwn(root, home, user, stat);
+    removeKnown(root, home, user, once.homeId);
     kept.delete("keys");
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {

@@ -152,12 +152,15 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-hostile.test.ts", [
     ["stat?.uid === user.uid && isDirectory(stat)", "stat !== undefined"],
   ]),
+  ...within("src/declaration/carry-out/remove-home.ts", "e2e/apply-exchanged-homes.test.ts", [
+    [' || samenessOf(id, openIdOf(fd)) !== "same")', ")"],
+  ]),
   ...within("src/declaration/carry-out/remove.ts", NESTED, [["created.holds ?? fate.holds", "fate.holds"]]),
   ...within("src/declaration/compare/leaving.ts", NESTED, [
     ["if (places.has(path)) count++;", ""],
     ["if (fate.home !== undefined) this.#moved.add(name);", ""],
-    ["return isAlone ? undefined :", "return true ? undefined :"],
-    [" || isTooLarge(error)) return undefined;", ") return undefined;"],
+    ["return isAlone ? this", "return true ? this"],
+    [" || isTooLarge(error)) return {};", ") return {};"],
     ["code === HOLDS_HOME &&", "false &&"],
   ]),
   ...within("src/declaration/compare/leaving.ts", MOVES, [
@@ -206,6 +209,7 @@ export const APPLY: readonly Mutant[] = [
     ["home, true) }", "home) }"],
     ["if (found !== undefined && !", "if (!"],
   ]),
+  ...within("src/declaration/memory.ts", "e2e/status.test.ts", [["if (stays) this", "if (false) this"]]),
   ...within("src/declaration/memory.ts", LEAVES, [
     ["{ out: true, ...createdOf(undefined) }", "{ out: true }"],
   ]),
