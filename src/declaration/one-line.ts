@@ -33,7 +33,7 @@ function brokenKey(lines: readonly ByteString[], line: number): Meant | undefine
     text += more;
     if (isBroken(text)) continue;
     const message = `'authorized_keys', lines ${line} to ${line + count - 1} are one key: write it in one line`;
-    return { line, count, message, join: "s/\\n[[:blank:]]*//g" };
+    return { line, count, message, join: "s/[[:space:]]*\\n[[:blank:]]*//g" };
   }
   return undefined;
 }
@@ -50,7 +50,7 @@ function yamlList(lines: readonly ByteString[], line: number): Meant | undefined
   while (isItem(first + count)) count++;
   if (count === 1 || !isDeclaredKey(key) || key === "authorized_keys") return undefined;
   const message = `'${key}', lines ${first} to ${first + count - 1}: a list is one line, with commas`;
-  const items = "s/[[:blank:]]*\\n[[:blank:]]*-[[:blank:]]*/, /g";
+  const items = "s/[[:space:]]*\\n[[:blank:]]*-[[:blank:]]*/, /g";
   return { line: first, count, message, join: `${items};s/[[:blank:]]*[=:][[:blank:]]*,/ =/` };
 }
 

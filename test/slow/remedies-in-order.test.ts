@@ -228,7 +228,10 @@ test("of a declaration", () => {
     return text.replaceAll("home/x", `home/x${index}`).replaceAll("2001", `200${index}`);
   });
   const sections = fc.array(fc.oneof(jail, user), { minLength: 1, maxLength: 5 });
-  const text = sections.map((all) => all.map((one, index) => one(index)).join(""));
+  // As editors of Windows end them.
+  const text = fc
+    .tuple(sections, fc.constantFrom("\n", "\n", "\r\n"))
+    .map(([all, end]) => all.map((one, index) => one(index).replaceAll("\n", end)).join(""));
   fc.assert(
     fc.property(text, (one) => expectHealed(one, `${CONFIG}/jails.d/own.ini`)),
     RUNS,
