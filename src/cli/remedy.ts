@@ -101,10 +101,11 @@ export const composed = (command: ByteString): Remedy => command as Remedy;
 /**
  * A command of which a part runs with the rights of a user, who can take the descriptors of such a process (pidfd_getfd(2)): it
  * gets no terminal of root's, which the user could read and write. A pipe has its output, in printable bytes. Where it hangs, as the
- * user likes, Ctrl-C ends the wait: setsid(1) stays in the foreground.
+ * user likes, Ctrl-C ends the wait: setsid(1) stays in the foreground. The user can read the environment, too (proc(5)): of root's
+ * it is only the way to programs, which execvp(3) would not look for in sbin without it.
  */
 export const withoutTerminal = (command: ByteString, input: ByteString = "/dev/null"): Remedy =>
-  `setsid -fw ${command} <${input} 2>&1 | cat -v`;
+  `setsid -fw env -i PATH="$PATH" ${command} <${input} 2>&1 | cat -v`;
 
 /** Commands one after the other, as long as each succeeds. */
 export const allOf = (commands: readonly Remedy[]): Remedy =>
