@@ -1,8 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { isErrno } from "../../ffi/error.ts";
 import { fstat, withFd } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { allOf } from "../cli/remedy.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
 import {
   closeHome,
@@ -27,6 +29,7 @@ import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { endSessions } from "../system/processes.ts";
 import { normalHome } from "../system/separator.ts";
+import { worksIn } from "../system/works-in.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
 import { putGroup } from "./jail-side.ts";
@@ -34,7 +37,7 @@ import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe, requireMountedPlace } from "./safe-place.ts";
-import { endedConnections, whatRuns } from "./sessions.ts";
+import { endedConnections, requireNothingRuns, shownPids, uidText, whatRuns } from "./sessions.ts";
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
@@ -131,7 +134,7 @@ export function changeAccount(
       run.moved = moved;
       return;
     }
-    const copy = copyHome(source, move.to, move.toPath, run.output.progress);
+    const copy = copyOf(source, move, user, run);
     withFd(copy, () => {
       run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
       try {
@@ -147,6 +150,29 @@ export function changeAccount(
   } finally {
     closeHome(source);
   }
+}
+
+/** Copies a home. If it changes meanwhile, the error says who may be at it. */
+function copyOf(source: HomeSource, { to, toPath }: HomeMove, user: PasswdEntry, run: AccountRun): number {
+  try {
+    return copyHome(source, to, toPath, run.output.progress);
+  } catch (error) {
+    const isChanged = error instanceof JailkitError && error.code === "home-changed";
+    // A name that was listed is gone, or is another file.
+    if (!isChanged && !isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EAGAIN")) throw error;
+    requireNothingRuns(user);
+    throw atWorkIn(source) ?? error;
+  }
+}
+
+/** The error for a home in which others work, with what ends them; undefined if nobody does. */
+function atWorkIn({ fd, path }: HomeSource): JailkitError | undefined {
+  const found = [...worksIn(fd)];
+  if (found.length === 0) return undefined;
+  const whose = found.map(([uid, pids]) => `${uidText(uid)} (${shownPids(pids)})`).join(", ");
+  const remedy = allOf(found.map(([uid]) => endSessions(uid)));
+  const why = `${quoted(path)} was changed while it was copied, and nothing was moved: processes of ${whose} work in it`;
+  return new JailkitError("home-changed", 1, `${why}; end them first, with: ${remedy}`, undefined, remedy);
 }
 
 function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void {

@@ -27,10 +27,13 @@ export function whatRuns(uid: number): string | undefined {
   return isProcessOf(uid) ? "each ends as soon as it has started another one" : undefined;
 }
 
+/** The name of an account, or its uid, printable. */
+export const uidText = (uid: number): string => quoted(answered(() => hostUser(uid)?.name) ?? `uid ${uid}`);
+
 /** Whose processes would start others: to end those of the user alone does not help then. */
 function startedBy(uids: ReadonlySet<number>): string {
   if (uids.size === 0) return "";
-  const names = [...uids].map((uid) => quoted(answered(() => hostUser(uid)?.name) ?? `uid ${uid}`));
+  const names = [...uids].map(uidText);
   return `, started by ${names.join(", ")}, perhaps with a setuid program`;
 }
 

@@ -19,6 +19,7 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
+import { chmodPath } from "./attributes.ts";
 import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
 import { fillCopy, homeChanged, nameError, type Original } from "./home-fill.ts";
@@ -52,6 +53,8 @@ export interface HomeSource extends Original {
   readonly fd: number;
   readonly seen: Seen;
   readonly thread: HomeThread;
+  /** See closeTop. */
+  readonly closed: { mode?: number };
 }
 
 function openOwn(host: JailRoot, path: ByteString, uid: number): number {
@@ -124,12 +127,30 @@ export function homeExists(root: JailRoot, to: ByteString): JailkitError {
  */
 export function openHome(host: JailRoot, path: ByteString, uid: number): HomeSource {
   const fd = openOwn(host, path, uid);
-  return { path: hostPath(host, path), fd, seen: new Seen(), thread: new HomeThread() };
+  return { path: hostPath(host, path), fd, seen: new Seen(), thread: new HomeThread(), closed: {} };
 }
 
-/** Closes a home that openHome returned. */
-export function closeHome(home: HomeSource): void {
-  close(home.fd);
+/** Closes a home that openHome returned, with the permissions that it had. */
+export function closeHome({ fd, closed: { mode } }: HomeSource): void {
+  try {
+    // Another process of root may have changed them meanwhile.
+    if (mode !== undefined && (fstat(fd).mode & 0o7777) === onlyOwners(mode)) chmodPath(fd, mode);
+  } finally {
+    close(fd);
+  }
+}
+
+const onlyOwners = (mode: number): number => mode & 0o7700;
+
+/**
+ * Nobody but root and its user reaches below a home that is copied: there, others could rename what they may write, and each copy
+ * would fail. It is so until closeHome, also while the original is removed.
+ */
+function closeTop({ fd, closed }: HomeSource): void {
+  const mode = fstat(fd).mode & 0o7777;
+  if (onlyOwners(mode) === mode) return;
+  // An immutable directory keeps its mode, and is copied all the same.
+  if (attempt(() => chmodPath(fd, onlyOwners(mode)) ?? true) !== undefined) closed.mode = mode;
 }
 
 /** True if every inode and change time in the home is still as it was copied. Throws SystemError with the whole path. */
@@ -196,6 +217,7 @@ export function copyHome(
   to: ByteString,
   step: (done: number, total: number) => void = () => undefined,
 ): number {
+  closeTop(home);
   const total =
     countHome(home.fd, home.path, (count) => {
       if (count >= NAMES_FOR_A_THREAD && !home.thread.isStarted) home.thread.start();
