@@ -135,7 +135,7 @@ export const APPLY: readonly Mutant[] = [
     ['return action !== "create";', "return false;"],
     ["&& !isLimitedShell(from)", ""],
   ]),
-  ...within("src/users/change-account.ts", HIDDEN, [["if (moved) warnOfNewProcesses(user, run);", ""]]),
+  ...within("src/users/change-account.ts", HIDDEN, [["if (moved) endFormerLogins(user, run);", ""]]),
   ...within("src/users/sessions.ts", HIDDEN, [["isProcessOf(uid) ?", "false ?"]]),
   ...within("src/system/processes.ts", HIDDEN, [
     [' || (uid !== 0 && real !== "0" && isInNamespaceOf(proc, pid, uid))', ""],
@@ -318,7 +318,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (stays !== undefined) this.#stays.add(stays.home);", ""],
   ]),
   ...within("src/declaration/carry-out/carry-out.ts", KEPT, [
-    ["stays: (home) => memory.stays(home)", "stays: () => undefined"],
+    ["stays: memory.stays.bind(memory)", "stays: () => undefined"],
   ]),
   ...within("src/system/login-defs.ts", KEPT, [["if (now !== undefined) return now;", "return now;"]]),
   ...within("src/tools/jk_addjailuser.ts", KEPT, [
