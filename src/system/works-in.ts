@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { attempt } from "../../ffi/error.ts";
 import { readLink, withFd } from "../../ffi/files.ts";
+import { hostText } from "./host-files.ts";
 import { below } from "./mountinfo.ts";
 import { namesIn, openProc, pidsIn, uidsOf } from "./processes.ts";
 
@@ -21,6 +22,9 @@ export function worksIn(directory: number): ReadonlyMap<number, readonly number[
   });
   return found;
 }
+
+/** For how long a lease (fcntl(2)) keeps a file from being opened, since somebody has asked for it. */
+export const leaseSeconds = (): number => Number(hostText("/proc/sys/fs/lease-break-time") ?? 45);
 
 /** Where the threads of a process work: each can have a directory and descriptors of its own. */
 function placesOf(proc: number, pid: number): readonly ByteString[] {

@@ -3,10 +3,10 @@ import { isErrno } from "../../ffi/error.ts";
 import { fstat, withFd } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
-import { allOf } from "../cli/remedy.ts";
+import { answered, describeError, JailkitError } from "../cli/error.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
 import {
+  askForAll,
   closeHome,
   copyHome,
   type HomeSource,
@@ -29,7 +29,6 @@ import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { endSessions } from "../system/processes.ts";
 import { normalHome } from "../system/separator.ts";
-import { worksIn } from "../system/works-in.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
 import { putGroup } from "./jail-side.ts";
@@ -37,7 +36,7 @@ import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe, requireMountedPlace } from "./safe-place.ts";
-import { endedConnections, requireNothingRuns, shownPids, uidText, whatRuns } from "./sessions.ts";
+import { atWork, endedConnections, leasedText, requireNothingRuns, whatRuns } from "./sessions.ts";
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
@@ -152,27 +151,28 @@ export function changeAccount(
   }
 }
 
-/** Copies a home. If it changes meanwhile, the error says who may be at it. */
+/** Copies a home. If others change it meanwhile, or keep files from being opened, the error says who may do so. */
 function copyOf(source: HomeSource, { to, toPath }: HomeMove, user: PasswdEntry, run: AccountRun): number {
   try {
     return copyHome(source, to, toPath, run.output.progress);
   } catch (error) {
     const isChanged = error instanceof JailkitError && error.code === "home-changed";
+    const isLeased = isErrno(error, "EAGAIN") && error.call === "openat2";
     // A name that was listed is gone, or is another file.
     if (!isChanged && !isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EAGAIN")) throw error;
     requireNothingRuns(user);
-    throw atWorkIn(source) ?? error;
+    if (isLeased) answered(() => askForAll(source));
+    const cannot = `${quoted(source.path)} cannot be copied, and nothing was moved`;
+    const others = atWork(source.fd);
+    if (others !== undefined) {
+      const { whose, remedy } = others;
+      const message = `${cannot}, while processes of ${whose} work in it: end them first, with: ${remedy}`;
+      throw new JailkitError("home-changed", 1, message, undefined, remedy);
+    }
+    if (!isLeased) throw error;
+    const message = `${cannot}: ${quoted(error.path ?? source.path)} ${leasedText()}`;
+    throw new JailkitError("home-changed", 1, message);
   }
-}
-
-/** The error for a home in which others work, with what ends them; undefined if nobody does. */
-function atWorkIn({ fd, path }: HomeSource): JailkitError | undefined {
-  const found = [...worksIn(fd)];
-  if (found.length === 0) return undefined;
-  const whose = found.map(([uid, pids]) => `${uidText(uid)} (${shownPids(pids)})`).join(", ");
-  const remedy = allOf(found.map(([uid]) => endSessions(uid)));
-  const why = `${quoted(path)} was changed while it was copied, and nothing was moved: processes of ${whose} work in it`;
-  return new JailkitError("home-changed", 1, `${why}; end them first, with: ${remedy}`, undefined, remedy);
 }
 
 function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void {

@@ -1,7 +1,7 @@
 /** Accounts leave their jail with homes that others work in at the same time. */
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -69,14 +69,67 @@ test("the error names those who were in a directory of the home before, and what
   const before = m.must(FILES, { cwd: HOME }).stdout;
   await busy(`${HOME}/sub`, "rename 'a', 'b'; rename 'b', 'a'");
   const { status, summary } = prune();
-  const uid = m.must(["id", "-u", "mate"]).stdout.trim();
+  const { uid } = m.ids("mate");
   const remedy = `jailkit terminate-user --uid=${uid}`;
   const message =
-    /'.srv.jail.home.eve' was changed while it was copied, and nothing was moved: processes of 'mate' \(\d+\) work in it; end them first, with: jailkit/;
+    /'.srv.jail.home.eve' cannot be copied, and nothing was moved, while processes of 'mate' \(\d+\) work in it: end them first, with: jailkit/;
   const problem = { code: "home-changed", remedy, message: expect.stringMatching(message) };
   expect([status, summary.problems]).toMatchObject([1, [problem]]);
   sh(remedy);
   sh(`cd ${HOME}/sub; [ -e a ] || mv b a`);
   expect(m.must(FILES, { cwd: HOME }).stdout).toBe(before);
   expect([prune().status, sh("cat /home/eve/sub/a/file").stdout]).toEqual([0, "mine\n"]);
+});
+
+/** A process that has leases on files of eve's, as one of another user can have got them from a process of eve's that has ended. */
+async function lease(names: readonly string[], uid: number): Promise<void> {
+  const lines = `import fcntl, os, signal, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+for name in ${JSON.stringify(names)}: fcntl.fcntl(os.open(name, os.O_RDWR), fcntl.F_SETLEASE, fcntl.F_WRLCK)
+os.setresuid(${uid}, ${uid}, ${uid})
+print("leased", flush=True)
+time.sleep(1000)`;
+  mates = m.start(["python3", "-c", lines]);
+  await mates.until(({ stdout }) => stdout.includes("leased") || undefined);
+}
+
+const LEASED = ["many/1", "many/2", "sub/a/file"].map((name) => `${HOME}/${name}`);
+
+test("the error names those who keep files of the home from being opened, and what ends them", async () => {
+  declareOnce();
+  const { uid } = m.ids("mate");
+  await lease(LEASED, uid);
+  const remedy = `jailkit terminate-user --uid=${uid}`;
+  expect(prune().summary.problems).toMatchObject([{ code: "home-changed", remedy }]);
+  sh(remedy);
+  expect([prune().status, sh("cat /home/eve/sub/a/file").stdout]).toEqual([0, "mine\n"]);
+});
+
+test("all such files are asked for at once, so that one run more does it, whoever has them", async () => {
+  declareOnce();
+  await lease(LEASED, 0);
+  const message = expect.stringContaining(
+    "' is kept from others by a lease (fcntl(2)), which the kernel ends within 45 s: run this again then",
+  );
+  expect(prune().summary.problems).toMatchObject([{ code: "home-changed", message }]);
+  expect(m.read("/proc/locks").match(/LEASE +BREAKING/g)).toHaveLength(LEASED.length);
+  mates?.kill();
+  await mates?.ended;
+  expect([prune().status, sh("cat /home/eve/sub/a/file").stdout]).toEqual([0, "mine\n"]);
+});
+
+test("so does that of a user's keys", async () => {
+  const keys = `authorized_keys = ${KEYS[0]}\n`;
+  m.write(FILE, JAIL + user("mate") + user("eve") + keys);
+  m.must(["jailkit", "apply"]);
+  const { uid } = m.ids("mate");
+  await lease([`${HOME}/.ssh/authorized_keys`], uid);
+  m.write(FILE, `${JAIL}${user("mate")}${user("eve")}${keys}  ${KEYS[1]}\n`);
+  const remedy = `jailkit terminate-user --uid=${uid}`;
+  const why =
+    /authorized_keys' is kept from others by processes of 'mate' \(\d+\) .*; end them with: jailkit/;
+  const problem = { code: "keys-not-written", remedy, message: expect.stringMatching(why) };
+  expect(linesOf(m).summary.problems).toMatchObject([problem]);
+  sh(remedy);
+  expect(linesOf(m)).toMatchObject({ status: 0, summary: { problems: [] } });
 });

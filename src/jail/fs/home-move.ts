@@ -22,7 +22,7 @@ import { below, ownMounts } from "../../system/mountinfo.ts";
 import { chmodPath } from "./attributes.ts";
 import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
-import { fillCopy, homeChanged, nameError, type Original } from "./home-fill.ts";
+import { fillCopy, homeChanged, nameError, type Original, withOriginal } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
 import { countHome, mountPoint, namesOfFiles, pathIn, sizesIn, walkHome } from "./home-scan.ts";
 import { Seen } from "./home-seen.ts";
@@ -197,6 +197,14 @@ function compare({ fd, path, seen, thread, list }: HomeSource): boolean {
   );
   pass.finish();
   return same && count === seen.size;
+}
+
+/** Opens each file of a home once, so that all leases (fcntl(2)) that keep some from being opened end at the same time. */
+export function askForAll({ fd, path }: HomeSource): void {
+  walkHome(fd, path, (level) => {
+    for (const names of namesOfFiles(level))
+      for (const name of names) attempt(() => withOriginal(level.fd, name, () => undefined));
+  });
 }
 
 /** For `among` of removeTree: accepts files of the copy at `to` that have the path and size of an original. */
