@@ -101,12 +101,13 @@ export const composed = (command: ByteString): Remedy => command as Remedy;
 /**
  * A command of which a part runs with the rights of a user, who can take the descriptors of such a process (pidfd_getfd(2)): it
  * gets no terminal of root's, which the user could read and write. A pipe has its output, in printable bytes. Where it hangs, as the
- * user likes, Ctrl-C ends the wait: setsid(1) stays in the foreground. In sh(1), a pipe has the status of its last command, which
- * is here that of grep(1) turned round: all such commands say something only when they fail, setsid(1) if a signal has ended one,
- * and the shell if it cannot open the input. What reads `input` may say that again.
+ * user likes, Ctrl-C ends the wait: setsid(1) stays in the foreground. The user can read the environment, too (proc(5)): of root's
+ * it is only the way to programs, which execvp(3) would not look for in sbin without it. In sh(1), a pipe has the status of its
+ * last command, which is here that of grep(1) turned round: all such commands say something only when they fail, setsid(1) if a
+ * signal has ended one, and the shell if it cannot open the input. What reads `input` may say that again.
  */
 export const withoutTerminal = (command: ByteString, input?: ByteString): Remedy =>
-  `setsid -fw ${command} 2>&1 ${input === undefined ? "</dev/null" : `<${input} >/dev/null`} | cat -v | (! grep .)`;
+  `setsid -fw env -i PATH="$PATH" ${command} 2>&1 ${input === undefined ? "</dev/null" : `<${input} >/dev/null`} | cat -v | (! grep .)`;
 
 /** Commands one after the other, as long as each succeeds. */
 export const allOf = (commands: readonly Remedy[]): Remedy =>

@@ -29,8 +29,9 @@ export const tool = defineTool({
     106: "the program cannot be confined, in a way that the options ask for",
   },
   notes:
-    "Without -u the program runs as root, which no jail can hold; a warning says so. Environment and umask " +
-    "are unchanged, and so are limits without --limits; descriptors above 2 are closed. With --keep-caps a program can, for example, bind a port below " +
+    "Without -u the program runs as root, which no jail can hold; a warning says so. The program gets " +
+    "the whole environment of jk_chrootlaunch, which USER can read: begin with env -i if it is not meant for USER. The umask " +
+    "is unchanged, and so are limits without --limits; descriptors above 2 are closed. With --keep-caps a program can, for example, bind a port below " +
     "1024 (net_bind_service) without being root.",
   run: ({ options, operands }) => launch(launchRequest(options, operands)),
 });

@@ -1,10 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { isErrno } from "../../ffi/error.ts";
 import { fstat, withFd } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { answered, describeError, JailkitError } from "../cli/error.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
 import {
+  askForAll,
   closeHome,
   copyHome,
   type HomeSource,
@@ -34,7 +36,7 @@ import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe, requireMountedPlace } from "./safe-place.ts";
-import { endedConnections, whatRuns } from "./sessions.ts";
+import { atWork, endedConnections, leasedText, requireNothingRuns, whatRuns } from "./sessions.ts";
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
@@ -131,7 +133,7 @@ export function changeAccount(
       run.moved = moved;
       return;
     }
-    const copy = copyHome(source, move.to, move.toPath, run.output.progress);
+    const copy = copyOf(source, move, user, run);
     withFd(copy, () => {
       run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
       try {
@@ -146,6 +148,30 @@ export function changeAccount(
     });
   } finally {
     closeHome(source);
+  }
+}
+
+/** Copies a home. If others change it meanwhile, or keep files from being opened, the error says who may do so. */
+function copyOf(source: HomeSource, { to, toPath }: HomeMove, user: PasswdEntry, run: AccountRun): number {
+  try {
+    return copyHome(source, to, toPath, run.output.progress);
+  } catch (error) {
+    const isChanged = error instanceof JailkitError && error.code === "home-changed";
+    const isLeased = isErrno(error, "EAGAIN") && error.call === "openat2";
+    // A name that was listed is gone, or is another file.
+    if (!isChanged && !isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EAGAIN")) throw error;
+    requireNothingRuns(user);
+    if (isLeased) answered(() => askForAll(source));
+    const cannot = `${quoted(source.path)} cannot be copied, and nothing was moved`;
+    const others = atWork(source.fd);
+    if (others !== undefined) {
+      const { whose, remedy } = others;
+      const message = `${cannot}, while processes of ${whose} work in it: end them first, with: ${remedy}`;
+      throw new JailkitError("home-changed", 1, message, undefined, remedy);
+    }
+    if (!isLeased) throw error;
+    const message = `${cannot}: ${quoted(error.path ?? source.path)} ${leasedText()}`;
+    throw new JailkitError("home-changed", 1, message);
   }
 }
 

@@ -83,7 +83,10 @@ function localAccounts(path: ByteString): readonly Housed[] {
   }
   const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
   const accounts = users.map(({ name, uid, home }) => ({ name, uid, home, place: placeOf(home) }));
-  local = { version, accounts, uids: new Set(users.map(({ uid }) => uid)) };
+  const uids = new Set(users.map(({ uid }) => uid));
+  // An account may have left its jail, and another one may have its uid.
+  for (const uid of owners.keys()) if (uids.has(uid) || isLocalUid(uid)) owners.delete(uid);
+  local = { version, accounts, uids };
   return local.accounts;
 }
 
@@ -97,7 +100,7 @@ function byPlace(accounts: readonly Housed[]): ReadonlyMap<ByteString, readonly 
   return found;
 }
 
-/** The accounts of the owners of directories, asked once: a name service may take a while for each. */
+/** The accounts of the owners of directories. Those of a name service are asked once: that may take a while for each. */
 const owners = new Map<number, PasswdEntry | undefined>();
 
 const isLocalUid = (uid: number): boolean => local?.uids.has(uid) === true;

@@ -27,7 +27,6 @@ import { putFileIn } from "../jail/fs/write.ts";
 import { asUser, copyAnewAs } from "../system/as-user.ts";
 import { adviceAt, adviceOf } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
-import { endSessions } from "../system/processes.ts";
 import { othersWrite } from "../system/sshd/strict-modes.ts";
 import { type KeyLine, type KeyMerge, mergeKeys } from "./key-lines.ts";
 import {
@@ -39,6 +38,7 @@ import {
   refuseKeys,
 } from "./key-place.ts";
 import { inPlaceOfOther, otherHomeAdvice } from "./own-home.ts";
+import { atWork, leasedText } from "./sessions.ts";
 
 export { KEYS_FILE, type KeyPlace } from "./key-place.ts";
 
@@ -166,15 +166,16 @@ function openError(place: KeyPlace, [open = "", file]: readonly ByteString[]): J
 }
 
 function openExisting(place: KeyPlace, directory: Directory, path: ByteString): number {
-  const { root, user } = place;
+  const { root } = place;
   try {
     return openAt(directory.fd, keyFileName(place), C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
   } catch (error) {
     if (!isErrno(error, "EAGAIN")) throw error;
-    const why =
-      "is kept from others by a process of its owner (a lease, see fcntl(2)): no key is written there";
-    const remedy = endSessions(user.uid);
-    throw refuseKeys(root, path, `${why}; end it with: ${remedy}`, remedy);
+    const holder = atWork(directory.fd);
+    if (holder === undefined) throw refuseKeys(root, path, `${leasedText()}; no key is written there`);
+    const { whose, remedy } = holder;
+    const why = `is kept from others by processes of ${whose} (a lease, see fcntl(2)): no key is written there`;
+    throw refuseKeys(root, path, `${why}; end them with: ${remedy}`, remedy);
   }
 }
 

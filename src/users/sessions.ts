@@ -1,10 +1,12 @@
 import { isProcessOf } from "../../ffi/process.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { allOf, type Remedy } from "../cli/remedy.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { endSessions, lookForProcesses } from "../system/processes.ts";
 import { endUnauthenticated } from "../system/sshd/unauthenticated.ts";
+import { leaseSeconds, worksIn } from "../system/works-in.ts";
 
 // A user may have thousands.
 const MOST_PIDS = 20;
@@ -27,10 +29,24 @@ export function whatRuns(uid: number): string | undefined {
   return isProcessOf(uid) ? "each ends as soon as it has started another one" : undefined;
 }
 
+/** Whose processes work in an open directory, for a message, and what ends them; undefined if none do. Throws as worksIn. */
+export function atWork(directory: number): { readonly whose: string; readonly remedy: Remedy } | undefined {
+  const found = [...worksIn(directory)];
+  if (found.length === 0) return undefined;
+  const whose = found.map(([uid, pids]) => `${uidText(uid)} (${shownPids(pids)})`).join(", ");
+  return { whose, remedy: allOf(found.map(([uid]) => endSessions(uid))) };
+}
+
+/** What is said of a file that somebody's lease keeps from being opened, if its holder is not known. */
+export const leasedText = (): string =>
+  `is kept from others by a lease (fcntl(2)), which the kernel ends within ${leaseSeconds()} s: run this again then`;
+
+const uidText = (uid: number): string => quoted(answered(() => hostUser(uid)?.name) ?? `uid ${uid}`);
+
 /** Whose processes would start others: to end those of the user alone does not help then. */
 function startedBy(uids: ReadonlySet<number>): string {
   if (uids.size === 0) return "";
-  const names = [...uids].map((uid) => quoted(answered(() => hostUser(uid)?.name) ?? `uid ${uid}`));
+  const names = [...uids].map(uidText);
   return `, started by ${names.join(", ")}, perhaps with a setuid program`;
 }
 

@@ -92,6 +92,29 @@ describe("a home that", () => {
     ]);
   });
 
+  test.each([
+    ["put a link in its place", "ln -s /etc ann", "is not a directory, but a symbolic link"],
+    ["put an own directory in its place", "mkdir ann", "belongs to uid UID, not to the user"],
+    ["moved it away", "true", "is not there"],
+  ])(
+    "another user %s is said to be elsewhere, by the plan and the run, with what finds it",
+    (_, line, why) => {
+      m.run(["useradd", "-M", "mate"]);
+      m.must(["chown", "mate", `${J}/web`]);
+      sh(`cd ${J}/web && mv ann hidden && ${line}`, "mate");
+      m.write(FILE, JAIL);
+      const is = why.replace("UID", String(m.ids("mate").uid));
+      const text = `- user ann: account but not its home ${HOME}, which ${is} (no longer declared)`;
+      expect(linesOf(m, "--prune", "--delete-homes", "--check").changes).toMatchObject([{ text }]);
+      const { status, changes } = linesOf(m, "--prune", "--delete-homes");
+      const [, search = "false"] = /look for it with: (.*)$/.exec(changes[0]?.warnings[0] ?? "") ?? [];
+      const warning = `'${HOME}' ${is}: the home that apply created there was not found, and is not deleted; look for it with: ${search}`;
+      expect([status, changes]).toMatchObject([0, [{ text, status: "done", warnings: [warning] }]]);
+      expect(sh(search).stdout).toBe(`${J}/web/hidden\n`);
+      m.run(["userdel", "mate"]);
+    },
+  );
+
   test("is a link, or of somebody else, does not become the known one", () => {
     const { homeId } = ann();
     for (const act of ["mv ann old && ln -s old ann", "rm ann && mkdir ann", "rmdir ann && touch ann"]) {

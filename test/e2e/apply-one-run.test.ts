@@ -39,6 +39,19 @@ beforeAll(async () => {
 });
 afterAll(() => m?.close());
 
+test("who leaves with a home that holds a directory of one who has left before does so at once", () => {
+  for (const name of ["ada", "ben"]) addOutside(name, "");
+  settle(JAIL + user("ada", "shell = /bin/bash\n") + user("ben", "shell = /bin/bash\n"));
+  m.must(["sh", "-c", `chmod 777 ${J}/home/ben`], { user: "ben" });
+  m.must(["sh", "-c", `mkdir ${J}/home/ben/of-ada; touch ${J}/home/ben/of-ada/file`], { user: "ada" });
+  expect(settle(JAIL, "--prune")).toEqual([
+    `- user ada: entry in ${J} -> out of it, with its home (no longer declared)`,
+    `- user ben: entry in ${J} -> out of it, with its home (no longer declared)`,
+  ]);
+  expect(["ada", "ben"].map((name) => passwd(name)?.split(":")[5])).toEqual(["/home/ada", "/home/ben"]);
+  expect(m.exists("/home/ben/of-ada/file")).toBe(true);
+});
+
 describe("an account from outside", () => {
   test("gets its keys, with their options, its comment and its groups at once", () => {
     addOutside("anna", `no-pty ${FIRST}\n# mine\n`);

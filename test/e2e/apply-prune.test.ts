@@ -308,7 +308,7 @@ describe("--prune", () => {
     await session.ended;
     m.must(["sh", "-c", `rm -r ${J}/home/bob && ln -s /etc ${J}/home/bob && chown -h bob ${J}/home/bob`]);
     const { changes } = linesOf(m, "--prune", "--delete-homes");
-    expect(changes[0]?.warnings[0]).toContain("apply did not create it");
+    expect(changes[0]?.warnings[0]).toContain("the home that apply created there was not found");
     expect([m.exists("/etc/passwd"), has("bob")]).toEqual([true, false]);
     m.remove(`${J}/home/bob`);
   });

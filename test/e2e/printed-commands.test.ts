@@ -115,7 +115,7 @@ test.each(["basicshell", "sftp"])(
     declare(`  ${KEYS[1]}\n`);
     const { problems } = linesOf(m).summary;
     const path = `/home/${name}/.ssh/authorized_keys`;
-    const run = `setsid -fw jk_chrootlaunch -j ${jail} -u ${name} -x /usr/bin/sed -- -i '' ${path} 2>&1 </dev/null | cat -v | (! grep .)`;
+    const run = `setsid -fw env -i PATH="$PATH" jk_chrootlaunch -j ${jail} -u ${name} -x /usr/bin/sed -- -i '' ${path} 2>&1 </dev/null | cat -v | (! grep .)`;
     const remedy = section === "sftp" ? `jk_cp -j ${jail} /usr/bin/sed && ${run}` : run;
     expect(problems).toMatchObject([{ code: "keys-not-written", remedy }]);
     sh(remedy);
@@ -206,6 +206,44 @@ test.each(["dash", "bash"])(
     sh(`rm ${J}/home/eve/*`);
   },
 );
+test("what runs with the rights of a user has nothing of root's environment, which its user reads in the jail", async () => {
+  const jail = "/srv/proc";
+  const file = "/etc/jailkit/jails.d/proc.ini";
+  const declared = `[jail ${jail}]\nsections = uidbasics, basicshell\nproc = yes\n[user ida]\njail = ${jail}\nshell = /bin/bash\n`;
+  m.write(file, declared);
+  m.must(["jailkit", "apply"]);
+  sh(`cd ${jail}/home/ida; mkdir -m 0700 .ssh; cd .ssh; touch authorized_keys; ln authorized_keys x`, "ida");
+  m.write(file, `${declared}authorized_keys = ${KEYS[0]}\n`);
+  const remedy = linesOf(m).summary.problems.find((one) => one.code === "keys-not-written")?.remedy ?? "";
+  expect(remedy).toStartWith('setsid -fw env -i PATH="$PATH" jk_chrootlaunch ');
+  // It waits there.
+  sh(`cd ${jail}/home/ida/.ssh; rm authorized_keys; mkfifo authorized_keys`, "ida");
+  const inJail = ["jk_chrootlaunch", "-j", jail, "-u", "ida", "-x", "/bin/cat", "--"];
+  const asGuest = withoutTerminal("runuser -u guest -- sleep infinity");
+  const asUid = withoutTerminal("setpriv --reuid=guest --regid=65534 --clear-groups sleep infinity");
+  const PATH = "/usr/sbin:/usr/bin:/bin";
+  for (const [command, name, read] of [
+    [remedy, "ida", (pid: string) => m.must([...inJail, `/proc/${pid}/environ`])],
+    [asGuest, "guest", (pid: string) => m.must(["cat", `/proc/${pid}/environ`], { user: "guest" })],
+    [asUid, "guest", (pid: string) => m.must(["cat", `/proc/${pid}/environ`])],
+  ] as const) {
+    const env = { PATH, TOKEN: "secret-of-root", SSH_AUTH_SOCK: "/run/agent" };
+    const typed = m.start(["sh", "-c", command], { env });
+    const pid = sh(`until pgrep -u ${name} -x 'sed|sleep'; do :; done`).stdout.trim();
+    const given = read(pid)
+      .stdout.split("\0")
+      .filter((one) => one !== "");
+    // runuser(1) sets what an account has.
+    expect([command, given.filter((one) => !/^(?:HOME|SHELL|USER|LOGNAME)=/.test(one))]).toEqual([
+      command,
+      [`PATH=${PATH}`],
+    ]);
+    sh(`kill ${pid}`);
+    await typed.ended;
+  }
+  m.write(file, "");
+  sh(`jailkit terminate-user ida; jailkit apply --prune --delete-homes`);
+});
 
 test("a file that only a removed user could read is given to root, wherever another user has moved it", () => {
   const uid = m.must(["id", "-u", "hans"]).stdout.trim();

@@ -210,7 +210,7 @@ describe("nothing runs outside of the jail with the uid of a user who is jailed"
       account = { name, uid, home: before + home };
       file = `${account.home}/.ssh/authorized_keys`;
       expect(adviceText(found()?.advice ?? "")).toStartWith(
-        `setsid -fw runuser -u ${name} -- install -m 0600 `,
+        `setsid -fw env -i PATH="$PATH" runuser -u ${name} -- install -m 0600 `,
       );
     }
   });
@@ -255,7 +255,9 @@ test("a file that the user exchanges meanwhile is not changed", () => {
     renameSync(SSH(), `${home}/away`);
     symlinkSync(`${base}/roots`, SSH());
     // Root types nothing here that is about anything else.
-    expect(remedy).toMatch(/^setsid -fw runuser -u \w+ -- \w+ (?:-m )?\S+ '\/dev\/shm\/it'/);
+    expect(remedy).toMatch(
+      /^setsid -fw env -i PATH="\$PATH" runuser -u \w+ -- \w+ (?:-m )?\S+ '\/dev\/shm\/it'/,
+    );
     Bun.spawnSync(["/bin/sh", "-c", remedy], { stdin: "ignore" });
     const { mode: bits, uid: owner } = lstatSync(`${base}/roots/authorized_keys`);
     expect([remedy, bits & 0o777, owner]).toEqual([remedy, 0o666, 0]);

@@ -1,19 +1,24 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import type { Stat } from "../../../ffi/files.ts";
+import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
+import { shellWord } from "../../cli/shell-word.ts";
 import { lookUp, placeOnHost } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { removeTree, type Watch } from "../../jail/fs/write.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import type { LeftHome } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { joinHome, splitHome } from "../../system/separator.ts";
 import { HOLDS_HOME, holdsText, ownerOfOthers } from "../../users/home-along.ts";
 import { requireNothingRuns } from "../../users/sessions.ts";
-import { openIdOf, samenessOf } from "../ids.ts";
+import type { Fate } from "../compare/fate.ts";
+import { directoryIdIn, openIdOf, samenessOf } from "../ids.ts";
+import type { KeptHome, OnceUser } from "../once-shape.ts";
 import type { Said } from "./steps.ts";
 
 /** Removes homes that earlier runs have left: with the jail, and only when nothing else prevents that. */
@@ -75,4 +80,53 @@ function removeOwn(
       requireNothingRuns(user);
     throw error;
   }
+}
+
+interface Staying {
+  readonly once: OnceUser;
+  readonly deleteHomes: boolean;
+  readonly fate: Fate;
+  readonly stays: (home: KeptHome) => void;
+  /** What is in the place of the home. */
+  readonly stat: Stat | undefined;
+  readonly now: Fate;
+  /** Perhaps with declared keys. */
+  readonly hasKeys: boolean;
+}
+
+/** Says what stays of the home of an account that is removed, and keeps it in mind. */
+export function keepHome(
+  root: JailRoot,
+  user: PasswdEntry,
+  staying: Staying,
+  { warnings }: Pick<Said, "warnings">,
+): void {
+  const { once, deleteHomes, fate, stays, stat, now, hasKeys } = staying;
+  const place = normalPath(splitHome(user.home)?.home ?? "/");
+  const home = joinHome(root.path, place);
+  const isOurs = fate.stays?.created ?? once.createdHome === home;
+  const notOurs = now.holds ?? "apply did not create it";
+  const why =
+    deleteHomes || !isOurs
+      ? notOurs
+      : "this run is without --delete-homes; a later one deletes it only together with the jail";
+  const keys = hasKeys ? ", perhaps with keys that were declared" : "";
+  if (now.notHome !== undefined) warnings.push(lostText(root, once, now.notHome));
+  else if (stat !== undefined)
+    warnings.push(`the home ${quoted(placeOnHost(root, place))} of uid ${stat.uid} stays${keys}: ${why}`);
+  const about = { name: user.name, uid: user.uid, home };
+  if (stat?.uid === user.uid) stays({ ...about, created: isOurs, directoryId: undefined });
+  // It may be below what is mounted there.
+  else if (stat !== undefined && once.createdHome === home)
+    stays({ ...about, created: undefined, directoryId: directoryIdIn(root, directoryOf(place)) });
+}
+
+/** What is said of a home that is not in its place any more, since others may write above it. */
+function lostText(root: JailRoot, once: OnceUser, { place, why }: NonNullable<Fate["notHome"]>): string {
+  const what = `${quoted(normalPath(place))} ${why}`;
+  if (once.createdHome !== place) return `${what}, and stays`;
+  const [inode = ""] = (once.homeId ?? "").split(" ");
+  const search = `find ${shellWord(root.path)} -xdev -inum ${shellWord(inode)}`;
+  const how = inode === "" ? "" : `; look for it with: ${search}`;
+  return `${what}: the home that apply created there was not found, and is not deleted${how}`;
 }

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { directoryOf, normalPath } from "../../../ffi/paths.ts";
+import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
 import { withAdvice } from "../../cli/remedy.ts";
@@ -13,7 +13,7 @@ import { removeAccount } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { existingJobs } from "../../system/scheduled-jobs.ts";
-import { joinHome, splitHome } from "../../system/separator.ts";
+import { splitHome } from "../../system/separator.ts";
 import { HOLDS_HOME } from "../../users/home-along.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
@@ -23,7 +23,7 @@ import type { FormerJail } from "../compare/former-jails.ts";
 import type { ClosedUser, DoubtfulUser, FormerUser } from "../compare/former-user.ts";
 import { isOutside, isSame } from "../compare/taken-out.ts";
 import { doubtFault, type Which, whichAccount } from "../compare/which-account.ts";
-import { directoryIdIn, jailIdAt, samenessOf } from "../ids.ts";
+import { jailIdAt, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
 import { closeAccount, endConnections, isIn, tellingOfSessions } from "./close-login.ts";
@@ -40,7 +40,7 @@ import {
   warnOfLimits,
 } from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
-import { changedSince, removeKnown, removeLeftHomes } from "./remove-home.ts";
+import { changedSince, keepHome, removeKnown, removeLeftHomes } from "./remove-home.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import type { Said } from "./steps.ts";
 import { takeOut } from "./take-out.ts";
@@ -225,7 +225,7 @@ function removeLost(
   { failure, kept, ...created }: Created & ReturnType<typeof loseAll>,
   said: Said,
 ): void {
-  const { once, deleteHomes, fate, stays } = created;
+  const { once, deleteHomes, fate } = created;
   const { name } = once;
   const planned = created.holds ?? fate.holds;
   const isFinal = fate.home === undefined || planned !== undefined || whatRuns(user.uid) !== undefined;
@@ -243,21 +243,9 @@ function removeLost(
     removeKnown(root, home, user, once.homeId);
     kept.delete("keys");
     said.steps.push(`removed the home ${quoted(where)}`);
-  } else if (stat !== undefined) {
-    requireNotToGo(created.goes, where, holds);
-    const isOurs = fate.stays?.created ?? once.createdHome === joinHome(root.path, place);
-    const notOurs = holds ?? "apply did not create it";
-    const why =
-      deleteHomes || !isOurs
-        ? notOurs
-        : "this run is without --delete-homes; a later one deletes it only together with the jail";
-    const keys = kept.has("keys") ? ", perhaps with keys that were declared" : "";
-    said.warnings.push(`the home ${quoted(where)} of uid ${stat.uid} stays${keys}: ${why}`);
-    const about = { name, uid: user.uid, home: joinHome(root.path, place) };
-    if (stat.uid === user.uid) stays({ ...about, created: isOurs, directoryId: undefined });
-    // It may be below what is mounted there.
-    else if (once.createdHome === about.home)
-      stays({ ...about, created: undefined, directoryId: directoryIdIn(root, directoryOf(place)) });
+  } else {
+    if (stat !== undefined) requireNotToGo(created.goes, where, holds);
+    keepHome(root, user, { ...created, stat, now: { ...now, holds }, hasKeys: kept.has("keys") }, said);
   }
   // Without the home there may be room.
   if (failure !== undefined) leaveJail(root, user, once, said);

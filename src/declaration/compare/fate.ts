@@ -4,11 +4,13 @@ import { type JailAccounts, readJailAccounts } from "../../jail/accounts/account
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { onlyRootExchanges } from "../../system/exchange.ts";
 import { below } from "../../system/mountinfo.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
 import { recall } from "../../users/account-record.ts";
 import { holdsText, otherHomeIn, othersDirectoryIn } from "../../users/home-along.ts";
 import { isTooLarge } from "../../users/home-owners.ts";
+import { whyNotHome } from "../../users/own-home.ts";
 import { homeIdIn, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { mountIn } from "../other-things.ts";
@@ -25,6 +27,8 @@ export interface Fate {
   readonly home: ByteString | undefined;
   /** What of another user, or which mount, is in the home, which stays therefore; printable. */
   readonly holds?: ByteString | undefined;
+  /** The place of a home that stays, as the account has it, if what is there is no home of it: why, printable, after its name. */
+  readonly notHome?: { readonly place: ByteString; readonly why: string } | undefined;
   /** The home that stays when the account is removed, and nobody has its uid any more. */
   readonly stays?: KeptHome | undefined;
 }
@@ -70,16 +74,31 @@ export function fateOf(
     const goes = deleteHomes && isOurs && isKnown && stat?.uid === user.uid && isDirectory(stat);
     const holds = goes ? (mountIn(root.path, home) ?? homeIn(root, home, user, others)) : undefined;
     if (goes && holds === undefined) return { how: "removed", home };
+    const why = whyNotThere(root, home, user, isOurs);
+    const notHome = why === undefined ? undefined : { place: joinHome(root.path, home), why };
     const about = { name, uid: user.uid, home: joinHome(root.path, home), directoryId: undefined };
     const kept = { ...about, created: isOurs && isKnown };
     const stays = stat?.uid === user.uid ? kept : undefined;
-    return { how: "removed", home: undefined, holds, stays };
+    return { how: "removed", home: undefined, holds, notHome, stays };
   }
   const before = recall(root, name);
   if (before?.shell === undefined) return { how: "stays", home: undefined };
   // Some panels have it in the jail, without /./ in the account: there it is again.
   const isThere = before.home !== undefined && normalPath(before.home) === hostPath(root, home);
   return { how: "out", home: isThere ? undefined : home };
+}
+
+/** What is in the place of a home instead of it, printable. If nothing is, it counts if apply made it and others can have moved it. */
+function whyNotThere(
+  root: JailRoot,
+  home: ByteString,
+  user: PasswdEntry,
+  isOurs: boolean,
+): string | undefined {
+  const stat = lookUp(root, home)?.stat;
+  if (stat === undefined)
+    return isOurs && !onlyRootExchanges(hostPath(root, home)) ? "is not there" : undefined;
+  return stat.uid === user.uid && isDirectory(stat) ? undefined : whyNotHome(stat, user);
 }
 
 /** Undefined also for a home that is too large to look: its deletion looks at each directory that it enters. */

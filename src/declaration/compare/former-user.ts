@@ -72,7 +72,7 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
   const goesOut = what === "entry" && fate?.how === "out" ? outText(fate) : undefined;
   const stays = fate?.stays;
   const goes = fate?.how === "removed" ? fate.home : undefined;
-  const ofHome = stays === undefined ? goes && goesText(`${jail}${goes}`) : staysText(stays, fate?.holds);
+  const ofHome = homeText(once, fate);
   const to = (prune ? ofHome : undefined) ?? goesOut;
   const frees = fate?.how === "removed" ? once.created : undefined;
   const needsEnd = fate?.how === "removed" || fate?.how === "out";
@@ -90,6 +90,15 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
 
 /** What is said of an account that leaves its jail. */
 const outText = ({ home }: Fate): string => (home === undefined ? "out of it" : "out of it, with its home");
+
+/** What is said of the home of an account that is removed. */
+function homeText({ jail }: OnceUser, fate: Fate | undefined): string | undefined {
+  if (fate?.how !== "removed") return undefined;
+  const { home, notHome, holds, stays } = fate;
+  if (notHome !== undefined)
+    return `but not its home ${display(normalPath(notHome.place))}, which ${notHome.why}`;
+  return stays === undefined ? home && goesText(`${jail}${home}`) : staysText(stays, holds);
+}
 
 /** What is said of an account that is removed with its home. */
 const goesText = (home: ByteString): string => `and its home ${display(normalPath(home))}`;

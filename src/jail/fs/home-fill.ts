@@ -35,6 +35,8 @@ export interface Original {
   readonly path: ByteString;
   readonly fd: number;
   readonly list?: List;
+  /** The permissions that its top had, if only root and its user have any while it is copied. */
+  readonly closed?: { readonly mode?: number };
 }
 
 /** Owner, mode and times that a copy keeps. */
@@ -139,7 +141,11 @@ class Copier {
     seen.add(seen.lastOne(path));
     const stat = fstat(from);
     const xattrs = xattrsOf(from);
-    const attributes = attributesOf(stat);
+    const mode = path === "" ? this.home.closed?.mode : undefined;
+    // With the mode, chmod(2) gives an ACL its mask back, too.
+    const attributes = attributesOf(
+      mode === undefined ? stat : { ...stat, mode: (stat.mode & C.S_IFMT) | mode },
+    );
     const finish = (to: number) => {
       for (const [name, value] of xattrs) setXattr(to, name, value);
       setOwnerAndTimes(to, attributes);

@@ -19,9 +19,10 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
+import { chmodPath } from "./attributes.ts";
 import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
-import { fillCopy, homeChanged, nameError, type Original } from "./home-fill.ts";
+import { fillCopy, homeChanged, nameError, type Original, withOriginal } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
 import { countHome, mountPoint, namesOfFiles, pathIn, sizesIn, walkHome } from "./home-scan.ts";
 import { Seen } from "./home-seen.ts";
@@ -52,6 +53,8 @@ export interface HomeSource extends Original {
   readonly fd: number;
   readonly seen: Seen;
   readonly thread: HomeThread;
+  /** See closeTop. */
+  readonly closed: { mode?: number };
 }
 
 function openOwn(host: JailRoot, path: ByteString, uid: number): number {
@@ -124,12 +127,30 @@ export function homeExists(root: JailRoot, to: ByteString): JailkitError {
  */
 export function openHome(host: JailRoot, path: ByteString, uid: number): HomeSource {
   const fd = openOwn(host, path, uid);
-  return { path: hostPath(host, path), fd, seen: new Seen(), thread: new HomeThread() };
+  return { path: hostPath(host, path), fd, seen: new Seen(), thread: new HomeThread(), closed: {} };
 }
 
-/** Closes a home that openHome returned. */
-export function closeHome(home: HomeSource): void {
-  close(home.fd);
+/** Closes a home that openHome returned, with the permissions that it had. */
+export function closeHome({ fd, closed: { mode } }: HomeSource): void {
+  try {
+    // Another process of root may have changed them meanwhile.
+    if (mode !== undefined && (fstat(fd).mode & 0o7777) === onlyOwners(mode)) chmodPath(fd, mode);
+  } finally {
+    close(fd);
+  }
+}
+
+const onlyOwners = (mode: number): number => mode & 0o7700;
+
+/**
+ * Nobody but root and its user reaches below a home that is copied: there, others could rename what they may write, and each copy
+ * would fail. It is so until closeHome, also while the original is removed.
+ */
+function closeTop({ fd, closed }: HomeSource): void {
+  const mode = fstat(fd).mode & 0o7777;
+  if (onlyOwners(mode) === mode) return;
+  // An immutable directory keeps its mode, and is copied all the same.
+  if (attempt(() => chmodPath(fd, onlyOwners(mode)) ?? true) !== undefined) closed.mode = mode;
 }
 
 /** True if every inode and change time in the home is still as it was copied. Throws SystemError with the whole path. */
@@ -178,6 +199,14 @@ function compare({ fd, path, seen, thread, list }: HomeSource): boolean {
   return same && count === seen.size;
 }
 
+/** Opens each file of a home once, so that all leases (fcntl(2)) that keep some from being opened end at the same time. */
+export function askForAll({ fd, path }: HomeSource): void {
+  walkHome(fd, path, (level) => {
+    for (const names of namesOfFiles(level))
+      for (const name of names) attempt(() => withOriginal(level.fd, name, () => undefined));
+  });
+}
+
 /** For `among` of removeTree: accepts files of the copy at `to` that have the path and size of an original. */
 export function isCopyOf({ seen }: HomeSource, to: ByteString): Parameters<typeof removeTree>[3] {
   return (stat, path) => seen.isCopied(path.slice(to.length + 1), stat);
@@ -196,6 +225,7 @@ export function copyHome(
   to: ByteString,
   step: (done: number, total: number) => void = () => undefined,
 ): number {
+  closeTop(home);
   const total =
     countHome(home.fd, home.path, (count) => {
       if (count >= NAMES_FOR_A_THREAD && !home.thread.isStarted) home.thread.start();
