@@ -42,6 +42,8 @@ const pieces = (text: ByteString) => text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\
 export function display(text: ByteString): ByteString {
   if (isPlain(text)) return text;
   if (/^[\x00-\x7f]*$/.test(text)) return escapeBytes(text);
+  // Almost every name in another language.
+  if (printableUtf8(text)) return text;
   let out = "";
   for (const piece of pieces(text)) {
     out += piece.charCodeAt(0) >= 0xc2 && printableUtf8(piece) ? piece : escapeBytes(piece);

@@ -196,7 +196,8 @@ function meantResource(word: ByteString): ByteString | undefined {
   const name = word.toLowerCase();
   if (Object.hasOwn(RESOURCES, name)) return name;
   if (Object.hasOwn(WITHOUT_EFFECT, name)) return undefined;
-  const near = Object.keys(RESOURCES).filter((one) => editDistance(name, one) === 1);
+  const isNear = (one: string) => Math.abs(one.length - name.length) <= 1 && editDistance(name, one) === 1;
+  const near = Object.keys(RESOURCES).filter(isNear);
   return near.length === 1 ? near[0] : undefined;
 }
 

@@ -64,15 +64,25 @@ function meantAt(lines: readonly ByteString[], { code, line }: Problem): Meant |
 // U+00A0 and the like, as web pages have them, in UTF-8.
 const ODD_BLANK = /\xc2\xa0|\xe2\x80[\x80-\x8b\xaf]|\xe2\x81\x9f|\xe3\x80\x80|\xef\xbb\xbf/g;
 
-/** A problem of a line with such blanks: they are the reason, unless they are in a comment about somebody. */
-function withBlanks(problem: Problem, ini: IniFile): Problem {
-  const { file, line, message } = problem;
-  const text = linesOf(ini, file)[line - 1] ?? "";
+/** The remedy of a line with such blanks: they are the reason of its problems, unless they are in a comment about somebody. */
+function ordinaryBlanks(text: ByteString, line: number): Fix | undefined {
   const found = /^comment[ \t]*=/.test(text) ? [] : [...new Set(text.match(ODD_BLANK))];
-  if (found.length === 0) return problem;
+  if (found.length === 0) return undefined;
   const bytes = (one: ByteString) => one.replace(/./gs, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`);
-  const fix: Fix = { kind: "strip", expression: found.map((one) => `${line}s/${bytes(one)}/ /g`).join(";") };
-  return { ...problem, message: `${message}; a blank in this line is none: write an ordinary one`, fix };
+  return { kind: "strip", expression: found.map((one) => `${line}s/${bytes(one)}/ /g`).join(";") };
+}
+
+/** Problems, each of which may be that of such blanks. A line may be long, and have thousands. */
+function withBlanks(problems: readonly Problem[], ini: IniFile): Problem[] {
+  const known = new Map<string, Fix | undefined>();
+  return problems.map((problem) => {
+    const { file, line, message } = problem;
+    const fix = known.getOrInsertComputed(`${line} ${file}`, () =>
+      ordinaryBlanks(linesOf(ini, file)[line - 1] ?? "", line),
+    );
+    if (fix === undefined) return problem;
+    return { ...problem, message: `${message}; a blank in this line is none: write an ordinary one`, fix };
+  });
 }
 
 /** The problems of a file, with one for lines that are meant to be one: a key that was broken into several, or a list as in YAML. */
@@ -91,5 +101,8 @@ export function withWholeLines(problems: readonly Problem[], ini: IniFile): Prob
   });
   const isTold = ({ file, line }: Problem) => told.has(`${line} ${file}`);
   const left = found.filter(({ problem, isOne }) => isOne || !isTold(problem));
-  return left.map(({ problem }) => withBlanks(problem, ini));
+  return withBlanks(
+    left.map(({ problem }) => problem),
+    ini,
+  );
 }

@@ -172,7 +172,8 @@ export async function openVerdicts(): Promise<Scene> {
     async said({ user }) {
       const all = () => sshd?.process.stderr.slice(heard) ?? "";
       const last = new RegExp(
-        `(?:Disconnected from|Connection (?:closed|reset) by|Access denied for|fatal: ).* ${user} |prohibited|Too many authentication failures|contains disabled method|drop connection|for chroot directory|killed by signal`,
+        `(?:Disconnected from|Connection (?:closed|reset) by|Access denied for|fatal: ).* ${user} |prohibited|Too many authentication failures|contains disabled method|drop connection|for chroot directory|(?:killed|terminated) by signal|^Closing connection to `,
+        "m",
       );
       await sshd?.process.until(() => last.test(all()) || undefined).catch(() => undefined);
       return all();
