@@ -44,12 +44,16 @@ function replaceFile(file: ByteString, text: ByteString): void {
   if (!writeFile(file, text, true)) throw new JailkitError("output", 1, `${display(file)} is not a file`);
 }
 
+/** Comments of an export about what it does not write: what is written meanwhile is not lost. */
+const OWN_COMMENT = /^# (?:left out: |has no record of its sections and files; )/;
+
 /** The lines of a declaration that say something, each with the section that it is in; a comment may be anywhere. */
 function linesOf(text: ByteString): ByteString[] {
   let section = "";
   return text.split("\n").flatMap((line) => {
     if (line.startsWith("[")) section = line;
-    if (line === "" || line.startsWith("#")) return line || [];
+    if (line === "" || OWN_COMMENT.test(line)) return [];
+    if (line.startsWith("#")) return line;
     return `${section}\n${line}`;
   });
 }
@@ -164,7 +168,7 @@ export const tool = defineTool({
 
 'jailkit import' makes the same jail from the programs of another machine. Homes and other files of users are moved with rsync(1).
 
-With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. Where the file is one of /etc/jailkit/jails.d, the jails and users that other files there declare are left out, which a warning tells: 'jailkit apply' refuses all if one is declared twice, and what somebody has written by hand counts. A name that 'jailkit apply' would not read there is an error, and so is a directory that does not exist: the message has the name, or the command that creates it. A file that exists is replaced only if the new text has all of its lines. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt'. What a declaration cannot say is left out; a comment and a warning name it.`,
+With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. Where the file is one of /etc/jailkit/jails.d, the jails and users that other files there declare are left out, which a warning tells: 'jailkit apply' refuses all if one is declared twice, and what somebody has written by hand counts. A name that 'jailkit apply' would not read there is an error, and so is a directory that does not exist: the message has the name, or the command that creates it. A file that exists is replaced only if the new text has all of its lines, besides those about what was left out. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt', and without users it is only written if it is named. Where another file declares a jail without what it has, as one that was written before, a warning has the lines. What a declaration cannot say is left out; a comment and a warning name it.`,
   root: 5,
   run({ options, operands }) {
     const given = options.output === "-" ? undefined : options.output;
