@@ -97,6 +97,26 @@ test("jobs, mail and a manager that stay outside of the jail are told, with comm
   for (const file of ["subuid", "subgid"]) expect(m.read(`/etc/${file}`)).not.toContain("bob");
 });
 
+test("nobody else can be declared with the uid after an import at the place of a jail whose file system is not mounted", () => {
+  const [disk, document] = ["/srv/disk", "/root/other.json"];
+  declare(JAIL);
+  m.must(["jailkit", "export", "-o", document, J]);
+  m.mkdir(disk);
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=755", "none", disk]);
+  const there = `[jail ${disk}]\nsections = uidbasics, basicshell\n`;
+  declare(`${JAIL}${there}[user gone]\njail = ${disk}\nshell = /bin/bash\n`);
+  const uid = uidOf("gone");
+  m.must(["userdel", "gone"]);
+  m.must(["mount", "--move", disk, "/mnt"]);
+  m.must(["jailkit", "import", "-j", disk, document]);
+  m.write(FILE, JAIL + user("next", `uid = ${uid}\n`));
+  for (const options of [["--check"], [], []])
+    expect(linesOf(m, ...options).summary.problems).toMatchObject([{ path: "next", code: "left-uid" }]);
+  expect(uidOf("next")).toBeUndefined();
+  m.must(["umount", "/mnt"]);
+  m.remove(document);
+});
+
 test("a mailbox without mail, or of somebody else, is not told", () => {
   const mail = "/var/mail/bob";
   for (const [owner, text] of [
