@@ -112,7 +112,7 @@ function existingJobs({ name, uid }: Account): LoginWarning[] {
       code: "linger",
       message:
         "systemd starts a manager for the user at each boot, with the user's units, outside the jail (loginctl enable-linger)",
-      advice: `rm ${operands(linger)}`,
+      advice: `mv -nT ${operands(linger, freeNumbered(`/root/linger.${name}`))}`,
     });
   }
   return warnings;
