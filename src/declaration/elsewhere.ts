@@ -13,8 +13,10 @@ import { RootView } from "../libraries/root-view.ts";
 import { asideCommand } from "../system/free-name.ts";
 import { isHostDirectory } from "../system/host-files.ts";
 import { below } from "../system/mountinfo.ts";
+import { listed } from "./change.ts";
 import { DECLARATION_FILE, DROP_INS } from "./known-file.ts";
-import type { Declaration } from "./model.ts";
+import type { Declaration, DeclaredJail } from "./model.ts";
+import { union } from "./once.ts";
 import { declarationIn, readDeclarationSources } from "./read.ts";
 
 const isDropIns = (path: ByteString) => baseName(path) === baseName(DROP_INS);
@@ -120,10 +122,28 @@ export function withoutDeclared<T extends Pick<Declaration, "jails" | "users">>(
     });
     return `left out: ${counts.join(" and ")} that ${quoted(file)} declares already`;
   });
+  const lacking = declaration.jails.flatMap((jail) => {
+    const there = beside.jails.find(({ path }) => path === jail.path);
+    return (there && lackingIn(there, jail)) ?? [];
+  });
   const rest = {
     ...declaration,
     jails: declaration.jails.filter(({ path }) => !jails.has(path)),
     users: declaration.users.filter(({ name }) => !users.has(name)),
   };
-  return { rest, leftOut };
+  return { rest, leftOut: [...leftOut, ...lacking] };
+}
+
+/** What a file does not say of what a jail has, as one that was written before the jail was adopted; undefined if that is nothing. */
+function lackingIn(
+  { path, place, sections, files }: DeclaredJail,
+  has: Pick<DeclaredJail, "sections" | "files">,
+): string | undefined {
+  const keys = { sections: union(sections, has.sections), files: union(files, has.files) };
+  const lines = [
+    ...(keys.sections.length > sections.length ? [`sections = ${listed(keys.sections)}`] : []),
+    ...(keys.files.length > files.length ? [`files = ${listed(keys.files)}`] : []),
+  ];
+  if (lines.length === 0) return undefined;
+  return `jail ${quoted(path)}: ${quoted(place.file)} lacks what it has: write in its section: ${lines.join("; ")}`;
 }

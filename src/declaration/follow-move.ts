@@ -7,7 +7,15 @@ import { joinHome, splitHome } from "../system/separator.ts";
 import type { AccountRun } from "../users/account-run.ts";
 import { homeIdOf, jailIdAt, MAY_BE_OTHER, samenessOf } from "./ids.ts";
 import { createdHomeOf, createdIn, jailsForgotten, wholeJails } from "./kept-homes.ts";
-import { keptKey, placeOf, sortedByDirectory, withDirectory, withoutKept } from "./kept-where.ts";
+import {
+  keptKey,
+  keptOfFormer,
+  placeOf,
+  sortedByDirectory,
+  withDirectory,
+  withKept,
+  withoutKept,
+} from "./kept-where.ts";
 import { createdOf, ONCE_FILE, readOnce, union, writeOnce } from "./once.ts";
 import type { Creating, KeptHome, LeftJail, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
@@ -180,10 +188,14 @@ export function tellCreated(names: readonly ByteString[], tool: string): string[
   });
 }
 
+/** Instead of what identifies a directory that is not there yet. */
+const NONE_YET = "none";
+
+const allOf = (once: Once): readonly KeptHome[] => [...once.kept, ...once.users.flatMap(wholeJails)];
+
 /** Uids of accounts that were in a jail stay reserved by the files in it, wherever it is: nothing tells that when it is forgotten. */
 function keptAt(once: Once, from: ByteString, to: ByteString): readonly KeptHome[] {
-  const all = [...once.kept, ...once.users.flatMap(wholeJails)];
-  const moved = all.flatMap((one) => {
+  const moved = allOf(once).flatMap((one) => {
     const split = splitHome(one.home);
     if (split === undefined || split.jail !== from) return [];
     return [{ ...one, home: joinHome(to, split.home) }];
@@ -202,13 +214,24 @@ interface Forgotten {
   readonly to?: ByteString | undefined;
   /** What is not kept any more. */
   readonly gone?: readonly KeptHome[];
+  /** Another one is about to be made there: the former may come back, such as one that is not mounted, with files of its users. */
+  readonly isRemade?: boolean;
 }
 
 /** Says that a jail was deleted, or is to be known no more: what is at its path then is another one. Returns warnings. */
-export function tellForgotten(jail: ByteString, tool: string, { to, gone = [] }: Forgotten = {}): string[] {
+export function tellForgotten(
+  jail: ByteString,
+  tool: string,
+  { to, gone = [], isRemade = false }: Forgotten = {},
+): string[] {
   const now = (once: Once): Once => {
     const jails = once.jails.filter(({ path }) => path !== jail);
-    const all = to === undefined ? once.kept : keptAt(once, jail, to);
+    const before = isRemade ? once.jails.find(({ path }) => path === jail) : undefined;
+    const former =
+      before === undefined
+        ? []
+        : keptOfFormer(before, { ...before, directoryId: jailIdAt(jail) ?? NONE_YET }, () => allOf(once));
+    const all = to === undefined ? former.reduce(withKept, once.kept) : keptAt(once, jail, to);
     const kept = withoutKept(all, gone);
     const isSame = jails.length === once.jails.length && kept.length === once.kept.length;
     return isSame ? once : { ...once, jails, kept };

@@ -102,7 +102,9 @@ export class ApplyReport implements Shown {
     const removed = former.map(({ change }) => change);
     const all = [...removed, ...jails.flatMap(changesOf)];
     const making = makingOf(comparison, unkept);
-    this.#hasWork = making.size > 0;
+    // What is known to fail is tried by a run, since it takes something away.
+    const tried = new Set(users.flatMap((one) => (one.isTried ? one.changes : [])));
+    this.#hasWork = [...making.keys()].some((change) => !tried.has(change));
     if (!json)
       for (const [change, how] of making) printLine(planLine(change) + (how === "part" ? ", in part" : ""));
     const { fault } = this;

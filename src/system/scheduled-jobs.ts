@@ -2,7 +2,8 @@ import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { type Advice, inWords } from "../cli/remedy.ts";
+import { quoted } from "../cli/display.ts";
+import { type Advice, inWords, type Remedy } from "../cli/remedy.ts";
 import { appendCommand, operands, shellWord } from "../cli/shell-word.ts";
 import { freeNumbered } from "./free-name.ts";
 import { hostNames, hostText } from "./host-files.ts";
@@ -18,6 +19,10 @@ export interface LoginWarning {
 /** The directories of Debian and of others: crontab(1), at(1). */
 const CRONTABS = ["/var/spool/cron/crontabs", "/var/spool/cron"];
 const AT_JOBS = ["/var/spool/cron/atjobs", "/var/spool/at"];
+/** Those of mail; one may be a link to the other. */
+const MAIL = ["/var/mail", "/var/spool/mail"];
+/** A file for each user whose manager systemd starts at boot: loginctl(1), enable-linger. */
+const LINGER = "/var/lib/systemd/linger";
 const OUTSIDE = "with /bin/sh on the host, outside the jail";
 
 /**
@@ -80,8 +85,8 @@ interface Account {
   readonly uid: number;
 }
 
-/** Warnings about jobs that cron(8) and at(1) have of an account. Only root can see them. Throws SystemError. */
-export function existingJobs({ name, uid }: Account): LoginWarning[] {
+/** Warnings about what cron(8), at(1) and systemd(1) start for an account. Only root can see all of it. Throws SystemError. */
+function existingJobs({ name, uid }: Account): LoginWarning[] {
   const warnings: LoginWarning[] = [];
   const crontab = crontabOf(name);
   if (crontab !== undefined) {
@@ -101,10 +106,32 @@ export function existingJobs({ name, uid }: Account): LoginWarning[] {
       advice: `mkdir -m 0700 ${folder} && mv -n ${operands(...jobs)} ${folder}`,
     });
   }
+  const linger = `${LINGER}/${name}`;
+  if (attempt(() => statIfPresent(AT_FDCWD, linger)) !== undefined) {
+    warnings.push({
+      code: "linger",
+      message:
+        "systemd starts a manager for the user at each boot, with the user's units, outside the jail (loginctl enable-linger)",
+      advice: `mv -nT ${operands(linger, freeNumbered(`/root/linger.${name}`))}`,
+    });
+  }
   return warnings;
 }
 
-/** The same, and about those that it may give them: no login shell limits these, and so no jail. Throws SystemError. */
+/** The same of an account that is removed, and about its mail: who gets its name or uid later gets them. Throws SystemError. */
+export function leftOf(account: Account): LoginWarning[] {
+  const { name, uid } = account;
+  const mail = MAIL.map((directory) => `${directory}/${name}`).find((path) => {
+    const stat = attempt(() => statIfPresent(AT_FDCWD, path));
+    return stat?.uid === uid && stat.size > 0;
+  });
+  if (mail === undefined) return existingJobs(account);
+  const message = `mail of the user is in ${quoted(mail)}: who gets its uid later can read it`;
+  const advice: Remedy = `mv -nT ${operands(mail, freeNumbered(`/root/mail.${name}`))}`;
+  return [...existingJobs(account), { code: "mail", message, advice }];
+}
+
+/** As existingJobs, and about jobs that it may give them: no login shell limits these, and so no jail. Throws SystemError. */
 export const jobWarnings = (account: Account): LoginWarning[] => [
   ...existingJobs(account),
   ...permission("cron", "crontab", account.name, true),

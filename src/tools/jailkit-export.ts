@@ -44,12 +44,16 @@ function replaceFile(file: ByteString, text: ByteString): void {
   if (!writeFile(file, text, true)) throw new JailkitError("output", 1, `${display(file)} is not a file`);
 }
 
+/** Comments of an export about what it does not write: what is written meanwhile is not lost. */
+const OWN_COMMENT = /^# (?:left out: |has no record of its sections and files; )/;
+
 /** The lines of a declaration that say something, each with the section that it is in; a comment may be anywhere. */
 function linesOf(text: ByteString): ByteString[] {
   let section = "";
   return text.split("\n").flatMap((line) => {
     if (line.startsWith("[")) section = line;
-    if (line === "" || line.startsWith("#")) return line || [];
+    if (line === "" || OWN_COMMENT.test(line)) return [];
+    if (line.startsWith("#")) return line;
     return `${section}\n${line}`;
   });
 }

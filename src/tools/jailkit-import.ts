@@ -184,7 +184,7 @@ The file is not trusted: whoever wrote it chooses which files below /usr, /etc a
         );
       const names = plan.accounts.flatMap(({ user, state }) => (state === "create" ? user.name : []));
       // First: this run may be killed.
-      const untold = [...tellForgotten(jail, IMPORT), ...tellCreated(names, IMPORT)];
+      const untold = [...tellForgotten(jail, IMPORT, { isRemade: true }), ...tellCreated(names, IMPORT)];
       const outcome = await carryOut(plan, { lock, noWait, say: json ? () => undefined : printLine });
       return ended(
         jail,

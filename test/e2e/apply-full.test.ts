@@ -131,29 +131,37 @@ describe("with no byte left, --check says what the run does", () => {
   });
   const full = `${J}: its file system is full: 0 MiB are free`;
   const shown = (...options: string[]) => {
-    const { changes, summary } = linesOf(m, ...options);
+    const { status, changes, summary } = linesOf(m, ...options);
     const { changed, failed, unchanged } = summary;
     const texts = changes.map(({ text }) => text);
-    return { texts, counts: [changed, failed, unchanged], problems: messagesIn(summary) };
+    const places = summary.problems.map(({ line }) => line);
+    return { status, texts, counts: [changed, failed, unchanged], problems: messagesIn(summary), places };
   };
+  /** The line with a text. */
+  const lineOf = (text: string, part: string) => text.slice(0, text.indexOf(part)).split("\n").length;
+  const sftp = [
+    "+ user eve: policy allow (it has no section)",
+    "~ user eve: shell /bin/bash -> /usr/sbin/jk_lsh",
+  ];
 
-  test.each([
-    ["a new user", `${before}[user fred]\njail = ${J}\n${SHELL}`, "fred", [0, 1, 2], []],
-    ["one more key", `${before}    ${KEYS[1]}\n`, "eve", [0, 1, 1], []],
+  test.each<[string, string, string, string, number[], string[]]>([
+    ["a new user", `${before}[user fred]\njail = ${J}\n${SHELL}`, "fred", "user fred", [0, 1, 2], []],
+    ["one more key", `${before}    ${KEYS[1]}\n`, "eve", "ssh-ed25519", [0, 1, 1], []],
     [
-      "sftp in place of a shell",
-      before.replace(SHELL, "allow = sftp\n"),
-      "eve",
-      [0, 1, 1],
-      ["+ user eve: policy allow (it has no section)", "~ user eve: shell /bin/bash -> /usr/sbin/jk_lsh"],
-    ],
-  ])("%s", (_, text, name, counts, texts) => {
+      ...["sftp in place of a shell", before.replace(SHELL, "allow = sftp\n"), "eve", "allow"],
+      ...[[0, 1, 1], sftp],
+    ] as never,
+    [
+      ...["another shell", before.replace(SHELL, "shell = /bin/sh\n"), "eve", "shell ="],
+      ...[[0, 1, 1], []],
+    ] as never,
+  ])("%s", (_, text, name, part, counts, texts) => {
     m.write(FILE, text);
     const checked = shown("--check");
     expect(checked).toEqual({
-      texts,
-      counts,
+      ...{ status: 1, texts, counts },
       problems: [expect.stringContaining(`no-room user ${name}: ${full}`)],
+      places: [lineOf(text, part)],
     });
     expect(shown()).toEqual(checked);
     expect(m.run(["id", "fred"]).status).toBe(1);

@@ -73,22 +73,63 @@ test("the plan says that the home stays, and with which uid", () => {
   ]);
 });
 
-test("jobs of cron and at that stay outside of the jail are told, with commands that move them away", () => {
+test("jobs, mail and a manager that stay outside of the jail are told, with commands that move them away", () => {
   const [crontab, job] = ["/var/spool/cron/crontabs/bob", "/var/spool/cron/atjobs/a0001"];
+  const [linger, mail] = ["/var/lib/systemd/linger/bob", "/var/mail/bob"];
   declare(JAIL + user("bob"));
-  for (const path of [crontab, job]) {
+  for (const path of [crontab, job, linger, mail]) {
     m.must(["mkdir", "-p", path.replace(/\/[^/]*$/, "")]);
-    m.write(path, "");
-    m.must(["chown", "bob", path]);
+    m.write(path, path === mail ? "From x\n" : "");
+    if (path !== linger) m.must(["chown", "bob", path]);
   }
+  // These go.
+  for (const file of ["subuid", "subgid"]) m.must(["sh", "-c", `echo bob:900000:65536 >>/etc/${file}`]);
   m.write(FILE, JAIL);
   const warnings = linesOf(m, "--prune", "--delete-homes").changes.flatMap((change) => change.warnings);
   expect(warnings).toEqual([
     expect.stringContaining("the crontab of the user runs"),
     expect.stringContaining("a job of the user, given to at(1)"),
+    expect.stringContaining("systemd starts a manager for the user at each boot"),
+    expect.stringContaining("mail of the user is in '/var/mail/bob': who gets its uid later can read it"),
   ]);
   for (const one of warnings) m.must(["sh", "-ec", /: ((?:mv|mkdir) .*)/.exec(one)?.[1] ?? "false"]);
-  expect([crontab, job].map((path) => m.exists(path))).toEqual([false, false]);
+  for (const path of [crontab, job, linger, mail]) expect(m.exists(path)).toBe(false);
+  for (const file of ["subuid", "subgid"]) expect(m.read(`/etc/${file}`)).not.toContain("bob");
+});
+
+test("nobody else can be declared with the uid after an import at the place of a jail whose file system is not mounted", () => {
+  const [disk, document] = ["/srv/disk", "/root/other.json"];
+  declare(JAIL);
+  m.must(["jailkit", "export", "-o", document, J]);
+  m.mkdir(disk);
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=755", "none", disk]);
+  const there = `[jail ${disk}]\nsections = uidbasics, basicshell\n`;
+  declare(`${JAIL}${there}[user gone]\njail = ${disk}\nshell = /bin/bash\n`);
+  const uid = uidOf("gone");
+  m.must(["userdel", "gone"]);
+  m.must(["mount", "--move", disk, "/mnt"]);
+  m.must(["jailkit", "import", "-j", disk, document]);
+  m.write(FILE, JAIL + user("next", `uid = ${uid}\n`));
+  for (const options of [["--check"], [], []])
+    expect(linesOf(m, ...options).summary.problems).toMatchObject([{ path: "next", code: "left-uid" }]);
+  expect(uidOf("next")).toBeUndefined();
+  m.must(["umount", "/mnt"]);
+  m.remove(document);
+});
+
+test("a mailbox without mail, or of somebody else, is not told", () => {
+  const mail = "/var/mail/bob";
+  for (const [owner, text] of [
+    ["bob", ""],
+    ["root", "From x\n"],
+  ] as const) {
+    declare(JAIL + user("bob"));
+    m.write(mail, text);
+    m.must(["chown", owner, mail]);
+    m.write(FILE, JAIL);
+    expect(linesOf(m, "--prune", "--delete-homes").changes.flatMap(({ warnings }) => warnings)).toEqual([]);
+    m.remove(mail);
+  }
 });
 
 test("no new account gets the uid, in the same run or a later one, from apply or from jk_addjailuser", () => {

@@ -36,7 +36,7 @@ beforeEach(() => {
   sh(`mkdir -p /opt/of-others/deep; echo one >${FILE}; echo two >${REST}`);
 });
 afterEach(() => {
-  m.run(["umount", PLACE]);
+  for (let times = 0; times < 2; times++) m.run(["umount", PLACE]);
   m.write("/etc/fstab", fstab);
   m.remove(DECLARED);
   for (const path of ["/srv", DATA, "/opt/of-others", REST, "/var/lib/jailkit"]) m.remove(path);
@@ -50,6 +50,14 @@ const WAYS = [
     before: "true",
     hide: `mount --bind ${DATA} ${PLACE}`,
     says: `is hidden by what is mounted at '${PLACE}'; unmount that first: umount ${PLACE}`,
+    remedy: `umount ${PLACE}`,
+    code: "mounts",
+  },
+  {
+    how: "on what is mounted there below another one",
+    before: `mkdir -p ${PLACE}; mount -t tmpfs -o mode=755 none ${PLACE}`,
+    hide: `mount --bind ${DATA} ${PLACE}`,
+    says: `may be hidden by what is mounted at '${PLACE}'; unmount that first: umount ${PLACE}`,
     remedy: `umount ${PLACE}`,
     code: "mounts",
   },

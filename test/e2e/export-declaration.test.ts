@@ -540,6 +540,38 @@ describe("-o", () => {
     m.must(["rm", file]);
   });
 
+  test("one of jailkit 2.23 that was adopted since is written again with what it has, or that is told", () => {
+    const D = "/etc/jailkit/jails.d";
+    const { jail } = jailOf("later", 5195);
+    m.mkdir(D, { mode: 0o755 });
+    for (const output of ["/root/later.ini", D]) {
+      const record = `$(grep -l '"${jail}"' /var/lib/jailkit/jails/*/manifest.json | xargs dirname)`;
+      m.must(["sh", "-c", `rm -r ${record}`]);
+      const run = () => m.run(["jailkit", "export", "--declaration", "-o", output, jail]);
+      expect(run()).toMatchObject({ status: 0, stderr: expect.stringContaining("has no record") });
+      m.must(["jailkit", "adopt", jail]);
+      const { status, stderr } = run();
+      expect([status, stderr.includes("has no record")]).toEqual([0, false]);
+      if (output !== D) {
+        expect(m.read(output)).toMatch(/^sections = .*\bone\b/m);
+        m.remove(output);
+        continue;
+      }
+      const file = `${D}/srv-later.ini`;
+      const [, line = ""] =
+        new RegExp(`jail '${jail}': '${file}' lacks what it has: write in its section: (.*)\n`).exec(
+          stderr,
+        ) ?? [];
+      expect(line).toMatch(/^sections = .*\bone\b/);
+      m.write(file, m.read(file).replace(`[jail ${jail}]\n`, `[jail ${jail}]\n${line}\n`));
+      expect(run().stderr).not.toContain("lacks");
+      expect(m.must(["jailkit", "apply", "--check"]).stdout).toContain("0 to change");
+    }
+    m.must(["rm", "-r", D]);
+    m.must(["userdel", "-f", "later"]);
+    m.must(["jailkit", "delete", "--yes", "--user-files", jail]);
+  });
+
   test("writes a file for each jail into a directory, and replaces none", () => {
     m.mkdir("/root/fresh/jails.d");
     const run = (...jails: string[]) =>

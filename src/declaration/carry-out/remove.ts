@@ -12,7 +12,7 @@ import { planDelete } from "../../jails/delete-plan.ts";
 import { removeAccount } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { existingJobs } from "../../system/scheduled-jobs.ts";
+import { leftOf } from "../../system/scheduled-jobs.ts";
 import { splitHome } from "../../system/separator.ts";
 import { HOLDS_HOME } from "../../users/home-along.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
@@ -254,8 +254,8 @@ function removeLost(
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
   endConnections(user, said);
-  // They are outside of the jail: whoever gets the name or the uid later would run them.
-  for (const { message, advice } of existingJobs(user)) said.warnings.push(withAdvice(message, advice));
+  // They are outside of the jail: whoever gets the name or the uid later would run them, or read it.
+  for (const { message, advice } of leftOf(user)) said.warnings.push(withAdvice(message, advice));
   warnOfSessions(name, user.uid, said);
 }
 

@@ -5,6 +5,7 @@ import { isMissing } from "../../../ffi/files.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
+import { findEntry } from "../../config/model.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { sizesToCopy } from "../../jail/fs/home-move.ts";
 import { withTree } from "../../jail/fs/look.ts";
@@ -82,14 +83,14 @@ export function withRoomForFiles(work: JailWork, room: RoomOfRun | undefined, ch
     const found = user.fault === undefined ? answered(() => fullFor(user, root)) : undefined;
     if (found === undefined) return user;
     if (taking(user.changes).length === 0) return withFault(user, found);
-    return check ? { ...user, fault: found } : user;
+    return check ? { ...user, fault: found, isTried: true } : user;
   };
   return { ...work, users: users.map(withRoom) };
 }
 
 /** The fault of a user for whom a file cannot be written, in the words of the run. */
 function fullFor({ declared, changes, moves }: UserWork, root: JailRoot): Fault | undefined {
-  const { name, home, shell } = declared;
+  const { name, home, shell, place, policy = [] } = declared;
   const makes = (...some: readonly Change["what"][]) =>
     changes.some(({ what, action }) => action !== "remove" && some.includes(what));
   const isFull = (directory: ByteString) => fullProblem(root, directory, 1, PROGRESS) !== undefined;
@@ -102,8 +103,14 @@ function fullFor({ declared, changes, moves }: UserWork, root: JailRoot): Fault 
   const comes = () =>
     makes("entry", "shell") ||
     (changes.some(isCreation) && readJailAccounts(root).userByName(name) === undefined);
-  if (makes("policy") && isLimitedShell(shell) && isFull(CONFIG_DIRECTORY)) return fault(CONFIG_DIRECTORY);
-  if (isFull("/etc") && comes()) return fault("/etc");
+  // Of several rights no one is to blame.
+  const right = policy.length === 1 ? policy[0]?.key : undefined;
+  if (makes("policy") && isLimitedShell(shell) && isFull(CONFIG_DIRECTORY))
+    return fault(CONFIG_DIRECTORY, { key: right });
+  if (isFull("/etc") && comes()) {
+    const isDeclared = typeof findEntry(place.section, "shell") === "object";
+    return fault("/etc", makes("shell") ? { key: isDeclared ? "shell" : right } : undefined);
+  }
   // Those of a home that moves are not in the jail yet.
   const jailHome = normalPath(home);
   if (moves === undefined && makes("keys") && isFull(jailHome))

@@ -13,16 +13,20 @@ import { hostPath, type JailRoot, withDirectory } from "./walk.ts";
 
 /**
  * The error for the first of some paths of an open jail, without symbolic links, that leads to something below what is mounted
- * above it. Undefined if there is none, or if that cannot be seen.
+ * above it, or may: of several mounts at one place, nobody sees what the lower ones have. Undefined if there is none, or if that
+ * cannot be seen.
  */
 export function coveredPlace(root: JailRoot, paths: Iterable<ByteString>): JailkitError | undefined {
   const mounts = answered(ownMounts) ?? [];
-  const points = new Set(mounts.map(({ mountPoint }) => below(mountPoint, root.path) ?? ""));
+  const points = Map.groupBy(mounts, ({ mountPoint }) => below(mountPoint, root.path) ?? "");
   if (points.size === 1) return undefined;
   for (const path of paths) {
     const above = pathsDownTo(directoryOf(path)).filter((one) => points.has(one));
+    const place = hostPath(root, path);
     const point = above.find((one) => answered(() => isBelow(root, one, path)));
-    if (point !== undefined) return covered(hostPath(root, path), hostPath(root, point));
+    if (point !== undefined) return covered(place, hostPath(root, point), "is hidden");
+    const several = above.find((one) => one !== "/" && (points.get(one)?.length ?? 0) > 1);
+    if (several !== undefined) return covered(place, hostPath(root, several), "may be hidden");
   }
   return undefined;
 }
@@ -42,8 +46,8 @@ function isBelow(root: JailRoot, point: ByteString, path: ByteString): boolean {
   });
 }
 
-function covered(place: ByteString, point: ByteString): JailkitError {
+function covered(place: ByteString, point: ByteString, how: string): JailkitError {
   const { advice, remedy } = adviceAt(point, `umount ${operands(point)}`);
-  const message = `${quoted(place)}: is hidden by what is mounted at ${quoted(point)}; unmount that first: ${advice}`;
+  const message = `${quoted(place)}: ${how} by what is mounted at ${quoted(point)}; unmount that first: ${advice}`;
   return new JailkitError("mounts", 1, message, undefined, remedy);
 }
