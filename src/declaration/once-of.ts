@@ -45,25 +45,33 @@ export function withHomeId(user: OnceUser): OnceUser {
 }
 
 /**
- * A user who is declared. `once`: as it was before. `homeId`: which directory its home is now; undefined if that is not known.
- * `uid`: that of the account.
+ * A user who was declared before, and is now, with an account of `uid` or none, and a home as homeIdOf. With another uid it is
+ * another account than apply has created, or nothing tells that it is that one.
  */
+export const withAccount = (
+  once: OnceUser,
+  homeId: ByteString | undefined,
+  uid: number | undefined,
+): OnceUser =>
+  uid === undefined || once.created === undefined || once.created === uid
+    ? once
+    : { ...once, ...createdOf(undefined), homeId };
+
+/** A user who is declared. `once`: as it was before. `homeId`: which directory its home is now; undefined if that is not known. */
 export function onceOf(
   user: DeclaredUser,
   once: OnceUser | undefined,
   homeId: ByteString | undefined,
-  uid: number | undefined,
 ): OnceUser {
   const { name, place, jail, directory, groups, keys = [], policy, shell } = user;
   const isSame = once?.jail === jail;
   const limited = policy === undefined && isSame ? once.limited : isLimitedShell(shell);
   const before = once === undefined ? [] : policiesIn(jail, once);
-  // Who may write above the own home exchanges it, or root brings one back from a backup: the account is the same.
-  const isOther = samenessOf(once?.homeId, homeId) === "other" && once?.created !== uid;
   const now = {
     ...{ name, file: place.file, jail, directory },
     // One of a directory is another account, whatever its uid.
-    ...createdOf(directory || isOther ? undefined : once),
+    ...createdOf(directory ? undefined : once),
+    // Who may write above the own home exchanges it, or root brings one back from a backup: the account is the same.
     homeId: directory ? undefined : (homeId ?? once?.homeId),
     out: false,
     limited,

@@ -223,7 +223,8 @@ function possible(changes: readonly Change[], error: unknown): Change[] {
 function homeIdOf(root: JailRoot, account: PasswdEntry | undefined, once: OnceUser | undefined) {
   const split = account && splitHome(account.home);
   if (split === undefined || normalPath(split.jail) !== root.path) return undefined;
-  const isOwn = once?.createdHome === undefined || once.createdHome === account?.home;
+  const isOwn =
+    once?.createdHome === undefined || once.createdHome === account?.home || once.created !== account?.uid;
   return isOwn ? homeIdIn(root, normalPath(split.home), account?.uid ?? 0) : undefined;
 }
 
