@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -109,4 +110,56 @@ test("two who have exchanged their names cannot log in when they are not declare
   leave("ann");
   expect(rights("bob")).toEqual(ALL);
   leave("bob");
+});
+
+describe("an account that no run has found declared", () => {
+  const message =
+    "user ann: is not declared any more, and stays: it may be another account than was declared, by its uid: if it is another one, declare it; if it is the one that was declared: userdel ann";
+  const problems = [{ code: "doubtful-account", message, remedy: "userdel ann" }];
+
+  test.each([
+    ["its home", "usermod -u 31000 ann && chage -d 2020-02-02 ann"],
+    ["its home, which was moved", `usermod -u 31000 -d ${J}/./home/new -m ann && chage -d 2020-02-02 ann`],
+    [
+      "its day in shadow(5)",
+      `usermod -u 31000 ann && cd ${J}/home && cp -a ann new && rm -r ann && mv new ann`,
+    ],
+  ])(
+    "with another uid, and that is the one by %s, stays and cannot log in, which each run tells",
+    (_, change) => {
+      sh(change);
+      declare("ann", "");
+      const text = `- user ann: entry in ${J} (no longer declared)`;
+      expect(linesOf(m)).toMatchObject({ status: 0, changes: [], summary: { warnings: [message] } });
+      expect(linesOf(m, "--check", ...PRUNE)).toMatchObject({
+        ...{ status: 10, changes: [{ text }], summary: { problems } },
+      });
+      expect(linesOf(m, ...PRUNE)).toMatchObject({
+        ...{ status: 1, changes: [{ text, status: "done" }], summary: { problems } },
+      });
+      expect(rights("ann")).toEqual(NONE);
+      m.must(["gpasswd", "-a", "ann", "team"]);
+      expect(linesOf(m, ...PRUNE)).toMatchObject({
+        status: 1,
+        changes: [{ what: "groups", status: "done" }],
+      });
+      expect(rights("ann")).toEqual(NONE);
+      typeRemedy(m, "userdel ann");
+      expect(linesOf(m, ...PRUNE)).toMatchObject({ status: 0, changes: [] });
+      sh(`rm -rf ${J}/home/new`);
+    },
+  );
+
+  test("with another uid, another home and another day is another one, and stays as it is, which is told", () => {
+    sh(`userdel -r ann && useradd -M -u 31000 -d ${J}/./home/ann -s /usr/sbin/jk_chrootsh ann`);
+    sh(`mkdir ${J}/home/ann && chown ann ${J}/home/ann && chage -d 2020-02-02 ann`);
+    declare("ann", "");
+    const line = () => /^ann:.*$/m.exec(m.read(`${J}/etc/passwd`))?.[0];
+    const before = line();
+    const warnings = [["--check"], []].map((options) => linesOf(m, "--prune", ...options).summary.warnings);
+    const stays =
+      "user ann: the account stays, as it may be another one than was declared; userdel ann removes it";
+    expect([did(m, "--prune"), warnings]).toEqual([[], [[stays], [stays]]]);
+    expect([m.ids("ann").uid, line()]).toEqual([31000, before]);
+  });
 });
