@@ -10,7 +10,7 @@ import { createdHomeOf, jailsForgotten, KeptHomes, wholeJails } from "./kept-hom
 import { keptOfFormer, withKept, withoutKept } from "./kept-where.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { addOnce, createdOf, isWritten, writeOnce } from "./once.ts";
-import { declaredIn, onceJailOf, onceOf, sameOr, withAccount, withHomeId, withoutKeys } from "./once-of.ts";
+import { declaredIn, onceJailOf, onceOf, sameOr, userNow, withHomeId, withoutKeys } from "./once-of.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
@@ -292,11 +292,9 @@ export class Memory {
     this.#putJail(sameOr(before, { ...now, directoryId: id }));
   }
 
-  #addUser(user: DeclaredUser, { fault, onlyTakes, homeId, uid }: Partial<UserWork> = {}): void {
+  #addUser(user: DeclaredUser, work: Partial<UserWork> = {}): void {
     const before = this.#users.get(user.name);
-    const once = before && withAccount(before, homeId, uid);
-    const whole = fault === undefined ? user : { ...user, keys: undefined };
-    const now = onlyTakes ? once && declaredIn(user.place, once) : onceOf(whole, once, homeId);
+    const now = userNow(user, work, before);
     if (!user.directory && now?.created === undefined) this.#keepHome(before, true);
     this.#put(user.name, now);
   }

@@ -3,6 +3,7 @@ import type { Place } from "../config/model.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { isLimitedShell } from "../users/access.ts";
 import type { Change } from "./change.ts";
+import type { UserWork } from "./compare/work.ts";
 import { homeIdOf, samenessOf } from "./ids.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
 import { createdOf, leftJails, policiesIn, sumOf, union } from "./once.ts";
@@ -48,11 +49,7 @@ export function withHomeId(user: OnceUser): OnceUser {
  * A user who was declared before, and is now, with an account of `uid` or none, and a home as homeIdOf. With another uid it is
  * another account than apply has created, or nothing tells that it is that one.
  */
-export const withAccount = (
-  once: OnceUser,
-  homeId: ByteString | undefined,
-  uid: number | undefined,
-): OnceUser =>
+const withAccount = (once: OnceUser, homeId: ByteString | undefined, uid: number | undefined): OnceUser =>
   uid === undefined || once.created === undefined || once.created === uid
     ? once
     : { ...once, ...createdOf(undefined), homeId };
@@ -85,6 +82,24 @@ export function onceOf(
     left: once === undefined ? [] : leftJails(jail, once),
   };
   return sameOr(once, now);
+}
+
+/**
+ * A user who is declared, with what is to be made of it; undefined for nothing. Rules count also of one to whom nothing is given,
+ * since they take something away, and are written.
+ */
+export function userNow(
+  user: DeclaredUser,
+  { changes = [], fault, onlyTakes, homeId, uid }: Partial<UserWork>,
+  before: OnceUser | undefined,
+): OnceUser | undefined {
+  const once = before && withAccount(before, homeId, uid);
+  if (!onlyTakes) return onceOf(fault === undefined ? user : { ...user, keys: undefined }, once, homeId);
+  const areWritten = changes.some(({ what, action }) => what === "policy" && action !== "remove");
+  const isHere = once === undefined || once.jail === user.jail;
+  return areWritten && isHere
+    ? onceOf({ ...user, groups: [], keys: undefined }, once, homeId)
+    : once && declaredIn(user.place, once);
 }
 
 /** A user after a change that was made: keys that it took out are gone. */
