@@ -83,3 +83,54 @@ describe("subordinate ids:", () => {
     },
   );
 });
+
+describe("uids:", () => {
+  /** The statuses of the users and their problems: --check says what the run then does, which a second one finds. */
+  const outcome = () => {
+    const said = (...options: string[]) => {
+      const { changes, summary } = linesOf(m, ...options);
+      return {
+        made: changes.map(({ name, status }) => `${name} ${status.replace("planned", "done")}`),
+        problems: summary.problems.map(({ path, code }) => `${path} ${code}`),
+      };
+    };
+    const plan = said("--check");
+    const run = said();
+    expect(plan).toEqual(run);
+    expect(said("--check")).toEqual({ made: [], problems: run.problems });
+    return run;
+  };
+
+  test("a plan has no more accounts without one than uids are left, whatever jail they are in", () => {
+    limit("UID_MIN 40000", "UID_MAX 40002");
+    m.write(
+      FILE,
+      JAILS +
+        user("ann") +
+        user("bob", "", K) +
+        user("cat", "uid = 40001\n") +
+        user("dan") +
+        user("eve", "", K),
+    );
+    expect(outcome()).toEqual({
+      made: ["ann done", "cat done", "dan done"],
+      problems: ["bob no-id", "eve no-id"],
+    });
+    expect(["ann", "cat", "dan"].map((name) => m.ids(name).uid)).toEqual([40000, 40001, 40002]);
+  });
+
+  test("who cannot be created for another reason takes none", () => {
+    limit("UID_MIN 40000", "UID_MAX 40000");
+    sh(`ln -sfn home ${J}/link`);
+    m.write(
+      FILE,
+      JAILS +
+        user("ann", "groups = nosuch\n") +
+        user("bob", "home = /link/bob\n") +
+        user("cat") +
+        user("dan"),
+    );
+    const { made, problems } = outcome();
+    expect([made, problems.at(-1)]).toEqual([["cat done"], "dan no-id"]);
+  });
+});
