@@ -105,6 +105,7 @@ function toolPages(all: readonly Source[], tools: readonly Documented[]): Manual
     const values = toolValues(source.name, tool);
     const lists: Readonly<Record<string, Values>> = {
       jailkit: { COMMANDS: mdoc.pageList(commands) },
+      "jailkit-status": { KINDS: mdoc.kindList() },
       jk_check: { RULES: mdoc.ruleList() },
     };
     return { ...source, summary: values.SUMMARY, text: fill(source, { ...values, ...lists[tool.page] }) };

@@ -2,6 +2,7 @@ import { RULES, SUBJECTS } from "../src/check/rules.ts";
 import type { HelpSource } from "../src/cli/help.ts";
 import type { KeyDescription } from "../src/config/values.ts";
 import type { Program, ProgramEnvironment } from "../src/known-programs/program.ts";
+import { FINDING_KINDS } from "../src/status/findings.ts";
 import { readSynopsis, type SynopsisPart, shownOptions } from "./documented.ts";
 
 // Parts of manual pages in mdoc(7), made from the tables of --help.
@@ -216,6 +217,16 @@ export function ruleList(): string {
     rules.flatMap(([name, { level, summary }]) => [
       `.It Cm ${argument(name)} Pq ${level}`,
       ...prose(sentence(summary)),
+    ]),
+  );
+}
+
+/** The kinds of findings of `jailkit status`, and what each means. */
+export function kindList(): string {
+  return list(
+    Object.entries(FINDING_KINDS).flatMap(([kind, what]) => [
+      `.It Cm ${argument(kind)}`,
+      ...prose(sentence(what)),
     ]),
   );
 }

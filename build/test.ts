@@ -21,21 +21,36 @@ let skipped = 0;
 const failures: { title: string; before: string[] }[] = [];
 const LINES_OF_FAILURE = 25;
 // In milliseconds since the start.
-const LATE = 40 * 60_000;
+const LATE = 30 * 60_000;
+// At a time: half of the time a file waits, for daemons, pauses and time-outs.
+const FILES = 2 * availableParallelism();
 // How many files of a folder are named with their time.
 const SLOWEST = 5;
 // These take longest, and begin first, so that all processors have work to the end.
 const LONG =
   /^(?:verdicts|words|fleet|packages-size|packages-lintian|uploads|update-faults|remedies-check|silent-services)\./;
 
-function step(name: string, words: string[]): boolean {
-  const result = Bun.spawnSync(words, { cwd: root, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-  const ok = result.exitCode === 0;
-  if (!ok) process.stdout.write(`${result.stdout}${result.stderr}`);
+/** Runs a program to its end, as `bun test` or a check of the sources. */
+async function outputOf(words: readonly string[], env: Record<string, string> = {}) {
+  const child = Bun.spawn([...words], {
+    ...{ cwd: root, env: { ...process.env, ...env } },
+    ...({ stdin: "ignore", stdout: "pipe", stderr: "pipe" } as const),
+  });
+  const [out, err] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { status: await child.exited, out, err };
+}
+
+async function step(name: string, words: string[]): Promise<boolean> {
+  const { status, out, err } = await outputOf(words);
+  const ok = status === 0;
+  if (!ok) process.stdout.write(`${out}${err}`);
   if (ok) passed++;
   else {
     failed++;
-    failures.push({ title: name, before: `${result.stdout}${result.stderr}`.trimEnd().split("\n") });
+    failures.push({ title: name, before: `${out}${err}`.trimEnd().split("\n") });
   }
   console.log(`${ok ? "ok" : "FAILED"}: ${name}`);
   return ok;
@@ -77,18 +92,7 @@ async function runFiles(
 ): Promise<boolean> {
   // Several at once, on all cores, each with globals of its own.
   const apart = files.length > 1 ? ["--parallel"] : [];
-  const child = Bun.spawn([bun, "test", "--timeout", "120000", ...apart, ...files], {
-    cwd: root,
-    env: { ...process.env, ...env },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  const status = await child.exited;
+  const { status, out, err } = await outputOf([bun, "test", "--timeout", "120000", ...apart, ...files], env);
   const output = `${out}\n${err}`;
   if (status !== 0) console.log(output.replace(/^\(pass\).*\n/gm, ""));
   // Except the counts of test/words.
@@ -121,7 +125,7 @@ function tasksOf({ folder, env = {}, only = /./ }: Suite): Task[] {
   return groups.map((group) => ({ suite, files: group, env }));
 }
 
-/** Runs suites, a file on each core: one that takes long leaves no core without work. Prints a line about each suite. */
+/** Runs suites, some files at a time: one that takes long leaves no core without work. Prints a line about each suite. */
 async function run(...suites: readonly Suite[]): Promise<void> {
   const tasks = suites.flatMap(tasksOf);
   const isLong = ({ files: [first = "", ...others] }: Task) =>
@@ -141,7 +145,7 @@ async function run(...suites: readonly Suite[]): Promise<void> {
       if (result.times.length === left.get(suite)?.length) report(suite, result.ok, result.times);
     }
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  await Promise.all(Array.from({ length: FILES }, work));
 }
 
 function report(suite: string, ok: boolean, times: { file: string; seconds: number }[]): void {
@@ -155,18 +159,28 @@ function report(suite: string, ok: boolean, times: { file: string; seconds: numb
 const asked = process.argv.slice(2);
 const wanted = (part: string) => asked.length === 0 || asked.includes(part);
 
-if (wanted("check")) {
-  step("tsc --noEmit", [join(root, "node_modules/.bin/tsc"), "--noEmit", "-p", root]);
-  step("biome check", [join(root, "node_modules/.bin/biome"), "check", "--error-on-warnings", root]);
-  step("the structure", [bun, join(root, "build/check-structure.ts")]);
+async function check(): Promise<void> {
+  await step("tsc --noEmit", [join(root, "node_modules/.bin/tsc"), "--noEmit", "-p", root]);
+  await step("biome check", [join(root, "node_modules/.bin/biome"), "check", "--error-on-warnings", root]);
+  await step("the structure", [bun, join(root, "build/check-structure.ts")]);
 }
-if (wanted("unit")) await run({ folder: "unit" });
-// These two need no executables: who runs them before each commit does not wait for a build.
-const isBuildWanted = asked.length === 0 || asked.some((part) => part !== "check" && part !== "unit");
-if (isBuildWanted && step("npm run build", [bun, join(root, "build/compile.ts")])) {
-  // Made here, since test files that run in parallel would each make them.
+
+/** The executables, and the packages, which test files that run in parallel would each make. Returns whether there are any. */
+async function build(): Promise<boolean> {
+  if (!(await step("npm run build", [bun, join(root, "build/compile.ts")]))) return false;
   if (wanted("e2e") || wanted("slow"))
-    step("packages for the tests", [bun, join(root, "test/e2e/packages-scene.ts")]);
+    await step("packages for the tests", [bun, join(root, "test/e2e/packages-scene.ts")]);
+  return true;
+}
+
+// The checks and test/unit need no executables: who runs them before each commit does not wait for a build.
+const isBuildWanted = asked.length === 0 || asked.some((part) => part !== "check" && part !== "unit");
+const [isBuilt] = await Promise.all([
+  isBuildWanted && build(),
+  wanted("check") && check(),
+  wanted("unit") && run({ folder: "unit" }),
+]);
+if (isBuilt) {
   const underPackage = /^(chrootsh|confine(?!-)|lsh|procmailwrapper|uchroot)\b/;
   const parts: Record<string, readonly Suite[]> = {
     ...Object.fromEntries(

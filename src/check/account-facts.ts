@@ -38,7 +38,7 @@ export interface AccountFacts {
   /** Where an interrupted run of jk_jailuser has put the home of a user aside. `home`: as the jail sees it. */
   readonly homeAside: (user: Pick<PasswdEntry, "name" | "home">) => ByteString | undefined;
   /** As mountAdvice says of a home, as the jail sees it. */
-  readonly homeMount: (home: ByteString, isTheirs: boolean) => Advice | undefined;
+  readonly homeMount: (home: ByteString, isTheirs: boolean, give: Advice) => Advice | undefined;
   /** What gives an account another home in the jail; empty for one that usermod(8) cannot change. */
   readonly otherHome: (user: PasswdEntry) => Advice;
   /** What writes the home of an account as a login compares it; undefined if it is so written. */

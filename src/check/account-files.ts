@@ -153,11 +153,11 @@ export class AccountFiles {
         const aside = asidePath(recalled(name)?.home ?? home);
         return statIfPresent(AT_FDCWD, aside) && aside;
       },
-      homeMount(home, isTheirs) {
+      homeMount(home, isTheirs, give) {
         hiddenAt ??= unmountedPlaces();
         // Nothing is mounted at one that is missing, of which there may be many.
         if (lookInJail(root, home, false) === undefined) return hiddenAt(root, [home])?.remedy;
-        return mountAdvice(root, home, isTheirs, hiddenAt);
+        return mountAdvice(root, home, isTheirs, give, hiddenAt);
       },
       otherHome: (user) => (isLocal(user.name) ? otherHomeAdvice(root.path, user) : ""),
       plainHome({ name, home }) {

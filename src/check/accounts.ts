@@ -6,7 +6,7 @@ import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { giveOrReplace, homeRemedy, jailSideRemedy } from "../enter/remedies.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
-import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
+import { isJailsOwn, isRootsPlace, mayBeGiven, usualHome } from "../jail/accounts/home-place.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
@@ -189,7 +189,7 @@ class AccountCheck {
       this.#report("home-missing", message, jailSideRemedy(jail, real.name, "-n -m"), path);
     } else if (owner === undefined) {
       const create = isJailsOwn(home) ? this.#facts.otherHome(real) : homeRemedy(path, uid, gid);
-      this.#report("home-missing", `${what} does not exist`, homeMount(home, false) ?? create, path);
+      this.#report("home-missing", `${what} does not exist`, homeMount(home, false, create) ?? create, path);
     } else if (owner !== uid && this.#facts.relaxed(real).relaxHomeOwner) {
       verbose(`${what} belongs to uid ${owner}, which jk_chrootsh.ini allows`);
       this.#checkHomeItself(real, path, what);
@@ -199,15 +199,14 @@ class AccountCheck {
         this.#users.some((one) => one?.uid === owner && dirsEqual(one.home, home)) ||
         this.#facts.mayBeHome(path);
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
-      const give = () => giveOrReplace(this.#facts, real, `chown -h +${uid}:+${gid}`);
-      const advice = own ? (homeMount(home, false) ?? give()) : this.#facts.otherHome(real);
+      const advice = own ? this.#give(real, `chown -h +${uid}:+${gid}`, false) : this.#facts.otherHome(real);
       this.#report("home-owner", `${what} belongs to uid ${owner}`, advice, path);
     } else this.#checkHomeItself(real, path, what);
     this.#checkAboveHome(real, what);
   }
 
   #checkHomeItself(real: PasswdEntry, path: ByteString, what: string): void {
-    const { inJail, homeMount, relaxed } = this.#facts;
+    const { inJail, relaxed } = this.#facts;
     const { uid, gid, home, shell } = real;
     const stat = inJail(home);
     if (stat === undefined || !isDirectory(stat)) return;
@@ -218,9 +217,15 @@ class AccountCheck {
     if (stat.gid === gid) return;
     if (!shell.endsWith("/jk_chrootsh") || relaxed(real).relaxHomeGroup) return;
     const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
-    const give = () => giveOrReplace(this.#facts, real, `chgrp -h +${gid}`);
-    const advice = own ? (homeMount(home, true) ?? give()) : this.#facts.otherHome(real);
+    const isTheirs = mayBeGiven(stat, uid, () => isRootsPlace(home, inJail));
+    const advice = own ? this.#give(real, `chgrp -h +${gid}`, isTheirs) : this.#facts.otherHome(real);
     this.#report("home-group", `${what} has group ${stat.gid}, so that the login is refused`, advice, path);
+  }
+
+  /** Gives an account what is at its home; `isTheirs`: it needs no other owner. */
+  #give(real: PasswdEntry, give: Parameters<typeof giveOrReplace>[2], isTheirs: boolean): Advice {
+    const plain: Remedy = `${give} ${shellWord(this.#facts.jail + real.home)}`;
+    return this.#facts.homeMount(real.home, isTheirs, plain) ?? giveOrReplace(this.#facts, real, give);
   }
 
   /** The rules about modes report a directory of root's that others can write. */

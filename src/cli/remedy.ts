@@ -101,10 +101,12 @@ export const composed = (command: ByteString): Remedy => command as Remedy;
 /**
  * A command of which a part runs with the rights of a user, who can take the descriptors of such a process (pidfd_getfd(2)): it
  * gets no terminal of root's, which the user could read and write. A pipe has its output, in printable bytes. Where it hangs, as the
- * user likes, Ctrl-C ends the wait: setsid(1) stays in the foreground.
+ * user likes, Ctrl-C ends the wait: setsid(1) stays in the foreground. In sh(1), a pipe has the status of its last command, which
+ * is here that of grep(1) turned round: all such commands say something only when they fail, setsid(1) if a signal has ended one,
+ * and the shell if it cannot open the input. What reads `input` may say that again.
  */
-export const withoutTerminal = (command: ByteString, input: ByteString = "/dev/null"): Remedy =>
-  `setsid -fw ${command} <${input} 2>&1 | cat -v`;
+export const withoutTerminal = (command: ByteString, input?: ByteString): Remedy =>
+  `setsid -fw ${command} 2>&1 ${input === undefined ? "</dev/null" : `<${input} >/dev/null`} | cat -v | (! grep .)`;
 
 /** Commands one after the other, as long as each succeeds. */
 export const allOf = (commands: readonly Remedy[]): Remedy =>

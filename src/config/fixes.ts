@@ -1,5 +1,5 @@
 import { type ByteString, fromBytes, trim } from "../../ffi/bytes.ts";
-import { type Advice, inWords, type Remedy } from "../cli/remedy.ts";
+import { type Advice, inWords, type Remedy, typed } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { asideCommand, freeName } from "../system/free-name.ts";
@@ -10,8 +10,17 @@ import { meantHeader } from "./schemas/jails.ts";
 import { COMMENT_BEHIND, COMMENT_IN_LINE, firstNonBlank, splitLines } from "./text.ts";
 import { insteadOfCommand } from "./trusted.ts";
 
-/** The files that problems are in. `items`: what their findings change in lists. */
-export type Sources = Pick<IniFile, "texts" | "dialect"> & { readonly items?: ItemChanges };
+/** The files that problems are in. `items`: what their findings change in lists. `off`: what they make comments. */
+export type Sources = Pick<IniFile, "texts" | "dialect"> & {
+  readonly items?: ItemChanges;
+  readonly off?: readonly Off[];
+};
+
+/** Lines that the remedy of a problem makes comments. */
+interface Off {
+  readonly problem: Problem;
+  readonly last: number;
+}
 
 interface ItemChange {
   readonly old: ByteString;
@@ -61,7 +70,6 @@ const USUAL_FIXES: Readonly<Partial<Record<FindingCode, Fix>>> = {
   "bad-value": disable,
   // What limits the session stays.
   contradiction: disable,
-  "control-character": { kind: "strip", expression: "s/[\\x01-\\x08\\x0b-\\x1f\\x7f]//g" },
   "byte-order-mark": { kind: "strip", expression: "1s/^\\xef\\xbb\\xbf//" },
   "doubtful-header": disable,
   "duplicate-key": disable,
@@ -77,6 +85,57 @@ const USUAL_FIXES: Readonly<Partial<Record<FindingCode, Fix>>> = {
 const LONGEST = 4096;
 const REWRITES: readonly Fix["kind"][] = ["key", "comment", "comma", "item"];
 
+/** How to fix a finding. */
+function fixOf(problem: Problem, sources: Sources): Fix | undefined {
+  if (problem.fix !== undefined) return problem.fix;
+  const line = linesOf(sources, problem.file)[problem.line - 1] ?? "";
+  return isHeader(problem, line) ? headerFix(line, sources.dialect) : USUAL_FIXES[problem.code];
+}
+
+/** The lines that the remedies of problems make comments, those of the larger parts first. */
+export function switchedOff(problems: Iterable<readonly [Problem, Sources]>): Off[] {
+  const found: Off[] = [];
+  for (const [problem, sources] of problems) {
+    const { kind } = fixOf(problem, sources) ?? {};
+    const lines = linesOf(sources, problem.file);
+    if (kind === "disable-section") found.push({ problem, last: lastOfSection(lines, problem.line) });
+    if (kind === "disable") found.push({ problem, last: lastLineOf(lines, problem.line, sources.dialect) });
+  }
+  return found.sort((a, b) => b.last - b.problem.line - (a.last - a.problem.line));
+}
+
+/** Whether the line of a problem becomes a comment by the remedy of another one, so that its own would bring it back. */
+function isOff(problem: Problem, off: Sources["off"] = []): boolean {
+  const { file, line } = problem;
+  const first = off.find(
+    ({ problem: { file: other, line: start }, last }) => file === other && start <= line && line <= last,
+  );
+  return first !== undefined && first.problem !== problem;
+}
+
+/**
+ * The turn in which a remedy is typed, for byTurns. First what makes the lines those that were counted; then what names lines
+ * and leaves all others where they are; then what names a line and adds some below it; then what names a section; and what
+ * needs files without errors.
+ */
+export function turnOf(problem: Problem, sources: Sources): number {
+  const fix = fixOf(problem, sources);
+  if (fix?.kind === "strip" && fix.splits) return sources.dialect === "py" ? -1 : ADDS;
+  if (fix?.kind === "comment" || (fix?.kind === "line" && fix.text.includes("\n"))) return ADDS;
+  if (fix?.kind === "in-section") return 2;
+  return fix?.kind === "command" && typed(fix.text).startsWith("jailkit apply") ? 3 : 0;
+}
+const ADDS = 1;
+
+/** Problems in an order in which all their remedies can be typed: of those that add lines, the last line comes first. */
+export function byTurns<T extends Place>(problems: readonly T[], turn: (problem: T) => number): T[] {
+  const sorted = problems.map((problem, index) => ({ problem, index, turn: turn(problem) }));
+  sorted.sort(
+    (a, b) => a.turn - b.turn || (a.turn === ADDS ? b.problem.line - a.problem.line : 0) || a.index - b.index,
+  );
+  return sorted.map(({ problem }) => problem);
+}
+
 /**
  * What to type to fix a finding: a command, or the text of a line. Undefined if only the administrator can know what is
  * meant.
@@ -85,8 +144,8 @@ export function fixText(problem: Problem, sources: Sources): Advice | undefined 
   const { dialect } = sources;
   const lines = linesOf(sources, problem.file);
   const line = lines[problem.line - 1] ?? "";
-  const fix = problem.fix ?? (isHeader(problem, line) ? headerFix(line, dialect) : USUAL_FIXES[problem.code]);
-  if (fix === undefined) return undefined;
+  const fix = fixOf(problem, sources);
+  if (fix === undefined || isOff(problem, sources.off)) return undefined;
   if (line.length > LONGEST && REWRITES.includes(fix.kind)) return undefined;
   const file = shellWord(problem.file);
   const source = problem.code === "nul-byte" ? sourceOf(sources, problem.file) : undefined;
@@ -174,12 +233,11 @@ const commentOut = (file: ByteString, first: number, last: number): Remedy =>
 
 /** The command that makes a section a comment. `place`: of its header. */
 export function disableSection({ file, line }: Place, sources: Sources): Remedy {
-  return commentOut(
-    file,
-    line,
-    lastLine(linesOf(sources, file), line, /^[\t-\r ]*\[/, /^[\t-\r ]*[^\t-\r #]/),
-  );
+  return commentOut(file, line, lastOfSection(linesOf(sources, file), line));
 }
+
+const lastOfSection = (lines: readonly ByteString[], header: number) =>
+  lastLine(lines, header, /^[\t-\r ]*\[/, /^[\t-\r ]*[^\t-\r #]/);
 
 /** The name of the section that a line begins, as far as it can be read, with a mistake in it too; undefined if there is none. */
 const headerName = (line: ByteString, dialect: Dialect): ByteString | undefined =>
@@ -210,13 +268,17 @@ function headerFix(line: ByteString, dialect: Dialect): Fix {
   const name = headerName(line, dialect);
   if (name === undefined) return dialect === "plain" ? { kind: "none" } : disable;
   const after = unbracketed(line, dialect)?.rest ?? line.replace(/^[^\]]*\]*[\t-\r ]*/, "");
-  const more = dialect === "plain" && after !== "" ? `\n${after}` : "";
+  const more = dialect === "plain" && after !== "" ? `\n${after.replace(/^\/\/(?=[\t-\r ]|$)/, "#")}` : "";
   return { kind: "line", text: `[${name}]${more}` };
 }
 
-/** The last line of the entry that begins in a line; in dialect "py" it includes indented and empty lines. */
+/**
+ * The last line of the entry that begins in a line; in dialect "py" it includes indented and empty lines. An indented header in a
+ * value is an error of its own in dialect "plain".
+ */
 function lastLineOf(lines: readonly ByteString[], first: number, dialect: Dialect): number {
-  return dialect === "c" ? first : lastLine(lines, first, /^[^\t-\r #;]/, /^[\t-\r ]+[^\t-\r #;]/);
+  const ends = dialect === "plain" ? /^[^\t-\r #;]|^[\t-\r ]*\[/ : /^[^\t-\r #;]/;
+  return dialect === "c" ? first : lastLine(lines, first, ends, /^[\t-\r ]+[^\t-\r #;]/);
 }
 
 /** The last line that belongs to the one at `first`, before one that `ends` them. */

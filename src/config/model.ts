@@ -40,8 +40,8 @@ export type Fix =
   | { kind: "none" }
   /** A command, as it is, or words. */
   | { kind: "command"; text: Advice }
-  /** Of sed(1). */
-  | { kind: "strip"; expression: ByteString }
+  /** Of sed(1). `splits`: it makes several lines of one. */
+  | { kind: "strip"; expression: ByteString; splits?: true }
   /** The entry, or the section, becomes a comment. */
   | { kind: "disable" | "disable-section" }
   /** The whole line. */

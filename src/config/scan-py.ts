@@ -8,8 +8,8 @@ import {
   type Position,
   type ProblemList,
 } from "./model.ts";
-import { meantHeader } from "./schemas/jails.ts";
-import { lowerCase, splitLines, strip } from "./text.ts";
+import { isDeclaredKey, meantHeader } from "./schemas/jails.ts";
+import { lowerCase, splitLines, strip, withoutControl } from "./text.ts";
 
 // str.strip() of Python, as far as ASCII goes
 const FIRST_NON_BLANK = /[^ \t\v\f\x1c-\x1f]/;
@@ -59,10 +59,11 @@ export function scanPlain(text: ByteString, file: ByteString, problems: ProblemL
 
 /** What a line without '=' was probably meant for: an item of the value above, or a key that ':' ends. */
 function strayFix(text: ByteString, above: ByteString | undefined): Fix | undefined {
-  const belongs = above !== undefined && (/(?:^|,)$/.test(above) || /^(?:ssh|ecdsa|sk)-/.test(text));
-  if (belongs) return { kind: "line", text: `  ${text}` };
   const [, key, value] = /^([\w-]+)[\t-\r ]*:[\t-\r ]*([^\t-\r ].*)$/.exec(text) ?? [];
-  return key === undefined ? undefined : { kind: "line", text: `${key} = ${value}` };
+  const line: Fix | undefined = key === undefined ? undefined : { kind: "line", text: `${key} = ${value}` };
+  if (line !== undefined && isDeclaredKey(key ?? "")) return line;
+  const belongs = above !== undefined && (/(?:^|,)$/.test(above) || /^(?:ssh|ecdsa|sk)-/.test(text));
+  return belongs ? { kind: "line", text: `  ${text}` } : line;
 }
 
 class Scanner {
@@ -99,10 +100,8 @@ class Scanner {
     const at = line.search(FIRST_NON_BLANK);
     const control = isPlain ? line.search(CONTROL) : -1;
     if (control >= 0) {
-      if (line.charAt(at) === "[") this.#leaveSection(at + 1);
-      // Files of old editors end lines with it alone.
-      const fix: Fix | undefined =
-        line.charAt(control) === "\r" ? { kind: "strip", expression: "s/\\x0d/\\n/g" } : undefined;
+      if (line.charAt(at) === "[") this.#leaveSection(at + 1, meantHeader(strip(line))?.name);
+      const fix = withoutControl(line, this.#number);
       return this.problems.error(this.#number, control + 1, "control-character", "a control character", fix);
     }
     if (at < 0) return this.#continue("", 0);
@@ -118,7 +117,7 @@ class Scanner {
       const isHeader = first === "[" && content.endsWith("]");
       if (isPlain && (isHeader || meantHeader(content)?.marked)) {
         const message = `an indented section header would be part of the value of ${quoted(draft.entry.key)}`;
-        this.#leaveSection(at + 1);
+        this.#leaveSection(at + 1, meantHeader(content)?.name);
         return this.problems.error(this.#number, at + 1, "bad-header", message);
       }
       return this.#continue(content, at);
@@ -144,7 +143,7 @@ class Scanner {
   #isHeader(content: ByteString): boolean {
     const meant = meantHeader(content);
     if (meant === undefined || meant.marked || meant.kind === "user") return meant !== undefined;
-    return !this.#section?.name.startsWith("user ") || this.#keys.has("jail");
+    return meantHeader(`[${this.#section?.name}]`)?.kind !== "user" || this.#keys.has("jail");
   }
 
   #plainHeader(content: ByteString, column: number) {

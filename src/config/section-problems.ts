@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { suggest } from "../cli/suggest.ts";
+import { linesOf } from "./fixes.ts";
 import { describedBy, type KeyTable } from "./keys.ts";
 import {
   type Dialect,
@@ -15,6 +16,7 @@ import {
 import { CONFIG_KINDS } from "./schemas/catalogue.ts";
 import { COMMENT_BEHIND, COMMENT_IN_LINE } from "./text.ts";
 import type { KeyDescription } from "./values.ts";
+import { isIn, replacedBy } from "./whole-lists.ts";
 
 /** Problems in the order of files and lines. */
 export function inOrder(problems: Problem[], ini: IniFile): Problem[] {
@@ -103,11 +105,18 @@ const LACKS: Readonly<Partial<Record<Problem["code"], readonly string[]>>> = {
 const isAt = (problem: Problem, { file, line, column }: Place) =>
   problem.file === file && problem.line === line && problem.column === column;
 
-/** Whether a problem is in the value of an entry. */
-function isIn({ file, line, valueColumn, pieces }: IniEntry, problem: Problem): boolean {
-  const last = pieces?.at(-1)?.line ?? line;
-  const behind = problem.line > line || (problem.line === line && problem.column >= valueColumn);
-  return problem.file === file && behind && problem.line <= last;
+/** Whether a header that cannot be read is between the line of a problem and that of the section to which it seems to belong. */
+function isInLostSection({ file, line }: Problem, problems: readonly Problem[], ini: IniFile): boolean {
+  const above = [...ini.defaults, ...ini.sections].filter((one) => one.file === file && one.line <= line);
+  const first = Math.max(0, ...above.map((one) => one.line));
+  const lost = problems.filter(
+    (one) =>
+      (one.code === "bad-header" || one.code === "stray-text") &&
+      one.file === file &&
+      one.line < line &&
+      one.line > first,
+  );
+  return lost.some((one) => /^[\t-\r ]*\[/.test(linesOf(ini, file)[one.line - 1] ?? ""));
 }
 
 /**
@@ -161,8 +170,11 @@ export function withoutConsequences(problems: readonly Problem[], ini: IniFile):
     const { code, file, line } = problem;
     if (code === "bad-value" && isEmpty(problem) && isBelow(problem)) return true;
     if (code === "no-section") return headers.some((one) => one.file === file && one.line < line);
+    if ((code === "duplicate-key" || code === "unknown-key") && isInLostSection(problem, problems, ini))
+      return true;
     if (code === "stray-text") return doubtful.some((one) => isAt(problem, one));
     if (!inValue.includes(code) && spoilt.some((entry) => isIn(entry, problem))) return true;
+    if (replacedBy(problem, ini).some((entry) => spoilt.includes(entry))) return true;
     const keys = LACKS[code];
     return (
       keys !== undefined &&

@@ -1,5 +1,5 @@
 import { type ByteString, isSpace, trim, trimmed } from "../../ffi/bytes.ts";
-import type { Dialect } from "./model.ts";
+import type { Dialect, Fix } from "./model.ts";
 
 /** The position of the first character that is not blank; -1 if there is none. */
 export function firstNonBlank(text: ByteString): number {
@@ -15,6 +15,17 @@ export function strip(text: ByteString): ByteString {
 /** The lines of a text, without their ends. In dialect "py" a carriage return ends a line too, as in Python. */
 export function splitLines(text: ByteString, dialect: Dialect): ByteString[] {
   return text.split(dialect === "py" ? /\r\n|\r|\n/ : /\r?\n/);
+}
+
+/** For sed(1): makes lines of those that end with a carriage return alone, as in files of old editors. */
+export const SPLIT = "s/\\x0d$//;s/\\x0d/\\n/g";
+
+/** The fix for a line with control characters. Pure. */
+export function withoutControl(line: ByteString, number: number): Fix {
+  const others = "s/[\\x01-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]//g";
+  return line.includes("\r")
+    ? { kind: "strip", expression: `${number}{${others};${SPLIT}}`, splits: true }
+    : { kind: "strip", expression: `${number}${others}` };
 }
 
 /** ASCII letters in lower case. */

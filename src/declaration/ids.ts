@@ -52,10 +52,11 @@ export const directoryIdIn = (root: JailRoot, path: ByteString): ByteString | un
 const idOf = (found: Usage | undefined): ByteString | undefined =>
   found?.birth !== undefined && isDirectory(found) ? `${found.ino} ${found.birth}` : undefined;
 
+/** The same of an open directory. */
+export const openIdOf = (fd: number): ByteString | undefined => idOf(answered(() => usageAt(fd, ".")));
+
 /** Identifies the directory of an open jail in the same way. */
-export function jailIdOf({ top: { fd } }: JailRoot): ByteString | undefined {
-  return idOf(answered(() => usageAt(fd, ".")));
-}
+export const jailIdOf = ({ top: { fd } }: JailRoot): ByteString | undefined => openIdOf(fd);
 
 /** The same of a jail by its path. */
 export const jailIdAt = (jail: ByteString): ByteString | undefined =>

@@ -13,13 +13,12 @@ import {
   keyPlace,
   type Problem,
 } from "../config/model.ts";
-import { jailKeys, userKeys } from "../config/schemas/jails.ts";
+import { userKeys } from "../config/schemas/jails.ts";
 import { type ReportFinding, reportSeparators } from "../config/separators.ts";
 import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
 import { insideJail } from "../jail/record/around.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
-import { tooLongSocket } from "../populate/apply/log-socket.ts";
 import { noSuchSection } from "../profile/sections.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
@@ -77,9 +76,6 @@ function reportJail(section: IniSection, subject: Subject, context: FactContext)
   const { facts, report } = context;
   reportPath(subject, context);
   if (answered(() => facts.exists(subject.name)) === false) reportAbsent(section, subject, context);
-  const tooLong = readKeys(section, jailKeys).logSocket ? tooLongSocket(subject.name) : undefined;
-  if (tooLong !== undefined)
-    report(keyPlace(section, "log_socket"), "error", "too-long", tooLong, { kind: "value", text: "no" });
   const profiles = answered(facts.profiles);
   for (const item of profiles === undefined ? [] : itemsOf(section, "sections"))
     reportProfile(item, profiles ?? [], context);

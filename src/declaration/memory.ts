@@ -9,7 +9,7 @@ import { homeIdOf, jailIdAt } from "./ids.ts";
 import { createdHomeOf, jailsForgotten, KeptHomes, wholeJails } from "./kept-homes.ts";
 import { keptOfFormer, withKept, withoutKept } from "./kept-where.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { addOnce, createdOf, isWritten, writeOnce } from "./once.ts";
+import { addOnce, createdOf, ENDED, isWritten, writeOnce } from "./once.ts";
 import { declaredIn, onceJailOf, onceOf, sameOr, userNow, withHomeId, withoutKeys } from "./once-of.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
@@ -238,9 +238,10 @@ export class Memory {
     this.#changed = true;
   }
 
-  /** Forgets a jail or a user. */
-  forget(of: "jail" | "user", name: ByteString): void {
-    this.#drop(of, name);
+  /** Forgets a jail or a user; of one that `stays` in the jail, all but that it has no line there, so that nobody puts it back. */
+  forget(of: "jail" | "user", name: ByteString, stays: boolean): void {
+    if (stays) this.#change(name, ENDED);
+    else this.#drop(of, name);
     if (of === "user") this.#creating = this.#creating.filter((one) => one.name !== name);
   }
 

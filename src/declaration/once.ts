@@ -204,6 +204,12 @@ export const createdOf = (user: OnceUser | undefined) => ({
   homeId: user?.homeId,
 });
 
+/** What is remembered of a user who stays in the jail, and whose logins have ended. */
+export const ENDED = {
+  ...{ out: true, policy: false, otherPolicy: false, groups: [], keys: [], left: [] },
+  ...createdOf(undefined),
+} as const;
+
 /** For which sections apply wrote rights of a user: true for jk_lsh.ini of the jail, false for jk_chrootsh.ini. */
 export const policiesOf = ({ limited, policy, otherPolicy }: OnceUser): boolean[] => [
   ...(policy ? [limited] : []),

@@ -1,8 +1,8 @@
 import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { linesOf } from "../config/fixes.ts";
 import type { Fix, IniFile, Problem } from "../config/model.ts";
+import { isDeclaredKey } from "../config/schemas/jails.ts";
 import { readKeyLine } from "../users/key-lines.ts";
-import { isKey } from "./section.ts";
 
 // A key of RSA with 16384 bits has 2,800 bytes.
 const MOST_LINES = 64;
@@ -33,7 +33,7 @@ function brokenKey(lines: readonly ByteString[], line: number): Meant | undefine
     text += more;
     if (isBroken(text)) continue;
     const message = `'authorized_keys', lines ${line} to ${line + count - 1} are one key: write it in one line`;
-    return { line, count, message, join: "s/\\n[[:blank:]]*//g" };
+    return { line, count, message, join: "s/[[:space:]]*\\n[[:blank:]]*//g" };
   }
   return undefined;
 }
@@ -48,9 +48,9 @@ function yamlList(lines: readonly ByteString[], line: number): Meant | undefined
   const [, key = ""] = /^([\w-]+)[ \t]*[=:][ \t\r]*$/.exec(lines[first - 1] ?? "") ?? [];
   let count = 1;
   while (isItem(first + count)) count++;
-  if (count === 1 || !isKey(key) || key === "authorized_keys") return undefined;
+  if (count === 1 || !isDeclaredKey(key) || key === "authorized_keys") return undefined;
   const message = `'${key}', lines ${first} to ${first + count - 1}: a list is one line, with commas`;
-  const items = "s/[[:blank:]]*\\n[[:blank:]]*-[[:blank:]]*/, /g";
+  const items = "s/[[:space:]]*\\n[[:blank:]]*-[[:blank:]]*/, /g";
   return { line: first, count, message, join: `${items};s/[[:blank:]]*[=:][[:blank:]]*,/ =/` };
 }
 

@@ -4,7 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError } from "../cli/error.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
-import { itemChanges } from "../config/fixes.ts";
+import { byTurns, itemChanges, switchedOff, turnOf } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, mergeFiles, readConfigSources, unsafeError } from "../config/load.ts";
 import {
   type Fix,
@@ -252,11 +252,15 @@ export function readDeclaration(
     ofTexts.some((one) => one.file === file && one.line === line && one.column === column);
   const more = unseparated(declaration).filter((one) => !isSaid(one));
   const problems = inOrder([...ofTexts, ...more], ini);
-  const items = itemChanges(problems);
-  for (const one of problems) {
+  const whole = {
+    ...ini,
+    items: itemChanges(problems),
+    off: switchedOff(problems.map((one) => [one, ini])),
+  };
+  for (const one of byTurns(problems, (problem) => turnOf(problem, whole))) {
     // The lines of a file that somebody else may have put there are not shown, and no remedy is known.
     const error = trusted
-      ? problemError(one, 1, { ...ini, items })
+      ? problemError(one, 1, whole)
       : new JailkitError("config-invalid", 1, problemLine(one, display(one.file)));
     errors.push({ file: one.file, position: one, finding: one.code, error });
   }
@@ -298,12 +302,11 @@ function readOrError(files?: readonly ByteString[], beside?: Declaration): Decla
   }
 }
 
-/** Errors in the order of files and lines: `first` ones, and then others by the bytes of their names, as drop-ins are read. */
+/** Errors in the order of files: `first` ones, and then others by the bytes of their names, as drop-ins are read. */
 function inFileOrder(errors: readonly FileError[], first: readonly ByteString[]): FileError[] {
   const files = new Set([...first, ...errors.map(({ file }) => file).sort()]);
   const rank = new Map([...files].map((file, index) => [file, index]));
   const of = ({ file }: FileError) => rank.get(file) ?? 0;
-  const line = ({ position }: FileError) => position?.line ?? 0;
-  // Within a line they are in order.
-  return errors.toSorted((a, b) => of(a) - of(b) || line(a) - line(b));
+  // Within a file their remedies are typed in this order.
+  return errors.toSorted((a, b) => of(a) - of(b));
 }

@@ -13,7 +13,7 @@ import {
   type Problem,
   valuePlace,
 } from "../config/model.ts";
-import { declaredUserKeys, jailKeys, type SectionKind, sectionKind } from "../config/schemas/jails.ts";
+import { isDeclaredKey, type SectionKind, sectionKind } from "../config/schemas/jails.ts";
 import { commentInValue, keyProblems } from "../config/section-problems.ts";
 import { reportSeparators } from "../config/separators.ts";
 import { COMMENT_BEHIND } from "../config/text.ts";
@@ -254,12 +254,8 @@ export function pathItemProblem(item: ListItem): Problem[] {
   return [problemAt(item, "bad-path", `${quoted(value)} ${fault}`, fix)];
 }
 
-/** Whether a section [jail PATH] or [user NAME] may have a key. Pure. */
-export const isKey = (key: ByteString): boolean =>
-  [jailKeys, declaredUserKeys].some((table) => typeof describedBy(table, key) === "object");
-
 /** The line that one without '=' was probably meant for, if its first word is a key; undefined if that is not known. Pure. */
 export function meantLine(text: ByteString): ByteString | undefined {
   const [, key = "", value] = /^[ \t]*([\w-]+)[ \t]+([^ \t\r=].*?)[ \t\r]*$/.exec(text) ?? [];
-  return value !== undefined && isKey(key) ? `${key} = ${value}` : undefined;
+  return value !== undefined && isDeclaredKey(key) ? `${key} = ${value}` : undefined;
 }

@@ -93,8 +93,8 @@ export interface LoginFacts extends CallerFacts {
   homeOwner(): PasswdEntry | "unknown" | undefined;
   /** Whether only root can exchange a home, as the jail sees it. */
   onlyRootExchanges(home: ByteString): boolean;
-  /** As mountAdvice says of the home; `isTheirs`: what is there is the user's. */
-  homeMount(isTheirs: boolean): Advice | undefined;
+  /** As mountAdvice says of the home; `isTheirs`: it needs no other owner. */
+  homeMount(isTheirs: boolean, give: Advice): Advice | undefined;
   /** Whether nobody but root can have put what is at a path of the jail there: see isRootsPlace. */
   isRootsPlace(path: ByteString): boolean;
   /** A path that nothing has yet, for what is in the place of the home. */

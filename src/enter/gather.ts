@@ -254,7 +254,7 @@ export function gatherFacts(login: Login): GatheredFacts {
     home: homeStat,
     homeOwner: memoized(() => homeOwner(root(), accountOf(caller), home(), homeStat())),
     onlyRootExchanges: (place) => onlyRootExchangesIn(root(), place),
-    homeMount: (isTheirs) => mountAdvice(root(), plainPath(home()), isTheirs),
+    homeMount: (isTheirs, give) => mountAdvice(root(), plainPath(home()), isTheirs, give),
     isRootsPlace: (place) =>
       answered(() => isRootsPlace(place, (path) => lookUp(root(), path)?.stat)) ?? false,
     // The host's paths mean nothing after chroot(2).

@@ -10,7 +10,7 @@ import { describeError, type ErrorPlace, JailkitError } from "../cli/error.ts";
 import { type Remedy, told, typed, withAdvice } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
-import { fixText, itemChanges } from "../config/fixes.ts";
+import { byTurns, fixText, itemChanges, switchedOff, turnOf } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, mergeFiles, readConfigSources } from "../config/load.ts";
 import { type IniFile, type Problem, problemLine } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
@@ -43,6 +43,7 @@ export class ConfigCheck {
   readonly failures: ByteString[] = [];
   readonly #declared = new DeclaredSections();
   readonly #told = new Set<string>();
+  readonly #turns = new Map<Problem, number>();
   /** Whether the rights that are declared are checked with what is in the jails. */
   #inJails = true;
 
@@ -53,6 +54,7 @@ export class ConfigCheck {
     if (kind !== undefined) {
       this.#file(file, kind, true);
       if (kind.sections === "declaration") this.#once();
+      this.#sort();
       return;
     }
     const known = CONFIG_KINDS.map((one) => `${one.name}.ini`).join(", ");
@@ -73,6 +75,13 @@ export class ConfigCheck {
         `${CONFIG_DIRECTORY} is missing, with all settings: restore it, or install jailkit again`,
       );
     for (const kind of CONFIG_KINDS) this.#file(`${CONFIG_DIRECTORY}/${kind.name}.ini`, kind, false);
+    this.#sort();
+  }
+
+  /** All remedies can be typed, in the order of the findings. */
+  #sort(): void {
+    const sorted = byTurns(this.findings, (one) => this.#turns.get(one) ?? 0);
+    this.findings.splice(0, sorted.length, ...sorted);
   }
 
   /** Checks the files of the host, and those of the limited shell in known jails. */
@@ -83,6 +92,7 @@ export class ConfigCheck {
     if (shell === undefined) return;
     const jails = knownPaths((error) => this.failures.push(describeError(error))).sort();
     for (const jail of jails) this.#file(`${jail}${CONFIG_DIRECTORY}/jk_lsh.ini`, shell, false);
+    this.#sort();
   }
 
   /** Without what was declared once, which only root can read, no declaration is carried out. */
@@ -166,11 +176,12 @@ export class ConfigCheck {
         trusted && isWritten(kind) ? this.#declared.placed(problem, merged) : { problem, ini: merged },
       );
       const items = itemChanges(placed.map(({ problem }) => problem));
+      const off = switchedOff(placed.map(({ problem, ini }) => [problem, ini]));
       for (const { problem, ini } of placed) {
         // The lines of a file that somebody else may have put there are not shown.
         const place = trusted ? placeOf(ini, problem) : undefined;
         const aboutLines = sources.some((one) => one.file === problem.file);
-        const fix = trusted || !aboutLines ? fixText(problem, { ...ini, items }) : undefined;
+        const fix = trusted || !aboutLines ? fixText(problem, { ...ini, items, off }) : undefined;
         // Of rights that are declared, both files tell.
         const line = problemLine(problem, problem.file);
         if (this.#told.has(line)) continue;
@@ -178,6 +189,7 @@ export class ConfigCheck {
         const { message, remedy } = told(problem.message, fix ?? "");
         const finding: Finding = { ...problem, message, remedy: remedy || undefined };
         this.findings.push(finding);
+        this.#turns.set(finding, turnOf(problem, ini));
         if (place !== undefined) this.places.set(finding, place);
       }
     } catch (error) {

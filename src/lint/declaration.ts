@@ -9,6 +9,7 @@ import type { IniFile, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
+import { withWholeLists } from "../config/whole-lists.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
 import { hostHomeFault } from "../declaration/compare/host-home.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
@@ -145,5 +146,5 @@ export function lintDeclaration(ini: IniFile, complete: boolean, inJails: boolea
   // What cannot be read need not be there.
   const unread = new Set(problems.map((one) => saidAt(one)));
   const fresh = more.filter((one) => !unread.has(saidAt(one)));
-  return inOrder(withoutConsequences([...problems, ...fresh], ini), ini);
+  return withWholeLists(inOrder(withoutConsequences([...problems, ...fresh], ini), ini), ini);
 }

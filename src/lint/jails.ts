@@ -9,7 +9,6 @@ import { reportSeparators } from "../config/separators.ts";
 import { isListItem } from "../config/text.ts";
 import { type ListItem, listItems } from "../config/values.ts";
 import { SOCKET_RULE, socketDirectory } from "../jail/fs/socket-directory.ts";
-import { LONGEST_SOCKET } from "../populate/apply/log-socket.ts";
 import { type LintContext, lintPathForm, ownItems, pathFault, plainForm } from "./context.ts";
 import { lintRanges } from "./ranges.ts";
 
@@ -184,9 +183,6 @@ export function lintSocketd(section: IniSection, { world, report }: LintContext)
     const message = `a section is named after a socket, and ${quoted(name)} ${fault}`;
     const fix: Fix = plain === undefined ? disable : { kind: "line", text: `[${plain}]` };
     report(section, "error", "bad-path", message, fix);
-  } else if (name.length > LONGEST_SOCKET) {
-    const message = `${quoted(name)} is longer than ${LONGEST_SOCKET} bytes, which no socket can be`;
-    report(section, "error", "too-long", message, disable);
   } else if (world.lookUp(parent)?.type !== "directory") {
     report(section, "error", "no-such-path", `the directory ${quoted(parent)} does not exist`, disable);
   }

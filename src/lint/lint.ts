@@ -1,4 +1,4 @@
-import { type ByteString, trim } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes, trim } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
@@ -7,6 +7,8 @@ import type { Fix, IniFile, IniSection, Problem } from "../config/model.ts";
 import type { ConfigKind } from "../config/schemas/catalogue.ts";
 import { inOrder, keyProblems, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
+import { SPLIT, splitLines } from "../config/text.ts";
+import { withWholeLists } from "../config/whole-lists.ts";
 import { lintChrootsh, lintLsh, lintUchroot } from "./accounts.ts";
 import type { LintContext, LintWorld } from "./context.ts";
 import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./jails.ts";
@@ -44,7 +46,26 @@ export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[
     BY_KIND[kind.name]?.(section, context);
   }
   for (const section of ini.defaults) problems.push(...readKeys(section, kind.keys).problems);
-  return inOrder(withoutConsequences(problems, ini), ini);
+  const found = withoutConsequences(problems, ini);
+  return withWholeLists(inOrder([...found, ...returnProblems(found, ini)], ini), ini);
+}
+
+/**
+ * In dialect "py" a carriage return alone ends a line, as old editors write it. For editors and sed(1) it does not: what names a
+ * line of such a file means another one there.
+ */
+function returnProblems(problems: readonly Problem[], { texts, dialect }: IniFile): Problem[] {
+  if (dialect !== "py") return [];
+  return texts.flatMap(({ file, bytes }): Problem[] => {
+    const text = fromBytes(bytes);
+    const at = text.search(/\r(?!\n)/);
+    if (at < 0 || !problems.some((one) => one.file === file)) return [];
+    const before = splitLines(text.slice(0, at), dialect);
+    const place = { file, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+    const message = "a carriage return alone ends a line here, and not for most other programs";
+    const fix: Fix = { kind: "strip", expression: SPLIT, splits: true };
+    return [{ ...place, severity: "warning", code: "control-character", message, fix }];
+  });
 }
 
 function lintAccountName(section: IniSection, { world, report, byName }: LintContext) {

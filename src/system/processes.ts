@@ -237,6 +237,10 @@ export function rootRuns(names: ReadonlySet<ByteString>): boolean {
   );
 }
 
+/** The process that started one, or took it over; 0 if it has ended. */
+export const parentOf = (proc: number, pid: number): number =>
+  Number(PARENT.exec(readStatus(proc, pid))?.[1] ?? 0);
+
 /** That of proc_pid_status(5). */
 const readStatus = (proc: number, pid: number | ByteString): ByteString => readOf(proc, pid, "status");
 
@@ -244,7 +248,7 @@ const readStatus = (proc: number, pid: number | ByteString): ByteString => readO
 export function readOf(
   proc: number,
   pid: number | ByteString,
-  name: "status" | "uid_map" | "maps",
+  name: "status" | "uid_map" | "maps" | "cmdline",
   limit = 1 << 16,
 ): ByteString {
   try {

@@ -249,15 +249,11 @@ export const tool = defineTool({
     2: "no jail was named, or more than one; --all with a jail, --force or --moved; or --moved with --force or --configfile",
     ...BUSY_STATUS,
   },
-  notes: `A jail of jailkit 2, or one that was filled by hand, has no record. jailkit adopt compares its files with the host's files of the same paths. Sections whose programs are all in the jail count as requested, and other files as copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
+  notes: `A jail of jailkit 2, or one that was filled by hand, has no record. jailkit adopt compares its files with the host's files of the same paths. Sections whose programs are all in the jail count as requested, and other files as copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail. Files that the host does not have, and files that were written in the jail, are listed but not recorded, so that jailkit never changes them. Nothing in the jail is changed.
 
-With --all, the jails are those of users of /etc/passwd, of jk_update.ini and of jk_check.ini; 'jailkit list' shows them. A jail with a record is passed over, so that the command can be repeated, and so is a missing one. Each is reported on one line, in which "(not all)" stands behind a section of which the jail lacks something; a problem of one jail stops no other.
+With --all, a jail with a record is passed over, so that the command can be repeated, and a problem of one jail stops no other.
 
-With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, the entries for it in /etc/jailkit and /etc/fstab, and what jailkit-apply(8) remembers of it. Without JAIL, the jail is searched for by its inode and its recorded contents: near its old path and other jails, in directories such as /home, /srv and /var, and on local file systems, some levels deep. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
-
-A damaged record (cut off, not readable, of a newer version, or not root's alone) is an error of every command that needs it: none replaces it. With --force it gets another name beside it, and a new record is created; former homes and shells of the jail's users, which only the record has, are not in it.
-
-Files that the host does not have, and files that were written in the jail, are listed but not recorded, so that jailkit never changes them. Lines of /etc/fstab that show directories of the host in the jail count for its record if these are mounted, or have an empty directory there; others are of a jail of before, and a warning names them. Nothing in the jail is changed.`,
+With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL, and its record, users and configuration follow. Without JAIL, it is searched for.`,
   root: 5,
   run({ options, operands }) {
     const { moved } = options;

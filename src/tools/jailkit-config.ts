@@ -55,11 +55,11 @@ export const tool = defineTool({
     2: "FILE does not exist, or a file cannot be read, such as /var/lib/jailkit/declared.json; or wrong arguments",
   },
   badOptionStatus: 2,
-  notes: `Without FILE it checks all of ${CONFIG_DIRECTORY}, and jk_lsh.ini in each jail that has a record or that an account of /etc/passwd lives in. Drop-ins (${CONFIG_DIRECTORY}/jk_lsh.d/*.ini for jk_lsh.ini) are checked with their file; a file there that is not read because of its name, such as own.conf, is a warning. A FILE in etc/jailkit of a jail is checked against the jail: its users, groups and programs. A finding is printed as
+  notes: `Without FILE it checks all of ${CONFIG_DIRECTORY}, and jk_lsh.ini in each jail that has a record or that an account of /etc/passwd lives in. A FILE in etc/jailkit of a jail is checked against the jail: its users, groups and programs. A finding is printed as
 
 file:line:column: severity: message [code]
 
-with the line, a caret under the place, and a remedy below it, indented. The remedy is a command, or the text for a line of the file; it fixes the finding, but only you know whether the line was meant otherwise. With --json a finding is an element of "findings", with the members file, line, column, severity ("error": the file, the section or the value is not used; "warning": it does not mean what it seems to, or is dangerous), code (stable), message and remedy (null where none is known). "files" lists the files that were read, "failures" those that could not be.
+with the line, a caret under the place, and a remedy below it, indented. The remedy is a command, or the text for a line of the file; it fixes the finding, but only you know whether the line was meant otherwise. All remedies can be typed in their order: findings whose remedies add lines to a file come after the others, the last line first. After an error, the file, the section or the value is not used; a warning is about what does not mean what it seems to, or is dangerous.
 
 Without findings it prints "no findings" on a terminal, and nothing in a pipe or a file.`,
   run({ options, operands }) {

@@ -156,9 +156,7 @@ export const tool = defineTool({
   badOptionStatus: 2,
   notes: `It runs every check of a login without logging in, and prints each with its outcome and, if it fails, a remedy. Root may ask about anyone, others about themselves.
 
-COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command. ID is the error id (JK- and eight letters or digits) of a refusal: it is looked up in the logs, and the check is repeated.
-
-With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procmailwrapper" or "jk_chrootlaunch"), user, uid, verdict ("works", "refused", "unknown", "not-jailed"), exitStatus, loginShell, jail, home, chrootshSection, lshSection, uchrootSection, shell, internalShell, keptVariables, command (null, or path, argv, environment, umask) and steps, each with stage, name, outcome ("passed", "warned", "failed", "skipped", "unknown"), message, remedy and exitStatus. For an ID, one object: version, tool, about ("error-id"), id, unread, now (null, or refused, message, remedy) and refusals, each with source, when, program, pid, uid, user, check, reason and doubt.`,
+COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command. ID is the error id (JK- and eight letters or digits) of a refusal: it is looked up in the logs, and the check is repeated.`,
   run({ options, operands }) {
     const { mail, su, from } = options;
     const paint = paintFor(options.color, 2);

@@ -160,11 +160,11 @@ export const tool = defineTool({
     1: "nothing was written; with --declaration, a jail was left out, or the file is too large; the message says why",
     2: "no jail was named, or more than one, without --declaration; --json with it, or --without-keys without it",
   },
-  notes: `The output is a JSON object (--json prints it also with -o): the sections and files that were requested for the jail, sections of the administrator, the users of the jail with their uids and groups, what the limited shell allows them, the limits of the log socket, and what the jail does without. It has no passwords and no files. A warning names what else the machine has for the jail: other sockets and mounts, options of proc, sections of jk_uchroot.ini, jk_check.ini and jk_update.ini, and lines and sections in the jail for others than its users.
+  notes: `The output is a JSON object (--json prints it also with -o): the sections and files that were requested for the jail, sections of the administrator, the users of the jail with their uids and groups, what the limited shell allows them, the limits of the log socket, and what the jail does without. It has no passwords and no files. A warning names what else the machine has for the jail.
 
 'jailkit import' makes the same jail from the programs of another machine. Homes and other files of users are moved with rsync(1).
 
-With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. Where the file is one of /etc/jailkit/jails.d, the jails and users that other files there declare are left out, which a warning tells: 'jailkit apply' refuses all if one is declared twice, and what somebody has written by hand counts. A name that 'jailkit apply' would not read there is an error, and so is a directory that does not exist: the message has the name, or the command that creates it. A file that exists is replaced only if the new text has all of its lines. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt'. What a declaration cannot say is left out; a comment and a warning name it.`,
+With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt'. What a declaration cannot say is left out, and a comment and a warning name it; so are, in /etc/jailkit/jails.d, the jails and users that other files there declare.`,
   root: 5,
   run({ options, operands }) {
     const given = options.output === "-" ? undefined : options.output;

@@ -66,7 +66,7 @@ export const tool = defineTool({
   },
   notes: `For a jail that something else has removed or emptied, such as a hosting panel that keeps the site in it: jk_update --all, jk_check and 'jailkit list' know it no longer. It removes the record, the drop-in of jk_socketd.ini that jk_init wrote, and the lines of jk_init in fstab(5), for proc and for the directories of a live jail, unless these are mounted there: a warning says so. It changes no file of the jail, which may be missing, and no account. 'jailkit delete' deletes a jail with its files.
 
-If users live in the jail and its contents are there, the command refuses: without a record, jk_update does not update their programs. If the jail is missing or emptied, it only warns of them: the order in which a panel removes accounts and jails does not matter. A jail in which users live stays known without a record. 'jailkit adopt' creates a new record. The uids of accounts that jailkit-apply(8) has removed, and that files in the jail may have, stay reserved if the jail is there, or is found where it was moved; those of another directory that was at its path before do not.`,
+If users live in the jail and its contents are there, the command refuses: without a record, jk_update does not update their programs. If the jail is missing or emptied, it only warns of them: the order in which a panel removes accounts and jails does not matter. A jail in which users live stays known without a record. 'jailkit adopt' creates a new record.`,
   root: 5,
   run({ options, operands }) {
     const jail = absolutePath(onlyJail(options.jail, operands, 2));

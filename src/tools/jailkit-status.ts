@@ -2,13 +2,11 @@ import { UsageError } from "../cli/error.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
-import { FINDING_KINDS, findingsOf } from "../status/findings.ts";
+import { findingsOf } from "../status/findings.ts";
 import { gather } from "../status/gather.ts";
 import { numbersOf } from "../status/numbers.ts";
 import { pageLines } from "../status/page.ts";
 import { statusReport } from "../status/report.ts";
-
-const kinds = Object.entries(FINDING_KINDS).map(([kind, what]) => `"${kind}": ${what}`);
 
 /** `jailkit status`: the state of the machine on one page. */
 export const tool = defineTool({
@@ -20,7 +18,7 @@ export const tool = defineTool({
     0: "nothing needs attention",
     1: "there are findings, or the options are wrong",
   },
-  notes: `The page has some 25 lines of at most 80 columns, however many jails there are. "Requested" is the day of the last request of jk_init or jk_cp, and "Changed" that of the last change of the record, by jk_update or another tool, for the jails for which they are first and last (UTC). At most ten findings are shown, the worst first, of as many kinds as there is room for; --json has all of them, with their reasons. COMMAND fixes the finding, or shows the ways to do so. The kinds of findings: ${kinds.join("; ")}.`,
+  notes: `The page has some 25 lines of at most 80 columns, however many jails there are. "Requested" is the day of the last request of jk_init or jk_cp, and "Changed" that of the last change of the record, by jk_update or another tool, for the jails for which they are first and last (UTC). At most ten findings are shown, the worst first, of as many kinds as there is room for; --json has all of them, with their reasons. COMMAND fixes the finding, or shows the ways to do so.`,
   root: 5,
   run({ operands }) {
     if (operands.length > 0) throw new UsageError("takes no arguments");

@@ -55,9 +55,7 @@ export const tool = defineTool({
     5: "the user is not root",
   },
   badOptionStatus: 2,
-  notes: `All processes with the user id get SIGKILL, in jails and outside of them, wherever they were started. The kernel sends it to all of them at once: a process that ends as soon as it has started another one does not escape, as it does from pkill(1). Meanwhile no process has all the ids of the user: the user could enter the root directory of such a process, and be out of the jail.
-
-A process that keeps the user id only as its effective one, or in one of its threads, such as a setuid program of the user that somebody else has started, is stopped and ended after these, one by one. Zombies do not count. A process of root that acts for the user, such as a file server, is not ended: the message names it, and its service has to be stopped.
+  notes: `All processes with the user id get SIGKILL, in jails and outside of them, wherever they were started. The kernel sends it to all of them at once: a process that ends as soon as it has started another one does not escape, as it does from pkill(1). A process of root that acts for the user, such as a file server, is not ended: the message names it, and its service has to be stopped. Connections to sshd(8) for the user that are not authenticated yet are ended, too.
 
 New logins are not prevented. Use 'usermod --expiredate 1 USER' first, or an account that 'jailkit apply --prune' or jk_jailuser(8) has to change may have new processes before that is done.`,
   root: 5,

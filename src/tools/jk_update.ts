@@ -119,11 +119,9 @@ export const tool = defineTool({
   },
   notes: `If the jail has a record, which jk_init and jk_cp keep, everything that was ever requested is planned again: new files of the host are added, and files that no request needs any longer are removed, if they are unchanged. 'jailkit adopt' creates a record for a jail that has none.
 
-jk_lsh, the file of the limited shell, is removed from a jail if it is that of jailkit 2, or a copy of ours that nobody requested by name (with jk_cp or jk_init --copy-shell): jk_chrootsh has it built in. It is recognized by its content. Any other program of that name stays and is reported, and so does one that a login may need, or that --skip names. With --all this also applies to jails that are known only from the homes of accounts; nothing else in them is changed, which a warning tells.
-
 Without a record, each file in the directories (/bin, /sbin, /lib*, /usr and /opt unless others are named) is compared with the file of the host of that name. If it differs, it is replaced, together with what it needs. If it was copied and the host no longer has it, it is removed.
 
-Files that were made in the jail or belong to users are not changed, nor are files below /etc that were changed in the jail.`,
+Files that were made in the jail or belong to users are not changed, nor are files below /etc that were changed in the jail. The jk_lsh of jailkit 2 is removed: jk_chrootsh has it built in.`,
   root: 5,
   async run({ options, operands }) {
     if (options.worker) return serveUpdates();

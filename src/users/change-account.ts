@@ -34,7 +34,7 @@ import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe, requireMountedPlace } from "./safe-place.ts";
-import { whatRuns } from "./sessions.ts";
+import { endedConnections, whatRuns } from "./sessions.ts";
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
@@ -156,14 +156,17 @@ function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void
   if (moved) requireNoProcesses(user);
   withHostAccounts(() => modifyAccount(user, change));
   const name = quoted(user.name);
-  if (moved) warnOfNewProcesses(user, run);
+  if (moved) endFormerLogins(user, run);
   if (moved) run.done(`the account ${name} has the home ${quoted(home)} and the shell ${quoted(shell)}`);
   for (const group of groups) run.done(`the account ${name} is in the group ${quoted(group.name)}`);
 }
 
-/** Who logs in just before the account is changed is where its home and shell were until then. */
-function warnOfNewProcesses({ name, uid }: PasswdEntry, run: AccountRun): void {
+/** Who logs in just before the account is changed, or began to, is where its home and shell were until then. */
+function endFormerLogins(user: PasswdEntry, run: AccountRun): void {
+  const { name, uid } = user;
   run.examine(() => {
+    const line = endedConnections(user);
+    if (line !== undefined) run.done(line);
     const runs = whatRuns(uid);
     if (runs === undefined) return;
     const what = `${quoted(name)} started processes while the account was changed (${runs})`;

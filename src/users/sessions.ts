@@ -4,6 +4,7 @@ import { answered, JailkitError } from "../cli/error.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { endSessions, lookForProcesses } from "../system/processes.ts";
+import { endUnauthenticated } from "../system/sshd/unauthenticated.ts";
 
 // A user may have thousands.
 const MOST_PIDS = 20;
@@ -31,6 +32,17 @@ function startedBy(uids: ReadonlySet<number>): string {
   if (uids.size === 0) return "";
   const names = [...uids].map((uid) => quoted(answered(() => hostUser(uid)?.name) ?? `uid ${uid}`));
   return `, started by ${names.join(", ")}, perhaps with a setuid program`;
+}
+
+/**
+ * Ends connections to sshd(8) that began with the account as it was until now, and are not authenticated yet. Returns what was done,
+ * printable. Throws JailkitError "no-proc", SystemError.
+ */
+export function endedConnections(user: PasswdEntry): string | undefined {
+  const count = endUnauthenticated(user);
+  if (count === 0) return undefined;
+  const what = count === 1 ? "a connection" : `${count} connections`;
+  return `ended ${what} to sshd for ${quoted(user.name)}, not authenticated yet`;
 }
 
 /** Without a name: a uid that no account has. */

@@ -29,13 +29,14 @@ import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-re
 import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
 import { DirectoryError } from "./directory.ts";
+import { requireNoNeighbours } from "./home-along.ts";
 import type { JailingOptions } from "./jailing.ts";
 import { noShell, shellAfter, shellGone } from "./leaving.ts";
-import { completeOwnMove, type HomeMove } from "./move-aside.ts";
+import { completeOwnMove } from "./move-aside.ts";
 import { requireNothingRuns } from "./sessions.ts";
 
-/** How an account leaves its jail. `examine`: of the move of the home. */
-export interface UnjailOptions extends JailingOptions, Pick<HomeMove, "examine"> {
+/** How an account leaves its jail. */
+export interface UnjailOptions extends JailingOptions {
   /** Groups out of which the caller takes the account then. */
   readonly leaves?: readonly ByteString[];
 }
@@ -125,7 +126,10 @@ function planRelease(
   if (request.move && there === undefined) requireMountedAt(hostPath(root, jailHome));
   const isMounted = there !== undefined && isSame(there, lookUp(request.host, target)?.stat);
   const move = there !== undefined && !isMounted;
-  if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user);
+  if (move) {
+    requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user);
+    requireNoNeighbours(root, user, jailHome);
+  }
   const shell = shellFor(user, before?.shell, request);
   return { user, jail, jailHome, home: target, shell, move, isMounted, unrecorded: before === undefined };
 }
@@ -267,7 +271,9 @@ function leaveGoneJail(
 
 function release(root: JailRoot, plan: Release, request: UnjailOptions, run: AccountRun): void {
   const { user, jailHome, home, shell, unrecorded } = plan;
-  const { host, examine } = request;
+  // Again: until it is where only root reaches it, others may move something into it.
+  const examine = (fd: number) => requireNoNeighbours(root, user, jailHome, { fd });
+  const { host } = request;
   const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home, examine } : undefined;
   // Before anything is moved: fails if the jail cannot be written.
   withAccountsLock(root, () => undefined);

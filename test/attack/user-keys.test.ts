@@ -167,8 +167,7 @@ test("the command that moves something away follows no link of the user's", () =
   m.must(["mv", `${home}/.ssh`, `${home}/.away`], { user: "mal" });
   link("/root/.ssh", ".ssh");
   const before = others();
-  // Its output goes through cat(1), whose status is 0.
-  expect(m.run(["sh", "-c", remedy]).stdout).toMatch(/^mv: /);
+  expect(m.run(["sh", "-c", remedy])).toMatchObject({ status: 1, stdout: expect.stringMatching(/^mv: /) });
   expect(others()).toEqual(before);
 });
 
@@ -177,7 +176,10 @@ test("the command that replaces a hard link with a copy has only the user's righ
   ownDirectory(".ssh");
   m.write(`${jail}/secret`, secret, { mode: 0o600 });
   m.must(["ln", "--", `${jail}/secret`, `${home}/.ssh/authorized_keys`]);
-  expect(m.run(["bash", "-c", remedy()]).stdout).toContain("Permission denied");
+  expect(m.run(["bash", "-c", remedy()])).toMatchObject({
+    status: 1,
+    stdout: expect.stringContaining("Permission denied"),
+  });
   expect(m.stat(`${home}/.ssh/authorized_keys`)).toMatchObject({ uid: 0, mode: 0o100600, nlink: 2 });
   m.remove(`${home}/.ssh/authorized_keys`);
   own(".ssh/authorized_keys", "# mine\n");

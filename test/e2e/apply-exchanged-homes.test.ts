@@ -249,6 +249,33 @@ describe("between the plan and the removal", () => {
     },
   );
 
+  test("a home that is exchanged between any two looks at it is not deleted", async () => {
+    /** Exchanges it after so many looks since nobody can log in. Returns how many there were. */
+    async function prunedWithLooks(at: number): Promise<number> {
+      m.run(["userdel", "ann"]);
+      for (const path of [J, "/var/lib/jailkit"]) m.remove(path);
+      m.write(FILE, JAIL + ANN);
+      m.must(["jailkit", "apply"]);
+      m.must(["chown", "ann", `${J}/web`]);
+      m.write(FILE, JAIL);
+      let looks = 0;
+      const argv = ["jailkit", "apply", "--prune", "--delete-homes"];
+      await runWithStops(m, argv, { calls: ["statx"], paths: [`${J}/web`] }, (line) => {
+        if (!line.includes(', "ann", ') || has(`${J}/etc/passwd`)) return;
+        if (looks++ !== at) return;
+        exchange();
+        m.write(`${HOME}/other`, "");
+      });
+      return looks;
+    }
+    const all = await prunedWithLooks(-1);
+    expect([all > 2, has(), m.exists(HOME)]).toEqual([true, false, false]);
+    for (let at = 0; at < all; at++) {
+      await prunedWithLooks(at);
+      expect([at, m.exists(`${J}/web/old`), m.exists(`${HOME}/other`)]).toEqual([at, true, true]);
+    }
+  });
+
   test("an account that is doubtful since cannot log in, and its removal has failed", async () => {
     otherDay();
     m.write(FILE, JAIL);

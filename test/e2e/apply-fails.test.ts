@@ -454,7 +454,7 @@ describe("a user who is not declared any more cannot leave", () => {
     const run = linesOf(m, "--prune");
     m.must(["userdel", "inner"]);
     expect([run.status, run.changes.map((one) => `${one.status} ${one.what}`)]).toEqual([
-      ...[1, ["done groups", "done keys"]],
+      ...[1, ["done entry"]],
     ]);
     expect(planned.changes.map(({ text }) => text)).toEqual(run.changes.map(({ text }) => text));
     expect(run.summary.problems.map(({ message }) => message)).toEqual([

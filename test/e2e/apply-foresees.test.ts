@@ -546,19 +546,15 @@ const CASES: readonly Case[] = [
     declared: "[jail /srv/a]b]\nsections = uidbasics\nlog_socket = yes\n",
   },
   {
-    what: "a jail whose log socket has a path that is too long",
-    fails: [`jail ${LONG}`],
+    what: "a jail whose log socket has a path with more bytes than an address of unix(7)",
+    fails: [],
     declared: `[jail ${LONG}]\nsections = uidbasics\nlog_socket = yes\n`,
+    after: (m) => all(m, `jailkit delete --yes ${LONG}`),
   },
   {
     what: "the same, if a section needs it",
-    fails: [`jail ${LONG}`],
-    declared: `[jail ${LONG}]\nsections = uidbasics, jk_lsh\n`,
-  },
-  {
-    what: "the same without its log socket",
     fails: [],
-    declared: `[jail ${LONG}]\nsections = uidbasics, jk_lsh\nlog_socket = no\n`,
+    declared: `[jail ${LONG}]\nsections = uidbasics, jk_lsh\n`,
     after: (m) => all(m, `jailkit delete --yes ${LONG}`),
   },
   {

@@ -356,7 +356,7 @@ test("two of apply leave together, the inner one first, also with the jail", () 
   expect([exists("web"), exists("sub"), m.exists(J)]).toEqual([false, false, false]);
 });
 
-test("accounts of before whose homes cannot leave are told by --check, and nothing is begun", () => {
+test("accounts of before whose homes cannot leave are told by --check, and only their logins end", () => {
   for (const name of ["dora", "inn"])
     m.addUser(name, { home: `/home/${name}`, createHome: true, shell: "/bin/sh" });
   declare(user("dora"), user("inn"));
@@ -368,8 +368,10 @@ test("accounts of before whose homes cannot leave are told by --check, and nothi
     ),
     expect.stringMatching(/^user dora: is not declared any more, and stays: .* which holds that of 'inn'/),
   ];
-  for (const options of [["--check", ...ALL], ALL]) expect(planned(...options)).toEqual({ plan: [], faults });
-  expect(m.read(`${J}/etc/passwd`)).toMatch(/^dora:[\s\S]*^inn:/m);
+  const plan = ["inn", "dora"].map((name) => `- user ${name}: entry in ${J} (no longer declared)`);
+  for (const options of [["--check", ...ALL], ALL]) expect(planned(...options)).toEqual({ plan, faults });
+  expect(m.read(`${J}/etc/passwd`)).not.toMatch(/^(?:dora|inn):/m);
+  expect(planned(...ALL)).toEqual({ plan: [], faults });
   expect(linesOf(m).summary.warnings).toEqual(faults);
   // As it says: another home for inn, outside of it.
   m.must(["usermod", "-m", "-d", `${J}/./home/inn`, "inn"]);

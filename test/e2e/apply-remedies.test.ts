@@ -118,7 +118,7 @@ const CASES: readonly Case[] = [
     declared: JAIL + user(keys(...KEYS)),
     before: `ln ${J}/home/x/.ssh/authorized_keys ${J}/home/x/other`,
     code: "keys-not-written",
-    remedy: `setsid -fw jk_chrootlaunch -j ${J} -u x -x /usr/bin/sed -- -i '' /home/x/.ssh/authorized_keys </dev/null 2>&1 | cat -v`,
+    remedy: `setsid -fw jk_chrootlaunch -j ${J} -u x -x /usr/bin/sed -- -i '' /home/x/.ssh/authorized_keys 2>&1 </dev/null | cat -v | (! grep .)`,
   },
   {
     what: "an account in another jail",

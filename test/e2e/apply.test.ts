@@ -583,7 +583,7 @@ jailkit apply: cannot read ${FOLDER}/e2.ini: a symbolic link, which is not follo
 jailkit apply: ${FOLDER}/e3.ini:1:10: error: a control character [control-character]
     1 | [jail srv\\x1b]
       |          ^
-  remedy: sed -i 's/[\\x01-\\x08\\x0b-\\x1f\\x7f]//g' ${FOLDER}/e3.ini
+  remedy: sed -i '1s/[\\x01-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]//g' ${FOLDER}/e3.ini
 `,
     ]);
     const { summary } = linesOf(m);

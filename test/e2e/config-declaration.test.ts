@@ -4,7 +4,7 @@ import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 import { linesOf } from "./apply-scene.ts";
-import { copyAnew } from "./remedies-scene.ts";
+import { copyAnew, typeRemedy } from "./remedies-scene.ts";
 
 const FILE = "/etc/jailkit/jails.ini";
 const FOLDER = "/etc/jailkit/jails.d";
@@ -41,10 +41,11 @@ test("two wrong items of one line have one remedy, and words without a comma are
   );
   const { findings } = reportOf(configReportSchema, check("--json").stdout);
   expect(findings.map(({ line, code, remedy }) => [line, code, remedy])).toEqual([
-    [1, "bad-header", `write in line 1 of ${FILE}:\n[jail /srv/new]\n# mine`],
     [5, "bad-value", `write in line 5 of ${FILE}:\nallow = rsync, sftp`],
+    // It adds a line.
+    [1, "bad-header", `write in line 1 of ${FILE}:\n[jail /srv/new]\n# mine`],
   ]);
-  expect(findings[1]?.message).toContain(
+  expect(findings[0]?.message).toContain(
     "'rsync sftp' is one item here: commas separate the items of a list",
   );
   m.write(FILE, "[jail /srv/new]\nsections = nine, uidbasics, ten\n");
@@ -53,6 +54,77 @@ test("two wrong items of one line have one remedy, and words without a comma are
     remedy,
     remedy,
   ]);
+});
+
+test("all remedies of a report, typed in the order in which they are printed, heal", () => {
+  const init = "/etc/jailkit/jk_init.ini";
+  const kept = m.read(init);
+  const texts: [file: string, text: string, meant: string][] = [
+    [
+      FILE,
+      `[jail /srv/new] # mine
+sections = uidbasics # all of it
+live = usr
+[user anna] // hers
+jail = /srv/new
+shell = bash
+authorized_keys = ${KEY.slice(0, 40)}
+${KEY.slice(40)}
+[user carl # his]
+jail = srv/new\rshell = /bin/bash\rgroups = jailed
+[user dora]
+jail = /srv/new ; there
+allow = sftp sfpt
+`,
+      `[jail /srv/new]
+# mine
+# all of it
+sections = uidbasics
+live = /usr
+[user anna]
+# hers
+jail = /srv/new
+shell = /bin/bash
+authorized_keys = ${KEY}
+
+[user carl]
+# his
+jail = /srv/new
+shell = /bin/bash
+groups = jailed
+[user dora]
+# there
+jail = /srv/new
+allow = sftp sfpt
+`,
+    ],
+    [
+      init,
+      "[a]\rpaths = /bin/ls # one\rusers = root daemon\n[b]\npaths = /bin/./ls // both\n",
+      "[a]\n# one\npaths = /bin/ls\nusers = root, daemon\n[b]\n# both\npaths = /bin/ls\n",
+    ],
+  ];
+  const type = (all: readonly { remedy?: string | null | undefined }[]) => {
+    const typed = all.flatMap(({ remedy }) => remedy ?? []);
+    for (const remedy of typed) typeRemedy(m, remedy);
+    return typed.length;
+  };
+  // What is below a header that cannot be read is told by the next report.
+  const untilHealed = (report: () => Parameters<typeof type>[0]) => {
+    let reports = 0;
+    while (type(report()) > 0 && reports < 9) reports++;
+    return reports;
+  };
+  for (const [file, text, meant] of texts) {
+    m.write(file, text);
+    const reports = untilHealed(() => reportOf(configReportSchema, check("--json", file).stdout).findings);
+    expect([file, m.read(file), reports]).toEqual([file, meant, 2]);
+  }
+  m.write(init, kept);
+  // The same of the errors of `jailkit apply`.
+  const [[, text, meant] = ["", "", ""]] = texts;
+  m.write(FILE, text);
+  expect([untilHealed(() => linesOf(m, "--check").summary.problems), m.read(FILE)]).toEqual([2, meant]);
 });
 
 test("a key that begins at the margin gets its indentation", () => {

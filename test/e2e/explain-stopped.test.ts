@@ -18,11 +18,12 @@ beforeAll(async () => {
   m = await openMachine({ under: "ours" });
   m.must(["jk_init", "-j", J, "basicshell", "uidbasics"]);
   m.must(["jk_cp", "-j", J, ...PROGRAMS.map((name) => `/usr/bin/${name}`)]);
-  for (const [name, shell] of [
-    ["shell", "/bin/bash"],
-    ["lima", "/usr/sbin/jk_lsh"],
+  // All machines share the kernel's count of a user's processes, which nproc limits: no other one has these users.
+  for (const [name, uid, shell] of [
+    ["shell", 48_001, "/bin/bash"],
+    ["lima", 48_002, "/usr/sbin/jk_lsh"],
   ] as const) {
-    m.addUser(name, { home: `/home/${name}`, createHome: true });
+    m.addUser(name, { uid, home: `/home/${name}`, createHome: true });
     m.must(["jk_jailuser", "-n", "-m", "-s", shell, "-j", J, name]);
   }
   m.addUser("guest", { createHome: true });

@@ -120,6 +120,15 @@ test("a directory that is mounted at a home is not given away", async () => {
   expect(all(found)).not.toMatch(TAKES);
 });
 
+test("a file that is mounted at a home is unmounted", async () => {
+  make();
+  sh(`rm -r ${HOME}; touch ${HOME} /srv/file; mount --bind /srv/file ${HOME}`);
+  const { explain, check: found, login } = await told();
+  for (const one of [...explain, ...found, login])
+    expect(one).toContain(`a file is mounted there, and no directory: unmount it: umount ${HOME}`);
+  expect([explain.length > 0, found.length]).toEqual([true, 1]);
+});
+
 test("an empty file system that is mounted at a home is given to its user, as before", async () => {
   make();
   sh(`rm -r ${HOME}; mkdir ${HOME}; mount -t tmpfs -o mode=755 none ${HOME}`);
@@ -128,6 +137,35 @@ test("an empty file system that is mounted at a home is given to its user, as be
   for (const one of [...explain, login]) expect(one).toMatch(/ch(?:own|grp) -h \+/);
   sh(explain.join("\n"));
   expect(sh(`stat -c %u ${HOME}`).stdout.trim()).toBe(uid);
+});
+
+test("it is not moved away, where others may once have written the directory above it", async () => {
+  make();
+  sh(`chgrp 5000 ${J}/home; rm -r ${HOME}; mkdir ${HOME}; mount -t tmpfs -o mode=755 none ${HOME}`);
+  const found = await told();
+  expect([found.check.length, all(found).includes("mv -nT")]).toEqual([1, false]);
+  sh(found.check.join("\n"));
+  expect((await check(m, "-j", J)).found.filter(({ rule }) => rule.startsWith("home-"))).toEqual([]);
+  m.must(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "bob", env: { USER: "bob" } });
+});
+
+test("nor is one of another owner, which the settings allow, for its group", async () => {
+  make();
+  const settings = "/etc/jailkit/jk_chrootsh.d/relaxed.ini";
+  m.mkdir("/etc/jailkit/jk_chrootsh.d", { mode: 0o755 });
+  m.write(settings, "[bob]\nrelax_home_owner = 1\n");
+  try {
+    sh(`rm -r ${HOME}; mkdir ${HOME}; mount -t tmpfs -o mode=755 none ${HOME}; chown 5000 ${HOME}`);
+    const found = await told();
+    const says = `a file system is mounted there: give the user '${HOME}' and what is in it, or unmount it: umount ${HOME}`;
+    for (const one of [...found.explain, ...found.check, found.jailuser, found.login])
+      expect(one).toContain(says);
+    expect([found.check.length, all(found).includes("mv -nT")]).toEqual([1, false]);
+    sh(`chown bob: ${HOME}`);
+    m.must(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "bob", env: { USER: "bob" } });
+  } finally {
+    m.remove(settings);
+  }
 });
 
 test("a home outside that would move into a jail is mounted first", () => {

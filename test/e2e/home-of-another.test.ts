@@ -281,6 +281,50 @@ describe("jk_jailuser -m", () => {
     expect([status, stderr]).toEqual([1, `jk_jailuser: '${two.outer}' ${said}\n`]);
     expect(m.exists(`${JAIL}${two.innerHome}/of-${two.inner}`)).toBe(true);
   });
+
+  describe("--unjail: what another user of the jail has in a directory there", () => {
+    const unjail = (name: string) => ["jk_jailuser", "-n", "-m", "--unjail", name];
+
+    /** Two users of the jail; the second has a directory with content at `place`. */
+    function neighbours(place: (outer: string) => string) {
+      const [outer, inner] = [`outer${next}`, `inner${next}`];
+      for (const name of [outer, inner]) {
+        add(name, `/home/${name}`, next++);
+        m.must(["jk_jailuser", "-n", "-m", "-j", JAIL, name]);
+      }
+      const directory = JAIL + place(outer);
+      m.must(["install", "-d", "-m", "0777", `${JAIL}/srv/shared`]);
+      m.must(["install", "-d", "-o", inner, "-m", "0700", directory]);
+      m.must(["install", "-o", inner, "/etc/hostname", `${directory}/db`]);
+      const said = `'${outer}' has the home '${JAIL}/home/${outer}', but the directory '${JAIL}/home/${outer}/p' of '${inner}' is in it: it would move along; move it out of the home first`;
+      return { outer, inner, directory, said };
+    }
+
+    test("stays, until it is moved as the message says", () => {
+      const { outer, directory, said } = neighbours((name) => `/home/${name}/p`);
+      for (const more of [["--dry-run"], []]) {
+        const { status, stderr } = m.run([...unjail(outer), ...more]);
+        expect([status, stderr]).toEqual([1, `jk_jailuser: ${said}\n`]);
+      }
+      expect([homeOf(outer), m.exists(`${directory}/db`)]).toEqual([`${JAIL}/./home/${outer}`, true]);
+      m.must(["mv", directory, `${JAIL}/srv/${outer}`]);
+      expect(m.run(unjail(outer)).status).toBe(0);
+      expect([homeOf(outer), m.read(`/home/${outer}/of-${outer}`)]).toEqual([`/home/${outer}`, outer]);
+    });
+
+    test("stays, if it comes during the run", async () => {
+      const { outer, directory, said } = neighbours((name) => `/srv/shared/${name}`);
+      const enter = `ls -d /home/.jk-home-* && mv ${directory} ${JAIL}/home/${outer}/p`;
+      const { status, stderr } = await runWithStops(m, unjail(outer), { calls: ["mkdirat"] }, () => {
+        m.run(["sh", "-c", enter]);
+      });
+      expect([status, stderr]).toEqual([1, `jk_jailuser: ${said}\n`]);
+      expect([homeOf(outer), m.exists(`${JAIL}/home/${outer}/p/db`)]).toEqual([
+        `${JAIL}/./home/${outer}`,
+        true,
+      ]);
+    });
+  });
 });
 
 describe("jailkit apply", () => {

@@ -1,5 +1,6 @@
 /** Root types what is printed some time later: meanwhile a user exchanges what it names, and gains nothing by it. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { withoutTerminal } from "../../src/cli/remedy.ts";
 import type { Machine } from "../machine/machine.ts";
 import { openTerminal } from "../machine/terminal.ts";
 import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
@@ -24,6 +25,7 @@ const remediesOf = (rule: string) =>
 beforeAll(async () => {
   m = await openApplyMachine();
   m.must(["groupadd", "web"]);
+  m.must(["useradd", "-m", "guest"]);
   m.write(FILE, JAIL + user("eve") + user("hans"));
   m.must(["jailkit", "apply"]);
 });
@@ -113,7 +115,7 @@ test.each(["basicshell", "sftp"])(
     declare(`  ${KEYS[1]}\n`);
     const { problems } = linesOf(m).summary;
     const path = `/home/${name}/.ssh/authorized_keys`;
-    const run = `setsid -fw jk_chrootlaunch -j ${jail} -u ${name} -x /usr/bin/sed -- -i '' ${path} </dev/null 2>&1 | cat -v`;
+    const run = `setsid -fw jk_chrootlaunch -j ${jail} -u ${name} -x /usr/bin/sed -- -i '' ${path} 2>&1 </dev/null | cat -v | (! grep .)`;
     const remedy = section === "sftp" ? `jk_cp -j ${jail} /usr/bin/sed && ${run}` : run;
     expect(problems).toMatchObject([{ code: "keys-not-written", remedy }]);
     sh(remedy);
@@ -138,7 +140,7 @@ test("what runs with the rights of a user has no terminal of root's, whose user 
   // It waits there for as long as the user likes.
   sh(`cd ${ssh}; rm authorized_keys; mkfifo authorized_keys`, "eve");
   // In a script Ctrl-C must end it, too.
-  const script = `trap : INT; ${remedy}; echo ended; read -r line; echo "got $line"`;
+  const script = `trap : INT; ${remedy}; echo ended $?; read -r line; echo "got $line"`;
   const terminal = openTerminal(m, ["/bin/bash", "-c", script], { env: { PATH: "/usr/sbin:/usr/bin" } });
   const pid = sh("until pgrep -u eve -x sed; do :; done").stdout.trim();
   const opened = m.must(["sh", "-c", `cd /proc/${pid}/fd; readlink 0 1 2`]).stdout.replace(/\d+/g, "N");
@@ -146,12 +148,64 @@ test("what runs with the rights of a user has no terminal of root's, whose user 
   const [, , , , session, device] = m.read(`/proc/${pid}/stat`).split(" ").slice(1);
   expect([opened, session, device]).toEqual(["/dev/null\npipe:[N]\npipe:[N]\n", pid, "0"]);
   // As the user could, who takes the descriptor.
-  m.must(["sh", "-c", `printf '\\033]0;x\\007here' >/proc/${pid}/fd/1`]);
+  m.must(["sh", "-c", `printf '\\033]0;x\\007here\\n' >/proc/${pid}/fd/1`]);
   await terminal.see("^[]0;x^Ghere");
-  await terminal.type("\x03", "ended");
+  await terminal.type("\x03", "ended 130");
   await terminal.type("mine\n", "got mine");
   sh(`rm -r ${ssh}; kill ${pid}`);
 });
+
+test.each(["dash", "bash"])(
+  "the exit status of what runs with the rights of a user tells whether it has failed: %s",
+  (shell) => {
+    const typed = (remedy: string) => m.run([shell, "-c", remedy]);
+    const run = (command: string, ...paths: string[]) =>
+      `jk_chrootlaunch -j ${J} -u eve -x /usr/bin/${command} -- ${paths.join(" ")}`;
+    const jailed = (command: string, ...paths: string[]) => withoutTerminal(run(command, ...paths));
+    sh(`jk_cp -f -j ${J} /usr/bin/sed /usr/bin/install /usr/bin/mv /usr/bin/chmod /usr/bin/tee /bin/sh`);
+    sh(`rm -rf ${J}/home/eve/*; cd ${J}/home/eve; echo one >one`, "eve");
+    m.write("/root/FILE.pub", `${KEYS[0]}\n`);
+    const succeed = [
+      jailed("sed", "-i ''", "/home/eve/one"),
+      jailed("install", "-m 0600 /home/eve/one", "/home/eve/two"),
+      jailed("mv", "-nT", "/home/eve/two", "/home/eve/three"),
+      jailed("chmod", "u+rwX", "/home/eve", "/home/eve/three"),
+      withoutTerminal(run("tee", "-a", "/home/eve/three"), "/root/FILE.pub"),
+      withoutTerminal("runuser -u guest -- chmod go-w /home/guest"),
+    ];
+    for (const remedy of succeed)
+      expect([remedy, typed(remedy)]).toEqual([
+        remedy,
+        expect.objectContaining({ status: 0, stdout: "", stderr: "" }),
+      ]);
+    expect(m.read(`${J}/home/eve/three`)).toBe(`one\n${KEYS[0]}\n`);
+    const fail: [string, string | RegExp][] = [
+      [
+        jailed("sed", "-i ''", "/home/eve/gone"),
+        "/usr/bin/sed: can't read /home/eve/gone: No such file or directory\n",
+      ],
+      [jailed("chmod", "go-w", "/etc"), "chmod: changing permissions of '/etc': Operation not permitted\n"],
+      [withoutTerminal(run("tee", "-a", "/etc/x"), "/root/FILE.pub"), "tee: /etc/x: Permission denied\n"],
+      [withoutTerminal(run("tee", "-a", "/home/eve/x"), "/root/GONE.pub"), /GONE.pub/],
+      [jailed("gone"), /does not exist/],
+      [withoutTerminal("nosuchcommand"), /nosuchcommand/],
+      // As users can end what they own, and put any bytes there.
+      [jailed("sh", `-c 'kill -9 $$'`), /did not exit normally/],
+      [jailed("sh", `-c 'printf "\\033]0;x\\007\\000\\n"'`), "^[]0;x^G^@\n"],
+    ];
+    for (const [remedy, said] of fail) {
+      const { status, stdout } = typed(remedy);
+      expect([remedy, status, stdout]).toEqual([
+        remedy,
+        1,
+        typeof said === "string" ? said : expect.stringMatching(said),
+      ]);
+    }
+    // The next command of a remedy does not run.
+    expect(typed(`${fail[0]?.[0]} && echo more`).stdout).not.toContain("more");
+    sh(`rm ${J}/home/eve/*`);
+  },
+);
 
 test("a file that only a removed user could read is given to root, wherever another user has moved it", () => {
   const uid = m.must(["id", "-u", "hans"]).stdout.trim();

@@ -184,7 +184,7 @@ export function typeRemedy(m: Machine, remedy: string): RunResult {
 }
 
 /** The text of a config file with `lines` in a section, in the place of lines with the same keys. */
-function withLines(text: string, section: string, lines: string): string {
+export function withLines(text: string, section: string, lines: string): string {
   const keyOf = (line: string) => line.split("=", 1)[0]?.trim();
   const keys = lines.trimEnd().split("\n").map(keyOf);
   const out: string[] = [];

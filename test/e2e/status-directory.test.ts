@@ -1,4 +1,4 @@
-/** `jailkit status` and jk_check about an account of a directory whose jail has no line of it: both ways are told, and either ends it. */
+/** `jailkit status` and jk_check about an account of a directory whose jail has no line of it: what ends it is told. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { statusReportSchema } from "../../src/status/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -14,7 +14,6 @@ const FILE = "/etc/jailkit/jails.d/one.ini";
 const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
 const LUSER = `[user luser]\njail = ${J}\ndirectory = 1\nshell = /bin/bash\n`;
 const WAY = "jk_jailuser --unjail --dry-run -s /usr/sbin/nologin luser";
-const OTHER = "if the account is to leave the jail, change its directory as this shows";
 
 let m: Machine;
 beforeAll(async () => {
@@ -37,12 +36,9 @@ test("after --prune", () => {
   m.must(["jailkit", "apply"]);
   m.write(FILE, JAIL);
   m.must(["jailkit", "apply", "--prune"]);
-  const back = `jk_jailuser --jail-side-only -j ${J} luser`;
-  expect(findings()).toEqual([
-    ["not-in-jail", `user luser does not exist in ${J}/etc/passwd; ${OTHER}: ${WAY}`, back],
-  ]);
-  expect(m.run(["jk_check", J]).stdout).toContain(`  remedy: ${back}\n  or, ${OTHER}: ${WAY}\n`);
-  expect(m.run(["jailkit", "status"]).stdout).toContain(`${back}\n    or, ${OTHER}:\n        ${WAY}\n`);
+  expect(findings()).toEqual([["not-in-jail", `user luser does not exist in ${J}/etc/passwd`, WAY]]);
+  expect(m.run(["jk_check", J]).stdout).toMatch(new RegExp(`^  remedy: ${WAY}\n(?!  or)`, "m"));
+  // It shows what to change.
   const { stdout } = m.run(["sh", "-c", WAY]);
   const [, fields = ""] = /:\n(.*)\n\n# Then on this machine:\n/.exec(stdout) ?? [];
   m.write(ACCOUNTS, `luser:x:6001:6001::${fields}\n`);

@@ -338,10 +338,14 @@ describe("what else needs attention", () => {
     for (const name of ["declared", "byhand", "closed"]) m.must(["userdel", "-r", name]);
   });
 
-  test("an account of jailkit 2 that --prune has taken out of its jail: both ways are told", () => {
+  test.each([
+    ["taken out of its jail", (leave: string) => leave],
+    ["removed", () => "userdel former"],
+  ])("an account of jailkit 2 whose logins --prune has ended is not put back, but %s", (_, ends) => {
     const jail = "/srv/former";
     const file = "/etc/jailkit/jails.d/former.ini";
     const declared = `[jail ${jail}]\nsections = one\n`;
+    const user = `[user former]\njail = ${jail}\nallow = sftp\n`;
     init(jail);
     m.addUser("former", { home: `${jail}/./home/former`, shell: SHELL });
     const { uid, gid } = m.ids("former");
@@ -349,20 +353,34 @@ describe("what else needs attention", () => {
     m.mkdir(`${jail}/home/former`, { owner: [uid, gid] });
     m.must(["sh", "-c", `echo former:x:${uid}:${gid}::/home/former:/usr/sbin/jk_lsh >>${jail}/etc/passwd`]);
     m.mkdir("/etc/jailkit/jails.d", { mode: 0o755 });
-    m.write(file, `${declared}[user former]\njail = ${jail}\nallow = sftp\n`);
-    m.must(["jailkit", "apply"]);
-    m.write(file, declared);
-    m.must(["jailkit", "apply", "--prune"]);
-    expect(m.read(`${jail}/etc/passwd`)).not.toContain("former:");
+    const apply = (text: string) => {
+      m.write(file, declared + text);
+      m.must(["jailkit", "apply", "--prune"]);
+    };
+    const leave = "jk_jailuser --unjail -m -s /usr/sbin/nologin former";
     const other = "    or, if the account is to go: userdel former";
-    expect(page().stdout).toContain(`jk_jailuser --jail-side-only -j ${jail} former\n${other}\n`);
-    expect(m.run(["jk_check", jail]).stdout).toContain(
-      `  remedy: jk_jailuser --jail-side-only -j ${jail} former\n${other.slice(2)}\n`,
-    );
-    m.must(["userdel", "former"]);
+    const isTold = () => {
+      expect(m.read(`${jail}/etc/passwd`)).not.toContain("former:");
+      expect(page().stdout).toContain(`${leave}\n${other}\n`);
+      expect(m.run(["jk_check", jail]).stdout).toContain(`  remedy: ${leave}\n${other.slice(2)}\n`);
+    };
+    // Also after a run that has nothing to do, and after the user was declared in between.
+    for (const text of [user, "", "", user]) {
+      apply(text);
+      if (text === "") isTold();
+    }
+    m.must(["sed", "-i", "/^former:/d", `${jail}/etc/passwd`]);
+    expect(found()).toEqual([["not-in-jail", "former", "jailkit apply"]]);
+    apply("");
+    isTold();
+    m.must(ends(leave).split(" "));
     expect(found()).toEqual([]);
+    apply("");
+    expect(m.read("/var/lib/jailkit/declared.json")).not.toContain(`"name":"former"`);
+    m.run(["userdel", "former"]);
     m.remove("/etc/jailkit/jails.d");
     m.must(["jailkit", "delete", "--yes", "--user-files", jail]);
+    m.run(["rm", "-rf", "/home/former"]);
   });
 
   test("a home that jk_chrootsh refuses, with the command that helps", () => {

@@ -15,6 +15,9 @@ import { readSettings } from "../../src/enter/settings.ts";
 import { readSshConnection } from "../../src/enter/ssh-connection.ts";
 import { type LogEvent, logSchema } from "../../src/system/log-schema.ts";
 import { syslogLine } from "../../src/system/syslog.ts";
+import { savedLongAgo } from "./saved-long-ago.ts";
+
+savedLongAgo();
 
 const facts: EventFacts = {
   program: "jk_chrootsh",

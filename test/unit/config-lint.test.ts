@@ -99,12 +99,17 @@ test("the section of a user who left the jail is not offered to the group of tha
 });
 
 test("of two programs that are not found in paths, the second remedy keeps what the first one says", () => {
-  const text = "[u]\npaths = /srv\nexecutables = /usr/bin/ls, /bin/cat\n";
-  const about = scanned("jk_lsh.ini", text).filter(({ code }) => code === "not-in-paths");
-  expect(about.map(({ fix }) => fix)).toEqual([
-    { kind: "in-section", section: "u", lines: ["paths = /usr/bin, /srv"] },
-    { kind: "in-section", section: "u", lines: ["paths = /bin, /usr/bin, /srv"] },
+  const fixes = (paths: string) => {
+    const text = `[u]\npaths = ${paths}\nexecutables = /usr/bin/ls, /bin/cat\n`;
+    const about = scanned("jk_lsh.ini", text).filter(({ code }) => code === "not-in-paths");
+    return about.map(({ fix }) => fix);
+  };
+  expect(fixes("/usr")).toEqual([
+    { kind: "in-section", section: "u", lines: ["paths = /usr/bin, /usr"] },
+    { kind: "in-section", section: "u", lines: ["paths = /bin, /usr/bin, /usr"] },
   ]);
+  // Another remedy takes out what does not exist.
+  expect(fixes("/usr, /srv")).toEqual(fixes("/usr"));
 });
 
 describe("jk_lsh.ini", () => {
@@ -451,6 +456,7 @@ describe("the other files", () => {
     ],
     ["jk_uchroot.ini", "[u]\nskip_injail_passwd_check = 1\n", ["1:1 no-jails"]],
     ["jk_socketd.ini", "[/srv/jail/dev/log]\nbase = 1024\npeak = 10240\ninterval = 2.0\n", []],
+    ["jk_socketd.ini", `[/srv/jail/dev/${"l".repeat(120)}]\n`, []],
     ["jk_socketd.ini", "[/srv/jail/dev/log]\ntype = dgramm\ntrust=x\n", ["2:8 bad-value", "3:7 bad-value"]],
     [
       "jk_socketd.ini",

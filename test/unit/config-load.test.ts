@@ -20,6 +20,9 @@ import { libc } from "../../ffi/libc.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { type Dialect, LIMITS } from "../../src/config/model.ts";
+import { savedLongAgo } from "./saved-long-ago.ts";
+
+savedLongAgo();
 
 const base = mkdtempSync(`${tmpdir()}/config-load-`);
 afterAll(() => rmSync(base, { recursive: true }));
@@ -55,6 +58,15 @@ const moveBack = (path: string) => renameSync(`${path}~`, path);
 
 const load = (dialect: Dialect = "c") => loadConfig(file, { dialect, exitStatus: 3 });
 const names = (dialect: Dialect = "c") => load(dialect)?.sections.map((section) => section.name);
+
+/** What is loaded, or why nothing is. */
+function outcome(): string | undefined {
+  try {
+    return names("py")?.join();
+  } catch (error) {
+    return error instanceof JailkitError ? error.code : String(error);
+  }
+}
 
 /** The error that loading gives. */
 function problem(dialect: Dialect = "c"): JailkitError | undefined {
@@ -118,34 +130,66 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     expect(names()).toEqual(["a"]);
   });
 
-  test.each([
-    ["renamed", 'rename "$d/m.ini", "$d/z.ini"; pause(1); rename "$d/z.ini", "$d/m.ini"; pause(1)'],
-    ["beside others that are removed", 'unlink <$d/a*.ini>; put("$d/a$_.ini", "") for 1 .. 50; pause(1)'],
-  ])(
-    "a drop-in is not missed while it is %s, unless that does not end",
-    async (_, work) => {
-      const path = dropIns({ "m.ini": "[m]\n" });
-      const lines = [
-        `$d = "${path}"; sub pause { select undef, undef, undef, $_[0] / 1000 }`,
-        "sub put { open my $f, '>', $_[0]; print $f $_[1]; close $f }",
-        `put("$d/a$_.ini", "") for 1 .. 50; $| = 1; print "begun"; while (1) { ${work} }`,
-      ];
-      const writer = Bun.spawn(["perl", "-e", lines.join(";\n")], { stdout: "pipe", stderr: "inherit" });
-      await writer.stdout.getReader().read();
-      const seen = new Set<string>();
-      for (let time = 0; time < 15; time++) {
-        try {
-          seen.add(names("py")?.join() ?? "no file");
-        } catch (error) {
-          seen.add(error instanceof JailkitError && error.code === "files-change" ? "m" : String(error));
-        }
+  describe.each([
+    ["is renamed", "m.ini", "jk_lsh.d/z.ini"],
+    ["is beside one that is moved away", "a.ini", "a.ini"],
+  ])("while a drop-in %s between two system calls of its reader,", (_, name, elsewhere) => {
+    const CALLS = ["statx", "openat", "getdents64"] as const;
+    let isAway = false;
+    const move = () => {
+      const places = [`${dropInPlace()}/${name}`, `${directory}/${elsewhere}`] as const;
+      if (isAway) renameSync(places[1], places[0]);
+      else renameSync(...places);
+      isAway = !isAway;
+    };
+
+    beforeEach(() => {
+      dropIns({ "m.ini": "[m]\n", "a.ini": "" });
+      isAway = false;
+    });
+
+    /** What is loaded if it is moved before calls with these numbers, in which pauses count, and last no time. */
+    function loadWhile(isMoved: (call: number) => boolean): string | undefined {
+      const real = { ...libc };
+      let calls = 0;
+      const next = () => {
+        if (isMoved(calls++)) move();
+      };
+      const spies = CALLS.map((call) =>
+        spyOn(libc, call).mockImplementation((...given: unknown[]) => {
+          next();
+          return Reflect.apply(real[call], undefined, given);
+        }),
+      );
+      const pause = spyOn(Bun, "sleepSync").mockImplementation((milliseconds) => {
+        setSystemTime(new Date(Date.now() + milliseconds));
+        next();
+      });
+      try {
+        return outcome();
+      } finally {
+        for (const spy of [...spies, pause]) spy.mockRestore();
+        if (isAway) move();
       }
-      writer.kill();
-      await writer.exited;
+    }
+
+    test("it is read", () => {
+      const seen = new Set<unknown>();
+      // Away for some calls and there for some, three times.
+      for (let away = 1; away <= 6; away++)
+        for (let cycle = away + 1; cycle <= away + 6; cycle++)
+          for (let first = 0; first < cycle; first++)
+            seen.add(
+              loadWhile((call) => {
+                const since = call - first;
+                return since >= 0 && since < 3 * cycle && [0, away].includes(since % cycle);
+              }),
+            );
       expect([...seen]).toEqual(["m"]);
-    },
-    60_000,
-  );
+    });
+
+    test("and that does not end, nothing is", () => expect(loadWhile(() => true)).toBe("files-change"));
+  });
 
   describe.each([
     ["the file", () => file, () => moveAside(file), () => moveBack(file)],
@@ -178,9 +222,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
         if (again) change(away);
       });
       try {
-        return names("py")?.join();
-      } catch (error) {
-        return error instanceof JailkitError ? error.code : String(error);
+        return outcome();
       } finally {
         pause.mockRestore();
         setSystemTime();
@@ -197,6 +239,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     ["a drop-in", () => dropIn()],
   ])("while %s", (_, make) => {
     test("gets and loses other names all the time, it is read, and nobody waits", async () => {
+      setSystemTime();
       const path = make();
       put(path, "[m]\n");
       utimesSync(path, 1e9, 1e9);
@@ -238,6 +281,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
   });
 
   test("a file that is missing, where others have just come, is waited for once", () => {
+    setSystemTime();
     const pause = spyOn(Bun, "sleepSync");
     expect([names(), pause.mock.calls.length <= 1]).toEqual([undefined, true]);
     // As in /tmp, they come all the time.

@@ -14,6 +14,9 @@ import { scanIni } from "../../src/config/scan.ts";
 import { policyKeys } from "../../src/config/schemas/jails.ts";
 import { DeclarationError } from "../../src/declaration/errors.ts";
 import { declarationIn, readDeclaration } from "../../src/declaration/read.ts";
+import { savedLongAgo } from "./saved-long-ago.ts";
+
+savedLongAgo();
 
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOZQo3j7fvlQ4Fx7TpbzkdbtGwQkIOdSBvXzJPn1Qbjy";
 const OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILdp94oAnvb+ufHoyHXb8aLddJm2h/FMX83n/z1CiKaH";

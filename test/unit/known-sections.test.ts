@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { changingDropIn, sectionsAround } from "../../src/config/known-sections.ts";
+import { savedLongAgo } from "./saved-long-ago.ts";
+
+savedLongAgo();
 
 let directory: string;
 beforeEach(() => {

@@ -1,5 +1,5 @@
 /** The parts of the plan cache of jk_init: what it notes, compares, keeps and gives back. */
-import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
@@ -491,10 +491,23 @@ describe.skipIf(!isRoot)("PlanCache", () => {
   const wants = [want(at("tree"))];
   const loader = { dependencies: () => [], configurationFiles: () => [] };
   type Options = NonNullable<ConstructorParameters<typeof PlanCache>[2]>;
+  // It takes a while to make hundreds of files: each test gets those of the one before, as they were.
+  const aside = temporaryRoot({}, isRoot ? "/run" : undefined);
+  afterAll(() => aside[Symbol.dispose]());
+  const FILES = new Set(Array.from({ length: 600 }, (_, n) => `${n}`));
   beforeEach(() => {
+    if (existsSync(`${aside.path}/tree`)) renameSync(`${aside.path}/tree`, at("tree"));
     mkdirSync(at("tree/empty"), { recursive: true });
-    for (let n = 0; n < 600; n++) writeFileSync(at(`tree/${n}`), "");
+    for (const name of readdirSync(at("tree")))
+      if (name !== "empty" && !FILES.has(name)) rmSync(at(`tree/${name}`));
+    for (const name of FILES) {
+      const file = at(`tree/${name}`);
+      if (lstatSync(file, { throwIfNoEntry: false })?.mode === 0o100644) continue;
+      writeFileSync(file, "");
+      chmodSync(file, 0o644);
+    }
   });
+  afterEach(() => renameSync(at("tree"), `${aside.path}/tree`));
 
   /** A cache as a new run of jk_init has it, and its plan. */
   function run(options: Options = {}, jail = at("jail"), view: FileSystem = host) {

@@ -12,6 +12,9 @@ import { registerLogSocket } from "../../src/populate/apply/log-socket.ts";
 import { withProcLine } from "../../src/populate/apply/proc.ts";
 import { createGlob } from "../../src/populate/plan/glob.ts";
 import { fakeFileSystem } from "./populate-fake.ts";
+import { savedLongAgo } from "./saved-long-ago.ts";
+
+savedLongAgo();
 
 describe("glob(7)", () => {
   test.each([

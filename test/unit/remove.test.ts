@@ -13,6 +13,9 @@ import {
   withoutProcLine,
 } from "../../src/update/remove-extras.ts";
 import { codeOf, messageOf } from "./jail-helper.ts";
+import { savedLongAgo } from "./saved-long-ago.ts";
+
+savedLongAgo();
 
 describe("fstab", () => {
   const others = "# /srv/j/proc is one\n/dev/vda / ext4 defaults 0 1\nproc /proc proc defaults 0 0\n";

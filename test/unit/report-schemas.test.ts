@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DECLARATION_SCHEMA_FILE } from "../../build/declaration-schema.ts";
 import { documentedTools } from "../../build/documented.ts";
+import { manualPages } from "../../build/man.ts";
 import {
   CODES_PAGE,
   LOG_SCHEMA_FILE,
@@ -79,18 +80,18 @@ function expectFields(text: string, { properties }: Fields): void {
   }
 }
 
-describe("--help lists the fields of the schema", async () => {
-  const tools = await documentedTools();
+describe("the manual page lists the fields of the schema", async () => {
+  const pages = await manualPages();
   const schemaOf = (tool: ReportTool) => JSON.parse(schemaFiles().get(schemaFileOf(tool)) ?? "");
-  /** What follows some words in the notes of a tool, up to the end of the sentence. */
+  /** What follows some words in a page, up to the end of the sentence. */
   function sentence(page: string, start: string): string {
-    const notes = tools.find((tool) => tool.page === page)?.help.notes ?? "";
-    return (notes.split(start)[1] ?? "").split(/\.(?:\s|$)/)[0] ?? "";
+    const text = pages.find(({ name }) => name === page)?.text.replaceAll("\n", " ") ?? "";
+    return (text.split(start)[1] ?? "").split(/\.(?:\s|$)/)[0] ?? "";
   }
 
   test.each([
-    ["With --json, one object: ", "steps"],
-    ["For an ID, one object: ", "refusals"],
+    ["With .Fl -json , one object: ", "steps"],
+    ["For an .Ar ID , one object: ", "refusals"],
   ])("jailkit explain: %s", (start, list) => {
     const [members = "", ofEach = ""] = sentence("jailkit-explain", start).split(", each with ");
     const forms: Fields[] = schemaOf("jailkit explain").anyOf;

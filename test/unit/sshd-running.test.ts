@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { configPaths, groupsWithRules, undecidedMatches } from "../../src/system/sshd/match.ts";
 import { serverOf } from "../../src/system/sshd/running.ts";
+import { isTitleFor } from "../../src/system/sshd/unauthenticated.ts";
 import { temporaryRoot } from "./temporary-root.ts";
 
 const title = (words: string) => `sshd: /usr/sbin/sshd ${words} [listener] 0 of 10-100 startups\0`;
@@ -68,4 +69,23 @@ test("so has an option of a server", () => {
   using root = temporaryRoot();
   const server = { file: `${root.path}/none`, options: ["-p", "22", "-o", "DenyGroups=jailed"] };
   expect(groupsWithRules(server, ["users", "jailed"], ["jailed"])).toEqual(["jailed"]);
+});
+
+test.each([
+  ["anna", "sshd-session: anna [priv]"],
+  ["anna", "sshd: anna [priv]"],
+  ["an\u00e4", "sshd-session: an\\344 [priv]"],
+])("root's process for the user %j is called %j", (name, called) => {
+  expect(isTitleFor(name, called)).toBe(true);
+});
+
+test.each([
+  ["anna", "sshd-session: annabel [priv]"],
+  ["anna", "sshd-session: anna [net]"],
+  ["anna", "sshd-session: anna@pts/0"],
+  ["anna", "sshd-session: unknown [priv]"],
+  ["anna", "sshd-session: [accepted]"],
+  ["a.na", "sshd-session: anna [priv]"],
+])("for the user %j, %j is another process", (name, called) => {
+  expect(isTitleFor(name, called)).toBe(false);
 });

@@ -1,6 +1,6 @@
 import { type ByteString, trim } from "../../../ffi/bytes.ts";
 import { editDistance } from "../../cli/suggest.ts";
-import type { KeyTable } from "../keys.ts";
+import { describedBy, type KeyTable } from "../keys.ts";
 import { LIMITS } from "../model.ts";
 import { listKey } from "../values.ts";
 import { lshKeys } from "./lsh.ts";
@@ -63,6 +63,10 @@ export const declaredUserKeys = { ...userKeys, ...policyKeys } as const satisfie
 
 /** The keys that no other file has. */
 export const jailsKeys = { ...jailKeys, ...userKeys } as const satisfies KeyTable;
+
+/** Whether a section [jail PATH] or [user NAME] may have a key. Pure. */
+export const isDeclaredKey = (key: ByteString): boolean =>
+  [jailKeys, declaredUserKeys].some((table) => typeof describedBy(table, key) === "object");
 
 const SECTION_KINDS = ["jail", "user"] as const;
 

@@ -263,7 +263,8 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
   const work = (said: Parameters<typeof removeFormer>[2]) => {
     using _lock = lockJails([change.jail], means);
     means.meanwhile.requireUndeclared(change);
-    removeFormer(former, { ...means, stays: (home) => memory.stays(home) }, said);
+    const told = { stays: memory.stays.bind(memory), taken: () => memory.takenBack(change.name, "keys") };
+    removeFormer(former, { ...means, ...told }, said);
   };
   const kept = former.of === "jail" ? keptByDirectory(change.name).here : [];
   const left = await makeSteps([{ changes: [change], work }], change.jail, means);
@@ -272,7 +273,10 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") memory.takenBack(change.name, change.what);
   // Which account a doubtful one is, root has still to say; one in a jail that cannot be changed has yet to leave.
-  else if (former.of !== "doubtful" && former.of !== "closed") memory.forget(change.of, change.name);
+  else if (former.of !== "doubtful" && former.of !== "closed") {
+    const stays = former.of === "user" && isIn({ path: change.jail }, passwdByName(change.name));
+    memory.forget(change.of, change.name, stays);
+  }
   memory.save();
   return undefined;
 }

@@ -15,6 +15,7 @@ import { modifyAccount } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { splitHome } from "../../system/separator.ts";
 import { isClosed, noLoginShell } from "../../users/leaving.ts";
+import { endedConnections } from "../../users/sessions.ts";
 import { settingsDropIn } from "../compare/machine.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { warnOfSessions } from "./sessions.ts";
@@ -47,12 +48,28 @@ export function doneOrClosed(
   }
 }
 
+/** Ends connections to sshd(8) that would begin a session with an account as it was until now. */
+export function endConnections(
+  user: PasswdEntry,
+  { steps, warnings }: Pick<Said, "steps" | "warnings">,
+): void {
+  try {
+    const line = endedConnections(user);
+    if (line !== undefined) steps.push(line);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    warnings.push(`connections of ${quoted(user.name)} to sshd may go on: ${describeError(error)}`);
+  }
+}
+
 /** Gives an account a shell that lets nobody in, if it has none. Returns that shell. */
-export function closeAccount(user: PasswdEntry, steps: string[]): ByteString {
+export function closeAccount(user: PasswdEntry, said: Pick<Said, "steps" | "warnings">): ByteString {
+  const { steps } = said;
   if (isClosed(user.shell)) return user.shell;
   const shell = noLoginShell();
   withHostAccounts(() => modifyAccount(user, { home: user.home, shell, groups: [] }));
   steps.push(`gave the account ${quoted(user.name)} the shell ${quoted(shell)}`);
+  endConnections(user, said);
   return shell;
 }
 
@@ -85,7 +102,7 @@ export function closeWithoutLine(
   const found = directory ? { section: openSection(name) } : answered(() => ({ section: openSection(name) }));
   if (found !== undefined && found.section === undefined) return;
   if (!directory) {
-    closeAccount(user, said.steps);
+    closeAccount(user, said);
     return;
   }
   const where = `[${display(found?.section?.name ?? "")}] of ${quoted(found?.section?.file ?? "")}`;
@@ -107,7 +124,7 @@ function closeLogin(
     if (!hasLine && !(isThere && openSection(name) !== undefined))
       return `no session of ${quoted(name)} begins in the jail any more`;
     if (directory || !isThere) return still;
-    return `no session of ${quoted(name)} begins in the jail meanwhile, with the shell ${quoted(closeAccount(user, said.steps))}`;
+    return `no session of ${quoted(name)} begins in the jail meanwhile, with the shell ${quoted(closeAccount(user, said))}`;
   } catch (error) {
     if (!isReported(error)) throw error;
     return `${still}: ${describeError(error)}`;

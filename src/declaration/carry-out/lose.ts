@@ -78,6 +78,9 @@ export function forgetKeys(
   if (beside !== undefined) warnings.push(beside);
 }
 
+/** Hears that the declared keys of a user are gone: a later run that does not find them does not look for them elsewhere. */
+export type Taken = () => void;
+
 /** What a user keeps of what was to be taken away: why. */
 type Kept = Map<"groups" | "keys", unknown>;
 
@@ -90,6 +93,7 @@ export function loseAll(
   user: PasswdEntry | undefined,
   once: OnceUser,
   said: Said,
+  taken: Taken,
 ): { readonly failure: JailkitError | undefined; readonly kept: Kept } {
   const kept: Kept = new Map();
   const attempt = (what: "groups" | "keys", work: () => void) => {
@@ -103,6 +107,7 @@ export function loseAll(
   const take = (account: PasswdEntry) => {
     attempt("groups", () => forgetGroups(account, once, said));
     attempt("keys", () => forgetKeys(root, account, once, said));
+    if (once.keys.length > 0 && !kept.has("keys")) taken();
   };
   const leave = () => doneOrClosed((tried) => leaveJail(root, user, once, tried), root, user, once, said);
   // No session begins here. Without the line nothing would tell any more where its keys are, if this run is killed.
@@ -152,11 +157,12 @@ export function endLogins(
   user: PasswdEntry | undefined,
   once: OnceUser,
   said: Said,
+  taken: Taken,
   note: readonly string[] = [],
 ): void {
   const { name } = once;
   const uid = uidOf(user, root, name);
-  const { failure, kept } = loseAll(root, user, once, said);
+  const { failure, kept } = loseAll(root, user, once, said, taken);
   warnOfKept(kept, said);
   if (failure !== undefined) throw tellingOfSessions(failure, { name, uid }, said);
   said.warnings.push(...note);

@@ -4,14 +4,16 @@ import type { Stat } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
+import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { lookUp, placeOnHost } from "../../jail/fs/look.ts";
-import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { removeTree, type Watch } from "../../jail/fs/write.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import type { LeftHome } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { HOLDS_HOME, holdsText, ownerOfOthers } from "../../users/home-along.ts";
 import { requireNothingRuns } from "../../users/sessions.ts";
+import { openIdOf, samenessOf } from "../ids.ts";
 import type { Said } from "./steps.ts";
 
 /** Removes homes that earlier runs have left: with the jail, and only when nothing else prevents that. */
@@ -26,8 +28,28 @@ export function removeLeftHomes(jail: ByteString, homes: readonly LeftHome[], st
   }
 }
 
+/** The error for what is another one, or elsewhere, than when the plan was made. */
+export const changedSince = (code: ProblemCode, what: string): JailkitError =>
+  new JailkitError(code, 1, `${what} since the plan was made: nothing of it is removed; run this again`);
+
+/**
+ * Removes the home that an account had when it was declared, as `id` says, if what opens at its path is that: before, the path
+ * may have led to another one. Throws JailkitError as removeOwn, and "exchanged".
+ */
+export const removeKnown = (
+  root: JailRoot,
+  home: ByteString,
+  user: Pick<PasswdEntry, "name" | "uid">,
+  id: ByteString | undefined,
+): void =>
+  withDirectory(root, home, ({ fd, stat }) => {
+    if (stat.uid !== user.uid || samenessOf(id, openIdOf(fd)) !== "same")
+      throw changedSince("exchanged", `${quoted(hostPath(root, home))} has become another home`);
+    removeOwn(root, home, user, stat);
+  });
+
 /** Removes a home, but nothing of another account that has come there: throws JailkitError "holds-home" then. */
-export function removeOwn(
+function removeOwn(
   root: JailRoot,
   home: ByteString,
   user: Pick<PasswdEntry, "name" | "uid">,

@@ -2,7 +2,6 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { isReported, JailkitError } from "../../cli/error.ts";
-import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { withAdvice } from "../../cli/remedy.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
@@ -27,7 +26,7 @@ import { doubtFault, mayBeIt, type Which, whichAccount } from "../compare/which-
 import { directoryIdIn, jailIdAt, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
-import { closeAccount, isIn, tellingOfSessions } from "./close-login.ts";
+import { closeAccount, endConnections, isIn, tellingOfSessions } from "./close-login.ts";
 import {
   endLogins,
   forgetGroups,
@@ -36,11 +35,12 @@ import {
   leaveJail,
   loseAll,
   staysNote,
+  type Taken,
   warnOfKept,
   warnOfLimits,
 } from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
-import { removeLeftHomes, removeOwn } from "./remove-home.ts";
+import { changedSince, removeKnown, removeLeftHomes } from "./remove-home.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import type { Said } from "./steps.ts";
 import { takeOut } from "./take-out.ts";
@@ -49,6 +49,7 @@ interface Means {
   readonly deleteHomes: boolean;
   /** Gets a home that stays, before its account goes: of a run that is killed after that, nothing else tells it. */
   readonly stays: (home: KeptHome) => void;
+  readonly taken: Taken;
 }
 
 /**
@@ -65,16 +66,12 @@ export function removeFormer(former: Former, means: Means, said: Said): void {
 
 function removeOne(former: Former, means: Means, said: Said): void {
   if (former.of === "user") removeUser(former, means, said);
-  else if (former.of === "doubtful") closeDoubtful(former, said);
+  else if (former.of === "doubtful") closeDoubtful(former, means, said);
   else if (former.of === "closed") closeUser(former, said);
   else if (former.of === "left") removeLeft(former.once, former.left, said);
   else if (former.of === "given") takeBack(former.once, former.change, said);
   else removeJail(former, said);
 }
-
-/** The error for what is another one, or elsewhere, than when the plan was made. */
-const changedSince = (code: ProblemCode, what: string): JailkitError =>
-  new JailkitError(code, 1, `${what} since the plan was made: nothing of it is removed; run this again`);
 
 function removeJail({ once, homes, others }: FormerJail, { steps, warnings, errors }: Said): void {
   const { path: jail, directoryId } = once;
@@ -100,23 +97,26 @@ function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said)
   using root = openOrForget(once.jail, user, once, said);
   // Whatever its user has done meanwhile, nobody logs in with it.
   if (whichNow(root, user, once) === "doubtful" && user !== undefined) {
-    endLogins(root, user, once, said);
+    endLogins(root, user, once, said, NOT_FORGOTTEN);
     const { code, message, remedy } = doubtFault(once, user);
     throw new JailkitError(code, 1, message, undefined, remedy);
   }
-  const fate = fateOrEnd(root, user, once, means.deleteHomes, said);
+  const fate = fateOrEnd(root, user, once, means, said);
   if (fate.how === "removed" && user !== undefined)
     removeCreated(root, user, { ...means, once, fate, holds, goes }, said);
-  else if (fate.how === "out" && user !== undefined) takeOut(root, user, { once, home: fate.home }, said);
-  else endLogins(root, user, once, said, staysNote(user, once));
+  else if (fate.how === "out" && user !== undefined) takeOut(root, user, { once, taken: means.taken }, said);
+  else endLogins(root, user, once, said, means.taken, staysNote(user, once));
 }
 
+/** Each run takes the keys of an account that may be another one, until somebody has said which it is. */
+const NOT_FORGOTTEN: Taken = () => undefined;
+
 /** Ends the logins of an account that may be another one than was declared. */
-function closeDoubtful({ once }: DoubtfulUser, said: Said): void {
+function closeDoubtful({ once }: DoubtfulUser, { taken }: Means, said: Said): void {
   const user = hostUser(once.name);
   using root = openOrForget(once.jail, user, once, said);
-  whichNow(root, user, once);
-  endLogins(root, user, once, said);
+  const isDoubtful = whichNow(root, user, once) === "doubtful";
+  endLogins(root, user, once, said, isDoubtful ? NOT_FORGOTTEN : taken);
 }
 
 /** Ends the logins of one who stays in the files of the jail. */
@@ -124,7 +124,7 @@ function closeUser({ once }: ClosedUser, said: Said): void {
   const { name, jail } = once;
   const user = hostUser(name);
   whichNow({ path: jail }, user, once);
-  if (user !== undefined) closeAccount(user, said.steps);
+  if (user !== undefined) closeAccount(user, said);
   warnOfSessions(name, user?.uid, said);
 }
 
@@ -154,14 +154,14 @@ function fateOrEnd(
   root: JailRoot,
   user: PasswdEntry | undefined,
   once: OnceUser,
-  deleteHomes: boolean,
+  { deleteHomes, taken }: Means,
   said: Said,
 ): Fate {
   try {
     return fateOf(root, user, once, deleteHomes);
   } catch (error) {
     if (!isReported(error)) throw error;
-    const { failure, kept } = loseAll(root, user, once, said);
+    const { failure, kept } = loseAll(root, user, once, said, taken);
     warnOfKept(kept, said);
     if (failure !== undefined) said.warnings.push(failure.message);
     throw error;
@@ -208,7 +208,7 @@ interface Created extends Means, Pick<FormerUser, "once" | "goes"> {
 /** Removes the account that apply created. */
 function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said: Said): void {
   // First: without a line in the jail no login begins, while somebody ends the sessions.
-  const lost = loseAll(root, user, created.once, said);
+  const lost = loseAll(root, user, created.once, said, created.taken);
   try {
     removeLost(root, user, { ...created, ...lost }, said);
   } catch (error) {
@@ -240,7 +240,7 @@ function removeLost(
   const where = placeOnHost(root, place);
   // Who may write above it may have put another one there since.
   if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
-    removeOwn(root, home, user, stat);
+    removeKnown(root, home, user, once.homeId);
     kept.delete("keys");
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {
@@ -265,6 +265,7 @@ function removeLost(
   requireNothingRuns(user);
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
+  endConnections(user, said);
   // They are outside of the jail: whoever gets the name or the uid later would run them.
   for (const { message, advice } of existingJobs(user)) said.warnings.push(withAdvice(message, advice));
   warnOfSessions(name, user.uid, said);

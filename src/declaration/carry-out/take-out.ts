@@ -4,12 +4,10 @@ import { hostUser } from "../../system/name-services.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planToUnjail } from "../../users/changes.ts";
-import { requireNoNeighbours } from "../../users/home-along.ts";
 import { requireNothingRuns } from "../../users/sessions.ts";
-import type { Fate } from "../compare/fate.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { isIn, tellingOfSessions } from "./close-login.ts";
-import { forgetGroups, groupsIn, loseAll } from "./lose.ts";
+import { forgetGroups, groupsIn, loseAll, type Taken } from "./lose.ts";
 import { changeOne, type Said } from "./steps.ts";
 
 /**
@@ -19,22 +17,19 @@ import { changeOne, type Said } from "./steps.ts";
 export function takeOut(
   root: JailRoot,
   user: PasswdEntry,
-  { once, home }: Pick<Fate, "home"> & { readonly once: OnceUser },
+  { once, taken }: { readonly once: OnceUser; readonly taken: Taken },
   said: Said,
 ): void {
   using host = openTree("/");
   const run = new AccountRun(once.name);
-  // Again: until it is where only root reaches it, others may move something into it.
-  const examine = (fd: number) => requireNoNeighbours(root, user, home ?? "/", { fd });
   // First: no login begins while somebody ends the sessions. The record still knows the shell.
-  const { failure, kept } = loseAll(root, user, once, said);
+  const { failure, kept } = loseAll(root, user, once, said, taken);
   for (const error of kept.values()) throw error;
   if (failure !== undefined) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
-  if (home !== undefined) requireNoNeighbours(root, user, home);
   const { stay: leaves } = groupsIn(user, once);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
-  changeOne(planToUnjail(run, { ...options, leaves, examine }), root.path, said);
+  changeOne(planToUnjail(run, { ...options, leaves }), root.path, said);
   const now = hostUser(once.name);
   if (now !== undefined && !isIn(root, now)) forgetGroups(now, once, said);
 }

@@ -8,7 +8,7 @@ import { requireMountPlace } from "../../jail/record/live.ts";
 import { isLibraryName } from "../../libraries/dependency.ts";
 import { LIVE_SECTION, requireLivePlaces } from "../../populate/apply/live.ts";
 import { requireLiveLines } from "../../populate/apply/live-lines.ts";
-import { logSocketSections, requireLogSocketPlace, tooLongSocket } from "../../populate/apply/log-socket.ts";
+import { logSocketSections, requireLogSocketPlace } from "../../populate/apply/log-socket.ts";
 import { requireProcLine } from "../../populate/apply/proc.ts";
 import { noSuchSection, sectionNames } from "../../profile/sections.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -58,11 +58,11 @@ export const fillingOf = (changes: readonly Change[]): Change[] =>
   changes.filter(({ action, what }) => action === "create" && FILLING.includes(what));
 
 /**
- * Throws JailkitError for sections and files that do not exist, or a log socket that cannot be. What else would be refused,
- * foreseeFilling finds.
+ * Throws JailkitError for sections and files that do not exist, or files of this machine that cannot be written for the jail.
+ * What else would be refused, foreseeFilling finds.
  */
 export function requireFillable(
-  { path, sections, files, logSocket, place }: DeclaredJail,
+  { path, sections, files, place }: DeclaredJail,
   changes: readonly Change[],
   machine: Machine,
 ): void {
@@ -83,8 +83,6 @@ export function requireFillable(
   if (messages.length === 0) {
     const needs = machine.needsOf(added("sections"));
     dueTo({ key: "sections" }, () => {
-      // It comes with them, unless it is declared.
-      if (needs.logSocket && logSocket === undefined) requireSocketLength(path);
       const socket = needs.logSocket ? answered(() => logSocketSections(path)) : undefined;
       if (socket?.sections.length === 0) requireReplaceable(path, CONFIG_DIRECTORY + socket.path);
       if (needs.proc && answered(() => requireProcLine(path)) === true) requireReplaceable(path, FSTAB);
@@ -142,7 +140,6 @@ export function requireMountPlaces(root: JailRoot, changes: readonly Change[]): 
 
 /** The code that adds the section does not ask whether there can be such a socket: it may be taken out again. */
 function requireLogSocket(jail: ByteString): void {
-  requireSocketLength(jail);
   const { path, sections } = requireLogSocketPlace(jail);
   if (sections.length === 0) requireReplaceable(jail, CONFIG_DIRECTORY + path);
 }
@@ -165,11 +162,6 @@ function requireNoProc(jail: ByteString): void {
 function requireReplaceable(jail: ByteString, file: ByteString): void {
   const why = closedFiles(jail, [file]);
   if (why !== undefined) throw new JailkitError(why.code, 1, why.message, undefined, why.remedy);
-}
-
-function requireSocketLength(jail: ByteString): void {
-  const tooLong = tooLongSocket(jail);
-  if (tooLong !== undefined) throw new JailkitError("log-socket", 1, tooLong);
 }
 
 /**

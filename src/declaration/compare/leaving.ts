@@ -29,7 +29,7 @@ export interface Leave {
   readonly fault?: FaultText | undefined;
   /** The jail's files cannot be changed, so that logins end on this machine. */
   readonly isClosed?: boolean;
-  /** The user may have brought the fault about: no session begins all the same. */
+  /** The user may have brought the fault about, which concerns the home alone: no session begins all the same. */
   readonly ends?: boolean;
 }
 
@@ -121,16 +121,15 @@ export class Leavers {
     const isOut = fate.how === "out" && account !== undefined;
     if (isOut) {
       const fault = this.#whyNotOut(root, account, fate.home);
-      const along = fault === undefined ? this.#whyNotAlone(root, account, fate.home) : undefined;
-      return { fate, fault: fault ?? along, ends: along !== undefined };
+      return { fate, fault, ends: fault !== undefined };
     }
     const why = fate.how === "removed" && account !== undefined ? closedAccounts(root.path) : undefined;
     return { fate, fault: why && stays(why) };
   }
 
-  #whyNotAlone(root: JailRoot, account: PasswdEntry, home: ByteString | undefined): Leave["fault"] {
+  #whyNotAlone(root: JailRoot, account: PasswdEntry, home: ByteString): Leave["fault"] {
     try {
-      if (home !== undefined) requireNoNeighbours(root, account, home, { left: this.#left });
+      requireNoNeighbours(root, account, home, { left: this.#left });
       return undefined;
     } catch (error) {
       return isTooLarge(error) ? undefined : stays(faultText(error));
@@ -138,7 +137,7 @@ export class Leavers {
   }
 
   /** What the code that takes accounts out of jails would refuse. */
-  #whyNotOut(root: JailRoot, account: PasswdEntry, home: ByteString | undefined): Leave["fault"] {
+  #whyNotOut(root: JailRoot, account: PasswdEntry, home = "/"): Leave["fault"] {
     const options = { jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: true, move: true };
     try {
       withTree((host) => unjailUser(account, { ...options, host }, new AccountRun(account.name)));
@@ -149,8 +148,8 @@ export class Leavers {
       // Logins end before the sessions do, and the run completes what an interrupted one has begun.
       if (code === "has-processes" || code === "home-aside" || isTooLarge(error)) return undefined;
       const isAlone =
-        code === HOLDS_HOME && otherHomeIn(account, hostPath(root, home ?? "/"), this.#left) === undefined;
-      return isAlone ? undefined : stays(why);
+        code === HOLDS_HOME && otherHomeIn(account, hostPath(root, home), this.#left) === undefined;
+      return isAlone ? this.#whyNotAlone(root, account, home) : stays(why);
     }
   }
 }

@@ -94,6 +94,18 @@ export function keyState(...args: Parameters<typeof readKeyState>): KeyState {
   }
 }
 
+/** The keys of a home that is not the user's: nothing in it is given or limited, and what is to go may be in it or where it is by now. */
+export const hiddenKeys = ({ keys = [] }: DeclaredUser, once: OnceUser | undefined): KeyState => ({
+  ...NO_KEYS,
+  former: [...formerSums(keys, once)],
+});
+
+/** The sums of keys that were declared once. */
+function formerSums(keys: readonly KeyLine[], once: OnceUser | undefined): ReadonlySet<ByteString> {
+  const wanted = new Set(once === undefined ? [] : keys.map(({ key }) => sumOf(key)));
+  return new Set((once?.keys ?? []).filter((sum) => !wanted.has(sum)));
+}
+
 const keyFault = (error: unknown): FaultText => ({ ...faultText(error), due: { key: "authorized_keys" } });
 
 /** Why no key can be added. */
@@ -115,8 +127,7 @@ function readKeyState(
   once: OnceUser | undefined,
 ): KeyState {
   const { keys = [] } = declared;
-  const wanted = new Set(once === undefined ? [] : keys.map(({ key }) => sumOf(key)));
-  const sums = new Set((once?.keys ?? []).filter((sum) => !wanted.has(sum)));
+  const sums = formerSums(keys, once);
   if (keys.length + sums.size === 0) return NO_KEYS;
   const elsewhere = answered(() => ({ text: withKeysElsewhere(declared, account, allKeysText) }));
   // All of them if these cannot be read: then the run says why.

@@ -27,7 +27,7 @@ import { sharesHome } from "./home-differs.ts";
 import { hostHomeFault } from "./host-home.ts";
 import type { InJail } from "./in-jail.ts";
 import { DECLARED, renamedLines } from "./intent.ts";
-import { keyState, NO_KEYS } from "./look-keys.ts";
+import { hiddenKeys, keyState, NO_KEYS } from "./look-keys.ts";
 import { commonPolicy, policyState } from "./look-policy.ts";
 import type { Machine } from "./machine.ts";
 import { membershipFault } from "./membership.ts";
@@ -64,9 +64,11 @@ export function userState(
     const owner = account ?? returning(declared, once, inside.root, machine.laterByUid);
     const place = inside.root ?? inside.damaged;
     const keys =
-      owner === undefined || home?.ownFault !== undefined
+      owner === undefined
         ? NO_KEYS
-        : keyState(declared, owner, place, home?.home ?? "there", once);
+        : home?.ownFault === undefined
+          ? keyState(declared, owner, place, home?.home ?? "there", once)
+          : hiddenKeys(declared, once);
     const policies = policyState(declared, inside, machine, once);
     const { policy, wantedPolicy } = policies;
     return {

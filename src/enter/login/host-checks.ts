@@ -92,16 +92,20 @@ export function ownHomeAdvice(facts: LoginFacts, give: Advice, mount?: Advice): 
 
 /** Advice for a home: `command`, unless a mount is missing or in its place. `isTheirs`: what is there is the user's. */
 export function homeAdvice(facts: LoginFacts, path: ByteString, command: Remedy, isTheirs: boolean): Advice {
-  return ownHomeAdvice(facts, atHome(facts, path, command), facts.homeMount(isTheirs));
+  const give = atHome(facts, path, command);
+  return ownHomeAdvice(facts, give, facts.homeMount(isTheirs, give));
 }
 
 /** `give`, or a new home in place of what is there. */
 function inPlace(facts: LoginFacts, give: Advice): Advice {
-  const { home } = splitOf(facts);
   const there = facts.home();
-  if (there === undefined || mayBeGiven(there, facts.uid, () => facts.isRootsPlace(home))) return give;
+  if (there === undefined || mayBeTheirs(facts, there)) return give;
   return newHome(facts, facts.homeAside());
 }
+
+/** True if the account may keep or get what is at the path of its home. */
+const mayBeTheirs = (facts: LoginFacts, home: Stat): boolean =>
+  mayBeGiven(home, facts.uid, () => facts.isRootsPlace(splitOf(facts).home));
 
 /** Creates the home; what is in its place is kept under the name `aside`. */
 function newHome(facts: LoginFacts, aside: ByteString | undefined): Advice {
@@ -132,7 +136,8 @@ function judgeHome(facts: LoginFacts): Verdict {
   // A file is refused by the check home-entry; all other types here, above all a symbolic link.
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
     const aside = home && facts.homeAside();
-    const advice = ownHomeAdvice(facts, newHome(facts, aside), facts.homeMount(false));
+    const make = newHome(facts, aside);
+    const advice = ownHomeAdvice(facts, make, facts.homeMount(false, make));
     return failed(`abort, path ${path} is not a directory`, advice);
   }
   if ((home.mode & (S_ISUID | S_ISGID)) === 0) return passed(`${path} is there`);
@@ -154,7 +159,8 @@ function homeRule(
     if (!broken(home, facts)) return passed(state);
     if (relaxed(facts)) return passed(`${state}, which the settings allow`);
     const [message, remedy] = complaint(path, facts);
-    const isTheirs = home.uid === facts.uid || facts.settings().values.relaxHomeOwner;
+    const isRelaxed = () => facts.settings().values.relaxHomeOwner && mayBeTheirs(facts, home);
+    const isTheirs = home.uid === facts.uid || isRelaxed();
     return failed(`abort, ${message}`, homeAdvice(facts, path, remedy, isTheirs));
   };
 }

@@ -58,7 +58,8 @@ export function inPlaceOfMount(root: JailRoot, home: ByteString): Advised | unde
   const place = hostPath(root, home);
   const unmount = unmountAt(root, home);
   if (unmount === undefined) return undefined;
-  if (isNew(root, home, lookUp(root, home)?.stat)) {
+  const stat = lookUp(root, home)?.stat;
+  if (isNew(root, home, stat)) {
     // Then it is looked at again: until now, others could put files there.
     const { advice, remedy } = adviceAt(place, `chmod go-w ${shellWord(place)}`);
     return {
@@ -67,28 +68,34 @@ export function inPlaceOfMount(root: JailRoot, home: ByteString): Advised | unde
     };
   }
   const { advice, remedy } = unmount;
+  if (stat !== undefined && !isDirectory(stat))
+    return { advice: `a file is mounted there, and no directory: unmount it: ${advice}`, remedy };
   const give = `give the user ${quoted(place)} and what is in it`;
   return { advice: `a file system is mounted there: ${give}, or unmount it: ${advice}`, remedy };
 }
 
 /**
  * What helps in place of a command that makes a home, as the jail sees it, or changes it: the one that mounts it, if /etc/fstab
- * mounts something there that is not mounted, since the next mount would hide the change; what inPlaceOfMount says, unless it
- * `isTheirs`. Undefined for a home that is on no mount of its own, also if that cannot be seen, and for one of newMount, which
- * root may give away. `hiddenAt`: for many homes, as unmountedPlaces returns it.
+ * mounts something there that is not mounted, since the next mount would hide the change; unless it `isTheirs`, what
+ * inPlaceOfMount says, or for one of newMount, which root may give away, `give`. Undefined for a home that is on no mount of its
+ * own, also if that cannot be seen. `hiddenAt`: for many homes, as unmountedPlaces returns it.
  */
 export function mountAdvice(
   root: JailRoot,
   home: ByteString,
   isTheirs: boolean,
+  give: Advice,
   hiddenAt = unmountedPlace,
 ): Advice | undefined {
   return withRightsOf(undefined, () => {
     const hidden = hiddenAt(root, [home]);
     if (hidden !== undefined) return hidden.remedy;
     if (isTheirs) return undefined;
-    const mount = answered(() => (newMount(root, home) ? undefined : inPlaceOfMount(root, home)));
-    // There are two ways, of which no command is the only one.
-    return mount && inWords(mount.advice);
+    return answered(() => {
+      if (newMount(root, home) !== undefined) return give;
+      const mount = inPlaceOfMount(root, home);
+      // There are two ways, of which no command is the only one.
+      return mount && inWords(mount.advice);
+    });
   });
 }

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { display, quoted } from "../../cli/display.ts";
+import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
@@ -9,16 +9,6 @@ import type { IniSection } from "../../config/model.ts";
 import { dropInName, dropInText } from "../../config/write.ts";
 import { freeName, isOnHost } from "../../system/free-name.ts";
 import { putDropIn } from "./drop-in.ts";
-
-/** sun_path of unix(7), without its NUL. */
-export const LONGEST_SOCKET = 107;
-
-/** Why jk_socketd cannot serve the log socket of a jail, printable; undefined if it can. Pure. */
-export function tooLongSocket(jail: ByteString): string | undefined {
-  const socket = `${jail}/dev/log`;
-  if (socket.length <= LONGEST_SOCKET) return undefined;
-  return `${quoted(socket)} is longer than ${LONGEST_SOCKET} bytes, which no socket can be: choose a shorter path for the jail, or let it do without a log socket`;
-}
 
 const DROP_INS = "/jk_socketd.d";
 

@@ -136,7 +136,7 @@ export const APPLY: readonly Mutant[] = [
     ['return action !== "create";', "return false;"],
     ["&& !isLimitedShell(from)", ""],
   ]),
-  ...within("src/users/change-account.ts", HIDDEN, [["if (moved) warnOfNewProcesses(user, run);", ""]]),
+  ...within("src/users/change-account.ts", HIDDEN, [["if (moved) endFormerLogins(user, run);", ""]]),
   ...within("src/users/sessions.ts", HIDDEN, [["isProcessOf(uid) ?", "false ?"]]),
   ...within("src/system/processes.ts", HIDDEN, [
     [' || (uid !== 0 && real !== "0" && isInNamespaceOf(proc, pid, uid))', ""],
@@ -153,11 +153,14 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-hostile.test.ts", [
     ["stat?.uid === user.uid && isDirectory(stat)", "stat !== undefined"],
   ]),
+  ...within("src/declaration/carry-out/remove-home.ts", "e2e/apply-exchanged-homes.test.ts", [
+    [' || samenessOf(id, openIdOf(fd)) !== "same")', ")"],
+  ]),
   ...within("src/declaration/carry-out/remove.ts", NESTED, [["created.holds ?? fate.holds", "fate.holds"]]),
   ...within("src/declaration/compare/leaving.ts", NESTED, [
     ["if (places.has(path)) count++;", ""],
     ["if (fate.home !== undefined) this.#moved.add(name);", ""],
-    ["return isAlone ? undefined :", "return true ? undefined :"],
+    ["return isAlone ? this", "return true ? this"],
     [" || isTooLarge(error)) return undefined;", ") return undefined;"],
     ["code === HOLDS_HOME &&", "false &&"],
   ]),
@@ -223,6 +226,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/returning.ts", "e2e/new-accounts.test.ts", [
     ["this.#taken.has(id) || ", ""],
   ]),
+  ...within("src/declaration/memory.ts", "e2e/status.test.ts", [["if (stays) this", "if (false) this"]]),
   ...within("src/declaration/memory.ts", LEAVES, [
     ["{ out: true, ...createdOf(undefined) }", "{ out: true }"],
   ]),
@@ -335,7 +339,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (stays !== undefined) this.#stays.add(stays.home);", ""],
   ]),
   ...within("src/declaration/carry-out/carry-out.ts", KEPT, [
-    ["stays: (home) => memory.stays(home)", "stays: () => undefined"],
+    ["stays: memory.stays.bind(memory)", "stays: () => undefined"],
   ]),
   ...within("src/system/login-defs.ts", KEPT, [["if (now !== undefined) return now;", "return now;"]]),
   ...within("src/tools/jk_addjailuser.ts", KEPT, [
@@ -632,4 +636,23 @@ export const APPLY: readonly Mutant[] = [
     ["  } finally {\n    becomeUser(0);\n  }", "  } finally {\n  }"],
   ]),
   ...within("src/tools/jailkit-terminate-user.ts", TERMINATE, [["({ uid }) => uid === 0", "() => false"]]),
+  ...within("src/system/sshd/unauthenticated.ts", "e2e/unauthenticated.test.ts", [
+    ["if (named.length === 0)", "if (named.length >= 0)"],
+    ["!inUse.has(pid) && ", ""],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", "e2e/unauthenticated.test.ts", [
+    ["endConnections(user, said);", ""],
+  ]),
+  ...within("src/declaration/carry-out/close-login.ts", "e2e/unauthenticated.test.ts", [
+    ["  endConnections(user, said);\n  return shell;", "  return shell;"],
+  ]),
+  ...within("src/declaration/compare/leaving.ts", "e2e/apply-home-in-the-way.test.ts", [
+    ["ends: fault !== undefined", "ends: false"],
+  ]),
+  ...within("src/declaration/compare/look-user.ts", "e2e/apply-home-in-the-way.test.ts", [
+    [": hiddenKeys(declared, once)", ": NO_KEYS"],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", "e2e/apply-exchanged-homes.test.ts", [
+    ["isDoubtful ? NOT_FORGOTTEN : taken", "taken"],
+  ]),
 ];

@@ -537,6 +537,10 @@ export const JAIL: readonly Mutant[] = [
     ["const preloads = loads || byPam !== undefined;", "const preloads = loads;"],
   ]),
   ...within("src/users/own-home.ts", "e2e/jailuser.test.ts", [[" && stat.uid === user.uid", ""]]),
+  ...within("src/users/unjail.ts", "e2e/home-of-another.test.ts", [
+    ["    requireNoNeighbours(root, user, jailHome);\n", ""],
+    ["requireNoNeighbours(root, user, jailHome, { fd })", "undefined"],
+  ]),
   ...within("src/users/home-along.ts", "e2e/home-of-another.test.ts", [
     ["const place = realHome(path);", "const place = path;"],
     ["if (isLink(stat.found)) return realPath(path);", ""],
