@@ -224,7 +224,7 @@ export const APPLY: readonly Mutant[] = [
     ["!(declared.directory || splitHome(state.account.home))", "false"],
   ]),
   ...within("src/declaration/compare/returning.ts", "e2e/new-accounts.test.ts", [
-    ["this.#taken.has(id) || ", ""],
+    ["    this.#next = undefined;\n", ""],
   ]),
   ...within("src/declaration/memory.ts", "e2e/status.test.ts", [["if (stays) this", "if (false) this"]]),
   ...within("src/declaration/memory.ts", LEAVES, [
