@@ -10,7 +10,7 @@ import { createdHomeOf, jailsForgotten, KeptHomes, wholeJails } from "./kept-hom
 import { keptOfFormer, withKept, withoutKept } from "./kept-where.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { addOnce, createdOf, ENDED, isWritten, writeOnce } from "./once.ts";
-import { declaredIn, onceJailOf, onceOf, sameOr, withHomeId, withoutKeys } from "./once-of.ts";
+import { declaredIn, onceJailOf, onceOf, sameOr, userNow, withHomeId, withoutKeys } from "./once-of.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
@@ -194,7 +194,7 @@ export class Memory {
   settleUser(user: DeclaredUser): void {
     const before = this.#users.get(user.name);
     const other = this.beside?.users.find(({ name, jail }) => name === user.name && jail === user.jail);
-    const now = onceOf(user, other && onceOf(other, undefined, undefined, undefined), undefined, undefined);
+    const now = onceOf(user, other && onceOf(other, undefined, undefined), undefined);
     this.#put(user.name, sameOr(before, { ...now, ...createdOf(before), left: before?.left ?? [] }));
     this.#changed = true;
   }
@@ -293,11 +293,10 @@ export class Memory {
     this.#putJail(sameOr(before, { ...now, directoryId: id }));
   }
 
-  #addUser(user: DeclaredUser, { fault, onlyTakes, homeId, uid }: Partial<UserWork> = {}): void {
-    const once = this.#users.get(user.name);
-    const whole = fault === undefined ? user : { ...user, keys: undefined };
-    const now = onlyTakes ? once && declaredIn(user.place, once) : onceOf(whole, once, homeId, uid);
-    if (!user.directory && now?.created === undefined) this.#keepHome(once, true);
+  #addUser(user: DeclaredUser, work: Partial<UserWork> = {}): void {
+    const before = this.#users.get(user.name);
+    const now = userNow(user, work, before);
+    if (!user.directory && now?.created === undefined) this.#keepHome(before, true);
     this.#put(user.name, now);
   }
 }

@@ -3,6 +3,7 @@ import type { Place } from "../config/model.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { isLimitedShell } from "../users/access.ts";
 import type { Change } from "./change.ts";
+import type { UserWork } from "./compare/work.ts";
 import { homeIdOf, samenessOf } from "./ids.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
 import { createdOf, leftJails, policiesIn, sumOf, union } from "./once.ts";
@@ -45,25 +46,29 @@ export function withHomeId(user: OnceUser): OnceUser {
 }
 
 /**
- * A user who is declared. `once`: as it was before. `homeId`: which directory its home is now; undefined if that is not known.
- * `uid`: that of the account.
+ * A user who was declared before, and is now, with an account of `uid` or none, and a home as homeIdOf. With another uid it is
+ * another account than apply has created, or nothing tells that it is that one.
  */
+const withAccount = (once: OnceUser, homeId: ByteString | undefined, uid: number | undefined): OnceUser =>
+  uid === undefined || once.created === undefined || once.created === uid
+    ? once
+    : { ...once, ...createdOf(undefined), homeId };
+
+/** A user who is declared. `once`: as it was before. `homeId`: which directory its home is now; undefined if that is not known. */
 export function onceOf(
   user: DeclaredUser,
   once: OnceUser | undefined,
   homeId: ByteString | undefined,
-  uid: number | undefined,
 ): OnceUser {
   const { name, place, jail, directory, groups, keys = [], policy, shell } = user;
   const isSame = once?.jail === jail;
   const limited = policy === undefined && isSame ? once.limited : isLimitedShell(shell);
   const before = once === undefined ? [] : policiesIn(jail, once);
-  // Who may write above the own home exchanges it, or root brings one back from a backup: the account is the same.
-  const isOther = samenessOf(once?.homeId, homeId) === "other" && once?.created !== uid;
   const now = {
     ...{ name, file: place.file, jail, directory },
     // One of a directory is another account, whatever its uid.
-    ...createdOf(directory || isOther ? undefined : once),
+    ...createdOf(directory ? undefined : once),
+    // Who may write above the own home exchanges it, or root brings one back from a backup: the account is the same.
     homeId: directory ? undefined : (homeId ?? once?.homeId),
     out: false,
     limited,
@@ -77,6 +82,24 @@ export function onceOf(
     left: once === undefined ? [] : leftJails(jail, once),
   };
   return sameOr(once, now);
+}
+
+/**
+ * A user who is declared, with what is to be made of it; undefined for nothing. Rules count also of one to whom nothing is given,
+ * since they take something away, and are written.
+ */
+export function userNow(
+  user: DeclaredUser,
+  { changes = [], fault, onlyTakes, homeId, uid }: Partial<UserWork>,
+  before: OnceUser | undefined,
+): OnceUser | undefined {
+  const once = before && withAccount(before, homeId, uid);
+  if (!onlyTakes) return onceOf(fault === undefined ? user : { ...user, keys: undefined }, once, homeId);
+  const areWritten = changes.some(({ what, action }) => what === "policy" && action !== "remove");
+  const isHere = once === undefined || once.jail === user.jail;
+  return areWritten && isHere
+    ? onceOf({ ...user, groups: [], keys: undefined }, once, homeId)
+    : once && declaredIn(user.place, once);
 }
 
 /** A user after a change that was made: keys that it took out are gone. */

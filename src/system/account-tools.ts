@@ -17,18 +17,19 @@ export const MAKE_JAILED_GROUP: readonly string[] = ["groupadd", "--system", JAI
 
 /**
  * Runs usermod, useradd, groupadd, userdel or gpasswd. They lock the account files themselves, so call it without a lock on these.
- * Throws JailkitError with the program's message.
+ * Throws JailkitError with the program's message, but returns a status that is `awaited`.
  */
 function runAccountTool(
   name: "usermod" | "useradd" | "groupadd" | "userdel" | "gpasswd",
   words: readonly ByteString[],
-): void {
+  awaited: readonly number[] = [],
+): number {
   const path = findProgram(name);
   if (path === undefined) {
     throw new JailkitError("no-account-tool", 1, `${name} is not installed (Debian: package passwd)`);
   }
   const result = runProgram(path, words, {}, Number.POSITIVE_INFINITY, keptLock());
-  if (result.status === 0) return;
+  if (result.status === 0 || awaited.includes(result.status)) return result.status;
   const lines = result.stderr.trim().split("\n");
   const reason = lines.find((line) => !line.includes(": Warning: ")) ?? lines[0] ?? "";
   // Our tools have no such option.
@@ -78,6 +79,11 @@ export function modifyAccount(user: PasswdEntry, { home, shell, groups }: Accoun
 /** Options of useradd(8) besides home and shell: the option letter -> the value, true for a flag. */
 export type UseraddOptions = ReadonlyMap<string, ByteString | true>;
 
+/** No program in a jail gives subordinate ids (subuid(5)), and those of the machine are used up after 9,155 accounts. */
+const NO_SUBORDINATE_IDS = ["-K", "SUB_UID_COUNT=0", "-K", "SUB_GID_COUNT=0"];
+/** Those of useradd(8) before shadow 4.8 that finds no place for none of them, or of one that does not know the keys. */
+const NEEDS_SUBORDINATE_IDS = [3, 16, 18];
+
 /**
  * Creates an account with useradd(8), and returns its entry. If useradd fails half-way, for example because it cannot
  * create the home, the account is removed again.
@@ -95,7 +101,9 @@ export function addAccount(
   const words: ByteString[] = [];
   for (const [letter, value] of options) words.push(`-${letter}`, ...(value === true ? [] : [value]));
   try {
-    runAccountTool("useradd", [...words, "-d", home, "-s", shell, "--", name]);
+    const all = [...words, "-d", home, "-s", shell, "--", name];
+    const status = runAccountTool("useradd", [...NO_SUBORDINATE_IDS, ...all], NEEDS_SUBORDINATE_IDS);
+    if (status !== 0) runAccountTool("useradd", all);
   } catch (error) {
     if (passwdByName(name)?.home === home) removeAccount(name);
     throw error;

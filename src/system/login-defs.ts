@@ -35,25 +35,29 @@ function idsIn(file: ByteString): number[] {
 export const firstUserId = (): number => numberOf("UID_MIN", 1000);
 
 /**
- * The id that useradd(8) or groupadd(8) gives to a new account or group: above those of the file, or for a system account
- * below them, in the range of login.defs(5). Undefined if all are used. Throws SystemError.
+ * The ids that useradd(8) or groupadd(8) gives to new accounts or groups, one after the other: above those of the file, or for a
+ * system account below them, in the range of login.defs(5). Throws SystemError.
  */
-export function nextId(
+export function* nextIds(
   kind: "UID" | "GID",
   system: boolean,
   isUsed: (id: number) => boolean,
-): number | undefined {
+): Generator<number, undefined> {
   const { least, most } = idRange(kind, system);
   const used = new Set(idsIn(kind === "UID" ? "/etc/passwd" : "/etc/group"));
   const inRange = [...used].filter((id) => id >= least && id <= most);
   const step = system ? -1 : 1;
   const start = system ? Math.min(most + 1, ...inRange) - 1 : Math.max(least - 1, ...inRange) + 1;
+  const first = system ? most : least;
   // From there to the end of the range, and then from its beginning.
-  for (const from of [start, system ? most : least]) {
-    for (let id = from; id >= least && id <= most; id += step) if (!used.has(id) && !isUsed(id)) return id;
-  }
+  for (let id = start; id >= least && id <= most; id += step) if (!used.has(id) && !isUsed(id)) yield id;
+  for (let id = first; id !== start; id += step) if (!used.has(id) && !isUsed(id)) yield id;
   return undefined;
 }
+
+/** The first of them; undefined if all are used. */
+export const nextId = (...which: Parameters<typeof nextIds>): number | undefined =>
+  nextIds(...which).next().value;
 
 /** The range of ids of new accounts or groups. */
 function idRange(kind: "UID" | "GID", system: boolean): { least: number; most: number } {
@@ -92,6 +96,14 @@ export function spareUid(
   const why = stay === undefined ? "" : `; ${stay.message}`;
   throw new JailkitError("no-id", 1, `${message}${why}`, undefined, stay?.remedy);
 }
+
+/** That all ids are used, for a message. */
+export const allUsed = (what: "uids" | "gids"): string =>
+  `all ${what} of the range in /etc/login.defs are used`;
+
+/** The error for an account without a uid. */
+export const noUid = (advice: string): JailkitError =>
+  new JailkitError("no-id", 1, `${allUsed("uids")}: ${advice}`);
 
 /** The range of ids of users' accounts, or of their groups. Throws SystemError. */
 export const usersRange = (kind: "UID" | "GID") => ({

@@ -14,6 +14,7 @@ import { noRoom } from "../jail/fs/no-room.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { isPlainName, requireAccountName } from "../system/account-name.ts";
 import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { allUsed, noUid } from "../system/login-defs.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
 import { passwordState } from "../system/shadow.ts";
 import { type Access, type AccessPlan, planAccess } from "./access.ts";
@@ -151,8 +152,7 @@ export function newIds(
 ): Pick<PasswdEntry, "uid" | "gid"> {
   const uid = given ?? uidInstead?.() ?? host.nextUid(system);
   const gid = host.group(group)?.gid ?? host.nextGid();
-  const allUsed = (what: string) => `all ${what} of the range in /etc/login.defs are used`;
-  if (uid === undefined) throw refuse("no-id", `${allUsed("uids")}: ${advice.uid}`);
+  if (uid === undefined) throw noUid(advice.uid);
   const create: Remedy = `groupadd -g GID ${operands(group)}`;
   if (gid === undefined)
     throw refuse("no-id", `${allUsed("gids")}; create the group with another: ${create}`);

@@ -349,15 +349,3 @@ test("not if somebody else declares the old name, or the account left the jail",
   m.must(["usermod", "-d", "/home/anna", "anna"]);
   expect(told()).not.toContain("usermod -l");
 });
-
-test("an account that has got another uid stays as it is, which is told", () => {
-  m.must(["usermod", "-u", "31000", "anna"]);
-  declare("");
-  const line = () => /^anna:.*$/m.exec(m.read(`${J}/etc/passwd`))?.[0];
-  const before = line();
-  const warnings = [["--check"], []].map((options) => linesOf(m, "--prune", ...options).summary.warnings);
-  const stays =
-    "user anna: the account stays, as it may be another one than was declared; userdel anna removes it";
-  expect([did(m, "--prune"), warnings]).toEqual([[], [[stays], [stays]]]);
-  expect([has("anna"), line()]).toEqual([true, before]);
-});

@@ -85,7 +85,7 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
     begins,
     waits,
     kept,
-    uidInstead: () => uidInstead(hostUser, reserved, kept),
+    uidInstead: () => uidInstead((uid) => hostUser(uid) !== undefined, reserved, kept),
   };
   for (const work of comparison.jails) await makeJail(work, memory, forUsers);
   memory.letGo(kept.gone());

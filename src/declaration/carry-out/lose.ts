@@ -20,7 +20,7 @@ import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { openShell } from "../../users/leaving.ts";
 import { groupsThatLimit } from "../compare/limits.ts";
-import { isSame } from "../compare/taken-out.ts";
+import { mayBeIt } from "../compare/which-account.ts";
 import { policiesOf, sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { closeWithoutLine, doneOrClosed, isIn, tellingOfSessions } from "./close-login.ts";
@@ -53,7 +53,7 @@ export function forgetGroups(user: PasswdEntry, once: OnceUser, { steps }: Said)
 export function warnOfLimits(once: OnceUser, { warnings }: Said): void {
   const { name } = once;
   const user = answered(() => hostUser(name));
-  if (user === undefined || !isSame(once, user)) return;
+  if (user === undefined || !mayBeIt(once, user)) return;
   for (const group of answered(() => groupsIn(user, once).stay) ?? [])
     warnings.push(
       `${quoted(name)} stays in the group ${quoted(group)}, by which sshd may limit it, as long as the account is there: sshd still accepts its keys and its password; when it may do more: gpasswd -d ${operands(name, group)}`,

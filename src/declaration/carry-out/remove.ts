@@ -21,8 +21,8 @@ import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, Leftovers } from "../compare/former.ts";
 import type { FormerJail } from "../compare/former-jails.ts";
 import type { ClosedUser, DoubtfulUser, FormerUser } from "../compare/former-user.ts";
-import { isOutside, isSame } from "../compare/taken-out.ts";
-import { doubtFault, type Which, whichAccount } from "../compare/which-account.ts";
+import { isOutside } from "../compare/taken-out.ts";
+import { doubtFault, mayBeIt, type Which, whichAccount } from "../compare/which-account.ts";
 import { jailIdAt, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
@@ -186,7 +186,7 @@ function removeLeft({ name }: OnceUser, { jail, line, policy, settings }: Leftov
 /** Takes groups or keys back from an account that somebody has taken out of its jail, or that cannot leave it. */
 function takeBack(once: OnceUser, { what }: Change, said: Said): void {
   const user = hostUser(once.name);
-  const stays = user !== undefined && isSame(once, user) && isIn({ path: once.jail }, user);
+  const stays = user !== undefined && mayBeIt(once, user) && isIn({ path: once.jail }, user);
   // With it, what it was in and had went, too.
   if (user === undefined) said.steps.push(`the account ${quoted(once.name)} is not there any more`);
   else if (!(stays || isOutside(once, user)))

@@ -33,7 +33,7 @@ import { notDeclared } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
 import { othersFilesIn } from "./others-files.ts";
 import { type Declared, type Place, placeFaultOf, placesOf } from "./place-fault.ts";
-import { reservedUids, uidInstead } from "./returning.ts";
+import { NewUids, reservedUids } from "./returning.ts";
 import { runningOf } from "./running.ts";
 import { settled } from "./settle.ts";
 import { onHost, withFault } from "./takes.ts";
@@ -127,14 +127,14 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const cleared = new Set(former.flatMap(({ of, change }) => (of === "given" ? [] : change.jail)));
     const placeIn = placesOf(declaration, others, machine);
     // All are planned before one is created.
-    const instead = firstOf(() => uidInstead(machine.laterByUid, reserved, machine.kept));
+    const uids = new NewUids(machine.laterByUid, reserved, machine.kept);
     const jails = [...paths].map((path) => {
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
         ...{ prune, undeclared, noLonger, notes, renamed: rest.renamed.get(path), ...placeIn(path) },
         ...{ once: once.jails.get(path), onceUser: (name: ByteString) => once.users.get(name) },
-        ...{ isCleared: cleared.has(path), leave, uidInstead: instead },
+        ...{ isCleared: cleared.has(path), leave, uids },
       });
     });
     const formerChanges = gone.former.map(({ change }) => change);
@@ -194,8 +194,8 @@ interface Before extends Place {
   readonly isCleared: boolean;
   /** Users who are to be removed. */
   readonly leave: ReadonlySet<ByteString>;
-  /** As uidInstead. */
-  readonly uidInstead: () => number | undefined;
+  /** Those of new accounts. */
+  readonly uids: NewUids;
 }
 
 /** What was declared once and stays. */
@@ -223,7 +223,8 @@ function possible(changes: readonly Change[], error: unknown): Change[] {
 function homeIdOf(root: JailRoot, account: PasswdEntry | undefined, once: OnceUser | undefined) {
   const split = account && splitHome(account.home);
   if (split === undefined || normalPath(split.jail) !== root.path) return undefined;
-  const isOwn = once?.createdHome === undefined || once.createdHome === account?.home;
+  const isOwn =
+    once?.createdHome === undefined || once.createdHome === account?.home || once.created !== account?.uid;
   return isOwn ? homeIdIn(root, normalPath(split.home), account?.uid ?? 0) : undefined;
 }
 

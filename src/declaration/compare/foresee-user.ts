@@ -1,20 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath, parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import type { Remedy } from "../../cli/remedy.ts";
-import { shellWord } from "../../cli/shell-word.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { homeOfOther } from "../../jail/accounts/home-place.ts";
-import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
-import { requireMountedAt } from "../../jail/fs/unmounted.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { adviceAt } from "../../system/exchange.ts";
 import { below } from "../../system/mountinfo.ts";
 import { joinHome } from "../../system/separator.ts";
 import { type Access, isLimitedShell } from "../../users/access.ts";
@@ -34,12 +27,17 @@ import { type Change, isCreation } from "../change.ts";
 import { dueTo, dueToShell } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
-import { requireHomePlace, requireNotHeld, requireNotReadOnly } from "./foresee-writable.ts";
+import {
+  requireHomePlace,
+  requireHomeToMove,
+  requireNotHeld,
+  requireNotReadOnly,
+} from "./foresee-writable.ts";
 import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
 import { requireNewUser, requireNotRenamed, requireOwnHome } from "./new-home.ts";
-import { newUid } from "./returning.ts";
+import { type NewUids, newUid } from "./returning.ts";
 import type { UserComparison } from "./user-state.ts";
 
 /** What is planned for a user. */
@@ -59,8 +57,8 @@ interface About {
   readonly isCleared: boolean;
   /** Users who leave before, perhaps with their homes. */
   readonly leave: ReadonlySet<ByteString>;
-  /** As uidInstead. */
-  readonly uidInstead: () => number | undefined;
+  /** Those of new accounts. */
+  readonly uids: NewUids;
 }
 
 const NO_ACCOUNTS = {
@@ -106,6 +104,7 @@ export class UserForesight {
     if (isOf("account", "home")) this.#requireOutside(declared);
     if (this.about.isCleared) {
       if (root !== undefined) this.#requireNoneStays(root, planned);
+      if (changes.some(isCreation)) this.#takeUid(planned);
       return {};
     }
     if (isOf("policy")) this.#requirePolicy(declared);
@@ -113,15 +112,27 @@ export class UserForesight {
     if (isOf("account", "groups", "comment")) this.#requireHost(jail);
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) return { moves: this.#requireAccount(account, planned) };
-    const uid = newUid(declared, planned.once, this.machine.laterByUid);
+    const found = this.#requireNew(planned);
+    this.#takeUid(planned);
+    return found;
+  }
+
+  /** Nobody else gets the uid of a new account. */
+  #takeUid({ declared, once }: Planned): void {
+    if (newUid(declared, once, this.machine.laterByUid) === undefined) this.about.uids.take();
+  }
+
+  #requireNew({ declared, once }: Planned): Pick<UserComparison, "doubtful"> {
+    const { root } = this.inside;
+    const uid = newUid(declared, once, this.machine.laterByUid);
     if (root === undefined && !this.inside.isClosed)
-      requireNewUser(declared, valuesOf(declared, uid, this.about.uidInstead), uid, this.#host);
+      requireNewUser(declared, valuesOf(declared, uid, this.about.uids.next), uid, this.#host);
     if (root !== undefined) {
       requireNotRenamed(root, declared, this.machine);
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
-      const values = { ...valuesOf(declared, uid, this.about.uidInstead), nonUnique };
+      const values = { ...valuesOf(declared, uid, this.about.uids.next), nonUnique };
       const { user, jailHome } = planNewAccount(
         root,
         values,
@@ -141,8 +152,7 @@ export class UserForesight {
     const jailHome = normalPath(declared.home);
     if (!changes.some(isCreation)) return;
     if (!this.machine.staysThere(joinHome(root.path, jailHome)) && this.#mayLeave(root, jailHome)) return;
-    // One that useradd(8) chooses is not that of the home.
-    const uid = newUid(declared, once, this.machine.laterByUid) ?? this.about.uidInstead() ?? -1;
+    const uid = newUid(declared, once, this.machine.laterByUid) ?? this.about.uids.next();
     requireOwnHome({ root, jailHome, user: { uid } }, declared, this.machine.laterByUid);
   }
 
@@ -291,15 +301,4 @@ function requireLeaving(
   if (plan.moveFrom === undefined) return undefined;
   requireHomeToMove(user, plan.moveFrom);
   return user;
-}
-
-/** Throws JailkitError if there is no home to move into a jail, which may not be there yet. */
-function requireHomeToMove({ name, uid, gid }: PasswdEntry, from: ByteString): void {
-  // An interrupted run has put it aside perhaps, and this one puts it back first.
-  if ([from, asidePath(from)].some((path) => statIfPresent(AT_FDCWD, path) !== undefined)) return;
-  requireMountedAt(from);
-  const command: Remedy = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(from)}`;
-  const { advice, remedy } = adviceAt(from, command);
-  const message = `${quoted(from)}, the home of ${quoted(name)}, does not exist; create an empty one, which moves into the jail: ${advice}`;
-  throw new JailkitError("no-home", 1, message, undefined, remedy);
 }

@@ -17,7 +17,8 @@ import {
 import type { Leave } from "./leaving.ts";
 import type { Machine } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
-import { isSame, keptInside } from "./taken-out.ts";
+import { keptInside } from "./taken-out.ts";
+import { mayBeIt } from "./which-account.ts";
 
 /** What a user loses who stays in the jail, the login first if that ends. */
 export function lostBy(
@@ -49,7 +50,7 @@ function loginOutside(once: OnceUser, machine: Machine): ClosedUser[] {
   const account = accountOf(name, machine);
   const shell = noLoginShell();
   if (account === undefined || isClosed(account.shell) || !machine.facts.isLocal(name)) return [];
-  const isOpen = isSame(once, account) && closedAccounts(jail, USERS) === undefined;
+  const isOpen = mayBeIt(once, account) && closedAccounts(jail, USERS) === undefined;
   return isOpen ? [closedUser(once, account.shell, shell)] : [];
 }
 

@@ -1,8 +1,9 @@
 import { normalPath } from "../../../ffi/paths.ts";
+import { answered } from "../../cli/error.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { spareUid } from "../../system/login-defs.ts";
+import { nextIds, noUid, spareUid } from "../../system/login-defs.ts";
 import { joinHome } from "../../system/separator.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import type { KeptHomes } from "../kept-homes.ts";
@@ -38,19 +39,68 @@ export function reservedUids(users: readonly DeclaredUser[], { users: before }: 
  * of a home that stays without an account; undefined if it would not. Throws JailkitError.
  */
 export const uidInstead = (
-  userByUid: UserByUid,
+  isUsed: (uid: number) => boolean,
   reserved: ReadonlySet<number>,
   kept: KeptHomes,
 ): number | undefined =>
   spareUid(
     false,
-    (id) => userByUid(id) !== undefined,
+    isUsed,
     {
       has: (id) => reserved.has(id) || kept.has(id),
       letGo: (isWanted) => kept.letGo((id) => isWanted(id) && !reserved.has(id)),
     },
     DECLARED.uid,
   );
+
+/** The uids that accounts without one get, in a plan that creates none of them: each that is taken is nobody else's. */
+export class NewUids {
+  readonly #taken = new Set<number>();
+  #ids: ReturnType<typeof nextIds> | undefined;
+  #next: number | undefined;
+  #failure: unknown;
+
+  /** The others: as uidInstead. */
+  constructor(
+    private readonly userByUid: UserByUid,
+    private readonly reserved: ReadonlySet<number>,
+    private readonly kept: KeptHomes,
+  ) {}
+
+  /** The uid of the next account. Throws JailkitError "no-id". */
+  next = (): number => {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#ids ??= nextIds(
+      "UID",
+      false,
+      (id) => this.reserved.has(id) || this.kept.has(id) || this.#isUsed(id),
+    );
+    this.#next ??= this.#ids.next().value ?? this.#last();
+    return this.#next;
+  };
+
+  /** Says that an account gets it. */
+  take(): void {
+    const uid = answered(this.next);
+    if (uid !== undefined) this.#taken.add(uid);
+    this.#next = undefined;
+  }
+
+  #isUsed = (id: number): boolean => this.#taken.has(id) || this.userByUid(id) !== undefined;
+
+  /** One that nobody needs any more. */
+  #last(): number {
+    try {
+      const uid = uidInstead(this.#isUsed, this.reserved, this.kept);
+      if (uid === undefined) throw noUid(DECLARED.uid);
+      this.#ids = undefined;
+      return uid;
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+  }
+}
 
 /** An account that is to be created and whose home is there still, with its keys. */
 export function returning(

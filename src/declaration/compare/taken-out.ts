@@ -20,6 +20,7 @@ import type { OnceUser } from "../once-shape.ts";
 import { closedAccounts, GROUPS } from "./closed-accounts.ts";
 import { groupsThatLimit } from "./limits.ts";
 import type { Machine } from "./machine.ts";
+import { isSame, mayBeIt } from "./which-account.ts";
 
 /** An account that is in no jail any more, since somebody has taken it out, with what apply gave it and it still has. */
 export interface TakenOut {
@@ -31,10 +32,6 @@ export interface TakenOut {
   /** Why groups are not taken back. */
   readonly fault: Fault | undefined;
 }
-
-/** True for an account that may be the one which was declared. */
-export const isSame = ({ created }: OnceUser, { uid }: PasswdEntry): boolean =>
-  created === undefined || created === uid;
 
 /** The same as isSame for one outside of jails. */
 export const isOutside = (once: OnceUser, user: PasswdEntry): boolean =>
@@ -65,7 +62,7 @@ export function keptInside(
   why: string,
 ): readonly Change[] {
   const account = answered(() => machine.accounts.userByName(once.name));
-  if (account === undefined || !isSame(once, account) || !machine.facts.isLocal(once.name)) return [];
+  if (account === undefined || !mayBeIt(once, account) || !machine.facts.isLocal(once.name)) return [];
   const text =
     root && answered(() => allKeysText({ root, user: account, home: homeFor(account, root.path) }));
   const keys = text === undefined ? [] : keysIn(text, once);

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { splitHome } from "../../system/separator.ts";
 import { isLimitedShell } from "../../users/access.ts";
 import { isClosed } from "../../users/leaving.ts";
 import { type Change, type Fault, taking } from "../change.ts";
@@ -10,10 +11,10 @@ export const isStricter = (shell: ByteString): boolean => isLimitedShell(shell) 
 
 /**
  * What takes something away of a change of the rules. Those of a shell without limits wait for it, and those of the limited
- * shell are less than what the user has had without.
+ * shell are less than what the user has had without. Rules take nothing away from an account that is in no jail.
  */
 export function policyTakes(declared: DeclaredUser, state: UserState): Change["takes"] {
-  if (state.account === undefined) return undefined;
+  if (state.account === undefined || !(declared.directory || splitHome(state.account.home))) return undefined;
   if (becomesLimited(declared, state)) return "all";
   const wasLimited = isLimitedShell(state.inJail?.shell ?? declared.shell);
   return wasLimited && !isLimitedShell(declared.shell) ? undefined : state.commonPolicy?.takes;

@@ -4,11 +4,10 @@ import { operands } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { splitHome } from "../../system/separator.ts";
 import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
-import { type FaultText, stays } from "../change.ts";
+import { type Fault, type FaultText, stays } from "../change.ts";
 import { isOfDay, isOfOtherDay } from "../creating.ts";
 import { homeIdOf, MAY_BE_OTHER, samenessOf } from "../ids.ts";
 import type { OnceUser } from "../once-shape.ts";
-import { isSame, type TakenOut } from "./taken-out.ts";
 
 // Who may write above the own home can put another one in its place, and would so keep the account. Only root changes passwd(5)
 // and the day in shadow(5). But root also sets passwords, and brings homes back from backups.
@@ -16,13 +15,30 @@ import { isSame, type TakenOut } from "./taken-out.ts";
 /** Whether an account in a jail is the one that was declared. Of a "doubtful" one, nothing that only root can change says so. */
 export type Which = "declared" | "other" | "doubtful";
 
+/** True for an account that may be the one which was declared, by its uid. */
+export const isSame = ({ created }: OnceUser, { uid }: PasswdEntry): boolean =>
+  created === undefined || created === uid;
+
+/** Whether root may have given another uid to the account that apply created, and no run has found it declared since. */
+function isOfOtherUid(
+  { createdDay, createdHome, homeId }: OnceUser,
+  { name, uid, home }: PasswdEntry,
+): boolean {
+  const isItsHome = homeId !== undefined && homeIdOf(home, uid) === homeId;
+  return isItsHome || (createdHome === home && isOfDay(name, createdDay));
+}
+
+/** True for an account in a jail that may be the one which was declared. */
+export const mayBeIt = (once: OnceUser, user: PasswdEntry): boolean => whichAccount(once, user) !== "other";
+
 /** Which account one in a jail is that has the name of one that was declared. */
 export function whichAccount(once: OnceUser, user: PasswdEntry): Which {
   const { directory, created, createdDay, createdHome, homeId } = once;
   if (directory) return "declared";
   // The tool that has created it has said so.
   const isMade = created === undefined && homeId === MAY_BE_OTHER;
-  if (isMade || !isSame(once, user)) return "other";
+  if (isMade) return "other";
+  if (!isSame(once, user)) return isOfOtherUid(once, user) ? "doubtful" : "other";
   const home = homeIdOf(user.home, user.uid);
   if (created === undefined) return samenessOf(homeId, home) === "same" ? "declared" : "doubtful";
   if (homeId !== undefined && home === homeId) return "declared";
@@ -39,20 +55,22 @@ export function whichAccount(once: OnceUser, user: PasswdEntry): Which {
 }
 
 /** What is said of another account than was declared, which stays. */
-export function otherAccount({ name }: Pick<OnceUser, "name">): NonNullable<TakenOut["note"]> {
+export function otherAccount({ name }: Pick<OnceUser, "name">): Pick<Fault, "of" | "name" | "message"> {
   const message = `the account stays, as it may be another one than was declared; userdel ${operands(name)} removes it`;
   return { of: "user", name, message };
 }
 
 /** Why a doubtful account stays, each time, until root has said which one it is. */
-export function doubtFault({ jail, created, createdDay }: OnceUser, account: PasswdEntry): FaultText {
+export function doubtFault(once: OnceUser, account: PasswdEntry): FaultText {
+  const { jail, created, createdDay } = once;
   // One that was there before apply goes out, as --prune would take it out.
   const remedy: Remedy =
     created === undefined
       ? leaveCommand([account], answered(() => shellsOutside(jail)) ?? (() => undefined), { move: true })
       : `userdel ${operands(account.name)}`;
   const isOnlyHome = created === undefined || isOfDay(account.name, createdDay);
-  const by = isOnlyHome ? "by its home" : "by its home and its day in shadow(5)";
+  const byHome = isOnlyHome ? "by its home" : "by its home and its day in shadow(5)";
+  const by = isSame(once, account) ? byHome : "by its uid";
   const message = `it may be another account than was declared, ${by}: if it is another one, declare it; if it is the one that was declared: ${remedy}`;
   return stays({ code: "doubtful-account", message, remedy });
 }

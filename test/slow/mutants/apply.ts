@@ -25,6 +25,7 @@ const SILENT = "e2e/interrupted-services.test.ts";
 const LEFT = "e2e/apply-left-uids.test.ts";
 const JAIL_UIDS = "e2e/apply-jail-uids.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
+const OTHER_UIDS = "e2e/apply-other-uids.test.ts";
 const BEGUN = "e2e/apply-begun-accounts.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
 const LEAVES = "e2e/apply-leaves.test.ts";
@@ -206,12 +207,28 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/taken-out.ts", LEAVES, [
     ["splitHome(user.home) === undefined && ", ""],
-    ["created === undefined || created === uid", "true"],
     ["created === undefined || out ?", "created === undefined ?"],
     ["if (text === undefined) return keys;", "if (text === undefined) return [];"],
     ["![user.uid, 0].includes", "![user.uid].includes"],
     ["home, true) }", "home) }"],
     ["if (found !== undefined && !", "if (!"],
+  ]),
+  ...within("src/declaration/compare/which-account.ts", LEAVES, [
+    ["created === undefined || created === uid", "true"],
+  ]),
+  ...within("src/declaration/compare/which-account.ts", OTHER_UIDS, [
+    ["return isItsHome || (", "return ("],
+    [" && isOfDay(name, createdDay));", ");"],
+  ]),
+  ...within("src/declaration/once-of.ts", OTHER_UIDS, [["|| once.created === uid\n", "|| true\n"]]),
+  ...within("src/declaration/once-of.ts", "e2e/apply-waiting-rights.test.ts", [
+    ["return areWritten && isHere\n", "return false\n"],
+  ]),
+  ...within("src/declaration/compare/takes.ts", "e2e/apply-waiting-rights.test.ts", [
+    ["!(declared.directory || splitHome(state.account.home))", "false"],
+  ]),
+  ...within("src/declaration/compare/returning.ts", "e2e/new-accounts.test.ts", [
+    ["    this.#next = undefined;\n", ""],
   ]),
   ...within("src/declaration/memory.ts", "e2e/status.test.ts", [["if (stays) this", "if (false) this"]]),
   ...within("src/declaration/memory.ts", LEAVES, [

@@ -28,6 +28,8 @@ const applied: Step = {
   },
 };
 
+const SUBORDINATES = ["/etc/subuid", "/etc/subgid"];
+
 /** docs/panels.md: every command, in order; test/e2e/panels.test.ts has what goes wrong. */
 export const PANELS: Scene = {
   prepare({ m }) {
@@ -57,8 +59,19 @@ export const PANELS: Scene = {
     "usermod -l store shop": {
       after(stage, outputs, lines) {
         applied.after?.(stage, outputs, lines);
-        expect(stage.m.read("/srv/shop/etc/passwd")).toMatch(/^store:x:\d+:100::\/home\/shop:\/bin\/bash$/m);
+        const { m } = stage;
+        expect(m.read("/srv/shop/etc/passwd")).toMatch(/^store:x:\d+:100::\/home\/shop:\/bin\/bash$/m);
+        for (const file of SUBORDINATES) {
+          expect(m.exists(file) ? m.read(file) : "").not.toMatch(/shop|store/);
+          m.write(file, "shop:100000:65536\nshopper:165536:65536\n");
+        }
       },
+    },
+    "sed -i '/^shop:/d' /etc/subuid /etc/subgid": {
+      after: ({ m }) =>
+        expect(SUBORDINATES.map((file) => m.read(file))).toEqual(
+          SUBORDINATES.map(() => "shopper:165536:65536\n"),
+        ),
     },
     "mkdir -p /srv/disk2": {
       after({ m }) {
