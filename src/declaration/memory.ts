@@ -10,7 +10,7 @@ import { createdHomeOf, jailsForgotten, KeptHomes, wholeJails } from "./kept-hom
 import { keptOfFormer, withKept, withoutKept } from "./kept-where.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { addOnce, createdOf, isWritten, writeOnce } from "./once.ts";
-import { declaredIn, onceJailOf, onceOf, sameOr, withHomeId, withoutKeys } from "./once-of.ts";
+import { declaredIn, onceBy, onceJailOf, onceOf, sameOr, withHomeId, withoutKeys } from "./once-of.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
@@ -292,10 +292,9 @@ export class Memory {
     this.#putJail(sameOr(before, { ...now, directoryId: id }));
   }
 
-  #addUser(user: DeclaredUser, { fault, onlyTakes, homeId, uid }: Partial<UserWork> = {}): void {
+  #addUser(user: DeclaredUser, work?: UserWork): void {
     const once = this.#users.get(user.name);
-    const whole = fault === undefined ? user : { ...user, keys: undefined };
-    const now = onlyTakes ? once && declaredIn(user.place, once) : onceOf(whole, once, homeId, uid);
+    const now = onceBy(user, work, once);
     if (!user.directory && now?.created === undefined) this.#keepHome(once, true);
     this.#put(user.name, now);
   }

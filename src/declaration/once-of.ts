@@ -2,7 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Place } from "../config/model.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { isLimitedShell } from "../users/access.ts";
-import type { Change } from "./change.ts";
+import { type Change, taking } from "./change.ts";
+import type { UserWork } from "./compare/work.ts";
 import { homeIdOf, samenessOf } from "./ids.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
 import { createdOf, leftJails, policiesIn, sumOf, union } from "./once.ts";
@@ -77,6 +78,21 @@ export function onceOf(
     left: once === undefined ? [] : leftJails(jail, once),
   };
   return sameOr(once, now);
+}
+
+/** The same by what is to be done for the user, of whom a fault may prevent all or some; undefined to remember nothing. */
+export function onceBy(user: DeclaredUser, work: UserWork | undefined, once: OnceUser | undefined) {
+  const { fault, onlyTakes, changes = [], homeId, uid } = work ?? {};
+  const whole = fault === undefined ? user : { ...user, keys: undefined };
+  const given = onlyTakes ? givenInSpite(user, changes) : whole;
+  return given === undefined ? once && declaredIn(user.place, once) : onceOf(given, once, homeId, uid);
+}
+
+/** What changes that take something away write of a user, such as rules, though a fault prevents the rest; undefined for nothing. */
+function givenInSpite(user: DeclaredUser, changes: readonly Change[]): DeclaredUser | undefined {
+  const giving = taking(changes).filter(({ action }) => action !== "remove");
+  const policy = giving.some(({ what }) => what === "policy") ? user.policy : undefined;
+  return policy && { ...user, groups: [], keys: undefined, policy };
 }
 
 /** A user after a change that was made: keys that it took out are gone. */
