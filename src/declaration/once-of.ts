@@ -92,7 +92,10 @@ export function onceBy(user: DeclaredUser, work: UserWork | undefined, once: Onc
 function givenInSpite(user: DeclaredUser, changes: readonly Change[]): DeclaredUser | undefined {
   const giving = taking(changes).filter(({ action }) => action !== "remove");
   const policy = giving.some(({ what }) => what === "policy") ? user.policy : undefined;
-  return policy && { ...user, groups: [], keys: undefined, policy };
+  const groups = giving.flatMap(({ what, items }) => (what === "groups" ? items : []));
+  const isKey = giving.some(({ what, action }) => what === "keys" && action === "create");
+  if (policy === undefined && groups.length === 0 && !isKey) return undefined;
+  return { ...user, groups, keys: isKey ? user.keys : undefined, policy };
 }
 
 /** A user after a change that was made: keys that it took out are gone. */

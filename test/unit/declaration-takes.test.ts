@@ -3,7 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { chrootshKeys } from "../../src/config/schemas/chrootsh.ts";
 import { lshKeys } from "../../src/config/schemas/lsh.ts";
 import { commonRules } from "../../src/declaration/compare/common-rules.ts";
+import { withoutRemovals } from "../../src/declaration/compare/takes.ts";
 import { allowsNoMore } from "../../src/users/key-options.ts";
+import { replacing } from "../../src/users/key-strictness.ts";
 
 type Keys = Readonly<Record<string, string>>;
 
@@ -80,5 +82,45 @@ describe("options of a key", () => {
     ["", "cert-authority", false],
   ])("%p allows no more than %p: %p", (options, than, expected) => {
     expect(allowsNoMore(options, than)).toBe(expected);
+  });
+});
+
+describe("a key that takes the place of another one", () => {
+  const [A, B] = [
+    "AAAAC3NzaC1lZDI1NTE5AAAAIEGGvDPaGZLNF4BLMyIR0NNBVcL9zNTjTe1dUcTcfFPO",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIA9qZBzgqsp6yFdaZZuxVPZ8nQnbIDL9cQ1PpDIYhzmB",
+  ].map((one) => `ssh-ed25519 ${one}`);
+  const key = (options: string) => ({ line: `${options} ${B}`, options, key: `${B}` });
+
+  test.each([
+    ["", "", true],
+    ["restrict ", "restrict", true],
+    ["restrict ", "", false],
+    ["", "restrict", true],
+    ['from="10.0.0.1" ', "", false],
+  ])("instead of %p one with %p: %p", (before, after, expected) => {
+    const found = replacing(`${before}${A} one\n`, [key(after)], new Set([`${A}`]));
+    expect(found.length).toBe(expected ? 1 : 0);
+  });
+
+  test("not if none goes, or it is there", () => {
+    expect(replacing(`${A}\n`, [key("")], new Set())).toEqual([]);
+    expect(replacing(`${A}\n${B}\n`, [key("")], new Set([`${A}`]))).toEqual([]);
+  });
+
+  test("without --prune none goes, and it waits", () => {
+    const about = {
+      of: "user",
+      name: "ann",
+      jail: "/srv/j",
+      what: "keys",
+      why: "",
+      items: [],
+      takes: "all",
+    } as const;
+    const create = { ...about, action: "create" } as const;
+    expect(withoutRemovals([create, { ...about, action: "remove" }])).toEqual([
+      { ...create, takes: undefined },
+    ]);
   });
 });

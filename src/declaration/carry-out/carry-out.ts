@@ -115,7 +115,8 @@ const RIGHTS: readonly Change["what"][] = ["entry", "groups", "keys", "policy"];
 function mayHaveGiven({ change, status, steps }: Ended): boolean {
   const { of, what, action, name, jail, why } = change;
   if (of !== "user" || status === "done") return false;
-  if (status === "not-done") return steps.length > 0 && RIGHTS.includes(what);
+  if (status === "not-done")
+    return steps.length > 0 && (what === "policy" || (action === "create" && RIGHTS.includes(what)));
   if (what === "account") return why === IN_NO_JAIL && isIn({ path: jail }, passwdByName(name));
   return action === "create" && RIGHTS.includes(what);
 }
