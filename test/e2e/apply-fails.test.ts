@@ -36,6 +36,12 @@ const CASES: readonly { name: string; before: readonly string[]; after: readonly
     ...{ name: "other", did: "not-done ~policy" },
     ...{ before: ["allow = sftp, scp upload", "network = local"], after: ["allow = sftp, rsync download"] },
   },
+  {
+    name: "lower",
+    before: ["allow = sftp", "write = ~"],
+    after: ["allow = sftp read-only", "write = ~/up"],
+    did: "done ~policy",
+  },
   { name: "confined", before: [BASH], after: [BASH, "confine = 1"], did: "done +policy" },
   { name: "freed", before: [BASH, "confine = 1"], after: [BASH], did: "not-done -policy" },
   { name: "leaves", before: [SFTP, "groups = team"], after: [SFTP], did: "done -groups" },

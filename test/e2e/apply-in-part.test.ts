@@ -17,7 +17,7 @@ setDefaultTimeout(120_000);
 
 const J = "/srv/customer";
 const FILE = "/etc/jailkit/jails.d/one.ini";
-const PART = "it has what both the rules of before and the declared ones allow";
+const PART = "it has what is the same in the rules of before and in the declared ones";
 const BEFORE = "allow = sftp, scp upload\numask = 027\n";
 const AFTER = "allow = scp upload, rsync download\n";
 

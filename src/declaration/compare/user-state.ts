@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { Change, Fault, FaultText } from "../change.ts";
-import type { Rules } from "./common-rules.ts";
+import type { Rules } from "./common-places.ts";
 
 /** What this machine has of a user. */
 export interface UserState {
