@@ -65,8 +65,9 @@ function groupState(
   const isIn = directory || (split !== undefined && normalPath(split.jail) === jail);
   if (accounts === undefined || !isIn)
     return { lacksGroups: outside.map((group) => group.name), hasGroup: true, fault: undefined };
+  // By the name: with that of before, or of a group that had the gid, it is no member.
   const memberInside = (gid: number, group: ByteString) => {
-    const there = accounts.groupByName(group) ?? accounts.groupByGid(gid);
+    const there = accounts.groupByName(group);
     return there?.gid === gid && there.members.includes(name);
   };
   const primary = machine.accounts.groupByGid(account.gid);
@@ -102,8 +103,12 @@ export function formerGroups(
   const isInside = (name: ByteString) =>
     inside.accounts?.groupByName(name)?.members.includes(account.name) === true;
   return once.groups.filter((name) => {
-    const group = groups.includes(name) ? undefined : answered(() => machine.accounts.groupByName(name));
-    if (group === undefined) return false;
+    const found = groups.includes(name)
+      ? undefined
+      : answered(() => ({ group: machine.accounts.groupByName(name) }));
+    if (found === undefined) return false;
+    const { group } = found;
+    if (group === undefined) return isInside(name);
     return isMember(account, group, gids) || (group.gid !== account.gid && isInside(name));
   });
 }
