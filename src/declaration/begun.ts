@@ -11,7 +11,7 @@ interface Giving {
   /** Those that are not made. */
   readonly left: Set<Change>;
   readonly begun: Set<Change>;
-  readonly made: Set<Change["what"]>;
+  readonly made: Set<Change>;
   /** What counts of a value, until any of these changes. */
   counts: { readonly of: object; readonly value: OnceJail | OnceUser | undefined } | undefined;
 }
@@ -61,7 +61,7 @@ export class Begun {
     if (status === "done") left.delete(change);
     // A jail that could not be made whole is there.
     const isThere = change.of === "jail" && change.action === "create" && status === "failed";
-    if (status === "done" || isThere) made.add(change.what);
+    if (status === "done" || isThere) made.add(change);
     if (left.size === 0) this.#all.delete(keyOf(change));
     return isBegun && status !== "done";
   }
@@ -90,16 +90,19 @@ function countsOf(
   before: OnceJail | OnceUser | undefined,
   giving: Giving,
 ): OnceJail | OnceUser {
-  const { made } = giving;
   const begun = [...giving.begun];
-  if (!("groups" in now) || made.has("account") || begun.some(isCreation)) return now;
+  const given = [...giving.made, ...begun];
+  const has = (what: Change["what"]) => given.some((change) => change.what === what);
+  const isMade = (what: Change["what"], left: Iterable<Change> = []) =>
+    [...giving.made].some((change) => change.what === what) &&
+    ![...left].some((change) => change.what === what);
+  if (!("groups" in now) || isMade("account") || begun.some(isCreation)) return now;
   const { groups = [], keys = [], policy = false } = before !== undefined && "groups" in before ? before : {};
-  const has = (what: Change["what"]) => made.has(what) || begun.some((change) => change.what === what);
-  const joined = begun.flatMap(({ what, items }) => (what === "groups" ? items : []));
+  const joined = given.flatMap(({ what, items }) => (what === "groups" ? items : []));
   return {
     ...now,
     policy: has("policy") ? now.policy : policy,
-    groups: made.has("groups") ? now.groups : union(groups, joined),
+    groups: isMade("groups", giving.left) ? now.groups : union(groups, joined),
     keys: has("keys") ? now.keys : keys,
   };
 }

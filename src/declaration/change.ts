@@ -53,7 +53,7 @@ export const taking = (changes: readonly Change[]): Change[] =>
 /** What is done of a change that is made in part. */
 export const partText = ({ what }: Pick<Change, "what">): string =>
   what === "policy"
-    ? "it has what both the rules of before and the declared ones allow"
+    ? "it has what is the same in the rules of before and in the declared ones"
     : "what takes something away is made";
 
 /** Why what was declared once is removed. */

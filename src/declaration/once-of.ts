@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Place } from "../config/model.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { isLimitedShell } from "../users/access.ts";
-import type { Change } from "./change.ts";
+import { type Change, taking } from "./change.ts";
 import type { UserWork } from "./compare/work.ts";
 import { homeIdOf, samenessOf } from "./ids.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
@@ -85,8 +85,7 @@ export function onceOf(
 }
 
 /**
- * A user who is declared, with what is to be made of it; undefined for nothing. Rules count also of one to whom nothing is given,
- * since they take something away, and are written.
+ * A user who is declared, with what is to be made of it, of which a fault may prevent all or some; undefined to remember nothing.
  */
 export function userNow(
   user: DeclaredUser,
@@ -94,12 +93,20 @@ export function userNow(
   before: OnceUser | undefined,
 ): OnceUser | undefined {
   const once = before && withAccount(before, homeId, uid);
-  if (!onlyTakes) return onceOf(fault === undefined ? user : { ...user, keys: undefined }, once, homeId);
-  const areWritten = changes.some(({ what, action }) => what === "policy" && action !== "remove");
+  const whole = fault === undefined ? user : { ...user, keys: undefined };
   const isHere = once === undefined || once.jail === user.jail;
-  return areWritten && isHere
-    ? onceOf({ ...user, groups: [], keys: undefined }, once, homeId)
-    : once && declaredIn(user.place, once);
+  const given = onlyTakes ? isHere && givenInSpite(user, changes) : whole;
+  return given ? onceOf(given, once, homeId) : once && declaredIn(user.place, once);
+}
+
+/** What changes that take something away write of a user, such as rules, though a fault prevents the rest; undefined for nothing. */
+function givenInSpite(user: DeclaredUser, changes: readonly Change[]): DeclaredUser | undefined {
+  const giving = taking(changes).filter(({ action }) => action !== "remove");
+  const policy = giving.some(({ what }) => what === "policy") ? user.policy : undefined;
+  const groups = giving.flatMap(({ what, items }) => (what === "groups" ? items : []));
+  const isKey = giving.some(({ what, action }) => what === "keys" && action === "create");
+  if (policy === undefined && groups.length === 0 && !isKey) return undefined;
+  return { ...user, groups, keys: isKey ? user.keys : undefined, policy };
 }
 
 /** A user after a change that was made: keys that it took out are gone. */

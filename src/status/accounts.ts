@@ -1,27 +1,30 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName, normalPath } from "../../ffi/paths.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
+import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { type Advice, allOf, type Remedy, told } from "../cli/remedy.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { meantOfLacking } from "../declaration/meant-of-lacking.ts";
 import { isDoubtfulHome } from "../explain/doubtful-home.ts";
 import { homeRefusal } from "../explain/home-fault.ts";
 import { type NoLogin, NoLogins, type Visitor } from "../explain/no-login.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import { isAnyHomeless, type JailedUser } from "../jail/accounts/jailed-users.ts";
 import { lookUp, withOneTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
+import { isLocalUser } from "../system/account-tools.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
-import { splitHome } from "../system/separator.ts";
+import { joinHome, splitHome } from "../system/separator.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { isClosed } from "../users/leaving.ts";
 import { bringBack, otherShellFault } from "../users/open-jail.ts";
 
 /** Why an account is not in its jail as it should be, or all with a shell are not. */
 export interface AccountFault {
-  readonly kind: "shell" | "old-shell" | "no-login" | "not-in-jail" | "home";
+  readonly kind: "shell" | "old-shell" | "no-login" | "not-in-jail" | "home" | "no-jail";
   /** The account, or the jail if it is about all who live there. */
   readonly subject: ByteString;
   /** Printable. */
@@ -38,6 +41,8 @@ interface InJail {
   readonly lacking: readonly JailedUser[];
   /** What brings this file back, if it is gone. */
   readonly first?: Remedy | undefined;
+  /** Those with a line in it and the shell jk_chrootsh, whose home names no jail. */
+  readonly homeless: readonly AccountFault[];
   /** Those whose home jk_chrootsh may refuse. */
   readonly doubtful: readonly JailedUser[];
   /** What is wrong with their shells in the jail. */
@@ -68,7 +73,11 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
       const line = there.get(user.name);
       return line === undefined || isClosed(user.shell) ? [] : [visitorOf(user, line)];
     });
+    const known = new Set(users.map(({ name }) => name));
     return {
+      homeless: [...there.values()].flatMap((line) =>
+        known.has(line.name) ? [] : homelessFault(line, jail),
+      ),
       lacking: users.filter(({ name }) => !there.has(name)),
       first: isGone ? bringBack(root, "/etc/passwd") : undefined,
       doubtful: users.filter(isDoubtful),
@@ -76,7 +85,21 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
       noLogins: visitors.length === 0 ? [] : noLogins.in(root, visitors),
     };
   });
-  return { jail, lacking: [], doubtful: [], otherShells: [], noLogins: [], ...found };
+  return { jail, lacking: [], homeless: [], doubtful: [], otherShells: [], noLogins: [], ...found };
+}
+
+/** Why an account that a jail has a line of can log in nowhere: with that shell it needs a jail in its home. */
+function homelessFault({ name, uid, home: inside }: PasswdEntry, jail: ByteString): AccountFault[] {
+  const account = answered(() => hostUser(name));
+  const isIt = account?.uid === uid && baseName(account.shell) === "jk_chrootsh";
+  if (account === undefined || !isIt || account.home.includes("/./")) return [];
+  const message = `${quoted(name)} has the shell ${quoted(account.shell)} and the home ${quoted(account.home)}, which names no jail: no login works`;
+  const home = joinHome(jail, normalPath(inside));
+  const remedy: Remedy | undefined = isLocalUser(name)
+    ? `usermod -d ${shellWord(home)} ${operands(name)}`
+    : undefined;
+  const otherwise = remedy === undefined ? `its directory should say ${quoted(home)}` : undefined;
+  return [{ kind: "no-jail", subject: name, message, remedy, otherwise }];
 }
 
 function faultOf(
@@ -108,7 +131,8 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
       rule === "wrong-shell" ? [{ kind: "shell", subject: user.name, message, remedy }] : [],
     ),
   );
-  const wanted = jails.filter((jail) => isInOrder(jail) && jail.users.length > 0);
+  const isHomeless = isAnyHomeless();
+  const wanted = jails.filter((jail) => isInOrder(jail) && (jail.users.length > 0 || isHomeless));
   const noLogins = new NoLogins();
   const found = withOneTree(() => wanted.map((jail) => lookIn(jail, noLogins)));
   const doubtful = found.flatMap((one) => one.doubtful).filter((user) => !outside.includes(user));
@@ -118,7 +142,8 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   const ofDoors = found.flatMap(({ jail, noLogins }) =>
     noLogins.map((fault) => faultOf("no-login", jail, fault)),
   );
-  const others = [...ofShells, ...ofLimited, ...ofDoors, ...doubtful.flatMap(homeFaultOf)];
+  const homeless = found.flatMap((one) => one.homeless);
+  const others = [...ofShells, ...homeless, ...ofLimited, ...ofDoors, ...doubtful.flatMap(homeFaultOf)];
   if (found.every(({ lacking }) => lacking.length === 0)) return others;
   const meantOf = meantOfLacking();
   const ofJails = found.flatMap(({ jail, lacking, first }) =>

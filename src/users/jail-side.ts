@@ -158,14 +158,16 @@ export function removeJailSide(name: ByteString, request: JailSideRequest): stri
   return removed ? [`removed ${quoted(name)} from the jail's etc/passwd`] : [];
 }
 
-/** Takes a user out of groups of a jail's etc/group. */
+/** Takes a user out of groups of a jail's etc/group. One that the host does not have any more goes with its last member. */
 export function leaveJailGroups(root: JailRoot, name: ByteString, groups: readonly ByteString[]): void {
   updateJailAccounts(root, (accounts) => {
-    for (const entry of accounts.groups)
-      if (groups.includes(entry.name) && entry.members.includes(name))
-        accounts.replaceGroup(entry, {
-          ...entry,
-          members: entry.members.filter((member) => member !== name),
-        });
+    for (const entry of accounts.groups) {
+      if (!groups.includes(entry.name) || !entry.members.includes(name)) continue;
+      const members = entry.members.filter((member) => member !== name);
+      const isUsed = members.length > 0 || accounts.users.some(({ gid }) => gid === entry.gid);
+      if (isUsed || groupByName(entry.name) !== undefined)
+        accounts.replaceGroup(entry, { ...entry, members });
+      else accounts.replaceGroup(entry);
+    }
   });
 }

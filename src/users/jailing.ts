@@ -101,9 +101,15 @@ function requireHomeToMove(
   requireMountedAt(from);
   const place = hostPath(root, jailHome);
   const install: Remedy = `install -d -o +${user.uid} -g +${user.gid} -m 0700 ${shellWord(place)}`;
-  const then = onlyRootExchanges(place) ? install : "";
+  const stat = statIfPresent(AT_FDCWD, place);
+  // An account that was in the jail may have lost nothing but its home in passwd.
+  const isThere = stat?.uid === user.uid && isDirectory(stat);
+  const then = !isThere && onlyRootExchanges(place) ? install : "";
   const make = allOf([jailCommand(root.path, user.name, shell, access), then]);
-  const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist; jail the account without it, and create one: ${make}`;
+  const how = isThere
+    ? `, and ${quoted(place)} belongs to it: jail the account with that`
+    : "; jail the account without it, and create one";
+  const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist${how}: ${make}`;
   throw new JailkitError("no-home", 1, message, undefined, make);
 }
 

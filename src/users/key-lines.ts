@@ -2,7 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { readInto } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { allowsNoMore, badOptions } from "./key-options.ts";
+import { badOptions } from "./key-options.ts";
 
 /** A line of authorized_keys that holds a key. */
 export interface KeyLine {
@@ -251,28 +251,11 @@ export function withLinesOf(text: ByteString, keys: readonly KeyLine[]) {
 }
 
 /** The lines of an authorized_keys with some keys, by key. */
-function linesOf(text: ByteString, keys: readonly KeyLine[]) {
+export function linesOf(text: ByteString, keys: readonly KeyLine[]) {
   const wanted = new Set(keys.map(({ key }) => key));
   // Nearly always as they are given; to take them apart would need a tenth of a millisecond for each user.
   const known = new Map(keys.map((one) => [one.line, one]));
   return Map.groupBy(keyLinesIn(text, wanted, known), ({ key }) => key);
-}
-
-/**
- * Of the keys that have other options in the text of an authorized_keys: those that may do less with the ones that are given
- * here, those that may do more, and those of which neither is certain. Pure.
- */
-export function byStrictness(text: ByteString, keys: readonly KeyLine[]) {
-  const there = linesOf(text, keys);
-  const found = { less: [] as KeyLine[], more: [] as KeyLine[], unclear: [] as KeyLine[] };
-  for (const one of keys) {
-    const others = (there.get(one.key) ?? []).filter(({ options }) => options !== one.options);
-    if (others.length === 0) continue;
-    if (others.every(({ options }) => allowsNoMore(one.options, options))) found.less.push(one);
-    else if (others.every(({ options }) => allowsNoMore(options, one.options))) found.more.push(one);
-    else found.unclear.push(one);
-  }
-  return found;
 }
 
 /** The result of adding keys to a file. */

@@ -150,9 +150,10 @@ function planGroups(facts: JailingFacts, joins: readonly Group[]): GroupChange[]
       throw groupDiffers(facts, group, byName, index < facts.groups.length);
     const numbered = accounts.groupByGid(group.gid);
     const byGid = numbered !== undefined && keeps(numbered) ? numbered : undefined;
-    const present = byName ?? (primary ? undefined : byGid);
     // Of the primary one, a login compares the name, too.
-    const correct = byName === undefined ? primary && byGid !== undefined : byName.gid !== group.gid;
+    const renames = byName === undefined && byGid !== undefined && (primary || corrects);
+    const present = byName ?? (primary || renames ? undefined : byGid);
+    const correct = renames || (byName !== undefined && byName.gid !== group.gid);
     const addMember = !primary && !(present?.members.includes(user.name) ?? false);
     const create = present === undefined && !correct;
     if (!create && !correct && !addMember) return [];

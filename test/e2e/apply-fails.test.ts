@@ -36,6 +36,12 @@ const CASES: readonly { name: string; before: readonly string[]; after: readonly
     ...{ name: "other", did: "not-done ~policy" },
     ...{ before: ["allow = sftp, scp upload", "network = local"], after: ["allow = sftp, rsync download"] },
   },
+  {
+    name: "lower",
+    before: ["allow = sftp", "write = ~"],
+    after: ["allow = sftp read-only", "write = ~/up"],
+    did: "done ~policy",
+  },
   { name: "confined", before: [BASH], after: [BASH, "confine = 1"], did: "done +policy" },
   { name: "freed", before: [BASH, "confine = 1"], after: [BASH], did: "not-done -policy" },
   { name: "leaves", before: [SFTP, "groups = team"], after: [SFTP], did: "done -groups" },
@@ -65,7 +71,21 @@ const CASES: readonly { name: string; before: readonly string[]; after: readonly
     name: "renamed",
     before: [SFTP, "comment = One"],
     after: [SFTP, "comment = Another"],
-    did: "not-done ~comment",
+    did: "done ~comment",
+  },
+  {
+    name: "limits",
+    before: [BASH],
+    after: [BASH, "groups = jailed, team"],
+    did: "done +groups, not-done +groups",
+  },
+  {
+    ...{ name: "replaces", did: "done +keys, done -keys" },
+    ...{ before: [SFTP, keys(KEYS[0])], after: [SFTP, keys(KEYS[1])] },
+  },
+  {
+    ...{ name: "relaxes", did: "done -keys, not-done +keys" },
+    ...{ before: [SFTP, keys(`restrict ${KEYS[0]}`)], after: [SFTP, keys(KEYS[1])] },
   },
   { name: "comes", before: [], after: [SFTP], did: "not-done +policy, not-done +account" },
 ];
@@ -80,6 +100,10 @@ beforeAll(async () => {
   m = await openApplyMachine();
   m.mkdir("/etc/jailkit/jk_init.d", { mode: 0o755 });
   m.write("/etc/jailkit/jk_init.d/more.ini", "[more]\npaths = /usr/bin/tac\n");
+  m.write(
+    "/etc/ssh/sshd_config",
+    `${m.read("/etc/ssh/sshd_config")}\nMatch Group jailed\n  AllowTcpForwarding no\n`,
+  );
 });
 afterAll(() => m?.close());
 
@@ -148,9 +172,15 @@ function expectNoGifts(): void {
   const groups = m.must(["getent", "group", "team"]).stdout;
   expect(groups).not.toContain("leaves");
   expect(groups).not.toContain("joins");
+  expect(groups).not.toContain("limits");
+  for (const root of ["", J]) expect(m.read(`${root}/etc/group`)).toMatch(/^jailed:.*limits/m);
+  expect(m.read("/etc/passwd")).toMatch(/^renamed:[^:]*:[^:]*:[^:]*:Another:/m);
+  expect(m.read(`${J}/etc/passwd`)).toMatch(/^renamed:[^:]*:[^:]*:[^:]*:Another:/m);
   const keysOf = (name: string) => m.read(`${J}/home/${name}/.ssh/authorized_keys`).trim();
   expect(keysOf("loses")).toBe(KEYS[0]);
   expect(keysOf("gains")).toBe(KEYS[0]);
+  expect(keysOf("replaces")).toBe(KEYS[1]);
+  expect(keysOf("relaxes")).toBe("");
   expect(keysOf("restricted")).toBe(`restrict,pty ${KEYS[0]}`);
   expect(keysOf("permitted")).toBe(`no-pty ${KEYS[0]}`);
   expect(keysOf("elsewhere")).toBe("");

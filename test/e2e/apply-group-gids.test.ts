@@ -86,6 +86,45 @@ describe("a group that was made again", () => {
   });
 });
 
+describe("a group that has left the host", () => {
+  const groups = () => m.read(GROUP).match(/^(team|crew):.*$/gm) ?? [];
+  const ends = () => {
+    expect([plan(), linesOf(m, "--check", "--prune").changes]).toEqual([[], []]);
+    expect(m.run(["jk_check", J]).stdout).not.toMatch(/team|crew/);
+    m.run(["groupdel", "crew"]);
+  };
+
+  test("with another name now: the jail has that", () => {
+    m.must(["groupmod", "-n", "crew", "team"]);
+    m.write(FILE, JAIL + user("u1", "crew"));
+    expect(plan()).toEqual(["+ user u1: groups crew (it is not a member in the jail)"]);
+    expect(linesOf(m, "--prune").status).toBe(0);
+    expect(groups()).toEqual(["crew:x:3338:u1"]);
+    ends();
+  });
+
+  test("and is not declared any more: --prune takes its line out", () => {
+    m.must(["groupdel", "team"]);
+    m.write(FILE, JAIL + user("u1").replace(/groups.*\n/, ""));
+    const { status, changes } = linesOf(m, "--prune");
+    expect([status, changes.map(({ text }) => text)]).toEqual([
+      0,
+      ["- user u1: groups team (no longer declared)"],
+    ]);
+    expect(groups()).toEqual([]);
+    ends();
+  });
+
+  test("and another one has its gid", () => {
+    m.must(["groupdel", "team"]);
+    m.must(["groupadd", "-g", "3338", "crew"]);
+    m.write(FILE, JAIL + user("u1", "crew"));
+    expect(linesOf(m, "--prune").status).toBe(0);
+    expect(groups()).toEqual(["crew:x:3338:u1"]);
+    ends();
+  });
+});
+
 test("the primary group of a new account, with another gid or another name in the jail", () => {
   const names = ["n1", "n2"];
   for (const [index, script] of ["s/^users:x:100:/users:x:4321:/", "s/^users:/staffs:/"].entries()) {

@@ -1,14 +1,23 @@
 /** `jailkit apply`: what a run makes in part is foretold in its words, and told as long as it is so. */
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import { BUSY } from "../../src/cli/options.ts";
-import type { Machine } from "../machine/machine.ts";
+import type { Machine, MachineProcess } from "../machine/machine.ts";
 import { holdLock, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
 const J = "/srv/customer";
 const FILE = "/etc/jailkit/jails.d/one.ini";
-const PART = "it has what both the rules of before and the declared ones allow";
+const PART = "it has what is the same in the rules of before and in the declared ones";
 const BEFORE = "allow = sftp, scp upload\numask = 027\n";
 const AFTER = "allow = scp upload, rsync download\n";
 
@@ -121,4 +130,88 @@ test("a key that was removed in a jail of the customer's is not told again as on
   m.must(["chown", "-h", "root", J]);
   m.must(["jailkit", "apply", "--prune"]);
   expect(m.read(file)).toBe(`${KEYS[1]}\n`);
+});
+
+const SETTINGS = "/etc/jailkit/jk_chrootsh.d/out.ini";
+
+describe("an account outside waits for a process of it, and its rights are written", () => {
+  let process: MachineProcess;
+  const out = (...lines: string[]) =>
+    declare(BEFORE, `[user out]\njail = ${J}\nshell = /bin/bash\n${lines.join("\n")}\n`);
+  const ofOut = (...options: string[]) =>
+    linesOf(m, ...options).changes.flatMap(({ name, status, action, what }) =>
+      name === "out" ? [`${status} ${action} ${what}`] : [],
+    );
+  const end = async () => {
+    process.end();
+    await process.ended;
+  };
+
+  beforeEach(async () => {
+    m.must(["useradd", "-m", "out"]);
+    process = m.start(["sh", "-c", "echo there; exec cat"], { user: "out" });
+    await process.until(({ stdout }) => (stdout.includes("there") ? true : undefined));
+    out("confine = 1", "write = /home/out/pub");
+    expect(ofOut("--prune")).toEqual(["done create policy"]);
+    expect(m.exists(SETTINGS)).toBe(true);
+  });
+  afterEach(async () => {
+    await end();
+    m.run(["userdel", "-r", "out"]);
+  });
+
+  test("they are taken back", () => {
+    declare(BEFORE);
+    expect(ofOut("--prune")).toEqual(["done remove policy"]);
+    expect(m.exists(SETTINGS)).toBe(false);
+  });
+
+  test("they do not limit it when it comes in without them", async () => {
+    await end();
+    out();
+    expect(ofOut("--prune")).toEqual(["done change account", "done remove policy"]);
+    expect(m.exists(SETTINGS)).toBe(false);
+    expect(linesOf(m, "--check", "--prune").changes).toEqual([]);
+  });
+});
+
+test.each([
+  ["whole", "shell = /bin/bash\n", "shell = /bin/bash\nconfine = 1\n", "done"],
+  ["in part", "shell = /usr/sbin/jk_lsh\n", AFTER, "not-done"],
+])("rules that are written %s while the jail waits are taken back", (_, before, after, status) => {
+  declare(before);
+  m.must(["jailkit", "apply", "--prune"]);
+  // Those of an administrator, for all.
+  const file = `${J}/etc/jailkit/jk_lsh.ini`;
+  const own = m.exists(file) ? m.read(file) : "";
+  const others = `${own}[DEFAULT]\nallow = sftp, scp upload\n`;
+  m.write(file, others);
+  declare(after, "", "nosuch");
+  const [policy] = said("--prune").changes;
+  declare(before);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect([m.read(file), m.exists("/etc/jailkit/jk_chrootsh.d/ann.ini")]).toEqual([others, false]);
+  m.write(file, own);
+  expect(policy?.slice(0, 2)).toEqual([status, expect.stringContaining("+ user ann: policy")]);
+});
+
+test.each([
+  ["is a symbolic link", "/srv/link"],
+  ["does not exist", "/srv/none"],
+])("rights of the machine are written, as planned, though the jail %s", (_, jail) => {
+  m.run(["ln", "-s", J, "/srv/link"]);
+  m.must(["useradd", "-m", "far"]);
+  const file = "/etc/jailkit/jk_chrootsh.d/far.ini";
+  declare(BEFORE, `[user far]\njail = ${jail}\nshell = /bin/bash\nconfine = 1\n`);
+  const of = (run: ReturnType<typeof linesOf>) => [
+    run.changes.map(({ text, status }) => [text, status.replace("planned", "done")]),
+    run.summary.problems.map(({ code }) => code),
+  ];
+  const [check, run] = [linesOf(m, "--check"), linesOf(m)];
+  expect(of(run)).toEqual(of(check));
+  expect(m.exists(file)).toBe(run.changes.length > 0);
+  declare(BEFORE);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(m.exists(file)).toBe(false);
+  m.must(["userdel", "-r", "far"]);
 });

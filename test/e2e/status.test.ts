@@ -7,6 +7,7 @@ import { statusReportSchema } from "../../src/status/report-schema.ts";
 import { makeAccount } from "../machine/log-relay.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
+import { linesOf } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -288,6 +289,18 @@ describe("what else needs attention", () => {
     expect(found()).toEqual([["shell", "byhand", `usermod -s ${SHELL} byhand`]]);
     expect(said()).toContain(report().findings[0]?.message ?? "?");
     mend();
+    for (const name of ["byhand", "declared"]) {
+      m.must(["usermod", "-d", `/home/${name}`, name]);
+      expect(found()).toEqual([["no-jail", name, `usermod -d ${jail}/./home/${name} ${name}`]]);
+      mend();
+    }
+    m.must(["usermod", "-d", "/home/declared", "declared"]);
+    const { summary } = linesOf(m);
+    expect(summary.problems).toMatchObject([
+      { code: "no-home", message: expect.stringContaining(`and '${jail}/home/declared' belongs to it`) },
+    ]);
+    m.must(["sh", "-ec", summary.problems[0]?.remedy ?? "false"]);
+    expect([linesOf(m, "--check").status, found()]).toEqual([0, []]);
     m.must(["sed", "-i", "/^declared:/d; /^byhand:/d", `${jail}/etc/passwd`]);
     expect(found()).toEqual([
       ["not-in-jail", "declared", "jailkit apply"],

@@ -30,7 +30,7 @@ import { isIn } from "./close-login.ts";
 import { endCreations } from "./creations.ts";
 import { jailSteps } from "./jail.ts";
 import { removeFormer } from "./remove.ts";
-import { NOTHING_SAID, type Shown } from "./report.ts";
+import { type Ended, NOTHING_SAID, type Shown } from "./report.ts";
 import { afterLook, failureIn, makeSteps } from "./steps.ts";
 import { hostSteps } from "./takes.ts";
 import { type UserMeans, userSteps } from "./user.ts";
@@ -73,7 +73,7 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
   const reserved = reservedUids(declaration.users, before);
   const kept = memory.keptHomes();
   const ended: Shown["ended"] = (one) => {
-    memory.ended(one.change, one.status === "failed" && mayHaveGiven(one.change) ? "in-part" : one.status);
+    memory.ended(one.change, mayHaveGiven(one) ? "in-part" : one.status);
     means.ended(one);
   };
   const begins: Shown["begins"] = (changes) =>
@@ -109,10 +109,14 @@ const RIGHTS: readonly Change["what"][] = ["entry", "groups", "keys", "policy"];
 
 /**
  * True for a change that may have given rights to a user before it failed, which the user may have brought about: with a file
- * that is no file of keys, the groups of the same step are given. What creates an account removes it again.
+ * that is no file of keys, the groups of the same step are given. What creates an account removes it again. Also for one that
+ * was made in part.
  */
-function mayHaveGiven({ of, what, action, name, jail, why }: Change): boolean {
-  if (of !== "user") return false;
+function mayHaveGiven({ change, status, steps }: Ended): boolean {
+  const { of, what, action, name, jail, why } = change;
+  if (of !== "user" || status === "done") return false;
+  if (status === "not-done")
+    return steps.length > 0 && (what === "policy" || (action === "create" && RIGHTS.includes(what)));
   if (what === "account") return why === IN_NO_JAIL && isIn({ path: jail }, passwdByName(name));
   return action === "create" && RIGHTS.includes(what);
 }

@@ -86,7 +86,7 @@ export async function makeSteps(
   for (const step of steps) {
     if (step.changes.length === 0) continue;
     if (failed === undefined && receivedSignal() === undefined) failed = shown.begins?.(step.changes);
-    for (const ended of await makeStep(step, jail, failed)) {
+    for (const ended of await makeStep(step, jail, shown, failed)) {
       const { change, status } = ended;
       const what = `${nameOf(change)}: ${change.what}`;
       if (status !== "done") left ??= what;
@@ -100,7 +100,12 @@ export async function makeSteps(
 }
 
 /** Makes one step, or of one that has to wait for something what takes something away. */
-async function makeStep(step: Step, jail: ByteString, failed: string | undefined): Promise<Ended[]> {
+async function makeStep(
+  step: Step,
+  jail: ByteString,
+  shown: Shown,
+  failed: string | undefined,
+): Promise<Ended[]> {
   const { changes, work, always = false } = step;
   // The end of the run tells of a signal, once for all that is not done.
   const isSkipped = (failed !== undefined && !always) || receivedSignal() !== undefined;
@@ -110,16 +115,18 @@ async function makeStep(step: Step, jail: ByteString, failed: string | undefined
   const ended: Ended[] = [];
   for (const change of changes) {
     const whole: Ended = { ...NOTHING_SAID, change, status, waits };
-    ended.push(status === "done" ? whole : await makeAlone(step, whole, jail));
+    ended.push(status === "done" ? whole : await makeAlone(step, whole, jail, shown));
   }
   return isSkipped ? ended : withSaid(ended, said);
 }
 
 /** Makes what takes something away of a change that was not done, or returns it as it is. */
-async function makeAlone({ alone }: Step, whole: Ended, jail: ByteString): Promise<Ended> {
+async function makeAlone({ alone }: Step, whole: Ended, jail: ByteString, { begins }: Shown): Promise<Ended> {
   const { change, status } = whole;
   const way = change.takes === undefined ? undefined : alone?.(change, status === "failed");
   if (way === undefined || receivedSignal() !== undefined) return whole;
+  // What it writes is taken back later. Where that cannot be written down, it takes something away all the same.
+  begins?.([change]);
   const said = await attempt(way, jail);
   if (said.errors.length > 0) return { ...said, change, status: "failed" };
   return change.takes === "all" ? { ...said, change, status: "done" } : { ...whole, ...said };

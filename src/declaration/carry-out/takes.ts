@@ -5,16 +5,18 @@ import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
-import { isMember, leaveGroup, modifyAccount } from "../../system/account-tools.ts";
+import { isMember, leaveGroup, modifyAccount, setComment } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { closeFirst } from "../../system/exchange.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { isLimitedShell } from "../../users/access.ts";
 import { allKeysText, keysBeside, removeKeys, setKeyOptions } from "../../users/declared-keys.ts";
-import { leaveJailGroups } from "../../users/jail-side.ts";
-import { byStrictness } from "../../users/key-lines.ts";
+import { requireGroups } from "../../users/groups.ts";
+import { leaveJailGroups, putGroup } from "../../users/jail-side.ts";
 import type { KeyPlace } from "../../users/key-place.ts";
+import { byStrictness, replacing } from "../../users/key-strictness.ts";
+import { writeKeys } from "../../users/keys.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import { type Change, type FaultText, partText } from "../change.ts";
 import { keyHome, withKeyPlace, withKeysElsewhere } from "../compare/look-keys.ts";
@@ -22,7 +24,7 @@ import { policyKeys } from "../compare/look-policy.ts";
 import { isExchangeable } from "../compare/taken-out.ts";
 import type { UserWork } from "../compare/work.ts";
 import type { DeclaredUser } from "../model.ts";
-import { putPolicy, removePolicy } from "./policy.ts";
+import { putPolicy, removePolicy, removeSettings } from "./policy.ts";
 import { type Apart, failureIn, type Said, type Step } from "./steps.ts";
 
 type Way = NonNullable<Apart["alone"]>;
@@ -39,9 +41,9 @@ export function requireUser(name: ByteString): PasswdEntry {
 
 /** What takes something away from a user, each by itself: it rests on nothing that gives something, and on no other of these. */
 export function takingWays(
-  { declared, meanwhile = new Map() }: UserWork,
+  { declared, changes, meanwhile = new Map() }: UserWork,
   rootOf: () => JailRoot,
-): Readonly<Record<"rules" | "options" | "shell" | "loginShell", Way>> {
+): Readonly<Record<"rules" | "options" | "shell" | "loginShell" | "newKeys", Way>> {
   const { name, shell, jail } = declared;
   return {
     rules: ({ what, action, takes }, hasFailed) => {
@@ -50,8 +52,8 @@ export function takingWays(
       const isWhole = takes === "all";
       return ({ steps }) => {
         if (isWhole && action === "remove")
-          steps.push(...removePolicy(rootOf(), name, isLimitedShell(shell)));
-        else steps.push(putPolicy(rootOf(), name, shell, isWhole ? wanted : meanwhile));
+          steps.push(...(isLimitedShell(shell) ? removePolicy(rootOf(), name, true) : removeSettings(name)));
+        else steps.push(putPolicy(rootOf, name, shell, isWhole ? wanted : meanwhile));
         if (!isWhole) steps.push(partText({ what }));
       };
     },
@@ -75,6 +77,18 @@ export function takingWays(
             withKeysElsewhere(declared, user, limit);
             withKeyPlace(declared, user, rootOf, limit);
           },
+    newKeys:
+      ({ takes }) =>
+      ({ steps }) => {
+        const going = changes.flatMap(({ what, action, items }) =>
+          what === "keys" && action === "remove" ? items : [],
+        );
+        const add = (place: KeyPlace) =>
+          writeKeys(place, replacing(allKeysText(place), declared.keys ?? [], new Set(going))).added;
+        const count = withKeyPlace(declared, requireUser(name), rootOf, add) ?? 0;
+        steps.push(`added ${keyCount(count)} to its authorized_keys, in place of what goes`);
+        if (takes === "part") steps.push(partText({ what: "keys" }));
+      },
     shell: ({ what }) =>
       what !== "shell"
         ? undefined
@@ -159,6 +173,33 @@ export function leaveGroups(
   if (root !== undefined) attempt(() => leaveJailGroups(root, name, groups));
 }
 
+/** Gives an account the declared comment, and its line in the jail, if that can be used. */
+export function changeComment({ name, comment = "" }: DeclaredUser, { steps }: Said, root?: JailRoot): void {
+  withHostAccounts(() => setComment(name, comment));
+  if (root !== undefined)
+    updateJailAccounts(root, (accounts) => accounts.changeUser(name, { gecos: comment }));
+  steps.push(`the account ${quoted(name)} has the comment ${quoted(comment)}`);
+}
+
+/** Makes an account a member of groups, on this machine first, where they limit it, and in the jail, if that can be used. */
+export const joinGroups =
+  (name: ByteString, root: JailRoot | undefined): Way =>
+  ({ items }) =>
+  ({ steps }) => {
+    const user = requireUser(name);
+    const { home, shell } = user;
+    const groups = requireGroups(items.join(","));
+    withHostAccounts(() => modifyAccount(user, { home, shell, groups }));
+    steps.push(`made ${quoted(name)} a member of ${groups.map((group) => quoted(group.name)).join(", ")}`);
+    if (root === undefined) return;
+    updateJailAccounts(root, (accounts) => {
+      for (const group of groups) {
+        putGroup(accounts, group, (line) => steps.push(line));
+        accounts.addMember(group.name, name);
+      }
+    });
+  };
+
 /** Takes an account out of groups on this machine, where its jail cannot be used. */
 export const leaveOnHost =
   (name: ByteString): Way =>
@@ -174,16 +215,20 @@ export function hostSteps(user: UserWork, why: FaultText): Step[] {
     throw new JailkitError(why.code, 1, why.message, undefined, why.remedy);
   };
   const { loginShell, rules, options } = takingWays(user, noRoot);
-  const groups: Way = (change) => (said) => {
-    leaveGroups(name, change.items, said, undefined);
+  const groups: Way = (change, hasFailed) => async (said) => {
+    if (change.action === "remove") leaveGroups(name, change.items, said, undefined);
+    else await joinGroups(name, undefined)(change, hasFailed)?.(said);
     if (change.takes === "all") said.errors.push(why);
   };
   const keys: Way = (change, hasFailed) =>
     change.action === "remove"
       ? (said) => takeKeys(declared, change.items, said, noRoot)
-      : options(change, hasFailed);
+      : change.action === "change"
+        ? options(change, hasFailed)
+        : undefined;
+  const comment: Way = () => (said) => changeComment(declared, said);
   const ways: Readonly<Partial<Record<Change["what"], Way>>> = {
-    ...{ account: loginShell, policy: rules, groups, keys },
+    ...{ account: loginShell, policy: rules, groups, keys, comment },
   };
   return user.changes.map((change) => ({
     ...{ changes: [change], work: () => undefined },

@@ -3,11 +3,8 @@ import { quoted } from "../../cli/display.ts";
 import { answered, describeError, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { homeFault } from "../../explain/home-fault.ts";
-import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
-import { withHostAccounts } from "../../jail/record/jail-lock.ts";
-import { setComment } from "../../system/account-tools.ts";
 import { passwdByName } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { joinHome } from "../../system/separator.ts";
@@ -38,7 +35,16 @@ import { creating } from "./creations.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import { warnOfFormerRights } from "./sessions.ts";
 import { changeOne, itemsOf, type Said, type Step, stepsOf, tell } from "./steps.ts";
-import { keyCount, leaveGroups, leaveOnHost, requireUser, takeKeys, takingWays } from "./takes.ts";
+import {
+  changeComment,
+  joinGroups,
+  keyCount,
+  leaveGroups,
+  leaveOnHost,
+  requireUser,
+  takeKeys,
+  takingWays,
+} from "./takes.ts";
 
 /** As useradd(8) without a password. */
 const LOCKED = "!";
@@ -72,7 +78,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
     limit:
       () =>
       ({ steps }) => {
-        steps.push(putPolicy(root, name, shell, policyKeys(declared.policy ?? [], shell)));
+        steps.push(putPolicy(() => root, name, shell, policyKeys(declared.policy ?? [], shell)));
       },
     changeKeys: () => (said) => changeOptions(declared, means, said),
     inside: () => (said) => changeSide(declared, root, said, NO_ACCESS),
@@ -83,14 +89,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
       else if (some.some(isCreation)) createWhole(user, means, said);
       else changeAccount(wanted, { ...means, isTold: user.fault?.code === "foreign-home" }, said);
     },
-    comment:
-      () =>
-      ({ steps }) => {
-        const { comment = "" } = declared;
-        withHostAccounts(() => setComment(name, comment));
-        updateJailAccounts(root, (accounts) => accounts.changeUser(name, { gecos: comment }));
-        steps.push(`the account ${quoted(name)} has the comment ${quoted(comment)}`);
-      },
+    comment: () => (said) => changeComment(declared, said, root),
     leaveGroups: (some) => (said) => leaveGroups(name, itemsOf(some), said, root),
     endLimits:
       () =>
@@ -102,12 +101,16 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
   };
   const ways = takingWays(user, () => root);
   const isUsable = changes.every(({ what, takes }) => what !== "groups" || takes !== "part");
+  const join = joinGroups(name, isUsable ? root : undefined);
+  const access = ({ what }: Change) =>
+    what === "groups" ? join : what === "keys" ? ways.newKeys : ways.loginShell;
   // Whoever is here prevents by nothing in the own home that less is allowed. Who comes gets no key with other options.
   const apart = {
     limit: { alone: ways.rules },
     changeKeys: { mayFail: !isCreated, alone: ways.options },
     inside: { alone: ways.shell },
-    account: { alone: ways.loginShell },
+    account: { alone: (change: Change, hasFailed: boolean) => access(change)(change, hasFailed) },
+    comment: { always: true },
     leaveGroups: isUsable ? { always: true } : { alone: leaveOnHost(name) },
     endLimits: { alone: ways.rules },
     removeKeys: { always: true },

@@ -3,9 +3,8 @@ import { type Limit, readLimits } from "../../config/confine-values.ts";
 import { describedBy, type KeyTable } from "../../config/keys.ts";
 import { splitList } from "../../config/text.ts";
 import type { KeyDescription } from "../../config/values.ts";
-
-/** Keys of a section, as knownKeys has them; "" for one that the table does not know. */
-export type Rules = ReadonlyMap<ByteString, ByteString>;
+import { countingWords, isCovered } from "../../known-programs/allow/covers.ts";
+import { commonPlaces, isInPlaces, PLACES, type Rules } from "./common-places.ts";
 
 /** They allow something, item by item. */
 const GRANTS = ["allow", "executables"];
@@ -13,7 +12,7 @@ const GRANTS = ["allow", "executables"];
 const NEUTRAL = ["umask", "environment", "env", "paths", "log_format"];
 /** Values that are no limit. */
 const UNLIMITED = ["0", "any", "all"];
-const WITH_ITEMS: readonly KeyDescription["kind"][] = ["execute", "paths", "ports"];
+const WITH_ITEMS: readonly KeyDescription["kind"][] = ["execute", "ports"];
 
 /**
  * What two sections allow both: where that cannot be told from a key, the strictest that it can say, or nothing at all. Pure.
@@ -21,7 +20,12 @@ const WITH_ITEMS: readonly KeyDescription["kind"][] = ["execute", "paths", "port
 export function commonRules(now: Rules, wanted: Rules, table: KeyTable): Rules {
   const common = new Map<ByteString, ByteString>();
   let isClear = true;
-  for (const key of new Set([...now.keys(), ...wanted.keys()])) {
+  const keys = new Set([...now.keys(), ...wanted.keys()]);
+  if (PLACES.some((key) => now.get(key) !== wanted.get(key)))
+    for (const [key, value] of commonPlaces(now, wanted)) common.set(key, value);
+  else for (const [key, value] of now) if (PLACES.includes(key)) common.set(key, value);
+  for (const key of keys) {
+    if (PLACES.includes(key)) continue;
     const [one, other] = [now.get(key), wanted.get(key)];
     const facts = describedBy(table, key);
     const value = one === other ? one : commonValue(key, facts, one, other);
@@ -30,6 +34,26 @@ export function commonRules(now: Rules, wanted: Rules, table: KeyTable): Rules {
   }
   if (!isClear) for (const key of [...common.keys()]) if (isGrant(key)) common.delete(key);
   return common;
+}
+
+/**
+ * True if the wanted section certainly allows nothing that the one of now does not: it only takes away. Pure.
+ */
+export function onlyTakesAway(now: Rules, wanted: Rules, table: KeyTable): boolean {
+  for (const key of new Set([...now.keys(), ...wanted.keys()])) {
+    const [one, other] = [now.get(key), wanted.get(key)];
+    if (one === other || PLACES.includes(key)) continue;
+    if (key === "allow") {
+      if (one === undefined || other === undefined) return false;
+      const words = countingWords(splitList(one));
+      if (!countingWords(splitList(other)).every((word) => isCovered(word, words))) return false;
+      continue;
+    }
+    const facts = describedBy(table, key);
+    if (commonValue(key, facts, one, other) !== other) return false;
+    if (other === undefined && !isPlain(key, facts)) return false;
+  }
+  return isInPlaces(wanted, now);
 }
 
 /** True for a key that may be left out where it differs: the rest allows no more without it. */
@@ -49,6 +73,7 @@ function commonValue(
   other: ByteString | undefined,
 ): ByteString | undefined {
   if (NEUTRAL.includes(key)) return one;
+  if (key === "allow") return inBoth(one, other, countingWords);
   if (GRANTS.includes(key)) return inBoth(one, other);
   if (typeof facts !== "object" || facts.strictest === undefined) return undefined;
   if (one === facts.strictest || other === facts.strictest) return facts.strictest;
@@ -61,10 +86,14 @@ function commonValue(
 const isLimit = (value: ByteString | undefined) => value !== undefined && !UNLIMITED.includes(value);
 
 /** The items of both lists; undefined for none. */
-function inBoth(one: ByteString = "", other: ByteString = ""): ByteString | undefined {
-  const items = new Set(splitList(other));
+function inBoth(
+  one: ByteString = "",
+  other: ByteString = "",
+  counting = (items: readonly ByteString[]) => items,
+): ByteString | undefined {
+  const items = new Set(counting(splitList(other)));
   return (
-    splitList(one)
+    counting(splitList(one))
       .filter((item) => items.has(item))
       .join(", ") || undefined
   );

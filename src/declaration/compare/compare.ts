@@ -36,7 +36,7 @@ import { type Declared, type Place, placeFaultOf, placesOf } from "./place-fault
 import { NewUids, reservedUids } from "./returning.ts";
 import { runningOf } from "./running.ts";
 import { settled } from "./settle.ts";
-import { onHost, withFault } from "./takes.ts";
+import { onHost, withFault, withoutRemovals } from "./takes.ts";
 import { compareUser } from "./user.ts";
 import type { UserComparison } from "./user-state.ts";
 import { whichJail } from "./which-jail.ts";
@@ -286,7 +286,7 @@ function compareOne(
       const removed = compared.changes.filter(({ action }) => action === "remove");
       // A key that is not declared any more still lets somebody in.
       if (!prune) tellFormer(removed, { undeclared, noLonger });
-      const asked = prune ? compared.changes : compared.changes.filter((one) => !removed.includes(one));
+      const asked = prune ? compared.changes : withoutRemovals(compared.changes);
       const planned = { declared: done, changes: asked, once };
       const found = foreseen({ ...compared, changes: asked }, planned, foresight);
       return { declared: done, homeId, uid: now.account?.uid, ...found };

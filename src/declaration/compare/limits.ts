@@ -2,7 +2,8 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { splitHome } from "../../system/separator.ts";
-import { limitingGroups } from "../../system/sshd/limiting-groups.ts";
+import { limitingGroups, limitingJoins } from "../../system/sshd/limiting-groups.ts";
+import { isAdministrators } from "../../users/groups.ts";
 import { isClosed } from "../../users/leaving.ts";
 
 /**
@@ -15,3 +16,13 @@ export function groupsThatLimit(user: PasswdEntry, groups: readonly ByteString[]
     ? limitingGroups(user, groups)
     : [];
 }
+
+/**
+ * Those of some groups that limit an account in a jail as soon as it is a member: sshd has rules for these, which somebody who is
+ * limited should not wait for. None by which one becomes root.
+ */
+export const joinsThatLimit = (user: PasswdEntry, groups: readonly ByteString[]): readonly ByteString[] =>
+  limitingJoins(
+    user,
+    groups.filter((name) => !isAdministrators(name)),
+  );

@@ -9,8 +9,9 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
 import { allKeysText } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import { byStrictness, type KeyLine, keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
+import { type KeyLine, keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
 import type { KeyPlace } from "../../users/key-place.ts";
+import { byStrictness, replacing } from "../../users/key-strictness.ts";
 import { keysText, planKeys } from "../../users/keys.ts";
 import { type Change, type FaultText, faultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
@@ -27,6 +28,8 @@ interface KeyState {
   /** What of these options is stricter, as in Change. */
   readonly stricterOptions?: Change["takes"];
   readonly fault?: FaultText;
+  /** Which of the missing ones may do no more than one of the former ones that is there: all of them, or some. */
+  readonly replaces?: Change["takes"];
 }
 
 /** Of an account without any. */
@@ -171,6 +174,7 @@ function readKeyState(
     // All of them if others may have exchanged the home for one without keys: then the run says so.
     former:
       former.length === 0 && sums.size > 0 && isExchangeable(keyHome(declared, account)) ? [...sums] : former,
+    replaces: replacement(all, keys, former, added),
     otherOptions: inAll.otherOptions,
     stricterOptions: inAll.otherOptions > 0 ? strictness(all || text, keys) : undefined,
   };
@@ -181,6 +185,17 @@ const formerIn = (text: ByteString | undefined, sums: ReadonlySet<ByteString>): 
   text === undefined || sums.size === 0
     ? []
     : keyLinesIn(text, { has: (key) => sums.has(sumOf(key)) }).map(({ key }) => key);
+
+function replacement(
+  text: ByteString | false | undefined,
+  keys: readonly KeyLine[],
+  former: readonly ByteString[],
+  lacking: number,
+): Change["takes"] {
+  if (!text || former.length === 0) return undefined;
+  const count = replacing(text, keys, new Set(former)).length;
+  return count === 0 ? undefined : count < lacking ? "part" : "all";
+}
 
 function strictness(text: ByteString, keys: readonly KeyLine[]): Change["takes"] {
   const { less, more, unclear } = byStrictness(text, keys);

@@ -12,7 +12,8 @@ import { isLimitedShell } from "../../users/access.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
-import { commonRules, type Rules } from "./common-rules.ts";
+import type { Rules } from "./common-places.ts";
+import { commonRules, onlyTakesAway } from "./common-rules.ts";
 import type { InJail } from "./in-jail.ts";
 import type { Machine } from "./machine.ts";
 import type { UserState } from "./user-state.ts";
@@ -98,7 +99,8 @@ export function commonPolicy(
   );
   const now = keysOf(ownPolicy(declared, inside, machine), shell) ?? instead ?? new Map();
   const wanted = wantedPolicy ?? instead ?? new Map();
-  const keys = commonRules(now, wanted, policyTable(shell));
+  const table = policyTable(shell);
+  const keys = onlyTakesAway(now, wanted, table) ? wanted : commonRules(now, wanted, table);
   const isWhole = sameKeys(keys, wanted) && !hasOther;
   return { takes: isWhole ? "all" : sameKeys(keys, now) ? undefined : "part", keys };
 }

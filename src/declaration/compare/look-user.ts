@@ -1,25 +1,22 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { answered, JailkitError } from "../../cli/error.ts";
+import { JailkitError } from "../../cli/error.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { newMount } from "../../jail/fs/mounted-home.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
-import { isMember } from "../../system/account-tools.ts";
-import type { Group, PasswdEntry } from "../../system/accounts.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { dirsEqual, splitHome } from "../../system/separator.ts";
-import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { inPlaceOrGiven, otherHome, otherHomeAdvice, whyNotHome } from "../../users/own-home.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
-import { dueTo } from "../due.ts";
 import { keptFault } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
@@ -27,14 +24,14 @@ import { sharesHome } from "./home-differs.ts";
 import { hostHomeFault } from "./host-home.ts";
 import type { InJail } from "./in-jail.ts";
 import { DECLARED, renamedLines } from "./intent.ts";
+import { joinsThatLimit } from "./limits.ts";
+import { formerGroups, groupsOrFault, groupsThatGo } from "./look-groups.ts";
 import { hiddenKeys, keyState, NO_KEYS } from "./look-keys.ts";
 import { commonPolicy, policyState } from "./look-policy.ts";
 import type { Machine } from "./machine.ts";
-import { membershipFault } from "./membership.ts";
 import { returning } from "./returning.ts";
 import { sharedUidFault, uidFault } from "./uid-fault.ts";
 import type { UserState } from "./user-state.ts";
-import { untilRight } from "./wrong-lists.ts";
 
 /** What this machine has of a user. `once`: what was declared before. */
 export function userState(
@@ -75,6 +72,7 @@ export function userState(
       ...{ ...nothing, ...groups, home: home?.home ?? "there", isDoubtful: home?.isDoubtful, fault },
       inJail: account && inside.accounts?.userByName(declared.name),
       isUnknown: inside.isClosed,
+      ...waitingForNothing(declared, account, groups, keys),
       lacksKeys: (inside.isClosed && place === undefined) || home?.hidden !== undefined ? 0 : keys.lacking,
       homeFault: home?.ownFault ?? home?.hidden ?? keys.fault,
       homeOwner: () => account && sharesHome(account, declared.jail, machine.byJail.get(declared.jail) ?? []),
@@ -92,11 +90,16 @@ export function userState(
   }
 }
 
-/** The groups that a user loses: none while one of the list does not exist, as its fault says then. */
-function groupsThatGo(fault: FaultText | undefined, lost: readonly ByteString[]) {
-  const isWrong = fault?.due?.finding === "unknown-group";
-  const said = fault && untilRight(fault, isWrong && lost.length > 0 ? ["groups"] : []);
-  return { fault: said, groups: isWrong ? [] : lost };
+/** What an account that is in the jail already gets, whatever waits. */
+function waitingForNothing(
+  { jail }: DeclaredUser,
+  account: PasswdEntry | undefined,
+  { lacksGroups }: Pick<UserState, "lacksGroups">,
+  { replaces }: ReturnType<typeof keyState>,
+): Pick<UserState, "limitingGroups" | "replacesKeys"> {
+  const there = splitHome(account?.home ?? "")?.jail;
+  if (account === undefined || there === undefined || normalPath(there) !== jail) return {};
+  return { limitingGroups: joinsThatLimit(account, lacksGroups), replacesKeys: replaces };
 }
 
 /**
@@ -132,73 +135,6 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   if (uid === undefined) return undefined;
   const wanted = { declared, formerly: machine.noLonger };
   return uidFault(uid, machine.laterByUid, wanted) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
-}
-
-/** A group that does not exist keeps nothing but groups from being taken away. */
-function groupsOrFault(...args: Parameters<typeof groupState>): ReturnType<typeof groupState> {
-  try {
-    return groupState(...args);
-  } catch (error) {
-    return { lacksGroups: [], hasGroup: true, fault: faultText(error) };
-  }
-}
-
-/** Throws JailkitError for a group that does not exist, with the command that creates it. */
-function groupState(
-  { name, groups, directory, jail }: DeclaredUser,
-  account: PasswdEntry | undefined,
-  inside: InJail,
-  machine: Machine,
-): Pick<UserState, "lacksGroups" | "lacksInside" | "hasGroup" | "fault"> {
-  const local = machine.localGroups();
-  const wanted = groups.map((word) => groupOf(word, machine.accounts) ?? word);
-  const isUsable = (group: Group) => local.has(group.name) && groupNameFault(group) === undefined;
-  const unusable = groups.filter((_, index) => {
-    const group = wanted[index];
-    return typeof group !== "object" || !isUsable(group);
-  });
-  const item = unusable.length === 1 ? unusable[0] : undefined;
-  if (unusable.length > 0) {
-    const due = { key: "groups", item, finding: "unknown-group" } as const;
-    dueTo(due, () => requireGroups(unusable.join(",")));
-  }
-  if (account === undefined) return { lacksGroups: groups, hasGroup: true, fault: undefined };
-  const gids = new Set([account.gid, ...machine.facts.groupsOf(account)]);
-  const known = wanted.filter((group) => typeof group !== "string");
-  const outside = known.filter(({ gid }) => !gids.has(gid));
-  if (directory && outside.length > 0) {
-    const { message, command: remedy } = membershipFault(name, outside);
-    const lacks = groups.filter((_, index) => outside.some((group) => group === wanted[index]));
-    const due = { key: "groups", item: lacks.length === 1 ? lacks[0] : undefined };
-    return { lacksGroups: [], hasGroup: true, fault: { code: "not-local", message, remedy, due } };
-  }
-  const { accounts } = inside;
-  const split = splitHome(account.home);
-  const isIn = directory || (split !== undefined && normalPath(split.jail) === jail);
-  if (accounts === undefined || !isIn)
-    return { lacksGroups: outside.map((group) => group.name), hasGroup: true, fault: undefined };
-  const memberInside = (gid: number, group: ByteString) => {
-    const there = accounts.groupByName(group) ?? accounts.groupByGid(gid);
-    return there?.gid === gid && there.members.includes(name);
-  };
-  const primary = machine.accounts.groupByGid(account.gid);
-  // That of a group that the account is to join is corrected then.
-  const own = known.filter(({ gid }) => gids.has(gid));
-  const contradicts = [...own, ...(primary ? [primary] : [])].some(
-    (group) => (accounts.groupByName(group.name)?.gid ?? group.gid) !== group.gid,
-  );
-  const named = accounts.groupByGid(account.gid)?.name;
-  // A login compares the names.
-  const hasPrimary = named !== undefined && named === (primary?.name ?? named);
-  const lacking = known.filter(
-    (group) => group.gid !== account.gid && (!gids.has(group.gid) || !memberInside(group.gid, group.name)),
-  );
-  return {
-    lacksGroups: directory ? [] : lacking.map((group) => group.name),
-    lacksInside: lacking.every(({ gid }) => gids.has(gid)),
-    hasGroup: hasPrimary && !contradicts && !(directory && lacking.length > 0),
-    fault: undefined,
-  };
 }
 
 interface HomeState extends Pick<UserState, "home" | "isDoubtful"> {
@@ -285,22 +221,4 @@ function ownHome(
   const { advice, remedy, stays } = inPlaceOrGiven(root, account, stat, path, elsewhere);
   const message = `${quoted(shown)} ${whyNotHome(stat, account)}: logins are refused; ${advice}`;
   throw new JailkitError(stays ? "bad-home" : "foreign-home", 1, message, undefined, remedy);
-}
-
-function formerGroups(
-  { groups }: DeclaredUser,
-  once: OnceUser,
-  account: PasswdEntry,
-  inside: InJail,
-  machine: Machine,
-): ByteString[] {
-  const gids = new Set(machine.facts.groupsOf(account));
-  // A jail that could not be opened has its members still.
-  const isInside = (name: ByteString) =>
-    inside.accounts?.groupByName(name)?.members.includes(account.name) === true;
-  return once.groups.filter((name) => {
-    const group = groups.includes(name) ? undefined : answered(() => machine.accounts.groupByName(name));
-    if (group === undefined) return false;
-    return isMember(account, group, gids) || (group.gid !== account.gid && isInside(name));
-  });
 }

@@ -33,7 +33,8 @@ export function onlyTaking(fault: Fault, state: UserState, all: () => readonly C
   if (state.account === undefined || OTHERS.includes(fault.code)) return nothing;
   const isElsewhere = fault.code === "in-another-jail";
   const changes = inSpite(all()).filter(
-    ({ what, action }) => !isElsewhere || what === "keys" || (what === "groups" && action === "remove"),
+    ({ what, action }) =>
+      what !== "comment" && (!isElsewhere || (action !== "create" && (what === "keys" || what === "groups"))),
   );
   return { ...nothing, changes, meanwhile: state.commonPolicy?.keys };
 }
@@ -51,9 +52,20 @@ const inSpite = (changes: readonly Change[]): Change[] => {
     : changes.filter(({ what, takes }) => what === "policy" || takes !== undefined);
 };
 
-/** Where a jail cannot be used, a group on this machine is a part. */
+/** Where a jail cannot be used, a group on this machine is a part, and nothing is written in the jail. */
 export const onHost = (changes: readonly Change[]): Change[] =>
-  changes.map((one) => (one.what === "groups" && one.takes === "all" ? { ...one, takes: "part" } : one));
+  changes.map((one) => {
+    if (one.what === "groups" && one.takes === "all") return { ...one, takes: "part" };
+    return one.what === "comment" || isNewKeys(one) ? { ...one, takes: undefined } : one;
+  });
+
+const isNewKeys = ({ what, action }: Change): boolean => what === "keys" && action === "create";
+
+/** Without what --prune removes: a new key takes the place of none then. */
+export const withoutRemovals = (changes: readonly Change[]): Change[] =>
+  changes
+    .filter(({ action }) => action !== "remove")
+    .map((one) => (isNewKeys(one) ? { ...one, takes: undefined } : one));
 
 /** With a fault in place of what gives something, also in a directory: what takes something away rests on nothing. */
 export const withFault = <T extends UserComparison>(compared: T, fault: Fault): T => ({

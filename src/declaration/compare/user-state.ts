@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { Change, Fault, FaultText } from "../change.ts";
-import type { Rules } from "./common-rules.ts";
+import type { Rules } from "./common-places.ts";
 
 /** What this machine has of a user. */
 export interface UserState {
@@ -27,8 +27,12 @@ export interface UserState {
   readonly isDoubtful?: boolean | undefined;
   /** The name of another account that has the same home in the jail. */
   readonly homeOwner?: (() => ByteString | undefined) | undefined;
+  /** Those of them that limit it. */
+  readonly limitingGroups?: readonly ByteString[];
   /** How many declared keys its authorized_keys lacks. */
   readonly lacksKeys: number;
+  /** Which of them take the place of keys that go: all, or some. */
+  readonly replacesKeys?: Change["takes"];
   /** Why the home cannot be used, or the keys in it not be read or written, which prevents nothing else. */
   readonly homeFault?: FaultText | undefined;
   /** How many declared keys have other options there. */

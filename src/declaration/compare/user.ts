@@ -152,7 +152,14 @@ function addDrift(declared: DeclaredUser, account: PasswdEntry, state: UserState
 
 function addComment({ comment }: DeclaredUser, { gecos }: PasswdEntry, add: Add): void {
   if (comment !== undefined && comment !== gecos)
-    add({ action: "change", what: "comment", from: quoted(gecos), to: quoted(comment), why: "" });
+    add({
+      action: "change",
+      what: "comment",
+      from: quoted(gecos),
+      to: quoted(comment),
+      why: "",
+      takes: "all",
+    });
 }
 
 /** What differs in the jail. */
@@ -198,16 +205,20 @@ function addEntry({ jail, shell }: DeclaredUser, account: PasswdEntry, state: Us
 
 /** Groups and keys of an account that exists. */
 function addAccess(declared: DeclaredUser, state: UserState, add: Add): void {
-  const { lacksGroups, lacksInside, lacksKeys } = state;
-  if (lacksGroups.length > 0)
-    add({
-      ...{ action: "create", what: "groups", to: listed(lacksGroups), items: lacksGroups },
-      why: lacksInside ? "it is not a member in the jail" : "it is not a member",
-    });
+  const { lacksGroups, limitingGroups = [], lacksInside, lacksKeys, replacesKeys } = state;
+  const others = lacksGroups.filter((name) => !limitingGroups.includes(name));
+  for (const items of [limitingGroups, others])
+    if (items.length > 0)
+      add({
+        ...{ action: "create", what: "groups", to: listed(items), items },
+        why: lacksInside ? "it is not a member in the jail" : "it is not a member",
+        takes: items === limitingGroups ? "all" : undefined,
+      });
   addOptions(declared, state, add);
   if (lacksKeys > 0) {
     const to = `${lacksKeys} of ${declared.keys?.length ?? 0}`;
-    add({ action: "create", what: "keys", to, why: "not in its authorized_keys" });
+    const takes = state.former.keys.length > 0 ? replacesKeys : undefined;
+    add({ action: "create", what: "keys", to, why: "not in its authorized_keys", takes });
   }
 }
 

@@ -40,6 +40,10 @@ export function limitedUsers(): Pick<JailedUser, "name" | "home">[] {
   return usersIn("/etc/passwd").filter(({ shell }) => shell.endsWith("/jk_lsh"));
 }
 
+/** True if an account of the host's /etc/passwd has the login shell jk_chrootsh, and no jail in its home. */
+export const isAnyHomeless = (): boolean =>
+  usersIn("/etc/passwd").some(({ home, shell }) => shell.endsWith("/jk_chrootsh") && !home.includes("/./"));
+
 function usersIn(file: ByteString): Pick<JailedUser, "name" | "home" | "shell">[] {
   const text = fromBytes(readFileIfPresent(file, PASSWD_LIMIT) ?? new Uint8Array(0));
   return text.split("\n").map((line) => {

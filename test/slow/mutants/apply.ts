@@ -89,7 +89,10 @@ export const APPLY: readonly Mutant[] = [
     ["limit: { alone: ways.rules },", ""],
     [", alone: ways.options", ""],
     ["inside: { alone: ways.shell },", ""],
-    ["account: { alone: ways.loginShell },", ""],
+    [": ways.loginShell;", ": () => undefined;"],
+    ["? ways.newKeys :", "? () => undefined :"],
+    ['what === "groups" ? join :', 'what === "groups" ? () => undefined :'],
+    ["comment: { always: true },", ""],
     ["removeKeys: { always: true },", ""],
     [": { alone: leaveOnHost(name) }", ": {}"],
   ]),
@@ -122,8 +125,11 @@ export const APPLY: readonly Mutant[] = [
     ['isClosed(account.shell) ? undefined : "all"', '"all"'],
   ]),
   ...within("src/declaration/compare/look-user.ts", FAILS, [
+    ["replacesKeys: replaces", "replacesKeys: undefined"],
+  ]),
+  ...within("src/declaration/compare/look-groups.ts", FAILS, [
     [" && isInside(name))", " && false)"],
-    ["groupsOrFault(declared", "groupState(declared"],
+    ["return { lacksGroups: [], hasGroup: true, fault: faultText(error) };", "throw error;"],
   ]),
   ...within("src/declaration/carry-out/close-login.ts", "e2e/apply-full.test.ts", [
     ["if (isClosed(user.shell)) return", "if (true) return"],
