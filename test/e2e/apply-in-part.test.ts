@@ -194,24 +194,3 @@ test.each([
   m.write(file, own);
   expect(policy?.slice(0, 2)).toEqual([status, expect.stringContaining("+ user ann: policy")]);
 });
-
-test.each([
-  ["is a symbolic link", "/srv/link"],
-  ["does not exist", "/srv/none"],
-])("rights of the machine are written, as planned, though the jail %s", (_, jail) => {
-  m.run(["ln", "-s", J, "/srv/link"]);
-  m.must(["useradd", "-m", "far"]);
-  const file = "/etc/jailkit/jk_chrootsh.d/far.ini";
-  declare(BEFORE, `[user far]\njail = ${jail}\nshell = /bin/bash\nconfine = 1\n`);
-  const of = (run: ReturnType<typeof linesOf>) => [
-    run.changes.map(({ text, status }) => [text, status.replace("planned", "done")]),
-    run.summary.problems.map(({ code }) => code),
-  ];
-  const [check, run] = [linesOf(m, "--check"), linesOf(m)];
-  expect(of(run)).toEqual(of(check));
-  expect(m.exists(file)).toBe(run.changes.length > 0);
-  declare(BEFORE);
-  m.must(["jailkit", "apply", "--prune"]);
-  expect(m.exists(file)).toBe(false);
-  m.must(["userdel", "-r", "far"]);
-});

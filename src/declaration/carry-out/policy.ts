@@ -14,17 +14,17 @@ const COMMENT = "Written by jailkit apply, as /etc/jailkit/jails.d declares the 
 const dropInOf = (user: ByteString): ByteString => settingsDropIn(user).slice(CONFIG_DIRECTORY.length);
 
 /**
- * Gives a user a section of the jk_lsh.ini of a jail, which `rootOf` opens, or of the machine's jk_chrootsh.ini, by the shell. Returns a printable
+ * Gives a user a section of the jail's jk_lsh.ini, or of the machine's jk_chrootsh.ini, by the shell. Returns a printable
  * line about it. Throws JailkitError.
  */
 export function putPolicy(
-  rootOf: () => JailRoot,
+  root: JailRoot,
   user: ByteString,
   shell: ByteString,
   keys: ReadonlyMap<ByteString, ByteString>,
 ): string {
   if (isLimitedShell(shell)) {
-    replacePolicy(rootOf(), user, keys);
+    replacePolicy(root, user, keys);
     return `wrote the section [${display(user)}] of the jail's jk_lsh.ini`;
   }
   requireOwnSection(user);

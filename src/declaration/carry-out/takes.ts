@@ -24,7 +24,7 @@ import { policyKeys } from "../compare/look-policy.ts";
 import { isExchangeable } from "../compare/taken-out.ts";
 import type { UserWork } from "../compare/work.ts";
 import type { DeclaredUser } from "../model.ts";
-import { putPolicy, removePolicy, removeSettings } from "./policy.ts";
+import { putPolicy, removePolicy } from "./policy.ts";
 import { type Apart, failureIn, type Said, type Step } from "./steps.ts";
 
 type Way = NonNullable<Apart["alone"]>;
@@ -52,8 +52,8 @@ export function takingWays(
       const isWhole = takes === "all";
       return ({ steps }) => {
         if (isWhole && action === "remove")
-          steps.push(...(isLimitedShell(shell) ? removePolicy(rootOf(), name, true) : removeSettings(name)));
-        else steps.push(putPolicy(rootOf, name, shell, isWhole ? wanted : meanwhile));
+          steps.push(...removePolicy(rootOf(), name, isLimitedShell(shell)));
+        else steps.push(putPolicy(rootOf(), name, shell, isWhole ? wanted : meanwhile));
         if (!isWhole) steps.push(partText({ what }));
       };
     },

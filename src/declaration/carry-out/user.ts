@@ -78,7 +78,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
     limit:
       () =>
       ({ steps }) => {
-        steps.push(putPolicy(() => root, name, shell, policyKeys(declared.policy ?? [], shell)));
+        steps.push(putPolicy(root, name, shell, policyKeys(declared.policy ?? [], shell)));
       },
     changeKeys: () => (said) => changeOptions(declared, means, said),
     inside: () => (said) => changeSide(declared, root, said, NO_ACCESS),

@@ -247,11 +247,8 @@ function leftoversOf(
   // They limit an account that is in another jail.
   if (settings && split !== undefined) return undefined;
   const { state, root, inside } = jails.get(jail);
-  if (root === undefined) {
-    const isUnknown = state.exists || state.fault !== undefined;
-    // What is on this machine needs no jail, unless it would be forgotten with it that the jail has rights, too.
-    return isUnknown && (policy || !settings) ? undefined : { jail, line: false, policy: false, settings };
-  }
+  if (root === undefined)
+    return state.exists || state.fault ? undefined : { jail, line: false, policy: false, settings };
   const line = inside.accounts?.userByName(name);
   const uid = account?.uid ?? created ?? line?.uid;
   const isOwn = line !== undefined && line.uid === uid;
