@@ -155,8 +155,8 @@ export type Repair =
   | Readonly<{ kind: "attributes"; clear?: number; mode?: number; uid?: number; gid?: number }>
   /** From the source that the manifest names, with its mode and owner. */
   | { readonly kind: "restore" }
-  /** A new file with the same contents, without other names and extended attributes. */
-  | { readonly kind: "own-copy" }
+  /** A new file with the same contents, without other names and extended attributes. `clear`: bits that its mode does not get. */
+  | { readonly kind: "own-copy"; readonly clear?: number }
   | { readonly kind: "remove" }
   | { readonly kind: "password"; readonly user: ByteString };
 

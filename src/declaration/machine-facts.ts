@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { IniSection } from "../config/model.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
@@ -6,7 +7,7 @@ import type { placeOf } from "../jail/accounts/own-path.ts";
 import type { linkIn } from "../jail/fs/leads-into.ts";
 import type { jailsAround } from "../jail/record/around.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
-import type { nameTarget } from "../system/exchange.ts";
+import type { nameTarget, ownTarget } from "../system/exchange.ts";
 import type { absentFault } from "./compare/absent.ts";
 import type { hostHomeFault } from "./compare/host-home.ts";
 import type { twinFaults } from "./compare/twins.ts";
@@ -43,6 +44,7 @@ export interface DeclarationFacts {
   jailAround: ReturnType<typeof jailsAround>;
   linkIn: typeof linkIn;
   nameTarget: typeof nameTarget;
+  ownTarget: typeof ownTarget;
   placeOf: typeof placeOf;
   /** The groups of an account, by their gids. */
   groupsOf(account: PasswdEntry): readonly number[];
@@ -57,6 +59,8 @@ export interface DeclarationFacts {
 export interface FactContext {
   readonly facts: DeclarationFacts;
   readonly report: ReportFinding;
+  /** Those of these files. */
+  readonly sections: readonly IniSection[];
   /** The paths of declared jails, those of other files included. */
   readonly declared: readonly ByteString[];
   /** The names of declared users, those of other files included. */

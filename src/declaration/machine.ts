@@ -32,6 +32,7 @@ import { EMPTY_JAIL } from "./compare/jail.ts";
 import { once } from "./compare/machine.ts";
 import { twinFaults } from "./compare/twins.ts";
 import { renameAdvice } from "./compare/uid-fault.ts";
+import { linkFix } from "./link-fix.ts";
 import { meantSection, takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import { formerUser, reportHome, reportPlace, reportRenamed } from "./machine-place.ts";
@@ -47,7 +48,8 @@ function reportProfile(item: ListItem, known: readonly ByteString[], { report }:
 }
 
 /** Why the path of a jail cannot be one, or should not. */
-function reportPath(subject: Subject, { facts, report, isJail, twinOf }: FactContext): void {
+function reportPath(subject: Subject, context: FactContext): void {
+  const { facts, report, isJail, twinOf } = context;
   const own = answered(() => facts.hostDirectory(subject.name));
   if (own !== undefined) {
     const message = `${quoted(subject.name)} is the host's ${own}, which cannot be a jail`;
@@ -60,7 +62,7 @@ function reportPath(subject: Subject, { facts, report, isJail, twinOf }: FactCon
   const link = own === undefined ? answered(() => facts.linkIn(subject.name)) : undefined;
   if (link !== undefined) {
     const message = `${quoted(subject.name)} leads through the symbolic link ${quoted(link)}: ${facts.nameTarget(link)}`;
-    report(subject, "error", "bad-path", message, { kind: "none" });
+    report(subject, "error", "bad-path", message, linkFix(subject, context));
   }
   const twin = link === undefined ? answered(() => twinOf(subject.name)) : undefined;
   if (twin !== undefined)
@@ -266,7 +268,7 @@ export function machineProblems(
   const twins = once(() => twinFaults({ declared, known: known() }, facts.placeOf));
   const twinOf = (path: ByteString) => twins()(path);
   const context: FactContext = {
-    ...{ facts, report, declared: [...declared], isJail, twinOf },
+    ...{ facts, report, sections: ini.sections, declared: [...declared], isJail, twinOf },
     users: namesOfKind([...meant, ...others], "user"),
     isOwnFile: (file) => files.has(file) || answered(() => facts.exists(file)) === false,
   };

@@ -37,18 +37,22 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
     const path = i === 0 ? root.path : `${root.path}${inside}`;
     const tell = (what: string, advice: Advice) =>
       found.push({ path, message: `path ${path} ${what}`, advice });
+    const isProgram = i === parts.length;
     const add = (what: string, change: string) => tell(what, `chmod ${change} ${shellWord(path)}`);
+    // Who could write it may have changed it, and have it open: copy it again.
+    const close = (what: string, change: string) =>
+      isProgram ? tell(what, recopyRemedy(root.path, inside)) : add(what, change);
     const own = (): Advice => {
-      // Another user's content must not become root's file: copy it again.
-      if (i === parts.length) return recopyRemedy(root.path, inside);
+      // Another user's content must not become root's file.
+      if (isProgram) return recopyRemedy(root.path, inside);
       // That knows homes. After chroot(2) no account is looked up.
       if (i === 0) return `jk_check --fix ${shellWord(path)}`;
       // It may be somebody's home.
       return isLoose(inside) ? ROOTS_ALONE : `chown -h root ${shellWord(path)}`;
     };
     if (stat.uid !== 0) tell("is not owned by user 0", own());
-    if ((stat.mode & 0o020) !== 0) add("is group writable", "g-w");
-    if ((stat.mode & 0o002) !== 0) add("is writable for others", "o-w");
+    if ((stat.mode & 0o020) !== 0) close("is group writable", "g-w");
+    if ((stat.mode & 0o002) !== 0) close("is writable for others", "o-w");
     // Who can write a directory can exchange what is below, so commands for that come after this one.
     if (i < parts.length && found.length > 0) break;
     // On directories these bits only decide who owns new files.

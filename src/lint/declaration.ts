@@ -29,7 +29,7 @@ import { jailsAround } from "../jail/record/around.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
-import { nameTarget } from "../system/exchange.ts";
+import { nameTarget, ownTarget } from "../system/exchange.ts";
 import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
 import { hostGroup } from "../system/name-services.ts";
 import { fixInSection } from "./declared.ts";
@@ -94,6 +94,7 @@ export function machineFacts(): DeclarationFacts {
     jailAround: (path, isJail) => around()(path, isJail),
     linkIn,
     nameTarget,
+    ownTarget,
     placeOf,
     hostHomeFault,
     isProgram: (name) => searchPath(host, name) !== undefined,

@@ -3,10 +3,10 @@ import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
-import { allOf, composed, type Remedy } from "../cli/remedy.ts";
+import { allOf, composed, type Remedy, withAdvice } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
-import { neverHome } from "../jail/accounts/home-place.ts";
+import { neverHome, usualHome } from "../jail/accounts/home-place.ts";
 import { nameFault } from "../system/account-name.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { below } from "../system/mountinfo.ts";
@@ -162,6 +162,14 @@ function planGroups(facts: JailingFacts, joins: readonly Group[]): GroupChange[]
   });
 }
 
+/** The error of an account that would get the jail itself as its home. */
+function wholeJail(user: PasswdEntry, jail: ByteString): JailkitError {
+  const home = joinHome(jail, usualHome(user.name));
+  const remedy: Remedy = `usermod -d ${shellWord(home)} ${operands(user.name)}`;
+  const why = `has the home ${quoted(user.home)}, the jail itself, which can be no home in it`;
+  return refuse("no-home", user, withAdvice(why, remedy), remedy);
+}
+
 /**
  * Plans the changes for jailing an account. Throws JailkitError for root, an account in another jail or with processes, and
  * if the jail's account files have other values for its name. Pure.
@@ -179,8 +187,7 @@ export function planJailing(facts: JailingFacts): JailingPlan {
   const home = joinHome(jail, jailHome);
   const changeAccount = home !== user.home || user.shell !== CHROOT_SHELL;
   // usermod(8) would normalise it, and it would no longer name the jail.
-  if (jailHome === "/" && changeAccount)
-    throw refuse("no-home", user, `has the home ${quoted(user.home)}, which cannot be in a jail`);
+  if (jailHome === "/" && changeAccount) throw wholeJail(user, jail);
   const outside = inside ? facts.left : normalPath(user.home);
   const moveFrom = facts.move ? outside : undefined;
   const never = moveFrom === undefined ? undefined : neverHome(jailHome);

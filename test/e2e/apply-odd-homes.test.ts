@@ -25,6 +25,33 @@ beforeEach(() => {
 afterAll(() => m?.close());
 
 describe("a home that is a jail", () => {
+  test.each(["/bin/bash", "/usr/sbin/jk_chrootsh"])(
+    "is none in it, and the command of the first run gives the account another: with the shell %s",
+    (shell) => {
+      const home = shell === "/bin/bash" ? `${J}/./` : `${J}/.//`;
+      const remedy = `usermod -d ${J}/./home/topb topb`;
+      const jailed = () => m.run(["jk_jailuser", "-n", "-j", J, "-s", "/bin/bash", "topb"]).stderr;
+      const tries: (() => string)[] = [
+        jailed,
+        () => linesOf(m).summary.problems[0]?.message.replace("first: ", "fix it with: ") ?? "",
+      ];
+      for (const run of tries) {
+        m.must(["useradd", "-M", "-s", shell, "topb"]);
+        m.must(["sed", "-i", `s#^\\(topb:.*:\\)[^:]*\\(:[^:]*\\)$#\\1${home}\\2#`, "/etc/passwd"]);
+        expect(homeOf("topb")).toBe(home);
+        m.write(FILE, `${JAIL}${user("topb")}`);
+        expect(/fix it with: (.*)\n?$/.exec(run())?.[1]).toBe(remedy);
+        m.must(["sh", "-c", remedy]);
+        const { status, summary } = linesOf(m);
+        expect([status, summary.problems, homeOf("topb")]).toEqual([0, [], `${J}/./home/topb`]);
+        m.write(FILE, JAIL);
+        m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+        m.run(["userdel", "topb"]);
+        m.remove(`${J}/home/topb`);
+      }
+    },
+  );
+
   test("is no place to go back to, and no command moves the jail away", () => {
     m.must(["useradd", "-M", "-d", J, "-s", "/bin/bash", "topa"]);
     m.write(FILE, `${JAIL}${user("topa")}`);

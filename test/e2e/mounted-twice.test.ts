@@ -5,6 +5,7 @@ import { configReportSchema } from "../../src/lint/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -369,6 +370,15 @@ describe("two paths of one directory in declarations", () => {
       `'${path}' leads through the symbolic link '/var/www/example.com': name its target instead: /var/www/clients/client1/web1`,
     ];
     expect(checked()).toEqual([leads("/var/www/example.com")]);
+    // Of a directory that no other section has, the remedy is a command; the users of the same file go with it.
+    m.mkdir("/var/www/clients/client1/web9");
+    m.must(["ln", "-s", "clients/client1/web9", "/var/www/example.org"]);
+    m.write(file("bind"), declares("/var/www/example.org", "x3"));
+    const { findings } = reportOf(configReportSchema, m.run(["jailkit", "config", "check", "--json"]).stdout);
+    for (const { remedy } of findings) if (remedy !== null) typeRemedy(m, remedy);
+    expect(m.read(file("bind"))).toBe(declares("/var/www/clients/client1/web9", "x3"));
+    expect(checked()).toEqual([]);
+    m.must(["rm", "-r", "/var/www/example.org", "/var/www/clients/client1/web9"]);
     m.write(file("bind"), "[jail /var/www/example.com/new]\nsections = uidbasics\n");
     m.write(file("web1"), `${declares(web, "w1")}[jail ${web}/new]\nsections = uidbasics\n`);
     expect(problems("--check")).toEqual([

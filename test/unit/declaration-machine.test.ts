@@ -52,6 +52,7 @@ const facts: DeclarationFacts = {
       .find((above) => isJail?.(above)),
   linkIn: () => undefined,
   nameTarget: () => "",
+  ownTarget: (path) => path,
   placeOf: (path) => path,
   absentFault: (jail) => {
     if (jail === "/mnt/gone") return { code: "not-mounted", message: "is lost", remedy: "mount /mnt" };

@@ -21,9 +21,13 @@ export function permissionFindings(item: Item): CheckFinding[] {
   ];
 }
 
-/** The mode of a user's file is the user's choice; all others are repaired. */
-function clear(item: Item, bits: number): Repair | undefined {
-  return item.seen.space === "user" ? undefined : { kind: "attributes", clear: bits };
+/**
+ * The mode of a user's file is the user's choice; all others are repaired. What others could write they may have open: a program, a
+ * library or a file of the system is replaced by a copy.
+ */
+function clear({ seen: { space, stat } }: Item, bits: number): Repair | undefined {
+  if (space === "user") return undefined;
+  return { kind: space === "system" && isRegular(stat) ? "own-copy" : "attributes", clear: bits };
 }
 
 /** A directory such as /tmp: root's, sticky, and not one that programs are loaded from. */
@@ -112,8 +116,9 @@ function aclFindings(item: Item): CheckFinding[] {
   if (reported.length > 0) {
     const message = `${display(path)} has an ACL that names others (${showEntries(reported)})!`;
     const repair = space !== "user" && isRegular(stat) ? ({ kind: "own-copy" } as const) : undefined;
-    const remedy: Remedy = `${removalCommand(reported)} ${shellWord(path)}`;
-    findings.push({ ...findingAbout(item, "acl-entry", message, repair), remedy });
+    // What they have open they could write after that, too: a file is copied.
+    const remedy: Remedy | undefined = repair ? undefined : `${removalCommand(reported)} ${shellWord(path)}`;
+    findings.push({ ...findingAbout(item, "acl-entry", message, repair), ...(remedy && { remedy }) });
   }
   if (inherited.length > 0 && space !== "user") {
     const message = `${display(path)} has a default ACL that names others (${showEntries(inherited)})!`;

@@ -51,7 +51,9 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
     return [failed(`nothing was repaired: it is the host's ${host}, which cannot be a jail`)];
   const outcomes: FixOutcome[] = [];
   const { content } = report.record;
-  const isAttributes = ({ repair }: CheckFinding) => repair?.kind === "attributes";
+  // What root has to read first is refused, with the reason, before anything else is.
+  const isAttributes = (finding: CheckFinding) =>
+    finding.repair?.kind === "attributes" || mayBeForged(finding);
   const attributes = unique(wanted.filter(isAttributes));
   // From the top down, each with a new root, since an open one caches: a repair above may make one below safe.
   attributes.sort((a, b) => ((a.jailPath ?? "/") < (b.jailPath ?? "/") ? -1 : 1));
@@ -114,7 +116,7 @@ function makeRepair(root: JailRoot, content: ManifestContent | undefined, findin
     case "restore":
       return restoreEntries(root, content, path);
     case "own-copy":
-      return makeOwnCopy(root, content, path);
+      return makeOwnCopy(root, content, path, repair.clear);
     case "remove":
       return removeSpecial(root, path);
     case "password":
@@ -156,15 +158,20 @@ function changeAttributes(
   return `${changed} and owner ${uid ?? stat.uid}:${gid ?? stat.gid}`;
 }
 
-/** Replaces a file by a new one with the same contents, mode, owner and times, but no other attributes. */
-function makeOwnCopy(root: JailRoot, content: ManifestContent | undefined, path: ByteString): string {
+/** Replaces a file by a new one with the same contents, mode but for `clear`, owner and times, but no other attributes. */
+function makeOwnCopy(
+  root: JailRoot,
+  content: ManifestContent | undefined,
+  path: ByteString,
+  clear = 0,
+): string {
   const allowed = (content?.entries.get(path)?.mode ?? 0) & SPECIAL;
   const placed = withJailFile(
     root,
     path,
     (fd, { stat }) => {
       const { uid, gid, atime, mtime, size } = stat;
-      const mode = modeWithoutAcl(stat.mode, aclOf(fd)) & 0o7777 & ~(SPECIAL & ~allowed);
+      const mode = modeWithoutAcl(stat.mode, aclOf(fd)) & 0o7777 & ~(SPECIAL & ~allowed) & ~clear;
       return putFile(root, path, { fd, size }, { uid, gid, mode, atime, mtime }, { replace: true });
     },
     { follow: false },

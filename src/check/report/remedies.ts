@@ -4,7 +4,7 @@ import { attempt } from "../../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { type Advice, allOf, type Remedy } from "../../cli/remedy.ts";
+import { type Advice, allOf, inWords, type Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { findEntry, type IniSection } from "../../config/model.ts";
@@ -13,7 +13,7 @@ import { splitList } from "../../config/text.ts";
 import { isLoose } from "../../jail/fs/strict.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
-import { asUser } from "../../system/as-user.ts";
+import { asUser, copyAnewAs } from "../../system/as-user.ts";
 import { adviceOf, commandAt, copyAnew, mayType, onlyRootExchanges } from "../../system/exchange.ts";
 import { giveCommand } from "../../system/give.ts";
 import { isOfKernel } from "../files/counterpart.ts";
@@ -54,11 +54,19 @@ const byName = ({ finding }: Case, command: Remedy): Remedy | undefined =>
 /** The command, without its path; with the rights of the file's owner if a user might replace the file meanwhile. */
 function safely(one: Case, command: `chmod ${string}` | `setfacl ${string}`): Advice | undefined {
   const { finding, stat, nameOf, jail } = one;
-  const asRoot = byName(one, `${command} ${shellWord(finding.path)}`);
+  const isHeld = stat !== undefined && isRegular(stat) && OF_LOGIN.test(finding.jailPath ?? "");
+  const asRoot = isHeld
+    ? copyAnew(finding.path, stat, stat.uid)
+    : byName(one, `${command} ${shellWord(finding.path)}`);
   if (asRoot !== undefined || stat === undefined || stat.uid === 0) return asRoot;
   const name = nameOf(stat.uid);
-  return name === undefined ? undefined : adviceOf(asUser({ name, jail }, command, finding.path));
+  if (name === undefined) return undefined;
+  const acting = { name, jail };
+  return isHeld ? inWords(copyAnewAs(acting, finding.path)) : adviceOf(asUser(acting, command, finding.path));
 }
+
+/** What lets somebody log in as its user, or runs then: others who could write it may have it open. */
+const OF_LOGIN = /\/\.ssh\/[^/]+$/;
 
 const chmod = (change: string) => (one: Case) => safely(one, `chmod ${change}`);
 

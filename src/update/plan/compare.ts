@@ -82,9 +82,9 @@ export function decideEntry(context: CompareContext, entry: Entry): Decision {
   // The file of the host was replaced by another with the same content.
   if (wasLink) return change("replace");
   if (!needsAttributes(state, entry, existing)) return PRESENT;
-  // A change would affect other hard links too. And a user may change their file before its owner changes.
-  const usersOwn = isRegular(stat) && stat.uid !== 0 && stat.uid !== entry.uid;
-  return change(stat.nlink > 1 || usersOwn ? "replace" : "attributes");
+  // A change would affect other hard links too. And a user may change their file before its owner changes, or have one open.
+  const isUsers = (stat.uid !== 0 && stat.uid !== entry.uid) || (stat.mode & 0o022) !== 0;
+  return change(stat.nlink > 1 || (isRegular(stat) && isUsers) ? "replace" : "attributes");
 }
 
 /** Decides about a file in the way that is not jailkit's. */

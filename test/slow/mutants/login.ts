@@ -212,13 +212,13 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/enter/shell.ts",
-    from: "if ((stat.mode & 0o020) !== 0) add",
+    from: "if ((stat.mode & 0o020) !== 0) close",
     to: "if ((stat.mode & 0o040) === 0) add",
     test: "attack/chrootsh.test.ts",
   },
   {
     file: "src/enter/shell.ts",
-    from: 'if ((stat.mode & 0o002) !== 0) add("is writable for others", "o-w");',
+    from: 'if ((stat.mode & 0o002) !== 0) close("is writable for others", "o-w");',
     to: "",
     test: "attack/chrootsh.test.ts",
   },
