@@ -134,47 +134,6 @@ test("a key that was removed in a jail of the customer's is not told again as on
 
 const SETTINGS = "/etc/jailkit/jk_chrootsh.d/out.ini";
 
-describe("an account outside waits for a process of it, and its rights are written", () => {
-  let process: MachineProcess;
-  const out = (...lines: string[]) =>
-    declare(BEFORE, `[user out]\njail = ${J}\nshell = /bin/bash\n${lines.join("\n")}\n`);
-  const ofOut = (...options: string[]) =>
-    linesOf(m, ...options).changes.flatMap(({ name, status, action, what }) =>
-      name === "out" ? [`${status} ${action} ${what}`] : [],
-    );
-  const end = async () => {
-    process.end();
-    await process.ended;
-  };
-
-  beforeEach(async () => {
-    m.must(["useradd", "-m", "out"]);
-    process = m.start(["sh", "-c", "echo there; exec cat"], { user: "out" });
-    await process.until(({ stdout }) => (stdout.includes("there") ? true : undefined));
-    out("confine = 1", "write = /home/out/pub");
-    expect(ofOut("--prune")).toEqual(["done create policy"]);
-    expect(m.exists(SETTINGS)).toBe(true);
-  });
-  afterEach(async () => {
-    await end();
-    m.run(["userdel", "-r", "out"]);
-  });
-
-  test("they are taken back", () => {
-    declare(BEFORE);
-    expect(ofOut("--prune")).toEqual(["done remove policy"]);
-    expect(m.exists(SETTINGS)).toBe(false);
-  });
-
-  test("they do not limit it when it comes in without them", async () => {
-    await end();
-    out();
-    expect(ofOut("--prune")).toEqual(["done change account", "done remove policy"]);
-    expect(m.exists(SETTINGS)).toBe(false);
-    expect(linesOf(m, "--check", "--prune").changes).toEqual([]);
-  });
-});
-
 test.each([
   ["whole", "shell = /bin/bash\n", "shell = /bin/bash\nconfine = 1\n", "done"],
   ["in part", "shell = /usr/sbin/jk_lsh\n", AFTER, "not-done"],

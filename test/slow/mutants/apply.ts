@@ -228,7 +228,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/once-of.ts", OTHER_UIDS, [["|| once.created === uid\n", "|| true\n"]]),
   ...within("src/declaration/once-of.ts", "e2e/apply-waiting-rights.test.ts", [
-    ["return areWritten && isHere\n", "return false\n"],
+    ["isHere && givenInSpite(user, changes)", "false"],
   ]),
   ...within("src/declaration/compare/takes.ts", "e2e/apply-waiting-rights.test.ts", [
     ["!(declared.directory || splitHome(state.account.home))", "false"],
