@@ -1,16 +1,7 @@
 /** `jailkit apply`: what a run makes in part is foretold in its words, and told as long as it is so. */
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  setDefaultTimeout,
-  test,
-} from "bun:test";
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { BUSY } from "../../src/cli/options.ts";
-import type { Machine, MachineProcess } from "../machine/machine.ts";
+import type { Machine } from "../machine/machine.ts";
 import { holdLock, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -131,8 +122,6 @@ test("a key that was removed in a jail of the customer's is not told again as on
   m.must(["jailkit", "apply", "--prune"]);
   expect(m.read(file)).toBe(`${KEYS[1]}\n`);
 });
-
-const SETTINGS = "/etc/jailkit/jk_chrootsh.d/out.ini";
 
 test.each([
   ["whole", "shell = /bin/bash\n", "shell = /bin/bash\nconfine = 1\n", "done"],
