@@ -70,12 +70,21 @@ export function forgetKeys(
   if (once.keys.length === 0) return;
   const home = homeFor(user, root.path);
   const place = { root, user, home };
-  const text = lookUp(root, home) === undefined ? "" : allKeysText(place);
+  const stat = lookUp(root, home)?.stat;
+  if (stat !== undefined && ![user.uid, 0].includes(stat.uid))
+    throw notTheirs(hostPath(root, home), user, stat.uid);
+  const text = stat === undefined ? "" : allKeysText(place);
   const keys = keyLinesIn(text, { has: (key) => once.keys.includes(sumOf(key)) }).map(({ key }) => key);
   if (keys.length === 0) requireNotHidden(hostPath(root, home));
   else steps.push(`removed ${keyCount(removeKeys(place, new Set(keys)))} from its authorized_keys`);
-  const beside = lookUp(root, home) && keysBeside(place);
+  const beside = stat && keysBeside(place);
   if (beside !== undefined) warnings.push(beside);
+}
+
+/** Nobody reads keys there as this user. What would give the user another home is no help for one who leaves. */
+function notTheirs(home: ByteString, { name }: PasswdEntry, uid: number): JailkitError {
+  const message = `${quoted(home)} belongs to uid ${uid}, not to ${quoted(name)}: keys that were declared may stay there`;
+  return new JailkitError("not-their-home", 1, message);
 }
 
 /** Hears that the declared keys of a user are gone: a later run that does not find them does not look for them elsewhere. */
