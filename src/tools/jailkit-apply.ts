@@ -277,7 +277,7 @@ export const tool = defineTool({
   },
   notes: `Without FILE, /etc/jailkit/jails.ini and the files of /etc/jailkit/jails.d are read; jails.ini(5) describes them. If one of them has errors, these are printed (up to 100, and all with --json), and nothing is done.
 
-Otherwise a plan is printed, in which + is added, ~ is changed and - is removed. Then it is carried out, with the code of jk_init(8), jk_cp(8), jk_addjailuser(8), jk_jailuser(8) and the other tools, whose messages are printed. What fails in one jail, or for one user, leaves the others alone: mend what the message says, and run it again.
+Otherwise a plan is printed, in which + is added, ~ is changed and - is removed. Then it is carried out, with the code of jk_init(8), jk_cp(8), jk_addjailuser(8), jk_jailuser(8) and the other tools, whose messages are printed. What fails in one jail, or for one user, leaves the others alone: fix what the message says, and run it again.
 
 What was declared once and is not any more stays, unless --prune is given. No run removes an account that apply did not create; a home stays without --delete-homes.`,
   root: 5,
