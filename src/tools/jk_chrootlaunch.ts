@@ -30,7 +30,8 @@ export const tool = defineTool({
   },
   notes:
     "Without -u the program runs as root, which no jail can hold; a warning says so. The program gets " +
-    "the whole environment of jk_chrootlaunch, which USER can read: begin with env -i if it is not meant for USER. The umask " +
+    "the whole environment of jk_chrootlaunch, which USER can read: if it is not meant for USER, start jk_chrootlaunch by env -i " +
+    "and its full path. The umask " +
     "is unchanged, and so are limits without --limits; descriptors above 2 are closed. With --keep-caps a program can, for example, bind a port below " +
     "1024 (net_bind_service) without being root.",
   run: ({ options, operands }) => launch(launchRequest(options, operands)),
