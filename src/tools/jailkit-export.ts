@@ -168,7 +168,7 @@ export const tool = defineTool({
 
 'jailkit import' makes the same jail from the programs of another machine. Homes and other files of users are moved with rsync(1).
 
-With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt'. What a declaration cannot say is left out, and a comment and a warning name it; so are, in /etc/jailkit/jails.d, the jails and users that other files there declare.`,
+With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt'. What a declaration cannot say is left out, and a comment and a warning name it. In /etc/jailkit/jails.d, jails and users that other files there declare are left out, too.`,
   root: 5,
   run({ options, operands }) {
     const given = options.output === "-" ? undefined : options.output;
