@@ -81,7 +81,11 @@ function withBlanks(problems: readonly Problem[], ini: IniFile): Problem[] {
       ordinaryBlanks(linesOf(ini, file)[line - 1] ?? "", line),
     );
     if (fix === undefined) return problem;
-    return { ...problem, message: `${message}; a blank in this line is none: write an ordinary one`, fix };
+    return {
+      ...problem,
+      message: `${message}; a blank in this line only looks like one: write an ordinary one`,
+      fix,
+    };
   });
 }
 
