@@ -16,7 +16,7 @@ export const FINDING_KINDS = {
   stray: "processes run in a jail for a user who is not in it any more",
   shell: "a user with a jail has another shell than jk_chrootsh, so that a login is outside the jail",
   "old-shell":
-    "a jail has a jk_lsh of its own for its users, of jailkit 2 or another one, and that does not confine them as declared",
+    "a jail has a jk_lsh of its own, that of jailkit 2 or another program, which does not confine its users as declared",
   login: "jk_chrootsh lacks its privilege, so that nobody can log in",
   config: "a configuration file has an error, or cannot be read",
   record: "the record of a jail cannot be used",
@@ -34,7 +34,7 @@ export const FINDING_KINDS = {
     "a jail has programs, but no record of its contents, so that jk_update --all does not update them",
   emptied: "somebody removed the contents of a jail in which users live",
   "log-socket": "a log socket is not served",
-  "no-jail": "the home of an account names no jail",
+  "no-jail": "the home of an account that should be in a jail names none, so that it cannot log in",
 } as const;
 
 export type FindingKind = keyof typeof FINDING_KINDS;
