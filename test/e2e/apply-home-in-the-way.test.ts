@@ -123,3 +123,14 @@ test("keys in a home that belongs to somebody else are told, and nothing that ma
   expect(warnings.join("\n")).not.toContain("mkdir");
   m.must(["userdel", "-rf", "emil"]);
 });
+
+test("a key that is declared no longer goes also from a home that belongs to root", () => {
+  m.write(FILE, JAIL + user("fred", `authorized_keys = ${KEYS[0]}\n  ${key}\n`));
+  m.must(["jailkit", "apply"]);
+  m.must(["chown", "root", `${J}/home/fred`]);
+  m.write(FILE, JAIL + user("fred", `authorized_keys = ${KEYS[0]}\n`));
+  prune();
+  expect(m.read(`${J}/home/fred/.ssh/authorized_keys`)).toBe(`${KEYS[0]}\n`);
+  m.write(FILE, JAIL);
+  prune();
+});

@@ -35,11 +35,21 @@ describe("what two sections allow both", () => {
     ],
     ["two limits", { network: "local" }, { network: "none" }, { network: "none" }],
     ["the word for no limit", { confine: "1" }, { confine: "0" }, { confine: "1" }],
-    ["places of both", { read: "/srv/a, /srv/b" }, { read: "/srv/b, /srv/c" }, { read: "/srv/b" }],
-    // With write alone, all could be read.
-    ["no place of both", { write: "/srv/a" }, { write: "/srv/b" }, { read: "none" }],
-    ["a place in the other one", { write: "/srv" }, { write: "/srv/a, /b" }, { write: "/srv/a" }],
-    ["to read and to write", { write: "/srv/a" }, { read: "/srv/a" }, { read: "/srv/a" }],
+    [
+      "places of both",
+      { read: "/srv/a, /srv/b" },
+      { read: "/srv/b, /srv/c" },
+      { read: "/srv/b", write: "none" },
+    ],
+    // For the kernel, a key that is missing is no limit.
+    ["no place of both", { write: "/srv/a" }, { write: "/srv/b" }, { read: "none", write: "none" }],
+    [
+      "a place in the other one",
+      { write: "/srv" },
+      { write: "/srv/a, /b" },
+      { read: "/srv/a", write: "/srv/a" },
+    ],
+    ["to read and to write", { write: "/srv/a" }, { read: "/srv/a" }, { read: "/srv/a", write: "none" }],
     ["a word that hides another", { allow: "sftp read-only, sftp" }, { allow: "sftp, git" }, {}],
     [
       "the lower numbers",
@@ -63,6 +73,44 @@ describe("what two sections allow both", () => {
     const now = new Map([["relax_home_group", "1"]]);
     expect([...commonRules(now, new Map([["env_only", "1"]]), chrootshKeys)]).toEqual([["env_only", "1"]]);
   });
+});
+
+// As confinementOf reads the two keys for the kernel: each by itself, and one that is missing is no limit.
+test("what is written of places is never more than either section lets a session do", () => {
+  const VALUES = [undefined, "none", "/a", "/b", "/a, /b", "/a/c", "all"];
+  const TRIED = ["/a", "/a/c", "/b", "/x"];
+  const listOf = (value: string | undefined): Places =>
+    value === undefined || value === "all" ? "all" : value === "none" ? [] : value.split(", ");
+  const isIn = (path: string, places: Places) =>
+    places === "all" || places.some((one) => path === one || path.startsWith(`${one}/`));
+  const doable = (rules: ReadonlyMap<string, string>) => {
+    const [read, write] = [listOf(rules.get("read")), listOf(rules.get("write"))];
+    return TRIED.flatMap((path) => [
+      ...(isIn(path, write) ? [`write ${path}`] : []),
+      ...(isIn(path, read) || (write !== "all" && isIn(path, write)) ? [`read ${path}`] : []),
+    ]);
+  };
+  const sections = VALUES.flatMap((read) =>
+    VALUES.map(
+      (write) =>
+        new Map(
+          Object.entries({ read, write }).flatMap(([key, value]) => (value ? [[key, value] as const] : [])),
+        ),
+    ),
+  );
+  const wider: unknown[] = [];
+  for (const now of sections)
+    for (const wanted of sections) {
+      const both = doable(now).filter((one) => doable(wanted).includes(one));
+      const found = commonRules(now, wanted, chrootshKeys);
+      if (doable(found).some((one) => !both.includes(one))) wider.push([now, wanted, found]);
+      if (
+        onlyTakesAway(now, wanted, chrootshKeys) &&
+        doable(wanted).some((one) => !doable(now).includes(one))
+      )
+        wider.push([now, wanted]);
+    }
+  expect(wider).toEqual([]);
 });
 
 describe("rules that only take away", () => {

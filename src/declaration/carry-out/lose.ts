@@ -146,6 +146,7 @@ export function leaveJail(root: JailRoot, user: PasswdEntry | undefined, once: O
   forgetPolicy(root, once, said);
 }
 
+/** Takes a user out of the account files of a jail. Throws JailkitError. */
 export function leaveFiles(root: JailRoot, name: ByteString, said: Said): void {
   using host = openTree("/");
   const run = new AccountRun(name);

@@ -125,8 +125,9 @@ async function makeAlone({ alone }: Step, whole: Ended, jail: ByteString, { begi
   const { change, status } = whole;
   const way = change.takes === undefined ? undefined : alone?.(change, status === "failed");
   if (way === undefined || receivedSignal() !== undefined) return whole;
-  // What it writes is taken back later. Where that cannot be written down, it takes something away all the same.
-  begins?.([change]);
+  // What it writes is taken back later. Where that cannot be written down, rules take something away all the same.
+  const unkept = begins?.([change]);
+  if (unkept !== undefined && change.action === "create" && change.what !== "policy") return whole;
   const said = await attempt(way, jail);
   if (said.errors.length > 0) return { ...said, change, status: "failed" };
   return change.takes === "all" ? { ...said, change, status: "done" } : { ...whole, ...said };

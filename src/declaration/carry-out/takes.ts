@@ -14,6 +14,7 @@ import { isLimitedShell } from "../../users/access.ts";
 import { allKeysText, keysBeside, removeKeys, setKeyOptions } from "../../users/declared-keys.ts";
 import { requireGroups } from "../../users/groups.ts";
 import { leaveJailGroups, putGroup } from "../../users/jail-side.ts";
+import { keyLinesIn } from "../../users/key-lines.ts";
 import type { KeyPlace } from "../../users/key-place.ts";
 import { byStrictness, replacing } from "../../users/key-strictness.ts";
 import { writeKeys } from "../../users/keys.ts";
@@ -24,6 +25,7 @@ import { policyKeys } from "../compare/look-policy.ts";
 import { isExchangeable } from "../compare/taken-out.ts";
 import type { UserWork } from "../compare/work.ts";
 import type { DeclaredUser } from "../model.ts";
+import { sumOf } from "../once.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import { type Apart, failureIn, type Said, type Step } from "./steps.ts";
 
@@ -86,7 +88,7 @@ export function takingWays(
         const add = (place: KeyPlace) =>
           writeKeys(place, replacing(allKeysText(place), declared.keys ?? [], new Set(going))).added;
         const count = withKeyPlace(declared, requireUser(name), rootOf, add) ?? 0;
-        steps.push(`added ${keyCount(count)} to its authorized_keys, in place of what goes`);
+        if (count > 0) steps.push(`added ${keyCount(count)} to its authorized_keys, in place of what goes`);
         if (takes === "part") steps.push(partText({ what: "keys" }));
       },
     shell: ({ what }) =>
@@ -135,7 +137,10 @@ export function takeKeys(
   const user = requireUser(declared.name);
   const remove = (place: KeyPlace) => {
     if (lookUp(place.root, place.home) === undefined) return 0;
-    const count = removeKeys(place, new Set(items));
+    // Of keys that could not be read before, only the sums are known.
+    const isAmong = (key: ByteString) => items.includes(key) || items.includes(sumOf(key));
+    const found = keyLinesIn(allKeysText(place), { has: isAmong }).map(({ key }) => key);
+    const count = removeKeys(place, new Set(found));
     const beside = keysBeside(place);
     if (beside !== undefined) warnings.push(beside);
     return count;
@@ -173,11 +178,10 @@ export function leaveGroups(
   if (root !== undefined) attempt(() => leaveJailGroups(root, name, groups));
 }
 
-/** Gives an account the declared comment, and its line in the jail, if that can be used. */
-export function changeComment({ name, comment = "" }: DeclaredUser, { steps }: Said, root?: JailRoot): void {
+/** Gives an account and its line in the jail the declared comment. */
+export function changeComment({ name, comment = "" }: DeclaredUser, { steps }: Said, root: JailRoot): void {
   withHostAccounts(() => setComment(name, comment));
-  if (root !== undefined)
-    updateJailAccounts(root, (accounts) => accounts.changeUser(name, { gecos: comment }));
+  updateJailAccounts(root, (accounts) => accounts.changeUser(name, { gecos: comment }));
   steps.push(`the account ${quoted(name)} has the comment ${quoted(comment)}`);
 }
 
@@ -226,9 +230,8 @@ export function hostSteps(user: UserWork, why: FaultText): Step[] {
       : change.action === "change"
         ? options(change, hasFailed)
         : undefined;
-  const comment: Way = () => (said) => changeComment(declared, said);
   const ways: Readonly<Partial<Record<Change["what"], Way>>> = {
-    ...{ account: loginShell, policy: rules, groups, keys, comment },
+    ...{ account: loginShell, policy: rules, groups, keys },
   };
   return user.changes.map((change) => ({
     ...{ changes: [change], work: () => undefined },

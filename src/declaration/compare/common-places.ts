@@ -18,6 +18,12 @@ function listed(value: ByteString | undefined): Places | undefined {
 /** A path that begins with `~` is compared as it is. */
 const placesIn = (rules: Rules) => placesOf(listed(rules.get("read")), listed(rules.get("write")), true, "");
 
+/** As the kernel limits a session: of the two keys, a missing one is no limit. */
+function limitsIn(rules: Rules): { readonly read: Places; readonly write: Places } {
+  const [read, write] = [listed(rules.get("read")) ?? "all", listed(rules.get("write")) ?? "all"];
+  return { read: read === "all" || write === "all" ? read : [...read, ...write], write };
+}
+
 const areIn = (some: Places, places: Places): boolean =>
   places === "all" || (some !== "all" && some.every((path) => isIn(path, places)));
 
@@ -29,8 +35,10 @@ function inBoth(one: Places, other: Places): Places {
 
 /** True if what one section lets a user read and write is in what the other one does. Pure. */
 export function isInPlaces(rules: Rules, of: Rules): boolean {
-  const [one, other] = [placesIn(rules), placesIn(of)];
-  return areIn(one.read, other.read) && areIn(one.write, other.write);
+  return [placesIn, limitsIn].every((meaning) => {
+    const [one, other] = [meaning(rules), meaning(of)];
+    return areIn(one.read, other.read) && areIn(one.write, other.write);
+  });
 }
 
 /** The keys for the places that both have. Pure. */
@@ -41,9 +49,8 @@ export function commonPlaces(now: Rules, wanted: Rules): Rules {
   const write = inBoth(inBoth(one.write, other.write), read);
   if (write === "all") return new Map();
   const text = (places: Places) => (places === "all" ? places : places.join(", ") || "none");
-  const isDrop = write.length > 0 && areIn(read, write);
-  const keys = new Map<ByteString, ByteString>();
-  if (!isDrop) keys.set("read", text(read));
-  if (isDrop || read === "all" || write.length > 0) keys.set("write", text(write));
-  return keys;
+  return new Map([
+    ["read", text(read)],
+    ["write", text(write)],
+  ]);
 }

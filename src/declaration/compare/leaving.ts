@@ -29,7 +29,7 @@ export interface Leave {
   readonly fault?: FaultText | undefined;
   /** The jail's files cannot be changed, so that logins end on this machine. */
   readonly isClosed?: boolean;
-  /** The user may have brought the fault about, which concerns the home alone: no session begins all the same. */
+  /** The account cannot leave, as its user may have brought about: no session begins all the same. */
   readonly ends?: boolean;
 }
 

@@ -54,11 +54,12 @@ const titleOf = (proc: number, pid: number | ByteString): ByteString =>
 const programOf = (process: number): ByteString =>
   unlessGone(() => readLink(process, "exe").replace(/ \(deleted\)$/, ""));
 
+/** Where root may not look at a process, as in some containers, nothing is known of it. */
 function unlessGone(read: () => ByteString): ByteString {
   try {
     return read();
   } catch (error) {
-    if (isErrno(error, "ESRCH", "ENOENT", "EFBIG")) return "";
+    if (isErrno(error, "ESRCH", "ENOENT", "EFBIG", "EACCES", "EPERM")) return "";
     throw error;
   }
 }
