@@ -129,3 +129,15 @@ test("jailkit terminate-user ends it, too", async () => {
   await sleeper.ended;
   expect(await prove()).toBe("");
 });
+
+test("what closes a session of before ends by itself", async () => {
+  addUser("fred");
+  m.must(["cp", "/usr/bin/sleep", "/root/sshd-session"]);
+  const closing = m.start(["/root/sshd-session", "0.5"], { argv0: "sshd-session: fred [priv]" });
+  m.must(["sh", "-c", "until pgrep -f '^sshd-session: fred .priv'; do :; done"]);
+  const { stdout } = m.must(["jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "fred"]);
+  expect([(await closing.ended).status, stdout]).toEqual([
+    0,
+    expect.not.stringContaining("ended a connection"),
+  ]);
+});

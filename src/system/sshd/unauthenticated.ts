@@ -18,20 +18,40 @@ export function isTitleFor(name: ByteString, title: ByteString): boolean {
   return ["sshd-session", "sshd"].some((program) => title === `${program}: ${written} [priv]`);
 }
 
+// What closes a session, which has no process any more, ends by itself: this long, in milliseconds, so often.
+const PAUSE = 20;
+const MOST_PASSES = 250;
+
 /**
  * Ends the connections to sshd(8) that have named this account, and are not authenticated yet: they would begin a session with
  * the home and the shell that it had. Sessions go on. Returns how many it has ended. Throws JailkitError "no-proc", SystemError.
  */
-export function endUnauthenticated({ name, uid }: Pick<PasswdEntry, "name" | "uid">): number {
+export function endUnauthenticated(account: Pick<PasswdEntry, "name" | "uid">): number {
   return withFd(openProc(), (proc) => {
-    const pids = pidsIn(proc);
-    const named = pids.filter((pid) => isTitleFor(name, titleOf(proc, pid)));
-    if (named.length === 0) return 0;
-    const inUse = new Set(
-      pids.flatMap((pid) => (uidsOf(proc, pid).has(String(uid)) ? [parentOf(proc, pid)] : [])),
-    );
-    return named.filter((pid) => !inUse.has(pid) && endOne(proc, pid, name)).length;
+    let ended = 0;
+    for (let pass = 0; ; pass++) {
+      const found = waiting(proc, account);
+      const isLast = pass === MOST_PASSES;
+      const now = found.filter(({ hasChild }) => hasChild || isLast);
+      ended += now.filter(({ pid }) => endOne(proc, pid, account.name)).length;
+      if (now.length === found.length) return ended;
+      Bun.sleepSync(PAUSE);
+    }
   });
+}
+
+/** The processes of root for connections of an account without a session; one that reads what the client says is their child. */
+function waiting(proc: number, { name, uid }: Pick<PasswdEntry, "name" | "uid">) {
+  const pids = pidsIn(proc);
+  const named = pids.filter((pid) => isTitleFor(name, titleOf(proc, pid)));
+  if (named.length === 0) return [];
+  const parents = new Map<number, boolean>();
+  for (const pid of pids) {
+    const parent = parentOf(proc, pid);
+    const isOfUser = named.includes(parent) && uidsOf(proc, pid).has(String(uid));
+    parents.set(parent, isOfUser || parents.get(parent) === true);
+  }
+  return named.flatMap((pid) => (parents.get(pid) === true ? [] : [{ pid, hasChild: parents.has(pid) }]));
 }
 
 /** Ends a process, if it is sshd of root for this user: what has the descriptor gets the signal, and none that has its pid by then. */

@@ -648,7 +648,8 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/tools/jailkit-terminate-user.ts", TERMINATE, [["({ uid }) => uid === 0", "() => false"]]),
   ...within("src/system/sshd/unauthenticated.ts", "e2e/unauthenticated.test.ts", [
     ["if (named.length === 0)", "if (named.length >= 0)"],
-    ["!inUse.has(pid) && ", ""],
+    ["hasChild || isLast", "true"],
+    ["parents.get(pid) === true ? []", "false ? []"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", "e2e/unauthenticated.test.ts", [
     ["endConnections(user, said);", ""],
