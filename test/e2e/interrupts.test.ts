@@ -245,7 +245,7 @@ test("jailkit delete: users are out as a whole, and it goes on", () => {
 test("jk_check --fix", () => {
   m.must(["jk_update", "-j", JAIL]);
   for (let each = 0; each < 10; each++) m.chmod(`${JAIL}/opt/app/${each}`, 0o666);
-  const result = at("INT", "fchmodat2", 3, `jk_check --fix ${JAIL}`);
+  const result = at("INT", "renameat", 3, `jk_check --fix ${JAIL}`);
   expect(result.signal).toBe("SIGINT");
   expect(result.stdout).toContain(
     `Not fixed: ${JAIL}: interrupted by SIGINT (the rest was not repaired); run this again\n`,
