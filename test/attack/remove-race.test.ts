@@ -32,8 +32,10 @@ beforeAll(async () => {
 afterAll(async () => m.close());
 
 /** Starts the racer as a user, and waits until it watches. */
-async function race(user: string, ...words: string[]): Promise<MachineProcess> {
-  const racer = m.start([RACER, ...words], { user });
+const race = (user: string, ...words: string[]) => raceIn("/", user, ...words);
+
+async function raceIn(cwd: string, user: string, ...words: string[]): Promise<MachineProcess> {
+  const racer = m.start([RACER, ...words], { user, cwd });
   await racer.until(({ stdout }) => (stdout.includes("ready\n") ? true : undefined));
   return racer;
 }
@@ -175,21 +177,22 @@ describe("what appears in a home after the last check stays", () => {
       const name = `host${++guests}`;
       const [home, guest] = [hostHome(name), `/tmp/hosts/guest${guests}`];
       m.addUser(`guest${guests}`, { home: guest });
-      for (const [path, owner, below] of [
-        [home, name, `${home}/d`],
-        [guest, `guest${guests}`, `${guest}/late`],
+      for (const [owner, text, ...directories] of [
+        [name, "host", home, `${home}/open`, `${home}/open/d`],
+        [`guest${guests}`, "guest", guest, `${guest}/late`],
       ] as const) {
         const { uid, gid } = m.ids(owner);
-        m.write(`${below}/f`, owner === name ? "host" : "guest", { owner: [uid, gid] });
-        for (const each of [path, below]) {
+        m.write(`${directories.at(-1)}/f`, text, { owner: [uid, gid] });
+        for (const each of directories) {
           m.chown(each, uid, gid);
           m.chmod(each, 0o777);
         }
       }
       // After the last look at the directory, root is longer under way: the guest is in time also on a busy machine.
-      for (let number = 0; round % 2 === 1 && number < 300; number++) m.mkdir(`${home}/newer${number}`);
-      const words = [`${home}/d`, `${guest}/late`, "made", "/etc", "passwd", "closed", home, "d"];
-      const racer = await race(`guest${guests}`, ...words);
+      for (let number = 0; round % 2 === 1 && number < 300; number++) m.mkdir(`${home}/open/newer${number}`);
+      // By path, nobody else reaches it while it is copied: the guest is below its top before.
+      const words = ["d", `${guest}/late`, "made", "/etc", "passwd", "closed", ".", "d"];
+      const racer = await raceIn(`${home}/open`, `guest${guests}`, ...words);
       const result = m.run(command(name));
       await racer.until(({ stdout }) => (/ready\n.+\n/.test(stdout) ? true : undefined));
       racer.kill();
@@ -197,7 +200,7 @@ describe("what appears in a home after the last check stays", () => {
       const exchanged = racer.stdout.includes("exchanged");
       if (exchanged && !m.exists(`${guest}/late/f`)) {
         // Too late: what was copied was being removed from the directory that it stood in.
-        expect(m.read(`${home}/d/f`)).toBe("guest");
+        expect(m.read(`${home}/open/d/f`)).toBe("guest");
         continue;
       }
       if (exchanged) inTime++;
@@ -212,7 +215,7 @@ describe("what appears in a home after the last check stays", () => {
     /appeared after the rest was looked at, and stays|was changed after it was copied|was exchanged after it was examined/;
   /** If the guest was in time, what the guest put there stays, and root is told. */
   function expectStays(home: string, stderr: string, exchanged: boolean): void {
-    const there = m.exists(`${home}/d/f`) ? m.read(`${home}/d/f`) : undefined;
+    const there = m.exists(`${home}/open/d/f`) ? m.read(`${home}/open/d/f`) : undefined;
     const said = exchanged ? expect.stringMatching(STAYS) : stderr;
     expect({ home: m.exists(home), there, stderr }).toEqual({
       home: exchanged,
@@ -230,7 +233,7 @@ describe("what appears in a home after the last check stays", () => {
       (name) => ["jk_jailuser", "-m", "-j", jail, name],
       (_, home, { status, stderr }, exchanged) => {
         expectStays(home, stderr, exchanged);
-        expect([status, m.read(`${jail}${home}/d/f`)]).toEqual([0, "host"]);
+        expect([status, m.read(`${jail}${home}/open/d/f`)]).toEqual([0, "host"]);
       },
     ));
 
@@ -248,7 +251,7 @@ describe("what appears in a home after the last check stays", () => {
       (name) => ["jailkit", "delete", "--yes", "--unjail", "--user-files", `/tmp/hosts/jail-${name}`],
       (name, home, { status, stderr }, exchanged) => {
         expectStays(home, stderr, exchanged);
-        expect([status, m.read(`/home/${name}/d/f`)]).toEqual([exchanged ? 1 : 0, "host"]);
+        expect([status, m.read(`/home/${name}/open/d/f`)]).toEqual([exchanged ? 1 : 0, "host"]);
       },
     ));
 });

@@ -13,13 +13,14 @@ let runs = 0;
 
 /**
  * Runs a program of the machine under strace(1), which stops it and what it starts after each of these system calls. While
- * it is stopped, `look` is called with strace's line of that call, such as `rename("/a", "/b") = 0`; then it continues.
+ * it is stopped, `look` is called with strace's line of that call, such as `rename("/a", "/b") = 0`; when that is done
+ * (a promise is awaited), it continues.
  */
 export async function runWithStops(
   m: Pick<BareMachine, "must" | "run" | "start" | "remove">,
   argv: readonly string[],
   { calls, paths = [], env }: Stops,
-  look: (call: string) => void,
+  look: (call: string) => unknown,
 ): Promise<RunResult> {
   // Apart from what the program prints, which may end anywhere in a line.
   const fifo = `/run/machine/trace${runs++}`;
@@ -42,7 +43,7 @@ export async function runWithStops(
     // It ends with the last process that is traced.
     const stop = await trace.until(nextStop, 3_600_000).catch(() => undefined);
     if (stop === undefined) break;
-    look(stop.call);
+    await look(stop.call);
     // Another process may have ended it meanwhile.
     m.run(["kill", "-CONT", stop.pid]);
   }
