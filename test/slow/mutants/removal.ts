@@ -22,6 +22,8 @@ const move = inFile("src/jail/fs/place.ts", "unit/update.test.ts");
 const place = inFile("src/jail/fs/place.ts", "unit/jail-remove.test.ts");
 const home = inFile("src/jail/fs/home-move.ts", "attack/home-move.test.ts");
 const filled = inFile("src/jail/fs/home-fill.ts", "attack/home-move.test.ts");
+const workedIn = (file: string) => inFile(file, "e2e/apply-worked-in.test.ts");
+const moments = (file: string) => inFile(file, "attack/remove-moments.test.ts");
 const threads = (file: string) => inFile(file, "attack/home-thread.test.ts");
 const aside = (file: string) => inFile(file, "attack/home-aside.test.ts");
 const inPlace = (file: string) => inFile(file, "e2e/home-in-place.test.ts");
@@ -268,6 +270,21 @@ export const REMOVAL: readonly Mutant[] = [
     "    renameAt(stage.fd, made.name, parent.fd, baseName(to));",
     "an empty directory at the new place",
   ),
+  moments("src/jail/fs/home-move.ts")("  closeTop(home);\n", "", "nobody else exchanges anything"),
+  moments("src/jail/fs/home-move.ts")("mode & 0o7700;", "mode & 0o7707;", "nobody else exchanges anything"),
+  moments("src/users/change-account.ts")(
+    "if (!isUnchanged(source) || ",
+    "if (!isUnchanged(source) && ",
+    "when it was opened for the last look",
+  ),
+  moments("src/jail/fs/empty.ts")("sameFile(stat, seen)) return {", "true) return {", "when it was examined"),
+  workedIn("src/jail/fs/home-move.ts")("mode & 0o7700;", "mode & 0o7770;", "they do not reach it"),
+  workedIn("src/jail/fs/home-move.ts")(
+    "=== onlyOwners(mode)) chmodPath",
+    "=== mode) chmodPath",
+    "the home is as before",
+  ),
+  workedIn("src/jail/fs/home-fill.ts")("this.home.closed?.mode : ", "undefined : ", "they do not reach it"),
   home(
     "  if (fstat(fd).uid === uid) return fd;",
     "  if (fd >= 0) return fd;",
