@@ -19,13 +19,13 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
-import { chmodPath } from "./attributes.ts";
 import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
 import { fillCopy, homeChanged, nameError, type Original, withOriginal } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
 import { countHome, mountPoint, namesOfFiles, pathIn, sizesIn, walkHome } from "./home-scan.ts";
 import { Seen } from "./home-seen.ts";
+import { closeTop, modeBefore, reopenTop } from "./home-top.ts";
 import { lookUp } from "./look.ts";
 import { nearestDirectory } from "./nearest.ts";
 import { renameNew, requireStage } from "./place.ts";
@@ -53,8 +53,8 @@ export interface HomeSource extends Original {
   readonly fd: number;
   readonly seen: Seen;
   readonly thread: HomeThread;
-  /** See closeTop. */
-  readonly closed: { mode?: number };
+  /** The mode that it had, if only root and its user may enter it until closeHome. */
+  readonly closed: { mode: number | undefined };
 }
 
 function openOwn(host: JailRoot, path: ByteString, uid: number): number {
@@ -127,30 +127,22 @@ export function homeExists(root: JailRoot, to: ByteString): JailkitError {
  */
 export function openHome(host: JailRoot, path: ByteString, uid: number): HomeSource {
   const fd = openOwn(host, path, uid);
-  return { path: hostPath(host, path), fd, seen: new Seen(), thread: new HomeThread(), closed: {} };
+  return {
+    path: hostPath(host, path),
+    fd,
+    seen: new Seen(),
+    thread: new HomeThread(),
+    closed: { mode: modeBefore(fd) },
+  };
 }
 
 /** Closes a home that openHome returned, with the permissions that it had. */
 export function closeHome({ fd, closed: { mode } }: HomeSource): void {
   try {
-    // Another process of root may have changed them meanwhile.
-    if (mode !== undefined && (fstat(fd).mode & 0o7777) === onlyOwners(mode)) chmodPath(fd, mode);
+    if (mode !== undefined) reopenTop(fd, mode);
   } finally {
     close(fd);
   }
-}
-
-const onlyOwners = (mode: number): number => mode & 0o7700;
-
-/**
- * Nobody but root and its user reaches below a home that is copied: there, others could rename what they may write, and each copy
- * would fail. It is so until closeHome, also while the original is removed.
- */
-function closeTop({ fd, closed }: HomeSource): void {
-  const mode = fstat(fd).mode & 0o7777;
-  if (onlyOwners(mode) === mode) return;
-  // An immutable directory keeps its mode, and is copied all the same.
-  if (attempt(() => chmodPath(fd, onlyOwners(mode)) ?? true) !== undefined) closed.mode = mode;
 }
 
 /** True if every inode and change time in the home is still as it was copied. Throws SystemError with the whole path. */
@@ -225,7 +217,8 @@ export function copyHome(
   to: ByteString,
   step: (done: number, total: number) => void = () => undefined,
 ): number {
-  closeTop(home);
+  // Others could rename there what they may write, and each copy would fail. It is so also while the original is removed.
+  home.closed.mode ??= closeTop(home.fd);
   const total =
     countHome(home.fd, home.path, (count) => {
       if (count >= NAMES_FOR_A_THREAD && !home.thread.isStarted) home.thread.start();
