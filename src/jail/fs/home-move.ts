@@ -15,7 +15,9 @@ import {
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { lookAt } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
-import { answered, JailkitError } from "../../cli/error.ts";
+import { answered, describeError, isReported, JailkitError } from "../../cli/error.ts";
+import { octal } from "../../cli/octal.ts";
+import { shellWord } from "../../cli/shell-word.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
@@ -136,12 +138,29 @@ export function openHome(host: JailRoot, path: ByteString, uid: number): HomeSou
   };
 }
 
-/** Closes a home that openHome returned, with the permissions that it had. */
-export function closeHome({ fd, closed: { mode } }: HomeSource): void {
+/**
+ * Closes a home that openHome returned, with the permissions that it had. `warn` gets a line if it stays closed to others: the
+ * account may be in its new home by now, so that this does not undo the move, nor hides why it failed.
+ */
+export function closeHome(home: HomeSource, warn: (line: ByteString) => void): void {
+  const { fd, path, closed } = home;
   try {
-    if (mode !== undefined) reopenTop(fd, mode);
+    if (closed.mode !== undefined) reopen(fd, path, closed.mode, warn);
   } finally {
     close(fd);
+  }
+}
+
+function reopen(fd: number, path: ByteString, mode: number, warn: (line: ByteString) => void): void {
+  try {
+    reopenTop(fd, mode);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    // Not every file system lets the mode of a directory be read that is gone.
+    if (answered(() => statIfPresent(C.AT_FDCWD, path)) === undefined) return;
+    const { advice } = adviceAt(path, `chmod ${octal(mode)} ${shellWord(path)}`);
+    const what = `${quoted(path)} is still closed to others, as it was while it was copied`;
+    warn(`${what} (${describeError(error)}); to open it again: ${advice}`);
   }
 }
 
