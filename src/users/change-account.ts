@@ -147,7 +147,7 @@ export function changeAccount(
       removeOldHome(source, move, user, run);
     });
   } finally {
-    closeHome(source);
+    closeHome(source, (line) => run.warn(line));
   }
 }
 

@@ -19,6 +19,10 @@ const run = (...words: string[]) => {
   return result.stdout.toString();
 };
 
+const unwarned = (line: string) => {
+  throw new Error(line);
+};
+
 beforeEach(() => {
   base = fs.mkdtempSync("/srv/home-move-");
   fs.chmodSync(base, 0o755);
@@ -64,7 +68,7 @@ test("a name that was listed twice, as a link and as a directory, leads nowhere"
       expect(fs.readdirSync(join(jail, "home"))).toEqual([]);
     }
   } finally {
-    closeHome(home);
+    closeHome(home, unwarned);
     closeJailRoot(root);
     closeJailRoot(host);
   }
@@ -79,7 +83,7 @@ function move(to = "/home/u", step?: () => void): boolean {
       close(copyHome(home, root, to, step));
       return isUnchanged(home);
     } finally {
-      closeHome(home);
+      closeHome(home, unwarned);
     }
   } finally {
     closeJailRoot(root);
@@ -105,7 +109,7 @@ describe("a name that vanishes", () => {
     try {
       close(copyHome({ ...home, list }, root, "/home/u"));
     } finally {
-      closeHome(home);
+      closeHome(home, unwarned);
       closeJailRoot(root);
       closeJailRoot(host);
     }

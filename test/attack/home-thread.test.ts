@@ -33,6 +33,10 @@ const fill = (directory: string, content: string | Buffer) => {
   for (let index = 0; index < FILES; index++) fs.writeFileSync(join(directory, name(index)), content);
 };
 
+const unwarned = (line: string) => {
+  throw new Error(line);
+};
+
 beforeEach(() => {
   base = fs.mkdtempSync("/srv/home-thread-");
   fs.chmodSync(base, 0o755);
@@ -59,7 +63,7 @@ function move(list?: List, then: (home: HomeSource) => void = () => undefined) {
     expect(isUnchanged(home)).toBe(true);
     removeHome(home, host, old);
   } finally {
-    closeHome(home);
+    closeHome(home, unwarned);
     closeJailRoot(root);
     closeJailRoot(host);
   }

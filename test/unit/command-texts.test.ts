@@ -27,6 +27,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "sed -i '${index + 1}s/^/#/' ${WORD}": "a number",
   "chown -hR --from=+${uid} ${owner} ${WORD}": "a number, and root",
   "chmod ${change}": "a mode of our own",
+  "chmod ${octal(mode)} ${WORD}": "a mode",
   "mount -o ${options} ": "options of our own, and a word",
   "mkdir -p ${WORD} && ${mount}": "a command",
   "mv -nT ${WORD} ${WORD} && ${copy}": "a command",

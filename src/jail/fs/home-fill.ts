@@ -26,6 +26,7 @@ import {
   walkHome,
 } from "./home-scan.ts";
 import type { Seen } from "./home-seen.ts";
+import { isOfClosedTop } from "./home-top.ts";
 import type { CopySpot, Spot } from "./look.ts";
 import { type Directory, isDirectory, isRegular, type JailRoot, joinPath, namedError } from "./walk.ts";
 import { createFileIn, putDeviceIn, putSymlinkIn, type Xattrs } from "./write.ts";
@@ -36,7 +37,7 @@ export interface Original {
   readonly fd: number;
   readonly list?: List;
   /** The permissions that its top had, if only root and its user have any while it is copied. */
-  readonly closed?: { readonly mode?: number };
+  readonly closed?: { readonly mode: number | undefined };
 }
 
 /** Owner, mode and times that a copy keeps. */
@@ -251,7 +252,7 @@ export function xattrsOf(fd: number): Xattrs {
   const names = listXattrs(fd);
   if (names.length === 0) return [];
   return names
-    .filter((name) => !grantsRights(name))
+    .filter((name) => !grantsRights(name) && !isOfClosedTop(name))
     .flatMap((name) => {
       const value = getXattr(fd, name);
       return value === undefined ? [] : [[name, value] as const];

@@ -15,17 +15,19 @@ import {
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { lookAt } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
-import { answered, JailkitError } from "../../cli/error.ts";
+import { answered, describeError, isReported, JailkitError } from "../../cli/error.ts";
+import { octal } from "../../cli/octal.ts";
+import { shellWord } from "../../cli/shell-word.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
-import { chmodPath } from "./attributes.ts";
 import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
 import { fillCopy, homeChanged, nameError, type Original, withOriginal } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
 import { countHome, mountPoint, namesOfFiles, pathIn, sizesIn, walkHome } from "./home-scan.ts";
 import { Seen } from "./home-seen.ts";
+import { closeTop, modeBefore, reopenTop } from "./home-top.ts";
 import { lookUp } from "./look.ts";
 import { nearestDirectory } from "./nearest.ts";
 import { renameNew, requireStage } from "./place.ts";
@@ -53,8 +55,8 @@ export interface HomeSource extends Original {
   readonly fd: number;
   readonly seen: Seen;
   readonly thread: HomeThread;
-  /** See closeTop. */
-  readonly closed: { mode?: number };
+  /** The mode that it had, if only root and its user may enter it until closeHome. */
+  readonly closed: { mode: number | undefined };
 }
 
 function openOwn(host: JailRoot, path: ByteString, uid: number): number {
@@ -127,30 +129,39 @@ export function homeExists(root: JailRoot, to: ByteString): JailkitError {
  */
 export function openHome(host: JailRoot, path: ByteString, uid: number): HomeSource {
   const fd = openOwn(host, path, uid);
-  return { path: hostPath(host, path), fd, seen: new Seen(), thread: new HomeThread(), closed: {} };
+  return {
+    path: hostPath(host, path),
+    fd,
+    seen: new Seen(),
+    thread: new HomeThread(),
+    closed: { mode: modeBefore(fd) },
+  };
 }
 
-/** Closes a home that openHome returned, with the permissions that it had. */
-export function closeHome({ fd, closed: { mode } }: HomeSource): void {
+/**
+ * Closes a home that openHome returned, with the permissions that it had. `warn` gets a line if it stays closed to others: the
+ * account may be in its new home by now, so that this does not undo the move, nor hides why it failed.
+ */
+export function closeHome(home: HomeSource, warn: (line: ByteString) => void): void {
+  const { fd, path, closed } = home;
   try {
-    // Another process of root may have changed them meanwhile.
-    if (mode !== undefined && (fstat(fd).mode & 0o7777) === onlyOwners(mode)) chmodPath(fd, mode);
+    if (closed.mode !== undefined) reopen(fd, path, closed.mode, warn);
   } finally {
     close(fd);
   }
 }
 
-const onlyOwners = (mode: number): number => mode & 0o7700;
-
-/**
- * Nobody but root and its user reaches below a home that is copied: there, others could rename what they may write, and each copy
- * would fail. It is so until closeHome, also while the original is removed.
- */
-function closeTop({ fd, closed }: HomeSource): void {
-  const mode = fstat(fd).mode & 0o7777;
-  if (onlyOwners(mode) === mode) return;
-  // An immutable directory keeps its mode, and is copied all the same.
-  if (attempt(() => chmodPath(fd, onlyOwners(mode)) ?? true) !== undefined) closed.mode = mode;
+function reopen(fd: number, path: ByteString, mode: number, warn: (line: ByteString) => void): void {
+  try {
+    reopenTop(fd, mode);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    // Not every file system lets the mode of a directory be read that is gone.
+    if (answered(() => statIfPresent(C.AT_FDCWD, path)) === undefined) return;
+    const { advice } = adviceAt(path, `chmod ${octal(mode)} ${shellWord(path)}`);
+    const what = `${quoted(path)} is still closed to others, as it was while it was copied`;
+    warn(`${what} (${describeError(error)}); to open it again: ${advice}`);
+  }
 }
 
 /** True if every inode and change time in the home is still as it was copied. Throws SystemError with the whole path. */
@@ -225,7 +236,8 @@ export function copyHome(
   to: ByteString,
   step: (done: number, total: number) => void = () => undefined,
 ): number {
-  closeTop(home);
+  // Others could rename there what they may write, and each copy would fail. It is so also while the original is removed.
+  home.closed.mode ??= closeTop(home.fd);
   const total =
     countHome(home.fd, home.path, (count) => {
       if (count >= NAMES_FOR_A_THREAD && !home.thread.isStarted) home.thread.start();

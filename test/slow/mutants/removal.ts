@@ -26,6 +26,7 @@ const workedIn = (file: string) => inFile(file, "e2e/apply-worked-in.test.ts");
 const moments = (file: string) => inFile(file, "attack/remove-moments.test.ts");
 const threads = (file: string) => inFile(file, "attack/home-thread.test.ts");
 const aside = (file: string) => inFile(file, "attack/home-aside.test.ts");
+const closed = (file: string) => inFile(file, "e2e/closed-homes.test.ts");
 const inPlace = (file: string) => inFile(file, "e2e/home-in-place.test.ts");
 const cleaned = inPlace("src/jail/fs/home-clean.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
@@ -366,6 +367,13 @@ export const REMOVAL: readonly Mutant[] = [
     "  const isOurs = stat.uid >= 0 && ",
     "a directory of that name",
   ),
+  closed("src/jail/fs/home-top.ts")(
+    "      setXattr(top, FORMER_MODE, toBytes(octal(mode)));\n",
+    "",
+    "if a run was killed",
+  ),
+  closed("src/jail/fs/home-top.ts")(" | C.S_ISVTX;", ";", "if it was closed by hand meanwhile"),
+  closed("src/jail/fs/home-fill.ts")(" && !isOfClosedTop(name)", "", "if a run was killed"),
   inFile("src/jail/fs/home-remove.ts", "attack/remove-race.test.ts")(
     "(stat) => home.seen.mayRemove(stat)",
     "() => true",

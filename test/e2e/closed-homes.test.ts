@@ -1,0 +1,113 @@
+/** A home is closed to others while it is copied, and open again afterwards, however the run ends. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/jail";
+let m: Machine;
+
+const sh = (line: string) => m.must(["sh", "-ec", line]).stdout;
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  m.must(["jk_init", "-j", J, "uidbasics", "basicshell"]);
+});
+afterAll(() => m?.close());
+
+let next = 0;
+
+/** A user in the jail whose home others may enter, also by an ACL. */
+function jailed() {
+  const name = `eve${next++}`;
+  const home = `${J}/home/${name}`;
+  m.addUser(name, { home: `/home/${name}`, createHome: true, shell: "/bin/bash" });
+  m.must(["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", J, name]);
+  sh(`cd ${home}; chmod 2755 .; setfacl -m u:nobody:rwx .; echo mine >file`);
+  return { name, home, outside: `/home/${name}`, leave: ["jk_jailuser", "--unjail", "-n", "-m", name] };
+}
+
+/** Runs a command, and injects what strace(1) can into its calls on the directory `path`. */
+const inject = (path: string, faults: readonly string[], command: readonly string[]) =>
+  m.run([
+    ...["strace", "-f", "-qq", "-o", "/root/trace", "-P", path],
+    ...faults.flatMap((fault) => ["-e", `inject=${fault}`]),
+    ...command,
+  ]);
+// The first call of the copy.
+const KILLED = ["flistxattr:signal=KILL:when=1"];
+
+const FORMER = (name: string) => `${name} 2775 rwx\n`;
+const permissions = (home: string) =>
+  sh(`stat -c '%U %a' ${home} | tr '\n' ' '; getfacl -cnp ${home} | sed -n 's/^user:65534://p'`).replace(
+    /\t.*/,
+    "",
+  );
+const attributes = (home: string) =>
+  sh(`python3 -c 'import os; print([x for x in os.listxattr("${home}") if "posix_acl" not in x])'`);
+
+test("by the next run, if a run was killed: neither it nor the copy has the permissions of meanwhile", () => {
+  const { name, home, outside, leave } = jailed();
+  const before = permissions(home);
+  expect(before).toBe(FORMER(name));
+  expect(inject(home, KILLED, leave).signal).toBe("SIGKILL");
+  expect(permissions(home)).not.toBe(before);
+  expect(m.run(leave)).toMatchObject({ status: 0, stderr: "" });
+  expect([m.exists(home), permissions(outside), attributes(outside)]).toEqual([false, before, "[]\n"]);
+});
+
+test("not if it was closed by hand meanwhile", () => {
+  const { name, home, outside, leave } = jailed();
+  inject(home, KILLED, leave);
+  sh(`chmod 700 ${home}`);
+  expect(m.run(leave)).toMatchObject({ status: 0, stderr: "" });
+  expect([permissions(outside), attributes(outside)]).toEqual([`${name} 2700 rwx\n`, "[]\n"]);
+});
+
+test("it is not closed where root may not write down its permissions for the next run, as in most containers", () => {
+  const { home, outside, leave } = jailed();
+  const before = permissions(home);
+  const limited = ["setpriv", "--bounding-set", "-sys_admin", ...leave];
+  expect(inject(home, KILLED, limited).signal).toBe("SIGKILL");
+  expect([m.exists(home), permissions(home), attributes(home)]).toEqual([true, before, "[]\n"]);
+  expect(m.run(limited)).toMatchObject({ status: 0, stderr: "" });
+  expect(permissions(outside)).toBe(before);
+});
+
+const OPENS = "fchmod:error=EROFS:when=2+";
+const stays = (home: string) =>
+  `jk_jailuser: warning: '${home}' is still closed to others, as it was while it was copied (fchmod: Read-only file system); ` +
+  `to open it again: chmod 2775 ${home}\n`;
+
+test.each([
+  ["that cannot be opened again", OPENS, stays],
+  ["that is gone, which not every file system answers for", "fchmod:error=ESTALE:when=2+", () => ""],
+])("an account that has moved out of the old home, %s, is out of the jail", (_, fault, says) => {
+  const { name, home, outside, leave } = jailed();
+  const before = permissions(home);
+  const kept = says(home) === "" ? [] : ["unlinkat:error=EROFS"];
+  const { status, stderr } = inject(home, [fault, ...kept], leave);
+  const unremoved = `jk_jailuser: warning: '${home}' could not be removed, though its copy is complete: ${home}/file: unlink: Read-only file system\n`;
+  expect([status, stderr]).toEqual([0, kept.length === 0 ? "" : unremoved + stays(home)]);
+  expect([permissions(outside), m.read(`${J}/etc/passwd`)]).toEqual([
+    before,
+    expect.not.stringContaining(name),
+  ]);
+  if (kept.length === 0) return;
+  // As it says.
+  sh(`chmod 2775 ${home}`);
+  expect(permissions(home)).toBe(before);
+});
+
+test("a home that cannot be opened again does not hide why it was not copied", () => {
+  const { home, leave } = jailed();
+  const before = permissions(home);
+  const { status, stderr } = inject(home, [OPENS, "flistxattr:error=EIO"], leave);
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringMatching(/^jk_jailuser: warning: .*\njk_jailuser: .*Input\/output error\n$/),
+  ]);
+  expect(stderr).toStartWith(stays(home));
+  expect(permissions(home)).not.toBe(before);
+  expect(m.run(leave)).toMatchObject({ status: 0, stderr: "" });
+});
