@@ -159,9 +159,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-hostile.test.ts", [
     ["stat?.uid === user.uid && isDirectory(stat)", "stat !== undefined"],
   ]),
-  ...within("src/jail/fs/covered.ts", "e2e/covered-files.test.ts", [
-    ["(points.get(one)?.length ?? 0) > 1", "false"],
-  ]),
+  ...within("src/jail/fs/covered.ts", "e2e/covered-files.test.ts", [["hiding.has(one)", "false"]]),
   ...within("src/tools/jailkit-import.ts", KEPT, [[", { isRemade: true }", ""]]),
   ...within("src/declaration/carry-out/remove-home.ts", "e2e/apply-exchanged-homes.test.ts", [
     [' || samenessOf(id, openIdOf(fd)) !== "same")', ")"],
