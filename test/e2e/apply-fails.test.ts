@@ -76,9 +76,10 @@ const CASES: readonly { name: string; before: readonly string[]; after: readonly
   {
     name: "limits",
     before: [BASH],
-    after: [BASH, "groups = jailed, team"],
+    after: [BASH, "groups = jailed, team, tunnel, sftponly"],
     did: "done +groups, not-done +groups",
   },
+  { name: "forwards", before: [BASH], after: [BASH, "groups = tunnel"], did: "not-done +groups" },
   {
     ...{ name: "replaces", did: "done +keys, done -keys" },
     ...{ before: [SFTP, keys(KEYS[0])], after: [SFTP, keys(KEYS[1])] },
@@ -100,9 +101,15 @@ beforeAll(async () => {
   m = await openApplyMachine();
   m.mkdir("/etc/jailkit/jk_init.d", { mode: 0o755 });
   m.write("/etc/jailkit/jk_init.d/more.ini", "[more]\npaths = /usr/bin/tac\n");
+  m.must(["sh", "-ec", "groupadd tunnel; groupadd sftponly"]);
   m.write(
     "/etc/ssh/sshd_config",
-    `${m.read("/etc/ssh/sshd_config")}\nMatch Group jailed\n  AllowTcpForwarding no\n`,
+    [
+      m.read("/etc/ssh/sshd_config"),
+      "Match Group jailed,sftponly\n  AllowTcpForwarding no",
+      "Match Group tunnel\n  AllowTcpForwarding yes",
+      "Match Group sftponly\n  ForceCommand internal-sftp\n",
+    ].join("\n"),
   );
 });
 afterAll(() => m?.close());
@@ -169,7 +176,9 @@ function expectNoGifts(): void {
   const settings = m.must(["sh", "-c", "cat /etc/jailkit/jk_chrootsh.d/*"]).stdout;
   expect(settings).toContain("[confined]");
   expect(settings).toContain("[freed]");
-  const groups = m.must(["getent", "group", "team"]).stdout;
+  const groups = m.must(["getent", "group", "team", "tunnel", "sftponly"]).stdout;
+  expect(groups).toContain("tunnel:");
+  expect(groups).not.toContain("forwards");
   expect(groups).not.toContain("leaves");
   expect(groups).not.toContain("joins");
   expect(groups).not.toContain("limits");

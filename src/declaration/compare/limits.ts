@@ -18,8 +18,8 @@ export function groupsThatLimit(user: PasswdEntry, groups: readonly ByteString[]
 }
 
 /**
- * Those of some groups that limit an account in a jail as soon as it is a member: sshd has rules for these, which somebody who is
- * limited should not wait for. None by which one becomes root.
+ * Those of some groups that limit an account in a jail as soon as it is a member: sshd has rules for these that only take away,
+ * which somebody who is limited should not wait for. None by which one becomes root.
  */
 export const joinsThatLimit = (user: PasswdEntry, groups: readonly ByteString[]): readonly ByteString[] =>
   limitingJoins(

@@ -8,7 +8,7 @@ import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { adviceAt } from "../../system/exchange.ts";
-import { below, ownMounts } from "../../system/mountinfo.ts";
+import { below, type Mount, ownMounts } from "../../system/mountinfo.ts";
 import { hostPath, type JailRoot, withDirectory } from "./walk.ts";
 
 /**
@@ -18,17 +18,33 @@ import { hostPath, type JailRoot, withDirectory } from "./walk.ts";
  */
 export function coveredPlace(root: JailRoot, paths: Iterable<ByteString>): JailkitError | undefined {
   const mounts = answered(ownMounts) ?? [];
-  const points = Map.groupBy(mounts, ({ mountPoint }) => below(mountPoint, root.path) ?? "");
+  const points = new Set(mounts.map(({ mountPoint }) => below(mountPoint, root.path) ?? ""));
   if (points.size === 1) return undefined;
+  const hiding = placesWithHiddenMounts(mounts, root.path);
   for (const path of paths) {
     const above = pathsDownTo(directoryOf(path)).filter((one) => points.has(one));
     const place = hostPath(root, path);
     const point = above.find((one) => answered(() => isBelow(root, one, path)));
     if (point !== undefined) return covered(place, hostPath(root, point), "is hidden");
-    const several = above.find((one) => one !== "/" && (points.get(one)?.length ?? 0) > 1);
+    const several = above.find((one) => hiding.has(one));
     if (several !== undefined) return covered(place, hostPath(root, several), "may be hidden");
   }
   return undefined;
+}
+
+/**
+ * The places below a jail where a mount hides another one, that may have files of the jail: as the jail sees them. `mounts`: in
+ * the order in which they were mounted. Pure.
+ */
+export function placesWithHiddenMounts(mounts: readonly Mount[], jail: ByteString): Set<ByteString> {
+  const points = Map.groupBy(mounts, ({ mountPoint }) => below(mountPoint, jail) ?? "");
+  points.delete("");
+  return new Set(
+    // An automount stays below what it has mounted, and nobody can create a file in autofs.
+    [...points]
+      .filter(([, all]) => all.slice(0, -1).some(({ type }) => type !== "autofs"))
+      .map(([point]) => point),
+  );
 }
 
 /** Whether a path is there without what is mounted at `point`. Throws SystemError. */

@@ -2,8 +2,9 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { isReported } from "../../cli/error.ts";
 import { groupNamesOf, type PasswdEntry } from "../accounts.ts";
 import { findProgram } from "../run.ts";
-import { groupsWithRules } from "./match.ts";
+import { groupsWithRules, serverLines } from "./match.ts";
 import { DEFAULT_SERVER, runningServers, type SshdServer } from "./running.ts";
+import { joinsThatTakeAway } from "./taking-away.ts";
 
 // For thousands of users the processes are looked at once.
 let servers: readonly SshdServer[] | undefined;
@@ -13,25 +14,30 @@ let servers: readonly SshdServer[] | undefined;
  * their members. All of them, if a configuration cannot be read.
  */
 export const limitingGroups = (user: PasswdEntry, some: readonly ByteString[]): readonly ByteString[] =>
-  limitingOf(user, some) ?? some;
+  asked(some, (all) => {
+    const own = groupNamesOf(user);
+    const found = new Set(all.flatMap((server) => groupsWithRules(server, own, some)));
+    return some.filter((name) => found.has(name));
+  }) ?? some;
 
-/** The same of groups that it is to join. None of them, if a configuration cannot be read. */
+/**
+ * Those of some groups that it is to join by which such an sshd certainly gives it less, and nothing more. None of them, if a
+ * configuration cannot be read.
+ */
 export const limitingJoins = (user: PasswdEntry, some: readonly ByteString[]): readonly ByteString[] =>
-  limitingOf(user, some, some) ?? [];
+  asked(some, (all) =>
+    joinsThatTakeAway(all.map(serverLines), { name: user.name, groups: groupNamesOf(user) }, some),
+  ) ?? [];
 
-/** Undefined if a configuration cannot be read. `more`: other groups of the account. */
-function limitingOf(
-  user: PasswdEntry,
+/** The answer for some groups by all servers; undefined if a configuration cannot be read. */
+function asked(
   some: readonly ByteString[],
-  more: readonly ByteString[] = [],
+  answer: (servers: readonly SshdServer[]) => readonly ByteString[],
 ): readonly ByteString[] | undefined {
   if (some.length === 0) return some;
   try {
     servers ??= [DEFAULT_SERVER, ...runningServers(findProgram("sshd") ?? "")];
-    if (servers.some(({ unreadable }) => unreadable !== undefined)) return undefined;
-    const all = [...groupNamesOf(user), ...more];
-    const found = new Set(servers.flatMap((server) => groupsWithRules(server, all, some)));
-    return some.filter((name) => found.has(name));
+    return servers.some(({ unreadable }) => unreadable !== undefined) ? undefined : answer(servers);
   } catch (error) {
     if (!isReported(error)) throw error;
     return undefined;

@@ -6,22 +6,30 @@ import { CONFIGURATION, firstOf, isOn, listens, matchesPattern, type SshdSetting
 
 const DEEPEST = 16;
 
-interface ConfigLine {
-  /** In lower case. */
+/** A line of a configuration, without those that are empty or a comment. */
+export interface ConfigLine {
+  /** In lower case. "include" if its file is missing; "?" for what is not understood. */
   keyword: string;
   /** Without quotes and comment. */
   words: ByteString[];
+  /** It has characters that sshd, or some sshd, reads in another way than this module. */
+  isOdd: boolean;
+  /** The criteria of the Match block that it is in, and of those that include its file; of a Match line, its own, too. */
+  block: readonly Criterion[];
 }
 
-function parseLine(line: ByteString): ConfigLine {
-  const [, keyword = "", rest = ""] =
-    /^[\t-\r ]*"?([A-Za-z]+)"?(?:[\t-\r ]*=[\t-\r ]*|[\t-\r ]+)(.*)$/s.exec(line) ?? [];
+type ParsedLine = Omit<ConfigLine, "block">;
+
+function parseLine(line: ByteString): ParsedLine {
+  const isEmpty = /^[\t-\r ]*(?:#|$)/.test(line);
+  const [, keyword = isEmpty ? "" : "?", rest = ""] =
+    /^[\t-\r ]*"?([A-Za-z0-9]+)"?(?:[\t-\r ]*=[\t-\r ]*|[\t-\r ]+)(.*)$/s.exec(line) ?? [];
   const words: ByteString[] = [];
   for (const [, quoted = "", word = ""] of rest.matchAll(/"([^"]*)"|([^\t-\r "]+)/g)) {
     if (word.startsWith("#")) break;
     words.push(quoted || word);
   }
-  return { keyword: keyword.toLowerCase(), words };
+  return { keyword: keyword.toLowerCase(), words, isOdd: /['\\[]/.test(rest) };
 }
 
 /** Called for each file that is read, and for each directory that an Include pattern is compared with. */
@@ -45,15 +53,39 @@ function includedFiles(pattern: ByteString, seen: Seen): ByteString[] {
 }
 
 /** The lines of sshd's main configuration file and of the files that it includes. Throws SystemError. */
-function configLines(file: ByteString, seen: Seen = () => undefined, depth = 0): ConfigLine[] {
+function configLines(
+  file: ByteString,
+  seen: Seen = () => undefined,
+  depth = 0,
+  around: readonly Criterion[] = [],
+): ConfigLine[] {
   const text = depth > DEEPEST ? undefined : hostText(file);
   seen(file);
-  return (text ?? "").split("\n").flatMap((raw) => {
+  if (text === undefined) return [{ keyword: "include", words: [file], isOdd: false, block: around }];
+  // A Match block ends with its file.
+  let block = around;
+  return text.split("\n").flatMap((raw) => {
     const line = parseLine(raw);
-    if (line.keyword !== "include") return [line];
+    if (line.keyword === "") return [];
+    if (line.keyword === "match") block = [...around, ...criteriaIn(line.words)];
+    if (line.keyword !== "include") return [{ ...line, block }];
     const files = line.words.flatMap((pattern) => includedFiles(pattern, seen));
-    return files.flatMap((one) => configLines(one, seen, depth + 1));
+    const lines = files.flatMap((one) => configLines(one, seen, depth + 1, block));
+    return line.isOdd ? [{ ...line, block }, ...lines] : lines;
   });
+}
+
+/** The lines of a server: its options first, then those of its configuration. Throws SystemError. */
+export function serverLines({ file, options }: Configured): ConfigLine[] {
+  const given = options.flatMap((word, at) => (options[at - 1] === "-o" ? [parseLine(word)] : []));
+  return [...given.map((line) => ({ ...line, block: [] })), ...configLines(file)];
+}
+
+/** What decides the settings of a server. */
+interface Configured {
+  readonly file: ByteString;
+  /** As options of sshd(8), one word each. */
+  readonly options: readonly ByteString[];
 }
 
 /** The files of a configuration, and the directories that its Include patterns search. Throws SystemError. */
@@ -141,7 +173,8 @@ function undecidedCriterion(
   }
 }
 
-interface Criterion {
+/** A part of a Match line. */
+export interface Criterion {
   /** In lower case. */
   readonly criterion: string;
   /** "" for those that have none. */
@@ -163,43 +196,59 @@ function criteriaIn(words: readonly ByteString[]): Criterion[] {
 }
 
 /** A user, as Match lines see it. */
-interface MatchedUser {
+export interface MatchedUser {
   readonly name: ByteString;
   /** The names of all its groups. */
   readonly groups: readonly ByteString[];
 }
 
 /** True if a criterion names the user, or one of its groups; undefined for a criterion about something else. Pure. */
-function namesUser({ criterion, argument }: Criterion, { name, groups }: MatchedUser): boolean | undefined {
+export function namesUser(
+  { criterion, argument }: Criterion,
+  { name, groups }: MatchedUser,
+): boolean | undefined {
   if (criterion === "user") return namesOneOf(argument, [name]);
   return criterion === "group" ? namesOneOf(argument, groups) : undefined;
 }
 
+/** A rule of a configuration: whether it is one for a user in these groups. */
+export type GroupRule = (groups: readonly ByteString[]) => boolean;
+
+/** A rule for the groups that a line DenyGroups names. Pure. */
+export const deniesGroups =
+  (words: readonly ByteString[]): GroupRule =>
+  (groups) =>
+    words.some((one) => groups.some((name) => matchesPattern(name, one)));
+
 /**
  * Those of some groups by which a configuration has rules for a user who is in `all`: without one of them, a block Match or
- * DenyGroups names the user no more. `options`: those of the server. Throws SystemError.
+ * DenyGroups names the user no more. Throws SystemError.
  */
 export function groupsWithRules(
-  { file, options }: { readonly file: ByteString; readonly options: readonly ByteString[] },
+  server: Configured,
   all: readonly ByteString[],
   some: readonly ByteString[],
 ): ByteString[] {
-  const given = options.flatMap((word, at) => (options[at - 1] === "-o" ? [parseLine(word)] : []));
-  const rules = [...given, ...configLines(file)].flatMap(({ keyword, words }) => {
-    if (keyword === "denygroups")
-      return [
-        (groups: readonly ByteString[]) =>
-          words.some((one) => groups.some((name) => matchesPattern(name, one))),
-      ];
+  const rules = serverLines(server).flatMap(({ keyword, words }): GroupRule[] => {
+    if (keyword === "denygroups") return [deniesGroups(words)];
     const criteria = keyword === "match" ? criteriaIn(words) : [];
     return criteria
       .filter(({ criterion }) => criterion === "group")
       .map(
         ({ argument }) =>
-          (groups: readonly ByteString[]) =>
+          (groups) =>
             namesOneOf(argument, groups),
       );
   });
+  return groupsOfRules(rules, all, some);
+}
+
+/** Those of some groups without which one of the rules does not hold any more for a user who is in `all`. Pure. */
+export function groupsOfRules(
+  rules: readonly GroupRule[],
+  all: readonly ByteString[],
+  some: readonly ByteString[],
+): ByteString[] {
   let left = all;
   return some.filter((group) => {
     const without = left.filter((one) => one !== group);

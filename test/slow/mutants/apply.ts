@@ -159,8 +159,13 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-hostile.test.ts", [
     ["stat?.uid === user.uid && isDirectory(stat)", "stat !== undefined"],
   ]),
-  ...within("src/jail/fs/covered.ts", "e2e/covered-files.test.ts", [
-    ["(points.get(one)?.length ?? 0) > 1", "false"],
+  ...within("src/jail/fs/covered.ts", "e2e/covered-files.test.ts", [["hiding.has(one)", "false"]]),
+  ...within("src/system/sshd/taking-away.ts", "unit/sshd-taking-away.test.ts", [
+    ["if (ofUser.some((lines) => lines.some(isUnclear))) return [];", ""],
+    ['return keyword === "match" || isLeast(line);', "return true;"],
+    ['list.some((one) => one.startsWith("!"))', "false"],
+    ['keyword === "allowgroups" && mentions(words, group)', "false"],
+    ["return deniesGroups(words)([group]);", "return true;"],
   ]),
   ...within("src/tools/jailkit-import.ts", KEPT, [[", { isRemade: true }", ""]]),
   ...within("src/declaration/carry-out/remove-home.ts", "e2e/apply-exchanged-homes.test.ts", [
