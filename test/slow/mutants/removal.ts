@@ -271,18 +271,26 @@ export const REMOVAL: readonly Mutant[] = [
     "    renameAt(stage.fd, made.name, parent.fd, baseName(to));",
     "an empty directory at the new place",
   ),
-  moments("src/jail/fs/home-move.ts")("  closeTop(home);\n", "", "nobody else exchanges anything"),
-  moments("src/jail/fs/home-move.ts")("mode & 0o7700;", "mode & 0o7707;", "nobody else exchanges anything"),
+  moments("src/jail/fs/home-move.ts")(
+    "??= closeTop(home.fd)",
+    "??= undefined",
+    "nobody else exchanges anything",
+  ),
+  moments("src/jail/fs/home-top.ts")(
+    "=> (mode & 0o7700) |",
+    "=> (mode & 0o7707) |",
+    "nobody else exchanges anything",
+  ),
   moments("src/users/change-account.ts")(
     "if (!isUnchanged(source) || ",
     "if (!isUnchanged(source) && ",
     "when it was opened for the last look",
   ),
   moments("src/jail/fs/empty.ts")("sameFile(stat, seen)) return {", "true) return {", "when it was examined"),
-  workedIn("src/jail/fs/home-move.ts")("mode & 0o7700;", "mode & 0o7770;", "they do not reach it"),
-  workedIn("src/jail/fs/home-move.ts")(
-    "=== onlyOwners(mode)) chmodPath",
-    "=== mode) chmodPath",
+  workedIn("src/jail/fs/home-top.ts")("=> (mode & 0o7700) |", "=> (mode & 0o7770) |", "they do not reach it"),
+  workedIn("src/jail/fs/home-top.ts")(
+    "=== closedMode(mode)) chmodFd",
+    "=== mode) chmodFd",
     "the home is as before",
   ),
   workedIn("src/jail/fs/home-fill.ts")("this.home.closed?.mode : ", "undefined : ", "they do not reach it"),
