@@ -1,7 +1,7 @@
 import { SIGKILL, SIGSTOP } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { isProcessOf, killAllOf } from "../../ffi/process.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { hostUser } from "../system/name-services.ts";
 import { mappedUids, processesByUid, processesOf, signalEachOf } from "../system/processes.ts";
 import { endUnauthenticated } from "../system/sshd/unauthenticated.ts";
@@ -47,13 +47,13 @@ function endOneByOne(uid: number): void {
 
 /**
  * Ends all processes of a user, also those with ids of subuid(5) in user namespaces of its own, and waits until they have ended;
- * before, the connections to sshd(8) that would start more when they are authenticated.
- * Returns the pids that it had, as proc(5) showed them. Throws JailkitError "has-processes" if some go on, or others start all
- * the time. Needs root.
+ * before, the connections to sshd(8) that would start more when they are authenticated. Returns the pids that it had, as proc(5)
+ * showed them. Throws JailkitError "has-processes" if some go on, or others start all the time. Needs root.
  */
 export function terminate(uid: number): readonly number[] {
-  const account = hostUser(uid);
-  if (account !== undefined) endUnauthenticated(account);
+  // Whatever is not known of these, the processes end.
+  const account = answered(() => hostUser(uid));
+  if (account !== undefined) answered(() => endUnauthenticated(account));
   const pids = processesOf(uid);
   let spare: number | undefined;
   for (let pass = 0; ; pass++) {
