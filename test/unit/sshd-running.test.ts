@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { configPaths, groupsWithRules, undecidedMatches } from "../../src/system/sshd/match.ts";
+import { groupsWithRules } from "../../src/system/sshd/limiting-groups.ts";
+import { configPaths, serverLines, undecidedMatches } from "../../src/system/sshd/match.ts";
 import { serverOf } from "../../src/system/sshd/running.ts";
 import { isTitleFor } from "../../src/system/sshd/unauthenticated.ts";
 import { temporaryRoot } from "./temporary-root.ts";
@@ -57,18 +58,20 @@ test.each<[string, string[], string]>([
   ["no block that names the user by another group", [], "Match Group *\nMatch Group users,jailed\n"],
   ["none that names those outside of it", [], "Match Group *,!jailed\n"],
   ["AllowGroups", [], "AllowGroups jailed team\n"],
+  ["quotes that not every sshd reads alike", ["jailed", "team"], "Match Group 'jailed'\n"],
+  ["a criterion that nobody knows", ["jailed", "team"], "Match Nosuch x\n"],
 ])("a configuration has rules for groups by %s", (_what, found, text) => {
   using root = temporaryRoot();
   const file = `${root.path}/config`;
   root.put({ config: text });
   const all = ["users", "jailed", "team"];
-  expect(groupsWithRules({ file, options: [] }, all, ["jailed", "team"])).toEqual(found);
+  expect(groupsWithRules(serverLines({ file, options: [] }), all, ["jailed", "team"])).toEqual(found);
 });
 
 test("so has an option of a server", () => {
   using root = temporaryRoot();
   const server = { file: `${root.path}/none`, options: ["-p", "22", "-o", "DenyGroups=jailed"] };
-  expect(groupsWithRules(server, ["users", "jailed"], ["jailed"])).toEqual(["jailed"]);
+  expect(groupsWithRules(serverLines(server), ["users", "jailed"], ["jailed"])).toEqual(["jailed"]);
 });
 
 test.each([

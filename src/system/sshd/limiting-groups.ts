@@ -2,9 +2,16 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { isReported } from "../../cli/error.ts";
 import { groupNamesOf, type PasswdEntry } from "../accounts.ts";
 import { findProgram } from "../run.ts";
-import { groupsWithRules, serverLines } from "./match.ts";
+import {
+  type ConfigLine,
+  deniesGroups,
+  type GroupRule,
+  groupsOfRules,
+  namesUser,
+  serverLines,
+} from "./match.ts";
 import { DEFAULT_SERVER, runningServers, type SshdServer } from "./running.ts";
-import { joinsThatTakeAway } from "./taking-away.ts";
+import { isUnclear, joinsThatTakeAway } from "./taking-away.ts";
 
 // For thousands of users the processes are looked at once.
 let servers: readonly SshdServer[] | undefined;
@@ -16,9 +23,27 @@ let servers: readonly SshdServer[] | undefined;
 export const limitingGroups = (user: PasswdEntry, some: readonly ByteString[]): readonly ByteString[] =>
   asked(some, (all) => {
     const own = groupNamesOf(user);
-    const found = new Set(all.flatMap((server) => groupsWithRules(server, own, some)));
+    const found = new Set(all.flatMap((server) => groupsWithRules(serverLines(server), own, some)));
     return some.filter((name) => found.has(name));
   }) ?? some;
+
+/**
+ * Those of some groups by which a configuration has rules for a user who is in `all`: without one of them, a block Match or
+ * DenyGroups names the user no more. All of them, if a line may say something else to sshd. Pure.
+ */
+export function groupsWithRules(
+  lines: readonly ConfigLine[],
+  all: readonly ByteString[],
+  some: readonly ByteString[],
+): readonly ByteString[] {
+  if (lines.some(isUnclear)) return some;
+  const rules = lines.flatMap(({ keyword, words, block }): GroupRule[] => {
+    if (keyword === "denygroups") return [deniesGroups(words)];
+    const criteria = keyword === "match" ? block.filter(({ criterion }) => criterion === "group") : [];
+    return criteria.map((one) => (groups) => namesUser(one, { name: "", groups }) === true);
+  });
+  return groupsOfRules(rules, all, some);
+}
 
 /**
  * Those of some groups that it is to join by which such an sshd certainly gives it less, and nothing more. None of them, if a

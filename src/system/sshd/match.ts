@@ -220,29 +220,6 @@ export const deniesGroups =
   (groups) =>
     words.some((one) => groups.some((name) => matchesPattern(name, one)));
 
-/**
- * Those of some groups by which a configuration has rules for a user who is in `all`: without one of them, a block Match or
- * DenyGroups names the user no more. Throws SystemError.
- */
-export function groupsWithRules(
-  server: Configured,
-  all: readonly ByteString[],
-  some: readonly ByteString[],
-): ByteString[] {
-  const rules = serverLines(server).flatMap(({ keyword, words }): GroupRule[] => {
-    if (keyword === "denygroups") return [deniesGroups(words)];
-    const criteria = keyword === "match" ? criteriaIn(words) : [];
-    return criteria
-      .filter(({ criterion }) => criterion === "group")
-      .map(
-        ({ argument }) =>
-          (groups) =>
-            namesOneOf(argument, groups),
-      );
-  });
-  return groupsOfRules(rules, all, some);
-}
-
 /** Those of some groups without which one of the rules does not hold any more for a user who is in `all`. Pure. */
 export function groupsOfRules(
   rules: readonly GroupRule[],

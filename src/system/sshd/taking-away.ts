@@ -53,7 +53,7 @@ const mentions = (list: readonly ByteString[], group: ByteString): boolean =>
   list.some((one) => matchesPattern(group, one.replace(/^!/, "")));
 
 /** A line that may say something about any group, since sshd may read it in another way. */
-function isUnclear({ keyword, isOdd, block }: ConfigLine): boolean {
+export function isUnclear({ keyword, isOdd, block }: ConfigLine): boolean {
   if (keyword === "?") return true;
   if (isOdd && ["match", "include", "allowgroups", "denygroups"].includes(keyword)) return true;
   return block.some(({ criterion, argument }) => !CRITERIA.includes(criterion) || argument.startsWith("="));
