@@ -198,8 +198,11 @@ export function examineThreads(
   return "unknown";
 }
 
+/** True for a process that a signal has stopped; `process`: its directory in /proc. */
+export const hasStopped = (process: number): boolean => /^State:\tT/m.test(readStatus(process, "."));
+
 /** True if a process has no thread any more that runs, and could start another one: it has no memory then. */
-function hasEnded(proc: number, pid: number | ByteString): boolean {
+export function hasEnded(proc: number, pid: number | ByteString): boolean {
   const status = readStatus(proc, pid);
   return status === "" || (!/^VmSize:/m.test(status) && THREADS.exec(status)?.[1] === "1");
 }
@@ -238,7 +241,7 @@ export function rootRuns(names: ReadonlySet<ByteString>): boolean {
 }
 
 /** The process that started one, or took it over; 0 if it has ended. */
-export const parentOf = (proc: number, pid: number): number =>
+export const parentOf = (proc: number, pid: number | ByteString): number =>
   Number(PARENT.exec(readStatus(proc, pid))?.[1] ?? 0);
 
 /** That of proc_pid_status(5). */

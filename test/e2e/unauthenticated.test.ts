@@ -130,6 +130,38 @@ test("jailkit terminate-user ends it, too", async () => {
   expect(await prove()).toBe("");
 });
 
+test("so does one that is authenticated, and whose session is not there yet", async () => {
+  addUser("gina");
+  m.must(["usermod", "-p", "*", "gina"]);
+  const config = "/etc/ssh/sshd_config";
+  m.write(config, m.read(config).replace("UsePAM no", "UsePAM yes").replace("Port 22", "Port 2222"));
+  const slow = ["-f", "-qq", "-o", "/dev/null", "-P", "/etc/security/limits.conf"];
+  const server = m.start([
+    "strace",
+    ...slow,
+    "-e",
+    "inject=openat:delay_enter=3000000",
+    "/usr/sbin/sshd",
+    "-D",
+    "-e",
+    "-f",
+    config,
+  ]);
+  await server.until(({ stderr }) => stderr.includes("Server listening on") || undefined);
+  const client = m.start([
+    "ssh",
+    ...sshd.clientOptions,
+    "-p",
+    "2222",
+    "gina@127.0.0.1",
+    "echo in; sleep 600",
+  ]);
+  await server.until(({ stderr }) => stderr.includes("Accepted publickey for gina") || undefined);
+  const { stdout } = m.must(["jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "gina"]);
+  expect([(await client.ended).stdout, stdout]).toEqual(["", expect.stringContaining(ended("gina"))]);
+  expect(m.run(["pgrep", "-u", "gina"]).stdout).toBe("");
+});
+
 test("what closes a session of before ends by itself", async () => {
   addUser("fred");
   m.must(["cp", "/usr/bin/sleep", "/root/sshd-session"]);

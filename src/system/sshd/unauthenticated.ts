@@ -1,10 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { O_DIRECTORY, O_RDONLY, SIGKILL } from "../../../ffi/constants.ts";
+import { O_DIRECTORY, O_RDONLY, SIGKILL, SIGSTOP } from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { openIfPresent, readLink, withFd } from "../../../ffi/files.ts";
 import { sendSignal } from "../../../ffi/process.ts";
 import type { PasswdEntry } from "../accounts.ts";
-import { openProc, parentOf, pidsIn, readOf, uidsOf } from "../processes.ts";
+import { hasEnded, hasStopped, openProc, parentOf, pidsIn, readOf, uidsOf } from "../processes.ts";
 
 // sshd looks the home and the shell up when a client sends the name, and begins the session with these when the proof has come,
 // which may be minutes later.
@@ -18,52 +18,70 @@ export function isTitleFor(name: ByteString, title: ByteString): boolean {
   return ["sshd-session", "sshd"].some((program) => title === `${program}: ${written} [priv]`);
 }
 
-// What closes a session, which has no process any more, ends by itself: this long, in milliseconds, so often.
+// So often is something looked for that takes a moment, and so long is waited in between, in milliseconds.
 const PAUSE = 20;
 const MOST_PASSES = 250;
 
 /**
- * Ends the connections to sshd(8) that have named this account, and are not authenticated yet: they would begin a session with
- * the home and the shell that it had. Sessions go on. Returns how many it has ended. Throws JailkitError "no-proc", SystemError.
+ * Ends the connections to sshd(8) that have named this account, and are not authenticated yet, or have no session yet: that would
+ * have the home and the shell which the account had. Sessions go on. Returns how many it has ended. Throws JailkitError "no-proc",
+ * SystemError.
  */
 export function endUnauthenticated(account: Pick<PasswdEntry, "name" | "uid">): number {
   return withFd(openProc(), (proc) => {
     let ended = 0;
-    for (let pass = 0; ; pass++) {
-      const found = waiting(proc, account);
-      const isLast = pass === MOST_PASSES;
-      const now = found.filter(({ hasChild }) => hasChild || isLast);
-      ended += now.filter(({ pid }) => endOne(proc, pid, account.name)).length;
-      if (now.length === found.length) return ended;
-      Bun.sleepSync(PAUSE);
+    let left = waiting(proc, account);
+    for (let pass = 0; left.length > 0; pass++) {
+      if (pass > 0) Bun.sleepSync(PAUSE);
+      // One that closes a session of before has no child any more, and ends by itself. One that begins a session gets one.
+      const isDue = (pid: number) => pass === MOST_PASSES || childrenOf(proc, pid).length > 0;
+      const due = left.filter(isDue);
+      ended += due.filter((pid) => endOne(proc, pid, account.name)).length;
+      left = left.filter((pid) => !due.includes(pid) && isTitleFor(account.name, titleOf(proc, pid)));
     }
+    return ended;
   });
 }
 
-/** The processes of root for connections of an account without a session; one that reads what the client says is their child. */
-function waiting(proc: number, { name, uid }: Pick<PasswdEntry, "name" | "uid">) {
+/** The processes of root for connections of an account that have no session. */
+function waiting(proc: number, { name, uid }: Pick<PasswdEntry, "name" | "uid">): number[] {
   const pids = pidsIn(proc);
   const named = pids.filter((pid) => isTitleFor(name, titleOf(proc, pid)));
-  if (named.length === 0) return [];
-  const parents = new Map<number, boolean>();
-  for (const pid of pids) {
-    const parent = parentOf(proc, pid);
-    const isOfUser = named.includes(parent) && uidsOf(proc, pid).has(String(uid));
-    parents.set(parent, isOfUser || parents.get(parent) === true);
-  }
-  return named.flatMap((pid) => (parents.get(pid) === true ? [] : [{ pid, hasChild: parents.has(pid) }]));
+  const isOfUser = (pid: number) => uidsOf(proc, pid).has(String(uid));
+  return named.filter((pid) => !childrenOf(proc, pid, pids).some(isOfUser));
 }
 
-/** Ends a process, if it is sshd of root for this user: what has the descriptor gets the signal, and none that has its pid by then. */
+const childrenOf = (proc: number, pid: number, pids = pidsIn(proc)): number[] =>
+  pids.filter((one) => parentOf(proc, one) === pid && !hasEnded(proc, one));
+
+/**
+ * Ends a process with its children, if it is sshd of root for this user: one of these may be about to become the session. What has
+ * a descriptor gets the signal, and none that has its pid by then.
+ */
 function endOne(proc: number, pid: number, name: ByteString): boolean {
-  const directory = openIfPresent(proc, String(pid), O_RDONLY | O_DIRECTORY);
-  if (directory === undefined) return false;
-  return withFd(directory, (fd) => {
-    const uids = uidsOf(fd, ".");
+  return withProcess(proc, pid, (monitor) => {
+    const uids = uidsOf(monitor, ".");
     const isRoots = uids.size === 1 && uids.has("0");
-    if (!isRoots || !isTitleFor(name, titleOf(fd, ".")) || !PROGRAM.test(programOf(fd))) return false;
-    return sendSignal(fd, SIGKILL);
+    if (!isRoots || !isTitleFor(name, titleOf(monitor, ".")) || !PROGRAM.test(programOf(monitor)))
+      return false;
+    // So that it starts no more.
+    if (!sendSignal(monitor, SIGSTOP)) return false;
+    for (let pass = 0; pass < MOST_PASSES; pass++) {
+      const isStopped = hasStopped(monitor);
+      const children = childrenOf(proc, pid);
+      for (const child of children)
+        withProcess(proc, child, (fd) => parentOf(fd, ".") === pid && sendSignal(fd, SIGKILL));
+      if (isStopped && children.length === 0) break;
+      Bun.sleepSync(1);
+    }
+    return sendSignal(monitor, SIGKILL);
   });
+}
+
+/** Calls `use` with the directory of a process; false if it has ended. */
+function withProcess(proc: number, pid: number, use: (fd: number) => boolean): boolean {
+  const directory = openIfPresent(proc, String(pid), O_RDONLY | O_DIRECTORY);
+  return directory === undefined ? false : withFd(directory, use);
 }
 
 /** The first word of what a process has been called; "" if it has ended, or if that is too long for a title. */

@@ -652,9 +652,10 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/tools/jailkit-terminate-user.ts", TERMINATE, [["({ uid }) => uid === 0", "() => false"]]),
   ...within("src/system/sshd/unauthenticated.ts", "e2e/unauthenticated.test.ts", [
-    ["if (named.length === 0)", "if (named.length >= 0)"],
-    ["hasChild || isLast", "true"],
-    ["parents.get(pid) === true ? []", "false ? []"],
+    ["left.length > 0; pass++", "left.length < 0; pass++"],
+    ["pass === MOST_PASSES || childrenOf(proc, pid).length > 0", "true"],
+    ["!childrenOf(proc, pid, pids).some(isOfUser)", "true"],
+    ['parentOf(fd, ".") === pid && sendSignal', "false && sendSignal"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", "e2e/unauthenticated.test.ts", [
     ["endConnections(user, said);", ""],
