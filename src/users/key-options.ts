@@ -159,8 +159,11 @@ function effectOf(options: ByteString) {
     if (name === "no-touch-required") permits.add("no-touch");
     else if (name === "touch-required") permits.delete("no-touch");
   }
-  const valuesOf = (wanted: string) =>
-    list.flatMap(([name, value]) => (name === wanted ? [value] : [])).join("\n");
+  // An empty value says something: with `command=""` nothing runs.
+  const valuesOf = (wanted: string) => {
+    const values = list.flatMap(([name, value]) => (name === wanted ? [value] : []));
+    return values.length === 0 ? undefined : values.join("\n");
+  };
   return { permits, flags, valuesOf };
 }
 
@@ -171,7 +174,7 @@ export function allowsNoMore(options: ByteString, than: ByteString): boolean {
     one.permits.isSubsetOf(other.permits) &&
     (one.flags.has("verify-required") || !other.flags.has("verify-required")) &&
     one.flags.has("cert-authority") === other.flags.has("cert-authority") &&
-    LIMITING.every((name) => ["", one.valuesOf(name)].includes(other.valuesOf(name))) &&
-    GIVING.every((name) => ["", other.valuesOf(name)].includes(one.valuesOf(name)))
+    LIMITING.every((name) => [undefined, one.valuesOf(name)].includes(other.valuesOf(name))) &&
+    GIVING.every((name) => [undefined, other.valuesOf(name)].includes(one.valuesOf(name)))
   );
 }

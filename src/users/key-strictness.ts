@@ -21,7 +21,7 @@ export function byStrictness(text: ByteString, keys: readonly KeyLine[]) {
 
 /**
  * Of the keys that the text of an authorized_keys lacks: those that may certainly do no more than one of the keys which go from
- * it. Pure.
+ * it, each instead of another one. Pure.
  */
 export function replacing(
   text: ByteString,
@@ -29,7 +29,10 @@ export function replacing(
   going: ReadonlySet<ByteString>,
 ): readonly KeyLine[] {
   const there = linesOf(text, keys);
-  const gone = keyLinesIn(text, going);
-  const isCovered = ({ options }: KeyLine) => gone.some((one) => allowsNoMore(options, one.options));
-  return keys.filter((one) => !there.has(one.key) && isCovered(one));
+  let gone = keyLinesIn(text, going);
+  return keys.filter(({ key, options }) => {
+    const former = there.has(key) ? undefined : gone.find((one) => allowsNoMore(options, one.options));
+    if (former !== undefined) gone = gone.filter((one) => one.key !== former.key);
+    return former !== undefined;
+  });
 }

@@ -227,6 +227,12 @@ describe("options of a key", () => {
     ['from="10.0.0.1"', "", true],
     ['from="10.0.0.1"', 'from="10.0.0.2"', false],
     ["", 'command="ls"', false],
+    // Nothing runs with an empty one.
+    ["", 'command=""', false],
+    ['command=""', "", true],
+    ['from=""', "", true],
+    ["", 'from=""', false],
+    ['environment=""', "", false],
     ['command="ls",no-pty', 'command="ls"', true],
     ['environment="A=b"', "", false],
     ['tunnel="1"', 'tunnel="1"', true],
@@ -257,6 +263,11 @@ describe("a key that takes the place of another one", () => {
   ])("instead of %p one with %p: %p", (before, after, expected) => {
     const found = replacing(`${before}${A} one\n`, [key(after)], new Set([`${A}`]));
     expect(found.length).toBe(expected ? 1 : 0);
+  });
+
+  test("one for each that goes", () => {
+    const more = [key(""), { line: "x", options: "", key: "ssh-ed25519 AAAA" }];
+    expect(replacing(`${A}\n${A} twice\n`, more, new Set([`${A}`]))).toEqual([key("")]);
   });
 
   test("not if none goes, or it is there", () => {

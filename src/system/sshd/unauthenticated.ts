@@ -3,7 +3,9 @@ import { O_DIRECTORY, O_RDONLY, SIGKILL, SIGSTOP } from "../../../ffi/constants.
 import { isErrno } from "../../../ffi/error.ts";
 import { openIfPresent, readLink, withFd } from "../../../ffi/files.ts";
 import { sendSignal } from "../../../ffi/process.ts";
+import { answered } from "../../cli/error.ts";
 import type { PasswdEntry } from "../accounts.ts";
+import { hostUser } from "../name-services.ts";
 import { hasEnded, hasStopped, openProc, parentOf, pidsIn, readOf, uidsOf } from "../processes.ts";
 
 // sshd looks the home and the shell up when a client sends the name, and begins the session with these when the proof has come,
@@ -11,11 +13,22 @@ import { hasEnded, hasStopped, openProc, parentOf, pidsIn, readOf, uidsOf } from
 
 const PROGRAM = /\/(?:sshd|sshd-session)$/;
 
-/** What sshd calls its process of root for a connection with the name of this user (setproctitle(3)). Pure. */
-export function isTitleFor(name: ByteString, title: ByteString): boolean {
-  // It writes other bytes as strvis(3) does.
-  const written = name.replace(/[^ -~]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, "0")}`);
-  return ["sshd-session", "sshd"].some((program) => title === `${program}: ${written} [priv]`);
+/** The user whom a client has named, by what sshd calls its process of root then (setproctitle(3)); undefined for others. Pure. */
+export function userInTitle(title: ByteString): ByteString | undefined {
+  const [, written] = /^sshd(?:-session)?: (.*) \[priv\]$/s.exec(title) ?? [];
+  // As strvis(3) writes what is not printable.
+  return written?.replace(/\\(?:(\\)|([0-7]{3}))/g, (_, slash, octal) =>
+    slash === undefined ? String.fromCharCode(Number.parseInt(octal, 8)) : slash,
+  );
+}
+
+type Account = Pick<PasswdEntry, "name" | "uid">;
+
+/** Directories have several names for an account; one that has been removed has none any more. */
+function isFor({ name, uid }: Account, title: ByteString): boolean {
+  const named = userInTitle(title);
+  if (named === undefined) return false;
+  return named === name || answered(() => hostUser(named)?.uid) === uid;
 }
 
 // So often is something looked for that takes a moment, and so long is waited in between, in milliseconds.
@@ -27,7 +40,7 @@ const MOST_PASSES = 250;
  * have the home and the shell which the account had. Sessions go on. Returns how many it has ended. Throws JailkitError "no-proc",
  * SystemError.
  */
-export function endUnauthenticated(account: Pick<PasswdEntry, "name" | "uid">): number {
+export function endUnauthenticated(account: Account): number {
   return withFd(openProc(), (proc) => {
     let ended = 0;
     let left = waiting(proc, account);
@@ -36,18 +49,18 @@ export function endUnauthenticated(account: Pick<PasswdEntry, "name" | "uid">): 
       // One that closes a session of before has no child any more, and ends by itself. One that begins a session gets one.
       const isDue = (pid: number) => pass === MOST_PASSES || childrenOf(proc, pid).length > 0;
       const due = left.filter(isDue);
-      ended += due.filter((pid) => endOne(proc, pid, account.name)).length;
-      left = left.filter((pid) => !due.includes(pid) && isTitleFor(account.name, titleOf(proc, pid)));
+      ended += due.filter((pid) => endOne(proc, pid, account)).length;
+      left = left.filter((pid) => !due.includes(pid) && isFor(account, titleOf(proc, pid)));
     }
     return ended;
   });
 }
 
 /** The processes of root for connections of an account that have no session. */
-function waiting(proc: number, { name, uid }: Pick<PasswdEntry, "name" | "uid">): number[] {
+function waiting(proc: number, account: Account): number[] {
   const pids = pidsIn(proc);
-  const named = pids.filter((pid) => isTitleFor(name, titleOf(proc, pid)));
-  const isOfUser = (pid: number) => uidsOf(proc, pid).has(String(uid));
+  const named = pids.filter((pid) => isFor(account, titleOf(proc, pid)));
+  const isOfUser = (pid: number) => uidsOf(proc, pid).has(String(account.uid));
   return named.filter((pid) => !childrenOf(proc, pid, pids).some(isOfUser));
 }
 
@@ -58,12 +71,11 @@ const childrenOf = (proc: number, pid: number, pids = pidsIn(proc)): number[] =>
  * Ends a process with its children, if it is sshd of root for this user: one of these may be about to become the session. What has
  * a descriptor gets the signal, and none that has its pid by then.
  */
-function endOne(proc: number, pid: number, name: ByteString): boolean {
+function endOne(proc: number, pid: number, account: Account): boolean {
   return withProcess(proc, pid, (monitor) => {
     const uids = uidsOf(monitor, ".");
     const isRoots = uids.size === 1 && uids.has("0");
-    if (!isRoots || !isTitleFor(name, titleOf(monitor, ".")) || !PROGRAM.test(programOf(monitor)))
-      return false;
+    if (!isRoots || !isFor(account, titleOf(monitor, ".")) || !PROGRAM.test(programOf(monitor))) return false;
     // So that it starts no more.
     if (!sendSignal(monitor, SIGSTOP)) return false;
     for (let pass = 0; pass < MOST_PASSES; pass++) {
