@@ -64,8 +64,9 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
     const isDoubtful = ({ name, home, shell }: JailedUser) => {
       const line = there.get(name);
       if (line === undefined || isClosed(shell)) return false;
-      const stat = answered(() => lookUp(root, normalPath(splitHome(home)?.home ?? "/")))?.stat;
-      return stat !== undefined && isDoubtfulHome(stat, line);
+      const seen = answered(() => ({ stat: lookUp(root, normalPath(splitHome(home)?.home ?? "/"))?.stat }));
+      if (seen === undefined) return false;
+      return seen.stat === undefined || isDoubtfulHome(seen.stat, line);
     };
     const isGone = there.size === 0 && lookUp(root, "/etc/passwd", { follow: true }) === undefined;
     const shells = new Set(users.flatMap(({ name }) => there.get(name)?.shell ?? []));

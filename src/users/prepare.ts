@@ -70,7 +70,7 @@ export function prepareJail(
       if (isDirectorys) remember(root, user, shell);
       writeAccess(place, access, run);
     }
-    if (isDirectorys) warnOfPolicy({ user, jailShell }, root, access, run);
+    if (isDirectorys || present === undefined) warnOfPolicy({ user, jailShell }, root, access, run);
   };
 }
 

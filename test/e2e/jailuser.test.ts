@@ -878,6 +878,15 @@ test("--jail-side-only writes the jail's lines from the host's account, and noth
   expect(account("games", `${jail}/etc/group`)).not.toContain(name);
 });
 
+test("--jail-side-only warns of one that can run nothing, when it brings the line back", () => {
+  const name = newUser();
+  m.must(["jk_jailuser", "-n", "-m", "-j", jail, name]);
+  m.write(`${jail}/etc/passwd`, m.read(`${jail}/etc/passwd`).replace(`${inJail(name)}\n`, ""));
+  const told = () => run("--jail-side-only", "-j", jail, name).stderr;
+  expect(told()).toContain(`jk_jailuser: warning: '${name}' can run nothing: no section of`);
+  expect(told()).toBe("");
+});
+
 test("--jail-side-only needs a jail, and has no use for -m", () => {
   expect(run("--jail-side-only", "root").status).toBe(2);
   expect(run("--jail-side-only", "-m", "-j", jail, "root").status).toBe(2);

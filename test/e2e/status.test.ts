@@ -505,6 +505,21 @@ test("a hostile name is shown with escapes, and the command is for that jail", (
   m.must(["jailkit", "delete", "--yes", jail]);
 });
 
+test("a home that is gone is a finding, with the command that makes one", () => {
+  m.must(["jk_init", "-j", "/srv/gone", "one", "basicshell"]);
+  m.must(["jk_addjailuser", "-j", "/srv/gone", "-p", "*", "-s", "/bin/sh", "gone"]);
+  const told = () =>
+    report().findings.flatMap(({ kind, subject, command }) => (subject === "gone" ? [[kind, command]] : []));
+  expect(told()).toEqual([]);
+  m.remove("/srv/gone/home/gone");
+  const [[kind = "", command = ""] = []] = told();
+  expect(kind).toBe("home");
+  m.must(["sh", "-ec", command]);
+  expect(told()).toEqual([]);
+  m.must(["userdel", "-f", "gone"]);
+  m.must(["jailkit", "delete", "--yes", "--user-files", "/srv/gone"]);
+});
+
 describe("a jail in each condition", () => {
   const at = (state: string) => `/srv/customers/${"with/a/long/path/".repeat(5)}${state}`;
 
@@ -520,6 +535,7 @@ describe("a jail in each condition", () => {
       ["unrecorded", "old"],
     ] as const) {
       const { uid, gid } = m.ids(name);
+      m.mkdir(`${at(state)}/home/${name}`, { owner: [uid, gid] });
       m.must([
         "sh",
         "-c",
