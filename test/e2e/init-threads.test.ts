@@ -208,7 +208,10 @@ test.each(["INT", "TERM"])(
   "SIG%s: what is there is complete and recorded, and the same command continues",
   (signal) => {
     const result = traced("-e", `inject=linkat:signal=${signal}:when=60`);
-    expect([result.signal, leftovers()]).toEqual([`SIG${signal}`, ""]);
+    // With what it said, if it ends otherwise.
+    const { status, signal: by, stderr } = result;
+    expect({ status, by, stderr }).toMatchObject({ by: `SIG${signal}` });
+    expect(leftovers()).toBe("");
     const [, there = "", all = ""] =
       /\((\d+) of (\d+) objects are in place\); run this again\n$/.exec(result.stderr) ?? [];
     expect(Number(there)).toBeLessThan(Number(all));
