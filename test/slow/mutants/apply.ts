@@ -50,7 +50,6 @@ export const APPLY: readonly Mutant[] = [
     ["created === user.uid", "created !== undefined"],
     ["deleteHomes && isOurs", "isOurs"],
     ["if (before?.shell === undefined)", "if (false)"],
-    [" && isDirectory(stat);", ";"],
   ]),
   ...within("src/declaration/compare/fate.ts", LEAVES, [["goes && holds === undefined", "goes"]]),
   ...within("src/declaration/compare/fate.ts", NESTED, [
