@@ -202,9 +202,18 @@ export function examineThreads(
 export const hasStopped = (process: number): boolean => /^State:\tT/m.test(readStatus(process, "."));
 
 /** True if a process has no thread any more that runs, and could start another one: it has no memory then. */
-export function hasEnded(proc: number, pid: number | ByteString): boolean {
-  const status = readStatus(proc, pid);
+function hasEnded(proc: number, pid: number | ByteString, status = readStatus(proc, pid)): boolean {
   return status === "" || (!/^VmSize:/m.test(status) && THREADS.exec(status)?.[1] === "1");
+}
+
+/** The processes that have not ended, by the one that started them or took them over. */
+export function childrenIn(proc: number): ReadonlyMap<number, readonly number[]> {
+  const children = new Map<number, number[]>();
+  for (const pid of pidsIn(proc)) {
+    const status = readStatus(proc, pid);
+    if (!hasEnded(proc, pid, status)) children.getOrInsertComputed(parentIn(status), () => []).push(pid);
+  }
+  return children;
 }
 
 /** The names in a directory of an open /proc; none if the process has ended. */
@@ -240,9 +249,10 @@ export function rootRuns(names: ReadonlySet<ByteString>): boolean {
   );
 }
 
-/** The process that started one, or took it over; 0 if it has ended. */
-export const parentOf = (proc: number, pid: number | ByteString): number =>
-  Number(PARENT.exec(readStatus(proc, pid))?.[1] ?? 0);
+const parentIn = (status: ByteString): number => Number(PARENT.exec(status)?.[1] ?? 0);
+
+/** The process that started one, or took it over; 0 if it has ended. `process`: its directory in /proc. */
+export const parentOf = (process: number): number => parentIn(readStatus(process, "."));
 
 /** That of proc_pid_status(5). */
 const readStatus = (proc: number, pid: number | ByteString): ByteString => readOf(proc, pid, "status");

@@ -161,15 +161,3 @@ test("so does one that is authenticated, and whose session is not there yet", as
   expect([(await client.ended).stdout, stdout]).toEqual(["", expect.stringContaining(ended("gina"))]);
   expect(m.run(["pgrep", "-u", "gina"]).stdout).toBe("");
 });
-
-test("what closes a session of before ends by itself", async () => {
-  addUser("fred");
-  m.must(["cp", "/usr/bin/sleep", "/root/sshd-session"]);
-  const closing = m.start(["/root/sshd-session", "0.5"], { argv0: "sshd-session: fred [priv]" });
-  m.must(["sh", "-c", "until pgrep -f '^sshd-session: fred .priv'; do :; done"]);
-  const { stdout } = m.must(["jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "fred"]);
-  expect([(await closing.ended).status, stdout]).toEqual([
-    0,
-    expect.not.stringContaining("ended a connection"),
-  ]);
-});

@@ -4,9 +4,10 @@ import { isErrno } from "../../../ffi/error.ts";
 import { openIfPresent, readLink, withFd } from "../../../ffi/files.ts";
 import { sendSignal } from "../../../ffi/process.ts";
 import { answered } from "../../cli/error.ts";
+import { isLocalUser } from "../account-tools.ts";
 import type { PasswdEntry } from "../accounts.ts";
 import { hostUser } from "../name-services.ts";
-import { hasEnded, hasStopped, openProc, parentOf, pidsIn, readOf, uidsOf } from "../processes.ts";
+import { childrenIn, hasStopped, openProc, parentOf, pidsIn, readOf, uidsOf } from "../processes.ts";
 
 // sshd looks the home and the shell up when a client sends the name, and begins the session with these when the proof has come,
 // which may be minutes later.
@@ -22,78 +23,65 @@ export function userInTitle(title: ByteString): ByteString | undefined {
   );
 }
 
-type Account = Pick<PasswdEntry, "name" | "uid">;
-
-/** Directories have several names for an account; one that has been removed has none any more. */
-function isFor({ name, uid }: Account, title: ByteString): boolean {
-  const named = userInTitle(title);
-  if (named === undefined) return false;
-  return named === name || answered(() => hostUser(named)?.uid) === uid;
+/** Calls `use` with the directory of a process; false if it has ended. What is done there is done to no other one with its pid. */
+function withProcess(proc: number, pid: number, use: (fd: number) => boolean): boolean {
+  const directory = openIfPresent(proc, String(pid), O_RDONLY | O_DIRECTORY);
+  return directory === undefined ? false : withFd(directory, use);
 }
 
-// So often is something looked for that takes a moment, and so long is waited in between, in milliseconds.
-const PAUSE = 20;
+// What has got a signal needs a moment: it is looked for so often, a millisecond apart.
 const MOST_PASSES = 250;
 
 /**
  * Ends the connections to sshd(8) that have named this account, and are not authenticated yet, or have no session yet: that would
- * have the home and the shell which the account had. Sessions go on. Returns how many it has ended. Throws JailkitError "no-proc",
+ * have the home and the shell which the account had. Sessions go on. One that closes a session of before looks the same, and ends,
+ * too: to wait for it would let one that begins run something. Returns how many it has ended. Throws JailkitError "no-proc",
  * SystemError.
  */
-export function endUnauthenticated(account: Account): number {
+export function endUnauthenticated({ name, uid }: Pick<PasswdEntry, "name" | "uid">): number {
+  // A directory may have several names for an account.
+  const hasOthers = !isLocalUser(name);
+  const isTitle = (title: ByteString) => {
+    const named = userInTitle(title);
+    if (named === undefined) return false;
+    return named === name || (hasOthers && answered(() => hostUser(named)?.uid) === uid);
+  };
   return withFd(openProc(), (proc) => {
-    let ended = 0;
-    let left = waiting(proc, account);
-    for (let pass = 0; left.length > 0; pass++) {
-      if (pass > 0) Bun.sleepSync(PAUSE);
-      // One that closes a session of before has no child any more, and ends by itself. One that begins a session gets one.
-      const isDue = (pid: number) => pass === MOST_PASSES || childrenOf(proc, pid).length > 0;
-      const due = left.filter(isDue);
-      ended += due.filter((pid) => endOne(proc, pid, account)).length;
-      left = left.filter((pid) => !due.includes(pid) && isFor(account, titleOf(proc, pid)));
-    }
-    return ended;
+    const before = childrenIn(proc);
+    const isOfUser = (pid: number) => uidsOf(proc, pid).has(String(uid));
+    const isWaiting = (pid: number) => isTitle(titleOf(proc, pid)) && !before.get(pid)?.some(isOfUser);
+    return endWithChildren(proc, pidsIn(proc).filter(isWaiting), isTitle);
   });
 }
-
-/** The processes of root for connections of an account that have no session. */
-function waiting(proc: number, account: Account): number[] {
-  const pids = pidsIn(proc);
-  const named = pids.filter((pid) => isFor(account, titleOf(proc, pid)));
-  const isOfUser = (pid: number) => uidsOf(proc, pid).has(String(account.uid));
-  return named.filter((pid) => !childrenOf(proc, pid, pids).some(isOfUser));
-}
-
-const childrenOf = (proc: number, pid: number, pids = pidsIn(proc)): number[] =>
-  pids.filter((one) => parentOf(proc, one) === pid && !hasEnded(proc, one));
 
 /**
- * Ends a process with its children, if it is sshd of root for this user: one of these may be about to become the session. What has
- * a descriptor gets the signal, and none that has its pid by then.
+ * Ends processes with their children, if they are sshd of root with such a title: a child may be about to become the session.
+ * Returns how many it has ended, without the children.
  */
-function endOne(proc: number, pid: number, account: Account): boolean {
-  return withProcess(proc, pid, (monitor) => {
-    const uids = uidsOf(monitor, ".");
-    const isRoots = uids.size === 1 && uids.has("0");
-    if (!isRoots || !isFor(account, titleOf(monitor, ".")) || !PROGRAM.test(programOf(monitor))) return false;
-    // So that it starts no more.
-    if (!sendSignal(monitor, SIGSTOP)) return false;
-    for (let pass = 0; pass < MOST_PASSES; pass++) {
-      const isStopped = hasStopped(monitor);
-      const children = childrenOf(proc, pid);
-      for (const child of children)
-        withProcess(proc, child, (fd) => parentOf(fd, ".") === pid && sendSignal(fd, SIGKILL));
-      if (isStopped && children.length === 0) break;
-      Bun.sleepSync(1);
-    }
-    return sendSignal(monitor, SIGKILL);
-  });
-}
-
-/** Calls `use` with the directory of a process; false if it has ended. */
-function withProcess(proc: number, pid: number, use: (fd: number) => boolean): boolean {
-  const directory = openIfPresent(proc, String(pid), O_RDONLY | O_DIRECTORY);
-  return directory === undefined ? false : withFd(directory, use);
+function endWithChildren(
+  proc: number,
+  pids: readonly number[],
+  isTitle: (title: ByteString) => boolean,
+): number {
+  const send = (pid: number, signal: number) =>
+    withProcess(proc, pid, (fd) => {
+      const uids = uidsOf(fd, ".");
+      const isRoots = uids.size === 1 && uids.has("0");
+      return isRoots && isTitle(titleOf(fd, ".")) && PROGRAM.test(programOf(fd)) && sendSignal(fd, signal);
+    });
+  // So that they start no more.
+  const stopped = pids.filter((pid) => send(pid, SIGSTOP));
+  for (let pass = 0; stopped.length > 0 && pass < MOST_PASSES; pass++) {
+    const isDone = stopped.every((pid) => withProcess(proc, pid, hasStopped));
+    const all = childrenIn(proc);
+    const left = stopped.filter((pid) => all.has(pid));
+    for (const pid of left)
+      for (const child of all.get(pid) ?? [])
+        withProcess(proc, child, (fd) => parentOf(fd) === pid && sendSignal(fd, SIGKILL));
+    if (isDone && left.length === 0) break;
+    Bun.sleepSync(1);
+  }
+  return stopped.filter((pid) => send(pid, SIGKILL)).length;
 }
 
 /** The first word of what a process has been called; "" if it has ended, or if that is too long for a title. */

@@ -651,10 +651,9 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/tools/jailkit-terminate-user.ts", TERMINATE, [["({ uid }) => uid === 0", "() => false"]]),
   ...within("src/system/sshd/unauthenticated.ts", "e2e/unauthenticated.test.ts", [
-    ["left.length > 0; pass++", "left.length < 0; pass++"],
-    ["pass === MOST_PASSES || childrenOf(proc, pid).length > 0", "true"],
-    ["!childrenOf(proc, pid, pids).some(isOfUser)", "true"],
-    ['parentOf(fd, ".") === pid && sendSignal', "false && sendSignal"],
+    ["pidsIn(proc).filter(isWaiting)", "[]"],
+    ["!before.get(pid)?.some(isOfUser)", "true"],
+    ["parentOf(fd) === pid && sendSignal", "false && sendSignal"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", "e2e/unauthenticated.test.ts", [
     ["endConnections(user, said);", ""],
