@@ -89,23 +89,23 @@ export function withCreated(once: Once): Once {
     if (user === undefined) return true;
     const { now, left } = asCreated(user, account, one.createdHome);
     users.set(user.name, now);
-    kept.push(...left.map(withDirectory));
+    kept.push(...[...left, ...jailsForgotten(user, now)].map(withDirectory));
     return true;
   });
   return { ...once, users: [...users.values()], kept, creating };
 }
 
-/** A user whose account was created; `left`: the home of the one before it, which is elsewhere, and its jails. */
+/** A user whose account was created; `left`: the home of the one before it, which is elsewhere. */
 export function asCreated(
   user: OnceUser,
   { name, uid }: Pick<PasswdEntry, "name" | "uid">,
   createdHome: ByteString | undefined,
 ) {
   const before = createdHomeOf(user);
-  const home = before === undefined || before.home === createdHome ? [] : [before];
+  const left = before === undefined || before.home === createdHome ? [] : [before];
   const homeId = createdHome === undefined ? undefined : homeIdOf(createdHome, uid);
   const now = { ...user, created: uid, createdDay: dayOf(name), createdHome, homeId };
-  return { now, left: [...home, ...jailsForgotten(user, now)] };
+  return { now, left };
 }
 
 /** The home of an account that was created, and removed again before its home was. */

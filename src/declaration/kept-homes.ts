@@ -89,7 +89,7 @@ export class KeptHomes implements ReservedUids {
 
   /** Says that an account goes, and whether its home stays. What its jails have of it then is not known yet. */
   goes(name: ByteString, uid: number, stays: KeptHome | undefined): void {
-    const others = (this.#byUid.get(uid) ?? []).filter((one) => one.name !== name || isWholeJail(one));
+    const others = (this.#byUid.get(uid) ?? []).filter((one) => one.name !== name);
     this.#byUid.set(uid, stays === undefined ? others : [...others, stays]);
     this.#found.delete(uid);
     this.#going.add(uid);

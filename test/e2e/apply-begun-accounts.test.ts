@@ -1,5 +1,14 @@
 /** What `jailkit apply` knows of an account that a run which was killed has begun to create. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
 import { BOB, HOME, J, JAIL, openKilledMachine } from "./apply-killed-scene.ts";
@@ -247,6 +256,24 @@ test("a home that stays when the account that was begun is removed again: nobody
   ]);
 });
 
+test("one that had another uid before: nobody gets that as long as the jail has a file of it", () => {
+  at.declare(JAIL + BOB);
+  m.must(["jailkit", "apply"]);
+  const uid = at.uidOf("bob");
+  m.mkdir(`${J}/tmp`);
+  m.write(`${J}/tmp/sh`, "");
+  m.chown(`${J}/tmp/sh`, uid, 100);
+  m.must(["userdel", "bob"]);
+  m.remove(HOME);
+  m.must(["jk_jailuser", "--unjail", "--jail-side-only", "-j", J, "bob"]);
+  m.must(["useradd", "-M", "-u", `${uid}`, "carl"]);
+  killBy("useradd", [WORK, KILL]);
+  expect(at.uidOf("bob")).toBe(uid + 1);
+  m.must(["userdel", "carl"]);
+  m.must(["jailkit", "apply"]);
+  expect(at.memory().kept).toMatchObject([{ name: "bob", uid, home: `${J}/./` }]);
+});
+
 test("a home that was there before is remembered before its account goes", () => {
   m.mkdir(HOME, { mode: 0o700 });
   m.chown(HOME, 31000, 100);
@@ -265,25 +292,38 @@ test("a home that was there before is remembered before its account goes", () =>
   });
 });
 
-test("a home that appears between the plan and the run: nothing is created, and no right is given", async () => {
-  at.declare(`${JAIL}${BOB.replace("/bin/bash", "/usr/sbin/jk_lsh")}allow = sftp\n`);
-  const lock = `/var/lib/jailkit/locks/path-${new Bun.CryptoHasher("sha256").update(J).digest("hex").slice(0, 32)}`;
-  const { status, stderr } = await runWithStops(
-    m,
-    ["jailkit", "apply"],
-    { calls: ["flock"], paths: [lock] },
-    () => {
-      if (m.exists(HOME)) return;
-      m.mkdir(HOME);
-      m.chown(HOME, 31000, 100);
-    },
-  );
-  expect(status).toBe(1);
-  expect(stderr).toContain(
-    `the account is not created, because its home '${HOME}' is there already, and belongs to uid 31000`,
-  );
-  const policies = m.run(["grep", "-r", "bob", `${J}/etc`]).stdout;
-  expect([at.uidOf("bob"), policies]).toEqual([Number.NaN, ""]);
+describe("between the plan and the run", () => {
+  const LOCK_OF_JAIL = `/var/lib/jailkit/locks/path-${new Bun.CryptoHasher("sha256").update(J).digest("hex").slice(0, 32)}`;
+
+  test.each([
+    [
+      "a home that appears",
+      "",
+      () => {
+        if (m.exists(HOME)) return;
+        m.mkdir(HOME);
+        m.chown(HOME, 31000, 100);
+      },
+      `the account is not created, because its home '${HOME}' is there already, and belongs to uid 31000`,
+    ],
+    [
+      "a uid that another account gets",
+      "uid = 31001\n",
+      () => m.run(["useradd", "-M", "-u", "31001", "carl"]),
+      "the uid 31001 belongs to 'carl'",
+    ],
+  ])("%s: nothing is created, and no right is given", async (_, uid, change, why) => {
+    at.declare(`${JAIL}${BOB.replace("/bin/bash", "/usr/sbin/jk_lsh")}${uid}allow = sftp\n`);
+    const { status, stderr } = await runWithStops(
+      m,
+      ["jailkit", "apply"],
+      { calls: ["flock"], paths: [LOCK_OF_JAIL] },
+      change,
+    );
+    expect([status, stderr]).toEqual([1, expect.stringContaining(why)]);
+    const policies = m.run(["grep", "-r", "bob", `${J}/etc`]).stdout;
+    expect([at.uidOf("bob"), policies]).toEqual([Number.NaN, ""]);
+  });
 });
 
 test("homes that stay are looked at only by a run that creates or removes an account", () => {

@@ -255,6 +255,18 @@ describe("who was taken out by hand, and is not declared any more", () => {
     expect(keysOf("bob")).toBe(`${KEYS[1]}\n`);
   });
 
+  test("is an error as long as its home is behind somebody's symbolic link", () => {
+    takeOut();
+    m.must(["sh", "-c", "mv /home/bob /home/real && ln -s real /home/bob && chown -h nobody /home/bob"]);
+    expect(linesOf(m, "--prune").changes.map(({ what, status }) => [what, status])).toEqual([
+      ["groups", "done"],
+      ["keys", "failed"],
+    ]);
+    m.must(["chown", "-h", "root", "/home/bob"]);
+    expect([did(m, "--prune"), keysOf("bob")]).toEqual([[`done ${TAKEN[1]}`], `${KEYS[1]}\n`]);
+    m.remove("/home/real");
+  });
+
   test.each([
     ["that root owns", "chown root /home/bob"],
     ["behind a symbolic link", "mv /home/bob /home/real && ln -s real /home/bob"],

@@ -156,6 +156,22 @@ describe("who was declared in another jail, never moved, and is not declared any
   });
 });
 
+test("who was put back by hand into a jail of before, and is not declared any more, leaves that", () => {
+  declare(user(A));
+  m.must(["jailkit", "apply"]);
+  takeOut();
+  declare(user(B));
+  // What is left there is not known.
+  m.must(["chmod", "777", A]);
+  expect(linesOf(m).summary.problems).toMatchObject([{ code: "unsafe-jail", path: A }]);
+  m.must(["chmod", "755", A]);
+  takeOut();
+  m.must(["jk_jailuser", "-n", "-m", "-j", A, "-s", "/bin/bash", "anna"]);
+  declare("");
+  settle("--prune", "--delete-homes");
+  expect([m.run(["id", "anna"]).status, m.exists(`${A}/home/anna`)]).toEqual([1, false]);
+});
+
 describe("a home that apply created", () => {
   const ALL = ["--prune", "--delete-homes"];
   const SHELL = "shell = /bin/bash\n";

@@ -418,7 +418,8 @@ test("a jail in a directory with other things is not deleted with them, and what
   const file = "/etc/jailkit/jails.d/site.ini";
   const jail = (path: string) => `[jail ${path}]\nsections = uidbasics\nfiles = /data/tool\n`;
   m.must(["sh", "-c", "mkdir /data && cp /usr/bin/id /data/tool"]);
-  m.must(["sh", "-c", `mkdir -p ${place}/htdocs /srv/back/home/x /srv/back/lost+found`]);
+  m.must(["sh", "-c", `mkdir -p ${place}/htdocs /srv/back/home/x /srv/back/lost+found /srv/back/tmp`]);
+  m.must(["sh", "-c", "chmod 1777 /srv/back/tmp; touch /srv/back/tmp/x"]);
   m.write(`${place}/htdocs/index.html`, "mine");
   m.write(file, jail(place) + jail("/srv/back"));
   expect(did(m)).toHaveLength(4);

@@ -133,6 +133,12 @@ test("a jail whose policies cannot be read", () => {
   m.write(file, "[ann\n");
   expect(problems("--check")).toEqual([[J, "config-invalid", null], ...waiting(J)]);
   expect(problems()).toEqual([[J, "config-invalid", null], ...waiting(J)]);
+  const whole = m.read(FILE);
+  // Of two errors of the jail, its users wait for the one that is told.
+  m.write(FILE, whole.replace("basicshell", "basicshell, nosuch"));
+  for (const options of [["--check"], []])
+    expect(problems(...options)).toEqual([[J, "no-such-section", null], ...waiting(J)]);
+  m.write(FILE, whole);
   m.write(file, before);
   expect(problems()).toEqual([]);
 });

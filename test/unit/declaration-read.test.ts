@@ -659,7 +659,9 @@ describe("files", () => {
   });
 
   test("what is only a warning for other files is an error", () => {
-    expect(refusal(write("a.ini", "\xef\xbb\xbf[jail /srv/a]\n")).message).toContain("byte-order-mark");
+    const text = "\xef\xbb\xbf[jail /srv/a]\n";
+    expect(refusal(write("a.ini", text)).message).toContain(": error: ");
+    expect(read(text).problems).toMatchObject([{ code: "byte-order-mark", severity: "error" }]);
   });
 
   test("one that is missing, or that others can change, is refused", () => {

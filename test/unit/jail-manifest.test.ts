@@ -300,7 +300,9 @@ describe("a damaged record", () => {
     const { id } = saved();
     for (const mode of [0o620, 0o602]) {
       chmodSync(fileOf(id), mode);
-      expect(damaged()).toEqual([[id, jail.path, "can be written by users other than root"]]);
+      // The second time, nothing is known from the first.
+      for (let i = 0; i < 2; i++)
+        expect(damaged()).toEqual([[id, jail.path, "can be written by users other than root"]]);
       expect(codeOf(() => open())).toBe("bad-manifest");
     }
     chmodSync(fileOf(id), 0o644);

@@ -266,7 +266,7 @@ function leftoversOf(
 function whereItIs(once: OnceUser, machine: Machine): OnceUser {
   const account = answered(() => machine.accounts.userByName(once.name));
   const split = account && splitHome(account.home);
-  return split === undefined || once.out ? once : stillIn(normalPath(split.jail), once);
+  return split === undefined ? once : stillIn(normalPath(split.jail), once);
 }
 
 /** Whether the account of one who is in a jail is another one, or why that is not certain. A jail that is closed says so first. */

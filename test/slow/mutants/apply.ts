@@ -213,7 +213,6 @@ export const APPLY: readonly Mutant[] = [
       "const isLeft = outside?.fault !== undefined;",
     ],
     ["if (out) return false;", ""],
-    ["split === undefined || once.out ? once", "split === undefined ? once"],
   ]),
   ...within("src/declaration/compare/taken-out.ts", LEAVES, [
     ["splitHome(user.home) === undefined && ", ""],
@@ -328,7 +327,6 @@ export const APPLY: readonly Mutant[] = [
       "if (!found) return undefined;",
     ],
     ["kept.whyLeft(uid, [name, former])", "kept.whyLeft(uid, [former])"],
-    ["one.name !== name || isWholeJail(one));", "one.name !== name);"],
     ["    this.#going.add(uid);\n", ""],
   ]),
   ...within("src/declaration/kept-homes.ts", KEPT, [
@@ -340,9 +338,11 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/memory.ts", JAIL_UIDS, [
     ["for (const jail of jailsForgotten(this.#users.get(name), now)) this.#keep(jail);", ""],
   ]),
-  ...within("src/declaration/creating.ts", JAIL_UIDS, [["[...home, ...jailsForgotten(user, now)]", "home"]]),
+  ...begun("another uid before", "src/declaration/creating.ts", [
+    ["...[...left, ...jailsForgotten(user, now)]", "...left"],
+  ]),
   ...within("src/declaration/carry-out/user.ts", JAIL_UIDS, [
-    ["?? keptFault(declared, uid, kept, DECLARED.uid)", "?? undefined"],
+    ["if (taken !== undefined) throw", "if (false) throw"],
   ]),
   ...within("src/tools/jk_addjailuser.ts", JAIL_UIDS, [["fault.told ?? fault.message", "fault.message"]]),
   ...within("src/declaration/compare/look-user.ts", KEPT, [
@@ -416,7 +416,7 @@ export const APPLY: readonly Mutant[] = [
     ["one.createdHome && homeIn(one.createdHome)", "one.createdHome"],
     ["creating: once.creating.map(now)", "creating: once.creating"],
   ]),
-  ...begun("appears between", "src/declaration/carry-out/user.ts", [
+  ...begun("home that appears", "src/declaration/carry-out/user.ts", [
     ["if (!directory && isCreated) requireHome(declared, means);", ""],
   ]),
   {
@@ -633,9 +633,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/compare.ts", LEAVES, [
     ["machine.frees(one.frees, one.once.name, one.stays);", ";"],
   ]),
-  ...within("src/declaration/carry-out/user.ts", LEAVES, [
-    ["if (taken !== undefined) throw", "if (false) throw"],
-  ]),
+  ...within("src/declaration/carry-out/user.ts", LEAVES, [["uidFault(uid, hostUser) ?? ", ""]]),
   ...titled("also in the run that removes it", "src/declaration/compare/foresee-user.ts", [
     ["if (root !== undefined) this.#requireShell(root, declared.shell);", ""],
   ]),
