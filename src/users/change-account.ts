@@ -15,6 +15,7 @@ import {
   openHome,
   requireMovable,
 } from "../jail/fs/home-move.ts";
+import { type MoveNote, noteMove } from "../jail/fs/home-moves.ts";
 import { removeHome } from "../jail/fs/home-remove.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { unmountAt } from "../jail/fs/mounted-home.ts";
@@ -41,9 +42,14 @@ import { atWork, endedConnections, leasedText, requireNothingRuns, whatRuns } fr
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
  * it, "not-mounted" if the new one would be where /etc/fstab mounts something over it, "no-safe-place" if no directory is safe for the copy, "holds-home" if the home of another account would move along;
- * also if the old home does not belong to the user or is a symbolic link, or the new one exists.
+ * also if the old home does not belong to the user or is a symbolic link, or the new one exists. `whole`: as in
+ * requireNoneAlong.
  */
-export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, user: PasswdEntry): void {
+export function requireSafeMove(
+  { from, fromPath, to, toPath }: HomeMove,
+  user: PasswdEntry,
+  whole = false,
+): void {
   requireMountedPlace(to, toPath);
   const what = `${quoted(hostPath(from, fromPath))} is not moved to ${quoted(hostPath(to, toPath))}`;
   refuseUnsafe(from, exchangeFindings(from, directoryOf(fromPath)), what);
@@ -58,7 +64,7 @@ export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, user: 
     throw new JailkitError("not-their-home", 1, `${quoted(user.name)} ${message}`, undefined, remedy);
   }
   requireMovable(from, fromPath, user.uid, to, toPath);
-  requireNoneAlong(user, hostPath(from, fromPath));
+  requireNoneAlong(user, hostPath(from, fromPath), whole);
 }
 
 /** Throws JailkitError for a new home that is a jail or holds one, or on which something is mounted: no command moves it away. */
@@ -115,8 +121,11 @@ export function changeAccount(
     changeBoth();
     return;
   }
-  requireSafeMove(move, user);
+  // Out of a jail it is always copied.
+  const whole = move.to.path === "/";
+  requireSafeMove(move, user, whole);
   const source = openHome(move.from, move.fromPath, user.uid);
+  let note: MoveNote | undefined;
   const undo = () => {
     const { home, shell } = change;
     if (home !== user.home || shell !== user.shell)
@@ -126,14 +135,15 @@ export function changeAccount(
   try {
     const moved = { from: normalHome(user.home), to: normalHome(change.home) };
     const examine = (fd: number) => {
-      requireNoneInside(user, hostPath(move.from, move.fromPath), fd);
+      requireNoneInside(user, hostPath(move.from, move.fromPath), fd, whole);
       move.examine?.(fd);
     };
     if (moveWithoutCopy(source, move, run, { examine, change: changeBoth, undo })) {
       run.moved = moved;
       return;
     }
-    const copy = copyOf(source, move, user, run);
+    note = noteMove(source.fd);
+    const copy = copyOf(source, move, user, run, note);
     withFd(copy, () => {
       run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
       try {
@@ -148,13 +158,20 @@ export function changeAccount(
     });
   } finally {
     closeHome(source, (line) => run.warn(line));
+    note?.end();
   }
 }
 
 /** Copies a home. If others change it meanwhile, or keep files from being opened, the error says who may do so. */
-function copyOf(source: HomeSource, { to, toPath }: HomeMove, user: PasswdEntry, run: AccountRun): number {
+function copyOf(
+  source: HomeSource,
+  { to, toPath }: HomeMove,
+  user: PasswdEntry,
+  run: AccountRun,
+  note: MoveNote | undefined,
+): number {
   try {
-    return copyHome(source, to, toPath, run.output.progress);
+    return copyHome(source, to, toPath, run.output.progress, note);
   } catch (error) {
     const isChanged = error instanceof JailkitError && error.code === "home-changed";
     const isLeased = isErrno(error, "EAGAIN") && error.call === "openat2";

@@ -17,7 +17,7 @@ import { hostText, versionsOf } from "../system/host-files.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { below } from "../system/mountinfo.ts";
 import { hostUser, userServices } from "../system/name-services.ts";
-import { isTooLarge, ownersBelow } from "./home-owners.ts";
+import { isTooLarge, ownersBelow, WHOLE } from "./home-owners.ts";
 
 type Mover = Pick<PasswdEntry, "name" | "uid">;
 
@@ -159,13 +159,14 @@ export function othersDirectoryIn(
   path: ByteString,
   counts: (owner: PasswdEntry) => boolean,
   open?: () => number,
+  most?: typeof WHOLE,
 ): { readonly name: ByteString; readonly directory: ByteString } | undefined {
   const ownerOf = (stat: Stat) => {
     const owner = ownerOfOthers(user, stat);
     return owner !== undefined && counts(owner) ? owner : undefined;
   };
   const isNone = (_: number, stat: Stat, isEmpty: boolean) => isEmpty || ownerOf(stat) === undefined;
-  for (const found of ownersBelow(path, isNone, undefined, open)) {
+  for (const found of ownersBelow(path, isNone, most, open)) {
     const name = hostUser(found.uid)?.name ?? `${found.uid}`;
     return { name, directory: joinPath(normalPath(path), found.path) };
   }
@@ -174,20 +175,28 @@ export function othersDirectoryIn(
 
 const opened = (fd: number): number => openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY);
 
+const mostOf = (whole: boolean) => (whole ? WHOLE : undefined);
+
+interface Neighbourhood {
+  readonly left?: ReadonlySet<ByteString>;
+  readonly fd?: number;
+  readonly whole?: boolean;
+}
+
 /**
  * Throws JailkitError "holds-home" for a home in a jail that would leave it with such a directory of somebody who lives there,
- * and "home-too-large". `left`: who will have left before; `fd`: as in requireNoneInside.
+ * and "home-too-large". `left`: who will have left before; `fd`: as in requireNoneInside; `whole`: as in requireNoneAlong.
  */
 export function requireNoNeighbours(
   root: JailRoot,
   user: Mover,
   home: ByteString,
-  { left = NOBODY, fd }: { readonly left?: ReadonlySet<ByteString>; readonly fd?: number } = {},
+  { left = NOBODY, fd, whole = false }: Neighbourhood = {},
 ): void {
   const { users } = readJailAccounts(root);
   const isNeighbour = ({ name }: PasswdEntry) => !left.has(name) && users.some((one) => one.name === name);
   const open = fd === undefined ? undefined : () => opened(fd);
-  const found = othersDirectoryIn(user, hostPath(root, home), isNeighbour, open);
+  const found = othersDirectoryIn(user, hostPath(root, home), isNeighbour, open, mostOf(whole));
   if (found === undefined) return;
   const why = `has the home ${quoted(hostPath(root, home))}, but ${holdsText(found)}: it would move along; move it out of the home first`;
   refuseAlong(user, why);
@@ -215,6 +224,7 @@ function otherByOwner(
   place: ByteString,
   except: ReadonlySet<ByteString>,
   open?: () => number,
+  whole = false,
 ): OtherHome | undefined {
   const onlyFiles = userServices().every((service) => service === "files");
   const isNobodys = (uid: number) => onlyFiles && !isLocalUid(uid);
@@ -222,7 +232,7 @@ function otherByOwner(
   if (onlyFiles && open === undefined && !isAnyAway(user, except, wasAway)) return undefined;
   const skips = (uid: number) => uid === 0 || uid === user.uid || isNobodys(uid);
   try {
-    for (const { uid, path } of ownersBelow(place, skips, undefined, open)) {
+    for (const { uid, path } of ownersBelow(place, skips, mostOf(whole), open)) {
       const owner = otherOwner(user, uid, except);
       if (owner === undefined) continue;
       const { name, home } = owner;
@@ -242,14 +252,19 @@ function otherByOwner(
  * The home of another account that is at or below a path of the host, by what that account says or by what is there. Throws
  * JailkitError if that cannot be known.
  */
-export function otherHomeIn(user: Mover, path: ByteString, except = NOBODY): OtherHome | undefined {
+export function otherHomeIn(
+  user: Mover,
+  path: ByteString,
+  except = NOBODY,
+  whole = false,
+): OtherHome | undefined {
   const place = realHome(path);
   if (place === undefined) return undefined;
   for (const { name, home, place: there } of localAccounts(place)) {
     const rest = name === user.name || except.has(name) ? undefined : below(there, place);
     if (rest !== undefined) return { name, home, rest };
   }
-  return otherByOwner(user, place, except);
+  return otherByOwner(user, place, except, undefined, whole);
 }
 
 /**
@@ -276,13 +291,13 @@ export const holdsText = ({ name, directory }: Pick<OtherHome, "name" | "directo
     ? `the home of ${quoted(name)} is in it`
     : `the directory ${quoted(shortPath(directory))} of ${quoted(name)} is in it`;
 
-/** Throws JailkitError for a home with which that of another account would move: see homeAlong. */
-export function requireNoneAlong(user: Mover, path: ByteString): void {
-  refuseAlong(user, homeAlong(user, path));
+/** Throws JailkitError for a home with which that of another account would move: see homeAlong. `whole`: it is looked at in any size. */
+export function requireNoneAlong(user: Mover, path: ByteString, whole = false): void {
+  refuseAlong(user, alongText(path, otherHomeIn(user, path, NOBODY, whole)));
 }
 
 /** The same of an open directory, to which the home has come from its path, and where nobody exchanges anything any more. */
-export function requireNoneInside(user: Mover, path: ByteString, fd: number): void {
+export function requireNoneInside(user: Mover, path: ByteString, fd: number, whole = false): void {
   const place = placeOf(path);
   // Those of now.
   localAccounts(place);
@@ -290,7 +305,7 @@ export function requireNoneInside(user: Mover, path: ByteString, fd: number): vo
     user,
     alongText(
       path,
-      otherByOwner(user, place, NOBODY, () => opened(fd)),
+      otherByOwner(user, place, NOBODY, () => opened(fd), whole),
     ),
   );
 }

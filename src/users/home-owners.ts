@@ -13,6 +13,8 @@ import {
 } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
+import { NOTHING_MOVED } from "../jail/fs/home-copy.ts";
 import { WITHIN } from "../jail/fs/home-scan.ts";
 
 /** The code of a home of which its user has made too much. */
@@ -23,7 +25,15 @@ export const isTooLarge = (error: unknown): boolean =>
   error instanceof JailkitError && error.code === TOO_LARGE;
 
 /** What is looked at, in a few seconds: users decide how much there is. */
-const MOST = { directories: 200_000, names: 5_000_000, owners: 1000, bytes: 50_000_000 };
+const MOST = {
+  ...{ directories: 200_000, names: 5_000_000, owners: 1000, bytes: 50_000_000 },
+  // Of a directory with more directories the rest is read when these are done, which needs little memory; it is open until then.
+  ...{ atOnce: 1000, open: 256 },
+};
+
+const ANY = Number.POSITIVE_INFINITY;
+/** The same of a home that is copied then, which takes longer: any size. Each owner may be a question to a name service. */
+export const WHOLE: typeof MOST = { ...MOST, directories: ANY, names: ANY, bytes: ANY };
 
 const OPEN = C.O_DIRECTORY | C.O_NOFOLLOW;
 // What is deeper is opened from there: users nest directories without limit, and move those of others to where no path leads.
@@ -62,16 +72,17 @@ function* ownersIn(search: Search): Generator<Owner> {
   const { above, open, owners, count, except } = search;
   const top = attempted(open);
   if (top === undefined) return;
+  const levels = new Levels(count);
   try {
-    const left: ByteString[] = ["."];
-    for (let next = left.pop(); next !== undefined; next = left.pop()) {
-      const at = next;
+    for (let at = levels.next(); at !== undefined; at = levels.next()) {
+      count.stopIfInterrupted();
       if (at.length > LONGEST) {
-        yield* ownersIn({ ...search, above: `${above}${at}/`, open: () => openBelow(top, at) });
+        const path = at;
+        yield* ownersIn({ ...search, above: `${above}${path}/`, open: () => openBelow(top, path) });
         continue;
       }
-      const { stat, names, isEmpty = false } = look(top, at, above.length, count);
-      for (const name of names) left.push(at === "." ? name : `${at}/${name}`);
+      const { stat, listed, isEmpty = false } = look(top, at, above.length, count);
+      if (listed !== undefined) levels.enter(at, listed);
       const path = at === "." ? above.slice(0, -1) : above + at;
       if (path === "" || stat === undefined || owners.has(stat.uid)) continue;
       if (except(stat.uid, stat, isEmpty)) continue;
@@ -80,7 +91,51 @@ function* ownersIn(search: Search): Generator<Owner> {
       yield { uid: stat.uid, path };
     }
   } finally {
+    levels[Symbol.dispose]();
     close(top);
+  }
+}
+
+/** The directories in one, as far as they were read. */
+interface Listed {
+  readonly names: ByteString[];
+  /** The directory, if there may be more in it. */
+  readonly rest: number | undefined;
+}
+
+/** The directories that are left to look at: those on the way to the last one, and of each what is in it. */
+class Levels implements Disposable {
+  readonly #levels: (Listed & { readonly path: ByteString })[] = [
+    { path: "", names: ["."], rest: undefined },
+  ];
+
+  constructor(private readonly count: Count) {}
+
+  /** The path of the next one; undefined if there is none. */
+  next(): ByteString | undefined {
+    for (let level = this.#levels.at(-1); level !== undefined; level = this.#levels.at(-1)) {
+      const { path, names, rest } = level;
+      const name = names.pop();
+      if (name !== undefined) return path === "" ? name : `${path}/${name}`;
+      this.#levels.pop();
+      if (rest === undefined) continue;
+      this.count.opened(-1);
+      this.#push(path, readOn(rest, path.length, this.count));
+    }
+    return undefined;
+  }
+
+  enter(path: ByteString, listed: Listed): void {
+    this.#push(path === "." ? "" : path, listed);
+  }
+
+  #push(path: ByteString, listed: Listed): void {
+    this.#levels.push({ ...listed, path });
+    if (listed.rest !== undefined) this.count.opened(1);
+  }
+
+  [Symbol.dispose](): void {
+    for (const { rest } of this.#levels) if (rest !== undefined) close(rest);
   }
 }
 
@@ -98,8 +153,7 @@ const openBelow = (top: number, path: ByteString): number => openAt2(top, path, 
 
 interface Looked {
   readonly stat?: Stat;
-  /** The directories in it. */
-  readonly names: readonly ByteString[];
+  readonly listed?: Listed;
   /** False also for one that root cannot read. */
   readonly isEmpty?: boolean;
 }
@@ -110,26 +164,35 @@ function look(top: number, path: ByteString, above: number, count: Count): Looke
   // Its owner may close it to root, on a file system of another machine.
   if (fd === undefined)
     return (
-      attempted(() =>
-        withFd(openAt2(top, path, C.O_PATH | OPEN, WITHIN), (at) => ({ stat: fstat(at), names: [] })),
-      ) ?? { names: [] }
+      attempted(() => withFd(openAt2(top, path, C.O_PATH | OPEN, WITHIN), (at) => ({ stat: fstat(at) }))) ??
+      {}
     );
-  return withFd(fd, () => ({ stat: fstat(fd), ...directoriesIn(fd, above + path.length, count) }));
+  const stat = fstat(fd);
+  const listed = readOn(fd, above + path.length, count);
+  return { stat, listed, isEmpty: listed.isEmpty };
 }
 
-function directoriesIn(fd: number, depth: number, count: Count): Pick<Looked, "names" | "isEmpty"> {
+/** Reads on in an open directory, and closes it at its end. */
+function readOn(fd: number, depth: number, count: Count): Listed & Pick<Looked, "isEmpty"> {
   const names: ByteString[] = [];
   let isEmpty = true;
-  for (let more = true; more; ) {
-    const piece: DirectoryEntry[] = [];
-    more = readEntries(fd, piece);
-    isEmpty &&= piece.length === 0;
-    // Of a file without a type is known when it is opened that it is no directory.
-    const found = piece.filter(({ type }) => type === C.DT_DIR || type === C.DT_UNKNOWN);
-    for (const { name } of found) names.push(name);
-    count.add(piece.length, found.length, depth);
+  let more = true;
+  try {
+    while (more && names.length < count.most.atOnce) {
+      const piece: DirectoryEntry[] = [];
+      more = readEntries(fd, piece);
+      isEmpty &&= piece.length === 0;
+      // Of a file without a type is known when it is opened that it is no directory.
+      const found = piece.filter(({ type }) => type === C.DT_DIR || type === C.DT_UNKNOWN);
+      for (const { name } of found) names.push(name);
+      count.add(piece.length, found.length, depth);
+    }
+  } catch (error) {
+    close(fd);
+    throw error;
   }
-  return { names, isEmpty };
+  if (!more) close(fd);
+  return { names, rest: more ? fd : undefined, isEmpty };
 }
 
 /** Counts what is in a home. */
@@ -137,10 +200,11 @@ class Count {
   #names = 0;
   #directories = 0;
   #bytes = 0;
+  #open = 0;
 
   constructor(
     private readonly path: ByteString,
-    private readonly most: typeof MOST,
+    readonly most: typeof MOST,
   ) {}
 
   /** Adds what is in a directory with a path of `depth` bytes: each that is deep takes the kernel longer to open, and memory until then. */
@@ -153,6 +217,19 @@ class Count {
     if (this.#bytes > this.most.bytes)
       throw this.#error(`directories whose paths are longer than ${this.most.bytes} bytes together`);
     if (this.#names > this.most.names) throw this.#error(`more than ${this.most.names} files`);
+  }
+
+  /** Counts directories of which a part is read. */
+  opened(change: 1 | -1): void {
+    this.#open += change;
+    const { open, atOnce } = this.most;
+    if (this.#open > open)
+      throw this.#error(`more than ${open} directories, each in the one before, with ${atOnce} in each`);
+  }
+
+  /** A whole home may take a while. */
+  stopIfInterrupted(): void {
+    if (this.most.directories === ANY) stopIfInterrupted(NOTHING_MOVED);
   }
 
   owners(owners: number): void {

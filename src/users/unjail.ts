@@ -39,6 +39,8 @@ import { requireNothingRuns } from "./sessions.ts";
 export interface UnjailOptions extends JailingOptions {
   /** Groups out of which the caller takes the account then. */
   readonly leaves?: readonly ByteString[];
+  /** It is one of many plans: of a home that takes long to look at, that is the error. */
+  readonly isBrief?: boolean;
 }
 
 /** The plan to take an account out of a jail. */
@@ -111,7 +113,7 @@ function planRelease(
   user: PasswdEntry,
   jail: ByteString,
   home: ByteString,
-  request: JailingOptions,
+  request: UnjailOptions,
   run: AccountRun,
 ): Release {
   const jailHome = normalPath(home);
@@ -127,8 +129,9 @@ function planRelease(
   const isMounted = there !== undefined && isSame(there, lookUp(request.host, target)?.stat);
   const move = there !== undefined && !isMounted;
   if (move) {
-    requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user);
-    requireNoNeighbours(root, user, jailHome);
+    const whole = request.isBrief !== true;
+    requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user, whole);
+    requireNoNeighbours(root, user, jailHome, { whole });
   }
   const shell = shellFor(user, before?.shell, request);
   return { user, jail, jailHome, home: target, shell, move, isMounted, unrecorded: before === undefined };
@@ -151,7 +154,7 @@ export function jailToLeave(name: ByteString, given: ByteString | undefined): By
   return answered(() => jailOfLeftover(user, given && absolutePath(given)));
 }
 
-function decide(user: PasswdEntry, request: JailingOptions, run: AccountRun): Release {
+function decide(user: PasswdEntry, request: UnjailOptions, run: AccountRun): Release {
   const named = request.jail && absolutePath(request.jail);
   const split = splitHome(user.home);
   if (split === undefined) {
@@ -272,7 +275,7 @@ function leaveGoneJail(
 function release(root: JailRoot, plan: Release, request: UnjailOptions, run: AccountRun): void {
   const { user, jailHome, home, shell, unrecorded } = plan;
   // Again: until it is where only root reaches it, others may move something into it.
-  const examine = (fd: number) => requireNoNeighbours(root, user, jailHome, { fd });
+  const examine = (fd: number) => requireNoNeighbours(root, user, jailHome, { fd, whole: true });
   const { host } = request;
   const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home, examine } : undefined;
   // Before anything is moved: fails if the jail cannot be written.

@@ -251,7 +251,7 @@ test("nor does it leave with what comes into the home during the run, or cannot 
   const db = `${J}/home/dora/p/db`;
   expect([status, stderr]).toEqual([1, expect.stringContaining("/dora/p' of 'vic' is in it")]);
   expect([m.exists(db), m.exists("/home/dora")]).toEqual([true, false]);
-  // More than is looked at.
+  // More than the plan looks at.
   const deep = `/${"d".repeat(200)}`.repeat(18);
   m.must(["mkdir", "-p", `${J}/home/dora${deep}`]);
   const script = `import os\nos.chdir("${J}/home/dora${deep}")\nfor i in range(14500): os.mkdir(str(i))`;
@@ -259,7 +259,7 @@ test("nor does it leave with what comes into the home during the run, or cannot 
   m.must(["sh", "-c", `mv ${J}/home/dora/p ${J}/home/dora${deep} && chown -R dora ${J}/home/dora/d*`]);
   m.must(["chown", "-R", "vic", `${J}/home/dora${deep}/p`]);
   const { summary } = linesOf(m, ...ALL);
-  expect(summary.problems.map(({ code }) => code)).toEqual(["home-too-large"]);
+  expect(summary.problems.map(({ code }) => code)).toEqual(["holds-home"]);
   expect([m.exists(`${J}/home/dora${deep}/p/db`), m.exists("/home/dora")]).toEqual([true, false]);
   m.must(["rm", "-r", `${J}/home/dora`, `${J}/srv/shared`]);
   m.must(["userdel", "dora"]);

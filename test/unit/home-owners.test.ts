@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { chownSync, closeSync, mkdirSync, openSync, renameSync, symlinkSync } from "node:fs";
+import { chownSync, closeSync, mkdirSync, openSync, readdirSync, renameSync, symlinkSync } from "node:fs";
 import { ownersBelow } from "../../src/users/home-owners.ts";
 import { temporaryRoot } from "./temporary-root.ts";
 
-const MOST = { directories: 100, names: 1000, owners: 10, bytes: 100_000 };
+const MOST = { directories: 100, names: 1000, owners: 10, bytes: 100_000, atOnce: 100, open: 10 };
 
 /** A home with a directory of each uid, `a/UID/b`. */
 function homeOf(uids: readonly number[]) {
@@ -57,6 +57,24 @@ test("what users make does not take long: it ends with what to do", () => {
   expect(fail({ bytes: 15 })).toThrow("holds directories whose paths are longer than 15 bytes together: too");
   expect(fail({ names: 6 })).toThrow("holds more than 6 files: too many");
   expect(fail({ owners: 2 })).toThrow("holds directories of more than 2 uids:");
+});
+
+test("of directories in one some are looked at before the next ones are read, to the last", () => {
+  using home = homeOf([41, 42, 43, 44, 45]);
+  for (const uid of [51, 52, 53]) {
+    mkdirSync(`${home.path}/a/43/b/${uid}/c`, { recursive: true });
+    chownSync(`${home.path}/a/43/b/${uid}/c`, uid, uid);
+  }
+  const open = () => readdirSync("/proc/self/fd").length;
+  const before = open();
+  const found = (most: Partial<typeof MOST>) => owners(home.path, { ...MOST, ...most });
+  for (const atOnce of [1, 2, 5]) expect(found({ atOnce })).toEqual([41, 42, 43, 44, 45, 51, 52, 53]);
+  // On the way to c: the home, a, a/43, a/43/b and a/43/b/UID, of which none is at its end.
+  expect(found({ atOnce: 1, open: 5 })).toHaveLength(8);
+  expect(() => found({ atOnce: 1, open: 4 })).toThrow(
+    "holds more than 4 directories, each in the one before, with 1",
+  );
+  expect(open()).toBe(before);
 });
 
 test("a directory to which no path leads is looked at as well, and what is in it", () => {

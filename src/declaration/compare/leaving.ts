@@ -138,7 +138,14 @@ export class Leavers {
 
   /** What the code that takes accounts out of jails would refuse. */
   #whyNotOut(root: JailRoot, account: PasswdEntry, home = "/"): Leave["fault"] {
-    const options = { jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: true, move: true };
+    const options = {
+      jail: root.path,
+      shell: undefined,
+      access: NO_ACCESS,
+      dryRun: true,
+      move: true,
+      isBrief: true,
+    };
     try {
       withTree((host) => unjailUser(account, { ...options, host }, new AccountRun(account.name)));
       return undefined;

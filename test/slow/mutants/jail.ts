@@ -536,8 +536,8 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/users/own-home.ts", "e2e/jailuser.test.ts", [[" && stat.uid === user.uid", ""]]),
   ...within("src/users/unjail.ts", "e2e/home-of-another.test.ts", [
-    ["    requireNoNeighbours(root, user, jailHome);\n", ""],
-    ["requireNoNeighbours(root, user, jailHome, { fd })", "undefined"],
+    ["    requireNoNeighbours(root, user, jailHome, { whole });\n", ""],
+    ["requireNoNeighbours(root, user, jailHome, { fd, whole: true })", "undefined"],
   ]),
   ...within("src/users/home-along.ts", "e2e/home-of-another.test.ts", [
     ["const place = realHome(path);", "const place = path;"],
@@ -548,7 +548,9 @@ export const JAIL: readonly Mutant[] = [
     ["const rest = name === user.name || except", "const rest = except"],
   ]),
   ...within("src/users/home-owners.ts", "unit/home-owners.test.ts", [
-    ['for (const name of names) left.push(at === "." ? name : `${at}/${name}`);', ""],
+    ["      if (listed !== undefined) levels.enter(at, listed);\n", ""],
+    ["      this.#push(path, readOn(rest, path.length, this.count));\n", ""],
+    ["if (this.#open > open)", "if (false)"],
     ["at.length > LONGEST", "false"],
     ["O_RDONLY | OPEN, WITHIN", "O_RDONLY | C.O_DIRECTORY, 0"],
     [" || owners.has(stat.uid)) continue;", ") continue;"],
@@ -558,7 +560,7 @@ export const JAIL: readonly Mutant[] = [
     ["if (owners > this.most.owners)", "if (false)"],
   ]),
   ...within("src/users/change-account.ts", "e2e/home-of-another.test.ts", [
-    ["\n  requireNoneAlong(user, hostPath(from, fromPath));", ""],
+    ["\n  requireNoneAlong(user, hostPath(from, fromPath), whole);", ""],
   ]),
   ...within("src/system/pam/succeed-if.ts", "unit/pam.test.ts", [
     ["if (one === false)", "if (one === null)"],
