@@ -9,7 +9,7 @@ import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/acco
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
-import { jailHint } from "../jail/record/named-jail.ts";
+import { jailHint, linkRemedy } from "../jail/record/named-jail.ts";
 import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { versionsOf } from "../system/host-files.ts";
 import { kernelFeatures, loginFindings, uchrootFindings } from "./confinement.ts";
@@ -232,8 +232,12 @@ async function checkOne(
     if (error instanceof JailkitError && error.code === "busy")
       return { ...nothing, findings: [], problems: [problemFrom(error, error.code, path)] };
     const missing = error instanceof JailkitError && error.code === "no-such-jail";
-    const findings = stateOfHost().users.map((user) => notInJailFinding(user, path, { missing }));
-    return { ...nothing, findings, problems: [openProblem(path, error, missing)] };
+    const { users } = stateOfHost();
+    const link = linkRemedy(path, error, users.length > 0 || options.settings.section !== undefined);
+    const problem = openProblem(path, error, missing);
+    if (link !== undefined) return { ...nothing, findings: [], problems: [{ ...problem, remedy: link }] };
+    const findings = users.map((user) => notInJailFinding(user, path, { missing }));
+    return { ...nothing, findings, problems: [problem] };
   }
   using _lock = lock;
   using opened = root;

@@ -179,6 +179,8 @@ export interface CheckFinding {
   /** The rule by which jailkit 2 reports the same about the same path. */
   readonly reportedAs?: readonly Rule[];
   readonly repair?: Repair;
+  /** Of what others can write: the command, without the path, for all of whom there is a finding. */
+  readonly closing?: `chmod ${string}`;
   /** The path of the file to repair, as the jail sees it. */
   readonly jailPath?: ByteString;
   /** True if it is fixed before others of its subject. */

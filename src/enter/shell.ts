@@ -11,7 +11,7 @@ import { closedOnTheWay, emptyMountPoint, type Found, isIn, lookUp } from "../ja
 import { jailFindings, onlyRootDecides } from "../jail/fs/safety.ts";
 import { isLoose } from "../jail/fs/strict.ts";
 import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
-import { closeFirst } from "../system/exchange.ts";
+import { closeCommand, closeFirst } from "../system/exchange.ts";
 import { freeNumbered } from "../system/free-name.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
 import type { ShellFact, Unsafe } from "./facts.ts";
@@ -38,10 +38,10 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
     const tell = (what: string, advice: Advice) =>
       found.push({ path, message: `path ${path} ${what}`, advice });
     const isProgram = i === parts.length;
-    const add = (what: string, change: string) => tell(what, `chmod ${change} ${shellWord(path)}`);
+    const add = (what: string, command: `chmod ${string}`) => tell(what, `${command} ${shellWord(path)}`);
     // Who could write it may have changed it, and have it open: copy it again.
-    const close = (what: string, change: string) =>
-      isProgram ? tell(what, recopyRemedy(root.path, inside)) : add(what, change);
+    const close = (what: string) =>
+      isProgram ? tell(what, recopyRemedy(root.path, inside)) : add(what, closeCommand(stat.mode));
     const own = (): Advice => {
       // Another user's content must not become root's file.
       if (isProgram) return recopyRemedy(root.path, inside);
@@ -51,14 +51,14 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
       return isLoose(inside) ? ROOTS_ALONE : `chown -h root ${shellWord(path)}`;
     };
     if (stat.uid !== 0) tell("is not owned by user 0", own());
-    if ((stat.mode & 0o020) !== 0) close("is group writable", "g-w");
-    if ((stat.mode & 0o002) !== 0) close("is writable for others", "o-w");
+    if ((stat.mode & 0o020) !== 0) close("is group writable");
+    if ((stat.mode & 0o002) !== 0) close("is writable for others");
     // Who can write a directory can exchange what is below, so commands for that come after this one.
     if (i < parts.length && found.length > 0) break;
     // On directories these bits only decide who owns new files.
     if (i < parts.length) continue;
-    if ((stat.mode & S_ISUID) !== 0) add("is setuid", "u-s");
-    if ((stat.mode & S_ISGID) !== 0) add("is setgid", "g-s");
+    if ((stat.mode & S_ISUID) !== 0) add("is setuid", "chmod u-s,g-s");
+    if ((stat.mode & S_ISGID) !== 0) add("is setgid", "chmod u-s,g-s");
   }
   return found;
 }

@@ -21,6 +21,7 @@ import { putFile, removePath } from "../jail/fs/write.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type KnownJail, knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
 import { isRecorded } from "../jail/record/moved.ts";
+import { linkedJail } from "../jail/record/named-jail.ts";
 import { logSocketPath, logSocketSections } from "../populate/apply/log-socket.ts";
 import { LARGEST_FSTAB } from "../populate/apply/proc.ts";
 import { requireNotShown } from "../populate/shown-place.ts";
@@ -55,22 +56,26 @@ interface Move {
 
 /**
  * Finds what names a jail by its old path. Without `to` the record identifies the directory by its inode. Throws
- * JailkitError if the old path still exists, or if the new one is not the same jail.
+ * JailkitError if the old path still exists, other than by a link of root's to the new one, or if the new one is not the same jail.
  */
 export function planMove(from: ByteString, to: ByteString | undefined): Move {
   const old = normalPath(from);
   const record = knownJails().find(({ jail }) => jail.path === old);
   const shown = display(old);
   const there = openIfPresent(AT_FDCWD, old, O_RDONLY | O_DIRECTORY);
-  if (there !== undefined) {
-    close(there);
-    throw new JailkitError("not-moved", 1, `${shown}: still exists, so it was not moved`);
+  const linked = there === undefined ? undefined : linkedJail(old);
+  const named = to === undefined ? linked : normalPath(to);
+  if (there !== undefined) close(there);
+  if (there !== undefined && (named === undefined || named !== linked)) {
+    const what =
+      linked === undefined ? "still exists" : `leads through a symbolic link to ${display(linked)}`;
+    throw new JailkitError("not-moved", 1, `${shown}: ${what}, so it was not moved`);
   }
   const mount = mountRemedy(old);
   if (mount !== undefined)
     throw new JailkitError("not-mounted", 1, `${shown}: ${unmountedReason(mount)}`, undefined, mount);
-  const search = to !== undefined || record === undefined ? undefined : searchMoved(record);
-  const found = to ?? search?.found;
+  const search = named !== undefined || record === undefined ? undefined : searchMoved(record);
+  const found = named ?? search?.found;
   const leaving = jailedUsers().filter(({ jail }) => jail === old);
   const users = leaving.map(({ name }) => name);
   if (found === undefined) {

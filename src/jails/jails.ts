@@ -32,6 +32,7 @@ import {
   REGISTRY,
   readRegistry,
 } from "../jail/record/manifest.ts";
+import { linkRemedy } from "../jail/record/named-jail.ts";
 import { readContent } from "../jail/record/record-file.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
@@ -189,7 +190,9 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   } catch (error) {
     if (!isReported(error)) throw error;
     const unreadable = { condition: "unreadable", reason: describeError(error) } as const;
-    return { ...nothing, ...(absentFacts(path, world) ?? unreadable) };
+    const isNamed = world.usersOf(path).length + world.filesWith(path).length > 0;
+    const remedy = linkRemedy(path, error, isNamed);
+    return { ...nothing, ...(absentFacts(path, world) ?? { ...unreadable, remedy }) };
   }
 }
 

@@ -65,7 +65,7 @@ const CHECK = "jk_check";
 const APPLY_CHECK = "jailkit apply --check";
 
 /** What a jail in this condition needs depends on what is meant, so that its reason names several commands. */
-const HAS_CHOICE: ReadonlySet<JailFacts["condition"]> = new Set(["missing", "emptied", "unreadable"]);
+const HAS_CHOICE: ReadonlySet<JailFacts["condition"]> = new Set(["missing", "emptied"]);
 
 /** `unusable`: the errors of records that cannot be used. */
 function jailFinding(

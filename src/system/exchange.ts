@@ -19,6 +19,10 @@ export function onlyRootWrites(stat: Pick<Stat, "uid" | "mode">): boolean {
   return stat.uid === 0 && (stat.mode & 0o022) === 0;
 }
 
+/** The command, without the path, that takes write permission from the group and others, whoever of them has it. */
+export const closeCommand = (mode: number): `chmod ${string}` =>
+  (mode & 0o022) === 0o022 ? "chmod go-w" : (mode & 0o020) !== 0 ? "chmod g-w" : "chmod o-w";
+
 /**
  * True if a directory is writable by gid 0 alone, as far as its bits show, which is tolerated above a jail. The bits may
  * be the mask of an ACL, so read that too. In a sticky directory nobody gets a file of root's that way.

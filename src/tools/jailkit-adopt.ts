@@ -253,7 +253,7 @@ export const tool = defineTool({
 
 With --all, a jail with a record is passed over, so that the command can be repeated, and a problem of one jail stops no other.
 
-With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL, and its record, users and configuration follow. Without JAIL, it is searched for.`,
+With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL, and its record, users and configuration follow. Without JAIL, it is searched for. A symbolic link may be left at OLD, or above it, if it is root's and leads to JAIL.`,
   root: 5,
   run({ options, operands }) {
     const { moved } = options;

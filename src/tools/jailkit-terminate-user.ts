@@ -55,7 +55,7 @@ export const tool = defineTool({
     5: "the user is not root",
   },
   badOptionStatus: 2,
-  notes: `All processes with the user id get SIGKILL, in jails and outside of them, wherever they were started. The kernel sends it to all of them at once: a process that ends as soon as it has started another one does not escape, as it does from pkill(1). A process of root that acts for the user, such as a file server, is not ended: the message names it, and its service has to be stopped. Connections to sshd(8) for the user that are not authenticated yet are ended, too.
+  notes: `All processes with the user id get SIGKILL, in jails and outside of them, wherever they were started. The kernel sends it to all of them at once: a process that ends as soon as it has started another one does not escape, as it does from pkill(1). A process of root that acts for the user, such as a file server, is not ended: the message names it, and its service has to be stopped. Connections to sshd(8) for the user that are not authenticated yet are ended, too. So is one that closes a session at that moment, which looks the same: what PAM would have taken away may stay, such as the entry of the login in utmp(5) and wtmp(5) as one that goes on, or what pam_mount(8) has mounted.
 
 New logins are not prevented. Use 'usermod --expiredate 1 USER' first, or an account that 'jailkit apply --prune' or jk_jailuser(8) has to change may have new processes before that is done.`,
   root: 5,

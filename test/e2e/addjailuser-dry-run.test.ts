@@ -264,23 +264,23 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     options: `${LOGIN} -M -u 7024`,
   },
   "homes that a group may write": {
-    scene: "sed -i 's/^HOME_MODE.*/HOME_MODE 0775/' /etc/login.defs",
+    scene: "sed -Ei '/^(HOME_MODE|UMASK)/d; $a HOME_MODE 0775' /etc/login.defs",
     options: LOGIN,
     says: /group writable/,
   },
   "homes that everybody may write": {
-    scene: "sed -i 's/^HOME_MODE.*/UMASK 000/' /etc/login.defs",
+    scene: "sed -Ei '/^(HOME_MODE|UMASK)/d; $a UMASK 000' /etc/login.defs",
     options: LOGIN,
     says: /writable/,
   },
   "homes by the umask": {
-    scene: "sed -i 's/^HOME_MODE.*/UMASK 002/' /etc/login.defs",
+    scene: "sed -Ei '/^(HOME_MODE|UMASK)/d; $a UMASK 002' /etc/login.defs",
     options: LOGIN,
     says: /group writable/,
   },
   "homes that a group may write, and that is allowed": {
     scene:
-      "sed -i 's/^HOME_MODE.*/HOME_MODE 0775/' /etc/login.defs; printf '[DEFAULT]\\nrelax_home_group_permissions = 1\\n' > /etc/jailkit/jk_chrootsh.ini",
+      "sed -Ei '/^(HOME_MODE|UMASK)/d; $a HOME_MODE 0775' /etc/login.defs; printf '[DEFAULT]\\nrelax_home_group_permissions = 1\\n' > /etc/jailkit/jk_chrootsh.ini",
     options: LOGIN,
   },
   "a default ACL above the home": {

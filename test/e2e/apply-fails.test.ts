@@ -76,7 +76,7 @@ const CASES: readonly { name: string; before: readonly string[]; after: readonly
   {
     name: "limits",
     before: [BASH],
-    after: [BASH, "groups = jailed, team, tunnel, sftponly"],
+    after: [BASH, "groups = jailed, team, tunnel, sftponly, operators"],
     did: "done +groups, not-done +groups",
   },
   { name: "forwards", before: [BASH], after: [BASH, "groups = tunnel"], did: "not-done +groups" },
@@ -101,12 +101,13 @@ beforeAll(async () => {
   m = await openApplyMachine();
   m.mkdir("/etc/jailkit/jk_init.d", { mode: 0o755 });
   m.write("/etc/jailkit/jk_init.d/more.ini", "[more]\npaths = /usr/bin/tac\n");
-  m.must(["sh", "-ec", "groupadd tunnel; groupadd sftponly"]);
+  m.must(["sh", "-ec", "groupadd tunnel; groupadd sftponly; groupadd operators"]);
+  m.write("/etc/sudoers.d/operators", "%operators ALL=(ALL) ALL\n", { mode: 0o440 });
   m.write(
     "/etc/ssh/sshd_config",
     [
       m.read("/etc/ssh/sshd_config"),
-      "Match Group jailed,sftponly\n  AllowTcpForwarding no",
+      "Match Group jailed,sftponly,operators\n  AllowTcpForwarding no",
       "Match Group tunnel\n  AllowTcpForwarding yes",
       "Match Group sftponly\n  ForceCommand internal-sftp\n",
     ].join("\n"),
@@ -176,7 +177,7 @@ function expectNoGifts(): void {
   const settings = m.must(["sh", "-c", "cat /etc/jailkit/jk_chrootsh.d/*"]).stdout;
   expect(settings).toContain("[confined]");
   expect(settings).toContain("[freed]");
-  const groups = m.must(["getent", "group", "team", "tunnel", "sftponly"]).stdout;
+  const groups = m.must(["getent", "group", "team", "tunnel", "sftponly", "operators"]).stdout;
   expect(groups).toContain("tunnel:");
   expect(groups).not.toContain("forwards");
   expect(groups).not.toContain("leaves");

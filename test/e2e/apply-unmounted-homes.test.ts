@@ -36,6 +36,8 @@ const notMounted = (path: string, place: string, remedy: string) => {
 beforeAll(async () => {
   m = await openApplyMachine();
   fstab = m.read("/etc/fstab");
+  // Whatever login.defs(5) of this machine says.
+  sh("sed -i '/^HOME_MODE/d; $a HOME_MODE 0700' /etc/login.defs");
 });
 beforeEach(() => {
   m.mkdir("/root/data");

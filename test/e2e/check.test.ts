@@ -574,6 +574,23 @@ describe("--fix and --run", () => {
     expect(check(m, jail)).toMatchObject({ status: 0, found: [] });
   });
 
+  test("one repair heals all that it can: a file is copied once, whoever could write it", () => {
+    const snapshot = before();
+    const paths = ["/usr/bin/cat", "/usr/bin/cp", "/usr/bin/ls", "/usr/bin/rm", "/usr/share"];
+    m.must([
+      "sh",
+      "-ec",
+      `cd ${jail}; chmod 0777 usr/share usr/bin/cat usr/bin/cp usr/bin/ls usr/bin/rm
+      setcap cap_setuid+ep usr/bin/cp; ln usr/bin/cp /srv/cp; chown u usr/bin/rm`,
+    ]);
+    const { status, found, jails } = check(m, "--fix", jail);
+    expect(status).toBe(0);
+    expect(found.length).toBe(2 * paths.length + 3);
+    expect(jails[0]?.fixes.map(({ path }) => path).sort()).toEqual(paths.map((path) => jail + path));
+    expect(before()).toEqual(snapshot);
+    expect(check(m, jail)).toMatchObject({ status: 0, found: [] });
+  });
+
   test("what is not is reported, and left alone", () => {
     m.must([
       "sh",

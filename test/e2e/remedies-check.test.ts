@@ -270,6 +270,31 @@ describe("the remedy works", () => {
   });
 });
 
+describe("one command heals both, where a group and everybody can write", () => {
+  test.each([
+    ["/home/u", "chmod 0777 home/u"],
+    ["/home/u/file", "chmod 0666 home/u/file"],
+    ["/usr/bin/ls", "chmod 0777 usr/bin/ls"],
+    ["/usr/share", "chmod 0777 usr/share"],
+    ["/etc/passwd", "chmod 0666 etc/passwd"],
+    ["/var/cache", "chmod 0777 var/cache"],
+    ["/usr", "chmod 0777 usr"],
+  ])("%s", (path, script) => {
+    onTestFinished(() => restore(false));
+    m.must(["sh", "-ec", `cd ${JAIL}; ${script}`]);
+    const found = told();
+    const remedies = new Set(found.map(({ remedy }) => remedy ?? ""));
+    expect([
+      keys(found).every((key) => key.replace(/\/$/, "").endsWith(path)),
+      found.length > 1,
+      remedies.size,
+    ]).toEqual([true, true, 1]);
+    for (const remedy of remedies) expect(typeRemedy(m, remedy)).toMatchObject({ status: 0 });
+    ran++;
+    expect(keys(told())).toEqual(baseline);
+  });
+});
+
 test.each(Object.keys(RULES) as Rule[])("%s has a case", (rule) => {
   const ownTest = rule === "smoke-test" || rule === "not-confined";
   expect(ownTest || chosen.some((one) => one.rule === rule) || NO_COMMAND[rule] !== undefined).toBe(true);

@@ -153,6 +153,8 @@ export const CASES: readonly LoginCase[] = [
   chrootsh("home-group", "another group's", `chgrp 5002 ${HOME}`),
   chrootsh("home-group-write", "its group can write it", `chmod 0770 ${HOME}`),
   chrootsh("home-other-write", "everybody can write it", `chmod 0707 ${HOME}`),
+  chrootsh("home-group-write", "its group and everybody can write it", `chmod 0777 ${HOME}`),
+  chrootsh("home-other-write", "its group and everybody can write it", `chmod 0777 ${HOME}`),
   chrootsh("home-present", "it is setgid", `chmod 2700 ${HOME}`, { refused: false }),
   chrootsh("jail-user-name", "renamed in the jail", passwd(`s/^${SHELL_USER}:/other:/`), { fromLog: {} }),
   chrootsh("jail-home", "another home in the jail", passwd(`/^${SHELL_USER}:/s#:/home/[^:]*:#:/elsewhere:#`)),

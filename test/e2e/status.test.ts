@@ -399,7 +399,7 @@ describe("what else needs attention", () => {
   test("a home that jk_chrootsh refuses, with the command that helps", () => {
     const jail = "/srv/homes";
     init(jail);
-    const names = ["open", "shared", "foreign", "closed", "fine"];
+    const names = ["open", "shared", "foreign", "all", "closed", "fine"];
     for (const name of names) {
       m.addUser(name, { createHome: true });
       m.must(["jk_jailuser", "-n", "-m", "-j", jail, name]);
@@ -410,6 +410,7 @@ describe("what else needs attention", () => {
     for (const [name, mode] of [
       ["open", "0707"],
       ["shared", "0770"],
+      ["all", "0777"],
       ["closed", "0777"],
     ] as const)
       m.must(["chmod", mode, home(name)]);
@@ -419,6 +420,7 @@ describe("what else needs attention", () => {
       ["home", "open", `chmod o-w ${place("open")}`],
       ["home", "shared", `chmod g-w ${place("shared")}`],
       ["home", "foreign", `chgrp -h +${m.ids("foreign").gid} ${place("foreign")}`],
+      ["home", "all", `chmod go-w ${place("all")}`],
     ]);
     expect(report().findings[1]?.message).toStartWith(
       `shared cannot log in, path ${place("shared")} is group`,
@@ -427,7 +429,7 @@ describe("what else needs attention", () => {
     // What is in words is no command.
     m.must(["chmod", "1777", `${jail}/home`]);
     expect(found()).toEqual(
-      ["open", "shared", "foreign"].map((name) => ["home", name, `jailkit explain ${name}`]),
+      ["open", "shared", "foreign", "all"].map((name) => ["home", name, `jailkit explain ${name}`]),
     );
     for (const { message, subject } of report().findings)
       expect(message).toEndWith(`; first let root alone write the directories above ${place(subject ?? "")}`);

@@ -192,6 +192,16 @@ describe("permissionFindings", () => {
     expect(writable?.repair).toEqual({ kind: "own-copy", clear: 0o002 });
     const [shared] = permissionFindings(item(stat(FILE | 0o757), { space: "other" }));
     expect(shared?.repair).toEqual({ kind: "attributes", clear: 0o002 });
+    // One command is for both.
+    for (const only of [
+      [0o777, "chmod go-w"],
+      [0o757, "chmod o-w"],
+      [0o775, "chmod g-w"],
+    ] as const)
+      for (const { closing } of permissionFindings(
+        item(stat(FILE | only[0], { uid: 1000 }), { space: "user" }),
+      ))
+        expect(closing).toBe(only[1]);
     const [own] = permissionFindings(item(stat(FILE | 0o757, { uid: 1000 }), { space: "user" }));
     expect(own?.repair).toBeUndefined();
   });

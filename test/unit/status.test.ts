@@ -155,9 +155,9 @@ describe("findings", () => {
     const [remedy, users] = ["jk_init -j /srv/a x" as const, [user("anna", "/srv/a")]];
     const of = (condition: JailFacts["condition"]) =>
       found(machine({ list: { jails: [jailOf("/srv/a", { condition, users, remedy })], damaged: [] } }));
-    for (const condition of ["missing", "emptied", "unreadable"] as const)
+    for (const condition of ["missing", "emptied"] as const)
       expect(of(condition)).toEqual([[condition, "/srv/a", "jailkit list /srv/a"]]);
-    for (const condition of ["unsafe", "unmounted", "incomplete"] as const)
+    for (const condition of ["unsafe", "unmounted", "incomplete", "unreadable"] as const)
       expect(of(condition)).toEqual([[condition, "/srv/a", remedy]]);
   });
 

@@ -4,6 +4,7 @@ import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { isDirectory, isLink, isRegular } from "../../jail/fs/walk.ts";
 import { modeBesideAcl, type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
+import { closeCommand } from "../../system/exchange.ts";
 import type { CheckFinding, Repair, Rule } from "../rules.ts";
 import type { PathTest } from "../settings.ts";
 import { findingAbout, type Item, SPECIAL } from "./item.ts";
@@ -41,18 +42,19 @@ function writableFindings(item: Item): CheckFinding[] {
   if (isShared(seen)) return [];
   const directory = isDirectory(stat);
   const shown = display(path) + (directory && !path.endsWith("/") ? "/" : "");
-  const findings: CheckFinding[] = [];
-  if ((stat.mode & 0o002) !== 0 && !settings.writableForOthers(path)) {
-    const rule = directory ? "writable-for-others" : "file-writable-for-others";
-    findings.push(findingAbout(item, rule, `${shown} is writable for others!`, clear(item, 0o002)));
-  }
+  const others = (stat.mode & 0o002) !== 0 && !settings.writableForOthers(path);
   // The group bits of a file with an ACL are its mask; another rule reports users and groups that the ACL names.
   const groupWrites = (modeBesideAcl(stat.mode, seen.grants.acl) & 0o020) !== 0;
-  if (groupWrites && !settings.writableForGroup(path) && !groupMayWrite(item)) {
-    const rule = directory ? "writable-for-group" : "file-writable-for-group";
-    findings.push(findingAbout(item, rule, `${shown} is writable for group!`, clear(item, 0o020)));
-  }
-  return findings;
+  const group = groupWrites && !settings.writableForGroup(path) && !groupMayWrite(item);
+  const bits = (others ? 0o002 : 0) | (group ? 0o020 : 0);
+  const found = (rule: Rule, whom: string): CheckFinding => ({
+    ...findingAbout(item, rule, `${shown} is writable for ${whom}!`, clear(item, bits)),
+    closing: closeCommand(bits),
+  });
+  return [
+    ...(others ? [found(directory ? "writable-for-others" : "file-writable-for-others", "others")] : []),
+    ...(group ? [found(directory ? "writable-for-group" : "file-writable-for-group", "group")] : []),
+  ];
 }
 
 /** True for root's group with a recorded mode, and for a user's file in the primary group of that user. */

@@ -63,6 +63,9 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
     outcomes.push(attempt(root, content, finding));
   }
   const others = unique(wanted.filter((finding) => !isAttributes(finding)));
+  // What is restored needs no copy.
+  others.sort((a, b) => Number(isCopy(a)) - Number(isCopy(b)));
+  const restored = new Set<ByteString>();
   if (others.length === 0 && !old) return outcomes;
   using root = openJailRoot(path);
   const unsafe = jailFindings(root)[0];
@@ -72,7 +75,10 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
   }
   for (const finding of others) {
     if (wasStopped(path, outcomes)) return outcomes;
-    outcomes.push(attempt(root, content, finding));
+    if (isCopy(finding) && restored.has(finding.path)) continue;
+    const outcome = attempt(root, content, finding);
+    outcomes.push(outcome);
+    if (outcome.done && finding.repair?.kind === "restore") restored.add(finding.path);
   }
   const libraries = old || others.some(({ jailPath = "" }) => isLibraryName(jailPath));
   if (libraries && !wasStopped(path, outcomes)) outcomes.push(renewCache(root));
@@ -88,9 +94,20 @@ function wasStopped(path: ByteString, outcomes: FixOutcome[]): boolean {
   return true;
 }
 
+const isCopy = ({ repair }: CheckFinding) => repair?.kind === "own-copy";
+
+/** Repairs that do the same but for the bits that they clear are one. */
 function unique(findings: readonly CheckFinding[]): CheckFinding[] {
-  const same = Map.groupBy(findings, ({ jailPath, repair }) => JSON.stringify([jailPath, repair]));
-  return [...same.values()].flatMap(([first]) => first ?? []);
+  const bits = ({ repair }: CheckFinding) =>
+    repair !== undefined && "clear" in repair ? (repair.clear ?? 0) : 0;
+  const same = Map.groupBy(findings, ({ jailPath, repair }) =>
+    JSON.stringify([jailPath, { ...repair, clear: 0 }]),
+  );
+  return [...same.values()].flatMap((all) => {
+    const [first] = all;
+    if (first?.repair?.kind !== "own-copy" && first?.repair?.kind !== "attributes") return first ?? [];
+    return { ...first, repair: { ...first.repair, clear: all.reduce((sum, one) => sum | bits(one), 0) } };
+  });
 }
 
 function attempt(root: JailRoot, content: ManifestContent | undefined, finding: CheckFinding): FixOutcome {

@@ -68,7 +68,7 @@ function safely(one: Case, command: `chmod ${string}` | `setfacl ${string}`): Ad
 /** What lets somebody log in as its user, or runs then: others who could write it may have it open. */
 const OF_LOGIN = /\/\.ssh\/[^/]+$/;
 
-const chmod = (change: string) => (one: Case) => safely(one, `chmod ${change}`);
+const closeToOthers = (one: Case) => safely(one, one.finding.closing ?? "chmod go-w");
 
 /** Moves a file, so that nothing is lost. Undefined if a user could replace it by a file of root's. */
 function moved(one: Case, wanted: ByteString): Remedy | undefined {
@@ -164,11 +164,9 @@ function kernelFiles(one: Case): Remedy | undefined {
  * Users may share a directory of root's where nothing is loaded from: the sticky bit keeps them from exchanging each
  * other's files. In all others, only the owner may write.
  */
-function closeOrShare(change: string) {
-  return (one: Case): Advice | undefined => {
-    const shared = isLoose(one.finding.jailPath ?? "/") && one.stat?.uid === 0;
-    return chmod(shared ? "+t" : change)(one);
-  };
+function closeOrShare(one: Case): Advice | undefined {
+  const shared = isLoose(one.finding.jailPath ?? "/") && one.stat?.uid === 0;
+  return shared ? safely(one, "chmod +t") : closeToOthers(one);
 }
 
 /**
@@ -191,10 +189,10 @@ function libraryDirectory({ finding, jail }: Case): Advice {
 
 /** Remedies for findings that have none of their own, and that `--fix` does not repair. */
 const REMEDIES: Readonly<Partial<Record<Rule, (one: Case) => Advice | undefined>>> = {
-  "writable-for-others": closeOrShare("o-w"),
-  "writable-for-group": closeOrShare("g-w"),
-  "file-writable-for-others": chmod("o-w"),
-  "file-writable-for-group": chmod("g-w"),
+  "writable-for-others": closeOrShare,
+  "writable-for-group": closeOrShare,
+  "file-writable-for-others": closeToOthers,
+  "file-writable-for-group": closeToOthers,
   "foreign-owner": foreignOwner,
   "unknown-owner": unknownOwner,
   "device-unexpected": takeOut,

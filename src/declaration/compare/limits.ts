@@ -1,6 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { answered } from "../../cli/error.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { hostUser } from "../../system/name-services.ts";
+import { hostGroup, hostUser } from "../../system/name-services.ts";
+import { isNamedForRoot } from "../../system/root-groups.ts";
 import { splitHome } from "../../system/separator.ts";
 import { limitingGroups, limitingJoins } from "../../system/sshd/limiting-groups.ts";
 import { isAdministrators } from "../../users/groups.ts";
@@ -19,10 +21,13 @@ export function groupsThatLimit(user: PasswdEntry, groups: readonly ByteString[]
 
 /**
  * Those of some groups that limit an account in a jail as soon as it is a member: sshd has rules for these that only take away,
- * which somebody who is limited should not wait for. None by which one becomes root.
+ * which somebody who is limited should not wait for. None by which one may become root.
  */
 export const joinsThatLimit = (user: PasswdEntry, groups: readonly ByteString[]): readonly ByteString[] =>
   limitingJoins(
     user,
-    groups.filter((name) => !isAdministrators(name)),
+    groups.filter((name) => {
+      const group = isAdministrators(name) ? undefined : answered(() => hostGroup(name));
+      return group !== undefined && !isNamedForRoot(group);
+    }),
   );

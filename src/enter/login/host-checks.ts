@@ -16,6 +16,7 @@ import {
   usualHome,
 } from "../../jail/accounts/home-place.ts";
 import { type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
+import { closeCommand } from "../../system/exchange.ts";
 import { dirsEqual, joinHome } from "../../system/separator.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
 import {
@@ -150,7 +151,7 @@ function judgeHome(facts: LoginFacts): Verdict {
 function homeRule(
   relaxed: (facts: LoginFacts) => boolean,
   broken: (home: Stat, facts: LoginFacts) => boolean,
-  complaint: (path: ByteString, facts: LoginFacts) => [message: ByteString, remedy: Remedy],
+  complaint: (path: ByteString, facts: LoginFacts, home: Stat) => [message: ByteString, remedy: Remedy],
 ) {
   return (facts: LoginFacts): Verdict => {
     const { home: path } = accountOf(facts);
@@ -158,11 +159,19 @@ function homeRule(
     const state = `${path} is ${home.uid}:${home.gid} ${octal(home.mode)}`;
     if (!broken(home, facts)) return passed(state);
     if (relaxed(facts)) return passed(`${state}, which the settings allow`);
-    const [message, remedy] = complaint(path, facts);
+    const [message, remedy] = complaint(path, facts, home);
     const isRelaxed = () => facts.settings().values.relaxHomeOwner && mayBeTheirs(facts, home);
     const isTheirs = home.uid === facts.uid || isRelaxed();
     return failed(`abort, ${message}`, homeAdvice(facts, path, remedy, isTheirs));
   };
+}
+
+/** The command for a home that somebody may not write who can: one for the group and for others. */
+function closeHome(path: ByteString, { mode }: Stat, facts: LoginFacts, forbidden = 0): Remedy {
+  const { relaxHomeGroupPermissions, relaxHomeOtherPermissions } = facts.settings().values;
+  const relaxed = (relaxHomeGroupPermissions ? 0o020 : 0) | (relaxHomeOtherPermissions ? 0o002 : 0);
+  const command = closeCommand((mode & ~relaxed) | forbidden);
+  return `${command} ${shellWord(path)}`;
 }
 
 /**
@@ -174,19 +183,20 @@ function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
   const verdict = homeRule(
     () => relaxHomeGroupPermissions,
     (home) => (home.mode & 0o020) !== 0,
-    (path) => [
+    (path, _, home) => [
       `path ${path} is group writable, set option 'relax_home_group_permissions' to relax this check`,
-      `chmod g-w ${shellWord(path)}`,
+      closeHome(path, home, facts),
     ],
   )(facts);
   const relaxed = relaxHomeGroupPermissions && !relaxHomeOtherPermissions;
-  if (!relaxed || (required(facts.home(), "the home").mode & 0o020) === 0) return verdict;
+  const home = required(facts.home(), "the home");
+  if (!relaxed || (home.mode & 0o020) === 0) return verdict;
   const { home: path } = accountOf(facts);
   const option = "set option 'relax_home_other_permissions' to relax this check";
   const acl = facts.homeAcl();
   if (acl === "unknown") {
     const message = `abort, path ${path} is group writable, and its ACL cannot be read, ${option}`;
-    return failed(message, atHome(facts, path, `chmod g-w ${shellWord(path)}`));
+    return failed(message, atHome(facts, path, closeHome(path, home, facts, 0o020)));
   }
   const own = ({ tag, id }: NamedEntry) => id === (tag === "u" ? facts.uid : facts.gid);
   const writers = writersOf(acl).filter((entry) => !own(entry));
@@ -228,9 +238,9 @@ const judgeHomeGroup = homeRule(
 const judgeHomeOtherWrite = homeRule(
   (facts) => facts.settings().values.relaxHomeOtherPermissions,
   (home) => (home.mode & 0o002) !== 0,
-  (path) => [
+  (path, facts, home) => [
     `path ${path} is writable for other, set option 'relax_home_other_permissions' to relax this check`,
-    `chmod o-w ${shellWord(path)}`,
+    closeHome(path, home, facts),
   ],
 );
 

@@ -6,7 +6,7 @@ import { octal } from "../../cli/octal.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
-import { toleratesGroup } from "../../system/exchange.ts";
+import { closeCommand, toleratesGroup } from "../../system/exchange.ts";
 import type { Finding, SafetyRule } from "./finding.ts";
 import type { Ancestor } from "./walk.ts";
 
@@ -27,19 +27,14 @@ export function ownerFinding(path: ByteString, stat: Stat): Finding[] {
     : [finding(path, "owner", `belongs to uid ${stat.uid}, not to root`, "chown -h root")];
 }
 
-/** One command for both, if both may write. */
-function closing(stat: Stat, alone: Remedy): Remedy {
-  return (stat.mode & 0o022) === 0o022 ? "chmod go-w" : alone;
-}
-
 export function groupWriteFinding(path: ByteString, stat: Stat): Finding {
   const what = `is writable by its group (gid ${stat.gid}, mode ${octal(stat.mode)})`;
-  return finding(path, "group-writable", what, closing(stat, "chmod g-w"));
+  return finding(path, "group-writable", what, closeCommand(stat.mode));
 }
 
 export function otherWriteFinding(path: ByteString, stat: Stat): Finding {
   const what = `is writable by everyone (mode ${octal(stat.mode)})`;
-  return finding(path, "other-writable", what, closing(stat, "chmod o-w"));
+  return finding(path, "other-writable", what, closeCommand(stat.mode));
 }
 
 /**

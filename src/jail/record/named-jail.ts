@@ -5,9 +5,10 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { editDistance } from "../../cli/suggest.ts";
+import { ownTarget } from "../../system/exchange.ts";
 import { mountRemedy, unmountedReason } from "../fs/unmounted.ts";
 import { type JailRoot, openJailRoot, type TreeOptions } from "../fs/walk.ts";
-import { findMoved, lostJail, whereMoved } from "./moved.ts";
+import { findMoved, isRecorded, lostJail, whereMoved } from "./moved.ts";
 import { knownJails } from "./registry.ts";
 
 /** The known jail that was probably meant by a path: the same name elsewhere, or a letter or two wrong. */
@@ -35,6 +36,25 @@ export function lostRemedy(path: ByteString, places: readonly ByteString[] = [])
   if (mount !== undefined) return mount;
   const now = whereMoved(path, places);
   return now === undefined ? undefined : followRemedy(path, now);
+}
+
+/** The directory to which a path of a jail leads through symbolic links of root's alone; undefined without a link. */
+export function linkedJail(path: ByteString): ByteString | undefined {
+  const target = ownTarget(path);
+  return target === undefined || target === path || target === "/" ? undefined : target;
+}
+
+/**
+ * The command after which the record, the accounts and the configuration name the directory itself, for the error of a known jail
+ * behind a symbolic link. `isNamed`: accounts or the configuration name it. Undefined for other errors and directories.
+ */
+export function linkRemedy(path: ByteString, error: unknown, isNamed: boolean): Remedy | undefined {
+  if (!(error instanceof JailkitError) || error.code !== "link-in-jail-path") return undefined;
+  const now = linkedJail(path);
+  if (now === undefined) return undefined;
+  const record = answered(() => knownJails())?.find(({ jail }) => jail.path === path);
+  const isSame = record === undefined ? isNamed : isRecorded(now, record);
+  return isSame ? followRemedy(path, now) : undefined;
 }
 
 /** The end of a message: where a jail is that was moved, and what follows it. */

@@ -166,6 +166,16 @@ export const APPLY: readonly Mutant[] = [
     ['keyword === "allowgroups" && mentions(words, group)', "false"],
     ["return deniesGroups(words)([group]);", "return true;"],
   ]),
+  ...within("src/system/root-groups.ts", "unit/root-groups.test.ts", [
+    ["if (rules === undefined) return true;", "if (rules === undefined) return false;"],
+    ['services.some((one) => one !== "files") || ', ""],
+    [' || OTHER_RULES.test(read("/etc/sudo.conf"))', ""],
+    ["if (!PLAIN_PATH.test(path)) return undefined;", ""],
+    ['.replace(/["\\\\]/g, "")', ""],
+  ]),
+  ...within("src/declaration/compare/limits.ts", "e2e/apply-fails.test.ts", [
+    [" && !isNamedForRoot(group)", ""],
+  ]),
   ...within("src/tools/jailkit-import.ts", KEPT, [[", { isRemade: true }", ""]]),
   ...within("src/declaration/carry-out/remove-home.ts", "e2e/apply-exchanged-homes.test.ts", [
     [' || samenessOf(id, openIdOf(fd)) !== "same")', ")"],

@@ -218,7 +218,7 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/enter/shell.ts",
-    from: 'if ((stat.mode & 0o002) !== 0) close("is writable for others", "o-w");',
+    from: 'if ((stat.mode & 0o002) !== 0) close("is writable for others");',
     to: "",
     test: "attack/chrootsh.test.ts",
   },
