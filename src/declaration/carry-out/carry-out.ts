@@ -60,7 +60,7 @@ interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept">, P
  * on. If what is declared cannot be written, only what takes something away is made. Throws if it cannot be at the end.
  */
 export async function carryOut(remembered: Remembered, comparison: Comparison, means: Means): Promise<void> {
-  const { declaration, before } = remembered;
+  const { declaration } = remembered;
   const memory = memoryOf(remembered, comparison);
   // Also if it is as it was: what is begun is added to it.
   const adds = hasWork(comparison);
@@ -70,7 +70,7 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
   if (unkept === undefined) endCreations(memory, means.fault);
   for (const fault of comparison.formerFaults) means.fault(fault);
   await removeAll(comparison.former, memory, means, isRemoved(unkept) ? undefined : waits);
-  const reserved = reservedUids(declaration.users, before);
+  const reserved = reservedUids(declaration.users, comparison.before);
   const kept = memory.keptHomes();
   const ended: Shown["ended"] = (one) => {
     memory.ended(one.change, mayHaveGiven(one) ? "in-part" : one.status);
