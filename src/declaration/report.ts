@@ -10,7 +10,7 @@ import { type Ended, NOTHING_SAID, type Shown } from "./carry-out/report.ts";
 import { type Change, causeOf, changeText, type Fault, type FaultText, nameOf, planLine } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
 import { changesOf } from "./compare/work.ts";
-import { type Foretold, foretell, makingOf } from "./foretell.ts";
+import { type Foretold, faultsOf, foretell, makingOf } from "./foretell.ts";
 import { noLongerLines } from "./no-longer.ts";
 import { ONCE_FILE } from "./once.ts";
 import { Places, placeText } from "./place-of-fault.ts";
@@ -107,9 +107,9 @@ export class ApplyReport implements Shown {
     this.#hasWork = [...making.keys()].some((change) => !tried.has(change));
     if (!json)
       for (const [change, how] of making) printLine(planLine(change) + (how === "part" ? ", in part" : ""));
-    const { fault } = this;
+    faultsOf(comparison).forEach(this.fault);
     const waits = this.#broken && UNKEPT;
-    if (check) foretell(comparison, making, waits, { fault, foretold: this.#foretold });
+    if (check) foretell(comparison, making, waits, this.#foretold);
     else this.#begin(all);
   }
 

@@ -166,14 +166,14 @@ test("of three, if one stays declared, the others stay, too, until its section s
   expect([keysIn("cora"), did(m, ...PRUNE)]).toEqual([keyOf("cora"), []]);
 });
 
-test("if all stay declared, the remedies let each account keep what is its own", () => {
+test("if all stay declared, the remedies, typed in their order, let each account keep what is its own", () => {
   exchange();
   declare(...NAMES.map((name) => user(name)));
   const before = state();
   const { status, changes, summary } = linesOf(m, ...PRUNE);
   expect([status, changes, state()]).toEqual([1, [], before]);
   expect(summary.problems.map(({ path }) => path).sort()).toEqual(["anna", "bert"]);
-  for (const { remedy } of summary.problems.toReversed()) typeRemedy(m, `${remedy}`);
+  for (const { remedy } of summary.problems) typeRemedy(m, `${remedy}`);
   expect(linesOf(m, ...PRUNE)).toMatchObject({ status: 0, summary: { problems: [] } });
   expect([nameOf(uids.anna), keysIn("anna"), nameOf(uids.bert), keysIn("bert")]).toEqual([
     ...["bert", keyOf("anna")],
