@@ -29,6 +29,10 @@ export function faultsOf({ jails, formerFaults }: Comparison): Fault[] {
   return byTurns(sorted, ({ turn }) => turn).map(({ fault }) => fault);
 }
 
+/** What waits of the changes of a user who waits for a jail, at least in part. Pure. */
+export const waitingText = (changes: readonly Change[]): string =>
+  [...new Set(changes.flatMap(({ what, takes }) => (takes === "all" ? [] : what)))].join(", ");
+
 /** Tells what a run would do, and what it would not, in its order. `waits`: for what all of that would wait, printable. */
 export function foretell(
   { jails, former }: Comparison,
