@@ -9,6 +9,7 @@ import { isUtf16 } from "./scan.ts";
 import { meantHeader } from "./schemas/jails.ts";
 import { COMMENT_BEHIND, COMMENT_IN_LINE, firstNonBlank, splitLines } from "./text.ts";
 import { insteadOfCommand } from "./trusted.ts";
+import { ADDS, APPLIES, IN_SECTION } from "./turns.ts";
 
 /** The files that problems are in. `items`: what their findings change in lists. `off`: what they make comments. */
 export type Sources = Pick<IniFile, "texts" | "dialect"> & {
@@ -113,29 +114,14 @@ function isOff(problem: Problem, off: Sources["off"] = []): boolean {
   return first !== undefined && first.problem !== problem;
 }
 
-/**
- * The turn in which a remedy is typed, for byTurns. First what makes the lines those that were counted; then what names lines
- * and leaves all others where they are; then what names a line and adds some below it; then what names a section; and what
- * needs files without errors.
- */
+/** The turn in which the remedy of a finding is typed, for byTurns. */
 export function turnOf(problem: Problem, sources: Sources): number {
   const fix = fixOf(problem, sources);
   if (fix?.kind === "strip" && fix.splits) return sources.dialect === "py" ? -1 : ADDS;
   if (fix?.kind === "comment" || (fix?.kind === "line" && fix.text.includes("\n"))) return ADDS;
-  if (fix?.kind === "in-section") return 2;
-  return fix?.kind === "command" && typed(fix.text).startsWith("jailkit apply") ? 3 : 0;
+  if (fix?.kind === "in-section") return IN_SECTION;
+  return fix?.kind === "command" && typed(fix.text).startsWith("jailkit apply") ? APPLIES : 0;
 }
-const ADDS = 1;
-
-/** Problems in an order in which all their remedies can be typed: of those that add lines, the last line comes first. */
-export function byTurns<T extends Place>(problems: readonly T[], turn: (problem: T) => number): T[] {
-  const sorted = problems.map((problem, index) => ({ problem, index, turn: turn(problem) }));
-  sorted.sort(
-    (a, b) => a.turn - b.turn || (a.turn === ADDS ? b.problem.line - a.problem.line : 0) || a.index - b.index,
-  );
-  return sorted.map(({ problem }) => problem);
-}
-
 /**
  * What to type to fix a finding: a command, or the text of a line. Undefined if only the administrator can know what is
  * meant.

@@ -149,3 +149,12 @@ export function listedKeys(keys: readonly ByteString[]): string {
     ...(others === 0 ? [] : [`${others} that cannot be read`]),
   ].join(", ");
 }
+
+/** Faults of users and then of jails, but first those of jails that users wait for. Pure. */
+export function causesFirst(ofJails: readonly Fault[], ofUsers: readonly Fault[]): Fault[] {
+  const causes = new Set(ofUsers.map(({ cause }) => cause?.name));
+  const { first = [], last = [] } = Object.groupBy(ofJails, ({ name }) =>
+    causes.has(name) ? "first" : "last",
+  );
+  return [...first, ...ofUsers, ...last];
+}

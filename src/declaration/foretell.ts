@@ -1,3 +1,4 @@
+import { byTurns, turnOfRemedy } from "../config/turns.ts";
 import { type Ended, NOTHING_SAID } from "./carry-out/report.ts";
 import { type Change, type Fault, nameOf, partText } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
@@ -20,12 +21,24 @@ export const makingOf = ({ jails, former }: Comparison, unkept: Parameters<typeo
     ),
   ]);
 
+/** All faults, so that their remedies can be typed one after another: those of a jail with those of users who wait for it. Pure. */
+export function faultsOf({ jails, formerFaults }: Comparison): Fault[] {
+  const ofJails = jails.flatMap(({ fault, users }) => [fault, ...users.map((user) => user.fault)]);
+  const all = [...formerFaults, ...ofJails.filter((one) => one !== undefined)];
+  const sorted = all.map((fault) => ({ fault, ...turnOfRemedy((fault.cause ?? fault).remedy ?? "") }));
+  return byTurns(sorted, ({ turn }) => turn).map(({ fault }) => fault);
+}
+
+/** What waits of the changes of a user who waits for a jail, at least in part. Pure. */
+export const waitingText = (changes: readonly Change[]): string =>
+  [...new Set(changes.flatMap(({ what, takes }) => (takes === "all" ? [] : what)))].join(", ");
+
 /** Tells what a run would do, and what it would not, in its order. `waits`: for what all of that would wait, printable. */
 export function foretell(
-  { jails, former, formerFaults }: Comparison,
+  { jails, former }: Comparison,
   making: Making,
   waits: string | undefined,
-  { fault, foretold }: { fault: (one: Fault) => void; foretold: (one: Foretold) => void },
+  foretold: (one: Foretold) => void,
 ): void {
   const tell = (change: Change, why: string | undefined) => {
     const how = making.get(change);
@@ -33,11 +46,8 @@ export function foretell(
     if (how === "all") foretold({ ...NOTHING_SAID, change, status: "planned" });
     else foretold({ ...NOTHING_SAID, change, status: "not-done", waits: why, steps });
   };
-  formerFaults.forEach(fault);
   for (const { change } of former) tell(change, waits);
   for (const jail of jails) {
-    for (const one of [jail.fault, ...jail.users.map((user) => user.fault)])
-      if (one !== undefined) fault(one);
     const ofAll = waits ?? (jail.fault && nameOf(jail.fault));
     for (const { changes, fault: own } of [jail, ...jail.users]) {
       const why = ofAll ?? (own && waitsBy(own));

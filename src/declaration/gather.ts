@@ -25,7 +25,6 @@ import { InJail } from "./compare/in-jail.ts";
 import { Machine } from "./compare/machine.ts";
 import { lostRequests, lostSettings } from "./gather-lost.ts";
 import { gatherUser, type UserSources } from "./gather-user.ts";
-import { KeptHomes } from "./kept-homes.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
 import type { Comments } from "./write.ts";
 
@@ -72,7 +71,7 @@ export function gatherDeclaration(
   { keys }: Pick<UserSources, "keys">,
 ): GatheredDeclaration {
   return withOneTree(() => {
-    const host = new Machine(new KeptHomes({ users: [], kept: [] }));
+    const host = new Machine();
     const ini = loadConfig(SECTIONS_FILE, { dialect: "py" });
     const sections = new Set(ini?.sections.map(({ name }) => name));
     const settings = jailSections();

@@ -11,7 +11,6 @@ export interface Remembered {
   readonly declaration: Declaration;
   /** What the usual files declare, if the declaration is another one. */
   readonly beside: Declaration | undefined;
-  readonly before: Once;
   /** What the file has of what was declared once. */
   readonly written: Once;
 }
@@ -24,8 +23,8 @@ const memories = new WeakMap<Comparison, Memory>();
  */
 export const memoryOf = (remembered: Remembered, compared: Comparison): Memory =>
   memories.getOrInsertComputed(compared, () => {
-    const { declaration, beside, before, written } = remembered;
-    const memory = new Memory(before, written, compared.pathOf, beside);
+    const { declaration, beside, written } = remembered;
+    const memory = new Memory(compared.before, written, compared.pathOf, beside);
     memory.declare(declaration, compared);
     return memory;
   });

@@ -9,6 +9,7 @@ import type { jailsAround } from "../jail/record/around.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { nameTarget, ownTarget } from "../system/exchange.ts";
 import type { absentFault } from "./compare/absent.ts";
+import type { doubtsOf } from "./compare/exchanged.ts";
 import type { hostHomeFault } from "./compare/host-home.ts";
 import type { twinFaults } from "./compare/twins.ts";
 import type { OnceUser } from "./once-shape.ts";
@@ -30,6 +31,8 @@ export interface DeclarationFacts {
   declaredOnce(jail: ByteString): ByteString | undefined;
   /** What was declared of a user once. */
   userOnce(name: ByteString): Pick<OnceUser, "file" | "jail" | "directory"> | undefined;
+  /** Why it is not known which account a section means. */
+  exchanged: ReturnType<typeof doubtsOf>;
   /** The accounts in a jail. */
   jailAccounts(jail: ByteString): Pick<JailAccounts, "userByName">;
   /** The names of the sections of jk_init.ini. */

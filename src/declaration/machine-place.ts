@@ -13,7 +13,9 @@ import { dirsEqual, joinHome, normalHome, splitHome } from "../system/separator.
 import { homeDirectoryFault } from "../users/directory.ts";
 import { groupOf } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
+import { uidIn } from "../users/new-account.ts";
 import { otherHome } from "../users/own-home.ts";
+import type { FaultText } from "./change.ts";
 import { leadsInto, placeFault } from "./compare/account-place.ts";
 import { type HomeDiffers, sharesHome } from "./compare/home-differs.ts";
 import { renamedFault } from "./compare/look-user.ts";
@@ -29,23 +31,23 @@ export function formerUser(name: ByteString, { facts, users, isOwnFile }: FactCo
   return once !== undefined && isOwnFile(once.file) ? once : undefined;
 }
 
-/** Reports an account that somebody has given another name than the declared one: then nothing else is wrong with it. */
+/**
+ * Reports an account that somebody has given another name than the declared one, or that of another account: then nothing else is
+ * wrong with it.
+ */
 export function reportRenamed(
   section: IniSection,
   subject: Subject,
   { facts, report }: FactContext,
 ): boolean {
   const { name } = subject;
-  const { directory = false, jail = "" } = readKeys(section, userKeys);
-  const fault = answered(() =>
-    jail === "" || facts.userByName(name) !== undefined
-      ? undefined
-      : renamedFault(
-          { name, jail, directory, place: { ...subject, section } },
-          facts.jailAccounts(jail),
-          facts.userByUid,
-        ),
-  );
+  const { directory = false, jail = "", uid, home = usualHome(name) } = readKeys(section, userKeys);
+  const user = { name, jail, directory, home, place: { ...subject, section } };
+  const fault = answered(() => {
+    if (jail === "") return undefined;
+    if (facts.userByName(name) !== undefined) return facts.exchanged({ ...user, uid: uidIn(uid ?? "") });
+    return renamedFault(user, facts.jailAccounts(jail), facts.userByUid);
+  });
   if (fault === undefined) return false;
   const { severity, code, message, fix } = renamedProblem(name, fault);
   report(section, severity, code, message, fix);
@@ -55,7 +57,7 @@ export function reportRenamed(
 /** The problem of a user whose account has another name now. Pure. */
 export function renamedProblem(
   name: ByteString,
-  { message, remedy }: { readonly message: string; readonly remedy: Remedy },
+  { message, remedy = "" }: Pick<FaultText, "message" | "remedy">,
 ): Pick<Problem, "severity" | "code" | "message" | "fix"> {
   const fix: Fix = { kind: "command", text: remedy };
   return { severity: "error", code: "taken", message: `${quoted(name)}: ${message}`, fix };

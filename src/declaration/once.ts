@@ -36,7 +36,8 @@ const LARGEST = 1 << 26;
 /** Begins why what is declared waits. */
 export const UNKEPT = "what is declared cannot be kept";
 
-const NOTHING: Once = { jails: [], users: [], kept: [], creating: [] };
+/** What is known before anything was declared. */
+export const NOTHING: Once = { jails: [], users: [], kept: [], creating: [] };
 
 function bad(why: string): JailkitError {
   const remedy = asideCommand(ONCE_FILE);

@@ -4,7 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError } from "../cli/error.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
-import { byTurns, itemChanges, switchedOff, turnOf } from "../config/fixes.ts";
+import { itemChanges, switchedOff, turnOf } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, mergeFiles, readConfigSources, unsafeError } from "../config/load.ts";
 import {
   type Fix,
@@ -20,6 +20,7 @@ import { groupOfSection, scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ConfigSource } from "../config/source.ts";
 import type { Unsafe } from "../config/trusted.ts";
+import { byTurns } from "../config/turns.ts";
 import { asideFiles, type UnreadFile, unreadFiles } from "../config/unread.ts";
 import { joinHome } from "../system/separator.ts";
 import { DeclarationError, type FileError } from "./errors.ts";

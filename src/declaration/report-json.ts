@@ -2,9 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
 import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import type { Place } from "../config/model.ts";
-import { type DirectoryChange, directoryReport } from "../users/directory.ts";
+import { type DirectoryChange, directoryReport, withFile } from "../users/directory.ts";
 import type { Ended } from "./carry-out/report.ts";
 import { type Change, type FaultText, planLine } from "./change.ts";
+import type { UserWork } from "./compare/work.ts";
 import { APPLY } from "./report-failed.ts";
 import type { ApplyChange } from "./report-schema.ts";
 
@@ -42,6 +43,12 @@ export const applyProblem = (
   finding: due?.finding ?? null,
   waitsFor: jsonTextOrNull(cause?.jail),
 });
+
+/** What a directory should say otherwise of a user. */
+export const directoryChanges = ({ declared: { name }, directory }: UserWork): DirectoryChange[] =>
+  directory === undefined
+    ? []
+    : [withFile({ name, change: directory, before: [], after: [], leaves: false })];
 
 /** What the directory of an account should have. */
 export const directoryOfUser = (change: DirectoryChange) => ({

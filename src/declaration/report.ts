@@ -5,17 +5,17 @@ import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
 import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
-import { type DirectoryChange, directoryLines, directoryWarnings, withFile } from "../users/directory.ts";
+import { type DirectoryChange, directoryLines, directoryWarnings } from "../users/directory.ts";
 import { type Ended, NOTHING_SAID, type Shown } from "./carry-out/report.ts";
 import { type Change, causeOf, changeText, type Fault, type FaultText, nameOf, planLine } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
 import { changesOf } from "./compare/work.ts";
-import { type Foretold, foretell, makingOf } from "./foretell.ts";
+import { type Foretold, faultsOf, foretell, makingOf, waitingText } from "./foretell.ts";
 import { noLongerLines } from "./no-longer.ts";
 import { ONCE_FILE } from "./once.ts";
 import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, printRemedy, showUnread, unreadReport } from "./report-failed.ts";
-import { applyProblem, changeReport, directoryOfUser } from "./report-json.ts";
+import { applyProblem, changeReport, directoryChanges, directoryOfUser } from "./report-json.ts";
 import type { ApplySummary } from "./report-schema.ts";
 import { type Doubt, Warnings } from "./warnings.ts";
 
@@ -54,7 +54,8 @@ export class ApplyReport implements Shown {
   readonly #shown = new Set<string>();
   /** Users who wait for a jail, by nameOf. */
   readonly #waiting = new Set<string>();
-  /** Of the changes of the run. */
+  /** The changes of each jail and user, by nameOf. */
+  #changes: ReadonlyMap<string, readonly Change[]> = new Map();
   #total = 0;
   #ended = 0;
   #done = 0;
@@ -89,28 +90,25 @@ export class ApplyReport implements Shown {
     const counted = [...former.map(({ change }) => change), ...formerFaults].map(nameOf);
     this.#count = new Set([...counted, ...this.#places.add(jails)]).size;
     const users = jails.flatMap((jail) => jail.users);
-    this.#directories = users.flatMap(({ declared, directory }) =>
-      directory === undefined
-        ? []
-        : withFile({ name: declared.name, change: directory, before: [], after: [], leaves: false }),
-    );
+    this.#directories = users.flatMap(directoryChanges);
     if (!json)
       for (const change of this.#directories)
         for (const line of directoryWarnings(change))
           printError(`${APPLY}: warning: user ${display(change.name)}: ${line}`);
     if (unkept !== undefined) this.broken(unkept);
     const removed = former.map(({ change }) => change);
-    const all = [...removed, ...jails.flatMap(changesOf)];
+    const given = jails.flatMap(changesOf);
+    this.#changes = Map.groupBy(given, nameOf);
     const making = makingOf(comparison, unkept);
     // What is known to fail is tried by a run, since it takes something away.
     const tried = new Set(users.flatMap((one) => (one.isTried ? one.changes : [])));
     this.#hasWork = [...making.keys()].some((change) => !tried.has(change));
     if (!json)
       for (const [change, how] of making) printLine(planLine(change) + (how === "part" ? ", in part" : ""));
-    const { fault } = this;
+    faultsOf(comparison).forEach(this.fault);
     const waits = this.#broken && UNKEPT;
-    if (check) foretell(comparison, making, waits, { fault, foretold: this.#foretold });
-    else this.#begin(all);
+    if (check) foretell(comparison, making, waits, this.#foretold);
+    else this.#begin([...removed, ...given]);
   }
 
   /** Warns of what users get. */
@@ -192,7 +190,9 @@ export class ApplyReport implements Shown {
     const at = this.#places.of(fault);
     this.#problems.push({ ...fault, at });
     if (this.options.json) return;
-    printError(`${APPLY}: ${nameOf(fault)}: ${message}`);
+    const about = nameOf(fault);
+    const left = cause === undefined ? "" : waitingText(this.#changes.get(about) ?? []);
+    printError(`${APPLY}: ${about}: ${message}${left === "" ? "" : `: ${left}`}`);
     if (cause !== undefined) return;
     this.#printPlace(at);
     printRemedy(fault);

@@ -11,6 +11,7 @@ import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { withWholeLists } from "../config/whole-lists.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
+import { doubtsOf } from "../declaration/compare/exchanged.ts";
 import { hostHomeFault } from "../declaration/compare/host-home.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
 import { machineProblems } from "../declaration/machine.ts";
@@ -50,6 +51,7 @@ export function machineFacts(): DeclarationFacts {
   const remembered = once(() => readOnce());
   const jailsOnce = once(() => new Map(remembered().jails.map(({ path, file }) => [path, file])));
   const usersOnce = once(() => new Map(remembered().users.map((user) => [user.name, user])));
+  const exchanged = once(() => doubtsOf(remembered(), accounts()));
   const inJails = new Map<ByteString, JailAccounts>();
   const around = once(jailsAround);
   const host = fileSystemAt();
@@ -70,6 +72,7 @@ export function machineFacts(): DeclarationFacts {
     }),
     declaredOnce: (jail) => jailsOnce().get(jail),
     userOnce: (name) => usersOnce().get(name),
+    exchanged: (user) => exchanged()(user),
     jailAccounts: (jail) =>
       inJails.getOrInsertComputed(jail, () => {
         using root = openJailRoot(jail);

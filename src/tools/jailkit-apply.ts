@@ -199,7 +199,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   });
   const { unread } = (prune ? others : undefined) ?? declaration;
   if (prune) requireAllRead(others ?? declaration, compared);
-  const remembered = { declaration, beside, before, written: known };
+  const remembered = { declaration, beside, written: known };
   const unkept = await whyUnkept(remembered, compared);
   // Dry runs of what is not given would say the same for each jail.
   const comparison = hasWork(compared) && unkept === undefined ? await foreseen(compared, check) : compared;

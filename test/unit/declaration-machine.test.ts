@@ -38,6 +38,7 @@ const facts: DeclarationFacts = {
   jails: () => ["/srv/a"],
   declaredOnce: () => undefined,
   userOnce: () => undefined,
+  exchanged: () => undefined,
   jailAccounts: () => ({ userByName: () => undefined }),
   profiles: () => ["basicshell", "sftp"],
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),

@@ -60,7 +60,7 @@ interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept">, P
  * on. If what is declared cannot be written, only what takes something away is made. Throws if it cannot be at the end.
  */
 export async function carryOut(remembered: Remembered, comparison: Comparison, means: Means): Promise<void> {
-  const { declaration, before } = remembered;
+  const { declaration } = remembered;
   const memory = memoryOf(remembered, comparison);
   // Also if it is as it was: what is begun is added to it.
   const adds = hasWork(comparison);
@@ -68,9 +68,8 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
   const waits = unkept && display(ONCE_FILE);
   // An account is apply's own by its password field, until the file says so.
   if (unkept === undefined) endCreations(memory, means.fault);
-  for (const fault of comparison.formerFaults) means.fault(fault);
   await removeAll(comparison.former, memory, means, isRemoved(unkept) ? undefined : waits);
-  const reserved = reservedUids(declaration.users, before);
+  const reserved = reservedUids(declaration.users, comparison.before);
   const kept = memory.keptHomes();
   const ended: Shown["ended"] = (one) => {
     memory.ended(one.change, mayHaveGiven(one) ? "in-part" : one.status);
@@ -124,8 +123,6 @@ function mayHaveGiven({ change, status, steps }: Ended): boolean {
 /** A jail with its users. What fails in it, or before, keeps what gives something waiting. */
 async function makeJail(work: JailWork, memory: Memory, means: MeansForUsers): Promise<void> {
   const { path, fault, users } = work;
-  if (fault !== undefined) means.fault(fault);
-  for (const user of users) if (user.fault !== undefined) means.fault(user.fault);
   const changes = changesOf(work);
   const waits = means.waits ?? (fault && nameOf(fault));
   if (changes.length > 0 && receivedSignal() !== undefined) return notDone(changes, means, undefined);

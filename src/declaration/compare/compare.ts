@@ -9,9 +9,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { splitHome } from "../../system/separator.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
-import { dueOf } from "../due.ts";
 import { homeIdIn } from "../ids.ts";
-import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration } from "../model.ts";
 import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import { besideAccounts } from "./closed-accounts.ts";
@@ -27,7 +25,7 @@ import type { JailState } from "./jail-state.ts";
 import { liveDirectories, requirePlaces } from "./live.ts";
 import { withJailState } from "./look.ts";
 import { userState } from "./look-user.ts";
-import { once as firstOf, Machine, othersIn } from "./machine.ts";
+import { Machine, othersIn } from "./machine.ts";
 import { noLoginsIn } from "./no-logins.ts";
 import { notDeclared } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
@@ -36,7 +34,7 @@ import { type Declared, type Place, placeFaultOf, placesOf } from "./place-fault
 import { NewUids, reservedUids } from "./returning.ts";
 import { runningOf } from "./running.ts";
 import { settled } from "./settle.ts";
-import { onHost, withFault, withoutRemovals } from "./takes.ts";
+import { onHost, possible, withFault, withoutRemovals } from "./takes.ts";
 import { compareUser } from "./user.ts";
 import type { UserComparison } from "./user-state.ts";
 import { whichJail } from "./which-jail.ts";
@@ -68,6 +66,8 @@ export interface Comparison {
   readonly warnings: readonly Note[];
   /** The path that an operand of jk_cp means, as it is recorded. */
   readonly pathOf: (operand: ByteString) => ByteString;
+  /** What was declared once, by the names that accounts have now. */
+  readonly before: Once;
 }
 
 /** True if a run has anything to do, or to report. */
@@ -99,13 +99,13 @@ export const UNCHANGED = "nothing was changed; run this again";
 export const stopPlanning = (): void => stopIfInterrupted(UNCHANGED);
 
 /** Compares this machine with a declaration, and changes nothing. Throws JailkitError if the configuration of the machine cannot be read. */
-export function compare(declaration: Declaration, before: Once, asked: Asked): Comparison {
+export function compare(declaration: Declaration, remembered: Once, asked: Asked): Comparison {
   return withOneTree(() => {
     const { prune, others } = asked;
     const all = [declaration, ...(others === undefined ? [] : [others])];
     const scope = { ...asked, files: declaration.files };
-    const leaving = firstOf(() => new Map(leavingOf(all, before, scope).map((one) => [one.name, one])));
-    const machine = new Machine(new KeptHomes(before), (name) => leaving().get(name));
+    const machine = machineFor(all, remembered, scope);
+    const { before } = machine.known;
     const undeclared: string[] = [];
     const noLonger: Change[] = [];
     const notes: Note[] = [];
@@ -160,10 +160,21 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
         ...gone.notes,
         ...(asked.check === true && prune ? runningOf(former, machine) : []),
       ],
-      ...{ undeclared: [...undeclared, ...rest.undeclared], noLonger, orphans: rest.orphans, pathOf },
+      ...{ undeclared: [...undeclared, ...rest.undeclared], noLonger, orphans: rest.orphans, pathOf, before },
     };
   });
 }
+
+/** While others are unknown, they may declare anybody: then nobody is known to be declared no more. */
+const machineFor = (
+  all: readonly Declaration[],
+  remembered: Once,
+  scope: Asked & Pick<Declaration, "files">,
+) =>
+  new Machine({
+    ...{ remembered, declarations: all, isWhole: scope.usual || scope.others !== undefined },
+    leaving: (before) => leavingOf(all, before, scope),
+  });
 
 /** With a fault in place of changes that could not be made. */
 function foreseen(compared: UserComparison, planned: Planned, foresight: UserForesight): UserComparison {
@@ -202,21 +213,6 @@ interface Before extends Place {
 function tellFormer(changes: readonly Change[], to: Pick<Before, "undeclared" | "noLonger">): void {
   to.noLonger.push(...changes);
   to.undeclared.push(...changes.map((change) => `${changeText(change)} (${change.why})`));
-}
-
-/** What the changes of a jail do that is not made because of the key that an error is due to. */
-const OF_KEY: Readonly<Record<string, readonly Change["what"][]>> = {
-  log_socket: ["log-socket"],
-  proc: ["proc"],
-  // Sections may be those of the directories.
-  live: ["live", "mounts", "sections", "files"],
-};
-
-/** Those of some changes which do not fail themselves by an error. */
-function possible(changes: readonly Change[], error: unknown): Change[] {
-  const due = error instanceof Error ? dueOf(error) : undefined;
-  const failing = due !== undefined && "key" in due ? (OF_KEY[due.key ?? ""] ?? []) : [];
-  return changes.filter(({ what }) => !failing.includes(what));
 }
 
 /** Which directory the home of an account is, unless apply has created another one for it. */

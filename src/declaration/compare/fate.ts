@@ -36,13 +36,14 @@ export interface Fate {
 /** A user of the jail, by its line there. */
 export interface HomeLine {
   readonly name: ByteString;
+  readonly uid: number;
   /** As the jail sees it, plain. */
   readonly home: ByteString;
 }
 
 /** The homes by the lines of a jail. */
 export const homeLines = ({ users }: Pick<JailAccounts, "users">): readonly HomeLine[] =>
-  users.map(({ name, home }) => ({ name, home: normalPath(home) }));
+  users.map(({ name, uid, home }) => ({ name, uid, home: normalPath(home) }));
 
 interface Others {
   /** Users whose homes will have left before. */
@@ -121,8 +122,9 @@ function homeIn(
   user: PasswdEntry,
   { gone, homes }: Others,
 ): ByteString | undefined {
-  const isOther = ({ name, home }: HomeLine) =>
-    name !== user.name && !gone.has(name) && below(home, directory) !== undefined;
+  // With its uid, it may be its line of another name.
+  const isOther = ({ name, uid, home }: HomeLine) =>
+    name !== user.name && uid !== user.uid && !gone.has(name) && below(home, directory) !== undefined;
   const place = hostPath(root, directory);
   const found = homes().find(isOther) ?? otherHomeIn(user, place, gone) ?? directoryIn(user, place, gone);
   return found && holdsText(found);

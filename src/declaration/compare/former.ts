@@ -6,10 +6,11 @@ import { hostPath } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { splitHome } from "../../system/separator.ts";
 import { POLICY_FILE } from "../../users/policy.ts";
-import { type Change, type Fault, NO_LONGER } from "../change.ts";
+import { type Change, causesFirst, type Fault, NO_LONGER } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { isInScope, leftJails, policiesOf, stillIn, union } from "../once.ts";
 import type { LeftJail, Once, OnceJail, OnceUser } from "../once-shape.ts";
+import { doubtfulOf } from "./exchanged.ts";
 import { type FormerJail, formerJails, type Gone, type Note } from "./former-jails.ts";
 import {
   type ClosedUser,
@@ -50,6 +51,12 @@ export type Former =
   | GivenUser;
 
 const jailsOf = (users: readonly DeclaredUser[]) => new Map(users.map(({ name, jail }) => [name, jail]));
+
+const inhabitantsOf = (declarations: readonly Declaration[]) =>
+  Map.groupBy(
+    declarations.flatMap((one) => one.users),
+    ({ jail }) => jail,
+  );
 
 /** Where users are looked up. */
 interface Places {
@@ -97,18 +104,17 @@ export function formerOf(
   opened: OpenJails,
   { files, usual, prune, deleteHomes }: Scope,
 ): Formers {
-  const mayGo = ({ file }: { file: ByteString }) => isInScope(file, files, usual);
   const jails = new Set(declarations.flatMap((one) => one.jails.map(({ path }) => path)));
-  const all = declarations.flatMap((one) => one.users);
-  const inhabitants = Map.groupBy(all, ({ jail }) => jail);
+  const inhabitants = inhabitantsOf(declarations);
   const places = { machine, jails: opened, declared: jailsOf(declarations[0]?.users ?? []) };
   const settled: LeftIn[] = [];
   const forgotten: Gone[] = [];
   const out: TakenOut[] = [];
   const notes: Note[] = [];
-  const faults: Fault[] = [];
   const leavers = new Leavers(machine, opened, { prune, deleteHomes }, [...inhabitants.keys()]);
-  const leaving = leavingOf(declarations, before, { files, usual });
+  const all = leavingOf(declarations, before, { files, usual });
+  const faults = doubtfulOf(all, machine.known);
+  const leaving = all.filter(({ name }) => !machine.known.doubts.has(name));
   const former = innerFirst(leaving, machine).flatMap((declared): Former[] => {
     const once = whereItIs(declared, machine);
     const isIn = isStillIn(once, machine, opened);
@@ -144,7 +150,9 @@ export function formerOf(
     }
     return [...left, formerUser(once, leave.fate, prune)];
   });
-  const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
+  const candidates = before.jails.filter(
+    (jail) => !jails.has(jail.path) && isInScope(jail.file, files, usual),
+  );
   const staying = former.flatMap((one) => (one.of === "user" ? (one.stays ?? []) : []));
   const stay = prune ? staying : [];
   const goes = new Set(stay.map(({ uid }) => uid));
@@ -180,15 +188,6 @@ const asNote = ({ of, name, message, cause }: Fault): Note => ({
   name,
   message: cause === undefined ? message : `${message}: ${cause.message}`,
 });
-
-/** Faults of users and then of jails, but first those of jails that users wait for. Pure. */
-function causesFirst(ofJails: readonly Fault[], ofUsers: readonly Fault[]): Fault[] {
-  const causes = new Set(ofUsers.map(({ cause }) => cause?.name));
-  const { first = [], last = [] } = Object.groupBy(ofJails, ({ name }) =>
-    causes.has(name) ? "first" : "last",
-  );
-  return [...first, ...ofUsers, ...last];
-}
 
 /** What declared users have left in jails that they were declared in before, and the jails where that is nothing. */
 export function movedUsers(users: readonly DeclaredUser[], before: Once, machine: Machine, jails: OpenJails) {

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { quoted } from "../../cli/display.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { findEntry } from "../../config/model.ts";
 import { usualHome } from "../../jail/accounts/home-place.ts";
@@ -38,15 +39,22 @@ export function wantedLine(
     : `write in line ${entry.line} of ${entry.file}:\n${line}`;
 }
 
-/** The same for an account that has another name now: the header, and its home, if that is not the usual one of the name. */
+/**
+ * The same for an account that has another name now: the header, its home, if that is not the usual one of the name, and `more`
+ * lines; `shown` is printable.
+ */
 export function renamedLines(
   { place: { file, line, section } }: Pick<DeclaredUser, "place">,
   name: ByteString,
   home: ByteString,
-): { readonly lines: readonly ByteString[]; readonly remedy: Remedy } {
+  more: readonly ByteString[] = [],
+): { readonly shown: string; readonly remedy: Remedy } {
   const isKept = home === usualHome(name) || findEntry(section, "home") !== undefined;
-  const lines = [`[user ${name}]`, ...(isKept ? [] : [`home = ${home}`])];
-  return { lines, remedy: `write in line ${line} of ${file}:\n${lines.join("\n")}` };
+  const lines = [`[user ${name}]`, ...(isKept ? [] : [`home = ${home}`]), ...more];
+  return {
+    shown: lines.map(quoted).join(" and "),
+    remedy: `write in line ${line} of ${file}:\n${lines.join("\n")}`,
+  };
 }
 
 /** The groups and keys that an account gets with its place in the jail. Throws JailkitError for a group that is not there. */

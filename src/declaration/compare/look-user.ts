@@ -48,6 +48,8 @@ export function userState(
     ...{ lacksGroups: [], inJail: undefined, hasGroup: true, home: "there", lacksKeys: 0, policy: undefined },
     ...{ wantedPolicy: undefined, former: { groups: [], keys: [], policy: false } },
   };
+  const doubt = machine.known.doubts.get(declared.name);
+  if (doubt !== undefined) return { ...nothing, fault: doubt };
   try {
     const account = machine.accounts.userByName(declared.name);
     nothing = { ...nothing, account, local: account !== undefined && machine.facts.isLocal(declared.name) };
@@ -123,8 +125,7 @@ export function renamedFault(
   // With a line of its own it is another account.
   if (accounts?.userByName(owner.name) !== undefined || newNameFault(owner.name, DECLARED) !== undefined)
     return undefined;
-  const { lines, remedy } = renamedLines(declared, owner.name, normalPath(split.home));
-  const shown = lines.map(quoted).join(" and ");
+  const { shown, remedy } = renamedLines(declared, owner.name, normalPath(split.home));
   const message = `the account is ${quoted(owner.name)} now, by its uid ${owner.uid} and its home: write ${shown} in place of ${quoted(`[user ${name}]`)}`;
   return { code: "user-exists", message, remedy } as const;
 }

@@ -21,10 +21,12 @@ import { hostText } from "../../system/host-files.ts";
 import { processesByUid } from "../../system/processes.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
-import type { KeptHomes } from "../kept-homes.ts";
-import type { DeclaredUser } from "../model.ts";
-import type { KeptHome, OnceUser } from "../once-shape.ts";
+import { KeptHomes } from "../kept-homes.ts";
+import type { Declaration, DeclaredUser } from "../model.ts";
+import { NOTHING } from "../once.ts";
+import type { KeptHome, Once, OnceUser } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
+import { type Followed, withExchanged } from "./exchanged.ts";
 import type { SectionNeeds } from "./jail.ts";
 
 /** The drop-in of apply with the section of one user. */
@@ -59,6 +61,18 @@ const byFirst = <Key, T>(make: () => (key: Key) => T) => {
   const answer = once(make);
   return (key: Key) => answer()(key);
 };
+
+/** What is declared, and was once. */
+interface Declared {
+  readonly remembered: Once;
+  readonly declarations: readonly Declaration[];
+  /** Those who are declared no more. */
+  readonly leaving: (before: Once) => readonly OnceUser[];
+  /** No other file declares anybody. */
+  readonly isWhole: boolean;
+}
+
+const NOBODY: Declared = { remembered: NOTHING, declarations: [], leaving: () => [], isWhole: false };
 
 /** What jails and users of this machine are compared with; each file is read once. */
 export class Machine extends HostSources {
@@ -107,13 +121,25 @@ export class Machine extends HostSources {
     return new Set([...recorded, ...this.byJail.keys()].filter((path) => path !== undefined));
   });
 
-  /** `kept`: homes that stay without their accounts; `noLonger`: what was declared once of a user whom nothing declares now. */
-  constructor(
-    readonly kept: KeptHomes,
-    readonly noLonger: (name: ByteString) => OnceUser | undefined = () => undefined,
-  ) {
+  /** What was declared once, and of which users it is not known which account is meant. */
+  readonly known: Followed;
+  /** Homes that stay without their accounts. */
+  readonly kept: KeptHomes;
+
+  readonly #leaving = once(
+    () => new Map(this.declared.leaving(this.known.before).map((one) => [one.name, one])),
+  );
+
+  constructor(private readonly declared: Declared = NOBODY) {
     super();
+    const { remembered, leaving, isWhole, declarations } = declared;
+    const names = () => new Set(isWhole ? leaving(remembered).map(({ name }) => name) : []);
+    this.known = withExchanged(remembered, { declarations, leaving: names, accounts: this.accounts });
+    this.kept = new KeptHomes(this.known.before);
   }
+
+  /** What was declared once of a user whom nothing declares now. */
+  noLonger = (name: ByteString): OnceUser | undefined => this.#leaving().get(name);
 
   /** Says that an account with this uid is removed before any is created, and which home of it stays. */
   frees = (uid: number, name: ByteString, stays: KeptHome | undefined): void => {

@@ -210,6 +210,15 @@ export const APPLY: readonly Mutant[] = [
     ["prune && deleteHomes && !isTaken ? left", "prune && deleteHomes ? left"],
   ]),
   ...within("src/declaration/compare/former-jails.ts", LEAVES, [["if (damaged.length === 0)", "if (false)"]]),
+  ...within("src/declaration/compare/exchanged.ts", "e2e/apply-exchanged-names.test.ts", [
+    ["if (uid !== undefined) return uid === account.uid;", "if (uid !== undefined) return true;"],
+    ["unclear.length === 0 && ", ""],
+    ["return isOf(once) || (other !== undefined && !isOf(other)) ?", "return true ?"],
+    ["isItsHome(once, account) && !", "!"],
+    ["users.set(account.name, withAccess(before, once));", "continue;"],
+    [" && other?.created !== undefined", ""],
+    ["leaving.has(name) && other", "other"],
+  ]),
   ...within("src/declaration/renamed.ts", "e2e/apply-renamed.test.ts", [
     ["once.createdHome === account.home ? account.home : movedHome(once, account)", "account.home"],
     ["homeIdOf(place, uid) === homeId ? place : undefined", "place"],

@@ -1,0 +1,252 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { quoted } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
+import { operands } from "../../cli/shell-word.ts";
+import { findEntry } from "../../config/model.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import type { HostAccounts } from "../../system/host-accounts.ts";
+import { joinHome, splitHome } from "../../system/separator.ts";
+import { newNameFault } from "../../users/new-account.ts";
+import { type Fault, type FaultText, stays } from "../change.ts";
+import { isOfOtherDay } from "../creating.ts";
+import { homeIdOf, MAY_BE_OTHER } from "../ids.ts";
+import type { Declaration, DeclaredUser } from "../model.ts";
+import { createdOf, leftJails, policiesIn, union } from "../once.ts";
+import type { Once, OnceUser } from "../once-shape.ts";
+import { DECLARED, renamedLines, wantedLine } from "./intent.ts";
+
+// usermod(8) can give an account the name of another one: then a name tells nothing of what was declared, and the uid does.
+
+/** An account that apply created, and that has another name now. */
+interface Moved {
+  readonly once: OnceUser;
+  readonly account: PasswdEntry;
+}
+
+type Accounts = Pick<HostAccounts, "userByName" | "userByUid">;
+type Meant = Pick<DeclaredUser, "name" | "uid" | "home" | "directory" | "place">;
+
+interface World {
+  /** What is declared, all of it. */
+  readonly declarations: readonly Declaration[];
+  /** The names of users who are declared no more, and whose files count. */
+  readonly leaving: () => ReadonlySet<ByteString>;
+  readonly accounts: Accounts;
+}
+
+/** What was declared once, of accounts by the names that they have now. */
+export interface Followed {
+  readonly before: Once;
+  /** Of users, by their names, why it is not known which account is meant. */
+  readonly doubts: ReadonlyMap<ByteString, FaultText>;
+}
+
+/** The accounts with other names. */
+class Exchanged {
+  readonly known: ReadonlyMap<ByteString, OnceUser>;
+  readonly moved: readonly Moved[];
+
+  constructor({ users }: Pick<Once, "users">, accounts: Accounts) {
+    this.known = new Map(users.map((user) => [user.name, user]));
+    this.moved = users.flatMap((once) => movedFrom(once, this.known, accounts) ?? []);
+  }
+
+  /** Why a declared user gets nothing: the section may mean the account that has its name, or that of before. */
+  doubt(user: Meant): FaultText | undefined {
+    const now = this.moved.find(({ account }) => account.name === user.name);
+    const once = this.known.get(user.name);
+    if (now === undefined || once === undefined || saysWhich(user, now.account, once)) return undefined;
+    const other = this.moved.find((one) => one.once === once)?.account;
+    return meantFault(user, now, other);
+  }
+}
+
+/** As Exchanged.doubt, of many. */
+export function doubtsOf(before: Pick<Once, "users">, accounts: Accounts): Exchanged["doubt"] {
+  const exchanged = new Exchanged(before, accounts);
+  return (user) => exchanged.doubt(user);
+}
+
+/**
+ * What was declared once, with the accounts that are declared no more under the names that somebody has given them since. While
+ * a section may mean either of two accounts, both stay as they are.
+ */
+export function withExchanged(before: Once, { declarations, leaving, accounts }: World): Followed {
+  const exchanged = new Exchanged(before, accounts);
+  const { known } = exchanged;
+  const declared = new Map(declarations.flatMap(({ users }) => users).map((user) => [user.name, user]));
+  // That is a declared user, of whom withRenamed does not know that it is this one.
+  const moved = exchanged.moved.filter(({ account: { name } }) => known.has(name) || !declared.has(name));
+  const doubts = new Map<ByteString, FaultText>();
+  if (moved.length === 0) return { before, doubts };
+  const users = new Map(known);
+  const all = { users, known, declared, leaving: leaving() };
+  for (const group of togetherIn(moved)) {
+    const unclear = group.flatMap(({ account: { name } }): [DeclaredUser, FaultText][] => {
+      const user = declared.get(name);
+      const doubt = user && exchanged.doubt(user);
+      return user === undefined || doubt === undefined ? [] : [[user, doubt]];
+    });
+    const isClear = unclear.length === 0 && group.every((one) => isFree(one, all));
+    if (isClear) follow(group, all);
+    for (const [{ name }, doubt] of unclear) doubts.set(name, doubt);
+    for (const one of isClear ? [] : group)
+      if (all.leaving.has(one.once.name)) doubts.set(one.once.name, staysFault(one, unclear[0]?.[0]));
+  }
+  return { before: { ...before, users: [...users.values()] }, doubts };
+}
+
+/** The account that apply created for a user, if that has another name. */
+function movedFrom(
+  once: OnceUser,
+  known: ReadonlyMap<ByteString, OnceUser>,
+  { userByName, userByUid }: Accounts,
+): Moved | undefined {
+  const { name, created, directory, out } = once;
+  if (created === undefined || directory || out) return undefined;
+  return answered(() => {
+    if (userByName(name)?.uid === created) return undefined;
+    const account = userByUid(created);
+    const split = splitHome(account?.home ?? "");
+    if (account === undefined || split === undefined || account.name === name) return undefined;
+    const jail = normalPath(split.jail);
+    if (jail !== once.jail && !once.left.some((one) => one.jail === jail)) return undefined;
+    const other = known.get(account.name);
+    // Of which all is known by that name.
+    if (other?.created === created) return undefined;
+    const isOf = (user: OnceUser) => user.createdHome === account.home || isItsHome(user, account);
+    // Somebody else may have the uid by now, as one of whom usermod(8) has changed that.
+    return isOf(once) || (other !== undefined && !isOf(other)) ? { once, account } : undefined;
+  });
+}
+
+const isItsHome = ({ homeId }: OnceUser, { home, uid }: PasswdEntry): boolean =>
+  homeId !== undefined && homeIdOf(home, uid) === homeId;
+
+/** Those of which one has the name of another one, together. */
+function togetherIn(moved: readonly Moved[]): Moved[][] {
+  const groups: Moved[][] = [];
+  const names = (group: readonly Moved[]) => group.flatMap(({ once, account }) => [once.name, account.name]);
+  for (const one of moved) {
+    const own = new Set(names([one]));
+    const near = groups.filter((group) => names(group).some((name) => own.has(name)));
+    for (const group of near) groups.splice(groups.indexOf(group), 1);
+    groups.push([...near.flat(), one]);
+  }
+  return groups;
+}
+
+/** Whether a section says that it means the account which has its name now: by the uid, or the home, if that is written since. */
+function saysWhich(
+  { uid, home, directory, place: { section } }: Meant,
+  account: PasswdEntry,
+  { createdHome }: OnceUser,
+): boolean {
+  if (directory) return true;
+  if (uid !== undefined) return uid === account.uid;
+  const isHere = normalPath(splitHome(account.home)?.home ?? "/") === normalPath(home);
+  return isHere && findEntry(section, "home") !== undefined && createdHome !== account.home;
+}
+
+interface Users {
+  /** Gets them. */
+  readonly users: Map<ByteString, OnceUser>;
+  readonly known: ReadonlyMap<ByteString, OnceUser>;
+  readonly declared: ReadonlyMap<ByteString, DeclaredUser>;
+  readonly leaving: ReadonlySet<ByteString>;
+}
+
+/** Whether what is known of the new name of an account belongs to one that has another name, too, or is declared. */
+function isFree({ once, account: { name } }: Moved, { known, declared, leaving }: Users): boolean {
+  const other = known.get(name);
+  const isLeaving = leaving.has(name) && other?.created !== undefined;
+  return !leaving.has(once.name) || other === undefined || declared.has(name) || isLeaving;
+}
+
+/** Gives what is known of accounts to the names that they have. */
+function follow(group: readonly Moved[], { users, known, declared, leaving }: Users): void {
+  const named = new Set(group.map(({ account }) => account.name));
+  // Its line and its rights are left.
+  for (const { once } of group)
+    if (leaving.has(once.name) && !named.has(once.name))
+      users.set(once.name, { ...once, ...createdOf(undefined), homeId: MAY_BE_OTHER, groups: [], keys: [] });
+  for (const { once, account } of group) {
+    const before = known.get(account.name);
+    const isGone = leaving.has(once.name) || (declared.has(once.name) && named.has(once.name));
+    if (declared.has(account.name) && before !== undefined) users.set(account.name, withAccess(before, once));
+    // A section that has no other account may mean it.
+    else if (isGone && (before === undefined || leaving.has(account.name)))
+      users.set(account.name, asNamed(once, account, before));
+  }
+}
+
+/** A user with what was given to the account under another name. */
+const withAccess = (user: OnceUser, { groups, keys }: OnceUser): OnceUser => ({
+  ...user,
+  ...{ groups: union(user.groups, groups), keys: union(user.keys, keys) },
+});
+
+/** The user of an account with another name, of which something may be known: its line, and its rights. */
+function asNamed(once: OnceUser, account: PasswdEntry, before: OnceUser | undefined): OnceUser {
+  const { jail, createdDay } = once;
+  const { name, home } = account;
+  const split = splitHome(home);
+  const isKnown = split !== undefined && isItsHome(once, account) && !isOfOtherDay(name, createdDay);
+  const policies = before === undefined ? [] : policiesIn(jail, before);
+  return {
+    ...once,
+    ...(isKnown
+      ? { createdHome: joinHome(normalPath(split.jail), normalPath(split.home)) }
+      : { homeId: MAY_BE_OTHER, createdDay: undefined }),
+    ...{ name, limited: true, policy: policies.includes(true), otherPolicy: policies.includes(false) },
+    left: before === undefined ? [] : leftJails(jail, before),
+  };
+}
+
+/** See Exchanged.doubt; `other`: the account of before. */
+function meantFault(user: Meant, now: Moved, other: PasswdEntry | undefined): FaultText {
+  const { name, uid } = user;
+  const header = quoted(`[user ${name}]`);
+  const take = `if ${header} means this one, declare 'uid = ${now.account.uid}'`;
+  const of = `is the account that was declared as ${quoted(now.once.name)}, by its uid ${now.account.uid}`;
+  if (other === undefined || newNameFault(other.name, DECLARED) !== undefined)
+    return {
+      code: "doubtful-account",
+      message: `${of}, and has another name now: ${take}`,
+      remedy: wantedLine(user, "uid", `${now.account.uid}`),
+    };
+  const home = normalPath(splitHome(other.home)?.home ?? "/");
+  const ofUid = uid === undefined ? [`uid = ${other.uid}`] : [];
+  const { shown, remedy } = renamedLines(user, other.name, home, ofUid);
+  return {
+    code: "doubtful-account",
+    message: `${of}, and the one of before is ${quoted(other.name)} now: if ${header} means that one still, write ${shown} in place; ${take}`,
+    remedy,
+  };
+}
+
+/** Why an account stays that is declared no more; `section`: the one that may mean it. */
+function staysFault({ account: { name, uid } }: Moved, section: DeclaredUser | undefined): FaultText {
+  const is = `its account is ${quoted(name)} now, by its uid ${uid}`;
+  const code = "doubtful-account";
+  if (section !== undefined)
+    return {
+      code,
+      message: `${is}, and ${quoted(`[user ${section.name}]`)} does not say which account it means`,
+    };
+  const remedy: Remedy = `userdel ${operands(name)}`;
+  return {
+    code,
+    message: `${is}, a name that was declared of another one: if it is to go: ${remedy}`,
+    remedy,
+  };
+}
+
+/** Those who stay, since it is not known which accounts are theirs. */
+export const doubtfulOf = (users: readonly OnceUser[], { doubts }: Followed): Fault[] =>
+  users.flatMap(({ name, jail }) => {
+    const why = doubts.get(name);
+    return why === undefined ? [] : { of: "user", name, jail, ...stays(why) };
+  });
