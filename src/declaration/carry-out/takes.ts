@@ -11,6 +11,7 @@ import { closeFirst } from "../../system/exchange.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { isLimitedShell } from "../../users/access.ts";
+import { changeLogin } from "../../users/change-login.ts";
 import { allKeysText, keysBeside, removeKeys, setKeyOptions } from "../../users/declared-keys.ts";
 import { requireGroups } from "../../users/groups.ts";
 import { leaveJailGroups, putGroup } from "../../users/jail-side.ts";
@@ -27,7 +28,7 @@ import type { UserWork } from "../compare/work.ts";
 import type { DeclaredUser } from "../model.ts";
 import { sumOf } from "../once.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
-import { type Apart, failureIn, type Said, type Step } from "./steps.ts";
+import { type Apart, failureIn, hearing, type Said, type Step } from "./steps.ts";
 
 type Way = NonNullable<Apart["alone"]>;
 
@@ -101,16 +102,14 @@ export function takingWays(
             if (isChanged)
               steps.push(`gave ${quoted(name)} the shell ${quoted(shell)} in the jail's etc/passwd`);
           },
-    loginShell:
-      () =>
-      ({ steps }) => {
-        const user = requireUser(name);
-        const { home } = user;
-        withHostAccounts(() => modifyAccount(user, { home, shell: CHROOT_SHELL, groups: [] }));
-        steps.push(
-          `the account ${quoted(name)} has the shell ${quoted(CHROOT_SHELL)}; its jail is ${quoted(jail)}`,
-        );
-      },
+    loginShell: () => (said) => {
+      const user = requireUser(name);
+      const { home } = user;
+      changeLogin(user, { home, shell: CHROOT_SHELL, groups: [] }, hearing(said));
+      said.steps.push(
+        `the account ${quoted(name)} has the shell ${quoted(CHROOT_SHELL)}; its jail is ${quoted(jail)}`,
+      );
+    },
   };
 }
 
