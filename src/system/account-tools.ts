@@ -1,10 +1,20 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
+import { operands } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { keptLock } from "./account-lock.ts";
 import { requireAccountName } from "./account-name.ts";
-import { type Group, groupIdsOf, type PasswdEntry, passwdByName, wholeGroup } from "./accounts.ts";
+import {
+  type Group,
+  type GroupEntry,
+  groupIdsOf,
+  type PasswdEntry,
+  passwdByName,
+  wholeGroup,
+} from "./accounts.ts";
+import { ACCOUNT_FILE_LIMIT, groupsIn } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
 import { findProgram, runProgram } from "./run.ts";
 import { shadowOf } from "./shadow.ts";
@@ -137,10 +147,22 @@ export function setComment(name: ByteString, comment: ByteString): void {
   runAccountTool("usermod", ["-c", comment, "--", name]);
 }
 
-/** Takes an account out of a group (gpasswd(1)). Throws JailkitError. */
+/**
+ * Takes an account out of a group (gpasswd(1)). Throws JailkitError, for one that is in it only by another group with the same gid
+ * with the command for that one.
+ */
 export function leaveGroup(name: ByteString, group: ByteString): void {
   requireAccountName(name);
   requireAccountName(group);
+  const groups = groupsIn(hostText("/etc/group", ACCOUNT_FILE_LIMIT) ?? "");
+  const own = groups.find((one) => one.name === group);
+  const hasName = ({ members }: GroupEntry) => members.includes(name);
+  const other = groups.find((one) => one.gid === own?.gid && one.name !== group && hasName(one));
+  if (own !== undefined && !hasName(own) && other !== undefined) {
+    const remedy: Remedy = `gpasswd -d ${operands(name, other.name)}`;
+    const message = `${quoted(name)} is in the group ${quoted(group)} only by its gid ${own.gid}, as a member of ${quoted(other.name)}; take it out of that one with: ${remedy}`;
+    throw new JailkitError("account-tool", 1, message, undefined, remedy);
+  }
   runAccountTool("gpasswd", ["-d", name, group]);
 }
 

@@ -185,7 +185,7 @@ export const APPLY: readonly Mutant[] = [
     ['if (lost?.code === "moved" || lost?.code === "not-mounted") {', "if (false) {"],
   ]),
   ...within("src/declaration/carry-out/lose.ts", LEAVES, [
-    ['attempt("groups", () => forgetGroups(account, once, said));', ""],
+    ["forgetGroups(account, once, { ...said, errors });", ""],
     ['attempt("keys", () => forgetKeys(root, account, once, said));', ""],
   ]),
   ...within("src/declaration/compare/compare.ts", "e2e/apply-fstab.test.ts", [
