@@ -14,8 +14,7 @@ import {
   passwdByName,
   wholeGroup,
 } from "./accounts.ts";
-import { ACCOUNT_FILE_LIMIT, groupsIn } from "./flat-accounts.ts";
-import { hostText } from "./host-files.ts";
+import { flatAccounts, localGroups, localUsers } from "./flat-accounts.ts";
 import { findProgram, runProgram } from "./run.ts";
 import { shadowOf } from "./shadow.ts";
 
@@ -154,7 +153,7 @@ export function setComment(name: ByteString, comment: ByteString): void {
 export function leaveGroup(name: ByteString, group: ByteString): void {
   requireAccountName(name);
   requireAccountName(group);
-  const groups = groupsIn(hostText("/etc/group", ACCOUNT_FILE_LIMIT) ?? "");
+  const groups = localGroups();
   const own = groups.find((one) => one.name === group);
   const hasName = ({ members }: GroupEntry) => members.includes(name);
   const other = groups.find((one) => one.gid === own?.gid && one.name !== group && hasName(one));
@@ -186,14 +185,12 @@ export function isLocked(name: ByteString): boolean {
   return shadowOf(name)?.password.startsWith("!") ?? false;
 }
 
-/** The names in an account file of the host, without name services, for suggestions. */
-export function namesIn(file: "/etc/passwd" | "/etc/group"): ByteString[] {
-  const lines = (hostText(file, 1 << 26) ?? "").split("\n");
-  return lines.flatMap((line) => /^([^:#+-][^:]*):/.exec(line)?.[1] ?? []);
-}
+/** The names in an account file of the host, without name services. */
+export const namesIn = (file: "/etc/passwd" | "/etc/group"): ByteString[] =>
+  (file === "/etc/passwd" ? localUsers() : localGroups()).map(({ name }) => name);
 
 /** True for an account of /etc/passwd, which usermod(8) changes. */
-export const isLocalUser = (name: ByteString): boolean => namesIn("/etc/passwd").includes(name);
+export const isLocalUser = (name: ByteString): boolean => flatAccounts.userByName(name) !== undefined;
 
 /** `; did you mean 'NAME'?` if the host has an account with a similar name, else empty. */
 export function userHint(name: ByteString): string {
