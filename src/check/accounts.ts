@@ -8,6 +8,7 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { giveHome, giveOrReplace, jailSideRemedy, newHome } from "../enter/remedies.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, isRootsPlace, mayBeGiven, usualHome } from "../jail/accounts/home-place.ts";
+import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
@@ -215,7 +216,7 @@ class AccountCheck {
     if (stat.uid === uid && (stat.mode & 0o100) === 0)
       this.#report("home-closed", `${what} cannot be entered by the user`, open, path);
     // As jk_chrootsh checks it; other login shells do not.
-    if (stat.gid === gid || !shell.endsWith("/jk_chrootsh") || relaxed(real).relaxHomeGroup) return;
+    if (stat.gid === gid || !isChrootShell(shell) || relaxed(real).relaxHomeGroup) return;
     const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
     const isTheirs = mayBeGiven(stat, uid, () => isRootsPlace(home, inJail));
     const advice = own ? this.#give(real, `chgrp -h +${gid}`, isTheirs) : this.#facts.otherHome(real);
@@ -258,7 +259,7 @@ class AccountCheck {
     }
     // jk_chrootsh has the limited shell built in.
     const isThere = programInJail(shell);
-    if (shell.endsWith("/jk_lsh") || (isThere && !onlyRootRuns(shell))) return;
+    if (isLimitedShell(shell) || (isThere && !onlyRootRuns(shell))) return;
     const path = `${jail}${plainPath(shell)}`;
     const what = isThere ? "can be executed by root alone" : "is not a program in the jail";
     // Such as the line of a file that an editor for Windows has saved.
@@ -271,8 +272,7 @@ class AccountCheck {
   }
 
   #checkGroup(entry: GroupEntry, index: number): void {
-    const [path, where] = [this.#group, this.#where];
-    const name = display(entry.name);
+    const [path, where, name] = [this.#group, this.#where, display(entry.name)];
     if (!NO_PASSWORD.test(entry.password)) {
       const advice = this.#sed(path, index, "s/:[^:]*/:x/");
       this.#report("password-hash", `group ${name} has a password hash in ${where}`, advice, path);

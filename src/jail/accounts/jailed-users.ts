@@ -14,6 +14,12 @@ export interface JailedUser {
   readonly fromService?: boolean;
 }
 
+/** True for the login shell that enters a jail, wherever it is: whether it can be trusted is another question. */
+export const isChrootShell = (shell: ByteString): boolean => shell.endsWith("/jk_chrootsh");
+
+/** True for the shell that obeys jk_lsh.ini. */
+export const isLimitedShell = (shell: ByteString): boolean => shell.endsWith("/jk_lsh");
+
 /** The accounts of the host's /etc/passwd that live in a jail, in the order of the file. */
 export function jailedUsers(): JailedUser[] {
   return localUsers().flatMap(({ name, home, shell }): JailedUser[] => {
@@ -35,9 +41,9 @@ export const usersByJail = (
 
 /** The accounts of the host's /etc/passwd whose login shell is the limited one, without a jail. */
 export function limitedUsers(): Pick<JailedUser, "name" | "home">[] {
-  return localUsers().filter(({ shell }) => shell.endsWith("/jk_lsh"));
+  return localUsers().filter(({ shell }) => isLimitedShell(shell));
 }
 
 /** True if an account of the host's /etc/passwd has the login shell jk_chrootsh, and no jail in its home. */
 export const isAnyHomeless = (): boolean =>
-  localUsers().some(({ home, shell }) => shell.endsWith("/jk_chrootsh") && !home.includes("/./"));
+  localUsers().some(({ home, shell }) => isChrootShell(shell) && !home.includes("/./"));

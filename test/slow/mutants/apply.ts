@@ -582,7 +582,7 @@ export const APPLY: readonly Mutant[] = [
     ["foreseeRemovals(root, added,", "foreseeRemovals(root, [],"],
   ]),
   ...within("src/declaration/compare/foresee-jail.ts", LOST_SHELL, [
-    ['has(shell) && !shell.endsWith("/jk_lsh") &&', "has(shell) &&"],
+    ["has(shell) && !isLimitedShell(shell) &&", "has(shell) &&"],
   ]),
   ...within("src/update/foresee-removal.ts", LOST_SHELL, [
     ["remaining = parts.remaining;", ""],

@@ -499,7 +499,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/home-fill.ts", "attack/home-move.test.ts", [["!grantsRights(name) && ", ""]]),
   ...within("src/check/account-files.ts", "e2e/check.test.ts", [
     ["(owners.get(path) ?? []).every((", "(owners.get(path) ?? []).some(("],
-    ['return user?.shell.endsWith("/jk_chrootsh") && ', "return user !== undefined && "],
+    ["isChrootShell(user.shell) && ", ""],
     ['isHome(path) && allows(path, "relaxHomeGroupPermissions")', "isHome(path)"],
     ['isHome(path) && allows(path, "relaxHomeOtherPermissions")', "isHome(path)"],
     [" && !around.has(path)", ""],
