@@ -15,7 +15,7 @@ import type { ChrootshSettings } from "../enter/facts.ts";
 import { homeTextAdvice } from "../enter/remedies.ts";
 import { isAllNoexec } from "../explain/no-login.ts";
 import { otherHomeAdvice } from "../jail/accounts/home-place.ts";
-import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
+import { isChrootShell, type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { asidePath } from "../jail/fs/home-aside.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { mountAdvice } from "../jail/fs/mounted-home.ts";
@@ -80,7 +80,7 @@ export class AccountFiles {
       (owners.get(path) ?? []).every(({ name }) => {
         const user = answered(() => this.#host.userByName(name));
         // Other login shells do not read it.
-        return user?.shell.endsWith("/jk_chrootsh") && answered(() => relaxed(user)[key]) === true;
+        return user !== undefined && isChrootShell(user.shell) && answered(() => relaxed(user)[key]) === true;
       });
     const homes = [
       ...owners.keys(),

@@ -17,11 +17,10 @@ import { type Confinement, confinementOf, executeOf } from "../confine/policy.ts
 import type { UchrootSettings } from "../enter/uchroot/facts.ts";
 import { uchrootConfinement } from "../enter/uchroot/uchroot.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import { isChrootShell, isLimitedShell, type JailedUser } from "../jail/accounts/jailed-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
-import { isLimitedShell } from "../users/access.ts";
 import { readPolicies } from "../users/policy.ts";
 import { hostSection } from "./account-files.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
@@ -230,7 +229,7 @@ export function loginFindings(
     const told = new Set<IniSection | undefined>();
     return users.flatMap((user): CheckFinding[] => {
       const { name, jail } = user;
-      if (jail === undefined || !user.shell.endsWith("/jk_chrootsh")) return [];
+      if (jail === undefined || !isChrootShell(user.shell)) return [];
       const section = sectionOf(user);
       const own = readKeys(section, chrootshKeys).injailShell;
       const shell = own || shells.getOrInsertComputed(jail, () => jailShells(jail)).get(name);

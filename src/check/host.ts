@@ -8,7 +8,7 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { ownRemedy, placeAt, unsafeBecause } from "../config/trusted.ts";
 import { jailSideRemedy } from "../enter/remedies.ts";
-import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import { isChrootShell, isLimitedShell, type JailedUser } from "../jail/accounts/jailed-users.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { isDirectory, isRegular } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
@@ -34,7 +34,7 @@ export function userFindings(user: JailedUser): CheckFinding[] {
     findings.push({ rule: "bad-separator", path, message, remedy: orNone(remedy) });
   }
   if (!isJailShell(user.shell)) {
-    const limited = user.shell.endsWith("/jk_lsh") ? ": jk_lsh alone jails nobody" : "";
+    const limited = isLimitedShell(user.shell) ? ": jk_lsh alone jails nobody" : "";
     const message = `user ${name} has a /./ but does not have the ${SHELL} shell${limited}`;
     const remedy: Remedy = `usermod -s ${SHELL} ${operands(user.name)}`;
     findings.push({ rule: "wrong-shell", path, message, remedy: orNone(remedy) });
@@ -45,7 +45,7 @@ export function userFindings(user: JailedUser): CheckFinding[] {
 /** True for jk_chrootsh, in its usual directory or in another one of root's. */
 function isJailShell(shell: ByteString): boolean {
   if (shell === SHELL) return true;
-  if (!/^\/.*\/jk_chrootsh$/.test(shell)) return false;
+  if (!(shell.startsWith("/") && isChrootShell(shell))) return false;
   const stat = statIfPresent(AT_FDCWD, shell, true);
   return stat !== undefined && isRegular(stat) && onlyRootWrites(stat);
 }

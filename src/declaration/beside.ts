@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import type { Place } from "../config/model.ts";
+import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { joinHome } from "../system/separator.ts";
-import { isLimitedShell } from "../users/access.ts";
 import { type Change, type Fault, listed, nameOf } from "./change.ts";
 import { DeclarationError } from "./errors.ts";
 import { isToBeRead, readAs } from "./known-file.ts";

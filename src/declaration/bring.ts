@@ -9,9 +9,9 @@ import { readKeys } from "../config/keys.ts";
 import { findEntry } from "../config/model.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import type { ListItem } from "../config/values.ts";
+import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { serviceOf, wordFiles } from "../known-programs/allow/table.ts";
 import { SERVICES, type Service } from "../known-programs/services.ts";
-import { isLimitedShell } from "../users/access.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
 import { itemsOf } from "./section.ts";
 

@@ -1,5 +1,5 @@
 import { type ByteString, trim } from "../../ffi/bytes.ts";
-import { baseName, normalPath } from "../../ffi/paths.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
 import type { KeyTable } from "../config/keys.ts";
@@ -7,12 +7,12 @@ import type { IniEntry, IniFile, IniSection } from "../config/model.ts";
 import { groupOfSection, selectSection } from "../config/scan.ts";
 import { confineKeys } from "../config/schemas/confine.ts";
 import { policyKeys } from "../config/schemas/jails.ts";
+import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { strictFinding } from "../system/sshd/strict-modes.ts";
 import { expiryOf, type HostSources, isExpired, passwordFault, type Resident } from "../transfer/host.ts";
 import { knownKeys } from "../transfer/sections.ts";
-import { isLimitedShell } from "../users/access.ts";
 import { allKeysText } from "../users/declared-keys.ts";
 import { KEYS_LIMIT, type KeyLine, keyLinesIn, readKeyLine } from "../users/key-lines.ts";
 import { KEYS_FILE, type KeyPlace, keysText } from "../users/keys.ts";
@@ -50,7 +50,7 @@ const OWN_GROUP = `the primary group, which has the name of the user; an account
 export function gatherUser(resident: Resident, sources: UserSources): GatheredUser | string {
   const { user, shell, home, local } = resident;
   const { root, host } = sources;
-  if (baseName(user.shell) !== "jk_chrootsh")
+  if (!isChrootShell(user.shell))
     return `the shell of the account is ${quoted(user.shell)}, and not jk_chrootsh`;
   if (shell === undefined || shell === "") return "it has no shell in the jail's etc/passwd";
   const comments: string[] = [];

@@ -3,7 +3,7 @@ import { quoted } from "../cli/display.ts";
 import { describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
 import { configState } from "../config/load.ts";
 import type { Place } from "../config/model.ts";
-import { isLimitedShell } from "../users/access.ts";
+import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { type Change, NO_LONGER } from "./change.ts";
 import { DECLARATION_FILE } from "./known-file.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Place } from "../config/model.ts";
+import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { passwdByName } from "../system/accounts.ts";
-import { isLimitedShell } from "../users/access.ts";
 import { type Change, taking } from "./change.ts";
 import type { UserWork } from "./compare/work.ts";
 import { homeIdOf, samenessOf } from "./ids.ts";

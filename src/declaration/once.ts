@@ -4,13 +4,14 @@ import { readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText, quoted } from "../cli/display.ts";
 import { isReported, JailkitError } from "../cli/error.ts";
+import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { withJailFile, withTree } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
 import { appendToFile, putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
 import { asideCommand } from "../system/free-name.ts";
 import { readShape } from "../transfer/shape.ts";
-import { isLimitedShell } from "../users/access.ts";
+import { keyLinesIn } from "../users/key-lines.ts";
 import { withCreated } from "./creating.ts";
 import { isUsual } from "./known-file.ts";
 import type { DeclaredUser } from "./model.ts";
@@ -261,6 +262,16 @@ const sums = new Map<ByteString, ByteString>();
 /** Identifies a key without its text. */
 export const sumOf = (key: ByteString): ByteString =>
   sums.getOrInsertComputed(key, () => Bun.CryptoHasher.hash("sha256", toBytes(key), "hex"));
+
+/** Those keys that have one of some sums. */
+export const withSums = (sums: readonly ByteString[]): Pick<ReadonlySet<ByteString>, "has"> => {
+  const all = new Set(sums);
+  return { has: (key) => all.has(sumOf(key)) };
+};
+
+/** Those keys in the text of an authorized_keys that have one of some sums. */
+export const keysOf = (text: ByteString, sums: readonly ByteString[]): readonly ByteString[] =>
+  sums.length === 0 ? [] : [...new Set(keyLinesIn(text, withSums(sums)).map(({ key }) => key))];
 
 /**
  * True if what a file declared once is to be compared with a declaration from `files`, or from the usual ones, of which one

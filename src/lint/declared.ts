@@ -13,10 +13,10 @@ import { readOnce } from "../declaration/once.ts";
 import type { OnceUser } from "../declaration/once-shape.ts";
 import { type Declared, declaredHere } from "../declaration/read.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
-import { isLimitedShell } from "../users/access.ts";
 import { jailOf } from "./world.ts";
 
 /** A problem, and the file that it is in. */

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { baseName, normalPath } from "../../ffi/paths.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
@@ -10,7 +10,12 @@ import { isDoubtfulHome } from "../explain/doubtful-home.ts";
 import { homeRefusal } from "../explain/home-fault.ts";
 import { type NoLogin, NoLogins, type Visitor } from "../explain/no-login.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import { isAnyHomeless, type JailedUser } from "../jail/accounts/jailed-users.ts";
+import {
+  isAnyHomeless,
+  isChrootShell,
+  isLimitedShell,
+  type JailedUser,
+} from "../jail/accounts/jailed-users.ts";
 import { lookUp, withOneTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
@@ -18,7 +23,6 @@ import { isLocalUser } from "../system/account-tools.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
-import { isLimitedShell } from "../users/access.ts";
 import { isClosed } from "../users/leaving.ts";
 import { bringBack, otherShellFault } from "../users/open-jail.ts";
 
@@ -92,7 +96,7 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
 /** Why an account that a jail has a line of can log in nowhere: with that shell it needs a jail in its home. */
 function homelessFault({ name, uid, home: inside }: PasswdEntry, jail: ByteString): AccountFault[] {
   const account = answered(() => hostUser(name));
-  const isIt = account?.uid === uid && baseName(account.shell) === "jk_chrootsh";
+  const isIt = account?.uid === uid && isChrootShell(account.shell);
   if (account === undefined || !isIt || account.home.includes("/./")) return [];
   const message = `${quoted(name)} has the shell ${quoted(account.shell)} and the home ${quoted(account.home)}, which names no jail: no login works`;
   const home = joinHome(jail, normalPath(inside));
@@ -125,7 +129,7 @@ function homeFaultOf({ name }: JailedUser): AccountFault[] {
  * One whose login was closed, as by a shell nologin, is none of the first, and of each jk_chrootsh its own finding tells.
  */
 export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
-  const isOther = ({ shell }: JailedUser) => !isClosed(shell) && baseName(shell) !== "jk_chrootsh";
+  const isOther = ({ shell }: JailedUser) => !isClosed(shell) && !isChrootShell(shell);
   const outside = jails.flatMap(({ users }) => users.filter(isOther));
   const ofShells = outside.flatMap((user) =>
     userFindings(user).flatMap(({ rule, message, remedy }): AccountFault[] =>

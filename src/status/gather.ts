@@ -2,7 +2,6 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { baseName } from "../../ffi/paths.ts";
 import { kernelFeatures } from "../check/confinement.ts";
 import { leftMoveFinding } from "../check/left-moves.ts";
 import type { CheckFinding } from "../check/rules.ts";
@@ -13,7 +12,7 @@ import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
 import { onceFault } from "../declaration/once.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
 import { installedPrivilege } from "../explain/installed.ts";
-import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { isChrootShell, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { leftMoves } from "../jail/fs/home-moves.ts";
 import { manifestPath } from "../jail/record/record-file.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
@@ -83,7 +82,7 @@ function opensshVersion(): ByteString | undefined {
 /** Each jk_chrootsh that a login may start. */
 function loginShells(users: MachineFacts["users"]): MachineFacts["logins"] {
   const userOf = new Map<ByteString, ByteString>();
-  for (const { name, shell } of users) if (baseName(shell) === CHROOTSH) userOf.getOrInsert(shell, name);
+  for (const { name, shell } of users) if (isChrootShell(shell)) userOf.getOrInsert(shell, name);
   const programs = new Set([findProgram(CHROOTSH) ?? [], ...userOf.keys()].flat());
   return [...programs].map((program) => {
     const fact = installedPrivilege(program);

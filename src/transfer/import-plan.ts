@@ -7,6 +7,7 @@ import { display, quoted } from "../cli/display.ts";
 import { answered, problemFrom } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig, mergeFiles } from "../config/load.ts";
 import { LIMITS } from "../config/model.ts";
+import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { leadingInto } from "../jail/fs/leads-into.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
@@ -21,7 +22,6 @@ import { hostText } from "../system/host-files.ts";
 import { usersRange } from "../system/login-defs.ts";
 import { ownMounts } from "../system/mountinfo.ts";
 import { hostGroup, hostUser } from "../system/name-services.ts";
-import { isLimitedShell } from "../users/access.ts";
 import { shellsOutside } from "../users/leaving.ts";
 import {
   type AccountChoice,

@@ -10,6 +10,7 @@ import { CONFIG_FILE } from "../enter/gather.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import { installedPrivilege } from "../explain/installed.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { isChrootShell } from "../jail/accounts/jailed-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { jailkitVersionOf } from "../known-programs/jailkit-version.ts";
@@ -51,7 +52,7 @@ function findObstacle(
   const used = [chrootsh, ...shells, ...accounts.flatMap(({ host }) => host?.shell ?? [])];
   for (const shell of new Set(used)) {
     // A missing jk_chrootsh lets nobody in, so it does not matter; but our own must exist.
-    const counts = baseName(shell) === "jk_chrootsh" && (shell === chrootsh || exists(shell));
+    const counts = isChrootShell(shell) && (shell === chrootsh || exists(shell));
     const reason = counts ? chrootshObstacle(shell) : undefined;
     if (reason !== undefined) return `logins may need it: ${reason}`;
   }

@@ -4,6 +4,7 @@ import { JailkitError } from "../cli/error.ts";
 import type { OptionTable } from "../cli/options.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
+import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { SERVICES, type Service } from "../known-programs/services.ts";
 import type { Group } from "../system/accounts.ts";
@@ -69,9 +70,6 @@ export function readAccess(
     keys: [...new Set(authorizedKey)].flatMap(readPublicKeys),
   };
 }
-
-/** True for the shell that obeys jk_lsh.ini. */
-export const isLimitedShell = (shell: ByteString): boolean => shell.endsWith("/jk_lsh");
 
 /** The plan for adding keys and services. */
 export interface AccessPlan {

@@ -5,6 +5,7 @@ import { quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError, remedyOf } from "../cli/error.ts";
 import { type Remedy, typed, withAdvice } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp, withJailFile } from "../jail/fs/look.ts";
@@ -107,7 +108,7 @@ export function noShellIn(
 ): JailkitError {
   const lost = root && lostFile(root, shell, "bad-shell");
   if (lost !== undefined) return lost;
-  const isOuter = baseName(shell) === "jk_chrootsh";
+  const isOuter = isChrootShell(shell);
   const why = isOuter
     ? `; it is the shell that the account has on this machine: ${advice.innerShell}`
     : `: ${advice.shell}`;
@@ -120,7 +121,7 @@ export function requireShell(root: JailRoot, shell: ByteString, advice: Advice):
   const where = quoted(hostPath(root, shell));
   const found = shell.startsWith("/") ? lookUp(root, shell, { follow: true }) : undefined;
   if (found === undefined) {
-    if (shell.endsWith("/jk_lsh")) return;
+    if (isLimitedShell(shell)) return;
     throw noShellIn(root.path, shell, advice, root);
   }
   if (!isRegular(found.stat) || (found.stat.mode & 0o111) === 0)
@@ -136,7 +137,7 @@ export function otherShellFault(
   root: JailRoot,
   shell: ByteString,
 ): { readonly message: string; readonly remedy: Remedy } | undefined {
-  const found = shell.endsWith("/jk_lsh") ? lookUp(root, shell, { follow: true }) : undefined;
+  const found = isLimitedShell(shell) ? lookUp(root, shell, { follow: true }) : undefined;
   if (found === undefined || !isRegular(found.stat)) return undefined;
   const path = found.canonicalPath;
   const version = withJailFile(

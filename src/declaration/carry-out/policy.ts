@@ -2,9 +2,9 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { dropInText } from "../../config/write.ts";
+import { isLimitedShell } from "../../jail/accounts/jailed-users.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { putDropIn, removeDropIn } from "../../populate/apply/drop-in.ts";
-import { isLimitedShell } from "../../users/access.ts";
 import { replacePolicy, requireOwnSection } from "../../users/policy.ts";
 import { requireOwnDropIn, settingsDropIn } from "../compare/machine.ts";
 

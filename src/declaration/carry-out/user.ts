@@ -3,12 +3,13 @@ import { quoted } from "../../cli/display.ts";
 import { answered, describeError, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { homeFault } from "../../explain/home-fault.ts";
+import { isLimitedShell } from "../../jail/accounts/jailed-users.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { passwdByName } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { joinHome } from "../../system/separator.ts";
-import { type Access, isLimitedShell, NO_ACCESS } from "../../users/access.ts";
+import { type Access, NO_ACCESS } from "../../users/access.ts";
 import { AccountRun, type PlannedChange } from "../../users/account-run.ts";
 import { planJailSide, planToJail } from "../../users/changes.ts";
 import { createAccount } from "../../users/create-account.ts";
@@ -92,7 +93,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
       else changeAccount(wanted, { ...means, isTold: user.fault?.code === "foreign-home" }, said);
     },
     comment: () => (said) => changeComment(declared, said, root),
-    leaveGroups: (some) => (said) => leaveGroups(name, itemsOf(some), said, root),
+    leaveGroups: (some) => (said) => leaveGroups(requireUser(name), itemsOf(some), said, root),
     endLimits:
       () =>
       ({ steps }) => {

@@ -7,6 +7,7 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { composed } from "../../cli/remedy.ts";
 import type { ToolCall } from "../../cli/tool.ts";
 import { homeOfOther } from "../../jail/accounts/home-place.ts";
+import { isLimitedShell } from "../../jail/accounts/jailed-users.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { isOnMount } from "../../jail/fs/no-room.ts";
 import { allocatedAt, type SizedEntry } from "../../jail/fs/room.ts";
@@ -251,9 +252,9 @@ function foreseeUser(
     requireFreeHome(user, jail, accounts);
     if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED, root), { jail });
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
-    else if (!shell.endsWith("/jk_lsh") && !comes(shell))
+    else if (!isLimitedShell(shell) && !comes(shell))
       throw withDue(noShellIn(jail, shell, DECLARED, root), dueToShell(shell));
-    if (root !== undefined && has(shell) && !shell.endsWith("/jk_lsh") && goes(shell))
+    if (root !== undefined && has(shell) && !isLimitedShell(shell) && goes(shell))
       throw lostShell(hostPath(root, shell));
     const stays = (path: ByteString) => (has(path) && !goes(path)) || comes(path);
     return { ...user, lacks: lackingWords(user.declared, stays) };

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { isLimitedShell } from "../../jail/accounts/jailed-users.ts";
 import { splitHome } from "../../system/separator.ts";
-import { isLimitedShell } from "../../users/access.ts";
 import { isClosed } from "../../users/leaving.ts";
 import { type Change, type Fault, taking } from "../change.ts";
 import { dueOf } from "../due.ts";

@@ -32,7 +32,7 @@ import {
   warned,
 } from "../checks.ts";
 import { accountOf, type LoginFacts, required, splitOf } from "../facts.ts";
-import { atHome, homeRemedy, homeTextAdvice, passRemedy, setInDirectory } from "../remedies.ts";
+import { atHome, giveHome, homeRemedy, homeTextAdvice, passRemedy, setInDirectory } from "../remedies.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) uses its own name.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -223,7 +223,10 @@ function judgeHomeSet(facts: LoginFacts): Verdict {
 const judgeHomeOwner = homeRule(
   (facts) => facts.settings().values.relaxHomeOwner,
   (home, facts) => home.uid !== facts.uid,
-  (path, { uid }) => [`path ${path} is not owned by ${uid}`, `chown -h +${uid} ${shellWord(path)}`],
+  (path, facts, home) => [
+    `path ${path} is not owned by ${facts.uid}`,
+    `${giveHome(facts, home, facts.settings().values.relaxHomeGroup)} ${shellWord(path)}`,
+  ],
 );
 
 const judgeHomeGroup = homeRule(

@@ -15,7 +15,7 @@ export const EXPORT: readonly Mutant[] = [
     equivalent: "a name or value that could begin another section does not read back the same",
   },
   ...within("gather-user.ts", "e2e/export-declaration.test.ts", [
-    ['if (baseName(user.shell) !== "jk_chrootsh")', "if (false)"],
+    ["if (!isChrootShell(user.shell))", "if (false)"],
     ["if (entries.length > 0) return `", "if (false) return `"],
     ["if (!isOwn || isLimited) {", "if (!isOwn) {"],
     ["if (!isOwn || isLimited) {", "if (isLimited) {"],

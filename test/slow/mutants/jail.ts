@@ -130,9 +130,9 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
     [" || relaxed(real).relaxHomeGroup", ""],
-    [" && this.#facts.relaxed(real).relaxHomeOwner", ""],
-    ["owner !== uid && this.#facts.relaxed(real).relaxHomeOwner", "owner !== uid && false"],
-    ["stat.gid === gid) return;", "stat.gid !== gid) return;"],
+    ["|| relaxed(real).relaxHomeOwner)", "|| true)"],
+    [" || relaxed(real).relaxHomeOwner)", ")"],
+    ["if (stat.gid === gid || ", "if (stat.gid !== gid || "],
     ["owner === 0 || owner === uid || known", "owner === 0 || owner !== uid || known"],
     ["owner === 0 || owner === uid || known", "owner === 0 || known"],
   ]),
@@ -499,7 +499,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/home-fill.ts", "attack/home-move.test.ts", [["!grantsRights(name) && ", ""]]),
   ...within("src/check/account-files.ts", "e2e/check.test.ts", [
     ["(owners.get(path) ?? []).every((", "(owners.get(path) ?? []).some(("],
-    ['return user?.shell.endsWith("/jk_chrootsh") && ', "return user !== undefined && "],
+    ["isChrootShell(user.shell) && ", ""],
     ['isHome(path) && allows(path, "relaxHomeGroupPermissions")', "isHome(path)"],
     ['isHome(path) && allows(path, "relaxHomeOtherPermissions")', "isHome(path)"],
     [" && !around.has(path)", ""],
