@@ -22,6 +22,7 @@ import {
   saveManifest,
 } from "../jail/record/manifest.ts";
 import { sweep } from "../jail/record/sweep.ts";
+import type { Refusable } from "../jail/record/without.ts";
 import { createLoader, type Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
@@ -47,10 +48,12 @@ interface RemoveRequest extends TakenBack {
   readonly jail: ByteString;
   /** The exit status for a jail that is not safe, for a missing jail, and for a name that was not asked for. */
   readonly statuses: { readonly unsafe: number; readonly missing: number; readonly unknown: number };
+  /** What stays as it is, also if only these names asked for it in the record: it is wanted for another reason. */
+  readonly keeps?: readonly Refusable[];
 }
 
 /** The options of jk_init and jk_cp that matter with --remove. */
-interface RemoveOptions {
+export interface RemoveOptions {
   readonly dryRun: boolean;
   readonly sync: boolean;
   readonly noWait: boolean;
@@ -179,10 +182,12 @@ function takeAway(
   const progress = () =>
     removals.length === 0 ? "nothing was removed" : `${count} of ${removals.length} objects are removed`;
   const attempt = (code: ProblemCode, step: () => void) => failures.attempt(code, progress(), step);
-  if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
+  const { keeps = [] } = request;
+  if (goes.needLogsocket && !stays.needLogsocket && !keeps.includes("log-socket"))
+    attempt("log-socket", () => closeLogSocket(root, reporter));
   const unused = unusedSockets(manifest.content.sockets ?? [], { stays, goes });
   attempt("sockets", () => removeSockets(root, unused, (line) => reporter.say(line)));
-  if (goes.needProc && !stays.needProc) {
+  if (goes.needProc && !stays.needProc && !keeps.includes("proc")) {
     attempt("proc", () => {
       const proc = `${root.path}/proc`;
       if (unmountJailProc(root)) reporter.say(`unmounted proc from ${proc}`);
