@@ -137,7 +137,8 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
       exitStatus: Math.min(problems.length, 1),
     };
   }
-  const { problems, done } = holdingSignals(() => takeAway(run, { stays, goes }, decided));
+  const { problems, done, left } = holdingSignals(() => takeAway(run, { stays, goes }, decided));
+  warnings.push(...left);
   const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
   return { removals, removed: new Set(done), kept, warnings, problems, exitStatus };
 }
@@ -175,7 +176,7 @@ function takeAway(
   { root, manifest, request, reporter }: Run,
   { stays, goes }: Recipes,
   { removals, forgotten, hidden }: Removals,
-): { problems: PopulateProblem[]; done: readonly ByteString[] } {
+): { problems: PopulateProblem[]; done: readonly ByteString[]; left: readonly string[] } {
   const failures = new Failures(root.path, [], reporter);
   const { problems } = failures;
   let count = 0;
@@ -183,8 +184,9 @@ function takeAway(
     removals.length === 0 ? "nothing was removed" : `${count} of ${removals.length} objects are removed`;
   const attempt = (code: ProblemCode, step: () => void) => failures.attempt(code, progress(), step);
   const { keeps = [] } = request;
+  const left: string[] = [];
   if (goes.needLogsocket && !stays.needLogsocket && !keeps.includes("log-socket"))
-    attempt("log-socket", () => closeLogSocket(root, reporter));
+    attempt("log-socket", () => left.push(...closeLogSocket(root, reporter)));
   const unused = unusedSockets(manifest.content.sockets ?? [], { stays, goes });
   attempt("sockets", () => removeSockets(root, unused, (line) => reporter.say(line)));
   if (goes.needProc && !stays.needProc && !keeps.includes("proc")) {
@@ -211,7 +213,7 @@ function takeAway(
       removeJournal(manifest.id, "fill.json");
     });
   }
-  return { problems, done: removed };
+  return { problems, done: removed, left };
 }
 
 /** The directories with sockets of the host that only removed requests name. */
@@ -223,11 +225,14 @@ function unusedSockets(recorded: readonly ByteString[], { stays, goes }: Recipes
   return recorded.filter((path) => !kept?.has(path) && (certain || gone?.has(path)));
 }
 
-function closeLogSocket(root: JailRoot, reporter: LineReporter): void {
+/** Returns warnings. */
+function closeLogSocket(root: JailRoot, reporter: LineReporter): string[] {
   const removed = unregisterLogSocket(root.path);
   if (removed !== undefined) reporter.detail(`Removing ${removed}`);
   const left = stillServed(root.path);
-  if (left !== undefined) reporter.warn(left);
+  if (left === undefined) return [];
+  reporter.warn(left);
+  return [left];
 }
 
 /** Removes the requests from the record, and their names from entries of other requests. */
