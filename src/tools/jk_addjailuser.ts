@@ -18,7 +18,8 @@ import { defineTool } from "../cli/tool.ts";
 import { tellCreated } from "../declaration/follow-move.ts";
 import { KeptHomes, keptFault } from "../declaration/kept-homes.ts";
 import { readOnce } from "../declaration/once.ts";
-import { closedJailFault, createdHome, homeFault } from "../explain/home-fault.ts";
+import { createdHome, homeFault } from "../explain/home-fault.ts";
+import { noLoginLines } from "../explain/no-login.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -190,7 +191,8 @@ function warnOfHome(account: NewAccount, user: PasswdEntry, dryRun: boolean, run
   const home = dryRun && createsHome ? createdHome(root, newHomeMode(), user) : undefined;
   const isThere = createsHome || lookUp(root, jailHome) !== undefined;
   const fault = foreignHome(account, user) ?? (isThere ? homeFault(user, { joins, home }) : undefined);
-  for (const line of [closedJailFault(root, user, joins), fault]) if (line !== undefined) run.warn(line);
+  const doors = noLoginLines(root, { ...user, home: account.home }, joins, account.shell);
+  for (const line of fault === undefined ? doors : [...doors, fault]) run.warn(line);
 }
 
 if (import.meta.main) await startTool(tool);
