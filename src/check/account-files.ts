@@ -13,7 +13,7 @@ import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
 import { homeTextAdvice } from "../enter/remedies.ts";
-import { isAllNoexec } from "../explain/no-login.ts";
+import { isAllNoexec, type Visitor, visitorOf } from "../explain/no-login.ts";
 import { otherHomeAdvice } from "../jail/accounts/home-place.ts";
 import { isChrootShell, type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { asidePath } from "../jail/fs/home-aside.ts";
@@ -39,7 +39,7 @@ import type { JailSettings } from "./settings.ts";
 export class AccountFiles {
   /** The files that cannot be read. */
   readonly problems: CheckProblem[] = [];
-  readonly accounts: readonly Pick<PasswdEntry, "name" | "uid" | "gid" | "home">[];
+  readonly accounts: readonly Pick<PasswdEntry, "name" | "uid" | "gid" | "home" | "shell">[];
   readonly #root: JailRoot;
   readonly #passwd: readonly ByteString[];
   readonly #group: readonly ByteString[];
@@ -55,8 +55,10 @@ export class AccountFiles {
     this.#group = this.#lines("/etc/group");
     // A line with another mistake counts too: its home still belongs to a user.
     this.accounts = this.#passwd.flatMap((line) => {
-      const [name = "", , uid = "", gid = "", , home = ""] = line.split(":");
-      return name !== "" && /^\d+$/.test(uid) ? [{ name, uid: Number(uid), gid: Number(gid), home }] : [];
+      const [name = "", , uid = "", gid = "", , home = "", shell = ""] = line.split(":");
+      return name !== "" && /^\d+$/.test(uid)
+        ? [{ name, uid: Number(uid), gid: Number(gid), home, shell }]
+        : [];
     });
     this.#primaryGroups = new Map(this.accounts.map(({ uid, gid }) => [uid, gid]));
   }
@@ -95,6 +97,15 @@ export class AccountFiles {
       writableForOthers: (path) =>
         settings.writableForOthers(path) || (isHome(path) && allows(path, "relaxHomeOtherPermissions")),
     };
+  }
+
+  /** The users of the host who live in the jail, as they log in. */
+  visitors(users: readonly JailedUser[]): Visitor[] {
+    const shells = new Map(this.accounts.toReversed().map(({ name, shell }) => [name, shell]));
+    return users.flatMap(({ name }) => {
+      const user = this.#host.userByName(name);
+      return user === undefined ? [] : [visitorOf(user, shells.get(name) ?? "")];
+    });
   }
 
   primaryGroup(uid: number): number | undefined {

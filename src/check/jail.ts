@@ -114,7 +114,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...safetyFindings(root),
     ...closedFindings(
       root,
-      users.flatMap(({ name }) => accounts.userByName(name) ?? []),
+      files.visitors(users),
       (path) => content?.entries.has(path.slice(root.path.length)) ?? false,
     ),
     ...libraries.filter(({ path }) => !shellPaths.has(path)),

@@ -108,7 +108,10 @@ export const RULES = {
   "missing-library": error("files", "a library that a program needs is missing in the jail"),
   "missing-interpreter": error("files", "the interpreter of a program is missing in the jail"),
   "bad-program": error("files", "a program cannot be started"),
-  "unreadable-accounts": error("accounts", "users cannot read the jail's passwd or group"),
+  "unreadable-accounts": error(
+    "accounts",
+    "users cannot read the jail's passwd or group, or the rules of the limited shell",
+  ),
   "account-line": warning("accounts", "a line of the jail's passwd or group is not an entry"),
   "user-changed": error("accounts", "a user has a different uid or gid in the jail"),
   "home-differs": error("accounts", "the homes on the host and in the jail do not match"),

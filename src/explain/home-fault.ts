@@ -16,7 +16,6 @@ import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { type Group, groupIdsOf, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
-import { accessRemedy, closedDirectory } from "./readable.ts";
 
 /** The changes before the login. */
 interface PlannedChange {
@@ -156,18 +155,4 @@ function withHome(facts: GatheredFacts, account: PasswdEntry, { stat, acl }: Fut
       return above.trusted;
     },
   };
-}
-
-/**
- * A warning that an account cannot pass the jail's directory or one above it, also with the groups that it gets; undefined
- * if it can. Only root can ask.
- */
-export function closedJailFault(
-  root: JailRoot,
-  { name, uid, gid }: PasswdEntry,
-  joins: readonly number[],
-): ByteString | undefined {
-  const closed = closedDirectory(root, { uid, gid, groups: [...groupIdsOf(name, gid), ...joins] });
-  if (closed === undefined) return undefined;
-  return `${display(name)} cannot pass ${display(closed)}: no login works until it can: ${accessRemedy(closed, root.path, uid, "x")}`;
 }

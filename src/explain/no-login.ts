@@ -1,17 +1,24 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import type { Stat } from "../../ffi/files.ts";
-import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
+import { directoryOf, normalPath, pathsDownTo } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
-import type { Advice } from "../cli/remedy.ts";
-import { GROUP, PASSWD } from "../jail/accounts/accounts.ts";
+import { type Advice, type Remedy, withAdvice } from "../cli/remedy.ts";
+import { dropInDirectory, isDropIn } from "../config/load.ts";
+import { GROUP, PASSWD, readJailAccounts } from "../jail/accounts/accounts.ts";
+import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
+import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { aclAt } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
+import { hostNames } from "../system/host-files.ts";
+import { below } from "../system/mountinfo.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
+import { splitHome } from "../system/separator.ts";
+import { LIMITED_SHELL } from "../users/open-jail.ts";
 import { POLICY_FILE } from "../users/policy.ts";
 import { accessRemedy } from "./readable.ts";
 
@@ -47,84 +54,122 @@ export function isAllNoexec(root: JailRoot): boolean {
   return answered(() => withDirectory(root, "/usr", ({ fd }) => isNoexec(fd))) ?? true;
 }
 
-/** A directory that visitors pass, or a file that a login reads with their rights. */
+/** A directory that visitors pass, or a file or directory that a login reads with their rights. */
 interface Door {
   readonly path: ByteString;
   readonly stat: Stat;
+  readonly wanted: number;
   /** Of directories above the jail, which other jails have as well. */
   readonly isAbove?: boolean;
   readonly isFor: (visitor: Visitor) => boolean;
 }
 
+/** A door that some cannot use. */
+interface ClosedDoor extends Pick<Door, "path"> {
+  /** The first of them, and how many there are. */
+  readonly first: Visitor;
+  readonly count: number;
+  readonly verb: "read" | "pass";
+  readonly remedy: Remedy;
+}
+
 const all = () => true;
 
-/** Files that are there, and the directories on the way to them. */
-function doorsTo(root: JailRoot, files: readonly ByteString[], isFor: Door["isFor"]): Door[] {
-  const found = files.flatMap((file) => answered(() => lookUp(root, file, { follow: true })) ?? []);
+/** A user of this machine. `shell`: in the jail. `joins`: the ids of groups that the account gets besides its own. */
+export const visitorOf = (
+  { name, uid, gid, home }: PasswdEntry,
+  shell: ByteString,
+  joins: readonly number[] = [],
+): Visitor => ({
+  ...{ name, uid, home: normalPath(splitHome(home)?.home ?? "/"), isLimited: isLimitedShell(shell) },
+  rights: () => ({ uid, gid, groups: [...groupIdsOf(name, gid), ...joins] }),
+});
+
+/** Files and directories that are read, as far as they are there, and the directories on the way to them. */
+function doorsTo(root: JailRoot, read: readonly ByteString[], isFor: Door["isFor"]): Door[] {
+  const found = read.flatMap((path) => answered(() => lookUp(root, path, { follow: true })) ?? []);
   const above = new Set(found.flatMap(({ canonicalPath }) => pathsDownTo(directoryOf(canonicalPath))));
-  const statOf = (path: ByteString) => answered(() => withDirectory(root, path, ({ stat }) => stat));
-  const ways = [...above].map((path) => ({ path, stat: statOf(path) }));
-  return [...ways, ...found.map(({ canonicalPath: path, stat }) => ({ path, stat }))].flatMap(
-    ({ path, stat }) => (stat === undefined ? [] : [{ path: hostPath(root, path), stat, isFor }]),
-  );
+  const ways = [...above].flatMap((path) => {
+    const stat = answered(() => withDirectory(root, path, ({ stat }) => stat));
+    return stat === undefined ? [] : [{ path, stat, wanted: MAY_EXECUTE }];
+  });
+  const ends = found.map(({ canonicalPath: path, stat }) => {
+    return { path, stat, wanted: isDirectory(stat) ? MAY_READ | MAY_EXECUTE : MAY_READ };
+  });
+  return [...ways, ...ends].map((door) => ({ ...door, path: hostPath(root, door.path), isFor }));
 }
 
-/** Those on the way to homes, and to what is read. Those in the jail that are not root's may belong to anyone. */
-function doorsOf(root: JailRoot, visitors: readonly Visitor[]): Door[] {
+/** The rules of the limited shell, which it reads with the rights of its user. */
+function ruleFiles(root: JailRoot): ByteString[] {
+  const folder = dropInDirectory(POLICY_FILE) ?? POLICY_FILE;
+  const found = answered(() => lookUp(root, folder, { follow: true }));
+  const there = found && hostPath(root, found.canonicalPath);
+  const names = there === undefined ? [] : (answered(() => hostNames(there).filter(isDropIn)) ?? []);
+  return [POLICY_FILE, folder, ...names.map((name) => `${folder}/${name}`)];
+}
+
+/**
+ * Those on the way to homes, to what is read, and `needed` ones. Those in the jail that are not root's may belong to anyone.
+ */
+function doorsOf(root: JailRoot, visitors: readonly Visitor[], needed: readonly ByteString[]): Door[] {
   const above = new Set(visitors.map(({ home }) => directoryOf(home)));
-  const inside = new Set([...above].flatMap(pathsDownTo));
   const isLimited = ({ isLimited }: Visitor) => isLimited;
+  const inside = (path: ByteString, isFor: Door["isFor"]): Door[] => {
+    const stat = answered(() => lookUp(root, path))?.stat;
+    const isDoor = stat !== undefined && isDirectory(stat) && stat.uid === 0;
+    return isDoor ? [{ path: hostPath(root, path), stat, wanted: MAY_EXECUTE, isFor }] : [];
+  };
   return [
-    ...root.ancestors.map(({ path, stat }) => ({ path, stat, isAbove: true, isFor: all })),
-    { path: root.path, stat: root.top.stat, isFor: all },
-    ...[...inside].flatMap((path) => {
-      const stat = answered(() => lookUp(root, path))?.stat;
-      const isDoor = stat !== undefined && isDirectory(stat) && stat.uid === 0;
-      const isFor = ({ home }: Visitor) => home.startsWith(`${path}/`);
-      return isDoor ? [{ path: hostPath(root, path), stat, isFor }] : [];
-    }),
+    ...root.ancestors.map(({ path, stat }) => ({
+      path,
+      stat,
+      isAbove: true,
+      wanted: MAY_EXECUTE,
+      isFor: all,
+    })),
+    { path: root.path, stat: root.top.stat, wanted: MAY_EXECUTE, isFor: all },
+    ...needed.flatMap((path) => inside(path, all)),
+    ...[...new Set([...above].flatMap(pathsDownTo))].flatMap((path) =>
+      inside(path, ({ home }) => home.startsWith(`${path}/`)),
+    ),
     ...doorsTo(root, [PASSWD, GROUP], all),
-    ...(visitors.some(isLimited) ? doorsTo(root, [POLICY_FILE], isLimited) : []),
+    ...(visitors.some(isLimited) ? doorsTo(root, ruleFiles(root), isLimited) : []),
   ];
 }
-
-const wantedOf = ({ stat }: Door): number => (isDirectory(stat) ? MAY_EXECUTE : MAY_READ);
 
 /** Asks about many jails, of which most are in the same directories. Only root can. */
 export class NoLogins {
   /** Whether all can pass a directory above jails. */
   readonly #above = new Map<ByteString, boolean>();
 
-  #isOpen(door: Door): boolean {
-    const { path, stat, isAbove } = door;
-    const wanted = wantedOf(door);
+  #isOpen({ path, stat, wanted, isAbove }: Door): boolean {
     const find = () => (stat.mode & wanted) === wanted && isSameForUsers(path, stat, wanted);
     return isAbove === true ? this.#above.getOrInsertComputed(path, find) : find();
   }
 
   /**
-   * The directories that users cannot pass, and files that they cannot read. The kernel is asked only about what is not the same
-   * for all.
+   * The directories that users cannot pass, and files that they cannot read; of one below another, nothing is known. `needed`:
+   * directories of the jail that all must pass. The kernel is asked only about what is not the same for all.
    */
-  #closed(root: JailRoot, visitors: readonly Visitor[]): NoLogin[] {
-    const stopped = new Set<Visitor>();
-    return doorsOf(root, visitors).flatMap((door): NoLogin[] => {
+  closed(root: JailRoot, visitors: readonly Visitor[], needed: readonly ByteString[] = []): ClosedDoor[] {
+    const stopped = new Map<Visitor, ByteString[]>();
+    return doorsOf(root, visitors, needed).flatMap((door): ClosedDoor[] => {
       if (this.#isOpen(door)) return [];
-      const { path, isFor } = door;
-      const wanted = wantedOf(door);
+      const { path, wanted, isAbove, isFor } = door;
       const closed = visitors.filter(
         (one) =>
-          !stopped.has(one) &&
           isFor(one) &&
+          stopped.get(one)?.some((above) => below(path, above) !== undefined) !== true &&
           withRightsOf(one.rights(), () => !mayAccess(AT_FDCWD, path, wanted)),
       );
       const [first] = closed;
       if (first === undefined) return [];
-      for (const one of closed) stopped.add(one);
-      const more = closed.length === 1 ? "" : ` and ${closed.length - 1} more`;
-      const [verb, letter] = wanted === MAY_READ ? ["read", "r"] : ["pass", "x"];
-      const message = `${display(first.name)}${more} cannot ${verb} ${display(path)}: no login works`;
-      return [{ message, advice: commandAt(path, accessRemedy(path, root.path, first.uid, letter)) }];
+      // A symbolic link may be on the way to the jail.
+      const known = isAbove === true ? "/" : path;
+      for (const one of closed) stopped.getOrInsertComputed(one, () => []).push(known);
+      const letters = `${wanted & MAY_READ ? "r" : ""}${wanted & MAY_EXECUTE ? "x" : ""}`;
+      const remedy = accessRemedy(path, root.path, first.uid, letters);
+      return [{ path, first, count: closed.length, verb: wanted & MAY_READ ? "read" : "pass", remedy }];
     });
   }
 
@@ -133,9 +178,27 @@ export class NoLogins {
    * that they cannot read, and a file system of which nothing can be executed. `isLive`: its /usr will be another one.
    */
   in(root: JailRoot, visitors: readonly Visitor[], isLive = false): NoLogin[] {
-    const closed = this.#closed(root, visitors);
+    const closed = this.closed(root, visitors).map(({ path, first, count, verb, remedy }): NoLogin => {
+      const more = count === 1 ? "" : ` and ${count - 1} more`;
+      const message = `${display(first.name)}${more} cannot ${verb} ${display(path)}: no login works`;
+      return { message, advice: commandAt(path, remedy) };
+    });
     if (isLive || !isAllNoexec(root)) return closed;
     const message = "nothing can be executed, since the file system is mounted noexec: no login works";
     return [...closed, { message, advice: remountCommand("exec", root.path) }];
   }
+}
+
+/**
+ * Why no login of a user of a jail works, as printable lines, with what helps. `joins`: the ids of groups that the account gets;
+ * `shell`: the one that it gets in the jail, if that is not in its line yet. Only root can ask.
+ */
+export function noLoginLines(
+  root: JailRoot,
+  user: PasswdEntry,
+  joins: readonly number[],
+  shell = readJailAccounts(root).userByName(user.name)?.shell ?? LIMITED_SHELL,
+): ByteString[] {
+  const found = new NoLogins().in(root, [visitorOf(user, shell, joins)]);
+  return found.map(({ message, advice }) => withAdvice(message, advice));
 }

@@ -9,7 +9,6 @@ import { JailkitError } from "../cli/error.ts";
 import { type Advice, type Remedy, told } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { dropInDirectory, isDropIn } from "../config/load.ts";
-import type { JailRoot } from "../jail/fs/walk.ts";
 import { aclAt, removalCommand } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
 import { hostText } from "../system/host-files.ts";
@@ -124,10 +123,4 @@ export function readableFor(uid: number): (file: ByteString) => void {
     const { message, remedy } = told(`the user cannot read ${display(path)}`, advice);
     throw new JailkitError("unreadable", 1, message, undefined, remedy);
   };
-}
-
-/** The jail's directory, or one above it, that `who` cannot pass; undefined if there is none. Only root can ask. */
-export function closedDirectory(root: JailRoot, who: Credentials): ByteString | undefined {
-  const way = [...root.ancestors.map(({ path }) => path), root.path];
-  return withRightsOf(who, () => way.find((path) => !mayAccess(AT_FDCWD, path, MAY_EXECUTE)));
 }

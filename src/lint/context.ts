@@ -36,6 +36,8 @@ export interface LintWorld {
   copyCommand(path: ByteString): Remedy | undefined;
   /** The command that lets everybody execute a file. */
   executableCommand(path: ByteString): Advice;
+  /** In a jail: why a program that is there cannot start, a clause, and the command that mends it, if there is one. */
+  startFault(path: ByteString): { why: string; command: Remedy | undefined } | undefined;
   /** The paths of known jails. */
   jails(): readonly ByteString[];
   /** The jails in which sessions of a section of jk_chrootsh.ini start: that of the user it names, or all known ones. */

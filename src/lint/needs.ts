@@ -10,7 +10,7 @@ import { openJailRoot } from "../jail/fs/walk.ts";
 import { groupNamesOf } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { NO_ACCESS } from "../users/access.ts";
-import { missingLine, missingLogin, missingPolicy } from "../users/login-needs.ts";
+import { inheritedPolicy, missingLine, missingLogin, missingPolicy } from "../users/login-needs.ts";
 import { DEFAULT_GROUP, startsWithKey } from "../users/new-account.ts";
 import type { NewAccountHost } from "../users/new-account-place.ts";
 
@@ -32,15 +32,16 @@ export function needsOf(
   const { file, line, column } = place;
   return (answered(() => missingIn(user, jail, host)) ?? []).map((one) => ({
     ...{ user: name, change },
-    problem: { file, line, column, message: missingLine(one) },
+    problem: { file, line, column, message: one },
   }));
 }
 
+/** Printable lines. */
 function missingIn(
   { declared, changes }: UserWork,
   { path, changes: ofJail }: JailWork,
   { skeleton }: Pick<NewAccountHost, "skeleton">,
-) {
+): string[] {
   const { name, home, shell, keys = [], policy } = declared;
   const isNew = changes.some(isCreation);
   // Declared rights are written before. Most users need nothing, and nothing is looked up for them.
@@ -55,11 +56,13 @@ function missingIn(
     const hasKey = isNew && startsWithKey(root, normalPath(home), skeleton);
     const account = { ...common, access, root: host, jail: path, hasPassword: false, hasKey };
     const login = isNew ? missingLogin(account, DECLARED) : [];
-    if (!mayLackRights) return login;
+    if (!mayLackRights) return login.map(missingLine);
+    const inherited = isNew && root ? inheritedPolicy({ ...account, root }) : undefined;
     const now = root && missingPolicy({ ...account, root, jail: undefined }, DECLARED);
     const isFilled = now === undefined || ofJail.some(({ action }) => action !== "remove");
     // Without a section yet, the user may get one of the machine's with the files of the jail.
     const isSure = now !== undefined && (now.length === 0 || !isFilled);
-    return [...login, ...(isSure ? now : missingPolicy(account, DECLARED))];
+    const missing = [...login, ...(isSure ? now : missingPolicy(account, DECLARED))];
+    return [...missing.map(missingLine), ...(inherited === undefined ? [] : [inherited])];
   });
 }

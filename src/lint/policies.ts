@@ -63,6 +63,7 @@ export class PolicyLint implements Disposable {
       ...world,
       lookUp: (path) => (goes(path) ? undefined : (inside?.lookUp(path) ?? host?.lookUp(path))),
       exists: (path, where) => !goes(path) && (world.exists(path, where) || comes(path)),
+      startFault: isWhole ? world.startFault : () => undefined,
       exchangeable: inside === undefined ? () => false : world.exchangeable,
       jailsOf: () => [jail],
     };

@@ -42,6 +42,12 @@ export function lintProgram(item: ListItem, section: SectionFacts, context: Lint
     const text = world.executableCommand(path);
     const fix: Fix = file.type === "file" ? { kind: "command", text } : { kind: "item", old: path };
     report(item, "error", "not-executable", `${quoted(path)} is not an executable file`, fix);
+  } else {
+    const fault = world.startFault(path);
+    const text = fault?.command;
+    const fix: Fix = text === undefined ? { kind: "none" } : { kind: "command", text };
+    const message = `${quoted(path)} cannot start in the jail: ${fault?.why}`;
+    if (fault !== undefined) report(item, "error", "not-executable", message, fix);
   }
   const warnings = programWarnings(path, world.files, section.free, section.limited);
   for (const { message, advice, spawns } of warnings) {

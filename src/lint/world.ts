@@ -3,8 +3,10 @@ import * as C from "../../ffi/constants.ts";
 import { attempt, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, openIfPresent, statIfPresent, withFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
+import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import type { Remedy } from "../cli/remedy.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { ownRemedy, unsafeBecause } from "../config/trusted.ts";
 import { isOfSystem, type UnsafeDirectory } from "../confine/directories.ts";
 import { canLimitExecution, canLimitServers } from "../confine/execute.ts";
@@ -18,6 +20,7 @@ import { closeJailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { readRegistry } from "../jail/record/manifest.ts";
 import { hookedRepositories, SHARED } from "../known-programs/hooked-repositories.ts";
 import { executedFiles } from "../libraries/closure.ts";
+import { missingFiles } from "../libraries/missing.ts";
 import { copyOfKnown, ownStart, PoptReaders } from "../libraries/program-file.ts";
 import { filesBelow } from "../limited-shell/files.ts";
 import { namesIn } from "../system/account-tools.ts";
@@ -171,6 +174,18 @@ function jailAccounts(root: number, jail: ByteString, accounts: JailAccounts): P
 export const jailOf = (file: ByteString): ByteString | undefined =>
   /^(\/.*)\/etc\/jailkit\/[^/]+(\/[^/]+)?$/.exec(file)?.[1];
 
+/** See LintWorld. Of programs that only root can read, nobody else knows it. */
+function whyNotStarted(
+  jail: ByteString | undefined,
+  program: ByteString,
+): ReturnType<LintWorld["startFault"]> {
+  const [lack] = jail === undefined || libc.geteuid() !== 0 ? [] : missingFiles(jail, program);
+  if (jail === undefined || lack === undefined) return undefined;
+  const isHere = lack.copy.every((one) => attempt(() => statIfPresent(C.AT_FDCWD, one, true)) !== undefined);
+  const command: Remedy = `jk_cp -j ${shellWord(jail)} ${operands(...lack.copy)}`;
+  return { why: display(lack.message), command: isHere ? command : undefined };
+}
+
 /** The host, or the jail that the file is in; leaving the scope of a `using` closes it. */
 export function openWorld(file: ByteString): LintWorld & Disposable {
   using opened = new DisposableStack();
@@ -204,6 +219,7 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
       const place = `${jail ?? ""}${program}`;
       return commandAt(place, `chmod a+x ${shellWord(place)}`);
     },
+    startFault: remembering((program) => whyNotStarted(jail, program)),
     jails,
     jailsOf(section) {
       const home = answered(() => hostUser(section)?.home);

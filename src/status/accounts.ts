@@ -8,19 +8,14 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { meantOfLacking } from "../declaration/meant-of-lacking.ts";
 import { isDoubtfulHome } from "../explain/doubtful-home.ts";
 import { homeRefusal } from "../explain/home-fault.ts";
-import { type NoLogin, NoLogins, type Visitor } from "../explain/no-login.ts";
+import { type NoLogin, NoLogins, visitorOf } from "../explain/no-login.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import {
-  isAnyHomeless,
-  isChrootShell,
-  isLimitedShell,
-  type JailedUser,
-} from "../jail/accounts/jailed-users.ts";
+import { isAnyHomeless, isChrootShell, type JailedUser } from "../jail/accounts/jailed-users.ts";
 import { lookUp, withOneTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { isLocalUser } from "../system/account-tools.ts";
-import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
 import { isClosed } from "../users/leaving.ts";
@@ -55,11 +50,6 @@ interface InJail {
   readonly noLogins: readonly NoLogin[];
 }
 
-const visitorOf = ({ name, home }: JailedUser, { uid, gid, shell }: PasswdEntry): Visitor => ({
-  ...{ name, uid, home: normalPath(splitHome(home)?.home ?? "/"), isLimited: isLimitedShell(shell) },
-  rights: () => ({ uid, gid, groups: groupIdsOf(name, gid) }),
-});
-
 /** Looks at the users of a jail; at none if its passwd cannot be read. */
 function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
   const found = answered(() => {
@@ -76,7 +66,9 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
     const shells = new Set(users.flatMap(({ name }) => there.get(name)?.shell ?? []));
     const visitors = users.flatMap((user) => {
       const line = there.get(user.name);
-      return line === undefined || isClosed(user.shell) ? [] : [visitorOf(user, line)];
+      return line === undefined || isClosed(user.shell)
+        ? []
+        : [visitorOf({ ...line, home: user.home }, line.shell)];
     });
     const known = new Set(users.map(({ name }) => name));
     return {

@@ -18,7 +18,8 @@ import { defineTool } from "../cli/tool.ts";
 import { tellCreated } from "../declaration/follow-move.ts";
 import { KeptHomes, keptFault } from "../declaration/kept-homes.ts";
 import { readOnce } from "../declaration/once.ts";
-import { closedJailFault, createdHome, homeFault } from "../explain/home-fault.ts";
+import { examineLogin } from "../explain/examine.ts";
+import { createdHome, homeFault } from "../explain/home-fault.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -29,8 +30,7 @@ import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, printedOutput } from "../users/account-run.ts";
 import { OPTIONS } from "../users/advice.ts";
 import { createAccount, describeCreation, foreignHome } from "../users/create-account.ts";
-import { warnOfLogin } from "../users/jailing.ts";
-import { inheritedPolicy, missingLine, missingOf } from "../users/login-needs.ts";
+import { missingLine, missingOf } from "../users/login-needs.ts";
 import { DEFAULT_GROUP, type NewAccount, newAccountWarnings, planNewAccount } from "../users/new-account.ts";
 import { LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
 import type { NewUserReport } from "../users/report-schema.ts";
@@ -130,11 +130,11 @@ export const tool = defineTool({
       for (const line of tellCreated([name], NAME)) run.warn(line);
     }
     run.examine(() => {
-      warnOfHome(account, user, dryRun, run);
-      warnOfLogin(user, access, run, dryRun ? planned(account) : undefined);
+      const home = () => faultOfHome(account, user, dryRun);
+      const { shell } = account;
+      const common = { root, access, shell, home, inherits: shell };
+      examineLogin(user, dryRun ? { ...common, planned: planned(account) } : common, run);
     });
-    const inherited = inheritedPolicy(account);
-    if (inherited !== undefined) run.warn(inherited);
     const missing = missingOf(account);
     for (const one of missing) printError(`${NAME}: ${missingLine(one)}`);
     const report = (): NewUserReport => ({
@@ -183,14 +183,13 @@ function planned({ user, group, access, password = "!" }: NewAccount) {
   return { user, groups, locked: password.startsWith("!") };
 }
 
-/** Warns of a jail that the account cannot enter, and of a home that jk_chrootsh would refuse. */
-function warnOfHome(account: NewAccount, user: PasswdEntry, dryRun: boolean, run: AccountRun): void {
+/** Why jk_chrootsh would refuse the home. */
+function faultOfHome(account: NewAccount, user: PasswdEntry, dryRun: boolean): ByteString | undefined {
   const { root, jailHome, access, createsHome } = account;
   const joins = access.joins.map(({ gid }) => gid);
   const home = dryRun && createsHome ? createdHome(root, newHomeMode(), user) : undefined;
   const isThere = createsHome || lookUp(root, jailHome) !== undefined;
-  const fault = foreignHome(account, user) ?? (isThere ? homeFault(user, { joins, home }) : undefined);
-  for (const line of [closedJailFault(root, user, joins), fault]) if (line !== undefined) run.warn(line);
+  return foreignHome(account, user) ?? (isThere ? homeFault(user, { joins, home }) : undefined);
 }
 
 if (import.meta.main) await startTool(tool);

@@ -22,6 +22,7 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { socketDirectory } from "../jail/fs/socket-directory.ts";
 import { insideJail, jailsAround } from "../jail/record/around.ts";
+import { REFUSABLE } from "../jail/record/without.ts";
 import { createLoader, type Loader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
 import { LIVE_SECTION, liveOf } from "../populate/apply/live.ts";
@@ -44,6 +45,7 @@ import {
   sectionNames,
   selectSections,
 } from "../profile/sections.ts";
+import type { RemoveOptions } from "../update/remove.ts";
 
 const NAME = "jk_init";
 const UNSAFE = 3;
@@ -106,6 +108,17 @@ function planCacheFor(other: ByteString | undefined, trace: Trace, question: Pla
   return other === undefined ? new PlanCache(trace, question) : undefined;
 }
 
+async function takeBack(
+  jail: ByteString,
+  names: readonly ByteString[],
+  options: RemoveOptions & Readonly<Record<"keepLogSocket" | "keepProc", boolean>>,
+): Promise<ToolOutput> {
+  const { removeRequested } = await import("../update/remove.ts");
+  const statuses = { unsafe: UNSAFE, missing: NO_FILE, unknown: UNKNOWN_SECTION };
+  const keeps = REFUSABLE.filter((what) => options[what === "proc" ? "keepProc" : "keepLogSocket"]);
+  return removeRequested({ tool: NAME, jail, names, statuses, keeps }, options);
+}
+
 /** jk_init(8): creates or fills a jail from sections of jk_init.ini. */
 export const tool = defineTool({
   name: NAME,
@@ -139,6 +152,8 @@ export const tool = defineTool({
     remove: {
       description: "remove the sections again, with everything that nothing else needs",
     },
+    keepLogSocket: { hidden: true, needs: "remove", description: "leave the log socket" },
+    keepProc: { hidden: true, needs: "remove", description: "leave proc" },
     why: {
       value: "PATH",
       description: "show which section adds PATH to the jail, and why (without SECTION: from the record)",
@@ -170,11 +185,7 @@ export const tool = defineTool({
     if (jailPath === undefined || names.length === 0)
       throw new UsageError("need a jail and at least one section", 2);
     const jail = absolutePath(jailPath);
-    if (options.remove) {
-      const { removeRequested } = await import("../update/remove.ts");
-      const statuses = { unsafe: UNSAFE, missing: NO_FILE, unknown: UNKNOWN_SECTION };
-      return removeRequested({ tool: NAME, jail, names, statuses }, options);
-    }
+    if (options.remove) return takeBack(jail, names, options);
     const unwatched = fileSystemAt();
     const trace = new Trace();
     const host = tracedWithSections(unwatched, trace, file);

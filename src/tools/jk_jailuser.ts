@@ -22,7 +22,8 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { followAccounts } from "../declaration/follow-move.ts";
 import { homeTextAdvice } from "../enter/remedies.ts";
-import { closedJailFault, homeFault, movedHome } from "../explain/home-fault.ts";
+import { examineLogin } from "../explain/examine.ts";
+import { homeFault, movedHome } from "../explain/home-fault.ts";
 import { serveHomes } from "../jail/fs/home-thread.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { lockJails } from "../jail/record/jail-lock.ts";
@@ -34,7 +35,7 @@ import { isHomeIn, normalHome, splitHome } from "../system/separator.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts";
 import { planJailSide, planToJail, planToUnjail } from "../users/changes.ts";
-import { groupsOf, warnOfLogin } from "../users/jailing.ts";
+import { groupsOf } from "../users/jailing.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
 import { homeLeftOutside } from "../users/own-home.ts";
 import type { JailUserReport } from "../users/report-schema.ts";
@@ -148,12 +149,11 @@ export const tool = defineTool({
       if (unjail || root === undefined) return;
       const isPlanned = dryRun && access.joins.length > 0;
       const planned = isPlanned ? { user, groups: [...groupsOf(user), ...access.joins] } : undefined;
-      if (!jailSideOnly) warnOfLogin(user, access, run, planned);
-      else warnOfText(user, root, run);
-      const joins = access.joins.map(({ gid }) => gid);
-      const closed = closedJailFault(root, user, joins);
-      if (closed !== undefined) run.warn(closed);
-      if (!jailSideOnly) warnOfHome(user, dryRun ? joins : undefined, root, run);
+      if (jailSideOnly) warnOfText(user, root, run);
+      const joins = dryRun ? access.joins.map(({ gid }) => gid) : undefined;
+      const home = () => faultOfHome(user, joins, root, run);
+      const except = jailSideOnly ? SIDE_ONLY : [];
+      examineLogin(user, { root, access, planned, shell: options.shell, home, except }, run);
     });
     tellApply(runs);
     return {
@@ -188,29 +188,27 @@ function exitStatusOf(runs: readonly AccountRun[], strict: boolean): number {
 const jailOf = (root: JailRoot | undefined) => (user: PasswdEntry | undefined) =>
   root?.path ?? splitHome(user?.home ?? "")?.jail ?? "/";
 
+/** The account stays as it is. */
+const SIDE_ONLY = ["login", "home"] as const;
+
 /**
- * Warns of a home that jk_chrootsh would refuse, or that was not moved into the jail. `joins`: in a dry run, the groups that the account would get; then the home
- * that it would have is judged.
+ * Why jk_chrootsh would refuse a home, or that it was not moved into the jail. `joins`: in a dry run, the groups that the account
+ * would get; then the home that it would have is judged.
  */
-function warnOfHome(
+function faultOfHome(
   before: PasswdEntry,
   joins: readonly number[] | undefined,
   jail: JailRoot,
-  run: AccountRun,
-): void {
-  const { home = before.home, moveFrom } = run;
+  { home = before.home, moveFrom }: AccountRun,
+): ByteString | undefined {
   const now = joins === undefined ? passwdByName(before.name) : { ...before, home };
   const left = moveFrom === undefined ? now && homeLeftOutside(now, jail) : undefined;
   if (left !== undefined) {
     const move = `jk_jailuser -n -m -j ${shellWord(jail.path)} ${operands(before.name)}`;
-    run.warn(
-      `${display(before.name)} cannot log in, its home is still ${quoted(left)}; move it into the jail with: ${move}`,
-    );
-    return;
+    return `${display(before.name)} cannot log in, its home is still ${quoted(left)}; move it into the jail with: ${move}`;
   }
   const planned = joins && { joins, home: moveFrom === undefined ? undefined : movedHome(moveFrom) };
-  const fault = now && homeFault(now, planned);
-  if (fault !== undefined) run.warn(fault);
+  return now && homeFault(now, planned);
 }
 
 /** Warns of an account that its lines in the jail do not help, since a login compares the text of its home. */

@@ -6,6 +6,7 @@ import { reportedProblem } from "../cli/report.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { readSocketdSection } from "../config/schemas/socketd.ts";
+import { examineLogin } from "../explain/examine.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { type JailLock, withHostAccounts } from "../jail/record/jail-lock.ts";
@@ -29,7 +30,6 @@ import { AccountRun, makeChanges } from "../users/account-run.ts";
 import { type Advice, OPTIONS } from "../users/advice.ts";
 import { planJailSide } from "../users/changes.ts";
 import { createAccount } from "../users/create-account.ts";
-import { warnOfLogin } from "../users/jailing.ts";
 import { planNewAccount } from "../users/new-account.ts";
 import { addPolicies, readPolicies } from "../users/policy.ts";
 import type { AccountChoice } from "./accounts.ts";
@@ -246,7 +246,7 @@ class Import {
       [planJailSide(run, root, { ...options, remove: false })],
       () => root.path,
       (account) => {
-        if (run.status !== "unchanged") warnOfLogin(account, NO_ACCESS, run);
+        if (run.status !== "unchanged") examineLogin(account, { root, access: NO_ACCESS }, run);
       },
     );
     for (const step of run.steps) this.done(`${quoted(user.name)}: ${step}`);

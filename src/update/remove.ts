@@ -22,6 +22,7 @@ import {
   saveManifest,
 } from "../jail/record/manifest.ts";
 import { sweep } from "../jail/record/sweep.ts";
+import type { Refusable } from "../jail/record/without.ts";
 import { createLoader, type Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
@@ -47,10 +48,12 @@ interface RemoveRequest extends TakenBack {
   readonly jail: ByteString;
   /** The exit status for a jail that is not safe, for a missing jail, and for a name that was not asked for. */
   readonly statuses: { readonly unsafe: number; readonly missing: number; readonly unknown: number };
+  /** What stays as it is, also if only these names asked for it in the record: it is wanted for another reason. */
+  readonly keeps?: readonly Refusable[];
 }
 
 /** The options of jk_init and jk_cp that matter with --remove. */
-interface RemoveOptions {
+export interface RemoveOptions {
   readonly dryRun: boolean;
   readonly sync: boolean;
   readonly noWait: boolean;
@@ -134,7 +137,8 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
       exitStatus: Math.min(problems.length, 1),
     };
   }
-  const { problems, done } = holdingSignals(() => takeAway(run, { stays, goes }, decided));
+  const { problems, done, left } = holdingSignals(() => takeAway(run, { stays, goes }, decided));
+  warnings.push(...left);
   const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
   return { removals, removed: new Set(done), kept, warnings, problems, exitStatus };
 }
@@ -172,17 +176,20 @@ function takeAway(
   { root, manifest, request, reporter }: Run,
   { stays, goes }: Recipes,
   { removals, forgotten, hidden }: Removals,
-): { problems: PopulateProblem[]; done: readonly ByteString[] } {
+): { problems: PopulateProblem[]; done: readonly ByteString[]; left: readonly string[] } {
   const failures = new Failures(root.path, [], reporter);
   const { problems } = failures;
   let count = 0;
   const progress = () =>
     removals.length === 0 ? "nothing was removed" : `${count} of ${removals.length} objects are removed`;
   const attempt = (code: ProblemCode, step: () => void) => failures.attempt(code, progress(), step);
-  if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
+  const { keeps = [] } = request;
+  const left: string[] = [];
+  if (goes.needLogsocket && !stays.needLogsocket && !keeps.includes("log-socket"))
+    attempt("log-socket", () => left.push(...closeLogSocket(root, reporter)));
   const unused = unusedSockets(manifest.content.sockets ?? [], { stays, goes });
   attempt("sockets", () => removeSockets(root, unused, (line) => reporter.say(line)));
-  if (goes.needProc && !stays.needProc) {
+  if (goes.needProc && !stays.needProc && !keeps.includes("proc")) {
     attempt("proc", () => {
       const proc = `${root.path}/proc`;
       if (unmountJailProc(root)) reporter.say(`unmounted proc from ${proc}`);
@@ -206,7 +213,7 @@ function takeAway(
       removeJournal(manifest.id, "fill.json");
     });
   }
-  return { problems, done: removed };
+  return { problems, done: removed, left };
 }
 
 /** The directories with sockets of the host that only removed requests name. */
@@ -218,11 +225,14 @@ function unusedSockets(recorded: readonly ByteString[], { stays, goes }: Recipes
   return recorded.filter((path) => !kept?.has(path) && (certain || gone?.has(path)));
 }
 
-function closeLogSocket(root: JailRoot, reporter: LineReporter): void {
+/** Returns warnings. */
+function closeLogSocket(root: JailRoot, reporter: LineReporter): string[] {
   const removed = unregisterLogSocket(root.path);
   if (removed !== undefined) reporter.detail(`Removing ${removed}`);
   const left = stillServed(root.path);
-  if (left !== undefined) reporter.warn(left);
+  if (left === undefined) return [];
+  reporter.warn(left);
+  return [left];
 }
 
 /** Removes the requests from the record, and their names from entries of other requests. */

@@ -93,10 +93,15 @@ export function missingLine({ message, remedies, before }: Missing): string {
 
 /**
  * A warning that a new account gets the section of jk_lsh.ini of an earlier account of its name. Undefined if there is none,
- * or if services were asked for. Throws SystemError.
+ * if services were asked for, or for a shell that does not obey it. Throws SystemError.
  */
-export function inheritedPolicy({ root, name, access }: JailedAccount): string | undefined {
-  if (access.services.length > 0) return undefined;
+export function inheritedPolicy({
+  root,
+  name,
+  access,
+  shell,
+}: Pick<JailedAccount, "root" | "name" | "access" | "shell">): string | undefined {
+  if (access.services.length > 0 || !isLimitedShell(shell)) return undefined;
   let own: ReturnType<typeof ownSection>;
   try {
     own = ownSection(root, name);

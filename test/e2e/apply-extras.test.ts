@@ -72,6 +72,34 @@ test("those that were never declared stay, also where the file that remembers is
   m.must(["jk_init", "-j", J, "--remove", "sftp"]);
 });
 
+test("a section that goes leaves the log socket and proc alone that are declared, as the administrator has set them up", async () => {
+  const text = (sections: string) => jail("log_socket = yes\nproc = yes\n", sections);
+  declare(text("uidbasics, basicshell, needy"));
+  const limits = m
+    .read(SOCKET)
+    .replace(/^base.*/m, "base = 99999")
+    .replace(/^peak.*/m, "peak = 100000");
+  m.write(SOCKET, limits);
+  m.write("/etc/fstab", m.read("/etc/fstab").replace("hidepid=2", "hidepid=1"));
+  const { ino } = m.stat(SOCKET) ?? {};
+  // What runs there would keep proc from being unmounted, and the section in the record.
+  const busy = m.start(["sh", "-c", `cd ${J}/proc && echo in && exec sleep 600`]);
+  await busy.until(({ stdout }) => stdout === "in\n" || undefined);
+  m.write(FILE, text("uidbasics, basicshell"));
+  expect(linesOf(m, "--prune")).toMatchObject({ status: 0, summary: { problems: [] } });
+  busy.kill();
+  await busy.ended;
+  expect([m.read(SOCKET), m.stat(SOCKET)?.ino]).toEqual([limits, ino]);
+  expect([m.read("/etc/fstab"), fileSystem(`${J}/proc`)]).toEqual([
+    expect.stringContaining(`${J}/proc proc ro,nosuid,nodev,noexec,hidepid=1`),
+    "proc",
+  ]);
+  expect([did(m, "--prune"), m.must(["jailkit", "apply", "--check", "--prune"]).status]).toEqual([[], 0]);
+  declare(jail());
+  m.must(["jailkit", "apply", "--prune"]);
+  expect([fileSystem(`${J}/proc`) === "proc", m.exists(SOCKET)]).toEqual([false, false]);
+});
+
 test("live directories that a jail with copies was refused leave nothing to do when they are withdrawn", () => {
   m.write(FILE, jail("live = /usr\n"));
   expect(linesOf(m)).toMatchObject({

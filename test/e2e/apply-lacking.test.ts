@@ -71,6 +71,41 @@ test("a jail without the key, with the section, and with the program as a file",
   expect(warnings("--check")).toEqual([expect.stringContaining(install)]);
 });
 
+test("a program that is there and cannot start is told like one that is missing, and the advice heals", () => {
+  const told = (...options: string[]) =>
+    warnings(...options).filter((line) => line.includes("cannot start in the jail"));
+  const lose = () => m.must(["sh", "-c", "rm /srv/start/usr/lib/*/libpopt.so.0"]);
+  const text = (sections: string, rights: string) =>
+    `[jail /srv/start]\nsections = ${sections}\n[user rita]\njail = /srv/start\n${rights}\n`;
+  const why =
+    "'/usr/bin/rsync' cannot start in the jail: /usr/bin/rsync: needs libpopt.so.0, which is missing";
+  m.write(FILE, text("uidbasics, rsync", "shell = /usr/bin/rsync"));
+  m.must(["jailkit", "apply"]);
+  lose();
+  for (const [rights, column] of [
+    ["allow = rsync", 9],
+    ["executables = /usr/bin/rsync", 15],
+    ["force = /usr/bin/rsync --version", 9],
+  ] as const) {
+    m.write(FILE, text("uidbasics, rsync", rights));
+    const warning = `user rita: ${why}: type: jk_update -j /srv/start (declared in ${FILE}:5:${column})`;
+    expect(told("--check")).toEqual([warning]);
+    expect(told()).toEqual([warning]);
+  }
+  m.must(["jk_update", "-j", "/srv/start"]);
+  expect(told("--check")).toEqual([]);
+  // Of a jail that gets more, a run would bring what its programs need.
+  lose();
+  m.write(FILE, text("uidbasics", "allow = rsync"));
+  m.must(["jk_init", "--remove", "-j", "/srv/start", "rsync"]);
+  m.must(["jk_cp", "-j", "/srv/start", "rsync"]);
+  lose();
+  const add = `add 'rsync' to 'sections', line 2 of ${FILE}, and type: jailkit apply`;
+  expect(told("--check")).toEqual([`user rita: ${why}: ${add} (declared in ${FILE}:5:9)`]);
+  m.write(FILE, text("uidbasics, rsync", "allow = rsync"));
+  expect([told("--check"), told(), told("--check")]).toEqual([[], [], []]);
+});
+
 test("a live jail lacks nothing that the machine has", () => {
   m.write(FILE, declaration("/srv/live", "live = /usr", "carl"));
   expect([warnings("--check"), warnings(), warnings("--check")]).toEqual([[], [], []]);

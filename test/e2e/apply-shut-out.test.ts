@@ -54,6 +54,13 @@ function warned(jail: string, message: string, command: string, user = "anna"): 
   expect([said("--check"), said(), found(), login(user)]).toEqual([[], [], [], 0]);
 }
 
+/** What other tools say of a user of a jail, and of one whom it gets. */
+const othersSay = (jail: string, user: string) => ({
+  jk_check: m.run(["jk_check", "-j", jail]).stdout,
+  jk_jailuser: m.run(["jk_jailuser", "-n", "-j", jail, user]).stderr,
+  jk_addjailuser: m.run(["jk_addjailuser", "--dry-run", "-j", jail, "bert"]).stderr,
+});
+
 test.each(["/mnt/priv", "/root"])("below %s, which users cannot pass", (above) => {
   if (!m.exists(above)) m.mkdir(above, { mode: 0o700 });
   const jail = `${above}/j`;
@@ -95,21 +102,46 @@ test.each([
   ["group", "0640", "read", "r"],
   ["jailkit", "0700", "pass", "x"],
   ["jailkit/jk_lsh.ini", "0600", "read", "r"],
+  ["jailkit/jk_lsh.d", "0711", "read", "rx"],
+  ["jailkit/jk_lsh.d/more.ini", "0600", "read", "r"],
 ])("with etc/%s of mode %s, which users cannot %s", (name, mode, verb, letter) => {
   const jail = "/srv/files";
   const file = `${jail}/etc/${name}`;
   const rules = "shell = /usr/sbin/jk_lsh\nexecutables = /bin/true\n";
+  if (name.includes("jk_lsh.d")) m.write(`${jail}/etc/jailkit/jk_lsh.d/more.ini`, "[other]\nallow = sftp\n");
   m.write(FILE, `[jail ${jail}]\nsections = basicshell\n[user anna]\njail = ${jail}\n${rules}`);
   m.must(["jailkit", "apply"]);
   expect([login("anna"), said("--check")]).toEqual([0, []]);
   m.must(["chmod", mode, file]);
-  warned(jail, `anna cannot ${verb} ${file}: no login works`, `chmod a+${letter} ${file}`);
+  const [why, remedy] = [`cannot ${verb} ${file}: no login`, `chmod a+${letter} ${file}`];
+  expect(othersSay(jail, "anna")).toEqual({
+    jk_check: expect.stringContaining(`user anna ${why} in ${jail} works`),
+    jk_jailuser: expect.stringContaining(`warning: anna ${why} works; fix it with: ${remedy}\n`),
+    jk_addjailuser: expect.stringContaining(`warning: bert ${why} works; fix it with: ${remedy}\n`),
+  });
+  warned(jail, `anna ${why} works`, remedy);
   // The rules of the limited shell are nothing to others.
   m.write(FILE, `[jail ${jail}]\nsections = basicshell\n[user anna]\njail = ${jail}\nshell = /bin/bash\n`);
   m.must(["jailkit", "apply"]);
   m.must(["chmod", mode, file]);
   expect(said("--check").length).toBe(login("anna") === 0 ? 0 : 1);
   m.must(["chmod", `a+${letter}`, file]);
+});
+
+test("with several files that users cannot read, of which one round tells", () => {
+  const jail = "/srv/both";
+  const files = [`${jail}/etc/passwd`, `${jail}/etc/group`];
+  declare(jail, { anna: "" });
+  m.must(["jailkit", "apply"]);
+  m.must(["chmod", "0640", ...files]);
+  expect(said("--check")).toEqual(
+    files.map(
+      (file) => `jail ${jail}: anna cannot read ${file}: no login works; fix it with: chmod a+r ${file}`,
+    ),
+  );
+  const { stdout } = m.run(["jk_check", "-j", jail]);
+  for (const file of files)
+    expect(stdout).toContain(`user anna cannot read ${file}: no login in ${jail} works`);
 });
 
 test("on a file system that is mounted noexec; a live jail has its programs elsewhere", () => {
@@ -127,6 +159,8 @@ test("on a file system that is mounted noexec; a live jail has its programs else
   // Before the jail is there, its directory is not.
   expect(said("--check")).toEqual([line("/mnt/noexec")]);
   expect(said()).toEqual([line("/mnt/noexec")]);
+  const others = expect.stringContaining("nothing can be executed");
+  expect(othersSay(jail, "bob")).toMatchObject({ jk_jailuser: others, jk_addjailuser: others });
   m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
   warned(jail, message, remount(jail), "bob");
 });

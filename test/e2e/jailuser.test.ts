@@ -975,7 +975,7 @@ test("a jail that users cannot pass is reported", () => {
   m.must(["chgrp", name, jail]);
   const { status, stderr } = run("-n", "-j", jail, name);
   expect(status).toBe(0);
-  const [, remedy = ""] = /cannot pass \S+: no login works until it can: (.*)\n/.exec(stderr) ?? [];
+  const [, remedy = ""] = /cannot pass \S+: no login works; fix it with: (.*)\n/.exec(stderr) ?? [];
   expect(typeRemedy(m, remedy)).toMatchObject({ status: 0 });
   expect(run("-n", "-j", jail, name).stderr).not.toContain("cannot pass");
   // Who leaves the jail need not enter it.

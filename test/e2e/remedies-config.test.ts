@@ -147,6 +147,7 @@ const FAULTS: readonly Fault[] = [
   fault("not-a-list", "jk_uchroot", "[u]\nallowed_jails = '/srv/one'\n"),
   lsh("not-executable", `${ls}, /usr/bin/cat`, `chmod 0644 ${JAIL}/usr/bin/cat`),
   lsh("not-executable", `${ls}, /usr/bin`),
+  lsh("not-executable", "allow = rsync", `rm ${JAIL}/usr/lib/*/libpopt.so.0`),
   lsh("not-executed", `${ls}\nexecute = system, /home`, `chown 1000 ${JAIL}/home`),
   fault("not-in-jail", "jk_check", `[${JAIL}]\nignorepatheverywhere = ${JAIL}/home, /home\n`),
   lsh(

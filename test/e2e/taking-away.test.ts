@@ -229,23 +229,31 @@ const jailkit = (...args: string[]) => m.run(["jailkit", ...args]);
 
 describe("a log socket that a file of the administrator and the drop-in of jk_init name", () => {
   const file = "/etc/jailkit/jk_socketd.ini";
-  const ways: readonly (readonly [name: string, prepare: string, words: (jail: string) => string[]])[] = [
-    ["jailkit delete", "", (jail) => ["jailkit", "delete", "--yes", jail]],
-    ["jailkit forget", "", (jail) => ["jailkit", "forget", jail]],
-    ["jk_init --remove", "", (jail) => ["jk_init", "--remove", "-j", jail, "other"]],
+  const ways: readonly [name: string, prepare: string, words: (jail: string) => string[], after?: string][] =
     [
-      "jailkit apply --prune",
-      "[jail JAIL]\nsections = other\nlog_socket = yes\n",
-      () => ["jailkit", "apply", "--prune"],
-    ],
-  ];
-  test.each(ways)("%s: the drop-in goes, and the other is named", (_, declared, words) => {
+      ["jailkit delete", "", (jail) => ["jailkit", "delete", "--yes", jail]],
+      ["jailkit forget", "", (jail) => ["jailkit", "forget", jail]],
+      ["jk_init --remove", "", (jail) => ["jk_init", "--remove", "-j", jail, "other"]],
+      ["jk_init --remove --json", "", (jail) => ["jk_init", "--remove", "--json", "-j", jail, "other"]],
+      [
+        "jailkit apply --prune",
+        "[jail JAIL]\nsections = other\nlog_socket = yes\n",
+        () => ["jailkit", "apply", "--prune"],
+      ],
+      [
+        "jailkit apply --prune, of a section",
+        "[jail JAIL]\nsections = one, other\n",
+        () => ["jailkit", "apply", "--prune"],
+        "[jail JAIL]\nsections = one\n",
+      ],
+    ];
+  test.each(ways)("%s: the drop-in goes, and the other is named", (name, declared, words, after = "") => {
     const jail = declared === "" ? fresh("one", "other") : `/srv/away${++jails}`;
     const declaration = "/etc/jailkit/jails.d/one.ini";
     if (declared !== "") {
       m.write(declaration, declared.replace("JAIL", jail));
       m.must(["jailkit", "apply"]);
-      m.write(declaration, "");
+      m.write(declaration, after.replace("JAIL", jail));
     }
     const dropIn = `/etc/jailkit/jk_socketd.d/${jail.slice(1).replace("/", "-")}.ini`;
     expect(m.exists(dropIn)).toBe(true);
@@ -258,6 +266,7 @@ describe("a log socket that a file of the administrator and the drop-in of jk_in
       expect.stringContaining(`${file}:1 still names ${jail}/dev/log; take the section out with: ${remedy}`),
     ]);
     expect(stdout).not.toContain("closes the log socket");
+    if (name.endsWith("--json")) expect(stdout).toContain(remedy);
     m.must(["sh", "-c", remedy]);
     expect(m.read(file)).toBe(`#[${jail}/dev/log]\n#base = 600\n`);
     m.write(file, "");

@@ -33,6 +33,7 @@ const WORLD: LintWorld = {
   isOutside: () => false,
   groupOutside: () => undefined,
   copyCommand: () => undefined,
+  startFault: () => undefined,
   executableCommand: (path) => `chmod a+x ${path}`,
   jails: () => ["/srv/jail"],
   jailsOf: () => ["/srv/jail"],

@@ -25,6 +25,7 @@ const world: LintWorld = {
   isOutside: () => false,
   groupOutside: () => undefined,
   copyCommand: () => undefined,
+  startFault: () => undefined,
   executableCommand: () => "",
   jails: () => ["/srv/a", "/srv/b"],
   jailsOf: () => ["/srv/gone", "/srv/a", "/srv/b"],

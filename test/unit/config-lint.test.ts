@@ -52,6 +52,7 @@ const world: LintWorld = {
   groupOutside: (name) => (name === "hosts" ? { command: "jk_cp it" } : undefined),
   copyCommand: () => undefined,
   executableCommand: (path) => `chmod a+x ${path}`,
+  startFault: () => undefined,
   jails: () => ["/srv/jail"],
   jailsOf: () => ["/srv/jail"],
   userNames: () => ["root", "u"],

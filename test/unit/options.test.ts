@@ -146,6 +146,8 @@ describe("options that need or exclude others", () => {
       "jailkit explain --launch excludes --from",
       "jailkit export --without-keys needs --declaration",
       "jailkit import --create-users excludes --without-users",
+      "jk_init --keep-log-socket needs --remove",
+      "jk_init --keep-proc needs --remove",
     ]);
   });
 

@@ -8,8 +8,8 @@ import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { isRefused, type Refusable, setRefused } from "../../jail/record/without.ts";
 import { mountJail } from "../../jails/live.ts";
 import { hideFromJail, hideLeft } from "../../populate/apply/live.ts";
-import { logSocketSections, registerLogSocket } from "../../populate/apply/log-socket.ts";
-import { addProcLine, fstabText, mountJailProc, procTargets } from "../../populate/apply/proc.ts";
+import { registerLogSocket } from "../../populate/apply/log-socket.ts";
+import { addProcLine, mountJailProc } from "../../populate/apply/proc.ts";
 import { isPassedOver } from "../../populate/passed-over.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import type { PopulateReport } from "../../populate/report-schema.ts";
@@ -68,14 +68,20 @@ export function jailSteps(jail: JailWork, means: Means): Step[] {
     unmountProc: () => (said) => endProc(jail, said),
     removeFiles: (some) => (said) =>
       takeAway(said, tools.jk_cp, [...options, "--remove", "-j", path, "--", ...itemsOf(some)]),
-    removeSections: (some) => async (said) => {
-      // What waits does not come in this way.
-      const isServed = logSocketSections(path).sections.length > 0;
-      const isMounted = procTargets(fstabText()).has(`${path}/proc`);
-      await takeAway(said, tools.jk_init, [...options, "--remove", "-j", path, "--", ...itemsOf(some)]);
-      // What only these sections needed has gone with them, also if it is declared.
-      if (declared?.logSocket === true && isServed) registerLogSocket(path);
-      if (declared?.proc === true && isMounted) mountProcIn(path);
+    removeSections: (some) => (said) => {
+      const keeps = [
+        ...(declared?.logSocket === true ? ["--keep-log-socket"] : []),
+        ...(declared?.proc === true ? ["--keep-proc"] : []),
+      ];
+      return takeAway(said, tools.jk_init, [
+        ...options,
+        ...keeps,
+        "--remove",
+        "-j",
+        path,
+        "--",
+        ...itemsOf(some),
+      ]);
     },
   };
   return stepsOf(JAIL_STEPS, changes, works, TAKING);
@@ -109,7 +115,9 @@ function endLog({ path, declared }: JailWork, { steps }: Said): void {
 }
 
 function startProc(jail: ByteString, { steps }: Said): void {
-  mountProcIn(jail);
+  using root = openNamedJail(jail);
+  addProcLine(jail);
+  mountJailProc(root);
   steps.push(`mounted proc on ${display(jail)}/proc`);
   recordRefusal(jail, "proc", false);
 }
@@ -133,12 +141,6 @@ function recordRefusal(jail: ByteString, what: Refusable, refused: boolean): boo
   setRefused(manifest, what, refused);
   saveManifest(manifest);
   return true;
-}
-
-function mountProcIn(jail: ByteString): void {
-  using root = openNamedJail(jail);
-  addProcLine(jail);
-  mountJailProc(root);
 }
 
 /**

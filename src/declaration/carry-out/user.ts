@@ -2,7 +2,7 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, describeError, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { homeFault } from "../../explain/home-fault.ts";
+import { examineLogin } from "../../explain/examine.ts";
 import { isLimitedShell } from "../../jail/accounts/jailed-users.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
@@ -14,7 +14,6 @@ import { AccountRun, type PlannedChange } from "../../users/account-run.ts";
 import { planJailSide, planToJail } from "../../users/changes.ts";
 import { createAccount } from "../../users/create-account.ts";
 import { setKeyOptions } from "../../users/declared-keys.ts";
-import { warnOfLogin } from "../../users/jailing.ts";
 import { noLoginShell } from "../../users/leaving.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
@@ -47,6 +46,9 @@ import {
   takeKeys,
   takingWays,
 } from "./takes.ts";
+
+/** What each run tells of a jail, also if it changes nothing. */
+const EACH_RUN = ["doors"] as const;
 
 /** As useradd(8) without a password. */
 const LOCKED = "!";
@@ -203,9 +205,8 @@ function create(
     (mark) => createAccount({ ...account, password: mark }, values, run).user,
   );
   run.examine(() => {
-    const fault = homeFault(user);
-    if (fault !== undefined) run.warn(fault);
-    warnOfLogin(user, access, run);
+    const inherits = declared.policy === undefined ? declared.shell : undefined;
+    examineLogin(user, { root, access, inherits, except: EACH_RUN }, run);
     for (const missing of missingOf(account, DECLARED)) run.warn(missingLine(missing));
   });
   tell(run, said);
@@ -238,16 +239,16 @@ function changeAccount(
 ): void {
   const access = accessOf(declared);
   const plan: Plan = (run, options) => planToJail(run, root, { ...options, access, move: false }, movesHome);
-  const { moved } = runOne(declared, root, said, plan, isTold);
+  const { moved } = runOne(declared, root, said, plan, access, isTold);
   if (moved !== undefined && once !== undefined && once.createdHome === moved.from)
     memory.moved(declared.name, moved.to);
 }
 
 /** Makes the jail's side, as jk_jailuser --jail-side-only does, and gives the access. */
 function changeSide(declared: DeclaredUser, root: JailRoot, said: Said, access: Access): void {
-  runOne(declared, root, said, (run, options) =>
-    planJailSide(run, root, { ...options, access, move: false, remove: false }),
-  );
+  const plan: Plan = (run, options) =>
+    planJailSide(run, root, { ...options, access, move: false, remove: false });
+  runOne(declared, root, said, plan, access);
 }
 
 type Options = Omit<Parameters<typeof planToJail>[2], "access" | "move">;
@@ -264,6 +265,7 @@ function runOne(
   root: JailRoot,
   said: Said,
   plan: Plan,
+  access: Access,
   isTold = false,
 ): AccountRun {
   using host = openTree("/");
@@ -271,9 +273,9 @@ function runOne(
   const change = plan(run, { host, jail: root.path, shell, dryRun: false });
   changeOne(change, root.path, said, (before) => {
     const user = passwdByName(name) ?? before;
-    if (run.status !== "unchanged") warnOfLogin(user, NO_ACCESS, run);
-    const fault = isTold ? undefined : homeFault(user);
-    if (fault !== undefined) run.warn(fault);
+    const login = run.status === "unchanged" ? ["login" as const] : [];
+    const home = isTold ? ["home" as const] : [];
+    examineLogin(user, { root, access, except: [...EACH_RUN, ...login, ...home] }, run);
   });
   return run;
 }
