@@ -4,6 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { listReportSchema } from "../../src/jails/report-schema.ts";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { statusReportSchema } from "../../src/status/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -75,6 +76,18 @@ test("a jail that was moved with a link in its place: jailkit status, jailkit li
   // The link is not needed any more.
   m.must(["rm", "/srv/jails"]);
   expect(linesOf(m)).toMatchObject({ status: 0, changes: [] });
+});
+
+test("jailkit config check names the command for a declaration", () => {
+  leaveLink();
+  const checked = () =>
+    reportOf(configReportSchema, m.run(["jailkit", "config", "check", "--json"]).stdout).findings;
+  const remedies = checked().map(({ remedy }) => remedy);
+  expect([...new Set(remedies)]).toEqual([FOLLOW]);
+  expect(typeRemedy(m, FOLLOW)).toMatchObject({ status: 0, stderr: "" });
+  expect(m.read(FILE)).toContain(`[jail ${NEW}]`);
+  expect(checked()).toEqual([]);
+  expect(linesOf(m, "--prune")).toMatchObject({ status: 0, changes: [] });
 });
 
 test("an account alone that names a link", () => {

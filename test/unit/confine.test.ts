@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { compileTogether, SETS } from "../../build/filters/source.ts";
+import { SETS } from "../../build/filters/source.ts";
 import { allowedOf } from "../../ffi/landlock-names.ts";
 import { errno, libc, syscall } from "../../ffi/libc.ts";
 import { ARCHITECTURE, encode, hasFilters, installFilter, type SessionFilter } from "../../ffi/seccomp.ts";
@@ -11,7 +11,7 @@ import { forbidExecution, oneExecution } from "../../src/confine/calls.ts";
 import { SYSTEM_GROUPS } from "../../src/confine/directories.ts";
 import { SYSTEM_NAMES } from "../../src/confine/execute.ts";
 import { confinementOf } from "../../src/confine/policy.ts";
-import { HERE, PROOFS, wordsFor } from "./filter-words.ts";
+import { HERE, PROOFS, wordsFor, wordsInGuard } from "./filter-words.ts";
 import { endOf, judge } from "./seccomp-filter.ts";
 
 test("jk_lsh.ini(5) names the directories of the system", () => {
@@ -160,7 +160,7 @@ describe("the filters of a session prove that they are in force", () => {
   test.each(SETS.map((names) => [names.join("+"), names as readonly SessionFilter[]] as const))(
     "%s: each by a call that it alone refuses so",
     (_, names) => {
-      const program = compileTogether(names, HERE);
+      const program = wordsInGuard(names);
       for (const name of names) {
         const others = names.filter((other) => other !== name);
         expect([name, judge(program, attempt(PROOFS[name]))]).toEqual([name, expected(name)]);

@@ -1,6 +1,6 @@
 /** The line of a file below a message about it, with a caret under the place. */
 import { describe, expect, test } from "bun:test";
-import { toBytes, utf8 } from "../../ffi/bytes.ts";
+import { fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { excerptLines } from "../../src/cli/excerpt.ts";
 import { mergeFiles } from "../../src/config/load.ts";
 import { placeOf } from "../../src/config/place.ts";
@@ -79,14 +79,15 @@ describe("a long line is cut around the position", () => {
       seed = (seed * 1103515245 + 12345) % 2147483648;
       return seed % below;
     };
+    const wrong: string[] = [];
     for (let round = 0; round < 2000; round++) {
-      const text = Array.from({ length: random(300) }, () => String.fromCharCode(random(256))).join("");
+      const text = fromBytes(new Uint8Array(random(300)).map(() => random(256)));
       const [line, caret] = excerptLines({ line: 1, column: 1 + random(400), text });
       const width = Bun.stringWidth(new TextDecoder().decode(toBytes(line)));
-      expect(line).toMatch(/^[\x20-\x7e\x80-\xff]*$/);
-      expect(width).toBeLessThanOrEqual(8 + 72 + 6);
-      expect(caret.length).toBeLessThanOrEqual(8 + 72 + 6);
+      const isNarrow = Math.max(width, caret.length) <= 8 + 72 + 6;
+      if (!isNarrow || !/^[\x20-\x7e\x80-\xff]*$/.test(line)) wrong.push(text);
     }
+    expect(wrong).toEqual([]);
   });
 });
 

@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import * as fc from "fast-check";
 import { proofsFor } from "../../build/filters/proofs.ts";
-import { compileTogether, readFilters } from "../../build/filters/source.ts";
+import { compileTogether, readFilters, WORDS } from "../../build/filters/source.ts";
 import type { Rule } from "../../build/filters/text.ts";
 import type { Architecture } from "../../build/guard.ts";
 import { SESSION_FILTERS, type SessionFilter } from "../../ffi/seccomp.ts";
@@ -33,6 +35,18 @@ export function wordsFor(name: FilterName, architecture: Architecture): Uint32Ar
 
 /** The architecture of this machine. */
 export const HERE: Architecture = process.arch === "arm64" ? "arm64" : "x64";
+
+const [arm64 = "", x64 = ""] = readFileSync(join(import.meta.dir, "../..", WORDS.guard), "latin1").split(
+  "#else\n",
+);
+const guard = { arm64, x64 }[HERE];
+
+/** Filters of a session as the one program that all executables have for this machine. */
+export function wordsInGuard(names: readonly SessionFilter[]): Uint32Array {
+  const words = guard.split(`/* ${names.join(", ")} */\n`)[1]?.split(/[{}]/)[1];
+  if (words === undefined) throw new Error(`${names}: no such program`);
+  return Uint32Array.from(words.split(","), Number);
+}
 
 /** How the filters of a session show that they are in force here. */
 export const PROOFS = proofsFor(HERE);

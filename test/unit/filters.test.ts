@@ -91,12 +91,16 @@ describe.each(NAMES)("%s", (name) => {
     test("each call with conditions, with any arguments, ends as the text says", () => {
       const conditional = calls.filter((call) => rules.some((one) => one.call === call && one.conditions[0]));
       if (conditional.length === 0) return;
+      const known = conditional.map((call) => ({
+        number: callNumber(call, machine) ?? -1,
+        text: { otherwise, rules: rules.filter((rule) => rule.call === call), narrow },
+      }));
       fc.assert(
-        fc.property(fc.constantFrom(...conditional), anyArguments, (call, given) => {
-          const own = rules.filter((rule) => rule.call === call);
-          const expected = expectedOf({ otherwise, rules: own, narrow }, given);
-          expect(ask(name, machine, callNumber(call, machine) ?? -1, given)).toBe(expected);
-        }),
+        fc.property(
+          fc.constantFrom(...known),
+          anyArguments,
+          ({ number, text }, given) => ask(name, machine, number, given) === expectedOf(text, given),
+        ),
         { numRuns: 3000 },
       );
     });
@@ -144,7 +148,7 @@ test.each(MACHINES)("a program of all kinds of filters decides as libseccomp's a
   fc.assert(
     fc.property(number, arch, anyArguments, (number, arch, given) => {
       const call = { number, arch, arguments: given };
-      expect(judge(program, call)).toBe(apart.map((words) => judge(words, call)).reduce(stricter));
+      return judge(program, call) === apart.map((words) => judge(words, call)).reduce(stricter);
     }),
     { numRuns: 1000 },
   );

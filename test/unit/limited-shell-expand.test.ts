@@ -298,12 +298,12 @@ describe("expandWords is bounded", () => {
   test("in steps of the matcher, whatever the pattern", () => {
     const stars = { S: `${"*a".repeat(2000)}b`, E: `b${"a*".repeat(2000)}`, T: "a".repeat(20_000) };
     for (const line of ["${T##$S}", "${T%%$E}", "${T#$S}", "${T%$E}"]) {
-      refused(line, { steps: 1_000_000 }, "steps", stars);
+      refused(line, { steps: 100_000 }, "steps", stars);
     }
     refused("$((X))$((X))", { steps: 1000 }, "steps", { X: `1${" ".repeat(600)}` });
-    refused("[".repeat(4000), { steps: 1_000_000 }, "steps");
-    refused("[[:alpha:]".repeat(4000), { steps: 500_000 }, "steps");
-    refused(`[${"a-z".repeat(4000)}`, { steps: 500_000 }, "steps");
+    refused("[".repeat(4000), { steps: 100_000 }, "steps");
+    refused("[[:alpha:]".repeat(4000), { steps: 100_000 }, "steps");
+    refused(`[${"a-z".repeat(4000)}`, { steps: 100_000 }, "steps");
     refused(`${"*n".repeat(1000)}x`, { steps: 1000 }, "steps");
     refused(`$((${"1+".repeat(300)}1))`, { steps: 100 }, "steps");
   });

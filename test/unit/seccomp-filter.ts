@@ -32,24 +32,31 @@ export function judge(words: Uint32Array, { number, arch, arguments: given = [] 
   const data = new DataView(new ArrayBuffer(64));
   data.setUint32(0, number, true);
   data.setUint32(4, arch, true);
-  for (const [i, value] of given.entries()) data.setBigUint64(16 + 8 * i, BigInt.asUintN(64, value), true);
+  for (let i = 0; i < given.length; i++)
+    data.setBigUint64(16 + 8 * i, BigInt.asUintN(64, given[i] ?? 0n), true);
   let word = 0;
+  // Filters are asked millions of times: nothing is made for an instruction.
   for (let at = 0; at < words.length; at += 2) {
-    // No part of the array is made an array of its own: filters are asked millions of times.
-    const [first, value] = [words[at] ?? 0, words[at + 1] ?? 0];
-    const [code, yes, no] = [first & 0xffff, (first >>> 16) & 0xff, first >>> 24];
-    const jump = (holds: boolean) => {
-      at += 2 * (holds ? yes : no);
-    };
-    if (code === 0x20) word = data.getUint32(value, true);
-    else if (code === 0x54) word = (word & value) >>> 0;
-    else if (code === 0x05) at += 2 * value;
-    else if (code === 0x15) jump(word === value);
-    else if (code === 0x25) jump(word > value);
-    else if (code === 0x35) jump(word >= value);
-    else if (code === 0x45) jump((word & value) !== 0);
+    const first = words[at] ?? 0;
+    const value = words[at + 1] ?? 0;
+    const code = first & 0xffff;
+    let holds: boolean;
+    if (code === 0x20) {
+      word = data.getUint32(value, true);
+      continue;
+    } else if (code === 0x54) {
+      word = (word & value) >>> 0;
+      continue;
+    } else if (code === 0x05) {
+      at += 2 * value;
+      continue;
+    } else if (code === 0x15) holds = word === value;
+    else if (code === 0x25) holds = word > value;
+    else if (code === 0x35) holds = word >= value;
+    else if (code === 0x45) holds = (word & value) !== 0;
     else if (code === 0x06) return ending(value);
     else throw new Error(`instruction ${at / 2}: ${code}`);
+    at += 2 * (holds ? (first >>> 16) & 0xff : first >>> 24);
   }
   throw new Error("the filter has no end");
 }

@@ -45,17 +45,20 @@ export function linkedJail(path: ByteString): ByteString | undefined {
 }
 
 /**
- * The command after which the record, the accounts and the configuration name the directory itself, for the error of a known jail
- * behind a symbolic link. `isNamed`: accounts or the configuration name it. Undefined for other errors and directories.
+ * The command after which the record, the accounts and the configuration of a known jail behind a symbolic link name the directory
+ * itself. `isNamed`: accounts or the configuration name it. Undefined for other jails.
  */
-export function linkRemedy(path: ByteString, error: unknown, isNamed: boolean): Remedy | undefined {
-  if (!(error instanceof JailkitError) || error.code !== "link-in-jail-path") return undefined;
+export function followLink(path: ByteString, isNamed: boolean): Remedy | undefined {
   const now = linkedJail(path);
   if (now === undefined) return undefined;
   const record = answered(() => knownJails())?.find(({ jail }) => jail.path === path);
   const isSame = record === undefined ? isNamed : isRecorded(now, record);
   return isSame ? followRemedy(path, now) : undefined;
 }
+
+/** The same for the error of a jail. */
+export const linkRemedy = (path: ByteString, error: unknown, isNamed: boolean): Remedy | undefined =>
+  error instanceof JailkitError && error.code === "link-in-jail-path" ? followLink(path, isNamed) : undefined;
 
 /** The end of a message: where a jail is that was moved, and what follows it. */
 export const movedHint = (from: ByteString, to: ByteString): string =>
