@@ -4,6 +4,7 @@ import { normalPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
 import { atSpot } from "../jail/fs/look.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
 import { splitHome } from "../system/separator.ts";
 
 // A path and a name tell nothing of what was there before: somebody may have deleted a jail or an account, and made another
@@ -43,7 +44,13 @@ export const homeIdIn = (root: JailRoot, path: ByteString, uid: number): ByteStr
     return found?.uid === uid ? idOf(found) : undefined;
   });
 
-/** The same of any directory in an open jail. */
+/** True for an account with the home that was remembered, wherever that is in a jail. */
+export const hasHome = (
+  { home, uid }: Pick<PasswdEntry, "home" | "uid">,
+  homeId: ByteString | undefined,
+): boolean => homeId !== undefined && homeIdOf(home, uid) === homeId;
+
+/** Identifies any directory in an open jail in the same way. */
 export const directoryIdIn = (root: JailRoot, path: ByteString): ByteString | undefined =>
   path === "/"
     ? jailIdOf(root)

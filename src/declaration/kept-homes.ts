@@ -11,7 +11,7 @@ import type { LeftHome } from "../jails/delete-plan.ts";
 import { giveCommand } from "../system/give.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
-import { joinHome, splitHome } from "../system/separator.ts";
+import { jailOfHome, joinHome } from "../system/separator.ts";
 import type { FaultText } from "./change.ts";
 import { jailIdAt } from "./ids.ts";
 import { isElsewhere, isWholeJail, keptKey, openPlace, placeOf } from "./kept-where.ts";
@@ -56,13 +56,10 @@ export function jailsForgotten(before: OnceUser | undefined, now: OnceUser | und
 
 /** The jail of an account that apply created, by its home, unless what is known of the user tells it. */
 export function createdIn(user: OnceUser, home: ByteString | undefined): KeptHome | undefined {
-  const { name, created: uid } = user;
-  const split = splitHome(home ?? "");
-  if (uid === undefined || split === undefined) return undefined;
-  const whole = joinHome(normalPath(split.jail), "/");
-  const here = { name, uid, home: whole, created: undefined, directoryId: undefined };
-  const isKnown = wholeJails(user).some((one) => keptKey(one) === keptKey(here));
-  return isKnown || answered(() => hostUser(name)?.uid) !== uid ? undefined : here;
+  const jail = jailOfHome(home ?? "");
+  const [here] = jail === undefined ? [] : wholeJails({ ...user, jail, left: [] });
+  if (here === undefined || wholeJails(user).some((one) => keptKey(one) === keptKey(here))) return undefined;
+  return answered(() => hostUser(user.name)?.uid) === here.uid ? here : undefined;
 }
 
 /**

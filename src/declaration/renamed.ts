@@ -1,10 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { normalPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { joinHome, splitHome } from "../system/separator.ts";
+import { jailOfHome, normalHome } from "../system/separator.ts";
 import { isUntouched, markedAccount } from "./creating.ts";
-import { homeIdOf, MAY_BE_OTHER } from "./ids.ts";
+import { hasHome, MAY_BE_OTHER } from "./ids.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
 import type { Once, OnceUser } from "./once-shape.ts";
 
@@ -58,19 +57,14 @@ export function withRenamed(
 
 /** Whether an account is in the jail in which apply created one with another home. */
 const isInJail = ({ jail, createdHome }: OnceUser, { home }: PasswdEntry): boolean =>
-  createdHome !== undefined && normalPath(splitHome(home)?.jail ?? "/") === jail;
+  createdHome !== undefined && jailOfHome(home) === jail;
 
 /** Where the home is now that apply created, if somebody has moved it in its jail; undefined for another one. */
-function movedHome(
-  { jail, createdDay, homeId }: OnceUser,
-  { name, uid, home }: PasswdEntry,
-): ByteString | undefined {
-  const split = splitHome(home);
-  if (homeId === undefined || split === undefined || normalPath(split.jail) !== jail) return undefined;
+function movedHome({ jail, createdDay, homeId }: OnceUser, account: PasswdEntry): ByteString | undefined {
+  const { name, home } = account;
   // Somebody may have made an account for that home, with its uid.
-  if (!isUntouched(name, createdDay)) return undefined;
-  const place = joinHome(jail, normalPath(split.home));
-  return homeIdOf(place, uid) === homeId ? place : undefined;
+  const isIt = jailOfHome(home) === jail && isUntouched(name, createdDay) && hasHome(account, homeId);
+  return isIt ? normalHome(home) : undefined;
 }
 
 /** Whether an account has the password field that a run which was killed gave to useradd(8). */

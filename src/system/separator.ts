@@ -28,6 +28,12 @@ export function splitHome(home: ByteString): SplitHome | undefined {
   return { jail, home: home.slice(at + 2) };
 }
 
+/** The jail of a home, with nothing to resolve; undefined if it is in none. */
+export function jailOfHome(home: ByteString): ByteString | undefined {
+  const split = splitHome(home);
+  return split === undefined ? undefined : normalPath(split.jail);
+}
+
 /** The home in passwd(5) of the host for an account in `jail` with the home `home` there (with a leading slash). */
 export function joinHome(jail: ByteString, home: ByteString): ByteString {
   return `${jail}/.${home}`;

@@ -7,11 +7,11 @@ import { operands } from "../../cli/shell-word.ts";
 import { findEntry } from "../../config/model.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
-import { joinHome, splitHome } from "../../system/separator.ts";
+import { jailOfHome, normalHome, splitHome } from "../../system/separator.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { type Fault, type FaultText, stays } from "../change.ts";
 import { isOfOtherDay } from "../creating.ts";
-import { homeIdOf, MAY_BE_OTHER } from "../ids.ts";
+import { hasHome, MAY_BE_OTHER } from "../ids.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { createdOf, leftJails, policiesIn, union } from "../once.ts";
 import type { Once, OnceUser } from "../once-shape.ts";
@@ -109,21 +109,17 @@ function movedFrom(
   return answered(() => {
     if (userByName(name)?.uid === created) return undefined;
     const account = userByUid(created);
-    const split = splitHome(account?.home ?? "");
-    if (account === undefined || split === undefined || account.name === name) return undefined;
-    const jail = normalPath(split.jail);
+    const jail = account && jailOfHome(account.home);
+    if (account === undefined || account.name === name) return undefined;
     if (jail !== once.jail && !once.left.some((one) => one.jail === jail)) return undefined;
     const other = known.get(account.name);
     // Of which all is known by that name.
     if (other?.created === created) return undefined;
-    const isOf = (user: OnceUser) => user.createdHome === account.home || isItsHome(user, account);
+    const isOf = (user: OnceUser) => user.createdHome === account.home || hasHome(account, user.homeId);
     // Somebody else may have the uid by now, as one of whom usermod(8) has changed that.
     return isOf(once) || (other !== undefined && !isOf(other)) ? { once, account } : undefined;
   });
 }
-
-const isItsHome = ({ homeId }: OnceUser, { home, uid }: PasswdEntry): boolean =>
-  homeId !== undefined && homeIdOf(home, uid) === homeId;
 
 /** Those of which one has the name of another one, together. */
 function togetherIn(moved: readonly Moved[]): Moved[][] {
@@ -192,14 +188,11 @@ const withAccess = (user: OnceUser, { groups, keys }: OnceUser): OnceUser => ({
 function asNamed(once: OnceUser, account: PasswdEntry, before: OnceUser | undefined): OnceUser {
   const { jail, createdDay } = once;
   const { name, home } = account;
-  const split = splitHome(home);
-  const isKnown = split !== undefined && isItsHome(once, account) && !isOfOtherDay(name, createdDay);
+  const isKnown = hasHome(account, once.homeId) && !isOfOtherDay(name, createdDay);
   const policies = before === undefined ? [] : policiesIn(jail, before);
   return {
     ...once,
-    ...(isKnown
-      ? { createdHome: joinHome(normalPath(split.jail), normalPath(split.home)) }
-      : { homeId: MAY_BE_OTHER, createdDay: undefined }),
+    ...(isKnown ? { createdHome: normalHome(home) } : { homeId: MAY_BE_OTHER, createdDay: undefined }),
     ...{ name, limited: true, policy: policies.includes(true), otherPolicy: policies.includes(false) },
     left: before === undefined ? [] : leftJails(jail, before),
   };
@@ -217,9 +210,8 @@ function meantFault(user: Meant, now: Moved, other: PasswdEntry | undefined): Fa
       message: `${of}, and has another name now: ${take}`,
       remedy: wantedLine(user, "uid", `${now.account.uid}`),
     };
-  const home = normalPath(splitHome(other.home)?.home ?? "/");
   const ofUid = uid === undefined ? [`uid = ${other.uid}`] : [];
-  const { shown, remedy } = renamedLines(user, other.name, home, ofUid);
+  const { shown, remedy } = renamedLines(user, other, ofUid);
   return {
     code: "doubtful-account",
     message: `${of}, and the one of before is ${quoted(other.name)} now: if ${header} means that one still, write ${shown} in place; ${take}`,

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { Stat } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { type JailAccounts, readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
@@ -75,7 +76,7 @@ export function fateOf(
     const goes = deleteHomes && isOurs && isKnown && stat?.uid === user.uid && isDirectory(stat);
     const holds = goes ? (mountIn(root.path, home) ?? homeIn(root, home, user, others)) : undefined;
     if (goes && holds === undefined) return { how: "removed", home };
-    const why = whyNotThere(root, home, user, isOurs);
+    const why = whyNotThere(root, home, user, { stat, isOurs });
     const notHome = why === undefined ? undefined : { place: joinHome(root.path, home), why };
     const about = { name, uid: user.uid, home: joinHome(root.path, home), directoryId: undefined };
     const kept = { ...about, created: isOurs && isKnown };
@@ -94,9 +95,8 @@ function whyNotThere(
   root: JailRoot,
   home: ByteString,
   user: PasswdEntry,
-  isOurs: boolean,
+  { stat, isOurs }: { readonly stat: Stat | undefined; readonly isOurs: boolean },
 ): string | undefined {
-  const stat = lookUp(root, home)?.stat;
   if (stat === undefined)
     return isOurs && !onlyRootExchanges(hostPath(root, home)) ? "is not there" : undefined;
   return stat.uid === user.uid && isDirectory(stat) ? undefined : whyNotHome(stat, user);

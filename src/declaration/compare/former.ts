@@ -1,10 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered, isReported } from "../../cli/error.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { splitHome } from "../../system/separator.ts";
+import { jailOfHome } from "../../system/separator.ts";
 import { POLICY_FILE } from "../../users/policy.ts";
 import { type Change, causesFirst, type Fault, NO_LONGER } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
@@ -239,12 +238,12 @@ function leftoversOf(
 ): Leftovers | undefined {
   const { name, created } = once;
   const account = machine.accounts.userByName(name);
-  const split = account && splitHome(account.home);
-  if (split !== undefined && normalPath(split.jail) === jail) return undefined;
+  const there = account && jailOfHome(account.home);
+  if (there === jail) return undefined;
   const isLast = isGone && jail === once.jail && policiesOf(once).includes(false);
   const settings = isLast && machine.settingsOf(name)?.file === settingsDropIn(name);
   // They limit an account that is in another jail.
-  if (settings && split !== undefined) return undefined;
+  if (settings && there !== undefined) return undefined;
   const { state, root, inside } = jails.get(jail);
   if (root === undefined)
     return state.exists || state.fault ? undefined : { jail, line: false, policy: false, settings };
@@ -263,9 +262,8 @@ function leftoversOf(
 
 /** As one of the jail that the account is in, if it was declared there before, and has not moved since. */
 function whereItIs(once: OnceUser, machine: Machine): OnceUser {
-  const account = answered(() => machine.accounts.userByName(once.name));
-  const split = account && splitHome(account.home);
-  return split === undefined ? once : stillIn(normalPath(split.jail), once);
+  const jail = jailOfHome(answered(() => machine.accounts.userByName(once.name)?.home) ?? "");
+  return jail === undefined ? once : stillIn(jail, once);
 }
 
 /** Whether the account of one who is in a jail is another one, or why that is not certain. A jail that is closed says so first. */
@@ -290,8 +288,8 @@ function isStillIn({ name, jail, directory, out }: OnceUser, machine: Machine, j
     // Its removal says which name service is silent.
     return true;
   }
-  const split = account && splitHome(account.home);
-  if (split !== undefined) return normalPath(split.jail) === jail;
+  const there = account && jailOfHome(account.home);
+  if (there !== undefined) return there === jail;
   const line = directory ? jails.get(jail).inside.accounts?.userByName(name) : undefined;
   return line !== undefined && (account === undefined || line.uid === account.uid);
 }

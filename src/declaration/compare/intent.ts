@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { findEntry } from "../../config/model.ts";
@@ -45,10 +46,10 @@ export function wantedLine(
  */
 export function renamedLines(
   { place: { file, line, section } }: Pick<DeclaredUser, "place">,
-  name: ByteString,
-  home: ByteString,
+  { name, home: whole }: Pick<PasswdEntry, "name" | "home">,
   more: readonly ByteString[] = [],
 ): { readonly shown: string; readonly remedy: Remedy } {
+  const home = normalPath(splitHome(whole)?.home ?? "/");
   const isKept = home === usualHome(name) || findEntry(section, "home") !== undefined;
   const lines = [`[user ${name}]`, ...(isKept ? [] : [`home = ${home}`]), ...more];
   return {

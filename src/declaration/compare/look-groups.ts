@@ -1,9 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
 import { isMember } from "../../system/account-tools.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
-import { splitHome } from "../../system/separator.ts";
+import { jailOfHome } from "../../system/separator.ts";
 import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";
@@ -61,8 +60,7 @@ function groupState(
     return { lacksGroups: [], hasGroup: true, fault: { code: "not-local", message, remedy, due } };
   }
   const { accounts } = inside;
-  const split = splitHome(account.home);
-  const isIn = directory || (split !== undefined && normalPath(split.jail) === jail);
+  const isIn = directory || jailOfHome(account.home) === jail;
   if (accounts === undefined || !isIn)
     return { lacksGroups: outside.map((group) => group.name), hasGroup: true, fault: undefined };
   // By the name: with that of before, or of a group that had the gid, it is no member.

@@ -6,7 +6,7 @@ import { answered } from "../../cli/error.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { joinHome, splitHome } from "../../system/separator.ts";
+import { jailOfHome, joinHome, splitHome } from "../../system/separator.ts";
 import { allKeysText } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { type KeyLine, mergeKeys } from "../../users/key-lines.ts";
@@ -63,8 +63,7 @@ export function keyHome({ jail, directory }: Pick<DeclaredUser, "jail" | "direct
 
 /** The jail that an account is in, if that is another one than the declared one. */
 export function otherJailOf({ jail }: Pick<DeclaredUser, "jail">, user: PasswdEntry): ByteString | undefined {
-  const split = splitHome(user.home);
-  const there = split && normalPath(split.jail);
+  const there = jailOfHome(user.home);
   return there === jail ? undefined : there;
 }
 

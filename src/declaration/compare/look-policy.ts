@@ -25,8 +25,9 @@ export const policyTable = (shell: ByteString): KeyTable => (isLimitedShell(shel
 export const policyKeys = (entries: readonly IniEntry[], shell: ByteString) =>
   knownKeys({ entries: [...entries] }, policyTable(shell)).keys;
 
-const ownPolicy = ({ name, shell }: DeclaredUser, inside: InJail, machine: Machine) =>
-  isLimitedShell(shell) ? inside.policyOf(name) : machine.settingsOf(name);
+/** The section of a user, for the limited shell or another one. */
+const sectionOf = (name: ByteString, limited: boolean, inside: InJail, machine: Machine) =>
+  limited ? inside.policyOf(name) : machine.settingsOf(name);
 
 /** The value of the key `paths` as a declaration has it: a slash at the end of a directory means nothing for a login. Pure. */
 export const plainPaths = (value: ByteString): ByteString =>
@@ -52,21 +53,18 @@ export function policyState(
 ) {
   const { name, shell, policy } = declared;
   const isKnown = (limited: boolean) => !limited || inside.hasPolicies;
-  const sectionOf = (limited: boolean) => (limited ? inside.policyOf(name) : machine.settingsOf(name));
   // As formerPolicies has them.
   const former =
     once === undefined
       ? []
       : formerPolicies(declared, once).filter(
-          (limited) => isKnown(limited) && sectionOf(limited) !== undefined,
+          (limited) => isKnown(limited) && sectionOf(name, limited, inside, machine) !== undefined,
         );
-  if (policy === undefined || !isKnown(isLimitedShell(shell)))
+  const isLimited = isLimitedShell(shell);
+  if (policy === undefined || !isKnown(isLimited))
     return { policy: undefined, wantedPolicy: undefined, former };
-  return {
-    policy: keysOf(ownPolicy(declared, inside, machine), shell),
-    wantedPolicy: policyKeys(policy, shell),
-    former,
-  };
+  const there = keysOf(sectionOf(name, isLimited, inside, machine), shell);
+  return { policy: there, wantedPolicy: policyKeys(policy, shell), former };
 }
 
 /** As in UserState; undefined if the section neither differs nor goes. */
@@ -77,27 +75,26 @@ export function commonPolicy(
   machine: Machine,
   { policy, wantedPolicy, former }: ReturnType<typeof policyState>,
 ): UserState["commonPolicy"] {
-  const { shell } = declared;
-  const [goes, hasOther] = [isLimitedShell(shell), !isLimitedShell(shell)].map((limited) =>
-    former.includes(limited),
-  );
+  const { name, shell } = declared;
+  const isLimited = isLimitedShell(shell);
+  const [goes, hasOther] = [isLimited, !isLimited].map((limited) => former.includes(limited));
   if (wantedPolicy === undefined ? !goes : policy !== undefined && sameKeys(policy, wantedPolicy))
     return undefined;
   const groups = new Set(machine.facts.groupsOf(account).map((gid) => machine.facts.groupByGid(gid)?.name));
   const primary = machine.accounts.groupByGid(account.gid)?.name ?? "";
-  const sections = isLimitedShell(shell) ? inside.policies : machine.settings;
+  const sections = isLimited ? inside.policies : machine.settings;
   // What counts without a section of its own.
-  const others = sections.filter(({ name }) => name !== account.name);
+  const others = sections.filter((one) => one.name !== account.name);
   const instead = keysOf(
     selectSection(
       { sections: others },
       account.name,
       primary,
-      (name) => name === primary || groups.has(name),
+      (group) => group === primary || groups.has(group),
     ),
     shell,
   );
-  const now = keysOf(ownPolicy(declared, inside, machine), shell) ?? instead ?? new Map();
+  const now = keysOf(sectionOf(name, isLimited, inside, machine), shell) ?? instead ?? new Map();
   const wanted = wantedPolicy ?? instead ?? new Map();
   const table = policyTable(shell);
   const keys = onlyTakesAway(now, wanted, table) ? wanted : commonRules(now, wanted, table);

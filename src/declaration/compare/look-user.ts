@@ -14,7 +14,7 @@ import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
-import { dirsEqual, splitHome } from "../../system/separator.ts";
+import { dirsEqual, jailOfHome } from "../../system/separator.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { inPlaceOrGiven, otherHome, otherHomeAdvice, whyNotHome } from "../../users/own-home.ts";
@@ -103,8 +103,7 @@ function waitingForNothing(
   { lacksGroups }: Pick<UserState, "lacksGroups">,
   { replaces }: ReturnType<typeof keyState>,
 ): Pick<UserState, "limitingGroups" | "replacesKeys"> {
-  const there = splitHome(account?.home ?? "")?.jail;
-  if (account === undefined || there === undefined || normalPath(there) !== jail) return {};
+  if (account === undefined || jailOfHome(account.home) !== jail) return {};
   return { limitingGroups: joinsThatLimit(account, lacksGroups), replacesKeys: replaces };
 }
 
@@ -120,12 +119,11 @@ export function renamedFault(
   const { name, jail, directory } = declared;
   const line = directory ? undefined : accounts?.userByName(name);
   const owner = line && userByUid(line.uid);
-  const split = splitHome(owner?.home ?? "");
-  if (owner === undefined || split === undefined || normalPath(split.jail) !== jail) return undefined;
+  if (owner === undefined || jailOfHome(owner.home) !== jail) return undefined;
   // With a line of its own it is another account.
   if (accounts?.userByName(owner.name) !== undefined || newNameFault(owner.name, DECLARED) !== undefined)
     return undefined;
-  const { shown, remedy } = renamedLines(declared, owner.name, normalPath(split.home));
+  const { shown, remedy } = renamedLines(declared, owner);
   const message = `the account is ${quoted(owner.name)} now, by its uid ${owner.uid} and its home: write ${shown} in place of ${quoted(`[user ${name}]`)}`;
   return { code: "user-exists", message, remedy } as const;
 }
@@ -168,12 +166,12 @@ function homeState(
   inside: InJail,
   machine: Machine,
 ): HomeState {
-  const split = splitHome(account.home);
-  const outside = !directory && (split === undefined || normalPath(split.jail) !== jail);
+  const there = jailOfHome(account.home);
+  const outside = !directory && there !== jail;
   // That of an account in no jail may be there already, and does not move.
-  const inPlace = split === undefined && below(normalPath(account.home), jail) !== undefined;
+  const inPlace = there === undefined && below(normalPath(account.home), jail) !== undefined;
   if (outside && !inPlace)
-    return { home: "there", fault: split === undefined ? hostHomeFault(account, jail) : undefined };
+    return { home: "there", fault: there === undefined ? hostHomeFault(account, jail) : undefined };
   try {
     const { root } = inside;
     const isThere = ({ name, uid }: PasswdEntry) =>

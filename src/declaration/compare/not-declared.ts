@@ -1,13 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { isMissing } from "../../../ffi/files.ts";
-import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { knownJails } from "../../jail/record/registry.ts";
 import { adviceAt } from "../../system/exchange.ts";
-import { splitHome } from "../../system/separator.ts";
+import { jailOfHome } from "../../system/separator.ts";
 import { type Change, changeText, type Fault, listed, nameOf } from "../change.ts";
 import type { Declaration } from "../model.ts";
 import { isInScope } from "../once.ts";
@@ -135,16 +134,10 @@ function renamedJails(
   if (former.size === 0) return renamed;
   for (const { name, jail } of declarations.flatMap(({ users }) => users)) {
     if (!declared.has(jail) || renamed.has(jail) || !isMissing(jail)) continue;
-    const split = splitHome(answered(() => accounts.userByName(name)?.home) ?? "");
-    const from = split === undefined ? undefined : normalPath(split.jail);
+    const from = jailOfHome(answered(() => accounts.userByName(name)?.home) ?? "");
     if (from === undefined || !former.has(from) || isMissing(from)) continue;
-    renamed.set(jail, {
-      of: "jail",
-      name: jail,
-      jail,
-      code: "in-another-jail",
-      ...newName(name, from, jail),
-    });
+    const about = { of: "jail", name: jail, jail, code: "in-another-jail" } as const;
+    renamed.set(jail, { ...about, ...newName(name, from, jail) });
   }
   return renamed;
 }

@@ -6,7 +6,7 @@ import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { didYouMean, sameNumbers, suggest } from "../../cli/suggest.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
-import { splitHome } from "../../system/separator.ts";
+import { jailOfHome } from "../../system/separator.ts";
 import type { Fault } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredPlace, DeclaredUser } from "../model.ts";
 import { systemFault } from "../other-things.ts";
@@ -28,8 +28,7 @@ export interface Declared {
 function formerPlace(users: readonly DeclaredUser[], jail: ByteString, machine: Machine) {
   const places = users.flatMap(({ name, directory }) => {
     const home = directory ? undefined : answered(() => machine.accounts.userByName(name)?.home);
-    const split = splitHome(home ?? "");
-    return split === undefined ? [] : normalPath(split.jail);
+    return jailOfHome(home ?? "") ?? [];
   });
   return places.find((place) => place !== jail && hasMoved(place, jail));
 }

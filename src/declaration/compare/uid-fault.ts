@@ -1,10 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { splitHome } from "../../system/separator.ts";
+import { jailOfHome } from "../../system/separator.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
@@ -34,9 +33,7 @@ export function renameAdvice(
   owner: Pick<PasswdEntry, "name" | "home">,
   { declared: { name, jail }, formerly }: Wanted,
 ): { readonly advice: string; readonly remedy: Remedy } | undefined {
-  const split = splitHome(owner.home);
-  const isThere = split !== undefined && normalPath(split.jail) === jail;
-  const once = isThere ? formerly(owner.name) : undefined;
+  const once = jailOfHome(owner.home) === jail ? formerly(owner.name) : undefined;
   if (once === undefined || once.directory || once.jail !== jail) return undefined;
   if (newNameFault(name, DECLARED) !== undefined) return undefined;
   const remedy: Remedy = `usermod -l ${shellWord(name)} ${operands(owner.name)}`;

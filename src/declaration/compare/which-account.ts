@@ -6,7 +6,7 @@ import { splitHome } from "../../system/separator.ts";
 import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
 import { type Fault, type FaultText, stays } from "../change.ts";
 import { isOfDay, isOfOtherDay } from "../creating.ts";
-import { homeIdOf, MAY_BE_OTHER, samenessOf } from "../ids.ts";
+import { hasHome, homeIdOf, MAY_BE_OTHER, samenessOf } from "../ids.ts";
 import type { OnceUser } from "../once-shape.ts";
 
 // Who may write above the own home can put another one in its place, and would so keep the account. Only root changes passwd(5)
@@ -20,12 +20,8 @@ export const isSame = ({ created }: OnceUser, { uid }: PasswdEntry): boolean =>
   created === undefined || created === uid;
 
 /** Whether root may have given another uid to the account that apply created, and no run has found it declared since. */
-function isOfOtherUid(
-  { createdDay, createdHome, homeId }: OnceUser,
-  { name, uid, home }: PasswdEntry,
-): boolean {
-  const isItsHome = homeId !== undefined && homeIdOf(home, uid) === homeId;
-  return isItsHome || (createdHome === home && isOfDay(name, createdDay));
+function isOfOtherUid({ createdDay, createdHome, homeId }: OnceUser, account: PasswdEntry): boolean {
+  return hasHome(account, homeId) || (createdHome === account.home && isOfDay(account.name, createdDay));
 }
 
 /** True for an account in a jail that may be the one which was declared. */

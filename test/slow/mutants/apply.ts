@@ -214,15 +214,15 @@ export const APPLY: readonly Mutant[] = [
     ["if (uid !== undefined) return uid === account.uid;", "if (uid !== undefined) return true;"],
     ["unclear.length === 0 && ", ""],
     ["return isOf(once) || (other !== undefined && !isOf(other)) ?", "return true ?"],
-    ["isItsHome(once, account) && !", "!"],
+    ["hasHome(account, once.homeId) && !", "!"],
     ["users.set(account.name, withAccess(before, once));", "continue;"],
     [" && other?.created !== undefined", ""],
     ["leaving.has(name) && other", "other"],
   ]),
   ...within("src/declaration/renamed.ts", "e2e/apply-renamed.test.ts", [
     ["once.createdHome === account.home ? account.home : movedHome(once, account)", "account.home"],
-    ["homeIdOf(place, uid) === homeId ? place : undefined", "place"],
-    ["if (!isUntouched(name, createdDay)) return undefined;", ""],
+    [" && hasHome(account, homeId)", ""],
+    ["isUntouched(name, createdDay) && ", ""],
     ["if (answered(() => userByName(once.name) === undefined) !== true) return [];", ""],
   ]),
   ...within("src/declaration/compare/former.ts", LEAVES, [
@@ -245,8 +245,8 @@ export const APPLY: readonly Mutant[] = [
     ["created === undefined || created === uid", "true"],
   ]),
   ...within("src/declaration/compare/which-account.ts", OTHER_UIDS, [
-    ["return isItsHome || (", "return ("],
-    [" && isOfDay(name, createdDay));", ");"],
+    ["return hasHome(account, homeId) || (", "return ("],
+    [" && isOfDay(account.name, createdDay));", ");"],
   ]),
   ...within("src/declaration/once-of.ts", OTHER_UIDS, [["|| once.created === uid\n", "|| true\n"]]),
   ...within("src/declaration/once-of.ts", "e2e/apply-waiting-rights.test.ts", [
@@ -299,7 +299,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/former.ts", MOVES, [
     ["const once = whereItIs(declared, machine);", "const once = declared;"],
-    ["if (split !== undefined && normalPath(split.jail) === jail) return undefined;", ""],
+    ["if (there === jail) return undefined;", ""],
     ["const isRight = policy && inside", "const isRight = inside"],
   ]),
   ...within("src/declaration/once-of.ts", MOVES, [
@@ -340,7 +340,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/kept-homes.ts", JAIL_UIDS, [
     ["[createdHomeOf(user) ?? [], wholeJails(user)].flat());", "createdHomeOf(user) ?? []);"],
     [", ...user.left.map(({ jail }) => jail)]);", "]);"],
-    ["return isKnown ||", "return true ||"],
+    ["if (here === undefined || wholeJails", "if (true || here === undefined || wholeJails"],
     [
       "if (found === undefined) return leftFault(name, own, uid, kept, advice);",
       "if (!found) return undefined;",
@@ -526,7 +526,7 @@ export const APPLY: readonly Mutant[] = [
     [" ?? newFault(declared, account, machine);", ";"],
   ]),
   ...within("src/declaration/compare/look-user.ts", "e2e/apply.test.ts", [
-    ["split === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
+    ["there === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
   ]),
   ...within("src/declaration/compare/host-home.ts", "e2e/home-of-another.test.ts", [
     ["along === undefined ? undefined", "true ? undefined"],
