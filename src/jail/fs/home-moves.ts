@@ -70,15 +70,15 @@ function openNotes(): number | undefined {
   );
 }
 
-/** Calls `use` for each note that nobody holds, and holds it meanwhile. */
-function forFree(use: (tree: JailRoot, text: ByteString, remove: () => void) => void): void {
+/** Calls `use` for each note that nobody holds, and holds it meanwhile; with LOCK_SH others may read it, too. */
+function forFree(how: number, use: (tree: JailRoot, text: ByteString, remove: () => void) => void): void {
   const notes = openNotes();
   if (notes === undefined) return;
   withFd(notes, () => {
     for (const { name } of entriesOf(notes))
       answered(() =>
         withFd(openAt(notes, name, C.O_RDWR | OPEN), (fd) => {
-          if (!lockFile(fd, C.LOCK_EX | C.LOCK_NB) || !isNamed(notes, name, fd)) return;
+          if (!lockFile(fd, how | C.LOCK_NB) || !isNamed(notes, name, fd)) return;
           const text = fromBytes(readAllFd(fd, MOST));
           withTree((tree) => use(tree, text, () => unlinkAt(notes, name)));
         }),
@@ -106,7 +106,7 @@ const isAnyLeft = ({ mode, copy }: LeftMove): boolean => mode !== undefined || c
 /** What runs that were killed have left of moves of homes; nothing for others than root. */
 export function leftMoves(): LeftMove[] {
   const found: LeftMove[] = [];
-  forFree((tree, text) => found.push(leftOf(tree, text)));
+  forFree(C.LOCK_SH, (tree, text) => found.push(leftOf(tree, text)));
   return found.filter(isAnyLeft);
 }
 
@@ -134,7 +134,7 @@ interface Wanted {
 export function mendMoves(wanted: Wanted = {}): string[] {
   const steps: string[] = [];
   const failures: unknown[] = [];
-  forFree((tree, text, remove) => {
+  forFree(C.LOCK_EX, (tree, text, remove) => {
     try {
       if (mend(tree, leftOf(tree, text), wanted, steps)) remove();
     } catch (error) {

@@ -385,7 +385,7 @@ export const REMOVAL: readonly Mutant[] = [
   closed("src/jail/fs/home-top.ts")(" | C.S_ISVTX;", ";", "if it was closed by hand meanwhile"),
   left("src/jail/fs/home-copy.ts")("stage.trusted ? statIfPresent", "stage.fd > 0 ? statIfPresent", "a note"),
   left("src/jail/fs/home-copy.ts")("  if (!isCopyName(name)) return undefined;\n", "", "a note"),
-  left("src/jail/fs/home-moves.ts")("!lockFile(fd, C.LOCK_EX | C.LOCK_NB) ||", "", "at work"),
+  left("src/jail/fs/home-moves.ts")("!lockFile(fd, how | C.LOCK_NB) ||", "", "at work"),
   left("src/jail/fs/home-moves.ts")("trusted && stat.uid === 0 &&", "stat.uid === 0 ||", "others can write"),
   left("src/jail/fs/home-moves.ts")("modeBefore(fd, false)", "modeBefore(fd)", "opened since"),
   left("src/jails/delete-plan.ts")(
