@@ -57,13 +57,13 @@ export function withRenamed(
 
 /** Whether an account is in the jail in which apply created one with another home. */
 const isInJail = ({ jail, createdHome }: OnceUser, { home }: PasswdEntry): boolean =>
-  createdHome !== undefined && jailOfHome(home) === jail;
+  createdHome !== undefined && livesIn(jail, home);
 
 /** Where the home is now that apply created, if somebody has moved it in its jail; undefined for another one. */
 function movedHome({ jail, createdDay, homeId }: OnceUser, account: PasswdEntry): ByteString | undefined {
   const { name, home } = account;
   // Somebody may have made an account for that home, with its uid.
-  const isIt = jailOfHome(home) === jail && isUntouched(name, createdDay) && hasHome(account, homeId);
+  const isIt = livesIn(jail, home) && isUntouched(name, createdDay) && hasHome(account, homeId);
   return isIt ? normalHome(home) : undefined;
 }
 

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { normalPath, plainPath } from "../../ffi/paths.ts";
+import { normalPath } from "../../ffi/paths.ts";
 
 /** A home of passwd(5) split at the separator. */
 interface SplitHome {
@@ -59,8 +59,5 @@ export function dirsEqual(a: ByteString, b: ByteString): boolean {
   return a === b || a === `${b}/` || b === `${a}/`;
 }
 
-/** True if a home is in this jail. */
-export function livesIn(jail: ByteString, home: ByteString): boolean {
-  const split = splitHome(home);
-  return split !== undefined && plainPath(split.jail) === jail;
-}
+/** True if a home is in this jail, however it is written. */
+export const livesIn = (jail: ByteString, home: ByteString): boolean => jailOfHome(home) === jail;

@@ -10,7 +10,7 @@ import { chrootshKeys } from "../../config/schemas/chrootsh.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { jailOfHome } from "../../system/separator.ts";
+import { livesIn } from "../../system/separator.ts";
 import { changeLogin } from "../../users/change-login.ts";
 import { isClosed, noLoginShell } from "../../users/leaving.ts";
 import { settingsDropIn } from "../compare/machine.ts";
@@ -19,9 +19,8 @@ import { warnOfSessions } from "./sessions.ts";
 import { failureIn, hearing, type Said } from "./steps.ts";
 
 /** True for an account that is in this jail. */
-export function isIn(root: Pick<JailRoot, "path">, user: PasswdEntry | undefined): boolean {
-  return user !== undefined && jailOfHome(user.home) === root.path;
-}
+export const isIn = (root: Pick<JailRoot, "path">, user: PasswdEntry | undefined): boolean =>
+  user !== undefined && livesIn(root.path, user.home);
 
 /**
  * Takes a user out of the files of the jail. If that fails, as a user brings about who fills its file system, the login ends

@@ -60,7 +60,7 @@ function groupState(
     return { lacksGroups: [], hasGroup: true, fault: { code: "not-local", message, remedy, due } };
   }
   const { accounts } = inside;
-  const isIn = directory || jailOfHome(account.home) === jail;
+  const isIn = directory || livesIn(jail, account.home);
   if (accounts === undefined || !isIn)
     return { lacksGroups: outside.map((group) => group.name), hasGroup: true, fault: undefined };
   // By the name: with that of before, or of a group that had the gid, it is no member.

@@ -33,7 +33,7 @@ export function renameAdvice(
   owner: Pick<PasswdEntry, "name" | "home">,
   { declared: { name, jail }, formerly }: Wanted,
 ): { readonly advice: string; readonly remedy: Remedy } | undefined {
-  const once = jailOfHome(owner.home) === jail ? formerly(owner.name) : undefined;
+  const once = livesIn(jail, owner.home) ? formerly(owner.name) : undefined;
   if (once === undefined || once.directory || once.jail !== jail) return undefined;
   if (newNameFault(name, DECLARED) !== undefined) return undefined;
   const remedy: Remedy = `usermod -l ${shellWord(name)} ${operands(owner.name)}`;
