@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { answered } from "../cli/error.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { jailOfHome, normalHome } from "../system/separator.ts";
+import { livesIn, normalHome } from "../system/separator.ts";
 import { isUntouched, markedAccount } from "./creating.ts";
 import { hasHome, MAY_BE_OTHER } from "./ids.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";

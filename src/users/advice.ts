@@ -17,6 +17,8 @@ export interface Advice {
   readonly shell: string;
   /** For the shell of accounts on the machine, in place of one in the jail. */
   readonly innerShell: string;
+  /** For a home that should move and does not exist, before what creates one; undefined: jk_jailuser jails without. */
+  readonly lostHome: string | undefined;
   /** What comes before an account is taken out of a group. */
   readonly group: string;
 }
@@ -33,5 +35,6 @@ export const OPTIONS: Advice = {
   noJail: "create the jail with jk_init first",
   shell: "copy the shell into the jail with jk_cp or jk_init, or choose another with -s",
   innerShell: "choose one in the jail with -s, such as /bin/sh",
+  lostHome: undefined,
   group: "",
 };

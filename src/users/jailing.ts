@@ -5,13 +5,14 @@ import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { allOf, composed, type Remedy, withAdvice } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
+import { homeRemedy } from "../enter/remedies.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { requireMountedAt } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { isLocalUser, isLocked, supplementaryGroups } from "../system/account-tools.ts";
 import { type Group, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
-import { onlyRootExchanges } from "../system/exchange.ts";
+import { adviceAt, onlyRootExchanges } from "../system/exchange.ts";
 import type { AccountFacts } from "../system/host-accounts.ts";
 import { type PlannedAccount, seePlanned } from "../system/planned-accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
@@ -20,6 +21,7 @@ import { keyWarnings, loginWarnings } from "../system/sshd/warnings.ts";
 import { type Access, type AccessPlan, planAccess, writeAccess } from "./access.ts";
 import { forgetAccount, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
+import type { Advice } from "./advice.ts";
 import { applyJailing, requireSafeMove } from "./change-account.ts";
 import { DirectoryError } from "./directory.ts";
 import { groupWarning } from "./groups.ts";
@@ -90,27 +92,34 @@ export function groupsOf(
   throw new JailkitError("no-group", 1, message);
 }
 
-/** Throws JailkitError if there is no home to move, with a command that works without, or with the one that mounts it. */
-function requireHomeToMove(
-  { user, jailHome }: JailingPlan,
+/**
+ * Throws JailkitError if there is no home to move into a jail, which may not be there yet: with what jails the account without,
+ * or creates one, or with the command that mounts it.
+ */
+export function requireHomeToMove(
+  { user: { name, uid, gid }, jailHome }: Pick<JailingPlan, "user" | "jailHome">,
   from: ByteString,
   root: Pick<JailRoot, "path">,
   { shell, access }: Pick<JailingOptions, "shell" | "access">,
+  { lostHome }: Advice,
 ): void {
   if (statIfPresent(AT_FDCWD, from) !== undefined) return;
   requireMountedAt(from);
   const place = hostPath(root, jailHome);
-  const install: Remedy = `install -d -o +${user.uid} -g +${user.gid} -m 0700 ${shellWord(place)}`;
   const stat = statIfPresent(AT_FDCWD, place);
   // An account that was in the jail may have lost nothing but its home in passwd.
-  const isThere = stat?.uid === user.uid && isDirectory(stat);
-  const then = !isThere && onlyRootExchanges(place) ? install : "";
-  const make = allOf([jailCommand(root.path, user.name, shell, access), then]);
+  const isThere = stat?.uid === uid && isDirectory(stat);
+  const lost = `${quoted(from)}, the home of ${quoted(name)}, does not exist`;
+  if (lostHome !== undefined && !isThere) {
+    const { advice, remedy } = adviceAt(from, homeRemedy(from, uid, gid));
+    throw new JailkitError("no-home", 1, `${lost}; ${lostHome}: ${advice}`, undefined, remedy);
+  }
+  const then = !isThere && onlyRootExchanges(place) ? homeRemedy(place, uid, gid) : "";
+  const make = allOf([jailCommand(root.path, name, shell, access), then]);
   const how = isThere
     ? `, and ${quoted(place)} belongs to it: jail the account with that`
     : "; jail the account without it, and create one";
-  const message = `${quoted(from)}, the home of ${quoted(user.name)}, does not exist${how}: ${make}`;
-  throw new JailkitError("no-home", 1, message, undefined, make);
+  throw new JailkitError("no-home", 1, `${lost}${how}: ${make}`, undefined, make);
 }
 
 /** Throws DirectoryError for an account that usermod(8) cannot change. */
@@ -193,7 +202,7 @@ export function jailUser(
   run.shell = plan.shell;
   run.moveFrom = moveFrom;
   if (moveFrom !== undefined) {
-    requireHomeToMove(plan, moveFrom, root, options);
+    requireHomeToMove(plan, moveFrom, root, options, run.advice);
     requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: jailHome }, user);
   }
   const jailed = { root, user, home: jailHome };

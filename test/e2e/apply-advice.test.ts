@@ -97,6 +97,13 @@ const CASES: readonly Case[] = [
     typed: true,
   },
   {
+    what: "an account without a home, and a jail that is there",
+    declared: JAIL + user("x"),
+    before: "useradd -M x",
+    advice: /create an empty one, which moves into the jail: install -d .*\n/,
+    typed: true,
+  },
+  {
     what: "a home in the place of the new one",
     declared: JAIL + user("x"),
     before: `useradd -m x; mkdir -p ${J}/home/x`,

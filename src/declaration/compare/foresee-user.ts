@@ -1,4 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath, parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
@@ -6,6 +8,7 @@ import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { homeOfOther } from "../../jail/accounts/home-place.ts";
 import { isLimitedShell } from "../../jail/accounts/jailed-users.ts";
+import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
@@ -15,7 +18,7 @@ import type { Access } from "../../users/access.ts";
 import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import { groupsOf, jailUser } from "../../users/jailing.ts";
+import { groupsOf, jailUser, requireHomeToMove } from "../../users/jailing.ts";
 import { planNewAccount } from "../../users/new-account.ts";
 import { NewAccountHost, NewAccountPlace } from "../../users/new-account-place.ts";
 import { requireNoOtherShell, requireReadyJail, requireShell } from "../../users/open-jail.ts";
@@ -28,12 +31,7 @@ import { type Change, isCreation } from "../change.ts";
 import { dueTo, dueToShell } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
-import {
-  requireHomePlace,
-  requireHomeToMove,
-  requireNotHeld,
-  requireNotReadOnly,
-} from "./foresee-writable.ts";
+import { requireHomePlace, requireNotHeld, requireNotReadOnly } from "./foresee-writable.ts";
 import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
@@ -245,7 +243,7 @@ export class UserForesight {
       changes.some((one) => one.action !== "remove" && is(one));
     const lines = some(({ what }) => what === "entry" || what === "shell" || what === "home");
     const newKeys = some(({ what, action }) => what === "keys" && action === "create");
-    const run = new AccountRun(declared.name);
+    const run = new AccountRun(declared.name, undefined, DECLARED);
     const { facts } = this.machine;
     const seen = root && this.#seenIn(root);
     const common = { jail, shell, dryRun: true, facts, ...(seen && { seen }) };
@@ -299,7 +297,10 @@ function requireLeaving(
     ...{ user, groups, joins: access.joins, jail, accounts: NO_ACCOUNTS, shell, move },
     processes: processesOf(user.uid),
   });
-  if (plan.moveFrom === undefined) return undefined;
-  requireHomeToMove(user, plan.moveFrom);
+  const { moveFrom } = plan;
+  if (moveFrom === undefined) return undefined;
+  // An interrupted run has put it aside perhaps, and this one puts it back first.
+  if (statIfPresent(AT_FDCWD, asidePath(moveFrom)) === undefined)
+    requireHomeToMove(plan, moveFrom, { path: jail }, { shell, access }, DECLARED);
   return user;
 }

@@ -1,19 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
-import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
-import type { Remedy } from "../../cli/remedy.ts";
-import { shellWord } from "../../cli/shell-word.ts";
-import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { newMount } from "../../jail/fs/mounted-home.ts";
-import { requireMountedAt } from "../../jail/fs/unmounted.ts";
 import { type JailRoot, joinPath } from "../../jail/fs/walk.ts";
 import { heldPlace, readOnlyProblem } from "../../jail/fs/writable.ts";
-import type { PasswdEntry } from "../../system/accounts.ts";
-import { adviceAt } from "../../system/exchange.ts";
 import { type Change, isCreation } from "../change.ts";
 import { withDue } from "../due.ts";
 
@@ -46,15 +37,4 @@ export function requireNotReadOnly(root: JailRoot, directory: ByteString, jail: 
   const problem = readOnlyProblem(root, [directory], jail);
   if (problem !== undefined)
     throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
-}
-
-/** Throws JailkitError if there is no home to move into a jail, which may not be there yet. */
-export function requireHomeToMove({ name, uid, gid }: PasswdEntry, from: ByteString): void {
-  // An interrupted run has put it aside perhaps, and this one puts it back first.
-  if ([from, asidePath(from)].some((path) => statIfPresent(AT_FDCWD, path) !== undefined)) return;
-  requireMountedAt(from);
-  const command: Remedy = `install -d -o +${uid} -g +${gid} -m 0700 ${shellWord(from)}`;
-  const { advice, remedy } = adviceAt(from, command);
-  const message = `${quoted(from)}, the home of ${quoted(name)}, does not exist; create an empty one, which moves into the jail: ${advice}`;
-  throw new JailkitError("no-home", 1, message, undefined, remedy);
 }

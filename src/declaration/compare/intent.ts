@@ -24,6 +24,7 @@ export const DECLARED: Advice = {
   noJail: "declare any section of jk_init.ini with the key 'sections' of the jail, which brings it",
   shell: "bring it with the key 'files' of the jail, or declare another with the key 'shell' of the user",
   innerShell: "declare one in the jail with the key 'shell', such as /bin/sh",
+  lostHome: "create an empty one, which moves into the jail",
   group: "leave it out of the key 'groups', and ",
 };
 

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { answered } from "../../cli/error.ts";
 import { isMember } from "../../system/account-tools.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
-import { jailOfHome } from "../../system/separator.ts";
+import { livesIn } from "../../system/separator.ts";
 import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";

@@ -3,7 +3,7 @@ import { quoted } from "../../cli/display.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { jailOfHome } from "../../system/separator.ts";
+import { livesIn } from "../../system/separator.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
