@@ -13,6 +13,7 @@ import { largestFile } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { kindOf } from "../config/schemas/catalogue.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { followLeft } from "../jail/fs/home-moves.ts";
 import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { mountRemedy, unmountedReason } from "../jail/fs/unmounted.ts";
@@ -225,6 +226,10 @@ export function followMove(
     }
   };
   attempt("record", move.to, () => moveRecord(move));
+  attempt("record", move.to, () => {
+    followLeft(move.from, move.to);
+    return undefined;
+  });
   for (const name of move.users) attempt("account", "/etc/passwd", () => moveAccount(name, move));
   const unsafe = configDirectoryFindings(CONFIG_DIRECTORY).find(({ tolerated }) => !tolerated);
   for (const file of move.files) {

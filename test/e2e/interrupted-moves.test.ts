@@ -246,3 +246,18 @@ test("nothing counts while others can write the notes", () => {
   sh("chmod 700 /var/lib/jailkit/moves");
   expect(statusFindings()).toHaveLength(1);
 });
+
+test("what is left in a jail is found where jailkit adopt --moved finds the jail", () => {
+  const [old, now] = ["/srv/old", "/srv/now"];
+  m.must(["jk_init", "-j", old, "uidbasics", "basicshell"]);
+  const { name, moves } = user("outside");
+  m.must(moves.map((word) => (word === J ? old : word)));
+  sh(`chmod 2755 ${old}/home/${name}`);
+  killed(["jk_jailuser", "--unjail", "-n", "-m", name]);
+  m.must(["mv", old, now]);
+  m.must(["jailkit", "adopt", "--moved", old, now]);
+  const home = `${now}/home/${name}`;
+  expect(statusFindings().map(({ subject }) => subject)).toContain(home);
+  m.run(["jk_check", "--fix", now]);
+  expect([modeOf(home), statusFindings().filter(({ subject }) => subject === home)]).toEqual(["2755", []]);
+});

@@ -161,6 +161,28 @@ function mend(tree: JailRoot, { home, mode, copy }: LeftMove, { only, into, but 
   return lookUp(tree, home) !== undefined || mountRemedy(home) === undefined;
 }
 
+/** Writes down anew what is left of moves from or to a jail that is at another path now. */
+export function followLeft(from: ByteString, to: ByteString): void {
+  const moved: ByteString[][] = [];
+  forFree(C.LOCK_EX, (_, text, remove) => {
+    const paths = text.split("\0", 2);
+    const now = paths.map((path) => {
+      const rest = below(path, from);
+      return rest === undefined ? path : to + rest;
+    });
+    if (now.every((path, index) => path === paths[index])) return;
+    moved.push(now);
+    remove();
+  });
+  for (const [home = "", copy = ""] of moved) {
+    const notes = openNotes();
+    if (notes === undefined) continue;
+    const note = new Note(notes, home);
+    note.copyAt(copy);
+    note.end();
+  }
+}
+
 /**
  * Writes down that this process copies an open home, and mends what others have left. Waits for a run that copies the same one.
  * Undefined where nothing can be written. Throws SystemError.

@@ -388,6 +388,7 @@ export const REMOVAL: readonly Mutant[] = [
   left("src/jail/fs/home-moves.ts")("!lockFile(fd, how | C.LOCK_NB) ||", "", "at work"),
   left("src/jail/fs/home-moves.ts")("trusted && stat.uid === 0 &&", "stat.uid === 0 ||", "others can write"),
   left("src/jail/fs/home-moves.ts")("modeBefore(fd, false)", "modeBefore(fd)", "opened since"),
+  left("src/jails/follow-move.ts")("    followLeft(move.from, move.to);\n", "", "adopt --moved"),
   left("src/jails/delete-plan.ts")(
     "copies.some((copy) => below(path, copy) !== undefined) ||",
     "",
