@@ -201,14 +201,14 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const others = read.others instanceof DeclarationError ? undefined : read.others;
   requireSomething(declaration, known, options);
   const beside = others && withGroupNames(others);
-  const before = withRenamed(known, beside === undefined ? [declaration] : [declaration, beside], hostUser);
-  const compared = compare(declaration, before, {
+  const all = beside === undefined ? [declaration] : [declaration, beside];
+  const compared = compare(declaration, withRenamed(known, all, hostUser), {
     ...{ prune, deleteHomes, check, usual, others: beside },
     namesAll: options.verbose || json,
   });
   const { unread } = (prune ? others : undefined) ?? declaration;
   if (prune) requireAllRead(others ?? declaration, compared);
-  const remembered = { declaration, beside, before, written: known };
+  const remembered = { declaration, beside, before: compared.before, written: known };
   const unkept = await whyUnkept(remembered, compared);
   // Dry runs of what is not given would say the same for each jail.
   const comparison = hasWork(compared) && unkept === undefined ? await foreseen(compared, check) : compared;

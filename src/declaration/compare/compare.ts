@@ -9,7 +9,6 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { splitHome } from "../../system/separator.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
-import { dueOf } from "../due.ts";
 import { homeIdIn } from "../ids.ts";
 import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration } from "../model.ts";
@@ -32,11 +31,12 @@ import { noLoginsIn } from "./no-logins.ts";
 import { notDeclared } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
 import { othersFilesIn } from "./others-files.ts";
+import { rememberingRules } from "./own-rules.ts";
 import { type Declared, type Place, placeFaultOf, placesOf } from "./place-fault.ts";
 import { NewUids, reservedUids } from "./returning.ts";
 import { runningOf } from "./running.ts";
 import { settled } from "./settle.ts";
-import { onHost, withFault, withoutRemovals } from "./takes.ts";
+import { onHost, possible, withFault, withoutRemovals } from "./takes.ts";
 import { compareUser } from "./user.ts";
 import type { UserComparison } from "./user-state.ts";
 import { whichJail } from "./which-jail.ts";
@@ -68,6 +68,8 @@ export interface Comparison {
   readonly warnings: readonly Note[];
   /** The path that an operand of jk_cp means, as it is recorded. */
   readonly pathOf: (operand: ByteString) => ByteString;
+  /** What was declared once, as rememberingRules has it. */
+  readonly before: Once;
 }
 
 /** True if a run has anything to do, or to report. */
@@ -99,13 +101,14 @@ export const UNCHANGED = "nothing was changed; run this again";
 export const stopPlanning = (): void => stopIfInterrupted(UNCHANGED);
 
 /** Compares this machine with a declaration, and changes nothing. Throws JailkitError if the configuration of the machine cannot be read. */
-export function compare(declaration: Declaration, before: Once, asked: Asked): Comparison {
+export function compare(declaration: Declaration, known: Once, asked: Asked): Comparison {
   return withOneTree(() => {
     const { prune, others } = asked;
     const all = [declaration, ...(others === undefined ? [] : [others])];
     const scope = { ...asked, files: declaration.files };
-    const leaving = firstOf(() => new Map(leavingOf(all, before, scope).map((one) => [one.name, one])));
-    const machine = new Machine(new KeptHomes(before), (name) => leaving().get(name));
+    const leaving = firstOf(() => new Map(leavingOf(all, known, scope).map((one) => [one.name, one])));
+    const machine = new Machine(new KeptHomes(known), (name) => leaving().get(name));
+    const before = rememberingRules(known, machine);
     const undeclared: string[] = [];
     const noLonger: Change[] = [];
     const notes: Note[] = [];
@@ -160,7 +163,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
         ...gone.notes,
         ...(asked.check === true && prune ? runningOf(former, machine) : []),
       ],
-      ...{ undeclared: [...undeclared, ...rest.undeclared], noLonger, orphans: rest.orphans, pathOf },
+      ...{ undeclared: [...undeclared, ...rest.undeclared], noLonger, orphans: rest.orphans, pathOf, before },
     };
   });
 }
@@ -202,21 +205,6 @@ interface Before extends Place {
 function tellFormer(changes: readonly Change[], to: Pick<Before, "undeclared" | "noLonger">): void {
   to.noLonger.push(...changes);
   to.undeclared.push(...changes.map((change) => `${changeText(change)} (${change.why})`));
-}
-
-/** What the changes of a jail do that is not made because of the key that an error is due to. */
-const OF_KEY: Readonly<Record<string, readonly Change["what"][]>> = {
-  log_socket: ["log-socket"],
-  proc: ["proc"],
-  // Sections may be those of the directories.
-  live: ["live", "mounts", "sections", "files"],
-};
-
-/** Those of some changes which do not fail themselves by an error. */
-function possible(changes: readonly Change[], error: unknown): Change[] {
-  const due = error instanceof Error ? dueOf(error) : undefined;
-  const failing = due !== undefined && "key" in due ? (OF_KEY[due.key ?? ""] ?? []) : [];
-  return changes.filter(({ what }) => !failing.includes(what));
 }
 
 /** Which directory the home of an account is, unless apply has created another one for it. */

@@ -3,6 +3,7 @@ import { splitHome } from "../../system/separator.ts";
 import { isLimitedShell } from "../../users/access.ts";
 import { isClosed } from "../../users/leaving.ts";
 import { type Change, type Fault, taking } from "../change.ts";
+import { dueOf } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { UserComparison, UserState } from "./user-state.ts";
 
@@ -71,3 +72,18 @@ export const withoutRemovals = (changes: readonly Change[]): Change[] =>
 export const withFault = <T extends UserComparison>(compared: T, fault: Fault): T => ({
   ...{ ...compared, changes: inSpite(compared.changes), fault, directory: undefined, onlyTakes: true },
 });
+
+/** What the changes of a jail do that is not made because of the key that an error is due to. */
+const OF_KEY: Readonly<Record<string, readonly Change["what"][]>> = {
+  log_socket: ["log-socket"],
+  proc: ["proc"],
+  // Sections may be those of the directories.
+  live: ["live", "mounts", "sections", "files"],
+};
+
+/** Those of some changes which do not fail themselves by an error. */
+export function possible(changes: readonly Change[], error: unknown): Change[] {
+  const due = error instanceof Error ? dueOf(error) : undefined;
+  const failing = due !== undefined && "key" in due ? (OF_KEY[due.key ?? ""] ?? []) : [];
+  return changes.filter(({ what }) => !failing.includes(what));
+}
