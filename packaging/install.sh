@@ -88,7 +88,7 @@ if [ -n "$uninstall" ]; then
         all=$(LC_ALL=C sort -ru "$made")
         rm -f -- "$made"
         rm -rf -- "$destdir/var/lib/jailkit/plans"
-        for name in jails locks empty; do
+        for name in jails locks moves empty; do
             rmdir -- "$destdir/var/lib/jailkit/$name" 2> /dev/null || true
         done
         printf '%s\n' "$all" | while read -r path; do

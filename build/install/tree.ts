@@ -127,6 +127,6 @@ export function removeAll(tree: Tree): void {
   const { files, directories } = tree.installed;
   for (const path of [...files, RECORD]) fs.rmSync(at(tree, path), { force: true });
   // Created by the tools.
-  const made = ["jails", "locks", "empty"].map((name) => `${STATE}/${name}`).concat(directories);
+  const made = ["jails", "locks", "moves", "empty"].map((name) => `${STATE}/${name}`).concat(directories);
   for (const path of made.sort().reverse()) removeEmpty(tree, path);
 }

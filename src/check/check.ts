@@ -19,6 +19,7 @@ import { configFindings, leftFindings, notInJailFinding, userFindings } from "./
 import { innerJails } from "./inner-jails.ts";
 import { checkJail, type JailCheck, type JailReport } from "./jail.ts";
 import { jailsToCheck, servedSockets } from "./jails.ts";
+import { mendedMoves } from "./left-moves.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import { jailSettings, sectionOf } from "./settings.ts";
 import { runSmokeTests, type SmokeResult } from "./smoke/smoke.ts";
@@ -47,6 +48,9 @@ export interface HostReport {
   readonly findings: readonly CheckFinding[];
   readonly problems: readonly CheckProblem[];
   readonly warnings: readonly string[];
+  /** As in CheckedJail. */
+  readonly fixes: readonly FixOutcome[];
+  readonly fixed: ReadonlySet<CheckFinding>;
 }
 
 /** The findings and repairs of a jail. */
@@ -93,7 +97,7 @@ function serviceUsersAt(
  * the configuration cannot be used.
  */
 export function planCheck(
-  { configFile, confinement }: Pick<CheckOptions, "configFile" | "confinement">,
+  { configFile, confinement, fix }: Pick<CheckOptions, "configFile" | "confinement" | "fix">,
   asked: readonly ByteString[],
 ): CheckPlan {
   const warnings: string[] = [];
@@ -115,7 +119,10 @@ export function planCheck(
     findings.add(...loginFindings(concerned, accounts, kernel, problems));
     findings.add(...uchrootFindings(asked.length === 0 ? undefined : chosen, kernel, problems));
   }
-  const host = { findings: findings.inOrder("/etc/passwd"), problems, warnings };
+  const moves = mendedMoves(jails, asked.length === 0, fix);
+  findings.add(...moves.findings);
+  const { fixes, fixed } = moves;
+  const host = { findings: findings.inOrder("/etc/passwd"), problems, warnings, fixes, fixed };
   const byJail = usersByJail(users);
   return { host, jobs: jails.map((path) => ({ path, users: byJail.get(path) ?? [] })) };
 }
@@ -281,5 +288,5 @@ export function statusOf({ findings, problems, fixed, fixes }: CheckedJail): Che
 }
 
 /** The same for the host. */
-export const hostStatus = ({ findings, problems }: HostReport): 0 | 1 | 2 =>
-  problems.length > 0 ? 2 : findings.length > 0 ? 1 : 0;
+export const hostStatus = ({ findings, problems, fixed }: HostReport): 0 | 1 | 2 =>
+  problems.length > 0 ? 2 : findings.some((finding) => !fixed.has(finding)) ? 1 : 0;

@@ -33,6 +33,10 @@ export const RULES = {
     "host",
     "/etc/fstab would show directories of the host in a jail that was deleted, emptied or created anew",
   ),
+  "interrupted-move": error(
+    "host",
+    "a run that was killed while it copied a home has left the home closed to others, or a part of the copy",
+  ),
   "registry-unsafe": error("jail", "the record of the jail cannot be used"),
   "above-jail": error("jail", "users other than root can change a directory above the jail"),
   emptied: warning("jail", "somebody removed the contents of the jail, but its record is left"),

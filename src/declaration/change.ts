@@ -18,6 +18,7 @@ export type Aspect =
   | "account"
   | "entry"
   | "home"
+  | "home-mode"
   | "shell"
   | "comment"
   | "groups"
@@ -40,7 +41,7 @@ export interface Change {
   /** What is added or removed, of a list. */
   readonly items: readonly ByteString[];
   /**
-   * It takes something away and gives nothing ("all"), or may be made in part so that this is so; undefined if it gives
+   * It takes something away and gives its user nothing ("all"), or may be made in part so that this is so; undefined if it gives
    * something, and waits if anything that it rests on has failed.
    */
   readonly takes?: "all" | "part" | undefined;

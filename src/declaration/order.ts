@@ -24,7 +24,9 @@ export const JAIL_STEPS = {
 
 /** The steps for a user of a jail. */
 export const USER_STEPS = {
-  // First: before an account is in the jail, its sessions are limited as they should be.
+  // Before the account: whether that moves its home after all is not known.
+  openHome: ["~home-mode"],
+  // Before an account is in the jail, its sessions are limited as they should be.
   limit: ["+policy", "~policy"],
   // Before keys are added, which leaves those alone that are there.
   changeKeys: ["~keys"],

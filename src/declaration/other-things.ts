@@ -16,6 +16,7 @@ import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { composed, withAdvice } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
+import { leftCopiesIn } from "../jail/fs/home-moves.ts";
 import { namesIn } from "../jail/fs/names.ts";
 import { isStrict } from "../jail/fs/strict.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
@@ -52,7 +53,7 @@ const MOST_NESTED = 100;
  */
 export function requireNothingElse(jail: ByteString, homes: readonly ByteString[] = [], first = ""): void {
   using root = openNamedJail(jail);
-  const other = otherThing(root, homes);
+  const other = otherThing(root, [...homes, ...leftCopiesIn(jail)]);
   if (other === undefined) return;
   const remedy = composed(`${first}jailkit forget ${operands(jail)}`);
   const message = `it holds other things, such as ${quoted(other)}: move them away, or keep all of it as it is with: ${remedy}`;

@@ -44,7 +44,14 @@ const BY_CODE: Readonly<Record<string, string>> = {
 const BY_ASPECT: Readonly<Record<Change["what"], string | undefined>> = {
   ...{ sections: "sections", files: "files", live: "live", mounts: "live", proc: "proc" },
   ...{ "log-socket": "log_socket", jail: undefined, account: undefined, entry: undefined, policy: undefined },
-  ...{ home: "home", shell: "shell", comment: "comment", groups: "groups", keys: "authorized_keys" },
+  ...{
+    home: "home",
+    "home-mode": undefined,
+    shell: "shell",
+    comment: "comment",
+    groups: "groups",
+    keys: "authorized_keys",
+  },
 };
 
 /** What has gone wrong: a fault, or a change that could not be made. */

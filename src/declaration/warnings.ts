@@ -1,7 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
 import { printError } from "../cli/output.ts";
 import type { Place } from "../config/model.ts";
 import type { Change } from "./change.ts";
+import type { Declaration } from "./model.ts";
+import type { Once } from "./once-shape.ts";
 import { APPLY } from "./report-failed.ts";
 
 /** What a user gets, and should not, perhaps. The message is printable. */
@@ -10,6 +13,16 @@ export interface Doubt {
   readonly problem: Place & { readonly message: string };
   /** With which change the run says it, and so does the plan; undefined: before all changes. */
   readonly change?: Change | undefined;
+}
+
+/** The warnings that a named file declares nothing, and never did: it may be another one that was meant, or was moved. */
+export function emptyFiles(declaration: Declaration, { jails, users }: Once, usual: boolean): string[] {
+  const declared = [...declaration.jails, ...declaration.users].map(({ place }) => place.file);
+  const known = new Set([...declared, ...[...jails, ...users].map(({ file }) => file)]);
+  const empty = usual ? [] : declaration.files.filter((file) => !known.has(file));
+  return empty.map(
+    (file) => `${quoted(file)} declares nothing, and nothing that is remembered was declared by it`,
+  );
 }
 
 /** Prints warnings. Of thousands of users each may have the same, such as one about sshd: it is printed twice. */

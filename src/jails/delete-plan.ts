@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import type { Usage } from "../../ffi/extents.ts";
 import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
@@ -10,6 +9,7 @@ import { composed, type Remedy, typed, withAdvice } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
 import { serviceUsers } from "../jail/accounts/service-users.ts";
+import { leftCopiesIn } from "../jail/fs/home-moves.ts";
 import { undeletableDirectory } from "../jail/fs/host-directories.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { isOneOf } from "../jail/fs/remove.ts";
@@ -27,7 +27,7 @@ import { shownPids } from "../users/sessions.ts";
 import { requireNoOtherJail } from "./another-jail.ts";
 import { addUp, newLedger } from "./disk.ts";
 import { allKnownJails } from "./jails.ts";
-import { collectOwners, type Owner, ownerName } from "./owners.ts";
+import { collectOwners, isAsPut, type Owner, ownerName } from "./owners.ts";
 
 /** What to delete. */
 export interface DeleteRequest {
@@ -243,9 +243,12 @@ function ownersIn(
   const leaving = new Set(users.flatMap(({ name }) => userByName(name)?.uid ?? []));
   const { leaving: left = [], gone = [] } = request;
   const homes = left.flatMap(({ home }) => home ?? []);
+  // They go first.
+  const copies = leftCopiesIn(root.path);
   // What somebody else has in a home without an account is nobody's to give up.
   const isGone = (path: ByteString, uid: number) =>
     homes.some((home) => below(path, home) !== undefined) ||
+    copies.some((copy) => below(path, copy) !== undefined) ||
     gone.some((home) => uid === home.uid && below(path, home.path) !== undefined);
   return collectOwners(
     root,
@@ -253,12 +256,6 @@ function ownersIn(
       !leaving.has(usage.uid) && !isGone(path, usage.uid) && !isAsPut(entries.get(path), usage),
     request.userFiles ? undefined : MOST_FILES,
   );
-}
-
-/** Whether a file is as recorded: if its owner has changed it, it is that user's work. */
-function isAsPut(entry: ManifestEntry | undefined, { uid, size, mtime }: Usage): boolean {
-  if (entry?.uid !== uid) return false;
-  return entry.type !== "file" || (entry.size === size && (entry.mtime ?? mtime) === mtime);
 }
 
 /** The command that deletes files of users, too. */

@@ -6,6 +6,7 @@ import { display, quoted } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
+import { mendMoves } from "../jail/fs/home-moves.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
@@ -61,6 +62,9 @@ export function deleteJail(
     () => {
       // A jail without a record got one when a user was taken out.
       records = [...new Set([...records, ...recordsOf(jail, [])])];
+    },
+    () => {
+      for (const step of mendMoves({ into: jail })) done(step);
     },
     () => closeLogSocket(jail, done),
     () => {

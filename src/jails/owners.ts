@@ -4,6 +4,7 @@ import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import type { ManifestEntry } from "../jail/record/manifest.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { collectInodes, inodeKey } from "./disk.ts";
 import type { OwnerReport } from "./report-schema.ts";
@@ -51,6 +52,12 @@ export function collectOwners(
   const byUid = [...sums].sort(([a], [b]) => a - b);
   const owners: Owner[] = byUid.map(([uid, sum]) => ({ uid, name: nameOf(uid), ...sum }));
   return { ...collected, owners };
+}
+
+/** Whether a file is as recorded: if its owner has changed it, it is that user's work. */
+export function isAsPut(entry: ManifestEntry | undefined, { uid, size, mtime }: Usage): boolean {
+  if (entry?.uid !== uid) return false;
+  return entry.type !== "file" || (entry.size === size && (entry.mtime ?? mtime) === mtime);
 }
 
 /** "alice (uid 1001)", or "uid 1001". */

@@ -33,6 +33,8 @@ export const FINDING_KINDS = {
   unrecorded:
     "a jail has programs, but no record of its contents, so that jk_update --all does not update them",
   emptied: "somebody removed the contents of a jail in which users live",
+  "interrupted-move":
+    "a run that was killed while it copied a home has left the home closed to others, or a part of the copy",
   "log-socket": "a log socket is not served",
   "no-jail": "the home of an account that should be in a jail names none, so that it cannot log in",
 } as const;
@@ -108,6 +110,13 @@ const MOST_PIDS = 20;
 function leftFindings({ left }: MachineFacts): StatusFinding[] {
   return left.map(({ jail, message, remedy }) => {
     return { kind: "left", subject: jail, message, commands: [remedy] };
+  });
+}
+
+function moveFindings({ moves }: MachineFacts): StatusFinding[] {
+  return moves.map(({ path, message, remedy }) => {
+    const commands = remedy === undefined ? ([CHECK] as const) : ([remedy, CHECK] as const);
+    return { kind: "interrupted-move", subject: path, message, commands };
   });
 }
 
@@ -210,6 +219,7 @@ export function findingsOf(facts: MachineFacts): StatusFinding[] {
   const all = [
     ...jailFindings(facts.list),
     ...strayFindings(facts),
+    ...moveFindings(facts),
     ...leftFindings(facts),
     ...loginFindings(facts.logins),
     ...configFindings(facts.config),

@@ -4,6 +4,8 @@ import { attempt } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { kernelFeatures } from "../check/confinement.ts";
+import { leftMoveFinding } from "../check/left-moves.ts";
+import type { CheckFinding } from "../check/rules.ts";
 import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { VERSION } from "../cli/version.ts";
@@ -12,6 +14,7 @@ import { onceFault } from "../declaration/once.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
 import { installedPrivilege } from "../explain/installed.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { leftMoves } from "../jail/fs/home-moves.ts";
 import { manifestPath } from "../jail/record/record-file.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
 import { type JailList, listJails } from "../jails/jails.ts";
@@ -40,6 +43,8 @@ export interface MachineFacts {
   /** What `jailkit list` says: the list, or an error. */
   readonly list: JailList | Error;
   readonly left: readonly LeftMounts[];
+  /** What runs that were killed have left of moves of homes. */
+  readonly moves: readonly CheckFinding[];
   /** The accounts of /etc/passwd with a jail in their home. */
   readonly users: ReturnType<typeof jailedUsers>;
   /** The time at which the record of a jail was written last, in seconds since the epoch, by the path of the jail. */
@@ -137,6 +142,11 @@ function declarations(): number | undefined {
   return hostNames(directory).filter(isDropIn).length;
 }
 
+function leftMoveFindings(list: MachineFacts["list"]): CheckFinding[] {
+  const jails = list instanceof Error ? [] : list.jails.map(({ path }) => path);
+  return leftMoves().map((left) => leftMoveFinding(left, jails));
+}
+
 /** Looks at this machine. Needs root. Throws JailkitError and SystemError for what no part of the page can do without. */
 export function gather(): MachineFacts {
   const users = jailedUsers();
@@ -149,6 +159,7 @@ export function gather(): MachineFacts {
     logins: loginShells(users),
     list,
     left: answered(() => leftMounts()) ?? [],
+    moves: leftMoveFindings(list),
     users,
     written: writtenTimes(list),
     wantedSockets: wantedSockets(),

@@ -22,6 +22,7 @@ import { changesOf } from "../declaration/compare/work.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Remembered } from "../declaration/keep.ts";
 import { DECLARATION_FILE, knownAs, rememberedAs } from "../declaration/known-file.ts";
+import { leftMoveWarnings } from "../declaration/left-moves.ts";
 import { Meanwhile } from "../declaration/meanwhile.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, ONCE_FILE, readOnce } from "../declaration/once.ts";
@@ -33,7 +34,7 @@ import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
 import { requireOwnState } from "../declaration/state.ts";
 import { unkeptBy, whyUnkept } from "../declaration/unkept.ts";
-import type { Doubt } from "../declaration/warnings.ts";
+import { type Doubt, emptyFiles } from "../declaration/warnings.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { asideCommand } from "../system/free-name.ts";
 import { isHostDirectory } from "../system/host-files.ts";
@@ -162,16 +163,6 @@ function endWhilePlanning(files: readonly string[], options: Options): void {
   );
 }
 
-/** The warnings that a named file declares nothing, and never did: it may be another one that was meant, or was moved. */
-function emptyFiles(declaration: Declaration, { jails, users }: Once, usual: boolean): string[] {
-  const declared = [...declaration.jails, ...declaration.users].map(({ place }) => place.file);
-  const known = new Set([...declared, ...[...jails, ...users].map(({ file }) => file)]);
-  const empty = usual ? [] : declaration.files.filter((file) => !known.has(file));
-  return empty.map(
-    (file) => `${quoted(file)} declares nothing, and nothing that is remembered was declared by it`,
-  );
-}
-
 async function apply(files: readonly string[], options: Options): Promise<number> {
   const { check, configDir, prune, deleteHomes, json, noWait } = options;
   // Before its lock is taken there.
@@ -212,7 +203,11 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const unkept = await whyUnkept(remembered, compared);
   // Dry runs of what is not given would say the same for each jail.
   const comparison = hasWork(compared) && unkept === undefined ? await foreseen(compared, check) : compared;
-  const warnings = [...notCompared(read.others), ...emptyFiles(declaration, known, usual)];
+  const warnings = [
+    ...notCompared(read.others),
+    ...emptyFiles(declaration, known, usual),
+    ...leftMoveWarnings(compared, check),
+  ];
   const report = new ApplyReport({ ...options, unread, warnings });
   report.plan(comparison, await doubtful(comparison, check), unkept);
   try {

@@ -15,6 +15,7 @@ import {
   openHome,
   requireMovable,
 } from "../jail/fs/home-move.ts";
+import { type MoveNote, noteMove } from "../jail/fs/home-moves.ts";
 import { removeHome } from "../jail/fs/home-remove.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { unmountAt } from "../jail/fs/mounted-home.ts";
@@ -117,6 +118,7 @@ export function changeAccount(
   }
   requireSafeMove(move, user);
   const source = openHome(move.from, move.fromPath, user.uid);
+  let note: MoveNote | undefined;
   const undo = () => {
     const { home, shell } = change;
     if (home !== user.home || shell !== user.shell)
@@ -133,7 +135,8 @@ export function changeAccount(
       run.moved = moved;
       return;
     }
-    const copy = copyOf(source, move, user, run);
+    note = noteMove(source.fd);
+    const copy = copyOf(source, move, user, run, note);
     withFd(copy, () => {
       run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
       try {
@@ -148,13 +151,20 @@ export function changeAccount(
     });
   } finally {
     closeHome(source, (line) => run.warn(line));
+    note?.end();
   }
 }
 
 /** Copies a home. If others change it meanwhile, or keep files from being opened, the error says who may do so. */
-function copyOf(source: HomeSource, { to, toPath }: HomeMove, user: PasswdEntry, run: AccountRun): number {
+function copyOf(
+  source: HomeSource,
+  { to, toPath }: HomeMove,
+  user: PasswdEntry,
+  run: AccountRun,
+  note: MoveNote | undefined,
+): number {
   try {
-    return copyHome(source, to, toPath, run.output.progress);
+    return copyHome(source, to, toPath, run.output.progress, note);
   } catch (error) {
     const isChanged = error instanceof JailkitError && error.code === "home-changed";
     const isLeased = isErrno(error, "EAGAIN") && error.call === "openat2";

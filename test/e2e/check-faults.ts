@@ -252,6 +252,12 @@ export const FAULTS: readonly Fault[] = [
     "//etc/fstab",
     "echo '/usr /srv/gone/usr none bind,ro,nosuid,nodev,private,nofail,x-jailkit 0 0' >>/etc/fstab",
   ),
+  fault(
+    "interrupted-move",
+    "/home/moving",
+    `mkdir -m 1700 home/moving; python3 -c 'import os; os.setxattr("home/moving", "trusted.jailkit.mode", b"0755")'; ` +
+      `mkdir -p -m 700 /var/lib/jailkit/moves; printf '%s\\0\\0' "$PWD/home/moving" >/var/lib/jailkit/moves/x`,
+  ),
   fault("above-jail", "//srv/above", "chmod 0777 /srv/above"),
   fault("above-jail", "//srv/above/farther", `chown ${USER} /srv/above/farther`),
   fault("unsafe-jail", "/opt", `chown ${USER} opt`),

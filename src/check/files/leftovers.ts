@@ -3,6 +3,7 @@ import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { leftMoves } from "../../jail/fs/home-moves.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
@@ -33,10 +34,13 @@ export class Leftovers {
   /** A finding for each that still exists; none while a tool that may use them is running. Throws SystemError. */
   findings(root: JailRoot): CheckFinding[] {
     if (this.#found.length === 0 || rootRuns(MAKERS)) return [];
+    const told = new Set(leftMoves().map(({ copy }) => copy));
     return this.#found.flatMap(({ path: jailPath, stat }): CheckFinding[] => {
       const now = lookUp(root, jailPath)?.stat;
       if (now === undefined || !sameFile(now, stat)) return [];
       const path = hostPath(root, jailPath);
+      // With the home.
+      if (told.has(path)) return [];
       const message = `${display(path)} was left by a tool of jailkit that was interrupted`;
       // It may hold the only copy of something, so the administrator decides.
       const remedy: Remedy = `mv -nT ${shellWord(path)} ${shellWord(`/root/${baseName(jailPath)}`)}`;

@@ -1,6 +1,7 @@
 import { jsonText } from "../../cli/display.ts";
 import { problemReport } from "../../cli/report.ts";
 import type { CheckedJail, HostReport } from "../check.ts";
+import type { FixOutcome } from "../fix/fix.ts";
 import { recordedSections } from "../record.ts";
 import { type CheckFinding, type CheckProblem, factsOf } from "../rules.ts";
 import type { CheckedJailReport, CheckProblemReport, CheckReport, FindingReport } from "./report-schema.ts";
@@ -17,6 +18,10 @@ function checkProblemReport(problem: CheckProblem): CheckProblemReport {
   return { ...problemReport(problem), line: problem.place?.line, column: problem.place?.column };
 }
 
+const fixReport = ({ done, path, message }: FixOutcome) => ({
+  ...{ done, path: jsonText(path), message: jsonText(message) },
+});
+
 /** The report of one jail. */
 export function jailReport(jail: CheckedJail): CheckedJailReport {
   const { path, report, findings, problems, fixes, fixed, tests } = jail;
@@ -28,7 +33,7 @@ export function jailReport(jail: CheckedJail): CheckedJailReport {
     counts: report?.counts ?? null,
     findings: findings.map((finding) => findingReport(finding, fixed.has(finding) || undefined)),
     problems: problems.map(checkProblemReport),
-    fixes: fixes.map((fix) => ({ done: fix.done, path: jsonText(fix.path), message: jsonText(fix.message) })),
+    fixes: fixes.map(fixReport),
     tests: tests.map(({ sections, shows, outcome, reason }) => {
       return { sections: sections.map(jsonText), shows, outcome, reason: reason && jsonText(reason) };
     }),
@@ -36,10 +41,11 @@ export function jailReport(jail: CheckedJail): CheckedJailReport {
 }
 
 /** The report of the host. */
-export function hostReport({ findings, problems, warnings }: HostReport): CheckReport["host"] {
+export function hostReport({ findings, problems, warnings, fixes, fixed }: HostReport): CheckReport["host"] {
   return {
-    findings: findings.map((finding) => findingReport(finding)),
+    findings: findings.map((finding) => findingReport(finding, fixed.has(finding) || undefined)),
     problems: problems.map(checkProblemReport),
     warnings: warnings.map(jsonText),
+    fixes: fixes.map(fixReport),
   };
 }

@@ -46,6 +46,8 @@ const countsSchema = z.strictObject({
   bytes: count.describe("The size of those that were compared."),
 });
 
+const fixesSchema = z.array(z.strictObject({ done: z.boolean(), path: z.string(), message: z.string() }));
+
 const checkedJailSchema = z
   .strictObject({
     path: z.string(),
@@ -54,7 +56,7 @@ const checkedJailSchema = z
     counts: countsSchema.nullable(),
     findings: z.array(findingSchema),
     problems: z.array(checkProblemSchema),
-    fixes: z.array(z.strictObject({ done: z.boolean(), path: z.string(), message: z.string() })),
+    fixes: fixesSchema,
     tests: z.array(
       z.strictObject({
         sections: texts,
@@ -70,6 +72,7 @@ const hostSchema = z.strictObject({
   findings: z.array(findingSchema),
   problems: z.array(checkProblemSchema),
   warnings: texts,
+  fixes: fixesSchema,
 });
 
 const exitStatus = interruptible(0, 1, 2, BUSY).describe(

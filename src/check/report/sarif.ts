@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { jsonText } from "../../cli/display.ts";
 import { VERSION } from "../../cli/version.ts";
-import type { CheckedJail, HostReport } from "../check.ts";
+import type { HostReport } from "../check.ts";
 import { type CheckFinding, type CheckProblem, factsOf, RULES, type Rule } from "../rules.ts";
 
 /** A path as a file URI (RFC 8089): bytes other than unreserved characters and slashes are escaped (RFC 3986). */
@@ -51,8 +51,8 @@ export function sarifPart({
   findings,
   problems,
   fixed,
-}: Pick<HostReport, "findings" | "problems"> & Partial<Pick<CheckedJail, "fixed">>) {
-  const open = findings.filter((finding) => fixed?.has(finding) !== true);
+}: Pick<HostReport, "findings" | "problems" | "fixed">) {
+  const open = findings.filter((finding) => !fixed.has(finding));
   return { results: open.map(result), notifications: problems.map(notification) };
 }
 

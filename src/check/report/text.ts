@@ -25,9 +25,23 @@ function findingLines(
 }
 
 /** The lines about the host, before those about the jails. */
-export function hostLines({ findings, problems, warnings }: HostReport, paint: Paint): Lines {
+export function hostLines(host: HostReport, paint: Paint): Lines {
+  const { findings, problems, warnings } = host;
   const lines = warnings.map((warning) => `${paint("caution", "WARNING")}: ${warning}`);
-  return { out: [...lines, ...findings.flatMap((finding) => findingLines(finding, paint))], err: problems };
+  const found = findings.flatMap((finding) => findingLines(finding, paint));
+  return { out: [...lines, ...found, ...fixLines(host, paint)], err: problems };
+}
+
+function fixLines(
+  { findings, fixes, fixed }: Pick<HostReport, "findings" | "fixes" | "fixed">,
+  paint: Paint,
+): ByteString[] {
+  if (fixes.length === 0) return [];
+  const outcome = (done: boolean) => (done ? paint("good", "Fixed") : paint("bad", "Not fixed"));
+  const counted = fixed.size === 1 ? "1 finding is" : `${fixed.size} findings are`;
+  const left = findings.length - fixed.size;
+  const lines = fixes.map(({ done, message }) => `${outcome(done)}: ${message}`);
+  return [...lines, `${counted} fixed, ${left} ${left === 1 ? "is" : "are"} left`];
 }
 
 // More have one reason: nobody made so many one by one.
@@ -43,12 +57,7 @@ function withSummary(findings: CheckedJail["findings"]): CheckedJail["findings"]
 }
 
 /** The lines about a jail: findings on standard output, problems on standard error. */
-export function jailLines({ findings, problems, fixes, fixed }: CheckedJail, paint: Paint): Lines {
-  const outcome = (done: boolean) => (done ? paint("good", "Fixed") : paint("bad", "Not fixed"));
-  const out = withSummary(findings).flatMap((finding) => findingLines(finding, paint));
-  out.push(...fixes.map(({ done, message }) => `${outcome(done)}: ${message}`));
-  const counted = fixed.size === 1 ? "1 finding is" : `${fixed.size} findings are`;
-  const left = findings.length - fixed.size;
-  if (fixes.length > 0) out.push(`${counted} fixed, ${left} ${left === 1 ? "is" : "are"} left`);
-  return { out, err: problems };
+export function jailLines(jail: CheckedJail, paint: Paint): Lines {
+  const out = withSummary(jail.findings).flatMap((finding) => findingLines(finding, paint));
+  return { out: [...out, ...fixLines(jail, paint)], err: jail.problems };
 }

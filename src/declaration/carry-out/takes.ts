@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
+import { mendMoves } from "../../jail/fs/home-moves.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
@@ -27,7 +28,7 @@ import type { UserWork } from "../compare/work.ts";
 import type { DeclaredUser } from "../model.ts";
 import { sumOf } from "../once.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
-import { type Apart, failureIn, type Said, type Step } from "./steps.ts";
+import { type Apart, failureIn, type Said, type Step, type Work } from "./steps.ts";
 
 type Way = NonNullable<Apart["alone"]>;
 
@@ -211,6 +212,13 @@ export const leaveOnHost =
   (said) =>
     leaveGroups(name, items, said, undefined);
 
+/** Opens homes again that runs which were killed have closed. */
+export const openHomes =
+  (homes: readonly ByteString[]): Work =>
+  ({ steps }) => {
+    for (const home of homes) steps.push(...mendMoves({ only: home }));
+  };
+
 /** The steps for a user whose jail cannot be opened: what is on this machine, or in another jail. `why`: why it cannot. */
 export function hostSteps(user: UserWork, why: FaultText): Step[] {
   const { declared } = user;
@@ -231,7 +239,7 @@ export function hostSteps(user: UserWork, why: FaultText): Step[] {
         ? options(change, hasFailed)
         : undefined;
   const ways: Readonly<Partial<Record<Change["what"], Way>>> = {
-    ...{ account: loginShell, policy: rules, groups, keys },
+    ...{ account: loginShell, policy: rules, groups, keys, "home-mode": ({ items }) => openHomes(items) },
   };
   return user.changes.map((change) => ({
     ...{ changes: [change], work: () => undefined },

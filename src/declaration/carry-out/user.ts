@@ -41,6 +41,7 @@ import {
   keyCount,
   leaveGroups,
   leaveOnHost,
+  openHomes,
   requireUser,
   takeKeys,
   takingWays,
@@ -75,6 +76,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
   if (taken !== undefined) throw new JailkitError(taken.code, 1, taken.message, undefined, taken.remedy);
   if (!directory && isCreated) requireHome(declared, means);
   const works: Parameters<typeof stepsOf<keyof typeof USER_STEPS>>[2] = {
+    openHome: (some) => openHomes(itemsOf(some)),
     limit:
       () =>
       ({ steps }) => {
@@ -106,6 +108,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
     what === "groups" ? join : what === "keys" ? ways.newKeys : ways.loginShell;
   // Whoever is here prevents by nothing in the own home that less is allowed. Who comes gets no key with other options.
   const apart = {
+    openHome: { always: true, mayFail: true },
     limit: { alone: ways.rules },
     changeKeys: { mayFail: !isCreated, alone: ways.options },
     inside: { alone: ways.shell },

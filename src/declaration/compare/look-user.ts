@@ -1,10 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
+import type { LeftMove } from "../../jail/fs/home-moves.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { newMount } from "../../jail/fs/mounted-home.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
@@ -74,6 +77,7 @@ export function userState(
       isUnknown: inside.isClosed,
       ...waitingForNothing(declared, account, groups, keys),
       lacksKeys: (inside.isClosed && place === undefined) || home?.hidden !== undefined ? 0 : keys.lacking,
+      closedHome: account && closedHome(account, machine.leftMoves()),
       homeFault: home?.ownFault ?? home?.hidden ?? keys.fault,
       homeOwner: () => account && sharesHome(account, declared.jail, machine.byJail.get(declared.jail) ?? []),
       ...{ otherOptions: keys.otherOptions, stricterOptions: keys.stricterOptions, policy, wantedPolicy },
@@ -135,6 +139,13 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   if (uid === undefined) return undefined;
   const wanted = { declared, formerly: machine.noLonger };
   return uidFault(uid, machine.laterByUid, wanted) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
+}
+
+/** The home of an account, among those that runs which were killed have left closed. */
+function closedHome({ home }: PasswdEntry, left: readonly LeftMove[]): LeftMove | undefined {
+  if (left.length === 0) return undefined;
+  const stat = answered(() => statIfPresent(AT_FDCWD, normalPath(home), true));
+  return left.find((one) => one.mode !== undefined && stat && one.stat && sameFile(one.stat, stat));
 }
 
 interface HomeState extends Pick<UserState, "home" | "isDoubtful"> {

@@ -8,6 +8,7 @@ import type { IniSection } from "../../config/model.ts";
 import { dropInName } from "../../config/write.ts";
 import { NoLogins } from "../../explain/no-login.ts";
 import { placeOf } from "../../jail/accounts/own-path.ts";
+import { leftMoves } from "../../jail/fs/home-moves.ts";
 import { type unmountedPlace, unmountedPlaces } from "../../jail/fs/unmounted.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
@@ -85,6 +86,9 @@ export class Machine extends HostSources {
   /** As absentFault, which searches for the jail. */
   absentFault = (jail: ByteString): ReturnType<typeof absentFault> =>
     this.#absent.getOrInsertComputed(jail, () => absentFault(jail));
+
+  /** What runs that were killed have left of moves of homes. */
+  readonly leftMoves = once(leftMoves);
 
   readonly #unmounted = once(unmountedPlaces);
 

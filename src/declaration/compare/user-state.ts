@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { LeftMove } from "../../jail/fs/home-moves.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { Change, Fault, FaultText } from "../change.ts";
 import type { Rules } from "./common-places.ts";
@@ -25,6 +26,8 @@ export interface UserState {
   readonly home: "there" | "missing" | "mounted" | "foreign";
   /** jk_chrootsh may refuse it all the same. */
   readonly isDoubtful?: boolean | undefined;
+  /** If a run that was killed has closed it, wherever it is: what is left of that move. */
+  readonly closedHome?: LeftMove | undefined;
   /** The name of another account that has the same home in the jail. */
   readonly homeOwner?: (() => ByteString | undefined) | undefined;
   /** Those of them that limit it. */

@@ -1,8 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
+import { octal } from "../../cli/octal.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { findEntry } from "../../config/model.ts";
+import type { LeftMove } from "../../jail/fs/home-moves.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { dirsEqual, isHomeIn, joinHome, normalHome, splitHome } from "../../system/separator.ts";
 import { sameKeys } from "../../transfer/sections.ts";
@@ -45,7 +47,8 @@ function changesOf(declared: DeclaredUser, state: UserState): readonly Change[] 
     add({ ...rules, action: "create", to: listed([...wantedPolicy.keys()]), why: "it has no section" });
   else if (wantedPolicy !== undefined && policy !== undefined && !sameKeys(policy, wantedPolicy))
     add({ ...rules, action: "change", to: `differs in ${differing(policy, wantedPolicy)}`, why: "" });
-  const { account } = state;
+  const { account, closedHome } = state;
+  if (closedHome !== undefined) addOpening(closedHome, add);
   if (account === undefined) addAccount(declared, add);
   else if (declared.directory) addSide(declared, account, state, add);
   else if (splitHome(account.home) === undefined) addJailing(declared, account, state, add);
@@ -101,6 +104,13 @@ function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefine
   const lost = found?.lost;
   // Each of its users would say the same.
   return lost === undefined ? found : waitsFor(lost.jail, lost.fault);
+}
+
+/** It rests on nothing, and gives its user nothing. */
+function addOpening({ home, stat, mode = 0 }: LeftMove, add: Add): void {
+  const why = "a run that was killed while it copied the home has closed it";
+  const [from, to] = [(stat?.mode ?? 0) & 0o7777, mode].map(octal);
+  add({ action: "change", what: "home-mode", from, to, why, items: [home], takes: "all" });
 }
 
 function addAccount({ jail, shell, home, groups, keys }: DeclaredUser, add: Add): void {

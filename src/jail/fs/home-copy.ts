@@ -3,6 +3,7 @@ import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { close, entriesOf, fstat, openAt, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
+import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { makeDirectoryIn } from "./directories.ts";
@@ -10,7 +11,7 @@ import { sizesIn } from "./home-scan.ts";
 import { isNoRoom, noRoom } from "./no-room.ts";
 import { temporaryName } from "./place.ts";
 import { removeTree } from "./remove.ts";
-import { type Directory, hostPath, type JailRoot, joinPath } from "./walk.ts";
+import { type Directory, hostPath, isDirectory, type JailRoot, joinPath, withDirectory } from "./walk.ts";
 
 /** A directory in which a home is copied. */
 export interface HomeCopy {
@@ -24,11 +25,14 @@ export interface HomeCopy {
 const PREFIX = ".jk-home-";
 const READ = C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW;
 
-/** Creates the directory of a copy in `stage`, which only root can write. Removes what interrupted runs left there. */
-export function makeCopy(root: JailRoot, stage: Directory): HomeCopy {
+/**
+ * Creates the directory of a copy in `stage`, which only root can write. Removes what interrupted runs left there. `named` gets its
+ * path before it exists.
+ */
+export function makeCopy(root: JailRoot, stage: Directory, named: (path: ByteString) => void): HomeCopy {
   sweepCopies(root, stage);
   for (let attempt = 1; ; attempt++) {
-    const copy = tryToMake(root, stage);
+    const copy = tryToMake(root, stage, named);
     // Another run may have removed it as a leftover before it was locked.
     const there = statIfPresent(stage.fd, copy.name);
     if (there !== undefined && sameFile(there, fstat(copy.fd))) return copy;
@@ -39,8 +43,9 @@ export function makeCopy(root: JailRoot, stage: Directory): HomeCopy {
   }
 }
 
-function tryToMake(root: JailRoot, stage: Directory): HomeCopy {
+function tryToMake(root: JailRoot, stage: Directory, named: (path: ByteString) => void): HomeCopy {
   const name = `${PREFIX}${temporaryName().slice(4)}`;
+  named(hostPath(root, joinPath(stage.path, name)));
   const placement = makeDirectoryIn(root, stage, name, { mode: 0o700, uid: 0, gid: 0 });
   if (placement !== "created")
     throw new SystemError(C.EEXIST, "mkdir", hostPath(root, joinPath(stage.path, name)));
@@ -69,15 +74,43 @@ export function whyNotCopied(
 }
 
 function sweepCopies(root: JailRoot, stage: Directory): void {
-  const entries = entriesOf(stage.fd);
-  for (const { name, type } of entries) {
-    if (!name.startsWith(PREFIX) || (type !== C.DT_DIR && type !== C.DT_UNKNOWN)) continue;
-    try {
-      withFd(openAt(stage.fd, name, READ), (lock) => {
-        if (lockFile(lock, C.LOCK_EX | C.LOCK_NB)) removeTree(root, joinPath(stage.path, name), fstat(lock));
-      });
-    } catch {
-      // A leftover does no harm.
-    }
+  for (const { name, type } of entriesOf(stage.fd)) {
+    if (!isCopyName(name) || (type !== C.DT_DIR && type !== C.DT_UNKNOWN)) continue;
+    // A leftover does no harm.
+    answered(() => sweepOne(root, stage, name));
   }
 }
+
+/** True for the name of the directory of a copy, if only root can have given it. */
+export const isCopyName = (name: ByteString): boolean => name.startsWith(PREFIX);
+
+/** Removes a copy, unless a run works on it: false. Throws SystemError, JailkitError. */
+function sweepOne(root: JailRoot, stage: Directory, name: ByteString): boolean {
+  return withFd(openAt(stage.fd, name, READ), (lock) => {
+    if (!lockFile(lock, C.LOCK_EX | C.LOCK_NB)) return false;
+    removeTree(root, joinPath(stage.path, name), fstat(lock));
+    return true;
+  });
+}
+
+/** Calls `use` for a copy that is there, in a directory that only root can write; undefined for anything else. */
+function withCopy<T>(
+  root: JailRoot,
+  path: ByteString,
+  use: (stage: Directory, name: ByteString) => T,
+): T | undefined {
+  const name = baseName(path);
+  if (!isCopyName(name)) return undefined;
+  return withDirectory(root, directoryOf(path), (stage) => {
+    const there = stage.trusted ? statIfPresent(stage.fd, name) : undefined;
+    return there !== undefined && isDirectory(there) ? use(stage, name) : undefined;
+  });
+}
+
+/** True if a run that was killed has left a copy at a path. Throws SystemError. */
+export const isCopyLeft = (root: JailRoot, path: ByteString): boolean =>
+  withCopy(root, path, () => true) === true;
+
+/** Removes it; false if there is none, or a run works on it. Throws SystemError, JailkitError. */
+export const removeLeftCopy = (root: JailRoot, path: ByteString): boolean =>
+  withCopy(root, path, (stage, name) => sweepOne(root, stage, name)) === true;

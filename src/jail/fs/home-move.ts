@@ -24,6 +24,7 @@ import { below, ownMounts } from "../../system/mountinfo.ts";
 import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
 import { fillCopy, homeChanged, nameError, type Original, withOriginal } from "./home-fill.ts";
+import type { MoveNote } from "./home-moves.ts";
 import { HomeThread } from "./home-pass.ts";
 import { countHome, mountPoint, namesOfFiles, pathIn, sizesIn, walkHome } from "./home-scan.ts";
 import { Seen } from "./home-seen.ts";
@@ -227,7 +228,7 @@ export function isCopyOf({ seen }: HomeSource, to: ByteString): Parameters<typeo
  * Copies a home to `to` in the jail, which must not exist. The copy is made in a directory that only root can write, on the
  * same mount, and appears complete by one rename. It keeps owners, modes, times, extended attributes, hard links, sockets
  * and FIFOs, but not setuid, setgid (of files), security.capability and whiteouts. Missing directories above are root's and 0755.
- * Returns an O_PATH descriptor of the copy, to recognise it later. Throws JailkitError if `to` exists, no directory there
+ * Returns an O_PATH descriptor of the copy, to recognise it later. `note`: where it is written down. Throws JailkitError if `to` exists, no directory there
  * is trusted, the source changes meanwhile, or cannot be moved (see walkHome).
  */
 export function copyHome(
@@ -235,6 +236,7 @@ export function copyHome(
   root: JailRoot,
   to: ByteString,
   step: (done: number, total: number) => void = () => undefined,
+  note?: Pick<MoveNote, "copyAt">,
 ): number {
   // Others could rename there what they may write, and each copy would fail. It is so also while the original is removed.
   home.closed.mode ??= closeTop(home.fd);
@@ -250,7 +252,7 @@ export function copyHome(
   let copy = "";
   try {
     const stage = requireStage(root, parent);
-    made = makeCopy(root, stage);
+    made = makeCopy(root, stage, (path) => note?.copyAt(path));
     copy = joinPath(stage.path, made.name);
     const { fd } = made;
     const { mount } = stage;

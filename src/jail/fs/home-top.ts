@@ -37,15 +37,18 @@ export function closeTop(fd: number): number | undefined {
   );
 }
 
-/** The mode that a home had before a run that was killed closed it; undefined for any other home. */
-export function modeBefore(fd: number): number | undefined {
+/**
+ * The mode that a home had before a run that was killed closed it; undefined for any other home. `clears`: where somebody has
+ * changed the mode since, the one of before is forgotten.
+ */
+export function modeBefore(fd: number, clears = true): number | undefined {
   return attempt(() =>
     withTop(fd, (top) => {
       const noted = getXattr(top, FORMER_MODE);
       if (noted === undefined) return undefined;
       const mode = Number.parseInt(fromBytes(noted), 8) & 0o7777;
       if (modeOf(top) === closedMode(mode)) return mode;
-      removeXattr(top, FORMER_MODE);
+      if (clears) removeXattr(top, FORMER_MODE);
       return undefined;
     }),
   );

@@ -27,11 +27,13 @@ const moments = (file: string) => inFile(file, "attack/remove-moments.test.ts");
 const threads = (file: string) => inFile(file, "attack/home-thread.test.ts");
 const aside = (file: string) => inFile(file, "attack/home-aside.test.ts");
 const closed = (file: string) => inFile(file, "e2e/closed-homes.test.ts");
+const left = (file: string) => inFile(file, "e2e/interrupted-moves.test.ts");
 const inPlace = (file: string) => inFile(file, "e2e/home-in-place.test.ts");
 const cleaned = inPlace("src/jail/fs/home-clean.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
 const copy = inFile("ffi/copy.ts", "unit/copy.test.ts");
 const plan = inFile("src/jails/delete-plan.ts", "e2e/service-users.test.ts");
+const owners = inFile("src/jails/owners.ts", "e2e/service-users.test.ts");
 const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
 const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
 const names = inFile("src/system/account-name.ts", "unit/account-name.test.ts");
@@ -250,8 +252,8 @@ export const REMOVAL: readonly Mutant[] = [
     "the copy is made where no user can reach it",
   ),
   inFile("src/jail/fs/home-copy.ts", "e2e/jailuser.test.ts")(
-    "if (lockFile(lock, C.LOCK_EX | C.LOCK_NB)) removeTree",
-    "if (fstat(lock)) removeTree",
+    "    if (!lockFile(lock, C.LOCK_EX | C.LOCK_NB)) return false;\n",
+    "",
     "an interrupted move",
   ),
   home("        removeTree(root, copy, fstat(made.fd));\n", "", "a disk that fills up"),
@@ -381,6 +383,16 @@ export const REMOVAL: readonly Mutant[] = [
     "if a run was killed",
   ),
   closed("src/jail/fs/home-top.ts")(" | C.S_ISVTX;", ";", "if it was closed by hand meanwhile"),
+  left("src/jail/fs/home-copy.ts")("stage.trusted ? statIfPresent", "stage.fd > 0 ? statIfPresent", "a note"),
+  left("src/jail/fs/home-copy.ts")("  if (!isCopyName(name)) return undefined;\n", "", "a note"),
+  left("src/jail/fs/home-moves.ts")("!lockFile(fd, C.LOCK_EX | C.LOCK_NB) ||", "", "at work"),
+  left("src/jail/fs/home-moves.ts")("trusted && stat.uid === 0 &&", "stat.uid === 0 ||", "others can write"),
+  left("src/jail/fs/home-moves.ts")("modeBefore(fd, false)", "modeBefore(fd)", "opened since"),
+  left("src/jails/delete-plan.ts")(
+    "copies.some((copy) => below(path, copy) !== undefined) ||",
+    "",
+    "removes a jail",
+  ),
   closed("src/jail/fs/home-fill.ts")(" && !isOfClosedTop(name)", "", "if a run was killed"),
   inFile("src/jail/fs/home-remove.ts", "attack/remove-race.test.ts")(
     "(stat) => home.seen.mayRemove(stat)",
@@ -421,7 +433,7 @@ export const REMOVAL: readonly Mutant[] = [
     "",
     "refuses while files of any other uid",
   ),
-  plan(
+  owners(
     "  if (entry?.uid !== uid) return false;\n",
     "",
     "does not count files that were copied with their owner",
@@ -431,12 +443,16 @@ export const REMOVAL: readonly Mutant[] = [
     "true",
     "does not count files that were copied with their owner",
   ),
-  plan(
+  owners(
     "(entry.size === size && (entry.mtime ?? mtime) === mtime)",
     "true",
     "does not count files that were copied with their owner",
   ),
-  plan("(entry.mtime ?? mtime) === mtime", "true", "does not count files that were copied with their owner"),
+  owners(
+    "(entry.mtime ?? mtime) === mtime",
+    "true",
+    "does not count files that were copied with their owner",
+  ),
   plan("!leaving.has(usage.uid) && ", "", "does not count files that were copied with their owner"),
   deletion(
     "  const mayGo = withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));\n",

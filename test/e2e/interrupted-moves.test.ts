@@ -1,0 +1,244 @@
+/** A run that is killed while it copies a home leaves it closed, and a part of the copy: others find both, and mend them. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { REPORT_SCHEMAS } from "../../build/schemas.ts";
+import type { Machine } from "../machine/machine.ts";
+import { runWithStops } from "../machine/stops.ts";
+import { reportOf } from "../report.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(240_000);
+
+const J = "/srv/jail";
+const COPIED = "a run of jailkit that was killed while it copied";
+let m: Machine;
+
+const sh = (line: string) => m.must(["sh", "-ec", line]).stdout;
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  // A home that moves there is copied.
+  sh(`mkdir ${J}; mount -t tmpfs -o mode=755 tmpfs ${J}`);
+  m.must(["jk_init", "-j", J, "uidbasics", "basicshell"]);
+});
+afterAll(() => m?.close());
+
+let next = 0;
+
+/** A user with a home on the host, or in the jail. */
+function user(place: "outside" | "inside") {
+  const name = `eve${next++}`;
+  const [outside, inside] = [`/home/${name}`, `${J}/home/${name}`];
+  m.addUser(name, { home: outside, createHome: true, shell: "/bin/bash" });
+  sh(`cd ${outside}; echo mine >file`);
+  if (place === "inside") m.must(["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", J, name]);
+  const home = place === "inside" ? inside : outside;
+  sh(`cd ${home}; chmod 2755 .; setfacl -m u:nobody:rx .`);
+  const into = ["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", J, name];
+  const out = ["jk_jailuser", "--unjail", "-n", "-m", name];
+  return { name, home, moves: place === "inside" ? out : into };
+}
+
+/** Runs a command, and injects what strace(1) can into its calls. */
+const inject = (fault: string, command: readonly string[]) => [
+  ...["strace", "-f", "-qq", "-o", "/root/trace", "-e", `inject=${fault}`],
+  ...["/home", J, `${J}2`, `${J}3`].flatMap((jail) => ["-P", `${jail}/home`, "-P", jail]),
+  ...command,
+];
+// When the copy is complete, it gets its name.
+const killed = (command: readonly string[]) =>
+  expect(m.run(inject("renameat2:signal=KILL", command)).signal).toBe("SIGKILL");
+
+const modeOf = (home: string) => sh(`stat -c %a ${home}`).trim();
+const copies = () =>
+  sh(`find /home ${J} -name '.jk-home-*' -prune`)
+    .trim()
+    .split("\n")
+    .filter((line) => line !== "");
+const notes = () => sh("ls /var/lib/jailkit/moves").trim();
+const statusFindings = () => {
+  const { findings } = reportOf(
+    REPORT_SCHEMAS["jailkit status"],
+    m.run(["jailkit", "status", "--json"]).stdout,
+  );
+  return findings.filter(({ kind }) => kind === "interrupted-move");
+};
+const hostFindings = (...args: string[]) => {
+  const report = reportOf(REPORT_SCHEMAS.jk_check, m.run(["jk_check", "--json", ...args]).stdout);
+  return "host" in report ? report.host.findings.filter(({ rule }) => rule === "interrupted-move") : [];
+};
+
+for (const place of ["outside", "inside"] as const) {
+  test(`status and jk_check tell of a home ${place} the jail, and what they say heals it`, () => {
+    const { home, moves } = user(place);
+    killed(moves);
+    const [copy = "none"] = copies();
+    const message = `${home} is closed to others since ${COPIED} it, which also left ${copy}`;
+    expect(modeOf(home)).toBe("3700");
+    const [finding] = statusFindings();
+    expect(finding).toMatchObject({ subject: home, message, command: `jk_check --fix ${J}` });
+    expect(hostFindings()).toMatchObject([{ path: home, message, remedy: finding?.command }]);
+    expect(hostFindings(J)).toHaveLength(1);
+    expect(m.run(["jk_check", J]).stdout).not.toContain("was left by a tool");
+    sh(finding?.command ?? "false");
+    expect([modeOf(home), copies(), notes(), statusFindings(), hostFindings()]).toEqual([
+      "2755",
+      [],
+      "",
+      [],
+      [],
+    ]);
+    m.must(moves);
+  });
+
+  test(`a home ${place} the jail that somebody has opened since stays so, and is not told of`, () => {
+    const { home, moves } = user(place);
+    killed(moves);
+    sh(`chmod 2750 ${home}; rm -r ${copies()[0]}`);
+    expect([statusFindings(), hostFindings()]).toEqual([[], []]);
+    m.must(moves);
+    expect(notes()).toBe("");
+  });
+
+  test(`jk_check --fix opens a home ${place} the jail, and removes the copy`, () => {
+    const { home, moves } = user(place);
+    killed(moves);
+    const [copy] = copies();
+    const fixes = m.run(["jk_check", "--fix", J]).stdout;
+    expect(fixes).toContain(
+      `Fixed: '${home}' has the mode 2755 again\nFixed: removed '${copy}'\n1 finding is fixed, 0 are left\n`,
+    );
+    expect([modeOf(home), copies(), notes(), hostFindings(J)]).toEqual(["2755", [], "", []]);
+    expect(sh(`getfacl -cnp ${home}`)).toContain("user:65534:r-x\n");
+    m.must(moves);
+  });
+}
+
+test("the next run that copies any home mends what others have left", () => {
+  const first = user("outside");
+  killed(first.moves);
+  const second = user("outside");
+  expect(m.run(second.moves)).toMatchObject({ status: 0, stderr: "" });
+  expect([modeOf(first.home), copies(), notes()]).toEqual(["2755", [], ""]);
+});
+
+test("of a run that is at work nothing is told, and nothing is mended", async () => {
+  const { home, moves } = user("inside");
+  const seen: unknown[] = [];
+  const stops = { calls: ["openat2"], paths: [home] };
+  const { status } = await runWithStops(m, moves, stops, () => {
+    if (seen.length > 0 || copies().length === 0) return;
+    const told = () => [modeOf(home), copies().length, statusFindings(), hostFindings("--fix", "--no-wait")];
+    seen.push(told(), linesOf(m).summary.warnings, told());
+  });
+  expect(seen).toEqual([["3700", 1, [], []], [], ["3700", 1, [], []]]);
+  expect([status, notes(), copies()]).toEqual([0, "", []]);
+});
+
+const declare = (text: string) => m.write("/etc/jailkit/jails.d/one.ini", text);
+const DECLARED = (name: string) => `[user ${name}]\njail = ${J}\nshell = /bin/bash\n`;
+const OPENING = (name: string) =>
+  `user ${name}: home-mode 3700 -> 2755 (a run that was killed while it copied the home has closed it)`;
+const texts = ({ changes }: ReturnType<typeof linesOf>) =>
+  changes.map(({ text, status }) => `${status} ${text}`);
+
+test("apply opens the home of a user who stays in the jail", () => {
+  const { name, home, moves } = user("inside");
+  declare(DECLARED(name));
+  m.must(["jailkit", "apply"]);
+  killed(moves);
+  const check = m.run(["jailkit", "apply", "--check"]);
+  expect(check).toMatchObject({ status: 10, stderr: "" });
+  expect(check.stdout).toContain(`~ ${OPENING(name)}\n`);
+  expect(modeOf(home)).toBe("3700");
+  const run = linesOf(m);
+  expect([run.status, texts(run), run.summary.warnings]).toEqual([0, [`done ~ ${OPENING(name)}`], []]);
+  expect([modeOf(home), copies(), notes()]).toEqual(["2755", [], ""]);
+  expect(m.run(["jailkit", "apply", "--check"])).toMatchObject({ status: 0, stderr: "" });
+});
+
+test("apply opens the home of a user who waits for a jail", () => {
+  const { name, home } = user("outside");
+  const jail = `[jail ${J}]\nsections = uidbasics, basicshell`;
+  declare(`${jail}\n${DECLARED(name)}`);
+  killed(["jailkit", "apply"]);
+  expect(modeOf(home)).toBe("3700");
+  declare(`${jail}, nosuch\n${DECLARED(name)}`);
+  const run = linesOf(m);
+  expect([run.status, texts(run).filter((text) => !text.includes("account"))]).toEqual([
+    1,
+    [`done ~ ${OPENING(name)}`],
+  ]);
+  expect([modeOf(home), copies(), notes()]).toEqual(["2755", [], ""]);
+  declare(`${jail}\n${DECLARED(name)}`);
+  m.must(["jailkit", "apply"]);
+  expect(m.exists(home)).toBe(false);
+});
+
+test("apply --prune opens the home of a user who is declared no more, and removes the jail with a part of the copy in it", () => {
+  const jail = `[jail ${J}2]\nsections = uidbasics, basicshell\n`;
+  sh(`mkdir ${J}2; mount -t tmpfs -o mode=755 tmpfs ${J}2`);
+  const { name, home } = user("outside");
+  // Nobody of before is declared no more.
+  m.remove("/var/lib/jailkit/declared.json");
+  declare(jail + DECLARED(name).replace(J, `${J}2`));
+  killed(["jailkit", "apply"]);
+  const copy = sh(`ls -d ${J}2/home/.jk-home-*`).trim();
+  sh(`chown -R ${name} ${copy}`);
+  declare("");
+  const left = `${home} is closed to others since ${COPIED} it, which also left ${copy}`;
+  const check = linesOf(m, "--check", "--prune");
+  expect([check.status, texts(check)]).toEqual([10, [expect.stringContaining(`- jail ${J}2`)]]);
+  expect(check.summary.warnings).toEqual([`${left}; a run mends that`]);
+  expect(modeOf(home)).toBe("3700");
+  const run = linesOf(m, "--prune");
+  expect([run.status, run.summary.warnings, modeOf(home), notes()]).toEqual([
+    0,
+    expect.arrayContaining([`${left}; '${home}' has the mode 2755 again, removed '${copy}'`]),
+    "2755",
+    "",
+  ]);
+  expect(m.exists(`${J}2/etc`)).toBe(false);
+});
+
+test("jailkit delete removes a jail with a part of a copy in it", () => {
+  const jail = `${J}3`;
+  sh(`mkdir ${jail}; mount -t tmpfs -o mode=755 tmpfs ${jail}`);
+  m.must(["jk_init", "-j", jail, "uidbasics", "basicshell"]);
+  const { name, home, moves } = user("outside");
+  killed(moves.map((word) => (word === J ? jail : word)));
+  sh(`chown -R ${name} ${jail}/home/.jk-home-*`);
+  m.must(["jailkit", "delete", "--yes", jail]);
+  expect([m.exists(`${jail}/etc`), modeOf(home), notes()]).toEqual([false, "2755", ""]);
+});
+
+/** Writes a note as a run that was killed, and returns what status and jk_check --fix make of it. */
+function noted(home: string, copy: string) {
+  const note = "/var/lib/jailkit/moves/planted";
+  m.write(note, `${home}\0${copy}\0`, { mode: 0o600 });
+  const told = statusFindings().map(({ subject }) => subject);
+  m.run(["jk_check", "--fix", J]);
+  m.remove(note);
+  return told;
+}
+
+test("a note removes no directory but a copy, and only where root alone can have made it", () => {
+  m.addUser("mallory", { home: "/home/mallory", createHome: true });
+  const name = ".jk-home-0123456789ab";
+  sh(`mkdir -p ${J}/srv/data ${J}/srv/${name} /home/mallory/${name} /srv/open/${name}; chmod 1777 /srv/open`);
+  const others = ["/home/mallory", "/srv/open"].map((directory) => `${directory}/${name}`);
+  for (const copy of [...others, `${J}/srv/data`]) {
+    expect([copy, noted("/home/mallory", copy)]).toEqual([copy, []]);
+    expect(m.exists(copy)).toBe(true);
+  }
+  expect(noted("/home/mallory", `${J}/srv/${name}`)).toEqual([`${J}/srv/${name}`]);
+  expect(m.exists(`${J}/srv/${name}`)).toBe(false);
+});
+
+test("nothing counts while others can write the notes", () => {
+  const { moves, home } = user("outside");
+  killed(moves);
+  sh("chmod 777 /var/lib/jailkit/moves");
+  expect([statusFindings(), hostFindings("--fix"), modeOf(home)]).toEqual([[], [], "3700"]);
+  sh("chmod 700 /var/lib/jailkit/moves");
+  expect(statusFindings()).toHaveLength(1);
+});
