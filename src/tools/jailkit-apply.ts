@@ -192,8 +192,8 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const others = read.others instanceof DeclarationError ? undefined : read.others;
   requireSomething(declaration, known, options);
   const beside = others && withGroupNames(others);
-  const before = withRenamed(known, beside === undefined ? [declaration] : [declaration, beside], hostUser);
-  const compared = compare(declaration, before, {
+  const all = beside === undefined ? [declaration] : [declaration, beside];
+  const compared = compare(declaration, withRenamed(known, all, hostUser), {
     ...{ prune, deleteHomes, check, usual, others: beside },
     namesAll: options.verbose || json,
   });

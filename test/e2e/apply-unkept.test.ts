@@ -202,3 +202,41 @@ test("nor is a FILE whose name would not be read again", () => {
   m.remove(file);
   expect(linesOf(m).status).toBe(0);
 });
+
+const RULES = "/etc/jailkit/jk_chrootsh.d/old.ini";
+const LIMITED = "shell = /bin/bash\nconfine = 1\nwrite = none\nnetwork = none\n";
+
+/** Declares rules that take something away, while what is declared cannot be kept. */
+function limitUnkept(declared: string) {
+  m.write(FILE, declared);
+  fill();
+  expect(linesOf(m).status).toBe(1);
+  open();
+}
+
+test.each([
+  ["the user", HERE, "user old"],
+  ["the user's rules", HERE + user("old"), "user old: policy"],
+])("rules that could not be kept go with %s", (_, declared, line) => {
+  limitUnkept(HERE + user("old", J, LIMITED));
+  expect(m.read(RULES)).toContain("[old]\n");
+  m.write(FILE, declared);
+  expect(m.run(["jailkit", "apply", "--check"]).stdout).toContain(line);
+  expect(m.run(["jailkit", "apply", "--prune", "--delete-homes"]).status).toBe(0);
+  expect(m.exists(RULES)).toBe(false);
+});
+
+test("those of a user of whom nothing could be kept are told of, with what takes them away", () => {
+  m.addUser("anna", { createHome: true });
+  m.must(["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", J, "anna"]);
+  limitUnkept(HERE + user("old") + user("anna", J, LIMITED));
+  const rules = "/etc/jailkit/jk_chrootsh.d/anna.ini";
+  expect(m.exists(rules)).toBe(true);
+  m.write(FILE, HERE + user("old"));
+  const { status, summary } = linesOf(m, "--prune");
+  const warning = `user anna: is not declared, and '${rules}', which apply wrote, limits who has this name; it stays, since nothing is remembered of it: to take it away: mv -nT ${rules} ${rules}.old`;
+  expect([status, summary.warnings]).toEqual([0, [warning]]);
+  expect(m.exists(rules)).toBe(true);
+  sh(warning.slice(warning.lastIndexOf("mv ")), "jk_jailuser --unjail -m -s /bin/bash anna");
+  expect(linesOf(m, "--prune").summary.warnings).toEqual([]);
+});

@@ -7,8 +7,7 @@ import type { JailRoot } from "../../jail/fs/walk.ts";
 import { putDropIn, removeDropIn } from "../../populate/apply/drop-in.ts";
 import { replacePolicy, requireOwnSection } from "../../users/policy.ts";
 import { requireOwnDropIn, settingsDropIn } from "../compare/machine.ts";
-
-const COMMENT = "Written by jailkit apply, as /etc/jailkit/jails.d declares the user.";
+import { RULES_COMMENT } from "../compare/own-rules.ts";
 
 /** Below the directory of the configuration. */
 const dropInOf = (user: ByteString): ByteString => settingsDropIn(user).slice(CONFIG_DIRECTORY.length);
@@ -30,7 +29,7 @@ export function putPolicy(
   requireOwnSection(user);
   requireOwnDropIn(user);
   const path = dropInOf(user);
-  const text = dropInText({ name: user, values: Object.fromEntries(keys) }, "c", COMMENT);
+  const text = dropInText({ name: user, values: Object.fromEntries(keys) }, "c", RULES_COMMENT);
   putDropIn(CONFIG_DIRECTORY, path, text, { replace: true });
   return `wrote ${display(settingsDropIn(user))}`;
 }

@@ -30,6 +30,7 @@ import { noLoginsIn } from "./no-logins.ts";
 import { notDeclared } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
 import { othersFilesIn } from "./others-files.ts";
+import { rememberingRules } from "./own-rules.ts";
 import { type Declared, type Place, placeFaultOf, placesOf } from "./place-fault.ts";
 import { NewUids, reservedUids } from "./returning.ts";
 import { runningOf } from "./running.ts";
@@ -66,7 +67,7 @@ export interface Comparison {
   readonly warnings: readonly Note[];
   /** The path that an operand of jk_cp means, as it is recorded. */
   readonly pathOf: (operand: ByteString) => ByteString;
-  /** What was declared once, by the names that accounts have now. */
+  /** What was declared once, by the names that accounts have now, and with rules as rememberingRules has them. */
   readonly before: Once;
 }
 
@@ -105,7 +106,7 @@ export function compare(declaration: Declaration, remembered: Once, asked: Asked
     const all = [declaration, ...(others === undefined ? [] : [others])];
     const scope = { ...asked, files: declaration.files };
     const machine = machineFor(all, remembered, scope);
-    const { before } = machine.known;
+    const before = rememberingRules(machine.known.before, machine);
     const undeclared: string[] = [];
     const noLonger: Change[] = [];
     const notes: Note[] = [];

@@ -17,6 +17,7 @@ import type { Note } from "./former-jails.ts";
 import { LOST, lostText } from "./jail.ts";
 import type { Machine } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
+import { unknownRules } from "./own-rules.ts";
 
 /** What a file declared once that is not there any more, and that nothing declares now. */
 interface Orphans {
@@ -160,6 +161,10 @@ export function notDeclared(
     renamed: isAll ? renamedJails(declarations, before, machine) : new Map<ByteString, Fault>(),
     undeclared: usual && namesAll ? undeclaredJails(declarations, before, machine) : [],
     orphans: orphanLines(orphans),
-    notes: (jails: Parameters<typeof lostNotes>[0]) => [...lostNotes(jails), ...orphanNotes(orphans)],
+    notes: (jails: Parameters<typeof lostNotes>[0]) => [
+      ...lostNotes(jails),
+      ...orphanNotes(orphans),
+      ...(isAll ? unknownRules(declarations, before, machine) : []),
+    ],
   };
 }
