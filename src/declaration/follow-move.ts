@@ -3,7 +3,7 @@ import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, isReported } from "../cli/error.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { hostUser } from "../system/name-services.ts";
-import { joinHome, splitHome } from "../system/separator.ts";
+import { jailOfHome, joinHome, splitHome } from "../system/separator.ts";
 import type { AccountRun } from "../users/account-run.ts";
 import { homeIdOf, jailIdAt, MAY_BE_OTHER, samenessOf } from "./ids.ts";
 import { createdHomeOf, createdIn, jailsForgotten, wholeJails } from "./kept-homes.ts";
@@ -197,7 +197,7 @@ const allOf = (once: Once): readonly KeptHome[] => [...once.kept, ...once.users.
 function keptAt(once: Once, from: ByteString, to: ByteString): readonly KeptHome[] {
   const moved = allOf(once).flatMap((one) => {
     const split = splitHome(one.home);
-    if (split === undefined || split.jail !== from) return [];
+    if (split === undefined || jailOfHome(one.home) !== from) return [];
     return [{ ...one, home: joinHome(to, split.home) }];
   });
   const known = new Set(once.kept.map(keptKey));

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { normalPath, plainPath } from "../../ffi/paths.ts";
+import { normalPath } from "../../ffi/paths.ts";
 
 /** A home of passwd(5) split at the separator. */
 interface SplitHome {
@@ -28,6 +28,12 @@ export function splitHome(home: ByteString): SplitHome | undefined {
   return { jail, home: home.slice(at + 2) };
 }
 
+/** The jail of a home, with nothing to resolve; undefined if it is in none. */
+export function jailOfHome(home: ByteString): ByteString | undefined {
+  const split = splitHome(home);
+  return split === undefined ? undefined : normalPath(split.jail);
+}
+
 /** The home in passwd(5) of the host for an account in `jail` with the home `home` there (with a leading slash). */
 export function joinHome(jail: ByteString, home: ByteString): ByteString {
   return `${jail}/.${home}`;
@@ -53,8 +59,5 @@ export function dirsEqual(a: ByteString, b: ByteString): boolean {
   return a === b || a === `${b}/` || b === `${a}/`;
 }
 
-/** True if a home is in this jail. */
-export function livesIn(jail: ByteString, home: ByteString): boolean {
-  const split = splitHome(home);
-  return split !== undefined && plainPath(split.jail) === jail;
-}
+/** True if a home is in this jail, however it is written. */
+export const livesIn = (jail: ByteString, home: ByteString): boolean => jailOfHome(home) === jail;

@@ -1,4 +1,3 @@
-import { normalPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
@@ -6,7 +5,7 @@ import { requireWritable } from "../jail/fs/writable.ts";
 import { userHint } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
-import { splitHome } from "../system/separator.ts";
+import { livesIn } from "../system/separator.ts";
 import { forgetAccount, recall } from "./account-record.ts";
 import type { AccountRun, PlannedChange } from "./account-run.ts";
 import { removeJailSide } from "./jail-side.ts";
@@ -72,7 +71,6 @@ function leaveJailSide(
   for (const step of steps) run.done(dryRun ? `would have ${step}` : step);
   run.status = dryRun ? "planned" : steps.length > 0 ? "done" : "unchanged";
   // Nobody needs the former home of an account that is not in the jail any more.
-  const jail = splitHome(user?.home ?? "")?.jail;
-  const left = jail === undefined || normalPath(jail) !== root.path;
+  const left = !livesIn(root.path, user?.home ?? "");
   if (!dryRun && left && recall(root, run.name) !== undefined) forgetAccount(root, run.name);
 }

@@ -15,7 +15,7 @@ import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts
 import { isPlainName, requireAccountName } from "../system/account-name.ts";
 import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { allUsed, noUid } from "../system/login-defs.ts";
-import { joinHome, splitHome } from "../system/separator.ts";
+import { joinHome, livesIn } from "../system/separator.ts";
 import { passwordState } from "../system/shadow.ts";
 import { type Access, type AccessPlan, planAccess } from "./access.ts";
 import { type Advice, OPTIONS } from "./advice.ts";
@@ -263,7 +263,7 @@ function userExists(
   access: Access,
   advice: Advice,
 ): JailkitError {
-  const isHere = splitHome(home)?.jail === root.path;
+  const isHere = livesIn(root.path, home);
   if (!isHere) return refuse("user-exists", `the user ${quoted(name)} exists already; ${advice.exists}`);
   const complete = jailCommand(root.path, name, shell, access, authorizedKey);
   const message = `the user ${quoted(name)} exists already in this jail; if an earlier run was interrupted, complete it with: ${complete}`;

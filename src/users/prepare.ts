@@ -11,7 +11,7 @@ import { requireAccountName } from "../system/account-name.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { below } from "../system/mountinfo.ts";
-import { splitHome } from "../system/separator.ts";
+import { jailOfHome, splitHome } from "../system/separator.ts";
 import { type AccessPlan, planAccess, writeAccess } from "./access.ts";
 import { recall, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
@@ -42,11 +42,11 @@ export function prepareJail(
   const home = homeFor(user, root.path);
   const isDirectorys = !(facts?.isLocal ?? isLocalUser)(user.name);
   const isFit = neverHome(home, true) === undefined;
-  const isMissing = () => livesIn(root, user, isDirectorys) && isFit && lookUp(root, home) === undefined;
+  const isMissing = () => belongsIn(root, user, isDirectorys) && isFit && lookUp(root, home) === undefined;
   // An empty one would be in the way of the home that an interrupted run has put aside.
   const recorded = () => seen.recorded(user.name)?.home ?? home;
   if (!isDirectorys && isMissing()) completeOwnMove(user, host, { root, recorded }, run, dryRun);
-  const isMounted = () => isFit && livesIn(root, user, isDirectorys) && newMount(root, home) !== undefined;
+  const isMounted = () => isFit && belongsIn(root, user, isDirectorys) && newMount(root, home) !== undefined;
   const newHome =
     (isMissing() || isMounted()) &&
     hasSafePlace(root, { user, home }, isDirectorys || access.keys.length > 0, run);
@@ -93,11 +93,10 @@ function hasSafePlace(
 }
 
 /** Whether the home of an account is in a jail, or only its directory can move it there. */
-function livesIn(root: JailRoot, { home }: PasswdEntry, isDirectorys: boolean): boolean {
-  const split = splitHome(home);
-  if (isDirectorys) return true;
-  if (split === undefined) return below(normalPath(home), root.path) !== undefined;
-  return normalPath(split.jail) === root.path;
+function belongsIn(root: JailRoot, { home }: PasswdEntry, isDirectorys: boolean): boolean {
+  const jail = jailOfHome(home);
+  if (isDirectorys || jail !== undefined) return isDirectorys || jail === root.path;
+  return below(normalPath(home), root.path) !== undefined;
 }
 
 function describe({ lines, warnings }: AccessPlan, run: AccountRun): void {

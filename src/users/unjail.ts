@@ -23,7 +23,7 @@ import { holdsJail, knownJails, REGISTRY } from "../jail/record/registry.ts";
 import { isLocalUser, JAILED_GROUP } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
-import { joinHome, splitHome } from "../system/separator.ts";
+import { jailOfHome, joinHome, splitHome } from "../system/separator.ts";
 import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
@@ -146,8 +146,8 @@ function planCompletion(user: PasswdEntry, jail: ByteString, request: JailingOpt
 /** The jail of an account, or the first one in which it is still recorded. `given`: as it was written. */
 export function jailToLeave(name: ByteString, given: ByteString | undefined): ByteString | undefined {
   const user = passwdByName(name);
-  const split = user && splitHome(user.home);
-  if (user === undefined || split !== undefined) return split && normalPath(split.jail);
+  const jail = user && jailOfHome(user.home);
+  if (user === undefined || jail !== undefined) return jail;
   return answered(() => jailOfLeftover(user, given && absolutePath(given)));
 }
 

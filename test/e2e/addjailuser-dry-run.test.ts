@@ -329,6 +329,12 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     says: /exists already in this jail/,
     status: 1,
   },
+  "an account that exists in the jail, whose path its home has in another way": {
+    scene: "useradd -M -d J//./home/N N",
+    options: LOGIN,
+    says: /exists already in this jail/,
+    status: 1,
+  },
   "an account of the jail alone": {
     scene: "echo N:x:4711:100::/home/N:/bin/sh >> J/etc/passwd",
     options: LOGIN,

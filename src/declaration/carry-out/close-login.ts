@@ -1,5 +1,4 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered, describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { readKeys } from "../../config/keys.ts";
@@ -11,7 +10,7 @@ import { chrootshKeys } from "../../config/schemas/chrootsh.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { splitHome } from "../../system/separator.ts";
+import { jailOfHome } from "../../system/separator.ts";
 import { changeLogin } from "../../users/change-login.ts";
 import { isClosed, noLoginShell } from "../../users/leaving.ts";
 import { settingsDropIn } from "../compare/machine.ts";
@@ -21,8 +20,7 @@ import { failureIn, hearing, type Said } from "./steps.ts";
 
 /** True for an account that is in this jail. */
 export function isIn(root: Pick<JailRoot, "path">, user: PasswdEntry | undefined): boolean {
-  const split = user && splitHome(user.home);
-  return split !== undefined && normalPath(split.jail) === root.path;
+  return user !== undefined && jailOfHome(user.home) === root.path;
 }
 
 /**

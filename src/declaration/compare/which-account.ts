@@ -2,7 +2,7 @@ import { answered } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { splitHome } from "../../system/separator.ts";
+import { jailOfHome } from "../../system/separator.ts";
 import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
 import { type Fault, type FaultText, stays } from "../change.ts";
 import { isOfDay, isOfOtherDay } from "../creating.ts";
@@ -49,7 +49,7 @@ export function whichAccount(once: OnceUser, user: PasswdEntry): Which {
     return isAlike ? "declared" : "doubtful";
   }
   // It has got another home since: the one of before was in another jail, or is there still.
-  const isElsewhere = splitHome(createdHome)?.jail !== splitHome(user.home)?.jail;
+  const isElsewhere = jailOfHome(createdHome) !== jailOfHome(user.home);
   const isThere = isElsewhere || homeIdOf(createdHome, user.uid) === homeId;
   return isThere && !isOther ? "declared" : "doubtful";
 }
