@@ -111,9 +111,6 @@ function descend(root: number, names: readonly ByteString[]): number | Reason {
   return why;
 }
 
-// As the kernel: more are a loop.
-const MOST_LINKS = 40;
-
 /**
  * The home and the directories above it; none if only root can write the home and all of its path. Who can write a directory
  * of its path can lock the home, or put a link in its place, until the session has begun: that directory counts as well.
@@ -153,7 +150,7 @@ function homeAndAbove(root: number, home: ByteString): BasicStat[] {
       enter(fd, stat);
       continue;
     }
-    const target = type === C.S_IFLNK && ++links <= MOST_LINKS ? readLink(fd, "") : undefined;
+    const target = type === C.S_IFLNK && ++links <= C.MOST_LINKS ? readLink(fd, "") : undefined;
     close(fd);
     if (target === undefined) break;
     if (target.startsWith("/")) leaveTo(1);

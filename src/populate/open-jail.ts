@@ -2,7 +2,7 @@ import { basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { readLink, type Stat, sameFile } from "../../ffi/files.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
-import { answered, JailkitError } from "../cli/error.ts";
+import { answered, errorOf, JailkitError } from "../cli/error.ts";
 import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { heldDirectory } from "../jail/fs/held.ts";
 import { requireFileSystem, requireJailToFill } from "../jail/fs/host-directories.ts";
@@ -130,8 +130,7 @@ function requirePlace(path: ByteString, unsafeStatus: number): void {
   requireFileSystem(above, 1);
   requireSafeAbove(above, path, unsafeStatus);
   const problem = readOnlyProblem(above, ["/"], path);
-  if (problem !== undefined)
-    throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
+  if (problem !== undefined) throw errorOf(problem);
   const held = heldDirectory(above.path);
   if (held !== undefined) throw held;
   requireOwnPath(normalPath(path));

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { MOST_LINKS } from "../../ffi/constants.ts";
 import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -66,9 +67,6 @@ function isRequested({ because }: Entry, links = 0): boolean {
     reason.kind === "link" && links < MOST_LINKS && isRequested(reason.from, links + 1);
   return because.some((one) => isByName(one) || leads(one));
 }
-
-// As the kernel.
-const MOST_LINKS = 40;
 
 /** True if symbolic links lead from one of the paths to an entry. */
 function comesFrom({ because }: Entry, paths: ReadonlySet<ByteString>, links = 0): boolean {

@@ -26,6 +26,9 @@ export function nameFault(name: ByteString): string | undefined {
 
 const isUtf8 = (name: ByteString) => Buffer.from(toBytes(name)).toString().indexOf("\ufffd") < 0;
 
+/** True for a value that no line of passwd(5) can hold. Pure. */
+export const breaksPasswd = (value: ByteString): boolean => /[:\n\0]/.test(value);
+
 /** Throws JailkitError "bad-name" for a name that does harm. */
 export function requireAccountName(name: ByteString): void {
   const fault = nameFault(name);

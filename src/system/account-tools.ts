@@ -5,7 +5,7 @@ import type { Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { keptLock } from "./account-lock.ts";
-import { requireAccountName } from "./account-name.ts";
+import { breaksPasswd, requireAccountName } from "./account-name.ts";
 import {
   type Group,
   type GroupEntry,
@@ -62,7 +62,7 @@ export interface AccountChange {
 export function modifyAccount(user: PasswdEntry, { home, shell, groups }: AccountChange): void {
   requireAccountName(user.name);
   for (const value of [home, shell]) {
-    if (!value.startsWith("/") || /[:\n\0]/.test(value)) {
+    if (!value.startsWith("/") || breaksPasswd(value)) {
       throw new JailkitError("bad-path", 1, `${quoted(value)} cannot be in the account files`);
     }
   }

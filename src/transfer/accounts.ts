@@ -4,7 +4,7 @@ import { quoted } from "../cli/display.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { isJailsOwn, neverHome } from "../jail/accounts/home-place.ts";
-import { isPlainName, nameFault } from "../system/account-name.ts";
+import { breaksPasswd, isPlainName, nameFault } from "../system/account-name.ts";
 import { JAILED_GROUP } from "../system/account-tools.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
@@ -152,7 +152,7 @@ function valueFault({ name, uid, group, comment, home, shell }: TransferUser): s
     return `the name of the user or of its group ${quoted(group)} cannot be used: ${bad}`;
   // In files with sections for users, it means everybody.
   if (name === "DEFAULT") return "that is no name of a user";
-  if (/[:\n]/.test(comment + home + shell)) return "its comment, home or shell breaks passwd(5)";
+  if (breaksPasswd(comment + home + shell)) return "its comment, home or shell breaks passwd(5)";
   return uidFault(uid) ?? homeFault(home) ?? shellFault(shell);
 }
 

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { directoryOf } from "../../ffi/paths.ts";
-import { JailkitError } from "../cli/error.ts";
+import { errorOf } from "../cli/error.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { type Journal, recordDirectory } from "../jail/record/journal.ts";
@@ -23,6 +23,5 @@ export function journalOf(changes: readonly Change[], before?: Journal): Omit<Jo
 /** Throws JailkitError "read-only" if the record of that id cannot be written: a dry run does not take its lock. */
 export function requireWritableRecord(id: ByteString, jail: ByteString, progress?: string): void {
   const problem = withTree((tree) => readOnlyProblem(tree, [recordDirectory(id)], jail, progress));
-  if (problem !== undefined)
-    throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
+  if (problem !== undefined) throw errorOf(problem);
 }

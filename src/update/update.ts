@@ -3,7 +3,7 @@ import { ENOSPC } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { directoryOf } from "../../ffi/paths.ts";
-import { JailkitError, problemFrom } from "../cli/error.ts";
+import { errorOf, JailkitError, problemFrom } from "../cli/error.ts";
 import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
@@ -109,7 +109,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   } catch (error) {
     const problem = noRoom(error, options.jail, { left: [], progress: "nothing was changed" });
     if (problem === undefined) throw error;
-    throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
+    throw errorOf(problem);
   } finally {
     context.reporter.flush();
     closeJailRoot(root);

@@ -9,7 +9,7 @@ import {
 } from "../jail/accounts/change-accounts.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { requireAccountName } from "../system/account-name.ts";
+import { breaksPasswd, requireAccountName } from "../system/account-name.ts";
 import { type Group, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
@@ -146,7 +146,7 @@ export function writeJailSide(
   const home = homeFor(user, request.root.path);
   requireAccountName(user.name);
   for (const value of [user.gecos, home]) {
-    if (/[:\n\0]/.test(value))
+    if (breaksPasswd(value))
       throw new JailkitError("bad-path", 1, `${quoted(user.name)}: ${quoted(value)} breaks passwd(5)`);
   }
   return apply(request, (accounts) => putJailSide(accounts, user, groups, home, request));

@@ -7,7 +7,7 @@ import { allOf, composed, type Remedy, withAdvice } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import { neverHome, usualHome } from "../jail/accounts/home-place.ts";
-import { nameFault } from "../system/account-name.ts";
+import { breaksPasswd, nameFault } from "../system/account-name.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { below } from "../system/mountinfo.ts";
 import { dirsEqual, joinHome, splitHome } from "../system/separator.ts";
@@ -180,7 +180,7 @@ export function planJailing(facts: JailingFacts): JailingPlan {
   const fault = nameFault(user.name);
   if (fault !== undefined) throw refuse("bad-name", user, `cannot be jailed, because of the name: ${fault}`);
   for (const value of [user.gecos, user.home, jail]) {
-    if (/[:\n\0]/.test(value))
+    if (breaksPasswd(value))
       throw refuse("bad-path", user, `cannot be jailed: ${quoted(value)} breaks passwd(5)`);
   }
   const { jailHome, inside } = homeInJail(facts);

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
-import { isReported, JailkitError } from "../../cli/error.ts";
+import { errorOf, isReported, JailkitError } from "../../cli/error.ts";
 import { withAdvice } from "../../cli/remedy.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
@@ -97,8 +97,7 @@ function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said)
   // Whatever its user has done meanwhile, nobody logs in with it.
   if (whichNow(root, user, once) === "doubtful" && user !== undefined) {
     endLogins(root, user, once, said, NOT_FORGOTTEN);
-    const { code, message, remedy } = doubtFault(once, user);
-    throw new JailkitError(code, 1, message, undefined, remedy);
+    throw errorOf(doubtFault(once, user));
   }
   const fate = fateOrEnd(root, user, once, means, said);
   if (fate.how === "removed" && user !== undefined)

@@ -1,6 +1,6 @@
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { answered, describeError, JailkitError } from "../../cli/error.ts";
+import { answered, describeError, errorOf } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { homeFault } from "../../explain/home-fault.ts";
 import { isLimitedShell } from "../../jail/accounts/jailed-users.ts";
@@ -73,7 +73,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
   const taken: FaultText | undefined = isNew
     ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, DECLARED.uid))
     : account && sharedUidFault(declared, account, hostUser);
-  if (taken !== undefined) throw new JailkitError(taken.code, 1, taken.message, undefined, taken.remedy);
+  if (taken !== undefined) throw errorOf(taken);
   if (!directory && isCreated) requireHome(declared, means);
   const works: Parameters<typeof stepsOf<keyof typeof USER_STEPS>>[2] = {
     limit:

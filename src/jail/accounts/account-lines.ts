@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { nameFault } from "../../system/account-name.ts";
+import { breaksPasswd, nameFault } from "../../system/account-name.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 
 /** passwd(5) or group(5): each line, and its entry, if it is one. */
@@ -59,9 +59,9 @@ function requireField(right: boolean, message: string): void {
   if (!right) throw new JailkitError("bad-account-field", 1, message);
 }
 
-function checkField(what: string, value: ByteString, forbidden: RegExp): void {
+function checkField(what: string, value: ByteString): void {
   const why = "it holds a byte that separates fields";
-  requireField(!forbidden.test(value), `${quoted(value)} cannot be the ${what} of an account: ${why}`);
+  requireField(!breaksPasswd(value), `${quoted(value)} cannot be the ${what} of an account: ${why}`);
 }
 
 function checkName(what: string, name: ByteString): void {
@@ -78,8 +78,7 @@ export function formatPasswdLine(entry: PasswdEntry): ByteString {
   checkName("user name", entry.name);
   checkId("uid", entry.uid);
   checkId("gid", entry.gid);
-  for (const what of ["password", "gecos", "home", "shell"] as const)
-    checkField(what, entry[what], /[:\n\0]/);
+  for (const what of ["password", "gecos", "home", "shell"] as const) checkField(what, entry[what]);
   const { name, password, uid, gid, gecos, home, shell } = entry;
   return [name, password, uid, gid, gecos, home, shell].join(":");
 }
@@ -88,7 +87,7 @@ export function formatPasswdLine(entry: PasswdEntry): ByteString {
 export function formatGroupLine(entry: GroupEntry): ByteString {
   checkName("group name", entry.name);
   checkId("gid", entry.gid);
-  checkField("password", entry.password, /[:\n\0]/);
+  checkField("password", entry.password);
   for (const member of entry.members) checkName("member", member);
   return [entry.name, entry.password, entry.gid, entry.members.join(",")].join(":");
 }

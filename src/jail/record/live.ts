@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { pathsDownTo } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { answered, JailkitError } from "../../cli/error.ts";
+import { answered, errorOf, JailkitError } from "../../cli/error.ts";
 import { allOf, type Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { asideCommand, freeName } from "../../system/free-name.ts";
@@ -124,6 +124,5 @@ function linkAside(root: JailRoot, path: ByteString): Remedy | undefined {
 /** Throws JailkitError "not-mounted" for a live jail of which a directory is not mounted as it should be. */
 export function requireMounted(root: JailRoot, live: readonly ByteString[] | undefined): void {
   const problem = lackingProblem(root, live);
-  if (problem !== undefined)
-    throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
+  if (problem !== undefined) throw errorOf(problem);
 }

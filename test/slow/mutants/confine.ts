@@ -153,7 +153,7 @@ export const CONFINE: readonly Mutant[] = [
     "    if (onlyRootWrites(stat)) return;\n    for (const above of way.slice(-1))",
     "also if the home .* locks it",
   ),
-  execute(DIRECTORIES, "++links <= MOST_LINKS ? readLink", "false ? readLink", "locks it, where a link"),
+  execute(DIRECTORIES, "++links <= C.MOST_LINKS ? readLink", "false ? readLink", "locks it, where a link"),
   execute(DIRECTORIES, 'if (target.startsWith("/")) leaveTo(1);', "", "locks it, where a link"),
   execute(DIRECTORIES, "leaveTo(Math.max(1, way.length - 1));", "", "locks it, where a link"),
   execute(OTHER, "if (!isOfThePath(error)) throw", "if (!isMissing(error)) throw", "cannot be opened"),
