@@ -2,14 +2,14 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { parentOf } from "../../ffi/paths.ts";
 import { answered, problemFrom } from "../cli/error.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
-import { roomProblem } from "../jail/fs/no-room.ts";
+import { noRoom, roomProblem } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { heldPlace, readOnlyProblem } from "../jail/fs/writable.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import { findProgram } from "../system/run.ts";
 import { lacksAccounts } from "./apply/accounts.ts";
+import { requireShown } from "./apply/foresee.ts";
 import { concernsLibraries, lacksCache } from "./apply/library-cache.ts";
-import { requireLiveLines } from "./apply/live-lines.ts";
 import type { Plan, PopulateProblem } from "./entry.ts";
 import { hiddenProblem } from "./hidden-place.ts";
 import { openNearest } from "./open-jail.ts";
@@ -77,10 +77,12 @@ function lackOfRoom(
 function linesProblem({ jail, live }: PopulateRequest): PopulateProblem | undefined {
   if (live === undefined) return undefined;
   try {
-    requireLiveLines(jail, { add: live.directories, remove: [] });
+    requireShown(jail, { add: live.directories, remove: [] });
     return undefined;
   } catch (error) {
-    return problemFrom(error, "live", jail);
+    return (
+      noRoom(error, jail, { left: [], progress: "nothing was changed" }) ?? problemFrom(error, "live", jail)
+    );
   }
 }
 

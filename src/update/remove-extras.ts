@@ -9,6 +9,7 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { requireReplaceable } from "../jail/fs/writable.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import { removeDropIn } from "../populate/apply/drop-in.ts";
 import { withoutLiveLines } from "../populate/apply/live-lines.ts";
@@ -58,10 +59,18 @@ export function removeProcLine(
 
 const procOutByHand = (jail: ByteString) => `take the line for ${display(jail)}/proc out by hand`;
 
-/** Throws the JailkitError with which removeProcLine would fail. True if there is a line to remove. */
-export function requireNoProcLine(jail: ByteString): boolean {
+/** Throws the JailkitError or SystemError with which removeProcLine would fail. */
+export function requireNoProc(jail: ByteString): void {
   const change = (fstab: ByteString) => withoutProcLine(fstab, jail);
-  return withTree((root) => changedFstab(root, change, procOutByHand(jail)) !== undefined, "/etc");
+  const changed = withTree((root) => changedFstab(root, change, procOutByHand(jail)), "/etc");
+  if (changed !== undefined) requireReplaceable(FSTAB);
+}
+
+/** Throws the JailkitError or SystemError with which unregisterLogSocket would fail. */
+export function requireNoLogSocket(jail: ByteString): void {
+  const { isOurs, path } = logSocketSections(jail);
+  // What the administrator has written is not changed.
+  if (isOurs) requireReplaceable(CONFIG_DIRECTORY + path);
 }
 
 /** Says what fstab(5) mounts in a jail by lines of others, with a remedy; undefined for nothing. Throws SystemError. */

@@ -39,7 +39,14 @@ import { requireWritableRecord } from "./journal.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import type { Removals } from "./plan/removals.ts";
 import { decideTakenBack, type Recipes, separate, type TakenBack } from "./plan/taken-back.ts";
-import { removeProcLine, stillServed, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
+import {
+  removeProcLine,
+  requireNoLogSocket,
+  requireNoProc,
+  stillServed,
+  unmountJailProc,
+  unregisterLogSocket,
+} from "./remove-extras.ts";
 import { keptReport, removalLine } from "./report.ts";
 import type { RemoveReport } from "./report-schema.ts";
 
@@ -128,6 +135,7 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
     for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
     const problems = hiddenProblems(root, hidden);
     for (const problem of problems) reporter.fail(problem);
+    problems.push(...foreseeExtras(run, { stays, goes }, removals));
     return {
       removals,
       removed: new Set(),
@@ -141,6 +149,29 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
   warnings.push(...left);
   const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
   return { removals, removed: new Set(done), kept, warnings, problems, exitStatus };
+}
+
+const progressOf = (count: number, { length }: readonly Removal[]): string =>
+  length === 0 ? "nothing was removed" : `${count} of ${length} objects are removed`;
+
+/** What only the removed requests need. */
+const extrasToEnd = ({ keeps = [] }: RemoveRequest, { stays, goes }: Recipes) => ({
+  logSocket: goes.needLogsocket && !stays.needLogsocket && !keeps.includes("log-socket"),
+  proc: goes.needProc && !stays.needProc && !keeps.includes("proc"),
+});
+
+/** The problems that a run would have with files of the machine. */
+function foreseeExtras(
+  { root, request, reporter }: Run,
+  recipes: Recipes,
+  removals: readonly Removal[],
+): PopulateProblem[] {
+  const { logSocket, proc } = extrasToEnd(request, recipes);
+  const failures = new Failures(root.path, [], reporter);
+  const progress = progressOf(0, removals);
+  if (logSocket) failures.attempt("log-socket", progress, () => requireNoLogSocket(root.path));
+  if (proc) failures.attempt("proc", progress, () => requireNoProc(root.path));
+  return failures.problems;
 }
 
 /** Then the rest is removed all the same, and the request stays. */
@@ -180,16 +211,14 @@ function takeAway(
   const failures = new Failures(root.path, [], reporter);
   const { problems } = failures;
   let count = 0;
-  const progress = () =>
-    removals.length === 0 ? "nothing was removed" : `${count} of ${removals.length} objects are removed`;
-  const attempt = (code: ProblemCode, step: () => void) => failures.attempt(code, progress(), step);
-  const { keeps = [] } = request;
+  const attempt = (code: ProblemCode, step: () => void) =>
+    failures.attempt(code, progressOf(count, removals), step);
+  const extras = extrasToEnd(request, { stays, goes });
   const left: string[] = [];
-  if (goes.needLogsocket && !stays.needLogsocket && !keeps.includes("log-socket"))
-    attempt("log-socket", () => left.push(...closeLogSocket(root, reporter)));
+  if (extras.logSocket) attempt("log-socket", () => left.push(...closeLogSocket(root, reporter)));
   const unused = unusedSockets(manifest.content.sockets ?? [], { stays, goes });
   attempt("sockets", () => removeSockets(root, unused, (line) => reporter.say(line)));
-  if (goes.needProc && !stays.needProc && !keeps.includes("proc")) {
+  if (extras.proc) {
     attempt("proc", () => {
       const proc = `${root.path}/proc`;
       if (unmountJailProc(root)) reporter.say(`unmounted proc from ${proc}`);

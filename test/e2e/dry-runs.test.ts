@@ -36,6 +36,9 @@ const needs = (key: string) =>
 const READ_ONLY = "mount --bind J J; mount -o remount,bind,ro J";
 const READ_ONLY_RECORDS =
   "mount --bind /var/lib/jailkit /var/lib/jailkit; mount -o remount,bind,ro /var/lib/jailkit";
+const READ_ONLY_ETC = "mount --bind /etc /etc; mount -o remount,bind,ro /etc";
+const SOCKETS = "/etc/jailkit/jk_socketd.d";
+const READ_ONLY_SOCKETS = `mkdir -p ${SOCKETS}; mount --bind ${SOCKETS} ${SOCKETS}; mount -o remount,bind,ro ${SOCKETS}`;
 
 const SITUATIONS: Readonly<Record<string, Situation>> = {
   "jk_init: a new jail": { command: "jk_init -j J one" },
@@ -146,6 +149,36 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
   "jk_init: sockets, and a line of others for their place": {
     scene: `echo '/opt J/run/gamesd none bind 0 0' >> /etc/fstab; install -d -o games /run/gamesd; ${needs("sockets = /run/gamesd/socket")}`,
     command: "jk_init -j J needs",
+    status: 1,
+  },
+  "jk_init: a log socket, and a directory of its section that is read-only": {
+    scene: `${needs("need_logsocket = 1")}; ${READ_ONLY_SOCKETS}`,
+    command: "jk_init -j J needs",
+    status: 1,
+  },
+  "jk_init: proc, and an fstab that is read-only": {
+    scene: `${needs("need_proc = 1")}; ${READ_ONLY_ETC}`,
+    command: "jk_init -j J needs",
+    status: 1,
+  },
+  "jk_init: sockets, and an fstab that is read-only": {
+    scene: `install -d -o games /run/gamesd; ${needs("sockets = /run/gamesd/socket")}; ${READ_ONLY_ETC}`,
+    command: "jk_init -j J needs",
+    status: 1,
+  },
+  "jk_init --live: an fstab that is read-only": {
+    scene: READ_ONLY_ETC,
+    command: "jk_init --live -j J",
+    status: 1,
+  },
+  "jk_init --remove: a log socket, and a directory of its section that is read-only": {
+    scene: `${needs("need_logsocket = 1")}; jk_init -j J needs > J.said; ${READ_ONLY_SOCKETS}`,
+    command: "jk_init --remove -j J needs",
+    status: 1,
+  },
+  "jk_init --remove: proc, and an fstab that is read-only": {
+    scene: `${needs("need_proc = 1")}; jk_init -j J needs > J.said; umount J/proc; ${READ_ONLY_ETC}`,
+    command: "jk_init --remove -j J needs",
     status: 1,
   },
   "jk_init: hard links": { command: "jk_init -k -j J one" },
@@ -439,7 +472,7 @@ test.each(Object.entries(SITUATIONS))("%s", (_name, { scene = "true", command, s
     expect(dry).toEqual(real);
     expect(real.status).toBe(status);
   } finally {
-    m.run(["umount", "-l", jail, `${jail}/data`, `${jail}/usr/bin`, "/etc", "/var/lib/jailkit"]);
+    m.run(["umount", "-l", jail, `${jail}/data`, `${jail}/usr/bin`, "/etc", SOCKETS, "/var/lib/jailkit"]);
   }
 });
 

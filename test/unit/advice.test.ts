@@ -60,6 +60,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
     "a refusal, so that lost files remove nothing",
   "--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more: ${rename}":
     "a refusal, so that a misnamed file removes nothing",
+  "./remove-extras.ts": "the name of a module",
   reset: "an action of pam.conf(5)",
   "write (truncate)": "what the kernel can confine",
   "delete delete-after delete-before delete-delay delete-during delete-excluded delete-missing-args":

@@ -1,28 +1,24 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
-import { answered, JailkitError } from "../../cli/error.ts";
+import { JailkitError } from "../../cli/error.ts";
 import { told } from "../../cli/remedy.ts";
-import { CONFIG_DIRECTORY } from "../../config/load.ts";
+import { noRoom } from "../../jail/fs/no-room.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { requireMountPlace } from "../../jail/record/live.ts";
 import { isLibraryName } from "../../libraries/dependency.ts";
+import { requireLogSocket, requireProc, requireShown } from "../../populate/apply/foresee.ts";
 import { LIVE_SECTION, requireLivePlaces } from "../../populate/apply/live.ts";
-import { requireLiveLines } from "../../populate/apply/live-lines.ts";
-import { logSocketSections, requireLogSocketPlace } from "../../populate/apply/log-socket.ts";
-import { requireProcLine } from "../../populate/apply/proc.ts";
 import { noSuchSection, sectionNames } from "../../profile/sections.ts";
 import { below } from "../../system/mountinfo.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
-import { requireNoProcLine } from "../../update/remove-extras.ts";
-import type { Change } from "../change.ts";
+import { requireNoLogSocket, requireNoProc } from "../../update/remove-extras.ts";
+import { type Change, PROGRESS } from "../change.ts";
 import { dueTo, withDue } from "../due.ts";
 import { meantSection, remedyOfItems, takenOut } from "../list-fixes.ts";
 import type { DeclaredJail } from "../model.ts";
 import { itemsOf } from "../section.ts";
-import { closedFiles } from "./closed-accounts.ts";
 import type { Machine } from "./machine.ts";
 
-const FSTAB = "/etc/fstab";
 const FILLING: readonly Change["what"][] = ["sections", "files", "live"];
 
 /** A call of the tool that brings files into a jail. */
@@ -83,9 +79,8 @@ export function requireFillable(
   if (messages.length === 0) {
     const needs = machine.needsOf(added("sections"));
     dueTo({ key: "sections" }, () => {
-      const socket = needs.logSocket ? answered(() => logSocketSections(path)) : undefined;
-      if (socket?.sections.length === 0) requireReplaceable(path, CONFIG_DIRECTORY + socket.path);
-      if (needs.proc && answered(() => requireProcLine(path)) === true) requireReplaceable(path, FSTAB);
+      if (needs.logSocket) required(path, requireLogSocket);
+      if (needs.proc) required(path, requireProc);
     });
     return;
   }
@@ -138,30 +133,14 @@ export function requireMountPlaces(root: JailRoot, changes: readonly Change[]): 
       for (const item of items) dueTo({ key: "live", item }, () => requireMountPlace(root, item));
 }
 
-/** The code that adds the section does not ask whether there can be such a socket: it may be taken out again. */
-function requireLogSocket(jail: ByteString): void {
-  const { path, sections } = requireLogSocketPlace(jail);
-  if (sections.length === 0) requireReplaceable(jail, CONFIG_DIRECTORY + path);
-}
-
-function requireProc(jail: ByteString): void {
-  if (requireProcLine(jail)) requireReplaceable(jail, FSTAB);
-}
-
-/** What the administrator has written is not changed. */
-function requireNoLogSocket(jail: ByteString): void {
-  const { isOurs, path } = logSocketSections(jail);
-  if (isOurs) requireReplaceable(jail, CONFIG_DIRECTORY + path);
-}
-
-function requireNoProc(jail: ByteString): void {
-  if (requireNoProcLine(jail)) requireReplaceable(jail, FSTAB);
-}
-
-/** Throws JailkitError if a file of this machine cannot be written for a jail. */
-function requireReplaceable(jail: ByteString, file: ByteString): void {
-  const why = closedFiles(jail, [file]);
-  if (why !== undefined) throw new JailkitError(why.code, 1, why.message, undefined, why.remedy);
+/** Throws the JailkitError of what `require` throws about a file that cannot be written. */
+function required(jail: ByteString, require: (jail: ByteString) => void): void {
+  try {
+    require(jail);
+  } catch (error) {
+    const why = noRoom(error, jail, { left: [], progress: PROGRESS });
+    throw why === undefined ? error : new JailkitError(why.code, 1, why.message, undefined, why.remedy);
+  }
 }
 
 /**
@@ -176,13 +155,14 @@ export function requireExtras(
   const those = (action: Change["action"], ...which: readonly Change["what"][]) =>
     changes.filter((one) => one.action === action && which.includes(one.what));
   const items = (action: Change["action"]) => those(action, "live", "mounts").flatMap((one) => one.items);
-  const required = (key: string, require: (jail: ByteString) => void) => dueTo({ key }, () => require(path));
-  if (those("create", "log-socket").length > 0) required("log_socket", requireLogSocket);
-  if (those("create", "proc").length > 0) required("proc", requireProc);
-  if (those("remove", "proc").length > 0) required("proc", requireNoProc);
-  if (those("remove", "log-socket").length > 0) required("log_socket", requireNoLogSocket);
+  const requiredOf = (key: string, require: typeof requireProc) =>
+    dueTo({ key }, () => required(path, require));
+  if (those("create", "log-socket").length > 0) requiredOf("log_socket", requireLogSocket);
+  if (those("create", "proc").length > 0) requiredOf("proc", requireProc);
+  if (those("remove", "proc").length > 0) requiredOf("proc", requireNoProc);
+  if (those("remove", "log-socket").length > 0) requiredOf("log_socket", requireNoLogSocket);
   const goes = left.filter((one) => !live.includes(one));
   const lines = { add: items("create"), remove: [...items("remove"), ...goes] };
   // Nearly always nothing: the file is not read again for each jail.
-  if (lines.add.length + lines.remove.length > 0) required("live", (jail) => requireLiveLines(jail, lines));
+  if (lines.add.length + lines.remove.length > 0) requiredOf("live", (jail) => requireShown(jail, lines));
 }

@@ -83,3 +83,12 @@ export function heldPlace(
   }
   return undefined;
 }
+
+/** Throws SystemError EROFS, or the error of heldPlace, if a file of this machine cannot be replaced by rename(2). */
+export function requireReplaceable(file: ByteString): void {
+  const held = withTree((host) => {
+    requireWritable(host, [parentOf(file)]);
+    return heldPlace(host, [], [file]);
+  });
+  if (held !== undefined) throw held;
+}

@@ -91,14 +91,15 @@ export function addLiveLines(jail: ByteString, directories: readonly ByteString[
   return withTree((etc) => changeFstab(etc, change, liveByHand(jail)), "/etc");
 }
 
-/** Throws the JailkitError with which addLiveLines, or removeLiveLines, would fail. */
+/** Throws the JailkitError with which addLiveLines, or removeLiveLines, would fail. True if one would change the file. */
 export function requireLiveLines(
   jail: ByteString,
   { add, remove }: Readonly<Record<"add" | "remove", readonly ByteString[]>>,
-): void {
-  withTree((etc) => {
-    changedFstab(etc, (fstab) => withLiveLines(fstab, jail, add), liveByHand(jail));
-    changedFstab(etc, (fstab) => withoutLiveLines(fstab, jail, remove), liveOutByHand(jail));
+): boolean {
+  return withTree((etc) => {
+    const added = changedFstab(etc, (fstab) => withLiveLines(fstab, jail, add), liveByHand(jail));
+    const removed = changedFstab(etc, (fstab) => withoutLiveLines(fstab, jail, remove), liveOutByHand(jail));
+    return added !== undefined || removed !== undefined;
   }, "/etc");
 }
 
