@@ -1,10 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { UnansweredMount } from "../../ffi/error.ts";
+import type { Stat } from "../../ffi/files.ts";
 import { normalPath, parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { giveOrReplace, homeRemedy, jailSideRemedy } from "../enter/remedies.ts";
+import { giveHome, giveOrReplace, jailSideRemedy, newHome } from "../enter/remedies.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, isRootsPlace, mayBeGiven, usualHome } from "../jail/accounts/home-place.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
@@ -111,8 +112,7 @@ class AccountCheck {
 
   #checkUser(entry: PasswdEntry): void {
     const { jail, verbose, hostUser, isGuest } = this.#facts;
-    const name = display(entry.name);
-    const where = this.#where;
+    const [name, where] = [display(entry.name), this.#where];
     const change = jailSideRemedy(jail, entry.name);
     const remove = jailSideRemedy(jail, entry.name, "--unjail --jail-side-only");
     if (!NO_PASSWORD.test(entry.password)) {
@@ -178,44 +178,44 @@ class AccountCheck {
   }
 
   #checkHomeThere(real: PasswdEntry): void {
-    const { jail, inJail, homeMount, verbose } = this.#facts;
-    const { uid, gid, home } = real;
+    const { jail, inJail, homeMount, relaxed, verbose } = this.#facts;
+    const { uid, home } = real;
     const path = jail + home;
     const what = `the home ${display(path)} of user ${display(real.name)}`;
-    const owner = inJail(home)?.uid;
-    const aside = owner === undefined ? this.#facts.homeAside(real) : undefined;
+    const stat = inJail(home);
+    const aside = stat === undefined ? this.#facts.homeAside(real) : undefined;
+    const isOwn = stat !== undefined && (stat.uid === uid || relaxed(real).relaxHomeOwner);
     if (aside !== undefined) {
       const message = `${what} was put aside in ${display(aside)} by a run of jk_jailuser that was interrupted`;
       this.#report("home-missing", message, jailSideRemedy(jail, real.name, "-n -m"), path);
-    } else if (owner === undefined) {
-      const create = isJailsOwn(home) ? this.#facts.otherHome(real) : homeRemedy(path, uid, gid);
-      this.#report("home-missing", `${what} does not exist`, homeMount(home, false, create) ?? create, path);
-    } else if (owner !== uid && this.#facts.relaxed(real).relaxHomeOwner) {
-      verbose(`${what} belongs to uid ${owner}, which jk_chrootsh.ini allows`);
-      this.#checkHomeItself(real, path, what);
-    } else if (owner !== uid) {
+    } else if (stat === undefined || (isOwn && !isDirectory(stat))) {
+      const create = isJailsOwn(home) ? this.#facts.otherHome(real) : newHome(this.#facts, real);
+      const why = stat === undefined ? "does not exist" : "is not a directory";
+      this.#report("home-missing", `${what} ${why}`, homeMount(home, false, create) ?? create, path);
+    } else if (isOwn) {
+      if (stat.uid !== uid) verbose(`${what} belongs to uid ${stat.uid}, which jk_chrootsh.ini allows`);
+      this.#checkHomeItself(real, stat, path, what);
+    } else {
       // chown would take it from its rightful user.
       const isTheirs =
-        this.#users.some((one) => one?.uid === owner && dirsEqual(one.home, home)) ||
+        this.#users.some((one) => one?.uid === stat.uid && dirsEqual(one.home, home)) ||
         this.#facts.mayBeHome(path);
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
-      const advice = own ? this.#give(real, `chown -h +${uid}:+${gid}`, false) : this.#facts.otherHome(real);
-      this.#report("home-owner", `${what} belongs to uid ${owner}`, advice, path);
-    } else this.#checkHomeItself(real, path, what);
+      const give = giveHome(real, stat, relaxed(real).relaxHomeGroup);
+      const advice = own ? this.#give(real, give, false) : this.#facts.otherHome(real);
+      this.#report("home-owner", `${what} belongs to uid ${stat.uid}`, advice, path);
+    }
     this.#checkAboveHome(real, what);
   }
 
-  #checkHomeItself(real: PasswdEntry, path: ByteString, what: string): void {
+  #checkHomeItself(real: PasswdEntry, stat: Stat, path: ByteString, what: string): void {
     const { inJail, relaxed } = this.#facts;
     const { uid, gid, home, shell } = real;
-    const stat = inJail(home);
-    if (stat === undefined || !isDirectory(stat)) return;
     const open: Remedy = `chmod u+x ${shellWord(path)}`;
     if (stat.uid === uid && (stat.mode & 0o100) === 0)
       this.#report("home-closed", `${what} cannot be entered by the user`, open, path);
     // As jk_chrootsh checks it; other login shells do not.
-    if (stat.gid === gid) return;
-    if (!shell.endsWith("/jk_chrootsh") || relaxed(real).relaxHomeGroup) return;
+    if (stat.gid === gid || !shell.endsWith("/jk_chrootsh") || relaxed(real).relaxHomeGroup) return;
     const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
     const isTheirs = mayBeGiven(stat, uid, () => isRootsPlace(home, inJail));
     const advice = own ? this.#give(real, `chgrp -h +${gid}`, isTheirs) : this.#facts.otherHome(real);

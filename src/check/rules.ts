@@ -118,7 +118,7 @@ export const RULES = {
   ),
   "group-unknown": warning("accounts", "a group of the jail does not exist on the host"),
   "password-hash": error("accounts", "the jail's passwd or group contains a password hash"),
-  "home-missing": error("accounts", "the home of a jailed user is missing"),
+  "home-missing": error("accounts", "the home of a jailed user is missing, or is not a directory"),
   "home-exchangeable": warning(
     "accounts",
     "another user owns a directory above the home of a jailed user, and can exchange the home",

@@ -66,20 +66,42 @@ export function homeRemedy(path: ByteString, uid: number, gid: number, aside?: B
   return `mv -nT ${word} ${shellWord(aside)} && mkdir -m 0700 ${word} && chown +${uid}:+${gid} ${word}`;
 }
 
+/** The command that gives an account its home, with its group if that is another one, unless that may be so (`anyGroup`). */
+export const giveHome = (
+  { uid, gid }: Pick<PasswdEntry, "uid" | "gid">,
+  home: Pick<Stat, "gid">,
+  anyGroup: boolean,
+): `chown -h ${string}` => `chown -h +${uid}${anyGroup || home.gid === gid ? "" : `:+${gid}`}`;
+
+/** A jail, and lstat(2) of a path as it sees it. */
+interface InJail {
+  readonly jail: ByteString;
+  readonly inJail: (path: ByteString) => Stat | undefined;
+}
+type Homed = Pick<PasswdEntry, "uid" | "gid" | "home">;
+
 /**
  * Gives an account of a jail what is at its home, as the jail sees it, by the command `give`; or a new home in place of what its
  * user may have moved there: see mayBeGiven.
  */
 export function giveOrReplace(
-  { jail, inJail }: { readonly jail: ByteString; readonly inJail: (path: ByteString) => Stat | undefined },
-  { uid, gid, home }: Pick<PasswdEntry, "uid" | "gid" | "home">,
+  facts: InJail,
+  account: Homed,
   give: `${"chown" | "chgrp"} -h ${string}`,
 ): Remedy {
-  const [stat, path] = [inJail(home), jail + home];
-  if (stat === undefined || mayBeGiven(stat, uid, () => isRootsPlace(home, inJail)))
-    return `${give} ${shellWord(path)}`;
-  const aside = freeName(home, ".old", (at) => inJail(at) !== undefined);
-  return homeRemedy(path, uid, gid, jail + aside);
+  const { jail, inJail } = facts;
+  const { uid, home } = account;
+  const stat = inJail(home);
+  return stat === undefined || mayBeGiven(stat, uid, () => isRootsPlace(home, inJail))
+    ? `${give} ${shellWord(jail + home)}`
+    : newHome(facts, account);
+}
+
+/** Creates the home of an account of a jail, as the jail sees it; what is in its place is kept under another name. */
+export function newHome({ jail, inJail }: InJail, { uid, gid, home }: Homed): Remedy {
+  const isThere = (path: ByteString) => inJail(path) !== undefined;
+  const aside = isThere(home) ? jail + freeName(home, ".old", isThere) : undefined;
+  return homeRemedy(jail + home, uid, gid, aside);
 }
 
 /** Copies a program into a jail again. */

@@ -6,7 +6,7 @@ import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { homeRemedy } from "../enter/remedies.ts";
+import { giveHome, homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import {
   isJailsOwn,
@@ -155,6 +155,7 @@ export function inPlaceOrGiven(
   // What is mounted there may be a directory of the host.
   if (inPlaceOfMount(root, home) !== undefined) return found;
   const shown = hostPath(root, home);
-  const { advice, remedy } = adviceAt(shown, `chown -h +${account.uid} ${operands(shown)}`);
+  // Another group than root's may be meant: relax_home_group.
+  const { advice, remedy } = adviceAt(shown, `${giveHome(account, stat, stat.gid !== 0)} ${operands(shown)}`);
   return { advice: `give it to the user: ${advice}`, remedy, stays: false };
 }

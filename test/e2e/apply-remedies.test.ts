@@ -291,22 +291,39 @@ test("all groups that do not exist are named at once, and created by the remedy"
   m.must(["sh", "-c", "gpasswd -d x nolan; groupdel nolan; groupdel nemo"]);
 });
 
-test("a home of root, as after a restore, is given to its user by one advice, whatever else changes", () => {
-  m.write(FILE, JAIL + user("uid = 7001\n"));
-  m.must(["jailkit", "apply"]);
-  m.write(`${J}/home/x/kept`, "");
-  m.must(["chown", "root", `${J}/home/x`]);
-  m.must(["groupadd", "-f", "remedied"]);
-  m.write(FILE, JAIL + user("uid = 7001\ngroups = remedied\n"));
-  const remedy = `chown -h +7001 ${J}/home/x`;
-  const { changes, summary } = linesOf(m);
-  expect(changes.map(({ what, warnings }) => [what, warnings])).toEqual([["groups", []]]);
-  expect(summary.problems).toMatchObject([{ code: "foreign-home", remedy }]);
-  expect(summary.problems[0]?.message).toEndWith(`logins are refused; give it to the user: ${remedy}`);
-  expect(typeRemedy(m, remedy).status).toBe(0);
-  expect(linesOf(m).summary.problems).toEqual([]);
-  expect(m.exists(`${J}/home/x/kept`)).toBe(true);
-});
+test.each([
+  ["root", "+7001"],
+  ["root:root", "+7001:+7002"],
+])(
+  "a home of %s, as after a restore, is given to its user by one advice, whatever else changes",
+  (owner, ids) => {
+    m.must(["groupadd", "-f", "-g", "7002", "restored"]);
+    m.write(FILE, JAIL + user("uid = 7001\n"));
+    m.must(["jailkit", "apply"]);
+    m.write(`${J}/home/x/kept`, "");
+    m.must([
+      "sh",
+      "-c",
+      `usermod -g 7002 x && jk_jailuser --jail-side-only -j ${J} x && chgrp 7002 ${J}/home/x`,
+    ]);
+    m.must(["chown", owner, `${J}/home/x`]);
+    m.must(["groupadd", "-f", "remedied"]);
+    m.write(FILE, JAIL + user("uid = 7001\ngroups = remedied\n"));
+    const remedy = `chown -h ${ids} ${J}/home/x`;
+    const explained = m.run(["jailkit", "explain", "x"]).stdout;
+    expect(explained).toContain(`chown -h ${ids} ${J}/./home/x\n`);
+    const checked = m.run(["jk_check", J]);
+    expect(checked.stdout + checked.stderr).toContain(remedy);
+    const { changes, summary } = linesOf(m);
+    expect(changes.map(({ what, warnings }) => [what, warnings])).toEqual([["groups", []]]);
+    expect(summary.problems).toMatchObject([{ code: "foreign-home", remedy }]);
+    expect(summary.problems[0]?.message).toEndWith(`logins are refused; give it to the user: ${remedy}`);
+    expect(typeRemedy(m, remedy).status).toBe(0);
+    expect(linesOf(m).summary).toMatchObject({ problems: [], warnings: [] });
+    expect(m.run(["jailkit", "explain", "x"]).stdout).not.toContain("chgrp");
+    expect(m.exists(`${J}/home/x/kept`)).toBe(true);
+  },
+);
 
 test("a section of which the machine has nothing is told at its item", () => {
   m.write("/etc/jailkit/jk_init.d/none.ini", "[nothing]\npaths = /usr/bin/nothing-of-the-sort\n");

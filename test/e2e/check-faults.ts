@@ -313,6 +313,8 @@ export const SINGLE_FAULTS: readonly Fault[] = [
   ),
   fault("user-changed", "/etc/passwd", "sed -i 's/^root:x:0:/root:x:7:/' etc/passwd"),
   fault("home-missing", "/home/x", "rm -r home/x"),
+  fault("home-missing", "/home/x", "rm -r home/x; echo x > home/x; chown x home/x"),
+  fault("home-missing", "/home/x", "rm -r home/x; ln -s u home/x; chown -h x home/x"),
   fault("home-closed", "/home/u", "chmod 0600 home/u"),
   fault("home-differs", "/etc/passwd", "usermod -d /home/w w"),
   fault("user-not-in-jail", "/etc/passwd", "sed -i '/^x:/d' etc/passwd"),

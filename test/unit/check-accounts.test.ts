@@ -106,7 +106,7 @@ describe("accounts of a jail", () => {
     "usermod -d /j/./home/u u && jk_jailuser --jail-side-only -j /j u && install -d -o +1000 -g +1000 -m 0700 /j/home/u";
   const other = "usermod -d /j/./home/u u && jk_jailuser --jail-side-only -j /j u && install -d -o +1000";
   test.each([
-    ["a home that root made", "u:x:1000:1000::/srv/u:/bin/sh", "chown -h +1000:+1000 /j/srv/u"],
+    ["a home that root made", "u:x:1000:1000::/srv/u:/bin/sh", "chown -h +1000 /j/srv/u"],
     [
       "what a group may have moved there",
       "u:x:1000:1000::/srv/web/u:/bin/sh",

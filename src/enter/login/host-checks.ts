@@ -31,7 +31,7 @@ import {
   warned,
 } from "../checks.ts";
 import { accountOf, type LoginFacts, required, splitOf } from "../facts.ts";
-import { atHome, homeRemedy, homeTextAdvice, passRemedy, setInDirectory } from "../remedies.ts";
+import { atHome, giveHome, homeRemedy, homeTextAdvice, passRemedy, setInDirectory } from "../remedies.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) uses its own name.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -150,7 +150,7 @@ function judgeHome(facts: LoginFacts): Verdict {
 function homeRule(
   relaxed: (facts: LoginFacts) => boolean,
   broken: (home: Stat, facts: LoginFacts) => boolean,
-  complaint: (path: ByteString, facts: LoginFacts) => [message: ByteString, remedy: Remedy],
+  complaint: (path: ByteString, facts: LoginFacts, home: Stat) => [message: ByteString, remedy: Remedy],
 ) {
   return (facts: LoginFacts): Verdict => {
     const { home: path } = accountOf(facts);
@@ -158,7 +158,7 @@ function homeRule(
     const state = `${path} is ${home.uid}:${home.gid} ${octal(home.mode)}`;
     if (!broken(home, facts)) return passed(state);
     if (relaxed(facts)) return passed(`${state}, which the settings allow`);
-    const [message, remedy] = complaint(path, facts);
+    const [message, remedy] = complaint(path, facts, home);
     const isRelaxed = () => facts.settings().values.relaxHomeOwner && mayBeTheirs(facts, home);
     const isTheirs = home.uid === facts.uid || isRelaxed();
     return failed(`abort, ${message}`, homeAdvice(facts, path, remedy, isTheirs));
@@ -213,7 +213,10 @@ function judgeHomeSet(facts: LoginFacts): Verdict {
 const judgeHomeOwner = homeRule(
   (facts) => facts.settings().values.relaxHomeOwner,
   (home, facts) => home.uid !== facts.uid,
-  (path, { uid }) => [`path ${path} is not owned by ${uid}`, `chown -h +${uid} ${shellWord(path)}`],
+  (path, facts, home) => [
+    `path ${path} is not owned by ${facts.uid}`,
+    `${giveHome(facts, home, facts.settings().values.relaxHomeGroup)} ${shellWord(path)}`,
+  ],
 );
 
 const judgeHomeGroup = homeRule(

@@ -130,9 +130,9 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
     [" || relaxed(real).relaxHomeGroup", ""],
-    [" && this.#facts.relaxed(real).relaxHomeOwner", ""],
-    ["owner !== uid && this.#facts.relaxed(real).relaxHomeOwner", "owner !== uid && false"],
-    ["stat.gid === gid) return;", "stat.gid !== gid) return;"],
+    ["|| relaxed(real).relaxHomeOwner)", "|| true)"],
+    [" || relaxed(real).relaxHomeOwner)", ")"],
+    ["if (stat.gid === gid || ", "if (stat.gid !== gid || "],
     ["owner === 0 || owner === uid || known", "owner === 0 || owner !== uid || known"],
     ["owner === 0 || owner === uid || known", "owner === 0 || known"],
   ]),
