@@ -14,6 +14,10 @@ const UIDS = /^Uid:\t(\d+)\t(\d+)\t(\d+)/m;
 const THREADS = /^Threads:\t(\d+)/m;
 /** The process that started it, or took it over. */
 const PARENT = /^PPid:\t(\d+)/m;
+/** The same of its groups. */
+const GIDS = /^Gid:\t(\d+)\t(\d+)\t(\d+)/m;
+/** The first bytes of the name of its program, unless it has given itself another one (PR_SET_NAME). */
+const NAME = /^Name:\t(.*)/;
 /** One that has ended, and has no rights any more. Nobody has waited for it, and perhaps nobody will. */
 const ZOMBIE = /^State:\t[ZX]/m;
 
@@ -243,7 +247,7 @@ export function rootRuns(names: ReadonlySet<ByteString>): boolean {
     pidsIn(proc).some((pid) => {
       if (pid === libc.getpid()) return false;
       const status = readStatus(proc, pid);
-      const name = /^Name:\t(.*)/.exec(status)?.[1];
+      const name = NAME.exec(status)?.[1];
       return name !== undefined && names.has(name) && UIDS.exec(status)?.[2] === "0";
     }),
   );
@@ -251,8 +255,21 @@ export function rootRuns(names: ReadonlySet<ByteString>): boolean {
 
 const parentIn = (status: ByteString): number => Number(PARENT.exec(status)?.[1] ?? 0);
 
-/** The process that started one, or took it over; 0 if it has ended. `process`: its directory in /proc. */
-export const parentOf = (process: number): number => parentIn(readStatus(process, "."));
+/** The process that started one, or took it over; 0 if it has ended. `proc`: /proc, or with the pid "." a directory of it. */
+export const parentOf = (proc: number, pid: number | ByteString = "."): number =>
+  parentIn(readStatus(proc, pid));
+
+/** The name by which the kernel knows a process, as proc(5) writes it; "" if it has ended. */
+export const nameOf = (proc: number, pid: number): ByteString => NAME.exec(readStatus(proc, pid))?.[1] ?? "";
+
+/** The user and the group of a process; undefined if it has several, or has ended. */
+export function onlyIdsOf(proc: number, pid: number): { uid: number; gid: number } | undefined {
+  const status = readStatus(proc, pid);
+  const [uid, gid, ...others] = [UIDS, GIDS].flatMap((ids) => [
+    ...new Set(ids.exec(status)?.slice(1).map(Number)),
+  ]);
+  return uid === undefined || gid === undefined || others.length > 0 ? undefined : { uid, gid };
+}
 
 /** That of proc_pid_status(5). */
 const readStatus = (proc: number, pid: number | ByteString): ByteString => readOf(proc, pid, "status");

@@ -108,7 +108,7 @@ const NANOSECONDS = 1_000_000_000;
 const TOLERANCE = 50_000_000n;
 
 /** The time when a process started, in nanoseconds since the epoch; undefined if it has ended. */
-function startTime(pid: number): bigint | undefined {
+export function startTime(pid: number): bigint | undefined {
   const stat = hostText(`/proc/${pid}/stat`);
   const ticks = Number(stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
   const uptime = Number(hostText("/proc/uptime")?.split(" ")[0]);
