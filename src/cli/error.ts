@@ -48,6 +48,16 @@ export function problemFrom(
   return { code: own, path, message: before + describeError(error), remedy: remedyOf(error) };
 }
 
+/** The error that a problem of a report is. */
+export const errorOf = ({
+  code,
+  message,
+  remedy,
+  exitStatus = 1,
+}: Pick<ReturnType<typeof problemFrom>, "code" | "message" | "remedy"> & {
+  readonly exitStatus?: number | undefined;
+}): JailkitError => new JailkitError(code, exitStatus, message, undefined, remedy);
+
 /** The command to type against an error; undefined if it has none. */
 export function remedyOf(error: unknown): Remedy | undefined {
   if (error instanceof UnansweredMount) return unmountNow(error);

@@ -11,6 +11,7 @@ import { makeOwnDirectory } from "../jail/record/registry.ts";
 import { asideCommand } from "../system/free-name.ts";
 import { readShape } from "../transfer/shape.ts";
 import { isLimitedShell } from "../users/access.ts";
+import { keyLinesIn } from "../users/key-lines.ts";
 import { withCreated } from "./creating.ts";
 import { isUsual } from "./known-file.ts";
 import type { DeclaredUser } from "./model.ts";
@@ -260,6 +261,16 @@ const sums = new Map<ByteString, ByteString>();
 /** Identifies a key without its text. */
 export const sumOf = (key: ByteString): ByteString =>
   sums.getOrInsertComputed(key, () => Bun.CryptoHasher.hash("sha256", toBytes(key), "hex"));
+
+/** Those keys that have one of some sums. */
+export const withSums = (sums: readonly ByteString[]): Pick<ReadonlySet<ByteString>, "has"> => {
+  const all = new Set(sums);
+  return { has: (key) => all.has(sumOf(key)) };
+};
+
+/** Those keys in the text of an authorized_keys that have one of some sums. */
+export const keysOf = (text: ByteString, sums: readonly ByteString[]): readonly ByteString[] =>
+  sums.length === 0 ? [] : [...new Set(keyLinesIn(text, withSums(sums)).map(({ key }) => key))];
 
 /**
  * True if what a file declared once is to be compared with a declaration from `files`, or from the usual ones, of which one

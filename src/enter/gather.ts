@@ -27,13 +27,13 @@ import { aclAt } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
 import {
   ACCOUNT_FILE_LIMIT,
+  flatAccounts,
   groupNumbered,
   userNamed,
   userNumbered,
   usersIn,
 } from "../system/flat-accounts.ts";
 import { freeName } from "../system/free-name.ts";
-import { hostText } from "../system/host-files.ts";
 import { dirsEqual, splitHome } from "../system/separator.ts";
 import type { Audit } from "./audit.ts";
 import {
@@ -193,7 +193,7 @@ function homeObstacle(root: JailRoot, home: ByteString): ReturnType<LoginFacts["
 
 /** Whether /etc/passwd has an account; if it cannot be read, as most have it. */
 const isLocal = (name: ByteString): boolean =>
-  attempt(() => userNamed(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "", name) !== undefined) ?? true;
+  attempt(() => flatAccounts.userByName(name) !== undefined) ?? true;
 
 /** The text of an account file of the jail; empty if it is missing. Throws SystemError (EFBIG, EINVAL). */
 function accountFile(root: JailRoot, path: ByteString): ByteString {

@@ -1,11 +1,20 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
+import { operands } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { keptLock } from "./account-lock.ts";
 import { requireAccountName } from "./account-name.ts";
-import { type Group, groupIdsOf, type PasswdEntry, passwdByName, wholeGroup } from "./accounts.ts";
-import { hostText } from "./host-files.ts";
+import {
+  type Group,
+  type GroupEntry,
+  groupIdsOf,
+  type PasswdEntry,
+  passwdByName,
+  wholeGroup,
+} from "./accounts.ts";
+import { flatAccounts, localGroups, localUsers } from "./flat-accounts.ts";
 import { findProgram, runProgram } from "./run.ts";
 import { shadowOf } from "./shadow.ts";
 
@@ -137,10 +146,22 @@ export function setComment(name: ByteString, comment: ByteString): void {
   runAccountTool("usermod", ["-c", comment, "--", name]);
 }
 
-/** Takes an account out of a group (gpasswd(1)). Throws JailkitError. */
+/**
+ * Takes an account out of a group (gpasswd(1)). Throws JailkitError, for one that is in it only by another group with the same gid
+ * with the command for that one.
+ */
 export function leaveGroup(name: ByteString, group: ByteString): void {
   requireAccountName(name);
   requireAccountName(group);
+  const groups = localGroups();
+  const own = groups.find((one) => one.name === group);
+  const hasName = ({ members }: GroupEntry) => members.includes(name);
+  const other = groups.find((one) => one.gid === own?.gid && one.name !== group && hasName(one));
+  if (own !== undefined && !hasName(own) && other !== undefined) {
+    const remedy: Remedy = `gpasswd -d ${operands(name, other.name)}`;
+    const message = `${quoted(name)} is in the group ${quoted(group)} only by its gid ${own.gid}, as a member of ${quoted(other.name)}; take it out of that one with: ${remedy}`;
+    throw new JailkitError("account-tool", 1, message, undefined, remedy);
+  }
   runAccountTool("gpasswd", ["-d", name, group]);
 }
 
@@ -164,14 +185,12 @@ export function isLocked(name: ByteString): boolean {
   return shadowOf(name)?.password.startsWith("!") ?? false;
 }
 
-/** The names in an account file of the host, without name services, for suggestions. */
-export function namesIn(file: "/etc/passwd" | "/etc/group"): ByteString[] {
-  const lines = (hostText(file, 1 << 26) ?? "").split("\n");
-  return lines.flatMap((line) => /^([^:#+-][^:]*):/.exec(line)?.[1] ?? []);
-}
+/** The names in an account file of the host, without name services. */
+export const namesIn = (file: "/etc/passwd" | "/etc/group"): ByteString[] =>
+  (file === "/etc/passwd" ? localUsers() : localGroups()).map(({ name }) => name);
 
 /** True for an account of /etc/passwd, which usermod(8) changes. */
-export const isLocalUser = (name: ByteString): boolean => namesIn("/etc/passwd").includes(name);
+export const isLocalUser = (name: ByteString): boolean => flatAccounts.userByName(name) !== undefined;
 
 /** `; did you mean 'NAME'?` if the host has an account with a similar name, else empty. */
 export function userHint(name: ByteString): string {

@@ -54,6 +54,12 @@ export function groupsIn(text: ByteString): GroupEntry[] {
   return text.split("\n").flatMap((line) => groupEntry(line) ?? []);
 }
 
+/** The entries of the host's /etc/passwd, without name services. Throws SystemError. */
+export const localUsers = (): PasswdEntry[] => usersIn(read("/etc/passwd"));
+
+/** Those of /etc/group. Throws SystemError. */
+export const localGroups = (): GroupEntry[] => groupsIn(read("/etc/group"));
+
 /** The first line with `name` as its first field that `parse` accepts as an entry. */
 export function named<T>(text: ByteString, name: ByteString, parse: (line: ByteString) => T | undefined) {
   if (name === "" || name.includes(":") || name.includes("\n")) return undefined;

@@ -5,8 +5,7 @@ import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
 import { answeredUser } from "./accounts.ts";
-import { ACCOUNT_FILE_LIMIT, usersIn } from "./flat-accounts.ts";
-import { hostText } from "./host-files.ts";
+import { localUsers } from "./flat-accounts.ts";
 import { splitHome } from "./separator.ts";
 
 /** An account by its name, with its home on the host. */
@@ -17,7 +16,7 @@ interface Home {
 
 /** The accounts of the host with a uid. Several of /etc/passwd may share it; name services report one of them. */
 function accountsOf(uid: number): readonly Home[] {
-  const local = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "").filter((one) => one.uid === uid);
+  const local = localUsers().filter((one) => one.uid === uid);
   const real = answeredUser(uid);
   return real === undefined ? local : [real, ...local];
 }

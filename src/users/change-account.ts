@@ -23,20 +23,20 @@ import { requireStage } from "../jail/fs/place.ts";
 import { removeTree } from "../jail/fs/remove.ts";
 import { exchangeFindings } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
-import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { holdsJail } from "../jail/record/registry.ts";
-import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
+import type { AccountChange } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { endSessions } from "../system/processes.ts";
 import { normalHome } from "../system/separator.ts";
 import type { AccountRun } from "./account-run.ts";
+import { changeLogin } from "./change-login.ts";
 import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
 import { putGroup } from "./jail-side.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe, requireMountedPlace } from "./safe-place.ts";
-import { atWork, endedConnections, leasedText, requireNothingRuns, whatRuns } from "./sessions.ts";
+import { atWork, leasedText, requireNothingRuns, whatRuns } from "./sessions.ts";
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
@@ -120,7 +120,7 @@ export function changeAccount(
   const undo = () => {
     const { home, shell } = change;
     if (home !== user.home || shell !== user.shell)
-      withHostAccounts(() => modifyAccount({ ...user, home, shell }, { ...user, groups: [] }));
+      changeLogin({ ...user, home, shell }, { ...user, groups: [] }, run);
     undoJail();
   };
   try {
@@ -180,24 +180,10 @@ function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void
   const moved = user.home !== home || user.shell !== shell;
   if (!moved && groups.length === 0) return;
   if (moved) requireNoProcesses(user);
-  withHostAccounts(() => modifyAccount(user, change));
+  changeLogin(user, change, run);
   const name = quoted(user.name);
-  if (moved) endFormerLogins(user, run);
   if (moved) run.done(`the account ${name} has the home ${quoted(home)} and the shell ${quoted(shell)}`);
   for (const group of groups) run.done(`the account ${name} is in the group ${quoted(group.name)}`);
-}
-
-/** Who logs in just before the account is changed, or began to, is where its home and shell were until then. */
-function endFormerLogins(user: PasswdEntry, run: AccountRun): void {
-  const { name, uid } = user;
-  run.examine(() => {
-    const line = endedConnections(user);
-    if (line !== undefined) run.done(line);
-    const runs = whatRuns(uid);
-    if (runs === undefined) return;
-    const what = `${quoted(name)} started processes while the account was changed (${runs})`;
-    run.warn(`${what}, perhaps where it is not any more; end them with: ${endSessions(uid)}`);
-  });
 }
 
 /** Removes the copy of a home, except files that the original lacks: the user may have added them. */

@@ -13,12 +13,13 @@ import { temporaryName } from "../jail/fs/place.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { makeDirectories, removePath, removeTree } from "../jail/fs/write.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
-import { addAccount, addGroup, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
+import { addAccount, addGroup, type UseraddOptions } from "../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { writeAccess } from "./access.ts";
 import { forgetAccount, recall } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { addToJail } from "./change-account.ts";
+import { removeLogin } from "./change-login.ts";
 import { groupsOf } from "./jailing.ts";
 import { giveMount, takeMountBack } from "./mounted-home.ts";
 import { DEFAULT_GROUP, type NewAccount, type NewAccountValues } from "./new-account.ts";
@@ -117,7 +118,7 @@ function createJailed(
   } catch (error) {
     const why =
       user === undefined ? (whyNoAccount(error) ?? whyNoHome(root, directoryOf(jailHome), error)) : error;
-    if (user !== undefined) removeAgain(account);
+    if (user !== undefined) removeAgain(account, user, run);
     // First, to free room. If another account has the same uid, some of its files may be in the home by now.
     const left = wasThere ? undefined : lookUp(root, jailHome);
     const stays = left !== undefined && (values.nonUnique || !removeTree(root, jailHome, left.stat));
@@ -134,8 +135,12 @@ function createJailed(
 }
 
 /** Removes an account that cannot be in its jail. A file system that is mounted at its home is as it was, if that can be. */
-function removeAgain({ root, name, jailHome, mount }: NewAccount): void {
-  withHostAccounts(() => removeAccount(name));
+function removeAgain(
+  { root, jailHome, mount }: NewAccount,
+  user: PasswdEntry,
+  run: Parameters<typeof removeLogin>[1],
+): void {
+  removeLogin(user, run);
   if (mount !== undefined) answered(() => takeMountBack(root, jailHome, mount));
 }
 

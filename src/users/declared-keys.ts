@@ -45,7 +45,7 @@ export const allKeysText = (home: KeyPlace): ByteString => `${keysText(home)}\n$
 export const keysBeside = (home: KeyPlace): string | undefined => answered(() => readSecond(home))?.fault;
 
 /** Removes the lines of keys, and returns how many. What others can write keeps its mode. Throws as keysText does. */
-export const removeKeys = (home: KeyPlace, keys: ReadonlySet<ByteString>): number =>
+export const removeKeys = (home: KeyPlace, keys: Pick<ReadonlySet<ByteString>, "has">): number =>
   changeThere(home, (text) => withoutKeys(text, keys));
 
 /** Gives keys that are there the options of these, as removeKeys removes them; how many lines changed. */

@@ -12,8 +12,8 @@ import { hostPath, isDirectory, isLink, type JailRoot, joinPath } from "../jail/
 import { RootView } from "../libraries/root-view.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { onlyRootExchanges, onlyRootWrites } from "../system/exchange.ts";
-import { ACCOUNT_FILE_LIMIT, usersIn } from "../system/flat-accounts.ts";
-import { hostText, versionsOf } from "../system/host-files.ts";
+import { localUsers } from "../system/flat-accounts.ts";
+import { versionsOf } from "../system/host-files.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { below } from "../system/mountinfo.ts";
 import { hostUser, userServices } from "../system/name-services.ts";
@@ -81,7 +81,7 @@ function localAccounts(path: ByteString): readonly Housed[] {
     local.byPlace ??= byPlace(local.accounts);
     return local.byPlace.get(path) ?? [];
   }
-  const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
+  const users = localUsers();
   const accounts = users.map(({ name, uid, home }) => ({ name, uid, home, place: placeOf(home) }));
   const uids = new Set(users.map(({ uid }) => uid));
   // An account may have left its jail, and another one may have its uid.

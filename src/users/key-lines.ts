@@ -198,8 +198,7 @@ function withLines(
 }
 
 /** The text of an authorized_keys without the lines of some keys, and how many these are. Pure. */
-export const withoutKeys = (text: ByteString, keys: ReadonlySet<ByteString>) =>
-  withLines(text, keys, () => undefined);
+export const withoutKeys = (text: ByteString, keys: Wanted) => withLines(text, keys, () => undefined);
 
 function refuse(what: ByteString, why: string): JailkitError {
   return new JailkitError("bad-key", 1, `${what}: ${why}`);

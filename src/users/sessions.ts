@@ -29,6 +29,12 @@ export function whatRuns(uid: number): string | undefined {
   return isProcessOf(uid) ? "each ends as soon as it has started another one" : undefined;
 }
 
+/** Says what runs as a user still, with what ends it; undefined if nothing does. `how`: in which way, after a comma or a blank. */
+export function goingOn({ name, uid }: Owner, how: string, runs = whatRuns(uid)): string | undefined {
+  if (runs === undefined) return undefined;
+  return `processes of ${quoted(name)} go on${how} (${runs}); end them with: ${endSessions(uid)}`;
+}
+
 /** Whose processes work in an open directory, for a message, and what ends them; undefined if none do. Throws as worksIn. */
 export function atWork(directory: number): { readonly whose: string; readonly remedy: Remedy } | undefined {
   const found = [...worksIn(directory)];

@@ -75,6 +75,33 @@ test("whose declared keys cannot be removed stays, and cannot log in", () => {
   m.must(["userdel", "-r", "fred"]);
 });
 
+test("who cannot leave one group leaves the others all the same, and is told how to leave that one", () => {
+  m.must(["groupadd", "abc"]);
+  m.addUser("kim", { home: "/home/kim", createHome: true, shell: "/bin/bash" });
+  declare(`${JAIL}${user("kim", "groups = abc, team\n")}`);
+  // As when a group is renamed by hand.
+  const gid = m.must(["getent", "group", "abc"]).stdout.split(":")[2] ?? "";
+  m.must(["groupadd", "-o", "-g", gid, "abc2"]);
+  m.must(["gpasswd", "-a", "kim", "abc2"]);
+  m.must(["gpasswd", "-d", "kim", "abc"]);
+  m.write(FILE, JAIL);
+  const { status, summary } = linesOf(m, "--prune");
+  expect([status, summary.problems.map(({ message, remedy }) => [message, remedy])]).toEqual([
+    1,
+    [
+      [
+        `user kim: 'kim' is in the group 'abc' only by its gid ${gid}, as a member of 'abc2'; take it out of that one with: gpasswd -d kim abc2`,
+        "gpasswd -d kim abc2",
+      ],
+    ],
+  ]);
+  expect([lineOf("kim"), inTeam("kim")]).toEqual([expect.stringContaining(`:${J}/./home/kim:`), false]);
+  m.must(["sh", "-c", summary.problems[0]?.remedy ?? ""]);
+  expect(linesOf(m, "--prune").status).toBe(0);
+  expect(lineOf("kim")).toMatch(/:\/home\/kim:\/bin\/bash$/);
+  m.must(["sh", "-c", "userdel -r kim; groupdel abc2; groupdel abc"]);
+});
+
 test("who cannot log in any more, or whose home stays, has no declared key and group either", () => {
   m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "guest"]);
   declare(`${JAIL}${user("guest", ACCESS)}${user("bob", `authorized_keys = ${KEYS[0]}\n`)}`);

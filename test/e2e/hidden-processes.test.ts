@@ -87,7 +87,7 @@ test("who logs in while the account is being changed may be outside, and it is t
   });
   expect([status, stderr]).toEqual([
     0,
-    expect.stringContaining("'lea' started processes while the account was changed ("),
+    expect.stringContaining("processes of 'lea' go on, perhaps where it is not any more ("),
   ]);
   typeAndWait("lea", stderr);
 });

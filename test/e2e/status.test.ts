@@ -505,6 +505,18 @@ test("a hostile name is shown with escapes, and the command is for that jail", (
   m.must(["jailkit", "delete", "--yes", jail]);
 });
 
+test("a line of /etc/passwd that is commented out is no user of a jail", () => {
+  const J = "/srv/commented";
+  init(J);
+  const before = m.read("/etc/passwd");
+  m.write("/etc/passwd", `${before}#old:x:1500:100::${J}/./home/old:${SHELL}\n+nis::::::\n`);
+  expect(found()).toEqual([]);
+  expect(m.must(["jailkit", "list"]).stdout).not.toContain("old");
+  expect(m.run(["jk_check", J]).stderr).not.toContain("old");
+  m.must(["jailkit", "delete", "--yes", J]);
+  m.write("/etc/passwd", before);
+});
+
 test("a home that is gone is a finding, with the command that makes one", () => {
   m.must(["jk_init", "-j", "/srv/gone", "one", "basicshell"]);
   m.must(["jk_addjailuser", "-j", "/srv/gone", "-p", "*", "-s", "/bin/sh", "gone"]);

@@ -85,6 +85,44 @@ test("so does jailkit apply, for each that there is", async () => {
   for (const prove of proofs) expect(await prove()).toBe("");
 });
 
+test("so does the login shell that jailkit apply gives though the rest of the user waits, and it names processes", async () => {
+  const NAMES = ["fred", "greg"];
+  m.write(FILE, JAIL + NAMES.map(user).join(""));
+  m.must(["jailkit", "apply"]);
+  for (const name of NAMES) m.must(["usermod", "-p", "*", "-s", "/bin/bash", name]);
+  const sleeper = await sleeperOf(m, "greg");
+  const prove = await connect("fred");
+  m.write(FILE, JAIL + NAMES.map((name) => `${user(name)}groups = nosuch\n`).join(""));
+  const { changes, status } = linesOf(m);
+  expect([status, changes.flatMap(({ steps }) => steps)]).toEqual([
+    1,
+    expect.arrayContaining([ended("fred")]),
+  ]);
+  expect(changes.flatMap(({ warnings }) => warnings)).toContainEqual(
+    expect.stringMatching(
+      /^processes of 'greg' go on, perhaps where it is not any more \(\d+\); end them with: /,
+    ),
+  );
+  expect(await prove()).toBe("");
+  m.must(["jailkit", "terminate-user", "greg"]);
+  await sleeper.ended;
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+});
+
+test("so does jk_jailuser --unjail where the jail is gone", async () => {
+  const GONE = "/srv/gone";
+  m.must(["jk_init", "-j", GONE, "uidbasics", "basicshell"]);
+  addUser("hugo");
+  m.must(["jk_jailuser", "-j", GONE, "-s", "/bin/bash", "-m", "hugo"]);
+  m.must(["usermod", "-p", "*", "hugo"]);
+  const prove = await connect("hugo");
+  m.must(["rm", "-r", GONE]);
+  const { stdout } = m.must(["jk_jailuser", "-v", "--unjail", "-s", "/bin/bash", "hugo"]);
+  expect(stdout).toContain(`${ended("hugo")}\n`);
+  expect(await prove()).toBe("");
+});
+
 test("jailkit apply --prune ends the one of an account that it removes", async () => {
   m.write(FILE, JAIL + user("carl"));
   m.must(["jailkit", "apply"]);

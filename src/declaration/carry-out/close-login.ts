@@ -10,16 +10,14 @@ import { groupOfSection } from "../../config/scan.ts";
 import { chrootshKeys } from "../../config/schemas/chrootsh.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
-import { withHostAccounts } from "../../jail/record/jail-lock.ts";
-import { modifyAccount } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { splitHome } from "../../system/separator.ts";
+import { changeLogin } from "../../users/change-login.ts";
 import { isClosed, noLoginShell } from "../../users/leaving.ts";
-import { endedConnections } from "../../users/sessions.ts";
 import { settingsDropIn } from "../compare/machine.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { warnOfSessions } from "./sessions.ts";
-import { failureIn, type Said } from "./steps.ts";
+import { failureIn, hearing, type Said } from "./steps.ts";
 
 /** True for an account that is in this jail. */
 export function isIn(root: Pick<JailRoot, "path">, user: PasswdEntry | undefined): boolean {
@@ -48,28 +46,12 @@ export function doneOrClosed(
   }
 }
 
-/** Ends connections to sshd(8) that would begin a session with an account as it was until now. */
-export function endConnections(
-  user: PasswdEntry,
-  { steps, warnings }: Pick<Said, "steps" | "warnings">,
-): void {
-  try {
-    const line = endedConnections(user);
-    if (line !== undefined) steps.push(line);
-  } catch (error) {
-    if (!isReported(error)) throw error;
-    warnings.push(`connections of ${quoted(user.name)} to sshd may go on: ${describeError(error)}`);
-  }
-}
-
 /** Gives an account a shell that lets nobody in, if it has none. Returns that shell. */
 export function closeAccount(user: PasswdEntry, said: Pick<Said, "steps" | "warnings">): ByteString {
-  const { steps } = said;
   if (isClosed(user.shell)) return user.shell;
   const shell = noLoginShell();
-  withHostAccounts(() => modifyAccount(user, { home: user.home, shell, groups: [] }));
-  steps.push(`gave the account ${quoted(user.name)} the shell ${quoted(shell)}`);
-  endConnections(user, said);
+  changeLogin(user, { home: user.home, shell, groups: [] }, hearing(said), { stays: true });
+  said.steps.push(`gave the account ${quoted(user.name)} the shell ${quoted(shell)}`);
   return shell;
 }
 

@@ -1,13 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { answered, describeError, isReported, JailkitError } from "../../cli/error.ts";
+import { answered, describeError, errorOf, isReported, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, openTree } from "../../jail/fs/walk.ts";
-import { withHostAccounts } from "../../jail/record/jail-lock.ts";
-import { isMember, leaveGroup } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
@@ -15,70 +13,45 @@ import { joinHome, splitHome } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide } from "../../users/changes.ts";
-import { allKeysText, keysBeside, removeKeys } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import { keyLinesIn } from "../../users/key-lines.ts";
 import { openShell } from "../../users/leaving.ts";
-import { groupsThatLimit } from "../compare/limits.ts";
+import type { FaultText } from "../change.ts";
+import { groupsHeld } from "../compare/limits.ts";
 import { mayBeIt } from "../compare/which-account.ts";
-import { policiesOf, sumOf } from "../once.ts";
+import { policiesOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { closeWithoutLine, doneOrClosed, isIn, tellingOfSessions } from "./close-login.ts";
 import { removePolicy } from "./policy.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
-import { keyCount, requireNotHidden } from "./takes.ts";
+import { leaveGroups, removeFrom, tellRemoved } from "./takes.ts";
 
-/** The groups that were declared, which an account is in; `stay`: those that it does not leave yet. */
-export function groupsIn(user: PasswdEntry, { groups }: OnceUser) {
-  const gids = new Set(askedFacts.groupsOf(user));
-  const all = groups.filter((name) => {
-    const group = groupByName(name);
-    return group !== undefined && isMember(user, group, gids);
-  });
-  return { all, stay: groupsThatLimit(user, all) };
-}
+/** The groups that were declared, which an account is in: as groupsHeld. */
+export const declaredGroups = (user: PasswdEntry, { groups }: OnceUser) =>
+  groupsHeld(user, groups, { groupsOf: askedFacts.groupsOf, groupByName });
 
 /** Takes an account out of the groups that were declared, but for those that limit it. */
-export function forgetGroups(user: PasswdEntry, once: OnceUser, { steps }: Said): void {
-  const { all, stay } = groupsIn(user, once);
-  for (const name of all) {
-    if (stay.includes(name)) continue;
-    withHostAccounts(() => leaveGroup(user.name, name));
-    steps.push(`took ${quoted(user.name)} out of the group ${quoted(name)}`);
-  }
-}
+export const forgetGroups = (user: PasswdEntry, once: OnceUser, said: Said): void =>
+  leaveGroups(user, declaredGroups(user, once).leaves, said, undefined);
 
 /** Warns of the declared groups in which an account is still, since they limit it. */
 export function warnOfLimits(once: OnceUser, { warnings }: Said): void {
   const { name } = once;
   const user = answered(() => hostUser(name));
   if (user === undefined || !mayBeIt(once, user)) return;
-  for (const group of answered(() => groupsIn(user, once).stay) ?? [])
+  for (const group of answered(() => declaredGroups(user, once).stay) ?? [])
     warnings.push(
       `${quoted(name)} stays in the group ${quoted(group)}, by which sshd may limit it, as long as the account is there: sshd still accepts its keys and its password; when it may do more: gpasswd -d ${operands(name, group)}`,
     );
 }
 
 /** Removes the keys that were declared from the home in the jail, or on the host. Throws JailkitError if they may be left. */
-export function forgetKeys(
-  root: JailRoot,
-  user: PasswdEntry,
-  once: OnceUser,
-  { steps, warnings }: Said,
-): void {
-  if (once.keys.length === 0) return;
+export function forgetKeys(root: JailRoot, user: PasswdEntry, { keys }: OnceUser, said: Said): void {
+  if (keys.length === 0) return;
   const home = homeFor(user, root.path);
-  const place = { root, user, home };
-  const stat = lookUp(root, home)?.stat;
-  if (stat !== undefined && ![user.uid, 0].includes(stat.uid))
-    throw notTheirs(hostPath(root, home), user, stat.uid);
-  const text = stat === undefined ? "" : allKeysText(place);
-  const keys = keyLinesIn(text, { has: (key) => once.keys.includes(sumOf(key)) }).map(({ key }) => key);
-  if (keys.length === 0) requireNotHidden(hostPath(root, home));
-  else steps.push(`removed ${keyCount(removeKeys(place, new Set(keys)))} from its authorized_keys`);
-  const beside = stat && keysBeside(place);
-  if (beside !== undefined) warnings.push(beside);
+  const uid = lookUp(root, home)?.stat.uid ?? user.uid;
+  if (![user.uid, 0].includes(uid)) throw notTheirs(hostPath(root, home), user, uid);
+  tellRemoved(removeFrom({ root, user, home }, keys, said), hostPath(root, home), said);
 }
 
 /** Nobody reads keys there as this user. What would give the user another home is no help for one who leaves. */
@@ -114,7 +87,13 @@ export function loseAll(
     }
   };
   const take = (account: PasswdEntry) => {
-    attempt("groups", () => forgetGroups(account, once, said));
+    attempt("groups", () => {
+      const errors: FaultText[] = [];
+      forgetGroups(account, once, { ...said, errors });
+      const [first, second] = errors;
+      const message = errors.map((error) => error.message).join("; ");
+      if (first !== undefined) throw errorOf(second === undefined ? first : { code: first.code, message });
+    });
     attempt("keys", () => forgetKeys(root, account, once, said));
     if (once.keys.length > 0 && !kept.has("keys")) taken();
   };
@@ -152,9 +131,7 @@ export function leaveFiles(root: JailRoot, name: ByteString, said: Said): void {
   const run = new AccountRun(name);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: false };
   changeOne(planJailSide(run, root, { ...options, remove: true }), root.path, said);
-  if (run.failure === undefined) return;
-  const { code, message, remedy } = run.failure;
-  throw new JailkitError(code, 1, message, undefined, remedy);
+  if (run.failure !== undefined) throw errorOf(run.failure);
 }
 
 function forgetPolicy(root: JailRoot, once: OnceUser, { steps }: Said): void {

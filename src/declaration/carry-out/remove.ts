@@ -5,15 +5,14 @@ import { isReported, JailkitError } from "../../cli/error.ts";
 import { withAdvice } from "../../cli/remedy.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
-import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { deleteJail } from "../../jails/delete.ts";
 import { planDelete } from "../../jails/delete-plan.ts";
-import { removeAccount } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { leftOf } from "../../system/scheduled-jobs.ts";
 import { splitHome } from "../../system/separator.ts";
+import { removeLogin } from "../../users/change-login.ts";
 import { HOLDS_HOME } from "../../users/home-along.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
@@ -26,7 +25,7 @@ import { doubtFault, mayBeIt, type Which, whichAccount } from "../compare/which-
 import { jailIdAt, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
-import { closeAccount, endConnections, isIn, tellingOfSessions } from "./close-login.ts";
+import { closeAccount, isIn, tellingOfSessions } from "./close-login.ts";
 import {
   endLogins,
   forgetGroups,
@@ -42,7 +41,7 @@ import {
 import { removePolicy, removeSettings } from "./policy.ts";
 import { changedSince, keepHome, removeKnown, removeLeftHomes } from "./remove-home.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
-import type { Said } from "./steps.ts";
+import { hearing, type Said } from "./steps.ts";
 import { takeOut } from "./take-out.ts";
 
 interface Means {
@@ -251,9 +250,7 @@ function removeLost(
   if (failure !== undefined) leaveJail(root, user, once, said);
   // Another user may have started a setuid program of this one meanwhile.
   requireNothingRuns(user);
-  withHostAccounts(() => removeAccount(name));
-  said.steps.push(`removed the account ${quoted(name)}`);
-  endConnections(user, said);
+  removeLogin(user, hearing(said));
   // They are outside of the jail: whoever gets the name or the uid later would run them, or read it.
   for (const { message, advice } of leftOf(user)) said.warnings.push(withAdvice(message, advice));
   warnOfSessions(name, user.uid, said);

@@ -1,13 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { isProcessOf } from "../../../ffi/process.ts";
-import { quoted } from "../../cli/display.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { listProcesses } from "../../processes/list.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { endSessions, processesOf } from "../../system/processes.ts";
-import { shownPids, whatRuns } from "../../users/sessions.ts";
+import { processesOf } from "../../system/processes.ts";
+import { goingOn, shownPids, whatRuns } from "../../users/sessions.ts";
 import type { Said } from "./steps.ts";
 
 /** The uid of a user who leaves a jail: that of the account, or of a line in the jail that is nobody else's on the host. */
@@ -26,8 +25,8 @@ export function warnOfSessions(
 ): void {
   if (uid === undefined) return;
   const runs = jail === undefined ? whatRuns(uid) : whatRunsIn(jail, uid);
-  if (runs === undefined) return;
-  warnings.push(`processes of ${quoted(name)} go on (${runs}); end them with: ${endSessions(uid)}`);
+  const line = runs && goingOn({ name, uid }, "", runs);
+  if (line !== undefined) warnings.push(line);
 }
 
 /** Warns of processes of a user that keep what this step has taken away, once for several steps. */
@@ -36,12 +35,10 @@ export function warnOfFormerRights(name: ByteString): (said: Said) => void {
   return ({ warnings }) => {
     const uid = hostUser(name)?.uid;
     if (uid === undefined || !isProcessOf(uid)) return;
-    const runs = whatRuns(uid);
-    if (runs === undefined || runs === told) return;
-    told = runs;
-    warnings.push(
-      `processes of ${quoted(name)} go on as they were allowed before (${runs}); end them with: ${endSessions(uid)}`,
-    );
+    const line = goingOn({ name, uid }, " as they were allowed before");
+    if (line === undefined || line === told) return;
+    told = line;
+    warnings.push(line);
   };
 }
 

@@ -180,6 +180,12 @@ export function changeOne(
   tell(change.run, said);
 }
 
+/** What changes an account says it here. */
+export const hearing = ({ steps, warnings }: Pick<Said, "steps" | "warnings">) => ({
+  done: (line: string) => void steps.push(line),
+  warn: (line: string) => void warnings.push(line),
+});
+
 /** Says what a run on an account said. */
 export function tell({ steps, warnings, failure }: AccountRun, said: Said): void {
   said.steps.push(...steps);

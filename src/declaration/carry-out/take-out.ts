@@ -7,7 +7,7 @@ import { planToUnjail } from "../../users/changes.ts";
 import { requireNothingRuns } from "../../users/sessions.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { isIn, tellingOfSessions } from "./close-login.ts";
-import { forgetGroups, groupsIn, loseAll, type Taken } from "./lose.ts";
+import { declaredGroups, forgetGroups, loseAll, type Taken } from "./lose.ts";
 import { changeOne, type Said } from "./steps.ts";
 
 /**
@@ -27,7 +27,7 @@ export function takeOut(
   for (const error of kept.values()) throw error;
   if (failure !== undefined) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
-  const { stay: leaves } = groupsIn(user, once);
+  const { stay: leaves } = declaredGroups(user, once);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
   changeOne(planToUnjail(run, { ...options, leaves }), root.path, said);
   const now = hostUser(once.name);

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { errorOf, JailkitError } from "../../cli/error.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -11,10 +11,10 @@ import { closeFirst } from "../../system/exchange.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { isLimitedShell } from "../../users/access.ts";
+import { changeLogin } from "../../users/change-login.ts";
 import { allKeysText, keysBeside, removeKeys, setKeyOptions } from "../../users/declared-keys.ts";
 import { requireGroups } from "../../users/groups.ts";
 import { leaveJailGroups, putGroup } from "../../users/jail-side.ts";
-import { keyLinesIn } from "../../users/key-lines.ts";
 import type { KeyPlace } from "../../users/key-place.ts";
 import { byStrictness, replacing } from "../../users/key-strictness.ts";
 import { writeKeys } from "../../users/keys.ts";
@@ -25,9 +25,9 @@ import { policyKeys } from "../compare/look-policy.ts";
 import { isExchangeable } from "../compare/taken-out.ts";
 import type { UserWork } from "../compare/work.ts";
 import type { DeclaredUser } from "../model.ts";
-import { sumOf } from "../once.ts";
+import { sumOf, withSums } from "../once.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
-import { type Apart, failureIn, type Said, type Step } from "./steps.ts";
+import { type Apart, failureIn, hearing, type Said, type Step } from "./steps.ts";
 
 type Way = NonNullable<Apart["alone"]>;
 
@@ -101,16 +101,14 @@ export function takingWays(
             if (isChanged)
               steps.push(`gave ${quoted(name)} the shell ${quoted(shell)} in the jail's etc/passwd`);
           },
-    loginShell:
-      () =>
-      ({ steps }) => {
-        const user = requireUser(name);
-        const { home } = user;
-        withHostAccounts(() => modifyAccount(user, { home, shell: CHROOT_SHELL, groups: [] }));
-        steps.push(
-          `the account ${quoted(name)} has the shell ${quoted(CHROOT_SHELL)}; its jail is ${quoted(jail)}`,
-        );
-      },
+    loginShell: () => (said) => {
+      const user = requireUser(name);
+      const { home } = user;
+      changeLogin(user, { home, shell: CHROOT_SHELL, groups: [] }, hearing(said));
+      said.steps.push(
+        `the account ${quoted(name)} has the shell ${quoted(CHROOT_SHELL)}; its jail is ${quoted(jail)}`,
+      );
+    },
   };
 }
 
@@ -118,10 +116,29 @@ export function takingWays(
  * Throws JailkitError "unsafe-parent" if keys that are not in a home of the host may come back: others than root can have hidden
  * or exchanged it.
  */
-export function requireNotHidden(home: ByteString): void {
+function requireNotHidden(home: ByteString): void {
   if (!isExchangeable(home)) return;
   const message = `the keys that were declared are not in ${quoted(home)}, which others than root can exchange, and may come back with the home: ${closeFirst(home)}`;
   throw new JailkitError("unsafe-parent", 1, message);
+}
+
+/** Removes the keys with some sums from a home, if it is there, and returns how many. Throws JailkitError. */
+export function removeFrom(
+  place: KeyPlace,
+  sums: readonly ByteString[],
+  { warnings }: Pick<Said, "warnings">,
+): number {
+  if (lookUp(place.root, place.home) === undefined) return 0;
+  const count = removeKeys(place, withSums(sums));
+  const beside = keysBeside(place);
+  if (beside !== undefined) warnings.push(beside);
+  return count;
+}
+
+/** Says how many keys were removed. Throws JailkitError as requireNotHidden, if none was there. */
+export function tellRemoved(count: number, home: ByteString, { steps }: Pick<Said, "steps">): void {
+  if (count === 0) requireNotHidden(home);
+  else steps.push(`removed ${keyCount(count)} from its authorized_keys`);
 }
 
 /**
@@ -131,29 +148,21 @@ export function requireNotHidden(home: ByteString): void {
 export function takeKeys(
   declared: DeclaredUser,
   items: readonly ByteString[],
-  { steps, warnings }: Said,
+  said: Said,
   rootOf: () => JailRoot,
 ): void {
   const user = requireUser(declared.name);
-  const remove = (place: KeyPlace) => {
-    if (lookUp(place.root, place.home) === undefined) return 0;
-    // Of keys that could not be read before, only the sums are known.
-    const isAmong = (key: ByteString) => items.includes(key) || items.includes(sumOf(key));
-    const found = keyLinesIn(allKeysText(place), { has: isAmong }).map(({ key }) => key);
-    const count = removeKeys(place, new Set(found));
-    const beside = keysBeside(place);
-    if (beside !== undefined) warnings.push(beside);
-    return count;
-  };
+  // Of keys that could not be read before, only the sums are known.
+  const sums = items.flatMap((item) => [item, sumOf(item)]);
+  const remove = (place: KeyPlace) => removeFrom(place, sums, said);
   const there = withKeysElsewhere(declared, user, remove) ?? 0;
   const count = there + (withKeyPlace(declared, user, rootOf, remove) ?? 0);
-  if (count === 0) requireNotHidden(keyHome(declared, user));
-  steps.push(`removed ${keyCount(count)} from its authorized_keys`);
+  tellRemoved(count, keyHome(declared, user), said);
 }
 
 /** Takes an account out of groups, on this machine and in the jail, each whatever becomes of the others. */
 export function leaveGroups(
-  name: ByteString,
+  user: PasswdEntry,
   groups: readonly ByteString[],
   { steps, errors }: Said,
   root: JailRoot | undefined,
@@ -165,7 +174,7 @@ export function leaveGroups(
       errors.push(failureIn(root?.path ?? "/etc", error));
     }
   };
-  const user = requireUser(name);
+  const { name } = user;
   const gids = new Set(askedFacts.groupsOf(user));
   for (const group of groups)
     attempt(() => {
@@ -209,18 +218,18 @@ export const leaveOnHost =
   (name: ByteString): Way =>
   ({ items }) =>
   (said) =>
-    leaveGroups(name, items, said, undefined);
+    leaveGroups(requireUser(name), items, said, undefined);
 
 /** The steps for a user whose jail cannot be opened: what is on this machine, or in another jail. `why`: why it cannot. */
 export function hostSteps(user: UserWork, why: FaultText): Step[] {
   const { declared } = user;
   const { name } = declared;
   const noRoot = () => {
-    throw new JailkitError(why.code, 1, why.message, undefined, why.remedy);
+    throw errorOf(why);
   };
   const { loginShell, rules, options } = takingWays(user, noRoot);
   const groups: Way = (change, hasFailed) => async (said) => {
-    if (change.action === "remove") leaveGroups(name, change.items, said, undefined);
+    if (change.action === "remove") leaveGroups(requireUser(name), change.items, said, undefined);
     else await joinGroups(name, undefined)(change, hasFailed)?.(said);
     if (change.takes === "all") said.errors.push(why);
   };

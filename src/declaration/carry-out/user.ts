@@ -90,7 +90,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
       else changeAccount(wanted, { ...means, isTold: user.fault?.code === "foreign-home" }, said);
     },
     comment: () => (said) => changeComment(declared, said, root),
-    leaveGroups: (some) => (said) => leaveGroups(name, itemsOf(some), said, root),
+    leaveGroups: (some) => (said) => leaveGroups(requireUser(name), itemsOf(some), said, root),
     endLimits:
       () =>
       ({ steps }) => {

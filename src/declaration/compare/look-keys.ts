@@ -9,13 +9,13 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { joinHome, splitHome } from "../../system/separator.ts";
 import { allKeysText } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import { type KeyLine, keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
+import { type KeyLine, mergeKeys } from "../../users/key-lines.ts";
 import type { KeyPlace } from "../../users/key-place.ts";
 import { byStrictness, replacing } from "../../users/key-strictness.ts";
 import { keysText, planKeys } from "../../users/keys.ts";
 import { type Change, type FaultText, faultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
-import { sumOf, union } from "../once.ts";
+import { keysOf, sumOf, union } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { isExchangeable } from "./taken-out.ts";
 import type { UserState } from "./user-state.ts";
@@ -134,7 +134,7 @@ function readKeyState(
   if (keys.length + sums.size === 0) return NO_KEYS;
   const elsewhere = answered(() => ({ text: withKeysElsewhere(declared, account, allKeysText) }));
   // All of them if these cannot be read: then the run says why.
-  const formerThere = elsewhere === undefined ? [...sums] : formerIn(elsewhere.text, sums);
+  const formerThere = elsewhere === undefined ? [...sums] : keysOf(elsewhere.text ?? "", [...sums]);
   const none = { ...NO_KEYS, lacking: keys.length, former: formerThere };
   // That a home outside is missing is a failure of the move.
   const isMissing =
@@ -153,7 +153,7 @@ function readKeyState(
   const limits = keys.some(({ options }) => options !== "");
   // What is in the other file has no say but in these.
   const all = (sums.size > 0 || limits) && withKeyPlace(declared, account, () => root, allKeysText);
-  const former = union(formerThere, formerIn(all || undefined, sums));
+  const former = union(formerThere, keysOf(all || "", [...sums]));
   const merge = mergeKeys(text, keys);
   const { added } = merge;
   const inAll = limits && all ? mergeKeys(all, keys) : merge;
@@ -179,12 +179,6 @@ function readKeyState(
     stricterOptions: inAll.otherOptions > 0 ? strictness(all || text, keys) : undefined,
   };
 }
-
-/** Those keys of a file whose sums these are. */
-const formerIn = (text: ByteString | undefined, sums: ReadonlySet<ByteString>): readonly ByteString[] =>
-  text === undefined || sums.size === 0
-    ? []
-    : keyLinesIn(text, { has: (key) => sums.has(sumOf(key)) }).map(({ key }) => key);
 
 function replacement(
   text: ByteString | false | undefined,

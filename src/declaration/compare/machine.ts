@@ -15,8 +15,7 @@ import { searchPath } from "../../profile/search.ts";
 import { selectSections } from "../../profile/sections.ts";
 import { namesIn } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { ACCOUNT_FILE_LIMIT, usersIn } from "../../system/flat-accounts.ts";
-import { hostText } from "../../system/host-files.ts";
+import { localUsers } from "../../system/flat-accounts.ts";
 import { processesByUid } from "../../system/processes.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
@@ -72,7 +71,7 @@ export class Machine extends HostSources {
   readonly #needs = new Map<ByteString, SectionNeeds>();
   readonly #freed = new Map<number, ByteString>();
   readonly #stays = new Set<ByteString>();
-  readonly #local = once(() => usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? ""));
+  readonly #local = once(() => localUsers());
   readonly #paths = new Map<ByteString, ByteString | undefined>();
   // Of equal names the first counts.
   readonly #settingsOf = once(

@@ -7,18 +7,16 @@ import { answered } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
-import { isMember } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { splitHome } from "../../system/separator.ts";
 import { allKeysText } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import { keyLinesIn } from "../../users/key-lines.ts";
 import { type Change, type Fault, listed, listedKeys } from "../change.ts";
-import { sumOf } from "../once.ts";
+import { keysOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { closedAccounts, GROUPS } from "./closed-accounts.ts";
-import { groupsThatLimit } from "./limits.ts";
+import { groupsHeld } from "./limits.ts";
 import type { Machine } from "./machine.ts";
 import { isSame, mayBeIt } from "./which-account.ts";
 
@@ -65,7 +63,7 @@ export function keptInside(
   if (account === undefined || !mayBeIt(once, account) || !machine.facts.isLocal(once.name)) return [];
   const text =
     root && answered(() => allKeysText({ root, user: account, home: homeFor(account, root.path) }));
-  const keys = text === undefined ? [] : keysIn(text, once);
+  const keys = text === undefined ? [] : keysOf(text, once.keys);
   const groups = groupsLeft(once, account, machine);
   return changesOf(once, closedFor(groups, once.jail) === undefined ? groups : [], keys, why);
 }
@@ -99,21 +97,12 @@ function changesOf(
   ];
 }
 
-const keysIn = (text: ByteString, { keys }: OnceUser): ByteString[] => [
-  ...new Set(keyLinesIn(text, { has: (key) => keys.includes(sumOf(key)) }).map(({ key }) => key)),
-];
-
-/** Declared groups that the account is in, besides as its primary one, and that it leaves. */
-function groupsLeft({ groups }: OnceUser, account: PasswdEntry, machine: Machine): ByteString[] {
-  if (groups.length === 0) return [];
-  const gids = new Set(machine.facts.groupsOf(account));
-  const found = groups.filter((name) => {
-    const group = answered(() => machine.accounts.groupByName(name));
-    return group !== undefined && isMember(account, group, gids);
-  });
-  const stay = groupsThatLimit(account, found);
-  return found.filter((name) => !stay.includes(name));
-}
+/** Declared groups that the account is in, and that it leaves. */
+const groupsLeft = ({ groups }: OnceUser, account: PasswdEntry, { facts, accounts }: Machine) =>
+  groupsHeld(account, groups, {
+    groupsOf: facts.groupsOf,
+    groupByName: (name) => answered(() => accounts.groupByName(name)),
+  }).leaves;
 
 /**
  * True if others than root can exchange a home outside of jails: what is in it now tells nothing of what was there before, and
@@ -137,6 +126,6 @@ function keysLeft(once: OnceUser, user: PasswdEntry): readonly ByteString[] {
   if (found !== undefined && ![user.uid, 0].includes(found.stat?.uid ?? -1)) return unfound();
   const text = answered(() => withTree((root) => allKeysText({ root, user, home })));
   if (text === undefined) return keys;
-  const there = keysIn(text, once);
+  const there = keysOf(text, once.keys);
   return there.length > 0 ? there : unfound();
 }

@@ -9,10 +9,9 @@ import { operands } from "../../cli/shell-word.ts";
 import { type PasswdEntry, wholeGroup } from "../accounts.ts";
 import { asUser, copyAnewAs } from "../as-user.ts";
 import { adviceOf, copyAnew, onlyRootExchanges } from "../exchange.ts";
-import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
+import { localUsers } from "../flat-accounts.ts";
 import { asideCommand, freeName } from "../free-name.ts";
 import { whoseHome } from "../home-owner.ts";
-import { hostText } from "../host-files.ts";
 import { splitHome } from "../separator.ts";
 
 /** A finding of sshd's StrictModes. */
@@ -76,7 +75,7 @@ const isDebian = () => statIfPresent(AT_FDCWD, "/etc/debian_version", true) !== 
 function isGroupOfOne(gid: number, uid: number): boolean {
   const group = wholeGroup(gid);
   if (group === undefined) return false;
-  const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
+  const users = localUsers();
   const members = users.filter((one) => one.gid === gid || group.members.includes(one.name));
   return members.length > 0 && members.every((one) => one.uid === uid);
 }

@@ -141,7 +141,7 @@ export const APPLY: readonly Mutant[] = [
     ['return action !== "create";', "return false;"],
     ["&& !isLimitedShell(from)", ""],
   ]),
-  ...within("src/users/change-account.ts", HIDDEN, [["if (moved) endFormerLogins(user, run);", ""]]),
+  ...within("src/users/change-login.ts", HIDDEN, [["if (line !== undefined) hearer.warn(line);", ""]]),
   ...within("src/users/sessions.ts", HIDDEN, [["isProcessOf(uid) ?", "false ?"]]),
   ...within("src/system/processes.ts", HIDDEN, [
     [' || (uid !== 0 && real !== "0" && isInNamespaceOf(proc, pid, uid))', ""],
@@ -185,7 +185,7 @@ export const APPLY: readonly Mutant[] = [
     ['if (lost?.code === "moved" || lost?.code === "not-mounted") {', "if (false) {"],
   ]),
   ...within("src/declaration/carry-out/lose.ts", LEAVES, [
-    ['attempt("groups", () => forgetGroups(account, once, said));', ""],
+    ["forgetGroups(account, once, { ...said, errors });", ""],
     ['attempt("keys", () => forgetKeys(root, account, once, said));', ""],
   ]),
   ...within("src/declaration/compare/compare.ts", "e2e/apply-fstab.test.ts", [
@@ -653,11 +653,10 @@ export const APPLY: readonly Mutant[] = [
     ["!before.get(pid)?.some(isOfUser)", "true"],
     ["parentOf(fd) === pid && sendSignal", "false && sendSignal"],
   ]),
-  ...within("src/declaration/carry-out/remove.ts", "e2e/unauthenticated.test.ts", [
-    ["endConnections(user, said);", ""],
-  ]),
-  ...within("src/declaration/carry-out/close-login.ts", "e2e/unauthenticated.test.ts", [
-    ["  endConnections(user, said);\n  return shell;", "  return shell;"],
+  ...within("src/users/change-login.ts", "e2e/unauthenticated.test.ts", [
+    ["  endConnections(user, hearer);\n  if (stays)", "  if (stays)"],
+    ["`);\n  endConnections(user, hearer);", "`);"],
+    ["  if (stays) return;\n", "  return;\n"],
   ]),
   ...within("src/declaration/compare/leaving.ts", "e2e/apply-home-in-the-way.test.ts", [
     ["ends: fault !== undefined", "ends: false"],
