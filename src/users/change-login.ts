@@ -40,8 +40,7 @@ export function removeLogin(user: PasswdEntry, hearer: Hearer): void {
 /** Ends connections to sshd(8) that would begin a session with an account as it was until now. */
 function endConnections(user: PasswdEntry, hearer: Hearer): void {
   attempt(user, hearer, "connections to sshd", () => {
-    const line = endedConnections(user);
-    if (line !== undefined) hearer.done(line);
+    for (const line of endedConnections(user)) hearer.done(line);
   });
 }
 

@@ -649,8 +649,12 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/tools/jailkit-terminate-user.ts", TERMINATE, [["({ uid }) => uid === 0", "() => false"]]),
   ...within("src/system/sshd/unauthenticated.ts", "e2e/unauthenticated.test.ts", [
-    ["pidsIn(proc).filter(isWaiting)", "[]"],
-    ["!before.get(pid)?.some(isOfUser)", "true"],
+    ['realUid !== 0 && realUid !== separation && !title.endsWith("]")', "false"],
+    ["sharesRoot(proc, pid) ??", "true ||"],
+    ["uids.includes(uid)", "false"],
+    ["uids[0] !== undefined", "false"],
+    ['"another\'s" : "unclear"', '"another\'s" : "another\'s"'],
+    ["[...now.named, ...now.unclear]", "now.named"],
     ["parentOf(fd) === pid && sendSignal", "false && sendSignal"],
   ]),
   ...within("src/users/change-login.ts", "e2e/unauthenticated.test.ts", [
