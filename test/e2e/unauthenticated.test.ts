@@ -237,6 +237,23 @@ test("one of an account that was renamed meanwhile ends, and one of an account t
   expect(await proveRosa()).toBe("");
 });
 
+test("one that began before the user came into a group, or left it, ends", async () => {
+  m.must(["groupadd", "crew"]);
+  m.write(FILE, JAIL + user("sara"));
+  m.must(["jailkit", "apply"]);
+  m.must(["usermod", "-p", "*", "sara"]);
+  for (const groups of ["groups = crew\n", ""]) {
+    const prove = await connect("sara", "echo in");
+    m.write(FILE, JAIL + user("sara") + groups);
+    const { changes, status } = linesOf(m, "--prune");
+    expect([status, changes.flatMap(({ steps }) => steps)]).toEqual([
+      0,
+      expect.arrayContaining([ended("sara")]),
+    ]);
+    expect(await prove()).toBe("");
+  }
+});
+
 /** Starts another sshd, as arguments of `prefix`, and with lines of sshd_config before the others. Returns its port. */
 async function otherSshd(lines = "", prefix: (port: string) => readonly string[] = () => []) {
   const port = String(3000 + connections++);

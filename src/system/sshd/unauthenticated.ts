@@ -18,8 +18,8 @@ import {
   sharesRoot,
 } from "../processes.ts";
 
-// sshd looks the home and the shell up when a client sends the name, and begins the session with these when the proof has come,
-// which may be minutes later.
+// sshd looks the home, the shell and the groups up when a client sends the name, and begins the session with these when the proof
+// has come, which may be minutes later.
 
 // As programs call themselves. Nobody else can give root's processes such a name and title. Where the program is, root may not
 // always know: a process that has read a user's file of keys is closed to one without CAP_SYS_PTRACE, as in most containers.
@@ -117,7 +117,7 @@ const MOST_PASSES = 250;
 const MOST_LOOKS = 5;
 
 /**
- * Ends the connections to sshd(8) that would begin a session with the home and the shell which an account had: that have
+ * Ends the connections to sshd(8) that would begin a session with the home, the shell or the groups which an account had: that have
  * named it, or may have, and are not authenticated yet, or have no session yet. So one of somebody else that has not named anybody
  * ends, too: sshd may have looked the account up already. Sessions go on. One that closes a session of before looks the same, and
  * ends: to wait for it would let one that begins run something. Throws JailkitError "no-proc", SystemError.
