@@ -1,7 +1,16 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
-import { close, openAt, openIfPresent, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
+import { attempt, isErrno } from "../../ffi/error.ts";
+import {
+  close,
+  openAt,
+  openIfPresent,
+  readDirectory,
+  readFileIfPresent,
+  sameFile,
+  statAt,
+  withFd,
+} from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { isProcessOf, sendSignal } from "../../ffi/process.ts";
 import type { Remedy } from "../cli/remedy.ts";
@@ -10,14 +19,14 @@ import { isProc } from "./mounts.ts";
 
 /** Real, effective and saved user id of a process (proc(5), the `Uid:` line of status). */
 const UIDS = /^Uid:\t(\d+)\t(\d+)\t(\d+)/m;
+/** The first 15 bytes of the name of its program. */
+const NAME = /^Name:\t(.*)/;
+/** Its pid in each pid namespace in which it has one, from that of the proc(5) that is read. */
+const PIDS = /^NSpid:\t(.*)$/m;
 /** Its number of threads, each of which has ids of its own. */
 const THREADS = /^Threads:\t(\d+)/m;
 /** The process that started it, or took it over. */
 const PARENT = /^PPid:\t(\d+)/m;
-/** The same of its groups. */
-const GIDS = /^Gid:\t(\d+)\t(\d+)\t(\d+)/m;
-/** The first bytes of the name of its program, unless it has given itself another one (PR_SET_NAME). */
-const NAME = /^Name:\t(.*)/;
 /** One that has ended, and has no rights any more. Nobody has waited for it, and perhaps nobody will. */
 const ZOMBIE = /^State:\t[ZX]/m;
 
@@ -255,21 +264,33 @@ export function rootRuns(names: ReadonlySet<ByteString>): boolean {
 
 const parentIn = (status: ByteString): number => Number(PARENT.exec(status)?.[1] ?? 0);
 
-/** The process that started one, or took it over; 0 if it has ended. `proc`: /proc, or with the pid "." a directory of it. */
-export const parentOf = (proc: number, pid: number | ByteString = "."): number =>
-  parentIn(readStatus(proc, pid));
-
-/** The name by which the kernel knows a process, as proc(5) writes it; "" if it has ended. */
-export const nameOf = (proc: number, pid: number): ByteString => NAME.exec(readStatus(proc, pid))?.[1] ?? "";
-
-/** The user and the group of a process; undefined if it has several, or has ended. */
-export function onlyIdsOf(proc: number, pid: number): { uid: number; gid: number } | undefined {
-  const status = readStatus(proc, pid);
-  const [uid, gid, ...others] = [UIDS, GIDS].flatMap((ids) => [
-    ...new Set(ids.exec(status)?.slice(1).map(Number)),
-  ]);
-  return uid === undefined || gid === undefined || others.length > 0 ? undefined : { uid, gid };
+/** What everybody may read of a process. */
+export interface Identity {
+  readonly name: ByteString;
+  readonly realUid: number;
+  readonly parent: number;
+  /** The number of pid namespaces in which it has a pid. */
+  readonly depth: number;
 }
+
+/** What a process is; undefined if it has ended. */
+export function identityOf(proc: number, pid: number | ByteString): Identity | undefined {
+  const status = readStatus(proc, pid);
+  const [, name] = NAME.exec(status) ?? [];
+  const [, real] = UIDS.exec(status) ?? [];
+  if (name === undefined || real === undefined || hasEnded(proc, pid, status)) return undefined;
+  const depth = PIDS.exec(status)?.[1]?.split("\t").length ?? 1;
+  return { name, realUid: Number(real), parent: parentIn(status), depth };
+}
+
+/** Whether a process has the root directory of this one; undefined if it has ended, or root may not know it, as in some containers. */
+export function sharesRoot(proc: number, pid: number | ByteString): boolean | undefined {
+  const root = attempt(() => statAt(proc, `${pid}/root`, true));
+  return root && sameFile(root, statAt(AT_FDCWD, "/"));
+}
+
+/** The process that started one, or took it over; 0 if it has ended. `process`: its directory in /proc. */
+export const parentOf = (process: number): number => parentIn(readStatus(process, "."));
 
 /** That of proc_pid_status(5). */
 const readStatus = (proc: number, pid: number | ByteString): ByteString => readOf(proc, pid, "status");

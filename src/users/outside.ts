@@ -12,16 +12,7 @@ import { readProcLink, withoutDeleted } from "../processes/roots.ts";
 import { identify, ownerOf, ownRoot, type RootIdentity, sameDirectory } from "../processes/scan.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { localUsers } from "../system/flat-accounts.ts";
-import {
-  examineThreads,
-  nameOf,
-  onlyIdsOf,
-  openProc,
-  parentOf,
-  pidsIn,
-  readOf,
-  uidsOf,
-} from "../system/processes.ts";
+import { examineThreads, identityOf, openProc, pidsIn, readOf, uidsOf } from "../system/processes.ts";
 import { splitHome } from "../system/separator.ts";
 import { startTime } from "../system/sshd/running.ts";
 
@@ -64,6 +55,13 @@ function usersInJails(names: ReadonlySet<ByteString> | undefined): Map<string, P
 const SERVERS = [/\/(?:sshd|sshd-session)$/, /\/(?:systemd|systemd-executor)$/];
 /** What enters a jail, and has not yet. */
 const DOORS = /\/(?:jk_chrootsh|jk_procmailwrapper|jk_uchroot)$/;
+
+/** The user and the group of a process; undefined if it has several, or has ended. */
+function onlyIdsOf(proc: number, pid: number): { uid: number; gid: number } | undefined {
+  const ids = readOf(proc, pid, "status").matchAll(/^[UG]id:\t(\d+)\t(\d+)\t(\d+)/gm);
+  const [uid, gid, ...others] = [...ids].flatMap(([, ...all]) => [...new Set(all.map(Number))]);
+  return uid === undefined || gid === undefined || others.length > 0 ? undefined : { uid, gid };
+}
 
 /** Looks at processes of an open /proc. */
 class Look {
@@ -113,25 +111,24 @@ class Look {
     const kind = SERVERS.find((one) => one.test(program));
     // The server in sshd itself is in no jail.
     if (kind === undefined || (owner ?? 0) !== 0 || levels === 0 || this.#isSftp(pid)) return false;
-    const parent = parentOf(this.proc, pid);
-    return (
-      kind.test(this.#programOf(parent)) && (this.#isRoots(parent) || this.#isOfRoot(parent, levels - 1))
-    );
+    const parent = identityOf(this.proc, pid)?.parent ?? 0;
+    if (!kind.test(this.#programOf(parent))) return false;
+    return identityOf(this.proc, parent)?.realUid === 0 || this.#isOfRoot(parent, levels - 1);
   }
 
-  readonly #isRoots = (pid: number) => isRoots(uidsOf(this.proc, pid));
+  readonly #nameOf = (pid: number) => identityOf(this.proc, pid)?.name ?? "";
   readonly #isSftp = (pid: number) =>
     /@internal-sftp\0*$/.test(attempt(() => readOf(this.proc, pid, "cmdline")) ?? "");
 
   /** The path of a program, or where that is hidden its name. */
   readonly #programOf = (pid: number) =>
-    withoutDeleted(readProcLink(this.proc, `${pid}/exe`) ?? `/${nameOf(this.proc, pid)}`);
+    withoutDeleted(readProcLink(this.proc, `${pid}/exe`) ?? `/${this.#nameOf(pid)}`);
 
   /** A process for a message. */
   shown(pid: number): string {
     const start = startTime(pid);
     const time = start && new Date(Number(start / 1_000_000n)).toISOString();
-    return `${pid} (${quoted(nameOf(this.proc, pid))}${time ? `, since ${time.replace(/\.\d+/, "")}` : ""})`;
+    return `${pid} (${quoted(this.#nameOf(pid))}${time ? `, since ${time.replace(/\.\d+/, "")}` : ""})`;
   }
 }
 
