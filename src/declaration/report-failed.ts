@@ -1,12 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { jsonText } from "../cli/display.ts";
+import { display, jsonText } from "../cli/display.ts";
 import { describeError, type JailkitError, problemFrom, remedyOf } from "../cli/error.ts";
 import { excerptLines, remedyLines } from "../cli/excerpt.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
-import { printError } from "../cli/output.ts";
+import { printError, printLine } from "../cli/output.ts";
 import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import type { UnreadFile } from "../config/unread.ts";
+import { type DirectoryChange, directoryLines } from "../users/directory.ts";
 import type { FaultText } from "./change.ts";
 import { DeclarationError } from "./errors.ts";
 import type { ApplySummary } from "./report-schema.ts";
@@ -75,4 +76,14 @@ export function showErrors({ all, unread }: DeclarationError): number {
   const more = all.length - MOST_SHOWN;
   if (more > 0) printError(`${APPLY}: and ${more} more error${more === 1 ? "" : "s"}`);
   return 1;
+}
+
+/** Prints what a directory should say about users. */
+export function showDirectories(changes: readonly DirectoryChange[]): void {
+  for (const change of changes) {
+    printLine(`# The directory of user ${display(change.name)}:`);
+    directoryLines(change).forEach(printLine);
+    // It ends a record of LDIF.
+    printLine("");
+  }
 }

@@ -112,7 +112,9 @@ export const applySummarySchema = reportSchema("jailkit apply", {
     .describe(
       "Files of jails.d that are not read because of their names, and directories with such files, though they may have been meant.",
     ),
-  warnings: texts.describe("What is declared and should not be so, one printable line each."),
+  warnings: texts.describe(
+    "What is declared and should not be so, and processes outside of the jails of users whose logins were changed, one printable line each.",
+  ),
   directories: z
     .array(z.strictObject({ user: z.string(), attributes: directorySchema }))
     .describe("What a directory, such as LDAP, should say about users."),

@@ -5,7 +5,7 @@ import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
 import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
-import { type DirectoryChange, directoryLines, directoryWarnings } from "../users/directory.ts";
+import { type DirectoryChange, directoryWarnings } from "../users/directory.ts";
 import { type Ended, NOTHING_SAID, type Shown } from "./carry-out/report.ts";
 import { type Change, causeOf, changeText, type Fault, type FaultText, nameOf, planLine } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
@@ -14,7 +14,7 @@ import { type Foretold, faultsOf, foretell, makingOf, waitingText } from "./fore
 import { noLongerLines } from "./no-longer.ts";
 import { ONCE_FILE } from "./once.ts";
 import { Places, placeText } from "./place-of-fault.ts";
-import { APPLY, printRemedy, showUnread, unreadReport } from "./report-failed.ts";
+import { APPLY, printRemedy, showDirectories, showUnread, unreadReport } from "./report-failed.ts";
 import { applyProblem, changeReport, directoryChanges, directoryOfUser } from "./report-json.ts";
 import type { ApplySummary } from "./report-schema.ts";
 import { type Doubt, Warnings } from "./warnings.ts";
@@ -82,8 +82,7 @@ export class ApplyReport implements Shown {
     this.#noLonger = comparison.noLonger;
     this.#orphans = comparison.orphans;
     const about = comparison.warnings.map((one) => `${nameOf(one)}: ${one.message}`);
-    this.#warnings = [...this.options.warnings, ...about];
-    if (!json) for (const line of this.#warnings) printError(`${APPLY}: warning: ${line}`);
+    [...this.options.warnings, ...about].forEach(this.warn);
     this.#doubt(doubts.filter(({ change }) => change === undefined));
     this.#later = Map.groupBy(doubts, ({ change }) => change);
     // What a user has left in another jail is about that user, too.
@@ -91,12 +90,10 @@ export class ApplyReport implements Shown {
     this.#count = new Set([...counted, ...this.#places.add(jails)]).size;
     const users = jails.flatMap((jail) => jail.users);
     this.#directories = users.flatMap(directoryChanges);
-    if (!json)
-      for (const change of this.#directories)
-        for (const line of directoryWarnings(change))
-          printError(`${APPLY}: warning: user ${display(change.name)}: ${line}`);
+    for (const change of this.#directories)
+      for (const line of directoryWarnings(change))
+        this.#printWarning(`user ${display(change.name)}: ${line}`);
     if (unkept !== undefined) this.broken(unkept);
-    const removed = former.map(({ change }) => change);
     const given = jails.flatMap(changesOf);
     this.#changes = Map.groupBy(given, nameOf);
     const making = makingOf(comparison, unkept);
@@ -106,9 +103,8 @@ export class ApplyReport implements Shown {
     if (!json)
       for (const [change, how] of making) printLine(planLine(change) + (how === "part" ? ", in part" : ""));
     faultsOf(comparison).forEach(this.fault);
-    const waits = this.#broken && UNKEPT;
-    if (check) foretell(comparison, making, waits, this.#foretold);
-    else this.#begin([...removed, ...given]);
+    if (check) foretell(comparison, making, this.#broken && UNKEPT, this.#foretold);
+    else this.#begin([...former.map(({ change }) => change), ...given]);
   }
 
   /** Warns of what users get. */
@@ -198,6 +194,16 @@ export class ApplyReport implements Shown {
     printRemedy(fault);
   }
 
+  /** Warns of what is about no single change. */
+  warn = (line: string): void => {
+    this.#warnings = [...this.#warnings, line];
+    this.#printWarning(line);
+  };
+
+  #printWarning(line: string): void {
+    if (!this.options.json) printError(`${APPLY}: warning: ${line}`);
+  }
+
   /** Tells, once, why what is declared cannot be kept: what is made counts. */
   broken = (problem: FaultText): void => {
     if (this.#broken !== undefined) return;
@@ -274,15 +280,9 @@ export class ApplyReport implements Shown {
       return exitStatus;
     }
     if (verbose) for (const line of this.#undeclared) printLine(`not declared: ${line}`);
-    for (const change of this.#directories) {
-      printLine(`# The directory of user ${display(change.name)}:`);
-      directoryLines(change).forEach(printLine);
-      // It ends a record of LDIF.
-      printLine("");
-    }
+    showDirectories(this.#directories);
     noLongerLines(this.#noLonger).forEach(printLine);
-    const would = check ? "to change" : "changed";
-    printLine(`${changed} ${would}, ${failed} failed, ${unchanged} as declared`);
+    printLine(`${changed} ${check ? "to change" : "changed"}, ${failed} failed, ${unchanged} as declared`);
     return exitStatus;
   }
 

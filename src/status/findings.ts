@@ -13,6 +13,8 @@ import type { MachineFacts } from "./gather.ts";
 /** The kinds of findings, the worst first. */
 export const FINDING_KINDS = {
   unsafe: "users other than root can change what they must not in a jail",
+  outside:
+    "processes of a user with a jail have the root directory of the host, so that they are not confined, and a way out for those in the jail",
   stray: "processes run in a jail for a user who is not in it any more",
   shell: "a user with a jail has another shell than jk_chrootsh, so that a login is outside the jail",
   "old-shell":
@@ -136,6 +138,13 @@ function strayFindings({ strays }: MachineFacts): StatusFinding[] {
   });
 }
 
+function outsideFindings({ outside }: MachineFacts): StatusFinding[] {
+  return outside.found.map(({ name, message, remedy }) => {
+    const commands = [remedy, `${EXPLAIN} ${operands(name)}`] as const;
+    return { kind: "outside", subject: name, message, commands };
+  });
+}
+
 function loginFindings(logins: MachineFacts["logins"]): StatusFinding[] {
   return logins.flatMap(({ program, held, reason, advice }): StatusFinding[] => {
     if (held === true) return [];
@@ -218,6 +227,7 @@ const RANKS = Object.keys(FINDING_KINDS);
 export function findingsOf(facts: MachineFacts): StatusFinding[] {
   const all = [
     ...jailFindings(facts.list),
+    ...outsideFindings(facts),
     ...strayFindings(facts),
     ...moveFindings(facts),
     ...leftFindings(facts),

@@ -23,6 +23,7 @@ import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
 import { type LeftMounts, leftMounts } from "../populate/record/left-mounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
 import { findProgram, runProgram } from "../system/run.ts";
+import { type OutsideProcesses, outsideProcesses } from "../users/outside.ts";
 import { type AccountFault, accountFaults } from "./accounts.ts";
 import { type Strays, strayProcesses } from "./strays.ts";
 
@@ -56,6 +57,8 @@ export interface MachineFacts {
   readonly startSocketd: ByteString;
   readonly config: Pick<ConfigCheck, "files" | "findings" | "failures">;
   readonly strays: readonly Strays[];
+  /** Processes of users in jails that are in none. */
+  readonly outside: OutsideProcesses;
   /** Users who are not in their jail as they should be. */
   readonly accounts: readonly AccountFault[];
   /** Why what was declared once cannot be read, without which nothing is applied; undefined if it can. */
@@ -166,6 +169,7 @@ export function gather(): MachineFacts {
     startSocketd: startSocketd(),
     config: checkedConfig(),
     strays: list instanceof Error ? [] : strayProcesses(list.jails.map(({ path }) => path)),
+    outside: outsideProcesses(),
     accounts: list instanceof Error ? [] : accountFaults(list.jails),
     once: onceFault(),
     declarations: declarations(),

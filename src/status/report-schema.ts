@@ -45,6 +45,10 @@ export const statusReportSchema = reportSchema("jailkit status", {
     withoutJail: count.describe("Their home has the separator, but names no jail."),
     more: textOrNull.describe("Why there may be more of them: a name service does not answer."),
   }),
+  processes: z.strictObject({
+    outside: count.describe("Processes of users in jails that have the root directory of the host."),
+    more: textOrNull.describe("Why there may be more of them."),
+  }),
   mounts: z
     .strictObject({ total: count, lacking: count.describe("Not mounted as they should be.") })
     .describe("Directories of the host in jails."),

@@ -38,6 +38,10 @@ export function statusReport(
     })),
     jails: numbers.jails ?? null,
     users: { ...users, more: jsonTextOrNull(users.more) },
+    processes: {
+      outside: facts.outside.found.reduce((sum, { pids }) => sum + pids.length, 0),
+      more: jsonTextOrNull(facts.outside.more),
+    },
     mounts: numbers.mounts,
     logSockets: { ...logSockets, configured: logSockets.configured ?? null },
     requested: spanReport(numbers.requested),

@@ -1,7 +1,16 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
-import { close, openAt, openIfPresent, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
+import { attempt, isErrno } from "../../ffi/error.ts";
+import {
+  close,
+  openAt,
+  openIfPresent,
+  readDirectory,
+  readFileIfPresent,
+  sameFile,
+  statAt,
+  withFd,
+} from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { isProcessOf, sendSignal } from "../../ffi/process.ts";
 import type { Remedy } from "../cli/remedy.ts";
@@ -10,6 +19,10 @@ import { isProc } from "./mounts.ts";
 
 /** Real, effective and saved user id of a process (proc(5), the `Uid:` line of status). */
 const UIDS = /^Uid:\t(\d+)\t(\d+)\t(\d+)/m;
+/** The first 15 bytes of the name of its program. */
+const NAME = /^Name:\t(.*)/;
+/** Its pid in each pid namespace in which it has one, from that of the proc(5) that is read. */
+const PIDS = /^NSpid:\t(.*)$/m;
 /** Its number of threads, each of which has ids of its own. */
 const THREADS = /^Threads:\t(\d+)/m;
 /** The process that started it, or took it over. */
@@ -243,13 +256,38 @@ export function rootRuns(names: ReadonlySet<ByteString>): boolean {
     pidsIn(proc).some((pid) => {
       if (pid === libc.getpid()) return false;
       const status = readStatus(proc, pid);
-      const name = /^Name:\t(.*)/.exec(status)?.[1];
+      const name = NAME.exec(status)?.[1];
       return name !== undefined && names.has(name) && UIDS.exec(status)?.[2] === "0";
     }),
   );
 }
 
 const parentIn = (status: ByteString): number => Number(PARENT.exec(status)?.[1] ?? 0);
+
+/** What everybody may read of a process. */
+export interface Identity {
+  readonly name: ByteString;
+  readonly realUid: number;
+  readonly parent: number;
+  /** The number of pid namespaces in which it has a pid. */
+  readonly depth: number;
+}
+
+/** What a process is; undefined if it has ended. */
+export function identityOf(proc: number, pid: number | ByteString): Identity | undefined {
+  const status = readStatus(proc, pid);
+  const [, name] = NAME.exec(status) ?? [];
+  const [, real] = UIDS.exec(status) ?? [];
+  if (name === undefined || real === undefined || hasEnded(proc, pid, status)) return undefined;
+  const depth = PIDS.exec(status)?.[1]?.split("\t").length ?? 1;
+  return { name, realUid: Number(real), parent: parentIn(status), depth };
+}
+
+/** Whether a process has the root directory of this one; undefined if it has ended, or root may not know it, as in some containers. */
+export function sharesRoot(proc: number, pid: number | ByteString): boolean | undefined {
+  const root = attempt(() => statAt(proc, `${pid}/root`, true));
+  return root && sameFile(root, statAt(AT_FDCWD, "/"));
+}
 
 /** The process that started one, or took it over; 0 if it has ended. `process`: its directory in /proc. */
 export const parentOf = (process: number): number => parentIn(readStatus(process, "."));

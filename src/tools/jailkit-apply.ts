@@ -225,13 +225,13 @@ async function carryOut(
   options: Options & { readonly meanwhile: Meanwhile },
   report: ApplyReport,
 ): Promise<void> {
-  const { ended, fault, broken } = report;
+  const { ended, fault, broken, warn } = report;
   waitInLookUps();
   // Also forgets what is neither declared nor there any more.
   if (hasWork(comparison) || options.prune) {
-    const all = await import("../declaration/carry-out/carry-out.ts");
-    const means = { ...options, unkept, tools: TOOLS, tool: APPLY, ended, fault, broken };
-    await all.carryOut(remembered, comparison, means);
+    const all = await import("../declaration/carry-out/outside.ts");
+    const means = { ...options, unkept, tools: TOOLS, tool: APPLY, ended, fault, broken, warn };
+    await all.carryOutAndLook(remembered, comparison, means);
   } else if (unkept === undefined)
     (await import("../declaration/keep.ts")).keep(remembered, comparison, report);
 }

@@ -31,6 +31,9 @@ export const tool = defineTool({
         pageLines(facts, numbers, findings).forEach(printLine);
         const { more } = numbers.users;
         if (more !== undefined) printError(`jailkit status: warning: users may be missing: ${more}`);
+        const { more: why } = facts.outside;
+        if (why !== undefined)
+          printError(`jailkit status: warning: processes outside of jails may be missing: ${why}`);
       },
     };
   },

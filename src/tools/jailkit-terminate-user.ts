@@ -6,11 +6,10 @@ import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool } from "../cli/tool.ts";
 import { hostUser } from "../system/name-services.ts";
-import { processesOf } from "../system/processes.ts";
 import { uidIn } from "../users/new-account.ts";
 import type { TerminateReport } from "../users/report-schema.ts";
 import { shownPids } from "../users/sessions.ts";
-import { terminate } from "../users/terminate.ts";
+import { pidsToEnd, terminate } from "../users/terminate.ts";
 
 const NAME = "jailkit terminate-user";
 
@@ -55,7 +54,7 @@ export const tool = defineTool({
     5: "the user is not root",
   },
   badOptionStatus: 2,
-  notes: `All processes with the user id get SIGKILL, in jails and outside of them, wherever they were started. The kernel sends it to all of them at once: a process that ends as soon as it has started another one does not escape, as it does from pkill(1). A process of root that acts for the user, such as a file server, is not ended: the message names it, and its service has to be stopped. Connections to sshd(8) for the user that are not authenticated yet are ended, too. So is one that closes a session at that moment, which looks the same: what PAM would have taken away may stay, such as the entry of the login in utmp(5) and wtmp(5) as one that goes on, or what pam_mount(8) has mounted.
+  notes: `All processes with the user id get SIGKILL, in jails and outside of them, wherever they were started. The kernel sends it to all of them at once: a process that ends as soon as it has started another one does not escape, as it does from pkill(1). A process of root that acts for the user, such as a file server, is not ended: the message names it, and its service has to be stopped. Connections to sshd(8) for the user that are not authenticated yet are ended, too, and those that have named nobody yet, or an account that there is not any more: somebody else who connects at this moment has to try again. So is one that closes a session at that moment, which looks the same: what PAM would have taken away may stay, such as the entry of the login in utmp(5) and wtmp(5) as one that goes on, or what pam_mount(8) has mounted.
 
 New logins are not prevented. Use 'usermod --expiredate 1 USER' first, or an account that 'jailkit apply --prune' or jk_jailuser(8) has to change may have new processes before that is done.`,
   root: 5,
@@ -66,7 +65,7 @@ New logins are not prevented. Use 'usermod --expiredate 1 USER' first, or an acc
     if (targets.some(({ uid }) => uid === 0)) throw new UsageError("processes of root are not ended", 2);
     const ended = targets.map(({ given, uid }) => {
       try {
-        const pids = dryRun ? processesOf(uid) : terminate(uid);
+        const pids = dryRun ? pidsToEnd(uid) : terminate(uid);
         if ((dryRun || verbose) && !json && pids.length > 0)
           printLine(`${display(given)}: ${dryRun ? "would end" : "ended"} ${shownPids(pids)}`);
         return { given, uid, pids, problems: [] };

@@ -10,9 +10,9 @@ import { endedConnections, goingOn } from "./sessions.ts";
 type Hearer = Pick<AccountRun, "done" | "warn">;
 
 /**
- * Gives an account another home and login shell, and more groups. Who logs in just before, or began to, would be where its home and
- * shell were until then: with others than before, its connections to sshd(8) end, and unless it `stays` where it is, processes that
- * go on are a warning. Throws JailkitError as modifyAccount does; what fails after that is a warning.
+ * Gives an account another home and login shell, and more groups. Who logs in just before, or began to, would have the home, the
+ * shell and the groups of until then: its connections to sshd(8) end, and with another home or shell, unless it `stays` where it is,
+ * processes that go on are a warning. Throws JailkitError as modifyAccount does; what fails after that is a warning.
  */
 export function changeLogin(
   user: PasswdEntry,
@@ -21,9 +21,10 @@ export function changeLogin(
   { stays = false } = {},
 ): void {
   withHostAccounts(() => modifyAccount(user, change));
-  if (user.home === change.home && user.shell === change.shell) return;
+  const isSame = user.home === change.home && user.shell === change.shell;
+  if (isSame && change.groups.length === 0) return;
   endConnections(user, hearer);
-  if (stays) return;
+  if (isSame || stays) return;
   attempt(user, hearer, "processes", () => {
     const line = goingOn(user, ", perhaps where it is not any more");
     if (line !== undefined) hearer.warn(line);
@@ -37,11 +38,10 @@ export function removeLogin(user: PasswdEntry, hearer: Hearer): void {
   endConnections(user, hearer);
 }
 
-/** Ends connections to sshd(8) that would begin a session with an account as it was until now. */
-function endConnections(user: PasswdEntry, hearer: Hearer): void {
+/** Ends connections to sshd(8) that would begin a session with an account, or the groups, as they were until now. */
+export function endConnections(user: PasswdEntry, hearer: Hearer): void {
   attempt(user, hearer, "connections to sshd", () => {
-    const line = endedConnections(user);
-    if (line !== undefined) hearer.done(line);
+    for (const line of endedConnections(user)) hearer.done(line);
   });
 }
 

@@ -95,7 +95,11 @@ export const terminateReportSchema = reportSchema("jailkit terminate-user", {
     z.strictObject({
       user: z.string().describe("As it was given: a name, or a uid."),
       uid: count,
-      pids: z.array(count).describe("The processes that it had, and that were or would be ended."),
+      pids: z
+        .array(count)
+        .describe(
+          "Its processes, and those of sshd for connections without a session, that were or would be ended.",
+        ),
     }),
   ),
   problems: z.array(problemSchema),

@@ -58,13 +58,16 @@ function startedBy(uids: ReadonlySet<number>): string {
 
 /**
  * Ends connections to sshd(8) that began with the account as it was until now, and are not authenticated yet. Returns what was done,
- * printable. Throws JailkitError "no-proc", SystemError.
+ * printable lines. Throws JailkitError "no-proc", SystemError.
  */
-export function endedConnections(user: PasswdEntry): string | undefined {
-  const count = endUnauthenticated(user);
-  if (count === 0) return undefined;
-  const what = count === 1 ? "a connection" : `${count} connections`;
-  return `ended ${what} to sshd for ${quoted(user.name)}, not authenticated yet`;
+export function endedConnections(user: PasswdEntry): string[] {
+  const { named, unclear } = endUnauthenticated(user);
+  const line = (pids: readonly number[], forWhom: string) => {
+    if (pids.length === 0) return [];
+    const what = pids.length === 1 ? "a connection" : `${pids.length} connections`;
+    return [`ended ${what} to sshd${forWhom} ${quoted(user.name)}, not authenticated yet`];
+  };
+  return [...line(named, " for"), ...line(unclear, ", perhaps for")];
 }
 
 /** Without a name: a uid that no account has. */

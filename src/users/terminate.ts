@@ -4,7 +4,7 @@ import { isProcessOf, killAllOf } from "../../ffi/process.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { hostUser } from "../system/name-services.ts";
 import { mappedUids, processesByUid, processesOf, signalEachOf } from "../system/processes.ts";
-import { endUnauthenticated } from "../system/sshd/unauthenticated.ts";
+import { endUnauthenticated, unauthenticated } from "../system/sshd/unauthenticated.ts";
 import { shownPids, whatRuns } from "./sessions.ts";
 
 // What is killed needs a moment to end: this long, in milliseconds, so often.
@@ -45,20 +45,40 @@ function endOneByOne(uid: number): void {
   signalEachOf(uid, SIGKILL);
 }
 
+/** A uid, and the name of its account if that is known. */
+const accountOf = (uid: number) => ({ uid, name: answered(() => hostUser(uid))?.name ?? "" });
+
+/**
+ * The pids, in order, that terminate would end now: processes of a user, and those of root for connections to sshd(8) that would
+ * start some. Throws JailkitError "no-proc".
+ */
+export function pidsToEnd(uid: number): readonly number[] {
+  const { named, unclear } = unauthenticated(accountOf(uid));
+  return sorted(new Set([...processesOf(uid), ...named, ...unclear]));
+}
+
+const sorted = (pids: ReadonlySet<number>) => [...pids].sort((a, b) => a - b);
+
 /**
  * Ends all processes of a user, also those with ids of subuid(5) in user namespaces of its own, and waits until they have ended;
- * before, the connections to sshd(8) that would start more when they are authenticated. Returns the pids that it had, as proc(5)
- * showed them. Throws JailkitError "has-processes" if some go on, or others start all the time. Needs root.
+ * also the connections to sshd(8) that would start more when they are authenticated. Returns the pids that have ended, in order, as
+ * proc(5) showed them. Throws JailkitError "has-processes" if some go on, or others start all the time. Needs root.
  */
 export function terminate(uid: number): readonly number[] {
-  // Whatever is not known of these, the processes end.
-  const account = answered(() => hostUser(uid));
-  if (account !== undefined) answered(() => endUnauthenticated(account));
-  const pids = processesOf(uid);
+  const account = accountOf(uid);
+  const ended = new Set<number>();
+  const endConnections = () => {
+    const { named, unclear } = endUnauthenticated(account);
+    for (const pid of [...named, ...unclear]) ended.add(pid);
+  };
+  endConnections();
+  // Those of root go on, and may have the id no more.
+  const ofRoot = new Set(signalEachOf(uid, 0).ofRoot);
+  for (const pid of processesOf(uid)) if (!ofRoot.has(pid)) ended.add(pid);
   let spare: number | undefined;
   for (let pass = 0; ; pass++) {
     const runs = whatRuns(uid);
-    if (runs === undefined) return pids;
+    if (runs === undefined) return sorted(ended);
     if (pass === MOST_PASSES) throw goOn(uid, runs);
     if (pass > 0) Bun.sleepSync(PAUSE);
     if (spare === undefined || isInUse(spare)) spare = spareUid(uid);
@@ -69,6 +89,7 @@ export function terminate(uid: number): readonly number[] {
       if (!isErrno(error, "ESRCH")) throw error;
     }
     endOneByOne(uid);
+    if (pass > 0) endConnections();
   }
 }
 

@@ -48,8 +48,10 @@ async function stop(): Promise<void> {
 const configure = (file: string, ...lines: string[]) =>
   m.write(file, `${[...lines, ...SETTINGS].join("\n")}\n`);
 
-async function start(...options: string[]): Promise<MachineProcess> {
-  const server = m.start(["/usr/sbin/sshd", "-D", "-e", ...options]);
+const start = (...options: string[]) => startAs([], ...options);
+
+async function startAs(before: readonly string[], ...options: string[]): Promise<MachineProcess> {
+  const server = m.start([...before, "/usr/sbin/sshd", "-D", "-e", ...options]);
   servers.push(server);
   await server.until(({ stderr }) => /Server listening on/.test(stderr) || undefined);
   return server;
@@ -153,6 +155,22 @@ describe("two sshds", () => {
     expect(explain().report.verdict).toBe("refused");
     expect([login(22), login(2222)]).toEqual([false, false]);
   });
+});
+
+test("that of a container is none, also if the container has the processes of the machine", async () => {
+  configure(OTHER, "AllowUsers root", "Port 2222", "PidFile none");
+  const script = `mount -t tmpfs tmpfs /mnt
+for name in bin sbin lib lib64 usr dev etc run root proc; do
+  mkdir /mnt/$name
+  mount --rbind /$name /mnt/$name
+done
+cd /mnt
+/usr/sbin/pivot_root . .
+exec "$@"`;
+  await start();
+  await startAs(["unshare", "--mount", "sh", "-e", "-c", script, "sh"], "-f", OTHER);
+  expect(explain().report.verdict).toBe("works");
+  expect([login(22), login(2222)]).toEqual([true, false]);
 });
 
 describe("a configuration that was changed since sshd read it", () => {

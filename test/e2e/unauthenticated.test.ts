@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { sleeperOf } from "../machine/sleeper.ts";
 import type { Sshd } from "../machine/sshd.ts";
+import { runWithStops } from "../machine/stops.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -36,14 +37,14 @@ beforeAll(async () => {
 afterAll(() => m?.close());
 
 /** Connects as a user, and stops before the proof; what is returned gives it, and returns what the session says. */
-async function connect(name: string, command = "readlink /proc/self/root; echo in") {
+async function connect(name: string, command = "readlink /proc/self/root; echo in", port = "22") {
   const ANSWER = `/root/answer-${connections++}`;
   m.must(["mkfifo", ANSWER]);
   const env = { ANSWER, SSH_ASKPASS: "/root/ask", SSH_ASKPASS_REQUIRE: "force", PATH: "/usr/bin:/bin" };
   const options = sshd.clientOptions.map((one) =>
     one.replace(/^BatchMode=yes$/, "BatchMode=no").replace(/^.*\/client$/, "/root/slow"),
   );
-  const client = m.start(["ssh", ...options, `${name}@127.0.0.1`, command], { env });
+  const client = m.start(["ssh", ...options, "-p", port, `${name}@127.0.0.1`, command], { env });
   await client.until(({ stderr }) => stderr.includes("asked") || undefined);
   return async () => {
     m.must(["sh", "-c", `echo > ${ANSWER}`]);
@@ -166,6 +167,217 @@ test("jailkit terminate-user ends it, too", async () => {
   m.must(["jailkit", "terminate-user", "emma"]);
   await sleeper.ended;
   expect(await prove()).toBe("");
+});
+
+test("jailkit terminate-user names the process of a connection, also before it ends it", async () => {
+  addUser("emil");
+  const prove = await connect("emil");
+  const planned = m.must(["jailkit", "terminate-user", "--dry-run", "emil"]).stdout;
+  expect(planned).toMatch(/^emil: would end \d+\n$/);
+  const { stdout } = m.must(["jailkit", "terminate-user", "-v", "emil"]);
+  expect(stdout).toBe(planned.replace("would end", "ended"));
+  expect(await prove()).toBe("");
+});
+
+test("a session begins of each other user, and sessions go on, of root, too", async () => {
+  addUser("nora");
+  addUser("nils");
+  const sessions = ["root", "nora", "nils"].map((name) =>
+    m.start(["ssh", ...sshd.clientOptions, `${name}@127.0.0.1`, "echo in; cat"]),
+  );
+  // Its title has no terminal.
+  const socket = m.start(["ssh", ...sshd.clientOptions, "-NM", "-S", "/root/master", "nora@127.0.0.1"]);
+  for (const one of sessions) await one.until(({ stdout }) => stdout === "in\n" || undefined);
+  m.must(["sh", "-c", "until [ -S /root/master ]; do :; done"]);
+  const [proveNora, proveNils] = [await connect("nora"), await connect("nils")];
+  m.must(["jailkit", "terminate-user", "--uid", "54321"]);
+  addUser("nele");
+  m.must(["jk_jailuser", "-j", J, "-s", "/bin/bash", "-m", "nele"]);
+  for (const one of sessions) {
+    one.write("still there\n");
+    await one.until(({ stdout }) => stdout.includes("still there\n") || undefined);
+    one.end();
+    expect((await one.ended).status).toBe(0);
+  }
+  expect(m.must(["ssh", "-S", "/root/master", "nora@127.0.0.1", "echo in"]).stdout).toBe("in\n");
+  m.must(["ssh", "-S", "/root/master", "-O", "exit", "nora@127.0.0.1"]);
+  await socket.ended;
+  expect([await proveNora(), await proveNils()]).toEqual(["/\nin\n", "/\nin\n"]);
+});
+
+test.each(["jailkit terminate-user", `jk_jailuser -j ${J} -s /bin/bash -m`])(
+  "%s ends the connections of each name of an account",
+  async (command) => {
+    const name = command.startsWith("jailkit") ? "otis" : "olaf";
+    addUser(name);
+    const other = `${name}2`;
+    m.must(["useradd", "-o", "-M", "-u", String(m.ids(name).uid), "-d", "/tmp", "-s", "/bin/bash", other]);
+    m.must(["usermod", "-p", "*", other]);
+    const prove = await connect(other);
+    m.must([...command.split(" "), name]);
+    expect(await prove()).toBe("");
+    m.must(["userdel", "-f", other]);
+  },
+);
+
+test("one of an account that was renamed meanwhile ends, and one of an account that is gone", async () => {
+  addUser("paul");
+  const prove = await connect("paul");
+  m.must(["usermod", "-l", "pia", "paul"]);
+  const { stdout } = m.must(["jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "pia"]);
+  expect(stdout).toContain("ended a connection to sshd, perhaps for 'pia', not authenticated yet\n");
+  expect(await prove()).toBe("");
+  addUser("rosa");
+  const { uid } = m.ids("rosa");
+  const proveRosa = await connect("rosa");
+  m.must(["userdel", "-r", "rosa"]);
+  expect(m.must(["jailkit", "terminate-user", "-v", "--uid", String(uid)]).stdout).toMatch(
+    /^\d+: ended \d+\n$/,
+  );
+  expect(await proveRosa()).toBe("");
+});
+
+test("one that began before the user came into a group, or left it, ends", async () => {
+  m.must(["groupadd", "crew"]);
+  m.write(FILE, JAIL + user("sara"));
+  m.must(["jailkit", "apply"]);
+  m.must(["usermod", "-p", "*", "sara"]);
+  for (const groups of ["groups = crew\n", ""]) {
+    const prove = await connect("sara", "echo in");
+    m.write(FILE, JAIL + user("sara") + groups);
+    const { changes, status } = linesOf(m, "--prune");
+    expect([status, changes.flatMap(({ steps }) => steps)]).toEqual([
+      0,
+      expect.arrayContaining([ended("sara")]),
+    ]);
+    expect(await prove()).toBe("");
+  }
+});
+
+/** Starts another sshd, as arguments of `prefix`, and with lines of sshd_config before the others. Returns its port. */
+async function otherSshd(lines = "", prefix: (port: string) => readonly string[] = () => []) {
+  const port = String(3000 + connections++);
+  const config = `/root/config-${port}`;
+  m.write(config, lines + m.read("/etc/ssh/sshd_config").replace("Port 22", `Port ${port}`));
+  const server = m.start([...prefix(port), "/usr/sbin/sshd", "-D", "-e", "-f", config]);
+  await server.until(({ stderr }) => stderr.includes("Server listening on") || undefined);
+  return port;
+}
+
+/** Starts another sshd in which the calls of openat(2) for a path take long. */
+async function slowSshd(path: string, lines = "") {
+  const port = await otherSshd(lines, (own) => [
+    ...["strace", "-f", "-qq", "-o", `/root/calls-${own}`, "-P", path],
+    ...["-e", "trace=openat", "-e", "inject=openat:delay_enter=5000000"],
+  ]);
+  return {
+    connect: (name: string) =>
+      m.start(["ssh", ...sshd.clientOptions, "-p", port, `${name}@127.0.0.1`, "echo in; sleep 600"]),
+    hasCalled: () => m.must(["sh", "-c", `until grep -q ${path} /root/calls-${port}; do :; done`]),
+  };
+}
+
+/** Waits until a process of root has the effective id of a user. */
+const untilActing = (name: string) =>
+  m.must(["sh", "-c", `until grep -qP '^Uid:\\t0\\t${m.ids(name).uid}\\t' /proc/[0-9]*/status; do :; done`]);
+
+test("one whose process reads the user's keys, with the id of the user, ends", async () => {
+  addUser("tina");
+  const { connect: connectSlowly } = await slowSshd("/run/machine-ssh/authorized");
+  const client = connectSlowly("tina");
+  untilActing("tina");
+  expect(m.must(["jailkit", "terminate-user", "-v", "tina"]).stdout).toMatch(/^tina: ended \d+\n$/);
+  expect((await client.ended).stdout).toBe("");
+  let other: ReturnType<typeof connectSlowly> | undefined;
+  // usermod(8) has looked for processes before.
+  const { status, stdout } = await runWithStops(
+    m,
+    ["jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "tina"],
+    { calls: ["link"] },
+    (call) => {
+      if (other !== undefined || !call.includes("/etc/passwd.lock")) return;
+      other = connectSlowly("tina");
+      untilActing("tina");
+    },
+  );
+  expect([status, stdout]).toEqual([0, expect.stringContaining(`${ended("tina")}\n`)]);
+  expect((await other?.ended)?.stdout).toBe("");
+});
+
+test("one for which sshd looks up the groups of the account, and which has no name yet, ends", async () => {
+  addUser("uwe");
+  const { connect: connectSlowly, hasCalled } = await slowSshd("/etc/group", "DenyGroups nosuch\n");
+  const client = connectSlowly("uwe");
+  hasCalled();
+  const { stdout } = m.must(["jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "uwe"]);
+  expect(stdout).toContain("ended a connection to sshd, perhaps for 'uwe', not authenticated yet\n");
+  expect((await client.ended).stdout).toBe("");
+});
+
+test("one whose keys another program gives, as somebody else, ends", async () => {
+  addUser("vera");
+  m.must(["mkfifo", "/srv/asked", "/srv/given"]);
+  m.must(["chmod", "666", "/srv/asked", "/srv/given"]);
+  m.write("/usr/sbin/given-keys", "#!/bin/sh\necho > /srv/asked\ncat /srv/given\n", { mode: 0o755 });
+  const port = await otherSshd(
+    "AuthorizedKeysFile none\nAuthorizedKeysCommand /usr/sbin/given-keys\nAuthorizedKeysCommandUser nobody\n",
+  );
+  const client = m.start(["ssh", ...sshd.clientOptions, "-p", port, "vera@127.0.0.1", "echo in"]);
+  m.must(["timeout", "60", "cat", "/srv/asked"]);
+  const { stdout } = m.must(["jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "vera"]);
+  expect(stdout).toContain(`${ended("vera")}\n`);
+  expect((await client.ended).stdout).toBe("");
+});
+
+test("one ends also where root has the rights of a container", async () => {
+  addUser("walt");
+  m.must(["usermod", "-p", m.must(["openssl", "passwd", "-6", "secret"]).stdout.trim(), "walt"]);
+  const kept =
+    "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,sys_chroot,setfcap";
+  const limited = ["setpriv", "--bounding-set", `-all,+${kept.replaceAll(",", ",+")}`];
+  const port = await otherSshd("PasswordAuthentication yes\n", () => limited);
+  m.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/wrong"]);
+  m.must(["mkfifo", "/root/answer"]);
+  const options = sshd.clientOptions.map((one) =>
+    one.replace(/^BatchMode=yes$/, "BatchMode=no").replace(/^.*\/client$/, "/root/wrong"),
+  );
+  const env = {
+    ANSWER: "/root/answer",
+    SSH_ASKPASS: "/root/ask",
+    SSH_ASKPASS_REQUIRE: "force",
+    PATH: "/usr/bin",
+  };
+  const client = m.start(["ssh", ...options, "-p", port, "walt@127.0.0.1", "echo in"], { env });
+  // The key was refused, and sshd's process cannot be traced since it has looked for it.
+  await client.until(({ stderr }) => stderr.includes("asked") || undefined);
+  const { stdout } = m.must([...limited, "jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "walt"]);
+  expect(stdout).toContain(`${ended("walt")}\n`);
+  m.must(["sh", "-c", "echo > /root/answer"]);
+  expect((await client.ended).stdout).toBe("");
+});
+
+test("what a container has for an account of its own goes on: a session, and a connection", async () => {
+  addUser("xenia");
+  const C = "/srv/container";
+  for (const name of ["bin", "sbin", "lib", "lib64", "usr", "dev", "etc", "run", "root"]) {
+    m.mkdir(`${C}/${name}`);
+    m.must(["mount", "--rbind", `/${name}`, `${C}/${name}`]);
+  }
+  for (const name of ["proc", "tmp", "home"]) m.mkdir(`${C}/${name}`);
+  m.write(`${C}/accounts`, m.read("/etc/passwd").replace(/^xenia:x:\d+:.*$/m, "xenia:x:5151:100::/:/bin/sh"));
+  const start = `mount --bind ${C}/accounts ${C}/etc/passwd; mount -t proc proc ${C}/proc; exec chroot ${C} "$@"`;
+  const port = await otherSshd("", () => ["unshare", "-m", "-p", "-f", "sh", "-c", start, "sh"]);
+  const words = ["ssh", ...sshd.clientOptions, "-p", port, "xenia@127.0.0.1", "id -u; cat"];
+  const session = m.start(words);
+  await session.until(({ stdout }) => stdout === "5151\n" || undefined);
+  const prove = await connect("xenia", "id -u", port);
+  const { stdout } = m.must(["jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "xenia"]);
+  expect(stdout).not.toContain("ended");
+  expect(await prove()).toBe("5151\n");
+  session.write("still there\n");
+  await session.until(({ stdout }) => stdout.includes("still there\n") || undefined);
+  session.end();
+  await session.ended;
 });
 
 test("so does one that is authenticated, and whose session is not there yet", async () => {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { groupsWithRules } from "../../src/system/sshd/limiting-groups.ts";
 import { configPaths, serverLines, undecidedMatches } from "../../src/system/sshd/match.ts";
 import { serverOf } from "../../src/system/sshd/running.ts";
-import { userInTitle } from "../../src/system/sshd/unauthenticated.ts";
+import { namesInTitle } from "../../src/system/sshd/unauthenticated.ts";
 import { temporaryRoot } from "./temporary-root.ts";
 
 const title = (words: string) => `sshd: /usr/sbin/sshd ${words} [listener] 0 of 10-100 startups\0`;
@@ -74,16 +74,22 @@ test("so has an option of a server", () => {
   expect(groupsWithRules(serverLines(server), ["users", "jailed"], ["jailed"])).toEqual(["jailed"]);
 });
 
-test.each([
-  ["sshd-session: anna [priv]", "anna"],
-  ["sshd: anna [priv]", "anna"],
-  ["sshd-session: an\\344 [priv]", "an\u00e4"],
-  ["sshd-session: dom\\\\anna [priv]", "dom\\anna"],
-  ["sshd-session: dom\\\\344 [priv]", "dom\\344"],
-  ["sshd-session: anna [net]", undefined],
-  ["sshd-session: anna@pts/0", undefined],
-  ["sshd-session: [accepted]", undefined],
+test.each<[string, string[] | undefined]>([
+  ["sshd-session: anna [priv]", ["anna"]],
+  ["sshd: anna [priv]", ["anna"]],
+  ["sshd-session: an\\344 [priv]", ["an\u00e4"]],
+  ["sshd-session: dom\\\\anna [priv]", ["dom\\anna"]],
+  ["sshd-session: dom\\\\344 [priv]", ["dom\\344"]],
+  ["sshd-session: anna@site [priv]", ["anna@site"]],
+  ["sshd-session: root@pts/0", ["root", "root@pts/0"]],
+  ["sshd-session: root", ["root", "root"]],
+  ["sshd-session: anna@example.or", ["anna", "anna@example.or"]],
+  ["sshd-session: [accepted]", []],
+  ["sshd-session: [net]", []],
+  ["sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups", undefined],
+  ["sshd: /usr/sbin/sshd -f /etc/ssh/ssh", undefined],
+  ["/usr/lib/openssh/sshd-session -D -R", undefined],
   ["xsshd: anna [priv]", undefined],
-])("%j is root's process for the user %j", (title, name) => {
-  expect(userInTitle(title)).toBe(name);
+])("%j is root's process for a connection of one of %j", (title, names) => {
+  expect(namesInTitle(title)).toEqual(names as string[]);
 });

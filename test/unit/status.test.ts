@@ -41,7 +41,7 @@ const machine = (given: Partial<MachineFacts> = {}): MachineFacts => ({
   ...{
     startSocketd: "jk_socketd",
     config: { files: [], findings: [], failures: [] },
-    ...{ strays: [], accounts: [], once: undefined },
+    ...{ strays: [], outside: { found: [], more: undefined }, accounts: [], once: undefined },
     declarations: undefined,
   },
   ...given,

@@ -7,12 +7,12 @@ import { mendMoves } from "../../jail/fs/home-moves.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
-import { isMember, leaveGroup, modifyAccount, setComment } from "../../system/account-tools.ts";
+import { isMember, leaveGroup, setComment } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { closeFirst } from "../../system/exchange.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { changeLogin } from "../../users/change-login.ts";
+import { changeLogin, endConnections } from "../../users/change-login.ts";
 import { allKeysText, keysBeside, removeKeys, setKeyOptions } from "../../users/declared-keys.ts";
 import { requireGroups } from "../../users/groups.ts";
 import { leaveJailGroups, putGroup } from "../../users/jail-side.ts";
@@ -161,13 +161,18 @@ export function takeKeys(
   tellRemoved(count, keyHome(declared, user), said);
 }
 
-/** Takes an account out of groups, on this machine and in the jail, each whatever becomes of the others. */
+/**
+ * Takes an account out of groups, on this machine and in the jail, each whatever becomes of the others, and ends connections to
+ * sshd(8) that began with them.
+ */
 export function leaveGroups(
   user: PasswdEntry,
   groups: readonly ByteString[],
-  { steps, errors }: Said,
+  said: Said,
   root: JailRoot | undefined,
 ): void {
+  const { steps, errors } = said;
+  const before = steps.length;
   const attempt = (work: () => void) => {
     try {
       work();
@@ -185,6 +190,7 @@ export function leaveGroups(
       withHostAccounts(() => leaveGroup(name, group));
       steps.push(`took ${quoted(name)} out of the group ${quoted(group)}`);
     });
+  if (steps.length > before) endConnections(user, hearing(said));
   if (root !== undefined) attempt(() => leaveJailGroups(root, name, groups));
 }
 
@@ -199,11 +205,12 @@ export function changeComment({ name, comment = "" }: DeclaredUser, { steps }: S
 export const joinGroups =
   (name: ByteString, root: JailRoot | undefined): Way =>
   ({ items }) =>
-  ({ steps }) => {
+  (said) => {
+    const { steps } = said;
     const user = requireUser(name);
     const { home, shell } = user;
     const groups = requireGroups(items.join(","));
-    withHostAccounts(() => modifyAccount(user, { home, shell, groups }));
+    changeLogin(user, { home, shell, groups }, hearing(said));
     steps.push(`made ${quoted(name)} a member of ${groups.map((group) => quoted(group.name)).join(", ")}`);
     if (root === undefined) return;
     updateJailAccounts(root, (accounts) => {

@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { attempt, isErrno } from "../../../ffi/error.ts";
 import { readFileIfPresent, readLink, statIfPresent } from "../../../ffi/files.ts";
 import { hostText } from "../host-files.ts";
-import { isRunBy, processesOf } from "../processes.ts";
+import { isRunBy, processesOf, sharesRoot } from "../processes.ts";
 import { configPaths } from "./match.ts";
 import { CONFIGURATION, firstOf, isSet, type SshdSettings } from "./settings.ts";
 
@@ -90,7 +90,8 @@ export function runningServers(sshd: ByteString): SshdServer[] {
       const bytes = readFileIfPresent(`/proc/${pid}/cmdline`, LARGEST_COMMAND);
       const program = link(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, "");
       if (!program.endsWith("/sshd") || !isRunBy(pid, 0)) return [];
-      if (link(`/proc/${pid}/root`) !== "/" || link(`/proc/${pid}/ns/pid`) !== own) return [];
+      // A container's may be "/", too.
+      if (sharesRoot(AT_FDCWD, `/proc/${pid}`) !== true || link(`/proc/${pid}/ns/pid`) !== own) return [];
       const server = bytes === undefined ? undefined : serverOf(pid, fromBytes(bytes));
       if (server === undefined) return [];
       if (program === sshd) return [server];
@@ -108,7 +109,7 @@ const NANOSECONDS = 1_000_000_000;
 const TOLERANCE = 50_000_000n;
 
 /** The time when a process started, in nanoseconds since the epoch; undefined if it has ended. */
-function startTime(pid: number): bigint | undefined {
+export function startTime(pid: number): bigint | undefined {
   const stat = hostText(`/proc/${pid}/stat`);
   const ticks = Number(stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
   const uptime = Number(hostText("/proc/uptime")?.split(" ")[0]);

@@ -1,73 +1,156 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { O_DIRECTORY, O_RDONLY, SIGKILL, SIGSTOP } from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { openIfPresent, readLink, withFd } from "../../../ffi/files.ts";
+import { openIfPresent, withFd } from "../../../ffi/files.ts";
 import { sendSignal } from "../../../ffi/process.ts";
 import { answered } from "../../cli/error.ts";
-import { isLocalUser } from "../account-tools.ts";
 import type { PasswdEntry } from "../accounts.ts";
 import { hostUser } from "../name-services.ts";
-import { childrenIn, hasStopped, openProc, parentOf, pidsIn, readOf, uidsOf } from "../processes.ts";
+import {
+  childrenIn,
+  hasStopped,
+  type Identity,
+  identityOf,
+  openProc,
+  parentOf,
+  pidsIn,
+  readOf,
+  sharesRoot,
+} from "../processes.ts";
 
-// sshd looks the home and the shell up when a client sends the name, and begins the session with these when the proof has come,
-// which may be minutes later.
+// sshd looks the home, the shell and the groups up when a client sends the name, and begins the session with these when the proof
+// has come, which may be minutes later.
 
-const PROGRAM = /\/(?:sshd|sshd-session)$/;
+// As programs call themselves. Nobody else can give root's processes such a name and title. Where the program is, root may not
+// always know: a process that has read a user's file of keys is closed to one without CAP_SYS_PTRACE, as in most containers.
+const PROGRAMS: ReadonlySet<ByteString> = new Set(["sshd", "sshd-session"]);
+const SEPARATION_USER = "sshd";
 
-/** The user whom a client has named, by what sshd calls its process of root then (setproctitle(3)); undefined for others. Pure. */
-export function userInTitle(title: ByteString): ByteString | undefined {
-  const [, written] = /^sshd(?:-session)?: (.*) \[priv\]$/s.exec(title) ?? [];
+/**
+ * The names that the account may have which sshd's process of root for a connection serves, by what it calls itself
+ * (setproctitle(3)): the only one, or one of two; none if it may have looked for one, and does not say so yet; undefined for what serves
+ * no connection, or has not looked for an account yet. Pure.
+ */
+export function namesInTitle(title: ByteString): readonly ByteString[] | undefined {
+  const [, written, isSure] = /^sshd(?:-session)?: (.*?)( \[priv\])?$/s.exec(title) ?? [];
+  // The path of a server.
+  if (written === undefined || written.startsWith("/")) return undefined;
+  if (/^\[[^\]]*\]$/.test(written)) return [];
   // As strvis(3) writes what is not printable.
-  return written?.replace(/\\(?:(\\)|([0-7]{3}))/g, (_, slash, octal) =>
+  const name = written.replace(/\\(?:(\\)|([0-7]{3}))/g, (_, slash, octal) =>
     slash === undefined ? String.fromCharCode(Number.parseInt(octal, 8)) : slash,
   );
+  // A session of root: root@pts/0. A long title is cut off.
+  return isSure === undefined ? [name.replace(/@[^@]*$/, ""), name] : [name];
 }
 
-/** Calls `use` with the directory of a process; false if it has ended. What is done there is done to no other one with its pid. */
-function withProcess(proc: number, pid: number, use: (fd: number) => boolean): boolean {
-  const directory = openIfPresent(proc, String(pid), O_RDONLY | O_DIRECTORY);
-  return directory === undefined ? false : withFd(directory, use);
+/** Whose a connection is: of the account, of another one, or not known, perhaps not even to sshd. */
+type Owner = "ours" | "another's" | "unclear";
+
+/** Of the titles of processes; undefined for what is no connection. Each name is looked up once. */
+function ownerBy({ name, uid }: Account): (title: ByteString) => Owner | undefined {
+  const known = new Map<ByteString, Owner>();
+  return (title) => {
+    const names = namesInTitle(title);
+    if (names === undefined) return undefined;
+    if (name !== "" && names.includes(name)) return "ours";
+    return known.getOrInsertComputed(title, () => {
+      // An account may have several names, and a name service may not answer.
+      const uids = names.map((one) => answered(() => hostUser(one)?.uid));
+      if (uids.includes(uid)) return "ours";
+      // No other session is a process of root, so another title is cut off.
+      return (names.length === 1 ? uids[0] !== undefined : uids.includes(0)) ? "another's" : "unclear";
+    });
+  };
+}
+
+/** `name`: "" for a uid that no account has. */
+type Account = Pick<PasswdEntry, "name" | "uid">;
+
+/** Processes for connections without a session, by what is known of their user. */
+interface Waiting {
+  /** They name the account, by whatever name. */
+  readonly named: readonly number[];
+  /** They may be for it: no name is known, or one that no account has. */
+  readonly unclear: readonly number[];
+}
+
+/** Those of root that are sshd's for a connection of this machine, and have no session yet. */
+function withoutSession(proc: number): ReadonlyMap<number, ByteString> {
+  const found = new Map<number, Identity & { readonly title: ByteString }>();
+  for (const pid of pidsIn(proc)) {
+    const identity = identityOf(proc, pid);
+    if (identity !== undefined && PROGRAMS.has(identity.name))
+      found.set(pid, { ...identity, title: titleOf(proc, pid) });
+  }
+  if (found.size === 0) return new Map();
+  const separation = answered(() => hostUser(SEPARATION_USER))?.uid;
+  const withSession = new Set<number>();
+  // Others with an id of their own end with "[net]" or the like, or, if they look for keys, with "[priv]".
+  for (const { realUid, parent, title } of found.values())
+    if (realUid !== 0 && realUid !== separation && !title.endsWith("]")) withSession.add(parent);
+  const isConnection = (pid: number) => namesInTitle(found.get(pid)?.title ?? "") !== undefined;
+  const waiting = new Map<number, ByteString>();
+  const own = identityOf(proc, "self");
+  for (const [pid, { realUid, parent, title, depth }] of found) {
+    if (realUid !== 0 || !isConnection(pid) || isConnection(parent) || withSession.has(pid)) continue;
+    // The accounts of a container are others. It also has a pid namespace of its own, as a rule.
+    const isHere = sharesRoot(proc, pid) ?? (own === undefined || own.depth === depth);
+    if (isHere) waiting.set(pid, title);
+  }
+  return waiting;
+}
+
+/** The connections to sshd(8) that endUnauthenticated would end. Throws JailkitError "no-proc", SystemError. */
+export function unauthenticated(account: Account): Waiting {
+  return withFd(openProc(), (proc) => waitingFor(proc, ownerBy(account)));
+}
+
+function waitingFor(proc: number, ownerOf: (title: ByteString) => Owner | undefined): Waiting {
+  const all = [...withoutSession(proc)].map(([pid, title]) => ({ pid, owner: ownerOf(title) }));
+  const pidsOf = (wanted: Owner) => all.filter(({ owner }) => owner === wanted).map(({ pid }) => pid);
+  return { named: pidsOf("ours"), unclear: pidsOf("unclear") };
 }
 
 // What has got a signal needs a moment: it is looked for so often, a millisecond apart.
 const MOST_PASSES = 250;
+const MOST_LOOKS = 5;
 
 /**
- * Ends the connections to sshd(8) that have named this account, and are not authenticated yet, or have no session yet: that would
- * have the home and the shell which the account had. Sessions go on. One that closes a session of before looks the same, and ends,
- * too: to wait for it would let one that begins run something. Returns how many it has ended. Throws JailkitError "no-proc",
- * SystemError.
+ * Ends the connections to sshd(8) that would begin a session with the home, the shell or the groups which an account had: that have
+ * named it, or may have, and are not authenticated yet, or have no session yet. So one of somebody else that has not named anybody
+ * ends, too: sshd may have looked the account up already. Sessions go on. One that closes a session of before looks the same, and
+ * ends: to wait for it would let one that begins run something. Throws JailkitError "no-proc", SystemError.
  */
-export function endUnauthenticated({ name, uid }: Pick<PasswdEntry, "name" | "uid">): number {
-  // A directory may have several names for an account.
-  const hasOthers = !isLocalUser(name);
-  const isTitle = (title: ByteString) => {
-    const named = userInTitle(title);
-    if (named === undefined) return false;
-    return named === name || (hasOthers && answered(() => hostUser(named)?.uid) === uid);
-  };
+export function endUnauthenticated(account: Account): Waiting {
+  const ownerOf = ownerBy(account);
   return withFd(openProc(), (proc) => {
-    const before = childrenIn(proc);
-    const isOfUser = (pid: number) => uidsOf(proc, pid).has(String(uid));
-    const isWaiting = (pid: number) => isTitle(titleOf(proc, pid)) && !before.get(pid)?.some(isOfUser);
-    return endWithChildren(proc, pidsIn(proc).filter(isWaiting), isTitle);
+    const named = new Set<number>();
+    const unclear = new Set<number>();
+    for (let look = 0; look < MOST_LOOKS; look++) {
+      const now = waitingFor(proc, ownerOf);
+      // Those that come meanwhile look up what is there now, and would never be all.
+      const pids = look === 0 ? [...now.named, ...now.unclear] : now.named.filter((pid) => !named.has(pid));
+      const ended = endWithChildren(proc, pids, ownerOf);
+      if (ended.length === 0) break;
+      for (const pid of ended) (now.named.includes(pid) ? named : unclear).add(pid);
+    }
+    return { named: [...named], unclear: [...unclear] };
   });
 }
 
-/**
- * Ends processes with their children, if they are sshd of root with such a title: a child may be about to become the session.
- * Returns how many it has ended, without the children.
- */
+/** Ends processes with their children: one may be about to become the session. Returns which it has ended, without the children. */
 function endWithChildren(
   proc: number,
   pids: readonly number[],
-  isTitle: (title: ByteString) => boolean,
-): number {
+  ownerOf: (title: ByteString) => Owner | undefined,
+): readonly number[] {
   const send = (pid: number, signal: number) =>
     withProcess(proc, pid, (fd) => {
-      const uids = uidsOf(fd, ".");
-      const isRoots = uids.size === 1 && uids.has("0");
-      return isRoots && isTitle(titleOf(fd, ".")) && PROGRAM.test(programOf(fd)) && sendSignal(fd, signal);
+      const { name = "", realUid } = identityOf(fd, ".") ?? {};
+      if (realUid !== 0 || !PROGRAMS.has(name)) return false;
+      const owner = ownerOf(titleOf(fd, "."));
+      return owner !== undefined && owner !== "another's" && sendSignal(fd, signal);
     });
   // So that they start no more.
   const stopped = pids.filter((pid) => send(pid, SIGSTOP));
@@ -81,23 +164,21 @@ function endWithChildren(
     if (isDone && left.length === 0) break;
     Bun.sleepSync(1);
   }
-  return stopped.filter((pid) => send(pid, SIGKILL)).length;
+  return stopped.filter((pid) => send(pid, SIGKILL));
+}
+
+/** Calls `use` with the directory of a process; false if it has ended. What is done there is done to no other one with its pid. */
+function withProcess(proc: number, pid: number, use: (fd: number) => boolean): boolean {
+  const directory = openIfPresent(proc, String(pid), O_RDONLY | O_DIRECTORY);
+  return directory === undefined ? false : withFd(directory, use);
 }
 
 /** The first word of what a process has been called; "" if it has ended, or if that is too long for a title. */
-const titleOf = (proc: number, pid: number | ByteString): ByteString =>
-  unlessGone(() => readOf(proc, pid, "cmdline").replace(/\0.*$/s, ""));
-
-/** Of one whose program was replaced, as by an upgrade, the kernel says so behind the path. */
-const programOf = (process: number): ByteString =>
-  unlessGone(() => readLink(process, "exe").replace(/ \(deleted\)$/, ""));
-
-/** Where root may not look at a process, as in some containers, nothing is known of it. */
-function unlessGone(read: () => ByteString): ByteString {
+function titleOf(proc: number, pid: number | ByteString): ByteString {
   try {
-    return read();
+    return readOf(proc, pid, "cmdline").replace(/\0.*$/s, "");
   } catch (error) {
-    if (isErrno(error, "ESRCH", "ENOENT", "EFBIG", "EACCES", "EPERM")) return "";
+    if (isErrno(error, "EFBIG")) return "";
     throw error;
   }
 }

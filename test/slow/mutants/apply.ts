@@ -668,14 +668,22 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/tools/jailkit-terminate-user.ts", TERMINATE, [["({ uid }) => uid === 0", "() => false"]]),
   ...within("src/system/sshd/unauthenticated.ts", "e2e/unauthenticated.test.ts", [
-    ["pidsIn(proc).filter(isWaiting)", "[]"],
-    ["!before.get(pid)?.some(isOfUser)", "true"],
+    ['realUid !== 0 && realUid !== separation && !title.endsWith("]")', "false"],
+    ["sharesRoot(proc, pid) ??", "true ||"],
+    ["uids.includes(uid)", "false"],
+    ["uids[0] !== undefined", "false"],
+    ['"another\'s" : "unclear"', '"another\'s" : "another\'s"'],
+    ["[...now.named, ...now.unclear]", "now.named"],
     ["parentOf(fd) === pid && sendSignal", "false && sendSignal"],
   ]),
   ...within("src/users/change-login.ts", "e2e/unauthenticated.test.ts", [
-    ["  endConnections(user, hearer);\n  if (stays)", "  if (stays)"],
+    ["isSame && change.groups.length === 0", "isSame"],
+    ["  endConnections(user, hearer);\n  if (isSame", "  if (isSame"],
     ["`);\n  endConnections(user, hearer);", "`);"],
-    ["  if (stays) return;\n", "  return;\n"],
+    ["  if (isSame || stays) return;\n", "  return;\n"],
+  ]),
+  ...within("src/declaration/carry-out/takes.ts", "e2e/unauthenticated.test.ts", [
+    ["if (steps.length > before) endConnections", "if (false) endConnections"],
   ]),
   ...within("src/declaration/compare/leaving.ts", "e2e/apply-home-in-the-way.test.ts", [
     ["ends: fault !== undefined", "ends: false"],
