@@ -22,6 +22,17 @@ import { octal } from "../../cli/octal.ts";
 import { below } from "../../system/mountinfo.ts";
 import { makeDirectories } from "./directories.ts";
 import { isCopyLeft, removeLeftCopy } from "./home-copy.ts";
+import {
+  type BothHomes,
+  LONGEST,
+  type Noted,
+  notedIn,
+  noteText,
+  type Rest,
+  removeRest,
+  restOf,
+  type Which,
+} from "./home-rest.ts";
 import { modeBefore, reopenTop } from "./home-top.ts";
 import { lookUp, withTree } from "./look.ts";
 import { mountRemedy } from "./unmounted.ts";
@@ -33,8 +44,6 @@ import { type JailRoot, withDirectory } from "./walk.ts";
 const MOVES = "/var/lib/jailkit/moves";
 const READ = C.O_RDONLY | C.O_DIRECTORY;
 const OPEN = C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
-// Two paths.
-const MOST = 2 * C.PATH_MAX;
 
 /** What a run that was killed while it copied a home has left. */
 export interface LeftMove {
@@ -46,12 +55,18 @@ export interface LeftMove {
   readonly mode: number | undefined;
   /** What there is of the copy, on the host. */
   readonly copy: ByteString | undefined;
+  /** Which of the home and its complete copy is not the home of the account. */
+  readonly rest: Rest | undefined;
 }
 
 /** The note of a home that this process copies. */
 export interface MoveNote {
   /** Adds the path of the copy, on the host. */
   copyAt(path: ByteString): void;
+  /** Adds that the copy is complete, before it gets its name. */
+  complete(both: BothHomes): void;
+  /** Adds which of the two is about to be removed; undefined if that is done, or it was told that it stays. */
+  removes(which: Which | undefined): void;
   /** Call it when the home is open again. What is left then stays written down. */
   end(): void;
 }
@@ -70,8 +85,15 @@ function openNotes(): number | undefined {
   );
 }
 
+/** A note that is held. */
+interface Held {
+  readonly noted: Noted;
+  readonly write: (noted: Noted) => void;
+  readonly remove: () => void;
+}
+
 /** Calls `use` for each note that nobody holds, and holds it meanwhile. */
-function forFree(use: (tree: JailRoot, text: ByteString, remove: () => void) => void): void {
+function forFree(use: (tree: JailRoot, held: Held) => void): void {
   const notes = openNotes();
   if (notes === undefined) return;
   withFd(notes, () => {
@@ -79,8 +101,9 @@ function forFree(use: (tree: JailRoot, text: ByteString, remove: () => void) => 
       answered(() =>
         withFd(openAt(notes, name, C.O_RDWR | OPEN), (fd) => {
           if (!lockFile(fd, C.LOCK_EX | C.LOCK_NB) || !isNamed(notes, name, fd)) return;
-          const text = fromBytes(readAllFd(fd, MOST));
-          withTree((tree) => use(tree, text, () => unlinkAt(notes, name)));
+          const noted = notedIn(fromBytes(readAllFd(fd, LONGEST)));
+          const write = (now: Noted) => writeNote(fd, now);
+          withTree((tree) => use(tree, { noted, write, remove: () => unlinkAt(notes, name) }));
         }),
       );
   });
@@ -92,36 +115,51 @@ function isNamed(notes: number, name: ByteString, fd: number): boolean {
   return there !== undefined && sameFile(there, fstat(fd));
 }
 
-function leftOf(tree: JailRoot, text: ByteString): LeftMove {
-  const [home = "", copy = ""] = text.split("\0");
+function writeNote(fd: number, noted: Noted): void {
+  seek(fd, 0, C.SEEK_SET);
+  writeAll(fd, toBytes(noteText(noted)));
+}
+
+function leftOf(tree: JailRoot, noted: Noted): LeftMove {
+  const { home, copy } = noted;
   const now = answered(() =>
     withDirectory(tree, home, ({ fd, stat }) => ({ stat, mode: modeBefore(fd, false) })),
   );
   const isLeft = copy !== "" && answered(() => isCopyLeft(tree, copy)) === true;
-  return { home, stat: now?.stat, mode: now?.mode, copy: isLeft ? copy : undefined };
+  const rest = answered(() => restOf(tree, noted));
+  // One that goes stays closed.
+  const mode = rest?.which === "home" ? undefined : now?.mode;
+  return { home, stat: now?.stat, mode, copy: isLeft ? copy : undefined, rest };
 }
 
-const isAnyLeft = ({ mode, copy }: LeftMove): boolean => mode !== undefined || copy !== undefined;
+const isAnyLeft = ({ mode, copy, rest }: LeftMove): boolean =>
+  mode !== undefined || copy !== undefined || rest !== undefined;
 
 /** What runs that were killed have left of moves of homes; nothing for others than root. */
 export function leftMoves(): LeftMove[] {
   const found: LeftMove[] = [];
-  forFree((tree, text) => found.push(leftOf(tree, text)));
+  forFree((tree, { noted }) => found.push(leftOf(tree, noted)));
   return found.filter(isAnyLeft);
 }
 
-/** The paths in a jail, as it sees them, of copies that are left there. */
+/** What a run that mends a move removes, on the host. */
+export const leftPaths = ({ copy, rest }: Pick<LeftMove, "copy" | "rest">): ByteString[] =>
+  [copy, rest?.path].filter((path) => path !== undefined);
+
+/** The paths in a jail, as it sees them, of what is left there, and is removed when that is mended. */
 export const leftCopiesIn = (jail: ByteString): ByteString[] =>
-  leftMoves().flatMap(({ copy }) => {
-    const rest = copy === undefined ? undefined : below(copy, jail);
-    return rest === undefined ? [] : [rest];
-  });
+  leftMoves()
+    .flatMap(leftPaths)
+    .flatMap((path) => below(path, jail) ?? []);
+
+/** True if a directory of the host is one that the next run removes before it moves a home. */
+export const isLeftAt = (path: ByteString): boolean => leftMoves().some(({ rest }) => rest?.path === path);
 
 /** Which of what is left is mended: all by default. */
 interface Wanted {
   /** A move of this home alone. */
   readonly only?: ByteString;
-  /** Moves with a copy in this jail alone. */
+  /** Moves that have left something in this jail alone. */
   readonly into?: ByteString;
   /** The home that stays closed. */
   readonly but?: ByteString;
@@ -134,9 +172,9 @@ interface Wanted {
 export function mendMoves(wanted: Wanted = {}): string[] {
   const steps: string[] = [];
   const failures: unknown[] = [];
-  forFree((tree, text, remove) => {
+  forFree((tree, held) => {
     try {
-      if (mend(tree, leftOf(tree, text), wanted, steps)) remove();
+      if (mend(tree, held, wanted, steps)) held.remove();
     } catch (error) {
       failures.push(error);
     }
@@ -146,9 +184,11 @@ export function mendMoves(wanted: Wanted = {}): string[] {
 }
 
 /** True if nothing is left of a move that is wanted. */
-function mend(tree: JailRoot, { home, mode, copy }: LeftMove, { only, into, but }: Wanted, steps: string[]) {
+function mend(tree: JailRoot, { noted, write }: Held, { only, into, but }: Wanted, steps: string[]): boolean {
+  const left = leftOf(tree, noted);
+  const { home, mode, copy, rest } = left;
   if (only !== undefined && home !== only) return false;
-  if (into !== undefined && (copy === undefined || below(copy, into) === undefined)) return false;
+  if (into !== undefined && !leftPaths(left).some((path) => below(path, into) !== undefined)) return false;
   if (mode !== undefined && home !== but) {
     withDirectory(tree, home, ({ fd }) => reopenTop(fd, mode));
     steps.push(`${quoted(home)} has the mode ${octal(mode)} again`);
@@ -157,23 +197,36 @@ function mend(tree: JailRoot, { home, mode, copy }: LeftMove, { only, into, but 
     if (!removeLeftCopy(tree, copy)) return false;
     steps.push(`removed ${quoted(copy)}`);
   }
-  // Its file system may be missing.
-  return lookUp(tree, home) !== undefined || mountRemedy(home) === undefined;
+  if (rest !== undefined) {
+    // Whatever becomes of the account: from now on it is not whole.
+    write({ ...noted, removes: rest.which });
+    removeRest(tree, rest);
+    steps.push(`removed ${quoted(rest.path)}`);
+  }
+  // Their file systems may be missing, or a name service be silent.
+  return isSettled(tree, noted);
+}
+
+/** True if it is known that nothing is left to be told later. */
+function isSettled(tree: JailRoot, noted: Noted): boolean {
+  const places = [noted.home, ...(noted.both === undefined ? [] : [noted.both.to])];
+  if (places.some((path) => lookUp(tree, path) === undefined && mountRemedy(path) !== undefined))
+    return false;
+  return answered(() => restOf(tree, noted) === undefined) === true;
 }
 
 /**
- * Writes down that this process copies an open home, and mends what others have left. Waits for a run that copies the same one.
- * Undefined where nothing can be written. Throws SystemError.
+ * Writes down that this process copies an open home, of an account that gets another one. Waits for a run that copies the same
+ * one. Undefined where nothing can be written. Throws SystemError.
  */
-export function noteMove(fd: number): MoveNote | undefined {
+export function noteMove(fd: number, account: Noted["account"]): MoveNote | undefined {
   const home = readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`);
-  answered(() => mendMoves({ but: home }));
   try {
     withTree((tree) =>
       makeDirectories(tree, MOVES, (path) => ({ uid: 0, gid: 0, mode: path === MOVES ? 0o700 : 0o755 })),
     );
     const notes = openNotes();
-    return notes === undefined ? undefined : new Note(notes, home);
+    return notes === undefined ? undefined : new Note(notes, home, account);
   } catch (error) {
     if (isErrno(error, "EROFS", "ENOSPC", "EDQUOT", "ENOENT")) return undefined;
     throw error;
@@ -183,34 +236,40 @@ export function noteMove(fd: number): MoveNote | undefined {
 class Note implements MoveNote {
   readonly #fd: number;
   readonly #name: ByteString;
-  #copy = "";
+  #noted: Noted;
 
   /** `notes`: the directory, open, which it closes. */
   constructor(
     private readonly notes: number,
-    private readonly home: ByteString,
+    home: ByteString,
+    account: Noted["account"],
   ) {
     this.#name = nameOf(home);
     this.#fd = take(notes, this.#name);
-    this.copyAt("");
+    this.#noted = { home, copy: "", account, both: undefined, removes: undefined };
+    this.#write({});
   }
 
-  copyAt(path: ByteString): void {
-    this.#copy = path;
-    // Where there is no room for it, the home can move all the same.
-    attempt(() => {
-      seek(this.#fd, 0, C.SEEK_SET);
-      writeAll(this.#fd, toBytes(this.#text()));
-    });
+  copyAt(copy: ByteString): void {
+    this.#write({ copy });
   }
 
-  // The end of a longer one that it overwrites does not count.
-  #text(): ByteString {
-    return `${this.home}\0${this.#copy}\0`;
+  complete(both: BothHomes): void {
+    this.#write({ both });
+  }
+
+  removes(which: Which | undefined): void {
+    this.#write(which === undefined ? { both: undefined } : { removes: which });
+  }
+
+  // Where there is no room for it, the home can move all the same.
+  #write(more: Partial<Noted>): void {
+    this.#noted = { ...this.#noted, ...more };
+    attempt(() => writeNote(this.#fd, this.#noted));
   }
 
   end(): void {
-    const isLeft = answered(() => withTree((tree) => isAnyLeft(leftOf(tree, this.#text()))));
+    const isLeft = answered(() => withTree((tree) => isAnyLeft(leftOf(tree, this.#noted))));
     if (isLeft === false) attempt(() => unlinkAt(this.notes, this.#name));
     close(this.#fd);
     close(this.notes);

@@ -388,6 +388,17 @@ export const REMOVAL: readonly Mutant[] = [
   left("src/jail/fs/home-moves.ts")("!lockFile(fd, C.LOCK_EX | C.LOCK_NB) ||", "", "at work"),
   left("src/jail/fs/home-moves.ts")("trusted && stat.uid === 0 &&", "stat.uid === 0 ||", "others can write"),
   left("src/jail/fs/home-moves.ts")("modeBefore(fd, false)", "modeBefore(fd)", "opened since"),
+  left("src/jail/fs/home-rest.ts")(
+    "(removes !== undefined && removes !== which)",
+    "false",
+    "never taken for the whole one",
+  ),
+  left("src/jail/fs/home-rest.ts")("file.ctime <= until ||", "until > 0n ||", "changed since stays"),
+  left("src/jail/fs/home-rest.ts")(
+    "[homeStat, copyStat].some((stat) => !isDirectory(stat) || stat.uid !== user.uid)",
+    "false",
+    "has another owner",
+  ),
   left("src/jails/delete-plan.ts")(
     "copies.some((copy) => below(path, copy) !== undefined) ||",
     "",
