@@ -111,3 +111,27 @@ test("a home that cannot be opened again does not hide why it was not copied", (
   expect(permissions(home)).not.toBe(before);
   expect(m.run(leave)).toMatchObject({ status: 0, stderr: "" });
 });
+
+test.each([
+  ["have a part of it mounted in a namespace of their own", "mount --bind /home/NAME/sub /mnt; cd /"],
+  ["work in it by another mount", "mount --bind /home /mnt; cd /mnt/NAME/sub"],
+])("others who %s are named if it cannot be copied, and what is said ends them", async (_, way) => {
+  const name = `far${next++}`;
+  const home = `/home/${name}`;
+  const other = "/srv/other";
+  if (!m.exists(other)) {
+    sh(`mkdir ${other}; mount -t tmpfs -o mode=755 tmpfs ${other}; useradd mate`);
+    m.must(["jk_init", "-j", other, "uidbasics", "basicshell"]);
+  }
+  m.addUser(name, { home, createHome: true, shell: "/bin/bash" });
+  sh(`chmod 755 ${home}; mkdir ${home}/sub; chown ${name} ${home}/sub`);
+  const waits = "exec setpriv --reuid mate --clear-groups sh -c 'echo on; exec sleep 600'";
+  const mate = m.start(["unshare", "-m", "sh", "-ec", `${way.replace("NAME", name)}; ${waits}`]);
+  await mate.until(({ stdout }) => (stdout.includes("on") ? true : undefined));
+  const command = ["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", other, name];
+  // As if a name were gone that was listed.
+  const { status, stderr } = inject(`${home}/sub`, ["flistxattr:error=ENOENT"], command);
+  expect([status, stderr]).toEqual([1, expect.stringContaining("while processes of 'mate' (")]);
+  sh(stderr.slice(stderr.lastIndexOf("with: ") + 6));
+  expect(m.run(command)).toMatchObject({ status: 0, stderr: "" });
+});
