@@ -74,6 +74,35 @@ test("it is not closed where root may not write down its permissions for the nex
   expect(permissions(outside)).toBe(before);
 });
 
+test("it is closed also where its user has left no room for its permissions on it", () => {
+  const { name, home, outside, leave } = jailed();
+  const before = permissions(home);
+  const full = "fsetxattr:error=ENOSPC";
+  expect(inject(home, [full, ...KILLED], leave).signal).toBe("SIGKILL");
+  expect([permissions(home), attributes(home)]).toEqual([`${name} 3700 rwx\n`, "[]\n"]);
+  expect(m.run(["jailkit", "status"]).stdout).toContain(`interrupted-move  ${home}  jk_check --fix ${J}`);
+  m.run(["jk_check", "--fix", J]);
+  expect(permissions(home)).toBe(before);
+  inject(home, [full, ...KILLED], leave);
+  expect(inject(home, [full], leave)).toMatchObject({ status: 0, stderr: "" });
+  expect([m.exists(home), permissions(outside), m.run(["ls", "/var/lib/jailkit/moves"]).stdout]).toEqual([
+    false,
+    before,
+    "",
+  ]);
+});
+
+test("it is open again, with no room for its permissions on it, if it cannot be copied", () => {
+  const { home, leave } = jailed();
+  const before = permissions(home);
+  const { status, stderr } = inject(home, ["fsetxattr:error=ENOSPC", "flistxattr:error=EIO:when=1"], leave);
+  expect([status, stderr, permissions(home)]).toEqual([
+    1,
+    expect.not.stringContaining("still closed"),
+    before,
+  ]);
+});
+
 const OPENS = "fchmod:error=EROFS:when=2+";
 const stays = (home: string) =>
   `jk_jailuser: warning: '${home}' is still closed to others, as it was while it was copied (fchmod: Read-only file system); ` +

@@ -236,10 +236,10 @@ export function copyHome(
   root: JailRoot,
   to: ByteString,
   step: (done: number, total: number) => void = () => undefined,
-  note?: Pick<MoveNote, "copyAt" | "complete">,
+  note?: Pick<MoveNote, "closes" | "copyAt" | "complete">,
 ): number {
   // Others could rename there what they may write, and each copy would fail. It is so also while the original is removed.
-  home.closed.mode ??= closeTop(home.fd);
+  home.closed.mode ??= closeTop(home.fd, (mode) => note?.closes(mode));
   const homeUntil = note === undefined ? 0n : touchTop(home.fd);
   const total =
     countHome(home.fd, home.path, (count) => {

@@ -33,7 +33,7 @@ import {
   restOf,
   type Which,
 } from "./home-rest.ts";
-import { modeBefore, reopenTop } from "./home-top.ts";
+import { isClosedFrom, modeBefore, reopenTop } from "./home-top.ts";
 import { lookUp, withTree } from "./look.ts";
 import { mountRemedy } from "./unmounted.ts";
 import { type JailRoot, withDirectory } from "./walk.ts";
@@ -61,6 +61,8 @@ export interface LeftMove {
 
 /** The note of a home that this process copies. */
 export interface MoveNote {
+  /** Adds the mode of a home that is about to be closed, and has no room for it. */
+  closes(mode: number): void;
   /** Adds the path of the copy, on the host. */
   copyAt(path: ByteString): void;
   /** Adds that the copy is complete, before it gets its name. */
@@ -122,8 +124,10 @@ function writeNote(fd: number, noted: Noted): void {
 
 function leftOf(tree: JailRoot, noted: Noted): LeftMove {
   const { home, copy } = noted;
+  const noteOf = (fd: number) =>
+    noted.mode !== undefined && isClosedFrom(fd, noted.mode) ? noted.mode : undefined;
   const now = answered(() =>
-    withDirectory(tree, home, ({ fd, stat }) => ({ stat, mode: modeBefore(fd, false) })),
+    withDirectory(tree, home, ({ fd, stat }) => ({ stat, mode: modeBefore(fd, false) ?? noteOf(fd) })),
   );
   const isLeft = copy !== "" && answered(() => isCopyLeft(tree, copy)) === true;
   const rest = answered(() => restOf(tree, noted));
@@ -189,7 +193,8 @@ function mend(tree: JailRoot, { noted, write }: Held, { only, into, but }: Wante
   const { home, mode, copy, rest } = left;
   if (only !== undefined && home !== only) return false;
   if (into !== undefined && !leftPaths(left).some((path) => below(path, into) !== undefined)) return false;
-  if (mode !== undefined && home !== but) {
+  // The next run that moves it finds only a mode that is on it.
+  if (mode !== undefined && (home !== but || noted.mode !== undefined)) {
     withDirectory(tree, home, ({ fd }) => reopenTop(fd, mode));
     steps.push(`${quoted(home)} has the mode ${octal(mode)} again`);
   }
@@ -246,8 +251,12 @@ class Note implements MoveNote {
   ) {
     this.#name = nameOf(home);
     this.#fd = take(notes, this.#name);
-    this.#noted = { home, copy: "", account, both: undefined, removes: undefined };
+    this.#noted = { home, copy: "", account, both: undefined, removes: undefined, mode: undefined };
     this.#write({});
+  }
+
+  closes(mode: number): void {
+    this.#write({ mode });
   }
 
   copyAt(copy: ByteString): void {

@@ -4,6 +4,7 @@ import { fstat, type Stat } from "../../../ffi/files.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { octal } from "../../cli/octal.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../../system/flat-accounts.ts";
 import { hostText } from "../../system/host-files.ts";
 import { hostUser } from "../../system/name-services.ts";
@@ -42,17 +43,30 @@ export interface Noted {
   readonly both: BothHomes | undefined;
   /** Which of the two is not whole any more, perhaps. */
   readonly removes: Which | undefined;
+  /** The mode of the home before it was closed, where that is not on it. */
+  readonly mode: number | undefined;
 }
 
 /** The longest text of a note: five paths, a name and numbers. */
 export const LONGEST = 6 * C.PATH_MAX;
 
 /** The text of a note. What follows it, of a longer one that it overwrites, does not count. */
-export function noteText({ home, copy, account, both, removes }: Noted): ByteString {
+export function noteText({ home, copy, account, both, removes, mode }: Noted): ByteString {
   const { name, before, after } = account;
   const numbers =
     both === undefined ? ["", "", "", ""] : [both.homeInode, both.copyInode, both.homeUntil, both.copyUntil];
-  return [home, copy, name, before, after, both?.to ?? "", ...numbers, removes ?? "", ""].join("\0");
+  return [
+    home,
+    copy,
+    name,
+    before,
+    after,
+    both?.to ?? "",
+    ...numbers,
+    removes ?? "",
+    mode === undefined ? "" : octal(mode),
+    "",
+  ].join("\0");
 }
 
 /** What a note says. */
@@ -65,7 +79,8 @@ export function notedIn(text: ByteString): Noted {
       ? { to, homeInode, copyInode, homeUntil, copyUntil }
       : undefined;
   const removes = more[4] === "home" || more[4] === "copy" ? more[4] : undefined;
-  return { home, copy, account: { name, before, after }, both, removes };
+  const mode = /^[0-7]{1,4}$/.test(more[5] ?? "") ? Number.parseInt(more[5] ?? "", 8) : undefined;
+  return { home, copy, account: { name, before, after }, both, removes, mode };
 }
 
 const numberOf = (text: string): bigint | undefined => (/^\d{1,20}$/.test(text) ? BigInt(text) : undefined);

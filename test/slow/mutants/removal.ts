@@ -274,7 +274,7 @@ export const REMOVAL: readonly Mutant[] = [
     "an empty directory at the new place",
   ),
   moments("src/jail/fs/home-move.ts")(
-    "??= closeTop(home.fd)",
+    "??= closeTop(home.fd, (mode) => note?.closes(mode))",
     "??= undefined",
     "nobody else exchanges anything",
   ),
@@ -291,8 +291,8 @@ export const REMOVAL: readonly Mutant[] = [
   moments("src/jail/fs/empty.ts")("sameFile(stat, seen)) return {", "true) return {", "when it was examined"),
   workedIn("src/jail/fs/home-top.ts")("=> (mode & 0o7700) |", "=> (mode & 0o7770) |", "they do not reach it"),
   workedIn("src/jail/fs/home-top.ts")(
-    "=== closedMode(mode)) chmodFd",
-    "=== mode) chmodFd",
+    "if (isClosedFrom(top, mode)) chmodFd",
+    "if (modeOf(top) === mode) chmodFd",
     "the home is as before",
   ),
   workedIn("src/jail/fs/home-fill.ts")("this.home.closed?.mode : ", "undefined : ", "they do not reach it"),
@@ -378,7 +378,7 @@ export const REMOVAL: readonly Mutant[] = [
     "a directory of that name",
   ),
   closed("src/jail/fs/home-top.ts")(
-    "      setXattr(top, FORMER_MODE, toBytes(octal(mode)));\n",
+    "        setXattr(top, FORMER_MODE, toBytes(octal(mode)));\n",
     "",
     "if a run was killed",
   ),
