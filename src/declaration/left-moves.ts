@@ -5,6 +5,15 @@ import type { Comparison } from "./compare/compare.ts";
 import { changesOf } from "./compare/work.ts";
 
 /**
+ * Removes, of homes that runs which were killed have copied, what is not the home any more, or yet: it would be in the way of the
+ * plan. Returns warnings.
+ */
+export const finishedMoves = (): string[] =>
+  leftMoves().flatMap((left) =>
+    left.rest === undefined ? [] : `${leftMoveFinding(left, []).message}; ${mended(left)}`,
+  );
+
+/**
  * Warnings about what runs that were killed have left of moves of homes, but for homes that the plan opens; without `check` it is
  * mended.
  */
@@ -14,7 +23,7 @@ export function leftMoveWarnings({ jails }: Pick<Comparison, "jails">, check: bo
   const opened = new Set(
     jails.flatMap(changesOf).flatMap(({ what, items }) => (what === "home-mode" ? items : [])),
   );
-  const others = all.filter(({ home }) => !opened.has(home));
+  const others = all.filter(({ home, rest }) => !opened.has(home) && (check || rest === undefined));
   return others.map(
     (left) => `${leftMoveFinding(left, []).message}; ${check ? "a run mends that" : mended(left)}`,
   );

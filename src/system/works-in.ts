@@ -1,26 +1,73 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { attempt } from "../../ffi/error.ts";
-import { readLink, withFd } from "../../ffi/files.ts";
+import { fstat, readLink, withFd } from "../../ffi/files.ts";
 import { hostText } from "./host-files.ts";
-import { below } from "./mountinfo.ts";
+import { below, isIn, LIMIT, type Mount, ownMounts, type Place, parseMounts, placeOn } from "./mountinfo.ts";
 import { namesIn, openProc, pidsIn, uidsOf } from "./processes.ts";
 
 /**
  * The processes of other users than root that work in an open directory, by their first uid: their working directory or an open
- * file is there or below. Throws JailkitError "no-proc", SystemError.
+ * file is there or below, by whatever mount, or their mount namespace has a mount of its own that shows a part of it. Throws
+ * JailkitError "no-proc", SystemError.
  */
 export function worksIn(directory: number): ReadonlyMap<number, readonly number[]> {
   const found = new Map<number, number[]>();
   withFd(openProc(), (proc) => {
-    const place = readLink(proc, `self/fd/${directory}`);
+    const path = readLink(proc, `self/fd/${directory}`);
+    const own = ownMounts();
+    const mount = own.find(({ id }) => id === fstat(directory).mountId);
+    const place = mount && placeOn(mount, path);
+    const known = new Map<ByteString, View>([[namespaceOf(proc, "self"), { mounts: own, shows: false }]]);
+    const viewOf = (pid: number) =>
+      known.getOrInsertComputed(namespaceOf(proc, pid), () => {
+        const mounts = mountsOf(pid);
+        return { mounts, shows: place !== undefined && shownBy(mounts, own, place) };
+      });
     for (const pid of pidsIn(proc)) {
       const [uid = "0", ...others] = uidsOf(proc, pid);
       if (uid === "0" || others.includes("0")) continue;
-      if (placesOf(proc, pid).some((path) => below(path, place) !== undefined))
+      const { mounts, shows } = viewOf(pid);
+      const isThere = (one: ByteString) =>
+        below(one, path) !== undefined || (place !== undefined && leadsInto(one, mounts, place));
+      if (shows || placesOf(proc, pid).some(isThere))
         found.getOrInsertComputed(Number(uid), () => []).push(pid);
     }
   });
   return found;
+}
+
+/** What the processes of a mount namespace see. */
+interface View {
+  readonly mounts: readonly Mount[];
+  /** It shows a part of the directory by a mount that the host does not have. */
+  readonly shows: boolean;
+}
+
+/** The mount namespace of a process; one that has ended has none. */
+const namespaceOf = (proc: number, pid: number | "self"): ByteString =>
+  attempt(() => readLink(proc, `${pid}/ns/mnt`)) ?? "";
+
+const mountsOf = (pid: number): readonly Mount[] =>
+  parseMounts(attempt(() => hostText(`/proc/${pid}/mountinfo`, LIMIT)) ?? "");
+
+/** Whether some mounts, besides those that the host has, show a part of a place: nobody enters it from above. */
+const shownBy = (mounts: readonly Mount[], host: readonly Mount[], place: Place): boolean =>
+  mounts.some(
+    ({ device, root }) =>
+      isIn({ device, path: root }, place) && !host.some((one) => one.device === device && one.root === root),
+  );
+
+/** Whether a path leads into a place by the last mount that has it. */
+function leadsInto(path: ByteString, mounts: readonly Mount[], place: Place): boolean {
+  let by: Mount | undefined;
+  for (const mount of mounts)
+    if (
+      below(path, mount.mountPoint) !== undefined &&
+      mount.mountPoint.length >= (by?.mountPoint.length ?? 0)
+    )
+      by = mount;
+  const there = by && placeOn(by, path);
+  return there !== undefined && isIn(there, place);
 }
 
 /** For how long a lease (fcntl(2)) keeps a file from being opened, since somebody has asked for it. */

@@ -22,7 +22,7 @@ import { changesOf } from "../declaration/compare/work.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Remembered } from "../declaration/keep.ts";
 import { DECLARATION_FILE, knownAs, rememberedAs } from "../declaration/known-file.ts";
-import { leftMoveWarnings } from "../declaration/left-moves.ts";
+import { finishedMoves, leftMoveWarnings } from "../declaration/left-moves.ts";
 import { Meanwhile } from "../declaration/meanwhile.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, ONCE_FILE, readOnce } from "../declaration/once.ts";
@@ -193,6 +193,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   requireSomething(declaration, known, options);
   const beside = others && withGroupNames(others);
   const all = beside === undefined ? [declaration] : [declaration, beside];
+  const finished = check ? [] : finishedMoves();
   const compared = compare(declaration, withRenamed(known, all, hostUser), {
     ...{ prune, deleteHomes, check, usual, others: beside },
     namesAll: options.verbose || json,
@@ -206,6 +207,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const warnings = [
     ...notCompared(read.others),
     ...emptyFiles(declaration, known, usual),
+    ...finished,
     ...leftMoveWarnings(compared, check),
   ];
   const report = new ApplyReport({ ...options, unread, warnings });

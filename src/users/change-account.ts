@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { fstat, withFd } from "../../ffi/files.ts";
-import { directoryOf } from "../../ffi/paths.ts";
+import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError } from "../cli/error.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
@@ -15,7 +15,7 @@ import {
   openHome,
   requireMovable,
 } from "../jail/fs/home-move.ts";
-import { type MoveNote, noteMove } from "../jail/fs/home-moves.ts";
+import { type MoveNote, mendMoves, noteMove } from "../jail/fs/home-moves.ts";
 import { removeHome } from "../jail/fs/home-remove.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { unmountAt } from "../jail/fs/mounted-home.ts";
@@ -123,6 +123,9 @@ export function changeAccount(
   }
   // Out of a jail it is always copied.
   const whole = move.to.path === "/";
+  // Its new place may be that of a home which a run that was killed has left.
+  const left = hostPath(move.from, move.fromPath);
+  for (const step of answered(() => mendMoves({ but: left })) ?? []) run.done(step);
   requireSafeMove(move, user, whole);
   const source = openHome(move.from, move.fromPath, user.uid);
   let note: MoveNote | undefined;
@@ -142,7 +145,8 @@ export function changeAccount(
       run.moved = moved;
       return;
     }
-    note = noteMove(source.fd);
+    const account = { name: user.name, before: normalPath(user.home), after: normalPath(change.home) };
+    note = noteMove(source.fd, account);
     const copy = copyOf(source, move, user, run, note);
     withFd(copy, () => {
       run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
@@ -150,11 +154,13 @@ export function changeAccount(
         examine(copy);
         changeBoth();
       } catch (error) {
-        removeCopy(source, move, copy, run);
+        note?.removes("copy");
+        if (removeCopy(source, move, copy, run)) note?.removes(undefined);
         throw error;
       }
       run.moved = moved;
-      removeOldHome(source, move, user, run);
+      note?.removes("home");
+      if (removeOldHome(source, move, user, run)) note?.removes(undefined);
     });
   } finally {
     closeHome(source, (line) => run.warn(line));
@@ -203,28 +209,32 @@ function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void
   for (const group of groups) run.done(`the account ${name} is in the group ${quoted(group.name)}`);
 }
 
-/** Removes the copy of a home, except files that the original lacks: the user may have added them. */
-function removeCopy(source: HomeSource, move: HomeMove, copy: number, run: AccountRun): void {
+/** Removes the copy of a home, except files that the original lacks: the user may have added them. False if it stays. */
+function removeCopy(source: HomeSource, move: HomeMove, copy: number, run: AccountRun): boolean {
   const where = hostPath(move.to, move.toPath);
   try {
     removeTree(move.to, move.toPath, fstat(copy), isCopyOf(source, move.toPath));
+    return true;
   } catch (error) {
     run.warn(`${quoted(where)}, a copy of the home, could not be removed again: ${describeError(error)}`);
+    return false;
   }
 }
 
-/** Removes a home that was copied, unless it has changed since. */
-function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, run: AccountRun): void {
+/** Removes a home that was copied, unless it has changed since. False if it stays in part. */
+function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, run: AccountRun): boolean {
   const where = quoted(hostPath(move.from, move.fromPath));
   try {
     if (!isUnchanged(source) || whatRuns(user.uid) !== undefined) {
       run.warn(`${where} was changed after it was copied: it stays; compare the two`);
-      return;
+      return true;
     }
     removeHome(source, move.from, move.fromPath);
     run.done(`removed ${where}`);
+    return true;
   } catch (error) {
     run.warn(`${where} could not be removed, though its copy is complete: ${describeError(error)}`);
+    return false;
   }
 }
 

@@ -74,6 +74,35 @@ test("it is not closed where root may not write down its permissions for the nex
   expect(permissions(outside)).toBe(before);
 });
 
+test("it is closed also where its user has left no room for its permissions on it", () => {
+  const { name, home, outside, leave } = jailed();
+  const before = permissions(home);
+  const full = "fsetxattr:error=ENOSPC";
+  expect(inject(home, [full, ...KILLED], leave).signal).toBe("SIGKILL");
+  expect([permissions(home), attributes(home)]).toEqual([`${name} 3700 rwx\n`, "[]\n"]);
+  expect(m.run(["jailkit", "status"]).stdout).toContain(`interrupted-move  ${home}  jk_check --fix ${J}`);
+  m.run(["jk_check", "--fix", J]);
+  expect(permissions(home)).toBe(before);
+  inject(home, [full, ...KILLED], leave);
+  expect(inject(home, [full], leave)).toMatchObject({ status: 0, stderr: "" });
+  expect([m.exists(home), permissions(outside), m.run(["ls", "/var/lib/jailkit/moves"]).stdout]).toEqual([
+    false,
+    before,
+    "",
+  ]);
+});
+
+test("it is open again, with no room for its permissions on it, if it cannot be copied", () => {
+  const { home, leave } = jailed();
+  const before = permissions(home);
+  const { status, stderr } = inject(home, ["fsetxattr:error=ENOSPC", "flistxattr:error=EIO:when=1"], leave);
+  expect([status, stderr, permissions(home)]).toEqual([
+    1,
+    expect.not.stringContaining("still closed"),
+    before,
+  ]);
+});
+
 const OPENS = "fchmod:error=EROFS:when=2+";
 const stays = (home: string) =>
   `jk_jailuser: warning: '${home}' is still closed to others, as it was while it was copied (fchmod: Read-only file system); ` +
@@ -110,4 +139,28 @@ test("a home that cannot be opened again does not hide why it was not copied", (
   expect(stderr).toStartWith(stays(home));
   expect(permissions(home)).not.toBe(before);
   expect(m.run(leave)).toMatchObject({ status: 0, stderr: "" });
+});
+
+test.each([
+  ["have a part of it mounted in a namespace of their own", "mount --bind /home/NAME/sub /mnt; cd /"],
+  ["work in it by another mount", "mount --bind /home /mnt; cd /mnt/NAME/sub"],
+])("others who %s are named if it cannot be copied, and what is said ends them", async (_, way) => {
+  const name = `far${next++}`;
+  const home = `/home/${name}`;
+  const other = "/srv/other";
+  if (!m.exists(other)) {
+    sh(`mkdir ${other}; mount -t tmpfs -o mode=755 tmpfs ${other}; useradd mate`);
+    m.must(["jk_init", "-j", other, "uidbasics", "basicshell"]);
+  }
+  m.addUser(name, { home, createHome: true, shell: "/bin/bash" });
+  sh(`chmod 755 ${home}; mkdir ${home}/sub; chown ${name} ${home}/sub`);
+  const waits = "exec setpriv --reuid mate --clear-groups sh -c 'echo on; exec sleep 600'";
+  const mate = m.start(["unshare", "-m", "sh", "-ec", `${way.replace("NAME", name)}; ${waits}`]);
+  await mate.until(({ stdout }) => (stdout.includes("on") ? true : undefined));
+  const command = ["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", other, name];
+  // As if a name were gone that was listed.
+  const { status, stderr } = inject(`${home}/sub`, ["flistxattr:error=ENOENT"], command);
+  expect([status, stderr]).toEqual([1, expect.stringContaining("while processes of 'mate' (")]);
+  sh(stderr.slice(stderr.lastIndexOf("with: ") + 6));
+  expect(m.run(command)).toMatchObject({ status: 0, stderr: "" });
 });

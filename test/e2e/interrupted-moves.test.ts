@@ -1,5 +1,5 @@
 /** A run that is killed while it copies a home leaves it closed, and a part of the copy: others find both, and mend them. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { REPORT_SCHEMAS } from "../../build/schemas.ts";
 import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
@@ -213,6 +213,128 @@ test("jailkit delete removes a jail with a part of a copy in it", () => {
   sh(`chown -R ${name} ${jail}/home/.jk-home-*`);
   m.must(["jailkit", "delete", "--yes", jail]);
   expect([m.exists(`${jail}/etc`), modeOf(home), notes()]).toEqual([false, "2755", ""]);
+});
+
+/** Runs a command that ends with SIGKILL when it has its account changed: before that, or after. */
+function killedAt(when: "before" | "after", command: readonly string[]) {
+  const real = "/usr/sbin/usermod";
+  const change = when === "after" ? `${real}.real "$@"` : "true";
+  sh(`mv ${real} ${real}.real`);
+  m.write(real, `#!/bin/sh\n${change}\nkill -KILL $PPID\n`, { mode: 0o755 });
+  expect(m.run(command).signal).toBe("SIGKILL");
+  sh(`mv ${real}.real ${real}`);
+}
+
+/** Runs a command that is killed while it removes the old home. */
+const killedIn = (home: string, command: readonly string[]) =>
+  expect(
+    m.run([
+      "strace",
+      ...["-f", "-qq", "-o", "/root/trace", "-P", `${home}/sub`],
+      ...["-e", "inject=unlinkat:signal=KILL"],
+      ...command,
+    ]).signal,
+  ).toBe("SIGKILL");
+
+const homeOf = (name: string) => sh(`getent passwd ${name} | cut -d: -f6`).trim().replace("/./", "/");
+
+/** A user whose run was killed when the copy of the home was complete; `rest`: what is there besides the home. */
+function copied(place: "outside" | "inside", when: "before" | "after" | "removing", more = "true") {
+  const one = user(place);
+  const { name, home, moves } = one;
+  sh(
+    `cd ${home}; mkdir sub; echo a >sub/a; ln sub/a link; ln sub/a sub/b; mkfifo fifo; ${more}; chown -hR ${name} .`,
+  );
+  if (when === "removing") killedIn(home, moves);
+  else killedAt(when, moves);
+  const other = place === "outside" ? `${J}${home}` : home.slice(J.length);
+  const rest = when === "before" ? other : home;
+  expect([homeOf(name), m.exists(rest)]).toEqual([when === "before" ? home : other, true]);
+  return { ...one, kept: homeOf(name), rest };
+}
+
+const whole = (home: string) =>
+  sh(`cd ${home}; cat file link sub/a; stat -c %a .; test -p fifo && echo fifo`);
+const WHOLE = "mine\na\na\n2755\nfifo\n";
+
+for (const place of ["outside", "inside"] as const)
+  for (const when of ["before", "after", "removing"] as const)
+    describe(`of a home ${place} the jail, complete, killed ${when} the change of the account`, () => {
+      test("status and jk_check tell of the one that goes, and what they say heals it", () => {
+        const { kept, rest } = copied(place, when);
+        const [finding] = statusFindings();
+        const what = when === "before" ? "is a copy of" : "was copied to";
+        const message = `${rest} ${what} ${kept}, which is the home, and is left, whole or in part, since a run of jailkit was killed`;
+        expect(finding).toMatchObject({ subject: rest, message, command: `jk_check --fix ${J}` });
+        expect(hostFindings(J)).toMatchObject([{ path: rest, message, remedy: finding?.command }]);
+        // Lines of the account that the jail has already are another finding.
+        const { stdout } = m.run(["sh", "-c", finding?.command ?? "false"]);
+        expect(stdout).toContain(`Fixed: removed '${rest}'\n1 finding is fixed, 0 are left\n`);
+        expect([m.exists(rest), whole(kept), notes(), statusFindings(), hostFindings()]).toEqual([
+          ...[false, WHOLE, "", [], []],
+        ]);
+      });
+
+      test("the next run that moves the home removes it first", () => {
+        const { name, kept, rest, moves } = copied(place, when);
+        const back = kept.startsWith(J)
+          ? ["jk_jailuser", "--unjail", "-n", "-m", name]
+          : ["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", J, name];
+        expect(m.run(when === "before" ? moves : back)).toMatchObject({ status: 0, stderr: "" });
+        expect([homeOf(name), whole(rest), notes()]).toEqual([rest, WHOLE, ""]);
+      });
+
+      test("what was changed since stays, and is told", () => {
+        const { kept, rest } = copied(place, when);
+        sh(`cd ${rest}; echo new >new; chown --reference=. new`);
+        const { stdout } = m.run(["jk_check", "--fix", J]);
+        expect(stdout).toContain(`stays, at least in part`);
+        expect([sh(`cat ${rest}/new`), whole(kept), statusFindings().length]).toEqual(["new\n", WHOLE, 1]);
+        sh(`mv -nT ${rest} ${rest}.old`);
+        expect(statusFindings()).toEqual([]);
+      });
+    });
+
+test("an old home that has another owner, is another account's, or that others can exchange, stays", () => {
+  const going = () => statusFindings().filter(({ message }) => message.includes("whole or in part")).length;
+  const { rest } = copied("outside", "after");
+  sh(`chown nobody ${rest}`);
+  expect(going()).toBe(0);
+  m.run(["jk_check", "--fix"]);
+  expect([m.exists(rest), notes()]).toEqual([true, ""]);
+  const other = copied("outside", "after");
+  m.addUser("other", { home: other.rest });
+  expect(going()).toBe(0);
+  sh("userdel other; chmod 777 /home");
+  expect([going(), m.run(["jk_check", "--fix", J]).stdout]).toEqual([
+    1,
+    expect.stringContaining("is not removed, since others could exchange it"),
+  ]);
+  sh("chmod 755 /home");
+  expect([m.exists(other.rest), going()]).toEqual([true, 1]);
+  m.run(["jk_check", "--fix", J]);
+  expect([m.exists(other.rest), notes()]).toEqual([false, ""]);
+});
+
+test("a home that was removed in part is never taken for the whole one", () => {
+  const { name, kept, rest } = copied("outside", "removing");
+  sh(`usermod -d ${rest} ${name}`);
+  m.run(["jk_check", "--fix", J]);
+  expect(whole(kept)).toBe(WHOLE);
+});
+
+test("apply --prune takes a user out whose old home a run that was killed has left, and --check says so", () => {
+  const { name, kept, rest } = copied("outside", "removing");
+  declare(DECLARED(name));
+  const check = linesOf(m, "--check");
+  const message = `${rest} was copied to ${kept}, which is the home, and is left, whole or in part, since a run of jailkit was killed`;
+  expect(check.summary.warnings).toEqual([`${message}; a run mends that`]);
+  const run = linesOf(m);
+  expect([run.status, run.summary.warnings, m.exists(rest)]).toEqual([
+    0,
+    [`${message}; removed '${rest}'`],
+    false,
+  ]);
 });
 
 /** Writes a note as a run that was killed, and returns what status and jk_check --fix make of it. */

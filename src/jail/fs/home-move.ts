@@ -24,11 +24,11 @@ import { below, ownMounts } from "../../system/mountinfo.ts";
 import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
 import { fillCopy, homeChanged, nameError, type Original, withOriginal } from "./home-fill.ts";
-import type { MoveNote } from "./home-moves.ts";
+import { isLeftAt, type MoveNote } from "./home-moves.ts";
 import { HomeThread } from "./home-pass.ts";
 import { countHome, mountPoint, namesOfFiles, pathIn, sizesIn, walkHome } from "./home-scan.ts";
 import { Seen } from "./home-seen.ts";
-import { closeTop, modeBefore, reopenTop } from "./home-top.ts";
+import { closeTop, modeBefore, reopenTop, touchTop } from "./home-top.ts";
 import { lookUp } from "./look.ts";
 import { nearestDirectory } from "./nearest.ts";
 import { renameNew, requireStage } from "./place.ts";
@@ -90,7 +90,7 @@ export function requireMovable(
     // Another mount may hide it.
     if (inside && statIfPresent(C.AT_FDCWD, where)?.mountId === id) throw mountPoint(shown, inside.slice(1));
   }
-  if (lookUp(root, to) !== undefined) throw homeExists(root, to);
+  if (lookUp(root, to) !== undefined && !isLeftAt(hostPath(root, to))) throw homeExists(root, to);
 }
 
 /** False if a home of the directory `parent` is copied to `to` in any case. */
@@ -236,10 +236,11 @@ export function copyHome(
   root: JailRoot,
   to: ByteString,
   step: (done: number, total: number) => void = () => undefined,
-  note?: Pick<MoveNote, "copyAt">,
+  note?: Pick<MoveNote, "closes" | "copyAt" | "complete">,
 ): number {
   // Others could rename there what they may write, and each copy would fail. It is so also while the original is removed.
-  home.closed.mode ??= closeTop(home.fd);
+  home.closed.mode ??= closeTop(home.fd, (mode) => note?.closes(mode));
+  const homeUntil = note === undefined ? 0n : touchTop(home.fd);
   const total =
     countHome(home.fd, home.path, (count) => {
       if (count >= NAMES_FOR_A_THREAD && !home.thread.isStarted) home.thread.start();
@@ -263,6 +264,9 @@ export function copyHome(
     if (!isUnchanged(home)) throw homeChanged(home.path);
     if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))
       throw new SystemError(C.ESTALE, "rename", undefined);
+    const { ino: copyInode, ctime: copyUntil } = fstat(fd);
+    const homeInode = fstat(home.fd).ino;
+    note?.complete({ to: hostPath(root, to), homeInode, copyInode, homeUntil, copyUntil });
     renameNew(stage, made.name, parent, baseName(to), true);
     return made.fd;
   } catch (error) {

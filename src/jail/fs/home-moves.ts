@@ -1,40 +1,30 @@
-import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
-import { lockFile, unlinkAt } from "../../../ffi/changes.ts";
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt, isErrno } from "../../../ffi/error.ts";
-import {
-  close,
-  entriesOf,
-  fstat,
-  openAt,
-  readAllFd,
-  readLink,
-  type Stat,
-  sameFile,
-  seek,
-  statIfPresent,
-  withFd,
-  writeAll,
-} from "../../../ffi/files.ts";
+import { close, readLink, type Stat } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { below } from "../../system/mountinfo.ts";
-import { makeDirectories } from "./directories.ts";
 import { isCopyLeft, removeLeftCopy } from "./home-copy.ts";
-import { modeBefore, reopenTop } from "./home-top.ts";
+import {
+  type BothHomes,
+  type Noted,
+  noteText,
+  type Rest,
+  removeRest,
+  restOf,
+  type Which,
+} from "./home-rest.ts";
+import { isClosedFrom, modeBefore, reopenTop } from "./home-top.ts";
 import { lookUp, withTree } from "./look.ts";
+import { forFree, type Held, makeNotes, nameOf, openNotes, take, writeNote } from "./move-notes.ts";
 import { mountRemedy } from "./unmounted.ts";
 import { type JailRoot, withDirectory } from "./walk.ts";
 
 // A run that copies a home writes down which, until it is done: of one that is killed, nothing else tells, once nobody moves
-// that home again. Only root can open the directory, so no user can hold the lock of a note.
-
-const MOVES = "/var/lib/jailkit/moves";
-const READ = C.O_RDONLY | C.O_DIRECTORY;
-const OPEN = C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
-// Two paths.
-const MOST = 2 * C.PATH_MAX;
+// that home again.
 
 /** What a run that was killed while it copied a home has left. */
 export interface LeftMove {
@@ -46,82 +36,66 @@ export interface LeftMove {
   readonly mode: number | undefined;
   /** What there is of the copy, on the host. */
   readonly copy: ByteString | undefined;
+  /** Which of the home and its complete copy is not the home of the account. */
+  readonly rest: Rest | undefined;
 }
 
 /** The note of a home that this process copies. */
 export interface MoveNote {
+  /** Adds the mode of a home that is about to be closed, and has no room for it. */
+  closes(mode: number): void;
   /** Adds the path of the copy, on the host. */
   copyAt(path: ByteString): void;
+  /** Adds that the copy is complete, before it gets its name. */
+  complete(both: BothHomes): void;
+  /** Adds which of the two is about to be removed; undefined if that is done, or it was told that it stays. */
+  removes(which: Which | undefined): void;
   /** Call it when the home is open again. What is left then stays written down. */
   end(): void;
 }
 
-const nameOf = (home: ByteString): ByteString =>
-  new Bun.CryptoHasher("sha256").update(toBytes(home)).digest("hex").slice(0, 32);
-
-/** The directory of notes, open; undefined if it is missing, not root's alone, or cannot be opened. */
-function openNotes(): number | undefined {
-  return attempt(() =>
-    withTree((tree) =>
-      withDirectory(tree, MOVES, ({ fd, trusted, stat }) =>
-        trusted && stat.uid === 0 && (stat.mode & 0o077) === 0 ? openAt(fd, ".", READ) : undefined,
-      ),
-    ),
-  );
-}
-
-/** Calls `use` for each note that nobody holds, and holds it meanwhile; with LOCK_SH others may read it, too. */
-function forFree(how: number, use: (tree: JailRoot, text: ByteString, remove: () => void) => void): void {
-  const notes = openNotes();
-  if (notes === undefined) return;
-  withFd(notes, () => {
-    for (const { name } of entriesOf(notes))
-      answered(() =>
-        withFd(openAt(notes, name, C.O_RDWR | OPEN), (fd) => {
-          if (!lockFile(fd, how | C.LOCK_NB) || !isNamed(notes, name, fd)) return;
-          const text = fromBytes(readAllFd(fd, MOST));
-          withTree((tree) => use(tree, text, () => unlinkAt(notes, name)));
-        }),
-      );
-  });
-}
-
-/** Its holder may have removed it meanwhile. */
-function isNamed(notes: number, name: ByteString, fd: number): boolean {
-  const there = statIfPresent(notes, name);
-  return there !== undefined && sameFile(there, fstat(fd));
-}
-
-function leftOf(tree: JailRoot, text: ByteString): LeftMove {
-  const [home = "", copy = ""] = text.split("\0");
+function leftOf(tree: JailRoot, noted: Noted): LeftMove {
+  const { home, copy } = noted;
+  const noteOf = (fd: number) =>
+    noted.mode !== undefined && isClosedFrom(fd, noted.mode) ? noted.mode : undefined;
   const now = answered(() =>
-    withDirectory(tree, home, ({ fd, stat }) => ({ stat, mode: modeBefore(fd, false) })),
+    withDirectory(tree, home, ({ fd, stat }) => ({ stat, mode: modeBefore(fd, false) ?? noteOf(fd) })),
   );
   const isLeft = copy !== "" && answered(() => isCopyLeft(tree, copy)) === true;
-  return { home, stat: now?.stat, mode: now?.mode, copy: isLeft ? copy : undefined };
+  const rest = answered(() => restOf(tree, noted));
+  // One that goes stays closed.
+  const mode = rest?.which === "home" ? undefined : now?.mode;
+  return { home, stat: now?.stat, mode, copy: isLeft ? copy : undefined, rest };
 }
 
-const isAnyLeft = ({ mode, copy }: LeftMove): boolean => mode !== undefined || copy !== undefined;
+const isAnyLeft = ({ mode, copy, rest }: LeftMove): boolean =>
+  mode !== undefined || copy !== undefined || rest !== undefined;
 
 /** What runs that were killed have left of moves of homes; nothing for others than root. */
 export function leftMoves(): LeftMove[] {
   const found: LeftMove[] = [];
-  forFree(C.LOCK_SH, (tree, text) => found.push(leftOf(tree, text)));
+  forFree(C.LOCK_SH, (tree, { noted }) => found.push(leftOf(tree, noted)));
   return found.filter(isAnyLeft);
 }
 
-/** The paths in a jail, as it sees them, of copies that are left there. */
+/** What a run that mends a move removes, on the host. */
+export const leftPaths = ({ copy, rest }: Pick<LeftMove, "copy" | "rest">): ByteString[] =>
+  [copy, rest?.path].filter((path) => path !== undefined);
+
+/** The paths in a jail, as it sees them, of what is left there, and is removed when that is mended. */
 export const leftCopiesIn = (jail: ByteString): ByteString[] =>
-  leftMoves().flatMap(({ copy }) => {
-    const rest = copy === undefined ? undefined : below(copy, jail);
-    return rest === undefined ? [] : [rest];
-  });
+  leftMoves()
+    .flatMap(leftPaths)
+    .flatMap((path) => below(path, jail) ?? []);
+
+/** True if a directory of the host is one that the next run removes before it moves a home. */
+export const isLeftAt = (path: ByteString): boolean => leftMoves().some(({ rest }) => rest?.path === path);
 
 /** Which of what is left is mended: all by default. */
 interface Wanted {
   /** A move of this home alone. */
   readonly only?: ByteString;
-  /** Moves with a copy in this jail alone. */
+  /** Moves that have left something in this jail alone. */
   readonly into?: ByteString;
   /** The home that stays closed. */
   readonly but?: ByteString;
@@ -134,9 +108,9 @@ interface Wanted {
 export function mendMoves(wanted: Wanted = {}): string[] {
   const steps: string[] = [];
   const failures: unknown[] = [];
-  forFree(C.LOCK_EX, (tree, text, remove) => {
+  forFree(C.LOCK_EX, (tree, held) => {
     try {
-      if (mend(tree, leftOf(tree, text), wanted, steps)) remove();
+      if (mend(tree, held, wanted, steps)) held.remove();
     } catch (error) {
       failures.push(error);
     }
@@ -146,10 +120,13 @@ export function mendMoves(wanted: Wanted = {}): string[] {
 }
 
 /** True if nothing is left of a move that is wanted. */
-function mend(tree: JailRoot, { home, mode, copy }: LeftMove, { only, into, but }: Wanted, steps: string[]) {
+function mend(tree: JailRoot, { noted, write }: Held, { only, into, but }: Wanted, steps: string[]): boolean {
+  const left = leftOf(tree, noted);
+  const { home, mode, copy, rest } = left;
   if (only !== undefined && home !== only) return false;
-  if (into !== undefined && (copy === undefined || below(copy, into) === undefined)) return false;
-  if (mode !== undefined && home !== but) {
+  if (into !== undefined && !leftPaths(left).some((path) => below(path, into) !== undefined)) return false;
+  // The next run that moves it finds only a mode that is on it.
+  if (mode !== undefined && (home !== but || noted.mode !== undefined)) {
     withDirectory(tree, home, ({ fd }) => reopenTop(fd, mode));
     steps.push(`${quoted(home)} has the mode ${octal(mode)} again`);
   }
@@ -157,45 +134,58 @@ function mend(tree: JailRoot, { home, mode, copy }: LeftMove, { only, into, but 
     if (!removeLeftCopy(tree, copy)) return false;
     steps.push(`removed ${quoted(copy)}`);
   }
-  // Its file system may be missing.
-  return lookUp(tree, home) !== undefined || mountRemedy(home) === undefined;
+  if (rest !== undefined) {
+    // Whatever becomes of the account: from now on it is not whole.
+    write({ ...noted, removes: rest.which });
+    removeRest(tree, rest);
+    steps.push(`removed ${quoted(rest.path)}`);
+  }
+  // Their file systems may be missing, or a name service be silent.
+  return isSettled(tree, noted);
+}
+
+/** True if it is known that nothing is left to be told later. */
+function isSettled(tree: JailRoot, noted: Noted): boolean {
+  const places = [noted.home, ...(noted.both === undefined ? [] : [noted.both.to])];
+  if (places.some((path) => lookUp(tree, path) === undefined && mountRemedy(path) !== undefined))
+    return false;
+  return answered(() => restOf(tree, noted) === undefined) === true;
 }
 
 /** Writes down anew what is left of moves from or to a jail that is at another path now. */
 export function followLeft(from: ByteString, to: ByteString): void {
-  const moved: ByteString[][] = [];
-  forFree(C.LOCK_EX, (_, text, remove) => {
-    const paths = text.split("\0", 2);
-    const now = paths.map((path) => {
-      const rest = below(path, from);
-      return rest === undefined ? path : to + rest;
-    });
-    if (now.every((path, index) => path === paths[index])) return;
+  const at = (path: ByteString): ByteString => {
+    const rest = below(path, from);
+    return rest === undefined ? path : to + rest;
+  };
+  const moved: Noted[] = [];
+  forFree(C.LOCK_EX, (_, { noted, remove }) => {
+    const { home, copy, account, both } = noted;
+    const now = {
+      ...{ ...noted, home: at(home), copy: at(copy), both: both && { ...both, to: at(both.to) } },
+      account: { ...account, before: at(account.before), after: at(account.after) },
+    };
+    if (noteText(now) === noteText(noted)) return;
     moved.push(now);
     remove();
   });
-  for (const [home = "", copy = ""] of moved) {
+  for (const noted of moved) {
     const notes = openNotes();
-    if (notes === undefined) continue;
-    const note = new Note(notes, home);
-    note.copyAt(copy);
-    note.end();
+    if (notes !== undefined) new Note(notes, noted).end();
   }
 }
 
 /**
- * Writes down that this process copies an open home, and mends what others have left. Waits for a run that copies the same one.
- * Undefined where nothing can be written. Throws SystemError.
+ * Writes down that this process copies an open home, of an account that gets another one. Waits for a run that copies the same
+ * one. Undefined where nothing can be written. Throws SystemError.
  */
-export function noteMove(fd: number): MoveNote | undefined {
+export function noteMove(fd: number, account: Noted["account"]): MoveNote | undefined {
   const home = readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`);
-  answered(() => mendMoves({ but: home }));
   try {
-    withTree((tree) =>
-      makeDirectories(tree, MOVES, (path) => ({ uid: 0, gid: 0, mode: path === MOVES ? 0o700 : 0o755 })),
-    );
+    makeNotes();
     const notes = openNotes();
-    return notes === undefined ? undefined : new Note(notes, home);
+    const noted = { home, copy: "", account, both: undefined, removes: undefined, mode: undefined };
+    return notes === undefined ? undefined : new Note(notes, noted);
   } catch (error) {
     if (isErrno(error, "EROFS", "ENOSPC", "EDQUOT", "ENOENT")) return undefined;
     throw error;
@@ -205,46 +195,45 @@ export function noteMove(fd: number): MoveNote | undefined {
 class Note implements MoveNote {
   readonly #fd: number;
   readonly #name: ByteString;
-  #copy = "";
+  #noted: Noted;
 
   /** `notes`: the directory, open, which it closes. */
   constructor(
     private readonly notes: number,
-    private readonly home: ByteString,
+    noted: Noted,
   ) {
-    this.#name = nameOf(home);
+    this.#name = nameOf(noted.home);
     this.#fd = take(notes, this.#name);
-    this.copyAt("");
+    this.#noted = noted;
+    this.#write({});
   }
 
-  copyAt(path: ByteString): void {
-    this.#copy = path;
-    // Where there is no room for it, the home can move all the same.
-    attempt(() => {
-      seek(this.#fd, 0, C.SEEK_SET);
-      writeAll(this.#fd, toBytes(this.#text()));
-    });
+  closes(mode: number): void {
+    this.#write({ mode });
   }
 
-  // The end of a longer one that it overwrites does not count.
-  #text(): ByteString {
-    return `${this.home}\0${this.#copy}\0`;
+  copyAt(copy: ByteString): void {
+    this.#write({ copy });
+  }
+
+  complete(both: BothHomes): void {
+    this.#write({ both });
+  }
+
+  removes(which: Which | undefined): void {
+    this.#write(which === undefined ? { both: undefined } : { removes: which });
+  }
+
+  // Where there is no room for it, the home can move all the same.
+  #write(more: Partial<Noted>): void {
+    this.#noted = { ...this.#noted, ...more };
+    attempt(() => writeNote(this.#fd, this.#noted));
   }
 
   end(): void {
-    const isLeft = answered(() => withTree((tree) => isAnyLeft(leftOf(tree, this.#text()))));
+    const isLeft = answered(() => withTree((tree) => isAnyLeft(leftOf(tree, this.#noted))));
     if (isLeft === false) attempt(() => unlinkAt(this.notes, this.#name));
     close(this.#fd);
     close(this.notes);
-  }
-}
-
-/** Creates and locks a note. */
-function take(notes: number, name: ByteString): number {
-  for (;;) {
-    const fd = openAt(notes, name, C.O_RDWR | C.O_CREAT | OPEN, 0o600);
-    lockFile(fd, C.LOCK_EX);
-    if (isNamed(notes, name, fd)) return fd;
-    close(fd);
   }
 }

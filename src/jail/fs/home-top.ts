@@ -1,7 +1,7 @@
 import { fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { chmodFd } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { attempt } from "../../../ffi/error.ts";
+import { attempt, isErrno } from "../../../ffi/error.ts";
 import { fstat, openAt, withFd } from "../../../ffi/files.ts";
 import { getXattr, removeXattr, setXattr } from "../../../ffi/xattrs.ts";
 import { octal } from "../../cli/octal.ts";
@@ -20,17 +20,25 @@ const withTop = <T>(fd: number, use: (top: number) => T): T =>
 
 const modeOf = (fd: number): number => fstat(fd).mode & 0o7777;
 
+/** True for a home, open, with the mode that closeTop gives to one which had `mode`. */
+export const isClosedFrom = (fd: number, mode: number): boolean => modeOf(fd) === closedMode(mode);
+
 /**
  * Closes a home to all but root and its user, until reopenTop, and returns the mode that it had. Undefined, with the home as it
  * was, if nobody else may enter it, if it is immutable, or if its mode cannot be noted on it: a run that is killed would leave it
- * closed for good.
+ * closed for good. Where only room is missing for that, which its user can bring about, `keep` gets the mode before.
  */
-export function closeTop(fd: number): number | undefined {
+export function closeTop(fd: number, keep: (mode: number) => void): number | undefined {
   const mode = modeOf(fd);
   if ((mode & 0o7700) === mode) return undefined;
   return attempt(() =>
     withTop(fd, (top) => {
-      setXattr(top, FORMER_MODE, toBytes(octal(mode)));
+      try {
+        setXattr(top, FORMER_MODE, toBytes(octal(mode)));
+      } catch (error) {
+        if (!isErrno(error, "ENOSPC", "EDQUOT", "E2BIG")) throw error;
+        keep(mode);
+      }
       chmodFd(top, closedMode(mode));
       return mode;
     }),
@@ -47,7 +55,7 @@ export function modeBefore(fd: number, clears = true): number | undefined {
       const noted = getXattr(top, FORMER_MODE);
       if (noted === undefined) return undefined;
       const mode = Number.parseInt(fromBytes(noted), 8) & 0o7777;
-      if (modeOf(top) === closedMode(mode)) return mode;
+      if (isClosedFrom(top, mode)) return mode;
       if (clears) removeXattr(top, FORMER_MODE);
       return undefined;
     }),
@@ -57,7 +65,16 @@ export function modeBefore(fd: number, clears = true): number | undefined {
 /** Gives a home that was closed its mode back, unless somebody else has changed it meanwhile. Throws SystemError. */
 export function reopenTop(fd: number, mode: number): void {
   withTop(fd, (top) => {
-    if (modeOf(top) === closedMode(mode)) chmodFd(top, mode);
+    if (isClosedFrom(top, mode)) chmodFd(top, mode);
     removeXattr(top, FORMER_MODE);
   });
 }
+
+/** The time now, in ns, by the clock of the file system of a home, which counts as changed; 0 if that cannot be. */
+export const touchTop = (fd: number): bigint =>
+  attempt(() =>
+    withTop(fd, (top) => {
+      chmodFd(top, modeOf(top));
+      return fstat(top).ctime;
+    }),
+  ) ?? 0n;

@@ -1,0 +1,155 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { fstat, type Stat } from "../../../ffi/files.ts";
+import { directoryOf, normalPath } from "../../../ffi/paths.ts";
+import { quoted } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { octal } from "../../cli/octal.ts";
+import { ACCOUNT_FILE_LIMIT, usersIn } from "../../system/flat-accounts.ts";
+import { hostText } from "../../system/host-files.ts";
+import { hostUser } from "../../system/name-services.ts";
+import { lookUp } from "./look.ts";
+import { removeTree } from "./remove.ts";
+import { isDirectory, type JailRoot, withDirectory } from "./walk.ts";
+
+// Of a home and its complete copy one goes: the one that is not the home of the account. A run that was killed meanwhile has
+// written down what tells them.
+
+/** The home, or its copy. */
+export type Which = "home" | "copy";
+
+/** A home and its complete copy. */
+export interface BothHomes {
+  /** The path of the copy, on the host. */
+  readonly to: ByteString;
+  /** Inodes: numbers of devices are others when the machine has been started again. */
+  readonly homeInode: bigint;
+  readonly copyInode: bigint;
+  /** A file of the home that changed before this time is in the copy as it was. By the clock of its file system, in ns. */
+  readonly homeUntil: bigint;
+  /** A file of the copy that changed up to this time is as it was copied. */
+  readonly copyUntil: bigint;
+}
+
+/** What is written down of a move. */
+export interface Noted {
+  /** On the host. */
+  readonly home: ByteString;
+  /** Where the copy is made; empty if that is not known yet. */
+  readonly copy: ByteString;
+  /** The account with its former and its new home, as plain paths. */
+  readonly account: { readonly name: ByteString; readonly before: ByteString; readonly after: ByteString };
+  /** Undefined until the copy is complete. */
+  readonly both: BothHomes | undefined;
+  /** Which of the two is not whole any more, perhaps. */
+  readonly removes: Which | undefined;
+  /** The mode of the home before it was closed, where that is not on it. */
+  readonly mode: number | undefined;
+}
+
+/** The longest text of a note: five paths, a name and numbers. */
+export const LONGEST = 6 * C.PATH_MAX;
+
+/** The text of a note. What follows it, of a longer one that it overwrites, does not count. */
+export function noteText({ home, copy, account, both, removes, mode }: Noted): ByteString {
+  const { name, before, after } = account;
+  const numbers =
+    both === undefined ? ["", "", "", ""] : [both.homeInode, both.copyInode, both.homeUntil, both.copyUntil];
+  return [
+    home,
+    copy,
+    name,
+    before,
+    after,
+    both?.to ?? "",
+    ...numbers,
+    removes ?? "",
+    mode === undefined ? "" : octal(mode),
+    "",
+  ].join("\0");
+}
+
+/** What a note says. */
+export function notedIn(text: ByteString): Noted {
+  const [home = "", copy = "", name = "", before = "", after = "", to = "", ...more] = text.split("\0");
+  const [homeInode, copyInode, homeUntil, copyUntil] = more.slice(0, 4).map(numberOf);
+  const isWhole = to !== "" && homeInode !== undefined && copyInode !== undefined;
+  const both =
+    isWhole && homeUntil !== undefined && copyUntil !== undefined
+      ? { to, homeInode, copyInode, homeUntil, copyUntil }
+      : undefined;
+  const removes = more[4] === "home" || more[4] === "copy" ? more[4] : undefined;
+  const mode = /^[0-7]{1,4}$/.test(more[5] ?? "") ? Number.parseInt(more[5] ?? "", 8) : undefined;
+  return { home, copy, account: { name, before, after }, both, removes, mode };
+}
+
+const numberOf = (text: string): bigint | undefined => (/^\d{1,20}$/.test(text) ? BigInt(text) : undefined);
+
+/** What goes of a home and its copy. */
+export interface Rest {
+  readonly which: Which;
+  /** Both on the host. */
+  readonly path: ByteString;
+  readonly kept: ByteString;
+  readonly stat: Stat;
+  /** A file that changed later may not be in the other one as it is. */
+  readonly until: bigint;
+}
+
+/**
+ * Which of a home and its complete copy is not the home of the account any more, or yet; undefined unless the other one is its
+ * home, and whole, and both are the directories that were written down. Throws SystemError, JailkitError.
+ */
+export function restOf(tree: JailRoot, { home, account, both, removes }: Noted): Rest | undefined {
+  if (both === undefined) return undefined;
+  const { to, homeInode, copyInode, homeUntil, copyUntil } = both;
+  const [homeStat, copyStat] = [lookUp(tree, home)?.stat, lookUp(tree, to)?.stat];
+  if (homeStat?.ino !== homeInode || copyStat?.ino !== copyInode) return undefined;
+  const user = hostUser(account.name);
+  if (user === undefined || [homeStat, copyStat].some((stat) => !isDirectory(stat) || stat.uid !== user.uid))
+    return undefined;
+  const place = normalPath(user.home);
+  // One in a jail already may have a home outside.
+  const which = place === account.after ? "home" : place === account.before ? "copy" : undefined;
+  if (which === undefined || (removes !== undefined && removes !== which)) return undefined;
+  const rest: Rest =
+    which === "home"
+      ? { which, path: home, kept: to, stat: homeStat, until: homeUntil - 1n }
+      : { which, path: to, kept: home, stat: copyStat, until: copyUntil };
+  const all = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
+  return all.some((one) => normalPath(one.home) === rest.path) ? undefined : rest;
+}
+
+/**
+ * Removes it, but for files that have changed since and are not in the other one as they are, and for what is above these. Throws JailkitError for the first one, and for a
+ * directory that others than root could exchange.
+ */
+export function removeRest(tree: JailRoot, { path, kept, stat, until }: Rest): void {
+  const comparing = `compare it with ${quoted(kept)}, and move it away`;
+  withDirectory(tree, directoryOf(path), ({ trusted }) => {
+    if (trusted) return;
+    const message = `${quoted(path)} is not removed, since others could exchange it: ${comparing}`;
+    throw new JailkitError("unsafe-parent", 1, message);
+  });
+  const isCopied = (file: Stat, at: ByteString) =>
+    isDirectory(file) ||
+    file.ctime <= until ||
+    isSame(file, lookUp(tree, kept + at.slice(path.length))?.stat);
+  withDirectory(tree, path, ({ fd }) => {
+    if (fstat(fd).ino !== stat.ino) return;
+    try {
+      removeTree(tree, path, fstat(fd), isCopied);
+    } catch (error) {
+      if (!(error instanceof JailkitError && error.code === "appeared")) throw error;
+      const message = `${quoted(path)} stays, at least in part, since ${error.message}: ${comparing}`;
+      throw new JailkitError("home-changed", 1, message);
+    }
+  });
+}
+
+/** True for files with one content, as rsync(1) sees it. Each link of a file that is removed changes the time of the others. */
+const isSame = (file: Stat, copy: Stat | undefined): boolean =>
+  copy !== undefined &&
+  (file.mode & C.S_IFMT) === (copy.mode & C.S_IFMT) &&
+  file.size === copy.size &&
+  file.mtime === copy.mtime;

@@ -1,0 +1,95 @@
+import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
+import { lockFile, unlinkAt } from "../../../ffi/changes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { attempt } from "../../../ffi/error.ts";
+import {
+  close,
+  entriesOf,
+  fstat,
+  openAt,
+  readAllFd,
+  sameFile,
+  seek,
+  statIfPresent,
+  withFd,
+  writeAll,
+} from "../../../ffi/files.ts";
+import { answered } from "../../cli/error.ts";
+import { makeDirectories } from "./directories.ts";
+import { LONGEST, type Noted, notedIn, noteText } from "./home-rest.ts";
+import { withTree } from "./look.ts";
+import { type JailRoot, withDirectory } from "./walk.ts";
+
+// Only root can open the directory, so no user can hold the lock of a note.
+
+const MOVES = "/var/lib/jailkit/moves";
+const READ = C.O_RDONLY | C.O_DIRECTORY;
+const OPEN = C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
+
+/** The name of the note about a home. */
+export const nameOf = (home: ByteString): ByteString =>
+  new Bun.CryptoHasher("sha256").update(toBytes(home)).digest("hex").slice(0, 32);
+
+/** The directory of notes, open; undefined if it is missing, not root's alone, or cannot be opened. */
+export function openNotes(): number | undefined {
+  return attempt(() =>
+    withTree((tree) =>
+      withDirectory(tree, MOVES, ({ fd, trusted, stat }) =>
+        trusted && stat.uid === 0 && (stat.mode & 0o077) === 0 ? openAt(fd, ".", READ) : undefined,
+      ),
+    ),
+  );
+}
+
+/** A note that is held. */
+export interface Held {
+  readonly noted: Noted;
+  readonly write: (noted: Noted) => void;
+  readonly remove: () => void;
+}
+
+/** Calls `use` for each note that nobody holds, and holds it meanwhile; with LOCK_SH others may read it, too. */
+export function forFree(how: number, use: (tree: JailRoot, held: Held) => void): void {
+  const notes = openNotes();
+  if (notes === undefined) return;
+  withFd(notes, () => {
+    for (const { name } of entriesOf(notes))
+      answered(() =>
+        withFd(openAt(notes, name, C.O_RDWR | OPEN), (fd) => {
+          if (!lockFile(fd, how | C.LOCK_NB) || !isNamed(notes, name, fd)) return;
+          const noted = notedIn(fromBytes(readAllFd(fd, LONGEST)));
+          const write = (now: Noted) => writeNote(fd, now);
+          withTree((tree) => use(tree, { noted, write, remove: () => unlinkAt(notes, name) }));
+        }),
+      );
+  });
+}
+
+/** Its holder may have removed it meanwhile. */
+function isNamed(notes: number, name: ByteString, fd: number): boolean {
+  const there = statIfPresent(notes, name);
+  return there !== undefined && sameFile(there, fstat(fd));
+}
+
+/** Writes a note anew. Throws SystemError. */
+export function writeNote(fd: number, noted: Noted): void {
+  seek(fd, 0, C.SEEK_SET);
+  writeAll(fd, toBytes(noteText(noted)));
+}
+
+/** Creates and locks a note. */
+export function take(notes: number, name: ByteString): number {
+  for (;;) {
+    const fd = openAt(notes, name, C.O_RDWR | C.O_CREAT | OPEN, 0o600);
+    lockFile(fd, C.LOCK_EX);
+    if (isNamed(notes, name, fd)) return fd;
+    close(fd);
+  }
+}
+
+/** Makes the directory of notes, if it is missing. Throws SystemError, JailkitError. */
+export function makeNotes(): void {
+  withTree((tree) =>
+    makeDirectories(tree, MOVES, (path) => ({ uid: 0, gid: 0, mode: path === MOVES ? 0o700 : 0o755 })),
+  );
+}
