@@ -310,9 +310,10 @@ test("an old home that has another owner, is another account's, or that others c
     1,
     expect.stringContaining("is not removed, since others could exchange it"),
   ]);
-  sh("chmod 755 /home");
+  sh("chmod 1777 /home");
   expect([m.exists(other.rest), going()]).toEqual([true, 1]);
   m.run(["jk_check", "--fix", J]);
+  sh("chmod 755 /home");
   expect([m.exists(other.rest), notes()]).toEqual([false, ""]);
 });
 

@@ -10,6 +10,7 @@ import { hostText } from "../../system/host-files.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { lookUp } from "./look.ts";
 import { removeTree } from "./remove.ts";
+import { exchangeFindings } from "./safety.ts";
 import { isDirectory, type JailRoot, withDirectory } from "./walk.ts";
 
 // Of a home and its complete copy one goes: the one that is not the home of the account. A run that was killed meanwhile has
@@ -126,11 +127,11 @@ export function restOf(tree: JailRoot, { home, account, both, removes }: Noted):
  */
 export function removeRest(tree: JailRoot, { path, kept, stat, until }: Rest): void {
   const comparing = `compare it with ${quoted(kept)}, and move it away`;
-  withDirectory(tree, directoryOf(path), ({ trusted }) => {
-    if (trusted) return;
+  // As for the move itself, also below a directory that is sticky.
+  if (exchangeFindings(tree, directoryOf(path)).length > 0) {
     const message = `${quoted(path)} is not removed, since others could exchange it: ${comparing}`;
     throw new JailkitError("unsafe-parent", 1, message);
-  });
+  }
   const isCopied = (file: Stat, at: ByteString) =>
     isDirectory(file) ||
     file.ctime <= until ||
