@@ -271,8 +271,11 @@ async function slowSshd(path: string, lines = "") {
     ...["-e", "trace=openat", "-e", "inject=openat:delay_enter=5000000"],
   ]);
   return {
-    connect: (name: string) =>
-      m.start(["ssh", ...sshd.clientOptions, "-p", port, `${name}@127.0.0.1`, "echo in; sleep 600"]),
+    connect: (name: string, first: readonly string[] = [], options: Parameters<Machine["start"]>[1] = {}) =>
+      m.start(
+        ["ssh", ...first, ...sshd.clientOptions, "-p", port, `${name}@127.0.0.1`, "echo in; sleep 600"],
+        options,
+      ),
     hasCalled: () => m.must(["sh", "-c", `until grep -q ${path} /root/calls-${port}; do :; done`]),
   };
 }
@@ -311,6 +314,21 @@ test("one for which sshd looks up the groups of the account, and which has no na
   hasCalled();
   const { stdout } = m.must(["jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "uwe"]);
   expect(stdout).toContain("ended a connection to sshd, perhaps for 'uwe', not authenticated yet\n");
+  expect((await client.ended).stdout).toBe("");
+});
+
+test("one that is authenticated, and whose process for the session is root's still, ends with that", async () => {
+  addUser("walt");
+  m.must(["sh", "-c", 'usermod -p "$(openssl passwd -6 secret)" walt']);
+  m.write("/root/say", "#!/bin/sh\necho secret\n", { mode: 0o755 });
+  const { connect: connectSlowly, hasCalled } = await slowSshd("/etc/group", "PasswordAuthentication yes\n");
+  const env = { SSH_ASKPASS: "/root/say", SSH_ASKPASS_REQUIRE: "force", PATH: "/usr/bin:/bin" };
+  const options = ["-o", "BatchMode=no", "-o", "PreferredAuthentications=password"];
+  const client = connectSlowly("walt", options, { env });
+  hasCalled();
+  const { stdout } = m.must(["jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "walt"]);
+  // The process for the session is seen twice, since strace(1) keeps it from ending.
+  expect(stdout).toMatch(/^ended (?:a connection|2 connections) to sshd for 'walt', not authenticated yet$/m);
   expect((await client.ended).stdout).toBe("");
 });
 

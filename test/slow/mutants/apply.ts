@@ -674,7 +674,6 @@ export const APPLY: readonly Mutant[] = [
     ["uids[0] !== undefined", "false"],
     ['"another\'s" : "unclear"', '"another\'s" : "another\'s"'],
     ["[...now.named, ...now.unclear]", "now.named"],
-    ["parentOf(fd) === pid && sendSignal", "false && sendSignal"],
   ]),
   ...within("src/users/change-login.ts", "e2e/unauthenticated.test.ts", [
     ["isSame && change.groups.length === 0", "isSame"],
