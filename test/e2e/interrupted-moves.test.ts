@@ -341,6 +341,7 @@ test("apply --prune takes a user out whose old home a run that was killed has le
 /** Writes a note as a run that was killed, and returns what status and jk_check --fix make of it. */
 function noted(home: string, copy: string) {
   const note = "/var/lib/jailkit/moves/planted";
+  sh("mkdir -p -m 700 /var/lib/jailkit/moves");
   m.write(note, `${home}\0${copy}\0`, { mode: 0o600 });
   const told = statusFindings().map(({ subject }) => subject);
   m.run(["jk_check", "--fix", J]);
