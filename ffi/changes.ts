@@ -89,6 +89,11 @@ export function lockFile(fd: number, operation: number): boolean {
   }
 }
 
+/** syncfs(2): writes all of an open file's file system to the disk. Throws SystemError. */
+export function syncFileSystem(fd: number): void {
+  check(libc.syncfs(fd), "syncfs");
+}
+
 /** fsync(2). */
 export function syncFd(fd: number): void {
   check(libc.fsync(fd), "fsync");

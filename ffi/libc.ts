@@ -34,6 +34,7 @@ function openRest() {
     pread: { args: [i32, pointer, u64, u64], returns: i32 },
     ftruncate: { args: [i32, u64], returns: i32 },
     fsync: { args: [i32], returns: i32 },
+    syncfs: { args: [i32], returns: i32 },
     mkdirat: { args: [i32, pointer, u32], returns: i32 },
     mknodat: { args: [i32, pointer, u32, u64], returns: i32 },
     symlinkat: { args: [pointer, i32, pointer], returns: i32 },

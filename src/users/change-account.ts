@@ -15,7 +15,7 @@ import {
   openHome,
   requireMovable,
 } from "../jail/fs/home-move.ts";
-import { type MoveNote, mendMoves, noteMove } from "../jail/fs/home-moves.ts";
+import { type MoveNote, mendMoves, noteMove, requireNoRest } from "../jail/fs/home-moves.ts";
 import { removeHome } from "../jail/fs/home-remove.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { unmountAt } from "../jail/fs/mounted-home.ts";
@@ -125,7 +125,9 @@ export function changeAccount(
   const whole = move.to.path === "/";
   // Its new place may be that of a home which a run that was killed has left.
   const left = hostPath(move.from, move.fromPath);
-  for (const step of answered(() => mendMoves({ but: left })) ?? []) run.done(step);
+  for (const step of mendMoves({ but: left, mayFail: true }))
+    run.warn(`what a run that was killed has left: ${step}`);
+  requireNoRest([left, hostPath(move.to, move.toPath)]);
   requireSafeMove(move, user, whole);
   const source = openHome(move.from, move.fromPath, user.uid);
   let note: MoveNote | undefined;

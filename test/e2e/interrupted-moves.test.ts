@@ -121,7 +121,14 @@ test("the next run that copies any home mends what others have left", () => {
   const first = user("outside");
   killed(first.moves);
   const second = user("outside");
-  expect(m.run(second.moves)).toMatchObject({ status: 0, stderr: "" });
+  const { status, stderr } = m.run(second.moves);
+  const told = stderr.replaceAll("jk_jailuser: warning: what a run that was killed has left: ", "");
+  expect([status, told]).toEqual([
+    0,
+    expect.stringMatching(
+      new RegExp(`^'${first.home}' has the mode 2755 again\nremoved '${J}/home/\\.jk-home-.*'\n$`),
+    ),
+  ]);
   expect([modeOf(first.home), copies(), notes()]).toEqual(["2755", [], ""]);
 });
 
@@ -187,7 +194,7 @@ test("apply --prune opens the home of a user who is declared no more, and remove
   declare(jail + DECLARED(name).replace(J, `${J}2`));
   killed(["jailkit", "apply"]);
   const copy = sh(`ls -d ${J}2/home/.jk-home-*`).trim();
-  sh(`chown -R ${name} ${copy}`);
+  sh(`find ${copy} -mindepth 1 -exec chown -h ${name} {} +`);
   declare("");
   const left = `${home} is closed to others since ${COPIED} it, which also left ${copy}`;
   const check = linesOf(m, "--check", "--prune");
@@ -204,13 +211,29 @@ test("apply --prune opens the home of a user who is declared no more, and remove
   expect(m.exists(`${J}2/etc`)).toBe(false);
 });
 
+test("a part of a copy is found and removed below a sticky directory, too", () => {
+  sh(`mkdir -m 1777 /srv/sticky; mount -t tmpfs -o mode=1777 tmpfs /srv/sticky`);
+  const jail = "/srv/sticky/jail";
+  m.must(["jk_init", "-j", jail, "uidbasics", "basicshell"]);
+  const { moves } = user("outside");
+  m.must(moves.map((word) => (word === J ? jail : word)));
+  const { home, moves: more } = user("outside");
+  const command = more.map((word) => (word === J ? jail : word));
+  const fault = ["-e", "inject=renameat2:signal=KILL", "-P", `${jail}/home`];
+  expect(m.run(["strace", "-f", "-qq", "-o", "/root/trace", ...fault, ...command]).signal).toBe("SIGKILL");
+  const parts = () => sh(`find ${jail} -name '.jk-home-*' -prune`);
+  expect([parts(), statusFindings().length]).toEqual([expect.stringContaining(".jk-home-"), 1]);
+  m.run(["jk_check", "--fix", jail]);
+  expect([parts(), statusFindings(), modeOf(home)]).toEqual(["", [], "2755"]);
+});
+
 test("jailkit delete removes a jail with a part of a copy in it", () => {
   const jail = `${J}3`;
   sh(`mkdir ${jail}; mount -t tmpfs -o mode=755 tmpfs ${jail}`);
   m.must(["jk_init", "-j", jail, "uidbasics", "basicshell"]);
   const { name, home, moves } = user("outside");
   killed(moves.map((word) => (word === J ? jail : word)));
-  sh(`chown -R ${name} ${jail}/home/.jk-home-*`);
+  sh(`find ${jail}/home/.jk-home-* -mindepth 1 -exec chown -h ${name} {} +`);
   m.must(["jailkit", "delete", "--yes", jail]);
   expect([m.exists(`${jail}/etc`), modeOf(home), notes()]).toEqual([false, "2755", ""]);
 });
@@ -280,20 +303,53 @@ for (const place of ["outside", "inside"] as const)
         const back = kept.startsWith(J)
           ? ["jk_jailuser", "--unjail", "-n", "-m", name]
           : ["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", J, name];
-        expect(m.run(when === "before" ? moves : back)).toMatchObject({ status: 0, stderr: "" });
+        expect(m.run(when === "before" ? moves : back)).toMatchObject({
+          status: 0,
+          stderr: `jk_jailuser: warning: what a run that was killed has left: removed '${rest}'\n`,
+        });
         expect([homeOf(name), whole(rest), notes()]).toEqual([rest, WHOLE, ""]);
       });
 
+      test("what came by a rename stays: files that were never copied, and those of others", () => {
+        const { name, rest } = copied(place, when);
+        const beside = `${rest}/../beside`;
+        sh(`mkdir -p ${beside}/mine ${beside}/theirs; echo x >${beside}/mine/x; echo y >${beside}/theirs/y`);
+        sh(`chown -R ${name} ${beside}/mine; chown -R nobody ${beside}/theirs; mv ${beside}/* ${rest}`);
+        expect(m.run(["jk_check", "--fix", J]).stdout).toContain("stays, at least in part");
+        expect(sh(`cat ${rest}/mine/x ${rest}/theirs/y`)).toBe("x\ny\n");
+        sh(`rm -r ${beside} ${rest}`);
+      });
+
       test("what was changed since stays, and is told", () => {
-        const { kept, rest } = copied(place, when);
+        const { name, kept, rest, moves } = copied(place, when);
         sh(`cd ${rest}; echo new >new; chown --reference=. new`);
         const { stdout } = m.run(["jk_check", "--fix", J]);
         expect(stdout).toContain(`stays, at least in part`);
         expect([sh(`cat ${rest}/new`), whole(kept), statusFindings().length]).toEqual(["new\n", WHOLE, 1]);
+        // A move back, or once more, is no reason to forget it.
+        const back = kept.startsWith(J)
+          ? ["jk_jailuser", "--unjail", "-n", "-m", name]
+          : ["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", J, name];
+        const again = m.run(when === "before" ? moves : back);
+        expect(again).toMatchObject({
+          status: 1,
+          stderr: expect.stringContaining(`${kept}' differ: compare them`),
+        });
+        expect([homeOf(name), statusFindings().length]).toEqual([kept, 1]);
         sh(`mv -nT ${rest} ${rest}.old`);
         expect(statusFindings()).toEqual([]);
       });
     });
+
+for (const when of ["before", "after"] as const)
+  test(`what the home has no more, or has from the very place, stays, killed ${when} the change`, () => {
+    const { kept, rest } = copied("outside", when, "mkdir data; echo d >data/d");
+    sh(`rm ${kept}/file; mount --bind ${rest}/data ${kept}/data`);
+    expect(m.run(["jk_check", "--fix", J]).stdout).toContain("stays, at least in part");
+    sh(`umount ${kept}/data`);
+    expect(sh(`cat ${rest}/file ${rest}/data/d`)).toBe("mine\nd\n");
+    sh(`rm -r ${rest}`);
+  });
 
 test("an old home that has another owner, is another account's, or that others can exchange, stays", () => {
   const going = () => statusFindings().filter(({ message }) => message.includes("whole or in part")).length;
@@ -305,6 +361,9 @@ test("an old home that has another owner, is another account's, or that others c
   const other = copied("outside", "after");
   m.addUser("other", { home: other.rest });
   expect(going()).toBe(0);
+  sh("userdel other; ln -s /home /srv/homes");
+  m.addUser("other", { home: `/srv/homes/${other.name}` });
+  expect(going()).toBe(0);
   sh("userdel other; chmod 777 /home");
   expect([going(), m.run(["jk_check", "--fix", J]).stdout]).toEqual([
     1,
@@ -315,6 +374,28 @@ test("an old home that has another owner, is another account's, or that others c
   m.run(["jk_check", "--fix", J]);
   sh("chmod 755 /home");
   expect([m.exists(other.rest), notes()]).toEqual([false, ""]);
+});
+
+test("a file whose content a power cut has taken from the home stays", () => {
+  const { kept, rest } = copied("outside", "after");
+  const [note = ""] = notes().split("\n");
+  const path = `/var/lib/jailkit/moves/${note}`;
+  const fields = m.read(path).split("\0");
+  // It has its times still, as if the file were as it was copied.
+  sh(`truncate -s 0 ${kept}/file; touch -r ${rest}/file ${kept}/file`);
+  m.write(path, fields.with(9, "9".repeat(19)).join("\0"), { mode: 0o600 });
+  expect(m.run(["jk_check", "--fix", J]).stdout).toContain("stays, at least in part");
+  expect(m.read(`${rest}/file`)).toBe("mine\n");
+  sh(`rm -r ${rest}`);
+});
+
+test("a copy is on the disk before the account is changed", () => {
+  const { moves } = user("outside");
+  const trace = ["strace", "-f", "-qq", "-o", "/root/trace", "-e", "trace=syncfs,execve,renameat2"];
+  m.must([...trace, ...moves]);
+  expect(m.read("/root/trace")).toMatch(
+    /syncfs\(.*\n(?:.*\n)*?.*renameat2\(.*\n(?:.*\n)*?.*execve\(.*usermod/,
+  );
 });
 
 test("a home that was removed in part is never taken for the whole one", () => {
@@ -349,7 +430,7 @@ function noted(home: string, copy: string) {
   return told;
 }
 
-test("a note removes no directory but a copy, and only where root alone can have made it", () => {
+test("a note removes no directory but a copy that no others can enter, and only where root alone can have made it", () => {
   m.addUser("mallory", { home: "/home/mallory", createHome: true });
   const name = ".jk-home-0123456789ab";
   sh(`mkdir -p ${J}/srv/data ${J}/srv/${name} /home/mallory/${name} /srv/open/${name}; chmod 1777 /srv/open`);
@@ -358,8 +439,12 @@ test("a note removes no directory but a copy, and only where root alone can have
     expect([copy, noted("/home/mallory", copy)]).toEqual([copy, []]);
     expect(m.exists(copy)).toBe(true);
   }
-  expect(noted("/home/mallory", `${J}/srv/${name}`)).toEqual([`${J}/srv/${name}`]);
-  expect(m.exists(`${J}/srv/${name}`)).toBe(false);
+  const copy = `${J}/srv/${name}`;
+  for (const mode of ["755", "700"]) {
+    sh(`chmod ${mode} ${copy}`);
+    expect(noted("/home/mallory", copy)).toEqual([copy]);
+    expect(m.exists(copy)).toBe(mode === "755");
+  }
 });
 
 test("nothing counts while others can write the notes", () => {

@@ -318,17 +318,17 @@ test("one for which sshd looks up the groups of the account, and which has no na
 });
 
 test("one that is authenticated, and whose process for the session is root's still, ends with that", async () => {
-  addUser("walt");
-  m.must(["sh", "-c", 'usermod -p "$(openssl passwd -6 secret)" walt']);
+  addUser("wim");
+  m.must(["sh", "-c", 'usermod -p "$(openssl passwd -6 secret)" wim']);
   m.write("/root/say", "#!/bin/sh\necho secret\n", { mode: 0o755 });
   const { connect: connectSlowly, hasCalled } = await slowSshd("/etc/group", "PasswordAuthentication yes\n");
   const env = { SSH_ASKPASS: "/root/say", SSH_ASKPASS_REQUIRE: "force", PATH: "/usr/bin:/bin" };
   const options = ["-o", "BatchMode=no", "-o", "PreferredAuthentications=password"];
-  const client = connectSlowly("walt", options, { env });
+  const client = connectSlowly("wim", options, { env });
   hasCalled();
-  const { stdout } = m.must(["jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "walt"]);
+  const { stdout } = m.must(["jk_jailuser", "-v", "-j", J, "-s", "/bin/bash", "-m", "wim"]);
   // The process for the session is seen twice, since strace(1) keeps it from ending.
-  expect(stdout).toMatch(/^ended (?:a connection|2 connections) to sshd for 'walt', not authenticated yet$/m);
+  expect(stdout).toMatch(/^ended (?:a connection|2 connections) to sshd for 'wim', not authenticated yet$/m);
   expect((await client.ended).stdout).toBe("");
 });
 

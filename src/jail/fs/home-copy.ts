@@ -6,11 +6,13 @@ import { close, entriesOf, fstat, openAt, sameFile, statIfPresent, withFd } from
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 import { makeDirectoryIn } from "./directories.ts";
 import { sizesIn } from "./home-scan.ts";
 import { isNoRoom, noRoom } from "./no-room.ts";
 import { temporaryName } from "./place.ts";
 import { removeTree } from "./remove.ts";
+import { exchangeFindings } from "./safety.ts";
 import { type Directory, hostPath, isDirectory, type JailRoot, joinPath, withDirectory } from "./walk.ts";
 
 /** A directory in which a home is copied. */
@@ -84,16 +86,19 @@ function sweepCopies(root: JailRoot, stage: Directory): void {
 /** True for the name of the directory of a copy, if only root can have given it. */
 export const isCopyName = (name: ByteString): boolean => name.startsWith(PREFIX);
 
-/** Removes a copy, unless a run works on it: false. Throws SystemError, JailkitError. */
+/** Removes a copy, unless a run works on it, or others can enter it: false. Throws SystemError, JailkitError. */
 function sweepOne(root: JailRoot, stage: Directory, name: ByteString): boolean {
   return withFd(openAt(stage.fd, name, READ), (lock) => {
-    if (!lockFile(lock, C.LOCK_EX | C.LOCK_NB)) return false;
-    removeTree(root, joinPath(stage.path, name), fstat(lock));
+    const stat = fstat(lock);
+    // Into another one somebody may have moved what others have.
+    const isRoots = stat.uid === 0 && (stat.mode & 0o077) === 0;
+    if (!isRoots || !lockFile(lock, C.LOCK_EX | C.LOCK_NB)) return false;
+    removeTree(root, joinPath(stage.path, name), stat);
     return true;
   });
 }
 
-/** Calls `use` for a copy that is there, in a directory that only root can write; undefined for anything else. */
+/** Calls `use` for a copy that is there, and that only root can exchange; undefined for anything else. */
 function withCopy<T>(
   root: JailRoot,
   path: ByteString,
@@ -102,7 +107,9 @@ function withCopy<T>(
   const name = baseName(path);
   if (!isCopyName(name)) return undefined;
   return withDirectory(root, directoryOf(path), (stage) => {
-    const there = stage.trusted ? statIfPresent(stage.fd, name) : undefined;
+    // From the root directory, nothing is trusted that is below a sticky one.
+    const isSafe = onlyRootWrites(stage.stat) && exchangeFindings(root, directoryOf(path)).length === 0;
+    const there = isSafe ? statIfPresent(stage.fd, name) : undefined;
     return there !== undefined && isDirectory(there) ? use(stage, name) : undefined;
   });
 }
@@ -111,6 +118,6 @@ function withCopy<T>(
 export const isCopyLeft = (root: JailRoot, path: ByteString): boolean =>
   withCopy(root, path, () => true) === true;
 
-/** Removes it; false if there is none, or a run works on it. Throws SystemError, JailkitError. */
+/** Removes it; false if there is none, a run works on it, or others can enter it. Throws SystemError, JailkitError. */
 export const removeLeftCopy = (root: JailRoot, path: ByteString): boolean =>
   withCopy(root, path, (stage, name) => sweepOne(root, stage, name)) === true;

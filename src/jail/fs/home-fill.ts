@@ -48,8 +48,9 @@ export function attributesOf(stat: Stat): Attributes {
 }
 
 /**
- * Fills the directory `top` of `root`, which only root can reach, with a copy of a home. `top` gets owner and mode last.
- * `step` is called before each name. Throws JailkitError, also if the home changes meanwhile.
+ * Fills the directory `top` of `root`, which only root can reach, with a copy of a home. Returns what gives `top` owner and mode:
+ * from then on its user may bring there what others have. `step` is called before each name. Throws JailkitError, also if the home
+ * changes meanwhile.
  */
 export function fillCopy(
   home: Original,
@@ -58,14 +59,14 @@ export function fillCopy(
   seen: Seen,
   step: () => void,
   thread: HomeThread,
-): void {
+): () => void {
   const { path, sync } = root;
   const mount = fstat(home.fd).mountId;
   using pass = thread.begin({ work: "copy", seen: seen.share(), root: { path, sync } });
   const copier = new Copier(home, root, top, seen, step, mount, pass);
   walkHome(home.fd, home.path, (level) => copier.copyLevel(level), home.list);
   pass.finish();
-  copier.finishTop();
+  return () => copier.finishTop();
 }
 
 /** A directory of a copy, which only root can reach, by its open descriptor. */

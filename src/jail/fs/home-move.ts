@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { syncFileSystem } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
 import {
@@ -260,14 +261,19 @@ export function copyHome(
     let done = 0;
     const top = { fd, path: copy, stat: fstat(fd), trusted: true, stage: undefined, mount, cached: false };
     step(done++, total);
-    fillCopy(home, root, top, home.seen, () => step(done++, total), home.thread);
+    const finishTop = fillCopy(home, root, top, home.seen, () => step(done++, total), home.thread);
     if (!isUnchanged(home)) throw homeChanged(home.path);
     if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))
       throw new SystemError(C.ESTALE, "rename", undefined);
-    const { ino: copyInode, ctime: copyUntil } = fstat(fd);
-    const homeInode = fstat(home.fd).ino;
+    // After a power cut, the copy is still what the note says, and the account file is on the disk.
+    syncFileSystem(made.lock);
+    const copyUntil = note === undefined ? 0n : touchTop(made.lock);
+    const [{ ino: homeInode }, { ino: copyInode }] = [fstat(home.fd), fstat(fd)];
     note?.complete({ to: hostPath(root, to), homeInode, copyInode, homeUntil, copyUntil });
     renameNew(stage, made.name, parent, baseName(to), true);
+    copy = to;
+    // What is removed after a failure was root's alone until here.
+    finishTop();
     return made.fd;
   } catch (error) {
     if (made !== undefined) {

@@ -3,11 +3,13 @@ import { unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt, isErrno } from "../../../ffi/error.ts";
 import { close, readLink, type Stat } from "../../../ffi/files.ts";
+import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { answered } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { below } from "../../system/mountinfo.ts";
-import { isCopyLeft, removeLeftCopy } from "./home-copy.ts";
+import { hostUser } from "../../system/name-services.ts";
+import { isCopyLeft, isCopyName, removeLeftCopy } from "./home-copy.ts";
 import {
   type BothHomes,
   type Noted,
@@ -99,6 +101,8 @@ interface Wanted {
   readonly into?: ByteString;
   /** The home that stays closed. */
   readonly but?: ByteString;
+  /** What cannot be mended is told by others, each time. */
+  readonly mayFail?: boolean;
 }
 
 /**
@@ -115,8 +119,20 @@ export function mendMoves(wanted: Wanted = {}): string[] {
       failures.push(error);
     }
   });
-  if (failures.length > 0) throw failures[0];
+  if (wanted.mayFail !== true && failures.length > 0) throw failures[0];
   return steps;
+}
+
+/**
+ * Throws JailkitError for homes, and places of new ones, of which a run that was killed has left something that cannot be removed:
+ * the note says what tells both apart, and another move would write over it.
+ */
+export function requireNoRest(paths: readonly ByteString[]): void {
+  for (const { home, rest } of leftMoves()) {
+    if (rest === undefined || ![home, rest.path].some((path) => paths.includes(path))) continue;
+    const message = `${quoted(rest.path)}, which a run that was killed has left, and ${quoted(rest.kept)} differ: compare them, and move the first one away`;
+    throw new JailkitError("home-changed", 1, message);
+  }
 }
 
 /** True if nothing is left of a move that is wanted. */
@@ -149,6 +165,13 @@ function isSettled(tree: JailRoot, noted: Noted): boolean {
   const places = [noted.home, ...(noted.both === undefined ? [] : [noted.both.to])];
   if (places.some((path) => lookUp(tree, path) === undefined && mountRemedy(path) !== undefined))
     return false;
+  if (isCopyName(baseName(noted.copy)) && lookUp(tree, noted.copy) !== undefined) return false;
+  // The account may have another name now, or one of both file systems be away that fstab(5) does not name.
+  if (noted.both !== undefined) {
+    const isAway = places.some((path) => lookUp(tree, directoryOf(path)) === undefined);
+    const areThere = places.every((path) => lookUp(tree, path) !== undefined);
+    if (isAway || (areThere && hostUser(noted.account.name) === undefined)) return false;
+  }
   return answered(() => restOf(tree, noted) === undefined) === true;
 }
 

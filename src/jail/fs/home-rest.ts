@@ -1,12 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { fstat, type Stat } from "../../../ffi/files.ts";
+import { attempt } from "../../../ffi/error.ts";
+import { fstat, openIfPresent, type Stat, withFd } from "../../../ffi/files.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../../system/flat-accounts.ts";
 import { hostText } from "../../system/host-files.ts";
+import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { lookUp } from "./look.ts";
 import { removeTree } from "./remove.ts";
@@ -92,9 +94,14 @@ export interface Rest {
   /** Both on the host. */
   readonly path: ByteString;
   readonly kept: ByteString;
+  /** That of its user. */
+  readonly uid: number;
   readonly stat: Stat;
+  readonly keptStat: Stat;
   /** A file that changed later may not be in the other one as it is. */
   readonly until: bigint;
+  /** The same of the other one. */
+  readonly keptUntil: bigint;
 }
 
 /**
@@ -107,50 +114,93 @@ export function restOf(tree: JailRoot, { home, account, both, removes }: Noted):
   const [homeStat, copyStat] = [lookUp(tree, home)?.stat, lookUp(tree, to)?.stat];
   if (homeStat?.ino !== homeInode || copyStat?.ino !== copyInode) return undefined;
   const user = hostUser(account.name);
-  if (user === undefined || [homeStat, copyStat].some((stat) => !isDirectory(stat) || stat.uid !== user.uid))
-    return undefined;
+  if (user === undefined || ![homeStat, copyStat].every(isDirectory)) return undefined;
+  const { uid } = user;
   const place = normalPath(user.home);
   // One in a jail already may have a home outside.
   const which = place === account.after ? "home" : place === account.before ? "copy" : undefined;
   if (which === undefined || (removes !== undefined && removes !== which)) return undefined;
+  // A copy becomes its user's when it has its name.
+  const isFresh = which === "copy" && copyStat.uid === 0;
+  if (homeStat.uid !== uid || !(copyStat.uid === uid || isFresh)) return undefined;
+  const homeEnd = homeUntil - 1n;
   const rest: Rest =
     which === "home"
-      ? { which, path: home, kept: to, stat: homeStat, until: homeUntil - 1n }
-      : { which, path: to, kept: home, stat: copyStat, until: copyUntil };
+      ? {
+          which,
+          path: home,
+          kept: to,
+          uid,
+          stat: homeStat,
+          keptStat: copyStat,
+          until: homeEnd,
+          keptUntil: copyUntil,
+        }
+      : {
+          which,
+          path: to,
+          kept: home,
+          uid,
+          stat: copyStat,
+          keptStat: homeStat,
+          until: copyUntil,
+          keptUntil: homeEnd,
+        };
   const all = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
-  return all.some((one) => normalPath(one.home) === rest.path) ? undefined : rest;
+  return all.some((one) => isIn(tree, one.home, rest.path)) ? undefined : rest;
+}
+
+/** Whether a home is a directory, or one below it, by the text of its path, or where that leads. */
+function isIn(tree: JailRoot, home: ByteString, directory: ByteString): boolean {
+  const path = normalPath(home);
+  const real = answered(() => lookUp(tree, path, { follow: true })?.canonicalPath);
+  return [path, real ?? path].some((one) => below(one, directory) !== undefined);
 }
 
 /**
- * Removes it, but for files that have changed since and are not in the other one as they are, and for what is above these. Throws JailkitError for the first one, and for a
- * directory that others than root could exchange.
+ * Removes it, but for what is not in the other one, or is neither its user's nor root's: a rename brings there what was never copied. A file that
+ * has changed since must be there as it is. Throws JailkitError for the first one that stays, and for a directory that others than
+ * root could exchange.
  */
-export function removeRest(tree: JailRoot, { path, kept, stat, until }: Rest): void {
+export function removeRest(tree: JailRoot, rest: Rest): void {
+  const { path, kept, uid, stat, keptStat, until, keptUntil } = rest;
   const comparing = `compare it with ${quoted(kept)}, and move it away`;
   // As for the move itself, also below a directory that is sticky.
   if (exchangeFindings(tree, directoryOf(path)).length > 0) {
     const message = `${quoted(path)} is not removed, since others could exchange it: ${comparing}`;
     throw new JailkitError("unsafe-parent", 1, message);
   }
-  const isCopied = (file: Stat, at: ByteString) =>
-    isDirectory(file) ||
-    file.ctime <= until ||
-    isSame(file, lookUp(tree, kept + at.slice(path.length))?.stat);
-  withDirectory(tree, path, ({ fd }) => {
-    if (fstat(fd).ino !== stat.ino) return;
-    try {
-      removeTree(tree, path, fstat(fd), isCopied);
-    } catch (error) {
-      if (!(error instanceof JailkitError && error.code === "appeared")) throw error;
-      const message = `${quoted(path)} stays, at least in part, since ${error.message}: ${comparing}`;
-      throw new JailkitError("home-changed", 1, message);
-    }
+  withDirectory(tree, kept, (other) => {
+    const isCopied = (file: Stat, at: ByteString) => {
+      const copy = attempt(() => statBelow(other.fd, at.slice(path.length + 1)));
+      if (copy === undefined || ![uid, 0].includes(file.uid) || !isSameKind(file, copy)) return false;
+      // What has changed in the home since then is its user's will.
+      return isDirectory(file) || isSame(file, copy) || (file.ctime <= until && copy.ctime > keptUntil);
+    };
+    withDirectory(tree, path, ({ fd }) => {
+      if (fstat(fd).ino !== stat.ino || fstat(other.fd).ino !== keptStat.ino) return;
+      try {
+        removeTree(tree, path, fstat(fd), isCopied);
+      } catch (error) {
+        if (!(error instanceof JailkitError && error.code === "appeared")) throw error;
+        const message = `${quoted(path)} stays, at least in part, since ${error.message}: ${comparing}`;
+        throw new JailkitError("home-changed", 1, message);
+      }
+    });
   });
 }
 
+// A link, or what is mounted there, may lead back to the very file.
+const WITHIN = C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS | C.RESOLVE_NO_XDEV;
+
+/** What is in an open directory, below it in the same file system. Throws SystemError. */
+function statBelow(fd: number, path: ByteString): Stat | undefined {
+  const found = openIfPresent(fd, path, C.O_PATH | C.O_NOFOLLOW, WITHIN);
+  return found === undefined ? undefined : withFd(found, fstat);
+}
+
+const isSameKind = (file: Stat, copy: Stat): boolean =>
+  file.uid === copy.uid && (file.mode & C.S_IFMT) === (copy.mode & C.S_IFMT);
+
 /** True for files with one content, as rsync(1) sees it. Each link of a file that is removed changes the time of the others. */
-const isSame = (file: Stat, copy: Stat | undefined): boolean =>
-  copy !== undefined &&
-  (file.mode & C.S_IFMT) === (copy.mode & C.S_IFMT) &&
-  file.size === copy.size &&
-  file.mtime === copy.mtime;
+const isSame = (file: Stat, copy: Stat): boolean => file.size === copy.size && file.mtime === copy.mtime;

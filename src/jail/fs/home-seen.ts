@@ -74,7 +74,7 @@ export class Seen {
     return this.removable.has(this.removable.hash(removalKeyOf(stat)));
   }
 
-  /** True if a file of the copy has the path and size of an original. */
+  /** True if a file of the copy has the path, the owner and the size of an original. */
   isCopied(path: ByteString, stat: Stat): boolean {
     return this.copied.has(this.copied.hash(contentKeyOf(stat, this.originals.hash(path))));
   }

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { O_DIRECTORY, O_RDONLY, SIGKILL, SIGSTOP } from "../../../ffi/constants.ts";
+import { O_DIRECTORY, O_RDONLY, SIGCONT, SIGKILL, SIGSTOP } from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { openIfPresent, withFd } from "../../../ffi/files.ts";
 import { sendSignal } from "../../../ffi/process.ts";
@@ -145,26 +145,33 @@ function endWithChildren(
   pids: readonly number[],
   ownerOf: (title: ByteString) => Owner | undefined,
 ): readonly number[] {
+  const isSshd = (fd: number) => {
+    const { name = "", realUid } = identityOf(fd, ".") ?? {};
+    return realUid === 0 && PROGRAMS.has(name);
+  };
+  const mayBeOurs = (fd: number) => {
+    const owner = isSshd(fd) ? ownerOf(titleOf(fd, ".")) : undefined;
+    return owner !== undefined && owner !== "another's";
+  };
   const send = (pid: number, signal: number) =>
-    withProcess(proc, pid, (fd) => {
-      const { name = "", realUid } = identityOf(fd, ".") ?? {};
-      if (realUid !== 0 || !PROGRAMS.has(name)) return false;
-      const owner = ownerOf(titleOf(fd, "."));
-      return owner !== undefined && owner !== "another's" && sendSignal(fd, signal);
-    });
+    withProcess(proc, pid, (fd) => mayBeOurs(fd) && sendSignal(fd, signal));
   // So that they start no more.
   const stopped = pids.filter((pid) => send(pid, SIGSTOP));
   for (let pass = 0; stopped.length > 0 && pass < MOST_PASSES; pass++) {
     const isDone = stopped.every((pid) => withProcess(proc, pid, hasStopped));
     const all = childrenIn(proc);
-    const left = stopped.filter((pid) => all.has(pid));
+    // One that has named somebody else meanwhile keeps its session.
+    const left = stopped.filter((pid) => all.has(pid) && withProcess(proc, pid, mayBeOurs));
     for (const pid of left)
       for (const child of all.get(pid) ?? [])
         withProcess(proc, child, (fd) => parentOf(fd) === pid && sendSignal(fd, SIGKILL));
     if (isDone && left.length === 0) break;
     Bun.sleepSync(1);
   }
-  return stopped.filter((pid) => send(pid, SIGKILL));
+  const ended = stopped.filter((pid) => send(pid, SIGKILL));
+  for (const pid of stopped)
+    if (!ended.includes(pid)) withProcess(proc, pid, (fd) => isSshd(fd) && sendSignal(fd, SIGCONT));
+  return ended;
 }
 
 /** Calls `use` with the directory of a process; false if it has ended. What is done there is done to no other one with its pid. */
