@@ -246,7 +246,9 @@ class Import {
       [planJailSide(run, root, { ...options, remove: false })],
       () => root.path,
       (account) => {
-        if (run.status !== "unchanged") examineLogin(account, { root, access: NO_ACCESS }, run);
+        // Why a home is not created is said already.
+        const except = run.warnings.length > 0 ? (["home"] as const) : [];
+        if (run.status !== "unchanged") examineLogin(account, { root, access: NO_ACCESS, except }, run);
       },
     );
     for (const step of run.steps) this.done(`${quoted(user.name)}: ${step}`);

@@ -175,7 +175,7 @@ const CASES: readonly Case[] = [
     declared: JAIL + user(),
     before: "useradd -u 7001 -g users x",
     code: "no-home",
-    remedy: `jk_jailuser -n -s /bin/bash -j ${J} x && install -d -o +7001 -g +100 -m 0700 ${J}/home/x`,
+    remedy: "install -d -o +7001 -g +100 -m 0700 /home/x",
   },
   {
     what: "a directory in the place of what was declared once",

@@ -1,7 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
-
 import { LIMITS } from "../../config/model.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { hostText } from "../../system/host-files.ts";
@@ -26,12 +25,13 @@ const withOwnRules = ({ settings }: Settings, asked: (name: ByteString) => boole
     return text?.startsWith(`# ${RULES_COMMENT}\n`) ? name : [];
   });
 
-/** What was declared once, with the rules of users that apply has written, and that could not be remembered. Throws JailkitError. */
+/** What was declared once, with the rules of users that apply has written, and that could not be remembered. */
 export function rememberingRules(before: Once, machine: Settings): Once {
   const users = new Map(before.users.map((user) => [user.name, user]));
   const isForgotten = (user: OnceUser | undefined) =>
     user !== undefined && !user.out && !policiesOf(user).includes(false);
-  const names = new Set(withOwnRules(machine, (name) => isForgotten(users.get(name))));
+  // A file of rules that cannot be read is told where it counts.
+  const names = new Set(answered(() => withOwnRules(machine, (name) => isForgotten(users.get(name)))) ?? []);
   if (names.size === 0) return before;
   const remembered = (user: OnceUser): OnceUser =>
     names.has(user.name) ? { ...user, [user.limited ? "otherPolicy" : "policy"]: true } : user;
@@ -41,7 +41,7 @@ export function rememberingRules(before: Once, machine: Settings): Once {
 /** Warnings about such rules of users of whom nothing is known: apply does not take them away, since they may be all that limits somebody. */
 export function unknownRules(declarations: readonly Declaration[], before: Once, machine: Settings): Note[] {
   const known = new Set([...declarations, before].flatMap(({ users }) => users.map(({ name }) => name)));
-  return withOwnRules(machine, (name) => !known.has(name)).map((name) => {
+  return (answered(() => withOwnRules(machine, (name) => !known.has(name))) ?? []).map((name) => {
     const file = settingsDropIn(name);
     const remedy = asideCommand(file);
     const message = `is not declared, and ${quoted(file)}, which apply wrote, limits who has this name; it stays, since nothing is remembered of it: to take it away: ${remedy}`;

@@ -177,7 +177,8 @@ export const FILES: Readonly<Record<string, Scene>> = {
       },
       "[borg]": {
         before({ m }) {
-          m.must(["jk_cp", "-j", JAIL, "/usr/bin/borg"]);
+          const python = "/usr/bin/python3 /usr/lib/python3.[0-9]* /usr/lib/python3";
+          m.must(["sh", "-c", `jk_cp -j ${JAIL} /usr/bin/borg ${python}`]);
           m.mkdir(`${JAIL}/backups`);
         },
         check: async (stage, text) => {
