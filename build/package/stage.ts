@@ -78,9 +78,13 @@ function documents(root: string): PackageFile[] {
   const installed = installedDocuments(root, examples);
   return installed.map(({ source, path }) => {
     const file = join(root, source);
-    if (!source.endsWith(".md")) return { path, mode: 0o644, content: { file } };
-    const text = withInstalledLinks(fs.readFileSync(file, "utf8"), source, installed);
-    return { path, mode: 0o644, content: new TextEncoder().encode(text) };
+    if (!/\.(?:md|json)$/.test(source)) return { path, mode: 0o644, content: { file } };
+    const text = fs.readFileSync(file, "utf8");
+    // Programs read schemas: half of such a file is blanks.
+    const shown = source.endsWith(".md")
+      ? withInstalledLinks(text, source, installed)
+      : `${JSON.stringify(JSON.parse(text))}\n`;
+    return { path, mode: 0o644, content: new TextEncoder().encode(shown) };
   });
 }
 
