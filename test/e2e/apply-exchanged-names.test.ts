@@ -180,6 +180,13 @@ test("if all stay declared, the remedies, typed in their order, let each account
     ...["anna", keyOf("bert")],
   ]);
   expect(did(m, ...PRUNE)).toEqual([]);
+  // They are apply's own still.
+  declare();
+  expect(linesOf(m, ...PRUNE).status).toBe(0);
+  expect([NAMES.filter((name) => m.run(["id", name]).status === 0), sh(`ls ${J}/home`).stdout]).toEqual([
+    [],
+    "",
+  ]);
 });
 
 test("one that has another name, and is declared by none, leaves", () => {
