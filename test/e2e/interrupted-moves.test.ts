@@ -376,6 +376,22 @@ test("an old home that has another owner, is another account's, or that others c
   expect([m.exists(other.rest), notes()]).toEqual([false, ""]);
 });
 
+test("what is left is not forgotten while a file system is away, or the account has another name", () => {
+  const { name } = copied("outside", "after");
+  const home = homeOf(name).slice(J.length);
+  // It would be gone with umount(8).
+  sh(`mkdir /srv/away; mount --make-private ${J}; mount --move ${J} /srv/away`);
+  m.run(["jk_check", "--fix"]);
+  sh(`mount --move /srv/away ${J}`);
+  expect(statusFindings()).toMatchObject([{ subject: home }]);
+  sh(`usermod -l anew ${name}`);
+  m.run(["jk_check", "--fix", J]);
+  sh(`usermod -l ${name} anew`);
+  expect(statusFindings()).toMatchObject([{ subject: home }]);
+  m.run(["jk_check", "--fix", J]);
+  expect([m.exists(home), notes()]).toEqual([false, ""]);
+});
+
 test("a file whose content a power cut has taken from the home stays", () => {
   const { kept, rest } = copied("outside", "after");
   const [note = ""] = notes().split("\n");
