@@ -158,9 +158,9 @@ function isIn(tree: JailRoot, home: ByteString, directory: ByteString): boolean 
 }
 
 /**
- * Removes it, but for what is not in the other one, or is neither its user's nor root's: a rename brings there what was never copied. A file that
- * has changed since must be there as it is. Throws JailkitError for the first one that stays, and for a directory that others than
- * root could exchange.
+ * Removes it, but for what is not in the other one, or is neither its user's nor root's: a rename brings there what was never
+ * copied. A file that has changed since must be there as it is. Throws JailkitError for the first one that stays, and for a
+ * directory that others than root could exchange.
  */
 export function removeRest(tree: JailRoot, rest: Rest): void {
   const { path, kept, uid, stat, keptStat, until, keptUntil } = rest;
@@ -175,7 +175,8 @@ export function removeRest(tree: JailRoot, rest: Rest): void {
       const copy = attempt(() => statBelow(other.fd, at.slice(path.length + 1)));
       if (copy === undefined || ![uid, 0].includes(file.uid) || !isSameKind(file, copy)) return false;
       // What has changed in the home since then is its user's will.
-      return isDirectory(file) || isSame(file, copy) || (file.ctime <= until && copy.ctime > keptUntil);
+      const isReplaced = keptUntil > 0n && file.ctime <= until && copy.ctime > keptUntil;
+      return isDirectory(file) || isSame(file, copy) || isReplaced;
     };
     withDirectory(tree, path, ({ fd }) => {
       if (fstat(fd).ino !== stat.ino || fstat(other.fd).ino !== keptStat.ino) return;
