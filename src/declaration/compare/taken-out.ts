@@ -37,7 +37,7 @@ export const isOutside = (once: OnceUser, user: PasswdEntry): boolean =>
 
 /** Looks for it; undefined if the account is not there, or somewhere else. `why`: the reason of the changes. */
 export function takenOut(once: OnceUser, machine: Machine, why: string): TakenOut | undefined {
-  const { name, jail, created, directory, out } = once;
+  const { name, jail, created, directory } = once;
   const account = directory ? undefined : answered(() => machine.accounts.userByName(name));
   if (account === undefined || !isOutside(once, account) || !machine.facts.isLocal(name)) return undefined;
   const groups = groupsLeft(once, account, machine);
@@ -46,7 +46,7 @@ export function takenOut(once: OnceUser, machine: Machine, why: string): TakenOu
   const stays = `the account stays, as it was taken out of ${display(jail)} by hand; userdel ${operands(name)} removes it`;
   return {
     name,
-    note: created === undefined || out ? undefined : { of: "user", name, message: stays },
+    note: created === undefined ? undefined : { of: "user", name, message: stays },
     changes,
     fault: closed && { of: "user", name, jail, ...closed },
   };

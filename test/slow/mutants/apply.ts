@@ -235,7 +235,6 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/taken-out.ts", LEAVES, [
     ["splitHome(user.home) === undefined && ", ""],
-    ["created === undefined || out ?", "created === undefined ?"],
     ["if (text === undefined) return keys;", "if (text === undefined) return [];"],
     ["![user.uid, 0].includes", "![user.uid].includes"],
     ["home, true) }", "home) }"],
