@@ -457,6 +457,11 @@ test("a note removes no directory but a copy that no others can enter, and only 
     expect(m.exists(copy)).toBe(true);
   }
   const copy = `${J}/srv/${name}`;
+  // A run that works on it holds its lock.
+  sh(`chmod 700 ${copy}; printf '/home/mallory\\0${copy}\\0' >/var/lib/jailkit/moves/held`);
+  m.run(["flock", copy, "jk_check", "--fix", J]);
+  expect(m.exists(copy)).toBe(true);
+  m.remove("/var/lib/jailkit/moves/held");
   for (const mode of ["755", "700"]) {
     sh(`chmod ${mode} ${copy}`);
     expect(noted("/home/mallory", copy)).toEqual([copy]);

@@ -251,10 +251,10 @@ export const REMOVAL: readonly Mutant[] = [
     "const stage = parent;",
     "the copy is made where no user can reach it",
   ),
-  inFile("src/jail/fs/home-copy.ts", "e2e/jailuser.test.ts")(
+  inFile("src/jail/fs/home-copy.ts", "e2e/interrupted-moves.test.ts")(
     "!lockFile(lock, C.LOCK_EX | C.LOCK_NB)",
     "false",
-    "an interrupted move",
+    "a note removes",
   ),
   home("        removeTree(root, copy, fstat(made.fd));\n", "", "a disk that fills up"),
   home(
