@@ -314,7 +314,9 @@ for (const place of ["outside", "inside"] as const)
         const { name, kept, rest } = copied(place, when);
         const beside = `${rest}/../beside`;
         sh(`mkdir -p ${beside}/mine ${beside}/theirs; echo x >${beside}/mine/x; echo y >${beside}/theirs/y`);
-        sh(`chown -R ${name} ${beside}/mine; chown -R nobody ${beside}/theirs; cp -a ${beside}/theirs ${kept}`);
+        sh(
+          `chown -R ${name} ${beside}/mine; chown -R nobody ${beside}/theirs; cp -a ${beside}/theirs ${kept}`,
+        );
         sh(`mv ${beside}/* ${rest}`);
         expect(m.run(["jk_check", "--fix", J]).stdout).toContain("stays, at least in part");
         expect(sh(`cat ${rest}/mine/x ${rest}/theirs/y`)).toBe("x\ny\n");
