@@ -96,6 +96,18 @@ test("nothing has it: the next account gets it, and it is not reserved any more"
   expect([uidOf("carl"), kept()]).toEqual([uid, []]);
 });
 
+test("nobody gets it whose section comes before that of who comes back", () => {
+  m.must(["userdel", "-r", "bob"]);
+  m.write(
+    DEFS,
+    defs.replace(/^UID_(MIN|MAX).*$/gm, (_, which) => `UID_${which} ${uid}`),
+  );
+  m.write(FILE, CARL + user("bob"));
+  const { summary } = linesOf(m);
+  expect(summary.problems.map(({ code, path }) => [code, path])).toEqual([["no-id", "carl"]]);
+  expect(["carl", "bob"].map(uidOf)).toEqual([undefined, uid]);
+});
+
 test("jk_addjailuser looks, too", () => {
   removeBob();
   m.must(HAND);

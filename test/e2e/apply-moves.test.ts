@@ -160,7 +160,7 @@ test("who was put back by hand into a jail of before, and is not declared any mo
   declare(user(A));
   m.must(["jailkit", "apply"]);
   takeOut();
-  declare(user(B));
+  declare(user(B, "shell = /bin/bash\nconfine = 1\n"));
   // What is left there is not known.
   m.must(["chmod", "777", A]);
   expect(linesOf(m).summary.problems).toMatchObject([{ code: "unsafe-jail", path: A }]);
@@ -169,7 +169,9 @@ test("who was put back by hand into a jail of before, and is not declared any mo
   m.must(["jk_jailuser", "-n", "-m", "-j", A, "-s", "/bin/bash", "anna"]);
   declare("");
   settle("--prune", "--delete-homes");
-  expect([m.run(["id", "anna"]).status, m.exists(`${A}/home/anna`)]).toEqual([1, false]);
+  expect([m.run(["id", "anna"]).status, m.exists(`${A}/home/anna`), m.exists(SETTINGS)]).toEqual([
+    ...[1, false, false],
+  ]);
 });
 
 describe("a home that apply created", () => {

@@ -645,7 +645,7 @@ export const APPLY: readonly Mutant[] = [
   ...titled("no account gets the uid", "src/system/login-defs.ts", [
     ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
   ]),
-  ...titled("no account gets the uid", "src/declaration/compare/returning.ts", [
+  ...within("src/declaration/compare/returning.ts", LEFT, [
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
   ]),
   ...within("src/declaration/compare/compare.ts", LEAVES, [
