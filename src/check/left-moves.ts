@@ -13,7 +13,7 @@ const KILLED = "a run of jailkit that was killed while it copied";
 
 /** True for a move into one of these jails, or out of it. */
 const isOf = (left: LeftMove, jails: readonly ByteString[]): boolean => {
-  const paths = [left.home, ...leftPaths(left), ...(left.rest === undefined ? [] : [left.rest.kept])];
+  const paths = [left.home, ...leftPaths(left), ...(left.rest === undefined ? [] : [left.rest.kept.path])];
   return jails.some((jail) => paths.some((path) => below(path, jail) !== undefined));
 };
 
@@ -26,7 +26,7 @@ export function leftMoveFinding(left: LeftMove, jails: readonly ByteString[]): C
 
 function whatIsLeft({ home, mode, copy, rest }: LeftMove): { path: ByteString; message: string } {
   if (rest !== undefined) {
-    const [path, kept] = [display(rest.path), display(rest.kept)];
+    const [path, kept] = [display(rest.path), display(rest.kept.path)];
     const what = rest.which === "home" ? "was copied to" : "is a copy of";
     const message = `${path} ${what} ${kept}, which is the home, and is left, whole or in part, since a run of jailkit was killed`;
     return { path: rest.path, message };

@@ -172,10 +172,11 @@ function follow(group: readonly Moved[], { users, known, declared, leaving }: Us
     const before = known.get(account.name);
     const isGone = leaving.has(once.name) || (declared.has(once.name) && named.has(once.name));
     const section = declared.get(account.name);
-    // One that says the uid means this account, with its home.
-    const meant = before && (section?.uid === account.uid ? asNamed(once, account, before) : before);
-    if (section !== undefined && before !== undefined && meant !== undefined)
-      users.set(account.name, withAccess(withAccess(meant, before), once));
+    if (section !== undefined && before !== undefined) {
+      // One that says the uid means this account, with its home.
+      const meant = section.uid === account.uid ? withAccess(asNamed(once, account, before), before) : before;
+      users.set(account.name, withAccess(meant, once));
+    }
     // A section that has no other account may mean it.
     else if (isGone && (before === undefined || leaving.has(account.name)))
       users.set(account.name, asNamed(once, account, before));

@@ -130,7 +130,7 @@ export function mendMoves(wanted: Wanted = {}): string[] {
 export function requireNoRest(paths: readonly ByteString[]): void {
   for (const { home, rest } of leftMoves()) {
     if (rest === undefined || ![home, rest.path].some((path) => paths.includes(path))) continue;
-    const message = `${quoted(rest.path)}, which a run that was killed has left, and ${quoted(rest.kept)} differ: compare them, and move the first one away`;
+    const message = `${quoted(rest.path)}, which a run that was killed has left, and ${quoted(rest.kept.path)} differ: compare them, and move the first one away`;
     throw new JailkitError("home-changed", 1, message);
   }
 }

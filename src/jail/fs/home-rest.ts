@@ -6,8 +6,7 @@ import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
-import { ACCOUNT_FILE_LIMIT, usersIn } from "../../system/flat-accounts.ts";
-import { hostText } from "../../system/host-files.ts";
+import { localUsers } from "../../system/flat-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { lookUp } from "./look.ts";
@@ -88,20 +87,22 @@ export function notedIn(text: ByteString): Noted {
 
 const numberOf = (text: string): bigint | undefined => (/^\d{1,20}$/.test(text) ? BigInt(text) : undefined);
 
-/** What goes of a home and its copy. */
-export interface Rest {
-  readonly which: Which;
-  /** Both on the host. */
+/** A home, or its copy. */
+interface Side {
+  /** On the host. */
   readonly path: ByteString;
-  readonly kept: ByteString;
+  readonly stat: Stat;
+  /** A file in it that changed later may not be in the other one as it is. */
+  readonly until: bigint;
+}
+
+/** What goes of a home and its copy. */
+export interface Rest extends Side {
+  readonly which: Which;
   /** That of its user. */
   readonly uid: number;
-  readonly stat: Stat;
-  readonly keptStat: Stat;
-  /** A file that changed later may not be in the other one as it is. */
-  readonly until: bigint;
-  /** The same of the other one. */
-  readonly keptUntil: bigint;
+  /** The other one. */
+  readonly kept: Side;
 }
 
 /**
@@ -123,31 +124,12 @@ export function restOf(tree: JailRoot, { home, account, both, removes }: Noted):
   // A copy becomes its user's when it has its name.
   const isFresh = which === "copy" && copyStat.uid === 0;
   if (homeStat.uid !== uid || !(copyStat.uid === uid || isFresh)) return undefined;
-  const homeEnd = homeUntil - 1n;
-  const rest: Rest =
-    which === "home"
-      ? {
-          which,
-          path: home,
-          kept: to,
-          uid,
-          stat: homeStat,
-          keptStat: copyStat,
-          until: homeEnd,
-          keptUntil: copyUntil,
-        }
-      : {
-          which,
-          path: to,
-          kept: home,
-          uid,
-          stat: copyStat,
-          keptStat: homeStat,
-          until: copyUntil,
-          keptUntil: homeEnd,
-        };
-  const all = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
-  return all.some((one) => isIn(tree, one.home, rest.path)) ? undefined : rest;
+  const original = { path: home, stat: homeStat, until: homeUntil - 1n };
+  const copy = { path: to, stat: copyStat, until: copyUntil };
+  const [gone, kept] = which === "home" ? [original, copy] : [copy, original];
+  return localUsers().some((one) => isIn(tree, one.home, gone.path))
+    ? undefined
+    : { which, uid, ...gone, kept };
 }
 
 /** Whether a home is a directory, or one below it, by the text of its path, or where that leads. */
@@ -162,24 +144,23 @@ function isIn(tree: JailRoot, home: ByteString, directory: ByteString): boolean 
  * copied. A file that has changed since must be there as it is. Throws JailkitError for the first one that stays, and for a
  * directory that others than root could exchange.
  */
-export function removeRest(tree: JailRoot, rest: Rest): void {
-  const { path, kept, uid, stat, keptStat, until, keptUntil } = rest;
-  const comparing = `compare it with ${quoted(kept)}, and move it away`;
+export function removeRest(tree: JailRoot, { path, kept, uid, stat, until }: Rest): void {
+  const comparing = `compare it with ${quoted(kept.path)}, and move it away`;
   // As for the move itself, also below a directory that is sticky.
   if (exchangeFindings(tree, directoryOf(path)).length > 0) {
     const message = `${quoted(path)} is not removed, since others could exchange it: ${comparing}`;
     throw new JailkitError("unsafe-parent", 1, message);
   }
-  withDirectory(tree, kept, (other) => {
+  withDirectory(tree, kept.path, (other) => {
     const isCopied = (file: Stat, at: ByteString) => {
       const copy = attempt(() => statBelow(other.fd, at.slice(path.length + 1)));
       if (copy === undefined || ![uid, 0].includes(file.uid) || !isSameKind(file, copy)) return false;
       // What has changed in the home since then is its user's will.
-      const isReplaced = keptUntil > 0n && file.ctime <= until && copy.ctime > keptUntil;
+      const isReplaced = kept.until > 0n && file.ctime <= until && copy.ctime > kept.until;
       return isDirectory(file) || isSame(file, copy) || isReplaced;
     };
     withDirectory(tree, path, ({ fd }) => {
-      if (fstat(fd).ino !== stat.ino || fstat(other.fd).ino !== keptStat.ino) return;
+      if (fstat(fd).ino !== stat.ino || fstat(other.fd).ino !== kept.stat.ino) return;
       try {
         removeTree(tree, path, fstat(fd), isCopied);
       } catch (error) {

@@ -215,7 +215,7 @@ export const APPLY: readonly Mutant[] = [
     ["unclear.length === 0 && ", ""],
     ["return isOf(once) || (other !== undefined && !isOf(other)) ?", "return true ?"],
     ["hasHome(account, once.homeId) && !", "!"],
-    ["users.set(account.name, withAccess(withAccess(meant, before), once));", "continue;"],
+    ["users.set(account.name, withAccess(meant, once));", "continue;"],
     [" && other?.created !== undefined", ""],
     ["leaving.has(name) && other", "other"],
   ]),

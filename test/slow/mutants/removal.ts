@@ -395,7 +395,7 @@ export const REMOVAL: readonly Mutant[] = [
     "never taken for the whole one",
   ),
   left("src/jail/fs/home-rest.ts")("file.ctime <= until &&", "", "what was changed since"),
-  left("src/jail/fs/home-rest.ts")(" && copy.ctime > keptUntil", "", "a power cut"),
+  left("src/jail/fs/home-rest.ts")(" && copy.ctime > kept.until", "", "a power cut"),
   left("src/jail/fs/home-copy.ts")("!isRoots || ", "", "others can enter"),
   left("src/jail/fs/home-rest.ts")(" || ![uid, 0].includes(file.uid)", "", "came by a rename"),
   left("src/jail/fs/home-rest.ts")("copy === undefined || ", "copy !== undefined && ", "came by a rename"),
