@@ -3,16 +3,17 @@ import { SystemError } from "./error.ts";
 import { syscall } from "./libc.ts";
 
 const arm = process.arch === "arm64";
+// Of this thread alone.
 const SYS_setfsuid = arm ? 151 : 122;
 const SYS_setfsgid = arm ? 152 : 123;
 // No id: nothing is changed, and the present one is returned.
 const NONE = 0xffffffff;
 
-/** setfsuid(2) and setfsgid(2); false if they are not permitted. */
-function setFileIds(uid: number, gid: number): boolean {
+/** setfsuid(2) and setfsgid(2), which return the old id whether they succeed or not; false if they are not permitted. */
+export function setFileIds(uid: number, gid: number): boolean {
   syscall(SYS_setfsgid, gid);
   syscall(SYS_setfsuid, uid);
-  return syscall(SYS_setfsgid, NONE) === gid && syscall(SYS_setfsuid, NONE) === uid;
+  return syscall(SYS_setfsgid, NONE) >>> 0 === gid && syscall(SYS_setfsuid, NONE) >>> 0 === uid;
 }
 
 /** The ids that root has, as a thread may always take back its own. */

@@ -1,13 +1,12 @@
 import type { ByteString } from "./bytes.ts";
 import { AT_EACCESS } from "./constants.ts";
+import { setFileIds } from "./file-ids.ts";
 import { addressOf, cArgument, check, libc, syscall } from "./libc.ts";
 import { supplementaryGroups } from "./process.ts";
 
 const arm = process.arch === "arm64";
 // Of this thread alone: glibc's setgroups(3) would change every thread's.
 const SYS_setgroups = arm ? 159 : 116;
-const SYS_setfsuid = arm ? 151 : 122;
-const SYS_setfsgid = arm ? 152 : 123;
 const SYS_faccessat2 = 439;
 
 /** The ids that decide on access to a file. */
@@ -29,14 +28,7 @@ let present: Credentials | undefined;
 function setCredentials({ uid, gid, groups }: Credentials): void {
   const ids = Uint32Array.from(groups.length > 0 ? groups : [0]);
   check(syscall(SYS_setgroups, groups.length, addressOf(ids)), "setgroups");
-  // They return the old id whether they succeed or not, so a second call shows the result.
-  for (const [call, id, name] of [
-    [SYS_setfsgid, gid, "setfsgid"],
-    [SYS_setfsuid, uid, "setfsuid"],
-  ] as const) {
-    syscall(call, id);
-    if (syscall(call, id) >>> 0 !== id) throw new Error(`${name}(${id}) was refused`);
-  }
+  if (!setFileIds(uid, gid)) throw new Error(`setfsuid(${uid}) or setfsgid(${gid}) was refused`);
 }
 
 /**

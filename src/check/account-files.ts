@@ -35,6 +35,10 @@ import type { Home } from "./files/spaces.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
 import type { JailSettings } from "./settings.ts";
 
+/** The shells of accounts by name; of several with one name the first counts. For jails with many users. Pure. */
+export const shellsByName = (users: readonly Pick<PasswdEntry, "name" | "shell">[]) =>
+  new Map(users.toReversed().map(({ name, shell }) => [name, shell]));
+
 /** The accounts of a jail, from its passwd and group. */
 export class AccountFiles {
   /** The files that cannot be read. */
@@ -101,7 +105,7 @@ export class AccountFiles {
 
   /** The users of the host who live in the jail, as they log in. */
   visitors(users: readonly JailedUser[]): Visitor[] {
-    const shells = new Map(this.accounts.toReversed().map(({ name, shell }) => [name, shell]));
+    const shells = shellsByName(this.accounts);
     return users.flatMap(({ name }) => {
       const user = this.#host.userByName(name);
       return user === undefined ? [] : [visitorOf(user, shells.get(name) ?? "")];

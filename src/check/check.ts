@@ -93,7 +93,8 @@ function serviceUsersAt(
 }
 
 /**
- * Checks the host, and lists the jails to check: those that were `asked` for (absolute), or all. Throws JailkitError (2) if
+ * Checks the host, and lists the jails to check: those that were `asked` for (absolute), or all. With `fix`, mends what runs that
+ * were killed have left of moves of homes. Throws JailkitError (2) if
  * the configuration cannot be used.
  */
 export function planCheck(

@@ -19,10 +19,9 @@ import { uchrootConfinement } from "../enter/uchroot/uchroot.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { isChrootShell, isLimitedShell, type JailedUser } from "../jail/accounts/jailed-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
-import type { PasswdEntry } from "../system/accounts.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { readPolicies } from "../users/policy.ts";
-import { hostSection } from "./account-files.ts";
+import { hostSection, shellsByName } from "./account-files.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 
 const CHROOTSH_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
@@ -180,10 +179,6 @@ function sectionFinder(ini: IniFile | undefined, host: HostAccounts) {
     return hostSection(ini, { name, gid: account.gid }, host);
   };
 }
-
-/** The shells of accounts by name; of several with one name the first counts. For jails with many users. Pure. */
-export const shellsByName = (users: readonly Pick<PasswdEntry, "name" | "shell">[]) =>
-  new Map(users.toReversed().map(({ name, shell }) => [name, shell]));
 
 /** The shells that a jail's passwd names; none of a jail that cannot be read, which its own check reports. */
 function jailShells(jail: ByteString): Map<ByteString, ByteString> {

@@ -6,7 +6,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT, flatAccounts, named } from "../system/flat-accounts.ts";
 import { hostText } from "../system/host-files.ts";
 import { hostUser } from "../system/name-services.ts";
-import { splitHome } from "../system/separator.ts";
+import { jailOfHome, livesIn } from "../system/separator.ts";
 import { shadowEntry } from "../system/shadow.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
 import { homeIdOf } from "./ids.ts";
@@ -40,8 +40,8 @@ export function markedAccount({ name, mark, createdHome }: Creating): PasswdEntr
   const own = marked.find((account) => account.name === name);
   if (own !== undefined) return own;
   const [renamed, ...more] = marked;
-  const jail = splitHome(renamed?.home ?? "")?.jail;
-  const isInJail = jail !== undefined && (createdHome === undefined || splitHome(createdHome)?.jail === jail);
+  const jail = jailOfHome(renamed?.home ?? "");
+  const isInJail = jail !== undefined && (createdHome === undefined || livesIn(jail, createdHome));
   return more.length === 0 && renamed?.shell === CHROOT_SHELL && isInJail ? renamed : undefined;
 }
 

@@ -3,7 +3,7 @@ import { display, quoted } from "../cli/display.ts";
 import { answered, describeError, isReported } from "../cli/error.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { hostUser } from "../system/name-services.ts";
-import { jailOfHome, joinHome, splitHome } from "../system/separator.ts";
+import { jailOfHome, joinHome, livesIn, splitHome } from "../system/separator.ts";
 import type { AccountRun } from "../users/account-run.ts";
 import { homeIdOf, jailIdAt, MAY_BE_OTHER, samenessOf } from "./ids.ts";
 import { createdHomeOf, createdIn, jailsForgotten, wholeJails } from "./kept-homes.ts";
@@ -74,7 +74,7 @@ const both = (one: OnceJail, other: OnceJail): OnceJail => ({
 export function planDeclaredMove(from: ByteString, to: ByteString) {
   const before = readOnce();
   const names = ({ jail }: { jail: ByteString }) => jail === from;
-  const isIn = (home: ByteString | undefined) => splitHome(home ?? "")?.jail === from;
+  const isIn = (home: ByteString | undefined) => livesIn(from, home ?? "");
   const isNamed =
     before.jails.some(({ path }) => path === from) ||
     before.users.some((user) => names(user) || user.left.some(names) || isIn(user.createdHome)) ||

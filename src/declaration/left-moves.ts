@@ -9,9 +9,7 @@ import { changesOf } from "./compare/work.ts";
  * plan. Returns warnings.
  */
 export const finishedMoves = (): string[] =>
-  leftMoves().flatMap((left) =>
-    left.rest === undefined ? [] : `${leftMoveFinding(left, []).message}; ${mended(left)}`,
-  );
+  leftMoves().flatMap((left) => (left.rest === undefined ? [] : told(left, mended(left))));
 
 /**
  * Warnings about what runs that were killed have left of moves of homes, but for homes that the plan opens; without `check` it is
@@ -24,10 +22,10 @@ export function leftMoveWarnings({ jails }: Pick<Comparison, "jails">, check: bo
     jails.flatMap(changesOf).flatMap(({ what, items }) => (what === "home-mode" ? items : [])),
   );
   const others = all.filter(({ home, rest }) => !opened.has(home) && (check || rest === undefined));
-  return others.map(
-    (left) => `${leftMoveFinding(left, []).message}; ${check ? "a run mends that" : mended(left)}`,
-  );
+  return others.map((left) => told(left, check ? "a run mends that" : mended(left)));
 }
+
+const told = (left: LeftMove, end: string): string => `${leftMoveFinding(left, []).message}; ${end}`;
 
 /** What was done, or why nothing was, printable. */
 function mended({ home }: LeftMove): string {

@@ -1,5 +1,4 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
@@ -9,7 +8,7 @@ import { userKeys } from "../config/schemas/jails.ts";
 import { neverHome, usualHome } from "../jail/accounts/home-place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { dirsEqual, joinHome, normalHome, splitHome } from "../system/separator.ts";
+import { dirsEqual, jailOfHome, joinHome, normalHome, splitHome } from "../system/separator.ts";
 import { homeDirectoryFault } from "../users/directory.ts";
 import { groupOf } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
@@ -125,7 +124,7 @@ function reportElsewhere(
   fault: { readonly message: string; readonly remedy: Remedy },
   { facts, report, declared, isOwnFile }: FactContext,
 ): void {
-  const there = normalPath(splitHome(account.home)?.jail ?? "");
+  const there = jailOfHome(account.home) ?? "/";
   // The same jail by another path, which is an error of the jail, if it is that path which is declared.
   const isSame = answered(() => facts.placeOf(there) === facts.placeOf(jail)) === true;
   if (isSame && !leadsInto(there, jail)) return;

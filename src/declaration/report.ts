@@ -45,7 +45,7 @@ export class ApplyReport implements Shown {
   #noLonger: readonly Change[] = [];
   /** The same of files that are gone. */
   #orphans: readonly string[] = [];
-  #warnings: readonly string[] = [];
+  readonly #warnings: string[] = [];
   /** What a change that is planned will say. */
   #later: ReadonlyMap<Change | undefined, readonly Doubt[]> = new Map();
   #directories: readonly DirectoryChange[] = [];
@@ -114,7 +114,7 @@ export class ApplyReport implements Shown {
       if (!this.options.json && this.#printed.add(about, problem.message)) this.#printPlace(problem);
       return `${about}: ${problem.message} (declared in ${placeText(problem)})`;
     });
-    this.#warnings = [...this.#warnings, ...lines];
+    this.#warnings.push(...lines);
   }
 
   /** Begins to count what is done. */
@@ -196,7 +196,7 @@ export class ApplyReport implements Shown {
 
   /** Warns of what is about no single change. */
   warn = (line: string): void => {
-    this.#warnings = [...this.#warnings, line];
+    this.#warnings.push(line);
     this.#printWarning(line);
   };
 

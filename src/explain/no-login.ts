@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import type { Stat } from "../../ffi/files.ts";
-import { directoryOf, normalPath, pathsDownTo } from "../../ffi/paths.ts";
+import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
@@ -17,7 +17,7 @@ import { commandAt } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
 import { below } from "../system/mountinfo.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
-import { splitHome } from "../system/separator.ts";
+import { homeInJail } from "../system/separator.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import { POLICY_FILE } from "../users/policy.ts";
 import { accessRemedy } from "./readable.ts";
@@ -43,7 +43,7 @@ export interface NoLogin {
 }
 
 /** True if the answer is the same for all users but root, whatever their groups: root owns it, and it has no ACL. */
-export function isSameForUsers(path: ByteString, { uid, mode }: Stat, wanted: number): boolean {
+function isSameForUsers(path: ByteString, { uid, mode }: Stat, wanted: number): boolean {
   if (uid !== 0 || ((mode >> 3) & wanted) !== (mode & wanted)) return false;
   return aclAt(AT_FDCWD, path, true) === "none";
 }
@@ -81,7 +81,7 @@ export const visitorOf = (
   shell: ByteString,
   joins: readonly number[] = [],
 ): Visitor => ({
-  ...{ name, uid, home: normalPath(splitHome(home)?.home ?? "/"), isLimited: isLimitedShell(shell) },
+  ...{ name, uid, home: homeInJail(home), isLimited: isLimitedShell(shell) },
   rights: () => ({ uid, gid, groups: [...groupIdsOf(name, gid), ...joins] }),
 });
 

@@ -56,7 +56,7 @@ interface Move {
 }
 
 /**
- * Finds what names a jail by its old path. Without `to` the record identifies the directory by its inode. Throws
+ * Finds what names a jail by its old path. Without `to`, a link of root's at the old path, or the inode in the record, identifies the directory. Throws
  * JailkitError if the old path still exists, other than by a link of root's to the new one, or if the new one is not the same jail.
  */
 export function planMove(from: ByteString, to: ByteString | undefined): Move {

@@ -17,7 +17,7 @@ import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
-import { joinHome, splitHome } from "../system/separator.ts";
+import { homeInJail, joinHome } from "../system/separator.ts";
 import { isClosed } from "../users/leaving.ts";
 import { bringBack, otherShellFault } from "../users/open-jail.ts";
 
@@ -58,7 +58,7 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
     const isDoubtful = ({ name, home, shell }: JailedUser) => {
       const line = there.get(name);
       if (line === undefined || isClosed(shell)) return false;
-      const seen = answered(() => ({ stat: lookUp(root, normalPath(splitHome(home)?.home ?? "/"))?.stat }));
+      const seen = answered(() => ({ stat: lookUp(root, homeInJail(home))?.stat }));
       if (seen === undefined) return false;
       return seen.stat === undefined || isDoubtfulHome(seen.stat, line);
     };

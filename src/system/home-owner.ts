@@ -6,7 +6,7 @@ import { quoted } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
 import { answeredUser } from "./accounts.ts";
 import { localUsers } from "./flat-accounts.ts";
-import { splitHome } from "./separator.ts";
+import { livesIn } from "./separator.ts";
 
 /** An account by its name, with its home on the host. */
 interface Home {
@@ -30,10 +30,8 @@ function homeAround(path: ByteString, others: AccountsOf, own?: ByteString): Hom
   for (const { name, home } of [...accountsOf(uid), ...others(uid)]) {
     if (name === own) continue;
     const plain = normalPath(home);
-    const jail = splitHome(home)?.jail;
-    const livesHere = jail !== undefined && normalPath(jail) === path;
     const around = plain !== "/" && (path === plain || path.startsWith(`${plain}/`));
-    if (around && !livesHere) return { name, home: plain };
+    if (around && !livesIn(path, home)) return { name, home: plain };
   }
   return undefined;
 }

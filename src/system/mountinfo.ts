@@ -68,6 +68,15 @@ export function below(path: ByteString, directory: ByteString): ByteString | und
   return path.startsWith(`${directory}/`) ? path.slice(directory.length) : undefined;
 }
 
+/** The mount that a path is on, by its directory: of equal places the last one, which covers the others. */
+export const mountOver = (mounts: readonly Mount[], path: ByteString): Mount | undefined =>
+  mounts
+    .filter(({ mountPoint }) => below(path, mountPoint) !== undefined)
+    .reduce<Mount | undefined>(
+      (best, one) => (one.mountPoint.length >= (best?.mountPoint.length ?? 0) ? one : best),
+      undefined,
+    );
+
 /** A file or directory in its file system, as mountinfo names it. */
 export interface Place {
   readonly device: ByteString;

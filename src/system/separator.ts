@@ -59,5 +59,8 @@ export function dirsEqual(a: ByteString, b: ByteString): boolean {
   return a === b || a === `${b}/` || b === `${a}/`;
 }
 
+/** A home as its jail sees it, with nothing to resolve; "/" if it is in none. */
+export const homeInJail = (home: ByteString): ByteString => normalPath(splitHome(home)?.home ?? "/");
+
 /** True if a home is in this jail, however it is written. */
 export const livesIn = (jail: ByteString, home: ByteString): boolean => jailOfHome(home) === jail;

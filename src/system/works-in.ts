@@ -2,7 +2,17 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { attempt } from "../../ffi/error.ts";
 import { fstat, readLink, withFd } from "../../ffi/files.ts";
 import { hostText } from "./host-files.ts";
-import { below, isIn, LIMIT, type Mount, ownMounts, type Place, parseMounts, placeOn } from "./mountinfo.ts";
+import {
+  below,
+  isIn,
+  LIMIT,
+  type Mount,
+  mountOver,
+  ownMounts,
+  type Place,
+  parseMounts,
+  placeOn,
+} from "./mountinfo.ts";
 import { namesIn, openProc, pidsIn, uidsOf } from "./processes.ts";
 
 /**
@@ -15,7 +25,8 @@ export function worksIn(directory: number): ReadonlyMap<number, readonly number[
   withFd(openProc(), (proc) => {
     const path = readLink(proc, `self/fd/${directory}`);
     const own = ownMounts();
-    const mount = own.find(({ id }) => id === fstat(directory).mountId);
+    const { mountId } = fstat(directory);
+    const mount = own.find(({ id }) => id === mountId);
     const place = mount && placeOn(mount, path);
     const known = new Map<ByteString, View>([[namespaceOf(proc, "self"), { mounts: own, shows: false }]]);
     const viewOf = (pid: number) =>
@@ -59,13 +70,7 @@ const shownBy = (mounts: readonly Mount[], host: readonly Mount[], place: Place)
 
 /** Whether a path leads into a place by the last mount that has it. */
 function leadsInto(path: ByteString, mounts: readonly Mount[], place: Place): boolean {
-  let by: Mount | undefined;
-  for (const mount of mounts)
-    if (
-      below(path, mount.mountPoint) !== undefined &&
-      mount.mountPoint.length >= (by?.mountPoint.length ?? 0)
-    )
-      by = mount;
+  const by = mountOver(mounts, path);
   const there = by && placeOn(by, path);
   return there !== undefined && isIn(there, place);
 }

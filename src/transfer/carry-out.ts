@@ -1,12 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { countedObjects, display, quoted } from "../cli/display.ts";
-import { JailkitError, problemFrom } from "../cli/error.ts";
+import { answered, JailkitError, problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { reportedProblem } from "../cli/report.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { readSocketdSection } from "../config/schemas/socketd.ts";
 import { examineLogin } from "../explain/examine.ts";
+import { lookUp } from "../jail/fs/look.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { type JailLock, withHostAccounts } from "../jail/record/jail-lock.ts";
@@ -30,6 +31,7 @@ import { AccountRun, makeChanges } from "../users/account-run.ts";
 import { type Advice, OPTIONS } from "../users/advice.ts";
 import { planJailSide } from "../users/changes.ts";
 import { createAccount } from "../users/create-account.ts";
+import { homeFor } from "../users/jail-side.ts";
 import { planNewAccount } from "../users/new-account.ts";
 import { addPolicies, readPolicies } from "../users/policy.ts";
 import type { AccountChoice } from "./accounts.ts";
@@ -247,7 +249,8 @@ class Import {
       () => root.path,
       (account) => {
         // Why a home is not created is said already.
-        const except = run.warnings.length > 0 ? (["home"] as const) : [];
+        const isThere = answered(() => lookUp(root, homeFor(account, root.path))) !== undefined;
+        const except = isThere ? [] : (["home"] as const);
         if (run.status !== "unchanged") examineLogin(account, { root, access: NO_ACCESS, except }, run);
       },
     );

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { answered, describeError, JailkitError, remedyOf } from "../cli/error.ts";
+import { answered, describeError, errorOf, JailkitError, remedyOf } from "../cli/error.ts";
 import { type Remedy, typed, withAdvice } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts";
@@ -159,5 +159,5 @@ export function otherShellFault(
 /** Throws JailkitError for a limited shell that is not of jailkit 3 in a jail: see otherShellFault. */
 export function requireNoOtherShell(root: JailRoot, shell: ByteString): void {
   const fault = otherShellFault(root, shell);
-  if (fault !== undefined) throw new JailkitError("bad-shell", 1, fault.message, undefined, fault.remedy);
+  if (fault !== undefined) throw errorOf({ code: "bad-shell", ...fault });
 }

@@ -138,7 +138,7 @@ const isRoots = ([real]: ReadonlySet<string>) => real === "0";
 /**
  * The processes with a uid of users whom /etc/passwd has in a jail, whose root directory is that of the host: they are not
  * confined. Those of root's servers that act for the user, as sshd does for each session, do not count. Looks at each process
- * once, and at none if nobody is in a jail. `names`: only of these users.
+ * once, at those that it finds once more, and at none if nobody is in a jail. `names`: only of these users.
  */
 export function outsideProcesses(names?: ReadonlySet<ByteString>): OutsideProcesses {
   try {

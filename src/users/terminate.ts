@@ -54,7 +54,13 @@ const accountOf = (uid: number) => ({ uid, name: answered(() => hostUser(uid))?.
  */
 export function pidsToEnd(uid: number): readonly number[] {
   const { named, unclear } = unauthenticated(accountOf(uid));
-  return sorted(new Set([...processesOf(uid), ...named, ...unclear]));
+  return sorted(new Set([...ownPids(uid), ...named, ...unclear]));
+}
+
+/** The processes of a user, without those of root that have the id: they go on, and may have it no more. */
+function ownPids(uid: number): number[] {
+  const ofRoot = new Set(signalEachOf(uid, 0).ofRoot);
+  return processesOf(uid).filter((pid) => !ofRoot.has(pid));
 }
 
 const sorted = (pids: ReadonlySet<number>) => [...pids].sort((a, b) => a - b);
@@ -72,9 +78,7 @@ export function terminate(uid: number): readonly number[] {
     for (const pid of [...named, ...unclear]) ended.add(pid);
   };
   endConnections();
-  // Those of root go on, and may have the id no more.
-  const ofRoot = new Set(signalEachOf(uid, 0).ofRoot);
-  for (const pid of processesOf(uid)) if (!ofRoot.has(pid)) ended.add(pid);
+  for (const pid of ownPids(uid)) ended.add(pid);
   let spare: number | undefined;
   for (let pass = 0; ; pass++) {
     const runs = whatRuns(uid);

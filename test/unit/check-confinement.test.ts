@@ -2,13 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { EIO } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import {
-  lackInChrootsh,
-  lackInLsh,
-  lackInUchroot,
-  loginFindings,
-  shellsByName,
-} from "../../src/check/confinement.ts";
+import { shellsByName } from "../../src/check/account-files.ts";
+import { lackInChrootsh, lackInLsh, lackInUchroot, loginFindings } from "../../src/check/confinement.ts";
 import type { CheckProblem } from "../../src/check/rules.ts";
 import { type KeyTable, readKeys } from "../../src/config/keys.ts";
 import { scanIni } from "../../src/config/scan.ts";

@@ -13,7 +13,7 @@ import { removeTree, type Watch } from "../../jail/fs/write.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import type { LeftHome } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { joinHome, splitHome } from "../../system/separator.ts";
+import { homeInJail, joinHome } from "../../system/separator.ts";
 import { HOLDS_HOME, holdsText, ownerOfOthers } from "../../users/home-along.ts";
 import { requireNothingRuns } from "../../users/sessions.ts";
 import type { Fate } from "../compare/fate.ts";
@@ -102,7 +102,7 @@ export function keepHome(
   { warnings }: Pick<Said, "warnings">,
 ): void {
   const { once, deleteHomes, fate, stays, stat, now, hasKeys } = staying;
-  const place = normalPath(splitHome(user.home)?.home ?? "/");
+  const place = homeInJail(user.home);
   const home = joinHome(root.path, place);
   const isOurs = fate.stays?.created ?? once.createdHome === home;
   const notOurs = now.holds ?? "apply did not create it";

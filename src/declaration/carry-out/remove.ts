@@ -1,5 +1,4 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { errorOf, isReported, JailkitError } from "../../cli/error.ts";
 import { withAdvice } from "../../cli/remedy.ts";
@@ -11,7 +10,7 @@ import { planDelete } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { leftOf } from "../../system/scheduled-jobs.ts";
-import { splitHome } from "../../system/separator.ts";
+import { homeInJail } from "../../system/separator.ts";
 import { removeLogin } from "../../users/change-login.ts";
 import { HOLDS_HOME } from "../../users/home-along.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
@@ -233,7 +232,7 @@ function removeLost(
   const now = fateOf(root, user, once, deleteHomes);
   const holds = planned ?? now.holds;
   const home = holds === undefined ? now.home : undefined;
-  const place = normalPath(splitHome(user.home)?.home ?? "/");
+  const place = homeInJail(user.home);
   const stat = lookUp(root, place)?.stat;
   const where = placeOnHost(root, place);
   // Who may write above it may have put another one there since.

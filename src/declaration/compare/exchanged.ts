@@ -7,7 +7,7 @@ import { operands } from "../../cli/shell-word.ts";
 import { findEntry } from "../../config/model.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
-import { jailOfHome, normalHome, splitHome } from "../../system/separator.ts";
+import { homeInJail, jailOfHome, normalHome } from "../../system/separator.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { type Fault, type FaultText, stays } from "../change.ts";
 import { isOfOtherDay } from "../creating.ts";
@@ -75,6 +75,7 @@ export function doubtsOf(before: Pick<Once, "users">, accounts: Accounts): Excha
  */
 export function withExchanged(before: Once, { declarations, leaving, accounts }: World): Followed {
   const exchanged = new Exchanged(before, accounts);
+  if (exchanged.moved.length === 0) return { before, doubts: new Map() };
   const { known } = exchanged;
   const declared = new Map(declarations.flatMap(({ users }) => users).map((user) => [user.name, user]));
   // That is a declared user, of whom withRenamed does not know that it is this one.
@@ -142,7 +143,7 @@ function saysWhich(
 ): boolean {
   if (directory) return true;
   if (uid !== undefined) return uid === account.uid;
-  const isHere = normalPath(splitHome(account.home)?.home ?? "/") === normalPath(home);
+  const isHere = homeInJail(account.home) === normalPath(home);
   return isHere && findEntry(section, "home") !== undefined && createdHome !== account.home;
 }
 

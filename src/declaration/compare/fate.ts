@@ -7,7 +7,7 @@ import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { below } from "../../system/mountinfo.ts";
-import { joinHome, splitHome } from "../../system/separator.ts";
+import { homeInJail, joinHome } from "../../system/separator.ts";
 import { recall } from "../../users/account-record.ts";
 import { holdsText, otherHomeIn, othersDirectoryIn } from "../../users/home-along.ts";
 import { isTooLarge } from "../../users/home-owners.ts";
@@ -66,7 +66,7 @@ export function fateOf(
 ): Fate {
   const { name, created, createdHome, directory } = once;
   if (directory) return { how: "line", home: undefined };
-  const home = normalPath(splitHome(user?.home ?? "")?.home ?? "/");
+  const home = homeInJail(user?.home ?? "");
   // Of that name, but another account.
   if (user !== undefined && created === user.uid) {
     const stat = lookUp(root, home)?.stat;

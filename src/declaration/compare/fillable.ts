@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { errorOf, JailkitError } from "../../cli/error.ts";
 import { told } from "../../cli/remedy.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -139,7 +139,7 @@ function required(jail: ByteString, require: (jail: ByteString) => void): void {
     require(jail);
   } catch (error) {
     const why = noRoom(error, jail, { left: [], progress: PROGRESS });
-    throw why === undefined ? error : new JailkitError(why.code, 1, why.message, undefined, why.remedy);
+    throw why === undefined ? error : errorOf(why);
   }
 }
 

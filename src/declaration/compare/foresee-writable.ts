@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
-import { answered, JailkitError } from "../../cli/error.ts";
+import { answered, errorOf } from "../../cli/error.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { newMount } from "../../jail/fs/mounted-home.ts";
 import { type JailRoot, joinPath } from "../../jail/fs/walk.ts";
@@ -35,6 +35,5 @@ export function requireHomePlace(root: JailRoot, home: ByteString, changes: read
 /** Throws JailkitError if a directory of a jail is on a read-only mount. `jail`: as messages name it. */
 export function requireNotReadOnly(root: JailRoot, directory: ByteString, jail: string): void {
   const problem = readOnlyProblem(root, [directory], jail);
-  if (problem !== undefined)
-    throw new JailkitError(problem.code, 1, problem.message, undefined, problem.remedy);
+  if (problem !== undefined) throw errorOf(problem);
 }

@@ -1,11 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { findEntry } from "../../config/model.ts";
 import { usualHome } from "../../jail/accounts/home-place.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { splitHome } from "../../system/separator.ts";
+import { homeInJail, splitHome } from "../../system/separator.ts";
 import { type Access, NO_ACCESS } from "../../users/access.ts";
 import type { Advice } from "../../users/advice.ts";
 import { requireGroups } from "../../users/groups.ts";
@@ -50,7 +49,7 @@ export function renamedLines(
   { name, home: whole }: Pick<PasswdEntry, "name" | "home">,
   more: readonly ByteString[] = [],
 ): { readonly shown: string; readonly remedy: Remedy } {
-  const home = normalPath(splitHome(whole)?.home ?? "/");
+  const home = homeInJail(whole);
   const isKept = home === usualHome(name) || findEntry(section, "home") !== undefined;
   const lines = [`[user ${name}]`, ...(isKept ? [] : [`home = ${home}`]), ...more];
   return {

@@ -28,9 +28,12 @@ import { absentFault } from "./absent.ts";
 import { type Followed, withExchanged } from "./exchanged.ts";
 import type { SectionNeeds } from "./jail.ts";
 
+/** The directory of drop-ins of the machine's jk_chrootsh.ini. */
+export const SETTINGS_DROP_INS = `${CONFIG_DIRECTORY}/jk_chrootsh.d`;
+
 /** The drop-in of apply with the section of one user. */
 export const settingsDropIn = (user: ByteString): ByteString =>
-  `${CONFIG_DIRECTORY}/jk_chrootsh.d/${dropInName(`/${user}`)}`;
+  `${SETTINGS_DROP_INS}/${dropInName(`/${user}`)}`;
 
 /** Throws JailkitError if the section of a user in jk_chrootsh.ini is in another file than our drop-in, or not alone there. */
 export function requireOwnDropIn(user: ByteString): void {

@@ -3,12 +3,12 @@ import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { LIMITS } from "../../config/model.ts";
 import { asideCommand } from "../../system/free-name.ts";
-import { hostText } from "../../system/host-files.ts";
+import { hostNames, hostText } from "../../system/host-files.ts";
 import type { Declaration } from "../model.ts";
 import { policiesOf } from "../once.ts";
 import type { Once, OnceUser } from "../once-shape.ts";
 import type { Note } from "./former-jails.ts";
-import { type Machine, settingsDropIn } from "./machine.ts";
+import { type Machine, SETTINGS_DROP_INS, settingsDropIn } from "./machine.ts";
 
 // Rules that take something away are written also while nothing can be remembered of them. So the file itself tells whose it is.
 
@@ -16,6 +16,9 @@ import { type Machine, settingsDropIn } from "./machine.ts";
 export const RULES_COMMENT = "Written by jailkit apply, as /etc/jailkit/jails.d declares the user.";
 
 type Settings = Pick<Machine, "settings">;
+
+/** Whether any file can be apply's: without one, jk_chrootsh.ini need not be read. */
+const hasDropIns = (): boolean => (answered(() => hostNames(SETTINGS_DROP_INS)) ?? []).length > 0;
 
 /** The users for whom apply has written a drop-in of jk_chrootsh.ini; only those are looked at that are `asked`. */
 const withOwnRules = ({ settings }: Settings, asked: (name: ByteString) => boolean): ByteString[] =>
@@ -27,6 +30,7 @@ const withOwnRules = ({ settings }: Settings, asked: (name: ByteString) => boole
 
 /** What was declared once, with the rules of users that apply has written, and that could not be remembered. */
 export function rememberingRules(before: Once, machine: Settings): Once {
+  if (!hasDropIns()) return before;
   const users = new Map(before.users.map((user) => [user.name, user]));
   const isForgotten = (user: OnceUser | undefined) =>
     user !== undefined && !user.out && !policiesOf(user).includes(false);
@@ -40,6 +44,7 @@ export function rememberingRules(before: Once, machine: Settings): Once {
 
 /** Warnings about such rules of users of whom nothing is known: apply does not take them away, since they may be all that limits somebody. */
 export function unknownRules(declarations: readonly Declaration[], before: Once, machine: Settings): Note[] {
+  if (!hasDropIns()) return [];
   const known = new Set([...declarations, before].flatMap(({ users }) => users.map(({ name }) => name)));
   return (answered(() => withOwnRules(machine, (name) => !known.has(name))) ?? []).map((name) => {
     const file = settingsDropIn(name);

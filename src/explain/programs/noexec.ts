@@ -10,7 +10,7 @@ import { canLimitExecution } from "../../confine/execute.ts";
 import { canonicalBelow, withFileBelow } from "../../confine/execute-view.ts";
 import type { Confinement } from "../../confine/policy.ts";
 import { commandAt, onlyRootExchanges } from "../../system/exchange.ts";
-import { below, type Mount, ownMounts } from "../../system/mountinfo.ts";
+import { below, mountOver, ownMounts } from "../../system/mountinfo.ts";
 import { fstabField, isNoexec, remountCommand } from "../../system/mounts.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
@@ -31,22 +31,14 @@ function mayOnlyWrite(home: ByteString, { execute, write }: Confinement): boolea
   return write === "all" || write.some(isNear);
 }
 
-/** The mount that a path of the host is on, by its directory. */
-function mountOf(path: ByteString): Pick<Mount, "mountPoint" | "options"> {
-  const above = ownMounts().filter(({ mountPoint }) => below(path, mountPoint) !== undefined);
-  // Of equal places the last one counts, which covers the others.
-  const longer = (one: Pick<Mount, "mountPoint" | "options">, other: Mount) =>
-    other.mountPoint.length >= one.mountPoint.length ? other : one;
-  return above.reduce(longer, { mountPoint: "/", options: [] });
-}
-
 // What a line of /etc/fstab for a bind mount has to name: without mount_setattr(2), mount(8) sets what is named alone.
 const RESTRICTIONS = ["ro", "nosuid", "nodev", "nosymfollow"];
 
 /** How to mount the home noexec: the command, and what keeps it after a reboot. */
 function wayTo(root: ByteString, home: ByteString): { command: Advice; lasting: string } | undefined {
   const jail = root === "/" ? "" : root;
-  const { mountPoint: point, options } = mountOf(jail + home);
+  const by = mountOver(ownMounts(), jail + home);
+  const point = by?.mountPoint ?? "/";
   // The system's files must stay executable.
   if (!isOfSystem(below(point, root) || "/")) {
     const command = commandAt(point, remountCommand("noexec", point));
@@ -59,7 +51,7 @@ function wayTo(root: ByteString, home: ByteString): { command: Advice; lasting: 
   const place = jail + directory;
   const word = shellWord(place);
   const field = fstabField(place);
-  const kept = ["bind", ...RESTRICTIONS.filter((one) => options.includes(one)), "noexec"].join(",");
+  const kept = ["bind", ...RESTRICTIONS.filter((one) => by?.options.includes(one)), "noexec"].join(",");
   return {
     command: commandAt(place, `mount --bind ${word} ${word} && mount -o remount,${kept} ${word}`),
     lasting: `the line '${field} ${field} none ${kept} 0 0' in /etc/fstab keeps it`,

@@ -28,7 +28,7 @@ const PREFIX = ".jk-home-";
 const READ = C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW;
 
 /**
- * Creates the directory of a copy in `stage`, which only root can write. Removes what interrupted runs left there. `named` gets its
+ * Creates the directory of a copy in `stage`, which only root can write. Removes what interrupted runs left there, unless others can enter it. `named` gets its
  * path before it exists.
  */
 export function makeCopy(root: JailRoot, stage: Directory, named: (path: ByteString) => void): HomeCopy {

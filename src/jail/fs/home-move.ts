@@ -220,17 +220,17 @@ export function askForAll({ fd, path }: HomeSource): void {
   });
 }
 
-/** For `among` of removeTree: accepts files of the copy at `to` that have the path and size of an original. */
+/** For `among` of removeTree: accepts files of the copy at `to` that have the path, the owner and the size of an original. */
 export function isCopyOf({ seen }: HomeSource, to: ByteString): Parameters<typeof removeTree>[3] {
   return (stat, path) => seen.isCopied(path.slice(to.length + 1), stat);
 }
 
 /**
  * Copies a home to `to` in the jail, which must not exist. The copy is made in a directory that only root can write, on the
- * same mount, and appears complete by one rename. It keeps owners, modes, times, extended attributes, hard links, sockets
+ * same mount, and appears by one rename; then its top gets its owner and its mode. It keeps owners, modes, times, extended attributes, hard links, sockets
  * and FIFOs, but not setuid, setgid (of files), security.capability and whiteouts. Missing directories above are root's and 0755.
- * Returns an O_PATH descriptor of the copy, to recognise it later. `note`: where it is written down. Throws JailkitError if `to` exists, no directory there
- * is trusted, the source changes meanwhile, or cannot be moved (see walkHome).
+ * Returns an O_PATH descriptor of the copy, to recognise it later. `note`: where it is written down. Throws JailkitError if `to`
+ * exists, no directory there is trusted, the source changes meanwhile, or cannot be moved (see walkHome).
  */
 export function copyHome(
   home: HomeSource,

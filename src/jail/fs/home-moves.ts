@@ -137,9 +137,10 @@ export function requireNoRest(paths: readonly ByteString[]): void {
 
 /** True if nothing is left of a move that is wanted. */
 function mend(tree: JailRoot, { noted, write }: Held, { only, into, but }: Wanted, steps: string[]): boolean {
-  const left = leftOf(tree, noted);
-  const { home, mode, copy, rest } = left;
+  const { home } = noted;
   if (only !== undefined && home !== only) return false;
+  const left = leftOf(tree, noted);
+  const { mode, copy, rest } = left;
   if (into !== undefined && !leftPaths(left).some((path) => below(path, into) !== undefined)) return false;
   // The next run that moves it finds only a mode that is on it.
   if (mode !== undefined && (home !== but || noted.mode !== undefined)) {
@@ -207,8 +208,20 @@ export function noteMove(fd: number, account: Noted["account"]): MoveNote | unde
   try {
     makeNotes();
     const notes = openNotes();
-    const noted = { home, copy: "", account, both: undefined, removes: undefined, mode: undefined };
-    return notes === undefined ? undefined : new Note(notes, noted);
+    if (notes === undefined) return undefined;
+    try {
+      return new Note(notes, {
+        home,
+        copy: "",
+        account,
+        both: undefined,
+        removes: undefined,
+        mode: undefined,
+      });
+    } catch (error) {
+      close(notes);
+      throw error;
+    }
   } catch (error) {
     if (isErrno(error, "EROFS", "ENOSPC", "EDQUOT", "ENOENT")) return undefined;
     throw error;

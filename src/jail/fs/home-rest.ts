@@ -9,6 +9,7 @@ import { octal } from "../../cli/octal.ts";
 import { localUsers } from "../../system/flat-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
+import { WITHIN } from "./home-scan.ts";
 import { lookUp } from "./look.ts";
 import { removeTree } from "./remove.ts";
 import { exchangeFindings } from "./safety.ts";
@@ -172,10 +173,7 @@ export function removeRest(tree: JailRoot, { path, kept, uid, stat, until }: Res
   });
 }
 
-// A link, or what is mounted there, may lead back to the very file.
-const WITHIN = C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS | C.RESOLVE_NO_XDEV;
-
-/** What is in an open directory, below it in the same file system. Throws SystemError. */
+/** What is in an open directory: a link, or what is mounted there, may lead back to the very file. Throws SystemError. */
 function statBelow(fd: number, path: ByteString): Stat | undefined {
   const found = openIfPresent(fd, path, C.O_PATH | C.O_NOFOLLOW, WITHIN);
   return found === undefined ? undefined : withFd(found, fstat);

@@ -58,6 +58,32 @@ function holderOf(fd: number): ByteString | undefined {
 }
 
 /**
+ * Opens `name` in an open directory that only root can open, creates it if it is missing, and calls `lock` until what is locked is
+ * still there by that name: its holder may have removed it meanwhile. Returns its descriptor. Throws SystemError, and what `lock`
+ * throws.
+ */
+export function lockedFile(directory: number, name: ByteString, lock: (fd: number) => void): number {
+  const flags = C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
+  for (;;) {
+    const fd = openAt(directory, name, flags, 0o600);
+    try {
+      lock(fd);
+      if (isNamed(directory, name, fd)) return fd;
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+    close(fd);
+  }
+}
+
+/** Whether an open file is the one of this name. */
+export function isNamed(directory: number, name: ByteString, fd: number): boolean {
+  const there = statIfPresent(directory, name);
+  return there !== undefined && sameFile(there, fstat(fd));
+}
+
+/**
  * Locks `name` in an open directory that only root can open; returns its descriptor for releaseName. The file exists only
  * while it is locked, or after its holder was killed. If another process holds it, `wait` is called with that process
  * ("PID NAME") until the lock is free: it waits a moment and returns "again", or "block" to wait here, or throws.
@@ -68,29 +94,18 @@ export function lockName(
   me: string,
   wait: (holder: ByteString | undefined) => "again" | "block",
 ): number {
-  for (;;) {
-    const fd = openAt(directory, name, C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW, 0o600);
-    try {
-      let isLocked = lockFile(fd, C.LOCK_EX | C.LOCK_NB);
-      while (!isLocked) {
-        isLocked =
-          wait(holderOf(fd)) === "block" ? lockFile(fd, C.LOCK_EX) : lockFile(fd, C.LOCK_EX | C.LOCK_NB);
-      }
-      const there = statIfPresent(directory, name);
-      if (there !== undefined && sameFile(there, fstat(fd))) {
-        // Only for messages: a full disk does not matter.
-        attempt(() =>
-          writeAll(fd, toBytes(`${libc.getpid()} ${me}`.slice(0, HOLDER_SIZE).padEnd(HOLDER_SIZE))),
-        );
-        return fd;
-      }
-    } catch (error) {
-      close(fd);
-      throw error;
+  const locked = lockedFile(directory, name, (fd) => {
+    let isLocked = lockFile(fd, C.LOCK_EX | C.LOCK_NB);
+    while (!isLocked) {
+      isLocked =
+        wait(holderOf(fd)) === "block" ? lockFile(fd, C.LOCK_EX) : lockFile(fd, C.LOCK_EX | C.LOCK_NB);
     }
-    // Its holder removed it meanwhile.
-    close(fd);
-  }
+  });
+  // Only for messages: a full disk does not matter.
+  attempt(() =>
+    writeAll(locked, toBytes(`${libc.getpid()} ${me}`.slice(0, HOLDER_SIZE).padEnd(HOLDER_SIZE))),
+  );
+  return locked;
 }
 
 /** Unlocks what lockName has locked, and removes the file: first, so that nobody locks a file that is about to go. */

@@ -2,21 +2,11 @@ import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { lockFile, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
-import {
-  close,
-  entriesOf,
-  fstat,
-  openAt,
-  readAllFd,
-  sameFile,
-  seek,
-  statIfPresent,
-  withFd,
-  writeAll,
-} from "../../../ffi/files.ts";
+import { entriesOf, openAt, readAllFd, seek, withFd, writeAll } from "../../../ffi/files.ts";
 import { answered } from "../../cli/error.ts";
 import { makeDirectories } from "./directories.ts";
 import { LONGEST, type Noted, notedIn, noteText } from "./home-rest.ts";
+import { isNamed, lockedFile } from "./lock.ts";
 import { withTree } from "./look.ts";
 import { type JailRoot, withDirectory } from "./walk.ts";
 
@@ -65,27 +55,15 @@ export function forFree(how: number, use: (tree: JailRoot, held: Held) => void):
   });
 }
 
-/** Its holder may have removed it meanwhile. */
-function isNamed(notes: number, name: ByteString, fd: number): boolean {
-  const there = statIfPresent(notes, name);
-  return there !== undefined && sameFile(there, fstat(fd));
-}
-
 /** Writes a note anew. Throws SystemError. */
 export function writeNote(fd: number, noted: Noted): void {
   seek(fd, 0, C.SEEK_SET);
   writeAll(fd, toBytes(noteText(noted)));
 }
 
-/** Creates and locks a note. */
-export function take(notes: number, name: ByteString): number {
-  for (;;) {
-    const fd = openAt(notes, name, C.O_RDWR | C.O_CREAT | OPEN, 0o600);
-    lockFile(fd, C.LOCK_EX);
-    if (isNamed(notes, name, fd)) return fd;
-    close(fd);
-  }
-}
+/** Creates and locks a note; waits for who holds it. */
+export const take = (notes: number, name: ByteString): number =>
+  lockedFile(notes, name, (fd) => void lockFile(fd, C.LOCK_EX));
 
 /** Makes the directory of notes, if it is missing. Throws SystemError, JailkitError. */
 export function makeNotes(): void {

@@ -395,7 +395,7 @@ export const APPLY: readonly Mutant[] = [
   ...begun("renamed one", "src/declaration/creating.ts", [
     ["more.length === 0 && ", ""],
     ["renamed?.shell === CHROOT_SHELL && ", ""],
-    ["splitHome(createdHome)?.jail === jail", "true"],
+    ["livesIn(jail, createdHome)", "true"],
   ]),
   ...begun("renamed one", "src/declaration/renamed.ts", [[" || isMarked(before, once, account)", ""]]),
   ...begun("renamed meanwhile", "src/declaration/creating.ts", [['line.split(":")[1] === mark', "true"]]),

@@ -55,8 +55,8 @@ export const JAIL: readonly Mutant[] = [
     ["stage: !trusted && renames ? above : undefined", "stage: !trusted ? above : undefined"],
   ]),
   ...within("src/jail/fs/lock.ts", "unit/jail-lock.test.ts", [
-    ["if (there !== undefined && sameFile(there, fstat(fd))) {", "if (there !== undefined) {"],
-    ["C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW, 0o600)", "C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW, 0o644)"],
+    ["return there !== undefined && sameFile(there, fstat(fd));", "return there !== undefined;"],
+    ["directory, name, flags, 0o600)", "directory, name, flags, 0o644)"],
   ]),
   ...within("src/jail/record/jail-lock.ts", "e2e/locks.test.ts", [
     ["    held.take(paths.map(nameOfPath));\n", ""],

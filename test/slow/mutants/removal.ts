@@ -399,7 +399,11 @@ export const REMOVAL: readonly Mutant[] = [
   left("src/jail/fs/home-copy.ts")("!isRoots || ", "", "others can enter"),
   left("src/jail/fs/home-rest.ts")(" || ![uid, 0].includes(file.uid)", "", "came by a rename"),
   left("src/jail/fs/home-rest.ts")("copy === undefined || ", "copy !== undefined && ", "came by a rename"),
-  left("src/jail/fs/home-rest.ts")(" | C.RESOLVE_NO_XDEV", "", "from the very place"),
+  left("src/jail/fs/home-rest.ts")(
+    "C.O_PATH | C.O_NOFOLLOW, WITHIN",
+    "C.O_PATH | C.O_NOFOLLOW, WITHIN & ~C.RESOLVE_NO_XDEV",
+    "from the very place",
+  ),
   left("src/jail/fs/home-rest.ts")("homeStat.uid !== uid || ", "", "has another owner"),
   left("src/jails/delete-plan.ts")(
     "copies.some((copy) => below(path, copy) !== undefined) ||",
