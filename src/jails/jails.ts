@@ -190,7 +190,7 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   } catch (error) {
     if (!isReported(error)) throw error;
     const unreadable = { condition: "unreadable", reason: describeError(error) } as const;
-    const isNamed = world.usersOf(path).length + world.filesWith(path).length > 0;
+    const isNamed = world.usersOf(path).length > 0 || world.filesWith(path).length > 0;
     const remedy = linkRemedy(path, error, isNamed);
     return { ...nothing, ...(absentFacts(path, world) ?? { ...unreadable, remedy }) };
   }
