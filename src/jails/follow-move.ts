@@ -13,7 +13,7 @@ import { largestFile } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { kindOf } from "../config/schemas/catalogue.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { followLeft } from "../jail/fs/home-moves.ts";
+import { followLeft } from "../jail/fs/home-note.ts";
 import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { mountRemedy, unmountedReason } from "../jail/fs/unmounted.ts";

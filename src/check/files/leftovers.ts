@@ -34,7 +34,7 @@ export class Leftovers {
   /** A finding for each that still exists; none while a tool that may use them is running. Throws SystemError. */
   findings(root: JailRoot): CheckFinding[] {
     if (this.#found.length === 0 || rootRuns(MAKERS)) return [];
-    const told = new Set(leftMoves().map(({ copy }) => copy));
+    const told = new Set(leftMoves().map(({ box }) => box?.path));
     return this.#found.flatMap(({ path: jailPath, stat }): CheckFinding[] => {
       const now = lookUp(root, jailPath)?.stat;
       if (now === undefined || !sameFile(now, stat)) return [];
