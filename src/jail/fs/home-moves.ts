@@ -73,11 +73,34 @@ function leftOf(tree: JailRoot, noted: Noted): LeftMove {
 const isAnyLeft = ({ mode, copy, rest }: LeftMove): boolean =>
   mode !== undefined || copy !== undefined || rest !== undefined;
 
-/** What runs that were killed have left of moves of homes; nothing for others than root. */
-export function leftMoves(): LeftMove[] {
+/** Which moves somebody asks about: those of an account, and those with something at, in or above one of these places. */
+interface About {
+  readonly name?: ByteString;
+  readonly places: readonly ByteString[];
+}
+
+function isAbout({ home, copy, account, both }: Noted, { name, places }: About): boolean {
+  if (account.name === name) return true;
+  const paths = [home, copy, both?.to ?? ""].filter((path) => path !== "");
+  const meet = (one: ByteString, other: ByteString) =>
+    below(one, other) !== undefined || below(other, one) !== undefined;
+  return paths.some((path) => places.some((place) => meet(path, place)));
+}
+
+/** What runs that were killed have left of moves of homes, of all or of those asked about; nothing for others than root. */
+export function leftMoves(about?: About): LeftMove[] {
   const found: LeftMove[] = [];
-  forFree(C.LOCK_SH, (tree, { noted }) => found.push(leftOf(tree, noted)));
+  forFree(C.LOCK_SH, (tree, { noted }) => {
+    if (about === undefined || isAbout(noted, about)) found.push(leftOf(tree, noted));
+  });
   return found.filter(isAnyLeft);
+}
+
+/** Removes the notes of moves of which nothing is left, and of which it is known that nothing will be found later. */
+export function forgetSettled(): void {
+  forFree(C.LOCK_EX, (tree, { noted, remove }) => {
+    if (!isAnyLeft(leftOf(tree, noted)) && isSettled(tree, noted)) remove();
+  });
 }
 
 /** What a run that mends a move removes, on the host. */
@@ -86,12 +109,13 @@ export const leftPaths = ({ copy, rest }: Pick<LeftMove, "copy" | "rest">): Byte
 
 /** The paths in a jail, as it sees them, of what is left there, and is removed when that is mended. */
 export const leftCopiesIn = (jail: ByteString): ByteString[] =>
-  leftMoves()
+  leftMoves({ places: [jail] })
     .flatMap(leftPaths)
     .flatMap((path) => below(path, jail) ?? []);
 
 /** True if a directory of the host is one that the next run removes before it moves a home. */
-export const isLeftAt = (path: ByteString): boolean => leftMoves().some(({ rest }) => rest?.path === path);
+export const isLeftAt = (path: ByteString): boolean =>
+  leftMoves({ places: [path] }).some(({ rest }) => rest?.path === path);
 
 /** Which of what is left is mended: all by default. */
 interface Wanted {
@@ -99,6 +123,7 @@ interface Wanted {
   readonly only?: ByteString;
   /** Moves that have left something in this jail alone. */
   readonly into?: ByteString;
+  readonly about?: About;
   /** The home that stays closed. */
   readonly but?: ByteString;
   /** What cannot be mended is told by others, each time. */
@@ -128,7 +153,7 @@ export function mendMoves(wanted: Wanted = {}): string[] {
  * the note says what tells both apart, and another move would write over it.
  */
 export function requireNoRest(paths: readonly ByteString[]): void {
-  for (const { home, rest } of leftMoves()) {
+  for (const { home, rest } of leftMoves({ places: paths })) {
     if (rest === undefined || ![home, rest.path].some((path) => paths.includes(path))) continue;
     const message = `${quoted(rest.path)}, which a run that was killed has left, and ${quoted(rest.kept.path)} differ: compare them, and move the first one away`;
     throw new JailkitError("home-changed", 1, message);
@@ -136,9 +161,14 @@ export function requireNoRest(paths: readonly ByteString[]): void {
 }
 
 /** True if nothing is left of a move that is wanted. */
-function mend(tree: JailRoot, { noted, write }: Held, { only, into, but }: Wanted, steps: string[]): boolean {
+function mend(
+  tree: JailRoot,
+  { noted, write }: Held,
+  { only, into, about, but }: Wanted,
+  steps: string[],
+): boolean {
   const { home } = noted;
-  if (only !== undefined && home !== only) return false;
+  if ((only !== undefined && home !== only) || (about !== undefined && !isAbout(noted, about))) return false;
   const left = leftOf(tree, noted);
   const { mode, copy, rest } = left;
   if (into !== undefined && !leftPaths(left).some((path) => below(path, into) !== undefined)) return false;
