@@ -6,17 +6,23 @@ import { changesOf } from "./compare/work.ts";
 
 /**
  * Removes, of homes that runs which were killed have copied, what is not the home any more, or yet: it would be in the way of the
- * plan. Returns warnings.
+ * plan. Returns warnings, and what there is then of moves.
  */
-export const finishedMoves = (): string[] =>
-  leftMoves().flatMap((left) => (left.rest === undefined ? [] : told(left, mended(left))));
+export function finishedMoves(): { readonly warnings: string[]; readonly left: readonly LeftMove[] } {
+  const all = leftMoves();
+  const warnings = all.flatMap((left) => (left.rest === undefined ? [] : told(left, mended(left))));
+  return { warnings, left: warnings.length === 0 ? all : leftMoves() };
+}
 
 /**
  * Warnings about what runs that were killed have left of moves of homes, but for homes that the plan opens; without `check` it is
  * mended.
  */
-export function leftMoveWarnings({ jails }: Pick<Comparison, "jails">, check: boolean): string[] {
-  const all = leftMoves();
+export function leftMoveWarnings(
+  { jails }: Pick<Comparison, "jails">,
+  all: readonly LeftMove[],
+  check: boolean,
+): string[] {
   if (all.length === 0) return [];
   const opened = new Set(
     jails.flatMap(changesOf).flatMap(({ what, items }) => (what === "home-mode" ? items : [])),

@@ -526,3 +526,33 @@ test("what is left in a jail is found where jailkit adopt --moved finds the jail
   m.run(["jk_check", "--fix", now]);
   expect([modeOf(home), statusFindings().filter(({ subject }) => subject === home)]).toEqual(["2755", []]);
 });
+
+test("apply reads once what is left, and once more when it has mended something that was in the way of the plan", () => {
+  const reads = (...options: string[]) => {
+    const file = "/root/notes.trace";
+    m.run([
+      "strace",
+      "-f",
+      "-qq",
+      "-P",
+      "/var/lib/jailkit/moves",
+      "-e",
+      "trace=getdents64",
+      "-o",
+      file,
+      "jailkit",
+      "apply",
+      ...options,
+    ]);
+    // The last call of each reading finds nothing more.
+    return sh(`grep -c ' = 0$' ${file} || true`).trim();
+  };
+  m.write("/etc/jailkit/jails.d/one.ini", `[jail ${J}]\nsections = uidbasics, basicshell\n`);
+  copied("outside", "after");
+  m.must(["jailkit", "apply"]);
+  expect([reads("--check"), reads()]).toEqual(["1", "1"]);
+  const { rest } = copied("outside", "after");
+  expect([reads("--check"), m.exists(rest)]).toEqual(["1", true]);
+  // One of them is that of what mends it.
+  expect([reads(), m.exists(rest), reads()]).toEqual(["3", false, "1"]);
+});
