@@ -265,6 +265,8 @@ function moveAccount(name: ByteString, { to }: Move): string | undefined {
   const split = user === undefined ? undefined : splitHome(user.home);
   if (user === undefined || split === undefined) return undefined;
   const home = joinHome(to, split.home);
+  // Connections to sshd(8) go on: a session that one begins with the old home has the same shell and groups, and jk_chrootsh looks
+  // the account up again. The directories of running processes have moved along.
   withHostAccounts(() => modifyAccount(user, { home, shell: user.shell, groups: [] }));
   return `the account ${quoted(name)} has the home ${quoted(home)}`;
 }
