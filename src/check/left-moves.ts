@@ -3,7 +3,7 @@ import { display } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
 import { composed } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
-import { type LeftMove, leftMoves, mendMoves } from "../jail/fs/home-moves.ts";
+import { forgetSettled, type LeftMove, leftMoves, mendMoves } from "../jail/fs/home-moves.ts";
 import { below } from "../system/mountinfo.ts";
 import type { FixOutcome } from "./fix/fix.ts";
 import type { CheckFinding } from "./rules.ts";
@@ -58,6 +58,7 @@ export function mendedMoves(jails: readonly ByteString[], isAll: boolean, fix: b
     .filter((left) => isAll || isOf(left, jails))
     .map((left) => ({ left, finding: leftMoveFinding(left, jails) }));
   const fixes = fix ? found.flatMap(({ left }) => mended(left)) : [];
+  if (fix) forgetSettled();
   const now = new Set((fix ? leftMoves() : []).map(({ home }) => home));
   const gone = found.filter(({ left }) => fix && !now.has(left.home));
   return {

@@ -115,6 +115,7 @@ export const PROBLEM_CODES = {
   manifest: "the record of a jail could not be written",
   missing: "something does not exist",
   "mount-refused": "the kernel refuses a mount",
+  mounted: "something is mounted on a file that has to be replaced",
   mounts: "something mounts in a jail again and again",
   moved: "the directory of a jail was moved",
   "name-service": "a name service, such as that of LDAP, does not answer",

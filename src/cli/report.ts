@@ -7,6 +7,10 @@ import type { ProblemReport } from "./report-schema.ts";
 export const jsonTextOrNull = (value: ByteString | undefined): string | null =>
   value === undefined ? null : jsonText(value);
 
+/** A remedy in a report; null where there is none. */
+export const remedyText = (remedy: ByteString | undefined): string | null =>
+  jsonTextOrNull(remedy || undefined);
+
 /** A problem in a report. */
 export const problemReport = ({
   code,
@@ -17,7 +21,7 @@ export const problemReport = ({
   code,
   path: jsonText(path),
   message: jsonText(message),
-  remedy: jsonTextOrNull(remedy || undefined),
+  remedy: remedyText(remedy),
 });
 
 /** A problem of a report, as it was before. */

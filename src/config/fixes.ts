@@ -150,7 +150,7 @@ export function fixText(problem: Problem, sources: Sources): Advice | undefined 
     case "none":
       return undefined;
     case "command":
-      return fix.text;
+      return fix.text === "" ? undefined : fix.text;
     case "strip":
       return `sed -i ${shellWord(fix.expression)} ${file}`;
     case "disable":

@@ -6,7 +6,7 @@ import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from
 import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { type Advice, type Remedy, withAdvice } from "../cli/remedy.ts";
-import { GROUP, PASSWD, readJailAccounts } from "../jail/accounts/accounts.ts";
+import { GROUP, PASSWD } from "../jail/accounts/accounts.ts";
 import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
@@ -183,13 +183,13 @@ export class NoLogins {
 
 /**
  * Why no login of a user of a jail works, as printable lines, with what helps. `joins`: the ids of groups that the account gets;
- * `shell`: the one that it gets in the jail, if that is not in its line yet. Only root can ask.
+ * `shell`: that of its line in the jail. Only root can ask.
  */
 export function noLoginLines(
   root: JailRoot,
   user: PasswdEntry,
   joins: readonly number[],
-  shell = readJailAccounts(root).userByName(user.name)?.shell ?? LIMITED_SHELL,
+  shell: ByteString = LIMITED_SHELL,
 ): ByteString[] {
   const found = new NoLogins().in(root, [visitorOf(user, shell, joins)]);
   return found.map(({ message, advice }) => withAdvice(message, advice));

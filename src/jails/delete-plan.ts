@@ -22,6 +22,7 @@ import { nearJail, requireNotMoved } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
+import { requireNoLines } from "../update/remove-extras.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { shownPids } from "../users/sessions.ts";
 import { requireNoOtherJail } from "./another-jail.ts";
@@ -111,6 +112,7 @@ export function planDelete(request: DeleteRequest): DeletePlan {
     // Of the two, what deletes nothing.
     throw refuse("has-users", message, composed(first + leave));
   }
+  requireNoLines(jail);
   const plan = { request, jail, seen, records, users, mounts: [], owners: [] };
   if (seen === undefined) return { ...plan, files: 0, bytes: 0, userBytes: 0 };
   const { processes } = listProcesses({

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { jsonTextOrNull } from "../cli/report.ts";
+import { jsonTextOrNull, remedyText } from "../cli/report.ts";
 import { table } from "../cli/table.ts";
 import type { RecordError } from "../jail/record/record-file.ts";
 import type { JailFacts, JailList } from "./jails.ts";
@@ -16,7 +16,7 @@ export function listReport({ jails, damaged }: JailList): ListReport {
       record: jail.id ?? null,
       state: jail.condition,
       reason: jsonTextOrNull(jail.reason),
-      remedy: jsonTextOrNull(jail.remedy),
+      remedy: remedyText(jail.remedy),
       users: jail.users.map(({ name, home, shell }) => ({
         name: jsonText(name),
         home: jsonText(home),

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, displayAgain, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { told } from "../cli/remedy.ts";
+import { type Remedy, told } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { ONCE_FILE } from "../declaration/once.ts";
@@ -79,10 +79,15 @@ function jailFinding(
   // The list has no remedies.
   const show = `${kind === "unsafe" ? CHECK : LIST} ${operands(path)}`;
   const hasChoice = HAS_CHOICE.has(condition) && kind !== "unmounted";
-  const commands = [...(remedy === undefined || hasChoice ? [] : [remedy]), show, LIST];
-  const [first = LIST, ...more] = commands;
-  return [{ kind, subject: path, message: displayAgain(reason), commands: [first, ...more] }];
+  const commands = commandsOf(hasChoice ? undefined : remedy, show, LIST);
+  return [{ kind, subject: path, message: displayAgain(reason), commands }];
 }
+
+/** Where nothing fixes it, what shows more is the first. */
+const commandsOf = (
+  remedy: Remedy | undefined,
+  ...shows: StatusFinding["commands"]
+): StatusFinding["commands"] => (remedy === undefined || remedy === "" ? shows : [remedy, ...shows]);
 
 /** If several jails have no record, one command is for all of them. */
 function withAdoptAll(findings: readonly StatusFinding[]): StatusFinding[] {
@@ -117,8 +122,7 @@ function leftFindings({ left }: MachineFacts): StatusFinding[] {
 
 function moveFindings({ moves }: MachineFacts): StatusFinding[] {
   return moves.map(({ path, message, remedy }) => {
-    const commands = remedy === undefined ? ([CHECK] as const) : ([remedy, CHECK] as const);
-    return { kind: "interrupted-move", subject: path, message, commands };
+    return { kind: "interrupted-move", subject: path, message, commands: commandsOf(remedy, CHECK) };
   });
 }
 
@@ -140,7 +144,7 @@ function strayFindings({ strays }: MachineFacts): StatusFinding[] {
 
 function outsideFindings({ outside }: MachineFacts): StatusFinding[] {
   return outside.found.map(({ name, message, remedy }) => {
-    const commands = [remedy, `${EXPLAIN} ${operands(name)}`] as const;
+    const commands = commandsOf(remedy, `${EXPLAIN} ${operands(name)}`);
     return { kind: "outside", subject: name, message, commands };
   });
 }
@@ -202,8 +206,7 @@ const OF_JAIL: ReadonlySet<FindingKind> = new Set(["old-shell", "no-login"]);
 function accountFindings({ accounts }: MachineFacts): StatusFinding[] {
   return accounts.map(({ kind, subject, message, remedy, otherwise }) => {
     const show = `${OF_JAIL.has(kind) ? CHECK : EXPLAIN} ${operands(subject)}`;
-    const commands = remedy === undefined ? ([show] as const) : ([remedy, show] as const);
-    return { kind, subject, message, otherwise, commands };
+    return { kind, subject, message, otherwise, commands: commandsOf(remedy, show) };
   });
 }
 

@@ -35,6 +35,7 @@ import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.t
 import { requireOwnState } from "../declaration/state.ts";
 import { unkeptBy, whyUnkept } from "../declaration/unkept.ts";
 import { type Doubt, emptyFiles } from "../declaration/warnings.ts";
+import { leftMoves } from "../jail/fs/home-moves.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { asideCommand } from "../system/free-name.ts";
 import { isHostDirectory } from "../system/host-files.ts";
@@ -193,9 +194,9 @@ async function apply(files: readonly string[], options: Options): Promise<number
   requireSomething(declaration, known, options);
   const beside = others && withGroupNames(others);
   const all = beside === undefined ? [declaration] : [declaration, beside];
-  const finished = check ? [] : finishedMoves();
+  const { warnings: finished, left } = check ? { warnings: [], left: leftMoves() } : finishedMoves();
   const compared = compare(declaration, withRenamed(known, all, hostUser), {
-    ...{ prune, deleteHomes, check, usual, others: beside },
+    ...{ prune, deleteHomes, check, usual, others: beside, left },
     namesAll: options.verbose || json,
   });
   const { unread } = (prune ? others : undefined) ?? declaration;
@@ -208,7 +209,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
     ...notCompared(read.others),
     ...emptyFiles(declaration, known, usual),
     ...finished,
-    ...leftMoveWarnings(compared, check),
+    ...leftMoveWarnings(compared, left, check),
   ];
   const report = new ApplyReport({ ...options, unread, warnings });
   report.plan(comparison, await doubtful(comparison, check), unkept);

@@ -132,7 +132,7 @@ export const tool = defineTool({
     run.examine(() => {
       const home = () => faultOfHome(account, user, dryRun);
       const { shell } = account;
-      const common = { root, access, shell, home, inherits: shell };
+      const common = { root, access, home, inherits: shell };
       examineLogin(user, dryRun ? { ...common, planned: planned(account) } : common, run);
     });
     const missing = missingOf(account);

@@ -153,7 +153,7 @@ export const tool = defineTool({
       const joins = dryRun ? access.joins.map(({ gid }) => gid) : undefined;
       const home = () => faultOfHome(user, joins, root, run);
       const except = jailSideOnly ? SIDE_ONLY : [];
-      examineLogin(user, { root, access, planned, shell: options.shell, home, except }, run);
+      examineLogin(user, { root, access, planned, home, except }, run);
     });
     tellApply(runs);
     return {

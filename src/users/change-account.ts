@@ -123,11 +123,12 @@ export function changeAccount(
   }
   // Out of a jail it is always copied.
   const whole = move.to.path === "/";
-  // Its new place may be that of a home which a run that was killed has left.
+  // Its new place may be that of a home which a run that was killed has left. What is elsewhere others mend.
   const left = hostPath(move.from, move.fromPath);
-  for (const step of mendMoves({ but: left, mayFail: true }))
+  const places = [left, hostPath(move.to, move.toPath)];
+  for (const step of mendMoves({ about: { name: user.name, places }, but: left, mayFail: true }))
     run.warn(`what a run that was killed has left: ${step}`);
-  requireNoRest([left, hostPath(move.to, move.toPath)]);
+  requireNoRest(places);
   requireSafeMove(move, user, whole);
   const source = openHome(move.from, move.fromPath, user.uid);
   let note: MoveNote | undefined;

@@ -28,7 +28,8 @@ import { inPlaceOfOther, otherHomeAdvice } from "./own-home.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
 
 /** Shows the steps of createAccount. */
-export function describeCreation({ name, home, access, plan }: NewAccount, run: AccountRun): void {
+export function describeCreation({ name, home, shell, access, plan }: NewAccount, run: AccountRun): void {
+  run.jailShell = shell;
   run.done(`would have created the account ${quoted(name)} with the home ${quoted(home)}`);
   for (const join of access.joins) run.done(`would have added it to the group ${quoted(join.name)}`);
   for (const line of plan.lines) run.done(line);
@@ -44,7 +45,8 @@ export function createAccount(
   values: NewAccountValues,
   run: AccountRun,
 ): { user: PasswdEntry; accessLines: ByteString[] } {
-  const { name, home, group } = account;
+  const { name, home, group, shell } = account;
+  run.jailShell = shell;
   const accessLines: ByteString[] = [];
   if (group === DEFAULT_GROUP && groupByName(group) === undefined) {
     const isNew = withHostAccounts(() => {

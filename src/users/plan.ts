@@ -219,3 +219,7 @@ export function planJailing(facts: JailingFacts): JailingPlan {
     notes,
   };
 }
+
+/** True if the account and its jail are as planned already. */
+export const changesNothing = ({ entry, groups, joins, changeAccount, moveFrom }: JailingPlan): boolean =>
+  entry === undefined && groups.length + joins.length === 0 && !changeAccount && moveFrom === undefined;

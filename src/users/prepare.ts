@@ -15,7 +15,7 @@ import { jailOfHome, splitHome } from "../system/separator.ts";
 import { type AccessPlan, planAccess, writeAccess } from "./access.ts";
 import { recall, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
-import { homeFor, writeJailSide } from "./jail-side.ts";
+import { homeFor, ownLine, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, warnOfPolicy } from "./jailing.ts";
 import { planKeys } from "./keys.ts";
 import { giveMount } from "./mounted-home.ts";
@@ -50,8 +50,9 @@ export function prepareJail(
   const newHome =
     (isMissing() || isMounted()) &&
     hasSafePlace(root, { user, home }, isDirectorys || access.keys.length > 0, run);
-  const present = seen.accounts.userByName(user.name)?.shell;
+  const present = ownLine(seen.accounts, user)?.shell;
   const jailShell = shell ?? present ?? usualShell ?? LIMITED_SHELL;
+  run.jailShell = jailShell;
   const place = { root, user, home };
   const plan = planAccess({ root, name: user.name, home, shell: jailShell }, access, (keys) =>
     newHome ? planSkeletonKeys(NO_SKELETON, keys) : planKeys(place, keys),

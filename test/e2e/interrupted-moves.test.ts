@@ -117,19 +117,48 @@ for (const place of ["outside", "inside"] as const) {
   });
 }
 
-test("the next run that copies any home mends what others have left", () => {
-  const first = user("outside");
-  killed(first.moves);
-  const second = user("outside");
-  const { status, stderr } = m.run(second.moves);
-  const told = stderr.replaceAll("jk_jailuser: warning: what a run that was killed has left: ", "");
-  expect([status, told]).toEqual([
-    0,
-    expect.stringMatching(
-      new RegExp(`^'${first.home}' has the mode 2755 again\nremoved '${J}/home/\\.jk-home-.*'\n$`),
-    ),
-  ]);
-  expect([modeOf(first.home), copies(), notes()]).toEqual(["2755", [], ""]);
+describe("what runs have left of moves of others stays as it is when a home moves", () => {
+  test("until jk_check or apply mends it", () => {
+    const [first, second] = [user("outside"), user("inside")];
+    killed(first.moves);
+    killed(second.moves);
+    const third = user("outside");
+    expect(m.run(third.moves)).toMatchObject({ status: 0, stderr: "" });
+    // Parts of copies go from the directory in which the next copy is made.
+    const [part = "none", ...more] = copies();
+    expect([modeOf(first.home), modeOf(second.home), part, more]).toEqual([
+      ...["3700", "3700", expect.stringContaining("/home/.jk-home-"), []],
+    ]);
+    expect(m.run(second.moves)).toMatchObject({
+      status: 0,
+      stderr: `jk_jailuser: warning: what a run that was killed has left: removed '${part}'\n`,
+    });
+    expect([modeOf(first.home), copies()]).toEqual(["3700", []]);
+    m.must(["jailkit", "apply"]);
+    expect([modeOf(first.home), notes()]).toEqual(["2755", ""]);
+  });
+
+  test("unless it is where the home goes, in it, or above it", () => {
+    const { name, rest } = copied("inside", "before");
+    const other = `${J}4`;
+    m.must(["jk_init", "-j", other, "uidbasics", "basicshell"]);
+    m.must(["jk_addjailuser", "-j", other, "-s", "/bin/bash", "-d", `/home/${name}`, "bill"]);
+    expect(m.run(["jk_jailuser", "--unjail", "-n", "-m", "-s", "/bin/sh", "bill"])).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining(`what a run that was killed has left: removed '${rest}'\n`),
+    });
+    expect([homeOf("bill"), notes()]).toEqual([rest, ""]);
+    m.must(["userdel", "-r", "bill"]);
+  });
+});
+
+test("of a move of which nothing is left any more, jk_check --fix removes the note", () => {
+  const { home, moves } = user("outside");
+  killed(moves);
+  sh(`chmod 2750 ${home}; rm -r ${copies()[0]}`);
+  expect([statusFindings(), hostFindings()]).toEqual([[], []]);
+  m.run(["jk_check", "--fix", J]);
+  expect(notes()).toBe("");
 });
 
 test("of a run that is at work nothing is told, and nothing is mended", async () => {
@@ -422,6 +451,9 @@ test("a home that was removed in part is never taken for the whole one", () => {
   sh(`usermod -d ${rest} ${name}`);
   m.run(["jk_check", "--fix", J]);
   expect(whole(kept)).toBe(WHOLE);
+  // Nothing else mends what is left of it.
+  m.run(["jk_check", "--fix"]);
+  expect(notes()).toBe("");
 });
 
 test("apply --prune takes a user out whose old home a run that was killed has left, and --check says so", () => {
@@ -493,4 +525,34 @@ test("what is left in a jail is found where jailkit adopt --moved finds the jail
   expect(statusFindings().map(({ subject }) => subject)).toContain(home);
   m.run(["jk_check", "--fix", now]);
   expect([modeOf(home), statusFindings().filter(({ subject }) => subject === home)]).toEqual(["2755", []]);
+});
+
+test("apply reads once what is left, and once more when it has mended something that was in the way of the plan", () => {
+  const reads = (...options: string[]) => {
+    const file = "/root/notes.trace";
+    m.run([
+      "strace",
+      "-f",
+      "-qq",
+      "-P",
+      "/var/lib/jailkit/moves",
+      "-e",
+      "trace=getdents64",
+      "-o",
+      file,
+      "jailkit",
+      "apply",
+      ...options,
+    ]);
+    // The last call of each reading finds nothing more.
+    return sh(`grep -c ' = 0$' ${file} || true`).trim();
+  };
+  m.write("/etc/jailkit/jails.d/one.ini", `[jail ${J}]\nsections = uidbasics, basicshell\n`);
+  copied("outside", "after");
+  m.must(["jailkit", "apply"]);
+  expect([reads("--check"), reads()]).toEqual(["1", "1"]);
+  const { rest } = copied("outside", "after");
+  expect([reads("--check"), m.exists(rest)]).toEqual(["1", true]);
+  // One of them is that of what mends it.
+  expect([reads(), m.exists(rest), reads()]).toEqual(["3", false, "1"]);
 });

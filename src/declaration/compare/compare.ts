@@ -25,7 +25,7 @@ import type { JailState } from "./jail-state.ts";
 import { liveDirectories, requirePlaces } from "./live.ts";
 import { withJailState } from "./look.ts";
 import { userState } from "./look-user.ts";
-import { Machine, othersIn } from "./machine.ts";
+import { Machine, othersIn, type Scope } from "./machine.ts";
 import { noLoginsIn } from "./no-logins.ts";
 import { notDeclared } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
@@ -91,6 +91,8 @@ interface Asked {
   readonly others: Declaration | undefined;
   /** Jails that are not declared are named, for which all records are read. */
   readonly namesAll?: boolean;
+  /** What runs that were killed have left of moves of homes, if it is known. */
+  readonly left?: Scope["left"];
 }
 
 /** How far a plan has come. */
@@ -174,6 +176,7 @@ const machineFor = (
 ) =>
   new Machine({
     ...{ remembered, declarations: all, isWhole: scope.usual || scope.others !== undefined },
+    left: scope.left,
     leaving: (before) => leavingOf(all, before, scope),
   });
 

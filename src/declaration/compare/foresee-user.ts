@@ -61,6 +61,7 @@ interface About {
 }
 
 const NO_ACCOUNTS = {
+  users: [],
   userByName: () => undefined,
   groupByName: () => undefined,
   groupByGid: () => undefined,

@@ -85,11 +85,34 @@ export function leftOf(tree: JailRoot, noted: Noted): LeftMove {
 export const isAnyLeft = ({ mode, box, rest }: LeftMove): boolean =>
   mode !== undefined || box !== undefined || rest !== undefined;
 
-/** What runs that were killed have left of moves of homes; nothing for others than root. */
-export function leftMoves(): LeftMove[] {
+/** Which moves somebody asks about: those of an account, and those with something at, in or above one of these places. */
+interface About {
+  readonly name?: ByteString;
+  readonly places: readonly ByteString[];
+}
+
+function isAbout({ home, box, account, both }: Noted, { name, places }: About): boolean {
+  if (account.name === name) return true;
+  const paths = [home, box, both?.to ?? ""].filter((path) => path !== "");
+  const meet = (one: ByteString, other: ByteString) =>
+    below(one, other) !== undefined || below(other, one) !== undefined;
+  return paths.some((path) => places.some((place) => meet(path, place)));
+}
+
+/** What runs that were killed have left of moves of homes, of all or of those asked about; nothing for others than root. */
+export function leftMoves(about?: About): LeftMove[] {
   const found: LeftMove[] = [];
-  forFree(C.LOCK_SH, (tree, { noted }) => found.push(leftOf(tree, noted)));
+  forFree(C.LOCK_SH, (tree, { noted }) => {
+    if (about === undefined || isAbout(noted, about)) found.push(leftOf(tree, noted));
+  });
   return found.filter(isAnyLeft);
+}
+
+/** Removes the notes of moves of which nothing is left, and of which it is known that nothing will be found later. */
+export function forgetSettled(): void {
+  forFree(C.LOCK_EX, (tree, { noted, remove }) => {
+    if (isSettled(tree, noted)) remove();
+  });
 }
 
 /** What a run that mends a move removes, on the host. */
@@ -98,16 +121,17 @@ export const leftPaths = ({ box, rest }: Pick<LeftMove, "box" | "rest">): ByteSt
 
 /** The paths in a jail, as it sees them, of what is left there, and is removed when that is mended. */
 export const leftCopiesIn = (jail: ByteString): ByteString[] =>
-  leftMoves()
+  leftMoves({ places: [jail] })
     .flatMap(leftPaths)
     .flatMap((path) => below(path, jail) ?? []);
 
 /** True if a directory of the host is one that the next run removes before it moves a home. */
-export const isLeftAt = (path: ByteString): boolean => leftMoves().some(({ rest }) => rest?.path === path);
+export const isLeftAt = (path: ByteString): boolean =>
+  leftMoves({ places: [path] }).some(({ rest }) => rest?.path === path);
 
 /** True for a directory with a copy that no run removes as a part of one. */
 export const isLeftWhole = (path: ByteString): boolean =>
-  leftMoves().some(({ box }) => box?.path === path && box.goes !== "remove");
+  leftMoves({ places: [path] }).some(({ box }) => box?.path === path && box.goes !== "remove");
 
 /** Which of what is left is mended: all by default. */
 interface Wanted {
@@ -115,6 +139,7 @@ interface Wanted {
   readonly only?: ByteString;
   /** Moves that have left something in this jail alone. */
   readonly into?: ByteString;
+  readonly about?: About;
   /** The home that stays closed. */
   readonly but?: ByteString;
   /** What cannot be mended is told by others, each time. */
@@ -145,7 +170,7 @@ export function mendMoves(wanted: Wanted = {}): string[] {
  * the note says what tells both apart, and another move would write over it.
  */
 export function requireNoRest(paths: readonly ByteString[]): void {
-  for (const { home, rest, box } of leftMoves()) {
+  for (const { home, rest, box } of leftMoves({ places: paths })) {
     const place = rest?.path ?? box?.path;
     if (
       place === undefined ||
@@ -158,10 +183,10 @@ export function requireNoRest(paths: readonly ByteString[]): void {
 }
 
 /** True if nothing is left of a move that is wanted. */
-function mend(tree: JailRoot, held: Held, { only, into, but }: Wanted, steps: string[]): boolean {
+function mend(tree: JailRoot, held: Held, { only, into, about, but }: Wanted, steps: string[]): boolean {
   const { noted } = held;
   const { home } = noted;
-  if (only !== undefined && home !== only) return false;
+  if ((only !== undefined && home !== only) || (about !== undefined && !isAbout(noted, about))) return false;
   const left = leftOf(tree, noted);
   const { mode, box } = left;
   if (into !== undefined && !leftPaths(left).some((path) => below(path, into) !== undefined)) return false;
