@@ -36,6 +36,8 @@ export interface AccountFacts {
   /** True if a path of the host is, or may be, the home of its owner, or in it. */
   readonly mayBeHome: (path: ByteString) => boolean;
   /** Where an interrupted run of jk_jailuser has put the home of a user aside. `home`: as the jail sees it. */
+  /** A run that was killed has left the home elsewhere, and a finding of the host tells it. */
+  readonly isAwaited: (home: ByteString) => boolean;
   readonly homeAside: (user: Pick<PasswdEntry, "name" | "home">) => ByteString | undefined;
   /** As mountAdvice says of a home, as the jail sees it. */
   readonly homeMount: (home: ByteString, isTheirs: boolean, give: Advice) => Advice | undefined;

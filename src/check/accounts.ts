@@ -171,7 +171,7 @@ class AccountCheck {
   /** `real`: the host's account, with its home as the jail sees it. */
   #checkHome(real: PasswdEntry): void {
     try {
-      this.#checkHomeThere(real);
+      if (!this.#facts.isAwaited(real.home)) this.#checkHomeThere(real);
     } catch (error) {
       // Of such a mount the rules about files tell.
       if (!(error instanceof UnansweredMount)) throw error;

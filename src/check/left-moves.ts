@@ -30,7 +30,7 @@ function whatIsLeft({ name, home, mode, box, rest }: LeftMove): { path: ByteStri
     const to = display(rest.to);
     const copied = rest.isHome
       ? `, the home of an account, was copied to ${to}, and both are`
-      : ` was copied to ${to}, which is ${rest.isThere ? "the home" : "not its copy any more"}, and is`;
+      : ` was copied to ${to}, which is ${rest.isThere ? "the home" : "not its copy now"}, and is`;
     return { path: home, message: `${display(home)}${copied} left, whole or in part, ${SINCE}` };
   }
   const left = display(box?.path ?? "");

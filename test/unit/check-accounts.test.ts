@@ -87,6 +87,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     plainHome: () => undefined,
     otherHome: (user) => otherHomeAdvice("/j", user),
     homeMount: () => undefined,
+    isAwaited: () => false,
     homeAside: ({ name }) => (name === "aside" ? "/home/.jk-move-aside/home" : undefined),
     verbose: (line) => told.push(line),
   });

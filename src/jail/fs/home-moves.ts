@@ -57,7 +57,8 @@ function boxOf(tree: JailRoot, noted: Noted): Box | undefined {
   }
   const left = answered(() => leftCopy(tree, path));
   if (left === undefined) return undefined;
-  const isWhole = both !== undefined && left.home?.ino === both.copyInode;
+  if (left.home === undefined) return { ...box, goes: "remove" };
+  const isWhole = left.home.ino === both?.copyInode;
   if (which === "after" && isWhole) return { ...box, goes: "place" };
   // It may be all that there is of the home.
   const isNeeded =
@@ -73,11 +74,11 @@ export function leftOf(tree: JailRoot, noted: Noted): LeftMove {
   const now = answered(() =>
     withDirectory(tree, home, ({ fd, stat }) => ({ stat, mode: modeBefore(fd, false) ?? noteOf(fd) })),
   );
-  const rest = answered(() => restOf(tree, noted));
   const box = boxOf(tree, noted);
+  const isAlone = box === undefined || box.goes === "remove";
+  const rest = isAlone ? answered(() => restOf(tree, noted)) : undefined;
   // One that goes stays closed.
-  const goes = rest !== undefined || box?.goes === "place";
-  const mode = goes ? undefined : now?.mode;
+  const mode = isAlone && rest === undefined ? now?.mode : undefined;
   return { name: account.name, home, stat: now?.stat, mode, box, rest };
 }
 
@@ -132,6 +133,10 @@ export const isLeftAt = (path: ByteString): boolean =>
 /** True for a directory with a copy that no run removes as a part of one. */
 export const isLeftWhole = (path: ByteString): boolean =>
   leftMoves({ places: [path] }).some(({ box }) => box?.path === path && box.goes !== "remove");
+
+/** True for a place on the host that a home gets which a run that was killed has left in another directory. */
+export const isAwaited = (place: ByteString): boolean =>
+  leftMoves({ places: [place] }).some(({ box }) => box?.goes === "place" && box.to === place);
 
 /** Which of what is left is mended: all by default. */
 interface Wanted {

@@ -97,13 +97,14 @@ export interface Rest {
 }
 
 /** What is left of a home that was copied; undefined while the copy has no place yet. Throws SystemError, JailkitError. */
-export function restOf(tree: JailRoot, { home, both, isPlaced }: Noted): Rest | undefined {
+export function restOf(tree: JailRoot, noted: Noted): Rest | undefined {
+  const { home, both, isPlaced } = noted;
   if (both === undefined || both.homeInode === both.copyInode) return undefined;
   const { to, homeInode, copyInode } = both;
   const stat = lookUp(tree, home)?.stat;
   if (stat === undefined || stat.ino !== homeInode || !isDirectory(stat)) return undefined;
   const isThere = lookUp(tree, to)?.stat.ino === copyInode;
-  if (!isThere && !isPlaced) return undefined;
+  if (!isThere && !isPlaced && homeOf(noted) !== "after") return undefined;
   const isHome = localUsers().some((one) => isIn(tree, one.home, home));
   // Somebody has undone the move.
   return !isThere && isHome ? undefined : { path: home, stat, to, copyInode, isThere, isHome };
