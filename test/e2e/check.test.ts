@@ -251,10 +251,10 @@ describe("clean jails", () => {
     const home = `${jail}/home/aside`;
     expect(found).toMatchObject([
       {
-        rule: "home-missing",
-        path: home,
-        message: `the home ${home} of user aside was put aside in /home/.jk-move-aside/home by a run of jk_jailuser that was interrupted`,
-        remedy: `jk_jailuser -n -m -j ${jail} aside`,
+        rule: "interrupted-move",
+        path: "/home/.jk-move-aside",
+        message: `${home}, the home of aside, is in /home/.jk-move-aside still, since a run of jailkit was killed while it moved it`,
+        remedy: `jk_check --fix ${jail}`,
       },
     ]);
     m.must(["sh", "-c", found[0]?.remedy ?? ""]);
