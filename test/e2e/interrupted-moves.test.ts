@@ -476,6 +476,15 @@ test("who has neither home is told, and no copy goes that may be the only one", 
   // Nor by a run that copies another one there.
   m.must(user("outside").moves);
   expect(whole(`${box}/home`)).toBe(WHOLE);
+  // A full disk may have kept the run from writing that it is complete.
+  const note = `/var/lib/jailkit/moves/${notes().split("\n")[0]}`;
+  const written = m.read(note);
+  m.write(note, [...written.split("\0").slice(0, 5), ""].join("\0"), { mode: 0o600 });
+  sh(`usermod -d ${written.split("\0")[4]} ${name}`);
+  m.run(["jk_check", "--fix", J]);
+  expect(whole(`${box}/home`)).toBe(WHOLE);
+  m.write(note, written, { mode: 0o600 });
+  sh(`usermod -d /nowhere ${name}`);
   // The home is whole as long as it is there.
   sh(`mv ${home}.away ${home}`);
   m.run(["jk_check", "--fix", J]);

@@ -21,6 +21,7 @@ const served = inFile("ffi/served.ts", "attack/user-mounts.test.ts");
 const move = inFile("src/jail/fs/place.ts", "unit/update.test.ts");
 const place = inFile("src/jail/fs/place.ts", "unit/jail-remove.test.ts");
 const home = inFile("src/jail/fs/home-move.ts", "attack/home-move.test.ts");
+const copied = inFile("src/jail/fs/copy-home.ts", "attack/home-move.test.ts");
 const filled = inFile("src/jail/fs/home-fill.ts", "attack/home-move.test.ts");
 const workedIn = (file: string) => inFile(file, "e2e/apply-worked-in.test.ts");
 const moments = (file: string) => inFile(file, "attack/remove-moments.test.ts");
@@ -28,6 +29,7 @@ const threads = (file: string) => inFile(file, "attack/home-thread.test.ts");
 const aside = (file: string) => inFile(file, "attack/home-aside.test.ts");
 const closed = (file: string) => inFile(file, "e2e/closed-homes.test.ts");
 const left = (file: string) => inFile(file, "e2e/interrupted-moves.test.ts");
+const waits = (file: string) => inFile(file, "e2e/moves-without-copy.test.ts");
 const inPlace = (file: string) => inFile(file, "e2e/home-in-place.test.ts");
 const cleaned = inPlace("src/jail/fs/home-clean.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
@@ -246,7 +248,7 @@ export const REMOVAL: readonly Mutant[] = [
     "  return stage;",
     "the copy is made where no user can reach it",
   ),
-  home(
+  copied(
     "const stage = requireStage(root, parent);",
     "const stage = parent;",
     "the copy is made where no user can reach it",
@@ -256,27 +258,34 @@ export const REMOVAL: readonly Mutant[] = [
     "false",
     "a note removes",
   ),
-  home("        removeTree(root, copy, fstat(made.fd));\n", "", "a disk that fills up"),
-  home(
-    '    if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))\n      throw new SystemError(C.ESTALE, "rename", undefined);\n',
+  copied("    if (made !== undefined) dropAfter(made, root);\n", "", "a disk that fills up"),
+  copied(
+    '    if (!sameFile(statAt(stage.fd, name), box.stat)) throw new SystemError(C.ESTALE, "rename", undefined);\n',
     "",
     "a copy that was exchanged",
   ),
-  home(
-    "removeTree(root, copy, fstat(made.fd))",
-    'removeTree(root, copy, statAt(parent.fd, copy.slice(copy.lastIndexOf("/") + 1)))',
-    "a copy that was exchanged",
-  ),
-  home("    if (!isUnchanged(home)) throw", "    if (home.fd < 0) throw", "a change during the copy"),
-  home(
-    "    renameNew(stage, made.name, parent, baseName(to), true);",
-    "    renameAt(stage.fd, made.name, parent.fd, baseName(to));",
+  copied("    if (!isUnchanged(home)) throw", "    if (home.fd < 0) throw", "a change during the copy"),
+  inFile("src/jail/fs/home-copy.ts", "attack/home-move.test.ts")(
+    "renameNew(box, HOME, parent, name, true);",
+    "renameAt(box.fd, HOME, parent.fd, name);",
     "an empty directory at the new place",
   ),
-  moments("src/jail/fs/home-move.ts")(
+  moments("src/jail/fs/copy-home.ts")(
     "??= closeTop(home.fd, (mode) => note?.closes(mode))",
     "??= undefined",
     "nobody else exchanges anything",
+  ),
+  left("src/jail/fs/copy-home.ts")("    syncFileSystem(box.fd);\n", "", "on the disk"),
+  left("src/jail/fs/home-copy.ts")(
+    '  withFd(openAt(parent.fd, ".", C.O_RDONLY | C.O_DIRECTORY), syncFd);\n',
+    "",
+    "on the disk",
+  ),
+  left("src/jail/fs/copy-home.ts")("    finishTop();\n", "", "what they say heals it"),
+  left("src/jail/fs/home-copy.ts")(
+    "    if (stays(hostPath(root, joinPath(stage.path, name)))) continue;\n",
+    "",
+    "may be the only one",
   ),
   moments("src/jail/fs/home-top.ts")(
     "=> (mode & 0o7700) |",
@@ -364,7 +373,11 @@ export const REMOVAL: readonly Mutant[] = [
     '  if (isRootAbove("/")) {',
     "a process whose root is above",
   ),
-  inPlace("src/users/move-aside.ts")("      restore(aside, error);\n", "", "if usermod fails"),
+  inPlace("src/users/move-aside.ts")(
+    "    if (aside !== undefined) restore(aside, error);\n",
+    "",
+    "if usermod fails",
+  ),
   inPlace("src/users/move-aside.ts")("    steps.undo();\n", "", "if the new place is taken"),
   aside("src/users/move-aside.ts")('  if (to.path === "/") return false;\n', "", "a home that leaves a jail"),
   aside("src/jail/fs/home-move.ts")(
@@ -389,22 +402,74 @@ export const REMOVAL: readonly Mutant[] = [
   left("src/jail/fs/move-notes.ts")("trusted && stat.uid === 0 &&", "stat.uid === 0 ||", "others can write"),
   left("src/jail/fs/home-moves.ts")("modeBefore(fd, false)", "modeBefore(fd)", "opened since"),
   left("src/jails/follow-move.ts")("    followLeft(move.from, move.to);\n", "", "adopt --moved"),
+  left("src/jail/fs/home-copy.ts")(
+    "!isRootsAlone(stat) || !lockFile(lock",
+    "!lockFile(lock",
+    "others can enter",
+  ),
   left("src/jail/fs/home-rest.ts")(
-    "(removes !== undefined && removes !== which)",
-    "false",
+    "copied?.has(file, top) === true",
+    "copied !== undefined",
+    "came by a rename",
+  ),
+  left("src/jail/fs/home-rest.ts")(
+    "!isThere && !isPlaced && homeOf(noted)",
+    "!isThere && homeOf(noted)",
+    "a file system is away",
+  ),
+  left("src/jail/fs/home-rest.ts")(
+    "  if (isHome) return `",
+    "  if (path === '') return `",
+    "is another account's",
+  ),
+  left("src/jail/fs/home-rest.ts")(
+    "!isThere && isHome ? undefined",
+    "isHome ? undefined",
+    "is another account's",
+  ),
+  left("src/jail/fs/home-rest.ts")(
+    "if (own !== undefined) return which(own.home);",
+    'return own === undefined ? "none" : which(own.home);',
+    "may have another name",
+  ),
+  left("src/jail/fs/home-moves.ts")(
+    "    held.write({ ...noted, isPlaced: true });\n",
+    "",
     "never taken for the whole one",
   ),
-  left("src/jail/fs/home-rest.ts")("file.ctime <= until &&", "", "what was changed since"),
-  left("src/jail/fs/home-rest.ts")(" && copy.ctime > kept.until", "", "a power cut"),
-  left("src/jail/fs/home-copy.ts")("!isRoots || ", "", "others can enter"),
-  left("src/jail/fs/home-rest.ts")(" || ![uid, 0].includes(file.uid)", "", "came by a rename"),
-  left("src/jail/fs/home-rest.ts")("copy === undefined || ", "copy !== undefined && ", "came by a rename"),
-  left("src/jail/fs/home-rest.ts")(
-    "C.O_PATH | C.O_NOFOLLOW, WITHIN",
-    "C.O_PATH | C.O_NOFOLLOW, WITHIN & ~C.RESOLVE_NO_XDEV",
-    "from the very place",
+  left("src/jail/fs/home-moves.ts")(
+    'which === undefined || which === "after" ||',
+    "which === undefined ||",
+    "may be the only one",
   ),
-  left("src/jail/fs/home-rest.ts")("homeStat.uid !== uid || ", "", "has another owner"),
+  left("src/jail/fs/home-moves.ts")(
+    "(isWhole && lookUp(tree, home)?.stat.ino !== both?.homeInode)",
+    "false",
+    "may be the only one",
+  ),
+  left("src/jail/fs/home-moves.ts")(
+    "isAlone && rest === undefined ? now?.mode",
+    "isAlone ? now?.mode",
+    "is away",
+  ),
+  waits("src/jail/fs/home-moves.ts")("path !== asideBox(home) || !isIn", "path !== asideBox(home)", "before"),
+  waits("src/jail/fs/home-moves.ts")(
+    'lookUp(tree, home) === undefined ? "back" : undefined',
+    '"back"',
+    "stays, and both are told",
+  ),
+  waits("src/users/move-aside.ts")(
+    "  note?.asideFor(fstat(source.fd).ino, hostPath(to, toPath));\n",
+    "",
+    "tell it",
+  ),
+  waits("src/users/move-aside.ts")(
+    "    if (dryRun) throw stillAside(user, left.box.path);\n",
+    "",
+    "a dry run says",
+  ),
+  waits("src/status/gather.ts")("|| !awaited.has(subject)", "|| true", "tell it"),
+  waits("src/check/accounts.ts")("if (!this.#facts.isAwaited(real.home)) ", "", "tell it"),
   left("src/jails/delete-plan.ts")(
     "copies.some((copy) => below(path, copy) !== undefined) ||",
     "",
