@@ -414,7 +414,10 @@ test("what is left is not forgotten while a file system is away, or the account 
   // It would be gone with umount(8).
   sh(`mkdir /srv/away; mount --make-private ${J}; mount --move ${J} /srv/away`);
   m.run(["jk_check", "--fix"]);
-  sh(`mount --move /srv/away ${J}`);
+  // Somebody may have made a jail in its place.
+  sh(`mkdir ${J}/home`);
+  m.run(["jk_check", "--fix"]);
+  sh(`rmdir ${J}/home; mount --move /srv/away ${J}`);
   expect(statusFindings()).toMatchObject([{ subject: home }]);
   sh(`usermod -l anew ${name}`);
   m.run(["jk_check", "--fix", J]);
@@ -422,6 +425,19 @@ test("what is left is not forgotten while a file system is away, or the account 
   expect(statusFindings()).toMatchObject([{ subject: home }]);
   m.run(["jk_check", "--fix", J]);
   expect([m.exists(home), notes()]).toEqual([false, ""]);
+});
+
+test("what is left is forgotten when a jail was deleted by hand", () => {
+  const { home } = copied("outside", "after");
+  sh(`mv ${J}/home ${J}/gone`);
+  m.run(["jk_check", "--fix"]);
+  expect([modeOf(home), notes()]).toEqual(["2755", ""]);
+  sh(`mv ${J}/gone ${J}/home`);
+  const another = copied("inside", "before");
+  sh(`rm -r ${another.home} ${another.rest}; mv ${J}/home ${J}/gone`);
+  m.run(["jk_check", "--fix"]);
+  expect(notes()).toBe("");
+  sh(`mv ${J}/gone ${J}/home`);
 });
 
 test("a file whose content a power cut has taken from the home stays", () => {

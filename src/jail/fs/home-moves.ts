@@ -3,15 +3,14 @@ import { unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt, isErrno } from "../../../ffi/error.ts";
 import { close, readLink, type Stat } from "../../../ffi/files.ts";
-import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { below } from "../../system/mountinfo.ts";
-import { hostUser } from "../../system/name-services.ts";
-import { isCopyLeft, isCopyName, removeLeftCopy } from "./home-copy.ts";
+import { isCopyLeft, removeLeftCopy } from "./home-copy.ts";
 import {
   type BothHomes,
+  isSettled,
   type Noted,
   noteText,
   type Rest,
@@ -20,9 +19,9 @@ import {
   type Which,
 } from "./home-rest.ts";
 import { isClosedFrom, modeBefore, reopenTop } from "./home-top.ts";
-import { lookUp, withTree } from "./look.ts";
+import { withTree } from "./look.ts";
+import { topAbove, topOf, UNKNOWN_TOP } from "./mount-top.ts";
 import { forFree, type Held, makeNotes, nameOf, openNotes, take, writeNote } from "./move-notes.ts";
-import { mountRemedy } from "./unmounted.ts";
 import { type JailRoot, withDirectory } from "./walk.ts";
 
 // A run that copies a home writes down which, until it is done: of one that is killed, nothing else tells, once nobody moves
@@ -191,21 +190,6 @@ function mend(
   return isSettled(tree, noted);
 }
 
-/** True if it is known that nothing is left to be told later. */
-function isSettled(tree: JailRoot, noted: Noted): boolean {
-  const places = [noted.home, ...(noted.both === undefined ? [] : [noted.both.to])];
-  if (places.some((path) => lookUp(tree, path) === undefined && mountRemedy(path) !== undefined))
-    return false;
-  if (isCopyName(baseName(noted.copy)) && lookUp(tree, noted.copy) !== undefined) return false;
-  // The account may have another name now, or one of both file systems be away that fstab(5) does not name.
-  if (noted.both !== undefined) {
-    const isAway = places.some((path) => lookUp(tree, directoryOf(path)) === undefined);
-    const areThere = places.every((path) => lookUp(tree, path) !== undefined);
-    if (isAway || (areThere && hostUser(noted.account.name) === undefined)) return false;
-  }
-  return answered(() => restOf(tree, noted) === undefined) === true;
-}
-
 /** Writes down anew what is left of moves from or to a jail that is at another path now. */
 export function followLeft(from: ByteString, to: ByteString): void {
   const at = (path: ByteString): ByteString => {
@@ -247,6 +231,7 @@ export function noteMove(fd: number, account: Noted["account"]): MoveNote | unde
         both: undefined,
         removes: undefined,
         mode: undefined,
+        tops: { home: topOf(fd), copy: UNKNOWN_TOP },
       });
     } catch (error) {
       close(notes);
@@ -279,7 +264,8 @@ class Note implements MoveNote {
   }
 
   copyAt(copy: ByteString): void {
-    this.#write({ copy });
+    const tops = { ...this.#noted.tops, copy: withTree((tree) => topAbove(tree, copy)) };
+    this.#write({ copy, tops });
   }
 
   complete(both: BothHomes): void {

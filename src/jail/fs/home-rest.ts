@@ -2,17 +2,20 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { fstat, openIfPresent, type Stat, withFd } from "../../../ffi/files.ts";
-import { directoryOf, normalPath } from "../../../ffi/paths.ts";
+import { baseName, directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { localUsers } from "../../system/flat-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
+import { isCopyName } from "./home-copy.ts";
 import { WITHIN } from "./home-scan.ts";
 import { lookUp } from "./look.ts";
+import { topAbove, UNKNOWN_TOP } from "./mount-top.ts";
 import { removeTree } from "./remove.ts";
 import { exchangeFindings } from "./safety.ts";
+import { mountRemedy } from "./unmounted.ts";
 import { isDirectory, type JailRoot, withDirectory } from "./walk.ts";
 
 // Of a home and its complete copy one goes: the one that is not the home of the account. A run that was killed meanwhile has
@@ -48,13 +51,15 @@ export interface Noted {
   readonly removes: Which | undefined;
   /** The mode of the home before it was closed, where that is not on it. */
   readonly mode: number | undefined;
+  /** The mounts where both are: see topOf. */
+  readonly tops: { readonly home: ByteString; readonly copy: ByteString };
 }
 
-/** The longest text of a note: five paths, a name and numbers. */
+/** The longest text of a note: five paths, a name, numbers and ids. */
 export const LONGEST = 6 * C.PATH_MAX;
 
 /** The text of a note. What follows it, of a longer one that it overwrites, does not count. */
-export function noteText({ home, copy, account, both, removes, mode }: Noted): ByteString {
+export function noteText({ home, copy, account, both, removes, mode, tops }: Noted): ByteString {
   const { name, before, after } = account;
   const numbers =
     both === undefined ? ["", "", "", ""] : [both.homeInode, both.copyInode, both.homeUntil, both.copyUntil];
@@ -68,6 +73,8 @@ export function noteText({ home, copy, account, both, removes, mode }: Noted): B
     ...numbers,
     removes ?? "",
     mode === undefined ? "" : octal(mode),
+    tops.home,
+    tops.copy,
     "",
   ].join("\0");
 }
@@ -83,7 +90,8 @@ export function notedIn(text: ByteString): Noted {
       : undefined;
   const removes = more[4] === "home" || more[4] === "copy" ? more[4] : undefined;
   const mode = /^[0-7]{1,4}$/.test(more[5] ?? "") ? Number.parseInt(more[5] ?? "", 8) : undefined;
-  return { home, copy, account: { name, before, after }, both, removes, mode };
+  const tops = { home: more[6] ?? UNKNOWN_TOP, copy: more[7] ?? UNKNOWN_TOP };
+  return { home, copy, account: { name, before, after }, both, removes, mode, tops };
 }
 
 const numberOf = (text: string): bigint | undefined => (/^\d{1,20}$/.test(text) ? BigInt(text) : undefined);
@@ -184,3 +192,24 @@ const isSameKind = (file: Stat, copy: Stat): boolean =>
 
 /** True for files with one content, as rsync(1) sees it. Each link of a file that is removed changes the time of the others. */
 const isSame = (file: Stat, copy: Stat): boolean => file.size === copy.size && file.mtime === copy.mtime;
+
+/** True if it is known that nothing of a move is left that could be told later. */
+export function isSettled(tree: JailRoot, noted: Noted): boolean {
+  const { home, copy, both, tops } = noted;
+  const places = [
+    { path: home, top: tops.home },
+    ...(copy === "" ? [] : [{ path: both?.to ?? copy, top: tops.copy }]),
+  ];
+  const missing = places.filter(({ path }) => lookUp(tree, path) === undefined);
+  if (missing.some(({ path }) => mountRemedy(path) !== undefined)) return false;
+  if (isCopyName(baseName(copy)) && lookUp(tree, copy) !== undefined) return false;
+  // It may be on a file system that fstab(5) does not name.
+  const isAway = ({ path, top }: (typeof places)[number]) =>
+    top === UNKNOWN_TOP
+      ? both !== undefined && lookUp(tree, directoryOf(path)) === undefined
+      : topAbove(tree, path) !== top;
+  if (missing.some(isAway)) return false;
+  // The account may have another name now.
+  if (both !== undefined && missing.length === 0 && hostUser(noted.account.name) === undefined) return false;
+  return answered(() => restOf(tree, noted) === undefined) === true;
+}
