@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { UnansweredMount } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
-import { normalPath, parentOf, plainPath } from "../../ffi/paths.ts";
+import { parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
@@ -13,7 +13,7 @@ import { isDirectory } from "../jail/fs/walk.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { remountCommand } from "../system/mounts.ts";
-import { dirsEqual, isHomeIn, splitHome } from "../system/separator.ts";
+import { dirsEqual, isHomeIn, jailOfHome, livesIn, splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import { advised, type CheckFinding, type Rule } from "./rules.ts";
@@ -140,7 +140,7 @@ class AccountCheck {
     if (real.uid !== entry.uid || real.gid !== entry.gid)
       this.#report("user-changed", `user ${name} is changed in ${where}`, change);
     const split = splitHome(real.home);
-    const inside = split !== undefined && normalPath(split.jail) === jail;
+    const inside = split !== undefined && livesIn(jail, real.home);
     // A system account, such as www-data, is in the jail only for its name.
     const lent =
       split === undefined && real.home === entry.home && (isSystemAccount(real.uid) || isGuest(real));
@@ -292,9 +292,9 @@ class AccountCheck {
   /** For an account whose jail was moved here: its old path is missing, and its home is in this jail. */
   #movedRemedy(entry: PasswdEntry, real: PasswdEntry): Remedy | undefined {
     const { inJail, mayHaveMovedHere, jail } = this.#facts;
-    const split = splitHome(real.home);
-    if (split === undefined || !dirsEqual(split.home, entry.home)) return undefined;
-    if (inJail(entry.home)?.uid !== real.uid || !mayHaveMovedHere(split.jail)) return undefined;
-    return followRemedy(plainPath(split.jail), jail);
+    const there = jailOfHome(real.home);
+    if (there === undefined || !dirsEqual(splitHome(real.home)?.home ?? "", entry.home)) return undefined;
+    if (inJail(entry.home)?.uid !== real.uid || !mayHaveMovedHere(there)) return undefined;
+    return followRemedy(there, jail);
   }
 }

@@ -31,7 +31,7 @@ import { missingFiles } from "../libraries/missing.ts";
 import { nameFault } from "../system/account-name.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { isHomeIn, normalHome, splitHome } from "../system/separator.ts";
+import { isHomeIn, jailOfHome, livesIn, normalHome, splitHome } from "../system/separator.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts";
 import { planJailSide, planToJail, planToUnjail } from "../users/changes.ts";
@@ -186,7 +186,7 @@ function exitStatusOf(runs: readonly AccountRun[], strict: boolean): number {
 
 /** The jail that an account goes into, or comes out of. */
 const jailOf = (root: JailRoot | undefined) => (user: PasswdEntry | undefined) =>
-  root?.path ?? splitHome(user?.home ?? "")?.jail ?? "/";
+  root?.path ?? jailOfHome(user?.home ?? "") ?? "/";
 
 /** The account stays as it is. */
 const SIDE_ONLY = ["login", "home"] as const;
@@ -214,7 +214,7 @@ function faultOfHome(
 /** Warns of an account that its lines in the jail do not help, since a login compares the text of its home. */
 function warnOfText({ name, home }: PasswdEntry, { path }: JailRoot, run: AccountRun): void {
   const split = splitHome(home);
-  if (split === undefined || normalPath(split.jail) !== path) return;
+  if (split === undefined || !livesIn(path, home)) return;
   if (isHomeIn(path, home, normalPath(split.home))) return;
   const advice = homeTextAdvice(normalHome(home), name, isLocalUser(name));
   run.differs = true;

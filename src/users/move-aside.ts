@@ -24,7 +24,7 @@ import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { identify, ownRoot, sameDirectory, scanRoots } from "../processes/scan.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { openProc } from "../system/processes.ts";
-import { splitHome } from "../system/separator.ts";
+import { livesIn, splitHome } from "../system/separator.ts";
 import type { AccountRun } from "./account-run.ts";
 
 /** A home that moves: two trees and a path in each, as each tree sees it. */
@@ -148,7 +148,7 @@ export function completeOwnMove(
     return;
   }
   const jailHome = normalPath(split.home);
-  if (jail === undefined || normalPath(split.jail) !== jail.root.path) return;
+  if (jail === undefined || !livesIn(jail.root.path, user.home)) return;
   const old = jail.recorded();
   if (old !== undefined)
     completeMove(user, host, normalPath(old), { root: jail.root, jailHome }, run, dryRun);

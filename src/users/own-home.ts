@@ -26,7 +26,7 @@ import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import { below } from "../system/mountinfo.ts";
-import { dirsEqual, splitHome } from "../system/separator.ts";
+import { dirsEqual, livesIn, splitHome } from "../system/separator.ts";
 import { recall } from "./account-record.ts";
 
 /**
@@ -53,7 +53,7 @@ export const whoseHomeIn = (
  */
 export function homeLeftOutside(user: PasswdEntry, root: JailRoot): ByteString | undefined {
   const split = splitHome(user.home);
-  if (split === undefined || normalPath(split.jail) !== root.path) return undefined;
+  if (split === undefined || !livesIn(root.path, user.home)) return undefined;
   const isMissing = answered(() => lookUp(root, normalPath(split.home)) === undefined);
   if (isMissing !== true) return undefined;
   const places = [recall(root, user.name)?.home ?? [], split.home].flat().map(normalPath);

@@ -444,7 +444,10 @@ test("what is left is not forgotten while a file system is away, or the new home
   const elsewhere = `${home} was copied to ${kept}, which is not its copy now, and is left, whole or in part, since a run of jailkit was killed`;
   const told = () => [modeOf(home), statusFindings().map(({ message }) => message)];
   const away = told();
-  sh(`mount --move /srv/away ${J}`);
+  // Somebody may have made a jail in its place.
+  sh(`mkdir ${J}/home`);
+  m.run(["jk_check", "--fix"]);
+  sh(`rmdir ${J}/home; mount --move /srv/away ${J}`);
   expect(away).toEqual(["3700", [elsewhere]]);
   expect(statusFindings()).toMatchObject([{ subject: home }]);
   sh(`mv ${kept} ${kept}2; usermod -d ${J}/./home/${name}2 ${name}`);
@@ -452,6 +455,26 @@ test("what is left is not forgotten while a file system is away, or the new home
   expect(told()).toEqual(["3700", [elsewhere]]);
   sh(`mv -T ${kept}2 ${kept}`);
   m.run(["jk_check", "--fix", J]);
+  expect([m.exists(home), notes()]).toEqual([false, ""]);
+});
+
+test("what is left is forgotten when a jail was deleted by hand, but for a home that moved there", () => {
+  const one = copied("outside", "before");
+  sh(`mv ${J}/home ${J}/gone`);
+  m.run(["jk_check", "--fix"]);
+  expect([modeOf(one.home), notes()]).toEqual(["2755", ""]);
+  sh(`mv ${J}/gone ${J}/home; rm -r ${one.box}`);
+  const another = copied("inside", "before");
+  sh(`rm -r ${another.home} ${another.box}; mv ${J}/home ${J}/gone`);
+  m.run(["jk_check", "--fix"]);
+  expect(notes()).toBe("");
+  sh(`mv ${J}/gone ${J}/home`);
+  const { home } = copied("outside", "after");
+  sh(`mv ${J}/home ${J}/gone`);
+  m.run(["jk_check", "--fix"]);
+  expect([modeOf(home), statusFindings().length]).toEqual(["3700", 1]);
+  sh(`mv ${J}/gone ${J}/home`);
+  m.run(["jk_check", "--fix"]);
   expect([m.exists(home), notes()]).toEqual([false, ""]);
 });
 

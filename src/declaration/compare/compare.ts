@@ -6,7 +6,7 @@ import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { splitHome } from "../../system/separator.ts";
+import { livesIn, splitHome } from "../../system/separator.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
 import { homeIdIn } from "../ids.ts";
@@ -222,7 +222,7 @@ function tellFormer(changes: readonly Change[], to: Pick<Before, "undeclared" | 
 /** Which directory the home of an account is, unless apply has created another one for it. */
 function homeIdOf(root: JailRoot, account: PasswdEntry | undefined, once: OnceUser | undefined) {
   const split = account && splitHome(account.home);
-  if (split === undefined || normalPath(split.jail) !== root.path) return undefined;
+  if (split === undefined || !livesIn(root.path, account?.home ?? "")) return undefined;
   const isOwn =
     once?.createdHome === undefined || once.createdHome === account?.home || once.created !== account?.uid;
   return isOwn ? homeIdIn(root, normalPath(split.home), account?.uid ?? 0) : undefined;

@@ -11,6 +11,7 @@ import { HOME, leftCopy, placeLeftCopy, removeLeftCopy } from "./home-copy.ts";
 import { homeOf, type Noted, type Rest, removeRest, restOf } from "./home-rest.ts";
 import { isClosedFrom, modeBefore, reopenTop } from "./home-top.ts";
 import { lookUp } from "./look.ts";
+import { topAbove, UNKNOWN_TOP } from "./mount-top.ts";
 import { forFree, type Held } from "./move-notes.ts";
 import { exchangeFindings } from "./safety.ts";
 import { mountRemedy } from "./unmounted.ts";
@@ -252,11 +253,13 @@ function mendBox(tree: JailRoot, noted: Noted, box: Box): string | undefined {
 
 /** True if it is known that nothing is left to be told later. */
 function isSettled(tree: JailRoot, noted: Noted): boolean {
-  const { home, box, both } = noted;
-  // A file system may be missing. An account that has its home needs none of the others.
-  const others = homeOf(noted) === "before" ? [] : [box, both?.to ?? ""];
-  const isAway = (path: ByteString) =>
+  const { home, box, both, tops } = noted;
+  const inJail = box === "" ? undefined : { path: both?.to ?? box, top: tops.box };
+  // It may be on a file system that fstab(5) does not name. An account that has its home needs none of the other one.
+  const isAway = ({ path, top }: { readonly path: ByteString; readonly top: ByteString }) =>
     lookUp(tree, path) === undefined &&
-    (mountRemedy(path) !== undefined || lookUp(tree, directoryOf(path)) === undefined);
-  return ![home, ...others].some((path) => path !== "" && isAway(path)) && !isAnyLeft(leftOf(tree, noted));
+    (mountRemedy(path) !== undefined || top === UNKNOWN_TOP || topAbove(tree, path) !== top);
+  if (isAway({ path: home, top: tops.home })) return false;
+  if (inJail !== undefined && isAway(inJail) && homeOf(noted) !== "before") return false;
+  return !isAnyLeft(leftOf(tree, noted));
 }

@@ -11,6 +11,7 @@ import { isAnyLeft, leftOf } from "./home-moves.ts";
 import { type Noted, noteText } from "./home-rest.ts";
 import type { CopiedFiles } from "./home-seen.ts";
 import { withTree } from "./look.ts";
+import { topAbove, topOf, UNKNOWN_TOP } from "./mount-top.ts";
 import {
   forFree,
   makeNotes,
@@ -72,7 +73,8 @@ export function noteMove(fd: number, account: Noted["account"]): MoveNote | unde
     if (notes === undefined) return undefined;
     try {
       const nothing = { box: "", both: undefined, isPlaced: false, mode: undefined };
-      return new Note(notes, { home, account, ...nothing });
+      const tops = { home: topOf(fd), box: UNKNOWN_TOP };
+      return new Note(notes, { home, account, ...nothing, tops });
     } catch (error) {
       close(notes);
       throw error;
@@ -102,8 +104,9 @@ class Note implements MoveNote {
   }
 
   asideFor(inode: bigint, to: ByteString): void {
+    const { home, tops } = this.#noted;
     const both = { to, homeInode: inode, copyInode: inode };
-    this.#write({ box: asideBox(this.#noted.home), both });
+    this.#write({ box: asideBox(home), both, tops: { ...tops, box: tops.home } });
   }
 
   settled(): void {
@@ -115,7 +118,8 @@ class Note implements MoveNote {
   }
 
   boxAt(box: ByteString): void {
-    this.#write({ box });
+    const top = withTree((tree) => topAbove(tree, box));
+    this.#write({ box, tops: { ...this.#noted.tops, box: top } });
   }
 
   complete(to: ByteString, inodes: Inodes, copied: CopiedFiles): void {

@@ -10,6 +10,7 @@ import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
 import type { CopiedFiles } from "./home-seen.ts";
 import { lookUp } from "./look.ts";
+import { UNKNOWN_TOP } from "./mount-top.ts";
 import { removeTree } from "./remove.ts";
 import { exchangeFindings } from "./safety.ts";
 import { isDirectory, type JailRoot, withDirectory } from "./walk.ts";
@@ -39,20 +40,22 @@ export interface Noted {
   readonly isPlaced: boolean;
   /** The mode of the home before it was closed, where that is not on it. */
   readonly mode: number | undefined;
+  /** The mounts where both are: see topOf. */
+  readonly tops: { readonly home: ByteString; readonly box: ByteString };
 }
 
-/** The longest text of a note: six paths, a name and numbers. */
+/** The longest text of a note: six paths, a name, numbers and ids. */
 export const LONGEST = 7 * C.PATH_MAX;
 
 const PLACED = "placed";
 
 /** The text of a note. What follows it, of a longer one that it overwrites, does not count. */
-export function noteText({ home, box, account, both, isPlaced, mode }: Noted): ByteString {
+export function noteText({ home, box, account, both, isPlaced, mode, tops }: Noted): ByteString {
   const { name, before, after } = account;
   const { to = "", homeInode = "", copyInode = "" } = both ?? {};
   return [
     ...[home, box, name, before, after, to, homeInode, copyInode],
-    ...[isPlaced ? PLACED : "", mode === undefined ? "" : octal(mode), ""],
+    ...[isPlaced ? PLACED : "", mode === undefined ? "" : octal(mode), tops.home, tops.box, ""],
   ].join("\0");
 }
 
@@ -63,7 +66,8 @@ export function notedIn(text: ByteString): Noted {
   const isWhole = to !== "" && homeInode !== undefined && copyInode !== undefined;
   const both = isWhole ? { to, homeInode, copyInode } : undefined;
   const mode = /^[0-7]{1,4}$/.test(more[3] ?? "") ? Number.parseInt(more[3] ?? "", 8) : undefined;
-  return { home, box, account: { name, before, after }, both, isPlaced: more[2] === PLACED, mode };
+  const tops = { home: more[4] ?? UNKNOWN_TOP, box: more[5] ?? UNKNOWN_TOP };
+  return { home, box, account: { name, before, after }, both, isPlaced: more[2] === PLACED, mode, tops };
 }
 
 const numberOf = (text: string): bigint | undefined => (/^\d{1,20}$/.test(text) ? BigInt(text) : undefined);

@@ -458,7 +458,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/follow-move.ts", MOVES, [
     ["createdHome: move.to,", "createdHome: move.from,"],
-    ["split?.jail === from ?", "false ?"],
+    ["split !== undefined && livesIn(from, home) ?", "false ?"],
     ["const jail = now(user.jail);", "const jail = user.jail;"],
     ["const path = now(jail.path);", "const path = jail.path;"],
     ["return { ...withLeft(user, here), jail,", "return { ...user, jail,"],
