@@ -1,8 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
 import { composed } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
+import { isGoneName } from "../jail/fs/gone-home.ts";
 import { type LeftMove, leftMoves, leftPaths, mendMoves } from "../jail/fs/home-moves.ts";
 import { below } from "../system/mountinfo.ts";
 import type { FixOutcome } from "./fix/fix.ts";
@@ -32,6 +34,10 @@ function whatIsLeft({ home, mode, copy, rest }: LeftMove): { path: ByteString; m
     return { path: rest.path, message };
   }
   const left = copy === undefined ? "" : display(copy);
+  if (mode === undefined && copy !== undefined && isGoneName(baseName(copy))) {
+    const message = `${left} is what is left of ${display(home)}, since a run of jailkit ended while it removed that`;
+    return { path: copy, message };
+  }
   const closed = `${display(home)} is closed to others since ${KILLED} it`;
   const part = `${left} was left by ${KILLED} ${display(home)}`;
   const message = mode === undefined ? part : left === "" ? closed : `${closed}, which also left ${left}`;

@@ -8,6 +8,7 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 import { makeDirectoryIn } from "./directories.ts";
+import { isGoneName, removeRestIn } from "./gone-home.ts";
 import { sizesIn } from "./home-scan.ts";
 import { isNoRoom, noRoom } from "./no-room.ts";
 import { temporaryName } from "./place.ts";
@@ -83,8 +84,8 @@ function sweepCopies(root: JailRoot, stage: Directory): void {
   }
 }
 
-/** True for the name of the directory of a copy, if only root can have given it. */
-export const isCopyName = (name: ByteString): boolean => name.startsWith(PREFIX);
+/** True for the name of the directory of a copy, or of a home that is removed, if only root can have given it. */
+export const isCopyName = (name: ByteString): boolean => name.startsWith(PREFIX) || isGoneName(name);
 
 /** Removes a copy, unless a run works on it, or others can enter it: false. Throws SystemError, JailkitError. */
 function sweepOne(root: JailRoot, stage: Directory, name: ByteString): boolean {
@@ -93,7 +94,9 @@ function sweepOne(root: JailRoot, stage: Directory, name: ByteString): boolean {
     // Into another one somebody may have moved what others have.
     const isRoots = stat.uid === 0 && (stat.mode & 0o077) === 0;
     if (!isRoots || !lockFile(lock, C.LOCK_EX | C.LOCK_NB)) return false;
-    removeTree(root, joinPath(stage.path, name), stat);
+    const path = joinPath(stage.path, name);
+    if (isGoneName(name)) removeRestIn(root, path, lock);
+    removeTree(root, path, stat);
     return true;
   });
 }
