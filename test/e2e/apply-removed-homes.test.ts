@@ -309,3 +309,12 @@ test("where others can write above it, it is removed in its place", () => {
   expect([status, stdout]).toEqual([0, expect.stringContaining(`removed the home '${EVES}'\n`)]);
   expect([boxes(), notes(), m.read("/root/trace").includes(".jk-gone-")]).toEqual([[], [], false]);
 });
+
+test("an account that could not be created after all leaves no part of its home", () => {
+  const create = ["jk_addjailuser", "-j", J, "-s", "/bin/bash", "-p", "*", "eve"];
+  sh(`chattr +i ${J}/etc/passwd`);
+  const trace = ["-e", "trace=unlinkat", "-e", "inject=unlinkat:signal=KILL:when=1", "-P", HOMES];
+  const { signal } = m.run(["strace", "-f", "-qq", "-o", "/root/trace", ...trace, ...create]);
+  sh(`chattr -i ${J}/etc/passwd`);
+  expect([signal, m.exists(EVES), hasEve(), boxes().length]).toEqual(["SIGKILL", false, false, 1]);
+});
