@@ -32,6 +32,12 @@ const inject = (fault: string, ...options: string[]) => [
   ...["strace", "-f", "-qq", "-o", "/dev/null", "-e", `inject=${fault}`, "-P", EVES, "-P", HOMES],
   ...["-P", `${EVES}/work`, "jailkit", "apply", ...PRUNE, ...options],
 ];
+/** A run of which wasTaken tells whether it took a home away, or was about to. */
+const TRACED = [
+  ...["strace", "-f", "-qq", "-o", "/root/trace", "-e", "trace=mkdirat,renameat2"],
+  ...["jailkit", "apply", ...PRUNE],
+];
+const wasTaken = () => m.read("/root/trace").includes(".jk-gone-");
 const statusFindings = () =>
   reportOf(REPORT_SCHEMAS["jailkit status"], m.run(["jailkit", "status", "--json"]).stdout).findings.filter(
     ({ kind }) => kind === "interrupted-move",
@@ -111,6 +117,9 @@ describe("a run that is killed in a home", () => {
     killed();
     const { status, stdout } = m.run(["jailkit", "apply", ...PRUNE]);
     expect([status, stdout]).toEqual([0, expect.stringContaining("removed the account 'eve'\n")]);
+    plant();
+    m.must(TRACED);
+    expect(wasTaken()).toBe(true);
   });
 
   test("leaves to jk_check what nothing is written down of", () => {
@@ -257,11 +266,12 @@ describe("what chattr(1) protects keeps a whole home", () => {
     m.must(["jailkit", "apply", ...PRUNE]);
   });
 
-  test("who is declared again has it as it was", () => {
+  test("who is declared again has it as it was: it was not taken away", () => {
     plant();
     const before = whole();
     sh(`chattr +i ${EVES}/work/a/b/c`);
-    expect(linesOf(m, ...PRUNE).status).toBe(1);
+    expect(m.run(TRACED).status).toBe(1);
+    expect(wasTaken()).toBe(false);
     declare("bob", "eve");
     m.must(["jailkit", "apply"]);
     expect(whole()).toBe(before);
@@ -292,22 +302,10 @@ test("what others bring there until it is taken away puts it back", async () => 
 test("where others can write above it, it is removed in its place", () => {
   plant();
   sh(`chgrp users ${HOMES}; chmod 775 ${HOMES}`);
-  const run = [
-    "strace",
-    "-f",
-    "-qq",
-    "-o",
-    "/root/trace",
-    "-e",
-    "trace=mkdirat",
-    "jailkit",
-    "apply",
-    ...PRUNE,
-  ];
-  const { status, stdout } = m.run(run);
+  const { status, stdout } = m.run(TRACED);
   sh(`chgrp root ${HOMES}; chmod 755 ${HOMES}`);
   expect([status, stdout]).toEqual([0, expect.stringContaining(`removed the home '${EVES}'\n`)]);
-  expect([boxes(), notes(), m.read("/root/trace").includes(".jk-gone-")]).toEqual([[], [], false]);
+  expect([boxes(), notes(), wasTaken()]).toEqual([[], [], false]);
 });
 
 test("an account that could not be created after all leaves no part of its home", () => {

@@ -379,11 +379,7 @@ export const REMOVAL: readonly Mutant[] = [
     "  const isOurs = stat.uid >= 0 && ",
     "a directory of that name",
   ),
-  gone("src/jail/fs/whole-home.ts")(
-    "  removal.examine(fd);\n",
-    "",
-    "before it is taken away leaves it whole",
-  ),
+  gone("src/jail/fs/whole-home.ts")("  removal.examine(fd);\n", "", "it was not taken away"),
   gone("src/jail/fs/whole-home.ts")("      examine(fd);\n", "", "until it is taken away puts it back"),
   gone("src/jail/fs/whole-home.ts")("      putBackGone(gone);\n", "", "until it is taken away puts it back"),
   gone("src/jail/fs/whole-home.ts")("(box) => note?.copyAt(box)", "() => undefined", "is told by the page"),
@@ -403,11 +399,7 @@ export const REMOVAL: readonly Mutant[] = [
     "chattr",
   ),
   gone("src/declaration/carry-out/removable.ts")('|| top.flags !== ""', "", "chattr"),
-  gone("src/jail/fs/gone-home.ts")(
-    "parent.trusted ? makeBox",
-    "parent.fd >= 0 ? makeBox",
-    "others can write above",
-  ),
+  taken("parent.trusted ? makeBox", "parent.fd >= 0 ? makeBox", "others can write it"),
   taken("lockFile(fd, C.LOCK_EX | C.LOCK_NB)", "fd >= 0", "as long as it is locked"),
   taken("if (!sameFile(statAt(box.fd, HOME), seen)) {", "if (box.fd < 0) {", "another one than was seen"),
   closed("src/jail/fs/home-top.ts")(
