@@ -1,8 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
 import { composed } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
+import { isGoneName } from "../jail/fs/gone-home.ts";
 import { forgetSettled, type LeftMove, leftMoves, mendMoves } from "../jail/fs/home-moves.ts";
 import { below } from "../system/mountinfo.ts";
 import type { FixOutcome } from "./fix/fix.ts";
@@ -42,6 +44,10 @@ function whatIsLeft({ name, home, mode, box, rest }: LeftMove): { path: ByteStri
   if (box === undefined) return { path: home, message: closed };
   if (box.goes === "back")
     return { path: box.path, message: `${display(home)} is in ${left}, ${SINCE} while it moved it` };
+  if (isGoneName(baseName(box.path))) {
+    const message = `${left} is what is left of ${display(home)}, since a run of jailkit ended while it removed that`;
+    return { path: box.path, message };
+  }
   if (box.goes === undefined) {
     const message = `${left} was left by ${KILLED} moved ${display(home)}, and may hold the only copy of a home`;
     return { path: box.path, message };

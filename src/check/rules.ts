@@ -35,7 +35,7 @@ export const RULES = {
   ),
   "interrupted-move": error(
     "host",
-    "a run that was killed while it moved a home has left the home closed to others, elsewhere, or copied and not removed, or a part of the copy",
+    "a run that was killed while it moved a home has left the home closed to others, elsewhere, or copied and not removed, or a part of the copy; or one that ended while it removed a home, the rest of that",
   ),
   "registry-unsafe": error("jail", "the record of the jail cannot be used"),
   "above-jail": error("jail", "users other than root can change a directory above the jail"),

@@ -36,7 +36,7 @@ export const FINDING_KINDS = {
     "a jail has programs, but no record of its contents, so that jk_update --all does not update them",
   emptied: "somebody removed the contents of a jail in which users live",
   "interrupted-move":
-    "a run that was killed while it moved a home has left the home closed to others, elsewhere, or copied and not removed, or a part of the copy",
+    "a run that was killed while it moved a home has left the home closed to others, elsewhere, or copied and not removed, or a part of the copy; or one that ended while it removed a home, the rest of that",
   "log-socket": "a log socket is not served",
   "no-jail": "the home of an account that should be in a jail names none, so that it cannot log in",
 } as const;

@@ -11,8 +11,8 @@ import { rootRuns } from "../../system/processes.ts";
 import type { CheckFinding } from "../rules.ts";
 import type { WalkEntry } from "./walk.ts";
 
-// Temporary names of files, homes, tests of jk_check and log sockets, each with random bits.
-const TEMPORARY = /\/\.jk(?:-(?:home-|check-|put-)?[\w-]{12}|[0-9a-f]{16})$/;
+// Temporary names of files, homes, homes that are removed, tests of jk_check and log sockets, each with random bits.
+const TEMPORARY = /\/\.jk(?:-(?:home-|gone-|check-|put-)?[\w-]{12}|[0-9a-f]{16})$/;
 const MAKERS = new Set("jailkit jk_addjailuser jk_check jk_cp jk_init jk_jailuser jk_update".split(" "));
 
 /**

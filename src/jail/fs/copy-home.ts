@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { HOME } from "./gone-home.ts";
 import { syncFileSystem, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
@@ -8,7 +9,6 @@ import { makeDirectories } from "./directories.ts";
 import {
   type CopyPlace,
   closeCopy,
-  HOME,
   type HomeCopy,
   makeCopy,
   placeCopy,

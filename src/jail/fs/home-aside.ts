@@ -8,7 +8,7 @@ import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
 import { prepareReplacements, type Replacement, replaceFiles, sweepReplacements } from "./home-clean.ts";
-import { HOME } from "./home-copy.ts";
+import { HOME } from "./gone-home.ts";
 import { homeExists, mayMoveWhole } from "./home-move.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
 import { renameNew } from "./place.ts";

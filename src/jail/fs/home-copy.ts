@@ -17,6 +17,7 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 import { makeDirectoryIn } from "./directories.ts";
+import { HOME, isGoneName, removeRestIn } from "./gone-home.ts";
 import { sizesIn } from "./home-scan.ts";
 import { isNoRoom, noRoom } from "./no-room.ts";
 import { renameNew, temporaryName } from "./place.ts";
@@ -34,8 +35,6 @@ export interface HomeCopy {
 }
 
 const PREFIX = ".jk-home-";
-/** The name of a home, or its copy, in such a directory. */
-export const HOME = "home";
 const READ = C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW;
 
 /** Where a home is copied. */
@@ -117,8 +116,8 @@ function sweepCopies({ root, stage, stays }: CopyPlace): void {
   }
 }
 
-/** True for the name of the directory of a copy, if only root can have given it. */
-const isCopyName = (name: ByteString): boolean => name.startsWith(PREFIX);
+/** True for the name of the directory of a copy, or of a home that is removed, if only root can have given it. */
+const isCopyName = (name: ByteString): boolean => name.startsWith(PREFIX) || isGoneName(name);
 
 // Into another one somebody may have moved what others have.
 const isRootsAlone = ({ uid, mode }: Stat): boolean => uid === 0 && (mode & 0o077) === 0;
@@ -128,7 +127,9 @@ function sweepOne(root: JailRoot, stage: Directory, name: ByteString): boolean {
   return withFd(openAt(stage.fd, name, READ), (lock) => {
     const stat = fstat(lock);
     if (!isRootsAlone(stat) || !lockFile(lock, C.LOCK_EX | C.LOCK_NB)) return false;
-    removeTree(root, joinPath(stage.path, name), stat);
+    const path = joinPath(stage.path, name);
+    if (isGoneName(name)) removeRestIn(root, path, lock);
+    removeTree(root, path, stat);
     return true;
   });
 }

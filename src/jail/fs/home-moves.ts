@@ -1,13 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import type { Stat } from "../../../ffi/files.ts";
-import { directoryOf } from "../../../ffi/paths.ts";
+import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { below } from "../../system/mountinfo.ts";
+import { HOME, isGoneName } from "./gone-home.ts";
 import { asideBox, closeAside, leftAside, settleAside } from "./home-aside.ts";
-import { HOME, leftCopy, placeLeftCopy, removeLeftCopy } from "./home-copy.ts";
+import { leftCopy, placeLeftCopy, removeLeftCopy } from "./home-copy.ts";
 import { homeOf, type Noted, type Rest, removeRest, restOf } from "./home-rest.ts";
 import { isClosedFrom, modeBefore, reopenTop } from "./home-top.ts";
 import { lookUp } from "./look.ts";
@@ -58,7 +59,7 @@ function boxOf(tree: JailRoot, noted: Noted): Box | undefined {
   }
   const left = answered(() => leftCopy(tree, path));
   if (left === undefined) return undefined;
-  if (left.home === undefined) return { ...box, goes: "remove" };
+  if (left.home === undefined || isGoneName(baseName(path))) return { ...box, goes: "remove" };
   const isWhole = left.home.ino === both?.copyInode;
   if (which === "after" && isWhole) return { ...box, goes: "place" };
   // It may be all that there is of the home.

@@ -178,7 +178,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/tools/jailkit-import.ts", KEPT, [[", { isRemade: true }", ""]]),
   ...within("src/declaration/carry-out/remove-home.ts", "e2e/apply-exchanged-homes.test.ts", [
-    [' || samenessOf(id, openIdOf(fd)) !== "same")', ")"],
+    [' || samenessOf(id, openIdOf(open.fd)) !== "same")', ")"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", NESTED, [["created.holds ?? fate.holds", "fate.holds"]]),
   ...within("src/declaration/compare/leaving.ts", NESTED, [

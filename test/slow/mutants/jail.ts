@@ -549,7 +549,7 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/users/home-owners.ts", "unit/home-owners.test.ts", [
     ["      if (listed !== undefined) levels.enter(at, listed);\n", ""],
-    ["      this.#push(path, readOn(rest, path.length, this.count));\n", ""],
+    ["      this.#push(path, readOn(rest, this.above + path, this.count));\n", ""],
     ["if (this.#open > open)", "if (false)"],
     ["at.length > LONGEST", "false"],
     ["O_RDONLY | OPEN, WITHIN", "O_RDONLY | C.O_DIRECTORY, 0"],

@@ -27,6 +27,8 @@ const workedIn = (file: string) => inFile(file, "e2e/apply-worked-in.test.ts");
 const moments = (file: string) => inFile(file, "attack/remove-moments.test.ts");
 const threads = (file: string) => inFile(file, "attack/home-thread.test.ts");
 const aside = (file: string) => inFile(file, "attack/home-aside.test.ts");
+const gone = (file: string) => inFile(file, "e2e/apply-removed-homes.test.ts");
+const taken = inFile("src/jail/fs/gone-home.ts", "unit/gone-home.test.ts");
 const closed = (file: string) => inFile(file, "e2e/closed-homes.test.ts");
 const left = (file: string) => inFile(file, "e2e/interrupted-moves.test.ts");
 const waits = (file: string) => inFile(file, "e2e/moves-without-copy.test.ts");
@@ -390,6 +392,29 @@ export const REMOVAL: readonly Mutant[] = [
     "  const isOurs = stat.uid >= 0 && ",
     "a directory of that name",
   ),
+  gone("src/jail/fs/whole-home.ts")("  removal.examine(fd);\n", "", "it was not taken away"),
+  gone("src/jail/fs/whole-home.ts")("      examine(fd);\n", "", "until it is taken away puts it back"),
+  gone("src/jail/fs/whole-home.ts")("      putBackGone(gone);\n", "", "until it is taken away puts it back"),
+  gone("src/jail/fs/whole-home.ts")("(box) => note?.copyAt(box)", "() => undefined", "is told by the page"),
+  gone("src/jail/fs/gone-home.ts")(
+    "if (stat.uid === home.uid || ",
+    "if (stat.uid >= 0 || ",
+    "lets nobody have root remove",
+  ),
+  gone("src/jail/fs/home-copy.ts")(
+    "    if (isGoneName(name)) removeRestIn(root, path, lock);\n",
+    "",
+    "lets nobody have root remove",
+  ),
+  gone("src/declaration/carry-out/removable.ts")(
+    '  if (found.flags !== "") throw heldIn(place, at);\n',
+    "",
+    "chattr",
+  ),
+  gone("src/declaration/carry-out/removable.ts")('|| top.flags !== ""', "", "chattr"),
+  taken("parent.trusted ? makeBox", "parent.fd >= 0 ? makeBox", "others can write it"),
+  taken("lockFile(fd, C.LOCK_EX | C.LOCK_NB)", "fd >= 0", "as long as it is locked"),
+  taken("if (!sameFile(statAt(box.fd, HOME), seen)) {", "if (box.fd < 0) {", "another one than was seen"),
   closed("src/jail/fs/home-top.ts")(
     "        setXattr(top, FORMER_MODE, toBytes(octal(mode)));\n",
     "",
