@@ -1,19 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { HOME } from "./gone-home.ts";
 import { syncFileSystem, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
 import { fstat, sameFile, statAt } from "../../../ffi/files.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { makeDirectories } from "./directories.ts";
-import {
-  type CopyPlace,
-  closeCopy,
-  type HomeCopy,
-  makeCopy,
-  placeCopy,
-  whyNotCopied,
-} from "./home-copy.ts";
+import { HOME } from "./gone-home.ts";
+import { type CopyPlace, closeCopy, type HomeCopy, makeCopy, placeCopy, whyNotCopied } from "./home-copy.ts";
 import { fillCopy, homeChanged } from "./home-fill.ts";
 import { type HomeSource, homeExists, isUnchanged } from "./home-move.ts";
 import { countHome } from "./home-scan.ts";

@@ -460,7 +460,7 @@ export const REMOVAL: readonly Mutant[] = [
   left("src/jail/fs/home-moves.ts")(
     "    held.write({ ...noted, isPlaced: true });\n",
     "",
-    "never taken for the whole one",
+    "a file system is away",
   ),
   left("src/jail/fs/home-moves.ts")(
     'which === undefined || which === "after" ||',
