@@ -1,5 +1,6 @@
 import { quoted } from "../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { type LoginNote, noteLogin } from "../jail/fs/login-notes.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type AccountChange, modifyAccount, removeAccount } from "../system/account-tools.ts";
@@ -68,9 +69,11 @@ export function thenEnding(user: PasswdEntry, hearer: Hearer, change: () => bool
   }
 }
 
+const CHANGED: readonly ProblemCode[] = ["account-changed", "account-not-changed"];
+
 /** Whether an account may have changed though that failed. */
 const mayBeChanged = ({ name }: PasswdEntry, error: unknown): boolean =>
-  (error instanceof JailkitError && error.code === "account-not-changed") || passwdByName(name) === undefined;
+  (error instanceof JailkitError && CHANGED.includes(error.code)) || passwdByName(name) === undefined;
 
 /** What has been changed stays changed. False if it failed. */
 function attempt({ name }: PasswdEntry, { warn }: Hearer, what: string, work: () => void): boolean {

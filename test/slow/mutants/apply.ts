@@ -688,6 +688,11 @@ export const APPLY: readonly Mutant[] = [
     ["if (note === undefined) end();", ""],
     ["if (isDone) note?.remove();", "if (false) note?.remove();"],
   ]),
+  ...within("src/system/account-tools.ts", "e2e/usermod-fails.test.ts", [
+    ['if (other !== undefined) answered(() => runAccountTool("usermod", given));', ""],
+    ["for (const group of gained) answered(() => leaveGroup(name, group.name));", ""],
+    ["if (left.other === undefined && left.gained.length === 0) return;", "return;"],
+  ]),
   ...within("src/users/terminate.ts", DUE, [["note ??= noteLogin(account);", ""]]),
   ...within("src/users/due-logins.ts", DUE, [
     ["afterAccountTools(() => endedConnections(due))", "endedConnections(due)"],
