@@ -6,6 +6,7 @@ export const PROBLEM_CODES = {
   account: "the account of a user could not be created, or changed after a jail was moved",
   "account-conflict": "a name or number in the account files of a jail is that of another account",
   "account-not-added": "useradd(8) or groupadd(8) did what it says, and there is no account or group",
+  "account-changed": "usermod(8) failed, and has changed the account all the same",
   "account-not-changed": "usermod(8) did what it says, and the account is as before",
   "account-tool": "a program such as useradd(8) failed",
   accounts: "accounts could not be added to a jail",

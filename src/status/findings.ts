@@ -8,6 +8,8 @@ import { ONCE_FILE } from "../declaration/once.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
 import { isInOrder, type JailFacts, type JailList } from "../jails/jails.ts";
 import { socketState } from "../log-socket/monitor/status.ts";
+import { endSessions } from "../system/processes.ts";
+import { dueText } from "../users/due-logins.ts";
 import type { MachineFacts } from "./gather.ts";
 
 /** The kinds of findings, the worst first. */
@@ -15,6 +17,8 @@ export const FINDING_KINDS = {
   unsafe: "users other than root can change what they must not in a jail",
   outside:
     "processes of a user with a jail have the root directory of the host, so that they are not confined, and a way out for those in the jail",
+  connections:
+    "a run that was killed after it had begun to change an account has not ended the connections to sshd of before, which would begin a session with the home, the shell and the groups of then",
   stray: "processes run in a jail for a user who is not in it any more",
   shell: "a user with a jail has another shell than jk_chrootsh, so that a login is outside the jail",
   "old-shell":
@@ -149,6 +153,16 @@ function outsideFindings({ outside }: MachineFacts): StatusFinding[] {
   });
 }
 
+function dueFindings({ due }: MachineFacts): StatusFinding[] {
+  return due.map((one) => ({
+    kind: "connections",
+    subject: one.name === "" ? `uid ${one.uid}` : one.name,
+    message: dueText(one),
+    otherwise: "if its sessions should go on: jailkit apply",
+    commands: [endSessions(one.uid)],
+  }));
+}
+
 function loginFindings(logins: MachineFacts["logins"]): StatusFinding[] {
   return logins.flatMap(({ program, held, reason, advice }): StatusFinding[] => {
     if (held === true) return [];
@@ -231,6 +245,7 @@ export function findingsOf(facts: MachineFacts): StatusFinding[] {
   const all = [
     ...jailFindings(facts.list),
     ...outsideFindings(facts),
+    ...dueFindings(facts),
     ...strayFindings(facts),
     ...moveFindings(facts),
     ...leftFindings(facts),

@@ -14,6 +14,7 @@ import type { PrivilegeFact } from "../enter/facts.ts";
 import { installedPrivilege } from "../explain/installed.ts";
 import { isChrootShell, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { type LeftMove, leftMoves } from "../jail/fs/home-moves.ts";
+import { type DueLogin, dueLogins } from "../jail/fs/login-notes.ts";
 import { manifestPath } from "../jail/record/record-file.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
 import { type JailFacts, type JailList, listJails } from "../jails/jails.ts";
@@ -59,6 +60,8 @@ export interface MachineFacts {
   readonly strays: readonly Strays[];
   /** Processes of users in jails that are in none. */
   readonly outside: OutsideProcesses;
+  /** Whose connections to sshd(8) runs that were killed were to end. */
+  readonly due: readonly DueLogin[];
   /** Users who are not in their jail as they should be. */
   readonly accounts: readonly AccountFault[];
   /** Why what was declared once cannot be read, without which nothing is applied; undefined if it can. */
@@ -177,6 +180,7 @@ export function gather(): MachineFacts {
     config: checkedConfig(),
     strays: list instanceof Error ? [] : strayProcesses(list.jails.map(({ path }) => path)),
     outside: outsideProcesses(),
+    due: dueLogins(),
     accounts: list instanceof Error ? [] : faultsOf(list.jails, moves),
     once: onceFault(),
     declarations: declarations(),

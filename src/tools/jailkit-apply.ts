@@ -8,7 +8,7 @@ import { display, quoted } from "../cli/display.ts";
 import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import { endInLookUpsWith } from "../cli/interrupt.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
-import { jsonLine, printJsonLine } from "../cli/output.ts";
+import { jsonLine, printError, printJsonLine } from "../cli/output.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
@@ -19,6 +19,7 @@ import { type Comparison, compare, hasWork, UNCHANGED } from "../declaration/com
 import { ELSEWHERE, emptyFile } from "../declaration/compare/not-declared.ts";
 import { withGroupNames } from "../declaration/compare/settle.ts";
 import { changesOf } from "../declaration/compare/work.ts";
+import { requireDeclarations } from "../declaration/config-dir.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Remembered } from "../declaration/keep.ts";
 import { DECLARATION_FILE, knownAs, rememberedAs } from "../declaration/known-file.ts";
@@ -36,10 +37,11 @@ import { requireOwnState } from "../declaration/state.ts";
 import { unkeptBy, whyUnkept } from "../declaration/unkept.ts";
 import { type Doubt, emptyFiles } from "../declaration/warnings.ts";
 import { leftMoves } from "../jail/fs/home-moves.ts";
+import { dueLogins } from "../jail/fs/login-notes.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { asideCommand } from "../system/free-name.ts";
-import { isHostDirectory } from "../system/host-files.ts";
 import { hostUser } from "../system/name-services.ts";
+import { dueText, endDueLogins } from "../users/due-logins.ts";
 
 /** The tools that it starts, loaded when there is work. */
 const TOOLS = {
@@ -117,9 +119,6 @@ function requireFiles(named: readonly ByteString[], { jails, users }: Once): voi
   throw refusal("config-unreadable", message, { unread: [], file, remedy });
 }
 
-/** What --config-dir leads to. */
-const NAMES = ["jails.ini", "jails.d"] as const;
-
 /** With more users than that, a compiled program is faster (measured: a seventh with 250, a third with 2,000). */
 const MANY = 100;
 /** About what declared.json has of one, in bytes. */
@@ -133,16 +132,6 @@ interface Options {
   readonly noWait: boolean;
   readonly json: boolean;
   readonly verbose: boolean;
-}
-
-/** The absolute path of --config-dir. A file that is missing there declares nothing; a misspelt directory must not. */
-function requireDeclarations(configDir: string): ByteString {
-  const unreadable = (why: string) =>
-    new JailkitError("config-unreadable", 1, `${display(configDir)}: ${why}`);
-  if (!isHostDirectory(configDir)) throw unreadable("no such directory");
-  if (NAMES.every((name) => statIfPresent(AT_FDCWD, `${configDir}/${name}`) === undefined))
-    throw unreadable(`has neither ${NAMES.join(" nor ")}`);
-  return absolutePath(configDir);
 }
 
 /** The executables are built for short runs; many users pay for the compiler. */
@@ -169,6 +158,9 @@ async function apply(files: readonly string[], options: Options): Promise<number
   // Before its lock is taken there.
   requireOwnState();
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
+  const due = check ? dueLogins().map((one) => `${dueText(one)}; a run ends them`) : endDueLogins();
+  // Now: a declaration may have errors.
+  if (!json) for (const line of due) printError(`${APPLY}: warning: ${line}`);
   endWhilePlanning(files, options);
   const usual = files.length === 0;
   const directory = configDir === undefined ? undefined : requireDeclarations(configDir);
@@ -206,6 +198,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   // Dry runs of what is not given would say the same for each jail.
   const comparison = hasWork(compared) && unkept === undefined ? await foreseen(compared, check) : compared;
   const warnings = [
+    ...(json ? due : []),
     ...notCompared(read.others),
     ...emptyFiles(declaration, known, usual),
     ...finished,

@@ -35,6 +35,7 @@ import { isHomeIn, jailOfHome, livesIn, normalHome, splitHome } from "../system/
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts";
 import { planJailSide, planToJail, planToUnjail } from "../users/changes.ts";
+import { endDueLogins } from "../users/due-logins.ts";
 import { groupsOf } from "../users/jailing.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
 import { homeLeftOutside } from "../users/own-home.ts";
@@ -138,6 +139,8 @@ export const tool = defineTool({
     using host = openTree("/");
     const output = printedOutput(NAME, (options.verbose || dryRun) && !json, !json);
     const runs = names.map((name) => new AccountRun(name, output));
+    const due = dryRun ? [] : endDueLogins();
+    for (const line of due) runs[0]?.warn(line);
     const jailing = { host, jail, shell: options.shell, access, dryRun, move };
     const wantsMove = (user: PasswdEntry) => move || moves.has(user.name);
     const changes = runs.map((run) => {

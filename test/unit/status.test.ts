@@ -42,7 +42,7 @@ const machine = (given: Partial<MachineFacts> = {}): MachineFacts => ({
   ...{
     startSocketd: "jk_socketd",
     config: { files: [], findings: [], failures: [] },
-    ...{ strays: [], outside: { found: [], more: undefined }, accounts: [], once: undefined },
+    ...{ strays: [], outside: { found: [], more: undefined }, due: [], accounts: [], once: undefined },
     declarations: undefined,
   },
   ...given,

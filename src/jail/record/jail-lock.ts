@@ -117,6 +117,11 @@ function openLocks(): number | undefined {
  */
 export function withHostAccounts<T>(use: () => T): T {
   requireWritableAccounts();
+  return afterAccountTools(use);
+}
+
+/** The same for what changes no account: also what a run that was killed has started does not change one meanwhile. */
+export function afterAccountTools<T>(use: () => T): T {
   const { tool, json } = asked;
   using locks = new HeldLocks(openLocks(), ACCOUNTS, {
     ...{ tool, json, see: SEE },

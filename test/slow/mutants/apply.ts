@@ -18,6 +18,7 @@ const begun = (title: string, file: string, changes: readonly Change[]): Mutant[
 
 const PRUNE = "e2e/apply-prune.test.ts";
 const TERMINATE = "attack/terminate-user.test.ts";
+const DUE = "e2e/due-logins.test.ts";
 const HIDDEN = "e2e/hidden-processes.test.ts";
 const OTHER_THINGS = "e2e/apply-other-things.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
@@ -675,13 +676,43 @@ export const APPLY: readonly Mutant[] = [
     ["[...now.named, ...now.unclear]", "now.named"],
   ]),
   ...within("src/users/change-login.ts", "e2e/unauthenticated.test.ts", [
-    ["isSame && change.groups.length === 0", "isSame"],
-    ["  endConnections(user, hearer);\n  if (isSame", "  if (isSame"],
-    ["`);\n  endConnections(user, hearer);", "`);"],
+    ["!isSame || change.groups.length > 0", "!isSame"],
+    ["!isChanged || end(", "true || end("],
     ["  if (isSame || stays) return;\n", "  return;\n"],
   ]),
   ...within("src/declaration/carry-out/takes.ts", "e2e/unauthenticated.test.ts", [
-    ["if (steps.length > before) endConnections", "if (false) endConnections"],
+    ["return steps.length + errors.length > before", "return false"],
+  ]),
+  ...within("src/users/change-login.ts", DUE, [
+    ["const note = noteLogin(user);", "const note = undefined;"],
+    ["if (note === undefined) end();", ""],
+    ["if (isDone) note?.remove();", "if (false) note?.remove();"],
+  ]),
+  ...within("src/system/account-tools.ts", "e2e/usermod-fails.test.ts", [
+    ['if (other !== undefined) answered(() => runAccountTool("usermod", given));', ""],
+    ["for (const group of gained) answered(() => leaveGroup(name, group.name));", ""],
+    ["if (left.other === undefined && left.gained.length === 0) return;", "return;"],
+  ]),
+  ...within("src/users/terminate.ts", DUE, [["note ??= noteLogin(account);", ""]]),
+  ...within("src/users/due-logins.ts", DUE, [
+    ["afterAccountTools(() => endedConnections(due))", "endedConnections(due)"],
+    ["answered(() => continueStopped(due.stopped));", ""],
+  ]),
+  ...within("src/jail/fs/login-notes.ts", DUE, [
+    ["trusted && stat.uid === 0 && (stat.mode & 0o077) === 0 ?", "true ?"],
+    [
+      "this.#fd = lockedFile(notes, this.#name, (fd) => void lockFile(fd, C.LOCK_EX));",
+      "this.#fd = lockedFile(notes, this.#name, () => undefined);",
+    ],
+    ["due === undefined || end(due)", "due !== undefined && end(due)"],
+  ]),
+  ...within("src/tools/jk_jailuser.ts", DUE, [["dryRun ? [] : endDueLogins()", "[]"]]),
+  ...within("src/tools/jk_addjailuser.ts", DUE, [
+    ["if (!dryRun) for (const line of endDueLogins())", "for (const line of [])"],
+  ]),
+  ...within("src/tools/jailkit-delete.ts", DUE, [["if (!dryRun) due = endDueLogins();", ""]]),
+  ...within("src/tools/jailkit-terminate-user.ts", DUE, [
+    ["if (!dryRun) for (const line of endDueLogins())", "for (const line of [])"],
   ]),
   ...within("src/declaration/compare/leaving.ts", "e2e/apply-home-in-the-way.test.ts", [
     ["ends: fault !== undefined", "ends: false"],
