@@ -50,7 +50,12 @@ function killed(when: When, jail = J) {
 }
 
 const findings = () =>
-  reportOf(REPORT_SCHEMAS["jailkit status"], m.run(["jailkit", "status", "--json"]).stdout).findings;
+  // Connections that the run was to end have a test of their own.
+  reportOf(REPORT_SCHEMAS["jailkit status"], m.run(["jailkit", "status", "--json"]).stdout).findings.filter(
+    ({ kind }) => kind !== "connections",
+  );
+const warnings = ({ summary }: ReturnType<typeof linesOf>) =>
+  summary.warnings.filter((line) => !line.includes("sshd(8)"));
 const isWhole = (home: string) => sh(`cat ${home}/file; stat -c %a ${home}`) === "thesis\n2755\n";
 const notes = () => sh("ls /var/lib/jailkit/moves").trim();
 
@@ -73,9 +78,9 @@ for (const when of ["before", "after"] as const)
         when === "before"
           ? `put '${home}' back, which an interrupted run had put aside`
           : `moved '${home}' to '${place}', as an interrupted run had begun`;
-      expect(linesOf(m, "--check").summary.warnings).toEqual([`${message}; a run mends that`]);
+      expect(warnings(linesOf(m, "--check"))).toEqual([`${message}; a run mends that`]);
       const run = linesOf(m);
-      expect([run.status, run.summary.warnings]).toEqual([0, [`${message}; ${step}`]]);
+      expect([run.status, warnings(run)]).toEqual([0, [`${message}; ${step}`]]);
       expect([isWhole(place), m.exists(box), notes()]).toEqual([true, false, ""]);
     });
 
@@ -94,11 +99,12 @@ for (const when of ["before", "after"] as const)
     });
 
     test("another home in its place stays, and both are told", () => {
-      const { place, box, message } = killed(when);
+      const { name, home, place, box, message } = killed(when);
       sh(`mkdir -p ${place}; echo other >${place}/file`);
       const told = () => findings().filter(({ subject }) => subject === box);
       const [first] = told();
-      if (when === "after") expect(first?.message).toBe(message);
+      const only = `/home/.jk-move-${name} was left by a run of jailkit that was killed while it moved ${home}, and may hold the only copy of a home`;
+      expect(first?.message).toBe(when === "after" ? message : only);
       expect(m.run(["jk_check", "--fix", J]).stdout).toContain("Not fixed");
       expect([told().length, sh(`cat ${place}/file ${box}/home/file`)]).toEqual([1, "other\nthesis\n"]);
       sh(`rm -r ${place}`);
