@@ -397,6 +397,18 @@ export const REMOVAL: readonly Mutant[] = [
   left("src/jail/fs/home-rest.ts")("file.ctime <= until &&", "", "what was changed since"),
   left("src/jail/fs/home-rest.ts")(" && copy.ctime > kept.until", "", "a power cut"),
   left("src/jail/fs/home-copy.ts")("!isRoots || ", "", "others can enter"),
+  left("src/jail/fs/home-moves.ts")(
+    "(about !== undefined && !isAbout(noted, about))",
+    "false",
+    "of others stays",
+  ),
+  left("src/jail/fs/home-moves.ts")(
+    "paths.some((path) => places.some((place) => meet(path, place)))",
+    "false",
+    "of others stays",
+  ),
+  left("src/jail/fs/home-rest.ts")("topAbove(tree, path) !== top", "false", "is not forgotten"),
+  left("src/jail/fs/home-rest.ts")("topAbove(tree, path) !== top", "true", "is forgotten"),
   left("src/jail/fs/home-rest.ts")(" || ![uid, 0].includes(file.uid)", "", "came by a rename"),
   left("src/jail/fs/home-rest.ts")("copy === undefined || ", "copy !== undefined && ", "came by a rename"),
   left("src/jail/fs/home-rest.ts")(
