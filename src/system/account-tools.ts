@@ -121,9 +121,7 @@ function setBack(user: PasswdEntry, groups: readonly Group[], failure: unknown):
     ...left.gained.map((group) => `is in the group ${quoted(group.name)}`),
   ];
   const remedy = allOf([
-    left.other === undefined
-      ? ""
-      : `usermod ${given.slice(0, -1).map(shellWord).join(" ")} ${operands(name)}`,
+    left.other === undefined ? "" : `usermod -d ${shellWord(home)} -s ${shellWord(shell)} ${operands(name)}`,
     ...left.gained.map((group): Remedy => `gpasswd -d ${operands(name, group.name)}`),
   ]);
   const message = `${describeError(failure)}; the account ${quoted(name)} ${is.join(", and ")} all the same, and could not be set back; to do that: ${remedy}`;

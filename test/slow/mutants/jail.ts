@@ -675,6 +675,22 @@ export const JAIL: readonly Mutant[] = [
     ],
     ["path !== undefined && isOfDirectory(line, path)", "path !== undefined && isOurs(line)"],
   ]),
+  ...within("src/populate/apply/proc.ts", "e2e/fstab-writers.test.ts", [
+    ['  if (changed !== undefined) requireReplaceable("/etc/fstab");\n', ""],
+  ]),
+  ...within("src/populate/apply/live.ts", "e2e/fstab-writers.test.ts", [
+    ["  requireLiveLines(root.path, directories);\n", ""],
+    ["  requireNoLiveLines(jail, directories);\n", ""],
+  ]),
+  ...within("src/update/remove-extras.ts", "e2e/fstab-writers.test.ts", [
+    ["  requireNoProc(root.path);\n", ""],
+    ["    requireNoProc(jail);\n", ""],
+    ["    requireNoLiveLines(jail);\n", ""],
+  ]),
+  ...within("src/jails/live.ts", "e2e/fstab-writers.test.ts", [["    requireLiveLines(jail, live);\n", ""]]),
+  ...within("src/jail/fs/writable.ts", "e2e/fstab-writers.test.ts", [
+    ["if (!mountTypes(mountsText()).has(file)) return;", "return;"],
+  ]),
   ...within("src/system/mounts.ts", "e2e/live-boot.test.ts", [
     [' && !options.includes("x-systemd.automount")', ""],
   ]),

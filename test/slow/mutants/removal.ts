@@ -494,6 +494,18 @@ export const REMOVAL: readonly Mutant[] = [
     "a dry run says",
   ),
   waits("src/status/gather.ts")("|| !awaited.has(subject)", "|| true", "tell it"),
+  left("src/jail/fs/home-moves.ts")(
+    "(about !== undefined && !isAbout(noted, about))",
+    "false",
+    "of others stays",
+  ),
+  left("src/jail/fs/home-moves.ts")(
+    "paths.some((path) => places.some((place) => meet(path, place)))",
+    "false",
+    "of others stays",
+  ),
+  left("src/jail/fs/home-moves.ts")(" || topAbove(tree, path) !== top", "", "is not forgotten"),
+  left("src/jail/fs/home-moves.ts")("topAbove(tree, path) !== top", "true", "is forgotten"),
   left("src/check/accounts.ts")(
     "if (!this.#facts.isAwaited(real.home)) ",
     "",
