@@ -395,7 +395,7 @@ export const REMOVAL: readonly Mutant[] = [
   gone("src/jail/fs/whole-home.ts")("  removal.examine(fd);\n", "", "it was not taken away"),
   gone("src/jail/fs/whole-home.ts")("      examine(fd);\n", "", "until it is taken away puts it back"),
   gone("src/jail/fs/whole-home.ts")("      putBackGone(gone);\n", "", "until it is taken away puts it back"),
-  gone("src/jail/fs/whole-home.ts")("(box) => note?.copyAt(box)", "() => undefined", "is told by the page"),
+  gone("src/jail/fs/whole-home.ts")("(box) => note?.boxAt(box)", "() => undefined", "is told by the page"),
   gone("src/jail/fs/gone-home.ts")(
     "if (stat.uid === home.uid || ",
     "if (stat.uid >= 0 || ",
