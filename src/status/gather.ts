@@ -14,6 +14,7 @@ import type { PrivilegeFact } from "../enter/facts.ts";
 import { installedPrivilege } from "../explain/installed.ts";
 import { isChrootShell, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { leftMoves } from "../jail/fs/home-moves.ts";
+import { workerOf } from "../jail/record/at-work.ts";
 import { manifestPath } from "../jail/record/record-file.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
 import { type JailList, listJails } from "../jails/jails.ts";
@@ -149,6 +150,10 @@ function leftMoveFindings(list: MachineFacts["list"]): CheckFinding[] {
   return leftMoves().map((left) => leftMoveFinding(left, jails));
 }
 
+/** Without those of jails that somebody works on: they may be half of a change. */
+const settled = <T extends { readonly jail: ByteString }>(found: readonly T[]): T[] =>
+  found.filter(({ jail }) => workerOf(jail) === undefined);
+
 /** Looks at this machine. Needs root. Throws JailkitError and SystemError for what no part of the page can do without. */
 export function gather(): MachineFacts {
   const users = jailedUsers();
@@ -160,7 +165,7 @@ export function gather(): MachineFacts {
     openssh: opensshVersion(),
     logins: loginShells(users),
     list,
-    left: answered(() => leftMounts()) ?? [],
+    left: settled(answered(() => leftMounts()) ?? []),
     moves: leftMoveFindings(list),
     users,
     written: writtenTimes(list),
@@ -168,7 +173,7 @@ export function gather(): MachineFacts {
     sockets: askStatus(),
     startSocketd: startSocketd(),
     config: checkedConfig(),
-    strays: list instanceof Error ? [] : strayProcesses(list.jails.map(({ path }) => path)),
+    strays: list instanceof Error ? [] : settled(strayProcesses(list.jails.map(({ path }) => path))),
     outside: outsideProcesses(),
     accounts: list instanceof Error ? [] : accountFaults(list.jails),
     once: onceFault(),

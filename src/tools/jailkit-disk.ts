@@ -13,7 +13,7 @@ import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { RecordError } from "../jail/record/record-file.ts";
 import { addUp, type DiskUse, newLedger } from "../jails/disk.ts";
-import { namedOrKnown } from "../jails/jails.ts";
+import { namedOrKnown } from "../jails/known.ts";
 import { collectOwners, type Owner, ownerName, ownerReport } from "../jails/owners.ts";
 import type { DiskReport } from "../jails/report-schema.ts";
 
