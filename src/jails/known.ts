@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { plainPath } from "../../ffi/paths.ts";
+import { isReported, problemFrom } from "../cli/error.ts";
 import { disableSection } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
@@ -15,12 +16,22 @@ export interface JailSection {
   readonly remedy: () => ByteString;
 }
 
-/** Gets the error of a configuration file that is passed over for it. */
-export type OnBadFile = (error: unknown) => void;
+/** Gets the error of a configuration file that is passed over for it, and its path. */
+export type OnBadFile = (error: unknown, file: ByteString) => void;
 
 const refuseBadFile: OnBadFile = (error) => {
   throw error;
 };
+
+/** Collects these errors, each once. Any other is thrown. */
+export function collectingBadFiles() {
+  const problems = new Map<ByteString, ReturnType<typeof problemFrom>>();
+  const badFile: OnBadFile = (error, file) => {
+    if (!isReported(error)) throw error;
+    problems.set(file, problemFrom(error, "config-unreadable", file));
+  };
+  return { badFile, problems };
+}
 
 /** The sections of jk_update.ini and jk_check.ini that are about jails. Throws what `badFile` throws. */
 export function jailSections(badFile = refuseBadFile): JailSection[] {
@@ -30,7 +41,7 @@ export function jailSections(badFile = refuseBadFile): JailSection[] {
     try {
       ini = loadConfig(path, { dialect: "py" });
     } catch (error) {
-      badFile(error);
+      badFile(error, path);
     }
     if (ini === undefined) return [];
     const whole = ini;

@@ -59,6 +59,9 @@ export type DamagedReport = z.infer<typeof damagedSchema>;
 export const listReportSchema = reportSchema("jailkit list", {
   jails: z.array(listedJailSchema),
   damagedRecords: z.array(damagedSchema),
+  problems: z
+    .array(problemSchema)
+    .describe("Configuration files that cannot be used: jails that only these name are missing."),
 }).describe("The known jails.");
 
 /** What `jailkit list --json` prints. */
