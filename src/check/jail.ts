@@ -7,6 +7,7 @@ import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { isPrivate, lackingMounts, liveState, restrictionsOf } from "../jail/fs/live-mounts.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { workerOf } from "../jail/record/at-work.ts";
 import { emptiedMessage, isEmptied, unmounted } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets, mountCommand } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
@@ -158,7 +159,8 @@ const sparing = (settings: JailSettings, shells: ReadonlySet<ByteString>): JailS
 
 function incompleteFinding({ path }: JailRoot, content: ManifestContent | undefined): CheckFinding[] {
   const what = content && unfinishedMessage(content);
-  if (what === undefined) return [];
+  // Whoever fills it has not stopped.
+  if (what === undefined || workerOf(path) !== undefined) return [];
   const message = `${display(path)}: ${what}`;
   return [{ rule: "incomplete", path, message, remedy: `jk_update -j ${shellWord(path)}` }];
 }

@@ -1,7 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { jsonText } from "./display.ts";
+import { type JailkitError, problemFrom } from "./error.ts";
 import type { Remedy } from "./remedy.ts";
-import type { ProblemReport } from "./report-schema.ts";
+import type { ErrorReport, ProblemReport } from "./report-schema.ts";
 
 /** A byte string in a report; null where there is none. */
 export const jsonTextOrNull = (value: ByteString | undefined): string | null =>
@@ -23,6 +25,21 @@ export const problemReport = ({
   message: jsonText(message),
   remedy: remedyText(remedy),
 });
+
+/** What a tool prints in place of its report, for an error that ended it. `exitStatus`: with which it ends. */
+export function errorReport(
+  tool: string,
+  error: JailkitError | SystemError,
+  exitStatus: number,
+): ErrorReport {
+  const path = error instanceof SystemError ? error.path : error.place?.file;
+  return {
+    version: 1,
+    tool,
+    problems: [problemReport(problemFrom(error, "failed", path ?? ""))],
+    exitStatus,
+  };
+}
 
 /** A problem of a report, as it was before. */
 export const reportedProblem = ({ remedy, ...problem }: ProblemReport) => ({

@@ -65,6 +65,8 @@ export class ApplyReport implements Shown {
   readonly #printed: Warnings;
   /** Something failed, for another reason than that another tool works on the jail. */
   #failed = false;
+  /** What is to be done in a jail is not known, since another tool works on it. */
+  #isBusy = false;
   #broken: FaultText | undefined;
   /** Changes of the run of which nothing is known yet. */
   readonly #pending = new Set<Change>();
@@ -169,7 +171,8 @@ export class ApplyReport implements Shown {
   fault = (fault: Fault): void => {
     const { cause } = fault;
     this.#mark(fault, "failed");
-    this.#failed ||= (cause ?? fault).code !== "busy";
+    if ((cause ?? fault).code === "busy") this.#isBusy = true;
+    else this.#failed = true;
     if (cause !== undefined) {
       this.#waiting.add(nameOf(fault));
       this.#tell(cause);
@@ -242,8 +245,8 @@ export class ApplyReport implements Shown {
     const left = this.#left;
     const stop = left && interruption(`${this.#done} of ${this.#total} changes are made; run this again`);
     if (left === undefined || stop === undefined) return;
-    const at = this.#places.of({ of: left.of, name: left.name });
-    this.#problems.push({ ...left, code: stop.code, message: stop.message, at });
+    const { code, message } = stop;
+    this.#problems.push({ ...left, code, message, at: this.#places.of({ of: left.of, name: left.name }) });
     if (!this.options.json) printError(`${APPLY}: ${stop.message}`);
   }
 
@@ -257,12 +260,10 @@ export class ApplyReport implements Shown {
     this.#tellOfSignal();
     const states = [...this.#states.values()];
     const changed = states.filter((state) => state === "changed").length;
-    const failed = states.length - changed;
-    const unchanged = Math.max(0, this.#count - states.length);
+    const [failed, unchanged] = [states.length - changed, Math.max(0, this.#count - states.length)];
     const failure = this.#failed ? 1 : failed === 0 ? 0 : BUSY;
-    const exitStatus = statusAfterSignals<0 | 1 | 10 | typeof BUSY>(
-      check && this.#hasWork ? WORK_TO_DO : failure,
-    );
+    const planned = this.#isBusy ? BUSY : this.#hasWork ? WORK_TO_DO : failure;
+    const exitStatus = statusAfterSignals<0 | 1 | 10 | typeof BUSY>(check ? planned : failure);
     if (json) {
       printJsonLine({
         ...{ version: 1, tool: APPLY, check, changed, failed, unchanged },

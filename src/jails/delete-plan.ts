@@ -27,7 +27,7 @@ import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { shownPids } from "../users/sessions.ts";
 import { requireNoOtherJail } from "./another-jail.ts";
 import { addUp, newLedger } from "./disk.ts";
-import { allKnownJails } from "./jails.ts";
+import { allKnownJails } from "./known.ts";
 import { collectOwners, isAsPut, type Owner, ownerName } from "./owners.ts";
 
 /** What to delete. */

@@ -19,7 +19,7 @@ import { removeProcLine, requireNoProc } from "../update/remove-extras.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { closeLogSocket, type DeleteOutcome, makeInOrder, removeRecords, settingsLeft } from "./delete.ts";
 import { recordsOf, refuse, unknownJail } from "./delete-plan.ts";
-import { allKnownJails } from "./jails.ts";
+import { allKnownJails } from "./known.ts";
 
 /** What forgetting a jail would do. */
 export interface ForgetPlan {

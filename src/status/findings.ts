@@ -78,7 +78,8 @@ function jailFinding(
   { path, condition, reason = condition, remedy, unmounted }: JailFacts,
   unusable: ReadonlySet<string>,
 ): StatusFinding[] {
-  if (condition === "ready" || (condition === "unrecorded" && remedy === undefined)) return [];
+  if (condition === "ready" || condition === "busy") return [];
+  if (condition === "unrecorded" && remedy === undefined) return [];
   const kind = unmounted ? "unmounted" : unusable.has(reason) ? "record" : condition;
   // The list has no remedies.
   const show = `${kind === "unsafe" ? CHECK : LIST} ${operands(path)}`;

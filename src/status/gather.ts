@@ -15,6 +15,7 @@ import { installedPrivilege } from "../explain/installed.ts";
 import { isChrootShell, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { type LeftMove, leftMoves } from "../jail/fs/home-moves.ts";
 import { type DueLogin, dueLogins } from "../jail/fs/login-notes.ts";
+import { workerOf } from "../jail/record/at-work.ts";
 import { manifestPath } from "../jail/record/record-file.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
 import { type JailFacts, type JailList, listJails } from "../jails/jails.ts";
@@ -158,6 +159,10 @@ function faultsOf(jails: readonly JailFacts[], moves: readonly LeftMove[]): Acco
   return accountFaults(jails).filter(({ kind, subject }) => kind !== "home" || !awaited.has(subject));
 }
 
+/** Without those of jails that somebody works on: they may be half of a change. */
+const settled = <T extends { readonly jail: ByteString }>(found: readonly T[]): T[] =>
+  found.filter(({ jail }) => workerOf(jail) === undefined);
+
 /** Looks at this machine. Needs root. Throws JailkitError and SystemError for what no part of the page can do without. */
 export function gather(): MachineFacts {
   const users = jailedUsers();
@@ -170,7 +175,7 @@ export function gather(): MachineFacts {
     openssh: opensshVersion(),
     logins: loginShells(users),
     list,
-    left: answered(() => leftMounts()) ?? [],
+    left: settled(answered(() => leftMounts()) ?? []),
     moves: leftMoveFindings(moves, list),
     users,
     written: writtenTimes(list),
@@ -178,7 +183,7 @@ export function gather(): MachineFacts {
     sockets: askStatus(),
     startSocketd: startSocketd(),
     config: checkedConfig(),
-    strays: list instanceof Error ? [] : strayProcesses(list.jails.map(({ path }) => path)),
+    strays: list instanceof Error ? [] : settled(strayProcesses(list.jails.map(({ path }) => path))),
     outside: outsideProcesses(),
     due: dueLogins(),
     accounts: list instanceof Error ? [] : faultsOf(list.jails, moves),

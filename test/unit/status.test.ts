@@ -384,7 +384,7 @@ test("where no command helps, another one shows more, and a report has none", ()
   const move = { rule: "interrupted-move", path, message: "is closed", remedy: "" } as const;
   const fault = { kind: "no-login", subject: "/srv/j", message: "cannot pass", remedy: "" } as const;
   const jails = [jailOf("/srv/j", { condition: "unsafe", reason: "is a file", remedy: "" })];
-  const list = { jails, damaged: [] };
+  const list = { jails, damaged: [], problems: [] };
   const found = findingsOf(machine({ moves: [move], accounts: [{ ...fault, otherwise: undefined }], list }));
   expect(found.map(({ kind, commands }) => [kind, commands])).toEqual([
     ["unsafe", ["jk_check /srv/j", "jailkit list"]],

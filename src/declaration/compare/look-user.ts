@@ -11,6 +11,7 @@ import type { LeftMove } from "../../jail/fs/home-moves.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { newMount } from "../../jail/fs/mounted-home.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
+import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -52,7 +53,7 @@ export function userState(
   if (doubt !== undefined) return { ...nothing, fault: doubt };
   try {
     const account = machine.accounts.userByName(declared.name);
-    nothing = { ...nothing, account, local: account !== undefined && machine.facts.isLocal(declared.name) };
+    nothing = { ...nothing, account, local: account !== undefined && isLocal(declared, machine) };
     const groups = groupsOrFault(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside, machine);
     const renamed =
@@ -95,6 +96,10 @@ export function userState(
     return { ...nothing, fault: faultText(error) };
   }
 }
+
+/** One that another command has created by now is not in what was read before. */
+const isLocal = ({ name, directory }: DeclaredUser, { facts }: Machine): boolean =>
+  facts.isLocal(name) || (!directory && isLocalUser(name));
 
 /** What an account that is in the jail already gets, whatever waits. */
 function waitingForNothing(

@@ -5,6 +5,7 @@ import type { Mutant } from "./mutant.ts";
 
 type Change = readonly [from: string, to: string];
 
+const AT_WORK = "e2e/at-work.test.ts";
 const within = (file: string, test: string, changes: readonly Change[]): Mutant[] =>
   changes.map(([from, to]) => ({ file, from, to, test }));
 
@@ -39,11 +40,20 @@ const FAILS = "e2e/apply-fails.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
 
 export const APPLY: readonly Mutant[] = [
-  ...within("src/tools/jailkit-apply.ts", PRUNE, [
-    ["if (!prune || files.some", "if (true || files.some"],
-    ['      needs: "prune",\n', ""],
+  ...within("src/declaration/plan.ts", PRUNE, [["if (!prune || files.some", "if (true || files.some"]]),
+  ...within("src/tools/jailkit-apply.ts", PRUNE, [['      needs: "prune",\n', ""]]),
+  ...within("src/declaration/plan.ts", AT_WORK, [["if (looks.again([...others, ...jails])) continue;", ""]]),
+  ...within("src/declaration/compare/busy.ts", AT_WORK, [
+    ["|| isBusy(fault)) return fault", "|| true) return fault"],
   ]),
-  ...within("src/tools/jailkit-apply.ts", LEAVES, [["if (jails.length + users.length > 0) {", "{ return;"]]),
+  ...within("src/declaration/report.ts", AT_WORK, [["this.#isBusy ? BUSY", "false ? BUSY"]]),
+  ...within("src/status/accounts.ts", AT_WORK, [
+    ["hasFaults(one) && workerOf(one.jail) === undefined", "hasFaults(one)"],
+  ]),
+  ...within("src/jail/record/at-work.ts", AT_WORK, [
+    ["return isHeld ? holderText(holder) : undefined", "return holderText(holder)"],
+  ]),
+  ...within("src/declaration/plan.ts", LEAVES, [["if (jails.length + users.length > 0) {", "{ return;"]]),
   ...within("src/declaration/once.ts", PRUNE, [
     ["files.includes(file) || (usual &&", "files.includes(file) || (true &&"],
   ]),
