@@ -299,6 +299,27 @@ test("what others bring there until it is taken away puts it back", async () => 
   expect([whole(), boxes(), notes()]).toEqual([before, [], []]);
 });
 
+test("whoever works in a directory of it creates nothing there any more when that is emptied", async () => {
+  plant();
+  as("eve", `cd ${EVES}/shared; touch one two`);
+  const lines = "echo ready; while read -r go; do touch late 2>&1 && echo made; done";
+  const actor = m.start(["sh", "-c", lines], { user: "bob", cwd: `${EVES}/shared` });
+  await actor.until(({ stdout }) => stdout.includes("ready\n") || undefined);
+  const answers: string[] = [];
+  const argv = ["jailkit", "apply", ...PRUNE];
+  const { status } = await runWithStops(m, argv, { calls: ["unlinkat"], paths: [] }, async (call) => {
+    if (!call.includes("/shared>") || answers.length > 0) return;
+    const before = actor.stdout.length;
+    actor.write("go\n");
+    answers.push(
+      await actor.until(({ stdout }) => (stdout.endsWith("\n") && stdout.slice(before)) || undefined),
+    );
+  });
+  actor.kill();
+  await actor.ended;
+  expect([status, answers]).toEqual([0, [expect.stringContaining("Permission denied")]]);
+});
+
 test("where others can write above it, it is removed in its place", () => {
   plant();
   sh(`chgrp users ${HOMES}; chmod 775 ${HOMES}`);

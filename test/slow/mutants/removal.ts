@@ -149,9 +149,9 @@ export const REMOVAL: readonly Mutant[] = [
   emptied(
     '    if (among === "all") holdDirectory(here.fd, here === this.#levels.at(0));\n',
     "",
-    "keeps neither it nor the account",
+    "creates nothing there any more",
     {
-      test: "attack/user-mounts.test.ts",
+      test: "e2e/apply-removed-homes.test.ts",
     },
   ),
   served("if (uid !== 0 || !isInPlace) {", "if (uid !== 0) {", "of root"),
