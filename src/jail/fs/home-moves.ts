@@ -63,8 +63,9 @@ function boxOf(tree: JailRoot, noted: Noted): Box | undefined {
   const isWhole = left.home.ino === both?.copyInode;
   if (which === "after" && isWhole) return { ...box, goes: "place" };
   // It may be all that there is of the home.
-  const isNeeded =
-    which === undefined || which === "after" || (isWhole && lookUp(tree, home)?.stat.ino !== both?.homeInode);
+  const there = answered(() => lookUp(tree, home))?.stat;
+  const isHomeThere = there !== undefined && (both === undefined || there.ino === both.homeInode);
+  const isNeeded = which === undefined || which === "after" || !isHomeThere;
   return { ...box, goes: isNeeded ? undefined : "remove" };
 }
 

@@ -467,11 +467,7 @@ export const REMOVAL: readonly Mutant[] = [
     "which === undefined ||",
     "may be the only one",
   ),
-  left("src/jail/fs/home-moves.ts")(
-    "(isWhole && lookUp(tree, home)?.stat.ino !== both?.homeInode)",
-    "false",
-    "may be the only one",
-  ),
+  left("src/jail/fs/home-moves.ts")("|| !isHomeThere;", ";", "may be the only one"),
   left("src/jail/fs/home-moves.ts")(
     "isAlone && rest === undefined ? now?.mode",
     "isAlone ? now?.mode",
