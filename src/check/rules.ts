@@ -165,6 +165,8 @@ export type Repair =
   /** A new file with the same contents, without other names and extended attributes. `clear`: bits that its mode does not get. */
   | { readonly kind: "own-copy"; readonly clear?: number }
   | { readonly kind: "remove" }
+  /** What was being made, by the name that only jailkit gives. */
+  | { readonly kind: "leftover" }
   | { readonly kind: "password"; readonly user: ByteString };
 
 export interface CheckFinding {

@@ -21,7 +21,7 @@ import { insideJail } from "../jail/record/around.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { noSuchSection } from "../profile/sections.ts";
 import { isPlainName } from "../system/account-name.ts";
-import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
+import { isLocalUser, JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { uidFault } from "../transfer/accounts.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
@@ -188,7 +188,8 @@ function reportAccount(section: IniSection, subject: Subject, context: FactConte
   const local = answered(facts.userNames);
   if (found === undefined || local === undefined) return false;
   const { user } = found;
-  const isLocal = local.includes(name);
+  // One that another command has created by now is not in what was read before.
+  const isLocal = local.includes(name) || (user !== undefined && !directory && isLocalUser(name));
   const fault = user === undefined ? undefined : uidFault(user.uid);
   const refused = user === undefined && !directory ? newNameFault(name, DECLARED) : undefined;
   if (fault !== undefined) report(subject, "error", "bad-account", `${quoted(name)}: ${fault}`);

@@ -11,6 +11,7 @@ import { type JailedUser, jailedUsers, namesOf } from "../jail/accounts/jailed-u
 import { serviceUsers } from "../jail/accounts/service-users.ts";
 import { leftCopiesIn } from "../jail/fs/home-moves.ts";
 import { undeletableDirectory } from "../jail/fs/host-directories.ts";
+import { isHeldPath } from "../jail/fs/left.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { isOneOf } from "../jail/fs/remove.ts";
 import { exchangeFindings } from "../jail/fs/safety.ts";
@@ -251,7 +252,8 @@ function ownersIn(
   const isGone = (path: ByteString, uid: number) =>
     homes.some((home) => below(path, home) !== undefined) ||
     copies.some((copy) => below(path, copy) !== undefined) ||
-    gone.some((home) => uid === home.uid && below(path, home.path) !== undefined);
+    gone.some((home) => uid === home.uid && below(path, home.path) !== undefined) ||
+    answered(() => isHeldPath(root, path)) === true;
   return collectOwners(
     root,
     (path, usage) =>

@@ -1,8 +1,9 @@
 /** What only looks, while a command works: what is half of a change is no fault, and nothing waits. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { listReportSchema } from "../../src/jails/report-schema.ts";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { statusReportSchema } from "../../src/status/report-schema.ts";
-import type { Machine } from "../machine/machine.ts";
+import type { Machine, RunResult } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
 import { reportOf } from "../report.ts";
 import { did, linesIn, linesOf, openApplyMachine } from "./apply-scene.ts";
@@ -134,24 +135,40 @@ test("apply --check says what of a jail is not known, with the status of a jail 
   expect([ended, stderr]).toEqual([1, expect.stringContaining("'/srv/j/bin/nosuch' does not exist")]);
 });
 
-test("an account that another command creates while /etc/passwd is read is in no directory", async () => {
-  m.write(FILE, DECLARED);
-  m.must(["jailkit", "apply"]);
-  m.write(FILE, `${DECLARED}[user cleo]\njail = ${J}\nshell = /bin/bash\n`);
-  const stop = { calls: ["openat", "openat2"], paths: ["/etc/passwd"] };
-  const wrong: unknown[] = [];
-  let stops = 0;
-  for (let at = 1; stops === at - 1; at++) {
-    stops = 0;
-    const run = await runWithStops(m, ["jailkit", "apply", "--check", "--json"], stop, () => {
-      if (stops < at && ++stops === at) m.must(["useradd", "-m", "cleo"]);
-    });
-    m.run(["userdel", "-r", "cleo"]);
-    wrong.push(...linesIn(run).summary.problems);
-  }
-  expect(stops).toBeGreaterThan(1);
-  expect(wrong).toEqual([]);
-});
+const declaring = [
+  ["apply --check", ["jailkit", "apply", "--check", "--json"], (run) => linesIn(run).summary.problems],
+  [
+    "config check",
+    ["jailkit", "config", "check", "--json"],
+    (run) => reportOf(configReportSchema, run.stdout).findings,
+  ],
+] as const satisfies readonly (readonly [
+  string,
+  readonly string[],
+  (run: RunResult) => readonly unknown[],
+])[];
+
+test.each(declaring)(
+  "an account that another command creates while /etc/passwd is read is in no directory: %s",
+  async (_, argv, wrongIn) => {
+    m.write(FILE, DECLARED);
+    m.must(["jailkit", "apply"]);
+    m.write(FILE, `${DECLARED}[user cleo]\njail = ${J}\nshell = /bin/bash\n`);
+    const stop = { calls: ["openat", "openat2"], paths: ["/etc/passwd"] };
+    const wrong: unknown[] = [];
+    let stops = 0;
+    for (let at = 1; stops === at - 1; at++) {
+      stops = 0;
+      const run = await runWithStops(m, argv, stop, () => {
+        if (stops < at && ++stops === at) m.must(["useradd", "-m", "cleo"]);
+      });
+      m.run(["userdel", "-r", "cleo"]);
+      wrong.push(...wrongIn(run));
+    }
+    expect(stops).toBeGreaterThan(1);
+    expect(wrong).toEqual([]);
+  },
+);
 
 describe("nothing that is half done is told as a fault", () => {
   test("while jk_init fills a jail", async () => {

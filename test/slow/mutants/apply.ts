@@ -13,6 +13,10 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
 const titled = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
   within(file, ONE_RUN, changes).map((one) => ({ ...one, title }));
 
+/** Of one test of AT_WORK. */
+const atWork = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
+  within(file, AT_WORK, changes).map((one) => ({ ...one, title }));
+
 /** Of tests of BEGUN. */
 const begun = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
   within(file, BEGUN, changes).map((one) => ({ ...one, title }));
@@ -42,15 +46,17 @@ const COMPARE = "unit/declaration-compare.test.ts";
 export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/plan.ts", PRUNE, [["if (!prune || files.some", "if (true || files.some"]]),
   ...within("src/tools/jailkit-apply.ts", PRUNE, [['      needs: "prune",\n', ""]]),
-  ...within("src/declaration/plan.ts", AT_WORK, [["if (looks.again([...others, ...jails])) continue;", ""]]),
-  ...within("src/declaration/compare/busy.ts", AT_WORK, [
+  ...atWork("another command creates", "src/declaration/plan.ts", [
+    ["if (looks.again([...others, ...jails])) continue;", ""],
+  ]),
+  ...atWork("apply --check says", "src/declaration/compare/busy.ts", [
     ["|| isBusy(fault)) return fault", "|| true) return fault"],
   ]),
-  ...within("src/declaration/report.ts", AT_WORK, [["this.#isBusy ? BUSY", "false ? BUSY"]]),
-  ...within("src/status/accounts.ts", AT_WORK, [
+  ...atWork("apply --check says", "src/declaration/report.ts", [["this.#isBusy ? BUSY", "false ? BUSY"]]),
+  ...atWork("takes users", "src/status/accounts.ts", [
     ["hasFaults(one) && workerOf(one.jail) === undefined", "hasFaults(one)"],
   ]),
-  ...within("src/jail/record/at-work.ts", AT_WORK, [
+  ...atWork("is busy while", "src/jail/record/at-work.ts", [
     ["return isHeld ? holderText(holder) : undefined", "return holderText(holder)"],
   ]),
   ...within("src/declaration/plan.ts", LEAVES, [["if (jails.length + users.length > 0) {", "{ return;"]]),

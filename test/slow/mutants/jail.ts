@@ -283,9 +283,11 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/place.ts", "unit/jail-rules.test.ts", [
     ["if (parent.trusted || stage === undefined) return parent;", "return parent;"],
   ]),
+  ...within("src/jail/fs/left.ts", "unit/jail-rules.test.ts", [
+    ["makeDirectory(stage.fd, candidate, 0o700)", "makeDirectory(stage.fd, candidate, 0o777)"],
+  ]),
   ...within("src/jail/fs/directories.ts", "unit/jail-rules.test.ts", [
     ["makeDirectory(parent.fd, name, 0o700);", "makeDirectory(parent.fd, name, 0o777);"],
-    ["makeDirectory(stage.fd, candidate, 0o700)", "makeDirectory(stage.fd, candidate, 0o777)"],
     ["    dropInheritedAcl(fd, true);\n", ""],
     ["dropInheritedAcl(fd, true);", "dropInheritedAcl(fd, false);"],
     ["    chmodFd(fd, attributes.mode);\n", ""],

@@ -32,6 +32,7 @@ const taken = inFile("src/jail/fs/gone-home.ts", "unit/gone-home.test.ts");
 const closed = (file: string) => inFile(file, "e2e/closed-homes.test.ts");
 const left = (file: string) => inFile(file, "e2e/interrupted-moves.test.ts");
 const waits = (file: string) => inFile(file, "e2e/moves-without-copy.test.ts");
+const temporary = (file: string) => inFile(file, "e2e/left-temporaries.test.ts");
 const inPlace = (file: string) => inFile(file, "e2e/home-in-place.test.ts");
 const cleaned = inPlace("src/jail/fs/home-clean.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
@@ -421,6 +422,21 @@ export const REMOVAL: readonly Mutant[] = [
     "if a run was killed",
   ),
   closed("src/jail/fs/home-top.ts")(" | C.S_ISVTX;", ";", "if it was closed by hand meanwhile"),
+  temporary("src/jail/fs/left.ts")(
+    "|| !lockFile(fd, C.LOCK_EX | C.LOCK_NB)) return false;\n    // It may",
+    ") return false;\n    // It may",
+    "is a user's stays",
+  ),
+  temporary("src/jails/delete-plan.ts")(
+    "answered(() => isHeldPath(root, path)) === true",
+    "false",
+    "keeps no jail",
+  ),
+  temporary("src/jails/delete-plan.ts")(
+    "answered(() => isHeldPath(root, path)) === true",
+    'path.includes("/.jk-put-")',
+    "is a user's stays",
+  ),
   left("src/jail/fs/home-copy.ts")("onlyRootWrites(stage.stat) && ", "", "a note"),
   left("src/jail/fs/home-copy.ts")("  if (!isCopyName(name)) return undefined;\n", "", "a note"),
   left("src/jail/fs/move-notes.ts")("!lockFile(fd, how | C.LOCK_NB) ||", "", "at work"),
