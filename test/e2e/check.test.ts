@@ -253,7 +253,7 @@ describe("clean jails", () => {
       {
         rule: "home-missing",
         path: home,
-        message: `the home ${home} of user aside was put aside in /home/.jk-move-aside/home by a run of jk_jailuser that was interrupted`,
+        message: `the home ${home} of user aside does not exist, an interrupted run has put its home aside in '/home/.jk-move-aside/home'`,
         remedy: `jk_jailuser -n -m -j ${jail} aside`,
       },
     ]);
