@@ -184,11 +184,10 @@ class AccountCheck {
     const path = jail + home;
     const what = `the home ${display(path)} of user ${display(real.name)}`;
     const stat = inJail(home);
-    const aside = stat === undefined ? this.#facts.homeAside(real) : undefined;
+    const elsewhere = stat === undefined ? this.#facts.homeElsewhere(real) : undefined;
     const isOwn = stat !== undefined && (stat.uid === uid || relaxed(real).relaxHomeOwner);
-    if (aside !== undefined) {
-      const message = `${what} was put aside in ${display(aside)} by a run of jk_jailuser that was interrupted`;
-      this.#report("home-missing", message, jailSideRemedy(jail, real.name, "-n -m"), path);
+    if (elsewhere !== undefined) {
+      this.#report("home-missing", `${what} does not exist, ${elsewhere.message}`, elsewhere.remedy, path);
     } else if (stat === undefined || (isOwn && !isDirectory(stat))) {
       const create = isJailsOwn(home) ? this.#facts.otherHome(real) : newHome(this.#facts, real);
       const why = stat === undefined ? "does not exist" : "is not a directory";

@@ -102,7 +102,6 @@ export function modifyAccount(user: PasswdEntry, { home, shell, groups }: Accoun
  */
 function setBack(user: PasswdEntry, groups: readonly Group[], failure: unknown): void {
   const { name, home, shell } = user;
-  const given = ["-d", home, "-s", shell, name];
   const changed = () => {
     const now = passwdByName(name);
     const gids = groups.length === 0 ? [] : groupIdsOf(name, user.gid);
@@ -110,7 +109,7 @@ function setBack(user: PasswdEntry, groups: readonly Group[], failure: unknown):
     return { other, gained: groups.filter(({ gid }) => gids.includes(gid)) };
   };
   const { other, gained } = changed();
-  if (other !== undefined) answered(() => runAccountTool("usermod", given));
+  if (other !== undefined) answered(() => runAccountTool("usermod", ["-d", home, "-s", shell, name]));
   for (const group of gained) answered(() => leaveGroup(name, group.name));
   const left = changed();
   if (left.other === undefined && left.gained.length === 0) return;

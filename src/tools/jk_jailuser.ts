@@ -17,7 +17,6 @@ import {
 import { printError } from "../cli/output.ts";
 import { withAdvice } from "../cli/remedy.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
-import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { followAccounts } from "../declaration/follow-move.ts";
@@ -38,7 +37,7 @@ import { planJailSide, planToJail, planToUnjail } from "../users/changes.ts";
 import { endDueLogins } from "../users/due-logins.ts";
 import { groupsOf } from "../users/jailing.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
-import { homeLeftOutside } from "../users/own-home.ts";
+import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
 import type { JailUserReport } from "../users/report-schema.ts";
 import { jailToLeave } from "../users/unjail.ts";
 
@@ -205,10 +204,10 @@ function faultOfHome(
   { home = before.home, moveFrom }: AccountRun,
 ): ByteString | undefined {
   const now = joins === undefined ? passwdByName(before.name) : { ...before, home };
-  const left = moveFrom === undefined ? now && homeLeftOutside(now, jail) : undefined;
-  if (left !== undefined) {
-    const move = `jk_jailuser -n -m -j ${shellWord(jail.path)} ${operands(before.name)}`;
-    return `${display(before.name)} cannot log in, its home is still ${quoted(left)}; move it into the jail with: ${move}`;
+  const elsewhere = moveFrom === undefined ? now && homeElsewhere(now, jail) : undefined;
+  if (elsewhere !== undefined) {
+    const { message, advice } = elsewhereAdvice(before, jail.path, elsewhere);
+    return `${display(before.name)} cannot log in, ${message}; ${advice}`;
   }
   const planned = joins && { joins, home: moveFrom === undefined ? undefined : movedHome(moveFrom) };
   return now && homeFault(now, planned);

@@ -21,7 +21,7 @@ import { planKeys } from "./keys.ts";
 import { giveMount } from "./mounted-home.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
-import { otherHome } from "./own-home.ts";
+import { elsewhereAdvice, homeElsewhere, otherHome } from "./own-home.ts";
 import { requireSafePlace, unsafePlace } from "./safe-place.ts";
 import { seenNow } from "./seen.ts";
 import { NO_SKELETON, planSkeletonKeys } from "./skeleton-keys.ts";
@@ -47,7 +47,13 @@ export function prepareJail(
   const recorded = () => seen.recorded(user.name)?.home ?? home;
   if (!isDirectorys && isMissing()) completeOwnMove(user, host, { root, recorded }, run, dryRun);
   const isMounted = () => isFit && belongsIn(root, user, isDirectorys) && newMount(root, home) !== undefined;
+  const elsewhere = isFit ? homeElsewhere(user, root, () => seen.recorded(user.name)?.home) : undefined;
+  if (elsewhere !== undefined) {
+    const { message, advice } = elsewhereAdvice(user, root.path, elsewhere);
+    run.warn(`the home ${quoted(hostPath(root, home))} is not created, ${message}; ${advice}`);
+  }
   const newHome =
+    elsewhere === undefined &&
     (isMissing() || isMounted()) &&
     hasSafePlace(root, { user, home }, isDirectorys || access.keys.length > 0, run);
   const present = ownLine(seen.accounts, user)?.shell;

@@ -88,7 +88,8 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     otherHome: (user) => otherHomeAdvice("/j", user),
     homeMount: () => undefined,
     isAwaited: () => false,
-    homeAside: ({ name }) => (name === "aside" ? "/home/.jk-move-aside/home" : undefined),
+    homeElsewhere: ({ name }) =>
+      name === "aside" ? { message: "it is aside", remedy: "jk_jailuser -n -m -j /j aside" } : undefined,
     verbose: (line) => told.push(line),
   });
 }

@@ -18,7 +18,14 @@ import { below } from "../../system/mountinfo.ts";
 import { dirsEqual, jailOfHome } from "../../system/separator.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
-import { inPlaceOrGiven, otherHome, otherHomeAdvice, whyNotHome } from "../../users/own-home.ts";
+import {
+  elsewhereAdvice,
+  homeElsewhere,
+  inPlaceOrGiven,
+  otherHome,
+  otherHomeAdvice,
+  whyNotHome,
+} from "../../users/own-home.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { keptFault } from "../kept-homes.ts";
@@ -225,6 +232,13 @@ function ownHome(
   requireOwnable(root, account, isOwn);
   if (isOwn) return { home: "there", isDoubtful: isDoubtfulHome(stat, account) };
   if (hidden !== undefined) throw hidden;
+  // A run moves one that was put aside, in place of a new one.
+  const left = stat === undefined ? homeElsewhere(account, root) : undefined;
+  if (left?.isAside === false) {
+    const { message, advice, remedy } = elsewhereAdvice(account, root.path, left);
+    const what = `the home ${quoted(hostPath(root, path))} is not created, ${message}; ${advice}`;
+    throw new JailkitError("home-elsewhere", 1, what, undefined, remedy);
+  }
   if (stat === undefined || newMount(root, path) !== undefined) {
     const other = otherOf(path);
     if (other !== undefined) throw homeOfOther(root, path, other, otherHomeAdvice(account, root, path));

@@ -23,6 +23,7 @@ const begun = (title: string, file: string, changes: readonly Change[]): Mutant[
 
 const PRUNE = "e2e/apply-prune.test.ts";
 const TERMINATE = "attack/terminate-user.test.ts";
+const ELSEWHERE = "e2e/home-elsewhere.test.ts";
 const DUE = "e2e/due-logins.test.ts";
 const HIDDEN = "e2e/hidden-processes.test.ts";
 const OTHER_THINGS = "e2e/apply-other-things.test.ts";
@@ -705,10 +706,22 @@ export const APPLY: readonly Mutant[] = [
     ["if (isDone) note?.remove();", "if (false) note?.remove();"],
   ]),
   ...within("src/system/account-tools.ts", "e2e/usermod-fails.test.ts", [
-    ['if (other !== undefined) answered(() => runAccountTool("usermod", given));', ""],
+    ["if (other !== undefined) answered(() =>", "if (false) answered(() =>"],
     ["for (const group of gained) answered(() => leaveGroup(name, group.name));", ""],
     ["if (left.other === undefined && left.gained.length === 0) return;", "return;"],
   ]),
+  ...within("src/users/own-home.ts", ELSEWHERE, [
+    ["[recorded() ?? [], split.home]", "[split.home]"],
+    ["stat.uid === user.uid;", "true;"],
+    ["mountRemedy(hostPath(root, place)) !== undefined", "false"],
+  ]),
+  ...within("src/users/prepare.ts", ELSEWHERE, [
+    ["    elsewhere === undefined &&\n    (isMissing()", "    (isMissing()"],
+  ]),
+  ...within("src/declaration/compare/look-user.ts", ELSEWHERE, [["left?.isAside === false", "false"]]),
+  ...within("src/explain/home-fault.ts", ELSEWHERE, [["if (elsewhere !== undefined) {", "if (false) {"]]),
+  ...within("src/check/accounts.ts", ELSEWHERE, [["if (elsewhere !== undefined) {", "if (false) {"]]),
+  ...within("src/enter/login/host-checks.ts", ELSEWHERE, [["facts.isHomeOutside()", "false"]]),
   ...within("src/users/terminate.ts", DUE, [["note ??= noteLogin(account);", ""]]),
   ...within("src/users/due-logins.ts", DUE, [
     ["afterAccountTools(() => endedConnections(due))", "endedConnections(due)"],
