@@ -244,10 +244,9 @@ function ownersIn(
   // A damaged record counts as empty.
   const entries = answered(() => openManifest(root).content.entries) ?? new Map<ByteString, ManifestEntry>();
   const leaving = new Set(users.flatMap(({ name }) => userByName(name)?.uid ?? []));
-  const { leaving: left = [], gone = [] } = request;
-  const homes = left.flatMap(({ home }) => home ?? []);
-  // They go first.
-  const copies = leftCopiesIn(root.path);
+  const { gone = [] } = request;
+  const homes = (request.leaving ?? []).flatMap(({ home }) => home ?? []);
+  const copies = leftCopiesIn(root.path); // They go first.
   // What somebody else has in a home without an account is nobody's to give up.
   const isGone = (path: ByteString, uid: number) =>
     homes.some((home) => below(path, home) !== undefined) ||

@@ -16,6 +16,7 @@ import {
 } from "../jail/fs/home-move.ts";
 import { isLeftAt, isLeftWhole, mendMoves, requireNoRest } from "../jail/fs/home-moves.ts";
 import { type MoveNote, noteMove } from "../jail/fs/home-note.ts";
+import { knownPlace, syncPlace } from "../jail/fs/home-place.ts";
 import { removeHome } from "../jail/fs/home-remove.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { unmountAt } from "../jail/fs/mounted-home.ts";
@@ -32,7 +33,7 @@ import type { AccountRun } from "./account-run.ts";
 import { changeLogin } from "./change-login.ts";
 import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
 import { putGroup } from "./jail-side.ts";
-import { type HomeMove, moveWithoutCopy, type Steps } from "./move-aside.ts";
+import { changeAndPlace, type HomeMove, moveWithoutCopy, NotUndone, type Steps } from "./move-aside.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe, requireMountedPlace } from "./safe-place.ts";
@@ -63,7 +64,7 @@ export function requireSafeMove(
     throw new JailkitError("not-their-home", 1, `${quoted(user.name)} ${message}`, undefined, remedy);
   }
   requireMovable(from, fromPath, user.uid);
-  if (lookUp(to, toPath) !== undefined && !isLeftAt(hostPath(to, toPath))) throw homeExists(to, toPath);
+  if (lookUp(to, toPath) !== undefined && !isLeftAt(knownPlace(to, toPath))) throw homeExists(to, toPath);
   requireNoneAlong(user, hostPath(from, fromPath), whole);
 }
 
@@ -124,8 +125,8 @@ export function changeAccount(
   // Out of a jail it is always copied.
   const whole = move.to.path === "/";
   // Its new place may be that of a home which a run that was killed has left. What is elsewhere others mend.
-  const left = hostPath(move.from, move.fromPath);
-  const places = [left, hostPath(move.to, move.toPath)];
+  const left = knownPlace(move.from, move.fromPath);
+  const places = [left, knownPlace(move.to, move.toPath)];
   for (const step of mendMoves({ about: { name: user.name, places }, but: left, mayFail: true }))
     run.warn(`what a run that was killed has left: ${step}`);
   requireNoRest(places);
@@ -152,6 +153,8 @@ export function changeAccount(
       note?.placed();
       run.moved = moved;
       if (removeOldHome(source, move, user, run)) note?.settled();
+      // It stays closed, and is told.
+      else if (note !== undefined) source.closed.mode = undefined;
     }
     run.moved = moved;
   } finally {
@@ -173,14 +176,9 @@ function moveByCopy(
     const place = hostPath(to, toPath);
     run.done(`copied ${quoted(source.path)} to ${quoted(place)}`);
     steps.examine(copy.fd);
-    steps.change();
-    try {
-      copy.place();
-    } catch (error) {
-      steps.undo();
-      throw error;
-    }
+    changeAndPlace(steps, () => copy.place());
   } catch (error) {
+    if (error instanceof NotUndone) throw error.at(copy.path);
     dropCopy(copy, source, run);
     throw error;
   } finally {
@@ -246,6 +244,7 @@ function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, ru
       run.warn(`${where} was changed after it was copied: it stays; compare the two`);
       return true;
     }
+    syncPlace(move.to, move.toPath);
     removeHome(source, move.from, move.fromPath);
     run.done(`removed ${where}`);
     return true;

@@ -20,6 +20,7 @@ import {
 import type { HomeSource } from "../jail/fs/home-move.ts";
 import { leftMoves, mendMoves } from "../jail/fs/home-moves.ts";
 import type { MoveNote } from "../jail/fs/home-note.ts";
+import { holdPlace, realPlace, releasePlace } from "../jail/fs/home-place.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { identify, ownRoot, sameDirectory, scanRoots } from "../processes/scan.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
@@ -61,11 +62,13 @@ export function moveWithoutCopy(
   const { from, fromPath, to, toPath } = move;
   // A process in a jail that has a directory of the home open would get out of the jail with it: such a home is copied.
   if (to.path === "/") return false;
-  note?.asideFor(fstat(source.fd).ino, hostPath(to, toPath));
+  makeDirectoriesAbove(to, toPath);
+  note?.asideFor(fstat(source.fd).ino, realPlace(to, toPath));
   const aside = putAside(from, fromPath, source.fd, to, toPath);
   try {
     if (aside !== undefined && moveAside(aside, move, run, steps)) return true;
   } catch (error) {
+    if (error instanceof NotUndone) throw error.at(asidePath(fromPath));
     if (aside !== undefined) restore(aside, error);
     if (!isErrno(error, "EXDEV")) throw error;
   } finally {
@@ -73,6 +76,39 @@ export function moveWithoutCopy(
   }
   note?.settled();
   return false;
+}
+
+/** The account has its new home, though that could not have its place. */
+export class NotUndone extends Error {
+  constructor(
+    readonly why: unknown,
+    readonly failure: unknown,
+  ) {
+    super();
+  }
+
+  /** The error to report. `home`: where the home is, on the host. */
+  at(home: ByteString): JailkitError {
+    const remedy = "jk_check --fix";
+    const message = `${describeError(this.why)}; and the account could not be set back: ${describeError(this.failure)}; its home is in ${quoted(home)}; what moves it to its place: ${remedy}`;
+    return new JailkitError("home-aside", 1, message, undefined, remedy);
+  }
+}
+
+/** Changes the account, and then gives its home its place. If that fails, the account is set back; throws NotUndone if it is not. */
+export function changeAndPlace({ change, undo }: Steps, place: () => void): void {
+  change();
+  try {
+    // Only now: a home never has to leave a jail again because a later step fails.
+    place();
+  } catch (why) {
+    try {
+      undo();
+    } catch (failure) {
+      throw new NotUndone(why, failure);
+    }
+    throw why;
+  }
 }
 
 function restore(aside: Aside, why: unknown): void {
@@ -97,13 +133,11 @@ function moveAside(
   }
   steps.examine(aside.fd);
   const replacements = prepareHome(aside);
-  makeDirectoriesAbove(to, toPath);
-  steps.change();
+  holdPlace(to, toPath);
   try {
-    // Only now: a home never has to leave a jail again because a later step fails.
-    moveHome(aside, replacements, to, toPath);
+    changeAndPlace(steps, () => moveHome(aside, replacements, to, toPath));
   } catch (error) {
-    steps.undo();
+    if (!(error instanceof NotUndone)) releasePlace(to, toPath);
     throw error;
   }
   run.done(`moved ${quoted(hostPath(from, fromPath))} to ${quoted(hostPath(to, toPath))}`);

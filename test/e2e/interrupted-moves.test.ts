@@ -310,7 +310,7 @@ function copied(place: "outside" | "inside", when: When, more = "true") {
   const [box = "none"] = copies();
   const kept = when === "before" ? home : other;
   const isPlaced = when === "placed" || when === "removing";
-  expect([homeOf(name), m.exists(kept), m.exists(home)]).toEqual([kept, when !== "after", true]);
+  expect([homeOf(name), m.exists(`${kept}/file`), m.exists(home)]).toEqual([kept, when !== "after", true]);
   return { ...one, kept, box, rest: isPlaced || when === "after" ? home : box };
 }
 

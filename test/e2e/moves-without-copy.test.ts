@@ -37,7 +37,7 @@ function killed(when: When, jail = J) {
   sh(`mv ${real}.real ${real}`);
   const box = `/home/.jk-move-${name}`;
   const place = when === "before" ? home : `${jail}${home}`;
-  expect([m.exists(`${box}/home/file`), m.exists(home), m.exists(`${jail}${home}`)]).toEqual([
+  expect([m.exists(`${box}/home/file`), m.exists(home), m.exists(`${jail}${home}/file`)]).toEqual([
     true,
     false,
     false,

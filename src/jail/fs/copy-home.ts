@@ -3,16 +3,16 @@ import { syncFileSystem, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
 import { fstat, sameFile, statAt } from "../../../ffi/files.ts";
-import { baseName, directoryOf } from "../../../ffi/paths.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
 import { makeDirectories } from "./directories.ts";
 import { HOME } from "./gone-home.ts";
-import { type CopyPlace, closeCopy, type HomeCopy, makeCopy, placeCopy, whyNotCopied } from "./home-copy.ts";
+import { type CopyPlace, closeCopy, type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
 import { fillCopy, homeChanged } from "./home-fill.ts";
 import { type HomeSource, homeExists, isUnchanged } from "./home-move.ts";
+import { holdPlace, realPlace, releasePlace, takePlace } from "./home-place.ts";
 import { countHome } from "./home-scan.ts";
 import type { CopiedFiles } from "./home-seen.ts";
 import { closeTop } from "./home-top.ts";
-import { requireNoHostMount } from "./host-mounts.ts";
 import { requireStage } from "./place.ts";
 import { removeTree } from "./remove.ts";
 import {
@@ -44,11 +44,13 @@ export interface Inodes {
   readonly copyInode: bigint;
 }
 
-/** A complete copy of a home, which only root can reach. */
+/** A complete copy of a home, which only root can reach. Nobody else gets its place. */
 export interface CompleteCopy {
   /** O_PATH; `close` closes it. */
   readonly fd: number;
-  /** Gives it its place. Throws JailkitError if that is taken, and SystemError; the copy can be dropped then. */
+  /** Where it is, on the host. */
+  readonly path: ByteString;
+  /** Gives it its place. Throws JailkitError, SystemError; the copy can be dropped then. */
   readonly place: () => void;
   /** Removes it. Throws JailkitError, SystemError. */
   readonly drop: () => void;
@@ -95,7 +97,8 @@ export function copyHome(
     syncFileSystem(box.fd);
     const original = fstat(home.fd);
     const inodes = { homeInode: original.ino, copyInode: fstat(fd).ino };
-    note?.complete(hostPath(root, to), inodes, home.seen.copied(original));
+    note?.complete(realPlace(root, to), inodes, home.seen.copied(original));
+    holdPlace(root, to);
     return completeCopy(made, root, to);
   } catch (error) {
     if (made !== undefined) dropAfter(made, root);
@@ -108,22 +111,18 @@ export function copyHome(
 function completeCopy(copy: HomeCopy, root: JailRoot, to: ByteString): CompleteCopy {
   const { fd, box, name } = copy;
   return {
-    fd,
+    ...{ fd, path: hostPath(root, joinPath(box.path, HOME)) },
     place() {
-      try {
-        withDirectory(root, directoryOf(to), (parent) => {
-          requireNoHostMount(root, parent, to);
-          placeCopy(box, parent, baseName(to));
-        });
-      } catch (error) {
-        throw isErrno(error, "EEXIST", "ENOTEMPTY") ? homeExists(root, to) : error;
-      }
+      takePlace(root, box, to);
       // It is empty: a run that sweeps removes it.
       attempt(() =>
         withDirectory(root, directoryOf(box.path), (stage) => unlinkAt(stage.fd, name, C.AT_REMOVEDIR)),
       );
     },
-    drop: () => void removeTree(root, box.path, box.stat),
+    drop() {
+      releasePlace(root, to);
+      removeTree(root, box.path, box.stat);
+    },
     close: () => closeCopy(copy),
   };
 }

@@ -9,8 +9,8 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
 import { HOME } from "./gone-home.ts";
 import { prepareReplacements, type Replacement, replaceFiles, sweepReplacements } from "./home-clean.ts";
-import { homeExists, mayMoveWhole } from "./home-move.ts";
-import { requireNoHostMount } from "./host-mounts.ts";
+import { mayMoveWhole } from "./home-move.ts";
+import { takePlace } from "./home-place.ts";
 import { renameNew } from "./place.ts";
 import {
   type Directory,
@@ -111,18 +111,10 @@ export function prepareHome(aside: Aside): Replacement[] {
   return prepareReplacements(aside, aside.host, aside.box);
 }
 
-/** Moves a home that was put aside to `to` in the jail. EXDEV: it must be copied. Throws JailkitError if `to` exists. */
+/** Moves a home that was put aside to `to` in the jail, in which nobody else has come: see holdPlace. Throws JailkitError if `to` exists. */
 export function moveHome(aside: Aside, replacements: readonly Replacement[], root: JailRoot, to: ByteString) {
-  const parent = openDirectory(root, directoryOf(to));
-  try {
-    requireNoHostMount(root, parent, to);
-    replaceFiles(aside, aside.box, replacements);
-    renameNew(aside.box, HOME, parent, baseName(to), true);
-  } catch (error) {
-    throw isErrno(error, "EEXIST", "ENOTEMPTY") ? homeExists(root, to) : error;
-  } finally {
-    release(parent);
-  }
+  replaceFiles(aside, aside.box, replacements);
+  takePlace(root, aside.box, to);
   removeBox(aside);
 }
 

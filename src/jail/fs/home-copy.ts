@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { lockFile, syncFd, unlinkAt } from "../../../ffi/changes.ts";
+import { lockFile, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt, SystemError } from "../../../ffi/error.ts";
 import {
@@ -20,7 +20,7 @@ import { makeDirectoryIn } from "./directories.ts";
 import { HOME, isGoneName, removeRestIn } from "./gone-home.ts";
 import { sizesIn } from "./home-scan.ts";
 import { isNoRoom, noRoom } from "./no-room.ts";
-import { renameNew, temporaryName } from "./place.ts";
+import { temporaryName } from "./place.ts";
 import { removeTree } from "./remove.ts";
 import { exchangeFindings } from "./safety.ts";
 import { type Directory, hostPath, isDirectory, type JailRoot, joinPath, withDirectory } from "./walk.ts";
@@ -160,22 +160,20 @@ export const leftCopy = (root: JailRoot, path: ByteString): { readonly home: Sta
 export const removeLeftCopy = (root: JailRoot, path: ByteString): boolean =>
   withCopy(root, path, (stage, name) => sweepOne(root, stage, name)) === true;
 
-/** Gives a copy that was left complete, by its inode, its place in a directory; false as for removeLeftCopy, or for another one. Throws SystemError. */
-export const placeLeftCopy = (root: JailRoot, path: ByteString, inode: bigint, to: ByteString): boolean =>
+/** Calls `place` with the directory of a copy that was left complete, by its inode; false as for removeLeftCopy, or for another one. */
+export const placeLeftCopy = (
+  root: JailRoot,
+  path: ByteString,
+  inode: bigint,
+  place: (box: Directory) => void,
+): boolean =>
   withCopy(root, path, (stage, name) =>
     withFd(openAt(stage.fd, name, READ), (fd) => {
       const stat = fstat(fd);
       if (!isRootsAlone(stat) || !lockFile(fd, C.LOCK_EX | C.LOCK_NB)) return false;
       if (statIfPresent(fd, HOME)?.ino !== inode) return false;
-      const box = { ...stage, fd, stat, path, cached: false };
-      withDirectory(root, directoryOf(to), (parent) => placeCopy(box, parent, baseName(to)));
+      place({ ...stage, fd, stat, path, cached: false });
       attempt(() => unlinkAt(stage.fd, name, C.AT_REMOVEDIR));
       return true;
     }),
   ) === true;
-
-/** Gives a copy its place, and brings that to the disk: what removes the home must not come there before. Throws SystemError. */
-export function placeCopy(box: Directory, parent: Directory, name: ByteString): void {
-  renameNew(box, HOME, parent, name, true);
-  withFd(openAt(parent.fd, ".", C.O_RDONLY | C.O_DIRECTORY), syncFd);
-}

@@ -7,12 +7,13 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { below } from "../../system/mountinfo.ts";
 import { HOME, isGoneName } from "./gone-home.ts";
-import { asideBox, closeAside, leftAside, settleAside } from "./home-aside.ts";
+import { closeAside, leftAside, settleAside } from "./home-aside.ts";
 import { leftCopy, placeLeftCopy, removeLeftCopy } from "./home-copy.ts";
-import { homeOf, type Noted, type Rest, removeRest, restOf } from "./home-rest.ts";
+import { isHeld, releasePlace, syncPlace, takePlace } from "./home-place.ts";
+import { homeOf, isAside, type Noted, type Rest, removeRest, restOf } from "./home-rest.ts";
 import { isClosedFrom, modeBefore, reopenTop } from "./home-top.ts";
-import { lookUp } from "./look.ts";
-import { topAbove, UNKNOWN_TOP } from "./mount-top.ts";
+import { lookUp, withTree } from "./look.ts";
+import { topAbove, topOf, UNKNOWN_TOP } from "./mount-top.ts";
 import { forFree, type Held } from "./move-notes.ts";
 import { exchangeFindings } from "./safety.ts";
 import { mountRemedy } from "./unmounted.ts";
@@ -43,9 +44,6 @@ export interface LeftMove {
   readonly rest: Rest | undefined;
 }
 
-/** True for a home that moves without a copy. */
-const isAside = ({ both }: Noted): boolean => both !== undefined && both.homeInode === both.copyInode;
-
 function boxOf(tree: JailRoot, noted: Noted): Box | undefined {
   const { home, box: path, both } = noted;
   if (path === "") return undefined;
@@ -53,7 +51,7 @@ function boxOf(tree: JailRoot, noted: Noted): Box | undefined {
   const which = answered(() => homeOf(noted));
   if (isAside(noted)) {
     const isIn = answered(() => lookUp(tree, joinPath(path, HOME))?.stat.ino === both?.homeInode) === true;
-    if (path !== asideBox(home) || !isIn) return undefined;
+    if (!isIn) return undefined;
     if (which === undefined || which === "after") return { ...box, goes: which && "place" };
     return { ...box, goes: lookUp(tree, home) === undefined ? "back" : undefined };
   }
@@ -129,9 +127,20 @@ export const leftCopiesIn = (jail: ByteString): ByteString[] =>
     .flatMap(leftPaths)
     .flatMap((path) => below(path, jail) ?? []);
 
-/** True if a directory of the host is one that the next run removes before it moves a home. */
+/** True if a directory of the host is one that the next run removes before it moves a home: a rest, or what keeps a place. */
 export const isLeftAt = (path: ByteString): boolean =>
-  leftMoves({ places: [path] }).some(({ rest }) => rest?.path === path);
+  leftMoves({ places: [path] }).some(
+    ({ rest, box }) => rest?.path === path || (box?.goes === "remove" && box.to === path && isHeldAt(path)),
+  );
+
+/** True for an empty directory that keeps the place of a home. */
+const isHeldAt = (path: ByteString): boolean =>
+  answered(() =>
+    withTree((tree) => {
+      const stat = lookUp(tree, path)?.stat;
+      return stat !== undefined && isHeld(stat);
+    }),
+  ) === true;
 
 /** True for a directory with a copy that no run removes as a part of one. */
 export const isLeftWhole = (path: ByteString): boolean =>
@@ -229,6 +238,8 @@ function mendBox(tree: JailRoot, noted: Noted, box: Box): string | undefined {
   const { home, both } = noted;
   const { path, goes, to } = box;
   if (goes === undefined) throw new JailkitError("home-aside", 1, whyBoxStays({ home }, box));
+  // Nobody else could take the place meanwhile.
+  if (goes !== "place" && to !== "") answered(() => releasePlace(tree, to));
   if (goes === "remove") return removeLeftCopy(tree, path) ? `removed ${quoted(path)}` : undefined;
   const inode = both?.copyInode ?? 0n;
   const place = goes === "place" ? to : undefined;
@@ -238,7 +249,8 @@ function mendBox(tree: JailRoot, noted: Noted, box: Box): string | undefined {
       throw new JailkitError("unsafe-parent", 1, message);
     }
   if (!isAside(noted)) {
-    if (!placeLeftCopy(tree, path, inode, to)) return undefined;
+    if (!placeLeftCopy(tree, path, inode, (copy) => takePlace(tree, copy, to))) return undefined;
+    syncPlace(tree, to);
   } else {
     const aside = leftAside(tree, home, ({ ino }) => ino === inode, false);
     if (aside === undefined) return undefined;
@@ -258,9 +270,12 @@ function isSettled(tree: JailRoot, noted: Noted): boolean {
   const { home, box, both, tops } = noted;
   const inJail = box === "" ? undefined : { path: both?.to ?? box, top: tops.box };
   // It may be on a file system that fstab(5) does not name. An account that has its home needs none of the other one.
-  const isAway = ({ path, top }: { readonly path: ByteString; readonly top: ByteString }) =>
-    lookUp(tree, path) === undefined &&
-    (mountRemedy(path) !== undefined || top === UNKNOWN_TOP || topAbove(tree, path) !== top);
+  const isAway = ({ path, top }: { readonly path: ByteString; readonly top: ByteString }) => {
+    const there = answered(() => withDirectory(tree, path, ({ fd }) => topOf(fd)));
+    if (there !== undefined) return top !== UNKNOWN_TOP && there !== UNKNOWN_TOP && there !== top;
+    if (lookUp(tree, path) !== undefined) return false;
+    return mountRemedy(path) !== undefined || top === UNKNOWN_TOP || topAbove(tree, path) !== top;
+  };
   if (isAway({ path: home, top: tops.home })) return false;
   if (inJail !== undefined && isAway(inJail) && homeOf(noted) !== "before") return false;
   return !isAnyLeft(leftOf(tree, noted));

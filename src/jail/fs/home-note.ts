@@ -100,6 +100,7 @@ class Note implements MoveNote {
     this.#fd = take(notes, this.#name);
     this.#noted = noted;
     this.#write({});
+    attempt(() => syncFd(notes));
     if (copied !== undefined) attempt(() => writeCopied(notes, this.#name, copied));
   }
 
@@ -126,7 +127,6 @@ class Note implements MoveNote {
     // Without it the next run removes nothing of the home.
     attempt(() => writeCopied(this.notes, this.#name, copied));
     this.#write({ both: { to, ...inodes } });
-    attempt(() => syncFd(this.#fd));
   }
 
   placed(): void {
@@ -137,6 +137,8 @@ class Note implements MoveNote {
   #write(more: Partial<Noted>): void {
     this.#noted = { ...this.#noted, ...more };
     attempt(() => writeNote(this.#fd, this.#noted));
+    // What it tells of is done next, and may come to the disk before it.
+    attempt(() => syncFd(this.#fd));
   }
 
   end(): void {

@@ -8,6 +8,7 @@ import { octal } from "../../cli/octal.ts";
 import { localUsers } from "../../system/flat-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
+import { asideBox } from "./home-aside.ts";
 import type { CopiedFiles } from "./home-seen.ts";
 import { lookUp } from "./look.ts";
 import { UNKNOWN_TOP } from "./mount-top.ts";
@@ -21,7 +22,7 @@ import { isDirectory, type JailRoot, withDirectory } from "./walk.ts";
 interface BothHomes {
   /** The new place, on the host. */
   readonly to: ByteString;
-  /** Inodes, of which one that moves without a copy has one: numbers of devices are others when the machine has been started again. */
+  /** Inodes, which are one for a home that moves without a copy: numbers of devices are others when the machine has been started again. */
   readonly homeInode: bigint;
   readonly copyInode: bigint;
 }
@@ -87,6 +88,9 @@ export function homeOf({ account: { name, before, after } }: Noted): "before" | 
   return found.size === 1 ? only : "none";
 }
 
+/** True for a home that moves without a copy. */
+export const isAside = ({ home, box, both }: Noted): boolean => both !== undefined && box === asideBox(home);
+
 /** What is left of a home of which the copy has its place. */
 export interface Rest {
   /** On the host. */
@@ -103,7 +107,7 @@ export interface Rest {
 /** What is left of a home that was copied; undefined while the copy has no place yet. Throws SystemError, JailkitError. */
 export function restOf(tree: JailRoot, noted: Noted): Rest | undefined {
   const { home, both, isPlaced } = noted;
-  if (both === undefined || both.homeInode === both.copyInode) return undefined;
+  if (both === undefined || isAside(noted)) return undefined;
   const { to, homeInode, copyInode } = both;
   const stat = lookUp(tree, home)?.stat;
   if (stat === undefined || stat.ino !== homeInode || !isDirectory(stat)) return undefined;
