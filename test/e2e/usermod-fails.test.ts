@@ -62,7 +62,7 @@ test.each(["without a copy", "with a copy"])("a move %s is undone, with the acco
   if (how === "with a copy") m.must(["sh", "-c", `mount -t tmpfs -o mode=755 none ${J}/home`]);
   try {
     fails();
-    const { status, stderr } = m.run(jailing());
+    const { status, stderr } = m.run(jailing("-G", "crew"));
     expect([status, stderr]).toEqual([1, expect.stringContaining("usermod failed with status 137")]);
     expectUnchanged();
     mend();
