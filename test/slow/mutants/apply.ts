@@ -613,6 +613,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (first !== undefined)", "if (false)"],
     ['if (!accountFiles && !has("/etc/passwd"))', "if (false)"],
     ["&& !comes(shell))\n", "&& false)\n"],
+    ["&& !isProgramHere(shell)) throw", "&& false) throw"],
     ["known !== undefined && isElsewhere(path, known)", "known !== undefined"],
     ["if (isLike) requirePlaceFor(path, known);", ""],
   ]),
