@@ -5,7 +5,7 @@ import { absolutePath, standardError } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { waitInLookUps } from "../../ffi/last-words.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
+import { answered, describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import { endInLookUpsWith } from "../cli/interrupt.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { jsonLine, printJsonLine } from "../cli/output.ts";
@@ -195,8 +195,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const all = beside === undefined ? [declaration] : [declaration, beside];
   const finished = check ? [] : finishedMoves();
   const compared = compare(declaration, withRenamed(known, all, hostUser), {
-    ...{ prune, deleteHomes, check, usual, others: beside },
-    namesAll: options.verbose || json,
+    ...{ prune, deleteHomes, check, usual, others: beside, namesAll: options.verbose || json },
   });
   const { unread } = (prune ? others : undefined) ?? declaration;
   if (prune) requireAllRead(others ?? declaration, compared);
@@ -217,7 +216,11 @@ async function apply(files: readonly string[], options: Options): Promise<number
   } catch (error) {
     report.broken(unkeptBy(error));
   }
-  return report.end();
+  const places = report.places();
+  if (!json || places.length === 0) return report.end();
+  // A run in which nothing has failed does not load it.
+  const { findingsAt } = await import("../lint/findings.ts");
+  return report.end(answered(() => findingsAt(places, declaration, usual ? [] : others && [others])));
 }
 
 async function carryOut(

@@ -119,7 +119,7 @@ export function noShellIn(
 }
 
 /** True for a file that somebody may execute. */
-const isProgram = (stat: Pick<Stat, "mode">): boolean => isRegular(stat) && (stat.mode & 0o111) !== 0;
+export const isProgram = (stat: Pick<Stat, "mode">): boolean => isRegular(stat) && (stat.mode & 0o111) !== 0;
 
 /** The same of a path of this machine, which is so in a jail that gets it. */
 export const isProgramHere = (path: ByteString): boolean => {

@@ -28,7 +28,7 @@ import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
 import { prepareJail } from "../../users/prepare.ts";
 import type { Seen } from "../../users/seen.ts";
 import { type Change, isCreation } from "../change.ts";
-import { dueTo, dueToShell } from "../due.ts";
+import { dueTo } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { requireHomePlace, requireNotHeld, requireNotReadOnly } from "./foresee-writable.ts";
@@ -193,7 +193,7 @@ export class UserForesight {
     // No filling replaces it.
     dueTo({ jail: root.path }, () => requireNoOtherShell(root, shell));
     if (this.about.isFilled) return;
-    dueTo(dueToShell(shell), () => requireShell(root, shell, DECLARED));
+    requireShell(root, shell, DECLARED);
     this.#shells.add(shell);
   }
 

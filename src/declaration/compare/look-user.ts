@@ -133,8 +133,7 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   const { name, uid, directory } = declared;
   if (account !== undefined || directory) return undefined;
   const message = newNameFault(name, DECLARED);
-  if (message !== undefined)
-    return { code: "bad-name", message, due: { key: undefined, finding: "bad-account" } } as const;
+  if (message !== undefined) return { code: "bad-name", message } as const;
   if (uid === undefined) return undefined;
   const wanted = { declared, formerly: machine.noLonger };
   return uidFault(uid, machine.laterByUid, wanted) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
