@@ -31,6 +31,7 @@ import { type Change, isCreation } from "../change.ts";
 import { dueTo } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
+import { requireNoRestOf } from "./foresee-rest.ts";
 import { requireHomePlace, requireNotHeld, requireNotReadOnly } from "./foresee-writable.ts";
 import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
@@ -258,6 +259,8 @@ export class UserForesight {
       return undefined;
     const move = movesHome(account) && below(normalPath(account.home), jail) === undefined;
     const access = this.#accessOf(declared);
+    const places = [normalPath(account.home), `${jail}${homeFor(account, jail)}`];
+    if (move) requireNoRestOf(places, this.machine.leftMoves());
     if (root === undefined || seen === undefined || (lines && !move))
       return requireLeaving(account, jail, { shell, access, move }, this.machine);
     // Before it is jailed its lines are made right, which would be in the way.

@@ -623,6 +623,15 @@ export const APPLY: readonly Mutant[] = [
     ["isOwn(entry.value) && !isLoose(entry.value)", "isOwn(entry.value)"],
     ['return !item.startsWith("/") || isOwn(item);', "return true;"],
   ]),
+  ...within("src/declaration/compare/foresee-rest.ts", "e2e/apply-left-rest.test.ts", [
+    [" || !begun().has(found.home)", ""],
+  ]),
+  ...within("src/declaration/compare/foresee-user.ts", "e2e/apply-left-rest.test.ts", [
+    ["if (move) requireNoRestOf(places, this.machine.leftMoves());", ""],
+  ]),
+  ...within("src/declaration/compare/leaving.ts", "e2e/apply-left-rest.test.ts", [
+    ["requireNoRestOf([hostPath(root, home), normalPath(run.home ?? home)], this.machine.leftMoves());", ""],
+  ]),
   ...within("src/declaration/compare/live.ts", FORESEES, [["requireLivePlace(root, changes, liveOf);", ""]]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
     ["if (this.about.isCleared) {", "if (false) {"],
