@@ -16,7 +16,7 @@ import { homeTextAdvice } from "../enter/remedies.ts";
 import { isAllNoexec, type Visitor, visitorOf } from "../explain/no-login.ts";
 import { otherHomeAdvice } from "../jail/accounts/home-place.ts";
 import { isChrootShell, type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
-import { isAwaited } from "../jail/fs/home-moves.ts";
+import { awaitedAt } from "../jail/fs/home-moves.ts";
 import { knownPlace } from "../jail/fs/home-place.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { mountAdvice } from "../jail/fs/mounted-home.ts";
@@ -165,7 +165,7 @@ export class AccountFiles {
       noexec: isAllNoexec(root),
       isGuest: uchrootGuests(root.path, host),
       relaxed: chrootshSettings(host),
-      isAwaited: (home) => isAwaited(knownPlace(root, home)),
+      isAwaited: (home) => awaitedAt(knownPlace(root, home)) !== undefined,
       homeElsewhere(user) {
         const known = () => {
           recalled ??= recallAll(root);

@@ -41,7 +41,9 @@ const told = (left: LeftMove, end: string): string => `${leftMoveFinding(left, [
 /** What a run does, printable. */
 function willMend({ home, rest, box }: LeftMove): string {
   const isKnown =
-    rest === undefined ? box?.goes !== undefined || box === undefined : rest.isThere && !rest.isHome;
+    rest === undefined
+      ? box?.goes !== undefined || box === undefined
+      : rest.isThere && !rest.isHome && !rest.isTold;
   return isKnown
     ? "a run mends that"
     : `compare them: ${display(home)} stays as it is until one of them is moved away`;

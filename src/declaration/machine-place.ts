@@ -57,7 +57,7 @@ export function reportRenamed(
 export function renamedProblem(
   name: ByteString,
   { message, remedy = "" }: Pick<FaultText, "message" | "remedy">,
-): Pick<Problem, "severity" | "code" | "message" | "fix"> {
+): Pick<Problem, "severity" | "message" | "fix"> & { readonly code: "taken" } {
   const fix: Fix = remedy === "" ? { kind: "none" } : { kind: "command", text: remedy };
   return { severity: "error", code: "taken", message: `${quoted(name)}: ${message}`, fix };
 }

@@ -14,7 +14,7 @@ import {
   type Problem,
 } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
-import { type ReportFinding, reportSeparators } from "../config/separators.ts";
+import { reportSeparators } from "../config/separators.ts";
 import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
 import { insideJail } from "../jail/record/around.ts";
@@ -35,6 +35,7 @@ import { renameAdvice } from "./compare/uid-fault.ts";
 import { linkFix } from "./link-fix.ts";
 import { meantSection, takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
+import type { ReportMachine } from "./machine-findings.ts";
 import { formerUser, reportHome, reportPlace, reportRenamed } from "./machine-place.ts";
 import { type MeantAt, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
@@ -246,16 +247,17 @@ function reportUid(
 
 /**
  * Where a declaration does not fit this machine: sections, files, groups, jails and accounts that it lacks or that are other
- * ones. `others`: what files besides this one declare. What the text itself shows is declarationIn's. Pure but for the
- * facts.
+ * ones. `others`: what files besides this one declare. `asked`: the sections that are looked at; all by default. What the text
+ * itself shows is declarationIn's. Pure but for the facts.
  */
 export function machineProblems(
   ini: IniFile,
   facts: DeclarationFacts,
   others: readonly MeantAt[] = [],
+  asked: ReadonlySet<IniSection> = new Set(ini.sections),
 ): Problem[] {
   const problems: Problem[] = [];
-  const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
+  const report: ReportMachine = ({ file, line, column }, severity, code, message, fix) => {
     problems.push({ file, line, column, severity, code, message, ...(fix && { fix }) });
   };
   const subjects = ini.sections.flatMap((section) => {
@@ -277,6 +279,7 @@ export function machineProblems(
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
   const users = namesOfKind(meant, "user");
   for (const { section, subject } of withoutRepeated(subjects, others, report)) {
+    if (!asked.has(section)) continue;
     if (subject.kind === "jail") {
       reportJail(section, subject, context);
       continue;

@@ -118,6 +118,8 @@ export interface Plan {
   readonly unkept: FaultText | undefined;
   readonly meanwhile: Meanwhile;
   readonly unread: readonly UnreadFile[];
+  /** What other files declare; undefined if it is not known. */
+  readonly beside: readonly Declaration[] | undefined;
   /** About no jail and no user; printable. */
   readonly warnings: readonly string[];
 }
@@ -173,7 +175,15 @@ async function plan(
     ...done,
     ...leftMoveWarnings(compared, left, check),
   ];
-  return { remembered, comparison, unkept, meanwhile, unread, warnings };
+  return {
+    remembered,
+    comparison,
+    unkept,
+    meanwhile,
+    unread,
+    beside: usual ? [] : others && [others],
+    warnings,
+  };
 }
 
 /** That somebody is at work on what is planned. */

@@ -3,6 +3,7 @@ import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
+import type { FindingCode } from "../config/finding-codes.ts";
 import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { type DirectoryChange, directoryWarnings } from "../users/directory.ts";
@@ -15,7 +16,7 @@ import { noLongerLines } from "./no-longer.ts";
 import { ONCE_FILE } from "./once.ts";
 import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, printRemedy, showDirectories, showUnread, unreadReport } from "./report-failed.ts";
-import { applyProblem, changeReport, directoryChanges, directoryOfUser } from "./report-json.ts";
+import { changeReport, directoryChanges, directoryOfUser, problemReports } from "./report-json.ts";
 import type { ApplySummary } from "./report-schema.ts";
 import { type Doubt, Warnings } from "./warnings.ts";
 
@@ -250,8 +251,11 @@ export class ApplyReport implements Shown {
     if (!this.options.json) printError(`${APPLY}: ${stop.message}`);
   }
 
-  /** Shows the end, and returns the exit status. */
-  end(): number {
+  /** Where what has failed is declared. */
+  places = (): Place[] => this.#problems.flatMap(({ at }) => at ?? []);
+
+  /** Shows the end, and returns the exit status. `findingAt`: what is wrong at a place of a declaration. */
+  end(findingAt?: (place: Place) => FindingCode | undefined): number {
     const { check, json, verbose, unread } = this.options;
     for (const change of this.#pending)
       this.ended({ ...NOTHING_SAID, change, status: "not-done", waits: this.#broken && UNKEPT });
@@ -272,10 +276,7 @@ export class ApplyReport implements Shown {
         unread: unread.map(unreadReport),
         warnings: this.#warnings.map(jsonText),
         directories: this.#directories.map(directoryOfUser),
-        problems: [
-          ...this.#problems.map((fault) => this.#problemOf(fault)),
-          ...(this.#broken === undefined ? [] : [applyProblem(this.#broken, ONCE_FILE, undefined)]),
-        ],
+        problems: problemReports(this.#problems, this.#broken, findingAt),
         exitStatus,
       } satisfies ApplySummary);
       return exitStatus;
@@ -285,11 +286,6 @@ export class ApplyReport implements Shown {
     noLongerLines(this.#noLonger).forEach(printLine);
     printLine(`${changed} ${check ? "to change" : "changed"}, ${failed} failed, ${unchanged} as declared`);
     return exitStatus;
-  }
-
-  #problemOf(fault: Problem) {
-    const message = `${nameOf(fault)}: ${fault.message}`;
-    return applyProblem({ ...fault, message }, fault.name, fault.at);
   }
 
   /** A failure counts, whatever else was done. */

@@ -123,7 +123,7 @@ export function homeRefusal(
   });
   const fault = results.find((one) => one.name.startsWith("home-") && one.outcome === "failed");
   if (fault === undefined) return undefined;
-  const elsewhere = fault.name === "home-present" ? elsewhereOf(account) : undefined;
+  const elsewhere = elsewhereOf(account);
   if (elsewhere !== undefined) {
     const message = `${display(name)} cannot log in, ${elsewhere.message}`;
     return { message, advice: elsewhere.remedy };

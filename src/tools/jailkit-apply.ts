@@ -4,7 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { absolutePath, standardError } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { waitInLookUps } from "../../ffi/last-words.ts";
-import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
+import { answered, describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import { endInLookUpsWith } from "../cli/interrupt.ts";
 import { BUSY, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { jsonLine, printError, printJsonLine } from "../cli/output.ts";
@@ -72,7 +72,7 @@ async function apply(files: readonly string[], options: PlanOptions): Promise<nu
   if (!json) for (const line of due) printError(`${APPLY}: warning: ${line}`);
   endWhilePlanning(files, options);
   compileIf((statIfPresent(AT_FDCWD, ONCE_FILE)?.size ?? 0) > MANY * USER_SIZE);
-  const { remembered, comparison, unkept, meanwhile, unread, warnings } = await settledPlan(
+  const { remembered, comparison, unkept, meanwhile, unread, warnings, beside } = await settledPlan(
     files,
     options,
     (compared) => foreseen(compared, check),
@@ -84,7 +84,11 @@ async function apply(files: readonly string[], options: PlanOptions): Promise<nu
   } catch (error) {
     report.broken(unkeptBy(error));
   }
-  return report.end();
+  const places = report.places();
+  if (!json || places.length === 0) return report.end();
+  // A run in which nothing has failed does not load it.
+  const { findingsAt } = await import("../lint/findings.ts");
+  return report.end(answered(() => findingsAt(places, remembered.declaration, beside)));
 }
 
 async function carryOut(

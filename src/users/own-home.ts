@@ -17,6 +17,8 @@ import {
   usualHome,
 } from "../jail/accounts/home-place.ts";
 import { asidePath } from "../jail/fs/home-aside.ts";
+import { awaitedAt } from "../jail/fs/home-moves.ts";
+import { knownPlace } from "../jail/fs/home-place.ts";
 import { isIn, lookUp } from "../jail/fs/look.ts";
 import { inPlaceOfMount } from "../jail/fs/mounted-home.ts";
 import { mountRemedy } from "../jail/fs/unmounted.ts";
@@ -80,7 +82,11 @@ function findElsewhere(
 ): HomeElsewhere | undefined {
   const split = splitHome(user.home);
   if (split === undefined || !livesIn(root.path, user.home)) return undefined;
-  const isMissing = answered(() => lookUp(root, normalPath(split.home)) === undefined);
+  const home = normalPath(split.home);
+  // An empty directory keeps its place meanwhile.
+  const awaited = awaitedAt(knownPlace(root, home));
+  if (awaited !== undefined) return { path: awaited, isAside: true };
+  const isMissing = answered(() => lookUp(root, home) === undefined);
   if (isMissing !== true) return undefined;
   const isOwn = ({ path }: HomeElsewhere) => {
     const stat = statIfPresent(AT_FDCWD, path);

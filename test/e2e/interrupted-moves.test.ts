@@ -523,14 +523,14 @@ test("a copy is on the disk before the account is changed, and has its place the
     "-o",
     "/root/trace",
     "-e",
-    "trace=syncfs,fsync,execve,renameat2,unlinkat",
+    "trace=syncfs,fsync,execve,renameat2,renameat,rename,unlinkat",
   ];
   m.must([...trace, ...moves]);
   const order = [
     "syncfs\\(",
     "fsync\\(",
     'execve\\(".*usermod',
-    'renameat2\\(\\d+, "home"',
+    'rename\\w*\\(\\d+, "home"',
     "fsync\\(",
     "unlinkat\\(",
   ];

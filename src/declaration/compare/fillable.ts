@@ -5,7 +5,6 @@ import { told } from "../../cli/remedy.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { requireMountPlace } from "../../jail/record/live.ts";
-import { isLibraryName } from "../../libraries/dependency.ts";
 import { requireLogSocket } from "../../populate/apply/foresee.ts";
 import { LIVE_SECTION, requireLivePlaces } from "../../populate/apply/live.ts";
 import { requireLiveLines, requireNoLiveLines } from "../../populate/apply/live-lines.ts";
@@ -99,10 +98,7 @@ export function requireFillable(
   const isAll = wrong.length === messages.length;
   const { message, remedy } = told(messages.join("; "), (isAll && fix) || "");
   const error = new JailkitError(code, 1, message, undefined, remedy);
-  // The name of a library changes with its version, for which no file is to blame.
-  const ofFiles = wrong.every(isLibraryName) ? undefined : "no-such-path";
-  const finding = isSections ? "unknown-section" : ofFiles;
-  throw withDue(error, { key, item: messages.length === 1 ? wrong[0] : undefined, finding });
+  throw withDue(error, { key, item: messages.length === 1 ? wrong[0] : undefined });
 }
 
 const missingFile = (operand: ByteString): string =>

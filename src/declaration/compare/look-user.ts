@@ -8,6 +8,8 @@ import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import type { LeftMove } from "../../jail/fs/home-moves.ts";
+import { awaitedAt } from "../../jail/fs/home-moves.ts";
+import { knownPlace } from "../../jail/fs/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { newMount } from "../../jail/fs/mounted-home.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
@@ -145,8 +147,7 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   const { name, uid, directory } = declared;
   if (account !== undefined || directory) return undefined;
   const message = newNameFault(name, DECLARED);
-  if (message !== undefined)
-    return { code: "bad-name", message, due: { key: undefined, finding: "bad-account" } } as const;
+  if (message !== undefined) return { code: "bad-name", message } as const;
   if (uid === undefined) return undefined;
   const wanted = { declared, formerly: machine.noLonger };
   return uidFault(uid, machine.laterByUid, wanted) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
@@ -229,6 +230,8 @@ function ownHome(
   const path = homeFor(account, root.path);
   const stat = lookUp(root, path)?.stat;
   const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
+  // A run brings it to its place first.
+  if (!isOwn && awaitedAt(knownPlace(root, path)) !== undefined) return { home: "there", isDoubtful: false };
   requireOwnable(root, account, isOwn);
   if (isOwn) return { home: "there", isDoubtful: isDoubtfulHome(stat, account) };
   if (hidden !== undefined) throw hidden;

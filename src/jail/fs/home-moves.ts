@@ -146,9 +146,11 @@ const isHeldAt = (path: ByteString): boolean =>
 export const isLeftWhole = (path: ByteString): boolean =>
   leftMoves({ places: [path] }).some(({ box }) => box?.path === path && box.goes !== "remove");
 
-/** True for a place on the host that a home gets which a run that was killed has left in another directory. */
-export const isAwaited = (place: ByteString): boolean =>
-  leftMoves({ places: [place] }).some(({ box }) => box?.goes === "place" && box.to === place);
+/** Where a run that was killed has left the home that gets this place on the host; undefined for any other place. */
+export function awaitedAt(place: ByteString): ByteString | undefined {
+  const found = leftMoves({ places: [place] }).find(({ box }) => box?.goes === "place" && box.to === place);
+  return found?.box && joinPath(found.box.path, HOME);
+}
 
 /** Which of what is left is mended: all by default. */
 interface Wanted {
@@ -221,7 +223,12 @@ function mend(tree: JailRoot, held: Held, { only, into, about, but }: Wanted, st
   if (rest !== undefined) {
     // Whatever becomes of the copy: from now on the home is not whole.
     held.write({ ...noted, isPlaced: true });
-    removeRest(tree, rest, held.copied());
+    try {
+      removeRest(tree, rest, held.copied());
+    } catch (error) {
+      held.write({ ...noted, isPlaced: true, isTold: true });
+      throw error;
+    }
     steps.push(`removed ${quoted(rest.path)}`);
   }
   return isSettled(tree, noted);

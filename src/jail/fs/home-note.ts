@@ -72,7 +72,7 @@ export function noteMove(fd: number, account: Noted["account"]): MoveNote | unde
     const notes = openNotes();
     if (notes === undefined) return undefined;
     try {
-      const nothing = { box: "", both: undefined, isPlaced: false, mode: undefined };
+      const nothing = { box: "", both: undefined, isPlaced: false, isTold: false, mode: undefined };
       const tops = { home: topOf(fd), box: UNKNOWN_TOP };
       return new Note(notes, { home, account, ...nothing, tops });
     } catch (error) {

@@ -39,6 +39,8 @@ export interface Noted {
   readonly both: BothHomes | undefined;
   /** The copy has its place. */
   readonly isPlaced: boolean;
+  /** A run could not remove all that is left of the home. */
+  readonly isTold: boolean;
   /** The mode of the home before it was closed, where that is not on it. */
   readonly mode: number | undefined;
   /** The mounts where both are: see topOf. */
@@ -49,14 +51,21 @@ export interface Noted {
 export const LONGEST = 7 * C.PATH_MAX;
 
 const PLACED = "placed";
+const TOLD = "told";
 
 /** The text of a note. What follows it, of a longer one that it overwrites, does not count. */
-export function noteText({ home, box, account, both, isPlaced, mode, tops }: Noted): ByteString {
+export function noteText({ home, box, account, both, isPlaced, isTold, mode, tops }: Noted): ByteString {
   const { name, before, after } = account;
   const { to = "", homeInode = "", copyInode = "" } = both ?? {};
   return [
     ...[home, box, name, before, after, to, homeInode, copyInode],
-    ...[isPlaced ? PLACED : "", mode === undefined ? "" : octal(mode), tops.home, tops.box, ""],
+    ...[
+      isTold ? TOLD : isPlaced ? PLACED : "",
+      mode === undefined ? "" : octal(mode),
+      tops.home,
+      tops.box,
+      "",
+    ],
   ].join("\0");
 }
 
@@ -67,8 +76,10 @@ export function notedIn(text: ByteString): Noted {
   const isWhole = to !== "" && homeInode !== undefined && copyInode !== undefined;
   const both = isWhole ? { to, homeInode, copyInode } : undefined;
   const mode = /^[0-7]{1,4}$/.test(more[3] ?? "") ? Number.parseInt(more[3] ?? "", 8) : undefined;
+  const isTold = more[2] === TOLD;
+  const isPlaced = isTold || more[2] === PLACED;
   const tops = { home: more[4] ?? UNKNOWN_TOP, box: more[5] ?? UNKNOWN_TOP };
-  return { home, box, account: { name, before, after }, both, isPlaced: more[2] === PLACED, mode, tops };
+  return { home, box, account: { name, before, after }, both, isPlaced, isTold, mode, tops };
 }
 
 const numberOf = (text: string): bigint | undefined => (/^\d{1,20}$/.test(text) ? BigInt(text) : undefined);
@@ -102,11 +113,13 @@ export interface Rest {
   readonly isThere: boolean;
   /** It is the home of an account, or that is in it. */
   readonly isHome: boolean;
+  /** A run could not remove all of it. */
+  readonly isTold: boolean;
 }
 
 /** What is left of a home that was copied; undefined while the copy has no place yet. Throws SystemError, JailkitError. */
 export function restOf(tree: JailRoot, noted: Noted): Rest | undefined {
-  const { home, both, isPlaced } = noted;
+  const { home, both, isPlaced, isTold } = noted;
   if (both === undefined || isAside(noted)) return undefined;
   const { to, homeInode, copyInode } = both;
   const stat = lookUp(tree, home)?.stat;
@@ -115,7 +128,7 @@ export function restOf(tree: JailRoot, noted: Noted): Rest | undefined {
   if (!isThere && !isPlaced && homeOf(noted) !== "after") return undefined;
   const isHome = localUsers().some((one) => isIn(tree, one.home, home));
   // Somebody has undone the move.
-  return !isThere && isHome ? undefined : { path: home, stat, to, copyInode, isThere, isHome };
+  return !isThere && isHome ? undefined : { path: home, stat, to, copyInode, isThere, isHome, isTold };
 }
 
 /** Whether a home is a directory, or one below it, by the text of its path, or where that leads. */

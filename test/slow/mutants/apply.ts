@@ -630,9 +630,25 @@ export const APPLY: readonly Mutant[] = [
     ["!isPassedOver(one) || named.has(one.path)", "named.has(one.path)"],
     ["if (first !== undefined)", "if (false)"],
     ['if (!accountFiles && !has("/etc/passwd"))', "if (false)"],
-    ["&& !comes(shell))\n", "&& false)\n"],
+    ["&& !comes(shell)) throw", "&& false) throw"],
+    ["&& !isProgramHere(shell)) throw", "&& false) throw"],
     ["known !== undefined && isElsewhere(path, known)", "known !== undefined"],
     ["if (isLike) requirePlaceFor(path, known);", ""],
+  ]),
+  ...within("src/lint/findings.ts", "e2e/apply-findings.test.ts", [
+    ['if (by === "jail") return isOwn(name);', 'if (by === "jail") return true;'],
+    ['if (by === "home") return isOwn(', 'if (by === "home") return true || isOwn('],
+    ["isOwn(entry.value) && !isLoose(entry.value)", "isOwn(entry.value)"],
+    ['return !item.startsWith("/") || isOwn(item);', "return true;"],
+  ]),
+  ...within("src/declaration/compare/foresee-rest.ts", "e2e/apply-left-rest.test.ts", [
+    ["one?.isTold === true && ", ""],
+  ]),
+  ...within("src/declaration/compare/foresee-user.ts", "e2e/apply-left-rest.test.ts", [
+    ["if (move) requireNoRestOf(places, this.machine.leftMoves());", ""],
+  ]),
+  ...within("src/declaration/compare/leaving.ts", "e2e/apply-left-rest.test.ts", [
+    ["requireNoRestOf([hostPath(root, home), normalPath(run.home ?? home)], this.machine.leftMoves());", ""],
   ]),
   ...within("src/declaration/compare/live.ts", FORESEES, [["requireLivePlace(root, changes, liveOf);", ""]]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
@@ -643,10 +659,7 @@ export const APPLY: readonly Mutant[] = [
     ],
     ["if (!this.about.isFilled) requireReadyJail(root, DECLARED);", ""],
     ['requireNotReadOnly(root, "/etc", root.path);', ""],
-    [
-      "dueTo(dueToShell(shell), () => requireShell(root, shell, DECLARED));\n    this.#shells",
-      "this.#shells",
-    ],
+    ["requireShell(root, shell, DECLARED);\n    this.#shells", "this.#shells"],
     ["if (!isLimitedShell(shell)) requireOwnDropIn(name);", "if (!isLimitedShell(shell)) return;"],
     ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
     ["requireOwnHome(account, declared, this.machine.laterByUid),", "undefined,"],

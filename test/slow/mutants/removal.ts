@@ -268,9 +268,9 @@ export const REMOVAL: readonly Mutant[] = [
     "a copy that was exchanged",
   ),
   copied("    if (!isUnchanged(home)) throw", "    if (home.fd < 0) throw", "a change during the copy"),
-  inFile("src/jail/fs/home-copy.ts", "attack/home-move.test.ts")(
-    "renameNew(box, HOME, parent, name, true);",
-    "renameAt(box.fd, HOME, parent.fd, name);",
+  inFile("src/jail/fs/home-place.ts", "attack/home-move.test.ts")(
+    '!== "created") throw homeExists(root, to);',
+    '=== "replaced") throw homeExists(root, to);',
     "an empty directory at the new place",
   ),
   moments("src/jail/fs/copy-home.ts")(
@@ -279,11 +279,7 @@ export const REMOVAL: readonly Mutant[] = [
     "nobody else exchanges anything",
   ),
   left("src/jail/fs/copy-home.ts")("    syncFileSystem(box.fd);\n", "", "on the disk"),
-  left("src/jail/fs/home-copy.ts")(
-    '  withFd(openAt(parent.fd, ".", C.O_RDONLY | C.O_DIRECTORY), syncFd);\n',
-    "",
-    "on the disk",
-  ),
+  left("src/users/change-account.ts")("    syncPlace(move.to, move.toPath);\n", "", "on the disk"),
   left("src/jail/fs/copy-home.ts")("    finishTop();\n", "", "what they say heals it"),
   left("src/jail/fs/home-copy.ts")(
     "    if (stays(hostPath(root, joinPath(stage.path, name)))) continue;\n",
@@ -381,7 +377,7 @@ export const REMOVAL: readonly Mutant[] = [
     "",
     "if usermod fails",
   ),
-  inPlace("src/users/move-aside.ts")("    steps.undo();\n", "", "if the new place is taken"),
+  inPlace("src/users/move-aside.ts")("      undo();\n", "", "if the new place is taken"),
   aside("src/users/move-aside.ts")('  if (to.path === "/") return false;\n', "", "a home that leaves a jail"),
   aside("src/jail/fs/home-move.ts")(
     "return trusted && isSame;",
@@ -489,14 +485,14 @@ export const REMOVAL: readonly Mutant[] = [
     "isAlone ? now?.mode",
     "is away",
   ),
-  waits("src/jail/fs/home-moves.ts")("path !== asideBox(home) || !isIn", "path !== asideBox(home)", "before"),
+  waits("src/jail/fs/home-moves.ts")("    if (!isIn) return undefined;\n", "", "killed before"),
   waits("src/jail/fs/home-moves.ts")(
     'lookUp(tree, home) === undefined ? "back" : undefined',
     '"back"',
     "stays, and both are told",
   ),
   waits("src/users/move-aside.ts")(
-    "  note?.asideFor(fstat(source.fd).ino, hostPath(to, toPath));\n",
+    "  note?.asideFor(fstat(source.fd).ino, realPlace(to, toPath));\n",
     "",
     "tell it",
   ),
