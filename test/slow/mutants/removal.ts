@@ -33,6 +33,7 @@ const closed = (file: string) => inFile(file, "e2e/closed-homes.test.ts");
 const left = (file: string) => inFile(file, "e2e/interrupted-moves.test.ts");
 const waits = (file: string) => inFile(file, "e2e/moves-without-copy.test.ts");
 const temporary = (file: string) => inFile(file, "e2e/left-temporaries.test.ts");
+const held = (file: string) => inFile(file, "e2e/held-places.test.ts");
 const inPlace = (file: string) => inFile(file, "e2e/home-in-place.test.ts");
 const cleaned = inPlace("src/jail/fs/home-clean.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
@@ -500,6 +501,39 @@ export const REMOVAL: readonly Mutant[] = [
     "    if (dryRun) throw stillAside(user, left.box.path);\n",
     "",
     "a dry run says",
+  ),
+  held("src/jail/fs/copy-home.ts")("    holdPlace(root, to);\n", "", "below a sticky directory"),
+  held("src/users/move-aside.ts")("  holdPlace(to, toPath);\n", "", "below a sticky directory"),
+  held("src/users/move-aside.ts")("throw new NotUndone(why, failure);", "throw why;", "cannot be set back"),
+  held("src/users/change-account.ts")(
+    "    if (error instanceof NotUndone) throw error.at(copy.path);\n",
+    "",
+    "with a copy that gets no place",
+  ),
+  held("src/users/move-aside.ts")(
+    "    if (error instanceof NotUndone) throw error.at(asidePath(fromPath));\n",
+    "",
+    "without a copy that gets no place",
+  ),
+  held("src/jail/fs/copy-home.ts")(
+    "realPlace(root, to), inodes",
+    "hostPath(root, to), inodes",
+    "with a copy that a killed",
+  ),
+  held("src/users/move-aside.ts")(
+    "realPlace(to, toPath));\n",
+    "hostPath(to, toPath));\n",
+    "without a copy that a killed",
+  ),
+  held("src/jail/fs/home-place.ts")(
+    "else if (isHeld(there)) renameAt",
+    "else if (there !== undefined) renameAt",
+    "is said, nothing",
+  ),
+  inFile("src/jail/fs/home-rest.ts", "unit/home-rest.test.ts")(
+    "box === asideBox(home);",
+    "both.homeInode === both.copyInode;",
+    "one inode number",
   ),
   waits("src/status/gather.ts")("|| !awaited.has(subject)", "|| true", "tell it"),
   left("src/jail/fs/home-moves.ts")(
