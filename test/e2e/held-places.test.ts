@@ -65,7 +65,8 @@ for (const way of ["without a copy", "with a copy"] as const)
     eve("/home/eve");
     const place = `${J}/home/eve`;
     // Only root can do that; usermod(8) changes no account that has a process.
-    hooked(`[ -e /root/held ] || { "$REAL" "$@"; s=$?; touch ${place}/x /root/held; exit $s; }\nexit 8`);
+    const take = way === "with a copy" ? `chown mallory ${place}` : `touch ${place}/x`;
+    hooked(`[ -e /root/held ] || { "$REAL" "$@"; s=$?; ${take}; touch /root/held; exit $s; }\nexit 8`);
     const { status, stderr } = m.run(INTO);
     unhook();
     expect([status, stderr]).toEqual([

@@ -528,7 +528,7 @@ export const REMOVAL: readonly Mutant[] = [
   held("src/jail/fs/home-place.ts")(
     "else if (isHeld(there)) renameAt",
     "else if (there !== undefined) renameAt",
-    "is said, nothing",
+    "with a copy that gets no place",
   ),
   inFile("src/jail/fs/home-rest.ts", "unit/home-rest.test.ts")(
     "box === asideBox(home);",
