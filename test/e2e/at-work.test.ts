@@ -67,6 +67,22 @@ async function holdJail() {
   return { holder, pid: await holder.until(({ stdout }) => /^(\d+) ready/.exec(stdout)?.[1]) };
 }
 
+test("jk_check says nothing of accounts while a process works on their jail", async () => {
+  m.write(FILE, DECLARED);
+  m.must(["jailkit", "apply"]);
+  m.must(["sed", "-i", "/^ann:/d", `${J}/etc/passwd`]);
+  m.must(["mv", `${J}/home/ben`, `${J}/home/away`]);
+  const rules = () =>
+    [...m.run(["jk_check", J]).stdout.matchAll(/(ann|ben)/g)].map(([name]) => name).length > 0;
+  expect(rules()).toBe(true);
+  const { holder } = await holdJail();
+  expect(rules()).toBe(false);
+  holder.kill();
+  await holder.ended;
+  expect(rules()).toBe(true);
+  m.must(["mv", `${J}/home/away`, `${J}/home/ben`]);
+});
+
 test("a jail is busy while a process works on it, and incomplete when that was killed", async () => {
   const inject = "inject=linkat:signal=KILL:when=9";
   m.run([

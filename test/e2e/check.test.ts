@@ -244,8 +244,11 @@ describe("clean jails", () => {
     m.must(["jk_init", "-j", jail, "uidbasics"]);
     m.addUser("aside", { home: "/home/aside", createHome: true });
     m.must(["sh", "-ec", "echo own > own"], { user: "aside", cwd: "/home/aside" });
-    // The second rename that moves a home is the one into the jail.
-    const cut = m.run([...killedAt("renameat2", 2), "jk_jailuser", "-n", "-m", "-j", jail, "aside"]);
+    const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
+    m.must(["mv", usermod, real]);
+    m.write(usermod, `#!/bin/sh\n${real} "$@"\nkill -KILL $PPID\n`, { mode: 0o755 });
+    const cut = m.run(["jk_jailuser", "-n", "-m", "-j", jail, "aside"]);
+    m.must(["mv", "-f", real, usermod]);
     expect(cut.signal).toBe("SIGKILL");
     const { found } = check(m, jail);
     const home = `${jail}/home/aside`;
