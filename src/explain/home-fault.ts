@@ -123,7 +123,8 @@ export function homeRefusal(
   });
   const fault = results.find((one) => one.name.startsWith("home-") && one.outcome === "failed");
   if (fault === undefined) return undefined;
-  const elsewhere = elsewhereOf(account);
+  // One that is about to come is judged as it will be.
+  const elsewhere = home === undefined ? elsewhereOf(account) : undefined;
   if (elsewhere !== undefined) {
     const message = `${display(name)} cannot log in, ${elsewhere.message}`;
     return { message, advice: elsewhere.remedy };
