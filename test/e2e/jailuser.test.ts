@@ -373,7 +373,7 @@ test("nobody reaches the copy of a home before the account has been changed, and
   m.must(["mv", "-f", real, usermod]);
   expect([status, stderr]).toEqual([1, expect.stringContaining("usermod failed")]);
   const seen = m.read("/root/seen").replace(/^\.jk-home-\S+/, "copy");
-  expect(seen).toBe(`copy\nroot 700\n${name} ${m.stat(`/elsewhere/${name}`)?.mode.toString(8).slice(-3)}\n`);
+  expect(seen).toBe(`copy\n${name}\nroot 700\n${name} ${m.stat(`/elsewhere/${name}`)?.mode.toString(8).slice(-3)}\n`);
   expect([account(name), m.snapshot(`/elsewhere/${name}`), m.read(`${jail}/etc/passwd`)]).toEqual(before);
   expect(m.list(`${jail}/elsewhere`)).toEqual([]);
 });
@@ -664,7 +664,8 @@ test("a move that is interrupted after the account has changed is completed, and
   m.write(usermod, `#!/bin/sh\n${real} "$@"\nkill -9 $PPID\n`, { mode: 0o755 });
   expect(run("-n", "-m", "-j", jail, name).status).toBe(137);
   m.must(["mv", "-f", real, usermod]);
-  expect([m.exists(`/elsewhere/${name}`), m.exists(`${jail}/elsewhere/${name}`)]).toEqual([true, false]);
+  // An empty directory keeps the place.
+  expect([m.exists(`/elsewhere/${name}`), m.list(`${jail}/elsewhere/${name}`)]).toEqual([true, []]);
   expect(run("-n", "-m", "-j", jail, name).status).toBe(0);
   expect([m.exists(`/elsewhere/${name}`), m.exists(`${jail}/elsewhere/${name}`)]).toEqual([false, true]);
   // As a restored backup.
