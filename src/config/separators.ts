@@ -5,10 +5,10 @@ import type { Fix, Place, Problem } from "./model.ts";
 import type { ListItem } from "./values.ts";
 
 /** Adds a finding. */
-export type ReportFinding<Code extends FindingCode = FindingCode> = (
+export type ReportFinding = (
   place: Place,
   severity: Problem["severity"],
-  code: Code,
+  code: FindingCode,
   message: ByteString,
   fix?: Fix,
 ) => void;
@@ -31,7 +31,7 @@ const piecesOf = (text: ByteString): ByteString[] =>
 export function reportSeparators(
   item: ListItem,
   isOne: (item: ByteString) => boolean,
-  report: ReportFinding<"not-a-list">,
+  report: ReportFinding,
 ): boolean {
   const { value } = item;
   if (value.includes("\n") || isOne(value)) return false;

@@ -28,7 +28,6 @@ import { answeredGroup, groupByGid, passwdByName, passwdByUid } from "../system/
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { splitHome } from "../system/separator.ts";
 import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts";
-import { explainElsewhere } from "./home-elsewhere.ts";
 import { librarySteps } from "./libraries.ts";
 import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
@@ -295,7 +294,6 @@ export function explainLogin(question: Question): LoginReport {
       explainLibraries(report);
       if (report.jail !== undefined && subject.onBehalf) report.steps.push(...recordSteps(kind, report.jail));
     });
-    explainElsewhere(report, account, subject.onBehalf);
     explainEmptied(report, subject.onBehalf);
   });
 }

@@ -1,19 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, jsonText } from "../cli/display.ts";
-import type { problemFrom } from "../cli/error.ts";
-import { jsonTextOrNull, problemReport, remedyText } from "../cli/report.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
 import { table } from "../cli/table.ts";
 import type { RecordError } from "../jail/record/record-file.ts";
 import type { JailFacts, JailList } from "./jails.ts";
 import type { DamagedReport, ListReport } from "./report-schema.ts";
 
-/** A list, with what kept jails out of it. */
-export interface ListedJails extends JailList {
-  readonly problems: readonly ReturnType<typeof problemFrom>[];
-}
-
 /** The report of `jailkit list`. */
-export function listReport({ jails, damaged, problems }: ListedJails): ListReport {
+export function listReport({ jails, damaged }: JailList): ListReport {
   return {
     version: 1,
     tool: "jailkit list",
@@ -22,7 +16,7 @@ export function listReport({ jails, damaged, problems }: ListedJails): ListRepor
       record: jail.id ?? null,
       state: jail.condition,
       reason: jsonTextOrNull(jail.reason),
-      remedy: remedyText(jail.remedy),
+      remedy: jsonTextOrNull(jail.remedy),
       users: jail.users.map(({ name, home, shell }) => ({
         name: jsonText(name),
         home: jsonText(home),
@@ -37,7 +31,6 @@ export function listReport({ jails, damaged, problems }: ListedJails): ListRepor
       lastRequest: jail.lastRequest === undefined ? null : new Date(jail.lastRequest * 1000).toISOString(),
     })),
     damagedRecords: damaged.map(({ error }) => damagedReport(error)),
-    problems: problems.map(problemReport),
   };
 }
 

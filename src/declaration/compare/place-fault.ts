@@ -106,5 +106,6 @@ export function placeFaultOf(
   const [user] = users;
   const isOne = near !== undefined && user !== undefined && users.length === 1;
   const remedy = isOne ? wantedLine(user, "jail", near) : undefined;
-  return { ...about, code: "no-such-jail", message, remedy };
+  const due = { key: "jail", finding: "unknown-jail" } as const;
+  return { ...about, code: "no-such-jail", message, remedy, due };
 }
