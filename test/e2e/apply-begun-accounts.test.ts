@@ -183,6 +183,7 @@ test("the same with its home, and while somebody has made another one of its nam
 
 test.each([
   ["the shell of the machine", "usermod -s /bin/sh -d /home/carl carl"],
+  ["another shell", "usermod -s /bin/sh carl"],
   ["no home in the jail", `usermod -d /srv/other/./home/bob carl`],
   ["a copy of its password field", `useradd -M -d ${HOME} -p "$(getent shadow carl | cut -d: -f2)" dan`],
 ])("a renamed one with %s is not changed", (_, command) => {

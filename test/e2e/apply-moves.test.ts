@@ -156,6 +156,22 @@ describe("who was declared in another jail, never moved, and is not declared any
   });
 });
 
+test("rules of the other kind that a run could not take away are its own still", () => {
+  declare(user(A));
+  m.must(["jailkit", "apply"]);
+  declare(user(A, "shell = /bin/bash\nconfine = 1\n"));
+  m.must(["chmod", "777", A]);
+  expect(linesOf(m).summary.problems[0]).toMatchObject({ code: "unsafe-jail", path: A });
+  m.must(["chmod", "755", A]);
+  expect(m.read(rights(A))).toContain("[anna]");
+  declare(user(A, "shell = /bin/bash\n"));
+  settle("--prune");
+  expect([m.exists(rights(A)) && m.read(rights(A)).includes("[anna]"), m.exists(SETTINGS)]).toEqual([
+    false,
+    false,
+  ]);
+});
+
 test("who was put back by hand into a jail of before, and is not declared any more, leaves that", () => {
   declare(user(A));
   m.must(["jailkit", "apply"]);
