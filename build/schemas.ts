@@ -7,6 +7,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { checkLineSchema, checkReportSchema, checkSummarySchema } from "../src/check/report/report-schema.ts";
 import { PROBLEM_CODES } from "../src/cli/problem-codes.ts";
+import { errorReportSchema } from "../src/cli/report-schema.ts";
 import { applyChangeSchema, applySummarySchema } from "../src/declaration/report-schema.ts";
 import { explainReportsSchema } from "../src/explain/report-schema.ts";
 import {
@@ -98,6 +99,9 @@ const STABILITY =
 /** The name of a file of docs/schemas/. */
 export const schemaFileOf = (tool: ReportTool): string => `${tool.replace(" ", "-")}.schema.json`;
 
+/** The schema of what each of them prints for an error that ends it before it has a report. */
+export const ERROR_SCHEMA_FILE = "error.schema.json";
+
 /** The schema of a line of the log. */
 export const LOG_SCHEMA_FILE = "log.schema.json";
 
@@ -117,6 +121,7 @@ function schemaText(schema: z.ZodType, title: string): string {
 export function schemaFiles(): Map<string, string> {
   const files = new Map([
     [DECLARATION_SCHEMA_FILE, `${JSON.stringify(declarationSchema(), null, 2)}\n`],
+    [ERROR_SCHEMA_FILE, schemaText(errorReportSchema, "--json")],
     [LOG_SCHEMA_FILE, schemaText(logSchema, "log_format = json")],
   ]);
   for (const tool of Object.keys(REPORT_SCHEMAS) as ReportTool[]) {

@@ -11,7 +11,9 @@ import {
   STATX_MNT_ID,
   statxBuffer,
   statxIfPresent,
+  statxLong,
   statxTime,
+  statxWord,
 } from "./statx.ts";
 
 /** What statx(2) reports besides `Stat`. */
@@ -34,12 +36,31 @@ function readBirth(dirfd: number, path: ByteString, mask: number): Birth | undef
   return { birth: hasBirth ? statxTime(80) : undefined, allocated };
 }
 
-/** Flags of chattr(1) that forbid changes, as its letters: "i" immutable, "a" append-only. Empty if it is missing. */
-export function holdingFlags(path: ByteString, dirfd: number = C.AT_FDCWD): string {
-  if (!statxIfPresent(dirfd, path, false, 0)) return "";
-  const attributes = statxBuffer.readUInt32LE(8);
-  return `${attributes & STATX_ATTR_IMMUTABLE ? "i" : ""}${attributes & STATX_ATTR_APPEND ? "a" : ""}`;
+/** What can keep root from removing a file. */
+export interface Holding {
+  /** Flags of chattr(1) that forbid changes, as its letters: "i" immutable, "a" append-only. */
+  readonly flags: string;
+  /** The mount and the device that it is on. */
+  readonly mountId: bigint;
+  readonly devMajor: number;
+  readonly devMinor: number;
 }
+
+/** The same of a name below `dirfd`; follows no symbolic link at its end. Undefined if it is missing. */
+export function holdingAt(dirfd: number, path: ByteString): Holding | undefined {
+  if (!statxIfPresent(dirfd, path, false, STATX_MNT_ID)) return undefined;
+  const attributes = statxWord(8);
+  return {
+    flags: `${attributes & STATX_ATTR_IMMUTABLE ? "i" : ""}${attributes & STATX_ATTR_APPEND ? "a" : ""}`,
+    mountId: statxLong(144),
+    devMajor: statxWord(136),
+    devMinor: statxWord(140),
+  };
+}
+
+/** Its flags alone; empty if it is missing. */
+export const holdingFlags = (path: ByteString, dirfd: number = C.AT_FDCWD): string =>
+  holdingAt(dirfd, path)?.flags ?? "";
 
 /** The space that an inode takes, and its identity. */
 export interface Usage extends Birth {

@@ -13,7 +13,6 @@ const MODE = 7;
 const DEVICE = 34;
 const INODE = 8;
 const SIZE = 10;
-const UID = 5;
 const CTIME = 24;
 const MTIME = 28;
 // In bytes
@@ -29,7 +28,6 @@ function keyBuffer(words: number) {
 
 const state = keyBuffer(10);
 const removal = keyBuffer(10);
-const content = keyBuffer(6);
 
 /** Looks at a name below `dirfd` for the functions below, and follows no symbolic link. Throws SystemError. */
 export function lookAt(dirfd: number, name: ByteString): void {
@@ -84,24 +82,5 @@ export function removalKeyOf({ mode, devMajor, devMinor, ino, size, mtime }: Sta
   const nanoseconds = ((mtime % second) + second) % second;
   long[3] = counts ? BigInt.asUintN(64, (mtime - nanoseconds) / second) : 0n;
   words[8] = counts ? Number(nanoseconds) : 0;
-  return bytes;
-}
-
-/** The key of the owner and the content of the file that was looked at last: its size, unless it is a directory. */
-export function contentKey(path: bigint): Uint8Array {
-  const { bytes, words, long } = content;
-  const counts = !isDirectory();
-  for (let word = 0; word < 2; word++) words[word] = counts ? (from[SIZE + word] ?? 0) : 0;
-  long[1] = path;
-  words[4] = from[UID] ?? 0;
-  return bytes;
-}
-
-/** As contentKey, of a file that was looked at before. */
-export function contentKeyOf({ mode, size, uid }: Stat, path: bigint): Uint8Array {
-  const { bytes, words, long } = content;
-  long[0] = (mode & S_IFMT) === S_IFDIR ? 0n : BigInt(size);
-  long[1] = path;
-  words[4] = uid;
   return bytes;
 }

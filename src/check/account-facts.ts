@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
-import type { Advice } from "../cli/remedy.ts";
+import type { Advice, Remedy } from "../cli/remedy.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 
@@ -35,8 +35,12 @@ export interface AccountFacts {
   readonly mayHaveMovedHere: (jail: ByteString) => boolean;
   /** True if a path of the host is, or may be, the home of its owner, or in it. */
   readonly mayBeHome: (path: ByteString) => boolean;
-  /** Where an interrupted run of jk_jailuser has put the home of a user aside. `home`: as the jail sees it. */
-  readonly homeAside: (user: Pick<PasswdEntry, "name" | "home">) => ByteString | undefined;
+  /** A run that was killed has left the home elsewhere, and a finding of the host tells it. */
+  readonly isAwaited: (home: ByteString) => boolean;
+  /** Where the home of a user is that the jail lacks, printable, and what moves it there. `home`: as the jail sees it. */
+  readonly homeElsewhere: (
+    user: Pick<PasswdEntry, "name" | "uid" | "home">,
+  ) => { readonly message: string; readonly remedy: Remedy } | undefined;
   /** As mountAdvice says of a home, as the jail sees it. */
   readonly homeMount: (home: ByteString, isTheirs: boolean, give: Advice) => Advice | undefined;
   /** What gives an account another home in the jail; empty for one that usermod(8) cannot change. */

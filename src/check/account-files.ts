@@ -16,7 +16,8 @@ import { homeTextAdvice } from "../enter/remedies.ts";
 import { isAllNoexec, type Visitor, visitorOf } from "../explain/no-login.ts";
 import { otherHomeAdvice } from "../jail/accounts/home-place.ts";
 import { isChrootShell, type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
-import { asidePath } from "../jail/fs/home-aside.ts";
+import { awaitedAt } from "../jail/fs/home-moves.ts";
+import { knownPlace } from "../jail/fs/home-place.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { mountAdvice } from "../jail/fs/mounted-home.ts";
 import { unmountedPlaces } from "../jail/fs/unmounted.ts";
@@ -28,8 +29,9 @@ import { adviceAt, closeFirst, replaceLinkFirst } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT } from "../system/flat-accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
-import { isHomeIn, normalHome, splitHome } from "../system/separator.ts";
+import { isHomeIn, joinHome, normalHome, splitHome } from "../system/separator.ts";
 import { recallAll } from "../users/account-record.ts";
+import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import type { Home } from "./files/spaces.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
@@ -163,10 +165,14 @@ export class AccountFiles {
       noexec: isAllNoexec(root),
       isGuest: uchrootGuests(root.path, host),
       relaxed: chrootshSettings(host),
-      homeAside: ({ name, home }) => {
-        recalled ??= recallAll(root);
-        const aside = asidePath(recalled(name)?.home ?? home);
-        return statIfPresent(AT_FDCWD, aside) && aside;
+      isAwaited: (home) => awaitedAt(knownPlace(root, home)) !== undefined,
+      homeElsewhere(user) {
+        const known = () => {
+          recalled ??= recallAll(root);
+          return recalled(user.name)?.home;
+        };
+        const found = homeElsewhere({ ...user, home: joinHome(root.path, user.home) }, root, known);
+        return found && elsewhereAdvice(user, root.path, found);
       },
       homeMount(home, isTheirs, give) {
         hiddenAt ??= unmountedPlaces();

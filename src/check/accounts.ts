@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { UnansweredMount } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
-import { normalPath, parentOf, plainPath } from "../../ffi/paths.ts";
+import { parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
@@ -13,7 +13,7 @@ import { isDirectory } from "../jail/fs/walk.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { remountCommand } from "../system/mounts.ts";
-import { dirsEqual, isHomeIn, splitHome } from "../system/separator.ts";
+import { dirsEqual, isHomeIn, jailOfHome, livesIn, splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import { advised, type CheckFinding, type Rule } from "./rules.ts";
@@ -140,7 +140,7 @@ class AccountCheck {
     if (real.uid !== entry.uid || real.gid !== entry.gid)
       this.#report("user-changed", `user ${name} is changed in ${where}`, change);
     const split = splitHome(real.home);
-    const inside = split !== undefined && normalPath(split.jail) === jail;
+    const inside = split !== undefined && livesIn(jail, real.home);
     // A system account, such as www-data, is in the jail only for its name.
     const lent =
       split === undefined && real.home === entry.home && (isSystemAccount(real.uid) || isGuest(real));
@@ -171,7 +171,7 @@ class AccountCheck {
   /** `real`: the host's account, with its home as the jail sees it. */
   #checkHome(real: PasswdEntry): void {
     try {
-      this.#checkHomeThere(real);
+      if (!this.#facts.isAwaited(real.home)) this.#checkHomeThere(real);
     } catch (error) {
       // Of such a mount the rules about files tell.
       if (!(error instanceof UnansweredMount)) throw error;
@@ -184,11 +184,10 @@ class AccountCheck {
     const path = jail + home;
     const what = `the home ${display(path)} of user ${display(real.name)}`;
     const stat = inJail(home);
-    const aside = stat === undefined ? this.#facts.homeAside(real) : undefined;
+    const elsewhere = stat === undefined ? this.#facts.homeElsewhere(real) : undefined;
     const isOwn = stat !== undefined && (stat.uid === uid || relaxed(real).relaxHomeOwner);
-    if (aside !== undefined) {
-      const message = `${what} was put aside in ${display(aside)} by a run of jk_jailuser that was interrupted`;
-      this.#report("home-missing", message, jailSideRemedy(jail, real.name, "-n -m"), path);
+    if (elsewhere !== undefined) {
+      this.#report("home-missing", `${what} does not exist, ${elsewhere.message}`, elsewhere.remedy, path);
     } else if (stat === undefined || (isOwn && !isDirectory(stat))) {
       const create = isJailsOwn(home) ? this.#facts.otherHome(real) : newHome(this.#facts, real);
       const why = stat === undefined ? "does not exist" : "is not a directory";
@@ -292,9 +291,9 @@ class AccountCheck {
   /** For an account whose jail was moved here: its old path is missing, and its home is in this jail. */
   #movedRemedy(entry: PasswdEntry, real: PasswdEntry): Remedy | undefined {
     const { inJail, mayHaveMovedHere, jail } = this.#facts;
-    const split = splitHome(real.home);
-    if (split === undefined || !dirsEqual(split.home, entry.home)) return undefined;
-    if (inJail(entry.home)?.uid !== real.uid || !mayHaveMovedHere(split.jail)) return undefined;
-    return followRemedy(plainPath(split.jail), jail);
+    const there = jailOfHome(real.home);
+    if (there === undefined || !dirsEqual(splitHome(real.home)?.home ?? "", entry.home)) return undefined;
+    if (inJail(entry.home)?.uid !== real.uid || !mayHaveMovedHere(there)) return undefined;
+    return followRemedy(there, jail);
   }
 }

@@ -7,6 +7,7 @@ import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { isPrivate, lackingMounts, liveState, restrictionsOf } from "../jail/fs/live-mounts.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { workerOf } from "../jail/record/at-work.ts";
 import { emptiedMessage, isEmptied, unmounted } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets, mountCommand } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
@@ -77,8 +78,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   verbose(`testing basedir ${root.path}/`);
   const record = readRecord(root);
   const emptied = isEmptied(root, record.content ?? { entries: new Map() });
-  // All of it is missing, and nobody misses it.
-  const content = emptied ? undefined : record.content;
+  const content = emptied ? undefined : record.content; // All of it is missing, and nobody misses it.
   const files = new AccountFiles(root, accounts);
   const problems = [...record.problems, ...files.problems];
   const orProblem = (code: ProblemCode, step: () => CheckFinding[], what = ""): CheckFinding[] => {
@@ -89,6 +89,8 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
       return [];
     }
   };
+  const lines = () => accountFindings(files.facts(verbose));
+  const compareAccounts = () => orProblem("name-service", lines, "accounts are not compared: ");
   const shells = orProblem("unreadable", () => ownShells(root, content, settings));
   const shellPaths = new Set(shells.map(({ path }) => path));
   const collected = collect({
@@ -102,8 +104,8 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   });
   const comparison = startComparing(root, collected, record.verified, check.full);
   // Meanwhile threads compare contents.
-  const lost = "the libraries that programs need cannot be determined: ";
-  const libraries = orProblem("libraries", () => libraryFindings(root, collected.programs), lost);
+  const needed = () => libraryFindings(root, collected.programs);
+  const libraries = orProblem("libraries", needed, "the libraries that programs need cannot be determined: ");
   const outcome = await comparison.finish();
   const { compared, known, bytes } = outcome;
   collected.findings.add(
@@ -120,8 +122,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...libraries.filter(({ path }) => !shellPaths.has(path)),
     ...outcome.findings,
     ...strangerFindings(root, content, collected.strangers),
-    ...missingUsers(check, files),
-    ...orProblem("name-service", () => accountFindings(files.facts(verbose)), "accounts are not compared: "),
+    ...settled(root, () => [...missingUsers(check, files), ...compareAccounts()]),
     ...(check.confinement ? orProblem("confinement", () => limitedFindings(root, kernelFeatures())) : []),
   );
   problems.push(...collected.problems, ...outcome.problems, ...keepVerified(record, outcome.verified));
@@ -156,9 +157,18 @@ const sparing = (settings: JailSettings, shells: ReadonlySet<ByteString>): JailS
   compare: (path) => shells.has(path) || settings.compare(path),
 });
 
+/** What is found of accounts; nothing while another tool works on the jail: it may be half of a change. */
+function settled({ path }: JailRoot, find: () => CheckFinding[]): CheckFinding[] {
+  const isBusy = () => workerOf(path) !== undefined;
+  if (isBusy()) return [];
+  const found = find();
+  return found.length > 0 && isBusy() ? [] : found;
+}
+
 function incompleteFinding({ path }: JailRoot, content: ManifestContent | undefined): CheckFinding[] {
   const what = content && unfinishedMessage(content);
-  if (what === undefined) return [];
+  // Whoever fills it has not stopped.
+  if (what === undefined || workerOf(path) !== undefined) return [];
   const message = `${display(path)}: ${what}`;
   return [{ rule: "incomplete", path, message, remedy: `jk_update -j ${shellWord(path)}` }];
 }

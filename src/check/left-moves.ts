@@ -1,19 +1,22 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
 import { composed } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
-import { type LeftMove, leftMoves, leftPaths, mendMoves } from "../jail/fs/home-moves.ts";
+import { isGoneName } from "../jail/fs/gone-home.ts";
+import { forgetSettled, type LeftMove, leftMoves, mendMoves } from "../jail/fs/home-moves.ts";
 import { below } from "../system/mountinfo.ts";
 import type { FixOutcome } from "./fix/fix.ts";
 import type { CheckFinding } from "./rules.ts";
 
 const FIX = "jk_check --fix";
-const KILLED = "a run of jailkit that was killed while it copied";
+const KILLED = "a run of jailkit that was killed while it";
+const SINCE = "since a run of jailkit was killed";
 
 /** True for a move into one of these jails, or out of it. */
-const isOf = (left: LeftMove, jails: readonly ByteString[]): boolean => {
-  const paths = [left.home, ...leftPaths(left), ...(left.rest === undefined ? [] : [left.rest.kept.path])];
+const isOf = ({ home, box, rest }: LeftMove, jails: readonly ByteString[]): boolean => {
+  const paths = [home, box?.path, box?.to, rest?.to].filter((path) => path !== undefined);
   return jails.some((jail) => paths.some((path) => below(path, jail) !== undefined));
 };
 
@@ -24,18 +27,35 @@ export function leftMoveFinding(left: LeftMove, jails: readonly ByteString[]): C
   return { rule: "interrupted-move", ...whatIsLeft(left), remedy };
 }
 
-function whatIsLeft({ home, mode, copy, rest }: LeftMove): { path: ByteString; message: string } {
+function whatIsLeft({ name, home, mode, box, rest }: LeftMove): { path: ByteString; message: string } {
   if (rest !== undefined) {
-    const [path, kept] = [display(rest.path), display(rest.kept.path)];
-    const what = rest.which === "home" ? "was copied to" : "is a copy of";
-    const message = `${path} ${what} ${kept}, which is the home, and is left, whole or in part, since a run of jailkit was killed`;
-    return { path: rest.path, message };
+    const to = display(rest.to);
+    const copied = rest.isHome
+      ? `, the home of an account, was copied to ${to}, and both are`
+      : ` was copied to ${to}, which is ${rest.isThere ? "the home" : "not its copy now"}, and is`;
+    return { path: home, message: `${display(home)}${copied} left, whole or in part, ${SINCE}` };
   }
-  const left = copy === undefined ? "" : display(copy);
-  const closed = `${display(home)} is closed to others since ${KILLED} it`;
-  const part = `${left} was left by ${KILLED} ${display(home)}`;
-  const message = mode === undefined ? part : left === "" ? closed : `${closed}, which also left ${left}`;
-  return { path: mode === undefined ? (copy ?? home) : home, message };
+  const left = display(box?.path ?? "");
+  if (box?.goes === "place") {
+    const message = `${display(box.to)}, the home of ${display(name)}, is in ${left} still, ${SINCE} while it moved it`;
+    return { path: box.path, message };
+  }
+  const closed = `${display(home)} is closed to others since ${KILLED} copied it`;
+  if (box === undefined) return { path: home, message: closed };
+  if (box.goes === "back")
+    return { path: box.path, message: `${display(home)} is in ${left}, ${SINCE} while it moved it` };
+  if (isGoneName(baseName(box.path))) {
+    const message = `${left} is what is left of ${display(home)}, since a run of jailkit ended while it removed that`;
+    return { path: box.path, message };
+  }
+  if (box.goes === undefined) {
+    const message = `${left} was left by ${KILLED} moved ${display(home)}, and may hold the only copy of a home`;
+    return { path: box.path, message };
+  }
+  const part = `${left} was left by ${KILLED} copied ${display(home)}`;
+  return mode === undefined
+    ? { path: box.path, message: part }
+    : { path: home, message: `${closed}, which also left ${left}` };
 }
 
 /** The findings about what is left of moves of homes into these jails or out of them, or of all; with `fix`, what was mended of it. */
@@ -44,6 +64,7 @@ export function mendedMoves(jails: readonly ByteString[], isAll: boolean, fix: b
     .filter((left) => isAll || isOf(left, jails))
     .map((left) => ({ left, finding: leftMoveFinding(left, jails) }));
   const fixes = fix ? found.flatMap(({ left }) => mended(left)) : [];
+  if (fix) forgetSettled();
   const now = new Set((fix ? leftMoves() : []).map(({ home }) => home));
   const gone = found.filter(({ left }) => fix && !now.has(left.home));
   return {

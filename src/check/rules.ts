@@ -35,7 +35,7 @@ export const RULES = {
   ),
   "interrupted-move": error(
     "host",
-    "a run that was killed while it copied a home has left the home closed to others, a part of the copy, or both the home and its copy",
+    "a run that was killed while it moved a home has left the home closed to others, elsewhere, or copied and not removed, or a part of the copy; or one that ended while it removed a home, the rest of that",
   ),
   "registry-unsafe": error("jail", "the record of the jail cannot be used"),
   "above-jail": error("jail", "users other than root can change a directory above the jail"),
@@ -165,6 +165,8 @@ export type Repair =
   /** A new file with the same contents, without other names and extended attributes. `clear`: bits that its mode does not get. */
   | { readonly kind: "own-copy"; readonly clear?: number }
   | { readonly kind: "remove" }
+  /** What was being made, by the name that only jailkit gives. */
+  | { readonly kind: "leftover" }
   | { readonly kind: "password"; readonly user: ByteString };
 
 export interface CheckFinding {

@@ -45,7 +45,13 @@ function put(fd: number, text: ByteString): void {
   else captured.push([fd === 1 ? 1 : 2, text]);
 }
 
+let isBegun = false;
+
+/** Whether this process has begun to print on standard output. */
+export const hasPrinted = (): boolean => isBegun;
+
 function putNow(fd: number, text: ByteString): void {
+  isBegun ||= fd === 1;
   if (lastLine && (fd === standardError || stdoutIsTerminal())) showLastLine("");
   try {
     writeAll(fd, toBytes(text));

@@ -58,3 +58,15 @@ export const problemSchema = z
 
 /** Something that failed. */
 export type ProblemReport = z.infer<typeof problemSchema>;
+
+/** What any tool prints with --json in place of its report, if an error ended it before there was one. */
+export const errorReportSchema = z
+  .strictObject({
+    version: z.literal(1),
+    tool: z.string(),
+    problems: z.array(problemSchema).length(1),
+    exitStatus: z.int().positive(),
+  })
+  .describe("An error that ended a command before it had a report.");
+
+export type ErrorReport = z.infer<typeof errorReportSchema>;

@@ -3,11 +3,14 @@ import { libc } from "../../ffi/libc.ts";
 import { neverWait } from "../../ffi/served.ts";
 import { printAbout } from "./about.ts";
 import { requireCombination } from "./combinations.ts";
-import { JailkitError, UsageError } from "./error.ts";
+import { isReported, JailkitError, UsageError } from "./error.ts";
 import { type GivenArguments, getopt } from "./getopt.ts";
 import type { HelpSource } from "./help.ts";
+import { statusAfterSignals } from "./interrupt.ts";
 import type { OptionTable, OptionValues } from "./options.ts";
-import { capturing, printError, printErrorAsItIs, printJson, printJsonLine } from "./output.ts";
+import { capturing, hasPrinted, printError, printErrorAsItIs, printJson, printJsonLine } from "./output.ts";
+import { errorReport } from "./report.ts";
+import type { ErrorReport } from "./report-schema.ts";
 import { tellOfWaiting } from "./waiting.ts";
 
 /** A tool for administrators: what it is called, what it takes, what it does. */
@@ -86,19 +89,26 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
       printAbout(source, help ? "help" : "version");
       return 0;
     }
-    const values = optionValues<T>(given, options);
+    return execute(given, asked);
+  }
+
+  async function execute(given: GivenArguments, asked: readonly string[]): Promise<number> {
+    const isJson = asked.includes("json");
+    const lines = given.options.some(({ key, value }) => key === "json" && value === "lines");
+    const showJson = lines ? printJsonLine : printJson;
     try {
       if (root !== undefined && libc.geteuid() !== 0 && !asked.includes(withoutRoot))
         throw new JailkitError("not-root", root, "must be run as root");
       requireCombination(asked, options);
-      if (!asked.includes("json")) tellOfWaiting(name);
+      if (!isJson) tellOfWaiting(name);
+      const values = optionValues<T>(given, options);
       const output = await definition.run({ options: values, operands: given.operands });
       if (typeof output === "number") return output;
-      const lines = given.options.some(({ key, value }) => key === "json" && value === "lines");
-      if (asked.includes("json")) (lines ? printJsonLine : printJson)(output.report());
+      if (isJson) showJson(output.report());
       else output.print?.();
       return output.exitStatus;
     } catch (error) {
+      if (isJson && (lines || !hasPrinted())) showError(name, error, showJson);
       return refuseUsage(name, error);
     }
   }
@@ -114,6 +124,13 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
   }
 
   return { ...definition, ...source, main, call };
+}
+
+/** Shows an error in place of a report, unless it is about the arguments. */
+function showError(name: string, error: unknown, showJson: (report: ErrorReport) => void): void {
+  if (!isReported(error) || error instanceof UsageError) return;
+  const exitStatus = statusAfterSignals(error instanceof JailkitError ? error.exitStatus : 1);
+  showJson(errorReport(name, error, exitStatus));
 }
 
 /** Prints a usage error and returns the exit status; any other error is thrown again. */

@@ -9,7 +9,7 @@ import { isUtf16 } from "./scan.ts";
 import { meantHeader } from "./schemas/jails.ts";
 import { COMMENT_BEHIND, COMMENT_IN_LINE, firstNonBlank, splitLines } from "./text.ts";
 import { insteadOfCommand } from "./trusted.ts";
-import { ADDS, APPLIES, IN_SECTION } from "./turns.ts";
+import { ADDS, IN_SECTION, turnOfRemedy } from "./turns.ts";
 
 /** The files that problems are in. `items`: what their findings change in lists. `off`: what they make comments. */
 export type Sources = Pick<IniFile, "texts" | "dialect"> & {
@@ -120,8 +120,9 @@ export function turnOf(problem: Problem, sources: Sources): number {
   if (fix?.kind === "strip" && fix.splits) return sources.dialect === "py" ? -1 : ADDS;
   if (fix?.kind === "comment" || (fix?.kind === "line" && fix.text.includes("\n"))) return ADDS;
   if (fix?.kind === "in-section") return IN_SECTION;
-  return fix?.kind === "command" && typed(fix.text).startsWith("jailkit apply") ? APPLIES : 0;
+  return fix?.kind === "command" ? turnOfRemedy(typed(fix.text)).turn : 0;
 }
+
 /**
  * What to type to fix a finding: a command, or the text of a line. Undefined if only the administrator can know what is
  * meant.
@@ -149,7 +150,7 @@ export function fixText(problem: Problem, sources: Sources): Advice | undefined 
     case "none":
       return undefined;
     case "command":
-      return fix.text;
+      return fix.text === "" ? undefined : fix.text;
     case "strip":
       return `sed -i ${shellWord(fix.expression)} ${file}`;
     case "disable":

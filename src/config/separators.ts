@@ -5,10 +5,10 @@ import type { Fix, Place, Problem } from "./model.ts";
 import type { ListItem } from "./values.ts";
 
 /** Adds a finding. */
-export type ReportFinding = (
+export type ReportFinding<Code extends FindingCode = FindingCode> = (
   place: Place,
   severity: Problem["severity"],
-  code: FindingCode,
+  code: Code,
   message: ByteString,
   fix?: Fix,
 ) => void;
@@ -31,7 +31,7 @@ const piecesOf = (text: ByteString): ByteString[] =>
 export function reportSeparators(
   item: ListItem,
   isOne: (item: ByteString) => boolean,
-  report: ReportFinding,
+  report: ReportFinding<"not-a-list">,
 ): boolean {
   const { value } = item;
   if (value.includes("\n") || isOne(value)) return false;

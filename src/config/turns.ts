@@ -6,7 +6,7 @@ import type { Place } from "./model.ts";
 // files without errors.
 export const ADDS = 1;
 export const IN_SECTION = 2;
-export const APPLIES = 3;
+const APPLIES = 3;
 
 /** The turn of a remedy by its text, and the line that it names, if it adds some. Pure. */
 export function turnOfRemedy(remedy: Remedy): { readonly turn: number; readonly line: number } {

@@ -1,14 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { isMissing } from "../../ffi/files.ts";
 import { isReported } from "../cli/error.ts";
-import type { FindingCode } from "../config/finding-codes.ts";
 
 /** The key of a section that something is due to, and the item of its list. */
 export interface DueKey {
   readonly key: string | undefined;
   readonly item?: ByteString | undefined;
-  /** What `jailkit config check` calls it, if it is a mistake in the file: no user of a jail can bring it about. */
-  readonly finding?: FindingCode | undefined;
 }
 
 /** The same, or the jail whose failure it is. */
@@ -21,12 +17,6 @@ export function withDue<E extends object>(error: E, due: Due): E {
   if (!DUES.has(error)) DUES.set(error, due);
   return error;
 }
-
-/** The key `shell`; one that this machine lacks as well is a mistake. */
-export const dueToShell = (shell: ByteString): DueKey => ({
-  key: "shell",
-  finding: isMissing(shell) ? "no-such-path" : undefined,
-});
 
 /** The result of `look`; what it throws is due to this. */
 export function dueTo<T>(due: Due, look: () => T): T {

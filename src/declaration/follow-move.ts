@@ -24,7 +24,7 @@ export function withMovedJail(once: Once, from: ByteString, to: ByteString): Onc
   const now = (path: ByteString) => (path === from ? to : path);
   const homeIn = (home: ByteString) => {
     const split = splitHome(home);
-    return split?.jail === from ? joinHome(to, split.home) : home;
+    return split !== undefined && livesIn(from, home) ? joinHome(to, split.home) : home;
   };
   const jails = new Map<ByteString, OnceJail>();
   for (const jail of once.jails) {

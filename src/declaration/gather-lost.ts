@@ -4,7 +4,7 @@ import { answered } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
 import { readSocketdSection, socketdKeys } from "../config/schemas/socketd.ts";
 import type { ManifestRequest } from "../jail/record/manifest.ts";
-import type { JailSection } from "../jails/jails.ts";
+import type { JailSection } from "../jails/known.ts";
 import { USUAL_LIMITS } from "../populate/apply/log-socket.ts";
 import type { HostSources } from "../transfer/host.ts";
 import { lostOnHost } from "../transfer/lost.ts";

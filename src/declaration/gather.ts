@@ -11,7 +11,7 @@ import type { JailRoot } from "../jail/fs/walk.ts";
 import { type ManifestContent, type ManifestRequest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { isRefused } from "../jail/record/without.ts";
-import { type JailSection, jailSections, namedOrKnown } from "../jails/jails.ts";
+import { type JailSection, jailSections, namedOrKnown } from "../jails/known.ts";
 import { withoutBrought } from "../libraries/brought.ts";
 import { createLoader, type Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";

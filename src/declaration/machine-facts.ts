@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { IniSection } from "../config/model.ts";
-import type { ReportFinding } from "../config/separators.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import type { placeOf } from "../jail/accounts/own-path.ts";
@@ -12,6 +11,7 @@ import type { absentFault } from "./compare/absent.ts";
 import type { doubtsOf } from "./compare/exchanged.ts";
 import type { hostHomeFault } from "./compare/host-home.ts";
 import type { twinFaults } from "./compare/twins.ts";
+import type { ReportMachine } from "./machine-findings.ts";
 import type { OnceUser } from "./once-shape.ts";
 
 /** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */
@@ -61,7 +61,7 @@ export interface DeclarationFacts {
 /** What the rules about this machine get. */
 export interface FactContext {
   readonly facts: DeclarationFacts;
-  readonly report: ReportFinding;
+  readonly report: ReportMachine;
   /** Those of these files. */
   readonly sections: readonly IniSection[];
   /** The paths of declared jails, those of other files included. */

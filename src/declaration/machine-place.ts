@@ -57,8 +57,8 @@ export function reportRenamed(
 export function renamedProblem(
   name: ByteString,
   { message, remedy = "" }: Pick<FaultText, "message" | "remedy">,
-): Pick<Problem, "severity" | "code" | "message" | "fix"> {
-  const fix: Fix = { kind: "command", text: remedy };
+): Pick<Problem, "severity" | "message" | "fix"> & { readonly code: "taken" } {
+  const fix: Fix = remedy === "" ? { kind: "none" } : { kind: "command", text: remedy };
   return { severity: "error", code: "taken", message: `${quoted(name)}: ${message}`, fix };
 }
 

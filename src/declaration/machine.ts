@@ -14,14 +14,14 @@ import {
   type Problem,
 } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
-import { type ReportFinding, reportSeparators } from "../config/separators.ts";
+import { reportSeparators } from "../config/separators.ts";
 import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
 import { insideJail } from "../jail/record/around.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { noSuchSection } from "../profile/sections.ts";
 import { isPlainName } from "../system/account-name.ts";
-import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
+import { isLocalUser, JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { uidFault } from "../transfer/accounts.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
@@ -35,6 +35,7 @@ import { renameAdvice } from "./compare/uid-fault.ts";
 import { linkFix } from "./link-fix.ts";
 import { meantSection, takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
+import type { ReportMachine } from "./machine-findings.ts";
 import { formerUser, reportHome, reportPlace, reportRenamed } from "./machine-place.ts";
 import { type MeantAt, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
@@ -188,7 +189,8 @@ function reportAccount(section: IniSection, subject: Subject, context: FactConte
   const local = answered(facts.userNames);
   if (found === undefined || local === undefined) return false;
   const { user } = found;
-  const isLocal = local.includes(name);
+  // One that another command has created by now is not in what was read before.
+  const isLocal = local.includes(name) || (user !== undefined && !directory && isLocalUser(name));
   const fault = user === undefined ? undefined : uidFault(user.uid);
   const refused = user === undefined && !directory ? newNameFault(name, DECLARED) : undefined;
   if (fault !== undefined) report(subject, "error", "bad-account", `${quoted(name)}: ${fault}`);
@@ -245,16 +247,17 @@ function reportUid(
 
 /**
  * Where a declaration does not fit this machine: sections, files, groups, jails and accounts that it lacks or that are other
- * ones. `others`: what files besides this one declare. What the text itself shows is declarationIn's. Pure but for the
- * facts.
+ * ones. `others`: what files besides this one declare. `asked`: the sections that are looked at; all by default. What the text
+ * itself shows is declarationIn's. Pure but for the facts.
  */
 export function machineProblems(
   ini: IniFile,
   facts: DeclarationFacts,
   others: readonly MeantAt[] = [],
+  asked: ReadonlySet<IniSection> = new Set(ini.sections),
 ): Problem[] {
   const problems: Problem[] = [];
-  const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
+  const report: ReportMachine = ({ file, line, column }, severity, code, message, fix) => {
     problems.push({ file, line, column, severity, code, message, ...(fix && { fix }) });
   };
   const subjects = ini.sections.flatMap((section) => {
@@ -276,6 +279,7 @@ export function machineProblems(
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
   const users = namesOfKind(meant, "user");
   for (const { section, subject } of withoutRepeated(subjects, others, report)) {
+    if (!asked.has(section)) continue;
     if (subject.kind === "jail") {
       reportJail(section, subject, context);
       continue;

@@ -37,7 +37,7 @@ const keyOf = ({ kind, name }: Meant) => `${kind} ${name}`;
 export function withoutRepeated<T extends { readonly section: Place; readonly subject: Subject }>(
   sections: readonly T[],
   others: readonly MeantAt[],
-  report: ReportFinding,
+  report: ReportFinding<"duplicate-section">,
 ): T[] {
   const counts = Map.groupBy(sections, ({ subject }) => keyOf(subject));
   const beside = new Map(others.map((one) => [keyOf(one), one]));

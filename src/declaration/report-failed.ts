@@ -5,7 +5,7 @@ import { excerptLines, remedyLines } from "../cli/excerpt.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
-import { jsonTextOrNull, problemReport } from "../cli/report.ts";
+import { problemReport, remedyText } from "../cli/report.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { type DirectoryChange, directoryLines } from "../users/directory.ts";
 import type { FaultText } from "./change.ts";
@@ -19,7 +19,7 @@ export const APPLY = "jailkit apply";
 export const unreadReport = ({ file, message, remedy }: UnreadFile) => ({
   file: jsonText(file),
   message: jsonText(message),
-  remedy: jsonTextOrNull(remedy),
+  remedy: remedyText(remedy),
 });
 
 /** Prints the remedy of an error below it, unless the message ends with it. */
@@ -45,7 +45,7 @@ export function failedSummary(error: JailkitError, path: ByteString, check: bool
     problems: all.map(({ file, position, finding = null, error: one }) => ({
       ...problemReport(problemFrom(one, "failed", file)),
       ...{ file: jsonText(file), line: position?.line ?? null, column: position?.column ?? null },
-      ...{ finding, remedy: jsonTextOrNull(remedyOf(one)), waitsFor: null },
+      ...{ finding, remedy: remedyText(remedyOf(one)), waitsFor: null },
     })),
     exitStatus: statusAfterSignals<1 | typeof BUSY>(error.code === "busy" ? BUSY : 1),
   };

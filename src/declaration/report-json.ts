@@ -1,11 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
 import { jsonTextOrNull, problemReport } from "../cli/report.ts";
+import type { FindingCode } from "../config/finding-codes.ts";
 import type { Place } from "../config/model.ts";
 import { type DirectoryChange, directoryReport, withFile } from "../users/directory.ts";
 import type { Ended } from "./carry-out/report.ts";
-import { type Change, type FaultText, planLine } from "./change.ts";
+import { type Change, type Fault, type FaultText, nameOf, planLine } from "./change.ts";
 import type { UserWork } from "./compare/work.ts";
+import { ONCE_FILE } from "./once.ts";
 import { APPLY } from "./report-failed.ts";
 import type { ApplyChange } from "./report-schema.ts";
 
@@ -30,19 +32,38 @@ export const changeReport = (
     },
   }) satisfies ApplyChange;
 
-/** A problem of the summary. `place`: where what it is about is declared. */
-export const applyProblem = (
-  { code, message, remedy, due, cause }: FaultText,
+/** A problem of the summary. `place`: where what it is about is declared; `finding`: what is wrong there. */
+const applyProblem = (
+  { code, message, remedy, cause }: FaultText,
   path: ByteString,
-  place: Place | undefined,
+  place?: Place,
+  finding?: FindingCode,
 ) => ({
   ...problemReport({ code, path, message, remedy }),
   file: jsonTextOrNull(place?.file),
   line: place?.line ?? null,
   column: place?.column ?? null,
-  finding: due?.finding ?? null,
+  finding: finding ?? null,
   waitsFor: jsonTextOrNull(cause?.jail),
 });
+
+/** The problems of the summary: faults, with where they are declared, and why what is declared cannot be kept. */
+export const problemReports = (
+  faults: readonly (Fault & { readonly at: Place | undefined })[],
+  unkept: FaultText | undefined,
+  findingAt?: (place: Place) => FindingCode | undefined,
+) => [
+  ...faults.map((fault) => {
+    const { name, at, message } = fault;
+    return applyProblem(
+      { ...fault, message: `${nameOf(fault)}: ${message}` },
+      name,
+      at,
+      at && findingAt?.(at),
+    );
+  }),
+  ...(unkept === undefined ? [] : [applyProblem(unkept, ONCE_FILE)]),
+];
 
 /** What a directory should say otherwise of a user. */
 export const directoryChanges = ({ declared: { name }, directory }: UserWork): DirectoryChange[] =>

@@ -86,7 +86,7 @@ const applyProblemSchema = problemSchema
     finding: keysOf(FINDING_CODES)
       .nullable()
       .describe(
-        "For a mistake in a file that declares jails and users, its code in the report of jailkit config; null for all else.",
+        "For a mistake in a file that declares jails and users, or that does not fit the machine, the code of the error that jailkit config reports at the same key; null for all else, and for what others than root can bring about.",
       ),
     remedy: textOrNull.describe(
       "A command, or the text for a line of the file; null if the message says it, or only the administrator can know.",

@@ -3,6 +3,7 @@ import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
+import type { FindingCode } from "../config/finding-codes.ts";
 import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { type DirectoryChange, directoryWarnings } from "../users/directory.ts";
@@ -15,7 +16,7 @@ import { noLongerLines } from "./no-longer.ts";
 import { ONCE_FILE } from "./once.ts";
 import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, printRemedy, showDirectories, showUnread, unreadReport } from "./report-failed.ts";
-import { applyProblem, changeReport, directoryChanges, directoryOfUser } from "./report-json.ts";
+import { changeReport, directoryChanges, directoryOfUser, problemReports } from "./report-json.ts";
 import type { ApplySummary } from "./report-schema.ts";
 import { type Doubt, Warnings } from "./warnings.ts";
 
@@ -65,6 +66,8 @@ export class ApplyReport implements Shown {
   readonly #printed: Warnings;
   /** Something failed, for another reason than that another tool works on the jail. */
   #failed = false;
+  /** What is to be done in a jail is not known, since another tool works on it. */
+  #isBusy = false;
   #broken: FaultText | undefined;
   /** Changes of the run of which nothing is known yet. */
   readonly #pending = new Set<Change>();
@@ -169,7 +172,8 @@ export class ApplyReport implements Shown {
   fault = (fault: Fault): void => {
     const { cause } = fault;
     this.#mark(fault, "failed");
-    this.#failed ||= (cause ?? fault).code !== "busy";
+    if ((cause ?? fault).code === "busy") this.#isBusy = true;
+    else this.#failed = true;
     if (cause !== undefined) {
       this.#waiting.add(nameOf(fault));
       this.#tell(cause);
@@ -242,13 +246,16 @@ export class ApplyReport implements Shown {
     const left = this.#left;
     const stop = left && interruption(`${this.#done} of ${this.#total} changes are made; run this again`);
     if (left === undefined || stop === undefined) return;
-    const at = this.#places.of({ of: left.of, name: left.name });
-    this.#problems.push({ ...left, code: stop.code, message: stop.message, at });
+    const { code, message } = stop;
+    this.#problems.push({ ...left, code, message, at: this.#places.of({ of: left.of, name: left.name }) });
     if (!this.options.json) printError(`${APPLY}: ${stop.message}`);
   }
 
-  /** Shows the end, and returns the exit status. */
-  end(): number {
+  /** Where what has failed is declared. */
+  places = (): Place[] => this.#problems.flatMap(({ at }) => at ?? []);
+
+  /** Shows the end, and returns the exit status. `findingAt`: what is wrong at a place of a declaration. */
+  end(findingAt?: (place: Place) => FindingCode | undefined): number {
     const { check, json, verbose, unread } = this.options;
     for (const change of this.#pending)
       this.ended({ ...NOTHING_SAID, change, status: "not-done", waits: this.#broken && UNKEPT });
@@ -257,12 +264,10 @@ export class ApplyReport implements Shown {
     this.#tellOfSignal();
     const states = [...this.#states.values()];
     const changed = states.filter((state) => state === "changed").length;
-    const failed = states.length - changed;
-    const unchanged = Math.max(0, this.#count - states.length);
+    const [failed, unchanged] = [states.length - changed, Math.max(0, this.#count - states.length)];
     const failure = this.#failed ? 1 : failed === 0 ? 0 : BUSY;
-    const exitStatus = statusAfterSignals<0 | 1 | 10 | typeof BUSY>(
-      check && this.#hasWork ? WORK_TO_DO : failure,
-    );
+    const planned = this.#isBusy ? BUSY : this.#hasWork ? WORK_TO_DO : failure;
+    const exitStatus = statusAfterSignals<0 | 1 | 10 | typeof BUSY>(check ? planned : failure);
     if (json) {
       printJsonLine({
         ...{ version: 1, tool: APPLY, check, changed, failed, unchanged },
@@ -271,10 +276,7 @@ export class ApplyReport implements Shown {
         unread: unread.map(unreadReport),
         warnings: this.#warnings.map(jsonText),
         directories: this.#directories.map(directoryOfUser),
-        problems: [
-          ...this.#problems.map((fault) => this.#problemOf(fault)),
-          ...(this.#broken === undefined ? [] : [applyProblem(this.#broken, ONCE_FILE, undefined)]),
-        ],
+        problems: problemReports(this.#problems, this.#broken, findingAt),
         exitStatus,
       } satisfies ApplySummary);
       return exitStatus;
@@ -284,11 +286,6 @@ export class ApplyReport implements Shown {
     noLongerLines(this.#noLonger).forEach(printLine);
     printLine(`${changed} ${check ? "to change" : "changed"}, ${failed} failed, ${unchanged} as declared`);
     return exitStatus;
-  }
-
-  #problemOf(fault: Problem) {
-    const message = `${nameOf(fault)}: ${fault.message}`;
-    return applyProblem({ ...fault, message }, fault.name, fault.at);
   }
 
   /** A failure counts, whatever else was done. */

@@ -99,6 +99,8 @@ export interface LoginFacts extends CallerFacts {
   isRootsPlace(path: ByteString): boolean;
   /** A path that nothing has yet, for what is in the place of the home. */
   homeAside(): ByteString;
+  /** Whether a directory of the account is at the path of the home outside of the jail: one that has not moved. */
+  isHomeOutside(): boolean;
   /** The home's ACL. */
   homeAcl(): AclReading;
   /** Why the session could not change to the home, and the directory that it cannot enter; undefined if it can. */

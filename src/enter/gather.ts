@@ -1,7 +1,15 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { attempt, isErrno, SystemError } from "../../ffi/error.ts";
-import { close, openAt, openDirectoryPath, readLink, type Stat, withFd } from "../../ffi/files.ts";
+import {
+  close,
+  openAt,
+  openDirectoryPath,
+  readLink,
+  type Stat,
+  statIfPresent,
+  withFd,
+} from "../../ffi/files.ts";
 import { directoryOf, plainPath } from "../../ffi/paths.ts";
 import { answered, describeError, isReported, JailkitError } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
@@ -259,6 +267,10 @@ export function gatherFacts(login: Login): GatheredFacts {
       answered(() => isRootsPlace(place, (path) => lookUp(root(), path)?.stat)) ?? false,
     // The host's paths mean nothing after chroot(2).
     homeAside: () => hostPath(root(), freeName(plainPath(home()), ".old", isIn(root()))),
+    isHomeOutside() {
+      const there = attempt(() => statIfPresent(AT_FDCWD, plainPath(home())));
+      return there !== undefined && there.uid === accountOf(caller).uid && isDirectory(there);
+    },
     homeAcl: memoized(() => withDirectory(root(), home(), ({ fd }) => aclAt(fd, "."))),
     homeObstacle: memoized(() => homeObstacle(root(), home())),
     inJail,

@@ -3,7 +3,7 @@ import { baseName } from "../../ffi/paths.ts";
 import { display, displayAgain, jsonText } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
-import { jsonTextOrNull } from "../cli/report.ts";
+import { jsonTextOrNull, remedyText } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { passwdByUid } from "../system/accounts.ts";
 import { type LogEntry, type LogSearch, searchLogs } from "../system/log-search.ts";
@@ -187,7 +187,7 @@ export function idLines({ id, refusals, unread, now }: ExplainedId): ByteString[
 }
 
 const currentReport = ({ refused, message, remedy }: CurrentState) => {
-  return { refused: refused ?? null, message: jsonText(message), remedy: jsonText(remedy) };
+  return { refused: refused ?? null, message: jsonText(message), remedy: remedyText(remedy) };
 };
 
 /** The answer as JSON. */

@@ -14,8 +14,6 @@ interface Examined {
   readonly access: Access;
   /** The account as it would be, in a dry run; for a new one, `locked`. */
   readonly planned?: Parameters<typeof warnOfLogin>[3];
-  /** The shell that it gets in the jail, if that is not in its line yet. */
-  readonly shell?: ByteString | undefined;
   /** It is new, with this shell, and may get the rights of an earlier account of its name. */
   readonly inherits?: ByteString | undefined;
   /** Why jk_chrootsh refuses its home, if it is not there yet. */
@@ -29,11 +27,11 @@ interface Examined {
  * these tells the same. Throws SystemError and JailkitError for what cannot be looked at.
  */
 export function examineLogin(user: PasswdEntry, examined: Examined, run: AccountRun): void {
-  const { root, access, planned, shell, inherits, home = () => homeFault(user), except = [] } = examined;
+  const { root, access, planned, inherits, home = () => homeFault(user), except = [] } = examined;
   if (!except.includes("login")) warnOfLogin(user, access, run, planned);
   const joins = access.joins.map(({ gid }) => gid);
   const there = { ...user, home: run.home ?? user.home };
-  const doors = except.includes("doors") ? [] : noLoginLines(root, there, joins, shell);
+  const doors = except.includes("doors") ? [] : noLoginLines(root, there, joins, run.jailShell);
   const fault = except.includes("home") ? undefined : home();
   const inherited = inherits && inheritedPolicy({ root, name: user.name, access, shell: inherits });
   for (const line of [...doors, fault, inherited]) if (line !== undefined) run.warn(line);

@@ -28,6 +28,7 @@ import { answeredGroup, groupByGid, passwdByName, passwdByUid } from "../system/
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { splitHome } from "../system/separator.ts";
 import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts";
+import { explainElsewhere } from "./home-elsewhere.ts";
 import { librarySteps } from "./libraries.ts";
 import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
@@ -294,6 +295,7 @@ export function explainLogin(question: Question): LoginReport {
       explainLibraries(report);
       if (report.jail !== undefined && subject.onBehalf) report.steps.push(...recordSteps(kind, report.jail));
     });
+    explainElsewhere(report, account, subject.onBehalf);
     explainEmptied(report, subject.onBehalf);
   });
 }

@@ -15,6 +15,7 @@ import { nearestDirectory } from "../jail/fs/nearest.ts";
 import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { type Group, groupIdsOf, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
+import { elsewhereOf } from "./home-elsewhere.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
 
 /** The changes before the login. */
@@ -122,6 +123,12 @@ export function homeRefusal(
   });
   const fault = results.find((one) => one.name.startsWith("home-") && one.outcome === "failed");
   if (fault === undefined) return undefined;
+  // One that is about to come is judged as it will be.
+  const elsewhere = home === undefined ? elsewhereOf(account) : undefined;
+  if (elsewhere !== undefined) {
+    const message = `${display(name)} cannot log in, ${elsewhere.message}`;
+    return { message, advice: elsewhere.remedy };
+  }
   const message = `${display(name)} cannot log in, ${fault.message.replace(/^abort, /, "")}`;
   return { message, advice: fault.advice ?? "" };
 }

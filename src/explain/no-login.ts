@@ -6,20 +6,18 @@ import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from
 import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { type Advice, type Remedy, withAdvice } from "../cli/remedy.ts";
-import { dropInDirectory, isDropIn } from "../config/load.ts";
-import { GROUP, PASSWD, readJailAccounts } from "../jail/accounts/accounts.ts";
+import { GROUP, PASSWD } from "../jail/accounts/accounts.ts";
 import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { aclAt } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
-import { hostNames } from "../system/host-files.ts";
 import { below } from "../system/mountinfo.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
 import { homeInJail } from "../system/separator.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
-import { POLICY_FILE } from "../users/policy.ts";
+import { DROP_INS, dropIns, POLICY_FILE } from "../users/policy.ts";
 import { accessRemedy } from "./readable.ts";
 
 // Apart from home-fault.ts, whose checks of a login a run that has nothing to do need not load.
@@ -100,13 +98,7 @@ function doorsTo(root: JailRoot, read: readonly ByteString[], isFor: Door["isFor
 }
 
 /** The rules of the limited shell, which it reads with the rights of its user. */
-function ruleFiles(root: JailRoot): ByteString[] {
-  const folder = dropInDirectory(POLICY_FILE) ?? POLICY_FILE;
-  const found = answered(() => lookUp(root, folder, { follow: true }));
-  const there = found && hostPath(root, found.canonicalPath);
-  const names = there === undefined ? [] : (answered(() => hostNames(there).filter(isDropIn)) ?? []);
-  return [POLICY_FILE, folder, ...names.map((name) => `${folder}/${name}`)];
-}
+const ruleFiles = (root: JailRoot) => [POLICY_FILE, DROP_INS, ...(answered(() => dropIns(root)) ?? [])];
 
 /**
  * Those on the way to homes, to what is read, and `needed` ones. Those in the jail that are not root's may belong to anyone.
@@ -191,13 +183,13 @@ export class NoLogins {
 
 /**
  * Why no login of a user of a jail works, as printable lines, with what helps. `joins`: the ids of groups that the account gets;
- * `shell`: the one that it gets in the jail, if that is not in its line yet. Only root can ask.
+ * `shell`: that of its line in the jail. Only root can ask.
  */
 export function noLoginLines(
   root: JailRoot,
   user: PasswdEntry,
   joins: readonly number[],
-  shell = readJailAccounts(root).userByName(user.name)?.shell ?? LIMITED_SHELL,
+  shell: ByteString = LIMITED_SHELL,
 ): ByteString[] {
   const found = new NoLogins().in(root, [visitorOf(user, shell, joins)]);
   return found.map(({ message, advice }) => withAdvice(message, advice));

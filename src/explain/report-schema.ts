@@ -73,7 +73,7 @@ export const idReportSchema = reportSchema("jailkit explain", {
   ),
   unread: texts.describe("Logs that could not be read, a printable line each."),
   now: z
-    .strictObject({ refused: z.boolean().nullable(), message: z.string(), remedy: z.string() })
+    .strictObject({ refused: z.boolean().nullable(), message: z.string(), remedy: textOrNull })
     .nullable()
     .describe("Whether the same would be refused now; null if no log has the id."),
 });

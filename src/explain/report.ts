@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
 import type { Remedy } from "../cli/remedy.ts";
-import { jsonTextOrNull } from "../cli/report.ts";
+import { jsonTextOrNull, remedyText } from "../cli/report.ts";
 import type { CheckOutcome } from "../enter/checks.ts";
 import type { ExplainReport, StepReport } from "./report-schema.ts";
 
@@ -113,8 +113,7 @@ export function explainReport(report: LoginReport): ExplainReport {
     keptVariables: report.keptVariables.map(jsonText),
     command: command === undefined ? null : commandReport(command),
     steps: report.steps.map(({ stage, name, outcome, message, remedy, exitStatus = null }) => {
-      const fix = remedy === "" ? null : jsonText(remedy);
-      return { stage, name, outcome, message: jsonText(message), remedy: fix, exitStatus };
+      return { stage, name, outcome, message: jsonText(message), remedy: remedyText(remedy), exitStatus };
     }),
   };
 }

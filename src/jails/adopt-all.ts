@@ -18,7 +18,7 @@ import { requireMountedJail } from "../populate/hidden-place.ts";
 import { requireNotShown } from "../populate/shown-place.ts";
 import { HostMemory } from "../update/memory.ts";
 import { type Adoption, adoptJail, examineJail } from "./adopt.ts";
-import { allKnownJails } from "./jails.ts";
+import { allKnownJails } from "./known.ts";
 
 const NAME = "jailkit adopt";
 

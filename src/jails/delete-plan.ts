@@ -11,6 +11,7 @@ import { type JailedUser, jailedUsers, namesOf } from "../jail/accounts/jailed-u
 import { serviceUsers } from "../jail/accounts/service-users.ts";
 import { leftCopiesIn } from "../jail/fs/home-moves.ts";
 import { undeletableDirectory } from "../jail/fs/host-directories.ts";
+import { isHeldPath } from "../jail/fs/left.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { isOneOf } from "../jail/fs/remove.ts";
 import { exchangeFindings } from "../jail/fs/safety.ts";
@@ -22,11 +23,12 @@ import { nearJail, requireNotMoved } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
+import { requireNoLines } from "../update/remove-extras.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { shownPids } from "../users/sessions.ts";
 import { requireNoOtherJail } from "./another-jail.ts";
 import { addUp, newLedger } from "./disk.ts";
-import { allKnownJails } from "./jails.ts";
+import { allKnownJails } from "./known.ts";
 import { collectOwners, isAsPut, type Owner, ownerName } from "./owners.ts";
 
 /** What to delete. */
@@ -111,6 +113,7 @@ export function planDelete(request: DeleteRequest): DeletePlan {
     // Of the two, what deletes nothing.
     throw refuse("has-users", message, composed(first + leave));
   }
+  requireNoLines(jail);
   const plan = { request, jail, seen, records, users, mounts: [], owners: [] };
   if (seen === undefined) return { ...plan, files: 0, bytes: 0, userBytes: 0 };
   const { processes } = listProcesses({
@@ -241,15 +244,15 @@ function ownersIn(
   // A damaged record counts as empty.
   const entries = answered(() => openManifest(root).content.entries) ?? new Map<ByteString, ManifestEntry>();
   const leaving = new Set(users.flatMap(({ name }) => userByName(name)?.uid ?? []));
-  const { leaving: left = [], gone = [] } = request;
-  const homes = left.flatMap(({ home }) => home ?? []);
-  // They go first.
-  const copies = leftCopiesIn(root.path);
+  const { gone = [] } = request;
+  const homes = (request.leaving ?? []).flatMap(({ home }) => home ?? []);
+  const copies = leftCopiesIn(root.path); // They go first.
   // What somebody else has in a home without an account is nobody's to give up.
   const isGone = (path: ByteString, uid: number) =>
     homes.some((home) => below(path, home) !== undefined) ||
     copies.some((copy) => below(path, copy) !== undefined) ||
-    gone.some((home) => uid === home.uid && below(path, home.path) !== undefined);
+    gone.some((home) => uid === home.uid && below(path, home.path) !== undefined) ||
+    answered(() => isHeldPath(root, path)) === true;
   return collectOwners(
     root,
     (path, usage) =>

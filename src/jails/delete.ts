@@ -22,7 +22,7 @@ import { AccountRun } from "../users/account-run.ts";
 import { noLoginShell, openShell, shellAfter, shellsOutside } from "../users/leaving.ts";
 import { unjailUser } from "../users/unjail.ts";
 import { type DeletePlan, recordsOf, refuse, requireStillDeletable, withSeenJail } from "./delete-plan.ts";
-import { jailSections } from "./jails.ts";
+import { jailSections } from "./known.ts";
 
 // More mounts are not unmounted: something keeps mounting them.
 const MOST_MOUNTS = 64;

@@ -4,7 +4,7 @@ import { close, openIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import type { CheckProblem } from "../check/rules.ts";
 import { display, quoted } from "../cli/display.ts";
-import { JailkitError, problemFrom } from "../cli/error.ts";
+import { errorOf, JailkitError, problemFrom } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { typed, withAdvice } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -13,16 +13,18 @@ import { largestFile } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { kindOf } from "../config/schemas/catalogue.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { followLeft } from "../jail/fs/home-moves.ts";
+import { followLeft } from "../jail/fs/home-note.ts";
 import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { mountRemedy, unmountedReason } from "../jail/fs/unmounted.ts";
 import { openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { requireReplaceable } from "../jail/fs/writable.ts";
 import { putFile, removePath } from "../jail/fs/write.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type KnownJail, knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
 import { isRecorded } from "../jail/record/moved.ts";
 import { linkedJail } from "../jail/record/named-jail.ts";
+import { foreseen } from "../populate/apply/foresee.ts";
 import { logSocketPath, logSocketSections } from "../populate/apply/log-socket.ts";
 import { LARGEST_FSTAB } from "../populate/apply/proc.ts";
 import { requireNotShown } from "../populate/shown-place.ts";
@@ -101,6 +103,9 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
   requireNotShown(place, undefined);
   const files = filesThatName(old, place);
   for (const file of files) requireReadable(file, old, place);
+  const changed = [...files.map(({ path }) => path), ...(users.length === 0 ? [] : ["/etc/passwd"])];
+  const closed = foreseen(place, "file", () => changed.forEach(requireReplaceable));
+  if (closed !== undefined) throw errorOf(closed);
   return { from: old, to: place, record, users, files };
 }
 
@@ -260,6 +265,8 @@ function moveAccount(name: ByteString, { to }: Move): string | undefined {
   const split = user === undefined ? undefined : splitHome(user.home);
   if (user === undefined || split === undefined) return undefined;
   const home = joinHome(to, split.home);
+  // Connections to sshd(8) go on: a session that one begins with the old home has the same shell and groups, and jk_chrootsh looks
+  // the account up again. The directories of running processes have moved along.
   withHostAccounts(() => modifyAccount(user, { home, shell: user.shell, groups: [] }));
   return `the account ${quoted(name)} has the home ${quoted(home)}`;
 }

@@ -12,14 +12,14 @@ import { openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
 import { mountsOf } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
-import { directoriesInFstab, removeLiveLines } from "../populate/apply/live-lines.ts";
+import { directoriesInFstab, removeLiveLines, requireNoLiveLines } from "../populate/apply/live-lines.ts";
 import { fstabText } from "../populate/apply/proc.ts";
 import { unmountForGood } from "../system/mounts.ts";
-import { removeProcLine } from "../update/remove-extras.ts";
+import { removeProcLine, requireNoProc } from "../update/remove-extras.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { closeLogSocket, type DeleteOutcome, makeInOrder, removeRecords, settingsLeft } from "./delete.ts";
 import { recordsOf, refuse, unknownJail } from "./delete-plan.ts";
-import { allKnownJails } from "./jails.ts";
+import { allKnownJails } from "./known.ts";
 
 /** What forgetting a jail would do. */
 export interface ForgetPlan {
@@ -85,14 +85,23 @@ export function forgetJail(
     () => removeRecords(records, done),
   ];
   const warnings = [() => warnOfUsers(plan, outcome), () => outcome.warnings.push(...settingsLeft(jail))];
-  const steps = report === undefined ? warnings : [...changes, ...warnings];
+  const steps = [() => requireForgotten(jail), ...(report === undefined ? [] : changes), ...warnings];
   makeInOrder(steps, outcome, { jail, progress: "not everything was forgotten" });
   return outcome;
 }
 
+const hasMountedProc = (jail: ByteString): boolean =>
+  jailMounts(jail).some(({ path, type }) => path === "/proc" && type === "proc");
+
+/** Throws the JailkitError or SystemError with which the lines of fstab(5) that forgetting takes out would stay. */
+function requireForgotten(jail: ByteString): void {
+  if (mountedIn(jail).length === 0) requireNoLiveLines(jail, directoriesInFstab(jail));
+  if (!hasMountedProc(jail)) requireNoProc(jail);
+}
+
 /** The line stays while proc is mounted: otherwise nothing would know of the mount after the next boot. */
 function forgetProc(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteString) => void): void {
-  if (jailMounts(jail).some(({ path, type }) => path === "/proc" && type === "proc")) {
+  if (hasMountedProc(jail)) {
     const remedy = unmountForGood([`${jail}/proc`], fstabText());
     outcome.warnings.push(
       `proc is mounted on ${display(jail)}/proc, so its line in /etc/fstab stays; to unmount it for good: ${remedy}`,

@@ -1,13 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isMissing, mayBeDirectory } from "../../ffi/files.ts";
-import { plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, isReported } from "../cli/error.ts";
 import { type Remedy, told } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { disableSection } from "../config/fixes.ts";
-import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { lackingMounts } from "../jail/fs/live-mounts.ts";
@@ -15,6 +11,7 @@ import { withOneTree, withTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { mountRemedy } from "../jail/fs/unmounted.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { busyText, workerOf } from "../jail/record/at-work.ts";
 import {
   emptiedMessage,
   hasPrograms,
@@ -30,13 +27,13 @@ import {
   type ManifestContent,
   openManifest,
   REGISTRY,
-  readRegistry,
 } from "../jail/record/manifest.ts";
 import { linkRemedy } from "../jail/record/named-jail.ts";
 import { readContent } from "../jail/record/record-file.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
+import { type JailSection, jailSections, namedOrKnown, type OnBadFile } from "./known.ts";
 import { missingJail } from "./missing.ts";
 import type { JailCondition } from "./report-schema.ts";
 
@@ -67,72 +64,6 @@ export interface JailFacts {
   readonly entries: number;
   /** Of `live` and `sockets`: how many are not mounted as they should be. */
   readonly lacking: number;
-}
-
-/** A section of a config file about a jail. */
-export interface JailSection {
-  readonly jail: ByteString;
-  readonly file: ByteString;
-  readonly line: number;
-  /** The command that makes it a comment. */
-  readonly remedy: () => ByteString;
-}
-
-/** Gets the error of a configuration file that is passed over for it. */
-type OnBadFile = (error: unknown) => void;
-
-const refuseBadFile: OnBadFile = (error) => {
-  throw error;
-};
-
-/** The sections of jk_update.ini and jk_check.ini that are about jails. Throws what `badFile` throws. */
-export function jailSections(badFile = refuseBadFile): JailSection[] {
-  const files = ["jk_update.ini", "jk_check.ini"].map((name) => `${CONFIG_DIRECTORY}/${name}`);
-  return files.flatMap((path) => {
-    let ini: IniFile | undefined;
-    try {
-      ini = loadConfig(path, { dialect: "py" });
-    } catch (error) {
-      badFile(error);
-    }
-    if (ini === undefined) return [];
-    const whole = ini;
-    return whole.sections.flatMap((section) => {
-      const { name, file, line } = section;
-      if (!name.startsWith("/")) return [];
-      return [{ jail: plainPath(name), file, line, remedy: () => disableSection(section, whole) }];
-    });
-  });
-}
-
-/** The known jails, and the records that cannot be used. */
-interface KnownJails {
-  readonly paths: readonly ByteString[];
-  readonly damaged: readonly DamagedRecord[];
-}
-
-/** All known jails: of the registry, of users, and of configuration files. */
-export function allKnownJails(users: readonly JailedUser[], badFile?: OnBadFile): KnownJails {
-  const sections = jailSections(badFile).map(({ jail }) => jail);
-  const others = [...users.flatMap(({ jail }) => jail ?? []), ...sections];
-  const { jails, damaged } = readRegistry(others);
-  const recorded = [
-    ...jails.map(({ jail }) => jail.path),
-    ...damaged.flatMap(({ error }) => error.jail ?? []),
-  ];
-  return { paths: [...new Set([...recorded, ...others])].sort(), damaged };
-}
-
-/** The jails that are named, all if there are none, and the damaged records that may concern them. */
-export function namedOrKnown(
-  named: readonly ByteString[],
-  users: readonly JailedUser[],
-  badFile?: OnBadFile,
-): KnownJails {
-  const known = allKnownJails(users, badFile);
-  if (named.length === 0) return known;
-  const damaged = known.damaged.filter(({ error }) => error.jail !== undefined && named.includes(error.jail));
-  return { paths: named, damaged };
 }
 
 /** What all jails of a list are looked up in. */
@@ -176,8 +107,25 @@ function missingFacts(path: ByteString, world: World) {
   return { id, ...(content && recordedFacts(content)), lacking, ...missing };
 }
 
+/** In these a jail may be while a command creates, fills, mounts or deletes it. */
+const IN_BETWEEN: ReadonlySet<JailCondition> = new Set([
+  "missing",
+  "emptied",
+  "incomplete",
+  "unmounted",
+  "unrecorded",
+]);
+
 /** What is known about a jail, without reading its files. */
 function jailFacts(path: ByteString, world: World): JailFacts {
+  const facts = factsNow(path, world);
+  const worker = IN_BETWEEN.has(facts.condition) ? workerOf(path) : undefined;
+  if (worker === undefined) return facts;
+  const nothing = { unmounted: false, remedy: undefined, lacking: 0 };
+  return { ...facts, ...nothing, condition: "busy", reason: busyText(path, worker) };
+}
+
+function factsNow(path: ByteString, world: World): JailFacts {
   const nothing = {
     ...{ path, users: world.usersOf(path), moreUsers: undefined, id: undefined, sections: [], files: [] },
     ...{ lastRequest: undefined, entries: 0, live: [], sockets: [], lacking: 0, remedy: undefined },
@@ -190,7 +138,7 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   } catch (error) {
     if (!isReported(error)) throw error;
     const unreadable = { condition: "unreadable", reason: describeError(error) } as const;
-    const isNamed = world.usersOf(path).length + world.filesWith(path).length > 0;
+    const isNamed = world.usersOf(path).length > 0 || world.filesWith(path).length > 0;
     const remedy = linkRemedy(path, error, isNamed);
     return { ...nothing, ...(absentFacts(path, world) ?? { ...unreadable, remedy }) };
   }
@@ -275,7 +223,7 @@ function recordedFacts({ requests, lines = 0, live = [], sockets = [] }: Manifes
 
 /** False for a jail in whose condition nobody should leave it. */
 export const isInOrder = ({ condition, users }: Pick<JailFacts, "condition" | "users">): boolean =>
-  condition === "ready" || condition === "unrecorded" || (condition === "emptied" && users.length === 0);
+  ["ready", "unrecorded", "busy"].includes(condition) || (condition === "emptied" && users.length === 0);
 
 /** The known jails, or those that are named, and the records that cannot be used. */
 export interface JailList {

@@ -1,13 +1,19 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { jsonTextOrNull } from "../cli/report.ts";
+import type { problemFrom } from "../cli/error.ts";
+import { jsonTextOrNull, problemReport, remedyText } from "../cli/report.ts";
 import { table } from "../cli/table.ts";
 import type { RecordError } from "../jail/record/record-file.ts";
 import type { JailFacts, JailList } from "./jails.ts";
 import type { DamagedReport, ListReport } from "./report-schema.ts";
 
+/** A list, with what kept jails out of it. */
+export interface ListedJails extends JailList {
+  readonly problems: readonly ReturnType<typeof problemFrom>[];
+}
+
 /** The report of `jailkit list`. */
-export function listReport({ jails, damaged }: JailList): ListReport {
+export function listReport({ jails, damaged, problems }: ListedJails): ListReport {
   return {
     version: 1,
     tool: "jailkit list",
@@ -16,7 +22,7 @@ export function listReport({ jails, damaged }: JailList): ListReport {
       record: jail.id ?? null,
       state: jail.condition,
       reason: jsonTextOrNull(jail.reason),
-      remedy: jsonTextOrNull(jail.remedy),
+      remedy: remedyText(jail.remedy),
       users: jail.users.map(({ name, home, shell }) => ({
         name: jsonText(name),
         home: jsonText(home),
@@ -31,6 +37,7 @@ export function listReport({ jails, damaged }: JailList): ListReport {
       lastRequest: jail.lastRequest === undefined ? null : new Date(jail.lastRequest * 1000).toISOString(),
     })),
     damagedRecords: damaged.map(({ error }) => damagedReport(error)),
+    problems: problems.map(problemReport),
   };
 }
 

@@ -5,6 +5,7 @@ import { answered, problemFrom } from "../cli/error.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { lackingMounts, liveState, mountLive, unmountLive } from "../jail/fs/live-mounts.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
 import { requireSafeJail } from "../jail/fs/safety.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -13,7 +14,7 @@ import { openManifest, readRegistry } from "../jail/record/manifest.ts";
 import { openNamedJail, requireNotMoved } from "../jail/record/named-jail.ts";
 import { RecordError } from "../jail/record/record-file.ts";
 import { hideLeft, restoreLinks } from "../populate/apply/live.ts";
-import { addLiveLines } from "../populate/apply/live-lines.ts";
+import { addLiveLines, requireLiveLines, requireNoLiveLines } from "../populate/apply/live-lines.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { leftMounts } from "../populate/record/left-mounts.ts";
@@ -94,6 +95,7 @@ function eachMount(
 /** Mounts the recorded directories of the host in a jail, restores links into /usr, and adds lines to fstab(5). */
 export function mountJail(jail: ByteString, options: LiveOptions): LiveJail {
   return inLiveJail(jail, options, (root, live) => {
+    requireLiveLines(jail, live);
     const mount = (path: ByteString) => {
       requireMountPlace(root, path);
       return options.dryRun ? lackingMounts(root, [path]).length > 0 : mountLive(root, path);
@@ -130,6 +132,7 @@ export const leftJails = (): { jails: ByteString[]; problems: PopulateProblem[] 
 
 /** Unmounts what a jail should not show, which may be missing itself, and takes its lines out of fstab(5). */
 export function unmountLeft(jail: ByteString, options: LiveOptions): LiveJail {
+  const steps: ByteString[] = [];
   try {
     using _lock = lockJail(jail, { ...options, changes: !options.dryRun });
     const directories = leftMounts([jail]).flatMap((left) => left.directories);
@@ -137,12 +140,21 @@ export function unmountLeft(jail: ByteString, options: LiveOptions): LiveJail {
     // Its lines follow it, with what the administrator has added to them.
     requireNotMoved(jail);
     using root = isMissing(jail) ? undefined : answered(() => openJailRoot(jail));
-    if (!options.dryRun) hideLeft(jail, root, directories, () => undefined);
+    if (options.dryRun) requireNoLiveLines(jail, directories);
+    else hideLeft(jail, root, directories, (line) => steps.push(line));
     const state = (path: ByteString) => (root === undefined ? "missing" : liveState(root, path));
     return eachMount(jail, directories, state, () => true);
   } catch (error) {
-    return { jail, mounts: [], problems: [problemFrom(error, "failed", jail)] };
+    return failedAt(jail, error, steps.join(", ") || NOTHING);
   }
+}
+
+const NOTHING = "nothing was changed";
+
+/** `progress`: what the run had done before. */
+function failedAt(jail: ByteString, error: unknown, progress: string): LiveJail {
+  const problem = noRoom(error, jail, { left: [], progress }) ?? problemFrom(error, "failed", jail);
+  return { jail, mounts: [], problems: [problem] };
 }
 
 function inLiveJail(
@@ -162,6 +174,6 @@ function inLiveJail(
     const { message, remedy } = liveCopyProblem(root, content) ?? { message: not };
     return { jail, mounts: [], problems: [{ code: "not-live", path: jail, message, remedy }] };
   } catch (error) {
-    return { jail, mounts: [], problems: [problemFrom(error, "failed", jail)] };
+    return failedAt(jail, error, NOTHING);
   }
 }

@@ -17,6 +17,7 @@ export const jailConditionSchema = z.enum([
   "unsafe",
   "unmounted",
   "incomplete",
+  "busy",
   "unrecorded",
   "emptied",
   "missing",
@@ -27,7 +28,7 @@ const listedJailSchema = z.strictObject({
   path: z.string(),
   record: textOrNull,
   state: jailConditionSchema.describe(
-    '"unsafe": users other than root can change what they must not; "unmounted": a directory of the host that should be mounted in it is not; "incomplete": a run that fills or updates it was stopped; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
+    '"unsafe": users other than root can change what they must not; "unmounted": a directory of the host that should be mounted in it is not; "incomplete": a run that fills or updates it was stopped; "busy": a command is working on it, and it is not all there yet, or not any more; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
   ),
   reason: textOrNull.describe("The reason if it is not ready."),
   remedy: textOrNull.describe(
@@ -58,6 +59,9 @@ export type DamagedReport = z.infer<typeof damagedSchema>;
 export const listReportSchema = reportSchema("jailkit list", {
   jails: z.array(listedJailSchema),
   damagedRecords: z.array(damagedSchema),
+  problems: z
+    .array(problemSchema)
+    .describe("Configuration files that cannot be used: jails that only these name are missing."),
 }).describe("The known jails.");
 
 /** What `jailkit list --json` prints. */

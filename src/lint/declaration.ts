@@ -16,7 +16,8 @@ import { hostHomeFault } from "../declaration/compare/host-home.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
-import { type MeantAt, meantSubjects } from "../declaration/meant.ts";
+import { type MeantAt, meantSubjects, namesOfKind } from "../declaration/meant.ts";
+import type { DeclaredUser } from "../declaration/model.ts";
 import { readOnce } from "../declaration/once.ts";
 import { systemFault } from "../declaration/other-things.ts";
 import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
@@ -36,6 +37,7 @@ import { hostGroup } from "../system/name-services.ts";
 import { fixInSection } from "./declared.ts";
 import { lintGiven, saidAt } from "./given.ts";
 import { PolicyLint } from "./policies.ts";
+import { shellProblems } from "./shells.ts";
 import { knownPaths } from "./world.ts";
 
 /** The answer of `ask`, which is asked once. */
@@ -115,7 +117,14 @@ function declaredBeside(file: ByteString): MeantAt[] | undefined {
   );
 }
 
-function unknownJails(): never {
+/** Those whom no other section declares: it is not known which one counts. */
+function onlyOnce(users: readonly DeclaredUser[], beside: readonly MeantAt[] = []): DeclaredUser[] {
+  const [named, others] = [Map.groupBy(users, ({ name }) => name), namesOfKind(beside, "user")];
+  return users.filter(({ name }) => named.get(name)?.length === 1 && !others.has(name));
+}
+
+/** The answer if a file that may declare a jail cannot be read. Throws JailkitError. */
+export function unknownJails(): never {
   throw new JailkitError("config-unreadable", 1, "a file that may declare a jail cannot be read");
 }
 
@@ -129,6 +138,7 @@ export function lintDeclaration(ini: IniFile, complete: boolean, inJails: boolea
   const facts = machineFacts();
   const known = beside === undefined ? { ...facts, jails: unknownJails } : facts;
   const more = machineProblems(ini, known, beside);
+  if (inJails) more.push(...shellProblems(onlyOnce(declaration.users, beside), declaration.jails));
   const told = new Set(more.map((one) => saidAt(one, one.message)));
   const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
     told.add(saidAt({ file, line, column }, message));

@@ -27,7 +27,7 @@ import { namesIn } from "../system/account-tools.ts";
 import { wholeGroup } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
 import { hostGroup, hostUser } from "../system/name-services.ts";
-import { splitHome } from "../system/separator.ts";
+import { jailOfHome } from "../system/separator.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";
 
 /** The jails of accounts and of the registry, which only root can read; `failed` gets the error of the registry. */
@@ -223,7 +223,7 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
     jails,
     jailsOf(section) {
       const home = answered(() => hostUser(section)?.home);
-      const own = home === undefined ? undefined : splitHome(home)?.jail;
+      const own = home === undefined ? undefined : jailOfHome(home);
       return own === undefined ? jails() : [own];
     },
     exists: (one, where = path) => existsIn(where, one),

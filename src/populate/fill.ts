@@ -109,24 +109,28 @@ function leaveLive(
   reporter: LineReporter,
 ): PopulateProblem | undefined {
   if (manifest === undefined) return undefined;
-  try {
-    endFormerLive(root, manifest, shownDirectories(request), (line) => reporter.say(line));
-    return undefined;
-  } catch (error) {
-    const problem = problemFrom(error, "live", request.jail);
-    reporter.fail(problem);
-    return problem;
-  }
+  const say = (line: ByteString) => reporter.say(line);
+  return changingLive(request, reporter, () => endFormerLive(root, manifest, shownDirectories(request), say));
 }
 
 /** Makes the jail live, if that is requested. Returns the problem if it fails. */
 function makeLive(
   root: JailRoot,
-  { live, jail }: PopulateRequest,
+  request: PopulateRequest,
   reporter: LineReporter,
 ): PopulateProblem | undefined {
+  const { live } = request;
+  return live && changingLive(request, reporter, () => setUpLive(root, live, reporter));
+}
+
+/** Returns the problem if a change of what is live fails, and reports it. */
+function changingLive(
+  { jail }: PopulateRequest,
+  reporter: LineReporter,
+  change: () => void,
+): PopulateProblem | undefined {
   try {
-    if (live !== undefined) setUpLive(root, live, reporter);
+    change();
     return undefined;
   } catch (error) {
     const problem = noRoom(error, jail, { left: [], progress: "nothing was copied" });

@@ -2,18 +2,20 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { parentOf } from "../../ffi/paths.ts";
 import { answered, problemFrom } from "../cli/error.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
-import { noRoom, roomProblem } from "../jail/fs/no-room.ts";
+import { roomProblem } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { heldPlace, readOnlyProblem } from "../jail/fs/writable.ts";
-import { REGISTRY } from "../jail/record/manifest.ts";
+import { type Manifest, REGISTRY } from "../jail/record/manifest.ts";
 import { findProgram } from "../system/run.ts";
 import { lacksAccounts } from "./apply/accounts.ts";
-import { requireShown } from "./apply/foresee.ts";
+import { foreseen } from "./apply/foresee.ts";
 import { concernsLibraries, lacksCache } from "./apply/library-cache.ts";
+import { requireLiveLines, requireNoLiveLines } from "./apply/live-lines.ts";
 import type { Plan, PopulateProblem } from "./entry.ts";
 import { hiddenProblem } from "./hidden-place.ts";
 import { openNearest } from "./open-jail.ts";
-import type { PopulateOptions, PopulateRequest } from "./request.ts";
+import { formerLive } from "./record/start-over.ts";
+import { type PopulateOptions, type PopulateRequest, shownDirectories } from "./request.ts";
 
 type HowToFill = Pick<PopulateOptions, "dryRun" | "hardlink">;
 
@@ -26,10 +28,11 @@ export function obstacleTo(
   request: PopulateRequest,
   plan: Plan,
   options: HowToFill,
+  manifest: Manifest | undefined,
 ): PopulateProblem | undefined {
   if (plan.unsafe !== undefined) return plan.unsafe;
   const { jail } = request;
-  const lines = linesProblem(request);
+  const lines = linesProblem(root, request, manifest);
   if (lines !== undefined) return lines;
   const places = root === undefined ? [] : placesToChange(root, request, plan);
   const changed = plan.entries.filter(({ action }) => action !== "keep").map(({ path }) => path);
@@ -73,17 +76,18 @@ function lackOfRoom(
   return roomProblem(above, jail, made);
 }
 
-/** What keeps the lines of a live jail out of fstab(5): without them nothing is copied. */
-function linesProblem({ jail, live }: PopulateRequest): PopulateProblem | undefined {
-  if (live === undefined) return undefined;
-  try {
-    requireShown(jail, { add: live.directories, remove: [] });
-    return undefined;
-  } catch (error) {
-    return (
-      noRoom(error, jail, { left: [], progress: "nothing was changed" }) ?? problemFrom(error, "live", jail)
-    );
-  }
+/** What keeps the lines of a live jail out of fstab(5), or former ones in it: nothing is copied before. */
+function linesProblem(
+  root: JailRoot | undefined,
+  request: PopulateRequest,
+  manifest: Manifest | undefined,
+): PopulateProblem | undefined {
+  const { jail, live } = request;
+  return foreseen(jail, "live", () => {
+    const { recorded, left } = formerLive(jail, root, manifest, shownDirectories(request));
+    if (recorded.length + left.length > 0) requireNoLiveLines(jail, [...recorded, ...left]);
+    if (live !== undefined) requireLiveLines(jail, live.directories);
+  });
 }
 
 /** The directories of the jail in which a name would be created or replaced. */

@@ -78,7 +78,7 @@ export async function populate(
     const { openRecord } = await import("./record/record.ts");
     const { manifest, damage } = root === undefined ? {} : openRecord(root);
     const notLive = root && liveProblem(root, request.live, recordedLive(root, manifest), manifest?.content);
-    const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan, options);
+    const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan, options, manifest);
     if (obstacle !== undefined) reporter.fail(obstacle);
     // What heals that record wants to see the jail.
     fresh.keep(damage !== undefined);

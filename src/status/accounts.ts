@@ -13,6 +13,7 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { isAnyHomeless, isChrootShell, type JailedUser } from "../jail/accounts/jailed-users.ts";
 import { lookUp, withOneTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
+import { workerOf } from "../jail/record/at-work.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
@@ -115,9 +116,14 @@ function homeFaultOf({ name }: JailedUser): AccountFault[] {
   return refusal === undefined ? [] : [faultOf("home", name, refusal)];
 }
 
+/** Whether anything is wrong for those who live in a jail. */
+const hasFaults = ({ lacking, homeless, doubtful, otherShells, noLogins }: InJail): boolean =>
+  [lacking, homeless, doubtful, otherShells, noLogins].some((found) => found.length > 0);
+
 /**
  * The users with a shell that leads out of their jail, jails with a shell that does not confine them, the users whom a jail
- * lacks, and those who cannot log in because of their homes, unless the condition of the jail is a finding itself.
+ * lacks, and those who cannot log in because of their homes, unless the condition of the jail is a finding itself, or somebody
+ * works on it.
  * One whose login was closed, as by a shell nologin, is none of the first, and of each jk_chrootsh its own finding tells.
  */
 export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
@@ -129,9 +135,13 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
     ),
   );
   const isHomeless = isAnyHomeless();
-  const wanted = jails.filter((jail) => isInOrder(jail) && (jail.users.length > 0 || isHomeless));
+  const wanted = jails.filter(
+    (jail) => isInOrder(jail) && jail.condition !== "busy" && (jail.users.length > 0 || isHomeless),
+  );
   const noLogins = new NoLogins();
-  const found = withOneTree(() => wanted.map((jail) => lookIn(jail, noLogins)));
+  const all = withOneTree(() => wanted.map((jail) => lookIn(jail, noLogins)));
+  // Whoever works on a jail may be about to do what is missing.
+  const found = all.filter((one) => hasFaults(one) && workerOf(one.jail) === undefined);
   const doubtful = found.flatMap((one) => one.doubtful).filter((user) => !outside.includes(user));
   const ofLimited = found.flatMap(({ jail, otherShells }) =>
     otherShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),

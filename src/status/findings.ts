@@ -1,13 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, displayAgain, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { told } from "../cli/remedy.ts";
+import { type Remedy, told } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { ONCE_FILE } from "../declaration/once.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
 import { isInOrder, type JailFacts, type JailList } from "../jails/jails.ts";
 import { socketState } from "../log-socket/monitor/status.ts";
+import { endSessions } from "../system/processes.ts";
+import { dueText } from "../users/due-logins.ts";
 import type { MachineFacts } from "./gather.ts";
 
 /** The kinds of findings, the worst first. */
@@ -15,6 +17,8 @@ export const FINDING_KINDS = {
   unsafe: "users other than root can change what they must not in a jail",
   outside:
     "processes of a user with a jail have the root directory of the host, so that they are not confined, and a way out for those in the jail",
+  connections:
+    "a run that was killed after it had begun to change an account has not ended the connections to sshd of before, which would begin a session with the home, the shell and the groups of then",
   stray: "processes run in a jail for a user who is not in it any more",
   shell: "a user with a jail has another shell than jk_chrootsh, so that a login is outside the jail",
   "old-shell":
@@ -36,7 +40,7 @@ export const FINDING_KINDS = {
     "a jail has programs, but no record of its contents, so that jk_update --all does not update them",
   emptied: "somebody removed the contents of a jail in which users live",
   "interrupted-move":
-    "a run that was killed while it copied a home has left the home closed to others, a part of the copy, or both the home and its copy",
+    "a run that was killed while it moved a home has left the home closed to others, elsewhere, or copied and not removed, or a part of the copy; or one that ended while it removed a home, the rest of that",
   "log-socket": "a log socket is not served",
   "no-jail": "the home of an account that should be in a jail names none, so that it cannot log in",
 } as const;
@@ -74,15 +78,21 @@ function jailFinding(
   { path, condition, reason = condition, remedy, unmounted }: JailFacts,
   unusable: ReadonlySet<string>,
 ): StatusFinding[] {
-  if (condition === "ready" || (condition === "unrecorded" && remedy === undefined)) return [];
+  if (condition === "ready" || condition === "busy") return [];
+  if (condition === "unrecorded" && remedy === undefined) return [];
   const kind = unmounted ? "unmounted" : unusable.has(reason) ? "record" : condition;
   // The list has no remedies.
   const show = `${kind === "unsafe" ? CHECK : LIST} ${operands(path)}`;
   const hasChoice = HAS_CHOICE.has(condition) && kind !== "unmounted";
-  const commands = [...(remedy === undefined || hasChoice ? [] : [remedy]), show, LIST];
-  const [first = LIST, ...more] = commands;
-  return [{ kind, subject: path, message: displayAgain(reason), commands: [first, ...more] }];
+  const commands = commandsOf(hasChoice ? undefined : remedy, show, LIST);
+  return [{ kind, subject: path, message: displayAgain(reason), commands }];
 }
+
+/** Where nothing fixes it, what shows more is the first. */
+const commandsOf = (
+  remedy: Remedy | undefined,
+  ...shows: StatusFinding["commands"]
+): StatusFinding["commands"] => (remedy === undefined || remedy === "" ? shows : [remedy, ...shows]);
 
 /** If several jails have no record, one command is for all of them. */
 function withAdoptAll(findings: readonly StatusFinding[]): StatusFinding[] {
@@ -117,8 +127,7 @@ function leftFindings({ left }: MachineFacts): StatusFinding[] {
 
 function moveFindings({ moves }: MachineFacts): StatusFinding[] {
   return moves.map(({ path, message, remedy }) => {
-    const commands = remedy === undefined ? ([CHECK] as const) : ([remedy, CHECK] as const);
-    return { kind: "interrupted-move", subject: path, message, commands };
+    return { kind: "interrupted-move", subject: path, message, commands: commandsOf(remedy, CHECK) };
   });
 }
 
@@ -140,9 +149,19 @@ function strayFindings({ strays }: MachineFacts): StatusFinding[] {
 
 function outsideFindings({ outside }: MachineFacts): StatusFinding[] {
   return outside.found.map(({ name, message, remedy }) => {
-    const commands = [remedy, `${EXPLAIN} ${operands(name)}`] as const;
+    const commands = commandsOf(remedy, `${EXPLAIN} ${operands(name)}`);
     return { kind: "outside", subject: name, message, commands };
   });
+}
+
+function dueFindings({ due }: MachineFacts): StatusFinding[] {
+  return due.map((one) => ({
+    kind: "connections",
+    subject: one.name === "" ? `uid ${one.uid}` : one.name,
+    message: dueText(one),
+    otherwise: "if its sessions should go on: jailkit apply",
+    commands: [endSessions(one.uid)],
+  }));
 }
 
 function loginFindings(logins: MachineFacts["logins"]): StatusFinding[] {
@@ -202,8 +221,7 @@ const OF_JAIL: ReadonlySet<FindingKind> = new Set(["old-shell", "no-login"]);
 function accountFindings({ accounts }: MachineFacts): StatusFinding[] {
   return accounts.map(({ kind, subject, message, remedy, otherwise }) => {
     const show = `${OF_JAIL.has(kind) ? CHECK : EXPLAIN} ${operands(subject)}`;
-    const commands = remedy === undefined ? ([show] as const) : ([remedy, show] as const);
-    return { kind, subject, message, otherwise, commands };
+    return { kind, subject, message, otherwise, commands: commandsOf(remedy, show) };
   });
 }
 
@@ -228,6 +246,7 @@ export function findingsOf(facts: MachineFacts): StatusFinding[] {
   const all = [
     ...jailFindings(facts.list),
     ...outsideFindings(facts),
+    ...dueFindings(facts),
     ...strayFindings(facts),
     ...moveFindings(facts),
     ...leftFindings(facts),

@@ -13,10 +13,12 @@ import { onceFault } from "../declaration/once.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
 import { installedPrivilege } from "../explain/installed.ts";
 import { isChrootShell, jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { leftMoves } from "../jail/fs/home-moves.ts";
+import { type LeftMove, leftMoves } from "../jail/fs/home-moves.ts";
+import { type DueLogin, dueLogins } from "../jail/fs/login-notes.ts";
+import { workerOf } from "../jail/record/at-work.ts";
 import { manifestPath } from "../jail/record/record-file.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
-import { type JailList, listJails } from "../jails/jails.ts";
+import { type JailFacts, type JailList, listJails } from "../jails/jails.ts";
 import { ConfigCheck } from "../lint/check.ts";
 import { socketsOfConfiguration } from "../log-socket/monitor/settings.ts";
 import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
@@ -59,6 +61,8 @@ export interface MachineFacts {
   readonly strays: readonly Strays[];
   /** Processes of users in jails that are in none. */
   readonly outside: OutsideProcesses;
+  /** Whose connections to sshd(8) runs that were killed were to end. */
+  readonly due: readonly DueLogin[];
   /** Users who are not in their jail as they should be. */
   readonly accounts: readonly AccountFault[];
   /** Why what was declared once cannot be read, without which nothing is applied; undefined if it can. */
@@ -144,15 +148,26 @@ function declarations(): number | undefined {
   return hostNames(directory).filter(isDropIn).length;
 }
 
-function leftMoveFindings(list: MachineFacts["list"]): CheckFinding[] {
+function leftMoveFindings(moves: readonly LeftMove[], list: MachineFacts["list"]): CheckFinding[] {
   const jails = list instanceof Error ? [] : list.jails.map(({ path }) => path);
-  return leftMoves().map((left) => leftMoveFinding(left, jails));
+  return moves.map((left) => leftMoveFinding(left, jails));
 }
+
+/** What is wrong with accounts, but for homes that runs which were killed have left elsewhere: of these `moves` tells. */
+function faultsOf(jails: readonly JailFacts[], moves: readonly LeftMove[]): AccountFault[] {
+  const awaited = new Set(moves.flatMap(({ name, box }) => (box?.goes === "place" ? name : [])));
+  return accountFaults(jails).filter(({ kind, subject }) => kind !== "home" || !awaited.has(subject));
+}
+
+/** Without those of jails that somebody works on: they may be half of a change. */
+const settled = <T extends { readonly jail: ByteString }>(found: readonly T[]): T[] =>
+  found.filter(({ jail }) => workerOf(jail) === undefined);
 
 /** Looks at this machine. Needs root. Throws JailkitError and SystemError for what no part of the page can do without. */
 export function gather(): MachineFacts {
   const users = jailedUsers();
   const list = jailList();
+  const moves = leftMoves();
   return {
     jailkit: VERSION,
     kernel: attempt(() => hostText("/proc/sys/kernel/osrelease"))?.trim(),
@@ -160,17 +175,18 @@ export function gather(): MachineFacts {
     openssh: opensshVersion(),
     logins: loginShells(users),
     list,
-    left: answered(() => leftMounts()) ?? [],
-    moves: leftMoveFindings(list),
+    left: settled(answered(() => leftMounts()) ?? []),
+    moves: leftMoveFindings(moves, list),
     users,
     written: writtenTimes(list),
     wantedSockets: wantedSockets(),
     sockets: askStatus(),
     startSocketd: startSocketd(),
     config: checkedConfig(),
-    strays: list instanceof Error ? [] : strayProcesses(list.jails.map(({ path }) => path)),
+    strays: list instanceof Error ? [] : settled(strayProcesses(list.jails.map(({ path }) => path))),
     outside: outsideProcesses(),
-    accounts: list instanceof Error ? [] : accountFaults(list.jails),
+    due: dueLogins(),
+    accounts: list instanceof Error ? [] : faultsOf(list.jails, moves),
     once: onceFault(),
     declarations: declarations(),
   };

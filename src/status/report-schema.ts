@@ -37,7 +37,7 @@ export const statusReportSchema = reportSchema("jailkit status", {
       byState: z.record(jailConditionSchema, count).describe("As in the report of jailkit list."),
     })
     .nullable()
-    .describe("The known jails; null if jailkit list fails."),
+    .describe("The known jails; null if the records cannot be read, so that jailkit list fails, too."),
   users: z.strictObject({
     total: count,
     fromServices: count.describe("Known to a name service, and not in /etc/passwd."),

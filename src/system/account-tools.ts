@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
-import type { Remedy } from "../cli/remedy.ts";
-import { operands } from "../cli/shell-word.ts";
+import { answered, describeError, JailkitError } from "../cli/error.ts";
+import { allOf, type Remedy } from "../cli/remedy.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { keptLock } from "./account-lock.ts";
 import { breaksPasswd, requireAccountName } from "./account-name.ts";
@@ -57,7 +57,8 @@ export interface AccountChange {
 
 /**
  * Gives an account another home and login shell, and more groups (usermod(8)), and reads the account again to check that.
- * Throws JailkitError if it failed, also for an account that is in no local file.
+ * Throws JailkitError if it failed, also for an account that is in no local file: "account-changed" if the account is not as it
+ * was either.
  */
 export function modifyAccount(user: PasswdEntry, { home, shell, groups }: AccountChange): void {
   requireAccountName(user.name);
@@ -68,11 +69,21 @@ export function modifyAccount(user: PasswdEntry, { home, shell, groups }: Accoun
   }
   const same = user.home === home && user.shell === shell;
   const names = groups.map(({ name }) => name).join(",");
-  runAccountTool("usermod", [
-    ...(same ? [] : ["-d", home, "-s", shell]),
-    ...(names === "" ? [] : ["-a", "-G", names]),
-    user.name,
-  ]);
+  const before = names === "" ? [] : groupIdsOf(user.name, user.gid);
+  try {
+    runAccountTool("usermod", [
+      ...(same ? [] : ["-d", home, "-s", shell]),
+      ...(names === "" ? [] : ["-a", "-G", names]),
+      user.name,
+    ]);
+  } catch (error) {
+    setBack(
+      user,
+      groups.filter(({ gid }) => !before.includes(gid)),
+      error,
+    );
+    throw error;
+  }
   const now = passwdByName(user.name);
   const gids = groupIdsOf(user.name, user.gid);
   const changed = now !== undefined && now.home === home && now.shell === shell && now.uid === user.uid;
@@ -83,6 +94,37 @@ export function modifyAccount(user: PasswdEntry, { home, shell, groups }: Accoun
       `usermod reported success, but the account ${quoted(user.name)} is not as requested: check /etc/passwd and /etc/group`,
     );
   }
+}
+
+/**
+ * Sets an account back that usermod(8) has changed before it failed, as where it could write one of the account files, and not the
+ * next: its home and shell, and groups that it had not. Throws JailkitError "account-changed" if that fails, too.
+ */
+function setBack(user: PasswdEntry, groups: readonly Group[], failure: unknown): void {
+  const { name, home, shell } = user;
+  const changed = () => {
+    const now = passwdByName(name);
+    const gids = groups.length === 0 ? [] : groupIdsOf(name, user.gid);
+    const other = now !== undefined && (now.home !== home || now.shell !== shell) ? now : undefined;
+    return { other, gained: groups.filter(({ gid }) => gids.includes(gid)) };
+  };
+  const { other, gained } = changed();
+  if (other !== undefined) answered(() => runAccountTool("usermod", ["-d", home, "-s", shell, name]));
+  for (const group of gained) answered(() => leaveGroup(name, group.name));
+  const left = changed();
+  if (left.other === undefined && left.gained.length === 0) return;
+  const is = [
+    ...(left.other === undefined
+      ? []
+      : [`has the home ${quoted(left.other.home)} and the shell ${quoted(left.other.shell)}`]),
+    ...left.gained.map((group) => `is in the group ${quoted(group.name)}`),
+  ];
+  const remedy = allOf([
+    left.other === undefined ? "" : `usermod -d ${shellWord(home)} -s ${shellWord(shell)} ${operands(name)}`,
+    ...left.gained.map((group): Remedy => `gpasswd -d ${operands(name, group.name)}`),
+  ]);
+  const message = `${describeError(failure)}; the account ${quoted(name)} ${is.join(", and ")} all the same, and could not be set back; to do that: ${remedy}`;
+  throw new JailkitError("account-changed", 1, message, undefined, remedy);
 }
 
 /** Options of useradd(8) besides home and shell: the option letter -> the value, true for a flag. */

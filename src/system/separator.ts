@@ -28,7 +28,7 @@ export function splitHome(home: ByteString): SplitHome | undefined {
   return { jail, home: home.slice(at + 2) };
 }
 
-/** The jail of a home, with nothing to resolve; undefined if it is in none. */
+/** The jail of a home, with nothing to resolve, as openJailRoot opens it; undefined if it is in none. */
 export function jailOfHome(home: ByteString): ByteString | undefined {
   const split = splitHome(home);
   return split === undefined ? undefined : normalPath(split.jail);
@@ -62,5 +62,5 @@ export function dirsEqual(a: ByteString, b: ByteString): boolean {
 /** A home as its jail sees it, with nothing to resolve; "/" if it is in none. */
 export const homeInJail = (home: ByteString): ByteString => normalPath(splitHome(home)?.home ?? "/");
 
-/** True if a home is in this jail, however it is written. */
+/** True if a home is in this jail, however it is written. A login also compares the text: see isHomeIn. */
 export const livesIn = (jail: ByteString, home: ByteString): boolean => jailOfHome(home) === jail;

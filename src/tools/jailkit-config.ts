@@ -5,7 +5,7 @@ import { UsageError } from "../cli/error.ts";
 import { excerptLines, remedyLines } from "../cli/excerpt.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printLine, stdoutIsTerminal } from "../cli/output.ts";
-import { jsonTextOrNull } from "../cli/report.ts";
+import { remedyText } from "../cli/report.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
@@ -24,7 +24,7 @@ function report({ findings, files, failures }: ConfigCheck): ConfigReport {
       severity,
       code,
       message: jsonText(message),
-      remedy: jsonTextOrNull(remedy),
+      remedy: remedyText(remedy),
     })),
     failures: failures.map(jsonText),
   };

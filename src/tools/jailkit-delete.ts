@@ -18,6 +18,7 @@ import { type DeleteOutcome, deleteJail, foreseeDeletion, settingsLeft } from ".
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
 import { ownerName, ownerReport } from "../jails/owners.ts";
 import type { DeleteReport } from "../jails/report-schema.ts";
+import { endDueLogins } from "../users/due-logins.ts";
 
 const NAME = "jailkit delete";
 
@@ -93,11 +94,20 @@ function requireSame(agreed: DeletePlan, now: DeletePlan): void {
 }
 
 /** The report for a jail that is not deleted. */
-function refused(request: DeleteRequest, error: unknown, dryRun: boolean): ToolOutput {
+function refused(
+  request: DeleteRequest,
+  error: unknown,
+  dryRun: boolean,
+  due: readonly string[],
+): ToolOutput {
   const { jail } = request;
   const nothing = { records: [], users: [], mounts: [], owners: [], files: 0, bytes: 0, userBytes: 0 };
   const plan = { request, jail, seen: attempt(() => statIfPresent(AT_FDCWD, jail)), ...nothing };
-  return ended(plan, { steps: [], warnings: [], problems: [problemFrom(error, "failed", jail)] }, dryRun);
+  return ended(
+    plan,
+    { steps: [], warnings: [...due], problems: [problemFrom(error, "failed", jail)] },
+    dryRun,
+  );
 }
 
 /** `jailkit delete`: deletes a jail. */
@@ -146,8 +156,11 @@ After an error or an interruption the command can be repeated. 'jailkit forget' 
       printError(`${NAME}: nothing was deleted`);
       return 2;
     }
+    let due: readonly string[] = [];
     try {
       using _lock = lockJail(request.jail, { tool: NAME, ...options, changes: !dryRun });
+      if (!dryRun) due = endDueLogins();
+      if (!json) for (const line of due) printError(`${NAME}: warning: ${line}`);
       const plan = planDelete(request);
       if (shown !== undefined) requireSame(shown, plan);
       if (dryRun && !json) summary(plan).forEach(printLine);
@@ -156,10 +169,11 @@ After an error or an interruption the command can be repeated. 'jailkit forget' 
       const { here: gone } = keptByDirectory(plan.jail);
       const outcome = holdingSignals(() => deleteJail(plan, say, (runs) => followAccounts(runs, NAME)));
       if (outcome.problems.length === 0) outcome.warnings.push(...tellForgotten(plan.jail, NAME, { gone }));
+      if (json) outcome.warnings.unshift(...due);
       return ended(plan, outcome, dryRun);
     } catch (error) {
       if (!json) throw error;
-      return refused(request, error, dryRun);
+      return refused(request, error, dryRun, due);
     }
   },
 });

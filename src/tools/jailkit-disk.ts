@@ -13,7 +13,7 @@ import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { RecordError } from "../jail/record/record-file.ts";
 import { addUp, type DiskUse, newLedger } from "../jails/disk.ts";
-import { namedOrKnown } from "../jails/jails.ts";
+import { collectingBadFiles, namedOrKnown } from "../jails/known.ts";
 import { collectOwners, type Owner, ownerName, ownerReport } from "../jails/owners.ts";
 import type { DiskReport } from "../jails/report-schema.ts";
 
@@ -115,9 +115,11 @@ Some file systems, such as tmpfs, do not report which extents are shared; a mess
   root: 5,
   run({ options, operands }) {
     const named = [...options.jail, ...operands];
-    const { paths, damaged } = namedOrKnown(named.map(absolutePath), jailedUsers());
+    const { badFile, problems: ofFiles } = collectingBadFiles();
+    const { paths, damaged } = namedOrKnown(named.map(absolutePath), jailedUsers(), badFile);
     const measured = measure(paths);
     const { jails, total, problems } = measured;
+    problems.push(...ofFiles.values());
     const reported = new Set(problems.map((problem) => problem.path));
     for (const { error } of damaged)
       if (!reported.has(error.file)) problems.push(problemFrom(error, error.code, error.file));

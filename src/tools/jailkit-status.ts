@@ -2,11 +2,24 @@ import { UsageError } from "../cli/error.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
+import { Looks } from "../jail/record/at-work.ts";
 import { findingsOf } from "../status/findings.ts";
 import { gather } from "../status/gather.ts";
 import { numbersOf } from "../status/numbers.ts";
 import { pageLines } from "../status/page.ts";
 import { statusReport } from "../status/report.ts";
+
+/** Commands that work meanwhile leave halves of changes: a finding that is one is gone in the next look. */
+function look() {
+  const looks = new Looks();
+  for (;;) {
+    looks.begin();
+    const facts = gather();
+    const findings = findingsOf(facts);
+    if (!looks.again(findings.map(({ kind, subject, message }) => [kind, subject, message].join())))
+      return { facts, findings };
+  }
+}
 
 /** `jailkit status`: the state of the machine on one page. */
 export const tool = defineTool({
@@ -22,8 +35,8 @@ export const tool = defineTool({
   root: 5,
   run({ operands }) {
     if (operands.length > 0) throw new UsageError("takes no arguments");
-    const facts = gather();
-    const [numbers, findings] = [numbersOf(facts), findingsOf(facts)];
+    const { facts, findings } = look();
+    const numbers = numbersOf(facts);
     return {
       exitStatus: findings.length === 0 ? 0 : 1,
       report: () => statusReport(facts, numbers, findings),

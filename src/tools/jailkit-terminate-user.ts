@@ -6,6 +6,7 @@ import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool } from "../cli/tool.ts";
 import { hostUser } from "../system/name-services.ts";
+import { endDueLogins } from "../users/due-logins.ts";
 import { uidIn } from "../users/new-account.ts";
 import type { TerminateReport } from "../users/report-schema.ts";
 import { shownPids } from "../users/sessions.ts";
@@ -73,6 +74,8 @@ New logins are not prevented. Use 'usermod --expiredate 1 USER' first, or an acc
         return { given, uid, pids: [], problems: [problemFrom(error, "failed", given)] };
       }
     });
+    // Last: it may have to wait for what such a run has started.
+    if (!dryRun) for (const line of endDueLogins()) printError(`${NAME}: warning: ${line}`);
     const problems = ended.flatMap((one) => one.problems);
     const exitStatus = problems.length === 0 ? 0 : 1;
     return {

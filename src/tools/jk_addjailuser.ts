@@ -30,6 +30,7 @@ import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, printedOutput } from "../users/account-run.ts";
 import { OPTIONS } from "../users/advice.ts";
 import { createAccount, describeCreation, foreignHome } from "../users/create-account.ts";
+import { endDueLogins } from "../users/due-logins.ts";
 import { missingLine, missingOf } from "../users/login-needs.ts";
 import { DEFAULT_GROUP, type NewAccount, newAccountWarnings, planNewAccount } from "../users/new-account.ts";
 import { LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
@@ -117,6 +118,7 @@ export const tool = defineTool({
     using root = openJailForUsers(jail, options.shell ?? LIMITED_SHELL);
     const { dryRun } = options;
     const run = new AccountRun(name, printedOutput(NAME, (options.verbose || dryRun) && !options.json));
+    if (!dryRun) for (const line of endDueLogins()) run.warn(line);
     const uidInstead = () => uidBeside(options.system);
     const values = { ...options, name, uidInstead, skel: options.skel && absolute(options.skel) };
     const account = planNewAccount(root, values, access);
@@ -132,7 +134,7 @@ export const tool = defineTool({
     run.examine(() => {
       const home = () => faultOfHome(account, user, dryRun);
       const { shell } = account;
-      const common = { root, access, shell, home, inherits: shell };
+      const common = { root, access, home, inherits: shell };
       examineLogin(user, dryRun ? { ...common, planned: planned(account) } : common, run);
     });
     const missing = missingOf(account);

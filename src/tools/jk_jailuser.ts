@@ -17,7 +17,6 @@ import {
 import { printError } from "../cli/output.ts";
 import { withAdvice } from "../cli/remedy.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
-import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { followAccounts } from "../declaration/follow-move.ts";
@@ -31,13 +30,14 @@ import { missingFiles } from "../libraries/missing.ts";
 import { nameFault } from "../system/account-name.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { isHomeIn, normalHome, splitHome } from "../system/separator.ts";
+import { isHomeIn, jailOfHome, livesIn, normalHome, splitHome } from "../system/separator.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts";
 import { planJailSide, planToJail, planToUnjail } from "../users/changes.ts";
+import { endDueLogins } from "../users/due-logins.ts";
 import { groupsOf } from "../users/jailing.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
-import { homeLeftOutside } from "../users/own-home.ts";
+import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
 import type { JailUserReport } from "../users/report-schema.ts";
 import { jailToLeave } from "../users/unjail.ts";
 
@@ -138,6 +138,8 @@ export const tool = defineTool({
     using host = openTree("/");
     const output = printedOutput(NAME, (options.verbose || dryRun) && !json, !json);
     const runs = names.map((name) => new AccountRun(name, output));
+    const due = dryRun ? [] : endDueLogins();
+    for (const line of due) runs[0]?.warn(line);
     const jailing = { host, jail, shell: options.shell, access, dryRun, move };
     const wantsMove = (user: PasswdEntry) => move || moves.has(user.name);
     const changes = runs.map((run) => {
@@ -153,7 +155,7 @@ export const tool = defineTool({
       const joins = dryRun ? access.joins.map(({ gid }) => gid) : undefined;
       const home = () => faultOfHome(user, joins, root, run);
       const except = jailSideOnly ? SIDE_ONLY : [];
-      examineLogin(user, { root, access, planned, shell: options.shell, home, except }, run);
+      examineLogin(user, { root, access, planned, home, except }, run);
     });
     tellApply(runs);
     return {
@@ -186,7 +188,7 @@ function exitStatusOf(runs: readonly AccountRun[], strict: boolean): number {
 
 /** The jail that an account goes into, or comes out of. */
 const jailOf = (root: JailRoot | undefined) => (user: PasswdEntry | undefined) =>
-  root?.path ?? splitHome(user?.home ?? "")?.jail ?? "/";
+  root?.path ?? jailOfHome(user?.home ?? "") ?? "/";
 
 /** The account stays as it is. */
 const SIDE_ONLY = ["login", "home"] as const;
@@ -202,10 +204,10 @@ function faultOfHome(
   { home = before.home, moveFrom }: AccountRun,
 ): ByteString | undefined {
   const now = joins === undefined ? passwdByName(before.name) : { ...before, home };
-  const left = moveFrom === undefined ? now && homeLeftOutside(now, jail) : undefined;
-  if (left !== undefined) {
-    const move = `jk_jailuser -n -m -j ${shellWord(jail.path)} ${operands(before.name)}`;
-    return `${display(before.name)} cannot log in, its home is still ${quoted(left)}; move it into the jail with: ${move}`;
+  const elsewhere = moveFrom === undefined ? now && homeElsewhere(now, jail) : undefined;
+  if (elsewhere !== undefined) {
+    const { message, advice } = elsewhereAdvice(before, jail.path, elsewhere);
+    return `${display(before.name)} cannot log in, ${message}; ${advice}`;
   }
   const planned = joins && { joins, home: moveFrom === undefined ? undefined : movedHome(moveFrom) };
   return now && homeFault(now, planned);
@@ -214,7 +216,7 @@ function faultOfHome(
 /** Warns of an account that its lines in the jail do not help, since a login compares the text of its home. */
 function warnOfText({ name, home }: PasswdEntry, { path }: JailRoot, run: AccountRun): void {
   const split = splitHome(home);
-  if (split === undefined || normalPath(split.jail) !== path) return;
+  if (split === undefined || !livesIn(path, home)) return;
   if (isHomeIn(path, home, normalPath(split.home))) return;
   const advice = homeTextAdvice(normalHome(home), name, isLocalUser(name));
   run.differs = true;

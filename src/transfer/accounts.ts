@@ -7,7 +7,7 @@ import { isJailsOwn, neverHome } from "../jail/accounts/home-place.ts";
 import { breaksPasswd, isPlainName, nameFault } from "../system/account-name.ts";
 import { JAILED_GROUP } from "../system/account-tools.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
-import { joinHome, splitHome } from "../system/separator.ts";
+import { jailOfHome, joinHome } from "../system/separator.ts";
 import { isAdministrators } from "../users/groups.ts";
 import { leaveCommand, type shellsOutside } from "../users/leaving.ts";
 import { DEFAULT_GROUP, fieldFault } from "../users/new-account.ts";
@@ -188,9 +188,8 @@ function otherAccount(
   const wanted = joinHome(jail, home);
   if (here.home === wanted) return undefined;
   // Out of another jail first.
-  const there = splitHome(here.home)?.jail;
-  const out =
-    there === undefined ? "" : `${leaveCommand([here], shellsIn(normalPath(there)), { move: true })} && `;
+  const there = jailOfHome(here.home);
+  const out = there === undefined ? "" : `${leaveCommand([here], shellsIn(there), { move: true })} && `;
   const later = `${out}jk_jailuser --move -s ${shellWord(shell)} -j ${shellWord(jail)} ${operands(name)}`;
   return `the account is on this machine already, with the home ${quoted(here.home)}, not ${quoted(wanted)}: use --without-users, and jail it afterwards: ${later}`;
 }

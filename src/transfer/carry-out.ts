@@ -20,7 +20,6 @@ import { addProcLine, mountJailProc } from "../populate/apply/proc.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
 import { isPassedOver } from "../populate/passed-over.ts";
-import { LineReporter } from "../populate/reporter.ts";
 import { addGroup } from "../system/account-tools.ts";
 import { groupByName } from "../system/accounts.ts";
 import { hostText } from "../system/host-files.ts";
@@ -128,10 +127,10 @@ class Import {
       saveManifest(manifest);
       this.done(`created the jail ${display(jail)}`);
     }
-    const quiet = { verbose: false, silent: true, quiet: true };
     if (contents.live === undefined) return;
-    setUpLive(root, contents.live, new LineReporter(IMPORT, quiet));
-    this.done(`mounted ${contents.live.directories.map(display).join(", ")} of this machine`);
+    // A step that fails says what it has mounted.
+    const reporter = { say: (line: ByteString) => this.done(line), detail: () => undefined };
+    setUpLive(root, contents.live, reporter);
   }
 
   async fill(): Promise<void> {

@@ -14,7 +14,7 @@ import type { JailRoot } from "../jail/fs/walk.ts";
 import { type ManifestRequest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { REFUSABLE } from "../jail/record/without.ts";
-import { jailSections } from "../jails/jails.ts";
+import { jailSections } from "../jails/known.ts";
 import { requireMountedJail } from "../populate/hidden-place.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import type { AccountFacts } from "../system/host-accounts.ts";

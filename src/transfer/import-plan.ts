@@ -13,6 +13,9 @@ import { withTree } from "../jail/fs/look.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { keyOf, knownJails, type ManifestRequest, openManifest, REGISTRY } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
+import { foreseen } from "../populate/apply/foresee.ts";
+import { requireLiveLines } from "../populate/apply/live-lines.ts";
+import { requireProcLine } from "../populate/apply/proc.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { type FileSystem, linkTarget } from "../populate/file-system.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
@@ -173,7 +176,12 @@ function hostProblems(jail: ByteString, needs: Needs): PopulateProblem[] {
   const config = choice.dropIns.length + settings.settings.length > 0 || logs;
   const etc = has("create") || transfer.proc || contents.needProc || contents.live !== undefined;
   const paths = [REGISTRY, ...(config ? [CONFIG_DIRECTORY] : []), ...(etc ? ["/etc"] : [])];
-  const closed = withTree((host) => readOnlyProblem(host, paths, jail));
+  const closed =
+    withTree((host) => readOnlyProblem(host, paths, jail)) ??
+    foreseen(jail, "fstab", () => {
+      if (transfer.proc || contents.needProc) requireProcLine(jail);
+      if (contents.live !== undefined) requireLiveLines(jail, contents.live.directories);
+    });
   return closed === undefined ? problems : [...problems, closed];
 }
 

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { unescaped } from "../../ffi/served.ts";
 import { display } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { errorOf, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { disableSection } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
@@ -12,9 +12,10 @@ import type { JailRoot } from "../jail/fs/walk.ts";
 import { requireReplaceable } from "../jail/fs/writable.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import { removeDropIn } from "../populate/apply/drop-in.ts";
-import { withoutLiveLines } from "../populate/apply/live-lines.ts";
+import { foreseen } from "../populate/apply/foresee.ts";
+import { requireNoLiveLines, withoutLiveLines } from "../populate/apply/live-lines.ts";
 import { logSocketSections } from "../populate/apply/log-socket.ts";
-import { changedFstab, changeFstab, fstabText } from "../populate/apply/proc.ts";
+import { changeFstab, fstabText, requireFstab } from "../populate/apply/proc.ts";
 import { below } from "../system/mountinfo.ts";
 import { commentOut, fstabFields, fstabPlace } from "../system/mounts.ts";
 
@@ -61,9 +62,7 @@ const procOutByHand = (jail: ByteString) => `take the line for ${display(jail)}/
 
 /** Throws the JailkitError or SystemError with which removeProcLine would fail. */
 export function requireNoProc(jail: ByteString): void {
-  const change = (fstab: ByteString) => withoutProcLine(fstab, jail);
-  const changed = withTree((root) => changedFstab(root, change, procOutByHand(jail)), "/etc");
-  if (changed !== undefined) requireReplaceable(FSTAB);
+  requireFstab((fstab) => withoutProcLine(fstab, jail), procOutByHand(jail));
 }
 
 /** Throws the JailkitError or SystemError with which unregisterLogSocket would fail. */
@@ -82,7 +81,7 @@ export function stillMounted(jail: ByteString): string | undefined {
 }
 
 /** Unmounts proc(5) from /proc of the jail, however often it is mounted there. True if it was. Throws JailkitError "proc-busy". */
-export function unmountJailProc(root: JailRoot): boolean {
+function unmountJailProc(root: JailRoot): boolean {
   for (let count = 0; count < MOST_MOUNTS; count++) {
     // The last one is on the others.
     if (jailMounts(root.path).find(({ path }) => path === "/proc")?.type !== "proc") return count > 0;
@@ -96,6 +95,23 @@ export function unmountJailProc(root: JailRoot): boolean {
     }
   }
   throw new JailkitError("mounts", 1, `${display(root.path)}/proc: something keeps mounting there`);
+}
+
+/** Takes proc out of a jail, and its line out of fstab(5). Throws JailkitError, SystemError. */
+export function removeProc(root: JailRoot, say: (line: ByteString) => void): void {
+  const proc = `${display(root.path)}/proc`;
+  requireNoProc(root.path);
+  if (unmountJailProc(root)) say(`unmounted proc from ${proc}`);
+  if (removeProcLine(root.path)) say(`removed the line for ${proc} from /etc/fstab`);
+}
+
+/** Throws JailkitError if the lines of fstab(5) for a jail would not go. */
+export function requireNoLines(jail: ByteString): void {
+  const closed = foreseen(jail, "fstab", () => {
+    requireNoProc(jail);
+    requireNoLiveLines(jail);
+  });
+  if (closed !== undefined) throw errorOf(closed);
 }
 
 /** Removes the drop-in of jk_init for the socket JAIL/dev/log in jk_socketd. Returns its path. */

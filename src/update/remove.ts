@@ -26,6 +26,7 @@ import type { Refusable } from "../jail/record/without.ts";
 import { createLoader, type Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
+import { requireNoLiveLines } from "../populate/apply/live-lines.ts";
 import { removeSockets } from "../populate/apply/sockets.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
@@ -40,11 +41,10 @@ import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import type { Removals } from "./plan/removals.ts";
 import { decideTakenBack, type Recipes, separate, type TakenBack } from "./plan/taken-back.ts";
 import {
-  removeProcLine,
+  removeProc,
   requireNoLogSocket,
   requireNoProc,
   stillServed,
-  unmountJailProc,
   unregisterLogSocket,
 } from "./remove-extras.ts";
 import { keptReport, removalLine } from "./report.ts";
@@ -162,7 +162,7 @@ const extrasToEnd = ({ keeps = [] }: RemoveRequest, { stays, goes }: Recipes) =>
 
 /** The problems that a run would have with files of the machine. */
 function foreseeExtras(
-  { root, request, reporter }: Run,
+  { root, manifest, request, reporter }: Run,
   recipes: Recipes,
   removals: readonly Removal[],
 ): PopulateProblem[] {
@@ -170,6 +170,8 @@ function foreseeExtras(
   const failures = new Failures(root.path, [], reporter);
   const progress = progressOf(0, removals);
   if (logSocket) failures.attempt("log-socket", progress, () => requireNoLogSocket(root.path));
+  const unused = unusedSockets(manifest.content.sockets ?? [], recipes);
+  failures.attempt("sockets", progress, () => requireNoLiveLines(root.path, unused));
   if (proc) failures.attempt("proc", progress, () => requireNoProc(root.path));
   return failures.problems;
 }
@@ -219,11 +221,7 @@ function takeAway(
   const unused = unusedSockets(manifest.content.sockets ?? [], { stays, goes });
   attempt("sockets", () => removeSockets(root, unused, (line) => reporter.say(line)));
   if (extras.proc) {
-    attempt("proc", () => {
-      const proc = `${root.path}/proc`;
-      if (unmountJailProc(root)) reporter.say(`unmounted proc from ${proc}`);
-      if (removeProcLine(root.path)) reporter.say(`removed the line for ${proc} from /etc/fstab`);
-    });
+    attempt("proc", () => removeProc(root, (line) => reporter.say(line)));
   }
   const { removed } = applyRemovals(root, removals, {
     removed: (removal) => reporter.say(removalLine(root.path, removal, false)),

@@ -69,6 +69,8 @@ export class AccountRun {
   /** The home and shell of the account afterwards. */
   home: ByteString | undefined;
   shell: ByteString | undefined;
+  /** The shell of its line in the jail afterwards. */
+  jailShell: ByteString | undefined;
   /** The directory that becomes the home. */
   moveFrom: ByteString | undefined;
   /** A home that was moved: where it was and is, as the account had and has it, in normal form. */

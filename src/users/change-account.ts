@@ -1,27 +1,27 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { fstat, withFd } from "../../ffi/files.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError } from "../cli/error.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
+import { type CompleteCopy, copyHome } from "../jail/fs/copy-home.ts";
 import {
   askForAll,
   closeHome,
-  copyHome,
   type HomeSource,
-  isCopyOf,
+  homeExists,
   isUnchanged,
   openHome,
   requireMovable,
 } from "../jail/fs/home-move.ts";
-import { type MoveNote, mendMoves, noteMove, requireNoRest } from "../jail/fs/home-moves.ts";
+import { isLeftAt, isLeftWhole, mendMoves, requireNoRest } from "../jail/fs/home-moves.ts";
+import { type MoveNote, noteMove } from "../jail/fs/home-note.ts";
+import { knownPlace, syncPlace } from "../jail/fs/home-place.ts";
 import { removeHome } from "../jail/fs/home-remove.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { unmountAt } from "../jail/fs/mounted-home.ts";
 import { nearestDirectory } from "../jail/fs/nearest.ts";
 import { requireStage } from "../jail/fs/place.ts";
-import { removeTree } from "../jail/fs/remove.ts";
 import { exchangeFindings } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { holdsJail } from "../jail/record/registry.ts";
@@ -33,7 +33,7 @@ import type { AccountRun } from "./account-run.ts";
 import { changeLogin } from "./change-login.ts";
 import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
 import { putGroup } from "./jail-side.ts";
-import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
+import { changeAndPlace, type HomeMove, moveWithoutCopy, NotUndone, type Steps } from "./move-aside.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe, requireMountedPlace } from "./safe-place.ts";
@@ -63,7 +63,8 @@ export function requireSafeMove(
     const { message, remedy } = linked;
     throw new JailkitError("not-their-home", 1, `${quoted(user.name)} ${message}`, undefined, remedy);
   }
-  requireMovable(from, fromPath, user.uid, to, toPath);
+  requireMovable(from, fromPath, user.uid);
+  if (lookUp(to, toPath) !== undefined && !isLeftAt(knownPlace(to, toPath))) throw homeExists(to, toPath);
   requireNoneAlong(user, hostPath(from, fromPath), whole);
 }
 
@@ -123,11 +124,12 @@ export function changeAccount(
   }
   // Out of a jail it is always copied.
   const whole = move.to.path === "/";
-  // Its new place may be that of a home which a run that was killed has left.
-  const left = hostPath(move.from, move.fromPath);
-  for (const step of mendMoves({ but: left, mayFail: true }))
+  // Its new place may be that of a home which a run that was killed has left. What is elsewhere others mend.
+  const left = knownPlace(move.from, move.fromPath);
+  const places = [left, knownPlace(move.to, move.toPath)];
+  for (const step of mendMoves({ about: { name: user.name, places }, but: left, mayFail: true }))
     run.warn(`what a run that was killed has left: ${step}`);
-  requireNoRest([left, hostPath(move.to, move.toPath)]);
+  requireNoRest(places);
   requireSafeMove(move, user, whole);
   const source = openHome(move.from, move.fromPath, user.uid);
   let note: MoveNote | undefined;
@@ -143,30 +145,44 @@ export function changeAccount(
       requireNoneInside(user, hostPath(move.from, move.fromPath), fd, whole);
       move.examine?.(fd);
     };
-    if (moveWithoutCopy(source, move, run, { examine, change: changeBoth, undo })) {
-      run.moved = moved;
-      return;
-    }
+    const steps = { examine, change: changeBoth, undo };
     const account = { name: user.name, before: normalPath(user.home), after: normalPath(change.home) };
     note = noteMove(source.fd, account);
-    const copy = copyOf(source, move, user, run, note);
-    withFd(copy, () => {
-      run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
-      try {
-        examine(copy);
-        changeBoth();
-      } catch (error) {
-        note?.removes("copy");
-        if (removeCopy(source, move, copy, run)) note?.removes(undefined);
-        throw error;
-      }
+    if (!moveWithoutCopy(source, move, run, steps, note)) {
+      moveByCopy(source, move, run, steps, () => copyOf(source, move, user, run, note));
+      note?.placed();
       run.moved = moved;
-      note?.removes("home");
-      if (removeOldHome(source, move, user, run)) note?.removes(undefined);
-    });
+      if (removeOldHome(source, move, user, run)) note?.settled();
+      // It stays closed, and is told.
+      else if (note !== undefined) source.closed.mode = undefined;
+    }
+    run.moved = moved;
   } finally {
     closeHome(source, (line) => run.warn(line));
     note?.end();
+  }
+}
+
+/** Moves a home of which `makeCopy` makes a copy; the home itself stays. If a step fails, those before it are undone. */
+function moveByCopy(
+  source: HomeSource,
+  { to, toPath }: HomeMove,
+  run: AccountRun,
+  steps: Steps,
+  makeCopy: () => CompleteCopy,
+): void {
+  const copy = makeCopy();
+  try {
+    const place = hostPath(to, toPath);
+    run.done(`copied ${quoted(source.path)} to ${quoted(place)}`);
+    steps.examine(copy.fd);
+    changeAndPlace(steps, () => copy.place());
+  } catch (error) {
+    if (error instanceof NotUndone) throw error.at(copy.path);
+    dropCopy(copy, source, run);
+    throw error;
+  } finally {
+    copy.close();
   }
 }
 
@@ -177,9 +193,9 @@ function copyOf(
   user: PasswdEntry,
   run: AccountRun,
   note: MoveNote | undefined,
-): number {
+): CompleteCopy {
   try {
-    return copyHome(source, to, toPath, run.output.progress, note);
+    return copyHome(source, to, toPath, run.output.progress, note, isLeftWhole);
   } catch (error) {
     const isChanged = error instanceof JailkitError && error.code === "home-changed";
     const isLeased = isErrno(error, "EAGAIN") && error.call === "openat2";
@@ -211,15 +227,12 @@ function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void
   for (const group of groups) run.done(`the account ${name} is in the group ${quoted(group.name)}`);
 }
 
-/** Removes the copy of a home, except files that the original lacks: the user may have added them. False if it stays. */
-function removeCopy(source: HomeSource, move: HomeMove, copy: number, run: AccountRun): boolean {
-  const where = hostPath(move.to, move.toPath);
+/** Removes a copy that has no place. */
+function dropCopy(copy: CompleteCopy, { path }: HomeSource, run: AccountRun): void {
   try {
-    removeTree(move.to, move.toPath, fstat(copy), isCopyOf(source, move.toPath));
-    return true;
+    copy.drop();
   } catch (error) {
-    run.warn(`${quoted(where)}, a copy of the home, could not be removed again: ${describeError(error)}`);
-    return false;
+    run.warn(`a copy of ${quoted(path)} could not be removed again: ${describeError(error)}`);
   }
 }
 
@@ -231,6 +244,7 @@ function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, ru
       run.warn(`${where} was changed after it was copied: it stays; compare the two`);
       return true;
     }
+    syncPlace(move.to, move.toPath);
     removeHome(source, move.from, move.fromPath);
     run.done(`removed ${where}`);
     return true;

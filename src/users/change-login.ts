@@ -1,8 +1,10 @@
 import { quoted } from "../cli/display.ts";
-import { describeError, isReported } from "../cli/error.ts";
+import { describeError, isReported, JailkitError } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
+import { type LoginNote, noteLogin } from "../jail/fs/login-notes.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type AccountChange, modifyAccount, removeAccount } from "../system/account-tools.ts";
-import type { PasswdEntry } from "../system/accounts.ts";
+import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import type { AccountRun } from "./account-run.ts";
 import { endedConnections, goingOn } from "./sessions.ts";
 
@@ -20,10 +22,11 @@ export function changeLogin(
   hearer: Hearer,
   { stays = false } = {},
 ): void {
-  withHostAccounts(() => modifyAccount(user, change));
   const isSame = user.home === change.home && user.shell === change.shell;
-  if (isSame && change.groups.length === 0) return;
-  endConnections(user, hearer);
+  thenEnding(user, hearer, () => {
+    withHostAccounts(() => modifyAccount(user, change));
+    return !isSame || change.groups.length > 0;
+  });
   if (isSame || stays) return;
   attempt(user, hearer, "processes", () => {
     const line = goingOn(user, ", perhaps where it is not any more");
@@ -33,24 +36,53 @@ export function changeLogin(
 
 /** Removes an account, and ends its connections to sshd(8). Throws JailkitError as removeAccount does. */
 export function removeLogin(user: PasswdEntry, hearer: Hearer): void {
-  withHostAccounts(() => removeAccount(user.name));
-  hearer.done(`removed the account ${quoted(user.name)}`);
-  endConnections(user, hearer);
-}
-
-/** Ends connections to sshd(8) that would begin a session with an account, or the groups, as they were until now. */
-export function endConnections(user: PasswdEntry, hearer: Hearer): void {
-  attempt(user, hearer, "connections to sshd", () => {
-    for (const line of endedConnections(user)) hearer.done(line);
+  thenEnding(user, hearer, () => {
+    withHostAccounts(() => removeAccount(user.name));
+    hearer.done(`removed the account ${quoted(user.name)}`);
+    return true;
   });
 }
 
-/** What has been changed stays changed. */
-function attempt({ name }: PasswdEntry, { warn }: Hearer, what: string, work: () => void): void {
+/**
+ * Calls `change`, which returns false if it has changed nothing, and then ends connections to sshd(8) that would begin a session
+ * with the account, or the groups, as they were until now. If this process is killed, the next run does that. Throws what `change`
+ * throws.
+ */
+export function thenEnding(user: PasswdEntry, hearer: Hearer, change: () => boolean): void {
+  const note = noteLogin(user);
+  const end = (stopping?: LoginNote["stops"]) =>
+    attempt(user, hearer, "connections to sshd", () => {
+      for (const line of endedConnections(user, stopping)) hearer.done(line);
+    });
+  // Of a run that is killed nothing would tell then: only those that begin in between may be left.
+  if (note === undefined) end();
+  let isChanged = true;
+  try {
+    isChanged = change();
+  } catch (error) {
+    isChanged = mayBeChanged(user, error);
+    throw error;
+  } finally {
+    const isDone = !isChanged || end(note?.stops.bind(note));
+    if (isDone) note?.remove();
+    else note?.leave();
+  }
+}
+
+const CHANGED: readonly ProblemCode[] = ["account-changed", "account-not-changed"];
+
+/** Whether an account may have changed though that failed. */
+const mayBeChanged = ({ name }: PasswdEntry, error: unknown): boolean =>
+  (error instanceof JailkitError && CHANGED.includes(error.code)) || passwdByName(name) === undefined;
+
+/** What has been changed stays changed. False if it failed. */
+function attempt({ name }: PasswdEntry, { warn }: Hearer, what: string, work: () => void): boolean {
   try {
     work();
+    return true;
   } catch (error) {
     if (!isReported(error)) throw error;
     warn(`${what} of ${quoted(name)} may go on: ${describeError(error)}`);
+    return false;
   }
 }

@@ -10,8 +10,9 @@ import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isNoRoom, noRoom, noRoomSaid } from "../jail/fs/no-room.ts";
 import { temporaryName } from "../jail/fs/place.ts";
-import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
-import { makeDirectories, removePath, removeTree } from "../jail/fs/write.ts";
+import { hostPath, isDirectory, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
+import { removeWholeHome } from "../jail/fs/whole-home.ts";
+import { makeDirectories, removePath } from "../jail/fs/write.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { addAccount, addGroup, type UseraddOptions } from "../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
@@ -28,7 +29,8 @@ import { inPlaceOfOther, otherHomeAdvice } from "./own-home.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
 
 /** Shows the steps of createAccount. */
-export function describeCreation({ name, home, access, plan }: NewAccount, run: AccountRun): void {
+export function describeCreation({ name, home, shell, access, plan }: NewAccount, run: AccountRun): void {
+  run.jailShell = shell;
   run.done(`would have created the account ${quoted(name)} with the home ${quoted(home)}`);
   for (const join of access.joins) run.done(`would have added it to the group ${quoted(join.name)}`);
   for (const line of plan.lines) run.done(line);
@@ -44,7 +46,8 @@ export function createAccount(
   values: NewAccountValues,
   run: AccountRun,
 ): { user: PasswdEntry; accessLines: ByteString[] } {
-  const { name, home, group } = account;
+  const { name, home, group, shell } = account;
+  run.jailShell = shell;
   const accessLines: ByteString[] = [];
   if (group === DEFAULT_GROUP && groupByName(group) === undefined) {
     const isNew = withHostAccounts(() => {
@@ -121,7 +124,7 @@ function createJailed(
     if (user !== undefined) removeAgain(account, user, run);
     // First, to free room. If another account has the same uid, some of its files may be in the home by now.
     const left = wasThere ? undefined : lookUp(root, jailHome);
-    const stays = left !== undefined && (values.nonUnique || !removeTree(root, jailHome, left.stat));
+    const stays = left !== undefined && (values.nonUnique || !removedHome(account, run));
     if (inJail) updateJailAccounts(root, (accounts) => accounts.removeUser(name));
     const full = noRoom(why, root.path, { left: [], progress: "no account was created" });
     if (user === undefined && full === undefined && !stays) throw error;
@@ -132,6 +135,13 @@ function createJailed(
     const { code, remedy } = full ?? problemFrom(why, "not-jailed", "");
     throw new JailkitError(code, status, message, undefined, remedy);
   }
+}
+
+/** Removes a home that is new. True: it is gone. */
+function removedHome({ root, name, jailHome }: NewAccount, run: Pick<AccountRun, "warn">): boolean {
+  const removal = { name, examine: () => undefined, watch: () => ({}), warn: run.warn.bind(run) };
+  withDirectory(root, jailHome, (home) => removeWholeHome(root, jailHome, home, removal));
+  return true;
 }
 
 /** Removes an account that cannot be in its jail. A file system that is mounted at its home is as it was, if that can be. */

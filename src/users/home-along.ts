@@ -17,7 +17,7 @@ import { versionsOf } from "../system/host-files.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { below } from "../system/mountinfo.ts";
 import { hostUser, userServices } from "../system/name-services.ts";
-import { isTooLarge, ownersBelow, WHOLE } from "./home-owners.ts";
+import { type EachName, isTooLarge, ownersBelow, WHOLE } from "./home-owners.ts";
 
 type Mover = Pick<PasswdEntry, "name" | "uid">;
 
@@ -151,8 +151,8 @@ export function ownerOfOthers(user: Mover, stat: Pick<Stat, "uid" | "mode">): Pa
 }
 
 /**
- * The first such directory in a home at a path of the host, which `open` opens, of an account that `counts`. Throws JailkitError
- * "name-service", "home-too-large".
+ * The first such directory in a home at a path of the host, which `open` opens, of an account that `counts`. `each`: as in
+ * ownersBelow. Throws JailkitError "name-service", "home-too-large".
  */
 export function othersDirectoryIn(
   user: Mover,
@@ -160,13 +160,14 @@ export function othersDirectoryIn(
   counts: (owner: PasswdEntry) => boolean,
   open?: () => number,
   most?: typeof WHOLE,
+  each?: EachName,
 ): { readonly name: ByteString; readonly directory: ByteString } | undefined {
   const ownerOf = (stat: Stat) => {
     const owner = ownerOfOthers(user, stat);
     return owner !== undefined && counts(owner) ? owner : undefined;
   };
   const isNone = (_: number, stat: Stat, isEmpty: boolean) => isEmpty || ownerOf(stat) === undefined;
-  for (const found of ownersBelow(path, isNone, most, open)) {
+  for (const found of ownersBelow(path, isNone, most, open, each)) {
     const name = hostUser(found.uid)?.name ?? `${found.uid}`;
     return { name, directory: joinPath(normalPath(path), found.path) };
   }

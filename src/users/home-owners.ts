@@ -32,12 +32,18 @@ const MOST = {
 };
 
 const ANY = Number.POSITIVE_INFINITY;
+
+/** `ended`: how far the work is if a signal ends it, which it does only then. */
+type Most = typeof MOST & { readonly ended?: string };
 /** The same of a home that is copied then, which takes longer: any size. Each owner may be a question to a name service. */
-export const WHOLE: typeof MOST = { ...MOST, directories: ANY, names: ANY, bytes: ANY };
+export const WHOLE: Most = { ...MOST, directories: ANY, names: ANY, bytes: ANY, ended: NOTHING_MOVED };
 
 const OPEN = C.O_DIRECTORY | C.O_NOFOLLOW;
 // What is deeper is opened from there: users nest directories without limit, and move those of others to where no path leads.
 const LONGEST = C.PATH_MAX / 2;
+
+/** Gets each name below a directory: the open directory that it is in, and the path of that, from where the search began. */
+export type EachName = (directory: number, name: ByteString, path: ByteString) => void;
 
 /** The owner of directories below one, and the path of the first of them, from there. */
 interface Owner {
@@ -47,16 +53,17 @@ interface Owner {
 
 /**
  * The owners of the directories below one, besides the directories `except`, each once and as soon as it is found. Symbolic links are not
- * followed, and other mounts not entered: with one in it, no home is moved. `open`: opens it, if not by its path. Throws
- * JailkitError "home-too-large".
+ * followed, and other mounts not entered: with one in it, no home is moved. `open`: opens it, if not by its path. `each`: what it
+ * throws ends the search. Throws JailkitError "home-too-large".
  */
 export function* ownersBelow(
   path: ByteString,
   except: (uid: number, directory: Stat, isEmpty: boolean) => boolean,
-  most = MOST,
+  most: Most = MOST,
   open = () => openAt(C.AT_FDCWD, path, C.O_RDONLY | C.O_DIRECTORY),
+  each?: EachName,
 ): Generator<Owner> {
-  yield* ownersIn({ above: "", open, owners: new Set(), count: new Count(path, most), except });
+  yield* ownersIn({ above: "", open, owners: new Set(), count: new Count(path, most, each), except });
 }
 
 interface Search {
@@ -72,7 +79,7 @@ function* ownersIn(search: Search): Generator<Owner> {
   const { above, open, owners, count, except } = search;
   const top = attempted(open);
   if (top === undefined) return;
-  const levels = new Levels(count);
+  const levels = new Levels(above, count);
   try {
     for (let at = levels.next(); at !== undefined; at = levels.next()) {
       count.stopIfInterrupted();
@@ -81,9 +88,9 @@ function* ownersIn(search: Search): Generator<Owner> {
         yield* ownersIn({ ...search, above: `${above}${path}/`, open: () => openBelow(top, path) });
         continue;
       }
-      const { stat, listed, isEmpty = false } = look(top, at, above.length, count);
-      if (listed !== undefined) levels.enter(at, listed);
       const path = at === "." ? above.slice(0, -1) : above + at;
+      const { stat, listed, isEmpty = false } = look(top, at, path, count);
+      if (listed !== undefined) levels.enter(at, listed);
       if (path === "" || stat === undefined || owners.has(stat.uid)) continue;
       if (except(stat.uid, stat, isEmpty)) continue;
       owners.add(stat.uid);
@@ -109,7 +116,10 @@ class Levels implements Disposable {
     { path: "", names: ["."], rest: undefined },
   ];
 
-  constructor(private readonly count: Count) {}
+  constructor(
+    private readonly above: ByteString,
+    private readonly count: Count,
+  ) {}
 
   /** The path of the next one; undefined if there is none. */
   next(): ByteString | undefined {
@@ -120,7 +130,7 @@ class Levels implements Disposable {
       this.#levels.pop();
       if (rest === undefined) continue;
       this.count.opened(-1);
-      this.#push(path, readOn(rest, path.length, this.count));
+      this.#push(path, readOn(rest, this.above + path, this.count));
     }
     return undefined;
   }
@@ -158,22 +168,22 @@ interface Looked {
   readonly isEmpty?: boolean;
 }
 
-/** A directory, and the directories in it. `above`: the length of the path of `top`. */
-function look(top: number, path: ByteString, above: number, count: Count): Looked {
-  const fd = attempted(() => openBelow(top, path));
+/** A directory, and the directories in it. `at`: its path from `top`. */
+function look(top: number, at: ByteString, path: ByteString, count: Count): Looked {
+  const fd = attempted(() => openBelow(top, at));
   // Its owner may close it to root, on a file system of another machine.
   if (fd === undefined)
     return (
-      attempted(() => withFd(openAt2(top, path, C.O_PATH | OPEN, WITHIN), (at) => ({ stat: fstat(at) }))) ??
+      attempted(() => withFd(openAt2(top, at, C.O_PATH | OPEN, WITHIN), (one) => ({ stat: fstat(one) }))) ??
       {}
     );
   const stat = fstat(fd);
-  const listed = readOn(fd, above + path.length, count);
+  const listed = readOn(fd, path, count);
   return { stat, listed, isEmpty: listed.isEmpty };
 }
 
 /** Reads on in an open directory, and closes it at its end. */
-function readOn(fd: number, depth: number, count: Count): Listed & Pick<Looked, "isEmpty"> {
+function readOn(fd: number, path: ByteString, count: Count): Listed & Pick<Looked, "isEmpty"> {
   const names: ByteString[] = [];
   let isEmpty = true;
   let more = true;
@@ -185,7 +195,8 @@ function readOn(fd: number, depth: number, count: Count): Listed & Pick<Looked, 
       // Of a file without a type is known when it is opened that it is no directory.
       const found = piece.filter(({ type }) => type === C.DT_DIR || type === C.DT_UNKNOWN);
       for (const { name } of found) names.push(name);
-      count.add(piece.length, found.length, depth);
+      count.add(piece.length, found.length, path.length);
+      if (count.each !== undefined) for (const { name } of piece) count.each(fd, name, path);
     }
   } catch (error) {
     close(fd);
@@ -204,7 +215,8 @@ class Count {
 
   constructor(
     private readonly path: ByteString,
-    readonly most: typeof MOST,
+    readonly most: Most,
+    readonly each: EachName | undefined,
   ) {}
 
   /** Adds what is in a directory with a path of `depth` bytes: each that is deep takes the kernel longer to open, and memory until then. */
@@ -229,7 +241,7 @@ class Count {
 
   /** A whole home may take a while. */
   stopIfInterrupted(): void {
-    if (this.most.directories === ANY) stopIfInterrupted(NOTHING_MOVED);
+    if (this.most.ended !== undefined) stopIfInterrupted(this.most.ended);
   }
 
   owners(owners: number): void {

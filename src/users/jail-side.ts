@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import {
   type AccountsEditor,
   tryJailAccounts,
@@ -33,6 +34,15 @@ export function homeFor(user: Pick<PasswdEntry, "name" | "home">, jail: ByteStri
   const home = normalPath(split?.home ?? user.home);
   if (split === undefined && home === jail) return usualHome(user.name);
   return home.startsWith(`${jail}/`) ? home.slice(jail.length) : home;
+}
+
+/** The line that becomes an account's own: the one with its name, or else one with its uid and a name that the host does not have. */
+export function ownLine(
+  { users }: Pick<JailAccounts, "users">,
+  { name, uid }: PasswdEntry,
+): PasswdEntry | undefined {
+  const isFormer = (entry: PasswdEntry) => entry.uid === uid && passwdByName(entry.name) === undefined;
+  return users.find((entry) => entry.name === name) ?? users.find(isFormer);
 }
 
 /**

@@ -30,7 +30,7 @@ import { shellsOutside } from "./leaving.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { homeLeftOutside } from "./own-home.ts";
-import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
+import { CHROOT_SHELL, changesNothing, type JailingPlan, planJailing } from "./plan.ts";
 import { type Seen, seenNow } from "./seen.ts";
 
 export interface JailingOptions {
@@ -200,6 +200,7 @@ export function jailUser(
   if (plan.changeAccount || plan.joins.length > 0) requireLocal(plan, root, options);
   run.home = plan.home;
   run.shell = plan.shell;
+  run.jailShell = plan.jailShell;
   run.moveFrom = moveFrom;
   if (moveFrom !== undefined) {
     requireHomeToMove(plan, moveFrom, root, options, run.advice);
@@ -243,9 +244,6 @@ function warnOfShell(
     `${quoted(user.name)} keeps the shell ${quoted(jailShell)} in the jail; change it with: ${words} ${operands(user.name)}`,
   );
 }
-
-const changesNothing = ({ entry, groups, joins, changeAccount, moveFrom }: JailingPlan) =>
-  entry === undefined && groups.length + joins.length === 0 && !changeAccount && moveFrom === undefined;
 
 function jail(
   plan: JailingPlan,

@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
@@ -116,16 +118,27 @@ export function noShellIn(
   return new JailkitError("bad-shell", BAD_JAIL, message);
 }
 
+/** True for a file that somebody may execute. */
+export const isProgram = (stat: Pick<Stat, "mode">): boolean => isRegular(stat) && (stat.mode & 0o111) !== 0;
+
+/** The same of a path of this machine, which is so in a jail that gets it. */
+export const isProgramHere = (path: ByteString): boolean => {
+  const stat = statIfPresent(AT_FDCWD, path, true);
+  return stat !== undefined && isProgram(stat);
+};
+
+/** The error for a jail that has something else than a program as the shell of a user. */
+export const notProgram = (root: Pick<JailRoot, "path">, shell: ByteString): JailkitError =>
+  new JailkitError("bad-shell", BAD_JAIL, `${quoted(hostPath(root, shell))} is not a program`);
+
 /** Throws JailkitError if a jail does not have a shell; jk_lsh may be missing, see openJailForUsers. */
 export function requireShell(root: JailRoot, shell: ByteString, advice: Advice): void {
-  const where = quoted(hostPath(root, shell));
   const found = shell.startsWith("/") ? lookUp(root, shell, { follow: true }) : undefined;
   if (found === undefined) {
     if (isLimitedShell(shell)) return;
     throw noShellIn(root.path, shell, advice, root);
   }
-  if (!isRegular(found.stat) || (found.stat.mode & 0o111) === 0)
-    throw new JailkitError("bad-shell", BAD_JAIL, `${where} is not a program`);
+  if (!isProgram(found.stat)) throw notProgram(root, shell);
 }
 
 /**

@@ -13,7 +13,7 @@ import { identify, ownerOf, ownRoot, type RootIdentity, sameDirectory } from "..
 import type { PasswdEntry } from "../system/accounts.ts";
 import { localUsers } from "../system/flat-accounts.ts";
 import { examineThreads, identityOf, openProc, pidsIn, readOf, uidsOf } from "../system/processes.ts";
-import { splitHome } from "../system/separator.ts";
+import { jailOfHome, splitHome } from "../system/separator.ts";
 import { startTime } from "../system/sshd/running.ts";
 
 // What su(1), cron(8) or sshd(8) has started becomes a program of the jail, or ends, within less: in milliseconds.
@@ -176,7 +176,7 @@ function look(proc: number, users: ReadonlyMap<string, PasswdEntry>): OutsidePro
 function outsideOf({ name, uid, home }: PasswdEntry, pids: readonly number[], seen: Look): Outside {
   const shown = pids.slice(0, MOST_NAMED).map((pid) => seen.shown(pid));
   const others = pids.length > MOST_NAMED ? [`${pids.length - MOST_NAMED} more`] : [];
-  const jail = quoted(splitHome(home)?.jail ?? "");
+  const jail = quoted(jailOfHome(home) ?? "");
   return {
     ...{ name, uid, pids },
     message: `processes of ${quoted(name)} are outside of the jail ${jail}, in the root directory of the host: ${[...shown, ...others].join(", ")}`,

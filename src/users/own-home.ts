@@ -6,7 +6,7 @@ import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { giveHome, homeRemedy } from "../enter/remedies.ts";
+import { giveHome, homeRemedy, jailSideRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import {
   isJailsOwn,
@@ -16,8 +16,12 @@ import {
   otherHomeInDirectory,
   usualHome,
 } from "../jail/accounts/home-place.ts";
+import { asidePath } from "../jail/fs/home-aside.ts";
+import { awaitedAt } from "../jail/fs/home-moves.ts";
+import { knownPlace } from "../jail/fs/home-place.ts";
 import { isIn, lookUp } from "../jail/fs/look.ts";
 import { inPlaceOfMount } from "../jail/fs/mounted-home.ts";
+import { mountRemedy } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { holdsJail } from "../jail/record/registry.ts";
 import { isLocalUser } from "../system/account-tools.ts";
@@ -26,7 +30,7 @@ import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import { below } from "../system/mountinfo.ts";
-import { dirsEqual, splitHome } from "../system/separator.ts";
+import { dirsEqual, livesIn, splitHome } from "../system/separator.ts";
 import { recall } from "./account-record.ts";
 
 /**
@@ -47,21 +51,73 @@ export const whoseHomeIn = (
     own,
   );
 
+/** Where a home is that the jail of its account lacks. */
+export interface HomeElsewhere {
+  /** On the host. */
+  readonly path: ByteString;
+  /** A run that was interrupted has put it there: the next one moves it to its place. */
+  readonly isAside: boolean;
+}
+
 /**
- * The home outside that an account of a jail has left behind, since it was jailed without -m: the one of the record, or that
- * at the same path, if it is the account's own and there is none in the jail. Undefined if there is none.
+ * Where the home of an account of a jail is, if there is none in the jail: outside still, since it was jailed without -m, or the move
+ * did not come on the disk, or where an interrupted run has put it aside. That is the one of the record, which `recorded` knows, or
+ * the one at the same path, if it is the account's own. Undefined if there is none, so that an empty one hides nothing, and if the
+ * file system of its place in the jail is not mounted. Throws as `recorded`.
  */
-export function homeLeftOutside(user: PasswdEntry, root: JailRoot): ByteString | undefined {
+export function homeElsewhere(
+  user: Pick<PasswdEntry, "name" | "uid" | "home">,
+  root: JailRoot,
+  recorded?: () => ByteString | undefined,
+): HomeElsewhere | undefined {
+  const found = findElsewhere(user, root, recorded);
+  const place = normalPath(splitHome(user.home)?.home ?? "/");
+  return found === undefined || mountRemedy(hostPath(root, place)) !== undefined ? undefined : found;
+}
+
+function findElsewhere(
+  user: Pick<PasswdEntry, "name" | "uid" | "home">,
+  root: JailRoot,
+  recorded = () => recall(root, user.name)?.home,
+): HomeElsewhere | undefined {
   const split = splitHome(user.home);
-  if (split === undefined || normalPath(split.jail) !== root.path) return undefined;
-  const isMissing = answered(() => lookUp(root, normalPath(split.home)) === undefined);
+  if (split === undefined || !livesIn(root.path, user.home)) return undefined;
+  const home = normalPath(split.home);
+  // An empty directory keeps its place meanwhile.
+  const awaited = awaitedAt(knownPlace(root, home));
+  if (awaited !== undefined) return { path: awaited, isAside: true };
+  const isMissing = answered(() => lookUp(root, home) === undefined);
   if (isMissing !== true) return undefined;
-  const places = [recall(root, user.name)?.home ?? [], split.home].flat().map(normalPath);
-  return places.find((place) => {
-    const stat = statIfPresent(AT_FDCWD, place);
-    const isOwn = stat !== undefined && isDirectory(stat) && stat.uid === user.uid;
-    return isOwn && below(place, root.path) === undefined;
-  });
+  const isOwn = ({ path }: HomeElsewhere) => {
+    const stat = statIfPresent(AT_FDCWD, path);
+    return stat !== undefined && isDirectory(stat) && stat.uid === user.uid;
+  };
+  const places = [recorded() ?? [], split.home]
+    .flat()
+    .map(normalPath)
+    .filter((path) => below(path, root.path) === undefined);
+  return places
+    .flatMap((path) => [
+      { path, isAside: false },
+      { path: asidePath(path), isAside: true },
+    ])
+    .find(isOwn);
+}
+
+/** What is said of a home that is elsewhere, printable, and the command that moves it into the jail. */
+export function elsewhereAdvice({ name }: Pick<PasswdEntry, "name">, jail: ByteString, found: HomeElsewhere) {
+  const path = quoted(found.path);
+  const message = found.isAside
+    ? `an interrupted run has put its home aside in ${path}`
+    : `its home is still ${path}`;
+  const remedy = jailSideRemedy(jail, name, "-n -m");
+  return { message, advice: `move it into the jail with: ${remedy}`, remedy };
+}
+
+/** The home outside that an account of a jail has left behind, wherever it belongs; undefined if there is none. */
+export function homeLeftOutside(user: PasswdEntry, root: JailRoot): ByteString | undefined {
+  const found = findElsewhere(user, root);
+  return found?.isAside === false ? found.path : undefined;
 }
 
 /** How an account gets the usual home, where its own is not for it alone, and the command if there is one. */

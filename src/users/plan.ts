@@ -10,7 +10,7 @@ import { neverHome, usualHome } from "../jail/accounts/home-place.ts";
 import { breaksPasswd, nameFault } from "../system/account-name.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { below } from "../system/mountinfo.ts";
-import { dirsEqual, joinHome, splitHome } from "../system/separator.ts";
+import { dirsEqual, jailOfHome, joinHome, splitHome } from "../system/separator.ts";
 import { homeFor } from "./jail-side.ts";
 import { leaveCommand, type shellsOutside } from "./leaving.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
@@ -81,10 +81,11 @@ export interface JailingPlan {
 /** The account's home in the jail: that of homeFor. */
 function homeInJail({ user, jail, move, shellsIn }: JailingFacts): { jailHome: ByteString; inside: boolean } {
   const split = splitHome(user.home);
-  if (split !== undefined && normalPath(split.jail) !== jail) {
-    const recorded = shellsIn?.(normalPath(split.jail)) ?? (() => undefined);
+  const there = jailOfHome(user.home);
+  if (there !== undefined && there !== jail) {
+    const recorded = shellsIn?.(there) ?? (() => undefined);
     const leave = leaveCommand([user], recorded, { move: move ?? false });
-    const message = `${quoted(user.name)} is in another jail already, ${quoted(split.jail)}: take it out first with: ${leave}`;
+    const message = `${quoted(user.name)} is in another jail already, ${quoted(there)}: take it out first with: ${leave}`;
     throw new JailkitError("in-another-jail", 1, message, undefined, leave);
   }
   if (split !== undefined) return { jailHome: normalPath(split.home), inside: true };
@@ -219,3 +220,7 @@ export function planJailing(facts: JailingFacts): JailingPlan {
     notes,
   };
 }
+
+/** True if the account and its jail are as planned already. */
+export const changesNothing = ({ entry, groups, joins, changeAccount, moveFrom }: JailingPlan): boolean =>
+  entry === undefined && groups.length + joins.length === 0 && !changeAccount && moveFrom === undefined;

@@ -26,7 +26,7 @@ import { sftpServers } from "../system/sshd/warnings.ts";
 const DIRECTORY = "/etc/jailkit";
 /** The rules of the limited shell, as a jail sees the file. */
 export const POLICY_FILE = "/etc/jailkit/jk_lsh.ini";
-const DROP_INS = "/etc/jailkit/jk_lsh.d";
+export const DROP_INS = "/etc/jailkit/jk_lsh.d";
 
 /** The services of a comma-separated list. Throws JailkitError "no-such-service", with a similar name if there is one. */
 export function requireServices(list: ByteString): Service[] {
@@ -81,8 +81,11 @@ function namesIn(root: JailRoot, directory: ByteString): ByteString[] {
   }
 }
 
-const dropIns = (root: JailRoot): ByteString[] =>
-  reading(root, DROP_INS, () => namesIn(root, DROP_INS).filter(isDropIn).sort());
+/** The files of the rules in a jail besides the first one. Throws JailkitError. */
+export const dropIns = (root: JailRoot): ByteString[] =>
+  reading(root, DROP_INS, () => namesIn(root, DROP_INS).filter(isDropIn).sort()).map(
+    (name) => `${DROP_INS}/${name}`,
+  );
 
 /** The jk_lsh.ini of a jail with its drop-ins, and the file itself; `main` is undefined if that is missing. Throws JailkitError if one is not safe. */
 export function readPolicies(root: JailRoot) {
@@ -93,7 +96,7 @@ export function readPolicies(root: JailRoot) {
     return one;
   };
   const main = scan(POLICY_FILE);
-  for (const name of dropIns(root)) scan(`${DROP_INS}/${name}`);
+  for (const path of dropIns(root)) scan(path);
   const ini = mergeFiles(parts, hostPath(root, POLICY_FILE), "c");
   requireNoErrors(ini.problems);
   return { ini, main };

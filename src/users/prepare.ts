@@ -15,13 +15,13 @@ import { jailOfHome, splitHome } from "../system/separator.ts";
 import { type AccessPlan, planAccess, writeAccess } from "./access.ts";
 import { recall, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
-import { homeFor, writeJailSide } from "./jail-side.ts";
+import { homeFor, ownLine, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, warnOfPolicy } from "./jailing.ts";
 import { planKeys } from "./keys.ts";
 import { giveMount } from "./mounted-home.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
-import { otherHome } from "./own-home.ts";
+import { elsewhereAdvice, homeElsewhere, otherHome } from "./own-home.ts";
 import { requireSafePlace, unsafePlace } from "./safe-place.ts";
 import { seenNow } from "./seen.ts";
 import { NO_SKELETON, planSkeletonKeys } from "./skeleton-keys.ts";
@@ -47,11 +47,18 @@ export function prepareJail(
   const recorded = () => seen.recorded(user.name)?.home ?? home;
   if (!isDirectorys && isMissing()) completeOwnMove(user, host, { root, recorded }, run, dryRun);
   const isMounted = () => isFit && belongsIn(root, user, isDirectorys) && newMount(root, home) !== undefined;
+  const elsewhere = isFit ? homeElsewhere(user, root, () => seen.recorded(user.name)?.home) : undefined;
+  if (elsewhere !== undefined) {
+    const { message, advice } = elsewhereAdvice(user, root.path, elsewhere);
+    run.warn(`the home ${quoted(hostPath(root, home))} is not created, ${message}; ${advice}`);
+  }
   const newHome =
+    elsewhere === undefined &&
     (isMissing() || isMounted()) &&
     hasSafePlace(root, { user, home }, isDirectorys || access.keys.length > 0, run);
-  const present = seen.accounts.userByName(user.name)?.shell;
+  const present = ownLine(seen.accounts, user)?.shell;
   const jailShell = shell ?? present ?? usualShell ?? LIMITED_SHELL;
+  run.jailShell = jailShell;
   const place = { root, user, home };
   const plan = planAccess({ root, name: user.name, home, shell: jailShell }, access, (keys) =>
     newHome ? planSkeletonKeys(NO_SKELETON, keys) : planKeys(place, keys),

@@ -7,7 +7,7 @@ import { recall } from "./account-record.ts";
 /** What plans to jail accounts see of a jail and of this machine. */
 export interface Seen {
   /** Those of the jail. Throws SystemError. */
-  readonly accounts: Pick<JailAccounts, "userByName" | "groupByName" | "groupByGid">;
+  readonly accounts: Pick<JailAccounts, "users" | "userByName" | "groupByName" | "groupByGid">;
   /** As recall. */
   readonly recorded: (name: ByteString) => ReturnType<typeof recall>;
   readonly processesOf: (uid: number) => readonly number[];

@@ -58,20 +58,23 @@ function startedBy(uids: ReadonlySet<number>): string {
 
 /**
  * Ends connections to sshd(8) that began with the account as it was until now, and are not authenticated yet. Returns what was done,
- * printable lines. Throws JailkitError "no-proc", SystemError.
+ * printable lines. `stopping`: as endUnauthenticated. Throws JailkitError "no-proc", SystemError.
  */
-export function endedConnections(user: PasswdEntry): string[] {
-  const { named, unclear } = endUnauthenticated(user);
+export function endedConnections(user: Owner, stopping?: Parameters<typeof endUnauthenticated>[1]): string[] {
+  const { named, unclear } = endUnauthenticated(user, stopping);
   const line = (pids: readonly number[], forWhom: string) => {
     if (pids.length === 0) return [];
     const what = pids.length === 1 ? "a connection" : `${pids.length} connections`;
-    return [`ended ${what} to sshd${forWhom} ${quoted(user.name)}, not authenticated yet`];
+    return [`ended ${what} to sshd${forWhom} ${ownerText(user)}, not authenticated yet`];
   };
   return [...line(named, " for"), ...line(unclear, ", perhaps for")];
 }
 
 /** Without a name: a uid that no account has. */
-type Owner = Pick<PasswdEntry, "name" | "uid">;
+export type Owner = Pick<PasswdEntry, "name" | "uid">;
+
+/** Whose something is, printable. */
+export const ownerText = ({ name, uid }: Owner): string => (name === "" ? `uid ${uid}` : quoted(name));
 
 /** Throws JailkitError "has-processes" with what ends them, if an account has processes. */
 export function requireNoProcesses(user: Owner, pids: readonly number[]): void {
@@ -84,8 +87,8 @@ export function requireNothingRuns(user: Owner): void {
   if (runs !== undefined) throw hasProcesses(user, runs);
 }
 
-function hasProcesses({ name, uid }: Owner, runs: string): JailkitError {
-  const remedy = endSessions(uid);
-  const message = `${name === "" ? `uid ${uid}` : quoted(name)} has running processes (${runs}): end them first, with: ${remedy}`;
+function hasProcesses(owner: Owner, runs: string): JailkitError {
+  const remedy = endSessions(owner.uid);
+  const message = `${ownerText(owner)} has running processes (${runs}): end them first, with: ${remedy}`;
   return new JailkitError("has-processes", 1, message, undefined, remedy);
 }

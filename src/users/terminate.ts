@@ -2,6 +2,7 @@ import { SIGKILL, SIGSTOP } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { isProcessOf, killAllOf } from "../../ffi/process.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { type LoginNote, noteLogin } from "../jail/fs/login-notes.ts";
 import { hostUser } from "../system/name-services.ts";
 import { mappedUids, processesByUid, processesOf, signalEachOf } from "../system/processes.ts";
 import { endUnauthenticated, unauthenticated } from "../system/sshd/unauthenticated.ts";
@@ -73,8 +74,16 @@ const sorted = (pids: ReadonlySet<number>) => [...pids].sort((a, b) => a - b);
 export function terminate(uid: number): readonly number[] {
   const account = accountOf(uid);
   const ended = new Set<number>();
+  // Only who stops some leaves something, if this process is killed.
+  let note: LoginNote | undefined;
+  const stopping = (pids: readonly number[]) => {
+    note ??= noteLogin(account);
+    note?.stops(pids);
+  };
   const endConnections = () => {
-    const { named, unclear } = endUnauthenticated(account);
+    const { named, unclear } = endUnauthenticated(account, stopping);
+    note?.remove();
+    note = undefined;
     for (const pid of [...named, ...unclear]) ended.add(pid);
   };
   endConnections();

@@ -4,9 +4,11 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { makeNode } from "../../ffi/changes.ts";
 import { AT_FDCWD, DT_DIR, DT_LNK, S_IFSOCK } from "../../ffi/constants.ts";
-import { close, readDirectory } from "../../ffi/files.ts";
-import { closeHome, copyHome, isUnchanged, openHome } from "../../src/jail/fs/home-move.ts";
+import { readDirectory } from "../../ffi/files.ts";
+import { copyHome } from "../../src/jail/fs/copy-home.ts";
+import { closeHome, isUnchanged, openHome } from "../../src/jail/fs/home-move.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../../src/jail/fs/walk.ts";
+import { putCopy } from "./put-copy.ts";
 
 const UID = 54321;
 let base: string;
@@ -80,7 +82,7 @@ function move(to = "/home/u", step?: () => void): boolean {
   try {
     const home = openHome(host, old, UID);
     try {
-      close(copyHome(home, root, to, step));
+      putCopy(copyHome(home, root, to, step));
       return isUnchanged(home);
     } finally {
       closeHome(home, unwarned);
@@ -107,7 +109,7 @@ describe("a name that vanishes", () => {
       return [names];
     };
     try {
-      close(copyHome({ ...home, list }, root, "/home/u"));
+      putCopy(copyHome({ ...home, list }, root, "/home/u"));
     } finally {
       closeHome(home, unwarned);
       closeJailRoot(root);

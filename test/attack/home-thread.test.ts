@@ -2,11 +2,13 @@
 import { afterEach, test as anyTest, beforeEach, describe, expect, setDefaultTimeout } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { close, readDirectory } from "../../ffi/files.ts";
-import { closeHome, copyHome, type HomeSource, isUnchanged, openHome } from "../../src/jail/fs/home-move.ts";
+import { readDirectory } from "../../ffi/files.ts";
+import { copyHome } from "../../src/jail/fs/copy-home.ts";
+import { closeHome, type HomeSource, isUnchanged, openHome } from "../../src/jail/fs/home-move.ts";
 import { removeHome } from "../../src/jail/fs/home-remove.ts";
 import type { List } from "../../src/jail/fs/home-scan.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../../src/jail/fs/walk.ts";
+import { putCopy } from "./put-copy.ts";
 
 setDefaultTimeout(120_000);
 
@@ -58,7 +60,7 @@ function move(list?: List, then: (home: HomeSource) => void = () => undefined) {
   const root = openJailRoot(jail);
   const home = openHome(host, old, UID);
   try {
-    close(copyHome(list === undefined ? home : { ...home, list }, root, "/home/u"));
+    putCopy(copyHome(list === undefined ? home : { ...home, list }, root, "/home/u"));
     then(home);
     expect(isUnchanged(home)).toBe(true);
     removeHome(home, host, old);
@@ -73,7 +75,7 @@ function move(list?: List, then: (home: HomeSource) => void = () => undefined) {
 const copied = (path: string): string[] => {
   const above = join(jail, "home");
   const [copy = ""] = fs.readdirSync(above).filter((one) => one.startsWith(".jk-home-"));
-  const at = join(above, copy, path);
+  const at = join(above, copy, "home", path);
   return fs.existsSync(at) ? fs.readdirSync(at) : [];
 };
 

@@ -1,5 +1,6 @@
 /** jk_addjailuser --dry-run is compared with the real run: status, messages and report are the same, and it changes nothing. */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { errorReportSchema } from "../../src/cli/report-schema.ts";
 import { newUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -497,7 +498,8 @@ test.each(Object.entries(SITUATIONS))(
       });
     const told = (...dry: string[]): Said => {
       const result = run("--json", ...dry);
-      if (result.stdout !== "") reportOf(newUserReportSchema, result.stdout);
+      const isReport = result.stdout.includes('"dryRun"');
+      if (result.stdout !== "") reportOf(isReport ? newUserReportSchema : errorReportSchema, result.stdout);
       return saidBy(result, (report) => ({ ...report, access: (report.access as string[]).map(done) }));
     };
     try {

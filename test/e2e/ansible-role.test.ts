@@ -125,8 +125,12 @@ test("what is not there stops the play before a file is replaced, or anything re
     file: declared(ANNA).replace("\n[user", "\nfiles = /usr/bin/nosuch\n[user"),
     group: declared(ANNA).replace("jailed", "jaield"),
     shell: declared(ANNA).replace("/bin/bash", "/bin/bahs"),
+    other: declared(ANNA.replace("/bin/bash", "/usr/bin/perl")),
     jail: declared(ANNA.replace(J, "/srv/custome")),
     name: declared(ANNA, user("t a")),
+    uid: declared(ANNA, user("tom", "uid = 33\n")),
+    home: declared(ANNA.replace("groups", "home = /home/other\ngroups")),
+    account: declared(ANNA, user("www-data")),
   };
   const names = Object.keys(mistakes);
   for (const [name, text] of Object.entries(mistakes)) m.write(`${FLEET}/${name}/customers.ini`, text);
@@ -155,12 +159,20 @@ test("where one user cannot be made, what was removed and made is reported as ch
   expect([status, changed, shown]).toEqual([2, 2, expect.stringContaining(`'${J}/home/zoe'`)]);
   expect(m.must(["id", "-Gn", "anna"]).stdout).not.toContain("team");
   // A user who fails, and loses a group all the same.
-  m.write(`${FLEET}/${DECLARED}`, declared(user("anna", "home = /home/other\n")));
+  m.must([
+    "su",
+    "-s",
+    "/bin/sh",
+    "anna",
+    "-c",
+    `cd ${J}/home/anna; rm -rf .ssh; mkdir -p .ssh/authorized_keys`,
+  ]);
+  m.write(`${FLEET}/${DECLARED}`, declared(user("anna", `authorized_keys = ${KEYS[0]}\n`)));
   const part = play({ here: { jailkit_prune: true } });
   expect([part.status, part.changed]).toEqual([2, 2]);
   expect(m.must(["id", "-Gn", "anna"]).stdout).not.toContain("jailed");
   expect(play({ here: { jailkit_prune: true } })).toMatchObject({ status: 2, changed: 0 });
-  m.must(["rmdir", `${J}/home/zoe`]);
+  m.must(["rm", "-r", `${J}/home/zoe`, `${J}/home/anna/.ssh`]);
 });
 
 test("a remedy that changes a line of the declaration is typed on the control machine, and heals", () => {

@@ -563,6 +563,14 @@ const CASES: readonly Case[] = [
     declared: `[jail ${NEW}]\nsections = uidbasics\n${user("x", "", NEW)}`,
     after: (m) => all(m, `rm -r ${NEW}`),
   },
+  ...["/bin", "/etc", "/dev/null", "/etc/profile"].map(
+    (shell): Case => ({
+      what: `a new jail in which the shell of a user, ${shell}, is no program`,
+      fails: ["user x"],
+      declared: `[jail ${NEW}]\nsections = basicshell\n${user("x", "", NEW).replace("/bin/bash", shell)}`,
+      after: (m) => all(m, `rm -r ${NEW}`),
+    }),
+  ),
   {
     what: "a new jail of files alone, without account files",
     fails: ["user x"],

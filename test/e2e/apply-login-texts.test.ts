@@ -1,6 +1,8 @@
 /** What a login compares as text, in the account files of the host and of the jail, is compared so by all tools. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { listReportSchema } from "../../src/jails/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -57,6 +59,26 @@ describe("a home of the host that is written in another way", () => {
     ]);
     healsAtOnce();
   });
+
+  test.each(["/srv/a/../c1/./home/u1", "/srv/.//c1/./home/u1", "/srv/a/b/../../c1//././home/u1"])(
+    "every tool counts %s as one in the jail",
+    (home) => {
+      edit(`s#^\\(u1:.*\\):${J}/./home/u1:#\\1:${home}:#`, "/etc/passwd");
+      const { jails } = reportOf(listReportSchema, m.run(["jailkit", "list", "--json"]).stdout);
+      expect(jails.map(({ path, users }) => [path, users.map(({ name }) => name)])).toEqual([[J, ["u1"]]]);
+      for (const command of ["delete --yes", "forget"]) {
+        const { status, stderr } = m.run(["sh", "-c", `jailkit ${command} ${J}`]);
+        expect([status, stderr]).toEqual([1, expect.stringContaining("users live in it (u1)")]);
+      }
+      const remedy = `usermod -d ${J}/./home/u1 u1`;
+      expect(m.run(["jk_check", J]).stdout).toContain(remedy);
+      expect(m.run(["jk_check"]).stdout).not.toContain("/srv/a");
+      const out = m.run(["jk_jailuser", "--unjail", "--dry-run", "-s", "/bin/sh", "-j", J, "u1"]);
+      expect(out).toMatchObject({ status: 0, stderr: "" });
+      expect(m.run(["jailkit", "explain", "u1"]).stdout).toContain(remedy);
+      healsAtOnce();
+    },
+  );
 
   test("what a login takes is as declared", () => {
     edit(`s#^\\(u1:.*\\):${J}/./home/u1:#\\1:${J}//./home/u1/:#`, "/etc/passwd");

@@ -50,6 +50,8 @@ describe.skipIf(!canMake)("a subvolume", () => {
         `'${J}/home/eve/ro' is a read-only subvolume, such as a snapshot, which has to be deleted first`,
       ),
     ]);
+    // Nothing is removed before that.
+    expect(m.read(`${J}/home/eve/sv/inner/file`)).toBe("x\n");
     m.must(["sh", "-ec", problem?.remedy ?? ""]);
     expect(m.exists(`${J}/home/eve/ro`)).toBe(false);
     const after = linesOf(m, "--prune", "--delete-homes");

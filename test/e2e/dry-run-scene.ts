@@ -66,7 +66,9 @@ export function saidBy(
   { status, stdout, stderr }: RunResult,
   told: (report: Record<string, unknown>) => unknown,
 ): Said {
-  const report = stdout === "" ? undefined : (JSON.parse(stdout) as Record<string, unknown>);
+  const printed = stdout === "" ? undefined : (JSON.parse(stdout) as Record<string, unknown>);
+  // An error that ends a command has an object of its own.
+  const report = printed !== undefined && "dryRun" in printed ? printed : undefined;
   if (report !== undefined) delete report.dryRun;
   return { status, stderr, report: report && told(report) };
 }

@@ -204,7 +204,7 @@ describe("a run that is killed", () => {
     const dry = run("-m", "--dry-run", "-j", jail, name);
     expect([dry.status, dry.stderr]).toEqual([
       1,
-      `jk_jailuser: an interrupted run has put the home of '${name}' aside in '${aside(name)}': a run without --dry-run moves it to its place\n`,
+      `jk_jailuser: an interrupted run has put the home of '${name}' aside in '/home/.jk-move-${name}'; what moves it to its place: jk_check --fix\n`,
     ]);
     if (how === "-m") {
       expect(move(name)).toMatchObject({ status: 0, stderr: "" });
@@ -244,7 +244,7 @@ describe("a run that is killed", () => {
     const { status, stderr } = move(name);
     expect([status, stderr]).toEqual([
       1,
-      `jk_jailuser: '/home/${name}' exists, and an interrupted run has put the home aside in '${aside(name)}': compare the two\n`,
+      `jk_jailuser: '/home/.jk-move-${name}' stays, since it may hold the only copy of a home: compare it with '/home/${name}' and '${jail}/home/${name}'\n`,
     ]);
     m.must(["rmdir", `/home/${name}`]);
     expect(move(name).status).toBe(0);

@@ -44,9 +44,13 @@ const inject = (fault: string, command: readonly string[]) => [
   ...["/home", J, `${J}2`, `${J}3`].flatMap((jail) => ["-P", `${jail}/home`, "-P", jail]),
   ...command,
 ];
-// When the copy is complete, it gets its name.
+const endsAt = (fault: string, command: readonly string[]) =>
+  expect(m.run(inject(`${fault}:signal=KILL`, command)).signal).toBe("SIGKILL");
+/** Runs a command that is killed before its copy is complete. */
 const killed = (command: readonly string[]) =>
-  expect(m.run(inject("renameat2:signal=KILL", command)).signal).toBe("SIGKILL");
+  expect(
+    m.run(["strace", "-f", "-qq", "-o", "/root/trace", "-e", "inject=syncfs:signal=KILL", ...command]).signal,
+  ).toBe("SIGKILL");
 
 const modeOf = (home: string) => sh(`stat -c %a ${home}`).trim();
 const copies = () =>
@@ -117,19 +121,48 @@ for (const place of ["outside", "inside"] as const) {
   });
 }
 
-test("the next run that copies any home mends what others have left", () => {
-  const first = user("outside");
-  killed(first.moves);
-  const second = user("outside");
-  const { status, stderr } = m.run(second.moves);
-  const told = stderr.replaceAll("jk_jailuser: warning: what a run that was killed has left: ", "");
-  expect([status, told]).toEqual([
-    0,
-    expect.stringMatching(
-      new RegExp(`^'${first.home}' has the mode 2755 again\nremoved '${J}/home/\\.jk-home-.*'\n$`),
-    ),
-  ]);
-  expect([modeOf(first.home), copies(), notes()]).toEqual(["2755", [], ""]);
+describe("what runs have left of moves of others stays as it is when a home moves", () => {
+  test("until jk_check or apply mends it", () => {
+    const [first, second] = [user("outside"), user("inside")];
+    killed(first.moves);
+    killed(second.moves);
+    const third = user("outside");
+    expect(m.run(third.moves)).toMatchObject({ status: 0, stderr: "" });
+    // Parts of copies go from the directory in which the next copy is made.
+    const [part = "none", ...more] = copies();
+    expect([modeOf(first.home), modeOf(second.home), part, more]).toEqual([
+      ...["3700", "3700", expect.stringContaining("/home/.jk-home-"), []],
+    ]);
+    expect(m.run(second.moves)).toMatchObject({
+      status: 0,
+      stderr: `jk_jailuser: warning: what a run that was killed has left: removed '${part}'\n`,
+    });
+    expect([modeOf(first.home), copies()]).toEqual(["3700", []]);
+    m.must(["jailkit", "apply"]);
+    expect([modeOf(first.home), notes()]).toEqual(["2755", ""]);
+  });
+
+  test("unless it is where the home goes, in it, or above it", () => {
+    const { name, rest } = copied("outside", "placed");
+    const other = `${J}4`;
+    m.must(["jk_init", "-j", other, "uidbasics", "basicshell"]);
+    m.must(["jk_addjailuser", "-j", other, "-s", "/bin/bash", "-d", `/home/${name}`, "bill"]);
+    expect(m.run(["jk_jailuser", "--unjail", "-n", "-m", "-s", "/bin/sh", "bill"])).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining(`what a run that was killed has left: removed '${rest}'\n`),
+    });
+    expect([homeOf("bill"), notes()]).toEqual([rest, ""]);
+    m.must(["userdel", "-r", "bill"]);
+  });
+});
+
+test("of a move of which nothing is left any more, jk_check --fix removes the note", () => {
+  const { home, moves } = user("outside");
+  killed(moves);
+  sh(`chmod 2750 ${home}; rm -r ${copies()[0]}`);
+  expect([statusFindings(), hostFindings()]).toEqual([[], []]);
+  m.run(["jk_check", "--fix", J]);
+  expect(notes()).toBe("");
 });
 
 test("of a run that is at work nothing is told, and nothing is mended", async () => {
@@ -219,7 +252,7 @@ test("a part of a copy is found and removed below a sticky directory, too", () =
   m.must(moves.map((word) => (word === J ? jail : word)));
   const { home, moves: more } = user("outside");
   const command = more.map((word) => (word === J ? jail : word));
-  const fault = ["-e", "inject=renameat2:signal=KILL", "-P", `${jail}/home`];
+  const fault = ["-e", "inject=syncfs:signal=KILL"];
   expect(m.run(["strace", "-f", "-qq", "-o", "/root/trace", ...fault, ...command]).signal).toBe("SIGKILL");
   const parts = () => sh(`find ${jail} -name '.jk-home-*' -prune`);
   expect([parts(), statusFindings().length]).toEqual([expect.stringContaining(".jk-home-"), 1]);
@@ -261,19 +294,24 @@ const killedIn = (home: string, command: readonly string[]) =>
 
 const homeOf = (name: string) => sh(`getent passwd ${name} | cut -d: -f6`).trim().replace("/./", "/");
 
-/** A user whose run was killed when the copy of the home was complete; `rest`: what is there besides the home. */
-function copied(place: "outside" | "inside", when: "before" | "after" | "removing", more = "true") {
+type When = "before" | "after" | "placed" | "removing";
+
+/** A user whose run was killed when the copy of the home was complete; `kept`: the home, if it is in its place; `rest`: the other one. */
+function copied(place: "outside" | "inside", when: When, more = "true") {
   const one = user(place);
   const { name, home, moves } = one;
   sh(
     `cd ${home}; mkdir sub; echo a >sub/a; ln sub/a link; ln sub/a sub/b; mkfifo fifo; ${more}; chown -hR ${name} .`,
   );
-  if (when === "removing") killedIn(home, moves);
-  else killedAt(when, moves);
   const other = place === "outside" ? `${J}${home}` : home.slice(J.length);
-  const rest = when === "before" ? other : home;
-  expect([homeOf(name), m.exists(rest)]).toEqual([when === "before" ? home : other, true]);
-  return { ...one, kept: homeOf(name), rest };
+  if (when === "removing") killedIn(home, moves);
+  else if (when === "placed") endsAt("fsync", moves);
+  else killedAt(when, moves);
+  const [box = "none"] = copies();
+  const kept = when === "before" ? home : other;
+  const isPlaced = when === "placed" || when === "removing";
+  expect([homeOf(name), m.exists(`${kept}/file`), m.exists(home)]).toEqual([kept, when !== "after", true]);
+  return { ...one, kept, box, rest: isPlaced || when === "after" ? home : box };
 }
 
 const whole = (home: string) =>
@@ -281,147 +319,235 @@ const whole = (home: string) =>
 const WHOLE = "mine\na\na\n2755\nfifo\n";
 
 for (const place of ["outside", "inside"] as const)
-  for (const when of ["before", "after", "removing"] as const)
-    describe(`of a home ${place} the jail, complete, killed ${when} the change of the account`, () => {
-      test("status and jk_check tell of the one that goes, and what they say heals it", () => {
-        const { kept, rest } = copied(place, when);
+  for (const when of ["before", "after", "placed", "removing"] as const)
+    describe(`of a home ${place} the jail, complete, killed ${when} (the change of the account)`, () => {
+      test("status and jk_check tell what is left, and what they say heals it", () => {
+        const { name, home, kept, rest, box } = copied(place, when);
         const [finding] = statusFindings();
-        const what = when === "before" ? "is a copy of" : "was copied to";
-        const message = `${rest} ${what} ${kept}, which is the home, and is left, whole or in part, since a run of jailkit was killed`;
-        expect(finding).toMatchObject({ subject: rest, message, command: `jk_check --fix ${J}` });
-        expect(hostFindings(J)).toMatchObject([{ path: rest, message, remedy: finding?.command }]);
+        const since = "since a run of jailkit was killed";
+        const left = {
+          before: [home, `${home} is closed to others since ${COPIED} it, which also left ${box}`],
+          after: [box, `${kept}, the home of ${name}, is in ${box} still, ${since} while it moved it`],
+          placed: [
+            home,
+            `${home} was copied to ${kept}, which is the home, and is left, whole or in part, ${since}`,
+          ],
+        };
+        const [subject, message] = left[when === "removing" ? "placed" : when];
+        expect(finding).toMatchObject({ subject, message, command: `jk_check --fix ${J}` });
+        expect(hostFindings(J)).toMatchObject([{ path: subject, message, remedy: finding?.command }]);
+        // No other one advises to make an empty home.
+        const all = m.run(["jailkit", "status", "--json"]).stdout + m.run(["jk_check", J]).stdout;
+        expect(all).not.toContain("install -d");
         // Lines of the account that the jail has already are another finding.
         const { stdout } = m.run(["sh", "-c", finding?.command ?? "false"]);
-        expect(stdout).toContain(`Fixed: removed '${rest}'\n1 finding is fixed, 0 are left\n`);
-        expect([m.exists(rest), whole(kept), notes(), statusFindings(), hostFindings()]).toEqual([
-          ...[false, WHOLE, "", [], []],
+        const moved = `Fixed: moved '${home}' to '${kept}', as an interrupted run had begun\n`;
+        expect(stdout).toContain(
+          `${when === "after" ? moved : ""}Fixed: removed '${rest}'\n1 finding is fixed, 0 are left\n`,
+        );
+        expect([m.exists(rest), whole(kept), notes(), copies(), statusFindings(), hostFindings()]).toEqual([
+          ...[false, WHOLE, "", [], [], []],
         ]);
       });
 
-      test("the next run that moves the home removes it first", () => {
-        const { name, kept, rest, moves } = copied(place, when);
+      test("the next run that moves the home mends it first", () => {
+        const { name, kept, moves } = copied(place, when);
         const back = kept.startsWith(J)
           ? ["jk_jailuser", "--unjail", "-n", "-m", name]
           : ["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", J, name];
-        expect(m.run(when === "before" ? moves : back)).toMatchObject({
-          status: 0,
-          stderr: `jk_jailuser: warning: what a run that was killed has left: removed '${rest}'\n`,
-        });
-        expect([homeOf(name), whole(rest), notes()]).toEqual([rest, WHOLE, ""]);
+        m.must(when === "before" ? moves : back);
+        const home = kept.startsWith(J) ? kept.slice(J.length) : J + kept;
+        expect([homeOf(name), whole(home), notes(), copies()]).toEqual([home, WHOLE, "", []]);
       });
 
-      test("what came by a rename stays: files that were never copied, and those of others", () => {
+      test("only what was copied goes: what came by a rename stays, of the user, of others and of root", () => {
+        // Nobody else reaches the other one.
+        if (when === "before" || when === "after") return;
         const { name, kept, rest } = copied(place, when);
         const beside = `${rest}/../beside`;
-        sh(`mkdir -p ${beside}/mine ${beside}/theirs; echo x >${beside}/mine/x; echo y >${beside}/theirs/y`);
+        sh(`mkdir -p ${beside}/mine ${beside}/theirs ${beside}/roots`);
         sh(
-          `chown -R ${name} ${beside}/mine; chown -R nobody ${beside}/theirs; cp -a ${beside}/theirs ${kept}`,
+          `cd ${beside}; echo x >mine/x; echo y >theirs/y; echo z >roots/z; chown -R ${name} mine; chown -R nobody theirs`,
         );
-        sh(`mv ${beside}/* ${rest}`);
+        // With the very path, time and size in the home.
+        sh(
+          `cp -a ${beside}/* ${kept}; for file in mine/x theirs/y roots/z; do echo n >${kept}/$file; done; mv ${beside}/* ${rest}`,
+        );
         expect(m.run(["jk_check", "--fix", J]).stdout).toContain("stays, at least in part");
-        expect(sh(`cat ${rest}/mine/x ${rest}/theirs/y`)).toBe("x\ny\n");
+        expect(sh(`cat ${rest}/mine/x ${rest}/theirs/y ${rest}/roots/z`)).toBe("x\ny\nz\n");
         sh(`rm -r ${beside} ${rest}`);
+        expect(statusFindings()).toEqual([]);
       });
 
       test("what was changed since stays, and is told", () => {
-        const { name, kept, rest, moves } = copied(place, when);
-        sh(`cd ${rest}; echo new >new; chown --reference=. new`);
+        if (when === "before") return;
+        const { name, home, kept } = copied(place, when);
+        sh(`cd ${home}; echo new >new; chown --reference=. new`);
         const { stdout } = m.run(["jk_check", "--fix", J]);
         expect(stdout).toContain(`stays, at least in part`);
-        expect([sh(`cat ${rest}/new`), whole(kept), statusFindings().length]).toEqual(["new\n", WHOLE, 1]);
+        expect([sh(`cat ${home}/new`), whole(kept), statusFindings().length]).toEqual(["new\n", WHOLE, 1]);
         // A move back, or once more, is no reason to forget it.
         const back = kept.startsWith(J)
           ? ["jk_jailuser", "--unjail", "-n", "-m", name]
           : ["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", J, name];
-        const again = m.run(when === "before" ? moves : back);
-        expect(again).toMatchObject({
+        expect(m.run(back)).toMatchObject({
           status: 1,
-          stderr: expect.stringContaining(`${kept}' differ: compare them`),
+          stderr: expect.stringContaining(`'${home}' was left by a run`),
         });
         expect([homeOf(name), statusFindings().length]).toEqual([kept, 1]);
-        sh(`mv -nT ${rest} ${rest}.old`);
+        sh(`mv -nT ${home} ${home}.old`);
         expect(statusFindings()).toEqual([]);
       });
     });
 
-for (const when of ["before", "after"] as const)
-  test(`what the home has no more, or has from the very place, stays, killed ${when} the change`, () => {
-    const { kept, rest } = copied("outside", when, "mkdir data; echo d >data/d");
-    sh(`rm ${kept}/file; mount --bind ${rest}/data ${kept}/data`);
-    expect(m.run(["jk_check", "--fix", J]).stdout).toContain("stays, at least in part");
-    sh(`umount ${kept}/data`);
-    expect(sh(`cat ${rest}/file ${rest}/data/d`)).toBe("mine\nd\n");
-    sh(`rm -r ${rest}`);
-  });
+test("what the user has removed from the new home goes from the old one, and nothing else does", () => {
+  const { kept, rest } = copied("outside", "placed", "mkdir data; echo d >data/d");
+  sh(`rm ${kept}/file; mount --bind ${rest}/data ${kept}/data`);
+  m.run(["jk_check", "--fix", J]);
+  sh(`umount ${kept}/data`);
+  expect([sh(`cat ${kept}/data/d`), m.exists(rest), m.exists(`${kept}/file`)]).toEqual(["d\n", false, false]);
+});
 
-test("an old home that has another owner, is another account's, or that others can exchange, stays", () => {
-  const going = () => statusFindings().filter(({ message }) => message.includes("whole or in part")).length;
-  const { rest } = copied("outside", "after");
-  sh(`chown nobody ${rest}`);
-  expect(going()).toBe(0);
-  m.run(["jk_check", "--fix"]);
-  expect([m.exists(rest), notes()]).toEqual([true, ""]);
-  const other = copied("outside", "after");
-  m.addUser("other", { home: other.rest });
-  expect(going()).toBe(0);
-  sh("userdel other; ln -s /home /srv/homes");
-  m.addUser("other", { home: `/srv/homes/${other.name}` });
-  expect(going()).toBe(0);
-  sh("userdel other; chmod 777 /home");
-  expect([going(), m.run(["jk_check", "--fix", J]).stdout]).toEqual([
-    1,
+test("an old home that is another account's, or that others can exchange, stays, and is told", () => {
+  const told = () => statusFindings().map(({ message }) => message);
+  const { rest, kept, name } = copied("outside", "placed");
+  const since = "left, whole or in part, since a run of jailkit was killed";
+  const both = [`${rest}, the home of an account, was copied to ${kept}, and both are ${since}`];
+  const fix = () => m.run(["jk_check", "--fix", J]).stdout;
+  sh("ln -s /home /srv/homes");
+  for (const home of [rest, `/srv/homes/${name}`, `${rest}/sub`]) {
+    m.addUser("other", { home });
+    expect([told(), fix()]).toEqual([
+      both,
+      expect.stringContaining(`'${rest}' is the home of an account: compare`),
+    ]);
+    sh("userdel other");
+  }
+  sh("chmod 777 /home");
+  const left = [`${rest} was copied to ${kept}, which is the home, and is ${since}`];
+  expect([told(), fix()]).toEqual([
+    left,
     expect.stringContaining("is not removed, since others could exchange it"),
   ]);
   sh("chmod 1777 /home");
-  expect([m.exists(other.rest), going()]).toEqual([true, 1]);
-  m.run(["jk_check", "--fix", J]);
+  expect([m.exists(rest), told()]).toEqual([true, left]);
+  fix();
   sh("chmod 755 /home");
-  expect([m.exists(other.rest), notes()]).toEqual([false, ""]);
+  expect([m.exists(rest), notes()]).toEqual([false, ""]);
 });
 
-test("what is left is not forgotten while a file system is away, or the account has another name", () => {
-  const { name } = copied("outside", "after");
-  const home = homeOf(name).slice(J.length);
+test("what is left is not forgotten while a file system is away, or the new home is elsewhere", () => {
+  const { name, home, kept } = copied("outside", "placed");
   // It would be gone with umount(8).
   sh(`mkdir /srv/away; mount --make-private ${J}; mount --move ${J} /srv/away`);
   m.run(["jk_check", "--fix"]);
-  sh(`mount --move /srv/away ${J}`);
+  const elsewhere = `${home} was copied to ${kept}, which is not its copy now, and is left, whole or in part, since a run of jailkit was killed`;
+  const told = () => [modeOf(home), statusFindings().map(({ message }) => message)];
+  const away = told();
+  // Somebody may have made a jail in its place.
+  sh(`mkdir ${J}/home`);
+  m.run(["jk_check", "--fix"]);
+  sh(`rmdir ${J}/home; mount --move /srv/away ${J}`);
+  expect(away).toEqual(["3700", [elsewhere]]);
   expect(statusFindings()).toMatchObject([{ subject: home }]);
-  sh(`usermod -l anew ${name}`);
+  sh(`mv ${kept} ${kept}2; usermod -d ${J}/./home/${name}2 ${name}`);
   m.run(["jk_check", "--fix", J]);
-  sh(`usermod -l ${name} anew`);
-  expect(statusFindings()).toMatchObject([{ subject: home }]);
+  expect(told()).toEqual(["3700", [elsewhere]]);
+  sh(`mv -T ${kept}2 ${kept}`);
   m.run(["jk_check", "--fix", J]);
   expect([m.exists(home), notes()]).toEqual([false, ""]);
 });
 
-test("a file whose content a power cut has taken from the home stays", () => {
-  const { kept, rest } = copied("outside", "after");
-  const [note = ""] = notes().split("\n");
-  const path = `/var/lib/jailkit/moves/${note}`;
-  const fields = m.read(path).split("\0");
-  // It has its times still, as if the file were as it was copied.
-  sh(`truncate -s 0 ${kept}/file; touch -r ${rest}/file ${kept}/file`);
-  m.write(path, fields.with(9, "9".repeat(19)).join("\0"), { mode: 0o600 });
-  expect(m.run(["jk_check", "--fix", J]).stdout).toContain("stays, at least in part");
-  expect(m.read(`${rest}/file`)).toBe("mine\n");
-  sh(`rm -r ${rest}`);
+test("what is left is forgotten when a jail was deleted by hand, but for a home that moved there", () => {
+  const one = copied("outside", "before");
+  sh(`mv ${J}/home ${J}/gone`);
+  m.run(["jk_check", "--fix"]);
+  expect([modeOf(one.home), notes()]).toEqual(["2755", ""]);
+  sh(`mv ${J}/gone ${J}/home; rm -r ${one.box}`);
+  const another = copied("inside", "before");
+  sh(`rm -r ${another.home} ${another.box}; mv ${J}/home ${J}/gone`);
+  m.run(["jk_check", "--fix"]);
+  expect(notes()).toBe("");
+  sh(`mv ${J}/gone ${J}/home`);
+  const { home } = copied("outside", "after");
+  sh(`mv ${J}/home ${J}/gone`);
+  m.run(["jk_check", "--fix"]);
+  expect([modeOf(home), statusFindings().length]).toEqual(["3700", 1]);
+  sh(`mv ${J}/gone ${J}/home`);
+  m.run(["jk_check", "--fix"]);
+  expect([m.exists(home), notes()]).toEqual([false, ""]);
 });
 
-test("a copy is on the disk before the account is changed", () => {
-  const { moves } = user("outside");
-  const trace = ["strace", "-f", "-qq", "-o", "/root/trace", "-e", "trace=syncfs,execve,renameat2"];
-  m.must([...trace, ...moves]);
-  expect(m.read("/root/trace")).toMatch(
-    /syncfs\(.*\n(?:.*\n)*?.*renameat2\(.*\n(?:.*\n)*?.*execve\(.*usermod/,
+test("the account may have another name and uid since", () => {
+  for (const when of ["after", "placed"] as const) {
+    const { name, home, kept } = copied("outside", when);
+    sh(`usermod -l ${name}x -u 4242 ${name}`);
+    m.run(["jk_check", "--fix", J]);
+    expect([m.exists(home), whole(kept), notes(), copies()]).toEqual([false, WHOLE, "", []]);
+    sh(`userdel ${name}x`);
+  }
+});
+
+test("who has neither home is told, and no copy goes that may be the only one", () => {
+  const { name, home, box } = copied("outside", "after");
+  sh(`usermod -d /nowhere ${name}; mv ${home} ${home}.away`);
+  const told = `${box} was left by a run of jailkit that was killed while it moved ${home}, and may hold the only copy of a home`;
+  expect(statusFindings().map(({ message }) => message)).toEqual([told]);
+  expect(m.run(["jk_check", "--fix", J]).stdout).toContain(
+    "stays, since it may hold the only copy of a home",
   );
+  // Nor by a run that copies another one there.
+  m.must(user("outside").moves);
+  expect(whole(`${box}/home`)).toBe(WHOLE);
+  // A full disk may have kept the run from writing that it is complete.
+  const note = `/var/lib/jailkit/moves/${notes().split("\n")[0]}`;
+  const written = m.read(note);
+  m.write(note, [...written.split("\0").slice(0, 5), ""].join("\0"), { mode: 0o600 });
+  sh(`usermod -d ${written.split("\0")[4]} ${name}`);
+  m.run(["jk_check", "--fix", J]);
+  expect(whole(`${box}/home`)).toBe(WHOLE);
+  m.write(note, written, { mode: 0o600 });
+  sh(`usermod -d /nowhere ${name}`);
+  // The home is whole as long as it is there.
+  sh(`mv ${home}.away ${home}`);
+  m.run(["jk_check", "--fix", J]);
+  expect([copies(), modeOf(home), notes()]).toEqual([[], "2755", ""]);
+});
+
+test("a copy is on the disk before the account is changed, and has its place there before the home is removed", () => {
+  const { moves } = user("outside");
+  const trace = [
+    "strace",
+    "-f",
+    "-qq",
+    "-o",
+    "/root/trace",
+    "-e",
+    "trace=syncfs,fsync,execve,renameat2,renameat,rename,unlinkat",
+  ];
+  m.must([...trace, ...moves]);
+  const order = [
+    "syncfs\\(",
+    "fsync\\(",
+    'execve\\(".*usermod',
+    'rename\\w*\\(\\d+, "home"',
+    "fsync\\(",
+    "unlinkat\\(",
+  ];
+  expect(m.read("/root/trace")).toMatch(new RegExp(order.join(".*\n(?:.*\n)*?.*")));
 });
 
 test("a home that was removed in part is never taken for the whole one", () => {
   const { name, kept, rest } = copied("outside", "removing");
   sh(`usermod -d ${rest} ${name}`);
   m.run(["jk_check", "--fix", J]);
-  expect(whole(kept)).toBe(WHOLE);
+  expect([whole(kept), statusFindings()[0]?.message]).toEqual([
+    WHOLE,
+    expect.stringContaining("and both are left"),
+  ]);
+  sh(`usermod -d ${kept.replace(J, `${J}/.`)} ${name}`);
+  m.run(["jk_check", "--fix", J]);
+  expect([m.exists(rest), whole(kept), notes()]).toEqual([false, WHOLE, ""]);
 });
 
 test("apply --prune takes a user out whose old home a run that was killed has left, and --check says so", () => {
@@ -493,4 +619,36 @@ test("what is left in a jail is found where jailkit adopt --moved finds the jail
   expect(statusFindings().map(({ subject }) => subject)).toContain(home);
   m.run(["jk_check", "--fix", now]);
   expect([modeOf(home), statusFindings().filter(({ subject }) => subject === home)]).toEqual(["2755", []]);
+});
+
+test("apply reads once what is left, and once more when it has mended something that was in the way of the plan", () => {
+  const reads = (...options: string[]) => {
+    const file = "/root/notes.trace";
+    m.run([
+      "strace",
+      "-f",
+      "-qq",
+      "-P",
+      "/var/lib/jailkit/moves",
+      "-e",
+      "trace=getdents64",
+      "-o",
+      file,
+      "jailkit",
+      "apply",
+      ...options,
+    ]);
+    // The last call of each reading finds nothing more.
+    return sh(`grep -c ' = 0$' ${file} || true`).trim();
+  };
+  // Of somebody who is declared no more the plan asks by itself.
+  m.remove("/var/lib/jailkit/declared.json");
+  m.write("/etc/jailkit/jails.d/one.ini", `[jail ${J}]\nsections = uidbasics, basicshell\n`);
+  copied("outside", "after");
+  m.must(["jailkit", "apply"]);
+  expect([reads("--check"), reads()]).toEqual(["1", "1"]);
+  const { rest } = copied("outside", "after");
+  expect([reads("--check"), m.exists(rest)]).toEqual(["1", true]);
+  // One of them is that of what mends it.
+  expect([reads(), m.exists(rest), reads()]).toEqual(["3", false, "1"]);
 });

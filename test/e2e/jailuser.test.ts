@@ -362,20 +362,20 @@ test("if usermod fails, the account and the home are unchanged", () => {
   expect(run("-m", "-n", "-j", jail, name).status).toBe(0);
 });
 
-test("if usermod fails, what appeared in the copy of the home meanwhile stays", () => {
+test("nobody reaches the copy of a home before the account has been changed, and it goes if usermod fails", () => {
   const name = newUser("/elsewhere");
   const before = [account(name), m.snapshot(`/elsewhere/${name}`), m.read(`${jail}/etc/passwd`)];
   const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
   m.must(["mv", usermod, real]);
-  m.write(usermod, `#!/bin/sh\necho mine > ${jail}/elsewhere/${name}/mine\nexit 1\n`, { mode: 0o755 });
+  const look = `cd ${jail}/elsewhere; ls -A; stat -c '%U %a' .jk-home-*; stat -c '%U %a' .jk-home-*/home; exit 1`;
+  m.write(usermod, `#!/bin/sh\n{ ${look}; } >/root/seen\n`, { mode: 0o755 });
   const { status, stderr } = run("-m", "-n", "-j", jail, name);
   m.must(["mv", "-f", real, usermod]);
-  const copy = `${jail}/elsewhere/${name}`;
-  expect([status, stderr]).toEqual([1, expect.stringContaining(`${copy}/mine: appeared after`)]);
-  expect(stderr).toContain("usermod failed");
+  expect([status, stderr]).toEqual([1, expect.stringContaining("usermod failed")]);
+  const seen = m.read("/root/seen").replace(/^\.jk-home-\S+/, "copy");
+  expect(seen).toBe(`copy\n${name}\nroot 700\n${name} ${m.stat(`/elsewhere/${name}`)?.mode.toString(8).slice(-3)}\n`);
   expect([account(name), m.snapshot(`/elsewhere/${name}`), m.read(`${jail}/etc/passwd`)]).toEqual(before);
-  expect(m.read(`${copy}/mine`)).toBe("mine\n");
-  m.remove(copy);
+  expect(m.list(`${jail}/elsewhere`)).toEqual([]);
 });
 
 test("--dry-run changes nothing and shows what would be done", () => {
@@ -657,14 +657,19 @@ test("an interrupted move leaves the account unchanged, and the next one cleans 
   m.must(["rmdir", ...copies().map((one) => `${jail}/elsewhere/${one}`)]);
 });
 
-test("a move that is interrupted after the account has changed reports the old home, and the way back", () => {
+test("a move that is interrupted after the account has changed is completed, and an old home that is there again is told", () => {
   const name = newUser("/elsewhere");
   const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
   m.must(["mv", usermod, real]);
   m.write(usermod, `#!/bin/sh\n${real} "$@"\nkill -9 $PPID\n`, { mode: 0o755 });
   expect(run("-n", "-m", "-j", jail, name).status).toBe(137);
   m.must(["mv", "-f", real, usermod]);
-  expect([m.exists(`/elsewhere/${name}`), m.exists(`${jail}/elsewhere/${name}`)]).toEqual([true, true]);
+  // An empty directory keeps the place.
+  expect([m.exists(`/elsewhere/${name}`), m.list(`${jail}/elsewhere/${name}`)]).toEqual([true, []]);
+  expect(run("-n", "-m", "-j", jail, name).status).toBe(0);
+  expect([m.exists(`/elsewhere/${name}`), m.exists(`${jail}/elsewhere/${name}`)]).toEqual([false, true]);
+  // As a restored backup.
+  m.must(["cp", "-a", `${jail}/elsewhere/${name}`, `/elsewhere/${name}`]);
   const { status, stderr } = run("-n", "-m", "-j", jail, name);
   expect([status, stderr]).toEqual([
     0,
@@ -696,11 +701,13 @@ test.each([
     expect.stringMatching(/:\/usr\/sbin\/jk_lsh$/),
   ]);
   const dry = run(...words, "--dry-run", name);
-  expect([dry.status, dry.stdout]).toEqual([0, `would remove '${name}' from the jail's account files\n`]);
+  expect([dry.status, dry.stdout]).toEqual(
+    what === "the home moved" ? [1, ""] : [0, `would remove '${name}' from the jail's account files\n`],
+  );
+  if (what === "the home moved") expect(dry.stderr).toContain("what moves it to its place: jk_check --fix");
   expect(run("--unjail", "-j", "/srv/shared", name).stderr).toContain("is in no jail");
   const { status, stderr } = run(...words, name);
-  const told = `'${jail}/home/${name}' is still there, from before the home moved: compare it with '${home}'`;
-  expect([status, stderr]).toEqual([0, what === "the home moved" ? expect.stringContaining(told) : ""]);
+  expect([status, stderr, m.exists(`${jail}/home/${name}`)]).toEqual([0, "", what === "the home stays"]);
   expect([account(name), inJail(name)]).toEqual([expect.stringContaining(`:${home}:/bin/bash`), undefined]);
   expect(m.read(`${home}/file`)).toBe(name);
   for (const one of [name, bare])

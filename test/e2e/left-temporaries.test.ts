@@ -71,3 +71,92 @@ test.each(RUNS)("$name", ({ run, again }) => {
     }
   expect(killed).toBeGreaterThan(0);
 });
+
+const K = "/srv/k";
+const FILE = "/etc/jailkit/jails.d/two.ini";
+const PRUNE = ["jailkit", "apply", "--prune", "--delete-homes"];
+
+const killing = (call: string, nth: number) => [
+  ...["strace", "-qq", "-o", "/dev/null", "-e", `trace=${call}`],
+  ...["-e", `inject=${call}:signal=KILL:when=${nth}`],
+];
+
+/** Runs that are killed where they give their user what they make: what is left belongs to the user already. */
+function* killedGivers() {
+  for (const call of ["renameat2", "fchmod"])
+    for (let nth = 1; ; nth++) {
+      m.write(FILE, `[jail ${K}]\nsections = uidbasics, basicshell\n`);
+      m.run(["find", ...PLACES, "-name", ".jk-*", "-delete"]);
+      m.must([...PRUNE, FILE]);
+      m.write(
+        FILE,
+        `[jail ${K}]\nsections = uidbasics, basicshell\n[user dora]\njail = ${K}\nshell = /bin/bash\nauthorized_keys = ${KEYS[0]}\n`,
+      );
+      const { signal } = m.run([...killing(call, nth), "jailkit", "apply", FILE]);
+      if (signal !== "SIGKILL") break;
+      const uid = m.run(["id", "-u", "dora"]).stdout.trim();
+      const given = uid === "" ? "" : m.must(["find", ...PLACES, "-name", ".jk-*", "-uid", uid]).stdout;
+      if (given !== "") yield { given, at: `${call} ${nth}` };
+    }
+}
+
+test("what belongs to its user already is removed by the next run, and by jk_check --fix", () => {
+  let count = 0;
+  for (const { given, at } of killedGivers()) {
+    if (count++ % 2 === 0) m.must(["jailkit", "apply", FILE]);
+    else {
+      expect(m.run(["jk_check", K]).stdout).toContain(given.split("\n")[0] ?? "");
+      expect(m.run(["jk_check", "--fix", K]).stdout).toContain("removed");
+    }
+    expect([at, left()]).toEqual([at, ""]);
+  }
+  expect(count).toBeGreaterThan(1);
+});
+
+test("it keeps no jail from being removed", () => {
+  let count = 0;
+  for (const { at } of killedGivers()) {
+    count++;
+    m.write(FILE, "");
+    m.run([...PRUNE, FILE]);
+    m.run([...PRUNE, FILE]);
+    expect([at, m.exists(K), left()]).toEqual([at, false, ""]);
+  }
+  expect(count).toBeGreaterThan(1);
+});
+
+test("what has such a name and is a user's stays: in a directory of theirs, and what they have put into one that was left", () => {
+  m.write(
+    FILE,
+    `[jail ${K}]\nsections = uidbasics, basicshell\n[user dora]\njail = ${K}\nshell = /bin/bash\n`,
+  );
+  m.must(["jailkit", "apply", FILE]);
+  const [own, entered, held] = [
+    "dora/.jk-put-own_56789012",
+    ".jk-put-entered89012",
+    ".jk-put-held-6789012",
+  ].map((name) => `${K}/home/${name}`) as [string, string, string];
+  m.write(own, "thesis");
+  m.mkdir(entered);
+  m.write(`${entered}/thesis`, "thesis");
+  m.write(held, "");
+  m.must(["chown", "-R", "dora", own, entered, held]);
+  const holder = m.start(["flock", held, "sleep", "600"]);
+  const rest = () => left().trimEnd().split("\n").sort();
+  try {
+    while (m.run(["flock", "-n", held, "true"]).status === 0);
+    expect(m.run(["jk_check", "--fix", K]).stdout).toContain(`mv -nT ${entered} /root/`);
+    m.write(FILE, `${m.read(FILE)}authorized_keys = ${KEYS[0]}\n`);
+    m.must(["jailkit", "apply", FILE]);
+    expect(rest()).toEqual([entered, held, own].sort());
+  } finally {
+    holder.kill();
+  }
+  m.remove(own);
+  m.run(["userdel", "dora"]);
+  m.must(["rm", "-rf", `${K}/home/dora`]);
+  // The file that was left does not count, and goes with the jail; a directory with anything in it does.
+  expect(m.run(["jailkit", "delete", "--yes", K]).stderr).toContain(`as ${entered}`);
+  m.must(["rm", "-rf", entered]);
+  m.must(["jailkit", "delete", "--yes", K]);
+});

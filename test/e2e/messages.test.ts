@@ -245,8 +245,6 @@ describe("configuration", () => {
     ["jk_init.ini", "jk_init", "--list"],
     ["jk_init.ini", "jailkit adopt", J],
     ["jk_update.ini", "jk_update", "--all"],
-    ["jk_update.ini", "jailkit list"],
-    ["jk_check.ini", "jailkit list"],
     ["jk_check.ini", "jk_check", J],
     ["jk_socketd.ini", "jk_socketd"],
   ];

@@ -2,7 +2,13 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DECLARATION_SCHEMA_FILE } from "../../build/declaration-schema.ts";
-import { LOG_SCHEMA_FILE, REPORT_SCHEMAS, schemaFileOf, schemaFiles } from "../../build/schemas.ts";
+import {
+  ERROR_SCHEMA_FILE,
+  LOG_SCHEMA_FILE,
+  REPORT_SCHEMAS,
+  schemaFileOf,
+  schemaFiles,
+} from "../../build/schemas.ts";
 import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf, reportToolOf } from "../report.ts";
@@ -36,7 +42,9 @@ afterAll(async () => m.close());
 test("docs/panels.md names every command that has a schema, and every schema", () => {
   const named = new Set(commands.map((words) => schemaFileOf(reportToolOf(words))));
   const files = [...schemaFiles().keys()];
-  expect([...named, LOG_SCHEMA_FILE, DECLARATION_SCHEMA_FILE].sort()).toEqual(files.sort());
+  expect([...named, ERROR_SCHEMA_FILE, LOG_SCHEMA_FILE, DECLARATION_SCHEMA_FILE].sort()).toEqual(
+    files.sort(),
+  );
   for (const file of files) expect(page).toContain(`(schemas/${file})`);
 });
 

@@ -261,7 +261,12 @@ const FAULTS: readonly Fault[] = [
   fault(
     "unknown-jail",
     "jails",
-    "[jail /srv/new]\nsections = uidbasics\n[user u]\njail = /srv/nwe\nshell = /bin/sh\n",
+    "[jail /srv/new]\nsections = basicshell\n[user u]\njail = /srv/nwe\nshell = /bin/sh\n",
+  ),
+  fault(
+    "not-in-jail",
+    "jails",
+    "[jail /srv/new]\nsections = uidbasics\n[user u]\njail = /srv/new\nshell = /bin/sh\n",
   ),
   fault("unknown-key", "jails", "[jail /srv/one]\nsectons = basicshell\nshel = /bin/sh\n"),
   fault("unknown-section", "jails", "[jail  /srv/one]\n[USER u]\njail = /srv/one\nshell = /bin/sh\n[x]\n"),

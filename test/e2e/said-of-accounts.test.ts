@@ -79,3 +79,38 @@ test("an imported account cannot pass a directory above its jail", () => {
     say.replace("kai", "liv"),
   );
 });
+
+test("the shell of the line in the jail decides which rules a login reads, whatever was asked for", () => {
+  const rules = `${J}/etc/jailkit/jk_lsh.ini`;
+  m.write(rules, "[other]\nallow = sftp\n", { mode: 0o600 });
+  const shellOf = (name: string) =>
+    m.must(["sed", "-n", `s/^${name}:.*://p`, `${J}/etc/passwd`]).stdout.trim();
+  const [bash, limited] = ["/bin/bash", "/usr/sbin/jk_lsh"];
+  const closed = expect.stringContaining(`cannot read ${rules}: no login works`);
+  const says = (name: string, ...options: string[]) =>
+    m.run(["jk_jailuser", ...options, "-j", J, name]).stderr;
+  const both = (name: string, ...options: string[]) => [
+    says(name, "--dry-run", ...options),
+    says(name, ...options),
+  ];
+  for (const [name, shell] of [
+    ["mara", limited],
+    ["nils", bash],
+  ] as const)
+    m.must(["jk_addjailuser", "-j", J, "-s", shell, name]);
+  // Who is in the jail keeps the shell of its line there.
+  expect(both("mara", "-n", "-s", bash)).toEqual([closed, closed]);
+  expect(both("nils", "-n", "-s", limited)).not.toContainEqual(closed);
+  expect([shellOf("mara"), shellOf("nils")]).toEqual([limited, bash]);
+  // With --jail-side-only the line changes.
+  expect(both("mara", "--jail-side-only", "-s", bash)).not.toContainEqual(closed);
+  expect(both("nils", "--jail-side-only", "-s", limited)).toEqual([closed, closed]);
+  expect([shellOf("mara"), shellOf("nils")]).toEqual([bash, limited]);
+  // So it does if only its name is another one.
+  m.must(["usermod", "-l", "maria", "mara"]);
+  m.must(["usermod", "-l", "nelson", "nils"]);
+  expect(both("maria", "--jail-side-only")).not.toContainEqual(closed);
+  expect(both("nelson", "--jail-side-only")).toEqual([closed, closed]);
+  expect([shellOf("maria"), shellOf("nelson")]).toEqual([bash, limited]);
+  m.must(["rm", rules]);
+});

@@ -8,6 +8,7 @@ import { sleeperOf } from "../machine/sleeper.ts";
 import type { Sshd } from "../machine/sshd.ts";
 import { runWithStops } from "../machine/stops.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { waitingClients } from "./waiting-clients.ts";
 
 setDefaultTimeout(120_000);
 
@@ -19,38 +20,17 @@ const ended = (name: string) => `ended a connection to sshd for '${name}', not a
 
 let m: Machine;
 let sshd: Sshd;
-let connections = 0;
+let connect: ReturnType<typeof waitingClients>;
+let servers = 0;
 
 beforeAll(async () => {
   m = await openApplyMachine();
   m.write(FILE, JAIL);
   m.must(["jailkit", "apply"]);
   sshd = await m.startSshd();
-  // The client asks for its passphrase when sshd has accepted the key, and before it proves that it has it.
-  m.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", "/root/slow"]);
-  m.write(
-    "/run/machine-ssh/authorized",
-    `${m.read("/root/slow.pub")}${m.read("/run/machine-ssh/client.pub")}`,
-  );
-  m.write("/root/ask", '#!/bin/sh\necho asked >&2\nread line < "$ANSWER"\necho secret\n', { mode: 0o755 });
+  connect = waitingClients(m, sshd);
 });
 afterAll(() => m?.close());
-
-/** Connects as a user, and stops before the proof; what is returned gives it, and returns what the session says. */
-async function connect(name: string, command = "readlink /proc/self/root; echo in", port = "22") {
-  const ANSWER = `/root/answer-${connections++}`;
-  m.must(["mkfifo", ANSWER]);
-  const env = { ANSWER, SSH_ASKPASS: "/root/ask", SSH_ASKPASS_REQUIRE: "force", PATH: "/usr/bin:/bin" };
-  const options = sshd.clientOptions.map((one) =>
-    one.replace(/^BatchMode=yes$/, "BatchMode=no").replace(/^.*\/client$/, "/root/slow"),
-  );
-  const client = m.start(["ssh", ...options, "-p", port, `${name}@127.0.0.1`, command], { env });
-  await client.until(({ stderr }) => stderr.includes("asked") || undefined);
-  return async () => {
-    m.must(["sh", "-c", `echo > ${ANSWER}`]);
-    return (await client.ended).stdout;
-  };
-}
 
 function addUser(name: string): void {
   m.addUser(name, { home: `/home/${name}`, createHome: true, shell: "/bin/bash" });
@@ -256,7 +236,7 @@ test("one that began before the user came into a group, or left it, ends", async
 
 /** Starts another sshd, as arguments of `prefix`, and with lines of sshd_config before the others. Returns its port. */
 async function otherSshd(lines = "", prefix: (port: string) => readonly string[] = () => []) {
-  const port = String(3000 + connections++);
+  const port = String(3000 + servers++);
   const config = `/root/config-${port}`;
   m.write(config, lines + m.read("/etc/ssh/sshd_config").replace("Port 22", `Port ${port}`));
   const server = m.start([...prefix(port), "/usr/sbin/sshd", "-D", "-e", "-f", config]);

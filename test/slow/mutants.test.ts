@@ -35,9 +35,14 @@ const PARTS =
 const asked = Bun.env.JK_MUTANTS ?? "";
 const SHARES = Number(Bun.env.JK_MUTANTS_SHARES ?? 5);
 const day = Bun.env.JK_MUTANTS_DAY;
-const MUTANTS = ALL.filter(({ file, from, to, test }) =>
-  `${file}: ${from} -> ${to} ${test}`.includes(asked),
-).filter((_, index) => day === undefined || index % SHARES === Number(day) % SHARES);
+/** The part of a mutant, which stays the same when others come and go. */
+const partOf = ({ file, from, to }: Mutant) =>
+  Number(Bun.hash.wyhash(`${file}\0${from}\0${to}`) % BigInt(SHARES));
+const MUTANTS = ALL.filter(
+  (one) =>
+    `${one.file}: ${one.from} -> ${one.to} ${one.test}`.includes(asked) &&
+    (day === undefined || partOf(one) === Number(day) % SHARES),
+);
 const copies: string[] = [];
 /** Milliseconds that the mutants of a test file took. */
 const spent = new Map<string, number>();

@@ -87,7 +87,9 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     plainHome: () => undefined,
     otherHome: (user) => otherHomeAdvice("/j", user),
     homeMount: () => undefined,
-    homeAside: ({ name }) => (name === "aside" ? "/home/.jk-move-aside/home" : undefined),
+    isAwaited: () => false,
+    homeElsewhere: ({ name }) =>
+      name === "aside" ? { message: "it is aside", remedy: "jk_jailuser -n -m -j /j aside" } : undefined,
     verbose: (line) => told.push(line),
   });
 }

@@ -94,6 +94,7 @@ function facts(...changes: Partial<LoginFacts>[]): LoginFacts {
     homeMount: () => undefined,
     isRootsPlace: () => true,
     homeAside: () => "/srv/j/home/u.old",
+    isHomeOutside: () => false,
     homeObstacle: () => undefined,
     inJail: () => ({ named: inside, numbered: inside, group }),
     shell: () => ({ kind: "file", path: "/bin/sh", canonicalPath: "/bin/sh", unsafe: [] }),

@@ -52,9 +52,9 @@ test("what users make does not take long: it ends with what to do", () => {
   expect(owners(home.path, { ...MOST, directories: 7 })).toEqual([41, 42, 43]);
   const fail = (most: Partial<typeof MOST>) => () => owners(home.path, { ...MOST, ...most });
   expect(fail({ directories: 6 })).toThrow("holds more than 6 directories: too many");
-  // Below ".", "a" and, thrice, "a/UID".
-  expect(owners(home.path, { ...MOST, bytes: 1 + 3 + 3 * 4 })).toEqual([41, 42, 43]);
-  expect(fail({ bytes: 15 })).toThrow("holds directories whose paths are longer than 15 bytes together: too");
+  // Below the home, "a" and, thrice, "a/UID".
+  expect(owners(home.path, { ...MOST, bytes: 0 + 3 + 3 * 4 })).toEqual([41, 42, 43]);
+  expect(fail({ bytes: 14 })).toThrow("holds directories whose paths are longer than 14 bytes together: too");
   expect(fail({ names: 6 })).toThrow("holds more than 6 files: too many");
   expect(fail({ owners: 2 })).toThrow("holds directories of more than 2 uids:");
 });

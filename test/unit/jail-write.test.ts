@@ -334,13 +334,20 @@ describe("temporary files of data that a run which was killed has left", () => {
     expect(readdirSync(at("/etc")).sort()).toEqual([LEFT, "file"]);
   });
 
-  test("stay if they are no files of root, or have another name", () => {
+  test("go also if their user owns them already, and so do empty directories", () => {
+    writeFileSync(at(`/etc/${LEFT}`), "keys");
+    mkdirSync(at("/etc/.jk-put-directory0aB"));
+    for (const name of [LEFT, ".jk-put-directory0aB"]) chownSync(at(`/etc/${name}`), USER, USER);
+    replace("/etc/file");
+    expect(readdirSync(at("/etc"))).toEqual(["file"]);
+  });
+
+  test("stay if they are neither files nor empty directories, or have another name", () => {
     const others = [".jk-put-short", ".jk-0123456789aB", "jk-put-0123456789aB"];
     for (const name of others) writeFileSync(at(`/etc/${name}`), "other");
     mkdirSync(at("/etc/.jk-put-directory0aB"));
+    writeFileSync(at("/etc/.jk-put-directory0aB/file"), "user's");
     symlinkSync("file", at("/etc/.jk-put-symlink000aB"));
-    writeFileSync(at(`/etc/${LEFT}`), "user's");
-    chownSync(at(`/etc/${LEFT}`), USER, USER);
     const before = readdirSync(at("/etc"));
     replace("/etc/file");
     expect(readdirSync(at("/etc")).sort()).toEqual([...before, "file"].sort());

@@ -8,6 +8,7 @@ import { shellWord } from "../../src/cli/shell-word.ts";
 import { shortened, widest } from "../../src/cli/table.ts";
 import { RecordError } from "../../src/jail/record/record-file.ts";
 import type { JailFacts } from "../../src/jails/jails.ts";
+import { listReport } from "../../src/jails/list-report.ts";
 import type { SocketStatus } from "../../src/log-socket/monitor/status.ts";
 import {
   chosen,
@@ -41,7 +42,7 @@ const machine = (given: Partial<MachineFacts> = {}): MachineFacts => ({
   ...{
     startSocketd: "jk_socketd",
     config: { files: [], findings: [], failures: [] },
-    ...{ strays: [], outside: { found: [], more: undefined }, accounts: [], once: undefined },
+    ...{ strays: [], outside: { found: [], more: undefined }, due: [], accounts: [], once: undefined },
     declarations: undefined,
   },
   ...given,
@@ -376,4 +377,19 @@ describe("the page", () => {
       "Changed        2025-10-09 /srv/b",
     ]);
   });
+});
+
+test("where no command helps, another one shows more, and a report has none", () => {
+  const path = "/home/anna";
+  const move = { rule: "interrupted-move", path, message: "is closed", remedy: "" } as const;
+  const fault = { kind: "no-login", subject: "/srv/j", message: "cannot pass", remedy: "" } as const;
+  const jails = [jailOf("/srv/j", { condition: "unsafe", reason: "is a file", remedy: "" })];
+  const list = { jails, damaged: [], problems: [] };
+  const found = findingsOf(machine({ moves: [move], accounts: [{ ...fault, otherwise: undefined }], list }));
+  expect(found.map(({ kind, commands }) => [kind, commands])).toEqual([
+    ["unsafe", ["jk_check /srv/j", "jailkit list"]],
+    ["no-login", ["jk_check /srv/j"]],
+    ["interrupted-move", ["jk_check"]],
+  ]);
+  expect(listReport(list).jails[0]?.remedy).toBeNull();
 });

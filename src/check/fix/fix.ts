@@ -10,6 +10,7 @@ import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { exchanged, isSameInode } from "../../jail/fs/attributes.ts";
 import { hostDirectory } from "../../jail/fs/host-directories.ts";
+import { removeLeft } from "../../jail/fs/left.ts";
 import { lookUp, withJailFile, withTree } from "../../jail/fs/look.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
@@ -136,6 +137,10 @@ function makeRepair(root: JailRoot, content: ManifestContent | undefined, findin
       return makeOwnCopy(root, content, path, repair.clear);
     case "remove":
       return removeSpecial(root, path);
+    case "leftover":
+      if (!removeLeft(root, path))
+        throw refusal(root, path, "not-empty", "stays: it is in use, or not as it was left");
+      return "removed";
     case "password":
       updateJailAccounts(root, (accounts) => accounts.changeUser(repair.user, { password: "x" }));
       return `the password of ${display(repair.user)} is now x, which is no password`;

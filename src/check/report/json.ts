@@ -10,7 +10,7 @@ function findingReport(finding: CheckFinding, fixed?: true): FindingReport {
   const { rule, path, message, reason, remedy, otherwise } = finding;
   const { level, subject } = factsOf(finding);
   const report = { rule, level, subject, path: jsonText(path), message: jsonText(message) };
-  const text = (line: string | undefined) => line && jsonText(line);
+  const text = (line: string | undefined) => (line ? jsonText(line) : undefined);
   return { ...report, reason: text(reason), remedy: text(remedy), otherwise: text(otherwise), fixed };
 }
 

@@ -13,12 +13,7 @@ import { addProcLine, mountJailProc } from "../../populate/apply/proc.ts";
 import { isPassedOver } from "../../populate/passed-over.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import type { PopulateReport } from "../../populate/report-schema.ts";
-import {
-  removeProcLine,
-  stillServed,
-  unmountJailProc,
-  unregisterLogSocket,
-} from "../../update/remove-extras.ts";
+import { removeProc, stillServed, unregisterLogSocket } from "../../update/remove-extras.ts";
 import type { RemoveReport } from "../../update/report-schema.ts";
 import type { Change } from "../change.ts";
 import { fillingsOf } from "../compare/fillable.ts";
@@ -124,8 +119,7 @@ function startProc(jail: ByteString, { steps }: Said): void {
 
 function endProc({ path, declared }: JailWork, { steps }: Said): void {
   using root = openNamedJail(path);
-  if (unmountJailProc(root)) steps.push(`unmounted proc from ${display(path)}/proc`);
-  if (removeProcLine(path)) steps.push(`removed the line for ${display(path)}/proc from /etc/fstab`);
+  removeProc(root, (line) => steps.push(line));
   if (declared?.proc === false && recordRefusal(path, "proc", true)) steps.push(REFUSED);
 }
 

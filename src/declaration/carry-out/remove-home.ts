@@ -8,8 +8,9 @@ import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { lookUp, placeOnHost } from "../../jail/fs/look.ts";
-import { hostPath, isDirectory, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
-import { removeTree, type Watch } from "../../jail/fs/write.ts";
+import { type Directory, hostPath, isDirectory, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
+import { removeWholeHome } from "../../jail/fs/whole-home.ts";
+import type { Watch } from "../../jail/fs/write.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import type { LeftHome } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
@@ -19,16 +20,21 @@ import { requireNothingRuns } from "../../users/sessions.ts";
 import type { Fate } from "../compare/fate.ts";
 import { directoryIdIn, openIdOf, samenessOf } from "../ids.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
+import { requireRemovable } from "./removable.ts";
 import type { Said } from "./steps.ts";
 
 /** Removes homes that earlier runs have left: with the jail, and only when nothing else prevents that. */
-export function removeLeftHomes(jail: ByteString, homes: readonly LeftHome[], steps: Said["steps"]): void {
+export function removeLeftHomes(
+  jail: ByteString,
+  homes: readonly LeftHome[],
+  { steps, warnings }: Pick<Said, "steps" | "warnings">,
+): void {
   using root = openNamedJail(jail);
   for (const { uid, path } of homes) {
     const stat = lookUp(root, path)?.stat;
     // Who may write above it may have put another one there since.
     if (stat?.uid !== uid || !isDirectory(stat)) continue;
-    removeOwn(root, path, { name: "", uid }, stat);
+    withDirectory(root, path, (open) => removeOwn(root, path, { name: "", uid }, open, warnings));
     steps.push(`removed the home ${quoted(placeOnHost(root, path))}`);
   }
 }
@@ -46,11 +52,12 @@ export const removeKnown = (
   home: ByteString,
   user: Pick<PasswdEntry, "name" | "uid">,
   id: ByteString | undefined,
+  { warnings }: Pick<Said, "warnings">,
 ): void =>
-  withDirectory(root, home, ({ fd, stat }) => {
-    if (stat.uid !== user.uid || samenessOf(id, openIdOf(fd)) !== "same")
+  withDirectory(root, home, (open) => {
+    if (open.stat.uid !== user.uid || samenessOf(id, openIdOf(open.fd)) !== "same")
       throw changedSince("exchanged", `${quoted(hostPath(root, home))} has become another home`);
-    removeOwn(root, home, user, stat);
+    removeOwn(root, home, user, open, warnings);
   });
 
 /** Removes a home, but nothing of another account that has come there: throws JailkitError "holds-home" then. */
@@ -58,7 +65,8 @@ function removeOwn(
   root: JailRoot,
   home: ByteString,
   user: Pick<PasswdEntry, "name" | "uid">,
-  seen: Stat,
+  open: Pick<Directory, "fd" | "stat">,
+  warnings: string[],
 ): void {
   const directory: Watch["directory"] = (stat, path) => {
     const owner = ownerOfOthers(user, stat);
@@ -67,10 +75,14 @@ function removeOwn(
     const message = `${quoted(hostPath(root, home))} is not removed: ${what}`;
     throw new JailkitError(HOLDS_HOME, 1, message);
   };
-  const how = `${quoted(hostPath(root, home))} is removed in part; run this again`;
   const filled = () => requireNothingRuns(user);
+  const watch = (how: string): Watch => ({ directory, name: () => stopIfInterrupted(how), filled });
+  const examine = (fd: number) => requireRemovable(root, home, user, fd);
   try {
-    removeTree(root, home, seen, undefined, { directory, name: () => stopIfInterrupted(how), filled });
+    removeWholeHome(root, home, open, {
+      ...{ name: user.name, examine, watch },
+      warn: (line) => warnings.push(line),
+    });
   } catch (error) {
     // What runs as the user can bring these about.
     if (

@@ -81,7 +81,7 @@ function removeJail({ once, homes, others }: FormerJail, { steps, warnings, erro
   let plan = planDelete({ ...request, gone: homes });
   if (plan.seen !== undefined) requireNothingElse(jail, gone);
   if (homes.length > 0) {
-    removeLeftHomes(jail, homes, steps);
+    removeLeftHomes(jail, homes, { steps, warnings });
     plan = planDelete(request);
   }
   const outcome = deleteJail(plan, () => undefined);
@@ -237,7 +237,7 @@ function removeLost(
   const where = placeOnHost(root, place);
   // Who may write above it may have put another one there since.
   if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
-    removeKnown(root, home, user, once.homeId);
+    removeKnown(root, home, user, once.homeId, said);
     kept.delete("keys");
     said.steps.push(`removed the home ${quoted(where)}`);
   } else {

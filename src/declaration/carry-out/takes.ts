@@ -12,7 +12,7 @@ import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { closeFirst } from "../../system/exchange.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { changeLogin, endConnections } from "../../users/change-login.ts";
+import { changeLogin, thenEnding } from "../../users/change-login.ts";
 import { allKeysText, keysBeside, removeKeys, setKeyOptions } from "../../users/declared-keys.ts";
 import { requireGroups } from "../../users/groups.ts";
 import { leaveJailGroups, putGroup } from "../../users/jail-side.ts";
@@ -172,7 +172,7 @@ export function leaveGroups(
   root: JailRoot | undefined,
 ): void {
   const { steps, errors } = said;
-  const before = steps.length;
+  const before = steps.length + errors.length;
   const attempt = (work: () => void) => {
     try {
       work();
@@ -182,15 +182,17 @@ export function leaveGroups(
   };
   const { name } = user;
   const gids = new Set(askedFacts.groupsOf(user));
-  for (const group of groups)
-    attempt(() => {
-      const found = groupByName(group);
-      // Who has lost the account in between may be a member in the jail still.
-      if (found === undefined || !isMember(user, found, gids)) return;
-      withHostAccounts(() => leaveGroup(name, group));
-      steps.push(`took ${quoted(name)} out of the group ${quoted(group)}`);
-    });
-  if (steps.length > before) endConnections(user, hearing(said));
+  thenEnding(user, hearing(said), () => {
+    for (const group of groups)
+      attempt(() => {
+        const found = groupByName(group);
+        // Who has lost the account in between may be a member in the jail still.
+        if (found === undefined || !isMember(user, found, gids)) return;
+        withHostAccounts(() => leaveGroup(name, group));
+        steps.push(`took ${quoted(name)} out of the group ${quoted(group)}`);
+      });
+    return steps.length + errors.length > before;
+  });
   if (root !== undefined) attempt(() => leaveJailGroups(root, name, groups));
 }
 

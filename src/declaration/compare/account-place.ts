@@ -8,7 +8,7 @@ import { operands, shellWord } from "../../cli/shell-word.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { followRemedy } from "../../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { joinHome, splitHome } from "../../system/separator.ts";
+import { jailOfHome, joinHome, splitHome } from "../../system/separator.ts";
 import { leaveWithoutLogin } from "../../users/leaving.ts";
 import type { FaultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
@@ -38,7 +38,7 @@ export function placeFault(
 ): PlaceFault | undefined {
   const { name, jail, directory } = declared;
   const split = directory ? undefined : splitHome(account.home);
-  const there = split === undefined ? undefined : normalPath(split.jail);
+  const there = directory ? undefined : jailOfHome(account.home);
   if (there === undefined || there === jail) return homeDiffers(declared, account, facts);
   if (split !== undefined && leadsInto(there, jail)) {
     const home = shellWord(joinHome(jail, normalPath(split.home)));

@@ -6,7 +6,7 @@ import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { splitHome } from "../../system/separator.ts";
+import { livesIn, splitHome } from "../../system/separator.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
 import { homeIdIn } from "../ids.ts";
@@ -25,7 +25,7 @@ import type { JailState } from "./jail-state.ts";
 import { liveDirectories, requirePlaces } from "./live.ts";
 import { withJailState } from "./look.ts";
 import { userState } from "./look-user.ts";
-import { Machine, othersIn } from "./machine.ts";
+import { Machine, othersIn, type Scope } from "./machine.ts";
 import { noLoginsIn } from "./no-logins.ts";
 import { notDeclared } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
@@ -91,6 +91,8 @@ interface Asked {
   readonly others: Declaration | undefined;
   /** Jails that are not declared are named, for which all records are read. */
   readonly namesAll?: boolean;
+  /** What runs that were killed have left of moves of homes, if it is known. */
+  readonly left?: Scope["left"];
 }
 
 /** How far a plan has come. */
@@ -174,6 +176,7 @@ const machineFor = (
 ) =>
   new Machine({
     ...{ remembered, declarations: all, isWhole: scope.usual || scope.others !== undefined },
+    left: scope.left,
     leaving: (before) => leavingOf(all, before, scope),
   });
 
@@ -219,7 +222,7 @@ function tellFormer(changes: readonly Change[], to: Pick<Before, "undeclared" | 
 /** Which directory the home of an account is, unless apply has created another one for it. */
 function homeIdOf(root: JailRoot, account: PasswdEntry | undefined, once: OnceUser | undefined) {
   const split = account && splitHome(account.home);
-  if (split === undefined || normalPath(split.jail) !== root.path) return undefined;
+  if (split === undefined || !livesIn(root.path, account?.home ?? "")) return undefined;
   const isOwn =
     once?.createdHome === undefined || once.createdHome === account?.home || once.created !== account?.uid;
   return isOwn ? homeIdIn(root, normalPath(split.home), account?.uid ?? 0) : undefined;

@@ -5,9 +5,10 @@ import { told } from "../../cli/remedy.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { requireMountPlace } from "../../jail/record/live.ts";
-import { isLibraryName } from "../../libraries/dependency.ts";
-import { requireLogSocket, requireProc, requireShown } from "../../populate/apply/foresee.ts";
+import { requireLogSocket } from "../../populate/apply/foresee.ts";
 import { LIVE_SECTION, requireLivePlaces } from "../../populate/apply/live.ts";
+import { requireLiveLines, requireNoLiveLines } from "../../populate/apply/live-lines.ts";
+import { requireProcLine } from "../../populate/apply/proc.ts";
 import { noSuchSection, sectionNames } from "../../profile/sections.ts";
 import { below } from "../../system/mountinfo.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
@@ -80,7 +81,7 @@ export function requireFillable(
     const needs = machine.needsOf(added("sections"));
     dueTo({ key: "sections" }, () => {
       if (needs.logSocket) required(path, requireLogSocket);
-      if (needs.proc) required(path, requireProc);
+      if (needs.proc) required(path, requireProcLine);
     });
     return;
   }
@@ -97,10 +98,7 @@ export function requireFillable(
   const isAll = wrong.length === messages.length;
   const { message, remedy } = told(messages.join("; "), (isAll && fix) || "");
   const error = new JailkitError(code, 1, message, undefined, remedy);
-  // The name of a library changes with its version, for which no file is to blame.
-  const ofFiles = wrong.every(isLibraryName) ? undefined : "no-such-path";
-  const finding = isSections ? "unknown-section" : ofFiles;
-  throw withDue(error, { key, item: messages.length === 1 ? wrong[0] : undefined, finding });
+  throw withDue(error, { key, item: messages.length === 1 ? wrong[0] : undefined });
 }
 
 const missingFile = (operand: ByteString): string =>
@@ -155,14 +153,15 @@ export function requireExtras(
   const those = (action: Change["action"], ...which: readonly Change["what"][]) =>
     changes.filter((one) => one.action === action && which.includes(one.what));
   const items = (action: Change["action"]) => those(action, "live", "mounts").flatMap((one) => one.items);
-  const requiredOf = (key: string, require: typeof requireProc) =>
+  const requiredOf = (key: string, require: typeof requireProcLine) =>
     dueTo({ key }, () => required(path, require));
   if (those("create", "log-socket").length > 0) requiredOf("log_socket", requireLogSocket);
-  if (those("create", "proc").length > 0) requiredOf("proc", requireProc);
+  if (those("create", "proc").length > 0) requiredOf("proc", requireProcLine);
   if (those("remove", "proc").length > 0) requiredOf("proc", requireNoProc);
   if (those("remove", "log-socket").length > 0) requiredOf("log_socket", requireNoLogSocket);
   const goes = left.filter((one) => !live.includes(one));
-  const lines = { add: items("create"), remove: [...items("remove"), ...goes] };
+  const [add, remove] = [items("create"), [...items("remove"), ...goes]];
   // Nearly always nothing: the file is not read again for each jail.
-  if (lines.add.length + lines.remove.length > 0) requiredOf("live", (jail) => requireShown(jail, lines));
+  if (add.length > 0) requiredOf("live", (jail) => requireLiveLines(jail, add));
+  if (remove.length > 0) requiredOf("live", (jail) => requireNoLiveLines(jail, remove));
 }

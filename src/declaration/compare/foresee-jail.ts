@@ -24,11 +24,11 @@ import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { splitHome } from "../../system/separator.ts";
 import { leadsToGone } from "../../update/foresee-removal.ts";
-import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
+import { isProgramHere, noAccountFiles, noShellIn, notProgram, requireShell } from "../../users/open-jail.ts";
 import { requireMountedPlace } from "../../users/safe-place.ts";
 import { lackingWords } from "../bring.ts";
 import { faultText, isCreation, taking } from "../change.ts";
-import { dueToShell, withDue } from "../due.ts";
+import { withDue } from "../due.ts";
 import { type Comparison, stopPlanning } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
 import { mayMakeRoom, requireRoom, withRoomForFiles, withRoomForHomes } from "./foresee-room.ts";
@@ -252,8 +252,8 @@ function foreseeUser(
     requireFreeHome(user, jail, accounts);
     if (!accountFiles && !has("/etc/passwd")) throw withDue(noAccountFiles(jail, DECLARED, root), { jail });
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
-    else if (!isLimitedShell(shell) && !comes(shell))
-      throw withDue(noShellIn(jail, shell, DECLARED, root), dueToShell(shell));
+    else if (!isLimitedShell(shell) && !comes(shell)) throw noShellIn(jail, shell, DECLARED, root);
+    else if (!isLimitedShell(shell) && !isProgramHere(shell)) throw notProgram({ path: jail }, shell);
     if (root !== undefined && has(shell) && !isLimitedShell(shell) && goes(shell))
       throw lostShell(hostPath(root, shell));
     const stays = (path: ByteString) => (has(path) && !goes(path)) || comes(path);

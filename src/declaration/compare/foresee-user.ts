@@ -28,9 +28,10 @@ import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
 import { prepareJail } from "../../users/prepare.ts";
 import type { Seen } from "../../users/seen.ts";
 import { type Change, isCreation } from "../change.ts";
-import { dueTo, dueToShell } from "../due.ts";
+import { dueTo } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
+import { requireNoRestOf } from "./foresee-rest.ts";
 import { requireHomePlace, requireNotHeld, requireNotReadOnly } from "./foresee-writable.ts";
 import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
@@ -61,6 +62,7 @@ interface About {
 }
 
 const NO_ACCOUNTS = {
+  users: [],
   userByName: () => undefined,
   groupByName: () => undefined,
   groupByGid: () => undefined,
@@ -74,8 +76,7 @@ export class UserForesight {
   #isReady = false;
   #isHostReady = false;
   readonly #access = new Map<ByteString, Access>();
-  /** Those that are there. */
-  readonly #shells = new Set<ByteString>();
+  readonly #shells = new Set<ByteString>(); // Those that are there.
   #homes: ReadonlyMap<ByteString, DeclaredUser> | undefined;
   #place: NewAccountPlace | undefined;
   readonly #host = new NewAccountHost();
@@ -193,7 +194,7 @@ export class UserForesight {
     // No filling replaces it.
     dueTo({ jail: root.path }, () => requireNoOtherShell(root, shell));
     if (this.about.isFilled) return;
-    dueTo(dueToShell(shell), () => requireShell(root, shell, DECLARED));
+    requireShell(root, shell, DECLARED);
     this.#shells.add(shell);
   }
 
@@ -258,6 +259,8 @@ export class UserForesight {
       return undefined;
     const move = movesHome(account) && below(normalPath(account.home), jail) === undefined;
     const access = this.#accessOf(declared);
+    const places = [normalPath(account.home), `${jail}${homeFor(account, jail)}`];
+    if (move) requireNoRestOf(places, this.machine.leftMoves());
     if (root === undefined || seen === undefined || (lines && !move))
       return requireLeaving(account, jail, { shell, access, move }, this.machine);
     // Before it is jailed its lines are made right, which would be in the way.

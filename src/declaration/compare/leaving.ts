@@ -18,6 +18,7 @@ import type { OnceUser } from "../once-shape.ts";
 import { absentFault } from "./absent.ts";
 import { closedAccounts, closedIn } from "./closed-accounts.ts";
 import { type Fate, fateOf } from "./fate.ts";
+import { requireNoRestOf } from "./foresee-rest.ts";
 import type { InJail } from "./in-jail.ts";
 import type { JailState } from "./jail-state.ts";
 import type { Machine } from "./machine.ts";
@@ -147,7 +148,9 @@ export class Leavers {
       isBrief: true,
     };
     try {
-      withTree((host) => unjailUser(account, { ...options, host }, new AccountRun(account.name)));
+      const run = new AccountRun(account.name);
+      withTree((host) => unjailUser(account, { ...options, host }, run));
+      requireNoRestOf([hostPath(root, home), normalPath(run.home ?? home)], this.machine.leftMoves());
       return undefined;
     } catch (error) {
       const why = faultText(error);

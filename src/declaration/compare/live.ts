@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { answered, isReported } from "../../cli/error.ts";
-import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import type { Change } from "../change.ts";
@@ -22,9 +22,7 @@ export function liveDirectories(
     return of(...live);
   } catch (error) {
     const item = live.find((one) => answered(() => of(one)) === undefined);
-    const isThere = item === undefined || isDirectory({ mode: fileSystemAt().lstat(item)?.mode ?? 0 });
-    const finding = isThere ? undefined : "not-a-directory";
-    throw isReported(error) ? withDue(error, { key: "live", item, finding }) : error;
+    throw isReported(error) ? withDue(error, { key: "live", item }) : error;
   }
 }
 

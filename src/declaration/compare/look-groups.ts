@@ -16,7 +16,7 @@ import { untilRight } from "./wrong-lists.ts";
 
 /** The groups that a user loses: none while one of the list does not exist, as its fault says then. */
 export function groupsThatGo(fault: FaultText | undefined, lost: readonly ByteString[]) {
-  const isWrong = fault?.due?.finding === "unknown-group";
+  const isWrong = fault?.code === "no-such-group" || fault?.code === "not-local-group";
   const said = fault && untilRight(fault, isWrong && lost.length > 0 ? ["groups"] : []);
   return { fault: said, groups: isWrong ? [] : lost };
 }
@@ -46,8 +46,7 @@ function groupState(
   });
   const item = unusable.length === 1 ? unusable[0] : undefined;
   if (unusable.length > 0) {
-    const due = { key: "groups", item, finding: "unknown-group" } as const;
-    dueTo(due, () => requireGroups(unusable.join(",")));
+    dueTo({ key: "groups", item }, () => requireGroups(unusable.join(",")));
   }
   if (account === undefined) return { lacksGroups: groups, hasGroup: true, fault: undefined };
   const gids = new Set([account.gid, ...machine.facts.groupsOf(account)]);

@@ -6,7 +6,7 @@ import { answered } from "../../cli/error.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { jailOfHome, joinHome, splitHome } from "../../system/separator.ts";
+import { jailOfHome, joinHome, livesIn, splitHome } from "../../system/separator.ts";
 import { allKeysText } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { type KeyLine, mergeKeys } from "../../users/key-lines.ts";
@@ -49,7 +49,7 @@ export function withKeyPlace<T>(
   const home = normalPath(split?.home ?? user.home);
   const isOutside = split === undefined && home !== jail && !home.startsWith(`${jail}/`);
   if (isOutside && !directory) return withTree((tree) => use({ root: tree, user, home }));
-  if (split !== undefined && !directory && normalPath(split.jail) !== jail) return undefined;
+  if (split !== undefined && !directory && !livesIn(jail, user.home)) return undefined;
   const root = rootOf();
   return root && use({ root, user, home: homeFor(user, jail) });
 }

@@ -8,16 +8,26 @@ import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import type { LeftMove } from "../../jail/fs/home-moves.ts";
+import { awaitedAt } from "../../jail/fs/home-moves.ts";
+import { knownPlace } from "../../jail/fs/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { newMount } from "../../jail/fs/mounted-home.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
+import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { dirsEqual, jailOfHome } from "../../system/separator.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
-import { inPlaceOrGiven, otherHome, otherHomeAdvice, whyNotHome } from "../../users/own-home.ts";
+import {
+  elsewhereAdvice,
+  homeElsewhere,
+  inPlaceOrGiven,
+  otherHome,
+  otherHomeAdvice,
+  whyNotHome,
+} from "../../users/own-home.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { keptFault } from "../kept-homes.ts";
@@ -52,7 +62,7 @@ export function userState(
   if (doubt !== undefined) return { ...nothing, fault: doubt };
   try {
     const account = machine.accounts.userByName(declared.name);
-    nothing = { ...nothing, account, local: account !== undefined && machine.facts.isLocal(declared.name) };
+    nothing = { ...nothing, account, local: account !== undefined && isLocal(declared, machine) };
     const groups = groupsOrFault(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside, machine);
     const renamed =
@@ -96,6 +106,10 @@ export function userState(
   }
 }
 
+/** One that another command has created by now is not in what was read before. */
+const isLocal = ({ name, directory }: DeclaredUser, { facts }: Machine): boolean =>
+  facts.isLocal(name) || (!directory && isLocalUser(name));
+
 /** What an account that is in the jail already gets, whatever waits. */
 function waitingForNothing(
   { jail }: DeclaredUser,
@@ -133,8 +147,7 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   const { name, uid, directory } = declared;
   if (account !== undefined || directory) return undefined;
   const message = newNameFault(name, DECLARED);
-  if (message !== undefined)
-    return { code: "bad-name", message, due: { key: undefined, finding: "bad-account" } } as const;
+  if (message !== undefined) return { code: "bad-name", message } as const;
   if (uid === undefined) return undefined;
   const wanted = { declared, formerly: machine.noLonger };
   return uidFault(uid, machine.laterByUid, wanted) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
@@ -217,9 +230,18 @@ function ownHome(
   const path = homeFor(account, root.path);
   const stat = lookUp(root, path)?.stat;
   const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
+  // A run brings it to its place first.
+  if (!isOwn && awaitedAt(knownPlace(root, path)) !== undefined) return { home: "there", isDoubtful: false };
   requireOwnable(root, account, isOwn);
   if (isOwn) return { home: "there", isDoubtful: isDoubtfulHome(stat, account) };
   if (hidden !== undefined) throw hidden;
+  // A run moves one that was put aside, in place of a new one.
+  const left = stat === undefined ? homeElsewhere(account, root) : undefined;
+  if (left?.isAside === false) {
+    const { message, advice, remedy } = elsewhereAdvice(account, root.path, left);
+    const what = `the home ${quoted(hostPath(root, path))} is not created, ${message}; ${advice}`;
+    throw new JailkitError("home-elsewhere", 1, what, undefined, remedy);
+  }
   if (stat === undefined || newMount(root, path) !== undefined) {
     const other = otherOf(path);
     if (other !== undefined) throw homeOfOther(root, path, other, otherHomeAdvice(account, root, path));

@@ -8,7 +8,7 @@ import type { IniSection } from "../../config/model.ts";
 import { dropInName } from "../../config/write.ts";
 import { NoLogins } from "../../explain/no-login.ts";
 import { placeOf } from "../../jail/accounts/own-path.ts";
-import { leftMoves } from "../../jail/fs/home-moves.ts";
+import { type LeftMove, leftMoves } from "../../jail/fs/home-moves.ts";
 import { type unmountedPlace, unmountedPlaces } from "../../jail/fs/unmounted.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
@@ -65,16 +65,18 @@ const byFirst = <Key, T>(make: () => (key: Key) => T) => {
 };
 
 /** What is declared, and was once. */
-interface Declared {
+export interface Scope {
   readonly remembered: Once;
   readonly declarations: readonly Declaration[];
   /** Those who are declared no more. */
   readonly leaving: (before: Once) => readonly OnceUser[];
   /** No other file declares anybody. */
   readonly isWhole: boolean;
+  /** As leftMoves gave it, if somebody has asked already. */
+  readonly left?: readonly LeftMove[] | undefined;
 }
 
-const NOBODY: Declared = { remembered: NOTHING, declarations: [], leaving: () => [], isWhole: false };
+const NOBODY: Scope = { remembered: NOTHING, declarations: [], leaving: () => [], isWhole: false };
 
 /** What jails and users of this machine are compared with; each file is read once. */
 export class Machine extends HostSources {
@@ -104,7 +106,7 @@ export class Machine extends HostSources {
     this.#absent.getOrInsertComputed(jail, () => absentFault(jail));
 
   /** What runs that were killed have left of moves of homes. */
-  readonly leftMoves = once(leftMoves);
+  readonly leftMoves = once(() => this.declared.left ?? leftMoves());
 
   readonly #unmounted = once(unmountedPlaces);
 
@@ -132,7 +134,7 @@ export class Machine extends HostSources {
     () => new Map(this.declared.leaving(this.known.before).map((one) => [one.name, one])),
   );
 
-  constructor(private readonly declared: Declared = NOBODY) {
+  constructor(private readonly declared: Scope = NOBODY) {
     super();
     const { remembered, leaving, isWhole, declarations } = declared;
     const names = () => new Set(isWhole ? leaving(remembered).map(({ name }) => name) : []);

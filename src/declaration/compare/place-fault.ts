@@ -106,6 +106,5 @@ export function placeFaultOf(
   const [user] = users;
   const isOne = near !== undefined && user !== undefined && users.length === 1;
   const remedy = isOne ? wantedLine(user, "jail", near) : undefined;
-  const due = { key: "jail", finding: "unknown-jail" } as const;
-  return { ...about, code: "no-such-jail", message, remedy, due };
+  return { ...about, code: "no-such-jail", message, remedy };
 }

@@ -32,7 +32,15 @@ import {
   warned,
 } from "../checks.ts";
 import { accountOf, type LoginFacts, required, splitOf } from "../facts.ts";
-import { atHome, giveHome, homeRemedy, homeTextAdvice, passRemedy, setInDirectory } from "../remedies.ts";
+import {
+  atHome,
+  giveHome,
+  homeRemedy,
+  homeTextAdvice,
+  jailSideRemedy,
+  passRemedy,
+  setInDirectory,
+} from "../remedies.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) uses its own name.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -137,7 +145,10 @@ function judgeHome(facts: LoginFacts): Verdict {
   // A file is refused by the check home-entry; all other types here, above all a symbolic link.
   if (home === undefined || (type !== S_IFDIR && type !== S_IFREG)) {
     const aside = home && facts.homeAside();
-    const make = newHome(facts, aside);
+    const outside = home === undefined && facts.isHomeOutside();
+    const make = outside
+      ? jailSideRemedy(splitOf(facts).jail, accountOf(facts).name, "-n -m")
+      : newHome(facts, aside);
     const advice = ownHomeAdvice(facts, make, facts.homeMount(false, make));
     return failed(`abort, path ${path} is not a directory`, advice);
   }

@@ -1,7 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { plainPath } from "../../../ffi/paths.ts";
 import { localUsers } from "../../system/flat-accounts.ts";
-import { splitHome } from "../../system/separator.ts";
+import { jailOfHome } from "../../system/separator.ts";
 
 /** An account whose home has the separator. */
 export interface JailedUser {
@@ -24,9 +23,7 @@ export const isLimitedShell = (shell: ByteString): boolean => shell.endsWith("/j
 export function jailedUsers(): JailedUser[] {
   return localUsers().flatMap(({ name, home, shell }): JailedUser[] => {
     if (!home.includes("/./")) return [];
-    const split = splitHome(home);
-    const jail = split === undefined ? undefined : plainPath(split.jail);
-    return [{ name, home, shell, jail }];
+    return [{ name, home, shell, jail: jailOfHome(home) }];
   });
 }
 

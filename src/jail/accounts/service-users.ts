@@ -1,11 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { entriesOf, statIfPresent } from "../../../ffi/files.ts";
-import { plainPath } from "../../../ffi/paths.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT } from "../../system/flat-accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
-import { splitHome } from "../../system/separator.ts";
+import { livesIn } from "../../system/separator.ts";
 import { readJailFile } from "../fs/look.ts";
 import { type JailRoot, withDirectory } from "../fs/walk.ts";
 import { parsePasswd } from "./account-lines.ts";
@@ -49,9 +48,7 @@ export function serviceUsers(
   const uids = new Set([...passwd.map(({ uid }) => uid), ...owners].filter((uid) => uid !== 0));
   const found = new Map<ByteString, JailedUser>();
   const add = (entry: PasswdEntry | undefined) => {
-    const split = entry === undefined ? undefined : splitHome(entry.home);
-    if (entry === undefined || split === undefined || plainPath(split.jail) !== root.path) return;
-    if (local.has(entry.name)) return;
+    if (entry === undefined || !livesIn(root.path, entry.home) || local.has(entry.name)) return;
     const { name, home, shell } = entry;
     found.set(name, { name, home, shell, jail: root.path, fromService: true });
   };

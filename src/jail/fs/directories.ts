@@ -2,21 +2,14 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { chmodFd, makeDirectory } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { fstat, openAt, readDirectory, statAt, withFd } from "../../../ffi/files.ts";
+import { close, fstat, openAt, readDirectory, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { dropInheritedAcl } from "../../system/acl.ts";
 import { type Attributes, setOwnerAndTimes, verifyNew } from "./attributes.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
+import { createHeldDirectory } from "./left.ts";
 import { inheritsAcl, isBornAs } from "./new-file.ts";
-import {
-  discard,
-  movingIn,
-  type Placement,
-  renameNew,
-  stageFor,
-  syncDirectory,
-  withTemporaryName,
-} from "./place.ts";
+import { discard, movingIn, type Placement, renameNew, stageFor, syncDirectory } from "./place.ts";
 import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
 
 function finish(stage: Directory, name: ByteString, attributes: Attributes): void {
@@ -62,14 +55,16 @@ export function makeDirectoryIn(
       makeDirectory(parent.fd, name, 0o700);
       finish(parent, name, attributes);
     } else {
-      const temporary = withTemporaryName((candidate) => makeDirectory(stage.fd, candidate, 0o700));
-      const made = statAt(stage.fd, temporary);
+      const { name: temporary, fd } = createHeldDirectory(stage);
+      const made = fstat(fd);
       try {
         finish(stage, temporary, attributes);
         movingIn(stage, temporary, parent, () => renameNew(stage, temporary, parent, name, true));
       } catch (error) {
         discard(stage, temporary, made, C.AT_REMOVEDIR);
         throw error;
+      } finally {
+        close(fd);
       }
     }
     syncDirectory(root, parent);

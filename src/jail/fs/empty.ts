@@ -99,6 +99,18 @@ function holdDirectory(fd: number, isFirst: boolean): void {
   });
 }
 
+/** The error for a subvolume at a path of the host that is read-only. `mountId`: the mount that it is on. */
+export function readOnlySubvolume(path: ByteString, id: bigint, mountId: bigint): JailkitError {
+  const place = shortPath(path);
+  // By its number: a user could lead the path to another one.
+  const mounts = answered(ownMounts) ?? [];
+  const mount = mounts.find((one) => one.id === mountId)?.mountPoint ?? place;
+  const command: Remedy = `btrfs subvolume delete --subvolid=${id} ${operands(mount)}`;
+  const advice = commandAt(mount, command);
+  const what = `${quoted(place)} is a read-only subvolume, such as a snapshot, which has to be deleted first`;
+  return new JailkitError("read-only", 1, withAdvice(what, advice), undefined, typed(advice));
+}
+
 // Of one directory: for names that a file system does not list while others are removed. What somebody creates all the time
 // would never end.
 const MOST_PASSES = 64;
@@ -178,14 +190,7 @@ class Emptying implements Disposable {
     let depth = levels.depth;
     while (isIn(levels.at(depth - 2)?.stat)) depth--;
     if (depth === 1 && isIn(this.parent.stat)) return undefined;
-    const place = shortPath(hostPath(this.root, levels.path(depth)));
-    // By its number: a user could lead the path to another one.
-    const mounts = answered(ownMounts) ?? [];
-    const mount = mounts.find((one) => one.id === this.parent.stat.mountId)?.mountPoint ?? place;
-    const command: Remedy = `btrfs subvolume delete --subvolid=${id} ${operands(mount)}`;
-    const advice = commandAt(mount, command);
-    const what = `${quoted(place)} is a read-only subvolume, such as a snapshot, which has to be deleted first`;
-    return new JailkitError("read-only", 1, withAdvice(what, advice), undefined, typed(advice));
+    return readOnlySubvolume(hostPath(this.root, levels.path(depth)), id, this.parent.stat.mountId);
   }
 
   enter(above: number, name: ByteString, seen: Stat): void {

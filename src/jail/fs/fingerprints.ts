@@ -39,6 +39,24 @@ export class Fingerprints {
     return { seed: this.seed, memory: this.values.buffer, used: this.used };
   }
 
+  /** The set as bytes, for a file. */
+  write(): Uint8Array {
+    this.sort();
+    const words = new BigUint64Array(1 + this.used);
+    words[0] = this.seed;
+    words.set(this.values.subarray(0, this.used), 1);
+    return new Uint8Array(words.buffer);
+  }
+
+  /** The set that write returned; undefined for other bytes. */
+  static read(bytes: Uint8Array): Fingerprints | undefined {
+    if (bytes.length < 8 || bytes.length % 8 !== 0) return undefined;
+    const seed = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+    const memory = new SharedArrayBuffer(bytes.length - 8);
+    new Uint8Array(memory).set(bytes.subarray(8));
+    return Fingerprints.of({ seed, memory, used: bytes.length / 8 - 1 });
+  }
+
   /** The number of texts that were added. */
   get size(): number {
     return this.used;

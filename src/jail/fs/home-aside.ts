@@ -2,14 +2,15 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { lockFile, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, sameFile, statAt, statIfPresent } from "../../../ffi/files.ts";
+import { close, fstat, openAt, type Stat, sameFile, statAt, statIfPresent } from "../../../ffi/files.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
+import { HOME } from "./gone-home.ts";
 import { prepareReplacements, type Replacement, replaceFiles, sweepReplacements } from "./home-clean.ts";
-import { homeExists, mayMoveWhole } from "./home-move.ts";
-import { requireNoHostMount } from "./host-mounts.ts";
+import { mayMoveWhole } from "./home-move.ts";
+import { takePlace } from "./home-place.ts";
 import { renameNew } from "./place.ts";
 import {
   type Directory,
@@ -40,11 +41,13 @@ export interface Aside {
 }
 
 const PREFIX = ".jk-move-";
-const HOME = "home";
+
+/** The directory in which a home is put aside, by the home. */
+export const asideBox = (path: ByteString): ByteString =>
+  joinPath(directoryOf(path), `${PREFIX}${baseName(path)}`);
 
 /** The path of a home that is put aside. */
-export const asidePath = (path: ByteString): ByteString =>
-  joinPath(joinPath(directoryOf(path), `${PREFIX}${baseName(path)}`), HOME);
+export const asidePath = (path: ByteString): ByteString => joinPath(asideBox(path), HOME);
 
 /**
  * Puts the home `path`, which is open as `homeFd`, aside. Undefined if it must be copied: others can write the directory
@@ -79,15 +82,20 @@ export function putAside(
 }
 
 /**
- * The home of `uid` that an interrupted run has put aside from `path`; undefined if there is none. With `sweep`, an empty
- * directory that such a run has left is removed. Throws JailkitError if another run works on it.
+ * The home that an interrupted run has put aside from `path`, if it is the one that is looked for; undefined if there is none. With
+ * `sweep`, an empty directory that such a run has left is removed. Throws JailkitError if another run works on it.
  */
-export function leftAside(host: JailRoot, path: ByteString, uid: number, sweep: boolean): Aside | undefined {
+export function leftAside(
+  host: JailRoot,
+  path: ByteString,
+  isTheirs: (home: Stat) => boolean,
+  sweep: boolean,
+): Aside | undefined {
   const parent = answered(() => openDirectory(host, directoryOf(path)));
   if (parent === undefined) return undefined;
   const box = parent.trusted ? openBox(host, parent, path, false) : undefined;
   const there = box && statIfPresent(box.fd, HOME);
-  if (box !== undefined && there?.uid === uid)
+  if (box !== undefined && there !== undefined && isTheirs(there))
     return { host, path, parent, box, fd: openAt(box.fd, HOME, C.O_PATH | C.O_DIRECTORY | C.O_NOFOLLOW) };
   if (box !== undefined) {
     if (sweep && there === undefined) removeBox({ parent, box, path });
@@ -103,19 +111,24 @@ export function prepareHome(aside: Aside): Replacement[] {
   return prepareReplacements(aside, aside.host, aside.box);
 }
 
-/** Moves a home that was put aside to `to` in the jail. EXDEV: it must be copied. Throws JailkitError if `to` exists. */
+/** Moves a home that was put aside to `to` in the jail, in which nobody else has come: see holdPlace. Throws JailkitError if `to` exists. */
 export function moveHome(aside: Aside, replacements: readonly Replacement[], root: JailRoot, to: ByteString) {
-  const parent = openDirectory(root, directoryOf(to));
-  try {
-    requireNoHostMount(root, parent, to);
-    replaceFiles(aside, aside.box, replacements);
-    renameNew(aside.box, HOME, parent, baseName(to), true);
-  } catch (error) {
-    throw isErrno(error, "EEXIST", "ENOTEMPTY") ? homeExists(root, to) : error;
-  } finally {
-    release(parent);
-  }
+  replaceFiles(aside, aside.box, replacements);
+  takePlace(root, aside.box, to);
   removeBox(aside);
+}
+
+/**
+ * Brings a home that was put aside to `to`, or back to its place. Throws JailkitError if another one is there, or if it cannot be in a
+ * jail (prepareReplacements).
+ */
+export function settleAside(aside: Aside, root: JailRoot, to: ByteString | undefined): void {
+  if (to === undefined) {
+    putBack(aside);
+    return;
+  }
+  makeDirectoriesAbove(root, to);
+  moveHome(aside, prepareHome(aside), root, to);
 }
 
 /** Creates the directories above the new home. */

@@ -1,19 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { syncFileSystem } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
-import {
-  close,
-  fstat,
-  openAt,
-  readLink,
-  type Stat,
-  sameFile,
-  statAt,
-  statIfPresent,
-  withFd,
-} from "../../../ffi/files.ts";
-import { baseName, directoryOf } from "../../../ffi/paths.ts";
+import { attempt, isErrno } from "../../../ffi/error.ts";
+import { close, fstat, openAt, readLink, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
 import { lookAt } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, describeError, isReported, JailkitError } from "../../cli/error.ts";
@@ -22,32 +11,14 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
-import { makeDirectories } from "./directories.ts";
-import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
-import { fillCopy, homeChanged, nameError, type Original, withOriginal } from "./home-fill.ts";
-import { isLeftAt, type MoveNote } from "./home-moves.ts";
+import { nameError, type Original, withOriginal } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
-import { countHome, mountPoint, namesOfFiles, pathIn, sizesIn, walkHome } from "./home-scan.ts";
+import { mountPoint, namesOfFiles, pathIn, sizesIn, walkHome } from "./home-scan.ts";
 import { Seen } from "./home-seen.ts";
-import { closeTop, modeBefore, reopenTop, touchTop } from "./home-top.ts";
-import { lookUp } from "./look.ts";
+import { modeBefore, reopenTop } from "./home-top.ts";
 import { nearestDirectory } from "./nearest.ts";
-import { renameNew, requireStage } from "./place.ts";
-import { removeTree } from "./remove.ts";
 import type { SizedEntry } from "./room.ts";
-import {
-  type Directory,
-  hostPath,
-  type JailRoot,
-  joinPath,
-  onSameMount,
-  openDirectory,
-  release,
-  withDirectory,
-} from "./walk.ts";
-
-// Below this a thread costs more than it saves.
-const NAMES_FOR_A_THREAD = 500;
+import { type Directory, hostPath, type JailRoot, onSameMount, release, withDirectory } from "./walk.ts";
 
 /** A home to move: its open directory, and what a copy has seen of it. */
 export interface HomeSource extends Original {
@@ -69,17 +40,8 @@ function openOwn(host: JailRoot, path: ByteString, uid: number): number {
   throw new JailkitError("not-their-home", 1, message);
 }
 
-/**
- * Throws if openHome would refuse the home itself, if something is mounted in it, or if `to` exists in the other tree. The
- * rest of the content is not checked.
- */
-export function requireMovable(
-  host: JailRoot,
-  path: ByteString,
-  uid: number,
-  root: JailRoot,
-  to: ByteString,
-) {
+/** Throws if openHome would refuse the home itself, or if something is mounted in it. The rest of the content is not checked. */
+export function requireMovable(host: JailRoot, path: ByteString, uid: number): void {
   const shown = hostPath(host, path);
   // Mounts have no symbolic links in their paths.
   const real = withFd(
@@ -91,7 +53,6 @@ export function requireMovable(
     // Another mount may hide it.
     if (inside && statIfPresent(C.AT_FDCWD, where)?.mountId === id) throw mountPoint(shown, inside.slice(1));
   }
-  if (lookUp(root, to) !== undefined && !isLeftAt(hostPath(root, to))) throw homeExists(root, to);
 }
 
 /** False if a home of the directory `parent` is copied to `to` in any case. */
@@ -218,77 +179,4 @@ export function askForAll({ fd, path }: HomeSource): void {
     for (const names of namesOfFiles(level))
       for (const name of names) attempt(() => withOriginal(level.fd, name, () => undefined));
   });
-}
-
-/** For `among` of removeTree: accepts files of the copy at `to` that have the path, the owner and the size of an original. */
-export function isCopyOf({ seen }: HomeSource, to: ByteString): Parameters<typeof removeTree>[3] {
-  return (stat, path) => seen.isCopied(path.slice(to.length + 1), stat);
-}
-
-/**
- * Copies a home to `to` in the jail, which must not exist. The copy is made in a directory that only root can write, on the
- * same mount, and appears by one rename; then its top gets its owner and its mode. It keeps owners, modes, times, extended attributes, hard links, sockets
- * and FIFOs, but not setuid, setgid (of files), security.capability and whiteouts. Missing directories above are root's and 0755.
- * Returns an O_PATH descriptor of the copy, to recognise it later. `note`: where it is written down. Throws JailkitError if `to`
- * exists, no directory there is trusted, the source changes meanwhile, or cannot be moved (see walkHome).
- */
-export function copyHome(
-  home: HomeSource,
-  root: JailRoot,
-  to: ByteString,
-  step: (done: number, total: number) => void = () => undefined,
-  note?: Pick<MoveNote, "closes" | "copyAt" | "complete">,
-): number {
-  // Others could rename there what they may write, and each copy would fail. It is so also while the original is removed.
-  home.closed.mode ??= closeTop(home.fd, (mode) => note?.closes(mode));
-  const homeUntil = note === undefined ? 0n : touchTop(home.fd);
-  const total =
-    countHome(home.fd, home.path, (count) => {
-      if (count >= NAMES_FOR_A_THREAD && !home.thread.isStarted) home.thread.start();
-    }) + 1;
-  home.seen.reserve(total);
-  const above = directoryOf(to);
-  makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
-  const parent = openDirectory(root, above);
-  let made: HomeCopy | undefined;
-  let copy = "";
-  try {
-    const stage = requireStage(root, parent);
-    made = makeCopy(root, stage, (path) => note?.copyAt(path));
-    copy = joinPath(stage.path, made.name);
-    const { fd } = made;
-    const { mount } = stage;
-    let done = 0;
-    const top = { fd, path: copy, stat: fstat(fd), trusted: true, stage: undefined, mount, cached: false };
-    step(done++, total);
-    const finishTop = fillCopy(home, root, top, home.seen, () => step(done++, total), home.thread);
-    if (!isUnchanged(home)) throw homeChanged(home.path);
-    if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))
-      throw new SystemError(C.ESTALE, "rename", undefined);
-    // After a power cut, the copy is still what the note says, and the account file is on the disk.
-    syncFileSystem(made.lock);
-    const copyUntil = note === undefined ? 0n : touchTop(made.lock);
-    const [{ ino: homeInode }, { ino: copyInode }] = [fstat(home.fd), fstat(fd)];
-    note?.complete({ to: hostPath(root, to), homeInode, copyInode, homeUntil, copyUntil });
-    renameNew(stage, made.name, parent, baseName(to), true);
-    copy = to;
-    // What is removed after a failure was root's alone until here.
-    finishTop();
-    return made.fd;
-  } catch (error) {
-    if (made !== undefined) {
-      try {
-        removeTree(root, copy, fstat(made.fd));
-      } catch (failure) {
-        // The next run removes it; the error that led here says more.
-        if (!isErrno(failure, "EROFS")) throw failure;
-      } finally {
-        close(made.fd);
-      }
-    }
-    throw isErrno(error, "EEXIST", "ENOTEMPTY") ? homeExists(root, to) : whyNotCopied(root, home, error);
-  } finally {
-    if (made !== undefined) close(made.lock);
-    release(parent);
-  }
 }

@@ -1,97 +1,156 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { attempt, isErrno } from "../../../ffi/error.ts";
-import { close, readLink, type Stat } from "../../../ffi/files.ts";
+import type { Stat } from "../../../ffi/files.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { below } from "../../system/mountinfo.ts";
-import { hostUser } from "../../system/name-services.ts";
-import { isCopyLeft, isCopyName, removeLeftCopy } from "./home-copy.ts";
-import {
-  type BothHomes,
-  type Noted,
-  noteText,
-  type Rest,
-  removeRest,
-  restOf,
-  type Which,
-} from "./home-rest.ts";
+import { HOME, isGoneName } from "./gone-home.ts";
+import { closeAside, leftAside, settleAside } from "./home-aside.ts";
+import { leftCopy, placeLeftCopy, removeLeftCopy } from "./home-copy.ts";
+import { isHeld, releasePlace, syncPlace, takePlace } from "./home-place.ts";
+import { homeOf, isAside, type Noted, type Rest, removeRest, restOf } from "./home-rest.ts";
 import { isClosedFrom, modeBefore, reopenTop } from "./home-top.ts";
 import { lookUp, withTree } from "./look.ts";
-import { forFree, type Held, makeNotes, nameOf, openNotes, take, writeNote } from "./move-notes.ts";
+import { topAbove, topOf, UNKNOWN_TOP } from "./mount-top.ts";
+import { forFree, type Held } from "./move-notes.ts";
+import { exchangeFindings } from "./safety.ts";
 import { mountRemedy } from "./unmounted.ts";
-import { type JailRoot, withDirectory } from "./walk.ts";
+import { type JailRoot, joinPath, withDirectory } from "./walk.ts";
 
-// A run that copies a home writes down which, until it is done: of one that is killed, nothing else tells, once nobody moves
-// that home again.
+/** The directory in which a run that was killed has left a home, or a copy of one. */
+interface Box {
+  /** On the host. */
+  readonly path: ByteString;
+  /** What a run that mends does with it: "place": the home gets its new place; "back": its old one; "remove": it was a copy. Undefined: nothing, as it is not known what is right. */
+  readonly goes: "place" | "back" | "remove" | undefined;
+  /** The new place of the home. */
+  readonly to: ByteString;
+}
 
-/** What a run that was killed while it copied a home has left. */
+/** What a run that was killed while it moved a home has left. */
 export interface LeftMove {
+  /** The account had this name. */
+  readonly name: ByteString;
   /** The home, on the host. */
   readonly home: ByteString;
   /** The directory that is there. */
   readonly stat: Stat | undefined;
-  /** The mode that it had, if it is still closed to others. */
+  /** The mode that it had, if it is still closed to others, and will be opened. */
   readonly mode: number | undefined;
-  /** What there is of the copy, on the host. */
-  readonly copy: ByteString | undefined;
-  /** Which of the home and its complete copy is not the home of the account. */
+  readonly box: Box | undefined;
+  /** The home, if its copy has its place. */
   readonly rest: Rest | undefined;
 }
 
-/** The note of a home that this process copies. */
-export interface MoveNote {
-  /** Adds the mode of a home that is about to be closed, and has no room for it. */
-  closes(mode: number): void;
-  /** Adds the path of the copy, on the host. */
-  copyAt(path: ByteString): void;
-  /** Adds that the copy is complete, before it gets its name. */
-  complete(both: BothHomes): void;
-  /** Adds which of the two is about to be removed; undefined if that is done, or it was told that it stays. */
-  removes(which: Which | undefined): void;
-  /** Call it when the home is open again. What is left then stays written down. */
-  end(): void;
+function boxOf(tree: JailRoot, noted: Noted): Box | undefined {
+  const { home, box: path, both } = noted;
+  if (path === "") return undefined;
+  const box = { path, to: both?.to ?? "" };
+  const which = answered(() => homeOf(noted));
+  if (isAside(noted)) {
+    const isIn = answered(() => lookUp(tree, joinPath(path, HOME))?.stat.ino === both?.homeInode) === true;
+    if (!isIn) return undefined;
+    if (which === undefined || which === "after") return { ...box, goes: which && "place" };
+    return { ...box, goes: lookUp(tree, home) === undefined ? "back" : undefined };
+  }
+  const left = answered(() => leftCopy(tree, path));
+  if (left === undefined) return undefined;
+  if (left.home === undefined || isGoneName(baseName(path))) return { ...box, goes: "remove" };
+  const isWhole = left.home.ino === both?.copyInode;
+  if (which === "after" && isWhole) return { ...box, goes: "place" };
+  // It may be all that there is of the home.
+  const there = answered(() => lookUp(tree, home))?.stat;
+  const isHomeThere = there !== undefined && (both === undefined || there.ino === both.homeInode);
+  const isNeeded = which === undefined || which === "after" || !isHomeThere;
+  return { ...box, goes: isNeeded ? undefined : "remove" };
 }
 
-function leftOf(tree: JailRoot, noted: Noted): LeftMove {
-  const { home, copy } = noted;
+/** What is left of a move. Throws JailkitError. */
+export function leftOf(tree: JailRoot, noted: Noted): LeftMove {
+  const { home, account } = noted;
   const noteOf = (fd: number) =>
     noted.mode !== undefined && isClosedFrom(fd, noted.mode) ? noted.mode : undefined;
   const now = answered(() =>
     withDirectory(tree, home, ({ fd, stat }) => ({ stat, mode: modeBefore(fd, false) ?? noteOf(fd) })),
   );
-  const isLeft = copy !== "" && answered(() => isCopyLeft(tree, copy)) === true;
-  const rest = answered(() => restOf(tree, noted));
+  const box = boxOf(tree, noted);
+  const isAlone = box === undefined || box.goes === "remove";
+  const rest = isAlone ? answered(() => restOf(tree, noted)) : undefined;
   // One that goes stays closed.
-  const mode = rest?.which === "home" ? undefined : now?.mode;
-  return { home, stat: now?.stat, mode, copy: isLeft ? copy : undefined, rest };
+  const mode = isAlone && rest === undefined ? now?.mode : undefined;
+  return { name: account.name, home, stat: now?.stat, mode, box, rest };
 }
 
-const isAnyLeft = ({ mode, copy, rest }: LeftMove): boolean =>
-  mode !== undefined || copy !== undefined || rest !== undefined;
+/** True if there is anything left. */
+export const isAnyLeft = ({ mode, box, rest }: LeftMove): boolean =>
+  mode !== undefined || box !== undefined || rest !== undefined;
 
-/** What runs that were killed have left of moves of homes; nothing for others than root. */
-export function leftMoves(): LeftMove[] {
+/** Which moves somebody asks about: those of an account, and those with something at, in or above one of these places. */
+interface About {
+  readonly name?: ByteString;
+  readonly places: readonly ByteString[];
+}
+
+function isAbout({ home, box, account, both }: Noted, { name, places }: About): boolean {
+  if (account.name === name) return true;
+  const paths = [home, box, both?.to ?? ""].filter((path) => path !== "");
+  const meet = (one: ByteString, other: ByteString) =>
+    below(one, other) !== undefined || below(other, one) !== undefined;
+  return paths.some((path) => places.some((place) => meet(path, place)));
+}
+
+/** What runs that were killed have left of moves of homes, of all or of those asked about; nothing for others than root. */
+export function leftMoves(about?: About): LeftMove[] {
   const found: LeftMove[] = [];
-  forFree(C.LOCK_SH, (tree, { noted }) => found.push(leftOf(tree, noted)));
+  forFree(C.LOCK_SH, (tree, { noted }) => {
+    if (about === undefined || isAbout(noted, about)) found.push(leftOf(tree, noted));
+  });
   return found.filter(isAnyLeft);
 }
 
+/** Removes the notes of moves of which nothing is left, and of which it is known that nothing will be found later. */
+export function forgetSettled(): void {
+  forFree(C.LOCK_EX, (tree, { noted, remove }) => {
+    if (isSettled(tree, noted)) remove();
+  });
+}
+
 /** What a run that mends a move removes, on the host. */
-export const leftPaths = ({ copy, rest }: Pick<LeftMove, "copy" | "rest">): ByteString[] =>
-  [copy, rest?.path].filter((path) => path !== undefined);
+export const leftPaths = ({ box, rest }: Pick<LeftMove, "box" | "rest">): ByteString[] =>
+  [box?.goes === "remove" ? box.path : undefined, rest?.path].filter((path) => path !== undefined);
 
 /** The paths in a jail, as it sees them, of what is left there, and is removed when that is mended. */
 export const leftCopiesIn = (jail: ByteString): ByteString[] =>
-  leftMoves()
+  leftMoves({ places: [jail] })
     .flatMap(leftPaths)
     .flatMap((path) => below(path, jail) ?? []);
 
-/** True if a directory of the host is one that the next run removes before it moves a home. */
-export const isLeftAt = (path: ByteString): boolean => leftMoves().some(({ rest }) => rest?.path === path);
+/** True if a directory of the host is one that the next run removes before it moves a home: a rest, or what keeps a place. */
+export const isLeftAt = (path: ByteString): boolean =>
+  leftMoves({ places: [path] }).some(
+    ({ rest, box }) => rest?.path === path || (box?.goes === "remove" && box.to === path && isHeldAt(path)),
+  );
+
+/** True for an empty directory that keeps the place of a home. */
+const isHeldAt = (path: ByteString): boolean =>
+  answered(() =>
+    withTree((tree) => {
+      const stat = lookUp(tree, path)?.stat;
+      return stat !== undefined && isHeld(stat);
+    }),
+  ) === true;
+
+/** True for a directory with a copy that no run removes as a part of one. */
+export const isLeftWhole = (path: ByteString): boolean =>
+  leftMoves({ places: [path] }).some(({ box }) => box?.path === path && box.goes !== "remove");
+
+/** Where a run that was killed has left the home that gets this place on the host; undefined for any other place. */
+export function awaitedAt(place: ByteString): ByteString | undefined {
+  const found = leftMoves({ places: [place] }).find(({ box }) => box?.goes === "place" && box.to === place);
+  return found?.box && joinPath(found.box.path, HOME);
+}
 
 /** Which of what is left is mended: all by default. */
 interface Wanted {
@@ -99,6 +158,7 @@ interface Wanted {
   readonly only?: ByteString;
   /** Moves that have left something in this jail alone. */
   readonly into?: ByteString;
+  readonly about?: About;
   /** The home that stays closed. */
   readonly but?: ByteString;
   /** What cannot be mended is told by others, each time. */
@@ -106,8 +166,9 @@ interface Wanted {
 }
 
 /**
- * Opens the homes again that runs which were killed have closed, and removes what is left of their copies. Returns what was done,
- * printable. Throws SystemError, JailkitError when the others are mended.
+ * Goes on where runs were killed that moved homes: opens homes that they have closed, brings homes to their places, and removes what
+ * is left of copies, and of homes that were copied. Returns what was done, printable. Throws SystemError, JailkitError when the others
+ * are mended.
  */
 export function mendMoves(wanted: Wanted = {}): string[] {
   const steps: string[] = [];
@@ -128,148 +189,101 @@ export function mendMoves(wanted: Wanted = {}): string[] {
  * the note says what tells both apart, and another move would write over it.
  */
 export function requireNoRest(paths: readonly ByteString[]): void {
-  for (const { home, rest } of leftMoves()) {
-    if (rest === undefined || ![home, rest.path].some((path) => paths.includes(path))) continue;
-    const message = `${quoted(rest.path)}, which a run that was killed has left, and ${quoted(rest.kept.path)} differ: compare them, and move the first one away`;
-    throw new JailkitError("home-changed", 1, message);
+  for (const { home, rest, box } of leftMoves({ places: paths })) {
+    const place = rest?.path ?? box?.path;
+    if (
+      place === undefined ||
+      ![home, rest?.to, box?.to].some((path) => path !== undefined && paths.includes(path))
+    )
+      continue;
+    const message = `${quoted(place)} was left by a run that was killed while it moved ${quoted(home)}: see what jk_check says of it`;
+    throw new JailkitError("home-changed", 1, message, undefined, "jk_check");
   }
 }
 
 /** True if nothing is left of a move that is wanted. */
-function mend(tree: JailRoot, { noted, write }: Held, { only, into, but }: Wanted, steps: string[]): boolean {
+function mend(tree: JailRoot, held: Held, { only, into, about, but }: Wanted, steps: string[]): boolean {
+  const { noted } = held;
   const { home } = noted;
-  if (only !== undefined && home !== only) return false;
+  if ((only !== undefined && home !== only) || (about !== undefined && !isAbout(noted, about))) return false;
   const left = leftOf(tree, noted);
-  const { mode, copy, rest } = left;
+  const { mode, box } = left;
   if (into !== undefined && !leftPaths(left).some((path) => below(path, into) !== undefined)) return false;
   // The next run that moves it finds only a mode that is on it.
   if (mode !== undefined && (home !== but || noted.mode !== undefined)) {
     withDirectory(tree, home, ({ fd }) => reopenTop(fd, mode));
     steps.push(`${quoted(home)} has the mode ${octal(mode)} again`);
   }
-  if (copy !== undefined) {
-    if (!removeLeftCopy(tree, copy)) return false;
-    steps.push(`removed ${quoted(copy)}`);
+  if (box !== undefined) {
+    const step = mendBox(tree, noted, box);
+    if (step === undefined) return false;
+    steps.push(step);
   }
+  const rest = restOf(tree, noted);
   if (rest !== undefined) {
-    // Whatever becomes of the account: from now on it is not whole.
-    write({ ...noted, removes: rest.which });
-    removeRest(tree, rest);
+    // Whatever becomes of the copy: from now on the home is not whole.
+    held.write({ ...noted, isPlaced: true });
+    try {
+      removeRest(tree, rest, held.copied());
+    } catch (error) {
+      held.write({ ...noted, isPlaced: true, isTold: true });
+      throw error;
+    }
     steps.push(`removed ${quoted(rest.path)}`);
   }
-  // Their file systems may be missing, or a name service be silent.
   return isSettled(tree, noted);
+}
+
+/** Why nothing is done with what is in a directory, printable. */
+export const whyBoxStays = ({ home }: Pick<LeftMove, "home">, { path, to }: Box): string => {
+  const places = to === "" ? quoted(home) : `${quoted(home)} and ${quoted(to)}`;
+  return `${quoted(path)} stays, since it may hold the only copy of a home: compare it with ${places}`;
+};
+
+/** What was done with what is in a directory, printable; undefined if another run works on it. */
+function mendBox(tree: JailRoot, noted: Noted, box: Box): string | undefined {
+  const { home, both } = noted;
+  const { path, goes, to } = box;
+  if (goes === undefined) throw new JailkitError("home-aside", 1, whyBoxStays({ home }, box));
+  // Nobody else could take the place meanwhile.
+  if (goes !== "place" && to !== "") answered(() => releasePlace(tree, to));
+  if (goes === "remove") return removeLeftCopy(tree, path) ? `removed ${quoted(path)}` : undefined;
+  const inode = both?.copyInode ?? 0n;
+  const place = goes === "place" ? to : undefined;
+  for (const one of [home, place ?? home])
+    if (exchangeFindings(tree, directoryOf(one)).length > 0) {
+      const message = `${quoted(path)} stays, since others could exchange ${quoted(one)}`;
+      throw new JailkitError("unsafe-parent", 1, message);
+    }
+  if (!isAside(noted)) {
+    if (!placeLeftCopy(tree, path, inode, (copy) => takePlace(tree, copy, to))) return undefined;
+    syncPlace(tree, to);
+  } else {
+    const aside = leftAside(tree, home, ({ ino }) => ino === inode, false);
+    if (aside === undefined) return undefined;
+    try {
+      settleAside(aside, tree, place);
+    } finally {
+      closeAside(aside);
+    }
+  }
+  return place === undefined
+    ? `put ${quoted(home)} back, which an interrupted run had put aside`
+    : `moved ${quoted(home)} to ${quoted(place)}, as an interrupted run had begun`;
 }
 
 /** True if it is known that nothing is left to be told later. */
 function isSettled(tree: JailRoot, noted: Noted): boolean {
-  const places = [noted.home, ...(noted.both === undefined ? [] : [noted.both.to])];
-  if (places.some((path) => lookUp(tree, path) === undefined && mountRemedy(path) !== undefined))
-    return false;
-  if (isCopyName(baseName(noted.copy)) && lookUp(tree, noted.copy) !== undefined) return false;
-  // The account may have another name now, or one of both file systems be away that fstab(5) does not name.
-  if (noted.both !== undefined) {
-    const isAway = places.some((path) => lookUp(tree, directoryOf(path)) === undefined);
-    const areThere = places.every((path) => lookUp(tree, path) !== undefined);
-    if (isAway || (areThere && hostUser(noted.account.name) === undefined)) return false;
-  }
-  return answered(() => restOf(tree, noted) === undefined) === true;
-}
-
-/** Writes down anew what is left of moves from or to a jail that is at another path now. */
-export function followLeft(from: ByteString, to: ByteString): void {
-  const at = (path: ByteString): ByteString => {
-    const rest = below(path, from);
-    return rest === undefined ? path : to + rest;
+  const { home, box, both, tops } = noted;
+  const inJail = box === "" ? undefined : { path: both?.to ?? box, top: tops.box };
+  // It may be on a file system that fstab(5) does not name. An account that has its home needs none of the other one.
+  const isAway = ({ path, top }: { readonly path: ByteString; readonly top: ByteString }) => {
+    const there = answered(() => withDirectory(tree, path, ({ fd }) => topOf(fd)));
+    if (there !== undefined) return top !== UNKNOWN_TOP && there !== UNKNOWN_TOP && there !== top;
+    if (lookUp(tree, path) !== undefined) return false;
+    return mountRemedy(path) !== undefined || top === UNKNOWN_TOP || topAbove(tree, path) !== top;
   };
-  const moved: Noted[] = [];
-  forFree(C.LOCK_EX, (_, { noted, remove }) => {
-    const { home, copy, account, both } = noted;
-    const now = {
-      ...{ ...noted, home: at(home), copy: at(copy), both: both && { ...both, to: at(both.to) } },
-      account: { ...account, before: at(account.before), after: at(account.after) },
-    };
-    if (noteText(now) === noteText(noted)) return;
-    moved.push(now);
-    remove();
-  });
-  for (const noted of moved) {
-    const notes = openNotes();
-    if (notes !== undefined) new Note(notes, noted).end();
-  }
-}
-
-/**
- * Writes down that this process copies an open home, of an account that gets another one. Waits for a run that copies the same
- * one. Undefined where nothing can be written. Throws SystemError.
- */
-export function noteMove(fd: number, account: Noted["account"]): MoveNote | undefined {
-  const home = readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`);
-  try {
-    makeNotes();
-    const notes = openNotes();
-    if (notes === undefined) return undefined;
-    try {
-      return new Note(notes, {
-        home,
-        copy: "",
-        account,
-        both: undefined,
-        removes: undefined,
-        mode: undefined,
-      });
-    } catch (error) {
-      close(notes);
-      throw error;
-    }
-  } catch (error) {
-    if (isErrno(error, "EROFS", "ENOSPC", "EDQUOT", "ENOENT")) return undefined;
-    throw error;
-  }
-}
-
-class Note implements MoveNote {
-  readonly #fd: number;
-  readonly #name: ByteString;
-  #noted: Noted;
-
-  /** `notes`: the directory, open, which it closes. */
-  constructor(
-    private readonly notes: number,
-    noted: Noted,
-  ) {
-    this.#name = nameOf(noted.home);
-    this.#fd = take(notes, this.#name);
-    this.#noted = noted;
-    this.#write({});
-  }
-
-  closes(mode: number): void {
-    this.#write({ mode });
-  }
-
-  copyAt(copy: ByteString): void {
-    this.#write({ copy });
-  }
-
-  complete(both: BothHomes): void {
-    this.#write({ both });
-  }
-
-  removes(which: Which | undefined): void {
-    this.#write(which === undefined ? { both: undefined } : { removes: which });
-  }
-
-  // Where there is no room for it, the home can move all the same.
-  #write(more: Partial<Noted>): void {
-    this.#noted = { ...this.#noted, ...more };
-    attempt(() => writeNote(this.#fd, this.#noted));
-  }
-
-  end(): void {
-    const isLeft = answered(() => withTree((tree) => isAnyLeft(leftOf(tree, this.#noted))));
-    if (isLeft === false) attempt(() => unlinkAt(this.notes, this.#name));
-    close(this.#fd);
-    close(this.notes);
-  }
+  if (isAway({ path: home, top: tops.home })) return false;
+  if (inJail !== undefined && isAway(inJail) && homeOf(noted) !== "before") return false;
+  return !isAnyLeft(leftOf(tree, noted));
 }

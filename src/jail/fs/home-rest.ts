@@ -1,7 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { attempt } from "../../../ffi/error.ts";
-import { fstat, openIfPresent, type Stat, withFd } from "../../../ffi/files.ts";
+import { fstat, type Stat } from "../../../ffi/files.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
@@ -9,128 +8,127 @@ import { octal } from "../../cli/octal.ts";
 import { localUsers } from "../../system/flat-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { WITHIN } from "./home-scan.ts";
+import { asideBox } from "./home-aside.ts";
+import type { CopiedFiles } from "./home-seen.ts";
 import { lookUp } from "./look.ts";
+import { UNKNOWN_TOP } from "./mount-top.ts";
 import { removeTree } from "./remove.ts";
 import { exchangeFindings } from "./safety.ts";
 import { isDirectory, type JailRoot, withDirectory } from "./walk.ts";
 
-// Of a home and its complete copy one goes: the one that is not the home of the account. A run that was killed meanwhile has
-// written down what tells them.
+// A home that was copied goes when its copy has its place. A run that was killed meanwhile has written down what tells them.
 
-/** The home, or its copy. */
-export type Which = "home" | "copy";
-
-/** A home and its complete copy. */
-export interface BothHomes {
-  /** The path of the copy, on the host. */
+/** A home that moves, and what takes its place: its copy, or itself. */
+interface BothHomes {
+  /** The new place, on the host. */
   readonly to: ByteString;
-  /** Inodes: numbers of devices are others when the machine has been started again. */
+  /** Inodes, which are one for a home that moves without a copy: numbers of devices are others when the machine has been started again. */
   readonly homeInode: bigint;
   readonly copyInode: bigint;
-  /** A file of the home that changed before this time is in the copy as it was. By the clock of its file system, in ns. */
-  readonly homeUntil: bigint;
-  /** A file of the copy that changed up to this time is as it was copied. */
-  readonly copyUntil: bigint;
 }
 
 /** What is written down of a move. */
 export interface Noted {
   /** On the host. */
   readonly home: ByteString;
-  /** Where the copy is made; empty if that is not known yet. */
-  readonly copy: ByteString;
+  /** The directory, of root alone, in which the home or its copy waits for its place, on the host; empty if none is known yet. */
+  readonly box: ByteString;
   /** The account with its former and its new home, as plain paths. */
   readonly account: { readonly name: ByteString; readonly before: ByteString; readonly after: ByteString };
-  /** Undefined until the copy is complete. */
+  /** Undefined until it is put aside, or its copy is complete. */
   readonly both: BothHomes | undefined;
-  /** Which of the two is not whole any more, perhaps. */
-  readonly removes: Which | undefined;
+  /** The copy has its place. */
+  readonly isPlaced: boolean;
+  /** A run could not remove all that is left of the home. */
+  readonly isTold: boolean;
   /** The mode of the home before it was closed, where that is not on it. */
   readonly mode: number | undefined;
+  /** The mounts where both are: see topOf. */
+  readonly tops: { readonly home: ByteString; readonly box: ByteString };
 }
 
-/** The longest text of a note: five paths, a name and numbers. */
-export const LONGEST = 6 * C.PATH_MAX;
+/** The longest text of a note: six paths, a name, numbers and ids. */
+export const LONGEST = 7 * C.PATH_MAX;
+
+const PLACED = "placed";
+const TOLD = "told";
 
 /** The text of a note. What follows it, of a longer one that it overwrites, does not count. */
-export function noteText({ home, copy, account, both, removes, mode }: Noted): ByteString {
+export function noteText({ home, box, account, both, isPlaced, isTold, mode, tops }: Noted): ByteString {
   const { name, before, after } = account;
-  const numbers =
-    both === undefined ? ["", "", "", ""] : [both.homeInode, both.copyInode, both.homeUntil, both.copyUntil];
+  const { to = "", homeInode = "", copyInode = "" } = both ?? {};
   return [
-    home,
-    copy,
-    name,
-    before,
-    after,
-    both?.to ?? "",
-    ...numbers,
-    removes ?? "",
-    mode === undefined ? "" : octal(mode),
-    "",
+    ...[home, box, name, before, after, to, homeInode, copyInode],
+    ...[
+      isTold ? TOLD : isPlaced ? PLACED : "",
+      mode === undefined ? "" : octal(mode),
+      tops.home,
+      tops.box,
+      "",
+    ],
   ].join("\0");
 }
 
 /** What a note says. */
 export function notedIn(text: ByteString): Noted {
-  const [home = "", copy = "", name = "", before = "", after = "", to = "", ...more] = text.split("\0");
-  const [homeInode, copyInode, homeUntil, copyUntil] = more.slice(0, 4).map(numberOf);
+  const [home = "", box = "", name = "", before = "", after = "", to = "", ...more] = text.split("\0");
+  const [homeInode, copyInode] = more.slice(0, 2).map(numberOf);
   const isWhole = to !== "" && homeInode !== undefined && copyInode !== undefined;
-  const both =
-    isWhole && homeUntil !== undefined && copyUntil !== undefined
-      ? { to, homeInode, copyInode, homeUntil, copyUntil }
-      : undefined;
-  const removes = more[4] === "home" || more[4] === "copy" ? more[4] : undefined;
-  const mode = /^[0-7]{1,4}$/.test(more[5] ?? "") ? Number.parseInt(more[5] ?? "", 8) : undefined;
-  return { home, copy, account: { name, before, after }, both, removes, mode };
+  const both = isWhole ? { to, homeInode, copyInode } : undefined;
+  const mode = /^[0-7]{1,4}$/.test(more[3] ?? "") ? Number.parseInt(more[3] ?? "", 8) : undefined;
+  const isTold = more[2] === TOLD;
+  const isPlaced = isTold || more[2] === PLACED;
+  const tops = { home: more[4] ?? UNKNOWN_TOP, box: more[5] ?? UNKNOWN_TOP };
+  return { home, box, account: { name, before, after }, both, isPlaced, isTold, mode, tops };
 }
 
 const numberOf = (text: string): bigint | undefined => (/^\d{1,20}$/.test(text) ? BigInt(text) : undefined);
 
-/** A home, or its copy. */
-interface Side {
+/** Which of its two homes the account of a note has; "none" if it has another one. Throws JailkitError if a name service does not answer. */
+export function homeOf({ account: { name, before, after } }: Noted): "before" | "after" | "none" {
+  const which = (home: ByteString) => {
+    const place = normalPath(home);
+    return place === after ? "after" : place === before ? "before" : "none";
+  };
+  const own = hostUser(name);
+  if (own !== undefined) return which(own.home);
+  // It may have another name now.
+  const found = new Set(localUsers().map(({ home }) => which(home)));
+  found.delete("none");
+  const [only = "none"] = found;
+  return found.size === 1 ? only : "none";
+}
+
+/** True for a home that moves without a copy. */
+export const isAside = ({ home, box, both }: Noted): boolean => both !== undefined && box === asideBox(home);
+
+/** What is left of a home of which the copy has its place. */
+export interface Rest {
   /** On the host. */
   readonly path: ByteString;
   readonly stat: Stat;
-  /** A file in it that changed later may not be in the other one as it is. */
-  readonly until: bigint;
+  /** Where the copy came; what is there now is the copy, or something else. */
+  readonly to: ByteString;
+  readonly copyInode: bigint;
+  readonly isThere: boolean;
+  /** It is the home of an account, or that is in it. */
+  readonly isHome: boolean;
+  /** A run could not remove all of it. */
+  readonly isTold: boolean;
 }
 
-/** What goes of a home and its copy. */
-export interface Rest extends Side {
-  readonly which: Which;
-  /** That of its user. */
-  readonly uid: number;
-  /** The other one. */
-  readonly kept: Side;
-}
-
-/**
- * Which of a home and its complete copy is not the home of the account any more, or yet; undefined unless the other one is its
- * home, and whole, and both are the directories that were written down. Throws SystemError, JailkitError.
- */
-export function restOf(tree: JailRoot, { home, account, both, removes }: Noted): Rest | undefined {
-  if (both === undefined) return undefined;
-  const { to, homeInode, copyInode, homeUntil, copyUntil } = both;
-  const [homeStat, copyStat] = [lookUp(tree, home)?.stat, lookUp(tree, to)?.stat];
-  if (homeStat?.ino !== homeInode || copyStat?.ino !== copyInode) return undefined;
-  const user = hostUser(account.name);
-  if (user === undefined || ![homeStat, copyStat].every(isDirectory)) return undefined;
-  const { uid } = user;
-  const place = normalPath(user.home);
-  // One in a jail already may have a home outside.
-  const which = place === account.after ? "home" : place === account.before ? "copy" : undefined;
-  if (which === undefined || (removes !== undefined && removes !== which)) return undefined;
-  // A copy becomes its user's when it has its name.
-  const isFresh = which === "copy" && copyStat.uid === 0;
-  if (homeStat.uid !== uid || !(copyStat.uid === uid || isFresh)) return undefined;
-  const original = { path: home, stat: homeStat, until: homeUntil - 1n };
-  const copy = { path: to, stat: copyStat, until: copyUntil };
-  const [gone, kept] = which === "home" ? [original, copy] : [copy, original];
-  return localUsers().some((one) => isIn(tree, one.home, gone.path))
-    ? undefined
-    : { which, uid, ...gone, kept };
+/** What is left of a home that was copied; undefined while the copy has no place yet. Throws SystemError, JailkitError. */
+export function restOf(tree: JailRoot, noted: Noted): Rest | undefined {
+  const { home, both, isPlaced, isTold } = noted;
+  if (both === undefined || isAside(noted)) return undefined;
+  const { to, homeInode, copyInode } = both;
+  const stat = lookUp(tree, home)?.stat;
+  if (stat === undefined || stat.ino !== homeInode || !isDirectory(stat)) return undefined;
+  const isThere = lookUp(tree, to)?.stat.ino === copyInode;
+  if (!isThere && !isPlaced && homeOf(noted) !== "after") return undefined;
+  const isHome = localUsers().some((one) => isIn(tree, one.home, home));
+  // Somebody has undone the move.
+  return !isThere && isHome ? undefined : { path: home, stat, to, copyInode, isThere, isHome, isTold };
 }
 
 /** Whether a home is a directory, or one below it, by the text of its path, or where that leads. */
@@ -140,47 +138,36 @@ function isIn(tree: JailRoot, home: ByteString, directory: ByteString): boolean 
   return [path, real ?? path].some((one) => below(one, directory) !== undefined);
 }
 
-/**
- * Removes it, but for what is not in the other one, or is neither its user's nor root's: a rename brings there what was never
- * copied. A file that has changed since must be there as it is. Throws JailkitError for the first one that stays, and for a
- * directory that others than root could exchange.
- */
-export function removeRest(tree: JailRoot, { path, kept, uid, stat, until }: Rest): void {
-  const comparing = `compare it with ${quoted(kept.path)}, and move it away`;
+/** Why a run does not remove what is left of a home, printable, and what somebody has to do; undefined if it does. */
+function whyRestStays(tree: JailRoot, { path, to, isThere, isHome }: Rest): string | undefined {
+  const comparing = `compare it with ${quoted(to)}, and move one of them away`;
+  if (isHome) return `${quoted(path)} is the home of an account: ${comparing}`;
+  if (!isThere)
+    return `${quoted(to)} is not the copy of ${quoted(path)} any more: find that, compare them, and move the older one away`;
   // As for the move itself, also below a directory that is sticky.
-  if (exchangeFindings(tree, directoryOf(path)).length > 0) {
-    const message = `${quoted(path)} is not removed, since others could exchange it: ${comparing}`;
-    throw new JailkitError("unsafe-parent", 1, message);
-  }
-  withDirectory(tree, kept.path, (other) => {
-    const isCopied = (file: Stat, at: ByteString) => {
-      const copy = attempt(() => statBelow(other.fd, at.slice(path.length + 1)));
-      if (copy === undefined || ![uid, 0].includes(file.uid) || !isSameKind(file, copy)) return false;
-      // What has changed in the home since then is its user's will.
-      const isReplaced = kept.until > 0n && file.ctime <= until && copy.ctime > kept.until;
-      return isDirectory(file) || isSame(file, copy) || isReplaced;
-    };
+  if (exchangeFindings(tree, directoryOf(path)).length === 0) return undefined;
+  return `${quoted(path)} is not removed, since others could exchange it: ${comparing}`;
+}
+
+/**
+ * Removes what is left of a home, but for what is not as it was copied, or never was in it. `copied`: what was copied. Throws
+ * JailkitError for what stays.
+ */
+export function removeRest(tree: JailRoot, rest: Rest, copied: CopiedFiles | undefined): void {
+  const { path, to, stat, copyInode } = rest;
+  const why = whyRestStays(tree, rest);
+  if (why !== undefined) throw new JailkitError("home-changed", 1, why);
+  withDirectory(tree, to, (copy) => {
     withDirectory(tree, path, ({ fd }) => {
-      if (fstat(fd).ino !== stat.ino || fstat(other.fd).ino !== kept.stat.ino) return;
+      const top = fstat(fd);
+      if (top.ino !== stat.ino || fstat(copy.fd).ino !== copyInode) return;
       try {
-        removeTree(tree, path, fstat(fd), isCopied);
+        removeTree(tree, path, top, (file) => copied?.has(file, top) === true);
       } catch (error) {
         if (!(error instanceof JailkitError && error.code === "appeared")) throw error;
-        const message = `${quoted(path)} stays, at least in part, since ${error.message}: ${comparing}`;
+        const message = `${quoted(path)} stays, at least in part, since ${error.message}: compare it with ${quoted(to)}, and move it away`;
         throw new JailkitError("home-changed", 1, message);
       }
     });
   });
 }
-
-/** What is in an open directory: a link, or what is mounted there, may lead back to the very file. Throws SystemError. */
-function statBelow(fd: number, path: ByteString): Stat | undefined {
-  const found = openIfPresent(fd, path, C.O_PATH | C.O_NOFOLLOW, WITHIN);
-  return found === undefined ? undefined : withFd(found, fstat);
-}
-
-const isSameKind = (file: Stat, copy: Stat): boolean =>
-  file.uid === copy.uid && (file.mode & C.S_IFMT) === (copy.mode & C.S_IFMT);
-
-/** True for files with one content, as rsync(1) sees it. Each link of a file that is removed changes the time of the others. */
-const isSame = (file: Stat, copy: Stat): boolean => file.size === copy.size && file.mtime === copy.mtime;

@@ -8,7 +8,7 @@ export const MOST_GROUPS = 16;
 /** How many batches may wait: some, so that a thread never waits for the other. */
 const SLOTS = 4;
 /** What the other thread tells of a name: see Told. */
-const HASHES = 3;
+const HASHES = 2;
 const MOST_TEXT = 1 << 15;
 
 // The words for all: whether the pass is over, and a number that grows with each batch.
@@ -117,7 +117,7 @@ export class Slots {
     if (this.#marks[name] !== 1) return undefined;
     const hashes = this.#hashes;
     const at = name * HASHES;
-    return { original: hashes[at] ?? 0n, removable: hashes[at + 1] ?? 0n, copied: hashes[at + 2] ?? 0n };
+    return { original: hashes[at] ?? 0n, removable: hashes[at + 1] ?? 0n };
   }
 
   /** Ends the pass. Afterwards the other thread works on no batch any more. */
@@ -153,7 +153,6 @@ export class Slots {
           const at = name * HASHES;
           this.#hashes[at] = told.original;
           this.#hashes[at + 1] = told.removable;
-          this.#hashes[at + 2] = told.copied;
           this.#marks[name] = 1;
         });
       } catch {

@@ -10,7 +10,7 @@ import { pathIn } from "./home-scan.ts";
 import { Seen, type Told } from "./home-seen.ts";
 import { type Names, Slots } from "./home-slots.ts";
 
-const NOTHING: Told = { original: 0n, removable: 0n, copied: 0n };
+const NOTHING: Told = { original: 0n, removable: 0n };
 
 /** The part of a program that runs in the other thread. It leaves a name to the first thread where anything is unusual. */
 class Work {

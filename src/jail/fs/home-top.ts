@@ -69,12 +69,3 @@ export function reopenTop(fd: number, mode: number): void {
     removeXattr(top, FORMER_MODE);
   });
 }
-
-/** The time now, in ns, by the clock of the file system of a home, which counts as changed; 0 if that cannot be. */
-export const touchTop = (fd: number): bigint =>
-  attempt(() =>
-    withTop(fd, (top) => {
-      chmodFd(top, modeOf(top));
-      return fstat(top).ctime;
-    }),
-  ) ?? 0n;

@@ -1,17 +1,23 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { lockFile, unlinkAt } from "../../../ffi/changes.ts";
+import { lockFile, makeDirectory, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt, SystemError } from "../../../ffi/error.ts";
 import { close, fstat, openAt, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
-import { libc } from "../../../ffi/libc.ts";
+import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { namesIn } from "./names.ts";
-import { type Directory, isRegular } from "./walk.ts";
+import { temporaryName, withTemporaryName } from "./place.ts";
+import { type Directory, isDirectory, isRegular, type JailRoot, withDirectory } from "./walk.ts";
 
-// The temporary files of data. Their makers hold a lock on them until they have their names, so that whoever gets the lock
-// knows that the maker was killed.
+// The temporary files of data, and directories that are prepared for a place which users can write. Their makers hold a lock on
+// them until they have their names, so that whoever gets the lock knows that the maker was killed. By then they may be their
+// user's. Where root alone can write the directory, only root can have given such a name, and a user none of anything else: a
+// file goes, and a directory if it is empty.
 
 const PREFIX = ".jk-put-";
 const HELD = /^\.jk-put-[\w-]{12}$/;
+
+/** True for the name of such a file or directory. It says nothing where users can write. Pure. */
+export const isHeldName = (name: ByteString): boolean => HELD.test(name);
 
 /** The name of a temporary file that is held, from one that nobody can guess. */
 export const heldName = (temporary: ByteString): ByteString => PREFIX + temporary.slice(".jk-".length);
@@ -25,7 +31,25 @@ const swept = new Set<string>();
  */
 export function createHeld(stage: Directory, name: ByteString): number {
   sweepHeld(stage);
-  const fd = openAt(stage.fd, name, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600);
+  return hold(stage, name, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW);
+}
+
+/** The same for a directory, with the mode 0700. Returns its name, too. */
+export function createHeldDirectory(stage: Directory): { readonly name: ByteString; readonly fd: number } {
+  sweepHeld(stage);
+  let fd = -1;
+  const name = withTemporaryName(
+    (candidate) => {
+      makeDirectory(stage.fd, candidate, 0o700);
+      fd = hold(stage, candidate, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW);
+    },
+    () => heldName(temporaryName()),
+  );
+  return { name, fd };
+}
+
+function hold(stage: Directory, name: ByteString, flags: number): number {
+  const fd = openAt(stage.fd, name, flags, 0o600);
   try {
     // Without locks, as on some network file systems, nothing is ever swept.
     const isLocked = attempt(() => lockFile(fd, C.LOCK_EX | C.LOCK_NB)) ?? true;
@@ -51,12 +75,25 @@ function sweepHeld(stage: Directory): void {
   }
 }
 
-function sweepOne(stage: Directory, name: ByteString): void {
-  withFd(openAt(stage.fd, name, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY), (fd) => {
+/** Removes a file, or an empty directory; false if its maker is at work, or it is anything else. Throws SystemError. */
+function sweepOne(stage: Directory, name: ByteString): boolean {
+  const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
+  return withFd(openAt(stage.fd, name, flags), (fd) => {
     const stat = fstat(fd);
-    if (!isRegular(stat) || stat.uid !== libc.geteuid() || !lockFile(fd, C.LOCK_EX | C.LOCK_NB)) return;
+    if (!(isRegular(stat) || isDirectory(stat)) || !lockFile(fd, C.LOCK_EX | C.LOCK_NB)) return false;
     // It may have got its name meanwhile.
     const there = statIfPresent(stage.fd, name);
-    if (there !== undefined && sameFile(there, stat)) unlinkAt(stage.fd, name);
+    if (there === undefined || !sameFile(there, stat)) return false;
+    unlinkAt(stage.fd, name, isDirectory(stat) ? C.AT_REMOVEDIR : 0);
+    return true;
   });
 }
+
+/** Whether root alone can have given a path of a jail such a name. Throws SystemError. */
+export const isHeldPath = (root: JailRoot, path: ByteString): boolean =>
+  isHeldName(baseName(path)) && withDirectory(root, directoryOf(path), ({ trusted }) => trusted);
+
+/** Removes what a maker that was killed has left at a path; false if that is not sure, or it is not empty. Throws SystemError. */
+export const removeLeft = (root: JailRoot, path: ByteString): boolean =>
+  isHeldName(baseName(path)) &&
+  withDirectory(root, directoryOf(path), (stage) => stage.trusted && sweepOne(stage, baseName(path)));

@@ -50,8 +50,8 @@ export function takeLock(root: JailRoot, path: ByteString): number {
 // Of the text in a lock file.
 const HOLDER_SIZE = 64;
 
-/** The process that holds a lock file: "PID NAME"; undefined if it has not written that. */
-function holderOf(fd: number): ByteString | undefined {
+/** The process that holds a lock file, or did so last: "PID NAME"; undefined if it has not written that. */
+export function holderOf(fd: number): ByteString | undefined {
   const buffer = new Uint8Array(HOLDER_SIZE);
   const text = fromBytes(buffer.subarray(0, readAt(fd, buffer, 0))).trim();
   return /^[0-9]{1,10} [ -~]+$/.test(text) ? text : undefined;

@@ -146,8 +146,10 @@ export function onOneMount(a: Stat, b: Stat): boolean {
   return a.mountId === b.mountId && (a.mountId !== 0n || onOneDevice(a, b));
 }
 
+type Device = Omit<FileIdentity, "ino">;
+
 /** True for files of one file system, and of one subvolume of it. */
-export const onOneDevice = (a: FileIdentity, b: FileIdentity): boolean =>
+export const onOneDevice = (a: Device, b: Device): boolean =>
   a.devMajor === b.devMajor && a.devMinor === b.devMinor;
 
 /** The error for a symbolic link that a user may have created. */

@@ -3,8 +3,11 @@ import { EROFS } from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { holdingFlags } from "../../../ffi/extents.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
-import { answered, type JailkitError } from "../../cli/error.ts";
-import { isReadOnly } from "../../system/mounts.ts";
+import { display } from "../../cli/display.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
+import { withAdvice } from "../../cli/remedy.ts";
+import { hostText } from "../../system/host-files.ts";
+import { isReadOnly, mountsText, mountTypes, unmountForGood } from "../../system/mounts.ts";
 import { heldError } from "./held.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
 import { withTree } from "./look.ts";
@@ -84,11 +87,18 @@ export function heldPlace(
   return undefined;
 }
 
-/** Throws SystemError EROFS, or the error of heldPlace, if a file of this machine cannot be replaced by rename(2). */
+/**
+ * Throws SystemError EROFS, or a JailkitError, if a file of this machine cannot be replaced by rename(2): chattr(1) protects it
+ * (as heldPlace), or something is mounted on it, as container engines do.
+ */
 export function requireReplaceable(file: ByteString): void {
   const held = withTree((host) => {
     requireWritable(host, [parentOf(file)]);
     return heldPlace(host, [], [file]);
   });
   if (held !== undefined) throw held;
+  if (!mountTypes(mountsText()).has(file)) return;
+  const remedy = unmountForGood([file], answered(() => hostText("/etc/fstab")) ?? "");
+  const message = withAdvice(`${display(file)} is a mount point, and cannot be replaced`, remedy);
+  throw new JailkitError("mounted", 1, message, undefined, remedy);
 }

@@ -24,7 +24,7 @@ import { makeOwnDirectory } from "./registry.ts";
 // when it is moved, and has at each place where it is mounted. Both are locked, of several jails first all paths.
 
 /** The locks of jails: a file for each that is held. Only root can open the directory, so no user can hold one. */
-const LOCKS = "/var/lib/jailkit/locks";
+export const LOCKS = "/var/lib/jailkit/locks";
 
 const PATIENCE = 1000;
 const PAUSE = 20;
@@ -53,15 +53,26 @@ export interface JailLock extends Disposable {
 /** What this process holds: one tool may call another's code. */
 const mine = new Set<ByteString>();
 
+/** The lock of whoever carries out declarations. */
+export const DECLARATIONS = "declarations";
 const ACCOUNTS = "the accounts";
 /** Whoever took their lock may have ended, and a program that it started still have it, which no file names. */
 const SEE = `; what has the lock: find /proc/[0-9]*/fd -lname ${LOCKS}/accounts`;
+/** "PID NAME", as a lock file has it, for messages. */
+export function holderText(holder: ByteString): string {
+  const [pid, ...words] = holder.split(" ");
+  return `${words.join(" ")} (pid ${pid})`;
+}
+
 /** How this process waits for other locks, and says so. */
 let asked: Pick<LockOptions, "tool" | "json"> = { tool: "", json: true };
 
-const nameOfPath = (path: ByteString): ByteString =>
+/** The lock of a jail by its path, which is normal. */
+export const nameOfPath = (path: ByteString): ByteString =>
   `path-${new Bun.CryptoHasher("sha256").update(toBytes(path)).digest("hex").slice(0, 32)}`;
-const nameOfInode = ({ devMajor, devMinor, ino }: Stat): ByteString => `inode-${devMajor}-${devMinor}-${ino}`;
+/** The same by its directory. */
+export const nameOfInode = ({ devMajor, devMinor, ino }: Stat): ByteString =>
+  `inode-${devMajor}-${devMinor}-${ino}`;
 
 /**
  * Locks jails by their paths, which may not exist yet; waits for other tools, with a message after a second. Do this before
@@ -117,6 +128,11 @@ function openLocks(): number | undefined {
  */
 export function withHostAccounts<T>(use: () => T): T {
   requireWritableAccounts();
+  return afterAccountTools(use);
+}
+
+/** The same for what changes no account: also what a run that was killed has started does not change one meanwhile. */
+export function afterAccountTools<T>(use: () => T): T {
   const { tool, json } = asked;
   using locks = new HeldLocks(openLocks(), ACCOUNTS, {
     ...{ tool, json, see: SEE },
@@ -132,7 +148,7 @@ export function lockDeclarations(options: LockOptions): Disposable {
   asked = options;
   const held = new HeldLocks(openLocks(), "what is declared", options);
   try {
-    held.take(["declarations"]);
+    held.take([DECLARATIONS]);
     // What a run that was killed has started may still be at work, and keeps this one.
     using accounts = new HeldLocks(openLocks(), ACCOUNTS, { ...options, brief: true, see: SEE });
     accounts.take(["accounts"]);
@@ -197,8 +213,7 @@ class HeldLocks implements JailLock {
   }
 
   #wait(holder: ByteString | undefined): "again" | "block" {
-    const [pid, ...words] = holder?.split(" ") ?? [];
-    const who = pid === undefined ? "another tool" : `${words.join(" ")} (pid ${pid})`;
+    const who = holder === undefined ? "another tool" : holderText(holder);
     const { tool, noWait, json, patient = false, brief = false, see = "" } = this.options;
     const isLong = Date.now() - this.#since >= PATIENCE;
     if (noWait && (isLong || !brief))

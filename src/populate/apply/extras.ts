@@ -7,10 +7,11 @@ import type { Entry, PopulateProblem } from "../entry.ts";
 import type { LineReporter } from "../reporter.ts";
 import type { PopulateRequest } from "../request.ts";
 import { addAccounts, lacksAccounts, type WantedAccounts } from "./accounts.ts";
-import { requireLogSocket, requireProc, requireShown } from "./foresee.ts";
+import { requireLogSocket } from "./foresee.ts";
 import { concernsLibraries, lacksCache, renewLibraryCache } from "./library-cache.ts";
+import { requireLiveLines } from "./live-lines.ts";
 import { registerLogSocket } from "./log-socket.ts";
-import { addProcLine, mountJailProc } from "./proc.ts";
+import { addProcLine, mountJailProc, requireProcLine } from "./proc.ts";
 import { setUpSockets } from "./sockets.ts";
 
 /** The progress when all files are copied. */
@@ -45,8 +46,8 @@ export function foreseeExtras(
   reporter: LineReporter,
 ): PopulateProblem[] {
   const { problems, attempt } = stepsOf(jail, reporter);
-  if (needProc) attempt("proc", () => requireProc(jail));
-  attempt("sockets", () => requireShown(jail, { add: sockets, remove: [] }));
+  if (needProc) attempt("proc", () => requireProcLine(jail));
+  attempt("sockets", () => requireLiveLines(jail, sockets));
   if (needLogsocket) attempt("log-socket", () => requireLogSocket(jail));
   return problems;
 }

@@ -1,11 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { problemFrom } from "../../cli/error.ts";
+import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
+import { type Failure, noRoom } from "../../jail/fs/no-room.ts";
 import { requireReplaceable } from "../../jail/fs/writable.ts";
-import { requireLiveLines } from "./live-lines.ts";
 import { requireLogSocketPlace } from "./log-socket.ts";
-import { requireProcLine } from "./proc.ts";
-
-const FSTAB = "/etc/fstab";
 
 /**
  * Throws the JailkitError or SystemError with which the section for the log socket of a jail would not come. The code that adds it does not ask
@@ -16,12 +15,14 @@ export function requireLogSocket(jail: ByteString): void {
   if (sections.length === 0) requireReplaceable(CONFIG_DIRECTORY + path);
 }
 
-/** The same of the line of fstab(5) for proc. */
-export function requireProc(jail: ByteString): void {
-  if (requireProcLine(jail)) requireReplaceable(FSTAB);
-}
-
-/** The same of lines of fstab(5) for directories of the machine that come or go. */
-export function requireShown(jail: ByteString, lines: Parameters<typeof requireLiveLines>[1]): void {
-  if (requireLiveLines(jail, lines)) requireReplaceable(FSTAB);
+/** The problem of what `require` throws about a file of the machine before the first change for a jail. */
+export function foreseen(jail: ByteString, code: ProblemCode, require: () => void): Failure | undefined {
+  try {
+    require();
+    return undefined;
+  } catch (error) {
+    return (
+      noRoom(error, jail, { left: [], progress: "nothing was changed" }) ?? problemFrom(error, code, jail)
+    );
+  }
 }

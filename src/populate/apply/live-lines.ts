@@ -7,7 +7,7 @@ import { mountCommand } from "../../jail/record/live.ts";
 import { REGISTRY } from "../../jail/record/manifest.ts";
 import { commentOut, fstabPlace } from "../../system/mounts.ts";
 import { bootFault, isOfDirectory, isOurs, lineOf, shownBy, showsAtBoot } from "./live-line.ts";
-import { changedFstab, changeFstab, fstabText } from "./proc.ts";
+import { changeFstab, fstabText, requireFstab } from "./proc.ts";
 
 /** The command that makes comments of the lines of others that mount something else in the place of a directory; "" for none. */
 function freePlace(fstab: ByteString, jail: ByteString, path: ByteString): Remedy {
@@ -91,17 +91,13 @@ export function addLiveLines(jail: ByteString, directories: readonly ByteString[
   return withTree((etc) => changeFstab(etc, change, liveByHand(jail)), "/etc");
 }
 
-/** Throws the JailkitError with which addLiveLines, or removeLiveLines, would fail. True if one would change the file. */
-export function requireLiveLines(
-  jail: ByteString,
-  { add, remove }: Readonly<Record<"add" | "remove", readonly ByteString[]>>,
-): boolean {
-  return withTree((etc) => {
-    const added = changedFstab(etc, (fstab) => withLiveLines(fstab, jail, add), liveByHand(jail));
-    const removed = changedFstab(etc, (fstab) => withoutLiveLines(fstab, jail, remove), liveOutByHand(jail));
-    return added !== undefined || removed !== undefined;
-  }, "/etc");
-}
+/** Throws the JailkitError or SystemError with which addLiveLines would fail. */
+export const requireLiveLines = (jail: ByteString, directories: readonly ByteString[]): void =>
+  requireFstab((fstab) => withLiveLines(fstab, jail, directories), liveByHand(jail));
+
+/** The same of removeLiveLines. */
+export const requireNoLiveLines = (jail: ByteString, directories?: readonly ByteString[]): void =>
+  requireFstab((fstab) => withoutLiveLines(fstab, jail, directories), liveOutByHand(jail));
 
 /**
  * Tells why the text of fstab(5) does not show a directory of the host in a jail at each boot, with all restrictions;

@@ -20,7 +20,7 @@ import { type FileSystem, fileSystemAt } from "../file-system.ts";
 import { liveCopyProblem } from "../live-copy.ts";
 import type { LineReporter } from "../reporter.ts";
 import { BESIDE, canBeLive } from "./live-line.ts";
-import { addLiveLines, removeLiveLines, requireLiveLines } from "./live-lines.ts";
+import { addLiveLines, removeLiveLines, requireLiveLines, requireNoLiveLines } from "./live-lines.ts";
 
 /** The directories of a live jail, and symbolic links that lead there, as the host has them. */
 export interface Live {
@@ -146,7 +146,7 @@ export function showInJail(
   directories: readonly ByteString[],
   say: (line: ByteString) => void,
 ): boolean {
-  requireLiveLines(root.path, { add: directories, remove: [] });
+  requireLiveLines(root.path, directories);
   const manifest = openManifest(root);
   const before = manifest.content[key] ?? [];
   if (directories.some((path) => !before.includes(path))) {
@@ -193,6 +193,7 @@ export function hideLeft(
   say: (line: ByteString) => void,
 ): void {
   const at = (path: ByteString) => display(jail + path);
+  requireNoLiveLines(jail, directories);
   if (root !== undefined)
     for (const path of directories) if (unmountLive(root, path)) say(`unmounted ${at(path)}`);
   if (removeLiveLines(jail, { directories }))
@@ -203,7 +204,11 @@ export function hideLeft(
  * Makes a jail live: records the directories, mounts them, adds a line of fstab(5) for each, and creates the links. Each
  * step may be repeated. Throws JailkitError, SystemError.
  */
-export function setUpLive(root: JailRoot, { directories, links }: Live, reporter: LineReporter): void {
+export function setUpLive(
+  root: JailRoot,
+  { directories, links }: Live,
+  reporter: Pick<LineReporter, "say" | "detail">,
+): void {
   if (showInJail(root, "live", directories, (line) => reporter.say(line)))
     reporter.detail(`Adding the mounts of ${root.path} to /etc/fstab`);
   for (const { path, target } of links)

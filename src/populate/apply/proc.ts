@@ -4,6 +4,7 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { attributesAt, lookUp, readJailFile, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
+import { requireReplaceable } from "../../jail/fs/writable.ts";
 import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 import { hostLocked, REGISTRY } from "../../jail/record/registry.ts";
 import { hostText } from "../../system/host-files.ts";
@@ -92,14 +93,20 @@ export function addProcLine(jail: ByteString, etc: ByteString = "/etc"): boolean
   return withTree((root) => changeFstab(root, (fstab) => withProcLine(fstab, jail), procByHand(jail)), etc);
 }
 
+/**
+ * Throws the JailkitError or SystemError with which changeFstab would fail on the file of the machine: for who asks before something
+ * is mounted or unmounted.
+ */
+export function requireFstab(change: (fstab: ByteString) => ByteString | undefined, otherwise: string): void {
+  const changed = withTree((etc) => changedFstab(etc, change, otherwise), "/etc");
+  if (changed !== undefined) requireReplaceable("/etc/fstab");
+}
+
 const procByHand = (jail: ByteString) => `add the line for ${display(jail)}/proc by hand`;
 
-/** Throws the JailkitError with which addProcLine would fail. True if that would change the file. */
-export const requireProcLine = (jail: ByteString): boolean =>
-  withTree(
-    (root) => changedFstab(root, (fstab) => withProcLine(fstab, jail), procByHand(jail)) !== undefined,
-    "/etc",
-  );
+/** Throws the JailkitError or SystemError with which addProcLine would fail. */
+export const requireProcLine = (jail: ByteString): void =>
+  requireFstab((fstab) => withProcLine(fstab, jail), procByHand(jail));
 
 /** True if proc(5) is mounted on /proc of the jail. Throws JailkitError, SystemError where that is not known. */
 export function hasProc(root: JailRoot): boolean {

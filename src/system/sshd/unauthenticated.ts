@@ -120,9 +120,13 @@ const MOST_LOOKS = 5;
  * Ends the connections to sshd(8) that would begin a session with the home, the shell or the groups which an account had: that have
  * named it, or may have, and are not authenticated yet, or have no session yet. So one of somebody else that has not named anybody
  * ends, too: sshd may have looked the account up already. Sessions go on. One that closes a session of before looks the same, and
- * ends: to wait for it would let one that begins run something. Throws JailkitError "no-proc", SystemError.
+ * ends: to wait for it would let one that begins run something. `stopping` gets processes before they are stopped, of which some may
+ * turn out to be for others, and go on. Throws JailkitError "no-proc", SystemError.
  */
-export function endUnauthenticated(account: Account): Waiting {
+export function endUnauthenticated(
+  account: Account,
+  stopping: (pids: readonly number[]) => void = () => undefined,
+): Waiting {
   const ownerOf = ownerBy(account);
   return withFd(openProc(), (proc) => {
     const named = new Set<number>();
@@ -131,11 +135,25 @@ export function endUnauthenticated(account: Account): Waiting {
       const now = waitingFor(proc, ownerOf);
       // Those that come meanwhile look up what is there now, and would never be all.
       const pids = look === 0 ? [...now.named, ...now.unclear] : now.named.filter((pid) => !named.has(pid));
+      if (pids.length > 0) stopping(pids);
       const ended = endWithChildren(proc, pids, ownerOf);
       if (ended.length === 0) break;
       for (const pid of ended) (now.named.includes(pid) ? named : unclear).add(pid);
     }
     return { named: [...named], unclear: [...unclear] };
+  });
+}
+
+const isSshd = (process: number): boolean => {
+  const { name = "", realUid } = identityOf(process, ".") ?? {};
+  return realUid === 0 && PROGRAMS.has(name);
+};
+
+/** Lets sshd's processes go on which a run that was killed has stopped: those for others than the account whose connections end. */
+export function continueStopped(pids: readonly number[]): void {
+  withFd(openProc(), (proc) => {
+    for (const pid of pids)
+      withProcess(proc, pid, (fd) => isSshd(fd) && hasStopped(fd) && sendSignal(fd, SIGCONT));
   });
 }
 
@@ -145,10 +163,6 @@ function endWithChildren(
   pids: readonly number[],
   ownerOf: (title: ByteString) => Owner | undefined,
 ): readonly number[] {
-  const isSshd = (fd: number) => {
-    const { name = "", realUid } = identityOf(fd, ".") ?? {};
-    return realUid === 0 && PROGRAMS.has(name);
-  };
   const mayBeOurs = (fd: number) => {
     const owner = isSshd(fd) ? ownerOf(titleOf(fd, ".")) : undefined;
     return owner !== undefined && owner !== "another's";

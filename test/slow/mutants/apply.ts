@@ -5,6 +5,7 @@ import type { Mutant } from "./mutant.ts";
 
 type Change = readonly [from: string, to: string];
 
+const AT_WORK = "e2e/at-work.test.ts";
 const within = (file: string, test: string, changes: readonly Change[]): Mutant[] =>
   changes.map(([from, to]) => ({ file, from, to, test }));
 
@@ -12,12 +13,18 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
 const titled = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
   within(file, ONE_RUN, changes).map((one) => ({ ...one, title }));
 
+/** Of one test of AT_WORK. */
+const atWork = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
+  within(file, AT_WORK, changes).map((one) => ({ ...one, title }));
+
 /** Of tests of BEGUN. */
 const begun = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
   within(file, BEGUN, changes).map((one) => ({ ...one, title }));
 
 const PRUNE = "e2e/apply-prune.test.ts";
 const TERMINATE = "attack/terminate-user.test.ts";
+const ELSEWHERE = "e2e/home-elsewhere.test.ts";
+const DUE = "e2e/due-logins.test.ts";
 const HIDDEN = "e2e/hidden-processes.test.ts";
 const OTHER_THINGS = "e2e/apply-other-things.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
@@ -38,11 +45,22 @@ const FAILS = "e2e/apply-fails.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
 
 export const APPLY: readonly Mutant[] = [
-  ...within("src/tools/jailkit-apply.ts", PRUNE, [
-    ["if (!prune || files.some", "if (true || files.some"],
-    ['      needs: "prune",\n', ""],
+  ...within("src/declaration/plan.ts", PRUNE, [["if (!prune || files.some", "if (true || files.some"]]),
+  ...within("src/tools/jailkit-apply.ts", PRUNE, [['      needs: "prune",\n', ""]]),
+  ...atWork("another command creates", "src/declaration/plan.ts", [
+    ["if (looks.again([...others, ...jails])) continue;", ""],
   ]),
-  ...within("src/tools/jailkit-apply.ts", LEAVES, [["if (jails.length + users.length > 0) {", "{ return;"]]),
+  ...atWork("apply --check says", "src/declaration/compare/busy.ts", [
+    ["|| isBusy(fault)) return fault", "|| true) return fault"],
+  ]),
+  ...atWork("apply --check says", "src/declaration/report.ts", [["this.#isBusy ? BUSY", "false ? BUSY"]]),
+  ...atWork("takes users", "src/status/accounts.ts", [
+    ["hasFaults(one) && workerOf(one.jail) === undefined", "hasFaults(one)"],
+  ]),
+  ...atWork("is busy while", "src/jail/record/at-work.ts", [
+    ["return isHeld ? holderText(holder) : undefined", "return holderText(holder)"],
+  ]),
+  ...within("src/declaration/plan.ts", LEAVES, [["if (jails.length + users.length > 0) {", "{ return;"]]),
   ...within("src/declaration/once.ts", PRUNE, [
     ["files.includes(file) || (usual &&", "files.includes(file) || (true &&"],
   ]),
@@ -178,7 +196,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/tools/jailkit-import.ts", KEPT, [[", { isRemade: true }", ""]]),
   ...within("src/declaration/carry-out/remove-home.ts", "e2e/apply-exchanged-homes.test.ts", [
-    [' || samenessOf(id, openIdOf(fd)) !== "same")', ")"],
+    [' || samenessOf(id, openIdOf(open.fd)) !== "same")', ")"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", NESTED, [["created.holds ?? fate.holds", "fate.holds"]]),
   ...within("src/declaration/compare/leaving.ts", NESTED, [
@@ -458,7 +476,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/follow-move.ts", MOVES, [
     ["createdHome: move.to,", "createdHome: move.from,"],
-    ["split?.jail === from ?", "false ?"],
+    ["split !== undefined && livesIn(from, home) ?", "false ?"],
     ["const jail = now(user.jail);", "const jail = user.jail;"],
     ["const path = now(jail.path);", "const path = jail.path;"],
     ["return { ...withLeft(user, here), jail,", "return { ...user, jail,"],
@@ -612,9 +630,25 @@ export const APPLY: readonly Mutant[] = [
     ["!isPassedOver(one) || named.has(one.path)", "named.has(one.path)"],
     ["if (first !== undefined)", "if (false)"],
     ['if (!accountFiles && !has("/etc/passwd"))', "if (false)"],
-    ["&& !comes(shell))\n", "&& false)\n"],
+    ["&& !comes(shell)) throw", "&& false) throw"],
+    ["&& !isProgramHere(shell)) throw", "&& false) throw"],
     ["known !== undefined && isElsewhere(path, known)", "known !== undefined"],
     ["if (isLike) requirePlaceFor(path, known);", ""],
+  ]),
+  ...within("src/lint/findings.ts", "e2e/apply-findings.test.ts", [
+    ['if (by === "jail") return isOwn(name);', 'if (by === "jail") return true;'],
+    ['if (by === "home") return isOwn(', 'if (by === "home") return true || isOwn('],
+    ["isOwn(entry.value) && !isLoose(entry.value)", "isOwn(entry.value)"],
+    ['return !item.startsWith("/") || isOwn(item);', "return true;"],
+  ]),
+  ...within("src/declaration/compare/foresee-rest.ts", "e2e/apply-left-rest.test.ts", [
+    ["one?.isTold === true && ", ""],
+  ]),
+  ...within("src/declaration/compare/foresee-user.ts", "e2e/apply-left-rest.test.ts", [
+    ["if (move) requireNoRestOf(places, this.machine.leftMoves());", ""],
+  ]),
+  ...within("src/declaration/compare/leaving.ts", "e2e/apply-left-rest.test.ts", [
+    ["requireNoRestOf([hostPath(root, home), normalPath(run.home ?? home)], this.machine.leftMoves());", ""],
   ]),
   ...within("src/declaration/compare/live.ts", FORESEES, [["requireLivePlace(root, changes, liveOf);", ""]]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
@@ -625,10 +659,7 @@ export const APPLY: readonly Mutant[] = [
     ],
     ["if (!this.about.isFilled) requireReadyJail(root, DECLARED);", ""],
     ['requireNotReadOnly(root, "/etc", root.path);', ""],
-    [
-      "dueTo(dueToShell(shell), () => requireShell(root, shell, DECLARED));\n    this.#shells",
-      "this.#shells",
-    ],
+    ["requireShell(root, shell, DECLARED);\n    this.#shells", "this.#shells"],
     ["if (!isLimitedShell(shell)) requireOwnDropIn(name);", "if (!isLimitedShell(shell)) return;"],
     ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
     ["requireOwnHome(account, declared, this.machine.laterByUid),", "undefined,"],
@@ -675,13 +706,55 @@ export const APPLY: readonly Mutant[] = [
     ["[...now.named, ...now.unclear]", "now.named"],
   ]),
   ...within("src/users/change-login.ts", "e2e/unauthenticated.test.ts", [
-    ["isSame && change.groups.length === 0", "isSame"],
-    ["  endConnections(user, hearer);\n  if (isSame", "  if (isSame"],
-    ["`);\n  endConnections(user, hearer);", "`);"],
+    ["!isSame || change.groups.length > 0", "!isSame"],
+    ["!isChanged || end(", "true || end("],
     ["  if (isSame || stays) return;\n", "  return;\n"],
   ]),
   ...within("src/declaration/carry-out/takes.ts", "e2e/unauthenticated.test.ts", [
-    ["if (steps.length > before) endConnections", "if (false) endConnections"],
+    ["return steps.length + errors.length > before", "return false"],
+  ]),
+  ...within("src/users/change-login.ts", DUE, [
+    ["const note = noteLogin(user);", "const note = undefined;"],
+    ["if (note === undefined) end();", ""],
+    ["if (isDone) note?.remove();", "if (false) note?.remove();"],
+  ]),
+  ...within("src/system/account-tools.ts", "e2e/usermod-fails.test.ts", [
+    ["if (other !== undefined) answered(() =>", "if (false) answered(() =>"],
+    ["for (const group of gained) answered(() => leaveGroup(name, group.name));", ""],
+    ["if (left.other === undefined && left.gained.length === 0) return;", "return;"],
+  ]),
+  ...within("src/users/own-home.ts", ELSEWHERE, [
+    ["[recorded() ?? [], split.home]", "[split.home]"],
+    ["stat.uid === user.uid;", "true;"],
+    ["mountRemedy(hostPath(root, place)) !== undefined", "false"],
+  ]),
+  ...within("src/users/prepare.ts", ELSEWHERE, [
+    ["    elsewhere === undefined &&\n    (isMissing()", "    (isMissing()"],
+  ]),
+  ...within("src/declaration/compare/look-user.ts", ELSEWHERE, [["left?.isAside === false", "false"]]),
+  ...within("src/explain/home-fault.ts", ELSEWHERE, [["if (elsewhere !== undefined) {", "if (false) {"]]),
+  ...within("src/check/accounts.ts", ELSEWHERE, [["if (elsewhere !== undefined) {", "if (false) {"]]),
+  ...within("src/enter/login/host-checks.ts", ELSEWHERE, [["facts.isHomeOutside()", "false"]]),
+  ...within("src/users/terminate.ts", DUE, [["note ??= noteLogin(account);", ""]]),
+  ...within("src/users/due-logins.ts", DUE, [
+    ["afterAccountTools(() => endedConnections(due))", "endedConnections(due)"],
+    ["answered(() => continueStopped(due.stopped));", ""],
+  ]),
+  ...within("src/jail/fs/login-notes.ts", DUE, [
+    ["trusted && stat.uid === 0 && (stat.mode & 0o077) === 0 ?", "true ?"],
+    [
+      "this.#fd = lockedFile(notes, this.#name, (fd) => void lockFile(fd, C.LOCK_EX));",
+      "this.#fd = lockedFile(notes, this.#name, () => undefined);",
+    ],
+    ["due === undefined || end(due)", "due !== undefined && end(due)"],
+  ]),
+  ...within("src/tools/jk_jailuser.ts", DUE, [["dryRun ? [] : endDueLogins()", "[]"]]),
+  ...within("src/tools/jk_addjailuser.ts", DUE, [
+    ["if (!dryRun) for (const line of endDueLogins())", "for (const line of [])"],
+  ]),
+  ...within("src/tools/jailkit-delete.ts", DUE, [["if (!dryRun) due = endDueLogins();", ""]]),
+  ...within("src/tools/jailkit-terminate-user.ts", DUE, [
+    ["if (!dryRun) for (const line of endDueLogins())", "for (const line of [])"],
   ]),
   ...within("src/declaration/compare/leaving.ts", "e2e/apply-home-in-the-way.test.ts", [
     ["ends: fault !== undefined", "ends: false"],

@@ -23,7 +23,7 @@ export const DECLARATION: readonly Mutant[] = [
   ...within("src/config/load.ts", READ, [
     ["alone ? undefined : dropInDirectory(file)", "dropInDirectory(file)"],
   ]),
-  ...within("src/tools/jailkit-apply.ts", "e2e/unread-files.test.ts", [
+  ...within("src/declaration/plan.ts", "e2e/unread-files.test.ts", [
     ["if (prune) requireAllRead(others ?? declaration, compared);", ""],
     ["requireAllRead(others ?? declaration", "requireAllRead(declaration"],
     [", ...aside];", "];"],

@@ -283,9 +283,11 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/place.ts", "unit/jail-rules.test.ts", [
     ["if (parent.trusted || stage === undefined) return parent;", "return parent;"],
   ]),
+  ...within("src/jail/fs/left.ts", "unit/jail-rules.test.ts", [
+    ["makeDirectory(stage.fd, candidate, 0o700)", "makeDirectory(stage.fd, candidate, 0o777)"],
+  ]),
   ...within("src/jail/fs/directories.ts", "unit/jail-rules.test.ts", [
     ["makeDirectory(parent.fd, name, 0o700);", "makeDirectory(parent.fd, name, 0o777);"],
-    ["makeDirectory(stage.fd, candidate, 0o700)", "makeDirectory(stage.fd, candidate, 0o777)"],
     ["    dropInheritedAcl(fd, true);\n", ""],
     ["dropInheritedAcl(fd, true);", "dropInheritedAcl(fd, false);"],
     ["    chmodFd(fd, attributes.mode);\n", ""],
@@ -549,7 +551,7 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/users/home-owners.ts", "unit/home-owners.test.ts", [
     ["      if (listed !== undefined) levels.enter(at, listed);\n", ""],
-    ["      this.#push(path, readOn(rest, path.length, this.count));\n", ""],
+    ["      this.#push(path, readOn(rest, this.above + path, this.count));\n", ""],
     ["if (this.#open > open)", "if (false)"],
     ["at.length > LONGEST", "false"],
     ["O_RDONLY | OPEN, WITHIN", "O_RDONLY | C.O_DIRECTORY, 0"],
@@ -674,6 +676,22 @@ export const JAIL: readonly Mutant[] = [
       "    if (found.some((line) => bootFault(line, directory) === undefined)) return undefined;\n    return found.map(",
     ],
     ["path !== undefined && isOfDirectory(line, path)", "path !== undefined && isOurs(line)"],
+  ]),
+  ...within("src/populate/apply/proc.ts", "e2e/fstab-writers.test.ts", [
+    ['  if (changed !== undefined) requireReplaceable("/etc/fstab");\n', ""],
+  ]),
+  ...within("src/populate/apply/live.ts", "e2e/fstab-writers.test.ts", [
+    ["  requireLiveLines(root.path, directories);\n", ""],
+    ["  requireNoLiveLines(jail, directories);\n", ""],
+  ]),
+  ...within("src/update/remove-extras.ts", "e2e/fstab-writers.test.ts", [
+    ["  requireNoProc(root.path);\n", ""],
+    ["    requireNoProc(jail);\n", ""],
+    ["    requireNoLiveLines(jail);\n", ""],
+  ]),
+  ...within("src/jails/live.ts", "e2e/fstab-writers.test.ts", [["    requireLiveLines(jail, live);\n", ""]]),
+  ...within("src/jail/fs/writable.ts", "e2e/fstab-writers.test.ts", [
+    ["if (!mountTypes(mountsText()).has(file)) return;", "return;"],
   ]),
   ...within("src/system/mounts.ts", "e2e/live-boot.test.ts", [
     [' && !options.includes("x-systemd.automount")', ""],

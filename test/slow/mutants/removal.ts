@@ -21,13 +21,19 @@ const served = inFile("ffi/served.ts", "attack/user-mounts.test.ts");
 const move = inFile("src/jail/fs/place.ts", "unit/update.test.ts");
 const place = inFile("src/jail/fs/place.ts", "unit/jail-remove.test.ts");
 const home = inFile("src/jail/fs/home-move.ts", "attack/home-move.test.ts");
+const copied = inFile("src/jail/fs/copy-home.ts", "attack/home-move.test.ts");
 const filled = inFile("src/jail/fs/home-fill.ts", "attack/home-move.test.ts");
 const workedIn = (file: string) => inFile(file, "e2e/apply-worked-in.test.ts");
 const moments = (file: string) => inFile(file, "attack/remove-moments.test.ts");
 const threads = (file: string) => inFile(file, "attack/home-thread.test.ts");
 const aside = (file: string) => inFile(file, "attack/home-aside.test.ts");
+const gone = (file: string) => inFile(file, "e2e/apply-removed-homes.test.ts");
+const taken = inFile("src/jail/fs/gone-home.ts", "unit/gone-home.test.ts");
 const closed = (file: string) => inFile(file, "e2e/closed-homes.test.ts");
 const left = (file: string) => inFile(file, "e2e/interrupted-moves.test.ts");
+const waits = (file: string) => inFile(file, "e2e/moves-without-copy.test.ts");
+const temporary = (file: string) => inFile(file, "e2e/left-temporaries.test.ts");
+const held = (file: string) => inFile(file, "e2e/held-places.test.ts");
 const inPlace = (file: string) => inFile(file, "e2e/home-in-place.test.ts");
 const cleaned = inPlace("src/jail/fs/home-clean.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
@@ -145,9 +151,9 @@ export const REMOVAL: readonly Mutant[] = [
   emptied(
     '    if (among === "all") holdDirectory(here.fd, here === this.#levels.at(0));\n',
     "",
-    "keeps neither it nor the account",
+    "creates nothing there any more",
     {
-      test: "attack/user-mounts.test.ts",
+      test: "e2e/apply-removed-homes.test.ts",
     },
   ),
   served("if (uid !== 0 || !isInPlace) {", "if (uid !== 0) {", "of root"),
@@ -246,7 +252,7 @@ export const REMOVAL: readonly Mutant[] = [
     "  return stage;",
     "the copy is made where no user can reach it",
   ),
-  home(
+  copied(
     "const stage = requireStage(root, parent);",
     "const stage = parent;",
     "the copy is made where no user can reach it",
@@ -256,27 +262,30 @@ export const REMOVAL: readonly Mutant[] = [
     "false",
     "a note removes",
   ),
-  home("        removeTree(root, copy, fstat(made.fd));\n", "", "a disk that fills up"),
-  home(
-    '    if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))\n      throw new SystemError(C.ESTALE, "rename", undefined);\n',
+  copied("    if (made !== undefined) dropAfter(made, root);\n", "", "a disk that fills up"),
+  copied(
+    '    if (!sameFile(statAt(stage.fd, name), box.stat)) throw new SystemError(C.ESTALE, "rename", undefined);\n',
     "",
     "a copy that was exchanged",
   ),
-  home(
-    "removeTree(root, copy, fstat(made.fd))",
-    'removeTree(root, copy, statAt(parent.fd, copy.slice(copy.lastIndexOf("/") + 1)))',
-    "a copy that was exchanged",
-  ),
-  home("    if (!isUnchanged(home)) throw", "    if (home.fd < 0) throw", "a change during the copy"),
-  home(
-    "    renameNew(stage, made.name, parent, baseName(to), true);",
-    "    renameAt(stage.fd, made.name, parent.fd, baseName(to));",
+  copied("    if (!isUnchanged(home)) throw", "    if (home.fd < 0) throw", "a change during the copy"),
+  inFile("src/jail/fs/home-place.ts", "attack/home-move.test.ts")(
+    '!== "created") throw homeExists(root, to);',
+    '=== "replaced") throw homeExists(root, to);',
     "an empty directory at the new place",
   ),
-  moments("src/jail/fs/home-move.ts")(
+  moments("src/jail/fs/copy-home.ts")(
     "??= closeTop(home.fd, (mode) => note?.closes(mode))",
     "??= undefined",
     "nobody else exchanges anything",
+  ),
+  left("src/jail/fs/copy-home.ts")("    syncFileSystem(box.fd);\n", "", "on the disk"),
+  left("src/users/change-account.ts")("    syncPlace(move.to, move.toPath);\n", "", "on the disk"),
+  left("src/jail/fs/copy-home.ts")("    finishTop();\n", "", "what they say heals it"),
+  left("src/jail/fs/home-copy.ts")(
+    "    if (stays(hostPath(root, joinPath(stage.path, name)))) continue;\n",
+    "",
+    "may be the only one",
   ),
   moments("src/jail/fs/home-top.ts")(
     "=> (mode & 0o7700) |",
@@ -364,8 +373,12 @@ export const REMOVAL: readonly Mutant[] = [
     '  if (isRootAbove("/")) {',
     "a process whose root is above",
   ),
-  inPlace("src/users/move-aside.ts")("      restore(aside, error);\n", "", "if usermod fails"),
-  inPlace("src/users/move-aside.ts")("    steps.undo();\n", "", "if the new place is taken"),
+  inPlace("src/users/move-aside.ts")(
+    "    if (aside !== undefined) restore(aside, error);\n",
+    "",
+    "if usermod fails",
+  ),
+  inPlace("src/users/move-aside.ts")("      undo();\n", "", "if the new place is taken"),
   aside("src/users/move-aside.ts")('  if (to.path === "/") return false;\n', "", "a home that leaves a jail"),
   aside("src/jail/fs/home-move.ts")(
     "return trusted && isSame;",
@@ -377,34 +390,169 @@ export const REMOVAL: readonly Mutant[] = [
     "  const isOurs = stat.uid >= 0 && ",
     "a directory of that name",
   ),
+  gone("src/jail/fs/whole-home.ts")("  removal.examine(fd);\n", "", "it was not taken away"),
+  gone("src/jail/fs/whole-home.ts")("      examine(fd);\n", "", "until it is taken away puts it back"),
+  gone("src/jail/fs/whole-home.ts")("      putBackGone(gone);\n", "", "until it is taken away puts it back"),
+  gone("src/jail/fs/whole-home.ts")("(box) => note?.boxAt(box)", "() => undefined", "is told by the page"),
+  gone("src/jail/fs/gone-home.ts")(
+    "if (stat.uid === home.uid || ",
+    "if (stat.uid >= 0 || ",
+    "lets nobody have root remove",
+  ),
+  gone("src/jail/fs/home-copy.ts")(
+    "    if (isGoneName(name)) removeRestIn(root, path, lock);\n",
+    "",
+    "lets nobody have root remove",
+  ),
+  gone("src/declaration/carry-out/removable.ts")(
+    '  if (found.flags !== "") throw heldIn(place, at);\n',
+    "",
+    "chattr",
+  ),
+  gone("src/declaration/carry-out/removable.ts")('|| top.flags !== ""', "", "chattr"),
+  taken("parent.trusted ? makeBox", "parent.fd >= 0 ? makeBox", "others can write it"),
+  taken("lockFile(fd, C.LOCK_EX | C.LOCK_NB)", "fd >= 0", "as long as it is locked"),
+  taken("if (!sameFile(statAt(box.fd, HOME), seen)) {", "if (box.fd < 0) {", "another one than was seen"),
   closed("src/jail/fs/home-top.ts")(
     "        setXattr(top, FORMER_MODE, toBytes(octal(mode)));\n",
     "",
     "if a run was killed",
   ),
   closed("src/jail/fs/home-top.ts")(" | C.S_ISVTX;", ";", "if it was closed by hand meanwhile"),
+  temporary("src/jail/fs/left.ts")(
+    "|| !lockFile(fd, C.LOCK_EX | C.LOCK_NB)) return false;\n    // It may",
+    ") return false;\n    // It may",
+    "is a user's stays",
+  ),
+  temporary("src/jails/delete-plan.ts")(
+    "answered(() => isHeldPath(root, path)) === true",
+    "false",
+    "keeps no jail",
+  ),
+  temporary("src/jails/delete-plan.ts")(
+    "answered(() => isHeldPath(root, path)) === true",
+    'path.includes("/.jk-put-")',
+    "is a user's stays",
+  ),
   left("src/jail/fs/home-copy.ts")("onlyRootWrites(stage.stat) && ", "", "a note"),
   left("src/jail/fs/home-copy.ts")("  if (!isCopyName(name)) return undefined;\n", "", "a note"),
   left("src/jail/fs/move-notes.ts")("!lockFile(fd, how | C.LOCK_NB) ||", "", "at work"),
   left("src/jail/fs/move-notes.ts")("trusted && stat.uid === 0 &&", "stat.uid === 0 ||", "others can write"),
   left("src/jail/fs/home-moves.ts")("modeBefore(fd, false)", "modeBefore(fd)", "opened since"),
   left("src/jails/follow-move.ts")("    followLeft(move.from, move.to);\n", "", "adopt --moved"),
+  left("src/jail/fs/home-copy.ts")(
+    "!isRootsAlone(stat) || !lockFile(lock",
+    "!lockFile(lock",
+    "others can enter",
+  ),
   left("src/jail/fs/home-rest.ts")(
-    "(removes !== undefined && removes !== which)",
+    "copied?.has(file, top) === true",
+    "copied !== undefined",
+    "came by a rename",
+  ),
+  left("src/jail/fs/home-rest.ts")(
+    "!isThere && !isPlaced && homeOf(noted)",
+    "!isThere && homeOf(noted)",
+    "a file system is away",
+  ),
+  left("src/jail/fs/home-rest.ts")(
+    "  if (isHome) return `",
+    "  if (path === '') return `",
+    "is another account's",
+  ),
+  left("src/jail/fs/home-rest.ts")(
+    "!isThere && isHome ? undefined",
+    "isHome ? undefined",
+    "is another account's",
+  ),
+  left("src/jail/fs/home-rest.ts")(
+    "if (own !== undefined) return which(own.home);",
+    'return own === undefined ? "none" : which(own.home);',
+    "may have another name",
+  ),
+  left("src/jail/fs/home-moves.ts")(
+    "    held.write({ ...noted, isPlaced: true });\n",
+    "",
+    "a file system is away",
+  ),
+  left("src/jail/fs/home-moves.ts")(
+    'which === undefined || which === "after" ||',
+    "which === undefined ||",
+    "may be the only one",
+  ),
+  left("src/jail/fs/home-moves.ts")("|| !isHomeThere;", ";", "may be the only one"),
+  left("src/jail/fs/home-moves.ts")(
+    "isAlone && rest === undefined ? now?.mode",
+    "isAlone ? now?.mode",
+    "is away",
+  ),
+  waits("src/jail/fs/home-moves.ts")("    if (!isIn) return undefined;\n", "", "killed before"),
+  waits("src/jail/fs/home-moves.ts")(
+    'lookUp(tree, home) === undefined ? "back" : undefined',
+    '"back"',
+    "stays, and both are told",
+  ),
+  waits("src/users/move-aside.ts")(
+    "  note?.asideFor(fstat(source.fd).ino, realPlace(to, toPath));\n",
+    "",
+    "tell it",
+  ),
+  waits("src/users/move-aside.ts")(
+    "    if (dryRun) throw stillAside(user, left.box.path);\n",
+    "",
+    "a dry run says",
+  ),
+  held("src/jail/fs/copy-home.ts")("    holdPlace(root, to);\n", "", "below a sticky directory"),
+  held("src/users/move-aside.ts")("  holdPlace(to, toPath);\n", "", "below a sticky directory"),
+  held("src/users/move-aside.ts")("throw new NotUndone(why, failure);", "throw why;", "cannot be set back"),
+  held("src/users/change-account.ts")(
+    "    if (error instanceof NotUndone) throw error.at(copy.path);\n",
+    "",
+    "with a copy that gets no place",
+  ),
+  held("src/users/move-aside.ts")(
+    "    if (error instanceof NotUndone) throw error.at(asidePath(fromPath));\n",
+    "",
+    "without a copy that gets no place",
+  ),
+  held("src/jail/fs/copy-home.ts")(
+    "realPlace(root, to), inodes",
+    "hostPath(root, to), inodes",
+    "with a copy that a killed",
+  ),
+  held("src/users/move-aside.ts")(
+    "realPlace(to, toPath));\n",
+    "hostPath(to, toPath));\n",
+    "without a copy that a killed",
+  ),
+  held("src/jail/fs/home-place.ts")(
+    "else if (isHeld(there)) renameAt",
+    "else if (there !== undefined) renameAt",
+    "with a copy that gets no place",
+  ),
+  inFile("src/jail/fs/home-rest.ts", "unit/home-rest.test.ts")(
+    "box === asideBox(home);",
+    "both.homeInode === both.copyInode;",
+    "one inode number",
+  ),
+  waits("src/status/gather.ts")("|| !awaited.has(subject)", "|| true", "tell it"),
+  left("src/jail/fs/home-moves.ts")(
+    "(about !== undefined && !isAbout(noted, about))",
     "false",
-    "never taken for the whole one",
+    "of others stays",
   ),
-  left("src/jail/fs/home-rest.ts")("file.ctime <= until &&", "", "what was changed since"),
-  left("src/jail/fs/home-rest.ts")(" && copy.ctime > kept.until", "", "a power cut"),
-  left("src/jail/fs/home-copy.ts")("!isRoots || ", "", "others can enter"),
-  left("src/jail/fs/home-rest.ts")(" || ![uid, 0].includes(file.uid)", "", "came by a rename"),
-  left("src/jail/fs/home-rest.ts")("copy === undefined || ", "copy !== undefined && ", "came by a rename"),
-  left("src/jail/fs/home-rest.ts")(
-    "C.O_PATH | C.O_NOFOLLOW, WITHIN",
-    "C.O_PATH | C.O_NOFOLLOW, WITHIN & ~C.RESOLVE_NO_XDEV",
-    "from the very place",
+  left("src/jail/fs/home-moves.ts")(
+    "paths.some((path) => places.some((place) => meet(path, place)))",
+    "false",
+    "of others stays",
   ),
-  left("src/jail/fs/home-rest.ts")("homeStat.uid !== uid || ", "", "has another owner"),
+  left("src/jail/fs/home-moves.ts")(" || topAbove(tree, path) !== top", "", "is not forgotten"),
+  left("src/jail/fs/home-moves.ts")("topAbove(tree, path) !== top", "true", "is forgotten"),
+  left("src/check/accounts.ts")(
+    "if (!this.#facts.isAwaited(real.home)) ",
+    "",
+    "killed after.*what they say heals it",
+  ),
   left("src/jails/delete-plan.ts")(
     "copies.some((copy) => below(path, copy) !== undefined) ||",
     "",

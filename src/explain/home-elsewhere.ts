@@ -1,0 +1,30 @@
+import { answered } from "../cli/error.ts";
+import { openJailRoot } from "../jail/fs/walk.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { jailOfHome } from "../system/separator.ts";
+import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
+import type { LoginReport } from "./report.ts";
+
+/** Where the home is that the jail of an account lacks, and what moves it there; undefined if it is nowhere, or that is not known. */
+export function elsewhereOf(user: PasswdEntry): ReturnType<typeof elsewhereAdvice> | undefined {
+  const jail = jailOfHome(user.home);
+  if (jail === undefined) return undefined;
+  return answered(() => {
+    using root = openJailRoot(jail);
+    const found = homeElsewhere(user, root);
+    return found && elsewhereAdvice(user, root.path, found);
+  });
+}
+
+/** For root, who can read the record: of a home that is elsewhere, the command moves it, and creates no empty one. */
+export function explainElsewhere({ steps }: LoginReport, user: PasswdEntry, onBehalf: boolean): void {
+  const lacking = steps.filter(
+    ({ stage, name, outcome }) => stage === "jk_chrootsh" && name === "home-present" && outcome === "failed",
+  );
+  const elsewhere = onBehalf && lacking.length > 0 ? elsewhereOf(user) : undefined;
+  if (elsewhere === undefined) return;
+  for (const one of lacking) {
+    one.message = `${one.message}: ${elsewhere.message}`;
+    one.remedy = elsewhere.remedy;
+  }
+}

@@ -1,0 +1,150 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { syncFd } from "../../../ffi/changes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { attempt, isErrno } from "../../../ffi/error.ts";
+import { close, readLink } from "../../../ffi/files.ts";
+import { answered } from "../../cli/error.ts";
+import { below } from "../../system/mountinfo.ts";
+import type { CopyNotes, Inodes } from "./copy-home.ts";
+import { asideBox } from "./home-aside.ts";
+import { isAnyLeft, leftOf } from "./home-moves.ts";
+import { type Noted, noteText } from "./home-rest.ts";
+import type { CopiedFiles } from "./home-seen.ts";
+import { withTree } from "./look.ts";
+import { topAbove, topOf, UNKNOWN_TOP } from "./mount-top.ts";
+import {
+  forFree,
+  makeNotes,
+  nameOf,
+  openNotes,
+  removeNote,
+  take,
+  writeCopied,
+  writeNote,
+} from "./move-notes.ts";
+
+// A run that moves a home writes down which, until it is done: of one that is killed, nothing else tells, once nobody moves
+// that home again.
+
+/** The note of a home that this process moves. */
+export interface MoveNote extends CopyNotes {
+  /** Adds that the home, which is open, is about to be put aside; it gets its place `to`, on the host. */
+  asideFor(inode: bigint, to: ByteString): void;
+  /** Adds that the home is not put aside any more, or was told that it stays. */
+  settled(): void;
+  /** Adds that the copy has its place. */
+  placed(): void;
+  /** Call it when the home is open again. What is left then stays written down. */
+  end(): void;
+}
+
+/** Writes down anew what is left of moves from or to a jail that is at another path now. */
+export function followLeft(from: ByteString, to: ByteString): void {
+  const at = (path: ByteString): ByteString => {
+    const rest = below(path, from);
+    return rest === undefined ? path : to + rest;
+  };
+  const moved: { readonly noted: Noted; readonly copied: CopiedFiles | undefined }[] = [];
+  forFree(C.LOCK_EX, (_, { noted, copied, remove }) => {
+    const { home, box, account, both } = noted;
+    const now = {
+      ...{ ...noted, home: at(home), box: at(box), both: both && { ...both, to: at(both.to) } },
+      account: { ...account, before: at(account.before), after: at(account.after) },
+    };
+    if (noteText(now) === noteText(noted)) return;
+    moved.push({ noted: now, copied: copied() });
+    remove();
+  });
+  for (const { noted, copied } of moved) {
+    const notes = openNotes();
+    if (notes !== undefined) new Note(notes, noted, copied).end();
+  }
+}
+
+/**
+ * Writes down that this process copies an open home, of an account that gets another one. Waits for a run that copies the same
+ * one. Undefined where nothing can be written. Throws SystemError.
+ */
+export function noteMove(fd: number, account: Noted["account"]): MoveNote | undefined {
+  const home = readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`);
+  try {
+    makeNotes();
+    const notes = openNotes();
+    if (notes === undefined) return undefined;
+    try {
+      const nothing = { box: "", both: undefined, isPlaced: false, isTold: false, mode: undefined };
+      const tops = { home: topOf(fd), box: UNKNOWN_TOP };
+      return new Note(notes, { home, account, ...nothing, tops });
+    } catch (error) {
+      close(notes);
+      throw error;
+    }
+  } catch (error) {
+    if (isErrno(error, "EROFS", "ENOSPC", "EDQUOT", "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+class Note implements MoveNote {
+  readonly #fd: number;
+  readonly #name: ByteString;
+  #noted: Noted;
+
+  /** `notes`: the directory, open, which it closes. */
+  constructor(
+    private readonly notes: number,
+    noted: Noted,
+    copied?: CopiedFiles,
+  ) {
+    this.#name = nameOf(noted.home);
+    this.#fd = take(notes, this.#name);
+    this.#noted = noted;
+    this.#write({});
+    attempt(() => syncFd(notes));
+    if (copied !== undefined) attempt(() => writeCopied(notes, this.#name, copied));
+  }
+
+  asideFor(inode: bigint, to: ByteString): void {
+    const { home, tops } = this.#noted;
+    const both = { to, homeInode: inode, copyInode: inode };
+    this.#write({ box: asideBox(home), both, tops: { ...tops, box: tops.home } });
+  }
+
+  settled(): void {
+    this.#write({ box: "", both: undefined, isPlaced: false });
+  }
+
+  closes(mode: number): void {
+    this.#write({ mode });
+  }
+
+  boxAt(box: ByteString): void {
+    const top = withTree((tree) => topAbove(tree, box));
+    this.#write({ box, tops: { ...this.#noted.tops, box: top } });
+  }
+
+  complete(to: ByteString, inodes: Inodes, copied: CopiedFiles): void {
+    // Without it the next run removes nothing of the home.
+    attempt(() => writeCopied(this.notes, this.#name, copied));
+    this.#write({ both: { to, ...inodes } });
+  }
+
+  placed(): void {
+    this.#write({ isPlaced: true });
+  }
+
+  // Where there is no room for it, the home can move all the same.
+  #write(more: Partial<Noted>): void {
+    this.#noted = { ...this.#noted, ...more };
+    attempt(() => writeNote(this.#fd, this.#noted));
+    // What it tells of is done next, and may come to the disk before it.
+    attempt(() => syncFd(this.#fd));
+  }
+
+  end(): void {
+    const isLeft = answered(() => withTree((tree) => isAnyLeft(leftOf(tree, this.#noted))));
+    if (isLeft === false) attempt(() => removeNote(this.notes, this.#name));
+    close(this.#fd);
+    close(this.notes);
+  }
+}

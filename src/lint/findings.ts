@@ -1,0 +1,98 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { answered } from "../cli/error.ts";
+import type { FindingCode } from "../config/finding-codes.ts";
+import type { IniFile, IniSection, Place, Problem } from "../config/model.ts";
+import { listItems } from "../config/values.ts";
+import { machineProblems } from "../declaration/machine.ts";
+import type { DeclarationFacts } from "../declaration/machine-facts.ts";
+import { MACHINE_FINDINGS } from "../declaration/machine-findings.ts";
+import type { MeantAt } from "../declaration/meant.ts";
+import type { Declaration } from "../declaration/model.ts";
+import { subjectOf } from "../declaration/section.ts";
+import { isLoose } from "../jail/fs/strict.ts";
+import { ownTarget } from "../system/exchange.ts";
+import { machineFacts, unknownJails } from "./declaration.ts";
+import { shellProblems } from "./shells.ts";
+
+/** The key of a section that a place is in; undefined for the header. */
+const keyAt = ({ entries }: IniSection, place: Place) =>
+  entries.findLast(({ file, line }) => file === place.file && line <= place.line);
+
+/** True for a path that only root can lead elsewhere, also by symbolic links. */
+const isOwn = (path: ByteString): boolean => path !== "" && ownTarget(path) !== undefined;
+
+/** True if only root can bring an error of a section about. */
+function isOfRoot(
+  problem: Problem,
+  section: IniSection,
+  facts: Pick<DeclarationFacts, "userByName">,
+): boolean {
+  const { line, column } = problem;
+  const codes: Readonly<Partial<Record<FindingCode, string>>> = MACHINE_FINDINGS;
+  const by = codes[problem.code];
+  if (by === "root") return true;
+  const name = subjectOf(section)?.name ?? "";
+  if (by === "jail") return isOwn(name);
+  if (by === "home") return isOwn(answered(() => facts.userByName(name)?.home) ?? "");
+  const entry = keyAt(section, problem);
+  if (by !== "path" || entry === undefined) return false;
+  if (entry.key === "shell") return isOwn(entry.value) && !isLoose(entry.value);
+  const item = listItems(entry).find((one) => one.line === line && one.column === column)?.value ?? "";
+  return !item.startsWith("/") || isOwn(item);
+}
+
+/** What is declared, as a file without a mistake in its text. */
+function iniOf({ files, jails, users }: Declaration): IniFile {
+  const texts = files.map((file) => ({ file, bytes: new Uint8Array() }));
+  const sections = [...jails, ...users].flatMap(({ place }) => place.section ?? []);
+  return { file: files[0] ?? "", dialect: "plain", sections, defaults: [], problems: [], texts };
+}
+
+/** The jails and users that other files declare. */
+const meantBy = ({ jails, users }: Declaration): MeantAt[] => [
+  ...jails.map(({ path, place: { file, line } }) => ({ kind: "jail", name: path, file, line }) as const),
+  ...users.map(({ name, place: { file, line } }) => ({ kind: "user", name, file, line }) as const),
+];
+
+/** The last section above a place. */
+const sectionAt = (sections: readonly IniSection[] = [], { line }: Place): IniSection | undefined =>
+  sections.reduce<IniSection | undefined>(
+    (last, one) => (one.line <= line && one.line >= (last?.line ?? 0) ? one : last),
+    undefined,
+  );
+
+/**
+ * A function that tells, of `places`, the code with which `jailkit config check` reports an error of a declaration at the same key;
+ * undefined if there is none, or others than root can bring it about. `beside`: what other files declare; undefined if that is
+ * not known.
+ */
+export function findingsAt(
+  places: readonly Place[],
+  declaration: Declaration,
+  beside: readonly Declaration[] | undefined,
+): (place: Place) => FindingCode | undefined {
+  const ini = iniOf(declaration);
+  const byFile = Map.groupBy(ini.sections, ({ file }) => file);
+  const sectionOf = (place: Place) => sectionAt(byFile.get(place.file), place);
+  const asked = new Set(places.flatMap((place) => sectionOf(place) ?? []));
+  const facts = machineFacts();
+  const known = beside === undefined ? { ...facts, jails: unknownJails } : facts;
+  const own = new Set(ini.sections.map(({ name }) => name));
+  const others = (beside ?? []).flatMap(meantBy).filter(({ kind, name }) => !own.has(`${kind} ${name}`));
+  const problems = machineProblems(ini, known, others, asked);
+  const users = declaration.users.filter(({ place }) => place.section && asked.has(place.section));
+  problems.push(...shellProblems(users, declaration.jails));
+  const errors = problems.flatMap((problem) => {
+    const section = problem.severity === "error" ? sectionOf(problem) : undefined;
+    return section !== undefined && isOfRoot(problem, section, facts) ? { problem, section } : [];
+  });
+  const bySection = Map.groupBy(errors, ({ section }) => section);
+  return (place) => {
+    const section = sectionOf(place);
+    const found = (section && bySection.get(section)) ?? [];
+    const isSame = ({ line, column }: Place) => line === place.line && column === place.column;
+    const isSameKey = (problem: Place) => section && keyAt(section, problem) === keyAt(section, place);
+    return (found.find(({ problem }) => isSame(problem)) ?? found.find(({ problem }) => isSameKey(problem)))
+      ?.problem.code;
+  };
+}
