@@ -373,7 +373,9 @@ test("nobody reaches the copy of a home before the account has been changed, and
   m.must(["mv", "-f", real, usermod]);
   expect([status, stderr]).toEqual([1, expect.stringContaining("usermod failed")]);
   const seen = m.read("/root/seen").replace(/^\.jk-home-\S+/, "copy");
-  expect(seen).toBe(`copy\n${name}\nroot 700\n${name} ${m.stat(`/elsewhere/${name}`)?.mode.toString(8).slice(-3)}\n`);
+  expect(seen).toBe(
+    `copy\n${name}\nroot 700\n${name} ${m.stat(`/elsewhere/${name}`)?.mode.toString(8).slice(-3)}\n`,
+  );
   expect([account(name), m.snapshot(`/elsewhere/${name}`), m.read(`${jail}/etc/passwd`)]).toEqual(before);
   expect(m.list(`${jail}/elsewhere`)).toEqual([]);
 });
