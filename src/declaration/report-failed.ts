@@ -27,8 +27,13 @@ export function printRemedy({ message, remedy = "" }: FaultText): void {
   if (!message.includes(remedy)) remedyLines(remedy).forEach(printError);
 }
 
-/** The last line of --json for a run that could not begin. */
-export function failedSummary(error: JailkitError, path: ByteString, check: boolean): ApplySummary {
+/** The last line of --json for a run that could not begin. `warnings`: of what it has done before; printable. */
+export function failedSummary(
+  error: JailkitError,
+  path: ByteString,
+  check: boolean,
+  warnings: readonly string[],
+): ApplySummary {
   const { all, unread } =
     error instanceof DeclarationError
       ? error
@@ -39,7 +44,7 @@ export function failedSummary(error: JailkitError, path: ByteString, check: bool
       undeclared: [],
       noLongerDeclared: [],
       unread: unread.map(unreadReport),
-      warnings: [],
+      warnings: [...warnings],
       directories: [],
     },
     problems: all.map(({ file, position, finding = null, error: one }) => ({

@@ -53,24 +53,25 @@ const subjectOf = (files: readonly string[], { configDir }: Pick<PlanOptions, "c
   absolutePath(files[0] ?? configDir ?? DECLARATION_FILE);
 
 /** A signal ends a plan also during a look-up of an account, which nobody may answer; it is told as between two steps. */
-function endWhilePlanning(files: readonly string[], options: PlanOptions): void {
+function endWhilePlanning(files: readonly string[], options: PlanOptions, due: readonly string[]): void {
   const { json, check } = options;
   endInLookUpsWith(UNCHANGED, json ? 1 : standardError, (error, exitStatus) =>
     json
-      ? jsonLine({ ...failedSummary(error, subjectOf(files, options), check), exitStatus })
+      ? jsonLine({ ...failedSummary(error, subjectOf(files, options), check, due), exitStatus })
       : `${APPLY}: ${error.message}\n`,
   );
 }
 
-async function apply(files: readonly string[], options: PlanOptions): Promise<number> {
+/** `due` gets what it says of connections before it reads anything. */
+async function apply(files: readonly string[], options: PlanOptions, due: string[]): Promise<number> {
   const { check, json, noWait } = options;
   // Before its lock is taken there.
   requireOwnState();
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
-  const due = check ? dueLogins().map((one) => `${dueText(one)}; a run ends them`) : endDueLogins();
+  due.push(...(check ? dueLogins().map((one) => `${dueText(one)}; a run ends them`) : endDueLogins()));
   // Now: a declaration may have errors.
   if (!json) for (const line of due) printError(`${APPLY}: warning: ${line}`);
-  endWhilePlanning(files, options);
+  endWhilePlanning(files, options, due);
   compileIf((statIfPresent(AT_FDCWD, ONCE_FILE)?.size ?? 0) > MANY * USER_SIZE);
   const { remembered, comparison, unkept, meanwhile, unread, warnings, beside } = await settledPlan(
     files,
@@ -154,9 +155,10 @@ What was declared once and is not any more stays, unless --prune is given. No ru
     const { json, check, configDir } = options;
     if (configDir !== undefined && operands.length > 0)
       throw new UsageError("--config-dir is for --check without FILE", 2);
+    const due: string[] = [];
     try {
       // A signal ends it between two steps, and is told.
-      return await holdingSignals(() => apply(operands, options));
+      return await holdingSignals(() => apply(operands, options, due));
     } catch (error) {
       if (!isReported(error)) throw error;
       if (!json && error instanceof DeclarationError) return showErrors(error);
@@ -165,7 +167,7 @@ What was declared once and is not any more stays, unless --prune is given. No ru
         error instanceof JailkitError ? error : new JailkitError("failed", 1, describeError(error));
       const asked = whole.code === "bad-state" ? ONCE_FILE : subjectOf(operands, options);
       const path = whole.place?.file ?? asked;
-      const summary = failedSummary(whole, path, check);
+      const summary = failedSummary(whole, path, check, due);
       printJsonLine(summary);
       return summary.exitStatus;
     }

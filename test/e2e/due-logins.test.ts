@@ -85,6 +85,19 @@ test("so does jailkit apply that is repeated", async () => {
   expect(await prove()).toBe("");
 });
 
+test("so does jailkit apply whose declaration has errors", async () => {
+  addUser("bill");
+  const prove = await connect("bill");
+  killed(jailing("bill"));
+  m.write(FILE, `${JAIL}colour = red\n`);
+  expect(linesOf(m, "--check").summary.warnings).toEqual([`${due("bill")}; a run ends them`]);
+  const { summary, status } = linesOf(m);
+  expect([status, summary.problems.length, summary.warnings]).toEqual([1, 1, [ended("bill")]]);
+  expect([await prove(), notes()]).toEqual(["", []]);
+  m.write(FILE, JAIL);
+  m.must(jailing("bill"));
+});
+
 test.each(["jailkit apply", `jk_jailuser -n -j ${J} bert`, "jailkit terminate-user bert"])(
   "so does %s, which has something else to do, or nothing",
   async (command) => {
