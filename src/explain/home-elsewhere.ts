@@ -16,10 +16,13 @@ export function elsewhereOf(user: PasswdEntry): ReturnType<typeof elsewhereAdvic
   });
 }
 
+// An empty directory of root may keep the place of a home.
+const LACKING = ["home-present", "home-owner"];
+
 /** For root, who can read the record: of a home that is elsewhere, the command moves it, and creates no empty one. */
 export function explainElsewhere({ steps }: LoginReport, user: PasswdEntry, onBehalf: boolean): void {
   const lacking = steps.filter(
-    ({ stage, name, outcome }) => stage === "jk_chrootsh" && name === "home-present" && outcome === "failed",
+    ({ stage, name, outcome }) => stage === "jk_chrootsh" && LACKING.includes(name) && outcome === "failed",
   );
   const elsewhere = onBehalf && lacking.length > 0 ? elsewhereOf(user) : undefined;
   if (elsewhere === undefined) return;

@@ -16,7 +16,7 @@ import {
 } from "../jail/fs/home-move.ts";
 import { isLeftAt, isLeftWhole, mendMoves, requireNoRest } from "../jail/fs/home-moves.ts";
 import { type MoveNote, noteMove } from "../jail/fs/home-note.ts";
-import { knownPlace, syncPlace } from "../jail/fs/home-place.ts";
+import { isVacant, knownPlace, syncPlace } from "../jail/fs/home-place.ts";
 import { removeHome } from "../jail/fs/home-remove.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { unmountAt } from "../jail/fs/mounted-home.ts";
@@ -64,7 +64,7 @@ export function requireSafeMove(
     throw new JailkitError("not-their-home", 1, `${quoted(user.name)} ${message}`, undefined, remedy);
   }
   requireMovable(from, fromPath, user.uid);
-  if (lookUp(to, toPath) !== undefined && !isLeftAt(knownPlace(to, toPath))) throw homeExists(to, toPath);
+  if (!isVacant(to, toPath) && !isLeftAt(knownPlace(to, toPath))) throw homeExists(to, toPath);
   requireNoneAlong(user, hostPath(from, fromPath), whole);
 }
 
@@ -149,7 +149,7 @@ export function changeAccount(
     const account = { name: user.name, before: normalPath(user.home), after: normalPath(change.home) };
     note = noteMove(source.fd, account);
     if (!moveWithoutCopy(source, move, run, steps, note)) {
-      moveByCopy(source, move, run, steps, () => copyOf(source, move, user, run, note));
+      moveByCopy(source, move, run, steps, note, () => copyOf(source, move, user, run, note));
       note?.placed();
       run.moved = moved;
       if (removeOldHome(source, move, user, run)) note?.settled();
@@ -169,6 +169,7 @@ function moveByCopy(
   { to, toPath }: HomeMove,
   run: AccountRun,
   steps: Steps,
+  note: MoveNote | undefined,
   makeCopy: () => CompleteCopy,
 ): void {
   const copy = makeCopy();
@@ -179,6 +180,7 @@ function moveByCopy(
     changeAndPlace(steps, () => copy.place());
   } catch (error) {
     if (error instanceof NotUndone) throw error.at(copy.path);
+    note?.drops();
     dropCopy(copy, source, run);
     throw error;
   } finally {
@@ -240,11 +242,11 @@ function dropCopy(copy: CompleteCopy, { path }: HomeSource, run: AccountRun): vo
 function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, run: AccountRun): boolean {
   const where = quoted(hostPath(move.from, move.fromPath));
   try {
+    syncPlace(move.to, move.toPath);
     if (!isUnchanged(source) || whatRuns(user.uid) !== undefined) {
       run.warn(`${where} was changed after it was copied: it stays; compare the two`);
       return true;
     }
-    syncPlace(move.to, move.toPath);
     removeHome(source, move.from, move.fromPath);
     run.done(`removed ${where}`);
     return true;

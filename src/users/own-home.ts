@@ -18,7 +18,7 @@ import {
 } from "../jail/accounts/home-place.ts";
 import { asidePath } from "../jail/fs/home-aside.ts";
 import { awaitedAt } from "../jail/fs/home-moves.ts";
-import { knownPlace } from "../jail/fs/home-place.ts";
+import { isVacant, knownPlace } from "../jail/fs/home-place.ts";
 import { isIn, lookUp } from "../jail/fs/look.ts";
 import { inPlaceOfMount } from "../jail/fs/mounted-home.ts";
 import { mountRemedy } from "../jail/fs/unmounted.ts";
@@ -86,8 +86,7 @@ function findElsewhere(
   // An empty directory keeps its place meanwhile.
   const awaited = awaitedAt(knownPlace(root, home));
   if (awaited !== undefined) return { path: awaited, isAside: true };
-  const isMissing = answered(() => lookUp(root, home) === undefined);
-  if (isMissing !== true) return undefined;
+  if (answered(() => isVacant(root, home)) !== true) return undefined;
   const isOwn = ({ path }: HomeElsewhere) => {
     const stat = statIfPresent(AT_FDCWD, path);
     return stat !== undefined && isDirectory(stat) && stat.uid === user.uid;

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { neverHome } from "../jail/accounts/home-place.ts";
+import { isVacant } from "../jail/fs/home-place.ts";
 import { lookUp, placeOnHost } from "../jail/fs/look.ts";
 import { newMount } from "../jail/fs/mounted-home.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
@@ -42,11 +43,13 @@ export function prepareJail(
   const home = homeFor(user, root.path);
   const isDirectorys = !(facts?.isLocal ?? isLocalUser)(user.name);
   const isFit = neverHome(home, true) === undefined;
-  const isMissing = () => belongsIn(root, user, isDirectorys) && isFit && lookUp(root, home) === undefined;
+  const isToBe = () => belongsIn(root, user, isDirectorys) && isFit;
+  const isMissing = () => isToBe() && lookUp(root, home) === undefined;
   // An empty one would be in the way of the home that an interrupted run has put aside.
   const recorded = () => seen.recorded(user.name)?.home ?? home;
-  if (!isDirectorys && isMissing()) completeOwnMove(user, host, { root, recorded }, run, dryRun);
-  const isMounted = () => isFit && belongsIn(root, user, isDirectorys) && newMount(root, home) !== undefined;
+  if (!isDirectorys && isToBe() && isVacant(root, home))
+    completeOwnMove(user, host, { root, recorded }, run, dryRun);
+  const isMounted = () => isToBe() && newMount(root, home) !== undefined;
   const elsewhere = isFit ? homeElsewhere(user, root, () => seen.recorded(user.name)?.home) : undefined;
   if (elsewhere !== undefined) {
     const { message, advice } = elsewhereAdvice(user, root.path, elsewhere);

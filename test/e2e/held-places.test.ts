@@ -109,3 +109,119 @@ for (const way of ["without a copy", "with a copy"] as const)
     ]);
     expect(told()).toEqual([]);
   });
+
+const findings = () =>
+  reportOf(REPORT_SCHEMAS["jailkit status"], m.run(["jailkit", "status", "--json"]).stdout).findings.filter(
+    ({ kind }) => kind !== "connections",
+  );
+
+for (const way of ["without a copy", "with a copy"] as const)
+  for (const who of ["status", "jk_check", "jk_check of the jail", "apply", "explain"] as const)
+    test(`a home ${way} of which no note tells any more: what ${who} says of the empty place moves it there`, () => {
+      if (way === "with a copy") sh(`mkdir ${J}/home; mount -t tmpfs -o mode=755 tmpfs ${J}/home`);
+      eve("/home/eve");
+      hooked('"$REAL" "$@"; kill -KILL $PPID');
+      expect(m.run(INTO).signal).toBe("SIGKILL");
+      unhook();
+      const place = `${J}/home/eve`;
+      sh("rm /var/lib/jailkit/moves/*; rm -r /run/jailkit");
+      expect(sh(`stat -c '%U %a' ${place}; ls -A ${place}`)).toBe("root 700\n");
+      m.write("/etc/jailkit/jails.d/one.ini", `[jail ${J}]\n[user eve]\njail = ${J}\nshell = /bin/bash\n`);
+      const said = {
+        status: () => JSON.stringify(findings()),
+        jk_check: () => m.run(["jk_check"]).stdout,
+        "jk_check of the jail": () => m.run(["jk_check", J]).stdout,
+        apply: () => m.run(["jailkit", "apply"]).stderr,
+        explain: () => m.run(["jailkit", "explain", "eve"]).stdout,
+      }[who]();
+      // A run mends what is aside, and what it knows of a copy is where the home is.
+      if (who !== "apply" || way === "with a copy") {
+        const [command = "false"] = /jk_jailuser -n -m -j \/srv\/jail eve/.exec(said) ?? [];
+        m.must(command.split(" "));
+      }
+      expect(said).not.toContain("chown");
+      expect(sh(`stat -c %U ${place}; cat ${place}/file`)).toBe("eve\nthesis\n");
+      expect([m.exists("/home/eve"), m.exists("/home/.jk-move-eve"), findings()]).toEqual([false, false, []]);
+    });
+
+for (const way of ["without a copy", "with a copy"] as const)
+  test(`a home ${way} whose account usermod changes, and fails, and cannot set back: what status says moves it`, () => {
+    if (way === "with a copy") sh(`mkdir ${J}/home; mount -t tmpfs -o mode=755 tmpfs ${J}/home`);
+    eve("/home/eve");
+    hooked('[ -e /root/once ] && exit 8; touch /root/once; "$REAL" "$@"; exit 10');
+    expect(m.run(INTO).stderr).toContain("could not be set back");
+    unhook();
+    expect([homeOf(), sh("cat /home/eve/file; ls -A /home | sort")]).toEqual([
+      `${J}/./home/eve`,
+      "thesis\neve\nmallory\n",
+    ]);
+    for (let step = 0; step < 3; step++)
+      for (const { command } of findings().slice(0, 1)) m.run((command ?? "false").split(" "));
+    expect([findings(), sh(`stat -c %U ${J}/home/eve; cat ${J}/home/eve/file; ls -A /home`)]).toEqual([
+      [],
+      "eve\nthesis\nmallory\n",
+    ]);
+  });
+
+test("a directory of root with something in it is no such place: nothing is changed", () => {
+  eve("/home/eve");
+  sh(`mkdir -p ${J}/home; mkdir -m 700 ${J}/home/eve; touch ${J}/home/eve/x`);
+  hooked("touch /root/called");
+  expect(m.run(INTO)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining("/home/eve' exists already: "),
+  });
+  expect([m.exists("/root/called"), sh(`ls ${J}/home/eve; cat /home/eve/file`)]).toEqual([
+    false,
+    "x\nthesis\n",
+  ]);
+});
+
+test("where a move cannot be written down, nothing is moved, and what is said heals", () => {
+  eve("/home/eve");
+  const notes = "/var/lib/jailkit/moves";
+  const before = () => [homeOf(), sh("cat /home/eve/file; stat -c %a /home/eve"), m.exists(`${J}/home/eve`)];
+  const was = before();
+  sh(
+    `mkdir -p -m 700 ${notes}; mount -t tmpfs -o size=4k,mode=700 none ${notes}; head -c 4096 /dev/zero >${notes}/x.files`,
+  );
+  expect(m.run(INTO)).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(
+      /^jk_jailuser: \/var\/lib\/jailkit\/moves: its file system is full.*; make room/m,
+    ),
+  });
+  expect([before(), sh(`ls ${notes}`)]).toEqual([was, "x.files\n"]);
+  sh(`rm ${notes}/x.files; mount -o remount,ro ${notes}`);
+  expect(m.run(INTO).stderr).toMatch(
+    /^jk_jailuser: \/var\/lib\/jailkit\/moves: its file system is read-only/m,
+  );
+  sh(`umount ${notes}; chmod 755 ${notes}`);
+  const { status, stderr } = m.run(INTO);
+  expect([status, before()]).toEqual([1, was]);
+  const [remedy = "false"] = /chown root:root .*$/m.exec(stderr) ?? [];
+  sh(remedy);
+  m.must(INTO);
+  expect(sh(`cat ${J}/home/eve/file`)).toBe("thesis\n");
+});
+
+test("that a home has its new place, or its old one again, is on the disk before its note goes", () => {
+  eve("/home/eve");
+  const trace = [
+    "strace",
+    "-f",
+    "-qq",
+    "-o",
+    "/root/trace",
+    "-e",
+    "trace=fsync,renameat2,renameat,rename,unlinkat",
+  ];
+  const order = ['rename\\w*\\(\\d+, "home", \\d+, "eve"', "fsync\\(", 'unlinkat\\(\\d+, "[0-9a-f]{32}"'];
+  const ordered = new RegExp(order.join(".*\n(?:.*\n)*?.*"));
+  hooked("exit 8");
+  expect(m.run([...trace, ...INTO]).status).toBe(1);
+  expect(m.read("/root/trace")).toMatch(ordered);
+  unhook();
+  m.must([...trace, ...INTO]);
+  expect(m.read("/root/trace")).toMatch(ordered);
+});

@@ -9,7 +9,7 @@ import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import type { LeftMove } from "../../jail/fs/home-moves.ts";
 import { awaitedAt } from "../../jail/fs/home-moves.ts";
-import { knownPlace } from "../../jail/fs/home-place.ts";
+import { isHeld, knownPlace } from "../../jail/fs/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { newMount } from "../../jail/fs/mounted-home.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
@@ -236,17 +236,18 @@ function ownHome(
   if (isOwn) return { home: "there", isDoubtful: isDoubtfulHome(stat, account) };
   if (hidden !== undefined) throw hidden;
   // A run moves one that was put aside, in place of a new one.
-  const left = stat === undefined ? homeElsewhere(account, root) : undefined;
+  const left = stat === undefined || isHeld(stat) ? homeElsewhere(account, root) : undefined;
   if (left?.isAside === false) {
     const { message, advice, remedy } = elsewhereAdvice(account, root.path, left);
     const what = `the home ${quoted(hostPath(root, path))} is not created, ${message}; ${advice}`;
     throw new JailkitError("home-elsewhere", 1, what, undefined, remedy);
   }
-  if (stat === undefined || newMount(root, path) !== undefined) {
+  const isMissing = stat === undefined || left !== undefined;
+  if (isMissing || newMount(root, path) !== undefined) {
     const other = otherOf(path);
     if (other !== undefined) throw homeOfOther(root, path, other, otherHomeAdvice(account, root, path));
     requireSafePlace(root, path, otherHome(account, root, path));
-    return { home: stat === undefined ? "missing" : "mounted" };
+    return { home: isMissing ? "missing" : "mounted" };
   }
   const shown = hostPath(root, path);
   const elsewhere = otherHomeAdvice(account, root, path);

@@ -10,7 +10,7 @@ import { makeDirectories, makeDirectoryIn } from "./directories.ts";
 import { HOME } from "./gone-home.ts";
 import { prepareReplacements, type Replacement, replaceFiles, sweepReplacements } from "./home-clean.ts";
 import { mayMoveWhole } from "./home-move.ts";
-import { takePlace } from "./home-place.ts";
+import { syncPlace, takePlace } from "./home-place.ts";
 import { renameNew } from "./place.ts";
 import {
   type Directory,
@@ -115,6 +115,7 @@ export function prepareHome(aside: Aside): Replacement[] {
 export function moveHome(aside: Aside, replacements: readonly Replacement[], root: JailRoot, to: ByteString) {
   replaceFiles(aside, aside.box, replacements);
   takePlace(root, aside.box, to);
+  syncMoved(root, to);
   removeBox(aside);
 }
 
@@ -147,7 +148,13 @@ export function putBack(aside: Aside): void {
     const message = `${quoted(hostPath(host, path))} exists, and an interrupted run has put the home aside in ${where}: compare the two`;
     throw new JailkitError("home-exists", 1, message);
   }
+  syncMoved(host, path);
   removeBox(aside);
+}
+
+// The note goes next, and may be on another disk: without it nobody finds the home where it was.
+function syncMoved(root: JailRoot, to: ByteString): void {
+  answered(() => syncPlace(root, to));
 }
 
 /** Closes what putAside or leftAside opened, which unlocks the directory. */

@@ -1,9 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { syncFd } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { attempt, isErrno } from "../../../ffi/error.ts";
+import { attempt } from "../../../ffi/error.ts";
 import { close, readLink } from "../../../ffi/files.ts";
-import { answered } from "../../cli/error.ts";
+import { quoted } from "../../cli/display.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { below } from "../../system/mountinfo.ts";
 import type { CopyNotes, Inodes } from "./copy-home.ts";
 import { asideBox } from "./home-aside.ts";
@@ -14,6 +16,7 @@ import { withTree } from "./look.ts";
 import { topAbove, topOf, UNKNOWN_TOP } from "./mount-top.ts";
 import {
   forFree,
+  MOVES,
   makeNotes,
   nameOf,
   openNotes,
@@ -22,11 +25,12 @@ import {
   writeCopied,
   writeNote,
 } from "./move-notes.ts";
+import { namedError } from "./root.ts";
 
 // A run that moves a home writes down which, until it is done: of one that is killed, nothing else tells, once nobody moves
 // that home again.
 
-/** The note of a home that this process moves. */
+/** The note of a home that this process moves. What is added before something is done throws SystemError if it is not written. */
 export interface MoveNote extends CopyNotes {
   /** Adds that the home, which is open, is about to be put aside; it gets its place `to`, on the host. */
   asideFor(inode: bigint, to: ByteString): void;
@@ -34,6 +38,8 @@ export interface MoveNote extends CopyNotes {
   settled(): void;
   /** Adds that the copy has its place. */
   placed(): void;
+  /** Adds that the copy is about to be removed: it is not the whole home any more. */
+  drops(): void;
   /** Call it when the home is open again. What is left then stays written down. */
   end(): void;
 }
@@ -57,31 +63,36 @@ export function followLeft(from: ByteString, to: ByteString): void {
   });
   for (const { noted, copied } of moved) {
     const notes = openNotes();
-    if (notes !== undefined) new Note(notes, noted, copied).end();
+    if (notes !== undefined) attempt(() => new Note(notes, noted, copied).end());
   }
 }
 
 /**
- * Writes down that this process copies an open home, of an account that gets another one. Waits for a run that copies the same
- * one. Undefined where nothing can be written. Throws SystemError.
+ * Writes down that this process moves an open home, of an account that gets another one. Waits for a run that moves the same
+ * one. Throws SystemError, also where there is no room, and JailkitError: without a note nobody finds what a killed run leaves.
  */
-export function noteMove(fd: number, account: Noted["account"]): MoveNote | undefined {
+export function noteMove(fd: number, account: Noted["account"]): MoveNote {
   const home = readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`);
+  answeredAt(makeNotes);
+  const notes = openNotes();
+  if (notes === undefined) throw notOwn();
+  const nothing = { box: "", both: undefined, isPlaced: false, isTold: false, mode: undefined };
+  const tops = { home: topOf(fd), box: UNKNOWN_TOP };
+  return new Note(notes, { home, account, ...nothing, tops });
+}
+
+function notOwn(): JailkitError {
+  const remedy: Remedy = `chown root:root ${MOVES} && chmod 0700 ${MOVES}`;
+  const message = `${quoted(MOVES)}: users other than root can write it, or a directory above it, or read it; check that, and then: ${remedy}`;
+  return new JailkitError("file-unsafe", 1, message, undefined, remedy);
+}
+
+/** Calls something about a note; its errors name the directory of notes. */
+function answeredAt<T>(call: () => T): T {
   try {
-    makeNotes();
-    const notes = openNotes();
-    if (notes === undefined) return undefined;
-    try {
-      const nothing = { box: "", both: undefined, isPlaced: false, isTold: false, mode: undefined };
-      const tops = { home: topOf(fd), box: UNKNOWN_TOP };
-      return new Note(notes, { home, account, ...nothing, tops });
-    } catch (error) {
-      close(notes);
-      throw error;
-    }
+    return call();
   } catch (error) {
-    if (isErrno(error, "EROFS", "ENOSPC", "EDQUOT", "ENOENT")) return undefined;
-    throw error;
+    throw namedError(error, MOVES);
   }
 }
 
@@ -97,9 +108,20 @@ class Note implements MoveNote {
     copied?: CopiedFiles,
   ) {
     this.#name = nameOf(noted.home);
-    this.#fd = take(notes, this.#name);
     this.#noted = noted;
-    this.#write({});
+    let fd: number | undefined;
+    try {
+      fd = answeredAt(() => take(notes, this.#name));
+      this.#fd = fd;
+      this.#write({});
+    } catch (error) {
+      if (fd !== undefined) {
+        attempt(() => removeNote(notes, this.#name));
+        close(fd);
+      }
+      close(notes);
+      throw error;
+    }
     attempt(() => syncFd(notes));
     if (copied !== undefined) attempt(() => writeCopied(notes, this.#name, copied));
   }
@@ -111,7 +133,7 @@ class Note implements MoveNote {
   }
 
   settled(): void {
-    this.#write({ box: "", both: undefined, isPlaced: false });
+    this.#add({ box: "", both: undefined, isPlaced: false });
   }
 
   closes(mode: number): void {
@@ -130,15 +152,25 @@ class Note implements MoveNote {
   }
 
   placed(): void {
-    this.#write({ isPlaced: true });
+    this.#add({ isPlaced: true });
   }
 
-  // Where there is no room for it, the home can move all the same.
+  drops(): void {
+    this.#add({ both: undefined });
+  }
+
   #write(more: Partial<Noted>): void {
     this.#noted = { ...this.#noted, ...more };
-    attempt(() => writeNote(this.#fd, this.#noted));
-    // What it tells of is done next, and may come to the disk before it.
-    attempt(() => syncFd(this.#fd));
+    answeredAt(() => {
+      writeNote(this.#fd, this.#noted);
+      // What it tells of is done next, and may come to the disk before it.
+      syncFd(this.#fd);
+    });
+  }
+
+  // It is done: without this, the note tells more than is left.
+  #add(more: Partial<Noted>): void {
+    attempt(() => this.#write(more));
   }
 
   end(): void {

@@ -2,13 +2,14 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { renameAt, syncFd, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt, isErrno } from "../../../ffi/error.ts";
-import { openAt, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
+import { isEmptyDirectory, openAt, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
 import { makeDirectoryIn } from "./directories.ts";
 import { HOME } from "./gone-home.ts";
 import { homeExists } from "./home-move.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
+import { lookUp } from "./look.ts";
 import { renameNew } from "./place.ts";
 import { type Directory, hostPath, isDirectory, type JailRoot, joinPath, withDirectory } from "./walk.ts";
 
@@ -21,6 +22,17 @@ const ALONE = { mode: 0o700, uid: 0, gid: 0 };
 export const isHeld = (stat: Stat): boolean =>
   isDirectory(stat) && stat.uid === 0 && (stat.mode & 0o7777) === 0o700;
 
+/** True if there is nothing at the place of a home, or only what holdPlace makes. Throws SystemError, JailkitError. */
+export function isVacant(root: JailRoot, home: ByteString): boolean {
+  const there = lookUp(root, home);
+  if (there === undefined || !isHeld(there.stat)) return there === undefined;
+  return withDirectory(
+    root,
+    home,
+    ({ fd, stat }) => isHeld(stat) && withFd(openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY), isEmptyDirectory),
+  );
+}
+
 /** The place of a new home on the host, without symbolic links; the directory above it exists. Throws SystemError, JailkitError. */
 export const realPlace = (root: JailRoot, to: ByteString): ByteString =>
   withDirectory(root, directoryOf(to), ({ path }) => hostPath(root, joinPath(path, baseName(to))));
@@ -29,10 +41,11 @@ export const realPlace = (root: JailRoot, to: ByteString): ByteString =>
 export const knownPlace = (root: JailRoot, to: ByteString): ByteString =>
   answered(() => realPlace(root, to)) ?? hostPath(root, to);
 
-/** Keeps others from the place of a new home. Throws JailkitError if that exists. */
+/** Keeps others from the place of a new home. Throws JailkitError if that exists, unless it is what a run that was killed has left. */
 export function holdPlace(root: JailRoot, to: ByteString): void {
   withDirectory(root, directoryOf(to), (parent) => {
-    if (makeDirectoryIn(root, parent, baseName(to), ALONE) !== "created") throw homeExists(root, to);
+    const made = makeDirectoryIn(root, parent, baseName(to), ALONE);
+    if (made !== "created" && !isVacant(root, to)) throw homeExists(root, to);
   });
 }
 

@@ -13,7 +13,8 @@ import { type JailRoot, withDirectory } from "./walk.ts";
 
 // Only root can open the directory, so no user can hold the lock of a note.
 
-const MOVES = "/var/lib/jailkit/moves";
+/** The directory of notes. */
+export const MOVES = "/var/lib/jailkit/moves";
 const READ = C.O_RDONLY | C.O_DIRECTORY;
 const OPEN = C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
 // The name of a note, with this, is that of the list of the files that were copied.

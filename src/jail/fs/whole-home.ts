@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { attempt } from "../../../ffi/error.ts";
 import { quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import type { Watch } from "./empty.ts";
 import { closeGone, emptyGone, type GoneHome, putBackGone, takeAway } from "./gone-home.ts";
 import { noteMove } from "./home-note.ts";
@@ -31,9 +32,10 @@ export function removeWholeHome(
 ): void {
   const place = hostPath(root, path);
   removal.examine(fd);
-  const note = noteMove(fd, { name: removal.name, before: place, after: place });
+  // A home may go since there is no room for anything.
+  const note = answered(() => noteMove(fd, { name: removal.name, before: place, after: place }));
   try {
-    const gone = takeAway(root, path, stat, (box) => note?.boxAt(box));
+    const gone = takeAway(root, path, stat, (box) => attempt(() => note?.boxAt(box)));
     if (gone === undefined) {
       const how = `${quoted(place)} is removed in part; run this again`;
       removeTree(root, path, stat, undefined, removal.watch(how));

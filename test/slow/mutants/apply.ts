@@ -344,7 +344,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/tools/jailkit-delete.ts", MOVES, [["followAccounts(runs, NAME)", "[]"]]),
   ...within("src/tools/jailkit-apply.ts", SILENT, [
     ["  waitInLookUps();\n", ""],
-    ["  endWhilePlanning(files, options);\n", ""],
+    ["  endWhilePlanning(files, options, due);\n", ""],
   ]),
   ...within("src/declaration/kept-homes.ts", KEPT, [
     ["if (isWholeJail(home)) return { home, place: undefined };", ""],
@@ -495,7 +495,7 @@ export const APPLY: readonly Mutant[] = [
     ["(once?.files ?? []).filter", "[...state.files].filter"],
   ]),
   ...within("src/users/prepare.ts", "e2e/apply-killed.test.ts", [
-    ["if (!isDirectorys && isMissing())", "if (false)"],
+    ["if (!isDirectorys && isToBe() && isVacant(root, home))", "if (false)"],
   ]),
   ...within("src/declaration/compare/jail.ts", COMPARE, [
     ["live.length > 0 && !this.#has", "live.length < 0 && !this.#has"],

@@ -270,8 +270,8 @@ export const REMOVAL: readonly Mutant[] = [
   ),
   copied("    if (!isUnchanged(home)) throw", "    if (home.fd < 0) throw", "a change during the copy"),
   inFile("src/jail/fs/home-place.ts", "attack/home-move.test.ts")(
-    '!== "created") throw homeExists(root, to);',
-    '=== "replaced") throw homeExists(root, to);',
+    'if (made !== "created" && ',
+    'if (made === "replaced" && ',
     "an empty directory at the new place",
   ),
   moments("src/jail/fs/copy-home.ts")(
@@ -393,7 +393,11 @@ export const REMOVAL: readonly Mutant[] = [
   gone("src/jail/fs/whole-home.ts")("  removal.examine(fd);\n", "", "it was not taken away"),
   gone("src/jail/fs/whole-home.ts")("      examine(fd);\n", "", "until it is taken away puts it back"),
   gone("src/jail/fs/whole-home.ts")("      putBackGone(gone);\n", "", "until it is taken away puts it back"),
-  gone("src/jail/fs/whole-home.ts")("(box) => note?.boxAt(box)", "() => undefined", "is told by the page"),
+  gone("src/jail/fs/whole-home.ts")(
+    "(box) => attempt(() => note?.boxAt(box))",
+    "() => undefined",
+    "is told by the page",
+  ),
   gone("src/jail/fs/gone-home.ts")(
     "if (stat.uid === home.uid || ",
     "if (stat.uid >= 0 || ",
@@ -529,6 +533,45 @@ export const REMOVAL: readonly Mutant[] = [
     "else if (isHeld(there)) renameAt",
     "else if (there !== undefined) renameAt",
     "with a copy that gets no place",
+  ),
+  held("src/users/own-home.ts")(
+    "isVacant(root, home)",
+    "lookUp(root, home) === undefined",
+    "no note tells any more: what status",
+  ),
+  held("src/check/accounts.ts")(
+    "stat === undefined || isHeld(stat) ? this",
+    "stat === undefined ? this",
+    "no note tells any more: what jk_check",
+  ),
+  held("src/declaration/compare/look-user.ts")(
+    "stat === undefined || isHeld(stat) ? homeElsewhere",
+    "stat === undefined ? homeElsewhere",
+    "no note tells any more: what apply",
+  ),
+  held("src/explain/home-elsewhere.ts")(
+    '["home-present", "home-owner"]',
+    '["home-present"]',
+    "no note tells any more: what explain",
+  ),
+  held("src/users/change-account.ts")(
+    "!isVacant(to, toPath) && !isLeftAt",
+    "lookUp(to, toPath) !== undefined && !isLeftAt",
+    "with a copy of which no note tells any more",
+  ),
+  held("src/jail/fs/home-place.ts")(
+    " && !isVacant(root, to)) throw",
+    ") throw",
+    "with a copy of which no note tells any more",
+  ),
+  held("src/jail/fs/home-place.ts")(", isEmptyDirectory),", ", () => true),", "with something in it"),
+  held("src/users/change-account.ts")("    note?.drops();\n", "", "with a copy whose account usermod"),
+  held("src/jail/fs/home-aside.ts")("  syncMoved(root, to);\n", "", "before its note goes"),
+  held("src/jail/fs/home-aside.ts")("  syncMoved(host, path);\n", "", "before its note goes"),
+  held("src/jail/fs/home-note.ts")(
+    "    throw namedError(error, MOVES);\n",
+    "    return undefined as T;\n",
+    "cannot be written down",
   ),
   inFile("src/jail/fs/home-rest.ts", "unit/home-rest.test.ts")(
     "box === asideBox(home);",
