@@ -107,40 +107,41 @@ test("it is open again, with no room for its permissions on it, if it cannot be 
   ]);
 });
 
-const OPENS = "fchmod:error=EROFS:when=2+";
-const stays = (home: string) =>
-  `jk_jailuser: warning: '${home}' is still closed to others, as it was while it was copied (fchmod: Read-only file system); ` +
-  `to open it again: chmod 2775 ${home}\n`;
-
 test.each([
-  ["that cannot be opened again", OPENS, stays],
-  ["that is gone, which not every file system answers for", "fchmod:error=ESTALE:when=2+", () => ""],
-])("an account that has moved out of the old home, %s, is out of the jail", (_, fault, says) => {
+  ["that cannot be removed", ["unlinkat:error=EROFS"]],
+  ["that is gone, which not every file system answers for", ["fchmod:error=ESTALE:when=2+"]],
+])("an account that has moved out of the old home, %s, is out of the jail", (_, faults) => {
   const { name, home, outside, leave } = jailed();
   const before = permissions(home);
-  const kept = says(home) === "" ? [] : ["unlinkat:error=EROFS"];
-  const { status, stderr } = inject(home, [fault, ...kept], leave);
+  const { status, stderr } = inject(home, faults, leave);
+  const isKept = m.exists(home);
   const unremoved = `jk_jailuser: warning: '${home}' could not be removed, though its copy is complete: ${home}/file: unlink: Read-only file system\n`;
-  expect([status, stderr]).toEqual([0, kept.length === 0 ? "" : unremoved + stays(home)]);
+  expect([status, stderr]).toEqual([0, isKept ? unremoved : ""]);
   expect([permissions(outside), m.read(`${J}/etc/passwd`)]).toEqual([
     before,
     expect.not.stringContaining(name),
   ]);
-  if (kept.length === 0) return;
-  // As it says.
-  sh(`chmod 2775 ${home}`);
-  expect(permissions(home)).toBe(before);
+  if (!isKept) return;
+  // It stays closed, and is told.
+  expect(permissions(home)).toBe(`${name} 3700 rwx\n`);
+  const advice = `jk_check --fix ${J}`;
+  expect(m.run(["jailkit", "status"]).stdout).toContain(`interrupted-move  ${home}  ${advice}`);
+  m.run(advice.split(" "));
+  expect([m.exists(home), permissions(outside)]).toEqual([false, before]);
 });
 
 test("a home that cannot be opened again does not hide why it was not copied", () => {
   const { home, leave } = jailed();
   const before = permissions(home);
-  const { status, stderr } = inject(home, [OPENS, "flistxattr:error=EIO"], leave);
+  const { status, stderr } = inject(home, ["fchmod:error=EROFS:when=2+", "flistxattr:error=EIO"], leave);
   expect([status, stderr]).toEqual([
     1,
     expect.stringMatching(/^jk_jailuser: warning: .*\njk_jailuser: .*Input\/output error\n$/),
   ]);
-  expect(stderr).toStartWith(stays(home));
+  expect(stderr).toStartWith(
+    `jk_jailuser: warning: '${home}' is still closed to others, as it was while it was copied (fchmod: Read-only file system); ` +
+      `to open it again: chmod 2775 ${home}\n`,
+  );
   expect(permissions(home)).not.toBe(before);
   expect(m.run(leave)).toMatchObject({ status: 0, stderr: "" });
 });
