@@ -35,12 +35,13 @@ export interface AccountFacts {
   readonly mayHaveMovedHere: (jail: ByteString) => boolean;
   /** True if a path of the host is, or may be, the home of its owner, or in it. */
   readonly mayBeHome: (path: ByteString) => boolean;
-  /** A run that was killed has left the home elsewhere, and a finding of the host tells it. */
-  readonly isAwaited: (home: ByteString) => boolean;
-  /** Where the home of a user is that the jail lacks, printable, and what moves it there. `home`: as the jail sees it. */
+  /**
+   * Where the home of a user is that the jail lacks, printable, and what moves it there; "told" if a finding of the host says that.
+   * `home`: as the jail sees it.
+   */
   readonly homeElsewhere: (
     user: Pick<PasswdEntry, "name" | "uid" | "home">,
-  ) => { readonly message: string; readonly remedy: Remedy } | undefined;
+  ) => { readonly message: string; readonly remedy: Remedy } | "told" | undefined;
   /** As mountAdvice says of a home, as the jail sees it. */
   readonly homeMount: (home: ByteString, isTheirs: boolean, give: Advice) => Advice | undefined;
   /** What gives an account another home in the jail; empty for one that usermod(8) cannot change. */

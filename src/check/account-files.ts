@@ -16,8 +16,6 @@ import { homeTextAdvice } from "../enter/remedies.ts";
 import { isAllNoexec, type Visitor, visitorOf } from "../explain/no-login.ts";
 import { otherHomeAdvice } from "../jail/accounts/home-place.ts";
 import { isChrootShell, type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
-import { awaitedAt } from "../jail/fs/home-moves.ts";
-import { knownPlace } from "../jail/fs/home-place.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { mountAdvice } from "../jail/fs/mounted-home.ts";
 import { unmountedPlaces } from "../jail/fs/unmounted.ts";
@@ -165,14 +163,13 @@ export class AccountFiles {
       noexec: isAllNoexec(root),
       isGuest: uchrootGuests(root.path, host),
       relaxed: chrootshSettings(host),
-      isAwaited: (home) => awaitedAt(knownPlace(root, home)) !== undefined,
       homeElsewhere(user) {
         const known = () => {
           recalled ??= recallAll(root);
           return recalled(user.name)?.home;
         };
         const found = homeElsewhere({ ...user, home: joinHome(root.path, user.home) }, root, known);
-        return found && elsewhereAdvice(user, root.path, found);
+        return found?.isNoted === true ? "told" : found && elsewhereAdvice(user, root.path, found);
       },
       homeMount(home, isTheirs, give) {
         hiddenAt ??= unmountedPlaces();

@@ -9,7 +9,6 @@ import { giveHome, giveOrReplace, jailSideRemedy, newHome } from "../enter/remed
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, isRootsPlace, mayBeGiven, usualHome } from "../jail/accounts/home-place.ts";
 import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts";
-import { isHeld } from "../jail/fs/home-place.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
@@ -172,7 +171,7 @@ class AccountCheck {
   /** `real`: the host's account, with its home as the jail sees it. */
   #checkHome(real: PasswdEntry): void {
     try {
-      if (!this.#facts.isAwaited(real.home)) this.#checkHomeThere(real);
+      this.#checkHomeThere(real);
     } catch (error) {
       // Of such a mount the rules about files tell.
       if (!(error instanceof UnansweredMount)) throw error;
@@ -185,7 +184,8 @@ class AccountCheck {
     const path = jail + home;
     const what = `the home ${display(path)} of user ${display(real.name)}`;
     const stat = inJail(home);
-    const elsewhere = stat === undefined || isHeld(stat) ? this.#facts.homeElsewhere(real) : undefined;
+    const elsewhere = stat?.uid === uid ? undefined : this.#facts.homeElsewhere(real);
+    if (elsewhere === "told") return;
     const isOwn = stat !== undefined && (stat.uid === uid || relaxed(real).relaxHomeOwner);
     if (elsewhere !== undefined) {
       this.#report("home-missing", `${what} does not exist, ${elsewhere.message}`, elsewhere.remedy, path);

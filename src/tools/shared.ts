@@ -1,15 +1,15 @@
 import type { Programs } from "./jailkit.ts";
 
 /**
- * The start of the executable of all tools. For a program that a login or a user starts it loads one file, which
+ * The start of the executable of all tools. For a program that a login starts it loads one file, which
  * build/executable.ts has made of all that the program needs: the many parts that it shares with other tools would cost a
- * login a tenth of its time. A mail can wait for them. The guard names that program (program_variable in ffi/guard/main.c); a caller cannot.
+ * login a tenth of its time. Others can wait for them. The guard names that program (program_variable in ffi/guard/main.c); a caller cannot.
  */
 const PROGRAMS: Programs = {
   jk_chrootsh: () => import("#bundle/jk_chrootsh"),
   jk_lsh: () => import("#bundle/jk_lsh"),
   jk_procmailwrapper: () => import("./jk_procmailwrapper.ts"),
-  jk_uchroot: () => import("#bundle/jk_uchroot"),
+  jk_uchroot: () => import("./jk_uchroot.ts"),
 };
 
 const login = Bun.isMainThread ? PROGRAMS[process.env.JAILKIT_PROGRAM ?? ""] : undefined;

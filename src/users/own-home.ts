@@ -18,7 +18,7 @@ import {
 } from "../jail/accounts/home-place.ts";
 import { asidePath } from "../jail/fs/home-aside.ts";
 import { awaitedAt } from "../jail/fs/home-moves.ts";
-import { isVacant, knownPlace } from "../jail/fs/home-place.ts";
+import { isVacant } from "../jail/fs/home-place.ts";
 import { isIn, lookUp } from "../jail/fs/look.ts";
 import { inPlaceOfMount } from "../jail/fs/mounted-home.ts";
 import { mountRemedy } from "../jail/fs/unmounted.ts";
@@ -57,6 +57,8 @@ export interface HomeElsewhere {
   readonly path: ByteString;
   /** A run that was interrupted has put it there: the next one moves it to its place. */
   readonly isAside: boolean;
+  /** What such a run has written down says so. */
+  readonly isNoted: boolean;
 }
 
 /**
@@ -84,8 +86,8 @@ function findElsewhere(
   if (split === undefined || !livesIn(root.path, user.home)) return undefined;
   const home = normalPath(split.home);
   // An empty directory keeps its place meanwhile.
-  const awaited = awaitedAt(knownPlace(root, home));
-  if (awaited !== undefined) return { path: awaited, isAside: true };
+  const awaited = awaitedAt(root, home);
+  if (awaited !== undefined) return { path: awaited, isAside: true, isNoted: true };
   if (answered(() => isVacant(root, home)) !== true) return undefined;
   const isOwn = ({ path }: HomeElsewhere) => {
     const stat = statIfPresent(AT_FDCWD, path);
@@ -97,8 +99,8 @@ function findElsewhere(
     .filter((path) => below(path, root.path) === undefined);
   return places
     .flatMap((path) => [
-      { path, isAside: false },
-      { path: asidePath(path), isAside: true },
+      { path, isAside: false, isNoted: false },
+      { path: asidePath(path), isAside: true, isNoted: false },
     ])
     .find(isOwn);
 }

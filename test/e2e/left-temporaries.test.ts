@@ -13,7 +13,7 @@ beforeAll(async () => {
   m = await openApplyMachine();
   m.must(["jk_init", "-j", J, "basicshell", "jk_lsh"]);
   m.must(["useradd", "-m", "bob"]);
-  m.must(["jk_jailuser", "-n", "-j", J, "-s", "/bin/bash", "bob"]);
+  m.must(["jk_jailuser", "-n", "-m", "-j", J, "-s", "/bin/bash", "bob"]);
 });
 afterAll(() => m?.close());
 

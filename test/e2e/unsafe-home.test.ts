@@ -26,6 +26,8 @@ beforeAll(async () => {
   const { users, ...rest } = JSON.parse(text);
   m.write("/root/anna.json", JSON.stringify({ ...rest, users: users.toReversed() }));
   m.must(["jk_jailuser", "--unjail", "-m", "bob", "anna"]);
+  // They stay on the former machine.
+  for (const name of ["bob", "anna"]) m.remove(`/home/${name}`);
 });
 afterAll(async () => m.close());
 beforeEach(() => {

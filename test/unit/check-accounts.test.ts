@@ -87,7 +87,6 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     plainHome: () => undefined,
     otherHome: (user) => otherHomeAdvice("/j", user),
     homeMount: () => undefined,
-    isAwaited: () => false,
     homeElsewhere: ({ name }) =>
       name === "aside" ? { message: "it is aside", remedy: "jk_jailuser -n -m -j /j aside" } : undefined,
     verbose: (line) => told.push(line),

@@ -9,7 +9,7 @@ import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import type { LeftMove } from "../../jail/fs/home-moves.ts";
 import { awaitedAt } from "../../jail/fs/home-moves.ts";
-import { isHeld, knownPlace } from "../../jail/fs/home-place.ts";
+import { isHeld } from "../../jail/fs/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { newMount } from "../../jail/fs/mounted-home.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
@@ -231,7 +231,7 @@ function ownHome(
   const stat = lookUp(root, path)?.stat;
   const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
   // A run brings it to its place first.
-  if (!isOwn && awaitedAt(knownPlace(root, path)) !== undefined) return { home: "there", isDoubtful: false };
+  if (!isOwn && awaitedAt(root, path) !== undefined) return { home: "there", isDoubtful: false };
   requireOwnable(root, account, isOwn);
   if (isOwn) return { home: "there", isDoubtful: isDoubtfulHome(stat, account) };
   if (hidden !== undefined) throw hidden;

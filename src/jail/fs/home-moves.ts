@@ -9,12 +9,12 @@ import { below } from "../../system/mountinfo.ts";
 import { HOME, isGoneName } from "./gone-home.ts";
 import { closeAside, leftAside, settleAside } from "./home-aside.ts";
 import { leftCopy, placeLeftCopy, removeLeftCopy } from "./home-copy.ts";
-import { isHeld, releasePlace, syncPlace, takePlace } from "./home-place.ts";
+import { isHeld, knownPlace, releasePlace, syncPlace, takePlace } from "./home-place.ts";
 import { homeOf, isAside, type Noted, type Rest, removeRest, restOf } from "./home-rest.ts";
 import { isClosedFrom, modeBefore, reopenTop } from "./home-top.ts";
 import { lookUp, withTree } from "./look.ts";
 import { topAbove, topOf, UNKNOWN_TOP } from "./mount-top.ts";
-import { forFree, type Held } from "./move-notes.ts";
+import { forFree, type Held, isAnyNote } from "./move-notes.ts";
 import { exchangeFindings } from "./safety.ts";
 import { mountRemedy } from "./unmounted.ts";
 import { type JailRoot, joinPath, withDirectory } from "./walk.ts";
@@ -146,8 +146,10 @@ const isHeldAt = (path: ByteString): boolean =>
 export const isLeftWhole = (path: ByteString): boolean =>
   leftMoves({ places: [path] }).some(({ box }) => box?.path === path && box.goes !== "remove");
 
-/** Where a run that was killed has left the home that gets this place on the host; undefined for any other place. */
-export function awaitedAt(place: ByteString): ByteString | undefined {
+/** Where a run that was killed has left the home that gets this place in a jail; undefined for any other place. */
+export function awaitedAt(root: JailRoot, home: ByteString): ByteString | undefined {
+  if (!isAnyNote()) return undefined;
+  const place = knownPlace(root, home);
   const found = leftMoves({ places: [place] }).find(({ box }) => box?.goes === "place" && box.to === place);
   return found?.box && joinPath(found.box.path, HOME);
 }

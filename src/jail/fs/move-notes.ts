@@ -2,7 +2,16 @@ import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { lockFile, syncFd, unlinkAt, unlinkIfPresent } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
-import { entriesOf, openAt, readAllFd, readFile, seek, withFd, writeAll } from "../../../ffi/files.ts";
+import {
+  entriesOf,
+  isEmptyDirectory,
+  openAt,
+  readAllFd,
+  readFile,
+  seek,
+  withFd,
+  writeAll,
+} from "../../../ffi/files.ts";
 import { answered } from "../../cli/error.ts";
 import { makeDirectories } from "./directories.ts";
 import { LONGEST, type Noted, notedIn, noteText } from "./home-rest.ts";
@@ -36,6 +45,10 @@ export function openNotes(): number | undefined {
     ),
   );
 }
+
+/** False if there is certainly no note: a run on thousands of accounts asks for each. */
+export const isAnyNote = (): boolean =>
+  attempt(() => withFd(openAt(C.AT_FDCWD, MOVES, READ), isEmptyDirectory)) === false;
 
 /** A note that is held. */
 export interface Held {

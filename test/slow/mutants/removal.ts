@@ -540,8 +540,8 @@ export const REMOVAL: readonly Mutant[] = [
     "no note tells any more: what status",
   ),
   held("src/check/accounts.ts")(
-    "stat === undefined || isHeld(stat) ? this",
-    "stat === undefined ? this",
+    "stat?.uid === uid ? undefined : this",
+    "stat !== undefined ? undefined : this",
     "no note tells any more: what jk_check",
   ),
   held("src/declaration/compare/look-user.ts")(
@@ -591,11 +591,7 @@ export const REMOVAL: readonly Mutant[] = [
   ),
   left("src/jail/fs/home-moves.ts")(" || topAbove(tree, path) !== top", "", "is not forgotten"),
   left("src/jail/fs/home-moves.ts")("topAbove(tree, path) !== top", "true", "is forgotten"),
-  left("src/check/accounts.ts")(
-    "if (!this.#facts.isAwaited(real.home)) ",
-    "",
-    "killed after.*what they say heals it",
-  ),
+  left("src/check/accounts.ts")('elsewhere === "told"', "false", "killed after.*what they say heals it"),
   left("src/jails/delete-plan.ts")(
     "copies.some((copy) => below(path, copy) !== undefined) ||",
     "",
