@@ -52,7 +52,8 @@ function willMend({ home, rest, box }: LeftMove): string {
 /** What was done, or why nothing was, printable. */
 function mended({ home }: LeftMove): string {
   try {
-    return mendMoves({ only: home }).join(", ");
+    // A look before this one may have mended it.
+    return mendMoves({ only: home }).join(", ") || "that is mended, or another run does it";
   } catch (error) {
     if (!isReported(error)) throw error;
     return describeError(error);

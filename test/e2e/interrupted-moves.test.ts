@@ -537,6 +537,15 @@ test("a copy is on the disk before the account is changed, and has its place the
   expect(m.read("/root/trace")).toMatch(new RegExp(order.join(".*\n(?:.*\n)*?.*")));
 });
 
+test("that a copy has its place is on the disk before another run removes the home", () => {
+  const { rest } = copied("outside", "removing");
+  const calls = "trace=fsync,unlinkat";
+  m.run(["strace", "-f", "-y", "-qq", "-o", "/root/trace", "-e", calls, "jk_check", "--fix", J]);
+  expect(m.exists(rest)).toBe(false);
+  const order = [`fsync\\(\\d+<${J}/home>`, `unlinkat\\(\\d+<${rest}`];
+  expect(m.read("/root/trace")).toMatch(new RegExp(order.join(".*\n(?:.*\n)*?.*")));
+});
+
 test("a home that was removed in part is never taken for the whole one", () => {
   const { name, kept, rest } = copied("outside", "removing");
   sh(`usermod -d ${rest} ${name}`);

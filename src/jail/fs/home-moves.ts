@@ -226,6 +226,8 @@ function mend(tree: JailRoot, held: Held, { only, into, about, but }: Wanted, st
     // Whatever becomes of the copy: from now on the home is not whole.
     held.write({ ...noted, isPlaced: true });
     try {
+      // The run that was killed may not have come to it.
+      syncPlace(tree, rest.to);
       removeRest(tree, rest, held.copied());
     } catch (error) {
       held.write({ ...noted, isPlaced: true, isTold: true });

@@ -589,6 +589,7 @@ export const REMOVAL: readonly Mutant[] = [
     "false",
     "of others stays",
   ),
+  left("src/jail/fs/home-moves.ts")("      syncPlace(tree, rest.to);\n", "", "before another run removes"),
   left("src/jail/fs/home-moves.ts")(" || topAbove(tree, path) !== top", "", "is not forgotten"),
   left("src/jail/fs/home-moves.ts")("topAbove(tree, path) !== top", "true", "is forgotten"),
   left("src/check/accounts.ts")('elsewhere === "told"', "false", "killed after.*what they say heals it"),
