@@ -41,6 +41,8 @@ export interface DeclarationFacts {
   hostDirectory(path: ByteString): ByteString | undefined;
   /** As systemFault, of the directory at a path. */
   systemFault(path: ByteString): string | undefined;
+  /** Why no jail can be created at a path where there is no directory, printable. */
+  newJailFault(path: ByteString): string | undefined;
   /** Whether there is a file, or a directory, at a path. */
   exists(path: ByteString): boolean;
   isDirectory(path: ByteString): boolean;

@@ -65,6 +65,12 @@ function reportPath(subject: Subject, context: FactContext): void {
     const message = `${quoted(subject.name)} leads through the symbolic link ${quoted(link)}: ${facts.nameTarget(link)}`;
     report(subject, "error", "bad-path", message, linkFix(subject, context));
   }
+  const isPlace = own === undefined && link === undefined;
+  const noPlace = isPlace ? answered(() => facts.newJailFault(subject.name)) : undefined;
+  if (noPlace !== undefined)
+    report(subject, "error", "bad-path", `${quoted(subject.name)} cannot be a jail: ${noPlace}`, {
+      kind: "none",
+    });
   const twin = link === undefined ? answered(() => twinOf(subject.name)) : undefined;
   if (twin !== undefined)
     report(subject, "error", "another-jail", `the jail ${quoted(subject.name)} ${twin}`, { kind: "none" });

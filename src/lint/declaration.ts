@@ -4,6 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import type { ProblemCode } from "../cli/problem-codes.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
@@ -29,6 +30,7 @@ import { linkIn } from "../jail/fs/leads-into.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { jailsAround } from "../jail/record/around.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
+import { requireNewJail } from "../populate/open-jail.ts";
 import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { nameTarget, ownTarget } from "../system/exchange.ts";
@@ -39,6 +41,9 @@ import { lintGiven, saidAt } from "./given.ts";
 import { PolicyLint } from "./policies.ts";
 import { shellProblems } from "./shells.ts";
 import { knownPaths } from "./world.ts";
+
+// Others are told apart, such as a file system that is not mounted, or may be mended meanwhile.
+const NO_PLACE: readonly ProblemCode[] = ["kernel-file-system", "not-a-directory", "unsafe-jail"];
 
 /** The answer of `ask`, which is asked once. */
 function once<T>(ask: () => T): () => T {
@@ -91,6 +96,15 @@ export function machineFacts(): DeclarationFacts {
     systemFault(path) {
       using root = openJailRoot(path);
       return systemFault(root);
+    },
+    newJailFault(path) {
+      try {
+        if (!isDirectory(host.stat(path) ?? { mode: 0 })) requireNewJail(path);
+        return undefined;
+      } catch (error) {
+        if (error instanceof JailkitError && NO_PLACE.includes(error.code)) return error.message;
+        throw error;
+      }
     },
     exists: (path) => host.stat(path) !== undefined,
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),

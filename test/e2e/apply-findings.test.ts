@@ -30,6 +30,8 @@ const MISTAKES: readonly Mistake[] = [
   ["bad-path", "[jail /etc]\nsections = basicshell\n"],
   ["bad-path", "[jail /etc/ssh]\nsections = basicshell\n"],
   ["bad-path", "[jail /lnk/x]\nsections = basicshell\n", "ln -s /srv /lnk"],
+  ["bad-path", "[jail /proc/x]\nsections = basicshell\n"],
+  ["bad-path", "[jail /srv/file]\nsections = basicshell\n", "touch /srv/file"],
   ["empty-jail", "[jail /srv/x]\n"],
   ["unknown-section", "[jail /srv/x]\nsections = basicshell, nosuch\n"],
   ["unknown-section", "[jail /srv/x]\nsections = nosuch, basicshell,\n  other\n"],
@@ -82,6 +84,7 @@ const BROUGHT_ABOUT: readonly Mistake[] = [
     "[jail /home/eve/lnk/x]\nsections = basicshell\n",
     `${EVE}; su eve -c 'ln -s /srv /home/eve/lnk'`,
   ],
+  ["bad-path", "[jail /home/eve/x]\nsections = basicshell\n", EVE],
   ["no-such-path", `${JAIL}files = /home/eve/tool\n`, EVE],
   [
     "holds-home",
