@@ -6,6 +6,7 @@ import { type Remedy, told } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
+import { linkIn } from "../jail/fs/leads-into.ts";
 import { lackingMounts } from "../jail/fs/live-mounts.ts";
 import { withOneTree, withTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
@@ -147,7 +148,8 @@ function factsNow(path: ByteString, world: World): JailFacts {
 /** Of a jail that has no directory; undefined if it has one, or cannot be looked at. */
 function absentFacts(path: ByteString, world: World) {
   if (isMissing(path)) return { ...missingFacts(path, world), condition: "missing" } as const;
-  if (mayBeDirectory(path)) return undefined;
+  // Of a symbolic link the error says what to name instead.
+  if (mayBeDirectory(path) || linkIn(path) === path) return undefined;
   const reason = `${display(path)} is not a directory`;
   return { id: world.idOf(path), condition: "missing", reason } as const;
 }

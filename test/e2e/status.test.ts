@@ -480,6 +480,22 @@ describe("what else needs attention", () => {
     expect(found()).toEqual([]);
   });
 
+  test("a jail that accounts name by a symbolic link, and the command names the jail itself", () => {
+    init("/srv/linked");
+    m.must(["jk_addjailuser", "-j", "/srv/linked", "-s", "/usr/bin/cat", "lena"]);
+    m.symlink("/srv/linked", "/srv/by-link");
+    m.must(["usermod", "-d", "/srv/by-link/./home/lena", "lena"]);
+    expect(found()).toContainEqual([
+      "unreadable",
+      "/srv/by-link",
+      "jailkit adopt --moved /srv/by-link /srv/linked",
+    ]);
+    mend();
+    m.must(["userdel", "lena"]);
+    m.must(["jailkit", "delete", "--yes", "--user-files", "/srv/linked"]);
+    m.remove("/srv/by-link");
+  });
+
   test("accounts of no jail", () => {
     m.addUser("stray", { home: "/./home/stray", shell: SHELL });
     m.addUser("lost", { home: "/srv/none/./home/lost", shell: "/opt/jk_chrootsh" });
