@@ -276,6 +276,23 @@ test("a jail without account files, which no section brings, gets them by the re
   m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
 });
 
+test("a missing home that other accounts have, too, such as /nonexistent, is not created: the remedies lead to one of its own", () => {
+  m.must(["useradd", "-u", "7001", "-g", "users", "-M", "-d", "/nonexistent", "x"]);
+  m.write(FILE, JAIL + user());
+  for (const [code, finding, remedy] of [
+    ["not-their-home", "not-their-home", "usermod -d /home/x x"],
+    ["no-home", null, "install -d -o +7001 -g +100 -m 0700 /home/x"],
+  ]) {
+    for (const words of [["--check"], []])
+      expect(linesOf(m, ...words).summary.problems).toMatchObject([{ code, finding, remedy }]);
+    const checked = m.run(["jailkit", "config", "check"]).stdout;
+    expect(checked.includes(`'x' has the home '/nonexistent'`)).toBe(finding !== null);
+    expect(typeRemedy(m, String(remedy)).status).toBe(0);
+  }
+  expect(linesOf(m).summary.problems).toEqual([]);
+  expect(m.exists("/nonexistent")).toBe(false);
+});
+
 test("all groups that do not exist are named at once, and created by the remedy", () => {
   m.write(FILE, JAIL + user("groups = nolan, remedied, nemo\n"));
   m.must(["groupadd", "-f", "nemo"]);

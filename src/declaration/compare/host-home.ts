@@ -3,11 +3,27 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
+import type { Remedy } from "../../cli/remedy.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
+import { usualHome } from "../../jail/accounts/home-place.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { localUsers } from "../../system/flat-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { linkedHome } from "../../users/own-home.ts";
+
+/** The same of a home that is missing, if another account has it, too, such as /nonexistent: nobody should create that. */
+function lostHomeFault({ name, uid, home }: PasswdEntry) {
+  const isSame = (one: ByteString) => normalPath(one) === normalPath(home);
+  const other = localUsers().find((one) => one.name !== name && one.uid !== uid && isSame(one.home));
+  if (other === undefined) return undefined;
+  const own = usualHome(name);
+  const remedy: Remedy = isSame(own) ? "" : `usermod -d ${shellWord(own)} ${operands(name)}`;
+  const how = remedy === "" ? `give ${quoted(other.name)} another home` : `give it one of its own: ${remedy}`;
+  const message = `has the home ${quoted(home)}, which does not exist, and is that of ${quoted(other.name)}, too: ${how}`;
+  return { code: "not-their-home", message, remedy: remedy || undefined } as const;
+}
 
 /**
  * Why the home of an account in no jail would not move, as that of many system accounts, and one that holds the home of
@@ -19,7 +35,7 @@ export function hostHomeFault(account: PasswdEntry, jail: ByteString) {
   const linked = isOutside ? withTree((host) => linkedHome(account, host, normalPath(home))) : undefined;
   if (linked !== undefined) return { code: "not-their-home", ...linked } as const;
   const stat = isOutside ? statIfPresent(AT_FDCWD, home, true) : undefined;
-  if (stat === undefined) return undefined;
+  if (stat === undefined) return isOutside ? lostHomeFault(account) : undefined;
   if (stat.uid === uid) {
     const along = homeAlong(account, normalPath(home));
     return along === undefined ? undefined : ({ code: HOLDS_HOME, message: along } as const);
