@@ -1,4 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { pathsDownTo } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import type { IniFile, IniSection, Place, Problem } from "../config/model.ts";
@@ -10,6 +14,7 @@ import type { MeantAt } from "../declaration/meant.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { subjectOf } from "../declaration/section.ts";
 import { isLoose } from "../jail/fs/strict.ts";
+import { isRegular } from "../jail/fs/walk.ts";
 import { ownTarget } from "../system/exchange.ts";
 import { machineFacts, unknownJails } from "./declaration.ts";
 import { shellProblems } from "./shells.ts";
@@ -18,8 +23,14 @@ import { shellProblems } from "./shells.ts";
 const keyAt = ({ entries }: IniSection, place: Place) =>
   entries.findLast(({ file, line }) => file === place.file && line <= place.line);
 
-/** True for a path that only root can lead elsewhere, also by symbolic links. */
-const isOwn = (path: ByteString): boolean => path !== "" && ownTarget(path) !== undefined;
+/** True for a path that only root can lead elsewhere, also by symbolic links; also for one below a file. */
+function isOwn(path: ByteString): boolean {
+  const file = pathsDownTo(path).find((one) => {
+    const stat = attempt(() => statIfPresent(AT_FDCWD, one));
+    return stat !== undefined && isRegular(stat);
+  });
+  return path !== "" && ownTarget(file ?? path) !== undefined;
+}
 
 /** True if only root can bring an error of a section about. */
 function isOfRoot(

@@ -14,6 +14,8 @@ const UID = 54321;
 let base: string;
 let old: string;
 let jail: string;
+/** A copy of `move` was complete: the account would have been changed then. */
+let isComplete = false;
 
 const run = (...words: string[]) => {
   const result = Bun.spawnSync(words, { stderr: "pipe" });
@@ -26,6 +28,7 @@ const unwarned = (line: string) => {
 };
 
 beforeEach(() => {
+  isComplete = false;
   base = fs.mkdtempSync("/srv/home-move-");
   fs.chmodSync(base, 0o755);
   old = join(base, "old");
@@ -82,7 +85,9 @@ function move(to = "/home/u", step?: () => void): boolean {
   try {
     const home = openHome(host, old, UID);
     try {
-      putCopy(copyHome(home, root, to, step));
+      const copy = copyHome(home, root, to, step);
+      isComplete = true;
+      putCopy(copy);
       return isUnchanged(home);
     } finally {
       closeHome(home, unwarned);
@@ -254,6 +259,7 @@ test("an empty directory at the new place stays, too", () => {
   fs.mkdirSync(join(jail, "home/u"), { recursive: true });
   const { ino } = fs.statSync(join(jail, "home/u"));
   expect(() => move()).toThrow("exists already");
+  expect(isComplete).toBe(false);
   expect(fs.statSync(join(jail, "home/u")).ino).toBe(ino);
   expect([fs.readdirSync(jail), fs.readdirSync(join(jail, "home"))]).toEqual([["home"], ["u"]]);
 });

@@ -339,6 +339,7 @@ for (const place of ["outside", "inside"] as const)
         // No other one advises to make an empty home.
         const all = m.run(["jailkit", "status", "--json"]).stdout + m.run(["jk_check", J]).stdout;
         expect(all).not.toContain("install -d");
+        expect(all).not.toContain(`the home ${kept} of user`);
         // Lines of the account that the jail has already are another finding.
         const { stdout } = m.run(["sh", "-c", finding?.command ?? "false"]);
         const moved = `Fixed: moved '${home}' to '${kept}', as an interrupted run had begun\n`;

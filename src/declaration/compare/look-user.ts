@@ -184,7 +184,10 @@ function homeState(
   // That of an account in no jail may be there already, and does not move.
   const inPlace = there === undefined && below(normalPath(account.home), jail) !== undefined;
   if (outside && !inPlace)
-    return { home: "there", fault: there === undefined ? hostHomeFault(account, jail) : undefined };
+    return {
+      home: "there",
+      fault: there === undefined && account.uid !== 0 ? hostHomeFault(account, jail) : undefined,
+    };
   try {
     const { root } = inside;
     const isThere = ({ name, uid }: PasswdEntry) =>

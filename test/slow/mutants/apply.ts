@@ -543,7 +543,7 @@ export const APPLY: readonly Mutant[] = [
     [" ?? newFault(declared, account, machine);", ";"],
   ]),
   ...within("src/declaration/compare/look-user.ts", "e2e/apply.test.ts", [
-    ["there === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
+    ["there === undefined && account.uid !== 0 ? hostHomeFault(account, jail) : undefined", "undefined"],
   ]),
   ...within("src/declaration/compare/host-home.ts", "e2e/home-of-another.test.ts", [
     ["along === undefined ? undefined", "true ? undefined"],
