@@ -2,14 +2,15 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
 import { quoted } from "../cli/display.ts";
-import { answered } from "../cli/error.ts";
+import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
 import { type Advice, allOf, type Remedy, told } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { meantOfLacking } from "../declaration/meant-of-lacking.ts";
+import { jailSideRemedy } from "../enter/remedies.ts";
 import { isDoubtfulHome } from "../explain/doubtful-home.ts";
 import { homeRefusal } from "../explain/home-fault.ts";
 import { type NoLogin, NoLogins, visitorOf } from "../explain/no-login.ts";
-import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { requireJailAccounts } from "../jail/accounts/accounts.ts";
 import { isAnyHomeless, isChrootShell, type JailedUser } from "../jail/accounts/jailed-users.ts";
 import { lookUp, withOneTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
@@ -39,7 +40,9 @@ interface InJail {
   readonly jail: ByteString;
   /** The users whom its passwd lacks. */
   readonly lacking: readonly JailedUser[];
-  /** What brings this file back, if it is gone. */
+  /** Those whose primary group its etc/group lacks. */
+  readonly groupless: readonly AccountFault[];
+  /** What brings etc/passwd back, if it is gone. */
   readonly first?: Remedy | undefined;
   /** Those with a line in it and the shell jk_chrootsh, whose home names no jail. */
   readonly homeless: readonly AccountFault[];
@@ -51,11 +54,22 @@ interface InJail {
   readonly noLogins: readonly NoLogin[];
 }
 
-/** Looks at the users of a jail; at none if its passwd cannot be read. */
+/** Looks at the users of a jail; at none if its passwd cannot be read, which may be why none of them can log in. */
 function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
-  const found = answered(() => {
+  const nothing = {
+    jail,
+    lacking: [],
+    groupless: [],
+    homeless: [],
+    doubtful: [],
+    otherShells: [],
+    noLogins: [],
+  };
+  try {
     using root = openJailRoot(jail);
-    const there = new Map(readJailAccounts(root).users.map((user) => [user.name, user]));
+    const accounts = requireJailAccounts(root);
+    const there = new Map(accounts.users.map((user) => [user.name, user]));
+    const gids = new Set(accounts.groups.map(({ gid }) => gid));
     const isDoubtful = ({ name, home, shell }: JailedUser) => {
       const line = there.get(name);
       if (line === undefined || isClosed(shell)) return false;
@@ -73,17 +87,32 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
     });
     const known = new Set(users.map(({ name }) => name));
     return {
+      jail,
       homeless: [...there.values()].flatMap((line) =>
         known.has(line.name) ? [] : homelessFault(line, jail),
       ),
       lacking: users.filter(({ name }) => !there.has(name)),
+      groupless: users.flatMap(({ name, shell }) => {
+        const gid = there.get(name)?.gid;
+        return gid === undefined || gids.has(gid) || isClosed(shell) ? [] : grouplessFault(name, gid, jail);
+      }),
       first: isGone ? bringBack(root, "/etc/passwd") : undefined,
       doubtful: users.filter(isDoubtful),
       otherShells: [...shells].flatMap((shell) => answered(() => otherShellFault(root, shell)) ?? []),
       noLogins: visitors.length === 0 ? [] : noLogins.in(root, visitors),
     };
-  });
-  return { jail, lacking: [], homeless: [], doubtful: [], otherShells: [], noLogins: [], ...found };
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    const isBad = error instanceof JailkitError && error.code === "bad-jail" && users.length > 0;
+    const why = { message: `no login works: ${describeError(error)}`, advice: remedyOf(error) ?? "" };
+    return isBad ? { ...nothing, noLogins: [why] } : nothing;
+  }
+}
+
+/** Why an account that a jail has a line of cannot log in: jk_chrootsh looks for its group there. */
+function grouplessFault(name: ByteString, gid: number, jail: ByteString): AccountFault {
+  const message = `the group of ${quoted(name)} (gid ${gid}) is missing in ${quoted(`${jail}/etc/group`)}: no login works`;
+  return { kind: "not-in-jail", subject: name, message, remedy: jailSideRemedy(jail, name) };
 }
 
 /** Why an account that a jail has a line of can log in nowhere: with that shell it needs a jail in its home. */
@@ -117,8 +146,8 @@ function homeFaultOf({ name }: JailedUser): AccountFault[] {
 }
 
 /** Whether anything is wrong for those who live in a jail. */
-const hasFaults = ({ lacking, homeless, doubtful, otherShells, noLogins }: InJail): boolean =>
-  [lacking, homeless, doubtful, otherShells, noLogins].some((found) => found.length > 0);
+const hasFaults = ({ lacking, groupless, homeless, doubtful, otherShells, noLogins }: InJail): boolean =>
+  [lacking, groupless, homeless, doubtful, otherShells, noLogins].some((found) => found.length > 0);
 
 /**
  * The users with a shell that leads out of their jail, jails with a shell that does not confine them, the users whom a jail
@@ -149,7 +178,7 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   const ofDoors = found.flatMap(({ jail, noLogins }) =>
     noLogins.map((fault) => faultOf("no-login", jail, fault)),
   );
-  const homeless = found.flatMap((one) => one.homeless);
+  const homeless = found.flatMap((one) => [...one.homeless, ...one.groupless]);
   const others = [...ofShells, ...homeless, ...ofLimited, ...ofDoors, ...doubtful.flatMap(homeFaultOf)];
   if (found.every(({ lacking }) => lacking.length === 0)) return others;
   const meantOf = meantOfLacking();

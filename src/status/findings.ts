@@ -32,7 +32,7 @@ export const FINDING_KINDS = {
   left: "the next boot would mount directories of the host in a jail that was deleted or emptied",
   "no-login":
     "users cannot pass a directory on the way into a jail, or read a file that logins need, or its file system is mounted noexec, so that no login works",
-  "not-in-jail": "a user is missing from the passwd of the jail, and cannot log in",
+  "not-in-jail": "a user, or its group, is missing from the passwd or group of the jail, and cannot log in",
   home: "jk_chrootsh refuses the home of a user, who cannot log in, because of its owner, group or mode",
   incomplete: "a run that fills or updates a jail was stopped",
   missing: "a jail does not exist",

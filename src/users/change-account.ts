@@ -243,6 +243,13 @@ function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, ru
   const where = quoted(hostPath(move.from, move.fromPath));
   try {
     syncPlace(move.to, move.toPath);
+    const unmount = unmountAt(move.from, move.fromPath);
+    if (unmount !== undefined) {
+      run.warn(
+        `${where} stays, with all that is in it, since a file system is mounted there: ${unmount.advice}`,
+      );
+      return true;
+    }
     if (!isUnchanged(source) || whatRuns(user.uid) !== undefined) {
       run.warn(`${where} was changed after it was copied: it stays; compare the two`);
       return true;

@@ -170,6 +170,8 @@ test("jailkit delete refuses while users live there", () => {
 
 /** What it does when a domain is disabled, and its jail deleted. */
 function removeBehind(): void {
+  // The last session may be about to end, and usermod(8) changes no account with a process.
+  m.run(["pidwait", "--uid", "owner"]);
   tool("usermod", "-d", HOME, "-s", "/bin/bash", "owner");
   m.run(["userdel", "sub"]);
   m.must(["umount", `${JAIL}${HOME}`]);

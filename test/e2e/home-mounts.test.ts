@@ -168,6 +168,21 @@ test("nor is one of another owner, which the settings allow, for its group", asy
   }
 });
 
+test("a home on which a file system is mounted is copied, and stays, and nobody takes it for what a killed run has left", () => {
+  m.must(["jk_init", "-j", J, "basicshell", "uidbasics"]);
+  sh("mkdir -p /home/bob; mount -t tmpfs -o mode=755 none /home/bob; useradd -d /home/bob -s /bin/bash bob");
+  sh("chown bob: /home/bob; chmod 2755 /home/bob; echo thesis >/home/bob/file");
+  const { stderr } = m.must(["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", J, "bob"]);
+  expect(stderr).toContain(
+    "jk_jailuser: warning: '/home/bob' stays, with all that is in it, since a file system is mounted there: umount /home/bob\n",
+  );
+  expect(sh(`cat ${HOME}/file /home/bob/file; stat -c %a /home/bob; ls /var/lib/jailkit/moves`).stdout).toBe(
+    "thesis\nthesis\n2755\n",
+  );
+  expect(m.run(["jailkit", "status"]).stdout).not.toContain("interrupted");
+  sh("umount /home/bob");
+});
+
 test("a home outside that would move into a jail is mounted first", () => {
   m.must(["jk_init", "-j", J, "basicshell", "uidbasics"]);
   sh(`useradd -m -d /home/bob bob; cp -a /home/bob ${DATA}; rm -r /home/bob`);

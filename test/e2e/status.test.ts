@@ -480,6 +480,32 @@ describe("what else needs attention", () => {
     expect(found()).toEqual([]);
   });
 
+  test.each([
+    ["etc/passwd", "ln -sf /etc/passwd FILE"],
+    ["etc/passwd", "rm FILE; mkdir FILE"],
+    ["etc/group", "ln -sf /etc/group FILE"],
+    ["etc/group", "rm FILE; mkdir FILE"],
+    ["etc/group", "rm FILE"],
+  ])("a jail whose %s is none (%s), and what is said of it lets its user log in", (name, plant) => {
+    const jail = "/srv/files";
+    const file = `${jail}/${name}`;
+    m.must(["jk_init", "-j", jail, "basicshell"]);
+    m.must(["jk_addjailuser", "-j", jail, "-s", "/bin/bash", "gina"]);
+    m.must(["sh", "-ec", plant.replaceAll("FILE", file)]);
+    for (let most = 4; most > 0 && report().findings.length > 0; most--) {
+      const [{ kind, command }] = report().findings as [ReturnType<typeof report>["findings"][number]];
+      expect(["no-login", "not-in-jail"]).toContain(kind);
+      m.must(["sh", "-ec", command ?? "false"]);
+    }
+    expect(report().findings).toEqual([]);
+    // Nobody knows the shell any more that it had there.
+    if (name === "etc/passwd")
+      m.must(["jk_jailuser", "--jail-side-only", "-s", "/bin/bash", "-j", jail, "gina"]);
+    expect(m.must([SHELL, "-c", "echo in"], { user: "gina", env: { USER: "gina" } }).stdout).toBe("in\n");
+    m.must(["userdel", "gina"]);
+    m.must(["jailkit", "delete", "--yes", "--user-files", jail]);
+  });
+
   test("a jail that accounts name by a symbolic link, and the command names the jail itself", () => {
     init("/srv/linked");
     m.must(["jk_addjailuser", "-j", "/srv/linked", "-s", "/usr/bin/cat", "lena"]);
@@ -566,14 +592,11 @@ describe("a jail in each condition", () => {
     ] as const) {
       const { uid, gid } = m.ids(name);
       m.mkdir(`${at(state)}/home/${name}`, { owner: [uid, gid] });
-      m.must([
-        "sh",
-        "-c",
-        'echo "$1" >> "$2"',
-        "sh",
-        `${name}:x:${uid}:${gid}::/home/${name}:/bin/sh`,
-        `${at(state)}/etc/passwd`,
-      ]);
+      for (const [file, line] of [
+        ["passwd", `${name}:x:${uid}:${gid}::/home/${name}:/bin/sh`],
+        ["group", `${name}:x:${gid}:`],
+      ] as const)
+        m.must(["sh", "-c", 'echo "$1" >> "$2"', "sh", line, `${at(state)}/etc/${file}`]);
     }
     m.must(["jk_init", "--live", "-j", at("unmounted"), "one"]);
     m.must(["umount", `${at("unmounted")}/usr`]);

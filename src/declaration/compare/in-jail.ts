@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { answered } from "../../cli/error.ts";
 import type { IniSection } from "../../config/model.ts";
-import { type JailAccounts, readJailAccounts } from "../../jail/accounts/accounts.ts";
+import { type JailAccounts, requireJailAccounts } from "../../jail/accounts/accounts.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { readPolicies } from "../../users/policy.ts";
 import { dueTo } from "../due.ts";
@@ -29,7 +29,7 @@ export class InJail {
   /** Throws SystemError. */
   get accounts(): JailAccounts | undefined {
     const { root, jail } = this;
-    this.#accounts ??= root && dueTo({ jail }, () => fixed(readJailAccounts(root)));
+    this.#accounts ??= root && dueTo({ jail }, () => fixed(requireJailAccounts(root)));
     return this.#accounts;
   }
 

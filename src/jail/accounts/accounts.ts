@@ -1,6 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { isErrno } from "../../../ffi/error.ts";
+import { describeError, JailkitError } from "../../cli/error.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
+import { adviceAt } from "../../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT } from "../../system/flat-accounts.ts";
+import { asideCommand } from "../../system/free-name.ts";
 import { readJailFile } from "../fs/look.ts";
 import type { JailRoot } from "../fs/walk.ts";
 import { type AccountFile, parseGroup, parsePasswd } from "./account-lines.ts";
@@ -47,4 +51,16 @@ export function readAccountFile(root: JailRoot, path: ByteString): Uint8Array {
  */
 export function readJailAccounts(root: JailRoot): JailAccounts {
   return viewOf(parsePasswd(readAccountFile(root, PASSWD)), parseGroup(readAccountFile(root, GROUP)));
+}
+
+/** The same, but throws JailkitError "bad-jail" with what to do, if there is no regular file, or a link that leads nowhere. */
+export function requireJailAccounts(root: JailRoot): JailAccounts {
+  try {
+    return readJailAccounts(root);
+  } catch (error) {
+    if (!isErrno(error, "ELOOP", "EINVAL", "ENOTDIR") || error.path === undefined) throw error;
+    const { advice, remedy } = adviceAt(error.path, asideCommand(error.path));
+    const message = `${describeError(error)}: keep it under another name: ${advice}`;
+    throw new JailkitError("bad-jail", 1, message, undefined, remedy);
+  }
 }
