@@ -534,6 +534,32 @@ export const REMOVAL: readonly Mutant[] = [
     "else if (there !== undefined) renameAt",
     "with a copy that gets no place",
   ),
+  inFile("src/status/accounts.ts", "e2e/status.test.ts")(
+    "gids.has(gid) ||",
+    "true ||",
+    "a jail whose etc/group is none",
+  ),
+  inFile("src/jail/accounts/accounts.ts", "e2e/status.test.ts")(
+    '"ELOOP", "EINVAL", "ENOTDIR"',
+    '"ENOTDIR"',
+    "a jail whose etc/passwd is none",
+  ),
+  inFile("src/jails/jails.ts", "e2e/status.test.ts")(" || linkIn(path) === path", "", "by a symbolic link"),
+  inFile("src/users/change-account.ts", "e2e/home-mounts.test.ts")(
+    "if (unmount !== undefined) {\n      run.warn(",
+    "if (false) {\n      run.warn(",
+    "is copied, and stays",
+  ),
+  inFile("src/lint/declaration.ts", "e2e/apply-findings.test.ts")(
+    "NO_PLACE.includes(error.code)",
+    "false",
+    "bad-path",
+  ),
+  inFile("src/declaration/compare/host-home.ts", "e2e/apply-remedies.test.ts")(
+    "if (other === undefined) return undefined;\n",
+    "return undefined;\n",
+    "a missing home that other accounts have",
+  ),
   held("src/users/own-home.ts")(
     "isVacant(root, home)",
     "lookUp(root, home) === undefined",
