@@ -17,7 +17,7 @@ import { unreadable } from "../config/source.ts";
 import { unsafeConfig } from "../config/trusted.ts";
 import { appendSections, withoutSection } from "../config/write.ts";
 import { withAccountsLock } from "../jail/accounts/change-accounts.ts";
-import { attributesAt, lookUp, placeOnHost, withJailFile } from "../jail/fs/look.ts";
+import { attributesAt, lookUp, placeOnHost, requireAbsent, withJailFile } from "../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { makeDirectories, putFile, requireReadable } from "../jail/fs/write.ts";
 import { filesOf, SERVICES, type Service, serviceNamed } from "../known-programs/services.ts";
@@ -52,9 +52,9 @@ function requireTrusted(root: JailRoot, directory: ByteString, shown: ByteString
 }
 
 /** Calls `read`, whose errors tell of a file of the jail that cannot be read, with what puts something else in its place aside. */
-function reading<T>(root: JailRoot, path: ByteString, read: () => T): T {
+function reading<T>(root: JailRoot, path: ByteString, read: () => T): T | undefined {
   try {
-    return read();
+    return read() ?? requireAbsent(root, path);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     throw unreadable(placeOnHost(root, path), error, { exitStatus: 1, jail: root.path });
@@ -83,7 +83,7 @@ function namesIn(root: JailRoot, directory: ByteString): ByteString[] {
 
 /** The files of the rules in a jail besides the first one. Throws JailkitError. */
 export const dropIns = (root: JailRoot): ByteString[] =>
-  reading(root, DROP_INS, () => namesIn(root, DROP_INS).filter(isDropIn).sort()).map(
+  (reading(root, DROP_INS, () => namesIn(root, DROP_INS).filter(isDropIn).sort()) ?? []).map(
     (name) => `${DROP_INS}/${name}`,
   );
 

@@ -293,6 +293,23 @@ test("a missing home that other accounts have, too, such as /nonexistent, is not
   expect(m.exists("/nonexistent")).toBe(false);
 });
 
+test("rules of the limited shell that are a link which leads nowhere are put aside by the remedy", () => {
+  const file = `${J}/etc/jailkit/jk_lsh.ini`;
+  m.write(FILE, `${JAIL.trimEnd()}, jk_lsh\n`);
+  m.must(["jailkit", "apply"]);
+  m.must(["ln", "-sfT", "/nowhere", file]);
+  m.write(FILE, `${m.read(FILE)}[user x]\njail = ${J}\nallow = sftp\n`);
+  const remedy = `mv -nT ${file} ${file}.aside`;
+  for (const words of [["--check"], []])
+    expect(linesOf(m, ...words).summary.problems).toMatchObject([
+      { code: "config-unreadable", remedy },
+      { code: "waits-for-jail" },
+    ]);
+  expect(typeRemedy(m, remedy).status).toBe(0);
+  expect(linesOf(m).summary.problems).toEqual([]);
+  expect(m.read(file)).toContain("[x]\n");
+});
+
 test("all groups that do not exist are named at once, and created by the remedy", () => {
   m.write(FILE, JAIL + user("groups = nolan, remedied, nemo\n"));
   m.must(["groupadd", "-f", "nemo"]);

@@ -122,6 +122,11 @@ export function lookUp(root: JailRoot, path: ByteString, { follow = false } = {}
   return withPlace(root, path, follow, ({ stat, canonicalPath }) => ({ stat, canonicalPath }));
 }
 
+/** Throws SystemError for what is at a path, and was not found when it was opened: a symbolic link that leads nowhere. */
+export function requireAbsent(root: JailRoot, path: ByteString): undefined {
+  if (lookUp(root, path) !== undefined) throw new SystemError(C.ENOENT, "open", path);
+}
+
 /** Whether something has a path of a jail, for freeName. */
 export const isIn =
   (root: JailRoot): IsThere =>
