@@ -23,7 +23,8 @@ asyncio.run(f()); print(ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 5)(), len(os.uran
   perl: `perl -MPOSIX -MIPC::Open3 -MSocket -e '$|=1; my $p = fork; if (!$p) { print "child\\n"; exit } waitpid $p, 0; my $q = open3(my $in, my $out, undef, "echo", "hi"); print <$out>; waitpid $q, 0; socketpair(A, B, AF_UNIX, SOCK_STREAM, 0) or die $!; print "pair\\n"; print POSIX::strftime("%Y", gmtime), "\\n"'`,
   ruby: `ruby -e 'puts \`echo hi\`; Thread.new { puts "thread" }.join; puts Process.wait2(fork { exit 3 })[1].exitstatus; r, w = IO.pipe; w << "p"; w.close; puts r.read'`,
   vim: "rm -f v.txt; vim -Nu NONE -es -c 'call setline(1, system(\"echo hi\"))' -c 'w! v.txt' -c 'q!'; cat v.txt",
-  tmux: "tmux -L t -f /dev/null new-session -d -s one 'cat >/dev/null' && tmux -L t run-shell 'echo in >t.out' && tmux -L t list-sessions -F '#S'; tmux -L t kill-server; cat t.out",
+  // A server that is about to end would be asked by the next run.
+  tmux: "tmux -L t$$ -f /dev/null new-session -d -s one 'cat >/dev/null' && tmux -L t$$ run-shell 'echo in >t.out' && tmux -L t$$ list-sessions -F '#S'; tmux -L t$$ kill-server; cat t.out",
   less: "echo text | less -F -X",
   gcc: `printf 'int main(){return 7;}' >c.c && gcc c.c -o c && ./c; echo $?; printf 'all:\\n\\t@echo made\\n' >Makefile && make`,
   gdb: "gdb -batch -nx -iex 'set debuginfod enabled off' -ex run -ex 'print 6*7' --args /bin/true 2>/dev/null | grep -c = ",
