@@ -9,10 +9,11 @@ import { type Advice, type Remedy, withAdvice } from "../cli/remedy.ts";
 import { GROUP, PASSWD } from "../jail/accounts/accounts.ts";
 import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { hostPath, isDirectory, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
+import { hostPath, isDirectory, isRegular, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { aclAt } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
+import { asideCommand } from "../system/free-name.ts";
 import { below } from "../system/mountinfo.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
 import { homeInJail } from "../system/separator.ts";
@@ -97,6 +98,16 @@ function doorsTo(root: JailRoot, read: readonly ByteString[], isFor: Door["isFor
   return [...ways, ...ends].map((door) => ({ ...door, path: hostPath(root, door.path), isFor }));
 }
 
+/** Why the limited shell of a jail refuses all: something else is in the place of its rules, or a link that leads nowhere. */
+function withoutRules(root: JailRoot): NoLogin[] {
+  const isThere = answered(() => lookUp(root, POLICY_FILE)) !== undefined;
+  const end = isThere ? answered(() => lookUp(root, POLICY_FILE, { follow: true })) : undefined;
+  if (!isThere || (end !== undefined && isRegular(end.stat))) return [];
+  const path = hostPath(root, POLICY_FILE);
+  const message = `${display(path)} is not a file: no login with ${LIMITED_SHELL} works`;
+  return [{ message, advice: commandAt(path, asideCommand(path)) }];
+}
+
 /** The rules of the limited shell, which it reads with the rights of its user. */
 const ruleFiles = (root: JailRoot) => [POLICY_FILE, DROP_INS, ...(answered(() => dropIns(root)) ?? [])];
 
@@ -175,6 +186,7 @@ export class NoLogins {
       const message = `${display(first.name)}${more} cannot ${verb} ${display(path)}: no login works`;
       return { message, advice: commandAt(path, remedy) };
     });
+    if (visitors.some(({ isLimited }) => isLimited)) closed.push(...withoutRules(root));
     if (isLive || !isAllNoexec(root)) return closed;
     const message = "nothing can be executed, since the file system is mounted noexec: no login works";
     return [...closed, { message, advice: remountCommand("exec", root.path) }];

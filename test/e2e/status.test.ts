@@ -506,6 +506,26 @@ describe("what else needs attention", () => {
     m.must(["jailkit", "delete", "--yes", "--user-files", jail]);
   });
 
+  test.each(["ln -sfT /nowhere FILE", "ln -sfT /etc FILE", "rm FILE; mkdir FILE"])(
+    "a jail whose rules of the limited shell are no file (%s), and the command puts that aside",
+    (plant) => {
+      const jail = "/srv/limited";
+      const file = `${jail}/etc/jailkit/jk_lsh.ini`;
+      m.must(["jk_init", "-j", jail, "sftp", "jk_lsh"]);
+      m.must(["jk_addjailuser", "-j", jail, "--policy", "sftp", "gita"]);
+      // Nobody serves its log socket.
+      const noLogins = () => found().filter(([kind]) => kind === "no-login");
+      expect(noLogins()).toEqual([]);
+      m.must(["sh", "-ec", plant.replaceAll("FILE", file)]);
+      const command = `mv -nT ${file} ${file}.old`;
+      expect(noLogins()).toEqual([["no-login", jail, command]]);
+      m.must(command.split(" "));
+      expect(noLogins()).toEqual([]);
+      m.must(["userdel", "gita"]);
+      m.must(["jailkit", "delete", "--yes", "--user-files", jail]);
+    },
+  );
+
   test("a jail that accounts name by a symbolic link, and the command names the jail itself", () => {
     init("/srv/linked");
     m.must(["jk_addjailuser", "-j", "/srv/linked", "-s", "/usr/bin/cat", "lena"]);
