@@ -19,7 +19,7 @@ import { type MoveNote, noteMove } from "../jail/fs/home-note.ts";
 import { isVacant, knownPlace, syncPlace } from "../jail/fs/home-place.ts";
 import { removeHome } from "../jail/fs/home-remove.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { unmountAt } from "../jail/fs/mounted-home.ts";
+import { staysMounted, unmountAt } from "../jail/fs/mounted-home.ts";
 import { nearestDirectory } from "../jail/fs/nearest.ts";
 import { requireStage } from "../jail/fs/place.ts";
 import { exchangeFindings } from "../jail/fs/safety.ts";
@@ -243,11 +243,9 @@ function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, ru
   const where = quoted(hostPath(move.from, move.fromPath));
   try {
     syncPlace(move.to, move.toPath);
-    const unmount = unmountAt(move.from, move.fromPath);
-    if (unmount !== undefined) {
-      run.warn(
-        `${where} stays, with all that is in it, since a file system is mounted there: ${unmount.advice}`,
-      );
+    const stays = staysMounted(move.from, move.fromPath);
+    if (stays !== undefined) {
+      run.warn(stays);
       return true;
     }
     if (!isUnchanged(source) || whatRuns(user.uid) !== undefined) {

@@ -172,10 +172,15 @@ test("a home on which a file system is mounted is copied, and stays, and nobody 
   m.must(["jk_init", "-j", J, "basicshell", "uidbasics"]);
   sh("mkdir -p /home/bob; mount -t tmpfs -o mode=755 none /home/bob; useradd -d /home/bob -s /bin/bash bob");
   sh("chown bob: /home/bob; chmod 2755 /home/bob; echo thesis >/home/bob/file");
+  const stays =
+    "'/home/bob' stays, with all that is in it, since a file system is mounted there: umount /home/bob";
+  m.write("/root/bob.ini", `[jail ${J}]\n[user bob]\njail = ${J}\nshell = /bin/bash\n`);
+  expect(m.run(["jailkit", "apply", "--check", "/root/bob.ini"])).toMatchObject({
+    status: 10,
+    stderr: expect.stringContaining(`jailkit apply: warning: user bob: ${stays}\n`),
+  });
   const { stderr } = m.must(["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", J, "bob"]);
-  expect(stderr).toContain(
-    "jk_jailuser: warning: '/home/bob' stays, with all that is in it, since a file system is mounted there: umount /home/bob\n",
-  );
+  expect(stderr).toContain(`jk_jailuser: warning: ${stays}\n`);
   expect(sh(`cat ${HOME}/file /home/bob/file; stat -c %a /home/bob; ls /var/lib/jailkit/moves`).stdout).toBe(
     "thesis\nthesis\n2755\n",
   );

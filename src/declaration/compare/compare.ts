@@ -33,7 +33,7 @@ import { othersFilesIn } from "./others-files.ts";
 import { rememberingRules } from "./own-rules.ts";
 import { type Declared, type Place, placeFaultOf, placesOf } from "./place-fault.ts";
 import { NewUids, reservedUids } from "./returning.ts";
-import { runningOf } from "./running.ts";
+import { saidByRun } from "./running.ts";
 import { settled } from "./settle.ts";
 import { onHost, possible, withFault, withoutRemovals } from "./takes.ts";
 import { compareUser } from "./user.ts";
@@ -161,7 +161,7 @@ export function compare(declaration: Declaration, remembered: Once, asked: Asked
         ...(asked.usual ? declaredElsewhere(jails.flatMap(changesOf), before) : []),
         ...out.flatMap(({ note }) => note ?? []),
         ...gone.notes,
-        ...(asked.check === true && prune ? runningOf(former, machine) : []),
+        ...(asked.check === true ? saidByRun(jails, former, machine, prune) : []),
       ],
       ...{ undeclared: [...undeclared, ...rest.undeclared], noLonger, orphans: rest.orphans, pathOf, before },
     };

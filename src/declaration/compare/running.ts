@@ -1,15 +1,20 @@
+import { normalPath } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
+import { withTree } from "../../jail/fs/look.ts";
+import { staysMounted } from "../../jail/fs/mounted-home.ts";
 import { endSessions } from "../../system/processes.ts";
 import { shownPids, whatRuns } from "../../users/sessions.ts";
 import type { Former } from "./former.ts";
 import type { Note } from "./former-jails.ts";
 import type { Machine } from "./machine.ts";
+import type { UserComparison } from "./user-state.ts";
+import type { JailWork } from "./work.ts";
 
 /**
  * Warnings about users who would not be removed now, since processes of theirs run. They are no errors: the run ends their
  * logins first, and until then the processes may have ended.
  */
-export function runningOf(former: readonly Former[], machine: Machine): Note[] {
+function runningOf(former: readonly Former[], machine: Machine): Note[] {
   return former.flatMap((one): Note[] => {
     if (one.of !== "user" || !one.needsEnd) return [];
     const { name } = one.once;
@@ -20,3 +25,23 @@ export function runningOf(former: readonly Former[], machine: Machine): Note[] {
     return [{ of: "user", name, message }];
   });
 }
+
+/** Warnings about homes that would be copied, and stay, as the run says. */
+const mountedHomes = (users: readonly Pick<UserComparison, "moves">[]): Note[] =>
+  withTree((host) =>
+    users.flatMap(({ moves }): Note[] => {
+      const message = moves && answered(() => staysMounted(host, normalPath(moves.home)));
+      return moves === undefined || message === undefined ? [] : [{ of: "user", name: moves.name, message }];
+    }),
+  );
+
+/** What a run warns of, for --check. `former`: those who would be removed, with --prune. */
+export const saidByRun = (
+  jails: readonly Pick<JailWork, "users">[],
+  former: readonly Former[],
+  machine: Machine,
+  prune: boolean,
+): Note[] => [
+  ...(prune ? runningOf(former, machine) : []),
+  ...mountedHomes(jails.flatMap(({ users }) => users)),
+];

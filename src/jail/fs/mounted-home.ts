@@ -53,6 +53,14 @@ export function unmountAt(root: JailRoot, home: ByteString): Advised | undefined
   return adviceAt(place, unmountForGood([place], answered(() => hostText("/etc/fstab")) ?? ""));
 }
 
+/** What is said of a home that is copied, where a file system is mounted at it, printable; undefined if none is. */
+export function staysMounted(root: JailRoot, home: ByteString): string | undefined {
+  const unmount = unmountAt(root, home);
+  if (unmount === undefined) return undefined;
+  const why = "since a file system is mounted there";
+  return `${quoted(hostPath(root, home))} stays, with all that is in it, ${why}: ${unmount.advice}`;
+}
+
 /** What to do about one that is not that of the account, and which command; undefined if none is mounted there. */
 export function inPlaceOfMount(root: JailRoot, home: ByteString): Advised | undefined {
   const place = hostPath(root, home);

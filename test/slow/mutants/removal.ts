@@ -546,8 +546,8 @@ export const REMOVAL: readonly Mutant[] = [
   ),
   inFile("src/jails/jails.ts", "e2e/status.test.ts")(" || linkIn(path) === path", "", "by a symbolic link"),
   inFile("src/users/change-account.ts", "e2e/home-mounts.test.ts")(
-    "if (unmount !== undefined) {\n      run.warn(",
-    "if (false) {\n      run.warn(",
+    "if (stays !== undefined) {",
+    "if (false) {",
     "is copied, and stays",
   ),
   inFile("src/lint/declaration.ts", "e2e/apply-findings.test.ts")(
