@@ -146,15 +146,17 @@ describe("a run that is killed in a home", () => {
     const box = killed();
     // As by a descriptor of a directory in it.
     sh(`mkdir -p ${box}/home/into/d; echo mine >${box}/home/into/d/f; chown -R bob ${box}/home/into`);
-    const stays = `'${box}' is not removed: the directory '${box}/home/into' of 'bob' is in it`;
+    const command = `mv -nT ${box}/home/into ${HOMES}/into`;
+    const stays = `'${box}' is not removed: the directory '${box}/home/into' of 'bob' is in it; what brings it out: ${command}`;
     expect(linesOf(m).summary.warnings).toContain(`${box} is what is left of ${EVES}, ${LEFT}; ${stays}`);
     expect(m.run(["jk_check", "--fix", J]).stdout).toContain(
       `Not fixed: ${box.replace(/\/\.jk.*/, "/eve")}: ${stays}`,
     );
     expect([m.read(`${box}/home/into/d/f`), statusFindings().length]).toEqual(["mine\n", 1]);
-    sh(`mv ${box}/home/into /root/into; rm -r /root/into`);
+    sh(command);
     m.must(["jailkit", "apply"]);
-    expect([boxes(), notes()]).toEqual([[], []]);
+    expect([boxes(), notes(), m.read(`${HOMES}/into/d/f`)]).toEqual([[], [], "mine\n"]);
+    sh(`rm -r ${HOMES}/into`);
   });
 
   test("of several, each is told, and removed", () => {

@@ -6,7 +6,10 @@ import { close, fstat, openAt, type Stat, sameFile, statAt, statIfPresent } from
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { quoted, shortPath } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
+import { operands } from "../../cli/shell-word.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
+import { freeNumbered } from "../../system/free-name.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { exchanged } from "./attributes.ts";
 import { makeDirectoryIn } from "./directories.ts";
@@ -169,8 +172,12 @@ export function removeRestIn(root: JailRoot, path: ByteString, fd: number): void
     if (stat.uid === home.uid || (stat.uid === 0 && onlyRootWrites(stat))) return;
     const owner = hostUser(stat.uid);
     if (owner === undefined) return;
-    const what = `the directory ${quoted(shortPath(hostPath(root, at())))} of ${quoted(owner.name)} is in it`;
-    throw new JailkitError("holds-home", 1, `${quoted(hostPath(root, path))} is not removed: ${what}`);
+    const theirs = hostPath(root, at());
+    const what = `the directory ${quoted(shortPath(theirs))} of ${quoted(owner.name)} is in it`;
+    const beside = freeNumbered(hostPath(root, joinPath(directoryOf(path), baseName(theirs))));
+    const remedy: Remedy = `mv -nT ${operands(theirs, beside)}`;
+    const message = `${quoted(hostPath(root, path))} is not removed: ${what}; what brings it out: ${remedy}`;
+    throw new JailkitError("holds-home", 1, message, undefined, remedy);
   };
   removeTree(root, joinPath(path, HOME), home, undefined, { directory });
 }
