@@ -452,3 +452,17 @@ test("a number is a gid, as for useradd(8): the group is joined by its name, and
   expect([members("proj"), members("other")]).toEqual(["", "numb"]);
   m.write(FILE, JAIL);
 });
+
+test("a jail that is gone with its record is remembered no more", () => {
+  const other = "/srv/gone";
+  declare(`${JAIL}[jail ${other}]\nsections = uidbasics\n`);
+  m.must([
+    "sh",
+    "-ec",
+    `cd /var/lib/jailkit/jails; rm -r ${other} $(grep -l '"path":"${other}"' */manifest.json | cut -d/ -f1)`,
+  ]);
+  m.write(FILE, JAIL);
+  expect(linesOf(m, "--prune").status).toBe(0);
+  const { jails } = JSON.parse(m.read("/var/lib/jailkit/declared.json"));
+  expect(jails.map(({ path }: { path: string }) => path)).toEqual([J]);
+});
