@@ -171,7 +171,7 @@ export const REMOVAL: readonly Mutant[] = [
   emptied(
     "    if (far !== undefined) Object.assign(far, { piece: [], hasMore: true });\n",
     "    if (far !== undefined) Object.assign(far, { piece: [], hasMore: false });\n",
-    "removes a tree of any depth",
+    "removes more deep trees beside each other",
   ),
   inFile("src/jail/fs/descent.ts", "unit/jail-remove.test.ts")(
     "C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK",
