@@ -147,14 +147,15 @@ export function changeAccount(
     };
     const steps = { examine, change: changeBoth, undo };
     const account = { name: user.name, before: normalPath(user.home), after: normalPath(change.home) };
-    note = noteMove(source.fd, account);
-    if (!moveWithoutCopy(source, move, run, steps, note)) {
-      moveByCopy(source, move, run, steps, note, () => copyOf(source, move, user, run, note));
-      note?.placed();
+    const held = noteMove(source.fd, account);
+    note = held;
+    if (!moveWithoutCopy(source, move, run, steps, held)) {
+      moveByCopy(source, move, run, steps, held, () => copyOf(source, move, user, run, held));
+      held.placed();
       run.moved = moved;
-      if (removeOldHome(source, move, user, run)) note?.settled();
+      if (removeOldHome(source, move, user, run)) held.settled();
       // It stays closed, and is told.
-      else if (note !== undefined) source.closed.mode = undefined;
+      else source.closed.mode = undefined;
     }
     run.moved = moved;
   } finally {
@@ -169,7 +170,7 @@ function moveByCopy(
   { to, toPath }: HomeMove,
   run: AccountRun,
   steps: Steps,
-  note: MoveNote | undefined,
+  note: MoveNote,
   makeCopy: () => CompleteCopy,
 ): void {
   const copy = makeCopy();
@@ -180,7 +181,7 @@ function moveByCopy(
     changeAndPlace(steps, () => copy.place());
   } catch (error) {
     if (error instanceof NotUndone) throw error.at(copy.path);
-    note?.drops();
+    note.drops();
     dropCopy(copy, source, run);
     throw error;
   } finally {
@@ -194,7 +195,7 @@ function copyOf(
   { to, toPath }: HomeMove,
   user: PasswdEntry,
   run: AccountRun,
-  note: MoveNote | undefined,
+  note: MoveNote,
 ): CompleteCopy {
   try {
     return copyHome(source, to, toPath, run.output.progress, note, isLeftWhole);

@@ -57,13 +57,13 @@ export function moveWithoutCopy(
   move: HomeMove,
   run: AccountRun,
   steps: Steps,
-  note: MoveNote | undefined,
+  note: MoveNote,
 ): boolean {
   const { from, fromPath, to, toPath } = move;
   // A process in a jail that has a directory of the home open would get out of the jail with it: such a home is copied.
   if (to.path === "/") return false;
   makeDirectoriesAbove(to, toPath);
-  note?.asideFor(fstat(source.fd).ino, realPlace(to, toPath));
+  note.asideFor(fstat(source.fd).ino, realPlace(to, toPath));
   const aside = putAside(from, fromPath, source.fd, to, toPath);
   try {
     if (aside !== undefined && moveAside(aside, move, run, steps)) return true;
@@ -74,7 +74,7 @@ export function moveWithoutCopy(
   } finally {
     if (aside !== undefined) closeAside(aside);
   }
-  note?.settled();
+  note.settled();
   return false;
 }
 

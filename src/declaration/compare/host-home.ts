@@ -13,7 +13,7 @@ import { below } from "../../system/mountinfo.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { linkedHome } from "../../users/own-home.ts";
 
-/** The same of a home that is missing, if another account has it, too, such as /nonexistent: nobody should create that. */
+/** Why a home that is missing does not move: another account has it, too, such as /nonexistent, which nobody should create. */
 function lostHomeFault({ name, uid, home }: PasswdEntry) {
   const isSame = (one: ByteString) => normalPath(one) === normalPath(home);
   const other = localUsers().find((one) => one.name !== name && one.uid !== uid && isSame(one.home));

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { syncFd } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
-import { close, readLink } from "../../../ffi/files.ts";
+import { close, fstat, readLink } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
@@ -73,7 +73,7 @@ export function followLeft(from: ByteString, to: ByteString): void {
  */
 export function noteMove(fd: number, account: Noted["account"]): MoveNote {
   const home = readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`);
-  answeredAt(makeNotes);
+  atNotes(makeNotes);
   const notes = openNotes();
   if (notes === undefined) throw notOwn();
   const nothing = { box: "", both: undefined, isPlaced: false, isTold: false, mode: undefined };
@@ -88,7 +88,7 @@ function notOwn(): JailkitError {
 }
 
 /** Calls something about a note; its errors name the directory of notes. */
-function answeredAt<T>(call: () => T): T {
+function atNotes<T>(call: () => T): T {
   try {
     return call();
   } catch (error) {
@@ -111,12 +111,13 @@ class Note implements MoveNote {
     this.#noted = noted;
     let fd: number | undefined;
     try {
-      fd = answeredAt(() => take(notes, this.#name));
+      fd = atNotes(() => take(notes, this.#name));
       this.#fd = fd;
       this.#write({});
     } catch (error) {
       if (fd !== undefined) {
-        attempt(() => removeNote(notes, this.#name));
+        // What a run that was killed has written stays.
+        if (fstat(fd).size === 0) attempt(() => removeNote(notes, this.#name));
         close(fd);
       }
       close(notes);
@@ -161,7 +162,7 @@ class Note implements MoveNote {
 
   #write(more: Partial<Noted>): void {
     this.#noted = { ...this.#noted, ...more };
-    answeredAt(() => {
+    atNotes(() => {
       writeNote(this.#fd, this.#noted);
       // What it tells of is done next, and may come to the disk before it.
       syncFd(this.#fd);

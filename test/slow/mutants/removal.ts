@@ -497,7 +497,7 @@ export const REMOVAL: readonly Mutant[] = [
     "stays, and both are told",
   ),
   waits("src/users/move-aside.ts")(
-    "  note?.asideFor(fstat(source.fd).ino, realPlace(to, toPath));\n",
+    "  note.asideFor(fstat(source.fd).ino, realPlace(to, toPath));\n",
     "",
     "tell it",
   ),
@@ -591,7 +591,7 @@ export const REMOVAL: readonly Mutant[] = [
     "with a copy of which no note tells any more",
   ),
   held("src/jail/fs/home-place.ts")(", isEmptyDirectory),", ", () => true),", "with something in it"),
-  held("src/users/change-account.ts")("    note?.drops();\n", "", "with a copy whose account usermod"),
+  held("src/users/change-account.ts")("    note.drops();\n", "", "with a copy whose account usermod"),
   held("src/jail/fs/home-aside.ts")("  syncMoved(root, to);\n", "", "before its note goes"),
   held("src/jail/fs/home-aside.ts")("  syncMoved(host, path);\n", "", "before its note goes"),
   held("src/jail/fs/home-note.ts")(
