@@ -10,7 +10,7 @@ import { jailOfHome, livesIn } from "../system/separator.ts";
 import { shadowEntry } from "../system/shadow.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
 import { homeIdOf } from "./ids.ts";
-import { createdHomeOf, jailsForgotten, ownerOf } from "./kept-homes.ts";
+import { createdHomeOf, jailForgotten, ownerOf } from "./kept-homes.ts";
 import { withDirectory } from "./kept-where.ts";
 import type { Creating, KeptHome, Once, OnceUser } from "./once-shape.ts";
 
@@ -89,7 +89,7 @@ export function withCreated(once: Once): Once {
     if (user === undefined) return true;
     const { now, left } = asCreated(user, account, one.createdHome);
     users.set(user.name, now);
-    kept.push(...[...left, ...jailsForgotten(user, now)].map(withDirectory));
+    kept.push(...[...left, jailForgotten(user, now) ?? []].flat().map(withDirectory));
     return true;
   });
   return { ...once, users: [...users.values()], kept, creating };

@@ -36,30 +36,26 @@ export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined 
 }
 
 /**
- * The jails that an account which apply created was in, each as a whole: files in them may have its uid, such as a setuid
- * program in /tmp, which would be the next one's.
+ * The jail that an account which apply created is declared in, as a whole: files in it may have its uid, such as a setuid program
+ * in /tmp, which would be the next one's. One that it was declared in before is kept since then.
  */
-export function wholeJails(user: OnceUser | undefined): KeptHome[] {
-  const { name, created: uid } = user ?? {};
-  if (user === undefined || name === undefined || uid === undefined) return [];
-  const jails = new Set([user.jail, ...user.left.map(({ jail }) => jail)]);
-  const about = { name, uid, created: undefined, directoryId: undefined };
-  return [...jails].map((jail) => ({ ...about, home: joinHome(jail, "/") }));
+export function wholeJail(user: OnceUser | undefined): KeptHome | undefined {
+  const { name, created: uid, jail } = user ?? {};
+  if (name === undefined || uid === undefined || jail === undefined) return undefined;
+  return { name, uid, home: joinHome(jail, "/"), created: undefined, directoryId: undefined };
 }
 
-/** The jails of an account that what is known of its user does not tell any more; `now`: undefined if nothing is. */
-export function jailsForgotten(before: OnceUser | undefined, now: OnceUser | undefined): KeptHome[] {
-  if (before === now) return [];
-  const known = new Set(wholeJails(now).map(keptKey));
-  return wholeJails(before).filter((one) => !known.has(keptKey(one)));
+/** The jail of an account that what is known of its user does not tell any more; `now`: undefined if nothing is. */
+export function jailForgotten(before: OnceUser | undefined, now: OnceUser | undefined): KeptHome | undefined {
+  const [was, is] = [wholeJail(before), wholeJail(now)];
+  return was && is && keptKey(was) === keptKey(is) ? undefined : was;
 }
 
 /** The jail of an account that apply created, by its home, unless what is known of the user tells it. */
 export function createdIn(user: OnceUser, home: ByteString | undefined): KeptHome | undefined {
   const jail = jailOfHome(home ?? "");
-  const [here] = jail === undefined ? [] : wholeJails({ ...user, jail, left: [] });
-  if (here === undefined || wholeJails(user).some((one) => keptKey(one) === keptKey(here))) return undefined;
-  return answered(() => hostUser(user.name)?.uid) === here.uid ? here : undefined;
+  const here = jail === undefined || jail === user.jail ? undefined : wholeJail({ ...user, jail });
+  return here && answered(() => hostUser(user.name)?.uid) === here.uid ? here : undefined;
 }
 
 /**
@@ -80,7 +76,7 @@ export class KeptHomes implements ReservedUids {
   readonly #beside = new Map<ByteString, ReturnType<typeof namesByOwner>>();
 
   constructor(private readonly once: Pick<Once, "users" | "kept">) {
-    const created = once.users.flatMap((user) => [createdHomeOf(user) ?? [], wholeJails(user)].flat());
+    const created = once.users.flatMap((user) => [createdHomeOf(user) ?? [], wholeJail(user) ?? []].flat());
     this.#byUid = Map.groupBy([...once.kept, ...created], ({ uid }) => uid);
   }
 

@@ -6,7 +6,7 @@ import type { Comparison } from "./compare/compare.ts";
 import { changesOf, type JailWork, type UserWork } from "./compare/work.ts";
 import { asCreated, dayOf } from "./creating.ts";
 import { homeIdOf, jailIdAt } from "./ids.ts";
-import { createdHomeOf, jailsForgotten, KeptHomes, wholeJails } from "./kept-homes.ts";
+import { createdHomeOf, jailForgotten, KeptHomes, wholeJail } from "./kept-homes.ts";
 import { keptOfFormer, withKept, withoutKept } from "./kept-where.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { addOnce, createdOf, ENDED, isWritten, writeOnce } from "./once.ts";
@@ -137,7 +137,7 @@ export class Memory {
 
   /** Each change of which directory a jail is: uids of the one of before stay reserved. */
   #putJail(now: OnceJail): void {
-    const all = () => [...this.#kept, ...[...this.#before.values()].flatMap(wholeJails)];
+    const all = () => [...this.#kept, ...[...this.#before.values()].flatMap((user) => wholeJail(user) ?? [])];
     for (const one of keptOfFormer(this.#jails.get(now.path), now, all)) this.#keep(one);
     this.#jails.set(now.path, now);
   }
@@ -175,9 +175,10 @@ export class Memory {
     this.#changed = true;
   }
 
-  /** Each change of a user: what does not tell any more in which jails an account was goes to what is kept. */
+  /** Each change of a user: what does not tell any more in which jail an account was goes to what is kept. */
   #put(name: ByteString, now: OnceUser | undefined): void {
-    for (const jail of jailsForgotten(this.#users.get(name), now)) this.#keep(jail);
+    const jail = jailForgotten(this.#users.get(name), now);
+    if (jail !== undefined) this.#keep(jail);
     if (now === undefined) this.#users.delete(name);
     else this.#users.set(name, now);
   }

@@ -268,6 +268,18 @@ describe("something of the jail fails", () => {
     m.write(FILE, jail(`sections = ${SECTIONS}`, "proc = no", "log_socket = no") + all("after"));
     expectRest();
   });
+
+  test("that is foreseen: what somebody has brought by hand does not become the declaration's own", () => {
+    m.must(["jk_init", "-j", J, "more"]);
+    m.write(
+      FILE,
+      jail(`sections = ${SECTIONS}, more, nosuch`, "proc = no", "log_socket = no") + all("before"),
+    );
+    const run = linesOf(m, "--prune");
+    expect([run.status, ofJail(run)]).toEqual([1, ["done -log-socket", "done -proc"]]);
+    m.write(FILE, jail(`sections = ${SECTIONS}`, "proc = no", "log_socket = no") + all("before"));
+    expect(ofJail(linesOf(m, "--prune"))).toEqual([]);
+  });
 });
 
 /** One user, who has groups, keys and rules that go, and others that come. */

@@ -124,6 +124,27 @@ describe("nobody gets it by chance", () => {
     expect(given(A)).toEqual([uid + 2, uid + 3]);
   });
 
+  test("after the account has moved from a jail that could not be changed, and went", () => {
+    leave(A);
+    m.must(UNJAIL);
+    m.must([
+      "sh",
+      "-ec",
+      `echo evil:x:${uid}:100::/home/evil:/bin/bash >> ${A}/etc/passwd; chmod o+w ${A}/etc`,
+    ]);
+    m.write(FILE, BOTH + user("evil", B));
+    expect(linesOf(m).status).toBe(1);
+    const remembered = () =>
+      JSON.parse(m.read(MEMORY)).users.map((one: { jail: string; left: { jail: string }[] }) =>
+        [one.jail, one.left.map(({ jail }) => jail)].flat(),
+      );
+    expect(remembered()).toEqual([[B, A]]);
+    m.must(["chmod", "o-w", `${A}/etc`]);
+    declare(BOTH, "--prune", "--delete-homes");
+    expect(remembered()).toEqual([]);
+    expect(given(A)).toEqual([uid + 1, uid + 2]);
+  });
+
   test.each(["-m", "-n"])(
     "after somebody has put the account into a jail by jk_jailuser %s, and removed it",
     (how) => {

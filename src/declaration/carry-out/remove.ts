@@ -3,7 +3,7 @@ import { display, quoted } from "../../cli/display.ts";
 import { errorOf, isReported, JailkitError } from "../../cli/error.ts";
 import { withAdvice } from "../../cli/remedy.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
-import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { deleteJail } from "../../jails/delete.ts";
 import { planDelete } from "../../jails/delete-plan.ts";
@@ -235,8 +235,7 @@ function removeLost(
   const place = homeInJail(user.home);
   const stat = lookUp(root, place)?.stat;
   const where = placeOnHost(root, place);
-  // Who may write above it may have put another one there since.
-  if (home !== undefined && stat?.uid === user.uid && isDirectory(stat)) {
+  if (home !== undefined && stat !== undefined) {
     removeKnown(root, home, user, once.homeId, said);
     kept.delete("keys");
     said.steps.push(`removed the home ${quoted(where)}`);

@@ -173,9 +173,6 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/jails/owners.ts", "e2e/apply-hostile.test.ts", [
     ['"enough" : undefined', "undefined : undefined"],
   ]),
-  ...within("src/declaration/carry-out/remove.ts", "e2e/apply-hostile.test.ts", [
-    ["stat?.uid === user.uid && isDirectory(stat)", "stat !== undefined"],
-  ]),
   ...within("src/jail/fs/covered.ts", "e2e/covered-files.test.ts", [["hiding.has(one)", "false"]]),
   ...within("src/system/sshd/taking-away.ts", "unit/sshd-taking-away.test.ts", [
     ["if (ofUser.some((lines) => lines.some(isUnclear))) return [];", ""],
@@ -352,12 +349,11 @@ export const APPLY: readonly Mutant[] = [
     ["if (owner?.uid === home.uid)", "if (false)"],
     ["beside.get(home.uid)", "undefined"],
     ["this.#away.getOrInsertComputed(jail, mayComeBack)", "false"],
-    ["[createdHomeOf(user) ?? [], wholeJails(user)].flat());", "wholeJails(user));"],
+    ["[createdHomeOf(user) ?? [], wholeJail(user) ?? []].flat());", "wholeJail(user) ?? []);"],
   ]),
   ...within("src/declaration/kept-homes.ts", JAIL_UIDS, [
-    ["[createdHomeOf(user) ?? [], wholeJails(user)].flat());", "createdHomeOf(user) ?? []);"],
-    [", ...user.left.map(({ jail }) => jail)]);", "]);"],
-    ["if (here === undefined || wholeJails", "if (true || here === undefined || wholeJails"],
+    ["[createdHomeOf(user) ?? [], wholeJail(user) ?? []].flat());", "createdHomeOf(user) ?? []);"],
+    ["wholeJail({ ...user, jail });", "undefined;"],
     [
       "if (found === undefined) return leftFault(name, own, uid, kept, advice);",
       "if (!found) return undefined;",
@@ -371,11 +367,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/kept-homes.ts", LEFT, [
     ["isWanted(uid) && this.of(uid, isWholeJail) === undefined)", "isWanted(uid))"],
   ]),
-  ...within("src/declaration/memory.ts", JAIL_UIDS, [
-    ["for (const jail of jailsForgotten(this.#users.get(name), now)) this.#keep(jail);", ""],
-  ]),
+  ...within("src/declaration/memory.ts", JAIL_UIDS, [["if (jail !== undefined) this.#keep(jail);", ""]]),
   ...begun("another uid before", "src/declaration/creating.ts", [
-    ["...[...left, ...jailsForgotten(user, now)]", "...left"],
+    ["...[...left, jailForgotten(user, now) ?? []].flat()", "...left"],
   ]),
   ...within("src/declaration/carry-out/user.ts", JAIL_UIDS, [
     ["if (taken !== undefined) throw", "if (false) throw"],
