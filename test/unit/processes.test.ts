@@ -58,5 +58,6 @@ test.each([
   const holder = uid === 0 || value === undefined ? undefined : { pid: one.pid, ringOf: new Set([`${uid}`]) };
   const now = [...others].map((other) => holdersOf(others).get(other));
   one.kill("SIGKILL");
+  await one.exited;
   expect(now).toEqual([...others].map((other) => before.get(other) ?? holder));
 });
