@@ -282,6 +282,17 @@ test("the home of an account that somebody has removed, while it was declared an
   expect(uidOf("hand")).toBe(uid + 1);
 });
 
+test("the home of an account that somebody has removed, whose uid is declared for somebody else at once", () => {
+  declare(JAIL + user("bob"));
+  const uid = uidOf("bob");
+  m.must(["userdel", "bob"]);
+  m.write(FILE, JAIL + user("carl", `uid = ${uid}\n`));
+  for (const options of [["--check"], ["--check", "--prune"], []])
+    expect(linesOf(m, ...options).summary.problems).toMatchObject([
+      { path: "carl", code: "kept-home", message: expect.stringContaining(`'${HOME}'`) },
+    ]);
+});
+
 test("the home, declared for somebody else with another uid, in the run that leaves it: the plan says it", () => {
   declare(JAIL + user("bob"));
   const uid = uidOf("bob");
