@@ -1,7 +1,7 @@
 /**
  * Each mutant of mutants.ts, in a copy of the checkout: the text is there once, the test that is named passes without
  * the change, and fails with it. A mutant that is called equivalent survives. JK_MUTANTS=TEXT runs those alone in whose
- * file or text TEXT occurs, or that a test file of this name kills; JK_MUTANTS_DAY=NUMBER a fifth of them, so that five
+ * file or text TEXT occurs, or that a test file of this name kills; JK_MUTANTS_DAY=NUMBER a tenth of them, so that ten
  * days in a row take all, or another part with JK_MUTANTS_SHARES.
  */
 
@@ -33,7 +33,7 @@ const PARTS =
     " ",
   );
 const asked = Bun.env.JK_MUTANTS ?? "";
-const SHARES = Number(Bun.env.JK_MUTANTS_SHARES ?? 5);
+const SHARES = Number(Bun.env.JK_MUTANTS_SHARES ?? 10);
 const day = Bun.env.JK_MUTANTS_DAY;
 /** The part of a mutant, which stays the same when others come and go. */
 const partOf = ({ file, from, to }: Mutant) =>
