@@ -271,19 +271,19 @@ class AccountCheck {
     this.#report("shell-missing", `the shell ${display(path)} of ${user} ${what}`, advice, path);
   }
 
-  #checkGroup(entry: GroupEntry, index: number): void {
-    const [path, where, name] = [this.#group, this.#where, display(entry.name)];
-    if (!NO_PASSWORD.test(entry.password)) {
+  #checkGroup({ name: group, gid, password }: GroupEntry, index: number): void {
+    const [path, where, name] = [this.#group, this.#where, display(group)];
+    if (!NO_PASSWORD.test(password)) {
       const advice = this.#sed(path, index, "s/:[^:]*/:x/");
       this.#report("password-hash", `group ${name} has a password hash in ${where}`, advice, path);
     }
-    const real = this.#facts.hostGroup(entry.name);
-    // jk_jailuser gives it the name on the host.
-    if (this.#lacking.has(entry.gid)) return;
+    const [real, other] = [this.#facts.hostGroup(group), () => this.#facts.hostGroupNumbered(gid)];
+    // jk_jailuser gives it the name on the host; a directory may have another one of that name, with this number.
+    if (real?.gid === gid || this.#lacking.has(gid) || other()?.name === group) return;
     if (real === undefined) {
       const message = `group ${name} in ${where} does not exist on the real system`;
       this.#report("group-unknown", message, this.#sed(path, index), path);
-    } else if (real.gid !== entry.gid) {
+    } else {
       const advice = this.#sed(path, index, `s/^\\([^:]*:[^:]*\\):[0-9]*:/\\1:${real.gid}:/`);
       this.#report("group-changed", `group ${name} is changed in ${where}`, advice, path);
     }

@@ -117,16 +117,16 @@ function ofFiles(jail: ByteString, uid: number, { path, tops, isReadOnly }: Owne
   };
 }
 
-function ofProcess(uid: number, { pid, ringOf }: Holder): Left {
+function ofProcess(uid: number, { pid, may }: Holder): Left {
   const remedy: Remedy = `kill -KILL ${pid}`;
   const advice = `end it, and run this again: ${remedy}`;
   const whose = `the uid ${uid}, which is that of no account any more`;
-  if (ringOf === undefined)
+  if (may === undefined)
     return { what: `the process ${pid} has ${whose}, or a file with it open`, advice, remedy };
-  const what = `the process ${pid} has an io_uring, in which it may keep ${whose}, or a file with it`;
+  const what = `the process ${pid} has ${may.by}, in which it may keep ${whose}, or a file with it`;
   const first = firstUserId();
   // Such as a database, which would lose what it is doing, and set up another one when it starts again.
-  const isService = [...ringOf].every((one) => Number(one) < first);
+  const isService = [...may.uids].every((one) => Number(one) < first);
   return isService
     ? { what, advice: "stop that service until this was run again" }
     : { what, advice, remedy };

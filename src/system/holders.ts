@@ -7,19 +7,19 @@ import { examineThreads, MOST_PASSES, namesIn, openProc, pidsIn, readOf, uidsOf 
 /** A process that has a uid, or can get it. */
 export interface Holder {
   readonly pid: number;
-  /** If that is only possible, because of an io_uring: the uids of the process. */
-  readonly ringOf?: ReadonlySet<string>;
+  /** If that is only possible: by what it has, printable, and the uids of the process. */
+  readonly may?: { readonly by: string; readonly uids: ReadonlySet<string> };
 }
 
 /**
  * For each of `uids` that a process has, or can get by a setuid program that it executes or has open, which need have no name
  * any more, such a process. What a process of another user than root has in an io_uring(7) is not known: the rights of any user,
- * or any file. Throws SystemError, and JailkitError if /proc is not mounted, or if processes end all the time before they can be
- * looked at.
+ * or any file; nor which files are on their way to it (SCM_RIGHTS in unix(7)). Throws SystemError, and JailkitError if /proc is
+ * not mounted, or if processes end all the time before they can be looked at.
  */
 export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, Holder> {
   const found = new Map<number, Holder>();
-  const rings: Holder[] = [];
+  const doubtful: Holder[] = [];
   const note = (uid: number | undefined, pid: number) => {
     if (uid !== undefined && uids.has(uid)) found.getOrInsert(uid, { pid });
   };
@@ -31,21 +31,21 @@ export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, Holder
         if (seen.has(pid)) continue;
         seen.add(pid);
         const held = holdsOf(proc, pid, (uid) => note(uid, pid));
-        if (held.ringOf !== undefined) rings.push({ pid, ringOf: held.ringOf });
+        if (held.may !== undefined) doubtful.push({ pid, may: held.may });
         if (!held.isSeen) isMissed = true;
       }
       if (!isMissed) return;
     }
     throw passing("processes");
   });
-  const [ring] = rings;
-  if (ring !== undefined) for (const uid of uids) found.getOrInsert(uid, ring);
+  const [one] = doubtful;
+  if (one !== undefined) for (const uid of uids) found.getOrInsert(uid, one);
   return found;
 }
 
 const passing = (what: string) => new JailkitError("failed", 1, `${what} end before they can be looked at`);
 
-interface Held extends Pick<Holder, "ringOf"> {
+interface Held extends Pick<Holder, "may"> {
   /** False if the process has ended. */
   readonly isSeen: boolean;
 }
@@ -56,25 +56,38 @@ function holdsOf(proc: number, pid: number, note: (uid: number | undefined) => v
   for (const uid of own) note(Number(uid));
   // Root has no need of it.
   if (own.size === 1 && own.has("0")) return { isSeen: true };
-  let hasRing = false;
+  let by: string | undefined;
   let isMapped: boolean | undefined;
   const seen = examineThreads(proc, pid, (thread) => {
-    const open = namesIn(proc, `${thread}/fd`).map((name) => `${thread}/fd/${name}`);
-    hasRing ||= open.some((path) => linkOf(proc, path) === RING);
+    const open = namesIn(proc, `${thread}/fd`);
+    for (const name of open) by ??= hidesIn(proc, thread, name);
     // Once: threads have one memory, and may be many.
     isMapped ??= mapsRing(proc, thread);
     // The program comes last: a thread that has ended executes none, and what it had open was not seen.
-    const owners = [...open, `${thread}/exe`].map((path) => ownerOfOpen(proc, path));
+    const paths = [...open.map((name) => `fd/${name}`), "exe"];
+    const owners = paths.map((path) => ownerOfOpen(proc, `${thread}/${path}`));
     for (const uid of owners) note(uid);
     return owners.at(-1) !== undefined;
   });
   if (seen === "unknown") throw passing(`threads of the process ${pid}`);
-  return { isSeen: seen === "examined", ...(hasRing || isMapped ? { ringOf: own } : {}) };
+  if (isMapped) by ??= AN_IO_URING;
+  return { isSeen: seen === "examined", ...(by === undefined ? {} : { may: { by, uids: own } }) };
 }
 
 /** What proc(5) calls an io_uring, and no file. */
 const RING = "anon_inode:[io_uring]";
+const AN_IO_URING = "an io_uring";
 const MOST_MAPS = 1 << 26;
+
+/** What an open file is, printable, if files may be in it that are not known; otherwise undefined. */
+function hidesIn(proc: number, thread: ByteString, name: ByteString): string | undefined {
+  const link = linkOf(proc, `${thread}/fd/${name}`) ?? "";
+  if (link === RING) return AN_IO_URING;
+  if (!link.startsWith("socket:")) return undefined;
+  // Of a socket that listens, those of its connections are counted, too.
+  const count = /^scm_fds:\s*(\d+)/m.exec(readOf(proc, thread, `fdinfo/${name}`))?.[1];
+  return Number(count ?? 0) > 0 ? "a socket with open files in its queue" : undefined;
+}
 
 /** Whether an io_uring is in the memory of a thread, or may be, as in one of too many parts; undefined if it has ended. */
 function mapsRing(proc: number, thread: ByteString): boolean | undefined {

@@ -283,3 +283,12 @@ describe("a command that changes a line", () => {
     }
   });
 });
+
+test("a group of a directory that has the name of one of the machine, and another number, is as it should be", () => {
+  const directory: GroupEntry = { name: "u", password: "x", gid: 7200, members: [] };
+  const of = (numbered: readonly GroupEntry[]) =>
+    findingsOf("", "u:x:7200:", undefined, numbered).map(({ rule }) => rule);
+  expect(of([directory])).toEqual([]);
+  expect(of([])).toEqual(["group-changed"]);
+  expect(of([{ ...directory, name: "other" }])).toEqual(["group-changed"]);
+});

@@ -55,9 +55,54 @@ test.each([
   const one = start(RING, `${uid}`, how);
   const { value } = await one.stdout.getReader().read();
   // A kernel without them says nothing.
-  const holder = uid === 0 || value === undefined ? undefined : { pid: one.pid, ringOf: new Set([`${uid}`]) };
+  const may = { by: "an io_uring", uids: new Set([`${uid}`]) };
+  const holder = uid === 0 || value === undefined ? undefined : { pid: one.pid, may };
   const now = [...others].map((other) => holdersOf(others).get(other));
   one.kill("SIGKILL");
   await one.exited;
   expect(now).toEqual([...others].map((other) => before.get(other) ?? holder));
+});
+
+/** Sends a file to itself as the number of a user, through another socket or a connection that nobody has accepted. */
+const QUEUE = `
+import os, socket, sys, time
+uid, how = int(sys.argv[1]), sys.argv[2]
+file = os.open("/bin/true", os.O_RDONLY)
+os.setresuid(uid, uid, uid)
+pair = socket.socketpair()
+server = socket.socket(socket.AF_UNIX)
+if how == "nested":
+    socket.send_fds(pair[0], [b"x"], [file])
+    outer = socket.socketpair()
+    socket.send_fds(outer[0], [b"x"], [pair[1].fileno()])
+    for one in pair: one.close()
+elif how == "accept":
+    server.bind("\\0jailkit-processes-test-" + str(os.getpid()))
+    server.listen()
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(server.getsockname())
+    socket.send_fds(client, [b"x"], [file])
+elif how == "sent":
+    socket.send_fds(pair[0], [b"x"], [file])
+os.close(file)
+print("there", flush=True)
+time.sleep(1000000)
+`;
+
+test.each([
+  ["sent", UID + 2, true],
+  ["nested", UID + 2, true],
+  ["accept", UID + 2, true],
+  ["none", UID + 2, false],
+  ["sent", 0, false],
+])("a file on its way to a process may have any uid (%s, of the uid %d)", async (how, uid, isSeen) => {
+  const others = new Set([UID + 3]);
+  const before = holdersOf(others);
+  const one = start(QUEUE, `${uid}`, how);
+  await one.stdout.getReader().read();
+  const may = { by: "a socket with open files in its queue", uids: new Set([`${uid}`]) };
+  const now = holdersOf(others).get(UID + 3);
+  one.kill("SIGKILL");
+  await one.exited;
+  expect(now).toEqual(before.get(UID + 3) ?? (isSeen ? { pid: one.pid, may } : undefined));
 });
