@@ -61,6 +61,7 @@ function holdsOf(proc: number, pid: number, note: (uid: number | undefined) => v
   const seen = examineThreads(proc, pid, (thread) => {
     const open = namesIn(proc, `${thread}/fd`);
     for (const name of open) by ??= hidesIn(proc, thread, name);
+    if (by === undefined && staysInCall(proc, thread)) by = "a thread in execve(2) or sendmsg(2)";
     // Once: threads have one memory, and may be many.
     isMapped ??= mapsRing(proc, thread);
     // The program comes last: a thread that has ended executes none, and what it had open was not seen.
@@ -87,6 +88,26 @@ function hidesIn(proc: number, thread: ByteString, name: ByteString): string | u
   // Of a socket that listens, those of its connections are counted, too.
   const count = /^scm_fds:\s*(\d+)/m.exec(readOf(proc, thread, `fdinfo/${name}`))?.[1];
   return Number(count ?? 0) > 0 ? "a socket with open files in its queue" : undefined;
+}
+
+// execve, execveat, sendmsg, and sendmmsg, also of programs for 32 bits (socketcall, too), and for x32: in these the kernel may
+// have a file that the process has closed, and somebody can keep them from ending.
+const CALLS: Partial<Record<string, readonly number[]>> = {
+  x64: [59, 322, 46, 307, 11, 358, 370, 345, 102, ...[520, 545, 518, 538].map((call) => 0x4000_0000 + call)],
+  arm64: [221, 281, 211, 269, 11, 387, 296, 374],
+};
+const HANDING = new Set(CALLS[process.arch]);
+const [LOOKS, PAUSE] = [5, 10];
+
+/** Whether a thread is in one of these calls each time that it is looked at. */
+function staysInCall(proc: number, thread: ByteString): boolean {
+  for (let look = 1; ; look++) {
+    // The number of the call, and its arguments; a word for a thread that runs.
+    const [call] = readOf(proc, thread, "syscall").split(" ", 1);
+    if (!HANDING.has(Number(call || "-1"))) return false;
+    if (look === LOOKS) return true;
+    Bun.sleepSync(PAUSE);
+  }
 }
 
 /** Whether an io_uring is in the memory of a thread, or may be, as in one of too many parts; undefined if it has ended. */

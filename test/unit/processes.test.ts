@@ -106,3 +106,61 @@ test.each([
   await one.exited;
   expect(now).toEqual(before.get(UID + 3) ?? (isSeen ? { pid: one.pid, may } : undefined));
 });
+
+/** Closes a file that a thread, as the number of a user, sends to a socket without room, or executes while another thread ends. */
+const HANDED = `
+import ctypes, os, socket, sys, threading
+uid, how = int(sys.argv[1]), sys.argv[2]
+file = os.open("/bin/true", os.O_RDONLY)
+os.setresuid(uid, uid, uid)
+libc = ctypes.CDLL(None)
+# Without it, the process could not be traced.
+libc.prctl(4, 1, 0, 0, 0)
+def wait_for(task, *calls):
+    while open(f"/proc/{task}/syscall").read().split()[0] not in calls: pass
+if how == "send":
+    pair = socket.socketpair()
+    pair[0].setblocking(False)
+    try:
+        while True: pair[0].send(b"x" * 4096)
+    except BlockingIOError: pass
+    pair[0].setblocking(True)
+    thread = threading.Thread(target=socket.send_fds, args=(pair[0], [b"x"], [file]))
+    thread.start()
+    wait_for(f"self/task/{thread.native_id}", "46", "211")
+    os.close(file)
+    print(os.getpid(), flush=True)
+else:
+    tids, told = os.pipe()
+    go, going = os.pipe()
+    child = os.fork()
+    if child == 0:
+        def run():
+            os.write(told, str(threading.get_native_id()).encode())
+            threading.Event().wait()
+        threading.Thread(target=run).start()
+        os.read(go, 1)
+        os.execve(file, ["true"], {})
+    os.close(file)
+    tid = int(os.read(tids, 16))
+    # PTRACE_SEIZE with PTRACE_O_TRACEEXIT: the thread stays at its end, and execve(2) waits for that.
+    if libc.ptrace(0x4206, tid, None, ctypes.c_void_p(0x40)) != 0: sys.exit(1)
+    os.write(going, b"x")
+    os.waitpid(tid, 0x40000000)
+    wait_for(child, "59", "322", "221", "281")
+    print(child, flush=True)
+threading.Event().wait()
+`;
+
+test.each(["send", "execute"])("a thread in a call with a file may have any uid (%s)", async (how) => {
+  const others = new Set([UID + 3]);
+  const before = holdersOf(others);
+  const one = start(HANDED, `${UID + 2}`, how);
+  const { value } = await one.stdout.getReader().read();
+  const pid = Number(new TextDecoder().decode(value));
+  const may = { by: "a thread in execve(2) or sendmsg(2)", uids: new Set([`${UID + 2}`]) };
+  const now = holdersOf(others).get(UID + 3);
+  one.kill("SIGKILL");
+  await one.exited;
+  expect(now).toEqual(before.get(UID + 3) ?? { pid, may });
+});
