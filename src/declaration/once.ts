@@ -11,7 +11,7 @@ import { appendToFile, putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
 import { asideCommand } from "../system/free-name.ts";
 import { readShape } from "../transfer/shape.ts";
-import { keyLinesIn } from "../users/key-lines.ts";
+import { keysPerhapsIn } from "../users/key-text.ts";
 import { withCreated } from "./creating.ts";
 import { isUsual } from "./known-file.ts";
 import type { DeclaredUser } from "./model.ts";
@@ -271,7 +271,7 @@ export const withSums = (sums: readonly ByteString[]): Pick<ReadonlySet<ByteStri
 
 /** Those keys in the text of an authorized_keys that have one of some sums. */
 export const keysOf = (text: ByteString, sums: readonly ByteString[]): readonly ByteString[] =>
-  sums.length === 0 ? [] : [...new Set(keyLinesIn(text, withSums(sums)).map(({ key }) => key))];
+  sums.length === 0 ? [] : [...new Set(keysPerhapsIn(text, withSums(sums)))];
 
 /**
  * True if what a file declared once is to be compared with a declaration from `files`, or from the usual ones, of which one

@@ -86,7 +86,7 @@ function hidesIn(proc: number, thread: ByteString, name: ByteString): string | u
   if (link === RING) return AN_IO_URING;
   if (!link.startsWith("socket:")) return undefined;
   // Of a socket that listens, those of its connections are counted, too.
-  const count = /^scm_fds:\s*(\d+)/m.exec(readOf(proc, thread, `fdinfo/${name}`))?.[1];
+  const count = /^scm_fds:[\t ]*(\d+)/m.exec(readOf(proc, thread, `fdinfo/${name}`))?.[1];
   return Number(count ?? 0) > 0 ? "a socket with open files in its queue" : undefined;
 }
 

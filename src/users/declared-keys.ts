@@ -3,8 +3,9 @@ import { quoted } from "../cli/display.ts";
 import { answered, isReported } from "../cli/error.ts";
 import { lookUp, readJailLink } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, isLink, joinPath } from "../jail/fs/walk.ts";
-import { type KeyLine, type KeyMerge, withLinesOf, withoutKeys } from "./key-lines.ts";
+import type { KeyLine } from "./key-lines.ts";
 import { FILE, KEYS_DIRECTORY, type KeyPlace, SECOND_FILE } from "./key-place.ts";
+import { type KeyMerge, withLinesOf, withoutKeys } from "./key-text.ts";
 import { changeKeys, keysText } from "./keys.ts";
 
 // What is taken away, or limited, is so in all files in which sshd(8) looks by its default. The first one is changed whatever the

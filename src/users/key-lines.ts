@@ -27,7 +27,7 @@ export function readStandardInput(): ByteString {
 }
 
 // The types that sshd(8) accepts; no longer DSA.
-const TYPES = [
+export const TYPES = [
   "ssh-ed25519",
   "ecdsa-sha2-nistp256",
   "ecdsa-sha2-nistp384",
@@ -37,10 +37,19 @@ const TYPES = [
   "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
 
+// The types of its signatures, which sshd(8) reads as that of the key.
+const ALIASES: Partial<Record<string, string>> = { "rsa-sha2-256": "ssh-rsa", "rsa-sha2-512": "ssh-rsa" };
+// What b64_pton of libresolv, by which it reads a key, passes over besides blanks, which end the word.
+export const PASSED_OVER = /[\v\f\r]/g;
+
+/** The type of a key by its name. `exact`: as ssh-keygen(1) writes it. */
+const typeNamed = (name: ByteString, exact: boolean): string | undefined =>
+  TYPES.find((type) => type === (exact ? name : (ALIASES[name] ?? name)));
+
 const isBlank = (char: string) => char === " " || char === "\t";
 
 /** Without blanks at both ends; in linear time, because a user may write any line. */
-function withoutBlanks(text: ByteString): ByteString {
+export function withoutBlanks(text: ByteString): ByteString {
   let start = 0;
   let end = text.length;
   while (end > start && (isBlank(text.charAt(end - 1)) || text.charAt(end - 1) === "\r")) end--;
@@ -49,14 +58,14 @@ function withoutBlanks(text: ByteString): ByteString {
 }
 
 /** Splits at the first blank. */
-function splitWord(text: ByteString): [word: ByteString, rest: ByteString] {
+export function splitWord(text: ByteString): [word: ByteString, rest: ByteString] {
   let at = 0;
   while (at < text.length && !isBlank(text.charAt(at))) at++;
   return [text.slice(0, at), withoutBlanks(text.slice(at))];
 }
 
 /** The end of the first word of a line: at a blank outside quotes. */
-function endOfWord(line: ByteString): number {
+export function endOfWord(line: ByteString): number {
   let inQuotes = false;
   for (let at = 0; at < line.length; at++) {
     const char = line.charAt(at);
@@ -108,97 +117,27 @@ function badKey(type: ByteString, text: ByteString): string | undefined {
 }
 
 /**
- * Parses a line: a key, undefined for a comment or an empty line, or a problem. `exact`: a missing option between two commas
- * is a problem too, though sshd accepts the line.
+ * Parses a line: a key, undefined for a comment or an empty line, or a problem. `exact`: so is what sshd accepts though nobody
+ * writes it, such as a missing option between two commas.
  */
 export function readKeyLine(text: ByteString, exact = true): KeyLine | undefined | { problem: string } {
   const line = withoutBlanks(text);
   if (line === "" || line.startsWith("#")) return undefined;
   const first = line.slice(0, endOfWord(line));
-  const plain = TYPES.includes(first);
+  const plain = typeNamed(first, exact) !== undefined;
   const options = plain ? "" : first;
-  const [type, rest] = splitWord(plain ? line : withoutBlanks(line.slice(first.length)));
-  const [key] = splitWord(rest);
-  if (!TYPES.includes(type)) {
-    const named = [first, type].find((word) => /^(?:ssh|ecdsa|sk|webauthn)-[\w@.-]+$/.test(word));
+  const [name, rest] = splitWord(plain ? line : withoutBlanks(line.slice(first.length)));
+  const type = typeNamed(name, exact);
+  const [word] = splitWord(rest);
+  const key = exact ? word : word.replace(PASSED_OVER, "");
+  if (type === undefined) {
+    const named = [first, name].find((word) => /^(?:ssh|ecdsa|sk|webauthn)-[\w@.-]+$/.test(word));
     if (named === undefined) return { problem: "is not a public key of OpenSSH" };
     return { problem: `sshd rejects keys of the type ${quoted(named)}` };
   }
   const problem = (options === "" ? undefined : badOptions(options, exact)) ?? badKey(type, key);
   return problem === undefined ? { line, options, key: `${type} ${key}` } : { problem };
 }
-
-// What each line with a key has: its type, and at least 30 bytes. A user may have written a million lines that have not.
-const KEY = new RegExp(`(${TYPES.join("|")})[ \\t]+([A-Za-z0-9+/]{40,}={0,2})`, "g");
-
-/** The keys, each with its type, that somebody looks for. */
-type Wanted = Pick<ReadonlySet<ByteString>, "has">;
-type Known = Pick<ReadonlyMap<ByteString, KeyLine>, "get">;
-
-/** A line with a key, and where it begins and ends in a text. */
-interface Spot {
-  start: number;
-  end: number;
-  there: KeyLine;
-}
-
-/**
- * Where wanted keys are in the text of an authorized_keys. One search finds them: the rest is not taken apart, nor are lines
- * of which it is known what they hold.
- */
-function spotsIn(text: ByteString, wanted: Wanted, known?: Known): Spot[] {
-  const spots: Spot[] = [];
-  let end = -1;
-  for (const { index, 1: type = "", 2: blob = "" } of text.matchAll(KEY)) {
-    if (index < end || !wanted.has(`${type} ${blob}`)) continue;
-    const start = text.lastIndexOf("\n", index) + 1;
-    const next = text.indexOf("\n", index);
-    end = next < 0 ? text.length : next;
-    const line = text.slice(start, end);
-    const there = known?.get(line) ?? keyIn(line);
-    if (there !== undefined && wanted.has(there.key)) spots.push({ start, end, there });
-  }
-  return spots;
-}
-
-const EACH: Wanted = { has: () => true };
-
-/** The keys in the text of an authorized_keys, without lines that sshd skips: all of them, or those that are wanted. Pure. */
-export const keyLinesIn = (text: ByteString, wanted = EACH, known?: Known): KeyLine[] =>
-  spotsIn(text, wanted, known).map(({ there }) => there);
-
-/** The key that sshd(8) reads in a line; undefined for none. */
-function keyIn(line: ByteString): KeyLine | undefined {
-  // sshd reads a line up to a NUL byte.
-  const found = readKeyLine(line.split("\0", 1)[0] ?? "", false);
-  return found === undefined || "problem" in found ? undefined : found;
-}
-
-/**
- * The text of an authorized_keys in which the lines of wanted keys are others, or gone if there is none for them; undefined if
- * all stay. `count`: how many do not.
- */
-function withLines(
-  text: ByteString,
-  wanted: Wanted,
-  lineFor: (there: KeyLine, line: ByteString) => ByteString | undefined,
-) {
-  const parts: ByteString[] = [];
-  let [from, count] = [0, 0];
-  for (const { start, end, there } of spotsIn(text, wanted)) {
-    if (start > from) parts.push(text.slice(from, start - 1));
-    const line = text.slice(start, end);
-    const now = lineFor(there, line);
-    if (now !== line) count++;
-    if (now !== undefined) parts.push(now);
-    from = end + 1;
-  }
-  if (from <= text.length) parts.push(text.slice(from));
-  return { text: count === 0 ? undefined : parts.join("\n"), count };
-}
-
-/** The text of an authorized_keys without the lines of some keys, and how many these are. Pure. */
-export const withoutKeys = (text: ByteString, keys: Wanted) => withLines(text, keys, () => undefined);
 
 function refuse(what: ByteString, why: string): JailkitError {
   return new JailkitError("bad-key", 1, `${what}: ${why}`);
@@ -238,58 +177,4 @@ export function parsePublicKeys(text: ByteString, what: ByteString): KeyLine[] {
   }
   if (keys.size === 0) throw refuse(what, "holds no public key");
   return [...keys.values()];
-}
-
-/** The text of an authorized_keys in which some keys have the lines, and so the options, that are given here. Pure. */
-export function withLinesOf(text: ByteString, keys: readonly KeyLine[]) {
-  const wanted = new Map(keys.map((one) => [one.key, one]));
-  return withLines(text, wanted, (there, line) => {
-    const one = wanted.get(there.key);
-    return one === undefined || one.options === there.options ? line : one.line;
-  });
-}
-
-/** The lines of an authorized_keys with some keys, by key. */
-export function linesOf(text: ByteString, keys: readonly KeyLine[]) {
-  const wanted = new Set(keys.map(({ key }) => key));
-  // Nearly always as they are given; to take them apart would need a tenth of a millisecond for each user.
-  const known = new Map(keys.map((one) => [one.line, one]));
-  return Map.groupBy(keyLinesIn(text, wanted, known), ({ key }) => key);
-}
-
-/** The result of adding keys to a file. */
-export interface KeyMerge {
-  /** The new text of the file; undefined if it does not change. */
-  text: ByteString | undefined;
-  added: number;
-  /** Keys that were there already. */
-  present: number;
-  /** The keys among these that have other options there; they are not changed. */
-  otherOptions: number;
-}
-
-/** Adds new keys to the end of the text of an authorized_keys. Pure. */
-export function mergeKeys(existing: ByteString, keys: readonly KeyLine[]): KeyMerge {
-  const there = linesOf(existing, keys);
-  const fresh = keys.filter(({ key }) => !there.has(key));
-  // If sshd does not accept a login by the first line of a key, it tries the next one.
-  const other = keys.filter((one) => there.get(one.key)?.some(({ options }) => options !== one.options));
-  const start = existing === "" || existing.endsWith("\n") ? existing : `${existing}\n`;
-  return {
-    text: fresh.length === 0 ? undefined : `${start}${fresh.map(({ line }) => `${line}\n`).join("")}`,
-    added: fresh.length,
-    present: keys.length - fresh.length,
-    otherOptions: other.length,
-  };
-}
-
-/** Printable lines about the keys that were or (`planned`) would be added. `file`: its path on the host. */
-export function describeKeys({ added, present, otherOptions }: KeyMerge, path: ByteString, planned: boolean) {
-  const file = quoted(path);
-  const count = added === 1 ? "1 key" : `${added} keys`;
-  const lines: string[] = [];
-  if (added > 0) lines.push(`${planned ? "would add" : "added"} ${count} to ${file}`);
-  if (present > 0) lines.push(`${present} of the keys ${present === 1 ? "is" : "are"} in ${file} already`);
-  const kept = `${file} has one of the keys with other options: that line is not changed; edit it there`;
-  return { lines, warnings: otherOptions === 0 ? [] : [kept] };
 }

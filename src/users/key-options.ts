@@ -52,7 +52,8 @@ let services: ReadonlySet<ByteString> | undefined;
 
 /** True for a port, by number or name. */
 function isPort(text: ByteString): boolean {
-  if (/^\d+$/.test(text)) return Number(text) > 0 && Number(text) < 1 << 16;
+  // As strtonum(3) reads a number.
+  if (/^[\t-\r ]*\+?\d+$/.test(text)) return Number(text) > 0 && Number(text) < 1 << 16;
   services ??= new Set(serviceNames());
   return services.has(text);
 }
@@ -72,7 +73,7 @@ const CHECKS: Readonly<Record<string, (value: ByteString) => boolean>> = {
   permitlisten: (value) => isPlace(value.includes(":") ? value : `*:${value}`),
   permitopen: isPlace,
   principals: () => true,
-  tunnel: (value) => /^(?:any|\d{1,9})(?::(?:any|\d{1,9}))?$/.test(value),
+  tunnel: (value) => /^(?:any|[\t-\r ]*\+?\d{1,9})$/i.test(value),
 };
 const VALUED = Object.keys(CHECKS);
 const ONCE = ["command", "from", "principals"];

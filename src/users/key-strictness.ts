@@ -1,13 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { type KeyLine, keyLinesIn, linesOf } from "./key-lines.ts";
+import type { KeyLine } from "./key-lines.ts";
 import { allowsNoMore } from "./key-options.ts";
+import { keyLinesIn, linesOf } from "./key-text.ts";
 
 /**
  * Of the keys that have other options in the text of an authorized_keys: those that may do less with the ones that are given
  * here, those that may do more, and those of which neither is certain. Pure.
  */
 export function byStrictness(text: ByteString, keys: readonly KeyLine[]) {
-  const there = linesOf(text, keys);
+  const there = linesOf(text, keys, true);
   const found = { less: [] as KeyLine[], more: [] as KeyLine[], unclear: [] as KeyLine[] };
   for (const one of keys) {
     const others = (there.get(one.key) ?? []).filter(({ options }) => options !== one.options);

@@ -28,7 +28,7 @@ import { asUser, copyAnewAs } from "../system/as-user.ts";
 import { adviceAt, adviceOf } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { othersWrite } from "../system/sshd/strict-modes.ts";
-import { type KeyLine, type KeyMerge, mergeKeys } from "./key-lines.ts";
+import type { KeyLine } from "./key-lines.ts";
 import {
   KEYS_DIRECTORY,
   KEYS_FILE,
@@ -37,6 +37,7 @@ import {
   keyFileName,
   refuseKeys,
 } from "./key-place.ts";
+import { type KeyMerge, mergeKeys } from "./key-text.ts";
 import { inPlaceOfOther, otherHomeAdvice } from "./own-home.ts";
 import { atWork, leasedText } from "./sessions.ts";
 

@@ -7,8 +7,9 @@ import { ownRemedy } from "../config/trusted.ts";
 import { lookUp, readJailFile, withTree } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { adviceAt, closeFirst, onlyRootExchanges, onlyRootWrites } from "../system/exchange.ts";
-import { type KeyLine, type KeyMerge, mergeKeys } from "./key-lines.ts";
+import type { KeyLine } from "./key-lines.ts";
 import { KEYS_FILE, KEYS_FILE_LIMIT, refuseKeys } from "./key-place.ts";
+import { type KeyMerge, mergeKeys } from "./key-text.ts";
 
 /** A directory that does not exist, for a new home that gets no files: it has no keys. */
 export const NO_SKELETON = "/nonexistent";

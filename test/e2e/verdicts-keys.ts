@@ -40,6 +40,7 @@ export const KEYS: readonly Case[] = [
       'environment="1 2"',
       'environment="A-B=c"',
       'tunnel="x"',
+      'tunnel="1:2"',
       'expiry-time="20401301"',
     ],
     ...[
@@ -50,6 +51,19 @@ export const KEYS: readonly Case[] = [
   ].map((options) => option(options, refused)),
   ...["no-pty,", "restrict,,pty", 'expiry-time="20400101UTC"', 'permitlisten="ssh"', 'from="*"'].map(
     (options) => option(options, works),
+  ),
+  ...['tunnel="ANY"', 'tunnel=" +1"', 'permitopen="h:+1",permitlisten=" 1"'].map((options) =>
+    option(options, works),
+  ),
+  ...(["\f", "\v", "\r"] as const).flatMap((passedOver) =>
+    [11, 12, 40, 80].map(
+      (at): Case => ({
+        name: `a key with ${JSON.stringify(passedOver)} behind ${at} characters`,
+        sshd: [NO_PASSWORD],
+        breaks: keys((line) => `${line.slice(0, at)}${passedOver}${line.slice(at)}\n`),
+        ...(at === 11 ? refused : works),
+      }),
+    ),
   ),
   ...["127.0.0.1", "127.0.0.0/8,10.0.0.1", "127.*,!127.0.0.2"].map((list) =>
     option(`from="${list}"`, works, FROM),

@@ -9,8 +9,8 @@ import { accountAge, passwordState, type ShadowEntry } from "../../src/system/sh
 import { hasExpired, isAccepted, keyFiles, rsaBits } from "../../src/system/sshd/authorized-keys.ts";
 import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
 import { userRule } from "../../src/system/sshd/users.ts";
-import { keyLinesIn } from "../../src/users/key-lines.ts";
 import { keyOptions, optionValues } from "../../src/users/key-options.ts";
+import { keyLinesIn } from "../../src/users/key-text.ts";
 
 describe("shadow", () => {
   const entry: ShadowEntry = { password: "*", lastChange: 100, maximum: 30, inactive: 5, expire: -1 };
@@ -113,7 +113,7 @@ describe("keys", () => {
       expect([none, options(`${none} ${key}`)]).toEqual([none, []]);
     for (const taken of [
       ...["no-pty,", ",,no-pty,,", 'permitopen="[::1]:80"', 'permitopen="host:*"', 'permitlisten="ssh"'],
-      ...['tunnel="any:1"', 'principals="a",cert-authority', 'environment="A=b",environment="A=c"'],
+      ...['tunnel="Any"', 'principals="a",cert-authority', 'environment="A=b",environment="A=c"'],
     ])
       expect([taken, options(`${taken} ${key}`).length]).toEqual([taken, 1]);
   });

@@ -1,7 +1,7 @@
 /** What is taken out of a file of the administrator, or of a user, leaves the rest as it is. */
 import { expect, test } from "bun:test";
 import { withoutSection } from "../../src/config/write.ts";
-import { withoutKeys } from "../../src/users/key-lines.ts";
+import { withoutKeys } from "../../src/users/key-text.ts";
 
 test.each<[text: string, without: string | undefined]>([
   ["[u]\na = 1\n", ""],

@@ -565,7 +565,12 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/jail/record/registry.ts", "e2e/nested-jails.test.ts", [
     ["readIdentity(tree, REGISTRY, idFor(path))?.path === path,", "false,"],
   ]),
-  ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there.options", "true"]]),
+  ...within("src/users/key-text.ts", "unit/key-lines.test.ts", [
+    ["const even = evenLines(text);", "const even = text;"],
+    ["sure === undefined && perhaps ?", "perhaps && !perhaps ?"],
+    ['if (text.startsWith("#")) return undefined;', ""],
+  ]),
+  ...within("src/users/key-text.ts", "e2e/apply.test.ts", [["one.options === there.options", "true"]]),
   ...within("src/declaration/compare/look-keys.ts", "e2e/apply-hostile.test.ts", [
     ["return { ...NO_KEYS, fault: keyFault(error) };", "throw error;"],
   ]),

@@ -1,0 +1,180 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import {
+  endOfWord,
+  type KeyLine,
+  PASSED_OVER,
+  readKeyLine,
+  splitWord,
+  TYPES,
+  withoutBlanks,
+} from "./key-lines.ts";
+
+// The text of an authorized_keys: which keys are in it, and how it changes.
+
+// What each line with a key has: at least 30 bytes, of which the first are its length. A user may have written a million lines
+// that have not.
+const BLOB = /AAAA[A-Za-z0-9+/]{36,}={0,2}/g;
+const LONGEST_NAME = Math.max(...TYPES.map((type) => type.length));
+
+/** A key with its type, by its text in base64; undefined if it has another type. */
+function keyOfBlob(blob: ByteString): ByteString | undefined {
+  const start = Buffer.from(blob.slice(0, 2 * LONGEST_NAME), "base64");
+  const type = TYPES.find((one) => start.toString("latin1", 4, 4 + start.readUInt32BE(0)) === one);
+  return type && `${type} ${blob}`;
+}
+
+/** The keys, each with its type, that somebody looks for. */
+type Wanted = Pick<ReadonlySet<ByteString>, "has">;
+type Known = Pick<ReadonlyMap<ByteString, KeyLine>, "get">;
+
+/** A line with a key, and where it begins and ends in a text. */
+interface Spot {
+  start: number;
+  end: number;
+  there: KeyLine;
+}
+
+interface Search {
+  /** What lines hold, as far as that is known: these are not taken apart. */
+  readonly known?: Known;
+  /** Also where another sshd than that of today may read them. */
+  readonly perhaps?: boolean;
+}
+
+/** Where wanted keys are in the text of an authorized_keys. One search finds them: the rest is not taken apart. */
+function spotsIn(text: ByteString, wanted: Wanted, { known, perhaps = false }: Search = {}): Spot[] {
+  const spots: Spot[] = [];
+  let end = -1;
+  const even = evenLines(text);
+  for (const { index, 0: blob } of even.matchAll(BLOB)) {
+    const key = index < end ? undefined : keyOfBlob(blob);
+    if (key === undefined || !wanted.has(key)) continue;
+    const start = text.lastIndexOf("\n", index) + 1;
+    const next = text.indexOf("\n", index);
+    const stop = next < 0 ? text.length : next;
+    const line = text.slice(start, stop);
+    const sure = known?.get(line) ?? keyIn(line);
+    const there = sure === undefined && perhaps ? perhapsIn(even.slice(start, stop), key, blob) : sure;
+    if (there === undefined || !wanted.has(there.key)) continue;
+    spots.push({ start, end: stop, there });
+    end = stop;
+  }
+  return spots;
+}
+
+/** The same text with each key in one piece, at the same places: with blanks at the ends of lines for what sshd passes over. */
+function evenLines(text: ByteString): ByteString {
+  if (!/[\v\f\r]/.test(text)) return text;
+  const even = (line: ByteString) => line.replace(PASSED_OVER, "").padEnd(line.length);
+  return text.split("\n").map(even).join("\n");
+}
+
+/** A line that has a key where sshd(8) reads one, whatever name of a type and which options are before it. */
+function perhapsIn(line: ByteString, key: ByteString, blob: ByteString): KeyLine | undefined {
+  const text = withoutBlanks(line.split("\0", 1)[0] ?? "");
+  if (text.startsWith("#")) return undefined;
+  const isNext = (from: number) => splitWord(splitWord(withoutBlanks(text.slice(from)))[1])[0] === blob;
+  if (isNext(0)) return { line, options: "", key };
+  const end = endOfWord(text);
+  return isNext(end) ? { line, options: text.slice(0, end), key } : undefined;
+}
+
+const EACH: Wanted = { has: () => true };
+
+/** The keys in the text of an authorized_keys, without lines that sshd skips: all of them, or those that are wanted. Pure. */
+export const keyLinesIn = (text: ByteString, wanted = EACH): KeyLine[] =>
+  spotsIn(text, wanted).map(({ there }) => there);
+
+/** The wanted keys in the text of an authorized_keys, also in lines that another sshd may accept. Pure. */
+export const keysPerhapsIn = (text: ByteString, wanted: Wanted): ByteString[] =>
+  spotsIn(text, wanted, { perhaps: true }).map(({ there }) => there.key);
+
+/** The key that sshd(8) reads in a line; undefined for none. */
+function keyIn(line: ByteString): KeyLine | undefined {
+  // sshd reads a line up to a NUL byte.
+  const found = readKeyLine(line.split("\0", 1)[0] ?? "", false);
+  return found === undefined || "problem" in found ? undefined : found;
+}
+
+/**
+ * The text of an authorized_keys in which the lines of wanted keys are others, or gone if there is none for them; undefined if
+ * all stay. `count`: how many do not.
+ */
+function withLines(
+  text: ByteString,
+  wanted: Wanted,
+  lineFor: (there: KeyLine, line: ByteString) => ByteString | undefined,
+) {
+  const parts: ByteString[] = [];
+  let [from, count] = [0, 0];
+  for (const { start, end, there } of spotsIn(text, wanted, { perhaps: true })) {
+    if (start > from) parts.push(text.slice(from, start - 1));
+    const line = text.slice(start, end);
+    const now = lineFor(there, line);
+    if (now !== line) count++;
+    if (now !== undefined) parts.push(now);
+    from = end + 1;
+  }
+  if (from <= text.length) parts.push(text.slice(from));
+  return { text: count === 0 ? undefined : parts.join("\n"), count };
+}
+
+/** The text of an authorized_keys without the lines of some keys, and how many these are. Pure. */
+export const withoutKeys = (text: ByteString, keys: Wanted) => withLines(text, keys, () => undefined);
+
+/** The text of an authorized_keys in which some keys have the lines, and so the options, that are given here. Pure. */
+export function withLinesOf(text: ByteString, keys: readonly KeyLine[]) {
+  const wanted = new Map(keys.map((one) => [one.key, one]));
+  return withLines(text, wanted, (there, line) => {
+    const one = wanted.get(there.key);
+    return one === undefined || one.options === there.options ? line : one.line;
+  });
+}
+
+/** The lines of an authorized_keys with some keys, by key. `perhaps`: also those that another sshd may accept. */
+export function linesOf(text: ByteString, keys: readonly KeyLine[], perhaps = false) {
+  const wanted = new Set(keys.map(({ key }) => key));
+  // Nearly always as they are given; to take them apart would need a tenth of a millisecond for each user.
+  const known = new Map(keys.map((one) => [one.line, one]));
+  const found = spotsIn(text, wanted, { known, perhaps }).map(({ there }) => there);
+  return Map.groupBy(found, ({ key }) => key);
+}
+
+/** The result of adding keys to a file. */
+export interface KeyMerge {
+  /** The new text of the file; undefined if it does not change. */
+  text: ByteString | undefined;
+  added: number;
+  /** Keys that were there already. */
+  present: number;
+  /** The keys among these that have other options there; they are not changed. */
+  otherOptions: number;
+}
+
+/** Adds new keys to the end of the text of an authorized_keys. Pure. */
+export function mergeKeys(existing: ByteString, keys: readonly KeyLine[]): KeyMerge {
+  const there = linesOf(existing, keys);
+  const fresh = keys.filter(({ key }) => !there.has(key));
+  const all = linesOf(existing, keys, true);
+  // If sshd does not accept a login by the first line of a key, it tries the next one.
+  const other = keys.filter((one) => all.get(one.key)?.some(({ options }) => options !== one.options));
+  const start = existing === "" || existing.endsWith("\n") ? existing : `${existing}\n`;
+  return {
+    text: fresh.length === 0 ? undefined : `${start}${fresh.map(({ line }) => `${line}\n`).join("")}`,
+    added: fresh.length,
+    present: keys.length - fresh.length,
+    otherOptions: other.length,
+  };
+}
+
+/** Printable lines about the keys that were or (`planned`) would be added. `file`: its path on the host. */
+export function describeKeys({ added, present, otherOptions }: KeyMerge, path: ByteString, planned: boolean) {
+  const file = quoted(path);
+  const count = added === 1 ? "1 key" : `${added} keys`;
+  const lines: string[] = [];
+  if (added > 0) lines.push(`${planned ? "would add" : "added"} ${count} to ${file}`);
+  if (present > 0) lines.push(`${present} of the keys ${present === 1 ? "is" : "are"} in ${file} already`);
+  const kept = `${file} has one of the keys with other options: that line is not changed; edit it there`;
+  return { lines, warnings: otherOptions === 0 ? [] : [kept] };
+}
