@@ -66,8 +66,8 @@ export const STARTS_ENTER: readonly string[] = [...LOGIN_TOOLS, "src/tools/jk_ch
 export const LIBC_WRITERS =
   /\blibc\.(?:bind|\w*chmod\w*|\w*chown\w*|creat|\w*fallocate|link(?:at)?|mkdir(?:at)?|mkfifo(?:at)?|mknod(?:at)?|mkstemp|\w*mount2?|pivot_root|remove|\w*removexattr|rename\w*|rmdir|\w*setxattr|symlink(?:at)?|truncate|unlink(?:at)?|\w*utime\w*)\b/g;
 
-/** What could be any of these calls. */
-export const ANY_CALL = /\bsyscall\b|\blibc\[/g;
+/** What could be any of these calls, and is no name of a file of proc(5). */
+export const ANY_CALL = /\bsyscall\b(?!")|\blibc\[/g;
 
 /** More that changes a file system: other calls of ffi/, the flags of open(2), and functions of Bun. */
 export const WRITERS: readonly string[] = [
