@@ -13,7 +13,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { strictFinding } from "../system/sshd/strict-modes.ts";
 import { expiryOf, type HostSources, isExpired, passwordFault, type Resident } from "../transfer/host.ts";
 import { knownKeys } from "../transfer/sections.ts";
-import { allKeysText } from "../users/declared-keys.ts";
+import { readAllKeys } from "../users/declared-keys.ts";
 import { KEYS_LIMIT, type KeyLine, readKeyLine } from "../users/key-lines.ts";
 import { keyLinesIn } from "../users/key-text.ts";
 import { KEYS_FILE, type KeyPlace, keysText } from "../users/keys.ts";
@@ -232,7 +232,9 @@ function declarable({ line, options, key }: KeyLine): KeyLine | undefined {
 function onlyElsewhere(place: KeyPlace, lines: readonly KeyLine[]): string[] {
   const known = new Set(lines.map(({ key }) => key));
   try {
-    const more = new Set(keyLinesIn(allKeysText(place)).flatMap(({ key }) => (known.has(key) ? [] : key)));
+    const more = new Set(
+      keyLinesIn(readAllKeys(place).text).flatMap(({ key }) => (known.has(key) ? [] : key)),
+    );
     return more.size === 0 ? [] : [`${more.size} of its keys, which ${KEYS_FILE} does not have`];
   } catch (error) {
     if (!isReported(error)) throw error;

@@ -11,6 +11,7 @@ import { appendToFile, putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
 import { asideCommand } from "../system/free-name.ts";
 import { readShape } from "../transfer/shape.ts";
+import type { AllKeys } from "../users/declared-keys.ts";
 import { keysPerhapsIn } from "../users/key-text.ts";
 import { withCreated } from "./creating.ts";
 import { isUsual } from "./known-file.ts";
@@ -206,9 +207,9 @@ export const createdOf = (user: OnceUser | undefined) => ({
   homeId: user?.homeId,
 });
 
-/** What is remembered of a user who stays in the jail, and whose logins have ended. */
+/** What is remembered of a user who stays in the jail, and whose logins have ended, besides keys that may come back. */
 export const ENDED = {
-  ...{ out: true, policy: false, otherPolicy: false, groups: [], keys: [], left: [] },
+  ...{ out: true, policy: false, otherPolicy: false, groups: [], left: [] },
   ...createdOf(undefined),
 } as const;
 
@@ -270,8 +271,12 @@ export const withSums = (sums: readonly ByteString[]): Pick<ReadonlySet<ByteStri
 };
 
 /** Those keys in the text of an authorized_keys that have one of some sums. */
-export const keysOf = (text: ByteString, sums: readonly ByteString[]): readonly ByteString[] =>
+const keysOf = (text: ByteString, sums: readonly ByteString[]): readonly ByteString[] =>
   sums.length === 0 ? [] : [...new Set(keysPerhapsIn(text, withSums(sums)))];
+
+/** The same of all files of a home: all sums, if what is in one is not known. */
+export const keysAmong = ({ text, fault }: AllKeys, sums: readonly ByteString[]): readonly ByteString[] =>
+  fault === undefined ? keysOf(text, sums) : sums;
 
 /**
  * True if what a file declared once is to be compared with a declaration from `files`, or from the usual ones, of which one

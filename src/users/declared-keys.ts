@@ -1,8 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { quoted } from "../cli/display.ts";
-import { answered, isReported } from "../cli/error.ts";
+import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
 import { lookUp, readJailLink } from "../jail/fs/look.ts";
-import { hostPath, isDirectory, isLink, joinPath } from "../jail/fs/walk.ts";
+import { isLink, isRegular, joinPath } from "../jail/fs/walk.ts";
 import type { KeyLine } from "./key-lines.ts";
 import { FILE, KEYS_DIRECTORY, type KeyPlace, SECOND_FILE } from "./key-place.ts";
 import { type KeyMerge, withLinesOf, withoutKeys } from "./key-text.ts";
@@ -14,14 +13,14 @@ import { changeKeys, keysText } from "./keys.ts";
 interface Second {
   readonly place: KeyPlace;
   readonly text: ByteString;
-  /** Why keys in it are not known, printable. */
-  readonly fault?: string;
+  /** Why keys in it are not known. */
+  readonly fault?: JailkitError;
 }
 
-/** True for what has no keys besides those of the first file: a directory, or a link to that file. */
+/** True for what has no keys besides those of the first file: what is no file for sshd(8), or a link to that file. */
 function hasNone({ root }: KeyPlace, path: ByteString): boolean {
   const stat = answered(() => lookUp(root, path))?.stat;
-  if (stat === undefined || isDirectory(stat)) return true;
+  if (stat === undefined || !(isRegular(stat) || isLink(stat))) return true;
   return isLink(stat) && answered(() => readJailLink(root, path)) === FILE;
 }
 
@@ -33,17 +32,29 @@ function readSecond(home: KeyPlace): Second {
     if (!isReported(error)) throw error;
     const path = joinPath(joinPath(home.home, KEYS_DIRECTORY), SECOND_FILE);
     if (hasNone(home, path)) return { place, text: "" };
-    const shown = quoted(hostPath(home.root, path));
-    const fault = `sshd looks for keys in ${shown}, too, which is no regular file of this user's own with one name: what is taken away may be valid there`;
+    const message = `what is taken away may be valid by a second file, which sshd reads as well: ${describeError(error)}`;
+    const fault = new JailkitError("keys-not-written", 1, message, undefined, remedyOf(error));
     return { place, text: "", fault };
   }
 }
 
-/** The text of all files in which sshd(8) looks for keys in a home. Throws as keysText does, of the first one. */
-export const allKeysText = (home: KeyPlace): ByteString => `${keysText(home)}\n${readSecond(home).text}`;
+/** What is in all files in which sshd(8) looks for keys in a home. */
+export interface AllKeys {
+  readonly text: ByteString;
+  /** Why there may be more. */
+  readonly fault: JailkitError | undefined;
+}
 
-/** Why keys that were taken away may be valid all the same, printable; undefined if they are not. */
-export const keysBeside = (home: KeyPlace): string | undefined => answered(() => readSecond(home))?.fault;
+/** Reads them. Throws as keysText does, of the first one. */
+export function readAllKeys(home: KeyPlace): AllKeys {
+  const first = keysText(home);
+  const { text, fault } = readSecond(home);
+  return { text: `${first}\n${text}`, fault };
+}
+
+/** Why keys that are taken away may be valid all the same; undefined if they are not. */
+export const keysBeside = (home: KeyPlace): JailkitError | undefined =>
+  answered(() => readSecond(home))?.fault;
 
 /** Removes the lines of keys, and returns how many. What others can write keeps its mode. Throws as keysText does. */
 export const removeKeys = (home: KeyPlace, keys: Pick<ReadonlySet<ByteString>, "has">): number =>

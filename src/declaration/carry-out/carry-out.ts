@@ -9,6 +9,7 @@ import { passwdByName } from "../../system/accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { openJailForUsers } from "../../users/open-jail.ts";
+import { whatRuns } from "../../users/sessions.ts";
 import { type Change, type FaultText, faultText, nameOf, taking, waitsFor } from "../change.ts";
 import { type Comparison, hasWork } from "../compare/compare.ts";
 import type { Tools } from "../compare/foresee-jail.ts";
@@ -272,7 +273,11 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
   if (left !== undefined) return left;
   memory.letGo(kept);
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
-  else if (former.of === "given") memory.takenBack(change.name, change.what);
+  else if (former.of === "given") {
+    // What runs can put keys back.
+    const user = change.what === "keys" ? hostUser(change.name) : undefined;
+    if (user === undefined || whatRuns(user.uid) === undefined) memory.takenBack(change.name, change.what);
+  }
   // Which account a doubtful one is, root has still to say; one in a jail that cannot be changed has yet to leave.
   else if (former.of !== "doubtful" && former.of !== "closed") {
     const stays = former.of === "user" && isIn({ path: change.jail }, passwdByName(change.name));

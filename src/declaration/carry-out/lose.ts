@@ -15,6 +15,7 @@ import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide } from "../../users/changes.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { openShell } from "../../users/leaving.ts";
+import { whatRuns } from "../../users/sessions.ts";
 import type { FaultText } from "../change.ts";
 import { groupsHeld } from "../compare/limits.ts";
 import { mayBeIt } from "../compare/which-account.ts";
@@ -24,7 +25,7 @@ import { closeWithoutLine, doneOrClosed, isIn, tellingOfSessions } from "./close
 import { removePolicy } from "./policy.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { changeOne, type Said } from "./steps.ts";
-import { leaveGroups, removeFrom, tellRemoved } from "./takes.ts";
+import { leaveGroups, removeFrom, requireNotHidden } from "./takes.ts";
 
 /** The groups that were declared, which an account is in: as groupsHeld. */
 export const declaredGroups = (user: PasswdEntry, { groups }: OnceUser) =>
@@ -51,7 +52,7 @@ export function forgetKeys(root: JailRoot, user: PasswdEntry, { keys }: OnceUser
   const home = homeFor(user, root.path);
   const uid = lookUp(root, home)?.stat.uid ?? user.uid;
   if (![user.uid, 0].includes(uid)) throw notTheirs(hostPath(root, home), user, uid);
-  tellRemoved(removeFrom({ root, user, home }, keys, said), hostPath(root, home), said);
+  if (removeFrom({ root, user, home }, keys, said) === 0) requireNotHidden(hostPath(root, home));
 }
 
 /** Nobody reads keys there as this user. What would give the user another home is no help for one who leaves. */
@@ -95,7 +96,8 @@ export function loseAll(
       if (first !== undefined) throw errorOf(second === undefined ? first : { code: first.code, message });
     });
     attempt("keys", () => forgetKeys(root, account, once, said));
-    if (once.keys.length > 0 && !kept.has("keys")) taken();
+    // What runs can put them back.
+    if (once.keys.length > 0 && !kept.has("keys") && whatRuns(account.uid) === undefined) taken();
   };
   const leave = () => doneOrClosed((tried) => leaveJail(root, user, once, tried), root, user, once, said);
   // No session begins here. Without the line nothing would tell any more where its keys are, if this run is killed.

@@ -4,11 +4,13 @@ import { hostUser } from "../../system/name-services.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planToUnjail } from "../../users/changes.ts";
+import { homeFor } from "../../users/jail-side.ts";
 import { requireNothingRuns } from "../../users/sessions.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { isIn, tellingOfSessions } from "./close-login.ts";
 import { declaredGroups, forgetGroups, loseAll, type Taken } from "./lose.ts";
 import { changeOne, type Said } from "./steps.ts";
+import { removeFrom } from "./takes.ts";
 
 /**
  * Takes an account that was there before out of its jail, with its home, but without the groups and keys that were declared
@@ -27,6 +29,8 @@ export function takeOut(
   for (const error of kept.values()) throw error;
   if (failure !== undefined) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
+  // A session may have put them back before it ended.
+  if (once.keys.length > 0) removeFrom({ root, user, home: homeFor(user, root.path) }, once.keys, said);
   const { stay: leaves } = declaredGroups(user, once);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
   changeOne(planToUnjail(run, { ...options, leaves }), root.path, said);

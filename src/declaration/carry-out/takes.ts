@@ -13,7 +13,7 @@ import { closeFirst } from "../../system/exchange.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { changeLogin, thenEnding } from "../../users/change-login.ts";
-import { allKeysText, keysBeside, removeKeys, setKeyOptions } from "../../users/declared-keys.ts";
+import { keysBeside, readAllKeys, removeKeys, setKeyOptions } from "../../users/declared-keys.ts";
 import { requireGroups } from "../../users/groups.ts";
 import { leaveJailGroups, putGroup } from "../../users/jail-side.ts";
 import type { KeyPlace } from "../../users/key-place.ts";
@@ -66,7 +66,7 @@ export function takingWays(
         : ({ steps }) => {
             const user = requireUser(name);
             const limit = (place: KeyPlace) => {
-              const { less, unclear } = byStrictness(allKeysText(place), declared.keys ?? []);
+              const { less, unclear } = byStrictness(readAllKeys(place).text, declared.keys ?? []);
               const limited = less.length === 0 ? 0 : setKeyOptions(place, less);
               if (limited > 0)
                 steps.push(`changed the options of ${keyCount(limited)} in its authorized_keys`);
@@ -76,6 +76,7 @@ export function takingWays(
                 steps.push(
                   `removed ${keyCount(gone)} from its authorized_keys, whose options allow less and more`,
                 );
+              requireNoneBeside(place);
             };
             withKeysElsewhere(declared, user, limit);
             withKeyPlace(declared, user, rootOf, limit);
@@ -87,7 +88,7 @@ export function takingWays(
           what === "keys" && action === "remove" ? items : [],
         );
         const add = (place: KeyPlace) =>
-          writeKeys(place, replacing(allKeysText(place), declared.keys ?? [], new Set(going))).added;
+          writeKeys(place, replacing(readAllKeys(place).text, declared.keys ?? [], new Set(going))).added;
         const count = withKeyPlace(declared, requireUser(name), rootOf, add) ?? 0;
         if (count > 0) steps.push(`added ${keyCount(count)} to its authorized_keys, in place of what goes`);
         if (takes === "part") steps.push(partText({ what: "keys" }));
@@ -117,29 +118,29 @@ export function takingWays(
  * Throws JailkitError "unsafe-parent" if keys that are not in a home of the host may come back: others than root can have hidden
  * or exchanged it.
  */
-function requireNotHidden(home: ByteString): void {
+export function requireNotHidden(home: ByteString): void {
   if (!isExchangeable(home)) return;
   const message = `the keys that were declared are not in ${quoted(home)}, which others than root can exchange, and may come back with the home: ${closeFirst(home)}`;
   throw new JailkitError("unsafe-parent", 1, message);
 }
 
-/** Removes the keys with some sums from a home, if it is there, and returns how many. Throws JailkitError. */
+/** Removes the keys with some sums from a home, if it is there, and returns how many. Throws JailkitError if some may be left. */
 export function removeFrom(
   place: KeyPlace,
   sums: readonly ByteString[],
-  { warnings }: Pick<Said, "warnings">,
+  { steps }: Pick<Said, "steps">,
 ): number {
   if (lookUp(place.root, place.home) === undefined) return 0;
   const count = removeKeys(place, withSums(sums));
-  const beside = keysBeside(place);
-  if (beside !== undefined) warnings.push(beside);
+  if (count > 0) steps.push(`removed ${keyCount(count)} from its authorized_keys`);
+  requireNoneBeside(place);
   return count;
 }
 
-/** Says how many keys were removed. Throws JailkitError as requireNotHidden, if none was there. */
-export function tellRemoved(count: number, home: ByteString, { steps }: Pick<Said, "steps">): void {
-  if (count === 0) requireNotHidden(home);
-  else steps.push(`removed ${keyCount(count)} from its authorized_keys`);
+/** Throws JailkitError if keys in another file may be valid. */
+function requireNoneBeside(place: KeyPlace): void {
+  const fault = keysBeside(place);
+  if (fault !== undefined) throw fault;
 }
 
 /**
@@ -158,7 +159,7 @@ export function takeKeys(
   const remove = (place: KeyPlace) => removeFrom(place, sums, said);
   const there = withKeysElsewhere(declared, user, remove) ?? 0;
   const count = there + (withKeyPlace(declared, user, rootOf, remove) ?? 0);
-  tellRemoved(count, keyHome(declared, user), said);
+  if (count === 0) requireNotHidden(keyHome(declared, user));
 }
 
 /**

@@ -22,7 +22,7 @@ import { innerFirst, type Leave, Leavers } from "./leaving.ts";
 import { lostBy } from "./lost-by.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
-import { keysMayStay, type TakenOut, takenOut } from "./taken-out.ts";
+import { keysBack, keysMayStay, type TakenOut, takenOut } from "./taken-out.ts";
 import { doubtFault, otherAccount, whichAccount } from "./which-account.ts";
 
 /** What a user who is not in a jail has left there: lines in its account files, and rights that apply wrote. */
@@ -127,7 +127,7 @@ export function formerOf(
     if (!isIn) {
       const outside = takenOut(once, machine, NO_LONGER);
       if (outside !== undefined) out.push(outside);
-      const given = (outside?.changes ?? []).map((change) => ({ of: "given", once, change }) as const);
+      const given = (outside?.changes ?? keysBack(once, machine, opened)).map(givenOf(once));
       const isLeft = given.length > 0 || outside?.fault !== undefined;
       if (nothing.length === before.length && !isLeft) {
         forgotten.push({ of: "user", name: once.name });
@@ -171,6 +171,8 @@ export function formerOf(
     ...{ settled, out, notes: [...notes, ...gone.notes, ...(prune ? [] : faults.map(asNote))] },
   };
 }
+
+const givenOf = (once: OnceUser) => (change: Change) => ({ of: "given", once, change }) as const;
 
 /** The files that declared a jail, and users of it. */
 const filesOf = ({ path, file }: OnceJail, former: readonly Former[]) =>

@@ -7,7 +7,7 @@ import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { jailOfHome, joinHome, livesIn, splitHome } from "../../system/separator.ts";
-import { allKeysText } from "../../users/declared-keys.ts";
+import { type AllKeys, readAllKeys } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import type { KeyLine } from "../../users/key-lines.ts";
 import type { KeyPlace } from "../../users/key-place.ts";
@@ -16,7 +16,7 @@ import { mergeKeys } from "../../users/key-text.ts";
 import { keysText, planKeys } from "../../users/keys.ts";
 import { type Change, type FaultText, faultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
-import { keysOf, sumOf, union } from "../once.ts";
+import { keysAmong, sumOf, union } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { isExchangeable } from "./taken-out.ts";
 import type { UserState } from "./user-state.ts";
@@ -29,6 +29,8 @@ interface KeyState {
   /** What of these options is stricter, as in Change. */
   readonly stricterOptions?: Change["takes"];
   readonly fault?: FaultText;
+  /** Why there may be more in another file, which prevents nothing. */
+  readonly beside?: FaultText | undefined;
   /** Which of the missing ones may do no more than one of the former ones that is there: all of them, or some. */
   readonly replaces?: Change["takes"];
 }
@@ -132,9 +134,10 @@ function readKeyState(
   const { keys = [] } = declared;
   const sums = formerSums(keys, once);
   if (keys.length + sums.size === 0) return NO_KEYS;
-  const elsewhere = answered(() => ({ text: withKeysElsewhere(declared, account, allKeysText) }));
+  const formerIn = (all: AllKeys | undefined) => (all === undefined ? [] : keysAmong(all, [...sums]));
+  const elsewhere = answered(() => ({ all: withKeysElsewhere(declared, account, readAllKeys) }));
   // All of them if these cannot be read: then the run says why.
-  const formerThere = elsewhere === undefined ? [...sums] : keysOf(elsewhere.text ?? "", [...sums]);
+  const formerThere = elsewhere === undefined ? [...sums] : formerIn(elsewhere.all);
   const none = { ...NO_KEYS, lacking: keys.length, former: formerThere };
   // That a home outside is missing is a failure of the move.
   const isMissing =
@@ -142,7 +145,7 @@ function readKeyState(
   if (home !== "there" || (isMissing && !declared.directory)) return none;
   let text: ByteString | undefined;
   try {
-    text = withKeyPlace(declared, account, () => root, keysText) ?? elsewhere?.text;
+    text = withKeyPlace(declared, account, () => root, keysText) ?? elsewhere?.all?.text;
   } catch (error) {
     // A jail that users could change may lack it, too: all that needs it waits for the jail, and nobody knows what was in it.
     const isGone = (place: KeyPlace) => place.root === root && lookUp(root, place.home) === undefined;
@@ -152,8 +155,9 @@ function readKeyState(
   if (text === undefined) return none;
   const limits = keys.some(({ options }) => options !== "");
   // What is in the other file has no say but in these.
-  const all = (sums.size > 0 || limits) && withKeyPlace(declared, account, () => root, allKeysText);
-  const former = union(formerThere, keysOf(all || "", [...sums]));
+  const here = sums.size > 0 || limits ? withKeyPlace(declared, account, () => root, readAllKeys) : undefined;
+  const all = here?.text;
+  const former = union(formerThere, formerIn(here));
   const merge = mergeKeys(text, keys);
   const { added } = merge;
   const inAll = limits && all ? mergeKeys(all, keys) : merge;
@@ -171,6 +175,7 @@ function readKeyState(
   return {
     // What others could have written gets none. All else is done.
     ...(fault === undefined ? { lacking: added } : { lacking: 0, fault }),
+    beside: here?.fault && keyFault(here.fault),
     // All of them if others may have exchanged the home for one without keys: then the run says so.
     former:
       former.length === 0 && sums.size > 0 && isExchangeable(keyHome(declared, account)) ? [...sums] : former,
@@ -181,7 +186,7 @@ function readKeyState(
 }
 
 function replacement(
-  text: ByteString | false | undefined,
+  text: ByteString | undefined,
   keys: readonly KeyLine[],
   former: readonly ByteString[],
   lacking: number,

@@ -91,6 +91,7 @@ export function userState(
       lacksKeys: (inside.isClosed && place === undefined) || home?.hidden !== undefined ? 0 : keys.lacking,
       closedHome: account && closedHome(account, machine.leftMoves()),
       homeFault: home?.ownFault ?? home?.hidden ?? keys.fault,
+      besideFault: keys.beside,
       homeOwner: () => account && sharesHome(account, declared.jail, machine.byJail.get(declared.jail) ?? []),
       ...{ otherOptions: keys.otherOptions, stricterOptions: keys.stricterOptions, policy, wantedPolicy },
       commonPolicy:

@@ -10,14 +10,15 @@ import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { splitHome } from "../../system/separator.ts";
-import { allKeysText } from "../../users/declared-keys.ts";
+import { readAllKeys } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import { type Change, type Fault, listed, listedKeys } from "../change.ts";
-import { keysOf } from "../once.ts";
+import { type Change, type Fault, listed, listedKeys, NO_LONGER } from "../change.ts";
+import { keysAmong } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { closedAccounts, GROUPS } from "./closed-accounts.ts";
 import { groupsHeld } from "./limits.ts";
 import type { Machine } from "./machine.ts";
+import type { OpenJails } from "./open-jails.ts";
 import { isSame, mayBeIt } from "./which-account.ts";
 
 /** An account that is in no jail any more, since somebody has taken it out, with what apply gave it and it still has. */
@@ -61,11 +62,20 @@ export function keptInside(
 ): readonly Change[] {
   const account = answered(() => machine.accounts.userByName(once.name));
   if (account === undefined || !mayBeIt(once, account) || !machine.facts.isLocal(once.name)) return [];
-  const text =
-    root && answered(() => allKeysText({ root, user: account, home: homeFor(account, root.path) }));
-  const keys = text === undefined ? [] : keysOf(text, once.keys);
+  const place = root && { root, user: account, home: homeFor(account, root.path) };
+  const keys = (place && answered(() => keysAmong(readAllKeys(place), once.keys))) ?? [];
   const groups = groupsLeft(once, account, machine);
   return changesOf(once, closedFor(groups, once.jail) === undefined ? groups : [], keys, why);
+}
+
+/** Keys that a user whose logins have ended, and whose account stays in the jail, has put back. */
+export function keysBack(once: OnceUser, machine: Machine, opened: OpenJails): readonly Change[] {
+  const { name, jail, out, keys } = once;
+  if (!out || keys.length === 0) return [];
+  const { root, inside } = opened.get(jail);
+  // Somebody may have put the account into the jail again.
+  const isEnded = inside.accounts !== undefined && inside.accounts.userByName(name) === undefined;
+  return isEnded ? keptInside(once, machine, root, NO_LONGER) : [];
 }
 
 /** What is said, once, of an account of a directory that is not in the jail and has no line there, if the jail is open. Pure. */
@@ -124,8 +134,6 @@ function keysLeft(once: OnceUser, user: PasswdEntry): readonly ByteString[] {
   const found = answered(() => ({ stat: statIfPresent(AT_FDCWD, home, true) }));
   // As sshd(8), which accepts keys in a home of the user or of root.
   if (found !== undefined && ![user.uid, 0].includes(found.stat?.uid ?? -1)) return unfound();
-  const text = answered(() => withTree((root) => allKeysText({ root, user, home })));
-  if (text === undefined) return keys;
-  const there = keysOf(text, once.keys);
-  return there.length > 0 ? there : unfound();
+  const there = answered(() => withTree((root) => keysAmong(readAllKeys({ root, user, home }), keys)));
+  return there?.length === 0 ? unfound() : (there ?? keys);
 }

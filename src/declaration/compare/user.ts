@@ -26,8 +26,9 @@ export function compareUser(declared: DeclaredUser, state: UserState): UserCompa
   const found = state.fault ?? faultOf(declared, state);
   if (found !== undefined) return onlyTaking({ ...about, ...found }, state, () => changesOf(declared, state));
   const changes = changesOf(declared, state);
-  const { homeFault, account, isDoubtful } = state;
-  const fault = homeFault && { ...about, ...homeFault };
+  const { homeFault, besideFault, account, isDoubtful } = state;
+  const ownFault = homeFault ?? besideFault;
+  const fault = ownFault && { ...about, ...ownFault };
   return {
     ...{ changes, fault, meanwhile: state.commonPolicy?.keys },
     directory: attributesOf(declared, account),

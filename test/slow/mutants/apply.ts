@@ -250,7 +250,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/taken-out.ts", LEAVES, [
     ["splitHome(user.home) === undefined && ", ""],
-    ["if (text === undefined) return keys;", "if (text === undefined) return [];"],
+    ["unfound() : (there ?? keys);", "unfound() : (there ?? []);"],
     ["![user.uid, 0].includes", "![user.uid].includes"],
     ["home, true) }", "home) }"],
     ["if (found !== undefined && !", "if (!"],
@@ -564,6 +564,28 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/jail/record/registry.ts", "e2e/nested-jails.test.ts", [
     ["readIdentity(tree, REGISTRY, idFor(path))?.path === path,", "false,"],
+  ]),
+  ...within("src/declaration/once.ts", "e2e/apply-second-keys.test.ts", [
+    ["fault === undefined ? keysOf(text, sums) : sums;", "keysOf(text, sums);"],
+  ]),
+  ...within("src/declaration/carry-out/takes.ts", "e2e/apply-second-keys.test.ts", [
+    ["  requireNoneBeside(place);\n  return count;", "  return count;"],
+    ["              requireNoneBeside(place);\n            };", "            };"],
+  ]),
+  ...within("src/declaration/compare/user.ts", "e2e/apply-second-keys.test.ts", [
+    ["homeFault ?? besideFault;", "homeFault;"],
+  ]),
+  ...within("src/declaration/carry-out/take-out.ts", "e2e/apply-second-keys.test.ts", [
+    ["if (once.keys.length > 0) removeFrom(", "if (once.keys.length < 0) removeFrom("],
+  ]),
+  ...within("src/declaration/carry-out/lose.ts", "e2e/apply-second-keys.test.ts", [
+    [" && whatRuns(account.uid) === undefined) taken();", ") taken();"],
+  ]),
+  ...within("src/declaration/compare/taken-out.ts", "e2e/apply-second-keys.test.ts", [
+    ["return isEnded ? keptInside(once, machine, root, NO_LONGER) : [];", "return [];"],
+  ]),
+  ...within("src/declaration/carry-out/carry-out.ts", "e2e/apply-second-keys.test.ts", [
+    ["if (user === undefined || whatRuns(user.uid) === undefined) memory", "memory"],
   ]),
   ...within("src/users/key-text.ts", "unit/key-lines.test.ts", [
     ["const even = evenLines(text);", "const even = text;"],
