@@ -11,7 +11,7 @@ import {
 import { usualHome } from "../jail/accounts/home-place.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { breaksPasswd, requireAccountName } from "../system/account-name.ts";
-import { type Group, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { type Group, groupByGid, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 
@@ -89,11 +89,18 @@ function putJailSide(
     if (!same) say(`changed the line of ${quoted(name)} in the jail's etc/passwd`);
   }
   groups.forEach((group, index) => {
+    if (index > 0 && isOfOther(accounts, group)) return;
     putGroup(accounts, group, say);
     if (index > 0 && accounts.addMember(group.name, name) === "added")
       say(`made ${quoted(name)} a member of ${quoted(group.name)} in the jail's etc/group`);
   });
   return steps;
+}
+
+/** True if the line of that name is right for another group: a directory may have one that is named as one of the machine. */
+function isOfOther({ groups }: AccountsEditor, { name, gid }: Group): boolean {
+  const line = groups.find((entry) => entry.name === name);
+  return line !== undefined && line.gid !== gid && groupByGid(line.gid)?.name === name;
 }
 
 /** Gives the memberships of a name that the host does not know any more to the present one. */

@@ -77,6 +77,27 @@ test("the jail's side is made, and the directory is told what it should say unti
   expect(m.run(["jailkit", "apply"]).stdout).toBe("0 changed, 0 failed, 2 as declared\n");
 });
 
+test("groups of the directory that have the names of others of the machine do not take turns in the jail", () => {
+  const group = "/var/lib/extrausers/group";
+  m.write(ACCOUNTS, `luser:x:6001:6001::${J}/./home/luser:/usr/sbin/jk_chrootsh\n`);
+  m.write(group, "luser:x:6001:\njailed:x:7300:luser\nteam:x:7301:luser\n");
+  m.must(["gpasswd", "-a", "luser", "jailed"]);
+  m.write("/etc/jailkit/jails.d/one.ini", declared("groups = jailed\n"));
+  m.must(["jailkit", "apply"]);
+  const own = /^jailed:.:(\d+):/m.exec(m.read("/etc/group"))?.[1];
+  expect(m.read(`${J}/etc/group`)).toMatch(new RegExp(`^jailed:x:${own}:luser$`, "m"));
+  expect([did(m), linesOf(m, "--check").status]).toEqual([[], 0]);
+  expect(m.run(["jk_check", "-j", J]).stdout).not.toContain("group jailed");
+  // The primary one has to be there.
+  m.write(group, "jailed:x:6001:\nteam:x:7301:luser\n");
+  m.must(["jailkit", "apply"]);
+  expect(m.read(`${J}/etc/group`)).toMatch(/^jailed:x:6001:/m);
+  m.must(["gpasswd", "-d", "luser", "jailed"]);
+  m.write(group, "luser:x:6001:\n");
+  m.write("/etc/jailkit/jails.d/one.ini", declared());
+  m.must(["jailkit", "apply", "--prune"]);
+});
+
 test("it cannot join a group of this machine, but is told how", () => {
   m.write("/etc/jailkit/jails.d/one.ini", declared("groups = team\n"));
   const { stderr } = m.run(["jailkit", "apply"]);
