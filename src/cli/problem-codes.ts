@@ -96,6 +96,7 @@ export const PROBLEM_CODES = {
   "kept-home": "a uid is that of a home that stays without an account",
   "kernel-file": "the source of a copy is a file of the kernel without an end",
   "kernel-file-system": "a directory is on a file system of the kernel",
+  "keys-not-found": "keys that were to be removed were not there any more, and may come back",
   "keys-not-written": "keys could not be written",
   ldconfig: "ldconfig(8) failed",
   "left-uid": "the uid was that of an account that is removed, and files may still have it",

@@ -89,7 +89,7 @@ export function withCreated(once: Once): Once {
     if (user === undefined) return true;
     const { now, left } = asCreated(user, account, one.createdHome);
     users.set(user.name, now);
-    kept.push(...[...left, jailForgotten(user, now) ?? []].flat().map(withDirectory));
+    kept.push(...[...left, ...jailForgotten(user, now)].map(withDirectory));
     return true;
   });
   return { ...once, users: [...users.values()], kept, creating };

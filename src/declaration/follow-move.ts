@@ -178,7 +178,7 @@ export function tellCreated(names: readonly ByteString[], tool: string): string[
     const users = once.users.map((user) =>
       isNew(user) ? { ...user, ...createdOf(undefined), homeId: MAY_BE_OTHER } : user,
     );
-    const jails = once.users.flatMap((user, index) => jailForgotten(user, users[index]) ?? []);
+    const jails = once.users.flatMap((user, index) => jailForgotten(user, users[index]));
     const more = [...homes.map((home) => ({ ...home, created: undefined })), ...jails];
     return { ...once, users, kept: [...once.kept, ...more.map(withDirectory)] };
   };
@@ -191,10 +191,7 @@ export function tellCreated(names: readonly ByteString[], tool: string): string[
 /** Instead of what identifies a directory that is not there yet. */
 const NONE_YET = "none";
 
-const allOf = (once: Once): readonly KeptHome[] => [
-  ...once.kept,
-  ...once.users.flatMap((user) => wholeJail(user) ?? []),
-];
+const allOf = (once: Once): readonly KeptHome[] => [...once.kept, ...once.users.flatMap(wholeJail)];
 
 /** Uids of accounts that were in a jail stay reserved by the files in it, wherever it is: nothing tells that when it is forgotten. */
 function keptAt(once: Once, from: ByteString, to: ByteString): readonly KeptHome[] {

@@ -36,25 +36,25 @@ export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined 
 }
 
 /**
- * The jail that an account which apply created is declared in, as a whole: files in it may have its uid, such as a setuid program
+ * The jail that an account which apply created is declared in, as a whole, or none: files in it may have its uid, such as a setuid program
  * in /tmp, which would be the next one's. One that it was declared in before is kept since then.
  */
-export function wholeJail(user: OnceUser | undefined): KeptHome | undefined {
+export function wholeJail(user: OnceUser | undefined): KeptHome[] {
   const { name, created: uid, jail } = user ?? {};
-  if (name === undefined || uid === undefined || jail === undefined) return undefined;
-  return { name, uid, home: joinHome(jail, "/"), created: undefined, directoryId: undefined };
+  if (name === undefined || uid === undefined || jail === undefined) return [];
+  return [{ name, uid, home: joinHome(jail, "/"), created: undefined, directoryId: undefined }];
 }
 
 /** The jail of an account that what is known of its user does not tell any more; `now`: undefined if nothing is. */
-export function jailForgotten(before: OnceUser | undefined, now: OnceUser | undefined): KeptHome | undefined {
-  const [was, is] = [wholeJail(before), wholeJail(now)];
-  return was && is && keptKey(was) === keptKey(is) ? undefined : was;
+export function jailForgotten(before: OnceUser | undefined, now: OnceUser | undefined): KeptHome[] {
+  const known = wholeJail(now).map(keptKey);
+  return wholeJail(before).filter((one) => !known.includes(keptKey(one)));
 }
 
 /** The jail of an account that apply created, by its home, unless what is known of the user tells it. */
 export function createdIn(user: OnceUser, home: ByteString | undefined): KeptHome | undefined {
   const jail = jailOfHome(home ?? "");
-  const here = jail === undefined || jail === user.jail ? undefined : wholeJail({ ...user, jail });
+  const [here] = jail === undefined || jail === user.jail ? [] : wholeJail({ ...user, jail });
   return here && answered(() => hostUser(user.name)?.uid) === here.uid ? here : undefined;
 }
 
@@ -76,7 +76,7 @@ export class KeptHomes implements ReservedUids {
   readonly #beside = new Map<ByteString, ReturnType<typeof namesByOwner>>();
 
   constructor(private readonly once: Pick<Once, "users" | "kept">) {
-    const created = once.users.flatMap((user) => [createdHomeOf(user) ?? [], wholeJail(user) ?? []].flat());
+    const created = once.users.flatMap((user) => [createdHomeOf(user) ?? [], wholeJail(user)].flat());
     this.#byUid = Map.groupBy([...once.kept, ...created], ({ uid }) => uid);
   }
 

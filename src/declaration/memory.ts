@@ -10,7 +10,7 @@ import { createdHomeOf, jailForgotten, KeptHomes, wholeJail } from "./kept-homes
 import { keptOfFormer, withKept, withoutKept } from "./kept-where.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { addOnce, createdOf, ENDED, isWritten, writeOnce } from "./once.ts";
-import { declaredIn, onceJailOf, onceOf, sameOr, userNow, withHomeId, withoutKeys } from "./once-of.ts";
+import { declaredIn, onceJailOf, sameOr, settledUser, userNow, withHomeId, withoutKeys } from "./once-of.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
@@ -137,7 +137,7 @@ export class Memory {
 
   /** Each change of which directory a jail is: uids of the one of before stay reserved. */
   #putJail(now: OnceJail): void {
-    const all = () => [...this.#kept, ...[...this.#before.values()].flatMap((user) => wholeJail(user) ?? [])];
+    const all = () => [...this.#kept, ...[...this.#before.values()].flatMap(wholeJail)];
     for (const one of keptOfFormer(this.#jails.get(now.path), now, all)) this.#keep(one);
     this.#jails.set(now.path, now);
   }
@@ -177,8 +177,7 @@ export class Memory {
 
   /** Each change of a user: what does not tell any more in which jail an account was goes to what is kept. */
   #put(name: ByteString, now: OnceUser | undefined): void {
-    const jail = jailForgotten(this.#users.get(name), now);
-    if (jail !== undefined) this.#keep(jail);
+    for (const jail of jailForgotten(this.#users.get(name), now)) this.#keep(jail);
     if (now === undefined) this.#users.delete(name);
     else this.#users.set(name, now);
   }
@@ -195,8 +194,7 @@ export class Memory {
   settleUser(user: DeclaredUser): void {
     const before = this.#users.get(user.name);
     const other = this.beside?.users.find(({ name, jail }) => name === user.name && jail === user.jail);
-    const now = onceOf(user, other && onceOf(other, undefined, undefined), undefined);
-    this.#put(user.name, sameOr(before, { ...now, ...createdOf(before), left: before?.left ?? [] }));
+    this.#put(user.name, settledUser(user, other, before));
     this.#changed = true;
   }
 

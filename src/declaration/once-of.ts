@@ -109,6 +109,18 @@ function givenInSpite(user: DeclaredUser, changes: readonly Change[]): DeclaredU
   return { ...user, groups, keys: isKey ? user.keys : undefined, policy };
 }
 
+/** A declared user of whom nothing else is there any more. `other`: as another declaration has it. `before`: as it was. */
+export function settledUser(
+  user: DeclaredUser,
+  other: DeclaredUser | undefined,
+  before: OnceUser | undefined,
+): OnceUser {
+  const now = onceOf(user, other && onceOf(other, undefined, undefined), undefined);
+  // A key that no run has found may come back: its user can have moved it away.
+  const stays = { keys: union(before?.keys, now.keys), left: before?.left ?? [] };
+  return sameOr(before, { ...now, ...createdOf(before), ...stays });
+}
+
 /** A user after a change that was made: keys that it took out are gone. */
 export function withoutKeys(user: OnceUser, { action, what, items }: Change): OnceUser {
   if (action !== "remove" || what !== "keys") return user;

@@ -10,7 +10,8 @@ import {
   test,
 } from "bun:test";
 import type { Machine, MachineProcess } from "../machine/machine.ts";
-import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { runWithStops } from "../machine/stops.ts";
+import { did, KEYS, linesIn, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -199,5 +200,53 @@ describe("a key that a session of a user who leaves puts back", () => {
     await end();
     expect(did(m, "--prune")).toHaveLength(1);
     expect([m.read(FILES), did(m, "--prune")]).toEqual(["", []]);
+  });
+});
+
+describe("a key that its user has moved away for the moment", () => {
+  const away = `${J}/home/anna/.s`;
+
+  test("before the plan is removed when it is back", () => {
+    m.must(["rm", SECOND]);
+    m.rename(SSH, away);
+    declare(user(TWO));
+    m.must(["jailkit", "apply", "--prune"]);
+    expect(linesOf(m, "--check", "--prune").status).toBe(0);
+    m.remove(SSH);
+    m.rename(away, SSH);
+    expect(linesOf(m).summary.noLongerDeclared).toHaveLength(1);
+    expect(did(m, "--prune")).toEqual([expect.stringMatching(/^done - user anna: keys/)]);
+    expect(m.read(`${SSH}/authorized_keys`)).toBe(`${TWO}\n`);
+  });
+
+  test("after the plan is not removed, which is no success", async () => {
+    m.must(["rm", SECOND]);
+    declare("[user anna]\njail = /srv/j\nshell = /bin/bash\ngroups = team\n");
+    const stops = { calls: ["renameat", "renameat2"], paths: ["/etc", `${J}/etc`] };
+    let isAway = false;
+    const result = await runWithStops(m, ["jailkit", "apply", "--json", "--prune"], stops, () => {
+      if (!isAway) m.rename(SSH, away);
+      isAway = true;
+    });
+    expect(isAway).toBe(true);
+    expect(linesIn(result).summary.problems.map(({ code }) => code)).toEqual(["keys-not-found"]);
+    m.rename(away, SSH);
+    expect(did(m, "--prune")).toEqual([expect.stringMatching(/^done - user anna: keys/)]);
+    expect(m.read(`${SSH}/authorized_keys`)).toBe("");
+  });
+
+  test("stays known of an account whose logins have ended", () => {
+    m.must(["jk_addjailuser", "-p", "*", "-s", "/bin/bash", J, "dora"]);
+    declare(`[user dora]\njail = ${J}\nshell = /bin/bash\nauthorized_keys = ${TWO}\n`);
+    m.must(["jailkit", "apply"]);
+    const [there, gone] = [`${J}/home/dora/.ssh`, `${J}/home/dora/.s`];
+    m.rename(there, gone);
+    declare("");
+    expect(linesOf(m, "--prune").status).toBe(0);
+    m.rename(gone, there);
+    expect(did(m, "--prune")).toEqual([expect.stringMatching(/^done - user dora: keys/)]);
+    expect(m.read(`${there}/authorized_keys`)).toBe("");
+    m.must(["userdel", "-r", "dora"]);
+    m.remove(`${J}/home/dora`);
   });
 });

@@ -46,13 +46,18 @@ export function warnOfLimits(once: OnceUser, { warnings }: Said): void {
     );
 }
 
-/** Removes the keys that were declared from the home in the jail, or on the host. Throws JailkitError if they may be left. */
-export function forgetKeys(root: JailRoot, user: PasswdEntry, { keys }: OnceUser, said: Said): void {
-  if (keys.length === 0) return;
+/**
+ * Removes the keys that were declared from the home in the jail, or on the host; returns how many. Throws JailkitError if they may
+ * be left.
+ */
+export function forgetKeys(root: JailRoot, user: PasswdEntry, { keys }: OnceUser, said: Said): number {
+  if (keys.length === 0) return 0;
   const home = homeFor(user, root.path);
   const uid = lookUp(root, home)?.stat.uid ?? user.uid;
   if (![user.uid, 0].includes(uid)) throw notTheirs(hostPath(root, home), user, uid);
-  if (removeFrom({ root, user, home }, keys, said) === 0) requireNotHidden(hostPath(root, home));
+  const count = removeFrom({ root, user, home }, keys, said);
+  if (count === 0) requireNotHidden(hostPath(root, home));
+  return count;
 }
 
 /** Nobody reads keys there as this user. What would give the user another home is no help for one who leaves. */
@@ -95,9 +100,11 @@ export function loseAll(
       const message = errors.map((error) => error.message).join("; ");
       if (first !== undefined) throw errorOf(second === undefined ? first : { code: first.code, message });
     });
-    attempt("keys", () => forgetKeys(root, account, once, said));
-    // What runs can put them back.
-    if (once.keys.length > 0 && !kept.has("keys") && whatRuns(account.uid) === undefined) taken();
+    attempt("keys", () => {
+      const count = forgetKeys(root, account, once, said);
+      // What runs can put them back, and its user can have moved away what was not found.
+      if (count > 0 && whatRuns(account.uid) === undefined) taken();
+    });
   };
   const leave = () => doneOrClosed((tried) => leaveJail(root, user, once, tried), root, user, once, said);
   // No session begins here. Without the line nothing would tell any more where its keys are, if this run is killed.

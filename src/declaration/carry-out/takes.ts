@@ -143,6 +143,9 @@ function requireNoneBeside(place: KeyPlace): void {
   if (fault !== undefined) throw fault;
 }
 
+const NOT_FOUND =
+  "the keys that were declared are not in its authorized_keys any more, and may come back: run this again";
+
 /**
  * Removes keys from where an account has them: its jail, which `rootOf` opens, or the one that it is in still. Throws
  * JailkitError if they may be left.
@@ -159,7 +162,9 @@ export function takeKeys(
   const remove = (place: KeyPlace) => removeFrom(place, sums, said);
   const there = withKeysElsewhere(declared, user, remove) ?? 0;
   const count = there + (withKeyPlace(declared, user, rootOf, remove) ?? 0);
-  if (count === 0) requireNotHidden(keyHome(declared, user));
+  if (count > 0) return;
+  requireNotHidden(keyHome(declared, user));
+  throw new JailkitError("keys-not-found", 1, NOT_FOUND);
 }
 
 /**

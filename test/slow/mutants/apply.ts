@@ -211,7 +211,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/carry-out/lose.ts", LEAVES, [
     ["forgetGroups(account, once, { ...said, errors });", ""],
-    ['attempt("keys", () => forgetKeys(root, account, once, said));', ""],
+    ["const count = forgetKeys(root, account, once, said);", "const count = 0;"],
   ]),
   ...within("src/declaration/compare/compare.ts", "e2e/apply-fstab.test.ts", [
     ["possible(taking(changes), error)", "taking(changes)"],
@@ -349,11 +349,11 @@ export const APPLY: readonly Mutant[] = [
     ["if (owner?.uid === home.uid)", "if (false)"],
     ["beside.get(home.uid)", "undefined"],
     ["this.#away.getOrInsertComputed(jail, mayComeBack)", "false"],
-    ["[createdHomeOf(user) ?? [], wholeJail(user) ?? []].flat());", "wholeJail(user) ?? []);"],
+    ["[createdHomeOf(user) ?? [], wholeJail(user)].flat());", "wholeJail(user));"],
   ]),
   ...within("src/declaration/kept-homes.ts", JAIL_UIDS, [
-    ["[createdHomeOf(user) ?? [], wholeJail(user) ?? []].flat());", "createdHomeOf(user) ?? []);"],
-    ["wholeJail({ ...user, jail });", "undefined;"],
+    ["[createdHomeOf(user) ?? [], wholeJail(user)].flat());", "createdHomeOf(user) ?? []);"],
+    ["wholeJail({ ...user, jail });", "[];"],
     [
       "if (found === undefined) return leftFault(name, own, uid, kept, advice);",
       "if (!found) return undefined;",
@@ -367,9 +367,11 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/kept-homes.ts", LEFT, [
     ["isWanted(uid) && this.of(uid, isWholeJail) === undefined)", "isWanted(uid))"],
   ]),
-  ...within("src/declaration/memory.ts", JAIL_UIDS, [["if (jail !== undefined) this.#keep(jail);", ""]]),
+  ...within("src/declaration/memory.ts", JAIL_UIDS, [
+    ["for (const jail of jailForgotten(this.#users.get(name), now)) this.#keep(jail);", ""],
+  ]),
   ...begun("another uid before", "src/declaration/creating.ts", [
-    ["...[...left, jailForgotten(user, now) ?? []].flat()", "...left"],
+    ["...[...left, ...jailForgotten(user, now)]", "...left"],
   ]),
   ...within("src/declaration/carry-out/user.ts", JAIL_UIDS, [
     ["if (taken !== undefined) throw", "if (false) throw"],
@@ -570,16 +572,21 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/carry-out/takes.ts", "e2e/apply-second-keys.test.ts", [
     ["  requireNoneBeside(place);\n  return count;", "  return count;"],
+    ['  throw new JailkitError("keys-not-found", 1, NOT_FOUND);\n', ""],
     ["              requireNoneBeside(place);\n            };", "            };"],
   ]),
   ...within("src/declaration/compare/user.ts", "e2e/apply-second-keys.test.ts", [
     ["homeFault ?? besideFault;", "homeFault;"],
+  ]),
+  ...within("src/declaration/once-of.ts", "e2e/apply-second-keys.test.ts", [
+    ["keys: union(before?.keys, now.keys)", "keys: now.keys"],
   ]),
   ...within("src/declaration/carry-out/take-out.ts", "e2e/apply-second-keys.test.ts", [
     ["if (once.keys.length > 0) removeFrom(", "if (once.keys.length < 0) removeFrom("],
   ]),
   ...within("src/declaration/carry-out/lose.ts", "e2e/apply-second-keys.test.ts", [
     [" && whatRuns(account.uid) === undefined) taken();", ") taken();"],
+    ["if (count > 0 && whatRuns", "if (whatRuns"],
   ]),
   ...within("src/declaration/compare/taken-out.ts", "e2e/apply-second-keys.test.ts", [
     ["return isEnded ? keptInside(once, machine, root, NO_LONGER) : [];", "return [];"],
