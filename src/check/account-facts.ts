@@ -31,8 +31,8 @@ export interface AccountFacts {
   readonly isGuest: (user: PasswdEntry) => boolean;
   /** What jk_chrootsh.ini lets the home of an account have: any owner, any group. */
   readonly relaxed: (user: PasswdEntry) => Pick<ChrootshSettings, "relaxHomeOwner" | "relaxHomeGroup">;
-  /** True if a jail is missing at its path, and may be this one. */
-  readonly mayHaveMovedHere: (jail: ByteString) => boolean;
+  /** What gives an account its home in this jail, if that was moved here from `jail`; undefined if that is another one. */
+  readonly movedHere: (user: PasswdEntry, jail: ByteString) => Advice | undefined;
   /** True if a path of the host is, or may be, the home of its owner, or in it. */
   readonly mayBeHome: (path: ByteString) => boolean;
   /**

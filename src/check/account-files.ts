@@ -20,14 +20,15 @@ import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { mountAdvice } from "../jail/fs/mounted-home.ts";
 import { unmountedPlaces } from "../jail/fs/unmounted.ts";
 import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
-import { mayHaveMoved } from "../jail/record/moved.ts";
+import { lostJail, mayHaveMoved } from "../jail/record/moved.ts";
+import { followRemedy, linkedJail } from "../jail/record/named-jail.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { adviceAt, closeFirst, replaceLinkFirst } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT } from "../system/flat-accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
-import { isHomeIn, joinHome, normalHome, splitHome } from "../system/separator.ts";
+import { homeInJail, isHomeIn, joinHome, normalHome, splitHome } from "../system/separator.ts";
 import { recallAll } from "../users/account-record.ts";
 import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
 import type { AccountFacts } from "./account-facts.ts";
@@ -145,6 +146,7 @@ export class AccountFiles {
     };
     let recalled: ReturnType<typeof recallAll> | undefined;
     let hiddenAt: ReturnType<typeof unmountedPlaces> | undefined;
+    const moves = new Map<ByteString, { isHere: boolean; isRecorded: boolean }>();
     return {
       jail: root.path,
       passwd: this.#passwd,
@@ -184,7 +186,17 @@ export class AccountFiles {
         return homeTextAdvice(right, name, isLocal(name));
       },
       mayBeHome: (path) => whoseHome(path) !== undefined,
-      mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),
+      movedHere({ name, home }, from) {
+        const { isHere, isRecorded } = moves.getOrInsertComputed(from, () => ({
+          isHere: linkedJail(from) === root.path || mayHaveMoved(from, root.path),
+          isRecorded: answered(() => lostJail(from)) !== undefined,
+        }));
+        if (!isHere) return undefined;
+        // Without a record of the old path, nothing but accounts of /etc/passwd follows.
+        return isLocal(name) || isRecorded
+          ? followRemedy(from, root.path)
+          : homeTextAdvice(joinHome(root.path, homeInJail(home)), name, false);
+      },
       verbose,
     };
   }

@@ -10,7 +10,6 @@ import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.
 import { isJailsOwn, isRootsPlace, mayBeGiven, usualHome } from "../jail/accounts/home-place.ts";
 import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
-import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { remountCommand } from "../system/mounts.ts";
 import { dirsEqual, isHomeIn, jailOfHome, livesIn, splitHome } from "../system/separator.ts";
@@ -145,7 +144,7 @@ class AccountCheck {
     const lent =
       split === undefined && real.home === entry.home && (isSystemAccount(real.uid) || isGuest(real));
     if (!lent && !isHomeIn(jail, real.home, entry.home)) {
-      const own = this.#movedRemedy(entry, real) ?? (inside || isGuest(real) ? change : remove);
+      const own = this.#movedAdvice(entry, real) ?? (inside || isGuest(real) ? change : remove);
       const advice: Advice = (inside ? this.#facts.plainHome(real) : undefined) ?? own;
       const message = `the real homedir and jail homedir for user ${name} do not correspond in ${where}`;
       this.#report("home-differs", message, advice);
@@ -289,12 +288,10 @@ class AccountCheck {
     }
   }
 
-  /** For an account whose jail was moved here: its old path is missing, and its home is in this jail. */
-  #movedRemedy(entry: PasswdEntry, real: PasswdEntry): Remedy | undefined {
-    const { inJail, mayHaveMovedHere, jail } = this.#facts;
+  /** For an account whose jail was moved here, and whose home is in this one. */
+  #movedAdvice(entry: PasswdEntry, real: PasswdEntry): Advice | undefined {
     const there = jailOfHome(real.home);
     if (there === undefined || !dirsEqual(splitHome(real.home)?.home ?? "", entry.home)) return undefined;
-    if (inJail(entry.home)?.uid !== real.uid || !mayHaveMovedHere(there)) return undefined;
-    return followRemedy(there, jail);
+    return this.#facts.inJail(entry.home)?.uid === real.uid ? this.#facts.movedHere(real, there) : undefined;
   }
 }

@@ -86,7 +86,7 @@ function serviceUsersAt(
   path: ByteString,
   known: ReadonlySet<ByteString>,
   accounts: HostAccounts,
-): JailedUser[] {
+): readonly JailedUser[] {
   // An error is reported when that jail is checked.
   using root = answered(() => openJailRoot(path));
   return root === undefined ? [] : knownServiceUsers(root, known, accounts).users;

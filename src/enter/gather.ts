@@ -12,7 +12,7 @@ import {
 } from "../../ffi/files.ts";
 import { directoryOf, plainPath } from "../../ffi/paths.ts";
 import { answered, describeError, isReported, JailkitError } from "../cli/error.ts";
-import type { Remedy } from "../cli/remedy.ts";
+import type { Advice } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
@@ -53,7 +53,7 @@ import {
   type PrivilegeFact,
   required,
 } from "./facts.ts";
-import { passRemedy } from "./remedies.ts";
+import { passRemedy, setInDirectory } from "./remedies.ts";
 import { readSettings } from "./settings.ts";
 import { hostLimitedShell, onlyRootExchangesIn, shellFact } from "./shell.ts";
 
@@ -144,8 +144,11 @@ function requireEntry({ fd, path }: { fd: number; path: ByteString }): void {
   }
 }
 
-/** Opens the jail without following symbolic links, and compares its path with the directory. */
-export function openPlainly(text: ByteString): OpenedJail {
+/** What lets accounts and the configuration follow a jail that was moved. */
+const follow = (path: ByteString): Advice => `jailkit adopt --moved ${shellWord(path)}`;
+
+/** Opens the jail without following symbolic links, and compares its path with the directory. `lost`: what to do about one that is missing. */
+export function openPlainly(text: ByteString, lost: (path: ByteString) => Advice = follow): OpenedJail {
   let root: JailRoot | undefined;
   try {
     // A login may have a limit of 16 open files.
@@ -153,7 +156,7 @@ export function openPlainly(text: ByteString): OpenedJail {
     requireEntry(root);
   } catch (error) {
     if (root !== undefined) closeJailRoot(root);
-    return { root: undefined, fact: notOpened(text, error, root?.path) };
+    return { root: undefined, fact: notOpened(text, error, root?.path, lost) };
   }
   // The only other spelling has a slash at the end.
   if (text === root.path || text === `${root.path}/`) return { root, fact: { kind: "opened" } };
@@ -161,15 +164,18 @@ export function openPlainly(text: ByteString): OpenedJail {
 }
 
 /** Why a jail cannot be opened. `opened`: its path, if only its search permission is missing. */
-function notOpened(path: ByteString, error: unknown, opened: ByteString | undefined): JailFact {
+function notOpened(
+  path: ByteString,
+  error: unknown,
+  opened: ByteString | undefined,
+  lost: (path: ByteString) => Advice,
+): JailFact {
   const code = error instanceof JailkitError ? error.code : "";
   if (["relative-path", "link-in-jail-path", "jail-is-root"].includes(code)) {
     return { kind: "not-plain", reason: describeError(error), real: realPath(path) };
   }
-  if (code === "no-such-jail") {
-    const advice: Remedy = `jailkit adopt --moved ${shellWord(path)}`;
-    return { kind: "unreachable", reason: "No such file or directory", advice };
-  }
+  if (code === "no-such-jail")
+    return { kind: "unreachable", reason: "No such file or directory", advice: lost(path) };
   if (!isReported(error)) throw error;
   const closed = isErrno(error, "EACCES") && error.path !== undefined ? directoryOf(error.path) : undefined;
   const place = closed && (opened ?? closed);
@@ -235,8 +241,10 @@ export function gatherFacts(login: Login): GatheredFacts {
     return readSettings(caller, chrootshKeys, confineProblem, CONFIG_STATUS, log, loadSettings);
   });
   const split = memoized(() => splitHome(accountOf(caller).home));
+  const own = memoized(() => isLocal(accountOf(caller).name));
+  const lost = (path: ByteString) => (own() ? follow(path) : setInDirectory(accountOf(caller).name));
   let found: OpenedJail | undefined;
-  const opened = memoized(() => (found = openPlainly(required(split(), "the jail").jail)));
+  const opened = memoized(() => (found = openPlainly(required(split(), "the jail").jail, lost)));
   const root = () => required(opened().root, "the jail");
   const home = () => required(split(), "the jail").home;
   const homeStat = memoized(() => lookUp(root(), home())?.stat);
@@ -254,7 +262,7 @@ export function gatherFacts(login: Login): GatheredFacts {
   return {
     ...caller,
     settings,
-    isLocal: memoized(() => isLocal(accountOf(caller).name)),
+    isLocal: own,
     split,
     jail: () => opened().fact,
     close: () => found?.root && closeJailRoot(found.root),

@@ -19,13 +19,15 @@ export const NOT_A_FILE = "it is not a regular file";
  * Remedies: a command for a root shell, or lines for a file. The only placeholder is JAIL, used if the jail is unknown.
  */
 
-/** The command that shows what an account of a directory should have. */
-export const directoryCommand = (name: ByteString): Remedy =>
-  `jk_jailuser --dry-run -j JAIL ${operands(name)}`;
+/** The command that shows what accounts of a directory should have. */
+export const directoryCommand = (jail: ByteString, ...names: readonly ByteString[]): Remedy =>
+  `jk_jailuser --dry-run -j ${shellWord(jail)} ${operands(...names)}`;
 
 /** In place of a command that changes an account which usermod(8) cannot change. */
 export const setInDirectory = (name: ByteString): Words =>
-  inWords(`set its home and shell where the account is kept, which '${directoryCommand(name)}' shows`);
+  inWords(
+    `set its home and shell where the account is kept, which '${directoryCommand("JAIL", name)}' shows`,
+  );
 
 /** Makes an account's lines in the jail's passwd and group agree with the host. */
 export function jailSideRemedy(jail: ByteString, user: ByteString, options = "--jail-side-only"): Remedy {

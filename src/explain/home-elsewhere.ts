@@ -1,9 +1,13 @@
+import { isMissing } from "../../ffi/files.ts";
 import { answered } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
+import { lostRemedy } from "../jail/record/named-jail.ts";
+import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { jailOfHome } from "../system/separator.ts";
 import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
-import type { LoginReport } from "./report.ts";
+import type { LoginReport, ReportStep } from "./report.ts";
 
 /** Where the home is that the jail of an account lacks, and what moves it there; undefined if it is nowhere, or that is not known. */
 export function elsewhereOf(user: PasswdEntry): ReturnType<typeof elsewhereAdvice> | undefined {
@@ -19,8 +23,22 @@ export function elsewhereOf(user: PasswdEntry): ReturnType<typeof elsewhereAdvic
 // An empty directory of root may keep the place of a home.
 const LACKING = ["home-present", "home-owner"];
 
+/**
+ * For root, who can read the records: what brings back the jail of an account of which nothing is at its path, or else what shows
+ * the ways.
+ */
+export function explainLost({ steps }: LoginReport, { name, home }: PasswdEntry, onBehalf: boolean): void {
+  const jail = onBehalf ? jailOfHome(home) : undefined;
+  const failed = ({ name, outcome }: ReportStep) => name === "jail-reachable" && outcome === "failed";
+  if (jail === undefined || !steps.some(failed) || !isMissing(jail)) return;
+  const remedy = lostRemedy(jail) ?? (isLocalUser(name) ? (`jailkit list ${shellWord(jail)}` as const) : "");
+  for (const step of steps.filter(failed)) step.remedy = remedy;
+}
+
 /** For root, who can read the record: of a home that is elsewhere, the command moves it, and creates no empty one. */
-export function explainElsewhere({ steps }: LoginReport, user: PasswdEntry, onBehalf: boolean): void {
+export function explainElsewhere(report: LoginReport, user: PasswdEntry, onBehalf: boolean): void {
+  const { steps } = report;
+  explainLost(report, user, onBehalf);
   const lacking = steps.filter(
     ({ stage, name, outcome }) => stage === "jk_chrootsh" && LACKING.includes(name) && outcome === "failed",
   );

@@ -204,7 +204,7 @@ function measure(
   const uids = owners.map(({ uid }) => uid);
   const left = namesOf(leaving);
   const services = servicesOrNone(root, plan.request, () =>
-    serviceUsers(root, namesOf(allUsers), uids, accounts).filter(
+    serviceUsers(root, namesOf(allUsers), uids, accounts).users.filter(
       ({ name }) => !left.has(name) || uids.includes(accounts.userByName(name)?.uid ?? 0),
     ),
   );

@@ -12,12 +12,13 @@ import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
 import { largestFile } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { kindOf } from "../config/schemas/catalogue.ts";
-import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
+import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { followLeft } from "../jail/fs/home-note.ts";
 import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { mountRemedy, unmountedReason } from "../jail/fs/unmounted.ts";
-import { openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { type JailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { requireReplaceable } from "../jail/fs/writable.ts";
 import { putFile, removePath } from "../jail/fs/write.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
@@ -31,9 +32,10 @@ import { requireNotShown } from "../populate/shown-place.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { adviceAt, onlyRootExchanges } from "../system/exchange.ts";
+import { hostAccounts } from "../system/host-accounts.ts";
 import { hostNames } from "../system/host-files.ts";
 import { fstabField } from "../system/mounts.ts";
-import { joinHome, splitHome } from "../system/separator.ts";
+import { homeInJail, joinHome, splitHome } from "../system/separator.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { searchMoved } from "./adopt-search.ts";
 
@@ -53,6 +55,10 @@ interface Move {
   record: KnownJail | undefined;
   /** The users who live in it. */
   users: readonly ByteString[];
+  /** Those whom a directory has at the old path, and the homes that it should have. */
+  directoryUsers: readonly { name: ByteString; home: ByteString }[];
+  /** Why there may be more of these, printable. */
+  moreUsers: string | undefined;
   /** Configuration files that name it, and their new text. */
   files: readonly { path: ByteString; text: ByteString }[];
 }
@@ -79,7 +85,8 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
     throw new JailkitError("not-mounted", 1, `${shown}: ${unmountedReason(mount)}`, undefined, mount);
   const search = named !== undefined || record === undefined ? undefined : searchMoved(record);
   const found = named ?? search?.found;
-  const leaving = jailedUsers().filter(({ jail }) => jail === old);
+  const local = jailedUsers();
+  const leaving = local.filter(({ jail }) => jail === old);
   const users = leaving.map(({ name }) => name);
   if (found === undefined) {
     const out = leaveCommand(leaving, shellsOutside(old), { move: false });
@@ -94,7 +101,8 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
     throw new JailkitError("not-found", 1, message);
   }
   const place = normalPath(found);
-  requireRoots(place, old);
+  using root = openJailRoot(place);
+  requireRoots(root, old);
   if (record !== undefined && !isRecorded(place, record)) {
     const why = "it has another record, or does not have the recorded contents";
     const message = `${display(place)}: is not the jail that was at ${shown}: ${why}`;
@@ -106,7 +114,11 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
   const changed = [...files.map(({ path }) => path), ...(users.length === 0 ? [] : ["/etc/passwd"])];
   const closed = foreseen(place, "file", () => changed.forEach(requireReplaceable));
   if (closed !== undefined) throw errorOf(closed);
-  return { from: old, to: place, record, users, files };
+  const services = knownServiceUsers(root, namesOf(local), hostAccounts());
+  const directoryUsers = services.elsewhere.flatMap(({ name, home, jail }) =>
+    jail === old ? [{ name, home: joinHome(place, homeInJail(home)) }] : [],
+  );
+  return { from: old, to: place, record, users, directoryUsers, moreUsers: services.unknown, files };
 }
 
 /** Throws JailkitError "config-write" if an ini file would name another path than the new one: a part of it, or two. */
@@ -121,9 +133,8 @@ function requireReadable({ path, text }: Move["files"][number], old: ByteString,
 }
 
 /** Throws JailkitError if users could put a directory of their own at the old path, before root moved it, and it is one. */
-function requireRoots(place: ByteString, old: ByteString): void {
-  using root = openJailRoot(place);
-  const { uid } = root.top.stat;
+function requireRoots({ path: place, top }: JailRoot, old: ByteString): void {
+  const { uid } = top.stat;
   if (uid === 0 || onlyRootExchanges(old)) return;
   const why = `belongs to uid ${uid}, not to root, so it may be another directory than the jail`;
   const { advice, remedy } = adviceAt(place, `chown -h root ${shellWord(place)}`);

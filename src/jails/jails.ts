@@ -29,13 +29,13 @@ import {
   openManifest,
   REGISTRY,
 } from "../jail/record/manifest.ts";
-import { linkRemedy } from "../jail/record/named-jail.ts";
+import { isElsewhere, linkRemedy } from "../jail/record/named-jail.ts";
 import { readContent } from "../jail/record/record-file.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
-import { type JailSection, jailSections, namedOrKnown, type OnBadFile } from "./known.ts";
-import { missingJail } from "./missing.ts";
+import { allKnownJails, type JailSection, jailSections, namedOrKnown, type OnBadFile } from "./known.ts";
+import { missingJail, type Stray, strayAdvice } from "./missing.ts";
 import type { JailCondition } from "./report-schema.ts";
 
 export interface JailFacts {
@@ -56,6 +56,8 @@ export interface JailFacts {
   readonly users: readonly JailedUser[];
   /** Why it may have more users, printable. */
   readonly moreUsers: string | undefined;
+  /** Its passwd has an account of a name service with the shell jk_chrootsh, whose home names no jail. */
+  readonly isAnyHomeless?: boolean;
   /** The requested sections of jk_init, and the operands of jk_cp. */
   readonly sections: readonly ByteString[];
   readonly files: readonly ByteString[];
@@ -73,13 +75,32 @@ class World {
   readonly names = namesOf(this.users);
   readonly accounts = hostAccounts();
   readonly #byJail = usersByJail(this.users);
+  /** Users of name services whom the passwd of another jail has, by the jail in which they live, and by their names. */
+  readonly #strays = new Map<ByteString, Map<ByteString, Stray>>();
   #ids: ReadonlyMap<ByteString, ByteString> | undefined;
   #sections: readonly JailSection[] | undefined;
 
   constructor(private readonly badFile?: OnBadFile) {}
 
+  /** The users of /etc/passwd who live in a jail. */
   usersOf(jail: ByteString): readonly JailedUser[] {
     return this.#byJail.get(jail) ?? [];
+  }
+
+  addStrays(line: ByteString, users: readonly JailedUser[]): void {
+    for (const user of users) {
+      const { name, jail = "" } = user;
+      this.#strays.getOrInsertComputed(jail, () => new Map()).set(name, { ...user, line });
+    }
+  }
+
+  /** The jails of strays that were added. */
+  get jailsOfStrays(): ByteString[] {
+    return [...this.#strays.keys()];
+  }
+
+  straysOf(jail: ByteString): readonly Stray[] {
+    return [...(this.#strays.get(jail)?.values() ?? [])];
   }
 
   /** The id of the record for a path. */
@@ -101,8 +122,8 @@ function missingFacts(path: ByteString, world: World) {
   const content =
     id === undefined ? undefined : withTree((tree) => answered(() => readContent(tree, REGISTRY, id)));
   const [users, files] = [world.usersOf(path), world.filesWith(path)];
-  if (id === undefined && users.length + files.length === 0)
-    return { id, reason: `${display(path)} does not exist, and is not a known jail` };
+  const isKnown = id !== undefined || users.length + files.length + world.straysOf(path).length > 0;
+  if (!isKnown) return { id, reason: `${display(path)} does not exist, and is not a known jail` };
   const missing = missingJail({ path, content, users, files, mount: mountRemedy(path) });
   const lacking = content === undefined ? 0 : mountsOf(content).length;
   return { id, ...(content && recordedFacts(content)), lacking, ...missing };
@@ -124,6 +145,15 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   if (worker === undefined) return facts;
   const nothing = { unmounted: false, remedy: undefined, lacking: 0 };
   return { ...facts, ...nothing, condition: "busy", reason: busyText(path, worker) };
+}
+
+/** With users whom name services have there, and what to do if that jail is not there. */
+function withStrays(facts: JailFacts, strays: readonly Stray[]): JailFacts {
+  const there = namesOf(facts.users);
+  const users = [...facts.users, ...strays.filter(({ name }) => !there.has(name))];
+  if (strays.length === 0 || facts.condition === "busy" || !isElsewhere(facts.path))
+    return { ...facts, users };
+  return { ...facts, users, reason: `${facts.reason}; ${strayAdvice(strays)}` };
 }
 
 function factsNow(path: ByteString, world: World): JailFacts {
@@ -158,9 +188,11 @@ function presentFacts(root: JailRoot, path: ByteString, world: World) {
   const { id, content } = openManifest(root);
   const recorded = content.requests.length + (content.lines ?? 0) > 0;
   const services = knownServiceUsers(root, world.names, world.accounts);
+  world.addStrays(path, services.elsewhere);
   const facts = {
     users: [...world.usersOf(path), ...services.users],
     moreUsers: services.unknown,
+    isAnyHomeless: services.isAnyHomeless,
     ...recordedFacts(content),
     id: recorded ? id : undefined,
   };
@@ -238,6 +270,11 @@ export function listJails(named: readonly ByteString[], badFile?: OnBadFile): Ja
   return withOneTree(() => {
     const world = new World(badFile);
     const { paths, damaged } = namedOrKnown(named, world.users, badFile);
-    return { jails: paths.map((path) => jailFacts(path, world)), damaged };
+    // Of one that is not there, the others know who lives in it.
+    const others = named.some(isElsewhere) ? allKnownJails(world.users, badFile).paths : [];
+    const facts = new Map([...others, ...paths].map((path) => [path, jailFacts(path, world)]));
+    const listed = named.length > 0 ? paths : [...new Set([...paths, ...world.jailsOfStrays])].sort();
+    const factsOf = (path: ByteString) => facts.get(path) ?? jailFacts(path, world);
+    return { jails: listed.map((path) => withStrays(factsOf(path), world.straysOf(path))), damaged };
   });
 }

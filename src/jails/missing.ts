@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { allOf, composed, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
+import { directoryCommand } from "../enter/remedies.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { unmountedReason } from "../jail/fs/unmounted.ts";
 import type { ManifestContent, ManifestRequest } from "../jail/record/manifest.ts";
@@ -19,6 +20,23 @@ interface MissingJail {
   readonly files: readonly ByteString[];
   /** The command that mounts its file system; undefined if that is mounted. */
   readonly mount: Remedy | undefined;
+}
+
+/** A user of a name service in a jail, whom the passwd of another one has, too. */
+export interface Stray extends JailedUser {
+  /** The other one. */
+  readonly line: ByteString;
+}
+
+/** What to do about users of a jail that is not there. Pure. */
+export function strayAdvice(strays: readonly Stray[]): string {
+  const ways = [...Map.groupBy(strays, ({ line }) => line)].map(([line, users]) => {
+    const names = users.map(({ name }) => name);
+    const show = directoryCommand(line, ...names);
+    const out: Remedy = `jk_jailuser --unjail --jail-side-only -j ${shellWord(line)} ${operands(...names)}`;
+    return `to let ${names.map(display).join(", ")} into ${display(line)}, which has lines of them, change their directory as this shows: ${show}; or take these lines out: ${out}`;
+  });
+  return ways.join("; ");
 }
 
 /** The command for a recorded request; `live`: the option --live of the first. */
@@ -73,6 +91,7 @@ export function missingJail({ path, content, users, files, mount }: MissingJail)
   const settings = files.length === 0 ? [] : [`remove its section from ${files.map(display).join(" and ")}`];
   const unneeded = [...(drop.length === 0 ? [] : [drop.join(" && ")]), ...settings].join("; and ");
   const moved = content === undefined ? "" : `; if it was moved: jailkit adopt --moved ${word} NEW`;
-  const reason = `${display(path)} is missing; to create it again: ${again}; if it is not needed: ${unneeded}${moved}`;
+  const otherwise = unneeded === "" ? "" : `; if it is not needed: ${unneeded}`;
+  const reason = `${display(path)} is missing; to create it again: ${again}${otherwise}${moved}`;
   return { reason, remedy, unmounted: false };
 }

@@ -213,6 +213,10 @@ const moveReportSchema = reportSchema("jailkit adopt", {
   jail: z.string().describe("Its new path."),
   dryRun: z.boolean(),
   users: texts.describe("The accounts whose homes follow it."),
+  directoryUsers: z
+    .array(z.strictObject({ name: z.string(), home: z.string().describe("What the directory should have.") }))
+    .describe("Those that are not in /etc/passwd, and of which a directory such as LDAP has the old path."),
+  moreUsers: textOrNull.describe("Why there may be more of these: a name service does not answer."),
   files: texts.describe(
     "The files that name its old path: of the configuration, and that of what jailkit apply has made.",
   ),

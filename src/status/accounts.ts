@@ -19,7 +19,7 @@ import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
-import { homeInJail, joinHome } from "../system/separator.ts";
+import { homeInJail, jailOfHome, joinHome } from "../system/separator.ts";
 import { isClosed } from "../users/leaving.ts";
 import { bringBack, otherShellFault } from "../users/open-jail.ts";
 
@@ -119,12 +119,13 @@ function grouplessFault(name: ByteString, gid: number, jail: ByteString): Accoun
 function homelessFault({ name, uid, home: inside }: PasswdEntry, jail: ByteString): AccountFault[] {
   const account = answered(() => hostUser(name));
   const isIt = account?.uid === uid && isChrootShell(account.shell);
-  if (account === undefined || !isIt || account.home.includes("/./")) return [];
+  if (account === undefined || !isIt || jailOfHome(account.home) !== undefined) return [];
+  const isLocal = isLocalUser(name);
+  // Of these all are told, whatever jail has a line of them.
+  if (isLocal && account.home.includes("/./")) return [];
   const message = `${quoted(name)} has the shell ${quoted(account.shell)} and the home ${quoted(account.home)}, which names no jail: no login works`;
   const home = joinHome(jail, normalPath(inside));
-  const remedy: Remedy | undefined = isLocalUser(name)
-    ? `usermod -d ${shellWord(home)} ${operands(name)}`
-    : undefined;
+  const remedy: Remedy | undefined = isLocal ? `usermod -d ${shellWord(home)} ${operands(name)}` : undefined;
   const otherwise = remedy === undefined ? `its directory should say ${quoted(home)}` : undefined;
   return [{ kind: "no-jail", subject: name, message, remedy, otherwise }];
 }
@@ -165,7 +166,10 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   );
   const isHomeless = isAnyHomeless();
   const wanted = jails.filter(
-    (jail) => isInOrder(jail) && jail.condition !== "busy" && (jail.users.length > 0 || isHomeless),
+    (jail) =>
+      isInOrder(jail) &&
+      jail.condition !== "busy" &&
+      (jail.users.length > 0 || isHomeless || jail.isAnyHomeless === true),
   );
   const noLogins = new NoLogins();
   const all = withOneTree(() => wanted.map((jail) => lookIn(jail, noLogins)));

@@ -8,10 +8,11 @@ import { statusAfterSignals } from "../cli/interrupt.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { BUSY, BUSY_STATUS, DRY_RUN, forceOption, JSON_OUTPUT, jailOption, NO_WAIT } from "../cli/options.ts";
 import { print, printError, printLine } from "../cli/output.ts";
-import { problemReport } from "../cli/report.ts";
+import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { planDeclaredMove } from "../declaration/follow-move.ts";
+import { directoryCommand } from "../enter/remedies.ts";
 import { lockDeclarations, lockJails } from "../jail/record/jail-lock.ts";
 import type { Adoption } from "../jails/adopt.ts";
 import { type AdoptedJail, type AdoptOptions, adoptAll, adoptOne, openMeans } from "../jails/adopt-all.ts";
@@ -166,6 +167,18 @@ function followDeclared(
   }
 }
 
+/** Warns of accounts that do not follow a jail, which only their directory can change. */
+function warnOfDirectory({ to, directoryUsers, moreUsers }: ReturnType<typeof planMove>): void {
+  const warn = (message: string) => printError(`${NAME}: warning: ${message}`);
+  for (const { name, home } of directoryUsers)
+    warn(
+      `the account ${quoted(name)} is not in /etc/passwd: its directory should say the home ${quoted(home)}`,
+    );
+  const names = directoryUsers.map(({ name }) => name);
+  if (names.length > 0) warn(`what to change there is shown by: ${directoryCommand(to, ...names)}`);
+  if (moreUsers !== undefined) warn(`accounts of a directory may be left at the old path: ${moreUsers}`);
+}
+
 /** --moved: changes what names a jail by its old path. */
 function follow(
   from: ByteString,
@@ -196,6 +209,7 @@ function follow(
     followMove(move, say, failed);
     if (declared !== undefined) followDeclared(move, declared, say, failed);
   }
+  if (!json) warnOfDirectory(move);
   const exitStatus = problems.length === 0 ? 0 : 1;
   const report = (): MoveReport => ({
     version: 1,
@@ -204,6 +218,11 @@ function follow(
     jail: jsonText(move.to),
     dryRun,
     users: move.users.map(jsonText),
+    directoryUsers: move.directoryUsers.map(({ name, home }) => ({
+      name: jsonText(name),
+      home: jsonText(home),
+    })),
+    moreUsers: jsonTextOrNull(move.moreUsers),
     files: files.map(jsonText),
     problems: problems.map(problemReport),
     exitStatus,

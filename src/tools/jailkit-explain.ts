@@ -39,7 +39,7 @@ function showId(id: ByteString): ToolOutput {
 
 /** Of a declared account of a directory, `jailkit apply` shows what that should have. */
 function withDirectory(report: LoginReport): LoginReport {
-  const show = directoryCommand(report.user);
+  const show = directoryCommand("JAIL", report.user);
   if (report.steps.every(({ message }) => !message.includes(show))) return report;
   if (declaredHere()?.users.get(report.user)?.directory !== true) return report;
   const steps = report.steps.map((step) => {

@@ -10,13 +10,14 @@ import { lookUp } from "../jail/fs/look.ts";
 import { requireMountedAt } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
-import { isLocalUser, isLocked, supplementaryGroups } from "../system/account-tools.ts";
+import { isElsewhere } from "../jail/record/named-jail.ts";
+import { isLocked, supplementaryGroups } from "../system/account-tools.ts";
 import { type Group, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { adviceAt, onlyRootExchanges } from "../system/exchange.ts";
-import type { AccountFacts } from "../system/host-accounts.ts";
+import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
 import { type PlannedAccount, seePlanned } from "../system/planned-accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
-import { splitHome } from "../system/separator.ts";
+import { jailOfHome, splitHome } from "../system/separator.ts";
 import { keyWarnings, loginWarnings } from "../system/sshd/warnings.ts";
 import { type Access, type AccessPlan, planAccess, writeAccess } from "./access.ts";
 import { forgetAccount, rememberAccount } from "./account-record.ts";
@@ -126,10 +127,10 @@ export function requireHomeToMove(
 function requireLocal(
   { user, home, joins, changeAccount }: JailingPlan,
   root: JailRoot,
-  { shell, access, facts }: JailingOptions,
+  { shell, access, facts = askedFacts }: JailingOptions,
 ): void {
   const { name } = user;
-  if ((facts?.isLocal ?? isLocalUser)(name)) return;
+  if (facts.isLocal(name)) return;
   const files = access.keys.length === 0 ? [] : ["FILE"];
   const options = optionsOf(shell, { ...access, joins: [] }, files);
   const words = ["jk_jailuser", "--jail-side-only", ...options, "-j", root.path].map(shellWord).join(" ");
@@ -192,6 +193,7 @@ export function jailUser(
     accounts: seen.accounts,
     shell: options.shell,
     move,
+    isLost: !(facts ?? askedFacts).isLocal(user.name) && isElsewhere(jailOfHome(user.home) ?? "/"),
     left: homeLeftOutside(user, root),
     shellsIn: shellsOutside,
     processes: seen.processesOf(user.uid),

@@ -37,6 +37,8 @@ export interface JailingFacts {
   /** Groups of the jail with another gid become as on the host; else they are an error. */
   corrects?: boolean | undefined;
   move?: boolean;
+  /** It is in a directory, which names a jail that is not there: there is nothing to take it out of. */
+  isLost?: boolean;
   /** The home outside that an account of the jail has left behind; see homeLeftOutside. */
   left?: ByteString | undefined;
   /** The recorded shells of the accounts of another jail; none if it is not given. */
@@ -79,10 +81,13 @@ export interface JailingPlan {
 }
 
 /** The account's home in the jail: that of homeFor. */
-function homeInJail({ user, jail, move, shellsIn }: JailingFacts): { jailHome: ByteString; inside: boolean } {
+function homeInJail({ user, jail, move, isLost = false, shellsIn }: JailingFacts): {
+  jailHome: ByteString;
+  inside: boolean;
+} {
   const split = splitHome(user.home);
   const there = jailOfHome(user.home);
-  if (there !== undefined && there !== jail) {
+  if (there !== undefined && there !== jail && !isLost) {
     const recorded = shellsIn?.(there) ?? (() => undefined);
     const leave = leaveCommand([user], recorded, { move: move ?? false });
     const message = `${quoted(user.name)} is in another jail already, ${quoted(there)}: take it out first with: ${leave}`;

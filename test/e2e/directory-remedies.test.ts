@@ -70,6 +70,7 @@ test("a login without fault", () => {
 test.each([
   ["a home outside of jails", "/home/luser", SHOWN],
   ["no home", "", SHOWN],
+  ["a jail that does not exist", "/srv/k/./home/luser", SHOWN],
   ["a directory of the jail's own", `${J}/./etc`, OTHER],
   ["another account's home", `${J}/./home/anna`, OTHER],
   ["the home of an account that only the jail has", `${J}/./web/x`, OTHER],

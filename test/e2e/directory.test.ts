@@ -137,6 +137,33 @@ describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
     expect(login()).toMatchObject({ status: 0, stdout: expect.stringContaining("staff2") });
   });
 
+  test("a jail that moves there and back: what adopt --moved names shows what the directory should say", () => {
+    jail();
+    for (const [from, to] of [
+      [J, "/srv/moved"],
+      ["/srv/moved", J],
+    ] as const) {
+      m.must(["mv", from, to]);
+      const { status, stderr } = run("jailkit", "adopt", "--moved", from, to);
+      const show = `jk_jailuser --dry-run -j ${to} ${anna}`;
+      expect([status, stderr]).toEqual([
+        0,
+        expect.stringContaining(`: its directory should say the home '${to}/./home/anna'\n`),
+      ]);
+      expect(stderr).toEndWith(`: ${show}\n`);
+      expect(login().status).not.toBe(0);
+      expect(run("jailkit", "list", from).stdout).toMatch(new RegExp(`^${from} +missing +${anna} `, "m"));
+      const { stdout } = m.run(["sh", "-c", show]);
+      set(
+        ["", ...stdout.split("\n").filter((line) => /^(?:changetype|replace|home|login|-)/.test(line))],
+        "anna",
+      );
+      expect(login().status).toBe(0);
+      expect(run("jailkit", "status")).toMatchObject({ status: 0, stderr: "" });
+      expect(run("jk_check", to)).toMatchObject({ status: 0, stdout: "", stderr: "" });
+    }
+  });
+
   test("while its daemon hangs, a line says which look-up waits, and the answer counts when it comes", async () => {
     jail();
     const hanging = kind === "nslcd" ? "nslcd" : "sssd_nss";
@@ -173,6 +200,10 @@ describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
     expect([check.status, checked?.problems.map(({ code }) => code)]).toEqual([2, ["name-service"]]);
     expect(checked?.findings).toEqual([]);
     expect(jailing().stderr).toContain(silent);
+    expect(run("jailkit", "adopt", "--dry-run", "--moved", "/srv/before", J)).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining(`accounts of a directory may be left at the old path: ${silent}`),
+    });
     m.write("/etc/jailkit/jk_chrootsh.d/anna.ini", `[${anna}]\nenv = LANG\n`);
     expect(run("jailkit", "config", "check")).toMatchObject({ status: 0, stdout: "" });
     const before = m.snapshot(J);

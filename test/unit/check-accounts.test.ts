@@ -83,7 +83,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     relaxed: ({ name }) => ({ relaxHomeGroup: name === "eased", relaxHomeOwner: name.startsWith("lent") }),
     isGuest: ({ name }) => name === "guest",
     mayBeHome: (path) => path === "/j/outside" || path === "/j/outside/u",
-    mayHaveMovedHere: (jail) => jail === "/was",
+    movedHere: (_, jail) => (jail === "/was" ? `jailkit adopt --moved ${jail} /j` : undefined),
     plainHome: () => undefined,
     otherHome: (user) => otherHomeAdvice("/j", user),
     homeMount: () => undefined,

@@ -16,6 +16,7 @@ import { copyRemedy, sectionLinesRemedy } from "../../enter/remedies.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { findProgram } from "../../system/run.ts";
 import { callBy, explainUser, orUnknown, type Subject, type UserQuestion } from "../account.ts";
+import { explainLost } from "../home-elsewhere.ts";
 import { librarySteps } from "../libraries.ts";
 import { MAIL_CHECKS } from "../login-checks.ts";
 import type { LoginReport } from "../report.ts";
@@ -102,9 +103,10 @@ function explainDelivery(report: LoginReport, subject: Subject): void {
 
 /** Explains mail to a user through jk_procmailwrapper. Throws as explainUser. */
 export function explainMail(question: UserQuestion): LoginReport {
-  return explainUser(question, PROCMAIL_WRAPPER, (report, subject) =>
+  return explainUser(question, PROCMAIL_WRAPPER, (report, subject) => {
     orUnknown(report, PROCMAIL_WRAPPER, () =>
       withRightsOf(subject.who, () => explainDelivery(report, subject)),
-    ),
-  );
+    );
+    explainLost(report, subject.account, subject.onBehalf);
+  });
 }

@@ -4,11 +4,11 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT } from "../../system/flat-accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
-import { livesIn } from "../../system/separator.ts";
+import { jailOfHome } from "../../system/separator.ts";
 import { readJailFile } from "../fs/look.ts";
 import { type JailRoot, withDirectory } from "../fs/walk.ts";
 import { parsePasswd } from "./account-lines.ts";
-import type { JailedUser } from "./jailed-users.ts";
+import { isChrootShell, type JailedUser } from "./jailed-users.ts";
 
 /** Errors are ignored: jk_check reports them. */
 const orNothing = <T>(read: () => T[]): T[] => answered(read) ?? [];
@@ -30,6 +30,16 @@ export const ownersIn = (root: JailRoot, directory: ByteString): { name: ByteStr
     }),
   );
 
+/** Accounts of name services that a jail has to do with. */
+interface ServiceUsers {
+  /** Those who live in it. */
+  readonly users: readonly JailedUser[];
+  /** Those whose names its etc/passwd has, and who live in another jail. */
+  readonly elsewhere: readonly JailedUser[];
+  /** An account with such a name has the shell jk_chrootsh, and a home that names no jail. */
+  readonly isAnyHomeless: boolean;
+}
+
 /**
  * The accounts of a jail that are not among `local`, the names of /etc/passwd, but in a name service such as LDAP, which may
  * not list its accounts. It is asked for the names and uids in the jail's etc/passwd, and for `owners`. Throws JailkitError
@@ -40,21 +50,27 @@ export function serviceUsers(
   local: ReadonlySet<ByteString>,
   owners: Iterable<number>,
   accounts: HostAccounts,
-): JailedUser[] {
+): ServiceUsers {
   const passwd = orNothing(() => {
     const bytes = readJailFile(root, "/etc/passwd", ACCOUNT_FILE_LIMIT) ?? new Uint8Array(0);
     return parsePasswd(bytes).flatMap(({ entry }) => entry ?? []);
   });
   const uids = new Set([...passwd.map(({ uid }) => uid), ...owners].filter((uid) => uid !== 0));
   const found = new Map<ByteString, JailedUser>();
-  const add = (entry: PasswdEntry | undefined) => {
-    if (entry === undefined || !livesIn(root.path, entry.home) || local.has(entry.name)) return;
+  const elsewhere = new Map<ByteString, JailedUser>();
+  let isAnyHomeless = false;
+  const add = (entry: PasswdEntry | undefined, isNamed: boolean) => {
+    if (entry === undefined || local.has(entry.name)) return;
     const { name, home, shell } = entry;
-    found.set(name, { name, home, shell, jail: root.path, fromService: true });
+    const jail = jailOfHome(home);
+    if (jail === root.path) found.set(name, { name, home, shell, jail, fromService: true });
+    else if (jail !== undefined && isNamed)
+      elsewhere.set(name, { name, home, shell, jail, fromService: true });
+    else if (isNamed && isChrootShell(shell)) isAnyHomeless = true;
   };
-  for (const { name } of passwd) add(accounts.userByName(name));
-  for (const uid of uids) add(accounts.userByUid(uid));
-  return [...found.values()];
+  for (const { name } of passwd) add(accounts.userByName(name), true);
+  for (const uid of uids) add(accounts.userByUid(uid), false);
+  return { users: [...found.values()], elsewhere: [...elsewhere.values()], isAnyHomeless };
 }
 
 /** As serviceUsers, with the reason why there may be more: a name service did not answer. */
@@ -62,11 +78,11 @@ export function knownServiceUsers(
   root: JailRoot,
   local: ReadonlySet<ByteString>,
   accounts: HostAccounts,
-): { users: JailedUser[]; unknown: string | undefined } {
+): ServiceUsers & { readonly unknown: string | undefined } {
   try {
-    return { users: serviceUsers(root, local, homeOwners(root), accounts), unknown: undefined };
+    return { ...serviceUsers(root, local, homeOwners(root), accounts), unknown: undefined };
   } catch (error) {
     if (!(error instanceof JailkitError) || error.code !== "name-service") throw error;
-    return { users: [], unknown: error.message };
+    return { users: [], elsewhere: [], isAnyHomeless: false, unknown: error.message };
   }
 }

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { isMissing } from "../../../ffi/files.ts";
 import { baseName, normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
@@ -43,6 +44,10 @@ export function linkedJail(path: ByteString): ByteString | undefined {
   const target = ownTarget(path);
   return target === undefined || target === path || target === "/" ? undefined : target;
 }
+
+/** True if a jail is not at its path, where nothing is and nothing should be mounted, or a link of root's. */
+export const isElsewhere = (path: ByteString): boolean =>
+  isMissing(path) ? mountRemedy(path) === undefined : linkedJail(path) !== undefined;
 
 /**
  * The command after which the record, the accounts and the configuration of a known jail behind a symbolic link name the directory

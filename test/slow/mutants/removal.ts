@@ -704,9 +704,13 @@ export const REMOVAL: readonly Mutant[] = [
     "where the jail is deleted",
     { test: "attack/remove-race.test.ts" },
   ),
-  services("  for (const uid of uids) add(accounts.userByUid(uid));\n", "", "found by the owner of a home"),
   services(
-    "  for (const { name } of passwd) add(accounts.userByName(name));\n",
+    "  for (const uid of uids) add(accounts.userByUid(uid), false);\n",
+    "",
+    "found by the owner of a home",
+  ),
+  services(
+    "  for (const { name } of passwd) add(accounts.userByName(name), true);\n",
     "",
     "jailkit list, jailkit disk",
   ),
