@@ -81,10 +81,8 @@ export interface JailingPlan {
 }
 
 /** The account's home in the jail: that of homeFor. */
-function homeInJail({ user, jail, move, isLost = false, shellsIn }: JailingFacts): {
-  jailHome: ByteString;
-  inside: boolean;
-} {
+function homeInJail(facts: JailingFacts): { jailHome: ByteString; inside: boolean } {
+  const { user, jail, accounts, move, isLost = false, shellsIn } = facts;
   const split = splitHome(user.home);
   const there = jailOfHome(user.home);
   if (there !== undefined && there !== jail && !isLost) {
@@ -93,6 +91,9 @@ function homeInJail({ user, jail, move, isLost = false, shellsIn }: JailingFacts
     const message = `${quoted(user.name)} is in another jail already, ${quoted(there)}: take it out first with: ${leave}`;
     throw new JailkitError("in-another-jail", 1, message, undefined, leave);
   }
+  // Of such a home, the rest may be a mistake, too.
+  const line = isLost ? accounts.userByName(user.name) : undefined;
+  if (line?.uid === user.uid) return { jailHome: normalPath(line.home), inside: true };
   if (split !== undefined) return { jailHome: normalPath(split.home), inside: true };
   return { jailHome: homeFor(user, jail), inside: below(normalPath(user.home), jail) !== undefined };
 }

@@ -162,6 +162,14 @@ test("a mistake in the directory, where no jail was ever moved", () => {
   expect(told(NEW)).toEqual([]);
 });
 
+test("a mistake in the home, too: the line in the jail says which one is meant", () => {
+  m.must(["mv", OLD, NEW]);
+  m.must(FOLLOW.split(" "));
+  has("", `/srv/k/./home/lusr:${CHROOTSH}`, `/srv/k/./home/mary:${CHROOTSH}`);
+  setAsShown(SHOW);
+  isAsItShouldBe();
+});
+
 test("a link in the place of the jail", () => {
   m.must(["mv", OLD, NEW]);
   m.must(["ln", "-s", NEW, OLD]);
