@@ -152,10 +152,11 @@ function openToOthers(place: KeyPlace, directory: Directory, file: Stat | undefi
   return isOpen(directory.stat) ? [directory.path, ...keys] : keys;
 }
 
-/** The error of adding a key to what others can write. Of a file they may have it open: a change of its mode would not end that. */
-function openError(place: KeyPlace, [open = "", file]: readonly ByteString[]): JailkitError {
+const NOT_ADDED = "can be written by others, whose keys would become valid: no key is written there";
+
+/** The error about keys in what others can write. Of a file they may have it open: a change of its mode would not end that. */
+function openError(place: KeyPlace, [open = "", file]: readonly ByteString[], why = NOT_ADDED): JailkitError {
   const { root, home } = place;
-  const why = "can be written by others, whose keys would become valid: no key is written there";
   const path = hostPath(root, open);
   if (baseName(open) === keyFileName(place))
     return refuseKeys(root, open, `${why}; ${copyAnewAs(actor(place), path)}`);
@@ -203,6 +204,13 @@ function readable<T extends Pick<KeyMerge, "text">>({ root, home }: KeyPlace, me
 
 /** The text of the authorized_keys of a home, "" if it is missing. Throws JailkitError "keys-not-written" if it cannot be read. */
 export const keysText = (place: KeyPlace): ByteString => readKeys(place).text;
+
+/** The same, and why sshd(8) accepts none of its keys, since others can write it. */
+export function keysWithFault(place: KeyPlace): { text: ByteString; fault: JailkitError | undefined } {
+  const { text, open } = readKeys(place);
+  const why = "can be written by others, so that sshd accepts no key there";
+  return { text, fault: open.length === 0 ? undefined : openError(place, open, why) };
+}
 
 function readKeys(place: KeyPlace): { text: ByteString; open: readonly ByteString[] } {
   return withHome(place, (home) => {

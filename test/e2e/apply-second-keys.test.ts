@@ -250,3 +250,34 @@ describe("a key that its user has moved away for the moment", () => {
     m.remove(`${J}/home/dora`);
   });
 });
+
+test.each([
+  ["file", `${SSH}/authorized_keys`, "666"],
+  ["directory", SSH, "777"],
+])(
+  "that sshd accepts no declared key, since others can write the %s, is told until they cannot",
+  (_, path, mode) => {
+    m.must(["chmod", mode, path]);
+    for (const options of [["--check"], [], []])
+      expect(linesOf(m, ...options)).toMatchObject({
+        status: 1,
+        changes: [],
+        summary: {
+          problems: [
+            {
+              code: "keys-not-written",
+              message: expect.stringContaining(
+                `'${path}' can be written by others, so that sshd accepts no key`,
+              ),
+            },
+          ],
+        },
+      });
+    const [, advice = "false"] =
+      /accepts no key there; (.*)$/.exec(linesOf(m).summary.problems[0]?.message ?? "") ?? [];
+    for (const command of advice.split(/(?:; )?read [^;]*; then: /).filter((one) => one !== ""))
+      m.must(["sh", "-ec", command]);
+    expect(linesOf(m).status).toBe(0);
+    expect(m.read(`${SSH}/authorized_keys`)).toContain(ONE);
+  },
+);

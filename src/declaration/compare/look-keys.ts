@@ -13,7 +13,7 @@ import type { KeyLine } from "../../users/key-lines.ts";
 import type { KeyPlace } from "../../users/key-place.ts";
 import { byStrictness, replacing } from "../../users/key-strictness.ts";
 import { mergeKeys } from "../../users/key-text.ts";
-import { keysText, planKeys } from "../../users/keys.ts";
+import { keysWithFault, planKeys } from "../../users/keys.ts";
 import { type Change, type FaultText, faultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { keysAmong, sumOf, union } from "../once.ts";
@@ -29,7 +29,7 @@ interface KeyState {
   /** What of these options is stricter, as in Change. */
   readonly stricterOptions?: Change["takes"];
   readonly fault?: FaultText;
-  /** Why there may be more in another file, which prevents nothing. */
+  /** Why there may be more in another file, or none of them counts, which prevents nothing. */
   readonly beside?: FaultText | undefined;
   /** Which of the missing ones may do no more than one of the former ones that is there: all of them, or some. */
   readonly replaces?: Change["takes"];
@@ -143,15 +143,16 @@ function readKeyState(
   const isMissing =
     splitHome(account.home) === undefined && statIfPresent(AT_FDCWD, account.home) === undefined;
   if (home !== "there" || (isMissing && !declared.directory)) return none;
-  let text: ByteString | undefined;
+  let own: ReturnType<typeof keysWithFault> | undefined;
   try {
-    text = withKeyPlace(declared, account, () => root, keysText) ?? elsewhere?.all?.text;
+    own = withKeyPlace(declared, account, () => root, keysWithFault);
   } catch (error) {
     // A jail that users could change may lack it, too: all that needs it waits for the jail, and nobody knows what was in it.
     const isGone = (place: KeyPlace) => place.root === root && lookUp(root, place.home) === undefined;
     if (withKeyPlace(declared, account, () => root, isGone) !== true) throw error;
     return { ...none, former: [...sums] };
   }
+  const text = own?.text ?? elsewhere?.all?.text;
   if (text === undefined) return none;
   const limits = keys.some(({ options }) => options !== "");
   // What is in the other file has no say but in these.
@@ -161,6 +162,7 @@ function readKeyState(
   const merge = mergeKeys(text, keys);
   const { added } = merge;
   const inAll = limits && all ? mergeKeys(all, keys) : merge;
+  const beside = here?.fault ?? (keys.length > 0 ? own?.fault : undefined);
   const fault =
     added === 0
       ? undefined
@@ -175,7 +177,7 @@ function readKeyState(
   return {
     // What others could have written gets none. All else is done.
     ...(fault === undefined ? { lacking: added } : { lacking: 0, fault }),
-    beside: here?.fault && keyFault(here.fault),
+    beside: beside && keyFault(beside),
     // All of them if others may have exchanged the home for one without keys: then the run says so.
     former:
       former.length === 0 && sums.size > 0 && isExchangeable(keyHome(declared, account)) ? [...sums] : former,

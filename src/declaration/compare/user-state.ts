@@ -38,7 +38,7 @@ export interface UserState {
   readonly replacesKeys?: Change["takes"];
   /** Why the home cannot be used, or the keys in it not be read or written, which prevents nothing else. */
   readonly homeFault?: FaultText | undefined;
-  /** Why keys that are taken away may be valid all the same, which prevents nothing. */
+  /** Why keys that are taken away may be valid all the same, or none is, which prevents nothing. */
   readonly besideFault?: FaultText | undefined;
   /** How many declared keys have other options there. */
   readonly otherOptions: number;

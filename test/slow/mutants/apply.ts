@@ -575,6 +575,9 @@ export const APPLY: readonly Mutant[] = [
     ['  throw new JailkitError("keys-not-found", 1, NOT_FOUND);\n', ""],
     ["              requireNoneBeside(place);\n            };", "            };"],
   ]),
+  ...within("src/declaration/compare/look-keys.ts", "e2e/apply-second-keys.test.ts", [
+    ["(keys.length > 0 ? own?.fault : undefined)", "undefined"],
+  ]),
   ...within("src/declaration/compare/user.ts", "e2e/apply-second-keys.test.ts", [
     ["homeFault ?? besideFault;", "homeFault;"],
   ]),
