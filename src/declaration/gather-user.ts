@@ -11,6 +11,7 @@ import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts"
 import type { JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { strictFinding } from "../system/sshd/strict-modes.ts";
+import { keyWarnings, sharedSettings } from "../system/sshd/warnings.ts";
 import { expiryOf, type HostSources, isExpired, passwordFault, type Resident } from "../transfer/host.ts";
 import { knownKeys } from "../transfer/sections.ts";
 import { readAllKeys } from "../users/declared-keys.ts";
@@ -75,7 +76,7 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
   const settings = settingsOf(user, sources, isLimited, { comments, leftOut, common });
   if (typeof settings === "string") return settings;
   const policy = isLimited ? policyOf(user, sources, comments, leftOut) : settings;
-  const keys = sources.keys ? usableKeys(resident, root, leftOut) : [];
+  const keys = sources.keys ? usableKeys(resident, root, host, leftOut) : [];
   const declared: DeclaredUser = {
     ...{
       name: user.name,
@@ -242,8 +243,21 @@ function onlyElsewhere(place: KeyPlace, lines: readonly KeyLine[]): string[] {
   }
 }
 
+/** Why sshd reads no keys of that file, printable: where it does, they would let their user in. Undefined also without an sshd. */
+function whyUnread(user: PasswdEntry, host: HostSources): string | undefined {
+  const answer = sharedSettings({ ...user, groups: groupNames(user, host) });
+  return "settings" in answer
+    ? keyWarnings(answer.settings, user.name, KEYS_FILE, false)[0]?.message
+    : undefined;
+}
+
 /** The keys of a home that jk_jailuser would add. */
-function usableKeys({ user, home }: Resident, root: JailRoot, leftOut: string[]): KeyLine[] {
+function usableKeys(
+  { user, home }: Resident,
+  root: JailRoot,
+  host: HostSources,
+  leftOut: string[],
+): KeyLine[] {
   try {
     const place = { root, home, user };
     const lines = keyLinesIn(keysText(place));
@@ -252,6 +266,11 @@ function usableKeys({ user, home }: Resident, root: JailRoot, leftOut: string[])
     const finding = lines.length === 0 ? undefined : strictFinding(`${user.home}/${KEYS_FILE}`, user);
     if (finding !== undefined) {
       leftOut.push(`its keys: others could have written them: ${display(finding.message)}`);
+      return [];
+    }
+    const unread = lines.length === 0 ? undefined : whyUnread(user, host);
+    if (unread !== undefined) {
+      leftOut.push(`its keys: ${unread}`);
       return [];
     }
     const keys: KeyLine[] = [];

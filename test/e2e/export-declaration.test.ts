@@ -450,6 +450,17 @@ authorized_keys = ${KEY}
     );
     expect(more.text).not.toContain(FOURTH);
     m.remove(`${home}/.ssh/authorized_keys2`);
+    m.must(["ssh-keygen", "-A"]);
+    m.mkdir("/run/sshd", { mode: 0o755 });
+    const sshd = m.read("/etc/ssh/sshd_config");
+    for (const setting of ["AuthorizedKeysFile /etc/ssh/keys/%u", "PubkeyAuthentication no"]) {
+      m.write("/etc/ssh/sshd_config", `${setting}\n${sshd}`);
+      const unread = declare(jail).text;
+      expect(unread).not.toContain("authorized_keys =");
+      expect(unread).toContain("# left out: its keys: sshd ");
+    }
+    m.write("/etc/ssh/sshd_config", sshd);
+    expect(declare(jail).text).toContain("authorized_keys =");
     m.must(["ln", "-sf", "/etc/shadow", `${home}/.ssh/authorized_keys`]);
     const { users, text: linked } = declare(jail);
     expect(users[0]?.keys).toBeUndefined();

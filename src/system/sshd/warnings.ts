@@ -269,7 +269,7 @@ const known = new Map<string, SshdSettings>();
  * As sshdSettings, for a run on thousands of users: sshd is asked about the first of those who are the same to all Match lines.
  * Each question starts a process, which takes as long as useradd(8).
  */
-function sharedSettings(user: PamUser): SshdAnswer {
+export function sharedSettings(user: PamUser): SshdAnswer {
   if (nameFault(user.name) !== undefined) return sshdSettings(user.name);
   const key = settingsKey(CONFIGURATION, user);
   const settings = known.get(key);

@@ -567,6 +567,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/jail/record/registry.ts", "e2e/nested-jails.test.ts", [
     ["readIdentity(tree, REGISTRY, idFor(path))?.path === path,", "false,"],
   ]),
+  ...within("src/declaration/gather-user.ts", "e2e/export-declaration.test.ts", [
+    ["    if (unread !== undefined) {", "    if (unread === null) {"],
+  ]),
   ...within("src/declaration/once.ts", "e2e/apply-second-keys.test.ts", [
     ["fault === undefined ? keysOf(text, sums) : sums;", "keysOf(text, sums);"],
   ]),
