@@ -64,8 +64,10 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/once.ts", PRUNE, [
     ["files.includes(file) || (usual &&", "files.includes(file) || (true &&"],
   ]),
-  ...within("src/declaration/compare/fate.ts", PRUNE, [
+  ...within("src/declaration/compare/fate.ts", "unit/declaration-fate.test.ts", [
     ["created === user.uid", "created !== undefined"],
+  ]),
+  ...within("src/declaration/compare/fate.ts", PRUNE, [
     ["deleteHomes && isOurs", "isOurs"],
     ["if (before?.shell === undefined)", "if (false)"],
   ]),
