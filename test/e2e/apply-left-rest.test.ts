@@ -49,8 +49,15 @@ function foretold(rest: string, ...options: readonly string[]) {
 
 test("of one that leaves", () => {
   killed();
-  // One that the next run removes is no problem.
   expect(linesOf(m, "--check").summary.problems).toEqual([]);
+  // The copy has its place, and the home of before is there still.
+  const traced = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", "/home/eve", "-e", "trace=unlinkat"];
+  const stopped = m.run([...traced, "-e", "inject=unlinkat:signal=SIGKILL", "jailkit", "apply"]);
+  expect([stopped.signal, sh("ls /home/eve"), sh(`ls ${J}/home/eve`)]).toEqual(["SIGKILL", "one\n", "one\n"]);
+  // What the next run removes is no problem, even if the account leaves.
+  m.write(FILE, JAIL);
+  expect(linesOf(m, "--check", "--prune").summary.problems).toEqual([]);
+  m.write(FILE, JAIL + EVE);
   sh("echo 2 >/home/eve/two; chown eve: /home/eve/two");
   expect(linesOf(m).summary.warnings.join()).toContain("'/home/eve' stays, at least in part");
   m.write(FILE, JAIL);
