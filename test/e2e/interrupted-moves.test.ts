@@ -508,6 +508,11 @@ test("who has neither home is told, and no copy goes that may be the only one", 
   sh(`usermod -d ${written.split("\0")[4]} ${name}`);
   m.run(["jk_check", "--fix", J]);
   expect(whole(`${box}/home`)).toBe(WHOLE);
+  // Nor where the home of before is back, which may be an older one.
+  sh(`mv ${home}.away ${home}`);
+  m.run(["jk_check", "--fix", J]);
+  expect(whole(`${box}/home`)).toBe(WHOLE);
+  sh(`mv ${home} ${home}.away`);
   m.write(note, written, { mode: 0o600 });
   sh(`usermod -d /nowhere ${name}`);
   // The home is whole as long as it is there.
