@@ -5,7 +5,7 @@ import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { hostUser } from "../system/name-services.ts";
 import { jailOfHome, joinHome, livesIn, splitHome } from "../system/separator.ts";
 import type { AccountRun } from "../users/account-run.ts";
-import { homeIdOf, jailIdAt, MAY_BE_OTHER, samenessOf } from "./ids.ts";
+import { homeIdInJail, homeIdOf, jailIdAt, MAY_BE_OTHER, samenessOf } from "./ids.ts";
 import { createdHomeOf, createdIn, jailForgotten, wholeJail } from "./kept-homes.ts";
 import {
   keptKey,
@@ -97,9 +97,7 @@ function withNewIds(once: Once, jail: ByteString): Once {
   );
   const users = once.users.map((user) => {
     const account = user.jail === jail ? answered(() => hostUser(user.name)) : undefined;
-    const home = splitHome(account?.home ?? "")?.home;
-    if (account === undefined || home === undefined) return user;
-    return { ...user, homeId: homeIdOf(joinHome(jail, home), account.uid) ?? user.homeId };
+    return account === undefined ? user : { ...user, homeId: homeIdInJail(jail, account) ?? user.homeId };
   });
   const jails = once.jails.map((one) => (isCopy(one) ? { ...one, directoryId } : one));
   return { ...once, users, jails, kept };

@@ -6,6 +6,7 @@ import { atSpot } from "../jail/fs/look.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { splitHome } from "../system/separator.ts";
+import { homeFor } from "../users/jail-side.ts";
 
 // A path and a name tell nothing of what was there before: somebody may have deleted a jail or an account, and made another
 // one. What is not known to be that which was declared stays.
@@ -42,6 +43,13 @@ export const homeIdIn = (root: JailRoot, path: ByteString, uid: number): ByteStr
     if (path === "/") return undefined;
     const found = atSpot(root, path, ({ parent, name }) => usageAt(parent.fd, name));
     return found?.uid === uid ? idOf(found) : undefined;
+  });
+
+/** The same of the home that an account has in a jail, whatever its directory says. */
+export const homeIdInJail = (jail: ByteString, account: PasswdEntry): ByteString | undefined =>
+  answered(() => {
+    using root = openJailRoot(jail);
+    return homeIdIn(root, homeFor(account, jail), account.uid);
   });
 
 /** True for an account with the home that was remembered, wherever that is in a jail. */

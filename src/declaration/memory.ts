@@ -9,7 +9,7 @@ import { homeIdOf, jailIdAt } from "./ids.ts";
 import { createdHomeOf, jailForgotten, KeptHomes, wholeJail } from "./kept-homes.ts";
 import { keptOfFormer, withKept, withoutKept } from "./kept-where.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { addOnce, createdOf, ENDED, isWritten, writeOnce } from "./once.ts";
+import { addOnce, createdOf, ENDED, isWritten, uidOf, writeOnce } from "./once.ts";
 import { declaredIn, onceJailOf, sameOr, settledUser, userNow, withHomeId, withoutKeys } from "./once-of.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 
@@ -75,8 +75,8 @@ export class Memory {
     this.letGo(gone.letGo);
     if (this.#kept.length > this.#written.kept.length) this.#tidy();
     // What becomes of it now is not of apply.
-    for (const name of gone.out)
-      if (!this.#users.get(name)?.out) this.#change(name, { out: true, ...createdOf(undefined) });
+    for (const user of gone.out.flatMap((name) => this.#users.get(name) ?? []))
+      if (!user.out) this.#change(user.name, { out: true, ...createdOf(undefined), uid: uidOf(user) });
   }
 
   /** What was declared of a user before this run. */

@@ -1,10 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { answered } from "../cli/error.ts";
 import type { Place } from "../config/model.ts";
 import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { passwdByName } from "../system/accounts.ts";
+import { hostUser } from "../system/name-services.ts";
 import { type Change, taking } from "./change.ts";
 import type { UserWork } from "./compare/work.ts";
-import { homeIdOf, samenessOf } from "./ids.ts";
+import { homeIdInJail, homeIdOf, samenessOf } from "./ids.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
 import { createdOf, leftJails, policiesIn, sumOf, union } from "./once.ts";
 import type { OnceJail, OnceUser } from "./once-shape.ts";
@@ -38,11 +40,13 @@ export const declaredIn = <T extends OnceJail | OnceUser>({ file }: Place, once:
 
 /** A user whose account was changed, with which directory its home is now, also where that was missing. */
 export function withHomeId(user: OnceUser): OnceUser {
-  const { name, directory, created, createdHome } = user;
-  const account = directory ? undefined : passwdByName(name);
+  const { name, jail, directory, created, createdHome } = user;
+  const account = directory ? answered(() => hostUser(name)) : passwdByName(name);
   const isIt =
     [undefined, account?.uid].includes(created) && [undefined, account?.home].includes(createdHome);
-  return { ...user, homeId: (isIt && account && homeIdOf(account.home, account.uid)) || user.homeId };
+  if (account === undefined || !isIt) return user;
+  const homeId = directory ? homeIdInJail(jail, account) : homeIdOf(account.home, account.uid);
+  return { ...user, homeId: homeId ?? user.homeId };
 }
 
 /**
@@ -52,24 +56,31 @@ export function withHomeId(user: OnceUser): OnceUser {
 const withAccount = (once: OnceUser, homeId: ByteString | undefined, uid: number | undefined): OnceUser =>
   uid === undefined || once.created === undefined || once.created === uid
     ? once
-    : { ...once, ...createdOf(undefined), homeId };
+    : { ...once, ...createdOf(undefined), homeId, uid };
 
-/** A user who is declared. `once`: as it was before. `homeId`: which directory its home is now; undefined if that is not known. */
+/**
+ * A user who is declared. `once`: as it was before. `homeId`, `uid`: which directory its home is now, and which account it is;
+ * undefined if that is not known.
+ */
 export function onceOf(
   user: DeclaredUser,
   once: OnceUser | undefined,
-  homeId: ByteString | undefined,
+  { homeId, uid }: Pick<UserWork, "homeId" | "uid">,
 ): OnceUser {
   const { name, place, jail, directory, groups, keys = [], policy, shell } = user;
   const isSame = once?.jail === jail;
   const limited = policy === undefined && isSame ? once.limited : isLimitedShell(shell);
   const before = once === undefined ? [] : policiesIn(jail, once);
+  const account = once?.directory === directory ? once : undefined;
+  const made = createdOf(directory ? undefined : once);
   const now = {
     ...{ name, file: place.file, jail, directory },
     // One of a directory is another account, whatever its uid.
-    ...createdOf(directory ? undefined : once),
+    ...made,
     // Who may write above the own home exchanges it, or root brings one back from a backup: the account is the same.
-    homeId: directory ? undefined : (homeId ?? once?.homeId),
+    homeId: homeId ?? account?.homeId,
+    // That of root is none to follow; `created` has that of an account of apply, and is written when there is one.
+    uid: made.created === undefined ? uid || account?.uid : undefined,
     out: false,
     limited,
     policy: policy !== undefined || before.includes(limited),
@@ -96,7 +107,7 @@ export function userNow(
   const whole = fault === undefined ? user : { ...user, keys: undefined };
   const isHere = once === undefined || once.jail === user.jail;
   const given = onlyTakes ? isHere && givenInSpite(user, changes) : whole;
-  return given ? onceOf(given, once, homeId) : once && declaredIn(user.place, once);
+  return given ? onceOf(given, once, { homeId, uid }) : once && declaredIn(user.place, once);
 }
 
 /** What changes that take something away write of a user, such as rules, though a fault prevents the rest; undefined for nothing. */
@@ -115,7 +126,7 @@ export function settledUser(
   other: DeclaredUser | undefined,
   before: OnceUser | undefined,
 ): OnceUser {
-  const now = onceOf(user, other && onceOf(other, undefined, undefined), undefined);
+  const now = onceOf(user, other && onceOf(other, undefined, {}), {});
   // A key that no run has found may come back: its user can have moved it away.
   const stays = { keys: union(before?.keys, now.keys), left: before?.left ?? [] };
   return sameOr(before, { ...now, ...createdOf(before), ...stays });

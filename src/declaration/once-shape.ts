@@ -47,6 +47,8 @@ export const ONCE = {
           createdHome: { kind: "nullable", of: text },
           // Which directory the home of the account was, as homeIdOf; undefined if that is not known.
           homeId: { kind: "nullable", of: text, optional: true },
+          // Of an account that apply did not create, or of a directory; undefined if that is not known.
+          uid: { kind: "nullable", of: uid, optional: true },
           // Somebody has taken the account out of its jail, and it was told that it stays; or it is there, and --prune has taken
           // it out of the files of the jail.
           out: { kind: "flag" },

@@ -199,13 +199,17 @@ export function addOnce(begun: Pick<Once, "jails" | "users">): void {
   }
 }
 
-/** What is remembered of an account that apply created. */
+/** What is remembered of an account, most of it of one that apply created. */
 export const createdOf = (user: OnceUser | undefined) => ({
   created: user?.created,
   createdDay: user?.createdDay,
   createdHome: user?.createdHome,
   homeId: user?.homeId,
+  uid: user?.uid,
 });
+
+/** The uid of an account that was declared; undefined if it is not known. */
+export const uidOf = ({ created, uid }: OnceUser): number | undefined => created ?? uid;
 
 /** What is remembered of a user who stays in the jail, and whose logins have ended, besides keys that may come back. */
 export const ENDED = {

@@ -11,6 +11,7 @@ setDefaultTimeout(120_000);
 const J = "/srv/customer";
 const D = "/etc/jailkit/jails.d";
 const FILE = `${D}/one.ini`;
+const MEMORY = "/var/lib/jailkit/declared.json";
 const RIGHTS = `${J}/etc/jailkit/jk_lsh.ini`;
 const NAMES = ["anna", "bert", "cora"] as const;
 const ALL_KEYS = [...KEYS, KEYS[0].replace("BEGGvDPaGZ", "BEGGvDPaGA")] as const;
@@ -235,6 +236,10 @@ test("of one that apply created, and one that was there before, each run tells w
   declare(user("anna"), user("dora"));
   m.must(["jailkit", "apply", "--prune"]);
   sh("usermod -l new anna; usermod -l anna dora; usermod -l dora new");
+  // As a former version wrote it, which knew no uid but those that it gave.
+  const memory = JSON.parse(m.read(MEMORY));
+  for (const one of memory.users) delete one.uid;
+  m.write(MEMORY, JSON.stringify(memory));
   declare();
   for (const time of ["first", "second"]) {
     const { status, summary } = linesOf(m, ...PRUNE);
@@ -243,6 +248,21 @@ test("of one that apply created, and one that was there before, each run tells w
   }
   expect([nameOf(uids.anna), m.exists(`${J}/home/anna`)]).toEqual(["dora", true]);
   sh("userdel -r anna; userdel dora");
+});
+
+test("one that apply created goes, and one that was there before loses what it was given", () => {
+  sh("useradd -m -g users dora");
+  declare(user("anna"), user("dora"));
+  m.must(["jailkit", "apply", "--prune"]);
+  const { uid } = m.ids("dora");
+  sh("usermod -l new anna; usermod -l anna dora; usermod -l dora new");
+  declare();
+  expect(linesOf(m, ...PRUNE)).toMatchObject({ status: 0, summary: { problems: [] } });
+  expect([nameOf(uids.anna), nameOf(uid), m.exists(`${J}/home/anna`)]).toEqual(["", "anna", false]);
+  expect([m.must(["id", "-Gn", "anna"]).stdout, keysIn("dora")]).toEqual(["users\n", ""]);
+  expect(m.read(`${J}/etc/passwd`)).not.toMatch(/^(anna|dora):/m);
+  expect(did(m, ...PRUNE)).toEqual([]);
+  sh("userdel -r anna");
 });
 
 test("what another file declared is not touched", () => {

@@ -55,6 +55,20 @@ test("it loses the rights, groups and keys of before, and goes with its home", (
   expect([has("nora"), m.exists(HOME)]).toEqual([false, false]);
 });
 
+test("so it is if the file declares a new account of the former name at once", () => {
+  const { uid } = m.ids("anna");
+  m.must(["usermod", "-l", "nora", "anna"]);
+  declare(user("nora", KEYS[1], "home = /home/anna\n") + user("anna", KEYS[0], "home = /home/other\n"));
+  m.must(["useradd", "-g", "users", "-m", "-d", `${J}/./home/other`, "anna"]);
+  m.must(["usermod", "-s", "/usr/sbin/jk_chrootsh", "anna"]);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(m.read(`${HOME}/.ssh/authorized_keys`)).toBe(`${KEYS[1]}\n`);
+  expect([m.must(["id", "-Gn", "nora"]).stdout, did(m, "--prune")]).toEqual(["users\n", []]);
+  declare(user("anna", KEYS[0], "home = /home/other\n"));
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  expect([m.run(["id", "-un", `${uid}`]).status, has("anna"), m.exists(HOME)]).toEqual([1, true, false]);
+});
+
 test("so it is after a run without --prune, and after one that was for this file", () => {
   m.must(["usermod", "-l", "nora", "anna"]);
   declare(user("nora", KEYS[0], "home = /home/anna\n"));

@@ -277,6 +277,7 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
     // What runs can put keys back.
     const user = change.what === "keys" ? hostUser(change.name) : undefined;
     if (user === undefined || whatRuns(user.uid) === undefined) memory.takenBack(change.name, change.what);
+    if (former.tellsKeys) memory.takenBack(change.name, "keys");
   }
   // Which account a doubtful one is, root has still to say; one in a jail that cannot be changed has yet to leave.
   else if (former.of !== "doubtful" && former.of !== "closed") {

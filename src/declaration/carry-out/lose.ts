@@ -108,17 +108,30 @@ export function loseAll(
   };
   const leave = () => doneOrClosed((tried) => leaveJail(root, user, once, tried), root, user, once, said);
   // No session begins here. Without the line nothing would tell any more where its keys are, if this run is killed.
-  const before = isIn(root, user) ? undefined : lineAsAccount(root, once);
+  const before = isIn(root, user) || !once.directory ? undefined : lineAsAccount(root, once);
   if (before !== undefined) take(before);
   const failure = leave();
   if (user !== undefined && isIn(root, user)) take(user);
   return { failure, kept };
 }
 
-/** One of a directory that has no such account in this jail: as the line in the jail says it, or undefined. */
-function lineAsAccount(root: JailRoot, { name, directory }: OnceUser): PasswdEntry | undefined {
-  const line = directory ? answered(() => readJailAccounts(root).userByName(name)) : undefined;
+/** One that is not in this jail: as the line in the jail says it, or undefined. */
+function lineAsAccount(root: JailRoot, { name }: OnceUser): PasswdEntry | undefined {
+  const line = answered(() => readJailAccounts(root).userByName(name));
   return line && { ...line, home: joinHome(root.path, normalPath(line.home)) };
+}
+
+/** Takes the keys of an account that is gone from the home by its line, which goes next. One with its uid may have that home. */
+export function loseByLine(root: JailRoot, once: OnceUser, said: Said, taken: Taken): void {
+  const line = once.keys.length === 0 ? undefined : lineAsAccount(root, once);
+  if (line === undefined || answered(() => hostUser(line.uid) === undefined) !== true) return;
+  try {
+    forgetKeys(root, line, once, said);
+    taken();
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    said.warnings.push(describeError(error));
+  }
 }
 
 /** Warns of what an account keeps that should have been taken away. */

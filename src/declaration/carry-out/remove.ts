@@ -32,6 +32,7 @@ import {
   leaveFiles,
   leaveJail,
   loseAll,
+  loseByLine,
   staysNote,
   type Taken,
   warnOfKept,
@@ -42,6 +43,7 @@ import { changedSince, keepHome, removeKnown, removeLeftHomes } from "./remove-h
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { hearing, type Said } from "./steps.ts";
 import { takeOut } from "./take-out.ts";
+import { leaveByName } from "./takes.ts";
 
 interface Means {
   readonly deleteHomes: boolean;
@@ -66,7 +68,7 @@ function removeOne(former: Former, means: Means, said: Said): void {
   if (former.of === "user") removeUser(former, means, said);
   else if (former.of === "doubtful") closeDoubtful(former, means, said);
   else if (former.of === "closed") closeUser(former, said);
-  else if (former.of === "left") removeLeft(former.once, former.left, said);
+  else if (former.of === "left") removeLeft(former.once, former.left, means, said);
   else if (former.of === "given") takeBack(former.once, former.change, said);
   else removeJail(former, said);
 }
@@ -166,13 +168,20 @@ function fateOrEnd(
 }
 
 /** Removes what a user has left in a jail of before. */
-function removeLeft({ name }: OnceUser, { jail, line, policy, settings }: Leftovers, said: Said): void {
+function removeLeft(
+  once: OnceUser,
+  { jail, line, policy, settings }: Leftovers,
+  { taken }: Means,
+  said: Said,
+): void {
+  const { name } = once;
   if (line || policy) {
     const user = hostUser(name);
     using root = openNamedJail(jail);
     if (isIn(root, user))
       throw changedSince("appeared", `${quoted(name)} has come back into ${display(jail)}`);
     const uid = uidOf(user, root, name);
+    if (line && user === undefined && jail === once.jail) loseByLine(root, once, said, taken);
     if (line) leaveFiles(root, name, said);
     if (policy) said.steps.push(...removePolicy(root, name, true));
     warnOfSessions(name, uid, said, root.path);
@@ -184,12 +193,15 @@ function removeLeft({ name }: OnceUser, { jail, line, policy, settings }: Leftov
 function takeBack(once: OnceUser, { what }: Change, said: Said): void {
   const user = hostUser(once.name);
   const stays = user !== undefined && mayBeIt(once, user) && isIn({ path: once.jail }, user);
-  // With it, what it was in and had went, too.
-  if (user === undefined) said.steps.push(`the account ${quoted(once.name)} is not there any more`);
+  if (user === undefined && what === "groups") leaveByName(once.name, once.groups, said, once.jail);
+  // With it, what it had went, too.
+  else if (user === undefined) said.steps.push(`the account ${quoted(once.name)} is not there any more`);
   else if (!(stays || isOutside(once, user)))
     throw changedSince("doubtful-account", `${quoted(once.name)} has become another account, or moved`);
-  else if (what === "groups") forgetGroups(user, once, said);
-  else if (!stays) withTree((host) => forgetKeys(host, user, once, said));
+  else if (what === "groups") {
+    forgetGroups(user, once, said);
+    if (once.directory) leaveByName(once.name, once.groups, said, once.jail);
+  } else if (!stays) withTree((host) => forgetKeys(host, user, once, said));
   else {
     using root = openNamedJail(once.jail);
     forgetKeys(root, user, once, said);

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { isMissing } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { errorOf, JailkitError } from "../../cli/error.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
@@ -7,9 +8,11 @@ import { mendMoves } from "../../jail/fs/home-moves.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
+import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { isMember, leaveGroup, setComment } from "../../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { closeFirst } from "../../system/exchange.ts";
+import { localGroups } from "../../system/flat-accounts.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { changeLogin, thenEnding } from "../../users/change-login.ts";
@@ -177,29 +180,59 @@ export function leaveGroups(
   said: Said,
   root: JailRoot | undefined,
 ): void {
-  const { steps, errors } = said;
-  const before = steps.length + errors.length;
-  const attempt = (work: () => void) => {
-    try {
-      work();
-    } catch (error) {
-      errors.push(failureIn(root?.path ?? "/etc", error));
-    }
-  };
   const { name } = user;
   const gids = new Set(askedFacts.groupsOf(user));
-  thenEnding(user, hearing(said), () => {
-    for (const group of groups)
-      attempt(() => {
-        const found = groupByName(group);
-        // Who has lost the account in between may be a member in the jail still.
-        if (found === undefined || !isMember(user, found, gids)) return;
-        withHostAccounts(() => leaveGroup(name, group));
-        steps.push(`took ${quoted(name)} out of the group ${quoted(group)}`);
-      });
-    return steps.length + errors.length > before;
+  thenEnding(user, hearing(said), () =>
+    leaveThose(name, groups, said, (group) => {
+      const found = groupByName(group);
+      // Who has lost the account in between may be a member in the jail still.
+      return found !== undefined && isMember(user, found, gids);
+    }),
+  );
+  if (root !== undefined) attempt(said, root.path, () => leaveJailGroups(root, name, groups));
+}
+
+/** The same for a name without an account. `jail`: the path of its jail. */
+export function leaveByName(
+  name: ByteString,
+  groups: readonly ByteString[],
+  said: Said,
+  jail: ByteString,
+): void {
+  leaveThose(name, groups, said, (group) =>
+    localGroups().some((one) => one.name === group && one.members.includes(name)),
+  );
+  if (isMissing(jail)) return;
+  attempt(said, jail, () => {
+    using root = openNamedJail(jail);
+    leaveJailGroups(root, name, groups);
   });
-  if (root !== undefined) attempt(() => leaveJailGroups(root, name, groups));
+}
+
+function attempt({ errors }: Said, place: ByteString, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    errors.push(failureIn(place, error));
+  }
+}
+
+/** Takes a name out of those groups of this machine that it is in, and tells whether it was in any. */
+function leaveThose(
+  name: ByteString,
+  groups: readonly ByteString[],
+  said: Said,
+  isIn: (group: ByteString) => boolean,
+): boolean {
+  const { steps, errors } = said;
+  const before = steps.length + errors.length;
+  for (const group of groups)
+    attempt(said, "/etc", () => {
+      if (!isIn(group)) return;
+      withHostAccounts(() => leaveGroup(name, group));
+      steps.push(`took ${quoted(name)} out of the group ${quoted(group)}`);
+    });
+  return steps.length + errors.length > before;
 }
 
 /** Gives an account and its line in the jail the declared comment. */

@@ -1,15 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
-import type { PasswdEntry } from "../../system/accounts.ts";
-import { livesIn, splitHome } from "../../system/separator.ts";
 import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
 import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
-import { homeIdIn } from "../ids.ts";
 import type { Declaration } from "../model.ts";
 import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import { besideAccounts } from "./closed-accounts.ts";
@@ -18,6 +14,7 @@ import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, leavingOf, movedUsers } from "./former.ts";
 import type { Gone, Note } from "./former-jails.ts";
 import { tellOfGoing } from "./going.ts";
+import { homeIdOf } from "./home-id.ts";
 import { InJail } from "./in-jail.ts";
 import { insides } from "./insides.ts";
 import { compareJail, formerIn } from "./jail.ts";
@@ -219,15 +216,6 @@ function tellFormer(changes: readonly Change[], to: Pick<Before, "undeclared" | 
   to.undeclared.push(...changes.map((change) => `${changeText(change)} (${change.why})`));
 }
 
-/** Which directory the home of an account is, unless apply has created another one for it. */
-function homeIdOf(root: JailRoot, account: PasswdEntry | undefined, once: OnceUser | undefined) {
-  const split = account && splitHome(account.home);
-  if (split === undefined || !livesIn(root.path, account?.home ?? "")) return undefined;
-  const isOwn =
-    once?.createdHome === undefined || once.createdHome === account?.home || once.created !== account?.uid;
-  return isOwn ? homeIdIn(root, normalPath(split.home), account?.uid ?? 0) : undefined;
-}
-
 /** A jail that cannot be used. Of one that is not mounted, only the directory below is there, which has no homes. */
 const openDamaged = (path: ByteString, { fault }: JailState): JailRoot | undefined =>
   fault?.code === "not-mounted" ? undefined : answered(() => openJailRoot(path));
@@ -281,7 +269,7 @@ function compareOne(
       const now = userState(whole, inside, machine, once);
       const all = compareUser(whole, now);
       const compared = isClosed ? { ...all, changes: onHost(all.changes) } : all;
-      const homeId = root === undefined ? undefined : homeIdOf(root, now.account, once);
+      const homeId = root === undefined ? undefined : homeIdOf(root, whole, now.account, once);
       const done = now.homeFault === undefined ? whole : { ...whole, keys: undefined };
       const removed = compared.changes.filter(({ action }) => action === "remove");
       // A key that is not declared any more still lets somebody in.

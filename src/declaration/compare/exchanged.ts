@@ -13,13 +13,13 @@ import { type Fault, type FaultText, stays } from "../change.ts";
 import { isOfOtherDay } from "../creating.ts";
 import { hasHome, MAY_BE_OTHER } from "../ids.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
-import { createdOf, leftJails, policiesIn, union } from "../once.ts";
+import { createdOf, leftJails, policiesIn, uidOf, union } from "../once.ts";
 import type { Once, OnceUser } from "../once-shape.ts";
 import { DECLARED, renamedLines, wantedLine } from "./intent.ts";
 
 // usermod(8) can give an account the name of another one: then a name tells nothing of what was declared, and the uid does.
 
-/** An account that apply created, and that has another name now. */
+/** An account that apply created, or gave something, and that has another name now. */
 interface Moved {
   readonly once: OnceUser;
   readonly account: PasswdEntry;
@@ -99,26 +99,28 @@ export function withExchanged(before: Once, { declarations, leaving, accounts }:
   return { before: { ...before, users: [...users.values()] }, doubts };
 }
 
-/** The account that apply created for a user, if that has another name. */
+/** The account of a user, if that has another name. */
 function movedFrom(
   once: OnceUser,
   known: ReadonlyMap<ByteString, OnceUser>,
   { userByName, userByUid }: Accounts,
 ): Moved | undefined {
   const { name, created, directory, out } = once;
-  if (created === undefined || directory || out) return undefined;
+  const uid = uidOf(once);
+  if (uid === undefined || directory || out) return undefined;
   return answered(() => {
-    if (userByName(name)?.uid === created) return undefined;
-    const account = userByUid(created);
+    if (userByName(name)?.uid === uid) return undefined;
+    const account = userByUid(uid);
     const jail = account && jailOfHome(account.home);
     if (account === undefined || account.name === name) return undefined;
     if (jail !== once.jail && !once.left.some((one) => one.jail === jail)) return undefined;
     const other = known.get(account.name);
     // Of which all is known by that name.
-    if (other?.created === created) return undefined;
+    if (other !== undefined && uidOf(other) === uid) return undefined;
     const isOf = (user: OnceUser) => user.createdHome === account.home || hasHome(account, user.homeId);
     // Somebody else may have the uid by now, as one of whom usermod(8) has changed that.
-    return isOf(once) || (other !== undefined && !isOf(other)) ? { once, account } : undefined;
+    const isLikely = created !== undefined && other !== undefined && !isOf(other);
+    return isOf(once) || isLikely ? { once, account } : undefined;
   });
 }
 
@@ -158,7 +160,7 @@ interface Users {
 /** Whether what is known of the new name of an account belongs to one that has another name, too, or is declared. */
 function isFree({ once, account: { name } }: Moved, { known, declared, leaving }: Users): boolean {
   const other = known.get(name);
-  const isLeaving = leaving.has(name) && other?.created !== undefined;
+  const isLeaving = leaving.has(name) && other !== undefined && uidOf(other) !== undefined;
   return !leaving.has(once.name) || other === undefined || declared.has(name) || isLeaving;
 }
 
@@ -192,13 +194,14 @@ const withAccess = (user: OnceUser, { groups, keys }: OnceUser): OnceUser => ({
 
 /** The user of an account with another name, of which something may be known: its line, and its rights. */
 function asNamed(once: OnceUser, account: PasswdEntry, before: OnceUser | undefined): OnceUser {
-  const { jail, createdDay } = once;
+  const { jail, created, createdDay } = once;
   const { name, home } = account;
+  const createdHome = created === undefined ? undefined : normalHome(home);
   const isKnown = hasHome(account, once.homeId) && !isOfOtherDay(name, createdDay);
   const policies = before === undefined ? [] : policiesIn(jail, before);
   return {
     ...once,
-    ...(isKnown ? { createdHome: normalHome(home) } : { homeId: MAY_BE_OTHER, createdDay: undefined }),
+    ...(isKnown ? { createdHome } : { homeId: MAY_BE_OTHER, createdDay: undefined }),
     ...{ name, limited: true, policy: policies.includes(true), otherPolicy: policies.includes(false) },
     left: before === undefined ? [] : leftJails(jail, before),
   };

@@ -44,6 +44,8 @@ export interface GivenUser {
   readonly of: "given";
   readonly once: OnceUser;
   readonly change: Change;
+  /** Of its keys it was told that nobody finds them. */
+  readonly tellsKeys?: boolean;
 }
 
 /** One who stays, since the files of the jail cannot be changed: the login ends on this machine. */

@@ -11,6 +11,7 @@ import { isInScope, leftJails, policiesOf, stillIn, union } from "../once.ts";
 import type { LeftJail, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import { doubtfulOf } from "./exchanged.ts";
 import { type FormerJail, formerJails, type Gone, type Note } from "./former-jails.ts";
+import { stillHas } from "./former-members.ts";
 import {
   type ClosedUser,
   type DoubtfulUser,
@@ -22,7 +23,7 @@ import { innerFirst, type Leave, Leavers } from "./leaving.ts";
 import { lostBy } from "./lost-by.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
-import { keysBack, keysMayStay, type TakenOut, takenOut } from "./taken-out.ts";
+import type { TakenOut } from "./taken-out.ts";
 import { doubtFault, otherAccount, whichAccount } from "./which-account.ts";
 
 /** What a user who is not in a jail has left there: lines in its account files, and rights that apply wrote. */
@@ -125,14 +126,11 @@ export function formerOf(
     settled.push(...nothing.filter(isOld).map(({ jail }) => ({ name: once.name, jail })));
     const left = found.filter((one) => one !== undefined && one !== "nothing");
     if (!isIn) {
-      const outside = takenOut(once, machine, NO_LONGER);
+      const isAll = nothing.length === before.length;
+      const { outside, given, note, isLeft } = stillHas(once, machine, opened, isAll);
       if (outside !== undefined) out.push(outside);
-      const given = (outside?.changes ?? keysBack(once, machine, opened)).map(givenOf(once));
-      const isLeft = given.length > 0 || outside?.fault !== undefined;
-      if (nothing.length === before.length && !isLeft) {
-        forgotten.push({ of: "user", name: once.name });
-        notes.push(...keysMayStay(once, opened.get(once.jail).root));
-      }
+      notes.push(...note);
+      if (isAll && !isLeft) forgotten.push({ of: "user", name: once.name });
       return [...left, ...given];
     }
     const { name, jail } = once;
@@ -171,8 +169,6 @@ export function formerOf(
     ...{ settled, out, notes: [...notes, ...gone.notes, ...(prune ? [] : faults.map(asNote))] },
   };
 }
-
-const givenOf = (once: OnceUser) => (change: Change) => ({ of: "given", once, change }) as const;
 
 /** The files that declared a jail, and users of it. */
 const filesOf = ({ path, file }: OnceJail, former: readonly Former[]) =>

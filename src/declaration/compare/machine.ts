@@ -16,7 +16,7 @@ import { searchPath } from "../../profile/search.ts";
 import { selectSections } from "../../profile/sections.ts";
 import { namesIn } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { localUsers } from "../../system/flat-accounts.ts";
+import { localGroups, localUsers } from "../../system/flat-accounts.ts";
 import { processesByUid } from "../../system/processes.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
@@ -84,6 +84,7 @@ export class Machine extends HostSources {
   readonly processesOf = byFirst(processesByUid);
   readonly noLogins = new NoLogins();
   readonly localGroups = once(() => new Set(namesIn("/etc/group")));
+  readonly #members = once(() => new Map(localGroups().map(({ name, members }) => [name, members])));
   readonly #host = once(fileSystemAt);
   /** The file with the sections that a jail can have; undefined if it is missing or cannot be read. */
   readonly sections = once(() => answered(() => loadConfig(SECTIONS_FILE, { dialect: "py" })));
@@ -100,6 +101,9 @@ export class Machine extends HostSources {
 
   /** The section of jk_chrootsh.ini for one user. Throws JailkitError. */
   settingsOf = (user: ByteString): IniSection | undefined => this.#settingsOf().get(user);
+
+  /** Those whom /etc/group lists in a group. */
+  membersOf = (group: ByteString): readonly ByteString[] => this.#members().get(group) ?? [];
 
   /** As absentFault, which searches for the jail. */
   absentFault = (jail: ByteString): ReturnType<typeof absentFault> =>

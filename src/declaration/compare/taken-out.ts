@@ -32,9 +32,9 @@ export interface TakenOut {
   readonly fault: Fault | undefined;
 }
 
-/** The same as isSame for one outside of jails. */
+/** The same as isSame for one outside of jails, where no home tells it from one that got the name later. */
 export const isOutside = (once: OnceUser, user: PasswdEntry): boolean =>
-  splitHome(user.home) === undefined && isSame(once, user);
+  splitHome(user.home) === undefined && isSame(once, user) && [undefined, user.uid].includes(once.uid);
 
 /** Looks for it; undefined if the account is not there, or somewhere else. `why`: the reason of the changes. */
 export function takenOut(once: OnceUser, machine: Machine, why: string): TakenOut | undefined {
@@ -78,12 +78,18 @@ export function keysBack(once: OnceUser, machine: Machine, opened: OpenJails): r
   return isEnded ? keptInside(once, machine, root, NO_LONGER) : [];
 }
 
-/** What is said, once, of an account of a directory that is not in the jail and has no line there, if the jail is open. Pure. */
+/**
+ * What is said, once, of an account that is not in the jail and has no line there, if the jail is open: one of a directory, or
+ * one that was there before and is gone, of which no other name is known.
+ */
 export function keysMayStay(
-  { name, jail, directory, keys }: OnceUser,
+  { name, jail, directory, created, keys }: OnceUser,
+  { accounts }: Pick<Machine, "accounts">,
   root: JailRoot | undefined,
 ): NonNullable<TakenOut["note"]>[] {
-  if (!directory || keys.length === 0 || root === undefined) return [];
+  if (keys.length === 0 || root === undefined) return [];
+  const isGone = () => answered(() => accounts.userByName(name) === undefined) === true;
+  if (!(directory || (created === undefined && isGone()))) return [];
   const message = `keys that were declared may be left in its home in ${display(jail)}: nothing says any more which home that was`;
   return [{ of: "user", name, message }];
 }

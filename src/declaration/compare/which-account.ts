@@ -1,3 +1,4 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { answered } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
@@ -27,6 +28,14 @@ function isOfOtherUid({ createdDay, createdHome, homeId }: OnceUser, account: Pa
 /** True for an account in a jail that may be the one which was declared. */
 export const mayBeIt = (once: OnceUser, user: PasswdEntry): boolean => whichAccount(once, user) !== "other";
 
+/** The same of one that apply did not create. Only root changes a uid: with another one it is the same by its home alone. */
+function whichOfBefore({ homeId, uid }: OnceUser, user: PasswdEntry, home: ByteString | undefined): Which {
+  const sameness = samenessOf(homeId, home);
+  if (uid === undefined || uid === user.uid) return sameness === "same" ? "declared" : "doubtful";
+  if (homeId !== undefined && homeId === home) return "declared";
+  return sameness === "other" ? "other" : "doubtful";
+}
+
 /** Which account one in a jail is that has the name of one that was declared. */
 export function whichAccount(once: OnceUser, user: PasswdEntry): Which {
   const { directory, created, createdDay, createdHome, homeId } = once;
@@ -36,7 +45,7 @@ export function whichAccount(once: OnceUser, user: PasswdEntry): Which {
   if (isMade) return "other";
   if (!isSame(once, user)) return isOfOtherUid(once, user) ? "doubtful" : "other";
   const home = homeIdOf(user.home, user.uid);
-  if (created === undefined) return samenessOf(homeId, home) === "same" ? "declared" : "doubtful";
+  if (created === undefined) return whichOfBefore(once, user, home);
   if (homeId !== undefined && home === homeId) return "declared";
   const isOther = isOfOtherDay(user.name, createdDay);
   if (createdHome === undefined || createdHome === user.home) {

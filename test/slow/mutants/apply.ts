@@ -21,6 +21,8 @@ const atWork = (title: string, file: string, changes: readonly Change[]): Mutant
 const begun = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
   within(file, BEGUN, changes).map((one) => ({ ...one, title }));
 
+const RENAMED = "e2e/apply-renamed-others.test.ts";
+const RENAMED_THERE = "e2e/apply-renamed-directory.test.ts";
 const PRUNE = "e2e/apply-prune.test.ts";
 const TERMINATE = "attack/terminate-user.test.ts";
 const ELSEWHERE = "e2e/home-elsewhere.test.ts";
@@ -230,25 +232,74 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/exchanged.ts", "e2e/apply-exchanged-names.test.ts", [
     ["if (uid !== undefined) return uid === account.uid;", "if (uid !== undefined) return true;"],
     ["unclear.length === 0 && ", ""],
-    ["return isOf(once) || (other !== undefined && !isOf(other)) ?", "return true ?"],
+    ["return isOf(once) || isLikely ?", "return true ?"],
     ["hasHome(account, once.homeId) && !", "!"],
     ["users.set(account.name, withAccess(meant, once));", "continue;"],
-    [" && other?.created !== undefined", ""],
+    [" && other !== undefined && uidOf(other) !== undefined", ""],
     ["leaving.has(name) && other", "other"],
   ]),
   ...within("src/declaration/renamed.ts", "e2e/apply-renamed.test.ts", [
     ["once.createdHome === account.home ? account.home : movedHome(once, account)", "account.home"],
     [" && hasHome(account, homeId)", ""],
     ["isUntouched(name, createdDay) && ", ""],
-    ["if (answered(() => userByName(once.name) === undefined) !== true) return [];", ""],
+    ["if (there === undefined || there.uid === account.uid) continue;", ""],
+    ["if (!isFree && now", "if (now"],
   ]),
+  ...within("src/declaration/renamed.ts", RENAMED, [
+    ["hasOwnHome(once, account) ? once : undefined", "once"],
+    ["if (!isFree && now.homeId === MAY_BE_OTHER) continue;", "if (!isFree) continue;"],
+    [" || once.directory !== user.directory", ""],
+  ]),
+  ...within("src/declaration/renamed.ts", RENAMED_THERE, [
+    ["out: once.directory, keys: []", "keys: []"],
+    ["out: once.directory, keys: []", "out: once.directory"],
+    ["const isHere = directory || ", "const isHere = "],
+  ]),
+  ...within("src/declaration/compare/exchanged.ts", "e2e/apply-exchanged-names.test.ts", [
+    ["if (other !== undefined && uidOf(other) === uid) return undefined;", ""],
+  ]),
+  ...within("src/declaration/compare/former-members.ts", RENAMED, [
+    ["!hasLine && ", ""],
+    ["onHost.includes(group) || isInside(group)", "onHost.includes(group)"],
+    ["(once.uid !== undefined && once.uid !== account.uid)", "false"],
+    ["isAll && isOut && !isTold ?", "false ?"],
+  ]),
+  ...within("src/declaration/compare/former-members.ts", RENAMED_THERE, [
+    ["directory && once.uid !== undefined && isOutside(once, account)", "directory"],
+    ["directory && once.uid !== undefined && isOutside(once, account)", "false"],
+    ["answered(() => ({ account: machine.accounts.userByName(name) }))", "{ account: undefined }"],
+    ["const isTold = note !== undefined && once.directory;", "const isTold = false;"],
+  ]),
+  ...within("src/declaration/compare/taken-out.ts", RENAMED, [
+    [" && [undefined, user.uid].includes(once.uid)", ""],
+    [" || (created === undefined && isGone())", ""],
+  ]),
+  ...within("src/declaration/compare/which-account.ts", RENAMED, [
+    ['return sameness === "other" ? "other" : "doubtful";', 'return "doubtful";'],
+    ['if (homeId !== undefined && homeId === home) return "declared";', ""],
+  ]),
+  ...within("src/declaration/carry-out/carry-out.ts", RENAMED, [["if (former.tellsKeys)", "if (false)"]]),
+  ...within("src/declaration/carry-out/remove.ts", RENAMED, [
+    ["if (line && user === undefined && jail === once.jail) loseByLine", "if (false) loseByLine"],
+    ['if (user === undefined && what === "groups") leaveByName', "if (false) leaveByName"],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", RENAMED_THERE, [
+    ["if (once.directory) leaveByName", "if (false) leaveByName"],
+  ]),
+  ...within("src/declaration/carry-out/lose.ts", RENAMED, [
+    [" || answered(() => hostUser(line.uid) === undefined) !== true", ""],
+  ]),
+  ...within("src/declaration/once-of.ts", RENAMED, [["? uid || account?.uid :", "? account?.uid :"]]),
+  ...within("src/declaration/once-of.ts", RENAMED_THERE, [
+    ["directory ? homeIdInJail(jail, account) : ", ""],
+  ]),
+  ...within("src/declaration/memory.ts", RENAMED, [[", uid: uidOf(user) }", " }"]]),
   ...within("src/declaration/compare/former.ts", LEAVES, [
-    ["if (nothing.length === before.length && !isLeft) {", "if (false) {"],
-    [
-      "const isLeft = given.length > 0 || outside?.fault !== undefined;",
-      "const isLeft = outside?.fault !== undefined;",
-    ],
+    ["if (isAll && !isLeft) forgotten", "if (false) forgotten"],
     ["if (out) return false;", ""],
+  ]),
+  ...within("src/declaration/compare/former-members.ts", LEAVES, [
+    ["const isLeft = given.length > 0 || !isOut || isTold;", "const isLeft = !isOut || isTold;"],
   ]),
   ...within("src/declaration/compare/taken-out.ts", LEAVES, [
     ["splitHome(user.home) === undefined && ", ""],
@@ -276,7 +327,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/memory.ts", "e2e/status.test.ts", [["if (stays) this", "if (false) this"]]),
   ...within("src/declaration/memory.ts", LEAVES, [
-    ["{ out: true, ...createdOf(undefined) }", "{ out: true }"],
+    ["{ out: true, ...createdOf(undefined), uid: uidOf(user) }", "{ out: true }"],
   ]),
   ...within("src/declaration/parsed.ts", "e2e/apply-parsed.test.ts", [
     ["uid === libc.geteuid() && (mode", "(mode"],
