@@ -9,7 +9,7 @@ import { lookUp, withTree } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
-import { splitHome } from "../../system/separator.ts";
+import { jailOfHome, splitHome } from "../../system/separator.ts";
 import { readAllKeys } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { type Change, type Fault, listed, listedKeys, NO_LONGER } from "../change.ts";
@@ -73,9 +73,12 @@ export function keysBack(once: OnceUser, machine: Machine, opened: OpenJails): r
   const { name, jail, out, keys } = once;
   if (!out || keys.length === 0) return [];
   const { root, inside } = opened.get(jail);
+  const account = answered(() => machine.accounts.userByName(name));
   // Somebody may have put the account into the jail again.
   const isEnded = inside.accounts !== undefined && inside.accounts.userByName(name) === undefined;
-  return isEnded ? keptInside(once, machine, root, NO_LONGER) : [];
+  return isEnded && jailOfHome(account?.home ?? "") === jail
+    ? keptInside(once, machine, root, NO_LONGER)
+    : [];
 }
 
 /**

@@ -648,7 +648,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (count > 0 && whatRuns", "if (whatRuns"],
   ]),
   ...within("src/declaration/compare/taken-out.ts", "e2e/apply-second-keys.test.ts", [
-    ["return isEnded ? keptInside(once, machine, root, NO_LONGER) : [];", "return [];"],
+    ["return isEnded && jailOfHome", "return !isEnded && jailOfHome"],
   ]),
   ...within("src/declaration/carry-out/carry-out.ts", "e2e/apply-second-keys.test.ts", [
     ["if (user === undefined || whatRuns(user.uid) === undefined) memory", "memory"],
