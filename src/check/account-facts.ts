@@ -14,6 +14,7 @@ export interface AccountFacts {
   /** What changes lines of etc/passwd or etc/group. `file`: its path on the host; `script`: for sed(1). */
   readonly edit: (file: ByteString, script: string) => Advice;
   /** Through all name services of the host. */
+  /** The account that has the name itself. */
   readonly hostUser: (name: ByteString) => PasswdEntry | undefined;
   readonly hostGroup: (name: ByteString) => Group | undefined;
   /** Undefined also if a name service does not answer. */

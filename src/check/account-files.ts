@@ -22,6 +22,7 @@ import { unmountedPlaces } from "../jail/fs/unmounted.ts";
 import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { lostJail, mayHaveMoved } from "../jail/record/moved.ts";
 import { followRemedy, linkedJail } from "../jail/record/named-jail.ts";
+import { ifNamed } from "../system/account-name.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { adviceAt, closeFirst, replaceLinkFirst } from "../system/exchange.ts";
@@ -152,7 +153,7 @@ export class AccountFiles {
       passwd: this.#passwd,
       group: this.#group,
       edit: (file, script) => editAdvice(root, file, script),
-      hostUser: host.userByName,
+      hostUser: (name) => ifNamed(name, host.userByName(name)),
       hostGroup: host.groupByName,
       hostGroupNumbered: host.groupByGid,
       inJail: (path) => lookInJail(root, path, false),

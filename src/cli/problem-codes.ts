@@ -174,6 +174,7 @@ export const PROBLEM_CODES = {
   "nothing-declared": "nothing is declared any more, and all would be removed",
   "nothing-found": "nothing of what was asked for was found",
   notify: "the message to the service manager could not be sent",
+  "other-name": "an account has another name than the one by which it was found",
   output: "output could not be written",
   "path-exists": "the place of a new jail is not empty",
   place: "the place of a new jail cannot be used",

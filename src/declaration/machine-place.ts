@@ -20,6 +20,7 @@ import { type HomeDiffers, sharesHome } from "./compare/home-differs.ts";
 import { renamedFault } from "./compare/look-user.ts";
 import { membershipFault } from "./compare/membership.ts";
 import { newName } from "./compare/not-declared.ts";
+import { otherNameFault } from "./compare/other-name.ts";
 import { orRename, renameAdvice, sharedUidFault } from "./compare/uid-fault.ts";
 import type { FactContext } from "./machine-facts.ts";
 import { itemsOf, type Subject } from "./section.ts";
@@ -37,14 +38,17 @@ export function formerUser(name: ByteString, { facts, users, isOwnFile }: FactCo
 export function reportRenamed(
   section: IniSection,
   subject: Subject,
-  { facts, report }: FactContext,
+  { facts, report, users }: FactContext,
 ): boolean {
   const { name } = subject;
   const { directory = false, jail = "", uid, home = usualHome(name) } = readKeys(section, userKeys);
   const user = { name, jail, directory, home, place: { ...subject, section } };
   const fault = answered(() => {
     if (jail === "") return undefined;
-    if (facts.userByName(name) !== undefined) return facts.exchanged({ ...user, uid: uidIn(uid ?? "") });
+    const account = facts.userByName(name);
+    const other = otherNameFault(user, account, (one) => users.has(one));
+    if (other !== undefined) return other;
+    if (account !== undefined) return facts.exchanged({ ...user, uid: uidIn(uid ?? "") });
     return renamedFault(user, facts.jailAccounts(jail), facts.userByUid);
   });
   if (fault === undefined) return false;

@@ -21,6 +21,8 @@ export interface FileKind {
 export interface LintWorld {
   userExists(name: ByteString): boolean;
   groupExists(name: ByteString): boolean;
+  /** The name of an account of the host that is found by this one, too; undefined if it has this one. */
+  otherName(name: ByteString): ByteString | undefined;
   /** In a jail: whether the host has an account of this name, which may have left the jail. */
   isOutside(name: ByteString): boolean;
   /**

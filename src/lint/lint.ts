@@ -97,6 +97,11 @@ function lintAccountName(section: IniSection, { world, report, byName }: LintCon
     const message = `there is no group ${quoted(group)}${didYouMean(group, names)}`;
     return error("unknown-group", message, meant(names, group, `${kind} `));
   }
+  const own = world.otherName(name);
+  if (own !== undefined) {
+    const message = `the name of the user ${quoted(name)} is ${quoted(own)}, so that the section is for nobody`;
+    return error("unknown-user", message, byName.has(own) ? undefined : own);
+  }
   if (world.userExists(name)) return;
   // Its section is not for the group of the same name.
   if (world.isOutside(name)) return error("unknown-user", `the user ${quoted(name)} is not in this jail`);

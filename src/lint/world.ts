@@ -126,6 +126,7 @@ function repositoriesOf(
 
 type Accounts =
   | "userExists"
+  | "otherName"
   | "groupExists"
   | "isOutside"
   | "groupOutside"
@@ -137,6 +138,10 @@ const hostAccounts = (root: number): Pick<LintWorld, Accounts> => ({
   // Also if a name service does not answer: its users are no mistakes.
   userExists: (name) => answered(() => hostUser(name) !== undefined) ?? true,
   groupExists: (name) => answered(() => hostGroup(name) !== undefined) ?? true,
+  otherName(name) {
+    const own = answered(() => hostUser(name)?.name);
+    return own === name ? undefined : own;
+  },
   isOutside: () => false,
   groupOutside: () => undefined,
   userNames: () => namesIn("/etc/passwd"),
@@ -162,6 +167,7 @@ function jailAccounts(root: number, jail: ByteString, accounts: JailAccounts): P
   return {
     userExists: (name) => accounts.userByName(name) !== undefined,
     groupExists: (name) => accounts.groupByName(name) !== undefined,
+    otherName: () => undefined,
     isOutside: (name) => answered(() => hostUser(name) !== undefined) ?? true,
     groupOutside: (name) => groupOutside(name, jail, accounts.users),
     userNames: () => accounts.users.map(({ name }) => name),

@@ -36,6 +36,34 @@ export function requireAccountName(name: ByteString): void {
     throw new JailkitError("bad-name", 1, `${quoted(name)} cannot be an account's name: ${fault}`);
 }
 
+/**
+ * Whose name it is, printable, if a name service has found the account of another name, as SSSD does with a domain at the end;
+ * undefined if the account has this one. Files and rules are for the account's own. Pure.
+ */
+export const otherName = (
+  name: ByteString,
+  account: { readonly name: ByteString } | undefined,
+): string | undefined =>
+  account === undefined || account.name === name
+    ? undefined
+    : `the name of the account is ${quoted(account.name)}`;
+
+/** The account that was found for a name, if it has this name. Pure. */
+export const ifNamed = <Account extends { readonly name: ByteString }>(
+  name: ByteString,
+  account: Account | undefined,
+): Account | undefined => (account?.name === name ? account : undefined);
+
+/** The account that was found for a name, if it has this name. Throws JailkitError "other-name". */
+export function requireOwnName<Account extends { readonly name: ByteString }>(
+  name: ByteString,
+  account: Account | undefined,
+): Account | undefined {
+  const other = otherName(name, account);
+  if (other === undefined) return account;
+  throw new JailkitError("other-name", 1, `${quoted(name)}: ${other}: use that`);
+}
+
 /** True for a name that every useradd(8) and groupadd(8) accepts for a new account or group. Pure. */
 export const isPlainName = (name: ByteString): boolean =>
   nameFault(name) === undefined && /^[A-Za-z0-9_.][A-Za-z0-9_.-]*\$?$/.test(name) && !/^\d+$/.test(name);

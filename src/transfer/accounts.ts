@@ -4,7 +4,7 @@ import { quoted } from "../cli/display.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { isJailsOwn, neverHome } from "../jail/accounts/home-place.ts";
-import { breaksPasswd, isPlainName, nameFault } from "../system/account-name.ts";
+import { breaksPasswd, isPlainName, nameFault, otherName } from "../system/account-name.ts";
 import { JAILED_GROUP } from "../system/account-tools.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { jailOfHome, joinHome } from "../system/separator.ts";
@@ -183,6 +183,8 @@ function otherAccount(
   jail: ByteString,
   { shellsIn }: AccountFacts,
 ): string | undefined {
+  const named = otherName(name, here);
+  if (named !== undefined) return `${named} on this machine: use that in the file, or use --without-users`;
   if (here.uid !== uid)
     return `it has the uid ${here.uid} on this machine, and ${uid} in the file: change one, or use --without-users`;
   const wanted = joinHome(jail, home);

@@ -1,7 +1,9 @@
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable } from "../jail/fs/writable.ts";
+import { requireOwnName } from "../system/account-name.ts";
 import { userHint } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
@@ -26,7 +28,8 @@ function planned(run: AccountRun, plan: (user: PasswdEntry | undefined) => () =>
 }
 
 function requireUser(user: PasswdEntry | undefined, { name }: AccountRun): PasswdEntry {
-  if (user !== undefined) return user;
+  const own = requireOwnName(name, user);
+  if (own !== undefined) return own;
   throw new JailkitError("no-such-user", 1, `user ${display(name)} does not exist${userHint(name)}`);
 }
 
@@ -56,6 +59,7 @@ export function planJailSide(
 ): PlannedChange {
   return planned(run, (found) => {
     if (!options.remove) return prepareJail(requireUser(found, run), root, options, run);
+    if (readJailAccounts(root).userByName(run.name) === undefined) requireOwnName(run.name, found);
     return () => leaveJailSide(run, found, root, options);
   });
 }

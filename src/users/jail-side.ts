@@ -10,7 +10,7 @@ import {
 } from "../jail/accounts/change-accounts.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { breaksPasswd, requireAccountName } from "../system/account-name.ts";
+import { breaksPasswd, ifNamed, requireAccountName } from "../system/account-name.ts";
 import { type Group, groupByGid, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
@@ -36,12 +36,15 @@ export function homeFor(user: Pick<PasswdEntry, "name" | "home">, jail: ByteStri
   return home.startsWith(`${jail}/`) ? home.slice(jail.length) : home;
 }
 
+/** The account that has a name itself: a name service may find one by other names, too. */
+const accountNamed = (name: ByteString): PasswdEntry | undefined => ifNamed(name, passwdByName(name));
+
 /** The line that becomes an account's own: the one with its name, or else one with its uid and a name that the host does not have. */
 export function ownLine(
   { users }: Pick<JailAccounts, "users">,
   { name, uid }: PasswdEntry,
 ): PasswdEntry | undefined {
-  const isFormer = (entry: PasswdEntry) => entry.uid === uid && passwdByName(entry.name) === undefined;
+  const isFormer = (entry: PasswdEntry) => entry.uid === uid && accountNamed(entry.name) === undefined;
   return users.find((entry) => entry.name === name) ?? users.find(isFormer);
 }
 
@@ -63,7 +66,7 @@ function putJailSide(
   let own = accounts.users.find((entry) => entry.name === name);
   for (const entry of accounts.users) {
     if (entry === own || (entry.name !== name && entry.uid !== uid)) continue;
-    const real = entry.name === name ? undefined : passwdByName(entry.name);
+    const real = entry.name === name ? undefined : accountNamed(entry.name);
     if (real?.uid === uid) continue;
     if (real !== undefined) {
       accounts.replaceUser(entry, { ...entry, uid: real.uid, gid: real.gid });

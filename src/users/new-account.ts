@@ -12,7 +12,7 @@ import { lookUp, withTree } from "../jail/fs/look.ts";
 import { newMount } from "../jail/fs/mounted-home.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
-import { isPlainName, requireAccountName } from "../system/account-name.ts";
+import { isPlainName, requireAccountName, requireOwnName } from "../system/account-name.ts";
 import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { allUsed, noUid } from "../system/login-defs.ts";
 import { joinHome, livesIn } from "../system/separator.ts";
@@ -245,7 +245,7 @@ function requireNewAccount(
   requireAccountName(name);
   const fault = newNameFault(name, advice);
   if (fault !== undefined) throw refuse("bad-name", fault);
-  const present = passwdByName(name);
+  const present = requireOwnName(name, passwdByName(name));
   if (present !== undefined) throw userExists(root, present, values, access, advice);
   requireField("comment", values.comment);
   requireField("home", values.home);

@@ -29,6 +29,7 @@ const PROGRAMS = ["/usr/bin/id", "/usr/bin/ls", "/bin/cat", "/usr/bin/wc"];
 const USERS = ["root", "u", "v", "daemon"];
 const WORLD: LintWorld = {
   userExists: (name) => USERS.includes(name),
+  otherName: () => undefined,
   groupExists: (name) => ["root", "staff"].includes(name),
   isOutside: () => false,
   groupOutside: () => undefined,

@@ -21,6 +21,7 @@ const directories = [
 ];
 const world: LintWorld = {
   userExists: () => true,
+  otherName: () => undefined,
   groupExists: () => true,
   isOutside: () => false,
   groupOutside: () => undefined,

@@ -47,6 +47,7 @@ const ownStarts: Record<string, OwnStart> = {
 };
 const world: LintWorld = {
   userExists: (name) => ["root", "u"].includes(name),
+  otherName: () => undefined,
   groupExists: (name) => ["root", "staff", "gone"].includes(name),
   isOutside: (name) => name === "gone",
   groupOutside: (name) => (name === "hosts" ? { command: "jk_cp it" } : undefined),

@@ -42,6 +42,7 @@ import { formerGroups, groupsOrFault, groupsThatGo } from "./look-groups.ts";
 import { hiddenKeys, keyState, NO_KEYS } from "./look-keys.ts";
 import { commonPolicy, policyState } from "./look-policy.ts";
 import type { Machine } from "./machine.ts";
+import { otherNameFault } from "./other-name.ts";
 import { returning } from "./returning.ts";
 import { sharedUidFault, uidFault } from "./uid-fault.ts";
 import type { UserState } from "./user-state.ts";
@@ -58,9 +59,9 @@ export function userState(
     ...{ lacksGroups: [], inJail: undefined, hasGroup: true, home: "there", lacksKeys: 0, policy: undefined },
     ...{ wantedPolicy: undefined, former: { groups: [], keys: [], policy: false } },
   };
-  const doubt = machine.known.doubts.get(declared.name);
-  if (doubt !== undefined) return { ...nothing, fault: doubt };
   try {
+    const doubt = doubtOf(declared, machine);
+    if (doubt !== undefined) return { ...nothing, fault: doubt };
     const account = machine.accounts.userByName(declared.name);
     nothing = { ...nothing, account, local: account !== undefined && isLocal(declared, machine) };
     const groups = groupsOrFault(declared, account, inside, machine);
@@ -106,6 +107,10 @@ export function userState(
     return { ...nothing, fault: faultText(error) };
   }
 }
+
+/** Why it is not the account of this name that is meant. */
+const doubtOf = (declared: DeclaredUser, { known, accounts, isDeclared }: Machine): FaultText | undefined =>
+  known.doubts.get(declared.name) ?? otherNameFault(declared, accounts.userByName(declared.name), isDeclared);
 
 /** One that another command has created by now is not in what was read before. */
 const isLocal = ({ name, directory }: DeclaredUser, { facts }: Machine): boolean =>

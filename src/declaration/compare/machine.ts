@@ -149,6 +149,10 @@ export class Machine extends HostSources {
   /** What was declared once of a user whom nothing declares now. */
   noLonger = (name: ByteString): OnceUser | undefined => this.#leaving().get(name);
 
+  /** Whether a user of that name is declared. */
+  isDeclared = (name: ByteString): boolean =>
+    this.declared.declarations.some(({ users }) => users.some((user) => user.name === name));
+
   /** Says that an account with this uid is removed before any is created, and which home of it stays. */
   frees = (uid: number, name: ByteString, stays: KeptHome | undefined): void => {
     this.#freed.set(uid, name);

@@ -34,6 +34,7 @@ const SILENT = "e2e/interrupted-services.test.ts";
 const LEFT = "e2e/apply-left-uids.test.ts";
 const JAIL_UIDS = "e2e/apply-jail-uids.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
+const NAMES = "e2e/names-of-directories.test.ts";
 const OTHER_UIDS = "e2e/apply-other-uids.test.ts";
 const BEGUN = "e2e/apply-begun-accounts.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
@@ -856,4 +857,25 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-exchanged-homes.test.ts", [
     ["isDoubtful ? NOT_FORGOTTEN : taken", "taken"],
   ]),
+  ...within("src/declaration/compare/look-user.ts", NAMES, [
+    ["otherNameFault(declared, accounts.userByName(declared.name), isDeclared)", "undefined"],
+  ]),
+  ...within("src/declaration/machine-place.ts", NAMES, [["if (other !== undefined) return other;", ""]]),
+  ...within("src/declaration/compare/other-name.ts", NAMES, [
+    ["if (isDeclared(account.name))", "if (false)"],
+  ]),
+  ...within("src/users/changes.ts", NAMES, [
+    ["requireOwnName(name, user);", "user;"],
+    ["=== undefined) requireOwnName(run.name, found);", "=== undefined) void 0;"],
+    ["if (readJailAccounts(root).userByName(run.name) === undefined) requireOwnName", "requireOwnName"],
+  ]),
+  ...within("src/users/new-account.ts", NAMES, [
+    ["requireOwnName(name, passwdByName(name))", "passwdByName(name)"],
+  ]),
+  ...within("src/transfer/accounts.ts", NAMES, [["if (named !== undefined) return", "if (false) return"]]),
+  ...within("src/users/jail-side.ts", NAMES, [["ifNamed(name, passwdByName(name))", "passwdByName(name)"]]),
+  ...within("src/check/account-files.ts", NAMES, [
+    ["ifNamed(name, host.userByName(name))", "host.userByName(name)"],
+  ]),
+  ...within("src/lint/world.ts", NAMES, [["own === name ? undefined : own", "undefined"]]),
 ];

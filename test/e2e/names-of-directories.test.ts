@@ -1,0 +1,165 @@
+/** Accounts of a directory that is asked for a name, and answers with an account of another one: that one's name counts. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { compiledC } from "../machine/helper.ts";
+import type { Machine } from "../machine/machine.ts";
+import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { typeRemedy } from "./remedies-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const ANNA = `anna:x:7001:7001::${J}/./home/anna:/usr/sbin/jk_chrootsh\n`;
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const user = (name: string, more = "directory = yes\n") =>
+  `[user ${name}]\njail = ${J}\nshell = /bin/bash\n${more}`;
+const LIMITS = "directory = yes\nconfine = 1\nlimits = nproc 64, nofile 100\nnetwork = none\n";
+const ALIASES = ["anna@example.org", "anna@EXAMPLE.ORG", "Anna"];
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openApplyMachine();
+  const [libc = ""] = m
+    .must(["sh", "-c", "ls -d /usr/lib/*/libnss_files.so.2 /usr/lib64/libnss_files.so.2 || :"])
+    .stdout.split("\n");
+  const module = compiledC(join(import.meta.dir, "../fixtures/nss/domain.c"), ["-shared", "-fPIC"]);
+  m.write(libc.replace("files", "domain"), readFileSync(module).toString("latin1"), { mode: 0o644 });
+  const nss = m.read("/etc/nsswitch.conf");
+  m.write("/etc/nsswitch.conf", nss.replace(/^passwd:.*$/gm, "passwd: files domain"));
+  m.write("/etc/nss-domain", ANNA);
+  m.must(["groupadd", "-g", "7001", "corp"]);
+  m.mkdir("/etc/jailkit/jk_chrootsh.d", { mode: 0o755 });
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+  m.mkdir(`${J}/home`, { mode: 0o755 });
+  expect(m.must(["getent", "passwd", ...ALIASES]).stdout).toBe(ANNA.repeat(3));
+});
+afterAll(() => m?.close());
+
+/** What the jail, the accounts and the settings of sessions are made of. */
+const all = () =>
+  m.must([
+    "sh",
+    "-c",
+    `cat /etc/passwd /etc/group ${J}/etc/passwd ${J}/etc/group; ls ${J}/home /etc/jailkit/jk_chrootsh.d`,
+  ]).stdout;
+
+test.each(
+  ALIASES.flatMap((name) => [
+    [name, LIMITS],
+    [name, ""],
+  ]),
+)("a user who is declared as %j gets nothing, and the remedy is the name of the account", (name, more) => {
+  const before = all();
+  m.write(FILE, JAIL + user(name, more));
+  const message = `user ${name}: the name of the account is 'anna': write '[user anna]' in place of '[user ${name}]'`;
+  const remedy = `write in line 3 of ${FILE}:\n[user anna]`;
+  for (const words of [["--check"], [], [], ["--prune"]]) {
+    const { status, changes, summary } = linesOf(m, ...words);
+    expect([status, changes, summary.directories]).toEqual([1, [], []]);
+    expect(summary.problems).toMatchObject([
+      { code: "other-name", finding: "taken", line: 3, message, remedy },
+    ]);
+  }
+  const { status, stdout } = m.run(["jailkit", "config", "check", FILE]);
+  expect([status, stdout]).toEqual([
+    1,
+    expect.stringContaining(`${FILE}:3:1: error: '${name}': the name of`),
+  ]);
+  expect([all(), m.read("/var/lib/jailkit/declared.json").includes(name)]).toEqual([before, false]);
+});
+
+test("by the remedy the limits are those of the account, and a second run has nothing to do", () => {
+  m.write(FILE, JAIL + user("anna@example.org", LIMITS));
+  const [problem] = linesOf(m).summary.problems;
+  expect(typeRemedy(m, problem?.remedy ?? "false").status).toBe(0);
+  expect(linesOf(m).summary.problems).toEqual([]);
+  expect(m.read("/etc/jailkit/jk_chrootsh.d/anna.ini")).toContain("nofile 100");
+  expect(did(m)).toEqual([]);
+});
+
+test("a second section for the account is told, and the remedy leaves one", () => {
+  const before = all();
+  m.write(FILE, JAIL + user("anna", LIMITS) + user("anna@example.org"));
+  for (const words of [["--check"], []]) {
+    const { changes, summary } = linesOf(m, ...words);
+    expect([changes, summary.problems.map(({ code, message }) => [code, message])]).toEqual([
+      [],
+      [
+        [
+          "other-name",
+          "user anna@example.org: the name of the account is 'anna', who is declared, too: one of the two sections is enough",
+        ],
+      ],
+    ]);
+  }
+  expect(m.run(["jailkit", "config", "check", FILE]).stdout).toContain("one of the two sections is enough");
+  expect(all()).toBe(before);
+});
+
+test("jk_jailuser refuses such a name, in each of its ways", () => {
+  const before = all();
+  const said = "the name of the account is 'anna': use that";
+  for (const name of ALIASES)
+    for (const words of [
+      ["-n", "-j", J],
+      ["--dry-run", "-j", J],
+      ["--jail-side-only", "-j", J],
+      ["--unjail"],
+      ["--unjail", "--dry-run", "-s", "/usr/sbin/nologin"],
+      ["--unjail", "--jail-side-only", "-j", J],
+    ]) {
+      const { status, stdout, stderr } = m.run(["jk_jailuser", ...words, name]);
+      expect([status, stdout, stderr]).toEqual([1, "", `jk_jailuser: '${name}': ${said}\n`]);
+    }
+  expect(all()).toBe(before);
+});
+
+test("jk_addjailuser and jailkit import create no account of such a name", () => {
+  const before = all();
+  const { status, stderr } = m.run(["jk_addjailuser", "-j", J, "Anna"]);
+  expect([status, stderr]).toEqual([
+    1,
+    "jk_addjailuser: 'Anna': the name of the account is 'anna': use that\n",
+  ]);
+  const exported = JSON.parse(m.must(["jailkit", "export", J]).stdout);
+  const account = { uid: 7001, gid: 7001, group: "corp", groups: [], comment: "", local: false };
+  const import_ = (name: string, ...words: string[]) => {
+    const users = [{ name, ...account, home: "/home/anna", shell: "/bin/bash" }];
+    m.write("/root/export.json", JSON.stringify({ ...exported, users }));
+    return m.run(["jailkit", "import", "--trusted", "--dry-run", ...words, J, "/root/export.json"]).stderr;
+  };
+  for (const name of ALIASES)
+    expect(import_(name)).toContain(`user '${name}': the name of the account is 'anna' on this machine`);
+  expect(import_("anna")).not.toContain("the name of the account");
+  expect(all()).toBe(before);
+});
+
+test("a line of such a name in a jail is told by jk_check, goes by the remedy, and becomes that of the account", () => {
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply", "--prune"]);
+  const passwd = m.read(`${J}/etc/passwd`);
+  m.write(`${J}/etc/passwd`, `${passwd}anna@example.org:x:7001:7001::/home/anna:/bin/bash\n`);
+  const remedyFor = () => {
+    const { findings } = JSON.parse(m.run(["jk_check", "--json", J]).stdout).jails[0];
+    return findings.flatMap(({ rule, remedy }: { rule: string; remedy: string }) =>
+      rule === "user-unknown" ? [remedy] : [],
+    );
+  };
+  const stale = m.read(`${J}/etc/passwd`);
+  m.must(["jk_jailuser", "--jail-side-only", "-j", J, "anna"]);
+  expect(m.read(`${J}/etc/passwd`)).toBe(`${passwd}anna:x:7001:7001::/home/anna:/bin/bash\n`);
+  expect(remedyFor()).toEqual([]);
+  m.write(`${J}/etc/passwd`, stale);
+  expect(remedyFor()).toEqual([`jk_jailuser --unjail --jail-side-only -j ${J} anna@example.org`]);
+  m.must(["sh", "-c", remedyFor()[0]]);
+  expect(m.read(`${J}/etc/passwd`)).toBe(passwd);
+});
+
+test("a section for such a name is for nobody, which jailkit config check tells", () => {
+  m.write("/etc/jailkit/jk_chrootsh.d/other.ini", "[anna@example.org]\nenv = LANG\n", { mode: 0o644 });
+  const { stdout } = m.run(["jailkit", "config", "check", "/etc/jailkit/jk_chrootsh.ini"]);
+  expect(stdout).toContain("error: the name of the user 'anna@example.org' is 'anna'");
+});
