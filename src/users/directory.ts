@@ -17,7 +17,7 @@ export interface DirectoryChange {
   /** Commands on this machine: before the change, and after it. */
   readonly before: readonly ByteString[];
   readonly after: readonly ByteString[];
-  /** The account leaves its jail: an override of SSSD is removed. */
+  /** The account leaves its jail. */
   readonly leaves: boolean;
   /** The file that has the account, instead of a directory. */
   readonly file?: ByteString | undefined;
@@ -103,11 +103,13 @@ export function ldifOf({
   ];
 }
 
-/** The command that does so with SSSD, for this machine alone; undefined if sss_override(8) is not installed. */
-function overrideCommand({ name, change, leaves, file }: DirectoryChange): ByteString | undefined {
+/**
+ * The command that does so with SSSD, for this machine alone; undefined if sss_override(8) is not installed. Without its override an
+ * account that leaves would be as the directory has it, perhaps with a shell that lets it in.
+ */
+function overrideCommand({ name, change, file }: DirectoryChange): ByteString | undefined {
   if (change === undefined || file !== undefined || !userServices().includes("sss")) return undefined;
   if (findProgram("sss_override") === undefined) return undefined;
-  if (leaves) return `sss_override user-del ${operands(name)}`;
   const { home, shell } = change;
   return `sss_override user-add ${operands(name)} --home ${shellWord(home)} --shell ${shellWord(shell)}`;
 }

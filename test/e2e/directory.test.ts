@@ -244,26 +244,32 @@ describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
     expect(run("jk_check", J).stdout).not.toContain(berta);
   });
 
-  test.if(kind === "sssd")("sss_override does the same for this machine alone, and undoes it", async () => {
-    const carla = nameIn(kind, "carla");
-    const homeNow = () => run("getent", "passwd", carla).stdout.split(":")[5];
-    const words = ["-s", "/bin/bash", "--authorized-key", KEY, "-j", J, carla];
-    const jailed = directoryOf(run("jk_jailuser", "-n", "--json", ...words).stdout);
-    m.must(["jk_jailuser", "--jail-side-only", ...words]);
-    expect(m.must(["sh", "-c", jailed.override ?? ""]).stdout).toContain("SSSD needs to be restarted");
-    await directory.stopDaemon();
-    await directory.startDaemon();
-    expect(homeNow()).toBe(`${J}/./home/carla`);
-    expect(login(carla)).toMatchObject({ status: 0, stdout: expect.stringContaining("/home/carla") });
-    expect(users()?.sort()).toEqual([anna, carla]);
-    const out = directoryOf(run("jk_jailuser", "--json", "--unjail", carla).stdout);
-    m.must(["sh", "-c", out.override ?? ""]);
-    await directory.stopDaemon();
-    await directory.startDaemon();
-    expect(homeNow()).toBe("/home/carla");
-    for (const command of out.after) m.must(["sh", "-c", command]);
-    expect(users()).toEqual([anna]);
-  });
+  test.if(kind === "sssd")(
+    "sss_override does the same for this machine alone, and sets what is asked of an account that leaves",
+    async () => {
+      const carla = nameIn(kind, "carla");
+      const homeNow = () => run("getent", "passwd", carla).stdout.split(":")[5];
+      const words = ["-s", "/bin/bash", "--authorized-key", KEY, "-j", J, carla];
+      const jailed = directoryOf(run("jk_jailuser", "-n", "--json", ...words).stdout);
+      m.must(["jk_jailuser", "--jail-side-only", ...words]);
+      expect(m.must(["sh", "-c", jailed.override ?? ""]).stdout).toContain("SSSD needs to be restarted");
+      await directory.stopDaemon();
+      await directory.startDaemon();
+      expect(homeNow()).toBe(`${J}/./home/carla`);
+      expect(login(carla)).toMatchObject({ status: 0, stdout: expect.stringContaining("/home/carla") });
+      expect(users()?.sort()).toEqual([anna, carla]);
+      // The directory itself says a shell that would let the account in.
+      const out = directoryOf(
+        run("jk_jailuser", "--json", "--unjail", "-s", "/usr/sbin/nologin", carla).stdout,
+      );
+      m.must(["sh", "-c", out.override ?? ""]);
+      await directory.stopDaemon();
+      await directory.startDaemon();
+      expect(run("getent", "passwd", carla).stdout).toMatch(/:\/home\/carla:\/(?:usr\/)?sbin\/nologin\n$/);
+      for (const command of out.after) m.must(["sh", "-c", command]);
+      expect(users()).toEqual([anna]);
+    },
+  );
 
   test("--unjail says what to set back, and what to do then", () => {
     const out = run("jk_jailuser", "--unjail", anna);

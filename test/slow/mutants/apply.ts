@@ -34,7 +34,7 @@ const SILENT = "e2e/interrupted-services.test.ts";
 const LEFT = "e2e/apply-left-uids.test.ts";
 const JAIL_UIDS = "e2e/apply-jail-uids.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
-const NAMES = "e2e/names-of-directories.test.ts";
+const NAMES = "e2e/odd-directory.test.ts";
 const OTHER_UIDS = "e2e/apply-other-uids.test.ts";
 const BEGUN = "e2e/apply-begun-accounts.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
@@ -878,4 +878,10 @@ export const APPLY: readonly Mutant[] = [
     ["ifNamed(name, host.userByName(name))", "host.userByName(name)"],
   ]),
   ...within("src/lint/world.ts", NAMES, [["own === name ? undefined : own", "undefined"]]),
+  ...within("src/users/directory.ts", NAMES, [
+    [
+      "  const { home, shell } = change;\n",
+      '  if (!change.home.includes("/./")) return `sss_override user-del ${operands(name)}`;\n  const { home, shell } = change;\n',
+    ],
+  ]),
 ];

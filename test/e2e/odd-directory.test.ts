@@ -1,4 +1,4 @@
-/** Accounts of a directory that is asked for a name, and answers with an account of another one: that one's name counts. */
+/** Accounts of a directory that no file of this machine could have: found by names that are not theirs, or with fields that break passwd(5). */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -162,4 +162,16 @@ test("a section for such a name is for nobody, which jailkit config check tells"
   m.write("/etc/jailkit/jk_chrootsh.d/other.ini", "[anna@example.org]\nenv = LANG\n", { mode: 0o644 });
   const { stdout } = m.run(["jailkit", "config", "check", "/etc/jailkit/jk_chrootsh.ini"]);
   expect(stdout).toContain("error: the name of the user 'anna@example.org' is 'anna'");
+});
+
+test("with SSSD, one that leaves is told the command that sets what is asked, whatever the directory says", () => {
+  const nss = m.read("/etc/nsswitch.conf");
+  m.write("/etc/nsswitch.conf", nss.replace(/^passwd:.*$/gm, "passwd: files domain sss"));
+  m.write("/usr/sbin/sss_override", "#!/bin/sh\n", { mode: 0o755 });
+  m.write("/etc/nss-domain", `odd:x:7002:7001::${J}/./home/odd:/usr/sbin/jk_chrootsh\n`);
+  const { stdout } = m.run(["jk_jailuser", "--unjail", "--dry-run", "-s", "/usr/sbin/nologin", "odd"]);
+  expect(stdout).toContain(
+    "\nsss_override user-add odd --home /srv/customer/home/odd --shell /usr/sbin/nologin\n",
+  );
+  m.write("/etc/nsswitch.conf", nss);
 });
