@@ -124,7 +124,9 @@ const meaningOfJail = ({ path, sections, files, live = [], logSocket, proc }: De
 
 const meaningOfUser = ({ keys = [], policy = [], keeps = [], ...user }: DeclaredUser) =>
   JSON.stringify([
-    [user.name, user.jail, user.shell, user.home, user.uid ?? null, user.comment || null],
+    [user.name, user.jail, user.shell, user.uid ?? null, user.comment || null],
+    // One that the account keeps is not written.
+    keeps.includes("home") ? null : user.home,
     [user.groups, user.directory, keys.map(({ line }) => line), keeps],
     policy.map(({ key, value }) => [key, value]),
   ]);

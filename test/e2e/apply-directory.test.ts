@@ -320,6 +320,33 @@ test("jk_jailuser --jail-side-only makes the home of one that its directory says
   expect(m.stat("/srv/by-hand/home/luser")).toMatchObject({ uid: 6001, gid: 6001 });
 });
 
+test("jailkit export --declaration keeps one with any home, and what it writes changes nothing", () => {
+  const [jail, file] = ["/srv/export", "/etc/jailkit/jails.d/one.ini"];
+  m.remove("/var/lib/jailkit/declared.json");
+  const homes = { ann: "/home/staff/ann", ben: "/home/ben", cas: "/srv/another/home/cas", dan: "/home/eve" };
+  const lines = Object.entries(homes).map(
+    ([name, home], index) =>
+      `${name}:x:${6011 + index}:6001::${jail}/./${home.slice(1)}:/usr/sbin/jk_chrootsh\n`,
+  );
+  m.write(ACCOUNTS, lines.join(""));
+  m.write("/var/lib/extrausers/group", "luser:x:6001:\n");
+  const users = Object.keys(homes).map(
+    (name) => `[user ${name}]\njail = ${jail}\ndirectory = 1\nshell = /bin/bash\n`,
+  );
+  m.write(file, `[jail ${jail}]\nsections = uidbasics, basicshell\n${users.join("")}`);
+  m.must(["jailkit", "apply"]);
+  const { stdout, stderr } = m.must(["jailkit", "export", "--declaration", jail]);
+  expect(stderr).toBe("");
+  expect([...stdout.matchAll(/^\[user (.*)\]$/gm)].map(([, name]) => name)).toEqual(Object.keys(homes));
+  m.write(file, stdout);
+  for (const words of [["--check", "--prune"], ["--prune"]])
+    expect(linesOf(m, ...words)).toMatchObject({
+      status: 0,
+      changes: [],
+      summary: { problems: [], directories: [] },
+    });
+});
+
 test("a home that is not ASCII, which slapd refuses, is warned of before the LDIF", () => {
   m.remove("/etc/jailkit/jails.d/one.ini");
   const nss = m.read("/etc/nsswitch.conf");

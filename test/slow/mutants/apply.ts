@@ -884,4 +884,7 @@ export const APPLY: readonly Mutant[] = [
       '  if (!change.home.includes("/./")) return `sss_override user-del ${operands(name)}`;\n  const { home, shell } = change;\n',
     ],
   ]),
+  ...within("src/declaration/write.ts", "e2e/apply-directory.test.ts", [
+    ['keeps.includes("home") ? null : user.home', "user.home"],
+  ]),
 ];
