@@ -267,6 +267,10 @@ export class ApplyReport implements Shown {
     const [failed, unchanged] = [states.length - changed, Math.max(0, this.#count - states.length)];
     const failure = this.#failed ? 1 : failed === 0 ? 0 : BUSY;
     const planned = this.#isBusy ? BUSY : this.#hasWork ? WORK_TO_DO : failure;
+    // Who cannot be in the jail is not sent there.
+    const directories = this.#directories.filter(
+      ({ name }) => this.#states.get(nameOf({ of: "user", name })) !== "failed",
+    );
     const exitStatus = statusAfterSignals<0 | 1 | 10 | typeof BUSY>(check ? planned : failure);
     if (json) {
       printJsonLine({
@@ -275,14 +279,14 @@ export class ApplyReport implements Shown {
         noLongerDeclared: [...this.#noLonger.map(changeText), ...this.#orphans].map(jsonText),
         unread: unread.map(unreadReport),
         warnings: this.#warnings.map(jsonText),
-        directories: this.#directories.map(directoryOfUser),
+        directories: directories.map(directoryOfUser),
         problems: problemReports(this.#problems, this.#broken, findingAt),
         exitStatus,
       } satisfies ApplySummary);
       return exitStatus;
     }
     if (verbose) for (const line of this.#undeclared) printLine(`not declared: ${line}`);
-    showDirectories(this.#directories);
+    showDirectories(directories);
     noLongerLines(this.#noLonger).forEach(printLine);
     printLine(`${changed} ${check ? "to change" : "changed"}, ${failed} failed, ${unchanged} as declared`);
     return exitStatus;

@@ -30,10 +30,10 @@ const isUtf8 = (name: ByteString) => Buffer.from(toBytes(name)).toString().index
 export const breaksPasswd = (value: ByteString): boolean => /[:\n\0]/.test(value);
 
 /** Throws JailkitError "bad-name" for a name that does harm. */
-export function requireAccountName(name: ByteString): void {
+export function requireAccountName(name: ByteString, what = "an account's name"): void {
   const fault = nameFault(name);
   if (fault !== undefined)
-    throw new JailkitError("bad-name", 1, `${quoted(name)} cannot be an account's name: ${fault}`);
+    throw new JailkitError("bad-name", 1, `${quoted(name)} cannot be ${what}: ${fault}`);
 }
 
 /**

@@ -152,23 +152,30 @@ function apply<T>({ root, dryRun }: JailSideRequest, change: (accounts: Accounts
   return dryRun ? tryJailAccounts(root, change) : updateJailAccounts(root, change);
 }
 
+/** Throws JailkitError for an account, or a group of it, that a directory has, and that no line in a jail can hold. Pure. */
+export function requireLines(user: PasswdEntry, groups: readonly Group[], jail: ByteString): void {
+  if (user.uid === 0)
+    throw new JailkitError("root", 1, `${quoted(user.name)} has uid 0: a jail cannot hold root`);
+  requireAccountName(user.name);
+  for (const value of [user.gecos, homeFor(user, jail)]) {
+    if (breaksPasswd(value))
+      throw new JailkitError("bad-path", 1, `${quoted(user.name)}: ${quoted(value)} breaks passwd(5)`);
+  }
+  for (const { name } of groups) requireAccountName(name, "a group name");
+}
+
 /**
  * Makes an account's lines in a jail agree with the host; the account itself stays as it is. `groups`: the primary one
- * first. Returns the changes. Throws JailkitError for root.
+ * first. Returns the changes. Throws JailkitError as requireLines.
  */
 export function writeJailSide(
   user: PasswdEntry,
   groups: readonly Group[],
   request: JailSideRequest,
 ): string[] {
-  if (user.uid === 0)
-    throw new JailkitError("root", 1, `${quoted(user.name)} has uid 0: a jail cannot hold root`);
-  const home = homeFor(user, request.root.path);
-  requireAccountName(user.name);
-  for (const value of [user.gecos, home]) {
-    if (breaksPasswd(value))
-      throw new JailkitError("bad-path", 1, `${quoted(user.name)}: ${quoted(value)} breaks passwd(5)`);
-  }
+  const { path } = request.root;
+  requireLines(user, groups, path);
+  const home = homeFor(user, path);
   return apply(request, (accounts) => putJailSide(accounts, user, groups, home, request));
 }
 

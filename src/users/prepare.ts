@@ -8,7 +8,6 @@ import { newMount } from "../jail/fs/mounted-home.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable } from "../jail/fs/writable.ts";
 import { makeDirectories } from "../jail/fs/write.ts";
-import { requireAccountName } from "../system/account-name.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { below } from "../system/mountinfo.ts";
@@ -16,7 +15,7 @@ import { jailOfHome, splitHome } from "../system/separator.ts";
 import { type AccessPlan, planAccess, writeAccess } from "./access.ts";
 import { recall, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
-import { homeFor, ownLine, writeJailSide } from "./jail-side.ts";
+import { homeFor, ownLine, requireLines, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, warnOfPolicy } from "./jailing.ts";
 import { planKeys } from "./keys.ts";
 import { giveMount } from "./mounted-home.ts";
@@ -37,8 +36,8 @@ export function prepareJail(
   { host, access, shell, dryRun, facts, seen = seenNow(root) }: JailingOptions,
   run: AccountRun,
 ): () => void {
-  requireAccountName(user.name);
   const groups = groupsOf(user, facts);
+  requireLines(user, groups, root.path);
   const usualShell = seen.recorded(user.name)?.jailShell;
   const home = homeFor(user, root.path);
   const isDirectorys = !(facts?.isLocal ?? isLocalUser)(user.name);

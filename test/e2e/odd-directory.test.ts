@@ -164,6 +164,51 @@ test("a section for such a name is for nobody, which jailkit config check tells"
   expect(stdout).toContain("error: the name of the user 'anna@example.org' is 'anna'");
 });
 
+test.each([
+  ["without a group for its gid", "odd:x:7002:7999::/home/odd:/bin/sh", "no-group", "which is not a group"],
+  [
+    "with a colon in its comment",
+    "odd:x:7002:7001:Bad;/root;/bin/sh:/home/odd:/bin/sh",
+    "bad-path",
+    "breaks passwd(5)",
+  ],
+  [
+    "with a line in its comment",
+    "odd:x:7002:7001:a|root;x;0;0:/home/odd:/bin/sh",
+    "bad-path",
+    "breaks passwd(5)",
+  ],
+  ["with a colon in its home", "odd:x:7002:7001::/home/a;b:/bin/sh", "bad-path", "breaks passwd(5)"],
+  [
+    "in a group that no list can have",
+    "odd:x:7002:7001::/home/odd:/bin/sh",
+    "bad-name",
+    "'c,d' cannot be a group name",
+  ],
+])("one %s is refused by --check as by the run, and its directory gets no advice", (_, line, code, said) => {
+  m.remove("/etc/jailkit/jk_chrootsh.d/other.ini");
+  m.write("/etc/nss-domain", `${ANNA}${line}\n`);
+  const groups = m.read("/etc/group");
+  if (code === "bad-name") m.write("/etc/group", `${groups}c,d:x:7300:odd\n`);
+  const other = "/srv/other";
+  for (const jail of [J, other]) {
+    m.write(
+      FILE,
+      `${JAIL}[jail ${other}]\nsections = uidbasics, basicshell\n${user("odd").replace(J, jail)}`,
+    );
+    m.remove(other);
+    m.remove("/var/lib/jailkit/declared.json");
+    const found = [["--check"], []].map((words) => {
+      const { changes, summary } = linesOf(m, ...words);
+      const about = changes.filter(({ of }) => of === "user").map(({ text, status }) => `${status} ${text}`);
+      return [about, summary.problems.map((one) => [one.code, one.message]), summary.directories];
+    });
+    expect(found).toEqual(Array(2).fill([[], [[code, expect.stringContaining(said)]], []]));
+    expect(m.read(`${jail}/etc/passwd`)).not.toContain("odd");
+  }
+  m.write("/etc/group", groups);
+});
+
 test("with SSSD, one that leaves is told the command that sets what is asked, whatever the directory says", () => {
   const nss = m.read("/etc/nsswitch.conf");
   m.write("/etc/nsswitch.conf", nss.replace(/^passwd:.*$/gm, "passwd: files domain sss"));

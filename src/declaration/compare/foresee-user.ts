@@ -17,7 +17,7 @@ import { joinHome } from "../../system/separator.ts";
 import type { Access } from "../../users/access.ts";
 import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
-import { homeFor } from "../../users/jail-side.ts";
+import { homeFor, requireLines } from "../../users/jail-side.ts";
 import { groupsOf, jailUser, requireHomeToMove } from "../../users/jailing.ts";
 import { planNewAccount } from "../../users/new-account.ts";
 import { NewAccountHost, NewAccountPlace } from "../../users/new-account-place.ts";
@@ -245,9 +245,9 @@ export class UserForesight {
     const lines = some(({ what }) => what === "entry" || what === "shell" || what === "home");
     const newKeys = some(({ what, action }) => what === "keys" && action === "create");
     const run = new AccountRun(declared.name, undefined, DECLARED);
-    const { facts } = this.machine;
+    if (root === undefined && directory) requireLines(account, groupsOf(account, this.machine.facts), jail);
     const seen = root && this.#seenIn(root);
-    const common = { jail, shell, dryRun: true, facts, ...(seen && { seen }) };
+    const common = { jail, shell, dryRun: true, facts: this.machine.facts, ...(seen && { seen }) };
     if (root !== undefined) requireHomePlace(root, homeFor(account, jail), changes);
     if (root !== undefined && (lines || (directory && newKeys))) {
       const access = sideAccessOf(declared);

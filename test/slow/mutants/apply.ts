@@ -887,4 +887,14 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/write.ts", "e2e/apply-directory.test.ts", [
     ['keeps.includes("home") ? null : user.home', "user.home"],
   ]),
+  ...within("src/users/jail-side.ts", NAMES, [
+    ['for (const { name } of groups) requireAccountName(name, "a group name");', ""],
+  ]),
+  ...within("src/users/prepare.ts", NAMES, [["requireLines(user, groups, root.path);", ""]]),
+  ...within("src/declaration/compare/foresee-user.ts", NAMES, [
+    ["if (root === undefined && directory) requireLines", "if (false) requireLines"],
+  ]),
+  ...within("src/declaration/report.ts", NAMES, [
+    ['({ name }) => this.#states.get(nameOf({ of: "user", name })) !== "failed",', "() => true,"],
+  ]),
 ];
