@@ -23,7 +23,7 @@ import { groupOf, isAdministrators, isNumber } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
 import { NewAccountHost } from "../users/new-account-place.ts";
 import { lintEnvironment, lintNames } from "./accounts.ts";
-import { needsOf } from "./needs.ts";
+import { needsOf, rootGroups } from "./needs.ts";
 import { PolicyLint } from "./policies.ts";
 
 /**
@@ -141,7 +141,7 @@ export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
     const lookedAt = changes.find((one) => LOOKED_AT.has(`${signOf(one)}${one.what}`));
     const isLookedAt = lookedAt !== undefined;
     if (check || (isAsked && !isLookedAt)) add(...refusedHome(user));
-    if (check) add(...needsOf(user, jail, lookedAt, host));
+    if (check) add(...needsOf(user, jail, lookedAt, host), ...rootGroups(user, lookedAt));
     const { section } = declared.place;
     if (section === undefined) continue;
     const report: ReportFinding = (place, _severity, code, message, fix) => {

@@ -10,6 +10,7 @@ import { openJailRoot } from "../jail/fs/walk.ts";
 import { groupNamesOf } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { NO_ACCESS } from "../users/access.ts";
+import { groupWarning, isAdministrators } from "../users/groups.ts";
 import { inheritedPolicy, missingLine, missingLogin, missingPolicy } from "../users/login-needs.ts";
 import { DEFAULT_GROUP, startsWithKey } from "../users/new-account.ts";
 import type { NewAccountHost } from "../users/new-account-place.ts";
@@ -34,6 +35,29 @@ export function needsOf(
     ...{ user: name, change },
     problem: { file, line, column, message: one },
   }));
+}
+
+/**
+ * What a run says of groups that an account is in already, by which it becomes root. Accounts of this machine to which nothing is
+ * done are not looked up: there are thousands.
+ */
+export function rootGroups({ declared, changes, fault }: UserWork, lookedAt: Change | undefined): Doubt[] {
+  const { name, directory, groups, place } = declared;
+  if (fault !== undefined || changes.some(isCreation) || (lookedAt === undefined && !directory)) return [];
+  const message = answered(() => {
+    const account = hostUser(name);
+    if (account === undefined) return undefined;
+    const [primary = "", ...others] = groupNamesOf(account);
+    // Of the declared ones, each item of the list is told.
+    if (![primary, ...others].some((one) => isAdministrators(one) && !groups.includes(one))) return undefined;
+    const all = [...groups, ...others];
+    const memberships = { name, primary, others: all, present: [primary, ...all], isLocal: !directory };
+    return groupWarning(memberships, DECLARED);
+  });
+  const { file, line, column } = place;
+  return message === undefined
+    ? []
+    : [{ user: name, change: lookedAt, problem: { file, line, column, message } }];
 }
 
 /** Printable lines. */

@@ -118,23 +118,42 @@ const ADMINISTRATORS = new Set([
 /** True for the name of a group whose members can become root on most machines. */
 export const isAdministrators = (name: ByteString): boolean => ADMINISTRATORS.has(name);
 
-/**
- * A warning about groups of an account by which it can become root; undefined if there are none. `primary`: the name of its
- * primary group. `present`: the groups that the account is in already.
- */
+/** The groups of an account, by their names. */
+interface Memberships {
+  readonly name: ByteString;
+  readonly primary: ByteString;
+  readonly others: readonly ByteString[];
+  /** Those that it is in already. */
+  readonly present: readonly ByteString[];
+  /** It is in /etc/passwd, or will be. */
+  readonly isLocal: boolean;
+}
+
+/** A warning about groups of an account by which it can become root; undefined if there are none. */
 export function groupWarning(
-  name: ByteString,
-  primary: ByteString,
-  others: readonly ByteString[],
-  present: readonly ByteString[],
-  advice: Advice,
+  { name, primary, others, present, isLocal }: Memberships,
+  advice: Pick<Advice, "group">,
 ): string | undefined {
   const found = [...new Set([primary, ...others])].filter((group) => ADMINISTRATORS.has(group));
   if (found.length === 0) return undefined;
-  const leave = (group: ByteString) =>
-    group === primary ? `usermod -g users ${operands(name)}` : `gpasswd -d ${operands(name, group)}`;
+  const here = new Set(namesIn("/etc/group"));
+  const commands = found.flatMap((group) => {
+    if (group === primary) return isLocal ? `usermod -g users ${operands(name)}` : [];
+    return here.has(group) ? `gpasswd -d ${operands(name, group)}` : [];
+  });
+  const elsewhere = found.filter((group) => group !== primary && !here.has(group));
+  const ways = [
+    ...(commands.length === 0 ? [] : [`take it out: ${commands.join(" && ")}`]),
+    ...(elsewhere.length === 0
+      ? []
+      : [`take it out of ${elsewhere.map(quoted).join(", ")} in the directory`]),
+    ...(isLocal || !found.includes(primary)
+      ? []
+      : ["give it another primary group in its directory (gidNumber)"]),
+  ];
+  const isDeclarable = found.some((group) => group !== primary);
   const what = `of the ${found.length === 1 ? "group" : "groups"} ${found.map(quoted).join(", ")}`;
   const isThere = found.every((group) => present.includes(group));
-  const remedy = isThere ? `${advice.group}take it out: ${found.map(leave).join(" && ")}` : "omit that";
+  const remedy = isThere ? (isDeclarable ? advice.group : "") + ways.join("; and ") : "omit that";
   return `a member ${what} can become root on most machines; unless you want that, ${remedy}`;
 }

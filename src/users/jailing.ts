@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { allOf, composed, type Remedy, withAdvice } from "../cli/remedy.ts";
+import { allOf, composed, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { lookUp } from "../jail/fs/look.ts";
@@ -11,22 +11,18 @@ import { requireMountedAt } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { isElsewhere } from "../jail/record/named-jail.ts";
-import { isLocked, supplementaryGroups } from "../system/account-tools.ts";
+import { supplementaryGroups } from "../system/account-tools.ts";
 import { type Group, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { adviceAt, onlyRootExchanges } from "../system/exchange.ts";
 import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
-import { type PlannedAccount, seePlanned } from "../system/planned-accounts.ts";
-import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { jailOfHome, splitHome } from "../system/separator.ts";
-import { keyWarnings, loginWarnings } from "../system/sshd/warnings.ts";
 import { type Access, type AccessPlan, planAccess, writeAccess } from "./access.ts";
 import { forgetAccount, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import type { Advice } from "./advice.ts";
 import { applyJailing, requireSafeMove } from "./change-account.ts";
 import { DirectoryError } from "./directory.ts";
-import { groupWarning } from "./groups.ts";
-import { KEYS_FILE, planKeys } from "./keys.ts";
+import { planKeys } from "./keys.ts";
 import { shellsOutside } from "./leaving.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
 import { completeOwnMove } from "./move-aside.ts";
@@ -48,37 +44,6 @@ export interface JailingOptions {
   facts?: AccountFacts;
   /** For plans of as many that are not carried out; absent: the jail is asked for each. */
   seen?: Seen;
-}
-
-/**
- * Warns of ways out of the jail by sshd, its helpers, cron and at, of groups that make the account root, and of reasons why
- * it cannot log in, each with what to do. `planned`: the account as it would be; for a new one, `locked`. Throws SystemError.
- */
-export function warnOfLogin(
-  account: PasswdEntry,
-  { keys: written, joins }: Access,
-  run: Pick<AccountRun, "warn" | "advice">,
-  planned?: PlannedAccount & { locked?: boolean },
-): void {
-  if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined)
-    run.warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
-  const present = groupNamesOf(account);
-  const groups = [...new Set([...joins.map(({ name }) => name), ...present])];
-  if (planned !== undefined && !seePlanned(planned))
-    run.warn("sshd was not asked about the new groups: private mounts are not permitted here");
-  // The account as it will be in the jail.
-  const user = { ...account, shell: CHROOT_SHELL, groups };
-  const answer = loginWarnings(user, { share: planned === undefined });
-  const keys =
-    written.length > 0 && "settings" in answer
-      ? keyWarnings(answer.settings, account.name, KEYS_FILE, planned?.locked ?? isLocked(account.name))
-      : [];
-  const primary = groupByGid(account.gid)?.name ?? "";
-  const there = planned?.locked === undefined ? present : present.filter((name) => name !== primary);
-  const administrator = groupWarning(account.name, primary, groups, there, run.advice);
-  if (administrator !== undefined) run.warn(administrator);
-  for (const { message, advice } of [...answer.warnings, ...jobWarnings(account), ...keys])
-    run.warn(withAdvice(message, advice));
 }
 
 /** The account's groups, the primary one first. Throws JailkitError if that has no name. */
@@ -184,8 +149,9 @@ export function jailUser(
   const recorded = seen.recorded(user.name);
   const before = recorded?.home ?? splitHome(user.home)?.home;
   completeOwnMove(user, host, { root, recorded: () => before }, run, dryRun);
+  const isDirectorys = !(facts ?? askedFacts).isLocal(user.name);
   const plan = planJailing({
-    user,
+    ...{ user, isDirectorys },
     groups: groupsOf(user, facts),
     joins: access.joins,
     corrects: access.correctsGroups,
@@ -193,7 +159,7 @@ export function jailUser(
     accounts: seen.accounts,
     shell: options.shell,
     move,
-    isLost: !(facts ?? askedFacts).isLocal(user.name) && isElsewhere(jailOfHome(user.home) ?? "/"),
+    isLost: isDirectorys && isElsewhere(jailOfHome(user.home) ?? "/"),
     left: homeLeftOutside(user, root),
     shellsIn: shellsOutside,
     processes: seen.processesOf(user.uid),

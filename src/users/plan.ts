@@ -6,7 +6,7 @@ import type { ProblemCode } from "../cli/problem-codes.ts";
 import { allOf, composed, type Remedy, withAdvice } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
-import { neverHome, usualHome } from "../jail/accounts/home-place.ts";
+import { neverHome, otherHomeInDirectory, usualHome } from "../jail/accounts/home-place.ts";
 import { breaksPasswd, nameFault } from "../system/account-name.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { below } from "../system/mountinfo.ts";
@@ -43,6 +43,8 @@ export interface JailingFacts {
   left?: ByteString | undefined;
   /** The recorded shells of the accounts of another jail; none if it is not given. */
   shellsIn?: typeof shellsOutside;
+  /** It is not in /etc/passwd. */
+  isDirectorys?: boolean;
   /** Pids of the account's processes. */
   processes?: readonly number[];
 }
@@ -170,10 +172,12 @@ function planGroups(facts: JailingFacts, joins: readonly Group[]): GroupChange[]
 }
 
 /** The error of an account that would get the jail itself as its home. */
-function wholeJail(user: PasswdEntry, jail: ByteString): JailkitError {
+function wholeJail({ user, jail, isDirectorys }: JailingFacts): JailkitError {
   const home = joinHome(jail, usualHome(user.name));
   const remedy: Remedy = `usermod -d ${shellWord(home)} ${operands(user.name)}`;
   const why = `has the home ${quoted(user.home)}, the jail itself, which can be no home in it`;
+  if (isDirectorys === true)
+    return refuse("no-home", user, `${why}: ${otherHomeInDirectory(jail, user.name)}`);
   return refuse("no-home", user, withAdvice(why, remedy), remedy);
 }
 
@@ -194,7 +198,7 @@ export function planJailing(facts: JailingFacts): JailingPlan {
   const home = joinHome(jail, jailHome);
   const changeAccount = home !== user.home || user.shell !== CHROOT_SHELL;
   // usermod(8) would normalise it, and it would no longer name the jail.
-  if (jailHome === "/" && changeAccount) throw wholeJail(user, jail);
+  if (jailHome === "/" && changeAccount) throw wholeJail(facts);
   const outside = inside ? facts.left : normalPath(user.home);
   const moveFrom = facts.move ? outside : undefined;
   const never = moveFrom === undefined ? undefined : neverHome(jailHome);

@@ -209,6 +209,38 @@ test.each([
   m.write("/etc/group", groups);
 });
 
+test("one whose groups can make somebody root is warned of by --check as by the run, and what is said heals", () => {
+  m.remove("/var/lib/jailkit/declared.json");
+  const odd = (gid: number) =>
+    m.write("/etc/nss-domain", `odd:x:7002:${gid}::${J}/./home/odd:/usr/sbin/jk_chrootsh\n`);
+  m.write(FILE, JAIL + user("odd"));
+  odd(0);
+  m.must(["gpasswd", "-a", "odd", "disk"]);
+  const said = (...words: string[]) => {
+    const { stderr } = m.run(["jailkit", "apply", ...words]);
+    return [...stderr.matchAll(/^.*warning: (.*can become root.*)$/gm)].map(([, line]) => line);
+  };
+  const line =
+    "user odd: a member of the groups 'root', 'disk' can become root on most machines; unless you want that, leave it out of the key 'groups', and take it out: gpasswd -d odd disk; and give it another primary group in its directory (gidNumber)";
+  expect(["--check", "-v", "--check"].map((word) => said(word))).toEqual([[line], [line], [line]]);
+  m.must(["gpasswd", "-d", "odd", "disk"]);
+  const primary =
+    "user odd: a member of the group 'root' can become root on most machines; unless you want that, give it another primary group in its directory (gidNumber)";
+  expect(said("--check")).toEqual([primary]);
+  odd(7001);
+  expect([said("--check"), said()]).toEqual([[], []]);
+  expect(did(m)).toEqual([]);
+});
+
+test("one whose home is the whole jail is told what its directory should say", () => {
+  m.write("/etc/nss-domain", `odd:x:7002:7001::${J}/./:/bin/sh\n`);
+  const { status, stderr } = m.run(["jk_jailuser", "-n", "-j", J, "odd"]);
+  expect([status, stderr]).toEqual([
+    1,
+    `jk_jailuser: 'odd' has the home '${J}/./', the jail itself, which can be no home in it: give the account another home in its directory, such as ${J}/./home/odd\n`,
+  ]);
+});
+
 test("with SSSD, one that leaves is told the command that sets what is asked, whatever the directory says", () => {
   const nss = m.read("/etc/nsswitch.conf");
   m.write("/etc/nsswitch.conf", nss.replace(/^passwd:.*$/gm, "passwd: files domain sss"));

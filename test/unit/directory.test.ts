@@ -1,4 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { adviceText } from "../../src/cli/remedy.ts";
+import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
+import { keyWarnings } from "../../src/system/sshd/warnings.ts";
 import { DirectoryError, directoryLines, directoryReport, ldifOf } from "../../src/users/directory.ts";
 
 const plain = { name: "anna", change: { home: "/srv/j/./home/anna", shell: "/usr/sbin/jk_chrootsh" } };
@@ -70,4 +73,13 @@ describe("the change of a directory", () => {
       "usermod(8) cannot change it",
     );
   });
+});
+
+test("a locked account of a directory is not unlocked by usermod(8), which cannot change it", () => {
+  const adviceFor = (isLocal: boolean) =>
+    keyWarnings(parseSshdSettings("usepam no\n"), "anna", "x", true, isLocal).map(({ advice }) =>
+      adviceText(advice),
+    );
+  expect(adviceFor(true)).toEqual(["usermod -p '*' anna"]);
+  expect(adviceFor(false)).toEqual([expect.stringContaining("where the account is kept")]);
 });

@@ -190,17 +190,21 @@ export function sshdWarnings(
 
 /**
  * The reasons why sshd would not read keys from `file` below the user's home (AuthorizedKeysFile of sshd_config(5)).
- * Pure.
+ * `isLocal`: usermod(8) can change the account. Pure.
  */
 export function keyWarnings(
   settings: SshdSettings,
   user: ByteString,
   file: ByteString,
   locked: boolean,
+  isLocal = true,
 ): LoginWarning[] {
   if (locked && firstOf(settings, "usepam") === "no") {
     const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM refuses locked users; '*' there allows keys and no password`;
-    return [{ code: "locked", message, advice: `usermod -p '*' ${operands(user)}` }];
+    const advice = isLocal
+      ? (`usermod -p '*' ${operands(user)}` as const)
+      : inWords("give it a password that matches nothing, such as *, where the account is kept");
+    return [{ code: "locked", message, advice }];
   }
   if (firstOf(settings, "pubkeyauthentication") === "no") {
     const message = "sshd accepts no key of this user (PubkeyAuthentication no)";

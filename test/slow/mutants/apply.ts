@@ -897,4 +897,10 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/report.ts", NAMES, [
     ['({ name }) => this.#states.get(nameOf({ of: "user", name })) !== "failed",', "() => true,"],
   ]),
+  ...within("src/users/groups.ts", NAMES, [
+    ["return isLocal ? `usermod -g users", "return true ? `usermod -g users"],
+    ["isLocal || !found.includes(primary)", "true"],
+  ]),
+  ...within("src/lint/given.ts", NAMES, [[", ...rootGroups(user, lookedAt)", ""]]),
+  ...within("src/users/plan.ts", NAMES, [["if (isDirectorys === true)", "if (false)"]]),
 ];
