@@ -244,6 +244,20 @@ describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
     expect(run("jk_check", J).stdout).not.toContain(berta);
   });
 
+  test.if(kind === "sssd")("a name by which SSSD finds an account of another name is refused", () => {
+    const other = "anna@EXAMPLE.ORG";
+    expect(run("getent", "passwd", other).stdout).toStartWith(`${anna}:`);
+    for (const words of [["-n", "-j", J], ["--jail-side-only", "-j", J], ["--unjail"]])
+      expect(run("jk_jailuser", ...words, other)).toMatchObject({
+        status: 1,
+        stderr: `jk_jailuser: '${other}': the name of the account is '${anna}': use that\n`,
+      });
+    m.write("/root/declared.ini", `[user ${other}]\njail = ${J}\ndirectory = 1\n`);
+    expect(run("jailkit", "apply", "/root/declared.ini").stderr).toContain(
+      `user ${other}: the name of the account is '${anna}': write '[user ${anna}]' in place`,
+    );
+  });
+
   test.if(kind === "sssd")(
     "sss_override does the same for this machine alone, and sets what is asked of an account that leaves",
     async () => {
