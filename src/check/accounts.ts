@@ -15,12 +15,11 @@ import { remountCommand } from "../system/mounts.ts";
 import { dirsEqual, isHomeIn, jailOfHome, livesIn, splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { AccountFacts } from "./account-facts.ts";
+import { hashFindings, isHash, refusedLines } from "./refused-lines.ts";
 import { advised, type CheckFinding, type Rule } from "./rules.ts";
 
 // SYS_UID_MAX of login.defs(5), and nobody
 const isSystemAccount = (uid: number): boolean => uid < 1000 || uid === 65534;
-// Fields without a hash; see crypt(5).
-const NO_PASSWORD = /^(?:|x|\*.*|!.*|[A-Za-z0-9_-]{1,3})$/;
 
 /** Compares the accounts of a jail with those of the host. */
 export function accountFindings(facts: AccountFacts): CheckFinding[] {
@@ -58,10 +57,12 @@ class AccountCheck {
 
   findings(): CheckFinding[] {
     const { passwd, group } = this.#facts;
+    const refused = refusedLines(this.#facts, this.#users, this.#groups);
+    this.#findings.push(...refused.findings);
     for (const [index, line] of passwd.entries()) {
       const entry = this.#users[index];
       if (entry === undefined) this.#checkInvalid(line, index, this.#passwd, "an account");
-      else {
+      else if (!refused.lines.has(entry)) {
         this.#checkDuplicate(entry, index);
         this.#checkUser(entry);
       }
@@ -69,7 +70,7 @@ class AccountCheck {
     for (const [index, line] of group.entries()) {
       const entry = this.#groups[index];
       if (entry === undefined) this.#checkInvalid(line, index, this.#group, "a group");
-      else this.#checkGroup(entry, index);
+      else if (!refused.lines.has(entry)) this.#checkGroup(entry, index);
     }
     return this.#findings;
   }
@@ -115,11 +116,7 @@ class AccountCheck {
     const [name, where] = [display(entry.name), this.#where];
     const change = jailSideRemedy(jail, entry.name);
     const remove = jailSideRemedy(jail, entry.name, "--unjail --jail-side-only");
-    if (!NO_PASSWORD.test(entry.password)) {
-      const message = `user ${name} has a password hash in ${where}`;
-      const repair = { kind: "password", user: entry.name } as const;
-      this.#findings.push({ rule: "password-hash", path: this.#passwd, message, repair });
-    }
+    this.#findings.push(...hashFindings(entry, jail));
     if (entry.name === "root") {
       verbose("ignoring entry for user root in jail/etc/passwd");
       const advice = this.#facts.edit(this.#passwd, "s/^root:[^:]*:[0-9]*:/root:x:0:/");
@@ -272,7 +269,7 @@ class AccountCheck {
 
   #checkGroup({ name: group, gid, password }: GroupEntry, index: number): void {
     const [path, where, name] = [this.#group, this.#where, display(group)];
-    if (!NO_PASSWORD.test(password)) {
+    if (isHash(password)) {
       const advice = this.#sed(path, index, "s/:[^:]*/:x/");
       this.#report("password-hash", `group ${name} has a password hash in ${where}`, advice, path);
     }

@@ -17,6 +17,7 @@ import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
+import { isRefusedName } from "../system/name-services.ts";
 import { AccountFiles } from "./account-files.ts";
 import { accountFindings } from "./accounts.ts";
 import { type Collected, collect } from "./collect.ts";
@@ -72,6 +73,11 @@ export interface JailReport {
 // If there are more, one finding is reported: the jail may be older than its record.
 const MOST_STRANGERS = 20;
 
+/** An error as a problem with a code; that of a name that a name service does not take has its own. */
+function problemOf(error: unknown, code: ProblemCode, path: ByteString, what: string): CheckProblem {
+  return { ...problemFrom(error, code, path, what), code: isRefusedName(error) ? error.code : code };
+}
+
 /** Checks one jail. Changes nothing except the list of files that are equal to the host's. */
 export async function checkJail(check: JailCheck): Promise<JailReport> {
   const { root, users, accounts, settings, freePath, verbose } = check;
@@ -85,7 +91,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     try {
       return step();
     } catch (error) {
-      problems.push({ ...problemFrom(error, code, root.path, what), code });
+      problems.push(problemOf(error, code, root.path, what));
       return [];
     }
   };

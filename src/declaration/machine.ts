@@ -37,6 +37,7 @@ import { meantSection, takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import type { ReportMachine } from "./machine-findings.ts";
 import { formerUser, reportHome, reportPlace, reportRenamed } from "./machine-place.ts";
+import { reportRefused } from "./machine-refused.ts";
 import { type MeantAt, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
 
@@ -293,6 +294,7 @@ export function machineProblems(
     const jail = findEntry(section, "jail")?.value ?? "";
     if (jail !== "") reportUserJail(section, jail, context);
     reportGroups(section, context);
+    reportRefused(section, subject, context);
     if (reportRenamed(section, subject, context) || reportAccount(section, subject, context)) continue;
     reportPlace(section, subject, byJail.get(jail) ?? [], context);
     reportHome(section, subject, byJail.get(jail) ?? [], users, context);

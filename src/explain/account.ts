@@ -3,12 +3,12 @@ import { supplementaryGroups } from "../../ffi/process.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { inWords } from "../cli/remedy.ts";
+import { type Advice, inWords } from "../cli/remedy.ts";
 import { suggest } from "../cli/suggest.ts";
 import type { Login } from "../enter/gather.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
-import { hostUser } from "../system/name-services.ts";
+import { hostUser, isRefusedName } from "../system/name-services.ts";
 import { installedPrivilege } from "./installed.ts";
 import { readableFor } from "./readable.ts";
 import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "./report.ts";
@@ -36,16 +36,17 @@ export function explainUser(
   explain: (report: LoginReport, subject: Subject) => void,
 ): LoginReport {
   const report = emptyReport(user, about);
-  const { account, silence } = findAccount(user);
+  const { account, unanswered } = findAccount(user);
   const onBehalf = callerUid === 0;
   if (!onBehalf && account?.uid !== callerUid)
     throw new JailkitError("not-yourself", 2, "only root may ask about other users");
   if (account === undefined) {
     const near = suggest(user, namesIn("/etc/passwd"));
-    const message = silence ?? "there is no such user on this machine";
     const guess = near === undefined ? "getent passwd" : inWords(`did you mean ${quoted(near)}?`);
-    const start = inWords("start them; until then nobody of that service can log in");
-    const advice = silence === undefined ? guess : start;
+    const { message, advice = "" } = unanswered ?? {
+      message: "there is no such user on this machine",
+      advice: guess,
+    };
     report.steps.push(stepsOf("account")("account", "failed", message, advice));
   } else {
     const { name, uid, gid, shell } = account;
@@ -59,12 +60,18 @@ export function explainUser(
 }
 
 /** The account, or else the reason why it is unknown whether there is one. */
-function findAccount(user: ByteString): { account?: PasswdEntry; silence?: ByteString } {
+function findAccount(user: ByteString): {
+  account?: PasswdEntry;
+  unanswered?: { message: ByteString; advice?: Advice };
+} {
   try {
     const account = hostUser(user);
     return account === undefined ? {} : { account };
   } catch (error) {
-    if (error instanceof JailkitError && error.code === "name-service") return { silence: error.message };
+    const start = inWords("start them; until then nobody of that service can log in");
+    if (isRefusedName(error)) return { unanswered: { message: error.message } };
+    if (error instanceof JailkitError && error.code === "name-service")
+      return { unanswered: { message: error.message, advice: start } };
     throw error;
   }
 }

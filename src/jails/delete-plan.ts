@@ -8,7 +8,7 @@ import type { ProblemCode } from "../cli/problem-codes.ts";
 import { composed, type Remedy, typed, withAdvice } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
-import { serviceUsers } from "../jail/accounts/service-users.ts";
+import { isUnanswered, serviceUsers } from "../jail/accounts/service-users.ts";
 import { leftCopiesIn } from "../jail/fs/home-moves.ts";
 import { undeletableDirectory } from "../jail/fs/host-directories.ts";
 import { isHeldPath } from "../jail/fs/left.ts";
@@ -228,10 +228,10 @@ function servicesOrNone(root: JailRoot, request: DeleteRequest, ask: () => Jaile
   try {
     return ask();
   } catch (error) {
-    if (!(error instanceof JailkitError) || error.code !== "name-service") throw error;
+    if (!isUnanswered(error)) throw error;
     if (request.userFiles) return [];
-    const remedy = `start it and run this again, or use: ${withUserFiles(request)}`;
-    throw refuse("name-service", `${display(root.path)}: users may live in it: ${error.message}; ${remedy}`);
+    const remedy = `then run this again, or use: ${withUserFiles(request)}`;
+    throw refuse(error.code, `${display(root.path)}: users may live in it: ${error.message}; ${remedy}`);
   }
 }
 

@@ -23,6 +23,8 @@ export interface LintWorld {
   groupExists(name: ByteString): boolean;
   /** The name of an account of the host that is found by this one, too; undefined if it has this one. */
   otherName(name: ByteString): ByteString | undefined;
+  /** Why a name service does not take the name of a group, so that the login of whoever is asked about it is refused. */
+  groupRefusal(name: ByteString): string | undefined;
   /** In a jail: whether the host has an account of this name, which may have left the jail. */
   isOutside(name: ByteString): boolean;
   /**

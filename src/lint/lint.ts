@@ -83,6 +83,11 @@ function lintAccountName(section: IniSection, { world, report, byName }: LintCon
   };
   const [, kind = "", group] = /^(group|member) ([^ ].*)$/.exec(name) ?? [];
   if (group !== undefined) {
+    const refusal = kind === "member" ? world.groupRefusal(group) : undefined;
+    if (refusal !== undefined) {
+      const message = `everybody who comes to this section is refused: ${refusal}`;
+      report(section, "error", "unknown-group", message, { kind: "none" });
+    }
     if (world.groupExists(group)) return;
     const outside = world.groupOutside(group);
     if (outside !== undefined) {

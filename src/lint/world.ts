@@ -26,7 +26,7 @@ import { filesBelow } from "../limited-shell/files.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { wholeGroup } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
-import { hostGroup, hostUser } from "../system/name-services.ts";
+import { hostGroup, hostUser, unlessRefused } from "../system/name-services.ts";
 import { jailOfHome } from "../system/separator.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";
 
@@ -130,6 +130,7 @@ type Accounts =
   | "groupExists"
   | "isOutside"
   | "groupOutside"
+  | "groupRefusal"
   | "userNames"
   | "groupNames"
   | "hookedRepositories";
@@ -142,6 +143,7 @@ const hostAccounts = (root: number): Pick<LintWorld, Accounts> => ({
     const own = answered(() => hostUser(name)?.name);
     return own === name ? undefined : own;
   },
+  groupRefusal: (name) => answered(() => unlessRefused(() => hostGroup(name)))?.refusal,
   isOutside: () => false,
   groupOutside: () => undefined,
   userNames: () => namesIn("/etc/passwd"),
@@ -168,6 +170,7 @@ function jailAccounts(root: number, jail: ByteString, accounts: JailAccounts): P
     userExists: (name) => accounts.userByName(name) !== undefined,
     groupExists: (name) => accounts.groupByName(name) !== undefined,
     otherName: () => undefined,
+    groupRefusal: () => undefined,
     isOutside: (name) => answered(() => hostUser(name) !== undefined) ?? true,
     groupOutside: (name) => groupOutside(name, jail, accounts.users),
     userNames: () => accounts.users.map(({ name }) => name),

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
+import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { answeredGroup, answeredUser, type Group, type PasswdEntry } from "./accounts.ts";
 import { flatAccounts } from "./flat-accounts.ts";
@@ -21,36 +22,122 @@ export function userServices(): readonly ByteString[] {
   return parseNsswitch(hostText("/etc/nsswitch.conf") ?? "").get("passwd") ?? ["files"];
 }
 
-let silent = false;
+type Key = ByteString | number;
+
+/** Who knows the entries of a database: all name services of the host, which may throw SystemError, and its file. */
+interface Source<T> {
+  readonly database: "passwd" | "group";
+  readonly ask: (key: Key) => T | undefined;
+  readonly local: (key: Key) => T | undefined;
+}
+
+/** A service that does not take a name says so at once: nslcd(8) asks no server. In milliseconds. */
+const AT_ONCE_MS = 5000;
+
+/** A name that every service takes, and that nobody has; never the same, so that no cache has the answer. */
+const nobodys = (): ByteString => `jk${Math.floor(Math.random() * 1e12)}`;
 
 /**
- * What `ask` returns, or, once a service did not answer, what `local` finds in the files. Throws JailkitError "name-service".
- * Only one question of a run waits: nslcd(8) takes 10 seconds for one while its server is down.
+ * Asks name services for one run. nslcd(8) closes the connection on a name that it does not take, as it does while its server
+ * is down. So before a service counts as silent, it is asked for a plain name, and then once more for the first. One that is
+ * silent is asked nothing else: only one question of a run waits, of which each may take 10 seconds.
  */
-function answer<T>(ask: () => T | undefined, local: () => T | undefined): T | undefined {
-  try {
-    if (!silent) return ask();
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    silent = true;
+export class NameServices {
+  readonly #now: () => number;
+  readonly #refused = new Set<string>();
+  #isSilent = false;
+
+  constructor(now = () => performance.now()) {
+    this.#now = now;
   }
-  const found = local();
-  if (found !== undefined) return found;
-  const services = `passwd: ${userServices().join(" ")} in /etc/nsswitch.conf`;
-  const message = `a name service does not answer (${services}): its daemon or its server is down`;
-  throw new JailkitError("name-service", 1, message);
+
+  /**
+   * The entry of a key, or, once a service did not answer, that in the file. Throws JailkitError "name-service", or
+   * "name-refused" for a name that a service does not take.
+   */
+  find<T>(source: Source<T>, key: Key): T | undefined {
+    const { database, ask, local } = source;
+    const what = `${database} ${key}`;
+    const isRefused = () => typeof key === "string" && this.#refused.has(what);
+    if (!this.#isSilent && !isRefused()) {
+      const start = this.#now();
+      const reply = replyOf(ask, key);
+      if (reply !== undefined) return reply.entry;
+      const takesOthers =
+        typeof key === "string" && this.#now() - start < AT_ONCE_MS && replyOf(ask, nobodys()) !== undefined;
+      const second = takesOthers ? replyOf(ask, key) : undefined;
+      if (second !== undefined) return second.entry;
+      if (takesOthers) this.#refused.add(what);
+      else this.#isSilent = true;
+    }
+    const found = local(key);
+    if (found !== undefined) return found;
+    throw isRefused() ? refusal(database, `${key}`) : silence();
+  }
 }
 
-/** The account of a name or uid. Throws JailkitError "name-service" if that is unknown, because a service did not answer. */
-export function hostUser(key: ByteString | number): PasswdEntry | undefined {
-  const { userByName, userByUid } = flatAccounts;
-  const local = () => (typeof key === "number" ? userByUid(key) : userByName(key));
-  return answer(() => answeredUser(key), local);
+/** What the services say of a key; undefined if one does not answer. */
+function replyOf<T>(ask: (key: Key) => T | undefined, key: Key): { entry: T | undefined } | undefined {
+  try {
+    return { entry: ask(key) };
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
 }
+
+const servicesOf = (database: ByteString): ByteString => {
+  const services = parseNsswitch(hostText("/etc/nsswitch.conf") ?? "").get(database) ?? ["files"];
+  return `${database}: ${services.join(" ")} in /etc/nsswitch.conf`;
+};
+
+function silence(): JailkitError {
+  const message = `a name service does not answer (${servicesOf("passwd")}): its daemon or its server is down`;
+  return new JailkitError("name-service", 1, message);
+}
+
+function refusal(database: "passwd" | "group", name: ByteString): JailkitError {
+  const what = `a name service does not take the name ${quoted(name)} (${servicesOf(database)})`;
+  const how =
+    "use another one, or, with nslcd, let validnames in /etc/nslcd.conf match it, and start nslcd again";
+  return new JailkitError("name-refused", 1, `${what}: ${how}`);
+}
+
+/** True for the error about a name that a name service does not take, while it answers for others. */
+export const isRefusedName = (error: unknown): error is JailkitError =>
+  error instanceof JailkitError && error.code === "name-refused";
+
+/** What `ask` returns, or the printable reason why a name service does not take the name that it asks for. */
+export function unlessRefused<T>(
+  ask: () => T,
+):
+  | { readonly found: T; readonly refusal?: undefined }
+  | { readonly found?: undefined; readonly refusal: string } {
+  try {
+    return { found: ask() };
+  } catch (error) {
+    if (!isRefusedName(error)) throw error;
+    return { refusal: error.message };
+  }
+}
+
+const services = new NameServices();
+const USERS: Source<PasswdEntry> = {
+  database: "passwd",
+  ask: answeredUser,
+  local: (key) => (typeof key === "number" ? flatAccounts.userByUid(key) : flatAccounts.userByName(key)),
+};
+const GROUPS: Source<Group> = {
+  database: "group",
+  ask: answeredGroup,
+  local: (key) => (typeof key === "number" ? flatAccounts.groupByGid(key) : flatAccounts.groupByName(key)),
+};
+
+/**
+ * The account of a name or uid. Throws JailkitError "name-service" if that is unknown, because a service did not answer, and
+ * "name-refused" if one does not take the name.
+ */
+export const hostUser = (key: Key): PasswdEntry | undefined => services.find(USERS, key);
 
 /** The same for the group of a name or gid. */
-export function hostGroup(key: ByteString | number): Group | undefined {
-  const { groupByName, groupByGid } = flatAccounts;
-  const local = () => (typeof key === "number" ? groupByGid(key) : groupByName(key));
-  return answer(() => answeredGroup(key), local);
-}
+export const hostGroup = (key: Key): Group | undefined => services.find(GROUPS, key);

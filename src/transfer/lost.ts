@@ -8,6 +8,7 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { PROC_OPTIONS } from "../populate/apply/proc.ts";
 import { usersRange } from "../system/login-defs.ts";
+import { unlessRefused } from "../system/name-services.ts";
 import { foreignMounts } from "../update/remove-extras.ts";
 import { readPolicies } from "../users/policy.ts";
 import type { TransferSection, TransferUser } from "./document.ts";
@@ -51,7 +52,7 @@ export function lostInside(
       uid >= least &&
       uid <= most &&
       !(names.has(name) || brought.has(name) || brought.has(`${uid}`)) &&
-      host.accounts.userByName(name)?.uid === uid,
+      unlessRefused(() => host.accounts.userByName(name)).found?.uid === uid,
   );
   const own = sectionsOfUsers(users);
   const others = readPolicies(root).ini.sections.filter(

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";
+import { applySummarySchema } from "../../src/declaration/report-schema.ts";
 import { listReportSchema } from "../../src/jails/report-schema.ts";
 import { jailUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
@@ -181,6 +182,27 @@ describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
       expect((await tool.ended).status).toBe(0);
     }
     expect(users()).toEqual([anna]);
+  });
+
+  test("a name that the name service does not take is an error by itself, until it is told to", async () => {
+    jail();
+    const odd = kind === "nslcd" ? "o'brien" : "@example.org";
+    const file = "/root/declared.ini";
+    m.write(file, [odd, anna].map((name) => `[user ${name}]\njail = ${J}\ndirectory = 1\n`).join(""));
+    const codes = () => {
+      const lines = run("jailkit", "apply", "--json", file).stdout.trimEnd().split("\n");
+      const { problems } = reportOf(applySummarySchema, lines.at(-1) ?? "");
+      return problems.map(({ code, path }) => [code, path]);
+    };
+    expect(codes()).toEqual([["name-refused", odd]]);
+    if (kind === "sssd") return;
+    // What the message says.
+    await directory.stopDaemon();
+    const settings = m.read("/etc/nslcd.conf");
+    m.write("/etc/nslcd.conf", `${settings}validnames /^[a-z0-9'._-]+$/i\n`, { mode: 0o640 });
+    await directory.startDaemon();
+    while (run("getent", "passwd", anna).status !== 0);
+    expect(codes()).toEqual([["no-such-user", odd]]);
   });
 
   test("while the directory is down, nobody logs in whom the name service does not know, and every tool says so", async () => {

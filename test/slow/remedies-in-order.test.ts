@@ -31,6 +31,7 @@ const WORLD: LintWorld = {
   userExists: (name) => USERS.includes(name),
   otherName: () => undefined,
   groupExists: (name) => ["root", "staff"].includes(name),
+  groupRefusal: () => undefined,
   isOutside: () => false,
   groupOutside: () => undefined,
   copyCommand: () => undefined,

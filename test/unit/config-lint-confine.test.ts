@@ -23,6 +23,7 @@ const world: LintWorld = {
   userExists: () => true,
   otherName: () => undefined,
   groupExists: () => true,
+  groupRefusal: () => undefined,
   isOutside: () => false,
   groupOutside: () => undefined,
   copyCommand: () => undefined,

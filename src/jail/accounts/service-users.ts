@@ -1,9 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { entriesOf, statIfPresent } from "../../../ffi/files.ts";
-import { answered, JailkitError } from "../../cli/error.ts";
+import { answered, describeError, JailkitError } from "../../cli/error.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT } from "../../system/flat-accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
+import { isRefusedName } from "../../system/name-services.ts";
 import { jailOfHome } from "../../system/separator.ts";
 import { readJailFile } from "../fs/look.ts";
 import { type JailRoot, withDirectory } from "../fs/walk.ts";
@@ -40,16 +41,22 @@ interface ServiceUsers {
   readonly isAnyHomeless: boolean;
 }
 
+/** True if a name service does not answer, or not for a name: somebody may have that account. */
+export const isUnanswered = (error: unknown): error is JailkitError =>
+  isRefusedName(error) || (error instanceof JailkitError && error.code === "name-service");
+
 /**
  * The accounts of a jail that are not among `local`, the names of /etc/passwd, but in a name service such as LDAP, which may
  * not list its accounts. It is asked for the names and uids in the jail's etc/passwd, and for `owners`. Throws JailkitError
- * "name-service" if it does not answer.
+ * "name-service" if it does not answer, and "name-refused" if it does not take a name; with `passOver`, which is called with
+ * that error, the name counts as nobody's.
  */
 export function serviceUsers(
   root: JailRoot,
   local: ReadonlySet<ByteString>,
   owners: Iterable<number>,
   accounts: HostAccounts,
+  passOver?: (error: JailkitError) => void,
 ): ServiceUsers {
   const passwd = orNothing(() => {
     const bytes = readJailFile(root, "/etc/passwd", ACCOUNT_FILE_LIMIT) ?? new Uint8Array(0);
@@ -68,21 +75,32 @@ export function serviceUsers(
       elsewhere.set(name, { name, home, shell, jail, fromService: true });
     else if (isNamed && isChrootShell(shell)) isAnyHomeless = true;
   };
-  for (const { name } of passwd) add(accounts.userByName(name), true);
+  for (const { name } of passwd) {
+    try {
+      add(accounts.userByName(name), true);
+    } catch (error) {
+      if (passOver === undefined || !isRefusedName(error)) throw error;
+      passOver(error);
+    }
+  }
   for (const uid of uids) add(accounts.userByUid(uid), false);
   return { users: [...found.values()], elsewhere: [...elsewhere.values()], isAnyHomeless };
 }
 
-/** As serviceUsers, with the reason why there may be more: a name service did not answer. */
+/** As serviceUsers, with the reason why there may be more: a name service did not answer, or does not take a name. */
 export function knownServiceUsers(
   root: JailRoot,
   local: ReadonlySet<ByteString>,
   accounts: HostAccounts,
 ): ServiceUsers & { readonly unknown: string | undefined } {
+  const refused: JailkitError[] = [];
   try {
-    return { ...serviceUsers(root, local, homeOwners(root), accounts), unknown: undefined };
+    const found = serviceUsers(root, local, homeOwners(root), accounts, (error) => refused.push(error));
+    const [first, ...others] = refused;
+    const more = others.length === 0 ? "" : ` (so it is with ${others.length} other names)`;
+    return { ...found, unknown: first && `${describeError(first)}${more}` };
   } catch (error) {
-    if (!(error instanceof JailkitError) || error.code !== "name-service") throw error;
+    if (!isUnanswered(error)) throw error;
     return { users: [], elsewhere: [], isAnyHomeless: false, unknown: error.message };
   }
 }

@@ -10,6 +10,7 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
     ...(equivalent === undefined ? {} : { equivalent }),
   }));
 
+const REFUSED = "e2e/refused-names.test.ts";
 // The directories of a jail that are root's alone.
 const LIST = '["dev", "etc", "usr", "bin", "sbin", "opt", "run", "root"]';
 
@@ -853,6 +854,34 @@ export const JAIL: readonly Mutant[] = [
     ['const GROUP = "/etc/group";', "const GROUP = PASSWD;"],
     ['toleratesGroup(stat) ? aclAt(AT_FDCWD, path) : "none"', '"none"'],
   ]),
+  ...within("src/system/name-services.ts", "unit/name-services.test.ts", [
+    ["if (takesOthers) this.#refused.add(what);", "if (takesOthers) this.#isSilent = true;"],
+    ["else this.#isSilent = true;", "else this.#refused.add(what);"],
+    ["&& this.#now() - start < AT_ONCE_MS &&", "&&"],
+    ["takesOthers ? replyOf(ask, key) : undefined", "undefined"],
+    ['typeof key === "string" && this.#now()', "this.#now()"],
+  ]),
+  ...within("src/check/refused-lines.ts", REFUSED, [
+    ["lines.add(user);", ""],
+    ["lines.add(group);", ""],
+    ["if (user.uid === 0) findings", "if (false) findings"],
+  ]),
+  ...within("src/jail/accounts/service-users.ts", REFUSED, [
+    ["if (passOver === undefined || !isRefusedName(error)) throw error;", "throw error;"],
+    ["isRefusedName(error) || (error", "(error"],
+    ["unknown: first && ", "unknown: undefined && "],
+  ]),
+  ...within("src/transfer/lost.ts", REFUSED, [
+    ["unlessRefused(() => host.accounts.userByName(name)).found?.uid", "host.accounts.userByName(name)?.uid"],
+  ]),
+  ...within("src/declaration/machine-refused.ts", REFUSED, [
+    ["if (own !== undefined)", "if (false)"],
+    ["if (why !== undefined)", "if (false)"],
+  ]),
+  ...within("src/lint/lint.ts", REFUSED, [
+    ['kind === "member" ? world.groupRefusal(group) : undefined', "undefined"],
+  ]),
+  ...within("src/explain/account.ts", REFUSED, [["if (isRefusedName(error)) return", "if (false) return"]]),
 ];
 
 import type { Mutant } from "./mutant.ts";

@@ -709,11 +709,7 @@ export const REMOVAL: readonly Mutant[] = [
     "",
     "found by the owner of a home",
   ),
-  services(
-    "  for (const { name } of passwd) add(accounts.userByName(name), true);\n",
-    "",
-    "jailkit list, jailkit disk",
-  ),
+  services("      add(accounts.userByName(name), true);\n", "", "jailkit list, jailkit disk"),
   plan(
     "  if (finding !== undefined) {",
     "  if (seen.ino === 0n && finding !== undefined) {",
