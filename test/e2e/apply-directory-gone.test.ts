@@ -1,5 +1,5 @@
 /** `jailkit apply --prune` for an account of a directory that has it no more, or not in the jail: what it got there goes all the same. */
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 import { installNssSystemd } from "./archives.ts";
@@ -57,6 +57,85 @@ test.each([
       "took 'luser' out of the group 'team'",
     ],
   ]);
+});
+
+describe("a jail that is gone, while the directory still says a home in it", () => {
+  const dropIn = "/etc/jailkit/jk_chrootsh.d/luser.ini";
+  beforeEach(() => {
+    m.write(DECLARED, `${luser(KEYS[0])}limits = nproc 64\n`);
+    m.must(["jailkit", "apply"]);
+    expect(m.exists(dropIn)).toBe(true);
+    // Another jail, which nobody means.
+    m.must(["jk_init", "-j", "/srv/c", "basicshell"]);
+  });
+
+  /** The rest goes, the directory's part is told, and then there is nothing any more. */
+  const ends = () => {
+    const change = `- user luser: entry in ${J}, which is gone (no longer declared)`;
+    expect(linesOf(m, "--check", "--prune").changes.map(({ text }) => text)).toContain(change);
+    const { status, changes, summary } = linesOf(m, "--prune");
+    expect([status, summary.problems]).toEqual([0, []]);
+    expect(changes.find(({ text }) => text === change)).toMatchObject({
+      status: "done",
+      warnings: [`the directory still says that 'luser' has the home '${J}/./home/luser'`],
+      steps: expect.arrayContaining(["took 'luser' out of the group 'team'"]),
+    });
+    expect(m.exists(dropIn)).toBe(false);
+    expect(m.run(["jailkit", "apply", "--prune"])).toMatchObject({ status: 0, stderr: "" });
+    expect(m.run(["jailkit", "apply"])).toMatchObject({ status: 0, stderr: "" });
+  };
+
+  test("it was deleted", () => {
+    m.must(["jailkit", "delete", "--yes", "--user-files", J]);
+    m.write(DECLARED, "");
+    expect(m.run(["jailkit", "apply"])).toMatchObject({
+      status: 0,
+      stderr: expect.not.stringContaining("did you mean"),
+    });
+    ends();
+  });
+
+  test("it was removed by hand: the run that forgets it says that the next one ends it", () => {
+    m.must(["rm", "-r", J]);
+    m.write(DECLARED, "");
+    const { status, stderr } = m.run(["jailkit", "apply", "--prune"]);
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining(
+        "if it was deleted, 'jailkit apply --prune' forgets it, and the run after that ends this\n",
+      ),
+    ]);
+    ends();
+  });
+
+  test("it was removed by hand, and apply did not make it: what is typed then", () => {
+    m.write(DECLARED, `${luser(KEYS[0])}limits = nproc 64\n`.replace(JAIL, ""));
+    m.remove("/var/lib/jailkit/declared.json");
+    m.must(["jailkit", "apply"]);
+    m.must(["rm", "-r", J]);
+    m.write(DECLARED, "");
+    const { status, stderr } = m.run(["jailkit", "apply", "--prune"]);
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining("user luser: is not declared any more, and stays: "),
+    ]);
+    const remedy = /if it was deleted: (.*)/.exec(stderr)?.[1] ?? "false";
+    expect(remedy).toBe(`jailkit forget ${J}`);
+    m.must(["sh", "-c", remedy]);
+    ends();
+  });
+
+  test("it stays while jk_chrootsh.ini would let the account in without a line, when the jail comes back", () => {
+    const settings = "/etc/jailkit/jk_chrootsh.ini";
+    const before = m.read(settings);
+    m.must(["jailkit", "delete", "--yes", "--user-files", J]);
+    m.write(DECLARED, "");
+    m.write(settings, "[DEFAULT]\nskip_injail_passwd_check = 1\ninjail_shell = /bin/bash\n", { mode: 0o644 });
+    const { status, summary } = linesOf(m, "--prune");
+    expect([status, summary.problems.map(({ code }) => code)]).toEqual([1, ["not-local"]]);
+    m.write(settings, before, { mode: 0o644 });
+    expect(linesOf(m, "--prune")).toMatchObject({ status: 0 });
+  });
 });
 
 test("keys that cannot be taken out are told, and the user has no line in the jail any more", () => {

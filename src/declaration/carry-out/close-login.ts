@@ -72,7 +72,7 @@ function openSection(user: ByteString): IniSection | undefined {
  * directory could do that, or if jk_chrootsh.ini cannot be read: then nobody knows what it will allow.
  */
 export function closeWithoutLine(
-  root: JailRoot,
+  root: Pick<JailRoot, "path">,
   user: PasswdEntry | undefined,
   { name, directory }: OnceUser,
   said: Said,

@@ -15,6 +15,7 @@ import { removeLogin } from "../../users/change-login.ts";
 import { HOLDS_HOME } from "../../users/home-along.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import type { Change } from "../change.ts";
+import { isDeleted } from "../compare/absent.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, Leftovers } from "../compare/former.ts";
 import type { FormerJail } from "../compare/former-jails.ts";
@@ -22,9 +23,10 @@ import type { ClosedUser, DoubtfulUser, FormerUser } from "../compare/former-use
 import { isOutside } from "../compare/taken-out.ts";
 import { doubtFault, mayBeIt, type Which, whichAccount } from "../compare/which-account.ts";
 import { jailIdAt, samenessOf } from "../ids.ts";
+import { policiesOf } from "../once.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
-import { closeAccount, isIn, tellingOfSessions } from "./close-login.ts";
+import { closeAccount, closeWithoutLine, isIn, tellingOfSessions } from "./close-login.ts";
 import {
   endLogins,
   forgetGroups,
@@ -94,6 +96,10 @@ function removeJail({ once, homes, others }: FormerJail, { steps, warnings, erro
 
 function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said): void {
   const user = hostUser(once.name);
+  if (once.directory && isDeleted(once.jail)) {
+    removeRest(user, once, said);
+    return;
+  }
   using root = openOrForget(once.jail, user, once, said);
   // Whatever its user has done meanwhile, nobody logs in with it.
   if (whichNow(root, user, once) === "doubtful" && user !== undefined) {
@@ -105,6 +111,18 @@ function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said)
     removeCreated(root, user, { ...means, once, fate, holds, goes }, said);
   else if (fate.how === "out" && user !== undefined) takeOut(root, user, { once, taken: means.taken }, said);
   else endLogins(root, user, once, said, means.taken, staysNote(user, once));
+}
+
+/** Removes what a user of a directory has outside of a jail that was deleted. The directory still says the home in it. */
+function removeRest(user: PasswdEntry | undefined, once: OnceUser, said: Said): void {
+  const jail = { path: once.jail };
+  whichNow(jail, user, once);
+  if (user !== undefined) forgetGroups(user, once, said);
+  // The jail may come back.
+  closeWithoutLine(jail, user, once, said);
+  if (policiesOf(once).includes(false)) said.steps.push(...removeSettings(once.name));
+  said.warnings.push(...staysNote(user, once));
+  warnOfSessions(once.name, user?.uid, said);
 }
 
 /** Each run takes the keys of an account that may be another one, until somebody has said which it is. */

@@ -1,7 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { isMissing } from "../../../ffi/files.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { mountRemedy, unmountedReason } from "../../jail/fs/unmounted.ts";
 import type { unmounted } from "../../jail/record/emptied.ts";
+import { lostJail } from "../../jail/record/moved.ts";
 import { lostRemedy } from "../../jail/record/named-jail.ts";
 import type { FaultText } from "../change.ts";
 
@@ -23,6 +25,13 @@ export function absentFault(jail: ByteString, places: readonly ByteString[] = []
     ? { code: "moved", message: `it was moved: ${remedy}`, remedy }
     : { code: "not-mounted", message: unmountedReason(remedy), remedy };
 }
+
+/**
+ * True if a jail was deleted: there is no directory, nor a record that says that it was moved, nor a file system that may have
+ * it. `places`: as in whereMoved. Throws JailkitError or SystemError if the records cannot be read.
+ */
+export const isDeleted = (jail: ByteString, places: readonly ByteString[] = []): boolean =>
+  isMissing(jail) && lostJail(jail) === undefined && absentFault(jail, places) === undefined;
 
 /** Why nothing is done in a jail that is elsewhere, as `unmounted` says. */
 export const unmountedFault = (elsewhere: ReturnType<typeof unmounted>): FaultText | undefined =>

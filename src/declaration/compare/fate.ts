@@ -24,6 +24,8 @@ export interface Fate {
    * not give it others, outside.
    */
   readonly how: "removed" | "out" | "line" | "stays";
+  /** The jail was deleted, with the lines. */
+  readonly isGone?: boolean;
   /** The directory that goes with it, as the jail sees it. */
   readonly home: ByteString | undefined;
   /** What of another user, or which mount, is in the home, which stays therefore; printable. */

@@ -70,7 +70,8 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
   const isRemoved = fate === undefined ? once.created !== undefined : fate.how === "removed";
   const what = isRemoved ? ("account" as const) : ("entry" as const);
   const change = { action: "remove", of: "user", name, jail, what, why: NO_LONGER, items: [] } as const;
-  const from = what === "entry" ? `in ${display(jail)}` : undefined;
+  const where = `in ${display(jail)}${fate?.isGone ? ", which is gone" : ""}`;
+  const from = what === "entry" ? where : undefined;
   const goesOut = what === "entry" && fate?.how === "out" ? outText(fate) : undefined;
   const stays = fate?.stays;
   const goes = fate?.how === "removed" ? fate.home : undefined;

@@ -111,7 +111,7 @@ export function formerOf(
   const forgotten: Gone[] = [];
   const out: TakenOut[] = [];
   const notes: Note[] = [];
-  const leavers = new Leavers(machine, opened, { prune, deleteHomes }, [...inhabitants.keys()]);
+  const leavers = new Leavers(machine, opened, { prune, deleteHomes, jails, before }, inhabitants);
   const all = leavingOf(declarations, before, { files, usual });
   const faults = doubtfulOf(all, machine.known);
   const leaving = all.filter(({ name }) => !machine.known.doubts.has(name));

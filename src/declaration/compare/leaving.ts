@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
+import { operands } from "../../cli/shell-word.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
@@ -14,8 +15,8 @@ import { isTooLarge } from "../../users/home-owners.ts";
 import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
 import { unjailUser } from "../../users/unjail.ts";
 import { type FaultText, faultText, stays, waitsFor } from "../change.ts";
-import type { OnceUser } from "../once-shape.ts";
-import { absentFault } from "./absent.ts";
+import type { Once, OnceUser } from "../once-shape.ts";
+import { absentFault, isDeleted } from "./absent.ts";
 import { closedAccounts, closedIn } from "./closed-accounts.ts";
 import { type Fate, fateOf } from "./fate.ts";
 import { requireNoRestOf } from "./foresee-rest.ts";
@@ -64,14 +65,24 @@ export class Leavers {
   readonly #left = new Set<ByteString>();
   /** Why nobody can be taken out of these jails. */
   readonly #closed = new Map<ByteString, Closed | undefined>();
+  readonly #deleted = new Map<ByteString, boolean>();
+  /** Where jails may be that have moved. */
+  readonly #places: readonly ByteString[];
 
+  /** `jails`: those that are declared; `before`: what was. `inhabitants`: the declared users of each jail. */
   constructor(
     private readonly machine: Machine,
     private readonly jails: OpenJails,
-    private readonly asked: { readonly prune: boolean; readonly deleteHomes: boolean },
-    /** Where jails may be that have moved. */
-    private readonly places: readonly ByteString[],
-  ) {}
+    private readonly asked: {
+      readonly prune: boolean;
+      readonly deleteHomes: boolean;
+      readonly jails: ReadonlySet<ByteString>;
+      readonly before: Once;
+    },
+    inhabitants: ReadonlyMap<ByteString, unknown>,
+  ) {
+    this.#places = [...inhabitants.keys()];
+  }
 
   /** Adds one who is in a jail. */
   add(once: OnceUser): Leave {
@@ -82,14 +93,16 @@ export class Leavers {
       return { fate: undefined, fault: stays(silent) };
     }
     // Of a home that is too large the run says it, when logins have ended: what users can bring about must not keep these.
-    const found = answered(() => {
+    const found = answered((): Leave => {
       const account = this.machine.accounts.userByName(name);
       const { state, root, inside } = this.jails.get(jail);
       if (root !== undefined) return this.#look(root, inside, account, once);
-      const closed = this.#closed.getOrInsertComputed(jail, () => whyNotOpened(jail, state, this.places));
-      // No command takes one of a directory out.
-      const leaver = once.directory ? undefined : account;
-      return { fate: undefined, fault: closed && withWayOut(closed, leaver) };
+      // What it still has is not in the jail.
+      const isGone = () => isDeleted(jail, this.#places);
+      if (once.directory && this.#deleted.getOrInsertComputed(jail, isGone))
+        return { fate: { how: "line", home: undefined, isGone: true } };
+      const closed = this.#closed.getOrInsertComputed(jail, () => whyNotOpened(jail, state, this.#places));
+      return { fate: undefined, fault: closed && withWayOut(closed, account, once, this.#isOwn(jail)) };
     });
     if (found?.fate === undefined || found.fault !== undefined)
       this.waiting.push({ name, jail, cause: found?.fault?.cause });
@@ -101,6 +114,12 @@ export class Leavers {
       if (fate.home !== undefined) this.#moved.add(name);
     }
     return found;
+  }
+
+  /** True if a jail is or was declared: apply forgets one that is gone, or makes it again. */
+  #isOwn(jail: ByteString): boolean {
+    const { jails, before } = this.asked;
+    return jails.has(jail) || before.jails.some(({ path }) => path === jail);
   }
 
   /** Why nothing is known of an account, which no user brings about: undefined if its name service answers. */
@@ -179,10 +198,19 @@ interface Closed {
 }
 
 /** The same for a user. A jail that somebody has deleted comes back from nowhere. */
-function withWayOut({ fault, shells }: Closed, account: PasswdEntry | undefined): Leave["fault"] {
+function withWayOut(
+  { fault, shells }: Closed,
+  account: PasswdEntry | undefined,
+  { jail, directory }: OnceUser,
+  isOwn: boolean,
+): Leave["fault"] {
   if (shells === undefined || account === undefined) return fault;
-  const leave = leaveCommand([account], shells, { move: true });
-  return { ...fault, message: `${fault.message}; if it was deleted: ${leave}` };
+  const forgets = isOwn
+    ? "if it was deleted, 'jailkit apply --prune' forgets it, and the run after that ends this"
+    : `if it was deleted: jailkit forget ${operands(jail)}`;
+  // No command takes one of a directory out.
+  const leave = directory ? forgets : `if it was deleted: ${leaveCommand([account], shells, { move: true })}`;
+  return { ...fault, message: `${fault.message}; ${leave}` };
 }
 
 /**

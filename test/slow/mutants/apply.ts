@@ -47,6 +47,8 @@ const FORESEES = "e2e/apply-foresees.test.ts";
 const FAILS = "e2e/apply-fails.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
 
+const GONE_JAIL = "e2e/apply-directory-gone.test.ts";
+
 export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/plan.ts", PRUNE, [["if (!prune || files.some", "if (true || files.some"]]),
   ...within("src/tools/jailkit-apply.ts", PRUNE, [['      needs: "prune",\n', ""]]),
@@ -903,4 +905,17 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/lint/given.ts", NAMES, [[", ...rootGroups(user, lookedAt)", ""]]),
   ...within("src/users/plan.ts", NAMES, [["if (isDirectorys === true)", "if (false)"]]),
+  ...within("src/declaration/compare/absent.ts", GONE_JAIL, [
+    ["isMissing(jail) && lostJail(jail) === undefined &&", "isMissing(jail) &&"],
+  ]),
+  ...within("src/declaration/compare/leaving.ts", GONE_JAIL, [
+    ["if (once.directory && this.#deleted", "if (false && this.#deleted"],
+    ["return jails.has(jail) || before", "return true || before"],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", GONE_JAIL, [
+    ["if (user !== undefined) forgetGroups(user, once, said);", ""],
+    ["closeWithoutLine(jail, user, once, said);", ""],
+    ["if (policiesOf(once).includes(false)) said.steps.push(...removeSettings(once.name));", ""],
+    ["said.warnings.push(...staysNote(user, once));", ""],
+  ]),
 ];
