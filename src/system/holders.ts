@@ -11,6 +11,9 @@ export interface Holder {
   readonly may?: { readonly by: string; readonly uids: ReadonlySet<string> };
 }
 
+/** Gets a uid that a process has; or the path, in an open /proc, of a file that it has open or executes, and the owner of that. */
+type Note = (uid: number, pid: number, file?: { readonly proc: number; readonly path: ByteString }) => void;
+
 /**
  * For each of `uids` that a process has, or can get by a setuid program that it executes or has open, which need have no name
  * any more, such a process. What a process of another user than root has in an io_uring(7) is not known: the rights of any user,
@@ -19,28 +22,31 @@ export interface Holder {
  */
 export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, Holder> {
   const found = new Map<number, Holder>();
-  const doubtful: Holder[] = [];
-  const note = (uid: number | undefined, pid: number) => {
-    if (uid !== undefined && uids.has(uid)) found.getOrInsert(uid, { pid });
-  };
-  withFd(openProc(), (proc) => {
+  const [one] = lookAtHolders((uid, pid) => {
+    if (uids.has(uid)) found.getOrInsert(uid, { pid });
+  });
+  if (one !== undefined) for (const uid of uids) found.getOrInsert(uid, one);
+  return found;
+}
+
+/** Calls `note` for what the processes of other users than root have, and returns those that may have any. Throws as holdersOf. */
+export function lookAtHolders(note: Note): readonly Required<Holder>[] {
+  const doubtful: Required<Holder>[] = [];
+  return withFd(openProc(), (proc) => {
     const seen = new Set<number>();
     for (let pass = 0; pass < MOST_PASSES; pass++) {
       let isMissed = false;
       for (const pid of pidsIn(proc)) {
         if (seen.has(pid)) continue;
         seen.add(pid);
-        const held = holdsOf(proc, pid, (uid) => note(uid, pid));
+        const held = holdsOf(proc, pid, note);
         if (held.may !== undefined) doubtful.push({ pid, may: held.may });
         if (!held.isSeen) isMissed = true;
       }
-      if (!isMissed) return;
+      if (!isMissed) return doubtful;
     }
     throw passing("processes");
   });
-  const [one] = doubtful;
-  if (one !== undefined) for (const uid of uids) found.getOrInsert(uid, one);
-  return found;
 }
 
 const passing = (what: string) => new JailkitError("failed", 1, `${what} end before they can be looked at`);
@@ -51,9 +57,9 @@ interface Held extends Pick<Holder, "may"> {
 }
 
 /** Notes the uids that a process has or can get, as holdersOf. Throws SystemError and JailkitError. */
-function holdsOf(proc: number, pid: number, note: (uid: number | undefined) => void): Held {
+function holdsOf(proc: number, pid: number, note: Note): Held {
   const own = uidsOf(proc, pid);
-  for (const uid of own) note(Number(uid));
+  for (const uid of own) note(Number(uid), pid);
   // Root has no need of it.
   if (own.size === 1 && own.has("0")) return { isSeen: true };
   let by: string | undefined;
@@ -65,10 +71,13 @@ function holdsOf(proc: number, pid: number, note: (uid: number | undefined) => v
     // Once: threads have one memory, and may be many.
     isMapped ??= mapsRing(proc, thread);
     // The program comes last: a thread that has ended executes none, and what it had open was not seen.
-    const paths = [...open.map((name) => `fd/${name}`), "exe"];
-    const owners = paths.map((path) => ownerOfOpen(proc, `${thread}/${path}`));
-    for (const uid of owners) note(uid);
-    return owners.at(-1) !== undefined;
+    const paths = [...open.map((name) => `fd/${name}`), "exe"].map((name) => `${thread}/${name}`);
+    let last: number | undefined;
+    for (const path of paths) {
+      last = ownerOfOpen(proc, path);
+      if (last !== undefined) note(last, pid, { proc, path });
+    }
+    return last !== undefined;
   });
   if (seen === "unknown") throw passing(`threads of the process ${pid}`);
   if (isMapped) by ??= AN_IO_URING;

@@ -35,11 +35,11 @@ import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts";
 import { planJailSide, planToJail, planToUnjail } from "../users/changes.ts";
 import { endDueLogins } from "../users/due-logins.ts";
+import { jailToLeave } from "../users/jail-to-leave.ts";
 import { groupsOf } from "../users/jailing.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
 import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
 import type { JailUserReport } from "../users/report-schema.ts";
-import { jailToLeave } from "../users/unjail.ts";
 
 const NAME = "jk_jailuser";
 

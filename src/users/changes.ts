@@ -13,6 +13,7 @@ import type { AccountRun, PlannedChange } from "./account-run.ts";
 import { removeJailSide } from "./jail-side.ts";
 import { type JailingOptions, jailUser } from "./jailing.ts";
 import { prepareJail } from "./prepare.ts";
+import { takeSetIds } from "./set-ids.ts";
 import { type UnjailOptions, unjailUser } from "./unjail.ts";
 
 /** Plans a change of the account with the name of `run`; an error of `plan` is a refusal. */
@@ -76,5 +77,8 @@ function leaveJailSide(
   run.status = dryRun ? "planned" : steps.length > 0 ? "done" : "unchanged";
   // Nobody needs the former home of an account that is not in the jail any more.
   const left = !livesIn(root.path, user?.home ?? "");
+  // It may have processes where it is now.
+  if (left && user !== undefined && !dryRun)
+    takeSetIds(root, user, { ends: false, say: (line) => run.done(line) });
   if (!dryRun && left && recall(root, run.name) !== undefined) forgetAccount(root, run.name);
 }

@@ -4,7 +4,7 @@ import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { answered, JailkitError } from "../cli/error.ts";
+import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import {
@@ -19,21 +19,23 @@ import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts
 import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
 import { readContent } from "../jail/record/record-file.ts";
-import { holdsJail, knownJails, REGISTRY } from "../jail/record/registry.ts";
+import { holdsJail, REGISTRY } from "../jail/record/registry.ts";
 import { isLocalUser, JAILED_GROUP } from "../system/account-tools.ts";
-import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
 import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
-import { jailOfHome, joinHome, splitHome } from "../system/separator.ts";
+import { joinHome, splitHome } from "../system/separator.ts";
 import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
 import { changeLogin } from "./change-login.ts";
 import { DirectoryError } from "./directory.ts";
 import { requireNoNeighbours } from "./home-along.ts";
+import { jailOfLeftover } from "./jail-to-leave.ts";
 import type { JailingOptions } from "./jailing.ts";
 import { noShell, shellAfter, shellGone } from "./leaving.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { requireNothingRuns } from "./sessions.ts";
+import { takeSetIds, tellOfSetIds } from "./set-ids.ts";
 
 /** How an account leaves its jail. */
 export interface UnjailOptions extends JailingOptions {
@@ -41,6 +43,8 @@ export interface UnjailOptions extends JailingOptions {
   readonly leaves?: readonly ByteString[];
   /** It is one of many plans: of a home that takes long to look at, that is the error. */
   readonly isBrief?: boolean;
+  /** The jail is deleted then, in which nothing runs. */
+  readonly jailGoes?: boolean;
 }
 
 /** The plan to take an account out of a jail. */
@@ -61,21 +65,6 @@ interface Release {
 
 function notJailed(user: PasswdEntry, why: string): JailkitError {
   return new JailkitError("not-jailed", 1, `${quoted(user.name)} is in ${why}`);
-}
-
-/** True if an account outside is still recorded in a jail: a run was interrupted, or somebody edited the files. */
-function isLeftIn(jail: ByteString, user: PasswdEntry): boolean {
-  using root = openJailRoot(jail);
-  const line = readJailAccounts(root).userByName(user.name);
-  return recall(root, user.name) !== undefined && (line === undefined || line.uid === user.uid);
-}
-
-/** The first jail in which an account outside is still recorded. */
-function jailOfLeftover(user: PasswdEntry, named: ByteString | undefined): ByteString | undefined {
-  if (named !== undefined) return isLeftIn(named, user) ? named : undefined;
-  const paths = knownJails().map(({ jail }) => jail.path);
-  // A jail that is missing or damaged has no account to remove.
-  return paths.sort().find((path) => answered(() => isLeftIn(path, user)) ?? false);
 }
 
 const isSame = (one: Stat, other: Stat | undefined): boolean => other !== undefined && sameFile(one, other);
@@ -146,14 +135,6 @@ function planCompletion(user: PasswdEntry, jail: ByteString, request: JailingOpt
   return { user, jail, jailHome, home: user.home, shell, move: false, isMounted: false, unrecorded: false };
 }
 
-/** The jail of an account, or the first one in which it is still recorded. `given`: as it was written. */
-export function jailToLeave(name: ByteString, given: ByteString | undefined): ByteString | undefined {
-  const user = passwdByName(name);
-  const jail = user && jailOfHome(user.home);
-  if (user === undefined || jail !== undefined) return jail;
-  return answered(() => jailOfLeftover(user, given && absolutePath(given)));
-}
-
 function decide(user: PasswdEntry, request: UnjailOptions, run: AccountRun): Release {
   const named = request.jail && absolutePath(request.jail);
   const split = splitHome(user.home);
@@ -210,6 +191,7 @@ export function unjailUser(user: PasswdEntry, request: UnjailOptions, run: Accou
       if (leaves || shell !== user.shell)
         run.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
       run.done(`would remove ${quoted(user.name)} from the jail's account files`);
+      if (!request.jailGoes) tellOfSetIds(root, user, (line) => run.done(line));
     } else release(root, plan, request, run);
   };
 }
@@ -280,10 +262,19 @@ function release(root: JailRoot, plan: Release, request: UnjailOptions, run: Acc
   const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home, examine } : undefined;
   // Before anything is moved: fails if the jail cannot be written.
   withAccountsLock(root, () => undefined);
+  const take = () => {
+    if (request.jailGoes) return;
+    const ends = home !== user.home || shell !== user.shell;
+    takeSetIds(root, user, { ends, say: (line) => run.done(line) });
+  };
+  // In the home, too: others may have opened a program there.
+  take();
+  // A session may begin while the home is copied.
+  const again = move !== undefined && readJailAccounts(root).userByName(user.name) !== undefined;
   // First: if this run is interrupted after the account has changed, only the record names the jail.
   if (unrecorded) rememberAccount(root, { name: user.name, home, shell });
   try {
-    changeAccount(user, { home, shell, groups: [] }, move, run);
+    changeAccount(user, { home, shell, groups: [] }, move, run, again ? take : undefined);
   } catch (error) {
     if (unrecorded) forgetAccount(root, user.name);
     throw error;

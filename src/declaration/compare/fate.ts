@@ -32,6 +32,8 @@ export interface Fate {
   readonly holds?: ByteString | undefined;
   /** The place of a home that stays, as the account has it, if what is there is no home of it: why, printable, after its name. */
   readonly notHome?: { readonly place: ByteString; readonly why: string } | undefined;
+  /** What it does not keep in the jail that it leaves: as setIdsText. */
+  readonly setIds?: string | undefined;
   /** The home that stays when the account is removed, and nobody has its uid any more. */
   readonly stays?: KeptHome | undefined;
 }

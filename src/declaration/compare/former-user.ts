@@ -92,7 +92,10 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
 }
 
 /** What is said of an account that leaves its jail. */
-const outText = ({ home }: Fate): string => (home === undefined ? "out of it" : "out of it, with its home");
+const outText = ({ home, setIds }: Fate): string => {
+  const out = home === undefined ? "out of it" : "out of it, with its home";
+  return setIds === undefined ? out : `${out}; takes ${setIds}`;
+};
 
 /** What is said of the home of an account that is removed. */
 function homeText({ jail }: OnceUser, fate: Fate | undefined): string | undefined {

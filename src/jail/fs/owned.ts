@@ -7,7 +7,7 @@ import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 import { below, type Mount, ownMounts } from "../../system/mountinfo.ts";
-import { isReadOnly, keepsTimes, kernelFileSystem } from "../../system/mounts.ts";
+import { isReadOnly, keepsTimes, kernelFileSystem, mountRestrictions } from "../../system/mounts.ts";
 import { Descent, DIRECTORY, type Level } from "./descent.ts";
 import { hostSystemOf } from "./host-mounts.ts";
 import { liveState } from "./live-mounts.ts";
@@ -26,6 +26,31 @@ export interface Owned {
   readonly isReadOnly: boolean;
 }
 
+/** A file, or directory, that has one of the uids, where it was seen. */
+export interface OwnedFile {
+  readonly uid: number;
+  /** The open directory that it is in, or that it is itself. */
+  readonly fd: number;
+  /** Empty for a directory. */
+  readonly name: ByteString;
+  /** As the jail sees it. */
+  readonly path: () => ByteString;
+  /** The name at the jail's root that it is below. */
+  readonly top: ByteString;
+}
+
+/** What is looked for in a jail. */
+export interface OwnedSearch {
+  readonly uids: Pick<ReadonlySet<number>, "has">;
+  /** Nanoseconds since the epoch. */
+  readonly since: bigint;
+  /** Only programs count: file systems on which nobody gets other rights by one are not entered, if one cannot see that they change. */
+  readonly programs?: boolean;
+  /** What is said if a signal ends it. */
+  readonly stop: ByteString;
+  readonly found: (file: OwnedFile) => void;
+}
+
 interface Searched extends Level {
   readonly stat: Stat;
   /** Directories in it that are still to be entered. */
@@ -33,36 +58,49 @@ interface Searched extends Level {
 }
 
 /**
- * What has one of `uids` in a jail, by uid. It goes down by descriptors and never through a link. Of mounts, it does not enter
- * those of the host's own directories as a live jail has them, but all others: one that is read-only now, or nosuid, need not
+ * Calls `found` for all that has one of `uids` in a jail. It goes down by descriptors and never through a link. Of mounts, it does not
+ * enter those of the host's own directories as a live jail has them, but all others: one that is read-only now, or nosuid, need not
  * stay so, and its files have their owner all the same. Throws JailkitError CHANGES if a directory that users can write has
- * changed since `since` (nanoseconds since the epoch): who moves a file while one looks could hide it; and others, or
- * SystemError, for what cannot be looked at.
+ * changed since `since`: who moves a file while one looks could hide it; and others, or SystemError, for what cannot be looked at.
  */
-export function ownedIn(
-  root: JailRoot,
-  uids: ReadonlySet<number>,
-  since: bigint,
-): ReadonlyMap<number, Owned> {
-  using search = new Search(root, uids, since);
+export function searchOwned(root: JailRoot, wanted: OwnedSearch): void {
+  using search = new Search(root, wanted);
   try {
     search.run();
-    return search.found;
   } catch (error) {
     throw namedError(error, search.where());
   }
 }
 
+/** What has one of `uids` in a jail, by uid. Throws as searchOwned. */
+export function ownedIn(
+  root: JailRoot,
+  uids: ReadonlySet<number>,
+  since: bigint,
+): ReadonlyMap<number, Owned> {
+  const found = new Map<number, { path: ByteString; tops: Set<ByteString>; isReadOnly: boolean }>();
+  const note = ({ uid, fd, path, top }: OwnedFile) => {
+    const first = () => ({ path: path(), tops: new Set<ByteString>(), isReadOnly: false });
+    const owned = found.getOrInsertComputed(uid, first);
+    owned.tops.add(top);
+    owned.isReadOnly ||= isReadOnly(fd);
+  };
+  searchOwned(root, { uids, since, stop: "no account was created; run this again", found: note });
+  return found;
+}
+
+/** The error for what changes while one looks. */
+export const changing = (where: ByteString): JailkitError =>
+  new JailkitError(CHANGES, 1, `${quoted(where)} changes while it is looked at`);
+
 class Search implements Disposable {
-  readonly found = new Map<number, { path: ByteString; tops: Set<ByteString>; isReadOnly: boolean }>();
   /** From the jail's root. */
   readonly #levels = new Descent<Searched>("/", () => this.#changed());
   #mounts: readonly Mount[] | undefined;
 
   constructor(
     readonly root: JailRoot,
-    readonly uids: ReadonlySet<number>,
-    readonly since: bigint,
+    readonly wanted: OwnedSearch,
   ) {}
 
   run(): void {
@@ -91,7 +129,7 @@ class Search implements Disposable {
     if (here === undefined) return undefined;
     this.#note(here.stat.uid, "", here.fd);
     for (let more = true; more; ) {
-      stopIfInterrupted("no account was created; run this again");
+      stopIfInterrupted(this.wanted.stop);
       // In pieces: a user may have made millions.
       const piece: DirectoryEntry[] = [];
       more = readEntries(here.fd, piece);
@@ -106,13 +144,10 @@ class Search implements Disposable {
   }
 
   #note(uid: number | undefined, name: ByteString, fd: number): void {
-    if (uid === undefined || !this.uids.has(uid)) return;
+    if (uid === undefined || !this.wanted.uids.has(uid)) return;
     const here = () => this.#levels.path();
     const path = () => (name === "" ? here() : joinPath(here(), name));
-    const first = () => ({ path: path(), tops: new Set<ByteString>(), isReadOnly: false });
-    const owned = this.found.getOrInsertComputed(uid, first);
-    owned.tops.add(this.#levels.at(1)?.name ?? name);
-    owned.isReadOnly ||= isReadOnly(fd);
+    this.wanted.found({ uid, fd, name, path, top: this.#levels.at(1)?.name ?? name });
   }
 
   /** Enters a directory; false for one that does not count. */
@@ -137,6 +172,7 @@ class Search implements Disposable {
   #mayHaveFiles({ fd, stat }: Searched): boolean {
     if (kernelFileSystem(fd) !== undefined) return false;
     if (this.#isLive(stat) && !this.#hasOthersBelow()) return false;
+    if (this.wanted.programs && !keepsTimes(fd)) return !mountRestrictions(fd).setuid;
     this.#requireTimes(fd);
     return true;
   }
@@ -156,7 +192,7 @@ class Search implements Disposable {
 
   /** What does not show that something has changed cannot be looked through; a program of users may answer in its place. */
   #requireTimes(fd: number): void {
-    if (keepsTimes(fd)) return;
+    if (this.wanted.programs || keepsTimes(fd)) return;
     const where = quoted(this.where());
     throw new JailkitError("unknown-owners", 1, `${where} is on a file system whose files may change unseen`);
   }
@@ -164,12 +200,12 @@ class Search implements Disposable {
   /** Goes up from a directory in which all was looked at. */
   #leave(here: Searched): Searched | undefined {
     const now = fstat(here.fd);
-    if (now.ctime >= this.since && !(onlyRootWrites(here.stat) && onlyRootWrites(now))) throw this.#changed();
+    if (now.ctime >= this.wanted.since && !(onlyRootWrites(here.stat) && onlyRootWrites(now)))
+      throw this.#changed();
     return this.#levels.up();
   }
 
   #changed(): JailkitError {
-    const where = quoted(this.where());
-    return new JailkitError(CHANGES, 1, `${where} changes while it is looked at`);
+    return changing(this.where());
   }
 }

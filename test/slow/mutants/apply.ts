@@ -39,6 +39,7 @@ const OTHER_UIDS = "e2e/apply-other-uids.test.ts";
 const BEGUN = "e2e/apply-begun-accounts.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
 const LEAVES = "e2e/apply-leaves.test.ts";
+const SET_IDS = "e2e/leaving-set-ids.test.ts";
 const NESTED = "e2e/apply-nested-homes.test.ts";
 const OFF = "e2e/apply-off.test.ts";
 const ONE_RUN = "e2e/apply-one-run.test.ts";
@@ -470,9 +471,9 @@ export const APPLY: readonly Mutant[] = [
   ...begun("renamed one", "src/declaration/renamed.ts", [[" || isMarked(before, once, account)", ""]]),
   ...begun("renamed meanwhile", "src/declaration/creating.ts", [['line.split(":")[1] === mark', "true"]]),
   ...within("src/jail/fs/owned.ts", "unit/owned.test.ts", [
-    ["now.ctime >= this.since && ", ""],
+    ["now.ctime >= this.wanted.since && ", ""],
     ["!(onlyRootWrites(here.stat) && onlyRootWrites(now))", "false"],
-    ["tops.add(this.#levels.at(1)?.name ?? name);", ""],
+    ["owned.tops.add(top);", ""],
     ['this.#note(here.stat.uid, "", here.fd);', ""],
   ]),
   ...within("src/jail/fs/owned.ts", LEFT, [
@@ -480,7 +481,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (this.#isLive(stat) && !this.#hasOthersBelow()) return false;", ""],
     [" && !this.#hasOthersBelow()", ""],
     ["this.#requireTimes(fd);\n    return true;", "return true;"],
-    ["if (now.ctime >= this.since", "if (false"],
+    ["if (now.ctime >= this.wanted.since", "if (false"],
   ]),
   ...within("src/system/give.ts", LEFT, [[" --from=+${uid} root", " root"]]),
   ...within("src/declaration/left-uids.ts", LEFT, [
@@ -494,7 +495,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/system/processes.ts", "unit/processes.test.ts", [
     ['if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;', "return uids;"],
   ]),
-  ...within("src/system/holders.ts", LEFT, [["for (const uid of owners) note(uid);", ""]]),
+  ...within("src/system/holders.ts", LEFT, [
+    ["if (last !== undefined) note(last, pid, { proc, path });", ""],
+  ]),
   ...within("src/system/holders.ts", "unit/processes.test.ts", [
     ["Number(count ?? 0) > 0", "false"],
     ["if (look === LOOKS) return true;", "if (look === LOOKS) return false;"],
@@ -830,6 +833,31 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/check/accounts.ts", ELSEWHERE, [["if (elsewhere !== undefined) {", "if (false) {"]]),
   ...within("src/enter/login/host-checks.ts", ELSEWHERE, [["facts.isHomeOutside()", "false"]]),
   ...within("src/users/terminate.ts", DUE, [["note ??= noteLogin(account);", ""]]),
+  ...within("src/jail/fs/set-ids.ts", SET_IDS, [
+    ["chmodPath(one, withoutSetIds(stat));", ""],
+    ["stat.nlink > 0 || ", ""],
+    ["stat.ctime >= wanted.since", "false"],
+    ["taken.has(inode) ||", ""],
+  ]),
+  ...within("src/jail/fs/owned.ts", SET_IDS, [
+    ["return !mountRestrictions(fd).setuid;", "return false;"],
+    ["return !mountRestrictions(fd).setuid;", "return true;"],
+  ]),
+  ...within("src/users/set-ids.ts", SET_IDS, [
+    ["if (ends) requireNothingRuns(user);", ""],
+    ["isClean = false;", ""],
+    ["requireNoneUnmounted(root.path);", ""],
+    ["takeFromOpen(root, user, (pid) => took(() => pids.add(pid)));", ""],
+    ["inside.has(one) && ", ""],
+    ["if (one === undefined) return;", "return;"],
+    ["throw busy(root, user);", "break;"],
+    ["error.code === CHANGES) return false;", "error.code === CHANGES) return true;"],
+  ]),
+  ...within("src/users/unjail.ts", SET_IDS, [
+    ["again ? take : undefined", "undefined"],
+    ["  take();\n", ""],
+  ]),
+  ...within("src/users/changes.ts", SET_IDS, [["if (left && user !== undefined && !dryRun)", "if (false)"]]),
   ...within("src/users/due-logins.ts", DUE, [
     ["afterAccountTools(() => endedConnections(due))", "endedConnections(due)"],
     ["answered(() => continueStopped(due.stopped));", ""],

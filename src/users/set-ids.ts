@@ -1,0 +1,162 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { O_PATH } from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { openIfPresent, withFd } from "../../ffi/files.ts";
+import { quoted } from "../cli/display.ts";
+import { answered, errorOf, JailkitError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
+import { CHANGES } from "../jail/fs/owned.ts";
+import { findSetIds, takeFromNameless } from "../jail/fs/set-ids.ts";
+import { requireNoneUnmounted } from "../jail/fs/unmounted.ts";
+import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { lookAtHolders } from "../system/holders.ts";
+import { firstUserId } from "../system/login-defs.ts";
+import { atWork, requireNothingRuns } from "./sessions.ts";
+
+// Who starts a setuid program of an account gets all that its processes have: outside of the jail, the machine.
+
+const ATTEMPTS = 4;
+// The ctime of a file is that of the last tick of a clock, which may be 10 ms ago.
+const TICK = 10;
+const NEVER = 1n << 62n;
+const USERS = { has: (uid: number) => uid !== 0 };
+const BITS = "the setuid and setgid bits";
+
+type Leaver = Pick<PasswdEntry, "name" | "uid">;
+
+/** Programs of a user that give others its rights, or those of a group. */
+export interface SetIds {
+  /** Some, as the jail sees them. */
+  readonly paths: ByteString[];
+  count: number;
+}
+
+const MOST_PATHS = 3;
+
+function add(to: SetIds, path: ByteString): void {
+  if (to.count++ < MOST_PATHS) to.paths.push(path);
+}
+
+/** Those of all users of a jail, by uid. Throws as findSetIds. */
+export function foreseeSetIds(root: JailRoot): ReadonlyMap<number, SetIds> {
+  const all = new Map<number, SetIds>();
+  const stop = "nothing was changed; run this again";
+  findSetIds(root, { uids: USERS, since: NEVER, take: false, stop }, (uid, path) =>
+    add(
+      all.getOrInsertComputed(uid, () => ({ paths: [], count: 0 })),
+      path,
+    ),
+  );
+  return all;
+}
+
+/** What is said of them, printable; undefined if there are none. */
+export function setIdsText(root: Pick<JailRoot, "path">, found: SetIds | undefined): string | undefined {
+  if (found === undefined || found.count === 0) return undefined;
+  const { paths, count } = found;
+  const more = count > paths.length ? ` and ${count - paths.length} more` : "";
+  return `${BITS} from ${paths.map((path) => quoted(hostPath(root, path))).join(", ")}${more}`;
+}
+
+/** Says what an account will lose. Throws as foreseeSetIds. */
+export function tellOfSetIds(root: JailRoot, { uid }: Leaver, say: (line: string) => void): void {
+  const text = setIdsText(root, foreseeSetIds(root).get(uid));
+  if (text !== undefined) say(`would take ${text}`);
+}
+
+/**
+ * Takes the setuid and setgid bits from all files of an account in a jail that it leaves, so that nobody there becomes it, and from
+ * those without a name that others have open. `say` gets what was done, printable. `ends`: nothing of the account may run. Throws
+ * JailkitError, with what to do, if one may be left.
+ */
+export function takeSetIds(
+  root: JailRoot,
+  user: Leaver,
+  { ends, say }: { readonly ends: boolean; readonly say: (line: string) => void },
+): void {
+  const taken: SetIds = { paths: [], count: 0 };
+  const pids = new Set<number>();
+  try {
+    for (let attempt = 1; !takeOnce(root, user, ends, { taken, pids }); attempt++) {
+      if (attempt === ATTEMPTS) throw busy(root, user);
+      Bun.sleepSync(2 * TICK);
+    }
+  } finally {
+    for (const pid of pids) say(`took ${BITS} from a file without a name that the process ${pid} has open`);
+    const text = setIdsText(root, taken);
+    if (text !== undefined) say(`took ${text}`);
+  }
+}
+
+/** False if there may be more: until none is found, somebody may have made another one with the last, or moved one. */
+function takeOnce(
+  root: JailRoot,
+  user: Leaver,
+  ends: boolean,
+  { taken, pids }: { readonly taken: SetIds; readonly pids: Set<number> },
+): boolean {
+  if (ends) requireNothingRuns(user);
+  const since = BigInt(Date.now() - TICK) * 1_000_000n;
+  let isClean = true;
+  const took = (note: () => void) => {
+    isClean = false;
+    note();
+  };
+  try {
+    // A program there is one as soon as it is mounted again.
+    requireNoneUnmounted(root.path);
+    // Before the files, as a file without a name may get one.
+    takeFromOpen(root, user, (pid) => took(() => pids.add(pid)));
+    const stop = `${quoted(user.name)} is still in the jail; run this again`;
+    const wanted = { uids: new Set([user.uid]), since, take: true, stop };
+    findSetIds(root, wanted, (_, path) => took(() => add(taken, path)));
+  } catch (error) {
+    if (error instanceof JailkitError && error.code === CHANGES) return false;
+    const full = noRoom(error, root.path, {
+      left: [],
+      progress: `a setuid program of ${quoted(user.name)} stays`,
+    });
+    throw full === undefined ? error : errorOf(full);
+  }
+  return isClean;
+}
+
+/** Takes the bits from files without a name that others have open, or execute; `took` gets the pids of those. */
+function takeFromOpen(root: JailRoot, { name, uid }: Leaver, took: (pid: number) => void): void {
+  const doubtful = lookAtHolders((owner, pid, file) => {
+    if (owner !== uid || file === undefined) return;
+    const fd = openedBy(file.proc, file.path);
+    if (fd !== undefined && withFd(fd, (open) => takeFromNameless(open, uid))) took(pid);
+  });
+  const inside = new Set((answered(() => readJailAccounts(root).users) ?? []).map((one) => String(one.uid)));
+  const first = firstUserId();
+  const isOfJail = (one: string) => inside.has(one) && Number(one) >= first && Number(one) !== uid;
+  const one = doubtful.find(({ may }) => [...may.uids].some(isOfJail));
+  if (one === undefined) return;
+  const { pid, may } = one;
+  const remedy: Remedy = `kill -KILL ${pid}`;
+  const message = `the process ${pid} of another user of the jail has ${may.by}, in which it may keep a setuid program of ${quoted(name)}: end it, and run this again: ${remedy}`;
+  throw new JailkitError("has-processes", 1, message, undefined, remedy);
+}
+
+function openedBy(proc: number, path: ByteString): number | undefined {
+  try {
+    return openIfPresent(proc, path, O_PATH);
+  } catch (error) {
+    if (isErrno(error, "ESRCH")) return undefined;
+    throw error;
+  }
+}
+
+/** The error for a jail in which somebody else changes something all the time. */
+function busy(root: JailRoot, { name }: Leaver): JailkitError {
+  const others = answered(() => atWork(root.fd));
+  const what = `${quoted(root.path)} changes while it is looked through for setuid programs of ${quoted(name)}, which stays in it`;
+  if (others === undefined) return new JailkitError(CHANGES, 1, `${what}; run this again`);
+  const { whose, remedy } = others;
+  const message = `${what}; processes of ${whose} work there: end them, and run this again: ${remedy}`;
+  return new JailkitError(CHANGES, 1, message, undefined, remedy);
+}

@@ -1,0 +1,310 @@
+/** Who leaves a jail leaves no setuid program there: it would make whoever starts it that user, outside of the jail, too. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { sleeperOf } from "../machine/sleeper.ts";
+import { runWithStops } from "../machine/stops.ts";
+import { linesIn, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const [J, K] = ["/srv/customer", "/srv/other"];
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const jail = (path: string) => `[jail ${path}]\nsections = uidbasics, basicshell\nfiles = /usr/bin/id\n`;
+const user = (name: string, path = J) => `[user ${name}]\njail = ${path}\nshell = /bin/bash\n`;
+const EVE = jail(J) + user("eve");
+const UNJAIL = ["jk_jailuser", "--unjail", "-v", "-m", "dora"];
+
+let m: Machine;
+/** That of dora. */
+let uid = "";
+
+const sh = (text: string, as?: string) => m.must(["sh", "-ec", text], as === undefined ? {} : { user: as });
+const lineOf = (name: string, file = "/etc/passwd") =>
+  new RegExp(`^${name}:.*$`, "m").exec(m.read(file))?.[0];
+const idOf = (name: string) => m.must(["id", "-u", name]).stdout.trim();
+const modeOf = (path: string) => ((m.stat(path)?.mode ?? 0) & 0o7777).toString(8);
+/** Who eve is, in the jail, by a program. */
+const eveBy = (path: string) =>
+  m.run(["chroot", `--userspec=${idOf("eve")}`, J, path, "-p", "-c", "id -u"]).stdout.trim();
+/** Dora makes a program that makes whoever starts it dora. */
+const makeProgram = (path: string, mode = "6755") =>
+  sh(
+    `mkdir -p ${J}/tmp; chmod 1777 ${J}/tmp; cp ${J}/bin/bash ${path}; chown dora: ${path}; chmod ${mode} ${path}`,
+  );
+const isOut = () => expect(lineOf("dora")).toEndWith(":/home/dora:/bin/bash");
+const isInside = () => expect(lineOf("dora")).toContain(`:${J}/./home/dora:`);
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+beforeEach(() => {
+  m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/bash" });
+  uid = idOf("dora");
+  m.write(FILE, EVE + user("dora"));
+  m.must(["jailkit", "apply"]);
+  m.write(FILE, EVE);
+});
+afterEach(() => {
+  m.run(["umount", `${J}/data`]);
+  for (const name of ["dora", "eve"]) m.run(["userdel", name]);
+  for (const path of ["/srv", "/home/dora", "/var/lib/jailkit"]) m.remove(path);
+  m.mkdir("/srv", { mode: 0o755 });
+});
+afterAll(() => m?.close());
+
+test("apply takes the bits of its programs, wherever they are, and no others", () => {
+  makeProgram(`${J}/tmp/x`);
+  makeProgram(`${J}/home/dora/own`);
+  makeProgram(`'${J}/tmp/new\nline'`, "2755");
+  sh(`ln ${J}/tmp/x ${J}/tmp/second; mkdir -m 2775 ${J}/tmp/shared; chown dora: ${J}/tmp/shared`);
+  sh(`cp ${J}/bin/bash ${J}/tmp/eves; chown eve ${J}/tmp/eves; chmod 4755 ${J}/tmp/eves`);
+  sh(`cp ${J}/bin/bash ${J}/tmp/roots; chmod 2755 ${J}/tmp/roots; chmod 2775 ${J}/tmp/shared`);
+  expect(eveBy("/tmp/x")).toBe(uid);
+  const planned = linesOf(m, "--check", "--prune").changes.map(({ text }) => text);
+  expect(planned).toEqual([
+    expect.stringMatching(
+      /out of it, with its home; takes the setuid and setgid bits from '[ -~]* and 1 more \(no longer declared\)$/,
+    ),
+  ]);
+  expect(modeOf(`${J}/tmp/x`)).toBe("6755");
+  const { status, changes } = linesOf(m, "--prune");
+  expect([status, changes.map(({ text }) => text)]).toEqual([0, planned]);
+  const steps = changes.flatMap((one) => one.steps).filter((one) => one.startsWith("took the setuid"));
+  expect(steps).toEqual([expect.stringMatching(/^took the setuid and setgid bits from '[ -~]* more$/)]);
+  isOut();
+  expect(
+    ["x", "second", "new\nline", "shared", "eves", "roots"].map((name) => modeOf(`${J}/tmp/${name}`)),
+  ).toEqual(["755", "755", "755", "2775", "4755", "2755"]);
+  expect([eveBy("/tmp/x"), eveBy("/tmp/eves")]).toEqual([idOf("eve"), idOf("eve")]);
+  expect(modeOf("/home/dora/own")).toBe("755");
+});
+
+test("jk_jailuser says in a dry run what it takes, and takes it; so does a move to another jail", () => {
+  makeProgram(`${J}/tmp/x`);
+  const text = `the setuid and setgid bits from '${J}/tmp/x'`;
+  expect(m.must([...UNJAIL, "--dry-run"]).stdout.split("\n")).toContain(`would take ${text}`);
+  expect(modeOf(`${J}/tmp/x`)).toBe("6755");
+  m.write(FILE, EVE + jail(K) + user("dora", K));
+  const { summary } = linesOf(m);
+  const remedy = summary.problems[0]?.remedy ?? "";
+  expect(remedy).toContain("jk_jailuser --unjail");
+  sh(remedy);
+  expect(modeOf(`${J}/tmp/x`)).toBe("755");
+  expect(linesOf(m).status).toBe(0);
+  expect(lineOf("dora")).toContain(`:${K}/./home/dora:`);
+  expect(eveBy("/tmp/x")).toBe(idOf("eve"));
+});
+
+test("jk_jailuser says what it has taken", () => {
+  makeProgram(`${J}/tmp/x`);
+  expect(m.must(UNJAIL).stdout.split("\n")).toContain(`took the setuid and setgid bits from '${J}/tmp/x'`);
+  isOut();
+  expect(modeOf(`${J}/tmp/x`)).toBe("755");
+});
+
+test("a session that begins while the home is copied leaves none either", async () => {
+  let isMade = false;
+  const make = (call: string) => {
+    if (!call.includes(".jk-home-") || isMade) return;
+    makeProgram(`${J}/tmp/x`);
+    isMade = true;
+  };
+  const { stdout } = await runWithStops(m, UNJAIL, { calls: ["mkdirat"] }, make);
+  expect([isMade, stdout]).toEqual([true, expect.stringContaining(`bits from '${J}/tmp/x'`)]);
+  isOut();
+  expect(modeOf(`${J}/tmp/x`)).toBe("755");
+});
+
+test("it does not leave beside a process of it that has begun meanwhile", async () => {
+  let session: Awaited<ReturnType<typeof sleeperOf>> | undefined;
+  const begin = async (call: string) => {
+    if (call.includes(".jk-home-")) session ??= await sleeperOf(m, "dora");
+  };
+  const { stderr } = await runWithStops(m, UNJAIL, { calls: ["mkdirat"] }, begin);
+  // Before the jail is looked through: the process could make a program in it then, and end.
+  expect(stderr).toContain("'dora' has running processes (");
+  isInside();
+  session?.kill();
+  await session?.ended;
+});
+
+/** Runs apply, which takes dora out, and calls `look` after it has looked at one of two directories, when no login begins any more. */
+async function pruneWithStops(
+  look: (here: string, there: string) => void,
+  before: typeof look = () => undefined,
+) {
+  const [a, b] = [`${J}/data/a`, `${J}/data/b`];
+  const stops = { calls: ["getdents64"], paths: [a, b] };
+  await runWithStops(m, ["jailkit", "apply", "--prune"], stops, (call) => {
+    if (!/= 0$/.test(call)) return;
+    const isPlan = lineOf("dora", `${J}/etc/passwd`) !== undefined;
+    const [here, there] = call.includes(`<${a}>`) ? ([a, b] as const) : ([b, a] as const);
+    (isPlan ? before : look)(here, there);
+  });
+  isOut();
+  for (const path of [a, b].flatMap((one) => [`${one}/x`, `${one}/y`]))
+    expect([path, modeOf(path)]).toEqual([path, "755"]);
+}
+
+test("a file that somebody gave the bits, by a program that has lost them since, loses them", async () => {
+  sh(`mkdir -p ${J}/data/a ${J}/data/b`);
+  for (const file of ["a/x", "a/y", "b/x", "b/y"]) makeProgram(`${J}/data/${file}`, "755");
+  sh(`chmod 6755 ${J}/data/a/x`);
+  let isGiven = false;
+  await pruneWithStops((here) => {
+    if (here.endsWith("a") && !isGiven) sh(`chmod 6755 ${here}/y`);
+    if (here.endsWith("a")) isGiven = true;
+  });
+  expect(isGiven).toBe(true);
+});
+
+test("so it does if that program has given away its own bits, before it was looked at", async () => {
+  sh(`mkdir -p ${J}/data/a ${J}/data/b`);
+  for (const file of ["a/x", "a/y", "b/x", "b/y"]) makeProgram(`${J}/data/${file}`, "755");
+  let [isMade, isGiven] = [false, false];
+  const give = (here: string, there: string) => {
+    if (!isGiven) sh(`chmod 755 ${there}/x; chmod 6755 ${here}/y`);
+    isGiven = true;
+  };
+  await pruneWithStops(give, (_, there) => {
+    // The other one comes first in each pass.
+    if (!isMade) sh(`chmod 6755 ${there}/x`);
+    isMade = true;
+  });
+  expect([isMade, isGiven]).toEqual([true, true]);
+});
+
+test("also on a file system that does not tell of changes, but for one where nobody gets other rights", () => {
+  for (const [name, options] of [
+    ["net", "rw"],
+    ["nosuid", "nosuid"],
+  ]) {
+    sh(`mkdir ${J}/${name}; mount -t ramfs -o ${options} none ${J}/${name}`);
+    makeProgram(`${J}/${name}/x`);
+  }
+  expect(linesOf(m, "--prune").status).toBe(0);
+  isOut();
+  expect([modeOf(`${J}/net/x`), modeOf(`${J}/nosuid/x`)]).toEqual(["755", "6755"]);
+  sh(`umount ${J}/net ${J}/nosuid`);
+});
+
+test("nor does one that is outside already, and has only its lines in the jail", () => {
+  makeProgram(`${J}/tmp/x`);
+  m.must(["usermod", "-d", "/home/dora", "-s", "/bin/bash", "dora"]);
+  m.must(["jk_jailuser", "--unjail", "--jail-side-only", "-j", J, "dora"]);
+  expect(lineOf("dora", `${J}/etc/passwd`)).toBeUndefined();
+  expect(modeOf(`${J}/tmp/x`)).toBe("755");
+});
+
+test("a program without a name that another user has open, or executes, stays usable without the bits", async () => {
+  makeProgram(`${J}/tmp/x`);
+  const eve = m.start(["sh", "-c", `exec 5<${J}/tmp/x; echo there; exec sleep infinity`], { user: "eve" });
+  await eve.until(({ stdout }) => stdout.includes("there") || undefined);
+  m.remove(`${J}/tmp/x`);
+  // What is elsewhere is not of the jail.
+  sh("cp /bin/true /opt/host; chown dora /opt/host; chmod 4755 /opt/host");
+  const other = m.start(["sh", "-c", "exec 5</opt/host; echo there; exec sleep infinity"], { user: "eve" });
+  await other.until(({ stdout }) => stdout.includes("there") || undefined);
+  const pid = m.must(["pgrep", "-o", "-u", "eve", "sleep"]).stdout.trim();
+  const mode = () => m.must(["stat", "-Lc", "%a", `/proc/${pid}/fd/5`]).stdout.trim();
+  expect(mode()).toBe("6755");
+  const { status, changes } = linesOf(m, "--prune");
+  expect([status, mode()]).toEqual([0, "755"]);
+  expect(changes.flatMap((one) => one.steps)).toContain(
+    `took the setuid and setgid bits from a file without a name that the process ${pid} has open`,
+  );
+  isOut();
+  expect(modeOf("/opt/host")).toBe("4755");
+  for (const one of [eve, other]) one.kill();
+  await Promise.all([eve.ended, other.ended]);
+});
+
+test.each(["eve", "nobody"])(
+  "the account stays while %s of the jail may keep one unseen, and nobody else keeps it there",
+  async (who) => {
+    const ring = `import ctypes, time
+print("there" if ctypes.CDLL(None).syscall(425, 4, ctypes.create_string_buffer(120)) >= 0 else "none", flush=True)
+time.sleep(1000000)`;
+    const process = m.start(["python3", "-c", ring], { user: who });
+    const has = await process.until(({ stdout }) => stdout || undefined);
+    const { status, summary } = linesOf(m, "--prune");
+    const isKept = who === "eve" && has === "there\n";
+    expect(status).toBe(isKept ? 1 : 0);
+    if (isKept) {
+      isInside();
+      expect(lineOf("dora", `${J}/etc/passwd`)).toBeUndefined();
+      const [{ message = "", remedy = "" } = {}] = summary.problems;
+      expect(message).toContain("has an io_uring, in which it may keep a setuid program of 'dora'");
+      expect(message).toEndWith(`: ${remedy}`);
+      sh(remedy ?? "");
+      expect(linesOf(m, "--prune").status).toBe(0);
+    }
+    isOut();
+    process.kill();
+    await process.ended;
+  },
+);
+
+test("the account stays where a file system is read-only, or is not mounted, until the commands that are shown", () => {
+  sh(`mkdir ${J}/data; mount -t tmpfs -o mode=755 none ${J}/data`);
+  makeProgram(`${J}/data/x`);
+  sh(`mount -o remount,ro ${J}/data`);
+  const [{ message = "", remedy = "" } = {}] = linesOf(m, "--prune").summary.problems;
+  expect(message).toContain(
+    `${J}/data: its file system is read-only (a setuid program of 'dora' stays in ${J})`,
+  );
+  expect(message).toContain(`: ${remedy}, and run this again`);
+  isInside();
+  expect(lineOf("dora", `${J}/etc/passwd`)).toBeUndefined();
+  sh(`${remedy}; mkdir -p /root/data; cp -a ${J}/data/x /root/data; umount ${J}/data`);
+  const fstab = m.read("/etc/fstab");
+  m.write("/etc/fstab", `${fstab}/root/data ${J}/data none bind,noauto 0 0\n`);
+  const [lost] = linesOf(m, "--prune").summary.problems;
+  expect(lost?.code).toBe("not-mounted");
+  isInside();
+  sh(lost?.remedy ?? "");
+  expect(linesOf(m, "--prune").status).toBe(0);
+  isOut();
+  expect(modeOf(`${J}/data/x`)).toBe("755");
+  m.write("/etc/fstab", fstab);
+});
+
+test("who moves a program to where it was looked for already does not hide it", async () => {
+  const [a, b] = [`${J}/data/a`, `${J}/data/b`];
+  sh(`mkdir -p ${a} ${b}; chown eve ${J}/data ${a} ${b}`);
+  makeProgram(`${a}/x`);
+  const stops = { calls: ["getdents64"], paths: [a, b] };
+  const hide = (call: string) => {
+    const [here, there] = call.includes(`<${a}>`) ? [a, b] : [b, a];
+    if (m.exists(`${there}/x`) && /= 0$/.test(call)) m.must(["mv", `${there}/x`, here]);
+  };
+  await runWithStops(m, ["jailkit", "apply", "--prune"], stops, hide);
+  const mode = () => [modeOf(`${a}/x`), modeOf(`${b}/x`)].sort();
+  // Either the account has stayed, or nobody becomes it.
+  if (lineOf("dora")?.includes("/./") !== true) expect(mode()).toEqual(["0", "755"]);
+  expect(linesOf(m, "--prune").status).toBe(0);
+  expect(mode()).toEqual(["0", "755"]);
+  isOut();
+});
+
+test("while a user changes the jail all the time the account stays, until the command that is shown", async () => {
+  sh(`mkdir -p ${J}/data; chown eve ${J}/data`);
+  const eve = m.start(["sh", "-c", `cd ${J}/data; echo there; exec sleep infinity`], { user: "eve" });
+  await eve.until(({ stdout }) => stdout.includes("there") || undefined);
+  let count = 0;
+  const run = ["jailkit", "apply", "--prune", "--json"];
+  const change = () => m.write(`${J}/data/${count++}`, "");
+  const ended = await runWithStops(m, run, { calls: ["getdents64"], paths: [`${J}/data`] }, change);
+  const { status, summary } = linesIn(ended);
+  const [{ code, message = "", remedy = "" } = {}] = summary.problems;
+  expect([status, code]).toEqual([1, "files-change"]);
+  expect(message).toContain(`'${J}' changes while it is looked through for setuid programs of 'dora'`);
+  expect(message).toContain("; processes of 'eve' (");
+  expect(message).toEndWith(`: ${remedy}`);
+  isInside();
+  expect(lineOf("dora", `${J}/etc/passwd`)).toBeUndefined();
+  sh(remedy ?? "");
+  await eve.ended;
+  expect(linesOf(m, "--prune").status).toBe(0);
+  isOut();
+});
