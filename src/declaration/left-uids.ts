@@ -103,13 +103,14 @@ function unknown(jail: ByteString, error: unknown): Left {
   return { what, advice: isLost ? ways : "", remedy };
 }
 
-function ofFiles(jail: ByteString, uid: number, { path, tops, isReadOnly }: Owned): Left {
+function ofFiles(jail: ByteString, uid: number, { path, tops, isReadOnly, shared }: Owned): Left {
   const what = `${quoted(hostPath({ path: jail }, path))} has the uid ${uid}, which is that of no account any more`;
   // It may be so on purpose: then no command makes it writable.
   if (isReadOnly)
     return { what, advice: "give it to root where its file system can be written, and run this again" };
   const all = [...tops].map((name) => joinPath(jail, name));
-  const remedy = giveAllCommand(all, uid);
+  const closed = [...shared].map((directory) => hostPath({ path: jail }, directory));
+  const remedy = giveAllCommand(all, uid, closed);
   return {
     what,
     advice: remedy === undefined ? "" : `give all that has it to root, and run this again: ${remedy}`,

@@ -141,6 +141,40 @@ test("files in the jail have it: nobody gets it until the command that is shown 
   expect([left?.uid, (left?.mode ?? 0) & 0o7777]).toEqual([0, 0o755]);
 });
 
+test("what it has in a sticky directory does not become root's there, if others would not be protected from it any more", () => {
+  const names = ["link", "pipe", "open", "closed", "directory/open"].map((name) => `${J}/tmp/${name}`);
+  sh(
+    `mkdir -p ${J}/tmp/directory; cd ${J}/tmp; ln -s /home link; mkfifo pipe; umask 0; touch open directory/open`,
+  );
+  sh(`cd ${J}/tmp; umask 22; touch closed; chown -hR bob: .; chown root .; chmod 1777 .`);
+  // Of others: these stay as they are.
+  sh(
+    `cd ${J}/tmp; ln -s /home of-root; touch root; chmod 666 root; touch eves; chmod 666 eves; chown 54321 eves`,
+  );
+  removeBob();
+  expect(problemOf("--check")?.remedy).toBe(
+    `chmod go-w ${J}/tmp && find ${J}/tmp -maxdepth 1 -uid ${uid} -type f -exec chmod go-w {} + -o -uid ${uid} ! -type d -delete && chmod 1777 ${J}/tmp && chown -hR --from=+${uid} root ${J}/tmp`,
+  );
+  expect(heal()).toHaveLength(1);
+  const others = ["of-root", "root", "eves", ""].map((name) => `${J}/tmp/${name}`);
+  expect(
+    [...names, ...others].map((path) => [
+      m.stat(path)?.uid,
+      ((m.stat(path)?.mode ?? 0) & 0o7777).toString(8),
+    ]),
+  ).toEqual([
+    [undefined, "0"],
+    [undefined, "0"],
+    [0, "644"],
+    [0, "644"],
+    [0, "666"],
+    [0, "777"],
+    [0, "666"],
+    [54321, "666"],
+    [0, "1777"],
+  ]);
+});
+
 test("so it is on what is mounted in the jail, also if nobody can write there, or start a setuid program, now", () => {
   sh(`mkdir -p ${J}/proc ${J}/ro /root/data/in; touch /root/data/x; mount -t proc proc ${J}/proc`);
   sh(`mount -t tmpfs none /root/data/in; touch /root/data/in/x; chown bob: /root/data/x /root/data/in/x`);

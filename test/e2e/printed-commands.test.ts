@@ -264,3 +264,28 @@ test("a file that only a removed user could read is given to root, wherever anot
     expect([path, m.stat(path)?.uid, m.run(["cat", path], { user: "eve" }).status]).toEqual([path, 0, 1]);
   expect([remedies, remediesOf("unknown-owner")]).toEqual([wanted, []]);
 });
+
+test("what a removed user has left in a sticky directory for others to open goes, or is closed", () => {
+  m.write(FILE, JAIL + user("eve") + user("hans"));
+  m.must(["jailkit", "apply"]);
+  const uid = m.must(["id", "-u", "hans"]).stdout.trim();
+  const tmp = `${J}/srv/tmp`;
+  sh(`mkdir -p ${tmp}; chmod 1777 ${tmp}`);
+  sh(
+    `umask 0; cd ${tmp}; ln -s /home/eve/x link; mkfifo pipe; echo 1 >open; umask 22; echo 2 >closed`,
+    "hans",
+  );
+  m.write(FILE, JAIL + user("eve"));
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  const remedies = remediesOf("unknown-owner").sort();
+  for (const one of remedies) type(one);
+  expect(remedies.map((one) => one.replace("root:root", "root"))).toEqual([
+    `chown -hR --from=+${uid} root ${tmp}/closed`,
+    `chown -hR --from=+${uid} root ${tmp}/open && find ${tmp}/open -uid 0 -type f -exec chmod go-w {} +`,
+    `find ${tmp}/link -uid ${uid} ! -type f ! -type d -delete`,
+    `find ${tmp}/pipe -uid ${uid} ! -type f ! -type d -delete`,
+  ]);
+  expect([m.list(tmp).sort(), remediesOf("unknown-owner")]).toEqual([["closed", "open"], []]);
+  for (const name of ["closed", "open"]) expect((m.stat(`${tmp}/${name}`)?.mode ?? 0) & 0o7777).toBe(0o644);
+  m.remove(tmp);
+});

@@ -86,6 +86,10 @@ const ALLOWED: Readonly<Record<string, string>> = {
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
   rmdir: "of a mount point, which has nothing in it",
   "rmdir ${operands(place)}": "of a mount point, which has nothing in it",
+  "find ${word} -uid ${uid} ! -type f ! -type d -delete":
+    "of a link, FIFO or socket that nobody has any more",
+  "find ${word} -maxdepth 1 -uid ${uid} -type f -exec chmod go-w {} + -o -uid ${uid} ! -type d -delete":
+    "of links, FIFOs and sockets that nobody has any more",
   "delete that first": "where a jail is being deleted",
   "${display(jail)}: another jail is in it, ${display(inside)}: delete that first":
     "where a jail is being deleted",

@@ -25,9 +25,10 @@ const HARMLESS = /^(?:WORD|string|[A-Z][A-Z_]+|(?:\w+\.)*[ug]id|rdevM\w+)$/;
 
 const ALLOWED: Readonly<Record<string, string>> = {
   "sed -i '${index + 1}s/^/#/' ${WORD}": "a number",
-  "chown -hR --from=+${uid} ${owner} ${WORD}": "a number, and root",
+  "chown -hR --from=+${uid} ${owner} ${word}": "a number, and root",
   "chmod ${change}": "a mode of our own",
   "chmod ${octal(mode)} ${WORD}": "a mode",
+  "chmod ${octal(mode)} ${word}": "a mode",
   "mount -o ${options} ": "options of our own, and a word",
   "mkdir -p ${WORD} && ${mount}": "a command",
   "mv -nT ${WORD} ${WORD} && ${copy}": "a command",

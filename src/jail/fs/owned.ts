@@ -1,11 +1,21 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { type DirectoryEntry, fstat, openAt, ownerAt, readEntries, type Stat } from "../../../ffi/files.ts";
+import {
+  type DirectoryEntry,
+  fstat,
+  openAt,
+  ownerAt,
+  readEntries,
+  type Stat,
+  statIfPresent,
+} from "../../../ffi/files.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
 import { quoted, shortPath } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
+import { isProtected, protectsFrom } from "../../system/give.ts";
 import { below, type Mount, ownMounts } from "../../system/mountinfo.ts";
 import { isReadOnly, keepsTimes, kernelFileSystem, mountRestrictions } from "../../system/mounts.ts";
 import { Descent, DIRECTORY, type Level } from "./descent.ts";
@@ -24,6 +34,14 @@ export interface Owned {
   readonly tops: ReadonlySet<ByteString>;
   /** Whether one of them is on a read-only mount. */
   readonly isReadOnly: boolean;
+  /** The directories with isProtected, as the jail sees them, in which others are protected from one of them. */
+  readonly shared: ReadonlySet<ByteString>;
+}
+
+interface FoundSoFar extends Owned {
+  readonly tops: Set<ByteString>;
+  readonly shared: Set<ByteString>;
+  isReadOnly: boolean;
 }
 
 /** A file, or directory, that has one of the uids, where it was seen. */
@@ -31,6 +49,8 @@ export interface OwnedFile {
   readonly uid: number;
   /** The open directory that it is in, or that it is itself. */
   readonly fd: number;
+  /** That one when it was opened. */
+  readonly directory: Stat;
   /** Empty for a directory. */
   readonly name: ByteString;
   /** As the jail sees it. */
@@ -78,12 +98,19 @@ export function ownedIn(
   uids: ReadonlySet<number>,
   since: bigint,
 ): ReadonlyMap<number, Owned> {
-  const found = new Map<number, { path: ByteString; tops: Set<ByteString>; isReadOnly: boolean }>();
-  const note = ({ uid, fd, path, top }: OwnedFile) => {
-    const first = () => ({ path: path(), tops: new Set<ByteString>(), isReadOnly: false });
+  const found = new Map<number, FoundSoFar>();
+  const note = ({ uid, fd, directory, name, path, top }: OwnedFile) => {
+    const first = () => ({
+      path: path(),
+      tops: new Set<ByteString>(),
+      isReadOnly: false,
+      shared: new Set<ByteString>(),
+    });
     const owned = found.getOrInsertComputed(uid, first);
     owned.tops.add(top);
     owned.isReadOnly ||= isReadOnly(fd);
+    if (isProtected(directory) && protectsFrom(statIfPresent(fd, name)))
+      owned.shared.add(directoryOf(path()));
   };
   searchOwned(root, { uids, since, stop: "no account was created; run this again", found: note });
   return found;
@@ -127,7 +154,7 @@ class Search implements Disposable {
   #list(): Searched | undefined {
     const { here } = this.#levels;
     if (here === undefined) return undefined;
-    this.#note(here.stat.uid, "", here.fd);
+    this.#note(here.stat.uid, "", here);
     for (let more = true; more; ) {
       stopIfInterrupted(this.wanted.stop);
       // In pieces: a user may have made millions.
@@ -135,7 +162,7 @@ class Search implements Disposable {
       more = readEntries(here.fd, piece);
       for (const { name, type } of piece) {
         if (type === C.DT_DIR) here.left.push(name);
-        else this.#note(ownerAt(here.fd, name), name, here.fd);
+        else this.#note(ownerAt(here.fd, name), name, here);
         // Not every file system tells types.
         if (type === C.DT_UNKNOWN) here.left.push(name);
       }
@@ -143,11 +170,11 @@ class Search implements Disposable {
     return here;
   }
 
-  #note(uid: number | undefined, name: ByteString, fd: number): void {
+  #note(uid: number | undefined, name: ByteString, { fd, stat }: Searched): void {
     if (uid === undefined || !this.wanted.uids.has(uid)) return;
     const here = () => this.#levels.path();
     const path = () => (name === "" ? here() : joinPath(here(), name));
-    this.wanted.found({ uid, fd, name, path, top: this.#levels.at(1)?.name ?? name });
+    this.wanted.found({ uid, fd, directory: stat, name, path, top: this.#levels.at(1)?.name ?? name });
   }
 
   /** Enters a directory; false for one that does not count. */

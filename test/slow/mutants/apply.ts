@@ -474,7 +474,7 @@ export const APPLY: readonly Mutant[] = [
     ["now.ctime >= this.wanted.since && ", ""],
     ["!(onlyRootWrites(here.stat) && onlyRootWrites(now))", "false"],
     ["owned.tops.add(top);", ""],
-    ['this.#note(here.stat.uid, "", here.fd);', ""],
+    ['this.#note(here.stat.uid, "", here);', ""],
   ]),
   ...within("src/jail/fs/owned.ts", LEFT, [
     ["if (kernelFileSystem(fd) !== undefined) return false;", ""],
@@ -483,7 +483,19 @@ export const APPLY: readonly Mutant[] = [
     ["this.#requireTimes(fd);\n    return true;", "return true;"],
     ["if (now.ctime >= this.wanted.since", "if (false"],
   ]),
-  ...within("src/system/give.ts", LEFT, [[" --from=+${uid} root", " root"]]),
+  ...within("src/system/give.ts", LEFT, [
+    [" --from=+${uid} root", " root"],
+    [" -o -uid ${uid} ! -type d -delete", ""],
+    ["-maxdepth 1 -uid", "-uid"],
+  ]),
+  ...within("src/system/give.ts", "e2e/printed-commands.test.ts", [
+    ["if (isShared && !isFile)", "if (false)"],
+    ["return isShared ?", "return false ?"],
+  ]),
+  ...within("src/jail/fs/owned.ts", LEFT, [
+    ["isProtected(directory) &&", "false &&"],
+    ["&& protectsFrom(statIfPresent(fd, name))", ""],
+  ]),
   ...within("src/declaration/left-uids.ts", LEFT, [
     ["const holders = holdersOf(uids);", "const holders = new Map<number, { pid: number }>();"],
   ]),
