@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { directoryOf, normalPath } from "../../ffi/paths.ts";
-import { quoted } from "../cli/display.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { ownersIn } from "../jail/accounts/service-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
@@ -8,19 +7,16 @@ import { mountRemedy } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot, joinPath, openJailRoot } from "../jail/fs/walk.ts";
 import { mayComeBack } from "../jail/record/emptied.ts";
 import type { LeftHome } from "../jails/delete-plan.ts";
-import { giveCommand } from "../system/give.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
 import { jailOfHome, joinHome } from "../system/separator.ts";
-import type { FaultText } from "./change.ts";
 import { jailIdAt } from "./ids.ts";
 import { isElsewhere, isWholeJail, keptKey, openPlace, placeOf } from "./kept-where.ts";
-import { formerWays, inFormer, type LeftUid, uidsLeftIn, whyHome, whyLeft } from "./left-uids.ts";
-import type { DeclaredUser } from "./model.ts";
+import { inFormer, type LeftUid, uidsLeftIn, whyHome, whyLeft } from "./left-uids.ts";
 import type { KeptHome, Once, OnceUser } from "./once-shape.ts";
 
 /** A home that is there, or may be. */
-interface Found {
+export interface Found {
   readonly home: KeptHome;
   /** Where it is on the host; undefined if that is not known. */
   readonly place: ByteString | undefined;
@@ -102,11 +98,16 @@ export class KeptHomes implements ReservedUids {
     return true;
   };
 
+  #hasAny = (uid: number, isIt: (home: KeptHome) => boolean): boolean =>
+    this.#byUid.get(uid)?.some(isIt) ?? false;
+
+  /** Whether what jails have of a uid is that of a home which `isOwn`, or goes. */
+  isLeft = (uid: number, isOwn: (home: KeptHome) => boolean): boolean =>
+    this.#going.has(uid) || this.#hasAny(uid, isOwn);
+
   /** True for a home that apply created for a user of that name and uid, and left without its account. */
-  hasCreated({ name, uid, home }: Pick<KeptHome, "name" | "uid" | "home">): boolean {
-    const isIt = (one: KeptHome) => one.name === name && one.home === home && one.created === true;
-    return this.#byUid.get(uid)?.some(isIt) ?? false;
-  }
+  hasCreated = ({ name, uid, home }: Pick<KeptHome, "name" | "uid" | "home">): boolean =>
+    this.#hasAny(uid, (one) => one.name === name && one.home === home && one.created === true);
 
   /**
    * Looks, once in each jail that they were in, which uids of accounts without homes nothing has any more there, and lets
@@ -246,47 +247,4 @@ function namesByOwner(root: JailRoot, directory: ByteString): ReadonlyMap<number
     // An empty directory may be the place of a file system.
     return lookUp(root, "/etc") === undefined ? undefined : new Map();
   });
-}
-
-/**
- * Why nobody else gets a uid on purpose: the files in a home that stays, or in a jail, would be the new account's. Who has the
- * name or the home of before may be who comes back.
- */
-export function keptFault(
-  declared: Pick<DeclaredUser, "name" | "jail" | "home">,
-  uid: number,
-  kept: KeptHomes,
-  advice: string,
-): KeptFault | undefined {
-  const { name, jail, home } = declared;
-  const own = joinHome(jail, normalPath(home));
-  const found = kept.of(uid, (one) => one.name === name || one.home === own || isWholeJail(one));
-  if (found === undefined) return leftFault(name, own, uid, kept, advice);
-  const shown = quoted(found.place ?? normalPath(found.home.home));
-  const what = `the uid ${uid} is that of ${shown}, the home that ${quoted(found.home.name)} had, whose files the new account would own`;
-  const give = found.place && giveCommand(found.place, uid);
-  const away = found.isElsewhere ? `; ${formerWays(placeOf(found.home).jail)}` : "";
-  const also = give === undefined ? away : `, or give them to root, with: ${give}`;
-  return { code: "kept-home", message: `${what}: ${advice}${also}`, remedy: give };
-}
-
-/** Why a uid is not given that files in jails may have. Printable. */
-interface KeptFault extends FaultText {
-  /** The message, for who gives it all the same: then the command in it would take from the new account, too. */
-  readonly told?: string;
-}
-
-function leftFault(
-  name: ByteString,
-  own: ByteString,
-  uid: number,
-  kept: KeptHomes,
-  advice: string,
-): KeptFault | undefined {
-  const former = kept.of(uid, (one) => one.home !== own)?.home.name;
-  const why = kept.whyLeft(uid, [name, former]);
-  if (why === undefined) return undefined;
-  const what = `the uid ${uid} was that of an account which is removed, whose files the new account would own: ${advice}`;
-  const told = `${what}; ${why.what}`;
-  return { code: "left-uid", message: `${what}; ${why.message}`, remedy: why.remedy, told };
 }

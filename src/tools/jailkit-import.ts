@@ -12,8 +12,10 @@ import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { tellCreated, tellForgotten } from "../declaration/follow-move.ts";
-import { KeptHomes, keptFault } from "../declaration/kept-homes.ts";
+import { keptFault } from "../declaration/kept-fault.ts";
+import { KeptHomes } from "../declaration/kept-homes.ts";
 import { readOnce } from "../declaration/once.ts";
+import { UidsInJails } from "../declaration/uids-in-jails.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
@@ -115,9 +117,10 @@ function ended(
 /** As KeptUid, for a jail: what apply remembers is read for a new account. */
 function keptUidIn(jail: ByteString): KeptUid {
   let kept: KeptHomes | undefined;
+  const uids = new UidsInJails(() => []);
   return (user) => {
     kept ??= new KeptHomes(readOnce());
-    return keptFault({ ...user, jail }, user.uid, kept, "use --without-users")?.message;
+    return keptFault({ ...user, jail }, user.uid, kept, uids, "use --without-users")?.message;
   };
 }
 

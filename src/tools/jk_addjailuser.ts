@@ -16,10 +16,14 @@ import { printError } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { tellCreated } from "../declaration/follow-move.ts";
-import { KeptHomes, keptFault } from "../declaration/kept-homes.ts";
+import { keptFault } from "../declaration/kept-fault.ts";
+import { KeptHomes } from "../declaration/kept-homes.ts";
+import type { DeclaredUser } from "../declaration/model.ts";
 import { readOnce } from "../declaration/once.ts";
+import { reservedBy, UidsInJails } from "../declaration/uids-in-jails.ts";
 import { examineLogin } from "../explain/examine.ts";
 import { createdHome, homeFault } from "../explain/home-fault.ts";
+import { usualHome } from "../jail/accounts/home-place.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -109,7 +113,7 @@ export const tool = defineTool({
     ...BUSY_STATUS,
   },
   notes:
-    "Most options are those of useradd(8), which creates the account. Without -u it does not get the uid of an account that jailkit-apply(8) created and that is gone, as long as its home or other files in jails may have it.",
+    "Most options are those of useradd(8), which creates the account. Without -u it does not get the uid of an account that jailkit-apply(8) created and that is gone, as long as its home or other files in jails may have it, nor one that a line of the jail's etc/passwd has, or something beside the new home.",
   root: 5,
   run({ options, operands }) {
     const { jail, name } = jailAndUser(options.jail, operands);
@@ -119,7 +123,8 @@ export const tool = defineTool({
     const { dryRun } = options;
     const run = new AccountRun(name, printedOutput(NAME, (options.verbose || dryRun) && !options.json));
     if (!dryRun) for (const line of endDueLogins()) run.warn(line);
-    const uidInstead = () => uidBeside(options.system);
+    const place = { jail: root.path, home: options.home ?? usualHome(name) };
+    const uidInstead = () => uidBeside(options.system, place);
     const values = { ...options, name, uidInstead, skel: options.skel && absolute(options.skel) };
     const account = planNewAccount(root, values, access);
     for (const line of newAccountWarnings(values)) run.warn(line);
@@ -160,17 +165,20 @@ export const tool = defineTool({
   },
 });
 
+type Place = Pick<DeclaredUser, "jail" | "home">;
+
 /** The uid to give to useradd(8), which would choose that of a home without an account; undefined if it would not. */
-function uidBeside(system: boolean): number | undefined {
-  const kept = new KeptHomes(readOnce());
-  return spareUid(system, (id) => passwdByUid(id) !== undefined, kept, OPTIONS.uid);
+function uidBeside(system: boolean, place: Place): number | undefined {
+  const reserved = reservedBy(new KeptHomes(readOnce()), new UidsInJails(() => [{ ...place, isOwn: true }]));
+  return spareUid(system, (id) => passwdByUid(id) !== undefined, reserved, OPTIONS.uid);
 }
 
 /** Warns of a home that apply has left without its account, and that has the uid: who asks for it may want that home. */
 function warnOfKept({ root, user, jailHome }: NewAccount, run: AccountRun): void {
   const declared = { name: user.name, jail: root.path, home: jailHome };
   try {
-    const fault = keptFault(declared, user.uid, new KeptHomes(readOnce()), OPTIONS.uid);
+    const [kept, uids] = [new KeptHomes(readOnce()), new UidsInJails(() => [])];
+    const fault = keptFault(declared, user.uid, kept, uids, OPTIONS.uid);
     if (fault !== undefined) run.warn(fault.told ?? fault.message);
   } catch (error) {
     if (!isReported(error)) throw error;

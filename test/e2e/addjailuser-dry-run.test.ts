@@ -349,6 +349,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
   "a uid that the jail has for another": {
     scene: "echo old:x:7031:100::/home/old:/bin/sh >> J/etc/passwd",
     options: `${LOGIN} -u 7031`,
+    says: /the uid 7031 belongs to 'old' in 'J\/etc\/passwd'/,
   },
   "a group that the jail has with another gid": {
     scene: "echo team:x:4711: >> J/etc/group",

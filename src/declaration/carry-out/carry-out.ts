@@ -26,6 +26,7 @@ import type { Memory } from "../memory.ts";
 import type { DeclaredUser } from "../model.ts";
 import { ONCE_FILE } from "../once.ts";
 import { waitsBy } from "../place-of-fault.ts";
+import { homesIn, reservedBy, UidsInJails } from "../uids-in-jails.ts";
 import { isRemoved, unkeptBy } from "../unkept.ts";
 import { isIn } from "./close-login.ts";
 import { endCreations } from "./creations.ts";
@@ -51,7 +52,10 @@ interface Means extends Shown {
   readonly broken: (problem: FaultText) => void;
 }
 
-interface MeansForUsers extends Means, Pick<UserMeans, "uidInstead" | "kept">, Pick<Comparison, "pathOf"> {
+interface MeansForUsers
+  extends Means,
+    Pick<UserMeans, "uidInstead" | "kept" | "uids">,
+    Pick<Comparison, "pathOf"> {
   /** For what all waits that gives something, printable. */
   readonly waits: string | undefined;
 }
@@ -72,6 +76,8 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
   await removeAll(comparison.former, memory, means, isRemoved(unkept) ? undefined : waits);
   const reserved = reservedUids(declaration.users, comparison.before);
   const kept = memory.keptHomes();
+  const uids = new UidsInJails(() => homesIn(declaration));
+  const others = reservedBy(kept, uids);
   const ended: Shown["ended"] = (one) => {
     memory.ended(one.change, mayHaveGiven(one) ? "in-part" : one.status);
     means.ended(one);
@@ -85,7 +91,8 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
     begins,
     waits,
     kept,
-    uidInstead: () => uidInstead((uid) => hostUser(uid) !== undefined, reserved, kept),
+    uids,
+    uidInstead: () => uidInstead((uid) => hostUser(uid) !== undefined, reserved, others),
   };
   for (const work of comparison.jails) await makeJail(work, memory, forUsers);
   memory.letGo(kept.gone());

@@ -25,12 +25,14 @@ import { requireOwnHome } from "../compare/new-home.ts";
 import { newUid, returning } from "../compare/returning.ts";
 import { sharedUidFault, uidFault } from "../compare/uid-fault.ts";
 import type { UserWork } from "../compare/work.ts";
-import { type KeptHomes, keptFault } from "../kept-homes.ts";
+import { keptFault } from "../kept-fault.ts";
+import type { KeptHomes } from "../kept-homes.ts";
 import type { Memory } from "../memory.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { USER_STEPS } from "../order.ts";
+import type { UidsInJails } from "../uids-in-jails.ts";
 import { creating } from "./creations.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import { warnOfFormerRights } from "./sessions.ts";
@@ -61,20 +63,21 @@ export interface UserMeans {
   /** As uidInstead. */
   readonly uidInstead: () => number | undefined;
   readonly kept: KeptHomes;
+  readonly uids: UidsInJails;
   readonly memory: Memory;
 }
 
 /** The steps that make a user as declared. */
 export function userSteps(user: UserWork, means: UserMeans): Step[] {
   const { declared, changes } = user;
-  const { root, once, kept } = means;
+  const { root, once, kept, uids } = means;
   const { name, shell, directory, uid } = declared;
   const isCreated = changes.some(isCreation);
   // Of an account that should have been removed first, and could not be: before a name that nobody has gets rights.
   const isNew = uid !== undefined && hostUser(name) === undefined;
   const account = directory && user.onlyTakes !== true ? hostUser(name) : undefined;
   const taken: FaultText | undefined = isNew
-    ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, DECLARED.uid))
+    ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, uids, DECLARED.uid))
     : account && sharedUidFault(declared, account, hostUser);
   if (taken !== undefined) throw errorOf(taken);
   if (!directory && isCreated) requireHome(declared, means);

@@ -127,7 +127,7 @@ export function compare(declaration: Declaration, remembered: Once, asked: Asked
     const cleared = new Set(former.flatMap(({ of, change }) => (of === "given" ? [] : change.jail)));
     const placeIn = placesOf(declaration, others, machine);
     // All are planned before one is created.
-    const uids = new NewUids(machine.laterByUid, reserved, machine.kept);
+    const uids = new NewUids(machine.laterByUid, reserved, machine.reserved);
     const jails = [...paths].map((path) => {
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };

@@ -30,7 +30,7 @@ import {
 } from "../../users/own-home.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
-import { keptFault } from "../kept-homes.ts";
+import { keptFault } from "../kept-fault.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { sharesHome } from "./home-differs.ts";
@@ -156,7 +156,8 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   if (message !== undefined) return { code: "bad-name", message } as const;
   if (uid === undefined) return undefined;
   const wanted = { declared, formerly: machine.noLonger };
-  return uidFault(uid, machine.laterByUid, wanted) ?? keptFault(declared, uid, machine.kept, DECLARED.uid);
+  const { laterByUid, kept, uids } = machine;
+  return uidFault(uid, laterByUid, wanted) ?? keptFault(declared, uid, kept, uids, DECLARED.uid);
 }
 
 /** The home of an account, among those that runs which were killed have left closed. */

@@ -17,6 +17,7 @@ import { selectSections } from "../../profile/sections.ts";
 import { namesIn } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { localGroups, localUsers } from "../../system/flat-accounts.ts";
+import type { ReservedUids } from "../../system/login-defs.ts";
 import { processesByUid } from "../../system/processes.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
@@ -24,6 +25,7 @@ import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { NOTHING } from "../once.ts";
 import type { KeptHome, Once, OnceUser } from "../once-shape.ts";
+import { homesIn, reservedBy, UidsInJails } from "../uids-in-jails.ts";
 import { absentFault } from "./absent.ts";
 import { type Followed, withExchanged } from "./exchanged.ts";
 import type { SectionNeeds } from "./jail.ts";
@@ -133,6 +135,10 @@ export class Machine extends HostSources {
   readonly known: Followed;
   /** Homes that stay without their accounts. */
   readonly kept: KeptHomes;
+  /** What no new account gets by chance. */
+  readonly reserved: ReservedUids;
+  /** What jails have, where accounts may come. */
+  readonly uids = new UidsInJails(() => this.declared.declarations.flatMap(homesIn));
 
   readonly #leaving = once(
     () => new Map(this.declared.leaving(this.known.before).map((one) => [one.name, one])),
@@ -144,6 +150,7 @@ export class Machine extends HostSources {
     const names = () => new Set(isWhole ? leaving(remembered).map(({ name }) => name) : []);
     this.known = withExchanged(remembered, { declarations, leaving: names, accounts: this.accounts });
     this.kept = new KeptHomes(this.known.before);
+    this.reserved = reservedBy(this.kept, this.uids);
   }
 
   /** What was declared once of a user whom nothing declares now. */

@@ -3,10 +3,9 @@ import { answered } from "../../cli/error.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { nextIds, noUid, spareUid } from "../../system/login-defs.ts";
+import { nextIds, noUid, type ReservedUids, spareUid } from "../../system/login-defs.ts";
 import { joinHome } from "../../system/separator.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
-import type { KeptHomes } from "../kept-homes.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { Once, OnceUser } from "../once-shape.ts";
 import { DECLARED } from "./intent.ts";
@@ -36,19 +35,19 @@ export function reservedUids(users: readonly DeclaredUser[], { users: before }: 
 
 /**
  * The uid for an account without one, if useradd(8) would give it that of another declared user, who may be created later, or
- * of a home that stays without an account; undefined if it would not. Throws JailkitError.
+ * one of `others`; undefined if it would not. Throws JailkitError.
  */
 export const uidInstead = (
   isUsed: (uid: number) => boolean,
   reserved: ReadonlySet<number>,
-  kept: KeptHomes,
+  others: ReservedUids,
 ): number | undefined =>
   spareUid(
     false,
     isUsed,
     {
-      has: (id) => reserved.has(id) || kept.has(id),
-      letGo: (isWanted) => kept.letGo((id) => isWanted(id) && !reserved.has(id)),
+      has: (id) => reserved.has(id) || others.has(id),
+      letGo: (isWanted) => others.letGo((id) => isWanted(id) && !reserved.has(id)),
     },
     DECLARED.uid,
   );
@@ -64,7 +63,7 @@ export class NewUids {
   constructor(
     private readonly userByUid: UserByUid,
     private readonly reserved: ReadonlySet<number>,
-    private readonly kept: KeptHomes,
+    private readonly others: ReservedUids,
   ) {}
 
   /** The uid of the next account. Throws JailkitError "no-id". */
@@ -73,7 +72,7 @@ export class NewUids {
     this.#ids ??= nextIds(
       "UID",
       false,
-      (id) => this.reserved.has(id) || this.kept.has(id) || this.#isUsed(id),
+      (id) => this.reserved.has(id) || this.others.has(id) || this.#isUsed(id),
     );
     this.#next ??= this.#ids.next().value ?? this.#last();
     return this.#next;
@@ -91,7 +90,7 @@ export class NewUids {
   /** One that nobody needs any more. */
   #last(): number {
     try {
-      const uid = uidInstead(this.#isUsed, this.reserved, this.kept);
+      const uid = uidInstead(this.#isUsed, this.reserved, this.others);
       if (uid === undefined) throw noUid(DECLARED.uid);
       this.#ids = undefined;
       return uid;

@@ -35,6 +35,7 @@ const LEFT = "e2e/apply-left-uids.test.ts";
 const JAIL_UIDS = "e2e/apply-jail-uids.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
 const NAMES = "e2e/odd-directory.test.ts";
+const OF_OTHERS = "e2e/apply-uids-of-others.test.ts";
 const OTHER_UIDS = "e2e/apply-other-uids.test.ts";
 const BEGUN = "e2e/apply-begun-accounts.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
@@ -402,7 +403,6 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/kept-homes.ts", KEPT, [
     ["if (isWholeJail(home)) return { home, place: undefined };", ""],
-    ["one.home === own || isWholeJail(one));", "one.home === own);"],
     ["if (owner?.uid === home.uid)", "if (false)"],
     ["beside.get(home.uid)", "undefined"],
     ["this.#away.getOrInsertComputed(jail, mayComeBack)", "false"],
@@ -411,15 +411,15 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/kept-homes.ts", JAIL_UIDS, [
     ["[createdHomeOf(user) ?? [], wholeJail(user)].flat());", "createdHomeOf(user) ?? []);"],
     ["wholeJail({ ...user, jail });", "[];"],
-    [
-      "if (found === undefined) return leftFault(name, own, uid, kept, advice);",
-      "if (!found) return undefined;",
-    ],
-    ["kept.whyLeft(uid, [name, former])", "kept.whyLeft(uid, [former])"],
     ["    this.#going.add(uid);\n", ""],
   ]),
-  ...within("src/declaration/kept-homes.ts", KEPT, [
+  ...within("src/declaration/kept-fault.ts", KEPT, [
     ["kept.whyLeft(uid, [name, former])", "kept.whyLeft(uid, [name])"],
+    ["isOwn(one) || isWholeJail(one));", "isOwn(one));"],
+  ]),
+  ...within("src/declaration/kept-fault.ts", JAIL_UIDS, [
+    ["const left = leftFault(name, own, uid, kept, advice);", "const left = undefined;"],
+    ["kept.whyLeft(uid, [name, former])", "kept.whyLeft(uid, [former])"],
   ]),
   ...within("src/declaration/kept-homes.ts", LEFT, [
     ["isWanted(uid) && this.of(uid, isWholeJail) === undefined)", "isWanted(uid))"],
@@ -427,6 +427,24 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/memory.ts", JAIL_UIDS, [
     ["for (const jail of jailForgotten(this.#users.get(name), now)) this.#keep(jail);", ""],
   ]),
+  ...within("src/declaration/uids-in-jails.ts", OF_OTHERS, [
+    ["kept.has(uid) || jails.has(uid)", "kept.has(uid)"],
+    ["kept.letGo(isWanted) ?? jails.why(isWanted)", "kept.letGo(isWanted)"],
+    ["for (const line of this.#linesOf(jail))", "for (const line of this.#linesOf(jail).slice(0, 0))"],
+    ["one.name !== own))", "one.name === own))"],
+    ["lines.some((one) => one.name === name) ||", ""],
+    ["|| beside.some((one) => one.name === baseName(home))", ""],
+    ["own ?? (first && placeIn(jail, directoryOf(home), first.name))", "own"],
+    ["isGone ? forgetLine(jail, name) : undefined", "forgetLine(jail, name)"],
+    ["  ...users,\n", ""],
+  ]),
+  ...within("src/declaration/kept-fault.ts", OF_OTHERS, [
+    ["return heldFault(declared, uid, jails, advice);", "return undefined;"],
+  ]),
+  ...within("src/declaration/kept-homes.ts", KEPT, [
+    ["this.#going.has(uid) || this.#hasAny(uid, isOwn)", "this.#hasAny(uid, isOwn)"],
+  ]),
+  ...within("src/tools/jk_addjailuser.ts", OF_OTHERS, [["[{ ...place, isOwn: true }]", "[]"]]),
   ...begun("another uid before", "src/declaration/creating.ts", [
     ["...[...left, ...jailForgotten(user, now)]", "...left"],
   ]),
@@ -435,7 +453,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/tools/jk_addjailuser.ts", JAIL_UIDS, [["fault.told ?? fault.message", "fault.message"]]),
   ...within("src/declaration/compare/look-user.ts", KEPT, [
-    [" ?? keptFault(declared, uid, machine.kept, DECLARED.uid)", ""],
+    [" ?? keptFault(declared, uid, kept, uids, DECLARED.uid)", ""],
   ]),
   ...within("src/declaration/compare/machine.ts", KEPT, [
     ["this.kept.goes(name, uid, stays);", ""],
@@ -446,7 +464,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/system/login-defs.ts", KEPT, [["if (now !== undefined) return now;", "return now;"]]),
   ...within("src/tools/jk_addjailuser.ts", KEPT, [
-    ["const uidInstead = () => uidBeside(options.system);", "const uidInstead = () => undefined;"],
+    ["const uidInstead = () => uidBeside(options.system, place);", "const uidInstead = () => undefined;"],
   ]),
   ...within("src/transfer/accounts.ts", KEPT, [[" ?? facts.keptUid(user)", ""]]),
   ...within("src/users/create-account.ts", KEPT, [["values.uid ?? uidInstead?.()", "values.uid"]]),

@@ -1,0 +1,64 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { giveCommand } from "../system/give.ts";
+import { joinHome } from "../system/separator.ts";
+import type { FaultText } from "./change.ts";
+import type { Found, KeptHomes } from "./kept-homes.ts";
+import { isWholeJail, placeOf } from "./kept-where.ts";
+import { formerWays } from "./left-uids.ts";
+import type { DeclaredUser } from "./model.ts";
+import type { KeptHome } from "./once-shape.ts";
+import { heldFault, type UidsInJails } from "./uids-in-jails.ts";
+
+/**
+ * Why nobody else gets a uid on purpose: the files in a home that stays, or in a jail, would be the new account's. Who has the
+ * name or the home of before may be who comes back.
+ */
+export function keptFault(
+  declared: Pick<DeclaredUser, "name" | "jail" | "home">,
+  uid: number,
+  kept: KeptHomes,
+  jails: UidsInJails,
+  advice: string,
+): KeptFault | undefined {
+  const { name, jail, home } = declared;
+  const own = joinHome(jail, normalPath(home));
+  const isOwn = (one: KeptHome) => one.name === name || one.home === own;
+  const found = kept.of(uid, (one) => isOwn(one) || isWholeJail(one));
+  if (found !== undefined) return homeFault(found, uid, advice);
+  const left = leftFault(name, own, uid, kept, advice);
+  if (left !== undefined || kept.isLeft(uid, isOwn)) return left;
+  return heldFault(declared, uid, jails, advice);
+}
+
+/** Why a uid is not given that a home has which somebody else had. Printable. */
+function homeFault(found: Found, uid: number, advice: string): FaultText {
+  const shown = quoted(found.place ?? normalPath(found.home.home));
+  const what = `the uid ${uid} is that of ${shown}, the home that ${quoted(found.home.name)} had, whose files the new account would own`;
+  const give = found.place && giveCommand(found.place, uid);
+  const away = found.isElsewhere ? `; ${formerWays(placeOf(found.home).jail)}` : "";
+  const also = give === undefined ? away : `, or give them to root, with: ${give}`;
+  return { code: "kept-home", message: `${what}: ${advice}${also}`, remedy: give };
+}
+
+/** Why a uid is not given that files in jails may have. Printable. */
+interface KeptFault extends FaultText {
+  /** The message, for who gives it all the same: then the command in it would take from the new account, too. */
+  readonly told?: string;
+}
+
+function leftFault(
+  name: ByteString,
+  own: ByteString,
+  uid: number,
+  kept: KeptHomes,
+  advice: string,
+): KeptFault | undefined {
+  const former = kept.of(uid, (one) => one.home !== own)?.home.name;
+  const why = kept.whyLeft(uid, [name, former]);
+  if (why === undefined) return undefined;
+  const what = `the uid ${uid} was that of an account which is removed, whose files the new account would own: ${advice}`;
+  const told = `${what}; ${why.what}`;
+  return { code: "left-uid", message: `${what}; ${why.message}`, remedy: why.remedy, told };
+}

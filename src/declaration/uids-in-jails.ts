@@ -1,0 +1,175 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName, directoryOf, normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { answered } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { usualHome } from "../jail/accounts/home-place.ts";
+import { ownersIn } from "../jail/accounts/service-users.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { hostPath, type JailRoot, joinPath, openJailRoot } from "../jail/fs/walk.ts";
+import { giveCommand } from "../system/give.ts";
+import type { ReservedUids } from "../system/login-defs.ts";
+import { hostUser } from "../system/name-services.ts";
+import { joinHome } from "../system/separator.ts";
+import { forgetLine } from "../users/plan.ts";
+import type { FaultText } from "./change.ts";
+import type { Declaration, DeclaredUser } from "./model.ts";
+
+// A directory that has an account no more, or that says so for a while, as one without a cache, tells nothing of its uid. What a
+// jail has of the account does.
+
+/** A line of a jail's etc/passwd; the home is plain. */
+interface Line {
+  readonly name: ByteString;
+  readonly uid: number;
+  readonly home: ByteString;
+}
+
+/** What in a jail has a uid: a line of its etc/passwd, what is at a place of the host, or both. */
+interface Holder {
+  readonly uid: number;
+  readonly jail: ByteString;
+  readonly line: Line | undefined;
+  readonly place: ByteString | undefined;
+}
+
+interface Placed extends Pick<DeclaredUser, "jail" | "home"> {
+  /** The only account that asks is to have it: with its uid, by chance, it is that one's. */
+  readonly isOwn?: boolean;
+}
+
+/** Uids by what jails have, whatever is remembered. Each of them is looked at once, when somebody asks. */
+export class UidsInJails {
+  readonly #lines = new Map<ByteString, readonly Line[]>();
+  readonly #beside = new Map<ByteString, ReturnType<typeof ownersIn>>();
+  #all: ReadonlyMap<number, Holder> | undefined;
+
+  /** `homes`: those of jails that count for accounts without a uid. */
+  constructor(private readonly homes: () => readonly Placed[]) {}
+
+  /** Whether something has it. */
+  has = (uid: number): boolean => this.#holders().has(uid);
+
+  /** Why one that is wanted stays reserved; undefined if none does. */
+  why(isWanted: (uid: number) => boolean): ReturnType<ReservedUids["letGo"]> {
+    const found = [...this.#holders().values()].find(({ uid }) => isWanted(uid));
+    if (found === undefined) return undefined;
+    const { what, remedy } = toldOf(found);
+    return { message: remedy === undefined ? what : `${what}; ${waysOf(found, remedy)}`, remedy };
+  }
+
+  /** What in the jail of a new account, besides its own line or home, has its uid; undefined also if one of these has it. */
+  otherThan(
+    { name, jail, home: asDeclared }: Placed & Pick<DeclaredUser, "name">,
+    uid: number,
+  ): Holder | undefined {
+    const home = normalPath(asDeclared);
+    const lines = this.#linesOf(jail).filter((one) => one.uid === uid);
+    const beside = this.#ownersOf(jail, directoryOf(home)).filter((one) => one.uid === uid);
+    if (lines.some((one) => one.name === name) || beside.some((one) => one.name === baseName(home)))
+      return undefined;
+    const [line] = lines;
+    const own = line && this.#homeOf(jail, line);
+    const [first] = beside;
+    const place = own ?? (first && placeIn(jail, directoryOf(home), first.name));
+    if (line === undefined && place === undefined) return undefined;
+    return { uid, jail, line: own === undefined && place !== undefined ? undefined : line, place };
+  }
+
+  #holders(): ReadonlyMap<number, Holder> {
+    if (this.#all !== undefined) return this.#all;
+    const found = new Map<number, Holder>();
+    const homes = this.homes().map((one) => {
+      const home = normalPath(one.home);
+      return { ...one, directory: directoryOf(home), own: one.isOwn === true ? baseName(home) : undefined };
+    });
+    for (const [jail, here] of Map.groupBy(homes, (one) => one.jail)) {
+      for (const line of this.#linesOf(jail))
+        found.set(line.uid, { uid: line.uid, jail, line, place: undefined });
+      for (const { directory, own } of new Map(here.map((one) => [one.directory, one])).values())
+        for (const { uid, name } of this.#ownersOf(jail, directory).filter((one) => one.name !== own))
+          found.set(uid, { uid, jail, line: undefined, place: placeIn(jail, directory, name) });
+    }
+    this.#all = found;
+    return found;
+  }
+
+  #homeOf(jail: ByteString, { uid, home }: Line): ByteString | undefined {
+    const owner = home === "/" ? undefined : look(jail, (root) => lookUp(root, home)?.stat.uid);
+    return owner === uid ? hostPath({ path: jail }, home) : undefined;
+  }
+
+  #linesOf = (jail: ByteString): readonly Line[] =>
+    this.#lines.getOrInsertComputed(jail, () => look(jail, linesIn) ?? []);
+
+  #ownersOf = (jail: ByteString, directory: ByteString): ReturnType<typeof ownersIn> =>
+    this.#beside.getOrInsertComputed(
+      joinHome(jail, directory),
+      () => look(jail, (root) => ownersIn(root, directory)) ?? [],
+    );
+}
+
+const placeIn = (jail: ByteString, directory: ByteString, name: ByteString): ByteString =>
+  joinPath(hostPath({ path: jail }, directory), name);
+
+/** Undefined for a jail that is yet to be made, or that cannot be used: nobody comes there. */
+const look = <T>(jail: ByteString, use: (root: JailRoot) => T): T | undefined =>
+  answered(() => {
+    using root = openJailRoot(jail);
+    return use(root);
+  });
+
+const linesIn = (root: JailRoot): readonly Line[] =>
+  readJailAccounts(root).users.map(({ name, uid, home }) => ({ name, uid, home: normalPath(home) }));
+
+/** Printable; `remedy`: what takes the uid from it, as far as one command does that. */
+function toldOf({ uid, jail, line, place }: Holder): {
+  readonly what: string;
+  readonly remedy?: Remedy | undefined;
+} {
+  const of = line === undefined ? "" : ` of ${quoted(line.name)} by the jail's etc/passwd`;
+  if (place !== undefined) {
+    const is = line === undefined ? "" : `, the home${of}`;
+    return { what: `the uid ${uid} is that of ${quoted(place)}${is}`, remedy: giveCommand(place, uid) };
+  }
+  const name = line?.name ?? "";
+  // One that is there has another uid by now.
+  const isGone = answered(() => hostUser(name) === undefined) === true;
+  const what = `the uid ${uid} belongs to ${quoted(name)} in ${quoted(`${jail}/etc/passwd`)}`;
+  return { what, remedy: isGone ? forgetLine(jail, name) : undefined };
+}
+
+const waysOf = ({ place }: Holder, remedy: Remedy): string =>
+  place === undefined
+    ? `if that account is gone for good, take its line out with: ${remedy}`
+    : `give them to root, with: ${remedy}`;
+
+/** Why a new account is not created with a uid that something else has in its jail; undefined if nothing has. Printable. */
+export function heldFault(
+  declared: Parameters<UidsInJails["otherThan"]>[0],
+  uid: number,
+  jails: UidsInJails,
+  advice: string,
+): FaultText | undefined {
+  const found = jails.otherThan(declared, uid);
+  if (found === undefined) return undefined;
+  const { what, remedy } = toldOf(found);
+  const isHome = found.place !== undefined;
+  const whose = isHome ? ", whose files the new account would own" : "";
+  const ways =
+    remedy === undefined ? "" : `${isHome ? "," : ";"} or${isHome ? "" : ","} ${waysOf(found, remedy)}`;
+  return { code: isHome ? "kept-home" : "uid-taken", message: `${what}${whose}: ${advice}${ways}`, remedy };
+}
+
+/** The uids that no account gets by chance. */
+export const reservedBy = (kept: ReservedUids, jails: UidsInJails): ReservedUids => ({
+  has: (uid) => kept.has(uid) || jails.has(uid),
+  letGo: (isWanted) => kept.letGo(isWanted) ?? jails.why(isWanted),
+});
+
+/** The homes of declared users, and the usual place of homes in each declared jail. */
+export const homesIn = ({ jails, users }: Declaration): readonly Placed[] => [
+  ...users,
+  ...jails.map(({ path }) => ({ jail: path, home: usualHome("any") })),
+];

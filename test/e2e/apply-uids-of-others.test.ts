@@ -1,0 +1,191 @@
+/** No account gets the uid of one that apply did not create, and that is gone, or that no name service knows for a while. */
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { installNssSystemd } from "./archives.ts";
+import { typeRemedy } from "./remedies-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const [J, OTHER] = ["/srv/j", "/srv/other"] as const;
+const HOME = `${J}/home/gus`;
+const ACCOUNTS = "/var/lib/extrausers/passwd";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const MEMORY = "/var/lib/jailkit/declared.json";
+const section = (jail: string) => `[jail ${jail}]\nsections = uidbasics, basicshell\n`;
+const BOTH = section(J) + section(OTHER);
+const user = (name: string, more = "", jail: string = J) =>
+  `[user ${name}]\njail = ${jail}\nshell = /bin/bash\n${more}`;
+const ofDirectory = (name: string, more = "") => user(name, `directory = 1\n${more}`);
+
+let m: Machine;
+/** The next one that useradd(8) gives, which gus has in the directory. */
+let uid = 0;
+
+const uidOf = (name: string): number | undefined => {
+  const found = new RegExp(`^${name}:[^:]*:(\\d+):`, "m").exec(m.read("/etc/passwd"))?.[1];
+  return found === undefined ? undefined : Number(found);
+};
+function declare(text: string, ...options: string[]): void {
+  m.write(FILE, text);
+  m.must(["jailkit", "apply", ...options]);
+}
+const entry = (name: string, home = `${J}/./home/${name}`) =>
+  `${name}:x:${uid}:100::${home}:/usr/sbin/jk_chrootsh\n`;
+/** What the directory knows from now on. */
+const directory = (...entries: string[]) =>
+  m.write(ACCOUNTS, `other:x:6002:100::/:/bin/sh\n${entries.join("")}`);
+const problemsOf = (...options: string[]) =>
+  linesOf(m, ...options).summary.problems.map(({ code, path }) => [code, path]);
+const byHand = (name: string, ...options: string[]) => {
+  const run = m.must(["jk_addjailuser", "-s", "/bin/bash", ...options, J, name]);
+  return { ...run, uid: uidOf(name) };
+};
+const removeLine = (name: string) => m.must(["sed", "-i", `/^${name}:/d`, `${J}/etc/passwd`]);
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  installNssSystemd(m);
+  const nss = m.read("/etc/nsswitch.conf").replace(/^(passwd|group|shadow):.*$/gm, "$1: files extrausers");
+  m.write("/etc/nsswitch.conf", nss);
+  directory();
+  m.must(["useradd", "-M", "next"]);
+  uid = uidOf("next") ?? 0;
+  m.must(["userdel", "next"]);
+});
+beforeEach(() => {
+  for (const name of ["newb", "newc", "hand", "hans", "zoe", "gus"])
+    if (uidOf(name) !== undefined) m.must(["userdel", name]);
+  for (const path of ["/srv", "/var/lib/jailkit", "/home/hans"]) m.remove(path);
+  m.mkdir("/srv", { mode: 0o755 });
+  directory(entry("gus"));
+  declare(BOTH + ofDirectory("gus"));
+  expect(m.stat(HOME)?.uid).toBe(uid);
+});
+afterAll(() => m?.close());
+
+describe("nobody gets by chance, whatever apply remembers,", () => {
+  beforeEach(() => {
+    directory();
+    m.remove(MEMORY);
+  });
+
+  test.each([
+    ["the uid of a line in the jail, and of its home", () => undefined],
+    ["that of the line alone", () => m.remove(HOME)],
+    ["that of the home alone", () => removeLine("gus")],
+  ])("%s", (_, change) => {
+    change();
+    m.write(FILE, BOTH + ofDirectory("gus") + user("newb") + user("newc", "", OTHER));
+    expect(problemsOf("--check")).toEqual([["no-such-user", "gus"]]);
+    expect(problemsOf()).toEqual([["no-such-user", "gus"]]);
+    expect([uidOf("newb"), uidOf("newc"), byHand("hand").uid]).toEqual([uid + 1, uid + 2, uid + 3]);
+  });
+
+  test("by jk_addjailuser alone", () => {
+    expect(byHand("hand").uid).toBe(uid + 1);
+  });
+
+  test("the uid of what is beside the declared home, wherever that is", () => {
+    removeLine("gus");
+    m.mkdir(`${J}/customers`);
+    m.rename(HOME, `${J}/customers/gus`);
+    declare(BOTH + user("newb", "home = /customers/newb\n"));
+    expect(uidOf("newb")).toBe(uid + 1);
+    expect(byHand("hand", "-d", "/customers/hand").uid).toBe(uid + 2);
+  });
+
+  test("and if no other one is left, the error says what has it, with what heals that", () => {
+    const defs = m.read("/etc/login.defs");
+    m.write(
+      "/etc/login.defs",
+      defs.replace(/^UID_(MIN|MAX).*$/gm, (_, which) => `UID_${which} ${uid}`),
+    );
+    try {
+      m.write(FILE, BOTH + user("newb"));
+      const found: unknown[] = [];
+      for (let count = 0; count < 3; count++) {
+        const { status, summary } = linesOf(m);
+        if (status === 0) break;
+        const [problem] = summary.problems;
+        found.push([problem?.code, problem?.message.includes("gus")]);
+        expect(typeRemedy(m, problem?.remedy ?? "false").status).toBe(0);
+      }
+      expect(found).toEqual([
+        ["no-id", true],
+        ["no-id", true],
+      ]);
+      expect(uidOf("newb")).toBe(uid);
+    } finally {
+      m.write("/etc/login.defs", defs);
+    }
+  });
+});
+
+describe("who declares it, whatever apply remembers,", () => {
+  beforeEach(() => {
+    directory();
+    m.remove(MEMORY);
+    m.write(FILE, BOTH + user("newb", `uid = ${uid}\n`));
+  });
+
+  test("learns whose it is, and what heals that", () => {
+    const found: unknown[] = [];
+    for (let count = 0; count < 3; count++) {
+      const planned = linesOf(m, "--check").summary.problems;
+      const { status, summary } = linesOf(m);
+      expect(summary.problems).toEqual(planned);
+      if (status === 0) break;
+      const [problem] = planned;
+      found.push([problem?.code, problem?.path, problem?.message]);
+      expect(problem?.message).toEndWith(`: ${problem?.remedy}`);
+      expect(typeRemedy(m, problem?.remedy ?? "false").status).toBe(0);
+    }
+    expect(found).toEqual([
+      [
+        "kept-home",
+        "newb",
+        `user newb: the uid ${uid} is that of '${HOME}', the home of 'gus' by the jail's etc/passwd, whose files the new account would own: declare another uid with the key 'uid', or give them to root, with: chown -hR --from=+${uid} root ${HOME}`,
+      ],
+      [
+        "uid-taken",
+        "newb",
+        `user newb: the uid ${uid} belongs to 'gus' in '${J}/etc/passwd': declare another uid with the key 'uid'; or, if that account is gone for good, take its line out with: jk_jailuser --unjail --jail-side-only -j ${J} gus`,
+      ],
+    ]);
+    expect(uidOf("newb")).toBe(uid);
+  });
+
+  test("also that of what has no line", () => {
+    removeLine("gus");
+    expect(problemsOf("--check")).toEqual([["kept-home", "newb"]]);
+    expect(problemsOf()).toEqual([["kept-home", "newb"]]);
+    expect(uidOf("newb")).toBeUndefined();
+  });
+
+  test("is given no command that takes out the line of an account that is there, with another uid", () => {
+    m.remove(HOME);
+    directory(entry("gus").replace(`:${uid}:`, ":6100:"));
+    const [problem] = linesOf(m, "--check").summary.problems;
+    expect([problem?.code, problem?.remedy]).toEqual(["uid-taken", null]);
+    expect(problem?.message).toEndWith(": declare another uid with the key 'uid'");
+  });
+
+  test("gets it with the home that has it", () => {
+    m.must(["cp", "-a", HOME, `${HOME}.copy`]);
+    declare(BOTH + user("newb", `uid = ${uid}\nhome = /home/gus\n`));
+    expect(uidOf("newb")).toBe(uid);
+  });
+
+  test("gets it with the line that has it", () => {
+    m.rename(HOME, `${HOME}.old`);
+    declare(BOTH + user("gus", `uid = ${uid}\n`));
+    expect(uidOf("gus")).toBe(uid);
+  });
+
+  test("on the command line of jk_addjailuser is warned", () => {
+    const { stderr, uid: given } = byHand("hand", "-u", `${uid}`);
+    expect(stderr).toContain(`warning: the uid ${uid} is that of '${HOME}', the home of 'gus'`);
+    expect(given).toBe(uid);
+  });
+});
