@@ -1,6 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
+import { hostPath } from "../jail/fs/walk.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
 import { giveCommand } from "../system/give.ts";
 import { joinHome } from "../system/separator.ts";
 import type { FaultText } from "./change.ts";
@@ -29,7 +31,33 @@ export function keptFault(
   if (found !== undefined) return homeFault(found, uid, advice);
   const left = leftFault(name, own, uid, kept, advice);
   if (left !== undefined || kept.isLeft(uid, isOwn)) return left;
-  return heldFault(declared, uid, jails, advice);
+  const held = jails.otherThan(declared, uid);
+  return held && heldFault(held, advice);
+}
+
+/**
+ * Why an account of a directory does not come into a jail: its uid is that of a home which another one had, unless that is its
+ * own. Of who is there it is told no more.
+ */
+export function formerFault(
+  declared: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
+  { uid }: Pick<PasswdEntry, "uid">,
+  kept: KeptHomes,
+  jails: UidsInJails,
+): FaultText | undefined {
+  const { name, jail, directory } = declared;
+  const home = normalPath(declared.home);
+  const own = joinHome(jail, home);
+  if (!directory || jails.isThere(declared, uid) || kept.hasAny(uid, (one) => one.home === own))
+    return undefined;
+  const advice = "give the account another uid in its directory, or, if it is the same user, that home";
+  const found = kept.of(uid, (one) => one.name === name || isWholeJail(one));
+  // Somebody has moved it there.
+  const isOwn = found?.place === hostPath({ path: jail }, home);
+  if (found !== undefined && !isOwn) return homeFault(found, uid, advice);
+  const isKnown = kept.hasAny(uid, (one) => one.name !== name && placeOf(one).jail === jail);
+  const held = jails.homeOfOther(declared, uid, isKnown);
+  return held && heldFault(held, advice);
 }
 
 /** Why a uid is not given that a home has which somebody else had. Printable. */

@@ -32,11 +32,12 @@ export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined 
 }
 
 /**
- * The jail that an account which apply created is declared in, as a whole, or none: files in it may have its uid, such as a setuid program
- * in /tmp, which would be the next one's. One that it was declared in before is kept since then.
+ * The jail that an account is declared in, whoever created it, as a whole, or none: files in it may have its uid, such as a setuid
+ * program in /tmp, which would be the next one's. One that it was declared in before is kept since then.
  */
 export function wholeJail(user: OnceUser | undefined): KeptHome[] {
-  const { name, created: uid, jail } = user ?? {};
+  const { name, created, jail } = user ?? {};
+  const uid = created ?? user?.uid;
   if (name === undefined || uid === undefined || jail === undefined) return [];
   return [{ name, uid, home: joinHome(jail, "/"), created: undefined, directoryId: undefined }];
 }
@@ -47,7 +48,7 @@ export function jailForgotten(before: OnceUser | undefined, now: OnceUser | unde
   return wholeJail(before).filter((one) => !known.includes(keptKey(one)));
 }
 
-/** The jail of an account that apply created, by its home, unless what is known of the user tells it. */
+/** The jail of an account, by its home, unless what is known of the user tells it. */
 export function createdIn(user: OnceUser, home: ByteString | undefined): KeptHome | undefined {
   const jail = jailOfHome(home ?? "");
   const [here] = jail === undefined || jail === user.jail ? [] : wholeJail({ ...user, jail });
@@ -98,16 +99,17 @@ export class KeptHomes implements ReservedUids {
     return true;
   };
 
-  #hasAny = (uid: number, isIt: (home: KeptHome) => boolean): boolean =>
+  /** Whether such a one is remembered. */
+  hasAny = (uid: number, isIt: (home: KeptHome) => boolean): boolean =>
     this.#byUid.get(uid)?.some(isIt) ?? false;
 
   /** Whether what jails have of a uid is that of a home which `isOwn`, or goes. */
   isLeft = (uid: number, isOwn: (home: KeptHome) => boolean): boolean =>
-    this.#going.has(uid) || this.#hasAny(uid, isOwn);
+    this.#going.has(uid) || this.hasAny(uid, isOwn);
 
   /** True for a home that apply created for a user of that name and uid, and left without its account. */
   hasCreated = ({ name, uid, home }: Pick<KeptHome, "name" | "uid" | "home">): boolean =>
-    this.#hasAny(uid, (one) => one.name === name && one.home === home && one.created === true);
+    this.hasAny(uid, (one) => one.name === name && one.home === home && one.created === true);
 
   /**
    * Looks, once in each jail that they were in, which uids of accounts without homes nothing has any more there, and lets
@@ -209,9 +211,13 @@ interface KnownLeftHome extends LeftHome {
   readonly isCreated: boolean;
 }
 
-/** Those of some homes that are in a jail, and there, with the owner of before: each once. */
-export function leftIn(jail: ByteString, homes: readonly KeptHome[]): readonly KnownLeftHome[] {
-  const here = homes.filter((home) => placeOf(home).jail === jail && !isWholeJail(home));
+/** Those of some homes that are in a jail, and there, with the owner of before, and left: each once. */
+export function leftIn(
+  jail: ByteString,
+  homes: readonly KeptHome[],
+  isLeft: (home: KeptHome) => boolean,
+): readonly KnownLeftHome[] {
+  const here = homes.filter((home) => placeOf(home).jail === jail && !isWholeJail(home) && isLeft(home));
   if (here.length === 0) return [];
   const found = answered(() => {
     using root = openJailRoot(jail);

@@ -39,10 +39,12 @@ interface Placed extends Pick<DeclaredUser, "jail" | "home"> {
   readonly isOwn?: boolean;
 }
 
+type Named = Pick<DeclaredUser, "name" | "jail" | "home">;
+
 /** Uids by what jails have, whatever is remembered. Each of them is looked at once, when somebody asks. */
 export class UidsInJails {
-  readonly #lines = new Map<ByteString, readonly Line[]>();
-  readonly #beside = new Map<ByteString, ReturnType<typeof ownersIn>>();
+  readonly #lines = new Map<ByteString, ReadonlyMap<number, readonly Line[]>>();
+  readonly #beside = new Map<ByteString, ReadonlyMap<number, readonly ByteString[]>>();
   #all: ReadonlyMap<number, Holder> | undefined;
 
   /** `homes`: those of jails that count for accounts without a uid. */
@@ -60,21 +62,39 @@ export class UidsInJails {
   }
 
   /** What in the jail of a new account, besides its own line or home, has its uid; undefined also if one of these has it. */
-  otherThan(
-    { name, jail, home: asDeclared }: Placed & Pick<DeclaredUser, "name">,
-    uid: number,
-  ): Holder | undefined {
+  otherThan({ name, jail, home: asDeclared }: Named, uid: number): Holder | undefined {
     const home = normalPath(asDeclared);
-    const lines = this.#linesOf(jail).filter((one) => one.uid === uid);
-    const beside = this.#ownersOf(jail, directoryOf(home)).filter((one) => one.uid === uid);
-    if (lines.some((one) => one.name === name) || beside.some((one) => one.name === baseName(home)))
-      return undefined;
+    const lines = this.#linesOf(jail).get(uid) ?? [];
+    const beside = this.#besideOf(jail, home, uid);
+    if (lines.some((one) => one.name === name) || beside.includes(baseName(home))) return undefined;
     const [line] = lines;
     const own = line && this.#homeOf(jail, line);
     const [first] = beside;
-    const place = own ?? (first && placeIn(jail, directoryOf(home), first.name));
+    const place = own ?? (first && placeIn(jail, directoryOf(home), first));
     if (line === undefined && place === undefined) return undefined;
     return { uid, jail, line: own === undefined && place !== undefined ? undefined : line, place };
+  }
+
+  /** Whether a uid is in the jail with the name or the home of an account. */
+  isThere({ name, jail, home: asDeclared }: Named, uid: number): boolean {
+    const home = normalPath(asDeclared);
+    return (this.#linesOf(jail).get(uid) ?? []).some((one) => one.name === name || one.home === home);
+  }
+
+  /**
+   * The home of another account that has the uid of one which comes into the jail: by a line, or, if it `isKnown` that another one
+   * had the uid there, what is beside its own home.
+   */
+  homeOfOther({ jail, home: asDeclared }: Named, uid: number, isKnown: boolean): Holder | undefined {
+    const home = normalPath(asDeclared);
+    for (const line of this.#linesOf(jail).get(uid) ?? []) {
+      const place = this.#homeOf(jail, line);
+      if (place !== undefined) return { uid, jail, line, place };
+    }
+    const [name] = isKnown ? this.#besideOf(jail, home, uid).filter((one) => one !== baseName(home)) : [];
+    return name === undefined
+      ? undefined
+      : { uid, jail, line: undefined, place: placeIn(jail, directoryOf(home), name) };
   }
 
   #holders(): ReadonlyMap<number, Holder> {
@@ -85,11 +105,13 @@ export class UidsInJails {
       return { ...one, directory: directoryOf(home), own: one.isOwn === true ? baseName(home) : undefined };
     });
     for (const [jail, here] of Map.groupBy(homes, (one) => one.jail)) {
-      for (const line of this.#linesOf(jail))
-        found.set(line.uid, { uid: line.uid, jail, line, place: undefined });
+      for (const [uid, [line]] of this.#linesOf(jail)) found.set(uid, { uid, jail, line, place: undefined });
       for (const { directory, own } of new Map(here.map((one) => [one.directory, one])).values())
-        for (const { uid, name } of this.#ownersOf(jail, directory).filter((one) => one.name !== own))
-          found.set(uid, { uid, jail, line: undefined, place: placeIn(jail, directory, name) });
+        for (const [uid, names] of this.#ownersOf(jail, directory)) {
+          const name = names.find((one) => one !== own);
+          if (name !== undefined)
+            found.set(uid, { uid, jail, line: undefined, place: placeIn(jail, directory, name) });
+        }
     }
     this.#all = found;
     return found;
@@ -100,14 +122,19 @@ export class UidsInJails {
     return owner === uid ? hostPath({ path: jail }, home) : undefined;
   }
 
-  #linesOf = (jail: ByteString): readonly Line[] =>
-    this.#lines.getOrInsertComputed(jail, () => look(jail, linesIn) ?? []);
+  #linesOf = (jail: ByteString): ReadonlyMap<number, readonly Line[]> =>
+    this.#lines.getOrInsertComputed(jail, () => Map.groupBy(look(jail, linesIn) ?? [], ({ uid }) => uid));
 
-  #ownersOf = (jail: ByteString, directory: ByteString): ReturnType<typeof ownersIn> =>
-    this.#beside.getOrInsertComputed(
-      joinHome(jail, directory),
-      () => look(jail, (root) => ownersIn(root, directory)) ?? [],
-    );
+  #ownersOf = (jail: ByteString, directory: ByteString): ReadonlyMap<number, readonly ByteString[]> =>
+    this.#beside.getOrInsertComputed(joinHome(jail, directory), () => {
+      const names = new Map<number, ByteString[]>();
+      for (const { uid, name } of look(jail, (root) => ownersIn(root, directory)) ?? [])
+        names.getOrInsertComputed(uid, () => []).push(name);
+      return names;
+    });
+
+  #besideOf = (jail: ByteString, home: ByteString, uid: number): readonly ByteString[] =>
+    this.#ownersOf(jail, directoryOf(home)).get(uid) ?? [];
 }
 
 const placeIn = (jail: ByteString, directory: ByteString, name: ByteString): ByteString =>
@@ -145,15 +172,8 @@ const waysOf = ({ place }: Holder, remedy: Remedy): string =>
     ? `if that account is gone for good, take its line out with: ${remedy}`
     : `give them to root, with: ${remedy}`;
 
-/** Why a new account is not created with a uid that something else has in its jail; undefined if nothing has. Printable. */
-export function heldFault(
-  declared: Parameters<UidsInJails["otherThan"]>[0],
-  uid: number,
-  jails: UidsInJails,
-  advice: string,
-): FaultText | undefined {
-  const found = jails.otherThan(declared, uid);
-  if (found === undefined) return undefined;
+/** Why an account does not get a uid that something else in its jail has. Printable. */
+export function heldFault(found: Holder, advice: string): FaultText {
   const { what, remedy } = toldOf(found);
   const isHome = found.place !== undefined;
   const whose = isHome ? ", whose files the new account would own" : "";

@@ -164,7 +164,9 @@ test("--prune takes it out of the jail, and out of nothing else", () => {
   const { status, changes } = linesOf(m, "--prune", "--delete-homes");
   expect([status, changes.map(({ text }) => text)]).toEqual([
     0,
-    [`- user luser: entry in ${J} (no longer declared)`],
+    [
+      `- user luser: entry in ${J} -> out of it, but not its home ${J}/home/luser, which stays with the uid 6001 (no longer declared)`,
+    ],
   ]);
   expect(changes[0]?.warnings[0]).toContain("the directory still says");
   expect(m.read(`${J}/etc/passwd`)).not.toContain("luser");

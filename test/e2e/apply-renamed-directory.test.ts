@@ -116,6 +116,8 @@ test("a new account of the former name gets no group of before, and each run has
 
 test("a new account with the former uid keeps what it was given, and gets nothing", () => {
   m.write(DIRECTORY, account("hank", 7104, `${J}/./home/hank`));
+  // It would own that.
+  m.remove(`${J}/home/dave`);
   m.must(["gpasswd", "-a", "hank", "team"]);
   m.must(["sh", "-ec", `mkdir -p ${J}/home/hank/.ssh; chown -R 7104:7200 ${J}/home/hank`]);
   m.write(keysOf("hank"), `${KEYS[0]}\n`);

@@ -189,3 +189,154 @@ describe("who declares it, whatever apply remembers,", () => {
     expect(given).toBe(uid);
   });
 });
+
+const kept = () => JSON.parse(m.read(MEMORY)).kept;
+/** The uid of who is created in the other jail, where nothing but what apply remembers tells anything. */
+function givenElsewhere(): (number | undefined)[] {
+  m.must(["jk_addjailuser", "-s", "/bin/bash", OTHER, "hand"]);
+  m.write(FILE, m.read(FILE) + user("newc", "", OTHER));
+  linesOf(m);
+  return ["hand", "newc"].map(uidOf);
+}
+
+describe("nobody gets in another jail", () => {
+  test("the uid of an account that the directory has no more, though it is declared", () => {
+    directory();
+    expect(givenElsewhere()).toEqual([uid + 1, uid + 2]);
+  });
+
+  test("or that is declared no more, without and with --prune, and the plan shows the home with the uid", () => {
+    directory();
+    declare(BOTH);
+    m.write(FILE, BOTH);
+    expect(linesOf(m, "--check", "--prune").changes.map(({ text }) => text)).toEqual([
+      `- user gus: entry in ${J} -> out of it, but not its home ${HOME}, which stays with the uid ${uid} (no longer declared)`,
+    ]);
+    declare(BOTH, "--prune");
+    expect(kept()).toMatchObject([
+      { name: "gus", uid, home: `${J}/./home/gus` },
+      { name: "gus", uid, home: `${J}/./` },
+    ]);
+    declare(BOTH, "--prune");
+    expect(givenElsewhere()).toEqual([uid + 1, uid + 2]);
+  });
+
+  test("that of one who leaves the directory after --prune", () => {
+    declare(BOTH, "--prune");
+    directory();
+    expect(givenElsewhere()).toEqual([uid + 1, uid + 2]);
+  });
+
+  test("that of a local account that was there before apply, in the run that forgets it, and later", () => {
+    directory();
+    declare(BOTH, "--prune");
+    for (const path of [MEMORY, HOME]) m.remove(path);
+    m.must(["useradd", "-m", "-u", `${uid}`, "hans"]);
+    declare(BOTH + user("hans"));
+    expect(m.stat(`${J}/home/hans`)?.uid).toBe(uid);
+    m.must(["userdel", "hans"]);
+    // Who runs it is whoever has the uid.
+    m.must([
+      "sh",
+      "-ec",
+      `mkdir -p ${J}/tmp; mv ${J}/home/hans/.bashrc ${J}/tmp; chmod 4755 ${J}/tmp/.bashrc`,
+    ]);
+    m.remove(`${J}/home/hans`);
+    declare(BOTH + user("zoe", "", OTHER), "--prune");
+    expect(uidOf("zoe")).toBe(uid + 1);
+    for (const _ of [1, 2]) declare(BOTH + user("zoe", "", OTHER), "--prune");
+    expect(JSON.parse(m.read(MEMORY)).users.map(({ name }: { name: string }) => name)).toEqual(["zoe"]);
+    expect(givenElsewhere()).toEqual([uid + 2, uid + 3]);
+  });
+});
+
+test("who declares the uid of a home that stays learns that, in any jail, until the home is given away", () => {
+  directory();
+  declare(BOTH, "--prune");
+  m.write(FILE, BOTH + user("newc", `uid = ${uid}\n`, OTHER));
+  const [problem] = linesOf(m, "--check").summary.problems;
+  expect(problem).toMatchObject({
+    code: "kept-home",
+    message: expect.stringContaining(`the uid ${uid} is that of '${HOME}', the home that 'gus' had`),
+  });
+  expect(typeRemedy(m, problem?.remedy ?? "false").status).toBe(0);
+  declare(m.read(FILE));
+  expect(uidOf("newc")).toBe(uid);
+});
+
+describe("another account of the directory with the uid", () => {
+  const hank = (more = "") => BOTH + ofDirectory("hank", more);
+  const told = (text: string, ...options: string[]) => {
+    m.write(FILE, text);
+    const planned = linesOf(m, "--check", ...options).summary.problems;
+    expect(linesOf(m, ...options).summary.problems).toEqual(planned);
+    return planned;
+  };
+
+  test.each([
+    ["in the run that takes out the one of before", ["--prune"], () => {}],
+    ["while that has its line", [], () => {}],
+    ["after that has gone", [], () => declare(BOTH, "--prune")],
+    [
+      "after somebody has taken out its line, and moved its home",
+      [],
+      () => {
+        removeLine("gus");
+        declare(BOTH, "--prune");
+        m.rename(HOME, `${HOME}.old`);
+      },
+    ],
+  ] as const)("is told of the home, %s", (title, options, change) => {
+    directory();
+    change();
+    directory(entry("hank"));
+    const place = title.includes("moved") ? `${HOME}.old` : HOME;
+    const [problem, ...more] = told(hank(), ...options);
+    expect(more).toEqual([]);
+    expect(problem).toMatchObject({
+      code: "kept-home",
+      path: "hank",
+      remedy: `chown -hR --from=+${uid} root ${place}`,
+    });
+    expect(problem?.message).toContain(`the uid ${uid} is that of '${place}'`);
+    expect(problem?.message).toContain(
+      ": give the account another uid in its directory, or, if it is the same user, that home",
+    );
+    expect([m.exists(`${J}/home/hank`), m.read(`${J}/etc/passwd`).includes("hank")]).toEqual([false, false]);
+    expect(typeRemedy(m, problem?.remedy ?? "false").status).toBe(0);
+    declare(hank(), ...options);
+    expect(m.read(`${J}/etc/passwd`)).toContain(`hank:x:${uid}:`);
+    // Nothing is told of who is in the jail.
+    expect(told(hank())).toEqual([]);
+  });
+
+  test("is not, if it has that home", () => {
+    for (const prune of [false, true]) {
+      directory();
+      if (prune) declare(BOTH, "--prune");
+      directory(entry("hank", `${J}/./home/gus`));
+      expect(told(hank())).toEqual([]);
+      expect(m.read(`${J}/etc/passwd`)).toContain(`hank:x:${uid}:`);
+      directory(entry("gus"));
+      removeLine("hank");
+      declare(BOTH + ofDirectory("gus"));
+    }
+  });
+
+  test.each([false, true])(
+    "nor, if somebody has moved that home to its place, after --prune: %s",
+    (prune) => {
+      if (prune) declare(BOTH, "--prune");
+      directory(entry("hank"));
+      m.rename(HOME, `${J}/home/hank`);
+      expect(told(hank())).toEqual([]);
+    },
+  );
+
+  test("nor is the same one, that comes back", () => {
+    directory();
+    declare(BOTH, "--prune");
+    directory(entry("gus"));
+    expect(told(BOTH + ofDirectory("gus"))).toEqual([]);
+  });
+});

@@ -110,7 +110,10 @@ function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said)
   if (fate.how === "removed" && user !== undefined)
     removeCreated(root, user, { ...means, once, fate, holds, goes }, said);
   else if (fate.how === "out" && user !== undefined) takeOut(root, user, { once, taken: means.taken }, said);
-  else endLogins(root, user, once, said, means.taken, staysNote(user, once));
+  else {
+    if (fate.stays !== undefined) means.stays(fate.stays);
+    endLogins(root, user, once, said, means.taken, staysNote(user, once));
+  }
 }
 
 /** Removes what a user of a directory has outside of a jail that was deleted. The directory still says the home in it. */

@@ -25,7 +25,7 @@ import { requireOwnHome } from "../compare/new-home.ts";
 import { newUid, returning } from "../compare/returning.ts";
 import { sharedUidFault, uidFault } from "../compare/uid-fault.ts";
 import type { UserWork } from "../compare/work.ts";
-import { keptFault } from "../kept-fault.ts";
+import { formerFault, keptFault } from "../kept-fault.ts";
 import type { KeptHomes } from "../kept-homes.ts";
 import type { Memory } from "../memory.ts";
 import type { DeclaredUser } from "../model.ts";
@@ -78,7 +78,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
   const account = directory && user.onlyTakes !== true ? hostUser(name) : undefined;
   const taken: FaultText | undefined = isNew
     ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, uids, DECLARED.uid))
-    : account && sharedUidFault(declared, account, hostUser);
+    : account && (sharedUidFault(declared, account, hostUser) ?? formerFault(declared, account, kept, uids));
   if (taken !== undefined) throw errorOf(taken);
   if (!directory && isCreated) requireHome(declared, means);
   const works: Parameters<typeof stepsOf<keyof typeof USER_STEPS>>[2] = {

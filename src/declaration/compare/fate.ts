@@ -34,7 +34,7 @@ export interface Fate {
   readonly notHome?: { readonly place: ByteString; readonly why: string } | undefined;
   /** What it does not keep in the jail that it leaves: as setIdsText. */
   readonly setIds?: string | undefined;
-  /** The home that stays when the account is removed, and nobody has its uid any more. */
+  /** The home that stays when the account is removed, or leaves: then nobody has its uid any more, or nobody may have it. */
   readonly stays?: KeptHome | undefined;
 }
 
@@ -69,7 +69,7 @@ export function fateOf(
   others: Others = { gone: new Set(), homes: () => homeLines(readJailAccounts(root)) },
 ): Fate {
   const { name, created, createdHome, directory } = once;
-  if (directory) return { how: "line", home: undefined };
+  if (directory) return { how: "line", home: undefined, stays: homeByLine(root, name, others.homes()) };
   const home = homeInJail(user?.home ?? "");
   // Of that name, but another account.
   if (user !== undefined && created === user.uid) {
@@ -92,6 +92,15 @@ export function fateOf(
   // Some panels have it in the jail, without /./ in the account: there it is again.
   const isThere = before.home !== undefined && normalPath(before.home) === hostPath(root, home);
   return { how: "out", home: isThere ? undefined : home };
+}
+
+/** The home that an account of a directory has by its line: whoever gets the uid later would own it. */
+function homeByLine(root: JailRoot, name: ByteString, lines: readonly HomeLine[]): KeptHome | undefined {
+  const line = lines.find((one) => one.name === name);
+  if (line === undefined || line.uid === 0 || lookUp(root, line.home)?.stat.uid !== line.uid)
+    return undefined;
+  const home = joinHome(root.path, line.home);
+  return { name, uid: line.uid, home, created: undefined, directoryId: undefined };
 }
 
 /** What is in the place of a home instead of it, printable. If nothing is, it counts if apply made it and others can have moved it. */

@@ -56,6 +56,8 @@ interface Means {
   /** The local accounts in a jail. */
   readonly namesIn: (jail: ByteString) => readonly ByteString[];
   readonly hasAccount: (uid: number) => boolean;
+  /** Whether a home has not, or will not have, the account that had it. */
+  readonly isLeft: (home: KeptHome) => boolean;
   /** The files that --prune is typed with for a jail. */
   readonly filesOf: (once: OnceJail) => readonly ByteString[];
 }
@@ -137,7 +139,7 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
   const isAt = (place: ByteString) => known?.remedy === followRemedy(path, place);
   if (known !== undefined)
     return { homes: [], note: stays(known).message, isTold: [...inhabitants.keys()].some(isAt) };
-  const left = leftIn(path, kept);
+  const left = leftIn(path, kept, means.isLeft);
   const isTaken = left.some(({ uid, isCreated }) => !isCreated || hasAccount(uid));
   const homes = prune && deleteHomes && !isTaken ? left : [];
   const isKept = left.length > homes.length;
@@ -150,7 +152,7 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
     return found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
   };
   if (!prune) {
-    const other = without([...left, ...leftIn(path, means.staying)], isKept);
+    const other = without([...left, ...leftIn(path, means.staying, means.isLeft)], isKept);
     if (other !== undefined) return { homes: [], note: other.message };
     return isKept
       ? { homes: [], note: leftText(left, isTaken, leaving.length > 0, once, means) }

@@ -74,9 +74,11 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
   const from = what === "entry" ? where : undefined;
   const goesOut = what === "entry" && fate?.how === "out" ? outText(fate) : undefined;
   const stays = fate?.stays;
+  const leaves =
+    prune && fate?.how === "line" && stays ? `out of it, ${staysText(stays, undefined)}` : undefined;
   const goes = fate?.how === "removed" ? fate.home : undefined;
   const ofHome = homeText(once, fate);
-  const to = (prune ? ofHome : undefined) ?? goesOut;
+  const to = (prune ? ofHome : undefined) ?? goesOut ?? leaves;
   const frees = fate?.how === "removed" ? once.created : undefined;
   const needsEnd = fate?.how === "removed" || fate?.how === "out";
   return {

@@ -151,15 +151,18 @@ export function formerOf(
     (jail) => !jails.has(jail.path) && isInScope(jail.file, files, usual),
   );
   const staying = former.flatMap((one) => (one.of === "user" ? (one.stays ?? []) : []));
-  const stay = prune ? staying : [];
-  const goes = new Set(stay.map(({ uid }) => uid));
+  const frees = new Set(former.flatMap((one) => (one.of === "user" ? (one.frees ?? []) : [])));
   const gone = formerJails(candidates, {
-    ...{ prune, deleteHomes, leaving: leavers.leaving, inhabitants, kept: [...before.kept, ...stay] },
-    ...{ staying, declared: [...jails], waiting: leavers.waiting },
+    ...{ prune, deleteHomes, leaving: leavers.leaving, inhabitants, staying },
+    kept: [...before.kept, ...(prune ? staying : [])],
+    ...{ declared: [...jails], waiting: leavers.waiting },
     namesIn: (jail) => (machine.byJail.get(jail) ?? []).map(({ name }) => name),
     // While a name service is silent, somebody may have it.
     hasAccount: (uid) =>
-      !goes.has(uid) && answered(() => machine.accounts.userByUid(uid) === undefined) !== true,
+      !(prune && frees.has(uid)) && answered(() => machine.accounts.userByUid(uid) === undefined) !== true,
+    // A directory may have the account that had it.
+    isLeft: ({ name, uid }) =>
+      frees.has(uid) || answered(() => machine.accounts.userByUid(uid)?.name !== name) === true,
     filesOf: (once) => (usual ? [] : filesOf(once, former)),
   });
   return {

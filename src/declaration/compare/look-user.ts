@@ -30,7 +30,7 @@ import {
 } from "../../users/own-home.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
-import { keptFault } from "../kept-fault.ts";
+import { formerFault, keptFault } from "../kept-fault.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { sharesHome } from "./home-differs.ts";
@@ -68,7 +68,7 @@ export function userState(
     const home = account === undefined ? undefined : homeState(declared, account, inside, machine);
     const renamed =
       account === undefined ? renamedFault(declared, inside.accounts, machine.accounts.userByUid) : undefined;
-    const shared = account && sharedUidFault(declared, account, machine.laterByUid);
+    const shared = account && otherUidFault(declared, account, inside, machine);
     const lost = once && account ? formerGroups(declared, once, account, inside, machine) : [];
     const goes = groupsThatGo(groups.fault, lost);
     const fault = shared ?? goes.fault ?? home?.fault ?? renamed ?? newFault(declared, account, machine);
@@ -146,6 +146,18 @@ export function renamedFault(
   const { shown, remedy } = renamedLines(declared, owner);
   const message = `the account is ${quoted(owner.name)} now, by its uid ${owner.uid} and its home: write ${shown} in place of ${quoted(`[user ${name}]`)}`;
   return { code: "user-exists", message, remedy } as const;
+}
+
+/** Why an account of a directory does not get its uid in the jail. Who has it there is not looked for again. */
+function otherUidFault(
+  declared: DeclaredUser,
+  account: PasswdEntry,
+  inside: InJail,
+  { laterByUid, kept, uids }: Machine,
+): FaultText | undefined {
+  const isThere = inside.accounts?.userByName(declared.name)?.uid === account.uid;
+  const former = () => (isThere ? undefined : formerFault(declared, account, kept, uids));
+  return sharedUidFault(declared, account, laterByUid) ?? former();
 }
 
 /** Why useradd(8) would refuse a new account: known first, so that no right is given to a name that nobody has. */

@@ -29,7 +29,11 @@ export function newUid(
 /** The uids that declared users have, or will have. `before`: what was declared once. */
 export function reservedUids(users: readonly DeclaredUser[], { users: before }: Once): ReadonlySet<number> {
   const once = new Map(before.map((user) => [user.name, user]));
-  const uids = users.map((user) => newUid(user, once.get(user.name), () => undefined));
+  const uids = users.map((user) => {
+    const before = once.get(user.name);
+    // A directory may not know the account for a while.
+    return user.directory ? before?.uid : newUid(user, before, () => undefined);
+  });
   return new Set(uids.filter((uid) => uid !== undefined));
 }
 

@@ -430,19 +430,40 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/uids-in-jails.ts", OF_OTHERS, [
     ["kept.has(uid) || jails.has(uid)", "kept.has(uid)"],
     ["kept.letGo(isWanted) ?? jails.why(isWanted)", "kept.letGo(isWanted)"],
-    ["for (const line of this.#linesOf(jail))", "for (const line of this.#linesOf(jail).slice(0, 0))"],
-    ["one.name !== own))", "one.name === own))"],
+    ["[uid, [line]] of this.#linesOf(jail))", "[uid, [line]] of [...this.#linesOf(jail)].slice(0, 0))"],
+    ["names.find((one) => one !== own)", "names.find((one) => one === own)"],
     ["lines.some((one) => one.name === name) ||", ""],
-    ["|| beside.some((one) => one.name === baseName(home))", ""],
-    ["own ?? (first && placeIn(jail, directoryOf(home), first.name))", "own"],
+    ["|| beside.includes(baseName(home))", ""],
+    ["own ?? (first && placeIn(jail, directoryOf(home), first))", "own"],
+    ["if (place !== undefined) return { uid, jail, line, place };", ""],
+    ["isKnown ? this.#besideOf", "false ? this.#besideOf"],
+    [".filter((one) => one !== baseName(home))", ""],
+    ["some((one) => one.name === name || one.home === home)", "some((one) => one.name === name)"],
     ["isGone ? forgetLine(jail, name) : undefined", "forgetLine(jail, name)"],
     ["  ...users,\n", ""],
   ]),
   ...within("src/declaration/kept-fault.ts", OF_OTHERS, [
-    ["return heldFault(declared, uid, jails, advice);", "return undefined;"],
+    ["jails.otherThan(declared, uid)", "undefined"],
+    ["jails.homeOfOther(declared, uid, isKnown)", "undefined"],
+    ["kept.hasAny(uid, (one) => one.home === own)", "false"],
+    ["found !== undefined && !isOwn", "found !== undefined"],
+    ["if (found !== undefined && !isOwn) return homeFault(found, uid, advice);", ""],
   ]),
   ...within("src/declaration/kept-homes.ts", KEPT, [
-    ["this.#going.has(uid) || this.#hasAny(uid, isOwn)", "this.#hasAny(uid, isOwn)"],
+    ["this.#going.has(uid) || this.hasAny(uid, isOwn)", "this.hasAny(uid, isOwn)"],
+  ]),
+  ...within("src/declaration/kept-homes.ts", OF_OTHERS, [["created ?? user?.uid", "created"]]),
+  ...within("src/declaration/compare/look-user.ts", OF_OTHERS, [
+    ["isThere ? undefined : formerFault(declared, account, kept, uids)", "undefined"],
+  ]),
+  ...within("src/declaration/compare/fate.ts", OF_OTHERS, [
+    ["lookUp(root, line.home)?.stat.uid !== line.uid", "true"],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", OF_OTHERS, [
+    ["if (fate.stays !== undefined) means.stays(fate.stays);", ""],
+  ]),
+  ...within("src/declaration/compare/former.ts", "e2e/apply-directory.test.ts", [
+    ["userByUid(uid)?.name !== name) === true", "userByUid(uid)?.name !== name) !== undefined"],
   ]),
   ...within("src/tools/jk_addjailuser.ts", OF_OTHERS, [["[{ ...place, isOwn: true }]", "[]"]]),
   ...begun("another uid before", "src/declaration/creating.ts", [
@@ -804,7 +825,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
   ]),
   ...within("src/declaration/compare/returning.ts", LEFT, [
-    ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
+    ["newUid(user, before, () => undefined)", "user.uid"],
   ]),
   ...within("src/declaration/compare/compare.ts", LEAVES, [
     ["machine.frees(one.frees, one.once.name, one.stays);", ";"],
