@@ -340,3 +340,33 @@ describe("another account of the directory with the uid", () => {
     expect(told(BOTH + ofDirectory("gus"))).toEqual([]);
   });
 });
+
+test("an account that apply created, and that another name service hides, is told until it is removed", () => {
+  const nss = m.read("/etc/nsswitch.conf");
+  declare(BOTH, "--prune");
+  m.remove(HOME);
+  declare(BOTH + user("newb"));
+  const own = uidOf("newb");
+  try {
+    m.write("/etc/nsswitch.conf", nss.replace(/^passwd:.*$/m, "passwd: extrausers files"));
+    directory("newb:x:7701:100::/home/newb:/bin/sh\n");
+    m.write(FILE, BOTH);
+    const message = `user newb: is not declared any more, and stays: a name service gives another account of that name, with the uid 7701, before that of /etc/passwd, with the uid ${own}, which apply created; to remove that one: userdel newb`;
+    expect(m.must(["jailkit", "apply"]).stderr).toContain(`warning: ${message}\n`);
+    for (const options of [["--check", "--prune"], ["--prune"], ["--prune", "--delete-homes"]])
+      expect(linesOf(m, ...options).summary.problems).toEqual([
+        expect.objectContaining({ code: "doubtful-account", path: "newb", message, remedy: "userdel newb" }),
+      ]);
+    expect(uidOf("newb")).toBe(own);
+    expect(typeRemedy(m, "userdel newb").status).toBe(0);
+    expect(uidOf("newb")).toBeUndefined();
+    for (const _ of [1, 2]) declare(BOTH, "--prune");
+    expect(m.read(`${J}/etc/passwd`)).not.toContain("newb");
+    expect(kept()).toEqual(
+      expect.arrayContaining([expect.objectContaining({ uid: own, home: `${J}/./home/newb` })]),
+    );
+    expect(linesOf(m).changes).toEqual([]);
+  } finally {
+    m.write("/etc/nsswitch.conf", nss);
+  }
+});

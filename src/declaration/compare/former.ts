@@ -9,7 +9,6 @@ import { type Change, causesFirst, type Fault, NO_LONGER } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { isInScope, leftJails, policiesOf, stillIn, union } from "../once.ts";
 import type { LeftJail, Once, OnceJail, OnceUser } from "../once-shape.ts";
-import { doubtfulOf } from "./exchanged.ts";
 import { type FormerJail, formerJails, type Gone, type Note } from "./former-jails.ts";
 import { stillHas } from "./former-members.ts";
 import {
@@ -19,6 +18,7 @@ import {
   formerUser,
   type GivenUser,
 } from "./former-user.ts";
+import { withoutDoubtful } from "./hidden.ts";
 import { innerFirst, type Leave, Leavers } from "./leaving.ts";
 import { lostBy } from "./lost-by.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
@@ -113,8 +113,7 @@ export function formerOf(
   const notes: Note[] = [];
   const leavers = new Leavers(machine, opened, { prune, deleteHomes, jails, before }, inhabitants);
   const all = leavingOf(declarations, before, { files, usual });
-  const faults = doubtfulOf(all, machine.known);
-  const leaving = all.filter(({ name }) => !machine.known.doubts.has(name));
+  const { faults, known: leaving } = withoutDoubtful(all, machine);
   const former = innerFirst(leaving, machine).flatMap((declared): Former[] => {
     const once = whereItIs(declared, machine);
     const isIn = isStillIn(once, machine, opened);
@@ -250,8 +249,9 @@ function leftoversOf(
     return state.exists || state.fault ? undefined : { jail, line: false, policy: false, settings };
   const line = inside.accounts?.userByName(name);
   const uid = account?.uid ?? created ?? line?.uid;
-  const isOwn = line !== undefined && line.uid === uid;
-  const heir = isOwn && account === undefined ? machine.accounts.userByUid(uid) : undefined;
+  // It may be hidden by one of its name.
+  const isOwn = line !== undefined && (line.uid === uid || line.uid === created);
+  const heir = isOwn && account === undefined ? machine.accounts.userByUid(line.uid) : undefined;
   // Of an account that has another name now, and no line yet: that one gets it.
   const isNamed =
     heir !== undefined && declared.get(heir.name) === jail && !inside.accounts?.userByName(heir.name);

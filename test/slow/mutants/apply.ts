@@ -465,6 +465,10 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/former.ts", "e2e/apply-directory.test.ts", [
     ["userByUid(uid)?.name !== name) === true", "userByUid(uid)?.name !== name) !== undefined"],
   ]),
+  ...within("src/declaration/compare/former.ts", OF_OTHERS, [
+    ["line.uid === uid || line.uid === created", "line.uid === uid"],
+  ]),
+  ...within("src/declaration/compare/hidden.ts", OF_OTHERS, [["own?.uid !== created", "true"]]),
   ...within("src/tools/jk_addjailuser.ts", OF_OTHERS, [["[{ ...place, isOwn: true }]", "[]"]]),
   ...begun("another uid before", "src/declaration/creating.ts", [
     ["...[...left, ...jailForgotten(user, now)]", "...left"],
