@@ -276,6 +276,7 @@ describe("another account of the directory with the uid", () => {
   test.each([
     ["in the run that takes out the one of before", ["--prune"], () => {}],
     ["while that has its line", [], () => {}],
+    ["while that has its line, and nothing is remembered", [], () => m.remove(MEMORY)],
     ["after that has gone", [], () => declare(BOTH, "--prune")],
     [
       "after somebody has taken out its line, and moved its home",
