@@ -9,7 +9,6 @@ import { passwdByName } from "../../system/accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { openJailForUsers } from "../../users/open-jail.ts";
-import { whatRuns } from "../../users/sessions.ts";
 import { type Change, type FaultText, faultText, nameOf, taking, waitsFor } from "../change.ts";
 import { type Comparison, hasWork } from "../compare/compare.ts";
 import type { Tools } from "../compare/foresee-jail.ts";
@@ -31,6 +30,7 @@ import { isRemoved, unkeptBy } from "../unkept.ts";
 import { isIn } from "./close-login.ts";
 import { endCreations } from "./creations.ts";
 import { jailSteps } from "./jail.ts";
+import { mayPutBack } from "./lose.ts";
 import { removeFormer } from "./remove.ts";
 import { type Ended, NOTHING_SAID, type Shown } from "./report.ts";
 import { afterLook, failureIn, makeSteps } from "./steps.ts";
@@ -281,9 +281,7 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
   memory.letGo(kept);
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
   else if (former.of === "given") {
-    // What runs can put keys back.
-    const user = change.what === "keys" ? hostUser(change.name) : undefined;
-    if (user === undefined || whatRuns(user.uid) === undefined) memory.takenBack(change.name, change.what);
+    if (!mayPutBack(change)) memory.takenBack(change.name, change.what);
     if (former.tellsKeys) memory.takenBack(change.name, "keys");
   }
   // Which account a doubtful one is, root has still to say; one in a jail that cannot be changed has yet to leave.

@@ -16,7 +16,7 @@ import { planJailSide } from "../../users/changes.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { openShell } from "../../users/leaving.ts";
 import { whatRuns } from "../../users/sessions.ts";
-import type { FaultText } from "../change.ts";
+import type { Change, FaultText } from "../change.ts";
 import { groupsHeld } from "../compare/limits.ts";
 import { mayBeIt } from "../compare/which-account.ts";
 import { policiesOf } from "../once.ts";
@@ -132,6 +132,12 @@ export function loseByLine(root: JailRoot, once: OnceUser, said: Said, taken: Ta
     if (!isReported(error)) throw error;
     said.warnings.push(describeError(error));
   }
+}
+
+/** True if what runs as an account can put keys back that were taken from it. */
+export function mayPutBack({ what, name }: Pick<Change, "what" | "name">): boolean {
+  const user = what === "keys" ? hostUser(name) : undefined;
+  return user !== undefined && whatRuns(user.uid) !== undefined;
 }
 
 /** Warns of what an account keeps that should have been taken away. */

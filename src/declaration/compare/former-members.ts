@@ -59,7 +59,7 @@ function otherMember({ name, directory }: OnceUser, groups: readonly ByteString[
 }
 
 /**
- * What one who is in no jail any more still has of what was declared; `isLeft`: it has to be told once more. `isAll`: the jails
+ * What one who is in no jail any more still has of what was declared; `isForgotten`: nothing has to be told any more. `isAll`: the jails
  * have nothing else of it.
  */
 export function stillHas(once: OnceUser, machine: Machine, opened: OpenJails, isAll: boolean) {
@@ -76,5 +76,10 @@ export function stillHas(once: OnceUser, machine: Machine, opened: OpenJails, is
     ...changes.map((change): GivenUser => ({ of: "given", once, change, tellsKeys: keys.length > 0 })),
   ];
   const isLeft = given.length > 0 || !isOut || isTold;
-  return { outside, given, note: [...(note === undefined ? [] : [note]), ...keys], isLeft };
+  return {
+    outside,
+    given,
+    note: [...(note === undefined ? [] : [note]), ...keys],
+    isForgotten: isAll && !isLeft,
+  };
 }

@@ -125,12 +125,11 @@ export function formerOf(
     settled.push(...nothing.filter(isOld).map(({ jail }) => ({ name: once.name, jail })));
     const left = found.filter((one) => one !== undefined && one !== "nothing");
     if (!isIn) {
-      const isAll = nothing.length === before.length;
-      const { outside, given, note, isLeft } = stillHas(once, machine, opened, isAll);
-      if (outside !== undefined) out.push(outside);
-      notes.push(...note);
-      if (isAll && !isLeft) forgotten.push({ of: "user", name: once.name });
-      return [...left, ...given];
+      const has = stillHas(once, machine, opened, nothing.length === before.length);
+      if (has.outside !== undefined) out.push(has.outside);
+      notes.push(...has.note);
+      if (has.isForgotten) forgotten.push({ of: "user", name: once.name });
+      return [...left, ...has.given];
     }
     const { name, jail } = once;
     const { isOther, doubt } = identify(once, machine, opened);

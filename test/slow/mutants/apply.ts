@@ -300,7 +300,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/memory.ts", RENAMED, [[", uid: uidOf(user) }", " }"]]),
   ...within("src/declaration/compare/former.ts", LEAVES, [
-    ["if (isAll && !isLeft) forgotten", "if (false) forgotten"],
+    ["if (has.isForgotten) forgotten", "if (false) forgotten"],
     ["if (out) return false;", ""],
   ]),
   ...within("src/declaration/compare/former-members.ts", LEAVES, [
@@ -712,7 +712,7 @@ export const APPLY: readonly Mutant[] = [
     ["return isEnded && jailOfHome", "return !isEnded && jailOfHome"],
   ]),
   ...within("src/declaration/carry-out/carry-out.ts", "e2e/apply-second-keys.test.ts", [
-    ["if (user === undefined || whatRuns(user.uid) === undefined) memory", "memory"],
+    ["if (!mayPutBack(change)) memory", "memory"],
   ]),
   ...within("src/users/key-text.ts", "unit/key-lines.test.ts", [
     ["const even = evenLines(text);", "const even = text;"],
