@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { cArgument, i64At, libc, pointerAt, stringAt } from "../../ffi/libc.ts";
+import { type Advice, inWords, type Remedy } from "../cli/remedy.ts";
 import { lookUp } from "./accounts.ts";
 
 /** An entry of shadow(5); numbers are days since 1970, or -1 if not set. */
@@ -36,6 +37,17 @@ export function shadowOf(name: ByteString): ShadowEntry | undefined {
     throw error;
   }
 }
+
+/** What to do in a directory about an account that has expired, and about a password. */
+export const NOT_EXPIRED = "take shadowExpire away, or set a later day";
+export const NEW_PASSWORD = "set a new password, and shadowLastChange to today";
+
+/**
+ * What changes the password of an account or its age: passwd(1) and chage(1) know those of /etc/passwd alone. `otherwise`: what to
+ * do in another place.
+ */
+export const shadowAdvice = (isLocal: boolean, command: Remedy, otherwise: string): Advice =>
+  isLocal ? command : inWords(`${otherwise}, where the account is kept`);
 
 /** The entry in a line of shadow(5); undefined for a line that name services read in their own way. */
 export function shadowEntry(line: ByteString): (ShadowEntry & { readonly name: ByteString }) | undefined {

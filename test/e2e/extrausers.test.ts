@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { deleteReportSchema, listReportSchema } from "../../src/jails/report-schema.ts";
 import { jailUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
@@ -120,6 +121,36 @@ test("once the jail is prepared and the line is written, the login works", () =>
     expect.stringContaining("A login of anna would work.\n"),
   ]);
   for (const dry of [["--dry-run"], []]) expect(jailing(...dry)).toMatchObject({ status: 0, stderr: "" });
+});
+
+const today = Math.floor(Date.now() / 86_400_000);
+test.each([
+  ["has expired (pam_unix)", "19000:0:99999:7::1:", "shadowExpire", "19000:0:99999:7:::"],
+  ["has expired, and so has", "19000:0:1:7:1::", "shadowLastChange", `${today}:0:9:7:1::`],
+  ["must be changed", "0:0:99999:7:::", `set shadowLastChange to ${today}`, `${today}:0:99999:7:::`],
+])("explain tells what to change in a directory of an account that %s", (what, closed, words, healed) => {
+  const shadow = (fields: string) =>
+    m.write("/var/lib/extrausers/shadow", `anna:*:${fields}\n`, { mode: 0o600 });
+  const explained = () => {
+    const { stdout } = run("jailkit", "explain", "--json", "--from", "127.0.0.1", "anna");
+    const { verdict, steps } = reportOf(explainReportSchema, stdout);
+    return { verdict, failed: steps.filter(({ outcome }) => outcome === "failed") };
+  };
+  // With a hash in passwd(5), pam_unix does not ask shadow(5).
+  const passwd = m.read(FILE);
+  m.write(FILE, passwd.replace("anna:$6$secret$hash:", "anna:x:"));
+  shadow(closed);
+  expect(login().status).not.toBe(0);
+  const { failed } = explained();
+  expect(failed.map(({ remedy, message }) => [remedy, message])).toEqual([
+    [null, expect.stringContaining(what)],
+  ]);
+  expect(failed[0]?.message).toContain(words);
+  expect(failed[0]?.message).not.toMatch(/chage|passwd anna/);
+  shadow(healed);
+  expect([explained().verdict, login().status]).toEqual(["works", 0]);
+  shadow("19000:0:99999:7:::");
+  m.write(FILE, passwd);
 });
 
 test("list, jk_list, check and update see the account; delete refuses, and does so in a dry run", async () => {

@@ -99,7 +99,7 @@ describe("modules", () => {
       groups: ["u", "friends"],
       service: "sshd",
     },
-    ...{ from: undefined, shadow: undefined, day: 1 },
+    ...{ from: undefined, shadow: undefined, isLocal: true, day: 1 },
     read: (path) => files[path],
     list: () => [],
     installed: () => true,

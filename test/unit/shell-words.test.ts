@@ -135,7 +135,14 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
   const pam = (module: string, words: readonly string[], change: Partial<PamSubject> = {}): string => {
     const subject: PamSubject = {
       ...{ name, uid: 7, gid: 8, shell: account.shell, home: account.home, groups: [], service: "sshd" },
-      ...{ from: undefined, shadow: undefined, day: 200, read: () => undefined, list: () => [] },
+      ...{
+        from: undefined,
+        shadow: undefined,
+        isLocal: true,
+        day: 200,
+        read: () => undefined,
+        list: () => [],
+      },
       installed: () => true,
       ...change,
     };
@@ -183,11 +190,11 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
     [recopyRemedy(j, "/b b"), ["jk_cp", "-f", "-j", j, "/b b"]],
     [passRemedy("/d d"), ["chmod", "a+x", "/d d"]],
     [
-      passwordAuthentication(settings, account, shadow({})).advice.map(adviceText).join(),
+      passwordAuthentication(settings, account, shadow({}), true).advice.map(adviceText).join(),
       ["passwd", ...rest],
     ],
     [
-      passwordAuthentication(settings, account, shadow({ password: "!$6$x" }))
+      passwordAuthentication(settings, account, shadow({ password: "!$6$x" }), true)
         .advice.map(adviceText)
         .join(),
       ["passwd", "-u", ...rest],

@@ -1,8 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { type Advice, adviceText, allAdvice, inWords, type Remedy } from "../../cli/remedy.ts";
+import { type Advice, adviceText, allAdvice, inWords } from "../../cli/remedy.ts";
 import { oneOf, operands } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { passwordState, type ShadowEntry } from "../../system/shadow.ts";
+import { passwordState, type ShadowEntry, shadowAdvice } from "../../system/shadow.ts";
 import { CONFIGURATION, isOn, pamService, type SshdSettings, wordsOf } from "../../system/sshd/settings.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
@@ -40,11 +40,12 @@ export interface KeyAuthentication extends Authentication {
 const asksByPam = (settings: SshdSettings) =>
   isOn(settings, "usepam") && isOn(settings, "kbdinteractiveauthentication");
 
-/** Whether the user can authenticate by a password, by shadow(5) and the settings of sshd. */
+/** Whether the user can authenticate by a password, by shadow(5) and the settings of sshd. `isLocal`: the account is in /etc/passwd. */
 export function passwordAuthentication(
   settings: SshdSettings,
   { name }: Pick<PasswdEntry, "name">,
   shadow: ShadowEntry | undefined,
+  isLocal: boolean,
 ): PasswordAuthentication {
   const no = (why: ByteString, advice: Advice): PasswordAuthentication => ({
     can: "no",
@@ -56,9 +57,9 @@ export function passwordAuthentication(
       "sshd accepts no passwords (PasswordAuthentication no)",
       inWords("set PasswordAuthentication yes"),
     );
-  const password: Remedy = `passwd ${operands(name)}`;
-  const unlock: Remedy = `passwd -u ${operands(name)}`;
-  const missing = (why: ByteString, advice: Remedy) => ({ ...no(why, advice), byShadow: true });
+  const password = shadowAdvice(isLocal, `passwd ${operands(name)}`, "set a password");
+  const unlock = shadowAdvice(isLocal, `passwd -u ${operands(name)}`, "unlock the password");
+  const missing = (why: ByteString, advice: Advice) => ({ ...no(why, advice), byShadow: true });
   if (shadow === undefined)
     return { can: "unknown", why: [`shadow(5) does not say whether ${name} has a password`], advice: [] };
   switch (passwordState(shadow.password)) {

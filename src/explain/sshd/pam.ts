@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { allAdvice } from "../../cli/remedy.ts";
+import { isLocalUser } from "../../system/account-tools.ts";
 import { groupNamesOf, type PasswdEntry } from "../../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT } from "../../system/flat-accounts.ts";
 import { hostNames, hostText } from "../../system/host-files.ts";
@@ -25,6 +26,7 @@ function judgeService(kind: PamKind, { account, service, from }: PamQuestion): P
     ...{ name, uid, gid, shell, home, service, from },
     groups: groupNamesOf(account),
     shadow: shadowOf(name),
+    isLocal: isLocalUser(name),
     day: today(),
     read: (path) => hostText(path, ACCOUNT_FILE_LIMIT),
     list: hostNames,

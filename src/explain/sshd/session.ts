@@ -3,8 +3,9 @@ import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { inWords } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { isLocalUser } from "../../system/account-tools.ts";
 import { asideCommand } from "../../system/free-name.ts";
-import { accountAge, today } from "../../system/shadow.ts";
+import { accountAge, NEW_PASSWORD, shadowAdvice, today } from "../../system/shadow.ts";
 import { firstOf, isOn, isSet, withTokens } from "../../system/sshd/settings.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
@@ -27,7 +28,9 @@ export function sessionSteps({ settings, account, shadow }: Connection): ReportS
   const age = shadow && accountAge(shadow, today());
   if (age === "password-must-change" || age === "password-expired") {
     const message = "the password must be changed, which is impossible in a jail: a login by password fails";
-    steps.push(step("password-expired", "unknown", message, `passwd ${operands(account.name)}`));
+    const { name } = account;
+    const advice = shadowAdvice(isLocalUser(name), `passwd ${operands(name)}`, NEW_PASSWORD);
+    steps.push(step("password-expired", "unknown", message, advice));
   }
   return steps;
 }

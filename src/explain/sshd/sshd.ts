@@ -4,7 +4,14 @@ import { inWords, type Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { isLocalUser } from "../../system/account-tools.ts";
 import { groupNamesOf } from "../../system/accounts.ts";
-import { accountAge, passwordState, shadowOf, today } from "../../system/shadow.ts";
+import {
+  accountAge,
+  NOT_EXPIRED,
+  passwordState,
+  shadowAdvice,
+  shadowOf,
+  today,
+} from "../../system/shadow.ts";
 import { undecidedMatches } from "../../system/sshd/match.ts";
 import { type SshdServer, serviceOf, unreadChange } from "../../system/sshd/running.ts";
 import {
@@ -85,7 +92,14 @@ function admissionSteps({ settings, account: { name }, groups, from, shadow }: C
     steps.push(step("account-locked", "failed", message, advice));
   }
   if (accountAge(shadow, today()) === "account-expired")
-    steps.push(step("account-expired", "failed", "the account has expired", `chage -E -1 ${operands(name)}`));
+    steps.push(
+      step(
+        "account-expired",
+        "failed",
+        "the account has expired",
+        shadowAdvice(isLocalUser(name), `chage -E -1 ${operands(name)}`, NOT_EXPIRED),
+      ),
+    );
   return steps;
 }
 
@@ -129,7 +143,7 @@ export function explainServer(
   const shadow = shadowOf(account.name);
   const connection: Connection = { account, who, groups, settings, file: server.file, shadow, from };
   const key = keyAuthentication(connection);
-  const password = passwordAuthentication(settings, account, shadow);
+  const password = passwordAuthentication(settings, account, shadow, isLocalUser(account.name));
   // A login by password ignores the commands of keys.
   const byPassword = authenticationOf(settings, { key: { ...key, can: "no" }, password }).can !== "no";
   const forced = forcedCommand(settings, key, command, byPassword);

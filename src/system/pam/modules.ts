@@ -3,7 +3,7 @@ import { display } from "../../cli/display.ts";
 import { type Advice, inWords, type Remedy } from "../../cli/remedy.ts";
 import { appendCommand, operands, shellWord } from "../../cli/shell-word.ts";
 import { asideCommand } from "../free-name.ts";
-import { accountAge, passwordState } from "../shadow.ts";
+import { accountAge, NEW_PASSWORD, NOT_EXPIRED, passwordState, shadowAdvice } from "../shadow.ts";
 import { judgeAccess } from "./access.ts";
 import { optionOf, type PamKind, type PamRule } from "./rules.ts";
 import type { PamAnswer, PamResult, PamSubject } from "./stack.ts";
@@ -17,26 +17,37 @@ const say = (result: PamAnswer["result"], message: ByteString, advice: Advice = 
 const SUCCESS = say("success", "");
 const IGNORE = say("ignore", "");
 
-const unix: Judge = ({ name, shadow, day }, words) => {
+const unix: Judge = ({ name, shadow, day, isLocal }, words) => {
   const user = operands(name);
+  const byTools = (command: Remedy, otherwise: string) => shadowAdvice(isLocal, command, otherwise);
   if (shadow === undefined)
     return say("unknown", `pam_unix: ${name} is not in shadow(5): the age of the account is unknown`);
   switch (accountAge(shadow, day)) {
     case "account-expired":
-      return say("acct_expired", `the account of ${name} has expired (pam_unix)`, `chage -E -1 ${user}`);
+      return say(
+        "acct_expired",
+        `the account of ${name} has expired (pam_unix)`,
+        byTools(`chage -E -1 ${user}`, NOT_EXPIRED),
+      );
     case "password-expired":
       return say(
         "authtok_expired",
         `the password of ${name} has expired, and so has the time to change it (pam_unix)`,
-        `chage -I -1 ${user} && passwd ${user}`,
+        byTools(`chage -I -1 ${user} && passwd ${user}`, NEW_PASSWORD),
       );
     case "password-must-change": {
       const what = `the password of ${name} must be changed at the next login, which is impossible in a jail (pam_unix)`;
       // This only affects users who did not enter a password.
       if (words.includes("no_pass_expiry"))
         return say("unknown", `${what}, but by no_pass_expiry a key will do`);
-      const byKey = `${what}; for a user who logs in by a key: chage -d ${day} ${user}`;
-      return say("new_authtok_reqd", byKey, `passwd ${user}`);
+      if (!isLocal) {
+        const otherwise = inWords(
+          `${NEW_PASSWORD}; for a user who logs in by a key, set shadowLastChange to ${day} there`,
+        );
+        return say("new_authtok_reqd", what, otherwise);
+      }
+      const message = `${what}; for a user who logs in by a key: chage -d ${day} ${user}`;
+      return say("new_authtok_reqd", message, `passwd ${user}`);
     }
     default:
       return SUCCESS;

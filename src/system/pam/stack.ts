@@ -163,6 +163,8 @@ export interface PamSubject extends Pick<PasswdEntry, "name" | "uid" | "gid" | "
   /** The address that the login comes from, if given. */
   from: ByteString | undefined;
   shadow: ShadowEntry | undefined;
+  /** It is in /etc/passwd, where passwd(1) and chage(1) change it. */
+  isLocal: boolean;
   /** In days since 1970. */
   day: number;
   /** The text of a file of the host; undefined where there is none. Throws SystemError. */

@@ -361,6 +361,30 @@ export const LOGIN: readonly Mutant[] = [
     to: "",
     test: "unit/access.test.ts",
   },
+  {
+    file: "src/system/shadow.ts",
+    from: "isLocal ? command : inWords",
+    to: "isLocal || true ? command : inWords",
+    test: "unit/explain-passwords.test.ts",
+  },
+  {
+    file: "src/system/pam/modules.ts",
+    from: "if (!isLocal) {",
+    to: "if (false) {",
+    test: "e2e/extrausers.test.ts",
+  },
+  {
+    file: "src/explain/sshd/pam.ts",
+    from: "isLocal: isLocalUser(name),",
+    to: "isLocal: true,",
+    test: "e2e/extrausers.test.ts",
+  },
+  {
+    file: "src/explain/sshd/session.ts",
+    from: "shadowAdvice(isLocalUser(name),",
+    to: "shadowAdvice(true,",
+    test: "unit/explain-passwords.test.ts",
+  },
 ];
 
 import type { Mutant } from "./mutant.ts";
