@@ -120,6 +120,8 @@ function givenInSpite(user: DeclaredUser, changes: readonly Change[]): DeclaredU
   return { ...user, groups, keys: isKey ? user.keys : undefined, policy };
 }
 
+const MOST_FORMER = 1000;
+
 /** A declared user of whom nothing else is there any more. `other`: as another declaration has it. `before`: as it was. */
 export function settledUser(
   user: DeclaredUser,
@@ -127,8 +129,10 @@ export function settledUser(
   before: OnceUser | undefined,
 ): OnceUser {
   const now = onceOf(user, other && onceOf(other, undefined, {}), {});
-  // A key that no run has found may come back: its user can have moved it away.
-  const stays = { keys: union(before?.keys, now.keys), left: before?.left ?? [] };
+  // A key that no run has found may come back: its user can have moved it away. The last of these are remembered.
+  const known = new Set(now.keys);
+  const former = (before?.keys ?? []).filter((sum) => !known.has(sum)).slice(-MOST_FORMER);
+  const stays = { keys: [...now.keys, ...former], left: before?.left ?? [] };
   return sameOr(before, { ...now, ...createdOf(before), ...stays });
 }
 

@@ -10,7 +10,7 @@ import { leftMoves } from "../jail/fs/home-moves.ts";
 import { declarationsWorker, Looks } from "../jail/record/at-work.ts";
 import { lockJails } from "../jail/record/jail-lock.ts";
 import { asideCommand } from "../system/free-name.ts";
-import { hostUser } from "../system/name-services.ts";
+import { hostAccounts } from "../system/host-accounts.ts";
 import { notCompared } from "./beside.ts";
 import { type FaultText, NO_LONGER, nameOf } from "./change.ts";
 import { doubtsOf, withBusy } from "./compare/busy.ts";
@@ -159,10 +159,16 @@ async function plan(
   const beside = others && withGroupNames(others);
   const all = beside === undefined ? [declaration] : [declaration, beside];
   const { warnings: done, left } = finished();
-  const compared = compare(declaration, withRenamed(known, all, hostUser), {
-    ...{ prune, deleteHomes, check, usual, others: beside, left },
-    namesAll: options.verbose || json,
-  });
+  // Thousands may be declared at once.
+  const accountsOf = once(hostAccounts);
+  const compared = compare(
+    declaration,
+    withRenamed(known, all, (name) => accountsOf().userByName(name)),
+    {
+      ...{ prune, deleteHomes, check, usual, others: beside, left },
+      namesAll: options.verbose || json,
+    },
+  );
   const { unread } = (prune ? others : undefined) ?? declaration;
   if (prune) requireAllRead(others ?? declaration, compared);
   const remembered = { declaration, beside, written: known };

@@ -51,7 +51,7 @@ function warnOfLogin(
   const user = { ...account, shell: CHROOT_SHELL, groups };
   const answer = loginWarnings(user, { share: planned === undefined });
   const locked = planned?.locked;
-  const isLocal = locked !== undefined || isLocalUser(account.name);
+  const isLocal = () => locked !== undefined || isLocalUser(account.name);
   const keys =
     written.length > 0 && "settings" in answer
       ? keyWarnings(answer.settings, account.name, KEYS_FILE, locked ?? isLocked(account.name), isLocal)

@@ -11,12 +11,14 @@ import type { JailWork, UserWork } from "../declaration/compare/work.ts";
 import { USER_STEPS } from "../declaration/order.ts";
 import { itemsOf } from "../declaration/section.ts";
 import type { Doubt } from "../declaration/warnings.ts";
+import { memoized } from "../enter/gather.ts";
 import { isDoubtfulHome } from "../explain/doubtful-home.ts";
 import { homeFault, movedHome } from "../explain/home-fault.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isRegular, openJailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { isGoing } from "../system/as-user.ts";
+import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
 import { hostGroup } from "../system/name-services.ts";
 import { joinHome } from "../system/separator.ts";
 import { groupOf, isAdministrators, isNumber } from "../users/groups.ts";
@@ -126,6 +128,10 @@ export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
   };
   using policies = new PolicyLint();
   const host = new NewAccountHost();
+  const accountsOf = memoized(() => {
+    const accounts = hostAccounts();
+    return { ...accounts, ...accountFacts(accounts) };
+  });
   const all = jails.flatMap((jail) => {
     const homes = homesToCome(jail);
     return jail.users.map((user) => ({ jail, homes, user }));
@@ -141,7 +147,7 @@ export function doubtsIn(jails: readonly JailWork[], check: boolean): Doubt[] {
     const lookedAt = changes.find((one) => LOOKED_AT.has(`${signOf(one)}${one.what}`));
     const isLookedAt = lookedAt !== undefined;
     if (check || (isAsked && !isLookedAt)) add(...refusedHome(user));
-    if (check) add(...needsOf(user, jail, lookedAt, host), ...rootGroups(user, lookedAt));
+    if (check) add(...needsOf(user, jail, lookedAt, host), ...rootGroups(user, lookedAt, accountsOf));
     const { section } = declared.place;
     if (section === undefined) continue;
     const report: ReportFinding = (place, _severity, code, message, fix) => {

@@ -8,6 +8,7 @@ import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { groupNamesOf } from "../system/accounts.ts";
+import type { AccountFacts, HostAccounts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { NO_ACCESS } from "../users/access.ts";
 import { groupWarning, isAdministrators } from "../users/groups.ts";
@@ -39,19 +40,26 @@ export function needsOf(
 
 /**
  * What a run says of groups that an account is in already, by which it becomes root. Accounts of this machine to which nothing is
- * done are not looked up: there are thousands.
+ * done are not looked up: there are thousands. `known`: read once for all users.
  */
-export function rootGroups({ declared, changes, fault }: UserWork, lookedAt: Change | undefined): Doubt[] {
+export function rootGroups(
+  { declared, changes, fault }: UserWork,
+  lookedAt: Change | undefined,
+  known: () => Pick<HostAccounts, "userByName"> & Pick<AccountFacts, "groupByGid" | "groupsOf">,
+): Doubt[] {
   const { name, directory, groups, place } = declared;
   if (fault !== undefined || changes.some(isCreation) || (lookedAt === undefined && !directory)) return [];
   const message = answered(() => {
-    const account = hostUser(name);
+    const { userByName, groupByGid, groupsOf: gidsOf } = known();
+    const account = userByName(name);
     if (account === undefined) return undefined;
-    const [primary = "", ...others] = groupNamesOf(account);
+    const [primary = "", ...others] = [account.gid, ...gidsOf(account)].map(
+      (gid) => groupByGid(gid)?.name ?? "",
+    );
     // Of the declared ones, each item of the list is told.
     if (![primary, ...others].some((one) => isAdministrators(one) && !groups.includes(one))) return undefined;
     const all = [...groups, ...others];
-    const memberships = { name, primary, others: all, present: [primary, ...all], isLocal: !directory };
+    const memberships = { name, primary, others: all, present: [primary, ...all], isLocal: () => !directory };
     return groupWarning(memberships, DECLARED);
   });
   const { file, line, column } = place;

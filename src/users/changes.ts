@@ -79,6 +79,8 @@ function leaveJailSide(
   const left = !livesIn(root.path, user?.home ?? "");
   // It may have processes where it is now.
   if (left && user !== undefined && !dryRun)
-    takeSetIds(root, user, { ends: false, say: (line) => run.done(line) });
+    takeSetIds(root, user, {
+      ...{ ends: false, say: (line) => run.done(line), warn: (line) => run.warn(line) },
+    });
   if (!dryRun && left && recall(root, run.name) !== undefined) forgetAccount(root, run.name);
 }

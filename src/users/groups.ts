@@ -125,18 +125,18 @@ interface Memberships {
   readonly others: readonly ByteString[];
   /** Those that it is in already. */
   readonly present: readonly ByteString[];
-  /** It is in /etc/passwd, or will be. */
-  readonly isLocal: boolean;
+  /** It is in /etc/passwd, or will be: asked only if that counts. */
+  readonly isLocal: () => boolean;
 }
 
 /** A warning about groups of an account by which it can become root; undefined if there are none. */
 export function groupWarning(
-  { name, primary, others, present, isLocal }: Memberships,
+  { name, primary, others, present, isLocal: asked }: Memberships,
   advice: Pick<Advice, "group">,
 ): string | undefined {
   const found = [...new Set([primary, ...others])].filter((group) => ADMINISTRATORS.has(group));
   if (found.length === 0) return undefined;
-  const here = new Set(namesIn("/etc/group"));
+  const [isLocal, here] = [asked(), new Set(namesIn("/etc/group"))];
   const commands = found.flatMap((group) => {
     if (group === primary) return isLocal ? `usermod -g users ${operands(name)}` : [];
     return here.has(group) ? `gpasswd -d ${operands(name, group)}` : [];

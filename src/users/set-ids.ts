@@ -67,21 +67,27 @@ export function tellOfSetIds(root: JailRoot, { uid }: Leaver, say: (line: string
   if (text !== undefined) say(`would take ${text}`);
 }
 
+interface Leaving {
+  readonly ends: boolean;
+  readonly say: (line: string) => void;
+  readonly warn: (line: string) => void;
+}
+
 /**
  * Takes the setuid and setgid bits from all files of an account in a jail that it leaves, so that nobody there becomes it, and from
- * those without a name that others have open. `say` gets what was done, printable. `ends`: nothing of the account may run. Throws
- * JailkitError, with what to do, if one may be left.
+ * those without a name that others have open. `say` gets what was done, printable, and `warn` that one may be left, since others
+ * change the jail all the time: they do not keep the account in it. `ends`: nothing of the account may run. Throws JailkitError,
+ * with what to do, for what else may leave one.
  */
-export function takeSetIds(
-  root: JailRoot,
-  user: Leaver,
-  { ends, say }: { readonly ends: boolean; readonly say: (line: string) => void },
-): void {
+export function takeSetIds(root: JailRoot, user: Leaver, { ends, say, warn }: Leaving): void {
   const taken: SetIds = { paths: [], count: 0 };
   const pids = new Set<number>();
   try {
     for (let attempt = 1; !takeOnce(root, user, ends, { taken, pids }); attempt++) {
-      if (attempt === ATTEMPTS) throw busy(root, user);
+      if (attempt === ATTEMPTS) {
+        warn(busyText(root, user));
+        break;
+      }
       Bun.sleepSync(2 * TICK);
     }
   } finally {
@@ -107,7 +113,7 @@ function takeOnce(
   };
   try {
     // A program there is one as soon as it is mounted again.
-    requireNoneUnmounted(root.path);
+    requireNoneUnmounted(root.path, true);
     // Before the files, as a file without a name may get one.
     takeFromOpen(root, user, (pid) => took(() => pids.add(pid)));
     const stop = `${quoted(user.name)} is still in the jail; run this again`;
@@ -151,12 +157,9 @@ function openedBy(proc: number, path: ByteString): number | undefined {
   }
 }
 
-/** The error for a jail in which somebody else changes something all the time. */
-function busy(root: JailRoot, { name }: Leaver): JailkitError {
+/** What is said of a jail in which somebody else changes something all the time, printable. */
+function busyText(root: JailRoot, { name }: Leaver): string {
   const others = answered(() => atWork(root.fd));
-  const what = `${quoted(root.path)} changes while it is looked through for setuid programs of ${quoted(name)}, which stays in it`;
-  if (others === undefined) return new JailkitError(CHANGES, 1, `${what}; run this again`);
-  const { whose, remedy } = others;
-  const message = `${what}; processes of ${whose} work there: end them, and run this again: ${remedy}`;
-  return new JailkitError(CHANGES, 1, message, undefined, remedy);
+  const who = others === undefined ? "" : `, where processes of ${others.whose} work`;
+  return `a setuid program of ${quoted(name)} may be left in ${quoted(root.path)}, which changes while it is looked through${who}: jk_check finds it`;
 }

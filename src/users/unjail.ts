@@ -262,10 +262,15 @@ function release(root: JailRoot, plan: Release, request: UnjailOptions, run: Acc
   const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home, examine } : undefined;
   // Before anything is moved: fails if the jail cannot be written.
   withAccountsLock(root, () => undefined);
+  let isWarned = false;
+  const warn = (line: string) => {
+    if (!isWarned) run.warn(line);
+    isWarned = true;
+  };
   const take = () => {
     if (request.jailGoes) return;
     const ends = home !== user.home || shell !== user.shell;
-    takeSetIds(root, user, { ends, say: (line) => run.done(line) });
+    takeSetIds(root, user, { ends, say: (line) => run.done(line), warn });
   };
   // In the home, too: others may have opened a program there.
   take();

@@ -77,7 +77,7 @@ describe("the change of a directory", () => {
 
 test("a locked account of a directory is not unlocked by usermod(8), which cannot change it", () => {
   const adviceFor = (isLocal: boolean) =>
-    keyWarnings(parseSshdSettings("usepam no\n"), "anna", "x", true, isLocal).map(({ advice }) =>
+    keyWarnings(parseSshdSettings("usepam no\n"), "anna", "x", true, () => isLocal).map(({ advice }) =>
       adviceText(advice),
     );
   expect(adviceFor(true)).toEqual(["usermod -p '*' anna"]);

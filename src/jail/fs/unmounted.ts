@@ -27,21 +27,22 @@ interface Point {
 
 /** The mount points of fstab(5) on which nothing is mounted; the uppermost first. */
 function unmounted(
-  isWanted: (real: ByteString, type: ByteString) => boolean,
+  isWanted: (real: ByteString, type: ByteString, options: readonly ByteString[]) => boolean,
   { fstab, mounts, realOf }: Known,
 ): Point[] {
   const named = fstab.split("\n").flatMap((line) => {
     const point = fstabPlace(line);
-    return point === undefined || point === "/" ? [] : [{ point, type: fstabFields(line)[2] ?? "" }];
+    const [, , type = "", options = ""] = fstabFields(line);
+    return point === undefined || point === "/" ? [] : [{ point, type, options: options.split(",") }];
   });
   if (named.length === 0) return [];
   const mounted = mountTypes(mounts);
   // What is mounted is not looked at: a machine that serves it may not answer.
-  const points = named.flatMap(({ point, type }) => {
+  const points = named.flatMap(({ point, type, options }) => {
     if (mounted.has(point)) return [];
     // mount(8) follows links.
     const real = realOf(point);
-    return !mounted.has(real) && isWanted(real, type) ? [{ point, real }] : [];
+    return !mounted.has(real) && isWanted(real, type, options) ? [{ point, real }] : [];
   });
   const byPoint = new Map(points.map((one) => [one.point, one]));
   return [...byPoint.values()].sort((a, b) => a.real.length - b.real.length);
@@ -57,13 +58,15 @@ export const unmountedAbove = (path: ByteString, known: Known): ByteString[] => 
 
 /**
  * The same of those below it whose file systems may have files of users: not proc(5) and the like, one that begins empty, or
- * that of a disc.
+ * that of a disc. `programs`: only those that may have setuid programs.
  */
-export const unmountedBelow = (path: ByteString, known: Known): ByteString[] =>
+export const unmountedBelow = (path: ByteString, known: Known, programs = false): ByteString[] =>
   pointsOf(
     unmounted(
-      (real, type) =>
-        (below(real, path) ?? "") !== "" && !(isKernelType(type) || ["tmpfs", "iso9660"].includes(type)),
+      (real, type, options) =>
+        (below(real, path) ?? "") !== "" &&
+        !(isKernelType(type) || ["tmpfs", "iso9660"].includes(type)) &&
+        !(programs && options.includes("nosuid")),
       known,
     ),
   );
@@ -77,10 +80,10 @@ const ofMachine = (): Known => ({
 
 /**
  * Throws JailkitError "not-mounted", with the command that mounts it, if a file system that /etc/fstab names in a directory is
- * not mounted: what is there is not known then. Throws SystemError.
+ * not mounted: what is there is not known then. `programs`: as unmountedBelow. Throws SystemError.
  */
-export function requireNoneUnmounted(directory: ByteString): void {
-  const [point] = unmountedBelow(normalPath(directory), ofMachine());
+export function requireNoneUnmounted(directory: ByteString, programs = false): void {
+  const [point] = unmountedBelow(normalPath(directory), ofMachine(), programs);
   if (point !== undefined) throw notMounted(point, mountCommand(point));
 }
 

@@ -197,11 +197,11 @@ export function keyWarnings(
   user: ByteString,
   file: ByteString,
   locked: boolean,
-  isLocal = true,
+  isLocal = () => true,
 ): LoginWarning[] {
   if (locked && firstOf(settings, "usepam") === "no") {
     const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM refuses locked users; '*' there allows keys and no password`;
-    const advice = isLocal
+    const advice = isLocal()
       ? (`usermod -p '*' ${operands(user)}` as const)
       : inWords("give it a password that matches nothing, such as *, where the account is kept");
     return [{ code: "locked", message, advice }];

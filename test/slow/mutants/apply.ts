@@ -699,7 +699,7 @@ export const APPLY: readonly Mutant[] = [
     ["homeFault ?? besideFault;", "homeFault;"],
   ]),
   ...within("src/declaration/once-of.ts", "e2e/apply-second-keys.test.ts", [
-    ["keys: union(before?.keys, now.keys)", "keys: now.keys"],
+    ["keys: [...now.keys, ...former]", "keys: now.keys"],
   ]),
   ...within("src/declaration/carry-out/take-out.ts", "e2e/apply-second-keys.test.ts", [
     ["if (once.keys.length > 0) removeFrom(", "if (once.keys.length < 0) removeFrom("],
@@ -901,11 +901,11 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/users/set-ids.ts", SET_IDS, [
     ["if (ends) requireNothingRuns(user);", ""],
     ["isClean = false;", ""],
-    ["requireNoneUnmounted(root.path);", ""],
+    ["requireNoneUnmounted(root.path, true);", ""],
     ["takeFromOpen(root, user, (pid) => took(() => pids.add(pid)));", ""],
     ["inside.has(one) && ", ""],
     ["if (one === undefined) return;", "return;"],
-    ["throw busy(root, user);", "break;"],
+    ["        warn(busyText(root, user));\n", ""],
     ["error.code === CHANGES) return false;", "error.code === CHANGES) return true;"],
   ]),
   ...within("src/users/unjail.ts", SET_IDS, [
@@ -986,7 +986,7 @@ export const APPLY: readonly Mutant[] = [
     ["return isLocal ? `usermod -g users", "return true ? `usermod -g users"],
     ["isLocal || !found.includes(primary)", "true"],
   ]),
-  ...within("src/lint/given.ts", NAMES, [[", ...rootGroups(user, lookedAt)", ""]]),
+  ...within("src/lint/given.ts", NAMES, [[", ...rootGroups(user, lookedAt, accountsOf)", ""]]),
   ...within("src/users/plan.ts", NAMES, [["if (isDirectorys === true)", "if (false)"]]),
   ...within("src/declaration/compare/absent.ts", GONE_JAIL, [
     ["isMissing(jail) && lostJail(jail) === undefined &&", "isMissing(jail) &&"],
