@@ -5,11 +5,12 @@ import { openIfPresent, withFd } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, errorOf, JailkitError } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { CHANGES } from "../jail/fs/owned.ts";
 import { findSetIds, takeFromNameless } from "../jail/fs/set-ids.ts";
-import { requireNoneUnmounted } from "../jail/fs/unmounted.ts";
+import { ofMachine, unmountedBelow } from "../jail/fs/unmounted.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { lookAtHolders } from "../system/holders.ts";
@@ -76,12 +77,18 @@ interface Leaving {
 /**
  * Takes the setuid and setgid bits from all files of an account in a jail that it leaves, so that nobody there becomes it, and from
  * those without a name that others have open. `say` gets what was done, printable, and `warn` that one may be left, since others
- * change the jail all the time: they do not keep the account in it. `ends`: nothing of the account may run. Throws JailkitError,
+ * change the jail all the time, who do not keep the account in it, or since a file system is not mounted. `ends`: nothing of the account may run. Throws JailkitError,
  * with what to do, for what else may leave one.
  */
 export function takeSetIds(root: JailRoot, user: Leaver, { ends, say, warn }: Leaving): void {
   const taken: SetIds = { paths: [], count: 0 };
   const pids = new Set<number>();
+  // A program there is one as soon as it is mounted again.
+  const away = answered(() => unmountedBelow(root.path, ofMachine(), true)) ?? [];
+  for (const place of away)
+    warn(
+      `${quoted(place)} is not mounted: a setuid program of ${quoted(user.name)} may be there; when it is, take it with: ${takeAgain(root, user)}`,
+    );
   try {
     for (let attempt = 1; !takeOnce(root, user, ends, { taken, pids }); attempt++) {
       if (attempt === ATTEMPTS) {
@@ -112,8 +119,6 @@ function takeOnce(
     note();
   };
   try {
-    // A program there is one as soon as it is mounted again.
-    requireNoneUnmounted(root.path, true);
     // Before the files, as a file without a name may get one.
     takeFromOpen(root, user, (pid) => took(() => pids.add(pid)));
     const stop = `${quoted(user.name)} is still in the jail; run this again`;
@@ -158,8 +163,12 @@ function openedBy(proc: number, path: ByteString): number | undefined {
 }
 
 /** What is said of a jail in which somebody else changes something all the time, printable. */
-function busyText(root: JailRoot, { name }: Leaver): string {
+function busyText(root: JailRoot, user: Leaver): string {
   const others = answered(() => atWork(root.fd));
   const who = others === undefined ? "" : `, where processes of ${others.whose} work`;
-  return `a setuid program of ${quoted(name)} may be left in ${quoted(root.path)}, which changes while it is looked through${who}: jk_check finds it`;
+  return `a setuid program of ${quoted(user.name)} may be left in ${quoted(root.path)}, which changes while it is looked through${who}; take it later with: ${takeAgain(root, user)}`;
 }
+
+/** What takes the bits from files of one who has left. */
+const takeAgain = ({ path }: Pick<JailRoot, "path">, { name }: Leaver): Remedy =>
+  `jk_jailuser --unjail --jail-side-only -j ${shellWord(path)} ${operands(name)}`;

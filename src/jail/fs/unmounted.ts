@@ -72,7 +72,7 @@ export const unmountedBelow = (path: ByteString, known: Known, programs = false)
   );
 
 /** As this machine has it. Users may have made links: those do not count. Throws SystemError. */
-const ofMachine = (): Known => ({
+export const ofMachine = (): Known => ({
   fstab: hostText("/etc/fstab") ?? "",
   mounts: mountsText(),
   realOf: (path) => leadsTo(path, TRUSTED),
@@ -80,10 +80,10 @@ const ofMachine = (): Known => ({
 
 /**
  * Throws JailkitError "not-mounted", with the command that mounts it, if a file system that /etc/fstab names in a directory is
- * not mounted: what is there is not known then. `programs`: as unmountedBelow. Throws SystemError.
+ * not mounted: what is there is not known then. Throws SystemError.
  */
-export function requireNoneUnmounted(directory: ByteString, programs = false): void {
-  const [point] = unmountedBelow(normalPath(directory), ofMachine(), programs);
+export function requireNoneUnmounted(directory: ByteString): void {
+  const [point] = unmountedBelow(normalPath(directory), ofMachine());
   if (point !== undefined) throw notMounted(point, mountCommand(point));
 }
 

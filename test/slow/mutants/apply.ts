@@ -901,7 +901,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/users/set-ids.ts", SET_IDS, [
     ["if (ends) requireNothingRuns(user);", ""],
     ["isClean = false;", ""],
-    ["requireNoneUnmounted(root.path, true);", ""],
+    ["for (const place of away)", "for (const place of away.slice(away.length))"],
     ["takeFromOpen(root, user, (pid) => took(() => pids.add(pid)));", ""],
     ["inside.has(one) && ", ""],
     ["if (one === undefined) return;", "return;"],
