@@ -11,7 +11,7 @@ import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts"
 import type { JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { strictFinding } from "../system/sshd/strict-modes.ts";
-import { keyWarnings, sharedSettings } from "../system/sshd/warnings.ts";
+import { keyWarnings, type SshdAnswer, sharedSettings } from "../system/sshd/warnings.ts";
 import { expiryOf, type HostSources, isExpired, passwordFault, type Resident } from "../transfer/host.ts";
 import { knownKeys } from "../transfer/sections.ts";
 import { readAllKeys } from "../users/declared-keys.ts";
@@ -32,6 +32,8 @@ export interface UserSources extends AlikeSources {
   readonly policies: () => IniFile;
   /** Also the keys of authorized_keys. */
   readonly keys: boolean;
+  /** What sshd said of users: see sharedSettings. */
+  readonly sshd: Map<string, SshdAnswer>;
 }
 
 /** A user as the machine has it. Lines are printable. */
@@ -76,7 +78,7 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
   const settings = settingsOf(user, sources, isLimited, { comments, leftOut, common });
   if (typeof settings === "string") return settings;
   const policy = isLimited ? policyOf(user, sources, comments, leftOut) : settings;
-  const keys = sources.keys ? usableKeys(resident, root, host, leftOut) : [];
+  const keys = sources.keys ? usableKeys(resident, sources, leftOut) : [];
   const declared: DeclaredUser = {
     ...{
       name: user.name,
@@ -244,8 +246,11 @@ function onlyElsewhere(place: KeyPlace, lines: readonly KeyLine[]): string[] {
 }
 
 /** Why sshd reads no keys of that file, printable: where it does, they would let their user in. Undefined also without an sshd. */
-function whyUnread(user: PasswdEntry, host: HostSources): string | undefined {
-  const answer = sharedSettings({ ...user, groups: groupNames(user, host) });
+function whyUnread(
+  user: PasswdEntry,
+  { host, sshd }: Pick<UserSources, "host" | "sshd">,
+): string | undefined {
+  const answer = sharedSettings({ ...user, groups: groupNames(user, host) }, sshd);
   return "settings" in answer
     ? keyWarnings(answer.settings, user.name, KEYS_FILE, false)[0]?.message
     : undefined;
@@ -254,12 +259,11 @@ function whyUnread(user: PasswdEntry, host: HostSources): string | undefined {
 /** The keys of a home that jk_jailuser would add. */
 function usableKeys(
   { user, home }: Resident,
-  root: JailRoot,
-  host: HostSources,
+  sources: Pick<UserSources, "root" | "host" | "sshd">,
   leftOut: string[],
 ): KeyLine[] {
   try {
-    const place = { root, home, user };
+    const place = { root: sources.root, home, user };
     const lines = keyLinesIn(keysText(place));
     leftOut.push(...onlyElsewhere(place, lines));
     // sshd does not accept them. In a file that jailkit writes, it would.
@@ -268,7 +272,7 @@ function usableKeys(
       leftOut.push(`its keys: others could have written them: ${display(finding.message)}`);
       return [];
     }
-    const unread = lines.length === 0 ? undefined : whyUnread(user, host);
+    const unread = lines.length === 0 ? undefined : whyUnread(user, sources);
     if (unread !== undefined) {
       leftOut.push(`its keys: ${unread}`);
       return [];

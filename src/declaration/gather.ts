@@ -54,7 +54,7 @@ interface CommonLoss {
 }
 
 /** What all jails have in common. */
-interface Shared extends Pick<UserSources, "host" | "localGroups" | "keys"> {
+interface Shared extends Pick<UserSources, "host" | "localGroups" | "keys" | "sshd"> {
   /** The names of the sections of jk_init.ini. */
   readonly sections: ReadonlySet<ByteString>;
   /** Sections of jk_update.ini and jk_check.ini. */
@@ -76,7 +76,8 @@ export function gatherDeclaration(
     const sections = new Set(ini?.sections.map(({ name }) => name));
     const settings = jailSections();
     using loader = createLoader({ dlopen: true });
-    const shared = { loader, host, sections, settings, localGroups: new Set(namesIn("/etc/group")), keys };
+    const localGroups = new Set(namesIn("/etc/group"));
+    const shared = { loader, host, sections, settings, localGroups, keys, sshd: new Map() };
     const { paths, damaged } = namedOrKnown(named, host.users);
     const gathered = new Map<ByteString, GatheredJail>();
     const problems: string[] = [];

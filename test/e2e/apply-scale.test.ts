@@ -1,7 +1,7 @@
 /** What `jailkit apply` does for a jail and a user does not grow with the number of those that are there. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { openApplyMachine } from "./apply-scene.ts";
+import { KEYS, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(180_000);
 
@@ -217,3 +217,29 @@ test("a list of jails names a few of the users of each, and that of one jail all
   m.must(["userdel", "v6"]);
   expect(line()).toMatch(/ missing +v1,v2,v3,v4,v5 +-$/);
 });
+
+test.each(["answers", "does not answer"])(
+  "export asks sshd once about users that are alike to it, if it %s",
+  (how) => {
+    if (how === "does not answer") m.remove("/run/sshd");
+    const users = [1, 2, 3, 4].map(
+      (number) => `[user k${number}]\njail = /srv/keys\nshell = /bin/bash\nauthorized_keys = ${KEYS[0]}\n`,
+    );
+    m.write("/etc/jailkit/jails.d/keys.ini", `[jail /srv/keys]\nsections = basicshell\n${users.join("")}`);
+    m.must(["jailkit", "apply", "/etc/jailkit/jails.d/keys.ini"]);
+    m.run([
+      "strace",
+      "-f",
+      "-qq",
+      "-o",
+      "/root/trace",
+      "-e",
+      "trace=execve",
+      "jailkit",
+      "export",
+      "--declaration",
+      "/srv/keys",
+    ]);
+    expect(m.read("/root/trace").match(/execve\(.*"-T"/g)).toHaveLength(1);
+  },
+);

@@ -30,7 +30,9 @@ import {
 } from "./settings.ts";
 
 /** The answer of sshd: its settings, or why there are none. `words`: what to do, until which sshd refuses every login. */
-type SshdAnswer = { settings: SshdSettings } | { unavailable: string; installed: boolean; words?: string };
+export type SshdAnswer =
+  | { settings: SshdSettings }
+  | { unavailable: string; installed: boolean; words?: string };
 
 /**
  * Asks sshd for its settings for a user that connects from an address (sshd(8), -T -C), as a `server` was started. Needs
@@ -267,20 +269,21 @@ function startsUserManager(user: PamUser, service: ByteString): boolean {
   return isThere && callsSystemd(flattened(pamRules("session", service, serviceText)), user);
 }
 
-const known = new Map<string, SshdSettings>();
+const known = new Map<string, SshdAnswer>();
 
 /**
  * As sshdSettings, for a run on thousands of users: sshd is asked about the first of those who are the same to all Match lines.
- * Each question starts a process, which takes as long as useradd(8).
+ * Each question starts a process, which takes as long as useradd(8). `answers`: those of a run that describes one
+ * moment; also that sshd does not answer counts for all of them then.
  */
-export function sharedSettings(user: PamUser): SshdAnswer {
+export function sharedSettings(user: PamUser, answers = known): SshdAnswer {
   if (nameFault(user.name) !== undefined) return sshdSettings(user.name);
   const key = settingsKey(CONFIGURATION, user);
-  const settings = known.get(key);
-  if (settings !== undefined) return { settings };
+  const before = answers.get(key);
+  if (before !== undefined) return before;
   const answer = sshdSettings(user.name);
   // A failure may be over when the next user is asked about.
-  if ("settings" in answer) known.set(key, answer.settings);
+  if (answers !== known || "settings" in answer) answers.set(key, answer);
   return answer;
 }
 
