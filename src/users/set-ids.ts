@@ -77,8 +77,8 @@ interface Leaving {
 /**
  * Takes the setuid and setgid bits from all files of an account in a jail that it leaves, so that nobody there becomes it, and from
  * those without a name that others have open. `say` gets what was done, printable, and `warn` that one may be left, since others
- * change the jail all the time, who do not keep the account in it, or since a file system is not mounted. `ends`: nothing of the account may run. Throws JailkitError,
- * with what to do, for what else may leave one.
+ * change the jail all the time, who do not keep the account in it, or since a file system is not mounted. `ends`: nothing of the
+ * account may run. Throws JailkitError, with what to do, for what else may leave one.
  */
 export function takeSetIds(root: JailRoot, user: Leaver, { ends, say, warn }: Leaving): void {
   const taken: SetIds = { paths: [], count: 0 };

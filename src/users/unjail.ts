@@ -262,10 +262,10 @@ function release(root: JailRoot, plan: Release, request: UnjailOptions, run: Acc
   const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home, examine } : undefined;
   // Before anything is moved: fails if the jail cannot be written.
   withAccountsLock(root, () => undefined);
-  let isWarned = false;
+  const warned = new Set<string>();
   const warn = (line: string) => {
-    if (!isWarned) run.warn(line);
-    isWarned = true;
+    if (!warned.has(line)) run.warn(line);
+    warned.add(line);
   };
   const take = () => {
     if (request.jailGoes) return;

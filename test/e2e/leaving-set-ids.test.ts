@@ -276,6 +276,19 @@ test("the account stays where a file system is read-only, until the commands tha
   m.write("/etc/fstab", fstab);
 });
 
+test("each file system that is not mounted is told once, by jk_jailuser, too", () => {
+  const fstab = m.read("/etc/fstab");
+  sh(`mkdir -p ${J}/one ${J}/two`);
+  const away = ["one", "two"].map((name) => `${J}/${name}`);
+  m.write("/etc/fstab", `${fstab}${away.map((path) => `/root ${path} none bind,noauto 0 0\n`).join("")}`);
+  const { stderr } = m.run(["jk_jailuser", "--unjail", "-m", "-s", "/bin/bash", "dora"]);
+  m.write("/etc/fstab", fstab);
+  expect([...stderr.matchAll(/'([^']*)' is not mounted: a setuid program/g)].map(([, path]) => path)).toEqual(
+    away,
+  );
+  isOut();
+});
+
 test("who moves a program to where it was looked for already is told of, and the command takes it", async () => {
   const [a, b] = [`${J}/data/a`, `${J}/data/b`];
   sh(`mkdir -p ${a} ${b}; chown eve ${J}/data ${a} ${b}`);
