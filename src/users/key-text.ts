@@ -28,22 +28,24 @@ function keyOfBlob(blob: ByteString): ByteString | undefined {
 type Wanted = Pick<ReadonlySet<ByteString>, "has">;
 type Known = Pick<ReadonlyMap<ByteString, KeyLine>, "get">;
 
-/** A line with a key, and where it begins and ends in a text. */
+/** A line with a key. */
+interface Found extends KeyLine {
+  /** It is one for sshd(8) of today; another one may read it, perhaps. */
+  readonly isSure: boolean;
+}
+
+/** Where it begins and ends in a text. */
 interface Spot {
   start: number;
   end: number;
-  there: KeyLine;
+  there: Found;
 }
 
-interface Search {
-  /** What lines hold, as far as that is known: these are not taken apart. */
-  readonly known?: Known;
-  /** Also where another sshd than that of today may read them. */
-  readonly perhaps?: boolean;
-}
-
-/** Where wanted keys are in the text of an authorized_keys. One search finds them: the rest is not taken apart. */
-function spotsIn(text: ByteString, wanted: Wanted, { known, perhaps = false }: Search = {}): Spot[] {
+/**
+ * Where wanted keys are in the text of an authorized_keys. One search finds them: the rest is not taken apart, nor are lines
+ * of which it is `known` what they hold.
+ */
+function spotsIn(text: ByteString, wanted: Wanted, known?: Known): Spot[] {
   const spots: Spot[] = [];
   let end = -1;
   const even = evenLines(text);
@@ -55,9 +57,9 @@ function spotsIn(text: ByteString, wanted: Wanted, { known, perhaps = false }: S
     const stop = next < 0 ? text.length : next;
     const line = text.slice(start, stop);
     const sure = known?.get(line) ?? keyIn(line);
-    const there = sure === undefined && perhaps ? perhapsIn(even.slice(start, stop), key, blob) : sure;
+    const there = sure ?? perhapsIn(even.slice(start, stop), key, blob);
     if (there === undefined || !wanted.has(there.key)) continue;
-    spots.push({ start, end: stop, there });
+    spots.push({ start, end: stop, there: { ...there, isSure: sure !== undefined } });
     end = stop;
   }
   return spots;
@@ -84,11 +86,11 @@ const EACH: Wanted = { has: () => true };
 
 /** The keys in the text of an authorized_keys, without lines that sshd skips: all of them, or those that are wanted. Pure. */
 export const keyLinesIn = (text: ByteString, wanted = EACH): KeyLine[] =>
-  spotsIn(text, wanted).map(({ there }) => there);
+  spotsIn(text, wanted).flatMap(({ there: { isSure, ...line } }) => (isSure ? line : []));
 
 /** The wanted keys in the text of an authorized_keys, also in lines that another sshd may accept. Pure. */
 export const keysPerhapsIn = (text: ByteString, wanted: Wanted): ByteString[] =>
-  spotsIn(text, wanted, { perhaps: true }).map(({ there }) => there.key);
+  spotsIn(text, wanted).map(({ there }) => there.key);
 
 /** The key that sshd(8) reads in a line; undefined for none. */
 function keyIn(line: ByteString): KeyLine | undefined {
@@ -108,7 +110,7 @@ function withLines(
 ) {
   const parts: ByteString[] = [];
   let [from, count] = [0, 0];
-  for (const { start, end, there } of spotsIn(text, wanted, { perhaps: true })) {
+  for (const { start, end, there } of spotsIn(text, wanted)) {
     if (start > from) parts.push(text.slice(from, start - 1));
     const line = text.slice(start, end);
     const now = lineFor(there, line);
@@ -132,14 +134,18 @@ export function withLinesOf(text: ByteString, keys: readonly KeyLine[]) {
   });
 }
 
-/** The lines of an authorized_keys with some keys, by key. `perhaps`: also those that another sshd may accept. */
-export function linesOf(text: ByteString, keys: readonly KeyLine[], perhaps = false) {
+/** The lines of an authorized_keys with some keys, by key, also those that another sshd may accept. */
+export function linesOf(text: ByteString, keys: readonly KeyLine[]) {
   const wanted = new Set(keys.map(({ key }) => key));
   // Nearly always as they are given; to take them apart would need a tenth of a millisecond for each user.
   const known = new Map(keys.map((one) => [one.line, one]));
-  const found = spotsIn(text, wanted, { known, perhaps }).map(({ there }) => there);
+  const found = spotsIn(text, wanted, known).map(({ there }) => there);
   return Map.groupBy(found, ({ key }) => key);
 }
+
+/** Whether sshd(8) finds a key among the lines of linesOf. */
+export const isThere = (lines: ReturnType<typeof linesOf>, key: ByteString): boolean =>
+  lines.get(key)?.some(({ isSure }) => isSure) === true;
 
 /** The result of adding keys to a file. */
 export interface KeyMerge {
@@ -155,10 +161,9 @@ export interface KeyMerge {
 /** Adds new keys to the end of the text of an authorized_keys. Pure. */
 export function mergeKeys(existing: ByteString, keys: readonly KeyLine[]): KeyMerge {
   const there = linesOf(existing, keys);
-  const fresh = keys.filter(({ key }) => !there.has(key));
-  const all = linesOf(existing, keys, true);
+  const fresh = keys.filter(({ key }) => !isThere(there, key));
   // If sshd does not accept a login by the first line of a key, it tries the next one.
-  const other = keys.filter((one) => all.get(one.key)?.some(({ options }) => options !== one.options));
+  const other = keys.filter((one) => there.get(one.key)?.some(({ options }) => options !== one.options));
   const start = existing === "" || existing.endsWith("\n") ? existing : `${existing}\n`;
   return {
     text: fresh.length === 0 ? undefined : `${start}${fresh.map(({ line }) => `${line}\n`).join("")}`,

@@ -716,7 +716,8 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/key-text.ts", "unit/key-lines.test.ts", [
     ["const even = evenLines(text);", "const even = text;"],
-    ["sure === undefined && perhaps ?", "perhaps && !perhaps ?"],
+    ["sure ?? perhapsIn(even.slice(start, stop), key, blob);", "sure;"],
+    ["?.some(({ isSure }) => isSure) === true", " !== undefined"],
     ['if (text.startsWith("#")) return undefined;', ""],
   ]),
   ...within("src/users/key-text.ts", "e2e/apply.test.ts", [["one.options === there.options", "true"]]),
