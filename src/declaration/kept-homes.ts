@@ -13,7 +13,7 @@ import { jailOfHome, joinHome } from "../system/separator.ts";
 import { jailIdAt } from "./ids.ts";
 import { isElsewhere, isWholeJail, keptKey, openPlace, placeOf } from "./kept-where.ts";
 import { inFormer, type LeftUid, uidsLeftIn, whyHome, whyLeft } from "./left-uids.ts";
-import type { KeptHome, Once, OnceUser } from "./once-shape.ts";
+import { type KeptHome, type Once, type OnceUser, uidOf } from "./once-shape.ts";
 
 /** A home that is there, or may be. */
 export interface Found {
@@ -36,9 +36,9 @@ export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined 
  * program in /tmp, which would be the next one's. One that it was declared in before is kept since then.
  */
 export function wholeJail(user: OnceUser | undefined): KeptHome[] {
-  const { name, created, jail } = user ?? {};
-  const uid = created ?? user?.uid;
-  if (name === undefined || uid === undefined || jail === undefined) return [];
+  const uid = user && uidOf(user);
+  if (user === undefined || uid === undefined) return [];
+  const { name, jail } = user;
   return [{ name, uid, home: joinHome(jail, "/"), created: undefined, directoryId: undefined }];
 }
 

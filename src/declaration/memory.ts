@@ -9,9 +9,10 @@ import { homeIdOf, jailIdAt } from "./ids.ts";
 import { createdHomeOf, jailForgotten, KeptHomes, wholeJail } from "./kept-homes.ts";
 import { keptOfFormer, withKept, withoutKept } from "./kept-where.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { addOnce, createdOf, ENDED, isWritten, uidOf, writeOnce } from "./once.ts";
+import { addOnce, createdOf, ENDED, isWritten, writeOnce } from "./once.ts";
 import { declaredIn, onceJailOf, sameOr, settledUser, userNow, withHomeId, withoutKeys } from "./once-of.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
+import { uidOf } from "./once-shape.ts";
 
 /** What counts of the comparison with the machine. */
 type Compared = Pick<Comparison, "jails" | "settledLeft" | "forgotten" | "letGo" | "out">;

@@ -105,3 +105,6 @@ export type OnceUser = Once["users"][number];
 export type LeftJail = OnceUser["left"][number];
 export type KeptHome = Once["kept"][number];
 export type Creating = Once["creating"][number];
+
+/** The uid of an account that was declared; undefined if it is not known. */
+export const uidOf = ({ created, uid }: OnceUser): number | undefined => created ?? uid;

@@ -208,9 +208,6 @@ export const createdOf = (user: OnceUser | undefined) => ({
   uid: user?.uid,
 });
 
-/** The uid of an account that was declared; undefined if it is not known. */
-export const uidOf = ({ created, uid }: OnceUser): number | undefined => created ?? uid;
-
 /** What is remembered of a user who stays in the jail, and whose logins have ended, besides keys that may come back. */
 export const ENDED = {
   ...{ out: true, policy: false, otherPolicy: false, groups: [], left: [] },

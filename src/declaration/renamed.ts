@@ -5,8 +5,8 @@ import { livesIn, normalHome } from "../system/separator.ts";
 import { isUntouched, markedAccount } from "./creating.ts";
 import { hasHome, homeIdInJail, MAY_BE_OTHER } from "./ids.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
-import { uidOf } from "./once.ts";
 import type { Once, OnceUser } from "./once-shape.ts";
+import { uidOf } from "./once-shape.ts";
 
 type UserByName = (name: ByteString) => PasswdEntry | undefined;
 

@@ -1,7 +1,7 @@
 /** The uid of an account that is gone belongs to nobody else as long as something in a jail where it was may have it. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -18,10 +18,7 @@ let m: Machine;
 /** That of evil. */
 let uid = 0;
 
-const uidOf = (name: string): number | undefined => {
-  const found = new RegExp(`^${name}:[^:]*:(\\d+):`, "m").exec(m.read("/etc/passwd"))?.[1];
-  return found === undefined ? undefined : Number(found);
-};
+const uidOf = (name: string) => uidIn(m, name);
 function declare(text: string, ...options: string[]): void {
   m.write(FILE, text);
   m.must(["jailkit", "apply", ...options]);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
-import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { did, linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
 import { check } from "./check-helper.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
@@ -17,10 +17,7 @@ const user = (name: string, more = "", jail = J) =>
 
 let m: Machine;
 
-const uidOf = (name: string): number | undefined => {
-  const found = new RegExp(`^${name}:[^:]*:(\\d+):`, "m").exec(m.read("/etc/passwd"))?.[1];
-  return found === undefined ? undefined : Number(found);
-};
+const uidOf = (name: string) => uidIn(m, name);
 
 /** Declares something, and makes it so. */
 function declare(text: string, ...options: string[]): void {

@@ -24,6 +24,12 @@ export async function openApplyMachine(): Promise<Machine> {
   return m;
 }
 
+/** The uid of an account of /etc/passwd; undefined for none. */
+export function uidIn(m: Machine, name: string): number | undefined {
+  const found = new RegExp(`^${name}:[^:]*:(\\d+):`, "m").exec(m.read("/etc/passwd"))?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
 /** The lines of a run with --json: its changes, and the summary. */
 export const linesOf = (m: Machine, ...options: readonly string[]) =>
   linesIn(m.run(["jailkit", "apply", "--json", ...options]));

@@ -1,7 +1,7 @@
 /** No account gets the uid of one that apply did not create, and that is gone, or that no name service knows for a while. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
 import { installNssSystemd } from "./archives.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
@@ -22,10 +22,7 @@ let m: Machine;
 /** The next one that useradd(8) gives, which gus has in the directory. */
 let uid = 0;
 
-const uidOf = (name: string): number | undefined => {
-  const found = new RegExp(`^${name}:[^:]*:(\\d+):`, "m").exec(m.read("/etc/passwd"))?.[1];
-  return found === undefined ? undefined : Number(found);
-};
+const uidOf = (name: string) => uidIn(m, name);
 function declare(text: string, ...options: string[]): void {
   m.write(FILE, text);
   m.must(["jailkit", "apply", ...options]);

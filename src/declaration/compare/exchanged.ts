@@ -13,8 +13,9 @@ import { type Fault, type FaultText, stays } from "../change.ts";
 import { isOfOtherDay } from "../creating.ts";
 import { hasHome, MAY_BE_OTHER } from "../ids.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
-import { createdOf, leftJails, policiesIn, uidOf, union } from "../once.ts";
+import { createdOf, leftJails, policiesIn, union } from "../once.ts";
 import type { Once, OnceUser } from "../once-shape.ts";
+import { uidOf } from "../once-shape.ts";
 import { DECLARED, renamedLines, wantedLine } from "./intent.ts";
 
 // usermod(8) can give an account the name of another one: then a name tells nothing of what was declared, and the uid does.

@@ -452,7 +452,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/kept-homes.ts", KEPT, [
     ["this.#going.has(uid) || this.hasAny(uid, isOwn)", "this.hasAny(uid, isOwn)"],
   ]),
-  ...within("src/declaration/kept-homes.ts", OF_OTHERS, [["created ?? user?.uid", "created"]]),
+  ...within("src/declaration/kept-homes.ts", OF_OTHERS, [["user && uidOf(user);", "user?.created;"]]),
   ...within("src/declaration/compare/look-user.ts", OF_OTHERS, [
     ["isThere ? undefined : formerFault(declared, account, kept, uids)", "undefined"],
   ]),
