@@ -2,6 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { readInto } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { badKey, keyOfBlob, typeNamed } from "./key-blob.ts";
 import { badOptions } from "./key-options.ts";
 
 /** A line of authorized_keys that holds a key. */
@@ -10,7 +11,7 @@ export interface KeyLine {
   line: ByteString;
   /** The part before the type, "" for none. */
   options: ByteString;
-  /** Type and key, which identify it. */
+  /** Type and key, which identify it, as ssh-keygen(1) writes them. */
   key: ByteString;
 }
 
@@ -26,25 +27,8 @@ export function readStandardInput(): ByteString {
   return fromBytes(buffer.subarray(0, used));
 }
 
-// The types that sshd(8) accepts; no longer DSA.
-export const TYPES = [
-  "ssh-ed25519",
-  "ecdsa-sha2-nistp256",
-  "ecdsa-sha2-nistp384",
-  "ecdsa-sha2-nistp521",
-  "ssh-rsa",
-  "sk-ssh-ed25519@openssh.com",
-  "sk-ecdsa-sha2-nistp256@openssh.com",
-];
-
-// The types of its signatures, which sshd(8) reads as that of the key.
-const ALIASES: Partial<Record<string, string>> = { "rsa-sha2-256": "ssh-rsa", "rsa-sha2-512": "ssh-rsa" };
 // What b64_pton of libresolv, by which it reads a key, passes over besides blanks, which end the word.
 export const PASSED_OVER = /[\v\f\r]/g;
-
-/** The type of a key by its name. `exact`: as ssh-keygen(1) writes it. */
-const typeNamed = (name: ByteString, exact: boolean): string | undefined =>
-  TYPES.find((type) => type === (exact ? name : (ALIASES[name] ?? name)));
 
 const isBlank = (char: string) => char === " " || char === "\t";
 
@@ -84,39 +68,6 @@ export const fingerprintOf = ({ key }: Pick<KeyLine, "key">): string =>
 export const keyType = ({ key }: KeyLine): ByteString => key.slice(0, key.indexOf(" "));
 
 /**
- * The lengths of the strings of a key in the format of RFC 4253, each after its length in four bytes; undefined if they do
- * not fit.
- */
-function lengthsIn(blob: Buffer): number[] | undefined {
-  const found: number[] = [];
-  for (let at = 0; at < blob.length; ) {
-    if (at + 4 > blob.length) return undefined;
-    const length = blob.readUInt32BE(at);
-    at += 4 + length;
-    if (at > blob.length) return undefined;
-    found.push(length);
-  }
-  return found;
-}
-
-/** Why this is not a key of its type; undefined if it is. */
-function badKey(type: ByteString, text: ByteString): string | undefined {
-  const blob = Buffer.from(text, "base64");
-  // The base64 must be canonical: sshd rejects unused bits in the last character.
-  const lengths = blob.toString("base64") === text ? lengthsIn(blob) : undefined;
-  const [inner, ...values] = lengths ?? [];
-  if (inner === undefined) return "the key is damaged or was cut off";
-  if (blob.toString("latin1", 4, 4 + inner) !== type) return `the key is not of the type ${quoted(type)}`;
-  // A curve and a point, or an exponent and a modulus; a security key also has its application.
-  const isEd25519 = type.includes("ed25519");
-  const wanted = (isEd25519 ? 1 : 2) + (type.startsWith("sk-") ? 1 : 0);
-  const complete = values.length === wanted && values.every((length) => length > 0);
-  if (!complete || (isEd25519 && values[0] !== 32)) return "the key is damaged or was cut off";
-  const isShort = type === "ssh-rsa" && (values[1] ?? 0) < 1024 / 8;
-  return isShort ? "the RSA key is shorter than 1024 bits: sshd rejects it" : undefined;
-}
-
-/**
  * Parses a line: a key, undefined for a comment or an empty line, or a problem. `exact`: so is what sshd accepts though nobody
  * writes it, such as a missing option between two commas.
  */
@@ -135,8 +86,8 @@ export function readKeyLine(text: ByteString, exact = true): KeyLine | undefined
     if (named === undefined) return { problem: "is not a public key of OpenSSH" };
     return { problem: `sshd rejects keys of the type ${quoted(named)}` };
   }
-  const problem = (options === "" ? undefined : badOptions(options, exact)) ?? badKey(type, key);
-  return problem === undefined ? { line, options, key: `${type} ${key}` } : { problem };
+  const problem = (options === "" ? undefined : badOptions(options, exact)) ?? badKey(type, key, exact);
+  return problem === undefined ? { line, options, key: keyOfBlob(key) ?? `${type} ${key}` } : { problem };
 }
 
 function refuse(what: ByteString, why: string): JailkitError {

@@ -1,28 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import {
-  endOfWord,
-  type KeyLine,
-  PASSED_OVER,
-  readKeyLine,
-  splitWord,
-  TYPES,
-  withoutBlanks,
-} from "./key-lines.ts";
+import { keyOfBlob } from "./key-blob.ts";
+import { endOfWord, type KeyLine, PASSED_OVER, readKeyLine, splitWord, withoutBlanks } from "./key-lines.ts";
 
 // The text of an authorized_keys: which keys are in it, and how it changes.
 
 // What each line with a key has: at least 30 bytes, of which the first are its length. A user may have written a million lines
 // that have not.
 const BLOB = /AAAA[A-Za-z0-9+/]{36,}={0,2}/g;
-const LONGEST_NAME = Math.max(...TYPES.map((type) => type.length));
-
-/** A key with its type, by its text in base64; undefined if it has another type. */
-function keyOfBlob(blob: ByteString): ByteString | undefined {
-  const start = Buffer.from(blob.slice(0, 2 * LONGEST_NAME), "base64");
-  const type = TYPES.find((one) => start.toString("latin1", 4, 4 + start.readUInt32BE(0)) === one);
-  return type && `${type} ${blob}`;
-}
 
 /** The keys, each with its type, that somebody looks for. */
 type Wanted = Pick<ReadonlySet<ByteString>, "has">;

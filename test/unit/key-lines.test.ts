@@ -292,7 +292,8 @@ describe("a user's own file", () => {
 });
 
 describe("a copy of a key that sshd reads, however it is written,", () => {
-  const rsa = keyOf("ssh-rsa", Buffer.from([1, 0, 1]), Buffer.alloc(256, 7));
+  const numbers = [Buffer.from([1, 0, 1]), Buffer.from([0, ...Buffer.alloc(256, 0x87)])] as const;
+  const rsa = keyOf("ssh-rsa", ...numbers);
   const [, blob = ""] = rsa.split(" ");
   const middle = blob.length / 2;
 
@@ -303,6 +304,13 @@ describe("a copy of a key that sshd reads, however it is written,", () => {
     ["a carriage return after it", `restrict ssh-rsa ${blob}\r me`],
     ["the type of a signature", `rsa-sha2-512 ${blob}`],
     ["another one", `pty rsa-sha2-256 ${blob} me`],
+    ["that in the key", keyOf("rsa-sha2-256", ...numbers).replace(/^\S+/, "ssh-rsa")],
+    ["both", `no-pty ${keyOf("rsa-sha2-512", ...numbers).replace(/^\S+/, "rsa-sha2-256")}`],
+    ["a zero byte before the exponent", keyOf("ssh-rsa", Buffer.from([0, 1, 0, 1]), numbers[1])],
+    [
+      "zero bytes before the modulus",
+      keyOf("ssh-rsa", numbers[0], Buffer.from([...Buffer.alloc(999), ...numbers[1]])),
+    ],
     ["another case", `tunnel="ANY" ${rsa}`],
     ["a sign", `permitopen="h:+1",permitlisten="+1",tunnel="+1" ${rsa}`],
     ["an unknown option", `no-such-option ${rsa}`],
@@ -314,6 +322,19 @@ describe("a copy of a key that sshd reads, however it is written,", () => {
     const [limited] = parsePublicKeys(`restrict,command="x" ${rsa}`, "f");
     if (limited === undefined) throw new Error("no key");
     expect(withLinesOf(`${line}\n`, [limited]).text).toBe(`${limited.line}\n`);
+  });
+
+  test("is removed: the type of a signature of a security key in a browser", () => {
+    const values = ["nistp256", Buffer.from([4, ...Buffer.alloc(64, 7)]), "ssh:"] as const;
+    const key = keyOf("sk-ecdsa-sha2-nistp256@openssh.com", ...values);
+    const odd = keyOf("webauthn-sk-ecdsa-sha2-nistp256@openssh.com", ...values);
+    expect(withoutKeys(`${odd}\n`, new Set([key])).count).toBe(1);
+    expect(keyLinesIn(odd)).toEqual([{ line: odd, options: "", key }]);
+  });
+
+  test("is the same one in a declaration", () => {
+    const odd = keyOf("ssh-rsa", Buffer.from([0, 1, 0, 1]), numbers[1]);
+    expect(parsePublicKeys(odd, "f")).toEqual([{ line: odd, options: "", key: rsa }]);
   });
 
   test.each([
