@@ -16,8 +16,8 @@ import {
 import { namesIn, openProc, pidsIn, uidsOf } from "./processes.ts";
 
 /**
- * The processes of other users than root that work in an open directory, by their first uid: their working directory or an open
- * file is there or below, by whatever mount, or their mount namespace has a mount of its own that shows a part of it. Throws
+ * The processes of other users than root that work in an open directory, by their first uid: their root or working directory or
+ * an open file is there or below, by whatever mount, or their mount namespace has a mount of its own that shows a part of it. Throws
  * JailkitError "no-proc", SystemError.
  */
 export function worksIn(directory: number): ReadonlyMap<number, readonly number[]> {
@@ -82,7 +82,11 @@ export const leaseSeconds = (): number => Number(hostText("/proc/sys/fs/lease-br
 function placesOf(proc: number, pid: number): readonly ByteString[] {
   return namesIn(proc, `${pid}/task`).flatMap((tid) => {
     const thread = `${pid}/task/${tid}`;
-    const links = [`${thread}/cwd`, ...namesIn(proc, `${thread}/fd`).map((fd) => `${thread}/fd/${fd}`)];
+    const links = [
+      `${thread}/root`,
+      `${thread}/cwd`,
+      ...namesIn(proc, `${thread}/fd`).map((fd) => `${thread}/fd/${fd}`),
+    ];
     return links.flatMap((link) => attempt(() => readLink(proc, link)) ?? []);
   });
 }

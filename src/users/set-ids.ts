@@ -15,6 +15,7 @@ import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { lookAtHolders } from "../system/holders.ts";
 import { firstUserId } from "../system/login-defs.ts";
+import { worksIn } from "../system/works-in.ts";
 import { atWork, requireNothingRuns } from "./sessions.ts";
 
 // Who starts a setuid program of an account gets all that its processes have: outside of the jail, the machine.
@@ -142,10 +143,14 @@ function takeFromOpen(root: JailRoot, { name, uid }: Leaver, took: (pid: number)
     const fd = openedBy(file.proc, file.path);
     if (fd !== undefined && withFd(fd, (open) => takeFromNameless(open, uid))) took(pid);
   });
-  const inside = new Set((answered(() => readJailAccounts(root).users) ?? []).map((one) => String(one.uid)));
+  const others = doubtful.filter(({ may }) => [...may.uids].some((one) => Number(one) !== uid));
+  if (others.length === 0) return;
+  const listed = new Set((answered(() => readJailAccounts(root).users) ?? []).map((one) => String(one.uid)));
   const first = firstUserId();
-  const isOfJail = (one: string) => inside.has(one) && Number(one) >= first && Number(one) !== uid;
-  const one = doubtful.find(({ may }) => [...may.uids].some(isOfJail));
+  const isListed = (one: string) => listed.has(one) && Number(one) >= first && Number(one) !== uid;
+  // A setuid program makes it one of any uid, and who was taken out a moment ago has no line.
+  const inside = new Set([...worksIn(root.fd).values()].flat());
+  const one = others.find(({ pid, may }) => inside.has(pid) || [...may.uids].some(isListed));
   if (one === undefined) return;
   const { pid, may } = one;
   const remedy: Remedy = `kill -KILL ${pid}`;

@@ -43,8 +43,8 @@ export interface UnjailOptions extends JailingOptions {
   readonly leaves?: readonly ByteString[];
   /** It is one of many plans: of a home that takes long to look at, that is the error. */
   readonly isBrief?: boolean;
-  /** The jail is deleted then, in which nothing runs. */
-  readonly jailGoes?: boolean;
+  /** Is called when no program of the jail can become the account any more, before that changes; not in a dry run. */
+  readonly whenAlone?: () => void;
 }
 
 /** The plan to take an account out of a jail. */
@@ -191,7 +191,7 @@ export function unjailUser(user: PasswdEntry, request: UnjailOptions, run: Accou
       if (leaves || shell !== user.shell)
         run.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
       run.done(`would remove ${quoted(user.name)} from the jail's account files`);
-      if (!request.jailGoes) tellOfSetIds(root, user, (line) => run.done(line));
+      tellOfSetIds(root, user, (line) => run.done(line));
     } else release(root, plan, request, run);
   };
 }
@@ -268,9 +268,9 @@ function release(root: JailRoot, plan: Release, request: UnjailOptions, run: Acc
     warned.add(line);
   };
   const take = () => {
-    if (request.jailGoes) return;
     const ends = home !== user.home || shell !== user.shell;
     takeSetIds(root, user, { ends, say: (line) => run.done(line), warn });
+    request.whenAlone?.();
   };
   // In the home, too: others may have opened a program there.
   take();

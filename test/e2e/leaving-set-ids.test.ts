@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, 
 import type { Machine } from "../machine/machine.ts";
 import { sleeperOf } from "../machine/sleeper.ts";
 import { runWithStops } from "../machine/stops.ts";
-import { linesIn, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { KEYS, linesIn, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -222,16 +222,22 @@ test("a program without a name that another user has open, or executes, stays us
   await Promise.all([eve.ended, other.ended]);
 });
 
-test.each(["eve", "nobody"])(
-  "the account stays while %s of the jail may keep one unseen, and nobody else keeps it there",
-  async (who) => {
+// Who starts a setuid program of one who was removed has a uid without a line.
+test.each([
+  ["eve", "/", true],
+  ["nobody", "/", false],
+  ["+4711", J, true],
+] as const)(
+  "the account stays while %s, which works in %s, may keep one unseen, if it is of the jail or in it",
+  async (who, directory, isOfJail) => {
     const ring = `import ctypes, time
 print("there" if ctypes.CDLL(None).syscall(425, 4, ctypes.create_string_buffer(120)) >= 0 else "none", flush=True)
 time.sleep(1000000)`;
-    const process = m.start(["python3", "-c", ring], { user: who });
+    const as = ["setpriv", "--reuid", who, "--clear-groups", "env", "-C", directory];
+    const process = m.start([...as, "python3", "-c", ring]);
     const has = await process.until(({ stdout }) => stdout || undefined);
     const { status, summary } = linesOf(m, "--prune");
-    const isKept = who === "eve" && has === "there\n";
+    const isKept = isOfJail && has === "there\n";
     expect(status).toBe(isKept ? 1 : 0);
     if (isKept) {
       isInside();
@@ -247,6 +253,46 @@ time.sleep(1000000)`;
     await process.ended;
   },
 );
+
+test("who puts a declared key back by such a program, until that has lost the bits, gains nothing", async () => {
+  m.write(FILE, `${EVE}${user("dora")}authorized_keys = ${KEYS[0]}\n`);
+  m.must(["jailkit", "apply"]);
+  m.write(FILE, EVE);
+  makeProgram(`${J}/tmp/x`);
+  const file = `${J}/home/dora/.ssh/authorized_keys`;
+  let isBack = false;
+  const putBack = () => {
+    if (isBack || m.read(file) !== "") return;
+    sh(`echo '${KEYS[0]}' > ${file}`, "dora");
+    isBack = true;
+  };
+  await runWithStops(
+    m,
+    ["jailkit", "apply", "--prune"],
+    { calls: ["fchmodat2", "fchmod"], paths: [`${J}/tmp/x`] },
+    putBack,
+  );
+  isOut();
+  expect([isBack, m.read("/home/dora/.ssh/authorized_keys")]).toEqual([true, ""]);
+});
+
+test("nor does a jail that is deleted give others the rights of an account that leaves it before", async () => {
+  makeProgram(`${J}/tmp/x`);
+  let mode = "";
+  // A login of eve could begin still.
+  const look = () => {
+    if (lineOf("dora")?.endsWith(":/home/dora:/bin/bash") && m.exists(`${J}/tmp/x`))
+      mode ||= modeOf(`${J}/tmp/x`);
+  };
+  const { status } = await runWithStops(
+    m,
+    ["jailkit", "delete", "-y", "--unjail", "--user-files", J],
+    { calls: ["rename", "renameat2", "mkdirat"] },
+    look,
+  );
+  expect([status, m.exists(J)]).toEqual([0, false]);
+  expect(mode).toBe("755");
+});
 
 test("the account stays where a file system is read-only, until the commands that are shown; of one that is not mounted it is told", () => {
   sh(`mkdir ${J}/data; mount -t tmpfs -o mode=755 none ${J}/data`);

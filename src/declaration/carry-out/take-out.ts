@@ -29,11 +29,13 @@ export function takeOut(
   for (const error of kept.values()) throw error;
   if (failure !== undefined) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
-  // A session may have put them back before it ended.
-  if (once.keys.length > 0) removeFrom({ root, user, home: homeFor(user, root.path) }, once.keys, said);
   const { stay: leaves } = declaredGroups(user, once);
+  // A session may have put them back before it ended, or a user of the jail, by a setuid program of the account.
+  const whenAlone = () => {
+    if (once.keys.length > 0) removeFrom({ root, user, home: homeFor(user, root.path) }, once.keys, said);
+  };
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
-  changeOne(planToUnjail(run, { ...options, leaves }), root.path, said);
+  changeOne(planToUnjail(run, { ...options, leaves, whenAlone }), root.path, said);
   const now = hostUser(once.name);
   if (now !== undefined && !isIn(root, now)) forgetGroups(now, once, said);
 }

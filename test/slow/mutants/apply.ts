@@ -714,6 +714,12 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/carry-out.ts", "e2e/apply-second-keys.test.ts", [
     ["if (!mayPutBack(change)) memory", "memory"],
   ]),
+  ...within("src/users/key-blob.ts", "unit/key-lines.test.ts", [
+    ['type === "ssh-rsa" ? values.map(asNumber) : values)]', "values)]"],
+    ["(exact ? name : (ALIASES[name] ?? name))", "name"],
+    ["const type = typeIn(blob, false);", "const type = typeIn(blob, true);"],
+    ["(rest[0] ?? 0) < 0x80 ? rest", "true ? rest"],
+  ]),
   ...within("src/users/key-text.ts", "unit/key-lines.test.ts", [
     ["const even = evenLines(text);", "const even = text;"],
     ["sure ?? perhapsIn(even.slice(start, stop), key, blob);", "sure;"],
@@ -904,7 +910,8 @@ export const APPLY: readonly Mutant[] = [
     ["isClean = false;", ""],
     ["for (const place of away)", "for (const place of away.slice(away.length))"],
     ["takeFromOpen(root, user, (pid) => took(() => pids.add(pid)));", ""],
-    ["inside.has(one) && ", ""],
+    ["listed.has(one) && ", ""],
+    ["inside.has(pid) || ", ""],
     ["if (one === undefined) return;", "return;"],
     ["        warn(busyText(root, user));\n", ""],
     ["error.code === CHANGES) return false;", "error.code === CHANGES) return true;"],
@@ -912,6 +919,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/users/unjail.ts", SET_IDS, [
     ["again ? take : undefined", "undefined"],
     ["  take();\n", ""],
+    ["    request.whenAlone?.();\n", ""],
   ]),
   ...within("src/users/changes.ts", SET_IDS, [["if (left && user !== undefined && !dryRun)", "if (false)"]]),
   ...within("src/users/due-logins.ts", DUE, [
