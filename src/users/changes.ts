@@ -1,10 +1,10 @@
 import { display } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable } from "../jail/fs/writable.ts";
 import { requireOwnName } from "../system/account-name.ts";
-import { userHint } from "../system/account-tools.ts";
+import { isLocalUser, userHint } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { livesIn } from "../system/separator.ts";
@@ -13,7 +13,7 @@ import type { AccountRun, PlannedChange } from "./account-run.ts";
 import { removeJailSide } from "./jail-side.ts";
 import { type JailingOptions, jailUser } from "./jailing.ts";
 import { prepareJail } from "./prepare.ts";
-import { takeSetIds } from "./set-ids.ts";
+import { takeSetIds, tellOfSetIds } from "./set-ids.ts";
 import { type UnjailOptions, unjailUser } from "./unjail.ts";
 
 /** Plans a change of the account with the name of `run`; an error of `plan` is a refusal. */
@@ -72,15 +72,23 @@ function leaveJailSide(
   { shell, dryRun }: JailingOptions,
 ): void {
   requireWritable(root, ["/etc"]);
+  const leaver = leaverOf(user, readJailAccounts(root).userByName(run.name), root);
   const steps = removeJailSide(run.name, { root, shell, usualShell: undefined, dryRun });
   for (const step of steps) run.done(dryRun ? `would have ${step}` : step);
   run.status = dryRun ? "planned" : steps.length > 0 ? "done" : "unchanged";
+  const say = (line: string) => run.done(line);
+  if (leaver !== undefined && dryRun) tellOfSetIds(root, leaver, say);
+  // It may have processes where it is now.
+  else if (leaver !== undefined)
+    takeSetIds(root, leaver, { ends: false, say, warn: (line) => run.warn(line) });
   // Nobody needs the former home of an account that is not in the jail any more.
   const left = !livesIn(root.path, user?.home ?? "");
-  // It may have processes where it is now.
-  if (left && user !== undefined && !dryRun)
-    takeSetIds(root, user, {
-      ...{ ends: false, say: (line) => run.done(line), warn: (line) => run.warn(line) },
-    });
   if (!dryRun && left && recall(root, run.name) !== undefined) forgetAccount(root, run.name);
+}
+
+/** Whose programs stay in the jail for others, if its lines go: of one of this machine that lives in it still, another step takes them. */
+function leaverOf(user: PasswdEntry | undefined, line: PasswdEntry | undefined, { path }: JailRoot) {
+  if (user !== undefined) return livesIn(path, user.home) && isLocalUser(user.name) ? undefined : user;
+  const isNobodys = line !== undefined && answered(() => hostUser(line.uid) === undefined) === true;
+  return isNobodys ? line : undefined;
 }

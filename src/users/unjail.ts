@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
+import { readLink, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
@@ -43,8 +43,11 @@ export interface UnjailOptions extends JailingOptions {
   readonly leaves?: readonly ByteString[];
   /** It is one of many plans: of a home that takes long to look at, that is the error. */
   readonly isBrief?: boolean;
-  /** Is called when no program of the jail can become the account any more, before that changes; not in a dry run. */
-  readonly whenAlone?: () => void;
+  /**
+   * Is called before the account changes, when no program of the jail can become it any more, with its home: the copy, which only
+   * root reaches, if it moves; not in a dry run.
+   */
+  readonly whenAlone?: (root: JailRoot, home: ByteString) => void;
 }
 
 /** The plan to take an account out of a jail. */
@@ -257,7 +260,10 @@ function leaveGoneJail(
 function release(root: JailRoot, plan: Release, request: UnjailOptions, run: AccountRun): void {
   const { user, jailHome, home, shell, unrecorded } = plan;
   // Again: until it is where only root reaches it, others may move something into it.
-  const examine = (fd: number) => requireNoNeighbours(root, user, jailHome, { fd, whole: true });
+  const examine = (fd: number) => {
+    requireNoNeighbours(root, user, jailHome, { fd, whole: true });
+    request.whenAlone?.(host, readLink(AT_FDCWD, `/proc/self/fd/${fd}`));
+  };
   const { host } = request;
   const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home, examine } : undefined;
   // Before anything is moved: fails if the jail cannot be written.
@@ -270,7 +276,7 @@ function release(root: JailRoot, plan: Release, request: UnjailOptions, run: Acc
   const take = () => {
     const ends = home !== user.home || shell !== user.shell;
     takeSetIds(root, user, { ends, say: (line) => run.done(line), warn });
-    request.whenAlone?.();
+    if (move === undefined) request.whenAlone?.(root, jailHome);
   };
   // In the home, too: others may have opened a program there.
   take();

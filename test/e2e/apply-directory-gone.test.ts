@@ -187,3 +187,26 @@ test("while no service answers, --check --prune says that the user and its jail 
     "warning: user luser: is not declared any more, and stays: ",
   );
 });
+
+// Until the directory gives it a home on the machine, none of these is asked for.
+test.each([
+  ["the directory says that there is none", () => services("files")],
+  ["it has it in the jail still", () => undefined],
+  ["it has it outside", () => account("/home/luser", "/bin/sh")],
+])("its setuid programs in the jail lose the bits with its line: %s", (title, change) => {
+  const program = `${J}/tmp/x`;
+  m.must(["install", "-d", "-m", "1777", `${J}/tmp`]);
+  m.must(["install", "-o", "6001", "-m", "6755", "/bin/true", program]);
+  const mode = () => ((m.stat(program)?.mode ?? 0) & 0o7777).toString(8);
+  const took = `the setuid and setgid bits from '${program}'`;
+  change();
+  m.write(DECLARED, JAIL);
+  const planned = linesOf(m, "--check", "--prune").changes.map(({ text }) => text);
+  const dry = ["jk_jailuser", "-v", "--unjail", "--jail-side-only", "--dry-run", "-j", J, "luser"];
+  expect(m.must(dry).stdout).toContain(`would take ${took}\n`);
+  expect(mode()).toBe("6755");
+  const { status, changes } = linesOf(m, "--prune");
+  expect([status, mode(), changes.map(({ text }) => text)]).toEqual([0, "755", planned]);
+  expect(changes.flatMap(({ steps }) => steps)).toContain(`took ${took}`);
+  if (!title.includes("none")) expect(planned).toEqual([expect.stringContaining(`; takes ${took}`)]);
+});

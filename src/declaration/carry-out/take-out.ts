@@ -1,10 +1,10 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planToUnjail } from "../../users/changes.ts";
-import { homeFor } from "../../users/jail-side.ts";
 import { requireNothingRuns } from "../../users/sessions.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { isIn, tellingOfSessions } from "./close-login.ts";
@@ -30,9 +30,9 @@ export function takeOut(
   if (failure !== undefined) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
   const { stay: leaves } = declaredGroups(user, once);
-  // A session may have put them back before it ended, or a user of the jail, by a setuid program of the account.
-  const whenAlone = () => {
-    if (once.keys.length > 0) removeFrom({ root, user, home: homeFor(user, root.path) }, once.keys, said);
+  // A session may have put them back before it ended, or a user of the jail, by a setuid program of the account, or a descriptor.
+  const whenAlone = (tree: JailRoot, home: ByteString) => {
+    if (once.keys.length > 0) removeFrom({ root: tree, user, home }, once.keys, said);
   };
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
   changeOne(planToUnjail(run, { ...options, leaves, whenAlone }), root.path, said);

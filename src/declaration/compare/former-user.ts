@@ -74,8 +74,7 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
   const from = what === "entry" ? where : undefined;
   const goesOut = what === "entry" && fate?.how === "out" ? outText(fate) : undefined;
   const stays = fate?.stays;
-  const leaves =
-    prune && fate?.how === "line" && stays ? `out of it, ${staysText(stays, undefined)}` : undefined;
+  const leaves = prune && fate?.how === "line" ? lineText(fate) : undefined;
   const goes = fate?.how === "removed" ? fate.home : undefined;
   const ofHome = homeText(once, fate);
   const to = (prune ? ofHome : undefined) ?? goesOut ?? leaves;
@@ -97,6 +96,15 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
 const outText = ({ home, setIds }: Fate): string => {
   const out = home === undefined ? "out of it" : "out of it, with its home";
   return setIds === undefined ? out : `${out}; takes ${setIds}`;
+};
+
+/** What is said of an account of a directory that loses its lines; undefined if that is all. */
+const lineText = ({ stays, setIds }: Fate): string | undefined => {
+  const kept = stays && staysText(stays, undefined);
+  const taken = setIds && `takes ${setIds}`;
+  return kept === undefined && taken === undefined
+    ? undefined
+    : `out of it, ${[kept, taken].filter((one) => one !== undefined).join("; ")}`;
 };
 
 /** What is said of the home of an account that is removed. */

@@ -147,6 +147,8 @@ export class Leavers {
       const setIds = fault === undefined ? this.#setIdsOf(root, account) : undefined;
       return { fate: { ...fate, setIds }, fault, ends: fault !== undefined };
     }
+    if (fate.how === "line" && account !== undefined)
+      return { fate: { ...fate, setIds: this.#setIdsOf(root, account) } };
     const why = fate.how === "removed" && account !== undefined ? closedAccounts(root.path) : undefined;
     return { fate, fault: why && stays(why) };
   }
