@@ -47,9 +47,7 @@ export function formerFault(
 ): FaultText | undefined {
   const { name, jail, directory } = declared;
   const home = normalPath(declared.home);
-  const own = joinHome(jail, home);
-  if (!directory || jails.isThere(declared, uid) || kept.hasAny(uid, (one) => one.home === own))
-    return undefined;
+  if (!directory || jails.isThere(declared, uid)) return undefined;
   const advice = "give the account another uid in its directory, or, if it is the same user, that home";
   const found = kept.of(uid, (one) => one.name === name || isWholeJail(one));
   // Somebody has moved it there.

@@ -71,6 +71,8 @@ export function tellOfSetIds(root: JailRoot, { uid }: Leaver, say: (line: string
 
 interface Leaving {
   readonly ends: boolean;
+  /** The account is removed then: no command can name it any more. */
+  readonly isRemoved?: boolean;
   readonly say: (line: string) => void;
   readonly warn: (line: string) => void;
 }
@@ -81,19 +83,21 @@ interface Leaving {
  * change the jail all the time, who do not keep the account in it, or since a file system is not mounted. `ends`: nothing of the
  * account may run. Throws JailkitError, with what to do, for what else may leave one.
  */
-export function takeSetIds(root: JailRoot, user: Leaver, { ends, say, warn }: Leaving): void {
+export function takeSetIds(root: JailRoot, user: Leaver, { ends, isRemoved, say, warn }: Leaving): void {
   const taken: SetIds = { paths: [], count: 0 };
   const pids = new Set<number>();
+  const advice = (take: string) =>
+    isRemoved ? "nobody else gets its uid while it is there" : `${take} with: ${takeAgain(root, user)}`;
   // A program there is one as soon as it is mounted again.
   const away = answered(() => unmountedBelow(root.path, ofMachine(), true)) ?? [];
   for (const place of away)
     warn(
-      `${quoted(place)} is not mounted: a setuid program of ${quoted(user.name)} may be there; when it is, take it with: ${takeAgain(root, user)}`,
+      `${quoted(place)} is not mounted: a setuid program of ${quoted(user.name)} may be there; ${advice("when it is, take it")}`,
     );
   try {
     for (let attempt = 1; !takeOnce(root, user, ends, { taken, pids }); attempt++) {
       if (attempt === ATTEMPTS) {
-        warn(busyText(root, user));
+        warn(busyText(root, user, advice("take it later")));
         break;
       }
       Bun.sleepSync(2 * TICK);
@@ -168,10 +172,10 @@ function openedBy(proc: number, path: ByteString): number | undefined {
 }
 
 /** What is said of a jail in which somebody else changes something all the time, printable. */
-function busyText(root: JailRoot, user: Leaver): string {
+function busyText(root: JailRoot, user: Leaver, advice: string): string {
   const others = answered(() => atWork(root.fd));
   const who = others === undefined ? "" : `, where processes of ${others.whose} work`;
-  return `a setuid program of ${quoted(user.name)} may be left in ${quoted(root.path)}, which changes while it is looked through${who}; take it later with: ${takeAgain(root, user)}`;
+  return `a setuid program of ${quoted(user.name)} may be left in ${quoted(root.path)}, which changes while it is looked through${who}; ${advice}`;
 }
 
 /** What takes the bits from files of one who has left. */

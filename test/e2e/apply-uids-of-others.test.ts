@@ -218,6 +218,19 @@ describe("nobody gets in another jail", () => {
     expect(givenElsewhere()).toEqual([uid + 1, uid + 2]);
   });
 
+  test("or that somebody has removed, with its line and its home", () => {
+    directory();
+    declare(BOTH, "--prune");
+    for (const path of [MEMORY, HOME]) m.remove(path);
+    declare(BOTH + user("zoe"));
+    const own = uidOf("zoe") ?? 0;
+    m.must(["userdel", "zoe"]);
+    removeLine("zoe");
+    m.must(["sh", "-ec", `mkdir -p ${J}/tmp; mv ${J}/home/zoe/.bashrc ${J}/tmp; rm -r ${J}/home/zoe`]);
+    m.write(FILE, BOTH);
+    expect(givenElsewhere()).toEqual([own + 1, own + 2]);
+  });
+
   test("that of one who leaves the directory after --prune", () => {
     declare(BOTH, "--prune");
     directory();
@@ -306,6 +319,17 @@ describe("another account of the directory with the uid", () => {
     expect(m.read(`${J}/etc/passwd`)).toContain(`hank:x:${uid}:`);
     // Nothing is told of who is in the jail.
     expect(told(hank())).toEqual([]);
+  });
+
+  test("is told of it in another jail, too", () => {
+    declare(BOTH, "--prune");
+    directory(entry("hank", `${OTHER}/./home/hank`));
+    const declared = BOTH + user("hank", "directory = 1\n", OTHER);
+    const [problem] = told(declared);
+    expect(problem).toMatchObject({ code: "kept-home", path: "hank" });
+    expect(problem?.message).toContain(`the uid ${uid} is that of '${HOME}', the home that 'gus' had`);
+    expect(typeRemedy(m, problem?.remedy ?? "false").status).toBe(0);
+    expect(told(declared)).toEqual([]);
   });
 
   test("is not, if it has that home", () => {

@@ -49,7 +49,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   m.run(["umount", `${J}/data`]);
-  for (const name of ["dora", "eve"]) m.run(["userdel", name]);
+  for (const name of ["dora", "eve", "bob"]) m.run(["userdel", name]);
   for (const path of ["/srv", "/home/dora", "/var/lib/jailkit"]) m.remove(path);
   m.mkdir("/srv", { mode: 0o755 });
 });
@@ -96,6 +96,41 @@ test("jk_jailuser says in a dry run what it takes, and takes it; so does a move 
   expect(linesOf(m).status).toBe(0);
   expect(lineOf("dora")).toContain(`:${K}/./home/dora:`);
   expect(eveBy("/tmp/x")).toBe(idOf("eve"));
+});
+
+test.each([[[]], [["--delete-homes"]]])(
+  "so do those of an account that is removed, whose groups others would have by them: %p",
+  (options) => {
+    m.write(FILE, `${EVE}${user("dora")}${user("bob")}groups = users\n`);
+    m.must(["jailkit", "apply"]);
+    m.write(FILE, EVE + user("dora"));
+    makeProgram(`${J}/tmp/x`);
+    sh(`chown bob:users ${J}/tmp/x; chmod 6755 ${J}/tmp/x`);
+    const planned = linesOf(m, "--check", "--prune", ...options).changes;
+    const { status, changes } = linesOf(m, "--prune", ...options);
+    const [text = "", ...others] = changes.map((one) => one.text);
+    expect([status, others, planned.map((one) => one.text)]).toEqual([0, [], [text]]);
+    expect(text).toMatch(
+      /^- user bob: account (and|but not) its home [^;]*; takes the setuid and setgid bits from '[^']*\/tmp\/x' \(no longer declared\)$/,
+    );
+    expect(changes[0]?.steps).toContain(`took the setuid and setgid bits from '${J}/tmp/x'`);
+    expect([lineOf("bob"), modeOf(`${J}/tmp/x`)]).toEqual([undefined, "755"]);
+  },
+);
+
+test("a file system that is not mounted does not keep the account, of which no command is shown then", () => {
+  m.write(FILE, EVE + user("dora") + user("bob"));
+  m.must(["jailkit", "apply"]);
+  m.write(FILE, EVE + user("dora"));
+  const fstab = m.read("/etc/fstab");
+  sh(`mkdir ${J}/data`);
+  m.write("/etc/fstab", `${fstab}/root ${J}/data none bind,noauto 0 0\n`);
+  const { status, changes } = linesOf(m, "--prune", "--delete-homes");
+  m.write("/etc/fstab", fstab);
+  expect([status, lineOf("bob")]).toEqual([0, undefined]);
+  expect(changes.flatMap((one) => one.warnings)).toContain(
+    `'${J}/data' is not mounted: a setuid program of 'bob' may be there; nobody else gets its uid while it is there`,
+  );
 });
 
 test("jk_jailuser says what it has taken", () => {

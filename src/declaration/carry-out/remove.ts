@@ -14,6 +14,7 @@ import { homeInJail } from "../../system/separator.ts";
 import { removeLogin } from "../../users/change-login.ts";
 import { HOLDS_HOME } from "../../users/home-along.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
+import { takeSetIds } from "../../users/set-ids.ts";
 import type { Change } from "../change.ts";
 import { isDeleted } from "../compare/absent.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
@@ -278,7 +279,9 @@ function removeLost(
   }
   // Without the home there may be room.
   if (failure !== undefined) leaveJail(root, user, once, said);
-  // Another user may have started a setuid program of this one meanwhile.
+  const [say, warn] = [(line: string) => said.steps.push(line), (line: string) => said.warnings.push(line)];
+  takeSetIds(root, user, { ends: true, isRemoved: true, say, warn });
+  // Another user may have started one meanwhile.
   requireNothingRuns(user);
   removeLogin(user, hearing(said));
   // They are outside of the jail: whoever gets the name or the uid later would run them, or read it.

@@ -77,7 +77,9 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
   const leaves = prune && fate?.how === "line" ? lineText(fate) : undefined;
   const goes = fate?.how === "removed" ? fate.home : undefined;
   const ofHome = homeText(once, fate);
-  const to = (prune ? ofHome : undefined) ?? goesOut ?? leaves;
+  const taken = fate?.how === "removed" ? takesText(fate) : undefined;
+  const gone = prune ? joined(ofHome ?? (taken && "alone"), taken) : undefined;
+  const to = gone ?? goesOut ?? leaves;
   const frees = fate?.how === "removed" ? once.created : undefined;
   const needsEnd = fate?.how === "removed" || fate?.how === "out";
   return {
@@ -92,20 +94,20 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
   };
 }
 
+const takesText = ({ setIds }: Fate): string | undefined => setIds && `takes ${setIds}`;
+
+const joined = (...parts: readonly (string | undefined)[]): string | undefined =>
+  parts.filter((one) => one !== undefined).join("; ") || undefined;
+
 /** What is said of an account that leaves its jail. */
-const outText = ({ home, setIds }: Fate): string => {
-  const out = home === undefined ? "out of it" : "out of it, with its home";
-  return setIds === undefined ? out : `${out}; takes ${setIds}`;
-};
+const outText = (fate: Fate): string | undefined =>
+  joined(fate.home === undefined ? "out of it" : "out of it, with its home", takesText(fate));
 
 /** What is said of an account of a directory that loses its lines; undefined if that is all. */
-const lineText = ({ stays, setIds }: Fate): string | undefined => {
-  const kept = stays && staysText(stays, undefined);
-  const taken = setIds && `takes ${setIds}`;
-  return kept === undefined && taken === undefined
-    ? undefined
-    : `out of it, ${[kept, taken].filter((one) => one !== undefined).join("; ")}`;
-};
+function lineText(fate: Fate): string | undefined {
+  const more = joined(fate.stays && staysText(fate.stays, undefined), takesText(fate));
+  return more && `out of it, ${more}`;
+}
 
 /** What is said of the home of an account that is removed. */
 function homeText({ jail }: OnceUser, fate: Fate | undefined): string | undefined {

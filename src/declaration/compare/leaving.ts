@@ -147,10 +147,12 @@ export class Leavers {
       const setIds = fault === undefined ? this.#setIdsOf(root, account) : undefined;
       return { fate: { ...fate, setIds }, fault, ends: fault !== undefined };
     }
-    if (fate.how === "line" && account !== undefined)
-      return { fate: { ...fate, setIds: this.#setIdsOf(root, account) } };
-    const why = fate.how === "removed" && account !== undefined ? closedAccounts(root.path) : undefined;
-    return { fate, fault: why && stays(why) };
+    const loses = account !== undefined && fate.how !== "stays";
+    const why = loses && fate.how === "removed" ? closedAccounts(root.path) : undefined;
+    return {
+      fate: { ...fate, setIds: loses ? this.#setIdsOf(root, account) : undefined },
+      fault: why && stays(why),
+    };
   }
 
   /** What the run takes from programs of an account; it says itself what cannot be looked at. */

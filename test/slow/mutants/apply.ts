@@ -445,7 +445,6 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/kept-fault.ts", OF_OTHERS, [
     ["jails.otherThan(declared, uid)", "undefined"],
     ["jails.homeOfOther(declared, uid, isKnown)", "undefined"],
-    ["kept.hasAny(uid, (one) => one.home === own)", "false"],
     ["found !== undefined && !isOwn", "found !== undefined"],
     ["if (found !== undefined && !isOwn) return homeFault(found, uid, advice);", ""],
   ]),
@@ -913,15 +912,25 @@ export const APPLY: readonly Mutant[] = [
     ["listed.has(one) && ", ""],
     ["inside.has(pid) || ", ""],
     ["if (one === undefined) return;", "return;"],
-    ["        warn(busyText(root, user));\n", ""],
+    ['        warn(busyText(root, user, advice("take it later")));\n', ""],
     ["error.code === CHANGES) return false;", "error.code === CHANGES) return true;"],
   ]),
   ...within("src/users/unjail.ts", SET_IDS, [
     ["again ? take : undefined", "undefined"],
     ["  take();\n", ""],
-    ["    request.whenAlone?.();\n", ""],
+    ["    request.whenAlone?.(host, readLink(AT_FDCWD, `/proc/self/fd/${fd}`));\n", ""],
   ]),
-  ...within("src/users/changes.ts", SET_IDS, [["if (left && user !== undefined && !dryRun)", "if (false)"]]),
+  ...within("src/users/changes.ts", SET_IDS, [
+    ["livesIn(path, user.home) && isLocalUser(user.name) ? undefined : user", "undefined"],
+  ]),
+  ...within("src/users/changes.ts", "e2e/apply-directory-gone.test.ts", [
+    [" && isLocalUser(user.name)", ""],
+    ["return isNobodys ? line : undefined;", "return undefined;"],
+    ["if (leaver !== undefined && dryRun)", "if (false)"],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", SET_IDS, [
+    ["  takeSetIds(root, user, { ends: true, isRemoved: true, say, warn });\n", ""],
+  ]),
   ...within("src/users/due-logins.ts", DUE, [
     ["afterAccountTools(() => endedConnections(due))", "endedConnections(due)"],
     ["answered(() => continueStopped(due.stopped));", ""],
