@@ -58,9 +58,9 @@ function isPort(text: ByteString): boolean {
   return services.has(text);
 }
 
-/** True for HOST:PORT, with the host in brackets if it has colons; `*` is any port. */
+/** True for HOST:PORT, with the host in brackets if it has colons; `*` is any port. As hpdelim2 of OpenSSH. */
 function isPlace(value: ByteString): boolean {
-  const [, port] = /^(?:\[[^\]]*\]|[^:/[]*)[:/](.*)$/s.exec(value) ?? [];
+  const [, port] = /^(?:\[[^\]]*\]|(?!\[)[^:/]*)[:/](.*)$/s.exec(value) ?? [];
   return port !== undefined && (port === "*" || isPort(port));
 }
 

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { keyOfBlob } from "./key-blob.ts";
-import { endOfWord, type KeyLine, PASSED_OVER, readKeyLine, splitWord, withoutBlanks } from "./key-lines.ts";
+import { type KeyLine, PASSED_OVER, readKeyLine, withoutBlanks } from "./key-lines.ts";
 
 // The text of an authorized_keys: which keys are in it, and how it changes.
 
@@ -26,45 +26,72 @@ interface Spot {
   there: Found;
 }
 
+/** A line in which a wanted key was found, somewhere. */
+interface Place {
+  readonly start: number;
+  readonly end: number;
+  readonly line: ByteString;
+  /** The key that sshd(8) reads there. */
+  readonly sure: KeyLine | undefined;
+  readonly isComment: boolean;
+}
+
 /**
- * Where wanted keys are in the text of an authorized_keys. One search finds them: the rest is not taken apart, nor are lines
- * of which it is `known` what they hold.
+ * Where wanted keys are in the text of an authorized_keys. One search finds them: the rest is not taken apart, nor is a line
+ * more than once, or one of which it is `known` what it holds.
  */
 function spotsIn(text: ByteString, wanted: Wanted, known?: Known): Spot[] {
   const spots: Spot[] = [];
+  let place: Place | undefined;
   let end = -1;
   const even = evenLines(text);
   for (const { index, 0: blob } of even.matchAll(BLOB)) {
     const key = index < end ? undefined : keyOfBlob(blob);
     if (key === undefined || !wanted.has(key)) continue;
-    const start = text.lastIndexOf("\n", index) + 1;
-    const next = text.indexOf("\n", index);
-    const stop = next < 0 ? text.length : next;
-    const line = text.slice(start, stop);
-    const sure = known?.get(line) ?? keyIn(line);
-    const there = sure ?? perhapsIn(even.slice(start, stop), key, blob);
-    if (there === undefined || !wanted.has(there.key)) continue;
-    spots.push({ start, end: stop, there: { ...there, isSure: sure !== undefined } });
-    end = stop;
+    if (place === undefined || place.end < index) place = placeAt(text, index, known);
+    const there = place.sure ?? perhapsIn(even, place, key, { index, blob });
+    if (there === undefined) continue;
+    end = place.end;
+    if (!wanted.has(there.key)) continue;
+    spots.push({ start: place.start, end, there: { ...there, isSure: place.sure !== undefined } });
   }
   return spots;
 }
 
-/** The same text with each key in one piece, at the same places: with blanks at the ends of lines for what sshd passes over. */
+/** The same text with each key in one piece, in the same lines: with blanks at their ends for what sshd passes over. */
 function evenLines(text: ByteString): ByteString {
   if (!/[\v\f\r]/.test(text)) return text;
   const even = (line: ByteString) => line.replace(PASSED_OVER, "").padEnd(line.length);
   return text.split("\n").map(even).join("\n");
 }
 
-/** A line that has a key where sshd(8) reads one, whatever name of a type and which options are before it. */
-function perhapsIn(line: ByteString, key: ByteString, blob: ByteString): KeyLine | undefined {
-  const text = withoutBlanks(line.split("\0", 1)[0] ?? "");
-  if (text.startsWith("#")) return undefined;
-  const isNext = (from: number) => splitWord(splitWord(withoutBlanks(text.slice(from)))[1])[0] === blob;
-  if (isNext(0)) return { line, options: "", key };
-  const end = endOfWord(text);
-  return isNext(end) ? { line, options: text.slice(0, end), key } : undefined;
+function placeAt(text: ByteString, index: number, known: Known | undefined): Place {
+  const start = text.lastIndexOf("\n", index) + 1;
+  const next = text.indexOf("\n", index);
+  const end = next < 0 ? text.length : next;
+  const line = text.slice(start, end);
+  const sure = known?.get(line) ?? keyIn(line);
+  return { start, end, line, sure, isComment: withoutBlanks(line).startsWith("#") };
+}
+
+/**
+ * A line that has a key as a word, anywhere, and none for sshd(8) by what is known of it: whatever name of a type and which options
+ * are before it, and whatever that may be for another one.
+ */
+function perhapsIn(
+  even: ByteString,
+  { start, line, isComment }: Place,
+  key: ByteString,
+  { index, blob }: { readonly index: number; readonly blob: ByteString },
+): KeyLine | undefined {
+  const isWord =
+    /^[ \t\n\0]?$/.test(even.charAt(index + blob.length)) &&
+    (index === start || /[ \t]/.test(even.charAt(index - 1)));
+  if (isComment || !isWord) return undefined;
+  const before = withoutBlanks(even.slice(start, index));
+  // Without the type.
+  const options = before.slice(0, Math.max(before.lastIndexOf(" "), before.lastIndexOf("\t"), 0));
+  return { line: withoutBlanks(line), options: withoutBlanks(options), key };
 }
 
 const EACH: Wanted = { has: () => true };

@@ -52,9 +52,11 @@ export const KEYS: readonly Case[] = [
   ...["no-pty,", "restrict,,pty", 'expiry-time="20400101UTC"', 'permitlisten="ssh"', 'from="*"'].map(
     (options) => option(options, works),
   ),
-  ...['tunnel="ANY"', 'tunnel=" +1"', 'permitopen="h:+1",permitlisten=" 1"'].map((options) =>
-    option(options, works),
-  ),
+  ...[
+    ...['tunnel="ANY"', 'tunnel=" +1"', 'permitopen="h:+1",permitlisten=" 1"', 'permitopen="h[:22"'],
+    ...['permitopen="[h]:22"', 'environment="A=b\\\f"'],
+  ].map((options) => option(options, works)),
+  ...['permitopen="[h:22"', 'permitopen="[h]x:22"'].map((options) => option(options, refused)),
   ...(["\f", "\v", "\r"] as const).flatMap((passedOver) =>
     [11, 12, 40, 80].map(
       (at): Case => ({

@@ -19,7 +19,7 @@ afterAll(() => {
 const once = (created: number | undefined): OnceUser => ({
   ...{ name: "anna", file: "f", jail: root.path, directory: false, created, createdHome: undefined },
   ...{ createdDay: undefined, homeId: undefined, uid: undefined, out: false, limited: false, policy: false },
-  ...{ otherPolicy: false, groups: [], keys: [], left: [] },
+  ...{ otherPolicy: false, groups: [], keys: [], keysTaken: undefined, left: [] },
 });
 const account = (uid: number) => ({
   ...{ name: "anna", password: "x", uid, gid: 100, gecos: "", home: `${root.path}/./home/anna` },

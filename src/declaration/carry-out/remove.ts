@@ -52,7 +52,8 @@ interface Means {
   readonly deleteHomes: boolean;
   /** Gets a home that stays, before its account goes: of a run that is killed after that, nothing else tells it. */
   readonly stays: (home: KeptHome) => void;
-  readonly taken: Taken;
+  /** `leaves`: the keys are looked for once more before the account leaves. */
+  readonly taken: (leaves?: boolean) => void;
 }
 
 /**
@@ -110,7 +111,8 @@ function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said)
   const fate = fateOrEnd(root, user, once, means, said);
   if (fate.how === "removed" && user !== undefined)
     removeCreated(root, user, { ...means, once, fate, holds, goes }, said);
-  else if (fate.how === "out" && user !== undefined) takeOut(root, user, { once, taken: means.taken }, said);
+  else if (fate.how === "out" && user !== undefined)
+    takeOut(root, user, { once, taken: () => means.taken(true) }, said);
   else {
     if (fate.stays !== undefined) means.stays(fate.stays);
     endLogins(root, user, once, said, means.taken, staysNote(user, once));
@@ -137,7 +139,7 @@ function closeDoubtful({ once }: DoubtfulUser, { taken }: Means, said: Said): vo
   const user = hostUser(once.name);
   using root = openOrForget(once.jail, user, once, said);
   const isDoubtful = whichNow(root, user, once) === "doubtful";
-  endLogins(root, user, once, said, isDoubtful ? NOT_FORGOTTEN : taken);
+  endLogins(root, user, once, said, isDoubtful ? NOT_FORGOTTEN : () => taken(true));
 }
 
 /** Ends the logins of one who stays in the files of the jail. */
@@ -182,7 +184,7 @@ function fateOrEnd(
     return fateOf(root, user, once, deleteHomes);
   } catch (error) {
     if (!isReported(error)) throw error;
-    const { failure, kept } = loseAll(root, user, once, said, taken);
+    const { failure, kept } = loseAll(root, user, once, said, () => taken(true));
     warnOfKept(kept, said);
     if (failure !== undefined) said.warnings.push(failure.message);
     throw error;

@@ -721,9 +721,11 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/key-text.ts", "unit/key-lines.test.ts", [
     ["const even = evenLines(text);", "const even = text;"],
-    ["sure ?? perhapsIn(even.slice(start, stop), key, blob);", "sure;"],
+    ["place.sure ?? perhapsIn(even, place, key, { index, blob });", "place.sure;"],
     ["?.some(({ isSure }) => isSure) === true", " !== undefined"],
-    ['if (text.startsWith("#")) return undefined;', ""],
+    ["if (isComment || !isWord)", "if (!isWord)"],
+    ["if (isComment || !isWord)", "if (isComment)"],
+    ["place === undefined || place.end < index", "true"],
   ]),
   ...within("src/users/key-text.ts", "e2e/apply.test.ts", [["one.options === there.options", "true"]]),
   ...within("src/declaration/compare/look-keys.ts", "e2e/apply-hostile.test.ts", [
@@ -928,7 +930,9 @@ export const APPLY: readonly Mutant[] = [
     ["return isNobodys ? line : undefined;", "return undefined;"],
     ["if (leaver !== undefined && dryRun)", "if (false)"],
   ]),
+  ...within("src/declaration/carry-out/lose.ts", SET_IDS, [["count === 0 && !keysTaken", "count === 0"]]),
   ...within("src/declaration/carry-out/remove.ts", SET_IDS, [
+    ["isDoubtful ? NOT_FORGOTTEN : () => taken(true)", "isDoubtful ? NOT_FORGOTTEN : taken"],
     ["  takeSetIds(root, user, { ends: true, isRemoved: true, say, warn });\n", ""],
   ]),
   ...within("src/users/due-logins.ts", DUE, [
