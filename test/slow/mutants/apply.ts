@@ -962,7 +962,7 @@ export const APPLY: readonly Mutant[] = [
     [": hiddenKeys(declared, once)", ": NO_KEYS"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-exchanged-homes.test.ts", [
-    ["isDoubtful ? NOT_FORGOTTEN : taken", "taken"],
+    ["isDoubtful ? NOT_FORGOTTEN : () => taken(true)", "() => taken(true)"],
   ]),
   ...within("src/declaration/compare/look-user.ts", NAMES, [
     ["otherNameFault(declared, accounts.userByName(declared.name), isDeclared)", "undefined"],
