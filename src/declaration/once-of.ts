@@ -38,6 +38,10 @@ export function onceJailOf(
 export const declaredIn = <T extends OnceJail | OnceUser>({ file }: Place, once: T): T =>
   once.file === file ? once : { ...once, file };
 
+/** By which other name a record has the account. With another home or uid it may be another account. */
+const recordedAsOf = (once: OnceUser | undefined, { homeId, uid }: Pick<OnceUser, "homeId" | "uid">) =>
+  once?.homeId === homeId && once?.uid === uid ? once?.recordedAs : undefined;
+
 /** A user whose account was changed, with which directory its home is now, also where that was missing. */
 export function withHomeId(user: OnceUser): OnceUser {
   const { name, jail, directory, created, createdHome } = user;
@@ -46,7 +50,8 @@ export function withHomeId(user: OnceUser): OnceUser {
     [undefined, account?.uid].includes(created) && [undefined, account?.home].includes(createdHome);
   if (account === undefined || !isIt) return user;
   const homeId = directory ? homeIdInJail(jail, account) : homeIdOf(account.home, account.uid);
-  return { ...user, homeId: homeId ?? user.homeId };
+  const now = { ...user, homeId: homeId ?? user.homeId };
+  return { ...now, recordedAs: recordedAsOf(user, now) };
 }
 
 /**
@@ -73,14 +78,18 @@ export function onceOf(
   const before = once === undefined ? [] : policiesIn(jail, once);
   const account = once?.directory === directory ? once : undefined;
   const made = createdOf(directory ? undefined : once);
-  const now = {
-    ...{ name, file: place.file, jail, directory },
-    // One of a directory is another account, whatever its uid.
-    ...made,
+  const identity = {
     // Who may write above the own home exchanges it, or root brings one back from a backup: the account is the same.
     homeId: homeId ?? account?.homeId,
     // That of root is none to follow; `created` has that of an account of apply, and is written when there is one.
     uid: made.created === undefined ? uid || account?.uid : undefined,
+  };
+  const now = {
+    ...{ name, file: place.file, jail, directory },
+    // One of a directory is another account, whatever its uid.
+    ...made,
+    ...identity,
+    recordedAs: recordedAsOf(account, identity),
     out: false,
     limited,
     policy: policy !== undefined || before.includes(limited),

@@ -1,3 +1,4 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import type { Shape, ValueOf } from "../transfer/shape.ts";
 
 const text = { kind: "text", longest: 1 << 14 } as const satisfies Shape;
@@ -49,6 +50,8 @@ export const ONCE = {
           homeId: { kind: "nullable", of: text, optional: true },
           // Of an account that apply did not create, or of a directory; undefined if that is not known.
           uid: { kind: "nullable", of: uid, optional: true },
+          // The name by which the record of the jail has an account that apply did not create, if it has another one since.
+          recordedAs: { kind: "nullable", of: text, optional: true },
           // Somebody has taken the account out of its jail, and it was told that it stays; or it is there, and --prune has taken
           // it out of the files of the jail.
           out: { kind: "flag" },
@@ -110,3 +113,7 @@ export type Creating = Once["creating"][number];
 
 /** The uid of an account that was declared; undefined if it is not known. */
 export const uidOf = ({ created, uid }: OnceUser): number | undefined => created ?? uid;
+
+/** The name by which the record of the jail has an account that was there before apply; undefined for others. */
+export const recordedNameOf = ({ created, directory, recordedAs, name }: OnceUser): ByteString | undefined =>
+  created === undefined && !directory ? (recordedAs ?? name) : undefined;

@@ -206,6 +206,7 @@ export const createdOf = (user: OnceUser | undefined) => ({
   createdHome: user?.createdHome,
   homeId: user?.homeId,
   uid: user?.uid,
+  recordedAs: user?.recordedAs,
 });
 
 /** What is remembered of a user who stays in the jail, and whose logins have ended, besides keys that may come back. */

@@ -6,7 +6,7 @@ import { isUntouched, markedAccount } from "./creating.ts";
 import { hasHome, homeIdInJail, MAY_BE_OTHER } from "./ids.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
 import type { Once, OnceUser } from "./once-shape.ts";
-import { uidOf } from "./once-shape.ts";
+import { recordedNameOf, uidOf } from "./once-shape.ts";
 
 type UserByName = (name: ByteString) => PasswdEntry | undefined;
 
@@ -48,7 +48,8 @@ export function withRenamed(
       if (!isFree && now.homeId === MAY_BE_OTHER) continue;
       if (once.created === undefined) names.add(once.name);
       const rights = { policy: false, otherPolicy: false, left: [] };
-      return [{ ...now, name: user.name, file: user.place.file, ...rights }];
+      const recordedAs = recordedNameOf(once);
+      return [{ ...now, name: user.name, recordedAs, file: user.place.file, ...rights }];
     }
     return [];
   };

@@ -15,10 +15,10 @@ const isAbout =
   ({ tool, operands }: ManifestRequest) =>
     tool === "jk_jailuser" && operands[0] === name;
 
-/** Records the home and shell of an account before it is jailed, and the requested shell in the jail. Throws JailkitError. */
+/** Records the uid, home and shell of an account before it is jailed, and the requested shell in the jail. Throws JailkitError. */
 export function rememberAccount(
   root: JailRoot,
-  { name, home, shell }: Pick<PasswdEntry, "name" | "home" | "shell">,
+  { name, uid, home, shell }: Pick<PasswdEntry, "name" | "uid" | "home" | "shell">,
   jailShell?: ByteString,
 ): void {
   const manifest = openManifest(root);
@@ -30,6 +30,7 @@ export function rememberAccount(
     options: {
       "previous-home": home,
       "previous-shell": shell,
+      uid: `${uid}`,
       ...(jailShell === undefined ? {} : { shell: jailShell }),
     },
     time: Math.floor(Date.now() / 1000),
@@ -46,17 +47,39 @@ export function forgetAccount(root: JailRoot, name: ByteString): void {
 
 const text = (value: unknown) => (typeof value === "string" ? value : undefined);
 
-/** The home and shell of an account before it was jailed, and its shell in the jail; undefined if it is not in the record. */
+/** The name, uid, home and shell of an account before it was jailed, and its shell in the jail; undefined if it is not in the record. */
 export function recallFrom(requests: readonly ManifestRequest[], name: ByteString) {
   const options = requests.find(isAbout(name))?.options;
   if (options === undefined) return undefined;
   const home = text(options["previous-home"]);
-  return { home, shell: text(options["previous-shell"]), jailShell: text(options.shell) };
+  const uid = text(options.uid);
+  const shell = text(options["previous-shell"]);
+  return {
+    name,
+    uid: uid === undefined ? undefined : Number(uid),
+    home,
+    shell,
+    jailShell: text(options.shell),
+  };
 }
 
 /** The same from the record of an open jail. */
 export const recall = (root: JailRoot, name: ByteString) =>
   recallFrom(openManifest(root).content.requests, name);
+
+/**
+ * The same of an account that is known to have had the name `before`, if any, when it was jailed: somebody may have given that name,
+ * and the record of its own name, to another account since, which has another uid.
+ */
+export function recallRenamed(
+  root: JailRoot,
+  { name, uid }: Pick<PasswdEntry, "name" | "uid">,
+  before: ByteString | undefined,
+): ReturnType<typeof recallFrom> {
+  if (before === undefined) return recall(root, name);
+  const { requests } = openManifest(root).content;
+  return [name, before].map((one) => recallFrom(requests, one)).find((found) => found?.uid === uid);
+}
 
 /** The same for any number of accounts: reads the record once. Throws JailkitError. */
 export const recallAll = (root: JailRoot): ReturnType<typeof recallAmong> =>

@@ -83,7 +83,10 @@ function leaveJailSide(
     takeSetIds(root, leaver, { ends: false, say, warn: (line) => run.warn(line) });
   // Nobody needs the former home of an account that is not in the jail any more.
   const left = !livesIn(root.path, user?.home ?? "");
-  if (!dryRun && left && recall(root, run.name) !== undefined) forgetAccount(root, run.name);
+  const before = dryRun || !left ? undefined : recall(root, run.name);
+  // It is that of an account which has another name by now, and is still in the jail.
+  const owner = before?.uid === undefined ? undefined : hostUser(before.uid);
+  if (before !== undefined && !livesIn(root.path, owner?.home ?? "")) forgetAccount(root, run.name);
 }
 
 /** Whose programs stay in the jail for others, if its lines go: of one of this machine that lives in it still, another step takes them. */

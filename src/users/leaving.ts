@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { baseName } from "../../ffi/paths.ts";
+import { baseName, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { composed, type Remedy } from "../cli/remedy.ts";
@@ -13,6 +13,7 @@ import { lostJail } from "../jail/record/moved.ts";
 import { readContent } from "../jail/record/record-file.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { localUsers } from "../system/flat-accounts.ts";
 import { usualShell } from "../system/login-defs.ts";
 import { recallAll, recallAmong } from "./account-record.ts";
 
@@ -123,4 +124,14 @@ export function noShell(name: ByteString, move: boolean): JailkitError {
 export function shellGone(shell: ByteString, name: ByteString, move: boolean): JailkitError {
   const message = `${quoted(shell)}, the shell of ${quoted(name)} outside the jail, does not exist; ${shellChoice(name, move)}`;
   return new JailkitError("bad-shell", 1, message);
+}
+
+/** Throws JailkitError if the place to which a home would go is that of another account, which must not be put aside. */
+export function requireNotOthers({ name }: Leaver, place: ByteString, shell: ByteString): void {
+  if (statIfPresent(AT_FDCWD, place) === undefined) return;
+  const other = localUsers().find((one) => one.name !== name && normalPath(one.home) === place);
+  if (other === undefined) return;
+  const remedy = command(false, shell, [name]);
+  const message = `${quoted(place)}, where the home of ${quoted(name)} would go, is that of ${quoted(other.name)}: to leave it in the jail: ${remedy}`;
+  throw new JailkitError("home-exists", 1, message, undefined, remedy);
 }

@@ -24,7 +24,7 @@ import { isLocalUser, JAILED_GROUP } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
-import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-record.ts";
+import { forgetAccount, recall, recallFrom, recallRenamed, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
 import { changeLogin } from "./change-login.ts";
@@ -32,13 +32,15 @@ import { DirectoryError } from "./directory.ts";
 import { requireNoNeighbours } from "./home-along.ts";
 import { jailOfLeftover } from "./jail-to-leave.ts";
 import type { JailingOptions } from "./jailing.ts";
-import { noShell, shellAfter, shellGone } from "./leaving.ts";
+import { noShell, requireNotOthers, shellAfter, shellGone } from "./leaving.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { requireNothingRuns } from "./sessions.ts";
 import { takeSetIds, tellOfSetIds } from "./set-ids.ts";
 
 /** How an account leaves its jail. */
 export interface UnjailOptions extends JailingOptions {
+  /** The name that the account is known to have had when it was jailed, if that was another one. */
+  readonly recordedAs?: ByteString | undefined;
   /** Groups out of which the caller takes the account then. */
   readonly leaves?: readonly ByteString[];
   /** It is one of many plans: of a home that takes long to look at, that is the error. */
@@ -62,8 +64,8 @@ interface Release {
   move: boolean;
   /** The home in the jail is a mount of the home outside, so that there is nothing to move. */
   isMounted: boolean;
-  /** Its former home and shell are not recorded. */
-  unrecorded: boolean;
+  /** The name by which its former home and shell are recorded; undefined if they are not. */
+  recorded: ByteString | undefined;
 }
 
 function notJailed(user: PasswdEntry, why: string): JailkitError {
@@ -110,7 +112,7 @@ function planRelease(
 ): Release {
   const jailHome = normalPath(home);
   using root = openJailRoot(jail);
-  const before = recall(root, user.name);
+  const before = recallRenamed(root, user, request.recordedAs);
   completeOwnMove(user, request.host, { root, recorded: () => before?.home }, run, request.dryRun);
   const target = request.move
     ? homeOutside(before?.home, jailHome, request.host, run)
@@ -120,13 +122,14 @@ function planRelease(
   if (request.move && there === undefined) requireMountedAt(hostPath(root, jailHome));
   const isMounted = there !== undefined && isSame(there, lookUp(request.host, target)?.stat);
   const move = there !== undefined && !isMounted;
+  const shell = shellFor(user, before?.shell, request);
   if (move) {
+    requireNotOthers(user, target, shell);
     const whole = request.isBrief !== true;
     requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user, whole);
     requireNoNeighbours(root, user, jailHome, { whole });
   }
-  const shell = shellFor(user, before?.shell, request);
-  return { user, jail, jailHome, home: target, shell, move, isMounted, unrecorded: before === undefined };
+  return { user, jail, jailHome, home: target, shell, move, isMounted, recorded: before?.name };
 }
 
 /** Plans for an account that is outside, but still recorded in the jail. */
@@ -135,7 +138,7 @@ function planCompletion(user: PasswdEntry, jail: ByteString, request: JailingOpt
   const line = readJailAccounts(root).userByName(user.name);
   const jailHome = normalPath(line?.home ?? recall(root, user.name)?.home ?? user.home);
   const shell = request.shell ?? user.shell;
-  return { user, jail, jailHome, home: user.home, shell, move: false, isMounted: false, unrecorded: false };
+  return { user, jail, jailHome, home: user.home, shell, move: false, isMounted: false, recorded: user.name };
 }
 
 function decide(user: PasswdEntry, request: UnjailOptions, run: AccountRun): Release {
@@ -258,7 +261,7 @@ function leaveGoneJail(
 }
 
 function release(root: JailRoot, plan: Release, request: UnjailOptions, run: AccountRun): void {
-  const { user, jailHome, home, shell, unrecorded } = plan;
+  const { user, jailHome, home, shell, recorded } = plan;
   // Again: until it is where only root reaches it, others may move something into it.
   const examine = (fd: number) => {
     requireNoNeighbours(root, user, jailHome, { fd, whole: true });
@@ -283,18 +286,18 @@ function release(root: JailRoot, plan: Release, request: UnjailOptions, run: Acc
   // A session may begin while the home is copied.
   const again = move !== undefined && readJailAccounts(root).userByName(user.name) !== undefined;
   // First: if this run is interrupted after the account has changed, only the record names the jail.
-  if (unrecorded) rememberAccount(root, { name: user.name, home, shell });
+  if (recorded === undefined) rememberAccount(root, { ...user, home, shell });
   try {
     changeAccount(user, { home, shell, groups: [] }, move, run, again ? take : undefined);
   } catch (error) {
-    if (unrecorded) forgetAccount(root, user.name);
+    if (recorded === undefined) forgetAccount(root, user.name);
     throw error;
   }
   if (home === user.home) tellOfJailHome(root, plan, run);
   // Last: until the host's account has changed, logins go into the jail and need these lines.
   if (updateJailAccounts(root, (accounts) => accounts.removeUser(user.name)))
     run.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
-  forgetAccount(root, user.name);
+  forgetAccount(root, recorded ?? user.name);
 }
 
 /** Reports the copy of a home that an interrupted run left in the jail. */

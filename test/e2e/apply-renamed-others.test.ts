@@ -59,13 +59,18 @@ test("so it is of what was taken out of the file before the rename, and if the h
   expect([members(), m.read(keysOf("jo")), known()]).toEqual(["", "", ["jo"]]);
 });
 
-test("if the new name is not declared, it loses them all the same, and has no line in the jail", () => {
+test("if the new name is not declared, it loses them all the same, and leaves the jail", () => {
   m.must(["usermod", "-l", "jo", "hans"]);
   declare("");
-  expect(told()).toContain("user jo: entry in /srv/l");
+  expect(told()).toContain("user jo: entry in /srv/l -> out of it, with its home");
   m.must(["jailkit", "apply", "--prune"]);
   expect(m.read(`${J}/etc/passwd`)).not.toMatch(/^(hans|jo):/m);
-  expect([members(), m.read(keysOf("hans")), did(m, "--prune"), told()]).toEqual(["", "", [], []]);
+  expect([members(), m.read("/home/hans/.ssh/authorized_keys"), did(m, "--prune"), told()]).toEqual([
+    "",
+    "",
+    [],
+    [],
+  ]);
 });
 
 test("a new account of the former name keeps what it was given", () => {

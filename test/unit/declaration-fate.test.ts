@@ -18,7 +18,15 @@ afterAll(() => {
 
 const once = (created: number | undefined): OnceUser => ({
   ...{ name: "anna", file: "f", jail: root.path, directory: false, created, createdHome: undefined },
-  ...{ createdDay: undefined, homeId: undefined, uid: undefined, out: false, limited: false, policy: false },
+  ...{
+    createdDay: undefined,
+    homeId: undefined,
+    uid: undefined,
+    recordedAs: undefined,
+    out: false,
+    limited: false,
+    policy: false,
+  },
   ...{ otherPolicy: false, groups: [], keys: [], keysTaken: undefined, left: [] },
 });
 const account = (uid: number) => ({

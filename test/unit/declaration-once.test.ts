@@ -4,7 +4,14 @@ import type { Once, OnceUser } from "../../src/declaration/once-shape.ts";
 
 const USER: OnceUser = {
   ...{ name: "eve", file: "/root/one.ini", jail: "/srv/j", directory: false, limited: true, out: false },
-  ...{ created: undefined, createdDay: undefined, createdHome: undefined, homeId: undefined, uid: undefined },
+  ...{
+    created: undefined,
+    createdDay: undefined,
+    createdHome: undefined,
+    homeId: undefined,
+    uid: undefined,
+    recordedAs: undefined,
+  },
   ...{ policy: false, otherPolicy: false, groups: [], keys: [], keysTaken: undefined, left: [] },
 };
 const of = (user: Partial<OnceUser>): Once => ({

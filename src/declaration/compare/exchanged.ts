@@ -15,7 +15,7 @@ import { hasHome, MAY_BE_OTHER } from "../ids.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { createdOf, leftJails, policiesIn, union } from "../once.ts";
 import type { Once, OnceUser } from "../once-shape.ts";
-import { uidOf } from "../once-shape.ts";
+import { recordedNameOf, uidOf } from "../once-shape.ts";
 import { DECLARED, renamedLines, wantedLine } from "./intent.ts";
 
 // usermod(8) can give an account the name of another one: then a name tells nothing of what was declared, and the uid does.
@@ -171,7 +171,11 @@ function follow(group: readonly Moved[], { users, known, declared, leaving }: Us
   // Its line and its rights are left.
   for (const { once } of group)
     if (leaving.has(once.name) && !named.has(once.name))
-      users.set(once.name, { ...once, ...createdOf(undefined), homeId: MAY_BE_OTHER, groups: [], keys: [] });
+      users.set(once.name, {
+        ...{ ...once, ...createdOf(undefined), homeId: MAY_BE_OTHER, groups: [], keys: [] },
+        // Another account may have the name by now.
+        uid: once.uid,
+      });
   for (const { once, account } of group) {
     const before = known.get(account.name);
     const isGone = leaving.has(once.name) || (declared.has(once.name) && named.has(once.name));
@@ -203,7 +207,13 @@ function asNamed(once: OnceUser, account: PasswdEntry, before: OnceUser | undefi
   return {
     ...once,
     ...(isKnown ? { createdHome } : { homeId: MAY_BE_OTHER, createdDay: undefined }),
-    ...{ name, limited: true, policy: policies.includes(true), otherPolicy: policies.includes(false) },
+    ...{
+      name,
+      recordedAs: recordedNameOf(once),
+      limited: true,
+      policy: policies.includes(true),
+      otherPolicy: policies.includes(false),
+    },
     left: before === undefined ? [] : leftJails(jail, before),
   };
 }

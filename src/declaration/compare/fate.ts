@@ -8,7 +8,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { below } from "../../system/mountinfo.ts";
 import { homeInJail, joinHome } from "../../system/separator.ts";
-import { recall } from "../../users/account-record.ts";
+import { recall, recallRenamed } from "../../users/account-record.ts";
 import { holdsText, otherHomeIn, othersDirectoryIn } from "../../users/home-along.ts";
 import { isTooLarge } from "../../users/home-owners.ts";
 import { whyNotHome } from "../../users/own-home.ts";
@@ -87,10 +87,12 @@ export function fateOf(
     const stays = stat?.uid === user.uid ? kept : undefined;
     return { how: "removed", home: undefined, holds, notHome, stays };
   }
-  const before = recall(root, name);
-  if (before?.shell === undefined) return { how: "stays", home: undefined };
+  const { recordedAs } = once;
+  const before = user === undefined ? recall(root, name) : recallRenamed(root, user, recordedAs);
+  // Of one that had a life outside, the code that takes it out says that it is not known any more.
+  if (before?.shell === undefined && recordedAs === undefined) return { how: "stays", home: undefined };
   // Some panels have it in the jail, without /./ in the account: there it is again.
-  const isThere = before.home !== undefined && normalPath(before.home) === hostPath(root, home);
+  const isThere = before?.home !== undefined && normalPath(before.home) === hostPath(root, home);
   return { how: "out", home: isThere ? undefined : home };
 }
 

@@ -249,8 +249,8 @@ function leftoversOf(
   const line = inside.accounts?.userByName(name);
   const uid = account?.uid ?? created ?? line?.uid;
   // It may be hidden by one of its name.
-  const isOwn = line !== undefined && (line.uid === uid || line.uid === created);
-  const heir = isOwn && account === undefined ? machine.accounts.userByUid(line.uid) : undefined;
+  const isOwn = line !== undefined && [uid, created, once.uid].includes(line.uid);
+  const heir = isOwn && account?.uid !== line.uid ? machine.accounts.userByUid(line.uid) : undefined;
   // Of an account that has another name now, and no line yet: that one gets it.
   const isNamed =
     heir !== undefined && declared.get(heir.name) === jail && !inside.accounts?.userByName(heir.name);

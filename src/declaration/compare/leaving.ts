@@ -143,7 +143,7 @@ export class Leavers {
     if (closed !== undefined) return { fate, fault: closedFault(once, closed), isClosed: true };
     const isOut = fate.how === "out" && account !== undefined;
     if (isOut) {
-      const fault = this.#whyNotOut(root, account, fate.home);
+      const fault = this.#whyNotOut(root, account, fate.home, once.recordedAs);
       const setIds = fault === undefined ? this.#setIdsOf(root, account) : undefined;
       return { fate: { ...fate, setIds }, fault, ends: fault !== undefined };
     }
@@ -172,7 +172,7 @@ export class Leavers {
   }
 
   /** What the code that takes accounts out of jails would refuse. */
-  #whyNotOut(root: JailRoot, account: PasswdEntry, home = "/"): Leave["fault"] {
+  #whyNotOut(root: JailRoot, account: PasswdEntry, home = "/", recordedAs?: ByteString): Leave["fault"] {
     const options = {
       jail: root.path,
       shell: undefined,
@@ -180,6 +180,7 @@ export class Leavers {
       dryRun: true,
       move: true,
       isBrief: true,
+      recordedAs,
     };
     try {
       const run = new AccountRun(account.name);

@@ -22,6 +22,7 @@ const begun = (title: string, file: string, changes: readonly Change[]): Mutant[
   within(file, BEGUN, changes).map((one) => ({ ...one, title }));
 
 const RENAMED = "e2e/apply-renamed-others.test.ts";
+const RENAMED_LEAVES = "e2e/apply-renamed-leaves.test.ts";
 const RENAMED_THERE = "e2e/apply-renamed-directory.test.ts";
 const PRUNE = "e2e/apply-prune.test.ts";
 const TERMINATE = "attack/terminate-user.test.ts";
@@ -76,7 +77,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/fate.ts", PRUNE, [
     ["deleteHomes && isOurs", "isOurs"],
-    ["if (before?.shell === undefined)", "if (false)"],
+    ["if (before?.shell === undefined && recordedAs === undefined)", "if (false)"],
   ]),
   ...within("src/declaration/compare/fate.ts", LEAVES, [["goes && holds === undefined", "goes"]]),
   ...within("src/declaration/compare/fate.ts", NESTED, [
@@ -255,6 +256,26 @@ export const APPLY: readonly Mutant[] = [
     ["if (!isFree && now.homeId === MAY_BE_OTHER) continue;", "if (!isFree) continue;"],
     [" || once.directory !== user.directory", ""],
   ]),
+  ...within("src/declaration/renamed.ts", RENAMED_LEAVES, [
+    ["const recordedAs = recordedNameOf(once);", "const recordedAs = undefined;"],
+  ]),
+  ...within("src/declaration/compare/exchanged.ts", RENAMED_LEAVES, [
+    ["recordedAs: recordedNameOf(once)", "recordedAs: undefined"],
+    ["uid: once.uid,", ""],
+  ]),
+  ...within("src/declaration/compare/former.ts", RENAMED_LEAVES, [
+    ["[uid, created, once.uid].includes", "[uid, created].includes"],
+  ]),
+  ...within("src/declaration/once-shape.ts", RENAMED_LEAVES, [["(recordedAs ?? name)", "name"]]),
+  ...within("src/declaration/once-of.ts", RENAMED_LEAVES, [
+    ["once?.homeId === homeId && once?.uid === uid ? once?.recordedAs : undefined", "once?.recordedAs"],
+  ]),
+  ...within("src/declaration/compare/fate.ts", RENAMED_LEAVES, [[" && recordedAs === undefined", ""]]),
+  ...within("src/users/account-record.ts", RENAMED_LEAVES, [
+    ["find((found) => found?.uid === uid)", "find((found) => found !== undefined)"],
+  ]),
+  ...within("src/users/changes.ts", RENAMED_LEAVES, [['!livesIn(root.path, owner?.home ?? "")', "true"]]),
+  ...within("src/users/leaving.ts", RENAMED_LEAVES, [["one.name !== name && ", "false && "]]),
   ...within("src/declaration/renamed.ts", RENAMED_THERE, [
     ["out: once.directory, keys: []", "keys: []"],
     ["out: once.directory, keys: []", "out: once.directory"],
@@ -465,7 +486,7 @@ export const APPLY: readonly Mutant[] = [
     ["userByUid(uid)?.name !== name) === true", "userByUid(uid)?.name !== name) !== undefined"],
   ]),
   ...within("src/declaration/compare/former.ts", OF_OTHERS, [
-    ["line.uid === uid || line.uid === created", "line.uid === uid"],
+    ["[uid, created, once.uid].includes", "[uid, once.uid].includes"],
   ]),
   ...within("src/declaration/compare/hidden.ts", OF_OTHERS, [["own?.uid !== created", "true"]]),
   ...within("src/tools/jk_addjailuser.ts", OF_OTHERS, [["[{ ...place, isOwn: true }]", "[]"]]),
