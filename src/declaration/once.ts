@@ -209,6 +209,13 @@ export const createdOf = (user: OnceUser | undefined) => ({
   recordedAs: user?.recordedAs,
 });
 
+/** A user whose account is in a directory by now, which nobody on this machine creates or removes. */
+export const asOfDirectory = (once: OnceUser): OnceUser => ({
+  ...once,
+  ...createdOf(undefined),
+  ...{ directory: true, homeId: once.homeId, uid: once.created ?? once.uid },
+});
+
 /** What is remembered of a user who stays in the jail, and whose logins have ended, besides keys that may come back. */
 export const ENDED = {
   ...{ out: true, policy: false, otherPolicy: false, groups: [], left: [] },

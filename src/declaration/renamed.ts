@@ -5,8 +5,12 @@ import { livesIn, normalHome } from "../system/separator.ts";
 import { isUntouched, markedAccount } from "./creating.ts";
 import { hasHome, homeIdInJail, MAY_BE_OTHER } from "./ids.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
+import { asOfDirectory } from "./once.ts";
 import type { Once, OnceUser } from "./once-shape.ts";
 import { recordedNameOf, uidOf } from "./once-shape.ts";
+
+/** Instead of a home that is not there. */
+const NO_HOME = "none";
 
 type UserByName = (name: ByteString) => PasswdEntry | undefined;
 
@@ -28,28 +32,29 @@ export function withRenamed(
   const named = new Set(declared.map(({ name }) => name));
   const fresh = declared.filter(({ name }) => !known.has(name));
   if (fresh.length === 0 || before.users.length === 0) return before;
-  const former = Map.groupBy(
-    before.users.filter(({ out }) => !out),
-    uidOf,
-  );
+  const all = before.users.filter(({ out }) => !out);
+  const byUid = Map.groupBy(all, uidOf);
+  const byHome = Map.groupBy(all, ({ homeId }) => homeId);
   const names = new Set<ByteString>();
   const renamed = (user: DeclaredUser): OnceUser[] => {
     const account = answered(() => userByName(user.name));
-    const found = (account && former.get(account.uid)) ?? [];
-    for (const once of found) {
-      if (account === undefined || once.jail !== user.jail || once.directory !== user.directory) continue;
-      const now = ofAccount(once, account, before);
+    if (account === undefined) return [];
+    for (const one of byUid.get(account.uid) ?? byHome.get(homeOf(user, account)) ?? []) {
+      const isSame = uidOf(one) === account.uid;
+      const once = asDeclared(one, user, isSame);
+      const now = once && ofAccount(once, account, before);
       if (now === undefined) continue;
       // If a name service is silent, it may be there.
-      const there = answered(() => ({ uid: userByName(once.name)?.uid }));
+      const there = answered(() => ({ uid: userByName(one.name)?.uid }));
       if (there === undefined || there.uid === account.uid) continue;
       // Another account may have that name by now.
-      const isFree = there.uid === undefined && !named.has(once.name);
-      if (!isFree && now.homeId === MAY_BE_OTHER) continue;
-      if (once.created === undefined) names.add(once.name);
+      const isFree = there.uid === undefined && !named.has(one.name);
+      if (!isFree && (!isSame || now.homeId === MAY_BE_OTHER)) continue;
+      if (now.created === undefined) names.add(one.name);
       const rights = { policy: false, otherPolicy: false, left: [] };
-      const recordedAs = recordedNameOf(once);
-      return [{ ...now, name: user.name, recordedAs, file: user.place.file, ...rights }];
+      // With another uid, its groups may be those of another account.
+      const known = isSame ? { recordedAs: recordedNameOf(now) } : { groups: [] };
+      return [{ ...now, ...known, name: user.name, file: user.place.file, ...rights }];
     }
     return [];
   };
@@ -57,6 +62,23 @@ export function withRenamed(
   if (more.length === 0) return before;
   const users = before.users.map((user) => (names.has(user.name) ? gone(user) : user));
   return { ...before, users: [...users, ...more] };
+}
+
+/** Which directory the home of an account in a jail is, as it was remembered, if it has got another uid; else undefined. */
+const homeOf = ({ jail, directory }: DeclaredUser, account: PasswdEntry): ByteString =>
+  (directory || livesIn(jail, account.home) ? homeIdInJail(jail, account) : undefined) ?? NO_HOME;
+
+/**
+ * What was declared once, as of the account of a user; undefined if that is elsewhere, or of this machine again. One with another
+ * uid, or in a directory by now, is none that apply created.
+ */
+function asDeclared(
+  once: OnceUser,
+  { jail, directory }: DeclaredUser,
+  hasUid: boolean,
+): OnceUser | undefined {
+  if (once.jail !== jail || (once.directory && !directory)) return undefined;
+  return hasUid && once.directory === directory ? once : { ...asOfDirectory(once), directory };
 }
 
 /** What is left of a name whose account has another one: its keys are in the home of that one, which the line of it names. */

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { did, FINGERPRINTS, KEYS, linesOf } from "./apply-scene.ts";
-import { DIRECTORY, done, J, key, keysOf, RenamedScene, section } from "./renamed-scene.ts";
+import { done, J, key, keysOf, RenamedScene, section } from "./renamed-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -119,16 +119,6 @@ test("so it is if the file declares a new account of the former name at once", (
   m.must(["jailkit", "apply", "--prune"]);
   expect([members(), m.read(keysOf("hans")), m.read(keysOf("other"))]).toEqual(["", "", `${KEYS[1]}\n`]);
   expect([did(m, "--prune"), told(), known().toSorted()]).toEqual([[], [], ["hans", "jo"]]);
-});
-
-test("an account of a directory is another one than a local one, and keeps what it has", () => {
-  const { uid } = m.ids("hans");
-  m.must(["userdel", "hans"]);
-  m.write(DIRECTORY, `jo:x:${uid}:100::${J}/./home/hans:/usr/sbin/jk_chrootsh\n`);
-  declare(section("jo", "home = /home/hans\ndirectory = 1\n"));
-  expect(told()).not.toContain(lost[1]);
-  const may = [expect.stringMatching(/^user hans: keys that were declared may be left /)];
-  expect([warned("--prune"), warned("--prune"), m.read(keysOf("hans"))]).toEqual([may, [], `${KEYS[0]}\n`]);
 });
 
 test("a new account of the former name in the jail keeps what it was given, too", () => {

@@ -19,6 +19,7 @@ import { whatRuns } from "../../users/sessions.ts";
 import type { Change, FaultText } from "../change.ts";
 import { groupsHeld } from "../compare/limits.ts";
 import { mayBeIt } from "../compare/which-account.ts";
+import { homeIdIn } from "../ids.ts";
 import { policiesOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { closeWithoutLine, doneOrClosed, isIn, tellingOfSessions } from "./close-login.ts";
@@ -122,12 +123,20 @@ function lineAsAccount(root: JailRoot, { name }: OnceUser): PasswdEntry | undefi
   return line && { ...line, home: joinHome(root.path, normalPath(line.home)) };
 }
 
+/** Who has its home by now, if another account than that of a line has it: with that, the declared keys would let somebody in. */
+function heirOf(root: JailRoot, { homeId }: OnceUser, line: PasswdEntry): PasswdEntry {
+  const home = homeFor(line, root.path);
+  const stat = lookUp(root, home)?.stat;
+  const isIt = stat !== undefined && homeId !== undefined && homeIdIn(root, home, stat.uid) === homeId;
+  return isIt ? { ...line, uid: stat.uid, gid: stat.gid } : line;
+}
+
 /** Takes the keys of an account that is gone from the home by its line, which goes next. One with its uid may have that home. */
 export function loseByLine(root: JailRoot, once: OnceUser, said: Said, taken: Taken): void {
   const line = once.keys.length === 0 ? undefined : lineAsAccount(root, once);
   if (line === undefined || answered(() => hostUser(line.uid) === undefined) !== true) return;
   try {
-    forgetKeys(root, line, once, said);
+    forgetKeys(root, heirOf(root, once, line), once, said);
     taken();
   } catch (error) {
     if (!isReported(error)) throw error;

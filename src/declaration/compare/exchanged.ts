@@ -5,6 +5,7 @@ import { answered } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { findEntry } from "../../config/model.ts";
+import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { homeInJail, jailOfHome, normalHome } from "../../system/separator.ts";
@@ -13,7 +14,7 @@ import { type Fault, type FaultText, stays } from "../change.ts";
 import { isOfOtherDay } from "../creating.ts";
 import { hasHome, MAY_BE_OTHER } from "../ids.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
-import { createdOf, leftJails, policiesIn, union } from "../once.ts";
+import { asOfDirectory, createdOf, leftJails, policiesIn, union } from "../once.ts";
 import type { Once, OnceUser } from "../once-shape.ts";
 import { recordedNameOf, uidOf } from "../once-shape.ts";
 import { DECLARED, renamedLines, wantedLine } from "./intent.ts";
@@ -198,7 +199,8 @@ const withAccess = (user: OnceUser, { groups, keys }: OnceUser): OnceUser => ({
 });
 
 /** The user of an account with another name, of which something may be known: its line, and its rights. */
-function asNamed(once: OnceUser, account: PasswdEntry, before: OnceUser | undefined): OnceUser {
+function asNamed(known: OnceUser, account: PasswdEntry, before: OnceUser | undefined): OnceUser {
+  const once = isLocalUser(account.name) ? known : asOfDirectory(known);
   const { jail, created, createdDay } = once;
   const { name, home } = account;
   const createdHome = created === undefined ? undefined : normalHome(home);

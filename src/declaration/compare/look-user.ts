@@ -143,7 +143,8 @@ export function renamedFault(
   // With a line of its own it is another account.
   if (accounts?.userByName(owner.name) !== undefined || newNameFault(owner.name, DECLARED) !== undefined)
     return undefined;
-  const { shown, remedy } = renamedLines(declared, owner);
+  const ofDirectory = isLocalUser(owner.name) ? [] : ["directory = yes"];
+  const { shown, remedy } = renamedLines(declared, owner, ofDirectory);
   const message = `the account is ${quoted(owner.name)} now, by its uid ${owner.uid} and its home: write ${shown} in place of ${quoted(`[user ${name}]`)}`;
   return { code: "user-exists", message, remedy } as const;
 }

@@ -23,6 +23,7 @@ const begun = (title: string, file: string, changes: readonly Change[]): Mutant[
 
 const RENAMED = "e2e/apply-renamed-others.test.ts";
 const RENAMED_LEAVES = "e2e/apply-renamed-leaves.test.ts";
+const INTO_DIRECTORY = "e2e/apply-into-directory.test.ts";
 const RENAMED_THERE = "e2e/apply-renamed-directory.test.ts";
 const PRUNE = "e2e/apply-prune.test.ts";
 const TERMINATE = "attack/terminate-user.test.ts";
@@ -249,15 +250,17 @@ export const APPLY: readonly Mutant[] = [
     [" && hasHome(account, homeId)", ""],
     ["isUntouched(name, createdDay) && ", ""],
     ["if (there === undefined || there.uid === account.uid) continue;", ""],
-    ["if (!isFree && now", "if (now"],
+    [
+      "if (!isFree && (!isSame || now.homeId === MAY_BE_OTHER)) continue;",
+      "if (now.homeId === MAY_BE_OTHER) continue;",
+    ],
   ]),
   ...within("src/declaration/renamed.ts", RENAMED, [
     ["hasOwnHome(once, account) ? once : undefined", "once"],
-    ["if (!isFree && now.homeId === MAY_BE_OTHER) continue;", "if (!isFree) continue;"],
-    [" || once.directory !== user.directory", ""],
+    ["if (!isFree && (!isSame || now.homeId === MAY_BE_OTHER)) continue;", "if (!isFree) continue;"],
   ]),
   ...within("src/declaration/renamed.ts", RENAMED_LEAVES, [
-    ["const recordedAs = recordedNameOf(once);", "const recordedAs = undefined;"],
+    ["recordedAs: recordedNameOf(now)", "recordedAs: undefined"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", RENAMED_LEAVES, [
     ["recordedAs: recordedNameOf(once)", "recordedAs: undefined"],
@@ -265,6 +268,20 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/former.ts", RENAMED_LEAVES, [
     ["[uid, created, once.uid].includes", "[uid, created].includes"],
+  ]),
+  ...within("src/declaration/renamed.ts", INTO_DIRECTORY, [
+    [" ?? byHome.get(homeOf(user, account))", ""],
+    ["hasUid && once.directory === directory ?", "once.directory === directory ?"],
+    ["if (now.created === undefined) names", "if (one.created === undefined) names"],
+  ]),
+  ...within("src/declaration/compare/exchanged.ts", INTO_DIRECTORY, [
+    ["isLocalUser(account.name) ? known : asOfDirectory(known)", "known"],
+  ]),
+  ...within("src/declaration/compare/look-user.ts", INTO_DIRECTORY, [
+    ['isLocalUser(owner.name) ? [] : ["directory = yes"]', "[] as string[]"],
+  ]),
+  ...within("src/declaration/carry-out/lose.ts", INTO_DIRECTORY, [
+    ["heirOf(root, once, line), once", "line, once"],
   ]),
   ...within("src/declaration/once-shape.ts", RENAMED_LEAVES, [["(recordedAs ?? name)", "name"]]),
   ...within("src/declaration/once-of.ts", RENAMED_LEAVES, [
