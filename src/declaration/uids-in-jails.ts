@@ -5,9 +5,11 @@ import { answered } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
+import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { ownersIn } from "../jail/accounts/service-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot, joinPath, openJailRoot } from "../jail/fs/walk.ts";
+import { allKnownJails } from "../jails/known.ts";
 import { giveCommand } from "../system/give.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
@@ -47,7 +49,7 @@ export class UidsInJails {
   readonly #beside = new Map<ByteString, ReadonlyMap<number, readonly ByteString[]>>();
   #all: ReadonlyMap<number, Holder> | undefined;
 
-  /** `homes`: those of jails that count for accounts without a uid. */
+  /** `homes`: those of jails that count for accounts without a uid, besides the known ones. */
   constructor(private readonly homes: () => readonly Placed[]) {}
 
   /** Whether something has it. */
@@ -100,7 +102,8 @@ export class UidsInJails {
   #holders(): ReadonlyMap<number, Holder> {
     if (this.#all !== undefined) return this.#all;
     const found = new Map<number, Holder>();
-    const homes = this.homes().map((one) => {
+    // Those that are asked for come last, and count where both have the same directory.
+    const homes = [...knownPlaces(), ...this.homes()].map((one) => {
       const home = normalPath(one.home);
       return { ...one, directory: directoryOf(home), own: one.isOwn === true ? baseName(home) : undefined };
     });
@@ -139,6 +142,13 @@ export class UidsInJails {
 
 const placeIn = (jail: ByteString, directory: ByteString, name: ByteString): ByteString =>
   joinPath(hostPath({ path: jail }, directory), name);
+
+/** The usual place of homes in each known jail: somebody who was removed may have files there, and programs with the own uid. */
+function knownPlaces(): readonly Placed[] {
+  // A configuration that cannot be read keeps nobody from being created: it names few jails that nothing else does.
+  const { paths } = allKnownJails(jailedUsers(), () => undefined);
+  return paths.map((jail) => ({ jail, home: usualHome("any") }));
+}
 
 /** Undefined for a jail that is yet to be made, or that cannot be used: nobody comes there. */
 const look = <T>(jail: ByteString, use: (root: JailRoot) => T): T | undefined =>

@@ -1,5 +1,14 @@
 /** No account gets the uid of one that apply did not create, and that is gone, or that no name service knows for a while. */
-import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
 import { installNssSystemd } from "./archives.ts";
@@ -83,6 +92,12 @@ describe("nobody gets by chance, whatever apply remembers,", () => {
     expect(byHand("hand").uid).toBe(uid + 1);
   });
 
+  test("but by jk_addjailuser that of the home which the new account has then", () => {
+    removeLine("gus");
+    m.rename(HOME, `${J}/home/hand`);
+    expect(byHand("hand").uid).toBe(uid);
+  });
+
   test("the uid of what is beside the declared home, wherever that is", () => {
     removeLine("gus");
     m.mkdir(`${J}/customers`);
@@ -116,6 +131,53 @@ describe("nobody gets by chance, whatever apply remembers,", () => {
     } finally {
       m.write("/etc/login.defs", defs);
     }
+  });
+});
+
+describe("nobody gets by chance the uid of one who was in another jail, and that somebody has removed,", () => {
+  const K = "/srv/known";
+  const RECORDS = "/var/lib/jailkit/jails";
+  let removed = 0;
+  beforeEach(() => {
+    directory();
+    m.write(FILE, section(J));
+    m.must(["jailkit", "apply", "--prune"]);
+    m.must(["jk_init", "-j", K, "basicshell", "uidbasics"]);
+    m.must(["jk_addjailuser", K, "stays"]);
+    m.must(["jk_addjailuser", K, "zoe"]);
+    removed = uidOf("zoe") ?? 0;
+    m.must(["userdel", "zoe"]);
+    m.remove(MEMORY);
+  });
+  afterEach(() => {
+    m.run(["userdel", "stays"]);
+    m.remove("/etc/jailkit/jk_check.ini");
+  });
+
+  test.each([
+    ["whose line and home are there", () => undefined],
+    ["whose line is there", () => m.remove(`${K}/home/zoe`)],
+    ["whose home is there", () => m.must(["sed", "-i", "/^zoe:/d", `${K}/etc/passwd`])],
+    ["if an account names that jail", () => m.remove(RECORDS)],
+    [
+      "if a configuration names it",
+      () => {
+        m.remove(RECORDS);
+        m.must(["userdel", "stays"]);
+        m.write("/etc/jailkit/jk_check.ini", `[${K}]\n`);
+      },
+    ],
+  ])("%s", (_, change) => {
+    change();
+    m.write(FILE, section(J) + user("newb"));
+    expect(problemsOf()).toEqual([]);
+    expect([uidOf("newb"), byHand("hand").uid]).toEqual([removed + 1, removed + 2]);
+  });
+
+  test("and gets it when nothing there has it any more", () => {
+    m.remove(`${K}/home/zoe`);
+    m.must(["jk_jailuser", "--unjail", "--jail-side-only", "-j", K, "zoe"]);
+    expect(byHand("hand").uid).toBe(removed);
   });
 });
 

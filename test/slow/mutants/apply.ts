@@ -479,6 +479,8 @@ export const APPLY: readonly Mutant[] = [
     ["some((one) => one.name === name || one.home === home)", "some((one) => one.name === name)"],
     ["isGone ? forgetLine(jail, name) : undefined", "forgetLine(jail, name)"],
     ["  ...users,\n", ""],
+    ["...knownPlaces(), ", ""],
+    ["[...knownPlaces(), ...this.homes()]", "[...this.homes(), ...knownPlaces()]"],
   ]),
   ...within("src/declaration/kept-fault.ts", OF_OTHERS, [
     ["jails.otherThan(declared, uid)", "undefined"],
