@@ -9,9 +9,10 @@ import { hostPath, joinPath } from "../jail/fs/walk.ts";
 import { forgetCommand, unmounted } from "../jail/record/emptied.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { giveAllCommand, giveCommand } from "../system/give.ts";
-import { type Holder, holdersOf } from "../system/holders.ts";
+import { type Holder, holdersOf, waysOf } from "../system/holders.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
+import { endingOf, MOST_PIDS } from "../users/sessions.ts";
 import { listed } from "./change.ts";
 import type { KeptHome } from "./once-shape.ts";
 
@@ -46,7 +47,7 @@ export function uidsLeftIn(jail: ByteString, uids: ReadonlySet<number>): readonl
     const { holders, owned } = lookThrough(jail, uids);
     return [
       ...[...owned].map(([uid, files]) => ({ jail, uid, why: () => ofFiles(jail, uid, files) })),
-      ...[...holders].map(([uid, holder]) => ({ jail, uid, why: () => ofProcess(uid, holder) })),
+      ...[...holders].map(([uid, some]) => ({ jail, uid, why: () => ofProcesses(uid, some) })),
     ];
   } catch (error) {
     if (!isReported(error) || (error instanceof JailkitError && error.code === "interrupted")) throw error;
@@ -68,7 +69,7 @@ function lookThrough(jail: ByteString, uids: ReadonlySet<number>) {
       // Before the files: what a process has open may get a name, and lose it when it has been looked for there.
       // Or nobody knows what is there: who only warned would let in whoever has a program on it.
       requireNoneUnmounted(jail);
-      const holders = holdersOf(uids);
+      const holders = holdersOf(uids, "no account was created; run this again");
       return { holders, owned: ownedIn(root, uids, since) };
     } catch (error) {
       const isBusy = error instanceof JailkitError && error.code === CHANGES;
@@ -118,19 +119,24 @@ function ofFiles(jail: ByteString, uid: number, { path, tops, isReadOnly, shared
   };
 }
 
-function ofProcess(uid: number, { pid, may }: Holder): Left {
-  const remedy: Remedy = `kill -KILL ${pid}`;
-  const advice = `end it, and run this again: ${remedy}`;
+function ofProcesses(uid: number, holders: readonly Holder[]): Left {
   const whose = `the uid ${uid}, which is that of no account any more`;
-  if (may === undefined)
-    return { what: `the process ${pid} has ${whose}, or a file with it open`, advice, remedy };
-  const what = `the process ${pid} has ${may.by}, in which it may keep ${whose}, or a file with it`;
   const first = firstUserId();
+  const isSure = holders.every(({ may }) => may === undefined);
   // Such as a database, which would lose what it is doing, and set up another one when it starts again.
-  const isService = [...may.uids].every((one) => Number(one) < first);
-  return isService
-    ? { what, advice: "stop that service until this was run again" }
-    : { what, advice, remedy };
+  const users = holders.filter(({ uids }) => isSure || [...uids].some((one) => Number(one) >= first));
+  const shown = users.length > 0 ? users : holders;
+  const ending = endingOf(shown, MOST_PIDS);
+  const have = isSure
+    ? `${whose}, or a file with it open`
+    : `${waysOf(shown)}, in which they may keep ${whose}, or a file with it`;
+  const what = `processes of ${ending.whose} have ${have}`;
+  if (users.length === 0) return { what, advice: "stop that service until this was run again" };
+  return {
+    what,
+    advice: `end them, and run this again: ${ending.remedy}`,
+    remedy: ending.remedy,
+  };
 }
 
 /** Why the uid of a home stays reserved that is at a place of the host. */

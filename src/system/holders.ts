@@ -2,86 +2,159 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { ownerAt, readLink, withFd } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { examineThreads, MOST_PASSES, namesIn, openProc, pidsIn, readOf, uidsOf } from "./processes.ts";
 
 /** A process that has a uid, or can get it. */
 export interface Holder {
   readonly pid: number;
-  /** If that is only possible: by what it has, printable, and the uids of the process. */
-  readonly may?: { readonly by: string; readonly uids: ReadonlySet<string> };
+  /** Those of all its threads. */
+  readonly uids: ReadonlySet<string>;
+  /** If it is only possible that it has, or can get, another one: by what it has, printable. */
+  readonly may?: string;
 }
+
+/** One that may have any uid. */
+type Doubtful = Required<Holder>;
 
 /** Gets a uid that a process has; or the path, in an open /proc, of a file that it has open or executes, and the owner of that. */
-type Note = (uid: number, pid: number, file?: { readonly proc: number; readonly path: ByteString }) => void;
+type Note = (
+  uid: number,
+  holder: Holder,
+  file?: { readonly proc: number; readonly path: ByteString },
+) => void;
 
 /**
- * For each of `uids` that a process has, or can get by a setuid program that it executes or has open, which need have no name
- * any more, such a process. What a process of another user than root has in an io_uring(7) is not known: the rights of any user,
- * or any file; nor which files are on their way to it (SCM_RIGHTS in unix(7)). Throws SystemError, and JailkitError if /proc is
- * not mounted, or if processes end all the time before they can be looked at.
+ * For each of `uids` that processes have, or can get by a setuid program that they execute or have open, which need have no name any
+ * more, these processes. What one of another user than root has in an io_uring(7) is not known: the rights of any user, or any
+ * file; nor which files are on their way to it (SCM_RIGHTS in unix(7)): where no process is known to have the uid, all such may.
+ * Throws as lookAtHolders.
  */
-export function holdersOf(uids: ReadonlySet<number>): ReadonlyMap<number, Holder> {
-  const found = new Map<number, Holder>();
-  const [one] = lookAtHolders((uid, pid) => {
-    if (uids.has(uid)) found.getOrInsert(uid, { pid });
-  });
-  if (one !== undefined) for (const uid of uids) found.getOrInsert(uid, one);
-  return found;
+export function holdersOf(
+  uids: ReadonlySet<number>,
+  stop: ByteString,
+): ReadonlyMap<number, readonly Holder[]> {
+  const found = new Map<number, Map<number, Holder>>();
+  const doubtful = lookAtHolders((uid, holder) => {
+    if (uids.has(uid)) found.getOrInsertComputed(uid, () => new Map()).set(holder.pid, holder);
+  }, stop);
+  const all = new Map<number, readonly Holder[]>();
+  for (const uid of uids) {
+    const holders = [...(found.get(uid)?.values() ?? doubtful)];
+    if (holders.length > 0) all.set(uid, holders);
+  }
+  return all;
 }
 
-/** Calls `note` for what the processes of other users than root have, and returns those that may have any. Throws as holdersOf. */
-export function lookAtHolders(note: Note): readonly Required<Holder>[] {
-  const doubtful: Required<Holder>[] = [];
-  return withFd(openProc(), (proc) => {
-    const seen = new Set<number>();
-    for (let pass = 0; pass < MOST_PASSES; pass++) {
-      let isMissed = false;
-      for (const pid of pidsIn(proc)) {
-        if (seen.has(pid)) continue;
-        seen.add(pid);
-        const held = holdsOf(proc, pid, note);
-        if (held.may !== undefined) doubtful.push({ pid, may: held.may });
-        if (!held.isSeen) isMissed = true;
-      }
-      if (!isMissed) return doubtful;
-    }
-    throw passing("processes");
-  });
-}
+/**
+ * Calls `note` for what the processes of other users than root have, and returns those that may have any. Throws SystemError, and
+ * JailkitError if /proc is not mounted, if processes end all the time before they can be looked at, or, with `stop`, for a signal.
+ */
+export const lookAtHolders = (note: Note, stop: ByteString): readonly Doubtful[] =>
+  withFd(openProc(), (proc) => new Look(proc, note, stop).run());
+
+/** By what such processes may have any uid, printable. */
+export const waysOf = (doubtful: readonly Holder[]): string =>
+  [...new Set(doubtful.flatMap(({ may }) => may ?? []))].join(" or ");
 
 const passing = (what: string) => new JailkitError("failed", 1, `${what} end before they can be looked at`);
 
-interface Held extends Pick<Holder, "may"> {
-  /** False if the process has ended. */
-  readonly isSeen: boolean;
+/** A thread in a call in which the kernel may have a file that it has not, each time that it was looked at. */
+interface InCall {
+  readonly holder: Holder;
+  readonly thread: ByteString;
+  readonly looks: number;
 }
 
-/** Notes the uids that a process has or can get, as holdersOf. Throws SystemError and JailkitError. */
-function holdsOf(proc: number, pid: number, note: Note): Held {
-  const own = uidsOf(proc, pid);
-  for (const uid of own) note(Number(uid), pid);
-  // Root has no need of it.
-  if (own.size === 1 && own.has("0")) return { isSeen: true };
-  let by: string | undefined;
-  let isMapped: boolean | undefined;
-  const seen = examineThreads(proc, pid, (thread) => {
-    const open = namesIn(proc, `${thread}/fd`);
-    for (const name of open) by ??= hidesIn(proc, thread, name);
-    if (by === undefined && staysInCall(proc, thread)) by = "a thread in execve(2) or sendmsg(2)";
-    // Once: threads have one memory, and may be many.
-    isMapped ??= mapsRing(proc, thread);
-    // The program comes last: a thread that has ended executes none, and what it had open was not seen.
-    const paths = [...open.map((name) => `fd/${name}`), "exe"].map((name) => `${thread}/${name}`);
-    let last: number | undefined;
-    for (const path of paths) {
-      last = ownerOfOpen(proc, path);
-      if (last !== undefined) note(last, pid, { proc, path });
+class Look {
+  readonly #doubtful = new Map<number, Doubtful>();
+  readonly #seen = new Set<number>();
+  /** Threads that were in a call once: each counts once, or one that is busy would be waited for without end. */
+  readonly #calling = new Set<ByteString>();
+  #waiting: InCall[] = [];
+
+  constructor(
+    private readonly proc: number,
+    private readonly note: Note,
+    private readonly stop: ByteString,
+  ) {}
+
+  run(): readonly Doubtful[] {
+    let isMissed = true;
+    for (let pass = 0; pass < MOST_PASSES; pass++) {
+      if (isMissed) isMissed = this.#lookAtNew();
+      else if (this.#waiting.length === 0) return [...this.#doubtful.values()];
+      else isMissed = this.#lookAgain();
     }
-    return last !== undefined;
-  });
-  if (seen === "unknown") throw passing(`threads of the process ${pid}`);
-  if (isMapped) by ??= AN_IO_URING;
-  return { isSeen: seen === "examined", ...(by === undefined ? {} : { may: { by, uids: own } }) };
+    throw passing("processes");
+  }
+
+  /** Looks at each process that was not looked at; true if one had ended, which may have started another one before. */
+  #lookAtNew(): boolean {
+    let isMissed = false;
+    for (const pid of pidsIn(this.proc)) {
+      if (this.#seen.has(pid)) continue;
+      this.#seen.add(pid);
+      if (!this.#examine(pid)) isMissed = true;
+    }
+    return isMissed;
+  }
+
+  /** Looks at all threads that were in a call, after one pause for them together: users may have thousands. Returns as #lookAtNew. */
+  #lookAgain(): boolean {
+    stopIfInterrupted(this.stop);
+    Bun.sleepSync(PAUSE);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    const out = new Set<number>();
+    for (const { holder, thread, looks } of waiting) {
+      if (!isInCall(this.proc, thread)) out.add(holder.pid);
+      else if (looks + 1 === LOOKS) this.#doubt(holder, "a thread in execve(2) or sendmsg(2)");
+      else this.#waiting.push({ holder, thread, looks: looks + 1 });
+    }
+    // What it had there it may have open now, or execute.
+    return [...out].filter((pid) => !this.#examine(pid)).length > 0;
+  }
+
+  /** Notes what a process has or can get. False if it has ended. Throws SystemError and JailkitError. */
+  #examine(pid: number): boolean {
+    stopIfInterrupted(this.stop);
+    const { proc } = this;
+    const uids = uidsOf(proc, pid);
+    const holder = { pid, uids };
+    for (const uid of uids) this.note(Number(uid), holder);
+    // Root has no need of it.
+    if (uids.size === 1 && uids.has("0")) return true;
+    let isMapped: boolean | undefined;
+    const seen = examineThreads(proc, pid, (thread) => {
+      const open = namesIn(proc, `${thread}/fd`);
+      for (const name of open) if (!this.#doubtful.has(pid)) this.#doubt(holder, hidesIn(proc, thread, name));
+      if (!this.#doubtful.has(pid)) this.#await(holder, thread);
+      // Once: threads have one memory, and may be many.
+      isMapped ??= mapsRing(proc, thread);
+      // The program comes last: a thread that has ended executes none, and what it had open was not seen.
+      const paths = [...open.map((name) => `fd/${name}`), "exe"].map((name) => `${thread}/${name}`);
+      let last: number | undefined;
+      for (const path of paths) {
+        last = ownerOfOpen(proc, path);
+        if (last !== undefined) this.note(last, holder, { proc, path });
+      }
+      return last !== undefined;
+    });
+    if (seen === "unknown") throw passing(`threads of the process ${pid}`);
+    if (isMapped) this.#doubt(holder, AN_IO_URING);
+    return seen === "examined";
+  }
+
+  #doubt({ pid, uids }: Holder, may: string | undefined): void {
+    if (may !== undefined) this.#doubtful.getOrInsert(pid, { pid, uids, may });
+  }
+
+  #await(holder: Holder, thread: ByteString): void {
+    if (this.#calling.has(thread) || !isInCall(this.proc, thread)) return;
+    this.#calling.add(thread);
+    this.#waiting.push({ holder, thread, looks: 1 });
+  }
 }
 
 /** What proc(5) calls an io_uring, and no file. */
@@ -108,15 +181,10 @@ const CALLS: Partial<Record<string, readonly number[]>> = {
 const HANDING = new Set(CALLS[process.arch]);
 const [LOOKS, PAUSE] = [5, 10];
 
-/** Whether a thread is in one of these calls each time that it is looked at. */
-function staysInCall(proc: number, thread: ByteString): boolean {
-  for (let look = 1; ; look++) {
-    // The number of the call, and its arguments; a word for a thread that runs.
-    const [call] = readOf(proc, thread, "syscall").split(" ", 1);
-    if (!HANDING.has(Number(call || "-1"))) return false;
-    if (look === LOOKS) return true;
-    Bun.sleepSync(PAUSE);
-  }
+function isInCall(proc: number, thread: ByteString): boolean {
+  // The number of the call, and its arguments; a word for a thread that runs.
+  const [call] = readOf(proc, thread, "syscall").split(" ", 1);
+  return HANDING.has(Number(call || "-1"));
 }
 
 /** Whether an io_uring is in the memory of a thread, or may be, as in one of too many parts; undefined if it has ended. */

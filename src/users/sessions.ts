@@ -3,13 +3,15 @@ import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { allOf, type Remedy } from "../cli/remedy.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import type { Holder } from "../system/holders.ts";
+import { firstUserId } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
 import { endSessions, lookForProcesses } from "../system/processes.ts";
 import { endUnauthenticated } from "../system/sshd/unauthenticated.ts";
 import { leaseSeconds, worksIn } from "../system/works-in.ts";
 
-// A user may have thousands.
-const MOST_PIDS = 20;
+/** A user may have thousands. */
+export const MOST_PIDS = 20;
 
 /** Pids for a message, which names no more than some. */
 export function shownPids(pids: readonly number[]): string {
@@ -41,6 +43,26 @@ export function atWork(directory: number): { readonly whose: string; readonly re
   if (found.length === 0) return undefined;
   const whose = found.map(([uid, pids]) => `${uidText(uid)} (${shownPids(pids)})`).join(", ");
   return { whose, remedy: allOf(found.map(([uid]) => endSessions(uid))) };
+}
+
+/**
+ * Whose some processes are, for a message, and what ends them: all of a user of whom more than `most` are to end, which that does not
+ * evade; otherwise these alone, as of a service, or one that has an id of root, too. Throws SystemError.
+ */
+export function endingOf(
+  processes: readonly Holder[],
+  most = 0,
+): { readonly whose: string; readonly remedy: Remedy } {
+  const first = firstUserId();
+  const byUid = Map.groupBy(processes, ({ uids }) => Number([...uids].find((one) => one !== "0") ?? 0));
+  const found = [...byUid].map(([uid, all]) => ({ uid, pids: all.map(({ pid }) => pid), all }));
+  const whose = found.map(({ uid, pids }) => `${uidText(uid)} (${shownPids(pids)})`).join(", ");
+  const isWhole = ({ uid, all }: (typeof found)[number]) => uid >= first && all.length > most;
+  const single = found.flatMap((one) => one.all.filter(({ uids }) => uids.has("0") || !isWhole(one)));
+  const whole = found.filter((one) => isWhole(one) && one.all.some(({ uids }) => !uids.has("0")));
+  const pids = single.map(({ pid }) => pid);
+  const kill: Remedy = pids.length === 0 ? "" : `kill -KILL ${pids.join(" ")}`;
+  return { whose, remedy: allOf([...whole.map(({ uid }) => endSessions(uid)), kill]) };
 }
 
 /** What is said of a file that somebody's lease keeps from being opened, if its holder is not known. */

@@ -13,10 +13,10 @@ import { findSetIds, takeFromNameless } from "../jail/fs/set-ids.ts";
 import { ofMachine, unmountedBelow } from "../jail/fs/unmounted.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { lookAtHolders } from "../system/holders.ts";
+import { lookAtHolders, waysOf } from "../system/holders.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { worksIn } from "../system/works-in.ts";
-import { atWork, requireNothingRuns } from "./sessions.ts";
+import { atWork, endingOf, requireNothingRuns } from "./sessions.ts";
 
 // Who starts a setuid program of an account gets all that its processes have: outside of the jail, the machine.
 
@@ -124,9 +124,9 @@ function takeOnce(
     note();
   };
   try {
-    // Before the files, as a file without a name may get one.
-    takeFromOpen(root, user, (pid) => took(() => pids.add(pid)));
     const stop = `${quoted(user.name)} is still in the jail; run this again`;
+    // Before the files, as a file without a name may get one.
+    takeFromOpen(root, user, stop, (pid) => took(() => pids.add(pid)));
     const wanted = { uids: new Set([user.uid]), since, take: true, stop };
     findSetIds(root, wanted, (_, path) => took(() => add(taken, path)));
   } catch (error) {
@@ -141,24 +141,28 @@ function takeOnce(
 }
 
 /** Takes the bits from files without a name that others have open, or execute; `took` gets the pids of those. */
-function takeFromOpen(root: JailRoot, { name, uid }: Leaver, took: (pid: number) => void): void {
-  const doubtful = lookAtHolders((owner, pid, file) => {
+function takeFromOpen(
+  root: JailRoot,
+  { name, uid }: Leaver,
+  stop: ByteString,
+  took: (pid: number) => void,
+): void {
+  const doubtful = lookAtHolders((owner, { pid }, file) => {
     if (owner !== uid || file === undefined) return;
     const fd = openedBy(file.proc, file.path);
     if (fd !== undefined && withFd(fd, (open) => takeFromNameless(open, uid))) took(pid);
-  });
-  const others = doubtful.filter(({ may }) => [...may.uids].some((one) => Number(one) !== uid));
+  }, stop);
+  const others = doubtful.filter(({ uids }) => [...uids].some((one) => Number(one) !== uid));
   if (others.length === 0) return;
   const listed = new Set((answered(() => readJailAccounts(root).users) ?? []).map((one) => String(one.uid)));
   const first = firstUserId();
   const isListed = (one: string) => listed.has(one) && Number(one) >= first && Number(one) !== uid;
   // A setuid program makes it one of any uid, and who was taken out a moment ago has no line.
   const inside = new Set([...worksIn(root.fd).values()].flat());
-  const one = others.find(({ pid, may }) => inside.has(pid) || [...may.uids].some(isListed));
-  if (one === undefined) return;
-  const { pid, may } = one;
-  const remedy: Remedy = `kill -KILL ${pid}`;
-  const message = `the process ${pid} of another user of the jail has ${may.by}, in which it may keep a setuid program of ${quoted(name)}: end it, and run this again: ${remedy}`;
+  const ofJail = others.filter(({ pid, uids }) => inside.has(pid) || [...uids].some(isListed));
+  if (ofJail.length === 0) return;
+  const { whose, remedy } = endingOf(ofJail);
+  const message = `processes of ${whose} have ${waysOf(ofJail)}, in which they may keep a setuid program of ${quoted(name)}: end them, and run this again: ${remedy}`;
   throw new JailkitError("has-processes", 1, message, undefined, remedy);
 }
 

@@ -280,7 +280,7 @@ time.sleep(1000000)`;
       isInside();
       expect(lineOf("dora", `${J}/etc/passwd`)).toBeUndefined();
       const [{ message = "", remedy = "" } = {}] = summary.problems;
-      expect(message).toContain("has an io_uring, in which it may keep a setuid program of 'dora'");
+      expect(message).toContain("have an io_uring, in which they may keep a setuid program of 'dora'");
       expect(message).toEndWith(`: ${remedy}`);
       sh(remedy ?? "");
       expect(linesOf(m, "--prune").status).toBe(0);
@@ -290,6 +290,71 @@ time.sleep(1000000)`;
     await process.ended;
   },
 );
+
+/** Many processes, each in sendmsg(2) to a socket without room. */
+const STUCK = `import os, socket, time
+pair = socket.socketpair()
+pair[0].setblocking(False)
+try:
+    while True: pair[0].send(b"x")
+except BlockingIOError: pass
+pair[0].setblocking(True)
+pids = []
+for _ in range(30):
+    pids.append(os.fork())
+    if pids[-1] == 0: pair[0].sendmsg([b"x"])
+for pid in pids:
+    while open(f"/proc/{pid}/syscall").read().split()[0] not in ("46", "211"): pass
+print("there", flush=True)
+time.sleep(1000000)`;
+
+test("many of its processes are looked at together, one command ends them, and a signal ends the look", async () => {
+  const eve = m.start(["setpriv", "--reuid", "eve", "--clear-groups", "python3", "-c", STUCK]);
+  await eve.until(({ stdout }) => stdout.includes("there") || undefined);
+  const run = ["jailkit", "apply", "--prune"];
+  const traced = [
+    "strace",
+    "-f",
+    "-qq",
+    "-o",
+    "/root/trace",
+    "-e",
+    "trace=clock_nanosleep,nanosleep",
+    ...run,
+    "--json",
+  ];
+  const { summary } = linesIn(m.run(traced));
+  const pauses = m.read("/root/trace").match(/tv_nsec=10000000\}/g) ?? [];
+  expect([pauses.length > 0, pauses.length < 30]).toEqual([true, true]);
+  const [{ message = "", remedy = "" } = {}] = summary.problems;
+  expect(message).toMatch(
+    /processes of 'eve' \((\d+ ){20}and 10 more\) have a thread in execve\(2\) or sendmsg\(2\), in which they may keep a setuid program of 'dora': end them,/,
+  );
+  expect([message.endsWith(`: ${remedy}`), remedy]).toEqual([
+    true,
+    `jailkit terminate-user --uid=${idOf("eve")}`,
+  ]);
+  let isAsked = false;
+  const calls: string[] = [];
+  const interrupt = (call: string) => {
+    if (!call.includes("tv_nsec=10000000}")) return;
+    calls.push(call);
+    if (!isAsked) sh("pkill -INT -x jailkit");
+    isAsked = true;
+  };
+  const { status, stderr } = await runWithStops(
+    m,
+    run,
+    { calls: ["clock_nanosleep", "nanosleep"] },
+    interrupt,
+  );
+  expect([calls.length, status, stderr]).toEqual([1, 130, expect.stringContaining("interrupted by SIGINT")]);
+  isInside();
+  sh(remedy ?? "");
+  await eve.ended;
+  expect(linesOf(m, "--prune").status).toBe(0);
+  isOut();
+});
 
 test.each([
   ["such a program, until that has lost the bits", { calls: ["fchmodat2", "fchmod"], paths: [`${J}/tmp/x`] }],

@@ -48,7 +48,6 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "jk_jailuser -n${side} -j ${WORD} ${option} ${WORD}": "options of our own",
   "jk_jailuser --unjail ${out}": "words",
   'kill -KILL ${pids.join(" ")}': "numbers",
-  "kill -KILL ${pid}": "a number",
   "jailkit delete --unjail ${WORD}; or take them out first: ${leave}": "a command",
   "jailkit adopt --moved ${WORD} NEW${leave}": "the rest of a sentence",
   "touch ${allow}; or": "/etc/cron.allow or /etc/at.allow",

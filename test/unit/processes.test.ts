@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
+import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { type Holder, holdersOf } from "../../src/system/holders.ts";
 import { processesByUid, processesOf } from "../../src/system/processes.ts";
+import { endingOf } from "../../src/users/sessions.ts";
 
 /** That of one thread of a process of root. */
 const UID = 47_110;
@@ -35,8 +38,8 @@ time.sleep(1000000)
  */
 function holderBeside(pid: number, uid: number, wanted: Holder | undefined): Holder | undefined {
   for (let look = 0; look < 100; look++) {
-    const found = holdersOf(new Set([uid])).get(uid);
-    if (found === undefined || found.pid === pid) return found;
+    const [found, ...others] = holdersOf(new Set([uid]), "").get(uid) ?? [];
+    if (found === undefined || (found.pid === pid && others.length === 0)) return found;
   }
   return wanted;
 }
@@ -54,7 +57,8 @@ afterAll(() => other.kill("SIGKILL"));
 test("a process has the uid of each of its threads", () => {
   expect(processesOf(UID)).toEqual([other.pid]);
   expect(processesByUid()(UID)).toEqual([other.pid]);
-  expect(holdersOf(new Set([UID, UID + 1])).get(UID)).toEqual({ pid: other.pid });
+  const holder = { pid: other.pid, uids: new Set(["0", `${UID}`]) };
+  expect(holdersOf(new Set([UID, UID + 1]), "").get(UID)).toEqual([holder]);
 });
 
 test.each([
@@ -65,8 +69,8 @@ test.each([
   const one = start(RING, `${uid}`, how);
   const { value } = await one.stdout.getReader().read();
   // A kernel without them says nothing.
-  const may = { by: "an io_uring", uids: new Set([`${uid}`]) };
-  const holder = uid === 0 || value === undefined ? undefined : { pid: one.pid, may };
+  const found = { pid: one.pid, uids: new Set([`${uid}`]), may: "an io_uring" };
+  const holder = uid === 0 || value === undefined ? undefined : found;
   const now = [UID + 3, UID + 4].map((other) => holderBeside(one.pid, other, holder));
   one.kill("SIGKILL");
   await one.exited;
@@ -108,8 +112,8 @@ test.each([
 ])("a file on its way to a process may have any uid (%s, of the uid %d)", async (how, uid, isSeen) => {
   const one = start(QUEUE, `${uid}`, how);
   await one.stdout.getReader().read();
-  const may = { by: "a socket with open files in its queue", uids: new Set([`${uid}`]) };
-  const holder = isSeen ? { pid: one.pid, may } : undefined;
+  const may = "a socket with open files in its queue";
+  const holder = isSeen ? { pid: one.pid, uids: new Set([`${uid}`]), may } : undefined;
   const now = holderBeside(one.pid, UID + 3, holder);
   one.kill("SIGKILL");
   await one.exited;
@@ -165,9 +169,70 @@ test.each(["send", "execute"])("a thread in a call with a file may have any uid 
   const one = start(HANDED, `${UID + 2}`, how);
   const { value } = await one.stdout.getReader().read();
   const pid = Number(new TextDecoder().decode(value));
-  const may = { by: "a thread in execve(2) or sendmsg(2)", uids: new Set([`${UID + 2}`]) };
-  const now = holderBeside(pid, UID + 3, { pid, may });
+  const may = "a thread in execve(2) or sendmsg(2)";
+  const holder = { pid, uids: new Set([`${UID + 2}`]), may };
+  const now = holderBeside(pid, UID + 3, holder);
   one.kill("SIGKILL");
   await one.exited;
-  expect(now).toEqual({ pid, may });
+  expect(now).toEqual(holder);
+});
+
+/** A thread sends a file that is closed; once something is in the other file, the main one takes it out again, and says so there. */
+const TAKEN = `
+import ctypes, os, socket, sys, threading
+uid = int(sys.argv[1])
+file, state = os.open(sys.argv[2], os.O_RDONLY), os.open(sys.argv[3], os.O_RDWR)
+os.setresuid(uid, uid, uid)
+# Without it, it could not read its own files in /proc.
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+pair = socket.socketpair()
+pair[0].setblocking(False)
+try:
+    while True: pair[0].send(b"x")
+except BlockingIOError: pass
+pair[0].setblocking(True)
+thread = threading.Thread(target=socket.send_fds, args=(pair[0], [b"y"], [file]))
+thread.start()
+while open(f"/proc/self/task/{thread.native_id}/syscall").read().split()[0] not in ("46", "211"): pass
+os.close(file)
+print("there", flush=True)
+while not os.pread(state, 1, 0): pass
+taken = []
+while not taken: taken = socket.recv_fds(pair[1], 1 << 16, 1)[1]
+thread.join()
+os.write(state, b"taken")
+threading.Event().wait()
+`;
+
+test("what a thread had in a call is seen when its process has it open then", async () => {
+  const directory = mkdtempSync(`${tmpdir()}/jailkit-holders-`);
+  const [file, state] = [`${directory}/file`, `${directory}/state`];
+  for (const path of [file, state]) writeFileSync(path, "");
+  chownSync(file, UID + 3, 0);
+  const one = start(TAKEN, `${UID + 2}`, file, state);
+  await one.stdout.getReader().read();
+  rmSync(file);
+  const pause = spyOn(Bun, "sleepSync").mockImplementation(() => {
+    if (statSync(state).size === 0) writeFileSync(state, "x");
+    while (statSync(state).size === 1);
+  });
+  const found = holdersOf(new Set([UID + 3]), "").get(UID + 3);
+  pause.mockRestore();
+  one.kill("SIGKILL");
+  await one.exited;
+  rmSync(directory, { recursive: true });
+  expect(found).toEqual([{ pid: one.pid, uids: new Set([`${UID + 2}`]) }]);
+});
+
+test("all of a user is ended, but of a service, or with an id of root, only what is meant", () => {
+  const some = [
+    { pid: 1, uids: new Set([`${UID}`]) },
+    { pid: 2, uids: new Set(["0", `${UID}`]) },
+    { pid: 3, uids: new Set(["7"]) },
+  ];
+  expect([endingOf(some), endingOf(some, 2)].map(({ remedy }) => remedy)).toEqual([
+    `jailkit terminate-user --uid=${UID} && kill -KILL 2 3`,
+    "kill -KILL 1 2 3",
+  ]);
+  expect(endingOf(some.slice(1)).remedy).toBe("kill -KILL 2 3");
 });

@@ -579,7 +579,10 @@ export const APPLY: readonly Mutant[] = [
     ["&& protectsFrom(statIfPresent(fd, name))", ""],
   ]),
   ...within("src/declaration/left-uids.ts", LEFT, [
-    ["const holders = holdersOf(uids);", "const holders = new Map<number, { pid: number }>();"],
+    [
+      'const holders = holdersOf(uids, "no account was created; run this again");',
+      "const holders = new Map<number, Holder[]>();",
+    ],
   ]),
   ...within("src/declaration/kept-homes.ts", LEFT, [
     ["if (!(stay.has(home.uid) || stay.has(undefined))) ", ""],
@@ -590,11 +593,24 @@ export const APPLY: readonly Mutant[] = [
     ['if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;', "return uids;"],
   ]),
   ...within("src/system/holders.ts", LEFT, [
-    ["if (last !== undefined) note(last, pid, { proc, path });", ""],
+    ["if (last !== undefined) this.note(last, holder, { proc, path });", ""],
   ]),
   ...within("src/system/holders.ts", "unit/processes.test.ts", [
     ["Number(count ?? 0) > 0", "false"],
-    ["if (look === LOOKS) return true;", "if (look === LOOKS) return false;"],
+    ["else if (looks + 1 === LOOKS)", "else if (false)"],
+    ["return [...out].filter((pid) => !this.#examine(pid)).length > 0;", "return false;"],
+  ]),
+  ...within("src/system/holders.ts", SET_IDS, [
+    [
+      "if (!isInCall(this.proc, thread)) out",
+      "Bun.sleepSync(PAUSE);\n      if (!isInCall(this.proc, thread)) out",
+    ],
+    ["    stopIfInterrupted(this.stop);\n    Bun", "    Bun"],
+  ]),
+  ...within("src/users/sessions.ts", "unit/processes.test.ts", [
+    ['uids.has("0") || !isWhole(one)', "!isWhole(one)"],
+    ["uid >= first && ", ""],
+    ["&& all.length > most", ""],
   ]),
   ...begun("is removed again", "src/declaration/creating.ts", [
     ["kept.push(...homeWithoutAccount(one));", ""],
@@ -950,11 +966,12 @@ export const APPLY: readonly Mutant[] = [
     ["if (ends) requireNothingRuns(user);", ""],
     ["isClean = false;", ""],
     ["for (const place of away)", "for (const place of away.slice(away.length))"],
-    ["takeFromOpen(root, user, (pid) => took(() => pids.add(pid)));", ""],
+    ["takeFromOpen(root, user, stop, (pid) => took(() => pids.add(pid)));", ""],
     ["listed.has(one) && ", ""],
     ["inside.has(pid) || ", ""],
-    ["if (one === undefined) return;", "return;"],
-    ['        warn(busyText(root, user, advice("take it later")));\n', ""],
+    ["if (ofJail.length === 0) return;", "return;"],
+    ['        warn(busyText(root, user, advice("take it later")));
+', ""],
     ["error.code === CHANGES) return false;", "error.code === CHANGES) return true;"],
   ]),
   ...within("src/users/unjail.ts", SET_IDS, [
