@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { O_PATH } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { openIfPresent, withFd } from "../../ffi/files.ts";
-import { quoted } from "../cli/display.ts";
+import { quoted, shortPath } from "../cli/display.ts";
 import { answered, errorOf, JailkitError } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
@@ -38,8 +38,9 @@ export interface SetIds {
 
 const MOST_PATHS = 3;
 
-function add(to: SetIds, path: ByteString): void {
-  if (to.count++ < MOST_PATHS) to.paths.push(path);
+/** Makes no other path: that of each file takes as long as it is deep. */
+function add(to: SetIds, path: () => ByteString): void {
+  if (to.count++ < MOST_PATHS) to.paths.push(path());
 }
 
 /** Those of all users of a jail, by uid. Throws as findSetIds. */
@@ -60,7 +61,7 @@ export function setIdsText(root: Pick<JailRoot, "path">, found: SetIds | undefin
   if (found === undefined || found.count === 0) return undefined;
   const { paths, count } = found;
   const more = count > paths.length ? ` and ${count - paths.length} more` : "";
-  return `${BITS} from ${paths.map((path) => quoted(hostPath(root, path))).join(", ")}${more}`;
+  return `${BITS} from ${paths.map((path) => quoted(shortPath(hostPath(root, path)))).join(", ")}${more}`;
 }
 
 /** Says what an account will lose. Throws as foreseeSetIds. */

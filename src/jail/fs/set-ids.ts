@@ -23,7 +23,7 @@ const withoutSetIds = ({ mode }: Stat): number => mode & 0o7777 & ~SET_IDS;
 export function findSetIds(
   root: JailRoot,
   wanted: Omit<OwnedSearch, "found" | "programs"> & { readonly take: boolean },
-  found: (uid: number, path: ByteString) => void,
+  found: (uid: number, path: () => ByteString) => void,
 ): void {
   // Those with several names.
   const taken = new Set<string>();
@@ -35,7 +35,7 @@ export function findSetIds(
     const inode = `${stat.devMajor}:${stat.devMinor}:${stat.ino}`;
     const isOne = taken.has(inode) || (hasSetIds(stat, uid) && (!wanted.take || takeAt(root, file)));
     if (isOne && wanted.take && stat.nlink > 1) taken.add(inode);
-    if (isOne) found(uid, path());
+    if (isOne) found(uid, path);
     else if (wanted.take && stat.ctime >= wanted.since) throw changing(hostPath(root, path()));
   };
   searchOwned(root, { ...wanted, programs: true, found: examine });

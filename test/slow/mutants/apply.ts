@@ -962,6 +962,13 @@ export const APPLY: readonly Mutant[] = [
     ["return !mountRestrictions(fd).setuid;", "return false;"],
     ["return !mountRestrictions(fd).setuid;", "return true;"],
   ]),
+  ...within("src/users/set-ids.ts", "unit/set-ids.test.ts", [
+    [
+      "if (to.count++ < MOST_PATHS) to.paths.push(path());",
+      "const text = path();\n  if (to.count++ < MOST_PATHS) to.paths.push(text);",
+    ],
+    ["quoted(shortPath(hostPath(root, path)))", "quoted(hostPath(root, path))"],
+  ]),
   ...within("src/users/set-ids.ts", SET_IDS, [
     ["if (ends) requireNothingRuns(user);", ""],
     ["isClean = false;", ""],
