@@ -26,7 +26,16 @@ import { onlyRootExchanges } from "../system/exchange.ts";
 import { lintAllow } from "./allow.ts";
 import { lintCommands, readPrograms } from "./commands.ts";
 import { lintConfine, lintExecuteDirectories } from "./confine.ts";
-import { type LintContext, type LintWorld, lintPathForm, ownItems, pathFault, plainForm } from "./context.ts";
+import {
+  jailsLike,
+  type LintContext,
+  type LintWorld,
+  lintPathForm,
+  ownItems,
+  pathFault,
+  plainForm,
+  reportAbsence,
+} from "./context.ts";
 import { limitsExecution, lintExecute } from "./execute.ts";
 import { lintProgram, type SectionFacts } from "./programs.ts";
 
@@ -46,7 +55,7 @@ export function lintLsh(section: IniSection, context: LintContext): void {
       usual.length === 0 ? { kind: "disable-section" } : { kind: "in-section", section: section.name, lines };
     report(section, "warning", "no-executables", "no key executables: this section allows nothing", fix);
   }
-  for (const item of ownItems(section, "paths")) lintDirectory(item, [], context);
+  for (const item of ownItems(section, "paths")) lintDirectory(item, context, false);
   lintAllow(section, context);
   lintCommands(section, context);
   const facts = sectionFacts(section, context);
@@ -110,13 +119,15 @@ function sectionFacts(section: IniSection, context: LintContext): SectionFacts {
   };
 }
 
-/** A directory in a list; `jails` are suggested in the place of a missing one. */
-function lintDirectory(item: ListItem, jails: readonly ByteString[], { world, report }: LintContext): void {
+/** A directory in a list. `ofJails`: a list of jails, of which one is suggested in the place of a missing one. */
+function lintDirectory(item: ListItem, context: LintContext, ofJails: boolean): void {
+  const { world, report } = context;
   const { value } = item;
   if (reportSeparators(item, (path) => world.lookUp(path) !== undefined, report)) return;
   if (!lintPathForm(item, report)) return;
   const file = world.lookUp(value);
-  const known = jails.filter(isListItem);
+  if (ofJails && file === undefined && reportAbsence(item, value, context)) return;
+  const known = ofJails ? jailsLike(value, world).filter(isListItem) : [];
   const fix: Fix = { kind: "item", old: value, with: suggest(value, known) };
   if (file === undefined) {
     const message = `${quoted(value)} does not exist${didYouMean(value, known)}`;
@@ -244,7 +255,7 @@ export function lintUchroot(section: IniSection, context: LintContext): void {
   const jails = context.world.jails();
   const items = ownItems(section, "allowed_jails");
   const pieces = reportPieces(section, items, jails, context);
-  for (const item of items) if (!pieces.has(item)) lintDirectory(item, jails, context);
+  for (const item of items) if (!pieces.has(item)) lintDirectory(item, context, true);
   const { world } = context;
   const values = readKeys(section, uchrootKeys);
   const exists = (path: ByteString) => existsInSome(values.allowedJails, path, world);

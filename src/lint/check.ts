@@ -21,12 +21,13 @@ import type { ConfigSource } from "../config/source.ts";
 import { inUnsafeDirectory, type Unsafe } from "../config/trusted.ts";
 import { byTurns } from "../config/turns.ts";
 import { unreadFiles } from "../config/unread.ts";
+import { absentFault } from "../declaration/compare/absent.ts";
 import { onceFault } from "../declaration/once.ts";
 import { commandAt } from "../system/exchange.ts";
 import { lintDeclaration } from "./declaration.ts";
 import { DeclaredSections } from "./declared.ts";
 import { lint } from "./lint.ts";
-import { jailOf, knownPaths, openWorld } from "./world.ts";
+import { jailOf, knownPaths, openWorld, remembering } from "./world.ts";
 
 /** A finding, and what to type against it; undefined if only the administrator can know what is meant. */
 interface Finding extends Problem {
@@ -45,6 +46,8 @@ export class ConfigCheck {
   readonly #declared = new DeclaredSections();
   readonly #told = new Set<string>();
   readonly #turns = new Map<Problem, number>();
+  // Several files name a jail, and the search for one that was moved takes long.
+  readonly #whyAbsent = remembering(absentFault);
   /** Whether the rights that are declared are checked with what is in the jails. */
   #inJails = true;
 
@@ -171,7 +174,7 @@ export class ConfigCheck {
     const merged = mergeFiles(parts, file, kind.dialect);
     try {
       // What follows from a finding that is there already is left out.
-      const problems = problemsOf(merged, kind, complete, this.#inJails);
+      const problems = this.#problemsOf(merged, kind, complete);
       const found = problems.filter(({ file: one }) => !reported.has(one));
       const placed = found.map((problem) =>
         trusted && isWritten(kind) ? this.#declared.placed(problem, merged) : { problem, ini: merged },
@@ -199,6 +202,15 @@ export class ConfigCheck {
     }
   }
 
+  #problemsOf(ini: IniFile, kind: ConfigKind, complete: boolean): Problem[] {
+    if (kind.sections === "declaration")
+      return lintDeclaration(ini, complete, this.#inJails, this.#whyAbsent);
+    using world = openWorld(ini.file, this.#whyAbsent);
+    const problems = lint(ini, kind, world);
+    // A file that cannot be read may have the section.
+    return complete ? problems : problems.filter(({ code }) => code !== "unknown-section");
+  }
+
   /** Adds a finding that is about a whole file. */
   #whole(
     file: ByteString,
@@ -224,14 +236,6 @@ interface Content {
 
 /** Whether `jailkit apply` writes sections of such files. */
 const isWritten = ({ name }: ConfigKind) => name === "jk_lsh" || name === "jk_chrootsh";
-
-function problemsOf(ini: IniFile, kind: ConfigKind, complete: boolean, inJails: boolean): Problem[] {
-  if (kind.sections === "declaration") return lintDeclaration(ini, complete, inJails);
-  using world = openWorld(ini.file);
-  const problems = lint(ini, kind, world);
-  // A file that cannot be read may have the section.
-  return complete ? problems : problems.filter(({ code }) => code !== "unknown-section");
-}
 
 /**
  * The first directory above a file that not everybody may pass; undefined if there is none. A jail may be for some

@@ -2,7 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
-import { type Fix, findEntry, type IniFile, type IniSection } from "../config/model.ts";
+import { sameNumbers } from "../cli/suggest.ts";
+import type { FindingCode } from "../config/finding-codes.ts";
+import { type Fix, findEntry, type IniFile, type IniSection, type Place } from "../config/model.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { type ListItem, listItems } from "../config/values.ts";
 import type { Confinement } from "../confine/policy.ts";
@@ -44,6 +46,11 @@ export interface LintWorld {
   startFault(path: ByteString): { why: string; command: Remedy | undefined } | undefined;
   /** The paths of known jails. */
   jails(): readonly ByteString[];
+  /**
+   * Why a known jail is not there, and the command that brings it back, or lets all follow it, if that is known. `path`: the
+   * jail, or a path in it. Also of another path whose file system is not mounted. Undefined for all others.
+   */
+  absence(path: ByteString): Absence | undefined;
   /** The jails in which sessions of a section of jk_chrootsh.ini start: that of the user it names, or all known ones. */
   jailsOf(section: ByteString): readonly ByteString[];
   /** Whether a path exists, or that is unknown; `jail`: in that one, instead of where the file is. */
@@ -69,6 +76,13 @@ export interface LintWorld {
   hookedRepositories(user: ByteString | undefined): readonly HookedRepository[];
   /** The privilege that executing a program gives, such as "is setuid"; undefined for none. */
   grantedBy(path: ByteString): string | undefined;
+}
+
+/** A finding about a jail that is not there. */
+export interface Absence {
+  readonly code: FindingCode;
+  readonly message: string;
+  readonly remedy: Remedy | undefined;
 }
 
 /** The effect of the key `execute` in a section of jk_lsh.ini. */
@@ -101,6 +115,23 @@ export interface LintContext {
   /** Directories and circles of sections that were reported; each is reported once. */
   readonly reported: Set<ByteString>;
 }
+
+/** Reports a known jail that is not there. `path`: it, or a path in it. Returns whether it is that. */
+export function reportAbsence(
+  place: Place,
+  path: ByteString,
+  { world, report }: Pick<LintContext, "world" | "report">,
+): boolean {
+  const absence = world.absence(path);
+  if (absence === undefined) return false;
+  const { code, message, remedy } = absence;
+  report(place, "error", code, message, remedy ? { kind: "command", text: remedy } : { kind: "none" });
+  return true;
+}
+
+/** The known jails that may be meant by a path at which none is. */
+export const jailsLike = (path: ByteString, world: LintWorld): ByteString[] =>
+  sameNumbers(path, world.jails()).filter((jail) => world.lookUp(jail)?.type === "directory");
 
 /** The items of a list in a section, without those from [DEFAULT]; none if the key is missing. */
 export function ownItems(section: IniSection, key: ByteString): ListItem[] {

@@ -51,8 +51,8 @@ function once<T>(ask: () => T): () => T {
   return () => answers.getOrInsertComputed("answer", ask);
 }
 
-/** The answers of this machine. */
-export function machineFacts(): DeclarationFacts {
+/** The answers of this machine. `whyAbsent`: as for openWorld. */
+export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
   const accounts = once(hostAccounts);
   const memberships = once(() => accountFacts(accounts()));
   const remembered = once(() => readOnce());
@@ -109,7 +109,7 @@ export function machineFacts(): DeclarationFacts {
     exists: (path) => host.stat(path) !== undefined,
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
     groupsOf: (account) => memberships().groupsOf(account),
-    absentFault,
+    absentFault: whyAbsent,
     jailAround: (path, isJail) => around()(path, isJail),
     linkIn,
     nameTarget,
@@ -144,12 +144,17 @@ export function unknownJails(): never {
 
 /**
  * All problems of files that declare jails and users, merged, those of the scanner included. `complete`: no file is missing
- * because it cannot be read. `inJails`: rights are checked, for which jails are looked into.
+ * because it cannot be read. `inJails`: rights are checked, for which jails are looked into. `whyAbsent`: as for openWorld.
  */
-export function lintDeclaration(ini: IniFile, complete: boolean, inJails: boolean): Problem[] {
+export function lintDeclaration(
+  ini: IniFile,
+  complete: boolean,
+  inJails: boolean,
+  whyAbsent = absentFault,
+): Problem[] {
   const { declaration, problems } = declarationIn(ini);
   const beside = complete ? declaredBeside(ini.file) : undefined;
-  const facts = machineFacts();
+  const facts = machineFacts(whyAbsent);
   const known = beside === undefined ? { ...facts, jails: unknownJails } : facts;
   const more = machineProblems(ini, known, beside);
   if (inJails) more.push(...shellProblems(onlyOnce(declaration.users, beside), declaration.jails));

@@ -9,7 +9,15 @@ import { reportSeparators } from "../config/separators.ts";
 import { isListItem } from "../config/text.ts";
 import { type ListItem, listItems } from "../config/values.ts";
 import { SOCKET_RULE, socketDirectory } from "../jail/fs/socket-directory.ts";
-import { type LintContext, lintPathForm, ownItems, pathFault, plainForm } from "./context.ts";
+import {
+  jailsLike,
+  type LintContext,
+  lintPathForm,
+  ownItems,
+  pathFault,
+  plainForm,
+  reportAbsence,
+} from "./context.ts";
 import { lintRanges } from "./ranges.ts";
 
 // Programs are searched by the names in these.
@@ -126,13 +134,14 @@ function lintJailName(section: IniSection, context: LintContext): boolean {
   const fault = pathFault(name);
   const file = fault === undefined ? world.lookUp(name) : undefined;
   if (file?.type === "directory") return true;
+  if (fault === undefined && file === undefined && reportAbsence(section, name, context)) return false;
   const fix = jailNameFix(name, context);
   if (fault !== undefined) {
     const message = `a section is named after a jail, and ${quoted(name)} ${fault}`;
     report(section, "error", "bad-path", message, fix);
   } else {
     const reason = file === undefined ? "does not exist" : "is not a directory";
-    const message = `the jail ${quoted(name)} ${reason}${didYouMean(name, world.jails())}`;
+    const message = `the jail ${quoted(name)} ${reason}${didYouMean(name, jailsLike(name, world))}`;
     report(section, "error", "no-such-path", message, fix);
   }
   return false;
@@ -142,7 +151,7 @@ function lintJailName(section: IniSection, context: LintContext): boolean {
 function jailNameFix(name: ByteString, { world, byName }: LintContext): Fix {
   const plain = plainForm(name);
   const there = plain !== undefined && world.lookUp(plain)?.type === "directory" ? plain : undefined;
-  const near = there ?? suggest(name, world.jails());
+  const near = there ?? suggest(name, jailsLike(name, world));
   if (near === undefined || near === name || byName.has(near)) return { kind: "disable-section" };
   return { kind: "line", text: `[${near}]` };
 }
@@ -173,7 +182,8 @@ export function lintUpdate(section: IniSection, context: LintContext): void {
 }
 
 /** Checks a section of jk_socketd.ini. */
-export function lintSocketd(section: IniSection, { world, report }: LintContext): void {
+export function lintSocketd(section: IniSection, context: LintContext): void {
+  const { world, report } = context;
   const { name } = section;
   const disable: Fix = { kind: "disable-section" };
   const fault = pathFault(name);
@@ -183,7 +193,7 @@ export function lintSocketd(section: IniSection, { world, report }: LintContext)
     const message = `a section is named after a socket, and ${quoted(name)} ${fault}`;
     const fix: Fix = plain === undefined ? disable : { kind: "line", text: `[${plain}]` };
     report(section, "error", "bad-path", message, fix);
-  } else if (world.lookUp(parent)?.type !== "directory") {
+  } else if (world.lookUp(parent)?.type !== "directory" && !reportAbsence(section, name, context)) {
     report(section, "error", "no-such-path", `the directory ${quoted(parent)} does not exist`, disable);
   }
   const { problems, peak } = readSocketdSection(section);

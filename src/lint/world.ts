@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { attempt, SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, openIfPresent, statIfPresent, withFd } from "../../ffi/files.ts";
+import { close, fstat, isMissing, openAt, openIfPresent, statIfPresent, withFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { display } from "../cli/display.ts";
+import { normalPath } from "../../ffi/paths.ts";
+import { display, quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
@@ -13,6 +14,7 @@ import { canLimitExecution, canLimitServers } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import { lackingHere } from "../confine/kernel.ts";
 import { whyWithoutRule } from "../confine/named-file.ts";
+import { absentFault } from "../declaration/compare/absent.ts";
 import { jailSideRemedy } from "../enter/remedies.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers, limitedUsers } from "../jail/accounts/jailed-users.ts";
@@ -26,6 +28,7 @@ import { filesBelow } from "../limited-shell/files.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { wholeGroup } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
+import { below } from "../system/mountinfo.ts";
 import { hostGroup, hostUser, unlessRefused } from "../system/name-services.ts";
 import { jailOfHome } from "../system/separator.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";
@@ -48,7 +51,9 @@ function recordedPaths(known: readonly ByteString[]): ByteString[] {
 }
 
 /** The same function, which answers a question that was asked before at once: sections of a file are much alike. */
-function remembering<Q extends readonly unknown[], A>(answer: (...question: Q) => A): (...question: Q) => A {
+export function remembering<Q extends readonly unknown[], A>(
+  answer: (...question: Q) => A,
+): (...question: Q) => A {
   const answers = new Map<string, A>();
   return (...question) => answers.getOrInsertComputed(JSON.stringify(question), () => answer(...question));
 }
@@ -195,8 +200,27 @@ function whyNotStarted(
   return { why: display(lack.message), command: isHere ? command : undefined };
 }
 
-/** The host, or the jail that the file is in; leaving the scope of a `using` closes it. */
-export function openWorld(file: ByteString): LintWorld & Disposable {
+/** See LintWorld. A jail that has a record, or in which users live, may be wanted: `jailkit list` has the commands for each case. */
+function absence(
+  path: ByteString,
+  known: readonly ByteString[],
+  whyAbsent: typeof absentFault,
+): ReturnType<LintWorld["absence"]> {
+  const around = known.filter((one) => below(path, one) !== undefined);
+  const jail = around.sort((a, b) => b.length - a.length)[0];
+  const shown = jail === undefined ? quoted(path) : `the jail ${quoted(jail)}`;
+  const fault = answered(() => whyAbsent(jail ?? path));
+  if (fault !== undefined) return { ...fault, message: `${shown}: ${fault.message}` };
+  if (jail === undefined || !isMissing(jail)) return undefined;
+  const message = `${shown} does not exist; this shows what can be done: jailkit list ${shellWord(jail)}`;
+  return { code: "no-such-path", message, remedy: undefined };
+}
+
+/**
+ * The host, or the jail that the file is in; leaving the scope of a `using` closes it. `whyAbsent`: absentFault, which searches for
+ * jails, or one that remembers its answers.
+ */
+export function openWorld(file: ByteString, whyAbsent = absentFault): LintWorld & Disposable {
   using opened = new DisposableStack();
   const jail = jailOf(file);
   const path = jail ?? "/";
@@ -230,6 +254,7 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
     },
     startFault: remembering((program) => whyNotStarted(jail, program)),
     jails,
+    absence: (one) => (jail === undefined ? absence(normalPath(one), jails(), whyAbsent) : undefined),
     jailsOf(section) {
       const home = answered(() => hostUser(section)?.home);
       const own = home === undefined ? undefined : jailOfHome(home);

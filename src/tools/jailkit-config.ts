@@ -59,7 +59,7 @@ export const tool = defineTool({
 
 file:line:column: severity: message [code]
 
-with the line, a caret under the place, and a remedy below it, indented. The remedy is a command, or the text for a line of the file; it fixes the finding, but only you know whether the line was meant otherwise. All remedies can be typed in their order: findings whose remedies add lines to a file come after the others, the last line first. An error means that the file, the section or the value is not used; a warning, that it does not mean what it seems to, or is dangerous.
+with the line, a caret under the place, and a remedy below it, indented. The remedy is a command, or the text for a line of the file; it fixes the finding, but only you know whether the line was meant otherwise. All remedies can be typed in their order, one that several findings have only once: findings whose remedies add lines to a file come after the others, the last line first. An error means that the file, the section or the value is not used; a warning, that it does not mean what it seems to, or is dangerous.
 
 Without findings it prints "no findings" on a terminal, and nothing in a pipe or a file.`,
   run({ options, operands }) {

@@ -38,6 +38,7 @@ const WORLD: LintWorld = {
   startFault: () => undefined,
   executableCommand: (path) => `chmod a+x ${path}`,
   jails: () => ["/srv/jail"],
+  absence: () => undefined,
   jailsOf: () => ["/srv/jail"],
   userNames: () => USERS,
   groupNames: () => ["root", "staff"],

@@ -30,6 +30,7 @@ const world: LintWorld = {
   startFault: () => undefined,
   executableCommand: () => "",
   jails: () => ["/srv/a", "/srv/b"],
+  absence: () => undefined,
   jailsOf: () => ["/srv/gone", "/srv/a", "/srv/b"],
   userNames: () => ["u"],
   groupNames: () => [],

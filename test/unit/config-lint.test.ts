@@ -56,6 +56,7 @@ const world: LintWorld = {
   executableCommand: (path) => `chmod a+x ${path}`,
   startFault: () => undefined,
   jails: () => ["/srv/jail"],
+  absence: () => undefined,
   jailsOf: () => ["/srv/jail"],
   userNames: () => ["root", "u"],
   groupNames: () => ["root", "staff"],
