@@ -77,6 +77,20 @@ test("without the keys, sections bring it again, and with other keys it stays", 
   agree(ALL_OFF);
 });
 
+test("without the keys, what somebody took away comes back, as with jk_update", () => {
+  declare("");
+  m.must(["jailkit", "apply"]);
+  m.must(["sed", "-i", "s/^/#/", SOCKET]);
+  m.must(["umount", `${J}/proc`]);
+  const plan = m.run(["jailkit", "apply", "--check"]);
+  expect(plan.status).toBe(10);
+  expect(did(m)).toEqual([
+    `done + jail ${J}: log-socket (jk_socketd does not serve it, and its sections need it)`,
+    `done + jail ${J}: proc (not mounted, and its sections need it)`,
+  ]);
+  agree(ALL_ON);
+});
+
 test("who asks for the section by hand gets it, until apply takes it away again", () => {
   declare(OFF);
   m.must(["jailkit", "apply"]);

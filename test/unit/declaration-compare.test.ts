@@ -177,8 +177,11 @@ describe("a jail", () => {
     ]);
     expect(jailLines({}, { without: without.without }).lines).toEqual([]);
     expect(jailLines(needy, { ...without, logSocket: true }).lines).toEqual([]);
-    // What somebody else took away, jk_update brings.
-    expect(jailLines(needy, there).lines).toEqual([]);
+    // Somebody else took it away.
+    expect(jailLines(needy, there).lines).toEqual([
+      "+ jail /srv/j: log-socket (jk_socketd does not serve it, and its sections need it)",
+    ]);
+    expect(jailLines(needy, { sections: new Set([...there.sections, "unknown"]) }).lines).toEqual([]);
     // Its section brings it.
     expect(jailLines(needy, { without: without.without }).lines).toEqual([
       "+ jail /srv/j: sections log (not in the jail)",

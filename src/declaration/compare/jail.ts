@@ -242,10 +242,14 @@ class JailDifference {
         this.#add(what, [], "declared to be off: jk_update would bring it, for its sections", "remove");
       return;
     }
-    if (!is && without && !isBrought && brings(rest) === true)
-      this.#add(what, [], "no longer declared to be off, and its sections need it");
+    if (!is && !isBrought && brings(rest) === true)
+      this.#add(what, [], `${without ? "no longer declared to be off" : why}, and its sections need it`);
     // A line in fstab(5) that a jail of before has left is told, too: proc would be mounted after the next boot.
-    if (!isSome || brings(rest) !== false) return;
+    if (isSome && brings(rest) === false) this.#leaveSwitch(what, key);
+  }
+
+  /** Nothing asks for it any more. */
+  #leaveSwitch(what: "log-socket" | "proc", key: "logSocket" | "proc"): void {
     if (this.asked.prune && this.asked.once?.[key] === true) this.#add(what, [], NO_LONGER, "remove");
     else this.#undeclared.push(`jail ${listed([this.declared.path])}: ${what}`);
   }

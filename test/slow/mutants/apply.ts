@@ -670,9 +670,9 @@ export const APPLY: readonly Mutant[] = [
     ["live.length > 0 && !this.#has", "live.length < 0 && !this.#has"],
     ["prune ? former : []", "former"],
     ["this.asked.prune && this.asked.once?.[key] === true", "this.asked.prune"],
-    ["if (!isSome || brings(rest) !== false) return;", "if (!isSome) return;"],
+    ["if (isSome && brings(rest) === false) this", "if (isSome) this"],
     ["else if (!(without || this.#gone) && brings", "else if (!this.#gone && brings"],
-    ["if (!is && without && !isBrought", "if (!is && !isBrought"],
+    ["if (!is && !isBrought && brings(rest) === true)", "if (!is && !isBrought)"],
   ]),
   ...within("src/declaration/compare/open-jails.ts", "e2e/apply-scale.test.ts", [
     ["if (before !== undefined) return before;", ""],
@@ -821,7 +821,7 @@ export const APPLY: readonly Mutant[] = [
     ['if (those("create", "proc").length > 0)', "if (false)"],
   ]),
   ...within("src/declaration/compare/jail.ts", OFF, [
-    ["if (!isSome || brings(rest)", "if (!is || brings(rest)"],
+    ["if (isSome && brings(rest)", "if (is && brings(rest)"],
     ['is || (what === "proc" && this.state.someProc)', "is"],
   ]),
   ...within("src/declaration/compare/look.ts", OFF, [
