@@ -1,4 +1,4 @@
-import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
+import { type ByteString, toBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { close, openIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
@@ -8,14 +8,11 @@ import { errorOf, JailkitError, problemFrom } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { typed, withAdvice } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
-import { largestFile } from "../config/model.ts";
-import { scanIni } from "../config/scan.ts";
-import { kindOf } from "../config/schemas/catalogue.ts";
+import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
-import { followLeft } from "../jail/fs/home-note.ts";
-import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
+import { followLeft, isNoted } from "../jail/fs/home-note.ts";
+import { attributesAt, lookUp } from "../jail/fs/look.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { mountRemedy, unmountedReason } from "../jail/fs/unmounted.ts";
 import { type JailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
@@ -27,25 +24,15 @@ import { isRecorded } from "../jail/record/moved.ts";
 import { linkedJail } from "../jail/record/named-jail.ts";
 import { foreseen } from "../populate/apply/foresee.ts";
 import { logSocketPath, logSocketSections } from "../populate/apply/log-socket.ts";
-import { LARGEST_FSTAB } from "../populate/apply/proc.ts";
 import { requireNotShown } from "../populate/shown-place.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { adviceAt, onlyRootExchanges } from "../system/exchange.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
-import { hostNames } from "../system/host-files.ts";
-import { fstabField } from "../system/mounts.ts";
 import { homeInJail, joinHome, splitHome } from "../system/separator.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { searchMoved } from "./adopt-search.ts";
-
-const FSTAB = "/etc/fstab";
-
-/** The bytes of the largest file of that path that is read. */
-const largestOf = (path: ByteString): number =>
-  path === FSTAB
-    ? LARGEST_FSTAB
-    : largestFile(path.startsWith(`${CONFIG_DIRECTORY}/jails.d/`) ? "plain" : "c");
+import { filesThatName, largestOf, type NamingFile } from "./moved-files.ts";
 
 /** What must follow a jail to its new path. */
 interface Move {
@@ -60,7 +47,7 @@ interface Move {
   /** Why there may be more of these, printable. */
   moreUsers: string | undefined;
   /** Configuration files that name it, and their new text. */
-  files: readonly { path: ByteString; text: ByteString }[];
+  files: readonly NamingFile[];
 }
 
 /**
@@ -121,8 +108,26 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
   return { from: old, to: place, record, users, directoryUsers, moreUsers: services.unknown, files };
 }
 
+/**
+ * Throws JailkitError "not-moved" if nothing names a jail by its old path, which is mistyped then, or was followed already.
+ * `isDeclared`: what was declared once names it. A link of root's to the new path does, too.
+ */
+export function requireNamed(
+  { from, to, record, users, directoryUsers, moreUsers, files }: Move,
+  isDeclared: boolean,
+): void {
+  const isNamed =
+    record !== undefined || isDeclared || users.length + directoryUsers.length + files.length > 0;
+  if (isNamed || linkedJail(from) !== undefined || isNoted(from)) return;
+  const what = "no record, account, declaration or other file of the configuration names it";
+  const unknown =
+    moreUsers === undefined ? "" : `; accounts of a directory may, which is not known: ${moreUsers}`;
+  const message = `${display(from)}: ${what}, so nothing was changed for ${display(to)}${unknown}; 'jailkit list' shows the jails that are missing`;
+  throw new JailkitError("not-moved", 1, message);
+}
+
 /** Throws JailkitError "config-write" if an ini file would name another path than the new one: a part of it, or two. */
-function requireReadable({ path, text }: Move["files"][number], old: ByteString, place: ByteString): void {
+function requireReadable({ path, text }: NamingFile, old: ByteString, place: ByteString): void {
   if (!path.startsWith(`${CONFIG_DIRECTORY}/`)) return;
   const isCut = (line: ByteString) =>
     line.includes(place) && (line.startsWith("[") ? place.includes("]") : /,|[\t-\r ]$/.test(place));
@@ -140,88 +145,6 @@ function requireRoots({ path: place, top }: JailRoot, old: ByteString): void {
   const { advice, remedy } = adviceAt(place, `chown -h root ${shellWord(place)}`);
   const message = `${display(place)}: ${why}; check its contents, and then type: ${advice}`;
   throw new JailkitError("another-jail", 1, message, undefined, remedy);
-}
-
-/** Replaces the old path of a jail in a text by the new one, also before a slash. */
-function withNewPath(text: ByteString, from: ByteString, to: ByteString): ByteString {
-  let out = "";
-  let at = 0;
-  for (let hit = text.indexOf(from); hit >= 0; hit = text.indexOf(from, at)) {
-    const end = hit + from.length;
-    // At an end of the text, charAt is empty.
-    const whole = " \t\n\r,=:[".includes(text.charAt(hit - 1)) && " \t\n\r,/]".includes(text.charAt(end));
-    out += text.slice(at, hit) + (whole ? to : from);
-    at = end;
-  }
-  return out + text.slice(at);
-}
-
-/**
- * The keys with paths of the host, in files that have others with paths as users of jails see them, which no move of another
- * jail changes, and with text.
- */
-const HOST_KEYS: Readonly<Record<string, readonly ByteString[]>> = {
-  jails: ["files", "jail", "live"],
-  jk_chrootsh: [],
-  jk_init: [
-    ...["devices", "directories", "executables", "libraries"],
-    ...["paths", "paths_w_owner", "paths_w_setuid", "regularfiles"],
-  ],
-  jk_uchroot: ["allowed_jails"],
-  jk_update: [],
-};
-
-/** The text of an ini file with the new path of a jail, but in values that are no paths of the host. */
-function iniWithNewPath(file: ByteString, bytes: Uint8Array, from: ByteString, to: ByteString): ByteString {
-  const kind = kindOf(file);
-  const hostKeys = kind && HOST_KEYS[kind.name];
-  const kept = new Set<number>();
-  if (kind !== undefined && hostKeys !== undefined) {
-    const { sections, defaults } = scanIni(bytes, file, kind.dialect);
-    for (const { key, line, pieces } of [...sections, ...defaults].flatMap(({ entries }) => entries))
-      for (let at = line; !hostKeys.includes(key) && at <= (pieces?.at(-1)?.line ?? line); at++) kept.add(at);
-  }
-  const lines = fromBytes(bytes).split("\n");
-  return lines.map((line, index) => (kept.has(index + 1) ? line : withNewPath(line, from, to))).join("\n");
-}
-
-/** What a file says. Its comments follow the jail, too, but one that has the path in comments alone, as an example, stays. */
-const withoutComments = (text: ByteString): ByteString =>
-  text
-    .split("\n")
-    .filter((line) => !/^[\t-\r ]*[#;]/.test(line))
-    .join("\n");
-
-function filesThatName(from: ByteString, to: ByteString): Move["files"] {
-  using tree = openTree("/");
-  return [...iniFiles(CONFIG_DIRECTORY), FSTAB].flatMap((path) => {
-    const bytes = readJailFile(tree, path, largestOf(path));
-    if (bytes === undefined) return [];
-    const before = fromBytes(bytes);
-    // A tool may have added lines of fstab(5) for the new place before this.
-    const text =
-      path === FSTAB
-        ? withoutDoubles(before, withNewPath(before, fstabField(from), fstabField(to)))
-        : iniWithNewPath(path, bytes, from, to);
-    return withoutComments(text) === withoutComments(before) ? [] : [{ path, text }];
-  });
-}
-
-/** The text with its new lines that it had before, too, once each. */
-function withoutDoubles(before: ByteString, changed: ByteString): ByteString {
-  const old = before.split("\n");
-  const there = new Set(old);
-  return changed
-    .split("\n")
-    .filter((line, index) => line === old[index] || !there.has(line))
-    .join("\n");
-}
-
-function iniFiles(directory: ByteString): ByteString[] {
-  return hostNames(directory).flatMap((name) => {
-    if (isDropIn(name)) return [`${directory}/${name}`];
-    return /^(?:jk_\w+|jails)\.d$/.test(name) ? iniFiles(`${directory}/${name}`) : [];
-  });
 }
 
 /**
@@ -290,7 +213,7 @@ function placeOf(path: ByteString, from: ByteString, to: ByteString): ByteString
   return logSocketSections(to).foreign === undefined ? name(to) : path;
 }
 
-function moveFile({ path, text }: Move["files"][number], { from, to }: Move): string {
+function moveFile({ path, text }: NamingFile, { from, to }: Move): string {
   using tree = openTree("/");
   const place = placeOf(path, from, to);
   const attributes = attributesAt(tree, path) ?? { mode: 0o644, uid: 0, gid: 0 };

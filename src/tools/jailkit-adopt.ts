@@ -16,7 +16,7 @@ import { directoryCommand } from "../enter/remedies.ts";
 import { lockDeclarations, lockJails } from "../jail/record/jail-lock.ts";
 import type { Adoption } from "../jails/adopt.ts";
 import { type AdoptedJail, type AdoptOptions, adoptAll, adoptOne, openMeans } from "../jails/adopt-all.ts";
-import { followMove, planMove } from "../jails/follow-move.ts";
+import { followMove, planMove, requireNamed } from "../jails/follow-move.ts";
 import { damagedReport } from "../jails/list-report.ts";
 import type { AdoptAllReport, AdoptionReport, MoveReport } from "../jails/report-schema.ts";
 
@@ -193,6 +193,7 @@ function follow(
   using _lock = dryRun ? undefined : lockJails([first.from, first.to], lock);
   const move = dryRun ? first : planMove(first.from, first.to);
   const declared = planDeclaredMove(move.from, move.to);
+  requireNamed(move, declared !== undefined);
   const files = [...move.files.map(({ path }) => path), ...(declared === undefined ? [] : [declared.path])];
   const say = json ? () => undefined : printLine;
   say(`${display(move.from)} is now ${display(move.to)}`);
@@ -264,7 +265,7 @@ export const tool = defineTool({
   },
   exitStatus: {
     0: "the jail, or each known one, has a record; files without an explanation were listed",
-    1: "it has none, or something could not be read; the message says why",
+    1: "it has none, something could not be read, or nothing names OLD; the message says why",
     2: "no jail was named, or more than one; --all with a jail, --force or --moved; or --moved with --force or --configfile",
     ...BUSY_STATUS,
   },

@@ -205,6 +205,32 @@ describe("a jail whose record was lost", () => {
     );
   });
 
+  test("whose old path is mistyped is not said to be moved", () => {
+    m.must(["jk_init", "-j", "/srv/here", "uidbasics"]);
+    const record = () => m.must(["sh", "-c", "find /var/lib/jailkit/jails -type f | xargs sha256sum"]).stdout;
+    const before = record();
+    const mistyped = ["jailkit", "adopt", "--moved", "/srv/hree", "/srv/here"];
+    for (const words of [mistyped, [...mistyped, "--dry-run"]]) {
+      const { status, stdout, stderr } = m.run(words);
+      expect([status, stdout]).toEqual([1, ""]);
+      expect(stderr).toBe(
+        "jailkit adopt: /srv/hree: no record, account, declaration or other file of the configuration names it, so nothing was changed for /srv/here; 'jailkit list' shows the jails that are missing\n",
+      );
+    }
+    expect(m.run([...mistyped, "--json"]).stdout).toContain('"not-moved"');
+    expect(record()).toBe(before);
+    // A link of root's leads to the jail by the old path, though nothing else names it.
+    m.must(["ln", "-s", "/srv/here", "/srv/hree"]);
+    expect(m.run(mistyped)).toMatchObject({ status: 0, stderr: "" });
+    m.remove("/srv/hree");
+    // A move that was followed to its end.
+    m.rename("/srv/here", "/srv/there");
+    const moved = ["jailkit", "adopt", "--moved", "/srv/here", "/srv/there"];
+    expect(m.must(moved).stdout).toStartWith("/srv/here is now /srv/there\n");
+    expect(m.run(moved)).toMatchObject({ status: 1, stdout: "" });
+    m.must(["jailkit", "delete", "--yes", "/srv/there"]);
+  });
+
   test("is followed in a file of jails.d that is longer than other config files may be", () => {
     const file = "/etc/jailkit/jails.d/long.ini";
     const comments = `${"#".repeat(99)}\n`.repeat(20_000);

@@ -222,7 +222,16 @@ describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
     expect([check.status, checked?.problems.map(({ code }) => code)]).toEqual([2, ["name-service"]]);
     expect(checked?.findings).toEqual([]);
     expect(jailing().stderr).toContain(silent);
-    expect(run("jailkit", "adopt", "--dry-run", "--moved", "/srv/before", J)).toMatchObject({
+    const moved = () => run("jailkit", "adopt", "--dry-run", "--moved", "/srv/before", J);
+    expect(moved()).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(`accounts of a directory may, which is not known: ${silent}`),
+    });
+    const named = "/etc/jailkit/jails.d/before.ini";
+    m.write(named, "[jail /srv/before]\nsections = uidbasics\n");
+    const found = moved();
+    m.remove(named);
+    expect(found).toMatchObject({
       status: 0,
       stderr: expect.stringContaining(`accounts of a directory may be left at the old path: ${silent}`),
     });

@@ -605,13 +605,20 @@ test("nothing counts while others can write the notes", () => {
   expect(statusFindings()).toHaveLength(1);
 });
 
-test("what is left in a jail is found where jailkit adopt --moved finds the jail", () => {
-  const [old, now] = ["/srv/old", "/srv/now"];
+test.each([
+  ["finds the jail", false],
+  ["is told of the jail that nothing else names", true],
+])("what is left in a jail is found where jailkit adopt --moved %s", (_, isAlone) => {
+  const [old, now] = isAlone ? ["/srv/old-alone", "/srv/now-alone"] : ["/srv/old", "/srv/now"];
   m.must(["jk_init", "-j", old, "uidbasics", "basicshell"]);
   const { name, moves } = user("outside");
   m.must(moves.map((word) => (word === J ? old : word)));
   sh(`chmod 2755 ${old}/home/${name}`);
   killed(["jk_jailuser", "--unjail", "-n", "-m", name]);
+  if (isAlone) {
+    m.must(["usermod", "-d", "/root/none", "-s", "/bin/sh", name]);
+    m.must(["jailkit", "forget", old]);
+  }
   m.must(["mv", old, now]);
   m.must(["jailkit", "adopt", "--moved", old, now]);
   const home = `${now}/home/${name}`;

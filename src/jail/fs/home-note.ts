@@ -44,19 +44,33 @@ export interface MoveNote extends CopyNotes {
   end(): void;
 }
 
-/** Writes down anew what is left of moves from or to a jail that is at another path now. */
-export function followLeft(from: ByteString, to: ByteString): void {
+/** A note as it is when a jail is at another path. Pure. */
+function noteAt(noted: Noted, from: ByteString, to: ByteString): Noted {
   const at = (path: ByteString): ByteString => {
     const rest = below(path, from);
     return rest === undefined ? path : to + rest;
   };
+  const { home, box, account, both } = noted;
+  return {
+    ...{ ...noted, home: at(home), box: at(box), both: both && { ...both, to: at(both.to) } },
+    account: { ...account, before: at(account.before), after: at(account.after) },
+  };
+}
+
+/** True if something is left of moves from or to a jail at this path. */
+export function isNoted(jail: ByteString): boolean {
+  let found = false;
+  forFree(C.LOCK_SH, (_, { noted }) => {
+    found ||= noteText(noteAt(noted, jail, "/")) !== noteText(noted);
+  });
+  return found;
+}
+
+/** Writes down anew what is left of moves from or to a jail that is at another path now. */
+export function followLeft(from: ByteString, to: ByteString): void {
   const moved: { readonly noted: Noted; readonly copied: CopiedFiles | undefined }[] = [];
   forFree(C.LOCK_EX, (_, { noted, copied, remove }) => {
-    const { home, box, account, both } = noted;
-    const now = {
-      ...{ ...noted, home: at(home), box: at(box), both: both && { ...both, to: at(both.to) } },
-      account: { ...account, before: at(account.before), after: at(account.after) },
-    };
+    const now = noteAt(noted, from, to);
     if (noteText(now) === noteText(noted)) return;
     moved.push({ noted: now, copied: copied() });
     remove();

@@ -161,6 +161,11 @@ export const JAIL: readonly Mutant[] = [
     [" || !logSocketSections(from).isOurs", ""],
     ["logSocketSections(to).foreign === undefined ?", "true ?"],
   ]),
+  ...within("src/jails/follow-move.ts", "e2e/adopt.test.ts", [
+    ["isNamed || linkedJail(from) !== undefined ||", "isNamed ||"],
+    ["isNamed || linkedJail(from) !== undefined ||", "true ||"],
+    ["record !== undefined || isDeclared", "isDeclared"],
+  ]),
   ...within("src/jail/record/emptied.ts", "e2e/emptied.test.ts", [
     ["tops.size > 0 && [...tops].every(", "[...tops].some("],
   ]),

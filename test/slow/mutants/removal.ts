@@ -444,6 +444,7 @@ export const REMOVAL: readonly Mutant[] = [
   left("src/jail/fs/move-notes.ts")("trusted && stat.uid === 0 &&", "stat.uid === 0 ||", "others can write"),
   left("src/jail/fs/home-moves.ts")("modeBefore(fd, false)", "modeBefore(fd)", "opened since"),
   left("src/jails/follow-move.ts")("    followLeft(move.from, move.to);\n", "", "adopt --moved"),
+  left("src/jails/follow-move.ts")(" || isNoted(from)) return", ") return", "adopt --moved"),
   left("src/jail/fs/home-copy.ts")(
     "!isRootsAlone(stat) || !lockFile(lock",
     "!lockFile(lock",
