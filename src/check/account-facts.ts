@@ -34,6 +34,8 @@ export interface AccountFacts {
   readonly relaxed: (user: PasswdEntry) => Pick<ChrootshSettings, "relaxHomeOwner" | "relaxHomeGroup">;
   /** What gives an account its home in this jail, if that was moved here from `jail`; undefined if that is another one. */
   readonly movedHere: (user: PasswdEntry, jail: ByteString) => Advice | undefined;
+  /** What gives an account the home of its `line` in the jail, if nothing tells whether it is to be in the jail; else undefined. */
+  readonly homeMeant: (line: PasswdEntry, user: PasswdEntry) => Advice | undefined;
   /** True if a path of the host is, or may be, the home of its owner, or in it. */
   readonly mayBeHome: (path: ByteString) => boolean;
   /**

@@ -12,7 +12,7 @@ import { memberBy, selectSection } from "../config/scan.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
-import { homeTextAdvice } from "../enter/remedies.ts";
+import { homeTextAdvice, meantAdvice } from "../enter/remedies.ts";
 import { isAllNoexec, type Visitor, visitorOf } from "../explain/no-login.ts";
 import { otherHomeAdvice } from "../jail/accounts/home-place.ts";
 import { isChrootShell, type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
@@ -21,7 +21,7 @@ import { mountAdvice } from "../jail/fs/mounted-home.ts";
 import { unmountedPlaces } from "../jail/fs/unmounted.ts";
 import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { lostJail, mayHaveMoved } from "../jail/record/moved.ts";
-import { followRemedy, linkedJail } from "../jail/record/named-jail.ts";
+import { followRemedy, isElsewhere, linkedJail } from "../jail/record/named-jail.ts";
 import { ifNamed } from "../system/account-name.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
@@ -29,7 +29,7 @@ import { adviceAt, closeFirst, replaceLinkFirst } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT } from "../system/flat-accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
-import { homeInJail, isHomeIn, joinHome, normalHome, splitHome } from "../system/separator.ts";
+import { isHomeIn, jailOfHome, joinHome, normalHome, splitHome } from "../system/separator.ts";
 import { recallAll } from "../users/account-record.ts";
 import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
 import type { AccountFacts } from "./account-facts.ts";
@@ -187,17 +187,16 @@ export class AccountFiles {
         return homeTextAdvice(right, name, isLocal(name));
       },
       mayBeHome: (path) => whoseHome(path) !== undefined,
-      movedHere({ name, home }, from) {
+      movedHere({ name }, from) {
         const { isHere, isRecorded } = moves.getOrInsertComputed(from, () => ({
           isHere: linkedJail(from) === root.path || mayHaveMoved(from, root.path),
           isRecorded: answered(() => lostJail(from)) !== undefined,
         }));
         if (!isHere) return undefined;
         // Without a record of the old path, nothing but accounts of /etc/passwd follows.
-        return isLocal(name) || isRecorded
-          ? followRemedy(from, root.path)
-          : homeTextAdvice(joinHome(root.path, homeInJail(home)), name, false);
+        return isLocal(name) || isRecorded ? followRemedy(from, root.path) : undefined;
       },
+      homeMeant: (line, user) => homeMeant(root.path, line, user, isLocal(user.name)),
       verbose,
     };
   }
@@ -211,6 +210,21 @@ export class AccountFiles {
       return [];
     }
   }
+}
+
+/**
+ * What gives an account the home of its line in a jail. It may be meant to be there if its home names no jail, but its shell needs
+ * one; and if a directory has it in a jail that is not there: each of its mistakes looks like that.
+ */
+function homeMeant(
+  jail: ByteString,
+  line: PasswdEntry,
+  { home, shell }: PasswdEntry,
+  isLocal: boolean,
+): Advice | undefined {
+  const other = jailOfHome(home);
+  const isMeant = other === undefined ? isChrootShell(shell) : !isLocal && isElsewhere(other);
+  return isMeant ? meantAdvice(jail, line, isLocal) : undefined;
 }
 
 /**

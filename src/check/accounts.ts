@@ -5,21 +5,19 @@ import { parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { giveHome, giveOrReplace, jailSideRemedy, newHome } from "../enter/remedies.ts";
+import { giveHome, giveOrReplace, jailSideRemedy, newHome, takeLinesOut } from "../enter/remedies.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, isRootsPlace, mayBeGiven, usualHome } from "../jail/accounts/home-place.ts";
 import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { remountCommand } from "../system/mounts.ts";
-import { dirsEqual, isHomeIn, jailOfHome, livesIn, splitHome } from "../system/separator.ts";
+import { dirsEqual, livesIn, splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { AccountFacts } from "./account-facts.ts";
+import { otherHomeFindings } from "./other-home.ts";
 import { hashFindings, isHash, refusedLines } from "./refused-lines.ts";
 import { advised, type CheckFinding, type Rule } from "./rules.ts";
-
-// SYS_UID_MAX of login.defs(5), and nobody
-const isSystemAccount = (uid: number): boolean => uid < 1000 || uid === 65534;
 
 /** Compares the accounts of a jail with those of the host. */
 export function accountFindings(facts: AccountFacts): CheckFinding[] {
@@ -112,10 +110,10 @@ class AccountCheck {
   #isReal = (name: ByteString, uid: number): boolean => this.#facts.hostUser(name)?.uid === uid;
 
   #checkUser(entry: PasswdEntry): void {
-    const { jail, verbose, hostUser, isGuest } = this.#facts;
+    const { jail, verbose, hostUser } = this.#facts;
     const [name, where] = [display(entry.name), this.#where];
     const change = jailSideRemedy(jail, entry.name);
-    const remove = jailSideRemedy(jail, entry.name, "--unjail --jail-side-only");
+    const remove = takeLinesOut(jail, entry.name);
     this.#findings.push(...hashFindings(entry, jail));
     if (entry.name === "root") {
       verbose("ignoring entry for user root in jail/etc/passwd");
@@ -137,15 +135,7 @@ class AccountCheck {
       this.#report("user-changed", `user ${name} is changed in ${where}`, change);
     const split = splitHome(real.home);
     const inside = split !== undefined && livesIn(jail, real.home);
-    // A system account, such as www-data, is in the jail only for its name.
-    const lent =
-      split === undefined && real.home === entry.home && (isSystemAccount(real.uid) || isGuest(real));
-    if (!lent && !isHomeIn(jail, real.home, entry.home)) {
-      const own = this.#movedAdvice(entry, real) ?? (inside || isGuest(real) ? change : remove);
-      const advice: Advice = (inside ? this.#facts.plainHome(real) : undefined) ?? own;
-      const message = `the real homedir and jail homedir for user ${name} do not correspond in ${where}`;
-      this.#report("home-differs", message, advice);
-    }
+    this.#findings.push(...otherHomeFindings(this.#facts, entry, real));
     if (!inside) return;
     if (real.gid === entry.gid) this.#checkPrimaryGroup(real);
     // The home of the host's account counts: if the jail's line differs, the line is wrong.
@@ -283,12 +273,5 @@ class AccountCheck {
       const advice = this.#sed(path, index, `s/^\\([^:]*:[^:]*\\):[0-9]*:/\\1:${real.gid}:/`);
       this.#report("group-changed", `group ${name} is changed in ${where}`, advice, path);
     }
-  }
-
-  /** For an account whose jail was moved here, and whose home is in this one. */
-  #movedAdvice(entry: PasswdEntry, real: PasswdEntry): Advice | undefined {
-    const there = jailOfHome(real.home);
-    if (there === undefined || !dirsEqual(splitHome(real.home)?.home ?? "", entry.home)) return undefined;
-    return this.#facts.inJail(entry.home)?.uid === real.uid ? this.#facts.movedHere(real, there) : undefined;
   }
 }

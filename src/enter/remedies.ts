@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, MOST_LINKS, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { readLink, type Stat, statAt } from "../../ffi/files.ts";
-import { pathComponents } from "../../ffi/paths.ts";
+import { normalPath, pathComponents } from "../../ffi/paths.ts";
 import { type Advice, inWords, type Remedy, type Words } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { isRootsPlace, mayBeGiven } from "../jail/accounts/home-place.ts";
@@ -10,6 +10,7 @@ import { nameFault } from "../system/account-name.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { closeFirst } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
+import { joinHome } from "../system/separator.ts";
 import { type LoginFacts, splitOf } from "./facts.ts";
 
 /** The reason why a path is not a program. */
@@ -34,11 +35,27 @@ export function jailSideRemedy(jail: ByteString, user: ByteString, options = "--
   return `jk_jailuser ${options} -j ${shellWord(jail)} ${operands(user)}`;
 }
 
+type Line = Pick<PasswdEntry, "name" | "home">;
+
+/** Takes out the lines of a jail for accounts that are not in it. */
+export const takeLinesOut = (jail: ByteString, ...names: readonly ByteString[]): Remedy =>
+  `jk_jailuser --unjail --jail-side-only -j ${shellWord(jail)} ${operands(...names)}`;
+
+/** The other way for an account whose home is not in the jail that has a line of it. */
+export const orLineOut = (jail: ByteString, name: ByteString): string =>
+  `take its line in the jail out: ${takeLinesOut(jail, name)}`;
+
 /** Gives an account a home as a login compares it. */
 export const homeTextAdvice = (home: ByteString, name: ByteString, isLocal: boolean): Advice =>
   isLocal
     ? `usermod -d ${shellWord(home)} ${operands(name)}`
     : inWords(`give the account the home ${shellWord(home)} in its directory`);
+
+/** Gives an account the home of its line in a jail. */
+export const meantAdvice = (jail: ByteString, { name, home }: Line, isLocal: boolean): Advice =>
+  isLocal
+    ? homeTextAdvice(joinHome(jail, normalPath(home)), name, true)
+    : inWords(`change its directory as this shows: ${directoryCommand(jail, name)}`);
 
 /** Copies files of the host into a jail, with what they need. */
 export function copyRemedy(jail: ByteString, ...paths: readonly ByteString[]): Remedy {

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { allOf, composed, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { directoryCommand } from "../enter/remedies.ts";
+import { directoryCommand, takeLinesOut } from "../enter/remedies.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { unmountedReason } from "../jail/fs/unmounted.ts";
 import type { ManifestContent, ManifestRequest } from "../jail/record/manifest.ts";
@@ -33,8 +33,7 @@ export function strayAdvice(strays: readonly Stray[]): string {
   const ways = [...Map.groupBy(strays, ({ line }) => line)].map(([line, users]) => {
     const names = users.map(({ name }) => name);
     const show = directoryCommand(line, ...names);
-    const out: Remedy = `jk_jailuser --unjail --jail-side-only -j ${shellWord(line)} ${operands(...names)}`;
-    return `to let ${names.map(display).join(", ")} into ${display(line)}, which has lines of them, change their directory as this shows: ${show}; or take these lines out: ${out}`;
+    return `to let ${names.map(display).join(", ")} into ${display(line)}, which has lines of them, change their directory as this shows: ${show}; or take these lines out: ${takeLinesOut(line, ...names)}`;
   });
   return ways.join("; ");
 }

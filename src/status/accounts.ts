@@ -1,12 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { normalPath } from "../../ffi/paths.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
-import { type Advice, allOf, type Remedy, told } from "../cli/remedy.ts";
-import { operands, shellWord } from "../cli/shell-word.ts";
+import { type Advice, allOf, type Remedy, told, typed } from "../cli/remedy.ts";
 import { meantOfLacking } from "../declaration/meant-of-lacking.ts";
-import { jailSideRemedy } from "../enter/remedies.ts";
+import { directoryCommand, jailSideRemedy, meantAdvice, orLineOut } from "../enter/remedies.ts";
 import { isDoubtfulHome } from "../explain/doubtful-home.ts";
 import { homeRefusal } from "../explain/home-fault.ts";
 import { type NoLogin, NoLogins, visitorOf } from "../explain/no-login.ts";
@@ -19,7 +17,7 @@ import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
-import { homeInJail, jailOfHome, joinHome } from "../system/separator.ts";
+import { homeInJail, jailOfHome } from "../system/separator.ts";
 import { isClosed } from "../users/leaving.ts";
 import { bringBack, otherShellFault } from "../users/open-jail.ts";
 
@@ -124,10 +122,8 @@ function homelessFault({ name, uid, home: inside }: PasswdEntry, jail: ByteStrin
   // Of these all are told, whatever jail has a line of them.
   if (isLocal && account.home.includes("/./")) return [];
   const message = `${quoted(name)} has the shell ${quoted(account.shell)} and the home ${quoted(account.home)}, which names no jail: no login works`;
-  const home = joinHome(jail, normalPath(inside));
-  const remedy: Remedy | undefined = isLocal ? `usermod -d ${shellWord(home)} ${operands(name)}` : undefined;
-  const otherwise = remedy === undefined ? `its directory should say ${quoted(home)}` : undefined;
-  return [{ kind: "no-jail", subject: name, message, remedy, otherwise }];
+  const remedy = typed(meantAdvice(jail, { name, home: inside }, isLocal)) || directoryCommand(jail, name);
+  return [{ kind: "no-jail", subject: name, message, remedy, otherwise: orLineOut(jail, name) }];
 }
 
 function faultOf(

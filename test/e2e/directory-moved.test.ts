@@ -63,11 +63,16 @@ function login(user: string): string {
   return m.run(["setpriv", ...ids, CHROOTSH, "-c", "pwd"], { env: { USER: user } }).stdout;
 }
 const told = (...words: string[]) =>
-  check(m, ...words).found.map(({ message, remedy }) => `${message} > ${remedy}`);
+  check(m, ...words).found.map(
+    ({ message, remedy, otherwise }) =>
+      `${message} > ${remedy}${otherwise === undefined ? "" : ` > ${otherwise}`}`,
+  );
 const differs = (user: string) =>
   `the real homedir and jail homedir for user ${user} do not correspond in jail ${NEW}/`;
+/** Both ways, as jailkit list names them for all users at once. */
+const OUT = (user: string) => `jk_jailuser --unjail --jail-side-only -j ${NEW} ${user}`;
 const inDirectory = (user: string) =>
-  `${differs(user)}; give the account the home ${NEW}/./home/${user} in its directory > undefined`;
+  `${differs(user)}; change its directory as this shows: jk_jailuser --dry-run -j ${NEW} ${user} > undefined > take its line in the jail out: ${OUT(user)}`;
 
 /** Types what shows what the directory should say, and lets it say so. */
 function setAsShown(command: string): void {
@@ -166,6 +171,7 @@ test("a mistake in the home, too: the line in the jail says which one is meant",
   m.must(["mv", OLD, NEW]);
   m.must(FOLLOW.split(" "));
   has("", `/srv/k/./home/lusr:${CHROOTSH}`, `/srv/k/./home/mary:${CHROOTSH}`);
+  expect(told(NEW).toSorted()).toEqual(["luser", "mary"].map(inDirectory));
   setAsShown(SHOW);
   isAsItShouldBe();
 });
@@ -190,8 +196,38 @@ test("a link in the place of the jail", () => {
 
 test("a home that names no jail, of accounts of a jail in which nobody else lives", () => {
   has("", `/home/luser:${CHROOTSH}`, `/./home/mary:${CHROOTSH}`);
-  const told = (user: string) => ({ kind: "no-jail", subject: user, command: `jailkit explain ${user}` });
-  expect(status().findings).toMatchObject([told("luser"), told("mary")]);
+  m.must(["jk_addjailuser", "-j", OLD, "-s", "/bin/bash", "anna"]);
+  m.must(["usermod", "-d", "/home/anna", "anna"]);
+  const heal = `usermod -d ${OLD}/./home/anna anna`;
+  const ways = () =>
+    status().findings.map(({ kind, subject, message, command }) => [
+      kind,
+      subject,
+      message.split("; ").at(-1),
+      command,
+    ]);
+  const told = (user: string, command = `jk_jailuser --dry-run -j ${OLD} ${user}`) => {
+    const out = `take its line in the jail out: jk_jailuser --unjail --jail-side-only -j ${OLD} ${user}`;
+    return ["no-jail", user, out, command];
+  };
+  expect(ways()).toEqual([told("luser"), told("mary"), told("anna", heal)]);
+  // jk_check names the same.
+  const { found } = check(m, OLD);
+  expect(found.map(({ rule }) => rule)).toEqual(["home-differs", "home-differs", "home-differs"]);
+  const named = found.map(({ message, remedy, otherwise }) => [
+    otherwise,
+    remedy ?? message.split(" as this shows: ")[1],
+  ]);
+  expect(named).toEqual(ways().map(([, , ...both]) => both));
+  const [luser] = status().findings;
+  expect(typeRemedy(m, heal).status).toBe(0);
+  expect(login("anna")).toBe("/home/anna\n");
+  const { stdout } = typeRemedy(m, luser?.command ?? "");
+  const [, fields] = /^# In .*extrausers.*\n(.*)$/m.exec(stdout) ?? [];
+  has("", fields ?? "", `/home/mary:${CHROOTSH}`);
+  expect(login("luser")).toBe("/home/luser\n");
+  expect(typeRemedy(m, found[1]?.otherwise?.split(": ")[1] ?? "").status).toBe(0);
+  expect([status().findings, check(m, OLD).found]).toEqual([[], []]);
   has("", "/home/luser:/bin/sh", "/home/mary:/bin/sh");
   expect(status().findings).toEqual([]);
 });

@@ -84,6 +84,8 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     isGuest: ({ name }) => name === "guest",
     mayBeHome: (path) => path === "/j/outside" || path === "/j/outside/u",
     movedHere: (_, jail) => (jail === "/was" ? `jailkit adopt --moved ${jail} /j` : undefined),
+    homeMeant: ({ name, home }) =>
+      home === "/home/meant" ? `usermod -d /j/./home/meant ${name}` : undefined,
     plainHome: () => undefined,
     otherHome: (user) => otherHomeAdvice("/j", user),
     homeMount: () => undefined,
@@ -101,6 +103,16 @@ describe("accounts of a jail", () => {
   ])("with a home on the host that is %s", (home, remedy) => {
     const [finding] = findingsOf("u:x:1000:1000::/home/u:/bin/sh", "u:x:1000:", home);
     expect<unknown[]>([finding?.rule, finding?.remedy]).toEqual(["home-differs", remedy]);
+    expect(finding?.otherwise).toBeUndefined();
+  });
+
+  test("with a home that is meant to be in the jail, or not: both ways are told", () => {
+    const [finding] = findingsOf("u:x:1000:1000::/home/meant:/bin/sh", "u:x:1000:", "/gone/./home/u");
+    expect(finding).toMatchObject({
+      rule: "home-differs",
+      remedy: "usermod -d /j/./home/meant u",
+      otherwise: "take its line in the jail out: jk_jailuser --unjail --jail-side-only -j /j u",
+    });
   });
 
   const OTHER_HOME =

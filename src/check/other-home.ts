@@ -1,0 +1,39 @@
+import { display } from "../cli/display.ts";
+import type { Advice } from "../cli/remedy.ts";
+import { jailSideRemedy, orLineOut, takeLinesOut } from "../enter/remedies.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { dirsEqual, isHomeIn, jailOfHome, livesIn, splitHome } from "../system/separator.ts";
+import type { AccountFacts } from "./account-facts.ts";
+import { advised, type CheckFinding } from "./rules.ts";
+
+// SYS_UID_MAX of login.defs(5), and nobody
+const isSystemAccount = (uid: number): boolean => uid < 1000 || uid === 65534;
+
+/** For an account whose jail was moved here, and whose home is in this one. */
+function movedAdvice(facts: AccountFacts, { home }: PasswdEntry, real: PasswdEntry): Advice | undefined {
+  const there = jailOfHome(real.home);
+  if (there === undefined || !dirsEqual(splitHome(real.home)?.home ?? "", home)) return undefined;
+  return facts.inJail(home)?.uid === real.uid ? facts.movedHere(real, there) : undefined;
+}
+
+/** The finding about an account of the host, `real`, that has another home than its line in a jail; none if it may. */
+export function otherHomeFindings(
+  facts: AccountFacts,
+  entry: PasswdEntry,
+  real: PasswdEntry,
+): readonly CheckFinding[] {
+  const { jail, isGuest } = facts;
+  const { name } = entry;
+  const inside = livesIn(jail, real.home);
+  // A system account, such as www-data, is in the jail only for its name.
+  const isPlain = splitHome(real.home) === undefined && real.home === entry.home;
+  const lent = isPlain && (isSystemAccount(real.uid) || isGuest(real));
+  if (lent || isHomeIn(jail, real.home, entry.home)) return [];
+  const message = `the real homedir and jail homedir for user ${display(name)} do not correspond in jail ${display(jail)}/`;
+  const finding = { rule: "home-differs", path: `${jail}/etc/passwd`, message } as const;
+  const moved = (inside ? facts.plainHome(real) : undefined) ?? movedAdvice(facts, entry, real);
+  if (moved !== undefined) return [advised(finding, moved)];
+  const meant = facts.homeMeant(entry, real);
+  if (meant !== undefined) return [{ ...advised(finding, meant), otherwise: orLineOut(jail, name) }];
+  return [advised(finding, inside || isGuest(real) ? jailSideRemedy(jail, name) : takeLinesOut(jail, name))];
+}
