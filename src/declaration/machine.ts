@@ -1,8 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
-import { composed } from "../cli/remedy.ts";
-import { operands } from "../cli/shell-word.ts";
 import { didYouMean, sameNumbers, suggest } from "../cli/suggest.ts";
 import { readKeys } from "../config/keys.ts";
 import {
@@ -20,12 +18,10 @@ import type { ListItem } from "../config/values.ts";
 import { insideJail } from "../jail/record/around.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { noSuchSection } from "../profile/sections.ts";
-import { isPlainName } from "../system/account-name.ts";
-import { isLocalUser, JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
+import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { uidFault } from "../transfer/accounts.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
-import { groupNameFault, groupOf, noSuchGid } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
 import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
@@ -36,6 +32,7 @@ import { linkFix } from "./link-fix.ts";
 import { meantSection, takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import type { ReportMachine } from "./machine-findings.ts";
+import { reportGroupNames, reportGroups, takenNames } from "./machine-groups.ts";
 import { formerUser, reportHome, reportPlace, reportRenamed } from "./machine-place.ts";
 import { reportRefused } from "./machine-refused.ts";
 import { type MeantAt, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
@@ -153,37 +150,6 @@ function reportUserJail(
   report(keyPlace(section, "jail"), "error", "unknown-jail", message, fix);
 }
 
-/** The groups that a user joins: useradd(8) and usermod(8) add nobody to those of another name service. */
-function reportGroups(section: IniSection, { facts, report }: FactContext): void {
-  for (const item of itemsOf(section, "groups")) {
-    const { value } = item;
-    const names = answered(facts.groupNames);
-    const found = answered(() => ({ group: groupOf(value, facts) }));
-    if (names === undefined || found === undefined) continue;
-    const name = found.group?.name ?? value;
-    const isHere = (one: ByteString) => names.includes(one);
-    const fault = found.group === undefined ? noSuchGid(value) : groupNameFault(found.group);
-    if (
-      fault === undefined &&
-      (isHere(name) || reportSeparators(item, () => found.group !== undefined, report))
-    )
-      continue;
-    if (fault !== undefined || found.group !== undefined) {
-      const elsewhere = `the group ${quoted(name)} is not in /etc/group: add the user to it where the group is`;
-      report(item, "error", "unknown-group", fault ?? elsewhere, { kind: "item", old: value });
-      continue;
-    }
-    const near = suggest(value, names);
-    const message = `there is no group ${quoted(value)}${didYouMean(value, names)}`;
-    const make = composed(
-      [...(value === JAILED_GROUP ? MAKE_JAILED_GROUP : ["groupadd", operands(value)])].join(" "),
-    );
-    const other: Fix = { kind: "item", old: value, with: near };
-    const fix: Fix = near === undefined && isPlainName(value) ? { kind: "command", text: make } : other;
-    report(item, "error", "unknown-group", message, fix);
-  }
-}
-
 /**
  * What contradicts the account of a name, or keeps useradd(8) from creating it. Returns whether it may be an account of another
  * name that is no longer declared, whose home it then has.
@@ -285,6 +251,7 @@ export function machineProblems(
   const files = new Set(ini.texts.map(({ file }) => file));
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
   const users = namesOfKind(meant, "user");
+  const takenIn = takenNames(subjects, (jail) => byJail.get(jail) ?? [], facts);
   for (const { section, subject } of withoutRepeated(subjects, others, report)) {
     if (!asked.has(section)) continue;
     if (subject.kind === "jail") {
@@ -297,6 +264,8 @@ export function machineProblems(
     reportRefused(section, subject, context);
     if (reportRenamed(section, subject, context) || reportAccount(section, subject, context)) continue;
     reportPlace(section, subject, byJail.get(jail) ?? [], context);
+    const account = answered(() => facts.userByName(subject.name));
+    reportGroupNames(section, account, takenIn(jail), context);
     reportHome(section, subject, byJail.get(jail) ?? [], users, context);
   }
   return problems;

@@ -15,7 +15,7 @@ import { removeWholeHome } from "../jail/fs/whole-home.ts";
 import { makeDirectories, removePath } from "../jail/fs/write.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { addAccount, addGroup, type UseraddOptions } from "../system/account-tools.ts";
-import { groupByName, type PasswdEntry } from "../system/accounts.ts";
+import { groupByGid, groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { writeAccess } from "./access.ts";
 import { forgetAccount, recall } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
@@ -113,7 +113,8 @@ function createJailed(
     giveMount(root, jailHome, user, mount);
     const groups = groupsOf(user);
     const [accounts, corrects] = [readJailAccounts(root), access.correctsGroups];
-    const plan = planJailing({ user, groups, corrects, jail: root.path, accounts, shell });
+    const [jail, hostGroup] = [root.path, groupByGid];
+    const plan = planJailing({ user, groups, corrects, jail, accounts, hostGroup, shell });
     addToJail(root, plan.entry, name, plan.groups, run);
     inJail = plan.entry !== undefined;
     writeAccess({ root, user, home: jailHome }, access, run);

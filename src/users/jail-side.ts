@@ -92,19 +92,79 @@ function putJailSide(
     if (!same) say(`changed the line of ${quoted(name)} in the jail's etc/passwd`);
   }
   groups.forEach((group, index) => {
-    if (index > 0 && isOfOther(accounts, group)) return;
+    if (index > 0) {
+      if (putMember(accounts, group, name, say))
+        say(`made ${quoted(name)} a member of ${quoted(group.name)} in the jail's etc/group`);
+      return;
+    }
+    requireOwnName(accounts, user, group, accounts.groupByName(group.name), groupByGid);
     putGroup(accounts, group, say);
-    if (index > 0 && accounts.addMember(group.name, name) === "added")
-      say(`made ${quoted(name)} a member of ${quoted(group.name)} in the jail's etc/group`);
   });
   return steps;
 }
 
-/** True if the line of that name is right for another group: a directory may have one that is named as one of the machine. */
-function isOfOther({ groups }: AccountsEditor, { name, gid }: Group): boolean {
-  const line = groups.find((entry) => entry.name === name);
-  return line !== undefined && line.gid !== gid && groupByGid(line.gid)?.name === name;
+/** The group of the host with a gid. */
+type GroupOfGid = (gid: number) => Pick<Group, "name"> | undefined;
+
+/**
+ * True if the line of a jail with the name of a group is right for another one: a directory may have one that is named as one of
+ * the machine. The jail has one of each name.
+ */
+export function isOfOther(
+  line: Pick<Group, "gid"> | undefined,
+  { name, gid }: Pick<Group, "name" | "gid">,
+  byGid: GroupOfGid,
+): boolean {
+  return line !== undefined && line.gid !== gid && byGid(line.gid)?.name === name;
 }
+
+/**
+ * Throws JailkitError "jail-group-differs" if the line of a jail with the name of the primary group of an account is right for
+ * another one, the primary group of somebody else there (of `users`): both cannot be in the jail. Pure but for `byGid`.
+ */
+export function requireOwnName(
+  { users }: Pick<JailAccounts, "users">,
+  user: PasswdEntry,
+  group: Group,
+  line: Pick<Group, "gid"> | undefined,
+  byGid: GroupOfGid,
+): void {
+  if (line === undefined || !isOfOther(line, group, byGid)) return;
+  const other = users.find(({ name, gid }) => name !== user.name && gid === line.gid);
+  if (other === undefined) return;
+  const message = primaryTaken(user, group, { user: other.name, gid: line.gid });
+  throw new JailkitError("jail-group-differs", 1, message);
+}
+
+/** As putGroup, and makes an account a member; but not of another group that has the name. True if it was no member. */
+export function putMember(
+  accounts: AccountsEditor,
+  group: Group,
+  name: ByteString,
+  say: (what: string) => void,
+): boolean {
+  if (isOfOther(accounts.groupByName(group.name), group, groupByGid)) return false;
+  putGroup(accounts, group, say);
+  return accounts.addMember(group.name, name) === "added";
+}
+
+/** The primary group that has a name in a jail, and an account that has it. */
+export interface NameHolder {
+  readonly user: ByteString;
+  readonly gid: number;
+}
+
+/** Why a group is not in a jail under its name, which that of another account has there; after what it is. Pure. */
+export const nameTaken = ({ user, gid }: NameHolder): string =>
+  `has the name of another one, the primary group of ${quoted(user)} (gid ${gid}), and a jail has one group of a name: give one of both another name`;
+
+/** The same of the primary group of an account, which cannot come into the jail. Pure. */
+export const primaryTaken = (
+  { name }: Pick<PasswdEntry, "name">,
+  group: Pick<Group, "name" | "gid">,
+  holder: NameHolder,
+): string =>
+  `the primary group of ${quoted(name)}, ${quoted(group.name)} (gid ${group.gid}), ${nameTaken(holder)}`;
 
 /** Gives the memberships of a name that the host does not know any more to the present one. */
 function renameMember(accounts: AccountsEditor, old: ByteString, name: ByteString): void {
@@ -142,7 +202,9 @@ export function putGroup(
     accounts.addGroup({ name, password: "x", gid, members: [] });
     say(`added the group ${quoted(name)} to the jail's etc/group`);
   } else if (own.gid !== gid) {
-    accounts.replaceGroup(own, { ...own, gid });
+    // The members of another group of that name are none of this.
+    const members = isOfOther(own, { name, gid }, groupByGid) ? [] : own.members;
+    accounts.replaceGroup(own, { ...own, gid, members });
     say(`gave the group ${quoted(name)} its gid ${gid} in the jail's etc/group`);
   }
 }

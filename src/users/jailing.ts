@@ -151,7 +151,7 @@ export function jailUser(
   completeOwnMove(user, host, { root, recorded: () => before }, run, dryRun);
   const isDirectorys = !(facts ?? askedFacts).isLocal(user.name);
   const plan = planJailing({
-    ...{ user, isDirectorys },
+    ...{ user, isDirectorys, hostGroup: (facts ?? askedFacts).groupByGid },
     groups: groupsOf(user, facts),
     joins: access.joins,
     corrects: access.correctsGroups,

@@ -13,7 +13,7 @@ import { newMount } from "../jail/fs/mounted-home.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { isPlainName, requireAccountName, requireOwnName } from "../system/account-name.ts";
-import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { groupByGid, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { allUsed, noUid } from "../system/login-defs.ts";
 import { joinHome, livesIn } from "../system/separator.ts";
 import { passwordState } from "../system/shadow.ts";
@@ -112,8 +112,8 @@ export function planNewAccount(
   const primary = place.group(group);
   const groups = [...(primary === undefined ? [] : [primary]), ...access.joins];
   // Throws if the jail's passwd and group contradict the account.
-  const corrects = access.correctsGroups;
-  planJailing({ user, isNew: true, groups, corrects, jail: root.path, accounts: place.accounts, shell });
+  const jail = { jail: root.path, accounts: place.accounts, hostGroup: groupByGid };
+  planJailing({ ...jail, user, isNew: true, groups, corrects: access.correctsGroups, shell });
   requireHome({ root, jailHome, user });
   const mount = noCreateHome ? undefined : newMount(root, jailHome);
   const isThere = mount === undefined && lookUp(root, jailHome) !== undefined;

@@ -11,7 +11,7 @@ import { breaksPasswd, nameFault } from "../system/account-name.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { below } from "../system/mountinfo.ts";
 import { dirsEqual, jailOfHome, joinHome, splitHome } from "../system/separator.ts";
-import { homeFor } from "./jail-side.ts";
+import { homeFor, isOfOther, requireOwnName } from "./jail-side.ts";
 import { leaveCommand, type shellsOutside } from "./leaving.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { requireNoProcesses } from "./sessions.ts";
@@ -31,7 +31,9 @@ export interface JailingFacts {
   /** The jail on the host, normalised. */
   jail: ByteString;
   /** The present accounts of the jail. */
-  accounts: Pick<JailAccounts, "userByName" | "groupByName" | "groupByGid">;
+  accounts: Pick<JailAccounts, "users" | "userByName" | "groupByName" | "groupByGid">;
+  /** The group of the host with a gid. */
+  hostGroup: Parameters<typeof isOfOther>[2];
   /** The shell in the jail; undefined keeps that of an existing entry, else jk_lsh. */
   shell: ByteString | undefined;
   /** Groups of the jail with another gid become as on the host; else they are an error. */
@@ -148,15 +150,19 @@ function groupDiffers(facts: JailingFacts, { name, gid }: Group, inside: Group, 
 }
 
 function planGroups(facts: JailingFacts, joins: readonly Group[]): GroupChange[] {
-  const { user, accounts, corrects = false } = facts;
-  const all = [...facts.groups, ...joins];
+  const { user, accounts, corrects = false, hostGroup } = facts;
+  const [first] = facts.groups;
+  if (first !== undefined) requireOwnName(accounts, user, first, accounts.groupByName(first.name), hostGroup);
+  // Where another group has the name in the jail, it is none there.
+  const isHidden = (group: Group) => isOfOther(accounts.groupByName(group.name), group, hostGroup);
+  const all = [...facts.groups, ...joins].filter((group) => group === first || !isHidden(group));
   // One that gets another gid does not keep this one.
   const keeps = ({ name, gid }: Group) => all.every((one) => one.name !== name || one.gid === gid);
   return all.flatMap((group, index) => {
     const primary = index === 0;
     const byName = accounts.groupByName(group.name);
     if (!corrects && byName !== undefined && byName.gid !== group.gid)
-      throw groupDiffers(facts, group, byName, index < facts.groups.length);
+      throw groupDiffers(facts, group, byName, facts.groups.includes(group));
     const numbered = accounts.groupByGid(group.gid);
     const byGid = numbered !== undefined && keeps(numbered) ? numbered : undefined;
     // Of the primary one, a login compares the name, too.

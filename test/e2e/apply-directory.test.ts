@@ -98,6 +98,83 @@ test("groups of the directory that have the names of others of the machine do no
   m.must(["jailkit", "apply", "--prune"]);
 });
 
+test("a group of the machine with the name of a primary group in the jail has none there: nothing is planned twice, and config check says so", () => {
+  const group = "/var/lib/extrausers/group";
+  const there = (name: string) => new RegExp(`^${name}:x:.*$`, "m").exec(m.read(`${J}/etc/group`))?.[0];
+  const told = () => m.run(["jailkit", "config", "check"]).stdout;
+  const user = (name: string, more = "") => `[user ${name}]\njail = ${J}\nshell = /bin/bash\n${more}`;
+  const settled = () => expect([did(m), linesOf(m, "--check").status]).toEqual([[], 0]);
+  m.write(
+    ACCOUNTS,
+    ["luser:x:6001:6001", "mary:x:6002:6002"]
+      .map((fields) => `${fields}::${J}/./home/${fields.split(":")[0]}:/usr/sbin/jk_chrootsh\n`)
+      .join(""),
+  );
+  m.write(group, "");
+  m.must(["groupadd", "-g", "5001", "luser"]);
+  m.must(["groupadd", "-g", "5002", "mary"]);
+  m.write(group, "luser:x:6001:\nmary:x:6002:\n");
+  // Its own primary group has the name of the declared one.
+  m.must(["gpasswd", "-a", "luser", "luser"]);
+  m.write("/etc/jailkit/jails.d/one.ini", declared("groups = luser\n"));
+  expect(told()).toContain(
+    "one.ini:8:10: warning: the group 'luser' (gid 5001) has the name of another one, the primary group of 'luser' (gid 6001), and a jail has one group of a name: give one of both another name; until then, it has no name in the jail [taken]",
+  );
+  m.must(["jailkit", "apply"]);
+  settled();
+  expect(there("luser")).toBe("luser:x:6001:");
+  // That of another account; its members are none of the one that takes its name.
+  m.must(["gpasswd", "-a", "luser", "mary"]);
+  m.write("/etc/jailkit/jails.d/one.ini", declared("groups = mary\n"));
+  m.must(["jailkit", "apply"]);
+  expect(there("mary")).toBe("mary:x:5002:luser");
+  const both = `${declared("groups = mary\n")}${user("mary", "directory = yes\n")}${user("newcomer", "groups = mary\n")}`;
+  m.write("/etc/jailkit/jails.d/one.ini", both);
+  expect(told().match(/the group 'mary' \(gid 5002\) has the name of another one/g)).toHaveLength(2);
+  m.must(["jailkit", "apply"]);
+  settled();
+  expect(there("mary")).toBe("mary:x:6002:");
+  expect(m.run(["jk_check", "-j", J]).stdout).not.toMatch(/group (?:luser|mary)/);
+  // The primary group of somebody of the machine: the jail has one of both.
+  m.must(["useradd", "-m", "-g", "5002", "--", "local"]);
+  m.write("/etc/jailkit/jails.d/one.ini", `${both}${user("local")}`);
+  const why =
+    "the primary group of 'local', 'mary' (gid 5002), has the name of another one, the primary group of 'mary' (gid 6002), and a jail has one group of a name: give one of both another name";
+  expect(told()).toContain(`error: ${why} [taken]`);
+  for (const words of [["--check"], []]) {
+    const { status, changes, summary } = linesOf(m, ...words);
+    expect([status, changes]).toEqual([1, []]);
+    expect(summary.problems).toMatchObject([
+      { code: "jail-group-differs", path: "local", message: `user local: ${why}` },
+    ]);
+  }
+  expect([there("mary"), /^local:/m.test(m.read(`${J}/etc/passwd`))]).toEqual(["mary:x:6002:", false]);
+  expect(m.run(["jk_jailuser", "-m", "-j", J, "local"])).toMatchObject({
+    status: 1,
+    stderr: `jk_jailuser: ${why}\n`,
+  });
+  // The advised way.
+  m.must(["groupmod", "-n", "machine-mary", "mary"]);
+  m.write(
+    "/etc/jailkit/jails.d/one.ini",
+    `${both.replaceAll("groups = mary", "groups = machine-mary")}${user("local")}`,
+  );
+  expect(told()).toBe("");
+  m.must(["jailkit", "apply"]);
+  settled();
+  expect(there("machine-mary")).toMatch(/^machine-mary:x:5002:luser,newcomer$/);
+  m.write("/etc/jailkit/jails.d/one.ini", declared());
+  m.must(["jailkit", "apply", "--prune"]);
+  for (const words of [
+    ["userdel", "-r", "local"],
+    ["groupdel", "machine-mary"],
+    ["groupdel", "luser"],
+  ])
+    m.run(words);
+  m.write(ACCOUNTS, `luser:x:6001:6001::${J}/./home/luser:/usr/sbin/jk_chrootsh\n`);
+  m.write(group, "luser:x:6001:\n");
+});
+
 test("it cannot join a group of this machine, but is told how", () => {
   m.write("/etc/jailkit/jails.d/one.ini", declared("groups = team\n"));
   const { stderr } = m.run(["jailkit", "apply"]);

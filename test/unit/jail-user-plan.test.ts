@@ -28,7 +28,9 @@ function plan(
     user,
     groups: [group("u", 1001)],
     jail: "/srv/j",
+    hostGroup: () => undefined,
     accounts: {
+      users: passwd,
       userByName: (name) => passwd.find((entry) => entry.name === name),
       groupByName: (name) => jailGroups.find((entry) => entry.name === name),
       groupByGid: (gid) => jailGroups.find((entry) => entry.gid === gid),

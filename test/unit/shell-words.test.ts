@@ -170,7 +170,11 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
     thrown(() =>
       planJailing({
         ...{ user: account, groups: [], jail: "/j j", shell: undefined, move: false, processes: [] },
-        accounts: { userByName: () => undefined, groupByName: () => undefined, groupByGid: () => undefined },
+        accounts: {
+          ...{ users: [], userByName: () => undefined },
+          ...{ groupByName: () => undefined, groupByGid: () => undefined },
+        },
+        hostGroup: () => undefined,
         ...change,
       }),
     );

@@ -18,7 +18,7 @@ import { hostUser } from "../../system/name-services.ts";
 import { changeLogin, thenEnding } from "../../users/change-login.ts";
 import { keysBeside, readAllKeys, removeKeys, setKeyOptions } from "../../users/declared-keys.ts";
 import { requireGroups } from "../../users/groups.ts";
-import { leaveJailGroups, putGroup } from "../../users/jail-side.ts";
+import { leaveJailGroups, putMember } from "../../users/jail-side.ts";
 import type { KeyPlace } from "../../users/key-place.ts";
 import { byStrictness, replacing } from "../../users/key-strictness.ts";
 import { writeKeys } from "../../users/keys.ts";
@@ -255,10 +255,7 @@ export const joinGroups =
     steps.push(`made ${quoted(name)} a member of ${groups.map((group) => quoted(group.name)).join(", ")}`);
     if (root === undefined) return;
     updateJailAccounts(root, (accounts) => {
-      for (const group of groups) {
-        putGroup(accounts, group, (line) => steps.push(line));
-        accounts.addMember(group.name, name);
-      }
+      for (const group of groups) putMember(accounts, group, name, (line) => steps.push(line));
     });
   };
 

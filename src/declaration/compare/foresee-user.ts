@@ -295,9 +295,9 @@ function requireLeaving(
   { shell, access, move }: Pick<Parameters<typeof jailUser>[2], "shell" | "access" | "move">,
   { facts, processesOf }: Machine,
 ): PasswdEntry | undefined {
-  const groups = groupsOf(user, facts);
+  const place = { jail, accounts: NO_ACCOUNTS, hostGroup: facts.groupByGid };
   const plan = planJailing({
-    ...{ user, groups, joins: access.joins, jail, accounts: NO_ACCOUNTS, shell, move },
+    ...{ ...place, user, groups: groupsOf(user, facts), joins: access.joins, shell, move },
     processes: processesOf(user.uid),
   });
   const { moveFrom } = plan;

@@ -4,6 +4,7 @@ import { isMember } from "../../system/account-tools.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
 import { livesIn } from "../../system/separator.ts";
 import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
+import { isOfOther } from "../../users/jail-side.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { dueTo } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
@@ -68,8 +69,12 @@ function groupState(
     return there?.gid === gid && there.members.includes(name);
   };
   const primary = machine.accounts.groupByGid(account.gid);
+  // Where another group has its name in the jail, it is none there.
+  const isHidden = (group: Group) =>
+    group.gid !== account.gid &&
+    isOfOther(accounts.groupByName(group.name), group, machine.accounts.groupByGid);
   // That of a group that the account is to join is corrected then.
-  const own = known.filter(({ gid }) => gids.has(gid));
+  const own = known.filter((group) => gids.has(group.gid) && !isHidden(group));
   const contradicts = [...own, ...(primary ? [primary] : [])].some(
     (group) => (accounts.groupByName(group.name)?.gid ?? group.gid) !== group.gid,
   );
@@ -77,7 +82,9 @@ function groupState(
   // A login compares the names.
   const hasPrimary = named !== undefined && named === (primary?.name ?? named);
   const lacking = known.filter(
-    (group) => group.gid !== account.gid && (!gids.has(group.gid) || !memberInside(group.gid, group.name)),
+    (group) =>
+      group.gid !== account.gid &&
+      (!gids.has(group.gid) || !(isHidden(group) || memberInside(group.gid, group.name))),
   );
   return {
     lacksGroups: directory ? [] : lacking.map((group) => group.name),

@@ -1044,6 +1044,19 @@ export const APPLY: readonly Mutant[] = [
     ["requireOwnName(name, passwdByName(name))", "passwdByName(name)"],
   ]),
   ...within("src/transfer/accounts.ts", NAMES, [["if (named !== undefined) return", "if (false) return"]]),
+  ...within("src/users/jail-side.ts", "e2e/apply-directory.test.ts", [
+    ["isOfOther(own, { name, gid }, groupByGid) ? [] : own.members", "own.members"],
+    ["  if (isOfOther(accounts.groupByName(group.name), group, groupByGid)) return false;\n", ""],
+    ["  if (other === undefined) return;\n", "  if (true) return;\n"],
+  ]),
+  ...within("src/users/plan.ts", "e2e/apply-directory.test.ts", [
+    ["group === first || !isHidden(group)", "true"],
+    ["if (first !== undefined) requireOwnName", "if (false) requireOwnName"],
+  ]),
+  ...within("src/declaration/compare/look-groups.ts", "e2e/apply-directory.test.ts", [
+    [" && !isHidden(group)", ""],
+    ["isHidden(group) || memberInside", "memberInside"],
+  ]),
   ...within("src/users/jail-side.ts", NAMES, [["ifNamed(name, passwdByName(name))", "passwdByName(name)"]]),
   ...within("src/check/account-files.ts", NAMES, [
     ["ifNamed(name, host.userByName(name))", "host.userByName(name)"],
