@@ -265,16 +265,14 @@ function release(root: JailRoot, plan: Release, request: UnjailOptions, run: Acc
   // Again: until it is where only root reaches it, others may move something into it.
   const examine = (fd: number) => {
     requireNoNeighbours(root, user, jailHome, { fd, whole: true });
-    request.whenAlone?.(host, readLink(AT_FDCWD, `/proc/self/fd/${fd}`));
+    request.whenAlone?.(request.host, readLink(AT_FDCWD, `/proc/self/fd/${fd}`));
   };
-  const { host } = request;
-  const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home, examine } : undefined;
+  const to = { to: request.host, toPath: home };
+  const move = plan.move ? { from: root, fromPath: jailHome, ...to, examine } : undefined;
   // Before anything is moved: fails if the jail cannot be written.
   withAccountsLock(root, () => undefined);
-  const warned = new Set<string>();
   const warn = (line: string) => {
-    if (!warned.has(line)) run.warn(line);
-    warned.add(line);
+    if (!run.warnings.includes(line)) run.warn(line);
   };
   const take = () => {
     const ends = home !== user.home || shell !== user.shell;

@@ -977,14 +977,13 @@ export const APPLY: readonly Mutant[] = [
     ["listed.has(one) && ", ""],
     ["inside.has(pid) || ", ""],
     ["if (ofJail.length === 0) return;", "return;"],
-    ['        warn(busyText(root, user, advice("take it later")));
-', ""],
+    ['        warn(busyText(root, user, advice("take it later")));\n', ""],
     ["error.code === CHANGES) return false;", "error.code === CHANGES) return true;"],
   ]),
   ...within("src/users/unjail.ts", SET_IDS, [
     ["again ? take : undefined", "undefined"],
     ["  take();\n", ""],
-    ["    request.whenAlone?.(host, readLink(AT_FDCWD, `/proc/self/fd/${fd}`));\n", ""],
+    ["    request.whenAlone?.(request.host, readLink(AT_FDCWD, `/proc/self/fd/${fd}`));\n", ""],
   ]),
   ...within("src/users/changes.ts", SET_IDS, [
     ["livesIn(path, user.home) && isLocalUser(user.name) ? undefined : user", "undefined"],
