@@ -460,6 +460,20 @@ test("what is left is not forgotten while a file system is away, or the new home
   expect([m.exists(home), notes()]).toEqual([false, ""]);
 });
 
+test("a closed home is not forgotten while its file system is away, and nothing else is left", () => {
+  const { home, moves } = user("inside");
+  killed(moves);
+  sh(`rm -r ${copies().join(" ")}`);
+  expect([modeOf(home), copies()]).toEqual(["3700", []]);
+  sh(`mkdir -p /srv/away; mount --make-private ${J}; mount --move ${J} /srv/away`);
+  m.run(["jk_check", "--fix"]);
+  const away = [statusFindings(), notes() === ""];
+  sh(`mount --move /srv/away ${J}`);
+  expect(away).toEqual([[], false]);
+  m.run(["jk_check", "--fix"]);
+  expect([modeOf(home), notes()]).toEqual(["2755", ""]);
+});
+
 test("what is left is forgotten when a jail was deleted by hand, but for a home that moved there", () => {
   const one = copied("outside", "before");
   sh(`mv ${J}/home ${J}/gone`);

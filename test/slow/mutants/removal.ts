@@ -617,7 +617,7 @@ export const REMOVAL: readonly Mutant[] = [
     "of others stays",
   ),
   left("src/jail/fs/home-moves.ts")("      syncPlace(tree, rest.to);\n", "", "before another run removes"),
-  left("src/jail/fs/home-moves.ts")(" || topAbove(tree, path) !== top", "", "is not forgotten"),
+  left("src/jail/fs/home-moves.ts")(" || topAbove(tree, path) !== top", "", "closed home is not forgotten"),
   left("src/jail/fs/home-moves.ts")("topAbove(tree, path) !== top", "true", "is forgotten"),
   left("src/check/accounts.ts")('elsewhere === "told"', "false", "killed after.*what they say heals it"),
   left("src/jails/delete-plan.ts")(
