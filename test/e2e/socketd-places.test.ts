@@ -182,18 +182,23 @@ describe("a socket", () => {
     ["a directory is in the way", () => m.mkdir(socket), "a directory is in the way"],
     ["a device is in the way", () => m.must(["mknod", socket, "c", "1", "3"]), "a device is in the way"],
   ];
-  test.each(refused)("is not created if %s", async (_, arrange, reason) => {
-    arrange();
-    const before = m.snapshot(jail);
-    start(`[${socket}]\n${wide}[/srv/fine]\n${wide}`);
-    await log.waitForLog(
-      (line) => own(line) && line.message.includes(socket) && line.message.includes(reason),
-    );
-    stop();
-    expect(m.snapshot(jail)).toEqual(before);
-    expect(m.exists("/etc/log")).toBe(false);
-    m.chown(jail, 0, 0);
-  });
+  test.each(refused)(
+    "is not created if %s",
+    async (_, arrange, reason) => {
+      arrange();
+      const before = m.snapshot(jail);
+      start(`[${socket}]\n${wide}[/srv/fine]\n${wide}`);
+      await log.waitForLog(
+        (line) => own(line) && line.message.includes(socket) && line.message.includes(reason),
+      );
+      stop();
+      expect(m.snapshot(jail)).toEqual(before);
+      expect(m.exists("/etc/log")).toBe(false);
+      m.chown(jail, 0, 0);
+      // What is never told would be waited for without end.
+    },
+    30_000,
+  );
 
   test("replaces what is there, never the target of a symbolic link", async () => {
     m.write("/srv/precious", "data");
