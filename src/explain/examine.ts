@@ -54,7 +54,7 @@ function warnOfLogin(
   const isLocal = () => locked !== undefined || isLocalUser(account.name);
   const keys =
     written.length > 0 && "settings" in answer
-      ? keyWarnings(answer.settings, account.name, KEYS_FILE, locked ?? isLocked(account.name), isLocal)
+      ? keyWarnings(answer.settings, account.name, KEYS_FILE, locked ?? isLocked(account), isLocal)
       : [];
   const primary = groupByGid(account.gid)?.name ?? "";
   const there = locked === undefined ? present : present.filter((name) => name !== primary);

@@ -16,7 +16,7 @@ import {
 } from "./accounts.ts";
 import { flatAccounts, localGroups, localUsers } from "./flat-accounts.ts";
 import { findProgram, runProgram } from "./run.ts";
-import { shadowOf } from "./shadow.ts";
+import { countingShadow, MISSING } from "./shadow.ts";
 
 /** The group of jailed accounts, by which settings of sshd and others can name them all. */
 export const JAILED_GROUP = "jailed";
@@ -222,9 +222,10 @@ export function supplementaryGroups(user: PasswdEntry): number[] {
   return groupIdsOf(user.name, user.gid).filter((gid) => gid !== user.gid);
 }
 
-/** True if the account is locked: its password begins with `!` (shadow(5)). */
-export function isLocked(name: ByteString): boolean {
-  return shadowOf(name)?.password.startsWith("!") ?? false;
+/** True if sshd(8) without PAM takes the account for locked: its password begins with `!`. */
+export function isLocked(account: Pick<PasswdEntry, "name" | "password">): boolean {
+  const counts = countingShadow(account, false);
+  return counts !== undefined && counts !== MISSING && counts.password.startsWith("!");
 }
 
 /** The names in an account file of the host, without name services. */

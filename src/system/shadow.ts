@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { cArgument, i64At, libc, pointerAt, stringAt } from "../../ffi/libc.ts";
 import { type Advice, inWords, type Remedy } from "../cli/remedy.ts";
-import { lookUp } from "./accounts.ts";
+import { lookUp, type PasswdEntry } from "./accounts.ts";
 
 /** An entry of shadow(5); numbers are days since 1970, or -1 if not set. */
 export interface ShadowEntry {
@@ -36,6 +36,28 @@ export function shadowOf(name: ByteString): ShadowEntry | undefined {
     if (isErrno(error, "EACCES")) return undefined;
     throw error;
   }
+}
+
+/** The account is in no shadow(5), as its field in passwd(5) says: pam_unix(8) refuses it. */
+export const MISSING = "missing";
+
+/**
+ * The password and the age that count for an account: pam_unix(8) reads shadow(5) only if the field of passwd(5) says so, which
+ * holds the password itself otherwise; sshd(8) without PAM reads shadow(5) if the account is there. `find`: as shadowOf, for
+ * `isRoot`, or for one who may not read it. Undefined if that is not known. Pure but for `find`.
+ */
+export function countingShadow(
+  { name, password }: Pick<PasswdEntry, "name" | "password">,
+  byPam: boolean,
+  find = shadowOf,
+  isRoot: boolean = libc.geteuid() === 0,
+): ShadowEntry | typeof MISSING | undefined {
+  const isElsewhere = password === "x" || password === `##${name}`;
+  const inPasswd = { password, lastChange: -1, maximum: -1, inactive: -1, expire: -1 };
+  if (byPam && !isElsewhere) return inPasswd;
+  const found = find(name);
+  if (found !== undefined || !isRoot) return found;
+  return byPam ? MISSING : inPasswd;
 }
 
 /** What to do in a directory about an account that has expired, and about a password. */

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { type Advice, adviceText, allAdvice, inWords } from "../../cli/remedy.ts";
 import { oneOf, operands } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { passwordState, type ShadowEntry, shadowAdvice } from "../../system/shadow.ts";
+import { type countingShadow, MISSING, passwordState, shadowAdvice } from "../../system/shadow.ts";
 import { CONFIGURATION, isOn, pamService, type SshdSettings, wordsOf } from "../../system/sshd/settings.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
@@ -20,7 +20,7 @@ interface Authentication {
 
 /** The answer for a password. */
 interface PasswordAuthentication extends Authentication {
-  /** shadow(5) has no password, though sshd would ask for one. */
+  /** No file has a password, though sshd would ask for one. */
   byShadow?: boolean;
 }
 
@@ -40,11 +40,11 @@ export interface KeyAuthentication extends Authentication {
 const asksByPam = (settings: SshdSettings) =>
   isOn(settings, "usepam") && isOn(settings, "kbdinteractiveauthentication");
 
-/** Whether the user can authenticate by a password, by shadow(5) and the settings of sshd. `isLocal`: the account is in /etc/passwd. */
+/** Whether the user can authenticate by a password, by `shadow`, as countingShadow, and the settings of sshd. `isLocal`: the account is in /etc/passwd. */
 export function passwordAuthentication(
   settings: SshdSettings,
   { name }: Pick<PasswdEntry, "name">,
-  shadow: ShadowEntry | undefined,
+  shadow: ReturnType<typeof countingShadow>,
   isLocal: boolean,
 ): PasswordAuthentication {
   const no = (why: ByteString, advice: Advice): PasswordAuthentication => ({
@@ -62,6 +62,8 @@ export function passwordAuthentication(
   const missing = (why: ByteString, advice: Advice) => ({ ...no(why, advice), byShadow: true });
   if (shadow === undefined)
     return { can: "unknown", why: [`shadow(5) does not say whether ${name} has a password`], advice: [] };
+  if (shadow === MISSING)
+    return missing("the account is not in shadow(5), though passwd(5) says so", password);
   switch (passwordState(shadow.password)) {
     case "usable":
       return { can: "yes", why: ["the account has a password"], advice: [] };

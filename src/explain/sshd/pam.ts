@@ -8,7 +8,7 @@ import { judgeModule } from "../../system/pam/modules.ts";
 import type { PamKind } from "../../system/pam/rules.ts";
 import { hasModule, serviceRules } from "../../system/pam/service.ts";
 import { judgeStack, type PamSubject, type PamVerdict, runStack } from "../../system/pam/stack.ts";
-import { shadowOf, today } from "../../system/shadow.ts";
+import { countingShadow, today } from "../../system/shadow.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 
@@ -25,7 +25,7 @@ function judgeService(kind: PamKind, { account, service, from }: PamQuestion): P
   const subject: PamSubject = {
     ...{ name, uid, gid, shell, home, service, from },
     groups: groupNamesOf(account),
-    shadow: shadowOf(name),
+    shadow: countingShadow(account, true),
     isLocal: isLocalUser(name),
     day: today(),
     read: (path) => hostText(path, ACCOUNT_FILE_LIMIT),

@@ -6,10 +6,11 @@ import { isLocalUser } from "../../system/account-tools.ts";
 import { groupNamesOf } from "../../system/accounts.ts";
 import {
   accountAge,
+  countingShadow,
+  MISSING,
   NOT_EXPIRED,
   passwordState,
   shadowAdvice,
-  shadowOf,
   today,
 } from "../../system/shadow.ts";
 import { undecidedMatches } from "../../system/sshd/match.ts";
@@ -140,10 +141,11 @@ export function explainServer(
     return { ...NO_PART, steps: [step("settings", installed ? "unknown" : "skipped", unavailable)] };
   }
   const { settings, warnings } = answer;
-  const shadow = shadowOf(account.name);
+  const counts = countingShadow(account, isOn(settings, "usepam"));
+  const shadow = counts === MISSING ? undefined : counts;
   const connection: Connection = { account, who, groups, settings, file: server.file, shadow, from };
   const key = keyAuthentication(connection);
-  const password = passwordAuthentication(settings, account, shadow, isLocalUser(account.name));
+  const password = passwordAuthentication(settings, account, counts, isLocalUser(account.name));
   // A login by password ignores the commands of keys.
   const byPassword = authenticationOf(settings, { key: { ...key, can: "no" }, password }).can !== "no";
   const forced = forcedCommand(settings, key, command, byPassword);

@@ -3,7 +3,7 @@ import { display } from "../../cli/display.ts";
 import { type Advice, inWords, type Remedy } from "../../cli/remedy.ts";
 import { appendCommand, operands, shellWord } from "../../cli/shell-word.ts";
 import { asideCommand } from "../free-name.ts";
-import { accountAge, NEW_PASSWORD, NOT_EXPIRED, passwordState, shadowAdvice } from "../shadow.ts";
+import { accountAge, MISSING, NEW_PASSWORD, NOT_EXPIRED, passwordState, shadowAdvice } from "../shadow.ts";
 import { judgeAccess } from "./access.ts";
 import { optionOf, type PamKind, type PamRule } from "./rules.ts";
 import type { PamAnswer, PamResult, PamSubject } from "./stack.ts";
@@ -21,7 +21,16 @@ const unix: Judge = ({ name, shadow, day, isLocal }, words) => {
   const user = operands(name);
   const byTools = (command: Remedy, otherwise: string) => shadowAdvice(isLocal, command, otherwise);
   if (shadow === undefined)
-    return say("unknown", `pam_unix: ${name} is not in shadow(5): the age of the account is unknown`);
+    return say("unknown", `pam_unix: shadow(5) cannot be read: the age of ${name} is unknown`);
+  if (shadow === MISSING) {
+    if (words.includes("broken_shadow")) return SUCCESS;
+    const advice = byTools(`passwd ${user}`, "set a password");
+    return say(
+      "authinfo_unavail",
+      `${name} is not in shadow(5), though passwd(5) says so (pam_unix)`,
+      advice,
+    );
+  }
   switch (accountAge(shadow, day)) {
     case "account-expired":
       return say(
@@ -56,6 +65,7 @@ const unix: Judge = ({ name, shadow, day, isLocal }, words) => {
 
 /** Assumes that the user knows the password. */
 const unixPassword: Judge = ({ shadow }, words) => {
+  if (shadow === MISSING) return say("authinfo_unavail", "there is no password (pam_unix)");
   const state = shadow === undefined ? "usable" : passwordState(shadow.password);
   const fits = state === "usable" || (state === "empty" && words.some((word) => word.startsWith("nullok")));
   return fits ? SUCCESS : say("auth_err", "there is no password (pam_unix)");

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { Advice } from "../../cli/remedy.ts";
 import type { PasswdEntry } from "../accounts.ts";
-import type { ShadowEntry } from "../shadow.ts";
+import type { countingShadow } from "../shadow.ts";
 import type { PamRule } from "./rules.ts";
 
 /** A return value of a module, by its name in pam.conf(5). */
@@ -10,6 +10,7 @@ export type PamResult =
   | "ignore"
   | "perm_denied"
   | "auth_err"
+  | "authinfo_unavail"
   | "acct_expired"
   | "authtok_expired"
   | "new_authtok_reqd"
@@ -162,7 +163,8 @@ export interface PamSubject extends Pick<PasswdEntry, "name" | "uid" | "gid" | "
   service: ByteString;
   /** The address that the login comes from, if given. */
   from: ByteString | undefined;
-  shadow: ShadowEntry | undefined;
+  /** As countingShadow. */
+  shadow: ReturnType<typeof countingShadow>;
   /** It is in /etc/passwd, where passwd(1) and chage(1) change it. */
   isLocal: boolean;
   /** In days since 1970. */
