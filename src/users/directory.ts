@@ -103,15 +103,28 @@ export function ldifOf({
   ];
 }
 
+/** Whether SSSD may have another home and shell for an account than its directory. */
+const hasOverrides = (): boolean =>
+  userServices().includes("sss") && findProgram("sss_override") !== undefined;
+
 /**
  * The command that does so with SSSD, for this machine alone; undefined if sss_override(8) is not installed. Without its override an
  * account that leaves would be as the directory has it, perhaps with a shell that lets it in.
  */
 function overrideCommand({ name, change, file }: DirectoryChange): ByteString | undefined {
-  if (change === undefined || file !== undefined || !userServices().includes("sss")) return undefined;
-  if (findProgram("sss_override") === undefined) return undefined;
+  if (change === undefined || file !== undefined || !hasOverrides()) return undefined;
   const { home, shell } = change;
   return `sss_override user-add ${operands(name)} --home ${shellWord(home)} --shell ${shellWord(shell)}`;
+}
+
+/**
+ * What is said of an account that has left its jail, if an override of SSSD may still say the home there: without it, the shell of
+ * the directory counts, which may let it in. `shell`: one that does not. Empty if there can be none.
+ */
+export function overrideLeft(name: ByteString, shell: ByteString): string {
+  if (!hasOverrides() || fileOf(name) !== undefined) return "";
+  const word = operands(name);
+  return `; if 'sss_override user-show ${word}' shows that home, type: sss_override user-add ${word} --shell ${shellWord(shell)}; and only when its directory has such a shell, too: sss_override user-del ${word}`;
 }
 
 /** The same for a person: titles begin with `#`, and the LDIF can be copied with them. */

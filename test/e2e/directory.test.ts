@@ -313,6 +313,32 @@ describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
       expect(run("getent", "passwd", carla).stdout).toMatch(/:\/home\/carla:\/(?:usr\/)?sbin\/nologin\n$/);
       for (const command of out.after) m.must(["sh", "-c", command]);
       expect(users()).toEqual([anna]);
+      // What apply takes out of the jail: the warning names the commands, and their order.
+      const shellNow = () => run("getent", "passwd", carla).stdout.trim().split(":")[6];
+      const typed = async (command = "") => {
+        m.must(["sh", "-c", command]);
+        await directory.stopDaemon();
+        await directory.startDaemon();
+      };
+      await typed(jailed.override ?? "");
+      const file = "/etc/jailkit/jails.d/carla.ini";
+      m.write(file, `[user ${carla}]\njail = ${J}\ndirectory = 1\n`);
+      m.must(["jailkit", "apply"]);
+      m.write(file, "");
+      const { stderr } = m.must(["jailkit", "apply", "--prune"]);
+      const [, show, keep, back] =
+        /; if '(sss_override .*)' shows that home, type: (.*); and only when its directory has such a shell, too: (.*)$/m.exec(
+          stderr,
+        ) ?? [];
+      expect(m.must(["sh", "-c", show ?? ""]).stdout).toContain(`${J}/./home/carla`);
+      await typed(keep);
+      expect([homeNow(), shellNow()]).toEqual(["/home/carla", expect.stringMatching(/sbin\/nologin$/)]);
+      const closed = `dn: ${dnOf("carla")}\nchangetype: modify\nreplace: loginShell\nloginShell: `;
+      expect(directory.modify(`${closed}/usr/sbin/nologin\n`).status).toBe(0);
+      await typed(back);
+      expect([homeNow(), shellNow()]).toEqual(["/home/carla", expect.stringMatching(/sbin\/nologin$/)]);
+      expect(run("sss_override", "user-show", carla).stdout).toBe("");
+      m.remove(file);
     },
   );
 

@@ -13,8 +13,9 @@ import { joinHome, splitHome } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide } from "../../users/changes.ts";
+import { overrideLeft } from "../../users/directory.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import { openShell } from "../../users/leaving.ts";
+import { noLoginShell, openShell } from "../../users/leaving.ts";
 import { whatRuns } from "../../users/sessions.ts";
 import type { Change, FaultText } from "../change.ts";
 import { groupsHeld } from "../compare/limits.ts";
@@ -199,7 +200,9 @@ export function staysNote(user: PasswdEntry | undefined, { name, directory }: On
   if (directory) {
     const home = user?.home ?? "";
     const isTold = splitHome(home) === undefined;
-    return isTold ? [] : [`the directory still says that ${quoted(name)} has the home ${quoted(home)}`];
+    if (isTold) return [];
+    const override = overrideLeft(name, noLoginShell());
+    return [`the directory still says that ${quoted(name)} has the home ${quoted(home)}${override}`];
   }
   const word = operands(name);
   return [
