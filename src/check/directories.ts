@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
+import { typed } from "../cli/remedy.ts";
 import { NoLogins, type Visitor } from "../explain/no-login.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { jailFindings, type SafetyRule } from "../jail/fs/safety.ts";
@@ -42,7 +43,8 @@ export function safetyFindings(root: JailRoot): CheckFinding[] {
     const jailPath = path === root.path ? "/" : path.slice(root.path.length);
     const common = advised({ rule: "unsafe-jail", path, jailPath, message }, advice);
     // That would take a home from its user.
-    if (rule === "owner" && !inHome && !isFile) return { ...common, repair: { kind: "attributes", uid: 0 } };
+    if (rule === "owner" && !inHome && !isFile && typed(advice) !== "")
+      return { ...common, repair: { kind: "attributes", uid: 0 } };
     return { ...common, reportedAs: REPORTED_AS[rule] };
   });
 }

@@ -18,6 +18,7 @@ import { composed, withAdvice } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { leftCopiesIn } from "../jail/fs/home-moves.ts";
 import { namesIn } from "../jail/fs/names.ts";
+import { OF_JAILS } from "../jail/fs/no-jails.ts";
 import { isStrict } from "../jail/fs/strict.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { isDirectory, isRegular, type JailRoot, namedError } from "../jail/fs/walk.ts";
@@ -29,8 +30,6 @@ import { commandAt, onlyRootWrites } from "../system/exchange.ts";
 import { below } from "../system/mountinfo.ts";
 import { HOLDS_HOME, holdsText, otherHomeIn } from "../users/home-along.ts";
 
-// Besides the strict ones: what a jail may have that nothing has put there.
-const OF_JAILS: readonly ByteString[] = ["boot", "home", "lost+found", "media", "mnt", "srv", "tmp", "var"];
 // Of the system, of which a jail of 2.23 may have earlier versions that nothing tells of.
 const NOT_LOOKED_AT = /^\/(?:bin|sbin|lib[^/]*|usr\/(?!local$)[^/]+|proc|sys)$/;
 // What programs leave. Users may have moved something else there.

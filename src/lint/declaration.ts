@@ -25,8 +25,8 @@ import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { placeOf } from "../jail/accounts/own-path.ts";
-import { hostDirectory } from "../jail/fs/host-directories.ts";
 import { linkIn } from "../jail/fs/leads-into.ts";
+import { noJailAt } from "../jail/fs/no-jails.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { jailsAround } from "../jail/record/around.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
@@ -91,7 +91,7 @@ export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
     }),
     hostDirectory(path) {
       const stat = statIfPresent(AT_FDCWD, path, true);
-      return stat === undefined ? undefined : hostDirectory(stat);
+      return stat === undefined ? undefined : noJailAt(stat);
     },
     systemFault(path) {
       using root = openJailRoot(path);

@@ -36,7 +36,10 @@ const commands = (jail: string): (readonly [status: number, argv: string[]])[] =
   [1, ["jailkit", "adopt", jail]],
 ];
 
-const HOST = "/boot /dev /etc /home /proc /root /sys /usr /usr/local /var /var/lib /tmp /run".split(" ");
+const HOST = (
+  "/boot /dev /etc /home /proc /root /sys /usr /usr/local /var /var/lib /tmp /run /var/tmp /var/mail /var/cache " +
+  "/var/spool /dev/shm"
+).split(" ");
 
 test.each([...HOST, "/srv/bound-boot", "/srv/bound-root", "/usr/../home", "/usr/share/"])("%s", (jail) => {
   const host = jail === "/usr/../home" ? "/home" : jail.replace("/srv/bound-", "/").replace(/\/$/, "");
@@ -52,6 +55,57 @@ test.each([...HOST, "/srv/bound-boot", "/srv/bound-root", "/usr/../home", "/usr/
   }
   if (!["/proc", "/run", "/tmp"].includes(host)) expect(m.list(host)).toEqual(listed);
   expect(m.read("/etc/passwd")).toBe(passwd);
+});
+
+const UPLOADS = "/srv/uploads";
+const OWN = "name a directory of its own, such as /srv/jail";
+const modes = (paths: readonly string[]) =>
+  paths.map((path) => {
+    const { mode = 0, uid, gid } = m.stat(path) ?? {};
+    return [mode & 0o7777, uid, gid];
+  });
+
+test.each(["/tmp", "/var/tmp", "/dev/shm", "/var/mail", UPLOADS, `${UPLOADS}-of-www`])(
+  "%s, which others write, is not closed to them to become a jail",
+  (jail) => {
+    m.must(["install", "-d", "-m", "1777", UPLOADS]);
+    m.must(["install", "-d", "-o", "someone", `${UPLOADS}-of-www`]);
+    for (const path of [UPLOADS, `${UPLOADS}-of-www`]) m.write(`${path}/picture`, "");
+    const before = modes([jail]);
+    const why = jail.startsWith(UPLOADS)
+      ? "has other things in it, such as 'picture', and nothing of a jail"
+      : `is the host's ${jail}, which cannot be a jail`;
+    const said = `and ${why}; ${OWN}`;
+    for (const section of [
+      `[jail ${jail}]\nsections = one\n`,
+      `[user u]\njail = ${jail}\nshell = /bin/sh\n`,
+    ]) {
+      m.write("/root/typo.ini", section);
+      const run = m.run(["jailkit", "apply", "--check", "--json", "/root/typo.ini"]);
+      const [problem] = JSON.parse(run.stdout.trim().split("\n").at(-1) ?? "").problems;
+      expect(problem).toMatchObject({
+        code: "unsafe-jail",
+        remedy: null,
+        message: expect.stringContaining(said),
+      });
+      if (section.startsWith("[jail") && !jail.startsWith(UPLOADS)) expect(problem.finding).toBe("bad-path");
+    }
+    expect(m.run(["jailkit", "list", jail]).stderr).toContain(said);
+    const checked = m.run(["jk_check", jail]);
+    expect(checked.stdout + checked.stderr).toContain(why);
+    expect(checked.stdout + checked.stderr).not.toMatch(/ch(?:mod|own) .*\n/);
+    m.run(["jk_check", "--fix", jail]);
+    expect(modes([jail])).toEqual(before);
+  },
+);
+
+test("a directory without other things is made safe by the command, and becomes a jail", () => {
+  const jail = "/srv/of-group";
+  m.must(["install", "-d", "-m", "2775", "-g", "mail", jail]);
+  m.mkdir(`${jail}/home`);
+  const { stderr } = m.run(["jk_init", "-j", jail, "one"]);
+  m.must(["sh", "-c", /fix it with: (.*)$/m.exec(stderr)?.[1] ?? "false"]);
+  m.must(["jk_init", "-j", jail, "one"]);
 });
 
 test("jk_check --fix repairs nothing there", () => {

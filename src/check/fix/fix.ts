@@ -9,9 +9,9 @@ import { octal } from "../../cli/octal.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { exchanged, isSameInode } from "../../jail/fs/attributes.ts";
-import { hostDirectory } from "../../jail/fs/host-directories.ts";
 import { removeLeft } from "../../jail/fs/left.ts";
 import { lookUp, withJailFile, withTree } from "../../jail/fs/look.ts";
+import { noJailAt } from "../../jail/fs/no-jails.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
 import { hostPath, isDirectory, isRegular, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
@@ -47,7 +47,7 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
   if (wanted.length === 0 && !old) return [];
   const failed = (why: string) => ({ done: false, path, message: `${display(path)}: ${why}` });
   if (libc.geteuid() !== 0) return [failed("nothing was repaired: must be run as root")];
-  const host = hostDirectory(before.top.stat);
+  const host = noJailAt(before.top.stat);
   if (host !== undefined)
     return [failed(`nothing was repaired: it is the host's ${host}, which cannot be a jail`)];
   const outcomes: FixOutcome[] = [];

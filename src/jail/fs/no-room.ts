@@ -9,9 +9,9 @@ import { interruption } from "../../cli/interrupt.ts";
 import type { ProblemCode } from "../../cli/problem-codes.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { isWritableFileSystem, remountCommand } from "../../system/mounts.ts";
-import { undeletableDirectory } from "./host-directories.ts";
 import { withTree } from "./look.ts";
 import { nearestDirectory } from "./nearest.ts";
+import { undeletableDirectory } from "./no-jails.ts";
 import { allocatedAt, bytesOf, type Entry, isPlain, leastBytes, type Room, roomAt } from "./room.ts";
 import { type Directory, type JailRoot, release, walk } from "./walk.ts";
 

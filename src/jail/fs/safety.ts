@@ -1,11 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
 import { openAt, readDirectory, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
-import { type Remedy, typed, withAdvice } from "../../cli/remedy.ts";
+import { inWords, type Remedy, typed, withAdvice } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { aclAt, writersOf } from "../../system/acl.ts";
 import { freeName, freeNumbered } from "../../system/free-name.ts";
@@ -13,7 +13,9 @@ import { accountFileFindings } from "./account-file-safety.ts";
 import { type Place, sparingHomes, sparingHomesInside } from "./elsewhere.ts";
 import type { Finding } from "./finding.ts";
 import { isIn } from "./look.ts";
+import { namesIn } from "./names.ts";
 import { nearest } from "./nearest.ts";
+import { whyNoJail } from "./no-jails.ts";
 import { isOfKernel, isStrict } from "./strict.ts";
 import {
   type Ancestor,
@@ -194,7 +196,17 @@ export function jailFindings(root: JailRoot): Finding[] {
   if (findings.length === 0) return findings;
   // A directory on the way also makes each symbolic link through it unsafe; nobody should remove these.
   const causes = findings.filter(({ rule }) => rule !== "link-through-untrusted");
-  return (causes.length > 0 ? causes : findings).map(namingWriters);
+  return ofNoJail(root, (causes.length > 0 ? causes : findings).map(namingWriters));
+}
+
+/** Of a directory that is not to be a jail, one finding is left, without a command: others need it as it is. */
+function ofNoJail(root: JailRoot, findings: readonly Finding[]): Finding[] {
+  const own = findings.find(({ path, inHome }) => path === root.path && !inHome);
+  const why = own && whyNoJail(root.top.stat, attempt(() => namesIn(root.top)) ?? []);
+  if (own === undefined || why === undefined) return [...findings];
+  const advice = inWords("name a directory of its own, such as /srv/jail");
+  const others = findings.filter(({ path }) => path !== root.path);
+  return [{ ...own, message: `${own.message}, and ${why}`, advice }, ...others];
 }
 
 /** With an ACL, the group bits are its mask: the message names the users and groups that it lets write. */

@@ -26,8 +26,8 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { withAdvice } from "../../cli/remedy.ts";
 import { chmodPath } from "../../jail/fs/attributes.ts";
-import { hostDirectory } from "../../jail/fs/host-directories.ts";
 import { withTree } from "../../jail/fs/look.ts";
+import { hostDirectory } from "../../jail/fs/no-jails.ts";
 import { directoryFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, type JailRoot, openTree, release, walk } from "../../jail/fs/walk.ts";
 

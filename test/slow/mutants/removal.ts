@@ -44,7 +44,7 @@ const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
 const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
 const names = inFile("src/system/account-name.ts", "unit/account-name.test.ts");
 const directory = (file: string) => inFile(file, "e2e/directory.test.ts");
-const hosts = inFile("src/jail/fs/host-directories.ts", "e2e/host-directories.test.ts");
+const hosts = inFile("src/jail/fs/no-jails.ts", "e2e/host-directories.test.ts");
 
 const stamps = inFile("src/jail/record/verified.ts", "unit/check-content.test.ts");
 const known = inFile("src/update/plan/known-contents.ts", "unit/check-content.test.ts");
@@ -716,6 +716,18 @@ export const REMOVAL: readonly Mutant[] = [
     "  if (seen.ino === 0n && finding !== undefined) {",
     "below a directory that others can write",
     { test: "attack/remove-race.test.ts" },
+  ),
+  hosts("hostDirectory(directory) ?? amongThem(SHARED, directory)", "hostDirectory(directory)", "/var/tmp"),
+  hosts("names.some(isStrict) ? undefined : names", "names", "becomes a jail"),
+  inFile("src/jail/fs/safety.ts", "e2e/host-directories.test.ts")(
+    "if (own === undefined || why === undefined)",
+    "if (own !== undefined)",
+    "is not closed",
+  ),
+  inFile("src/check/directories.ts", "e2e/host-directories.test.ts")(
+    ' && typed(advice) !== ""',
+    "",
+    "is not closed",
   ),
   hosts(
     "    return stat !== undefined && sameFile(stat, directory);",
