@@ -11,6 +11,8 @@ import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts"
 import { requireOwnPath } from "../jail/accounts/own-path.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp, withJailFile } from "../jail/fs/look.ts";
+import { namesIn } from "../jail/fs/names.ts";
+import { whyNoJail } from "../jail/fs/no-jails.ts";
 import { unmountedAt } from "../jail/fs/unmounted.ts";
 import { closeJailRoot, hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { openManifest } from "../jail/record/manifest.ts";
@@ -70,6 +72,11 @@ export function noAccountFiles(
   const unmounted = unmountedAt(jail);
   if (unmounted !== undefined) return badJail(unmounted);
   const lost = root && lostFile(root, PASSWD, "bad-jail");
+  const why = root && whyNoJail(root.top.stat, namesIn(root.top));
+  if (why !== undefined) {
+    const message = `${quoted(jail)} ${why}: name another directory`;
+    return lost ?? new JailkitError("bad-jail", BAD_JAIL, message);
+  }
   const message = `${quoted(`${jail}${PASSWD}`)} does not exist: ${noJail}`;
   // Each jk_init writes them; this section has nothing that runs.
   const remedy: Remedy = `jk_init -j ${shellWord(jail)} uidbasics`;

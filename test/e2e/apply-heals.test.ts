@@ -71,6 +71,29 @@ test("a jail that no section declares is not taken for that of another customer"
   }
 });
 
+test.each(["/srv", "/srv/webs", "/srv/nothing"])("%s, which is no jail, does not become one", (jail) => {
+  for (const path of ["/srv/webs", "/srv/nothing"]) m.mkdir(path);
+  m.write("/srv/webs/site1", "");
+  m.addUser("kim", { home: "/home/kim", createHome: true });
+  m.write(OTHER, `[user kim]\njail = ${jail}\nshell = /bin/bash\n`);
+  const said = `jail ${jail}: it is no known jail, and no section [jail ${jail}] declares it; users are declared in it (kim): declare it with [jail ${jail}], or name another one`;
+  const [problem] = problemsOf("--check");
+  expect(problem).toMatchObject({
+    code: "no-such-jail",
+    remedy: null,
+    finding: "unknown-jail",
+    message: said,
+  });
+  const { status, stderr } = m.run(["jk_jailuser", "-n", "-j", jail, "-s", "/bin/bash", "kim"]);
+  expect(status).toBe(33);
+  if (jail === "/srv/nothing") expect(stderr).toContain("create the jail with jk_init first");
+  else
+    expect(stderr).toMatch(
+      /has other things in it, such as '.*', and nothing of a jail: name another directory/,
+    );
+  m.must(["userdel", "-r", "kim"]);
+});
+
 test("files that were removed from a jail come back as a whole", () => {
   for (const [line, code, lost] of [
     ["rm -r usr/bin", "bad-shell", "user u1: '/srv/c1/bin/bash'"],

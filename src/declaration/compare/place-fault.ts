@@ -5,6 +5,8 @@ import { answered } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { didYouMean, sameNumbers, suggest } from "../../cli/suggest.ts";
+import { lookUp } from "../../jail/fs/look.ts";
+import { noJailAt } from "../../jail/fs/no-jails.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { jailOfHome } from "../../system/separator.ts";
 import type { Fault } from "../change.ts";
@@ -66,7 +68,13 @@ interface Found {
   readonly root: JailRoot | undefined;
 }
 
-/** Why nothing can be done in a jail: it cannot be used, has moved, or is neither declared nor there. */
+/** Whether it is told elsewhere what is wrong with a directory, or nothing is: the host's own are no jail at all. */
+const isToldElsewhere = (root: JailRoot | undefined): boolean =>
+  root === undefined ||
+  noJailAt(root.top.stat) !== undefined ||
+  lookUp(root, "/etc/passwd", { follow: true }) !== undefined;
+
+/** Why nothing can be done in a jail: it cannot be used, has moved, or is neither declared nor known. */
 export function placeFaultOf(
   path: ByteString,
   { declared, users }: Declared,
@@ -91,18 +99,22 @@ export function placeFaultOf(
     const message = `it would be in the home of ${whose}, who could exchange it: choose a place that is in no home`;
     return { ...about, code: "unsafe-jail", message };
   }
-  if (declared !== undefined || state.exists) return undefined;
+  if (declared !== undefined) return undefined;
+  // One of before, perhaps, that has no record. In any other directory jk_init would make a jail of what is there.
+  const isJail = () => isKnown || machine.knownJails().has(path) || isToldElsewhere(root);
+  if (state.exists && isJail()) return undefined;
+  const what = state.exists ? "it is no known jail" : "it does not exist";
   const [first, ...more] = users.map(({ name }) => display(name));
   const who = more.length === 0 ? first : `${first} and ${more.length} more`;
   if (elsewhere !== undefined) {
     const remedy: Remedy = `jailkit apply ${operands(elsewhere.file)}`;
-    const message = `it does not exist, and users are declared in it (${who}); ${placeText(elsewhere)} declares it: apply that first: ${remedy}`;
+    const message = `${what}, and users are declared in it (${who}); ${placeText(elsewhere)} declares it: apply that first: ${remedy}`;
     return { ...about, code: "no-such-jail", message, remedy };
   }
   const likely = sameNumbers(path, places);
   const near = suggest(path, likely);
   const header = `[jail ${display(path)}]`;
-  const message = `it does not exist, and no section ${header} declares it; users are declared in it (${who}): declare it with ${header}, or name another one${didYouMean(path, likely)}`;
+  const message = `${what}, and no section ${header} declares it; users are declared in it (${who}): declare it with ${header}, or name another one${didYouMean(path, likely)}`;
   const [user] = users;
   const isOne = near !== undefined && user !== undefined && users.length === 1;
   const remedy = isOne ? wantedLine(user, "jail", near) : undefined;
