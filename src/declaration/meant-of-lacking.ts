@@ -1,13 +1,15 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import type { AskMeant } from "../check/host.ts";
 import { answered } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { hostUser } from "../system/name-services.ts";
 import { leaveCommand } from "../users/leaving.ts";
 import { isUsual } from "./known-file.ts";
 import { readOnce } from "./once.ts";
-import type { OnceUser } from "./once-shape.ts";
+import { type OnceUser, uidOf } from "./once-shape.ts";
 import { declaredHere } from "./read.ts";
 
 /**
@@ -20,14 +22,36 @@ export function meantOfLacking(): AskMeant {
   return ({ name, shell }, jail) => {
     known ??= { declared: declaredHere(), once: answered(() => readOnce().users) ?? [] };
     const declared = known.declared?.users;
-    if (declared?.get(name)?.jail === jail) return { remedy: "jailkit apply" };
-    const once = known.once.find((one) => one.name === name && one.jail === jail);
+    const once = declaredAs(name, jail, known.once);
+    // Of an account that was renamed, the run says what its section should have.
+    if (declared?.get(name)?.jail === jail || (once && declared?.get(once.name)?.jail === jail))
+      return { remedy: "jailkit apply" };
     if (once?.out) return outOf({ name, shell });
     if (once === undefined || declared === undefined) return { otherwise: otherWay({ name, shell }) };
     const { file } = once;
     // What a named file declares now is not known here; its run says how the rest is removed.
     return { remedy: isUsual(file) ? "jailkit apply --prune" : `jailkit apply ${operands(file)}` };
   };
+}
+
+/**
+ * What was declared once of an account in a jail, also under the name that it had before: with its uid, and no account has that
+ * name any more. A line of the jail alone would let it in without the rights and limits of that section.
+ */
+export function declaredAs(
+  name: ByteString,
+  jail: ByteString,
+  once: readonly OnceUser[] = answered(() => readOnce().users) ?? [],
+): OnceUser | undefined {
+  const own = once.find((one) => one.name === name && one.jail === jail);
+  if (own !== undefined) return own;
+  const uid = answered(() => hostUser(name)?.uid);
+  if (uid === undefined) return undefined;
+  const isGone = (former: ByteString) => {
+    const found = answered(() => ({ user: hostUser(former) }));
+    return found !== undefined && found.user === undefined;
+  };
+  return once.find((one) => one.jail === jail && !one.out && uidOf(one) === uid && isGone(one.name));
 }
 
 type Leaver = Pick<PasswdEntry, "name" | "shell">;

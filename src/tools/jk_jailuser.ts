@@ -20,6 +20,7 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { followAccounts } from "../declaration/follow-move.ts";
+import { declaredAs } from "../declaration/meant-of-lacking.ts";
 import { homeTextAdvice } from "../enter/remedies.ts";
 import { examineLogin } from "../explain/examine.ts";
 import { homeFault, movedHome } from "../explain/home-fault.ts";
@@ -152,6 +153,7 @@ export const tool = defineTool({
       const isPlanned = dryRun && access.joins.length > 0;
       const planned = isPlanned ? { user, groups: [...groupsOf(user), ...access.joins] } : undefined;
       if (jailSideOnly) warnOfText(user, root, run);
+      if (jailSideOnly) warnOfName(user, root, run);
       const joins = dryRun ? access.joins.map(({ gid }) => gid) : undefined;
       const home = () => faultOfHome(user, joins, root, run);
       const except = jailSideOnly ? SIDE_ONLY : [];
@@ -221,6 +223,17 @@ function warnOfText({ name, home }: PasswdEntry, { path }: JailRoot, run: Accoun
   const advice = homeTextAdvice(normalHome(home), name, isLocalUser(name));
   run.differs = true;
   run.warn(withAdvice(`${display(name)} cannot log in with a home that is written ${quoted(home)}`, advice));
+}
+
+/** Warns of an account that does not have what is declared for it. */
+function warnOfName(user: PasswdEntry, { path }: JailRoot, run: AccountRun): void {
+  const once = declaredAs(user.name, path);
+  if (once === undefined || once.name === user.name) return;
+  const { name, file } = once;
+  run.differs = true;
+  run.warn(
+    `${quoted(user.name)} was declared as ${quoted(name)}, in ${quoted(file)}, and renamed since: its rights and limits there do not count for the new name; this says what to write there: jailkit apply`,
+  );
 }
 
 function asksToMove(name: ByteString, jail: ByteString): boolean {
