@@ -69,9 +69,10 @@ interface InCall {
 class Look {
   readonly #doubtful = new Map<number, Doubtful>();
   readonly #seen = new Set<number>();
-  /** Threads that were in a call once: each counts once, or one that is busy would be waited for without end. */
-  readonly #calling = new Set<ByteString>();
-  #waiting: InCall[] = [];
+  /** How often a process was looked at: one whose threads come out of a call each time may pass a file to and fro. */
+  readonly #times = new Map<number, number>();
+  /** By thread. */
+  #waiting = new Map<ByteString, InCall>();
 
   constructor(
     private readonly proc: number,
@@ -80,11 +81,13 @@ class Look {
   ) {}
 
   run(): readonly Doubtful[] {
-    let isMissed = true;
+    let [isMissed, isLast] = [true, false];
     for (let pass = 0; pass < MOST_PASSES; pass++) {
       if (isMissed) isMissed = this.#lookAtNew();
-      else if (this.#waiting.length === 0) return [...this.#doubtful.values()];
-      else isMissed = this.#lookAgain();
+      else if (this.#waiting.size > 0) isLast = !this.#lookAgain() && isLast;
+      else if (isLast) return [...this.#doubtful.values()];
+      // What was started meanwhile may have what another one had.
+      else [isMissed, isLast] = [true, true];
     }
     throw passing("processes");
   }
@@ -100,48 +103,57 @@ class Look {
     return isMissed;
   }
 
-  /** Looks at all threads that were in a call, after one pause for them together: users may have thousands. Returns as #lookAtNew. */
+  /** Looks at all threads that were in a call, after one pause for them together: users may have thousands. True if one had left it. */
   #lookAgain(): boolean {
     stopIfInterrupted(this.stop);
     Bun.sleepSync(PAUSE);
     const waiting = this.#waiting;
-    this.#waiting = [];
+    this.#waiting = new Map();
     const out = new Set<number>();
-    for (const { holder, thread, looks } of waiting) {
+    for (const { holder, thread, looks } of waiting.values()) {
       if (!isInCall(this.proc, thread)) out.add(holder.pid);
-      else if (looks + 1 === LOOKS) this.#doubt(holder, "a thread in execve(2) or sendmsg(2)");
-      else this.#waiting.push({ holder, thread, looks: looks + 1 });
+      else if (looks + 1 === LOOKS) this.#doubt(holder, IN_CALL);
+      else this.#waiting.set(thread, { holder, thread, looks: looks + 1 });
     }
-    // What it had there it may have open now, or execute.
-    return [...out].filter((pid) => !this.#examine(pid)).length > 0;
+    // What it had there it may have open now, or execute, or a process that it has started.
+    for (const pid of out) this.#examine(pid);
+    return out.size > 0;
   }
 
   /** Notes what a process has or can get. False if it has ended. Throws SystemError and JailkitError. */
   #examine(pid: number): boolean {
     stopIfInterrupted(this.stop);
     const { proc } = this;
+    this.#times.set(pid, (this.#times.get(pid) ?? 0) + 1);
     const uids = uidsOf(proc, pid);
     const holder = { pid, uids };
     for (const uid of uids) this.note(Number(uid), holder);
     // Root has no need of it.
     if (uids.size === 1 && uids.has("0")) return true;
-    let isMapped: boolean | undefined;
+    const threads: ByteString[] = [];
     const seen = examineThreads(proc, pid, (thread) => {
       const open = namesIn(proc, `${thread}/fd`);
-      for (const name of open) if (!this.#doubtful.has(pid)) this.#doubt(holder, hidesIn(proc, thread, name));
+      for (const name of open) {
+        // There may be many, and a thread shares them with others.
+        stopIfInterrupted(this.stop);
+        if (!this.#doubtful.has(pid)) this.#doubt(holder, hidesIn(proc, thread, name));
+      }
       if (!this.#doubtful.has(pid)) this.#await(holder, thread);
-      // Once: threads have one memory, and may be many.
-      isMapped ??= mapsRing(proc, thread);
+      threads.push(thread);
       // The program comes last: a thread that has ended executes none, and what it had open was not seen.
       const paths = [...open.map((name) => `fd/${name}`), "exe"].map((name) => `${thread}/${name}`);
       let last: number | undefined;
       for (const path of paths) {
+        stopIfInterrupted(this.stop);
         last = ownerOfOpen(proc, path);
         if (last !== undefined) this.note(last, holder, { proc, path });
       }
       return last !== undefined;
     });
     if (seen === "unknown") throw passing(`threads of the process ${pid}`);
+    // Last, as its user can make this wait, and once: threads have one memory, and may be many.
+    let isMapped: boolean | undefined;
+    for (const thread of threads) isMapped ??= mapsRing(proc, thread);
     if (isMapped) this.#doubt(holder, AN_IO_URING);
     return seen === "examined";
   }
@@ -151,9 +163,9 @@ class Look {
   }
 
   #await(holder: Holder, thread: ByteString): void {
-    if (this.#calling.has(thread) || !isInCall(this.proc, thread)) return;
-    this.#calling.add(thread);
-    this.#waiting.push({ holder, thread, looks: 1 });
+    if (this.#waiting.has(thread) || !isInCall(this.proc, thread)) return;
+    if ((this.#times.get(holder.pid) ?? 0) > MOST_TIMES) this.#doubt(holder, IN_CALL);
+    else this.#waiting.set(thread, { holder, thread, looks: 1 });
   }
 }
 
@@ -172,19 +184,42 @@ function hidesIn(proc: number, thread: ByteString, name: ByteString): string | u
   return Number(count ?? 0) > 0 ? "a socket with open files in its queue" : undefined;
 }
 
-// execve, execveat, sendmsg, and sendmmsg, also of programs for 32 bits (socketcall, too), and for x32: in these the kernel may
-// have a file that the process has closed, and somebody can keep them from ending.
-const CALLS: Partial<Record<string, readonly number[]>> = {
-  x64: [59, 322, 46, 307, 11, 358, 370, 345, 102, ...[520, 545, 518, 538].map((call) => 0x4000_0000 + call)],
-  arm64: [221, 281, 211, 269, 11, 387, 296, 374],
+// In these the kernel may have a file that the process has closed, and somebody can keep them from ending; also those of programs
+// for 32 bits, and for x32.
+interface Calls {
+  /** execve, execveat, sendmsg, sendmmsg, and socketcall. */
+  readonly always: readonly number[];
+  /** fork, vfork, clone, clone3, recvmsg, recvmmsg, accept, accept4: where many wait for others, which do not count. */
+  readonly stuck: readonly number[];
+}
+const X32 = 0x4000_0000;
+const CALLS: Partial<Record<string, Calls>> = {
+  x64: {
+    always: [59, 322, 46, 307, 11, 358, 370, 345, 102, ...[520, 545, 518, 538].map((call) => X32 + call)],
+    stuck: [
+      ...[57, 58, 56, 435, 47, 299, 43, 288, 2, 190, 120, 372, 337, 417, 364],
+      ...[57, 58, 56, 435, 519, 537, 43, 288].map((call) => X32 + call),
+    ],
+  },
+  arm64: {
+    always: [221, 281, 211, 269, 11, 387, 296, 374],
+    stuck: [220, 435, 212, 243, 202, 242, 2, 190, 120, 297, 365, 417, 285, 366],
+  },
 };
-const HANDING = new Set(CALLS[process.arch]);
-const [LOOKS, PAUSE] = [5, 10];
+const ALWAYS = new Set(CALLS[process.arch]?.always);
+const STUCK = new Set(CALLS[process.arch]?.stuck);
+const [LOOKS, PAUSE, MOST_TIMES] = [5, 10, 3];
+const IN_CALL = "a thread in a call that does not end, such as sendmsg(2)";
 
-function isInCall(proc: number, thread: ByteString): boolean {
-  // The number of the call, and its arguments; a word for a thread that runs.
-  const [call] = readOf(proc, thread, "syscall").split(" ", 1);
-  return HANDING.has(Number(call || "-1"));
+const isInCall = (proc: number, thread: ByteString): boolean =>
+  mayHoldFile(readOf(proc, thread, "syscall"), () => readOf(proc, thread, "status"));
+
+/** Whether a thread is in one of these calls, by the texts of proc(5): its system call, and its status. */
+export function mayHoldFile(call: ByteString, status: () => ByteString): boolean {
+  // The number, and arguments; a word for a thread that runs.
+  const number = Number(call.split(" ", 1)[0] || "-1");
+  // It waits for its memory, and not for what others do.
+  return ALWAYS.has(number) || (STUCK.has(number) && /^State:\tD/m.test(status()));
 }
 
 /** Whether an io_uring is in the memory of a thread, or may be, as in one of too many parts; undefined if it has ended. */

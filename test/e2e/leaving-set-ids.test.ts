@@ -328,7 +328,7 @@ test("many of its processes are looked at together, one command ends them, and a
   expect([pauses.length > 0, pauses.length < 30]).toEqual([true, true]);
   const [{ message = "", remedy = "" } = {}] = summary.problems;
   expect(message).toMatch(
-    /processes of 'eve' \((\d+ ){20}and 10 more\) have a thread in execve\(2\) or sendmsg\(2\), in which they may keep a setuid program of 'dora': end them,/,
+    /processes of 'eve' \((\d+ ){20}and 10 more\) have a thread in a call that does not end, such as sendmsg\(2\), in which they may keep a setuid program of 'dora': end them,/,
   );
   expect([message.endsWith(`: ${remedy}`), remedy]).toEqual([
     true,

@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
-import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { type Holder, holdersOf } from "../../src/system/holders.ts";
+import { type Holder, holdersOf, lookAtHolders, mayHoldFile } from "../../src/system/holders.ts";
 import { processesByUid, processesOf } from "../../src/system/processes.ts";
 import { endingOf } from "../../src/users/sessions.ts";
 
 /** That of one thread of a process of root. */
 const UID = 47_110;
+/** That of files: another run of these tests has another one. */
+const OWNER = 1_000_000 + process.pid;
 const THREAD = `
 import ctypes, os, threading, time
 call = {"x86_64": 117, "aarch64": 147}[os.uname().machine]
@@ -169,7 +171,7 @@ test.each(["send", "execute"])("a thread in a call with a file may have any uid 
   const one = start(HANDED, `${UID + 2}`, how);
   const { value } = await one.stdout.getReader().read();
   const pid = Number(new TextDecoder().decode(value));
-  const may = "a thread in execve(2) or sendmsg(2)";
+  const may = "a thread in a call that does not end, such as sendmsg(2)";
   const holder = { pid, uids: new Set([`${UID + 2}`]), may };
   const now = holderBeside(pid, UID + 3, holder);
   one.kill("SIGKILL");
@@ -177,51 +179,133 @@ test.each(["send", "execute"])("a thread in a call with a file may have any uid 
   expect(now).toEqual(holder);
 });
 
-/** A thread sends a file that is closed; once something is in the other file, the main one takes it out again, and says so there. */
+/** A thread sends a file that is closed; at each byte in the other file, the main one takes it out again, or it sends it again. */
 const TAKEN = `
 import ctypes, os, socket, sys, threading
 uid = int(sys.argv[1])
-file, state = os.open(sys.argv[2], os.O_RDONLY), os.open(sys.argv[3], os.O_RDWR)
+file, state = os.open(sys.argv[2], os.O_RDONLY), os.open(sys.argv[3], os.O_RDWR | os.O_APPEND)
 os.setresuid(uid, uid, uid)
 # Without it, it could not read its own files in /proc.
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
 pair = socket.socketpair()
-pair[0].setblocking(False)
-try:
-    while True: pair[0].send(b"x")
-except BlockingIOError: pass
-pair[0].setblocking(True)
-thread = threading.Thread(target=socket.send_fds, args=(pair[0], [b"y"], [file]))
-thread.start()
-while open(f"/proc/self/task/{thread.native_id}/syscall").read().split()[0] not in ("46", "211"): pass
-os.close(file)
-print("there", flush=True)
-while not os.pread(state, 1, 0): pass
-taken = []
-while not taken: taken = socket.recv_fds(pair[1], 1 << 16, 1)[1]
-thread.join()
-os.write(state, b"taken")
-threading.Event().wait()
+def wait(size):
+    while os.fstat(state).st_size < size: pass
+for turn in range(0, 1000, 4):
+    pair[0].setblocking(False)
+    try:
+        while True: pair[0].send(b"x")
+    except BlockingIOError: pass
+    pair[0].setblocking(True)
+    thread = threading.Thread(target=socket.send_fds, args=(pair[0], [b"y"], [file]))
+    thread.start()
+    while open(f"/proc/self/task/{thread.native_id}/syscall").read().split()[0] not in ("46", "211"): pass
+    os.close(file)
+    if turn == 0: print("there", flush=True)
+    else: os.write(state, b"s")
+    wait(turn + 1)
+    taken = []
+    while not taken: taken = socket.recv_fds(pair[1], 1 << 16, 1)[1]
+    [file] = taken
+    thread.join()
+    os.write(state, b"t")
+    wait(turn + 3)
 `;
 
-test("what a thread had in a call is seen when its process has it open then", async () => {
+/** Starts a program with a file of another user without a name, and one by which they tell each other how far they are. */
+async function withFiles(program: string, ...words: string[]) {
   const directory = mkdtempSync(`${tmpdir()}/jailkit-holders-`);
   const [file, state] = [`${directory}/file`, `${directory}/state`];
   for (const path of [file, state]) writeFileSync(path, "");
-  chownSync(file, UID + 3, 0);
-  const one = start(TAKEN, `${UID + 2}`, file, state);
+  chownSync(file, OWNER, 0);
+  const one = start(program, `${UID + 2}`, file, state, ...words);
   await one.stdout.getReader().read();
   rmSync(file);
+  const end = async () => {
+    one.kill("SIGKILL");
+    await one.exited;
+    rmSync(directory, { recursive: true });
+  };
+  return { one, state, end };
+}
+
+/** Lets the program go on, which says so; one that has failed never does. */
+function answered(state: string): void {
+  appendFileSync(state, "x");
+  for (let look = 0; statSync(state).size % 2 === 1 && look < 1_000_000; look++);
+}
+
+test("what a thread had in a call is seen when its process has it open then", async () => {
+  const { one, state, end } = await withFiles(TAKEN);
   const pause = spyOn(Bun, "sleepSync").mockImplementation(() => {
-    if (statSync(state).size === 0) writeFileSync(state, "x");
-    while (statSync(state).size === 1);
+    if (statSync(state).size === 0) answered(state);
   });
-  const found = holdersOf(new Set([UID + 3]), "").get(UID + 3);
+  const found = holdersOf(new Set([OWNER]), "").get(OWNER);
   pause.mockRestore();
-  one.kill("SIGKILL");
-  await one.exited;
-  rmSync(directory, { recursive: true });
+  await end();
   expect(found).toEqual([{ pid: one.pid, uids: new Set([`${UID + 2}`]) }]);
+});
+
+/** Starts a process that keeps a file, which this one closes, once something is in the other file; with "wait", only that waits for it. */
+const PASSED = `
+import ctypes, os, sys, threading
+uid, how = int(sys.argv[1]), sys.argv[4]
+file, state = os.open(sys.argv[2], os.O_RDONLY), os.open(sys.argv[3], os.O_RDWR | os.O_APPEND)
+os.setresuid(uid, uid, uid)
+print("there", flush=True)
+while how == "later" and not os.pread(state, 1, 0): pass
+# CLONE_VFORK and SIGCHLD: this one waits until the other one ends.
+call = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
+child = ctypes.CDLL(None).syscall(call, 17 + (0x4000 if how == "wait" else 0), 0, 0, 0, 0)
+if child != 0: os.close(file)
+if child != 0 or how == "wait": os.write(state, b"p")
+threading.Event().wait()
+`;
+
+test("who takes it back each time may have it", async () => {
+  const { one, state, end } = await withFiles(TAKEN);
+  const pause = spyOn(Bun, "sleepSync").mockImplementation(() => {
+    if (statSync(state).size % 4 === 0) answered(state);
+  });
+  const doubtful = lookAtHolders((_, { pid }, file) => {
+    const isOut = statSync(state).size % 4 === 2;
+    if (pid === one.pid && file === undefined && isOut) answered(state);
+  }, "");
+  pause.mockRestore();
+  await end();
+  expect(doubtful.map(({ pid }) => pid)).toContain(one.pid);
+});
+
+test("what is started while processes are looked at is looked at, too", async () => {
+  const { one, state, end } = await withFiles(PASSED, "later");
+  const found: number[] = [];
+  lookAtHolders((uid, { pid }, file) => {
+    if (pid === one.pid && file === undefined && statSync(state).size === 0) answered(state);
+    if (uid === OWNER) found.push(pid);
+  }, "");
+  const children = (await Bun.file(`/proc/${one.pid}/task/${one.pid}/children`).text()).trim();
+  for (const child of children.split(" ")) process.kill(Number(child), "SIGKILL");
+  await end();
+  expect(found).toEqual([Number(children)]);
+});
+
+test("so may a process have any uid while it waits for the end of fork(2)", async () => {
+  const { one, state, end } = await withFiles(PASSED, "wait");
+  while (statSync(state).size === 0);
+  const may = "a thread in a call that does not end, such as sendmsg(2)";
+  const holder = { pid: one.pid, uids: new Set([`${UID + 2}`]), may };
+  const now = holderBeside(one.pid, UID + 4, holder);
+  const children = (await Bun.file(`/proc/${one.pid}/task/${one.pid}/children`).text()).trim();
+  await end();
+  process.kill(Number(children), "SIGKILL");
+  expect(now).toEqual(holder);
+});
+
+test("where many wait for others, only who waits for memory may have one", () => {
+  const receive = process.arch === "arm64" ? 212 : 47;
+  const at = (call: number | string, state: string) =>
+    mayHoldFile(`${call} 0x3 0x7ffd`, () => `Name:\tx\nState:\t${state}\n`);
+  expect(["D (disk sleep)", "S (sleeping)"].map((state) => at(receive, state))).toEqual([true, false]);
+  expect([at("running", "D (disk sleep)"), mayHoldFile("", () => "")]).toEqual([false, false]);
 });
 
 test("all of a user is ended, but of a service, or with an id of root, only what is meant", () => {

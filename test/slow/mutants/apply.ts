@@ -598,7 +598,11 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/system/holders.ts", "unit/processes.test.ts", [
     ["Number(count ?? 0) > 0", "false"],
     ["else if (looks + 1 === LOOKS)", "else if (false)"],
-    ["return [...out].filter((pid) => !this.#examine(pid)).length > 0;", "return false;"],
+    ["for (const pid of out) this.#examine(pid);", ""],
+    ["(this.#times.get(holder.pid) ?? 0) > MOST_TIMES", "false"],
+    ["else [isMissed, isLast] = [true, true];", "else isLast = true;"],
+    ["&& /^State:\\tD/m.test(status())", ""],
+    ["(STUCK.has(number) && /^State", "(false && /^State"],
   ]),
   ...within("src/system/holders.ts", SET_IDS, [
     [
