@@ -16,7 +16,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { lookAtHolders, waysOf } from "../system/holders.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { worksIn } from "../system/works-in.ts";
-import { atWork, endingOf, requireNothingRuns } from "./sessions.ts";
+import { atWork, endingOf, requireNothingRuns, shownPids } from "./sessions.ts";
 
 // Who starts a setuid program of an account gets all that its processes have: outside of the jail, the machine.
 
@@ -103,6 +103,11 @@ export function takeSetIds(root: JailRoot, user: Leaver, { ends, isRemoved, say,
       }
       Bun.sleepSync(2 * TICK);
     }
+    const working = ends ? undefined : answered(() => worksIn(root.fd))?.get(user.uid);
+    if (working !== undefined)
+      warn(
+        `processes of ${quoted(user.name)} (${shownPids(working)}) work in ${quoted(root.path)}, where they can make a setuid program; ${advice("when they have ended, take it")}`,
+      );
   } finally {
     for (const pid of pids) say(`took ${BITS} from a file without a name that the process ${pid} has open`);
     const text = setIdsText(root, taken);

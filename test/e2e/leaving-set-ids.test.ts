@@ -236,6 +236,22 @@ test("nor does one that is outside already, and has only its lines in the jail",
   expect(modeOf(`${J}/tmp/x`)).toBe("755");
 });
 
+test("it is told while a process of it works there, which can make another one, and the command takes that then", async () => {
+  m.must(["usermod", "-d", "/home/dora", "-s", "/bin/bash", "dora"]);
+  const own = m.start(["env", "-C", J, "sh", "-c", "echo there; exec sleep infinity"], { user: "dora" });
+  await own.until(({ stdout }) => stdout.includes("there") || undefined);
+  const { stderr } = m.must(LATER.split(" "));
+  expect(stderr).toMatch(
+    /processes of 'dora' \(\d+\) work in '\/srv\/customer', where they can make a setuid program; when they have ended, take it with: /,
+  );
+  expect(stderr).toContain(`take it with: ${LATER}\n`);
+  makeProgram(`${J}/tmp/x`);
+  own.kill();
+  await own.ended;
+  expect(m.must(LATER.split(" ")).stderr).not.toContain("setuid");
+  expect(modeOf(`${J}/tmp/x`)).toBe("755");
+});
+
 test("a program without a name that another user has open, or executes, stays usable without the bits", async () => {
   makeProgram(`${J}/tmp/x`);
   const eve = m.start(["sh", "-c", `exec 5<${J}/tmp/x; echo there; exec sleep infinity`], { user: "eve" });

@@ -981,6 +981,7 @@ export const APPLY: readonly Mutant[] = [
     ["listed.has(one) && ", ""],
     ["inside.has(pid) || ", ""],
     ["if (ofJail.length === 0) return;", "return;"],
+    ["const working = ends ? undefined :", "const working = true ? undefined :"],
     ['        warn(busyText(root, user, advice("take it later")));\n', ""],
     ["error.code === CHANGES) return false;", "error.code === CHANGES) return true;"],
   ]),
