@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt, SystemError } from "../../ffi/error.ts";
 import { isMissing, statIfPresent } from "../../ffi/files.ts";
-import { absolute } from "../../ffi/guard.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
@@ -52,8 +52,13 @@ export class ConfigCheck {
   #inJails = true;
 
   /** Checks a file that the user has named. Throws SystemError if it is relative to a removed directory. */
-  named(file: ByteString): void {
-    absolute(file);
+  named(given: ByteString): void {
+    // Its directory tells what it is, and which jail it is in.
+    const file = given.startsWith("/") ? given : absolutePath(given);
+    if (isMissing(file)) {
+      this.failures.push(`${display(file)}: no such file`);
+      return;
+    }
     const kind = kindOf(file);
     if (kind !== undefined) {
       this.#file(file, kind, true);

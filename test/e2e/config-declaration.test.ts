@@ -476,3 +476,46 @@ test("what was declared once is damaged: the check fails as apply does, and what
   m.must(command.split(" "));
   expect(check()).toMatchObject({ status: 0, stdout: "", stderr: "" });
 });
+
+test("a file is named as it is from where one is, and one that is missing is told as such", () => {
+  m.write(`${FOLDER}/c1.ini`, "[jail /srv/one]\nsections = nosuch\n");
+  m.mkdir("/srv/one/etc/jailkit");
+  m.write("/srv/one/etc/jailkit/jk_lsh.ini", "[nobodyhere]\nallow = sftp\n");
+  const from = (directory: string, file: string) =>
+    m.run(["sh", "-c", `cd "$1" && jailkit config check "$2"`, "sh", directory, file]);
+  for (const [directory, file] of [
+    [FOLDER, "c1.ini"],
+    [FOLDER, "./c1.ini"],
+    ["/etc/jailkit", "jails.d/c1.ini"],
+  ] as const)
+    expect(from(directory, file)).toMatchObject({
+      status: 1,
+      stdout: expect.stringContaining(`${FOLDER}/c1.ini:2:12: error: section 'nosuch'`),
+    });
+  // It is checked against its jail.
+  expect(from("/srv/one/etc/jailkit", "jk_lsh.ini").stdout).toContain("[nobodyhere]");
+  expect(from("/srv/one/etc/jailkit", "jk_lsh.ini").stdout).toBe(
+    check("/srv/one/etc/jailkit/jk_lsh.ini").stdout,
+  );
+  for (const file of ["/tmp/nix.ini", "/etc/jailkit/jk_init.inni", `${FOLDER}/nix.ini`])
+    expect(check(file)).toMatchObject({
+      ...{ status: 2, stdout: "", stderr: `jailkit config: ${file}: no such file\n` },
+    });
+  m.remove("/srv/one/etc/jailkit");
+});
+
+test("of two files that claim a home or a uid, the place in the other one is told", () => {
+  const user = (name: string) =>
+    `[user ${name}]\njail = /srv/one\nshell = /bin/sh\nhome = /home/shared\nuid = 4711\n`;
+  m.write(`${FOLDER}/a.ini`, user("zed"));
+  m.write(`${FOLDER}/b.ini`, user("anna"));
+  const { findings } = reportOf(configReportSchema, check("--json").stdout);
+  const place = `in line 1 of ${FOLDER}/a.ini`;
+  expect(findings.flatMap(({ code, file, message }) => (code === "taken" ? [[file, message]] : []))).toEqual([
+    [
+      `${FOLDER}/b.ini`,
+      `'/home/shared' is the home of 'zed' in this jail, ${place}: name another one with the key 'home'`,
+    ],
+    [`${FOLDER}/b.ini`, `the uid 4711 is declared for 'zed' already, ${place}`],
+  ]);
+});
