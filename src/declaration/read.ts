@@ -62,14 +62,19 @@ function sharedProblems(
 ): Problem[] {
   const homes = new Map<ByteString, ByteString>();
   const uids = new Map<number, ByteString>();
-  const wheres = new Map<ByteString, string>();
-  const names = new Set(users.map(({ declared }) => declared.name));
+  const places = new Map(users.map(({ declared }) => [declared.name, declared.place]));
+  const names = new Set(places.keys());
   for (const { name, place, jail, home, uid, keeps = [] } of beside.users) {
     if (names.has(name)) continue;
-    wheres.set(name, placeIn(place));
+    places.set(name, place);
     if (!keeps.includes("home")) homes.set(joinHome(jail, home), name);
     if (uid !== undefined) uids.set(uid, name);
   }
+  /** Where another one is declared, if that is in another file. */
+  const where = (name: ByteString, { file }: Place) => {
+    const place = places.get(name);
+    return place === undefined || place.file === file ? "" : placeIn(place);
+  };
   const problems: Problem[] = [];
   const placeOf = (section: IniSection, key: string): Place => {
     const entry = section.entries.find((one) => one.key === key);
@@ -84,12 +89,12 @@ function sharedProblems(
     // A user who is declared twice is an error already.
     if (other === name) continue;
     if (other !== undefined) {
-      const message = `${quoted(home)} is the home of ${quoted(other)} in this jail${wheres.get(other) ?? ""}: name another one with the key 'home'`;
+      const message = `${quoted(home)} is the home of ${quoted(other)} in this jail${where(other, section)}: name another one with the key 'home'`;
       problems.push(problemAt(placeOf(section, "home"), "taken", message, { kind: "none" }));
     } else if (isKnown) homes.set(whole, name);
     const owner = uid === undefined ? undefined : uids.get(uid);
     if (owner !== undefined) {
-      const message = `the uid ${uid} is declared for ${quoted(owner)} already${wheres.get(owner) ?? ""}`;
+      const message = `the uid ${uid} is declared for ${quoted(owner)} already${where(owner, section)}`;
       problems.push(problemAt(placeOf(section, "uid"), "taken", message, { kind: "none" }));
     } else if (uid !== undefined) uids.set(uid, name);
   }
