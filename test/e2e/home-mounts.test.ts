@@ -207,3 +207,41 @@ test("a home outside that would move into a jail is mounted first", () => {
   m.must(jail);
   expect(m.exists(HOME)).toBe(true);
 });
+
+test("a home that came from a mount whose top everybody can write: the message has the command after which it goes back", () => {
+  const [top, shared] = ["/mnt/h", "/tmp/h"];
+  m.mkdir(top);
+  m.mkdir(shared);
+  try {
+    // As mount(8) makes it.
+    sh(`mount -t tmpfs h ${top}; mount -t tmpfs h ${shared}; mount --bind ${shared} /tmp`);
+    m.must(["jk_init", "-j", J, "uidbasics", "basicshell"]);
+    for (const [home, hint] of [
+      [`${top}/bob`, `; or, if nobody else has to write there, type: chmod go-w ${top}`],
+      // The host's own stays as all others need it.
+      ["/tmp/bob", ""],
+    ] as const) {
+      m.addUser("bob", { home, createHome: true, shell: "/bin/bash" });
+      m.must(["jk_jailuser", "-m", "-s", "/bin/bash", "-j", J, "bob"]);
+      const leave = ["jk_jailuser", "--unjail", "-m", "bob"];
+      const { status, stderr } = m.run(leave);
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringContaining(
+          `choose a home that is not below a directory that everybody can write${hint}`,
+        ),
+      ]);
+      if (hint === "") expect(stderr).not.toContain("chmod");
+      const [, command] = /type: (chmod .*)$/m.exec(stderr) ?? [];
+      if (command !== undefined) {
+        sh(command);
+        m.must(leave);
+        expect(m.exists(home)).toBe(true);
+      }
+      sh("userdel bob");
+    }
+  } finally {
+    for (const path of ["/tmp", shared, top]) m.run(["umount", path]);
+    m.remove(top);
+  }
+});

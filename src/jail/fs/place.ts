@@ -12,6 +12,7 @@ import { operands } from "../../cli/shell-word.ts";
 import { adviceAt, adviceOf, onlyRootWrites } from "../../system/exchange.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
 import { atSpot, type Spot, splitPath, spotPath } from "./look.ts";
+import { noJailAt } from "./no-jails.ts";
 import {
   type Directory,
   forgetDirectories,
@@ -69,22 +70,26 @@ export function requireStage(root: JailRoot, parent: Directory): Directory {
   const parts = pathComponents(parent.path);
   let open: ByteString | undefined;
   let sticky = false;
+  let own = false;
   for (let count = 0; count <= parts.length; count++) {
     withDirectory(root, parts.slice(0, count).join("/"), ({ path, stat }) => {
       if (onlyRootWrites(stat)) return;
       open ??= hostPath(root, path);
       sticky ||= (stat.mode & C.S_ISVTX) !== 0;
+      own ||= noJailAt(stat) !== undefined;
     });
   }
   const where = quoted(hostPath(root, parent.path));
   const what = `no home can be copied to ${where}, because users can write every directory on its mount`;
   // Users can exchange those below it.
-  const fix = sticky || open === undefined ? undefined : adviceAt(open, `chmod go-w ${operands(open)}`);
-  const message =
-    fix === undefined
-      ? `${what}; choose a home that is not below a directory that everybody can write`
-      : withAdvice(what, adviceOf(fix));
-  throw new JailkitError("no-safe-place", 1, message, undefined, fix?.remedy);
+  const fix = open === undefined ? undefined : adviceAt(open, `chmod go-w ${operands(open)}`);
+  if (fix !== undefined && !sticky && !own)
+    throw new JailkitError("no-safe-place", 1, withAdvice(what, adviceOf(fix)), undefined, fix.remedy);
+  // The top of a file system is sticky if nobody has given it another mode.
+  const close = own ? undefined : fix?.remedy;
+  const or = close ? `; or, if nobody else has to write there, type: ${close}` : "";
+  const message = `${what}; choose a home that is not below a directory that everybody can write${or}`;
+  throw new JailkitError("no-safe-place", 1, message);
 }
 
 /** Calls `make` with new random names until one is free, and returns that. */
