@@ -9,6 +9,7 @@ import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { VERSION } from "../cli/version.ts";
 import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
+import { DECLARATION_FILE } from "../declaration/known-file.ts";
 import { onceFault } from "../declaration/once.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
 import { installedPrivilege } from "../explain/installed.ts";
@@ -67,8 +68,10 @@ export interface MachineFacts {
   readonly accounts: readonly AccountFault[];
   /** Why what was declared once cannot be read, without which nothing is applied; undefined if it can. */
   readonly once: Error | undefined;
-  /** The number of declarations; undefined if there is no directory for them. */
+  /** The number of declarations in jails.d; undefined if there is no such directory. */
   readonly declarations: number | undefined;
+  /** jails.ini has a section. */
+  readonly isMainUsed?: boolean;
 }
 
 const CHROOTSH = "jk_chrootsh";
@@ -189,5 +192,6 @@ export function gather(): MachineFacts {
     accounts: list instanceof Error ? [] : faultsOf(list.jails, moves),
     once: onceFault(),
     declarations: declarations(),
+    isMainUsed: /^[\t ]*\[/m.test(attempt(() => hostText(DECLARATION_FILE)) ?? ""),
   };
 }

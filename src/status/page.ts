@@ -186,8 +186,14 @@ export function pageLines(
   numbers: StatusNumbers,
   findings: readonly StatusFinding[],
 ): ByteString[] {
-  const { declarations = 0 } = facts;
-  const declared = number(declarations, `${declarations === 1 ? "file" : "files"} in /etc/jailkit/jails.d`);
+  const { declarations, isMainUsed = false } = facts;
+  const inDirectory = `${declarations === 1 ? "file" : "files"} in /etc/jailkit/jails.d`;
+  const declared = [
+    ...(isMainUsed ? ["/etc/jailkit/jails.ini"] : []),
+    ...(declarations === undefined || (isMainUsed && declarations === 0)
+      ? []
+      : [number(declarations, inDirectory)]),
+  ];
   return [
     ...row("jailkit", versionItems(facts)),
     ...row("Logins", loginItems(facts)),
@@ -198,11 +204,11 @@ export function pageLines(
     ...row("Requested", spanItems(numbers.requested)),
     ...row("Changed", spanItems(numbers.written)),
     ...row("Configuration", configItems(numbers)),
-    ...(facts.declarations === undefined ? [] : row("Declarations", [declared])),
+    ...(declared.length === 0 ? [] : row("Declarations", declared)),
     "",
     ...findingLines(findings),
     "",
-    declarations === 0
+    !isMainUsed && (declarations ?? 0) === 0
       ? "jk_check looks at the contents of jails."
       : "jk_check looks into jails, and 'jailkit apply --check' at their declarations.",
   ];

@@ -64,7 +64,11 @@ export const statusReportSchema = reportSchema("jailkit status", {
   configuration: z
     .strictObject({ files: count, errors: count, warnings: count })
     .describe("The files of the host in /etc/jailkit."),
-  declarations: count.nullable().describe("The files in /etc/jailkit/jails.d; null if it does not exist."),
+  declarations: count
+    .nullable()
+    .describe(
+      "The files in /etc/jailkit/jails.d, and jails.ini if it has a section; null if there is neither.",
+    ),
   findings: z
     .array(
       z.strictObject({

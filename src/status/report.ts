@@ -47,7 +47,7 @@ export function statusReport(
     requested: spanReport(numbers.requested),
     changed: spanReport(numbers.written),
     configuration: numbers.config,
-    declarations: facts.declarations ?? null,
+    declarations: facts.isMainUsed ? (facts.declarations ?? 0) + 1 : (facts.declarations ?? null),
     findings: findings.map(({ kind, subject, message, otherwise, commands }) => ({
       kind,
       subject: jsonText(subject),

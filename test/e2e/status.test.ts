@@ -89,7 +89,17 @@ describe("a machine without jails", () => {
     expect(page().stdout).toEndWith(
       "\njk_check looks into jails, and 'jailkit apply --check' at their declarations.\n",
     );
+    m.write("/etc/jailkit/jails.ini", "[jail /srv/jail]\nsections = uidbasics\n");
+    expect(report().declarations).toBe(3);
+    expect(page().stdout).toMatch(
+      /^Declarations +\/etc\/jailkit\/jails\.ini, 2 files in \/etc\/jailkit\/jails\.d$/m,
+    );
     m.remove("/etc/jailkit/jails.d");
+    expect(report().declarations).toBe(1);
+    expect(page().stdout).toMatch(/^Declarations +\/etc\/jailkit\/jails\.ini$/m);
+    expect(page().stdout).toEndWith(" and 'jailkit apply --check' at their declarations.\n");
+    m.write("/etc/jailkit/jails.ini", "# nothing\n");
+    expect(report().declarations).toBeNull();
   });
 });
 
