@@ -10,6 +10,7 @@ import type { DeclaredJail } from "./model.ts";
 import {
   commentInHeader,
   itemsOf,
+  lengthFault,
   meantPath,
   pathItemProblem,
   plainFault,
@@ -22,16 +23,24 @@ import {
   withoutLastBlanks,
 } from "./section.ts";
 
+/** The problem of a name or a path that no file can have. */
+function longProblem(item: ListItem): Problem[] {
+  const fault = item.value.includes("\n") ? undefined : lengthFault(item.value);
+  const message = `${quoted(item.value)} ${fault}`;
+  return fault === undefined ? [] : [problemAt(item, "bad-path", message, { kind: "none" })];
+}
+
 /** An operand of jk_cp: a plain absolute path, or the name of a program, which begins with no dash. */
 function fileProblem(item: ListItem): Problem[] {
   const { value } = item;
-  if (!value.includes("/") && !value.startsWith("-") && value !== "." && value !== "..") return [];
+  if (!value.includes("/") && !value.startsWith("-") && value !== "." && value !== "..")
+    return longProblem(item);
   if (value !== "/") return pathItemProblem(item);
   return [problemAt(item, "bad-path", "'/' is the whole machine", { kind: "item", old: value })];
 }
 
 function liveProblem(item: ListItem): Problem[] {
-  if (canBeLive(item.value)) return [];
+  if (canBeLive(item.value)) return longProblem(item);
   const several = separatorProblems(item);
   if (several.length > 0) return several;
   if (item.value.includes("\n")) return [];

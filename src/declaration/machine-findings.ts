@@ -3,7 +3,7 @@ import type { ReportFinding } from "../config/separators.ts";
 
 /**
  * What `jailkit config check` says where a declaration does not fit this machine, and who can bring that about: only root ("root"),
- * or also who can exchange the directory of the jail, the path at the place, or the home of the account. "users": others than root.
+ * or also who can exchange the directory of the jail, the path at the place, the home of the account, or a file of the section. "users": others than root.
  * "machine": root, who has not mounted something. "warning": it is never an error.
  */
 export const MACHINE_FINDINGS = {
@@ -17,6 +17,7 @@ export const MACHINE_FINDINGS = {
   "holds-home": "users",
   "home-differs": "root",
   "in-another-jail": "root",
+  "inside-home": "root",
   "inside-jail": "warning",
   moved: "jail",
   "no-such-path": "path",
@@ -27,14 +28,17 @@ export const MACHINE_FINDINGS = {
   "not-executable": "path",
   "not-in-jail": "path",
   "not-mounted": "machine",
+  "nothing-found": "section",
   "not-their-home": "home",
+  "policy-exists": "root",
+  "refused-source": "path",
   taken: "root",
   "unknown-group": "root",
   "unknown-jail": "root",
   "unknown-section": "root",
   "unknown-user": "warning",
 } as const satisfies Partial<
-  Record<FindingCode, "root" | "jail" | "path" | "home" | "users" | "machine" | "warning">
+  Record<FindingCode, "root" | "jail" | "path" | "home" | "section" | "users" | "machine" | "warning">
 >;
 
 /** Adds a finding about this machine. */

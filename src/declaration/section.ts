@@ -210,14 +210,28 @@ export function twice(items: readonly ListItem[]): Problem[] {
 }
 
 /** The plain path that was meant by one that is not; undefined if nobody else knows it. Pure. */
-export const meantPath = (path: ByteString): ByteString | undefined =>
-  path.startsWith("/") ? normalPath(path) : withSlash(path);
+export function meantPath(path: ByteString): ByteString | undefined {
+  const meant = path.startsWith("/") ? normalPath(path) : withSlash(path);
+  return meant === undefined || lengthFault(meant) !== undefined ? undefined : meant;
+}
+
+// NAME_MAX and PATH_MAX of Linux, without the byte at the end.
+const [LONGEST_NAME, LONGEST_PATH] = [255, 4095];
+
+/** Why no file can have a path or a name, as the end of a sentence; undefined if one can. Pure. */
+export function lengthFault(path: ByteString): string | undefined {
+  if (path.split("/").some((name) => name.length > LONGEST_NAME))
+    return `has a name of more than ${LONGEST_NAME} bytes, which no file has`;
+  return path.length > LONGEST_PATH
+    ? `has more than ${LONGEST_PATH} bytes, which no path of a file has`
+    : undefined;
+}
 
 /** Why a path is not the plain form of an absolute one, as the end of a sentence; undefined if it is. Pure. */
 export function plainFault(path: ByteString): string | undefined {
   if (!path.startsWith("/")) return "is not an absolute path";
   const plain = normalPath(path);
-  return plain === path ? undefined : `is not a plain path: write ${quoted(plain)}`;
+  return plain === path ? lengthFault(path) : `is not a plain path: write ${quoted(plain)}`;
 }
 
 /** The problem of a value that is no plain path, or that a comment follows; undefined if there is none. */

@@ -38,8 +38,8 @@ import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
 import { hostGroup } from "../system/name-services.ts";
 import { fixInSection } from "./declared.ts";
 import { lintGiven, saidAt } from "./given.ts";
+import { problemsInJails } from "./in-jails.ts";
 import { PolicyLint } from "./policies.ts";
-import { shellProblems } from "./shells.ts";
 import { knownPaths } from "./world.ts";
 
 // Others are told apart, such as a file system that is not mounted, or may be mended meanwhile.
@@ -157,7 +157,10 @@ export function lintDeclaration(
   const facts = machineFacts(whyAbsent);
   const known = beside === undefined ? { ...facts, jails: unknownJails } : facts;
   const more = machineProblems(ini, known, beside);
-  if (inJails) more.push(...shellProblems(onlyOnce(declaration.users, beside), declaration.jails));
+  if (inJails) {
+    const users = onlyOnce(declaration.users, beside);
+    more.push(...problemsInJails({ users, jails: declaration.jails }));
+  }
   const told = new Set(more.map((one) => saidAt(one, one.message)));
   const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
     told.add(saidAt({ file, line, column }, message));

@@ -16,8 +16,9 @@ import { subjectOf } from "../declaration/section.ts";
 import { isLoose } from "../jail/fs/strict.ts";
 import { isRegular } from "../jail/fs/walk.ts";
 import { ownTarget } from "../system/exchange.ts";
+import { isSectionOfRoot } from "./contents.ts";
 import { machineFacts, unknownJails } from "./declaration.ts";
-import { shellProblems } from "./shells.ts";
+import { problemsInJails } from "./in-jails.ts";
 
 /** The key of a section that a place is in; undefined for the header. */
 const keyAt = ({ entries }: IniSection, place: Place) =>
@@ -46,9 +47,11 @@ function isOfRoot(
   if (by === "jail") return isOwn(name);
   if (by === "home") return isOwn(answered(() => facts.userByName(name)?.home) ?? "");
   const entry = keyAt(section, problem);
-  if (by !== "path" || entry === undefined) return false;
-  if (entry.key === "shell") return isOwn(entry.value) && !isLoose(entry.value);
+  if (entry === undefined) return false;
   const item = listItems(entry).find((one) => one.line === line && one.column === column)?.value ?? "";
+  if (by === "section") return answered(() => isSectionOfRoot(item, isOwn)) ?? false;
+  if (by !== "path") return false;
+  if (entry.key === "shell") return isOwn(entry.value) && !isLoose(entry.value);
   return !item.startsWith("/") || isOwn(item);
 }
 
@@ -91,8 +94,7 @@ export function findingsAt(
   const own = new Set(ini.sections.map(({ name }) => name));
   const others = (beside ?? []).flatMap(meantBy).filter(({ kind, name }) => !own.has(`${kind} ${name}`));
   const problems = machineProblems(ini, known, others, asked);
-  const users = declaration.users.filter(({ place }) => place.section && asked.has(place.section));
-  problems.push(...shellProblems(users, declaration.jails));
+  problems.push(...problemsInJails(declaration, (section) => asked.has(section)));
   const errors = problems.flatMap((problem) => {
     const section = problem.severity === "error" ? sectionOf(problem) : undefined;
     return section !== undefined && isOfRoot(problem, section, facts) ? { problem, section } : [];

@@ -3,7 +3,7 @@ import { isMissing } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { loadConfig } from "../config/load.ts";
-import { type Fix, findEntry, keyPlace, type Problem } from "../config/model.ts";
+import { type Fix, findEntry, keyPlace } from "../config/model.ts";
 import { isListItem } from "../config/text.ts";
 import { bringAdvice } from "../declaration/bring.ts";
 import { DECLARED } from "../declaration/compare/intent.ts";
@@ -34,7 +34,7 @@ type Contents = Pick<DeclaredJail, "path" | "sections" | "files" | "live">;
 type Brings = (path: ByteString) => boolean;
 
 /** Finds shells that a jail neither has nor gets. Jails with the same contents are planned once. */
-class ShellLint {
+export class ShellLint {
   readonly #host = fileSystemAt();
   readonly #view = new RootView();
   readonly #brings = new Map<string, Brings | undefined>();
@@ -144,16 +144,4 @@ function fixIn(jail: DeclaredJail, shell: ByteString, file: ByteString): Fix {
   return isFree && place.file === file && isListItem(shell)
     ? { kind: "in-section", section: `jail ${path}`, lines: [`files = ${shell}`] }
     : { kind: "command", text: bringAdvice(jail, { key: "files", item: shell, places: [shell] }) };
-}
-
-/** The errors of shells that jails neither have nor get. `jails`: those that the same files declare. */
-export function shellProblems(users: readonly DeclaredUser[], jails: readonly DeclaredJail[]): Problem[] {
-  const problems: Problem[] = [];
-  const report: ReportMachine = ({ file, line, column }, severity, code, message, fix) =>
-    problems.push({ file, line, column, severity, code, message, ...(fix && { fix }) });
-  const byPath = new Map(jails.map((jail) => [jail.path, jail]));
-  const lint = new ShellLint();
-  // Of a path that cannot be looked at nothing is known.
-  for (const user of users) answered(() => lint.lint(user, byPath.get(user.jail), report));
-  return problems;
 }

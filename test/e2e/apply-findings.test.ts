@@ -22,6 +22,11 @@ const EVE = "useradd -m -s /bin/bash eve";
 /** A jail that is there, with an account that apply has made. */
 const MADE = `jailkit apply; true`;
 
+/** Sections of which this machine has nothing. */
+const NOWHERE =
+  "printf '[nowhere]\\npaths = /opt/nowhere/tool\\n[patterns]\\npaths = /opt/*/nowhere/t*\\n' >>/etc/jailkit/jk_init.ini";
+const SETTINGS = "/etc/jailkit/jk_chrootsh";
+
 /** What is wrong: the finding, the text of the file, what is done before. */
 type Mistake = readonly [finding: FindingCode, text: string, plant?: string];
 
@@ -77,6 +82,44 @@ const MISTAKES: readonly Mistake[] = [
   ["not-executable", shell("/bin"), "jk_init -j /srv/x basicshell"],
   ["not-executable", shell("/dev/null")],
   ["moved", JAIL, "jk_init -j /srv/x basicshell; mv /srv/x /srv/z"],
+  ["nothing-found", "[jail /srv/x]\nsections = basicshell, nowhere\n", NOWHERE],
+  ["nothing-found", "[jail /srv/x]\nsections = nowhere,\n  patterns\n", NOWHERE],
+  [
+    "nothing-found",
+    "[jail /srv/x]\nsections = basicshell, nowhere\n",
+    `${NOWHERE}; jk_init -j /srv/x basicshell`,
+  ],
+  ["refused-source", `${JAIL}files = /etc\n`],
+  ["refused-source", `${JAIL}files = /usr/bin/env,\n  /srv\n`],
+  ["refused-source", `${JAIL}files = /proc\n`, "jk_init -j /srv/x basicshell"],
+  ["inside-home", `${shell("/bin/bash")}[user a2]\njail = /srv/x\nshell = /bin/bash\nhome = /home/a1/x\n`],
+  [
+    "inside-home",
+    `${shell("/bin/bash")}[user a2]\njail = /srv/x\nshell = /bin/bash\nhome = /home/a1/x/y\n`,
+    `printf '${shell("/bin/bash")}' >${FILE}; ${MADE}`,
+  ],
+  ["policy-exists", named("a1", "limits = nproc 50"), `printf '[a1]\nlimits = nproc 9\n' >>${SETTINGS}.ini`],
+  [
+    "policy-exists",
+    named("a1", "limits = nproc 50", "confine = 1"),
+    `mkdir -p ${SETTINGS}.d; printf '[other]\nlimits = nproc 9\n' >${SETTINGS}.d/a1.ini`,
+  ],
+  [
+    "policy-exists",
+    `${JAIL}[user a1]\njail = /srv/x\nexecutables = /bin/bash\n`,
+    "jk_init -j /srv/x basicshell jk_lsh; mkdir -p /srv/x/etc/jailkit/jk_lsh.d; printf '[a1]\nexecutables = /bin/ls\n' >/srv/x/etc/jailkit/jk_lsh.d/own.ini",
+  ],
+];
+
+/** What fits this machine all the same. */
+const FITTING: readonly (readonly [text: string, plant: string])[] = [
+  // The jail has it, though the machine has it no more.
+  [
+    "[jail /srv/x]\nsections = basicshell, nowhere\n",
+    `${NOWHERE}; mkdir /opt/nowhere; touch /opt/nowhere/tool; jk_init -j /srv/x basicshell nowhere; rm -r /opt/nowhere`,
+  ],
+  // Root's own section says the same.
+  [named("a1", "limits = nproc 50"), `printf '[a1]\nlimits = nproc 50\n' >>${SETTINGS}.ini`],
 ];
 
 /** What users, or a file system that is missing, can bring about: config check reports it, and it is no mistake in the file. */
@@ -88,6 +131,14 @@ const BROUGHT_ABOUT: readonly Mistake[] = [
   ],
   ["bad-path", "[jail /home/eve/x]\nsections = basicshell\n", EVE],
   ["no-such-path", `${JAIL}files = /home/eve/tool\n`, EVE],
+  ["refused-source", `${JAIL}files = /home/eve/lnk/etc\n`, `${EVE}; su eve -c 'ln -s / /home/eve/lnk'`],
+  ...["/home/eve/tool", "/home/*/tool", "/home/*/none*/tool"].map(
+    (path): Mistake => [
+      "nothing-found",
+      "[jail /srv/x]\nsections = basicshell, eves\n",
+      `${EVE}; printf '[eves]\\npaths = ${path}\\n' >>/etc/jailkit/jk_init.ini`,
+    ],
+  ),
   [
     "holds-home",
     named("eve"),
@@ -143,6 +194,14 @@ describe.each(BROUGHT_ABOUT)("%s: %j %s", (...mistake) => {
     expect(errors.map(({ code }) => code)).toContain(mistake[0]);
     expect(problems).not.toEqual([]);
     expect(problems.map(({ finding }) => finding)).toEqual(problems.map(() => null));
+  });
+});
+
+describe.each(FITTING)("%j %s", (text, plant) => {
+  test("is no mistake, neither for apply nor for config check", async () => {
+    const { problems, errors } = await asked(["bad-path", text, plant]);
+    expect(problems).toEqual([]);
+    expect(errors).toEqual([]);
   });
 });
 

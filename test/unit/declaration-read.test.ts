@@ -783,3 +783,24 @@ test("a name and a path may end with any letter, and a blank at the end is one e
     expect(problems(`${named(`caf${letter}`)}shell = /bin/sh\n`)).toEqual([]);
   expect(problems(`[user anna ]\njail = /srv/a\nallow = sftp\n`)).toEqual(["1:7 bad-account"]);
 });
+
+test("a path or a name that no file can have is an error of its line, without a remedy", () => {
+  const [most, long] = [255, 256].map((length) => "a".repeat(length));
+  const deep = "/directory".repeat(410);
+  const jail = (lines: string) => `[jail /srv/a]\n${lines}\n`;
+  const alone = (text: string) => read(text).problems.filter(({ code }) => code === "bad-path");
+  expect(alone(jail(`files = /opt/${most}, ${most}\nlive = /opt/${most}`))).toEqual([]);
+  const all = [
+    `[jail /srv/${long}]\n`,
+    `[jail ${deep}]\n`,
+    `[jail /srv//${long}]\n`,
+    jail(`files = /usr/bin/env, /opt/${long}`),
+    jail(`files = ${long}`),
+    jail(`live = /opt/${long}`),
+    user(`shell = /bin/${long}`),
+    user(`shell = /bin/sh\nhome = /home/${long}/x`),
+    user(`shell = /bin/sh\nhome = ${deep}`),
+  ].map(alone);
+  for (const found of all)
+    expect(found).toMatchObject([{ severity: "error", code: "bad-path", fix: { kind: "none" } }]);
+});

@@ -2,11 +2,10 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath, parentOf } from "../../../ffi/paths.ts";
-import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
-import { homeOfOther } from "../../jail/accounts/home-place.ts";
+import { homeInside, homeOfOther } from "../../jail/accounts/home-place.ts";
 import { isLimitedShell } from "../../jail/accounts/jailed-users.ts";
 import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
@@ -215,8 +214,7 @@ export class UserForesight {
     for (let above = parentOf(own); above !== ""; above = parentOf(above)) {
       const outer = this.#homes.get(above);
       if (outer === undefined || (root !== undefined && lookUp(root, above) !== undefined)) continue;
-      const message = `its home ${quoted(home)} is not created in that of ${quoted(outer.name)}, who could exchange it: ${advice()}`;
-      throw new JailkitError("unsafe-parent", 1, message);
+      throw new JailkitError("unsafe-parent", 1, `its ${homeInside(home, outer, advice())}`);
     }
   }
 

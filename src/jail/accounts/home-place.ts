@@ -106,6 +106,10 @@ export const homeOfOther = (
   advice: Advised,
 ): JailkitError => badHome(root, home, `is the home of ${quoted(name)}`, advice);
 
+/** Why no home is created in that of another user, as the end of a sentence. `advice`: what to do. */
+export const homeInside = (home: ByteString, { name }: Pick<PasswdEntry, "name">, advice: string): string =>
+  `home ${quoted(home)} is not created in that of ${quoted(name)}, who could exchange it: ${advice}`;
+
 /** How an account that usermod(8) cannot change gets the default home in its jail. */
 export const otherHomeInDirectory = (jail: ByteString, name: ByteString): ByteString =>
   `give the account another home in its directory, such as ${shellWord(joinHome(jail, usualHome(name)))}`;

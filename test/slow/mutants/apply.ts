@@ -860,6 +860,14 @@ export const APPLY: readonly Mutant[] = [
     ['if (by === "home") return isOwn(', 'if (by === "home") return true || isOwn('],
     ["isOwn(entry.value) && !isLoose(entry.value)", "isOwn(entry.value)"],
     ['return !item.startsWith("/") || isOwn(item);', "return true;"],
+    ["answered(() => isSectionOfRoot(item, isOwn)) ?? false", "true"],
+  ]),
+  ...within("src/lint/contents.ts", "e2e/apply-findings.test.ts", [
+    ["return isOwn(path) && glob(path)", "return glob(path)"],
+    ['|| !this.#lacks(path, "sections", value)) continue;', ") continue;"],
+  ]),
+  ...within("src/lint/places.ts", "e2e/apply-findings.test.ts", [
+    ["(policy !== undefined && sameKeys(policy, wantedPolicy))", "false"],
   ]),
   ...within("src/declaration/compare/foresee-rest.ts", "e2e/apply-left-rest.test.ts", [
     ["one?.isTold === true && ", ""],

@@ -1,0 +1,97 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { isMissing } from "../../ffi/files.ts";
+import { normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { keyPlace } from "../config/model.ts";
+import { InJail } from "../declaration/compare/in-jail.ts";
+import { DECLARED } from "../declaration/compare/intent.ts";
+import { policyState } from "../declaration/compare/look-policy.ts";
+import { Machine, requireOwnDropIn } from "../declaration/compare/machine.ts";
+import type { ReportMachine } from "../declaration/machine-findings.ts";
+import type { DeclaredUser } from "../declaration/model.ts";
+import { placeOfFault } from "../declaration/place-of-fault.ts";
+import { homeInside } from "../jail/accounts/home-place.ts";
+import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { dirsEqual, joinHome, normalHome } from "../system/separator.ts";
+import { sameKeys } from "../transfer/sections.ts";
+import { requireReplaceable } from "../users/policy.ts";
+import { requireSafePlace } from "../users/safe-place.ts";
+
+/**
+ * Reports users whose home would be created in that of another one, and whose rights would be written beside a section that root
+ * has made. What the machine has as declared is left alone.
+ */
+export class PlaceLint {
+  readonly #machine = new Machine();
+  readonly #byJail: ReadonlyMap<ByteString, readonly DeclaredUser[]>;
+
+  /** `users`: all who are declared. */
+  constructor(users: readonly DeclaredUser[]) {
+    this.#byJail = Map.groupBy(users, ({ jail }) => jail);
+  }
+
+  /** Throws JailkitError or SystemError for a jail that cannot be looked at. */
+  lint(user: DeclaredUser, report: ReportMachine): void {
+    const { section } = user.place;
+    if (section === undefined) return;
+    using root = isMissing(user.jail) ? undefined : openJailRoot(user.jail);
+    const nested = this.#nestedHome(user, root);
+    if (nested !== undefined)
+      report(keyPlace(section, "home"), "error", "inside-home", `${quoted(user.name)}: ${nested}`, {
+        kind: "none",
+      });
+    const exists = this.#otherSection(user, root);
+    if (exists === undefined) return;
+    const at = placeOfFault(user.place, { code: "policy-exists" });
+    report(at, "error", "policy-exists", `${quoted(user.name)}: ${exists}`, { kind: "none" });
+  }
+
+  /** Why the home of an account that comes into the jail is not created, if it is in that of another declared user. */
+  #nestedHome(user: DeclaredUser, root: JailRoot | undefined): string | undefined {
+    const own = normalPath(user.home);
+    const outer = (this.#byJail.get(user.jail) ?? []).filter((one) => isIn(one, own) && !keepsHome(one));
+    const account = this.#machine.accounts.userByName(user.name);
+    const isThere =
+      account !== undefined && dirsEqual(normalHome(account.home), joinHome(user.jail, user.home));
+    if (outer.length === 0 || keepsHome(user) || isThere) return undefined;
+    const missing = outer.find(
+      ({ home }) => root === undefined || lookUp(root, normalPath(home)) === undefined,
+    );
+    if (missing !== undefined) return homeInside(user.home, missing, DECLARED.home);
+    if (root === undefined || lookUp(root, own) !== undefined) return undefined;
+    return messageOf("unsafe-parent", () => requireSafePlace(root, own, DECLARED.home));
+  }
+
+  /** Why the rights of a user are not written, if they differ from those in a section of root's. */
+  #otherSection(user: DeclaredUser, root: JailRoot | undefined): string | undefined {
+    const { name, jail, shell } = user;
+    if (user.policy === undefined) return undefined;
+    const inside = new InJail(root, jail, false);
+    const { policy, wantedPolicy } = policyState(user, inside, this.#machine, undefined);
+    if (wantedPolicy === undefined || (policy !== undefined && sameKeys(policy, wantedPolicy)))
+      return undefined;
+    return messageOf("policy-exists", () => {
+      if (!isLimitedShell(shell)) requireOwnDropIn(name);
+      else if (root !== undefined) requireReplaceable(root, inside.policyOf(name));
+    });
+  }
+}
+
+const isIn = ({ home }: DeclaredUser, path: ByteString): boolean => path.startsWith(`${normalPath(home)}/`);
+
+/** Which home an account of a directory has is told elsewhere. */
+const keepsHome = ({ keeps = [] }: DeclaredUser): boolean => keeps.includes("home");
+
+/** The message of an error with a code; undefined if there is none. */
+function messageOf(code: string, require: () => void): string | undefined {
+  try {
+    require();
+    return undefined;
+  } catch (error) {
+    if (error instanceof JailkitError && error.code === code) return error.message;
+    throw error;
+  }
+}
