@@ -99,10 +99,13 @@ test.each(["/tmp", "/var/tmp", "/dev/shm", "/var/mail", UPLOADS, `${UPLOADS}-of-
   },
 );
 
-test("a directory without other things is made safe by the command, and becomes a jail", () => {
-  const jail = "/srv/of-group";
+test.each([
+  ["without other things", ["home"]],
+  ["with what a jail has", ["data", "etc"]],
+])("a directory %s is made safe by the command, and becomes a jail", (_, names) => {
+  const jail = `/srv/of-group-${names[0]}`;
   m.must(["install", "-d", "-m", "2775", "-g", "mail", jail]);
-  m.mkdir(`${jail}/home`);
+  for (const name of names) m.mkdir(`${jail}/${name}`);
   const { stderr } = m.run(["jk_init", "-j", jail, "one"]);
   m.must(["sh", "-c", /fix it with: (.*)$/m.exec(stderr)?.[1] ?? "false"]);
   m.must(["jk_init", "-j", jail, "one"]);
