@@ -1,12 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
-import { display } from "../../cli/display.ts";
-import { JailkitError, UsageError } from "../../cli/error.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { answered, JailkitError, UsageError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
 import { liveObstacle, mountLive, unmountLive } from "../../jail/fs/live-mounts.ts";
-import { lookUp, withTree } from "../../jail/fs/look.ts";
-import { isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
+import { isEmptyAt, lookUp, withTree } from "../../jail/fs/look.ts";
+import { removePath } from "../../jail/fs/remove.ts";
+import { hostPath, isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
 import { putSymlink } from "../../jail/fs/write.ts";
 import { lackingProblem, requireNoJailIn } from "../../jail/record/live.ts";
 import {
@@ -121,6 +122,8 @@ export function liveProblem(
   const others = recorded.filter((path) => !live?.directories.includes(path));
   const lacking = lackingProblem(root, others);
   if (lacking !== undefined || live === undefined) return lacking;
+  const inside = insideProblem(root, live, others);
+  if (inside !== undefined) return inside;
   const what = live.directories.map((path) => liveObstacle(root, path)).find((each) => each !== undefined);
   if (what === undefined) return undefined;
   const { message, remedy } = liveCopyProblem(root, content) ?? {
@@ -128,6 +131,17 @@ export function liveProblem(
     remedy: undefined,
   };
   return { code: "live-obstacle", path: root.path, message, remedy };
+}
+
+/** The problem of a directory that would hide one that is live already, and that only a declaration takes out. */
+function insideProblem(root: JailRoot, { directories }: Live, recorded: readonly ByteString[]) {
+  for (const path of directories) {
+    const inner = recorded.find((one) => one.startsWith(`${path}/`));
+    if (inner === undefined) continue;
+    const message = `${display(hostPath(root, path))}: ${quoted(inner)}, which is live, is in it, and goes first: with a declaration without it, and jailkit apply --prune`;
+    return { code: "live-obstacle", path: root.path, message, remedy: undefined } as const;
+  }
+  return undefined;
 }
 
 /** Throws JailkitError if a directory of a jail cannot become live. */
@@ -175,11 +189,21 @@ export function hideFromJail(
   const recorded = (manifest.content[key] ?? []).filter((path) => directories.includes(path));
   if (recorded.length === 0) return;
   hideLeft(root.path, root, recorded, say);
+  const isOurs = (path: ByteString) =>
+    canBeLive(path) && path !== USUAL && !manifest.content.entries.has(path);
+  for (const path of recorded.filter(isOurs)) removeMountPoint(root, path);
   changeManifest(manifest, (content) => {
     const left = (content[key] ?? []).filter((path) => !recorded.includes(path));
     content[key] = left.length === 0 ? undefined : left;
   });
   saveManifest(manifest);
+}
+
+/** Removes the directory that mountLive has made, if it is empty: it would be in the way of a mount above it. */
+function removeMountPoint(root: JailRoot, path: ByteString): void {
+  const stat = isEmptyAt(root, path) ? lookUp(root, path)?.stat : undefined;
+  // A jail may keep it.
+  if (stat !== undefined) answered(() => removePath(root, path, stat));
 }
 
 /**
