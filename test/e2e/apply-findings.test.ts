@@ -38,6 +38,7 @@ const MISTAKES: readonly Mistake[] = [
   ["bad-path", "[jail /proc/x]\nsections = basicshell\n"],
   ["bad-path", "[jail /srv/file]\nsections = basicshell\n", "touch /srv/file"],
   ["bad-path", "[jail /srv/file/x]\nsections = basicshell\n", "touch /srv/file"],
+  ["bad-path", `[jail /srv/${"n".repeat(256)}]\nsections = basicshell\n`],
   ["empty-jail", "[jail /srv/x]\n"],
   ["unknown-section", "[jail /srv/x]\nsections = basicshell, nosuch\n"],
   ["unknown-section", "[jail /srv/x]\nsections = nosuch, basicshell,\n  other\n"],

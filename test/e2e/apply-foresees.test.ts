@@ -170,11 +170,6 @@ const CASES: readonly Case[] = [
     before: (m) => m.write("/srv/file", ""),
     after: (m) => m.remove("/srv/file"),
   },
-  {
-    what: "a name that is too long for a jail",
-    fails: [`jail /srv/${"n".repeat(300)}`],
-    declared: `[jail /srv/${"n".repeat(300)}]\nsections = uidbasics\n`,
-  },
   ...["/proc/jail", "/proc/sys/jail", "/sys/jail", "/sys/kernel/jail", "/dev/pts/jail"].map((path) => ({
     what: `a place in a file system of the kernel, ${path}`,
     fails: [`jail ${path}`],
