@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { isMissing } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import type { Place } from "../config/model.ts";
 import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
@@ -57,8 +58,8 @@ export function onceBeside(before: Once, others: Declaration | undefined, pathOf
   };
 }
 
-/** The warnings that a run of the usual files changes what another file declared last. Pure. */
-export function declaredElsewhere(changes: readonly Change[], before: Once): Warning[] {
+/** The changes by those whom they are about, with the file that declared each last; none for who was not declared. */
+function byLastFile(changes: readonly Change[], before: Once) {
   const files = new Map([
     ...before.jails.map(({ path: name, file }) => [nameOf({ of: "jail", name }), file] as const),
     ...before.users.map(({ name, file }) => [nameOf({ of: "user", name }), file] as const),
@@ -66,10 +67,33 @@ export function declaredElsewhere(changes: readonly Change[], before: Once): War
   const changed = new Map(changes.map((change) => [nameOf(change), change]));
   return [...changed].flatMap(([about, { of, name }]) => {
     const file = files.get(about);
-    if (file === undefined || isInScope(file, [], true)) return [];
-    return { of, name, message: `was declared last in ${quoted(file)}, which does not count here` };
+    return file === undefined ? [] : { of, name, file };
   });
 }
+
+const lastIn = (file: ByteString): string =>
+  `was declared last in ${quoted(file)}, which does not count here`;
+
+/** The warnings that a run of the usual files changes what another file declared last. Pure. */
+export const declaredElsewhere = (changes: readonly Change[], before: Once): Warning[] =>
+  byLastFile(changes, before).flatMap(({ file, ...about }) =>
+    isInScope(file, [], true) ? [] : { ...about, message: lastIn(file) },
+  );
+
+/**
+ * The warnings that a run of named files takes something from a jail or a user whom another one declared last, which is there
+ * still. `changes`: what --prune takes, without what the usual files declare; `files`: the named ones. Looks for the others.
+ */
+export const takenFromOthers = (
+  changes: readonly Change[],
+  before: Once,
+  files: readonly ByteString[],
+): Warning[] =>
+  byLastFile(changes, before).flatMap(({ file, ...about }) =>
+    isInScope(file, files, true) || isMissing(file)
+      ? []
+      : { ...about, message: `${lastIn(file)}: --prune removes what that declares, and these files do not` },
+  );
 
 /** The warning that the usual files, beside the named ones, have errors. */
 export const notCompared = (others: Declaration | DeclarationError | undefined): string[] =>

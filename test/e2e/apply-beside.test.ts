@@ -93,6 +93,40 @@ test("--prune with FILE leaves what the usual files declare, and goes on to know
   ]);
 });
 
+test("--prune with FILE tells which other FILE declared what it takes from a user or a jail that both declare", () => {
+  m.must(["jailkit", "apply", "--prune"]);
+  const [one, other] = ["/root/one.ini", "/root/other.ini"] as const;
+  const bert = (user: string, jail: string) =>
+    `[jail /srv/bert]\nsections = basicshell\n${jail}[user bert]\njail = /srv/bert\nshell = /bin/bash\n${user}`;
+  m.write(one, bert(`groups = team\nauthorized_keys = ${KEYS[0]}\n`, "files = id\n"));
+  expect([linesOf(m, one).status, warnings("--check", "--prune", one)]).toEqual([0, []]);
+  m.write(other, bert(`authorized_keys = ${KEYS[1]}\n`, ""));
+  const told = ["jail /srv/bert", "user bert"].map(
+    (about) =>
+      `${about}: was declared last in '${one}', which does not count here: --prune removes what that declares, and these files do not`,
+  );
+  for (const options of [["--check"], ["--check", "--prune"]])
+    expect(warnings(...options, other)).toEqual(told);
+  // Both count, and nothing that one of them declares goes.
+  expect(linesOf(m, "--check", "--prune", one, other).summary.problems.map(({ code }) => code)).toContain(
+    "config-invalid",
+  );
+  const { changes, summary } = linesOf(m, "--prune", other);
+  expect(summary.warnings).toEqual(told);
+  expect(changes.filter(({ action }) => action === "remove").map(({ text }) => text)).toEqual([
+    "- jail /srv/bert: files /usr/bin/id (no longer declared)",
+    "- user bert: groups team (no longer declared)",
+    `- user bert: keys ${FINGERPRINTS[0]} (no longer declared)`,
+  ]);
+  // From now on they are those of this file.
+  expect([did(m, "--prune", other), warnings("--prune", other)]).toEqual([[], []]);
+  // Nothing goes that a file which is gone may declare.
+  m.remove(other);
+  expect(warnings("--check", "--prune", one)).toEqual([]);
+  m.write(other, "");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes", other]);
+});
+
 test("nor does it take a key or a group that these declare in another jail, before the user is there", () => {
   const more = `groups = team\nauthorized_keys = ${KEYS[0]}\n`;
   const elsewhere = (text: string) => text.replaceAll(J, "/srv/b");

@@ -4,8 +4,8 @@ import { answered } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
-import { contradictions, declaredElsewhere, onceBeside } from "../beside.ts";
-import { type Change, changeText, type Fault, faultText, listed, taking } from "../change.ts";
+import { contradictions, declaredElsewhere, onceBeside, takenFromOthers } from "../beside.ts";
+import { type Change, changeText, type Fault, faultText, listed, NO_LONGER, taking } from "../change.ts";
 import type { Declaration } from "../model.ts";
 import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import { besideAccounts } from "./closed-accounts.ts";
@@ -155,7 +155,7 @@ export function compare(declaration: Declaration, remembered: Once, asked: Asked
         ...notes,
         ...rest.notes(jails),
         ...(others === undefined ? [] : contradictions(declaration, others, pathOf, asked.check === true)),
-        ...(asked.usual ? declaredElsewhere(jails.flatMap(changesOf), before) : []),
+        ...elsewhere(jails.flatMap(changesOf), noLonger, before, scope),
         ...out.flatMap(({ note }) => note ?? []),
         ...gone.notes,
         ...(asked.check === true ? saidByRun(jails, former, machine, prune) : []),
@@ -176,6 +176,18 @@ const machineFor = (
     left: scope.left,
     leaving: (before) => leavingOf(all, before, scope),
   });
+
+/** The warnings about what other files declared last. */
+function elsewhere(
+  changes: readonly Change[],
+  noLonger: readonly Change[],
+  before: Once,
+  { usual, files }: Asked & Pick<Declaration, "files">,
+) {
+  if (usual) return declaredElsewhere(changes, before);
+  const taken = [...changes.filter(({ why }) => why === NO_LONGER), ...noLonger];
+  return takenFromOthers(taken, before, files);
+}
 
 /** With a fault in place of changes that could not be made. */
 function foreseen(compared: UserComparison, planned: Planned, foresight: UserForesight): UserComparison {
