@@ -29,7 +29,7 @@ import { adviceAt, closeFirst, replaceLinkFirst } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT } from "../system/flat-accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
-import { isHomeIn, jailOfHome, joinHome, normalHome, splitHome } from "../system/separator.ts";
+import { isHomeIn, jailOfHome, joinHome, livesIn, normalHome, splitHome } from "../system/separator.ts";
 import { recallAll } from "../users/account-record.ts";
 import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
 import type { AccountFacts } from "./account-facts.ts";
@@ -154,6 +154,7 @@ export class AccountFiles {
       group: this.#group,
       edit: (file, script) => editAdvice(root, file, script),
       hostUser: (name) => ifNamed(name, host.userByName(name)),
+      lackingUser: lackingUsers(root.path, this.#passwd, host),
       hostGroup: host.groupByName,
       hostGroupNumbered: host.groupByGid,
       inJail: (path) => lookInJail(root, path, false),
@@ -283,6 +284,18 @@ function chrootshSettings(host: HostAccounts): (user: PasswdEntry) => ChrootshSe
 }
 
 /** Tests whether jk_uchroot lets an account into a jail; nobody if its file is missing or cannot be used. */
+const lackingUsers =
+  (
+    jail: ByteString,
+    passwd: readonly ByteString[],
+    { userByUid }: HostAccounts,
+  ): AccountFacts["lackingUser"] =>
+  (uid) => {
+    const owner = answered(() => userByUid(uid));
+    const isThere = owner === undefined || passwd.some((line) => line.startsWith(`${owner.name}:`));
+    return !isThere && livesIn(jail, owner.home) ? owner.name : undefined;
+  };
+
 function uchrootGuests(jail: ByteString, host: HostAccounts): AccountFacts["isGuest"] {
   const ini = usableConfig("jk_uchroot.ini");
   return ({ name, gid }) => {

@@ -18,6 +18,7 @@ import type { AccountFacts } from "./account-facts.ts";
 import { otherHomeFindings } from "./other-home.ts";
 import { hashFindings, isHash, refusedLines } from "./refused-lines.ts";
 import { advised, type CheckFinding, type Rule } from "./rules.ts";
+import { unknownUser } from "./unknown-user.ts";
 
 /** Compares the accounts of a jail with those of the host. */
 export function accountFindings(facts: AccountFacts): CheckFinding[] {
@@ -128,7 +129,7 @@ class AccountCheck {
       this.#report("extra-root", `user ${name} in ${where} has uid 0, like root`, remedy);
     }
     if (real === undefined) {
-      this.#report("user-unknown", `user ${name} in ${where} does not exist on the real system`, remove);
+      this.#findings.push(unknownUser(entry, this.#facts));
       return;
     }
     if (real.uid !== entry.uid || real.gid !== entry.gid)

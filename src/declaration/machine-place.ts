@@ -48,7 +48,8 @@ export function reportRenamed(
     const account = facts.userByName(name);
     const other = otherNameFault(user, account, (one) => users.has(one));
     if (other !== undefined) return other;
-    if (account !== undefined) return facts.exchanged({ ...user, uid: uidIn(uid ?? "") });
+    const doubt = facts.exchanged({ ...user, uid: uidIn(uid ?? "") }, (one) => users.has(one));
+    if (account !== undefined || doubt !== undefined) return doubt;
     return renamedFault(user, facts.jailAccounts(jail), facts.userByUid);
   });
   if (fault === undefined) return false;

@@ -6,6 +6,7 @@ import { operands } from "../cli/shell-word.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
+import type { DeclaredBefore } from "../users/former-names.ts";
 import { leaveCommand } from "../users/leaving.ts";
 import { isUsual } from "./known-file.ts";
 import { readOnce } from "./once.ts";
@@ -35,8 +36,8 @@ export function meantOfLacking(): AskMeant {
 }
 
 /**
- * What was declared once of an account in a jail, also under the name that it had before: with its uid, and no account has that
- * name any more. A line of the jail alone would let it in without the rights and limits of that section.
+ * What was declared once of an account in a jail, also under the name that it had before: with its uid, which no account of that
+ * name has any more. A line of the jail alone would let it in without the rights and limits of that section.
  */
 export function declaredAs(
   name: ByteString,
@@ -47,11 +48,17 @@ export function declaredAs(
   if (own !== undefined) return own;
   const uid = answered(() => hostUser(name)?.uid);
   if (uid === undefined) return undefined;
-  const isGone = (former: ByteString) => {
-    const found = answered(() => ({ user: hostUser(former) }));
-    return found !== undefined && found.user === undefined;
-  };
-  return once.find((one) => one.jail === jail && !one.out && uidOf(one) === uid && isGone(one.name));
+  // A name service that is silent does not say that it has it still.
+  const isFormer = (former: ByteString) => answered(() => hostUser(former)?.uid === uid) !== true;
+  const isHere = (one: OnceUser) => one.jail === jail || one.left.some((left) => left.jail === jail);
+  return once.find((one) => isHere(one) && !one.out && uidOf(one) === uid && isFormer(one.name));
+}
+
+/** The former name of an account that was declared by it, and what gives it by its name of now what it had. */
+export function declaredBefore(user: PasswdEntry, jail: ByteString): DeclaredBefore | undefined {
+  const once = declaredAs(user.name, jail);
+  if (once === undefined || once.name === user.name) return undefined;
+  return { name: once.name, remedy: meantOfLacking()({ ...user, jail }, jail).remedy ?? "jailkit apply" };
 }
 
 type Leaver = Pick<PasswdEntry, "name" | "shell">;

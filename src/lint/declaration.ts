@@ -79,7 +79,7 @@ export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
     }),
     declaredOnce: (jail) => jailsOnce().get(jail),
     userOnce: (name) => usersOnce().get(name),
-    exchanged: (user) => exchanged()(user),
+    exchanged: (...asked) => exchanged()(...asked),
     jailAccounts: (jail) =>
       inJails.getOrInsertComputed(jail, () => {
         using root = openJailRoot(jail);

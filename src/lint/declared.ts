@@ -5,6 +5,7 @@ import { adviceText, type Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
 import { adviceInstead } from "../declaration/bring.ts";
+import { doubtsOf } from "../declaration/compare/exchanged.ts";
 import { renamedFault } from "../declaration/compare/look-user.ts";
 import { isUsual } from "../declaration/known-file.ts";
 import { renamedProblem } from "../declaration/machine-place.ts";
@@ -50,7 +51,8 @@ export class DeclaredSections {
     if (section && ini.sections.find(({ name }) => name === section.name) !== section)
       return { problem: this.#brought(problem), ini };
     const absent = section && problem.code === "unknown-user" && this.#absent(section.name, ini.file);
-    if (absent) return { problem: lacking(problem, absent.user, ini.file), ini: absent.declared };
+    if (absent)
+      return { problem: lacking(problem, absent.user, ini.file, this.#isDeclared), ini: absent.declared };
     const once = section && problem.code === "unknown-user" && this.#formerly(section.name, ini.file);
     if (once) return { problem: leftOver(problem, once), ini };
     const found = section && this.#userOf(section.name, ini.file);
@@ -84,6 +86,8 @@ export class DeclaredSections {
     this.#read ??= { declared: declaredHere() };
     return this.#read.declared;
   }
+
+  readonly #isDeclared = (name: ByteString): boolean => this.#declared()?.users.has(name) === true;
 
   /** The declared user of a name. */
   #named(name: ByteString): Found | undefined {
@@ -127,9 +131,16 @@ function leftOver(problem: Problem, { name, file }: OnceUser): Problem {
 }
 
 /** The declaration is right: it is the machine that lacks the user, unless somebody has given the account another name. */
-function lacking(problem: Problem, user: DeclaredUser, of: ByteString): Problem {
+function lacking(
+  problem: Problem,
+  user: DeclaredUser,
+  of: ByteString,
+  isDeclared: (name: ByteString) => boolean,
+): Problem {
   const { name, place } = user;
   const renamed = answered(() => {
+    const doubt = doubtsOf(readOnce(), hostAccounts())(user, isDeclared);
+    if (doubt !== undefined) return doubt;
     using root = openJailRoot(user.jail);
     return renamedFault(user, readJailAccounts(root), hostAccounts().userByUid);
   });

@@ -20,7 +20,7 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { followAccounts } from "../declaration/follow-move.ts";
-import { declaredAs } from "../declaration/meant-of-lacking.ts";
+import { declaredAs, declaredBefore } from "../declaration/meant-of-lacking.ts";
 import { homeTextAdvice } from "../enter/remedies.ts";
 import { examineLogin } from "../explain/examine.ts";
 import { homeFault, movedHome } from "../explain/home-fault.ts";
@@ -36,6 +36,7 @@ import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts";
 import { planJailSide, planToJail, planToUnjail } from "../users/changes.ts";
 import { endDueLogins } from "../users/due-logins.ts";
+import { requireSameLimits } from "../users/former-names.ts";
 import { jailToLeave } from "../users/jail-to-leave.ts";
 import { groupsOf } from "../users/jailing.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
@@ -141,7 +142,9 @@ export const tool = defineTool({
     const runs = names.map((name) => new AccountRun(name, output));
     const due = dryRun ? [] : endDueLogins();
     for (const line of due) runs[0]?.warn(line);
-    const jailing = { host, jail, shell: options.shell, access, dryRun, move };
+    const requireFit = (user: PasswdEntry, place: JailRoot) =>
+      requireSameLimits(user, place, declaredBefore(user, place.path));
+    const jailing = { host, jail, shell: options.shell, access, dryRun, move, requireFit };
     const wantsMove = (user: PasswdEntry) => move || moves.has(user.name);
     const changes = runs.map((run) => {
       if (root === undefined) return planToUnjail(run, jailing);

@@ -43,6 +43,7 @@ export function planToJail(
 ): PlannedChange {
   return planned(run, (found) => {
     const user = requireUser(found, run);
+    options.requireFit?.(user, root);
     return jailUser(user, root, { ...options, move: wantsMove(user) }, run);
   });
 }
@@ -59,7 +60,11 @@ export function planJailSide(
   options: JailingOptions & { remove: boolean },
 ): PlannedChange {
   return planned(run, (found) => {
-    if (!options.remove) return prepareJail(requireUser(found, run), root, options, run);
+    if (!options.remove) {
+      const user = requireUser(found, run);
+      options.requireFit?.(user, root);
+      return prepareJail(user, root, options, run);
+    }
     if (readJailAccounts(root).userByName(run.name) === undefined) requireOwnName(run.name, found);
     return () => leaveJailSide(run, found, root, options);
   });

@@ -39,14 +39,15 @@ export function homeFor(user: Pick<PasswdEntry, "name" | "home">, jail: ByteStri
 /** The account that has a name itself: a name service may find one by other names, too. */
 const accountNamed = (name: ByteString): PasswdEntry | undefined => ifNamed(name, passwdByName(name));
 
-/** The line that becomes an account's own: the one with its name, or else one with its uid and a name that the host does not have. */
-export function ownLine(
+/** The lines with the uid of an account, and names that the host does not have. */
+export const formerLines = (
   { users }: Pick<JailAccounts, "users">,
-  { name, uid }: PasswdEntry,
-): PasswdEntry | undefined {
-  const isFormer = (entry: PasswdEntry) => entry.uid === uid && accountNamed(entry.name) === undefined;
-  return users.find((entry) => entry.name === name) ?? users.find(isFormer);
-}
+  { uid }: Pick<PasswdEntry, "uid">,
+): PasswdEntry[] => users.filter((entry) => entry.uid === uid && accountNamed(entry.name) === undefined);
+
+/** The line that becomes an account's own: the one with its name, or else one of a former name. */
+export const ownLine = (accounts: Pick<JailAccounts, "users">, user: PasswdEntry): PasswdEntry | undefined =>
+  accounts.users.find((entry) => entry.name === user.name) ?? formerLines(accounts, user)[0];
 
 /**
  * Makes an account's lines in a jail's passwd and group agree with the host: adds a line, or gives the existing one the

@@ -40,6 +40,8 @@ export interface JailingOptions {
   access: Access;
   move: boolean;
   dryRun: boolean;
+  /** Throws JailkitError for an account that must get no line in the jail. */
+  requireFit?: (user: PasswdEntry, root: JailRoot) => void;
   /** For a run on thousands of accounts; absent: the name services are asked for each. */
   facts?: AccountFacts;
   /** For plans of as many that are not carried out; absent: the jail is asked for each. */

@@ -36,8 +36,19 @@ test("the advice leads to the run that says what the section should have", () =>
   );
 });
 
-test("a line in the jail alone is warned of", () => {
+test("a line in the jail alone is refused", () => {
+  for (const more of [["--dry-run"], []]) {
+    const { status, stderr } = m.run(["jk_jailuser", ...more, "--jail-side-only", "-j", J, "liz"]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining("limits the sessions of 'lea' alone")]);
+  }
+});
+
+test("without limits it is warned of", () => {
+  const file = m.must(["sh", "-c", "echo /etc/jailkit/jk_chrootsh.d/*"]).stdout.trim();
+  const text = m.read(file);
+  m.remove(file);
   const { status, stderr } = m.run(["jk_jailuser", "--dry-run", "--jail-side-only", "-j", J, "liz"]);
+  m.write(file, text);
   expect([status, stderr]).toEqual([
     0,
     expect.stringContaining(`'liz' was declared as 'lea', in '${FILE}', and renamed since`),

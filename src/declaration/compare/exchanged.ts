@@ -18,6 +18,7 @@ import { asOfDirectory, createdOf, leftJails, policiesIn, union } from "../once.
 import type { Once, OnceUser } from "../once-shape.ts";
 import { recordedNameOf, uidOf } from "../once-shape.ts";
 import { DECLARED, renamedLines, wantedLine } from "./intent.ts";
+import { lostNameFault, meansOther, perhapsOf, renamedText } from "./lost-name.ts";
 
 // usermod(8) can give an account the name of another one: then a name tells nothing of what was declared, and the uid does.
 
@@ -50,25 +51,47 @@ class Exchanged {
   readonly known: ReadonlyMap<ByteString, OnceUser>;
   readonly moved: readonly Moved[];
 
-  constructor({ users }: Pick<Once, "users">, accounts: Accounts) {
+  constructor(
+    { users }: Pick<Once, "users">,
+    readonly accounts: Accounts,
+  ) {
     this.known = new Map(users.map((user) => [user.name, user]));
     this.moved = users.flatMap((once) => movedFrom(once, this.known, accounts) ?? []);
   }
 
   /** Why a declared user gets nothing: the section may mean the account that has its name, or that of before. */
-  doubt(user: Meant): FaultText | undefined {
+  doubt(user: Meant, isDeclared: IsDeclared): FaultText | undefined {
     const now = this.moved.find(({ account }) => account.name === user.name);
     const once = this.known.get(user.name);
-    if (now === undefined || once === undefined || saysWhich(user, now.account, once)) return undefined;
-    const other = this.moved.find((one) => one.once === once)?.account;
-    return meantFault(user, now, other);
+    if (once === undefined) return undefined;
+    if (now === undefined) return this.#lostName(user, once, isDeclared);
+    if (saysWhich(user, now.account, once)) return undefined;
+    return meantFault(user, now, this.#accountOf(once));
+  }
+
+  /** The account of a user, if that has another name. */
+  #accountOf = (once: OnceUser) => this.moved.find((one) => one.once === once)?.account;
+
+  /** The same if the account has another name by now, which nobody declares, whoever has the name of before. */
+  #lostName(user: Meant, once: OnceUser, isDeclared: IsDeclared): FaultText | undefined {
+    if (user.directory) return undefined;
+    const known = this.#accountOf(once);
+    const other = known ?? answered(() => perhapsOf(once, this.accounts));
+    if (other === undefined || isDeclared(other.name) || meansOther(user, other)) return undefined;
+    const found = answered(() => ({ now: this.accounts.userByName(user.name) }));
+    if (found === undefined) return undefined;
+    return known !== undefined && found.now === undefined
+      ? renamedText(user, known)
+      : lostNameFault(user, other, { ...found, isLikely: known === undefined });
   }
 }
+
+type IsDeclared = (name: ByteString) => boolean;
 
 /** As Exchanged.doubt, of many. */
 export function doubtsOf(before: Pick<Once, "users">, accounts: Accounts): Exchanged["doubt"] {
   const exchanged = new Exchanged(before, accounts);
-  return (user) => exchanged.doubt(user);
+  return (user, isDeclared) => exchanged.doubt(user, isDeclared);
 }
 
 /**
@@ -77,26 +100,25 @@ export function doubtsOf(before: Pick<Once, "users">, accounts: Accounts): Excha
  */
 export function withExchanged(before: Once, { declarations, leaving, accounts }: World): Followed {
   const exchanged = new Exchanged(before, accounts);
-  if (exchanged.moved.length === 0) return { before, doubts: new Map() };
   const { known } = exchanged;
   const declared = new Map(declarations.flatMap(({ users }) => users).map((user) => [user.name, user]));
   // That is a declared user, of whom withRenamed does not know that it is this one.
   const moved = exchanged.moved.filter(({ account: { name } }) => known.has(name) || !declared.has(name));
   const doubts = new Map<ByteString, FaultText>();
+  for (const user of declared.values()) {
+    const doubt = exchanged.doubt(user, (name) => declared.has(name));
+    if (doubt !== undefined) doubts.set(user.name, doubt);
+  }
   if (moved.length === 0) return { before, doubts };
   const users = new Map(known);
   const all = { users, known, declared, leaving: leaving() };
   for (const group of togetherIn(moved)) {
-    const unclear = group.flatMap(({ account: { name } }): [DeclaredUser, FaultText][] => {
-      const user = declared.get(name);
-      const doubt = user && exchanged.doubt(user);
-      return user === undefined || doubt === undefined ? [] : [[user, doubt]];
-    });
+    const names = new Set(group.flatMap(({ once, account }) => [once.name, account.name]));
+    const unclear = [...names].flatMap((name) => (doubts.has(name) ? (declared.get(name) ?? []) : []));
     const isClear = unclear.length === 0 && group.every((one) => isFree(one, all));
     if (isClear) follow(group, all);
-    for (const [{ name }, doubt] of unclear) doubts.set(name, doubt);
     for (const one of isClear ? [] : group)
-      if (all.leaving.has(one.once.name)) doubts.set(one.once.name, staysFault(one, unclear[0]?.[0]));
+      if (all.leaving.has(one.once.name)) doubts.set(one.once.name, staysFault(one, unclear[0]));
   }
   return { before: { ...before, users: [...users.values()] }, doubts };
 }
@@ -179,7 +201,9 @@ function follow(group: readonly Moved[], { users, known, declared, leaving }: Us
       });
   for (const { once, account } of group) {
     const before = known.get(account.name);
-    const isGone = leaving.has(once.name) || (declared.has(once.name) && named.has(once.name));
+    const former = declared.get(once.name);
+    const isOther = former !== undefined && (named.has(once.name) || meansOther(former, account));
+    const isGone = leaving.has(once.name) || isOther;
     const section = declared.get(account.name);
     if (section !== undefined && before !== undefined) {
       // One that says the uid means this account, with its home.

@@ -36,11 +36,12 @@ import type { OnceUser } from "../once-shape.ts";
 import { sharesHome } from "./home-differs.ts";
 import { hostHomeFault } from "./host-home.ts";
 import type { InJail } from "./in-jail.ts";
-import { DECLARED, renamedLines } from "./intent.ts";
+import { DECLARED } from "./intent.ts";
 import { joinsThatLimit } from "./limits.ts";
 import { formerGroups, groupsOrFault, groupsThatGo } from "./look-groups.ts";
 import { hiddenKeys, keyState, NO_KEYS } from "./look-keys.ts";
 import { commonPolicy, policyState } from "./look-policy.ts";
+import { renamedText } from "./lost-name.ts";
 import type { Machine } from "./machine.ts";
 import { otherNameFault } from "./other-name.ts";
 import { returning } from "./returning.ts";
@@ -143,10 +144,7 @@ export function renamedFault(
   // With a line of its own it is another account.
   if (accounts?.userByName(owner.name) !== undefined || newNameFault(owner.name, DECLARED) !== undefined)
     return undefined;
-  const ofDirectory = isLocalUser(owner.name) ? [] : ["directory = yes"];
-  const { shown, remedy } = renamedLines(declared, owner, ofDirectory);
-  const message = `the account is ${quoted(owner.name)} now, by its uid ${owner.uid} and its home: write ${shown} in place of ${quoted(`[user ${name}]`)}`;
-  return { code: "user-exists", message, remedy } as const;
+  return renamedText(declared, owner);
 }
 
 /** Why an account of a directory does not get its uid in the jail. Who has it there is not looked for again. */

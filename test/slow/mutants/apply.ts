@@ -24,6 +24,7 @@ const begun = (title: string, file: string, changes: readonly Change[]): Mutant[
 const RENAMED = "e2e/apply-renamed-others.test.ts";
 const RENAMED_LEAVES = "e2e/apply-renamed-leaves.test.ts";
 const INTO_DIRECTORY = "e2e/apply-into-directory.test.ts";
+const RENAMED_LIMITS = "e2e/apply-renamed-limits.test.ts";
 const RENAMED_THERE = "e2e/apply-renamed-directory.test.ts";
 const PRUNE = "e2e/apply-prune.test.ts";
 const TERMINATE = "attack/terminate-user.test.ts";
@@ -245,6 +246,48 @@ export const APPLY: readonly Mutant[] = [
     [" && other !== undefined && uidOf(other) !== undefined", ""],
     ["leaving.has(name) && other", "other"],
   ]),
+  ...within("src/declaration/compare/exchanged.ts", RENAMED_LIMITS, [
+    [
+      "if (now === undefined) return this.#lostName(user, once, isDeclared);",
+      "if (now === undefined) return;",
+    ],
+    ["known ?? answered(() => perhapsOf(once, this.accounts))", "known"],
+    [" || meansOther(user, other)) return undefined;", ") return undefined;"],
+    ["known !== undefined && found.now === undefined", "found.now === undefined"],
+    ["(named.has(once.name) || meansOther(former, account))", "named.has(once.name)"],
+  ]),
+  ...within("src/declaration/compare/exchanged.ts", "e2e/apply-renamed.test.ts", [
+    ["if (other === undefined || isDeclared(other.name) || ", "if (other === undefined || "],
+  ]),
+  ...within("src/declaration/compare/lost-name.ts", RENAMED_LIMITS, [
+    ["jailOfHome(account.home) === jail ? account : undefined", "account"],
+    [" || userByName(name)?.uid === created) return", " || userByName(name) !== undefined) return"],
+  ]),
+  ...within("src/declaration/machine-place.ts", RENAMED_LIMITS, [
+    [
+      "if (account !== undefined || doubt !== undefined) return doubt;",
+      "if (account !== undefined) return doubt;",
+    ],
+  ]),
+  ...within("src/lint/declared.ts", RENAMED_LIMITS, [["if (doubt !== undefined) return doubt;", ""]]),
+  ...within("src/declaration/meant-of-lacking.ts", RENAMED_LIMITS, [
+    ["isHere(one) && !one.out && uidOf(one) === uid && isFormer(one.name)", "false"],
+  ]),
+  ...within("src/users/former-names.ts", RENAMED_LIMITS, [
+    ["if (declared !== undefined) former.add(declared.name);", ""],
+    ["formerLines(accounts, user).map((line) => line.name)", ""],
+    ["if (sections.some((one) => one.name === name)) continue;", ""],
+    ["former.has(one.name) && limits(one)", "former.has(one.name)"],
+    [", readPolicies(root).ini.sections]", "]"],
+    ["[settings, readPolicies", "[readPolicies"],
+  ]),
+  ...within("src/users/changes.ts", RENAMED_LIMITS, [
+    ["options.requireFit?.(user, root);\n    return jailUser", "return jailUser"],
+    ["options.requireFit?.(user, root);\n      return prepareJail", "return prepareJail"],
+  ]),
+  ...within("src/check/account-files.ts", RENAMED_LIMITS, [
+    ["!isThere && livesIn(jail, owner.home) ? owner.name : undefined", "undefined"],
+  ]),
   ...within("src/declaration/renamed.ts", "e2e/apply-renamed.test.ts", [
     ["once.createdHome === account.home ? account.home : movedHome(once, account)", "account.home"],
     [" && hasHome(account, homeId)", ""],
@@ -277,8 +320,8 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/exchanged.ts", INTO_DIRECTORY, [
     ["isLocalUser(account.name) ? known : asOfDirectory(known)", "known"],
   ]),
-  ...within("src/declaration/compare/look-user.ts", INTO_DIRECTORY, [
-    ['isLocalUser(owner.name) ? [] : ["directory = yes"]', "[] as string[]"],
+  ...within("src/declaration/compare/lost-name.ts", INTO_DIRECTORY, [
+    ['isLocal ? [] : ["directory = yes"]', "[] as string[]"],
   ]),
   ...within("src/declaration/carry-out/lose.ts", INTO_DIRECTORY, [
     ["heirOf(root, once, line), once", "line, once"],

@@ -1,0 +1,20 @@
+import { display, quoted } from "../cli/display.ts";
+import { jailSideRemedy } from "../enter/remedies.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import type { AccountFacts } from "./account-facts.ts";
+import type { CheckFinding } from "./rules.ts";
+
+/** The finding about a line of a jail with a name that the host does not have. That of an account with another name by now stays. */
+export function unknownUser(
+  { name, uid }: PasswdEntry,
+  { jail, lackingUser }: Pick<AccountFacts, "jail" | "lackingUser">,
+): CheckFinding {
+  const owner = lackingUser(uid);
+  const is = owner === undefined ? "" : `, and ${quoted(owner)} has its uid`;
+  const message = `user ${display(name)} in jail ${display(jail)}/ does not exist on the real system${is}`;
+  const remedy =
+    owner === undefined
+      ? jailSideRemedy(jail, name, "--unjail --jail-side-only")
+      : jailSideRemedy(jail, owner);
+  return { rule: "user-unknown", path: `${jail}/etc/passwd`, message, remedy };
+}

@@ -1,0 +1,71 @@
+import { quoted } from "../../cli/display.ts";
+import type { Remedy } from "../../cli/remedy.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
+import { isLocalUser } from "../../system/account-tools.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import type { HostAccounts } from "../../system/host-accounts.ts";
+import { jailOfHome } from "../../system/separator.ts";
+import { newNameFault } from "../../users/new-account.ts";
+import type { FaultText } from "../change.ts";
+import type { DeclaredUser } from "../model.ts";
+import type { OnceUser } from "../once-shape.ts";
+import { DECLARED, renamedLines } from "./intent.ts";
+
+type Named = Pick<DeclaredUser, "name" | "place">;
+
+/**
+ * The account that a user may have now: apply has created one with its uid, and this has another home in that jail. Only of one
+ * that is declared it matters: a new account of the old name would hide it.
+ */
+export function perhapsOf(
+  once: OnceUser,
+  { userByName, userByUid }: Pick<HostAccounts, "userByName" | "userByUid">,
+): PasswdEntry | undefined {
+  const { name, created, jail, out } = once;
+  if (created === undefined || out || userByName(name)?.uid === created) return undefined;
+  const account = userByUid(created);
+  return account !== undefined && jailOfHome(account.home) === jail ? account : undefined;
+}
+
+/** Whether a section says that it means no account with that uid. */
+export const meansOther = ({ uid }: Pick<DeclaredUser, "uid">, account: PasswdEntry): boolean =>
+  uid !== undefined && uid !== account.uid;
+
+/** What is to be done for an account that has another name now: what the file should say, or what gives the name back that can be declared. */
+function nameAdvice(
+  user: Named,
+  account: Pick<PasswdEntry, "name" | "home">,
+): { readonly shown: string; readonly remedy: Remedy } {
+  const isLocal = isLocalUser(account.name);
+  if (isLocal && newNameFault(account.name, DECLARED) !== undefined) {
+    const remedy: Remedy = `usermod -l ${shellWord(user.name)} ${operands(account.name)}`;
+    return { shown: `give it back its name: ${remedy}`, remedy };
+  }
+  const { shown, remedy } = renamedLines(user, account, isLocal ? [] : ["directory = yes"]);
+  return { shown: `write ${shown} in place of ${quoted(`[user ${user.name}]`)}`, remedy };
+}
+
+/** Why nothing is done for a user whose account somebody has renamed. */
+export function renamedText(user: Named, account: Pick<PasswdEntry, "name" | "home" | "uid">) {
+  const { shown, remedy } = nameAdvice(user, account);
+  const message = `the account is ${quoted(account.name)} now, by its uid ${account.uid} and its home: ${shown}`;
+  return { code: "user-exists", message, remedy } as const;
+}
+
+/**
+ * Why it is not known which account a section means. `other`: the account of before, or what may be that, as only the uid tells
+ * (`isLikely`). `now`: the one that has the name.
+ */
+export function lostNameFault(
+  user: Named,
+  other: PasswdEntry,
+  { isLikely, now }: { readonly isLikely: boolean; readonly now: PasswdEntry | undefined },
+): FaultText {
+  const header = quoted(`[user ${user.name}]`);
+  const [is, by] = isLikely ? ["may be", ""] : ["is", " and its home"];
+  const another = now === undefined ? "" : ", and another one has this name";
+  const which = now === undefined ? "another uid with the key 'uid'" : quoted(`uid = ${now.uid}`);
+  const { shown, remedy } = nameAdvice(user, other);
+  const message = `the account that was declared ${is} ${quoted(other.name)} now, by its uid ${other.uid}${by}${another}: if ${header} means that one, ${shown}; if it means another one, declare ${which}`;
+  return { code: "doubtful-account", message, remedy };
+}
