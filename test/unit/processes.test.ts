@@ -47,14 +47,22 @@ function holderBeside(pid: number, uid: number, wanted: Holder | undefined): Hol
 }
 
 let other: ReturnType<typeof start>;
-const start = (program = THREAD, ...words: string[]) =>
-  Bun.spawn(["python3", "-c", program, ...words], { stdout: "pipe" });
+const started: Bun.Subprocess[] = [];
+/** It keeps nothing open that whoever waits for the tests reads. */
+function start(program = THREAD, ...words: string[]) {
+  const one = Bun.spawn(["python3", "-c", program, ...words], { stdout: "pipe", stderr: "ignore" });
+  started.push(one);
+  return one;
+}
 
 beforeAll(async () => {
   other = start();
   await other.stdout.getReader().read();
 });
-afterAll(() => other.kill("SIGKILL"));
+// Also those of a test that has failed.
+afterAll(() => {
+  for (const one of started) one.kill("SIGKILL");
+});
 
 test("a process has the uid of each of its threads", () => {
   expect(processesOf(UID)).toEqual([other.pid]);

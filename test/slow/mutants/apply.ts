@@ -643,7 +643,6 @@ export const APPLY: readonly Mutant[] = [
     ["else if (looks + 1 === LOOKS)", "else if (false)"],
     ["for (const pid of out) this.#examine(pid);", ""],
     ["(this.#times.get(holder.pid) ?? 0) > MOST_TIMES", "false"],
-    ["else [isMissed, isLast] = [true, true];", "else isLast = true;"],
     ["&& /^State:\\tD/m.test(status())", ""],
     ["(STUCK.has(number) && /^State", "(false && /^State"],
   ]),
