@@ -3,6 +3,7 @@ import { isErrno } from "../../ffi/error.ts";
 import { ownerAt, readLink, withFd } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
+import { FileTables } from "./file-tables.ts";
 import { examineThreads, MOST_PASSES, namesIn, openProc, pidsIn, readOf, uidsOf } from "./processes.ts";
 
 /** A process that has a uid, or can get it. */
@@ -131,10 +132,11 @@ class Look {
     // Root has no need of it.
     if (uids.size === 1 && uids.has("0")) return true;
     const threads: ByteString[] = [];
+    using tables = new FileTables(proc);
     const seen = examineThreads(proc, pid, (thread) => {
-      const open = namesIn(proc, `${thread}/fd`);
+      const open = tables.isKnown(thread) ? [] : namesIn(proc, `${thread}/fd`);
       for (const name of open) {
-        // There may be many, and a thread shares them with others.
+        // There may be many.
         stopIfInterrupted(this.stop);
         if (!this.#doubtful.has(pid)) this.#doubt(holder, hidesIn(proc, thread, name));
       }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
 import { appendFileSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { readLink } from "../../ffi/files.ts";
 import { type Holder, holdersOf, lookAtHolders, mayHoldFile } from "../../src/system/holders.ts";
 import { processesByUid, processesOf } from "../../src/system/processes.ts";
 import { endingOf } from "../../src/users/sessions.ts";
@@ -327,4 +328,37 @@ test("all of a user is ended, but of a service, or with an id of root, only what
     "kill -KILL 1 2 3",
   ]);
   expect(endingOf(some.slice(1)).remedy).toBe("kill -KILL 2 3");
+});
+
+/** Has many threads, and many descriptors, which all of these share but the last one. */
+const TABLES = `
+import ctypes, os, sys, threading, time
+uid, libc = int(sys.argv[1]), ctypes.CDLL(None)
+for _ in range(200): os.dup(0)
+os.setresuid(uid, uid, uid)
+there = threading.Barrier(51)
+def run(own):
+    if own:
+        libc.unshare(0x400)
+        os.open("/bin/true", os.O_RDONLY)
+    there.wait()
+    time.sleep(1000000)
+for number in range(50): threading.Thread(target=run, args=(number == 49,), daemon=True).start()
+there.wait()
+print("there", flush=True)
+time.sleep(1000000)
+`;
+
+test("descriptors that threads share are looked at once, and those that one has for itself, too", async () => {
+  const one = start(TABLES, `${UID + 5}`);
+  await one.stdout.getReader().read();
+  const paths: string[] = [];
+  lookAtHolders((_, { pid }, file) => {
+    if (pid === one.pid && file !== undefined) paths.push(readLink(file.proc, file.path));
+  }, "");
+  one.kill("SIGKILL");
+  await one.exited;
+  expect(paths.filter((path) => path.endsWith("bin/true")).length).toBe(1);
+  // Without kcmp(2) it would be 51 times 200.
+  expect([paths.length > 400, paths.length < 1000]).toEqual([true, true]);
 });

@@ -1023,6 +1023,10 @@ export const APPLY: readonly Mutant[] = [
     ],
     ["quoted(shortPath(hostPath(root, path)))", "quoted(hostPath(root, path))"],
   ]),
+  ...within("src/system/file-tables.ts", "unit/processes.test.ts", [
+    ["shareFiles(tid, one.tid)", "true"],
+    ["shareFiles(tid, one.tid)", "false"],
+  ]),
   ...within("src/users/set-ids.ts", SET_IDS, [
     ["if (ends) requireNothingRuns(user);", ""],
     ["isClean = false;", ""],
