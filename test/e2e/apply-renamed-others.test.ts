@@ -196,3 +196,34 @@ test("what a former version wrote, which does not say the uid, is read, and tell
   declare(now());
   expect(told()).toEqual(lost);
 });
+
+/** As a user can do it who may write the directory of the homes. */
+const exchangeHome = () => m.must(["sh", "-ec", `cd ${J}/home; mv hans .h; cp -a .h hans`]);
+const may = (what: string) =>
+  `user hans: the account 'jo' has its uid and another home, and may be the one that was declared: ${what}; if that is to stay, run jailkit apply after that, and add it again, or declare it`;
+const ofGroup = "it is in 'team': to take it out: gpasswd -d jo team";
+const ofKeys = `'${keysOf("hans")}' has ${FINGERPRINTS[0]}: take the line out`;
+
+test("one that has exchanged its home before is told with what it still has, by each run, until that is gone", () => {
+  exchangeHome();
+  m.must(["usermod", "-l", "jo", "hans"]);
+  declare(now());
+  const all = [may(`${ofGroup}; ${ofKeys}`)];
+  expect([told(), warned(), warned("--prune"), warned("--check", "--prune")]).toEqual([[], all, all, all]);
+  m.must(["sh", "-ec", "gpasswd -d jo team"]);
+  expect([warned("--prune"), members()]).toEqual([[may(ofKeys)], ""]);
+  m.write(keysOf("hans"), `${KEYS[1]}\n`);
+  m.run(["jailkit", "apply", "--prune"]);
+  expect([warned("--prune"), known()]).toEqual([[], ["jo"]]);
+});
+
+test.each([
+  ["what is declared of it", () => declare(now(`groups = team\nauthorized_keys = ${KEYS[0]}\n`))],
+  ["an account outside", () => m.must(["usermod", "-d", "/home/jo", "-s", "/bin/sh", "jo"]) && declare("")],
+])("so it is not of %s", (_, act) => {
+  exchangeHome();
+  m.must(["usermod", "-l", "jo", "hans"]);
+  act();
+  m.run(["jailkit", "apply", "--prune"]);
+  expect(`${warned("--prune")}`).not.toContain("may be the one");
+});

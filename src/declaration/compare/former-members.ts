@@ -7,6 +7,7 @@ import { type Change, listed, NO_LONGER } from "../change.ts";
 import type { OnceUser } from "../once-shape.ts";
 import type { Note } from "./former-jails.ts";
 import type { GivenUser } from "./former-user.ts";
+import { heirNote } from "./heir.ts";
 import type { InJail } from "./in-jail.ts";
 import type { Machine } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
@@ -66,7 +67,8 @@ export function stillHas(once: OnceUser, machine: Machine, opened: OpenJails, is
   const { root, inside } = opened.get(once.jail);
   const outside = takenOut(once, machine, NO_LONGER);
   const { changes, note } = formerMember(once, machine, inside);
-  const isTold = note !== undefined && once.directory;
+  const heir = heirNote(once, machine, root);
+  const isTold = heir !== undefined || (note !== undefined && once.directory);
   const isOut = outside === undefined || (outside.changes.length === 0 && outside.fault === undefined);
   const keys = isAll && isOut && !isTold ? keysMayStay(once, machine, root) : [];
   const given = [
@@ -79,7 +81,7 @@ export function stillHas(once: OnceUser, machine: Machine, opened: OpenJails, is
   return {
     outside,
     given,
-    note: [...(note === undefined ? [] : [note]), ...keys],
+    note: [note, heir, ...keys].filter((one) => one !== undefined),
     isForgotten: isAll && !isLeft,
   };
 }

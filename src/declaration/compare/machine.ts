@@ -157,8 +157,15 @@ export class Machine extends HostSources {
   noLonger = (name: ByteString): OnceUser | undefined => this.#leaving().get(name);
 
   /** Whether a user of that name is declared. */
-  isDeclared = (name: ByteString): boolean =>
-    this.declared.declarations.some(({ users }) => users.some((user) => user.name === name));
+  isDeclared = (name: ByteString): boolean => this.declaredUser(name) !== undefined;
+
+  declaredUser(name: ByteString): DeclaredUser | undefined {
+    for (const { users } of this.declared.declarations) {
+      const user = users.find((one) => one.name === name);
+      if (user !== undefined) return user;
+    }
+    return undefined;
+  }
 
   /** Says that an account with this uid is removed before any is created, and which home of it stays. */
   frees = (uid: number, name: ByteString, stays: KeptHome | undefined): void => {

@@ -350,11 +350,20 @@ export const APPLY: readonly Mutant[] = [
     ["(once.uid !== undefined && once.uid !== account.uid)", "false"],
     ["isAll && isOut && !isTold ?", "false ?"],
   ]),
+  ...within("src/declaration/compare/former-members.ts", RENAMED, [["heir !== undefined || (note", "(note"]]),
+  ...within("src/declaration/compare/heir.ts", RENAMED, [
+    ["|| jailOfHome(heir.home) !== jail) return", ") return"],
+    ["declared?.groups.includes(group) || ", ""],
+    [" || given?.groups.includes(group)", ""],
+    ["...(given?.keys ?? []), ", ""],
+    ["once.keys.filter((sum) => !own.has(sum))", "once.keys"],
+    ["if (created !== undefined || directory || uid", "if (uid"],
+  ]),
   ...within("src/declaration/compare/former-members.ts", RENAMED_THERE, [
     ["directory && once.uid !== undefined && isOutside(once, account)", "directory"],
     ["directory && once.uid !== undefined && isOutside(once, account)", "false"],
     ["answered(() => ({ account: machine.accounts.userByName(name) }))", "{ account: undefined }"],
-    ["const isTold = note !== undefined && once.directory;", "const isTold = false;"],
+    ["(note !== undefined && once.directory);", "false;"],
   ]),
   ...within("src/declaration/compare/taken-out.ts", RENAMED, [
     [" && [undefined, user.uid].includes(once.uid)", ""],

@@ -1,0 +1,50 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { quoted } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
+import { allOf, type Remedy } from "../../cli/remedy.ts";
+import { operands } from "../../cli/shell-word.ts";
+import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
+import { jailOfHome } from "../../system/separator.ts";
+import { readAllKeys } from "../../users/declared-keys.ts";
+import { homeFor } from "../../users/jail-side.ts";
+import { KEYS_FILE } from "../../users/keys.ts";
+import { listedKeys } from "../change.ts";
+import { keysAmong, sumOf } from "../once.ts";
+import type { OnceUser } from "../once-shape.ts";
+import type { Note } from "./former-jails.ts";
+import type { Machine } from "./machine.ts";
+
+/**
+ * What is said of an account that may be one which was there before apply, and has another name: it has the uid, in the same jail,
+ * and another home. Its user may have exchanged that, or somebody has the uid by now: so nothing is taken away. Undefined if it
+ * has nothing of what was declared, or if that is declared of it.
+ */
+export function heirNote(once: OnceUser, machine: Machine, root: JailRoot | undefined): Note | undefined {
+  const { name, jail, directory, created, uid } = once;
+  if (created !== undefined || directory || uid === undefined || root === undefined) return undefined;
+  const { accounts } = machine;
+  const isGone = answered(() => accounts.userByName(name) === undefined) === true;
+  const heir = isGone ? answered(() => accounts.userByUid(uid)) : undefined;
+  if (heir === undefined || jailOfHome(heir.home) !== jail) return undefined;
+  const declared = machine.declaredUser(heir.name);
+  // What it was given by that name is taken away by that.
+  const given = machine.known.before.users.find((one) => one.name === heir.name);
+  const isOwn = (group: ByteString) => declared?.groups.includes(group) || given?.groups.includes(group);
+  const groups = once.groups.filter(
+    (group) => machine.membersOf(group).includes(heir.name) && isOwn(group) !== true,
+  );
+  const own = new Set([...(given?.keys ?? []), ...(declared?.keys ?? []).map(({ key }) => sumOf(key))]);
+  const sums = once.keys.filter((sum) => !own.has(sum));
+  const home = homeFor(heir, jail);
+  const keys = answered(() => keysAmong(readAllKeys({ root, user: heir, home }), sums)) ?? [];
+  if (groups.length + keys.length === 0) return undefined;
+  const leave = allOf(groups.map((group): Remedy => `gpasswd -d ${operands(heir.name, group)}`));
+  const file = quoted(`${hostPath(root, home)}/${KEYS_FILE}`);
+  const has = [
+    ...(groups.length === 0 ? [] : [`it is in ${groups.map(quoted).join(", ")}: to take it out: ${leave}`]),
+    ...(keys.length === 0 ? [] : [`${file} has ${listedKeys(keys)}: take the line out`]),
+  ];
+  const who = `the account ${quoted(heir.name)} has its uid and another home, and may be the one that was declared`;
+  const unless = "if that is to stay, run jailkit apply after that, and add it again, or declare it";
+  return { of: "user", name, message: `${who}: ${has.join("; ")}; ${unless}` };
+}
