@@ -103,6 +103,35 @@ describe("a group that has left the host", () => {
     ends();
   });
 
+  test("the same, told once: the old name goes with that change, with and without --prune", () => {
+    m.must(["groupmod", "-n", "crew", "team"]);
+    m.write(FILE, JAIL + user("u1", "crew"));
+    for (const options of [["--check"], ["--check", "--prune"], []]) {
+      const { changes, summary } = linesOf(m, ...options);
+      expect([changes.map(({ text }) => text), summary.noLongerDeclared]).toEqual([
+        ["+ user u1: groups crew (it is not a member in the jail)"],
+        [],
+      ]);
+    }
+    expect([groups(), linesOf(m).summary.noLongerDeclared]).toEqual([["crew:x:3338:u1"], []]);
+    ends();
+  });
+
+  test("with another name than the declared one: the old one is told, and --prune takes it out", () => {
+    m.must(["groupmod", "-n", "crew", "team"]);
+    m.must(["groupadd", "-g", "3337", "other"]);
+    m.write(FILE, JAIL + user("u1", "other"));
+    // What was declared in tests before is remembered, too.
+    const told = expect.stringMatching(/^user u1: groups .*\bteam$/);
+    expect(linesOf(m, "--check").summary.noLongerDeclared).toEqual([told]);
+    expect(linesOf(m, "--prune").status).toBe(0);
+    expect(groups().join()).not.toMatch(/^team|u1/m);
+    m.write(FILE, JAIL + user("u1").replace(/groups.*\n/, ""));
+    expect(linesOf(m, "--prune").status).toBe(0);
+    m.must(["groupdel", "other"]);
+    ends();
+  });
+
   test("and is not declared any more: --prune takes its line out", () => {
     m.must(["groupdel", "team"]);
     m.write(FILE, JAIL + user("u1").replace(/groups.*\n/, ""));

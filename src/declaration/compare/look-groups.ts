@@ -106,13 +106,16 @@ export function formerGroups(
   // A jail that could not be opened has its members still.
   const isInside = (name: ByteString) =>
     inside.accounts?.groupByName(name)?.members.includes(account.name) === true;
+  const gidOf = (word: ByteString) => answered(() => groupOf(word, machine.accounts)?.gid);
+  // Its line gets the new name of the same group, which is declared.
+  const isRenamed = (name: ByteString) => groups.map(gidOf).includes(inside.accounts?.groupByName(name)?.gid);
   return once.groups.filter((name) => {
     const found = groups.includes(name)
       ? undefined
       : answered(() => ({ group: machine.accounts.groupByName(name) }));
     if (found === undefined) return false;
     const { group } = found;
-    if (group === undefined) return isInside(name);
+    if (group === undefined) return isInside(name) && !isRenamed(name);
     return isMember(account, group, gids) || (group.gid !== account.gid && isInside(name));
   });
 }
