@@ -22,8 +22,10 @@ export function problemsInJails(
   const contents = new ContentLint();
   for (const jail of jails.filter(isAsked)) contents.lint(jail, report);
   const byPath = new Map(jails.map((jail) => [jail.path, jail]));
-  const [shells, places] = [new ShellLint(), new PlaceLint(users)];
-  for (const user of users.filter(isAsked)) {
+  const shells = new ShellLint();
+  using places = new PlaceLint(users);
+  const byJail = Map.groupBy(users.filter(isAsked), ({ jail }) => jail);
+  for (const user of [...byJail.values()].flat()) {
     // Of a path that cannot be looked at nothing is known.
     answered(() => shells.lint(user, byPath.get(user.jail), report));
     answered(() => places.lint(user, report));

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isMissing } from "../../ffi/files.ts";
-import { normalPath } from "../../ffi/paths.ts";
+import { normalPath, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { keyPlace } from "../config/model.ts";
@@ -14,7 +14,7 @@ import { placeOfFault } from "../declaration/place-of-fault.ts";
 import { homeInside } from "../jail/accounts/home-place.ts";
 import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { openJailRoot } from "../jail/fs/walk.ts";
 import { dirsEqual, joinHome, normalHome } from "../system/separator.ts";
 import { sameKeys } from "../transfer/sections.ts";
 import { requireReplaceable } from "../users/policy.ts";
@@ -24,39 +24,58 @@ import { requireSafePlace } from "../users/safe-place.ts";
  * Reports users whose home would be created in that of another one, and whose rights would be written beside a section that root
  * has made. What the machine has as declared is left alone.
  */
-export class PlaceLint {
+export class PlaceLint implements Disposable {
   readonly #machine = new Machine();
-  readonly #byJail: ReadonlyMap<ByteString, readonly DeclaredUser[]>;
+  /** By jail and home: of users with the same one, any. */
+  readonly #byHome: ReadonlyMap<string, DeclaredUser>;
+  #last: InJail | undefined;
 
   /** `users`: all who are declared. */
   constructor(users: readonly DeclaredUser[]) {
-    this.#byJail = Map.groupBy(users, ({ jail }) => jail);
+    const known = users.filter((one) => !keepsHome(one));
+    this.#byHome = new Map(known.map((one) => [placeOf(one.jail, normalPath(one.home)), one]));
   }
 
-  /** Throws JailkitError or SystemError for a jail that cannot be looked at. */
+  [Symbol.dispose](): void {
+    this.#last?.root?.[Symbol.dispose]();
+    this.#last = undefined;
+  }
+
+  /** The users of one jail come one after the other. Throws JailkitError or SystemError for a jail that cannot be looked at. */
   lint(user: DeclaredUser, report: ReportMachine): void {
     const { section } = user.place;
     if (section === undefined) return;
-    using root = isMissing(user.jail) ? undefined : openJailRoot(user.jail);
-    const nested = this.#nestedHome(user, root);
+    const nested = this.#nestedHome(user);
+    const message = `${quoted(user.name)}: ${nested}`;
     if (nested !== undefined)
-      report(keyPlace(section, "home"), "error", "inside-home", `${quoted(user.name)}: ${nested}`, {
-        kind: "none",
-      });
-    const exists = this.#otherSection(user, root);
+      report(keyPlace(section, "home"), "error", "inside-home", message, { kind: "none" });
+    const exists = this.#otherSection(user);
     if (exists === undefined) return;
     const at = placeOfFault(user.place, { code: "policy-exists" });
     report(at, "error", "policy-exists", `${quoted(user.name)}: ${exists}`, { kind: "none" });
   }
 
+  /** Thousands may live in one jail; of thousands of jails one is open. */
+  #inside(jail: ByteString): InJail {
+    if (this.#last?.jail === jail) return this.#last;
+    this[Symbol.dispose]();
+    this.#last = new InJail(isMissing(jail) ? undefined : openJailRoot(jail), jail, false);
+    return this.#last;
+  }
+
   /** Why the home of an account that comes into the jail is not created, if it is in that of another declared user. */
-  #nestedHome(user: DeclaredUser, root: JailRoot | undefined): string | undefined {
+  #nestedHome(user: DeclaredUser): string | undefined {
     const own = normalPath(user.home);
-    const outer = (this.#byJail.get(user.jail) ?? []).filter((one) => isIn(one, own) && !keepsHome(one));
+    const outer: DeclaredUser[] = [];
+    for (let above = parentOf(own); above !== ""; above = parentOf(above)) {
+      const found = this.#byHome.get(placeOf(user.jail, above));
+      if (found !== undefined) outer.push(found);
+    }
+    if (outer.length === 0 || keepsHome(user)) return undefined;
     const account = this.#machine.accounts.userByName(user.name);
-    const isThere =
-      account !== undefined && dirsEqual(normalHome(account.home), joinHome(user.jail, user.home));
-    if (outer.length === 0 || keepsHome(user) || isThere) return undefined;
+    if (account !== undefined && dirsEqual(normalHome(account.home), joinHome(user.jail, user.home)))
+      return undefined;
+    const { root } = this.#inside(user.jail);
     const missing = outer.find(
       ({ home }) => root === undefined || lookUp(root, normalPath(home)) === undefined,
     );
@@ -66,10 +85,11 @@ export class PlaceLint {
   }
 
   /** Why the rights of a user are not written, if they differ from those in a section of root's. */
-  #otherSection(user: DeclaredUser, root: JailRoot | undefined): string | undefined {
-    const { name, jail, shell } = user;
+  #otherSection(user: DeclaredUser): string | undefined {
+    const { name, shell } = user;
     if (user.policy === undefined) return undefined;
-    const inside = new InJail(root, jail, false);
+    const inside = this.#inside(user.jail);
+    const { root } = inside;
     const { policy, wantedPolicy } = policyState(user, inside, this.#machine, undefined);
     if (wantedPolicy === undefined || (policy !== undefined && sameKeys(policy, wantedPolicy)))
       return undefined;
@@ -80,7 +100,7 @@ export class PlaceLint {
   }
 }
 
-const isIn = ({ home }: DeclaredUser, path: ByteString): boolean => path.startsWith(`${normalPath(home)}/`);
+const placeOf = (jail: ByteString, path: ByteString): string => `${jail}\0${path}`;
 
 /** Which home an account of a directory has is told elsewhere. */
 const keepsHome = ({ keeps = [] }: DeclaredUser): boolean => keeps.includes("home");
