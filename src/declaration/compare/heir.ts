@@ -20,8 +20,8 @@ import type { Machine } from "./machine.ts";
  * has nothing of what was declared, or if that is declared of it.
  */
 export function heirNote(once: OnceUser, machine: Machine, root: JailRoot | undefined): Note | undefined {
-  const { name, jail, directory, created, uid } = once;
-  if (created !== undefined || directory || uid === undefined || root === undefined) return undefined;
+  const { name, jail, directory, uid } = once;
+  if (directory || uid === undefined || root === undefined) return undefined;
   const { accounts } = machine;
   const isGone = answered(() => accounts.userByName(name) === undefined) === true;
   const heir = isGone ? answered(() => accounts.userByUid(uid)) : undefined;
@@ -33,7 +33,7 @@ export function heirNote(once: OnceUser, machine: Machine, root: JailRoot | unde
   const groups = once.groups.filter(
     (group) => machine.membersOf(group).includes(heir.name) && isOwn(group) !== true,
   );
-  const own = new Set([...(given?.keys ?? []), ...(declared?.keys ?? []).map(({ key }) => sumOf(key))]);
+  const own = new Set((declared?.keys ?? []).map(({ key }) => sumOf(key)));
   const sums = once.keys.filter((sum) => !own.has(sum));
   const home = homeFor(heir, jail);
   const keys = answered(() => keysAmong(readAllKeys({ root, user: heir, home }), sums)) ?? [];

@@ -355,9 +355,7 @@ export const APPLY: readonly Mutant[] = [
     ["|| jailOfHome(heir.home) !== jail) return", ") return"],
     ["declared?.groups.includes(group) || ", ""],
     [" || given?.groups.includes(group)", ""],
-    ["...(given?.keys ?? []), ", ""],
     ["once.keys.filter((sum) => !own.has(sum))", "once.keys"],
-    ["if (created !== undefined || directory || uid", "if (uid"],
   ]),
   ...within("src/declaration/compare/former-members.ts", RENAMED_THERE, [
     ["directory && once.uid !== undefined && isOutside(once, account)", "directory"],
