@@ -85,8 +85,10 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/fate.ts", NESTED, [
     ["find(isOther) ?? otherHomeIn(user, place, gone) ??", "find(isOther) ??"],
   ]),
-  ...within("src/declaration/compare/former.ts", "e2e/apply-renamed.test.ts", [
+  ...within("src/declaration/compare/former.ts", "e2e/apply-renamed-leaves.test.ts", [
     ["declared.get(heir.name) === jail &&", ""],
+  ]),
+  ...within("src/declaration/compare/former.ts", "e2e/apply-renamed.test.ts", [
     ["if (isNamed && !(isRight || settings)) return undefined;", ""],
     ["line: isOwn && !isNamed", "line: isOwn"],
   ]),
