@@ -85,11 +85,11 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/fate.ts", NESTED, [
     ["find(isOther) ?? otherHomeIn(user, place, gone) ??", "find(isOther) ??"],
   ]),
-  ...within("src/declaration/compare/former.ts", "e2e/apply-renamed-leaves.test.ts", [
+  ...within("src/declaration/compare/former.ts", RENAMED_LEAVES, [
     ["declared.get(heir.name) === jail &&", ""],
+    ["if (isNamed && !(isRight || settings)) return undefined;", ""],
   ]),
   ...within("src/declaration/compare/former.ts", "e2e/apply-renamed.test.ts", [
-    ["if (isNamed && !(isRight || settings)) return undefined;", ""],
     ["line: isOwn && !isNamed", "line: isOwn"],
   ]),
   ...within("src/declaration/compare/work.ts", "e2e/apply-waits.test.ts", [
@@ -498,8 +498,10 @@ export const APPLY: readonly Mutant[] = [
     ["this.#away.getOrInsertComputed(jail, mayComeBack)", "false"],
     ["[createdHomeOf(user) ?? [], wholeJail(user)].flat());", "wholeJail(user));"],
   ]),
-  ...within("src/declaration/kept-homes.ts", JAIL_UIDS, [
+  ...within("src/declaration/kept-homes.ts", OF_OTHERS, [
     ["[createdHomeOf(user) ?? [], wholeJail(user)].flat());", "createdHomeOf(user) ?? []);"],
+  ]),
+  ...within("src/declaration/kept-homes.ts", JAIL_UIDS, [
     ["wholeJail({ ...user, jail });", "[];"],
     ["    this.#going.add(uid);\n", ""],
   ]),
