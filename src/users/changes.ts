@@ -96,6 +96,8 @@ function leaveJailSide(
 
 /** Whose programs stay in the jail for others, if its lines go: of one of this machine that lives in it still, another step takes them. */
 function leaverOf(user: PasswdEntry | undefined, line: PasswdEntry | undefined, { path }: JailRoot) {
+  // What root has put there is none of the line.
+  if ((user ?? line)?.uid === 0) return undefined;
   if (user !== undefined) return livesIn(path, user.home) && isLocalUser(user.name) ? undefined : user;
   const isNobodys = line !== undefined && answered(() => hostUser(line.uid) === undefined) === true;
   return isNobodys ? line : undefined;

@@ -236,6 +236,12 @@ test("nor does one that is outside already, and has only its lines in the jail",
   expect(modeOf(`${J}/tmp/x`)).toBe("755");
 });
 
+test("the programs of root stay as they are", () => {
+  sh(`mkdir -p ${J}/tmp; cp ${J}/bin/bash ${J}/tmp/roots; chmod 4755 ${J}/tmp/roots`);
+  m.run(["jk_jailuser", "--unjail", "--jail-side-only", "-j", J, "root"]);
+  expect(modeOf(`${J}/tmp/roots`)).toBe("4755");
+});
+
 test("it is told while a process of it works there, which can make another one, and the command takes that then", async () => {
   m.must(["usermod", "-d", "/home/dora", "-s", "/bin/bash", "dora"]);
   const own = m.start(["env", "-C", J, "sh", "-c", "echo there; exec sleep infinity"], { user: "dora" });

@@ -1057,6 +1057,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/changes.ts", SET_IDS, [
     ["livesIn(path, user.home) && isLocalUser(user.name) ? undefined : user", "undefined"],
+    ["if ((user ?? line)?.uid === 0) return undefined;", ""],
   ]),
   ...within("src/users/changes.ts", "e2e/apply-directory-gone.test.ts", [
     [" && isLocalUser(user.name)", ""],
