@@ -17,13 +17,16 @@ const howBuffer = new BigUint64Array(3);
 // SAFETY: struct open_how is three words, which this module holds.
 const howAddress = addressOf(howBuffer);
 const HOW_SIZE = 24;
-const MOST_ATTEMPTS = 64;
+// Others rename and mount all the time: what must wait a little then is not to fail.
+const [AT_ONCE, MOST_ATTEMPTS, PAUSE] = [64, 256, 1];
 
 /**
- * openat2(2) with `resolve` (RESOLVE_*). O_CLOEXEC is always set. After EAGAIN (a rename raced the walk) it is tried
- * again. EXDEV and ELOOP mean that `path` left `dirfd` or contains a forbidden symbolic link.
+ * openat2(2) with `resolve` (RESOLVE_*). O_CLOEXEC is always set. After EAGAIN (a rename or a mount raced the walk) it is
+ * tried again, at last with pauses. EXDEV and ELOOP mean that `path` left `dirfd` or contains a forbidden symbolic link.
  */
 export function openAt2(dirfd: number, path: ByteString, flags: number, resolve: number, mode = 0): number {
+  // A lease (fcntl(2)), which says the same, lasts.
+  const most = (flags & C.O_NONBLOCK) === 0 ? MOST_ATTEMPTS : AT_ONCE;
   for (let attempt = 1; ; attempt++) {
     howBuffer[0] = BigInt(flags | C.O_CLOEXEC);
     howBuffer[1] = BigInt(mode);
@@ -31,8 +34,9 @@ export function openAt2(dirfd: number, path: ByteString, flags: number, resolve:
     const fd = syscall(C.SYS_openat2, dirfd, addressOf(cArgument(path)), howAddress, HOW_SIZE);
     if (fd >= 0) return fd;
     const number = errno();
-    if ((number !== C.EAGAIN && number !== C.EINTR) || attempt === MOST_ATTEMPTS)
+    if ((number !== C.EAGAIN && number !== C.EINTR) || attempt === most)
       throw new SystemError(number, "openat2", path);
+    if (attempt >= AT_ONCE) Bun.sleepSync(PAUSE);
   }
 }
 

@@ -175,7 +175,7 @@ describe("the uid of an account that was removed", () => {
   ])("stays reserved beside a process %s", async (_, [program = "", ...words]) => {
     let pid = 0;
     const { status, summary } = await wants(async () => ({ pid } = await threads(words, nobody, program)));
-    expect(JSON.stringify(summary.problems)).toContain(`the process ${pid} has the uid ${uid}`);
+    expect(JSON.stringify(summary.problems)).toContain(`processes of 'nobody' (${pid}) have the uid ${uid}`);
     expect([status, m.run(["id", "nina"]).status]).toEqual([1, 1]);
   });
 

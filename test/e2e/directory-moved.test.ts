@@ -28,6 +28,8 @@ beforeAll(async () => {
   const nss = m.read("/etc/nsswitch.conf").replace(/^(passwd|group|shadow):.*$/gm, "$1: files extrausers");
   m.write("/etc/nsswitch.conf", nss);
   m.write("/var/lib/extrausers/group", "luser:x:6001:\nmary:x:6002:\n");
+  const shadow = ["luser", "mary"].map((name) => `${name}:*:19000:0:99999:7:::\n`);
+  m.write("/var/lib/extrausers/shadow", shadow.join(""));
   m.remove("/var/lib/jailkit");
 });
 afterAll(() => m?.close());

@@ -23,6 +23,7 @@ beforeAll(async () => {
   const nss = m.read("/etc/nsswitch.conf").replace(/^(passwd|group|shadow):.*$/gm, "$1: files extrausers");
   m.write("/etc/nsswitch.conf", nss);
   m.write("/var/lib/extrausers/group", "luser:x:6001:\n");
+  m.write("/var/lib/extrausers/shadow", "luser:*:19000:0:99999:7:::\n");
   has(`${J}/./home/luser:${CHROOTSH}`);
   m.must(["jk_init", "-j", J, "basicshell"]);
   m.must(["jk_jailuser", "--jail-side-only", "-s", "/bin/bash", "-j", J, "luser"]);
