@@ -251,11 +251,8 @@ const FAULTS: readonly Fault[] = [
     "jails",
     "[user u]\njail = /srv/one\nexecutables = /usr/bin/ls,\n  read = none\n  write = none\n",
   ),
-  fault(
-    "not-a-list",
-    "jails",
-    "[jail /srv/one]\nsections = basicshell uidbasics,\n  netbasics\n  apacheutils\n",
-  ),
+  fault("not-a-list", "jails", "[jail /srv/one]\nsections = basicshell uidbasics,\n  netbasics\n  perl\n"),
+  fault("refused-source", "jails", "[jail /srv/one]\nsections = basicshell\nfiles = /usr/bin/ls, /etc\n"),
   declared("taken", "uid = 4002"),
   declared("unknown-group", "groups = user, newgroup"),
   fault(
@@ -296,6 +293,9 @@ const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   moved: "no jail here was moved",
   "not-mounted": "no jail here has a file system of its own",
   "holds-home": "which home another account is to have is the administrator's to say",
+  "inside-home": "where each of the homes is to be is the administrator's to say",
+  "nothing-found": "which package has what a section names is not known",
+  "policy-exists": "which of two sections is to count is the administrator's to say",
   "inside-jail": "where the jail is to be is the administrator's to say",
   "not-their-home": "whose home it is is the administrator's to say",
   // Its remedy is typed in confinement.test.ts.
