@@ -68,7 +68,7 @@ export const TOOLS: Readonly<Record<string, Scene>> = {
     steps: {
       "jk_init -j /srv/web uidbasics netbasics": {
         after: async ({ must }) => {
-          expect(await must("wget -q -O - http://127.0.0.1/letter")).toBe("hello");
+          expect(await must("wget -q --retry-connrefused -O - http://127.0.0.1/letter")).toBe("hello");
           expect(await must("ps -o user= -p $(cat /run/web.pid)")).toBe("www-data");
         },
       },
