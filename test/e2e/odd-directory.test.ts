@@ -156,6 +156,9 @@ test("a line of such a name in a jail is told by jk_check, goes by the remedy, a
   expect(remedyFor()).toEqual([`jk_jailuser --jail-side-only -j ${J} anna`]);
   m.must(["sh", "-c", remedyFor()[0]]);
   expect(m.read(`${J}/etc/passwd`)).toBe(`${passwd}anna:x:7001:7001::/home/anna:/bin/bash\n`);
+  m.write(`${J}/etc/passwd`, stale);
+  m.must(["jk_jailuser", "--unjail", "--jail-side-only", "-j", J, "anna@example.org"]);
+  expect(m.read(`${J}/etc/passwd`)).toBe(passwd);
 });
 
 test("a section for such a name is for nobody, which jailkit config check tells", () => {
