@@ -99,7 +99,6 @@ export function onceOf(
       once?.keys,
       keys.map(({ key }) => sumOf(key)),
     ),
-    keysTaken: undefined,
     left: once === undefined ? [] : leftJails(jail, once),
   };
   return sameOr(once, now);
