@@ -283,7 +283,7 @@ function chrootshSettings(host: HostAccounts): (user: PasswdEntry) => ChrootshSe
   };
 }
 
-/** Tests whether jk_uchroot lets an account into a jail; nobody if its file is missing or cannot be used. */
+/** As AccountFacts.lackingUser, of a jail with these lines in its etc/passwd. */
 const lackingUsers =
   (
     jail: ByteString,
@@ -296,6 +296,7 @@ const lackingUsers =
     return !isThere && livesIn(jail, owner.home) ? owner.name : undefined;
   };
 
+/** Tests whether jk_uchroot lets an account into a jail; nobody if its file is missing or cannot be used. */
 function uchrootGuests(jail: ByteString, host: HostAccounts): AccountFacts["isGuest"] {
   const ini = usableConfig("jk_uchroot.ini");
   return ({ name, gid }) => {

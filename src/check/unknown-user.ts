@@ -1,5 +1,5 @@
 import { display, quoted } from "../cli/display.ts";
-import { jailSideRemedy } from "../enter/remedies.ts";
+import { jailSideRemedy, takeLinesOut } from "../enter/remedies.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import type { CheckFinding } from "./rules.ts";
@@ -12,9 +12,6 @@ export function unknownUser(
   const owner = lackingUser(uid);
   const is = owner === undefined ? "" : `, and ${quoted(owner)} has its uid`;
   const message = `user ${display(name)} in jail ${display(jail)}/ does not exist on the real system${is}`;
-  const remedy =
-    owner === undefined
-      ? jailSideRemedy(jail, name, "--unjail --jail-side-only")
-      : jailSideRemedy(jail, owner);
+  const remedy = owner === undefined ? takeLinesOut(jail, name) : jailSideRemedy(jail, owner);
   return { rule: "user-unknown", path: `${jail}/etc/passwd`, message, remedy };
 }

@@ -46,13 +46,13 @@ export class PlaceLint implements Disposable {
     const { section } = user.place;
     if (section === undefined) return;
     const nested = this.#nestedHome(user);
-    const message = `${quoted(user.name)}: ${nested}`;
+    const say = (what: string) => `${quoted(user.name)}: ${what}`;
     if (nested !== undefined)
-      report(keyPlace(section, "home"), "error", "inside-home", message, { kind: "none" });
+      report(keyPlace(section, "home"), "error", "inside-home", say(nested), { kind: "none" });
     const exists = this.#otherSection(user);
     if (exists === undefined) return;
     const at = placeOfFault(user.place, { code: "policy-exists" });
-    report(at, "error", "policy-exists", `${quoted(user.name)}: ${exists}`, { kind: "none" });
+    report(at, "error", "policy-exists", say(exists), { kind: "none" });
   }
 
   /** Thousands may live in one jail; of thousands of jails one is open. */

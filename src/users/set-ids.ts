@@ -4,8 +4,7 @@ import { isErrno } from "../../ffi/error.ts";
 import { openIfPresent, withFd } from "../../ffi/files.ts";
 import { quoted, shortPath } from "../cli/display.ts";
 import { answered, errorOf, JailkitError } from "../cli/error.ts";
-import type { Remedy } from "../cli/remedy.ts";
-import { operands, shellWord } from "../cli/shell-word.ts";
+import { takeLinesOut } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { CHANGES } from "../jail/fs/owned.ts";
@@ -88,7 +87,9 @@ export function takeSetIds(root: JailRoot, user: Leaver, { ends, isRemoved, say,
   const taken: SetIds = { paths: [], count: 0 };
   const pids = new Set<number>();
   const advice = (take: string) =>
-    isRemoved ? "nobody else gets its uid while it is there" : `${take} with: ${takeAgain(root, user)}`;
+    isRemoved
+      ? "nobody else gets its uid while it is there"
+      : `${take} with: ${takeLinesOut(root.path, user.name)}`;
   // A program there is one as soon as it is mounted again.
   const away = answered(() => unmountedBelow(root.path, ofMachine(), true)) ?? [];
   for (const place of away)
@@ -187,7 +188,3 @@ function busyText(root: JailRoot, user: Leaver, advice: string): string {
   const who = others === undefined ? "" : `, where processes of ${others.whose} work`;
   return `a setuid program of ${quoted(user.name)} may be left in ${quoted(root.path)}, which changes while it is looked through${who}; ${advice}`;
 }
-
-/** What takes the bits from files of one who has left. */
-const takeAgain = ({ path }: Pick<JailRoot, "path">, { name }: Leaver): Remedy =>
-  `jk_jailuser --unjail --jail-side-only -j ${shellWord(path)} ${operands(name)}`;

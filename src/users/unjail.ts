@@ -5,7 +5,8 @@ import { absolutePath } from "../../ffi/guard.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { operands, shellWord } from "../cli/shell-word.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { takeLinesOut } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import {
   requireOwnAccounts,
@@ -214,8 +215,8 @@ function requireLocal(
   using root = openJailRoot(jail);
   const before = recall(root, name)?.home;
   const home = before ?? normalPath(`${jail}${splitHome(user.home)?.home ?? user.home}`);
-  const side = `jk_jailuser --unjail --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
-  throw new DirectoryError({ name, change: { home, shell }, before: [], after: [side], leaves: true });
+  const after = [takeLinesOut(jail, name)];
+  throw new DirectoryError({ name, change: { home, shell }, before: [], after, leaves: true });
 }
 
 function requireShell(shell: ByteString, { name }: PasswdEntry, { move }: JailingOptions): void {
