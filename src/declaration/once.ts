@@ -25,6 +25,7 @@ import {
   type Once,
   type OnceJail,
   type OnceUser,
+  uidOf,
 } from "./once-shape.ts";
 import { isOwn, requireOwnState, STATE_DIRECTORY } from "./state.ts";
 
@@ -213,7 +214,7 @@ export const createdOf = (user: OnceUser | undefined) => ({
 export const asOfDirectory = (once: OnceUser): OnceUser => ({
   ...once,
   ...createdOf(undefined),
-  ...{ directory: true, homeId: once.homeId, uid: once.created ?? once.uid },
+  ...{ directory: true, homeId: once.homeId, uid: uidOf(once) },
 });
 
 /** What is remembered of a user who stays in the jail, and whose logins have ended, besides keys that may come back. */

@@ -98,7 +98,7 @@ function putJailSide(
         say(`made ${quoted(name)} a member of ${quoted(group.name)} in the jail's etc/group`);
       return;
     }
-    requireOwnName(accounts, user, group, accounts.groupByName(group.name), groupByGid);
+    requireOwnGroupName(accounts, user, group, groupByGid);
     putGroup(accounts, group, say);
   });
   return steps;
@@ -123,15 +123,15 @@ export function isOfOther(
  * Throws JailkitError "jail-group-differs" if the line of a jail with the name of the primary group of an account is right for
  * another one, the primary group of somebody else there (of `users`): both cannot be in the jail. Pure but for `byGid`.
  */
-export function requireOwnName(
-  { users }: Pick<JailAccounts, "users">,
+export function requireOwnGroupName(
+  accounts: Pick<JailAccounts, "users" | "groupByName">,
   user: PasswdEntry,
   group: Group,
-  line: Pick<Group, "gid"> | undefined,
   byGid: GroupOfGid,
 ): void {
+  const line = accounts.groupByName(group.name);
   if (line === undefined || !isOfOther(line, group, byGid)) return;
-  const other = users.find(({ name, gid }) => name !== user.name && gid === line.gid);
+  const other = accounts.users.find(({ name, gid }) => name !== user.name && gid === line.gid);
   if (other === undefined) return;
   const message = primaryTaken(user, group, { user: other.name, gid: line.gid });
   throw new JailkitError("jail-group-differs", 1, message);

@@ -11,7 +11,7 @@ import { breaksPasswd, nameFault } from "../system/account-name.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { below } from "../system/mountinfo.ts";
 import { dirsEqual, jailOfHome, joinHome, splitHome } from "../system/separator.ts";
-import { homeFor, isOfOther, requireOwnName } from "./jail-side.ts";
+import { homeFor, isOfOther, requireOwnGroupName } from "./jail-side.ts";
 import { leaveCommand, type shellsOutside } from "./leaving.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { requireNoProcesses } from "./sessions.ts";
@@ -152,7 +152,7 @@ function groupDiffers(facts: JailingFacts, { name, gid }: Group, inside: Group, 
 function planGroups(facts: JailingFacts, joins: readonly Group[]): GroupChange[] {
   const { user, accounts, corrects = false, hostGroup } = facts;
   const [first] = facts.groups;
-  if (first !== undefined) requireOwnName(accounts, user, first, accounts.groupByName(first.name), hostGroup);
+  if (first !== undefined) requireOwnGroupName(accounts, user, first, hostGroup);
   // Where another group has the name in the jail, it is none there.
   const isHidden = (group: Group) => isOfOther(accounts.groupByName(group.name), group, hostGroup);
   const all = [...facts.groups, ...joins].filter((group) => group === first || !isHidden(group));

@@ -1117,7 +1117,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/plan.ts", "e2e/apply-directory.test.ts", [
     ["group === first || !isHidden(group)", "true"],
-    ["if (first !== undefined) requireOwnName", "if (false) requireOwnName"],
+    ["if (first !== undefined) requireOwnGroupName", "if (false) requireOwnGroupName"],
   ]),
   ...within("src/declaration/compare/look-groups.ts", "e2e/apply-directory.test.ts", [
     [" && !isHidden(group)", ""],
