@@ -164,9 +164,10 @@ export class Memory {
     else this.#change(name, { left: user.left.filter((one) => one.jail !== jail) });
   }
 
-  /** Forgets the groups or keys of an account that is in no jail any more. */
-  takenBack(name: ByteString, what: Change["what"]): void {
-    this.#change(name, what === "groups" ? { groups: [] } : { keys: [] });
+  /** Forgets the groups or keys of an account that is in no jail any more. `leaves`: keys, not before it leaves. */
+  takenBack(name: ByteString, what: Change["what"], leaves = false): void {
+    const keys = leaves ? { keysTaken: true } : { keys: [] };
+    this.#change(name, what === "groups" ? { groups: [] } : keys);
   }
 
   #change(name: ByteString, to: Partial<OnceUser>): void {

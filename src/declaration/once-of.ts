@@ -99,6 +99,7 @@ export function onceOf(
       once?.keys,
       keys.map(({ key }) => sumOf(key)),
     ),
+    keysTaken: undefined,
     left: once === undefined ? [] : leftJails(jail, once),
   };
   return sameOr(once, now);

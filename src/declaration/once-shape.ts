@@ -62,6 +62,8 @@ export const ONCE = {
           groups: many,
           // Of each a sum.
           keys: many,
+          // A run has taken them from an account that leaves: they are looked for again, and need not be found.
+          keysTaken: { kind: "nullable", of: { kind: "flag" }, optional: true },
           // Jails that it was declared in before; `policy`: apply wrote its section of jk_lsh.ini there.
           left: {
             kind: "list",

@@ -12,7 +12,7 @@ const USER: OnceUser = {
     uid: undefined,
     recordedAs: undefined,
   },
-  ...{ policy: false, otherPolicy: false, groups: [], keys: [], left: [] },
+  ...{ policy: false, otherPolicy: false, groups: [], keys: [], keysTaken: undefined, left: [] },
 };
 const of = (user: Partial<OnceUser>): Once => ({
   ...{ jails: [], users: [{ ...USER, ...user }], kept: [], creating: [] },

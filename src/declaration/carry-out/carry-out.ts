@@ -272,8 +272,8 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
   const work = (said: Parameters<typeof removeFormer>[2]) => {
     using _lock = lockJails([change.jail], means);
     means.meanwhile.requireUndeclared(change);
-    const told = { stays: memory.stays.bind(memory), taken: () => memory.takenBack(change.name, "keys") };
-    removeFormer(former, { ...means, ...told }, said);
+    const taken = (leaves = false) => memory.takenBack(change.name, "keys", leaves);
+    removeFormer(former, { ...means, stays: memory.stays.bind(memory), taken }, said);
   };
   const kept = former.of === "jail" ? keptByDirectory(change.name).here : [];
   const left = await makeSteps([{ changes: [change], work }], change.jail, means);

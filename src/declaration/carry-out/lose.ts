@@ -52,13 +52,14 @@ export function warnOfLimits(once: OnceUser, { warnings }: Said): void {
  * Removes the keys that were declared from the home in the jail, or on the host; returns how many. Throws JailkitError if they may
  * be left.
  */
-export function forgetKeys(root: JailRoot, user: PasswdEntry, { keys }: OnceUser, said: Said): number {
+export function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said): number {
+  const { keys, keysTaken } = once;
   if (keys.length === 0) return 0;
   const home = homeFor(user, root.path);
   const uid = lookUp(root, home)?.stat.uid ?? user.uid;
   if (![user.uid, 0].includes(uid)) throw notTheirs(hostPath(root, home), user, uid);
   const count = removeFrom({ root, user, home }, keys, said);
-  if (count === 0) requireNotHidden(hostPath(root, home));
+  if (count === 0 && !keysTaken) requireNotHidden(hostPath(root, home));
   return count;
 }
 

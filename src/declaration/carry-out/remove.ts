@@ -52,7 +52,8 @@ interface Means {
   readonly deleteHomes: boolean;
   /** Gets a home that stays, before its account goes: of a run that is killed after that, nothing else tells it. */
   readonly stays: (home: KeptHome) => void;
-  readonly taken: Taken;
+  /** `leaves`: the keys are looked for once more before the account leaves. */
+  readonly taken: (leaves?: boolean) => void;
 }
 
 /**
@@ -69,7 +70,7 @@ export function removeFormer(former: Former, means: Means, said: Said): void {
 
 function removeOne(former: Former, means: Means, said: Said): void {
   if (former.of === "user") removeUser(former, means, said);
-  else if (former.of === "doubtful") closeDoubtful(former, said);
+  else if (former.of === "doubtful") closeDoubtful(former, means, said);
   else if (former.of === "closed") closeUser(former, said);
   else if (former.of === "left") removeLeft(former.once, former.left, means, said);
   else if (former.of === "given") takeBack(former.once, former.change, said);
@@ -111,7 +112,7 @@ function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said)
   if (fate.how === "removed" && user !== undefined)
     removeCreated(root, user, { ...means, once, fate, holds, goes }, said);
   else if (fate.how === "out" && user !== undefined)
-    takeOut(root, user, { once, taken: NOT_FORGOTTEN }, said);
+    takeOut(root, user, { once, taken: () => means.taken(true) }, said);
   else {
     if (fate.stays !== undefined) means.stays(fate.stays);
     endLogins(root, user, once, said, means.taken, staysNote(user, once));
@@ -130,15 +131,15 @@ function removeRest(user: PasswdEntry | undefined, once: OnceUser, said: Said): 
   warnOfSessions(once.name, user?.uid, said);
 }
 
-/** Each run takes the keys of an account that stays for now, which somebody can put back. */
+/** Each run takes the keys of an account that may be another one, until somebody has said which it is. */
 const NOT_FORGOTTEN: Taken = () => undefined;
 
 /** Ends the logins of an account that may be another one than was declared. */
-function closeDoubtful({ once }: DoubtfulUser, said: Said): void {
+function closeDoubtful({ once }: DoubtfulUser, { taken }: Means, said: Said): void {
   const user = hostUser(once.name);
   using root = openOrForget(once.jail, user, once, said);
-  whichNow(root, user, once);
-  endLogins(root, user, once, said, NOT_FORGOTTEN);
+  const isDoubtful = whichNow(root, user, once) === "doubtful";
+  endLogins(root, user, once, said, isDoubtful ? NOT_FORGOTTEN : () => taken(true));
 }
 
 /** Ends the logins of one who stays in the files of the jail. */
@@ -176,14 +177,14 @@ function fateOrEnd(
   root: JailRoot,
   user: PasswdEntry | undefined,
   once: OnceUser,
-  { deleteHomes }: Means,
+  { deleteHomes, taken }: Means,
   said: Said,
 ): Fate {
   try {
     return fateOf(root, user, once, deleteHomes);
   } catch (error) {
     if (!isReported(error)) throw error;
-    const { failure, kept } = loseAll(root, user, once, said, NOT_FORGOTTEN);
+    const { failure, kept } = loseAll(root, user, once, said, () => taken(true));
     warnOfKept(kept, said);
     if (failure !== undefined) said.warnings.push(failure.message);
     throw error;

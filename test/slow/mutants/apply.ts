@@ -1064,7 +1064,9 @@ export const APPLY: readonly Mutant[] = [
     ["return isNobodys ? line : undefined;", "return undefined;"],
     ["if (leaver !== undefined && dryRun)", "if (false)"],
   ]),
+  ...within("src/declaration/carry-out/lose.ts", SET_IDS, [["count === 0 && !keysTaken", "count === 0"]]),
   ...within("src/declaration/carry-out/remove.ts", SET_IDS, [
+    ["isDoubtful ? NOT_FORGOTTEN : () => taken(true)", "isDoubtful ? NOT_FORGOTTEN : taken"],
     ["  takeSetIds(root, user, { ends: true, isRemoved: true, say, warn });\n", ""],
   ]),
   ...within("src/users/due-logins.ts", DUE, [
@@ -1093,7 +1095,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/look-user.ts", "e2e/apply-home-in-the-way.test.ts", [
     [": hiddenKeys(declared, once)", ": NO_KEYS"],
   ]),
-  ...within("src/declaration/carry-out/remove.ts", "e2e/apply-exchanged-homes.test.ts", []),
+  ...within("src/declaration/carry-out/remove.ts", "e2e/apply-exchanged-homes.test.ts", [
+    ["isDoubtful ? NOT_FORGOTTEN : () => taken(true)", "() => taken(true)"],
+  ]),
   ...within("src/declaration/compare/look-user.ts", NAMES, [
     ["otherNameFault(declared, accounts.userByName(declared.name), isDeclared)", "undefined"],
   ]),
