@@ -59,7 +59,10 @@ export function holdingSignals<T>(work: () => T): T {
   return result;
 }
 
-/** Ends the process by a signal that was held back. */
+/**
+ * Ends the process by a signal that was held back. With raise(3): under a tracer, another thread may take a signal of kill(2)
+ * later than this one goes on, and ends with an ordinary exit status.
+ */
 export function endBySignal(number: number): void {
-  libc.kill(libc.getpid(), number);
+  libc.raise(number);
 }

@@ -66,6 +66,7 @@ function openRest() {
     setgroups: { args: [u64, pointer], returns: i32 },
     close_range: { args: [u32, u32, i32], returns: i32 },
     kill: { args: [i32, i32], returns: i32 },
+    raise: { args: [i32], returns: i32 },
     isatty: { args: [i32], returns: i32 },
     execve: { args: [pointer, pointer, pointer], returns: i32 },
     // users and groups, through NSS
