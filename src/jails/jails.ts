@@ -29,6 +29,7 @@ import {
   openManifest,
   REGISTRY,
 } from "../jail/record/manifest.ts";
+import { whereMoved } from "../jail/record/moved.ts";
 import { isElsewhere, linkRemedy } from "../jail/record/named-jail.ts";
 import { readContent } from "../jail/record/record-file.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
@@ -45,6 +46,8 @@ export interface JailFacts {
   readonly condition: JailCondition;
   /** It is missing because its file system is not mounted. */
   readonly unmounted?: boolean;
+  /** It is missing because it was moved; `remedy` lets all follow. */
+  readonly moved?: boolean;
   /** The directories of the host that are mounted in it. */
   readonly live: readonly ByteString[];
   /** The same, for sockets. */
@@ -69,6 +72,9 @@ export interface JailFacts {
   readonly lacking: number;
 }
 
+/** A search goes through many directories. */
+const MOST_SEARCHES = 4;
+
 /** What all jails of a list are looked up in. */
 class World {
   readonly users = jailedUsers();
@@ -79,6 +85,7 @@ class World {
   readonly #strays = new Map<ByteString, Map<ByteString, Stray>>();
   #ids: ReadonlyMap<ByteString, ByteString> | undefined;
   #sections: readonly JailSection[] | undefined;
+  #searches = 0;
 
   constructor(private readonly badFile?: OnBadFile) {}
 
@@ -109,6 +116,11 @@ class World {
     return this.#ids.get(jail);
   }
 
+  /** Where a jail that is missing is by now, if it is one of the first that are, and found. */
+  whereMoved(jail: ByteString): ByteString | undefined {
+    return this.#searches++ < MOST_SEARCHES ? whereMoved(jail) : undefined;
+  }
+
   /** The config files with a section for a jail. */
   filesWith(jail: ByteString): readonly ByteString[] {
     this.#sections ??= jailSections(this.badFile);
@@ -124,7 +136,9 @@ function missingFacts(path: ByteString, world: World) {
   const [users, files] = [world.usersOf(path), world.filesWith(path)];
   const isKnown = id !== undefined || users.length + files.length + world.straysOf(path).length > 0;
   if (!isKnown) return { id, reason: `${display(path)} does not exist, and is not a known jail` };
-  const missing = missingJail({ path, content, users, files, mount: mountRemedy(path) });
+  const mount = mountRemedy(path);
+  const now = content === undefined || mount !== undefined ? undefined : world.whereMoved(path);
+  const missing = missingJail({ path, content, users, files, mount, now });
   const lacking = content === undefined ? 0 : mountsOf(content).length;
   return { id, ...(content && recordedFacts(content)), lacking, ...missing };
 }

@@ -6,6 +6,7 @@ import { directoryCommand, takeLinesOut } from "../enter/remedies.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { unmountedReason } from "../jail/fs/unmounted.ts";
 import type { ManifestContent, ManifestRequest } from "../jail/record/manifest.ts";
+import { followRemedy, movedHint } from "../jail/record/named-jail.ts";
 import { LIVE_SECTION, liveOption } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { leaveCommand, shellsAmong } from "../users/leaving.ts";
@@ -20,6 +21,8 @@ interface MissingJail {
   readonly files: readonly ByteString[];
   /** The command that mounts its file system; undefined if that is mounted. */
   readonly mount: Remedy | undefined;
+  /** Where it is by now, if it was found. */
+  readonly now: ByteString | undefined;
 }
 
 /** A user of a name service in a jail, whom the passwd of another one has, too. */
@@ -70,8 +73,10 @@ export function repeatCommand(
   return commands.length === 0 ? undefined : allOf(commands);
 }
 
-/** Says that a known jail is missing, with the commands for each case; `remedy` creates it again. Pure. */
-export function missingJail({ path, content, users, files, mount }: MissingJail) {
+/**
+ * Says that a known jail is missing, with the commands for each case; `remedy` creates it again, or brings it back. Pure.
+ */
+export function missingJail({ path, content, users, files, mount, now }: MissingJail) {
   // Another jail below the mount point would hide until the next unmount.
   if (mount !== undefined)
     return {
@@ -79,6 +84,10 @@ export function missingJail({ path, content, users, files, mount }: MissingJail)
       remedy: mount,
       unmounted: true,
     };
+  if (now !== undefined) {
+    const reason = `${display(path)} is missing: ${movedHint(path, now)}`;
+    return { reason, remedy: followRemedy(path, now), moved: true };
+  }
   const word = shellWord(path);
   const remedy = content === undefined ? undefined : repeatCommand(path, content);
   const again = remedy ?? `jk_init -j ${word} SECTION`;
@@ -92,5 +101,5 @@ export function missingJail({ path, content, users, files, mount }: MissingJail)
   const moved = content === undefined ? "" : `; if it was moved: jailkit adopt --moved ${word} NEW`;
   const otherwise = unneeded === "" ? "" : `; if it is not needed: ${unneeded}`;
   const reason = `${display(path)} is missing; to create it again: ${again}${otherwise}${moved}`;
-  return { reason, remedy, unmounted: false };
+  return { reason, remedy };
 }

@@ -75,7 +75,7 @@ const HAS_CHOICE: ReadonlySet<JailFacts["condition"]> = new Set(["missing", "emp
 
 /** `unusable`: the errors of records that cannot be used. */
 function jailFinding(
-  { path, condition, reason = condition, remedy, unmounted }: JailFacts,
+  { path, condition, reason = condition, remedy, unmounted, moved }: JailFacts,
   unusable: ReadonlySet<string>,
 ): StatusFinding[] {
   if (condition === "ready" || condition === "busy") return [];
@@ -83,7 +83,7 @@ function jailFinding(
   const kind = unmounted ? "unmounted" : unusable.has(reason) ? "record" : condition;
   // The list has no remedies.
   const show = `${kind === "unsafe" ? CHECK : LIST} ${operands(path)}`;
-  const hasChoice = HAS_CHOICE.has(condition) && kind !== "unmounted";
+  const hasChoice = HAS_CHOICE.has(condition) && kind !== "unmounted" && !moved;
   const commands = commandsOf(hasChoice ? undefined : remedy, show, LIST);
   return [{ kind, subject: path, message: displayAgain(reason), commands }];
 }

@@ -92,6 +92,21 @@ test("a jail in which users live: they are taken out first, or it is created for
   expect(m.read("/etc/passwd")).toContain(":/home/lost:");
 });
 
+test("jails that were moved: of the first four the list looks for the new path", () => {
+  const names = ["m1", "m2", "m3", "m4", "m5"];
+  for (const name of names) {
+    m.must(["jk_init", "-j", `/srv/${name}`, "uidbasics"]);
+    m.rename(`/srv/${name}`, `/srv/is-${name}`);
+  }
+  const commands = () => [...list().stderr.matchAll(/jailkit adopt --moved .*$/gm)].map(([one]) => one);
+  const follows = (name: string) => `jailkit adopt --moved /srv/${name} /srv/is-${name}`;
+  expect(commands()).toEqual([...names.slice(0, 4).map(follows), "jailkit adopt --moved /srv/m5 NEW"]);
+  for (const command of commands().slice(0, 4)) type(command);
+  expect(commands()).toEqual([follows("m5")]);
+  type(commands()[0]);
+  for (const name of names) m.must(["jailkit", "delete", "--yes", `/srv/is-${name}`]);
+});
+
 test("a jail without a record: no command is complete, so none is the remedy", () => {
   m.addUser("stray", { home: `${J}/./home/stray`, shell: "/usr/sbin/jk_chrootsh" });
   m.write("/etc/jailkit/jk_check.ini", `[${J}]\n`);

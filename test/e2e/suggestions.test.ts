@@ -1,6 +1,8 @@
 /** What tools print about names that are nearly right, and about jails that were moved or are missing. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { statusReportSchema } from "../../src/status/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { check, summary } from "./check-helper.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
@@ -66,6 +68,10 @@ test("a jail that was moved: each tool reports where it is, and adopt --moved up
   expect(said("jk_jailuser", "--unjail", "anna")).toContain(command);
   expect(said("jk_update", "--strict", "-j", JAIL)).toContain(command);
   expect(said("jk_check", JAIL)).toContain(command);
+  expect(said("jailkit", "list")).toContain(command);
+  const { findings } = reportOf(statusReportSchema, m.run(["jailkit", "status", "--json"]).stdout);
+  const lost = findings.filter(({ kind, subject }) => kind === "missing" && subject === JAIL);
+  expect(lost).toEqual([expect.objectContaining({ command })]);
   // What would take the account out of the jail that it is to follow is not told, wherever one looks.
   for (const words of [[], [JAIL], ["/srv/jails/clients"]]) {
     const remedies = check(m, ...words).found.map(({ remedy }) => remedy);
