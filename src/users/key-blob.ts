@@ -20,19 +20,26 @@ const ALIASES: Partial<Record<string, string>> = {
   "rsa-sha2-512": "ssh-rsa",
   "webauthn-sk-ecdsa-sha2-nistp256@openssh.com": "sk-ecdsa-sha2-nistp256@openssh.com",
 };
+// Other names of these types, which sshd(8) read in a key before version 10, in any case of the letters.
+const SHORT_NAMES: Partial<Record<string, string>> = {
+  ed25519: "ssh-ed25519",
+  rsa: "ssh-rsa",
+  "ed25519-sk": "sk-ssh-ed25519@openssh.com",
+};
 const LONGEST_NAME = Math.max(...[...TYPES, ...Object.keys(ALIASES)].map((name) => name.length));
 
 /** The type of a key by its name; undefined for another one. `exact`: as ssh-keygen(1) writes it. */
 export const typeNamed = (name: ByteString, exact: boolean): string | undefined =>
   TYPES.find((type) => type === (exact ? name : (ALIASES[name] ?? name)));
 
-/** The type of a key by what it begins with; undefined for another one. `exact`: as typeNamed. */
-function typeIn(blob: ByteString, exact: boolean): string | undefined {
+/** The name that a key begins with, as nameIn. */
+function typeNameIn(blob: ByteString): ByteString {
   const start = Buffer.from(blob.slice(0, 2 * LONGEST_NAME), "base64");
-  return start.length < 4
-    ? undefined
-    : typeNamed(start.toString("latin1", 4, 4 + start.readUInt32BE(0)), exact);
+  return start.length < 4 ? "" : nameIn(start.subarray(4, 4 + start.readUInt32BE(0))).toString("latin1");
 }
+
+/** A name in a key, without the zero byte that sshd(8) passes over at its end. */
+const nameIn = (bytes: Buffer): Buffer => (bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes);
 
 /** The strings of a key; undefined if it is damaged. */
 function stringsIn(text: ByteString): Buffer[] | undefined {
@@ -57,11 +64,18 @@ function asNumber(bytes: Buffer): Buffer {
   return (rest[0] ?? 0) < 0x80 ? rest : Buffer.concat([Buffer.of(0), rest]);
 }
 
-/** A key of a type, in base64 as ssh-keygen(1) writes it: sshd takes others for the same one. */
+/** A value of a key of a type, as ssh-keygen(1) writes it: sshd(8) takes others for the same one. */
+function asWritten(type: string, value: Buffer, index: number): Buffer {
+  if (type === "ssh-rsa") return asNumber(value);
+  // Of the others, a key or a point is what it is; the curve before it and the application after it are names.
+  return index === (type.includes("ecdsa") ? 1 : 0) ? value : nameIn(value);
+}
+
+/** A key of a type, in base64 as ssh-keygen(1) writes it. */
 function canonical(type: string, blob: ByteString): ByteString {
   const [, ...values] = stringsIn(blob) ?? [];
   if (values.length === 0) return blob;
-  const strings = [Buffer.from(type), ...(type === "ssh-rsa" ? values.map(asNumber) : values)];
+  const strings = [Buffer.from(type), ...values.map((value, index) => asWritten(type, value, index))];
   const parts = strings.flatMap((bytes) => {
     const length = Buffer.alloc(4);
     length.writeUInt32BE(bytes.length);
@@ -72,7 +86,8 @@ function canonical(type: string, blob: ByteString): ByteString {
 
 /** What identifies a key, in base64, of any type that sshd accepts: its type, and its canonical text; undefined for others. */
 export function keyOfBlob(blob: ByteString): ByteString | undefined {
-  const type = typeIn(blob, false);
+  const name = typeNameIn(blob);
+  const type = typeNamed(name, false) ?? SHORT_NAMES[name.toLowerCase()];
   return type && `${type} ${canonical(type, blob)}`;
 }
 
@@ -80,8 +95,8 @@ export function keyOfBlob(blob: ByteString): ByteString | undefined {
 export function badKey(type: ByteString, text: ByteString, exact: boolean): string | undefined {
   const strings = stringsIn(text);
   if (strings?.[0] === undefined) return "the key is damaged or was cut off";
-  if (typeIn(text, exact) !== type) return `the key is not of the type ${quoted(type)}`;
-  const values = strings.slice(1).map((value) => (type === "ssh-rsa" ? asNumber(value) : value));
+  if (typeNamed(typeNameIn(text), exact) !== type) return `the key is not of the type ${quoted(type)}`;
+  const values = strings.slice(1).map((value, index) => asWritten(type, value, index));
   // A curve and a point, or an exponent and a modulus; a security key also has its application.
   const isEd25519 = type.includes("ed25519");
   const wanted = (isEd25519 ? 1 : 2) + (type.startsWith("sk-") ? 1 : 0);

@@ -316,6 +316,8 @@ describe("a copy of a key that sshd reads, however it is written,", () => {
       "zero bytes before the modulus",
       keyOf("ssh-rsa", numbers[0], Buffer.from([...Buffer.alloc(999), ...numbers[1]])),
     ],
+    ["a zero byte after its type", keyOf("ssh-rsa\0", ...numbers).replace("\0", "")],
+    ["an old name of its type", `ssh-rsa ${keyOf("RSA", ...numbers).split(" ")[1]}`],
     ["another case", `tunnel="ANY" ${rsa}`],
     ["a sign", `permitopen="h:+1",permitlisten="+1",tunnel="+1" ${rsa}`],
     ["an unknown option", `no-such-option ${rsa}`],
@@ -331,6 +333,23 @@ describe("a copy of a key that sshd reads, however it is written,", () => {
     const [limited] = parsePublicKeys(`restrict,command="x" ${rsa}`, "f");
     if (limited === undefined) throw new Error("no key");
     expect(withLinesOf(`${line}\n`, [limited]).text).toBe(`${limited.line}\n`);
+  });
+
+  test.each([
+    ["ssh-ed25519", [Buffer.alloc(32)]],
+    ["ecdsa-sha2-nistp256", ["nistp256", Buffer.from([4, ...Buffer.alloc(64)])]],
+    ["sk-ssh-ed25519@openssh.com", [Buffer.alloc(32), "ssh:"]],
+    ["sk-ecdsa-sha2-nistp256@openssh.com", ["nistp256", Buffer.from([4, ...Buffer.alloc(64)]), "ssh:"]],
+  ] as const)("is removed: %s with a zero byte after each name", (type, values) => {
+    const key = keyOf(type, ...values);
+    const odd = keyOf(`${type}\0`, ...values.map((one) => (typeof one === "string" ? `${one}\0` : one)));
+    const line = odd.replace("\0", "");
+    expect(withoutKeys(`${line}\n`, new Set([key])).count).toBe(1);
+    expect(keyLinesIn(line)).toEqual([{ line, options: "", key }]);
+    expect(parsePublicKeys(line, "f")).toEqual([{ line, options: "", key }]);
+    // With two it is another name.
+    const two = keyOf(`${type}\0\0`, ...values).replace("\0\0", "");
+    expect(keyLinesIn(two)).toEqual([]);
   });
 
   test("is removed: the type of a signature of a security key in a browser", () => {

@@ -827,9 +827,12 @@ export const APPLY: readonly Mutant[] = [
     ["if (!mayPutBack(change)) memory", "memory"],
   ]),
   ...within("src/users/key-blob.ts", "unit/key-lines.test.ts", [
-    ['type === "ssh-rsa" ? values.map(asNumber) : values)]', "values)]"],
+    ['if (type === "ssh-rsa") return asNumber(value);', ""],
     ["(exact ? name : (ALIASES[name] ?? name))", "name"],
-    ["const type = typeIn(blob, false);", "const type = typeIn(blob, true);"],
+    ["typeNamed(name, false) ?? SHORT", "typeNamed(name, true) ?? SHORT"],
+    [" ?? SHORT_NAMES[name.toLowerCase()]", ""],
+    ['(type.includes("ecdsa") ? 1 : 0) ? value', "0 ? value"],
+    ["bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes", "bytes"],
     ["(rest[0] ?? 0) < 0x80 ? rest", "true ? rest"],
   ]),
   ...within("src/users/key-text.ts", "unit/key-lines.test.ts", [
