@@ -48,11 +48,16 @@ export function holdersOf(
 }
 
 /**
- * Calls `note` for what the processes of other users than root have, and returns those that may have any. Throws SystemError, and
- * JailkitError if /proc is not mounted, if processes end all the time before they can be looked at, or, with `stop`, for a signal.
+ * Calls `note` for what the processes of other users than root have, and returns those that may have any. Of more open files of one
+ * user than `most` each may be any. Throws SystemError, and JailkitError if /proc is not mounted, if processes end all the time
+ * before they can be looked at, or, with `stop`, for a signal.
  */
-export const lookAtHolders = (note: Note, stop: ByteString): readonly Doubtful[] =>
-  withFd(openProc(), (proc) => new Look(proc, note, stop).run());
+export const lookAtHolders = (note: Note, stop: ByteString, most = MOST_OPEN): readonly Doubtful[] =>
+  withFd(openProc(), (proc) => new Look(proc, note, stop, most).run());
+
+// Some seconds: a user has that many processes, each with as many open files as all of a large service.
+const MOST_OPEN = 1 << 18;
+const TOO_MANY_OPEN = "more open files than can be looked at";
 
 /** By what such processes may have any uid, printable. */
 export const waysOf = (doubtful: readonly Holder[]): string =>
@@ -72,6 +77,8 @@ class Look {
   readonly #seen = new Set<number>();
   /** How often a process was looked at: one whose threads come out of a call each time may pass a file to and fro. */
   readonly #times = new Map<number, number>();
+  /** How many of its open files were looked at, by uid. */
+  readonly #open = new Map<string, number>();
   /** By thread. */
   #waiting = new Map<ByteString, InCall>();
 
@@ -79,6 +86,7 @@ class Look {
     private readonly proc: number,
     private readonly note: Note,
     private readonly stop: ByteString,
+    private readonly most: number,
   ) {}
 
   run(): readonly Doubtful[] {
@@ -134,7 +142,7 @@ class Look {
     const threads: ByteString[] = [];
     using tables = new FileTables(proc);
     const seen = examineThreads(proc, pid, (thread) => {
-      const open = tables.isKnown(thread) ? [] : namesIn(proc, `${thread}/fd`);
+      const open = tables.isKnown(thread) ? [] : this.#openIn(holder, thread);
       for (const name of open) {
         // There may be many.
         stopIfInterrupted(this.stop);
@@ -158,6 +166,17 @@ class Look {
     for (const thread of threads) isMapped ??= mapsRing(proc, thread);
     if (isMapped) this.#doubt(holder, AN_IO_URING);
     return seen === "examined";
+  }
+
+  /** The names of the open files of a thread; none if its user has too many. */
+  #openIn(holder: Holder, thread: ByteString): ByteString[] {
+    const users = [...holder.uids].filter((uid) => uid !== "0");
+    const before = Math.max(...users.map((uid) => this.#open.get(uid) ?? 0));
+    const names = before > this.most ? [] : namesIn(this.proc, `${thread}/fd`);
+    for (const uid of users) this.#open.set(uid, before + names.length);
+    if (before + names.length <= this.most) return names;
+    this.#doubt(holder, TOO_MANY_OPEN);
+    return [];
   }
 
   #doubt({ pid, uids }: Holder, may: string | undefined): void {

@@ -362,3 +362,35 @@ test("descriptors that threads share are looked at once, and those that one has 
   // Without kcmp(2) it would be 51 times 200.
   expect([paths.length > 400, paths.length < 1000]).toEqual([true, true]);
 });
+
+/** Has processes that share all, and more, that have as many descriptors of their own. */
+const MANY = `
+import os, sys, time
+uid = int(sys.argv[1])
+for _ in range(300): os.dup(0)
+os.setresuid(uid, uid, uid)
+for _ in range(3):
+    if os.fork() == 0: time.sleep(1000000)
+print("there", flush=True)
+time.sleep(1000000)
+`;
+
+test("whoever has too many open files may have any: no more of them are looked at, of all processes in sum", async () => {
+  const one = start(MANY, `${UID + 6}`);
+  await one.stdout.getReader().read();
+  const children = (await Bun.file(`/proc/${one.pid}/task/${one.pid}/children`).text()).trim().split(" ");
+  let count = 0;
+  const isOurs = (pid: number) => pid === one.pid || children.includes(`${pid}`);
+  const look = (most?: number) => {
+    count = 0;
+    const doubtful = lookAtHolders((_, { pid }, file) => void (isOurs(pid) && file && count++), "", most);
+    return doubtful.filter(({ pid }) => isOurs(pid)).map(({ may }) => may);
+  };
+  const few = [look(700), count];
+  const all = [look(), count];
+  for (const pid of [one.pid, ...children.map(Number)]) process.kill(pid, "SIGKILL");
+  await one.exited;
+  expect(few[0]).toEqual(Array(2).fill("more open files than can be looked at"));
+  expect([few[1], all[0], all[1]]).toEqual([expect.any(Number), [], expect.any(Number)]);
+  expect([Number(few[1]) < 700, Number(all[1]) > 1200]).toEqual([true, true]);
+});

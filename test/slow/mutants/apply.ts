@@ -651,6 +651,8 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/system/holders.ts", "unit/processes.test.ts", [
     ["Number(count ?? 0) > 0", "false"],
+    ["before + names.length <= this.most", "names.length <= this.most"],
+    ["this.#doubt(holder, TOO_MANY_OPEN);", ""],
     ["else if (looks + 1 === LOOKS)", "else if (false)"],
     ["for (const pid of out) this.#examine(pid);", ""],
     ["(this.#times.get(holder.pid) ?? 0) > MOST_TIMES", "false"],
