@@ -210,3 +210,48 @@ test.each([
   expect(changes.flatMap(({ steps }) => steps)).toContain(`took ${took}`);
   if (!title.includes("none")) expect(planned).toEqual([expect.stringContaining(`; takes ${took}`)]);
 });
+
+test("a key of before is in no home that stays in a jail of before, to which its user may come back", () => {
+  const K = "/srv/k";
+  const file = `${K}/home/luser/.ssh/authorized_keys`;
+  const moveTo = (jail: string, key: string) => {
+    const other = `[jail ${K}]\nsections = uidbasics, basicshell\n`;
+    m.write(DECLARED, other + luser(key).replace(`jail = ${J}\n`, `jail = ${jail}\n`));
+    m.must(["jailkit", "apply", "--prune"]);
+    account(`${jail}/./home/luser`, "/usr/sbin/jk_chrootsh");
+    return linesOf(m, "--prune");
+  };
+  const { status, changes, summary } = moveTo(K, KEYS[0]);
+  expect([status, summary.problems, m.read(file)]).toEqual([0, [], `${KEYS[0]}\n`]);
+  expect(changes.flatMap(({ steps }) => steps)).toEqual([
+    "removed 1 key from its authorized_keys",
+    "removed 'luser' from the jail's etc/passwd",
+  ]);
+  expect(m.read(FILE)).toBe("ssh-ed25519 AAAAown own\n");
+  m.write(DECLARED, m.read(DECLARED).replace(KEYS[0], KEYS[1]));
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(moveTo(J, KEYS[1])).toMatchObject({ status: 0, summary: { problems: [] } });
+  expect(m.read(FILE)).toBe(`ssh-ed25519 AAAAown own\n${KEYS[1]}\n`);
+  expect(m.run(["jailkit", "apply", "--check", "--prune"]).status).toBe(0);
+});
+
+test("a home that is in both jails, by a mount, keeps the keys of its user in the other one", () => {
+  const K = "/srv/k";
+  m.mkdir(`${K}/home`);
+  m.must(["mount", "--bind", `${J}/home`, `${K}/home`]);
+  m.write(
+    DECLARED,
+    `[jail ${K}]\nsections = uidbasics, basicshell\n${luser(KEYS[0])}`.replace(
+      `jail = ${J}\nd`,
+      `jail = ${K}\nd`,
+    ),
+  );
+  m.must(["jailkit", "apply"]);
+  account(`${K}/./home/luser`, "/usr/sbin/jk_chrootsh");
+  const { status, summary } = linesOf(m, "--prune");
+  expect([status, summary.problems, m.read(FILE)]).toEqual([0, [], `${KEYS[0]}\nssh-ed25519 AAAAown own\n`]);
+  m.must(["umount", `${K}/home`]);
+  m.write(DECLARED, JAIL);
+  account("/home/luser", "/bin/sh");
+  m.run(["jailkit", "apply", "--prune"]);
+});

@@ -1,10 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { sameFile } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, describeError, errorOf, isReported, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
-import { lookUp } from "../../jail/fs/look.ts";
+import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
@@ -139,6 +140,22 @@ export function loseByLine(root: JailRoot, once: OnceUser, said: Said, taken: Ta
   try {
     forgetKeys(root, heirOf(root, once, line), once, said);
     taken();
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    said.warnings.push(describeError(error));
+  }
+}
+
+/** Takes the keys of a user who has another jail from the home that stays in this one: whoever comes back has that again. */
+export function loseBehind(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said): void {
+  const line = lineAsAccount(root, once);
+  if (line === undefined || line.uid !== user.uid) return;
+  try {
+    const behind = lookUp(root, homeFor(line, root.path))?.stat;
+    const now = withTree((host) => lookUp(host, normalPath(user.home)))?.stat;
+    // A mount may show it in both.
+    if (behind === undefined || (now !== undefined && sameFile(behind, now))) return;
+    forgetKeys(root, line, once, said);
   } catch (error) {
     if (!isReported(error)) throw error;
     said.warnings.push(describeError(error));

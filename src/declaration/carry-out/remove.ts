@@ -35,6 +35,7 @@ import {
   leaveFiles,
   leaveJail,
   loseAll,
+  loseBehind,
   loseByLine,
   staysNote,
   type Taken,
@@ -206,6 +207,7 @@ function removeLeft(
       throw changedSince("appeared", `${quoted(name)} has come back into ${display(jail)}`);
     const uid = uidOf(user, root, name);
     if (line && user === undefined && jail === once.jail) loseByLine(root, once, said, taken);
+    if (line && user !== undefined) loseBehind(root, user, once, said);
     if (line) leaveFiles(root, name, said);
     if (policy) said.steps.push(...removePolicy(root, name, true));
     warnOfSessions(name, uid, said, root.path);

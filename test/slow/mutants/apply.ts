@@ -1064,6 +1064,10 @@ export const APPLY: readonly Mutant[] = [
     ["livesIn(path, user.home) && isLocalUser(user.name) ? undefined : user", "undefined"],
     ["if ((user ?? line)?.uid === 0) return undefined;", ""],
   ]),
+  ...within("src/declaration/carry-out/lose.ts", "e2e/apply-directory-gone.test.ts", [
+    ["(now !== undefined && sameFile(behind, now))", "false"],
+    ["    forgetKeys(root, line, once, said);\n", ""],
+  ]),
   ...within("src/users/changes.ts", "e2e/apply-directory-gone.test.ts", [
     [" && isLocalUser(user.name)", ""],
     ["return isNobodys ? line : undefined;", "return undefined;"],
