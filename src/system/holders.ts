@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { isErrno } from "../../ffi/error.ts";
+import { attempt, isErrno } from "../../ffi/error.ts";
 import { ownerAt, readLink, withFd } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
@@ -65,12 +65,15 @@ export const waysOf = (doubtful: readonly Holder[]): string =>
 
 const passing = (what: string) => new JailkitError("failed", 1, `${what} end before they can be looked at`);
 
-/** A thread in a call in which the kernel may have a file that it has not, each time that it was looked at. */
+/** A thread in a call in which the kernel may have a file that it has not, or perhaps in one, each time that it was looked at. */
 interface InCall {
   readonly holder: Holder;
   readonly thread: ByteString;
   readonly looks: number;
 }
+
+/** Whether a thread is in such a call; undefined if that is not known, since it is on a processor. */
+type IsInCall = boolean | undefined;
 
 class Look {
   readonly #doubtful = new Map<number, Doubtful>();
@@ -120,8 +123,10 @@ class Look {
     this.#waiting = new Map();
     const out = new Set<number>();
     for (const { holder, thread, looks } of waiting.values()) {
-      if (!isInCall(this.proc, thread)) out.add(holder.pid);
-      else if (looks + 1 === LOOKS) this.#doubt(holder, IN_CALL);
+      const isIn = isInCall(this.proc, thread);
+      const isLast = looks + 1 === LOOKS;
+      if (isIn === false || (isLast && isIn === undefined)) out.add(holder.pid);
+      else if (isLast) this.#doubt(holder, IN_CALL);
       else this.#waiting.set(thread, { holder, thread, looks: looks + 1 });
     }
     // What it had there it may have open now, or execute, or a process that it has started.
@@ -184,8 +189,11 @@ class Look {
   }
 
   #await(holder: Holder, thread: ByteString): void {
-    if (this.#waiting.has(thread) || !isInCall(this.proc, thread)) return;
-    if ((this.#times.get(holder.pid) ?? 0) > MOST_TIMES) this.#doubt(holder, IN_CALL);
+    const isIn = this.#waiting.has(thread) ? false : isInCall(this.proc, thread);
+    const times = this.#times.get(holder.pid) ?? 0;
+    // What works all the time is in none of these calls for so long that the next looks see nothing else.
+    if (isIn === false || (isIn === undefined && times > 1)) return;
+    if (times > MOST_TIMES) this.#doubt(holder, IN_CALL);
     else this.#waiting.set(thread, { holder, thread, looks: 1 });
   }
 }
@@ -232,12 +240,28 @@ const STUCK = new Set(CALLS[process.arch]?.stuck);
 const [LOOKS, PAUSE, MOST_TIMES] = [5, 10, 3];
 const IN_CALL = "a thread in a call that does not end, such as sendmsg(2)";
 
-const isInCall = (proc: number, thread: ByteString): boolean =>
-  mayHoldFile(readOf(proc, thread, "syscall"), () => readOf(proc, thread, "status"));
+const isInCall = (proc: number, thread: ByteString): IsInCall =>
+  mayHoldFile(
+    readOf(proc, thread, "syscall"),
+    () => readOf(proc, thread, "status"),
+    () => attempt(() => readOf(proc, thread, "stack")) ?? "",
+  );
 
-/** Whether a thread is in one of these calls, by the texts of proc(5): its system call, and its status. */
-export function mayHoldFile(call: ByteString, status: () => ByteString): boolean {
-  // The number, and arguments; a word for a thread that runs.
+// Functions of the kernel in these calls.
+const FUNCTIONS = /exec|sendm?msg|recvm?msg|accept|clone|fork/;
+
+/** Whether a thread is in one of these calls, by the texts of proc(5): its system call, its status, and its stack in the kernel. */
+export function mayHoldFile(
+  call: ByteString,
+  status: () => ByteString,
+  stack: () => ByteString,
+): boolean | undefined {
+  // It runs, or waits for a processor, for as long as its user likes.
+  if (call.startsWith("running")) {
+    const functions = stack();
+    return functions === "" ? undefined : FUNCTIONS.test(functions);
+  }
+  // The number, and arguments.
   const number = Number(call.split(" ", 1)[0] || "-1");
   // It waits for its memory, and not for what others do.
   return ALWAYS.has(number) || (STUCK.has(number) && /^State:\tD/m.test(status()));

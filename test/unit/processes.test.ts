@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
-import { appendFileSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chownSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { readLink } from "../../ffi/files.ts";
 import { type Holder, holdersOf, lookAtHolders, mayHoldFile } from "../../src/system/holders.ts";
@@ -312,9 +320,78 @@ test("so may a process have any uid while it waits for the end of fork(2)", asyn
 test("where many wait for others, only who waits for memory may have one", () => {
   const receive = process.arch === "arm64" ? 212 : 47;
   const at = (call: number | string, state: string) =>
-    mayHoldFile(`${call} 0x3 0x7ffd`, () => `Name:\tx\nState:\t${state}\n`);
+    mayHoldFile(
+      `${call} 0x3 0x7ffd`,
+      () => `Name:\tx\nState:\t${state}\n`,
+      () => "",
+    );
   expect(["D (disk sleep)", "S (sleeping)"].map((state) => at(receive, state))).toEqual([true, false]);
-  expect([at("running", "D (disk sleep)"), mayHoldFile("", () => "")]).toEqual([false, false]);
+  const none = () => "";
+  expect(mayHoldFile("", none, none)).toBe(false);
+});
+
+test("what runs is in a call if its stack says so, and may be while it is on a processor", () => {
+  const at = (...functions: string[]) => {
+    const stack = functions.map((one) => `[<0>] ${one}+0x110/0x1a0\n`).join("");
+    return mayHoldFile(
+      "running\n",
+      () => "State:\tR (running)\n",
+      () => stack,
+    );
+  };
+  const entry = ["do_syscall_64", "entry_SYSCALL_64_after_hwframe"];
+  expect([
+    at(),
+    at("irqentry_exit_to_user_mode", "asm_sysvec_apic_timer_interrupt"),
+    at("vfs_read", "ksys_read", ...entry),
+    at("__cond_resched", "copy_strings", "do_execveat_common.isra.0", "__x64_sys_execve", ...entry),
+    at("kernel_clone", "__do_sys_clone3", ...entry),
+    at("unix_stream_sendmsg", "____sys_sendmsg", ...entry),
+  ]).toEqual([undefined, false, false, true, true, true]);
+});
+
+/** Executes a program with so many arguments, and so little of a processor, that it takes seconds. */
+const STARVED = `
+import ctypes, os, sys
+uid, libc = int(sys.argv[1]), ctypes.CDLL(None)
+words = (ctypes.c_char_p * 200003)(b"sleep", b"1000", *[b""] * 200000)
+os.setresuid(uid, uid, uid)
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+os.nice(19)
+for _ in range(20):
+    if os.fork() == 0:
+        while True: pass
+child = os.fork()
+if child == 0:
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    libc.execv(b"/bin/sleep", words)
+print("there", flush=True)
+os.wait()
+`;
+
+test("a thread in execve(2) that gets no processor may have any uid", async () => {
+  const one = start(STARVED, `${UID + 7}`);
+  await one.stdout.getReader().read();
+  const children = (await Bun.file(`/proc/${one.pid}/task/${one.pid}/children`).text()).trim().split(" ");
+  const last = Number(children.at(-1));
+  const stack = () => readFileSync(`/proc/${last}/stack`, "latin1");
+  while (!stack().includes("exec"));
+  const doubtful = lookAtHolders(() => undefined, "");
+  const isIn = stack().includes("exec");
+  for (const pid of [one.pid, ...children.map(Number)]) process.kill(pid, "SIGKILL");
+  await one.exited;
+  expect([isIn, doubtful.map(({ pid }) => pid)]).toEqual([true, expect.arrayContaining([last])]);
+});
+
+test("what works all the time is in no call", async () => {
+  const program =
+    "import os, sys\nos.setresuid(*[int(sys.argv[1])] * 3)\nprint('there', flush=True)\nwhile True: pass";
+  const one = start(program, `${UID + 8}`);
+  await one.stdout.getReader().read();
+  const found = Array.from({ length: 5 }, () => lookAtHolders(() => undefined, "")).flat();
+  one.kill("SIGKILL");
+  await one.exited;
+  expect(found.filter(({ pid }) => pid === one.pid)).toEqual([]);
 });
 
 test("all of a user is ended, but of a service, or with an id of root, only what is meant", () => {

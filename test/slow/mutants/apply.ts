@@ -652,17 +652,19 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/system/holders.ts", "unit/processes.test.ts", [
     ["Number(count ?? 0) > 0", "false"],
     ["before + names.length <= this.most", "names.length <= this.most"],
+    ["(isLast && isIn === undefined)", "false"],
+    ['if (call.startsWith("running")) {', "if (false) {"],
     ["this.#doubt(holder, TOO_MANY_OPEN);", ""],
-    ["else if (looks + 1 === LOOKS)", "else if (false)"],
+    ["else if (isLast) this.#doubt", "else if (false) this.#doubt"],
     ["for (const pid of out) this.#examine(pid);", ""],
-    ["(this.#times.get(holder.pid) ?? 0) > MOST_TIMES", "false"],
+    ["if (times > MOST_TIMES)", "if (false)"],
     ["&& /^State:\\tD/m.test(status())", ""],
     ["(STUCK.has(number) && /^State", "(false && /^State"],
   ]),
   ...within("src/system/holders.ts", SET_IDS, [
     [
-      "if (!isInCall(this.proc, thread)) out",
-      "Bun.sleepSync(PAUSE);\n      if (!isInCall(this.proc, thread)) out",
+      "const isIn = isInCall(this.proc, thread);\n      const isLast",
+      "Bun.sleepSync(PAUSE);\n      const isIn = isInCall(this.proc, thread);\n      const isLast",
     ],
     ["    stopIfInterrupted(this.stop);\n    Bun", "    Bun"],
   ]),
