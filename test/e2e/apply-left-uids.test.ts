@@ -98,6 +98,8 @@ test("nothing has it: the next account gets it, and it is not reserved any more"
 
 test("nobody gets it whose section comes before that of who comes back", () => {
   m.must(["userdel", "-r", "bob"]);
+  // Which would reserve it as well.
+  m.must(["sed", "-i", "/^bob:/d", `${J}/etc/passwd`]);
   m.write(
     DEFS,
     defs.replace(/^UID_(MIN|MAX).*$/gm, (_, which) => `UID_${which} ${uid}`),
