@@ -63,6 +63,7 @@ class Watch {
   readonly #head = new Int32Array(this.#notice.buffer, 0, 4);
   // struct itimerspec: the interval, and the time until the next signal, as seconds and nanoseconds
   readonly #until = BigInt64Array.of(AGAIN_SECONDS, 0n, FIRST_SECONDS, 0n);
+  readonly #own = BigInt64Array.of(AGAIN_SECONDS, 0n, FIRST_SECONDS, 0n);
   readonly #never = new BigInt64Array(4);
   #timer: number | undefined;
   #thread: Thread | undefined;
@@ -91,7 +92,7 @@ class Watch {
     this.#lineOf = lineOf;
   }
 
-  begin(call: string, key: ByteString): void {
+  begin(call: string, key: ByteString, isOwn: boolean): void {
     if (!this.#made) this.#make();
     if (this.#timer === undefined) return;
     const line = toBytes(this.#lineOf(call, key)).subarray(0, this.#notice.length - HEAD);
@@ -99,14 +100,14 @@ class Watch {
     this.#head[2] = line.length;
     Atomics.store(this.#head, 1, ARMED);
     // SAFETY: the object keeps it, which has the length of a struct itimerspec.
-    syscall(SYS_timer_settime, this.#timer, 0, addressOf(this.#until), 0);
+    syscall(SYS_timer_settime, this.#timer, 0, addressOf(isOwn ? this.#own : this.#until), 0);
   }
 
-  /** The rest of the time is for the next look-up. */
-  end(): void {
+  /** The rest of the time is for the next look-up, if that is not its own. */
+  end(isOwn: boolean): void {
     if (this.#timer === undefined) return;
     // SAFETY: the object keeps both, which have the length of a struct itimerspec.
-    syscall(SYS_timer_settime, this.#timer, 0, addressOf(this.#never), addressOf(this.#until));
+    syscall(SYS_timer_settime, this.#timer, 0, addressOf(this.#never), isOwn ? 0 : addressOf(this.#until));
     // The line is written whole before anything else is.
     while (Atomics.compareExchange(this.#head, 1, ARMED, IDLE) === WRITING) yieldToOthers();
   }
@@ -144,16 +145,16 @@ export function doAroundLookUps(what: Around | undefined): void {
   around = what;
 }
 
-/** Call it before a look-up, and endLookUp after it. */
-export function beginLookUp(call: string, key: ByteString): void {
-  watch?.begin(call, key);
+/** Call it before a look-up, and endLookUp after it. `isOwn`: the seconds are those of this one alone. */
+export function beginLookUp(call: string, key: ByteString, isOwn = false): void {
+  watch?.begin(call, key, isOwn);
   around?.begin();
 }
 
-/** Ends what beginLookUp began. */
-export function endLookUp(): void {
+/** Ends what beginLookUp began, which had the same `isOwn`. */
+export function endLookUp(isOwn = false): void {
   around?.end();
-  watch?.end();
+  watch?.end(isOwn);
 }
 
 /** Ends the thread of the notices, before the ids of this process change. Later look-ups write none. */

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { standardError } from "../../ffi/guard.ts";
 import { writeNotices } from "../../ffi/waiting.ts";
 import { quoted } from "./display.ts";
+import { shellWord } from "./shell-word.ts";
 
 const LONGEST_NAME = 256;
 const KINDS: Readonly<Record<string, string>> = {
@@ -13,8 +14,16 @@ const KINDS: Readonly<Record<string, string>> = {
   getspnam: "the password of",
 };
 
-/** The line about a look-up that waits: its call, and the name or number that it looks for. */
+/** The line about a look-up that waits: its call, and the name or number that it looks for; or about the process with that number. */
 export function waitingLine(tool: string, call: string, key: ByteString): ByteString {
+  if (call === "process") {
+    const keeps = "whose user keeps others from looking at it";
+    const line =
+      key === ""
+        ? `a process ${keeps}`
+        : `the process ${key}, ${keeps}; to end it: kill -KILL ${shellWord(key)}`;
+    return `${tool}: still waiting for ${line}\n`;
+  }
   const what = `${KINDS[call] ?? call} ${quoted(key.slice(0, LONGEST_NAME))}`;
   return `${tool}: still waiting for the name services (/etc/nsswitch.conf), now for ${what}\n`;
 }

@@ -4,6 +4,7 @@ import { attempt } from "../../ffi/error.ts";
 import { close } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { flatFirstAccounts } from "../system/flat-accounts.ts";
+import { lookingAt } from "../system/looking-at.ts";
 import { openProc } from "../system/processes.ts";
 import { describeProcess, isKernelThread, type JailedProcess, type ProcessDetails } from "./process.ts";
 import { type Root, RootReader } from "./roots.ts";
@@ -45,7 +46,7 @@ export function listProcesses({ jails, containers, ...details }: ListRequest): P
   const proc = openProc();
   try {
     const own = ownRoot();
-    const scan = scanRoots(proc, own);
+    const scan = lookingAt(undefined, () => scanRoots(proc, own));
     const roots = new RootReader(proc, own);
     const isWanted = jailFilter(jails);
     const { ended, unreadable } = scan;

@@ -34,7 +34,8 @@ export class FileTables {
     // The number of one that has ended may be another thread's by now: that it is there is looked at last.
     const isIt = (one: Known) => shareFiles(tid, one.tid) && readOf(one.directory, ".", "status") !== "";
     if (this.#known.some(isIt)) return true;
-    if (this.#known.length === MOST_TABLES) return false;
+    const oldest = this.#known.length === MOST_TABLES ? this.#known.shift() : undefined;
+    if (oldest !== undefined) close(oldest.directory);
     const directory = attempt(() => openAt(this.proc, thread, O_RDONLY | O_DIRECTORY));
     if (directory !== undefined) this.#known.push({ tid, directory });
     return false;

@@ -1,9 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { attempt, isErrno } from "../../ffi/error.ts";
+import { isErrno } from "../../ffi/error.ts";
 import { ownerAt, readLink, withFd } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { FileTables } from "./file-tables.ts";
+import { isInCall } from "./in-call.ts";
+import { lookingAt } from "./looking-at.ts";
 import { examineThreads, MOST_PASSES, namesIn, openProc, pidsIn, readOf, uidsOf } from "./processes.ts";
 
 /** A process that has a uid, or can get it. */
@@ -55,15 +57,19 @@ export function holdersOf(
 export const lookAtHolders = (note: Note, stop: ByteString, most = MOST_OPEN): readonly Doubtful[] =>
   withFd(openProc(), (proc) => new Look(proc, note, stop, most).run());
 
-// Some seconds: a user has that many processes, each with as many open files as all of a large service.
+// Of the open files of all processes of a user, some seconds.
 const MOST_OPEN = 1 << 18;
-const TOO_MANY_OPEN = "more open files than can be looked at";
+const MOST_MILLISECONDS = 10_000;
+const TOO_MUCH = "more than can be looked at";
 
 /** By what such processes may have any uid, printable. */
 export const waysOf = (doubtful: readonly Holder[]): string =>
   [...new Set(doubtful.flatMap(({ may }) => may ?? []))].join(" or ");
 
 const passing = (what: string) => new JailkitError("failed", 1, `${what} end before they can be looked at`);
+
+const [LOOKS, PAUSE, MOST_TIMES, MOST_OUT] = [5, 10, 3, 20];
+const IN_CALL = "a thread in a call that does not end, such as sendmsg(2)";
 
 /** A thread in a call in which the kernel may have a file that it has not, or perhaps in one, each time that it was looked at. */
 interface InCall {
@@ -72,16 +78,16 @@ interface InCall {
   readonly looks: number;
 }
 
-/** Whether a thread is in such a call; undefined if that is not known, since it is on a processor. */
-type IsInCall = boolean | undefined;
-
 class Look {
   readonly #doubtful = new Map<number, Doubtful>();
   readonly #seen = new Set<number>();
   /** How often a process was looked at: one whose threads come out of a call each time may pass a file to and fro. */
   readonly #times = new Map<number, number>();
-  /** How many of its open files were looked at, by uid. */
+  /** How often a thread of a user has come out of a call: each may have started the next process. */
+  readonly #out = new Map<string, number>();
+  /** How many open files of a user were looked at, and for how many milliseconds its processes were. */
   readonly #open = new Map<string, number>();
+  readonly #spent = new Map<string, number>();
   /** By thread. */
   #waiting = new Map<ByteString, InCall>();
 
@@ -125,8 +131,10 @@ class Look {
     for (const { holder, thread, looks } of waiting.values()) {
       const isIn = isInCall(this.proc, thread);
       const isLast = looks + 1 === LOOKS;
-      if (isIn === false || (isLast && isIn === undefined)) out.add(holder.pid);
-      else if (isLast) this.#doubt(holder, IN_CALL);
+      if (isIn === false || (isLast && isIn === undefined)) {
+        out.add(holder.pid);
+        addTo(this.#out, holder, 1);
+      } else if (isLast) this.#doubt(holder, IN_CALL);
       else this.#waiting.set(thread, { holder, thread, looks: looks + 1 });
     }
     // What it had there it may have open now, or execute, or a process that it has started.
@@ -137,13 +145,25 @@ class Look {
   /** Notes what a process has or can get. False if it has ended. Throws SystemError and JailkitError. */
   #examine(pid: number): boolean {
     stopIfInterrupted(this.stop);
-    const { proc } = this;
     this.#times.set(pid, (this.#times.get(pid) ?? 0) + 1);
-    const uids = uidsOf(proc, pid);
+    const uids = uidsOf(this.proc, pid);
     const holder = { pid, uids };
     for (const uid of uids) this.note(Number(uid), holder);
     // Root has no need of it.
     if (uids.size === 1 && uids.has("0")) return true;
+    if (mostOf(this.#spent, holder) > MOST_MILLISECONDS) {
+      this.#doubt(holder, TOO_MUCH);
+      return true;
+    }
+    const start = performance.now();
+    const isThere = lookingAt(pid, () => this.#lookAt(holder));
+    addTo(this.#spent, holder, performance.now() - start);
+    return isThere;
+  }
+
+  #lookAt(holder: Holder): boolean {
+    const { proc } = this;
+    const { pid } = holder;
     const threads: ByteString[] = [];
     using tables = new FileTables(proc);
     const seen = examineThreads(proc, pid, (thread) => {
@@ -163,6 +183,7 @@ class Look {
         last = ownerOfOpen(proc, path);
         if (last !== undefined) this.note(last, holder, { proc, path });
       }
+      this.#shuffle(holder, thread, open);
       return last !== undefined;
     });
     if (seen === "unknown") throw passing(`threads of the process ${pid}`);
@@ -175,13 +196,25 @@ class Look {
 
   /** The names of the open files of a thread; none if its user has too many. */
   #openIn(holder: Holder, thread: ByteString): ByteString[] {
-    const users = [...holder.uids].filter((uid) => uid !== "0");
-    const before = Math.max(...users.map((uid) => this.#open.get(uid) ?? 0));
-    const names = before > this.most ? [] : namesIn(this.proc, `${thread}/fd`);
-    for (const uid of users) this.#open.set(uid, before + names.length);
-    if (before + names.length <= this.most) return names;
-    this.#doubt(holder, TOO_MANY_OPEN);
+    const isTooMany = mostOf(this.#open, holder) > this.most;
+    const names = isTooMany ? [] : namesIn(this.proc, `${thread}/fd`);
+    addTo(this.#open, holder, names.length);
+    if (mostOf(this.#open, holder) <= this.most) return names;
+    this.#doubt(holder, TOO_MUCH);
     return [];
+  }
+
+  /** Looks once more, in any order: its process can exchange the first and the last one, each time when the other is looked at. */
+  #shuffle(holder: Holder, thread: ByteString, names: readonly ByteString[]): void {
+    for (let time = 0; time < MOST_TIMES; time++)
+      for (const name of shuffled(names)) {
+        stopIfInterrupted(this.stop);
+        const path = `${thread}/fd/${name}`;
+        // What has a name is found by that.
+        if (!linkOf(this.proc, path)?.endsWith(" (deleted)")) continue;
+        const uid = ownerOfOpen(this.proc, path);
+        if (uid !== undefined) this.note(uid, holder, { proc: this.proc, path });
+      }
   }
 
   #doubt({ pid, uids }: Holder, may: string | undefined): void {
@@ -193,9 +226,25 @@ class Look {
     const times = this.#times.get(holder.pid) ?? 0;
     // What works all the time is in none of these calls for so long that the next looks see nothing else.
     if (isIn === false || (isIn === undefined && times > 1)) return;
-    if (times > MOST_TIMES) this.#doubt(holder, IN_CALL);
+    const isPassed = times > MOST_TIMES || mostOf(this.#out, holder) > MOST_OUT;
+    if (isPassed) this.#doubt(holder, IN_CALL);
     else this.#waiting.set(thread, { holder, thread, looks: 1 });
   }
+}
+
+const usersOf = ({ uids }: Holder): string[] => [...uids].filter((uid) => uid !== "0");
+
+function shuffled<T>(all: readonly T[]): T[] {
+  const places = crypto.getRandomValues(new Uint32Array(all.length));
+  return [...all.keys()].sort((a, b) => (places[a] ?? 0) - (places[b] ?? 0)).flatMap((at) => all[at] ?? []);
+}
+
+/** The largest sum of the users of a process. */
+const mostOf = (sums: ReadonlyMap<string, number>, holder: Holder): number =>
+  Math.max(0, ...usersOf(holder).map((uid) => sums.get(uid) ?? 0));
+
+function addTo(sums: Map<string, number>, holder: Holder, count: number): void {
+  for (const uid of usersOf(holder)) sums.set(uid, (sums.get(uid) ?? 0) + count);
 }
 
 /** What proc(5) calls an io_uring, and no file. */
@@ -211,60 +260,6 @@ function hidesIn(proc: number, thread: ByteString, name: ByteString): string | u
   // Of a socket that listens, those of its connections are counted, too.
   const count = /^scm_fds:[\t ]*(\d+)/m.exec(readOf(proc, thread, `fdinfo/${name}`))?.[1];
   return Number(count ?? 0) > 0 ? "a socket with open files in its queue" : undefined;
-}
-
-// In these the kernel may have a file that the process has closed, and somebody can keep them from ending; also those of programs
-// for 32 bits, and for x32.
-interface Calls {
-  /** execve, execveat, sendmsg, sendmmsg, and socketcall. */
-  readonly always: readonly number[];
-  /** fork, vfork, clone, clone3, recvmsg, recvmmsg, accept, accept4: where many wait for others, which do not count. */
-  readonly stuck: readonly number[];
-}
-const X32 = 0x4000_0000;
-const CALLS: Partial<Record<string, Calls>> = {
-  x64: {
-    always: [59, 322, 46, 307, 11, 358, 370, 345, 102, ...[520, 545, 518, 538].map((call) => X32 + call)],
-    stuck: [
-      ...[57, 58, 56, 435, 47, 299, 43, 288, 2, 190, 120, 372, 337, 417, 364],
-      ...[57, 58, 56, 435, 519, 537, 43, 288].map((call) => X32 + call),
-    ],
-  },
-  arm64: {
-    always: [221, 281, 211, 269, 11, 387, 296, 374],
-    stuck: [220, 435, 212, 243, 202, 242, 2, 190, 120, 297, 365, 417, 285, 366],
-  },
-};
-const ALWAYS = new Set(CALLS[process.arch]?.always);
-const STUCK = new Set(CALLS[process.arch]?.stuck);
-const [LOOKS, PAUSE, MOST_TIMES] = [5, 10, 3];
-const IN_CALL = "a thread in a call that does not end, such as sendmsg(2)";
-
-const isInCall = (proc: number, thread: ByteString): IsInCall =>
-  mayHoldFile(
-    readOf(proc, thread, "syscall"),
-    () => readOf(proc, thread, "status"),
-    () => attempt(() => readOf(proc, thread, "stack")) ?? "",
-  );
-
-// Functions of the kernel in these calls.
-const FUNCTIONS = /exec|sendm?msg|recvm?msg|accept|clone|fork/;
-
-/** Whether a thread is in one of these calls, by the texts of proc(5): its system call, its status, and its stack in the kernel. */
-export function mayHoldFile(
-  call: ByteString,
-  status: () => ByteString,
-  stack: () => ByteString,
-): boolean | undefined {
-  // It runs, or waits for a processor, for as long as its user likes.
-  if (call.startsWith("running")) {
-    const functions = stack();
-    return functions === "" ? undefined : FUNCTIONS.test(functions);
-  }
-  // The number, and arguments.
-  const number = Number(call.split(" ", 1)[0] || "-1");
-  // It waits for its memory, and not for what others do.
-  return ALWAYS.has(number) || (STUCK.has(number) && /^State:\tD/m.test(status()));
 }
 
 /** Whether an io_uring is in the memory of a thread, or may be, as in one of too many parts; undefined if it has ended. */

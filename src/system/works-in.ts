@@ -1,7 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { attempt } from "../../ffi/error.ts";
 import { fstat, readLink, withFd } from "../../ffi/files.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
+import { FileTables } from "./file-tables.ts";
 import { hostText } from "./host-files.ts";
+import { lookingAt } from "./looking-at.ts";
 import {
   below,
   isIn,
@@ -17,10 +20,13 @@ import { namesIn, openProc, pidsIn, uidsOf } from "./processes.ts";
 
 /**
  * The processes of other users than root that work in an open directory, by their first uid: their root or working directory or
- * an open file is there or below, by whatever mount, or their mount namespace has a mount of its own that shows a part of it. Throws
- * JailkitError "no-proc", SystemError.
+ * an open file is there or below, by whatever mount, or their mount namespace has a mount of its own that shows a part of it; all of
+ * them, or some. Throws JailkitError "no-proc", and with `stop` "interrupted", SystemError.
  */
-export function worksIn(directory: number): ReadonlyMap<number, readonly number[]> {
+export function worksIn(
+  directory: number,
+  { pids, uid: wanted, stop }: Which = {},
+): ReadonlyMap<number, readonly number[]> {
   const found = new Map<number, number[]>();
   withFd(openProc(), (proc) => {
     const path = readLink(proc, `self/fd/${directory}`);
@@ -34,17 +40,26 @@ export function worksIn(directory: number): ReadonlyMap<number, readonly number[
         const mounts = mountsOf(pid);
         return { mounts, shows: place !== undefined && shownBy(mounts, own, place) };
       });
-    for (const pid of pidsIn(proc)) {
+    for (const pid of pids ?? pidsIn(proc)) {
       const [uid = "0", ...others] = uidsOf(proc, pid);
-      if (uid === "0" || others.includes("0")) continue;
-      const { mounts, shows } = viewOf(pid);
-      const isThere = (one: ByteString) =>
-        below(one, path) !== undefined || (place !== undefined && leadsInto(one, mounts, place));
-      if (shows || placesOf(proc, pid).some(isThere))
-        found.getOrInsertComputed(Number(uid), () => []).push(pid);
+      if (uid === "0" || others.includes("0") || (wanted !== undefined && Number(uid) !== wanted)) continue;
+      if (stop !== undefined) stopIfInterrupted(stop);
+      const isIn = lookingAt(pid, () => {
+        const { mounts, shows } = viewOf(pid);
+        const isThere = (one: ByteString) =>
+          below(one, path) !== undefined || (place !== undefined && leadsInto(one, mounts, place));
+        return shows || placesOf(proc, pid).some(isThere);
+      });
+      if (isIn) found.getOrInsertComputed(Number(uid), () => []).push(pid);
     }
   });
   return found;
+}
+
+interface Which {
+  readonly pids?: readonly number[];
+  readonly uid?: number;
+  readonly stop?: ByteString;
 }
 
 /** What the processes of a mount namespace see. */
@@ -78,15 +93,18 @@ function leadsInto(path: ByteString, mounts: readonly Mount[], place: Place): bo
 /** For how long a lease (fcntl(2)) keeps a file from being opened, since somebody has asked for it. */
 export const leaseSeconds = (): number => Number(hostText("/proc/sys/fs/lease-break-time") ?? 45);
 
-/** Where the threads of a process work: each can have a directory and descriptors of its own. */
-function placesOf(proc: number, pid: number): readonly ByteString[] {
-  return namesIn(proc, `${pid}/task`).flatMap((tid) => {
-    const thread = `${pid}/task/${tid}`;
-    const links = [
-      `${thread}/root`,
-      `${thread}/cwd`,
-      ...namesIn(proc, `${thread}/fd`).map((fd) => `${thread}/fd/${fd}`),
-    ];
-    return links.flatMap((link) => attempt(() => readLink(proc, link)) ?? []);
-  });
+/** Where the threads of a process work: each can have a directory and descriptors of its own. What is found first is mostly enough. */
+function* placesOf(proc: number, pid: number): Generator<ByteString> {
+  using tables = new FileTables(proc);
+  const threads = namesIn(proc, `${pid}/task`).map((tid) => `${pid}/task/${tid}`);
+  for (const thread of threads) yield* linksOf(proc, thread, ["root", "cwd"]);
+  for (const thread of threads)
+    if (!tables.isKnown(thread)) yield* linksOf(proc, `${thread}/fd`, namesIn(proc, `${thread}/fd`));
+}
+
+function* linksOf(proc: number, directory: ByteString, names: readonly ByteString[]): Generator<ByteString> {
+  for (const name of names) {
+    const link = attempt(() => readLink(proc, `${directory}/${name}`));
+    if (link !== undefined) yield link;
+  }
 }

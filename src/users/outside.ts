@@ -12,6 +12,7 @@ import { readProcLink, withoutDeleted } from "../processes/roots.ts";
 import { identify, ownerOf, ownRoot, type RootIdentity, sameDirectory } from "../processes/scan.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { localUsers } from "../system/flat-accounts.ts";
+import { lookingAt } from "../system/looking-at.ts";
 import { examineThreads, identityOf, openProc, pidsIn, readOf, uidsOf } from "../system/processes.ts";
 import { jailOfHome, splitHome } from "../system/separator.ts";
 import { startTime } from "../system/sshd/running.ts";
@@ -159,7 +160,7 @@ function look(proc: number, users: ReadonlyMap<string, PasswdEntry>): OutsidePro
   };
   const outside = (pid: number) => {
     const uid = ownerOfAny(pid);
-    return uid !== undefined && seen.isOutside(pid) ? uid : undefined;
+    return uid !== undefined && lookingAt(pid, () => seen.isOutside(pid)) ? uid : undefined;
   };
   const first = pidsIn(proc).filter((pid) => outside(pid) !== undefined);
   if (first.length > 0) Bun.sleepSync(PAUSE);

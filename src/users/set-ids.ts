@@ -104,7 +104,7 @@ export function takeSetIds(root: JailRoot, user: Leaver, { ends, isRemoved, say,
       }
       Bun.sleepSync(2 * TICK);
     }
-    const working = ends ? undefined : answered(() => worksIn(root.fd))?.get(user.uid);
+    const working = ends ? undefined : answered(() => worksIn(root.fd, { uid: user.uid }))?.get(user.uid);
     if (working !== undefined)
       warn(
         `processes of ${quoted(user.name)} (${shownPids(working)}) work in ${quoted(root.path)}, where they can make a setuid program; ${advice("when they have ended, take it")}`,
@@ -165,7 +165,8 @@ function takeFromOpen(
   const first = firstUserId();
   const isListed = (one: string) => listed.has(one) && Number(one) >= first && Number(one) !== uid;
   // A setuid program makes it one of any uid, and who was taken out a moment ago has no line.
-  const inside = new Set([...worksIn(root.fd).values()].flat());
+  const pids = others.map(({ pid }) => pid);
+  const inside = new Set([...worksIn(root.fd, { pids, stop }).values()].flat());
   const ofJail = others.filter(({ pid, uids }) => inside.has(pid) || [...uids].some(isListed));
   if (ofJail.length === 0) return;
   const { whose, remedy } = endingOf(ofJail);

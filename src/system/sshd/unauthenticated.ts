@@ -5,6 +5,7 @@ import { openIfPresent, withFd } from "../../../ffi/files.ts";
 import { sendSignal } from "../../../ffi/process.ts";
 import { answered } from "../../cli/error.ts";
 import type { PasswdEntry } from "../accounts.ts";
+import { lookingAt } from "../looking-at.ts";
 import { hostUser } from "../name-services.ts";
 import {
   childrenIn,
@@ -81,7 +82,7 @@ function withoutSession(proc: number): ReadonlyMap<number, ByteString> {
   for (const pid of pidsIn(proc)) {
     const identity = identityOf(proc, pid);
     if (identity !== undefined && PROGRAMS.has(identity.name))
-      found.set(pid, { ...identity, title: titleOf(proc, pid) });
+      found.set(pid, { ...identity, title: lookingAt(pid, () => titleOf(proc, pid)) });
   }
   if (found.size === 0) return new Map();
   const separation = answered(() => hostUser(SEPARATION_USER))?.uid;

@@ -649,17 +649,21 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/system/holders.ts", LEFT, [
     ["if (last !== undefined) this.note(last, holder, { proc, path });", ""],
   ]),
-  ...within("src/system/holders.ts", "unit/processes.test.ts", [
-    ["Number(count ?? 0) > 0", "false"],
-    ["before + names.length <= this.most", "names.length <= this.most"],
-    ["(isLast && isIn === undefined)", "false"],
+  ...within("src/system/in-call.ts", "unit/processes.test.ts", [
     ['if (call.startsWith("running")) {', "if (false) {"],
-    ["this.#doubt(holder, TOO_MANY_OPEN);", ""],
-    ["else if (isLast) this.#doubt", "else if (false) this.#doubt"],
-    ["for (const pid of out) this.#examine(pid);", ""],
-    ["if (times > MOST_TIMES)", "if (false)"],
     ["&& /^State:\\tD/m.test(status())", ""],
     ["(STUCK.has(number) && /^State", "(false && /^State"],
+  ]),
+  ...within("src/system/holders.ts", "unit/processes.test.ts", [
+    ["Number(count ?? 0) > 0", "false"],
+    ["addTo(this.#open, holder, names.length);", "this.#open.set(`${holder.pid}`, names.length);"],
+    ["this.#shuffle(holder, thread, open);", ""],
+    ["(isLast && isIn === undefined)", "false"],
+    ["    this.#doubt(holder, TOO_MUCH);\n    return [];", "    return [];"],
+    ["else if (isLast) this.#doubt", "else if (false) this.#doubt"],
+    ["for (const pid of out) this.#examine(pid);", ""],
+    ["times > MOST_TIMES || ", ""],
+    [" || mostOf(this.#out, holder) > MOST_OUT", ""],
   ]),
   ...within("src/system/holders.ts", SET_IDS, [
     [
