@@ -34,7 +34,7 @@ const eveBy = (path: string) =>
 /** Dora makes a program that makes whoever starts it dora. */
 const makeProgram = (path: string, mode = "6755") =>
   sh(
-    `mkdir -p ${J}/tmp; chmod 1777 ${J}/tmp; cp ${J}/bin/bash ${path}; chown dora: ${path}; chmod ${mode} ${path}`,
+    `mkdir -p ${J}/tmp "$(dirname ${path})"; chmod 1777 ${J}/tmp; cp ${J}/bin/bash ${path}; chown dora: ${path}; chmod ${mode} ${path}`,
   );
 const isOut = () => expect(lineOf("dora")).toEndWith(":/home/dora:/bin/bash");
 const isInside = () => expect(lineOf("dora")).toContain(`:${J}/./home/dora:`);
@@ -82,6 +82,16 @@ test("apply takes the bits of its programs, wherever they are, and no others", (
   ).toEqual(["755", "755", "755", "2775", "4755", "2755"]);
   expect([eveBy("/tmp/x"), eveBy("/tmp/eves")]).toEqual([idOf("eve"), idOf("eve")]);
   expect(modeOf("/home/dora/own")).toBe("755");
+});
+
+test("so it does below a mount, where somebody may work since before", () => {
+  makeProgram(`${J}/tmp/x`);
+  makeProgram(`${J}/tmp/deep/er/y`);
+  sh(`mount -t tmpfs none ${J}/tmp`);
+  expect(linesOf(m, "--prune").status).toBe(0);
+  sh(`umount ${J}/tmp`);
+  expect(["x", "deep/er/y"].map((name) => modeOf(`${J}/tmp/${name}`))).toEqual(["755", "755"]);
+  isOut();
 });
 
 test("jk_jailuser says in a dry run what it takes, and takes it; so does a move to another jail", () => {

@@ -17,6 +17,13 @@ describe("the line about a look-up that waits", () => {
     );
   });
 
+  test.each([
+    ["7", "the process 7, whose user keeps others from looking at it; to end it: kill -KILL 7"],
+    ["", "a process whose user keeps others from looking at it"],
+  ])("the process %j", (key, what) => {
+    expect(waitingLine("jk_x", "process", key)).toBe(`jk_x: still waiting for ${what}\n`);
+  });
+
   test("fits into its buffer, also as JSON, however long the name is", () => {
     const line = waitingLine("jk_x", "getpwnam", "\xff".repeat(10_000));
     expect(JSON.stringify({ notice: line }).length).toBeLessThan(4096);

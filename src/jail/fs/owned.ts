@@ -9,7 +9,9 @@ import {
   readEntries,
   type Stat,
   statIfPresent,
+  withFd,
 } from "../../../ffi/files.ts";
+import { cloneMountOf } from "../../../ffi/mounts.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { quoted, shortPath } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
@@ -75,6 +77,8 @@ interface Searched extends Level {
   readonly stat: Stat;
   /** Directories in it that are still to be entered. */
   readonly left: ByteString[];
+  /** So are those below mounts on it, where somebody may work since before. */
+  readonly covered: ByteString[];
 }
 
 /**
@@ -132,12 +136,14 @@ class Search implements Disposable {
 
   run(): void {
     const top = openAt(this.root.fd, ".", DIRECTORY);
-    this.#levels.down({ name: "", stat: fstat(top), fd: top, left: [] });
+    this.#levels.down({ name: "", stat: fstat(top), fd: top, left: [], covered: [] });
     this.#requireTimes(top);
     for (let here = this.#list(); here !== undefined; ) {
       const name = here.left.pop();
-      if (name === undefined) here = this.#leave(here);
-      else if (this.#enter(here, name)) here = this.#list();
+      const covered = name === undefined ? here.covered.pop() : undefined;
+      if (name === undefined && covered === undefined) here = this.#leave(here);
+      else if (name === undefined ? this.#enterBelow(here, covered ?? "") : this.#enter(here, name))
+        here = this.#list();
     }
   }
 
@@ -178,7 +184,7 @@ class Search implements Disposable {
   }
 
   /** Enters a directory; false for one that does not count. */
-  #enter({ fd: above, stat: parent }: Searched, name: ByteString): boolean {
+  #enter({ fd: above, stat: parent, covered }: Searched, name: ByteString): boolean {
     let fd: number;
     try {
       fd = openAt(above, name, DIRECTORY);
@@ -187,12 +193,25 @@ class Search implements Disposable {
       if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return false;
       throw namedError(error, joinPath(this.where(), name));
     }
-    const level = { name, stat: fstat(fd), fd, left: [] };
+    const level = { name, stat: fstat(fd), fd, left: [], covered: [] };
     this.#levels.down(level);
     if (level.stat.mountId === parent.mountId && level.stat.devMinor === parent.devMinor) return true;
+    covered.push(name);
     if (this.#mayHaveFiles(level)) return true;
     this.#levels.up();
     return false;
+  }
+
+  /** Enters the directory below a mount, by a copy of the mount that it is on; false if there is none, or root may not. */
+  #enterBelow({ fd: above }: Searched, name: ByteString): boolean {
+    try {
+      const fd = withFd(cloneMountOf(above, name), (mount) => openAt(mount, name, DIRECTORY));
+      this.#levels.down({ name, stat: fstat(fd), fd, left: [], covered: [] });
+      return true;
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EPERM", "EINVAL", "ENOSYS")) return false;
+      throw namedError(error, joinPath(this.where(), name));
+    }
   }
 
   /** Whether files of users may be on a mount, now or when it has other options. */

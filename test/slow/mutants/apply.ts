@@ -1070,6 +1070,7 @@ export const APPLY: readonly Mutant[] = [
     ["livesIn(path, user.home) && isLocalUser(user.name) ? undefined : user", "undefined"],
     ["if ((user ?? line)?.uid === 0) return undefined;", ""],
   ]),
+  ...within("src/jail/fs/owned.ts", SET_IDS, [["    covered.push(name);\n", ""]]),
   ...within("src/declaration/carry-out/lose.ts", "e2e/apply-directory-gone.test.ts", [
     ["(now !== undefined && sameFile(behind, now))", "false"],
     ["    forgetKeys(root, line, once, said);\n", ""],
