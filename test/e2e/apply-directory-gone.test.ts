@@ -211,6 +211,17 @@ test.each([
   if (!title.includes("none")) expect(planned).toEqual([expect.stringContaining(`; takes ${took}`)]);
 });
 
+test("a key is in no home of before in the same jail, when the directory says another one", () => {
+  account(`${J}/./home/moved`, "/usr/sbin/jk_chrootsh");
+  expect(linesOf(m, "--prune")).toMatchObject({ status: 0, summary: { problems: [], warnings: [] } });
+  expect(m.read(FILE)).toBe("ssh-ed25519 AAAAown own\n");
+  expect(m.read(`${J}/home/moved/.ssh/authorized_keys`)).toBe(`${KEYS[0]}\n`);
+  account(`${J}/./home/luser`, "/usr/sbin/jk_chrootsh");
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(m.read(FILE)).toBe(`ssh-ed25519 AAAAown own\n${KEYS[0]}\n`);
+  expect(m.run(["jailkit", "apply", "--check", "--prune"]).status).toBe(0);
+});
+
 test("a key of before is in no home that stays in a jail of before, to which its user may come back", () => {
   const K = "/srv/k";
   const file = `${K}/home/luser/.ssh/authorized_keys`;

@@ -34,6 +34,7 @@ import type { OnceUser } from "../once-shape.ts";
 import { USER_STEPS } from "../order.ts";
 import type { UidsInJails } from "../uids-in-jails.ts";
 import { creating } from "./creations.ts";
+import { loseBehind } from "./lose.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import { warnOfFormerRights } from "./sessions.ts";
 import { changeOne, itemsOf, type Said, type Step, stepsOf, tell } from "./steps.ts";
@@ -89,7 +90,11 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
         steps.push(putPolicy(root, name, shell, policyKeys(declared.policy ?? [], shell)));
       },
     changeKeys: () => (said) => changeOptions(declared, means, said),
-    inside: () => (said) => changeSide(declared, root, said, NO_ACCESS),
+    inside: () => (said) => {
+      // Its line still says the home of before, if the directory says another one.
+      if (directory && once !== undefined) loseBehind(root, requireUser(name), once, said);
+      changeSide(declared, root, said, NO_ACCESS);
+    },
     account: (some) => (said) => {
       // Why a file of keys cannot be used is a problem of its own, and keeps nobody out of a group.
       const wanted = some.some(({ what }) => what === "keys") ? declared : { ...declared, keys: [] };
