@@ -349,8 +349,8 @@ test("so may a process have any uid while it waits for the end of fork(2)", asyn
 
 /** Without end, and eight times at once, a process waits for a moment in sendmsg(2), starts its successor, and ends. */
 const CHAIN = `
-import os, socket, struct, sys
-uid = int(sys.argv[1])
+import os, socket, struct, sys, time
+uid, end = int(sys.argv[1]), time.monotonic() + 60
 os.setresuid(uid, uid, uid)
 a, b = socket.socketpair()
 a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, 15000))
@@ -362,7 +362,7 @@ a.setblocking(True)
 a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, 15000))
 print("there", flush=True)
 for _ in range(3): os.fork()
-while True:
+while time.monotonic() < end:
     try: a.sendmsg([b"x"])
     except OSError: pass
     if os.fork(): os._exit(0)
@@ -417,7 +417,7 @@ test("what runs is in a call if its stack says so, and may be while it is on a p
 
 /** Executes a program with so many arguments, and so little of a processor, that it takes seconds. */
 const STARVED = `
-import ctypes, os, sys
+import ctypes, os, signal, sys
 uid, libc = int(sys.argv[1]), ctypes.CDLL(None)
 words = (ctypes.c_char_p * 200003)(b"sleep", b"1000", *[b""] * 200000)
 os.setresuid(uid, uid, uid)
@@ -425,6 +425,8 @@ os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 os.nice(19)
 for _ in range(20):
     if os.fork() == 0:
+        # Whatever becomes of the test.
+        signal.alarm(60)
         while True: pass
 child = os.fork()
 if child == 0:
