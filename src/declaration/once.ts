@@ -217,6 +217,9 @@ export const asOfDirectory = (once: OnceUser): OnceUser => ({
   ...{ directory: true, homeId: once.homeId, uid: uidOf(once) },
 });
 
+/** What is left of a name whose account has another one: its keys are in the home of that one, which the line of it names. */
+export const gone = (once: OnceUser): OnceUser => ({ ...once, out: once.directory, keys: [] });
+
 /** What is remembered of a user who stays in the jail, and whose logins have ended, besides keys that may come back. */
 export const ENDED = {
   ...{ out: true, policy: false, otherPolicy: false, groups: [], left: [] },

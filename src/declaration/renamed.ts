@@ -5,7 +5,7 @@ import { livesIn, normalHome } from "../system/separator.ts";
 import { isUntouched, markedAccount } from "./creating.ts";
 import { hasHome, homeIdInJail, MAY_BE_OTHER } from "./ids.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
-import { asOfDirectory } from "./once.ts";
+import { asOfDirectory, gone } from "./once.ts";
 import type { Once, OnceUser } from "./once-shape.ts";
 import { recordedNameOf, uidOf } from "./once-shape.ts";
 
@@ -80,9 +80,6 @@ function asDeclared(
   if (once.jail !== jail || (once.directory && !directory)) return undefined;
   return hasUid && once.directory === directory ? once : { ...asOfDirectory(once), directory };
 }
-
-/** What is left of a name whose account has another one: its keys are in the home of that one, which the line of it names. */
-const gone = (once: OnceUser): OnceUser => ({ ...once, out: once.directory, keys: [] });
 
 /** What was declared once of an account; undefined if it is another one, or that is not known. */
 function ofAccount(once: OnceUser, account: PasswdEntry, before: Once): OnceUser | undefined {

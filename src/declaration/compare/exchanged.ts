@@ -12,11 +12,12 @@ import { homeInJail, jailOfHome, normalHome } from "../../system/separator.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { type Fault, type FaultText, stays } from "../change.ts";
 import { isOfOtherDay } from "../creating.ts";
-import { hasHome, MAY_BE_OTHER } from "../ids.ts";
+import { hasHome, homeIdInJail, MAY_BE_OTHER } from "../ids.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
-import { asOfDirectory, createdOf, leftJails, policiesIn, union } from "../once.ts";
+import { asOfDirectory, leftJails, policiesIn, union } from "../once.ts";
 import type { Once, OnceUser } from "../once-shape.ts";
 import { recordedNameOf, uidOf } from "../once-shape.ts";
+import { formerName, isHere } from "./former-name.ts";
 import { DECLARED, renamedLines, wantedLine } from "./intent.ts";
 import { lostNameFault, meansOther, perhapsOf, renamedText } from "./lost-name.ts";
 
@@ -61,7 +62,8 @@ class Exchanged {
 
   /** Why a declared user gets nothing: the section may mean the account that has its name, or that of before. */
   doubt(user: Meant, isDeclared: IsDeclared): FaultText | undefined {
-    const now = this.moved.find(({ account }) => account.name === user.name);
+    // One of a directory has no uid that a section can declare.
+    const now = this.moved.find(({ account, once }) => account.name === user.name && !once.directory);
     const once = this.known.get(user.name);
     if (once === undefined) return undefined;
     if (now === undefined) return this.#lostName(user, once, isDeclared);
@@ -74,14 +76,15 @@ class Exchanged {
 
   /** The same if the account has another name by now, which nobody declares, whoever has the name of before. */
   #lostName(user: Meant, once: OnceUser, isDeclared: IsDeclared): FaultText | undefined {
-    if (user.directory) return undefined;
     const known = this.#accountOf(once);
+    if (user.directory ? known === undefined : once.directory) return undefined;
     const other = known ?? answered(() => perhapsOf(once, this.accounts));
     if (other === undefined || isDeclared(other.name) || meansOther(user, other)) return undefined;
     const found = answered(() => ({ now: this.accounts.userByName(user.name) }));
     if (found === undefined) return undefined;
-    return known !== undefined && found.now === undefined
-      ? renamedText(user, known)
+    if (known !== undefined && found.now === undefined) return renamedText(user, known);
+    return user.directory
+      ? undefined
       : lostNameFault(user, other, { ...found, isLikely: known === undefined });
   }
 }
@@ -129,18 +132,23 @@ function movedFrom(
   known: ReadonlyMap<ByteString, OnceUser>,
   { userByName, userByUid }: Accounts,
 ): Moved | undefined {
-  const { name, created, directory, out } = once;
+  const { name, created, directory, homeId, out } = once;
   const uid = uidOf(once);
-  if (uid === undefined || directory || out) return undefined;
+  if (uid === undefined || out) return undefined;
   return answered(() => {
     if (userByName(name)?.uid === uid) return undefined;
     const account = userByUid(uid);
-    const jail = account && jailOfHome(account.home);
     if (account === undefined || account.name === name) return undefined;
-    if (jail !== once.jail && !once.left.some((one) => one.jail === jail)) return undefined;
     const other = known.get(account.name);
     // Of which all is known by that name.
     if (other !== undefined && uidOf(other) === uid) return undefined;
+    // Its directory need not say anything of the jail.
+    if (directory)
+      return homeId !== undefined && homeIdInJail(once.jail, account) === homeId
+        ? { once, account }
+        : undefined;
+    const jail = jailOfHome(account.home);
+    if (jail !== once.jail && !once.left.some((one) => one.jail === jail)) return undefined;
     const isOf = (user: OnceUser) => user.createdHome === account.home || hasHome(account, user.homeId);
     // Somebody else may have the uid by now, as one of whom usermod(8) has changed that.
     const isLikely = created !== undefined && other !== undefined && !isOf(other);
@@ -191,14 +199,8 @@ function isFree({ once, account: { name } }: Moved, { known, declared, leaving }
 /** Gives what is known of accounts to the names that they have. */
 function follow(group: readonly Moved[], { users, known, declared, leaving }: Users): void {
   const named = new Set(group.map(({ account }) => account.name));
-  // Its line and its rights are left.
-  for (const { once } of group)
-    if (leaving.has(once.name) && !named.has(once.name))
-      users.set(once.name, {
-        ...{ ...once, ...createdOf(undefined), homeId: MAY_BE_OTHER, groups: [], keys: [] },
-        // Another account may have the name by now.
-        uid: once.uid,
-      });
+  for (const { once, account } of group)
+    if (leaving.has(once.name) && !named.has(once.name)) users.set(once.name, formerName(once, account));
   for (const { once, account } of group) {
     const before = known.get(account.name);
     const former = declared.get(once.name);
@@ -228,7 +230,7 @@ function asNamed(known: OnceUser, account: PasswdEntry, before: OnceUser | undef
   const { jail, created, createdDay } = once;
   const { name, home } = account;
   const createdHome = created === undefined ? undefined : normalHome(home);
-  const isKnown = hasHome(account, once.homeId) && !isOfOtherDay(name, createdDay);
+  const isKnown = known.directory || (hasHome(account, once.homeId) && !isOfOtherDay(name, createdDay));
   const policies = before === undefined ? [] : policiesIn(jail, before);
   return {
     ...once,
@@ -241,6 +243,7 @@ function asNamed(known: OnceUser, account: PasswdEntry, before: OnceUser | undef
       otherPolicy: policies.includes(false),
     },
     left: before === undefined ? [] : leftJails(jail, before),
+    keys: !known.directory || isHere(once, account) ? once.keys : [],
   };
 }
 
@@ -266,7 +269,7 @@ function meantFault(user: Meant, now: Moved, other: PasswdEntry | undefined): Fa
 }
 
 /** Why an account stays that is declared no more; `section`: the one that may mean it. */
-function staysFault({ account: { name, uid } }: Moved, section: DeclaredUser | undefined): FaultText {
+function staysFault({ account: { name, uid }, once }: Moved, section: DeclaredUser | undefined): FaultText {
   const is = `its account is ${quoted(name)} now, by its uid ${uid}`;
   const code = "doubtful-account";
   if (section !== undefined)
@@ -274,12 +277,10 @@ function staysFault({ account: { name, uid } }: Moved, section: DeclaredUser | u
       code,
       message: `${is}, and ${quoted(`[user ${section.name}]`)} does not say which account it means`,
     };
+  const shared = `${is}, a name that was declared of another one`;
+  if (once.directory) return { code, message: `${shared}: if it is to go, take it out of its directory` };
   const remedy: Remedy = `userdel ${operands(name)}`;
-  return {
-    code,
-    message: `${is}, a name that was declared of another one: if it is to go: ${remedy}`,
-    remedy,
-  };
+  return { code, message: `${shared}: if it is to go: ${remedy}`, remedy };
 }
 
 /** Those who stay, since it is not known which accounts are theirs. */

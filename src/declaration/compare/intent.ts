@@ -42,15 +42,15 @@ export function wantedLine(
 
 /**
  * The same for an account that has another name now: the header, its home, if that is not the usual one of the name, and `more`
- * lines; `shown` is printable.
+ * lines; `shown` is printable. That of a directory is declared by no home.
  */
 export function renamedLines(
-  { place: { file, line, section } }: Pick<DeclaredUser, "place">,
+  { directory, place: { file, line, section } }: Pick<DeclaredUser, "directory" | "place">,
   { name, home: whole }: Pick<PasswdEntry, "name" | "home">,
   more: readonly ByteString[] = [],
 ): { readonly shown: string; readonly remedy: Remedy } {
   const home = homeInJail(whole);
-  const isKept = home === usualHome(name) || findEntry(section, "home") !== undefined;
+  const isKept = directory || home === usualHome(name) || findEntry(section, "home") !== undefined;
   const lines = [`[user ${name}]`, ...(isKept ? [] : [`home = ${home}`]), ...more];
   return {
     shown: lines.map(quoted).join(" and "),

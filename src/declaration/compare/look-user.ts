@@ -138,12 +138,14 @@ export function renamedFault(
   userByUid: HostAccounts["userByUid"],
 ) {
   const { name, jail, directory } = declared;
-  const line = directory ? undefined : accounts?.userByName(name);
+  const line = accounts?.userByName(name);
   const owner = line && userByUid(line.uid);
-  if (owner === undefined || jailOfHome(owner.home) !== jail) return undefined;
+  if (line === undefined || owner === undefined) return undefined;
+  // Its directory need not say anything of the jail.
+  const isIt = directory ? dirsEqual(homeFor(owner, jail), line.home) : jailOfHome(owner.home) === jail;
   // With a line of its own it is another account.
-  if (accounts?.userByName(owner.name) !== undefined || newNameFault(owner.name, DECLARED) !== undefined)
-    return undefined;
+  if (!isIt || accounts?.userByName(owner.name) !== undefined) return undefined;
+  if (!directory && newNameFault(owner.name, DECLARED) !== undefined) return undefined;
   return renamedText(declared, owner);
 }
 

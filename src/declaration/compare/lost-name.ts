@@ -11,7 +11,7 @@ import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { DECLARED, renamedLines } from "./intent.ts";
 
-type Named = Pick<DeclaredUser, "name" | "place">;
+type Named = Pick<DeclaredUser, "name" | "directory" | "place">;
 
 /**
  * The account that a user may have now: apply has created one with its uid, and this has another home in that jail. Only of one
@@ -41,7 +41,7 @@ function nameAdvice(
     const remedy: Remedy = `usermod -l ${shellWord(user.name)} ${operands(account.name)}`;
     return { shown: `give it back its name: ${remedy}`, remedy };
   }
-  const { shown, remedy } = renamedLines(user, account, isLocal ? [] : ["directory = yes"]);
+  const { shown, remedy } = renamedLines(user, account, isLocal || user.directory ? [] : ["directory = yes"]);
   return { shown: `write ${shown} in place of ${quoted(`[user ${user.name}]`)}`, remedy };
 }
 

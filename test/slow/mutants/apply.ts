@@ -25,6 +25,7 @@ const RENAMED = "e2e/apply-renamed-others.test.ts";
 const RENAMED_LEAVES = "e2e/apply-renamed-leaves.test.ts";
 const INTO_DIRECTORY = "e2e/apply-into-directory.test.ts";
 const RENAMED_LIMITS = "e2e/apply-renamed-limits.test.ts";
+const LEAVES_THERE = "e2e/apply-renamed-directory-leaves.test.ts";
 const RENAMED_THERE = "e2e/apply-renamed-directory.test.ts";
 const PRUNE = "e2e/apply-prune.test.ts";
 const TERMINATE = "attack/terminate-user.test.ts";
@@ -309,8 +310,8 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/exchanged.ts", RENAMED_LEAVES, [
     ["recordedAs: recordedNameOf(once)", "recordedAs: undefined"],
-    ["uid: once.uid,", ""],
   ]),
+  ...within("src/declaration/compare/former-name.ts", RENAMED_LEAVES, [["uid: once.uid,", ""]]),
   ...within("src/declaration/compare/former.ts", RENAMED_LEAVES, [
     ["[uid, created, once.uid].includes", "[uid, created].includes"],
   ]),
@@ -323,7 +324,7 @@ export const APPLY: readonly Mutant[] = [
     ["isLocalUser(account.name) ? known : asOfDirectory(known)", "known"],
   ]),
   ...within("src/declaration/compare/lost-name.ts", INTO_DIRECTORY, [
-    ['isLocal ? [] : ["directory = yes"]', "[] as string[]"],
+    ['isLocal || user.directory ? [] : ["directory = yes"]', "[] as string[]"],
   ]),
   ...within("src/declaration/carry-out/lose.ts", INTO_DIRECTORY, [
     ["heirOf(root, once, line), once", "line, once"],
@@ -338,9 +339,29 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/changes.ts", RENAMED_LEAVES, [['!livesIn(root.path, owner?.home ?? "")', "true"]]),
   ...within("src/users/leaving.ts", RENAMED_LEAVES, [["one.name !== name && ", "false && "]]),
-  ...within("src/declaration/renamed.ts", RENAMED_THERE, [
+  ...within("src/declaration/once.ts", RENAMED_THERE, [
     ["out: once.directory, keys: []", "keys: []"],
     ["out: once.directory, keys: []", "out: once.directory"],
+  ]),
+  ...within("src/declaration/compare/exchanged.ts", LEAVES_THERE, [
+    ["homeIdInJail(once.jail, account) === homeId", "true"],
+    ["account.name === user.name && !once.directory", "account.name === user.name"],
+    ["user.directory ? known === undefined : once.directory", "user.directory"],
+    ["known.directory || (", "("],
+    ["!known.directory || isHere(once, account)", "true"],
+  ]),
+  ...within("src/declaration/compare/former-name.ts", LEAVES_THERE, [
+    ["isHere(once, account) ? gone(once) : once", "once"],
+    ["isHere(once, account) ? gone(once) : once", "gone(once)"],
+    ["livesIn(jail, home) ||", ""],
+    ["userByName(name)?.uid === uid", "userByName(name) === undefined"],
+  ]),
+  ...within("src/declaration/compare/look-user.ts", LEAVES_THERE, [
+    ["directory ? dirsEqual(homeFor(owner, jail), line.home) : ", ""],
+    ["!isIt || ", ""],
+  ]),
+  ...within("src/declaration/compare/intent.ts", LEAVES_THERE, [["isKept = directory || ", "isKept = "]]),
+  ...within("src/declaration/renamed.ts", RENAMED_THERE, [
     ["const isHere = directory || ", "const isHere = "],
   ]),
   ...within("src/declaration/compare/exchanged.ts", "e2e/apply-exchanged-names.test.ts", [
