@@ -23,7 +23,7 @@ export function meantOfLacking(): AskMeant {
   return ({ name, shell }, jail) => {
     known ??= { declared: declaredHere(), once: answered(() => readOnce().users) ?? [] };
     const declared = known.declared?.users;
-    const once = declaredAs(name, jail, known.once);
+    const once = declaredAs(name, jail, known.once) ?? renamedFrom(name, jail, known.once, true);
     // Of an account that was renamed, the run says what its section should have.
     if (declared?.get(name)?.jail === jail || (once && declared?.get(once.name)?.jail === jail))
       return { remedy: "jailkit apply" };
@@ -45,13 +45,22 @@ export function declaredAs(
   once: readonly OnceUser[] = answered(() => readOnce().users) ?? [],
 ): OnceUser | undefined {
   const own = once.find((one) => one.name === name && one.jail === jail);
-  if (own !== undefined) return own;
+  return own ?? renamedFrom(name, jail, once, false);
+}
+
+/** The same under the name that it had before; `isOut`: of those whom --prune has taken out. */
+function renamedFrom(
+  name: ByteString,
+  jail: ByteString,
+  once: readonly OnceUser[],
+  isOut: boolean,
+): OnceUser | undefined {
   const uid = answered(() => hostUser(name)?.uid);
   if (uid === undefined) return undefined;
   // A name service that is silent does not say that it has it still.
   const isFormer = (former: ByteString) => answered(() => hostUser(former)?.uid === uid) !== true;
   const isHere = (one: OnceUser) => one.jail === jail || one.left.some((left) => left.jail === jail);
-  return once.find((one) => isHere(one) && !one.out && uidOf(one) === uid && isFormer(one.name));
+  return once.find((one) => isHere(one) && one.out === isOut && uidOf(one) === uid && isFormer(one.name));
 }
 
 /** The former name of an account that was declared by it, and what gives it by its name of now what it had. */

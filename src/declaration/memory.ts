@@ -9,7 +9,7 @@ import { homeIdOf, jailIdAt } from "./ids.ts";
 import { createdHomeOf, jailForgotten, KeptHomes, wholeJail } from "./kept-homes.ts";
 import { keptOfFormer, withKept, withoutKept } from "./kept-where.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { addOnce, createdOf, ENDED, isWritten, writeOnce } from "./once.ts";
+import { addOnce, createdOf, ended, isWritten, writeOnce } from "./once.ts";
 import { declaredIn, onceJailOf, sameOr, settledUser, userNow, withHomeId, withoutKeys } from "./once-of.ts";
 import type { Creating, KeptHome, Once, OnceJail, OnceUser } from "./once-shape.ts";
 import { uidOf } from "./once-shape.ts";
@@ -241,7 +241,7 @@ export class Memory {
 
   /** Forgets a jail or a user; of one that `stays` in the jail, all but that it has no line there, so that nobody puts it back. */
   forget(of: "jail" | "user", name: ByteString, stays: boolean): void {
-    if (stays) this.#change(name, ENDED);
+    if (stays) this.#change(name, ended(this.#users.get(name)));
     else this.#drop(of, name);
     if (of === "user") this.#creating = this.#creating.filter((one) => one.name !== name);
   }

@@ -221,10 +221,13 @@ export const asOfDirectory = (once: OnceUser): OnceUser => ({
 export const gone = (once: OnceUser): OnceUser => ({ ...once, out: once.directory, keys: [] });
 
 /** What is remembered of a user who stays in the jail, and whose logins have ended, besides keys that may come back. */
-export const ENDED = {
-  ...{ out: true, policy: false, otherPolicy: false, groups: [], left: [] },
-  ...createdOf(undefined),
-} as const;
+export const ended = (once: OnceUser | undefined) =>
+  ({
+    ...{ out: true, policy: false, otherPolicy: false, groups: [], left: [] },
+    ...createdOf(undefined),
+    // Its directory may give it another name.
+    uid: once?.directory ? once.uid : undefined,
+  }) as const;
 
 /** For which sections apply wrote rights of a user: true for jk_lsh.ini of the jail, false for jk_chrootsh.ini. */
 export const policiesOf = ({ limited, policy, otherPolicy }: OnceUser): boolean[] => [

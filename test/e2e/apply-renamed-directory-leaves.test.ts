@@ -105,6 +105,28 @@ test("after several names, and if one of them was declared", () => {
   expect(left()).toEqual(NOTHING_LEFT);
 });
 
+test("it may be declared again by its new name", () => {
+  rename();
+  jail();
+  declare("");
+  m.must(["jailkit", "apply"]);
+  declare(section("davy", `directory = 1\n${key(0)}`));
+  expect(did(m, "--prune").join()).not.toContain("entry");
+  expect([lines(), m.read(keysOf("dave")), did(m)]).toEqual([["davy:"], `${KEYS[0]}\n`, []]);
+});
+
+test("a section of its new name that means an account of this machine is told so", () => {
+  declare(DAVE + section("davy", ""));
+  m.must(["jailkit", "apply"]);
+  m.must(["userdel", "-r", "davy"]);
+  rename();
+  declare(section("davy", ""));
+  const { problems } = linesOf(m).summary;
+  expect(problems).toMatchObject([{ code: "not-local", path: "davy" }]);
+  typeRemedy(m, problems[0]?.remedy ?? "false");
+  expect(m.run(["jailkit", "apply"]).status).toBe(0);
+});
+
 test("another account that has the former name by now keeps its own place in the jail", () => {
   m.write(DIRECTORY, account("davy") + account("dave", `${J}/./home/other`, 7300));
   m.must(["jk_jailuser", "--jail-side-only", "-s", "/bin/sh", "-j", J, "dave"]);
@@ -128,6 +150,41 @@ test("accounts that have exchanged their names", () => {
   expect([lines(), login("dina")]).toEqual([["dave:"], ""]);
   expect([m.read(keysOf("dave")), m.read(keysOf("dina"))]).toEqual(["", `${KEYS[0]}\n`]);
   expect(did(m, "--prune")).toEqual([]);
+});
+
+// A rename in a directory often has a new path of the home, which nobody moves: then another account may have the uid by now.
+test("one with the uid and another home is told by each run, with the command that takes it out", () => {
+  m.write(DIRECTORY, account("davy", `${J}/./home/davy`));
+  m.must(["jk_jailuser", "--jail-side-only", "-j", J, "davy"]);
+  declare("");
+  const remedy = `jk_jailuser --unjail --jail-side-only -j ${J} davy`;
+  const who = `user dave: the account 'davy' has its uid and another home, and may be the one that was declared`;
+  const message = `${who}: it has a line in '${J}/etc/passwd': to take it out: ${remedy}; if that is to stay, run jailkit apply after that, and add it again, or declare it`;
+  for (const options of [[], ["--prune"], ["--prune"], []])
+    expect(scene.warned(...options)).toEqual([message]);
+  typeRemedy(m, remedy);
+  expect([lines(), login("davy")]).toEqual([[], ""]);
+  expect(scene.warned("--prune")).toEqual([expect.stringContaining("keys that were declared may be left")]);
+  expect([scene.warned("--prune"), scene.known()]).toEqual([[], []]);
+});
+
+test("so it is not told of one that is declared", () => {
+  m.write(DIRECTORY, account("davy", `${J}/./home/davy`));
+  declare(section("davy", "directory = 1\n"));
+  for (const options of [[], ["--prune"]])
+    expect(scene.warned(...options)).not.toContainEqual(expect.stringContaining("has its uid"));
+});
+
+test("no advice lets in who was taken out, and has another name since", () => {
+  declare("");
+  m.must(["jailkit", "apply", "--prune"]);
+  rename();
+  const { jails } = JSON.parse(m.run(["jk_check", "--json", J]).stdout);
+  const shows = "jk_jailuser --unjail --dry-run -s /usr/sbin/nologin davy";
+  expect(jails[0].findings).toMatchObject([{ rule: "user-not-in-jail", remedy: shows }]);
+  expect(typeRemedy(m, shows).stdout).toContain("davy");
+  m.write(DIRECTORY, account("davy", "/home/dave"));
+  expect(m.run(["jk_check", J])).toMatchObject({ status: 0, stdout: "" });
 });
 
 describe("while its section has the former name", () => {
@@ -191,9 +248,21 @@ describe("while its section has the former name", () => {
     expect([did(m), lines(), m.run(["jailkit", "apply"]).status]).toEqual([[], ["davy:"], 0]);
   });
 
-  test("another account with its uid and another home gets nothing of it", () => {
-    m.write(DIRECTORY, account("hank", `${J}/./home/hank`));
-    expect(told()?.message).toContain("getent passwd dave");
+  // It may be another account.
+  test("one with its uid and another home is told, and may be declared", () => {
+    m.write(DIRECTORY, account("davy", `${J}/./home/davy`));
+    declare(DAVE.replace(/^groups.*\n/m, ""));
+    const message =
+      "user dave: no name service knows the account, which 'directory' says is in one: getent passwd dave; 'davy' has its uid 7104, and another home: if it is that account, write '[user davy]' in place of '[user dave]'";
+    expect(told()).toMatchObject({ code: "no-such-user", message, remedy: null });
+    declare(DAVE.replace(/^groups.*\n/m, "").replace("dave", "davy"));
+    const own = told();
+    expect(own?.message).toContain(
+      "give the account another uid in its directory, or, if it is the same user, that home",
+    );
+    typeRemedy(m, own?.remedy ?? "false");
+    m.must(["jailkit", "apply", "--prune"]);
+    expect([did(m, "--prune"), lines()]).toEqual([[], ["davy:"]]);
   });
 });
 
@@ -216,6 +285,17 @@ describe("a directory that says nothing of the jail", () => {
     expect(scene.told()).toEqual(["user dave: groups team", `user davy: entry in ${J}`]);
     m.must(["jailkit", "apply", "--prune"]);
     expect(left()).toEqual(NOTHING_LEFT);
+  });
+
+  test("so it is after a run without --prune and another name", () => {
+    for (const name of ["davy", "dora"]) {
+      m.write(DIRECTORY, account(name, "/home/dave"));
+      m.must(["jk_jailuser", "--jail-side-only", "-j", J, name]);
+      declare("");
+      expect(scene.told()).toContain(`user ${name}: entry in ${J}`);
+    }
+    m.must(["jailkit", "apply", "--prune"]);
+    expect([lines(), m.read(keysOf("dave"))]).toEqual([[], ""]);
   });
 
   test("it is out with the line of its former name, which tells where its keys are", () => {

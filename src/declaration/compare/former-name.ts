@@ -2,7 +2,8 @@ import { answered } from "../../cli/error.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { openJailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { livesIn } from "../../system/separator.ts";
+import type { HostAccounts } from "../../system/host-accounts.ts";
+import { jailOfHome, livesIn } from "../../system/separator.ts";
 import { MAY_BE_OTHER } from "../ids.ts";
 import { createdOf, gone } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
@@ -25,3 +26,20 @@ export const isHere = ({ jail }: Pick<OnceUser, "jail">, { name, uid, home }: Pa
     using root = openJailRoot(jail);
     return readJailAccounts(root).userByName(name)?.uid === uid;
   }) === true;
+
+/**
+ * The account in the jail of a user that has the uid, and perhaps another home: of one of a directory, and of one that was there
+ * before apply. Undefined also while a name service is silent, or knows the user still.
+ */
+export function heirOf(
+  { name, jail, directory, uid }: OnceUser,
+  { userByName, userByUid }: Pick<HostAccounts, "userByName" | "userByUid">,
+): PasswdEntry | undefined {
+  if (uid === undefined) return undefined;
+  return answered(() => {
+    const heir = userByName(name) === undefined ? userByUid(uid) : undefined;
+    if (heir === undefined) return undefined;
+    const isIn = directory ? isHere({ jail }, heir) : jailOfHome(heir.home) === jail;
+    return isIn ? heir : undefined;
+  });
+}

@@ -3,16 +3,27 @@ import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { allOf, type Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { takeLinesOut } from "../../enter/remedies.ts";
+import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
-import { jailOfHome } from "../../system/separator.ts";
+import { isLocalUser } from "../../system/account-tools.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
 import { readAllKeys } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { KEYS_FILE } from "../../users/keys.ts";
+import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
 import { listedKeys } from "../change.ts";
 import { keysAmong, sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import type { Note } from "./former-jails.ts";
+import { heirOf } from "./former-name.ts";
 import type { Machine } from "./machine.ts";
+
+/** The command that takes an account out of a jail; of one of a directory, its line. */
+const outOf = (heir: PasswdEntry, jail: ByteString): Remedy =>
+  isLocalUser(heir.name)
+    ? leaveCommand([heir], answered(() => shellsOutside(jail)) ?? (() => undefined), { move: true })
+    : takeLinesOut(jail, heir.name);
 
 /**
  * What is said of an account that may be one which was there before apply, and has another name: it has the uid, in the same jail,
@@ -20,12 +31,10 @@ import type { Machine } from "./machine.ts";
  * has nothing of what was declared, or if that is declared of it.
  */
 export function heirNote(once: OnceUser, machine: Machine, root: JailRoot | undefined): Note | undefined {
-  const { name, jail, directory, uid } = once;
-  if (directory || uid === undefined || root === undefined) return undefined;
-  const { accounts } = machine;
-  const isGone = answered(() => accounts.userByName(name) === undefined) === true;
-  const heir = isGone ? answered(() => accounts.userByUid(uid)) : undefined;
-  if (heir === undefined || jailOfHome(heir.home) !== jail) return undefined;
+  const { name, jail, directory, uid, out } = once;
+  if (uid === undefined || root === undefined || (directory && out)) return undefined;
+  const heir = heirOf(once, machine.accounts);
+  if (heir === undefined) return undefined;
   const declared = machine.declaredUser(heir.name);
   // What it was given by that name is taken away by that.
   const given = machine.known.before.users.find((one) => one.name === heir.name);
@@ -37,10 +46,15 @@ export function heirNote(once: OnceUser, machine: Machine, root: JailRoot | unde
   const sums = once.keys.filter((sum) => !own.has(sum));
   const home = homeFor(heir, jail);
   const keys = answered(() => keysAmong(readAllKeys({ root, user: heir, home }), sums)) ?? [];
-  if (groups.length + keys.length === 0) return undefined;
+  const isKnown = declared !== undefined || given !== undefined;
+  const hasLine = !isKnown && answered(() => readJailAccounts(root).userByName(heir.name)?.uid) === uid;
+  if (groups.length + keys.length === 0 && !hasLine) return undefined;
   const leave = allOf(groups.map((group): Remedy => `gpasswd -d ${operands(heir.name, group)}`));
   const file = quoted(`${hostPath(root, home)}/${KEYS_FILE}`);
   const has = [
+    ...(hasLine
+      ? [`it has a line in ${quoted(`${jail}/etc/passwd`)}: to take it out: ${outOf(heir, jail)}`]
+      : []),
     ...(groups.length === 0 ? [] : [`it is in ${groups.map(quoted).join(", ")}: to take it out: ${leave}`]),
     ...(keys.length === 0 ? [] : [`${file} has ${listedKeys(keys)}: take the line out`]),
   ];

@@ -33,6 +33,7 @@ import { type FaultText, faultText } from "../change.ts";
 import { formerFault, keptFault } from "../kept-fault.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
+import { heirOf } from "./former-name.ts";
 import { sharesHome } from "./home-differs.ts";
 import { hostHomeFault } from "./host-home.ts";
 import type { InJail } from "./in-jail.ts";
@@ -59,6 +60,7 @@ export function userState(
     ...{ account: undefined, local: false, fault: undefined, otherOptions: 0 },
     ...{ lacksGroups: [], inJail: undefined, hasGroup: true, home: "there", lacksKeys: 0, policy: undefined },
     ...{ wantedPolicy: undefined, former: { groups: [], keys: [], policy: false } },
+    heir: () => once && heirOf(once, machine.accounts),
   };
   try {
     const doubt = doubtOf(declared, machine);

@@ -69,3 +69,10 @@ export function lostNameFault(
   const message = `the account that was declared ${is} ${quoted(other.name)} now, by its uid ${other.uid}${by}${another}: if ${header} means that one, ${shown}; if it means another one, declare ${which}`;
   return { code: "doubtful-account", message, remedy };
 }
+
+/** What is said of an account with the uid of one that its directory has no more; empty without one. */
+export function heirText(user: Named, heir: PasswdEntry | undefined): string {
+  if (heir === undefined) return "";
+  const { shown } = nameAdvice(user, heir);
+  return `; ${quoted(heir.name)} has its uid ${heir.uid}, and another home: if it is that account, ${shown}`;
+}

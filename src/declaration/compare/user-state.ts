@@ -8,6 +8,8 @@ import type { Rules } from "./common-places.ts";
 export interface UserState {
   /** As the name services have it. */
   readonly account: PasswdEntry | undefined;
+  /** If a directory has it no more: the account in the jail that has its uid and another home. */
+  readonly heir?: (() => PasswdEntry | undefined) | undefined;
   /** It is in /etc/passwd. */
   readonly local: boolean;
   /** Why its declaration cannot be used, such as a group that does not exist. */

@@ -16,6 +16,7 @@ import type { DeclaredUser } from "../model.ts";
 import { inOrder, USER_STEPS } from "../order.ts";
 import { placeFault } from "./account-place.ts";
 import { wantedLine } from "./intent.ts";
+import { heirText } from "./lost-name.ts";
 import { becomesLimited, isStricter, onlyTaking, policyTakes } from "./takes.ts";
 import type { UserComparison, UserState } from "./user-state.ts";
 
@@ -75,11 +76,11 @@ const at = (jail: ByteString, home: ByteString) => joinHome(jail, normalPath(hom
 /** What prevents the declaration from being carried out. */
 function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefined {
   const { name, uid } = declared;
-  const { account } = state;
+  const { account, heir } = state;
   if (account === undefined) {
     if (!declared.directory) return undefined;
     const message = "no name service knows the account, which 'directory' says is in one: getent passwd ";
-    return { code: "no-such-user", message: message + operands(name) };
+    return { code: "no-such-user", message: message + operands(name) + heirText(declared, heir?.()) };
   }
   if (account.uid === 0) return { code: "root", message: "has uid 0: a jail cannot hold root" };
   if (uid !== undefined && account.uid !== uid) {

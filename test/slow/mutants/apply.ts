@@ -274,7 +274,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/lint/declared.ts", RENAMED_LIMITS, [["if (doubt !== undefined) return doubt;", ""]]),
   ...within("src/declaration/meant-of-lacking.ts", RENAMED_LIMITS, [
-    ["isHere(one) && !one.out && uidOf(one) === uid && isFormer(one.name)", "false"],
+    ["isHere(one) && one.out === isOut && uidOf(one) === uid && isFormer(one.name)", "false"],
   ]),
   ...within("src/users/former-names.ts", RENAMED_LIMITS, [
     ["if (declared !== undefined) former.add(declared.name);", ""],
@@ -360,6 +360,16 @@ export const APPLY: readonly Mutant[] = [
     ["directory ? dirsEqual(homeFor(owner, jail), line.home) : ", ""],
     ["!isIt || ", ""],
   ]),
+  ...within("src/declaration/compare/former-name.ts", LEAVES_THERE, [
+    ["directory ? isHere({ jail }, heir) :", "directory ? false :"],
+    ["userByName(name) === undefined ? userByUid(uid) : undefined", "userByUid(uid)"],
+  ]),
+  ...within("src/declaration/compare/heir.ts", LEAVES_THERE, [["!isKnown && ", ""]]),
+  ...within("src/declaration/compare/user.ts", LEAVES_THERE, [[" + heirText(declared, heir?.())", ""]]),
+  ...within("src/declaration/once.ts", LEAVES_THERE, [["once?.directory ? once.uid", "false ? once?.uid"]]),
+  ...within("src/declaration/meant-of-lacking.ts", LEAVES_THERE, [
+    [" ?? renamedFrom(name, jail, known.once, true)", ""],
+  ]),
   ...within("src/declaration/compare/intent.ts", LEAVES_THERE, [["isKept = directory || ", "isKept = "]]),
   ...within("src/declaration/renamed.ts", RENAMED_THERE, [
     ["const isHere = directory || ", "const isHere = "],
@@ -374,8 +384,10 @@ export const APPLY: readonly Mutant[] = [
     ["isAll && isOut && !isTold ?", "false ?"],
   ]),
   ...within("src/declaration/compare/former-members.ts", RENAMED, [["heir !== undefined || (note", "(note"]]),
+  ...within("src/declaration/compare/former-name.ts", RENAMED, [
+    [": jailOfHome(heir.home) === jail", ": true"],
+  ]),
   ...within("src/declaration/compare/heir.ts", RENAMED, [
-    ["|| jailOfHome(heir.home) !== jail) return", ") return"],
     ["declared?.groups.includes(group) || ", ""],
     [" || given?.groups.includes(group)", ""],
     ["once.keys.filter((sum) => !own.has(sum))", "once.keys"],
