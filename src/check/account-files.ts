@@ -12,7 +12,7 @@ import { memberBy, selectSection } from "../config/scan.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
-import { homeTextAdvice, meantAdvice } from "../enter/remedies.ts";
+import { homeTextAdvice } from "../enter/remedies.ts";
 import { isAllNoexec, type Visitor, visitorOf } from "../explain/no-login.ts";
 import { otherHomeAdvice } from "../jail/accounts/home-place.ts";
 import { isChrootShell, type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
@@ -21,7 +21,7 @@ import { mountAdvice } from "../jail/fs/mounted-home.ts";
 import { unmountedPlaces } from "../jail/fs/unmounted.ts";
 import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { lostJail, mayHaveMoved } from "../jail/record/moved.ts";
-import { followRemedy, isElsewhere, linkedJail } from "../jail/record/named-jail.ts";
+import { followRemedy, linkedJail } from "../jail/record/named-jail.ts";
 import { ifNamed } from "../system/account-name.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
@@ -29,11 +29,13 @@ import { adviceAt, closeFirst, replaceLinkFirst } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT } from "../system/flat-accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
-import { isHomeIn, jailOfHome, joinHome, livesIn, normalHome, splitHome } from "../system/separator.ts";
+import { isHomeIn, joinHome, livesIn, normalHome, splitHome } from "../system/separator.ts";
 import { recallAll } from "../users/account-record.ts";
 import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import type { Home } from "./files/spaces.ts";
+import type { AskMeant } from "./host.ts";
+import { declaredAdvice, homeMeant } from "./other-home.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
 import type { JailSettings } from "./settings.ts";
 
@@ -133,7 +135,7 @@ export class AccountFiles {
   }
 
   /** The facts for the rules about accounts. */
-  facts(verbose: (line: ByteString) => void): AccountFacts {
+  facts(verbose: (line: ByteString) => void, meantOf: AskMeant): AccountFacts {
     const root = this.#root;
     const host = this.#host;
     // Thousands of accounts have the same shell.
@@ -197,6 +199,7 @@ export class AccountFiles {
         // Without a record of the old path, nothing but accounts of /etc/passwd follows.
         return isLocal(name) || isRecorded ? followRemedy(from, root.path) : undefined;
       },
+      declaredHere: ({ name }) => (isLocal(name) ? undefined : declaredAdvice(meantOf, name, root.path)),
       homeMeant: (line, user) => homeMeant(root.path, line, user, isLocal(user.name)),
       verbose,
     };
@@ -211,21 +214,6 @@ export class AccountFiles {
       return [];
     }
   }
-}
-
-/**
- * What gives an account the home of its line in a jail. It may be meant to be there if its home names no jail, but its shell needs
- * one; and if a directory has it in a jail that is not there: each of its mistakes looks like that.
- */
-function homeMeant(
-  jail: ByteString,
-  line: PasswdEntry,
-  { home, shell }: PasswdEntry,
-  isLocal: boolean,
-): Advice | undefined {
-  const other = jailOfHome(home);
-  const isMeant = other === undefined ? isChrootShell(shell) : !isLocal && isElsewhere(other);
-  return isMeant ? meantAdvice(jail, line, isLocal) : undefined;
 }
 
 /**

@@ -50,9 +50,21 @@ function isJailShell(shell: ByteString): boolean {
   return stat !== undefined && isRegular(stat) && onlyRootWrites(stat);
 }
 
-/** What is meant of a user whom a jail lacks: the command in place of the usual one, and the other way. */
 type Meant = Pick<CheckFinding, "remedy" | "otherwise">;
-export type AskMeant = (user: JailedUser, jail: ByteString) => Meant;
+
+/** What declarations mean. */
+export interface AskMeant {
+  /** Of a user whom a jail lacks: the command in place of the usual one, and the other way. */
+  readonly lacking: (user: JailedUser, jail: ByteString) => Meant;
+  /**
+   * Of an account of a directory that a jail has a line of, and whose home is elsewhere: the command in place of the usual ones;
+   * `shows`: it shows what the directory should say.
+   */
+  readonly elsewhere: (
+    name: ByteString,
+    jail: ByteString,
+  ) => { readonly command: Remedy; readonly shows: boolean } | undefined;
+}
 
 /** The finding about a jailed user who is not in the jail's passwd, or whose jail is `missing`: it may have been moved. */
 export function notInJailFinding(

@@ -95,7 +95,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
       return [];
     }
   };
-  const lines = () => accountFindings(files.facts(verbose));
+  const lines = () => accountFindings(files.facts(verbose, check.meantOf));
   const compareAccounts = () => orProblem("name-service", lines, "accounts are not compared: ");
   const shells = orProblem("unreadable", () => ownShells(root, content, settings));
   const shellPaths = new Set(shells.map(({ path }) => path));
@@ -280,5 +280,5 @@ function missingUsers(
 ) {
   const present = namesOf(accounts);
   const missing = users.filter(({ name }) => !present.has(name));
-  return missing.map((user) => notInJailFinding(user, path, { meant: meantOf(user, path) }));
+  return missing.map((user) => notInJailFinding(user, path, { meant: meantOf.lacking(user, path) }));
 }

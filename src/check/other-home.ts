@@ -1,9 +1,13 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
-import type { Advice } from "../cli/remedy.ts";
-import { jailSideRemedy, orLineOut, takeLinesOut } from "../enter/remedies.ts";
+import { type Advice, inWords } from "../cli/remedy.ts";
+import { jailSideRemedy, meantAdvice, orLineOut, takeLinesOut } from "../enter/remedies.ts";
+import { isChrootShell } from "../jail/accounts/jailed-users.ts";
+import { isElsewhere } from "../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { dirsEqual, isHomeIn, jailOfHome, livesIn, splitHome } from "../system/separator.ts";
 import type { AccountFacts } from "./account-facts.ts";
+import type { AskMeant } from "./host.ts";
 import { advised, type CheckFinding } from "./rules.ts";
 
 // SYS_UID_MAX of login.defs(5), and nobody
@@ -33,7 +37,30 @@ export function otherHomeFindings(
   const finding = { rule: "home-differs", path: `${jail}/etc/passwd`, message } as const;
   const moved = (inside ? facts.plainHome(real) : undefined) ?? movedAdvice(facts, entry, real);
   if (moved !== undefined) return [advised(finding, moved)];
+  const declared = inside ? undefined : facts.declaredHere(real);
+  if (declared !== undefined) return [advised(finding, declared)];
   const meant = facts.homeMeant(entry, real);
   if (meant !== undefined) return [{ ...advised(finding, meant), otherwise: orLineOut(jail, name) }];
   return [advised(finding, inside || isGuest(real) ? jailSideRemedy(jail, name) : takeLinesOut(jail, name))];
+}
+
+/**
+ * What gives an account the home of its line in a jail. It may be meant to be there if its home names no jail, but its shell needs
+ * one; and if a directory has it in a jail that is not there: each of its mistakes looks like that.
+ */
+export function homeMeant(
+  jail: ByteString,
+  line: PasswdEntry,
+  { home, shell }: PasswdEntry,
+  isLocal: boolean,
+): Advice | undefined {
+  const other = jailOfHome(home);
+  const isMeant = other === undefined ? isChrootShell(shell) : !isLocal && isElsewhere(other);
+  return isMeant ? meantAdvice(jail, line, isLocal) : undefined;
+}
+
+/** What ends that an account of a directory has its home elsewhere; undefined if no declaration has or had it in the jail. */
+export function declaredAdvice(meantOf: AskMeant, name: ByteString, jail: ByteString): Advice | undefined {
+  const meant = meantOf.elsewhere(name, jail);
+  return meant?.shows ? inWords(`change its directory as this shows: ${meant.command}`) : meant?.command;
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { counted, display, quoted } from "../cli/display.ts";
-import { describeError, isReported } from "../cli/error.ts";
+import { answered, describeError, isReported } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
@@ -18,14 +18,17 @@ import { isLibraryName } from "../libraries/dependency.ts";
 import { LIVE_SECTION, namedLive } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { namesIn } from "../system/account-tools.ts";
-import { residentsOf } from "../transfer/host.ts";
+import { type Resident, residentsOf } from "../transfer/host.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
 import { readPolicies } from "../users/policy.ts";
+import { hasLine } from "./compare/former-name.ts";
 import { InJail } from "./compare/in-jail.ts";
-import { Machine } from "./compare/machine.ts";
+import { Machine, once } from "./compare/machine.ts";
 import { lostRequests, lostSettings } from "./gather-lost.ts";
 import { gatherUser, type UserSources } from "./gather-user.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
+import { readOnce } from "./once.ts";
+import type { OnceUser } from "./once-shape.ts";
 import type { Comments } from "./write.ts";
 
 /** What a machine has, as a declaration. Lines are printable. */
@@ -60,6 +63,8 @@ interface Shared extends Pick<UserSources, "host" | "localGroups" | "keys" | "ss
   /** Sections of jk_update.ini and jk_check.ini. */
   readonly settings: readonly JailSection[];
   readonly loader: Loader;
+  /** What was declared of users. */
+  readonly once: () => ReadonlyMap<ByteString, OnceUser>;
 }
 
 /**
@@ -77,7 +82,10 @@ export function gatherDeclaration(
     const settings = jailSections();
     using loader = createLoader({ dlopen: true });
     const localGroups = new Set(namesIn("/etc/group"));
-    const shared = { loader, host, sections, settings, localGroups, keys, sshd: new Map() };
+    const remembered = once(
+      () => new Map((answered(readOnce)?.users ?? []).map((user) => [user.name, user])),
+    );
+    const shared = { once: remembered, loader, host, sections, settings, localGroups, keys, sshd: new Map() };
     const { paths, damaged } = namedOrKnown(named, host.users);
     const gathered = new Map<ByteString, GatheredJail>();
     const problems: string[] = [];
@@ -143,7 +151,10 @@ function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
   for (const what of lostSettings(root.path, { ...shared, policies, names })) warn(`left out: ${what}`, said);
   for (const resident of residents) {
     const { name } = resident.user;
-    const gathered = gatherSafely(() => gatherUser(resident, { ...shared, root, inside, policies }));
+    const gathered = gatherSafely(
+      () =>
+        waitsElsewhere(resident, root, shared) ?? gatherUser(resident, { ...shared, root, inside, policies }),
+    );
     if (typeof gathered === "string") {
       warn(`left out: user ${quoted(name)}: ${gathered}`, said);
       continue;
@@ -160,6 +171,14 @@ function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
   for (const line of more) warn(line, said);
   comments.set(jail, said);
   return { jail, users, comments, warnings, common };
+}
+
+/** Why an account of a directory is left out that has moved to another jail but for what its directory says: it would leave that. */
+function waitsElsewhere({ user, local }: Resident, root: JailRoot, { once }: Shared): string | undefined {
+  const before = local ? undefined : once().get(user.name);
+  if (before === undefined || !before.directory || before.out || before.jail === root.path) return undefined;
+  if (!hasLine(before.jail, user)) return undefined;
+  return `it was declared in ${quoted(before.jail)}, which has a line of it, and its directory says this jail; jailkit apply --check shows what is to be done`;
 }
 
 /** What is neither there nor refused is not declared. */

@@ -13,26 +13,48 @@ import { readOnce } from "./once.ts";
 import { type OnceUser, uidOf } from "./once-shape.ts";
 import { declaredHere } from "./read.ts";
 
+/** The command that shows what the directories of declared accounts should say. */
+const SHOWS = "jailkit apply --check";
+
 /**
- * Tells what is meant of users whom a jail lacks. The run of `jailkit apply` that puts one back, or removes one that is not
- * declared there any more, has begun perhaps, and failed. One whose logins --prune has ended is not put back. Of one who was
- * never declared there, nothing tells which it is.
+ * Tells what is meant of users whom a jail lacks, or whose homes are elsewhere. The run of `jailkit apply` that puts one back,
+ * or removes one that is not declared there any more, has begun perhaps, and failed. One whose logins --prune has ended is not
+ * put back. Of one who was never declared there, nothing tells which it is.
  */
-export function meantOfLacking(): AskMeant {
+export function meantHere(): AskMeant {
   let known: { readonly declared: ReturnType<typeof declaredHere>; readonly once: readonly OnceUser[] };
-  return ({ name, shell }, jail) => {
+  const read = () => {
     known ??= { declared: declaredHere(), once: answered(() => readOnce().users) ?? [] };
+    return known;
+  };
+  const lacking: AskMeant["lacking"] = ({ name, shell }, jail) => {
+    const known = read();
     const declared = known.declared?.users;
     const once = declaredAs(name, jail, known.once) ?? renamedFrom(name, jail, known.once, true);
     // Of an account that was renamed, the run says what its section should have.
     if (declared?.get(name)?.jail === jail || (once && declared?.get(once.name)?.jail === jail))
       return { remedy: "jailkit apply" };
+    // In another jail, to which its directory moves it.
+    if (declared?.get(name)?.directory) return { remedy: SHOWS };
     if (once?.out) return outOf({ name, shell });
     if (once === undefined || declared === undefined) return { otherwise: otherWay({ name, shell }) };
     const { file } = once;
     // What a named file declares now is not known here; its run says how the rest is removed.
     return { remedy: isUsual(file) ? "jailkit apply --prune" : `jailkit apply ${operands(file)}` };
   };
+  const elsewhere: AskMeant["elsewhere"] = (name, jail) => {
+    const { declared, once } = read();
+    const user = declared?.users.get(name);
+    if (user !== undefined)
+      return user.jail === jail && user.directory ? { command: SHOWS, shows: true } : undefined;
+    const before = once.find((one) => one.name === name && one.jail === jail && one.directory && !one.out);
+    if (before === undefined || declared === undefined) return undefined;
+    const { file } = before;
+    return isUsual(file)
+      ? { command: "jailkit apply --prune", shows: false }
+      : { command: `${SHOWS} ${operands(file)}`, shows: true };
+  };
+  return { lacking, elsewhere };
 }
 
 /**
@@ -67,7 +89,7 @@ function renamedFrom(
 export function declaredBefore(user: PasswdEntry, jail: ByteString): DeclaredBefore | undefined {
   const once = declaredAs(user.name, jail);
   if (once === undefined || once.name === user.name) return undefined;
-  return { name: once.name, remedy: meantOfLacking()({ ...user, jail }, jail).remedy ?? "jailkit apply" };
+  return { name: once.name, remedy: meantHere().lacking({ ...user, jail }, jail).remedy ?? "jailkit apply" };
 }
 
 type Leaver = Pick<PasswdEntry, "name" | "shell">;
@@ -76,7 +98,7 @@ type Leaver = Pick<PasswdEntry, "name" | "shell">;
 const shows = (user: Leaver): Remedy => leaveCommand([user], () => undefined, { move: false, dryRun: true });
 
 /** How an account leaves for good the jail whose files have it no more: one of a directory goes where its home is kept. */
-function outOf(user: Leaver): ReturnType<AskMeant> {
+function outOf(user: Leaver): ReturnType<AskMeant["lacking"]> {
   if (!isLocalUser(user.name)) return { remedy: shows(user) };
   return { remedy: leaveCommand([user], () => undefined, { move: true }), otherwise: otherWay(user) };
 }

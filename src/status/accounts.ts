@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { AskMeant } from "../check/host.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
 import { type Advice, allOf, type Remedy, told, typed } from "../cli/remedy.ts";
-import { meantOfLacking } from "../declaration/meant-of-lacking.ts";
+import { meantHere } from "../declaration/meant-of-lacking.ts";
 import { directoryCommand, jailSideRemedy, meantAdvice, orLineOut } from "../enter/remedies.ts";
 import { isDoubtfulHome } from "../explain/doubtful-home.ts";
 import { homeRefusal } from "../explain/home-fault.ts";
@@ -126,6 +127,12 @@ function homelessFault({ name, uid, home: inside }: PasswdEntry, jail: ByteStrin
   return [{ kind: "no-jail", subject: name, message, remedy, otherwise: orLineOut(jail, name) }];
 }
 
+/** Nothing advises to take out of a jail whom a declaration has in it. */
+const asMeant = (fault: AccountFault, meant: ReturnType<AskMeant["elsewhere"]>): AccountFault =>
+  meant === undefined || isLocalUser(fault.subject)
+    ? fault
+    : { ...fault, remedy: meant.command, otherwise: undefined };
+
 function faultOf(
   kind: AccountFault["kind"],
   subject: ByteString,
@@ -178,13 +185,18 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   const ofDoors = found.flatMap(({ jail, noLogins }) =>
     noLogins.map((fault) => faultOf("no-login", jail, fault)),
   );
-  const homeless = found.flatMap((one) => [...one.homeless, ...one.groupless]);
+  const meantOf = meantHere();
+  const homeless = found.flatMap((one) => [
+    ...one.homeless.map((fault) => asMeant(fault, meantOf.elsewhere(fault.subject, one.jail))),
+    ...one.groupless,
+  ]);
   const others = [...ofShells, ...homeless, ...ofLimited, ...ofDoors, ...doubtful.flatMap(homeFaultOf)];
   if (found.every(({ lacking }) => lacking.length === 0)) return others;
-  const meantOf = meantOfLacking();
   const ofJails = found.flatMap(({ jail, lacking, first }) =>
     lacking.map((user): AccountFault => {
-      const { message, remedy, otherwise } = notInJailFinding(user, jail, { meant: meantOf(user, jail) });
+      const { message, remedy, otherwise } = notInJailFinding(user, jail, {
+        meant: meantOf.lacking(user, jail),
+      });
       const all = remedy && allOf([first ?? "", remedy]);
       return { kind: "not-in-jail", subject: user.name, message, remedy: all, otherwise };
     }),

@@ -17,11 +17,12 @@ import { explainLogin } from "../explain/explain.ts";
 import { explainLaunch } from "../explain/programs/launch.ts";
 import { explainMail } from "../explain/programs/mail.ts";
 import { explainUchroot } from "../explain/programs/uchroot.ts";
-import { explainReport, type LoginReport, reportStatus } from "../explain/report.ts";
+import { explainReport, type LoginReport, type ReportStep, reportStatus } from "../explain/report.ts";
 import { reportLines } from "../explain/show.ts";
 import { hostUser } from "../system/name-services.ts";
 
 const NAME = "jailkit explain";
+const SHOWS = "jailkit apply --check";
 
 /** What the program that refused an account would do now; undefined if more must be asked. */
 function askAgain(program: ByteString, user: ByteString): LoginReport | undefined {
@@ -37,13 +38,17 @@ function showId(id: ByteString): ToolOutput {
   return { exitStatus: idStatus(found), report: () => idReport(found), print };
 }
 
-/** Of a declared account of a directory, `jailkit apply` shows what that should have. */
+/** Of a declared account of a directory, `jailkit apply` shows what that should have; it is not put into another jail. */
 function withDirectory(report: LoginReport): LoginReport {
   const show = directoryCommand("JAIL", report.user);
-  if (report.steps.every(({ message }) => !message.includes(show))) return report;
-  if (declaredHere()?.users.get(report.user)?.directory !== true) return report;
-  const steps = report.steps.map((step) => {
-    return { ...step, message: step.message.replace(show, "jailkit apply --check") };
+  const isSide = ({ remedy }: ReportStep) => remedy.startsWith("jk_jailuser --jail-side-only ");
+  if (!report.steps.some((step) => step.message.includes(show) || isSide(step))) return report;
+  const user = declaredHere()?.users.get(report.user);
+  if (user?.directory !== true) return report;
+  const isElsewhere = report.jail !== undefined && report.jail !== user.jail;
+  const steps = report.steps.map((step): ReportStep => {
+    const remedy = isElsewhere && isSide(step) ? SHOWS : step.remedy;
+    return { ...step, message: step.message.replace(show, SHOWS), remedy };
   });
   return { ...report, steps };
 }

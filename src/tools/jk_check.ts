@@ -32,7 +32,7 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { keptAt } from "../declaration/kept-at.ts";
-import { meantOfLacking } from "../declaration/meant-of-lacking.ts";
+import { meantHere } from "../declaration/meant-of-lacking.ts";
 import { printedResult, processesFor, readJobs, runJobs, serveJobs } from "../system/jobs.ts";
 
 const NAME = "jk_check";
@@ -77,7 +77,7 @@ function checks(setup: Setup): (job: CheckJob) => Promise<CheckEnd> {
   const tell = setup.verbose && setup.format === "lines";
   const verbose = tell ? (line: ByteString) => print(`${display(line)}\n`) : () => undefined;
   const names = freePaths(setup.number, setup.processes);
-  const checker = new JailChecker(setup, verbose, meantOfLacking(), keptAt(), names);
+  const checker = new JailChecker(setup, verbose, meantHere(), keptAt(), names);
   return async (job) => endOf(await checker.check(job), setup);
 }
 

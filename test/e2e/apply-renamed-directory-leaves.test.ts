@@ -170,6 +170,7 @@ test("one with the uid and another home is told by each run, with the command th
 
 test("so it is not told of one that is declared", () => {
   m.write(DIRECTORY, account("davy", `${J}/./home/davy`));
+  m.must(["jk_jailuser", "--jail-side-only", "-j", J, "davy"]);
   declare(section("davy", "directory = 1\n"));
   for (const options of [[], ["--prune"]])
     expect(scene.warned(...options)).not.toContainEqual(expect.stringContaining("has its uid"));

@@ -85,6 +85,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     isGuest: ({ name }) => name === "guest",
     mayBeHome: (path) => path === "/j/outside" || path === "/j/outside/u",
     movedHere: (_, jail) => (jail === "/was" ? `jailkit adopt --moved ${jail} /j` : undefined),
+    declaredHere: ({ name }) => (name === "declared" ? "jailkit apply --prune" : undefined),
     homeMeant: ({ name, home }) =>
       home === "/home/meant" ? `usermod -d /j/./home/meant ${name}` : undefined,
     plainHome: () => undefined,

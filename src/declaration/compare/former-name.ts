@@ -1,3 +1,4 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { answered } from "../../cli/error.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { openJailRoot } from "../../jail/fs/walk.ts";
@@ -21,7 +22,10 @@ export function formerName(once: OnceUser, account: PasswdEntry): OnceUser {
 
 /** Whether an account of a directory is in the jail by the name that it has now: the directory says so, or a line there. */
 export const isHere = ({ jail }: Pick<OnceUser, "jail">, { name, uid, home }: PasswdEntry): boolean =>
-  livesIn(jail, home) ||
+  livesIn(jail, home) || hasLine(jail, { name, uid });
+
+/** Whether a jail has a line of an account. */
+export const hasLine = (jail: ByteString, { name, uid }: Pick<PasswdEntry, "name" | "uid">): boolean =>
   answered(() => {
     using root = openJailRoot(jail);
     return readJailAccounts(root).userByName(name)?.uid === uid;

@@ -4,7 +4,6 @@ import { answered } from "../../cli/error.ts";
 import { allOf, type Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { takeLinesOut } from "../../enter/remedies.ts";
-import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
@@ -16,7 +15,7 @@ import { listedKeys } from "../change.ts";
 import { keysAmong, sumOf } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import type { Note } from "./former-jails.ts";
-import { heirOf } from "./former-name.ts";
+import { hasLine, heirOf } from "./former-name.ts";
 import type { Machine } from "./machine.ts";
 
 /** The command that takes an account out of a jail; of one of a directory, its line. */
@@ -47,12 +46,12 @@ export function heirNote(once: OnceUser, machine: Machine, root: JailRoot | unde
   const home = homeFor(heir, jail);
   const keys = answered(() => keysAmong(readAllKeys({ root, user: heir, home }), sums)) ?? [];
   const isKnown = declared !== undefined || given !== undefined;
-  const hasLine = !isKnown && answered(() => readJailAccounts(root).userByName(heir.name)?.uid) === uid;
-  if (groups.length + keys.length === 0 && !hasLine) return undefined;
+  const isIn = !isKnown && hasLine(jail, heir);
+  if (groups.length + keys.length === 0 && !isIn) return undefined;
   const leave = allOf(groups.map((group): Remedy => `gpasswd -d ${operands(heir.name, group)}`));
   const file = quoted(`${hostPath(root, home)}/${KEYS_FILE}`);
   const has = [
-    ...(hasLine
+    ...(isIn
       ? [`it has a line in ${quoted(`${jail}/etc/passwd`)}: to take it out: ${outOf(heir, jail)}`]
       : []),
     ...(groups.length === 0 ? [] : [`it is in ${groups.map(quoted).join(", ")}: to take it out: ${leave}`]),

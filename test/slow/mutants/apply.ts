@@ -25,6 +25,7 @@ const RENAMED = "e2e/apply-renamed-others.test.ts";
 const RENAMED_LEAVES = "e2e/apply-renamed-leaves.test.ts";
 const INTO_DIRECTORY = "e2e/apply-into-directory.test.ts";
 const RENAMED_LIMITS = "e2e/apply-renamed-limits.test.ts";
+const WAITS = "e2e/directory-waits.test.ts";
 const LEAVES_THERE = "e2e/apply-renamed-directory-leaves.test.ts";
 const RENAMED_THERE = "e2e/apply-renamed-directory.test.ts";
 const PRUNE = "e2e/apply-prune.test.ts";
@@ -370,6 +371,17 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/meant-of-lacking.ts", LEAVES_THERE, [
     [" ?? renamedFrom(name, jail, known.once, true)", ""],
   ]),
+  ...within("src/declaration/meant-of-lacking.ts", WAITS, [
+    ["if (declared?.get(name)?.directory) return { remedy: SHOWS };", ""],
+    ["user.jail === jail && user.directory ?", "false ?"],
+    ["one.jail === jail && one.directory && !one.out", "false"],
+  ]),
+  ...within("src/check/other-home.ts", WAITS, [
+    ["inside ? undefined : facts.declaredHere(real)", "undefined"],
+  ]),
+  ...within("src/status/accounts.ts", WAITS, [["meant === undefined || isLocalUser(fault.subject)", "true"]]),
+  ...within("src/tools/jailkit-explain.ts", WAITS, [["isElsewhere && isSide(step) ?", "false ?"]]),
+  ...within("src/declaration/gather.ts", WAITS, [["waitsElsewhere(resident, root, shared) ??", ""]]),
   ...within("src/declaration/compare/intent.ts", LEAVES_THERE, [["isKept = directory || ", "isKept = "]]),
   ...within("src/declaration/renamed.ts", RENAMED_THERE, [
     ["const isHere = directory || ", "const isHere = "],
