@@ -77,7 +77,9 @@ function asDeclared(
   { jail, directory }: DeclaredUser,
   hasUid: boolean,
 ): OnceUser | undefined {
-  if (once.jail !== jail || (once.directory && !directory)) return undefined;
+  // Its line of before need not be gone, whatever jail its directory says.
+  if (directory ? !once.directory && once.jail !== jail : once.directory || once.jail !== jail)
+    return undefined;
   return hasUid && once.directory === directory ? once : { ...asOfDirectory(once), directory };
 }
 

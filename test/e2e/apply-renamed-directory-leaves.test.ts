@@ -1,7 +1,7 @@
 /** `jailkit apply --prune` of an account of a directory that has got another name there: who is declared no more is out, by whatever name. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { did, KEYS, linesOf } from "./apply-scene.ts";
+import { did, FINGERPRINTS, KEYS, linesOf } from "./apply-scene.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 import { DIRECTORY, done, J, key, keysOf, MEMORY, RenamedScene, section } from "./renamed-scene.ts";
 
@@ -150,6 +150,33 @@ test("accounts that have exchanged their names", () => {
   expect([lines(), login("dina")]).toEqual([["dave:"], ""]);
   expect([m.read(keysOf("dave")), m.read(keysOf("dina"))]).toEqual(["", `${KEYS[0]}\n`]);
   expect(did(m, "--prune")).toEqual([]);
+});
+
+describe("one that is declared in another jail with its new name", () => {
+  const K = "/srv/k";
+  const moves = () => {
+    m.must(["gpasswd", "-a", "davy", "team"]);
+    declare(
+      `[jail ${K}]\nsections = uidbasics, basicshell\n[user davy]\njail = ${K}\ndirectory = 1\nshell = /bin/bash\n${key(1)}`,
+    );
+  };
+  const lost = [`user davy: groups team`, `user davy: keys ${FINGERPRINTS[0]}`];
+  beforeEach(() => m.remove(K));
+
+  test.each([
+    ["former", () => undefined, [entry("dave")]],
+    ["new", () => jail(), []],
+  ])("loses the groups and keys of before, and its line of the %s name", (_, change, gone) => {
+    rename();
+    change();
+    moves();
+    expect(scene.told()).toEqual(expect.arrayContaining(lost));
+    expect(did(m, "--prune")).toEqual(expect.arrayContaining([...lost.map(done), ...gone]));
+    m.write(DIRECTORY, account("davy", `${K}/./home/dave`));
+    m.must(["jailkit", "apply"]);
+    expect([lines(), scene.members(), m.read(keysOf("dave")), did(m, "--prune")]).toEqual([[], "", "", []]);
+    expect([login("davy"), m.run(["jk_check"]).status, scene.known()]).toEqual(["/home/dave\n", 0, ["davy"]]);
+  });
 });
 
 // A rename in a directory often has a new path of the home, which nobody moves: then another account may have the uid by now.
