@@ -363,7 +363,6 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/former-name.ts", LEAVES_THERE, [
     ["directory ? isHere({ jail }, heir) :", "directory ? false :"],
-    ["userByName(name) === undefined ? userByUid(uid) : undefined", "userByUid(uid)"],
   ]),
   ...within("src/declaration/compare/heir.ts", LEAVES_THERE, [["!isKnown && ", ""]]),
   ...within("src/declaration/compare/user.ts", LEAVES_THERE, [[" + heirText(declared, heir?.())", ""]]),
