@@ -6,11 +6,12 @@ import { operands } from "../cli/shell-word.ts";
 import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
 import { adviceInstead } from "../declaration/bring.ts";
 import { doubtsOf } from "../declaration/compare/exchanged.ts";
+import { isAsDeclared } from "../declaration/compare/look-policy.ts";
 import { renamedFault } from "../declaration/compare/look-user.ts";
 import { isUsual } from "../declaration/known-file.ts";
 import { renamedProblem } from "../declaration/machine-place.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
-import { readOnce } from "../declaration/once.ts";
+import { policiesIn, policiesOf, readOnce } from "../declaration/once.ts";
 import type { OnceUser } from "../declaration/once-shape.ts";
 import { type Declared, declaredHere } from "../declaration/read.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
@@ -19,6 +20,8 @@ import { openJailRoot } from "../jail/fs/walk.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { jailOf } from "./world.ts";
+
+const APPLY: Fix = { kind: "command", text: "jailkit apply" };
 
 /** A problem, and the file that it is in. */
 interface Placed {
@@ -37,7 +40,7 @@ interface Found {
  * and would write there again what somebody has changed.
  */
 export class DeclaredSections {
-  #once: readonly OnceUser[] | undefined;
+  #once: ReadonlyMap<ByteString, OnceUser> | undefined;
   #read: { readonly declared: Declared | undefined } | undefined;
 
   /** The same problem in the declaration, with a fix for that, if its line comes from there. */
@@ -56,20 +59,25 @@ export class DeclaredSections {
     const once = section && problem.code === "unknown-user" && this.#formerly(section.name, ini.file);
     if (once) return { problem: leftOver(problem, once), ini };
     const found = section && this.#userOf(section.name, ini.file);
-    if (section === undefined || found === undefined) return { problem: this.#brought(problem), ini };
+    if (section === undefined || found === undefined) {
+      const fix = section && this.#fixOfFormer(section.name, ini.file, problem.fix);
+      return { problem: fix ? { ...problem, fix } : this.#brought(problem), ini };
+    }
     const { user, declared } = found;
+    const there = section.entries.find(({ line }) => line === problem.line);
+    const entry = user.policy?.find(({ key }) => key === there?.key);
+    // The rest may wait for an error: what the section lacks, or has still, is no fault of the declaration.
+    if (!isAsDeclared(section, user)) {
+      const severity = there !== undefined && entry?.value === there.value ? "warning" : problem.severity;
+      return { problem: { ...problem, fix: APPLY, severity }, ini };
+    }
     if (section.line === problem.line) {
       // The header of a declaration has another form.
       const fix: Fix = problem.fix?.kind === "line" ? { kind: "none" } : fixInSection(problem.fix, user);
       const { file, line, column } = user.place;
       return { problem: { ...problem, file, line, column, fix, severity: "warning" }, ini: declared };
     }
-    const there = section.entries.find(({ line }) => line === problem.line);
-    const entry = user.policy?.find(({ key }) => key === there?.key);
-    if (there === undefined) return { problem, ini };
-    // Another value is declared, or none: `jailkit apply` writes that, which is checked where it is.
-    if (entry?.value !== there.value)
-      return { problem: { ...problem, fix: { kind: "command", text: "jailkit apply" } }, ini };
+    if (there === undefined || entry === undefined) return { problem, ini };
     const placed = this.#brought(atEntry(problem, there, entry, user));
     return { problem: { ...placed, severity: "warning" }, ini: declared };
   }
@@ -106,8 +114,26 @@ export class DeclaredSections {
   /** A user of a name that was declared once, and is not any more. */
   #formerly(name: ByteString, file: ByteString): OnceUser | undefined {
     if (this.#declared()?.users.has(name) !== false) return undefined;
-    this.#once ??= answered(() => readOnce().users) ?? [];
-    return this.#once.find((user) => user.name === name && (jailOf(file) ?? user.jail) === user.jail);
+    const once = this.#onceOf(name);
+    return once && (jailOf(file) ?? once.jail) === once.jail ? once : undefined;
+  }
+
+  #onceOf(name: ByteString): OnceUser | undefined {
+    this.#once ??= new Map((answered(() => readOnce().users) ?? []).map((user) => [user.name, user]));
+    return this.#once.get(name);
+  }
+
+  /** The fix for what is in a section that was declared once, and is not here any more: it goes. Undefined for another section. */
+  #fixOfFormer(name: ByteString, file: ByteString, fix: Fix | undefined): Fix | undefined {
+    const [declared, once, jail] = [this.#declared(), this.#onceOf(name), jailOf(file)];
+    if (declared === undefined || once === undefined) return undefined;
+    const had = jail === undefined ? policiesOf(once).includes(false) : policiesIn(jail, once).includes(true);
+    if (!had) return undefined;
+    const user = declared.users.get(name);
+    // What a named file declares is not known here: nothing is added to it.
+    if (user === undefined && !isUsual(once.file)) return fix?.kind === "in-section" ? { kind: "none" } : fix;
+    const isLeft = user !== undefined && jail !== undefined && jail !== user.jail;
+    return isLeft ? APPLY : { kind: "command", text: "jailkit apply --prune" };
   }
 
   /** The user whose section it is, if rights are declared that are in this file. */
@@ -151,8 +177,7 @@ function lacking(
   }
   const { file, line, column } = place;
   const message = `the user ${quoted(name)} is declared, and ${quoted(`${jailOf(of) ?? ""}/etc/passwd`)} lacks the account`;
-  const fix: Fix = { kind: "command", text: "jailkit apply" };
-  return { ...problem, ...{ file, line, column, message, fix }, severity: "warning" };
+  return { ...problem, ...{ file, line, column, message }, fix: APPLY, severity: "warning" };
 }
 
 /** The same fix for the section that declares a user: without the whole section the user would be gone. */

@@ -44,6 +44,12 @@ function keysOf(section: IniSection | undefined, shell: ByteString): Rules | und
   return new Map([...found.keys, ...found.others.map((key) => [key, ""] as const)]);
 }
 
+/** Whether a section of the limited shell, or of the other one, has what is declared of its user, and nothing else. Pure. */
+export function isAsDeclared(section: IniSection, { policy = [], shell }: DeclaredUser): boolean {
+  const there = keysOf(section, shell);
+  return there !== undefined && sameKeys(there, policyKeys(policy, shell));
+}
+
 /** What a user may do, what is declared of it, and which sections are there that were declared once. */
 export function policyState(
   declared: DeclaredUser,
