@@ -442,6 +442,12 @@ describe("a finding in a section that apply has written is reported where it is 
   });
 });
 
+test("rights without a program are one error, and nothing to type allows what nobody has declared", () => {
+  m.write(FILE, "[jail /srv/one]\nsections = uidbasics\n[user dora]\njail = /srv/one\nread = ~\n");
+  const { findings } = reportOf(configReportSchema, check("--json").stdout);
+  expect(findings.map(({ line, code, remedy }) => [line, code, remedy])).toEqual([[3, "no-shell", null]]);
+});
+
 test("a link in place of jails.d is named as one, and what it leads to is declared after the remedy", () => {
   m.remove(FOLDER);
   m.mkdir("/srv/checkout/jails.d");
