@@ -1,10 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
 import { describedBy } from "../config/keys.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { IniFile, IniSection } from "../config/model.ts";
 import { policyKeys } from "../config/schemas/jails.ts";
 import type { ReportFinding } from "../config/separators.ts";
+import { NO_SUCH_DIRECTORY } from "../confine/directories.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
 import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { below } from "../system/mountinfo.ts";
@@ -67,6 +69,12 @@ export class PolicyLint implements Disposable {
       ...world,
       lookUp: (path) => (goes(path) ? undefined : (inside?.lookUp(path) ?? host?.lookUp(path))),
       exists: (path, where) => !goes(path) && (world.exists(path, where) || comes(path)),
+      execution: (named, executables) => {
+        const view = world.execution(named, executables);
+        const lost = named.map(plainPath).filter(goes);
+        const leftOut = lost.map((one) => ({ path: one, why: NO_SUCH_DIRECTORY }));
+        return view && { ...view, leftOut: [...leftOut, ...view.leftOut] };
+      },
       startFault: isWhole ? world.startFault : () => undefined,
       exchangeable: inside === undefined ? () => false : world.exchangeable,
       jailsOf: () => [jail],

@@ -7,7 +7,6 @@ import { statusAfterSignals } from "../cli/interrupt.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import { problemReport } from "../cli/report.ts";
 import type { ToolOutput } from "../cli/tool.ts";
-import { socketDirectory } from "../jail/fs/socket-directory.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -39,7 +38,14 @@ import { Failures } from "./events.ts";
 import { requireWritableRecord } from "./journal.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import type { Removals } from "./plan/removals.ts";
-import { decideTakenBack, type Recipes, separate, type TakenBack } from "./plan/taken-back.ts";
+import {
+  decideTakenBack,
+  extrasToEnd,
+  type Recipes,
+  separate,
+  type TakenBack,
+  unusedSockets,
+} from "./plan/taken-back.ts";
 import {
   removeProc,
   requireNoLogSocket,
@@ -154,19 +160,13 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
 const progressOf = (count: number, { length }: readonly Removal[]): string =>
   length === 0 ? "nothing was removed" : `${count} of ${length} objects are removed`;
 
-/** What only the removed requests need. */
-const extrasToEnd = ({ keeps = [] }: RemoveRequest, { stays, goes }: Recipes) => ({
-  logSocket: goes.needLogsocket && !stays.needLogsocket && !keeps.includes("log-socket"),
-  proc: goes.needProc && !stays.needProc && !keeps.includes("proc"),
-});
-
 /** The problems that a run would have with files of the machine. */
 function foreseeExtras(
   { root, manifest, request, reporter }: Run,
   recipes: Recipes,
   removals: readonly Removal[],
 ): PopulateProblem[] {
-  const { logSocket, proc } = extrasToEnd(request, recipes);
+  const { logSocket, proc } = extrasToEnd(request.keeps ?? [], recipes);
   const failures = new Failures(root.path, [], reporter);
   const progress = progressOf(0, removals);
   if (logSocket) failures.attempt("log-socket", progress, () => requireNoLogSocket(root.path));
@@ -215,7 +215,7 @@ function takeAway(
   let count = 0;
   const attempt = (code: ProblemCode, step: () => void) =>
     failures.attempt(code, progressOf(count, removals), step);
-  const extras = extrasToEnd(request, { stays, goes });
+  const extras = extrasToEnd(request.keeps ?? [], { stays, goes });
   const left: string[] = [];
   if (extras.logSocket) attempt("log-socket", () => left.push(...closeLogSocket(root, reporter)));
   const unused = unusedSockets(manifest.content.sockets ?? [], { stays, goes });
@@ -241,15 +241,6 @@ function takeAway(
     });
   }
   return { problems, done: removed, left };
-}
-
-/** The directories with sockets of the host that only removed requests name. */
-function unusedSockets(recorded: readonly ByteString[], { stays, goes }: Recipes): ByteString[] {
-  const [kept, gone] = [stays, goes].map(
-    ({ sockets }) => new Set(sockets.map((socket) => socketDirectory(socket))),
-  );
-  const certain = stays.problems.length === 0;
-  return recorded.filter((path) => !kept?.has(path) && (certain || gone?.has(path)));
 }
 
 /** Returns warnings. */

@@ -263,7 +263,7 @@ function compareOne(
         changes = possible(taking(changes), error);
       }
     }
-    tellOfGoing(path, changes, machine);
+    tellOfGoing(path, declared, changes, machine);
     using damaged = root === undefined ? openDamaged(path, state) : undefined;
     const isClosed = root === undefined && state.fault !== undefined;
     const inside = new InJail(root, path, isClosed, damaged);

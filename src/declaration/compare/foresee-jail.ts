@@ -23,7 +23,7 @@ import type { PopulateReport } from "../../populate/report-schema.ts";
 import { below } from "../../system/mountinfo.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { splitHome } from "../../system/separator.ts";
-import { leadsToGone } from "../../update/foresee-removal.ts";
+import { type Gone, leadsToGone } from "../../update/foresee-removal.ts";
 import { isProgramHere, noAccountFiles, noShellIn, notProgram, requireShell } from "../../users/open-jail.ts";
 import { requireMountedPlace } from "../../users/safe-place.ts";
 import { lackingWords } from "../bring.ts";
@@ -32,7 +32,7 @@ import { withDue } from "../due.ts";
 import { type Comparison, stopPlanning } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
 import { mayMakeRoom, requireRoom, withRoomForFiles, withRoomForHomes } from "./foresee-room.ts";
-import { goneFrom, takenBack } from "./going.ts";
+import { goneFrom, leavingPlaces, liveItems, takenBack } from "./going.ts";
 import { DECLARED } from "./intent.ts";
 import { withFault } from "./takes.ts";
 import { type JailWork, type UserWork, withJailFault } from "./work.ts";
@@ -86,7 +86,7 @@ interface Means extends Pick<Comparison, "pathOf"> {
   readonly room: RoomOfRun | undefined;
 }
 
-const NOTHING_GOES: ReturnType<typeof goneFrom> = { gone: new Set(), hidden: undefined };
+const NOTHING_GOES = { gone: undefined, hidden: undefined };
 
 async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   const { path, changes, fault, users } = work;
@@ -96,7 +96,10 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     ({ what, action }) => what === "mounts" || (what === "live" && action === "remove"),
   );
   const removed = takenBack(changes);
-  if (fault !== undefined || fillings.length + removed.length === 0 || isOther) return work;
+  const leaves = leavingPlaces(changes);
+  if (fault !== undefined || fillings.length + removed.length + leaves.length === 0) return work;
+  if (isOther)
+    return removed.length + leaves.length === 0 ? work : (answered(() => planned(work, means)) ?? work);
   try {
     const isNew = isMissing(path);
     const names = fillings.flatMap((one) => [one.tool, ...one.names, ...one.args.filter(isLiveOption)]);
@@ -111,13 +114,24 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     const progress = `0 of ${brought.sizes.length} objects are in place`;
     requireRoom(means.room, path, path, brought.sizes, progress);
     using root = isNew ? undefined : openJailRoot(path);
-    const isTaken = root !== undefined && removed.length > 0;
-    const { gone, hidden } = isTaken ? goneFrom(root, changes, means.pathOf) : NOTHING_GOES;
+    const isTaken = root !== undefined && removed.length + leaves.length > 0;
+    const { gone, hidden } = isTaken ? goneFrom(root, work.declared, changes, means.pathOf) : NOTHING_GOES;
     if (hidden !== undefined) throw hidden;
     return { ...work, users: users.map((user) => foreseeUser(user, path, root, { ...brought, gone })) };
   } catch (error) {
     return withJailFault({ ...work, changes: taking(changes) }, faultText(error));
   }
+}
+
+/** What its users will lack, where no dry run can tell it: by the plan of what the jail has then. Throws as foreseeRemovals does. */
+function planned(work: JailWork, { pathOf }: Means): JailWork {
+  const { path, declared, changes, users } = work;
+  using root = openJailRoot(path);
+  const found = goneFrom(root, declared, changes, pathOf);
+  const paths = new Set([...found.planned].map(jsonText));
+  const live = liveItems(changes, "create");
+  const brought = { paths, live, accountFiles: true, accounts: new Set<string>(), gone: found.gone };
+  return { ...work, users: users.map((user) => foreseeUser(user, path, root, brought)) };
 }
 
 /** Throws JailkitError for what a dry run would refuse of the place of a new jail like another one. */
@@ -236,12 +250,19 @@ function foreseeUser(
   user: UserWork,
   jail: ByteString,
   root: JailRoot | undefined,
-  { paths, live, accountFiles, accounts, gone }: Brought & { readonly gone: ReadonlySet<ByteString> },
+  {
+    paths,
+    live,
+    accountFiles,
+    accounts,
+    gone,
+  }: Omit<Brought, "trees" | "sizes"> & { readonly gone: Gone | undefined },
 ): UserWork {
   const { name, shell } = user.declared;
   if (user.changes.length === 0 && user.fault !== undefined) return user;
   const has = (path: ByteString) => root !== undefined && lookUp(root, path, { follow: true }) !== undefined;
-  const goes = (path: ByteString) => root !== undefined && gone.size > 0 && leadsToGone(root, path, gone);
+  const goes = (path: ByteString) =>
+    root !== undefined && gone !== undefined && leadsToGone(root, path, gone);
   const comes = (path: ByteString) => {
     const real = new RootView().realPath(path);
     const isLive = real !== undefined && live.some((directory) => below(real, directory) !== undefined);

@@ -189,15 +189,18 @@ export function hideFromJail(
   const recorded = (manifest.content[key] ?? []).filter((path) => directories.includes(path));
   if (recorded.length === 0) return;
   hideLeft(root.path, root, recorded, say);
-  const isOurs = (path: ByteString) =>
-    canBeLive(path) && path !== USUAL && !manifest.content.entries.has(path);
-  for (const path of recorded.filter(isOurs)) removeMountPoint(root, path);
+  const { entries } = manifest.content;
+  for (const path of recorded.filter((one) => losesPlace(one, entries))) removeMountPoint(root, path);
   changeManifest(manifest, (content) => {
     const left = (content[key] ?? []).filter((path) => !recorded.includes(path));
     content[key] = left.length === 0 ? undefined : left;
   });
   saveManifest(manifest);
 }
+
+/** Whether a directory that is live no more loses its place in the jail. */
+export const losesPlace = (path: ByteString, entries: ManifestContent["entries"]): boolean =>
+  canBeLive(path) && path !== USUAL && !entries.has(path);
 
 /** Removes the directory that mountLive has made, if it is empty: it would be in the way of a mount above it. */
 function removeMountPoint(root: JailRoot, path: ByteString): void {

@@ -1,7 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
+import { socketDirectory } from "../../jail/fs/socket-directory.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Manifest, ManifestRequest } from "../../jail/record/manifest.ts";
+import type { Refusable } from "../../jail/record/without.ts";
 import type { Loader } from "../../libraries/closure.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { isIn } from "../../populate/plan/draft.ts";
@@ -43,14 +45,14 @@ export interface Recipes {
   readonly goes: Recipe;
 }
 
-/** Plans the removal: files of the removed requests that the remaining ones do not bring. */
+/** Plans the removal: files of the removed requests that the remaining ones do not bring, which are `planned`. */
 export function decideTakenBack(
   root: JailRoot,
   { content: { entries } }: Manifest,
   names: readonly ByteString[],
   { stays, goes }: Recipes,
   loader: Loader,
-): Removals {
+): Removals & { readonly planned: ReadonlySet<ByteString> } {
   const live = hostMountsIn(root);
   const state = jailState(root, entries, new Map());
   const plan = makePlan({
@@ -73,5 +75,21 @@ export function decideTakenBack(
     return certain ? sections.some(isTaken) : sections.every(isTaken);
   });
   const found = candidates.map((record) => ({ path: record.path, record }));
-  return decideRemovals(state, found, (path) => plan.planned.has(path), false);
+  const removals = decideRemovals(state, found, (path) => plan.planned.has(path), false);
+  return { ...removals, planned: new Set(plan.planned.keys()) };
+}
+
+/** What only the removed requests need. */
+export const extrasToEnd = (keeps: readonly Refusable[], { stays, goes }: Recipes) => ({
+  logSocket: goes.needLogsocket && !stays.needLogsocket && !keeps.includes("log-socket"),
+  proc: goes.needProc && !stays.needProc && !keeps.includes("proc"),
+});
+
+/** The directories with sockets of the host that only removed requests name. */
+export function unusedSockets(recorded: readonly ByteString[], { stays, goes }: Recipes): ByteString[] {
+  const [kept, gone] = [stays, goes].map(
+    ({ sockets }) => new Set(sockets.map((socket) => socketDirectory(socket))),
+  );
+  const certain = stays.problems.length === 0;
+  return recorded.filter((path) => !kept?.has(path) && (certain || gone?.has(path)));
 }

@@ -50,6 +50,7 @@ const NESTED = "e2e/apply-nested-homes.test.ts";
 const OFF = "e2e/apply-off.test.ts";
 const ONE_RUN = "e2e/apply-one-run.test.ts";
 const LOST_SHELL = "e2e/apply-lost-shell.test.ts";
+const PRUNE_RIGHTS = "e2e/apply-prune-rights.test.ts";
 const FORESEES = "e2e/apply-foresees.test.ts";
 const FAILS = "e2e/apply-fails.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
@@ -940,7 +941,7 @@ export const APPLY: readonly Mutant[] = [
     ["someProc: machine.mountsProc(jail)", "someProc: false"],
   ]),
   ...within("src/declaration/compare/foresee-jail.ts", LOST_SHELL, [
-    ["root !== undefined && removed.length > 0;", "false;"],
+    ["root !== undefined && removed.length + leaves.length > 0;", "false;"],
   ]),
   ...within("src/declaration/compare/going.ts", LOST_SHELL, [
     ["foreseeRemovals(root, added,", "foreseeRemovals(root, [],"],
@@ -952,8 +953,19 @@ export const APPLY: readonly Mutant[] = [
     ["remaining = parts.remaining;", ""],
     ["    if (leadsToGone(root, next, gone)) return true;\n", ""],
   ]),
+  ...within("src/update/foresee-removal.ts", PRUNE_RIGHTS, [
+    ["!stays.has(path) && ", ""],
+    ["!isShown(path) && ", ""],
+    ["place === LOG_SOCKET || losesPlace(place)", "true"],
+    ["...unusedSockets(sockets, recipes),", ""],
+    ['...(ends.proc ? ["/proc"] : []),', ""],
+  ]),
+  ...within("src/declaration/compare/foresee-jail.ts", PRUNE_RIGHTS, [
+    ["(answered(() => planned(work, means)) ?? work)", "work"],
+  ]),
+  ...within("src/lint/policies.ts", PRUNE_RIGHTS, [["leftOut: [...leftOut, ...view.leftOut]", ""]]),
   ...within("src/declaration/compare/foresee-jail.ts", FORESEES, [
-    ["removed.length === 0 || isOther", "removed.length === 0"],
+    ["if (isOther)", "if (false)"],
     ["!isPassedOver(one) || named.has(one.path)", "!isPassedOver(one)"],
     ["!isPassedOver(one) || named.has(one.path)", "named.has(one.path)"],
     ["if (first !== undefined)", "if (false)"],
