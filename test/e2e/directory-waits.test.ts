@@ -104,6 +104,12 @@ test.each([
   heal();
 });
 
+test("so it is of a new user, whose directory says a home and a shell of the machine", () => {
+  says("/home/dave", "/bin/bash");
+  expect([checked(J), status(), did(m)]).toEqual([differs(J), [], []]);
+  heal();
+});
+
 test("an export leaves it out, with a warning: applied there, it would take out what was made", () => {
   const out = "/root/export.ini";
   const gathered = () => {
