@@ -215,7 +215,7 @@ function measure(
       `${display(root.path)}: users live in it whose accounts are not in /etc/passwd (${names}): ` +
       `change their homes where the accounts are kept (${shows} shows how), and ` +
       `take their files out, or delete these with: ${withUserFiles(plan.request)}`;
-    throw refuse("has-users", message, withUserFiles(plan.request));
+    throw refuse("has-users", message);
   }
   if (!userFiles) requireNobodyElse(plan.request, owners, unread);
   const { files, allocated: bytes, users: userBytes } = addUp(inodes, newLedger());
@@ -261,7 +261,7 @@ function ownersIn(
   );
 }
 
-/** The command that deletes files of users, too. */
+/** The command that deletes files of users, too: for words, and no remedy, which a program may type. */
 export const withUserFiles = ({
   jail,
   unjail,

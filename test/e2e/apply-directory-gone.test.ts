@@ -59,6 +59,23 @@ test.each([
   ]);
 });
 
+test("a jail that is not declared any more either, in which it lives: no remedy deletes its files", () => {
+  m.write(`${J}/home/luser/mine`, "");
+  m.must(["chown", "6001:6001", `${J}/home/luser/mine`]);
+  m.write(DECLARED, "");
+  const message = expect.stringContaining(
+    "users live in it whose accounts are not in /etc/passwd (luser): change their homes where the accounts are kept (",
+  );
+  // The first run takes out what is left of the account; it says what comes after that.
+  for (const options of [["--check", "--prune"], ["--prune"], ["--prune"]])
+    expect(linesOf(m, ...options).summary.problems).toContainEqual(
+      expect.objectContaining({ path: J, code: "has-users", message, remedy: null }),
+    );
+  const asked = m.run(["jailkit", "delete", "--json", "--yes", J]);
+  expect(JSON.parse(asked.stdout).problems).toMatchObject([{ code: "has-users", message, remedy: null }]);
+  expect(m.exists(`${J}/home/luser/mine`)).toBe(true);
+});
+
 describe("a jail that is gone, while the directory still says a home in it", () => {
   const dropIn = "/etc/jailkit/jk_chrootsh.d/luser.ini";
   beforeEach(() => {

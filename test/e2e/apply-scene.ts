@@ -43,6 +43,11 @@ export function linesIn({ stdout, stderr, status }: Pick<RunResult, "stdout" | "
   const changes = lines.flatMap((line) => ("change" in line ? [line.change] : []));
   const [summary] = lines.flatMap((line) => ("exitStatus" in line ? [line] : []));
   if (summary === undefined) throw new Error(`no summary: ${stdout}${stderr}`);
+  // A panel may type it.
+  const deleting = summary.problems.find(({ remedy }) =>
+    /--user-files|--delete-homes|rm -r|userdel -/.test(remedy ?? ""),
+  );
+  if (deleting !== undefined) throw new Error(`a remedy that deletes homes: ${deleting.remedy}`);
   return { status, stderr, changes, summary };
 }
 
