@@ -78,5 +78,10 @@ export const DECLARATION: readonly Mutant[] = [
     ["if (own !== undefined) {", "if (false) {"],
     ["user.uid !== uid", "false"],
   ]),
+  ...within("src/lint/declared.ts", "e2e/config-other-sections.test.ts", [
+    ["if (!isAsDeclared(section, user)) {", "if (false) {"],
+    ["if (!had) return undefined;", "return undefined;"],
+    ['isLeft ? APPLY : { kind: "command", text: "jailkit apply --prune" }', "APPLY"],
+  ]),
   ...within("src/declaration/machine-place.ts", MACHINE, [["!declaredUsers.has(one.name) && ", ""]]),
 ];
