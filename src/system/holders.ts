@@ -1,12 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { isErrno } from "../../ffi/error.ts";
-import { ownerAt, readLink, withFd } from "../../ffi/files.ts";
+import { withFd } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { FileTables } from "./file-tables.ts";
 import { isInCall } from "./in-call.ts";
 import { lookingAt } from "./looking-at.ts";
-import { examineThreads, MOST_PASSES, namesIn, openProc, pidsIn, readOf, uidsOf } from "./processes.ts";
+import { AN_IO_URING, hidesIn, linkOf, mapsRing, NAMELESS, ownerOfOpen } from "./open-files.ts";
+import { examineThreads, MOST_PASSES, namesIn, openProc, pidsIn, uidsOf } from "./processes.ts";
 
 /** A process that has a uid, or can get it. */
 export interface Holder {
@@ -66,7 +66,7 @@ const TOO_MUCH = "more than can be looked at";
 export const waysOf = (doubtful: readonly Holder[]): string =>
   [...new Set(doubtful.flatMap(({ may }) => may ?? []))].join(" or ");
 
-const passing = (what: string) => new JailkitError("failed", 1, `${what} end before they can be looked at`);
+const PASSING = "processes that end before they can be looked at";
 
 const [LOOKS, PAUSE, MOST_TIMES, MOST_OUT] = [5, 10, 3, 20];
 const IN_CALL = "a thread in a call that does not end, such as sendmsg(2)";
@@ -76,6 +76,8 @@ interface InCall {
   readonly holder: Holder;
   readonly thread: ByteString;
   readonly looks: number;
+  /** How often it was certainly in one. */
+  readonly times: number;
 }
 
 class Look {
@@ -88,6 +90,8 @@ class Look {
   /** How many open files of a user were looked at, and for how many milliseconds its processes were. */
   readonly #open = new Map<string, number>();
   readonly #spent = new Map<string, number>();
+  /** In how many passes users had new processes, with the last one. */
+  readonly #fresh = new Map<string, { readonly holder: Holder; readonly passes: number }>();
   /** By thread. */
   #waiting = new Map<ByteString, InCall>();
 
@@ -107,17 +111,30 @@ class Look {
       // What was started meanwhile may have what another one had.
       else [isMissed, isLast] = [true, true];
     }
-    throw passing("processes");
+    return this.#passed();
+  }
+
+  /** Those that may have any uid if processes end all the time before they can be looked at: of the users who start them. */
+  #passed(): readonly Doubtful[] {
+    const busy = [...this.#fresh.values()].filter(({ passes }) => passes > MOST_PASSES / 4);
+    if (busy.length === 0) throw new JailkitError("failed", 1, PASSING.replace(" that", ""));
+    for (const { holder } of busy) this.#doubt(holder, PASSING);
+    return [...this.#doubtful.values()];
   }
 
   /** Looks at each process that was not looked at; true if one had ended, which may have started another one before. */
   #lookAtNew(): boolean {
     let isMissed = false;
-    for (const pid of pidsIn(this.proc)) {
+    const isFirst = this.#seen.size === 0;
+    const users = new Map<string, Holder>();
+    // Those that were started last end first.
+    for (const pid of pidsIn(this.proc).reverse()) {
       if (this.#seen.has(pid)) continue;
       this.#seen.add(pid);
-      if (!this.#examine(pid)) isMissed = true;
+      if (!this.#examine(pid, isFirst ? undefined : users)) isMissed = true;
     }
+    for (const [uid, holder] of users)
+      this.#fresh.set(uid, { holder, passes: (this.#fresh.get(uid)?.passes ?? 0) + 1 });
     return isMissed;
   }
 
@@ -128,22 +145,24 @@ class Look {
     const waiting = this.#waiting;
     this.#waiting = new Map();
     const out = new Set<number>();
-    for (const { holder, thread, looks } of waiting.values()) {
+    for (const { holder, thread, looks, times: before } of waiting.values()) {
       const isIn = isInCall(this.proc, thread);
       const isLast = looks + 1 === LOOKS;
-      if (isIn === false || (isLast && isIn === undefined)) {
+      const times = isIn ? before + 1 : before;
+      // What works may be in such a call for a moment, when it is looked at.
+      if (isIn === false || (isLast && times < LOOKS - 1)) {
         out.add(holder.pid);
         addTo(this.#out, holder, 1);
       } else if (isLast) this.#doubt(holder, IN_CALL);
-      else this.#waiting.set(thread, { holder, thread, looks: looks + 1 });
+      else this.#waiting.set(thread, { holder, thread, looks: looks + 1, times });
     }
     // What it had there it may have open now, or execute, or a process that it has started.
     for (const pid of out) this.#examine(pid);
     return out.size > 0;
   }
 
-  /** Notes what a process has or can get. False if it has ended. Throws SystemError and JailkitError. */
-  #examine(pid: number): boolean {
+  /** Notes what a process has or can get; `users` gets it. False if it has ended. Throws SystemError and JailkitError. */
+  #examine(pid: number, users?: Map<string, Holder>): boolean {
     stopIfInterrupted(this.stop);
     this.#times.set(pid, (this.#times.get(pid) ?? 0) + 1);
     const uids = uidsOf(this.proc, pid);
@@ -151,6 +170,7 @@ class Look {
     for (const uid of uids) this.note(Number(uid), holder);
     // Root has no need of it.
     if (uids.size === 1 && uids.has("0")) return true;
+    for (const uid of usersOf(holder)) users?.set(uid, holder);
     if (mostOf(this.#spent, holder) > MOST_MILLISECONDS) {
       this.#doubt(holder, TOO_MUCH);
       return true;
@@ -186,7 +206,7 @@ class Look {
       this.#shuffle(holder, thread, open);
       return last !== undefined;
     });
-    if (seen === "unknown") throw passing(`threads of the process ${pid}`);
+    if (seen === "unknown") this.#doubt(holder, "threads that end before they can be looked at");
     // Last, as its user can make this wait, and once: threads have one memory, and may be many.
     let isMapped: boolean | undefined;
     for (const thread of threads) isMapped ??= mapsRing(proc, thread);
@@ -211,7 +231,7 @@ class Look {
         stopIfInterrupted(this.stop);
         const path = `${thread}/fd/${name}`;
         // What has a name is found by that.
-        if (!linkOf(this.proc, path)?.endsWith(" (deleted)")) continue;
+        if (!linkOf(this.proc, path)?.endsWith(NAMELESS)) continue;
         const uid = ownerOfOpen(this.proc, path);
         if (uid !== undefined) this.note(uid, holder, { proc: this.proc, path });
       }
@@ -228,7 +248,7 @@ class Look {
     if (isIn === false || (isIn === undefined && times > 1)) return;
     const isPassed = times > MOST_TIMES || mostOf(this.#out, holder) > MOST_OUT;
     if (isPassed) this.#doubt(holder, IN_CALL);
-    else this.#waiting.set(thread, { holder, thread, looks: 1 });
+    else this.#waiting.set(thread, { holder, thread, looks: 1, times: isIn ? 1 : 0 });
   }
 }
 
@@ -245,50 +265,4 @@ const mostOf = (sums: ReadonlyMap<string, number>, holder: Holder): number =>
 
 function addTo(sums: Map<string, number>, holder: Holder, count: number): void {
   for (const uid of usersOf(holder)) sums.set(uid, (sums.get(uid) ?? 0) + count);
-}
-
-/** What proc(5) calls an io_uring, and no file. */
-const RING = "anon_inode:[io_uring]";
-const AN_IO_URING = "an io_uring";
-const MOST_MAPS = 1 << 26;
-
-/** What an open file is, printable, if files may be in it that are not known; otherwise undefined. */
-function hidesIn(proc: number, thread: ByteString, name: ByteString): string | undefined {
-  const link = linkOf(proc, `${thread}/fd/${name}`) ?? "";
-  if (link === RING) return AN_IO_URING;
-  if (!link.startsWith("socket:")) return undefined;
-  // Of a socket that listens, those of its connections are counted, too.
-  const count = /^scm_fds:[\t ]*(\d+)/m.exec(readOf(proc, thread, `fdinfo/${name}`))?.[1];
-  return Number(count ?? 0) > 0 ? "a socket with open files in its queue" : undefined;
-}
-
-/** Whether an io_uring is in the memory of a thread, or may be, as in one of too many parts; undefined if it has ended. */
-function mapsRing(proc: number, thread: ByteString): boolean | undefined {
-  try {
-    const maps = readOf(proc, thread, "maps", MOST_MAPS);
-    return maps === "" ? undefined : maps.includes(` ${RING}\n`);
-  } catch (error) {
-    if (isErrno(error, "EFBIG")) return true;
-    throw error;
-  }
-}
-
-/** The text of a link of proc(5); undefined if it is not there any more. */
-function linkOf(proc: number, path: ByteString): ByteString | undefined {
-  try {
-    return readLink(proc, path);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ESRCH")) return undefined;
-    throw error;
-  }
-}
-
-/** The owner of what a link of proc(5) is; undefined if it is not there any more. */
-function ownerOfOpen(proc: number, path: ByteString): number | undefined {
-  try {
-    return ownerAt(proc, path, true);
-  } catch (error) {
-    if (isErrno(error, "ESRCH")) return undefined;
-    throw error;
-  }
 }

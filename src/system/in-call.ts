@@ -35,8 +35,8 @@ export const isInCall = (proc: number, thread: ByteString): boolean | undefined 
     () => attempt(() => readOf(proc, thread, "stack")) ?? "",
   );
 
-// Functions of the kernel in these calls.
-const FUNCTIONS = /exec|sendm?msg|recvm?msg|accept|clone|fork/;
+// By which the kernel enters these calls: below, write(2) of a socket has much of sendmsg(2).
+const ENTRIES = /_sys_(?:exec|sendm?msg|recvm?msg|accept|clone|v?fork|socketcall)|do_exec|kernel_clone/;
 
 /** Whether a thread is in one of these calls, by the texts of proc(5): its system call, its status, and its stack in the kernel. */
 export function mayHoldFile(
@@ -47,7 +47,7 @@ export function mayHoldFile(
   // It runs, or waits for a processor, for as long as its user likes.
   if (call.startsWith("running")) {
     const functions = stack();
-    return functions === "" ? undefined : FUNCTIONS.test(functions);
+    return functions === "" ? undefined : ENTRIES.test(functions);
   }
   // The number, and arguments.
   const number = Number(call.split(" ", 1)[0] || "-1");

@@ -239,6 +239,18 @@ test("a key is in no home of before in the same jail, when the directory says an
   expect(m.run(["jailkit", "apply", "--check", "--prune"]).status).toBe(0);
 });
 
+test("a key stays in the home of the line while the directory says another one outside of the jail", () => {
+  account("/home/luser", "/bin/sh");
+  m.write(DECLARED, m.read(DECLARED).replace("/bin/bash", "/bin/sh"));
+  const { status, changes } = linesOf(m);
+  expect([status, changes.flatMap(({ steps }) => steps)]).toEqual([
+    0,
+    ["changed the line of 'luser' in the jail's etc/passwd"],
+  ]);
+  expect(m.read(FILE)).toContain(KEYS[0]);
+  expect(m.run(["jailkit", "apply", "--check"]).status).toBe(0);
+});
+
 test("a key of before is in no home that stays in a jail of before, to which its user may come back", () => {
   const K = "/srv/k";
   const file = `${K}/home/luser/.ssh/authorized_keys`;

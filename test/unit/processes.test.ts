@@ -382,6 +382,54 @@ test("processes that come and go in such calls may have any uid, and nobody wait
   expect(doubtful.flatMap(({ uids }) => [...uids])).toContain(`${UID + 9}`);
 });
 
+test("a path that is too long keeps nobody from looking", async () => {
+  const program = `
+import os, sys, time
+for _ in range(20):
+    os.mkdir("d" * 250)
+    os.chdir("d" * 250)
+file = os.open("f", os.O_CREAT)
+os.unlink("f")
+os.fchown(file, int(sys.argv[2]), 0)
+os.setresuid(*[int(sys.argv[1])] * 3)
+print("there", flush=True)
+time.sleep(1000000)
+`;
+  const directory = mkdtempSync(`${tmpdir()}/jailkit-holders-`);
+  const one = Bun.spawn(["python3", "-c", program, `${UID + 2}`, `${OWNER}`], {
+    cwd: directory,
+    stdout: "pipe",
+  });
+  started.push(one);
+  await one.stdout.getReader().read();
+  const found = holdersOf(new Set([OWNER]), "").get(OWNER);
+  one.kill("SIGKILL");
+  await one.exited;
+  Bun.spawnSync(["rm", "-r", directory]);
+  expect(found).toEqual([{ pid: one.pid, uids: new Set([`${UID + 2}`]) }]);
+});
+
+test("who starts processes all the time that end at once may have any uid, and nobody else is kept waiting", async () => {
+  const program = `
+import os, sys, time
+os.setresuid(*[int(sys.argv[1])] * 3)
+end = time.monotonic() + 60
+for _ in range(5): os.fork()
+print("there", flush=True)
+while time.monotonic() < end:
+    if os.fork() == 0: os.execv("/bin/true", ["true"])
+    os.wait()
+`;
+  const one = start(program, `${UID + 10}`);
+  await one.stdout.getReader().read();
+  const looks = [1, 2, 3].map(() => lookAtHolders(() => undefined, ""));
+  Bun.spawnSync(["python3", "-c", `import os; os.setresuid(*[${UID + 10}] * 3); os.kill(-1, 9)`]);
+  await one.exited;
+  // Where processors are many, each is looked at.
+  for (const uids of looks.flatMap((all) => all.map((it) => [...it.uids])))
+    expect(uids).toContain(`${UID + 10}`);
+}, 60_000);
+
 test("where many wait for others, only who waits for memory may have one", () => {
   const receive = process.arch === "arm64" ? 212 : 47;
   const at = (call: number | string, state: string) =>
@@ -412,7 +460,9 @@ test("what runs is in a call if its stack says so, and may be while it is on a p
     at("__cond_resched", "copy_strings", "do_execveat_common.isra.0", "__x64_sys_execve", ...entry),
     at("kernel_clone", "__do_sys_clone3", ...entry),
     at("unix_stream_sendmsg", "____sys_sendmsg", ...entry),
-  ]).toEqual([undefined, false, false, true, true, true]);
+    at("unix_stream_sendmsg", "sock_write_iter", "vfs_write", "ksys_write", ...entry),
+    at("unix_stream_recvmsg", "sock_recvmsg", "__sys_recvfrom", "__x64_sys_recvfrom", ...entry),
+  ]).toEqual([undefined, false, false, true, true, true, false, false]);
 });
 
 /** Executes a program with so many arguments, and so little of a processor, that it takes seconds. */

@@ -10,7 +10,7 @@ import { hostPath, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { joinHome, splitHome } from "../../system/separator.ts";
+import { joinHome, livesIn, splitHome } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide } from "../../users/changes.ts";
@@ -160,6 +160,11 @@ export function loseBehind(root: JailRoot, user: PasswdEntry, once: OnceUser, sa
     if (!isReported(error)) throw error;
     said.warnings.push(describeError(error));
   }
+}
+
+/** The same for one whose directory says another home in the jail. */
+export function leaveHome(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said): void {
+  if (livesIn(root.path, user.home)) loseBehind(root, user, once, said);
 }
 
 /** True if what runs as an account can put keys back that were taken from it. */

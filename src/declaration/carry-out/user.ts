@@ -34,7 +34,7 @@ import type { OnceUser } from "../once-shape.ts";
 import { USER_STEPS } from "../order.ts";
 import type { UidsInJails } from "../uids-in-jails.ts";
 import { creating } from "./creations.ts";
-import { loseBehind } from "./lose.ts";
+import { leaveHome } from "./lose.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import { warnOfFormerRights } from "./sessions.ts";
 import { changeOne, itemsOf, type Said, type Step, stepsOf, tell } from "./steps.ts";
@@ -91,8 +91,8 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
       },
     changeKeys: () => (said) => changeOptions(declared, means, said),
     inside: () => (said) => {
-      // Its line still says the home of before, if the directory says another one.
-      if (directory && once !== undefined) loseBehind(root, requireUser(name), once, said);
+      // Its line still says the home of before, if the directory says another one in the jail.
+      if (directory && once !== undefined) leaveHome(root, requireUser(name), once, said);
       changeSide(declared, root, said, NO_ACCESS);
     },
     account: (some) => (said) => {

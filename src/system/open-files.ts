@@ -1,0 +1,56 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { ownerAt, readLink } from "../../ffi/files.ts";
+import { readOf } from "./processes.ts";
+
+// What proc(5) tells of the files that a process has.
+
+/** What proc(5) calls an io_uring, and no file. */
+const RING = "anon_inode:[io_uring]";
+export const AN_IO_URING = "an io_uring";
+/** How the link of a file without a name ends. */
+export const NAMELESS = " (deleted)";
+const MOST_MAPS = 1 << 26;
+
+/** What an open file is, printable, if files may be in it that are not known; otherwise undefined. */
+export function hidesIn(proc: number, thread: ByteString, name: ByteString): string | undefined {
+  const link = linkOf(proc, `${thread}/fd/${name}`) ?? "";
+  if (link === RING) return AN_IO_URING;
+  if (!link.startsWith("socket:")) return undefined;
+  // Of a socket that listens, those of its connections are counted, too.
+  const count = /^scm_fds:[\t ]*(\d+)/m.exec(readOf(proc, thread, `fdinfo/${name}`))?.[1];
+  return Number(count ?? 0) > 0 ? "a socket with open files in its queue" : undefined;
+}
+
+/** Whether an io_uring is in the memory of a thread, or may be, as in one of too many parts; undefined if it has ended. */
+export function mapsRing(proc: number, thread: ByteString): boolean | undefined {
+  try {
+    const maps = readOf(proc, thread, "maps", MOST_MAPS);
+    return maps === "" ? undefined : maps.includes(` ${RING}\n`);
+  } catch (error) {
+    if (isErrno(error, "EFBIG")) return true;
+    throw error;
+  }
+}
+
+/** The text of a link of proc(5), and of one that is too long its end; undefined if it is not there any more. */
+export function linkOf(proc: number, path: ByteString): ByteString | undefined {
+  try {
+    return readLink(proc, path);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ESRCH")) return undefined;
+    // Users can nest directories so deep: it may be one without a name.
+    if (isErrno(error, "ENAMETOOLONG")) return NAMELESS;
+    throw error;
+  }
+}
+
+/** The owner of what a link of proc(5) is; undefined if it is not there any more. */
+export function ownerOfOpen(proc: number, path: ByteString): number | undefined {
+  try {
+    return ownerAt(proc, path, true);
+  } catch (error) {
+    if (isErrno(error, "ESRCH")) return undefined;
+    throw error;
+  }
+}
