@@ -5,7 +5,7 @@ import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { hostUser } from "../system/name-services.ts";
 import { jailOfHome, joinHome, livesIn, splitHome } from "../system/separator.ts";
 import type { AccountRun } from "../users/account-run.ts";
-import { homeIdInJail, homeIdOf, jailIdAt, MAY_BE_OTHER, samenessOf } from "./ids.ts";
+import { homeIdAnywhere, homeIdInJail, idOf, jailIdAt, MAY_BE_OTHER, samenessOf } from "./ids.ts";
 import { createdHomeOf, createdIn, jailForgotten, wholeJail } from "./kept-homes.ts";
 import {
   keptKey,
@@ -17,7 +17,8 @@ import {
   withoutKept,
 } from "./kept-where.ts";
 import { createdOf, ONCE_FILE, readOnce, union, writeOnce } from "./once.ts";
-import type { Creating, KeptHome, LeftJail, Once, OnceJail, OnceUser } from "./once-shape.ts";
+import type { KeptHome, LeftJail, Once, OnceJail, OnceUser } from "./once-shape.ts";
+import { uidOf } from "./once-shape.ts";
 
 /** What was declared once, with the new path of a jail that was moved. Pure. */
 export function withMovedJail(once: Once, from: ByteString, to: ByteString): Once {
@@ -105,21 +106,35 @@ function withNewIds(once: Once, jail: ByteString): Once {
 
 type Run = Pick<AccountRun, "name" | "status" | "home" | "moved">;
 
+/** A user with the new place of a home, if it is the one that apply created for it, or the one that is remembered of it. */
+function withMove(user: OnceUser, move: Run["moved"]): OnceUser {
+  const uid = uidOf(user);
+  if (move === undefined || uid === undefined) return user;
+  const { createdHome, homeId } = user;
+  const isCreated = move.from === createdHome;
+  if (!isCreated && (homeId === undefined || idOf(move.was) !== homeId)) return user;
+  // Where it was copied to, it is another directory.
+  const now = homeIdAnywhere({ home: move.to, uid }) ?? homeId;
+  return { ...user, createdHome: isCreated ? move.to : createdHome, homeId: now };
+}
+
 /**
- * What was declared once, with the new places of homes that apply created, and the jails that its accounts are in since. The
+ * What was declared once, with the new places of homes, and the jails that its accounts are in since. The
  * same object if it knew all of it.
  */
 export function withFollowed(once: Once, runs: readonly Run[]): Once {
   const byName = new Map(runs.map((run) => [run.name, run]));
-  const now = <T extends OnceUser | Creating>(one: T): T => {
+  // Somebody may have given the account another name.
+  const byHome = new Map(
+    runs.flatMap(({ moved }) => (moved === undefined ? [] : [[idOf(moved.was), moved]])),
+  );
+  const users = once.users.map((user) =>
+    withMove(user, (user.homeId && byHome.get(user.homeId)) || byName.get(user.name)?.moved),
+  );
+  const creating = once.creating.map((one) => {
     const move = byName.get(one.name)?.moved;
-    if (move === undefined || move.from !== one.createdHome) return one;
-    // Where it was copied to, it is another directory.
-    const uid = "homeId" in one ? one.created : undefined;
-    const homeId = uid === undefined ? undefined : homeIdOf(move.to, uid);
-    return { ...one, createdHome: move.to, ...(homeId === undefined ? {} : { homeId }) };
-  };
-  const users = once.users.map(now);
+    return move !== undefined && move.from === one.createdHome ? { ...one, createdHome: move.to } : one;
+  });
   const jails = users.flatMap((user) => {
     const run = byName.get(user.name);
     return run?.status === "done" ? (createdIn(user, run.home) ?? []) : [];
@@ -127,7 +142,7 @@ export function withFollowed(once: Once, runs: readonly Run[]): Once {
   const kept = new Set(once.kept.map(keptKey));
   const more = jails.filter((jail) => !kept.has(keptKey(jail)));
   const isSame = more.length === 0 && users.every((user, index) => user === once.users[index]);
-  return isSame ? once : { ...once, users, creating: once.creating.map(now), kept: [...once.kept, ...more] };
+  return isSame ? once : { ...once, users, creating, kept: [...once.kept, ...more] };
 }
 
 /**

@@ -2,9 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { type Usage, usageAt } from "../../ffi/extents.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
-import { atSpot } from "../jail/fs/look.ts";
+import { atSpot, lookUp, withTree } from "../jail/fs/look.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { localUsers } from "../system/flat-accounts.ts";
 import { splitHome } from "../system/separator.ts";
 import { homeFor } from "../users/jail-side.ts";
 
@@ -52,11 +53,33 @@ export const homeIdInJail = (jail: ByteString, account: PasswdEntry): ByteString
     return homeIdIn(root, homeFor(account, jail), account.uid);
   });
 
-/** True for an account with the home that was remembered, wherever that is in a jail. */
+/** The same of a home that is in no jail. */
+const homeIdOutside = (home: ByteString, uid: number): ByteString | undefined =>
+  answered(() =>
+    withTree((tree) => {
+      const path = lookUp(tree, normalPath(home), { follow: true })?.canonicalPath;
+      return path === undefined ? undefined : homeIdIn(tree, path, uid);
+    }),
+  );
+
+/** The same of the home of an account, in a jail or in none. */
+export const homeIdAnywhere = ({ home, uid }: Pick<PasswdEntry, "home" | "uid">): ByteString | undefined =>
+  (splitHome(home) === undefined ? homeIdOutside : homeIdOf)(home, uid);
+
+/** True for an account with the home that was remembered, wherever that is by now. */
 export const hasHome = (
-  { home, uid }: Pick<PasswdEntry, "home" | "uid">,
+  account: Pick<PasswdEntry, "home" | "uid">,
   homeId: ByteString | undefined,
-): boolean => homeId !== undefined && homeIdOf(home, uid) === homeId;
+): boolean => homeId !== undefined && homeIdAnywhere(account) === homeId;
+
+/** The accounts of this machine by what identifies their homes: for who has another uid, too. It looks at all homes. */
+export const homeOwners = (): ReadonlyMap<ByteString, PasswdEntry> =>
+  new Map(
+    localUsers().flatMap((user) => {
+      const id = homeIdAnywhere(user);
+      return id === undefined ? [] : [[id, user] as const];
+    }),
+  );
 
 /** Identifies any directory in an open jail in the same way. */
 export const directoryIdIn = (root: JailRoot, path: ByteString): ByteString | undefined =>
@@ -64,7 +87,8 @@ export const directoryIdIn = (root: JailRoot, path: ByteString): ByteString | un
     ? jailIdOf(root)
     : answered(() => idOf(atSpot(root, path, ({ parent, name }) => usageAt(parent.fd, name))));
 
-const idOf = (found: Usage | undefined): ByteString | undefined =>
+/** Identifies what was found in the same way; undefined if it is no directory, or that is not known. */
+export const idOf = (found: Usage | undefined): ByteString | undefined =>
   found?.birth !== undefined && isDirectory(found) ? `${found.ino} ${found.birth}` : undefined;
 
 /** The same of an open directory. */

@@ -210,12 +210,15 @@ export const createdOf = (user: OnceUser | undefined) => ({
   recordedAs: user?.recordedAs,
 });
 
-/** A user whose account is in a directory by now, which nobody on this machine creates or removes. */
-export const asOfDirectory = (once: OnceUser): OnceUser => ({
+/** A user whose account counts as one that apply did not create. */
+export const notCreated = (once: OnceUser): OnceUser => ({
   ...once,
   ...createdOf(undefined),
-  ...{ directory: true, homeId: once.homeId, uid: uidOf(once) },
+  ...{ homeId: once.homeId, uid: uidOf(once) },
 });
+
+/** A user whose account is in a directory by now, which nobody on this machine creates or removes. */
+export const asOfDirectory = (once: OnceUser): OnceUser => ({ ...notCreated(once), directory: true });
 
 /** What is left of a name whose account has another one: its keys are in the home of that one, which the line of it names. */
 export const gone = (once: OnceUser): OnceUser => ({ ...once, out: once.directory, keys: [] });

@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { answered } from "../cli/error.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { livesIn, normalHome } from "../system/separator.ts";
+import { livesIn, normalHome, splitHome } from "../system/separator.ts";
 import { isUntouched, markedAccount } from "./creating.ts";
-import { hasHome, homeIdInJail, MAY_BE_OTHER } from "./ids.ts";
+import { hasHome, homeIdAnywhere, homeIdInJail, MAY_BE_OTHER } from "./ids.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
-import { asOfDirectory, gone } from "./once.ts";
+import { asOfDirectory, gone, notCreated } from "./once.ts";
 import type { Once, OnceUser } from "./once-shape.ts";
 import { recordedNameOf, uidOf } from "./once-shape.ts";
 
@@ -52,9 +52,7 @@ export function withRenamed(
       if (!isFree && (!isSame || now.homeId === MAY_BE_OTHER)) continue;
       if (now.created === undefined) names.add(one.name);
       const rights = { policy: false, otherPolicy: false, left: [] };
-      // With another uid, its groups may be those of another account.
-      const known = isSame ? { recordedAs: recordedNameOf(now) } : { groups: [] };
-      return [{ ...now, ...known, name: user.name, file: user.place.file, ...rights }];
+      return [{ ...now, ...knownOf(one, now, account), name: user.name, file: user.place.file, ...rights }];
     }
     return [];
   };
@@ -64,9 +62,15 @@ export function withRenamed(
   return { ...before, users: [...users, ...more] };
 }
 
-/** Which directory the home of an account in a jail is, as it was remembered, if it has got another uid; else undefined. */
+/** By which name a record has it, and which uid. With another one in a directory, its groups may be those of another account. */
+function knownOf(before: OnceUser, now: OnceUser, { uid }: PasswdEntry): Partial<OnceUser> {
+  if (uidOf(before) !== uid) return now.directory ? { groups: [] } : { uid };
+  return { recordedAs: before.created === undefined ? recordedNameOf(now) : undefined };
+}
+
+/** Which directory the home of an account is, as it was remembered, if it has got another uid. */
 const homeOf = ({ jail, directory }: DeclaredUser, account: PasswdEntry): ByteString =>
-  (directory || livesIn(jail, account.home) ? homeIdInJail(jail, account) : undefined) ?? NO_HOME;
+  (directory ? homeIdInJail(jail, account) : homeIdAnywhere(account)) ?? NO_HOME;
 
 /**
  * What was declared once, as of the account of a user; undefined if that is elsewhere, or of this machine again. One with another
@@ -78,8 +82,7 @@ function asDeclared(
   hasUid: boolean,
 ): OnceUser | undefined {
   // Its line of before need not be gone, whatever jail its directory says.
-  if (directory ? !once.directory && once.jail !== jail : once.directory || once.jail !== jail)
-    return undefined;
+  if (directory ? !once.directory && once.jail !== jail : once.directory) return undefined;
   return hasUid && once.directory === directory ? once : { ...asOfDirectory(once), directory };
 }
 
@@ -89,24 +92,24 @@ function ofAccount(once: OnceUser, account: PasswdEntry, before: Once): OnceUser
   const createdHome = once.createdHome === account.home ? account.home : movedHome(once, account);
   if (createdHome !== undefined || isMarked(before, once, account)) return { ...once, createdHome };
   // The home that apply created is not that of the account: so it is doubtful.
-  return isInJail(once, account) ? { ...once, homeId: MAY_BE_OTHER } : undefined;
+  if (isInJail(once, account)) return { ...once, homeId: MAY_BE_OTHER };
+  // Somebody may have made it for that home, which is elsewhere now.
+  return hasHome(account, once.homeId) ? notCreated(once) : undefined;
 }
 
-/** Whether an account that apply did not create has the home of before in its jail. */
-function hasOwnHome({ jail, directory, homeId }: OnceUser, account: PasswdEntry): boolean {
-  const isHere = directory || livesIn(jail, account.home);
-  return isHere && homeId !== undefined && homeIdInJail(jail, account) === homeId;
-}
+/** Whether an account that apply did not create has the home of before; that of a directory says nothing of the jail. */
+const hasOwnHome = ({ jail, directory, homeId }: OnceUser, account: PasswdEntry): boolean =>
+  directory ? homeId !== undefined && homeIdInJail(jail, account) === homeId : hasHome(account, homeId);
 
 /** Whether an account is in the jail in which apply created one with another home. */
 const isInJail = ({ jail, createdHome }: OnceUser, { home }: PasswdEntry): boolean =>
   createdHome !== undefined && livesIn(jail, home);
 
-/** Where the home is now that apply created, if somebody has moved it in its jail; undefined for another one. */
-function movedHome({ jail, createdDay, homeId }: OnceUser, account: PasswdEntry): ByteString | undefined {
+/** Where the home is now that apply created, if somebody has moved it in its jail, or to another one; undefined for another one. */
+function movedHome({ createdDay, homeId }: OnceUser, account: PasswdEntry): ByteString | undefined {
   const { name, home } = account;
   // Somebody may have made an account for that home, with its uid.
-  const isIt = livesIn(jail, home) && isUntouched(name, createdDay) && hasHome(account, homeId);
+  const isIt = splitHome(home) !== undefined && isUntouched(name, createdDay) && hasHome(account, homeId);
   return isIt ? normalHome(home) : undefined;
 }
 

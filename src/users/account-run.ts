@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Usage } from "../../ffi/extents.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { jsonText, quoted } from "../cli/display.ts";
 import { describeError, isReported, JailkitError, problemFrom } from "../cli/error.ts";
@@ -73,8 +74,8 @@ export class AccountRun {
   jailShell: ByteString | undefined;
   /** The directory that becomes the home. */
   moveFrom: ByteString | undefined;
-  /** A home that was moved: where it was and is, as the account had and has it, in normal form. */
-  moved: { readonly from: ByteString; readonly to: ByteString } | undefined;
+  /** A home that was moved: where it was and is, as the account had and has it, in normal form; and which directory it was. */
+  moved: { readonly from: ByteString; readonly to: ByteString; readonly was: Usage | undefined } | undefined;
   /** Why it failed; `remedy`: the command in the message, if one command is the remedy. */
   failure: Pick<Failure, "code" | "message" | "remedy"> | undefined;
   exitStatus: number | undefined;

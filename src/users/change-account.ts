@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
+import { usageAt } from "../../ffi/extents.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, describeError, JailkitError } from "../cli/error.ts";
@@ -140,7 +141,8 @@ export function changeAccount(
     undoJail();
   };
   try {
-    const moved = { from: normalHome(user.home), to: normalHome(change.home) };
+    const was = answered(() => usageAt(source.fd, "."));
+    const moved = { from: normalHome(user.home), to: normalHome(change.home), was };
     const examine = (fd: number) => {
       requireNoneInside(user, hostPath(move.from, move.fromPath), fd, whole);
       move.examine?.(fd);

@@ -10,7 +10,7 @@ import { planDelete } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { leftOf } from "../../system/scheduled-jobs.ts";
-import { homeInJail } from "../../system/separator.ts";
+import { homeInJail, jailOfHome } from "../../system/separator.ts";
 import { removeLogin } from "../../users/change-login.ts";
 import { HOLDS_HOME } from "../../users/home-along.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
@@ -21,7 +21,7 @@ import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, Leftovers } from "../compare/former.ts";
 import type { FormerJail } from "../compare/former-jails.ts";
 import type { ClosedUser, DoubtfulUser, FormerUser } from "../compare/former-user.ts";
-import { isOutside } from "../compare/taken-out.ts";
+import { isTakenOut } from "../compare/taken-out.ts";
 import { doubtFault, mayBeIt, type Which, whichAccount } from "../compare/which-account.ts";
 import { jailIdAt, samenessOf } from "../ids.ts";
 import { policiesOf } from "../once.ts";
@@ -218,18 +218,19 @@ function removeLeft(
 /** Takes groups or keys back from an account that somebody has taken out of its jail, or that cannot leave it. */
 function takeBack(once: OnceUser, { what }: Change, said: Said): void {
   const user = hostUser(once.name);
-  const stays = user !== undefined && mayBeIt(once, user) && isIn({ path: once.jail }, user);
+  const there = jailOfHome(user?.home ?? "");
+  const stays = user !== undefined && mayBeIt(once, user) && there === once.jail;
   if (user === undefined && what === "groups") leaveByName(once.name, once.groups, said, once.jail);
   // With it, what it had went, too.
   else if (user === undefined) said.steps.push(`the account ${quoted(once.name)} is not there any more`);
-  else if (!(stays || isOutside(once, user)))
+  else if (!(stays || isTakenOut(once, user)))
     throw changedSince("doubtful-account", `${quoted(once.name)} has become another account, or moved`);
   else if (what === "groups") {
     forgetGroups(user, once, said);
     if (once.directory) leaveByName(once.name, once.groups, said, once.jail);
-  } else if (!stays) withTree((host) => forgetKeys(host, user, once, said));
+  } else if (there === undefined) withTree((host) => forgetKeys(host, user, once, said));
   else {
-    using root = openNamedJail(once.jail);
+    using root = openNamedJail(there);
     forgetKeys(root, user, once, said);
   }
 }

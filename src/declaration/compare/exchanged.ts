@@ -12,9 +12,9 @@ import { homeInJail, jailOfHome, normalHome } from "../../system/separator.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { type Fault, type FaultText, stays } from "../change.ts";
 import { isOfOtherDay } from "../creating.ts";
-import { hasHome, homeIdInJail, MAY_BE_OTHER } from "../ids.ts";
+import { hasHome, homeIdInJail, homeOwners, MAY_BE_OTHER } from "../ids.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
-import { asOfDirectory, leftJails, policiesIn, union } from "../once.ts";
+import { asOfDirectory, leftJails, notCreated, policiesIn, union } from "../once.ts";
 import type { Once, OnceUser } from "../once-shape.ts";
 import { recordedNameOf, uidOf } from "../once-shape.ts";
 import { formerName, isHere } from "./former-name.ts";
@@ -30,7 +30,7 @@ interface Moved {
 }
 
 type Accounts = Pick<HostAccounts, "userByName" | "userByUid">;
-type Meant = Pick<DeclaredUser, "name" | "uid" | "home" | "directory" | "place">;
+type Meant = Pick<DeclaredUser, "name" | "jail" | "uid" | "home" | "directory" | "place">;
 
 interface World {
   /** What is declared, all of it. */
@@ -57,7 +57,9 @@ class Exchanged {
     readonly accounts: Accounts,
   ) {
     this.known = new Map(users.map((user) => [user.name, user]));
-    this.moved = users.flatMap((once) => movedFrom(once, this.known, accounts) ?? []);
+    const owners = new Map<"all", ReturnType<typeof homeOwners>>();
+    const ownerOfHome = (homeId: ByteString) => owners.getOrInsertComputed("all", homeOwners).get(homeId);
+    this.moved = users.flatMap((once) => movedFrom(once, this.known, { ...accounts, ownerOfHome }) ?? []);
   }
 
   /** Why a declared user gets nothing: the section may mean the account that has its name, or that of before. */
@@ -130,29 +132,36 @@ export function withExchanged(before: Once, { declarations, leaving, accounts }:
 function movedFrom(
   once: OnceUser,
   known: ReadonlyMap<ByteString, OnceUser>,
-  { userByName, userByUid }: Accounts,
+  {
+    userByName,
+    userByUid,
+    ownerOfHome,
+  }: Accounts & { readonly ownerOfHome: (homeId: ByteString) => PasswdEntry | undefined },
 ): Moved | undefined {
   const { name, created, directory, homeId, out } = once;
   const uid = uidOf(once);
   if (uid === undefined || out) return undefined;
   return answered(() => {
     if (userByName(name)?.uid === uid) return undefined;
-    const account = userByUid(uid);
+    // Its directory need not say anything of the jail.
+    const isOf = (user: OnceUser, account: PasswdEntry) =>
+      user.directory
+        ? user.homeId !== undefined && homeIdInJail(user.jail, account) === user.homeId
+        : user.createdHome === account.home || hasHome(account, user.homeId);
+    const byUid = userByUid(uid);
+    const isIt = byUid !== undefined && byUid.name !== name && isOf(once, byUid);
+    const byHome = isIt || directory || homeId === undefined ? undefined : ownerOfHome(homeId);
+    const account = byHome ?? byUid;
     if (account === undefined || account.name === name) return undefined;
     const other = known.get(account.name);
     // Of which all is known by that name.
-    if (other !== undefined && uidOf(other) === uid) return undefined;
-    // Its directory need not say anything of the jail.
-    if (directory)
-      return homeId !== undefined && homeIdInJail(once.jail, account) === homeId
-        ? { once, account }
-        : undefined;
+    if (other !== undefined && uidOf(other) === account.uid) return undefined;
+    if (isIt || account === byHome) return { once, account };
     const jail = jailOfHome(account.home);
-    if (jail !== once.jail && !once.left.some((one) => one.jail === jail)) return undefined;
-    const isOf = (user: OnceUser) => user.createdHome === account.home || hasHome(account, user.homeId);
+    const isNear = jail === once.jail || once.left.some((one) => one.jail === jail);
     // Somebody else may have the uid by now, as one of whom usermod(8) has changed that.
-    const isLikely = created !== undefined && other !== undefined && !isOf(other);
-    return isOf(once) || isLikely ? { once, account } : undefined;
+    const isLikely = isNear && created !== undefined && other !== undefined && !isOf(other, account);
+    return isLikely ? { once, account } : undefined;
   });
 }
 
@@ -226,7 +235,9 @@ const withAccess = (user: OnceUser, { groups, keys }: OnceUser): OnceUser => ({
 
 /** The user of an account with another name, of which something may be known: its line, and its rights. */
 function asNamed(known: OnceUser, account: PasswdEntry, before: OnceUser | undefined): OnceUser {
-  const once = isLocalUser(account.name) ? known : asOfDirectory(known);
+  const isSame = account.uid === uidOf(known);
+  const here = isSame ? known : { ...notCreated(known), uid: account.uid };
+  const once = isLocalUser(account.name) ? here : asOfDirectory(known);
   const { jail, created, createdDay } = once;
   const { name, home } = account;
   const createdHome = created === undefined ? undefined : normalHome(home);
@@ -237,7 +248,7 @@ function asNamed(known: OnceUser, account: PasswdEntry, before: OnceUser | undef
     ...(isKnown ? { createdHome } : { homeId: MAY_BE_OTHER, createdDay: undefined }),
     ...{
       name,
-      recordedAs: recordedNameOf(once),
+      recordedAs: isSame ? recordedNameOf(once) : undefined,
       limited: true,
       policy: policies.includes(true),
       otherPolicy: policies.includes(false),

@@ -67,7 +67,7 @@ export function stillHas(once: OnceUser, machine: Machine, opened: OpenJails, is
   const { root, inside } = opened.get(once.jail);
   const outside = takenOut(once, machine, NO_LONGER);
   const { changes, note } = formerMember(once, machine, inside);
-  const heir = heirNote(once, machine, root);
+  const heir = heirNote(once, machine);
   const isTold = heir !== undefined || (note !== undefined && once.directory);
   const isOut = outside === undefined || (outside.changes.length === 0 && outside.fault === undefined);
   const keys = isAll && isOut && !isTold ? keysMayStay(once, machine, root) : [];

@@ -4,10 +4,10 @@ import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { openJailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
-import { jailOfHome, livesIn } from "../../system/separator.ts";
+import { livesIn } from "../../system/separator.ts";
 import { MAY_BE_OTHER } from "../ids.ts";
 import { createdOf, gone } from "../once.ts";
-import type { OnceUser } from "../once-shape.ts";
+import { type OnceUser, uidOf } from "../once-shape.ts";
 
 /** What is left of the name that an account had: its line and its rights. */
 export function formerName(once: OnceUser, account: PasswdEntry): OnceUser {
@@ -32,18 +32,18 @@ export const hasLine = (jail: ByteString, { name, uid }: Pick<PasswdEntry, "name
   }) === true;
 
 /**
- * The account in the jail of a user that has the uid, and perhaps another home: of one of a directory, and of one that was there
- * before apply. Undefined also while a name service is silent, or knows the user still.
+ * The account that has the uid of a user, and perhaps another home; of one of a directory, if it is in the jail. Undefined also
+ * while a name service is silent, or knows the user still.
  */
 export function heirOf(
-  { name, jail, directory, uid }: OnceUser,
+  once: OnceUser,
   { userByName, userByUid }: Pick<HostAccounts, "userByName" | "userByUid">,
 ): PasswdEntry | undefined {
+  const { name, directory } = once;
+  const uid = uidOf(once);
   if (uid === undefined) return undefined;
   return answered(() => {
     const heir = userByName(name) === undefined ? userByUid(uid) : undefined;
-    if (heir === undefined) return undefined;
-    const isIn = directory ? isHere({ jail }, heir) : jailOfHome(heir.home) === jail;
-    return isIn ? heir : undefined;
+    return heir === undefined || (directory && !isHere(once, heir)) ? undefined : heir;
   });
 }

@@ -251,9 +251,12 @@ function leftoversOf(
   // It may be hidden by one of its name.
   const isOwn = line !== undefined && [uid, created, once.uid].includes(line.uid);
   const heir = isOwn && account?.uid !== line.uid ? machine.accounts.userByUid(line.uid) : undefined;
-  // Of an account that has another name now, and no line yet: that one gets it.
+  // Of an account that has another name now, is there, and has no line yet: that one gets it.
   const isNamed =
-    heir !== undefined && declared.get(heir.name) === jail && !inside.accounts?.userByName(heir.name);
+    heir !== undefined &&
+    declared.get(heir.name) === jail &&
+    (once.directory || jailOfHome(heir.home) === jail) &&
+    !inside.accounts?.userByName(heir.name);
   const isRight = policy && inside.policyOf(name)?.file === hostPath(root, POLICY_FILE);
   // If that fails, the line is of the other name.
   if (isNamed && !(isRight || settings)) return undefined;

@@ -4,10 +4,11 @@ import type { Remedy } from "../../cli/remedy.ts";
 import { findEntry } from "../../config/model.ts";
 import { usualHome } from "../../jail/accounts/home-place.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { homeInJail, splitHome } from "../../system/separator.ts";
+import { splitHome } from "../../system/separator.ts";
 import { type Access, NO_ACCESS } from "../../users/access.ts";
 import type { Advice } from "../../users/advice.ts";
 import { requireGroups } from "../../users/groups.ts";
+import { homeFor } from "../../users/jail-side.ts";
 import type { NewAccountValues } from "../../users/new-account.ts";
 import type { DeclaredUser } from "../model.ts";
 
@@ -45,11 +46,12 @@ export function wantedLine(
  * lines; `shown` is printable. That of a directory is declared by no home.
  */
 export function renamedLines(
-  { directory, place: { file, line, section } }: Pick<DeclaredUser, "directory" | "place">,
-  { name, home: whole }: Pick<PasswdEntry, "name" | "home">,
+  { jail, directory, place: { file, line, section } }: Pick<DeclaredUser, "jail" | "directory" | "place">,
+  account: Pick<PasswdEntry, "name" | "home">,
   more: readonly ByteString[] = [],
 ): { readonly shown: string; readonly remedy: Remedy } {
-  const home = homeInJail(whole);
+  const { name } = account;
+  const home = homeFor(account, jail);
   const isKept = directory || home === usualHome(name) || findEntry(section, "home") !== undefined;
   const lines = [`[user ${name}]`, ...(isKept ? [] : [`home = ${home}`]), ...more];
   return {

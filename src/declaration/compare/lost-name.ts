@@ -1,30 +1,39 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { quoted } from "../../cli/display.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { localGroups } from "../../system/flat-accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { jailOfHome } from "../../system/separator.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import type { FaultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
-import type { OnceUser } from "../once-shape.ts";
+import { type OnceUser, uidOf } from "../once-shape.ts";
+import { heldBy } from "./held-by.ts";
 import { DECLARED, renamedLines } from "./intent.ts";
 
-type Named = Pick<DeclaredUser, "name" | "directory" | "place">;
+type Named = Pick<DeclaredUser, "jail" | "name" | "directory" | "place">;
 
 /**
- * The account that a user may have now: apply has created one with its uid, and this has another home in that jail. Only of one
- * that is declared it matters: a new account of the old name would hide it.
+ * The account that a user may have now: apply has created one with its uid, and this has another home in that jail; or it has the uid,
+ * and something of what was declared. Only of one that is declared it matters: a new account of the old name would hide it.
  */
 export function perhapsOf(
   once: OnceUser,
   { userByName, userByUid }: Pick<HostAccounts, "userByName" | "userByUid">,
 ): PasswdEntry | undefined {
   const { name, created, jail, out } = once;
-  if (created === undefined || out || userByName(name)?.uid === created) return undefined;
-  const account = userByUid(created);
-  return account !== undefined && jailOfHome(account.home) === jail ? account : undefined;
+  const uid = uidOf(once);
+  if (uid === undefined || out || userByName(name)?.uid === uid) return undefined;
+  const account = userByUid(uid);
+  if (account === undefined) return undefined;
+  if (created !== undefined && jailOfHome(account.home) === jail) return account;
+  const membersOf = (group: ByteString) =>
+    localGroups().flatMap((one) => (one.name === group ? one.members : []));
+  const { groups, keys } = heldBy(once, account, membersOf);
+  return groups.length + keys.length > 0 ? account : undefined;
 }
 
 /** Whether a section says that it means no account with that uid. */

@@ -6,7 +6,7 @@ import { display } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
-import type { JailRoot } from "../../jail/fs/walk.ts";
+import { hostPath, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { jailOfHome, splitHome } from "../../system/separator.ts";
@@ -14,7 +14,7 @@ import { readAllKeys } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { type Change, type Fault, listed, listedKeys, NO_LONGER } from "../change.ts";
 import { keysAmong } from "../once.ts";
-import type { OnceUser } from "../once-shape.ts";
+import { type OnceUser, uidOf } from "../once-shape.ts";
 import { closedAccounts, GROUPS } from "./closed-accounts.ts";
 import { groupsHeld } from "./limits.ts";
 import type { Machine } from "./machine.ts";
@@ -36,11 +36,17 @@ export interface TakenOut {
 export const isOutside = (once: OnceUser, user: PasswdEntry): boolean =>
   splitHome(user.home) === undefined && isSame(once, user) && [undefined, user.uid].includes(once.uid);
 
+/** The same of one that somebody has put into another jail. */
+export function isTakenOut(once: OnceUser, user: PasswdEntry): boolean {
+  const there = jailOfHome(user.home);
+  return there === undefined ? isOutside(once, user) : there !== once.jail && uidOf(once) === user.uid;
+}
+
 /** Looks for it; undefined if the account is not there, or somewhere else. `why`: the reason of the changes. */
 export function takenOut(once: OnceUser, machine: Machine, why: string): TakenOut | undefined {
   const { name, jail, created, directory } = once;
   const account = directory ? undefined : answered(() => machine.accounts.userByName(name));
-  if (account === undefined || !isOutside(once, account) || !machine.facts.isLocal(name)) return undefined;
+  if (account === undefined || !isTakenOut(once, account) || !machine.facts.isLocal(name)) return undefined;
   const groups = groupsLeft(once, account, machine);
   const closed = closedFor(groups, jail);
   const changes = changesOf(once, closed === undefined ? groups : [], keysLeft(once, account), why);
@@ -133,11 +139,20 @@ export function isExchangeable(home: ByteString): boolean {
   return !onlyRootExchanges(real ?? path);
 }
 
+function keysIn(jail: ByteString, user: PasswdEntry, keys: readonly ByteString[]): readonly ByteString[] {
+  using root = openJailRoot(jail);
+  const home = homeFor(user, jail);
+  const found = keysAmong(readAllKeys({ root, user, home }), keys);
+  return found.length === 0 && isExchangeable(hostPath(root, home)) ? keys : found;
+}
+
 /** Declared keys in its home. All of them if these cannot be read, or found: then the run says why. */
 function keysLeft(once: OnceUser, user: PasswdEntry): readonly ByteString[] {
   const { keys } = once;
   const home = normalPath(user.home);
   if (keys.length === 0) return [];
+  const jail = jailOfHome(user.home);
+  if (jail !== undefined) return answered(() => keysIn(jail, user, keys)) ?? keys;
   const unfound = () => (isExchangeable(home) ? keys : []);
   // Who can change a directory above it may have put a loop of links there.
   const found = answered(() => ({ stat: statIfPresent(AT_FDCWD, home, true) }));

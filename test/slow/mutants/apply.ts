@@ -22,6 +22,7 @@ const begun = (title: string, file: string, changes: readonly Change[]): Mutant[
   within(file, BEGUN, changes).map((one) => ({ ...one, title }));
 
 const RENAMED = "e2e/apply-renamed-others.test.ts";
+const RENAMED_ELSEWHERE = "e2e/apply-renamed-elsewhere.test.ts";
 const RENAMED_LEAVES = "e2e/apply-renamed-leaves.test.ts";
 const INTO_DIRECTORY = "e2e/apply-into-directory.test.ts";
 const RENAMED_LIMITS = "e2e/apply-renamed-limits.test.ts";
@@ -245,7 +246,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/exchanged.ts", "e2e/apply-exchanged-names.test.ts", [
     ["if (uid !== undefined) return uid === account.uid;", "if (uid !== undefined) return true;"],
     ["unclear.length === 0 && ", ""],
-    ["return isOf(once) || isLikely ?", "return true ?"],
+    ["return isLikely ?", "return true ?"],
     ["hasHome(account, once.homeId) && !", "!"],
     ["users.set(account.name, withAccess(meant, once));", "continue;"],
     [" && other !== undefined && uidOf(other) !== undefined", ""],
@@ -265,8 +266,8 @@ export const APPLY: readonly Mutant[] = [
     ["if (other === undefined || isDeclared(other.name) || ", "if (other === undefined || "],
   ]),
   ...within("src/declaration/compare/lost-name.ts", RENAMED_LIMITS, [
-    ["jailOfHome(account.home) === jail ? account : undefined", "account"],
-    [" || userByName(name)?.uid === created) return", " || userByName(name) !== undefined) return"],
+    ["created !== undefined && jailOfHome(account.home) === jail", "created !== undefined"],
+    [" || userByName(name)?.uid === uid) return", " || userByName(name) !== undefined) return"],
   ]),
   ...within("src/declaration/machine-place.ts", RENAMED_LIMITS, [
     [
@@ -308,10 +309,10 @@ export const APPLY: readonly Mutant[] = [
     ["if (!isFree && (!isSame || now.homeId === MAY_BE_OTHER)) continue;", "if (!isFree) continue;"],
   ]),
   ...within("src/declaration/renamed.ts", RENAMED_LEAVES, [
-    ["recordedAs: recordedNameOf(now)", "recordedAs: undefined"],
+    ["before.created === undefined ? recordedNameOf(now) : undefined", "undefined"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", RENAMED_LEAVES, [
-    ["recordedAs: recordedNameOf(once)", "recordedAs: undefined"],
+    ["isSame ? recordedNameOf(once) : undefined", "undefined"],
   ]),
   ...within("src/declaration/compare/former-name.ts", RENAMED_LEAVES, [["uid: once.uid,", ""]]),
   ...within("src/declaration/compare/former.ts", RENAMED_LEAVES, [
@@ -323,7 +324,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (now.created === undefined) names", "if (one.created === undefined) names"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", INTO_DIRECTORY, [
-    ["isLocalUser(account.name) ? known : asOfDirectory(known)", "known"],
+    ["isLocalUser(account.name) ? here : asOfDirectory(known)", "here"],
   ]),
   ...within("src/declaration/compare/lost-name.ts", INTO_DIRECTORY, [
     ['isLocal || user.directory ? [] : ["directory = yes"]', "[] as string[]"],
@@ -346,7 +347,7 @@ export const APPLY: readonly Mutant[] = [
     ["out: once.directory, keys: []", "out: once.directory"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", LEAVES_THERE, [
-    ["homeIdInJail(once.jail, account) === homeId", "true"],
+    ["homeIdInJail(user.jail, account) === user.homeId", "true"],
     ["account.name === user.name && !once.directory", "account.name === user.name"],
     ["user.directory ? known === undefined : once.directory", "user.directory"],
     ["known.directory || (", "("],
@@ -363,7 +364,7 @@ export const APPLY: readonly Mutant[] = [
     ["!isIt || ", ""],
   ]),
   ...within("src/declaration/compare/former-name.ts", LEAVES_THERE, [
-    ["directory ? isHere({ jail }, heir) :", "directory ? false :"],
+    ["directory && !isHere(once, heir)", "directory"],
   ]),
   ...within("src/declaration/compare/heir.ts", LEAVES_THERE, [["!isKnown && ", ""]]),
   ...within("src/declaration/compare/user.ts", LEAVES_THERE, [[" + heirText(declared, heir?.())", ""]]),
@@ -384,10 +385,31 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/gather.ts", WAITS, [["waitsElsewhere(resident, root, shared) ??", ""]]),
   ...within("src/declaration/compare/intent.ts", LEAVES_THERE, [["isKept = directory || ", "isKept = "]]),
   ...within("src/declaration/renamed.ts", RENAMED_THERE, [
-    ["const isHere = directory || ", "const isHere = "],
+    ["directory ? homeId !== undefined && homeIdInJail(jail, account) === homeId : ", ""],
   ]),
-  ...within("src/declaration/compare/exchanged.ts", "e2e/apply-exchanged-names.test.ts", [
-    ["if (other !== undefined && uidOf(other) === uid) return undefined;", ""],
+  ...within("src/declaration/compare/exchanged.ts", "e2e/apply-renamed.test.ts", [
+    ["if (other !== undefined && uidOf(other) === account.uid) return undefined;", ""],
+  ]),
+  ...within("src/declaration/renamed.ts", RENAMED_ELSEWHERE, [
+    ["once.jail !== jail : once.directory)", "once.jail !== jail : once.jail !== jail)"],
+    ["hasHome(account, once.homeId) ? notCreated(once) : undefined", "undefined"],
+  ]),
+  ...within("src/declaration/compare/exchanged.ts", RENAMED_ELSEWHERE, [
+    ["const account = byHome ?? byUid;", "const account = byUid;"],
+    ["user.createdHome === account.home || hasHome(account, user.homeId)", "hasHome(account, user.homeId)"],
+  ]),
+  ...within("src/declaration/follow-move.ts", RENAMED_ELSEWHERE, [
+    ["(user.homeId && byHome.get(user.homeId)) || byName", "byName"],
+  ]),
+  ...within("src/declaration/compare/taken-out.ts", RENAMED_ELSEWHERE, [
+    ["there !== once.jail && uidOf(once) === user.uid", "false"],
+  ]),
+  ...within("src/declaration/compare/former.ts", RENAMED_ELSEWHERE, [
+    ["(once.directory || jailOfHome(heir.home) === jail) &&", ""],
+  ]),
+  ...within("src/declaration/compare/lost-name.ts", RENAMED_ELSEWHERE, [
+    ["groups.length + keys.length > 0 ? account : undefined", "account"],
+    ["groups.length + keys.length > 0 ? account : undefined", "undefined"],
   ]),
   ...within("src/declaration/compare/former-members.ts", RENAMED, [
     ["!hasLine && ", ""],
@@ -396,13 +418,10 @@ export const APPLY: readonly Mutant[] = [
     ["isAll && isOut && !isTold ?", "false ?"],
   ]),
   ...within("src/declaration/compare/former-members.ts", RENAMED, [["heir !== undefined || (note", "(note"]]),
-  ...within("src/declaration/compare/former-name.ts", RENAMED, [
-    [": jailOfHome(heir.home) === jail", ": true"],
-  ]),
   ...within("src/declaration/compare/heir.ts", RENAMED, [
     ["declared?.groups.includes(group) || ", ""],
     [" || given?.groups.includes(group)", ""],
-    ["once.keys.filter((sum) => !own.has(sum))", "once.keys"],
+    ["own.has(sum) || given", "given"],
   ]),
   ...within("src/declaration/compare/former-members.ts", RENAMED_THERE, [
     ["directory && once.uid !== undefined && isOutside(once, account)", "directory"],
@@ -729,7 +748,7 @@ export const APPLY: readonly Mutant[] = [
   ...begun("still at work", "src/system/account-lock.ts", [["held === undefined ? [] : [held]", "[]"]]),
   ...begun("moves before", "src/declaration/follow-move.ts", [
     ["one.createdHome && homeIn(one.createdHome)", "one.createdHome"],
-    ["creating: once.creating.map(now)", "creating: once.creating"],
+    ["users, creating, kept: [", "users, kept: ["],
   ]),
   ...begun("home that appears", "src/declaration/carry-out/user.ts", [
     ["if (!directory && isCreated) requireHome(declared, means);", ""],
@@ -754,7 +773,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (this.#kept.length > this.#written.kept.length) this.#tidy();", "this.#tidy();"],
   ]),
   ...within("src/declaration/follow-move.ts", MOVES, [
-    ["createdHome: move.to,", "createdHome: move.from,"],
+    ["isCreated ? move.to : createdHome", "createdHome"],
     ["split !== undefined && livesIn(from, home) ?", "false ?"],
     ["const jail = now(user.jail);", "const jail = user.jail;"],
     ["const path = now(jail.path);", "const path = jail.path;"],
