@@ -4,7 +4,7 @@ import { quoted } from "../cli/display.ts";
 import { hostPath } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { giveCommand } from "../system/give.ts";
-import { joinHome } from "../system/separator.ts";
+import { joinHome, splitHome } from "../system/separator.ts";
 import type { FaultText } from "./change.ts";
 import type { Found, KeptHomes } from "./kept-homes.ts";
 import { isWholeJail, placeOf } from "./kept-where.ts";
@@ -36,20 +36,24 @@ export function keptFault(
 }
 
 /**
- * Why an account of a directory does not come into a jail: its uid is that of a home which another one had, unless that is its
- * own. Of who is there it is told no more.
+ * Why an account does not come into a jail, one of a directory or one that is in none: its uid is that of a home which another one
+ * had, unless that is its own. That of a local one must be in this jail. Of who is there it is told no more.
  */
 export function formerFault(
   declared: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
-  { uid }: Pick<PasswdEntry, "uid">,
+  account: Pick<PasswdEntry, "uid" | "home">,
   kept: KeptHomes,
   jails: UidsInJails,
 ): FaultText | undefined {
   const { name, jail, directory } = declared;
+  const { uid } = account;
   const home = normalPath(declared.home);
-  if (!directory || jails.isThere(declared, uid)) return undefined;
-  const advice = "give the account another uid in its directory, or, if it is the same user, that home";
-  const found = kept.of(uid, (one) => one.name === name || isWholeJail(one));
+  const comes = directory || splitHome(account.home) === undefined;
+  if (!comes || jails.isThere(declared, uid)) return undefined;
+  const where = directory ? "in its directory" : "with usermod -u";
+  const advice = `give the account another uid ${where}, or, if it is the same user, that home`;
+  const isFar = (one: KeptHome) => !directory && placeOf(one).jail !== jail;
+  const found = kept.of(uid, (one) => one.name === name || isWholeJail(one) || isFar(one));
   // Somebody has moved it there.
   const isOwn = found?.place === hostPath({ path: jail }, home);
   if (found !== undefined && !isOwn) return homeFault(found, uid, advice);

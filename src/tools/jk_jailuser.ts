@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError, UsageError } from "../cli/error.ts";
+import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import {
@@ -20,7 +20,11 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { followAccounts } from "../declaration/follow-move.ts";
+import { formerFault } from "../declaration/kept-fault.ts";
+import { KeptHomes } from "../declaration/kept-homes.ts";
 import { declaredAs, declaredBefore } from "../declaration/meant-of-lacking.ts";
+import { readOnce } from "../declaration/once.ts";
+import { UidsInJails } from "../declaration/uids-in-jails.ts";
 import { homeTextAdvice } from "../enter/remedies.ts";
 import { examineLogin } from "../explain/examine.ts";
 import { homeFault, movedHome } from "../explain/home-fault.ts";
@@ -37,6 +41,7 @@ import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts"
 import { planJailSide, planToJail, planToUnjail } from "../users/changes.ts";
 import { endDueLogins } from "../users/due-logins.ts";
 import { requireSameLimits } from "../users/former-names.ts";
+import { homeFor } from "../users/jail-side.ts";
 import { jailToLeave } from "../users/jail-to-leave.ts";
 import { groupsOf } from "../users/jailing.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
@@ -142,8 +147,12 @@ export const tool = defineTool({
     const runs = names.map((name) => new AccountRun(name, output));
     const due = dryRun ? [] : endDueLogins();
     for (const line of due) runs[0]?.warn(line);
-    const requireFit = (user: PasswdEntry, place: JailRoot) =>
+    const known: Known = new Map();
+    const requireFit = (user: PasswdEntry, place: JailRoot) => {
       requireSameLimits(user, place, declaredBefore(user, place.path));
+      const run = runs.find(({ name }) => name === user.name);
+      if (run !== undefined) warnOfKept(user, place, run, known);
+    };
     const jailing = { host, jail, shell: options.shell, access, dryRun, move, requireFit };
     const wantsMove = (user: PasswdEntry) => move || moves.has(user.name);
     const changes = runs.map((run) => {
@@ -176,6 +185,23 @@ export const tool = defineTool({
     };
   },
 });
+
+/** What has uids without an account, once somebody has asked. */
+type Known = Map<"uids", { readonly kept: KeptHomes; readonly uids: UidsInJails }>;
+
+/** Warns of a home in the jail that another account had with the uid of one which comes into it. */
+function warnOfKept(user: PasswdEntry, { path: jail }: JailRoot, run: AccountRun, known: Known): void {
+  const declared = { name: user.name, jail, home: homeFor(user, jail), directory: !isLocalUser(user.name) };
+  try {
+    const look = () => ({ kept: new KeptHomes(readOnce()), uids: new UidsInJails(() => []) });
+    const { kept, uids } = known.getOrInsertComputed("uids", look);
+    const fault = formerFault(declared, user, kept, uids);
+    if (fault !== undefined) run.warn(fault.message);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    run.warn(describeError(error));
+  }
+}
 
 /** A home that apply created and that moved is still one that it may delete, and files in a jail are its account's. */
 function tellApply(runs: readonly AccountRun[]): void {

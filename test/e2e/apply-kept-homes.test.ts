@@ -1,5 +1,5 @@
 /** Homes that stay without their accounts: nobody else gets the uid, and with it the files. */
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
 import { did, linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
@@ -507,6 +507,60 @@ test("jk_addjailuser -u warns, and does as it is told", () => {
   const { stderr } = m.must(["jk_addjailuser", "-s", "/bin/bash", "-u", `${uid}`, J, "hand"]);
   expect(stderr).toContain(`warning: the uid ${uid} is that of '${HOME}', the home that 'bob' had`);
   expect(uidOf("hand")).toBe(uid);
+});
+
+describe("an account that useradd(8) has given it", () => {
+  const make = (name: string, uid: number) => m.must(["useradd", "-m", "-g", "users", "-u", `${uid}`, name]);
+  const why = (uid: number) =>
+    `the uid ${uid} is that of '${HOME}', the home that 'bob' had, whose files the new account would own: give the account another uid with usermod -u, or, if it is the same user, that home, or give them to root, with: `;
+
+  test("does not come into the jail until the command gives the home to root", () => {
+    const uid = leaveHome();
+    make("carl", uid);
+    m.write(FILE, JAIL + user("carl"));
+    for (const options of [["--check"], []]) {
+      const { status, changes, summary } = linesOf(m, ...options);
+      const remedy = expect.stringContaining(HOME);
+      expect([status, changes]).toEqual([1, []]);
+      const message = expect.stringContaining(why(uid));
+      expect(summary.problems).toMatchObject([{ code: "kept-home", message, remedy }]);
+    }
+    typeRemedy(m, `${linesOf(m, "--check").summary.problems[0]?.remedy}`);
+    expect(linesOf(m)).toMatchObject({
+      status: 0,
+      changes: [{ what: "account" }],
+      summary: { problems: [] },
+    });
+    expect([m.ids("carl").uid, m.stat(HOME)?.uid]).toEqual([uid, 0]);
+    expect(linesOf(m)).toMatchObject({ status: 0, changes: [] });
+  });
+
+  test("comes into another jail, or back as who had it", () => {
+    const uid = leaveHome();
+    make("carl", uid);
+    const other = JAIL.replace(J, "/srv/other");
+    declare(JAIL + other + user("carl").replace(J, "/srv/other"));
+    expect(m.exists("/srv/other/home/carl")).toBe(true);
+    declare(JAIL + other, "--prune");
+    m.must(["userdel", "carl"]);
+    make("bob", uid);
+    m.remove(HOME);
+    declare(JAIL + other + user("bob"));
+    expect(m.stat(HOME)?.uid).toBe(uid);
+  });
+
+  test("jk_jailuser warns, and does as it is told", () => {
+    const uid = leaveHome();
+    make("hand", uid);
+    const jail = (...options: string[]) =>
+      m.must(["jk_jailuser", ...options, "-n", "-m", "-j", J, "-s", "/bin/bash", "hand"]).stderr;
+    expect(jail("--dry-run")).toContain(`warning: ${why(uid)}`);
+    expect(jail()).toContain(`warning: ${why(uid)}`);
+    expect([m.exists(`${J}/home/hand`), jail()]).toEqual([
+      true,
+      expect.not.stringContaining("the home that"),
+    ]);
+  });
 });
 
 test("if all other uids are used, nobody gets it", () => {

@@ -76,7 +76,8 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
   const isCreated = changes.some(isCreation);
   // Of an account that should have been removed first, and could not be: before a name that nobody has gets rights.
   const isNew = uid !== undefined && hostUser(name) === undefined;
-  const account = directory && user.onlyTakes !== true ? hostUser(name) : undefined;
+  const comes = directory || (!isCreated && changes.some(({ what }) => what === "account"));
+  const account = comes && user.onlyTakes !== true ? hostUser(name) : undefined;
   const taken: FaultText | undefined = isNew
     ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, uids, DECLARED.uid))
     : account && (sharedUidFault(declared, account, hostUser) ?? formerFault(declared, account, kept, uids));

@@ -151,7 +151,7 @@ export function renamedFault(
   return renamedText(declared, owner);
 }
 
-/** Why an account of a directory does not get its uid in the jail. Who has it there is not looked for again. */
+/** Why an account does not get its uid in the jail. Who has it there is not looked for again. */
 function otherUidFault(
   declared: DeclaredUser,
   account: PasswdEntry,

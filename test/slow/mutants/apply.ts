@@ -569,7 +569,12 @@ export const APPLY: readonly Mutant[] = [
     ["wholeJail({ ...user, jail });", "[];"],
     ["    this.#going.add(uid);\n", ""],
   ]),
+  ...within("src/tools/jk_jailuser.ts", KEPT, [
+    ["if (run !== undefined) warnOfKept(user, place, run, known);", ""],
+  ]),
   ...within("src/declaration/kept-fault.ts", KEPT, [
+    ["directory || splitHome(account.home) === undefined", "directory"],
+    ["!directory && placeOf(one).jail !== jail", "false"],
     ["kept.whyLeft(uid, [name, former])", "kept.whyLeft(uid, [name])"],
     ["isOwn(one) || isWholeJail(one));", "isOwn(one));"],
   ]),
