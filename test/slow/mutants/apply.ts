@@ -396,7 +396,6 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/exchanged.ts", RENAMED_ELSEWHERE, [
     ["const account = byHome ?? byUid;", "const account = byUid;"],
-    ["user.createdHome === account.home || hasHome(account, user.homeId)", "hasHome(account, user.homeId)"],
   ]),
   ...within("src/declaration/follow-move.ts", RENAMED_ELSEWHERE, [
     ["(user.homeId && byHome.get(user.homeId)) || byName", "byName"],
