@@ -3,7 +3,7 @@ import { withFd } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { FileTables } from "./file-tables.ts";
-import { isInCall } from "./in-call.ts";
+import { isInCall, timeOutside } from "./in-call.ts";
 import { lookingAt } from "./looking-at.ts";
 import { AN_IO_URING, hidesIn, linkOf, mapsRing, NAMELESS, ownerOfOpen } from "./open-files.ts";
 import { examineThreads, MOST_PASSES, namesIn, openProc, pidsIn, uidsOf } from "./processes.ts";
@@ -43,7 +43,7 @@ export function holdersOf(
   }, stop);
   const all = new Map<number, readonly Holder[]>();
   for (const uid of uids) {
-    const holders = [...(found.get(uid)?.values() ?? doubtful)];
+    const holders = [...(found.get(uid)?.values() ?? doubtful)].sort(byPid);
     if (holders.length > 0) all.set(uid, holders);
   }
   return all;
@@ -62,13 +62,16 @@ const MOST_OPEN = 1 << 18;
 const MOST_MILLISECONDS = 10_000;
 const TOO_MUCH = "more than can be looked at";
 
+const byPid = (one: Holder, other: Holder) => one.pid - other.pid;
+
 /** By what such processes may have any uid, printable. */
 export const waysOf = (doubtful: readonly Holder[]): string =>
   [...new Set(doubtful.flatMap(({ may }) => may ?? []))].join(" or ");
 
 const PASSING = "processes that end before they can be looked at";
 
-const [LOOKS, PAUSE, MOST_TIMES, MOST_OUT] = [5, 10, 3, 20];
+// A call that takes a file has a processor for a second at most; what writes a file is outside of the kernel, or waits, before that.
+const [LOOKS, MOST_LOOKS, PAUSE, MOST_TIMES, MOST_OUT] = [5, 30, 10, 3, 20];
 const IN_CALL = "a thread in a call that does not end, such as sendmsg(2)";
 
 /** A thread in a call in which the kernel may have a file that it has not, or perhaps in one, each time that it was looked at. */
@@ -78,6 +81,8 @@ interface InCall {
   readonly looks: number;
   /** How often it was certainly in one. */
   readonly times: number;
+  /** The time that it had outside of the kernel at first. */
+  readonly outside: ByteString;
 }
 
 class Look {
@@ -107,7 +112,7 @@ class Look {
     for (let pass = 0; pass < MOST_PASSES; pass++) {
       if (isMissed) isMissed = this.#lookAtNew();
       else if (this.#waiting.size > 0) isLast = !this.#lookAgain() && isLast;
-      else if (isLast) return [...this.#doubtful.values()];
+      else if (isLast) return [...this.#doubtful.values()].sort(byPid);
       // What was started meanwhile may have what another one had.
       else [isMissed, isLast] = [true, true];
     }
@@ -119,7 +124,7 @@ class Look {
     const busy = [...this.#fresh.values()].filter(({ passes }) => passes > MOST_PASSES / 4);
     if (busy.length === 0) throw new JailkitError("failed", 1, PASSING.replace(" that", ""));
     for (const { holder } of busy) this.#doubt(holder, PASSING);
-    return [...this.#doubtful.values()];
+    return [...this.#doubtful.values()].sort(byPid);
   }
 
   /** Looks at each process that was not looked at; true if one had ended, which may have started another one before. */
@@ -145,16 +150,15 @@ class Look {
     const waiting = this.#waiting;
     this.#waiting = new Map();
     const out = new Set<number>();
-    for (const { holder, thread, looks, times: before } of waiting.values()) {
+    for (const one of waiting.values()) {
+      const { holder, thread, outside } = one;
       const isIn = isInCall(this.proc, thread);
-      const isLast = looks + 1 === LOOKS;
-      const times = isIn ? before + 1 : before;
-      // What works may be in such a call for a moment, when it is looked at.
-      if (isIn === false || (isLast && times < LOOKS - 1)) {
+      const [looks, times] = [one.looks + 1, isIn ? one.times + 1 : one.times];
+      if (isIn === false || (isIn === undefined && timeOutside(this.proc, thread) !== outside)) {
         out.add(holder.pid);
         addTo(this.#out, holder, 1);
-      } else if (isLast) this.#doubt(holder, IN_CALL);
-      else this.#waiting.set(thread, { holder, thread, looks: looks + 1, times });
+      } else if (times === LOOKS || looks === MOST_LOOKS) this.#doubt(holder, IN_CALL);
+      else this.#waiting.set(thread, { ...one, looks, times });
     }
     // What it had there it may have open now, or execute, or a process that it has started.
     for (const pid of out) this.#examine(pid);
@@ -244,11 +248,14 @@ class Look {
   #await(holder: Holder, thread: ByteString): void {
     const isIn = this.#waiting.has(thread) ? false : isInCall(this.proc, thread);
     const times = this.#times.get(holder.pid) ?? 0;
-    // What works all the time is in none of these calls for so long that the next looks see nothing else.
+    // It was outside of the kernel since the first look: whoever has begun a call then has changed what is looked at next.
     if (isIn === false || (isIn === undefined && times > 1)) return;
     const isPassed = times > MOST_TIMES || mostOf(this.#out, holder) > MOST_OUT;
     if (isPassed) this.#doubt(holder, IN_CALL);
-    else this.#waiting.set(thread, { holder, thread, looks: 1, times: isIn ? 1 : 0 });
+    else {
+      const outside = timeOutside(this.proc, thread);
+      this.#waiting.set(thread, { holder, thread, looks: 1, times: isIn ? 1 : 0, outside });
+    }
   }
 }
 

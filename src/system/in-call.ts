@@ -54,3 +54,8 @@ export function mayHoldFile(
   // It waits for its memory, and not for what others do.
   return ALWAYS.has(number) || (STUCK.has(number) && /^State:\tD/m.test(status()));
 }
+
+/** The time that a thread was outside of the kernel, as text of proc(5); "" if it has ended. */
+export const timeOutside = (proc: number, thread: ByteString): ByteString =>
+  // utime, the fourteenth field: the name of the program, in parentheses, may have blanks.
+  readOf(proc, thread, "stat").replace(/^.*\)/s, "").split(" ")[12] ?? "";

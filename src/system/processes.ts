@@ -299,7 +299,7 @@ const readStatus = (proc: number, pid: number | ByteString): ByteString => readO
 export function readOf(
   proc: number,
   pid: number | ByteString,
-  name: "status" | "uid_map" | "maps" | "cmdline" | "syscall" | "stack" | `fdinfo/${string}`,
+  name: "status" | "uid_map" | "maps" | "cmdline" | "syscall" | "stack" | "stat" | `fdinfo/${string}`,
   limit = 1 << 16,
 ): ByteString {
   try {

@@ -722,21 +722,25 @@ export const APPLY: readonly Mutant[] = [
     ["&& /^State:\\tD/m.test(status())", ""],
     ["(STUCK.has(number) && /^State", "(false && /^State"],
   ]),
-  ...within("src/system/holders.ts", "unit/processes.test.ts", [
+  ...within("src/system/open-files.ts", "unit/processes.test.ts", [
     ["Number(count ?? 0) > 0", "false"],
+    ['if (isErrno(error, "ENAMETOOLONG")) return NAMELESS;', ""],
+  ]),
+  ...within("src/system/holders.ts", "unit/processes.test.ts", [
     ["addTo(this.#open, holder, names.length);", "this.#open.set(`${holder.pid}`, names.length);"],
     ["this.#shuffle(holder, thread, open);", ""],
-    ["(isLast && isIn === undefined)", "false"],
+    [" && timeOutside(this.proc, thread) !== outside", " && false"],
     ["    this.#doubt(holder, TOO_MUCH);\n    return [];", "    return [];"],
-    ["else if (isLast) this.#doubt", "else if (false) this.#doubt"],
+    ["times === LOOKS || ", "looks === 5000 || "],
+    [" || looks === MOST_LOOKS", ""],
     ["for (const pid of out) this.#examine(pid);", ""],
     ["times > MOST_TIMES || ", ""],
     [" || mostOf(this.#out, holder) > MOST_OUT", ""],
   ]),
   ...within("src/system/holders.ts", SET_IDS, [
     [
-      "const isIn = isInCall(this.proc, thread);\n      const isLast",
-      "Bun.sleepSync(PAUSE);\n      const isIn = isInCall(this.proc, thread);\n      const isLast",
+      "const { holder, thread, outside } = one;",
+      "Bun.sleepSync(PAUSE);\n      const { holder, thread, outside } = one;",
     ],
     ["    stopIfInterrupted(this.stop);\n    Bun", "    Bun"],
   ]),
