@@ -17,20 +17,22 @@ const isRun = (token: Token | undefined) => token === "star" || token === "segme
 
 const SLASH = 0x2f;
 
-const CLASSES: Record<string, RegExp> = {
-  alnum: /[A-Za-z0-9]/,
-  alpha: /[A-Za-z]/,
-  blank: /[ \t]/,
-  cntrl: /[\x00-\x1f\x7f]/,
-  digit: /[0-9]/,
-  graph: /[!-~]/,
-  lower: /[a-z]/,
-  print: /[ -~]/,
-  punct: /[!-/:-@[-`{-~]/,
-  space: /[ \t\n\v\f\r]/,
-  upper: /[A-Z]/,
-  xdigit: /[0-9A-Fa-f]/,
-};
+const CLASSES: ReadonlyMap<string, RegExp> = new Map(
+  Object.entries({
+    alnum: /[A-Za-z0-9]/,
+    alpha: /[A-Za-z]/,
+    blank: /[ \t]/,
+    cntrl: /[\x00-\x1f\x7f]/,
+    digit: /[0-9]/,
+    graph: /[!-~]/,
+    lower: /[a-z]/,
+    print: /[ -~]/,
+    punct: /[!-/:-@[-`{-~]/,
+    space: /[ \t\n\v\f\r]/,
+    upper: /[A-Z]/,
+    xdigit: /[0-9A-Fa-f]/,
+  }),
+);
 
 /**
  * Compiles a pattern as in sh(1), "Pattern Matching Notation", bytes in the C locale. Quoted bytes are literal; an
@@ -94,7 +96,7 @@ function addClass(table: Uint8Array, pattern: MarkedText, at: number, budget: Bu
   if (unquotedByte(pattern, at) !== "[") return undefined;
   const found = /^\[:(.*?):\]/.exec(pattern.text.slice(at, at + 40));
   if (found === null) return undefined;
-  const members = CLASSES[found[1] ?? ""];
+  const members = CLASSES.get(found[1] ?? "");
   budget.spend("steps", 256);
   for (let code = 0; code < 256; code++) if (members?.test(String.fromCharCode(code))) table[code] = 1;
   return at + found[0].length;

@@ -15,22 +15,22 @@ export const TYPES = [
 ];
 
 // The types of their signatures, which sshd(8) reads as those of the keys, before a key and in it.
-const ALIASES: Partial<Record<string, string>> = {
-  "rsa-sha2-256": "ssh-rsa",
-  "rsa-sha2-512": "ssh-rsa",
-  "webauthn-sk-ecdsa-sha2-nistp256@openssh.com": "sk-ecdsa-sha2-nistp256@openssh.com",
-};
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ["rsa-sha2-256", "ssh-rsa"],
+  ["rsa-sha2-512", "ssh-rsa"],
+  ["webauthn-sk-ecdsa-sha2-nistp256@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"],
+]);
 // Other names of these types, which sshd(8) read in a key before version 10, in any case of the letters.
-const SHORT_NAMES: Partial<Record<string, string>> = {
-  ed25519: "ssh-ed25519",
-  rsa: "ssh-rsa",
-  "ed25519-sk": "sk-ssh-ed25519@openssh.com",
-};
-const LONGEST_NAME = Math.max(...[...TYPES, ...Object.keys(ALIASES)].map((name) => name.length));
+const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
+  ["ed25519", "ssh-ed25519"],
+  ["rsa", "ssh-rsa"],
+  ["ed25519-sk", "sk-ssh-ed25519@openssh.com"],
+]);
+const LONGEST_NAME = Math.max(...[...TYPES, ...ALIASES.keys()].map((name) => name.length));
 
 /** The type of a key by its name; undefined for another one. `exact`: as ssh-keygen(1) writes it. */
 export const typeNamed = (name: ByteString, exact: boolean): string | undefined =>
-  TYPES.find((type) => type === (exact ? name : (ALIASES[name] ?? name)));
+  TYPES.find((type) => type === (exact ? name : (ALIASES.get(name) ?? name)));
 
 /** The name that a key begins with, as nameIn. */
 function typeNameIn(blob: ByteString): ByteString {
@@ -87,7 +87,7 @@ function canonical(type: string, blob: ByteString): ByteString {
 /** What identifies a key, in base64, of any type that sshd accepts: its type, and its canonical text; undefined for others. */
 export function keyOfBlob(blob: ByteString): ByteString | undefined {
   const name = typeNameIn(blob);
-  const type = typeNamed(name, false) ?? SHORT_NAMES[name.toLowerCase()];
+  const type = typeNamed(name, false) ?? SHORT_NAMES.get(name.toLowerCase());
   return type && `${type} ${canonical(type, blob)}`;
 }
 

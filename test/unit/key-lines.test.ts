@@ -352,6 +352,13 @@ describe("a copy of a key that sshd reads, however it is written,", () => {
     expect(keyLinesIn(two)).toEqual([]);
   });
 
+  test.each(Object.getOwnPropertyNames(Object.prototype))("is none of the type %s", (type) => {
+    for (const name of [type, `${type}\0`]) {
+      const line = `x ${keyOf(name, Buffer.alloc(32)).split(" ").at(-1)}`;
+      expect(withoutKeys(`${line}\n`, new Set([ed25519])).count).toBe(0);
+    }
+  });
+
   test("is removed: the type of a signature of a security key in a browser", () => {
     const values = ["nistp256", Buffer.from([4, ...Buffer.alloc(64, 7)]), "ssh:"] as const;
     const key = keyOf("sk-ecdsa-sha2-nistp256@openssh.com", ...values);

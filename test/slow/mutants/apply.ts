@@ -908,9 +908,9 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/key-blob.ts", "unit/key-lines.test.ts", [
     ['if (type === "ssh-rsa") return asNumber(value);', ""],
-    ["(exact ? name : (ALIASES[name] ?? name))", "name"],
+    ["(exact ? name : (ALIASES.get(name) ?? name))", "name"],
     ["typeNamed(name, false) ?? SHORT", "typeNamed(name, true) ?? SHORT"],
-    [" ?? SHORT_NAMES[name.toLowerCase()]", ""],
+    [" ?? SHORT_NAMES.get(name.toLowerCase())", ""],
     ['(type.includes("ecdsa") ? 1 : 0) ? value', "0 ? value"],
     ["bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes", "bytes"],
     ["(rest[0] ?? 0) < 0x80 ? rest", "true ? rest"],
