@@ -369,6 +369,7 @@ describe("patterns", () => {
     ["a*b*c", ["abc", "aXbYc", "abcbc"], ["ab", "acb", "abcd"]],
     ["a?c", ["abc", "a\xffc"], ["ac", "abbc"]],
     ["[a-c]", ["a", "b", "c"], ["d", "", "ab"]],
+    ["[[:constructor:]]", [], ["c", ""]],
     ["[!a-c]", ["d", "-"], ["a", ""]],
     ["[^a]", ["b"], ["a"]],
     ["[]a]", ["]", "a"], ["b"]],
