@@ -283,7 +283,11 @@ describe("while its section has the former name", () => {
     const message =
       "user dave: no name service knows the account, which 'directory' says is in one: getent passwd dave; 'davy' has its uid 7104, and another home: if it is that account, write '[user davy]' in place of '[user dave]'";
     expect(told()).toMatchObject({ code: "no-such-user", message, remedy: null });
-    declare(DAVE.replace(/^groups.*\n/m, "").replace("dave", "davy"));
+    const davy = DAVE.replace(/^groups.*\n/m, "").replace("dave", "davy");
+    declare(DAVE.replace(/^groups.*\n/m, "") + davy);
+    const messages = linesOf(m, "--check").summary.problems.map((one) => one.message);
+    expect(messages.filter((one) => one.includes("if it is that account, write"))).toEqual([]);
+    declare(davy);
     const own = told();
     expect(own?.message).toContain(
       "give the account another uid in its directory, or, if it is the same user, that home",

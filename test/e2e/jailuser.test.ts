@@ -266,10 +266,12 @@ describe("an account without a recorded shell outside gets none unasked", () => 
       expect(run("-m", "-j", jail, name).stderr).toContain(
         `take it out first with: jk_jailuser --unjail -m ${option}${name}\n`,
       );
-    m.must(["mv", place, `${place}.away`]);
+    // Deeper than it is looked for.
+    m.mkdir("/root/a/b/c");
+    m.must(["mv", place, "/root/a/b/c/told"]);
     const missing = out.replaceAll(" -m", "");
     expect(m.run(["jailkit", "list", place]).stderr).toContain(missing);
-    m.must(["mv", `${place}.away`, place]);
+    m.must(["mv", "/root/a/b/c/told", place]);
     m.must(["sh", "-c", out]);
     expect([shellOf(known), shellOf(unknown)]).toEqual(["/bin/bash", "/usr/sbin/nologin"]);
     m.must(["jailkit", "delete", "--yes", place]);

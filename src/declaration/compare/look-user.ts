@@ -60,7 +60,7 @@ export function userState(
     ...{ account: undefined, local: false, fault: undefined, otherOptions: 0 },
     ...{ lacksGroups: [], inJail: undefined, hasGroup: true, home: "there", lacksKeys: 0, policy: undefined },
     ...{ wantedPolicy: undefined, former: { groups: [], keys: [], policy: false } },
-    heir: () => once && heirOf(once, machine.accounts),
+    heir: () => heirToBeDeclared(once, machine),
   };
   try {
     const doubt = doubtOf(declared, machine);
@@ -112,6 +112,12 @@ export function userState(
 }
 
 /** Why it is not the account of this name that is meant. */
+/** The account that a section may mean whose user is gone: none that is declared by its own name. */
+function heirToBeDeclared(once: OnceUser | undefined, { accounts, isDeclared }: Machine) {
+  const heir = once && heirOf(once, accounts);
+  return heir === undefined || isDeclared(heir.name) ? undefined : heir;
+}
+
 const doubtOf = (declared: DeclaredUser, { known, accounts, isDeclared }: Machine): FaultText | undefined =>
   known.doubts.get(declared.name) ?? otherNameFault(declared, accounts.userByName(declared.name), isDeclared);
 
