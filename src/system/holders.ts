@@ -124,6 +124,8 @@ class Look {
     const busy = [...this.#fresh.values()].filter(({ passes }) => passes > MOST_PASSES / 4);
     if (busy.length === 0) throw new JailkitError("failed", 1, PASSING.replace(" that", ""));
     for (const { holder } of busy) this.#doubt(holder, PASSING);
+    // Not yet looked at to the end.
+    for (const { holder } of this.#waiting.values()) this.#doubt(holder, IN_CALL);
     return [...this.#doubtful.values()].sort(byPid);
   }
 

@@ -714,9 +714,6 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/system/processes.ts", "unit/processes.test.ts", [
     ['if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;', "return uids;"],
   ]),
-  ...within("src/system/holders.ts", LEFT, [
-    ["if (last !== undefined) this.note(last, holder, { proc, path });", ""],
-  ]),
   ...within("src/system/in-call.ts", "unit/processes.test.ts", [
     ['if (call.startsWith("running")) {', "if (false) {"],
     ["&& /^State:\\tD/m.test(status())", ""],
@@ -738,6 +735,7 @@ export const APPLY: readonly Mutant[] = [
     [" || mostOf(this.#out, holder) > MOST_OUT", ""],
   ]),
   ...within("src/system/holders.ts", SET_IDS, [
+    ["if (last !== undefined) this.note(last, holder, { proc, path });", ""],
     [
       "const { holder, thread, outside } = one;",
       "Bun.sleepSync(PAUSE);\n      const { holder, thread, outside } = one;",
