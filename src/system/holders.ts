@@ -224,7 +224,7 @@ class Look {
   #openIn(holder: Holder, thread: ByteString): ByteString[] {
     const isTooMany = mostOf(this.#open, holder) > this.most;
     const names = isTooMany ? [] : namesIn(this.proc, `${thread}/fd`);
-    addTo(this.#open, holder, names.length);
+    if (this.#times.get(holder.pid) === 1) addTo(this.#open, holder, names.length);
     if (mostOf(this.#open, holder) <= this.most) return names;
     this.#doubt(holder, TOO_MUCH);
     return [];

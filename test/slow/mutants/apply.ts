@@ -724,7 +724,10 @@ export const APPLY: readonly Mutant[] = [
     ['if (isErrno(error, "ENAMETOOLONG")) return NAMELESS;', ""],
   ]),
   ...within("src/system/holders.ts", "unit/processes.test.ts", [
-    ["addTo(this.#open, holder, names.length);", "this.#open.set(`${holder.pid}`, names.length);"],
+    [
+      "=== 1) addTo(this.#open, holder, names.length);",
+      "=== 1) this.#open.set(`${holder.pid}`, names.length);",
+    ],
     ["this.#shuffle(holder, thread, open);", ""],
     [" && timeOutside(this.proc, thread) !== outside", " && false"],
     ["    this.#doubt(holder, TOO_MUCH);\n    return [];", "    return [];"],
