@@ -71,7 +71,7 @@ export const waysOf = (doubtful: readonly Holder[]): string =>
 const PASSING = "processes that end before they can be looked at";
 
 // A call that takes a file has a processor for a second at most; what writes a file is outside of the kernel, or waits, before that.
-const [LOOKS, MOST_LOOKS, PAUSE, MOST_TIMES, MOST_OUT] = [5, 30, 10, 3, 20];
+const [LOOKS, MOST_LOOKS, PAUSE, MOST_TIMES] = [5, 30, 10, 3];
 const IN_CALL = "a thread in a call that does not end, such as sendmsg(2)";
 
 /** A thread in a call in which the kernel may have a file that it has not, or perhaps in one, each time that it was looked at. */
@@ -90,8 +90,6 @@ class Look {
   readonly #seen = new Set<number>();
   /** How often a process was looked at: one whose threads come out of a call each time may pass a file to and fro. */
   readonly #times = new Map<number, number>();
-  /** How often a thread of a user has come out of a call: each may have started the next process. */
-  readonly #out = new Map<string, number>();
   /** How many open files of a user were looked at, and for how many milliseconds its processes were. */
   readonly #open = new Map<string, number>();
   readonly #spent = new Map<string, number>();
@@ -121,7 +119,7 @@ class Look {
 
   /** Those that may have any uid if processes end all the time before they can be looked at: of the users who start them. */
   #passed(): readonly Doubtful[] {
-    const busy = [...this.#fresh.values()].filter(({ passes }) => passes > MOST_PASSES / 4);
+    const busy = [...this.#fresh.values()].filter(({ passes }) => passes > MOST_PASSES / 10);
     if (busy.length === 0) throw new JailkitError("failed", 1, PASSING.replace(" that", ""));
     for (const { holder } of busy) this.#doubt(holder, PASSING);
     // Not yet looked at to the end.
@@ -158,7 +156,6 @@ class Look {
       const [looks, times] = [one.looks + 1, isIn ? one.times + 1 : one.times];
       if (isIn === false || (isIn === undefined && timeOutside(this.proc, thread) !== outside)) {
         out.add(holder.pid);
-        addTo(this.#out, holder, 1);
       } else if (times === LOOKS || looks === MOST_LOOKS) this.#doubt(holder, IN_CALL);
       else this.#waiting.set(thread, { ...one, looks, times });
     }
@@ -252,8 +249,7 @@ class Look {
     const times = this.#times.get(holder.pid) ?? 0;
     // It was outside of the kernel since the first look: whoever has begun a call then has changed what is looked at next.
     if (isIn === false || (isIn === undefined && times > 1)) return;
-    const isPassed = times > MOST_TIMES || mostOf(this.#out, holder) > MOST_OUT;
-    if (isPassed) this.#doubt(holder, IN_CALL);
+    if (times > MOST_TIMES) this.#doubt(holder, IN_CALL);
     else {
       const outside = timeOutside(this.proc, thread);
       this.#waiting.set(thread, { holder, thread, looks: 1, times: isIn ? 1 : 0, outside });

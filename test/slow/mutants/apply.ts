@@ -734,8 +734,8 @@ export const APPLY: readonly Mutant[] = [
     ["times === LOOKS || ", "looks === 5000 || "],
     [" || looks === MOST_LOOKS", ""],
     ["for (const pid of out) this.#examine(pid);", ""],
-    ["times > MOST_TIMES || ", ""],
-    [" || mostOf(this.#out, holder) > MOST_OUT", ""],
+    ["if (times > MOST_TIMES)", "if (false)"],
+    ["for (const { holder } of busy) this.#doubt(holder, PASSING);", ""],
   ]),
   ...within("src/system/holders.ts", SET_IDS, [
     ["if (last !== undefined) this.note(last, holder, { proc, path });", ""],
