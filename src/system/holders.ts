@@ -68,7 +68,10 @@ const byPid = (one: Holder, other: Holder) => one.pid - other.pid;
 export const waysOf = (doubtful: readonly Holder[]): string =>
   [...new Set(doubtful.flatMap(({ may }) => may ?? []))].join(" or ");
 
-const PASSING = "processes that end before they can be looked at";
+const [ENDING, PASSING] = [
+  "end before they can be looked at",
+  "others that end before they can be looked at",
+];
 
 // A call that takes a file has a processor for a second at most; what writes a file is outside of the kernel, or waits, before that.
 const [LOOKS, MOST_LOOKS, PAUSE, MOST_TIMES] = [5, 30, 10, 3];
@@ -120,7 +123,7 @@ class Look {
   /** Those that may have any uid if processes end all the time before they can be looked at: of the users who start them. */
   #passed(): readonly Doubtful[] {
     const busy = [...this.#fresh.values()].filter(({ passes }) => passes > MOST_PASSES / 10);
-    if (busy.length === 0) throw new JailkitError("failed", 1, PASSING.replace(" that", ""));
+    if (busy.length === 0) throw new JailkitError("failed", 1, `processes ${ENDING}`);
     for (const { holder } of busy) this.#doubt(holder, PASSING);
     // Not yet looked at to the end.
     for (const { holder } of this.#waiting.values()) this.#doubt(holder, IN_CALL);
