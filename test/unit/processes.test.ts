@@ -383,6 +383,30 @@ test("processes that come and go in such calls may have any uid, and nobody wait
   expect(doubtful.flatMap(({ uids }) => [...uids])).toContain(`${UID + 9}`);
 });
 
+test("the program that a process executes counts, with a name and without", async () => {
+  const directory = mkdtempSync(`${tmpdir()}/jailkit-holders-`);
+  const file = `${directory}/sleep`;
+  Bun.spawnSync(["cp", "/bin/sleep", file]);
+  chownSync(file, OWNER, 0);
+  chmodSync(directory, 0o755);
+  const one = start(
+    "import os, sys; os.setresuid(*[int(sys.argv[1])] * 3); os.execv(sys.argv[2], ['s', '1000'])",
+    `${UID + 12}`,
+    file,
+  );
+  while (readLink(AT_FDCWD, `/proc/${one.pid}/exe`) !== file);
+  const isHeld = () =>
+    holdersOf(new Set([OWNER]), "")
+      .get(OWNER)
+      ?.map(({ pid }) => pid);
+  const named = isHeld();
+  rmSync(directory, { recursive: true });
+  const nameless = isHeld();
+  one.kill("SIGKILL");
+  await one.exited;
+  expect([named, nameless]).toEqual([[one.pid], [one.pid]]);
+});
+
 test("a path that is too long keeps nobody from looking", async () => {
   const program = `
 import os, sys, time

@@ -729,6 +729,7 @@ export const APPLY: readonly Mutant[] = [
       "=== 1) this.#open.set(`${holder.pid}`, names.length);",
     ],
     ["this.#shuffle(holder, thread, open);", ""],
+    ["if (last !== undefined) this.note(last, holder, { proc, path });", ""],
     [" && timeOutside(this.proc, thread) !== outside", " && false"],
     ["    this.#doubt(holder, TOO_MUCH);\n    return [];", "    return [];"],
     ["times === LOOKS || ", "looks === 5000 || "],
@@ -738,7 +739,6 @@ export const APPLY: readonly Mutant[] = [
     ["for (const { holder } of busy) this.#doubt(holder, PASSING);", ""],
   ]),
   ...within("src/system/holders.ts", SET_IDS, [
-    ["if (last !== undefined) this.note(last, holder, { proc, path });", ""],
     [
       "const { holder, thread, outside } = one;",
       "Bun.sleepSync(PAUSE);\n      const { holder, thread, outside } = one;",
