@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
 import {
   appendFileSync,
+  chmodSync,
   chownSync,
   mkdtempSync,
   readFileSync,
