@@ -66,9 +66,9 @@ export interface ExecuteScope {
 
 const NAME = C.O_PATH | C.O_NOFOLLOW;
 
-// On many systems some of the names are missing, or symbolic links to others of them, which is not a fault.
 /** Why a directory that is not there does not count. */
 export const NO_SUCH_DIRECTORY = "there is no such directory, or it is a link";
+// On many systems some of the names are missing, or symbolic links to others of them, which is not a fault.
 const MISSING: Reason = { why: NO_SUCH_DIRECTORY };
 
 /** Opens a directory in an open one that only root can write. MISSING if it is a symbolic link, or not a directory. */

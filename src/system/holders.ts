@@ -68,12 +68,9 @@ const byPid = (one: Holder, other: Holder) => one.pid - other.pid;
 export const waysOf = (doubtful: readonly Holder[]): string =>
   [...new Set(doubtful.flatMap(({ may }) => may ?? []))].join(" or ");
 
-const [ENDING, PASSING] = [
-  "end before they can be looked at",
-  "others that end before they can be looked at",
-];
+const ENDING = "end before they can be looked at";
 
-// A call that takes a file has a processor for a second at most; what writes a file is outside of the kernel, or waits, before that.
+// What has a processor at each of many looks, and is never outside of the kernel, may be in such a call: one lasts a second at most.
 const [LOOKS, MOST_LOOKS, PAUSE, MOST_TIMES] = [5, 30, 10, 3];
 const IN_CALL = "a thread in a call that does not end, such as sendmsg(2)";
 
@@ -124,7 +121,7 @@ class Look {
   #passed(): readonly Doubtful[] {
     const busy = [...this.#fresh.values()].filter(({ passes }) => passes > MOST_PASSES / 10);
     if (busy.length === 0) throw new JailkitError("failed", 1, `processes ${ENDING}`);
-    for (const { holder } of busy) this.#doubt(holder, PASSING);
+    for (const { holder } of busy) this.#doubt(holder, `others that ${ENDING}`);
     // Not yet looked at to the end.
     for (const { holder } of this.#waiting.values()) this.#doubt(holder, IN_CALL);
     return [...this.#doubtful.values()].sort(byPid);

@@ -111,13 +111,13 @@ export function userState(
   }
 }
 
-/** Why it is not the account of this name that is meant. */
 /** The account that a section may mean whose user is gone: none that is declared by its own name. */
 function heirToBeDeclared(once: OnceUser | undefined, { accounts, isDeclared }: Machine) {
   const heir = once && heirOf(once, accounts);
   return heir === undefined || isDeclared(heir.name) ? undefined : heir;
 }
 
+/** Why it is not the account of this name that is meant. */
 const doubtOf = (declared: DeclaredUser, { known, accounts, isDeclared }: Machine): FaultText | undefined =>
   known.doubts.get(declared.name) ?? otherNameFault(declared, accounts.userByName(declared.name), isDeclared);
 

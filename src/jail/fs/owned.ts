@@ -138,13 +138,16 @@ class Search implements Disposable {
     const top = openAt(this.root.fd, ".", DIRECTORY);
     this.#levels.down({ name: "", stat: fstat(top), fd: top, left: [], covered: [] });
     this.#requireTimes(top);
-    for (let here = this.#list(); here !== undefined; ) {
-      const name = here.left.pop();
-      const covered = name === undefined ? here.covered.pop() : undefined;
-      if (name === undefined && covered === undefined) here = this.#leave(here);
-      else if (name === undefined ? this.#enterBelow(here, covered ?? "") : this.#enter(here, name))
-        here = this.#list();
-    }
+    for (let here = this.#list(); here !== undefined; ) here = this.#next(here);
+  }
+
+  /** Goes on in the next directory, or in the one above if all was looked at. */
+  #next(here: Searched): Searched | undefined {
+    const name = here.left.pop();
+    if (name !== undefined) return this.#enter(here, name) ? this.#list() : here;
+    const covered = here.covered.pop();
+    if (covered === undefined) return this.#leave(here);
+    return this.#enterBelow(here, covered) ? this.#list() : here;
   }
 
   [Symbol.dispose](): void {

@@ -736,7 +736,7 @@ export const APPLY: readonly Mutant[] = [
     [" || looks === MOST_LOOKS", ""],
     ["for (const pid of out) this.#examine(pid);", ""],
     ["if (times > MOST_TIMES)", "if (false)"],
-    ["for (const { holder } of busy) this.#doubt(holder, PASSING);", ""],
+    ["for (const { holder } of busy) this.#doubt(holder, `others that ${ENDING}`);", ""],
   ]),
   ...within("src/system/holders.ts", SET_IDS, [
     [
