@@ -362,8 +362,8 @@ try:
 except BlockingIOError: pass
 a.setblocking(True)
 a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, 15000))
-print("there", flush=True)
 for _ in range(3): os.fork()
+print("there", flush=True)
 while time.monotonic() < end:
     try: a.sendmsg([b"x"])
     except OSError: pass
@@ -374,14 +374,16 @@ test("processes that come and go in such calls may have any uid, and nobody wait
   const one = start(CHAIN, `${UID + 9}`);
   await one.stdout.getReader().read();
   let doubtful: ReturnType<typeof lookAtHolders> = [];
+  const isDoubtful = () => doubtful.some(({ uids }) => uids.has(`${UID + 9}`));
   try {
-    doubtful = lookAtHolders(() => undefined, "");
+    // One look may find all of them between two such calls, where each can be seen as a whole.
+    for (let look = 0; look < 20 && !isDoubtful(); look++) doubtful = lookAtHolders(() => undefined, "");
   } finally {
     // All at once: each has a successor.
     const end = `import os; os.setresuid(*[${UID + 9}] * 3); os.kill(-1, 9)`;
     Bun.spawnSync(["python3", "-c", end]);
   }
-  expect(doubtful.flatMap(({ uids }) => [...uids])).toContain(`${UID + 9}`);
+  expect(isDoubtful()).toBe(true);
 });
 
 test("the program that a process executes counts, with a name and without", async () => {
