@@ -72,6 +72,8 @@ const ENDING = "end before they can be looked at";
 
 // What has a processor at each of many looks, and is never outside of the kernel, may be in such a call: one lasts a second at most.
 const [LOOKS, MOST_LOOKS, PAUSE, MOST_TIMES] = [5, 30, 10, 3];
+// The kernel knows only by samples where a thread was, and shares out its time by these.
+const OUTSIDE = 3;
 const IN_CALL = "a thread in a call that does not end, such as sendmsg(2)";
 
 /** A thread in a call in which the kernel may have a file that it has not, or perhaps in one, each time that it was looked at. */
@@ -81,8 +83,8 @@ interface InCall {
   readonly looks: number;
   /** How often it was certainly in one. */
   readonly times: number;
-  /** The time that it had outside of the kernel at first. */
-  readonly outside: ByteString;
+  /** The time that it had outside of the kernel at first, in hundredths of a second. */
+  readonly outside: number;
 }
 
 class Look {
@@ -154,7 +156,7 @@ class Look {
       const { holder, thread, outside } = one;
       const isIn = isInCall(this.proc, thread);
       const [looks, times] = [one.looks + 1, isIn ? one.times + 1 : one.times];
-      if (isIn === false || (isIn === undefined && timeOutside(this.proc, thread) !== outside)) {
+      if (isIn === false || (isIn === undefined && timeOutside(this.proc, thread) >= outside + OUTSIDE)) {
         out.add(holder.pid);
       } else if (times === LOOKS || looks === MOST_LOOKS) this.#doubt(holder, IN_CALL);
       else this.#waiting.set(thread, { ...one, looks, times });

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { attempt } from "../../ffi/error.ts";
+import { onProcessor } from "../../ffi/processor.ts";
 import { readOf } from "./processes.ts";
 
 // In these the kernel may have a file that the process has closed, and somebody can keep them from ending; also those of programs
@@ -28,12 +29,16 @@ const ALWAYS = new Set(CALLS[process.arch]?.always);
 const STUCK = new Set(CALLS[process.arch]?.stuck);
 
 /** The same for a thread in an open /proc, by its path there. */
-export const isInCall = (proc: number, thread: ByteString): boolean | undefined =>
-  mayHoldFile(
-    readOf(proc, thread, "syscall"),
-    () => readOf(proc, thread, "status"),
-    () => attempt(() => readOf(proc, thread, "stack")) ?? "",
-  );
+export function isInCall(proc: number, thread: ByteString): boolean | undefined {
+  const look = () =>
+    mayHoldFile(
+      readOf(proc, thread, "syscall"),
+      () => readOf(proc, thread, "status"),
+      () => attempt(() => readOf(proc, thread, "stack")) ?? "",
+    );
+  // While it has a processor, its stack is not there.
+  return look() ?? onProcessor(Number(fieldsOf(proc, thread)[PROCESSOR]), look);
+}
 
 // By which the kernel enters these calls: below, write(2) of a socket has much of sendmsg(2).
 const ENTRIES = /_sys_(?:exec|sendm?msg|recvm?msg|accept|clone|v?fork|socketcall)|do_exec|kernel_clone/;
@@ -55,7 +60,13 @@ export function mayHoldFile(
   return ALWAYS.has(number) || (STUCK.has(number) && /^State:\tD/m.test(status()));
 }
 
-/** The time that a thread was outside of the kernel, as text of proc(5); "" if it has ended. */
-export const timeOutside = (proc: number, thread: ByteString): ByteString =>
-  // utime, the fourteenth field: the name of the program, in parentheses, may have blanks.
-  readOf(proc, thread, "stat").replace(/^.*\)/s, "").split(" ")[12] ?? "";
+// Of proc_pid_stat(5), counted from the end of the name of the program: fields 14 and 39.
+const [UTIME, PROCESSOR] = [12, 37];
+
+/** The name is in parentheses, and may have blanks. */
+const fieldsOf = (proc: number, thread: ByteString) =>
+  readOf(proc, thread, "stat").replace(/^.*\)/s, "").split(" ");
+
+/** The time that a thread was outside of the kernel, in hundredths of a second. */
+export const timeOutside = (proc: number, thread: ByteString): number =>
+  Number(fieldsOf(proc, thread)[UTIME] ?? 0);

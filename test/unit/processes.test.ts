@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { readLink } from "../../ffi/files.ts";
+import { capabilities, setCapabilities } from "../../ffi/process.ts";
 import { type Holder, holdersOf, lookAtHolders } from "../../src/system/holders.ts";
 import { mayHoldFile } from "../../src/system/in-call.ts";
 import { processesByUid, processesOf } from "../../src/system/processes.ts";
@@ -19,6 +20,8 @@ import { endingOf } from "../../src/users/sessions.ts";
 
 /** That of one thread of a process of root. */
 const UID = 47_110;
+// capabilities(7)
+const CAP_SYS_ADMIN = 21n;
 /** That of files: another run of these tests has another one. */
 const OWNER = 1_000_000 + process.pid;
 const THREAD = `
@@ -545,15 +548,28 @@ test("a thread in execve(2) that has a processor all the time may have any uid",
   expect(isDoubtful || isOver).toBe(true);
 });
 
-test("what works all the time is in no call", async () => {
-  const program =
-    "import os, sys\nos.setresuid(*[int(sys.argv[1])] * 3)\nprint('there', flush=True)\nwhile True: pass";
+test.each([
+  ["outside", "pass", false],
+  ["in the kernel", "file.read(1 << 24)", true],
+])("what works all the time is in no call (%s); where root sees no stack, that in the kernel may be", async (_, work, may) => {
+  const program = `
+import os, sys
+file = open("/dev/urandom", "rb", 0)
+os.setresuid(*[int(sys.argv[1])] * 3)
+print("there", flush=True)
+while True: ${work}
+`;
   const one = start(program, `${UID + 8}`);
   await one.stdout.getReader().read();
-  const found = Array.from({ length: 5 }, () => lookAtHolders(() => undefined, "")).flat();
+  const look = () => Array.from({ length: 5 }, () => lookAtHolders(() => undefined, "")).flat();
+  const all = capabilities();
+  const found = look();
+  setCapabilities({ ...all, effective: all.effective & ~(1n << CAP_SYS_ADMIN) });
+  const foundWithout = look();
+  setCapabilities(all);
   one.kill("SIGKILL");
   await one.exited;
-  expect(found.filter(({ pid }) => pid === one.pid)).toEqual([]);
+  expect([found, foundWithout].map((ones) => ones.some(({ pid }) => pid === one.pid))).toEqual([false, may]);
 });
 
 test("all of a user is ended, but of a service, or with an id of root, only what is meant", () => {

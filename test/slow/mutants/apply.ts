@@ -717,6 +717,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/system/in-call.ts", "unit/processes.test.ts", [
     ['if (call.startsWith("running")) {', "if (false) {"],
     ["&& /^State:\\tD/m.test(status())", ""],
+    ["look() ?? onProcessor(Number(fieldsOf(proc, thread)[PROCESSOR]), look)", "look()"],
     ["(STUCK.has(number) && /^State", "(false && /^State"],
   ]),
   ...within("src/system/open-files.ts", "unit/processes.test.ts", [
@@ -730,7 +731,8 @@ export const APPLY: readonly Mutant[] = [
     ],
     ["this.#shuffle(holder, thread, open);", ""],
     ["if (last !== undefined) this.note(last, holder, { proc, path });", ""],
-    [" && timeOutside(this.proc, thread) !== outside", " && false"],
+    [" && timeOutside(this.proc, thread) >= outside + OUTSIDE", " && false"],
+    [">= outside + OUTSIDE", "> -1"],
     ["    this.#doubt(holder, TOO_MUCH);\n    return [];", "    return [];"],
     ["times === LOOKS || ", "looks === 5000 || "],
     [" || looks === MOST_LOOKS", ""],
