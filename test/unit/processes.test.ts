@@ -551,7 +551,7 @@ test("a thread in execve(2) that has a processor all the time may have any uid",
 test.each([
   ["outside", "pass", false],
   ["in the kernel", "file.read(1 << 24)", true],
-])("what works all the time is in no call (%s); where root sees no stack, that in the kernel may be", async (_, work, may) => {
+])("what works all the time is in no call (%s), if root sees its stack", async (_, work, may) => {
   const program = `
 import os, sys
 file = open("/dev/urandom", "rb", 0)
