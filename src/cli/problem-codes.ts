@@ -210,6 +210,7 @@ export const PROBLEM_CODES = {
   "unknown-mount": "it is not known what is mounted",
   "unknown-owners": "it cannot be found out to whom files belong",
   "unknown-user": "there is no such user on the machine",
+  unexpected: "a fault of the program itself: please report it",
   "unread-file": "a file is not read because of its name, and may declare something",
   unreadable: "something cannot be read",
   unrecorded: "a jail has no record",

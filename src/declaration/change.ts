@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { display, quoted } from "../cli/display.ts";
+import { display, displayAgain, quoted } from "../cli/display.ts";
 import { isReported, problemFrom, remedyOf } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import type { Remedy } from "../cli/remedy.ts";
@@ -95,9 +95,14 @@ export const isCreation = ({ what, action }: Pick<Change, "what" | "action">): b
 /** How far a run has come, if something that it needs cannot be written. */
 export const PROGRESS = "not everything is as declared";
 
-/** What an error says, of one that is due to a jail that its user waits for it; throws it again if it is none to report. */
+const UNEXPECTED = "this is a fault of jailkit, please report it: ";
+
+/**
+ * What an error says, of one that is due to a jail that its user waits for it. One that nobody expected is a fault of this program:
+ * it keeps one jail or user from being right, and no other one.
+ */
 export function faultText(error: unknown): FaultText {
-  if (!isReported(error)) throw error;
+  if (!isReported(error)) return { code: "unexpected", message: UNEXPECTED + displayAgain(String(error)) };
   const { code, message } = problemFrom(error, "failed", "");
   const text = { code, message, remedy: remedyOf(error) };
   const due = dueOf(error);

@@ -711,6 +711,12 @@ export const APPLY: readonly Mutant[] = [
     [" || stay.has(undefined)", ""],
   ]),
   ...within("src/declaration/compare/compare.ts", LEFT, [["letGo: machine.kept.gone()", "letGo: []"]]),
+  ...within("src/declaration/change.ts", "unit/fault-of-one.test.ts", [
+    [
+      "  if (!isReported(error)) return {",
+      "  if (!isReported(error)) throw error;\n  else if (error === undefined) return {",
+    ],
+  ]),
   ...within("src/system/processes.ts", "unit/processes.test.ts", [
     ['if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;', "return uids;"],
   ]),
