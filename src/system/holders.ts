@@ -6,7 +6,8 @@ import { FileTables } from "./file-tables.ts";
 import { isInCall, timeOutside } from "./in-call.ts";
 import { lookingAt } from "./looking-at.ts";
 import { AN_IO_URING, hidesIn, linkOf, mapsRing, NAMELESS, ownerOfOpen } from "./open-files.ts";
-import { examineThreads, MOST_PASSES, namesIn, openProc, pidsIn, uidsOf } from "./processes.ts";
+import { SeenProcesses } from "./pids.ts";
+import { examineThreads, MOST_PASSES, namesIn, openProc, uidsAtEnd, uidsOf } from "./processes.ts";
 
 /** A process that has a uid, or can get it. */
 export interface Holder {
@@ -61,6 +62,7 @@ export const lookAtHolders = (note: Note, stop: ByteString, most = MOST_OPEN): r
 const MOST_OPEN = 1 << 18;
 const MOST_MILLISECONDS = 10_000;
 const TOO_MUCH = "more than can be looked at";
+const UNKNOWN = "an open file of which root cannot know the owner";
 
 const byPid = (one: Holder, other: Holder) => one.pid - other.pid;
 
@@ -89,7 +91,7 @@ interface InCall {
 
 class Look {
   readonly #doubtful = new Map<number, Doubtful>();
-  readonly #seen = new Set<number>();
+  readonly #seen = new SeenProcesses();
   /** How often a process was looked at: one whose threads come out of a call each time may pass a file to and fro. */
   readonly #times = new Map<number, number>();
   /** How many open files of a user were looked at, and for how many milliseconds its processes were. */
@@ -110,7 +112,7 @@ class Look {
   run(): readonly Doubtful[] {
     let [isMissed, isLast] = [true, false];
     for (let pass = 0; pass < MOST_PASSES; pass++) {
-      if (isMissed) isMissed = this.#lookAtNew();
+      if (isMissed) isMissed = this.#lookAtNew(pass === 0);
       else if (this.#waiting.size > 0) isLast = !this.#lookAgain() && isLast;
       else if (isLast) return [...this.#doubtful.values()].sort(byPid);
       // What was started meanwhile may have what another one had.
@@ -130,14 +132,11 @@ class Look {
   }
 
   /** Looks at each process that was not looked at; true if one had ended, which may have started another one before. */
-  #lookAtNew(): boolean {
+  #lookAtNew(isFirst: boolean): boolean {
     let isMissed = false;
-    const isFirst = this.#seen.size === 0;
     const users = new Map<string, Holder>();
-    // Those that were started last end first.
-    for (const pid of pidsIn(this.proc).reverse()) {
-      if (this.#seen.has(pid)) continue;
-      this.#seen.add(pid);
+    for (const pid of this.#seen.newIn(this.proc)) {
+      this.#times.delete(pid);
       if (!this.#examine(pid, isFirst ? undefined : users)) isMissed = true;
     }
     for (const [uid, holder] of users)
@@ -170,18 +169,19 @@ class Look {
   #examine(pid: number, users?: Map<string, Holder>): boolean {
     stopIfInterrupted(this.stop);
     this.#times.set(pid, (this.#times.get(pid) ?? 0) + 1);
-    const uids = uidsOf(this.proc, pid);
+    const start = performance.now();
+    const atEnd = uidsAtEnd(this.proc, pid);
+    const uids = atEnd ?? uidsOf(this.proc, pid);
     const holder = { pid, uids };
-    for (const uid of uids) this.note(Number(uid), holder);
+    if (atEnd === undefined) for (const uid of uids) this.note(Number(uid), holder);
+    for (const uid of usersOf(holder)) users?.set(uid, holder);
     // Root has no need of it.
     if (uids.size === 1 && uids.has("0")) return true;
-    for (const uid of usersOf(holder)) users?.set(uid, holder);
     if (mostOf(this.#spent, holder) > MOST_MILLISECONDS) {
       this.#doubt(holder, TOO_MUCH);
       return true;
     }
-    const start = performance.now();
-    const isThere = lookingAt(pid, () => this.#lookAt(holder));
+    const isThere = atEnd === undefined && lookingAt(pid, () => this.#lookAt(holder));
     addTo(this.#spent, holder, performance.now() - start);
     return isThere;
   }
@@ -202,14 +202,13 @@ class Look {
       threads.push(thread);
       // The program comes last: a thread that has ended executes none, and what it had open was not seen.
       const paths = [...open.map((name) => `fd/${name}`), "exe"].map((name) => `${thread}/${name}`);
-      let last: number | undefined;
+      let isThere = false;
       for (const path of paths) {
         stopIfInterrupted(this.stop);
-        last = ownerOfOpen(proc, path);
-        if (last !== undefined) this.note(last, holder, { proc, path });
+        isThere = this.#noteOwner(holder, path);
       }
       this.#shuffle(holder, thread, open);
-      return last !== undefined;
+      return isThere;
     });
     if (seen === "unknown") this.#doubt(holder, "threads that end before they can be looked at");
     // Last, as its user can make this wait, and once: threads have one memory, and may be many.
@@ -217,6 +216,15 @@ class Look {
     for (const thread of threads) isMapped ??= mapsRing(proc, thread);
     if (isMapped) this.#doubt(holder, AN_IO_URING);
     return seen === "examined";
+  }
+
+  /** Notes the owner of an open file; false if it is not there any more. */
+  #noteOwner(holder: Holder, path: ByteString): boolean {
+    const { proc } = this;
+    const uid = ownerOfOpen(proc, path);
+    if (uid === "unknown") this.#doubt(holder, UNKNOWN);
+    else if (uid !== undefined) this.note(uid, holder, { proc, path });
+    return uid !== undefined;
   }
 
   /** The names of the open files of a thread; none if its user has too many. */
@@ -237,8 +245,7 @@ class Look {
         const path = `${thread}/fd/${name}`;
         // What has a name is found by that.
         if (!linkOf(this.proc, path)?.endsWith(NAMELESS)) continue;
-        const uid = ownerOfOpen(this.proc, path);
-        if (uid !== undefined) this.note(uid, holder, { proc: this.proc, path });
+        this.#noteOwner(holder, path);
       }
   }
 

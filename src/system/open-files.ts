@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { isErrno } from "../../ffi/error.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
 import { ownerAt, readLink } from "../../ffi/files.ts";
 import { readOf } from "./processes.ts";
 
@@ -45,12 +45,16 @@ export function linkOf(proc: number, path: ByteString): ByteString | undefined {
   }
 }
 
-/** The owner of what a link of proc(5) is; undefined if it is not there any more. */
-export function ownerOfOpen(proc: number, path: ByteString): number | undefined {
+/**
+ * The owner of what a link of proc(5) is; undefined if it is not there any more, "unknown" where the file system does not tell root,
+ * such as one that a program of a user serves (FUSE), or that is gone.
+ */
+export function ownerOfOpen(proc: number, path: ByteString): number | "unknown" | undefined {
   try {
     return ownerAt(proc, path, true);
   } catch (error) {
     if (isErrno(error, "ESRCH")) return undefined;
+    if (error instanceof SystemError) return "unknown";
     throw error;
   }
 }

@@ -16,6 +16,7 @@ import { isProcessOf, sendSignal } from "../../ffi/process.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { noProc } from "./mountinfo.ts";
 import { isProc } from "./mounts.ts";
+import { pidsIn, SeenProcesses } from "./pids.ts";
 
 /** Real, effective and saved user id of a process (proc(5), the `Uid:` line of status). */
 const UIDS = /^Uid:\t(\d+)\t(\d+)\t(\d+)/m;
@@ -43,10 +44,6 @@ export function openProc(): number {
   throw noProc("processes");
 }
 
-/** The pids in an open /proc. */
-export const pidsIn = (proc: number) =>
-  readDirectory(proc).flatMap(({ name }) => (/^\d+$/.test(name) ? [Number(name)] : []));
-
 // What has ended when it is looked at may have started another one before, so all are listed again, so often.
 export const MOST_PASSES = 100;
 
@@ -62,13 +59,13 @@ interface Processes {
 }
 
 /**
- * All processes that run as `uid` (real, effective or saved) or can come back to it, without those that end before they are
- * looked at in each of many passes, so that some may be hidden. The id for files alone (setfsuid(2)) does not count: only root
- * can have it, as a file server that acts for the user. Throws JailkitError if /proc is not mounted.
+ * All processes that run as `uid` (real, effective or saved) or can come back to it, but those that end before they are looked at
+ * in each of many passes. The id for files alone (setfsuid(2)) does not count: only root can have it, as a file server that acts
+ * for the user. Throws JailkitError if /proc is not mounted.
  */
 export function lookForProcesses(uid: number): Processes {
   return withFd(openProc(), (proc) => {
-    const seen = new Set<number>();
+    const seen = new SeenProcesses();
     let hasZombies = false;
     for (let pass = 0; ; pass++) {
       const found = lookOnce(proc, uid, seen);
@@ -80,14 +77,11 @@ export function lookForProcesses(uid: number): Processes {
 }
 
 /** One pass, over those that are not `seen` yet. */
-function lookOnce(proc: number, uid: number, seen: Set<number>): Processes {
+function lookOnce(proc: number, uid: number, seen: SeenProcesses): Processes {
   const pids: number[] = [];
   const starters = new Set<number>();
   let [hasZombies, isComplete] = [false, true];
-  // Those that were started last come first, or the most short-lived would have ended by then.
-  for (const pid of pidsIn(proc).reverse()) {
-    if (seen.has(pid)) continue;
-    seen.add(pid);
+  for (const pid of seen.newIn(proc)) {
     const status = readStatus(proc, pid);
     const ids = uidsOf(proc, pid, status);
     if (ZOMBIE.test(status) && UIDS.exec(status)?.[1] === String(uid)) hasZombies = true;
@@ -219,6 +213,13 @@ function hasEnded(proc: number, pid: number | ByteString, status = readStatus(pr
   return status === "" || (!/^VmSize:/m.test(status) && THREADS.exec(status)?.[1] === "1");
 }
 
+/** The user ids that a process had when it ended, none if another one has waited for it; undefined if it has not ended. */
+export function uidsAtEnd(proc: number, pid: number): ReadonlySet<string> | undefined {
+  const status = readStatus(proc, pid);
+  const isThere = status !== "" && (!ZOMBIE.test(status) || THREADS.exec(status)?.[1] !== "1");
+  return isThere ? undefined : new Set(UIDS.exec(status)?.slice(1));
+}
+
 /** The processes that have not ended, by the one that started them or took them over. */
 export function childrenIn(proc: number): ReadonlyMap<number, readonly number[]> {
   const children = new Map<number, number[]>();
@@ -295,12 +296,12 @@ export const parentOf = (process: number): number => parentIn(readStatus(process
 /** That of proc_pid_status(5). */
 const readStatus = (proc: number, pid: number | ByteString): ByteString => readOf(proc, pid, "status");
 
-/** The text of a file of proc(5); "" if the process has ended. */
+/** The text of a file of proc(5), of which `status` names up to 65,536 groups; "" if the process has ended. */
 export function readOf(
   proc: number,
   pid: number | ByteString,
   name: "status" | "uid_map" | "maps" | "cmdline" | "syscall" | "stack" | "stat" | `fdinfo/${string}`,
-  limit = 1 << 16,
+  limit = 1 << 20,
 ): ByteString {
   try {
     return fromBytes(readFileIfPresent(`${pid}/${name}`, limit, proc) ?? new Uint8Array(0));

@@ -16,7 +16,8 @@ import {
   parseMounts,
   placeOn,
 } from "./mountinfo.ts";
-import { namesIn, openProc, pidsIn, uidsOf } from "./processes.ts";
+import { pidsIn } from "./pids.ts";
+import { namesIn, openProc, uidsOf } from "./processes.ts";
 
 /**
  * The processes of other users than root that work in an open directory, by their first uid: their root or working directory or

@@ -13,7 +13,8 @@ import { identify, ownerOf, ownRoot, type RootIdentity, sameDirectory } from "..
 import type { PasswdEntry } from "../system/accounts.ts";
 import { localUsers } from "../system/flat-accounts.ts";
 import { lookingAt } from "../system/looking-at.ts";
-import { examineThreads, identityOf, openProc, pidsIn, readOf, uidsOf } from "../system/processes.ts";
+import { pidsIn } from "../system/pids.ts";
+import { examineThreads, identityOf, openProc, readOf, uidsOf } from "../system/processes.ts";
 import { jailOfHome, splitHome } from "../system/separator.ts";
 import { startTime } from "../system/sshd/running.ts";
 

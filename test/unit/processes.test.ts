@@ -15,6 +15,7 @@ import { readLink } from "../../ffi/files.ts";
 import { capabilities, setCapabilities } from "../../ffi/process.ts";
 import { type Holder, holdersOf, lookAtHolders } from "../../src/system/holders.ts";
 import { mayHoldFile } from "../../src/system/in-call.ts";
+import { SeenProcesses } from "../../src/system/pids.ts";
 import { processesByUid, processesOf } from "../../src/system/processes.ts";
 import { endingOf } from "../../src/users/sessions.ts";
 
@@ -309,6 +310,96 @@ test("what is started while processes are looked at is looked at, too", async ()
   for (const child of children.split(" ")) process.kill(Number(child), "SIGKILL");
   await end();
   expect([...new Set(found)]).toEqual([Number(children)]);
+});
+
+/** Has a file and a child without it. At a byte in the other file the child ends, and one with the file gets its pid, as a user. */
+const REUSED = `
+import ctypes, os, signal, sys
+uid, libc = int(sys.argv[1]), ctypes.CDLL(None)
+file, state = os.open(sys.argv[2], os.O_RDONLY), os.open(sys.argv[3], os.O_RDWR | os.O_APPEND)
+def child(has_file, pid=0):
+    # clone3(2) with the signal at the end, and a pid if there is one.
+    pids = ctypes.c_int(pid)
+    chosen = (ctypes.addressof(pids), 1) if pid else (0, 0)
+    new = libc.syscall(435, (ctypes.c_uint64 * 10)(0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, *chosen), 80)
+    if new != 0: return new
+    if not has_file: os.close(file)
+    os.setresuid(uid, uid, uid)
+    # It ends with its parent: PR_SET_PDEATHSIG.
+    libc.prctl(1, 9, 0, 0, 0)
+    if has_file: os.write(state, b"p")
+    else: print("there", flush=True)
+    while True: signal.pause()
+first = child(False)
+while not os.pread(state, 1, 0): pass
+os.kill(first, signal.SIGKILL)
+os.waitpid(first, 0)
+child(True, first)
+os.close(file)
+while True: signal.pause()
+`;
+
+/** Starts one that ends, at each byte in the other file, and waits for none. */
+const ENDED = `
+import os, sys
+uid, state = int(sys.argv[1]), os.open(sys.argv[3], os.O_RDWR | os.O_APPEND)
+os.setresuid(uid, uid, uid)
+print("there", flush=True)
+while True:
+    while os.fstat(state).st_size % 2 == 0: pass
+    child = os.fork()
+    if child == 0: os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    os.write(state, b"e")
+`;
+
+/** Looks, and before each pass over the processes does something. */
+function lookWith(act: (pass: number) => void, note: Parameters<typeof lookAtHolders>[0] = () => undefined) {
+  const original = SeenProcesses.prototype.newIn;
+  let pass = 0;
+  const passes = spyOn(SeenProcesses.prototype, "newIn").mockImplementation(function* (
+    this: SeenProcesses,
+    proc: number,
+  ) {
+    act(pass++);
+    yield* original.call(this, proc);
+  });
+  try {
+    return lookAtHolders(note, "");
+  } finally {
+    passes.mockRestore();
+  }
+}
+
+test("a process in 65,536 groups is seen, and its status, which is long, hides no other one", async () => {
+  const one = start(
+    "import os, sys, time; os.setgroups([10**9] * 65536); os.setresuid(*[int(sys.argv[1])] * 3); print('there', flush=True); time.sleep(1000)",
+    `${UID + 13}`,
+  );
+  await one.stdout.getReader().read();
+  const found = [processesOf(UID + 13), holdersOf(new Set([UID + 13]), "").get(UID + 13)];
+  one.kill("SIGKILL");
+  await one.exited;
+  expect(found).toEqual([[one.pid], [{ pid: one.pid, uids: new Set([`${UID + 13}`]) }]]);
+});
+
+test("a process that has got the pid of another one while these are looked at is looked at, too", async () => {
+  const { one, state, end } = await withFiles(REUSED);
+  const [child = ""] = (await Bun.file(`/proc/${one.pid}/task/${one.pid}/children`).text()).trim().split(" ");
+  const found: number[] = [];
+  lookWith(
+    (pass) => pass === 1 && answered(state),
+    (uid, { pid }) => uid === OWNER && found.push(pid),
+  );
+  await end();
+  expect([...new Set(found)]).toEqual([Number(child)]);
+});
+
+test("who starts processes that end, and waits for none, may have any uid", async () => {
+  const { state, end } = await withFiles(ENDED);
+  const doubtful = lookWith(() => answered(state));
+  await end();
+  expect(doubtful.flatMap(({ uids }) => [...uids])).toContain(`${UID + 2}`);
 });
 
 /** Has a file at one of two descriptors, and then at the other one. */

@@ -7,6 +7,7 @@ import { answered } from "../../cli/error.ts";
 import type { PasswdEntry } from "../accounts.ts";
 import { lookingAt } from "../looking-at.ts";
 import { hostUser } from "../name-services.ts";
+import { pidsIn } from "../pids.ts";
 import {
   childrenIn,
   hasStopped,
@@ -14,7 +15,6 @@ import {
   identityOf,
   openProc,
   parentOf,
-  pidsIn,
   readOf,
   sharesRoot,
 } from "../processes.ts";
