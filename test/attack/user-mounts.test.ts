@@ -93,6 +93,38 @@ describe.skipIf(!canMount)("a mount that never answers", () => {
       }
     },
   );
+
+  test.each(["", ",allow_other"])(
+    "that a user of the host has open keeps no account in a jail, with the options '%s', and unmounted",
+    async (options) => {
+      const at = "/home/mallory/mnt";
+      m.run(["userdel", "-r", "mallory"]);
+      m.addUser("mallory", { home: "/home/mallory", createHome: true, shell: "/bin/bash" });
+      const mallory = m.must(["id", "-u", "mallory"]).stdout.trim();
+      m.mkdir(at, { owner: [Number(mallory), Number(mallory)] });
+      const dora = (name: string) => `[user ${name}]\njail = ${jail}\nshell = /bin/bash\n`;
+      declare(dora("dora") + dora("carl"));
+      m.must(["jailkit", "apply"]);
+      const silent = await mounted(at, mallory, options);
+      const open = `import os, time; os.open("${at}", os.O_PATH); print("there", flush=True); time.sleep(1000)`;
+      const one = m.start(["python3", "-c", open], { user: "mallory" });
+      await one.until(({ stdout }) => (stdout.includes("there") ? true : undefined));
+      const runs = [dora("carl"), ""].map((stays) => {
+        declare(stays);
+        const { status, stderr } = run("jailkit", "apply", "--prune", "--delete-homes");
+        m.run(["umount", "-l", at]);
+        return [status, stderr];
+      });
+      one.kill();
+      silent.kill();
+      await Promise.all([one.ended, silent.ended]);
+      expect(runs).toEqual([
+        [0, ""],
+        [0, ""],
+      ]);
+      expect(m.read("/etc/passwd")).not.toMatch(/^(?:dora|carl):/m);
+    },
+  );
 });
 
 describe("whoever fills a home while it is removed", () => {

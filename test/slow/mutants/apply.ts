@@ -717,7 +717,19 @@ export const APPLY: readonly Mutant[] = [
       "  if (!isReported(error)) throw error;\n  else if (error === undefined) return {",
     ],
   ]),
+  ...within("src/system/pids.ts", "unit/processes.test.ts", [
+    ["this.#inodes.has(pid) && this.#inodes.get(pid) === inode", "this.#inodes.has(pid)"],
+  ]),
+  {
+    ...{
+      file: "src/system/open-files.ts",
+      from: 'if (error instanceof SystemError) return "unknown";',
+      to: "",
+    },
+    ...{ test: "attack/user-mounts.test.ts", title: "has open keeps" },
+  },
   ...within("src/system/processes.ts", "unit/processes.test.ts", [
+    ["  limit = 1 << 20,", "  limit = 1 << 16,"],
     ['if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;', "return uids;"],
   ]),
   ...within("src/system/in-call.ts", "unit/processes.test.ts", [
@@ -735,6 +747,7 @@ export const APPLY: readonly Mutant[] = [
       "=== 1) addTo(this.#open, holder, names.length);",
       "=== 1) this.#open.set(`${holder.pid}`, names.length);",
     ],
+    ["const uids = atEnd ?? uidsOf(this.proc, pid);", "const uids = uidsOf(this.proc, pid);"],
     ["this.#shuffle(holder, thread, open);", ""],
     ["if (last !== undefined) this.note(last, holder, { proc, path });", ""],
     [" && timeOutside(this.proc, thread) >= outside + OUTSIDE", " && false"],
