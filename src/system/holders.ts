@@ -111,7 +111,9 @@ class Look {
 
   run(): readonly Doubtful[] {
     let [isMissed, isLast] = [true, false];
-    for (let pass = 0; pass < MOST_PASSES; pass++) {
+    const start = performance.now();
+    const isTooLong = () => performance.now() - start > MOST_MILLISECONDS && this.#busy().length > 0;
+    for (let pass = 0; pass < MOST_PASSES && !isTooLong(); pass++) {
       if (isMissed) isMissed = this.#lookAtNew(pass === 0);
       else if (this.#waiting.size > 0) isLast = !this.#lookAgain() && isLast;
       else if (isLast) return [...this.#doubtful.values()].sort(byPid);
@@ -121,9 +123,11 @@ class Look {
     return this.#passed();
   }
 
+  readonly #busy = () => [...this.#fresh.values()].filter(({ passes }) => passes > MOST_PASSES / 10);
+
   /** Those that may have any uid if processes end all the time before they can be looked at: of the users who start them. */
   #passed(): readonly Doubtful[] {
-    const busy = [...this.#fresh.values()].filter(({ passes }) => passes > MOST_PASSES / 10);
+    const busy = this.#busy();
     if (busy.length === 0) throw new JailkitError("failed", 1, `processes ${ENDING}`);
     for (const { holder } of busy) this.#doubt(holder, `others that ${ENDING}`);
     // Not yet looked at to the end.
