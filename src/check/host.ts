@@ -52,6 +52,13 @@ function isJailShell(shell: ByteString): boolean {
 
 type Meant = Pick<CheckFinding, "remedy" | "otherwise">;
 
+/** A section of a declaration, and its file. */
+interface DeclaringSection {
+  readonly kind: "jail" | "user";
+  readonly name: ByteString;
+  readonly file: ByteString;
+}
+
 /** What declarations mean. */
 export interface AskMeant {
   /** Of a user whom a jail lacks: the command in place of the usual one, and the other way. */
@@ -64,6 +71,8 @@ export interface AskMeant {
     name: ByteString,
     jail: ByteString,
   ) => { readonly command: Remedy; readonly shows: boolean } | undefined;
+  /** What declares a jail, and users in it. */
+  readonly sections: (jail: ByteString) => readonly DeclaringSection[];
 }
 
 /** The finding about a jailed user who is not in the jail's passwd, or whose jail is `missing`: it may have been moved. */

@@ -17,7 +17,7 @@ import { declaredHere } from "./read.ts";
 const SHOWS = "jailkit apply --check";
 
 /**
- * Tells what is meant of users whom a jail lacks, or whose homes are elsewhere. The run of `jailkit apply` that puts one back,
+ * Tells what is meant of users whom a jail lacks, or whose homes are elsewhere, and what declares a jail. The run of `jailkit apply` that puts one back,
  * or removes one that is not declared there any more, has begun perhaps, and failed. One whose logins --prune has ended is not
  * put back. Of one who was never declared there, nothing tells which it is.
  */
@@ -54,7 +54,16 @@ export function meantHere(): AskMeant {
       ? { command: "jailkit apply --prune", shows: false }
       : { command: `${SHOWS} ${operands(file)}`, shows: true };
   };
-  return { lacking, elsewhere };
+  const sections: AskMeant["sections"] = (path) => {
+    const { declared } = read();
+    const jail = declared?.jails.get(path);
+    const users = [...(declared?.users.values() ?? [])].filter((user) => user.jail === path);
+    return [
+      ...(jail === undefined ? [] : [{ kind: "jail", name: path, file: jail.place.file } as const]),
+      ...users.map(({ name, place: { file } }) => ({ kind: "user", name, file }) as const),
+    ];
+  };
+  return { lacking, elsewhere, sections };
 }
 
 /**

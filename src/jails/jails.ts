@@ -36,7 +36,7 @@ import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { allKnownJails, type JailSection, jailSections, namedOrKnown, type OnBadFile } from "./known.ts";
-import { missingJail, type Stray, strayAdvice } from "./missing.ts";
+import { type MeantOfMissing, missingJail, type Stray, strayAdvice } from "./missing.ts";
 import type { JailCondition } from "./report-schema.ts";
 
 export interface JailFacts {
@@ -87,7 +87,10 @@ class World {
   #sections: readonly JailSection[] | undefined;
   #searches = 0;
 
-  constructor(private readonly badFile?: OnBadFile) {}
+  constructor(
+    readonly meantOf: MeantOfMissing,
+    private readonly badFile?: OnBadFile,
+  ) {}
 
   /** The users of /etc/passwd who live in a jail. */
   usersOf(jail: ByteString): readonly JailedUser[] {
@@ -138,7 +141,7 @@ function missingFacts(path: ByteString, world: World) {
   if (!isKnown) return { id, reason: `${display(path)} does not exist, and is not a known jail` };
   const mount = mountRemedy(path);
   const now = content === undefined || mount !== undefined ? undefined : world.whereMoved(path);
-  const missing = missingJail({ path, content, users, files, mount, now });
+  const missing = missingJail({ path, content, users, files, mount, now }, world.meantOf);
   const lacking = content === undefined ? 0 : mountsOf(content).length;
   return { id, ...(content && recordedFacts(content)), lacking, ...missing };
 }
@@ -162,12 +165,11 @@ function jailFacts(path: ByteString, world: World): JailFacts {
 }
 
 /** With users whom name services have there, and what to do if that jail is not there. */
-function withStrays(facts: JailFacts, strays: readonly Stray[]): JailFacts {
+function withStrays(facts: JailFacts, strays: readonly Stray[], meantOf: MeantOfMissing): JailFacts {
   const there = namesOf(facts.users);
-  const users = [...facts.users, ...strays.filter(({ name }) => !there.has(name))];
-  if (strays.length === 0 || facts.condition === "busy" || !isElsewhere(facts.path))
-    return { ...facts, users };
-  return { ...facts, users, reason: `${facts.reason}; ${strayAdvice(strays)}` };
+  const all = { ...facts, users: [...facts.users, ...strays.filter(({ name }) => !there.has(name))] };
+  if (strays.length === 0 || facts.condition === "busy" || !isElsewhere(facts.path)) return all;
+  return { ...all, reason: `${facts.reason}; ${strayAdvice(strays, meantOf, facts.path)}` };
 }
 
 function factsNow(path: ByteString, world: World): JailFacts {
@@ -280,15 +282,19 @@ export interface JailList {
 }
 
 /** All known jails, or those that are named. Throws JailkitError, of a configuration file only without `badFile`. */
-export function listJails(named: readonly ByteString[], badFile?: OnBadFile): JailList {
+export function listJails(
+  named: readonly ByteString[],
+  meantOf: MeantOfMissing,
+  badFile?: OnBadFile,
+): JailList {
   return withOneTree(() => {
-    const world = new World(badFile);
+    const world = new World(meantOf, badFile);
     const { paths, damaged } = namedOrKnown(named, world.users, badFile);
     // Of one that is not there, the others know who lives in it.
     const others = named.some(isElsewhere) ? allKnownJails(world.users, badFile).paths : [];
     const facts = new Map([...others, ...paths].map((path) => [path, jailFacts(path, world)]));
     const listed = named.length > 0 ? paths : [...new Set([...paths, ...world.jailsOfStrays])].sort();
     const factsOf = (path: ByteString) => facts.get(path) ?? jailFacts(path, world);
-    return { jails: listed.map((path) => withStrays(factsOf(path), world.straysOf(path))), damaged };
+    return { jails: listed.map((path) => withStrays(factsOf(path), world.straysOf(path), meantOf)), damaged };
   });
 }

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { AskMeant } from "../check/host.ts";
 import { display } from "../cli/display.ts";
 import { allOf, composed, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
@@ -10,6 +11,11 @@ import { followRemedy, movedHint } from "../jail/record/named-jail.ts";
 import { LIVE_SECTION, liveOption } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { leaveCommand, shellsAmong } from "../users/leaving.ts";
+
+/** What declarations mean of jails that are missing, and of their users. */
+export type MeantOfMissing = Pick<AskMeant, "elsewhere" | "sections">;
+
+type Declaring = ReturnType<AskMeant["sections"]>;
 
 /** What a jail that is missing had, and who lives in it. */
 interface MissingJail {
@@ -31,14 +37,46 @@ export interface Stray extends JailedUser {
   readonly line: ByteString;
 }
 
-/** What to do about users of a jail that is not there. Pure. */
-export function strayAdvice(strays: readonly Stray[]): string {
-  const ways = [...Map.groupBy(strays, ({ line }) => line)].map(([line, users]) => {
-    const names = users.map(({ name }) => name);
-    const show = directoryCommand(line, ...names);
-    return `to let ${names.map(display).join(", ")} into ${display(line)}, which has lines of them, change their directory as this shows: ${show}; or take these lines out: ${takeLinesOut(line, ...names)}`;
+/** What is known of strays. */
+interface Way {
+  readonly line: ByteString;
+  readonly meant: ReturnType<AskMeant["elsewhere"]>;
+  readonly isDeclared: boolean;
+}
+
+/**
+ * What to do about users of a jail that is not there. Nothing advises to take out the line of one whom a declaration has in the jail of
+ * that. `path`: of the jail that is not there.
+ */
+export function strayAdvice(strays: readonly Stray[], meantOf: MeantOfMissing, path: ByteString): string {
+  const declared = meantOf.sections(path).flatMap(({ kind, name }) => (kind === "user" ? name : []));
+  const ways = strays.map(({ name, line }) => {
+    return { name, line, meant: meantOf.elsewhere(name, line), isDeclared: declared.includes(name) };
   });
-  return ways.join("; ");
+  const alike = Map.groupBy(ways, (way) => [way.line, way.isDeclared, way.meant?.command].join("\n"));
+  return [...alike.values()]
+    .flatMap(
+      (all) =>
+        wayOf(
+          all.map(({ name }) => name),
+          all[0],
+        ) ?? [],
+    )
+    .join("; ");
+}
+
+/** The same for those of whom it is the same. */
+function wayOf(names: readonly ByteString[], one: Way | undefined): string | undefined {
+  if (one === undefined) return undefined;
+  const { line, meant, isDeclared } = one;
+  const [who, there] = [names.map(display).join(", "), `${display(line)}, which has lines of them`];
+  const out = takeLinesOut(line, ...names);
+  if (isDeclared) return `take the lines of ${who} out of ${display(line)}: ${out}`;
+  if (meant?.shows === false)
+    return `${who} ${names.length === 1 ? "is" : "are"} declared no more in ${there}: ${meant.command}`;
+  const show = meant?.command ?? directoryCommand(line, ...names);
+  const orOut = meant === undefined ? `; or take these lines out: ${out}` : "";
+  return `to let ${who} into ${there}, change their directory as this shows: ${show}${orOut}`;
 }
 
 /** The command for a recorded request; `live`: the option --live of the first. */
@@ -73,10 +111,44 @@ export function repeatCommand(
   return commands.length === 0 ? undefined : allOf(commands);
 }
 
+/** The command that creates a jail again, complete unless it is not known with what; `apply` brings what is declared of it. */
+function againBy(
+  path: ByteString,
+  content: MissingJail["content"],
+  declared: Declaring,
+): {
+  readonly text: string;
+  readonly remedy: Remedy | undefined;
+} {
+  const recorded = content && repeatCommand(path, content);
+  const isWhole = recorded !== undefined || declared.some(({ kind }) => kind === "jail");
+  const unknown: Remedy = `jk_init -j ${shellWord(path)} SECTION`;
+  const first = recorded ?? (isWhole ? "" : unknown);
+  const text = allOf([first, declared.length === 0 ? "" : "jailkit apply"]);
+  return { text, remedy: isWhole ? text : undefined };
+}
+
+/** What a jail that is not needed has to be taken out of before the rest: of its declarations. */
+function firstOut(declared: Declaring): string {
+  if (declared.length === 0) return "";
+  const byFile = Map.groupBy(declared, ({ file }) => file);
+  const parts = [...byFile].map(([file, sections]) => {
+    const headers = sections.map(({ kind, name }) => `[${kind} ${display(name)}]`);
+    return `${listed(headers)} out of ${display(file)}`;
+  });
+  return `first take ${listed(parts)}, or 'jailkit apply' brings that back; then: `;
+}
+
+const listed = (parts: readonly string[]): string =>
+  [parts.slice(0, -1).join(", "), parts.at(-1) ?? ""].filter((part) => part !== "").join(" and ");
+
 /**
  * Says that a known jail is missing, with the commands for each case; `remedy` creates it again, or brings it back. Pure.
  */
-export function missingJail({ path, content, users, files, mount, now }: MissingJail) {
+export function missingJail(
+  { path, content, users, files, mount, now }: MissingJail,
+  meantOf: Pick<AskMeant, "sections">,
+) {
   // Another jail below the mount point would hide until the next unmount.
   if (mount !== undefined)
     return {
@@ -89,8 +161,8 @@ export function missingJail({ path, content, users, files, mount, now }: Missing
     return { reason, remedy: followRemedy(path, now), moved: true };
   }
   const word = shellWord(path);
-  const remedy = content === undefined ? undefined : repeatCommand(path, content);
-  const again = remedy ?? `jk_init -j ${word} SECTION`;
+  const declared = meantOf.sections(path);
+  const { text: again, remedy } = againBy(path, content, declared);
   const leave = leaveCommand(users, shellsAmong(content?.requests ?? []), { move: false });
   const drop = [
     ...(leave === "" ? [] : [leave]),
@@ -99,7 +171,7 @@ export function missingJail({ path, content, users, files, mount, now }: Missing
   const settings = files.length === 0 ? [] : [`remove its section from ${files.map(display).join(" and ")}`];
   const unneeded = [...(drop.length === 0 ? [] : [drop.join(" && ")]), ...settings].join("; and ");
   const moved = content === undefined ? "" : `; if it was moved: jailkit adopt --moved ${word} NEW`;
-  const otherwise = unneeded === "" ? "" : `; if it is not needed: ${unneeded}`;
+  const otherwise = unneeded === "" ? "" : `; if it is not needed: ${firstOut(declared)}${unneeded}`;
   const reason = `${display(path)} is missing; to create it again: ${again}${otherwise}${moved}`;
   return { reason, remedy };
 }

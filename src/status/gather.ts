@@ -10,6 +10,7 @@ import { operands } from "../cli/shell-word.ts";
 import { VERSION } from "../cli/version.ts";
 import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
 import { DECLARATION_FILE } from "../declaration/known-file.ts";
+import { meantHere } from "../declaration/meant-of-lacking.ts";
 import { onceFault } from "../declaration/once.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
 import { installedPrivilege } from "../explain/installed.ts";
@@ -104,7 +105,7 @@ function loginShells(users: MachineFacts["users"]): MachineFacts["logins"] {
 /** The list of all jails. `jailkit config check` reports a file that is passed over. */
 function jailList(): MachineFacts["list"] {
   try {
-    return listJails([], (error) => {
+    return listJails([], meantHere(), (error) => {
       if (!isReported(error)) throw error;
     });
   } catch (error) {

@@ -4,6 +4,7 @@ import { display } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
+import { meantHere } from "../declaration/meant-of-lacking.ts";
 import { Looks } from "../jail/record/at-work.ts";
 import { isInOrder, listJails } from "../jails/jails.ts";
 import { collectingBadFiles } from "../jails/known.ts";
@@ -15,7 +16,7 @@ function look(named: readonly ByteString[]): ListedJails {
   for (;;) {
     looks.begin();
     const { badFile, problems } = collectingBadFiles();
-    const list = { ...listJails(named, badFile), problems: [...problems.values()] };
+    const list = { ...listJails(named, meantHere(), badFile), problems: [...problems.values()] };
     const wrong = list.jails.flatMap((jail) => (isInOrder(jail) ? [] : (jail.reason ?? jail.path)));
     if (!looks.again([...wrong, ...list.damaged.map(({ error }) => error.message)])) return list;
   }

@@ -95,7 +95,7 @@ test("nobody knows where it is: the list says what can be done, and each setting
   const ofFirst = findings.filter(({ message }) => message === why);
   expect(shown(ofFirst)).toEqual(places("no-such-path").slice(0, -1));
   expect(m.run(["jailkit", "list", OLD]).stderr).toContain(
-    `if it is not needed: jailkit forget ${OLD}; and remove`,
+    `if it is not needed: first take [jail ${OLD}] out of ${DECLARATION}, or 'jailkit apply' brings that back; then: jailkit forget ${OLD}; and remove`,
   );
   for (const jail of [OLD, `${DISK}/j2`]) m.must(["jailkit", "forget", jail]);
   m.remove(DECLARATION);
