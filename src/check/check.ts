@@ -15,7 +15,14 @@ import { versionsOf } from "../system/host-files.ts";
 import { kernelFeatures, loginFindings, uchrootFindings } from "./confinement.ts";
 import { FindingList } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
-import { configFindings, leftFindings, notInJailFinding, userFindings } from "./host.ts";
+import {
+  type AskMeant,
+  configFindings,
+  lasting,
+  leftFindings,
+  notInJailFinding,
+  userFindings,
+} from "./host.ts";
 import { innerJails } from "./inner-jails.ts";
 import { checkJail, type JailCheck, type JailReport } from "./jail.ts";
 import { jailsToCheck, servedSockets } from "./jails.ts";
@@ -100,6 +107,7 @@ function serviceUsersAt(
 export function planCheck(
   { configFile, confinement, fix }: Pick<CheckOptions, "configFile" | "confinement" | "fix">,
   asked: readonly ByteString[],
+  meantOf: AskMeant,
 ): CheckPlan {
   const warnings: string[] = [];
   const unusable: CheckProblem[] = [];
@@ -123,7 +131,8 @@ export function planCheck(
   const moves = mendedMoves(jails, asked.length === 0, fix);
   findings.add(...moves.findings);
   const { fixes, fixed } = moves;
-  const host = { findings: findings.inOrder("/etc/passwd"), problems, warnings, fixes, fixed };
+  const found = findings.inOrder("/etc/passwd").map((one) => lasting(one, meantOf));
+  const host = { findings: found, problems, warnings, fixes, fixed };
   const byJail = usersByJail(users);
   return { host, jobs: jails.map((path) => ({ path, users: byJail.get(path) ?? [] })) };
 }

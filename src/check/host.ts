@@ -73,6 +73,15 @@ export interface AskMeant {
   ) => { readonly command: Remedy; readonly shows: boolean } | undefined;
   /** What declares a jail, and users in it. */
   readonly sections: (jail: ByteString) => readonly DeclaringSection[];
+  /** In place of a remedy whose lines the next run of `jailkit apply` would undo, with the end of the message. */
+  readonly instead: (remedy: Remedy) => { readonly remedy: Remedy; readonly note: string } | undefined;
+}
+
+/** A finding with a remedy that no run of `jailkit apply` undoes. */
+export function lasting(finding: CheckFinding, meantOf: AskMeant): CheckFinding {
+  const instead = finding.remedy && meantOf.instead(finding.remedy);
+  if (instead === undefined || instead === "") return finding;
+  return { ...finding, message: `${finding.message}${instead.note}`, remedy: instead.remedy };
 }
 
 /** The finding about a jailed user who is not in the jail's passwd, or whose jail is `missing`: it may have been moved. */

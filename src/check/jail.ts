@@ -29,7 +29,7 @@ import { libraryFindings } from "./files/libraries.ts";
 import { ownShells } from "./files/shells.ts";
 import { createSpaces } from "./files/spaces.ts";
 import { withoutConsequences, withoutHidden } from "./finding-list.ts";
-import { type AskMeant, notInJailFinding } from "./host.ts";
+import { type AskMeant, lasting, notInJailFinding } from "./host.ts";
 import type { InnerJails } from "./inner-jails.ts";
 import { type JailRecord, keepVerified, readRecord } from "./record.ts";
 import { type freePaths, withRemedy } from "./report/remedies.ts";
@@ -141,7 +141,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     record,
     findings: findings.map((one) => {
       if (one.rule === "unknown-owner" && check.isKept(one.path)) return ofKept(one);
-      return collected.isInside(one) ? ofAnother(one) : withRemedy(one, context);
+      return collected.isInside(one) ? ofAnother(one) : lasting(withRemedy(one, context), check.meantOf);
     }),
     problems,
     counts: { objects: collected.objects, compared, known, bytes },

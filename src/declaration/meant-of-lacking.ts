@@ -11,22 +11,20 @@ import { leaveCommand } from "../users/leaving.ts";
 import { isUsual } from "./known-file.ts";
 import { readOnce } from "./once.ts";
 import { type OnceUser, uidOf } from "./once-shape.ts";
-import { declaredHere } from "./read.ts";
+import { WrittenSections } from "./written-sections.ts";
 
 /** The command that shows what the directories of declared accounts should say. */
 const SHOWS = "jailkit apply --check";
 
 /**
- * Tells what is meant of users whom a jail lacks, or whose homes are elsewhere, and what declares a jail. The run of `jailkit apply` that puts one back,
+ * Tells what is meant of users whom a jail lacks, or whose homes are elsewhere, what declares a jail, and what declares
+ * in place of lines for a section that is written from there. The run of `jailkit apply` that puts one back,
  * or removes one that is not declared there any more, has begun perhaps, and failed. One whose logins --prune has ended is not
  * put back. Of one who was never declared there, nothing tells which it is.
  */
 export function meantHere(): AskMeant {
-  let known: { readonly declared: ReturnType<typeof declaredHere>; readonly once: readonly OnceUser[] };
-  const read = () => {
-    known ??= { declared: declaredHere(), once: answered(() => readOnce().users) ?? [] };
-    return known;
-  };
+  const written = new WrittenSections();
+  const read = () => ({ declared: written.declared, once: [...written.once.values()] });
   const lacking: AskMeant["lacking"] = ({ name, shell }, jail) => {
     const known = read();
     const declared = known.declared?.users;
@@ -63,7 +61,7 @@ export function meantHere(): AskMeant {
       ...users.map(({ name, place: { file } }) => ({ kind: "user", name, file }) as const),
     ];
   };
-  return { lacking, elsewhere, sections };
+  return { lacking, elsewhere, sections, instead: (remedy) => written.instead(remedy) };
 }
 
 /**

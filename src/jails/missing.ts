@@ -143,7 +143,7 @@ const listed = (parts: readonly string[]): string =>
   [parts.slice(0, -1).join(", "), parts.at(-1) ?? ""].filter((part) => part !== "").join(" and ");
 
 /**
- * Says that a known jail is missing, with the commands for each case; `remedy` creates it again, or brings it back. Pure.
+ * Says that a known jail is missing, with the commands for each case; `remedy` creates it again, or brings it back. Pure but for `meantOf`.
  */
 export function missingJail(
   { path, content, users, files, mount, now }: MissingJail,

@@ -16,7 +16,7 @@ import { type IniFile, type Problem, problemLine } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
 import { namedFault } from "../config/put-aside.ts";
 import { scanIni } from "../config/scan.ts";
-import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
+import { CONFIG_KINDS, type ConfigKind, jailOf, kindOf } from "../config/schemas/catalogue.ts";
 import type { ConfigSource } from "../config/source.ts";
 import { inUnsafeDirectory, type Unsafe } from "../config/trusted.ts";
 import { byTurns } from "../config/turns.ts";
@@ -27,7 +27,7 @@ import { commandAt } from "../system/exchange.ts";
 import { lintDeclaration } from "./declaration.ts";
 import { DeclaredSections } from "./declared.ts";
 import { lint } from "./lint.ts";
-import { jailOf, knownPaths, openWorld, remembering } from "./world.ts";
+import { knownPaths, openWorld, remembering } from "./world.ts";
 
 /** A finding, and what to type against it; undefined if only the administrator can know what is meant. */
 interface Finding extends Problem {

@@ -4,6 +4,7 @@ import { answered } from "../cli/error.ts";
 import { adviceText, type Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
+import { jailOf } from "../config/schemas/catalogue.ts";
 import { adviceInstead } from "../declaration/bring.ts";
 import { doubtsOf } from "../declaration/compare/exchanged.ts";
 import { isAsDeclared } from "../declaration/compare/look-policy.ts";
@@ -11,15 +12,13 @@ import { renamedFault } from "../declaration/compare/look-user.ts";
 import { isUsual } from "../declaration/known-file.ts";
 import { renamedProblem } from "../declaration/machine-place.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
-import { policiesIn, policiesOf, readOnce } from "../declaration/once.ts";
+import { readOnce } from "../declaration/once.ts";
 import type { OnceUser } from "../declaration/once-shape.ts";
-import { type Declared, declaredHere } from "../declaration/read.ts";
+import { type Found, WrittenSections } from "../declaration/written-sections.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
-import { jailOf } from "./world.ts";
 
 const APPLY: Fix = { kind: "command", text: "jailkit apply" };
 
@@ -29,19 +28,12 @@ interface Placed {
   readonly ini: IniFile;
 }
 
-/** A declared user, and the files that declare it. */
-interface Found {
-  readonly user: DeclaredUser;
-  readonly declared: IniFile;
-}
-
 /**
  * Where problems in jk_lsh.ini and jk_chrootsh.ini are to be fixed: `jailkit apply` writes the sections of declared users,
  * and would write there again what somebody has changed.
  */
 export class DeclaredSections {
-  #once: ReadonlyMap<ByteString, OnceUser> | undefined;
-  #read: { readonly declared: Declared | undefined } | undefined;
+  readonly #written = new WrittenSections();
 
   /** The same problem in the declaration, with a fix for that, if its line comes from there. */
   placed(problem: Problem, ini: IniFile): Placed {
@@ -58,7 +50,7 @@ export class DeclaredSections {
       return { problem: lacking(problem, absent.user, ini.file, this.#isDeclared), ini: absent.declared };
     const once = section && problem.code === "unknown-user" && this.#formerly(section.name, ini.file);
     if (once) return { problem: leftOver(problem, once), ini };
-    const found = section && this.#userOf(section.name, ini.file);
+    const found = section && this.#written.userOf(section.name, ini.file);
     if (section === undefined || found === undefined) {
       const fix = section && this.#fixOfFormer(section.name, ini.file, problem.fix);
       return { problem: fix ? { ...problem, fix } : this.#brought(problem), ini };
@@ -86,62 +78,32 @@ export class DeclaredSections {
   #brought(problem: Problem): Problem {
     const { fix } = problem;
     if (fix?.kind !== "command") return problem;
-    const text = adviceInstead(adviceText(fix.text), this.#declared()?.jails);
+    const text = adviceInstead(adviceText(fix.text), this.#written.declared?.jails);
     return text === undefined ? problem : { ...problem, fix: { kind: "command", text } };
   }
 
-  #declared(): Declared | undefined {
-    this.#read ??= { declared: declaredHere() };
-    return this.#read.declared;
-  }
-
-  readonly #isDeclared = (name: ByteString): boolean => this.#declared()?.users.has(name) === true;
-
-  /** The declared user of a name. */
-  #named(name: ByteString): Found | undefined {
-    const declared = this.#declared();
-    const user = declared?.users.get(name);
-    return declared === undefined || user === undefined ? undefined : { user, declared: declared.ini };
-  }
+  readonly #isDeclared = (name: ByteString): boolean => this.#written.declared?.users.has(name) === true;
 
   /** A declared user whom this machine, or the jail that the file is in, lacks until `jailkit apply` runs. */
   #absent(name: ByteString, file: ByteString): Found | undefined {
-    const found = this.#named(name);
+    const found = this.#written.named(name);
     const jail = jailOf(file) ?? found?.user.jail;
     return found !== undefined && jail === found.user.jail && comesBack(found.user) ? found : undefined;
   }
 
   /** A user of a name that was declared once, and is not any more. */
   #formerly(name: ByteString, file: ByteString): OnceUser | undefined {
-    if (this.#declared()?.users.has(name) !== false) return undefined;
-    const once = this.#onceOf(name);
+    if (this.#written.declared?.users.has(name) !== false) return undefined;
+    const once = this.#written.once.get(name);
     return once && (jailOf(file) ?? once.jail) === once.jail ? once : undefined;
-  }
-
-  #onceOf(name: ByteString): OnceUser | undefined {
-    this.#once ??= new Map((answered(() => readOnce().users) ?? []).map((user) => [user.name, user]));
-    return this.#once.get(name);
   }
 
   /** The fix for what is in a section that was declared once, and is not here any more: it goes. Undefined for another section. */
   #fixOfFormer(name: ByteString, file: ByteString, fix: Fix | undefined): Fix | undefined {
-    const [declared, once, jail] = [this.#declared(), this.#onceOf(name), jailOf(file)];
-    if (declared === undefined || once === undefined) return undefined;
-    const had = jail === undefined ? policiesOf(once).includes(false) : policiesIn(jail, once).includes(true);
-    if (!had) return undefined;
-    const user = declared.users.get(name);
-    // What a named file declares is not known here: nothing is added to it.
-    if (user === undefined && !isUsual(once.file)) return fix?.kind === "in-section" ? { kind: "none" } : fix;
-    const isLeft = user !== undefined && jail !== undefined && jail !== user.jail;
-    return isLeft ? APPLY : { kind: "command", text: "jailkit apply --prune" };
-  }
-
-  /** The user whose section it is, if rights are declared that are in this file. */
-  #userOf(name: ByteString, file: ByteString): Found | undefined {
-    const found = this.#named(name);
-    if (found?.user.policy === undefined) return undefined;
-    const jail = isLimitedShell(found.user.shell) ? found.user.jail : undefined;
-    return jailOf(file) === jail ? found : undefined;
+    const former = this.#written.formerFix(name, file);
+    if (former === undefined) return undefined;
+    if (former === "by hand") return fix?.kind === "in-section" ? { kind: "none" } : fix;
+    return { kind: "command", text: former };
   }
 }
 

@@ -8,6 +8,7 @@ import { display, quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
+import { jailOf } from "../config/schemas/catalogue.ts";
 import { ownRemedy, unsafeBecause } from "../config/trusted.ts";
 import { isOfSystem, type UnsafeDirectory } from "../confine/directories.ts";
 import { canLimitExecution, canLimitServers } from "../confine/execute.ts";
@@ -183,10 +184,6 @@ function jailAccounts(root: number, jail: ByteString, accounts: JailAccounts): P
     hookedRepositories: repositoriesOf(root, () => accounts.users),
   };
 }
-
-/** The jail that a config file is in: /srv/jail for /srv/jail/etc/jailkit/jk_lsh.ini; undefined for one of the host. */
-export const jailOf = (file: ByteString): ByteString | undefined =>
-  /^(\/.*)\/etc\/jailkit\/[^/]+(\/[^/]+)?$/.exec(file)?.[1];
 
 /** See LintWorld. Of programs that only root can read, nobody else knows it. */
 function whyNotStarted(

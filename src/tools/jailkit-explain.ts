@@ -10,6 +10,7 @@ import { told } from "../cli/remedy.ts";
 import { defineTool, parseArguments, type ToolOutput } from "../cli/tool.ts";
 import { adviceInstead } from "../declaration/bring.ts";
 import { declaredHere } from "../declaration/read.ts";
+import { WrittenSections } from "../declaration/written-sections.ts";
 import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch/options.ts";
 import { directoryCommand } from "../enter/remedies.ts";
 import { explainId, idLines, idReport, idStatus, isErrorId } from "../explain/error-id.ts";
@@ -27,9 +28,9 @@ const SHOWS = "jailkit apply --check";
 /** What the program that refused an account would do now; undefined if more must be asked. */
 function askAgain(program: ByteString, user: ByteString): LoginReport | undefined {
   const callerUid = libc.getuid();
-  if (program === "jk_procmailwrapper") return explainMail({ user, callerUid });
+  if (program === "jk_procmailwrapper") return asDeclared(explainMail({ user, callerUid }));
   if (program === "jk_uchroot") return undefined;
-  return explainLogin({ user, command: undefined, callerUid, by: "su", from: undefined });
+  return asDeclared(explainLogin({ user, command: undefined, callerUid, by: "su", from: undefined }));
 }
 
 function showId(id: ByteString): ToolOutput {
@@ -53,18 +54,25 @@ function withDirectory(report: LoginReport): LoginReport {
   return { ...report, steps };
 }
 
-/** With the lines of the declaration instead of commands that bring programs into its jail. */
+/** With the lines of the declaration instead of commands that bring programs into its jail, and of lines that a run would undo. */
 function withLines(report: LoginReport): LoginReport {
-  if (report.steps.every(({ remedy }) => !/\bjk_(?:init|cp) -j/.test(remedy))) return report;
-  const jails = declaredHere()?.jails;
+  if (report.steps.every(({ remedy }) => !/\bjk_(?:init|cp) -j|^in section |^add these lines /.test(remedy)))
+    return report;
+  const written = new WrittenSections();
   const steps = report.steps.map((step) => {
-    return { ...step, ...told(step.message, adviceInstead(step.remedy, jails) ?? step.remedy) };
+    const instead = written.instead(step.remedy);
+    if (instead !== undefined)
+      return { ...step, message: `${step.message}${instead.note}`, remedy: instead.remedy };
+    const advice = adviceInstead(step.remedy, written.declared?.jails);
+    return { ...step, ...told(step.message, advice ?? step.remedy) };
   });
   return { ...report, steps };
 }
 
+const asDeclared = (report: LoginReport): LoginReport => withLines(withDirectory(report));
+
 function showReport(asked: LoginReport, paint: Paint): ToolOutput {
-  const report = withLines(withDirectory(asked));
+  const report = asDeclared(asked);
   const print = () => reportLines(report, paint).forEach(printLine);
   return { exitStatus: reportStatus(report), report: () => explainReport(report), print };
 }

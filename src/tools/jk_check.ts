@@ -199,7 +199,7 @@ export const tool = defineTool({
       colours: paint === coloured,
       ...{ number: 1, processes: 1 },
     };
-    const plan = planCheck(setup, asked);
+    const plan = planCheck(setup, asked, meantHere());
     const lines = setup.format === "lines";
     if (lines) show(hostLines(plan.host, paint));
     const run = new CheckRun(setup, plan, json === "lines");

@@ -41,3 +41,7 @@ export function kindOf(file: ByteString): ConfigKind | undefined {
     CONFIG_KINDS.find((kind) => name.includes(kind.name))
   );
 }
+
+/** The jail that a config file is in: /srv/jail for /srv/jail/etc/jailkit/jk_lsh.ini; undefined for one of the host. */
+export const jailOf = (file: ByteString): ByteString | undefined =>
+  /^(\/.*)\/etc\/jailkit\/[^/]+(\/[^/]+)?$/.exec(file)?.[1];

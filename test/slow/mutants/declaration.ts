@@ -80,8 +80,16 @@ export const DECLARATION: readonly Mutant[] = [
   ]),
   ...within("src/lint/declared.ts", "e2e/config-other-sections.test.ts", [
     ["if (!isAsDeclared(section, user)) {", "if (false) {"],
+  ]),
+  ...within("src/declaration/written-sections.ts", "e2e/config-other-sections.test.ts", [
     ["if (!had) return undefined;", "return undefined;"],
-    ['isLeft ? APPLY : { kind: "command", text: "jailkit apply --prune" }', "APPLY"],
+    ['isLeft ? "jailkit apply" : "jailkit apply --prune"', '"jailkit apply"'],
+  ]),
+  ...within("src/declaration/written-sections.ts", "e2e/declared-rights.test.ts", [
+    ["if (!isWritten(file)) return undefined;", "return undefined;"],
+    ["policy === undefined && former === undefined", "false"],
+    ["policy !== undefined && !isThere(user, file)", "false"],
+    ["jail?.logSocket === undefined", "true"],
   ]),
   ...within("src/declaration/machine-place.ts", MACHINE, [["!declaredUsers.has(one.name) && ", ""]]),
 ];
