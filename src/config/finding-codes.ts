@@ -30,6 +30,7 @@ export const FINDING_CODES = {
   "inside-jail": "a jail is in another one",
   "include-circle": "sections include each other in a circle",
   "indented-line": "an indented line is part of a value that cannot have it",
+  "kept-home": "a uid is that of a home that stays without an account",
   "kernel-lacks": "the kernel cannot do all that confine = require asks for",
   "limit-too-low": "a limit is below what a session needs",
   moved: "the directory of a jail was moved",

@@ -13,26 +13,70 @@ import type { DeclaredUser } from "./model.ts";
 import type { KeptHome } from "./once-shape.ts";
 import { heldFault, type UidsInJails } from "./uids-in-jails.ts";
 
+type Named = Pick<DeclaredUser, "name" | "jail" | "home">;
+type Comer = Named & Pick<DeclaredUser, "directory">;
+type Account = Pick<PasswdEntry, "uid" | "home">;
+
+const ownHome = ({ jail, home }: Named): ByteString => joinHome(jail, normalPath(home));
+
+/** As keptFault, as far as it is due to a home that is remembered. */
+export function keptHomeFault(
+  declared: Named,
+  uid: number,
+  kept: KeptHomes,
+  advice: string,
+): FaultText | undefined {
+  const own = ownHome(declared);
+  const found = kept.of(uid, (one) => one.name === declared.name || one.home === own || isWholeJail(one));
+  return found && homeFault(found, uid, advice);
+}
+
 /**
  * Why nobody else gets a uid on purpose: the files in a home that stays, or in a jail, would be the new account's. Who has the
  * name or the home of before may be who comes back.
  */
 export function keptFault(
-  declared: Pick<DeclaredUser, "name" | "jail" | "home">,
+  declared: Named,
   uid: number,
   kept: KeptHomes,
   jails: UidsInJails,
   advice: string,
 ): KeptFault | undefined {
-  const { name, jail, home } = declared;
-  const own = joinHome(jail, normalPath(home));
+  const { name } = declared;
+  const own = ownHome(declared);
   const isOwn = (one: KeptHome) => one.name === name || one.home === own;
-  const found = kept.of(uid, (one) => isOwn(one) || isWholeJail(one));
-  if (found !== undefined) return homeFault(found, uid, advice);
+  const fault = keptHomeFault(declared, uid, kept, advice);
+  if (fault !== undefined) return fault;
   const left = leftFault(name, own, uid, kept, advice);
   if (left !== undefined || kept.isLeft(uid, isOwn)) return left;
   const held = jails.otherThan(declared, uid);
   return held && heldFault(held, advice);
+}
+
+/** Whether an account comes into a jail that has no line of it. */
+function comesAnew(declared: Comer, { uid, home }: Account, jails: UidsInJails): boolean {
+  const comes = declared.directory || splitHome(home) === undefined;
+  return comes && !jails.isThere(declared, uid);
+}
+
+const comerAdvice = ({ directory }: Comer): string =>
+  `give the account another uid ${directory ? "in its directory" : "with usermod -u"}, or, if it is the same user, that home`;
+
+/** As formerFault, as far as it is due to a home that is remembered. */
+export function formerHomeFault(
+  declared: Comer,
+  account: Account,
+  kept: KeptHomes,
+  jails: UidsInJails,
+): FaultText | undefined {
+  if (!comesAnew(declared, account, jails)) return undefined;
+  const { name, jail, directory } = declared;
+  const { uid } = account;
+  const isFar = (one: KeptHome) => !directory && placeOf(one).jail !== jail;
+  const found = kept.of(uid, (one) => one.name === name || isWholeJail(one) || isFar(one));
+  // Somebody has moved it there.
+  const isOwn = found?.place === hostPath({ path: jail }, normalPath(declared.home));
+  return found === undefined || isOwn ? undefined : homeFault(found, uid, comerAdvice(declared));
 }
 
 /**
@@ -40,26 +84,17 @@ export function keptFault(
  * had, unless that is its own. That of a local one must be in this jail. Of who is there it is told no more.
  */
 export function formerFault(
-  declared: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
-  account: Pick<PasswdEntry, "uid" | "home">,
+  declared: Comer,
+  account: Account,
   kept: KeptHomes,
   jails: UidsInJails,
 ): FaultText | undefined {
-  const { name, jail, directory } = declared;
-  const { uid } = account;
-  const home = normalPath(declared.home);
-  const comes = directory || splitHome(account.home) === undefined;
-  if (!comes || jails.isThere(declared, uid)) return undefined;
-  const where = directory ? "in its directory" : "with usermod -u";
-  const advice = `give the account another uid ${where}, or, if it is the same user, that home`;
-  const isFar = (one: KeptHome) => !directory && placeOf(one).jail !== jail;
-  const found = kept.of(uid, (one) => one.name === name || isWholeJail(one) || isFar(one));
-  // Somebody has moved it there.
-  const isOwn = found?.place === hostPath({ path: jail }, home);
-  if (found !== undefined && !isOwn) return homeFault(found, uid, advice);
-  const isKnown = kept.hasAny(uid, (one) => one.name !== name && placeOf(one).jail === jail);
-  const held = jails.homeOfOther(declared, uid, isKnown);
-  return held && heldFault(held, advice);
+  const fault = formerHomeFault(declared, account, kept, jails);
+  if (fault !== undefined || !comesAnew(declared, account, jails)) return fault;
+  const { name, jail } = declared;
+  const isKnown = kept.hasAny(account.uid, (one) => one.name !== name && placeOf(one).jail === jail);
+  const held = jails.homeOfOther(declared, account.uid, isKnown);
+  return held && heldFault(held, comerAdvice(declared));
 }
 
 /** Why a uid is not given that a home has which somebody else had. Printable. */

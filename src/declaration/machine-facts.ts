@@ -7,11 +7,13 @@ import type { linkIn } from "../jail/fs/leads-into.ts";
 import type { jailsAround } from "../jail/record/around.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { nameTarget, ownTarget } from "../system/exchange.ts";
+import type { FaultText } from "./change.ts";
 import type { absentFault } from "./compare/absent.ts";
 import type { doubtsOf } from "./compare/exchanged.ts";
 import type { hostHomeFault } from "./compare/host-home.ts";
 import type { twinFaults } from "./compare/twins.ts";
 import type { ReportMachine } from "./machine-findings.ts";
+import type { DeclaredUser } from "./model.ts";
 import type { OnceUser } from "./once-shape.ts";
 
 /** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */
@@ -56,6 +58,12 @@ export interface DeclarationFacts {
   /** As those of the comparison with this machine. */
   absentFault: typeof absentFault;
   hostHomeFault: typeof hostHomeFault;
+  /** Why an account that is to be created, or to come into a jail, does not get its uid, which is that of a home that stays. */
+  keptHome(
+    declared: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
+    uid: number,
+    account: PasswdEntry | undefined,
+  ): FaultText | undefined;
   /** Whether a program of this name is found as jk_cp finds it. */
   isProgram(name: ByteString): boolean;
 }

@@ -19,6 +19,8 @@ export const MACHINE_FINDINGS = {
   "in-another-jail": "root",
   "inside-home": "root",
   "inside-jail": "warning",
+  // A run makes it so itself, when it removes an account.
+  "kept-home": "users",
   moved: "jail",
   "no-such-path": "path",
   "not-a-directory": "path",

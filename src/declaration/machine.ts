@@ -15,6 +15,7 @@ import { userKeys } from "../config/schemas/jails.ts";
 import { reportSeparators } from "../config/separators.ts";
 import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
+import { usualHome } from "../jail/accounts/home-place.ts";
 import { insideJail } from "../jail/record/around.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { noSuchSection } from "../profile/sections.ts";
@@ -201,13 +202,16 @@ function reportUid(
   const { facts, report } = context;
   const { jail = "", uid: text = "" } = readKeys(section, userKeys);
   const uid = uidIn(text);
-  if (uid === undefined) return false;
   const place = keyPlace(section, "uid");
+  if (user !== undefined && (uid ?? user.uid) === user.uid)
+    reportKept(section, name, user.uid, user, context);
+  if (uid === undefined) return false;
   if (user !== undefined && user.uid !== uid) {
     const message = `${quoted(name)} has the uid ${user.uid} on this machine`;
     report(place, "error", "taken", message, { kind: "value", text: `${user.uid}` });
   }
   const owner = user === undefined ? answered(() => facts.userByUid(uid)) : undefined;
+  if (user === undefined && owner === undefined) reportKept(section, name, uid, undefined, context);
   if (owner === undefined) return false;
   const formerly = (one: ByteString) => formerUser(one, context);
   const rename = renameAdvice(owner, { declared: { name, jail }, formerly });
@@ -216,6 +220,24 @@ function reportUid(
   else
     report(place, "error", "taken", `${message}; ${rename.advice}`, { kind: "command", text: rename.remedy });
   return rename !== undefined;
+}
+
+/** A uid that is that of a home which stayed when another account went. */
+function reportKept(
+  section: IniSection,
+  name: ByteString,
+  uid: number | undefined,
+  account: PasswdEntry | undefined,
+  { facts, report }: FactContext,
+): void {
+  const { jail = "", home = usualHome(name), directory = false } = readKeys(section, userKeys);
+  // Without an account, it is the directory that says it.
+  if (jail === "" || uid === undefined || uid === 0 || (account === undefined && directory)) return;
+  const fault = answered(() => facts.keptHome({ name, jail, home, directory }, uid, account));
+  if (fault === undefined) return;
+  const { message, remedy } = fault;
+  const fix: Fix = remedy === undefined ? { kind: "none" } : { kind: "command", text: remedy };
+  report(keyPlace(section, "uid"), "error", "kept-home", message, fix);
 }
 
 /**

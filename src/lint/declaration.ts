@@ -14,14 +14,19 @@ import { withWholeLists } from "../config/whole-lists.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
 import { doubtsOf } from "../declaration/compare/exchanged.ts";
 import { hostHomeFault } from "../declaration/compare/host-home.ts";
+import { DECLARED } from "../declaration/compare/intent.ts";
+import { formerHomeFault, keptHomeFault } from "../declaration/kept-fault.ts";
+import { KeptHomes } from "../declaration/kept-homes.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
 import { type MeantAt, meantSubjects, namesOfKind } from "../declaration/meant.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
 import { readOnce } from "../declaration/once.ts";
+import type { Once } from "../declaration/once-shape.ts";
 import { systemFault } from "../declaration/other-things.ts";
 import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
+import { UidsInJails } from "../declaration/uids-in-jails.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { placeOf } from "../jail/accounts/own-path.ts";
@@ -49,6 +54,16 @@ const NO_PLACE: readonly ProblemCode[] = ["kernel-file-system", "not-a-directory
 function once<T>(ask: () => T): () => T {
   const answers = new Map<"answer", T>();
   return () => answers.getOrInsertComputed("answer", ask);
+}
+
+/** Why an account does not get a uid, by what was declared once. */
+function keptHomes(remembered: () => Once): DeclarationFacts["keptHome"] {
+  const kept = once(() => new KeptHomes(remembered()));
+  const jails = once(() => new UidsInJails(() => []));
+  return (declared, uid, account) =>
+    account === undefined
+      ? keptHomeFault(declared, uid, kept(), DECLARED.uid)
+      : formerHomeFault(declared, account, kept(), jails());
 }
 
 /** The answers of this machine. `whyAbsent`: as for openWorld. */
@@ -106,6 +121,7 @@ export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
         throw error;
       }
     },
+    keptHome: keptHomes(remembered),
     exists: (path) => host.stat(path) !== undefined,
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
     groupsOf: (account) => memberships().groupsOf(account),

@@ -1,7 +1,10 @@
 /** Homes that stay without their accounts: nobody else gets the uid, and with it the files. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
+import { statusReportSchema } from "../../src/status/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
+import { reportOf } from "../report.ts";
 import { did, linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
 import { check } from "./check-helper.ts";
 import { typeRemedy } from "./remedies-scene.ts";
@@ -182,6 +185,37 @@ test("the problem of who declares the uid names the home, whatever else has that
     code: "kept-home",
     message: expect.stringContaining(`the uid ${uid} is that of '${HOME}', the home that 'bob' had`),
   });
+});
+
+test("jailkit config check and jailkit status tell it, too, as long as it is so, and what is typed helps", () => {
+  const uid = leaveHome();
+  const told = () => {
+    const { findings } = reportOf(configReportSchema, m.run(["jailkit", "config", "check", "--json"]).stdout);
+    const status = reportOf(statusReportSchema, m.run(["jailkit", "status", "--json"]).stdout);
+    const ofStatus = status.findings.filter(({ kind }) => kind === "config").map(({ message }) => message);
+    expect(ofStatus).toEqual(findings.map(({ message }) => message));
+    return findings.map(({ line, code, message, remedy }) => ({ line, code, message, remedy }));
+  };
+  const ofApply = () =>
+    linesOf(m, "--check").summary.problems.map((one) => {
+      return { ...one, message: one.message.replace(/^user carl: /, "") };
+    });
+  m.write(FILE, JAIL + user("bob", `uid = ${uid}\n`));
+  expect([told(), ofApply()]).toEqual([[], []]);
+  m.write(FILE, JAIL + user("carl", `uid = ${uid}\n`));
+  const [problem] = ofApply();
+  expect(problem).toMatchObject({ code: "kept-home", finding: null });
+  const { message = "", remedy = null } = problem ?? {};
+  expect(told()).toEqual([{ line: 6, code: "kept-home", message, remedy }]);
+  // An account that is there, and comes into the jail.
+  m.must(["useradd", "-u", `${uid}`, "-d", "/home/carl", "-m", "carl"]);
+  m.write(FILE, JAIL + user("carl"));
+  const [other] = ofApply();
+  expect(other?.code).toBe("kept-home");
+  expect(told()).toEqual([{ line: 3, code: "kept-home", message: other?.message ?? "", remedy }]);
+  expect(typeRemedy(m, remedy ?? "false").status).toBe(0);
+  expect(told()).toEqual([]);
+  m.must(["userdel", "-r", "carl"]);
 });
 
 test("as long as it is there, also under the name that a message advises; then it is its jails that keep the uid", () => {

@@ -43,6 +43,7 @@ const facts: DeclarationFacts = {
   profiles: () => ["basicshell", "sftp"],
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
   systemFault: () => undefined,
+  keptHome: () => undefined,
   newJailFault: () => undefined,
   exists: (path) => ["/usr/bin/tool", "/usr/bin/a b", "/link", "/srv/a", "/srv/\xc3\xa4"].includes(path),
   isDirectory: (path) => path === "/usr",

@@ -572,10 +572,10 @@ export const APPLY: readonly Mutant[] = [
     ["if (run !== undefined) warnOfKept(user, place, run, known);", ""],
   ]),
   ...within("src/declaration/kept-fault.ts", KEPT, [
-    ["directory || splitHome(account.home) === undefined", "directory"],
+    ["declared.directory || splitHome(home) === undefined", "declared.directory"],
     ["!directory && placeOf(one).jail !== jail", "false"],
     ["kept.whyLeft(uid, [name, former])", "kept.whyLeft(uid, [name])"],
-    ["isOwn(one) || isWholeJail(one));", "isOwn(one));"],
+    ["one.home === own || isWholeJail(one));", "one.home === own);"],
   ]),
   ...within("src/declaration/kept-fault.ts", JAIL_UIDS, [
     ["const left = leftFault(name, own, uid, kept, advice);", "const left = undefined;"],
@@ -606,9 +606,9 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/kept-fault.ts", OF_OTHERS, [
     ["jails.otherThan(declared, uid)", "undefined"],
-    ["jails.homeOfOther(declared, uid, isKnown)", "undefined"],
-    ["found !== undefined && !isOwn", "found !== undefined"],
-    ["if (found !== undefined && !isOwn) return homeFault(found, uid, advice);", ""],
+    ["jails.homeOfOther(declared, account.uid, isKnown)", "undefined"],
+    ["found === undefined || isOwn ?", "found === undefined ?"],
+    ["const fault = formerHomeFault(declared, account, kept, jails);", "const fault = undefined;"],
   ]),
   ...within("src/declaration/kept-homes.ts", KEPT, [
     ["this.#going.has(uid) || this.hasAny(uid, isOwn)", "this.hasAny(uid, isOwn)"],

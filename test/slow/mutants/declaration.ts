@@ -78,6 +78,10 @@ export const DECLARATION: readonly Mutant[] = [
     ["if (own !== undefined) {", "if (false) {"],
     ["user.uid !== uid", "false"],
   ]),
+  ...within("src/declaration/machine.ts", "e2e/apply-kept-homes.test.ts", [
+    ["user !== undefined && (uid ?? user.uid) === user.uid", "false"],
+    ["user === undefined && owner === undefined", "false"],
+  ]),
   ...within("src/lint/declared.ts", "e2e/config-other-sections.test.ts", [
     ["if (!isAsDeclared(section, user)) {", "if (false) {"],
   ]),
