@@ -6,6 +6,7 @@ import { operands } from "../cli/shell-word.ts";
 import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
 import { jailOf } from "../config/schemas/catalogue.ts";
 import { adviceInstead } from "../declaration/bring.ts";
+import type { FaultText } from "../declaration/change.ts";
 import { doubtsOf } from "../declaration/compare/exchanged.ts";
 import { isAsDeclared } from "../declaration/compare/look-policy.ts";
 import { renamedFault } from "../declaration/compare/look-user.ts";
@@ -34,6 +35,7 @@ interface Placed {
  */
 export class DeclaredSections {
   readonly #written = new WrittenSections();
+  #doubt: ReturnType<typeof doubtsOf> | undefined;
 
   /** The same problem in the declaration, with a fix for that, if its line comes from there. */
   placed(problem: Problem, ini: IniFile): Placed {
@@ -47,7 +49,7 @@ export class DeclaredSections {
       return { problem: this.#brought(problem), ini };
     const absent = section && problem.code === "unknown-user" && this.#absent(section.name, ini.file);
     if (absent)
-      return { problem: lacking(problem, absent.user, ini.file, this.#isDeclared), ini: absent.declared };
+      return { problem: lacking(problem, absent.user, ini.file, this.#doubtOf), ini: absent.declared };
     const once = section && problem.code === "unknown-user" && this.#formerly(section.name, ini.file);
     if (once) return { problem: leftOver(problem, once), ini };
     const found = section && this.#written.userOf(section.name, ini.file);
@@ -83,6 +85,13 @@ export class DeclaredSections {
   }
 
   readonly #isDeclared = (name: ByteString): boolean => this.#written.declared?.users.has(name) === true;
+
+  /** Why it is not known which account a section means. Throws JailkitError. */
+  readonly #doubtOf = (user: DeclaredUser): FaultText | undefined => {
+    // It looks at all homes.
+    this.#doubt ??= doubtsOf(readOnce(), hostAccounts());
+    return this.#doubt(user, this.#isDeclared);
+  };
 
   /** A declared user whom this machine, or the jail that the file is in, lacks until `jailkit apply` runs. */
   #absent(name: ByteString, file: ByteString): Found | undefined {
@@ -123,11 +132,11 @@ function lacking(
   problem: Problem,
   user: DeclaredUser,
   of: ByteString,
-  isDeclared: (name: ByteString) => boolean,
+  doubtOf: (user: DeclaredUser) => FaultText | undefined,
 ): Problem {
   const { name, place } = user;
   const renamed = answered(() => {
-    const doubt = doubtsOf(readOnce(), hostAccounts())(user, isDeclared);
+    const doubt = doubtOf(user);
     if (doubt !== undefined) return doubt;
     using root = openJailRoot(user.jail);
     return renamedFault(user, readJailAccounts(root), hostAccounts().userByUid);
