@@ -1,3 +1,4 @@
+import { answered } from "../cli/error.ts";
 import { byTurns, turnOfRemedy } from "../config/turns.ts";
 import { type Ended, NOTHING_SAID } from "./carry-out/report.ts";
 import { type Change, type Fault, nameOf, partText } from "./change.ts";
@@ -40,13 +41,15 @@ export function foretell(
   waits: string | undefined,
   foretold: (one: Foretold) => void,
 ): void {
-  const tell = (change: Change, why: string | undefined) => {
+  const tell = (change: Change, why: string | undefined, warnings: () => readonly string[] = () => []) => {
     const how = making.get(change);
     const steps = how === "part" ? [partText(change)] : [];
-    if (how === "all") foretold({ ...NOTHING_SAID, change, status: "planned" });
+    if (how === "all") foretold({ ...NOTHING_SAID, change, status: "planned", warnings: warnings() });
     else foretold({ ...NOTHING_SAID, change, status: "not-done", waits: why, steps });
   };
-  for (const { change } of former) tell(change, waits);
+  // A run finds out itself which name service is silent.
+  for (const one of former)
+    tell(one.change, waits, () => (one.of === "user" ? (answered(one.notes) ?? []) : []));
   for (const jail of jails) {
     const ofAll = waits ?? (jail.fault && nameOf(jail.fault));
     for (const { changes, fault: own } of [jail, ...jail.users]) {

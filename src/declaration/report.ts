@@ -133,7 +133,8 @@ export class ApplyReport implements Shown {
   #foretold = (one: Foretold): void => {
     const { change, status } = one;
     this.#mark(change, status === "planned" ? "changed" : "failed");
-    const warnings = (this.#later.get(change) ?? []).map(({ problem }) => problem.message);
+    const doubts = (this.#later.get(change) ?? []).map(({ problem }) => problem.message);
+    const warnings = [...one.warnings, ...doubts];
     if (status !== "planned") this.#show({ ...one, status });
     else if (this.options.json) printJsonLine(changeReport(change, { ...one, warnings }));
     else for (const line of warnings) this.#printed.add(nameOf(change), line);

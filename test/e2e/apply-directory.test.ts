@@ -238,7 +238,9 @@ test("--prune is not done while jk_chrootsh.ini lets it in without a line in the
 
 test("--prune takes it out of the jail, and out of nothing else", () => {
   m.write("/etc/jailkit/jails.d/one.ini", `[jail ${J}]\nsections = uidbasics, basicshell\n`);
+  const [planned] = linesOf(m, "--check", "--prune", "--delete-homes").changes;
   const { status, changes } = linesOf(m, "--prune", "--delete-homes");
+  expect(planned?.warnings).toEqual(changes[0]?.warnings ?? []);
   expect([status, changes.map(({ text }) => text)]).toEqual([
     0,
     [

@@ -325,7 +325,9 @@ describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
       m.write(file, `[user ${carla}]\njail = ${J}\ndirectory = 1\n`);
       m.must(["jailkit", "apply"]);
       m.write(file, "");
+      const planned = run("jailkit", "apply", "--check", "--prune").stderr;
       const { stderr } = m.must(["jailkit", "apply", "--prune"]);
+      expect(planned).toBe(stderr);
       const [, show, keep, back] =
         /; if '(sss_override .*)' shows that home, type: (.*); and only when its directory has such a shell, too: (.*)$/m.exec(
           stderr,

@@ -3,20 +3,18 @@ import { sameFile } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, describeError, errorOf, isReported, JailkitError } from "../../cli/error.ts";
-import { operands, shellWord } from "../../cli/shell-word.ts";
+import { operands } from "../../cli/shell-word.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { joinHome, livesIn, splitHome } from "../../system/separator.ts";
+import { joinHome, livesIn } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide } from "../../users/changes.ts";
-import { overrideLeft } from "../../users/directory.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import { noLoginShell, openShell } from "../../users/leaving.ts";
 import { whatRuns } from "../../users/sessions.ts";
 import type { Change, FaultText } from "../change.ts";
 import { groupsHeld } from "../compare/limits.ts";
@@ -215,19 +213,4 @@ export function endLogins(
   if (failure !== undefined) throw tellingOfSessions(failure, { name, uid }, said);
   said.warnings.push(...note);
   warnOfSessions(name, uid, said);
-}
-
-/** What is said of one that stays: it is of a directory, or has no life outside. */
-export function staysNote(user: PasswdEntry | undefined, { name, directory }: OnceUser): string[] {
-  if (directory) {
-    const home = user?.home ?? "";
-    const isTold = splitHome(home) === undefined;
-    if (isTold) return [];
-    const override = overrideLeft(name, noLoginShell());
-    return [`the directory still says that ${quoted(name)} has the home ${quoted(home)}${override}`];
-  }
-  const word = operands(name);
-  return [
-    `the account ${quoted(name)} and its home stay, and no session of it begins in the jail, but sshd still does for it what needs no shell, such as forwarding, as far as it is configured to: the jail's record knows no life of it outside; userdel ${word} removes it, and jk_jailuser --unjail -m -s ${shellWord(openShell())} ${word} gives it a shell of the machine`,
-  ];
 }

@@ -21,6 +21,7 @@ import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, Leftovers } from "../compare/former.ts";
 import type { FormerJail } from "../compare/former-jails.ts";
 import type { ClosedUser, DoubtfulUser, FormerUser } from "../compare/former-user.ts";
+import { staysNote } from "../compare/stays-note.ts";
 import { isTakenOut } from "../compare/taken-out.ts";
 import { doubtFault, mayBeIt, type Which, whichAccount } from "../compare/which-account.ts";
 import { jailIdAt, samenessOf } from "../ids.ts";
@@ -37,7 +38,6 @@ import {
   loseAll,
   loseBehind,
   loseByLine,
-  staysNote,
   type Taken,
   warnOfKept,
   warnOfLimits,

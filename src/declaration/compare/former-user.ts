@@ -1,9 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
 import { type Change, NO_LONGER } from "../change.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import type { Fate } from "./fate.ts";
+import { staysNote } from "./stays-note.ts";
 
 /** A user who is to leave. */
 export interface FormerUser {
@@ -20,6 +22,8 @@ export interface FormerUser {
   readonly stays: KeptHome | undefined;
   /** Nothing of the account may run then. */
   readonly needsEnd: boolean;
+  /** What the run says of an account that stays, printable. Throws JailkitError "name-service". */
+  readonly notes: () => readonly string[];
 }
 
 /**
@@ -63,8 +67,13 @@ export function closedUser(once: OnceUser, from: ByteString, to: ByteString): Cl
   return { of: "closed", once, change: { ...about, ...shells, items: [] } };
 }
 
-/** A user who is to leave, as the plan says it. Pure. */
-export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolean): FormerUser {
+/** A user who is to leave, as the plan says it; `account`: it as it is now. Pure but for its notes. */
+export function formerUser(
+  once: OnceUser,
+  fate: Fate | undefined,
+  prune: boolean,
+  account: () => PasswdEntry | undefined,
+): FormerUser {
   const { name, jail } = once;
   // One with another uid than apply gave it stays.
   const isRemoved = fate === undefined ? once.created !== undefined : fate.how === "removed";
@@ -82,6 +91,7 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
   const to = gone ?? goesOut ?? leaves;
   const frees = fate?.how === "removed" ? once.created : undefined;
   const needsEnd = fate?.how === "removed" || fate?.how === "out";
+  const isStaying = fate?.how === "line" || fate?.how === "stays";
   return {
     of: "user",
     once,
@@ -91,6 +101,7 @@ export function formerUser(once: OnceUser, fate: Fate | undefined, prune: boolea
     frees,
     stays,
     needsEnd,
+    notes: () => (isStaying ? staysNote(account(), once) : []),
   };
 }
 

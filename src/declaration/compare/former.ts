@@ -143,7 +143,7 @@ export function formerOf(
       faults.push({ of: "user", name, jail, ...leave.fault });
       return [...left, ...lostBy(once, leave, machine, opened)];
     }
-    return [...left, formerUser(once, leave.fate, prune)];
+    return [...left, formerUser(once, leave.fate, prune, () => machine.accounts.userByName(name))];
   });
   const candidates = before.jails.filter(
     (jail) => !jails.has(jail.path) && isInScope(jail.file, files, usual),
