@@ -6,14 +6,7 @@ import { answered, describeError, JailkitError } from "../cli/error.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { itemChanges, switchedOff, turnOf } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, mergeFiles, readConfigSources, unsafeError } from "../config/load.ts";
-import {
-  type Fix,
-  type IniFile,
-  type IniSection,
-  type Place,
-  type Problem,
-  problemLine,
-} from "../config/model.ts";
+import { type Fix, type IniFile, type IniSection, type Problem, problemLine } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
 import { ASIDE, namedFault } from "../config/put-aside.ts";
 import { groupOfSection, scanIni } from "../config/scan.ts";
@@ -22,7 +15,6 @@ import type { ConfigSource } from "../config/source.ts";
 import type { Unsafe } from "../config/trusted.ts";
 import { byTurns } from "../config/turns.ts";
 import { asideFiles, type UnreadFile, unreadFiles } from "../config/unread.ts";
-import { joinHome } from "../system/separator.ts";
 import { DeclarationError, type FileError } from "./errors.ts";
 import { readJail } from "./jail-section.ts";
 import { DECLARATION_FILE, knownAs } from "./known-file.ts";
@@ -31,7 +23,8 @@ import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { withWholeLines } from "./one-line.ts";
 import { isNameless, meantSubject, problemAt, subjectOf } from "./section.ts";
 import { unseparated } from "./separated.ts";
-import { type Beside, placeIn, repeatedProblems, toBeReadWith } from "./to-be-read.ts";
+import { ALL_NEW, type Standing, sharedProblems, standingHere } from "./shared.ts";
+import { type Beside, repeatedProblems, toBeReadWith } from "./to-be-read.ts";
 import { readUser } from "./user-section.ts";
 
 function unknownSection(section: IniSection): Problem {
@@ -55,52 +48,6 @@ function fixOf(section: IniSection): Fix {
   return { kind: isEmpty || groupOfSection(name) !== undefined ? "disable-section" : "none" };
 }
 
-/** Homes and uids that two declared users share, also one of a file that is to be read with others with one of these. */
-function sharedProblems(
-  users: readonly { declared: DeclaredUser; section: IniSection }[],
-  beside: Beside,
-): Problem[] {
-  const homes = new Map<ByteString, ByteString>();
-  const uids = new Map<number, ByteString>();
-  const places = new Map(users.map(({ declared }) => [declared.name, declared.place]));
-  const names = new Set(places.keys());
-  for (const { name, place, jail, home, uid, keeps = [] } of beside.users) {
-    if (names.has(name)) continue;
-    places.set(name, place);
-    if (!keeps.includes("home")) homes.set(joinHome(jail, home), name);
-    if (uid !== undefined) uids.set(uid, name);
-  }
-  /** Where another one is declared, if that is in another file. */
-  const where = (name: ByteString, { file }: Place) => {
-    const place = places.get(name);
-    return place === undefined || place.file === file ? "" : placeIn(place);
-  };
-  const problems: Problem[] = [];
-  const placeOf = (section: IniSection, key: string): Place => {
-    const entry = section.entries.find((one) => one.key === key);
-    return entry === undefined ? section : { ...entry, column: entry.valueColumn };
-  };
-  for (const { declared, section } of users) {
-    const { name, jail, home, uid, keeps = [] } = declared;
-    const whole = joinHome(jail, home);
-    // That of its directory is known only to a name service.
-    const isKnown = jail !== "" && !keeps.includes("home");
-    const other = isKnown ? homes.get(whole) : undefined;
-    // A user who is declared twice is an error already.
-    if (other === name) continue;
-    if (other !== undefined) {
-      const message = `${quoted(home)} is the home of ${quoted(other)} in this jail${where(other, section)}: name another one with the key 'home'`;
-      problems.push(problemAt(placeOf(section, "home"), "taken", message, { kind: "none" }));
-    } else if (isKnown) homes.set(whole, name);
-    const owner = uid === undefined ? undefined : uids.get(uid);
-    if (owner !== undefined) {
-      const message = `the uid ${uid} is declared for ${quoted(owner)} already${where(owner, section)}`;
-      problems.push(problemAt(placeOf(section, "uid"), "taken", message, { kind: "none" }));
-    } else if (uid !== undefined) uids.set(uid, name);
-  }
-  return problems;
-}
-
 /** Of a file without any section, which may be none of ours, one problem: no line of it is to be changed. */
 function withoutForeign(problems: readonly Problem[], { sections }: IniFile): Problem[] {
   const ours = new Set(
@@ -120,11 +67,12 @@ function withoutForeign(problems: readonly Problem[], { sections }: IniFile): Pr
 /**
  * The jails and users that a file declares, as far as it can be read, and all its problems in their order, those of the
  * scanner included. All of them are errors: with one, nothing may be used. What this machine has does not count. `beside`: what
- * files declare with which it is to be read. Pure.
+ * files declare with which it is to be read; `standing`: who keeps a home or a uid that two declare. Pure but for that.
  */
 export function declarationIn(
   ini: IniFile,
   beside: Beside = { jails: [], users: [] },
+  standing: Standing = ALL_NEW,
 ): { declaration: Declaration; problems: Problem[] } {
   const problems = ini.problems.map((problem) => withMeantFix(problem, ini));
   const jails: DeclaredJail[] = [];
@@ -142,7 +90,7 @@ export function declarationIn(
       problems.push(...found);
     }
   }
-  problems.push(...repeatedProblems(ini.sections, beside), ...sharedProblems(users, beside));
+  problems.push(...repeatedProblems(ini.sections, beside), ...sharedProblems(users, beside, standing));
   // What a login would read with a warning, or in part, is not applied to a machine.
   const own = withoutForeign(withWholeLines(problems, ini), ini);
   const errors = own.map((one): Problem => ({ ...one, severity: "error" }));
@@ -253,7 +201,11 @@ export function readDeclaration(
   const trusted = !errors.some(({ error }) => error.code === "config-unsafe");
   const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, dialect));
   const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, dialect);
-  const { declaration, problems: ofTexts } = declarationIn(ini, beside && toBeReadWith(beside, sources));
+  const { declaration, problems: ofTexts } = declarationIn(
+    ini,
+    beside && toBeReadWith(beside, sources),
+    standingHere(),
+  );
   const isSaid = ({ file, line, column }: Problem) =>
     ofTexts.some((one) => one.file === file && one.line === line && one.column === column);
   const more = unseparated(declaration).filter((one) => !isSaid(one));

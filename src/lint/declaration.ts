@@ -26,6 +26,7 @@ import { readOnce } from "../declaration/once.ts";
 import type { Once } from "../declaration/once-shape.ts";
 import { systemFault } from "../declaration/other-things.ts";
 import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
+import { standingHere } from "../declaration/shared.ts";
 import { UidsInJails } from "../declaration/uids-in-jails.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -168,7 +169,7 @@ export function lintDeclaration(
   inJails: boolean,
   whyAbsent = absentFault,
 ): Problem[] {
-  const { declaration, problems } = declarationIn(ini);
+  const { declaration, problems } = declarationIn(ini, undefined, standingHere());
   const beside = complete ? declaredBeside(ini.file) : undefined;
   const facts = machineFacts(whyAbsent);
   const known = beside === undefined ? { ...facts, jails: unknownJails } : facts;

@@ -224,7 +224,7 @@ FILE:16:7: error: 'bert' has the uid 4002 on this machine [taken]
       |       ^
   remedy: write in line 16 of FILE:
     uid = 4002
-FILE:20:8: error: '/home/bert' is the home of 'bert' in this jail: name another one with the key 'home' [taken]
+FILE:20:8: error: '/home/bert' is the home of 'bert' in this jail, in line 13 of FILE: name another one with the key 'home' [taken]
    20 | home = /home/bert
       |        ^
 `.replaceAll("FILE", `${FOLDER}/bad.ini`),
@@ -508,6 +508,51 @@ test("a file is named as it is from where one is, and one that is missing is tol
       ...{ status: 2, stdout: "", stderr: `jailkit config: ${file}: no such file\n` },
     });
   m.remove("/srv/one/etc/jailkit");
+});
+
+test("of two files that claim a home or a uid, that of the new user has the error, whichever comes first", () => {
+  m.write(
+    `${FOLDER}/b.ini`,
+    "[user cora]\njail = /srv/one\nshell = /bin/sh\nhome = /home/cora\nuid = 4712\n",
+  );
+  const text = (name: string) => m.read(`${FOLDER}/b.ini`).replace("[user cora]", `[user ${name}]`);
+  const found = () => {
+    const { findings } = reportOf(configReportSchema, check("--json").stdout);
+    const both = /, in line|declared for/;
+    return findings.flatMap(({ code, file, message }) =>
+      code === "taken" && both.test(message) ? [`${file} ${message}`] : [],
+    );
+  };
+  const place = `in line 1 of ${FOLDER}/b.ini`;
+  const ofNew = [
+    `${FOLDER}/a.ini '/home/cora' is the home of 'cora' in this jail, ${place}: name another one with the key 'home'`,
+    `${FOLDER}/a.ini the uid 4712 is declared for 'cora' already, ${place}`,
+  ];
+  m.must(["useradd", "-M", "-u", "4712", "-d", "/srv/one/./home/cora", "cora"]);
+  m.write(`${FOLDER}/a.ini`, text("adam"));
+  expect(found()).toEqual(ofNew);
+  const { status, stdout } = m.run(["jailkit", "apply", "--check", "--json"]);
+  const { problems } = JSON.parse(stdout);
+  expect([status, problems.map(({ file }: { file: string }) => file)]).toEqual([
+    1,
+    [`${FOLDER}/a.ini`, `${FOLDER}/a.ini`],
+  ]);
+  m.must(["userdel", "cora"]);
+  // Nothing tells.
+  expect(found().map((one) => one.split(" ")[0])).toEqual([`${FOLDER}/b.ini`, `${FOLDER}/b.ini`]);
+  m.remove(`${FOLDER}/a.ini`);
+  m.must(["install", "-D", "/bin/sh", "/srv/one/bin/sh"]);
+  m.must(["jailkit", "apply"]);
+  m.must(["userdel", "cora"]);
+  m.write(`${FOLDER}/a.ini`, text("adam"));
+  // What apply remembers.
+  expect(found()).toEqual(ofNew);
+  // Of two accounts, the one with another home.
+  m.must(["useradd", "-M", "-u", "4712", "-d", "/srv/one/./home/cora", "cora"]);
+  m.must(["useradd", "-M", "-u", "4713", "-d", "/srv/one/./home/adam", "adam"]);
+  expect(found()).toEqual(ofNew);
+  for (const name of ["adam", "cora"]) m.must(["userdel", name]);
+  for (const name of ["a", "b"]) m.remove(`${FOLDER}/${name}.ini`);
 });
 
 test("of two files that claim a home or a uid, the place in the other one is told", () => {
