@@ -36,6 +36,7 @@ export const FINDING_CODES = {
   moved: "the directory of a jail was moved",
   "no-effect": "a program is setuid, setgid or has capabilities, which has no effect",
   "no-executables": "a section allows no program",
+  "no-home": "the home of an account, which would move into its jail, does not exist",
   "no-jail": "a user has no jail",
   "no-jails": "a section allows no jail",
   "no-landlock": "the kernel cannot limit what programs execute",

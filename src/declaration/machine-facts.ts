@@ -10,7 +10,7 @@ import type { nameTarget, ownTarget } from "../system/exchange.ts";
 import type { FaultText } from "./change.ts";
 import type { absentFault } from "./compare/absent.ts";
 import type { doubtsOf } from "./compare/exchanged.ts";
-import type { hostHomeFault } from "./compare/host-home.ts";
+import type { hostHomeFault, missingHome } from "./compare/host-home.ts";
 import type { twinFaults } from "./compare/twins.ts";
 import type { ReportMachine } from "./machine-findings.ts";
 import type { DeclaredUser } from "./model.ts";
@@ -64,6 +64,7 @@ export interface DeclarationFacts {
     uid: number,
     account: PasswdEntry | undefined,
   ): FaultText | undefined;
+  missingHome: typeof missingHome;
   /** Whether a program of this name is found as jk_cp finds it. */
   isProgram(name: ByteString): boolean;
 }

@@ -22,6 +22,7 @@ export const MACHINE_FINDINGS = {
   // A run makes it so itself, when it removes an account.
   "kept-home": "users",
   moved: "jail",
+  "no-home": "home",
   "no-such-path": "path",
   "not-a-directory": "path",
   "not-a-list": "path",

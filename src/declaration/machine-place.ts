@@ -13,6 +13,7 @@ import { homeDirectoryFault } from "../users/directory.ts";
 import { groupOf } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
 import { uidIn } from "../users/new-account.ts";
+import { LIMITED_SHELL } from "../users/open-jail.ts";
 import { otherHome } from "../users/own-home.ts";
 import type { FaultText } from "./change.ts";
 import { leadsInto, placeFault } from "./compare/account-place.ts";
@@ -101,7 +102,7 @@ export function reportPlace(
   } else if (fault !== undefined) {
     const fix = fixOf(section, fault);
     report(keyPlace(section, "home"), "error", fault.code, `${shown} ${fault.message}`, fix);
-  }
+  } else if (isOutside) reportMissingHome(section, account, jail, context);
   if (!directory) return;
   const shared = answered(() => sharedUidFault({ directory }, account, facts.userByUid));
   if (shared !== undefined)
@@ -119,6 +120,22 @@ export function reportPlace(
     const isJail = homeDirectoryFault(jail) !== undefined;
     report(keyPlace(section, isJail ? "jail" : "home"), "warning", "not-ascii", refused, { kind: "none" });
   }
+}
+
+/** Reports an account in no jail whose home is missing, so that it cannot move. */
+function reportMissingHome(
+  section: IniSection,
+  account: PasswdEntry,
+  jail: ByteString,
+  { facts, report }: FactContext,
+): void {
+  const { shell = LIMITED_SHELL } = readKeys(section, userKeys);
+  const groups = itemsOf(section, "groups").map(({ value }) => value);
+  const fault = answered(() => facts.missingHome(account, { jail, shell, groups }));
+  if (fault === undefined) return;
+  const { message, remedy = "" } = fault;
+  const fix: Fix = { kind: "command", text: remedy };
+  report(section, "error", "no-home", `${quoted(account.name)}: ${message}`, fix);
 }
 
 /** Reports an account that is in another jail than the declared one, or in one that has this name now in the files alone. */

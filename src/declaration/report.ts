@@ -93,9 +93,8 @@ export class ApplyReport implements Shown {
     this.#count = new Set([...counted, ...this.#places.add(jails)]).size;
     const users = jails.flatMap((jail) => jail.users);
     this.#directories = users.flatMap(directoryChanges);
-    for (const change of this.#directories)
-      for (const line of directoryWarnings(change))
-        this.#printWarning(`user ${display(change.name)}: ${line}`);
+    for (const one of this.#directories)
+      for (const line of directoryWarnings(one)) this.#printWarning(`user ${display(one.name)}: ${line}`);
     if (unkept !== undefined) this.broken(unkept);
     const given = jails.flatMap(changesOf);
     this.#changes = Map.groupBy(given, nameOf);
@@ -133,8 +132,8 @@ export class ApplyReport implements Shown {
   #foretold = (one: Foretold): void => {
     const { change, status } = one;
     this.#mark(change, status === "planned" ? "changed" : "failed");
-    const doubts = (this.#later.get(change) ?? []).map(({ problem }) => problem.message);
-    const warnings = [...one.warnings, ...doubts];
+    const doubts = this.#later.get(change) ?? [];
+    const warnings = [...one.warnings, ...doubts.map(({ problem }) => problem.message)];
     if (status !== "planned") this.#show({ ...one, status });
     else if (this.options.json) printJsonLine(changeReport(change, { ...one, warnings }));
     else for (const line of warnings) this.#printed.add(nameOf(change), line);

@@ -13,7 +13,7 @@ import type { ReportFinding } from "../config/separators.ts";
 import { withWholeLists } from "../config/whole-lists.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
 import { doubtsOf } from "../declaration/compare/exchanged.ts";
-import { hostHomeFault } from "../declaration/compare/host-home.ts";
+import { hostHomeFault, missingHome } from "../declaration/compare/host-home.ts";
 import { DECLARED } from "../declaration/compare/intent.ts";
 import { formerHomeFault, keptHomeFault } from "../declaration/kept-fault.ts";
 import { KeptHomes } from "../declaration/kept-homes.ts";
@@ -133,6 +133,7 @@ export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
     ownTarget,
     placeOf,
     hostHomeFault,
+    missingHome,
     isProgram: (name) => searchPath(host, name) !== undefined,
   };
 }

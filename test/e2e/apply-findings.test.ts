@@ -67,6 +67,8 @@ const MISTAKES: readonly Mistake[] = [
   ],
   ["taken", named("a1"), `printf '${shell("/bin/bash")}' >${FILE}; ${MADE}; usermod -l a2 a1`],
   ["not-their-home", named("www-data")],
+  ["no-home", named("out3"), "useradd -M out3"],
+  ["no-home", named("out3", "groups = team"), "jk_init -j /srv/x basicshell; useradd -M out3"],
   [
     "in-another-jail",
     `[jail /srv/y]\nsections = basicshell\n${named("a1")}`,
@@ -145,6 +147,7 @@ const BROUGHT_ABOUT: readonly Mistake[] = [
     named("eve"),
     `${EVE}; useradd -M -d /home/eve/in inner; mkdir /home/eve/in; chown inner: /home/eve/in`,
   ],
+  ["no-home", named("eve", "home = /open/eve"), "mkdir -m 777 /open; useradd -M -d /open/eve eve"],
   [
     "not-their-home",
     named("eve"),

@@ -281,12 +281,12 @@ test("a missing home that other accounts have, too, such as /nonexistent, is not
   m.write(FILE, JAIL + user());
   for (const [code, finding, remedy] of [
     ["not-their-home", "not-their-home", "usermod -d /home/x x"],
-    ["no-home", null, "install -d -o +7001 -g +100 -m 0700 /home/x"],
+    ["no-home", "no-home", "install -d -o +7001 -g +100 -m 0700 /home/x"],
   ]) {
     for (const words of [["--check"], []])
       expect(linesOf(m, ...words).summary.problems).toMatchObject([{ code, finding, remedy }]);
     const checked = m.run(["jailkit", "config", "check"]).stdout;
-    expect(checked.includes(`'x' has the home '/nonexistent'`)).toBe(finding !== null);
+    expect(checked.includes(`'x' has the home '/nonexistent'`)).toBe(code === "not-their-home");
     expect(typeRemedy(m, String(remedy)).status).toBe(0);
   }
   expect(linesOf(m).summary.problems).toEqual([]);

@@ -247,6 +247,12 @@ const FAULTS: readonly Fault[] = [
   declared("doubtful-value", "groups = users, shadow"),
   declared("home-differs", "home = /home/b"),
   fault(
+    "no-home",
+    "jails",
+    `[user homeless]\njail = ${JAIL}\nshell = /bin/sh\n`,
+    "useradd -M -g users -s /bin/sh homeless",
+  ),
+  fault(
     "indented-line",
     "jails",
     "[user u]\njail = /srv/one\nexecutables = /usr/bin/ls,\n  read = none\n  write = none\n",

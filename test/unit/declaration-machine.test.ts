@@ -63,6 +63,7 @@ const facts: DeclarationFacts = {
   },
   hostHomeFault: ({ name }) =>
     name === "odd name" ? { code: "not-their-home", message: "has no home of its own" } : undefined,
+  missingHome: () => undefined,
 };
 
 /** Problems as "error 2:1 code", with the remedy of each. */
