@@ -45,6 +45,8 @@ export interface Change {
    * something, and waits if anything that it rests on has failed.
    */
   readonly takes?: "all" | "part" | undefined;
+  /** It makes room for what is added, and is made before that. */
+  readonly isFirst?: boolean;
 }
 
 /** Those that are made, at least in part, whatever else failed. */

@@ -1,7 +1,7 @@
 import { type Change, signOf } from "./change.ts";
 
-/** What a step makes: "+keys" are added, "~keys" changed, "-keys" removed. */
-type Kind = `${ReturnType<typeof signOf>}${Change["what"]}`;
+/** What a step makes: "+keys" are added, "~keys" changed, "-keys" removed, and "!files" as well, before others. */
+type Kind = `${ReturnType<typeof signOf> | "!"}${Change["what"]}`;
 /** Steps in their order, each with the changes that it makes at once, in theirs. */
 export type StepTable<Name extends string> = Readonly<Record<Name, readonly Kind[]>>;
 
@@ -10,6 +10,7 @@ export const JAIL_STEPS = {
   // First: what they showed is copied then.
   hide: ["-live"],
   hideLeft: ["-mounts"],
+  clear: ["!files", "!sections"],
   // Nothing is added to a live jail whose directories are not mounted.
   mount: ["+mounts"],
   fill: ["+live", "+sections"],
@@ -44,7 +45,10 @@ export function changesByStep<Name extends string>(
   table: StepTable<Name>,
   changes: readonly Change[],
 ): ReadonlyMap<Name, readonly Change[]> {
-  const byKind = Map.groupBy(changes, (change): Kind => `${signOf(change)}${change.what}`);
+  const byKind = Map.groupBy(
+    changes,
+    (change): Kind => `${change.isFirst ? "!" : signOf(change)}${change.what}`,
+  );
   const names = Object.keys(table) as Name[];
   const found = new Map(names.map((name) => [name, table[name].flatMap((kind) => byKind.get(kind) ?? [])]));
   const count = [...found.values()].reduce((sum, some) => sum + some.length, 0);

@@ -41,6 +41,13 @@ export function jailSteps(jail: JailWork, means: Means): Step[] {
       await fill(path, recorded, said, tools[tool], [...options, ...args]);
     }
   };
+  const remove = (tool: keyof Tools, keeps: readonly string[]) => (some: readonly Change[]) => (said: Said) =>
+    takeAway(said, tools[tool], [...options, ...keeps, "--remove", "-j", path, "--", ...itemsOf(some)]);
+  const removeFiles = remove("jk_cp", []);
+  const removeSections = remove("jk_init", [
+    ...(declared?.logSocket === true ? ["--keep-log-socket"] : []),
+    ...(declared?.proc === true ? ["--keep-proc"] : []),
+  ]);
   const works: Parameters<typeof stepsOf<keyof typeof JAIL_STEPS>>[2] = {
     hide:
       (some) =>
@@ -61,23 +68,17 @@ export function jailSteps(jail: JailWork, means: Means): Step[] {
     endLog: () => (said) => endLog(jail, said),
     mountProc: () => (said) => startProc(path, said),
     unmountProc: () => (said) => endProc(jail, said),
-    removeFiles: (some) => (said) =>
-      takeAway(said, tools.jk_cp, [...options, "--remove", "-j", path, "--", ...itemsOf(some)]),
-    removeSections: (some) => (said) => {
-      const keeps = [
-        ...(declared?.logSocket === true ? ["--keep-log-socket"] : []),
-        ...(declared?.proc === true ? ["--keep-proc"] : []),
-      ];
-      return takeAway(said, tools.jk_init, [
-        ...options,
-        ...keeps,
-        "--remove",
-        "-j",
-        path,
-        "--",
-        ...itemsOf(some),
-      ]);
+    clear: (some) => async (said) => {
+      for (const [what, remove] of [
+        ["files", removeFiles],
+        ["sections", removeSections],
+      ] as const) {
+        const those = some.filter((change) => change.what === what);
+        if (those.length > 0) await remove(those)(said);
+      }
     },
+    removeFiles,
+    removeSections,
   };
   return stepsOf(JAIL_STEPS, changes, works, TAKING);
 }
@@ -85,7 +86,7 @@ export function jailSteps(jail: JailWork, means: Means): Step[] {
 const ALWAYS = { always: true } as const;
 const TAKING = {
   ...{ hide: ALWAYS, hideLeft: ALWAYS, endLog: ALWAYS, unmountProc: ALWAYS },
-  ...{ removeFiles: ALWAYS, removeSections: ALWAYS },
+  ...{ clear: ALWAYS, removeFiles: ALWAYS, removeSections: ALWAYS },
 };
 
 function mountAll(jail: ByteString, { tool, noWait }: Means, { steps, errors }: Said): void {

@@ -34,6 +34,7 @@ import { fillingsOf } from "./fillable.ts";
 import { mayMakeRoom, requireRoom, withRoomForFiles, withRoomForHomes } from "./foresee-room.ts";
 import { goneFrom, leavingPlaces, liveItems, takenBack } from "./going.ts";
 import { DECLARED } from "./intent.ts";
+import { makingRoomForLive } from "./room-for-live.ts";
 import { withFault } from "./takes.ts";
 import { type JailWork, type UserWork, withJailFault } from "./work.ts";
 
@@ -100,6 +101,8 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   if (fault !== undefined || fillings.length + removed.length + leaves.length === 0) return work;
   if (isOther)
     return removed.length + leaves.length === 0 ? work : (answered(() => planned(work, means)) ?? work);
+  const cleared = answered(() => withRoomForLive(work, means));
+  if (cleared !== undefined) return answered(() => planned(cleared, means)) ?? cleared;
   try {
     const isNew = isMissing(path);
     const names = fillings.flatMap((one) => [one.tool, ...one.names, ...one.args.filter(isLiveOption)]);
@@ -121,6 +124,14 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   } catch (error) {
     return withJailFault({ ...work, changes: taking(changes) }, faultText(error));
   }
+}
+
+/** With what makes room for live directories first; undefined if that is nothing. Throws as foreseeRemovals does. */
+function withRoomForLive(work: JailWork, { pathOf }: Means): JailWork | undefined {
+  if (isMissing(work.path)) return undefined;
+  using root = openJailRoot(work.path);
+  const changes = makingRoomForLive(root, work, pathOf);
+  return changes && { ...work, changes };
 }
 
 /** What its users will lack, where no dry run can tell it: by the plan of what the jail has then. Throws as foreseeRemovals does. */
