@@ -47,11 +47,8 @@ function claimed({ jail, home, uid, keeps = [] }: DeclaredUser, what: Shared): B
 function keeperOf(claims: readonly Claim[], what: Shared, standing: Standing): Claim | undefined {
   const [beside] = claims.filter(({ section }) => section === undefined);
   if (beside !== undefined) return beside;
-  const ranked = claims.map((claim) => ({ claim, rank: standing(claim.declared, what) }));
-  return ranked.reduce(
-    (best, one) => (one.rank > best.rank ? one : best),
-    ranked[0] ?? { claim: undefined, rank: 0 },
-  ).claim;
+  const rank = ({ declared }: Claim) => standing(declared, what);
+  return claims.toSorted((one, other) => rank(other) - rank(one))[0];
 }
 
 /** Homes and uids that two declared users share, also one of a file that is to be read with others with one of these. */

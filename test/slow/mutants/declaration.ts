@@ -62,9 +62,21 @@ export const DECLARATION: readonly Mutant[] = [
     ["...paths.flatMap((item) => pathItemProblem(item))", ""],
     ['"problem" in found', "false"],
   ]),
+  ...within("src/declaration/shared.ts", READ, [
+    ['jail === "" || keeps.includes("home") ? undefined : joinHome(jail, home)', "undefined"],
+    ["uid === undefined ? undefined : `${uid}`", "undefined"],
+  ]),
+  ...within("src/declaration/shared.ts", "e2e/config-declaration.test.ts", [
+    ["return isIt ? 2 : 1;", "return 1;"],
+    ["has(name) ? 1 : 0", "has(name) ? 0 : 0"],
+  ]),
+  ...within("src/declaration/compare/room-for-live.ts", "e2e/apply-room-for-live.test.ts", [
+    ["if (!full.every(isFreed)) return undefined;", ""],
+  ]),
+  ...within("src/declaration/compare/former-user.ts", "e2e/apply-directory-gone.test.ts", [
+    ["isStaying ? staysNote(account(), once) : []", "[]"],
+  ]),
   ...within("src/declaration/read.ts", READ, [
-    ['jail !== "" && !keeps.includes("home")', "false"],
-    ["if (owner !== undefined) {", "if (false) {"],
     ['.map((one): Problem => ({ ...one, severity: "error" }))', ""],
     [
       "[...new Map(files.map((file) => [knownAs(file), file]))]",
