@@ -1,8 +1,8 @@
 import { normalPath } from "../../ffi/paths.ts";
-import { quoted } from "../cli/display.ts";
+import { quoted, shortPath } from "../cli/display.ts";
 import { suggest } from "../cli/suggest.ts";
 import { readKeys } from "../config/keys.ts";
-import type { Fix, IniSection, Problem } from "../config/model.ts";
+import { type Fix, type IniSection, LIMITS, type Problem } from "../config/model.ts";
 import { declaredUserKeys, jailKeys } from "../config/schemas/jails.ts";
 import type { ListItem } from "../config/values.ts";
 import { canBeLive } from "../populate/apply/live-line.ts";
@@ -28,6 +28,13 @@ function longProblem(item: ListItem): Problem[] {
   const fault = item.value.includes("\n") ? undefined : lengthFault(item.value);
   const message = `${quoted(item.value)} ${fault}`;
   return fault === undefined ? [] : [problemAt(item, "bad-path", message, { kind: "none" })];
+}
+
+/** The problem of a name that no section has. */
+function sectionProblem(item: ListItem): Problem[] {
+  if (item.value.length <= LIMITS.nameBytes || item.value.includes("\n")) return [];
+  const message = `'sections': ${quoted(shortPath(item.value))} has more than ${LIMITS.nameBytes} bytes, which no name of a section has`;
+  return [problemAt(item, "too-long", message, { kind: "none" })];
 }
 
 /** An operand of jk_cp: a plain absolute path, or the name of a program, which begins with no dash. */
@@ -74,6 +81,7 @@ export function readJail(
   const values = readKeys(section, jailKeys);
   problems.push(...values.problems);
   for (const key of ["sections", "files", "live"]) problems.push(...twice(itemsOf(section, key)));
+  problems.push(...itemsOf(section, "sections").flatMap(sectionProblem));
   problems.push(...itemsOf(section, "files").flatMap(fileProblem));
   problems.push(...itemsOf(section, "live").flatMap(liveProblem));
   const { sections, files, live, logSocket, proc } = values;

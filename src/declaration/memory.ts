@@ -258,11 +258,11 @@ export class Memory {
   /** True if the file has all of it. */
   isWritten = (): boolean => isWritten(this.#written, this.#now());
 
-  /** Throws JailkitError "state-full" if the file cannot keep all that is declared, when that is made. */
-  requireRoom(): void {
-    const [jails, users] = [[...this.#jails.values()], [...this.#users.values()]];
-    isWritten(this.#written, { jails, users, kept: this.#kept, creating: this.#creating });
-  }
+  /** What counts of all that is declared, when that is made. */
+  all = (): Once => ({
+    ...{ jails: [...this.#jails.values()], users: [...this.#users.values()] },
+    ...{ kept: this.#kept, creating: this.#creating },
+  });
 
   /** Writes what has changed, or all. Throws SystemError, JailkitError. */
   write(all = false): void {

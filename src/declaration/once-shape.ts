@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Shape, ValueOf } from "../transfer/shape.ts";
 
-const text = { kind: "text", longest: 1 << 14 } as const satisfies Shape;
+// The path of a file, and of a jail, may have control characters.
+const text = { kind: "text", longest: 1 << 14, controls: true } as const satisfies Shape;
 const many = { kind: "list", of: text, most: 1 << 16 } as const satisfies Shape;
 const uid = { kind: "number", least: 1, most: 0xffff_fffe, whole: true } as const satisfies Shape;
 

@@ -10,7 +10,7 @@ import { openTree } from "../jail/fs/walk.ts";
 import { appendToFile, putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
 import { asideCommand } from "../system/free-name.ts";
-import { readShape } from "../transfer/shape.ts";
+import { readShape, withControls } from "../transfer/shape.ts";
 import type { AllKeys } from "../users/declared-keys.ts";
 import { keysPerhapsIn } from "../users/key-text.ts";
 import { withCreated } from "./creating.ts";
@@ -82,9 +82,13 @@ function withFiles(once: Once, fileOf: (file: ByteString) => ByteString): Once {
  * Reads what was declared once, as it is after a run that was killed. `fileOf`: the paths of the files that declared it, which
  * an earlier version may have written as they were named. Throws JailkitError "bad-state".
  */
-export function readOnce(fileOf: (file: ByteString) => ByteString = (file) => file): Once {
+export function readOnce(fileOf?: (file: ByteString) => ByteString): Once {
   const bytes = readBytes();
-  if (bytes === undefined) return NOTHING;
+  return bytes === undefined ? NOTHING : onceFrom(bytes, fileOf);
+}
+
+/** The same from the bytes of the file. Pure. */
+export function onceFrom(bytes: Uint8Array, fileOf: (file: ByteString) => ByteString = (file) => file): Once {
   try {
     const [whole, ...added] = documentsIn(bytes);
     const { version, ...rest } = whole as Fields;
@@ -112,7 +116,7 @@ export function onceFault(): Error | undefined {
 }
 
 const encode = (_: string, value: unknown) =>
-  value === undefined ? null : typeof value === "string" ? jsonText(value) : value;
+  value === undefined ? null : typeof value === "string" ? withControls(jsonText(value)) : value;
 
 /** The texts of what was read or written: thousands of users take a while to write down, and are written again for each jail. */
 const texts = new WeakMap<Once | One, ByteString>();
@@ -121,11 +125,9 @@ type One = OnceJail | OnceUser | KeptHome | Creating;
 
 const TOO_LONG = `it is longer than ${LARGEST} bytes`;
 
-/** Throws JailkitError "state-full": what would not be read again is not written. */
+/** Throws JailkitError "state-full": what would not be read again is not written. What makes room is not known here. */
 function full(why: string): never {
-  const remedy = "jailkit apply --prune";
-  const message = `${UNKEPT}: ${why}; what is not declared any more is forgotten with: ${remedy}; declare what is new after that`;
-  throw new JailkitError("state-full", 1, message, undefined, remedy);
+  throw new JailkitError("state-full", 1, `${UNKEPT}: ${why}`);
 }
 
 function textOfOne(one: One, list: keyof typeof ONCE.fields): ByteString {
@@ -147,7 +149,8 @@ function listed(all: readonly One[], list: keyof typeof ONCE.fields): ByteString
   return `[${all.map((one) => textOfOne(one, list)).join(",")}]`;
 }
 
-function textOf(once: Once): ByteString {
+/** The text of the file. Throws JailkitError "state-full" for what would not be read again. Pure. */
+export function onceText(once: Once): ByteString {
   return texts.getOrInsertComputed(once, () => {
     const [version, last] =
       once.creating.length === 0
@@ -164,7 +167,7 @@ const isSame = <T>(before: readonly T[], now: readonly T[]): boolean =>
 
 /** True unless the file is of a former version, or a run that was killed has begun anything. */
 function isCurrent(once: Once): boolean {
-  const text = textOf(once);
+  const text = onceText(once);
   return text.startsWith(`{"version":${VERSION},`) && text.indexOf("\n") === text.length - 1;
 }
 
@@ -172,7 +175,7 @@ function isCurrent(once: Once): boolean {
 export function isWritten(before: Once, now: Once): boolean {
   const lists = ["jails", "users", "kept", "creating"] as const;
   if (lists.every((list) => isSame<One>(before[list], now[list])) && isCurrent(before)) return true;
-  return textOf(now) === textOf(before);
+  return onceText(now) === onceText(before);
 }
 
 /** Writes it, by one rename, if it differs from what is there, or always. Throws SystemError, JailkitError. */
@@ -182,7 +185,7 @@ export function writeOnce(before: Once, now: Once, always = false): void {
   using tree = openTree("/", { sync: now.creating.length > 0 });
   makeOwnDirectory(tree, `${STATE_DIRECTORY}/jails`);
   const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
-  putFile(tree, ONCE_FILE, toBytes(textOf(now)), attributes, { replace: true });
+  putFile(tree, ONCE_FILE, toBytes(onceText(now)), attributes, { replace: true });
 }
 
 /**

@@ -7,6 +7,7 @@ import { type FaultText, faultText } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
 import type { Remembered } from "./keep.ts";
 import { ONCE_FILE, UNKEPT } from "./once.ts";
+import { requireRoom } from "./once-full.ts";
 import { STATE_DIRECTORY } from "./state.ts";
 
 // What is given, and cannot be written down, would be nobody's later: --prune would not take it back. So it waits.
@@ -27,7 +28,8 @@ export async function whyUnkept(
   });
   const { memoryOf, mustKeep } = await import("./keep.ts");
   try {
-    if (problem === undefined) memoryOf(remembered, compared).requireRoom();
+    if (problem === undefined)
+      requireRoom(remembered, { ...compared, all: memoryOf(remembered, compared).all() });
     else if (mustKeep(remembered, compared)) return problem;
     return undefined;
   } catch (error) {

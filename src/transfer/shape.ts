@@ -8,7 +8,13 @@ import { fromJsonText } from "../jail/record/manifest-text.ts";
  * tool loads zod.
  */
 export type Shape =
-  | { readonly kind: "text"; readonly longest: number; readonly about?: string }
+  | {
+      readonly kind: "text";
+      readonly longest: number;
+      readonly about?: string;
+      /** Control characters are in it as withControls has them. */
+      readonly controls?: boolean;
+    }
   | { readonly kind: "flag"; readonly about?: string }
   | { readonly kind: "number"; readonly least: number; readonly most: number; readonly whole: boolean }
   | { readonly kind: "choice"; readonly of: readonly string[] }
@@ -62,7 +68,7 @@ export function readShape<const S extends Shape>(value: unknown, shape: S): Valu
 function read(value: unknown, shape: Shape, place: string): unknown {
   switch (shape.kind) {
     case "text":
-      return readText(value, shape.longest, place);
+      return readText(value, shape.longest, place, shape.controls);
     case "flag":
       return typeof value === "boolean" ? value : refuse(place, "is neither true nor false");
     case "number":
@@ -82,11 +88,22 @@ function read(value: unknown, shape: Shape, place: string): unknown {
   }
 }
 
-function readText(value: unknown, longest: number, place: string): ByteString {
+/**
+ * A text of jsonText with U+DC01 to U+DC1F and U+DC7F, which are no characters, in place of control characters: an earlier
+ * version, which refuses these, reads the rest.
+ */
+export const withControls = (text: string): string =>
+  text.replace(/[\x01-\x1f\x7f]/g, (one) => String.fromCharCode(0xdc00 + one.charCodeAt(0)));
+
+// Only of lone ones: half of a pair is part of a character.
+const controlsOf = (text: string): string =>
+  text.replace(/[\udc01-\udc1f\udc7f]/gu, (one) => String.fromCharCode(one.charCodeAt(0) - 0xdc00));
+
+function readText(value: unknown, longest: number, place: string, controls = false): ByteString {
   if (typeof value !== "string") return refuse(place, "is not a text");
   if (value.length > longest) return refuse(place, `is longer than ${longest} characters`);
   if (/[\0-\x1f\x7f]/.test(value)) return refuse(place, "has a control character");
-  return fromJsonText(value);
+  return fromJsonText(controls ? controlsOf(value) : value);
 }
 
 function readNumber(value: unknown, shape: Shape & { kind: "number" }, place: string): number {

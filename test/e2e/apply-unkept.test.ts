@@ -193,14 +193,52 @@ test("more than is read again is not written: it is told first, nothing is given
   expect(m.read(`${J}/home/old/.ssh/authorized_keys`)).toBe(`${KEYS.join("\n")}\n`);
 });
 
-test("nor is a FILE whose name would not be read again", () => {
-  const file = "/root/a\nb.ini";
+test("it says what --prune would take away, and then that is no remedy to type", () => {
+  m.write(FILE, HERE + user("old") + user("bert"));
+  m.must(["jailkit", "apply", "--prune"]);
+  const once = JSON.parse(m.read(MEMORY));
+  const old = once.users.find(({ name }: { name: string }) => name === "old");
+  old.keys = Array.from({ length: 65_536 }, (_, at) => `${at}`.padStart(64, "0"));
+  m.write(MEMORY, JSON.stringify(once), { mode: 0o600 });
+  m.write(FILE, HERE + user("old", J, `shell = /bin/bash\nauthorized_keys = ${KEYS[0]}\n`));
+  const { problems } = bothOf();
+  const advice =
+    "forgotten with: jailkit apply --prune, which also takes away what is there of it (user bert); declare what is new after that";
+  expect(problems.map((one) => [one.code, one.message, one.remedy])).toEqual([
+    ["state-full", expect.stringContaining(advice), null],
+  ]);
+  expect(isUser("bert")).toBe(true);
+});
+
+test.each([
+  ["a FILE", "/root/a\nb\x1b[1m.ini", ["/root/a\nb\x1b[1m.ini"]],
+  ["a file of jails.d", "/etc/jailkit/jails.d/a\nb\tc.ini", []],
+])("%s with control characters in its name is as any other", (_, file, operands) => {
   m.write(file, user("eve"));
-  const { status, summary } = linesOf(m, file);
-  expect([status, summary.problems.map(({ code }) => code)]).toEqual([1, ["state-full"]]);
-  expect(isUser("eve")).toBe(false);
+  expect(m.run(["jailkit", "config", "check"]).status).toBe(0);
+  expect(bothOf(...operands)).toMatchObject({ problems: [], statuses: [10, 0] });
+  expect(isUser("eve")).toBe(true);
+  expect(linesOf(m, ...operands).summary).toMatchObject({ changed: 0, failed: 0 });
+  // It is known which file has declared her.
+  m.write(file, "");
+  const left = linesOf(m, "--check", "--prune", ...operands);
+  expect(left.changes.map(({ name, action }) => [name, action])).toEqual([["eve", "remove"]]);
+  expect(linesOf(m, "--prune", "--delete-homes", ...operands).status).toBe(0);
   m.remove(file);
-  expect(linesOf(m).status).toBe(0);
+  expect([isUser("eve"), linesOf(m).status]).toEqual([false, 0]);
+});
+
+test("the path of a jail and of a file in it may have tabs", () => {
+  m.write("/opt/a\tb", "x");
+  m.write(FILE, `${HERE}[jail /srv/t\tb]\nsections = uidbasics\nfiles = /opt/a\tb\n`);
+  expect(bothOf("--prune", "--delete-homes")).toMatchObject({ problems: [], statuses: [10, 0] });
+  expect([m.exists("/srv/t\tb/opt/a\tb"), linesOf(m).summary.changed]).toEqual([true, 0]);
+  m.write(FILE, `${HERE}[jail /srv/t\tb]\nsections = uidbasics\n`);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect([m.exists("/srv/t\tb/etc"), m.exists("/srv/t\tb/opt/a\tb")]).toEqual([true, false]);
+  m.write(FILE, HERE);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(m.exists("/srv/t\tb")).toBe(false);
 });
 
 const RULES = "/etc/jailkit/jk_chrootsh.d/old.ini";
