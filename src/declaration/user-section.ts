@@ -19,11 +19,13 @@ import { usualHome } from "../jail/accounts/home-place.ts";
 import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { readCommands } from "../limited-shell/command-pattern.ts";
 import { nameFault } from "../system/account-name.ts";
+import { commentFault } from "../system/passwd-line.ts";
 import { joinHome } from "../system/separator.ts";
 import { homeFault, shellFault, uidFault } from "../transfer/accounts.ts";
 import { isPrivateKey, type KeyLine, readKeyLine } from "../users/key-lines.ts";
 import { fieldFault, uidIn } from "../users/new-account.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
+import { CHROOT_SHELL } from "../users/plan.ts";
 import type { DeclaredUser } from "./model.ts";
 import {
   commentInHeader,
@@ -125,7 +127,14 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
   }
   const quotesFault = (text: ByteString) =>
     withoutQuotes(text) === undefined ? undefined : "there is no quoting: write it without quotes";
-  check("comment", (comment) => fieldFault("comment", comment) ?? quotesFault(comment));
+  const longFault = (gecos: ByteString) => {
+    const [jail = "", inside = usualHome(name)] = ["jail", "home"].map(
+      (key) => findEntry(section, key)?.value,
+    );
+    const home = joinHome(jail, inside);
+    return commentFault({ name, password: "x", gecos, home, shell: CHROOT_SHELL });
+  };
+  check("comment", (text) => fieldFault("comment", text) ?? quotesFault(text) ?? longFault(text));
   const uidEntry = findEntry(section, "uid");
   if (uidEntry !== undefined && COMMENT_BEHIND.test(uidEntry.value)) problems.push(commentInValue(uidEntry));
   check("uid", (text) => {

@@ -10,6 +10,7 @@ import { neverHome, otherHomeInDirectory, usualHome } from "../jail/accounts/hom
 import { breaksPasswd, nameFault } from "../system/account-name.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { below } from "../system/mountinfo.ts";
+import { commentFault } from "../system/passwd-line.ts";
 import { dirsEqual, jailOfHome, joinHome, splitHome } from "../system/separator.ts";
 import { homeFor, isOfOther, requireOwnGroupName } from "./jail-side.ts";
 import { leaveCommand, type shellsOutside } from "./leaving.ts";
@@ -212,6 +213,10 @@ export function planJailing(facts: JailingFacts): JailingPlan {
     const why = `would have the home ${quoted(jailHome)} in the jail, which ${never}: give the account another home first`;
     throw refuse("bad-home", user, why);
   }
+  const long =
+    facts.isNew || changeAccount ? commentFault({ ...user, home, shell: CHROOT_SHELL }) : undefined;
+  if (long !== undefined && facts.isDirectorys !== true)
+    throw refuse("bad-value", user, `cannot be jailed because of the comment: ${long}`);
   if (changeAccount || moveFrom !== undefined) requireNoProcesses(user, processes);
   const entry = planEntry(facts, jailHome);
   const joins = (facts.joins ?? []).filter(({ gid }) => facts.groups.every((group) => group.gid !== gid));

@@ -257,6 +257,17 @@ describe("a user is refused:", () => {
     ["with the uid of nobody", user("shell = /bin/sh\nuid = 65534"), ["4:7 bad-account"]],
     ["with a uid and text", user("shell = /bin/sh\nuid = 1000a"), ["4:7 bad-account"]],
     [
+      "with a comment that useradd(8) cannot write",
+      // 4 of the name, 1 of the password, 18 of the home, 21 of the shell.
+      user(`shell = /bin/sh\ncomment = ${"x".repeat(32_668 - 4 - 1 - 18 - 21 + 1)}`),
+      ["4:11 bad-account"],
+    ],
+    [
+      "with one that is too long for a longer home",
+      user(`shell = /bin/sh\nhome = /home/anna2\ncomment = ${"x".repeat(32_668 - 4 - 1 - 18 - 21)}`),
+      ["5:11 bad-account"],
+    ],
+    [
       "with a comment that passwd(5) cannot hold",
       user("shell = /bin/sh\ncomment = a:b"),
       ["4:11 bad-account"],
@@ -444,6 +455,8 @@ test.each([
   expect(found.map(({ line, column, code }) => [line, column, code])).toEqual([[4, 8, "bad-path"]]);
   expect(found.map((one) => fixText(one, ini))).toEqual([`write in line 4 of f:\nhome = ${inside}`]);
   expect(problems(user("shell = /bin/sh\nhome = /srv/abc"))).toEqual([]);
+  // The longest that useradd(8) writes.
+  expect(problems(user(`shell = /bin/sh\ncomment = ${"x".repeat(32_668 - 4 - 1 - 18 - 21)}`))).toEqual([]);
 });
 
 test("hostile bytes: nothing throws, places are in the file, texts are printable, and what is accepted is plain", () => {
