@@ -30,6 +30,7 @@ import type { DeclaredUser } from "./model.ts";
 import {
   commentInHeader,
   itemsOf,
+  lengthFault,
   pathItemProblem,
   pathProblem,
   problemAt,
@@ -127,13 +128,9 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
   }
   const quotesFault = (text: ByteString) =>
     withoutQuotes(text) === undefined ? undefined : "there is no quoting: write it without quotes";
-  const longFault = (gecos: ByteString) => {
-    const [jail = "", inside = usualHome(name)] = ["jail", "home"].map(
-      (key) => findEntry(section, key)?.value,
-    );
-    const home = joinHome(jail, inside);
-    return commentFault({ name, password: "x", gecos, home, shell: CHROOT_SHELL });
-  };
+  const whole = wholeHome(section, name);
+  const longFault = (gecos: ByteString) =>
+    commentFault({ name, password: "x", gecos, home: whole, shell: CHROOT_SHELL });
   check("comment", (text) => fieldFault("comment", text) ?? quotesFault(text) ?? longFault(text));
   const uidEntry = findEntry(section, "uid");
   if (uidEntry !== undefined && COMMENT_BEHIND.test(uidEntry.value)) problems.push(commentInValue(uidEntry));
@@ -142,8 +139,25 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
     return uid === undefined ? `${quoted(text)} is not a uid` : uidFault(uid);
   });
   const groups = itemsOf(section, "groups");
-  problems.push(...twice(groups), ...groups.flatMap(groupProblem));
+  problems.push(...longHome(section, name), ...twice(groups), ...groups.flatMap(groupProblem));
   return problems;
+}
+
+/** The home as passwd(5) of this machine has it. */
+function wholeHome(section: IniSection, name: ByteString): ByteString {
+  const [jail = "", home = usualHome(name)] = ["jail", "home"].map((key) => findEntry(section, key)?.value);
+  return joinHome(jail, home);
+}
+
+/** The problem of a home that is too long only with the path of the jail. */
+function longHome(section: IniSection, name: ByteString): Problem[] {
+  const [jail, home] = ["jail", "home"].map((key) => findEntry(section, key));
+  const entry = home ?? jail;
+  const alone = [jail, home].flatMap((one) => (one === undefined ? [] : lengthFault(one.value)));
+  const fault = alone.every((one) => one === undefined) ? lengthFault(wholeHome(section, name)) : undefined;
+  if (entry === undefined || fault === undefined) return [];
+  const message = `the home, with the path of the jail in front, ${fault}`;
+  return [problemAt(valuePlace(entry), "bad-path", message, { kind: "none" })];
 }
 
 /** The problem of an item that can be no group: a number is a gid, as for jk_jailuser(8). */

@@ -99,3 +99,14 @@ test("a group may have many thousand members", () => {
   expect(linesOf(m, "--prune").summary).toMatchObject({ failed: 0, problems: [] });
   expect(/^many:.*$/m.exec(m.read("/etc/group"))?.[0]).toEndWith(",member8999");
 });
+
+test("a home may be as long as a path can be, with that of the jail in front", () => {
+  const home = (more: string) => `/home${"/directory".repeat(408)}/${more}`;
+  const most = "h".repeat(4095 - `${J}/.${home("")}`.length);
+  m.write(FILE, JAIL + user("fay", `home = ${home(`${most}h`)}\n`));
+  const { status, summary } = linesOf(m, "--check");
+  expect([status, summary.problems]).toMatchObject([1, [{ file: FILE, line: 6, finding: "bad-path" }]]);
+  m.write(FILE, JAIL + user("fay", `home = ${home(most)}\n`));
+  expect(linesOf(m).summary).toMatchObject({ changed: 1, problems: [] });
+  expect(linesOf(m).summary).toMatchObject({ changed: 0, problems: [] });
+});

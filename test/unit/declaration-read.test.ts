@@ -803,7 +803,12 @@ test("a path or a name that no file can have is an error of its line, without a 
   const jail = (lines: string) => `[jail /srv/a]\n${lines}\n`;
   const alone = (text: string) => read(text).problems.filter(({ code }) => code === "bad-path");
   expect(alone(jail(`files = /opt/${most}, ${most}\nlive = /opt/${most}`))).toEqual([]);
+  // With /srv/a/. in front it has 4095 bytes, and one more.
+  const inside = `/home${"/directory".repeat(408)}`;
+  expect(alone(user(`shell = /bin/sh\nhome = ${inside}/a`))).toEqual([]);
   const all = [
+    user(`shell = /bin/sh\nhome = ${inside}/abcd`),
+    `[user anna]\njail = ${deep.slice(0, 4084)}\nshell = /bin/sh\n`,
     `[jail /srv/${long}]\n`,
     `[jail ${deep}]\n`,
     `[jail /srv//${long}]\n`,
