@@ -114,10 +114,10 @@ test("anything else that can be read is kept, too", () => {
       if (once !== undefined) kept++;
       expectKept(once);
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
-  expect(kept).toBeGreaterThan(50);
-});
+  expect(kept).toBeGreaterThan(10);
+}, 60_000);
 
 describe("what makes room", () => {
   const read = (text: string, file = "/etc/jailkit/jails.d/a.ini") => {
