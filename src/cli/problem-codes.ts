@@ -201,6 +201,7 @@ export const PROBLEM_CODES = {
   "source-not-trusted": "others than root can change the source of a file",
   "state-full": "the file that keeps what was declared once can take no more",
   terminal: "the terminal could not be guarded",
+  "two-homes": "the home of an account is another directory in its jail than for the host",
   "two-sections": "two files have a section with the same name",
   "uid-differs": "an account has another uid than the declared one",
   "uid-taken": "a uid belongs to another account",

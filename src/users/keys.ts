@@ -38,6 +38,7 @@ import {
   refuseKeys,
 } from "./key-place.ts";
 import { type KeyMerge, mergeKeys } from "./key-text.ts";
+import { requireOneHome } from "./one-home.ts";
 import { inPlaceOfOther, otherHomeAdvice } from "./own-home.ts";
 import { atWork, leasedText } from "./sessions.ts";
 
@@ -46,6 +47,7 @@ export { KEYS_FILE, type KeyPlace } from "./key-place.ts";
 const ANOTHER_HOME = { advice: "give the account another home", remedy: undefined };
 
 function withHome<T>({ root, home, user }: KeyPlace, use: (home: Directory) => T): T {
+  requireOneHome(root, home);
   let directory: Directory;
   try {
     directory = openDirectory(root, home);

@@ -1,10 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { directoryOf } from "../../ffi/paths.ts";
+import { directoryOf, pathComponents } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
-import type { JailRoot } from "../jail/fs/walk.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { type Group, groupByGid, groupByName, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
 import { nextId, usualSkeleton } from "../system/login-defs.ts";
+import { requireOneHome } from "./one-home.ts";
 import { requireMountedPlace, requireSafePlace } from "./safe-place.ts";
 
 /** What the plan of a new account looks up on the host, each once: as NewAccountPlace. */
@@ -65,8 +69,10 @@ export class NewAccountPlace extends NewAccountHost {
     return [...(this.#byHome.get(home) ?? []), ...(this.#byHome.get(`${home}/`) ?? [])];
   }
 
-  /** As requireSafePlace. */
+  /** As requireSafePlace. Throws also if the way has a symbolic link. */
   requireSafe(home: ByteString, elsewhere: string): void {
+    requireOneHome(this.root, directoryOf(home), home);
+    requirePlainPlace(this.root, home, elsewhere);
     requireMountedPlace(this.root, home);
     this.once(`safe ${directoryOf(home)}`, () => requireSafePlace(this.root, home, elsewhere));
   }
@@ -77,3 +83,19 @@ export class NewAccountPlace extends NewAccountHost {
     this.once("writable", requireWritableAccounts);
   }
 }
+
+/** Throws if the way to a new home has a symbolic link, which useradd(8) would follow on the host. */
+function requirePlainPlace(root: JailRoot, home: ByteString, advice: string): void {
+  const parts = pathComponents(home);
+  for (let count = 1; count <= parts.length; count++) {
+    const path = `/${parts.slice(0, count).join("/")}`;
+    const stat = lookUp(root, path)?.stat;
+    if (stat === undefined) return;
+    const shown = quoted(hostPath(root, path));
+    if (isLink(stat))
+      throw badPlace(`${shown} is a symbolic link, which useradd(8) would follow outside: ${advice}`);
+    if (!isDirectory(stat) && count < parts.length) throw badPlace(`${shown} is not a directory: ${advice}`);
+  }
+}
+
+const badPlace = (message: ByteString) => new JailkitError("bad-home", 1, message);

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
-import { directoryOf, normalPath, pathComponents } from "../../ffi/paths.ts";
+import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
@@ -11,7 +11,7 @@ import { requireFreeHome, usualHome } from "../jail/accounts/home-place.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { newMount } from "../jail/fs/mounted-home.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
-import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { isPlainName, requireAccountName, requireOwnName } from "../system/account-name.ts";
 import { groupByGid, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { allUsed, noUid } from "../system/login-defs.ts";
@@ -97,7 +97,6 @@ export function planNewAccount(
     usersOf: (home) => place.usersOfHome(home),
     advice: advice.home,
   });
-  if (!noCreateHome) requirePlainPlace(root, jailHome, advice.home);
   if (!noCreateHome) place.requireSafe(jailHome, advice.home);
   const group = values.gid === undefined ? DEFAULT_GROUP : requireGroup(values.gid).name;
   const user: PasswdEntry = {
@@ -157,24 +156,6 @@ export function newIds(
   if (gid === undefined)
     throw refuse("no-id", `${allUsed("gids")}; create the group with another: ${create}`);
   return { uid, gid };
-}
-
-/** Throws if the way to a new home has a symbolic link, which useradd(8) would follow on the host. */
-function requirePlainPlace(root: JailRoot, home: ByteString, advice: string): void {
-  const parts = pathComponents(home);
-  for (let count = 1; count <= parts.length; count++) {
-    const path = `/${parts.slice(0, count).join("/")}`;
-    const stat = lookUp(root, path)?.stat;
-    if (stat === undefined) return;
-    const shown = quoted(hostPath(root, path));
-    if (isLink(stat))
-      throw refuse(
-        "bad-home",
-        `${shown} is a symbolic link, which useradd(8) would follow outside: ${advice}`,
-      );
-    if (!isDirectory(stat) && count < parts.length)
-      throw refuse("bad-home", `${shown} is not a directory: ${advice}`);
-  }
 }
 
 /** Throws if the host's account files, or one of these directories of the jail, are on a read-only file system. */

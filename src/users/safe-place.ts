@@ -7,6 +7,7 @@ import { exchangeFindings, type Finding } from "../jail/fs/safety.ts";
 import { unmountedPlace } from "../jail/fs/unmounted.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { adviceAt } from "../system/exchange.ts";
+import { requireOneHome } from "./one-home.ts";
 import { whoseHomeIn } from "./own-home.ts";
 
 /** The advice for a home in the home of another user, unless there is a better one. */
@@ -40,10 +41,21 @@ export function refuseUnsafe(
 
 /** Why a home cannot be created safely, with advice; undefined if it can. `elsewhere`: if another user has the place. */
 export function unsafePlace(root: JailRoot, home: ByteString, elsewhere: string): string | undefined {
-  const hidden = unmountedPlace(root, [home]);
+  const hidden = unmountedPlace(root, [home]) ?? otherForHost(root, home);
   if (hidden !== undefined) return `because ${hidden.message}`;
   const [finding] = exchangeFindings(root, directoryOf(home));
   return finding && `because other users could exchange it: ${advice(root, finding, elsewhere).text}`;
+}
+
+/** As requireOneHome: the error. */
+function otherForHost(root: JailRoot, home: ByteString): JailkitError | undefined {
+  try {
+    requireOneHome(root, directoryOf(home), home);
+    return undefined;
+  } catch (error) {
+    if (error instanceof JailkitError) return error;
+    throw error;
+  }
 }
 
 /** Throws JailkitError "not-mounted" for a home that would be created where /etc/fstab mounts something over it. */
@@ -54,10 +66,11 @@ export function requireMountedPlace(root: Pick<JailRoot, "path">, home: ByteStri
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange a home while root creates it, by its name; or as
- * requireMountedPlace.
+ * requireMountedPlace and requireOneHome.
  */
 export function requireSafePlace(root: JailRoot, home: ByteString, elsewhere: string): void {
   requireMountedPlace(root, home);
+  requireOneHome(root, directoryOf(home), home);
   const what = `${quoted(hostPath(root, home))} is not created`;
   refuseUnsafe(root, exchangeFindings(root, directoryOf(home)), what, elsewhere);
 }

@@ -16,6 +16,7 @@ import type { LeftHome } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { homeInJail, joinHome } from "../../system/separator.ts";
 import { HOLDS_HOME, holdsText, ownerOfOthers } from "../../users/home-along.ts";
+import { hostsOwnHome } from "../../users/one-home.ts";
 import { requireNothingRuns } from "../../users/sessions.ts";
 import type { Fate } from "../compare/fate.ts";
 import { directoryIdIn, openIdOf, samenessOf } from "../ids.ts";
@@ -131,6 +132,14 @@ export function keepHome(
   // It may be below what is mounted there.
   else if (stat !== undefined && once.createdHome === home)
     stays({ ...about, created: undefined, directoryId: directoryIdIn(root, directoryOf(place)) });
+}
+
+/** What is said of another home of an account that is removed, to which a link leads the host. */
+export function staysOutside(root: JailRoot, home: ByteString): string[] {
+  const outside = hostsOwnHome(root, home);
+  if (outside === undefined) return [];
+  const why = `a symbolic link in ${quoted(root.path)} leads the host there, and the jail elsewhere`;
+  return [`the home ${quoted(outside)} stays: ${why}`];
 }
 
 /** What is said of a home that is not in its place any more, since others may write above it. */

@@ -43,7 +43,7 @@ import {
   warnOfLimits,
 } from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
-import { changedSince, keepHome, removeKnown, removeLeftHomes } from "./remove-home.ts";
+import { changedSince, keepHome, removeKnown, removeLeftHomes, staysOutside } from "./remove-home.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { hearing, type Said } from "./steps.ts";
 import { takeOut } from "./take-out.ts";
@@ -282,6 +282,7 @@ function removeLost(
     if (stat !== undefined) requireNotToGo(created.goes, where, holds);
     keepHome(root, user, { ...created, stat, now: { ...now, holds }, hasKeys: kept.has("keys") }, said);
   }
+  said.warnings.push(...staysOutside(root, place));
   // Without the home there may be room.
   if (failure !== undefined) leaveJail(root, user, once, said);
   const [say, warn] = [(line: string) => said.steps.push(line), (line: string) => said.warnings.push(line)];

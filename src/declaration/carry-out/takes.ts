@@ -22,6 +22,7 @@ import { leaveJailGroups, putMember } from "../../users/jail-side.ts";
 import type { KeyPlace } from "../../users/key-place.ts";
 import { byStrictness, replacing } from "../../users/key-strictness.ts";
 import { writeKeys } from "../../users/keys.ts";
+import { requireOneHome } from "../../users/one-home.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import { type Change, type FaultText, partText } from "../change.ts";
 import { keyHome, withKeyPlace, withKeysElsewhere } from "../compare/look-keys.ts";
@@ -133,6 +134,7 @@ export function removeFrom(
   sums: readonly ByteString[],
   { steps }: Pick<Said, "steps">,
 ): number {
+  requireOneHome(place.root, place.home);
   if (lookUp(place.root, place.home) === undefined) return 0;
   const count = removeKeys(place, withSums(sums));
   if (count > 0) steps.push(`removed ${keyCount(count)} from its authorized_keys`);

@@ -14,6 +14,7 @@ import type { KeyPlace } from "../../users/key-place.ts";
 import { byStrictness, replacing } from "../../users/key-strictness.ts";
 import { mergeKeys } from "../../users/key-text.ts";
 import { keysWithFault, planKeys } from "../../users/keys.ts";
+import { isTwoHomes, requireOneHome } from "../../users/one-home.ts";
 import { type Change, type FaultText, faultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { keysAmong, sumOf, union } from "../once.ts";
@@ -84,6 +85,7 @@ export function withKeysElsewhere<T>(
   if (there === undefined || statIfPresent(AT_FDCWD, there) === undefined) return undefined;
   using root = openJailRoot(there);
   const home = homeFor(user, there);
+  requireOneHome(root, home);
   return lookUp(root, home) && use({ root, user, home });
 }
 
@@ -149,7 +151,7 @@ function readKeyState(
   } catch (error) {
     // A jail that users could change may lack it, too: all that needs it waits for the jail, and nobody knows what was in it.
     const isGone = (place: KeyPlace) => place.root === root && lookUp(root, place.home) === undefined;
-    if (withKeyPlace(declared, account, () => root, isGone) !== true) throw error;
+    if (isTwoHomes(error) || withKeyPlace(declared, account, () => root, isGone) !== true) throw error;
     return { ...none, former: [...sums] };
   }
   const text = own?.text ?? elsewhere?.all?.text;

@@ -12,6 +12,8 @@ import { onlyRootExchanges } from "../../system/exchange.ts";
 import { jailOfHome, splitHome } from "../../system/separator.ts";
 import { readAllKeys } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
+import type { KeyPlace } from "../../users/key-place.ts";
+import { isTwoHomes } from "../../users/one-home.ts";
 import { type Change, type Fault, listed, listedKeys, NO_LONGER } from "../change.ts";
 import { keysAmong } from "../once.ts";
 import { type OnceUser, uidOf } from "../once-shape.ts";
@@ -69,9 +71,19 @@ export function keptInside(
   const account = answered(() => machine.accounts.userByName(once.name));
   if (account === undefined || !mayBeIt(once, account) || !machine.facts.isLocal(once.name)) return [];
   const place = root && { root, user: account, home: homeFor(account, root.path) };
-  const keys = (place && answered(() => keysAmong(readAllKeys(place), once.keys))) ?? [];
+  const keys = place === undefined ? [] : (answered(() => keysInside(place, once.keys)) ?? []);
   const groups = groupsLeft(once, account, machine);
   return changesOf(once, closedFor(groups, once.jail) === undefined ? groups : [], keys, why);
+}
+
+/** Those of some keys that are there. All of them if sshd(8) looks in another home than that of the jail: then the run says so. */
+function keysInside(place: KeyPlace, keys: readonly ByteString[]): readonly ByteString[] {
+  try {
+    return keysAmong(readAllKeys(place), keys);
+  } catch (error) {
+    if (isTwoHomes(error)) return keys;
+    throw error;
+  }
 }
 
 /** Keys that a user whose logins have ended, and whose account stays in the jail, has put back. */

@@ -1,0 +1,132 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD, MOST_LINKS } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
+import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
+import { directoryOf, normalPath, pathComponents, pathsDownTo } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
+import { isJailsOwn } from "../jail/accounts/home-place.ts";
+import { leadsTo, TRUSTED } from "../jail/fs/leads-to.ts";
+import { lookUp, readJailLink } from "../jail/fs/look.ts";
+import { mountRemedy } from "../jail/fs/unmounted.ts";
+import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
+import { adviceAt } from "../system/exchange.ts";
+import { below } from "../system/mountinfo.ts";
+import { fstabField } from "../system/mounts.ts";
+
+// sshd(8) goes to a home by its path in passwd(5), outside of the jail: there, a symbolic link that is absolute, or climbs out of
+// the jail, leads elsewhere than for the jail. Keys would count in one directory, and the user be in another one.
+
+/** What a symbolic link leads to, by its path on the host, and whether that is there. */
+interface Side {
+  readonly path: ByteString;
+  readonly stat: Stat | undefined;
+}
+
+/** A symbolic link that leads elsewhere for the host than in its jail. */
+interface TwoWays {
+  /** As the jail sees it. */
+  readonly link: ByteString;
+  readonly host: Side;
+  readonly inside: Side;
+}
+
+/**
+ * The first link on the way to a path of a jail, or at its end, that leads the host elsewhere; undefined if both come to one
+ * directory, by a relative link, or by mounts. Throws JailkitError for a link that a user may have made.
+ */
+function twoWays(root: JailRoot, path: ByteString, links = 0): TwoWays | undefined {
+  for (const link of pathsDownTo(path)) {
+    const found = lookUp(root, link);
+    if (found === undefined) return undefined;
+    if (!isLink(found.stat)) continue;
+    const target = readJailLink(root, link) ?? "";
+    const from = target.startsWith("/") ? "" : directoryOf(found.canonicalPath);
+    const inJail = normalPath(`${from}/${target}`);
+    const there = attempt(() => lookUp(root, link, { follow: true }));
+    const host = { path: hostPath(root, link), stat: hostStat(hostPath(root, link)) };
+    if (there !== undefined && host.stat !== undefined && sameFile(there.stat, host.stat)) continue;
+    const onHost = target.startsWith("/") ? normalPath(target) : normalPath(`${root.path}${from}/${target}`);
+    // Nowhere for both, and perhaps by another link on that way.
+    if (there === undefined && host.stat === undefined && onHost === hostPath(root, inJail))
+      return links === MOST_LINKS ? undefined : twoWays(root, inJail, links + 1);
+    const inside = { path: hostPath(root, there?.canonicalPath ?? inJail), stat: there?.stat };
+    return { link, host: { ...host, path: leadsTo(host.path, TRUSTED) }, inside };
+  }
+  return undefined;
+}
+
+const hostStat = (path: ByteString): Stat | undefined => attempt(() => statIfPresent(AT_FDCWD, path, true));
+
+/** The text of a relative link from a directory to a path, both of the jail. */
+function relative(from: ByteString, to: ByteString): ByteString {
+  const [start, end] = [pathComponents(from), pathComponents(to)];
+  let same = 0;
+  while (same < start.length && start[same] === end[same]) same++;
+  return [...start.slice(same).map(() => ".."), ...end.slice(same)].join("/") || ".";
+}
+
+const isThere = ({ stat }: Side): boolean => stat !== undefined && isDirectory(stat);
+
+/** The link that both follow to one directory, in place of one that they do not; or a mount, if the directory is outside. */
+function replacement(root: JailRoot, { link, host, inside }: TwoWays) {
+  const place = hostPath(root, link);
+  const real = isThere(host) ? below(host.path, root.path) : undefined;
+  const target = real ?? (isThere(host) ? undefined : below(inside.path, root.path));
+  if (target !== undefined && (isThere(host) || isThere(inside))) {
+    const above = lookUp(root, directoryOf(link), { follow: true })?.canonicalPath ?? "/";
+    const text = relative(above, target);
+    const command: Remedy = `rm ${shellWord(place)} && ln -sT -- ${shellWord(text)} ${shellWord(place)}`;
+    return { why: "let a relative link lead both to one directory", ...adviceAt(place, command) };
+  }
+  if (!isThere(host)) return undefined;
+  // What is of the host would be in the jail.
+  if (isJailsOwn(host.path) || below(root.path, host.path) !== undefined) return undefined;
+  const line = `${fstabField(host.path)} ${fstabField(place)} none bind 0 0`;
+  const command: Remedy = `rm ${shellWord(place)} && mkdir -m 0755 ${shellWord(place)} && printf ${shellWord("\\n%s\\n")} ${shellWord(line)} >> /etc/fstab && mount ${operands(place)}`;
+  const stays = isThere(inside) ? ` (what is in ${quoted(inside.path)} stays there)` : "";
+  return { why: `mount what the host sees in place of the link${stays}`, ...adviceAt(place, command) };
+}
+
+/** What to do about it, and the command if there is one. */
+function adviceOn(root: JailRoot, ways: TwoWays): { advice: ByteString; remedy: Remedy | undefined } {
+  const { link, host } = ways;
+  const mount = host.stat === undefined ? mountRemedy(host.path) : undefined;
+  if (mount !== undefined) return { advice: `mount ${quoted(host.path)} first: ${mount}`, remedy: mount };
+  const found = replacement(root, ways);
+  if (found !== undefined) return { advice: `${found.why}: ${found.advice}`, remedy: found.remedy };
+  const place = quoted(hostPath(root, link));
+  return {
+    advice: `put the directory itself with the homes in the place of ${place}, or mount it there`,
+    remedy: undefined,
+  };
+}
+
+/**
+ * Throws JailkitError "two-homes" if a path of a jail, that of a home or of a directory above one, leads the host, and so
+ * sshd(8), to another directory than the jail. `home`: the home, which is named.
+ */
+export function requireOneHome(root: JailRoot, path: ByteString, home: ByteString = path): void {
+  const ways = root.isJail ? twoWays(root, path) : undefined;
+  if (ways === undefined) return;
+  const rest = home.slice(ways.link.length);
+  const [host, inside] = [ways.host, ways.inside].map((side) => quoted(`${side.path}${rest}`));
+  const { advice, remedy } = adviceOn(root, ways);
+  const place = quoted(hostPath(root, ways.link));
+  const message = `its home is two: the symbolic link ${place} leads the host, and sshd, which reads keys there, to ${host}, and the jail to ${inside}; ${advice}`;
+  throw new JailkitError("two-homes", 1, message, undefined, remedy);
+}
+
+/** True for the error of requireOneHome: what is in the home is not known by what the jail has in its place. */
+export const isTwoHomes = (error: unknown): boolean =>
+  error instanceof JailkitError && error.code === "two-homes";
+
+/** The path on the host to which a home of a jail leads sshd(8), if something is there that is not what the jail sees. */
+export function hostsOwnHome(root: JailRoot, home: ByteString): ByteString | undefined {
+  const ways = attempt(() => twoWays(root, home));
+  if (ways === undefined) return undefined;
+  const path = `${ways.host.path}${home.slice(ways.link.length)}`;
+  return hostStat(path) === undefined ? undefined : path;
+}

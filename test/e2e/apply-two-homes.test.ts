@@ -1,0 +1,181 @@
+/** `jailkit apply` where /home of a jail is a symbolic link: one directory for the host, where sshd looks for keys, another one in the jail. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
+import { linesOf } from "./apply-scene.ts";
+
+setDefaultTimeout(180_000);
+
+const J = "/srv/j2";
+const FILE = "/etc/jailkit/jails.d/a.ini";
+const FSTAB = "/etc/fstab";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+
+let m: Machine;
+let sshd: Sshd;
+let fstab = "";
+
+const key = (name: string) => m.read(`/root/${name}.pub`).trim();
+const section = (name: string, keys: string) =>
+  `[user ${name}]\njail = ${J}\nshell = /bin/bash\n${keys === "" ? "" : `authorized_keys = ${key(keys)}\n`}`;
+const declare = (...sections: readonly string[]) => m.write(FILE, JAIL + sections.join(""));
+const sh = (text: string) => m.must(["sh", "-ec", text]).stdout;
+const ssh = (one: string, command: string, user = "ann") =>
+  m.run([
+    "ssh",
+    ...sshd.clientOptions.map((word) => (word.endsWith("/client") ? `/root/${one}` : word)),
+    `${user}@127.0.0.1`,
+    command,
+  ]);
+const problems = (...options: string[]) => linesOf(m, ...options).summary.problems;
+
+/** What `apply` says, after --check said the same; nothing was made or taken. */
+function refused(host: string, jail: string, ...options: string[]) {
+  const seen = problems("--check", ...options);
+  const ran = linesOf(m, ...options);
+  for (const some of [seen, ran.summary.problems]) {
+    const found = some.find(({ code }) => code === "two-homes");
+    expect(found?.message).toContain(`'${host}'`);
+    expect(found?.message).toContain(`'${jail}'`);
+  }
+  expect(ran.status).toBe(1);
+  const text = JSON.stringify(ran.changes);
+  for (const false_ of ["created the home", "added 1 key", "removed 1 key"])
+    expect(text).not.toContain(false_);
+  return seen.find(({ code }) => code === "two-homes");
+}
+/** Types the remedies until nothing is wrong. */
+function heal(...options: string[]) {
+  for (let count = 0; count < 3; count++) {
+    const [first] = problems(...options);
+    if (first === undefined) break;
+    expect(first.remedy ?? first.message).toBe(first.remedy ?? "");
+    sh(first.remedy ?? "");
+  }
+  expect(problems("--check", ...options)).toEqual([]);
+}
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  m.must(["groupadd", "-f", "-r", "jailed"]);
+  m.mkdir("/etc/jailkit/jails.d", { mode: 0o755 });
+  sshd = await m.startSshd({ config: ["AuthorizedKeysFile .ssh/authorized_keys", "StrictModes yes"] });
+  for (const name of ["oldk", "newk"])
+    m.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", `/root/${name}`]);
+  fstab = m.exists(FSTAB) ? m.read(FSTAB) : "";
+});
+beforeEach(() => {
+  m.mkdir("/srv", { mode: 0o755 });
+  m.mkdir("/data", { mode: 0o755 });
+  declare(section("ann", "oldk"));
+  m.must(["jailkit", "apply"]);
+  expect(ssh("oldk", "pwd; echo precious > letter").stdout).toBe("/home/ann\n");
+});
+afterEach(() => {
+  m.run(["umount", `${J}/home`]);
+  m.write(FSTAB, fstab);
+  for (const name of ["ann", "bob"]) m.run(["userdel", name]);
+  for (const path of ["/srv", "/data", "/var/lib/jailkit"]) m.remove(path);
+});
+afterAll(() => m?.close());
+
+const WAYS = [
+  [
+    "another disk",
+    "mv /srv/j2/home /data/home; ln -s /data/home /srv/j2/home",
+    "/data/home/ann",
+    `${J}/data/home/ann`,
+  ],
+  [
+    "its path on the host",
+    "mv /srv/j2/home /srv/j2/big; ln -s /srv/j2/big /srv/j2/home",
+    `${J}/big/ann`,
+    `${J}${J}/big/ann`,
+  ],
+  [
+    "its path in the jail",
+    "mv /srv/j2/home /srv/j2/big; ln -s /big /srv/j2/home",
+    "/big/ann",
+    `${J}/big/ann`,
+  ],
+  ["above the jail", "mv /srv/j2/home /srv/big; ln -s ../big /srv/j2/home", "/srv/big/ann", `${J}/big/ann`],
+] as const;
+
+test.each(WAYS)("a link to %s: no home is made, and the remedy heals", (_, move, host, jail) => {
+  sh(move);
+  refused(host, jail);
+  expect(m.exists(jail) && jail !== `${J}/big/ann`).toBe(false);
+  // A new one, too.
+  declare(section("ann", "oldk"), section("bob", "newk"));
+  const more = problems("--check");
+  expect(more.map(({ code, path }) => [code, path])).toEqual([
+    ["two-homes", "ann"],
+    ["two-homes", "bob"],
+  ]);
+  heal();
+  expect(ssh("oldk", "pwd; cat letter").stdout).toBe("/home/ann\nprecious\n");
+  expect(ssh("newk", "pwd", "bob").stdout).toBe(`/home/bob\n`);
+  expect(linesOf(m).changes).toEqual([]);
+});
+
+test("a key that is to go is not said to be removed while it logs in", () => {
+  sh(WAYS[0][1]);
+  declare(section("ann", "newk"));
+  refused("/data/home/ann", `${J}/data/home/ann`, "--prune");
+  refused("/data/home/ann", `${J}/data/home/ann`, "--prune");
+  heal("--prune");
+  m.must(["jailkit", "apply", "--prune"]);
+  expect([ssh("oldk", "pwd").status, ssh("newk", "cat letter").stdout]).toEqual([255, "precious\n"]);
+});
+
+test("the same with a home on both sides, as earlier versions made one", () => {
+  sh(
+    `${WAYS[0][1]}; mkdir -p ${J}/data/home; cp -a /data/home/ann ${J}/data/home/ann; rm ${J}/data/home/ann/letter`,
+  );
+  declare(section("ann", "newk"));
+  refused("/data/home/ann", `${J}/data/home/ann`, "--prune");
+  declare(section("ann", "oldk"));
+  heal();
+  expect(ssh("oldk", "cat letter").stdout).toBe("precious\n");
+});
+
+test("the same when the disk of the link is not there: nothing is made in its place", () => {
+  sh(`${WAYS[0][1]}; mv /data /gone`);
+  refused("/data/home/ann", `${J}/data/home/ann`);
+  expect([m.exists("/data"), m.exists(`${J}/data`)]).toEqual([false, false]);
+  sh("mv /gone /data");
+  heal();
+  expect(ssh("oldk", "cat letter").stdout).toBe("precious\n");
+});
+
+test("a link to /home of the host has no remedy that shows the homes of the host in the jail", () => {
+  sh("mv /srv/j2/home/ann /home/ann; rmdir /srv/j2/home; ln -s /home /srv/j2/home");
+  const found = problems("--check").find(({ code }) => code === "two-homes");
+  expect([found?.path, found?.remedy ?? null]).toEqual(["ann", null]);
+  sh("rm /srv/j2/home; rm -r /home/ann");
+});
+
+test.each([
+  ["relative link", "mv /srv/j2/home /srv/j2/big; ln -s big /srv/j2/home"],
+  ["bind mount", "mv /srv/j2/home /data/home; mkdir /srv/j2/home; mount --bind /data/home /srv/j2/home"],
+  [
+    "link that a mount makes the same",
+    "mv /srv/j2/home /data/home; mkdir -p /srv/j2/data; mount --bind /data /srv/j2/data; ln -s /data/home /srv/j2/home",
+  ],
+])("a %s leads both to one directory: all works", (_, move) => {
+  sh(move);
+  expect(linesOf(m, "--prune").summary.problems).toEqual([]);
+  declare(section("ann", "newk"));
+  m.must(["jailkit", "apply", "--prune"]);
+  expect([ssh("oldk", "pwd").status, ssh("newk", "cat letter").stdout]).toEqual([255, "precious\n"]);
+  m.run(["umount", `${J}/data`]);
+});
+
+test("what stays on the side of the host is told when the account goes with its home", () => {
+  sh(WAYS[0][1]);
+  declare();
+  const { changes, status } = linesOf(m, "--prune", "--delete-homes");
+  const warnings = changes.flatMap((one) => one.warnings);
+  expect([status, m.read("/etc/passwd").includes("\nann:")]).toEqual([0, false]);
+  expect(warnings).toContainEqual(expect.stringContaining("'/data/home/ann'"));
+  expect(m.read("/data/home/ann/letter")).toBe("precious\n");
+});
