@@ -32,6 +32,7 @@ import { withoutConsequences, withoutHidden } from "./finding-list.ts";
 import { type AskMeant, lasting, notInJailFinding } from "./host.ts";
 import type { InnerJails } from "./inner-jails.ts";
 import { type JailRecord, keepVerified, readRecord } from "./record.ts";
+import { homeLinks } from "./report/home-links.ts";
 import { type freePaths, withRemedy } from "./report/remedies.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import type { JailSettings, PathTest } from "./settings.ts";
@@ -132,8 +133,8 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...(check.confinement ? orProblem("confinement", () => limitedFindings(root, kernelFeatures())) : []),
   );
   problems.push(...collected.problems, ...outcome.problems, ...keepVerified(record, outcome.verified));
-  const nameOf = (uid: number) => files.nameOf(uid);
-  const context = { jail: root.path, content, section: settings.section, nameOf, freePath };
+  const own = { nameOf: (uid: number) => files.nameOf(uid), homeLink: homeLinks(root, users) };
+  const context = { ...own, jail: root.path, content, section: settings.section, freePath };
   const found = withoutHidden(collected.findings.inOrder(root.path), hiddenPlaces(root, content));
   const findings = withoutConsequences(found);
   return {

@@ -2,22 +2,25 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, MOST_LINKS } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
-import { directoryOf, normalPath, pathComponents, pathsDownTo } from "../../ffi/paths.ts";
+import { directoryOf, normalPath, parentOf, pathComponents, pathsDownTo } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
-import type { Remedy } from "../cli/remedy.ts";
+import { answered, JailkitError } from "../cli/error.ts";
+import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { isJailsOwn } from "../jail/accounts/home-place.ts";
 import { leadsTo, TRUSTED } from "../jail/fs/leads-to.ts";
 import { lookUp, readJailLink } from "../jail/fs/look.ts";
 import { mountRemedy } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
-import { adviceAt } from "../system/exchange.ts";
+import { adviceAt, adviceOf } from "../system/exchange.ts";
 import { below } from "../system/mountinfo.ts";
 import { fstabField } from "../system/mounts.ts";
 
 // sshd(8) goes to a home by its path in passwd(5), outside of the jail: there, a symbolic link that is absolute, or climbs out of
 // the jail, leads elsewhere than for the jail. Keys would count in one directory, and the user be in another one.
+
+/** No path is longer, also by links. */
+const MOST_STEPS = 4096;
 
 /** What a symbolic link leads to, by its path on the host, and whether that is there. */
 interface Side {
@@ -129,4 +132,37 @@ export function hostsOwnHome(root: JailRoot, home: ByteString): ByteString | und
   if (ways === undefined) return undefined;
   const path = `${ways.host.path}${home.slice(ways.link.length)}`;
   return hostStat(path) === undefined ? undefined : path;
+}
+
+/** The symbolic links of a jail on the ways to some homes, or at their ends, as the jail sees both. */
+export function linksOnWays(root: JailRoot, homes: Iterable<ByteString>): ReadonlySet<ByteString> {
+  const links = new Set<ByteString>();
+  const known = new Set<ByteString>();
+  for (const home of homes) {
+    const left = pathComponents(normalPath(home));
+    let at: ByteString = "";
+    for (let steps = 0; left.length > 0 && steps < MOST_STEPS; steps++) {
+      const name = left.shift() ?? "";
+      const next: ByteString = name === ".." ? parentOf(at) : `${at}/${name}`;
+      const isKnown = known.has(next);
+      const stat = isKnown || next === "" ? undefined : answered(() => lookUp(root, next))?.stat;
+      if (stat === undefined && !isKnown && next !== "") break;
+      at = next;
+      if (stat === undefined || !isLink(stat)) {
+        known.add(next);
+        continue;
+      }
+      links.add(next);
+      const target = answered(() => readJailLink(root, next)) ?? "";
+      left.unshift(...pathComponents(target));
+      at = target.startsWith("/") ? "" : parentOf(next);
+    }
+  }
+  return links;
+}
+
+/** What lets a link of a jail lead the host and the jail to one directory; undefined if it does, or is none. */
+export function oneHomeAdvice(root: JailRoot, link: ByteString): Advice | undefined {
+  const ways = answered(() => twoWays(root, link));
+  return ways && adviceOf(adviceOn(root, ways));
 }

