@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, MOST_LINKS } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
-import { directoryOf, normalPath, parentOf, pathComponents, pathsDownTo } from "../../ffi/paths.ts";
+import { baseName, directoryOf, normalPath, parentOf, pathComponents, pathsDownTo } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
@@ -13,6 +13,7 @@ import { lookUp, readJailLink } from "../jail/fs/look.ts";
 import { mountRemedy } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { adviceAt, adviceOf } from "../system/exchange.ts";
+import { freeName } from "../system/free-name.ts";
 import { below } from "../system/mountinfo.ts";
 import { fstabField } from "../system/mounts.ts";
 
@@ -76,28 +77,34 @@ const isThere = ({ stat }: Side): boolean => stat !== undefined && isDirectory(s
 /** The link that both follow to one directory, in place of one that they do not; or a mount, if the directory is outside. */
 function replacement(root: JailRoot, { link, host, inside }: TwoWays) {
   const place = hostPath(root, link);
+  const kept = freeName(`/root/out-of-jail-${baseName(link)}`, "");
+  const away: Remedy = `mv -nT ${shellWord(place)} ${shellWord(kept)}`;
   const real = isThere(host) ? below(host.path, root.path) : undefined;
   const target = real ?? (isThere(host) ? undefined : below(inside.path, root.path));
   if (target !== undefined && (isThere(host) || isThere(inside))) {
     const above = lookUp(root, directoryOf(link), { follow: true })?.canonicalPath ?? "/";
     const text = relative(above, target);
-    const command: Remedy = `rm ${shellWord(place)} && ln -sT -- ${shellWord(text)} ${shellWord(place)}`;
+    const command: Remedy = `${away} && ln -sT ${operands(text, place)}`;
     return { why: "let a relative link lead both to one directory", ...adviceAt(place, command) };
   }
   if (!isThere(host)) return undefined;
   // What is of the host would be in the jail.
   if (isJailsOwn(host.path) || below(root.path, host.path) !== undefined) return undefined;
   const line = `${fstabField(host.path)} ${fstabField(place)} none bind 0 0`;
-  const command: Remedy = `rm ${shellWord(place)} && mkdir -m 0755 ${shellWord(place)} && printf ${shellWord("\\n%s\\n")} ${shellWord(line)} >> /etc/fstab && mount ${operands(place)}`;
+  const command: Remedy = `${away} && mkdir -m 0755 ${shellWord(place)} && printf ${shellWord("\\n%s\\n")} ${shellWord(line)} >> /etc/fstab && mount ${operands(place)}`;
   const stays = isThere(inside) ? ` (what is in ${quoted(inside.path)} stays there)` : "";
-  return { why: `mount what the host sees in place of the link${stays}`, ...adviceAt(place, command) };
+  return {
+    why: `let the directory of the host be mounted in place of the link${stays}`,
+    ...adviceAt(place, command),
+  };
 }
 
 /** What to do about it, and the command if there is one. */
 function adviceOn(root: JailRoot, ways: TwoWays): { advice: ByteString; remedy: Remedy | undefined } {
   const { link, host } = ways;
   const mount = host.stat === undefined ? mountRemedy(host.path) : undefined;
-  if (mount !== undefined) return { advice: `mount ${quoted(host.path)} first: ${mount}`, remedy: mount };
+  if (mount !== undefined)
+    return { advice: `first its file system has to be there: ${mount}`, remedy: mount };
   const found = replacement(root, ways);
   if (found !== undefined) return { advice: `${found.why}: ${found.advice}`, remedy: found.remedy };
   const place = quoted(hostPath(root, link));
