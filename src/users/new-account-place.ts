@@ -8,7 +8,6 @@ import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { type Group, groupByGid, groupByName, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
 import { nextId, usualSkeleton } from "../system/login-defs.ts";
-import { requireOneHome } from "./one-home.ts";
 import { requireMountedPlace, requireSafePlace } from "./safe-place.ts";
 
 /** What the plan of a new account looks up on the host, each once: as NewAccountPlace. */
@@ -71,7 +70,6 @@ export class NewAccountPlace extends NewAccountHost {
 
   /** As requireSafePlace. Throws also if the way has a symbolic link. */
   requireSafe(home: ByteString, elsewhere: string): void {
-    requireOneHome(this.root, directoryOf(home), home);
     requirePlainPlace(this.root, home, elsewhere);
     requireMountedPlace(this.root, home);
     this.once(`safe ${directoryOf(home)}`, () => requireSafePlace(this.root, home, elsewhere));
