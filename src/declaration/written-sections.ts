@@ -49,7 +49,7 @@ function linesOf(remedy: ByteString): Lines | undefined {
     : { section: header, file: to, lines: more.split("\n") };
 }
 
-const keyOf = (line: ByteString): ByteString => line.split("=", 1)[0]?.trim() ?? "";
+const keyOf = (line: ByteString): ByteString => /^ *([^ =]*)/.exec(line)?.[1] ?? "";
 
 /** Whether `jailkit apply` writes sections of such a file of a jail, or of the machine. */
 function isWritten(file: ByteString): boolean {

@@ -749,7 +749,7 @@ export const APPLY: readonly Mutant[] = [
     ],
     ["const uids = atEnd ?? uidsOf(this.proc, pid);", "const uids = uidsOf(this.proc, pid);"],
     ["this.#shuffle(holder, thread, open);", ""],
-    ["if (last !== undefined) this.note(last, holder, { proc, path });", ""],
+    ["else if (uid !== undefined) this.note(uid, holder, { proc, path });", ""],
     [" && timeOutside(this.proc, thread) >= outside + OUTSIDE", " && false"],
     [">= outside + OUTSIDE", "> -1"],
     ["    this.#doubt(holder, TOO_MUCH);\n    return [];", "    return [];"],
