@@ -43,15 +43,17 @@ export function reportRenamed(
 ): boolean {
   const { name } = subject;
   const { directory = false, jail = "", uid, home = usualHome(name) } = readKeys(section, userKeys);
-  const user = { name, jail, directory, home, place: { ...subject, section } };
+  const place = { ...subject, section };
+  const user = { name, jail, directory, home, uid: uidIn(uid ?? ""), place };
+  const isDeclared = (one: ByteString) => users.has(one);
   const fault = answered(() => {
     if (jail === "") return undefined;
     const account = facts.userByName(name);
-    const other = otherNameFault(user, account, (one) => users.has(one));
+    const other = otherNameFault(user, account, isDeclared);
     if (other !== undefined) return other;
-    const doubt = facts.exchanged({ ...user, uid: uidIn(uid ?? "") }, (one) => users.has(one));
+    const doubt = facts.exchanged(user, isDeclared);
     if (account !== undefined || doubt !== undefined) return doubt;
-    return renamedFault(user, facts.jailAccounts(jail), facts.userByUid);
+    return renamedFault(user, facts.jailAccounts(jail), { accounts: facts, isDeclared });
   });
   if (fault === undefined) return false;
   const { severity, code, message, fix } = renamedProblem(name, fault);

@@ -139,7 +139,7 @@ function lacking(
     const doubt = doubtOf(user);
     if (doubt !== undefined) return doubt;
     using root = openJailRoot(user.jail);
-    return renamedFault(user, readJailAccounts(root), hostAccounts().userByUid);
+    return renamedFault(user, readJailAccounts(root), { accounts: hostAccounts(), isDeclared });
   });
   const section = place.section;
   if (renamed !== undefined && section !== undefined) {

@@ -13,6 +13,7 @@ import { fillingOf, requireExtras, requireFillable } from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, leavingOf, movedUsers } from "./former.ts";
 import type { Gone, Note } from "./former-jails.ts";
+import { ownersFirst } from "./former-lines.ts";
 import { tellOfGoing } from "./going.ts";
 import { homeIdOf } from "./home-id.ts";
 import { InJail } from "./in-jail.ts";
@@ -269,7 +270,7 @@ function compareOne(
     const inside = new InJail(root, path, isClosed, damaged);
     // Live directories that are mounted bring files, too.
     const isFilled = fillingOf(changes).length > 0 || changes.some(({ what }) => what === "mounts");
-    const wholes = users.map((user) => {
+    const wholes = ownersFirst(users, inside, machine.accounts).map((user) => {
       stopPlanning();
       // What it cannot find out is a fault of userState.
       return answered(() => settled(user, machine.accounts.userByName(user.name), inside)) ?? user;

@@ -217,9 +217,10 @@ function follow(group: readonly Moved[], { users, known, declared, leaving }: Us
     const isGone = leaving.has(once.name) || isOther;
     const section = declared.get(account.name);
     if (section !== undefined && before !== undefined) {
-      // One that says the uid means this account, with its home.
-      const meant = section.uid === account.uid ? withAccess(asNamed(once, account, before), before) : before;
-      users.set(account.name, withAccess(meant, once));
+      // Another account has what is known of this name, or nobody.
+      const isMeant = !section.directory && saysWhich(section, account, before);
+      const named = isMeant ? { ...asNamed(once, account, before), file: before.file } : before;
+      users.set(account.name, withAccess(withAccess(named, before), once));
     }
     // A section that has no other account may mean it.
     else if (isGone && (before === undefined || leaving.has(account.name)))

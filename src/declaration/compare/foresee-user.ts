@@ -4,7 +4,7 @@ import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath, parentOf } from "../../../ffi/paths.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
-import { readJailAccounts } from "../../jail/accounts/accounts.ts";
+import { type JailAccounts, readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { homeInside, homeOfOther } from "../../jail/accounts/home-place.ts";
 import { isLimitedShell } from "../../jail/accounts/jailed-users.ts";
 import { asidePath } from "../../jail/fs/home-aside.ts";
@@ -32,6 +32,7 @@ import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { requireNoRestOf } from "./foresee-rest.ts";
 import { requireHomePlace, requireNotHeld, requireNotReadOnly } from "./foresee-writable.ts";
+import { withNames } from "./former-lines.ts";
 import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
@@ -76,6 +77,7 @@ export class UserForesight {
   #isHostReady = false;
   readonly #access = new Map<ByteString, Access>();
   readonly #shells = new Set<ByteString>(); // Those that are there.
+  readonly #named = new Map<number, ByteString>(); // Those whose lines get their names.
   #homes: ReadonlyMap<ByteString, DeclaredUser> | undefined;
   #place: NewAccountPlace | undefined;
   readonly #host = new NewAccountHost();
@@ -110,7 +112,11 @@ export class UserForesight {
     if (root !== undefined) requireNotHeld(root, changes);
     if (isOf("account", "groups", "comment")) this.#requireHost(jail);
     const account = this.machine.accounts.userByName(declared.name);
-    if (account !== undefined) return { moves: this.#requireAccount(account, planned) };
+    if (account !== undefined) {
+      const moves = this.#requireAccount(account, planned);
+      if (isOf("entry")) this.#named.set(account.uid, account.name);
+      return { moves };
+    }
     const found = this.#requireNew(planned);
     this.#takeUid(planned);
     return found;
@@ -130,7 +136,7 @@ export class UserForesight {
       requireNotRenamed(root, declared, this.machine);
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
-      this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
+      this.#place ??= new NewAccountPlace(root, () => this.#linesIn(root));
       const values = { ...valuesOf(declared, uid, this.about.uids.next), nonUnique };
       const { user, jailHome } = planNewAccount(
         root,
@@ -144,6 +150,12 @@ export class UserForesight {
       if (home !== undefined && isDoubtfulHome(home, user)) return { doubtful: user };
     }
     return {};
+  }
+
+  /** The lines of a jail when new accounts come, after those with other names. */
+  #linesIn(root: JailRoot): JailAccounts {
+    const now = this.inside.accounts ?? readJailAccounts(root);
+    return withNames(now, this.#named, this.machine.accounts.userByName);
   }
 
   /** Throws JailkitError for a new account whose home is there, and is not that of one which leaves first with its home. */

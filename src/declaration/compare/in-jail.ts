@@ -62,7 +62,7 @@ export class InJail {
 }
 
 /** The same accounts, by maps. */
-function fixed({ users, groups }: JailAccounts): JailAccounts {
+export function fixed({ users, groups }: Pick<JailAccounts, "users" | "groups">): JailAccounts {
   const byName = new Map(users.toReversed().map((user) => [user.name, user]));
   const byUid = new Map(users.toReversed().map((user) => [user.uid, user]));
   const groupNames = new Map(groups.toReversed().map((group) => [group.name, group]));

@@ -43,12 +43,14 @@ import { joinsThatLimit } from "./limits.ts";
 import { formerGroups, groupsOrFault, groupsThatGo } from "./look-groups.ts";
 import { hiddenKeys, keyState, NO_KEYS } from "./look-keys.ts";
 import { commonPolicy, policyState } from "./look-policy.ts";
-import { renamedText } from "./lost-name.ts";
+import { meansOther, renamedText } from "./lost-name.ts";
 import type { Machine } from "./machine.ts";
 import { otherNameFault } from "./other-name.ts";
 import { returning } from "./returning.ts";
 import { sharedUidFault, uidFault } from "./uid-fault.ts";
 import type { UserState } from "./user-state.ts";
+
+type UserByUid = Pick<HostAccounts, "userByUid">;
 
 /** What this machine has of a user. `once`: what was declared before. */
 export function userState(
@@ -70,8 +72,7 @@ export function userState(
     nothing = { ...nothing, account, local: account !== undefined && isLocal(declared, machine) };
     const groups = groupsOrFault(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside, machine);
-    const renamed =
-      account === undefined ? renamedFault(declared, inside.accounts, machine.accounts.userByUid) : undefined;
+    const renamed = account === undefined ? renamedFault(declared, inside.accounts, machine) : undefined;
     const shared = account && otherUidFault(declared, account, inside, machine);
     const lost = once && account ? formerGroups(declared, once, account, inside, machine) : [];
     const goes = groupsThatGo(groups.fault, lost);
@@ -139,21 +140,22 @@ function waitingForNothing(
 
 /**
  * Why no account is created for a name that somebody has changed with usermod(8): the account has another one now, by the uid of
- * the line in the jail, and its home there.
+ * the line in the jail, and its home there. A section of that name means it, and this one another account.
  */
 export function renamedFault(
-  declared: Pick<DeclaredUser, "name" | "jail" | "directory" | "place">,
-  accounts: Pick<JailAccounts, "userByName"> | undefined,
-  userByUid: HostAccounts["userByUid"],
+  declared: Pick<DeclaredUser, "name" | "jail" | "uid" | "directory" | "place">,
+  jailAccounts: Pick<JailAccounts, "userByName"> | undefined,
+  { accounts, isDeclared }: Pick<Machine, "isDeclared"> & { readonly accounts: UserByUid },
 ) {
   const { name, jail, directory } = declared;
-  const line = accounts?.userByName(name);
-  const owner = line && userByUid(line.uid);
+  const line = jailAccounts?.userByName(name);
+  const owner = line && accounts.userByUid(line.uid);
   if (line === undefined || owner === undefined) return undefined;
+  if (isDeclared(owner.name) || meansOther(declared, owner)) return undefined;
   // Its directory need not say anything of the jail.
   const isIt = directory ? dirsEqual(homeFor(owner, jail), line.home) : jailOfHome(owner.home) === jail;
   // With a line of its own it is another account.
-  if (!isIt || accounts?.userByName(owner.name) !== undefined) return undefined;
+  if (!isIt || jailAccounts?.userByName(owner.name) !== undefined) return undefined;
   if (!directory && newNameFault(owner.name, DECLARED) !== undefined) return undefined;
   return renamedText(declared, owner);
 }
