@@ -1,13 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath, parentOf } from "../../../ffi/paths.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
-import { type JailAccounts, readJailAccounts } from "../../jail/accounts/accounts.ts";
+import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { homeInside, homeOfOther } from "../../jail/accounts/home-place.ts";
 import { isLimitedShell } from "../../jail/accounts/jailed-users.ts";
-import { asidePath } from "../../jail/fs/home-aside.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
@@ -17,12 +14,11 @@ import type { Access } from "../../users/access.ts";
 import { recallAll } from "../../users/account-record.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { homeFor, requireLines } from "../../users/jail-side.ts";
-import { groupsOf, jailUser, requireHomeToMove } from "../../users/jailing.ts";
+import { groupsOf, jailUser } from "../../users/jailing.ts";
 import { planNewAccount } from "../../users/new-account.ts";
 import { NewAccountHost, NewAccountPlace } from "../../users/new-account-place.ts";
 import { requireNoOtherShell, requireReadyJail, requireShell } from "../../users/open-jail.ts";
 import { otherHome } from "../../users/own-home.ts";
-import { planJailing } from "../../users/plan.ts";
 import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
 import { prepareJail } from "../../users/prepare.ts";
 import type { Seen } from "../../users/seen.ts";
@@ -30,9 +26,10 @@ import { type Change, isCreation } from "../change.ts";
 import { dueTo } from "../due.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
+import { NO_ACCOUNTS, requireLeaving } from "./foresee-leaving.ts";
 import { requireNoRestOf } from "./foresee-rest.ts";
 import { requireHomePlace, requireNotHeld, requireNotReadOnly } from "./foresee-writable.ts";
-import { withNames } from "./former-lines.ts";
+import { FormerLines } from "./former-lines.ts";
 import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
@@ -61,13 +58,6 @@ interface About {
   readonly uids: NewUids;
 }
 
-const NO_ACCOUNTS = {
-  users: [],
-  userByName: () => undefined,
-  groupByName: () => undefined,
-  groupByGid: () => undefined,
-};
-
 /**
  * What the code that jails accounts would refuse of the changes of a jail's users. It plans them and makes nothing, so that
  * no right is given, and no line written, for an account that cannot be there afterwards.
@@ -77,7 +67,7 @@ export class UserForesight {
   #isHostReady = false;
   readonly #access = new Map<ByteString, Access>();
   readonly #shells = new Set<ByteString>(); // Those that are there.
-  readonly #named = new Map<number, ByteString>(); // Those whose lines get their names.
+  readonly #lines: FormerLines;
   #homes: ReadonlyMap<ByteString, DeclaredUser> | undefined;
   #place: NewAccountPlace | undefined;
   readonly #host = new NewAccountHost();
@@ -87,7 +77,9 @@ export class UserForesight {
     private readonly inside: InJail,
     private readonly machine: Machine,
     private readonly about: About,
-  ) {}
+  ) {
+    this.#lines = new FormerLines(inside, machine, about.users);
+  }
 
   /**
    * Throws the JailkitError with which the changes of a user would fail, or that the jail lacks the shell of one without.
@@ -114,7 +106,7 @@ export class UserForesight {
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) {
       const moves = this.#requireAccount(account, planned);
-      if (isOf("entry")) this.#named.set(account.uid, account.name);
+      if (isOf("entry")) this.#lines.become(account);
       return { moves };
     }
     const found = this.#requireNew(planned);
@@ -134,9 +126,10 @@ export class UserForesight {
       requireNewUser(declared, valuesOf(declared, uid, this.about.uids.next), uid, this.#host);
     if (root !== undefined) {
       requireNotRenamed(root, declared, this.machine);
+      this.#lines.requireFree(declared);
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
-      this.#place ??= new NewAccountPlace(root, () => this.#linesIn(root));
+      this.#place ??= new NewAccountPlace(root, () => this.#lines.in(root));
       const values = { ...valuesOf(declared, uid, this.about.uids.next), nonUnique };
       const { user, jailHome } = planNewAccount(
         root,
@@ -150,12 +143,6 @@ export class UserForesight {
       if (home !== undefined && isDoubtfulHome(home, user)) return { doubtful: user };
     }
     return {};
-  }
-
-  /** The lines of a jail when new accounts come, after those with other names. */
-  #linesIn(root: JailRoot): JailAccounts {
-    const now = this.inside.accounts ?? readJailAccounts(root);
-    return withNames(now, this.#named, this.machine.accounts.userByName);
   }
 
   /** Throws JailkitError for a new account whose home is there, and is not that of one which leaves first with its home. */
@@ -293,27 +280,4 @@ function passAside(look: () => void): void {
   } catch (error) {
     if (!(error instanceof JailkitError) || error.code !== "home-aside") throw error;
   }
-}
-
-/**
- * Throws JailkitError for what keeps an account from going into a jail that is not there yet, or that has other lines of it.
- * Returns the account, if its home moves.
- */
-function requireLeaving(
-  user: PasswdEntry,
-  jail: string,
-  { shell, access, move }: Pick<Parameters<typeof jailUser>[2], "shell" | "access" | "move">,
-  { facts, processesOf }: Machine,
-): PasswdEntry | undefined {
-  const place = { jail, accounts: NO_ACCOUNTS, hostGroup: facts.groupByGid };
-  const plan = planJailing({
-    ...{ ...place, user, groups: groupsOf(user, facts), joins: access.joins, shell, move },
-    processes: processesOf(user.uid),
-  });
-  const { moveFrom } = plan;
-  if (moveFrom === undefined) return undefined;
-  // An interrupted run has put it aside perhaps, and this one puts it back first.
-  if (statIfPresent(AT_FDCWD, asidePath(moveFrom)) === undefined)
-    requireHomeToMove(plan, moveFrom, { path: jail }, { shell, access }, DECLARED);
-  return user;
 }

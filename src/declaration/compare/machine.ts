@@ -21,6 +21,7 @@ import type { ReservedUids } from "../../system/login-defs.ts";
 import { processesByUid } from "../../system/processes.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
+import { listed } from "../change.ts";
 import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { NOTHING } from "../once.ts";
@@ -212,15 +213,16 @@ export class Machine extends HostSources {
       : this.#paths.getOrInsertComputed(operand, () => searchPath(this.#host(), operand));
 }
 
-/** The names of those who live in a jail and are not declared in it; without those who `leave`. */
-export function othersIn(
+/** Those who live in a jail and are not declared in it, printable; without those who `leave`. */
+export function othersText(
   path: ByteString,
   users: readonly DeclaredUser[],
   machine: Machine,
   leave: ReadonlySet<ByteString>,
-): ByteString[] {
+): string[] {
   const names = new Set(users.map(({ name }) => name));
-  return (machine.byJail.get(path) ?? [])
+  const others = (machine.byJail.get(path) ?? [])
     .map(({ name }) => name)
     .filter((name) => !(names.has(name) || leave.has(name)));
+  return others.length === 0 ? [] : [`jail ${display(path)}: users ${listed(others)}`];
 }
