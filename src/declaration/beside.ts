@@ -200,21 +200,20 @@ function sharedWarnings(named: Declaration, usual: Declaration): Warning[] {
   });
 }
 
+/** A declaration as it is when named files that are to be renamed have taken the place of those with their names. Pure. */
+export function withoutReplaced(usual: Declaration, { files }: Pick<Declaration, "files">): Declaration {
+  const replaced = new Set(files.filter(isToBeRead).map(readAs));
+  const stays = ({ place }: DeclaredJail | DeclaredUser) => !replaced.has(place.file);
+  return { ...usual, jails: usual.jails.filter(stays), users: usual.users.filter(stays) };
+}
+
 /**
  * The warnings that a declaration of named files says something else about a jail or a user than that of the usual ones: the
- * next run without FILE would change it back, or refuse it. What one of them does not say is no contradiction. `check`: a file
- * that is to be renamed is compared as if it were. Pure.
+ * next run without FILE would change it back, or refuse it. What one of them does not say is no contradiction. Pure.
  */
-export function contradictions(
-  named: Declaration,
-  usual: Declaration,
-  pathOf: PathOf,
-  check: boolean,
-): Warning[] {
-  const replaced = new Set(check ? named.files.filter(isToBeRead).map(readAs) : []);
-  const stays = ({ place }: DeclaredJail | DeclaredUser) => !replaced.has(place.file);
-  const jails = new Map(usual.jails.filter(stays).map((jail) => [jail.path, jail]));
-  const users = new Map(usual.users.filter(stays).map((user) => [user.name, user]));
+export function contradictions(named: Declaration, usual: Declaration, pathOf: PathOf): Warning[] {
+  const jails = new Map(usual.jails.map((jail) => [jail.path, jail]));
+  const users = new Map(usual.users.map((user) => [user.name, user]));
   const ofJails = named.jails.flatMap((here) => {
     const there = jails.get(here.path);
     if (there === undefined) return [];

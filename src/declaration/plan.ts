@@ -11,7 +11,7 @@ import { declarationsWorker, Looks } from "../jail/record/at-work.ts";
 import { lockJails } from "../jail/record/jail-lock.ts";
 import { asideCommand } from "../system/free-name.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
-import { notCompared } from "./beside.ts";
+import { notCompared, withoutReplaced } from "./beside.ts";
 import { type FaultText, NO_LONGER, nameOf } from "./change.ts";
 import { doubtsOf, withBusy } from "./compare/busy.ts";
 import { type Comparison, compare, hasWork } from "./compare/compare.ts";
@@ -156,7 +156,8 @@ async function plan(
   const declaration = withGroupNames(read.declaration);
   const others = read.others instanceof DeclarationError ? undefined : read.others;
   requireSomething(declaration, known, options);
-  const beside = others && withGroupNames(others);
+  // A file that is to be renamed is checked as if it were.
+  const beside = others && withGroupNames(check ? withoutReplaced(others, declaration) : others);
   const all = beside === undefined ? [declaration] : [declaration, beside];
   const { warnings: done, left } = finished();
   // Thousands may be declared at once.

@@ -12,7 +12,7 @@ import { usualHome } from "../jail/accounts/home-place.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { breaksPasswd, ifNamed, requireAccountName } from "../system/account-name.ts";
 import { type Group, groupByGid, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { splitHome } from "../system/separator.ts";
+import { jailOfHome, livesIn, splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 
 /** A change of an account's lines in a jail. */
@@ -49,17 +49,21 @@ export const formerLines = (
 export const ownLine = (accounts: Pick<JailAccounts, "users">, user: PasswdEntry): PasswdEntry | undefined =>
   accounts.users.find((entry) => entry.name === user.name) ?? formerLines(accounts, user)[0];
 
+/** Whether an account is in another jail: a line of its name, with the uid of another one, is left from before that had another name. */
+const isElsewhere = ({ home }: PasswdEntry, { path }: JailRoot): boolean =>
+  jailOfHome(home) !== undefined && !livesIn(path, home);
+
 /**
  * Makes an account's lines in a jail's passwd and group agree with the host: adds a line, or gives the existing one the
  * host's name, uid, gid and home. Other lines with its name or number are corrected, or removed if the host has no such
- * account. Returns the changes, one printable line each.
+ * account, or has it in another jail. Returns the changes, one printable line each.
  */
 function putJailSide(
   accounts: AccountsEditor,
   user: PasswdEntry,
   groups: readonly Group[],
   home: ByteString,
-  { shell, usualShell = LIMITED_SHELL }: JailSideRequest,
+  { root, shell, usualShell = LIMITED_SHELL }: JailSideRequest,
 ): string[] {
   const { name, uid, gid } = user;
   const steps: string[] = [];
@@ -69,7 +73,7 @@ function putJailSide(
     if (entry === own || (entry.name !== name && entry.uid !== uid)) continue;
     const real = entry.name === name ? undefined : accountNamed(entry.name);
     if (real?.uid === uid) continue;
-    if (real !== undefined) {
+    if (real !== undefined && !isElsewhere(real, root)) {
       accounts.replaceUser(entry, { ...entry, uid: real.uid, gid: real.gid });
       say(`gave ${quoted(entry.name)} its uid ${real.uid} in the jail's etc/passwd`);
     } else if (own === undefined) {

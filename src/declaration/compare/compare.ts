@@ -154,7 +154,7 @@ export function compare(declaration: Declaration, remembered: Once, asked: Asked
         ...insides(declaration, machine),
         ...notes,
         ...rest.notes(jails),
-        ...(others === undefined ? [] : contradictions(declaration, others, pathOf, asked.check === true)),
+        ...(others === undefined ? [] : contradictions(declaration, others, pathOf)),
         ...elsewhere(jails.flatMap(changesOf), noLonger, before, scope),
         ...out.flatMap(({ note }) => note ?? []),
         ...gone.notes,

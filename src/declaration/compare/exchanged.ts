@@ -9,7 +9,6 @@ import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { homeInJail, jailOfHome, normalHome } from "../../system/separator.ts";
-import { newNameFault } from "../../users/new-account.ts";
 import { type Fault, type FaultText, stays } from "../change.ts";
 import { isOfOtherDay } from "../creating.ts";
 import { hasHome, homeIdInJail, homeOwners, MAY_BE_OTHER } from "../ids.ts";
@@ -18,8 +17,7 @@ import { asOfDirectory, leftJails, notCreated, policiesIn, union } from "../once
 import type { Once, OnceUser } from "../once-shape.ts";
 import { recordedNameOf, uidOf } from "../once-shape.ts";
 import { formerName, isHere } from "./former-name.ts";
-import { DECLARED, renamedLines, wantedLine } from "./intent.ts";
-import { lostNameFault, meansOther, perhapsOf, renamedText } from "./lost-name.ts";
+import { lostNameFault, meansOther, meantFault, perhapsOf, renamedText } from "./lost-name.ts";
 
 // usermod(8) can give an account the name of another one: then a name tells nothing of what was declared, and the uid does.
 
@@ -106,7 +104,9 @@ export function doubtsOf(before: Pick<Once, "users">, accounts: Accounts): Excha
 export function withExchanged(before: Once, { declarations, leaving, accounts }: World): Followed {
   const exchanged = new Exchanged(before, accounts);
   const { known } = exchanged;
-  const declared = new Map(declarations.flatMap(({ users }) => users).map((user) => [user.name, user]));
+  // Of two sections for one name that of the files of this run counts, which are first.
+  const all = declarations.flatMap(({ users }) => users).toReversed();
+  const declared = new Map(all.map((user) => [user.name, user]));
   // That is a declared user, of whom withRenamed does not know that it is this one.
   const moved = exchanged.moved.filter(({ account: { name } }) => known.has(name) || !declared.has(name));
   const doubts = new Map<ByteString, FaultText>();
@@ -116,14 +116,14 @@ export function withExchanged(before: Once, { declarations, leaving, accounts }:
   }
   if (moved.length === 0) return { before, doubts };
   const users = new Map(known);
-  const all = { users, known, declared, leaving: leaving() };
+  const state = { users, known, declared, leaving: leaving() };
   for (const group of togetherIn(moved)) {
     const names = new Set(group.flatMap(({ once, account }) => [once.name, account.name]));
     const unclear = [...names].flatMap((name) => (doubts.has(name) ? (declared.get(name) ?? []) : []));
-    const isClear = unclear.length === 0 && group.every((one) => isFree(one, all));
-    if (isClear) follow(group, all);
+    const isClear = unclear.length === 0 && group.every((one) => isFree(one, state));
+    if (isClear) follow(group, state);
     for (const one of isClear ? [] : group)
-      if (all.leaving.has(one.once.name)) doubts.set(one.once.name, staysFault(one, unclear[0]));
+      if (state.leaving.has(one.once.name)) doubts.set(one.once.name, staysFault(one, unclear[0]));
   }
   return { before: { ...before, users: [...users.values()] }, doubts };
 }
@@ -256,27 +256,6 @@ function asNamed(known: OnceUser, account: PasswdEntry, before: OnceUser | undef
     },
     left: before === undefined ? [] : leftJails(jail, before),
     keys: !known.directory || isHere(once, account) ? once.keys : [],
-  };
-}
-
-/** See Exchanged.doubt; `other`: the account of before. */
-function meantFault(user: Meant, now: Moved, other: PasswdEntry | undefined): FaultText {
-  const { name, uid } = user;
-  const header = quoted(`[user ${name}]`);
-  const take = `if ${header} means this one, declare 'uid = ${now.account.uid}'`;
-  const of = `is the account that was declared as ${quoted(now.once.name)}, by its uid ${now.account.uid}`;
-  if (other === undefined || newNameFault(other.name, DECLARED) !== undefined)
-    return {
-      code: "doubtful-account",
-      message: `${of}, and has another name now: ${take}`,
-      remedy: wantedLine(user, "uid", `${now.account.uid}`),
-    };
-  const ofUid = uid === undefined ? [`uid = ${other.uid}`] : [];
-  const { shown, remedy } = renamedLines(user, other, ofUid);
-  return {
-    code: "doubtful-account",
-    message: `${of}, and the one of before is ${quoted(other.name)} now: if ${header} means that one still, write ${shown} in place; ${take}`,
-    remedy,
   };
 }
 

@@ -67,14 +67,15 @@ export class FormerLines {
     return fixed({ users: users.map((line) => ({ ...line, ...now(line) })), groups });
   }
 
-  /** Throws JailkitError for a new account if the line of its name is that of a declared one, which gets it in another run. */
+  /** Throws JailkitError for a new account if the line of its name is that of a declared one, which has no other line. */
   requireFree({ name, jail }: Pick<DeclaredUser, "name" | "jail">): void {
     const owner = ownerOfLine(this.inside.accounts?.userByName(name), this.machine.accounts);
     const section = owner && this.machine.declaredUser(owner.name);
-    if (owner === undefined || section === undefined || this.#becoming.has(owner.uid)) return;
+    if (owner === undefined || section?.jail !== jail || this.#becoming.has(owner.uid)) return;
+    if (this.inside.accounts?.userByName(owner.name) !== undefined) return;
     const shown = quoted(`${jail}/etc/passwd`);
     const is = `the line of this name in ${shown} is that of ${quoted(owner.name)}, by its uid ${owner.uid}`;
-    if (section.jail !== jail || this.users.some((user) => user.name === owner.name))
+    if (this.users.some((user) => user.name === owner.name))
       throw new JailkitError("user-exists", 1, `${is}: it waits for ${quoted(owner.name)}`);
     const remedy: Remedy = `jailkit apply ${operands(section.place.file)}`;
     throw new JailkitError("user-exists", 1, `${is}, which gets its name with: ${remedy}`, undefined, remedy);

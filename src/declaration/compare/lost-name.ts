@@ -12,7 +12,7 @@ import type { FaultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { type OnceUser, uidOf } from "../once-shape.ts";
 import { heldBy } from "./held-by.ts";
-import { DECLARED, renamedLines } from "./intent.ts";
+import { DECLARED, renamedLines, wantedLine } from "./intent.ts";
 
 type Named = Pick<DeclaredUser, "jail" | "name" | "directory" | "place">;
 
@@ -77,6 +77,31 @@ export function lostNameFault(
   const { shown, remedy } = nameAdvice(user, other);
   const message = `the account that was declared ${is} ${quoted(other.name)} now, by its uid ${other.uid}${by}${another}: if ${header} means that one, ${shown}; if it means another one, declare ${which}`;
   return { code: "doubtful-account", message, remedy };
+}
+
+/** Why it is not known whether a section means the account that has its name `now`, or the one of before: `other`. */
+export function meantFault(
+  user: Named & Pick<DeclaredUser, "uid">,
+  now: { readonly once: OnceUser; readonly account: PasswdEntry },
+  other: PasswdEntry | undefined,
+): FaultText {
+  const { name, uid } = user;
+  const header = quoted(`[user ${name}]`);
+  const take = `if ${header} means this one, declare 'uid = ${now.account.uid}'`;
+  const of = `is the account that was declared as ${quoted(now.once.name)}, by its uid ${now.account.uid}`;
+  if (other === undefined || newNameFault(other.name, DECLARED) !== undefined)
+    return {
+      code: "doubtful-account",
+      message: `${of}, and has another name now: ${take}`,
+      remedy: wantedLine(user, "uid", `${now.account.uid}`),
+    };
+  const ofUid = uid === undefined ? [`uid = ${other.uid}`] : [];
+  const { shown, remedy } = renamedLines(user, other, ofUid);
+  return {
+    code: "doubtful-account",
+    message: `${of}, and the one of before is ${quoted(other.name)} now: if ${header} means that one still, write ${shown} in place; ${take}`,
+    remedy,
+  };
 }
 
 /** What is said of an account with the uid of one that its directory has no more; empty without one. */
