@@ -219,8 +219,9 @@ function follow(group: readonly Moved[], { users, known, declared, leaving }: Us
     if (section !== undefined && before !== undefined) {
       // Another account has what is known of this name, or nobody.
       const isMeant = !section.directory && saysWhich(section, account, before);
-      const named = isMeant ? { ...asNamed(once, account, before), file: before.file } : before;
-      users.set(account.name, withAccess(withAccess(named, before), once));
+      const own = isMeant ? { ...asNamed(once, account, before), file: before.file } : before;
+      const meant = withAccess(own, before);
+      users.set(account.name, withAccess(meant, once));
     }
     // A section that has no other account may mean it.
     else if (isGone && (before === undefined || leaving.has(account.name)))
