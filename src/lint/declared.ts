@@ -49,7 +49,7 @@ export class DeclaredSections {
       return { problem: this.#brought(problem), ini };
     const absent = section && problem.code === "unknown-user" && this.#absent(section.name, ini.file);
     if (absent)
-      return { problem: lacking(problem, absent.user, ini.file, this.#doubtOf), ini: absent.declared };
+      return { problem: lacking(problem, absent.user, ini.file, this.#otherOf), ini: absent.declared };
     const once = section && problem.code === "unknown-user" && this.#formerly(section.name, ini.file);
     if (once) return { problem: leftOver(problem, once), ini };
     const found = section && this.#written.userOf(section.name, ini.file);
@@ -86,11 +86,15 @@ export class DeclaredSections {
 
   readonly #isDeclared = (name: ByteString): boolean => this.#written.declared?.users.has(name) === true;
 
-  /** Why it is not known which account a section means. Throws JailkitError. */
-  readonly #doubtOf = (user: DeclaredUser): FaultText | undefined => {
+  /** Why another account may be the one that a section means. Throws JailkitError. */
+  readonly #otherOf = (user: DeclaredUser): FaultText | undefined => {
+    const [accounts, isDeclared] = [hostAccounts(), this.#isDeclared];
     // It looks at all homes.
-    this.#doubt ??= doubtsOf(readOnce(), hostAccounts());
-    return this.#doubt(user, this.#isDeclared);
+    this.#doubt ??= doubtsOf(readOnce(), accounts);
+    const doubt = this.#doubt(user, isDeclared);
+    if (doubt !== undefined) return doubt;
+    using root = openJailRoot(user.jail);
+    return renamedFault(user, readJailAccounts(root), { accounts, isDeclared });
   };
 
   /** A declared user whom this machine, or the jail that the file is in, lacks until `jailkit apply` runs. */
@@ -132,15 +136,10 @@ function lacking(
   problem: Problem,
   user: DeclaredUser,
   of: ByteString,
-  doubtOf: (user: DeclaredUser) => FaultText | undefined,
+  otherOf: (user: DeclaredUser) => FaultText | undefined,
 ): Problem {
   const { name, place } = user;
-  const renamed = answered(() => {
-    const doubt = doubtOf(user);
-    if (doubt !== undefined) return doubt;
-    using root = openJailRoot(user.jail);
-    return renamedFault(user, readJailAccounts(root), { accounts: hostAccounts(), isDeclared });
-  });
+  const renamed = answered(() => otherOf(user));
   const section = place.section;
   if (renamed !== undefined && section !== undefined) {
     const { file, line, column } = section;
