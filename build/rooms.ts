@@ -91,6 +91,7 @@ export const OTHER_WRITERS: Readonly<Record<string, string>> = {
   "src/log-socket/monitor/status.ts": "binds its status socket in /run/jailkit",
   "src/log-socket/roles.ts": "opens /dev/null for the relay",
   "src/system/acl.ts": "drops the ACLs of a file that src/jail/fs opened",
+  "src/system/ipc.ts": "removes message queues, which the kernel shows as files",
   "src/system/planned-accounts.ts": "writes to a tmpfs that nobody else sees",
   "src/system/mounts.ts": "mounts proc on a directory that src/jail/fs opened",
 };

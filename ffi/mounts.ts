@@ -1,5 +1,6 @@
 import type { ByteString } from "./bytes.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC } from "./constants.ts";
+import { withFd } from "./files.ts";
 import { addressOf, cArgument, check, libc, syscall } from "./libc.ts";
 
 // unshare(2), mount(2), open_tree(2), move_mount(2); the numbers are the same on x86-64 and aarch64
@@ -8,7 +9,13 @@ const MS_REC = 0x4000;
 const MS_SLAVE = 1 << 19;
 const SYS_open_tree = 428;
 const SYS_move_mount = 429;
+const SYS_fsopen = 430;
+const SYS_fsconfig = 431;
+const SYS_fsmount = 432;
 const SYS_mount_setattr = 442;
+const FSOPEN_CLOEXEC = 1;
+const FSCONFIG_CMD_CREATE = 6;
+const FSMOUNT_CLOEXEC = 1;
 const OPEN_TREE_CLONE = 1;
 const MNT_DETACH = 2;
 const MS_NOSUID = 2;
@@ -44,6 +51,17 @@ export function cloneMountOf(fd: number, path: ByteString): number {
   const empty = addressOf(cArgument(""));
   const flags = OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH;
   return check(syscall(SYS_open_tree, fd, empty, flags), "open_tree", path);
+}
+
+/** A detached mount of a file system of the kernel, as a descriptor (O_PATH): fsopen(2), Linux 5.2. Throws SystemError. */
+export function newMount(type: ByteString): number {
+  // SAFETY: addressOf and cArgument hold the name.
+  const name = addressOf(cArgument(type));
+  return withFd(check(syscall(SYS_fsopen, name, FSOPEN_CLOEXEC), "fsopen", type), (context) => {
+    check(syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE), "fsconfig", type);
+    const limits = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    return check(syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, limits), "fsmount", type);
+  });
 }
 
 /**

@@ -10,8 +10,10 @@ import { forgetCommand, unmounted } from "../jail/record/emptied.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { giveAllCommand, giveCommand } from "../system/give.ts";
 import { type Holder, holdersOf, waysOf } from "../system/holders.ts";
+import { type IpcObject, ipcOf, ipcText } from "../system/ipc.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
+import { whyStays } from "../users/kernel-objects.ts";
 import { endingOf, MOST_PIDS } from "../users/sessions.ts";
 import { listed } from "./change.ts";
 import type { KeptHome } from "./once-shape.ts";
@@ -44,10 +46,11 @@ interface Left {
 /** Which of the uids, each that of an account which had its home in a jail, files in that or processes still have. */
 export function uidsLeftIn(jail: ByteString, uids: ReadonlySet<number>): readonly LeftUid[] {
   try {
-    const { holders, owned } = lookThrough(jail, uids);
+    const { holders, owned, objects } = lookThrough(jail, uids);
     return [
       ...[...owned].map(([uid, files]) => ({ jail, uid, why: () => ofFiles(jail, uid, files) })),
       ...[...holders].map(([uid, some]) => ({ jail, uid, why: () => ofProcesses(uid, some) })),
+      ...[...objects].map(([uid, some]) => ({ jail, uid, why: () => ofObjects(uid, some) })),
     ];
   } catch (error) {
     if (!isReported(error) || (error instanceof JailkitError && error.code === "interrupted")) throw error;
@@ -70,7 +73,8 @@ function lookThrough(jail: ByteString, uids: ReadonlySet<number>) {
       // Or nobody knows what is there: who only warned would let in whoever has a program on it.
       requireNoneUnmounted(jail);
       const holders = holdersOf(uids, "no account was created; run this again");
-      return { holders, owned: ownedIn(root, uids, since) };
+      const owned = ownedIn(root, uids, since);
+      return { holders, owned, objects: ipcOf(uids) };
     } catch (error) {
       const isBusy = error instanceof JailkitError && error.code === CHANGES;
       if (!isBusy || attempt === ATTEMPTS) throw error;
@@ -137,6 +141,13 @@ function ofProcesses(uid: number, holders: readonly Holder[]): Left {
     advice: `end them, and run this again: ${ending.remedy}`,
     remedy: ending.remedy,
   };
+}
+
+function ofObjects(uid: number, objects: readonly IpcObject[]): Left {
+  const { why, advice, remedy } = whyStays(uid, objects);
+  const have = objects.length === 1 ? "has" : "have";
+  const what = `${ipcText(objects)} in the kernel ${have} the uid ${uid}, which is that of no account any more${why}`;
+  return { what, advice, remedy };
 }
 
 /** Why the uid of a home stays reserved that is at a place of the host. */

@@ -100,6 +100,9 @@ export const terminateReportSchema = reportSchema("jailkit terminate-user", {
         .describe(
           "Its processes, and those of sshd for connections without a session, that were or would be ended.",
         ),
+      removed: texts.describe(
+        "What was or would be removed that the kernel had of a uid of no account, a line each.",
+      ),
     }),
   ),
   problems: z.array(problemSchema),

@@ -70,7 +70,9 @@ test("all processes of the user end, and no other one", async () => {
   expect(pids).toHaveLength(2);
   const { uid } = m.ids("eve");
   const planned = terminate("--dry-run", "--json", "eve");
-  expect(reportOf(terminateReportSchema, planned.stdout).users).toEqual([{ user: "eve", uid, pids }]);
+  expect(reportOf(terminateReportSchema, planned.stdout).users).toEqual([
+    { user: "eve", uid, pids, removed: [] },
+  ]);
   expect(terminate("--dry-run", "eve").stdout).toBe(`eve: would end ${pids.join(" ")}\n`);
   expect(pidsOf("eve")).toEqual(pids);
   const done = terminate("-v", "eve");

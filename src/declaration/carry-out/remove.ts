@@ -13,6 +13,7 @@ import { leftOf } from "../../system/scheduled-jobs.ts";
 import { homeInJail, jailOfHome } from "../../system/separator.ts";
 import { removeLogin } from "../../users/change-login.ts";
 import { HOLDS_HOME } from "../../users/home-along.ts";
+import { removeFromKernel } from "../../users/kernel-objects.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import { takeSetIds } from "../../users/set-ids.ts";
 import type { Change } from "../change.ts";
@@ -262,7 +263,6 @@ function removeLost(
   said: Said,
 ): void {
   const { once, deleteHomes, fate } = created;
-  const { name } = once;
   const planned = created.holds ?? fate.holds;
   const isFinal = fate.home === undefined || planned !== undefined || whatRuns(user.uid) !== undefined;
   if (failure !== undefined && isFinal) throw tellingOfSessions(failure, user, said);
@@ -289,10 +289,11 @@ function removeLost(
   takeSetIds(root, user, { ends: true, isRemoved: true, say, warn });
   // Another user may have started one meanwhile.
   requireNothingRuns(user);
+  removeFromKernel(user, { say, warn });
   removeLogin(user, hearing(said));
   // They are outside of the jail: whoever gets the name or the uid later would run them, or read it.
   for (const { message, advice } of leftOf(user)) said.warnings.push(withAdvice(message, advice));
-  warnOfSessions(name, user.uid, said);
+  warnOfSessions(once.name, user.uid, said);
 }
 
 /** Throws JailkitError for a home that stays, if the plan was that it goes: then the account stays for the next plan. */

@@ -1,0 +1,78 @@
+import { clearKeys } from "../../ffi/keys.ts";
+import { answered, describeError, isReported, JailkitError } from "../cli/error.ts";
+import { attachedTo, hasKeyrings, type IpcObject, ipcOf, ipcText, removeObjects } from "../system/ipc.ts";
+import { hostUser } from "../system/name-services.ts";
+import { endSessions } from "../system/processes.ts";
+import { endingOf, MOST_PIDS, type Owner, ownerText } from "./sessions.ts";
+
+/** Hears what was removed, and what stays, a printable line each. */
+interface Hearer {
+  readonly say: (line: string) => void;
+  readonly warn: (line: string, error?: JailkitError) => void;
+}
+
+/** The objects of a user in the kernel, which outlive processes. Throws SystemError. */
+export const objectsOf = (uid: number): readonly IpcObject[] => ipcOf(new Set([uid])).get(uid) ?? [];
+
+/** Whether no account has a uid; false also if that is not known. */
+export const isNobodys = (uid: number): boolean => answered(() => hostUser(uid) === undefined) === true;
+
+/**
+ * Removes what the kernel keeps of a user without processes, and whoever gets the uid later would have: objects of System V IPC
+ * that the user owns or has created, message queues of POSIX, and keys. What fails is a warning.
+ */
+export function removeFromKernel(owner: Owner, { say, warn }: Hearer): void {
+  const removed: string[] = [];
+  const tried = (what: string, work: () => void, heal: string) => {
+    try {
+      work();
+    } catch (error) {
+      if (!isReported(error)) throw error;
+      warn(`${what} of ${ownerText(owner)} stay in the kernel: ${describeError(error)}; ${heal}`);
+    }
+  };
+  tried("shared memory, semaphores or message queues", () => removeIpcOf(owner, removed, warn), again(owner));
+  tried(
+    "keys",
+    () => {
+      if (hasKeyrings(owner.uid) && clearKeys(owner.uid)) removed.push("keys");
+    },
+    "they are gone when the machine was started anew",
+  );
+  if (removed.length > 0) say(`removed what the kernel had of ${ownerText(owner)}: ${removed.join(", ")}`);
+}
+
+const again = ({ uid }: Owner) => `try again with: ${endSessions(uid)}`;
+
+function removeIpcOf(owner: Owner, removed: string[], warn: Hearer["warn"]): void {
+  const before = objectsOf(owner.uid);
+  if (before.length === 0) return;
+  removeObjects(before);
+  const stay = objectsOf(owner.uid);
+  const key = (object: IpcObject) => `${object.kind} ${"id" in object ? object.id : object.name}`;
+  const left = new Set(stay.map(key));
+  const gone = before.filter((object) => !left.has(key(object)));
+  if (gone.length > 0) removed.push(ipcText(gone));
+  if (stay.length === 0) return;
+  const { why, advice, remedy } = whyStays(owner.uid, stay);
+  const what = `${ipcText(stay)} of ${ownerText(owner)} ${stay.length === 1 ? "stays" : "stay"} in the kernel${why}`;
+  const message = advice === "" ? what : `${what}; ${advice}`;
+  warn(message, new JailkitError("has-processes", 1, message, undefined, remedy));
+}
+
+/** What is to be said of objects with a uid that should go, and what heals it. */
+export function whyStays(uid: number, objects: readonly IpcObject[]) {
+  if (objects.some((object) => object.kind !== "shm" || !object.isMarked)) {
+    const remedy = endSessions(uid);
+    return {
+      why: "",
+      advice: `remove what the kernel has of the uid, and run this again: ${remedy}`,
+      remedy,
+    };
+  }
+  const holders = answered(() => attachedTo(objects)) ?? [];
+  if (holders.length === 0)
+    return { why: ", as long as processes have it attached", advice: "", remedy: undefined };
+  const { whose, remedy } = endingOf(holders, MOST_PIDS);
+  return { why: `, attached by processes of ${whose}`, advice: `end them with: ${remedy}`, remedy };
+}

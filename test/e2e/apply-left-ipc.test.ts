@@ -1,0 +1,157 @@
+/** What the kernel keeps of an account that is gone: System V IPC, message queues and keys. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+// Keys of a uid are those of the kernel, not of the machine: those that are locked stay there for some minutes.
+const UID = 47_000 + Math.floor(Math.random() * 10_000);
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const user = (name: string) => `[user ${name}]\njail = ${J}\nshell = /bin/bash\n`;
+const BOB = `${JAIL}${user("eve")}${user("bob")}uid = ${UID}\n`;
+const CARL = `${JAIL}${user("eve")}${user("carl")}uid = ${UID}\n`;
+const EVE = JAIL + user("eve");
+const END = `jailkit terminate-user --uid=${UID}`;
+
+/** Words: what to make, with which rights, or what to do with it. */
+const IPC = `import ctypes, os, platform, sys, time
+c = ctypes.CDLL(None, use_errno=True)
+c.shmat.restype = ctypes.c_void_p
+arm = platform.machine() == "aarch64"
+add_key, keyctl = (217, 219) if arm else (248, 250)
+def must(n):
+    if n == -1: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return n
+mode = int(sys.argv[2], 8) if len(sys.argv) > 2 else 0o600
+if sys.argv[1] == "make":
+    c.shmat(must(c.shmget(0x4711, 4096, 0o1000 | mode)), None, 0)
+    must(c.semget(0x4711, 1, 0o1000 | mode))
+    must(c.msgget(0x4711, 0o1000 | mode))
+    must(c.mq_open(b"/left", os.O_CREAT | os.O_RDWR, mode, None))
+elif sys.argv[1] == "key":
+    for ring in (-4, -5): must(c.syscall(add_key, b"user", b"left%d" % ring, b"secret", 6, ring))
+    if len(sys.argv) > 2: must(c.syscall(keyctl, 15, -4, 60)); must(c.syscall(keyctl, 5, -4, mode))
+elif sys.argv[1] == "hold":
+    must(c.shmat(c.shmget(0x4711, 0, 0), None, 0)); print("held", flush=True); time.sleep(1000)
+else:
+    found = ["shm"] * (c.shmget(0x4711, 0, 0) >= 0) + ["sem"] * (c.semget(0x4711, 0, 0) >= 0)
+    found += ["msg"] * (c.msgget(0x4711, 0) >= 0) + ["mq"] * (c.mq_open(b"/left", os.O_RDWR) >= 0)
+    for ring in (-4, -5): found += ["key"] * (c.syscall(keyctl, 10, ring, b"user", b"left%d" % ring, 0) >= 0)
+    # A new key of @u is found in the default session, as before.
+    c.syscall(add_key, b"user", b"new", b"x", 1, -4)
+    found += ["no link"] * (c.syscall(keyctl, 10, -5, b"user", b"new", 0) < 0)
+    c.syscall(keyctl, 7, -4)
+    print(" ".join(found))
+`;
+let m: Machine;
+const as = (who: number | string, ...words: string[]) => {
+  const uid = typeof who === "number" ? who : uidIn(m, who);
+  return ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "python3", "-c", IPC, ...words];
+};
+const ipc = (who: number | string, ...words: string[]) => m.must(as(who, ...words)).stdout.trim();
+/** The objects of System V IPC, and their owners. */
+const objects = () =>
+  m
+    .must(["ipcs"])
+    .stdout.split("\n")
+    .filter((line) => line.startsWith("0x"))
+    .map((line) => line.split(/\s+/)[2]);
+const removal = (...options: string[]) => {
+  m.write(FILE, EVE);
+  const { status, changes, summary } = linesOf(m, "--prune", "--delete-homes", ...options);
+  const of = <T>(one: (change: (typeof changes)[number]) => readonly T[]) => changes.flatMap(one);
+  return {
+    status,
+    steps: of(({ steps }) => steps),
+    warnings: of(({ warnings }) => warnings),
+    problems: summary.problems,
+  };
+};
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+beforeEach(() => {
+  m.mkdir("/srv", { mode: 0o755 });
+  m.write(FILE, BOB);
+  m.must(["jailkit", "apply"]);
+});
+afterEach(() => {
+  for (const name of ["bob", "carl", "eve"]) if (uidIn(m, name) !== undefined) m.must(["userdel", name]);
+  for (const path of ["/srv", "/var/lib/jailkit"]) m.remove(path);
+  m.run(["ipcrm", "--all"]);
+  m.run(["python3", "-c", "import ctypes; ctypes.CDLL(None).mq_unlink(b'/left')"]);
+});
+afterAll(() => m?.close());
+
+test("it goes with the account, and nothing of others does", () => {
+  ipc(UID, "make");
+  ipc(UID, "key");
+  m.must(["ipcmk", "-M", "100"]);
+  m.must(["setpriv", "--reuid", "eve", "--clear-groups", "ipcmk", "-M", "100", "-Q", "-S", "2"]);
+  expect(ipc(UID, "look")).toBe("shm sem msg mq key key");
+  const { status, steps, warnings, problems } = removal();
+  expect([status, warnings, problems]).toEqual([0, [], []]);
+  expect(steps).toContain(
+    "removed what the kernel had of 'bob': 1 shared memory segment, 1 semaphore set, 2 message queues, keys",
+  );
+  expect(objects().sort()).toEqual(["eve", "eve", "eve", "root"]);
+  m.write(FILE, CARL);
+  expect(linesOf(m).status).toBe(0);
+  expect([uidIn(m, "carl"), ipc("carl", "look")]).toEqual([UID, ""]);
+});
+
+test("of an account that leaves nothing there nothing is said", () => {
+  expect(removal().steps.filter((step) => step.includes("kernel"))).toEqual([]);
+});
+
+test("what comes later reserves the uid until the command that is shown has removed it", () => {
+  removal();
+  ipc(UID, "make");
+  m.write(FILE, CARL);
+  for (const options of [["--check"], []]) {
+    const [problem] = linesOf(m, ...options).summary.problems;
+    expect(problem).toMatchObject({ code: "left-uid", remedy: END });
+    expect(problem?.message).toContain(
+      `1 shared memory segment, 1 semaphore set, 2 message queues in the kernel have the uid ${UID}`,
+    );
+  }
+  const shown = m.must([...END.split(" "), "--dry-run"]).stdout;
+  expect(shown).toContain("would remove what the kernel has of it: 1 shared memory segment");
+  expect(objects()).toHaveLength(3);
+  m.must(END.split(" "));
+  expect([objects(), linesOf(m).status, ipc("carl", "look")]).toEqual([[], 0, ""]);
+});
+
+test("a segment that another user has attached stays, and reserves the uid until that has ended", async () => {
+  ipc(UID, "make", "666");
+  const eve = m.start(as("eve", "hold"));
+  await eve.until(({ stdout }) => stdout.includes("held") || undefined);
+  const { status, warnings } = removal();
+  expect([status, warnings]).toEqual([
+    0,
+    [expect.stringMatching(/1 shared memory segment of 'bob' stays? in the kernel.*'eve' \(\d+\)/)],
+  ]);
+  m.write(FILE, CARL);
+  const [problem] = linesOf(m).summary.problems;
+  expect(problem?.code).toBe("left-uid");
+  expect(m.run(END.split(" "))).toMatchObject({ status: 1, stderr: expect.stringContaining("'eve'") });
+  eve.kill();
+  await eve.ended;
+  expect(linesOf(m).status).toBe(0);
+});
+
+test("an account that stays keeps it", () => {
+  ipc(UID, "make");
+  m.must(END.split(" "));
+  expect(ipc(UID, "look")).toBe("shm sem msg mq");
+});
+
+test("a keyring that its user has locked is a warning", () => {
+  ipc(UID, "key", "0");
+  const { status, warnings } = removal();
+  expect([status, warnings]).toEqual([0, [expect.stringContaining("keys of 'bob' stay in the kernel")]]);
+});
