@@ -83,6 +83,8 @@ function persistentOf(uid: number): number | undefined {
  */
 export function clearKeys(uid: number): boolean {
   if (uid === 0) throw new SystemError(EPERM, "keyctl", undefined);
+  // Root's, which counts as nothing that the user has: the user may have as much as a user may.
+  keyctl(GET_KEYRING_ID, THREAD_KEYRING, 1);
   const had = withRealId(uid, () =>
     withFileIds(uid, 0, () => {
       const persistent = persistentOf(uid);
@@ -91,8 +93,8 @@ export function clearKeys(uid: number): boolean {
       const hadOwn = empty(USER_KEYRING);
       const own = keyctl(GET_KEYRING_ID, USER_KEYRING);
       const hadSession = empty(USER_SESSION_KEYRING, own);
-      // As the kernel has made it.
-      keyctl(LINK, USER_KEYRING, USER_SESSION_KEYRING);
+      // As the kernel has made it; its user may have closed it to that.
+      syscall(SYS_keyctl, LINK, USER_KEYRING, USER_SESSION_KEYRING);
       return hadPersistent || hadOwn || hadSession;
     }),
   );

@@ -25,6 +25,9 @@ add_key, keyctl = (217, 219) if arm else (248, 250)
 def must(n):
     if n == -1: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return n
+# Without persistent-keyring(7) the one of the user once more.
+lasting = c.syscall(keyctl, 22, -1, -1)
+if lasting < 0: lasting = -4
 mode = int(sys.argv[2], 8) if len(sys.argv) > 2 else 0o600
 if sys.argv[1] == "make":
     c.shmat(must(c.shmget(0x4711, 4096, 0o1000 | mode)), None, 0)
@@ -32,14 +35,18 @@ if sys.argv[1] == "make":
     must(c.msgget(0x4711, 0o1000 | mode))
     must(c.mq_open(b"/left", os.O_CREAT | os.O_RDWR, mode, None))
 elif sys.argv[1] == "key":
-    for ring in (-4, -5): must(c.syscall(add_key, b"user", b"left%d" % ring, b"secret", 6, ring))
+    for ring in (-4, -5, lasting): must(c.syscall(add_key, b"user", b"left", b"secret", 6, ring))
     if len(sys.argv) > 2: must(c.syscall(keyctl, 15, -4, 60)); must(c.syscall(keyctl, 5, -4, mode))
+elif sys.argv[1] == "fill":
+    n = 0
+    while c.syscall(add_key, b"user", b"fill%d" % n, b"x" * 1000, 1000, -4) >= 0: n += 1
+    while c.syscall(add_key, b"user", b"fill%d" % n, b"x", 1, -4) >= 0: n += 1
 elif sys.argv[1] == "hold":
     must(c.shmat(c.shmget(0x4711, 0, 0), None, 0)); print("held", flush=True); time.sleep(1000)
 else:
     found = ["shm"] * (c.shmget(0x4711, 0, 0) >= 0) + ["sem"] * (c.semget(0x4711, 0, 0) >= 0)
     found += ["msg"] * (c.msgget(0x4711, 0) >= 0) + ["mq"] * (c.mq_open(b"/left", os.O_RDWR) >= 0)
-    for ring in (-4, -5): found += ["key"] * (c.syscall(keyctl, 10, ring, b"user", b"left%d" % ring, 0) >= 0)
+    for ring in (-4, -5, lasting): found += ["key"] * (c.syscall(keyctl, 10, ring, b"user", b"left", 0) >= 0)
     # A new key of @u is found in the default session, as before.
     c.syscall(add_key, b"user", b"new", b"x", 1, -4)
     found += ["no link"] * (c.syscall(keyctl, 10, -5, b"user", b"new", 0) < 0)
@@ -92,7 +99,9 @@ test("it goes with the account, and nothing of others does", () => {
   ipc(UID, "key");
   m.must(["ipcmk", "-M", "100"]);
   m.must(["setpriv", "--reuid", "eve", "--clear-groups", "ipcmk", "-M", "100", "-Q", "-S", "2"]);
-  expect(ipc(UID, "look")).toBe("shm sem msg mq key key");
+  expect(ipc(UID, "look")).toBe("shm sem msg mq key key key");
+  // As many keys as a user may have.
+  ipc(UID, "fill");
   const { status, steps, warnings, problems } = removal();
   expect([status, warnings, problems]).toEqual([0, [], []]);
   expect(steps).toContain(
@@ -124,6 +133,15 @@ test("what comes later reserves the uid until the command that is shown has remo
   expect(objects()).toHaveLength(3);
   m.must(END.split(" "));
   expect([objects(), linesOf(m).status, ipc("carl", "look")]).toEqual([[], 0, ""]);
+});
+
+test("message queues go, too, where the kernel shows them only at their place, as before Linux 5.2", () => {
+  removal();
+  ipc(UID, "make");
+  m.must(["sh", "-ec", "mkdir -p /dev/mqueue; mount -t mqueue none /dev/mqueue"]);
+  m.must(["strace", "-qq", "-o", "/dev/null", "-e", "inject=fsopen:error=ENOSYS", ...END.split(" ")]);
+  expect([m.list("/dev/mqueue"), objects()]).toEqual([[], []]);
+  m.must(["umount", "/dev/mqueue"]);
 });
 
 test("a segment that another user has attached stays, and reserves the uid until that has ended", async () => {
