@@ -59,7 +59,7 @@ export function newMount(type: ByteString): number {
   const name = addressOf(cArgument(type));
   return withFd(check(syscall(SYS_fsopen, name, FSOPEN_CLOEXEC), "fsopen", type), (context) => {
     check(syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE), "fsconfig", type);
-    const limits = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    const limits = MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
     return check(syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, limits), "fsmount", type);
   });
 }

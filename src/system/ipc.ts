@@ -1,4 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { unlinkIfPresent } from "../../ffi/changes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
@@ -29,11 +29,9 @@ type Note = (uids: readonly number[], object: IpcObject) => void;
 
 /** Reads a table of System V IPC, as proc(5) shows it in /proc/sysvipc. */
 export function readIpcTable(kind: IpcKind, text: ByteString, note: Note): void {
-  const [head = "", ...lines] = text.split("\n").map((line) => line.trim());
-  const columns = head.split(/\s+/);
-  for (const line of lines) {
-    if (line === "") continue;
-    const fields = line.split(/\s+/);
+  const [columns = [], ...lines] = text.split("\n").map((line) => trim(line).split(/ +/));
+  for (const fields of lines) {
+    if (fields.length < columns.length) continue;
     const field = (name: string) => fields[columns.indexOf(name)] ?? "";
     const isMarked = kind === "shm" && (Number.parseInt(field("perms"), 8) & MARKED) !== 0;
     const uids = [Number(field("uid")), Number(field("cuid"))];

@@ -72,7 +72,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "jailkit apply may take accounts for those of before that it created (${which}), and remove them: ${describeError(error)}":
     "a warning of what a later run may do",
   "${what}, and remove it: ${describeError(error)}": "a warning of what a later run may do",
+  "would remove what the kernel has of it: ${ipcText(objects)}": "what a run would do",
   // Advice.
+  "remove what the kernel has of the uid, and run this again: ${remedy}": "no account has it any more",
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
   '${first}jailkit delete${unjail ? " --unjail" : ""} --user-files ${shellWord(jail)}':
     "where a jail is being deleted",
