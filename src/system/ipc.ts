@@ -9,7 +9,8 @@ import type { Holder } from "./holders.ts";
 import { hostText } from "./host-files.ts";
 import { lookingAt } from "./looking-at.ts";
 import { kernelFileSystem } from "./mounts.ts";
-import { openProc, pidsIn, readOf, uidsOf } from "./processes.ts";
+import { pidsIn } from "./pids.ts";
+import { openProc, readOf, uidsOf } from "./processes.ts";
 
 /** What processes have in common by the kernel, and what stays there when they have ended. */
 export type IpcObject =
