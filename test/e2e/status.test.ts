@@ -301,8 +301,12 @@ describe("what else needs attention", () => {
     mend();
     for (const name of ["byhand", "declared"]) {
       m.must(["usermod", "-d", `/home/${name}`, name]);
-      expect(found()).toEqual([["no-jail", name, `usermod -d ${jail}/./home/${name} ${name}`]]);
-      mend();
+      const ofConfig = ["config", `${file}:3`, "jailkit config check"];
+      const noJail = ["no-jail", name, `usermod -d ${jail}/./home/${name} ${name}`];
+      expect(found()).toEqual(name === "declared" ? [ofConfig, noJail] : [noJail]);
+      // One command mends both.
+      m.must(["sh", "-ec", noJail[2] ?? "false"]);
+      expect(found()).toEqual([]);
     }
     m.must(["usermod", "-d", "/home/declared", "declared"]);
     const { summary } = linesOf(m);
