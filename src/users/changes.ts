@@ -74,7 +74,7 @@ function leaveJailSide(
   run: AccountRun,
   user: PasswdEntry | undefined,
   root: JailRoot,
-  { shell, dryRun }: JailingOptions,
+  { shell, dryRun, lost: groups }: JailingOptions,
 ): void {
   requireWritable(root, ["/etc"]);
   const leaver = leaverOf(user, readJailAccounts(root).userByName(run.name), root);
@@ -85,7 +85,7 @@ function leaveJailSide(
   if (leaver !== undefined && dryRun) tellOfSetIds(root, leaver, say);
   // It may have processes where it is now.
   else if (leaver !== undefined)
-    takeSetIds(root, leaver, { ends: false, say, warn: (line) => run.warn(line) });
+    takeSetIds(root, leaver, { ends: false, groups, say, warn: (line) => run.warn(line) });
   // Nobody needs the former home of an account that is not in the jail any more.
   const left = !livesIn(root.path, user?.home ?? "");
   const before = dryRun || !left ? undefined : recall(root, run.name);

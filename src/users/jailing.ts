@@ -46,6 +46,8 @@ export interface JailingOptions {
   facts?: AccountFacts;
   /** For plans of as many that are not carried out; absent: the jail is asked for each. */
   seen?: Seen;
+  /** The names of groups that one who leaves was in until now. */
+  readonly lost?: readonly ByteString[];
 }
 
 /** The account's groups, the primary one first. Throws JailkitError if that has no name. */

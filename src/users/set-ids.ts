@@ -1,34 +1,33 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { O_PATH } from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
-import { openIfPresent, withFd } from "../../ffi/files.ts";
+import { attempt, isErrno } from "../../ffi/error.ts";
+import { openIfPresent, statIfPresent, withFd } from "../../ffi/files.ts";
 import { quoted, shortPath } from "../cli/display.ts";
 import { answered, errorOf, JailkitError } from "../cli/error.ts";
 import { takeLinesOut } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { CHANGES } from "../jail/fs/owned.ts";
-import { findSetIds, takeFromNameless } from "../jail/fs/set-ids.ts";
+import { BOTH, type Counting, findSetIds, ITS_GROUP, takeFromNameless } from "../jail/fs/set-ids.ts";
 import { ofMachine, unmountedBelow } from "../jail/fs/unmounted.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { lookAtHolders, waysOf } from "../system/holders.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { worksIn } from "../system/works-in.ts";
+import { countingFor, type Leaver, leaverOf, memberships } from "./leaver.ts";
 import { atWork, endingOf, requireNothingRuns, shownPids } from "./sessions.ts";
 
-// Who starts a setuid program of an account gets all that its processes have: outside of the jail, the machine.
+// Who starts a setuid program of an account gets all that its processes have: outside of the jail, the machine. So it is with a
+// group by a setgid program, and by that another user can make one of its own.
 
 const ATTEMPTS = 4;
 // The ctime of a file is that of the last tick of a clock, which may be 10 ms ago.
 const TICK = 10;
 const NEVER = 1n << 62n;
-const USERS = { has: (uid: number) => uid !== 0 };
 const BITS = "the setuid and setgid bits";
 
-type Leaver = Pick<PasswdEntry, "name" | "uid">;
-
-/** Programs of a user that give others its rights, or those of a group. */
+/** Programs that give others the rights of a user, or those of a group. */
 export interface SetIds {
   /** Some, as the jail sees them. */
   readonly paths: ByteString[];
@@ -42,17 +41,36 @@ function add(to: SetIds, path: () => ByteString): void {
   if (to.count++ < MOST_PATHS) to.paths.push(path());
 }
 
-/** Those of all users of a jail, by uid. Throws as findSetIds. */
-export function foreseeSetIds(root: JailRoot): ReadonlyMap<number, SetIds> {
-  const all = new Map<number, SetIds>();
+/** Those of all users of a jail. */
+export interface AllSetIds {
+  readonly byUid: ReadonlyMap<number, SetIds>;
+  /** Those of owners who are not in their group, by gid and then by uid. */
+  readonly byGid: ReadonlyMap<number, ReadonlyMap<number, SetIds>>;
+}
+
+/** Looks for them. Throws as findSetIds and memberships. */
+export function foreseeSetIds(root: JailRoot): AllSetIds {
+  const [byUid, byGid] = [new Map<number, SetIds>(), new Map<number, Map<number, SetIds>>()];
+  const isMember = memberships();
+  const none = () => ({ paths: [], count: 0 });
   const stop = "nothing was changed; run this again";
-  findSetIds(root, { uids: USERS, since: NEVER, take: false, stop }, (uid, path) =>
-    add(
-      all.getOrInsertComputed(uid, () => ({ paths: [], count: 0 })),
-      path,
-    ),
+  findSetIds(root, { counting: () => BOTH, since: NEVER, take: false, stop }, (stat, path) => {
+    add(byUid.getOrInsertComputed(stat.uid, none), path);
+    if ((stat.mode & ITS_GROUP) === 0 || isMember(stat)) return;
+    const byOwner = byGid.getOrInsertComputed(stat.gid, () => new Map<number, SetIds>());
+    add(byOwner.getOrInsertComputed(stat.uid, none), path);
+  });
+  return { byUid, byGid };
+}
+
+/** Those among them that a user takes along. Pure. */
+export function setIdsOf({ byUid, byGid }: AllSetIds, { uid, gids }: Omit<Leaver, "name">): SetIds {
+  const ofOthers = [...gids].flatMap((gid) =>
+    [...(byGid.get(gid) ?? [])].flatMap(([owner, found]) => (owner === uid ? [] : found)),
   );
-  return all;
+  const all = [byUid.get(uid) ?? [], ...ofOthers].flat();
+  const paths = all.flatMap((found) => found.paths).slice(0, MOST_PATHS);
+  return { paths, count: all.reduce((sum, { count }) => sum + count, 0) };
 }
 
 /** What is said of them, printable; undefined if there are none. */
@@ -64,8 +82,8 @@ export function setIdsText(root: Pick<JailRoot, "path">, found: SetIds | undefin
 }
 
 /** Says what an account will lose. Throws as foreseeSetIds. */
-export function tellOfSetIds(root: JailRoot, { uid }: Leaver, say: (line: string) => void): void {
-  const text = setIdsText(root, foreseeSetIds(root).get(uid));
+export function tellOfSetIds(root: JailRoot, user: PasswdEntry, say: (line: string) => void): void {
+  const text = setIdsText(root, setIdsOf(foreseeSetIds(root), leaverOf(user)));
   if (text !== undefined) say(`would take ${text}`);
 }
 
@@ -73,17 +91,22 @@ interface Leaving {
   readonly ends: boolean;
   /** The account is removed then: no command can name it any more. */
   readonly isRemoved?: boolean;
+  /** The names of groups that it was in until now. */
+  readonly groups?: readonly ByteString[] | undefined;
   readonly say: (line: string) => void;
   readonly warn: (line: string) => void;
 }
 
 /**
- * Takes the setuid and setgid bits from all files of an account in a jail that it leaves, so that nobody there becomes it, and from
- * those without a name that others have open. `say` gets what was done, printable, and `warn` that one may be left, since others
- * change the jail all the time, who do not keep the account in it, or since a file system is not mounted. `ends`: nothing of the
- * account may run. Throws JailkitError, with what to do, for what else may leave one.
+ * Takes the setuid and setgid bits from all files of an account in a jail that it leaves, so that nobody there becomes it, and the
+ * setgid bit from those with one of its groups whose owners are not in that; so it does from those without a name that others have
+ * open. `say` gets what was done, printable, and `warn` that one may be left, since others change the jail all the time, who do not
+ * keep the account in it, or since a file system is not mounted. `ends`: nothing of the account may run. Throws JailkitError, with
+ * what to do, for what else may leave one.
  */
-export function takeSetIds(root: JailRoot, user: Leaver, { ends, isRemoved, say, warn }: Leaving): void {
+export function takeSetIds(root: JailRoot, account: PasswdEntry, leaving: Leaving): void {
+  const { ends, isRemoved, say, warn } = leaving;
+  const user = leaverOf(account, leaving.groups);
   const taken: SetIds = { paths: [], count: 0 };
   const pids = new Set<number>();
   const advice = (take: string) =>
@@ -132,9 +155,10 @@ function takeOnce(
   };
   try {
     const stop = `${quoted(user.name)} is still in the jail; run this again`;
+    const counting = countingFor(user, memberships());
     // Before the files, as a file without a name may get one.
-    takeFromOpen(root, user, stop, (pid) => took(() => pids.add(pid)));
-    const wanted = { uids: new Set([user.uid]), since, take: true, stop };
+    takeFromOpen(root, user, { counting, stop }, (pid) => took(() => pids.add(pid)));
+    const wanted = { counting, since, take: true, stop };
     findSetIds(root, wanted, (_, path) => took(() => add(taken, path)));
   } catch (error) {
     if (error instanceof JailkitError && error.code === CHANGES) return false;
@@ -151,13 +175,15 @@ function takeOnce(
 function takeFromOpen(
   root: JailRoot,
   { name, uid }: Leaver,
-  stop: ByteString,
+  { counting, stop }: { readonly counting: Counting; readonly stop: ByteString },
   took: (pid: number) => void,
 ): void {
   const doubtful = lookAtHolders((owner, { pid }, file) => {
-    if (owner !== uid || file === undefined) return;
+    if (owner === 0 || file === undefined) return;
+    // Those of others are many.
+    if (owner !== uid && !attempt(() => isCounted(file.proc, file.path, counting))) return;
     const fd = openedBy(file.proc, file.path);
-    if (fd !== undefined && withFd(fd, (open) => takeFromNameless(open, uid))) took(pid);
+    if (fd !== undefined && withFd(fd, (open) => takeFromNameless(open, counting))) took(pid);
   }, stop);
   const others = doubtful.filter(({ uids }) => [...uids].some((one) => Number(one) !== uid));
   if (others.length === 0) return;
@@ -172,6 +198,11 @@ function takeFromOpen(
   const { whose, remedy } = endingOf(ofJail);
   const message = `processes of ${whose} have ${waysOf(ofJail)}, in which they may keep a setuid program of ${quoted(name)}: end them, and run this again: ${remedy}`;
   throw new JailkitError("has-processes", 1, message, undefined, remedy);
+}
+
+function isCounted(proc: number, path: ByteString, counting: Counting): boolean {
+  const stat = statIfPresent(proc, path, true);
+  return stat !== undefined && stat.nlink === 0 && counting(stat) !== 0;
 }
 
 function openedBy(proc: number, path: ByteString): number | undefined {

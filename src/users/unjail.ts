@@ -277,7 +277,7 @@ function release(root: JailRoot, plan: Release, request: UnjailOptions, run: Acc
   };
   const take = () => {
     const ends = home !== user.home || shell !== user.shell;
-    takeSetIds(root, user, { ends, say: (line) => run.done(line), warn });
+    takeSetIds(root, user, { ends, groups: request.lost, say: (line) => run.done(line), warn });
     if (move === undefined) request.whenAlone?.(root, jailHome);
   };
   // In the home, too: others may have opened a program there.

@@ -1,7 +1,7 @@
 import { expect, spyOn, test } from "bun:test";
 import { chmodSync, chownSync, linkSync, writeFileSync } from "node:fs";
 import { Descent } from "../../src/jail/fs/descent.ts";
-import { foreseeSetIds, setIdsText } from "../../src/users/set-ids.ts";
+import { foreseeSetIds, setIdsOf, setIdsText } from "../../src/users/set-ids.ts";
 import { makeJail, USER } from "./jail-helper.ts";
 
 test("only the paths are made that are shown, however many names a program has", () => {
@@ -12,7 +12,7 @@ test("only the paths are made that are shown, however many names a program has",
   chmodSync(first, 0o6755);
   for (let name = 1; name < 50; name++) linkSync(first, `${jail.path}/home/u/${name}`);
   const made = spyOn(Descent.prototype, "path");
-  const { count, paths } = foreseeSetIds(jail.root).get(USER) ?? { count: 0, paths: [] };
+  const { count, paths } = setIdsOf(foreseeSetIds(jail.root), { uid: USER, gids: new Set([USER]) });
   const calls = made.mock.calls.length;
   made.mockRestore();
   jail.close();

@@ -178,20 +178,28 @@ export function warnOfKept(kept: Pick<Kept, "values">, { warnings }: Said): void
 
 /** Takes a user out of the jail's account files and of the files that say what it may do. */
 export function leaveJail(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser, said: Said): void {
-  leaveFiles(root, once.name, said);
+  leaveFiles(root, once, said);
   // Somebody else may get the name that it had.
   const former = user === undefined ? [] : formerLines(readJailAccounts(root), user);
-  for (const { name } of former) if (name !== once.name) leaveFiles(root, name, said);
+  for (const { name } of former) if (name !== once.name) leaveFiles(root, { ...once, name }, said);
   closeWithoutLine(root, user, once, said);
   // Not before: it may be what limits logins.
   forgetPolicy(root, once, said);
 }
 
 /** Takes a user out of the account files of a jail. Throws JailkitError. */
-export function leaveFiles(root: JailRoot, name: ByteString, said: Said): void {
+export function leaveFiles(root: JailRoot, { name, groups: lost }: OnceUser, said: Said): void {
   using host = openTree("/");
   const run = new AccountRun(name);
-  const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: false };
+  const options = {
+    host,
+    jail: root.path,
+    shell: undefined,
+    access: NO_ACCESS,
+    dryRun: false,
+    move: false,
+    lost,
+  };
   changeOne(planJailSide(run, root, { ...options, remove: true }), root.path, said);
   if (run.failure !== undefined) throw errorOf(run.failure);
 }

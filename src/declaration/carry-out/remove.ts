@@ -209,7 +209,7 @@ function removeLeft(
     const uid = uidOf(user, root, name);
     if (line && user === undefined && jail === once.jail) loseByLine(root, once, said, taken);
     if (line && user !== undefined) loseBehind(root, user, once, said);
-    if (line) leaveFiles(root, name, said);
+    if (line) leaveFiles(root, once, said);
     if (policy) said.steps.push(...removePolicy(root, name, true));
     warnOfSessions(name, uid, said, root.path);
   }
@@ -286,7 +286,7 @@ function removeLost(
   // Without the home there may be room.
   if (failure !== undefined) leaveJail(root, user, once, said);
   const [say, warn] = [(line: string) => said.steps.push(line), (line: string) => said.warnings.push(line)];
-  takeSetIds(root, user, { ends: true, isRemoved: true, say, warn });
+  takeSetIds(root, user, { ends: true, isRemoved: true, groups: once.groups, say, warn });
   // Another user may have started one meanwhile.
   requireNothingRuns(user);
   removeFromKernel(user, { say, warn });

@@ -35,7 +35,7 @@ export function takeOut(
     if (once.keys.length > 0) removeFrom({ root: tree, user, home }, once.keys, said);
   };
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
-  const from = { ...options, leaves, whenAlone, recordedAs: once.recordedAs };
+  const from = { ...options, leaves, lost: once.groups, whenAlone, recordedAs: once.recordedAs };
   changeOne(planToUnjail(run, from), root.path, said);
   const now = hostUser(once.name);
   if (now !== undefined && !isIn(root, now)) forgetGroups(now, once, said);

@@ -12,8 +12,9 @@ import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { HOLDS_HOME, otherHomeIn, requireNoNeighbours } from "../../users/home-along.ts";
 import { isTooLarge } from "../../users/home-owners.ts";
+import { leaverOf } from "../../users/leaver.ts";
 import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
-import { foreseeSetIds, type SetIds, setIdsText } from "../../users/set-ids.ts";
+import { type AllSetIds, foreseeSetIds, setIdsOf, setIdsText } from "../../users/set-ids.ts";
 import { unjailUser } from "../../users/unjail.ts";
 import { type FaultText, faultText, stays, waitsFor } from "../change.ts";
 import type { Once, OnceUser } from "../once-shape.ts";
@@ -64,8 +65,8 @@ export class Leavers {
   /** Those who leave, and whose homes are not where they were. */
   readonly #moved = new Set<ByteString>();
   readonly #left = new Set<ByteString>();
-  /** The programs of users, by uid, of a jail, which is looked through once: it may have millions of files. */
-  readonly #setIds = new Map<ByteString, ReadonlyMap<number, SetIds>>();
+  /** The programs of users of a jail, which is looked through once: it may have millions of files. */
+  readonly #setIds = new Map<ByteString, AllSetIds | undefined>();
   /** Why nobody can be taken out of these jails. */
   readonly #closed = new Map<ByteString, Closed | undefined>();
   readonly #deleted = new Map<ByteString, boolean>();
@@ -144,22 +145,22 @@ export class Leavers {
     const isOut = fate.how === "out" && account !== undefined;
     if (isOut) {
       const fault = this.#whyNotOut(root, account, fate.home, once.recordedAs);
-      const setIds = fault === undefined ? this.#setIdsOf(root, account) : undefined;
+      const setIds = fault === undefined ? this.#setIdsOf(root, account, once) : undefined;
       return { fate: { ...fate, setIds }, fault, ends: fault !== undefined };
     }
     const loses = account !== undefined && fate.how !== "stays";
     const why = loses && fate.how === "removed" ? closedAccounts(root.path) : undefined;
     return {
-      fate: { ...fate, setIds: loses ? this.#setIdsOf(root, account) : undefined },
+      fate: { ...fate, setIds: loses ? this.#setIdsOf(root, account, once) : undefined },
       fault: why && stays(why),
     };
   }
 
   /** What the run takes from programs of an account; it says itself what cannot be looked at. */
-  #setIdsOf(root: JailRoot, { uid }: PasswdEntry): string | undefined {
+  #setIdsOf(root: JailRoot, account: PasswdEntry, { groups }: OnceUser): string | undefined {
     if (!this.asked.prune) return undefined;
-    const look = () => answered(() => foreseeSetIds(root)) ?? new Map<number, SetIds>();
-    return setIdsText(root, this.#setIds.getOrInsertComputed(root.path, look).get(uid));
+    const all = this.#setIds.getOrInsertComputed(root.path, () => answered(() => foreseeSetIds(root)));
+    return all && answered(() => setIdsText(root, setIdsOf(all, leaverOf(account, groups))));
   }
 
   #whyNotAlone(root: JailRoot, account: PasswdEntry, home: ByteString): Leave["fault"] {

@@ -9,59 +9,72 @@ import { hostPath, isRegular, type JailRoot, namedError } from "./walk.ts";
 
 const SET_IDS = C.S_ISUID | C.S_ISGID;
 
-const hasSetIds = (stat: Stat, uid: number): boolean =>
-  stat.uid === uid && isRegular(stat) && (stat.mode & SET_IDS) !== 0;
+/** The owner and the group of a file. */
+export type Ids = Pick<Stat, "uid" | "gid">;
 
-const withoutSetIds = ({ mode }: Stat): number => mode & 0o7777 & ~SET_IDS;
+/** Which of the setuid and setgid bits of a file count; 0 if the file does not, whatever its mode is. */
+export type Counting = (ids: Ids) => number;
+
+/** For a file of the user who leaves. */
+export const BOTH = SET_IDS;
+/** For one of somebody else. */
+export const ITS_GROUP = C.S_ISGID;
+
+const bitsOf = (stat: Stat, counting: Counting): number =>
+  isRegular(stat) && (stat.mode & SET_IDS) !== 0 ? stat.mode & counting(stat) : 0;
 
 /**
- * Calls `found` for the regular files in a jail that belong to one of some uids and have the setuid or setgid bit, with the path as
- * the jail sees it. With `take` they have lost it then, by descriptor, whatever has their names by then; and one of these uids that
+ * Calls `found` for the regular files in a jail, of other users than root, that have one of the bits which count, with the path as
+ * the jail sees it. With `take` they have lost it then, by descriptor, whatever has their names by then; and a file that counts and
  * has changed since `since` is an error, too: who had such a program for a moment may have given the bit to a file elsewhere.
  * Throws as searchOwned, and for a file that keeps it.
  */
 export function findSetIds(
   root: JailRoot,
-  wanted: Omit<OwnedSearch, "found" | "programs"> & { readonly take: boolean },
-  found: (uid: number, path: () => ByteString) => void,
+  wanted: Pick<OwnedSearch, "since" | "stop"> & { readonly counting: Counting; readonly take: boolean },
+  found: (stat: Stat, path: () => ByteString) => void,
 ): void {
+  const { counting, take, since, stop } = wanted;
   // Those with several names.
   const taken = new Set<string>();
   const examine = (file: OwnedFile) => {
-    const { uid, fd, name, path } = file;
+    const { fd, name, path } = file;
     // A directory gives nobody its rights.
     const stat = name === "" ? undefined : statIfPresent(fd, name);
-    if (stat === undefined || stat.uid !== uid || !isRegular(stat)) return;
+    if (stat === undefined || stat.uid === 0 || !isRegular(stat)) return;
     const inode = `${stat.devMajor}:${stat.devMinor}:${stat.ino}`;
-    const isOne = taken.has(inode) || (hasSetIds(stat, uid) && (!wanted.take || takeAt(root, file)));
-    if (isOne && wanted.take && stat.nlink > 1) taken.add(inode);
-    if (isOne) found(uid, path);
-    else if (wanted.take && stat.ctime >= wanted.since) throw changing(hostPath(root, path()));
+    const isOne =
+      taken.has(inode) || (bitsOf(stat, counting) !== 0 && (!take || takeAt(root, file, counting)));
+    if (isOne && take && stat.nlink > 1) taken.add(inode);
+    if (isOne) found(stat, path);
+    else if (take && stat.ctime >= since && counting(stat) !== 0) throw changing(hostPath(root, path()));
   };
-  searchOwned(root, { ...wanted, programs: true, found: examine });
+  searchOwned(root, { uids: USERS, since, stop, programs: true, found: examine });
 }
 
-/** Takes the bits from what has a name now; false if that has none, or is not the user's. */
-function takeAt(root: JailRoot, { uid, fd, name, path }: OwnedFile): boolean {
+const USERS = { has: (uid: number) => uid !== 0 };
+
+/** Takes the bits from what has a name now; false if that has none which count. */
+function takeAt(root: JailRoot, { fd, name, path }: OwnedFile, counting: Counting): boolean {
   const file = openIfPresent(fd, name, C.O_PATH | C.O_NOFOLLOW);
   if (file === undefined) return false;
   try {
-    return withFd(file, (one) => {
-      const stat = fstat(one);
-      if (!hasSetIds(stat, uid)) return false;
-      chmodPath(one, withoutSetIds(stat));
-      return true;
-    });
+    return withFd(file, (one) => takeBits(one, fstat(one), counting));
   } catch (error) {
     const place = hostPath(root, path());
     throw (isErrno(error, "EPERM") ? heldError(place) : undefined) ?? namedError(error, place);
   }
 }
 
-/** Takes the bits from an open file of a user, by O_PATH, that has no name any more; false if it is another one, or has none. */
-export function takeFromNameless(fd: number, uid: number): boolean {
-  const stat = fstat(fd);
-  if (stat.nlink > 0 || !hasSetIds(stat, uid)) return false;
-  chmodPath(fd, withoutSetIds(stat));
+function takeBits(fd: number, stat: Stat, counting: Counting): boolean {
+  const bits = stat.uid === 0 ? 0 : bitsOf(stat, counting);
+  if (bits === 0) return false;
+  chmodPath(fd, stat.mode & 0o7777 & ~bits);
   return true;
+}
+
+/** Takes the bits from an open file, by O_PATH, that has no name any more; false if it has a name, or none that count. */
+export function takeFromNameless(fd: number, counting: Counting): boolean {
+  const stat = fstat(fd);
+  return stat.nlink === 0 && takeBits(fd, stat, counting);
 }
