@@ -54,7 +54,9 @@ export function foreseeSetIds(root: JailRoot): AllSetIds {
   const isMember = memberships();
   const none = () => ({ paths: [], count: 0 });
   const stop = "nothing was changed; run this again";
-  findSetIds(root, { counting: () => BOTH, since: NEVER, take: false, stop }, (stat, path) => {
+  findSetIds(root, { counting: () => BOTH, since: NEVER, take: false, stop }, (stat, make) => {
+    let made: ByteString | undefined;
+    const path = () => (made ??= make());
     add(byUid.getOrInsertComputed(stat.uid, none), path);
     if ((stat.mode & ITS_GROUP) === 0 || isMember(stat)) return;
     const byOwner = byGid.getOrInsertComputed(stat.gid, () => new Map<number, SetIds>());
