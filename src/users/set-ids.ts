@@ -15,6 +15,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { lookAtHolders, waysOf } from "../system/holders.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { worksIn } from "../system/works-in.ts";
+import { requireNobodyBorrows } from "./borrowed-groups.ts";
 import { countingFor, type Leaver, leaverOf, memberships } from "./leaver.ts";
 import { atWork, endingOf, requireNothingRuns, shownPids } from "./sessions.ts";
 
@@ -157,7 +158,9 @@ function takeOnce(
   };
   try {
     const stop = `${quoted(user.name)} is still in the jail; run this again`;
-    const counting = countingFor(user, memberships());
+    const isMember = memberships();
+    const counting = countingFor(user, isMember);
+    requireNobodyBorrows(root, user, isMember, stop);
     // Before the files, as a file without a name may get one.
     takeFromOpen(root, user, { counting, stop }, (pid) => took(() => pids.add(pid)));
     const wanted = { counting, since, take: true, stop };

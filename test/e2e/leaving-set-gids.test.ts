@@ -116,3 +116,30 @@ test("jk_jailuser takes it, too, and says so in a dry run", () => {
   expect(m.must(leave).stdout.split("\n")).toContain(`took ${TAKES}`);
   expect(modeOf(PLACE)).toBe("755");
 });
+
+test("who has the group by such a program still is named, with the command that ends it", async () => {
+  makeBy("team");
+  const script = "sh -c 'echo there; exec sleep infinity'";
+  const as = ["setpriv", "--reuid", idOf("eve"), "--regid", gidOf("team"), "--clear-groups"];
+  const other = m.start([...as, "env", "-C", J, "sh", "-c", `exec ${script}`]);
+  await other.until(({ stdout }) => stdout.includes("there") || undefined);
+  // Of no user of the jail, as of a service that root has started.
+  const service = ["setpriv", "--reuid", "nobody", "--regid", gidOf("team"), "--clear-groups"];
+  const root = m.start([...service, "env", "-C", J, "sh", "-c", `exec ${script}`]);
+  await root.until(({ stdout }) => stdout.includes("there") || undefined);
+  const pid = m.must(["pgrep", "-o", "-u", "eve", "sleep"]).stdout.trim();
+  m.write(FILE, EVE + user("dora", TEAM));
+  const { status, summary } = linesOf(m, "--prune", "--delete-homes");
+  const [{ message = "", remedy = "" } = {}] = summary.problems;
+  expect([status, remedy]).toEqual([1, `jailkit terminate-user --uid=${idOf("eve")}`]);
+  expect(message).toBe(
+    `user bob: processes of 'eve' (${pid}) have the group 'team' of 'bob', perhaps by a setgid program, and may make another one: end them, and run this again: ${remedy}`,
+  );
+  expect(lineOf("bob")).toBeDefined();
+  sh(remedy ?? "");
+  await other.ended;
+  expect(linesOf(m, "--prune", "--delete-homes").status).toBe(0);
+  expect([lineOf("bob"), modeOf(PLACE)]).toEqual([undefined, "755"]);
+  root.kill();
+  await root.ended;
+});
