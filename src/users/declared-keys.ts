@@ -56,9 +56,35 @@ export function readAllKeys(home: KeyPlace): AllKeys {
 export const keysBeside = (home: KeyPlace): JailkitError | undefined =>
   answered(() => readSecond(home))?.fault;
 
-/** Removes the lines of keys, and returns how many. What others can write keeps its mode. Throws as keysText does. */
-export const removeKeys = (home: KeyPlace, keys: Pick<ReadonlySet<ByteString>, "has">): number =>
-  changeThere(home, (text) => withoutKeys(text, keys));
+/** The same error for keys that are to go, where they may be. */
+export function notTaken<T>(error: T): T | JailkitError {
+  if (!(error instanceof JailkitError && error.code === "keys-not-written")) return error;
+  const message = `keys that are to go may still let somebody in: ${describeError(error)}`;
+  return new JailkitError(error.code, 1, message, undefined, remedyOf(error));
+}
+
+/**
+ * Removes the lines of keys, and returns how many. What others can write keeps its mode. Throws as keysText does, with what
+ * notTaken says.
+ */
+export function removeKeys(home: KeyPlace, keys: Pick<ReadonlySet<ByteString>, "has">): number {
+  try {
+    return changeThere(home, (text) => withoutKeys(text, keys));
+  } catch (error) {
+    throw notTaken(error);
+  }
+}
+
+/** What removeKeys would throw, or why keys may be in another file; undefined if neither is known. Throws other errors. */
+export function whyNotTaken(home: KeyPlace): JailkitError | undefined {
+  try {
+    return readAllKeys(home).fault;
+  } catch (error) {
+    const why = notTaken(error);
+    if (why instanceof JailkitError) return why;
+    throw error;
+  }
+}
 
 /** Gives keys that are there the options of these, as removeKeys removes them; how many lines changed. */
 export const setKeyOptions = (home: KeyPlace, keys: readonly KeyLine[]): number =>

@@ -142,7 +142,8 @@ function readExisting(place: KeyPlace, directory: Directory): { text: ByteString
   return withFd(openExisting(place, directory, path), (fd) => {
     const stat = fstat(fd);
     if (!sameFile(stat, seen)) throw changed(root, path);
-    if (stat.size > KEYS_FILE_LIMIT) throw refuseKeys(root, path, `is longer than ${KEYS_FILE_LIMIT} bytes`);
+    if (stat.size > KEYS_FILE_LIMIT)
+      throw inTheWay(place, directory, path, `is longer than ${KEYS_FILE_LIMIT} bytes`);
     return { text: fromBytes(readAllFd(fd, KEYS_FILE_LIMIT, stat.size)), stat };
   });
 }

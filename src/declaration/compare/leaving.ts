@@ -3,15 +3,17 @@ import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { withTree } from "../../jail/fs/look.ts";
+import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import type { Leaving } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
+import { whyNotTaken } from "../../users/declared-keys.ts";
 import { HOLDS_HOME, otherHomeIn, requireNoNeighbours } from "../../users/home-along.ts";
 import { isTooLarge } from "../../users/home-owners.ts";
+import { homeFor } from "../../users/jail-side.ts";
 import { leaverOf } from "../../users/leaver.ts";
 import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
 import { type AllSetIds, foreseeSetIds, setIdsOf, setIdsText } from "../../users/set-ids.ts";
@@ -144,7 +146,8 @@ export class Leavers {
     if (closed !== undefined) return { fate, fault: closedFault(once, closed), isClosed: true };
     const isOut = fate.how === "out" && account !== undefined;
     if (isOut) {
-      const fault = this.#whyNotOut(root, account, fate.home, once.recordedAs);
+      const fault =
+        this.#whyNotOut(root, account, fate.home, once.recordedAs) ?? keysFault(root, account, once);
       const setIds = fault === undefined ? this.#setIdsOf(root, account, once) : undefined;
       return { fate: { ...fate, setIds }, fault, ends: fault !== undefined };
     }
@@ -198,6 +201,16 @@ export class Leavers {
       return isAlone ? this.#whyNotAlone(root, account, home) : stays(why);
     }
   }
+}
+
+/** Why the keys of one who leaves cannot be taken from the home, as the run would say it. */
+function keysFault(root: JailRoot, user: PasswdEntry, { keys }: OnceUser): FaultText | undefined {
+  const home = homeFor(user, root.path);
+  const why = answered(() => {
+    if (keys.length === 0 || lookUp(root, home) === undefined) return undefined;
+    return whyNotTaken({ root, home, user });
+  });
+  return why && stays(faultText(why));
 }
 
 /** Why a user stays in a jail whose files cannot be changed. A directory's account keeps its shell. */

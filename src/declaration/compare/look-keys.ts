@@ -7,7 +7,7 @@ import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { jailOfHome, joinHome, livesIn, splitHome } from "../../system/separator.ts";
-import { type AllKeys, readAllKeys } from "../../users/declared-keys.ts";
+import { type AllKeys, notTaken, readAllKeys } from "../../users/declared-keys.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import type { KeyLine } from "../../users/key-lines.ts";
 import type { KeyPlace } from "../../users/key-place.ts";
@@ -97,7 +97,10 @@ export function keyState(...args: Parameters<typeof readKeyState>): KeyState {
   try {
     return readKeyState(...args);
   } catch (error) {
-    return { ...NO_KEYS, fault: keyFault(error) };
+    const [declared, , , , once] = args;
+    // What is to go may be there, and valid.
+    const hidden = hiddenKeys(declared, once);
+    return { ...hidden, fault: keyFault(hidden.former.length > 0 ? notTaken(error) : error) };
   }
 }
 
