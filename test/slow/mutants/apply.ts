@@ -47,6 +47,8 @@ const BEGUN = "e2e/apply-begun-accounts.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
 const LEAVES = "e2e/apply-leaves.test.ts";
 const SET_IDS = "e2e/leaving-set-ids.test.ts";
+const SET_GIDS = "e2e/leaving-set-gids.test.ts";
+const UNREAD_KEYS = "e2e/apply-unread-keys.test.ts";
 const NESTED = "e2e/apply-nested-homes.test.ts";
 const OFF = "e2e/apply-off.test.ts";
 const ONE_RUN = "e2e/apply-one-run.test.ts";
@@ -947,7 +949,18 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/key-text.ts", "e2e/apply.test.ts", [["one.options === there.options", "true"]]),
   ...within("src/declaration/compare/look-keys.ts", "e2e/apply-hostile.test.ts", [
-    ["return { ...NO_KEYS, fault: keyFault(error) };", "throw error;"],
+    [
+      "const [declared, , , , once] = args;",
+      "if (error) throw error;\n    const [declared, , , , once] = args;",
+    ],
+  ]),
+  ...within("src/declaration/compare/look-keys.ts", UNREAD_KEYS, [
+    ["return { ...hidden, fault:", "return { ...NO_KEYS, fault:"],
+    ["hidden.former.length > 0 ? notTaken(error) : error", "error"],
+  ]),
+  ...within("src/users/declared-keys.ts", UNREAD_KEYS, [["throw notTaken(error);", "throw error;"]]),
+  ...within("src/declaration/compare/leaving.ts", UNREAD_KEYS, [
+    ["return why && stays(faultText(why));", "return undefined;"],
   ]),
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [
     ["if (own === undefined || own.file === hostPath(root, POLICY_FILE)) return;", "return;"],
@@ -1134,10 +1147,19 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/enter/login/host-checks.ts", ELSEWHERE, [["facts.isHomeOutside()", "false"]]),
   ...within("src/users/terminate.ts", DUE, [["note ??= noteLogin(account);", ""]]),
   ...within("src/jail/fs/set-ids.ts", SET_IDS, [
-    ["chmodPath(one, withoutSetIds(stat));", ""],
-    ["stat.nlink > 0 || ", ""],
-    ["stat.ctime >= wanted.since", "false"],
+    ["chmodPath(fd, stat.mode & 0o7777 & ~bits);", ""],
+    ["stat.nlink === 0 && ", ""],
+    ["stat.ctime >= since", "false"],
     ["taken.has(inode) ||", ""],
+  ]),
+  ...within("src/users/leaver.ts", SET_GIDS, [
+    ["&& !isMember(ids) ? ITS_GROUP : 0", "? ITS_GROUP : 0"],
+    ["&& !isMember(ids) ? ITS_GROUP : 0", "&& !isMember(ids) ? BOTH : 0"],
+    ["...askedFacts.groupsOf(user), ...lost]", "...askedFacts.groupsOf(user)]"],
+  ]),
+  ...within("src/users/borrowed-groups.ts", SET_GIDS, [
+    ["if (one === undefined) return;", "if (one !== undefined) return;"],
+    ["&& users.has(owner)", ""],
   ]),
   ...within("src/jail/fs/owned.ts", SET_IDS, [
     ["return !mountRestrictions(fd).setuid;", "return false;"],
@@ -1158,7 +1180,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (ends) requireNothingRuns(user);", ""],
     ["isClean = false;", ""],
     ["for (const place of away)", "for (const place of away.slice(away.length))"],
-    ["takeFromOpen(root, user, stop, (pid) => took(() => pids.add(pid)));", ""],
+    ["takeFromOpen(root, user, { counting, stop }, (pid) => took(() => pids.add(pid)));", ""],
     ["listed.has(one) && ", ""],
     ["inside.has(pid) || ", ""],
     ["if (ofJail.length === 0) return;", "return;"],
@@ -1190,7 +1212,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/carry-out/remove.ts", SET_IDS, [
     ["isDoubtful ? NOT_FORGOTTEN : () => taken(true)", "isDoubtful ? NOT_FORGOTTEN : taken"],
-    ["  takeSetIds(root, user, { ends: true, isRemoved: true, say, warn });\n", ""],
+    ["  takeSetIds(root, user, { ends: true, isRemoved: true, groups: once.groups, say, warn });\n", ""],
   ]),
   ...within("src/users/due-logins.ts", DUE, [
     ["afterAccountTools(() => endedConnections(due))", "endedConnections(due)"],
