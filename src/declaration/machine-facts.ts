@@ -9,6 +9,7 @@ import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { nameTarget, ownTarget } from "../system/exchange.ts";
 import type { FaultText } from "./change.ts";
 import type { absentFault } from "./compare/absent.ts";
+import type { MovedFault } from "./compare/displaced.ts";
 import type { doubtsOf } from "./compare/exchanged.ts";
 import type { hostHomeFault, missingHome } from "./compare/host-home.ts";
 import type { twinFaults } from "./compare/twins.ts";
@@ -57,6 +58,8 @@ export interface DeclarationFacts {
   groupsOf(account: PasswdEntry): readonly number[];
   /** As those of the comparison with this machine. */
   absentFault: typeof absentFault;
+  /** Why a jail is not where it was. */
+  movedFault(jail: ByteString): MovedFault | undefined;
   hostHomeFault: typeof hostHomeFault;
   /** Why an account that is to be created, or to come into a jail, does not get its uid, which is that of a home that stays. */
   keptHome(

@@ -84,6 +84,7 @@ function reportJail(section: IniSection, subject: Subject, context: FactContext)
   const { facts, report } = context;
   reportPath(subject, context);
   if (answered(() => facts.exists(subject.name)) === false) reportAbsent(section, subject, context);
+  else reportMoved(subject, context);
   const profiles = answered(facts.profiles);
   for (const item of profiles === undefined ? [] : itemsOf(section, "sections"))
     reportProfile(item, profiles ?? [], context);
@@ -104,14 +105,27 @@ function reportJail(section: IniSection, subject: Subject, context: FactContext)
   }
 }
 
+/** A jail that is not where it was. */
+function reportMoved(subject: Subject, { facts, report }: FactContext): void {
+  const fault = answered(() => facts.movedFault(subject.name));
+  if (fault === undefined) return;
+  const { code, message, remedy = "" } = fault;
+  const fix: Fix = remedy === "" ? { kind: "none" } : { kind: "command", text: remedy };
+  report(subject, "error", code, `the jail ${quoted(subject.name)}: ${message}`, fix);
+}
+
 /** A jail that does not exist, and cannot be created. */
-function reportAbsent(section: IniSection, subject: Subject, { facts, report }: FactContext): void {
+function reportAbsent(section: IniSection, subject: Subject, context: FactContext): void {
+  const { facts, report } = context;
   const fault = answered(() => facts.absentFault(subject.name));
   const shown = `the jail ${quoted(subject.name)}`;
   if (fault !== undefined) {
     const { code, message, remedy } = fault;
     report(subject, "error", code, `${shown}: ${message}`, { kind: "command", text: remedy });
-  } else if (section.entries.every(({ key }) => key === "log_socket" || key === "proc"))
+    return;
+  }
+  reportMoved(subject, context);
+  if (section.entries.every(({ key }) => key === "log_socket" || key === "proc"))
     // Another key may be one of these, misspelt.
     report(subject, "error", "empty-jail", `${shown}: ${EMPTY_JAIL}`, { kind: "none" });
 }

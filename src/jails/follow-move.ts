@@ -147,32 +147,36 @@ function requireRoots({ path: place, top }: JailRoot, old: ByteString): void {
   throw new JailkitError("another-jail", 1, message, undefined, remedy);
 }
 
-/**
- * Changes the record, the accounts and the configuration of a jail that was moved. `done` is called for each change,
- * `failed` for each that failed; the others are made nevertheless.
- */
-export function followMove(
-  move: Move,
-  done: (line: string) => void,
-  failed: (problem: CheckProblem) => void,
-): void {
-  const attempt = (what: ProblemCode, path: ByteString, step: () => string | undefined) => {
-    try {
-      const line = step();
-      if (line !== undefined) done(line);
-    } catch (error) {
-      failed(problemFrom(error, what, path));
-    }
-  };
-  attempt("record", move.to, () => moveRecord(move));
-  attempt("record", move.to, () => {
+interface Told {
+  /** Gets a line for each change. */
+  readonly done: (line: string) => void;
+  readonly failed: (problem: CheckProblem) => void;
+}
+
+function attempt(
+  { done, failed }: Told,
+  what: ProblemCode,
+  path: ByteString,
+  step: () => string | undefined,
+) {
+  try {
+    const line = step();
+    if (line !== undefined) done(line);
+  } catch (error) {
+    failed(problemFrom(error, what, path));
+  }
+}
+
+/** Changes the accounts and the configuration of a jail that was moved. What fails keeps nothing else from being changed. */
+export function followMove(move: Move, told: Told): void {
+  attempt(told, "record", move.to, () => {
     followLeft(move.from, move.to);
     return undefined;
   });
-  for (const name of move.users) attempt("account", "/etc/passwd", () => moveAccount(name, move));
+  for (const name of move.users) attempt(told, "account", "/etc/passwd", () => moveAccount(name, move));
   const unsafe = configDirectoryFindings(CONFIG_DIRECTORY).find(({ tolerated }) => !tolerated);
   for (const file of move.files) {
-    attempt("file", file.path, () => {
+    attempt(told, "file", file.path, () => {
       if (unsafe !== undefined && file.path.startsWith(`${CONFIG_DIRECTORY}/`))
         throw new JailkitError(
           "config-unsafe",
@@ -185,6 +189,13 @@ export function followMove(
     });
   }
 }
+
+/**
+ * Changes the record, last of all: as long as it has the old path, everything knows that the jail was moved, and which command
+ * continues after a run that was killed, or that could not change something.
+ */
+export const followRecord = (move: Move, told: Told): void =>
+  attempt(told, "record", move.to, () => moveRecord(move));
 
 function moveRecord({ to, record }: Move): string | undefined {
   using root = openJailRoot(to);

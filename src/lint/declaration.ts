@@ -12,6 +12,7 @@ import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { withWholeLists } from "../config/whole-lists.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
+import { Displaced, type MovedFault, recordedElsewhere } from "../declaration/compare/displaced.ts";
 import { doubtsOf } from "../declaration/compare/exchanged.ts";
 import { hostHomeFault, missingHome } from "../declaration/compare/host-home.ts";
 import { DECLARED } from "../declaration/compare/intent.ts";
@@ -35,6 +36,7 @@ import { linkIn } from "../jail/fs/leads-into.ts";
 import { noJailAt } from "../jail/fs/no-jails.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { jailsAround } from "../jail/record/around.ts";
+import { openManifest } from "../jail/record/manifest.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { requireNewJail } from "../populate/open-jail.ts";
 import { searchPath } from "../profile/search.ts";
@@ -67,6 +69,13 @@ function keptHomes(remembered: () => Once): DeclarationFacts["keptHome"] {
       : formerHomeFault(declared, account, kept(), jails());
 }
 
+/** Why a jail is not where it was, by its record. */
+const recordedElsewhereAt = (jail: ByteString): MovedFault | undefined =>
+  answered(() => {
+    using root = openJailRoot(jail);
+    return recordedElsewhere(root, openManifest(root).id);
+  });
+
 /** The answers of this machine. `whyAbsent`: as for openWorld. */
 export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
   const accounts = once(hostAccounts);
@@ -75,6 +84,7 @@ export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
   const jailsOnce = once(() => new Map(remembered().jails.map(({ path, file }) => [path, file])));
   const usersOnce = once(() => new Map(remembered().users.map((user) => [user.name, user])));
   const exchanged = once(() => doubtsOf(remembered(), accounts()));
+  const displaced = once(() => new Displaced(remembered().jails, () => knownPaths()));
   const inJails = new Map<ByteString, JailAccounts>();
   const around = once(jailsAround);
   const host = fileSystemAt();
@@ -127,6 +137,7 @@ export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
     groupsOf: (account) => memberships().groupsOf(account),
     absentFault: whyAbsent,
+    movedFault: (jail) => recordedElsewhereAt(jail) ?? displaced().faultOf(jail),
     jailAround: (path, isJail) => around()(path, isJail),
     linkIn,
     nameTarget,

@@ -16,7 +16,7 @@ import { directoryCommand } from "../enter/remedies.ts";
 import { lockDeclarations, lockJails } from "../jail/record/jail-lock.ts";
 import type { Adoption } from "../jails/adopt.ts";
 import { type AdoptedJail, type AdoptOptions, adoptAll, adoptOne, openMeans } from "../jails/adopt-all.ts";
-import { followMove, planMove, requireNamed } from "../jails/follow-move.ts";
+import { followMove, followRecord, planMove, requireNamed } from "../jails/follow-move.ts";
 import { damagedReport } from "../jails/list-report.ts";
 import type { AdoptAllReport, AdoptionReport, MoveReport } from "../jails/report-schema.ts";
 
@@ -152,7 +152,7 @@ function adoptedAll(options: AllOptions, operands: readonly ByteString[]): ToolO
   };
 }
 
-/** Changes what was declared once: last, since apply forgets a jail that has no record. */
+/** Changes what was declared once: after the files that declare it, since apply forgets what no file declares. */
 function followDeclared(
   { from, to }: Pick<ReturnType<typeof planMove>, "from" | "to">,
   { path, follow }: NonNullable<ReturnType<typeof planDeclaredMove>>,
@@ -207,8 +207,10 @@ function follow(
       problems.push(problem);
       if (!json) printError(`${NAME}: ${problem.message}`);
     };
-    followMove(move, say, failed);
+    const told = { done: say, failed };
+    followMove(move, told);
     if (declared !== undefined) followDeclared(move, declared, say, failed);
+    if (problems.length === 0) followRecord(move, told);
   }
   if (!json) warnOfDirectory(move);
   const exitStatus = problems.length === 0 ? 0 : 1;

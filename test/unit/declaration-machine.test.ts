@@ -57,6 +57,7 @@ const facts: DeclarationFacts = {
   nameTarget: () => "",
   ownTarget: (path) => path,
   placeOf: (path) => path,
+  movedFault: () => undefined,
   absentFault: (jail) => {
     if (jail === "/mnt/gone") return { code: "not-mounted", message: "is lost", remedy: "mount /mnt" };
     return jail === "/srv/was" ? { code: "moved", message: "was moved", remedy: "jailkit adopt" } : undefined;

@@ -1,20 +1,18 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { entriesOf, isMissing } from "../../../ffi/files.ts";
-import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { lackingMounts } from "../../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
-import { mountRemedy } from "../../jail/fs/unmounted.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { isEmptied, unmounted, unmountedUnrecorded } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
 import { type ManifestContent, type ManifestRequest, openManifest } from "../../jail/record/manifest.ts";
-import { formerPath, lostJail } from "../../jail/record/moved.ts";
-import { followRemedy } from "../../jail/record/named-jail.ts";
+import { lostJail } from "../../jail/record/moved.ts";
 import { hasProc } from "../../populate/apply/proc.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import { faultText } from "../change.ts";
 import { unmountedFault } from "./absent.ts";
+import { recordedElsewhere } from "./displaced.ts";
 import type { JailState } from "./jail-state.ts";
 import type { Machine } from "./machine.ts";
 
@@ -62,6 +60,8 @@ export function openJailState(
       root = openJailRoot(jail);
       state = presentState(root, machine);
     }
+    const displaced = state.fault === undefined ? machine.displaced().faultOf(jail) : undefined;
+    if (displaced !== undefined) state = { ...NOTHING, exists: state.exists, fault: displaced };
   } catch (error) {
     root?.[Symbol.dispose]();
     return { state: { ...NOTHING, exists: root !== undefined, fault: faultText(error) }, root: undefined };
@@ -77,19 +77,11 @@ const absentState = (jail: ByteString, machine: Machine): JailState => ({
   ...{ logSocket: machine.logSocketOf(jail) !== undefined, someProc: machine.mountsProc(jail) },
 });
 
-/** Why nothing is done in a jail whose record and accounts still name its old path. */
-export function movedFault(from: ByteString, to: ByteString) {
-  const remedy = followRemedy(from, to);
-  const message = `it was moved, from ${quoted(from)}: let its record, its accounts and the configuration follow, with: ${remedy}`;
-  return { code: "moved", message, remedy } as const;
-}
-
 function presentState(root: JailRoot, machine: Machine): JailState {
   requireSafeJail(root, 1);
   const { content, id } = openManifest(root);
-  const from = formerPath(root, id);
-  if (from !== undefined && mountRemedy(from) === undefined)
-    return { ...NOTHING, exists: true, fault: movedFault(from, root.path) };
+  const moved = recordedElsewhere(root, id);
+  if (moved !== undefined) return { ...NOTHING, exists: true, fault: moved };
   const requests = content.requests.filter(asksForFiles);
   const emptied = requests.length > 0 && isEmptied(root, content);
   const elsewhere =

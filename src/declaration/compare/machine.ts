@@ -28,6 +28,7 @@ import { NOTHING } from "../once.ts";
 import type { KeptHome, Once, OnceUser } from "../once-shape.ts";
 import { homesIn, reservedBy, UidsInJails } from "../uids-in-jails.ts";
 import { absentFault } from "./absent.ts";
+import { Displaced } from "./displaced.ts";
 import { type Followed, withExchanged } from "./exchanged.ts";
 import type { SectionNeeds } from "./jail.ts";
 
@@ -114,6 +115,15 @@ export class Machine extends HostSources {
 
   /** What runs that were killed have left of moves of homes. */
   readonly leftMoves = once(() => this.declared.left ?? leftMoves());
+
+  /** The jail in which a user was declared once. */
+  readonly jailOnce = byFirst(() => {
+    const jails = new Map(this.known.before.users.map(({ name, jail }) => [name, jail]));
+    return (name: ByteString) => jails.get(name);
+  });
+
+  /** What is at the paths of other jails. */
+  readonly displaced = once(() => new Displaced(this.declared.remembered.jails, () => this.knownJails()));
 
   readonly #unmounted = once(unmountedPlaces);
 

@@ -14,9 +14,10 @@ import type { Declaration, DeclaredJail, DeclaredPlace, DeclaredUser } from "../
 import { systemFault } from "../other-things.ts";
 import { placeText } from "../place-of-fault.ts";
 import { hasMoved } from "./account-place.ts";
+import { movedFault } from "./displaced.ts";
 import { wantedLine } from "./intent.ts";
 import type { JailState } from "./jail-state.ts";
-import { movedFault } from "./look.ts";
+
 import type { Machine } from "./machine.ts";
 import { twinFaults } from "./twins.ts";
 
@@ -30,7 +31,8 @@ export interface Declared {
 function formerPlace(users: readonly DeclaredUser[], jail: ByteString, machine: Machine) {
   const places = users.flatMap(({ name, directory }) => {
     const home = directory ? undefined : answered(() => machine.accounts.userByName(name)?.home);
-    return jailOfHome(home ?? "") ?? [];
+    // The accounts may have followed it, and the record not yet.
+    return [jailOfHome(home ?? ""), machine.jailOnce(name)].filter((place) => place !== undefined);
   });
   return places.find((place) => place !== jail && hasMoved(place, jail));
 }

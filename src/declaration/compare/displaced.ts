@@ -1,0 +1,154 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { isMissing, statIfPresent } from "../../../ffi/files.ts";
+import { directoryOf } from "../../../ffi/paths.ts";
+import { quoted } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
+import { allOf, type Remedy } from "../../cli/remedy.ts";
+import { operands } from "../../cli/shell-word.ts";
+import { mountRemedy } from "../../jail/fs/unmounted.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import { formerPath, mayHaveMoved } from "../../jail/record/moved.ts";
+import { followLink, followRemedy } from "../../jail/record/named-jail.ts";
+import { knownJails } from "../../jail/record/registry.ts";
+import { onlyRootExchanges } from "../../system/exchange.ts";
+import { freeName } from "../../system/free-name.ts";
+import { mountsText, mountTypes } from "../../system/mounts.ts";
+import type { FaultText } from "../change.ts";
+import { jailIdAt, MAY_BE_OTHER } from "../ids.ts";
+import type { OnceJail } from "../once-shape.ts";
+
+/** Why nothing is done in a jail that is not where it was. */
+export type MovedFault = FaultText & { readonly code: "moved" };
+
+/** Why nothing is done in a jail whose record and accounts still name its old path. */
+export function movedFault(from: ByteString, to: ByteString): MovedFault & { readonly remedy: Remedy } {
+  const remedy = followRemedy(from, to);
+  const message = `it was moved, from ${quoted(from)}: let its record, its accounts and the configuration follow, with: ${remedy}`;
+  return { code: "moved", message, remedy };
+}
+
+/** The same of an open jail, by the record of this id. */
+export function recordedElsewhere(root: JailRoot, id: ByteString): MovedFault | undefined {
+  const from = formerPath(root, id);
+  return from !== undefined && mountRemedy(from) === undefined ? movedFault(from, root.path) : undefined;
+}
+
+/** True if `jailkit adopt --moved` takes what is at the second path for the jail that was at the first. */
+const canFollow = (from: ByteString, to: ByteString): boolean =>
+  isMissing(from) ? mayHaveMoved(from, to) : followLink(from, true) === followRemedy(from, to);
+
+/** True if root alone can exchange these paths, and mv(1) renames what is there. */
+function areRenamed(paths: readonly ByteString[]): boolean {
+  const mounts = mountTypes(mountsText());
+  const parents = paths.map((path) => statIfPresent(AT_FDCWD, directoryOf(path))?.mountId);
+  return new Set(parents).size === 1 && paths.every((path) => !mounts.has(path) && onlyRootExchanges(path));
+}
+
+/**
+ * Finds jails that are at the paths of others, by the identities of their directories: after a move that was not followed, or
+ * not to the end, and where two have exchanged their paths. `known`: the paths of all known jails.
+ */
+export class Displaced {
+  readonly #own: ReadonlyMap<ByteString, ByteString>;
+  readonly #owners: ReadonlyMap<ByteString, readonly ByteString[]>;
+  readonly #ids = new Map<ByteString, ByteString | undefined>();
+  #places: ReadonlyMap<ByteString | undefined, readonly ByteString[]> | undefined;
+
+  constructor(
+    once: readonly OnceJail[],
+    private readonly known: () => Iterable<ByteString>,
+  ) {
+    const own = once.flatMap(({ path, directoryId: id = MAY_BE_OTHER }): [ByteString, ByteString][] =>
+      id === MAY_BE_OTHER ? [] : [[path, id]],
+    );
+    this.#own = new Map(own);
+    const owners = Map.groupBy(own, ([, id]) => id);
+    this.#owners = new Map([...owners].map(([id, some]) => [id, some.map(([path]) => path)]));
+  }
+
+  /** Why nothing is done at a path: it has the directory of another jail, or another path has that of its own. */
+  faultOf(path: ByteString): MovedFault | undefined {
+    const own = this.#own.get(path);
+    if (own !== undefined && own === this.#idAt(path)) return undefined;
+    const whose = this.#ownerOf(path);
+    if (whose !== undefined) {
+      if (this.#mayFollow(whose, path)) return movedFault(whose, path);
+      return this.#moveBack(`its directory is that of the jail ${quoted(whose)}`, path);
+    }
+    const place = this.#placeOf(path);
+    if (place === undefined) return undefined;
+    const remedy = followRemedy(path, place);
+    if (this.#mayFollow(path, place)) return { code: "moved", message: `it was moved: ${remedy}`, remedy };
+    return this.#moveBack(`its directory is at ${quoted(place)} now, the path of another jail`, place);
+  }
+
+  #idAt(path: ByteString): ByteString | undefined {
+    return this.#ids.getOrInsertComputed(path, () => jailIdAt(path));
+  }
+
+  /** The jail whose directory is at a path, and not at its own. */
+  #ownerOf(path: ByteString): ByteString | undefined {
+    const here = this.#idAt(path);
+    const owners = here === undefined ? [] : (this.#owners.get(here) ?? []);
+    return owners.find((one) => one !== path && this.#idAt(one) !== here);
+  }
+
+  /** Where the directory of a jail is, if that is not its own there. */
+  #placeOf(path: ByteString): ByteString | undefined {
+    const own = this.#own.get(path);
+    if (own === undefined) return undefined;
+    this.#places ??= Map.groupBy(new Set([...this.known(), ...this.#own.keys()]), (one) => this.#idAt(one));
+    return this.#places.get(own)?.find((one) => one !== path && this.#own.get(one) !== own);
+  }
+
+  /** True if no other jail than the moved one has a right to its new path. */
+  #mayFollow(from: ByteString, to: ByteString): boolean {
+    const [own, other] = [this.#own.get(from), this.#own.get(to)];
+    return (other === undefined || other === own) && answered(() => canFollow(from, to)) === true;
+  }
+
+  #moveBack(what: string, at: ByteString): MovedFault {
+    const moves = answered(() => this.#movesBack(at)) ?? [];
+    const remedy = allOf(moves.map(([from, to]): Remedy => `mv -nT ${operands(from, to)}`));
+    const all = `${what}, so nothing is done in the two: move each jail back to its path`;
+    return remedy === ""
+      ? { code: "moved", message: all }
+      : { code: "moved", message: `${all}, with: ${remedy}`, remedy };
+  }
+
+  /** The renames after which each directory is where it was; none if that takes more. */
+  #movesBack(at: ByteString): readonly (readonly [ByteString, ByteString])[] {
+    let first = at;
+    for (let seen = new Set([at]); ; seen = seen.add(first)) {
+      const before = this.#placeOf(first);
+      if (before === undefined || seen.has(before)) break;
+      first = before;
+    }
+    // Each has the directory of the next one.
+    const chain = new Set([first]);
+    let last = first;
+    for (let next = this.#ownerOf(last); next !== undefined && !chain.has(next); next = this.#ownerOf(last)) {
+      chain.add(next);
+      last = next;
+    }
+    const paths = [...chain];
+    if (!areRenamed(paths)) return [];
+    const back = paths.slice(0, -1).map((path, index) => [path, paths[index + 1] ?? path] as const);
+    const [start, ...rest] = back;
+    if (start === undefined) return [];
+    if (this.#ownerOf(last) === first || wasAt(first, last)) {
+      const aside = freeName(first, ".moved");
+      return [[first, aside], [last, first], ...rest.toReversed(), [aside, start[1]]];
+    }
+    const aside = isMissing(last) ? [] : [[last, freeName(last, ".moved")] as const];
+    return [...aside, ...back.toReversed()];
+  }
+}
+
+/** True if the record of a jail that was never declared is that of the directory at another path. */
+function wasAt(path: ByteString, now: ByteString): boolean {
+  const record = knownJails().find(({ jail }) => jail.path === path)?.jail;
+  const there = statIfPresent(AT_FDCWD, now);
+  return there !== undefined && record?.ino === there.ino;
+}
