@@ -121,8 +121,7 @@ function reportAbsent(section: IniSection, subject: Subject, context: FactContex
   const shown = `the jail ${quoted(subject.name)}`;
   if (fault !== undefined) {
     const { code, message, remedy } = fault;
-    report(subject, "error", code, `${shown}: ${message}`, { kind: "command", text: remedy });
-    return;
+    return report(subject, "error", code, `${shown}: ${message}`, { kind: "command", text: remedy });
   }
   reportMoved(subject, context);
   if (section.entries.every(({ key }) => key === "log_socket" || key === "proc"))

@@ -30,7 +30,8 @@ export function requireNoOtherJail(
     throw new JailkitError("holds-a-jail", 1, message);
   }
   if (other === undefined) return;
-  const [how, which] = [byWhat(other), display(other)];
+  const how = byWhat(linkIn(other) === undefined ? jail : other);
+  const which = display(other);
   const isSame = leads(jail, other);
   const what = isSame
     ? `is, ${how}, also the directory of the jail ${which}`
@@ -39,7 +40,7 @@ export function requireNoOtherJail(
     advice: isSame ? "unmount one of the two first" : "delete that first",
     remedy: undefined,
   };
-  const { advice, remedy } = nameItself(other, users) ?? ofMount;
+  const { advice, remedy } = nameItself(other, users) ?? nameItself(jail, users) ?? ofMount;
   const message = `${display(jail)}: ${what}, and would go with it: ${advice}`;
   throw new JailkitError("another-jail", 1, message, undefined, remedy);
 }

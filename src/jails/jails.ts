@@ -36,7 +36,7 @@ import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { allKnownJails, type JailSection, jailSections, namedOrKnown, type OnBadFile } from "./known.ts";
-import { type MeantOfMissing, missingJail, type Stray, strayAdvice } from "./missing.ts";
+import { missingJail, type OfMissing, type Stray, strayAdvice } from "./missing.ts";
 import type { JailCondition } from "./report-schema.ts";
 
 export interface JailFacts {
@@ -88,7 +88,7 @@ class World {
   #searches = 0;
 
   constructor(
-    readonly meantOf: MeantOfMissing,
+    readonly declared: OfMissing,
     private readonly badFile?: OnBadFile,
   ) {}
 
@@ -141,8 +141,9 @@ function missingFacts(path: ByteString, world: World) {
   if (!isKnown) return { id, reason: `${display(path)} does not exist, and is not a known jail` };
   const mount = mountRemedy(path);
   const now = content === undefined || mount !== undefined ? undefined : world.whereMoved(path);
-  const missing = missingJail({ path, content, users, files, mount, now }, world.meantOf);
   const lacking = content === undefined ? 0 : mountsOf(content).length;
+  const { meantOf, elsewhere } = world.declared;
+  const missing = missingJail({ path, content, users, files, mount, now, elsewhere }, meantOf);
   return { id, ...(content && recordedFacts(content)), lacking, ...missing };
 }
 
@@ -165,7 +166,7 @@ function jailFacts(path: ByteString, world: World): JailFacts {
 }
 
 /** With users whom name services have there, and what to do if that jail is not there. */
-function withStrays(facts: JailFacts, strays: readonly Stray[], meantOf: MeantOfMissing): JailFacts {
+function withStrays(facts: JailFacts, strays: readonly Stray[], meantOf: OfMissing["meantOf"]): JailFacts {
   const there = namesOf(facts.users);
   const all = { ...facts, users: [...facts.users, ...strays.filter(({ name }) => !there.has(name))] };
   if (strays.length === 0 || facts.condition === "busy" || !isElsewhere(facts.path)) return all;
@@ -282,19 +283,18 @@ export interface JailList {
 }
 
 /** All known jails, or those that are named. Throws JailkitError, of a configuration file only without `badFile`. */
-export function listJails(
-  named: readonly ByteString[],
-  meantOf: MeantOfMissing,
-  badFile?: OnBadFile,
-): JailList {
+export function listJails(named: readonly ByteString[], declared: OfMissing, badFile?: OnBadFile): JailList {
   return withOneTree(() => {
-    const world = new World(meantOf, badFile);
+    const world = new World(declared, badFile);
     const { paths, damaged } = namedOrKnown(named, world.users, badFile);
     // Of one that is not there, the others know who lives in it.
     const others = named.some(isElsewhere) ? allKnownJails(world.users, badFile).paths : [];
     const facts = new Map([...others, ...paths].map((path) => [path, jailFacts(path, world)]));
     const listed = named.length > 0 ? paths : [...new Set([...paths, ...world.jailsOfStrays])].sort();
     const factsOf = (path: ByteString) => facts.get(path) ?? jailFacts(path, world);
-    return { jails: listed.map((path) => withStrays(factsOf(path), world.straysOf(path), meantOf)), damaged };
+    return {
+      jails: listed.map((path) => withStrays(factsOf(path), world.straysOf(path), declared.meantOf)),
+      damaged,
+    };
   });
 }

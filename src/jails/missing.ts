@@ -16,6 +16,16 @@ import { leaveCommand, shellsAmong } from "../users/leaving.ts";
 export type MeantOfMissing = Pick<AskMeant, "elsewhere" | "sections">;
 
 type Declaring = ReturnType<AskMeant["sections"]>;
+/** Where a jail is that is not at its path, as what was declared once tells: the message, and what brings it back. */
+export type Elsewhere = (
+  jail: ByteString,
+) => { readonly message: string; readonly remedy?: Remedy | undefined } | undefined;
+
+/** What declarations tell of jails that are missing. */
+export interface OfMissing {
+  readonly meantOf: MeantOfMissing;
+  readonly elsewhere: Elsewhere;
+}
 
 /** What a jail that is missing had, and who lives in it. */
 interface MissingJail {
@@ -29,6 +39,8 @@ interface MissingJail {
   readonly mount: Remedy | undefined;
   /** Where it is by now, if it was found. */
   readonly now: ByteString | undefined;
+  /** Asked if it was not. */
+  readonly elsewhere: Elsewhere;
 }
 
 /** A user of a name service in a jail, whom the passwd of another one has, too. */
@@ -146,7 +158,7 @@ const listed = (parts: readonly string[]): string =>
  * Says that a known jail is missing, with the commands for each case; `remedy` creates it again, or brings it back. Pure but for `meantOf`.
  */
 export function missingJail(
-  { path, content, users, files, mount, now }: MissingJail,
+  { path, content, users, files, mount, now, elsewhere }: MissingJail,
   meantOf: Pick<AskMeant, "sections">,
 ) {
   // Another jail below the mount point would hide until the next unmount.
@@ -160,6 +172,9 @@ export function missingJail(
     const reason = `${display(path)} is missing: ${movedHint(path, now)}`;
     return { reason, remedy: followRemedy(path, now), moved: true };
   }
+  const other = elsewhere(path);
+  if (other !== undefined)
+    return { reason: `${display(path)} is missing: ${other.message}`, remedy: other.remedy, moved: true };
   const word = shellWord(path);
   const declared = meantOf.sections(path);
   const { text: again, remedy } = againBy(path, content, declared);

@@ -12,7 +12,7 @@ import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { withWholeLists } from "../config/whole-lists.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
-import { Displaced, type MovedFault, recordedElsewhere } from "../declaration/compare/displaced.ts";
+import { displacedHere, type MovedFault, recordedElsewhere } from "../declaration/compare/displaced.ts";
 import { doubtsOf } from "../declaration/compare/exchanged.ts";
 import { hostHomeFault, missingHome } from "../declaration/compare/host-home.ts";
 import { DECLARED } from "../declaration/compare/intent.ts";
@@ -84,7 +84,7 @@ export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
   const jailsOnce = once(() => new Map(remembered().jails.map(({ path, file }) => [path, file])));
   const usersOnce = once(() => new Map(remembered().users.map((user) => [user.name, user])));
   const exchanged = once(() => doubtsOf(remembered(), accounts()));
-  const displaced = once(() => new Displaced(remembered().jails, () => knownPaths()));
+  const displaced = displacedHere();
   const inJails = new Map<ByteString, JailAccounts>();
   const around = once(jailsAround);
   const host = fileSystemAt();
@@ -137,7 +137,7 @@ export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
     groupsOf: (account) => memberships().groupsOf(account),
     absentFault: whyAbsent,
-    movedFault: (jail) => recordedElsewhereAt(jail) ?? displaced().faultOf(jail),
+    movedFault: (jail) => recordedElsewhereAt(jail) ?? displaced(jail),
     jailAround: (path, isJail) => around()(path, isJail),
     linkIn,
     nameTarget,

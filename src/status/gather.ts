@@ -9,6 +9,7 @@ import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { VERSION } from "../cli/version.ts";
 import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
+import { displacedHere } from "../declaration/compare/displaced.ts";
 import { DECLARATION_FILE } from "../declaration/known-file.ts";
 import { meantHere } from "../declaration/meant-of-lacking.ts";
 import { onceFault } from "../declaration/once.ts";
@@ -105,7 +106,7 @@ function loginShells(users: MachineFacts["users"]): MachineFacts["logins"] {
 /** The list of all jails. `jailkit config check` reports a file that is passed over. */
 function jailList(): MachineFacts["list"] {
   try {
-    return listJails([], meantHere(), (error) => {
+    return listJails([], { meantOf: meantHere(), elsewhere: displacedHere() }, (error) => {
       if (!isReported(error)) throw error;
     });
   } catch (error) {

@@ -4,6 +4,7 @@ import { display } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
+import { displacedHere } from "../declaration/compare/displaced.ts";
 import { meantHere } from "../declaration/meant-of-lacking.ts";
 import { Looks } from "../jail/record/at-work.ts";
 import { isInOrder, listJails } from "../jails/jails.ts";
@@ -16,7 +17,8 @@ function look(named: readonly ByteString[]): ListedJails {
   for (;;) {
     looks.begin();
     const { badFile, problems } = collectingBadFiles();
-    const list = { ...listJails(named, meantHere(), badFile), problems: [...problems.values()] };
+    const declared = { meantOf: meantHere(), elsewhere: displacedHere() };
+    const list = { ...listJails(named, declared, badFile), problems: [...problems.values()] };
     const wrong = list.jails.flatMap((jail) => (isInOrder(jail) ? [] : (jail.reason ?? jail.path)));
     if (!looks.again([...wrong, ...list.damaged.map(({ error }) => error.message)])) return list;
   }

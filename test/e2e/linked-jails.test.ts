@@ -90,6 +90,27 @@ test("jailkit config check names the command for a declaration", () => {
   expect(linesOf(m, "--prune")).toMatchObject({ status: 0, changes: [] });
 });
 
+test.each([
+  ["moved", "mv /srv/jails/one /data/jails/one"],
+  ["copied to another disk", "cp -a /srv/jails/one /data/jails/one; rm -r /srv/jails/one"],
+])("apply names the command for a jail that was %s, by whichever path it is declared", (_, moves) => {
+  m.must(["sh", "-c", `mkdir /data/jails; ${moves}; ln -s ${NEW} ${OLD}`]);
+  const says = () => linesOf(m).summary.problems.filter(({ message }) => message.startsWith("jail "));
+  expect(says()).toMatchObject([{ path: OLD, code: "link-in-jail-path", remedy: FOLLOW }]);
+  m.must(["sed", "-i", `s,${OLD},${NEW},`, FILE]);
+  for (const options of [[], ["--prune"]]) {
+    const { changes, summary } = linesOf(m, ...options);
+    const remedies = new Set(summary.problems.flatMap(({ remedy }) => remedy ?? []));
+    expect([changes, [...remedies], JSON.stringify(summary).includes("by a mount")]).toEqual([
+      [],
+      [FOLLOW],
+      false,
+    ]);
+  }
+  expect(typeRemedy(m, FOLLOW)).toMatchObject({ status: 0, stderr: "" });
+  expect(linesOf(m, "--prune")).toMatchObject({ status: 0, changes: [] });
+});
+
 test("an account alone that names a link", () => {
   m.must(["ln", "-s", "jails", "/srv/link"]);
   m.must(["usermod", "-d", "/srv/link/one/./home/anna", "anna"]);

@@ -151,3 +151,14 @@ function lostText(root: JailRoot, once: OnceUser, { place, why }: NonNullable<Fa
   const how = inode === "" ? "" : `; look for it with: ${search}`;
   return `${what}: the home that apply created there was not found, and is not deleted${how}`;
 }
+
+/** Throws JailkitError for a home that stays, if the plan was that it goes: then the account stays for the next plan. */
+export function requireNotToGo(
+  goes: KeptHome | undefined,
+  where: ByteString,
+  holds: string | undefined,
+): void {
+  if (goes === undefined) return;
+  if (holds === undefined) throw changedSince("exchanged", `${quoted(where)} has become another home`);
+  throw new JailkitError(HOLDS_HOME, 1, `${quoted(where)} is not removed: ${holds}`);
+}

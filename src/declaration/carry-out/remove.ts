@@ -12,7 +12,6 @@ import { hostUser } from "../../system/name-services.ts";
 import { leftOf } from "../../system/scheduled-jobs.ts";
 import { homeInJail, jailOfHome } from "../../system/separator.ts";
 import { removeLogin } from "../../users/change-login.ts";
-import { HOLDS_HOME } from "../../users/home-along.ts";
 import { removeFromKernel } from "../../users/kernel-objects.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import { takeSetIds } from "../../users/set-ids.ts";
@@ -44,7 +43,14 @@ import {
   warnOfLimits,
 } from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
-import { changedSince, keepHome, removeKnown, removeLeftHomes, staysOutside } from "./remove-home.ts";
+import {
+  changedSince,
+  keepHome,
+  removeKnown,
+  removeLeftHomes,
+  requireNotToGo,
+  staysOutside,
+} from "./remove-home.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { hearing, type Said } from "./steps.ts";
 import { takeOut } from "./take-out.ts";
@@ -294,11 +300,4 @@ function removeLost(
   // They are outside of the jail: whoever gets the name or the uid later would run them, or read it.
   for (const { message, advice } of leftOf(user)) said.warnings.push(withAdvice(message, advice));
   warnOfSessions(once.name, user.uid, said);
-}
-
-/** Throws JailkitError for a home that stays, if the plan was that it goes: then the account stays for the next plan. */
-function requireNotToGo(goes: FormerUser["goes"], where: ByteString, holds: string | undefined): void {
-  if (goes === undefined) return;
-  if (holds === undefined) throw changedSince("exchanged", `${quoted(where)} has become another home`);
-  throw new JailkitError(HOLDS_HOME, 1, `${quoted(where)} is not removed: ${holds}`);
 }

@@ -6,6 +6,7 @@ import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { allOf, type Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { jailedUsers } from "../../jail/accounts/jailed-users.ts";
 import { mountRemedy } from "../../jail/fs/unmounted.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { formerPath, mayHaveMoved } from "../../jail/record/moved.ts";
@@ -16,6 +17,7 @@ import { freeName } from "../../system/free-name.ts";
 import { mountsText, mountTypes } from "../../system/mounts.ts";
 import type { FaultText } from "../change.ts";
 import { jailIdAt, MAY_BE_OTHER } from "../ids.ts";
+import { readOnce } from "../once.ts";
 import type { OnceJail } from "../once-shape.ts";
 
 /** Why nothing is done in a jail that is not where it was. */
@@ -120,10 +122,12 @@ export class Displaced {
   /** The renames after which each directory is where it was; none if that takes more. */
   #movesBack(at: ByteString): readonly (readonly [ByteString, ByteString])[] {
     let first = at;
-    for (let seen = new Set([at]); ; seen = seen.add(first)) {
-      const before = this.#placeOf(first);
-      if (before === undefined || seen.has(before)) break;
-      first = before;
+    const seen = new Set([at]);
+    for (let before = this.#placeOf(at); before !== undefined; before = this.#placeOf(before)) {
+      // Of a ring all say the same.
+      first = seen.has(before) ? ([...seen].sort()[0] ?? at) : before;
+      if (seen.has(before)) break;
+      seen.add(before);
     }
     // Each has the directory of the next one.
     const chain = new Set([first]);
@@ -144,6 +148,19 @@ export class Displaced {
     const aside = isMissing(last) ? [] : [[last, freeName(last, ".moved")] as const];
     return [...aside, ...back.toReversed()];
   }
+}
+
+/** Why a jail is not where it was, by what was declared once; all known jails are looked at. */
+export function displacedHere(): (path: ByteString) => MovedFault | undefined {
+  let made: Displaced | undefined;
+  return (path) =>
+    answered(() => {
+      made ??= new Displaced(readOnce().jails, () => [
+        ...knownJails().map(({ jail }) => jail.path),
+        ...jailedUsers().flatMap(({ jail }) => jail ?? []),
+      ]);
+      return made.faultOf(path);
+    });
 }
 
 /** True if the record of a jail that was never declared is that of the directory at another path. */

@@ -3,7 +3,7 @@ import { isMissing } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { isBare, unmounted } from "../../jail/record/emptied.ts";
-import { followRemedy } from "../../jail/record/named-jail.ts";
+import { followLink, followRemedy } from "../../jail/record/named-jail.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { type LeftHome, planDelete, withUserFiles } from "../../jails/delete-plan.ts";
 import { type Change, type Fault, type FaultText, faultText, listed, NO_LONGER, stays } from "../change.ts";
@@ -189,6 +189,9 @@ const hasUsers = (names: readonly ByteString[]): FaultText => ({
 /** Why a jail cannot be used that is not here, or is an empty directory in its place. */
 function lostFault(jail: ByteString, isHere: boolean, inhabitants: Means["inhabitants"]) {
   if (!isHere) return absentFault(jail, [...inhabitants.keys()]);
+  const follow = followLink(jail, false);
+  if (follow !== undefined)
+    return { code: "moved", message: `it was moved: ${follow}`, remedy: follow } as const;
   return isBare(jail) ? unmountedFault(unmounted(jail)) : undefined;
 }
 

@@ -8,6 +8,7 @@ import { isEmptied, unmounted, unmountedUnrecorded } from "../../jail/record/emp
 import { mountsOf } from "../../jail/record/live.ts";
 import { type ManifestContent, type ManifestRequest, openManifest } from "../../jail/record/manifest.ts";
 import { lostJail } from "../../jail/record/moved.ts";
+import { linkRemedy } from "../../jail/record/named-jail.ts";
 import { hasProc } from "../../populate/apply/proc.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import { faultText } from "../change.ts";
@@ -60,11 +61,13 @@ export function openJailState(
       root = openJailRoot(jail);
       state = presentState(root, machine);
     }
-    const displaced = state.fault === undefined ? machine.displaced().faultOf(jail) : undefined;
+    const displaced = state.fault?.code === "moved" ? undefined : machine.displaced().faultOf(jail);
     if (displaced !== undefined) state = { ...NOTHING, exists: state.exists, fault: displaced };
   } catch (error) {
     root?.[Symbol.dispose]();
-    return { state: { ...NOTHING, exists: root !== undefined, fault: faultText(error) }, root: undefined };
+    const text = faultText(error);
+    const remedy = text.remedy ?? linkRemedy(jail, error, machine.byJail.has(jail));
+    return { state: { ...NOTHING, exists: root !== undefined, fault: { ...text, remedy } }, root: undefined };
   }
   if (state.fault === undefined) return { state, root };
   root?.[Symbol.dispose]();
