@@ -6,7 +6,7 @@ import { answered } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
-import { followRemedy } from "../../jail/record/named-jail.ts";
+import { followLink, followRemedy } from "../../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { jailOfHome, joinHome, splitHome } from "../../system/separator.ts";
 import { leaveWithoutLogin } from "../../users/leaving.ts";
@@ -40,14 +40,14 @@ export function placeFault(
   const split = directory ? undefined : splitHome(account.home);
   const there = directory ? undefined : jailOfHome(account.home);
   if (there === undefined || there === jail) return homeDiffers(declared, account, facts);
-  if (split !== undefined && leadsInto(there, jail)) {
+  const lost = remedyOfLost(there, jail);
+  if (split !== undefined && lost === undefined && leadsInto(there, jail)) {
     const home = shellWord(joinHome(jail, normalPath(split.home)));
     const remedy: Remedy = `usermod -d ${home} ${operands(name)}`;
     const message = `has the home ${quoted(account.home)}, which leads into the jail through a symbolic link: logins are refused; name the jail itself in it, with: ${remedy}`;
     return { code: "in-another-jail", message, remedy, lost: undefined };
   }
   const remedy = leaveWithoutLogin(name);
-  const lost = remedyOfLost(there, jail);
   const message =
     lost === undefined
       ? `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: ${remedy}`
@@ -63,10 +63,16 @@ export const leadsInto = (path: ByteString, jail: ByteString): boolean =>
     answered(() => withTree((tree) => lookUp(tree, path, { follow: true })?.canonicalPath)),
   ) === jail;
 
+/** Why nothing is done by the path of a jail where root has left a link to its new place. */
+function linkFault(there: ByteString, jail: ByteString) {
+  const remedy = followRemedy(there, jail);
+  if (followLink(there, false) !== remedy) return undefined;
+  return { code: "moved", message: `it was moved: ${remedy}`, remedy } as const;
+}
+
 /** The command that brings back a jail that is missing, or lets all follow it to where it is now. */
 function findLost(there: ByteString, jail: ByteString) {
-  if (!isMissing(there)) return undefined;
-  const fault = absentFault(there, [jail]);
+  const fault = isMissing(there) ? absentFault(there, [jail]) : linkFault(there, jail);
   if (fault === undefined) return undefined;
   const why = fault.code === "moved" ? "it was moved; let all follow it, with: " : "mount it, with: ";
   // The new place has that fault, in the words of its own.
