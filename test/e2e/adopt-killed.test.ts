@@ -37,9 +37,9 @@ function back(): void {
 }
 
 /** Moves the jail, and lets the command follow, which is killed at its nth such call; false if it has fewer. */
-function killed(call: string, nth: number): boolean {
+function killed(call: string, nth: number, move = `mv ${OLD} ${NEW}`): boolean {
   back();
-  m.must(["mv", OLD, NEW]);
+  sh(move);
   const trace = ["strace", "-qq", "-o", "/dev/null", "-e", `inject=${call}:signal=KILL:when=${nth}`];
   return m.run([...trace, ...MOVED]).signal === "SIGKILL";
 }
@@ -76,5 +76,21 @@ test.each(["renameat", "renameat2", "wait4", "unlinkat"])("at each %s", (call) =
     expect(m.read(`${NEW}/home/lim/letter`)).toBe("precious");
   }
   expect(kills).toBeGreaterThan(0);
+  back();
+});
+
+test("of a jail that was copied to another disk", () => {
+  const copy = `cp -a ${OLD} ${NEW}; rm -r ${OLD}`;
+  for (const [call, first] of [
+    ["wait4", 2],
+    ["renameat", 1],
+  ] as const)
+    for (let nth = first; killed(call, nth, copy); nth++) {
+      if (m.run([...MOVED, "--dry-run"]).status !== 0) continue;
+      const { apply, isMade } = told();
+      expect({ call, nth, apply, isMade }).toMatchObject({ call, nth, apply: ALL.apply, isMade: false });
+      m.must(MOVED);
+      expect([call, nth, isWhole(), planned()]).toEqual([call, nth, true, []]);
+    }
   back();
 });

@@ -9,9 +9,9 @@ import { operands } from "../../cli/shell-word.ts";
 import { jailedUsers } from "../../jail/accounts/jailed-users.ts";
 import { mountRemedy } from "../../jail/fs/unmounted.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
-import { formerPath, mayHaveMoved } from "../../jail/record/moved.ts";
+import { formerPath, isRecorded, mayHaveMoved } from "../../jail/record/moved.ts";
 import { followLink, followRemedy } from "../../jail/record/named-jail.ts";
-import { knownJails } from "../../jail/record/registry.ts";
+import { knownJails, REGISTRY } from "../../jail/record/registry.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { freeName } from "../../system/free-name.ts";
 import { mountsText, mountTypes } from "../../system/mounts.ts";
@@ -83,6 +83,16 @@ export class Displaced {
     const remedy = followRemedy(path, place);
     if (this.#mayFollow(path, place)) return { code: "moved", message: `it was moved: ${remedy}`, remedy };
     return this.#moveBack(`its directory is at ${quoted(place)} now, the path of another jail`, place);
+  }
+
+  /** The same of a known jail that has no record: it was copied, and that of its old path is the last that follows it. */
+  withoutRecord(path: ByteString): MovedFault | undefined {
+    const own = this.#own.get(path);
+    if (own === undefined || own !== this.#idAt(path)) return undefined;
+    const lost = answered(() =>
+      knownJails().find((one) => isMissing(one.jail.path) && isRecorded(path, one, REGISTRY, false)),
+    );
+    return lost && movedFault(lost.jail.path, path);
   }
 
   #idAt(path: ByteString): ByteString | undefined {

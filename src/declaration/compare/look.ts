@@ -61,7 +61,9 @@ export function openJailState(
       root = openJailRoot(jail);
       state = presentState(root, machine);
     }
-    const displaced = state.fault?.code === "moved" ? undefined : machine.displaced().faultOf(jail);
+    const places = machine.displaced();
+    const unrecorded = state.unrecorded ? places.withoutRecord(jail) : undefined;
+    const displaced = state.fault?.code === "moved" ? undefined : (unrecorded ?? places.faultOf(jail));
     if (displaced !== undefined) state = { ...NOTHING, exists: state.exists, fault: displaced };
   } catch (error) {
     root?.[Symbol.dispose]();

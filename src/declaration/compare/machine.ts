@@ -109,9 +109,18 @@ export class Machine extends HostSources {
   /** Those whom /etc/group lists in a group. */
   membersOf = (group: ByteString): readonly ByteString[] => this.#members().get(group) ?? [];
 
-  /** As absentFault, which searches for the jail. */
+  /** As absentFault, which searches for the jail, first where its users are. */
   absentFault = (jail: ByteString): ReturnType<typeof absentFault> =>
-    this.#absent.getOrInsertComputed(jail, () => absentFault(jail));
+    this.#absent.getOrInsertComputed(jail, () => absentFault(jail, this.#jailsOfUsers(jail)));
+
+  /** Where the accounts are of those who are declared in a jail. */
+  #jailsOfUsers(jail: ByteString): ByteString[] {
+    const users = this.declared.declarations.flatMap((one) => one.users);
+    const names = new Set(users.flatMap((user) => (user.jail === jail ? user.name : [])));
+    return [...this.byJail].flatMap(([place, some]) =>
+      place !== undefined && place !== jail && some.some(({ name }) => names.has(name)) ? place : [],
+    );
+  }
 
   /** What runs that were killed have left of moves of homes. */
   readonly leftMoves = once(() => this.declared.left ?? leftMoves());
