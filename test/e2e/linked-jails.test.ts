@@ -111,6 +111,22 @@ test.each([
   expect(linesOf(m, "--prune")).toMatchObject({ status: 0, changes: [] });
 });
 
+test("a jail that is not declared any more, with a link to another one in its place, is told by the link", () => {
+  const two = "/srv/jails/two";
+  m.write(FILE, `[jail ${OLD}]\nsections = uidbasics\n[jail ${two}]\nsections = uidbasics, basicshell\n`);
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  m.must(["sh", "-c", `rm -r ${OLD}; ln -s two ${OLD}`]);
+  m.write(FILE, `[jail ${two}]\nsections = uidbasics, basicshell\n`);
+  const { problems } = linesOf(m, "--prune").summary;
+  expect(problems).toMatchObject([
+    { remedy: `jailkit forget ${OLD}`, message: expect.stringContaining(`by the symbolic link '${OLD}'`) },
+  ]);
+  expect(typeRemedy(m, `jailkit forget ${OLD}`)).toMatchObject({ status: 0 });
+  expect(linesOf(m, "--prune")).toMatchObject({ status: 0, changes: [] });
+  expect(m.exists(`${two}/bin/bash`)).toBe(true);
+  m.must(["jailkit", "forget", two]);
+});
+
 test("an account alone that names a link", () => {
   m.must(["ln", "-s", "jails", "/srv/link"]);
   m.must(["usermod", "-d", "/srv/link/one/./home/anna", "anna"]);
