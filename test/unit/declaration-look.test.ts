@@ -2,6 +2,7 @@
 import { expect, spyOn, test } from "bun:test";
 import { mkdirSync, rmSync } from "node:fs";
 import { libc } from "../../ffi/libc.ts";
+import { Displaced } from "../../src/declaration/compare/displaced.ts";
 import { openJailState } from "../../src/declaration/compare/look.ts";
 import type { Machine } from "../../src/declaration/compare/machine.ts";
 import { makeJail } from "./jail-helper.ts";
@@ -14,6 +15,8 @@ test.skipIf(process.getuid?.() !== 0)(
       mountsProc: () => false,
       logSocketOf: () => undefined,
       liveDirectoriesOf: () => [],
+      byJail: new Map(),
+      displaced: () => new Displaced([], () => []),
     } as unknown as Machine;
     const look = () => {
       const { state, root } = openJailState(jail.path, machine);
