@@ -121,10 +121,9 @@ function reportAbsent(section: IniSection, subject: Subject, context: FactContex
   const shown = `the jail ${quoted(subject.name)}`;
   if (fault !== undefined) {
     const { code, message, remedy } = fault;
-    return report(subject, "error", code, `${shown}: ${message}`, { kind: "command", text: remedy });
-  }
-  reportMoved(subject, context);
-  if (section.entries.every(({ key }) => key === "log_socket" || key === "proc"))
+    report(subject, "error", code, `${shown}: ${message}`, { kind: "command", text: remedy });
+  } else reportMoved(subject, context);
+  if (fault === undefined && section.entries.every(({ key }) => key === "log_socket" || key === "proc"))
     // Another key may be one of these, misspelt.
     report(subject, "error", "empty-jail", `${shown}: ${EMPTY_JAIL}`, { kind: "none" });
 }

@@ -154,7 +154,7 @@ function lostText(root: JailRoot, once: OnceUser, { place, why }: NonNullable<Fa
 
 /** Throws JailkitError for a home that stays, if the plan was that it goes: then the account stays for the next plan. */
 export function requireNotToGo(
-  goes: KeptHome | undefined,
+  goes: ByteString | undefined,
   where: ByteString,
   holds: string | undefined,
 ): void {
