@@ -135,7 +135,7 @@ export const isTwoHomes = (error: unknown): boolean =>
 
 /** The path on the host to which a home of a jail leads sshd(8), if something is there that is not what the jail sees. */
 export function hostsOwnHome(root: JailRoot, home: ByteString): ByteString | undefined {
-  const ways = attempt(() => twoWays(root, home));
+  const ways = answered(() => twoWays(root, home));
   if (ways === undefined) return undefined;
   const path = `${ways.host.path}${home.slice(ways.link.length)}`;
   return hostStat(path) === undefined ? undefined : path;
