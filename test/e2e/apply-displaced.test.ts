@@ -122,3 +122,14 @@ test("one that has its record at its new path, and nothing else there", () => {
   sh(`mv ${NEW} ${A}; jailkit adopt --moved ${NEW} ${A}`);
   settled();
 });
+
+test("one that was not declared before it was moved, by its record", () => {
+  m.must(["jk_init", "-j", C, "uidbasics", "basicshell"]);
+  sh(`mv ${C} ${NEW}`);
+  m.write(FILE, `${DECLARED}[jail ${NEW}]\nsections = uidbasics, basicshell\n`);
+  expect(told(NEW).remedies).toEqual([`jailkit adopt --moved ${C} ${NEW}`]);
+  sh(`jailkit adopt --moved ${C} ${NEW}`);
+  settled();
+  m.write(FILE, DECLARED);
+  m.must(["jailkit", "delete", "--yes", NEW]);
+});

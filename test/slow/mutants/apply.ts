@@ -548,14 +548,11 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/place-fault.ts", MOVES, [
     ["if (from !== undefined) return", "if (from === null) return"],
   ]),
-  ...within("src/declaration/compare/displaced.ts", MOVES, [
-    ["return from !== undefined && mountRemedy(from) === undefined ?", "return from === null ?"],
-  ]),
   ...within("src/declaration/compare/displaced.ts", "e2e/apply-displaced.test.ts", [
+    ["return from !== undefined && mountRemedy(from) === undefined ?", "return from === null ?"],
     ["if (whose !== undefined) {", "if (whose === null) {"],
     ["if (place === undefined) return undefined;", "return undefined;"],
     ["!mounts.has(path) && onlyRootExchanges(path)", "onlyRootExchanges(path)"],
-    ["(other === undefined || other === own) &&", ""],
   ]),
   ...within("src/tools/jailkit-adopt.ts", "e2e/adopt-killed.test.ts", [
     ["    followMove(move, told);\n", "    followRecord(move, told);\n    followMove(move, told);\n"],
