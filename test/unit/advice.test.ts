@@ -29,6 +29,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "--remove": "an option",
   removal: "the name of a part of a schema",
   "./remove.ts": "a module",
+  "./remove-home.ts": "a module",
   "../update/remove.ts": "a module",
   "./jailkit-delete.ts": "a module",
   "../../update/remove-extras.ts": "a module",
