@@ -16,6 +16,7 @@ import { leaveCommand, shellsAmong } from "../users/leaving.ts";
 export type MeantOfMissing = Pick<AskMeant, "elsewhere" | "sections">;
 
 type Declaring = ReturnType<AskMeant["sections"]>;
+
 /** Where a jail is that is not at its path, as what was declared once tells: the message, and what brings it back. */
 export type Elsewhere = (
   jail: ByteString,
