@@ -279,7 +279,7 @@ function removeLost(
   const home = holds === undefined ? now.home : undefined;
   const place = homeInJail(user.home);
   const stat = lookUp(root, place)?.stat;
-  const where = placeOnHost(root, place);
+  const [where, outside] = [placeOnHost(root, place), staysOutside(root, place)];
   if (home !== undefined && stat !== undefined) {
     removeKnown(root, home, user, once.homeId, said);
     kept.delete("keys");
@@ -288,7 +288,7 @@ function removeLost(
     if (stat !== undefined) requireNotToGo(created.goes, where, holds);
     keepHome(root, user, { ...created, stat, now: { ...now, holds }, hasKeys: kept.has("keys") }, said);
   }
-  said.warnings.push(...staysOutside(root, place));
+  said.warnings.push(...outside);
   // Without the home there may be room.
   if (failure !== undefined) leaveJail(root, user, once, said);
   const [say, warn] = [(line: string) => said.steps.push(line), (line: string) => said.warnings.push(line)];
