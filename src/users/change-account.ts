@@ -35,7 +35,7 @@ import { changeLogin } from "./change-login.ts";
 import { requireNoneAlong, requireNoneInside } from "./home-along.ts";
 import { putGroup } from "./jail-side.ts";
 import { changeAndPlace, type HomeMove, moveWithoutCopy, NotUndone, type Steps } from "./move-aside.ts";
-import { requireOneHome } from "./one-home.ts";
+import { requireOnePlace } from "./one-home.ts";
 import { linkedHome } from "./own-home.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe, requireMountedPlace } from "./safe-place.ts";
@@ -53,7 +53,7 @@ export function requireSafeMove(
   whole = false,
 ): void {
   requireMountedPlace(to, toPath);
-  requireOneHome(to, directoryOf(toPath), toPath);
+  requireOnePlace(to, toPath);
   const what = `${quoted(hostPath(from, fromPath))} is not moved to ${quoted(hostPath(to, toPath))}`;
   refuseUnsafe(from, exchangeFindings(from, directoryOf(fromPath)), what);
   refuseUnsafe(to, exchangeFindings(to, directoryOf(toPath)), what);

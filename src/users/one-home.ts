@@ -115,18 +115,28 @@ function adviceOn(root: JailRoot, ways: TwoWays): { advice: ByteString; remedy: 
 }
 
 /**
- * Throws JailkitError "two-homes" if a path of a jail, that of a home or of a directory above one, leads the host, and so
- * sshd(8), to another directory than the jail. `home`: the home, which is named.
+ * Throws JailkitError "two-homes" if the path of a home in a jail leads the host, and so sshd(8), to another directory than the
+ * jail, or to none: there are the keys that count.
  */
-export function requireOneHome(root: JailRoot, path: ByteString, home: ByteString = path): void {
-  const ways = root.isJail ? twoWays(root, path) : undefined;
-  if (ways === undefined) return;
+export function requireOneHome(root: JailRoot, home: ByteString): void {
+  const ways = root.isJail ? twoWays(root, home) : undefined;
+  if (ways !== undefined) throw twoHomes(root, ways, home);
+}
+
+/** The same for the directory above a home, but where the host comes to nothing: who has no keys can log in. */
+export function requireOnePlace(root: JailRoot, home: ByteString): void {
+  const ways = root.isJail ? twoWays(root, directoryOf(home)) : undefined;
+  if (ways === undefined || (ways.host.stat === undefined && isThere(ways.inside))) return;
+  throw twoHomes(root, ways, home);
+}
+
+function twoHomes(root: JailRoot, ways: TwoWays, home: ByteString): JailkitError {
   const rest = home.slice(ways.link.length);
   const [host, inside] = [ways.host, ways.inside].map((side) => quoted(`${side.path}${rest}`));
   const { advice, remedy } = adviceOn(root, ways);
   const place = quoted(hostPath(root, ways.link));
   const message = `its home is two: the symbolic link ${place} leads the host, and sshd, which reads keys there, to ${host}, and the jail to ${inside}; ${advice}`;
-  throw new JailkitError("two-homes", 1, message, undefined, remedy);
+  return new JailkitError("two-homes", 1, message, undefined, remedy);
 }
 
 /** True for the error of requireOneHome: what is in the home is not known by what the jail has in its place. */

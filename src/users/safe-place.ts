@@ -7,7 +7,7 @@ import { exchangeFindings, type Finding } from "../jail/fs/safety.ts";
 import { unmountedPlace } from "../jail/fs/unmounted.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { adviceAt } from "../system/exchange.ts";
-import { requireOneHome } from "./one-home.ts";
+import { requireOnePlace } from "./one-home.ts";
 import { whoseHomeIn } from "./own-home.ts";
 
 /** The advice for a home in the home of another user, unless there is a better one. */
@@ -47,10 +47,10 @@ export function unsafePlace(root: JailRoot, home: ByteString, elsewhere: string)
   return finding && `because other users could exchange it: ${advice(root, finding, elsewhere).text}`;
 }
 
-/** As requireOneHome: the error. */
+/** As requireOnePlace: the error. */
 function otherForHost(root: JailRoot, home: ByteString): JailkitError | undefined {
   try {
-    requireOneHome(root, directoryOf(home), home);
+    requireOnePlace(root, home);
     return undefined;
   } catch (error) {
     if (error instanceof JailkitError) return error;
@@ -66,11 +66,11 @@ export function requireMountedPlace(root: Pick<JailRoot, "path">, home: ByteStri
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange a home while root creates it, by its name; or as
- * requireMountedPlace and requireOneHome.
+ * requireMountedPlace and requireOnePlace.
  */
 export function requireSafePlace(root: JailRoot, home: ByteString, elsewhere: string): void {
   requireMountedPlace(root, home);
-  requireOneHome(root, directoryOf(home), home);
+  requireOnePlace(root, home);
   const what = `${quoted(hostPath(root, home))} is not created`;
   refuseUnsafe(root, exchangeFindings(root, directoryOf(home)), what, elsewhere);
 }

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../../ffi/files.ts";
-import { directoryOf, normalPath } from "../../../ffi/paths.ts";
+import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
@@ -20,7 +20,7 @@ import { below } from "../../system/mountinfo.ts";
 import { dirsEqual, jailOfHome } from "../../system/separator.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
-import { requireOneHome } from "../../users/one-home.ts";
+import { requireOnePlace } from "../../users/one-home.ts";
 import {
   elsewhereAdvice,
   homeElsewhere,
@@ -262,7 +262,7 @@ function ownHome(
   hidden: JailkitError | undefined,
 ): HomeState {
   const path = homeFor(account, root.path);
-  requireOneHome(root, directoryOf(path), path);
+  requireOnePlace(root, path);
   const stat = lookUp(root, path)?.stat;
   const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
   // A run brings it to its place first.
