@@ -102,15 +102,23 @@ describe("an account that", () => {
   });
 });
 
-test("two who have exchanged their names cannot log in when they are not declared any more", () => {
+test("two who have exchanged their names are removed, each with its home, when they are not declared any more", () => {
   sh("usermod -l new ann && usermod -l ann bob && usermod -l bob new");
   declare("ann", user("ann", "home = /home/bob\n"));
   declare("bob", user("bob", "home = /home/ann\n"));
   m.must(["jailkit", "apply", "--prune"]);
   expect([did(m, "--prune"), rights("ann"), rights("bob")]).toEqual([[], ALL, ALL]);
-  leave("ann");
-  expect(rights("bob")).toEqual(ALL);
-  leave("bob");
+  for (const [name, home, other] of [
+    ["ann", `${J}/home/bob`, ALL],
+    ["bob", `${J}/home/ann`, undefined],
+  ] as const) {
+    declare(name, "");
+    expect(did(m, ...PRUNE)).toEqual([
+      `done - user ${name}: account and its home ${home} (no longer declared)`,
+    ]);
+    expect([rights(name), m.exists(home), rights("bob")]).toEqual([undefined, false, other]);
+    expect(did(m, ...PRUNE)).toEqual([]);
+  }
 });
 
 describe("an account that no run has found declared", () => {
