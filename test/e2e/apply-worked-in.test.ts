@@ -65,10 +65,19 @@ test("others who may rename in a home do not keep its user in the jail: they do 
 });
 
 test("the error names those who were in a directory of the home before, and what ends them; the home is as before", async () => {
-  declareOnce();
-  const before = m.must(FILES, { cwd: HOME }).stdout;
-  await busy(`${HOME}/sub`, "rename 'a', 'b'; rename 'b', 'a'");
-  const { status, summary } = prune();
+  let before = "";
+  let pruned: ReturnType<typeof prune>;
+  // Where others have the processors, mate may have none while the home is copied.
+  for (let time = 0; ; time++) {
+    declareOnce();
+    before = m.must(FILES, { cwd: HOME }).stdout;
+    await busy(`${HOME}/sub`, "rename 'a', 'b'; rename 'b', 'a'");
+    pruned = prune();
+    if (pruned.status !== 0 || time === 10) break;
+    mates?.kill();
+    await mates?.ended;
+  }
+  const { status, summary } = pruned;
   const { uid } = m.ids("mate");
   const remedy = `jailkit terminate-user --uid=${uid}`;
   const message =
