@@ -51,7 +51,9 @@ function resolve(file: string, name: string): string {
 }
 
 /** The files that start others of src/tools/. */
-const GATHERING = ["src/tools/jailkit.ts", "src/tools/jailkit-apply.ts", "src/tools/shared.ts"];
+const GATHERING = ["jailkit.ts", "jailkit-apply.ts", "logins.ts", "shared.ts"].map(
+  (name) => `src/tools/${name}`,
+);
 
 function checkRank(file: string, target: string): void {
   if (!sources.has(target)) {

@@ -18,7 +18,7 @@ import { PRIVILEGED_FOLDERS } from "./layout.ts";
 const root = join(import.meta.dir, "..");
 const tools = join(root, "src/tools");
 // Programs of logins. A mail, and a user who types jk_uchroot, can wait a millisecond, and the executable is the larger for each.
-const BUNDLED = ["jk_chrootsh", "jk_lsh"];
+const BUNDLED = ["logins"];
 
 function fail(message: string): never {
   console.error(`build: ${message}`);

@@ -133,7 +133,7 @@ async function runJailkit(words: readonly ByteString[]): Promise<number> {
   const commands: Record<string, LazyCommand> = {};
   for (const [name, tool] of [...Object.entries(COMMANDS), ...Object.entries(TOOLS)])
     commands[name] = { summary: tool.summary, run: (rest) => start(tool, rest) };
-  commands.jk_lsh = { summary: LSH_SUMMARY, run: async () => (await import("#bundle/jk_lsh")).main() };
+  commands.jk_lsh = { summary: LSH_SUMMARY, run: async () => (await import("#bundle/logins")).lsh() };
   return runCommands("jailkit", "all of jailkit in one executable", commands, words);
 }
 

@@ -6,8 +6,8 @@ import type { Programs } from "./jailkit.ts";
  * login a tenth of its time. Others can wait for them. The guard names that program (program_variable in ffi/guard/main.c); a caller cannot.
  */
 const PROGRAMS: Programs = {
-  jk_chrootsh: () => import("#bundle/jk_chrootsh"),
-  jk_lsh: () => import("#bundle/jk_lsh"),
+  jk_chrootsh: async () => ({ main: (await import("#bundle/logins")).chrootsh }),
+  jk_lsh: async () => ({ main: (await import("#bundle/logins")).lsh }),
   jk_procmailwrapper: () => import("./jk_procmailwrapper.ts"),
   jk_uchroot: () => import("./jk_uchroot.ts"),
 };

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { BOTH, type Counting, type Ids, ITS_GROUP } from "../jail/fs/set-ids.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
-import { askedFacts } from "../system/host-accounts.ts";
+import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 
 /** Who leaves a jail: nobody there gets what it has. */
@@ -11,10 +11,14 @@ export interface Leaver extends Pick<PasswdEntry, "name" | "uid"> {
 }
 
 /** The same for an account; `groups`: the names of those that it was in. Throws JailkitError if a name service is silent. */
-export function leaverOf(user: PasswdEntry, groups: readonly ByteString[] = []): Leaver {
+export function leaverOf(
+  user: PasswdEntry,
+  groups: readonly ByteString[] = [],
+  { groupsOf }: Pick<AccountFacts, "groupsOf"> = askedFacts,
+): Leaver {
   const { name, uid, gid } = user;
   const lost = groups.flatMap((group) => groupByName(group)?.gid ?? []);
-  return { name, uid, gids: new Set([gid, ...askedFacts.groupsOf(user), ...lost]) };
+  return { name, uid, gids: new Set([gid, ...groupsOf(user), ...lost]) };
 }
 
 /** Whether an owner of files is in a group: nobody else can give a file of its own the setgid bit with it, but by a program that has it. */

@@ -13,6 +13,7 @@ import { ofMachine, unmountedBelow } from "../jail/fs/unmounted.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { lookAtHolders, waysOf } from "../system/holders.ts";
+import type { AccountFacts } from "../system/host-accounts.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { worksIn } from "../system/works-in.ts";
 import { requireNobodyBorrows } from "./borrowed-groups.ts";
@@ -85,8 +86,13 @@ export function setIdsText(root: Pick<JailRoot, "path">, found: SetIds | undefin
 }
 
 /** Says what an account will lose. Throws as foreseeSetIds. */
-export function tellOfSetIds(root: JailRoot, user: PasswdEntry, say: (line: string) => void): void {
-  const text = setIdsText(root, setIdsOf(foreseeSetIds(root), leaverOf(user)));
+export function tellOfSetIds(
+  root: JailRoot,
+  user: PasswdEntry,
+  say: (line: string) => void,
+  facts?: Pick<AccountFacts, "groupsOf">,
+): void {
+  const text = setIdsText(root, setIdsOf(foreseeSetIds(root), leaverOf(user, [], facts)));
   if (text !== undefined) say(`would take ${text}`);
 }
 

@@ -198,7 +198,7 @@ export function unjailUser(user: PasswdEntry, request: UnjailOptions, run: Accou
       if (leaves || shell !== user.shell)
         run.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
       run.done(`would remove ${quoted(user.name)} from the jail's account files`);
-      tellOfSetIds(root, user, (line) => run.done(line));
+      tellOfSetIds(root, user, (line) => run.done(line), request.facts);
     } else release(root, plan, request, run);
   };
 }

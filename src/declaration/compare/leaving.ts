@@ -3,11 +3,13 @@ import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { memoized } from "../../enter/gather.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import type { Leaving } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { accountFacts } from "../../system/host-accounts.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { whyNotTaken } from "../../users/declared-keys.ts";
@@ -159,11 +161,14 @@ export class Leavers {
     };
   }
 
+  /** Thousands may leave. */
+  readonly #facts = memoized(() => accountFacts());
+
   /** What the run takes from programs of an account; it says itself what cannot be looked at. */
   #setIdsOf(root: JailRoot, account: PasswdEntry, { groups }: OnceUser): string | undefined {
     if (!this.asked.prune) return undefined;
     const all = this.#setIds.getOrInsertComputed(root.path, () => answered(() => foreseeSetIds(root)));
-    return all && answered(() => setIdsText(root, setIdsOf(all, leaverOf(account, groups))));
+    return all && answered(() => setIdsText(root, setIdsOf(all, leaverOf(account, groups, this.#facts()))));
   }
 
   #whyNotAlone(root: JailRoot, account: PasswdEntry, home: ByteString): Leave["fault"] {
