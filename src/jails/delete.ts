@@ -125,7 +125,7 @@ function takeOut(
   const accounts = hostAccounts();
   const facts = accountFacts(accounts);
   const dryRun = done === undefined;
-  const request = { host, jail, access: NO_ACCESS, dryRun, move: true, facts };
+  const request = { host, jail, access: NO_ACCESS, dryRun, move: true, facts, setIds: new Map() };
   const recorded = shellsOutside(jail);
   // All decisions come before the first change.
   const plans = users.flatMap(({ name, fromService }) => {

@@ -85,14 +85,22 @@ export function setIdsText(root: Pick<JailRoot, "path">, found: SetIds | undefin
   return `${BITS} from ${paths.map((path) => quoted(shortPath(hostPath(root, path)))).join(", ")}${more}`;
 }
 
+/** For plans of many accounts that are not carried out: what is asked once for all of them. */
+export interface Foreseen {
+  readonly facts?: Pick<AccountFacts, "groupsOf">;
+  /** What was found in jails, by their paths. */
+  readonly setIds?: Map<ByteString, AllSetIds>;
+}
+
 /** Says what an account will lose. Throws as foreseeSetIds. */
 export function tellOfSetIds(
   root: JailRoot,
   user: PasswdEntry,
   say: (line: string) => void,
-  facts?: Pick<AccountFacts, "groupsOf">,
+  { facts, setIds = new Map() }: Foreseen = {},
 ): void {
-  const text = setIdsText(root, setIdsOf(foreseeSetIds(root), leaverOf(user, [], facts)));
+  const all = setIds.getOrInsertComputed(root.path, () => foreseeSetIds(root));
+  const text = setIdsText(root, setIdsOf(all, leaverOf(user, [], facts)));
   if (text !== undefined) say(`would take ${text}`);
 }
 

@@ -36,10 +36,10 @@ import type { JailingOptions } from "./jailing.ts";
 import { noShell, requireNotOthers, shellAfter, shellGone } from "./leaving.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { requireNothingRuns } from "./sessions.ts";
-import { takeSetIds, tellOfSetIds } from "./set-ids.ts";
+import { type Foreseen, takeSetIds, tellOfSetIds } from "./set-ids.ts";
 
 /** How an account leaves its jail. */
-export interface UnjailOptions extends JailingOptions {
+export interface UnjailOptions extends JailingOptions, Pick<Foreseen, "setIds"> {
   /** The name that the account is known to have had when it was jailed, if that was another one. */
   readonly recordedAs?: ByteString | undefined;
   /** Groups out of which the caller takes the account then. */
@@ -198,7 +198,7 @@ export function unjailUser(user: PasswdEntry, request: UnjailOptions, run: Accou
       if (leaves || shell !== user.shell)
         run.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
       run.done(`would remove ${quoted(user.name)} from the jail's account files`);
-      tellOfSetIds(root, user, (line) => run.done(line), request.facts);
+      tellOfSetIds(root, user, (line) => run.done(line), request);
     } else release(root, plan, request, run);
   };
 }

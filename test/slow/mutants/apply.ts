@@ -1161,7 +1161,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/users/leaver.ts", SET_GIDS, [
     ["&& !isMember(ids) ? ITS_GROUP : 0", "? ITS_GROUP : 0"],
     ["&& !isMember(ids) ? ITS_GROUP : 0", "&& !isMember(ids) ? BOTH : 0"],
-    ["...askedFacts.groupsOf(user), ...lost]", "...askedFacts.groupsOf(user)]"],
+    ["...groupsOf(user), ...lost]", "...groupsOf(user)]"],
   ]),
   ...within("src/users/borrowed-groups.ts", SET_GIDS, [
     ["if (one === undefined) return;", "if (one !== undefined) return;"],
