@@ -16,7 +16,7 @@ import { onlyRootExchanges } from "../../system/exchange.ts";
 import { freeName } from "../../system/free-name.ts";
 import { mountsText, mountTypes } from "../../system/mounts.ts";
 import type { FaultText } from "../change.ts";
-import { jailIdAt, MAY_BE_OTHER } from "../ids.ts";
+import { jailIdAt, jailIdOf, MAY_BE_OTHER } from "../ids.ts";
 import { readOnce } from "../once.ts";
 import type { OnceJail } from "../once-shape.ts";
 
@@ -69,8 +69,12 @@ export class Displaced {
     this.#owners = new Map([...owners].map(([id, some]) => [id, some.map(([path]) => path)]));
   }
 
-  /** Why nothing is done at a path: it has the directory of another jail, or another path has that of its own. */
-  faultOf(path: ByteString): MovedFault | undefined {
+  /**
+   * Why nothing is done at a path: it has the directory of another jail, or another path has that of its own. `root`: the jail
+   * that is open there, if it is.
+   */
+  faultOf(path: ByteString, root?: JailRoot): MovedFault | undefined {
+    if (root !== undefined) this.#ids.getOrInsertComputed(path, () => jailIdOf(root));
     const own = this.#own.get(path);
     if (own !== undefined && own === this.#idAt(path)) return undefined;
     const whose = this.#ownerOf(path);

@@ -63,7 +63,7 @@ export function openJailState(
     }
     const places = machine.displaced();
     const unrecorded = state.unrecorded ? places.withoutRecord(jail) : undefined;
-    const displaced = state.fault?.code === "moved" ? undefined : (unrecorded ?? places.faultOf(jail));
+    const displaced = state.fault?.code === "moved" ? undefined : (unrecorded ?? places.faultOf(jail, root));
     if (displaced !== undefined) state = { ...NOTHING, exists: state.exists, fault: displaced };
   } catch (error) {
     root?.[Symbol.dispose]();
