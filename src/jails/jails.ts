@@ -142,8 +142,7 @@ function missingFacts(path: ByteString, world: World) {
   const mount = mountRemedy(path);
   const now = content === undefined || mount !== undefined ? undefined : world.whereMoved(path);
   const lacking = content === undefined ? 0 : mountsOf(content).length;
-  const { meantOf, elsewhere } = world.declared;
-  const missing = missingJail({ path, content, users, files, mount, now, elsewhere }, meantOf);
+  const missing = missingJail({ path, content, users, files, mount, now }, world.declared);
   return { id, ...(content && recordedFacts(content)), lacking, ...missing };
 }
 

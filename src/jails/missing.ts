@@ -40,8 +40,6 @@ interface MissingJail {
   readonly mount: Remedy | undefined;
   /** Where it is by now, if it was found. */
   readonly now: ByteString | undefined;
-  /** Asked if it was not. */
-  readonly elsewhere: Elsewhere;
 }
 
 /** A user of a name service in a jail, whom the passwd of another one has, too. */
@@ -156,11 +154,11 @@ const listed = (parts: readonly string[]): string =>
   [parts.slice(0, -1).join(", "), parts.at(-1) ?? ""].filter((part) => part !== "").join(" and ");
 
 /**
- * Says that a known jail is missing, with the commands for each case; `remedy` creates it again, or brings it back. Pure but for `meantOf`.
+ * Says that a known jail is missing, with the commands for each case; `remedy` creates it again, or brings it back. Pure but for what declarations tell.
  */
 export function missingJail(
-  { path, content, users, files, mount, now, elsewhere }: MissingJail,
-  meantOf: Pick<AskMeant, "sections">,
+  { path, content, users, files, mount, now }: MissingJail,
+  { meantOf, elsewhere }: OfMissing,
 ) {
   // Another jail below the mount point would hide until the next unmount.
   if (mount !== undefined)

@@ -29,6 +29,7 @@ import { systemFault } from "../declaration/other-things.ts";
 import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { standingHere } from "../declaration/shared.ts";
 import { UidsInJails } from "../declaration/uids-in-jails.ts";
+import { memoized } from "../enter/gather.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { placeOf } from "../jail/accounts/own-path.ts";
@@ -53,16 +54,10 @@ import { knownPaths } from "./world.ts";
 // Others are told apart, such as a file system that is not mounted, or may be mended meanwhile.
 const NO_PLACE: readonly ProblemCode[] = ["kernel-file-system", "not-a-directory", "unsafe-jail"];
 
-/** The answer of `ask`, which is asked once. */
-function once<T>(ask: () => T): () => T {
-  const answers = new Map<"answer", T>();
-  return () => answers.getOrInsertComputed("answer", ask);
-}
-
 /** Why an account does not get a uid, by what was declared once. */
 function keptHomes(remembered: () => Once): DeclarationFacts["keptHome"] {
-  const kept = once(() => new KeptHomes(remembered()));
-  const jails = once(() => new UidsInJails(() => []));
+  const kept = memoized(() => new KeptHomes(remembered()));
+  const jails = memoized(() => new UidsInJails(() => []));
   return (declared, uid, account) =>
     account === undefined
       ? keptHomeFault(declared, uid, kept(), DECLARED.uid)
@@ -78,25 +73,25 @@ const recordedElsewhereAt = (jail: ByteString): MovedFault | undefined =>
 
 /** The answers of this machine. `whyAbsent`: as for openWorld. */
 export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
-  const accounts = once(hostAccounts);
-  const memberships = once(() => accountFacts(accounts()));
-  const remembered = once(() => readOnce());
-  const jailsOnce = once(() => new Map(remembered().jails.map(({ path, file }) => [path, file])));
-  const usersOnce = once(() => new Map(remembered().users.map((user) => [user.name, user])));
-  const exchanged = once(() => doubtsOf(remembered(), accounts()));
+  const accounts = memoized(hostAccounts);
+  const memberships = memoized(() => accountFacts(accounts()));
+  const remembered = memoized(() => readOnce());
+  const jailsOnce = memoized(() => new Map(remembered().jails.map(({ path, file }) => [path, file])));
+  const usersOnce = memoized(() => new Map(remembered().users.map((user) => [user.name, user])));
+  const exchanged = memoized(() => doubtsOf(remembered(), accounts()));
   const displaced = displacedHere();
   const inJails = new Map<ByteString, JailAccounts>();
-  const around = once(jailsAround);
+  const around = memoized(jailsAround);
   const host = fileSystemAt();
   return {
     userByName: (name) => accounts().userByName(name),
     userByUid: (uid) => accounts().userByUid(uid),
     groupByName: (name) => accounts().groupByName(name),
     groupByGid: hostGroup,
-    userNames: once(() => namesIn("/etc/passwd")),
-    groupNames: once(() => namesIn("/etc/group")),
-    jailedUsers: once(() => jailedUsers()),
-    jails: once(() => {
+    userNames: memoized(() => namesIn("/etc/passwd")),
+    groupNames: memoized(() => namesIn("/etc/group")),
+    jailedUsers: memoized(() => jailedUsers()),
+    jails: memoized(() => {
       const only = "only root can read the records of jails";
       if (libc.geteuid() !== 0) throw new JailkitError("not-root", 1, only);
       return knownPaths((error) => {
@@ -111,7 +106,7 @@ export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
         using root = openJailRoot(jail);
         return readJailAccounts(root);
       }),
-    profiles: once(() => {
+    profiles: memoized(() => {
       const file = loadConfig(`${CONFIG_DIRECTORY}/jk_init.ini`, { dialect: "py" });
       return (file?.sections ?? []).map(({ name }) => name);
     }),

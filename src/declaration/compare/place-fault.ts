@@ -17,7 +17,6 @@ import { hasMoved } from "./account-place.ts";
 import { movedFault } from "./displaced.ts";
 import { wantedLine } from "./intent.ts";
 import type { JailState } from "./jail-state.ts";
-
 import type { Machine } from "./machine.ts";
 import { twinFaults } from "./twins.ts";
 
