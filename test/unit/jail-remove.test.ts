@@ -15,7 +15,7 @@ import { toBytes } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statAt } from "../../ffi/files.ts";
 import { JailkitError } from "../../src/cli/error.ts";
-import { discard, place, withTemporaryName } from "../../src/jail/fs/place.ts";
+import { discard, place, temporaryName, withTemporaryName } from "../../src/jail/fs/place.ts";
 import { closeJailRoot, openDirectory, openJailRoot, release } from "../../src/jail/fs/walk.ts";
 import { makeDirectories, putFile, removePath, removeTree } from "../../src/jail/fs/write.ts";
 import { codeOf, makeJail, messageOf, seen, type TestJail, USER } from "./jail-helper.ts";
@@ -196,6 +196,12 @@ describe("a prepared file", () => {
     expect(readdirSync(at("/usr")).sort()).toEqual(["directory", "there"]);
     expect(readFileSync(at("/usr/there"), "utf8")).toBe("there");
     closeJailRoot(usr);
+  });
+
+  test("has another name each time, of 72 random bits", () => {
+    const names = Array.from({ length: 1000 }, () => temporaryName());
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.filter((name) => !/^\.jk-[\w-]{12}$/.test(name))).toEqual([]);
   });
 
   test("gets another name if one is taken, and at last fails", () => {

@@ -241,7 +241,8 @@ export const REMOVAL: readonly Mutant[] = [
     "a directory that was reached through the old link is searched again",
     { test: "unit/jail-write.test.ts" },
   ),
-  place("  used += 9;\n", "", "removes a tree of any depth"),
+  place("  used += 9;\n", "", "has another name each time"),
+  place("    crypto.getRandomValues(pool);\n", "", "has another name each time"),
   place(
     '      if (!isErrno(error, "EEXIST") || attempt === 16) throw error;',
     "      throw error;",
