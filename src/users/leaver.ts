@@ -1,7 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { answered } from "../cli/error.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { BOTH, type Counting, type Ids, ITS_GROUP } from "../jail/fs/set-ids.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
+import { firstUserId } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
 
 /** Who leaves a jail: nobody there gets what it has. */
@@ -19,6 +23,13 @@ export function leaverOf(
   const { name, uid, gid } = user;
   const lost = groups.flatMap((group) => groupByName(group)?.gid ?? []);
   return { name, uid, gids: new Set([gid, ...groupsOf(user), ...lost]) };
+}
+
+/** Whether a uid is that of another user in a jail. Services are none, which root starts with any group. */
+export function othersIn(root: JailRoot, { uid }: Pick<Leaver, "uid">): (other: number) => boolean {
+  const listed = new Set((answered(() => readJailAccounts(root).users) ?? []).map((one) => one.uid));
+  const first = firstUserId();
+  return (other) => listed.has(other) && other >= first && other !== uid;
 }
 
 /** Whether an owner of files is in a group: nobody else can give a file of its own the setgid bit with it, but by a program that has it. */

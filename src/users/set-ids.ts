@@ -5,7 +5,6 @@ import { openIfPresent, statIfPresent, withFd } from "../../ffi/files.ts";
 import { quoted, shortPath } from "../cli/display.ts";
 import { answered, errorOf, JailkitError } from "../cli/error.ts";
 import { takeLinesOut } from "../enter/remedies.ts";
-import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { CHANGES } from "../jail/fs/owned.ts";
 import { BOTH, type Counting, findSetIds, ITS_GROUP, takeFromNameless } from "../jail/fs/set-ids.ts";
@@ -14,10 +13,9 @@ import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { lookAtHolders, waysOf } from "../system/holders.ts";
 import type { AccountFacts } from "../system/host-accounts.ts";
-import { firstUserId } from "../system/login-defs.ts";
 import { worksIn } from "../system/works-in.ts";
 import { requireNobodyBorrows } from "./borrowed-groups.ts";
-import { countingFor, type Leaver, leaverOf, memberships } from "./leaver.ts";
+import { countingFor, type Leaver, leaverOf, memberships, othersIn } from "./leaver.ts";
 import { atWork, endingOf, requireNothingRuns, shownPids } from "./sessions.ts";
 
 // Who starts a setuid program of an account gets all that its processes have: outside of the jail, the machine. So it is with a
@@ -206,13 +204,13 @@ function takeFromOpen(
   }, stop);
   const others = doubtful.filter(({ uids }) => [...uids].some((one) => Number(one) !== uid));
   if (others.length === 0) return;
-  const listed = new Set((answered(() => readJailAccounts(root).users) ?? []).map((one) => String(one.uid)));
-  const first = firstUserId();
-  const isListed = (one: string) => listed.has(one) && Number(one) >= first && Number(one) !== uid;
+  const isOther = othersIn(root, { uid });
   // A setuid program makes it one of any uid, and who was taken out a moment ago has no line.
   const pids = others.map(({ pid }) => pid);
   const inside = new Set([...worksIn(root.fd, { pids, stop }).values()].flat());
-  const ofJail = others.filter(({ pid, uids }) => inside.has(pid) || [...uids].some(isListed));
+  const ofJail = others.filter(
+    ({ pid, uids }) => inside.has(pid) || [...uids].some((one) => isOther(Number(one))),
+  );
   if (ofJail.length === 0) return;
   const { whose, remedy } = endingOf(ofJail);
   const message = `processes of ${whose} have ${waysOf(ofJail)}, in which they may keep a setuid program of ${quoted(name)}: end them, and run this again: ${remedy}`;

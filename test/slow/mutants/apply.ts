@@ -1163,9 +1163,10 @@ export const APPLY: readonly Mutant[] = [
     ["&& !isMember(ids) ? ITS_GROUP : 0", "&& !isMember(ids) ? BOTH : 0"],
     ["...groupsOf(user), ...lost]", "...groupsOf(user)]"],
   ]),
+  ...within("src/users/leaver.ts", SET_IDS, [["listed.has(other) && ", ""]]),
   ...within("src/users/borrowed-groups.ts", SET_GIDS, [
     ["if (one === undefined) return;", "if (one !== undefined) return;"],
-    ["&& users.has(owner)", ""],
+    ["isOther(uid) && ", ""],
   ]),
   ...within("src/jail/fs/owned.ts", SET_IDS, [
     ["return !mountRestrictions(fd).setuid;", "return false;"],
@@ -1187,7 +1188,6 @@ export const APPLY: readonly Mutant[] = [
     ["isClean = false;", ""],
     ["for (const place of away)", "for (const place of away.slice(away.length))"],
     ["takeFromOpen(root, user, { counting, stop }, (pid) => took(() => pids.add(pid)));", ""],
-    ["listed.has(one) && ", ""],
     ["inside.has(pid) || ", ""],
     ["if (ofJail.length === 0) return;", "return;"],
     ["const working = ends ? undefined :", "const working = true ? undefined :"],
