@@ -1,13 +1,10 @@
-import { EPERM } from "./constants.ts";
+import { EBUSY, ENOKEY, EPERM } from "./constants.ts";
 import { isErrno, SystemError } from "./error.ts";
 import { withFileIds } from "./file-ids.ts";
-import { addressOf, check, syscall } from "./libc.ts";
-import { userIds } from "./process.ts";
+import { addressOf, check, errno, libc, syscall } from "./libc.ts";
+import { becomeUser, userIds } from "./process.ts";
 
-const arm = process.arch === "arm64";
-const SYS_keyctl = arm ? 219 : 250;
-// Of this thread alone: setresuid(3) would change every thread's.
-const SYS_setresuid = arm ? 147 : 117;
+const SYS_keyctl = process.arch === "arm64" ? 219 : 250;
 const SAME = 0xffffffff;
 
 // keyctl(2)
@@ -15,31 +12,32 @@ const GET_KEYRING_ID = 0;
 const SETPERM = 5;
 const CLEAR = 7;
 const LINK = 8;
-const UNLINK = 9;
 const READ = 11;
+const INVALIDATE = 21;
 const GET_PERSISTENT = 22;
 const THREAD_KEYRING = -1;
 const USER_KEYRING = -4;
 const USER_SESSION_KEYRING = -5;
 // As the kernel makes both: all for who possesses it but to change this, and all for the user.
 const RIGHTS = 0x1f3f0000;
+// Milliseconds.
+const ATTEMPTS = 1000;
 
 const keyctl = (command: number, a: number, b = 0, c = 0): number =>
   check(syscall(SYS_keyctl, command, a, b, c), "keyctl");
 
-/** Calls `work` while this thread has the real id of a user, by which the kernel knows whose keyrings are meant. */
+/**
+ * Calls `work` while this process has the real id of a user, by which the kernel knows whose keyrings are meant. All of its threads:
+ * one that starts meanwhile has it from this one, and would keep it.
+ */
 function withRealId<T>(uid: number, work: () => T): T {
-  check(syscall(SYS_setresuid, uid, SAME, SAME), "setresuid");
+  check(libc.setresuid(uid, SAME, SAME), "setresuid");
   try {
+    if (userIds().join() !== `${uid},0,0`) throw new SystemError(EPERM, "setresuid", undefined);
     return work();
   } finally {
-    becomeRootAgain();
+    becomeUser(0);
   }
-}
-
-function becomeRootAgain(): void {
-  check(syscall(SYS_setresuid, 0, SAME, SAME), "setresuid");
-  if (userIds().some((id) => id !== 0)) throw new SystemError(EPERM, "setresuid", undefined);
 }
 
 /** The number of keys in a keyring but for one. */
@@ -51,18 +49,31 @@ function countIn(ring: number, except: number): number {
   return serials.subarray(0, bytes / serials.BYTES_PER_ELEMENT).filter((serial) => serial !== except).length;
 }
 
-/** Empties a keyring; returns whether a key was in it. */
-function empty(ring: number, except = 0): boolean {
-  try {
-    // Its user may have given others rights to it, or taken the user's own.
-    if (ring < 0) syscall(SYS_keyctl, SETPERM, ring, RIGHTS);
-    const count = countIn(ring, except);
-    keyctl(CLEAR, ring);
-    return count > 0;
-  } catch (error) {
-    // Nobody gets at it until the kernel has removed it, which it does within minutes.
-    if (isErrno(error, "EKEYREVOKED", "EKEYEXPIRED")) return false;
-    throw error;
+/** Opens a keyring to root alone, by what the kernel calls it; returns its number. */
+function take(ring: number): number {
+  // Its user may have taken the own rights to it.
+  syscall(SYS_keyctl, SETPERM, ring, RIGHTS);
+  const serial = keyctl(GET_KEYRING_ID, ring);
+  // For root's rights to it, also when the kernel calls another one so.
+  keyctl(LINK, serial, THREAD_KEYRING);
+  return serial;
+}
+
+/** Removes a keyring; returns whether a key was in it. */
+function remove(ring: number, except = 0): boolean {
+  const count = countIn(ring, except);
+  keyctl(CLEAR, ring);
+  keyctl(INVALIDATE, ring);
+  return count > 0;
+}
+
+/** Waits until the kernel has made another keyring, which it does at once. Throws SystemError EBUSY. */
+function awaitOther(ring: number, than: number): void {
+  for (let attempt = 1; ; attempt++) {
+    const serial = syscall(SYS_keyctl, GET_KEYRING_ID, ring, 1);
+    if (serial >= 0 && serial !== than) return;
+    if (attempt === ATTEMPTS) throw new SystemError(EBUSY, "keyctl", undefined);
+    Bun.sleepSync(1);
   }
 }
 
@@ -77,9 +88,10 @@ function persistentOf(uid: number): number | undefined {
 }
 
 /**
- * Empties the keyrings that the kernel keeps for a user who has no process any more: user-keyring(7), user-session-keyring(7),
- * persistent-keyring(7). Returns whether keys were there. Call it only for a user without processes, which could signal this one
- * meanwhile. Needs root. Throws SystemError, with EACCES for a keyring that its user has closed to everybody, for good.
+ * Removes the keyrings that the kernel keeps for a user who has no process any more: user-keyring(7), user-session-keyring(7),
+ * persistent-keyring(7). The kernel makes others for whoever gets the uid: these may be linked by somebody else, who could then read
+ * and write them, or take no more keys. Returns whether keys were there. Call it only for a user without processes, which could signal this one
+ * meanwhile. Needs root. Throws SystemError, with ENOKEY where areKeysShut is true.
  */
 export function clearKeys(uid: number): boolean {
   if (uid === 0) throw new SystemError(EPERM, "keyctl", undefined);
@@ -88,16 +100,26 @@ export function clearKeys(uid: number): boolean {
   const had = withRealId(uid, () =>
     withFileIds(uid, 0, () => {
       const persistent = persistentOf(uid);
-      const hadPersistent = persistent !== undefined && empty(persistent);
-      if (persistent !== undefined) keyctl(UNLINK, persistent, THREAD_KEYRING);
-      const hadOwn = empty(USER_KEYRING);
-      const own = keyctl(GET_KEYRING_ID, USER_KEYRING);
-      const hadSession = empty(USER_SESSION_KEYRING, own);
-      // As the kernel has made it; its user may have closed it to that.
-      syscall(SYS_keyctl, LINK, USER_KEYRING, USER_SESSION_KEYRING);
+      const own = take(USER_KEYRING);
+      const session = take(USER_SESSION_KEYRING);
+      const hadPersistent = persistent !== undefined && remove(persistent);
+      // Both by their numbers: the kernel makes another one with a link to that of the user as soon as it finds none.
+      const hadOwn = remove(own);
+      const hadSession = remove(session, own);
+      awaitOther(USER_KEYRING, own);
+      awaitOther(USER_SESSION_KEYRING, session);
       return hadPersistent || hadOwn || hadSession;
     }),
   );
   if (had === undefined) throw new SystemError(EPERM, "setfsuid", undefined);
   return had;
 }
+
+/**
+ * Whether the kernel shows root no keyring of a user, since one is closed to everybody, or was revoked or has expired. It is removed
+ * minutes after that (gc_delay in keyrings(7)), a closed one when the machine starts anew, and the other one is there again. Call it
+ * only for a user without processes. Needs root. Throws SystemError.
+ */
+export const areKeysShut = (uid: number): boolean =>
+  uid !== 0 &&
+  withRealId(uid, () => syscall(SYS_keyctl, GET_KEYRING_ID, USER_KEYRING) < 0 && errno() === ENOKEY);

@@ -11,6 +11,7 @@ import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot, joinPath, openJailRoot } from "../jail/fs/walk.ts";
 import { allKnownJails } from "../jails/known.ts";
 import { giveCommand } from "../system/give.ts";
+import { hasShutKeys } from "../system/ipc.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
 import { joinHome } from "../system/separator.ts";
@@ -194,7 +195,7 @@ export function heldFault(found: Holder, advice: string): FaultText {
 
 /** The uids that no account gets by chance. */
 export const reservedBy = (kept: ReservedUids, jails: UidsInJails): ReservedUids => ({
-  has: (uid) => kept.has(uid) || jails.has(uid),
+  has: (uid) => kept.has(uid) || jails.has(uid) || hasShutKeys(uid),
   letGo: (isWanted) => kept.letGo(isWanted) ?? jails.why(isWanted),
 });
 

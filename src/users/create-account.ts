@@ -22,6 +22,7 @@ import type { AccountRun } from "./account-run.ts";
 import { addToJail } from "./change-account.ts";
 import { removeLogin } from "./change-login.ts";
 import { groupsOf } from "./jailing.ts";
+import { removeKeysOfEarlier } from "./kernel-objects.ts";
 import { giveMount, takeMountBack } from "./mounted-home.ts";
 import { DEFAULT_GROUP, type NewAccount, type NewAccountValues } from "./new-account.ts";
 import { BAD_JAIL } from "./open-jail.ts";
@@ -110,6 +111,7 @@ function createJailed(
       updateJailAccounts(root, (accounts) => accounts.removeUser(name));
     // The uid is chosen under the lock: another tool may have taken it since the plan, or left a home with it.
     user = withHostAccounts(() => addAccount(name, home, CHROOT_SHELL, useraddOptions(account, values)));
+    removeKeysOfEarlier(user, run.done);
     giveMount(root, jailHome, user, mount);
     const groups = groupsOf(user);
     const [accounts, corrects] = [readJailAccounts(root), access.correctsGroups];

@@ -1,9 +1,13 @@
 import { clearKeys } from "../../ffi/keys.ts";
+import { isProcessOf } from "../../ffi/process.ts";
 import { answered, describeError, isReported, JailkitError } from "../cli/error.ts";
+import { passwdByUid } from "../system/accounts.ts";
 import { attachedTo, hasKeyrings, type IpcObject, ipcOf, ipcText, removeObjects } from "../system/ipc.ts";
 import { hostUser } from "../system/name-services.ts";
 import { endSessions } from "../system/processes.ts";
 import { endingOf, MOST_PIDS, type Owner, ownerText } from "./sessions.ts";
+
+const GONE_AT_START = "they are gone when the machine was started anew";
 
 /** Hears what was removed, and what stays, a printable line each. */
 interface Hearer {
@@ -23,23 +27,44 @@ export const isNobodys = (uid: number): boolean => answered(() => hostUser(uid) 
  */
 export function removeFromKernel(owner: Owner, { say, warn }: Hearer): void {
   const removed: string[] = [];
-  const tried = (what: string, work: () => void, heal: string) => {
+  const tried = (what: string, work: () => void, heal: (error: unknown) => string) => {
     try {
       work();
     } catch (error) {
       if (!isReported(error)) throw error;
-      warn(`${what} of ${ownerText(owner)} stay in the kernel: ${describeError(error)}; ${heal}`);
+      warn(`${what} of ${ownerText(owner)} stay in the kernel: ${describeError(error)}; ${heal(error)}`);
     }
   };
-  tried("shared memory, semaphores or message queues", () => removeIpcOf(owner, removed, warn), again(owner));
+  tried(
+    "shared memory, semaphores or message queues",
+    () => removeIpcOf(owner, removed, warn),
+    () => again(owner),
+  );
   tried(
     "keys",
     () => {
       if (hasKeyrings(owner.uid) && clearKeys(owner.uid)) removed.push("keys");
     },
-    "they are gone when the machine was started anew",
+    () => `no new account gets the uid while they are there; ${GONE_AT_START}`,
   );
   if (removed.length > 0) say(`removed what the kernel had of ${ownerText(owner)}: ${removed.join(", ")}`);
+}
+
+/**
+ * Removes the keys that an earlier account had with the uid of a new one, which nobody has used in between. Throws JailkitError
+ * "left-uid": the new one could have them later, and whoever is linked to them.
+ */
+export function removeKeysOfEarlier({ name, uid }: Owner, done: (line: string) => void): void {
+  const which = `keys that an earlier account with the uid ${uid} had`;
+  try {
+    // An account of before may have the same uid.
+    if (passwdByUid(uid)?.name !== name || !hasKeyrings(uid) || isProcessOf(uid)) return;
+    if (clearKeys(uid)) done(`removed ${which}`);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    const message = `${which} stay in the kernel: ${describeError(error)}; ${GONE_AT_START}, or choose another uid`;
+    throw new JailkitError("left-uid", 1, message);
+  }
 }
 
 const again = ({ uid }: Owner) => `try again with: ${endSessions(uid)}`;

@@ -8,7 +8,7 @@ setDefaultTimeout(120_000);
 const J = "/srv/customer";
 const FILE = "/etc/jailkit/jails.d/one.ini";
 // Keys of a uid are those of the kernel, not of the machine: those that are locked stay there for some minutes.
-const UID = 47_000 + Math.floor(Math.random() * 10_000);
+const UID = 27_000 + Math.floor(Math.random() * 10_000);
 const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
 const user = (name: string) => `[user ${name}]\njail = ${J}\nshell = /bin/bash\n`;
 const BOB = `${JAIL}${user("eve")}${user("bob")}uid = ${UID}\n`;
@@ -36,7 +36,21 @@ if sys.argv[1] == "make":
     must(c.mq_open(b"/left", os.O_CREAT | os.O_RDWR, mode, None))
 elif sys.argv[1] == "key":
     for ring in (-4, -5, lasting): must(c.syscall(add_key, b"user", b"left", b"secret", 6, ring))
-    if len(sys.argv) > 2: must(c.syscall(keyctl, 15, -4, 60)); must(c.syscall(keyctl, 5, -4, mode))
+elif sys.argv[1] == "share":
+    rings = [c.syscall(keyctl, 0, ring, 1) for ring in (-4, -5)]
+    # KEYCTL_SETPERM; and KEYCTL_RESTRICT_KEYRING, after which it takes no key.
+    for ring in rings: must(c.syscall(keyctl, 5, ring, 0x3f3f3f3f)); must(c.syscall(keyctl, 29, ring, 0, 0))
+    print(*rings)
+elif sys.argv[1] == "closed":
+    must(c.syscall(keyctl, 15, -4, 60)); must(c.syscall(keyctl, 5, -4, 0))
+elif sys.argv[1] == "revoked":
+    must(c.syscall(keyctl, 3, -5))
+elif sys.argv[1] == "link":
+    for ring in sys.argv[3:]: must(c.syscall(keyctl, 8, int(ring), -4))
+elif sys.argv[1] == "add":
+    for ring in (-4, -5): must(c.syscall(add_key, b"user", b"mine", b"secret", 6, ring))
+elif sys.argv[1] == "find":
+    print(c.syscall(keyctl, 10, -4, b"user", b"mine", 0) >= 0)
 elif sys.argv[1] == "fill":
     n = 0
     while c.syscall(add_key, b"user", b"fill%d" % n, b"x" * 1000, 1000, -4) >= 0: n += 1
@@ -113,6 +127,40 @@ test("it goes with the account, and nothing of others does", () => {
   expect([uidIn(m, "carl"), ipc("carl", "look")]).toEqual([UID, ""]);
 });
 
+test("a keyring that another user has linked, or that takes no keys, is not that of the next user", () => {
+  ipc("eve", "link", "0", ...ipc(UID, "share").split(" "));
+  expect([removal().warnings, ipc("eve", "find")]).toEqual([[], "False"]);
+  m.write(FILE, CARL);
+  expect(linesOf(m).status).toBe(0);
+  ipc("carl", "add");
+  expect([ipc("carl", "find"), ipc("eve", "find")]).toEqual(["True", "False"]);
+});
+
+test("keys of an account that somebody has removed are not those of the next one", () => {
+  ipc(UID, "key");
+  m.must(["userdel", "bob"]);
+  m.write(FILE, EVE);
+  linesOf(m, "--prune", "--delete-homes");
+  m.must(["rm", "-r", `${J}/home/bob`]);
+  m.write(FILE, CARL);
+  const { status, changes, summary } = linesOf(m);
+  expect(summary.problems).toEqual([]);
+  const steps = changes.flatMap((change) => change.steps);
+  const removed = `removed keys that an earlier account with the uid ${UID} had`;
+  expect([status, steps.filter((step) => step.includes("keys"))]).toEqual([0, [removed]]);
+  expect(ipc("carl", "look")).toBe("");
+});
+
+test("no thread of the run keeps the uid, and the run does not take itself for a process of the account", () => {
+  removal();
+  m.write(FILE, EVE + (JAIL + user("bob")).replaceAll(J, "/srv/other"));
+  expect(linesOf(m).summary.problems).toEqual([]);
+  ipc("bob", "key");
+  m.write(FILE, EVE);
+  const { status, changes } = linesOf(m, "--prune", "--delete-homes");
+  expect([status, changes.flatMap(({ warnings }) => warnings)]).toEqual([0, []]);
+});
+
 test("of an account that leaves nothing there nothing is said", () => {
   expect(removal().steps.filter((step) => step.includes("kernel"))).toEqual([]);
 });
@@ -168,8 +216,26 @@ test("an account that stays keeps it", () => {
   expect(ipc(UID, "look")).toBe("shm sem msg mq");
 });
 
-test("a keyring that its user has locked is a warning", () => {
-  ipc(UID, "key", "0");
+test.each([
+  ["closed", UID + 10_000],
+  ["revoked", UID + 20_000],
+])("while a keyring is %s no account gets the uid, whose other keyring may be there again", (how, uid) => {
+  removal();
+  const declared = (name: string, more: string) => `${EVE}${user(name)}${more}`;
+  m.write(FILE, declared("bob", `uid = ${uid}\n`));
+  m.must(["jailkit", "apply"]);
+  ipc(uid, "key");
+  ipc(uid, how);
   const { status, warnings } = removal();
   expect([status, warnings]).toEqual([0, [expect.stringContaining("keys of 'bob' stay in the kernel")]]);
+  m.write(FILE, declared("carl", `uid = ${uid}\n`));
+  const [problem] = linesOf(m).summary.problems;
+  expect([problem?.code, problem?.message]).toEqual(["left-uid", expect.stringContaining("another uid")]);
+  expect(uidIn(m, "carl")).toBeUndefined();
+  // The one that useradd(8) would give.
+  m.must(["useradd", "-M", "-u", `${uid - 1}`, "before"]);
+  m.write(FILE, declared("carl", ""));
+  m.must(["jailkit", "apply"]);
+  m.must(["userdel", "before"]);
+  expect(uidIn(m, "carl")).toBe(uid + 1);
 });

@@ -1163,6 +1163,11 @@ export const APPLY: readonly Mutant[] = [
     ["&& !isMember(ids) ? ITS_GROUP : 0", "&& !isMember(ids) ? BOTH : 0"],
     ["...groupsOf(user), ...lost]", "...groupsOf(user)]"],
   ]),
+  ...within("ffi/keys.ts", "e2e/apply-left-ipc.test.ts", [["keyctl(INVALIDATE, ring);", ""]]),
+  ...within("src/users/create-account.ts", "e2e/apply-left-ipc.test.ts", [
+    ["removeKeysOfEarlier(user, run.done);", ""],
+  ]),
+  ...within("src/declaration/uids-in-jails.ts", "e2e/apply-left-ipc.test.ts", [["|| hasShutKeys(uid)", ""]]),
   ...within("src/users/leaver.ts", SET_IDS, [["listed.has(other) && ", ""]]),
   ...within("src/users/borrowed-groups.ts", SET_GIDS, [
     ["if (one === undefined) return;", "if (one !== undefined) return;"],
