@@ -6,7 +6,7 @@ import { lookUp } from "../jail/fs/look.ts";
 import { mountRemedy } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot, joinPath, openJailRoot } from "../jail/fs/walk.ts";
 import { mayComeBack } from "../jail/record/emptied.ts";
-import type { LeftHome } from "../jails/delete-plan.ts";
+import type { LeftHome } from "../jails/delete-request.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
 import { jailOfHome, joinHome } from "../system/separator.ts";

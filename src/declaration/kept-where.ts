@@ -81,6 +81,14 @@ export function sortedByDirectory(jail: ByteString, kept: readonly KeptHome[]) {
   );
 }
 
+/** Those of some homes that were in another directory of a jail than is there now, such as on a file system that is not mounted any more. */
+export const keptElsewhere = (
+  jail: ByteString,
+  kept: readonly KeptHome[],
+  isLeft: (home: KeptHome) => boolean,
+): readonly KeptHome[] =>
+  sortedByDirectory(jail, kept).elsewhere.filter((home) => !isWholeJail(home) && isLeft(home));
+
 /** What is kept of a jail that is another directory now than it was: for each uid that was in it, the whole. */
 export function keptOfFormer(
   before: OnceJail | undefined,

@@ -25,7 +25,7 @@ import { isDirectory, isRegular, type JailRoot, namedError } from "../jail/fs/wa
 import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { isTemporaryName } from "../jail/record/sweep.ts";
-import type { LeftHome } from "../jails/delete-plan.ts";
+import type { LeftHome } from "../jails/delete-request.ts";
 import { commandAt, onlyRootWrites } from "../system/exchange.ts";
 import { below } from "../system/mountinfo.ts";
 import { HOLDS_HOME, holdsText, otherHomeIn } from "../users/home-along.ts";

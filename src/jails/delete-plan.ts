@@ -3,91 +3,29 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
-import { answered, JailkitError } from "../cli/error.ts";
-import type { ProblemCode } from "../cli/problem-codes.ts";
-import { composed, type Remedy, typed, withAdvice } from "../cli/remedy.ts";
-import { operands, shellWord } from "../cli/shell-word.ts";
+import { answered, type JailkitError } from "../cli/error.ts";
+import { composed, typed, withAdvice } from "../cli/remedy.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
 import { isUnanswered, serviceUsers } from "../jail/accounts/service-users.ts";
-import { leftCopiesIn } from "../jail/fs/home-moves.ts";
-import { isHeldPath } from "../jail/fs/left.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { undeletableDirectory } from "../jail/fs/no-jails.ts";
-import { isOneOf } from "../jail/fs/remove.ts";
 import { exchangeFindings } from "../jail/fs/safety.ts";
-import { type JailMount, jailMounts } from "../jail/fs/unmount.ts";
+import { jailMounts } from "../jail/fs/unmount.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied, unmounted } from "../jail/record/emptied.ts";
-import { type DamagedRecord, knownJails, type ManifestEntry, openManifest } from "../jail/record/manifest.ts";
+import { type DamagedRecord, knownJails, openManifest } from "../jail/record/manifest.ts";
 import { nearJail, requireNotMoved } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
-import { below } from "../system/mountinfo.ts";
 import { requireNoLines } from "../update/remove-extras.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { shownPids } from "../users/sessions.ts";
 import { requireNoOtherJail } from "./another-jail.ts";
+import type { DeletePlan, DeleteRequest } from "./delete-request.ts";
 import { addUp, newLedger } from "./disk.ts";
 import { allKnownJails } from "./known.ts";
-import { collectOwners, isAsPut, type Owner, ownerName } from "./owners.ts";
-
-/** What to delete. */
-export interface DeleteRequest {
-  readonly jail: ByteString;
-  /** Take users out first, with their homes. */
-  readonly unjail: boolean;
-  readonly userFiles: boolean;
-  /** Users who will have left before; nobody else by default. */
-  readonly leaving?: readonly Leaving[];
-  /** Homes without accounts that will have gone before. */
-  readonly gone?: readonly LeftHome[];
-  /** Jails that stay, besides the known ones. */
-  readonly others?: readonly ByteString[];
-  /** What is typed first if those have still to leave, up to the command that is advised. */
-  readonly first?: ByteString;
-}
-
-/** A home without its account, and its uid. */
-export interface LeftHome {
-  readonly uid: number;
-  /** As the jail sees it. */
-  readonly path: ByteString;
-}
-
-/** A user who will have left a jail. */
-export interface Leaving {
-  readonly name: ByteString;
-  /** The directory that will have left with the user, as the jail sees it. */
-  readonly home: ByteString | undefined;
-}
-
-/** What deleting a jail would do. */
-export interface DeletePlan {
-  readonly request: DeleteRequest;
-  readonly jail: ByteString;
-  /** The jail's directory; undefined if it is missing: then only the records are deleted. */
-  readonly seen: Stat | undefined;
-  /** The ids of its records. */
-  readonly records: readonly ByteString[];
-  /** Users of /etc/passwd, who can be taken out, and those of a name service, who cannot. */
-  readonly users: readonly JailedUser[];
-  readonly mounts: readonly JailMount[];
-  readonly files: number;
-  /** Its size on disk, and how much of that belongs to users other than root. */
-  readonly bytes: number;
-  readonly userBytes: number;
-  /** The owners of files, except root and users who are taken out. Files that are as recorded do not count. */
-  readonly owners: readonly Owner[];
-}
-
-// A message names no more.
-const MOST_OWNERS = 10;
-// Of users who would lose their files: one is enough, and they may have made millions.
-const MOST_FILES = 10_000;
-
-/** An error with exit status 1. */
-export const refuse = (code: ProblemCode, message: string, remedy?: Remedy) =>
-  new JailkitError(code, 1, message, undefined, remedy);
+import { ownersIn, refuse, requireNobodyElse, withUserFiles } from "./whose-files.ts";
 
 /**
  * Examines a jail that should be deleted. Throws JailkitError if it is not a known jail, or was moved, if users live in it
@@ -233,74 +171,4 @@ function servicesOrNone(root: JailRoot, request: DeleteRequest, ask: () => Jaile
     const remedy = `then run this again, or use: ${withUserFiles(request)}`;
     throw refuse(error.code, `${display(root.path)}: users may live in it: ${error.message}; ${remedy}`);
   }
-}
-
-/** The inodes of the jail, and the owners of files as in DeletePlan. */
-function ownersIn(
-  root: JailRoot,
-  { users, request }: Pick<DeletePlan, "users" | "request">,
-  { userByName } = hostAccounts(),
-) {
-  // A damaged record counts as empty.
-  const entries = answered(() => openManifest(root).content.entries) ?? new Map<ByteString, ManifestEntry>();
-  const leaving = new Set(users.flatMap(({ name }) => userByName(name)?.uid ?? []));
-  const { gone = [] } = request;
-  const homes = (request.leaving ?? []).flatMap(({ home }) => home ?? []);
-  const copies = leftCopiesIn(root.path); // They go first.
-  // What somebody else has in a home without an account is nobody's to give up.
-  const isGone = (path: ByteString, uid: number) =>
-    homes.some((home) => below(path, home) !== undefined) ||
-    copies.some((copy) => below(path, copy) !== undefined) ||
-    gone.some((home) => uid === home.uid && below(path, home.path) !== undefined) ||
-    answered(() => isHeldPath(root, path)) === true;
-  return collectOwners(
-    root,
-    (path, usage) =>
-      !leaving.has(usage.uid) && !isGone(path, usage.uid) && !isAsPut(entries.get(path), usage),
-    request.userFiles ? undefined : MOST_FILES,
-  );
-}
-
-/** The command that deletes files of users, too: for words, and no remedy, which a program may type. */
-export const withUserFiles = ({
-  jail,
-  unjail,
-  first = "",
-}: Pick<DeleteRequest, "jail" | "unjail" | "first">) =>
-  composed(`${first}jailkit delete${unjail ? " --unjail" : ""} --user-files ${shellWord(jail)}`);
-
-function requireNobodyElse(request: DeleteRequest, owners: readonly Owner[], unread: number): void {
-  // While users live in it, it is not forgotten.
-  const remedy = request.unjail
-    ? undefined
-    : composed(`${request.first ?? ""}jailkit forget ${operands(request.jail)}`);
-  const keep = remedy === undefined ? "" : `keep all of it as it is with: ${remedy}; `;
-  const advice = `${keep}take them out, or delete them with: ${withUserFiles(request)}`;
-  const refused = (what: string) =>
-    refuse("user-files", `${display(request.jail)}: ${what}: ${advice}`, remedy);
-  if (unread > 0) throw refused(`${unread} files in it cannot be examined, so their owners are unknown`);
-  if (owners.length === 0) return;
-  const each = owners
-    .slice(0, MOST_OWNERS)
-    .map((owner) => `${ownerName(owner)}: ${owner.objects}, as ${display(request.jail + owner.example)}`);
-  const others = owners.length > MOST_OWNERS ? `; and ${owners.length - MOST_OWNERS} others` : "";
-  const isMost = owners.reduce((sum, { objects }) => sum + objects, 0) >= MOST_FILES;
-  const more = `${others}${isMost ? "; no more were counted" : ""}`;
-  throw refused(`has files of users other than root (${each.join("; ")}${more})`);
-}
-
-/**
- * Examines the jail again after file systems were unmounted and users taken out: there may be new files, or files that a
- * mount covered. Returns a test for what may be deleted: files that were seen, and those of root.
- */
-export function requireStillDeletable(
-  root: JailRoot,
-  { request, users }: DeletePlan,
-): ((stat: Stat) => boolean) | undefined {
-  if (request.userFiles) return undefined;
-  const own = users.filter(({ fromService }) => !fromService);
-  const { inodes, owners, unread } = ownersIn(root, { request, users: own });
-  requireNobodyElse(request, owners, unread);
-  const seen = isOneOf([...inodes.values()].map(({ usage }) => usage));
-  return (stat) => stat.uid === 0 || seen(stat);
 }

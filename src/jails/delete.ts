@@ -21,8 +21,11 @@ import { NO_ACCESS } from "../users/access.ts";
 import { AccountRun } from "../users/account-run.ts";
 import { noLoginShell, openShell, shellAfter, shellsOutside } from "../users/leaving.ts";
 import { unjailUser } from "../users/unjail.ts";
-import { type DeletePlan, recordsOf, refuse, requireStillDeletable, withSeenJail } from "./delete-plan.ts";
+import { recordsOf, withSeenJail } from "./delete-plan.ts";
+import type { DeletePlan } from "./delete-request.ts";
 import { jailSections } from "./known.ts";
+import { requireNoOthersMounts } from "./others-mounts.ts";
+import { refuse, requireStillDeletable } from "./whose-files.ts";
 
 // More mounts are not unmounted: something keeps mounting them.
 const MOST_MOUNTS = 64;
@@ -68,6 +71,7 @@ export function deleteJail(
     },
     () => closeLogSocket(jail, done),
     () => {
+      if (plan.request.keepsMounts === true && seen !== undefined) requireNoOthersMounts(jail);
       if (removeLiveLines(jail)) done(`removed the lines for ${display(jail)} from /etc/fstab`);
       seen = unmountAll(plan, done);
     },

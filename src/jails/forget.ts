@@ -18,8 +18,9 @@ import { unmountForGood } from "../system/mounts.ts";
 import { removeProcLine, requireNoProc } from "../update/remove-extras.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { closeLogSocket, type DeleteOutcome, makeInOrder, removeRecords, settingsLeft } from "./delete.ts";
-import { recordsOf, refuse, unknownJail } from "./delete-plan.ts";
+import { recordsOf, unknownJail } from "./delete-plan.ts";
 import { allKnownJails } from "./known.ts";
+import { refuse } from "./whose-files.ts";
 
 /** What forgetting a jail would do. */
 export interface ForgetPlan {

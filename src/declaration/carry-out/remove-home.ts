@@ -12,7 +12,7 @@ import { type Directory, hostPath, isDirectory, type JailRoot, withDirectory } f
 import { removeWholeHome } from "../../jail/fs/whole-home.ts";
 import type { Watch } from "../../jail/fs/write.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
-import type { LeftHome } from "../../jails/delete-plan.ts";
+import type { LeftHome } from "../../jails/delete-request.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { homeInJail, joinHome } from "../../system/separator.ts";
 import { HOLDS_HOME, holdsText, ownerOfOthers } from "../../users/home-along.ts";

@@ -5,8 +5,6 @@ import { withAdvice } from "../../cli/remedy.ts";
 import { lookUp, placeOnHost, withTree } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
-import { deleteJail } from "../../jails/delete.ts";
-import { planDelete } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { leftOf } from "../../system/scheduled-jobs.ts";
@@ -19,15 +17,12 @@ import type { Change } from "../change.ts";
 import { isDeleted } from "../compare/absent.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, Leftovers } from "../compare/former.ts";
-import type { FormerJail } from "../compare/former-jails.ts";
 import type { ClosedUser, DoubtfulUser, FormerUser } from "../compare/former-user.ts";
 import { staysNote } from "../compare/stays-note.ts";
 import { isTakenOut } from "../compare/taken-out.ts";
 import { doubtFault, mayBeIt, type Which, whichAccount } from "../compare/which-account.ts";
-import { jailIdAt, samenessOf } from "../ids.ts";
 import { policiesOf } from "../once.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
-import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
 import { closeAccount, closeWithoutLine, isIn, tellingOfSessions } from "./close-login.ts";
 import {
   endLogins,
@@ -43,14 +38,8 @@ import {
   warnOfLimits,
 } from "./lose.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
-import {
-  changedSince,
-  keepHome,
-  removeKnown,
-  removeLeftHomes,
-  requireNotToGo,
-  staysOutside,
-} from "./remove-home.ts";
+import { changedSince, keepHome, removeKnown, requireNotToGo, staysOutside } from "./remove-home.ts";
+import { removeJail } from "./remove-jail.ts";
 import { uidOf, warnOfSessions } from "./sessions.ts";
 import { hearing, type Said } from "./steps.ts";
 import { takeOut } from "./take-out.ts";
@@ -83,25 +72,6 @@ function removeOne(former: Former, means: Means, said: Said): void {
   else if (former.of === "left") removeLeft(former.once, former.left, means, said);
   else if (former.of === "given") takeBack(former.once, former.change, said);
   else removeJail(former, said);
-}
-
-function removeJail({ once, homes, others }: FormerJail, { steps, warnings, errors }: Said): void {
-  const { path: jail, directoryId } = once;
-  if (samenessOf(directoryId, jailIdAt(jail)) !== "same")
-    throw changedSince("another-jail", `${quoted(jail)} has become another jail`);
-  const request = { jail, unjail: false, userFiles: false, others };
-  const gone = homes.map(({ path }) => path);
-  requireNoHomeIn(jail, homes);
-  let plan = planDelete({ ...request, gone: homes });
-  if (plan.seen !== undefined) requireNothingElse(jail, gone);
-  if (homes.length > 0) {
-    removeLeftHomes(jail, homes, { steps, warnings });
-    plan = planDelete(request);
-  }
-  const outcome = deleteJail(plan, () => undefined);
-  steps.push(...outcome.steps);
-  warnings.push(...outcome.warnings);
-  errors.push(...outcome.problems);
 }
 
 function removeUser({ once, holds, goes }: FormerUser, means: Means, said: Said): void {

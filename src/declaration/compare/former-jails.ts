@@ -1,19 +1,33 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { isMissing } from "../../../ffi/files.ts";
-import { display, quoted } from "../../cli/display.ts";
-import { operands, shellWord } from "../../cli/shell-word.ts";
+import { quoted } from "../../cli/display.ts";
+import { operands } from "../../cli/shell-word.ts";
+import { type JailMount, jailMounts } from "../../jail/fs/unmount.ts";
 import { isBare, unmounted } from "../../jail/record/emptied.ts";
 import { followLink, followRemedy } from "../../jail/record/named-jail.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
-import { type LeftHome, planDelete, withUserFiles } from "../../jails/delete-plan.ts";
+import { planDelete } from "../../jails/delete-plan.ts";
+import type { LeftHome } from "../../jails/delete-request.ts";
+import { requireNoOthersMounts } from "../../jails/others-mounts.ts";
+import { below } from "../../system/mountinfo.ts";
+import { stillMounted } from "../../update/remove-extras.ts";
 import { type Change, type Fault, type FaultText, faultText, listed, NO_LONGER, stays } from "../change.ts";
 import { jailIdAt, samenessOf } from "../ids.ts";
 import { leftIn } from "../kept-homes.ts";
+import { keptElsewhere } from "../kept-where.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { KeptHome, OnceJail } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
 import { absentFault, unmountedFault } from "./absent.ts";
 import { closedFiles } from "./closed-accounts.ts";
+import {
+  declareAgain,
+  elsewhereText,
+  goesText,
+  leftText,
+  PRUNES,
+  pruneCommand,
+} from "./former-jail-texts.ts";
 import type { Leavers } from "./leaving.ts";
 
 /** A jail that was declared once, is not declared any more, and is there. */
@@ -96,12 +110,32 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
       faults.push({ ...about, ...(isOfRun ? ofInner(fault, inside, staying) : fault) });
     } else {
       going.add(once.path);
-      const to = homes.length === 0 ? undefined : goesText(once.path, homes);
-      const change = { ...about, action: "remove", what: "jail", to, why: NO_LONGER, items: [] } as const;
-      former.push({ of: "jail", once, change, homes, others: means.declared });
+      former.push(goingJail(once, homes, inside, means));
+      notes.push(...linesLeft(once.path, means));
     }
   }
   return { former, faults, notes, forgotten };
+}
+
+/** The next boot mounts something there again. What removes the jail leaves it to the plan to say so. */
+function linesLeft(jail: ByteString, { prune }: Means): Note[] {
+  const message = prune ? stillMounted(jail) : undefined;
+  return message === undefined ? [] : [{ of: "jail", name: jail, message }];
+}
+
+function goingJail(
+  once: OnceJail,
+  homes: readonly LeftHome[],
+  inside: readonly ByteString[],
+  { prune, declared }: Means,
+): FormerJail {
+  const { path } = once;
+  // Those of a jail in it go with that one.
+  const isOwn = (mount: JailMount) => !inside.some((jail) => below(path + mount.path, jail) !== undefined);
+  const to = goesText(path, homes, prune ? jailMounts(path).filter(isOwn) : []);
+  const about = { of: "jail", name: path, jail: path } as const;
+  const change = { ...about, action: "remove", what: "jail", to, why: NO_LONGER, items: [] } as const;
+  return { of: "jail", once, change, homes, others: declared };
 }
 
 /** Why a jail stays, if that is one in it which the same run cannot remove. */
@@ -147,6 +181,8 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
   const leaving = means.leaving.filter((one) => one.jail === path);
   // That run ends with 1 for this jail.
   const first = leaving.length > 0 ? `${pruneCommand(PRUNES, once, means)}; ` : "";
+  const away = isHere ? keptElsewhere(path, kept, means.isLeft)[0] : undefined;
+  const awayNote = away && elsewhereText(path, away);
   const without = (gone: readonly LeftHome[], isPlanned = true) => {
     const found = whyItStays(path, gone, { ...means, leaving, first }, isPlanned);
     return found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
@@ -156,9 +192,10 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
     if (other !== undefined) return { homes: [], note: other.message };
     return isKept
       ? { homes: [], note: leftText(left, isTaken, leaving.length > 0, once, means) }
-      : { homes: [] };
+      : { homes: [], note: awayNote };
   }
   const fault = without(homes);
+  if (fault === undefined && awayNote !== undefined) return { homes: [], note: awayNote };
   // A home that stayed may be that of a user who leaves now.
   if (!isKept || fault === undefined) return { homes, fault };
   // Of homes that are kept, whether these alone are the reason.
@@ -175,10 +212,18 @@ function whyNotPruned(
 ): FaultText | undefined {
   const lost = lostFault(jail, isHere, inhabitants);
   if (lost !== undefined || !isHere) return lost;
+  const names = whoStays(jail, leaving, namesIn);
+  return names.length === 0 ? undefined : hasUsers(names);
+}
+
+/** The local accounts in a jail that do not leave it. */
+function whoStays(
+  jail: ByteString,
+  leaving: Means["leaving"],
+  namesIn: Means["namesIn"],
+): readonly ByteString[] {
   const leave = new Set(leaving.map(({ name }) => name));
-  const names = namesIn(jail).filter((name) => !leave.has(name));
-  if (names.length === 0) return undefined;
-  return hasUsers(names);
+  return namesIn(jail).filter((name) => !leave.has(name));
 }
 
 const hasUsers = (names: readonly ByteString[]): FaultText => ({
@@ -193,45 +238,6 @@ function lostFault(jail: ByteString, isHere: boolean, inhabitants: Means["inhabi
   if (follow !== undefined)
     return { code: "moved", message: `it was moved: ${follow}`, remedy: follow } as const;
   return isBare(jail) ? unmountedFault(unmounted(jail)) : undefined;
-}
-
-/** What heals that users are declared in a jail that is not. */
-function declareAgain([first, ...more]: readonly DeclaredUser[]): string {
-  if (first === undefined) return "";
-  const { name, place } = first;
-  const others = more.length === 0 ? "" : ` and ${more.length} more`;
-  return `users are declared in it: declare the jail again, or move [user ${display(name)}] (${display(place.file)}:${place.line})${others} to another jail`;
-}
-
-const goesText = (jail: ByteString, homes: readonly LeftHome[]): string =>
-  `and the homes that stayed in it: ${listed(homes.map(({ path }) => jail + path))}`;
-
-/** Removes what is not declared any more. */
-const PRUNES = "jailkit apply --prune";
-const PRUNES_WITH_HOMES = "jailkit apply --prune --delete-homes";
-
-const pruneCommand = (command: string, once: OnceJail, { filesOf }: Pick<Means, "filesOf">): ByteString =>
-  [command, ...filesOf(once).map((file) => ` ${shellWord(file)}`)].join("");
-
-/**
- * Homes stay by the rules of apply, so that a jail with some is no error. `isTaken`: apply did not create one of them, or somebody has its uid by now.
- * `isLeft`: users leave it before.
- */
-function leftText(
-  homes: readonly LeftHome[],
-  isTaken: boolean,
-  isLeft: boolean,
-  once: OnceJail,
-  means: Means,
-): string {
-  const { path } = once;
-  const [first, ...more] = homes.map((home) => quoted(path + home.path));
-  const what = more.length === 0 ? first : `${first} and ${more.length} more`;
-  // As long as users live there, it is neither forgotten nor deleted.
-  const leave = isLeft ? `${pruneCommand(PRUNES, once, means)} && ` : "";
-  const deletes = withUserFiles({ jail: path, unjail: false, first: leave });
-  const remove = isTaken ? deletes : pruneCommand(PRUNES_WITH_HOMES, once, means);
-  return `is not declared any more, and stays with what earlier runs left in it (${what}): to delete both: ${remove}; to keep them as they are: ${leave}jailkit forget ${operands(path)}`;
 }
 
 /**
@@ -257,10 +263,13 @@ function whyItStays(
   const gone = left.map(({ path }) => path);
   try {
     const here = leaving.filter((one) => one.jail === jail);
+    // Who lives there is told first.
+    const isAlone = whoStays(jail, leaving, namesIn).length === 0;
+    if (isAlone && !isMissing(jail)) requireNoOthersMounts(jail, first);
     requireNoHomeIn(jail, left, here);
     const which = { jail, unjail: false, userFiles: false, leaving: here, gone: left, others };
     const isThere = !isPlanned || planDelete({ ...which, first }).seen !== undefined;
-    // A file system that is mounted there is unmounted.
+    // A file system that is mounted on it is unmounted.
     const closed = isThere && isPlanned ? closedFiles(jail, [jail]) : undefined;
     if (closed !== undefined) return stays(closed);
     const homes = here.flatMap(({ home }) => home ?? []);

@@ -7,7 +7,7 @@ import { memoized } from "../../enter/gather.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
-import type { Leaving } from "../../jails/delete-plan.ts";
+import type { Leaving } from "../../jails/delete-request.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { accountFacts } from "../../system/host-accounts.ts";
 import { NO_ACCESS } from "../../users/access.ts";
