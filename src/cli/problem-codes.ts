@@ -119,7 +119,7 @@ export const PROBLEM_CODES = {
   missing: "something does not exist",
   "mount-refused": "the kernel refuses a mount",
   mounted: "something is mounted on a file that has to be replaced",
-  mounts: "something mounts in a jail again and again",
+  mounts: "something is mounted in a jail, or again and again",
   moved: "the directory of a jail was moved",
   "name-refused": "a name service answers, but not for this name, which it does not take",
   "name-service": "a name service, such as that of LDAP, does not answer",

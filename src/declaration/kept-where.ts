@@ -81,13 +81,19 @@ export function sortedByDirectory(jail: ByteString, kept: readonly KeptHome[]) {
   );
 }
 
-/** Those of some homes that were in another directory of a jail than is there now, such as on a file system that is not mounted any more. */
-export const keptElsewhere = (
+/**
+ * Those of some homes that were in another directory of a jail than is there now, such as on a file system that is not mounted any
+ * more. Not those of another jail, which was at its path before.
+ */
+export function keptElsewhere(
   jail: ByteString,
   kept: readonly KeptHome[],
   isLeft: (home: KeptHome) => boolean,
-): readonly KeptHome[] =>
-  sortedByDirectory(jail, kept).elsewhere.filter((home) => !isWholeJail(home) && isLeft(home));
+): readonly KeptHome[] {
+  const { here, elsewhere } = sortedByDirectory(jail, kept);
+  const ofJail = new Set(here.flatMap((home) => (isWholeJail(home) ? home.uid : [])));
+  return elsewhere.filter((home) => !isWholeJail(home) && ofJail.has(home.uid) && isLeft(home));
+}
 
 /** What is kept of a jail that is another directory now than it was: for each uid that was in it, the whole. */
 export function keptOfFormer(
