@@ -39,15 +39,20 @@ function idNow(root: JailRoot, home: KeptHome): ByteString | undefined {
 export const isElsewhere = (root: JailRoot | undefined, home: KeptHome): boolean =>
   home.directoryId !== undefined && home.directoryId !== (root && idNow(root, home));
 
+/** Whether a path of a jail is on another file system than the jail, which may go without it. */
+const isOnMount = (root: JailRoot, path: ByteString): boolean =>
+  root.isJail && lookUp(root, path)?.stat.mountId !== root.top.stat.mountId;
+
 /** A home with the directory in which it is; as it was, if that is known or it is not there. */
 export function withDirectory(home: KeptHome): KeptHome {
   if (home.directoryId !== undefined) return home;
-  const directoryId = answered(() => {
+  const now = answered(() => {
     const { jail, path } = placeOf(home);
     using root = openPlace(jail);
-    return path === "/" || lookUp(root, path)?.stat.uid === home.uid ? idNow(root, home) : undefined;
+    if (path !== "/" && lookUp(root, path)?.stat.uid !== home.uid) return undefined;
+    return { directoryId: idNow(root, home), isMounted: isOnMount(root, path) || undefined };
   });
-  return directoryId === undefined ? home : { ...home, directoryId };
+  return now?.directoryId === undefined ? home : { ...home, ...now };
 }
 
 /** Equal for what is kept once: two directories may have been at a path. */
@@ -82,8 +87,8 @@ export function sortedByDirectory(jail: ByteString, kept: readonly KeptHome[]) {
 }
 
 /**
- * Those of some homes that were in another directory of a jail than is there now, such as on a file system that is not mounted any
- * more. Not those of another jail, which was at its path before.
+ * Those of some homes that were on a file system which is not mounted in a jail any more. Not those of another jail, which was at
+ * its path before.
  */
 export function keptElsewhere(
   jail: ByteString,
@@ -92,7 +97,7 @@ export function keptElsewhere(
 ): readonly KeptHome[] {
   const { here, elsewhere } = sortedByDirectory(jail, kept);
   const ofJail = new Set(here.flatMap((home) => (isWholeJail(home) ? home.uid : [])));
-  return elsewhere.filter((home) => !isWholeJail(home) && ofJail.has(home.uid) && isLeft(home));
+  return elsewhere.filter((home) => home.isMounted === true && ofJail.has(home.uid) && isLeft(home));
 }
 
 /** What is kept of a jail that is another directory now than it was: for each uid that was in it, the whole. */

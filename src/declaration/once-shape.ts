@@ -87,6 +87,8 @@ export const ONCE = {
           created: { kind: "nullable", of: { kind: "flag" }, optional: true },
           // In which directory it is, or which one the whole jail is, as jailIdOf; undefined if that is not known.
           directoryId: { kind: "nullable", of: text, optional: true },
+          // That one is on a file system that is mounted in the jail.
+          isMounted: { kind: "nullable", of: { kind: "flag" }, optional: true },
         },
       },
     },
@@ -105,11 +107,14 @@ export const ONCE = {
 } as const satisfies Shape;
 
 /** What was declared once. */
-export type Once = ValueOf<typeof ONCE>;
+export type Once = Omit<AsRead, "kept"> & { readonly kept: readonly KeptHome[] };
+type AsRead = ValueOf<typeof ONCE>;
 export type OnceJail = Once["jails"][number];
 export type OnceUser = Once["users"][number];
 export type LeftJail = OnceUser["left"][number];
-export type KeptHome = Once["kept"][number];
+export type KeptHome = Omit<AsRead["kept"][number], "isMounted"> & {
+  readonly isMounted?: boolean | undefined;
+};
 export type Creating = Once["creating"][number];
 
 /** The uid of an account that was declared; undefined if it is not known. */

@@ -25,6 +25,7 @@ import { requireNoOtherJail } from "./another-jail.ts";
 import type { DeletePlan, DeleteRequest } from "./delete-request.ts";
 import { addUp, newLedger } from "./disk.ts";
 import { allKnownJails } from "./known.ts";
+import { leftOnMounts } from "./others-mounts.ts";
 import { ownersIn, refuse, requireNobodyElse, withUserFiles } from "./whose-files.ts";
 
 /**
@@ -52,7 +53,7 @@ export function planDelete(request: DeleteRequest): DeletePlan {
     throw refuse("has-users", message, composed(first + leave));
   }
   requireNoLines(jail);
-  const plan = { request, jail, seen, records, users, mounts: [], owners: [] };
+  const plan = { request, jail, seen, records, users, mounts: [], leftOnMounts: [], owners: [] };
   if (seen === undefined) return { ...plan, files: 0, bytes: 0, userBytes: 0 };
   const { processes } = listProcesses({
     jails: [jail],
@@ -158,7 +159,15 @@ function measure(
   if (!userFiles) requireNobodyElse(plan.request, owners, unread);
   const { files, allocated: bytes, users: userBytes } = addUp(inodes, newLedger());
   const users = [...plan.users, ...services];
-  return { users, mounts: jailMounts(root.path), files, bytes, userBytes, owners };
+  return {
+    users,
+    mounts: jailMounts(root.path),
+    leftOnMounts: leftOnMounts(root),
+    files,
+    bytes,
+    userBytes,
+    owners,
+  };
 }
 
 /** The users of name services. Throws JailkitError if one does not answer, unless their files are deleted as well. */

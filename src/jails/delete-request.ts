@@ -47,6 +47,8 @@ export interface DeletePlan {
   /** Users of /etc/passwd, who can be taken out, and those of a name service, who cannot. */
   readonly users: readonly JailedUser[];
   readonly mounts: readonly JailMount[];
+  /** What is said of files that stay on them. */
+  readonly leftOnMounts: readonly string[];
   readonly files: number;
   /** Its size on disk, and how much of that belongs to users other than root. */
   readonly bytes: number;

@@ -78,7 +78,7 @@ export function deleteJail(
     () => removeAll(plan, seen, done),
     () => forgetAll(jail, records, done),
     () => outcome.warnings.push(...settingsLeft(jail)),
-    () => warnOfOwnMount(plan, outcome),
+    () => warnOfMounts(plan, outcome),
   ];
   makeInOrder(steps, outcome, { jail, progress: "not everything was deleted" });
   return outcome;
@@ -106,7 +106,7 @@ export function foreseeDeletion(plan: DeletePlan): DeleteOutcome {
   try {
     takeOut(plan, outcome);
     outcome.warnings.push(...settingsLeft(plan.jail));
-    warnOfOwnMount(plan, outcome);
+    warnOfMounts(plan, outcome);
   } catch (error) {
     outcome.problems.push(problemFrom(error, "failed", plan.jail));
   }
@@ -205,8 +205,9 @@ function removeAll(plan: DeletePlan, seen: Stat | undefined, done: (line: ByteSt
   done(`removed ${display(jail)}`);
 }
 
-/** Warns of a jail that was a mount point itself: what was mounted there keeps the files of the jail. */
-function warnOfOwnMount({ jail, mounts }: DeletePlan, outcome: DeleteOutcome): void {
+/** Warns of what stays on file systems: of a jail that was a mount point itself, all of its files. */
+function warnOfMounts({ jail, mounts, leftOnMounts }: DeletePlan, outcome: DeleteOutcome): void {
+  outcome.warnings.push(...leftOnMounts);
   const own = mounts.find(({ path }) => path === "/");
   if (own === undefined) return;
   const where = `in the file system (${display(own.type)}) that was mounted on ${display(jail)}`;

@@ -15,6 +15,7 @@ import { fstabText } from "../populate/apply/proc.ts";
 import { commandAt } from "../system/exchange.ts";
 import { below, type Mount, ownMounts } from "../system/mountinfo.ts";
 import { isKernelType, servedMounts, unmountForGood } from "../system/mounts.ts";
+import { hostUser } from "../system/name-services.ts";
 
 // A file system that somebody has mounted in a jail is none of the jail's own things: on a disk there may be homes of customers,
 // which nothing looks for when it is away, and a tmpfs is nowhere else. So it stays, and with it the jail.
@@ -78,15 +79,22 @@ interface OfUsers {
   readonly place?: ByteString;
 }
 
-/** What belongs to others than root on a mount that is not of a kind which the kernel makes up; undefined for nothing. */
-function ofUsersOn({ place, type }: OthersMount, served: ReadonlySet<ByteString>): OfUsers | undefined {
+/**
+ * What belongs to others than root on a mount that is not of a kind which the kernel makes up; undefined for nothing. `isWanted`:
+ * whose files count.
+ */
+function ofUsersOn(
+  { place, type }: OthersMount,
+  served: ReadonlySet<ByteString>,
+  isWanted: (uid: number) => boolean = () => true,
+): OfUsers | undefined {
   if (isKernelType(type)) return undefined;
   if (served.has(place)) return {};
   let found: OfUsers | undefined;
   try {
     using tree = openTree(place);
     searchOwned(tree, {
-      uids: { has: (uid) => uid !== 0 },
+      uids: { has: (uid) => uid !== 0 && isWanted(uid) },
       // Who moves a file meanwhile hides no more than one that comes later.
       ...{ since: FOREVER, programs: true, stop: "nothing was removed; run this again" },
       found: ({ uid, path }) => {
@@ -137,8 +145,28 @@ export function requireNoOthersMounts(jail: ByteString, first: ByteString = ""):
   throw new JailkitError("mounts", 1, withAdvice(message, advice), undefined, typed(advice));
 }
 
-const mountedText = ({ type, place }: OthersMount): string =>
-  `a file system (${display(type)}) is mounted at ${quoted(place)}`;
+/**
+ * What is said of files with uids of no account on file systems that are unmounted, and keep them: whoever gets the uid owns them.
+ * Printable.
+ */
+export function leftOnMounts(root: JailRoot): readonly string[] {
+  const mounts = othersMounts(root).filter(({ isOnlyHere }) => !isOnlyHere);
+  if (mounts.length === 0) return [];
+  const served = answered(servedMounts) ?? new Set<ByteString>();
+  const known = new Map<number, boolean>();
+  const isNobodys = (uid: number) =>
+    known.getOrInsertComputed(uid, () => answered(() => hostUser(uid) === undefined) === true);
+  return mounts.flatMap((mount) => {
+    const { uid, place } = ofUsersOn(mount, served, isNobodys) ?? {};
+    if (uid === undefined || place === undefined) return [];
+    const where = `the file system (${display(mount.type)}) that was mounted on ${quoted(mount.place)}`;
+    return [
+      `files with the uid ${uid}, which is that of no account, stay in ${where}, such as ${quoted(place)}: whoever gets this uid owns them, unless they are given to root first`,
+    ];
+  });
+}
+
+const mountedText = ({ place }: OthersMount): string => `a file system is mounted at ${quoted(place)}`;
 
 function ofUsersText({ uid, place }: OfUsers): string {
   if (uid === undefined || place === undefined) return "perhaps with files of users";

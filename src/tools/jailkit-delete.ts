@@ -102,7 +102,16 @@ function refused(
   due: readonly string[],
 ): ToolOutput {
   const { jail } = request;
-  const nothing = { records: [], users: [], mounts: [], owners: [], files: 0, bytes: 0, userBytes: 0 };
+  const nothing = {
+    records: [],
+    users: [],
+    mounts: [],
+    leftOnMounts: [],
+    owners: [],
+    files: 0,
+    bytes: 0,
+    userBytes: 0,
+  };
   const plan = { request, jail, seen: attempt(() => statIfPresent(AT_FDCWD, jail)), ...nothing };
   return ended(
     plan,
@@ -138,7 +147,7 @@ export const tool = defineTool({
     2: "no jail was named, or more than one, the answer was no, or --json without --yes and --dry-run",
     ...BUSY_STATUS,
   },
-  notes: `Only a jail that 'jailkit list' shows is deleted, and only while no process runs in it. Files of users other than root prevent it, unless they are as jailkit put them there, or their owner is taken out; the message names the owners, as the name services of the host know them. File systems that are mounted in the jail are unmounted, never emptied; files of users on one that is only in memory, and mounted nowhere else, such as a tmpfs, are gone then, and count as those in the jail.
+  notes: `Only a jail that 'jailkit list' shows is deleted, and only while no process runs in it. Files of users other than root prevent it, unless they are as jailkit put them there, or their owner is taken out; the message names the owners, as the name services of the host know them. File systems that are mounted in the jail are unmounted, never emptied; files of users on one that is only in memory, and mounted nowhere else, such as a tmpfs, are gone then, and count as those in the jail. On all others they stay; a warning names a uid of theirs that no account has.
 
 The homes of users who are taken out move to where they were before, or to the same path on the host; other files of these users are deleted with the jail. If a home gets new files after it was copied, that home and the jail stay, and the message says where they are. Users without a recorded shell from before they were jailed get one that lets nobody in, and a warning says so. Accounts that are not in /etc/passwd, such as those of LDAP, cannot be taken out here.
 

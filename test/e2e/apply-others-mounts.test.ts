@@ -112,7 +112,7 @@ describe("homes on a disk", () => {
       expect([status, changes]).toEqual([0, []]);
       expect(summary.warnings).toEqual([
         expect.stringContaining(
-          `'${J}/home/bob' of uid ${uid}, which earlier runs left, is not in the directory that is there now`,
+          `'${J}/home/bob' of uid ${uid}, which earlier runs left, is on a file system that is not mounted there any more`,
         ),
       ]);
       expect(summary.warnings[0]).toEndWith(`: jailkit delete ${J}`);
@@ -131,7 +131,7 @@ test("a tmpfs with a home keeps it, and is not unmounted", () => {
   m.write(FILE, KEEP);
   const { message, remedy } = stays();
   expect(remedy).toBe(FORGET);
-  expect(message).toContain(`a file system (tmpfs) is mounted at '${J}/home'`);
+  expect(message).toContain(`a file system is mounted at '${J}/home'`);
   expect(message).toEndWith(`; or copy them, and unmount it: umount ${J}/home`);
   expect(m.read(`${J}/home/bob/letter`)).toBe("precious\n");
 });
@@ -228,7 +228,15 @@ describe("jailkit delete", () => {
     const { status, stderr } = m.run(["jailkit", "delete", "-y", "--unjail", J]);
     expect([status, stderr]).toEqual([1, expect.stringContaining(`uid 54321: 1, as ${J}/cache/x)`)]);
     expect([m.read(`${J}/cache/x`), mounts().length]).toEqual(["precious\n", 2]);
-    sh(`chown root ${J}/cache/x; jailkit delete -y --unjail ${J}`);
+    sh(`chown root ${J}/cache/x; mkdir /data/web/of-bob; chown bob: /data/web/of-bob`);
+    const warning = `jailkit delete: warning: files with the uid 54321, which is that of no account, stay in the file system`;
+    for (const options of [["--dry-run"], ["-y"]]) {
+      const { status, stderr } = m.run(["jailkit", "delete", ...options, "--unjail", J]);
+      expect([status, stderr]).toEqual([0, expect.stringContaining(warning)]);
+      expect(stderr).toContain(
+        `mounted on '${J}/web', such as '${J}/web/x': whoever gets this uid owns them`,
+      );
+    }
     expect([m.exists(J), m.read("/data/web/x")]).toEqual([false, "precious\n"]);
   });
 });

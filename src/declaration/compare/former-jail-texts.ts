@@ -69,9 +69,9 @@ export function leftText(
   return `is not declared any more, and stays with what earlier runs left in it (${what}): to delete both: ${remove}; to keep them as they are: ${leave}jailkit forget ${operands(path)}`;
 }
 
-/** What is said of a jail of which a home is not in the directory that it was in: nobody may get its uid while that may come back. */
+/** What is said of a jail with a home on a file system that is not mounted any more: nobody may get its uid while that may come back. */
 export const elsewhereText = (jail: ByteString, { home, uid }: KeptHome): string =>
   stays({
     code: "not-mounted",
-    message: `${quoted(normalPath(home))} of uid ${uid}, which earlier runs left, is not in the directory that is there now: if it is on a file system that is not mounted, that is to be mounted; if nothing with this uid is left, also on that: jailkit delete ${operands(jail)}`,
+    message: `${quoted(normalPath(home))} of uid ${uid}, which earlier runs left, is on a file system that is not mounted there any more: mount that; or, if nothing with this uid is left, also there: jailkit delete ${operands(jail)}`,
   }).message;
