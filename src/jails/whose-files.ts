@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Usage } from "../../ffi/extents.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
@@ -45,21 +46,15 @@ export function ownersIn(
     copies.some((copy) => below(path, copy) !== undefined) ||
     gone.some((home) => uid === home.uid && below(path, home.path) !== undefined) ||
     answered(() => isHeldPath(root, path)) === true;
-  const entriesOf = (here: JailRoot, above: ByteString) =>
-    collectOwners(
-      here,
-      (path, usage) =>
-        !leaving.has(usage.uid) &&
-        !isGone(above + path, usage.uid) &&
-        !isAsPut(entries.get(above + path), usage),
-      request.userFiles ? undefined : MOST_FILES,
-    );
-  const collected = entriesOf(root, "");
+  const counts = (path: ByteString, usage: Usage) =>
+    !leaving.has(usage.uid) && !isGone(path, usage.uid) && !isAsPut(entries.get(path), usage);
+  const most = request.userFiles ? undefined : MOST_FILES;
+  const collected = collectOwners(root, counts, most);
   // Of a file system that is nowhere else, the files go with the jail.
   const inMemory = othersMounts(root).filter(({ isOnlyHere }) => isOnlyHere);
   const theirs = inMemory.flatMap(({ path, place }) => {
     using tree = openTree(place);
-    const { owners } = entriesOf(tree, path);
+    const { owners } = collectOwners(tree, (inner, usage) => counts(path + inner, usage), most);
     return owners.map((owner) => ({ ...owner, example: path + owner.example }));
   });
   return { ...collected, owners: [...collected.owners, ...theirs] };

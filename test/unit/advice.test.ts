@@ -84,6 +84,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
     "where a jail is being deleted",
   "${shown}: users live in it (${names}): use: ${first}jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}":
     "where a jail is being deleted",
+  "${quoted(normalPath(home))} of uid ${uid}, which earlier runs left, is on a file system that is not mounted there any more: mount that; or, if nothing with this uid is left, also there: jailkit delete ${operands(jail)}":
+    "where a jail is being deleted",
   "jailkit apply --prune --delete-homes":
     "of homes whose users have gone, beside the command that keeps them",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",

@@ -823,7 +823,14 @@ export const APPLY: readonly Mutant[] = [
       "if (seen !== undefined) requireDeletable",
     ],
   ]),
-  ...within("src/jails/delete-plan.ts", STAYS, [
+  ...within("src/declaration/compare/former-jails.ts", "e2e/apply-others-mounts.test.ts", [
+    ["if (isAlone && !isMissing(jail)) requireNoOthersMounts(jail, first);", ""],
+  ]),
+  ...within("src/jails/others-mounts.ts", "e2e/apply-others-mounts.test.ts", [
+    ["mount.isOnlyHere && !isEmpty(mount.place)", "false"],
+    ["if (inner.some((jail) => below(path, jail) !== undefined)) return [];", ""],
+  ]),
+  ...within("src/jails/whose-files.ts", STAYS, [
     ["homes.some((home) => below(path, home) !== undefined)", "homes.length > 0"],
   ]),
   ...within("src/declaration/compare/former-names.ts", COMPARE, [

@@ -39,6 +39,7 @@ const cleaned = inPlace("src/jail/fs/home-clean.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
 const copy = inFile("ffi/copy.ts", "unit/copy.test.ts");
 const plan = inFile("src/jails/delete-plan.ts", "e2e/service-users.test.ts");
+const whose = inFile("src/jails/whose-files.ts", "e2e/service-users.test.ts");
 const owners = inFile("src/jails/owners.ts", "e2e/service-users.test.ts");
 const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
 const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
@@ -429,12 +430,12 @@ export const REMOVAL: readonly Mutant[] = [
     ") return false;\n    // It may",
     "is a user's stays",
   ),
-  temporary("src/jails/delete-plan.ts")(
+  temporary("src/jails/whose-files.ts")(
     "answered(() => isHeldPath(root, path)) === true",
     "false",
     "keeps no jail",
   ),
-  temporary("src/jails/delete-plan.ts")(
+  temporary("src/jails/whose-files.ts")(
     "answered(() => isHeldPath(root, path)) === true",
     'path.includes("/.jk-put-")',
     "is a user's stays",
@@ -621,7 +622,7 @@ export const REMOVAL: readonly Mutant[] = [
   left("src/jail/fs/home-moves.ts")(" || topAbove(tree, path) !== top", "", "closed home is not forgotten"),
   left("src/jail/fs/home-moves.ts")("topAbove(tree, path) !== top", "true", "is forgotten"),
   left("src/check/accounts.ts")('elsewhere === "told"', "false", "killed after.*what they say heals it"),
-  left("src/jails/delete-plan.ts")(
+  left("src/jails/whose-files.ts")(
     "copies.some((copy) => below(path, copy) !== undefined) ||",
     "",
     "removes a jail",
@@ -671,7 +672,7 @@ export const REMOVAL: readonly Mutant[] = [
     "",
     "does not count files that were copied with their owner",
   ),
-  plan(
+  whose(
     "!isAsPut(entries.get(path), usage)",
     "true",
     "does not count files that were copied with their owner",
@@ -686,7 +687,7 @@ export const REMOVAL: readonly Mutant[] = [
     "true",
     "does not count files that were copied with their owner",
   ),
-  plan("!leaving.has(usage.uid) && ", "", "does not count files that were copied with their owner"),
+  whose("!leaving.has(usage.uid) && ", "", "does not count files that were copied with their owner"),
   deletion(
     "  const mayGo = withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));\n",
     "  const mayGo = () => true;\n",
