@@ -159,7 +159,7 @@ export class JailChecker {
   readonly #freePath: JailCheck["freePath"];
   readonly #inner: JailCheck["inner"];
   readonly #meantOf: JailCheck["meantOf"];
-  readonly #isKept: JailCheck["isKept"];
+  readonly #whyKept: JailCheck["whyKept"];
   #host = hostState();
 
   /** `names`: chooses names for files that are moved away. Throws as planCheck. */
@@ -167,7 +167,7 @@ export class JailChecker {
     options: CheckOptions,
     verbose: (line: ByteString) => void,
     meantOf: JailCheck["meantOf"],
-    isKept: JailCheck["isKept"],
+    whyKept: JailCheck["whyKept"],
     names: JailCheck["freePath"],
   ) {
     this.#options = options;
@@ -177,13 +177,13 @@ export class JailChecker {
     // The plan has reported what is wrong with it.
     this.#ini = readIni(options.configFile, [], []);
     this.#inner = innerJails(this.#ini);
-    this.#isKept = isKept;
+    this.#whyKept = whyKept;
   }
 
   check(job: CheckJob): Promise<CheckedJail> {
     const { settings } = jailSettings(sectionOf(this.#ini, job.path));
     const how = {
-      ...{ settings, freePath: this.#freePath, isKept: this.#isKept, verbose: this.#verbose },
+      ...{ settings, freePath: this.#freePath, whyKept: this.#whyKept, verbose: this.#verbose },
       ...{ inner: this.#inner, meantOf: this.#meantOf },
     };
     return checkOne(job.path, this.#options, how, () => this.#stateFor(job));
@@ -227,7 +227,7 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
 async function checkOne(
   path: ByteString,
   request: CheckOptions,
-  options: Pick<JailCheck, "settings" | "freePath" | "isKept" | "verbose" | "inner" | "meantOf">,
+  options: Pick<JailCheck, "settings" | "freePath" | "whyKept" | "verbose" | "inner" | "meantOf">,
   stateOfHost: () => Pick<JailCheck, "users" | "accounts" | "servedSocket">,
 ): Promise<CheckedJail> {
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };

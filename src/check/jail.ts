@@ -48,8 +48,8 @@ export interface JailCheck {
   readonly inner: InnerJails;
   readonly meantOf: AskMeant;
   readonly freePath: ReturnType<typeof freePaths>;
-  /** Whether a file is in a home that `jailkit apply` keeps without its account, and has its uid. */
-  readonly isKept: PathTest;
+  /** Why a file of an unknown uid stays as it is, printable, as keptAt. */
+  readonly whyKept: (path: ByteString) => string | undefined;
   /** Read every file, even if an earlier check found it unchanged. */
   readonly full: boolean;
   /** Report sections of jk_lsh.ini that could confine and do not. */
@@ -141,8 +141,8 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     path: root.path,
     record,
     findings: findings.map((one) => {
-      if (one.rule === "unknown-owner" && check.isKept(one.path)) return ofKept(one);
-      return collected.isInside(one) ? ofAnother(one) : lasting(withRemedy(one, context), check.meantOf);
+      if (collected.isInside(one)) return ofKept(one, check) ?? ofAnother(one);
+      return ofKept(one, check) ?? lasting(withRemedy(one, context), check.meantOf);
     }),
     problems,
     counts: { objects: collected.objects, compared, known, bytes },
@@ -152,11 +152,12 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
 /** A finding about a file of another jail: only a check of that one knows what helps. */
 const ofAnother = ({ repair: _, remedy: __, ...finding }: CheckFinding): CheckFinding => finding;
 
-/** Who comes back gets it, and only with this uid. */
-const ofKept = ({ repair: _, remedy: __, ...finding }: CheckFinding): CheckFinding => ({
-  ...finding,
-  message: `${finding.message}: it is in a home that 'jailkit apply' keeps with this uid`,
-});
+/** A finding about a file that is given to nobody: who comes back gets it, and only with this uid. Undefined for another one. */
+function ofKept(found: CheckFinding, { whyKept }: Pick<JailCheck, "whyKept">): CheckFinding | undefined {
+  const why = found.rule === "unknown-owner" ? whyKept(found.path) : undefined;
+  const { repair: _, remedy: __, ...finding } = found;
+  return why === undefined ? undefined : { ...finding, message: `${finding.message}: ${why}` };
+}
 
 /** A limited shell of the jail's own is reported once; of course it differs from the host's. */
 const sparing = (settings: JailSettings, shells: ReadonlySet<ByteString>): JailSettings => ({

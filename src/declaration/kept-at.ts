@@ -2,22 +2,34 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { below } from "../system/mountinfo.ts";
 import { isWholeJail } from "./kept-where.ts";
 import { readOnce } from "./once.ts";
-import type { KeptHome } from "./once-shape.ts";
+import type { Once } from "./once-shape.ts";
+import { uidOwnersHere } from "./uid-owners.ts";
+
+const KEEPS = "it is in a home that 'jailkit apply' keeps with this uid";
 
 /**
- * Says whether a file of the host is in a home that stays without its account, and has its uid. What was declared once is read
- * at the first question; if it cannot be read, nothing is known to stay.
+ * Says why a file of the host whose uid no account has is given to nobody: it is in a home that stays without its account, or a
+ * declared user has the uid, whom a directory does not know for a while. Printable; undefined for another file. What was declared
+ * is read at the first question; if it cannot be read, nothing is known to stay.
  */
-export function keptAt(): (path: ByteString) => boolean {
-  let homes: readonly KeptHome[] | undefined;
+export function keptAt(): (path: ByteString) => string | undefined {
+  let once: Pick<Once, "users" | "kept"> | undefined;
+  const known = () => {
+    once ??= answered(readOnce) ?? { users: [], kept: [] };
+    return once;
+  };
+  const owners = uidOwnersHere(known);
   return (path) => {
-    homes ??= (answered(() => readOnce().kept) ?? []).filter((home) => !isWholeJail(home));
-    const here = homes.filter(({ home }) => below(path, normalPath(home)) !== undefined);
-    const uid = here.length === 0 ? undefined : answered(() => statIfPresent(AT_FDCWD, path)?.uid);
-    return here.some((one) => one.uid === uid);
+    const uid = answered(() => statIfPresent(AT_FDCWD, path)?.uid);
+    if (uid === undefined) return undefined;
+    const homes = known().kept.filter((one) => one.uid === uid && !isWholeJail(one));
+    if (homes.some(({ home }) => below(path, normalPath(home)) !== undefined)) return KEEPS;
+    const owner = answered(() => owners.of(uid, ""));
+    return owner && `it is the uid of ${quoted(owner.name)}, who is declared`;
   };
 }

@@ -6,29 +6,47 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { giveCommand } from "../system/give.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
 import type { FaultText } from "./change.ts";
-import type { Found, KeptHomes } from "./kept-homes.ts";
+import { type Found, KeptHomes } from "./kept-homes.ts";
 import { isWholeJail, placeOf } from "./kept-where.ts";
 import { formerWays } from "./left-uids.ts";
 import type { DeclaredUser } from "./model.ts";
+import { readOnce } from "./once.ts";
 import type { KeptHome } from "./once-shape.ts";
-import { heldFault, type UidsInJails } from "./uids-in-jails.ts";
+import { IN_DIRECTORY, type UidOwners, uidOfOther, uidOwnersHere } from "./uid-owners.ts";
+import { type Holder, heldFault, UidsInJails } from "./uids-in-jails.ts";
 
 type Named = Pick<DeclaredUser, "name" | "jail" | "home">;
 type Comer = Named & Pick<DeclaredUser, "directory">;
 type Account = Pick<PasswdEntry, "uid" | "home">;
 
+/** What has uids. */
+export interface KnownUids {
+  readonly kept: KeptHomes;
+  readonly uids: UidsInJails;
+  readonly owners: UidOwners;
+}
+
+/** The same on this machine, for a tool that gives or takes one account. Throws JailkitError. */
+export function uidsHere(): KnownUids {
+  const once = readOnce();
+  return { kept: new KeptHomes(once), uids: new UidsInJails(() => []), owners: uidOwnersHere(() => once) };
+}
+
 const ownHome = ({ jail, home }: Named): ByteString => joinHome(jail, normalPath(home));
 
-/** As keptFault, as far as it is due to a home that is remembered. */
+/** As keptFault, as far as it is due to a declared user, or a home that is remembered. */
 export function keptHomeFault(
   declared: Named,
   uid: number,
-  kept: KeptHomes,
+  { kept, owners }: Pick<KnownUids, "kept" | "owners">,
   advice: string,
 ): FaultText | undefined {
+  const { name } = declared;
   const own = ownHome(declared);
-  const found = kept.of(uid, (one) => one.name === declared.name || one.home === own || isWholeJail(one));
-  return found && homeFault(found, uid, advice);
+  const found = kept.of(uid, (one) => one.name === name || one.home === own || isWholeJail(one));
+  const other = owners.of(uid, name, found?.home.name);
+  if (other !== undefined) return uidOfOther(uid, other, advice);
+  return found && homeFault(found, { uid, name }, owners, advice);
 }
 
 /**
@@ -38,19 +56,33 @@ export function keptHomeFault(
 export function keptFault(
   declared: Named,
   uid: number,
-  kept: KeptHomes,
-  jails: UidsInJails,
+  known: KnownUids,
   advice: string,
 ): KeptFault | undefined {
+  const { kept, uids, owners } = known;
   const { name } = declared;
   const own = ownHome(declared);
   const isOwn = (one: KeptHome) => one.name === name || one.home === own;
-  const fault = keptHomeFault(declared, uid, kept, advice);
+  const fault = keptHomeFault(declared, uid, known, advice);
   if (fault !== undefined) return fault;
   const left = leftFault(name, own, uid, kept, advice);
   if (left !== undefined || kept.isLeft(uid, isOwn)) return left;
-  const held = jails.otherThan(declared, uid);
-  return held && heldFault(held, advice);
+  const held = uids.otherThan(declared, uid);
+  return held && heldByOther(held, name, owners, { advice, ifTaken: advice });
+}
+
+/** Why an account does not get a uid that something in its jail has; `ifTaken`: the advice if that is another account's. */
+function heldByOther(
+  held: Holder,
+  name: ByteString,
+  owners: UidOwners,
+  { advice, ifTaken }: Readonly<Record<"advice" | "ifTaken", string>>,
+): FaultText {
+  const { uid, jail, line, place } = held;
+  const other = owners.of(uid, name, line?.name);
+  if (other !== undefined) return uidOfOther(uid, other, ifTaken);
+  const gives = place !== undefined && owners.mayGive(uid, name, place, jail, line?.name);
+  return heldFault(held, advice, gives);
 }
 
 /** Whether an account comes into a jail that has no line of it. */
@@ -60,49 +92,58 @@ function comesAnew(declared: Comer, { uid, home }: Account, jails: UidsInJails):
 }
 
 const comerAdvice = ({ directory }: Comer): string =>
-  `give the account another uid ${directory ? "in its directory" : "with usermod -u"}, or, if it is the same user, that home`;
+  `${directory ? IN_DIRECTORY : "give the account another uid with usermod -u"}, or, if it is the same user, that home`;
+
+/** The same if the uid is that of an account which is there, or is declared. */
+const ifTaken = (declared: Comer): string => (declared.directory ? IN_DIRECTORY : comerAdvice(declared));
 
 /** As formerFault, as far as it is due to a home that is remembered. */
 export function formerHomeFault(
   declared: Comer,
   account: Account,
-  kept: KeptHomes,
-  jails: UidsInJails,
+  { kept, uids, owners }: KnownUids,
 ): FaultText | undefined {
-  if (!comesAnew(declared, account, jails)) return undefined;
+  if (!comesAnew(declared, account, uids)) return undefined;
   const { name, jail, directory } = declared;
   const { uid } = account;
   const isFar = (one: KeptHome) => !directory && placeOf(one).jail !== jail;
   const found = kept.of(uid, (one) => one.name === name || isWholeJail(one) || isFar(one));
   // Somebody has moved it there.
   const isOwn = found?.place === hostPath({ path: jail }, normalPath(declared.home));
-  return found === undefined || isOwn ? undefined : homeFault(found, uid, comerAdvice(declared));
+  if (found === undefined || isOwn) return undefined;
+  const other = owners.of(uid, name, found.home.name);
+  if (other !== undefined) return uidOfOther(uid, other, ifTaken(declared));
+  return homeFault(found, { uid, name }, owners, comerAdvice(declared));
 }
 
 /**
  * Why an account does not come into a jail, one of a directory or one that is in none: its uid is that of a home which another one
  * had, unless that is its own. That of a local one must be in this jail. Of who is there it is told no more.
  */
-export function formerFault(
-  declared: Comer,
-  account: Account,
-  kept: KeptHomes,
-  jails: UidsInJails,
-): FaultText | undefined {
-  const fault = formerHomeFault(declared, account, kept, jails);
-  if (fault !== undefined || !comesAnew(declared, account, jails)) return fault;
+export function formerFault(declared: Comer, account: Account, known: KnownUids): FaultText | undefined {
+  const { kept, uids, owners } = known;
+  const fault = formerHomeFault(declared, account, known);
+  if (fault !== undefined || !comesAnew(declared, account, uids)) return fault;
   const { name, jail } = declared;
   const isKnown = kept.hasAny(account.uid, (one) => one.name !== name && placeOf(one).jail === jail);
-  const held = jails.homeOfOther(declared, account.uid, isKnown);
-  return held && heldFault(held, comerAdvice(declared));
+  const held = uids.homeOfOther(declared, account.uid, isKnown);
+  const ways = { advice: comerAdvice(declared), ifTaken: ifTaken(declared) };
+  return held && heldByOther(held, name, owners, ways);
 }
 
 /** Why a uid is not given that a home has which somebody else had. Printable. */
-function homeFault(found: Found, uid: number, advice: string): FaultText {
-  const shown = quoted(found.place ?? normalPath(found.home.home));
-  const what = `the uid ${uid} is that of ${shown}, the home that ${quoted(found.home.name)} had, whose files the new account would own`;
-  const give = found.place && giveCommand(found.place, uid);
-  const away = found.isElsewhere ? `; ${formerWays(placeOf(found.home).jail)}` : "";
+function homeFault(
+  found: Found,
+  { uid, name }: Readonly<{ uid: number; name: ByteString }>,
+  owners: UidOwners,
+  advice: string,
+): FaultText {
+  const { place, home } = found;
+  const gives = place !== undefined && owners.mayGive(uid, name, place, placeOf(home).jail, home.name);
+  const shown = quoted(place ?? normalPath(home.home));
+  const what = `the uid ${uid} is that of ${shown}, the home that ${quoted(home.name)} had, whose files the new account would own`;
+  const give = gives ? giveCommand(place, uid) : undefined;
+  const away = found.isElsewhere ? `; ${formerWays(placeOf(home).jail)}` : "";
   const also = give === undefined ? away : `, or give them to root, with: ${give}`;
   return { code: "kept-home", message: `${what}: ${advice}${also}`, remedy: give };
 }

@@ -16,6 +16,7 @@ import type { twinFaults } from "./compare/twins.ts";
 import type { ReportMachine } from "./machine-findings.ts";
 import type { DeclaredUser } from "./model.ts";
 import type { OnceUser } from "./once-shape.ts";
+import type { UidOwners } from "./uid-owners.ts";
 
 /** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */
 export interface DeclarationFacts {
@@ -67,6 +68,8 @@ export interface DeclarationFacts {
     uid: number,
     account: PasswdEntry | undefined,
   ): FaultText | undefined;
+  /** As UidOwners. */
+  readonly uidOwners: Pick<UidOwners, "of">;
   missingHome: typeof missingHome;
   /** Whether a program of this name is found as jk_cp finds it. */
   isProgram(name: ByteString): boolean;

@@ -106,7 +106,7 @@ export function reportPlace(
     report(keyPlace(section, "home"), "error", fault.code, `${shown} ${fault.message}`, fix);
   } else if (isOutside) reportMissingHome(section, account, jail, context);
   if (!directory) return;
-  const shared = answered(() => sharedUidFault({ directory }, account, facts.userByUid));
+  const shared = answered(() => sharedUidFault({ directory }, account, facts.uidOwners));
   if (shared !== undefined)
     report(section, "error", "taken", `${quoted(name)}: ${shared.message}`, { kind: "none" });
   const seen = home ?? homeFor(account, jail);
@@ -122,6 +122,31 @@ export function reportPlace(
     const isJail = homeDirectoryFault(jail) !== undefined;
     report(keyPlace(section, isJail ? "jail" : "home"), "warning", "not-ascii", refused, { kind: "none" });
   }
+}
+
+/** Reports a uid that is that of a home which stayed when another account went, or of a declared user without an account. */
+export function reportKept(
+  section: IniSection,
+  name: ByteString,
+  uid: number | undefined,
+  account: PasswdEntry | undefined,
+  { facts, report }: FactContext,
+): void {
+  const { jail = "", home = usualHome(name), directory = false } = readKeys(section, userKeys);
+  // Without an account, it is the directory that says it.
+  if (jail === "" || uid === undefined || uid === 0 || (account === undefined && directory)) return;
+  const fault = answered(() =>
+    // Of such a uid it is told with the place.
+    account !== undefined && sharedUidFault({ directory }, account, facts.uidOwners) !== undefined
+      ? undefined
+      : facts.keptHome({ name, jail, home, directory }, uid, account),
+  );
+  if (fault === undefined) return;
+  const { code, message, remedy } = fault;
+  const fix: Fix = remedy === undefined ? { kind: "none" } : { kind: "command", text: remedy };
+  const place = keyPlace(section, "uid");
+  if (code === "uid-taken") report(place, "error", "taken", `${quoted(name)}: ${message}`, fix);
+  else report(place, "error", "kept-home", message, fix);
 }
 
 /** Reports an account in no jail whose home is missing, so that it cannot move. */

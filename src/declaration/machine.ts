@@ -15,7 +15,6 @@ import { userKeys } from "../config/schemas/jails.ts";
 import { reportSeparators } from "../config/separators.ts";
 import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
-import { usualHome } from "../jail/accounts/home-place.ts";
 import { insideJail } from "../jail/record/around.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { noSuchSection } from "../profile/sections.ts";
@@ -34,7 +33,7 @@ import { meantSection, takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import type { ReportMachine } from "./machine-findings.ts";
 import { reportGroupNames, reportGroups, takenNames } from "./machine-groups.ts";
-import { formerUser, reportHome, reportPlace, reportRenamed } from "./machine-place.ts";
+import { formerUser, reportHome, reportKept, reportPlace, reportRenamed } from "./machine-place.ts";
 import { reportRefused } from "./machine-refused.ts";
 import { type MeantAt, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
@@ -232,24 +231,6 @@ function reportUid(
   else
     report(place, "error", "taken", `${message}; ${rename.advice}`, { kind: "command", text: rename.remedy });
   return rename !== undefined;
-}
-
-/** A uid that is that of a home which stayed when another account went. */
-function reportKept(
-  section: IniSection,
-  name: ByteString,
-  uid: number | undefined,
-  account: PasswdEntry | undefined,
-  { facts, report }: FactContext,
-): void {
-  const { jail = "", home = usualHome(name), directory = false } = readKeys(section, userKeys);
-  // Without an account, it is the directory that says it.
-  if (jail === "" || uid === undefined || uid === 0 || (account === undefined && directory)) return;
-  const fault = answered(() => facts.keptHome({ name, jail, home, directory }, uid, account));
-  if (fault === undefined) return;
-  const { message, remedy } = fault;
-  const fix: Fix = remedy === undefined ? { kind: "none" } : { kind: "command", text: remedy };
-  report(keyPlace(section, "uid"), "error", "kept-home", message, fix);
 }
 
 /**

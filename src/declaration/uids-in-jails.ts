@@ -30,7 +30,7 @@ interface Line {
 }
 
 /** What in a jail has a uid: a line of its etc/passwd, what is at a place of the host, or both. */
-interface Holder {
+export interface Holder {
   readonly uid: number;
   readonly jail: ByteString;
   readonly line: Line | undefined;
@@ -60,7 +60,9 @@ export class UidsInJails {
   why(isWanted: (uid: number) => boolean): ReturnType<ReservedUids["letGo"]> {
     const found = [...this.#holders().values()].find(({ uid }) => isWanted(uid));
     if (found === undefined) return undefined;
-    const { what, remedy } = toldOf(found);
+    // Another one may have it, of which nobody knows while a name service is silent.
+    const isNobodys = answered(() => hostUser(found.uid) === undefined) === true;
+    const { what, remedy } = toldOf(found, isNobodys);
     return { message: remedy === undefined ? what : `${what}; ${waysOf(found, remedy)}`, remedy };
   }
 
@@ -161,15 +163,21 @@ const look = <T>(jail: ByteString, use: (root: JailRoot) => T): T | undefined =>
 const linesIn = (root: JailRoot): readonly Line[] =>
   readJailAccounts(root).users.map(({ name, uid, home }) => ({ name, uid, home: normalPath(home) }));
 
-/** Printable; `remedy`: what takes the uid from it, as far as one command does that. */
-function toldOf({ uid, jail, line, place }: Holder): {
+/** Printable; `remedy`: what takes the uid from it, as far as one command does that; `gives`: it may give files away. */
+function toldOf(
+  { uid, jail, line, place }: Holder,
+  gives: boolean,
+): {
   readonly what: string;
   readonly remedy?: Remedy | undefined;
 } {
   const of = line === undefined ? "" : ` of ${quoted(line.name)} by the jail's etc/passwd`;
   if (place !== undefined) {
     const is = line === undefined ? "" : `, the home${of}`;
-    return { what: `the uid ${uid} is that of ${quoted(place)}${is}`, remedy: giveCommand(place, uid) };
+    return {
+      what: `the uid ${uid} is that of ${quoted(place)}${is}`,
+      remedy: gives ? giveCommand(place, uid) : undefined,
+    };
   }
   const name = line?.name ?? "";
   // One that is there has another uid by now.
@@ -183,9 +191,9 @@ const waysOf = ({ place }: Holder, remedy: Remedy): string =>
     ? `if that account is gone for good, take its line out with: ${remedy}`
     : `give them to root, with: ${remedy}`;
 
-/** Why an account does not get a uid that something else in its jail has. Printable. */
-export function heldFault(found: Holder, advice: string): FaultText {
-  const { what, remedy } = toldOf(found);
+/** Why an account does not get a uid that something else in its jail has. Printable; `gives`: a command may give files away. */
+export function heldFault(found: Holder, advice: string, gives: boolean): FaultText {
+  const { what, remedy } = toldOf(found, gives);
   const isHome = found.place !== undefined;
   const whose = isHome ? ", whose files the new account would own" : "";
   const ways =
@@ -193,10 +201,17 @@ export function heldFault(found: Holder, advice: string): FaultText {
   return { code: isHome ? "kept-home" : "uid-taken", message: `${what}${whose}: ${advice}${ways}`, remedy };
 }
 
-/** The uids that no account gets by chance. */
-export const reservedBy = (kept: ReservedUids, jails: UidsInJails): ReservedUids => ({
+/** The uids that no account gets by chance; `isOwned`: of those that stay, nothing is given away. */
+export const reservedBy = (
+  kept: ReservedUids,
+  jails: UidsInJails,
+  isOwned: (uid: number) => boolean = () => false,
+): ReservedUids => ({
   has: (uid) => kept.has(uid) || jails.has(uid) || hasShutKeys(uid),
-  letGo: (isWanted) => kept.letGo(isWanted) ?? jails.why(isWanted),
+  letGo(isWanted) {
+    const isFree = (uid: number) => isWanted(uid) && !isOwned(uid);
+    return kept.letGo(isFree) ?? jails.why(isFree);
+  },
 });
 
 /** The homes of declared users, and the usual place of homes in each declared jail. */

@@ -21,13 +21,14 @@ import { KeptHomes } from "../declaration/kept-homes.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
-import { type MeantAt, meantSubjects, namesOfKind } from "../declaration/meant.ts";
+import { type Meant, type MeantAt, meantSubjects, namesOfKind } from "../declaration/meant.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
 import { readOnce } from "../declaration/once.ts";
 import type { Once } from "../declaration/once-shape.ts";
 import { systemFault } from "../declaration/other-things.ts";
 import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { standingHere } from "../declaration/shared.ts";
+import { type Claimant, UidOwners } from "../declaration/uid-owners.ts";
 import { UidsInJails } from "../declaration/uids-in-jails.ts";
 import { memoized } from "../enter/gather.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
@@ -43,7 +44,7 @@ import { requireNewJail } from "../populate/open-jail.ts";
 import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { nameTarget, ownTarget } from "../system/exchange.ts";
-import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
+import { accountFacts, type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { hostGroup } from "../system/name-services.ts";
 import { fixInSection } from "./declared.ts";
 import { lintGiven, saidAt } from "./given.ts";
@@ -55,13 +56,14 @@ import { knownPaths } from "./world.ts";
 const NO_PLACE: readonly ProblemCode[] = ["kernel-file-system", "not-a-directory", "unsafe-jail"];
 
 /** Why an account does not get a uid, by what was declared once. */
-function keptHomes(remembered: () => Once): DeclarationFacts["keptHome"] {
-  const kept = memoized(() => new KeptHomes(remembered()));
-  const jails = memoized(() => new UidsInJails(() => []));
+function keptHomes(remembered: () => Once, owners: UidOwners): DeclarationFacts["keptHome"] {
+  const known = memoized(() => ({
+    ...{ kept: new KeptHomes(remembered()), uids: new UidsInJails(() => []), owners },
+  }));
   return (declared, uid, account) =>
     account === undefined
-      ? keptHomeFault(declared, uid, kept(), DECLARED.uid)
-      : formerHomeFault(declared, account, kept(), jails());
+      ? keptHomeFault(declared, uid, known(), DECLARED.uid)
+      : formerHomeFault(declared, account, known());
 }
 
 /** Why a jail is not where it was, by its record. */
@@ -71,21 +73,47 @@ const recordedElsewhereAt = (jail: ByteString): MovedFault | undefined =>
     return recordedElsewhere(root, openManifest(root).id);
   });
 
-/** The answers of this machine. `whyAbsent`: as for openWorld. */
-export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
+/** Why no jail can be created at a path where there is no directory, printable. */
+function newJailFault(host: Pick<ReturnType<typeof fileSystemAt>, "stat">, path: ByteString) {
+  try {
+    if (!isDirectory(host.stat(path) ?? { mode: 0 })) requireNewJail(path);
+    return undefined;
+  } catch (error) {
+    if (error instanceof JailkitError && NO_PLACE.includes(error.code)) return error.message;
+    throw error;
+  }
+}
+
+type Claimants = (remembered: Pick<Once, "users">) => readonly Claimant[];
+
+function ownersOf(
+  claimants: Claimants,
+  remembered: () => Once,
+  accounts: Pick<HostAccounts, "userByName" | "userByUid">,
+): UidOwners {
+  // Only root can read it.
+  const before = memoized(() => answered(remembered) ?? { users: [] });
+  return new UidOwners({ before, declared: () => claimants(before()), accounts });
+}
+
+/** The answers of this machine. `claimants`: who is declared; `whyAbsent`: as for openWorld. */
+export function machineFacts(claimants: Claimants, whyAbsent = absentFault): DeclarationFacts {
   const accounts = memoized(hostAccounts);
   const memberships = memoized(() => accountFacts(accounts()));
   const remembered = memoized(() => readOnce());
   const jailsOnce = memoized(() => new Map(remembered().jails.map(({ path, file }) => [path, file])));
   const usersOnce = memoized(() => new Map(remembered().users.map((user) => [user.name, user])));
+  const userByName: HostAccounts["userByName"] = (name) => accounts().userByName(name);
+  const userByUid: HostAccounts["userByUid"] = (uid) => accounts().userByUid(uid);
+  const owners = ownersOf(claimants, remembered, { userByName, userByUid });
   const exchanged = memoized(() => doubtsOf(remembered(), accounts()));
   const displaced = displacedHere();
   const inJails = new Map<ByteString, JailAccounts>();
   const around = memoized(jailsAround);
   const host = fileSystemAt();
   return {
-    userByName: (name) => accounts().userByName(name),
-    userByUid: (uid) => accounts().userByUid(uid),
+    userByName,
+    userByUid,
     groupByName: (name) => accounts().groupByName(name),
     groupByGid: hostGroup,
     userNames: memoized(() => namesIn("/etc/passwd")),
@@ -118,16 +146,9 @@ export function machineFacts(whyAbsent = absentFault): DeclarationFacts {
       using root = openJailRoot(path);
       return systemFault(root);
     },
-    newJailFault(path) {
-      try {
-        if (!isDirectory(host.stat(path) ?? { mode: 0 })) requireNewJail(path);
-        return undefined;
-      } catch (error) {
-        if (error instanceof JailkitError && NO_PLACE.includes(error.code)) return error.message;
-        throw error;
-      }
-    },
-    keptHome: keptHomes(remembered),
+    newJailFault: (path) => newJailFault(host, path),
+    keptHome: keptHomes(remembered, owners),
+    uidOwners: owners,
     exists: (path) => host.stat(path) !== undefined,
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
     groupsOf: (account) => memberships().groupsOf(account),
@@ -161,6 +182,15 @@ function onlyOnce(users: readonly DeclaredUser[], beside: readonly MeantAt[] = [
   return users.filter(({ name }) => named.get(name)?.length === 1 && !others.has(name));
 }
 
+/** Who is declared, some in other files. If what those declare is not known, it may be all whom a file declared once. */
+export const claimantsOf =
+  (users: readonly DeclaredUser[], beside: readonly Meant[] | undefined): Claimants =>
+  (remembered) => {
+    const own = new Set(users.map(({ name }) => name));
+    const others = beside ? namesOfKind(beside, "user") : new Set(remembered.users.map(({ name }) => name));
+    return [...users, ...[...others.difference(own)].map((name) => ({ name }))];
+  };
+
 /** The answer if a file that may declare a jail cannot be read. Throws JailkitError. */
 export function unknownJails(): never {
   throw new JailkitError("config-unreadable", 1, "a file that may declare a jail cannot be read");
@@ -178,7 +208,7 @@ export function lintDeclaration(
 ): Problem[] {
   const { declaration, problems } = declarationIn(ini, undefined, standingHere());
   const beside = complete ? declaredBeside(ini.file) : undefined;
-  const facts = machineFacts(whyAbsent);
+  const facts = machineFacts(claimantsOf(declaration.users, beside), whyAbsent);
   const known = beside === undefined ? { ...facts, jails: unknownJails } : facts;
   const more = machineProblems(ini, known, beside);
   if (inJails) {

@@ -17,7 +17,7 @@ import { isLoose } from "../jail/fs/strict.ts";
 import { isRegular } from "../jail/fs/walk.ts";
 import { ownTarget } from "../system/exchange.ts";
 import { isSectionOfRoot } from "./contents.ts";
-import { machineFacts, unknownJails } from "./declaration.ts";
+import { claimantsOf, machineFacts, unknownJails } from "./declaration.ts";
 import { problemsInJails } from "./in-jails.ts";
 
 /** The key of a section that a place is in; undefined for the header. */
@@ -89,7 +89,8 @@ export function findingsAt(
   const byFile = Map.groupBy(ini.sections, ({ file }) => file);
   const sectionOf = (place: Place) => sectionAt(byFile.get(place.file), place);
   const asked = new Set(places.flatMap((place) => sectionOf(place) ?? []));
-  const facts = machineFacts();
+  const users = [declaration, ...(beside ?? [])].flatMap((one) => one.users);
+  const facts = machineFacts(claimantsOf(users, beside && []));
   const known = beside === undefined ? { ...facts, jails: unknownJails } : facts;
   const own = new Set(ini.sections.map(({ name }) => name));
   const others = (beside ?? []).flatMap(meantBy).filter(({ kind, name }) => !own.has(`${kind} ${name}`));

@@ -12,10 +12,7 @@ import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { tellCreated, tellForgotten } from "../declaration/follow-move.ts";
-import { keptFault } from "../declaration/kept-fault.ts";
-import { KeptHomes } from "../declaration/kept-homes.ts";
-import { readOnce } from "../declaration/once.ts";
-import { UidsInJails } from "../declaration/uids-in-jails.ts";
+import { type KnownUids, keptFault, uidsHere } from "../declaration/kept-fault.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
@@ -116,11 +113,10 @@ function ended(
 
 /** As KeptUid, for a jail: what apply remembers is read for a new account. */
 function keptUidIn(jail: ByteString): KeptUid {
-  let kept: KeptHomes | undefined;
-  const uids = new UidsInJails(() => []);
+  let known: KnownUids | undefined;
   return (user) => {
-    kept ??= new KeptHomes(readOnce());
-    return keptFault({ ...user, jail }, user.uid, kept, uids, "use --without-users")?.message;
+    known ??= uidsHere();
+    return keptFault({ ...user, jail }, user.uid, known, "use --without-users")?.message;
   };
 }
 

@@ -16,10 +16,11 @@ import { printError } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { tellCreated } from "../declaration/follow-move.ts";
-import { keptFault } from "../declaration/kept-fault.ts";
+import { keptFault, uidsHere } from "../declaration/kept-fault.ts";
 import { KeptHomes } from "../declaration/kept-homes.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
 import { readOnce } from "../declaration/once.ts";
+import { uidOwnersHere } from "../declaration/uid-owners.ts";
 import { reservedBy, UidsInJails } from "../declaration/uids-in-jails.ts";
 import { examineLogin } from "../explain/examine.ts";
 import { createdHome, homeFault } from "../explain/home-fault.ts";
@@ -169,7 +170,11 @@ type Place = Pick<DeclaredUser, "jail" | "home">;
 
 /** The uid to give to useradd(8), which would choose that of a home without an account; undefined if it would not. */
 function uidBeside(system: boolean, place: Place): number | undefined {
-  const reserved = reservedBy(new KeptHomes(readOnce()), new UidsInJails(() => [{ ...place, isOwn: true }]));
+  const once = readOnce();
+  const owners = uidOwnersHere(() => once);
+  const isOwned = (uid: number) => owners.of(uid, "") !== undefined;
+  const uids = new UidsInJails(() => [{ ...place, isOwn: true }]);
+  const reserved = reservedBy(new KeptHomes(once), uids, isOwned);
   return spareUid(system, (id) => passwdByUid(id) !== undefined, reserved, OPTIONS.uid);
 }
 
@@ -177,8 +182,7 @@ function uidBeside(system: boolean, place: Place): number | undefined {
 function warnOfKept({ root, user, jailHome }: NewAccount, run: AccountRun): void {
   const declared = { name: user.name, jail: root.path, home: jailHome };
   try {
-    const [kept, uids] = [new KeptHomes(readOnce()), new UidsInJails(() => [])];
-    const fault = keptFault(declared, user.uid, kept, uids, OPTIONS.uid);
+    const fault = keptFault(declared, user.uid, uidsHere(), OPTIONS.uid);
     if (fault !== undefined) run.warn(fault.told ?? fault.message);
   } catch (error) {
     if (!isReported(error)) throw error;

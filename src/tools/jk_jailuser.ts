@@ -20,11 +20,8 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { followAccounts } from "../declaration/follow-move.ts";
-import { formerFault } from "../declaration/kept-fault.ts";
-import { KeptHomes } from "../declaration/kept-homes.ts";
+import { formerFault, type KnownUids, uidsHere } from "../declaration/kept-fault.ts";
 import { declaredAs, declaredBefore } from "../declaration/meant-of-lacking.ts";
-import { readOnce } from "../declaration/once.ts";
-import { UidsInJails } from "../declaration/uids-in-jails.ts";
 import { homeTextAdvice } from "../enter/remedies.ts";
 import { examineLogin } from "../explain/examine.ts";
 import { homeFault, movedHome } from "../explain/home-fault.ts";
@@ -187,15 +184,13 @@ export const tool = defineTool({
 });
 
 /** What has uids without an account, once somebody has asked. */
-type Known = Map<"uids", { readonly kept: KeptHomes; readonly uids: UidsInJails }>;
+type Known = Map<"uids", KnownUids>;
 
 /** Warns of a home in the jail that another account had with the uid of one which comes into it. */
 function warnOfKept(user: PasswdEntry, { path: jail }: JailRoot, run: AccountRun, known: Known): void {
   const declared = { name: user.name, jail, home: homeFor(user, jail), directory: !isLocalUser(user.name) };
   try {
-    const look = () => ({ kept: new KeptHomes(readOnce()), uids: new UidsInJails(() => []) });
-    const { kept, uids } = known.getOrInsertComputed("uids", look);
-    const fault = formerFault(declared, user, kept, uids);
+    const fault = formerFault(declared, user, known.getOrInsertComputed("uids", uidsHere));
     if (fault !== undefined) run.warn(fault.message);
   } catch (error) {
     if (!isReported(error)) throw error;

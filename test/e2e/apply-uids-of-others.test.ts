@@ -243,6 +243,7 @@ describe("who declares it, whatever apply remembers,", () => {
   });
 
   test("on the command line of jk_addjailuser is warned", () => {
+    m.write(FILE, BOTH);
     const { stderr, uid: given } = byHand("hand", "-u", `${uid}`);
     expect(stderr).toContain(`warning: the uid ${uid} is that of '${HOME}', the home of 'gus'`);
     expect(given).toBe(uid);

@@ -44,6 +44,7 @@ const facts: DeclarationFacts = {
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
   systemFault: () => undefined,
   keptHome: () => undefined,
+  uidOwners: { of: () => undefined },
   newJailFault: () => undefined,
   exists: (path) => ["/usr/bin/tool", "/usr/bin/a b", "/link", "/srv/a", "/srv/\xc3\xa4"].includes(path),
   isDirectory: (path) => path === "/usr",
@@ -250,7 +251,10 @@ test("an account of a directory has its home there, and joins groups by hand", (
 
 test("an account of a directory has a uid of its own", () => {
   const shared = [...ACCOUNTS, account("other", 2002, "/home/other"), account("third", 0, "/home/third")];
-  const given = { userByName: (name: string) => shared.find((one) => one.name === name) };
+  const given = {
+    userByName: (name: string) => shared.find((one) => one.name === name),
+    uidOwners: { of: (uid: number) => (uid === 2002 ? { name: "bert", isDeclared: false } : undefined) },
+  };
   expect(codes(user("other", "directory = 1"), given)).toEqual(["error 1:1 taken"]);
   // That of root is said once.
   expect(codes(user("third", "directory = 1"), given)).toEqual(["error 1:7 bad-account"]);

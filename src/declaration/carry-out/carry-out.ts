@@ -25,6 +25,7 @@ import type { Memory } from "../memory.ts";
 import type { DeclaredUser } from "../model.ts";
 import { ONCE_FILE } from "../once.ts";
 import { waitsBy } from "../place-of-fault.ts";
+import { uidOwnersNow } from "../uid-owners.ts";
 import { homesIn, reservedBy, UidsInJails } from "../uids-in-jails.ts";
 import { isRemoved, unkeptBy } from "../unkept.ts";
 import { isIn } from "./close-login.ts";
@@ -54,7 +55,7 @@ interface Means extends Shown {
 
 interface MeansForUsers
   extends Means,
-    Pick<UserMeans, "uidInstead" | "kept" | "uids">,
+    Pick<UserMeans, "uidInstead" | "kept" | "uids" | "owners">,
     Pick<Comparison, "pathOf"> {
   /** For what all waits that gives something, printable. */
   readonly waits: string | undefined;
@@ -78,6 +79,7 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
   const kept = memory.keptHomes();
   const uids = new UidsInJails(() => homesIn(declaration));
   const others = reservedBy(kept, uids);
+  const owners = uidOwnersNow(() => comparison.before, comparison.claimants);
   const ended: Shown["ended"] = (one) => {
     memory.ended(one.change, mayHaveGiven(one) ? "in-part" : one.status);
     means.ended(one);
@@ -86,12 +88,7 @@ export async function carryOut(remembered: Remembered, comparison: Comparison, m
     unkeptIn(() => memory.begin(changes), means) && display(ONCE_FILE);
   const forUsers = {
     ...means,
-    pathOf: comparison.pathOf,
-    ended,
-    begins,
-    waits,
-    kept,
-    uids,
+    ...{ pathOf: comparison.pathOf, ended, begins, waits, kept, uids, owners },
     uidInstead: () => uidInstead((uid) => hostUser(uid) !== undefined, reserved, others),
   };
   for (const work of comparison.jails) await makeJail(work, memory, forUsers);

@@ -25,14 +25,12 @@ import { requireOwnHome } from "../compare/new-home.ts";
 import { newUid, returning } from "../compare/returning.ts";
 import { sharedUidFault, uidFault } from "../compare/uid-fault.ts";
 import type { UserWork } from "../compare/work.ts";
-import { formerFault, keptFault } from "../kept-fault.ts";
-import type { KeptHomes } from "../kept-homes.ts";
+import { formerFault, type KnownUids, keptFault } from "../kept-fault.ts";
 import type { Memory } from "../memory.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { USER_STEPS } from "../order.ts";
-import type { UidsInJails } from "../uids-in-jails.ts";
 import { creating } from "./creations.ts";
 import { leaveHome } from "./lose.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
@@ -57,21 +55,19 @@ const EACH_RUN = ["doors"] as const;
 const LOCKED = "!";
 
 /** What the steps of a user need. */
-export interface UserMeans {
+export interface UserMeans extends KnownUids {
   readonly root: JailRoot;
   /** What was declared before. */
   readonly once: OnceUser | undefined;
   /** As uidInstead. */
   readonly uidInstead: () => number | undefined;
-  readonly kept: KeptHomes;
-  readonly uids: UidsInJails;
   readonly memory: Memory;
 }
 
 /** The steps that make a user as declared. */
 export function userSteps(user: UserWork, means: UserMeans): Step[] {
   const { declared, changes } = user;
-  const { root, once, kept, uids } = means;
+  const { root, once, owners } = means;
   const { name, shell, directory, uid } = declared;
   const isCreated = changes.some(isCreation);
   // Of an account that should have been removed first, and could not be: before a name that nobody has gets rights.
@@ -79,8 +75,8 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
   const comes = directory || (!isCreated && changes.some(({ what }) => what === "account"));
   const account = comes && user.onlyTakes !== true ? hostUser(name) : undefined;
   const taken: FaultText | undefined = isNew
-    ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, kept, uids, DECLARED.uid))
-    : account && (sharedUidFault(declared, account, hostUser) ?? formerFault(declared, account, kept, uids));
+    ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, means, DECLARED.uid))
+    : account && (sharedUidFault(declared, account, owners) ?? formerFault(declared, account, means));
   if (taken !== undefined) throw errorOf(taken);
   if (!directory && isCreated) requireHome(declared, means);
   const works: Parameters<typeof stepsOf<keyof typeof USER_STEPS>>[2] = {

@@ -40,7 +40,7 @@ import { changesOf, type JailWork, withJailFault } from "./work.ts";
 import { untilRight, withoutLists, wrongLists } from "./wrong-lists.ts";
 
 /** How the machine differs from a declaration. */
-export interface Comparison {
+export interface Comparison extends Pick<Machine, "claimants"> {
   readonly jails: readonly JailWork[];
   /** To be removed; without --prune only what declared users have left in other jails. */
   readonly former: readonly Former[];
@@ -161,6 +161,7 @@ export function compare(declaration: Declaration, remembered: Once, asked: Asked
         ...(asked.check === true ? saidByRun(jails, former, machine, prune) : []),
       ],
       ...{ undeclared: [...undeclared, ...rest.undeclared], noLonger, orphans: rest.orphans, pathOf, before },
+      claimants: machine.claimants,
     };
   });
 }

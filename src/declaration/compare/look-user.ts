@@ -165,11 +165,11 @@ function otherUidFault(
   declared: DeclaredUser,
   account: PasswdEntry,
   inside: InJail,
-  { laterByUid, kept, uids }: Machine,
+  machine: Machine,
 ): FaultText | undefined {
   const isThere = inside.accounts?.userByName(declared.name)?.uid === account.uid;
-  const former = () => (isThere ? undefined : formerFault(declared, account, kept, uids));
-  return sharedUidFault(declared, account, laterByUid) ?? former();
+  const former = () => (isThere ? undefined : formerFault(declared, account, machine));
+  return sharedUidFault(declared, account, machine.owners) ?? former();
 }
 
 /** Why useradd(8) would refuse a new account: known first, so that no right is given to a name that nobody has. */
@@ -180,8 +180,7 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   if (message !== undefined) return { code: "bad-name", message } as const;
   if (uid === undefined) return undefined;
   const wanted = { declared, formerly: machine.noLonger };
-  const { laterByUid, kept, uids } = machine;
-  return uidFault(uid, laterByUid, wanted) ?? keptFault(declared, uid, kept, uids, DECLARED.uid);
+  return uidFault(uid, machine.laterByUid, wanted) ?? keptFault(declared, uid, machine, DECLARED.uid);
 }
 
 /** The home of an account, among those that runs which were killed have left closed. */

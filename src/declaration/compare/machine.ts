@@ -26,6 +26,7 @@ import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { NOTHING } from "../once.ts";
 import type { KeptHome, Once, OnceUser } from "../once-shape.ts";
+import { UidOwners } from "../uid-owners.ts";
 import { homesIn, reservedBy, UidsInJails } from "../uids-in-jails.ts";
 import { absentFault } from "./absent.ts";
 import { Displaced } from "./displaced.ts";
@@ -159,6 +160,15 @@ export class Machine extends HostSources {
   readonly reserved: ReservedUids;
   /** What jails have, where accounts may come. */
   readonly uids = new UidsInJails(() => this.declared.declarations.flatMap(homesIn));
+
+  /** The declared users, those of other files included. */
+  readonly claimants = once(() => this.declared.declarations.flatMap(({ users }) => users));
+
+  /** Who has uids when accounts are created. */
+  readonly owners = new UidOwners({
+    ...{ before: () => this.known.before, declared: this.claimants, accounts: this.accounts },
+    goes: (name, uid) => this.#freed.get(uid) === name,
+  });
 
   readonly #leaving = once(
     () => new Map(this.declared.leaving(this.known.before).map((one) => [one.name, one])),

@@ -1,5 +1,4 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { quoted } from "../../cli/display.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
@@ -7,6 +6,7 @@ import { livesIn } from "../../system/separator.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
+import { IN_DIRECTORY, type UidOwners, uidOfOther } from "../uid-owners.ts";
 import { DECLARED } from "./intent.ts";
 
 /** Who wants a uid, and what was declared of the account that has it, if nothing declares that any more. */
@@ -20,8 +20,8 @@ export function uidFault(uid: number, userByUid: (uid: number) => PasswdEntry | 
   const owner = userByUid(uid);
   if (owner === undefined) return undefined;
   const rename = wanted && renameAdvice(owner, wanted);
-  const message = `${uidOfOther(uid, owner)}: ${orRename(DECLARED.uid, rename)}`;
-  return { code: "uid-taken", message, remedy: rename?.remedy } as const;
+  const other = uidOfOther(uid, { name: owner.name, isDeclared: false }, orRename(DECLARED.uid, rename));
+  return { ...other, remedy: rename?.remedy } as const;
 }
 
 /** Advice, and the way that keeps an account, if there is one. Pure. */
@@ -46,14 +46,10 @@ export function renameAdvice(
  */
 export function sharedUidFault(
   { directory }: Pick<DeclaredUser, "directory">,
-  { name, uid }: PasswdEntry,
-  userByUid: (uid: number) => PasswdEntry | undefined,
+  { name, uid }: Pick<PasswdEntry, "name" | "uid">,
+  owners: Pick<UidOwners, "of">,
 ) {
   // That of root has a message of its own.
-  const owner = directory && uid !== 0 ? userByUid(uid) : undefined;
-  if (owner === undefined || owner.name === name) return undefined;
-  const message = `${uidOfOther(uid, owner)}: give the account another uid in its directory`;
-  return { code: "uid-taken", message } as const;
+  const owner = directory && uid !== 0 ? owners.of(uid, name) : undefined;
+  return owner && uidOfOther(uid, owner, IN_DIRECTORY);
 }
-
-const uidOfOther = (uid: number, { name }: PasswdEntry) => `the uid ${uid} belongs to ${quoted(name)}`;

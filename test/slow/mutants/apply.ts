@@ -42,6 +42,7 @@ const JAIL_UIDS = "e2e/apply-jail-uids.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
 const NAMES = "e2e/odd-directory.test.ts";
 const OF_OTHERS = "e2e/apply-uids-of-others.test.ts";
+const OF_LIVING = "e2e/apply-uids-of-living.test.ts";
 const OTHER_UIDS = "e2e/apply-other-uids.test.ts";
 const BEGUN = "e2e/apply-begun-accounts.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
@@ -597,7 +598,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/uids-in-jails.ts", OF_OTHERS, [
     ["kept.has(uid) || jails.has(uid)", "kept.has(uid)"],
-    ["kept.letGo(isWanted) ?? jails.why(isWanted)", "kept.letGo(isWanted)"],
+    ["kept.letGo(isFree) ?? jails.why(isFree)", "kept.letGo(isFree)"],
     ["[uid, [line]] of this.#linesOf(jail))", "[uid, [line]] of [...this.#linesOf(jail)].slice(0, 0))"],
     ["names.find((one) => one !== own)", "names.find((one) => one === own)"],
     ["lines.some((one) => one.name === name) ||", ""],
@@ -613,17 +614,33 @@ export const APPLY: readonly Mutant[] = [
     ["[...knownPlaces(), ...this.homes()]", "[...this.homes(), ...knownPlaces()]"],
   ]),
   ...within("src/declaration/kept-fault.ts", OF_OTHERS, [
-    ["jails.otherThan(declared, uid)", "undefined"],
-    ["jails.homeOfOther(declared, account.uid, isKnown)", "undefined"],
-    ["found === undefined || isOwn ?", "found === undefined ?"],
-    ["const fault = formerHomeFault(declared, account, kept, jails);", "const fault = undefined;"],
+    ["uids.otherThan(declared, uid)", "undefined"],
+    ["uids.homeOfOther(declared, account.uid, isKnown)", "undefined"],
+    ["if (found === undefined || isOwn) return", "if (found === undefined) return"],
+    ["const fault = formerHomeFault(declared, account, known);", "const fault = undefined;"],
+  ]),
+  ...within("src/declaration/uid-owners.ts", OF_LIVING, [
+    ["this.#all(uid, name, former).length > 0", "false"],
+    ["hostPath({ path: jail }, homeFor(account, jail)) !== place", "true"],
+    ["[first, ...this.#localOf(uid)]", "[first]"],
+    ["userByName(former)?.uid === uid ? [former] : []", "false ? [former] : []"],
+    ["account === undefined || account.uid === uid;", "account?.uid === uid;"],
+    ["if (had(name) === uid) return [];", ""],
+    ["goes?.(one.name, uid) !== true", "true"],
+  ]),
+  ...within("src/declaration/kept-at.ts", OF_LIVING, [['answered(() => owners.of(uid, ""))', "undefined"]]),
+  ...within("src/declaration/uids-in-jails.ts", OF_LIVING, [
+    ["isWanted(uid) && !isOwned(uid)", "isWanted(uid)"],
+  ]),
+  ...within("src/declaration/machine-place.ts", OF_LIVING, [
+    ["sharedUidFault({ directory }, account, facts.uidOwners) !== undefined", "false"],
   ]),
   ...within("src/declaration/kept-homes.ts", KEPT, [
     ["this.#going.has(uid) || this.hasAny(uid, isOwn)", "this.hasAny(uid, isOwn)"],
   ]),
   ...within("src/declaration/kept-homes.ts", OF_OTHERS, [["user && uidOf(user);", "user?.created;"]]),
   ...within("src/declaration/compare/look-user.ts", OF_OTHERS, [
-    ["isThere ? undefined : formerFault(declared, account, kept, uids)", "undefined"],
+    ["isThere ? undefined : formerFault(declared, account, machine)", "undefined"],
   ]),
   ...within("src/declaration/compare/fate.ts", OF_OTHERS, [
     ["lookUp(root, line.home)?.stat.uid !== line.uid", "true"],
@@ -647,7 +664,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/tools/jk_addjailuser.ts", JAIL_UIDS, [["fault.told ?? fault.message", "fault.message"]]),
   ...within("src/declaration/compare/look-user.ts", KEPT, [
-    [" ?? keptFault(declared, uid, kept, uids, DECLARED.uid)", ""],
+    [" ?? keptFault(declared, uid, machine, DECLARED.uid)", ""],
   ]),
   ...within("src/declaration/compare/machine.ts", KEPT, [
     ["this.kept.goes(name, uid, stays);", ""],

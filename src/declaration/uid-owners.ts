@@ -1,0 +1,120 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { hostPath } from "../jail/fs/walk.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { localUsers } from "../system/flat-accounts.ts";
+import type { HostAccounts } from "../system/host-accounts.ts";
+import { hostUser } from "../system/name-services.ts";
+import { homeFor } from "../users/jail-side.ts";
+import type { FaultText } from "./change.ts";
+import type { DeclaredUser } from "./model.ts";
+import { type Once, type OnceUser, uidOf } from "./once-shape.ts";
+import { declaredHere } from "./read.ts";
+
+// Two accounts of a directory may have one uid by mistake, of which a name service gives the one or the other. And a directory may
+// not know a declared account for a while. In both cases, files with the uid are not there to be given away.
+
+/** A declared user; without a uid, that of before counts. */
+export type Claimant = Pick<DeclaredUser, "name"> & Partial<Pick<DeclaredUser, "uid">>;
+
+/** Another one that has a uid. */
+export interface UidOwner {
+  readonly name: ByteString;
+  /** There is no such account now. */
+  readonly isDeclared: boolean;
+}
+
+interface Sources {
+  /** What was declared once. */
+  readonly before: () => Pick<Once, "users">;
+  /** Who is declared. */
+  readonly declared: () => readonly Claimant[];
+  readonly accounts: Pick<HostAccounts, "userByName" | "userByUid">;
+  /** True for an account that is removed before any is created. */
+  readonly goes?: (name: ByteString, uid: number) => boolean;
+}
+
+/** Who has uids: accounts, and declared users whose accounts are not there. All throw JailkitError if a name service does not answer. */
+export class UidOwners {
+  #once: ReadonlyMap<ByteString, OnceUser> | undefined;
+  #names: ReadonlySet<ByteString> | undefined;
+  #claims: ReadonlyMap<number | undefined, readonly Claimant[]> | undefined;
+  #local: ReadonlyMap<number, readonly PasswdEntry[]> | undefined;
+
+  constructor(private readonly sources: Sources) {}
+
+  /**
+   * Who else has a uid, or is declared with it, when accounts are created, than the one with a name; undefined if nobody has.
+   * `former`: the name of who had it, as a jail or what is remembered says.
+   */
+  of = (uid: number, name: ByteString, former?: ByteString): UidOwner | undefined => {
+    const { goes } = this.sources;
+    return this.#all(uid, name, former).find((one) => goes?.(one.name, uid) !== true);
+  };
+
+  /**
+   * Whether a command may give away what has a uid at a place, which is in a jail: not as long as another account has it, be it one
+   * that is to go, nor the home of now of who had it.
+   */
+  mayGive(uid: number, name: ByteString, place: ByteString, jail: ByteString, former?: ByteString): boolean {
+    if (this.#all(uid, name, former).length > 0) return false;
+    const account = former === undefined ? undefined : this.sources.accounts.userByName(former);
+    return account === undefined || hostPath({ path: jail }, homeFor(account, jail)) !== place;
+  }
+
+  #all(uid: number, name: ByteString, former: ByteString | undefined): UidOwner[] {
+    const { userByName, userByUid } = this.sources.accounts;
+    const first = userByUid(uid);
+    const there = [first, ...this.#localOf(uid)].flatMap((one) => one?.name ?? []);
+    const known = former !== undefined && userByName(former)?.uid === uid ? [former] : [];
+    const found = [...there, ...known].map((one) => ({ name: one, isDeclared: false }));
+    return [...found, ...this.#declaredWith(uid, name, former)].filter((one) => one.name !== name);
+  }
+
+  /** Who had it first keeps it. */
+  #declaredWith(uid: number, name: ByteString, former: ByteString | undefined): UidOwner[] {
+    this.#once ??= new Map(this.sources.before().users.map((user) => [user.name, user]));
+    const once = this.#once;
+    const had = (one: ByteString): number | undefined => {
+      const user = once.get(one);
+      return user && uidOf(user);
+    };
+    if (had(name) === uid) return [];
+    this.#claims ??= Map.groupBy(this.sources.declared(), (one) => one.uid ?? had(one.name));
+    this.#names ??= new Set(this.sources.declared().map((one) => one.name));
+    const claims = (this.#claims.get(uid) ?? []).map((one) => one.name);
+    const back = former !== undefined && this.#names.has(former) ? [former] : [];
+    return [...claims, ...back].flatMap((one) => {
+      const account = this.sources.accounts.userByName(one);
+      const isIt = account === undefined || account.uid === uid;
+      return isIt ? { name: one, isDeclared: account === undefined } : [];
+    });
+  }
+
+  #localOf(uid: number): readonly PasswdEntry[] {
+    this.#local ??= Map.groupBy(localUsers(), (one) => one.uid);
+    return this.#local.get(uid) ?? [];
+  }
+}
+
+/** The same by the accounts that are there when it is asked. */
+export const uidOwnersNow = (before: Sources["before"], declared: Sources["declared"]): UidOwners =>
+  new UidOwners({ before, declared, accounts: { userByName: hostUser, userByUid: hostUser } });
+
+/** The same by the files of this machine. If these cannot be read, who was declared once is still. */
+export const uidOwnersHere = (before: Sources["before"]): UidOwners =>
+  uidOwnersNow(before, () => [
+    ...(declaredHere()?.users.values() ?? before().users.map(({ name }) => ({ name }))),
+  ]);
+
+/** What helps if an account of a directory has a uid that it should not have. */
+export const IN_DIRECTORY = "give the account another uid in its directory";
+
+/** Why a uid is not for an account, since another one has it. Printable. */
+export function uidOfOther(uid: number, { name, isDeclared }: UidOwner, advice: string) {
+  const who = `${quoted(name)}${isDeclared ? ", who is declared" : ""}`;
+  return {
+    code: "uid-taken",
+    message: `the uid ${uid} belongs to ${who}: ${advice}`,
+  } as const satisfies FaultText;
+}
