@@ -82,7 +82,10 @@ export class UidOwners {
     if (had(name) === uid) return [];
     this.#claims ??= Map.groupBy(this.sources.declared(), (one) => one.uid ?? had(one.name));
     this.#names ??= new Set(this.sources.declared().map((one) => one.name));
-    const claims = (this.#claims.get(uid) ?? []).map((one) => one.name);
+    const all = this.#claims.get(uid) ?? [];
+    // Of two sections that say the same uid the text itself tells.
+    const isSaid = all.some((one) => one.name === name && one.uid === uid);
+    const claims = all.filter((one) => !(isSaid && one.uid === uid)).map((one) => one.name);
     const back = former !== undefined && this.#names.has(former) ? [former] : [];
     return [...claims, ...back].flatMap((one) => {
       const account = this.sources.accounts.userByName(one);
