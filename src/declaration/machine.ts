@@ -25,6 +25,7 @@ import { SECTIONS_FILE } from "../transfer/sections.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
 import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
+import { hiddenBy, localText } from "./compare/local-too.ts";
 import { once } from "./compare/machine.ts";
 import { twinFaults } from "./compare/twins.ts";
 import { renameAdvice } from "./compare/uid-fault.ts";
@@ -184,23 +185,34 @@ function reportAccount(section: IniSection, subject: Subject, context: FactConte
     const message = `no name service of this machine has a user ${quoted(name)}`;
     report(subject, "warning", "unknown-user", message);
   } else if (user !== undefined && directory === isLocal) {
-    const where = isLocal ? "is in /etc/passwd" : "is in another name service than /etc/passwd";
-    const wanted = isLocal ? "no" : "yes";
-    const entry = findEntry(section, "directory");
-    const fix: Fix =
-      entry === undefined
-        ? { kind: "in-section", section: section.name, lines: [`directory = ${wanted}`] }
-        : { kind: "value", text: wanted };
-    const message = `the account ${quoted(name)} ${where}: 'directory = ${wanted}'`;
-    report(
-      entry === undefined ? subject : keyPlace(section, "directory"),
-      "error",
-      "contradiction",
-      message,
-      fix,
-    );
+    if (isLocal) reportLocal(section, user, context);
+    else {
+      const message = `the account ${quoted(name)} is in another name service than /etc/passwd: 'directory = yes'`;
+      const place = findEntry(section, "directory") === undefined ? subject : keyPlace(section, "directory");
+      report(place, "error", "contradiction", message, directoryFix(section, "yes"));
+    }
   }
   return reportUid(section, subject, user, context);
+}
+
+function directoryFix(section: IniSection, wanted: "yes" | "no"): Fix {
+  return findEntry(section, "directory") === undefined
+    ? { kind: "in-section", section: section.name, lines: [`directory = ${wanted}`] }
+    : { kind: "value", text: wanted };
+}
+
+/** Reports an account of /etc/passwd that is declared as one of a directory. */
+function reportLocal(section: IniSection, user: PasswdEntry, { facts, report }: FactContext): void {
+  const { jail = "" } = readKeys(section, userKeys);
+  const hidden = hiddenBy(user, {
+    once: answered(() => facts.userOnce(user.name)),
+    uidInJail: jail === "" ? undefined : answered(() => facts.jailAccounts(jail).userByName(user.name)?.uid),
+    userByUid: facts.userByUid,
+  });
+  const message = `the account ${quoted(user.name)} ${localText(user, hidden, "'directory = no'")}`;
+  // It may be another account.
+  const fix: Fix = hidden === undefined ? directoryFix(section, "no") : { kind: "none" };
+  report(keyPlace(section, "directory"), "error", "contradiction", message, fix);
 }
 
 /** A uid that the account does not have, or another one has. Returns the same. */

@@ -1,5 +1,14 @@
 /** No command gives away files of a uid that is that of an account which is there, or of a declared user: one of the two needs another uid. */
-import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { statusReportSchema } from "../../src/status/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -271,6 +280,70 @@ describe("while the directory does not know a declared account,", () => {
       expect(stderr).not.toMatch(GIVES);
     } finally {
       m.write("/etc/login.defs", defs);
+    }
+  });
+});
+
+describe("an account of /etc/passwd with the name of a declared one of the directory", () => {
+  const OUT = "if the one of a directory is meant, take its line out of /etc/passwd with vipw(8)";
+  const line = (uid: number) => `berta:x:${uid}:100::/home/berta:/bin/bash\n`;
+  const told = () => {
+    const [problem] = linesOf(m, "--check").summary.problems;
+    expect(linesOf(m).summary.problems).toEqual(problem === undefined ? [] : [problem]);
+    return { problem, found: config().filter(({ code }) => code === "contradiction") };
+  };
+  let passwd = "";
+  beforeEach(() => {
+    passwd = m.read("/etc/passwd");
+    directory(["berta", 7002]);
+  });
+  afterEach(() => m.write("/etc/passwd", passwd));
+
+  test.each([true, false])(
+    "hides it, which is told, with no command that takes the other one, remembered: %s",
+    (known) => {
+      declare(BOTH + ofDirectory("berta"));
+      if (!known) m.remove("/var/lib/jailkit/declared.json");
+      m.write("/etc/passwd", passwd + line(1500));
+      const what = `is in /etc/passwd, with the uid 1500, and in a directory, with the uid 7002; that of /etc/passwd counts: ${OUT}; if that of /etc/passwd is,`;
+      const { problem, found } = told();
+      expect(problem).toMatchObject({
+        code: "local",
+        finding: "contradiction",
+        message: `user berta: ${what} declare it without 'directory'`,
+        remedy: null,
+      });
+      expect(found).toMatchObject([
+        { line: 8, message: `the account 'berta' ${what} 'directory = no'`, remedy: null },
+      ]);
+      m.write("/etc/passwd", passwd);
+      expect(told()).toEqual({ problem: undefined, found: [] });
+    },
+  );
+
+  test("and which the directory has no more", () => {
+    declare(BOTH + ofDirectory("berta"));
+    directory();
+    m.write("/etc/passwd", passwd + line(1500));
+    expect(told().problem).toMatchObject({
+      message: expect.stringContaining("with the uid 1500, and was in a directory, with the uid 7002; that"),
+      remedy: null,
+    });
+  });
+
+  test("of which nothing was known before, or with its uid", () => {
+    for (const uid of [1500, 7002]) {
+      if (uid === 7002) declare(BOTH + ofDirectory("berta"));
+      m.write(FILE, BOTH + ofDirectory("berta"));
+      m.write("/etc/passwd", passwd + line(uid));
+      const remedy = `write in line 8 of ${FILE}:\ndirectory = no`;
+      const { problem, found } = told();
+      expect(problem).toMatchObject({
+        message: `user berta: is in /etc/passwd, which counts before a directory: declare it without 'directory'; or, ${OUT}`,
+        remedy,
+      });
+      expect(found).toMatchObject([{ line: 8, remedy }]);
+      m.write("/etc/passwd", passwd);
     }
   });
 });

@@ -40,6 +40,7 @@ import { hostHomeFault } from "./host-home.ts";
 import type { InJail } from "./in-jail.ts";
 import { DECLARED } from "./intent.ts";
 import { joinsThatLimit } from "./limits.ts";
+import { hiddenBy } from "./local-too.ts";
 import { formerGroups, groupsOrFault, groupsThatGo } from "./look-groups.ts";
 import { hiddenKeys, keyState, NO_KEYS } from "./look-keys.ts";
 import { commonPolicy, policyState } from "./look-policy.ts";
@@ -64,6 +65,7 @@ export function userState(
     ...{ lacksGroups: [], inJail: undefined, hasGroup: true, home: "there", lacksKeys: 0, policy: undefined },
     ...{ wantedPolicy: undefined, former: { groups: [], keys: [], policy: false } },
     heir: () => heirToBeDeclared(once, machine),
+    hidden: () => hiddenAccount(declared.name, inside, machine, once),
   };
   try {
     const doubt = doubtOf(declared, machine);
@@ -117,6 +119,13 @@ export function userState(
 function heirToBeDeclared(once: OnceUser | undefined, { accounts, isDeclared }: Machine) {
   const heir = once && heirOf(once, accounts);
   return heir === undefined || isDeclared(heir.name) ? undefined : heir;
+}
+
+/** The account of a directory that the one of /etc/passwd hides. */
+function hiddenAccount(name: ByteString, inside: InJail, { accounts }: Machine, once: OnceUser | undefined) {
+  const account = accounts.userByName(name);
+  const uidInJail = inside.accounts?.userByName(name)?.uid;
+  return account && hiddenBy(account, { ...{ once, uidInJail }, userByUid: accounts.userByUid });
 }
 
 /** Why it is not the account of this name that is meant. */

@@ -3,6 +3,7 @@ import type { LeftMove } from "../../jail/fs/home-moves.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { Change, Fault, FaultText } from "../change.ts";
 import type { Rules } from "./common-places.ts";
+import type { hiddenBy } from "./local-too.ts";
 
 /** What this machine has of a user. */
 export interface UserState {
@@ -12,6 +13,8 @@ export interface UserState {
   readonly heir?: (() => PasswdEntry | undefined) | undefined;
   /** It is in /etc/passwd. */
   readonly local: boolean;
+  /** If it is declared as one of a directory: as hiddenBy. */
+  readonly hidden?: (() => ReturnType<typeof hiddenBy>) | undefined;
   /** Why its declaration cannot be used, such as a group that does not exist. */
   readonly fault: FaultText | undefined;
   /** Declared groups that it is not in, on the host or in the jail. */

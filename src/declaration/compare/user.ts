@@ -16,6 +16,7 @@ import type { DeclaredUser } from "../model.ts";
 import { inOrder, USER_STEPS } from "../order.ts";
 import { placeFault } from "./account-place.ts";
 import { wantedLine } from "./intent.ts";
+import { localText } from "./local-too.ts";
 import { heirText } from "./lost-name.ts";
 import { becomesLimited, isStricter, onlyTaking, policyTakes } from "./takes.ts";
 import type { UserComparison, UserState } from "./user-state.ts";
@@ -88,8 +89,11 @@ function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefine
     return { code: "uid-differs", message, remedy: wantedLine(declared, "uid", `${account.uid}`) };
   }
   if (declared.directory && state.local) {
-    const message = "is in /etc/passwd, and in no directory: declare it without 'directory'";
-    return { code: "local", message, remedy: wantedLine(declared, "directory", "no") };
+    const hidden = state.hidden?.();
+    const message = localText(account, hidden, "declare it without 'directory'");
+    // It may be another account.
+    const remedy = hidden === undefined ? wantedLine(declared, "directory", "no") : undefined;
+    return { code: "local", message, remedy };
   }
   if (!declared.directory && !state.local) {
     const message = "is not in /etc/passwd, but in a directory: declare it with 'directory = yes'";
