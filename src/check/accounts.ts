@@ -3,7 +3,7 @@ import { UnansweredMount } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
-import type { Advice, Remedy } from "../cli/remedy.ts";
+import { type Advice, inWords, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { giveHome, giveOrReplace, jailSideRemedy, newHome, takeLinesOut } from "../enter/remedies.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
@@ -130,6 +130,13 @@ class AccountCheck {
     }
     if (real === undefined) {
       this.#findings.push(unknownUser(entry, this.#facts));
+      return;
+    }
+    // Nothing is advised that makes a line, or a home, for root.
+    if (real.uid === 0) {
+      const advice = inWords("a jail cannot hold root: give the account another uid");
+      if (entry.uid !== 0)
+        this.#report("extra-root", `user ${name} in ${where} has uid 0 on the real system`, advice);
       return;
     }
     if (real.uid !== entry.uid || real.gid !== entry.gid)

@@ -1,4 +1,3 @@
-import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { type Advice, allAdvice, inWords } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
@@ -65,7 +64,10 @@ export function programName(tool: string, names: readonly string[]): Check<Calle
  * The checks of who calls a program that any user may start, in the order of jailkit 2.23: the privilege (exit status
  * 11), root (12), the account and its groups (13).
  */
-export function callerChecks(tool: string, rootAdvice: (name: ByteString) => Advice): Check<CallerFacts>[] {
+export function callerChecks<F extends CallerFacts>(
+  tool: string,
+  rootAdvice: (facts: F) => Advice,
+): Check<F>[] {
   return [
     check("privilege", 11, "the program has lost the right to enter a jail", [], (facts) => {
       const { held, reason, advice } = facts.privilege();
@@ -76,9 +78,10 @@ export function callerChecks(tool: string, rootAdvice: (name: ByteString) => Adv
     check("not-root", 12, "root cannot be jailed", [], (facts) => {
       if (facts.uid !== 0) return passed(`user ID ${facts.uid}`);
       const why = "which does not make sense because user root can break out of a jail anyway";
-      return failed(`abort, ${tool} is run by root, ${why}`, rootAdvice(facts.account()?.name ?? "root"));
+      return failed(`abort, ${tool} is run by root, ${why}`, rootAdvice(facts));
     }),
-    check("account", 13, "the account is not known", [], judgeAccount),
+    // What follows would advise to make a home and lines for root.
+    check("account", 13, "the account is not known", ["not-root"], judgeAccount),
     check("group", 13, "the group of the account is not known", [], (facts) => {
       const group = facts.group();
       if (group !== undefined) return passed(`group ${group.name} (${group.gid})`);

@@ -2,9 +2,13 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
+import { statusReportSchema } from "../../src/status/report-schema.ts";
 import { compiledC } from "../machine/helper.ts";
 import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { check } from "./check-helper.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -257,6 +261,33 @@ test("one whose home is the whole jail is told what its directory should say", (
     1,
     `jk_jailuser: 'odd' has the home '${J}/./', the jail itself, which can be no home in it: give the account another home in its directory, such as ${J}/./home/odd\n`,
   ]);
+});
+
+test("one that its directory calls root gets no shell outside of its jail, and no home or line of root, by any advice", () => {
+  const has = (uid: number) =>
+    m.write("/etc/nss-domain", `odd:x:${uid}:7001::${J}/./home/odd:/usr/sbin/jk_chrootsh\n`);
+  has(7002);
+  m.write(FILE, JAIL + user("odd"));
+  m.must(["jailkit", "apply"]);
+  has(0);
+  const { steps } = reportOf(
+    explainReportSchema,
+    m.run(["jailkit", "explain", "--json", "--su", "odd"]).stdout,
+  );
+  const failures = steps.flatMap(({ stage, outcome, name, message, remedy }) =>
+    stage === "jk_chrootsh" && outcome === "failed" ? [[name, message, remedy]] : [],
+  );
+  const advice = "; if the account is not to be root, give it another uid in its directory";
+  expect(failures).toEqual([["not-root", expect.stringContaining(advice), null]]);
+  const about = (found: ReturnType<typeof check>["found"]) =>
+    found.filter(({ message }) => message.includes("odd")).map(({ rule, remedy }) => [rule, remedy]);
+  expect(about(check(m, J).found)).toEqual([["extra-root", undefined]]);
+  const status = reportOf(statusReportSchema, m.run(["jailkit", "status", "--json"]).stdout);
+  expect(status.findings.map(({ message }) => message)).toContain("'odd': a jail cannot hold root");
+  has(7002);
+  expect(about(check(m, J).found)).toEqual([]);
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply", "--prune"]);
 });
 
 test("with SSSD, one that leaves is told the command that sets what is asked, whatever the directory says", () => {

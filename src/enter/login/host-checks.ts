@@ -216,6 +216,15 @@ function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
   return failed(message, atHome(facts, path, `${removalCommand(writers)} ${shellWord(path)}`));
 }
 
+/** What is advised to an account with the uid of root. */
+function rootAdvice(facts: LoginFacts): Advice {
+  const account = facts.account();
+  // One that says so in a directory by mistake gets no login outside of jails.
+  if (account !== undefined && !facts.isLocal())
+    return inWords("if the account is not to be root, give it another uid in its directory");
+  return `usermod -s /bin/bash ${operands(account?.name ?? "root")}`;
+}
+
 function judgePrimaryGroup(facts: LoginFacts): Verdict {
   const { gid } = accountOf(facts);
   if (gid === facts.gid) return passed(`group ID ${gid}`);
@@ -265,7 +274,7 @@ const HOME_OTHER_GROUP = "the home has another group than the account";
 /** The checks of a login on the host, in the order of jailkit 2.23. */
 export const HOST_CHECKS: readonly Check[] = [
   programName("jk_chrootsh", PROGRAM_NAMES),
-  ...callerChecks("jk_chrootsh", (name) => `usermod -s /bin/bash ${operands(name)}`),
+  ...callerChecks("jk_chrootsh", rootAdvice),
   CONFIG_DIRECTORY_CHECK,
   check("config-file", 14, "the configuration cannot be used", ["account", "group"], judgeSettings),
   check("primary-group", 15, OTHER_GROUP, ["account"], judgePrimaryGroup),
