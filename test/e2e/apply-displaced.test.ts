@@ -43,19 +43,27 @@ function told(...jails: readonly string[]) {
     (jail) => problems.find(({ message }) => message.startsWith(`jail ${jail}: `))?.remedy,
   );
   const { stdout } = m.run(["jailkit", "config", "check"]);
-  for (const remedy of remedies) expect(stdout).toContain(`${remedy}`);
+  for (const remedy of remedies) if (remedy !== null) expect(stdout).toContain(`${remedy}`);
   return {
     remedies,
     users: problems.flatMap(({ message }) => /^user (\w+): /.exec(message)?.[1] ?? []).sort(),
   };
 }
 
-test("two that were exchanged are errors of both, and of their users, and the remedy exchanges them again", () => {
+/** Types each remedy that a run prints. */
+const typeAll = () => {
+  for (const { remedy } of linesOf(m).summary.problems) if (remedy !== null) m.must(["sh", "-c", remedy]);
+};
+
+test("two that were exchanged are errors of both, and of their users, and one of them tells the command once", () => {
   sh(`mv ${A} /srv/x; mv ${B} ${A}; mv /srv/x ${B}`);
   const { remedies, users } = told(A, B);
   expect(users).toEqual(["ann", "bob"]);
-  expect(remedies[0]).toBe(`mv -nT ${A} ${A}.moved && mv -nT ${B} ${A} && mv -nT ${A}.moved ${B}`);
-  sh(remedies[1] ?? "");
+  expect(remedies).toEqual([`mv -nT ${A} ${A}.moved && mv -nT ${B} ${A} && mv -nT ${A}.moved ${B}`, null]);
+  expect(linesOf(m).summary.problems.map(({ message }) => message)).toContain(
+    `jail ${B}: its directory is that of the jail '${A}', so nothing is done in the two: move each jail back to its path, with the command that this shows: jailkit list ${A}`,
+  );
+  typeAll();
   settled();
   expect([passwd(A), passwd(B)]).toEqual([
     expect.stringContaining("\nann:"),
@@ -63,11 +71,28 @@ test("two that were exchanged are errors of both, and of their users, and the re
   ]);
 });
 
+test("of a ring of three, one tells the command, which heals all", () => {
+  m.write(FILE, DECLARED + jail(C, "cat"));
+  m.must(["jailkit", "apply"]);
+  for (const [first, second] of [
+    [B, C],
+    [C, B],
+  ] as const) {
+    sh(`mv ${A} /srv/x; mv ${first} ${A}; mv ${second} ${first}; mv /srv/x ${second}`);
+    expect(told(A, B, C).remedies).toEqual([expect.stringContaining("mv -nT"), null, null]);
+    typeAll();
+    settled();
+  }
+  m.write(FILE, DECLARED);
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  expect(m.exists(C)).toBe(false);
+});
+
 test("one of three is not declared any more, or none was declared but one", () => {
   m.must(["jk_init", "-j", C, "uidbasics", "basicshell"]);
   sh(`mv ${A} /srv/x; mv ${B} ${A}; mv ${C} ${B}; mv /srv/x ${C}`);
-  const { remedies } = told(A, B);
-  sh(remedies[0] ?? "");
+  expect(told(A, B).remedies).toEqual([expect.stringContaining("mv -nT"), null]);
+  typeAll();
   settled();
   expect([A, B, C, "/srv/x", `${A}.moved`].map((path) => m.exists(path))).toEqual([
     ...[true, true, true],
@@ -83,7 +108,10 @@ test("one of three is not declared any more, or none was declared but one", () =
 test("one that was moved to the place of another", () => {
   sh(`mv ${B} /kept/far/away/b; mv ${A} ${B}`);
   const { remedies, users } = told(A, B);
-  expect([remedies, users]).toEqual([Array(2).fill(`mv -nT ${B} ${A}`), ["ann", "bob"]]);
+  expect([remedies, users]).toEqual([
+    [`mv -nT ${B} ${A}`, null],
+    ["ann", "bob"],
+  ]);
   expect(listed(A)).toContain(`move each jail back to its path, with: mv -nT ${B} ${A}`);
   expect(m.run(["jailkit", "status"]).stdout).toMatch(/\/srv\/a +mv -nT \/srv\/b \/srv\/a\n/);
   sh(remedies[0] ?? "");
@@ -94,7 +122,7 @@ test("one that was moved to the place of another", () => {
 test("one in whose place another directory is", () => {
   sh(`mv ${B} /kept/far/away/b; mv ${A} ${B}; mkdir ${A}`);
   const { remedies } = told(A, B);
-  expect(remedies).toEqual(Array(2).fill(`mv -nT ${A} ${A}.moved && mv -nT ${B} ${A}`));
+  expect(remedies).toEqual([`mv -nT ${A} ${A}.moved && mv -nT ${B} ${A}`, null]);
   sh(remedies[0] ?? "");
   sh(`mv /kept/far/away/b ${B}; rmdir ${A}.moved`);
   settled();

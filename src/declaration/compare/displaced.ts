@@ -80,13 +80,13 @@ export class Displaced {
     const whose = this.#ownerOf(path);
     if (whose !== undefined) {
       if (this.#mayFollow(whose, path)) return movedFault(whose, path);
-      return this.#moveBack(`its directory is that of the jail ${quoted(whose)}`, path);
+      return this.#moveBack(`its directory is that of the jail ${quoted(whose)}`, path, path);
     }
     const place = this.#placeOf(path);
     if (place === undefined) return undefined;
     const remedy = followRemedy(path, place);
     if (this.#mayFollow(path, place)) return { code: "moved", message: `it was moved: ${remedy}`, remedy };
-    return this.#moveBack(`its directory is at ${quoted(place)} now, the path of another jail`, place);
+    return this.#moveBack(`its directory is at ${quoted(place)} now, the path of another jail`, path, place);
   }
 
   /** The same of a known jail that has no record: it was copied, and that of its old path is the last that follows it. */
@@ -124,34 +124,42 @@ export class Displaced {
     return (other === undefined || other === own) && answered(() => canFollow(from, to)) === true;
   }
 
-  #moveBack(what: string, at: ByteString): MovedFault {
-    const moves = answered(() => this.#movesBack(at)) ?? [];
+  /** `at`: where the directory is that the fault of `path` is about. */
+  #moveBack(what: string, path: ByteString, at: ByteString): MovedFault {
+    const chain = this.#chainAt(at);
+    const moves = answered(() => this.#movesBack(chain)) ?? [];
     const remedy = allOf(moves.map(([from, to]): Remedy => `mv -nT ${operands(from, to)}`));
     const all = `${what}, so nothing is done in the two: move each jail back to its path`;
-    return remedy === ""
-      ? { code: "moved", message: all }
-      : { code: "moved", message: `${all}, with: ${remedy}`, remedy };
+    if (remedy === "") return { code: "moved", message: all };
+    const teller = chain.filter((one) => this.#own.has(one)).sort()[0] ?? path;
+    if (teller === path) return { code: "moved", message: `${all}, with: ${remedy}`, remedy };
+    // Typed for each of them, it would exchange them once more.
+    const shows = `jailkit list ${operands(teller)}`;
+    return { code: "moved", message: `${all}, with the command that this shows: ${shows}` };
   }
 
-  /** The renames after which each directory is where it was; none if that takes more. */
-  #movesBack(at: ByteString): readonly (readonly [ByteString, ByteString])[] {
+  /** The paths of which each has the directory of the next one, with this among them; of a ring it is the same for all. */
+  #chainAt(at: ByteString): readonly [ByteString, ...ByteString[]] {
     let first = at;
     const seen = new Set([at]);
     for (let before = this.#placeOf(at); before !== undefined; before = this.#placeOf(before)) {
-      // Of a ring all say the same.
       first = seen.has(before) ? ([...seen].sort()[0] ?? at) : before;
       if (seen.has(before)) break;
       seen.add(before);
     }
-    // Each has the directory of the next one.
-    const chain = new Set([first]);
-    let last = first;
-    for (let next = this.#ownerOf(last); next !== undefined && !chain.has(next); next = this.#ownerOf(last)) {
-      chain.add(next);
-      last = next;
+    const others = new Set<ByteString>();
+    for (let next = this.#ownerOf(first); next !== undefined; next = this.#ownerOf(next)) {
+      if (next === first || others.has(next)) break;
+      others.add(next);
     }
-    const paths = [...chain];
+    return [first, ...others];
+  }
+
+  /** The renames after which each directory is where it was; none if that takes more. */
+  #movesBack(paths: readonly [ByteString, ...ByteString[]]): readonly (readonly [ByteString, ByteString])[] {
     if (!areRenamed(paths)) return [];
+    const [first] = paths;
+    const last = paths.at(-1) ?? first;
     const back = paths.slice(0, -1).map((path, index) => [path, paths[index + 1] ?? path] as const);
     const [start, ...rest] = back;
     if (start === undefined) return [];
