@@ -8,8 +8,9 @@ import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { exchangedAt } from "../jail/record/displaced.ts";
 import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
-import { jailHint, linkRemedy } from "../jail/record/named-jail.ts";
+import { jailHint, linkRemedy, openNamedJail } from "../jail/record/named-jail.ts";
 import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { versionsOf } from "../system/host-files.ts";
 import { kernelFeatures, loginFindings, uchrootFindings } from "./confinement.ts";
@@ -236,7 +237,7 @@ async function checkOne(
   let root: JailRoot;
   try {
     lock = lockJail(path, { tool: "jk_check", ...request, changes: request.fix });
-    root = openJailRoot(path);
+    root = openNamedJail(path);
   } catch (error) {
     lock?.[Symbol.dispose]();
     if (error instanceof JailkitError && error.code === "busy")
@@ -246,8 +247,8 @@ async function checkOne(
     const link = linkRemedy(path, error, users.length > 0 || options.settings.section !== undefined);
     const problem = openProblem(path, error, missing);
     if (link !== undefined) return { ...nothing, findings: [], problems: [{ ...problem, remedy: link }] };
-    const findings = users.map((user) => notInJailFinding(user, path, { missing }));
-    return { ...nothing, findings, problems: [problem] };
+    const lost = exchangedAt(path) ? [] : users.map((user) => notInJailFinding(user, path, { missing }));
+    return { ...nothing, findings: lost, problems: [problem] };
   }
   using _lock = lock;
   using opened = root;

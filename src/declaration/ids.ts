@@ -1,19 +1,19 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { type Usage, usageAt } from "../../ffi/extents.ts";
+import { usageAt } from "../../ffi/extents.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
+import { idOf, jailIdOf, MAY_BE_OTHER } from "../jail/fs/directory-id.ts";
 import { atSpot, lookUp, withTree } from "../jail/fs/look.ts";
-import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { localUsers } from "../system/flat-accounts.ts";
 import { splitHome } from "../system/separator.ts";
 import { homeFor } from "../users/jail-side.ts";
 
+export { idOf, jailIdAt, jailIdOf, MAY_BE_OTHER, openIdOf } from "../jail/fs/directory-id.ts";
+
 // A path and a name tell nothing of what was there before: somebody may have deleted a jail or an account, and made another
 // one. What is not known to be that which was declared stays.
-
-/** Instead of what identifies a jail or an account: whoever made it, it may be another one than was declared. */
-export const MAY_BE_OTHER = "";
 
 /** Whether what is there is what was remembered, by what identifies both. While one is being made, nothing does. */
 export function samenessOf(
@@ -86,20 +86,3 @@ export const directoryIdIn = (root: JailRoot, path: ByteString): ByteString | un
   path === "/"
     ? jailIdOf(root)
     : answered(() => idOf(atSpot(root, path, ({ parent, name }) => usageAt(parent.fd, name))));
-
-/** Identifies what was found in the same way; undefined if it is no directory, or that is not known. */
-export const idOf = (found: Usage | undefined): ByteString | undefined =>
-  found?.birth !== undefined && isDirectory(found) ? `${found.ino} ${found.birth}` : undefined;
-
-/** The same of an open directory. */
-export const openIdOf = (fd: number): ByteString | undefined => idOf(answered(() => usageAt(fd, ".")));
-
-/** Identifies the directory of an open jail in the same way. */
-export const jailIdOf = ({ top: { fd } }: JailRoot): ByteString | undefined => openIdOf(fd);
-
-/** The same of a jail by its path. */
-export const jailIdAt = (jail: ByteString): ByteString | undefined =>
-  answered(() => {
-    using root = openJailRoot(jail);
-    return jailIdOf(root);
-  });

@@ -6,29 +6,6 @@ import { ONCE, type Once } from "./once-shape.ts";
 /** An object of JSON. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** The content of the file, and of the lines that addOnce has added to it. Throws SyntaxError, TypeError. */
-export function documentsIn(bytes: Uint8Array): readonly unknown[] {
-  const whole = (part: Uint8Array): unknown =>
-    JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(part));
-  const end = bytes.indexOf(10) + 1;
-  if (end === 0 || end === bytes.length) return [whole(bytes)];
-  const first = answeredJson(() => whole(bytes.subarray(0, end)));
-  // Somebody may have written it with more lines.
-  if (first === undefined) return [whole(bytes)];
-  const lines = new TextDecoder().decode(bytes.subarray(end)).split("\n");
-  // One that was not written to its end says nothing: what it tells was not begun.
-  return [first, ...lines.flatMap((line) => answeredJson(() => JSON.parse(line)) ?? [])];
-}
-
-function answeredJson(parse: () => unknown): unknown {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
-    throw error;
-  }
-}
-
 /** With what a run that was killed has begun. */
 export function withAdded(once: Once, added: readonly unknown[]): Once {
   if (added.length === 0) return once;

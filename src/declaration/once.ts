@@ -1,22 +1,28 @@
 import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
-import { isErrno } from "../../ffi/error.ts";
-import { readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText, quoted } from "../cli/display.ts";
 import { isReported, JailkitError } from "../cli/error.ts";
 import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
-import { withJailFile, withTree } from "../jail/fs/look.ts";
+import { withTree } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
 import { appendToFile, putFile } from "../jail/fs/write.ts";
+import {
+  badDeclared,
+  documentsIn,
+  LARGEST_DECLARED,
+  ONCE_FILE,
+  readDeclared,
+} from "../jail/record/declared-file.ts";
+import { withControls } from "../jail/record/manifest-text.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
-import { asideCommand } from "../system/free-name.ts";
-import { readShape, withControls } from "../transfer/shape.ts";
+import { STATE_DIRECTORY } from "../jail/record/state-directory.ts";
+import { readShape } from "../transfer/shape.ts";
 import type { AllKeys } from "../users/declared-keys.ts";
 import { keysPerhapsIn } from "../users/key-text.ts";
 import { withCreated } from "./creating.ts";
 import { isUsual } from "./known-file.ts";
 import type { DeclaredUser } from "./model.ts";
-import { completed, documentsIn, type Fields, identified, withAdded } from "./once-document.ts";
+import { completed, type Fields, identified, withAdded } from "./once-document.ts";
 import {
   type Creating,
   type KeptHome,
@@ -27,47 +33,18 @@ import {
   type OnceUser,
   uidOf,
 } from "./once-shape.ts";
-import { isOwn, requireOwnState, STATE_DIRECTORY } from "./state.ts";
 
-/** What was declared once, so that --prune removes nothing else. Only root can read it. */
-export const ONCE_FILE = `${STATE_DIRECTORY}/declared.json`;
+export { ONCE_FILE } from "../jail/record/declared-file.ts";
+
 /** That of a file without accounts that are about to be created, which a run that ends writes. */
 const VERSION = 4;
 const WITH_CREATING = 5;
-const LARGEST = 1 << 26;
 
 /** Begins why what is declared waits. */
 export const UNKEPT = "what is declared cannot be kept";
 
 /** What is known before anything was declared. */
 export const NOTHING: Once = { jails: [], users: [], kept: [], creating: [] };
-
-function bad(why: string): JailkitError {
-  const remedy = asideCommand(ONCE_FILE);
-  const forgets =
-    "move it away, and --prune removes nothing of before, and the uids of homes that stayed are given again";
-  const message = `${ONCE_FILE}: ${why}; ${forgets}: ${remedy}`;
-  return new JailkitError("bad-state", 1, message, undefined, remedy);
-}
-
-/**
- * The bytes of the file; undefined if there is none. Throws JailkitError "bad-state" for something else, too much of it, or what
- * others than root may have written.
- */
-function readBytes(): Uint8Array | undefined {
-  requireOwnState();
-  try {
-    return withTree((tree) =>
-      withJailFile(tree, ONCE_FILE, (fd, { stat }) => {
-        if (!isOwn(stat)) throw bad("users other than root can write it, and so change what --prune removes");
-        return readAllFd(fd, LARGEST, stat.size);
-      }),
-    );
-  } catch (error) {
-    if (isErrno(error, "EFBIG")) throw bad("is too large");
-    throw isErrno(error, "EINVAL", "ELOOP") ? bad("is not a regular file") : error;
-  }
-}
 
 /** With other paths of the files that declared it. */
 function withFiles(once: Once, fileOf: (file: ByteString) => ByteString): Once {
@@ -83,7 +60,7 @@ function withFiles(once: Once, fileOf: (file: ByteString) => ByteString): Once {
  * an earlier version may have written as they were named. Throws JailkitError "bad-state".
  */
 export function readOnce(fileOf?: (file: ByteString) => ByteString): Once {
-  const bytes = readBytes();
+  const bytes = readDeclared();
   return bytes === undefined ? NOTHING : onceFrom(bytes, fileOf);
 }
 
@@ -93,14 +70,14 @@ export function onceFrom(bytes: Uint8Array, fileOf: (file: ByteString) => ByteSt
     const [whole, ...added] = documentsIn(bytes);
     const { version, ...rest } = whole as Fields;
     if (typeof version !== "number" || ![1, 2, 3, VERSION, WITH_CREATING].includes(version))
-      throw bad("is of another version of jailkit");
+      throw badDeclared("is of another version of jailkit");
     const written = readShape(identified(version < 3 ? completed(rest) : { kept: [], ...rest }), ONCE);
     const once = withFiles(withCreated(withAdded(written, added)), fileOf);
     texts.set(once, fromBytes(bytes));
     return once;
   } catch (error) {
     if (error instanceof JailkitError && error.code === "bad-state") throw error;
-    throw bad(error instanceof JailkitError ? error.message : "is not JSON");
+    throw badDeclared(error instanceof JailkitError ? error.message : "is not JSON");
   }
 }
 
@@ -123,7 +100,7 @@ const texts = new WeakMap<Once | One, ByteString>();
 
 type One = OnceJail | OnceUser | KeptHome | Creating;
 
-const TOO_LONG = `it is longer than ${LARGEST} bytes`;
+const TOO_LONG = `it is longer than ${LARGEST_DECLARED} bytes`;
 
 /** Throws JailkitError "state-full": what would not be read again is not written. What makes room is not known here. */
 function full(why: string): never {
@@ -158,7 +135,7 @@ export function onceText(once: Once): ByteString {
         : [WITH_CREATING, `,"creating":${listed(once.creating, "creating")}`];
     const lists = `"jails":${listed(once.jails, "jails")},"users":${listed(once.users, "users")},"kept":${listed(once.kept, "kept")}`;
     const text = `{"version":${version},${lists}${last}}\n`;
-    return text.length > LARGEST ? full(TOO_LONG) : text;
+    return text.length > LARGEST_DECLARED ? full(TOO_LONG) : text;
   });
 }
 
@@ -196,7 +173,7 @@ export function addOnce(begun: Pick<Once, "jails" | "users">): void {
   // A line may follow one that was not written to its end.
   const line = `\n{"jails":${listed(begun.jails, "jails")},"users":${listed(begun.users, "users")}}\n`;
   try {
-    withTree((tree) => appendToFile(tree, ONCE_FILE, toBytes(line), LARGEST));
+    withTree((tree) => appendToFile(tree, ONCE_FILE, toBytes(line), LARGEST_DECLARED));
   } catch (error) {
     if (error instanceof JailkitError && error.code === "file-full") full(TOO_LONG);
     throw error;

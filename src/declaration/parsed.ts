@@ -8,8 +8,8 @@ import type { ConfigSource } from "../config/source.ts";
 import { withJailFile, withTree } from "../jail/fs/look.ts";
 import { putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
+import { STATE_DIRECTORY } from "../jail/record/state-directory.ts";
 import type { Parsed, ParsedCache } from "./read.ts";
-import { STATE_DIRECTORY } from "./state.ts";
 
 /** What the declarations say that were read last. Only root can read it. */
 export const PARSED_FILE = `${STATE_DIRECTORY}/parsed.json`;

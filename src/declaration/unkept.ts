@@ -3,12 +3,12 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { fullProblem, noRoom } from "../jail/fs/no-room.ts";
 import { heldPlace, readOnlyProblem } from "../jail/fs/writable.ts";
+import { STATE_DIRECTORY } from "../jail/record/state-directory.ts";
 import { type FaultText, faultText } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
 import type { Remembered } from "./keep.ts";
 import { ONCE_FILE, UNKEPT } from "./once.ts";
 import { requireRoom } from "./once-full.ts";
-import { STATE_DIRECTORY } from "./state.ts";
 
 // What is given, and cannot be written down, would be nobody's later: --prune would not take it back. So it waits.
 

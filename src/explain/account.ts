@@ -6,6 +6,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { type Advice, inWords } from "../cli/remedy.ts";
 import { suggest } from "../cli/suggest.ts";
 import type { Login } from "../enter/gather.ts";
+import { exchangedAt } from "../jail/record/displaced.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { hostUser, isRefusedName } from "../system/name-services.ts";
@@ -54,9 +55,23 @@ export function explainUser(
     report.loginShell = shell;
     const groups = onBehalf ? groupIdsOf(name, gid) : supplementaryGroups();
     explain(report, { account, who: { uid, gid, groups }, onBehalf });
+    if (onBehalf) tellExchanged(report);
   }
   judgeReport(report);
   return report;
+}
+
+const OF_JAIL: readonly ReportStep["stage"][] = ["jk_chrootsh", "jk_lsh", "jk_uchroot", "jk_procmailwrapper"];
+
+/** Of a jail that has exchanged its path with another one: what is amiss for the login would be done in the other one. */
+function tellExchanged({ jail, steps }: LoginReport): void {
+  const fault = jail === undefined ? undefined : exchangedAt(jail);
+  if (jail === undefined || fault === undefined) return;
+  const isOfJail = ({ stage }: ReportStep) => OF_JAIL.includes(stage);
+  for (const step of steps) if (isOfJail(step)) step.remedy = "";
+  const at = Math.max(0, steps.findIndex(isOfJail));
+  const stage = steps[at]?.stage ?? "jk_chrootsh";
+  steps.splice(at, 0, stepsOf(stage)("jail-moved", "warned", `${jail}: ${fault.message}`, fault.remedy));
 }
 
 /** The account, or else the reason why it is unknown whether there is one. */

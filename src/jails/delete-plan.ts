@@ -41,8 +41,8 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   const records = recordsOf(jail, damaged);
   if (!paths.includes(jail) && records.length === 0) throw unknownJail(jail, paths);
   requireFileSystem(jail, seen);
-  if (seen === undefined) requireNotMoved(jail);
-  else requireDeletable(jail, seen, [...paths, ...others], allUsers);
+  requireNotMoved(jail);
+  if (seen !== undefined) requireDeletable(jail, seen, [...paths, ...others], allUsers);
   const left = namesOf(leaving);
   const users = allUsers.filter((user) => user.jail === jail && !left.has(user.name));
   if (users.length > 0 && !unjail) {

@@ -36,7 +36,7 @@ import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { allKnownJails, type JailSection, jailSections, namedOrKnown, type OnBadFile } from "./known.ts";
-import { missingJail, type OfMissing, type Stray, strayAdvice } from "./missing.ts";
+import { exchangedJail, missingJail, type OfMissing, type Stray, strayAdvice } from "./missing.ts";
 import type { JailCondition } from "./report-schema.ts";
 
 export interface JailFacts {
@@ -213,7 +213,8 @@ function presentFacts(root: JailRoot, path: ByteString, world: World) {
     id: recorded ? id : undefined,
   };
   const lacking = lackingMounts(root, mountsOf(content)).length;
-  return { ...facts, lacking, ...conditionOf(root, path, id, content, lacking) };
+  const exchanged = exchangedJail(root, path, world.declared);
+  return { ...facts, lacking, ...(exchanged ?? conditionOf(root, path, id, content, lacking)) };
 }
 
 /** The condition of a jail, with the reason and the remedy of one that is not ready. */

@@ -6,6 +6,8 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { directoryCommand, takeLinesOut } from "../enter/remedies.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { unmountedReason } from "../jail/fs/unmounted.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
+import type { AskDisplaced } from "../jail/record/displaced.ts";
 import type { ManifestContent, ManifestRequest } from "../jail/record/manifest.ts";
 import { followRemedy, movedHint } from "../jail/record/named-jail.ts";
 import { LIVE_SECTION, liveOption } from "../populate/apply/live.ts";
@@ -17,15 +19,17 @@ export type MeantOfMissing = Pick<AskMeant, "elsewhere" | "sections">;
 
 type Declaring = ReturnType<AskMeant["sections"]>;
 
-/** Where a jail is that is not at its path, as what was declared once tells: the message, and what brings it back. */
-export type Elsewhere = (
-  jail: ByteString,
-) => { readonly message: string; readonly remedy?: Remedy | undefined } | undefined;
-
 /** What declarations tell of jails that are missing. */
 export interface OfMissing {
   readonly meantOf: MeantOfMissing;
-  readonly elsewhere: Elsewhere;
+  readonly elsewhere: AskDisplaced;
+}
+
+/** The condition of an open jail that has exchanged its path with another one; undefined for others. */
+export function exchangedJail(root: JailRoot, path: ByteString, { elsewhere }: OfMissing) {
+  const fault = elsewhere(path, root);
+  if (fault?.isExchanged !== true) return undefined;
+  return { condition: "moved", reason: `${display(path)}: ${fault.message}`, remedy: fault.remedy } as const;
 }
 
 /** What a jail that is missing had, and who lives in it. */

@@ -14,6 +14,7 @@ import {
 
 export const jailConditionSchema = z.enum([
   "ready",
+  "moved",
   "unsafe",
   "unmounted",
   "incomplete",
@@ -28,7 +29,7 @@ const listedJailSchema = z.strictObject({
   path: z.string(),
   record: textOrNull,
   state: jailConditionSchema.describe(
-    '"unsafe": users other than root can change what they must not; "unmounted": a directory of the host that should be mounted in it is not; "incomplete": a run that fills or updates it was stopped; "busy": a command is working on it, and it is not all there yet, or not any more; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
+    '"moved": its directory is at the path of another jail, or another one is at its path; "unsafe": users other than root can change what they must not; "unmounted": a directory of the host that should be mounted in it is not; "incomplete": a run that fills or updates it was stopped; "busy": a command is working on it, and it is not all there yet, or not any more; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
   ),
   reason: textOrNull.describe("The reason if it is not ready."),
   remedy: textOrNull.describe(

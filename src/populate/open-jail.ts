@@ -12,6 +12,7 @@ import { requireMountedAt } from "../jail/fs/unmounted.ts";
 import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { makeDirectories, removePath } from "../jail/fs/write.ts";
+import { requireInPlace } from "../jail/record/displaced.ts";
 import { aclAt } from "../system/acl.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { requireMountedJail } from "./hidden-place.ts";
@@ -77,6 +78,7 @@ export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot |
   const there = openIfThere(path, options);
   if (there !== undefined || !create) return there;
   requirePlace(path, unsafeStatus);
+  requireInPlace(path, undefined, unsafeStatus);
   if (dryRun) return undefined;
   using made = new NewDirectories();
   made.make(path);
@@ -100,6 +102,7 @@ function openIfThere(path: ByteString, options: OpenOptions): JailRoot | undefin
   try {
     if (options.create) requireNotShown(path, root);
     requireOwnPath(root.path);
+    requireInPlace(root.path, root, options.unsafeStatus);
     requireMountedJail(root);
     return root;
   } catch (error) {

@@ -23,6 +23,7 @@ export const FINDING_KINDS = {
   shell: "a user with a jail has another shell than jk_chrootsh, so that a login is outside the jail",
   "old-shell":
     "a jail has a jk_lsh of its own, that of jailkit 2 or another program, which does not confine its users as declared",
+  moved: "the directory of a jail is at the path of another one, so that nothing is done in the two",
   login: "jk_chrootsh lacks its privilege, so that nobody can log in",
   config: "a configuration file has an error, or cannot be read",
   record: "the record of a jail cannot be used",

@@ -48,7 +48,7 @@ export interface StatusNumbers {
 
 /** The states of jails, in the order of the page. */
 const STATES: Readonly<Record<JailCondition, 0>> = {
-  ...{ ready: 0, unrecorded: 0, unsafe: 0, unreadable: 0, unmounted: 0, incomplete: 0, busy: 0 },
+  ...{ ready: 0, unrecorded: 0, moved: 0, unsafe: 0, unreadable: 0, unmounted: 0, incomplete: 0, busy: 0 },
   ...{ missing: 0, emptied: 0 },
 };
 

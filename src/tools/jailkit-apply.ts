@@ -20,11 +20,11 @@ import { ONCE_FILE } from "../declaration/once.ts";
 import { compileIf, MANY, type PlanOptions, settledPlan } from "../declaration/plan.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
-import { requireOwnState } from "../declaration/state.ts";
 import { unkeptBy } from "../declaration/unkept.ts";
 import type { Doubt } from "../declaration/warnings.ts";
 import { dueLogins } from "../jail/fs/login-notes.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
+import { requireOwnState } from "../jail/record/state-directory.ts";
 import { dueText, endDueLogins } from "../users/due-logins.ts";
 
 /** The tools that it starts, loaded when there is work. */

@@ -4,9 +4,9 @@ import { display } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
-import { displacedHere } from "../declaration/compare/displaced.ts";
 import { meantHere } from "../declaration/meant-of-lacking.ts";
 import { Looks } from "../jail/record/at-work.ts";
+import { displacedHere } from "../jail/record/displaced.ts";
 import { isInOrder, listJails } from "../jails/jails.ts";
 import { collectingBadFiles } from "../jails/known.ts";
 import { jailLines, type ListedJails, listReport } from "../jails/list-report.ts";
@@ -38,7 +38,7 @@ export const tool = defineTool({
     1: "a jail is missing, unsafe, not mounted, partly updated or unreadable, a record is damaged, jk_update.ini or jk_check.ini cannot be used, or the options are wrong",
   },
   notes:
-    'Of more than five users in a jail, four are shown, unless JAIL is given; --json has all. Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home; one with such a name whose home is in another jail is a user of that, which is known by it, too. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "unmounted" (a directory of a live jail, or the file system of a jail that is a mount point of /etc/fstab, is not mounted), "incomplete" (a run that fills or updates it was stopped), "busy" (a command is working on it, and it is not all there yet, or not any more), "emptied" (somebody, such as a hosting panel, removed its programs, libraries and configuration, but not its directory), "missing" or "unreadable" (such as a jail with a damaged record).',
+    'Of more than five users in a jail, four are shown, unless JAIL is given; --json has all. Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home; one with such a name whose home is in another jail is a user of that, which is known by it, too. The state is "ready", "unrecorded" (there is no record of its contents), "moved" (its directory is at the path of another jail, or another one at its path), "unsafe", "unmounted" (a directory of a live jail, or the file system of a jail that is a mount point of /etc/fstab, is not mounted), "incomplete" (a run that fills or updates it was stopped), "busy" (a command is working on it, and it is not all there yet, or not any more), "emptied" (somebody, such as a hosting panel, removed its programs, libraries and configuration, but not its directory), "missing" or "unreadable" (such as a jail with a damaged record).',
   root: 5,
   run({ options, operands }) {
     const named = [...options.jail, ...operands];

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { fromJsonText } from "../jail/record/manifest-text.ts";
+import { controlsOf, fromJsonText } from "../jail/record/manifest-text.ts";
 
 /**
  * The form of a JSON value, with bounds. The reader below goes by it, and so does the zod schema in report-schema.ts: no
@@ -87,17 +87,6 @@ function read(value: unknown, shape: Shape, place: string): unknown {
       return readObject(value, shape.fields, place);
   }
 }
-
-/**
- * A text of jsonText with U+DC01 to U+DC1F and U+DC7F, which are no characters, in place of control characters: an earlier
- * version, which refuses these, reads the rest.
- */
-export const withControls = (text: string): string =>
-  text.replace(/[\x01-\x1f\x7f]/g, (one) => String.fromCharCode(0xdc00 + one.charCodeAt(0)));
-
-// Only of lone ones: half of a pair is part of a character.
-const controlsOf = (text: string): string =>
-  text.replace(/[\udc01-\udc1f\udc7f]/gu, (one) => String.fromCharCode(one.charCodeAt(0) - 0xdc00));
 
 function readText(value: unknown, longest: number, place: string, controls = false): ByteString {
   if (typeof value !== "string") return refuse(place, "is not a text");

@@ -8,6 +8,7 @@ import { answered, JailkitError } from "../cli/error.ts";
 import { printError } from "../cli/output.ts";
 import { jailedUsers, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { mountRemedy, unmountedReason } from "../jail/fs/unmounted.ts";
+import { exchangedAt } from "../jail/record/displaced.ts";
 import { lostJail } from "../jail/record/moved.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import { createLoader } from "../libraries/closure.ts";
@@ -135,7 +136,9 @@ export class Updater implements Disposable {
   missing(request: UpdateOptions): UpdateResult {
     const { jail: path } = request;
     const mount = mountRemedy(path);
-    const advice = `'jailkit forget' drops its record; if it was moved: ${followRemedy(path, "NEW")}`;
+    const exchanged = exchangedAt(path)?.message;
+    const advice =
+      exchanged ?? `'jailkit forget' drops its record; if it was moved: ${followRemedy(path, "NEW")}`;
     return this.#gone(request, `is missing: ${mount === undefined ? advice : unmountedReason(mount)}`);
   }
 

@@ -14,11 +14,11 @@ import {
   withAccountsLock,
 } from "../jail/accounts/change-accounts.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
-import { mountRemedy, requireMountedAt } from "../jail/fs/unmounted.ts";
+import { requireMountedAt } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
-import { findMoved, lostJail } from "../jail/record/moved.ts";
-import { jailError } from "../jail/record/named-jail.ts";
+import { lostJail } from "../jail/record/moved.ts";
+import { isNowhere, jailError, openNamedJail } from "../jail/record/named-jail.ts";
 import { readContent } from "../jail/record/record-file.ts";
 import { holdsJail, REGISTRY } from "../jail/record/registry.ts";
 import { isLocalUser, JAILED_GROUP } from "../system/account-tools.ts";
@@ -112,7 +112,7 @@ function planRelease(
   run: AccountRun,
 ): Release {
   const jailHome = normalPath(home);
-  using root = openJailRoot(jail);
+  using root = openNamedJail(jail);
   const before = recallRenamed(root, user, request.recordedAs);
   completeOwnMove(user, request.host, { root, recorded: () => before?.home }, run, request.dryRun);
   const target = request.move
@@ -135,7 +135,7 @@ function planRelease(
 
 /** Plans for an account that is outside, but still recorded in the jail. */
 function planCompletion(user: PasswdEntry, jail: ByteString, request: JailingOptions): Release {
-  using root = openJailRoot(jail);
+  using root = openNamedJail(jail);
   const line = readJailAccounts(root).userByName(user.name);
   const jailHome = normalPath(line?.home ?? recall(root, user.name)?.home ?? user.home);
   const shell = request.shell ?? user.shell;
@@ -237,8 +237,7 @@ function leaveGoneJail(
   const jail = normalPath(split.jail);
   const gone = error instanceof JailkitError && error.code === "no-such-jail";
   const lost = gone ? lostJail(jail) : undefined;
-  if (!gone || mountRemedy(jail) !== undefined || (lost !== undefined && findMoved(lost) !== undefined))
-    throw jailError(jail, error);
+  if (!gone || !isNowhere(jail)) throw jailError(jail, error);
   const content = lost === undefined ? undefined : withTree((tree) => readContent(tree, REGISTRY, lost.id));
   const before = recallFrom(content?.requests ?? [], user.name);
   const home = before?.home ?? normalPath(split.home);

@@ -2,9 +2,9 @@
 import { expect, spyOn, test } from "bun:test";
 import { mkdirSync, rmSync } from "node:fs";
 import { libc } from "../../ffi/libc.ts";
-import { Displaced } from "../../src/declaration/compare/displaced.ts";
 import { openJailState } from "../../src/declaration/compare/look.ts";
 import type { Machine } from "../../src/declaration/compare/machine.ts";
+import { Displaced } from "../../src/jail/record/displaced.ts";
 import { makeJail } from "./jail-helper.ts";
 
 test.skipIf(process.getuid?.() !== 0)(

@@ -4,6 +4,7 @@ import { answered } from "../../cli/error.ts";
 import { lackingMounts } from "../../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
+import { recordedElsewhere } from "../../jail/record/displaced.ts";
 import { isEmptied, unmounted, unmountedUnrecorded } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
 import { type ManifestContent, type ManifestRequest, openManifest } from "../../jail/record/manifest.ts";
@@ -13,7 +14,6 @@ import { hasProc } from "../../populate/apply/proc.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import { faultText } from "../change.ts";
 import { unmountedFault } from "./absent.ts";
-import { recordedElsewhere } from "./displaced.ts";
 import type { JailState } from "./jail-state.ts";
 import type { Machine } from "./machine.ts";
 

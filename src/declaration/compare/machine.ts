@@ -10,6 +10,7 @@ import { NoLogins } from "../../explain/no-login.ts";
 import { placeOf } from "../../jail/accounts/own-path.ts";
 import { type LeftMove, leftMoves } from "../../jail/fs/home-moves.ts";
 import { type unmountedPlace, unmountedPlaces } from "../../jail/fs/unmounted.ts";
+import { Displaced } from "../../jail/record/displaced.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { searchPath } from "../../profile/search.ts";
@@ -29,7 +30,6 @@ import type { KeptHome, Once, OnceUser } from "../once-shape.ts";
 import { UidOwners } from "../uid-owners.ts";
 import { homesIn, reservedBy, UidsInJails } from "../uids-in-jails.ts";
 import { absentFault } from "./absent.ts";
-import { Displaced } from "./displaced.ts";
 import { type Followed, withExchanged } from "./exchanged.ts";
 import type { SectionNeeds } from "./jail.ts";
 

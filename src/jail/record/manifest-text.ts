@@ -94,6 +94,18 @@ export function fromJsonText(text: string): ByteString {
   return out;
 }
 
+/**
+ * A text of jsonText with U+DC01 to U+DC1F and U+DC7F, which are no characters, in place of control characters: an earlier
+ * version, which refuses these, reads the rest.
+ */
+export const withControls = (text: string): string =>
+  text.replace(/[\x01-\x1f\x7f]/g, (one) => String.fromCharCode(0xdc00 + one.charCodeAt(0)));
+
+/** The same text of jsonText. */
+export const controlsOf = (text: string): string =>
+  // Only of lone ones: half of a pair is part of a character.
+  text.replace(/[\udc01-\udc1f\udc7f]/gu, (one) => String.fromCharCode(one.charCodeAt(0) - 0xdc00));
+
 type Json = Record<string, unknown>;
 
 function encode(value: unknown): unknown {
@@ -129,7 +141,7 @@ export function formatManifest(content: ManifestContent): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-const isRecord = (value: unknown): value is Json =>
+export const isRecord = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const bytesOf = (value: unknown): ByteString | undefined =>
   typeof value === "string" ? fromJsonText(value) : undefined;

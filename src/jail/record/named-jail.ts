@@ -6,11 +6,14 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { editDistance } from "../../cli/suggest.ts";
-import { ownTarget } from "../../system/exchange.ts";
 import { mountRemedy, unmountedReason } from "../fs/unmounted.ts";
 import { type JailRoot, openJailRoot, type TreeOptions } from "../fs/walk.ts";
-import { findMoved, isRecorded, lostJail, whereMoved } from "./moved.ts";
+import { exchangedAt, requireInPlace } from "./displaced.ts";
+import { followLink, followRemedy, linkedJail } from "./follow.ts";
+import { findMoved, lostJail, whereMoved } from "./moved.ts";
 import { knownJails } from "./registry.ts";
+
+export { followLink, followRemedy, linkedJail } from "./follow.ts";
 
 /** The known jail that was probably meant by a path: the same name elsewhere, or a letter or two wrong. */
 export function nearJail(path: ByteString, known: readonly ByteString[]): ByteString | undefined {
@@ -24,12 +27,8 @@ export function nearJail(path: ByteString, known: readonly ByteString[]): ByteSt
   return near?.jail;
 }
 
-/** The command that updates the record, the accounts and the configuration for a moved jail. */
-export const followRemedy = (from: ByteString, to: ByteString): Remedy =>
-  `jailkit adopt --moved ${shellWord(from)} ${shellWord(to)}`;
-
 /**
- * The same for a jail that is no longer at this path, or the command that mounts its file system; undefined if it is not
+ * The command of followRemedy for a jail that is no longer at this path, or the one that mounts its file system; undefined if it is not
  * found. `places`: where it is looked for first, as in whereMoved.
  */
 export function lostRemedy(path: ByteString, places: readonly ByteString[] = []): Remedy | undefined {
@@ -39,29 +38,11 @@ export function lostRemedy(path: ByteString, places: readonly ByteString[] = [])
   return now === undefined ? undefined : followRemedy(path, now);
 }
 
-/** The directory to which a path of a jail leads through symbolic links of root's alone; undefined without a link. */
-export function linkedJail(path: ByteString): ByteString | undefined {
-  const target = ownTarget(path);
-  return target === undefined || target === path || target === "/" ? undefined : target;
-}
-
 /** True if a jail is not at its path, where nothing is and nothing should be mounted, or a link of root's. */
 export const isElsewhere = (path: ByteString): boolean =>
   isMissing(path) ? mountRemedy(path) === undefined : linkedJail(path) !== undefined;
 
-/**
- * The command after which the record, the accounts and the configuration of a known jail behind a symbolic link name the directory
- * itself. `isNamed`: accounts or the configuration name it. Undefined for other jails.
- */
-export function followLink(path: ByteString, isNamed: boolean): Remedy | undefined {
-  const now = linkedJail(path);
-  if (now === undefined) return undefined;
-  const record = answered(() => knownJails())?.find(({ jail }) => jail.path === path);
-  const isSame = record === undefined ? isNamed : isRecorded(now, record);
-  return isSame ? followRemedy(path, now) : undefined;
-}
-
-/** The same for the error of a jail. */
+/** The command of followLink for the error of a jail. */
 export const linkRemedy = (path: ByteString, error: unknown, isNamed: boolean): Remedy | undefined =>
   error instanceof JailkitError && error.code === "link-in-jail-path" ? followLink(path, isNamed) : undefined;
 
@@ -69,18 +50,27 @@ export const linkRemedy = (path: ByteString, error: unknown, isNamed: boolean): 
 export const movedHint = (from: ByteString, to: ByteString): string =>
   `it is at ${display(to)} now; update its record and accounts with: ${followRemedy(from, to)}`;
 
-/** Throws JailkitError "moved" for a jail that is elsewhere: it needs its record there. */
+/** Throws JailkitError "moved" for a jail that is elsewhere: it needs its record there. Throws as requireInPlace. */
 export function requireNotMoved(jail: ByteString): void {
+  requireInPlace(jail);
   const now = whereMoved(jail);
   if (now === undefined) return;
   const message = `${display(jail)}: no such directory; ${movedHint(jail, now)}`;
   throw new JailkitError("moved", 1, message, undefined, followRemedy(jail, now));
 }
 
+/** True for a jail of which nothing tells where it is, or what to mount. */
+export function isNowhere(jail: ByteString): boolean {
+  const lost = lostJail(jail);
+  const isFound = () =>
+    exchangedAt(jail) !== undefined || (lost !== undefined && findMoved(lost) !== undefined);
+  return mountRemedy(jail) === undefined && !isFound();
+}
+
 /** The end of a message about a jail that is missing, and the command in it that helps, if there is one. */
 interface JailHint {
   readonly text: string;
-  readonly remedy?: Remedy;
+  readonly remedy?: Remedy | undefined;
 }
 
 /** Where the jail of a path is now, or which one was probably meant; undefined if unknown. */
@@ -88,6 +78,8 @@ export function jailHint(path: ByteString): JailHint | undefined {
   const plain = normalPath(path);
   const mount = mountRemedy(plain);
   if (mount !== undefined) return { text: unmountedReason(mount), remedy: mount };
+  const exchanged = exchangedAt(plain);
+  if (exchanged !== undefined) return { text: exchanged.message, remedy: exchanged.remedy };
   // Users other than root cannot read the records.
   return answered(() => {
     const lost = lostJail(plain);
@@ -113,11 +105,18 @@ export function jailError(path: ByteString, error: unknown): unknown {
   return new JailkitError("no-such-jail", error.exitStatus, message, undefined, remedy);
 }
 
-/** As openJailRoot, for a jail that was named: the error says where it is now, or which one was probably meant. */
+/**
+ * As openJailRoot, for a jail that was named: the error says where it is now, or which one was probably meant. Throws as
+ * requireInPlace.
+ */
 export function openNamedJail(path: ByteString, options: TreeOptions = {}): JailRoot {
+  let root: JailRoot | undefined;
   try {
-    return openJailRoot(path, options);
+    root = openJailRoot(path, options);
+    requireInPlace(root.path, root);
+    return root;
   } catch (error) {
+    root?.[Symbol.dispose]();
     throw jailError(path, error);
   }
 }

@@ -549,11 +549,23 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/place-fault.ts", MOVES, [
     ["if (from !== undefined) return", "if (from === null) return"],
   ]),
-  ...within("src/declaration/compare/displaced.ts", "e2e/apply-displaced.test.ts", [
+  ...within("src/jail/record/displaced.ts", "e2e/apply-displaced.test.ts", [
     ["return from !== undefined && mountRemedy(from) === undefined ?", "return from === null ?"],
     ["if (whose !== undefined) {", "if (whose === null) {"],
     ["if (place === undefined) return undefined;", "return undefined;"],
     ["!mounts.has(path) && onlyRootExchanges(path)", "onlyRootExchanges(path)"],
+  ]),
+  ...within("src/jail/record/displaced.ts", "e2e/apply-displaced.test.ts", [
+    ["if (teller === path) return", "if (teller !== null) return"],
+  ]),
+  ...within("src/jail/record/named-jail.ts", "e2e/exchanged-jails.test.ts", [
+    ["    requireInPlace(root.path, root);\n", ""],
+    ["  requireInPlace(jail);\n", ""],
+    ["if (exchanged !== undefined) return", "if (exchanged === null) return"],
+  ]),
+  ...within("src/populate/open-jail.ts", "e2e/exchanged-jails.test.ts", [
+    ["    requireInPlace(root.path, root, options.unsafeStatus);\n", ""],
+    ["  requireInPlace(path, undefined, unsafeStatus);\n", ""],
   ]),
   ...within("src/tools/jailkit-adopt.ts", "e2e/adopt-killed.test.ts", [
     ["    followMove(move, told);\n", "    followRecord(move, told);\n    followMove(move, told);\n"],
@@ -836,7 +848,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/jails/delete-plan.ts", MOVES, [
     [
-      "if (seen === undefined) requireNotMoved(jail);\n  else requireDeletable",
+      "requireNotMoved(jail);\n  if (seen !== undefined) requireDeletable",
       "if (seen !== undefined) requireDeletable",
     ],
   ]),

@@ -1,10 +1,10 @@
-import type { Stat } from "../../ffi/files.ts";
-import { libc } from "../../ffi/libc.ts";
-import { JailkitError } from "../cli/error.ts";
-import type { Remedy } from "../cli/remedy.ts";
-import { lookUp, withTree } from "../jail/fs/look.ts";
-import { isDirectory } from "../jail/fs/walk.ts";
-import { asideCommand } from "../system/free-name.ts";
+import type { Stat } from "../../../ffi/files.ts";
+import { libc } from "../../../ffi/libc.ts";
+import { JailkitError } from "../../cli/error.ts";
+import type { Remedy } from "../../cli/remedy.ts";
+import { asideCommand } from "../../system/free-name.ts";
+import { lookUp, withTree } from "../fs/look.ts";
+import { isDirectory } from "../fs/walk.ts";
 
 /** Of root alone. */
 export const STATE_DIRECTORY = "/var/lib/jailkit";

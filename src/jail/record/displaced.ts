@@ -2,26 +2,31 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { isMissing, statIfPresent } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
-import { quoted } from "../../cli/display.ts";
-import { answered } from "../../cli/error.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { allOf, type Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { jailedUsers } from "../../jail/accounts/jailed-users.ts";
-import { mountRemedy } from "../../jail/fs/unmounted.ts";
-import type { JailRoot } from "../../jail/fs/walk.ts";
-import { formerPath, isRecorded, mayHaveMoved } from "../../jail/record/moved.ts";
-import { followLink, followRemedy } from "../../jail/record/named-jail.ts";
-import { knownJails, REGISTRY } from "../../jail/record/registry.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
+import { localUsers } from "../../system/flat-accounts.ts";
 import { freeName } from "../../system/free-name.ts";
 import { mountsText, mountTypes } from "../../system/mounts.ts";
-import type { FaultText } from "../change.ts";
-import { jailIdAt, jailIdOf, MAY_BE_OTHER } from "../ids.ts";
-import { readOnce } from "../once.ts";
-import type { OnceJail } from "../once-shape.ts";
+import { jailOfHome } from "../../system/separator.ts";
+import { jailIdAt, jailIdOf, MAY_BE_OTHER } from "../fs/directory-id.ts";
+import { mountRemedy } from "../fs/unmounted.ts";
+import type { JailRoot } from "../fs/walk.ts";
+import { type DeclaredDirectory, declaredDirectories } from "./declared-file.ts";
+import { followLink, followRemedy } from "./follow.ts";
+import { formerPath, isRecorded, mayHaveMoved } from "./moved.ts";
+import { knownJails, REGISTRY } from "./registry.ts";
 
 /** Why nothing is done in a jail that is not where it was. */
-export type MovedFault = FaultText & { readonly code: "moved" };
+export interface MovedFault {
+  readonly code: "moved";
+  readonly message: string;
+  readonly remedy?: Remedy | undefined;
+  /** Another directory is at its path, or its own at that of another jail. */
+  readonly isExchanged?: boolean;
+}
 
 /** Why nothing is done in a jail whose record and accounts still name its old path. */
 export function movedFault(from: ByteString, to: ByteString): MovedFault & { readonly remedy: Remedy } {
@@ -58,7 +63,7 @@ export class Displaced {
   #places: ReadonlyMap<ByteString | undefined, readonly ByteString[]> | undefined;
 
   constructor(
-    once: readonly OnceJail[],
+    once: readonly DeclaredDirectory[],
     private readonly known: () => Iterable<ByteString>,
   ) {
     const own = once.flatMap(({ path, directoryId: id = MAY_BE_OTHER }): [ByteString, ByteString][] =>
@@ -130,12 +135,13 @@ export class Displaced {
     const moves = answered(() => this.#movesBack(chain)) ?? [];
     const remedy = allOf(moves.map(([from, to]): Remedy => `mv -nT ${operands(from, to)}`));
     const all = `${what}, so nothing is done in the two: move each jail back to its path`;
-    if (remedy === "") return { code: "moved", message: all };
+    const fault = { code: "moved", isExchanged: true } as const;
+    if (remedy === "") return { ...fault, message: all };
     const teller = chain.filter((one) => this.#own.has(one)).sort()[0] ?? path;
-    if (teller === path) return { code: "moved", message: `${all}, with: ${remedy}`, remedy };
+    if (teller === path) return { ...fault, message: `${all}, with: ${remedy}`, remedy };
     // Typed for each of them, it would exchange them once more.
     const shows = `jailkit list ${operands(teller)}`;
-    return { code: "moved", message: `${all}, with the command that this shows: ${shows}` };
+    return { ...fault, message: `${all}, with the command that this shows: ${shows}` };
   }
 
   /** The paths of which each has the directory of the next one, with this among them; of a ring it is the same for all. */
@@ -172,17 +178,43 @@ export class Displaced {
   }
 }
 
-/** Why a jail is not where it was, by what was declared once; all known jails are looked at. */
-export function displacedHere(): (path: ByteString) => MovedFault | undefined {
+/** Asks about a path. `root`: as for Displaced. */
+export type AskDisplaced = (path: ByteString, root?: JailRoot) => MovedFault | undefined;
+
+/** Why a jail is not where it was, by what was declared once; all known jails are looked at, if they may have its directory. */
+export function displacedHere(): AskDisplaced {
   let made: Displaced | undefined;
-  return (path) =>
+  return (path, root) =>
     answered(() => {
-      made ??= new Displaced(readOnce().jails, () => [
+      made ??= new Displaced(declaredDirectories(), () => [
         ...knownJails().map(({ jail }) => jail.path),
-        ...jailedUsers().flatMap(({ jail }) => jail ?? []),
+        ...localUsers().flatMap(({ home }) => jailOfHome(home) ?? []),
       ]);
-      return made.faultOf(path);
+      return made.faultOf(path, root);
     });
+}
+
+// As it was when this process first asked. What it makes since has a directory that nobody had.
+let asked: AskDisplaced | undefined;
+
+/** Why nothing is done in a jail that has exchanged its path with another one. */
+export function exchangedAt(path: ByteString, root?: JailRoot): MovedFault | undefined {
+  asked ??= displacedHere();
+  const fault = asked(path, root);
+  return fault?.isExchanged === true ? fault : undefined;
+}
+
+/** Throws JailkitError "moved" for such a jail: what is for one would come into the other. */
+export function requireInPlace(path: ByteString, root?: JailRoot, exitStatus = 1): void {
+  const fault = exchangedAt(path, root);
+  if (fault === undefined) return;
+  throw new JailkitError(
+    fault.code,
+    exitStatus,
+    `${display(path)}: ${fault.message}`,
+    undefined,
+    fault.remedy,
+  );
 }
 
 /** True if the record of a jail that was never declared is that of the directory at another path. */

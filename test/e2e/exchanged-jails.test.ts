@@ -1,0 +1,148 @@
+/** Declared jails that have exchanged their paths: each tool says what `jailkit apply` says, and none works in them. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { REPORT_SCHEMAS } from "../../build/schemas.ts";
+import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(240_000);
+
+const [A, B] = ["/srv/a", "/srv/b"] as const;
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const DECLARED = `[jail ${A}]
+sections = uidbasics, basicshell, sftp
+[user ann]
+jail = ${A}
+shell = /bin/bash
+[jail ${B}]
+sections = uidbasics, basicshell
+[user bob]
+jail = ${B}
+shell = /bin/bash
+`;
+
+let m: Machine;
+const sh = (command: string) => m.must(["sh", "-c", command]).stdout;
+const exchange = () => sh(`mv ${A} /srv/x; mv ${B} ${A}; mv /srv/x ${B}`);
+const settled = () => {
+  expect(linesOf(m, "--check")).toMatchObject({ status: 0, changes: [] });
+  expect(m.run(["jk_check"])).toMatchObject({ status: 0, stdout: "" });
+};
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.write("/etc/jailkit/jk_check.ini", "");
+  m.write(FILE, DECLARED);
+  m.must(["jailkit", "apply"]);
+  settled();
+});
+afterAll(() => m?.close());
+
+const REMEDY = `mv -nT ${A} ${A}.moved && mv -nT ${B} ${A} && mv -nT ${A}.moved ${B}`;
+const said = (whose: string, how: string) =>
+  `its directory is that of the jail '${whose}', so nothing is done in the two: move each jail back to its path, with${how}`;
+const OF_A = said(B, `: ${REMEDY}`);
+const OF_B = said(A, ` the command that this shows: jailkit list ${A}`);
+/** All that is in the two, and in the records, but when files were looked at. */
+const all = () =>
+  sh(`find ${A} ${B} /var/lib/jailkit/jails /etc/passwd -printf '%p %s %m %U %T@ %i\\n' | sort`);
+
+test("list, status, jk_check and explain have the finding of apply, and its remedy alone, once", () => {
+  exchange();
+  const { problems } = linesOf(m).summary;
+  expect(problems.filter(({ code }) => code === "moved").map(({ message }) => message)).toEqual([
+    `jail ${A}: ${OF_A}`,
+    `jail ${B}: ${OF_B}`,
+  ]);
+  const { jails } = reportOf(REPORT_SCHEMAS["jailkit list"], m.run(["jailkit", "list", "--json"]).stdout);
+  expect(jails).toMatchObject([
+    { path: A, state: "moved", reason: `${A}: ${OF_A}`, remedy: REMEDY },
+    { path: B, state: "moved", reason: `${B}: ${OF_B}`, remedy: null },
+  ]);
+  expect(m.run(["jailkit", "list", A])).toMatchObject({ status: 1, stderr: expect.stringContaining(REMEDY) });
+  const checked = m.run(["jk_check", "--json"]);
+  expect(checked.status).toBe(2);
+  const check = reportOf(REPORT_SCHEMAS.jk_check, checked.stdout);
+  expect(JSON.stringify(check).match(/"remedy":"[^"]*"/g)).toEqual([`"remedy":"${REMEDY}"`]);
+  const status = reportOf(REPORT_SCHEMAS["jailkit status"], m.run(["jailkit", "status", "--json"]).stdout);
+  expect(status.findings.map(({ kind, subject, command }) => [kind, subject, command])).toEqual([
+    ["moved", A, REMEDY],
+    ["moved", B, `jailkit list ${B}`],
+    ["config", expect.stringContaining(FILE), "jailkit config check"],
+    ["config", expect.stringContaining(FILE), "jailkit config check"],
+  ]);
+  for (const [user, message, remedies] of [
+    ["ann", OF_A, [REMEDY]],
+    ["bob", OF_B, []],
+  ] as const) {
+    const { stdout } = m.run(["jailkit", "explain", "--su", "--json", user]);
+    const { steps } = reportOf(REPORT_SCHEMAS["jailkit explain"], stdout) as unknown as {
+      readonly steps: readonly { readonly message: string; readonly remedy: string | null }[];
+    };
+    expect(steps.some((step) => step.message.endsWith(message))).toBe(true);
+    expect(steps.flatMap(({ remedy }) => remedy ?? [])).toEqual([...remedies]);
+  }
+});
+
+test("what changes the contents of a jail refuses, in the same words, and changes nothing", () => {
+  const before = all();
+  for (const command of [
+    ["jk_update", A],
+    ["jk_update", "--check", A],
+    ["jk_update", "--all"],
+    ["jk_check", "--fix", A],
+    ["jk_init", "-j", A, "netbasics"],
+    ["jk_init", "--dry-run", "-j", A, "netbasics"],
+    ["jk_init", "--remove", "-j", A, "sftp"],
+    ["jk_cp", "-j", A, "/usr/bin/id"],
+    ["jk_cp", "--remove", "-j", A, "/usr/bin/id"],
+    ["jk_jailuser", "--jail-side-only", "-j", A, "ann"],
+    ["jk_jailuser", "--jail-side-only", "--unjail", "-j", A, "bob"],
+    ["jk_jailuser", "--unjail", "-m", "ann"],
+    ["jk_addjailuser", "-j", A, "new"],
+    ["jailkit", "delete", "--yes", "--unjail", "--user-files", A],
+  ]) {
+    const { stdout, stderr, status } = m.run(command);
+    expect({ command, text: stdout + stderr }).toMatchObject({
+      text: expect.stringContaining(`${A}: ${OF_A}`),
+    });
+    expect({ command, status }).not.toMatchObject({ status: 0 });
+  }
+  expect(all()).toBe(before);
+  sh(REMEDY);
+  settled();
+});
+
+test("the path of one is empty, and its directory is at that of the other", () => {
+  sh(`mkdir -p /kept/far; mv ${B} /kept/far/b; mv ${A} ${B}`);
+  const remedy = `mv -nT ${B} ${A}`;
+  for (const command of [
+    ["jk_check", A],
+    ["jk_update", A],
+    ["jk_init", "-j", A, "uidbasics"],
+    ["jk_jailuser", "--unjail", "ann"],
+    ["jailkit", "delete", "--yes", "--unjail", A],
+    ["jk_cp", "-j", B, "/usr/bin/id"],
+    ["jailkit", "list", A],
+  ]) {
+    const { stdout, stderr, status } = m.run(command);
+    expect({ command, text: stdout + stderr }).toMatchObject({
+      text: expect.stringContaining(command.includes(B) ? `jailkit list ${A}` : remedy),
+    });
+    expect({ command, text: stdout + stderr }).toMatchObject({
+      text: expect.not.stringMatching(/adopt|forget|to create it/),
+    });
+    // A jail that is missing is a warning of jk_update.
+    if (command[0] !== "jk_update") expect({ command, status }).not.toMatchObject({ status: 0 });
+  }
+  expect(m.exists(A)).toBe(false);
+  sh(`${remedy}; mv /kept/far/b ${B}`);
+  settled();
+});
+
+test("jails that were restored, whose directories are all others, are worked in as ever", () => {
+  sh(`cp -a ${A} /srv/x; rm -r ${A}; mv /srv/x ${A}`);
+  m.must(["jk_update", A]);
+  m.must(["jk_cp", "-j", A, "/usr/bin/id"]);
+  expect(m.run(["jailkit", "list"]).status).toBe(0);
+});
