@@ -108,7 +108,8 @@ export function systemFault(root: JailRoot): string | undefined {
   return other && `is a directory of the system with other things in it, such as ${quoted(other)}`;
 }
 
-function otherThing(root: JailRoot, homes: readonly ByteString[]): ByteString | undefined {
+/** The first thing in a jail that neither its record nor a rule for jails tells of, without files of users and what is in `homes`. */
+export function otherThing(root: JailRoot, homes: readonly ByteString[]): ByteString | undefined {
   const known = recordedPaths(root);
   const tops = new Set([...known].map((path) => path.split("/")[1] ?? ""));
   const isKnown = (name: ByteString) =>

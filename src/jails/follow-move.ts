@@ -53,8 +53,13 @@ interface Move {
 /**
  * Finds what names a jail by its old path. Without `to`, a link of root's at the old path, or the inode in the record, identifies the directory. Throws
  * JailkitError if the old path still exists, other than by a link of root's to the new one, or if the new one is not the same jail.
+ * `whyThere`: the error for a recorded jail at the old path, if it is known why that is there.
  */
-export function planMove(from: ByteString, to: ByteString | undefined): Move {
+export function planMove(
+  from: ByteString,
+  to: ByteString | undefined,
+  whyThere: (record: KnownJail, to: ByteString) => JailkitError | undefined,
+): Move {
   const old = normalPath(from);
   const record = knownJails().find(({ jail }) => jail.path === old);
   const shown = display(old);
@@ -62,11 +67,8 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
   const linked = there === undefined ? undefined : linkedJail(old);
   const named = to === undefined ? linked : normalPath(to);
   if (there !== undefined) close(there);
-  if (there !== undefined && (named === undefined || named !== linked)) {
-    const what =
-      linked === undefined ? "still exists" : `leads through a symbolic link to ${display(linked)}`;
-    throw new JailkitError("not-moved", 1, `${shown}: ${what}, so it was not moved`);
-  }
+  if (there !== undefined && (named === undefined || named !== linked))
+    throw stillThere(old, linked, () => record && named && whyThere(record, named));
   const mount = mountRemedy(old);
   if (mount !== undefined)
     throw new JailkitError("not-mounted", 1, `${shown}: ${unmountedReason(mount)}`, undefined, mount);
@@ -106,6 +108,17 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
     jail === old ? [{ name, home: joinHome(place, homeInJail(home)) }] : [],
   );
   return { from: old, to: place, record, users, directoryUsers, moreUsers: services.unknown, files };
+}
+
+/** The error for an old path that still exists. `linked`: where a link of root's leads that is there. */
+function stillThere(
+  old: ByteString,
+  linked: ByteString | undefined,
+  explain: () => JailkitError | "" | undefined,
+): JailkitError {
+  const why = linked === undefined ? "still exists" : `leads through a symbolic link to ${display(linked)}`;
+  const message = `${display(old)}: ${why}, so it was not moved`;
+  return (linked === undefined && explain()) || new JailkitError("not-moved", 1, message);
 }
 
 /**

@@ -12,6 +12,7 @@ import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { planDeclaredMove } from "../declaration/follow-move.ts";
+import { remadeError } from "../declaration/remade.ts";
 import { directoryCommand } from "../enter/remedies.ts";
 import { lockDeclarations, lockJails } from "../jail/record/jail-lock.ts";
 import type { Adoption } from "../jails/adopt.ts";
@@ -187,11 +188,11 @@ function follow(
 ): ToolOutput {
   const { dryRun, json } = options;
   // Without a jail, the search for it comes before the lock.
-  const first = planMove(from, jail === undefined ? undefined : absolutePath(jail));
+  const first = planMove(from, jail === undefined ? undefined : absolutePath(jail), remadeError);
   const lock = { tool: NAME, ...options };
   using _all = dryRun ? undefined : lockDeclarations(lock);
   using _lock = dryRun ? undefined : lockJails([first.from, first.to], lock);
-  const move = dryRun ? first : planMove(first.from, first.to);
+  const move = dryRun ? first : planMove(first.from, first.to, remadeError);
   const declared = planDeclaredMove(move.from, move.to);
   requireNamed(move, declared !== undefined);
   const files = [...move.files.map(({ path }) => path), ...(declared === undefined ? [] : [declared.path])];

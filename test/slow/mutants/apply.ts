@@ -567,6 +567,13 @@ export const APPLY: readonly Mutant[] = [
     ["    requireInPlace(root.path, root, options.unsafeStatus);\n", ""],
     ["  requireInPlace(path, undefined, unsafeStatus);\n", ""],
   ]),
+  ...within("src/declaration/remade.ts", "e2e/adopt-remade.test.ts", [
+    ["sameFile(here, there)", "false"],
+    ['mountIn(path, "/") ?? whatWasPut(root)', "whatWasPut(root)"],
+    ["if (owner !== undefined)", "if (owner === null)"],
+    ["return other && ", "return other === null && "],
+    ["like.size === usage.size", "true"],
+  ]),
   ...within("src/tools/jailkit-adopt.ts", "e2e/adopt-killed.test.ts", [
     ["    followMove(move, told);\n", "    followRecord(move, told);\n    followMove(move, told);\n"],
   ]),

@@ -1,0 +1,84 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import type { Usage } from "../../ffi/extents.ts";
+import { sameFile, statIfPresent } from "../../ffi/files.ts";
+import { normalPath } from "../../ffi/paths.ts";
+import { display, quoted } from "../cli/display.ts";
+import { answered, JailkitError } from "../cli/error.ts";
+import { allOf } from "../cli/remedy.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { openManifest } from "../jail/record/manifest.ts";
+import { isRecorded } from "../jail/record/moved.ts";
+import { followRemedy } from "../jail/record/named-jail.ts";
+import { type KnownJail, REGISTRY } from "../jail/record/registry.ts";
+import { collectOwners, isAsPut, ownerName } from "../jails/owners.ts";
+import { adviceAt } from "../system/exchange.ts";
+import { asideCommand } from "../system/free-name.ts";
+import { usualSkeleton } from "../system/login-defs.ts";
+import { below } from "../system/mountinfo.ts";
+import { mountIn, otherThing } from "./other-things.ts";
+
+// Who has thousands of files there has put them there.
+const MOST_FILES = 1000;
+const KEYS = ["/.ssh", "/.ssh/authorized_keys"];
+
+/**
+ * The error of a move to a directory that has what is recorded of a jail, if another one is at the old path: where a jail was moved
+ * and nothing had followed it yet, `jailkit apply` makes it anew. That is moved away, and stays. Only if nobody has put anything there
+ * is this a remedy, which a program may type. Undefined for what may be anything else.
+ */
+export function remadeError(record: KnownJail, to: ByteString): JailkitError | undefined {
+  const { path } = record.jail;
+  if (!isOld(record, to)) return undefined;
+  const seen = answered(() => {
+    using root = openJailRoot(path);
+    return { put: mountIn(path, "/") ?? whatWasPut(root) };
+  });
+  const { put } = seen ?? { put: "it cannot be examined" };
+  const { advice, remedy } = adviceAt(path, allOf([asideCommand(path, ".anew"), followRemedy(path, to)]));
+  const what = `${display(path)}: still exists, so it was not moved; ${quoted(to)} has what is recorded of it, as if 'jailkit apply' had made the jail anew after it was moved`;
+  const end = `move that away, where all of it stays, and let everything follow: ${advice}`;
+  if (put !== undefined)
+    return new JailkitError("not-moved", 1, `${what}; look into the new one first (${put}); then ${end}`);
+  const message = `${what}; nobody has put files into the new one: ${end}`;
+  return new JailkitError("not-moved", 1, message, undefined, remedy);
+}
+
+/** True for another directory than the one of a record that may be the jail of before: no jail that is known is there. */
+function isOld(record: KnownJail, to: ByteString): boolean {
+  const { path } = record.jail;
+  const [here, there] = [statIfPresent(AT_FDCWD, path), statIfPresent(AT_FDCWD, to)];
+  if (here === undefined || there === undefined || sameFile(here, there)) return false;
+  if (jailedUsers().some(({ jail }) => jail === to)) return false;
+  return isRecorded(path, record) && isRecorded(to, record, REGISTRY, false);
+}
+
+/** What somebody has put into a jail besides what is put into a new one, printable; undefined if that is nothing. */
+function whatWasPut(root: JailRoot): string | undefined {
+  const { entries } = openManifest(root).content;
+  const homes = readJailAccounts(root).users.flatMap(({ uid, home }) =>
+    uid === 0 ? [] : [normalPath(home)],
+  );
+  const skeleton = usualSkeleton();
+  const isNew = (path: ByteString, usage: Usage) =>
+    isAsPut(entries.get(path), usage) || homes.some((home) => isOfNewHome(path, usage, home, skeleton));
+  const { owners, unread } = collectOwners(root, (path, usage) => !isNew(path, usage), MOST_FILES);
+  if (unread > 0) return `${unread} files in it cannot be examined`;
+  const [owner] = owners;
+  if (owner !== undefined)
+    return `files of ${ownerName(owner)}, such as ${quoted(root.path + owner.example)}`;
+  const other = otherThing(root, homes);
+  return other && `such as ${quoted(`${root.path}/${other}`)}`;
+}
+
+/** True for what a new home has: its keys, and what the skeleton directory has. */
+function isOfNewHome(path: ByteString, usage: Usage, home: ByteString, skeleton: ByteString): boolean {
+  const name = below(path, home);
+  if (name === undefined) return false;
+  if (path === home || KEYS.some((key) => path === home + key)) return true;
+  const like = statIfPresent(AT_FDCWD, skeleton + path.slice(home.length));
+  if (like === undefined || isDirectory(like) !== isDirectory(usage)) return false;
+  return isDirectory(usage) || like.size === usage.size;
+}
